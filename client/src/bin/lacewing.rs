@@ -1,0 +1,2 @@
+//! `lacewing`.
+fn main() {}

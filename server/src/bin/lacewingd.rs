@@ -1,0 +1,2 @@
+//! `lacewingd`.
+fn main() {}

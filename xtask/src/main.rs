@@ -1,0 +1,2 @@
+//! The project's own commands: `cargo xtask codegen|tidy|test|interop|bench|ci`.
+fn main() {}
