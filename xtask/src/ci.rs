@@ -1,0 +1,87 @@
+//! `cargo xtask ci`: what CI runs, in its order. `.ci/run` installs what these
+//! steps need and then calls this.
+
+use crate::shell::{self, cargo};
+use std::process::Command;
+use std::time::Instant;
+
+/// The published crates, lowest layer first.
+pub(crate) const LIBRARIES: [&str; 6] = [
+    "lacewing-hpack",
+    "lacewing-spdy-zlib",
+    "lacewing-frames",
+    "lacewing-conn",
+    "lacewing-server",
+    "lacewing-client",
+];
+
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    if let Some(arg) = args.first() {
+        return Err(format!("`ci` takes no argument, got `{arg}`"));
+    }
+    let start = Instant::now();
+    let mut failed = Vec::new();
+    for (name, step) in STEPS {
+        println!("\n=== {name}");
+        let began = Instant::now();
+        let result = step();
+        let seconds = began.elapsed().as_secs();
+        match result {
+            Ok(()) => println!("=== {name}: ok ({seconds} s)"),
+            Err(message) => {
+                println!("=== {name}: FAILED ({seconds} s)\n{message}");
+                failed.push(*name);
+            }
+        }
+    }
+    println!("\n{} steps in {} s", STEPS.len(), start.elapsed().as_secs());
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("failed: {}", failed.join(", ")))
+    }
+}
+
+type Step = (&'static str, fn() -> Result<(), String>);
+
+/// Every step runs, whatever became of the one before: one run tells all.
+const STEPS: &[Step] = &[
+    ("fmt", || {
+        shell::run(&mut cargo(["fmt", "--all", "--check"]))
+    }),
+    ("codegen --check", || {
+        crate::codegen::run(&["--check".to_owned()])
+    }),
+    ("tidy", || crate::tidy::run(&[])),
+    ("clippy, all features", || {
+        // The lint `incompatible_msrv` is on in the workspace: this step is
+        // also the check of `rust-version`.
+        let args = ["clippy", "--workspace", "--all-targets", "--all-features"];
+        shell::run(deny_warnings(&mut cargo(args)))
+    }),
+    ("clippy, no default features", || {
+        LIBRARIES.iter().try_for_each(|library| {
+            let args = [
+                "clippy",
+                "--quiet",
+                "--package",
+                library,
+                "--no-default-features",
+            ];
+            shell::run(deny_warnings(&mut cargo(args)))
+        })
+    }),
+    ("test", || crate::test::run(&[])),
+    ("doc", || {
+        let mut command = cargo(["doc", "--no-deps", "--all-features"]);
+        for library in LIBRARIES {
+            command.args(["--package", library]);
+        }
+        shell::run(command.env("RUSTDOCFLAGS", "-D warnings"))
+    }),
+    ("interop", || crate::interop::run(&[])),
+];
+
+fn deny_warnings(command: &mut Command) -> &mut Command {
+    command.args(["--", "-D", "warnings"])
+}

@@ -1,0 +1,385 @@
+//! `cargo xtask tidy`: the rules of the house that a compiler cannot hold.
+//!
+//! Each rule is a function from one file (or the list of files) to complaints;
+//! a complaint names the file, the line where there is one, and what to do.
+
+mod manifest;
+mod source;
+
+use crate::shell;
+use std::path::Path;
+use std::process::Command;
+
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    if let Some(arg) = args.first() {
+        return Err(format!("`tidy` takes no argument, got `{arg}`"));
+    }
+    let tree = Tree::read(&shell::root())?;
+    let complaints = check(&tree);
+    for complaint in &complaints {
+        println!("{complaint}");
+    }
+    if complaints.is_empty() {
+        println!(
+            "tidy: {} files, nothing to complain about",
+            tree.files.len()
+        );
+        Ok(())
+    } else {
+        Err(format!("{} complaints", complaints.len()))
+    }
+}
+
+/// Folders of the crates that are published.
+const PUBLISHED: [&str; 6] = ["hpack", "spdy-zlib", "frames", "conn", "server", "client"];
+/// What each of them must have beside its manifest.
+const BESIDE_MANIFEST: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
+/// Where a file is split is about 600 lines; this is where we insist.
+const MAX_LINES: usize = 660;
+/// File names that gather what has no place of its own.
+const NAMELESS: [&str; 6] = ["util", "utils", "misc", "helpers", "common", "stuff"];
+/// A file that says so in its first lines was written by this command.
+const GENERATOR: &str = "cargo xtask codegen";
+
+/// What it writes.
+const GENERATED: [&str; 0] = [];
+
+/// One text file of the project.
+struct File {
+    /// Relative to the root, with `/`.
+    path: String,
+    text: String,
+}
+
+impl File {
+    fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+
+    fn is_rust(&self) -> bool {
+        self.path.ends_with(".rs")
+    }
+
+    fn is_generated(&self) -> bool {
+        self.text
+            .lines()
+            .take(6)
+            .any(|line| line.starts_with("//") && line.contains(GENERATOR))
+    }
+
+    fn complaint(&self, line: usize, what: &str) -> String {
+        if line == 0 {
+            format!("{}: {what}", self.path)
+        } else {
+            format!("{}:{line}: {what}", self.path)
+        }
+    }
+}
+
+/// Every text file of the project that is, or could be, committed.
+struct Tree {
+    files: Vec<File>,
+}
+
+impl Tree {
+    fn read(root: &Path) -> Result<Self, String> {
+        let list = shell::output(
+            Command::new("git")
+                .args([
+                    "ls-files",
+                    "-z",
+                    "--cached",
+                    "--others",
+                    "--exclude-standard",
+                ])
+                .current_dir(root),
+        )?;
+        let files = list
+            .split('\0')
+            .filter(|path| !path.is_empty())
+            // Absent: deleted but not yet committed. Not UTF-8: not ours to read.
+            .filter_map(|path| {
+                let text = std::fs::read_to_string(root.join(path)).ok()?;
+                Some(File {
+                    path: path.to_owned(),
+                    text,
+                })
+            })
+            .collect();
+        Ok(Self { files })
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.files.iter().any(|file| file.path == path)
+    }
+}
+
+fn check(tree: &Tree) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for rule in [crate_files, generated_files] {
+        complaints.extend(rule(tree));
+    }
+    let rules = [
+        file_names,
+        length,
+        dialect_words,
+        unfinished,
+        forbid_unsafe,
+        foreign_words,
+        manifest::features_documented,
+        manifest::dependencies_inherited,
+    ];
+    for file in &tree.files {
+        for rule in rules {
+            complaints.extend(rule(file));
+        }
+    }
+    complaints
+}
+
+/// Every published crate carries its README, changelog and licences.
+fn crate_files(tree: &Tree) -> Vec<String> {
+    PUBLISHED
+        .iter()
+        .flat_map(|krate| {
+            BESIDE_MANIFEST
+                .iter()
+                .map(move |name| format!("{krate}/{name}"))
+        })
+        .filter(|path| !tree.has(path))
+        .map(|path| format!("{path}: missing; every published crate has one"))
+        .collect()
+}
+
+/// What the generator writes exists and names the command that made it.
+fn generated_files(tree: &Tree) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for path in GENERATED {
+        match tree.files.iter().find(|file| file.path == path) {
+            None => complaints.push(format!("{path}: missing; run `{GENERATOR}`")),
+            Some(file) if !file.is_generated() => {
+                complaints.push(file.complaint(1, "generated, but no banner names the command"));
+            }
+            Some(_) => {}
+        }
+    }
+    complaints
+}
+
+/// `foo.rs` + `foo/`, never `mod.rs`; no file for things without a place.
+fn file_names(file: &File) -> Vec<String> {
+    let Some(stem) = file.name().strip_suffix(".rs") else {
+        return Vec::new();
+    };
+    // An integration test shares code through `tests/<name>/mod.rs`-like
+    // folders in other projects; here a plain folder module does.
+    if stem == "mod" {
+        vec![file.complaint(
+            0,
+            "no mod.rs: name the file after its module, beside the folder",
+        )]
+    } else if NAMELESS.contains(&stem) {
+        vec![file.complaint(0, "name the file after the one concern it holds")]
+    } else {
+        Vec::new()
+    }
+}
+
+fn length(file: &File) -> Vec<String> {
+    let lines = file.text.lines().count();
+    let source = [".rs", ".js", ".go"]
+        .iter()
+        .any(|end| file.path.ends_with(end));
+    if !source || file.is_generated() || lines <= MAX_LINES {
+        return Vec::new();
+    }
+    let what = format!("{lines} lines; split it by concern (about 600 is the limit)");
+    vec![file.complaint(0, &what)]
+}
+
+/// The words that name a dialect stand in the engine only where the dialects
+/// are told apart: the wire mapping and the table of capabilities.
+fn dialect_words(file: &File) -> Vec<String> {
+    let Some(rest) = file.path.strip_prefix("conn/src/proto") else {
+        return Vec::new();
+    };
+    let allowed = rest == "/wire.rs" || rest == "/rules.rs" || rest.starts_with("/wire/");
+    if allowed || !file.is_rust() || !(rest == ".rs" || rest.starts_with('/')) {
+        return Vec::new();
+    }
+    let code = source::without_comments(&file.text);
+    let mut complaints = Vec::new();
+    for (number, line) in code.lines().enumerate() {
+        let lower = line.to_lowercase();
+        let word = ["http2", "spdy"]
+            .into_iter()
+            .find(|word| lower.contains(word));
+        let word = word.or_else(|| line.contains("Version::").then_some("Version::"));
+        if let Some(word) = word {
+            let what =
+                format!("`{word}` outside wire/ and rules.rs: ask `rules` for the capability");
+            complaints.push(file.complaint(number + 1, &what));
+        }
+    }
+    complaints
+}
+
+/// Nothing is left for later inside the code.
+fn unfinished(file: &File) -> Vec<String> {
+    let kinds = [".rs", ".toml", ".js", ".go", ".sh", "/run"];
+    if !kinds.iter().any(|end| file.path.ends_with(end)) {
+        return Vec::new();
+    }
+    let words = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+        concat!("#[ig", "nore"),
+    ];
+    let mut complaints = Vec::new();
+    for (number, line) in file.text.lines().enumerate() {
+        for word in words {
+            if source::has_word(line, word) {
+                let what = format!("`{word}`: finish it, or write an issue");
+                complaints.push(file.complaint(number + 1, &what));
+            }
+        }
+    }
+    complaints
+}
+
+/// Every library says itself that it has no unsafe code.
+fn forbid_unsafe(file: &File) -> Vec<String> {
+    let krate = file.path.strip_suffix("/src/lib.rs");
+    let missing = !file
+        .text
+        .lines()
+        .any(|line| line.trim() == "#![forbid(unsafe_code)]");
+    if krate.is_some_and(|krate| PUBLISHED.contains(&krate)) && missing {
+        vec![file.complaint(0, "`#![forbid(unsafe_code)]` is missing")]
+    } else {
+        Vec::new()
+    }
+}
+
+/// Paths of one machine and hosts of package registries help nobody else.
+fn foreign_words(file: &File) -> Vec<String> {
+    if file.path == "Cargo.lock"
+        || file.path.ends_with(".json") && !file.path.ends_with("lock.json")
+    {
+        return Vec::new();
+    }
+    let words = [
+        concat!("/wo", "rk/"),
+        concat!("/tmp/", "target-"),
+        concat!("/ro", "ot/"),
+        concat!("/Us", "ers/"),
+        concat!("crates", ".io"),
+        concat!("registry.", "npmjs"),
+        concat!("pypi", ".org"),
+        concat!("proxy.", "golang"),
+        concat!("deb.", "debian"),
+    ];
+    let mut complaints = Vec::new();
+    for (number, line) in file.text.lines().enumerate() {
+        for word in words {
+            if line.contains(word) {
+                let what =
+                    format!("`{word}` belongs to a machine or a registry, not to the project");
+                complaints.push(file.complaint(number + 1, &what));
+            }
+        }
+    }
+    complaints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, text: &str) -> File {
+        File {
+            path: path.to_owned(),
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn dialect_words_are_kept_to_their_two_places() {
+        let code = "fn f() { if v == Version::V2 {} }\n// http2 in a comment\nlet s = \"SPDY\";\n";
+        let found = dialect_words(&file("conn/src/proto/streams/flow.rs", code));
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].contains("flow.rs:1:") && found[1].contains("flow.rs:3:"));
+        for path in [
+            "conn/src/proto/wire.rs",
+            "conn/src/proto/wire/spdy.rs",
+            "conn/src/proto/rules.rs",
+        ] {
+            assert!(dialect_words(&file(path, code)).is_empty());
+        }
+        assert_eq!(dialect_words(&file("conn/src/proto.rs", code)).len(), 2);
+        assert!(dialect_words(&file("conn/src/driver.rs", code)).is_empty());
+        assert!(dialect_words(&file("conn/src/protocol.rs", code)).is_empty());
+    }
+
+    #[test]
+    fn long_files_are_named_unless_generated() {
+        let long = "line\n".repeat(MAX_LINES + 1);
+        assert_eq!(length(&file("a/src/lib.rs", &long)).len(), 1);
+        assert!(length(&file("a/README.md", &long)).is_empty());
+        let generated = format!("// Written by `{GENERATOR}`; do not edit.\n{long}");
+        assert!(length(&file("a/src/table.rs", &generated)).is_empty());
+    }
+
+    #[test]
+    fn file_names_say_what_is_in_them() {
+        assert_eq!(file_names(&file("conn/src/proto/mod.rs", "")).len(), 1);
+        assert_eq!(file_names(&file("conn/src/utils.rs", "")).len(), 1);
+        assert!(file_names(&file("conn/src/model.rs", "")).is_empty());
+    }
+
+    #[test]
+    fn unfinished_work_is_found() {
+        for word in [
+            concat!("// TO", "DO later"),
+            concat!("todo", "!()"),
+            concat!("#[ig", "nore]"),
+        ] {
+            assert_eq!(unfinished(&file("a/src/lib.rs", word)).len(), 1, "{word}");
+        }
+        assert!(unfinished(&file("a/src/lib.rs", concat!("let hex = \"aXX", "Xb\";"))).is_empty());
+    }
+
+    #[test]
+    fn crates_carry_their_papers() {
+        let mut tree = Tree { files: Vec::new() };
+        assert_eq!(
+            crate_files(&tree).len(),
+            PUBLISHED.len() * BESIDE_MANIFEST.len()
+        );
+        tree.files.push(file("hpack/README.md", ""));
+        assert_eq!(
+            crate_files(&tree).len(),
+            PUBLISHED.len() * BESIDE_MANIFEST.len() - 1
+        );
+    }
+
+    #[test]
+    fn libraries_forbid_unsafe_code() {
+        assert_eq!(
+            forbid_unsafe(&file("hpack/src/lib.rs", "//! Doc.\n")).len(),
+            1
+        );
+        assert!(forbid_unsafe(&file("hpack/src/lib.rs", "#![forbid(unsafe_code)]\n")).is_empty());
+        assert!(forbid_unsafe(&file("xtask/src/lib.rs", "")).is_empty());
+    }
+
+    #[test]
+    fn paths_of_a_machine_are_found() {
+        let text = concat!("see /wo", "rk/main and /tmp/", "target-x");
+        assert_eq!(foreign_words(&file("README.md", text)).len(), 2);
+        assert!(foreign_words(&file("README.md", "see ../shared")).is_empty());
+    }
+}
