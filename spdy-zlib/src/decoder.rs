@@ -1,0 +1,356 @@
+//! From compressed header blocks to header fields.
+
+use std::fmt;
+use std::mem;
+
+use crate::block::Reader;
+use crate::inflate::Inflater;
+use crate::{DecodeError, Exceeded, HeaderError, Values, Version};
+
+/// What a flushed zlib block ends with (Z_SYNC_FLUSH: an empty stored block).
+const FLUSH_MARKER: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+
+/// Scratch space kept from one block to the next, bytes. Larger blocks give theirs back.
+const KEPT_SCRATCH: usize = 4096;
+
+/// Names whose places are kept likewise.
+const KEPT_NAMES: usize = 64;
+
+/// Up to this many names are compared with one another; more are sorted first, so that a long
+/// list costs no quadratic time.
+const COMPARED_NAMES: usize = 32;
+
+/// Charge for a field beside its bytes, as in RFC 9113 section 6.5.2: one measure for every
+/// protocol.
+const FIELD_OVERHEAD: usize = 32;
+
+/// Decodes the header blocks of one direction of a connection, in the order of the wire.
+///
+/// Holds no zlib state until the first block with content arrives; about 48 KiB from then on.
+///
+/// ```
+/// use lacewing_spdy_zlib::{Compression, Decoder, Encoder, ListLimits, Version};
+///
+/// let mut block = bytes::BytesMut::new();
+/// let mut encoder = Encoder::new(Version::V3, Compression::Stored);
+/// let mut list = encoder.block(&mut block);
+/// list.field(b":status", [b"200 OK"]);
+/// list.finish()?;
+///
+/// let mut decoder = Decoder::new(Version::V3);
+/// let mut fields = Vec::new();
+/// let summary = decoder.decode(&block, ListLimits::default(), |name, values| {
+///     fields.push((name.to_vec(), values.joined().to_vec()));
+/// })?;
+/// assert_eq!(fields, [(b":status".to_vec(), b"200 OK".to_vec())]);
+/// assert_eq!(summary.malformed, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Decoder {
+    version: Version,
+    inflater: Option<Box<Inflater>>,
+    /// The inflated block.
+    scratch: Vec<u8>,
+    /// The names of the block, kept for its capacity.
+    names: Vec<Span>,
+    /// The last bytes of the compressed block.
+    tail: [u8; 4],
+    state: State,
+}
+
+impl Decoder {
+    /// A decoder at the start of a connection.
+    pub fn new(version: Version) -> Self {
+        Decoder {
+            version,
+            inflater: None,
+            scratch: Vec::new(),
+            names: Vec::new(),
+            tail: [0; 4],
+            state: State::Empty,
+        }
+    }
+
+    /// The version of the blocks.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Decodes one complete compressed block and gives its fields to `sink`, in wire order.
+    ///
+    /// A block of no bytes holds no fields (Netty sends such ones). Lists that break a rule or
+    /// go over a limit are inflated to their end all the same, so that the next block decodes;
+    /// the [`Summary`] tells. Fields of a malformed list are given as they are; fields after an
+    /// exceeded limit are not given.
+    ///
+    /// # Errors
+    ///
+    /// Any [`DecodeError`] ends the zlib stream, and with it the connection; what `sink` was
+    /// given before is to be dropped. Every later call gives [`DecodeError::Poisoned`].
+    pub fn decode(
+        &mut self,
+        block: &[u8],
+        limits: ListLimits,
+        sink: impl FnMut(&[u8], Values<'_>),
+    ) -> Result<Summary, DecodeError> {
+        self.feed(block, limits)?;
+        self.finish(limits, sink)
+    }
+
+    /// Inflates a piece of a compressed block; [`finish`](Self::finish) ends the block. For
+    /// callers that don't want to hold the compressed block as a whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    ///
+    /// ```
+    /// use lacewing_spdy_zlib::{Decoder, ListLimits, Version};
+    ///
+    /// let limits = ListLimits::default();
+    /// let mut decoder = Decoder::new(Version::V2);
+    /// for piece in [&[0x38, 0x30, 0xdf, 0xa2][..], &[0x51, 0xb2, 0x00, 0x02, 0x00],
+    ///               &[0xfd, 0xff, 0x00, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff]] {
+    ///     decoder.feed(piece, limits)?;
+    /// }
+    /// assert_eq!(decoder.finish(limits, |_, _| {})?.fields, 0);
+    /// # Ok::<(), lacewing_spdy_zlib::DecodeError>(())
+    /// ```
+    pub fn feed(&mut self, piece: &[u8], limits: ListLimits) -> Result<(), DecodeError> {
+        if self.state == State::Poisoned {
+            return Err(DecodeError::Poisoned);
+        }
+        if piece.is_empty() {
+            return Ok(());
+        }
+        self.state = State::Fed;
+        self.keep_tail(piece);
+        let inflater = self
+            .inflater
+            .get_or_insert_with(|| Box::new(Inflater::new(self.version)));
+        let result = inflater.inflate(piece, &mut self.scratch, limits.max_size);
+        result.inspect_err(|_| self.poison())
+    }
+
+    /// Ends the block that [`feed`](Self::feed) was given and hands out its fields.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    pub fn finish(
+        &mut self,
+        limits: ListLimits,
+        sink: impl FnMut(&[u8], Values<'_>),
+    ) -> Result<Summary, DecodeError> {
+        match mem::replace(&mut self.state, State::Empty) {
+            State::Poisoned => {
+                self.state = State::Poisoned;
+                return Err(DecodeError::Poisoned);
+            }
+            State::Empty => return Ok(Summary::default()),
+            State::Fed => {}
+        }
+        let summary = read_list(self.version, &self.scratch, limits, &mut self.names, sink);
+        // A list that breaks off is a matter of its stream when the zlib data was flushed, and
+        // of the connection when it stops in the middle.
+        if summary.malformed == Some(HeaderError::BlockTooShort) && self.tail != FLUSH_MARKER {
+            self.poison();
+            return Err(DecodeError::Truncated);
+        }
+        if self.scratch.capacity() > KEPT_SCRATCH {
+            self.scratch = Vec::new();
+        } else {
+            self.scratch.clear();
+        }
+        Ok(summary)
+    }
+
+    fn keep_tail(&mut self, piece: &[u8]) {
+        for &byte in piece.get(piece.len().saturating_sub(4)..).unwrap_or(piece) {
+            self.tail.rotate_left(1);
+            if let Some(last) = self.tail.last_mut() {
+                *last = byte;
+            }
+        }
+    }
+
+    fn poison(&mut self) {
+        *self = Decoder::new(self.version);
+        self.state = State::Poisoned;
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("version", &self.version)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How much of a header list is taken.
+///
+/// ```
+/// use lacewing_spdy_zlib::ListLimits;
+///
+/// let limits = ListLimits { max_fields: 100, ..ListLimits::default() };
+/// assert_eq!(limits.max_size, 65_536);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListLimits {
+    /// Bytes of names and values, and 32 for each field: over it, the list is
+    /// [`Exceeded::Size`]. Also the most bytes that a block may inflate to: over it, inflating
+    /// stops with [`DecodeError::TooLarge`] (a zlib bomb; CVE-2026-55833 is what comes of going
+    /// on). 64 KiB by default.
+    pub max_size: usize,
+    /// Fields: over it, the list is [`Exceeded::Fields`]. 1000 by default.
+    pub max_fields: usize,
+}
+
+impl Default for ListLimits {
+    fn default() -> Self {
+        ListLimits {
+            max_size: 65_536,
+            max_fields: 1000,
+        }
+    }
+}
+
+/// What is to be known of a block beside its fields.
+///
+/// ```
+/// use lacewing_spdy_zlib::{Decoder, ListLimits, Summary, Version};
+///
+/// // A block of no bytes: no fields, nothing wrong.
+/// let summary = Decoder::new(Version::V3).decode(&[], ListLimits::default(), |_, _| {})?;
+/// assert_eq!(summary, Summary::default());
+/// # Ok::<(), lacewing_spdy_zlib::DecodeError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Fields handed out.
+    pub fields: usize,
+    /// Bytes of their names and values, and 32 for each.
+    pub size: usize,
+    /// The first rule that the list breaks: reset the stream with PROTOCOL_ERROR.
+    pub malformed: Option<HeaderError>,
+    /// The first limit that the list went over: answer 431 or reset the stream.
+    pub exceeded: Option<Exceeded>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing of the next block has been seen.
+    Empty,
+    /// A piece of a block is in the scratch.
+    Fed,
+    Poisoned,
+}
+
+/// Where a name is in the inflated block.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: usize,
+    end: usize,
+}
+
+fn read_list(
+    version: Version,
+    block: &[u8],
+    limits: ListLimits,
+    names: &mut Vec<Span>,
+    mut sink: impl FnMut(&[u8], Values<'_>),
+) -> Summary {
+    let mut summary = Summary::default();
+    let mut reader = Reader::new(version, block);
+    names.clear();
+
+    let Some(count) = reader.count() else {
+        summary.malformed = Some(HeaderError::BlockTooShort);
+        return summary;
+    };
+    for _ in 0..count {
+        let end_of_name = |reader: &Reader<'_>| block.len() - reader.remaining();
+        let Some(name) = reader.string() else {
+            summary.malformed = Some(HeaderError::BlockTooShort);
+            return summary;
+        };
+        let end = end_of_name(&reader);
+        let Some(value) = reader.string() else {
+            summary.malformed = Some(HeaderError::BlockTooShort);
+            return summary;
+        };
+        if summary.exceeded.is_some() {
+            continue;
+        }
+        let size = summary.size + name.len() + value.len() + FIELD_OVERHEAD;
+        summary.exceeded = if summary.fields == limits.max_fields {
+            let limit = limits.max_fields;
+            Some(Exceeded::Fields { limit })
+        } else if size > limits.max_size {
+            let limit = limits.max_size;
+            Some(Exceeded::Size { limit })
+        } else {
+            None
+        };
+        if summary.exceeded.is_some() {
+            continue;
+        }
+        summary.size = size;
+        summary.fields += 1;
+        summary.malformed = summary.malformed.or_else(|| broken(version, name, value));
+        names.push(Span {
+            start: end - name.len(),
+            end,
+        });
+        sink(name, Values::from(value));
+    }
+    if summary.malformed.is_none() {
+        if reader.remaining() != 0 {
+            summary.malformed = Some(HeaderError::TrailingBytes);
+        } else if has_duplicate(block, names) {
+            summary.malformed = Some(HeaderError::DuplicateName);
+        }
+    }
+    if names.capacity() > KEPT_NAMES {
+        *names = Vec::new();
+    }
+    summary
+}
+
+/// The rule that one field breaks, when it does.
+fn broken(version: Version, name: &[u8], value: &[u8]) -> Option<HeaderError> {
+    if name.is_empty() {
+        return Some(HeaderError::EmptyName);
+    }
+    if name.iter().any(u8::is_ascii_uppercase) {
+        return Some(HeaderError::UppercaseName);
+    }
+    if value.is_empty() {
+        return (version == Version::V2).then_some(HeaderError::EmptyValue);
+    }
+    // A value without NUL, nearly every one, is done after this one search.
+    if value.contains(&0) && Values::from(value).iter().any(<[u8]>::is_empty) {
+        return Some(HeaderError::EmptySegment);
+    }
+    None
+}
+
+fn has_duplicate(block: &[u8], names: &mut [Span]) -> bool {
+    let name = |span: &Span| block.get(span.start..span.end).unwrap_or_default();
+    if names.len() > COMPARED_NAMES {
+        names.sort_unstable_by(|a, b| name(a).cmp(name(b)));
+        return names
+            .iter()
+            .zip(names.iter().skip(1))
+            .any(|(a, b)| name(a) == name(b));
+    }
+    names.iter().enumerate().any(|(index, span)| {
+        names
+            .iter()
+            .take(index)
+            .any(|before| name(before) == name(span))
+    })
+}

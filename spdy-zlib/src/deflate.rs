@@ -1,0 +1,113 @@
+//! Writing zlib: stored blocks of our own, or flate2's deflate with the version's dictionary.
+
+use bytes::{BufMut, BytesMut};
+use flate2::{Compress, CompressError, FlushCompress};
+
+use crate::{EncodeError, Version};
+
+/// As in [`crate::inflate`]: fails the build when the backend can't set a dictionary.
+const _: fn(&mut Compress, &[u8]) -> Result<u32, CompressError> = Compress::set_dictionary;
+
+/// A window of 2 KiB, as spdylay and spdy-transport have it: the dictionary fits, and the
+/// receiver needs no more memory for it.
+const WINDOW_BITS: u8 = 11;
+
+/// The zlib header of a stream of stored blocks (RFC 1950 section 2.2): deflate, window of
+/// 2 KiB, fastest level, a dictionary's id follows. What spdylay sends at level 0.
+const STORED_HEADER: [u8; 2] = [0x38, 0x30];
+
+/// The largest stored block (RFC 1951 section 3.2.4): its length has 16 bits.
+const MAX_STORED: usize = 0xffff;
+
+/// Header of a stored block: type and padding in a byte, length, its complement.
+pub(crate) const STORED_BLOCK_HEAD: usize = 5;
+
+/// Z_SYNC_FLUSH at a byte boundary: an empty stored block.
+const FLUSH: [u8; 5] = [0x00, 0x00, 0x00, 0xff, 0xff];
+
+/// Appends the header of a zlib stream that holds stored blocks only.
+pub(crate) fn put_stored_header(version: Version, dst: &mut BytesMut) {
+    dst.put_slice(&STORED_HEADER);
+    dst.put_u32(version.dictionary_id());
+}
+
+/// Makes stored blocks of what follows the room for a block's head at `at`, and flushes.
+///
+/// Stored blocks need no state: a connection that sends them holds no window.
+pub(crate) fn store(dst: &mut BytesMut, at: usize) {
+    let raw = dst.len().saturating_sub(at + STORED_BLOCK_HEAD);
+    if raw > MAX_STORED {
+        spread(dst, at, raw);
+    } else {
+        put_stored_head(dst, at, raw);
+    }
+    dst.put_slice(&FLUSH);
+}
+
+/// Moves `raw` bytes apart, last piece first, so that each piece of [`MAX_STORED`] bytes gets
+/// its head.
+fn spread(dst: &mut BytesMut, at: usize, raw: usize) {
+    let pieces = raw.div_ceil(MAX_STORED);
+    dst.resize(dst.len() + (pieces - 1) * STORED_BLOCK_HEAD, 0);
+    for piece in (0..pieces).rev() {
+        let from = at + STORED_BLOCK_HEAD + piece * MAX_STORED;
+        let length = (raw - piece * MAX_STORED).min(MAX_STORED);
+        let head = at + piece * (MAX_STORED + STORED_BLOCK_HEAD);
+        dst.copy_within(from..from + length, head + STORED_BLOCK_HEAD);
+        put_stored_head(dst, head, length);
+    }
+}
+
+fn put_stored_head(dst: &mut BytesMut, at: usize, length: usize) {
+    let length = u16::try_from(length).unwrap_or(u16::MAX);
+    let [len_low, len_high] = length.to_le_bytes();
+    if let Some(head) = dst.get_mut(at..at + STORED_BLOCK_HEAD) {
+        head.copy_from_slice(&[0x00, len_low, len_high, !len_low, !len_high]);
+    }
+}
+
+/// One direction's deflate stream.
+pub(crate) struct Deflater {
+    stream: Compress,
+}
+
+impl Deflater {
+    pub(crate) fn new(version: Version, level: u8) -> Result<Self, EncodeError> {
+        let level = flate2::Compression::new(u32::from(level.clamp(1, 9)));
+        let mut stream = Compress::new_with_window_bits(level, true, WINDOW_BITS);
+        stream
+            .set_dictionary(version.dictionary())
+            .map_err(|_| EncodeError::Backend)?;
+        Ok(Deflater { stream })
+    }
+
+    /// Appends all of `raw`, compressed and flushed.
+    pub(crate) fn deflate(
+        &mut self,
+        mut raw: &[u8],
+        dst: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
+        loop {
+            let start = dst.len();
+            // Enough for data that doesn't compress, nearly always: one round.
+            let room = raw.len() + raw.len() / 1000 + 64;
+            dst.resize(start + room, 0);
+            let (consumed, produced) = (self.stream.total_in(), self.stream.total_out());
+            let result = self.stream.compress(
+                raw,
+                dst.get_mut(start..).unwrap_or_default(),
+                FlushCompress::Sync,
+            );
+            let consumed = usize::try_from(self.stream.total_in() - consumed).unwrap_or(usize::MAX);
+            let produced = usize::try_from(self.stream.total_out() - produced).unwrap_or(room);
+            dst.truncate(start + produced);
+            raw = raw.get(consumed..).unwrap_or_default();
+            if result.is_err() {
+                return Err(EncodeError::Backend);
+            }
+            if raw.is_empty() && produced < room {
+                return Ok(());
+            }
+        }
+    }
+}

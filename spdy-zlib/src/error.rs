@@ -1,0 +1,228 @@
+//! What can be wrong, from broken zlib data (the connection is lost) to a header list that
+//! breaks a rule (one stream is lost).
+
+use std::error::Error;
+use std::fmt;
+
+/// The compressed data can't be followed any further. All header blocks of a direction are
+/// one zlib stream, so every later block is lost as well: close the connection.
+///
+/// ```
+/// use lacewing_spdy_zlib::{DecodeError, Decoder, ListLimits, Version};
+///
+/// let mut decoder = Decoder::new(Version::V3);
+/// let error = decoder
+///     .decode(&[0xff; 8], ListLimits::default(), |_, _| {})
+///     .unwrap_err();
+/// assert_eq!(error, DecodeError::Corrupt);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The stream was made with another dictionary, most likely that of another version.
+    WrongDictionary {
+        /// DICTID of the dictionary of the decoder's version.
+        expected: u32,
+        /// DICTID in the stream's header.
+        found: u32,
+    },
+    /// The bytes are no zlib data.
+    Corrupt,
+    /// The peer ended its zlib stream. SPDY streams never end (RFC 1950's trailer is not sent).
+    StreamEnded,
+    /// The block ends in the middle of the zlib data of its header list.
+    Truncated,
+    /// The block inflates to more bytes than allowed. Inflating stopped there, so the rest of
+    /// the stream is unknown.
+    TooLarge {
+        /// [`ListLimits::max_size`](crate::ListLimits::max_size), bytes.
+        limit: usize,
+    },
+    /// An earlier block of this decoder failed with one of the other errors.
+    Poisoned,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecodeError::WrongDictionary { expected, found } => write!(
+                f,
+                "header block was compressed with dictionary {found:08x}, not {expected:08x}: \
+                 the peer speaks another version of SPDY"
+            ),
+            DecodeError::Corrupt => f.write_str("header block is no valid zlib data"),
+            DecodeError::StreamEnded => {
+                f.write_str("zlib stream of the header blocks was ended by the peer")
+            }
+            DecodeError::Truncated => f.write_str("header block ends inside its zlib data"),
+            DecodeError::TooLarge { limit } => write!(
+                f,
+                "header block inflates to more than {limit} bytes (raise the header list size \
+                 limit to allow it)"
+            ),
+            DecodeError::Poisoned => {
+                f.write_str("an earlier header block failed: the compression state is lost")
+            }
+        }
+    }
+}
+
+impl Error for DecodeError {}
+
+/// A header list that breaks a rule of the drafts. The zlib stream is in step: only the
+/// stream that the list belongs to is to be reset, with PROTOCOL_ERROR.
+///
+/// ```
+/// use lacewing_spdy_zlib::{Compression, Decoder, Encoder, HeaderError, ListLimits, Version};
+///
+/// let mut block = bytes::BytesMut::new();
+/// let mut encoder = Encoder::new(Version::V3, Compression::Stored);
+/// let mut list = encoder.block(&mut block);
+/// list.field(b"Upper", [b"1"]);
+/// list.finish()?;
+///
+/// let summary = Decoder::new(Version::V3).decode(&block, ListLimits::default(), |_, _| {})?;
+/// assert_eq!(summary.malformed, Some(HeaderError::UppercaseName));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HeaderError {
+    /// A name has no bytes (SPDY/3 section 2.6.10).
+    EmptyName,
+    /// A name holds an upper-case letter (SPDY/3 section 2.6.10).
+    UppercaseName,
+    /// A name occurs twice (SPDY/3 section 2.6.10).
+    DuplicateName,
+    /// A value has no bytes. Only SPDY/2 forbids it.
+    EmptyValue,
+    /// A value starts or ends with NUL, or holds two in a row (SPDY/3 section 2.6.10).
+    EmptySegment,
+    /// A count or a length reaches past the end of the block.
+    BlockTooShort,
+    /// Bytes are left after the last field.
+    TrailingBytes,
+}
+
+impl fmt::Display for HeaderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HeaderError::EmptyName => "header name is empty",
+            HeaderError::UppercaseName => "header name has an upper-case letter",
+            HeaderError::DuplicateName => {
+                "header name occurs twice (values of one name are joined by NUL)"
+            }
+            HeaderError::EmptyValue => "header value is empty, which SPDY/2 forbids",
+            HeaderError::EmptySegment => {
+                "header value starts or ends with NUL, or has two NULs in a row"
+            }
+            HeaderError::BlockTooShort => "header block announces more fields or bytes than it has",
+            HeaderError::TrailingBytes => "header block has bytes after its last field",
+        })
+    }
+}
+
+impl Error for HeaderError {}
+
+/// A limit that a header list went over. The zlib stream is in step; the fields after the
+/// limit were not handed out.
+///
+/// ```
+/// use lacewing_spdy_zlib::Exceeded;
+///
+/// let exceeded = Exceeded::Fields { limit: 1000 };
+/// assert_eq!(exceeded.to_string(), "header list has more than 1000 fields");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Exceeded {
+    /// Names, values and 32 bytes for each field are over
+    /// [`ListLimits::max_size`](crate::ListLimits::max_size).
+    Size {
+        /// The limit, bytes.
+        limit: usize,
+    },
+    /// More fields than [`ListLimits::max_fields`](crate::ListLimits::max_fields).
+    Fields {
+        /// The limit, fields.
+        limit: usize,
+    },
+}
+
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exceeded::Size { limit } => {
+                write!(f, "header list is larger than {limit} bytes")
+            }
+            Exceeded::Fields { limit } => {
+                write!(f, "header list has more than {limit} fields")
+            }
+        }
+    }
+}
+
+impl Error for Exceeded {}
+
+/// A header list that the block's format can't carry. Nothing was written, and the
+/// compression state is as before: later blocks are not affected.
+///
+/// ```
+/// use lacewing_spdy_zlib::{Compression, EncodeError, Encoder, Version};
+///
+/// let mut dst = bytes::BytesMut::new();
+/// let mut encoder = Encoder::new(Version::V2, Compression::Stored);
+/// let mut block = encoder.block(&mut dst);
+/// block.field(b"x-long", [vec![b'v'; 65_536]]);
+/// assert_eq!(block.finish(), Err(EncodeError::ValueTooLong { limit: 65_535 }));
+/// assert!(dst.is_empty());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// A name is longer than its length field can tell.
+    NameTooLong {
+        /// Largest length of the version, bytes.
+        limit: usize,
+    },
+    /// The joined values of a name are longer than their length field can tell.
+    ValueTooLong {
+        /// Largest length of the version, bytes.
+        limit: usize,
+    },
+    /// More fields than the count field can tell.
+    TooManyFields {
+        /// Largest count of the version.
+        limit: usize,
+    },
+    /// The block might not fit into a frame, whose length has 24 bits.
+    BlockTooLarge {
+        /// Largest block before compression, bytes.
+        limit: usize,
+    },
+    /// The zlib backend failed. The encoder is of no use any more.
+    Backend,
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EncodeError::NameTooLong { limit } => {
+                write!(f, "header name is longer than {limit} bytes")
+            }
+            EncodeError::ValueTooLong { limit } => {
+                write!(f, "joined header values are longer than {limit} bytes")
+            }
+            EncodeError::TooManyFields { limit } => {
+                write!(f, "header list has more than {limit} fields")
+            }
+            EncodeError::BlockTooLarge { limit } => write!(
+                f,
+                "header block is larger than {limit} bytes: it may not fit into one frame"
+            ),
+            EncodeError::Backend => f.write_str("zlib backend failed to compress"),
+        }
+    }
+}
+
+impl Error for EncodeError {}
