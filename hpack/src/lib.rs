@@ -1,1 +1,66 @@
-//! Placeholder.
+//! HPACK: the header compression of HTTP/2 ([RFC 7541]), both directions.
+//!
+//! A [`Decoder`] turns header blocks into header fields; an [`Encoder`] does the
+//! reverse. Both hold a dynamic table, so there is one of each per connection
+//! and direction, and every block that the peer sends must go through the
+//! decoder, in order, wanted or not.
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use lacewing_hpack::{Decoder, Encoder, HeaderField, ListLimits, Sensitivity};
+//!
+//! let mut block = BytesMut::new();
+//! let mut encoder = Encoder::new();
+//! let mut fields = encoder.block(&mut block);
+//! fields.field(b":method", b"GET", Sensitivity::Normal);
+//! fields.field(b"authorization", b"Basic Zm9vOmJhcg==", Sensitivity::Sensitive);
+//! drop(fields);
+//!
+//! let mut decoder = Decoder::<HeaderField>::new(4096);
+//! let mut list = Vec::new();
+//! let summary = decoder.decode(&block, ListLimits::default(), |field, sensitivity| {
+//!     list.push((field, sensitivity));
+//! })?;
+//! assert_eq!(summary.exceeded, None);
+//! assert_eq!(list[0], (HeaderField::new(b":method", b"GET"), Sensitivity::Normal));
+//! assert_eq!(list[1].1, Sensitivity::Sensitive);
+//! # Ok::<(), lacewing_hpack::DecodeError>(())
+//! ```
+//!
+//! [RFC 7541]: https://www.rfc-editor.org/rfc/rfc7541
+
+#![forbid(unsafe_code)]
+#![no_std]
+
+extern crate alloc;
+
+pub mod huffman;
+
+mod decoder;
+mod dynamic_table;
+mod encoder;
+mod error;
+mod field;
+mod index;
+mod integer;
+mod static_table;
+mod string;
+
+pub use decoder::{Decoder, ExceededLimit, ListLimits, Summary};
+pub use encoder::{BlockEncoder, Encoder};
+pub use error::DecodeError;
+pub use field::{Field, HeaderField, Sensitivity};
+pub use static_table::StaticIndex;
+
+/// The size of a dynamic table before anybody has said otherwise
+/// (`SETTINGS_HEADER_TABLE_SIZE`, RFC 9113, section 6.5.2), in bytes.
+pub const DEFAULT_TABLE_SIZE: usize = 4096;
+
+/// What every header field counts beyond its name and value (RFC 7541,
+/// section 4.1), in bytes.
+pub const FIELD_OVERHEAD: usize = 32;
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -1,0 +1,138 @@
+//! The dynamic table (sections 2.3.2 and 4), for both directions.
+
+use alloc::collections::VecDeque;
+
+/// Entries, newest first, with the sizes that eviction counts. Holds no memory
+/// until the first entry comes.
+#[derive(Debug)]
+pub(crate) struct DynamicTable<T> {
+    entries: VecDeque<Entry<T>>,
+    /// The sum of the entries' sizes.
+    size: usize,
+    /// At most `u32::MAX`.
+    max_size: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Entry<T> {
+    pub(crate) value: T,
+    size: u32,
+}
+
+impl<T> Entry<T> {
+    /// What it counts in the table (section 4.1).
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        self.size as usize
+    }
+}
+
+impl<T> DynamicTable<T> {
+    pub(crate) const fn new(max_size: usize) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            size: 0,
+            max_size: clamp(max_size),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    #[inline]
+    pub(crate) fn max_size(&self) -> usize {
+        self.max_size
+    }
+
+    /// The entry that came `age` entries before the newest.
+    #[inline]
+    pub(crate) fn entry(&self, age: usize) -> Option<&Entry<T>> {
+        self.entries.get(age)
+    }
+
+    #[inline]
+    pub(crate) fn entry_mut(&mut self, age: usize) -> Option<&mut T> {
+        self.entries.get_mut(age).map(|entry| &mut entry.value)
+    }
+
+    /// The entry that would go first.
+    #[inline]
+    pub(crate) fn oldest(&self) -> Option<&T> {
+        self.entries.back().map(|entry| &entry.value)
+    }
+
+    /// Changes the maximum size and evicts what no longer fits (section 4.3).
+    pub(crate) fn set_max_size(&mut self, max_size: usize) {
+        self.max_size = clamp(max_size);
+        self.evict_to(self.max_size);
+        if self.entries.is_empty() {
+            self.entries = VecDeque::new();
+        }
+    }
+
+    /// Evicts everything, as an entry does that is larger than the table (section 4.4).
+    pub(crate) fn clear(&mut self) {
+        self.evict_to(0);
+    }
+
+    /// Evicts what must go before an entry of `size` can come (section 4.4).
+    #[inline]
+    pub(crate) fn make_room(&mut self, size: usize) {
+        self.evict_to(self.max_size.saturating_sub(size));
+    }
+
+    /// Adds an entry, which is not larger than the table, and makes room for it.
+    #[inline]
+    pub(crate) fn insert(&mut self, value: T, size: usize) {
+        debug_assert!(size <= self.max_size);
+        self.make_room(size);
+        self.size += size;
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        self.entries.push_front(Entry { value, size });
+    }
+
+    #[inline]
+    fn evict_to(&mut self, size: usize) {
+        while self.size > size {
+            match self.entries.pop_back() {
+                Some(entry) => self.size = self.size.saturating_sub(entry.size()),
+                None => self.size = 0,
+            }
+        }
+    }
+}
+
+/// Sizes of entries are kept in 32 bits. Larger tables can't be asked for on the wire.
+const fn clamp(max_size: usize) -> usize {
+    if max_size > u32::MAX as usize {
+        u32::MAX as usize
+    } else {
+        max_size
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evicts_the_oldest() {
+        let mut table = DynamicTable::new(100);
+        for value in 0..4 {
+            table.insert(value, 40);
+        }
+        assert_eq!((table.len(), table.size()), (2, 80));
+        assert_eq!(table.entry(0).unwrap().value, 3);
+        assert_eq!(table.entry(1).unwrap().value, 2);
+        table.set_max_size(79);
+        assert_eq!((table.len(), table.entry(0).unwrap().value), (1, 3));
+        table.clear();
+        assert_eq!((table.len(), table.size()), (0, 0));
+    }
+}

@@ -1,0 +1,101 @@
+use core::fmt;
+
+use crate::huffman::HuffmanError;
+
+/// A header block that breaks RFC 7541.
+///
+/// The decoder's table is no longer in step with the peer's encoder: the
+/// connection is over (`COMPRESSION_ERROR`, RFC 9113, section 4.3).
+///
+/// ```
+/// use lacewing_hpack::{DecodeError, Decoder, HeaderField, ListLimits};
+///
+/// let mut decoder = Decoder::<HeaderField>::new(4096);
+/// let result = decoder.decode(&[0x80], ListLimits::default(), |_, _| {});
+/// assert_eq!(result, Err(DecodeError::IndexZero));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The block ends inside a representation (section 6).
+    Truncated,
+    /// An integer has more than five continuation octets or exceeds 2³² − 1
+    /// (section 5.1).
+    IntegerOverflow,
+    /// An indexed field with index 0 (section 6.1).
+    IndexZero,
+    /// An index beyond the dynamic table (section 2.3.3).
+    IndexOutOfRange {
+        /// The index in the block.
+        index: usize,
+        /// The largest valid index at that time.
+        last: usize,
+    },
+    /// A Huffman-coded string ends in more than seven bits of padding (section 5.2).
+    HuffmanPaddingTooLong,
+    /// A Huffman-coded string ends in padding that isn't all ones, or inside a
+    /// code (section 5.2).
+    HuffmanPaddingNotEos,
+    /// A Huffman-coded string contains the end-of-string symbol (section 5.2).
+    HuffmanEos,
+    /// A dynamic table size update exceeds what we announced (section 6.3).
+    SizeUpdateTooLarge {
+        /// The size in the block, in bytes.
+        size: usize,
+        /// The largest allowed size, in bytes.
+        limit: usize,
+    },
+    /// A dynamic table size update after a header field (section 4.2).
+    SizeUpdateNotFirst,
+    /// We reduced the table's maximum size, and the next block doesn't begin
+    /// with an update to that size or a smaller one (section 4.2).
+    SizeUpdateMissing {
+        /// The largest size that the update may have, in bytes.
+        limit: usize,
+    },
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("header block ends inside a representation"),
+            Self::IntegerOverflow => f.write_str(
+                "integer in a header block has more than five continuation octets \
+                 or exceeds 4294967295",
+            ),
+            Self::IndexZero => f.write_str("header block refers to index 0"),
+            Self::IndexOutOfRange { index, last } => write!(
+                f,
+                "header block refers to index {index}, but the table ends at {last}"
+            ),
+            Self::HuffmanPaddingTooLong => HuffmanError::PaddingTooLong.fmt(f),
+            Self::HuffmanPaddingNotEos => HuffmanError::PaddingNotEos.fmt(f),
+            Self::HuffmanEos => HuffmanError::Eos.fmt(f),
+            Self::SizeUpdateTooLarge { size, limit } => write!(
+                f,
+                "header block sets the dynamic table to {size} bytes, \
+                 but SETTINGS_HEADER_TABLE_SIZE allows {limit}"
+            ),
+            Self::SizeUpdateNotFirst => {
+                f.write_str("dynamic table size update after a header field")
+            }
+            Self::SizeUpdateMissing { limit } => write!(
+                f,
+                "SETTINGS_HEADER_TABLE_SIZE was reduced, but the next header block doesn't begin \
+                 with a dynamic table size update to {limit} bytes or less"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+impl From<HuffmanError> for DecodeError {
+    fn from(error: HuffmanError) -> Self {
+        match error {
+            HuffmanError::PaddingTooLong => Self::HuffmanPaddingTooLong,
+            HuffmanError::PaddingNotEos => Self::HuffmanPaddingNotEos,
+            HuffmanError::Eos => Self::HuffmanEos,
+        }
+    }
+}

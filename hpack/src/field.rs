@@ -1,0 +1,234 @@
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::StaticIndex;
+
+/// Whether a field may enter a table of the connection, here and at every
+/// intermediary behind (the never-indexed literal, section 6.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Sensitivity {
+    /// May be indexed.
+    #[default]
+    Normal,
+    /// A secret: always sent as a never-indexed literal, so that nobody can guess
+    /// it from the size of compressed blocks (section 7.1).
+    Sensitive,
+}
+
+/// What a [`Decoder`](crate::Decoder) makes of header fields.
+///
+/// A value is made once, when the block spells it out; what the dynamic table
+/// repeats is a clone. So a type that validates or parses in `new`, and is cheap
+/// to clone, pays for a repeated field with a reference count.
+///
+/// Making a value can't fail: RFC 7541 has no invalid names or values. A type with
+/// rules of its own keeps the verdict as part of itself.
+///
+/// ```
+/// use lacewing_hpack::{Decoder, Field, ListLimits};
+///
+/// #[derive(Clone)]
+/// struct ContentLength(Option<u64>);
+///
+/// impl Field for ContentLength {
+///     fn new(name: &[u8], value: &[u8]) -> Self {
+///         Self(match name {
+///             b"content-length" => std::str::from_utf8(value).ok().and_then(|v| v.parse().ok()),
+///             _ => None,
+///         })
+///     }
+///     fn with_value(&self, _value: &[u8]) -> Self {
+///         unimplemented!("this example's block has no name from the dynamic table")
+///     }
+/// }
+///
+/// let mut decoder = Decoder::<ContentLength>::new(4096);
+/// decoder.decode(b"\x5c\x0242", ListLimits::default(), |field, _| {
+///     assert_eq!(field.0, Some(42));
+/// })?;
+/// # Ok::<(), lacewing_hpack::DecodeError>(())
+/// ```
+pub trait Field: Clone {
+    /// A field whose name and value are spelled out.
+    fn new(name: &[u8], value: &[u8]) -> Self;
+
+    /// A field with the name of `self` (an entry of the dynamic table) and another
+    /// value.
+    fn with_value(&self, value: &[u8]) -> Self;
+
+    /// An entry of the static table.
+    #[inline]
+    fn from_static(index: StaticIndex) -> Self {
+        Self::new(index.name(), index.value())
+    }
+
+    /// A field with a name from the static table and a value that is spelled out.
+    #[inline]
+    fn from_static_name(index: StaticIndex, value: &[u8]) -> Self {
+        Self::new(index.name(), value)
+    }
+}
+
+/// A header field as it is: any bytes for name and value.
+///
+/// Both live in one allocation that clones share; fields of the static table need
+/// none.
+///
+/// ```
+/// use lacewing_hpack::HeaderField;
+///
+/// let field = HeaderField::new(b"accept", b"text/html");
+/// assert_eq!(field.name(), b"accept");
+/// assert_eq!(field.value(), b"text/html");
+/// assert_eq!(field.size(), 6 + 9 + 32);
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct HeaderField {
+    joined: Bytes,
+    name_len: usize,
+}
+
+impl HeaderField {
+    /// A field with copies of `name` and `value`.
+    #[inline]
+    pub fn new(name: &[u8], value: &[u8]) -> Self {
+        Self {
+            joined: join(name, value),
+            name_len: name.len(),
+        }
+    }
+
+    /// The name.
+    #[inline]
+    pub fn name(&self) -> &[u8] {
+        self.split().0
+    }
+
+    /// The value.
+    #[inline]
+    pub fn value(&self) -> &[u8] {
+        self.split().1
+    }
+
+    /// The name, sharing the field's memory.
+    pub fn name_bytes(&self) -> Bytes {
+        self.joined.slice_ref(self.name())
+    }
+
+    /// The value, sharing the field's memory.
+    pub fn value_bytes(&self) -> Bytes {
+        self.joined.slice_ref(self.value())
+    }
+
+    /// What the field counts in a table or list (section 4.1): both lengths and
+    /// [`FIELD_OVERHEAD`](crate::FIELD_OVERHEAD), in bytes.
+    pub fn size(&self) -> usize {
+        self.joined.len().saturating_add(crate::FIELD_OVERHEAD)
+    }
+
+    #[inline]
+    fn split(&self) -> (&[u8], &[u8]) {
+        self.joined
+            .split_at_checked(self.name_len)
+            .unwrap_or_default()
+    }
+}
+
+impl Field for HeaderField {
+    #[inline]
+    fn new(name: &[u8], value: &[u8]) -> Self {
+        Self::new(name, value)
+    }
+
+    #[inline]
+    fn with_value(&self, value: &[u8]) -> Self {
+        Self::new(self.name(), value)
+    }
+
+    #[inline]
+    fn from_static(index: StaticIndex) -> Self {
+        let (joined, name_len) = index.joined();
+        Self {
+            joined: Bytes::from_static(joined),
+            name_len,
+        }
+    }
+}
+
+impl fmt::Debug for HeaderField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "\"{}: {}\"",
+            self.name().escape_ascii(),
+            self.value().escape_ascii()
+        )
+    }
+}
+
+/// `name` and `value` in one piece of memory.
+fn join(name: &[u8], value: &[u8]) -> Bytes {
+    let len = name.len() + value.len();
+    // `Bytes` of a vector allocates again when it is first cloned, and every field
+    // that enters a table is. An owner holds the count and the bytes together; as
+    // its size is part of its type, there is one for each class of sizes.
+    match len {
+        0 => Bytes::new(),
+        1..=32 => inline::<32>(name, value),
+        33..=48 => inline::<48>(name, value),
+        49..=64 => inline::<64>(name, value),
+        65..=80 => inline::<80>(name, value),
+        81..=96 => inline::<96>(name, value),
+        97..=128 => inline::<128>(name, value),
+        129..=192 => inline::<192>(name, value),
+        193..=256 => inline::<256>(name, value),
+        _ => {
+            let mut joined = alloc::vec::Vec::with_capacity(len);
+            joined.extend_from_slice(name);
+            joined.extend_from_slice(value);
+            Bytes::from(joined)
+        }
+    }
+}
+
+#[inline]
+fn inline<const N: usize>(name: &[u8], value: &[u8]) -> Bytes {
+    let mut array = [0; N];
+    let (head, rest) = array.split_at_mut(name.len().min(N));
+    for (to, from) in [(head, name), (rest, value)] {
+        if let Some(to) = to.get_mut(..from.len()) {
+            to.copy_from_slice(from);
+        }
+    }
+    let mut bytes = Bytes::from_owner(array);
+    bytes.truncate(name.len() + value.len());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn joined_at_every_size_class() {
+        for name_len in [0, 1, 16, 31, 100] {
+            for value_len in 0..300 {
+                let (name, value) = (vec![b'n'; name_len], vec![b'v'; value_len]);
+                let field = HeaderField::new(&name, &value);
+                assert_eq!((field.name(), field.value()), (&name[..], &value[..]));
+                assert_eq!(field.clone().value_bytes(), value);
+                assert_eq!(field.name_bytes(), name);
+            }
+        }
+    }
+
+    #[test]
+    fn debug_escapes() {
+        let field = HeaderField::new(b"a", b"\n\"");
+        assert_eq!(format!("{field:?}"), "\"a: \\n\\\"\"");
+    }
+}

@@ -1,0 +1,325 @@
+//! The encoder's dynamic table with its reverse look-up: from a field, or a name, to
+//! its index.
+
+use alloc::vec::Vec;
+
+use crate::dynamic_table::DynamicTable;
+use crate::{FIELD_OVERHEAD, StaticIndex};
+
+/// The dynamic table of an encoder. Holds no memory until the first entry comes.
+///
+/// Entries have consecutive numbers. Two chained hash tables, one by field and one by
+/// name, lead to the newest entry of a bucket, and every entry leads to the next older
+/// one of its bucket. Nothing is ever unlinked: a number that is too old ends a chain.
+#[derive(Debug)]
+pub(crate) struct Index {
+    table: DynamicTable<Slot>,
+    /// The number of the newest entry; the first has 1. Wraps.
+    newest: u32,
+    /// The newest entry's number by bucket, or 0. A power of two of pairs.
+    buckets: Vec<Bucket>,
+    texts: Texts,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Bucket {
+    field: u32,
+    name: u32,
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// Of name and value.
+    hash: u32,
+    name_hash: u32,
+    /// Numbers of the next older entries in the same buckets.
+    next_field: u32,
+    next_name: u32,
+    /// Where the texts are: the name, and the value behind it.
+    start: u32,
+    name_len: u32,
+    value_len: u32,
+}
+
+/// A field's hashes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hashes {
+    field: u32,
+    name: u32,
+}
+
+impl Hashes {
+    #[inline]
+    pub(crate) fn new(name: &[u8], static_name: Option<StaticIndex>, value: &[u8]) -> Self {
+        let name = match static_name {
+            Some(place) => mix(u64::from(place.number()), 1),
+            None => hash(2, name),
+        };
+        Self {
+            field: fold(hash(name, value)),
+            name: fold(name),
+        }
+    }
+}
+
+/// How far a chain is followed. A longer one, which only chosen hashes make, loses
+/// compression and not time.
+const MAX_STEPS: usize = 16;
+
+impl Index {
+    pub(crate) const fn new(max_size: usize) -> Self {
+        Self {
+            table: DynamicTable::new(max_size),
+            newest: 0,
+            buckets: Vec::new(),
+            texts: Texts::new(),
+        }
+    }
+
+    pub(crate) fn max_size(&self) -> usize {
+        self.table.max_size()
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.table.size()
+    }
+
+    pub(crate) fn set_max_size(&mut self, max_size: usize) {
+        self.table.set_max_size(max_size);
+        if self.table.len() == 0 {
+            self.forget();
+        }
+    }
+
+    /// The index of this very field.
+    #[inline]
+    pub(crate) fn find(&self, name: &[u8], value: &[u8], hashes: Hashes) -> Option<usize> {
+        let mut number = self.bucket(hashes.field)?.field;
+        let mut last_age = None;
+        for _ in 0..MAX_STEPS {
+            let (age, slot) = self.slot(number, last_age)?;
+            if slot.hash == hashes.field && self.texts.field(slot) == Some((name, value)) {
+                return Some(index(age));
+            }
+            number = slot.next_field;
+            last_age = Some(age);
+        }
+        None
+    }
+
+    /// The index of the newest field with this name.
+    #[inline]
+    pub(crate) fn find_name(&self, name: &[u8], hashes: Hashes) -> Option<usize> {
+        let mut number = self.bucket(hashes.name)?.name;
+        let mut last_age = None;
+        for _ in 0..MAX_STEPS {
+            let (age, slot) = self.slot(number, last_age)?;
+            if slot.name_hash == hashes.name
+                && self.texts.field(slot).is_some_and(|field| field.0 == name)
+            {
+                return Some(index(age));
+            }
+            number = slot.next_name;
+            last_age = Some(age);
+        }
+        None
+    }
+
+    /// Enters a field as the peer will, which may mean that the table is empty
+    /// afterwards (section 4.4).
+    pub(crate) fn insert(&mut self, name: &[u8], value: &[u8], hashes: Hashes) {
+        let size = entry_size(name, value);
+        if size > self.table.max_size() {
+            self.table.clear();
+            self.forget();
+            return;
+        }
+        // Lengths that fit a table fit 32 bits.
+        let (Ok(name_len), Ok(value_len)) = (name.len().try_into(), value.len().try_into()) else {
+            return;
+        };
+        self.grow();
+        self.newest = self.newest.wrapping_add(1);
+        let number = self.newest;
+        let mut next = Bucket::default();
+        let mask = self.buckets.len().wrapping_sub(1);
+        if let Some(bucket) = self.buckets.get_mut(hashes.field as usize & mask) {
+            next.field = core::mem::replace(&mut bucket.field, number);
+        }
+        if let Some(bucket) = self.buckets.get_mut(hashes.name as usize & mask) {
+            next.name = core::mem::replace(&mut bucket.name, number);
+        }
+        self.table.make_room(size);
+        let oldest = self.table.oldest().map(|slot| slot.start);
+        let start = self.texts.push(name, value, oldest);
+        self.table.insert(
+            Slot {
+                hash: hashes.field,
+                name_hash: hashes.name,
+                next_field: next.field,
+                next_name: next.name,
+                start,
+                name_len,
+                value_len,
+            },
+            size,
+        );
+    }
+
+    #[inline]
+    fn bucket(&self, hash: u32) -> Option<Bucket> {
+        let mask = self.buckets.len().wrapping_sub(1);
+        self.buckets.get(hash as usize & mask).copied()
+    }
+
+    /// The entry with a number, if it's there and older than the last one.
+    #[inline]
+    fn slot(&self, number: u32, last_age: Option<usize>) -> Option<(usize, &Slot)> {
+        let age = self.newest.wrapping_sub(number) as usize;
+        // Without this a number from before the last wrap could make a ring.
+        if last_age.is_some_and(|last| age <= last) {
+            return None;
+        }
+        Some((age, &self.table.entry(age)?.value))
+    }
+
+    /// Keeps at least as many buckets as entries.
+    fn grow(&mut self) {
+        if self.table.len() < self.buckets.len() {
+            return;
+        }
+        let buckets = (self.buckets.len() * 2).max(16);
+        self.buckets.clear();
+        self.buckets.resize(buckets, Bucket::default());
+        let mask = buckets - 1;
+        let len = self.table.len();
+        for age in (0..len).rev() {
+            let Some(slot) = self.table.entry_mut(age) else {
+                break;
+            };
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a table has fewer than 2³² entries"
+            )]
+            let number = self.newest.wrapping_sub(age as u32);
+            if let Some(bucket) = self.buckets.get_mut(slot.hash as usize & mask) {
+                slot.next_field = core::mem::replace(&mut bucket.field, number);
+            }
+            if let Some(bucket) = self.buckets.get_mut(slot.name_hash as usize & mask) {
+                slot.next_name = core::mem::replace(&mut bucket.name, number);
+            }
+        }
+    }
+
+    /// Gives all memory back; for an empty table.
+    fn forget(&mut self) {
+        self.newest = 0;
+        self.buckets = Vec::new();
+        self.texts = Texts::new();
+    }
+}
+
+/// What a field counts in a table (section 4.1).
+#[inline]
+pub(crate) fn entry_size(name: &[u8], value: &[u8]) -> usize {
+    name.len()
+        .saturating_add(value.len())
+        .saturating_add(FIELD_OVERHEAD)
+}
+
+#[inline]
+fn index(age: usize) -> usize {
+    usize::from(StaticIndex::LAST.number()) + 1 + age
+}
+
+/// The bytes of all entries, in the order in which they came. What was evicted is cut
+/// off the front now and then, so that a text stays in one piece.
+#[derive(Debug)]
+struct Texts {
+    bytes: Vec<u8>,
+    /// Bytes cut off so far; a text's place counts from there. Wraps.
+    cut: u32,
+}
+
+impl Texts {
+    const fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            cut: 0,
+        }
+    }
+
+    /// Adds the texts of a field and returns their place. `oldest` is the place of the
+    /// first that is still needed.
+    fn push(&mut self, name: &[u8], value: &[u8], oldest: Option<u32>) -> u32 {
+        let len = self.bytes.len();
+        if len + name.len() + value.len() > self.bytes.capacity() {
+            let dead = match oldest {
+                Some(oldest) => (oldest.wrapping_sub(self.cut) as usize).min(len),
+                None => len,
+            };
+            // Moves at most three bytes for one that was added.
+            if dead >= len / 4 {
+                self.bytes.drain(..dead);
+                self.cut = self.cut.wrapping_add(to_u32(dead));
+            }
+        }
+        let start = self.cut.wrapping_add(to_u32(self.bytes.len()));
+        self.bytes.extend_from_slice(name);
+        self.bytes.extend_from_slice(value);
+        start
+    }
+
+    #[inline]
+    fn field(&self, slot: &Slot) -> Option<(&[u8], &[u8])> {
+        let start = slot.start.wrapping_sub(self.cut) as usize;
+        let (name, rest) = self
+            .bytes
+            .get(start..)?
+            .split_at_checked(slot.name_len as usize)?;
+        Some((name, rest.get(..slot.value_len as usize)?))
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "places wrap at 32 bits")]
+fn to_u32(len: usize) -> u32 {
+    len as u32
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "half of it is enough")]
+#[inline]
+fn fold(hash: u64) -> u32 {
+    (hash ^ (hash >> 32)) as u32
+}
+
+/// A fast hash, not one against chosen collisions: see [`MAX_STEPS`].
+#[inline]
+fn hash(seed: u64, text: &[u8]) -> u64 {
+    let mut state = seed ^ (text.len() as u64).rotate_left(32);
+    let mut rest = text;
+    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
+        if tail.is_empty() {
+            break;
+        }
+        state = mix(state, u64::from_le_bytes(*word));
+        rest = tail;
+    }
+    // The last one to eight bytes, in a word that may overlap the one before.
+    let last = if let Some(word) = text.last_chunk::<8>() {
+        u64::from_le_bytes(*word)
+    } else if let (Some(head), Some(tail)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        u64::from(u32::from_le_bytes(*head)) << 32 | u64::from(u32::from_le_bytes(*tail))
+    } else {
+        text.iter()
+            .fold(0, |word, &byte| word << 8 | u64::from(byte))
+    };
+    mix(state, last)
+}
+
+#[inline]
+fn mix(state: u64, word: u64) -> u64 {
+    let product = u128::from(state ^ word ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93;
+    #[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
+    let folded = product as u64 ^ (product >> 64) as u64;
+    folded
+}

@@ -1,0 +1,135 @@
+//! String literals (section 5.2).
+
+use alloc::vec::Vec;
+
+use crate::{DecodeError, huffman, integer};
+
+/// The bit that says that a string is Huffman-coded.
+const HUFFMAN: u8 = 0x80;
+
+/// Takes a string off `input`. One that is Huffman-coded is decoded into
+/// `scratch`; any other is a part of `input`.
+#[inline(always)]
+pub(crate) fn decode<'a, 'i: 'a>(
+    input: &mut &'i [u8],
+    scratch: &'a mut Scratch,
+) -> Result<&'a [u8], DecodeError> {
+    let (&first, rest) = input.split_first().ok_or(DecodeError::Truncated)?;
+    *input = rest;
+    let len = integer::decode(first, 7, input)?;
+    let (string, rest) = input.split_at_checked(len).ok_or(DecodeError::Truncated)?;
+    *input = rest;
+    if first & HUFFMAN == 0 {
+        return Ok(string);
+    }
+    let bound = huffman::decoded_bound(string.len());
+    let out = if bound <= Scratch::INLINE {
+        &mut scratch.inline[..]
+    } else {
+        // At most 8/5 of the block, which is in memory already.
+        scratch.heap.resize(bound, 0);
+        &mut scratch.heap[..]
+    };
+    let len = huffman::decode_into(string, out)?;
+    Ok(out.get(..len).unwrap_or_default())
+}
+
+/// Where a Huffman-coded string is decoded to. Lives as long as one block, so that
+/// a connection at rest holds nothing.
+pub(crate) struct Scratch {
+    inline: [u8; Self::INLINE],
+    heap: Vec<u8>,
+}
+
+impl Scratch {
+    const INLINE: usize = 256;
+
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        Self {
+            inline: [0; Self::INLINE],
+            heap: Vec::new(),
+        }
+    }
+}
+
+/// The most bytes that [`encode`] writes or touches.
+#[inline]
+pub(crate) fn encoded_bound(string: &[u8]) -> usize {
+    string.len() + integer::MAX_LEN + 8
+}
+
+/// Writes `string` to the front of `out`, Huffman-coded if that is shorter, and
+/// returns how many bytes it took. `out` has [`encoded_bound`] bytes.
+#[inline]
+pub(crate) fn encode(string: &[u8], out: &mut [u8]) -> usize {
+    // The length comes first but is known last: guess how many octets it needs.
+    let guess = integer::encoded_len(string.len() - string.len() / 4, 7);
+    let coded = match (string.len().checked_sub(1), out.get_mut(guess..)) {
+        (Some(limit), Some(out)) => huffman::encode_into(string, out, limit),
+        _ => None,
+    };
+    if let Some(len) = coded {
+        let start = integer::encoded_len(len, 7);
+        if start != guess {
+            out.copy_within(guess..guess + len, start);
+        }
+        write_length(len, HUFFMAN, out);
+        return start + len;
+    }
+    let start = write_length(string.len(), 0, out);
+    if let Some(out) = out.get_mut(start..start + string.len()) {
+        out.copy_from_slice(string);
+    }
+    start + string.len()
+}
+
+#[inline]
+fn write_length(len: usize, high: u8, out: &mut [u8]) -> usize {
+    let mut place = 0;
+    integer::encode(len, 7, high, |octet| {
+        if let Some(out) = out.get_mut(place) {
+            *out = octet;
+        }
+        place += 1;
+    });
+    place
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    fn round_trip(string: &[u8]) -> usize {
+        let mut out = vec![0; encoded_bound(string)];
+        let len = encode(string, &mut out);
+        let mut input = &out[..len];
+        let mut scratch = Scratch::new();
+        assert_eq!(decode(&mut input, &mut scratch), Ok(string));
+        assert!(input.is_empty());
+        len
+    }
+
+    #[test]
+    fn every_length_around_the_edges_of_the_prefix() {
+        for len in 0..1200 {
+            // Codes of 5, 7 and 8 bits: the coded length is near 5/8, 7/8 and 1.
+            for byte in [b'a', b'A', b'X', 0xff] {
+                let string = vec![byte; len];
+                assert!(round_trip(&string) <= len + integer::encoded_len(len, 7));
+            }
+        }
+    }
+
+    #[test]
+    fn huffman_only_when_shorter() {
+        assert_eq!(round_trip(b"X"), 2);
+        let mut out = [0; 32];
+        encode(b"0", &mut out);
+        assert_eq!(out[..2], [1, b'0'], "no gain, no Huffman");
+        encode(b"00", &mut out);
+        assert_eq!(out[0], 2, "ten bits are two bytes");
+    }
+}
