@@ -1,0 +1,113 @@
+'use strict'
+
+// node http2-client.js PORT plain|tls COMMAND …   Node's own HTTP/2 client
+//
+// The commands and what they print are those of spdy-client.js.
+
+const crypto = require('crypto')
+const fs = require('fs')
+const http2 = require('http2')
+
+const [port, security, command, ...args] = process.argv.slice(2)
+
+function fail (message) {
+  console.log('FAIL ' + message)
+  process.exit(1)
+}
+
+process.on('uncaughtException', (error) => fail('uncaught: ' + error.stack))
+// Nothing left to wait for, and not finished.
+process.on('beforeExit', () => fail('the connection closed before the end'))
+setTimeout(() => fail('timed out'), Number(process.env.PEER_TIMEOUT || 60) * 1000).unref()
+
+const scheme = security === 'tls' ? 'https' : 'http'
+const session = http2.connect(`${scheme}://localhost:${port}`, { rejectUnauthorized: false, lookup })
+let goaways = 0
+session.on('error', (error) => fail('session: ' + error.message))
+session.on('goaway', (code) => {
+  goaways++
+  if (code !== 0) fail('GOAWAY ' + code)
+})
+
+// The servers listen on IPv4 alone.
+function lookup (name, options, callback) {
+  if (options && options.all) callback(null, [{ address: '127.0.0.1', family: 4 }])
+  else callback(null, '127.0.0.1', 4)
+}
+
+function request (method, path, file, done, options) {
+  const headers = { ':method': method, ':path': path, 'x-test': 'a value' }
+  if (file) headers['content-length'] = fs.statSync(file).size
+  const stream = session.request(headers, { endStream: !file })
+  const hash = crypto.createHash('sha256')
+  let length = 0
+  let status
+  let text = ''
+  stream.on('error', (error) => fail('stream: ' + error.message))
+  stream.on('response', (head) => {
+    status = head[':status']
+    if (options && options.onResponse) options.onResponse()
+  })
+  stream.on('data', (chunk) => {
+    hash.update(chunk)
+    length += chunk.length
+    if (length <= 64) text += chunk
+    if (options && options.slow) {
+      stream.pause()
+      setTimeout(() => stream.resume(), options.slow)
+    }
+  })
+  stream.on('end', () => done(status, length, path === '/digest' ? text : hash.digest('hex')))
+  if (file) fs.createReadStream(file).pipe(stream)
+}
+
+function finish (...words) {
+  console.log(words.join(' '))
+  process.exit(0)
+}
+
+const commands = {
+  get (path) {
+    request('GET', path, null, finish)
+  },
+  post (path, file) {
+    request('POST', path, file, finish)
+  },
+  parallel (count, path) {
+    let first = null
+    let left = Number(count)
+    for (let i = 0; i < Number(count); i++) {
+      request('GET', path, null, (...answer) => {
+        if (first && String(answer) !== String(first)) fail(`${answer} differs from ${first}`)
+        first = answer
+        if (--left === 0) finish(count, ...first)
+      })
+    }
+  },
+  ping (count) {
+    session.on('connect', () => {
+      let left = Number(count)
+      for (let i = 0; i < Number(count); i++) {
+        session.ping((error) => {
+          if (error) fail('ping: ' + error.message)
+          if (--left === 0) finish(count, 'pings')
+        })
+      }
+    })
+  },
+  goaway (path) {
+    request('GET', path, null, finish, { onResponse () { session.goaway(0) } })
+  },
+  drain (path) {
+    request('GET', path, null, (...answer) => {
+      if (goaways < 1) fail('no GOAWAY came')
+      finish(...answer)
+    }, {
+      slow: 20,
+      onResponse () { console.log('started') }
+    })
+  }
+}
+
+if (!commands[command]) fail('usage: PORT plain|tls COMMAND …')
+commands[command](...args)

@@ -1,0 +1,147 @@
+'use strict'
+
+// node spdy-client.js VERSION PORT plain|tls COMMAND …
+//
+//   get PATH            prints `STATUS LENGTH SHA256`
+//   post PATH FILE      the same, of the response to FILE as the request body; for
+//                       /digest the body itself stands in place of its digest
+//   parallel N PATH     N requests at once: `N STATUS LENGTH SHA256` if all agree
+//   ping N              N pings, each answered
+//   goaway PATH         sends GOAWAY while PATH is under way; the body must still be whole
+//   drain PATH          reads PATH slowly, expects GOAWAY from the server and the whole body
+//
+// `spdy-transport` as a client. VERSION: spdy/2, spdy/3 or spdy/3.1.
+
+const crypto = require('crypto')
+const fs = require('fs')
+const net = require('net')
+const tls = require('tls')
+const transport = require('spdy-transport')
+
+const [version, port, security, command, ...args] = process.argv.slice(2)
+const NUMBER = { 'spdy/2': 2, 'spdy/3': 3, 'spdy/3.1': 3.1 }[version]
+
+function fail (message) {
+  console.log('FAIL ' + message)
+  process.exit(1)
+}
+
+process.on('uncaughtException', (error) => fail('uncaught: ' + error.stack))
+// Nothing left to wait for, and not finished.
+process.on('beforeExit', () => fail('the connection closed before the end'))
+setTimeout(() => fail('timed out'), Number(process.env.PEER_TIMEOUT || 60) * 1000).unref()
+
+function connect (ready) {
+  const target = { host: '127.0.0.1', port: Number(port) }
+  if (security === 'tls') {
+    const options = { ...target, servername: 'localhost', rejectUnauthorized: false, ALPNProtocols: [version] }
+    const socket = tls.connect(options, () => {
+      if (socket.alpnProtocol !== version) fail(`negotiated ${socket.alpnProtocol}, not ${version}`)
+      ready(start(socket))
+    })
+    socket.on('error', (error) => fail('socket: ' + error.message))
+  } else {
+    const socket = net.connect(target, () => ready(start(socket)))
+    socket.on('error', (error) => fail('socket: ' + error.message))
+  }
+}
+
+function start (socket) {
+  socket.setNoDelay(true)
+  const connection = transport.connection.create(socket, {
+    protocol: 'spdy',
+    isServer: false,
+    autoSpdy31: NUMBER === 3.1
+  })
+  connection.start(NUMBER)
+  connection.goaways = 0
+  connection.on('frame', (frame) => {
+    if (frame.type === 'GOAWAY') connection.goaways++
+    if (frame.type === 'GOAWAY' && frame.code !== 'OK') fail('GOAWAY ' + frame.code)
+  })
+  connection.on('error', (error) => fail('connection: ' + error.message))
+  return connection
+}
+
+// Calls back with the status, the length of the body and its digest.
+function request (connection, method, path, file, done, options) {
+  const headers = { 'user-agent': 'spdy-transport', 'x-test': 'a value' }
+  if (file) headers['content-length'] = String(fs.statSync(file).size)
+  const stream = connection.request({ method, path, host: 'localhost:' + port, headers }, (error) => {
+    if (error) fail('request: ' + error.message)
+  })
+  const hash = crypto.createHash('sha256')
+  let length = 0
+  let status
+  let text = ''
+  stream.on('error', (error) => fail('stream: ' + error.message))
+  stream.on('response', (code, headers) => {
+    status = code
+    if (options && options.onResponse) options.onResponse(headers)
+  })
+  stream.on('data', (chunk) => {
+    hash.update(chunk)
+    length += chunk.length
+    if (length <= 64) text += chunk
+    if (options && options.slow) {
+      stream.pause()
+      setTimeout(() => stream.resume(), options.slow)
+    }
+  })
+  stream.on('end', () => done(status, length, path === '/digest' ? text : hash.digest('hex')))
+  if (file) fs.createReadStream(file).pipe(stream)
+}
+
+function finish (...words) {
+  console.log(words.join(' '))
+  process.exit(0)
+}
+
+const commands = {
+  get (connection, path) {
+    request(connection, 'GET', path, null, finish)
+  },
+  post (connection, path, file) {
+    request(connection, 'POST', path, file, finish)
+  },
+  parallel (connection, count, path) {
+    let first = null
+    let left = Number(count)
+    for (let i = 0; i < Number(count); i++) {
+      request(connection, 'GET', path, null, (...answer) => {
+        if (first && String(answer) !== String(first)) fail(`${answer} differs from ${first}`)
+        first = answer
+        if (--left === 0) finish(count, ...first)
+      })
+    }
+  },
+  ping (connection, count) {
+    // The package starts to speak with its first frame: a request first.
+    request(connection, 'GET', '/hello', null, () => {
+      let left = Number(count)
+      for (let i = 0; i < Number(count); i++) {
+        connection.ping((error) => {
+          if (error) fail('ping: ' + error.message)
+          if (--left === 0) finish(count, 'pings')
+        })
+      }
+    })
+  },
+  goaway (connection, path) {
+    request(connection, 'GET', path, null, (...answer) => finish(...answer), {
+      onResponse () { connection.end() }
+    })
+  },
+  drain (connection, path) {
+    request(connection, 'GET', path, null, (...answer) => {
+      if (connection.goaways !== 1) fail(connection.goaways + ' GOAWAY frames')
+      finish(...answer)
+    }, {
+      slow: 20,
+      onResponse () { console.log('started') }
+    })
+  }
+}
+
+if (!NUMBER || !commands[command]) fail('usage: VERSION PORT plain|tls COMMAND …')
+connect((connection) => commands[command](connection, ...args))

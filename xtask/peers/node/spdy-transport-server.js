@@ -1,0 +1,76 @@
+'use strict'
+
+// node spdy-transport-server.js PORT FOLDER VERSION       cleartext, prior knowledge
+// node spdy-transport-server.js PORT FOLDER tls CERT KEY  ALPN, all versions
+//
+// `spdy-transport` as a server, with the routes of routes.js. It prints a line
+// for every request, ping and GOAWAY that it gets.
+
+const crypto = require('crypto')
+const fs = require('fs')
+const net = require('net')
+const path = require('path')
+const tls = require('tls')
+const transport = require('spdy-transport')
+
+const [port, folder, kind, cert, key] = process.argv.slice(2)
+const NUMBER = { 'spdy/2': 2, 'spdy/3': 3, 'spdy/3.1': 3.1 }
+
+function serve (socket, version) {
+  socket.setNoDelay(true)
+  socket.on('error', (error) => console.log('socket error: ' + error.message))
+  if (!NUMBER[version]) return socket.destroy()
+  const connection = transport.connection.create(socket, {
+    protocol: 'spdy',
+    isServer: true,
+    autoSpdy31: version === 'spdy/3.1'
+  })
+  connection.start(NUMBER[version])
+  connection.on('error', (error) => console.log('connection error: ' + error.message))
+  connection.on('ping', () => console.log('ping ' + version))
+  connection.on('frame', (frame) => {
+    if (frame.type === 'GOAWAY') console.log(`goaway ${version} ${frame.code}`)
+    if (frame.type === 'RST') console.log(`rst ${version} ${frame.code}`)
+  })
+  connection.on('stream', (stream) => {
+    stream.on('error', (error) => console.log('stream error: ' + error.message))
+    console.log(`${stream.method} ${stream.path} spdy/${connection.getVersion()}`)
+    answer(stream, connection.getVersion())
+  })
+}
+
+function answer (stream, version) {
+  const head = { 'x-version': String(version), 'content-type': 'application/octet-stream' }
+  const text = (status, body) => {
+    stream.respond(status, { ...head, 'content-length': String(Buffer.byteLength(body)) })
+    stream.end(body)
+  }
+  const name = stream.path.split('?')[0]
+  if (name === '/hello') return text(200, 'hello from node\n')
+  if (stream.method === 'POST' && name === '/digest') {
+    const hash = crypto.createHash('sha256')
+    stream.on('data', (chunk) => hash.update(chunk))
+    stream.on('end', () => text(200, hash.digest('hex')))
+  } else if (stream.method === 'POST' && name === '/echo') {
+    stream.respond(200, head)
+    stream.pipe(stream)
+  } else {
+    const file = path.join(folder, path.basename(name))
+    fs.stat(file, (error, stat) => {
+      if (error) return text(404, 'no such file\n')
+      stream.respond(200, { ...head, 'content-length': String(stat.size) })
+      fs.createReadStream(file).pipe(stream)
+    })
+  }
+}
+
+process.on('uncaughtException', (error) => console.log('uncaught: ' + error.stack))
+const server = kind === 'tls'
+  ? tls.createServer({
+    cert: fs.readFileSync(cert),
+    key: fs.readFileSync(key),
+    ALPNProtocols: Object.keys(NUMBER).reverse()
+  }, (socket) => serve(socket, socket.alpnProtocol))
+  : net.createServer((socket) => serve(socket, kind))
+server.on('tlsClientError', (error) => console.log('tls error: ' + error.message))
+server.listen(Number(port), '127.0.0.1', () => console.log('listening'))
