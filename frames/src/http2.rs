@@ -1,0 +1,63 @@
+//! HTTP/2 frames (RFC 9113), at two levels.
+//!
+//! * [`Frame`]: single frames, faithful to the wire, header blocks still compressed. For tools,
+//!   tests and captures.
+//! * [`Decoder`] and [`Encoder`]: the two halves of a living connection. They own the HPACK
+//!   tables, join and split header blocks, and hold the limits against hostile peers; above them a
+//!   header list is one thing, and none can be skipped.
+//!
+//! Neither knows streams, windows or the order of a connection: that is the engine's part.
+
+mod alt_svc;
+mod continuation;
+mod data;
+mod decoder;
+mod encoder;
+mod error;
+mod error_code;
+mod frame;
+mod go_away;
+mod head;
+mod headers;
+mod message;
+mod origin;
+mod padding;
+mod ping;
+mod priority;
+mod priority_update;
+mod push_promise;
+mod rst_stream;
+mod settings;
+mod unknown;
+mod window_update;
+
+pub use alt_svc::AltSvc;
+pub use continuation::Continuation;
+pub use data::Data;
+pub use decoder::{Decoder, DecoderLimits};
+pub use encoder::{Encoder, HeadersHead, PushPromiseHead};
+pub use error::{DecodeError, EncodeError, Scope};
+pub use error_code::ErrorCode;
+pub use frame::Frame;
+pub use go_away::GoAway;
+pub use head::{Head, Kind, flags};
+pub use headers::Headers;
+pub use message::{HeaderList, Message};
+pub use origin::Origin;
+pub use ping::Ping;
+pub use priority::{Priority, StreamPriority};
+pub use priority_update::PriorityUpdate;
+pub use push_promise::PushPromise;
+pub use rst_stream::RstStream;
+pub use settings::{Setting, SettingId, Settings};
+pub use unknown::Unknown;
+pub use window_update::WindowUpdate;
+
+/// What a client sends before its first frame, a SETTINGS frame (RFC 9113 §3.4).
+///
+/// ```
+/// use lacewing_frames::http2::PREFACE;
+///
+/// assert!(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n and frames".starts_with(PREFACE));
+/// ```
+pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

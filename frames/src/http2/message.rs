@@ -1,0 +1,183 @@
+//! What the stateful decoder gives: frames with whole, decompressed header lists.
+
+use bytes::Bytes;
+use lacewing_hpack::{ExceededLimit, Field, Sensitivity};
+
+use super::{AltSvc, ErrorCode, Kind, Origin, Settings, StreamPriority};
+
+/// Where the [`Decoder`](super::Decoder) puts the header fields of one block, in wire order.
+///
+/// A vector of fields with their sensitivity is one; an engine brings its own, which validates
+/// fields and keeps pseudo-headers apart as they come.
+///
+/// ```
+/// use lacewing_frames::http2::HeaderList;
+/// use lacewing_hpack::{HeaderField, Sensitivity};
+///
+/// #[derive(Default)]
+/// struct OnlyThePath(Option<HeaderField>);
+///
+/// impl HeaderList for OnlyThePath {
+///     type Field = HeaderField;
+///
+///     fn push(&mut self, field: HeaderField, _: Sensitivity) {
+///         if field.name() == b":path" {
+///             self.0 = Some(field);
+///         }
+///     }
+/// }
+/// # let mut list = OnlyThePath::default();
+/// # list.push(HeaderField::new(b":path", b"/"), Sensitivity::Normal);
+/// # assert!(list.0.is_some());
+/// ```
+pub trait HeaderList: Default {
+    /// What the fields are; the decoder's dynamic table keeps them, and a repeated field is a
+    /// clone.
+    type Field: Field;
+
+    /// Takes the next field of the block.
+    fn push(&mut self, field: Self::Field, sensitivity: Sensitivity);
+}
+
+impl<F: Field> HeaderList for Vec<(F, Sensitivity)> {
+    type Field = F;
+
+    #[inline]
+    fn push(&mut self, field: F, sensitivity: Sensitivity) {
+        Vec::push(self, (field, sensitivity));
+    }
+}
+
+/// One thing that the peer said: a frame, or a header block with all its CONTINUATION frames.
+///
+/// Whatever the receiver does with a message, the compression state is already in step.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use lacewing_frames::http2::{Decoder, DecoderLimits, Message};
+/// use lacewing_hpack::{HeaderField, Sensitivity};
+///
+/// type List = Vec<(HeaderField, Sensitivity)>;
+///
+/// let mut decoder = Decoder::<List>::new(DecoderLimits::default());
+/// // HEADERS on stream 1, END_STREAM and END_HEADERS; 0x82 is `:method: GET`
+/// let mut received = BytesMut::from(&b"\x00\x00\x01\x01\x05\x00\x00\x00\x01\x82"[..]);
+/// match decoder.decode(&mut received)? {
+///     Some(Message::Headers { stream_id: 1, fin: true, list, .. }) => {
+///         assert_eq!(list[0].0, HeaderField::new(b":method", b"GET"));
+///     }
+///     other => unreachable!("{other:?}"),
+/// }
+/// # Ok::<(), lacewing_frames::http2::DecodeError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Message<L> {
+    /// DATA (RFC 9113 §6.1).
+    Data {
+        /// The stream, not 0.
+        stream_id: u32,
+        /// END_STREAM.
+        fin: bool,
+        /// The content, without padding.
+        payload: Bytes,
+        /// What the frame takes from both windows, in bytes: the payload, the padding and the
+        /// padding length (§6.9.1). All of it must be given back in the end.
+        flow_controlled_len: u32,
+    },
+    /// HEADERS with its CONTINUATION frames (RFC 9113 §6.2).
+    Headers {
+        /// The stream, not 0.
+        stream_id: u32,
+        /// END_STREAM.
+        fin: bool,
+        /// The place in the deprecated dependency tree, if given.
+        priority: Option<StreamPriority>,
+        /// The header list; only a part of it when a limit was exceeded.
+        list: L,
+        /// The size of the whole list in bytes, with 32 for each field (§6.5.2), delivered or not.
+        size: usize,
+        /// The limit that the list exceeds: a request to refuse, on a connection that lives on.
+        exceeded: Option<ExceededLimit>,
+    },
+    /// PRIORITY (RFC 9113 §6.3).
+    Priority {
+        /// The stream, not 0.
+        stream_id: u32,
+        /// The place in the deprecated dependency tree.
+        priority: StreamPriority,
+    },
+    /// RST_STREAM (RFC 9113 §6.4).
+    RstStream {
+        /// The stream, not 0.
+        stream_id: u32,
+        /// Why it ends.
+        code: ErrorCode,
+    },
+    /// SETTINGS (RFC 9113 §6.5); every value is in its range. To be acknowledged.
+    Settings(Settings),
+    /// The peer applied our oldest SETTINGS that was not acknowledged yet (RFC 9113 §6.5.3).
+    SettingsAck,
+    /// PUSH_PROMISE with its CONTINUATION frames (RFC 9113 §6.6).
+    PushPromise {
+        /// The stream of the request that the push belongs to, not 0.
+        stream_id: u32,
+        /// The promised stream: even, not 0.
+        promised_id: u32,
+        /// The header list of the promised request; only a part of it when a limit was exceeded.
+        list: L,
+        /// The size of the whole list in bytes, with 32 for each field, delivered or not.
+        size: usize,
+        /// The limit that the list exceeds.
+        exceeded: Option<ExceededLimit>,
+    },
+    /// PING (RFC 9113 §6.7). To be answered.
+    Ping {
+        /// The payload to send back.
+        payload: [u8; 8],
+    },
+    /// The answer to a PING of ours (RFC 9113 §6.7).
+    PingAck {
+        /// The payload of the PING.
+        payload: [u8; 8],
+    },
+    /// GOAWAY (RFC 9113 §6.8).
+    GoAway {
+        /// The last stream that the peer acted on or may act on.
+        last_stream_id: u32,
+        /// Why the connection ends.
+        code: ErrorCode,
+        /// Anything, for people; not to be trusted.
+        debug_data: Bytes,
+    },
+    /// WINDOW_UPDATE (RFC 9113 §6.9).
+    WindowUpdate {
+        /// The stream; 0 is the connection.
+        stream_id: u32,
+        /// Bytes to add to the window, 1 to 2^31-1.
+        increment: u32,
+    },
+    /// ALTSVC (RFC 7838 §4) that a client may use. A server ignores it.
+    AltSvc(AltSvc),
+    /// ORIGIN (RFC 8336 §2) that a client may use. A server ignores it.
+    Origin(Origin),
+    /// PRIORITY_UPDATE (RFC 9218 §7.1). A client must not get one.
+    PriorityUpdate {
+        /// The stream whose priority is set, not 0.
+        prioritized_id: u32,
+        /// A value as in the Priority header field.
+        value: Bytes,
+    },
+    /// A frame to ignore (RFC 9113 §5.5): of an unknown type, or an ALTSVC or ORIGIN that is not
+    /// valid where it came. It is reported so that an endpoint can bound how many it puts up with.
+    Unknown {
+        /// The type.
+        kind: Kind,
+        /// The stream.
+        stream_id: u32,
+        /// The flags.
+        flags: u8,
+        /// The length of the payload in bytes.
+        len: u32,
+    },
+}
