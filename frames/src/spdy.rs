@@ -1,0 +1,84 @@
+//! SPDY/2, SPDY/3 and SPDY/3.1: bytes to frames and back.
+//!
+//! Two levels:
+//!
+//! * [`Frame`] is one frame as it is on the wire, its header block still compressed. What was
+//!   decoded encodes back byte for byte: for tools, tests and proxies.
+//! * [`Decoder`] and [`Encoder`] hold the compression state of a connection and speak
+//!   [`Message`]s with header lists. Every header block that arrives goes through the zlib stream,
+//!   whatever becomes of its frame, and DATA is handed on as it arrives.
+//!
+//! SPDY/3.1 has the wire of SPDY/3 and says 3 in its frames: it is [`Version::V3`] here, and only
+//! the negotiated protocol tells the two apart. What differs (the connection's flow control, no
+//! CREDENTIAL) is a matter of the layer above.
+//!
+//! Sections are those of draft-mbelshe-httpbis-spdy-00, which is SPDY/3; SPDY/2 is the page
+//! "SPDY Protocol - Draft 2" of The Chromium Projects.
+//!
+//! ```
+//! use bytes::{Bytes, BytesMut};
+//! use lacewing_frames::spdy::{
+//!     Compression, Decoder, DecoderLimits, Encoder, Message, SynStreamHead, Version,
+//! };
+//!
+//! let mut wire = BytesMut::new();
+//! let mut encoder = Encoder::new(Version::V3, Compression::Stored);
+//! let head = SynStreamHead { fin: true, ..SynStreamHead::new(1) };
+//! encoder.syn_stream(&mut wire, head, |block| {
+//!     block.field(b":method", [b"GET"]);
+//!     block.field(b":path", [b"/"]);
+//! })?;
+//!
+//! let mut decoder: Decoder<Vec<(Bytes, Bytes)>> =
+//!     Decoder::new(Version::V3, DecoderLimits::default());
+//! let Some(Message::SynStream { stream_id: 1, fin: true, block, .. }) = decoder.decode(&mut wire)?
+//! else {
+//!     unreachable!("that is what was sent");
+//! };
+//! assert_eq!(block.list[1], (Bytes::from(":path"), Bytes::from("/")));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod credential;
+mod data;
+mod decoder;
+mod encoder;
+mod error;
+mod error_code;
+mod frame;
+mod go_away;
+mod head;
+mod headers;
+mod message;
+mod noop;
+mod ping;
+mod rst_stream;
+mod settings;
+mod syn_reply;
+mod syn_stream;
+mod unknown;
+mod window_update;
+
+pub use lacewing_spdy_zlib::{
+    BlockEncoder, Compression, Exceeded, HeaderError, ListLimits, Values, Version,
+};
+
+pub use credential::Credential;
+pub use data::Data;
+pub use decoder::{Decoder, DecoderLimits};
+pub use encoder::Encoder;
+pub use error::{DecodeError, EncodeError, Scope};
+pub use error_code::{ErrorCode, GoAwayStatus};
+pub use frame::Frame;
+pub use go_away::GoAway;
+pub use head::{Head, Kind, flags};
+pub use headers::Headers;
+pub use message::{Block, HeaderList, Message};
+pub use noop::Noop;
+pub use ping::Ping;
+pub use rst_stream::RstStream;
+pub use settings::{Setting, SettingId, Settings};
+pub use syn_reply::SynReply;
+pub use syn_stream::{SynStream, SynStreamHead};
+pub use unknown::Unknown;
+pub use window_update::WindowUpdate;

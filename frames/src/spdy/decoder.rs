@@ -1,0 +1,345 @@
+//! Bytes of a connection to messages, with the zlib stream of its header blocks.
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::head::{ControlHead, STREAM_ID_MASK};
+use super::headers::{self, ReplyPayload};
+use super::{
+    Block, Credential, DecodeError, GoAway, Head, HeaderList, Kind, ListLimits, Message, Noop,
+    Ping, RstStream, Scope, Settings, SynStreamHead, Unknown, Version, WindowUpdate, flags,
+};
+
+/// The smallest limit for control frames (section 2.4.2): every endpoint must take 8192 bytes.
+const LEAST_CONTROL_FRAME: u32 = 8192;
+
+/// Pieces of DATA from this size on are handed out without copying. Smaller ones are copied, as
+/// they would keep the whole read buffer alive.
+const SHARED_PIECE: usize = 1024;
+
+/// Decodes one direction of a connection.
+///
+/// Header blocks go through the connection's zlib stream whatever becomes of their frame, so that
+/// the next one decodes. DATA is handed on in pieces as it arrives: nothing is held back or
+/// allocated for an announced length (a DATA frame may announce 16 MiB). Control frames are held
+/// until they are complete, and refused from their head alone when they are too long.
+///
+/// See the [module](super) for an example.
+pub struct Decoder<L> {
+    version: Version,
+    limits: DecoderLimits,
+    blocks: lacewing_spdy_zlib::Decoder,
+    data: Option<OpenData>,
+    failed: Option<DecodeError>,
+    list: PhantomData<fn() -> L>,
+}
+
+impl<L: HeaderList> Decoder<L> {
+    /// A decoder at the start of a connection.
+    pub fn new(version: Version, limits: DecoderLimits) -> Self {
+        Decoder {
+            version,
+            limits,
+            blocks: lacewing_spdy_zlib::Decoder::new(version),
+            data: None,
+            failed: None,
+            list: PhantomData,
+        }
+    }
+
+    /// The version of the connection.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Takes the next message off the front of `src`; `None` when more bytes are needed.
+    ///
+    /// # Errors
+    ///
+    /// After an error of [`Scope::Stream`] the frame is consumed, its header block included, and
+    /// decoding goes on. After one of [`Scope::Connection`] the same error is given for good.
+    pub fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Message<L>>, DecodeError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let result = match self.data {
+            Some(data) => Ok(self.data_piece(src, data)),
+            None => self.frame(src),
+        };
+        result.inspect_err(|error| {
+            if error.scope() == Scope::Connection {
+                self.failed = Some(*error);
+            }
+        })
+    }
+
+    fn frame(&mut self, src: &mut BytesMut) -> Result<Option<Message<L>>, DecodeError> {
+        let Some(head) = Head::parse(src) else {
+            return Ok(None);
+        };
+        let (version, kind, flags, length) = match head {
+            Head::Data {
+                stream_id,
+                flags,
+                length,
+            } => {
+                src.advance(Head::LEN);
+                let data = OpenData {
+                    stream_id,
+                    flags,
+                    remaining: length,
+                };
+                return Ok(self.data_piece(src, data));
+            }
+            Head::Control {
+                version,
+                kind,
+                flags,
+                length,
+            } => (version, kind, flags, length),
+        };
+        let limit = self.limits.max_frame_size.max(LEAST_CONTROL_FRAME);
+        if length > limit {
+            return Err(DecodeError::FrameTooLong { head, limit });
+        }
+        let end = Head::LEN + usize::try_from(length).unwrap_or(usize::MAX);
+        let Some(payload) = src.get(Head::LEN..end) else {
+            return Ok(None);
+        };
+        if version != self.version.number() {
+            let result = self.foreign(version, kind, length, payload);
+            let payload = take_payload(src, end);
+            return result.map(|()| {
+                Some(Message::Unknown(Unknown {
+                    version,
+                    kind,
+                    flags,
+                    payload,
+                }))
+            });
+        }
+        let head = ControlHead {
+            version: self.version,
+            kind,
+            flags,
+            length,
+        };
+        let message = match (kind, self.version) {
+            (Kind::SYN_STREAM, _) => self.syn_stream(head, payload)?,
+            (Kind::SYN_REPLY | Kind::HEADERS, _) => self.reply(head, payload)?,
+            (Kind::RST_STREAM, _) => Message::RstStream(RstStream::parse(head, payload)?),
+            (Kind::SETTINGS, _) => {
+                let limit = self.limits.max_settings_entries;
+                Message::Settings(Settings::parse(head, payload, limit)?)
+            }
+            (Kind::NOOP, Version::V2) => Message::Noop(Noop::parse(head)?),
+            (Kind::PING, _) => Message::Ping(Ping::parse(head, payload)?),
+            (Kind::GOAWAY, _) => Message::GoAway(GoAway::parse(head, payload)?),
+            (Kind::WINDOW_UPDATE, Version::V3) => {
+                Message::WindowUpdate(WindowUpdate::parse(head, payload)?)
+            }
+            (Kind::CREDENTIAL, Version::V3) => {
+                let payload = take_payload(src, end);
+                let limit = self.limits.max_certificates;
+                let frame = Credential::parse(head, &payload, limit)?;
+                return Ok(Some(Message::Credential(frame)));
+            }
+            _ => {
+                let version = self.version.number();
+                let payload = take_payload(src, end);
+                return Ok(Some(Message::Unknown(Unknown {
+                    version,
+                    kind,
+                    flags,
+                    payload,
+                })));
+            }
+        };
+        src.advance(end);
+        Ok(Some(message))
+    }
+
+    fn syn_stream(&mut self, head: ControlHead, payload: &[u8]) -> Result<Message<L>, DecodeError> {
+        let (fields, _, block) = SynStreamHead::split(head, payload)?;
+        if fields.stream_id == 0 {
+            return Err(DecodeError::StreamIdZero { kind: head.kind });
+        }
+        Ok(Message::SynStream {
+            stream_id: fields.stream_id,
+            associated: fields.associated,
+            priority: fields.priority,
+            slot: fields.slot,
+            fin: fields.fin,
+            unidirectional: fields.unidirectional,
+            block: self.block(block)?,
+        })
+    }
+
+    /// SYN_REPLY or HEADERS.
+    fn reply(&mut self, head: ControlHead, payload: &[u8]) -> Result<Message<L>, DecodeError> {
+        let ReplyPayload {
+            stream_id, block, ..
+        } = headers::split(head, payload)?;
+        if stream_id == 0 {
+            return Err(DecodeError::StreamIdZero { kind: head.kind });
+        }
+        let fin = head.has(flags::FIN);
+        let block = self.block(block)?;
+        Ok(if head.kind == Kind::SYN_REPLY {
+            Message::SynReply {
+                stream_id,
+                fin,
+                block,
+            }
+        } else {
+            Message::Headers {
+                stream_id,
+                fin,
+                block,
+            }
+        })
+    }
+
+    fn block(&mut self, block: &[u8]) -> Result<Block<L>, DecodeError> {
+        let mut list = L::default();
+        let summary = self
+            .blocks
+            .decode(block, self.limits.list, |name, values| {
+                list.push(name, values);
+            })?;
+        Ok(Block {
+            list,
+            size: summary.size,
+            malformed: summary.malformed,
+            exceeded: summary.exceeded,
+        })
+    }
+
+    /// A control frame of another version: SYN_STREAM is refused, others are ignored ("Protocol
+    /// versioning" of SPDY/2; SPDY/3 only has the code). The sender has put its block into the
+    /// zlib stream, so it is inflated all the same.
+    fn foreign(
+        &mut self,
+        version: u16,
+        kind: Kind,
+        length: u32,
+        payload: &[u8],
+    ) -> Result<(), DecodeError> {
+        let layout = match version {
+            0..=2 => Version::V2,
+            _ => Version::V3,
+        };
+        if let Some(offset) = kind.block_offset(layout) {
+            let Some(block) = payload.get(offset..) else {
+                return Err(DecodeError::Length { kind, length });
+            };
+            self.blocks.decode(block, self.limits.list, |_, _| {})?;
+        }
+        match (kind, payload.first_chunk()) {
+            (Kind::SYN_STREAM, Some(stream_id)) => {
+                let stream_id = u32::from_be_bytes(*stream_id) & STREAM_ID_MASK;
+                if stream_id == 0 {
+                    return Err(DecodeError::StreamIdZero { kind });
+                }
+                Err(DecodeError::UnsupportedVersion { stream_id, version })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn data_piece(&mut self, src: &mut BytesMut, data: OpenData) -> Option<Message<L>> {
+        let OpenData {
+            stream_id,
+            flags,
+            remaining,
+        } = data;
+        let wanted = usize::try_from(remaining).unwrap_or(usize::MAX);
+        let length = src.len().min(wanted);
+        if length == 0 && wanted != 0 {
+            self.data = Some(data);
+            return None;
+        }
+        let remaining = remaining.saturating_sub(u32::try_from(length).unwrap_or(u32::MAX));
+        self.data = (remaining != 0).then_some(OpenData { remaining, ..data });
+        let payload = if length >= SHARED_PIECE {
+            src.split_to(length).freeze()
+        } else {
+            copy_off(src, length)
+        };
+        Some(Message::Data {
+            stream_id,
+            payload,
+            fin: remaining == 0 && flags & flags::FIN != 0,
+            remaining,
+            undefined_flags: flags & !flags::FIN,
+        })
+    }
+}
+
+impl<L> fmt::Debug for Decoder<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("version", &self.version)
+            .field("limits", &self.limits)
+            .field("data", &self.data)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Limits of a [`Decoder`].
+///
+/// ```
+/// use lacewing_frames::spdy::DecoderLimits;
+///
+/// let limits = DecoderLimits { max_settings_entries: 8, ..DecoderLimits::default() };
+/// assert_eq!(limits.list.max_fields, 1000);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecoderLimits {
+    /// Payload of a control frame, bytes; DATA has none, as it is not held back. 65 KiB by
+    /// default, so that a stored header list of the default size fits. Taken as 8192 when it is
+    /// less, which every endpoint must accept (section 2.4.2).
+    pub max_frame_size: u32,
+    /// What is taken of a header list.
+    pub list: ListLimits,
+    /// Entries of a SETTINGS frame; 32 by default.
+    pub max_settings_entries: usize,
+    /// Certificates in a CREDENTIAL frame; 16 by default.
+    pub max_certificates: usize,
+}
+
+impl Default for DecoderLimits {
+    fn default() -> Self {
+        DecoderLimits {
+            max_frame_size: 65 * 1024,
+            list: ListLimits::default(),
+            max_settings_entries: 32,
+            max_certificates: 16,
+        }
+    }
+}
+
+/// A DATA frame whose payload is still arriving.
+#[derive(Debug, Clone, Copy)]
+struct OpenData {
+    stream_id: u32,
+    flags: u8,
+    remaining: u32,
+}
+
+/// Takes a frame off `src` and gives its payload.
+fn take_payload(src: &mut BytesMut, end: usize) -> Bytes {
+    let mut frame = src.split_to(end);
+    frame.advance(Head::LEN);
+    frame.freeze()
+}
+
+/// Copies the first `length` bytes off `src`, which keeps its buffer.
+fn copy_off(src: &mut BytesMut, length: usize) -> Bytes {
+    let piece = src.get(..length).map(Bytes::copy_from_slice);
+    src.advance(length);
+    piece.unwrap_or_default()
+}

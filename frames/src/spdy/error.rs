@@ -1,0 +1,229 @@
+//! What can be wrong with bytes (`DecodeError`) and with a caller's frame (`EncodeError`).
+
+use core::fmt;
+
+use super::{ErrorCode, GoAwayStatus, Head, Kind};
+
+/// A rule of SPDY that received bytes break: one variant per rule.
+///
+/// Rules about a header *list* are not here: they are [`Block::malformed`](super::Block), beside
+/// the list, since the frame was read and the stream is known.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use lacewing_frames::spdy::{DecodeError, Frame, GoAwayStatus, Kind, Scope, Version};
+///
+/// // a PING of three bytes
+/// let mut wire = BytesMut::from(&[0x80, 3, 0, 6, 0, 0, 0, 3, 0, 0, 1][..]);
+/// let error = Frame::decode(Version::V3, &mut wire, 8192).unwrap_err();
+/// assert_eq!(error, DecodeError::Length { kind: Kind::PING, length: 3 });
+/// assert_eq!(error.scope(), Scope::Connection);
+/// assert_eq!(error.go_away_status(), GoAwayStatus::PROTOCOL_ERROR);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// A head announces a payload longer than the limit (section 2.4.2). Control frames of up to
+    /// 8192 bytes must be taken.
+    FrameTooLong {
+        /// The frame's head.
+        head: Head,
+        /// The limit in bytes.
+        limit: u32,
+    },
+    /// The payload has not the length, or not the least length, that this kind of frame needs.
+    Length {
+        /// The frame.
+        kind: Kind,
+        /// The length of its payload in bytes.
+        length: u32,
+    },
+    /// SYN_STREAM, SYN_REPLY or HEADERS on stream 0, which is not valid (section 2.3.2).
+    StreamIdZero {
+        /// The frame.
+        kind: Kind,
+    },
+    /// SYN_STREAM of another version (section 2.6.3, UNSUPPORTED_VERSION).
+    UnsupportedVersion {
+        /// The stream.
+        stream_id: u32,
+        /// The frame's version.
+        version: u16,
+    },
+    /// SETTINGS whose number of entries doesn't match its length (section 2.6.4).
+    SettingsCount {
+        /// The announced number of entries.
+        entries: u32,
+        /// The length of the payload in bytes.
+        length: u32,
+    },
+    /// A SETTINGS frame with more entries than the limit.
+    TooManySettings {
+        /// The entries in the frame.
+        entries: u32,
+        /// The limit.
+        limit: usize,
+    },
+    /// CREDENTIAL whose proof or certificates reach past its end (section 2.6.9).
+    CredentialLength {
+        /// The length of the payload in bytes.
+        length: u32,
+    },
+    /// A CREDENTIAL frame with more certificates than the limit.
+    TooManyCertificates {
+        /// The limit.
+        limit: usize,
+    },
+    /// A header block that does not decompress (section 2.6.10.1): all later ones are lost too.
+    Compression(lacewing_spdy_zlib::DecodeError),
+}
+
+/// What an error takes down: the connection or one stream (section 2.4).
+///
+/// ```
+/// use lacewing_frames::spdy::{DecodeError, Scope};
+///
+/// let error = DecodeError::UnsupportedVersion { stream_id: 5, version: 1 };
+/// assert_eq!(error.scope(), Scope::Stream(5));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Send GOAWAY and close; the decoder gives the same error from now on.
+    Connection,
+    /// Send RST_STREAM on this stream; the frame is consumed and decoding goes on.
+    Stream(u32),
+}
+
+impl DecodeError {
+    /// What the error takes down (section 2.4).
+    pub fn scope(&self) -> Scope {
+        match *self {
+            DecodeError::UnsupportedVersion { stream_id, .. } => Scope::Stream(stream_id),
+            _ => Scope::Connection,
+        }
+    }
+
+    /// The code for RST_STREAM (section 2.6.3).
+    pub fn error_code(&self) -> ErrorCode {
+        match self {
+            DecodeError::UnsupportedVersion { .. } => ErrorCode::UNSUPPORTED_VERSION,
+            DecodeError::FrameTooLong { .. } => ErrorCode::FRAME_TOO_LARGE,
+            _ => ErrorCode::PROTOCOL_ERROR,
+        }
+    }
+
+    /// The status for GOAWAY (section 2.6.6), which SPDY/2 does not send.
+    pub fn go_away_status(&self) -> GoAwayStatus {
+        GoAwayStatus::PROTOCOL_ERROR
+    }
+
+    /// The section that states the rule; for a limit of this crate, the one that allows it.
+    pub fn section(&self) -> &'static str {
+        match self {
+            DecodeError::FrameTooLong { .. } => "SPDY/3 2.4.2",
+            DecodeError::Length { kind, .. } => kind.section(),
+            DecodeError::StreamIdZero { .. } => "SPDY/3 2.3.2",
+            DecodeError::UnsupportedVersion { .. } => "SPDY/3 2.6.3",
+            DecodeError::SettingsCount { .. } | DecodeError::TooManySettings { .. } => {
+                "SPDY/3 2.6.4"
+            }
+            DecodeError::CredentialLength { .. } | DecodeError::TooManyCertificates { .. } => {
+                "SPDY/3 2.6.9"
+            }
+            DecodeError::Compression(_) => "SPDY/3 2.6.10.1",
+        }
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecodeError::FrameTooLong { head, limit } => write!(
+                f,
+                "{head} frame of {} bytes exceeds the limit of {limit} (max_frame_size)",
+                head.length()
+            ),
+            DecodeError::Length { kind, length } => write!(
+                f,
+                "{kind} frame has a payload of {length} bytes, which its layout forbids"
+            ),
+            DecodeError::StreamIdZero { kind } => {
+                write!(f, "{kind} frame on stream 0; it must name a stream")
+            }
+            DecodeError::UnsupportedVersion { stream_id, version } => write!(
+                f,
+                "SYN_STREAM on stream {stream_id} has version {version}, which is not the \
+                 connection's"
+            ),
+            DecodeError::SettingsCount { entries, length } => write!(
+                f,
+                "SETTINGS frame announces {entries} entries in a payload of {length} bytes"
+            ),
+            DecodeError::TooManySettings { entries, limit } => write!(
+                f,
+                "SETTINGS frame with {entries} entries exceeds the limit of {limit} \
+                 (max_settings_entries)"
+            ),
+            DecodeError::CredentialLength { length } => write!(
+                f,
+                "CREDENTIAL frame has a proof or certificate that reaches past its {length} bytes"
+            ),
+            DecodeError::TooManyCertificates { limit } => write!(
+                f,
+                "CREDENTIAL frame has more certificates than the limit of {limit}"
+            ),
+            DecodeError::Compression(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+impl From<lacewing_spdy_zlib::DecodeError> for DecodeError {
+    fn from(error: lacewing_spdy_zlib::DecodeError) -> Self {
+        DecodeError::Compression(error)
+    }
+}
+
+/// A frame that its layout can't carry. Nothing was written.
+///
+/// ```
+/// use bytes::{Bytes, BytesMut};
+/// use lacewing_frames::spdy::{Data, EncodeError, Frame, Version};
+///
+/// let frame = Frame::Data(Data::new(1, Bytes::from(vec![0; 1 << 24])));
+/// let error = frame.encode(Version::V3, &mut BytesMut::new()).unwrap_err();
+/// assert_eq!(error, EncodeError::FrameTooLong { length: 1 << 24 });
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// A payload whose length 24 bits can't tell.
+    FrameTooLong {
+        /// The length in bytes.
+        length: usize,
+    },
+    /// A header list that a block can't carry.
+    Block(lacewing_spdy_zlib::EncodeError),
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EncodeError::FrameTooLong { length } => write!(
+                f,
+                "payload of {length} bytes does not fit into a frame, which takes {} at most",
+                Head::MAX_LENGTH
+            ),
+            EncodeError::Block(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for EncodeError {}
+
+impl From<lacewing_spdy_zlib::EncodeError> for EncodeError {
+    fn from(error: lacewing_spdy_zlib::EncodeError) -> Self {
+        EncodeError::Block(error)
+    }
+}

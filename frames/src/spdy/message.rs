@@ -1,0 +1,145 @@
+//! What a connection's decoder hands out: frames whose header blocks are header lists.
+
+use bytes::Bytes;
+
+use super::{
+    Credential, Exceeded, GoAway, HeaderError, Noop, Ping, RstStream, Settings, Unknown, Values,
+    WindowUpdate,
+};
+
+/// A received frame, its header block decompressed.
+///
+/// ```
+/// use bytes::{Bytes, BytesMut};
+/// use lacewing_frames::spdy::{Decoder, DecoderLimits, Message, Ping, Version};
+///
+/// let mut decoder: Decoder<Vec<(Bytes, Bytes)>> =
+///     Decoder::new(Version::V2, DecoderLimits::default());
+/// let mut wire = BytesMut::from(&b"\x80\x02\x00\x06\x00\x00\x00\x04\0\0\0\x01"[..]);
+/// assert_eq!(decoder.decode(&mut wire)?, Some(Message::Ping(Ping::new(1))));
+/// # Ok::<(), lacewing_frames::spdy::DecodeError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message<L> {
+    /// Opens a stream (section 2.6.1).
+    SynStream {
+        /// The stream, not 0.
+        stream_id: u32,
+        /// The stream that this one is associated to (server push), or 0.
+        associated: u32,
+        /// 0 is the most urgent; up to 3 in SPDY/2 and 7 in SPDY/3.
+        priority: u8,
+        /// Index of a client certificate, 0 for none. To be ignored but in SPDY/3.
+        slot: u8,
+        /// The sender's last frame of the stream.
+        fin: bool,
+        /// The receiver can't reply. spdy-transport doesn't set it on pushes.
+        unidirectional: bool,
+        /// The header list.
+        block: Block<L>,
+    },
+    /// Accepts a stream (section 2.6.2).
+    SynReply {
+        /// The stream, not 0.
+        stream_id: u32,
+        /// The sender's last frame of the stream.
+        fin: bool,
+        /// The header list.
+        block: Block<L>,
+    },
+    /// More headers (section 2.6.7).
+    Headers {
+        /// The stream, not 0.
+        stream_id: u32,
+        /// The sender's last frame of the stream.
+        fin: bool,
+        /// The header list.
+        block: Block<L>,
+    },
+    /// A piece of a DATA frame (section 2.2.2), as it arrived.
+    Data {
+        /// The stream.
+        stream_id: u32,
+        /// The piece. Empty only for a frame without payload.
+        payload: Bytes,
+        /// The sender's last frame of the stream, and its last piece.
+        fin: bool,
+        /// Bytes of the frame that are still to come: 0 with the last piece.
+        remaining: u32,
+        /// Flag bits other than FIN.
+        undefined_flags: u8,
+    },
+    /// Ends a stream abnormally (section 2.6.3).
+    RstStream(RstStream),
+    /// Parameters of the peer (section 2.6.4).
+    Settings(Settings),
+    /// Nothing at all (SPDY/2).
+    Noop(Noop),
+    /// To be sent back, or an answer (section 2.6.5).
+    Ping(Ping),
+    /// No new streams (section 2.6.6).
+    GoAway(GoAway),
+    /// Flow-control credit (section 2.6.8).
+    WindowUpdate(WindowUpdate),
+    /// A client certificate (section 2.6.9).
+    Credential(Credential),
+    /// A frame to be ignored: of an undefined type, or of another version.
+    Unknown(Unknown),
+}
+
+/// A decompressed header block.
+///
+/// ```
+/// use bytes::Bytes;
+/// use lacewing_frames::spdy::Block;
+///
+/// let block: Block<Vec<(Bytes, Bytes)>> = Block::default();
+/// assert!(block.list.is_empty() && block.malformed.is_none());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Block<L> {
+    /// The fields, up to the limits.
+    pub list: L,
+    /// Bytes of names and values of the fields, and 32 for each.
+    pub size: usize,
+    /// The first rule that the list breaks: reset the stream with PROTOCOL_ERROR.
+    pub malformed: Option<HeaderError>,
+    /// The limit that cut the list short.
+    pub exceeded: Option<Exceeded>,
+}
+
+/// Collects the fields of a header block, in wire order.
+///
+/// ```
+/// use lacewing_frames::spdy::{HeaderList, Values};
+///
+/// /// Keeps the path alone.
+/// #[derive(Default)]
+/// struct Path(Option<Vec<u8>>);
+///
+/// impl HeaderList for Path {
+///     fn push(&mut self, name: &[u8], values: Values<'_>) {
+///         if name == b":path" {
+///             self.0 = values.single().map(<[u8]>::to_vec);
+///         }
+///     }
+/// }
+/// ```
+pub trait HeaderList: Default {
+    /// Takes a field. Names and values may be anything that [`Block::malformed`] tells of.
+    fn push(&mut self, name: &[u8], values: Values<'_>);
+}
+
+/// Names, and values as on the wire: joined by NUL.
+impl HeaderList for Vec<(Bytes, Bytes)> {
+    fn push(&mut self, name: &[u8], values: Values<'_>) {
+        Vec::push(
+            self,
+            (
+                Bytes::copy_from_slice(name),
+                Bytes::copy_from_slice(values.joined()),
+            ),
+        );
+    }
+}
