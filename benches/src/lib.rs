@@ -1,1 +1,14 @@
-//! Placeholder.
+//! What the benches and the bench programs share: one application
+//! ([`routes`]) that every server serves, the corpora, and the means to count.
+//!
+//! The programs are `bench-server` (Lacewing) and `bench-server-hyper`,
+//! `bench-client` (either library) and `idle-clients`; `cargo xtask bench` runs
+//! them in turns. The criterion benches are under `benches/`.
+
+pub mod allocations;
+pub mod corpus;
+pub mod cpu;
+pub mod routes;
+pub mod runtime;
+pub mod server_arguments;
+pub mod tls;

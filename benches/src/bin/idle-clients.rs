@@ -1,0 +1,121 @@
+//! Opens connections, does one HTTP/2 request on each, and keeps them open and
+//! idle until its standard input ends: for measuring a server's memory per idle
+//! connection.
+//!
+//! The client is thirty bytes of hand-made HTTP/2 on a plain socket, so that ten
+//! thousand of them weigh nothing. It prints `ready N` once all are idle.
+
+use std::error::Error;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// Open connections, one HTTP/2 request on each, keep them idle until stdin ends
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Port on 127.0.0.1 (cleartext, HTTP/2 with prior knowledge)
+    #[arg(long, value_name = "P")]
+    port: u16,
+    /// Connections to open (see `ulimit -n`)
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    connections: usize,
+    /// Requests on each before it goes idle
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    requests: u32,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let mut sockets = Vec::with_capacity(arguments.connections);
+    for number in 0..arguments.connections {
+        let socket = connection(arguments.port, arguments.requests)
+            .map_err(|error| format!("connection {number}: {error}"))?;
+        sockets.push(socket);
+    }
+    println!("ready {}", sockets.len());
+    io::stdin().read_to_end(&mut Vec::new())?;
+    drop(sockets);
+    Ok(())
+}
+
+/// Connects and has `requests` requests answered, one after the other.
+fn connection(port: u16, requests: u32) -> io::Result<TcpStream> {
+    let mut socket = TcpStream::connect(("127.0.0.1", port))?;
+    socket.set_nodelay(true)?;
+    socket.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let mut hello = PREFACE.to_vec();
+    hello.extend(frame_head(0, SETTINGS, 0, 0));
+    for number in 0..requests.max(1) {
+        let id = 2 * number + 1;
+        let mut out = std::mem::take(&mut hello);
+        out.extend(frame_head(
+            REQUEST.len(),
+            HEADERS,
+            END_STREAM | END_HEADERS,
+            id,
+        ));
+        out.extend(REQUEST);
+        socket.write_all(&out)?;
+        await_end_of_stream(&mut socket, id)?;
+    }
+    Ok(socket)
+}
+
+/// Reads frames until the one that ends stream `id`; acknowledges SETTINGS and
+/// PING on the way.
+fn await_end_of_stream(socket: &mut TcpStream, id: u32) -> io::Result<()> {
+    let mut settings_seen = id > 1;
+    let mut ended = false;
+    while !(settings_seen && ended) {
+        let mut head = [0; 9];
+        socket.read_exact(&mut head)?;
+        let [a, b, c, kind, flags, s0, s1, s2, s3] = head;
+        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        let stream = u32::from_be_bytes([s0, s1, s2, s3]) & 0x7fff_ffff;
+        let mut payload = vec![0; length];
+        socket.read_exact(&mut payload)?;
+        match kind {
+            SETTINGS if flags & ACK == 0 => {
+                settings_seen = true;
+                socket.write_all(&frame_head(0, SETTINGS, ACK, 0))?;
+            }
+            PING if flags & ACK == 0 => {
+                let mut out = frame_head(length, PING, ACK, 0).to_vec();
+                out.extend(payload);
+                socket.write_all(&out)?;
+            }
+            DATA | HEADERS if stream == id && flags & END_STREAM != 0 => ended = true,
+            RST_STREAM | GOAWAY => {
+                let text = format!("the server sent frame type {kind}: {payload:02x?}");
+                return Err(io::Error::other(text));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A frame's nine bytes (RFC 9113 §4.1). Our payloads are far below 256 bytes.
+fn frame_head(length: usize, kind: u8, flags: u8, stream: u32) -> [u8; 9] {
+    let [_, a, b, c] = u32::try_from(length).unwrap_or(0).to_be_bytes();
+    let [s0, s1, s2, s3] = stream.to_be_bytes();
+    [a, b, c, kind, flags, s0, s1, s2, s3]
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// `:method: GET`, `:scheme: http`, `:path: /` by index; `:authority: localhost`
+/// as a literal that enters the table.
+const REQUEST: &[u8] = b"\x82\x86\x84\x41\x09localhost";
+
+const DATA: u8 = 0x0;
+const HEADERS: u8 = 0x1;
+const RST_STREAM: u8 = 0x3;
+const SETTINGS: u8 = 0x4;
+const PING: u8 = 0x6;
+const GOAWAY: u8 = 0x7;
+const ACK: u8 = 0x1;
+const END_STREAM: u8 = 0x1;
+const END_HEADERS: u8 = 0x4;
