@@ -4,7 +4,7 @@
 //! Adler-32 sums (DICTID, RFC 1950) that announce them in the stream's header.
 
 /// DICTID of [`V2`].
-pub(crate) const V2_ID: u32 = 0xdfa2_51b2;
+pub(crate) const V2_ID: u32 = 0xdfa251b2;
 
 /// The dictionary of SPDY/2, its final NUL included.
 #[rustfmt::skip]
@@ -69,7 +69,7 @@ pub(crate) static V2: [u8; 907] = [
 ];
 
 /// DICTID of [`V3`].
-pub(crate) const V3_ID: u32 = 0xe3c6_a7c2;
+pub(crate) const V3_ID: u32 = 0xe3c6a7c2;
 
 /// The dictionary of SPDY/3 and SPDY/3.1.
 #[rustfmt::skip]
