@@ -1,9 +1,11 @@
+mod config;
 mod policy;
 
 use bytes::{BufMut, BytesMut};
 
-use crate::index::{Hashes, Index, entry_size};
-use crate::{DEFAULT_TABLE_SIZE, Sensitivity, StaticIndex, integer, string};
+use crate::index::{Hashes, Index, Name, entry_size};
+use crate::{DEFAULT_TABLE_SIZE, Sensitivity, integer, string};
+pub use config::{EncoderConfig, Indexing, StringCoding};
 use policy::{Policy, policy};
 
 /// Encodes the header blocks of one direction of a connection.
@@ -28,8 +30,7 @@ use policy::{Policy, policy};
 #[derive(Debug)]
 pub struct Encoder {
     index: Index,
-    /// The most that we spend on a table, whatever the peer allows.
-    own_max_table_size: usize,
+    config: EncoderConfig,
     /// The maximum that the peer's decoder knows of, from the last block.
     announced: usize,
     /// The smallest maximum since the last block.
@@ -39,20 +40,20 @@ pub struct Encoder {
 impl Encoder {
     /// An encoder that uses at most [`DEFAULT_TABLE_SIZE`] bytes of table.
     pub const fn new() -> Self {
-        Self::with_max_table_size(DEFAULT_TABLE_SIZE)
+        Self::with_config(EncoderConfig::DEFAULT)
     }
 
-    /// An encoder that uses at most `own_max_table_size` bytes of table, however much
-    /// the peer allows. Until the peer has allowed more, it is the protocol's 4096.
-    pub const fn with_max_table_size(own_max_table_size: usize) -> Self {
-        let size = if own_max_table_size < DEFAULT_TABLE_SIZE {
-            own_max_table_size
+    /// An encoder with other than the default choices.
+    pub const fn with_config(config: EncoderConfig) -> Self {
+        // Until the peer has allowed more, it is the protocol's size.
+        let size = if config.max_table_size < DEFAULT_TABLE_SIZE {
+            config.max_table_size
         } else {
             DEFAULT_TABLE_SIZE
         };
         Self {
             index: Index::new(size),
-            own_max_table_size,
+            config,
             announced: DEFAULT_TABLE_SIZE,
             smallest: size,
         }
@@ -62,7 +63,7 @@ impl Encoder {
     /// block tells the peer (section 4.2): if it was several times, the smallest size
     /// and then the last.
     pub fn set_max_table_size(&mut self, peers_setting: usize) {
-        let size = peers_setting.min(self.own_max_table_size);
+        let size = peers_setting.min(self.config.max_table_size);
         self.index.set_max_size(size);
         self.smallest = self.smallest.min(self.index.max_size());
     }
@@ -122,88 +123,90 @@ impl BlockEncoder<'_> {
     /// is the caller's to see to.
     #[inline]
     pub fn field(&mut self, name: &[u8], value: &[u8], sensitivity: Sensitivity) {
-        let static_name = StaticIndex::with_name(name);
-        if sensitivity == Sensitivity::Sensitive {
-            self.literal(0x10, 4, static_name, name, value);
+        let name = Name::new(name);
+        let indexing = self.encoder.config.indexing;
+        let policy = match sensitivity {
+            Sensitivity::Sensitive => Policy::Never,
+            Sensitivity::Normal => policy(indexing, name, value),
+        };
+        if policy == Policy::Never {
+            self.literal(Literal::NeverIndexed, name, value);
             return;
         }
-        if let Some(place) = static_name.and_then(|place| place.with_value(value)) {
+        if let Some(place) = name.place().and_then(|place| place.with_value(value)) {
             self.dst.put_u8(0x80 | place.number());
             return;
         }
-        match policy(static_name, name, value) {
-            Policy::Never => self.literal(0x10, 4, static_name, name, value),
-            Policy::Skip => self.literal(0x00, 4, static_name, name, value),
-            Policy::Index => self.indexed(static_name, name, value),
+        match policy {
+            Policy::Index => self.indexed(name, value),
+            _ => self.literal(Literal::WithoutIndexing, name, value),
         }
     }
 
-    fn indexed(&mut self, static_name: Option<StaticIndex>, name: &[u8], value: &[u8]) {
-        let hashes = Hashes::new(name, static_name, value);
+    /// A field that the dynamic table has or gets.
+    fn indexed(&mut self, name: Name<'_>, value: &[u8]) {
+        let hashes = Hashes::new(name, value);
         let index = &mut self.encoder.index;
         if let Some(index) = index.find(name, value, hashes) {
             put_integer(self.dst, index, 7, 0x80);
             return;
         }
-        let name_index = match static_name {
-            Some(place) => usize::from(place.number()),
-            None => index.find_name(name, hashes).unwrap_or(0),
-        };
         // An entry that takes most of the table costs more than it is likely to save.
-        if entry_size(name, value) > index.max_size() / 4 * 3 {
-            put_literal(self.dst, 0x00, 4, name_index, name, value);
+        if self.encoder.config.indexing == Indexing::Sensible
+            && entry_size(name.text(), value) > index.max_size() / 4 * 3
+        {
+            self.literal(Literal::WithoutIndexing, name, value);
             return;
         }
-        index.insert(name, value, hashes);
-        put_literal(self.dst, 0x40, 6, name_index, name, value);
+        self.literal(Literal::Incremental, name, value);
+        self.encoder.index.insert(name, value, hashes);
     }
 
-    /// A literal that stays out of the table.
-    fn literal(
-        &mut self,
-        high: u8,
-        prefix: u32,
-        static_name: Option<StaticIndex>,
-        name: &[u8],
-        value: &[u8],
-    ) {
-        let name_index = match static_name {
+    fn literal(&mut self, literal: Literal, name: Name<'_>, value: &[u8]) {
+        let name_index = match name.place() {
             Some(place) => usize::from(place.number()),
-            None => {
-                let hashes = Hashes::new(name, None, b"");
-                self.encoder.index.find_name(name, hashes).unwrap_or(0)
-            }
+            None => self.encoder.index.find_name(name).unwrap_or(0),
         };
-        put_literal(self.dst, high, prefix, name_index, name, value);
+        let coding = self.encoder.config.strings;
+        let mut bound = integer::MAX_LEN + string::encoded_bound(value);
+        if name_index == 0 {
+            bound += string::encoded_bound(name.text());
+        }
+        let start = self.dst.len();
+        self.dst.resize(start + bound, 0);
+        let Some(out) = self.dst.get_mut(start..) else {
+            return;
+        };
+        let (prefix, high) = literal.prefix();
+        let mut len = integer::write(name_index, prefix, high, out);
+        if name_index == 0 {
+            len += string::encode(name.text(), coding, out.get_mut(len..).unwrap_or_default());
+        }
+        len += string::encode(value, coding, out.get_mut(len..).unwrap_or_default());
+        self.dst.truncate(start + len);
     }
 }
 
-#[inline]
+/// The literal representations (section 6.2).
+#[derive(Clone, Copy)]
+enum Literal {
+    Incremental,
+    WithoutIndexing,
+    NeverIndexed,
+}
+
+impl Literal {
+    /// The bits of the name's index in the first octet, and those above them.
+    #[inline]
+    fn prefix(self) -> (u32, u8) {
+        match self {
+            Self::Incremental => (6, 0x40),
+            Self::WithoutIndexing => (4, 0x00),
+            Self::NeverIndexed => (4, 0x10),
+        }
+    }
+}
+
 fn put_integer(dst: &mut BytesMut, value: usize, prefix: u32, high: u8) {
     integer::encode(value, prefix, high, |octet| dst.put_u8(octet));
-}
-
-/// A literal of section 6.2, with its name spelled out if `name_index` is 0.
-fn put_literal(
-    dst: &mut BytesMut,
-    high: u8,
-    prefix: u32,
-    name_index: usize,
-    name: &[u8],
-    value: &[u8],
-) {
-    put_integer(dst, name_index, prefix, high);
-    if name_index == 0 {
-        put_string(dst, name);
-    }
-    put_string(dst, value);
-}
-
-fn put_string(dst: &mut BytesMut, string: &[u8]) {
-    let start = dst.len();
-    dst.resize(start + string::encoded_bound(string), 0);
-    let len = dst
-        .get_mut(start..)
-        .map_or(0, |out| string::encode(string, out));
-    dst.truncate(start + len);
 }

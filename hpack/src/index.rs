@@ -39,6 +39,42 @@ struct Slot {
     start: u32,
     name_len: u32,
     value_len: u32,
+    /// The name's place in the static table, which makes it needless to compare names.
+    place: Option<StaticIndex>,
+}
+
+/// A name, looked up in the static table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Name<'a> {
+    text: &'a [u8],
+    place: Option<StaticIndex>,
+}
+
+impl<'a> Name<'a> {
+    #[inline]
+    pub(crate) fn new(text: &'a [u8]) -> Self {
+        let place = StaticIndex::with_name(text);
+        Self { text, place }
+    }
+
+    #[inline]
+    pub(crate) fn text(self) -> &'a [u8] {
+        self.text
+    }
+
+    /// The first place with this name in the static table.
+    #[inline]
+    pub(crate) fn place(self) -> Option<StaticIndex> {
+        self.place
+    }
+
+    #[inline]
+    fn hash(self) -> u64 {
+        match self.place {
+            Some(place) => u64::from(place.number()),
+            None => hash(0, self.text),
+        }
+    }
 }
 
 /// A field's hashes.
@@ -50,11 +86,8 @@ pub(crate) struct Hashes {
 
 impl Hashes {
     #[inline]
-    pub(crate) fn new(name: &[u8], static_name: Option<StaticIndex>, value: &[u8]) -> Self {
-        let name = match static_name {
-            Some(place) => mix(u64::from(place.number()), 1),
-            None => hash(2, name),
-        };
+    pub(crate) fn new(name: Name<'_>, value: &[u8]) -> Self {
+        let name = name.hash();
         Self {
             field: fold(hash(name, value)),
             name: fold(name),
@@ -93,12 +126,12 @@ impl Index {
 
     /// The index of this very field.
     #[inline]
-    pub(crate) fn find(&self, name: &[u8], value: &[u8], hashes: Hashes) -> Option<usize> {
+    pub(crate) fn find(&self, name: Name<'_>, value: &[u8], hashes: Hashes) -> Option<usize> {
         let mut number = self.bucket(hashes.field)?.field;
         let mut last_age = None;
         for _ in 0..MAX_STEPS {
             let (age, slot) = self.slot(number, last_age)?;
-            if slot.hash == hashes.field && self.texts.field(slot) == Some((name, value)) {
+            if slot.hash == hashes.field && self.is_field(slot, name, value) {
                 return Some(index(age));
             }
             number = slot.next_field;
@@ -107,15 +140,19 @@ impl Index {
         None
     }
 
-    /// The index of the newest field with this name.
+    /// The index of the newest field with this name, which the static table hasn't.
     #[inline]
-    pub(crate) fn find_name(&self, name: &[u8], hashes: Hashes) -> Option<usize> {
-        let mut number = self.bucket(hashes.name)?.name;
+    pub(crate) fn find_name(&self, name: Name<'_>) -> Option<usize> {
+        let hash = fold(name.hash());
+        let mut number = self.bucket(hash)?.name;
         let mut last_age = None;
         for _ in 0..MAX_STEPS {
             let (age, slot) = self.slot(number, last_age)?;
-            if slot.name_hash == hashes.name
-                && self.texts.field(slot).is_some_and(|field| field.0 == name)
+            if slot.name_hash == hash
+                && self
+                    .texts
+                    .of(slot)
+                    .is_some_and(|field| field.0 == name.text)
             {
                 return Some(index(age));
             }
@@ -125,17 +162,26 @@ impl Index {
         None
     }
 
+    #[inline]
+    fn is_field(&self, slot: &Slot, name: Name<'_>, value: &[u8]) -> bool {
+        slot.place == name.place
+            && self.texts.of(slot).is_some_and(|field| {
+                field.1 == value && (name.place.is_some() || field.0 == name.text)
+            })
+    }
+
     /// Enters a field as the peer will, which may mean that the table is empty
     /// afterwards (section 4.4).
-    pub(crate) fn insert(&mut self, name: &[u8], value: &[u8], hashes: Hashes) {
-        let size = entry_size(name, value);
+    pub(crate) fn insert(&mut self, name: Name<'_>, value: &[u8], hashes: Hashes) {
+        let Name { text, place } = name;
+        let size = entry_size(text, value);
         if size > self.table.max_size() {
             self.table.clear();
             self.forget();
             return;
         }
         // Lengths that fit a table fit 32 bits.
-        let (Ok(name_len), Ok(value_len)) = (name.len().try_into(), value.len().try_into()) else {
+        let (Ok(name_len), Ok(value_len)) = (text.len().try_into(), value.len().try_into()) else {
             return;
         };
         self.grow();
@@ -151,7 +197,7 @@ impl Index {
         }
         self.table.make_room(size);
         let oldest = self.table.oldest().map(|slot| slot.start);
-        let start = self.texts.push(name, value, oldest);
+        let start = self.texts.push(text, value, oldest);
         self.table.insert(
             Slot {
                 hash: hashes.field,
@@ -161,6 +207,7 @@ impl Index {
                 start,
                 name_len,
                 value_len,
+                place,
             },
             size,
         );
@@ -271,7 +318,7 @@ impl Texts {
     }
 
     #[inline]
-    fn field(&self, slot: &Slot) -> Option<(&[u8], &[u8])> {
+    fn of(&self, slot: &Slot) -> Option<(&[u8], &[u8])> {
         let start = slot.start.wrapping_sub(self.cut) as usize;
         let (name, rest) = self
             .bytes

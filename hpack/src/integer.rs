@@ -61,7 +61,22 @@ pub(crate) fn encode(value: usize, prefix: u32, high: u8, mut put: impl FnMut(u8
     put(low_byte(rest));
 }
 
+/// Writes the octets to the front of `out`, and returns how many.
+#[inline(always)]
+pub(crate) fn write(value: usize, prefix: u32, high: u8, out: &mut [u8]) -> usize {
+    let mut octets = out.iter_mut();
+    let mut len = 0;
+    encode(value, prefix, high, |octet| {
+        if let Some(out) = octets.next() {
+            *out = octet;
+        }
+        len += 1;
+    });
+    len
+}
+
 /// How many octets [`encode`] writes.
+#[inline]
 pub(crate) fn encoded_len(value: usize, prefix: u32) -> usize {
     let mut len = 0;
     encode(value, prefix, 0, |_| len += 1);

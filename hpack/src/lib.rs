@@ -47,7 +47,7 @@ mod static_table;
 mod string;
 
 pub use decoder::{Decoder, ExceededLimit, ListLimits, Summary};
-pub use encoder::{BlockEncoder, Encoder};
+pub use encoder::{BlockEncoder, Encoder, EncoderConfig, Indexing, StringCoding};
 pub use error::DecodeError;
 pub use field::{Field, HeaderField, Sensitivity};
 pub use static_table::StaticIndex;

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::{DecodeError, huffman, integer};
+use crate::{DecodeError, StringCoding, huffman, integer};
 
 /// The bit that says that a string is Huffman-coded.
 const HUFFMAN: u8 = 0x80;
@@ -59,41 +59,39 @@ pub(crate) fn encoded_bound(string: &[u8]) -> usize {
     string.len() + integer::MAX_LEN + 8
 }
 
-/// Writes `string` to the front of `out`, Huffman-coded if that is shorter, and
-/// returns how many bytes it took. `out` has [`encoded_bound`] bytes.
+/// Writes `string` to the front of `out` and returns how many bytes it took. `out` has
+/// [`encoded_bound`] bytes.
 #[inline]
-pub(crate) fn encode(string: &[u8], out: &mut [u8]) -> usize {
+pub(crate) fn encode(string: &[u8], coding: StringCoding, out: &mut [u8]) -> usize {
+    match coding {
+        StringCoding::HuffmanWhenShorter => {
+            encode_huffman(string, out).unwrap_or_else(|| encode_plain(string, out))
+        }
+        StringCoding::Plain => encode_plain(string, out),
+    }
+}
+
+/// `None` if it doesn't get shorter.
+#[inline]
+fn encode_huffman(string: &[u8], out: &mut [u8]) -> Option<usize> {
+    let limit = string.len().checked_sub(1)?;
     // The length comes first but is known last: guess how many octets it needs.
     let guess = integer::encoded_len(string.len() - string.len() / 4, 7);
-    let coded = match (string.len().checked_sub(1), out.get_mut(guess..)) {
-        (Some(limit), Some(out)) => huffman::encode_into(string, out, limit),
-        _ => None,
-    };
-    if let Some(len) = coded {
-        let start = integer::encoded_len(len, 7);
-        if start != guess {
-            out.copy_within(guess..guess + len, start);
-        }
-        write_length(len, HUFFMAN, out);
-        return start + len;
+    let len = huffman::encode_into(string, out.get_mut(guess..)?, limit)?;
+    let start = integer::encoded_len(len, 7);
+    if start != guess {
+        out.copy_within(guess..guess + len, start);
     }
-    let start = write_length(string.len(), 0, out);
+    Some(integer::write(len, 7, HUFFMAN, out) + len)
+}
+
+#[inline]
+fn encode_plain(string: &[u8], out: &mut [u8]) -> usize {
+    let start = integer::write(string.len(), 7, 0, out);
     if let Some(out) = out.get_mut(start..start + string.len()) {
         out.copy_from_slice(string);
     }
     start + string.len()
-}
-
-#[inline]
-fn write_length(len: usize, high: u8, out: &mut [u8]) -> usize {
-    let mut place = 0;
-    integer::encode(len, 7, high, |octet| {
-        if let Some(out) = out.get_mut(place) {
-            *out = octet;
-        }
-        place += 1;
-    });
-    place
 }
 
 #[cfg(test)]
@@ -104,7 +102,7 @@ mod tests {
 
     fn round_trip(string: &[u8]) -> usize {
         let mut out = vec![0; encoded_bound(string)];
-        let len = encode(string, &mut out);
+        let len = encode(string, StringCoding::HuffmanWhenShorter, &mut out);
         let mut input = &out[..len];
         let mut scratch = Scratch::new();
         assert_eq!(decode(&mut input, &mut scratch), Ok(string));
@@ -127,9 +125,9 @@ mod tests {
     fn huffman_only_when_shorter() {
         assert_eq!(round_trip(b"X"), 2);
         let mut out = [0; 32];
-        encode(b"0", &mut out);
+        encode(b"0", StringCoding::HuffmanWhenShorter, &mut out);
         assert_eq!(out[..2], [1, b'0'], "no gain, no Huffman");
-        encode(b"00", &mut out);
+        encode(b"00", StringCoding::HuffmanWhenShorter, &mut out);
         assert_eq!(out[0], 2, "ten bits are two bytes");
     }
 }

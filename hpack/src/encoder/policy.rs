@@ -1,6 +1,7 @@
 //! Which fields enter the table.
 
-use crate::StaticIndex;
+use crate::Indexing;
+use crate::index::Name;
 
 /// What to do with a field that no table has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,41 +18,60 @@ pub(super) enum Policy {
 const SHORT_COOKIE: usize = 20;
 
 #[inline]
-pub(super) fn policy(static_name: Option<StaticIndex>, name: &[u8], value: &[u8]) -> Policy {
-    let Some(place) = static_name else {
-        return other_name(name);
-    };
-    match POLICIES.get(usize::from(place.number())) {
-        Some(Policy::Never) if name == b"cookie" && value.len() >= SHORT_COOKIE => Policy::Index,
-        Some(policy) => *policy,
-        None => Policy::Index,
+pub(super) fn policy(indexing: Indexing, name: Name<'_>, value: &[u8]) -> Policy {
+    match indexing {
+        Indexing::Sensible => {}
+        Indexing::Everything => return Policy::Index,
+        Indexing::Nothing => return Policy::Skip,
     }
-}
-
-fn other_name(name: &[u8]) -> Policy {
-    match name {
-        b"proxy-authentication-info" | b"authentication-info" => Policy::Never,
+    // By the first index of a name in the static table.
+    match name.place().map(|place| place.number()) {
+        // authorization, proxy-authorization
+        Some(23 | 49) => Policy::Never,
+        // cookie
+        Some(32) if value.len() < SHORT_COOKIE => Policy::Never,
+        // :path, age, content-length, etag, if-modified-since, if-none-match, location,
+        // set-cookie
+        Some(4 | 21 | 28 | 34 | 40 | 41 | 46 | 55) => Policy::Skip,
         _ => Policy::Index,
     }
 }
 
-/// By index of the static table's names.
-static POLICIES: [Policy; 62] = {
-    let mut policies = [Policy::Index; 62];
-    // :path, age, content-length, etag, if-modified-since, if-none-match, location,
-    // set-cookie
-    let mut place = 0;
-    let skip = [4, 21, 28, 34, 40, 41, 46, 55];
-    while place < skip.len() {
-        policies[skip[place]] = Policy::Skip;
-        place += 1;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_name() {
+        let sensible = |name: &str, value: &str| {
+            policy(
+                Indexing::Sensible,
+                Name::new(name.as_bytes()),
+                value.as_bytes(),
+            )
+        };
+        for name in ["authorization", "proxy-authorization"] {
+            assert_eq!(sensible(name, "Basic Zm9vOmJhcg=="), Policy::Never);
+        }
+        assert_eq!(sensible("cookie", "a=b"), Policy::Never);
+        assert_eq!(
+            sensible("cookie", "session=0123456789abcdef"),
+            Policy::Index
+        );
+        for name in [
+            ":path",
+            "age",
+            "content-length",
+            "etag",
+            "if-modified-since",
+            "if-none-match",
+            "location",
+            "set-cookie",
+        ] {
+            assert_eq!(sensible(name, "anything"), Policy::Skip, "{name}");
+        }
+        for name in [":authority", "user-agent", "accept", "x-custom"] {
+            assert_eq!(sensible(name, "anything"), Policy::Index, "{name}");
+        }
     }
-    // authorization, cookie, proxy-authorization
-    let never = [23, 32, 49];
-    let mut place = 0;
-    while place < never.len() {
-        policies[never[place]] = Policy::Never;
-        place += 1;
-    }
-    policies
-};
+}

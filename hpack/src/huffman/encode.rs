@@ -2,14 +2,13 @@ use super::table::ENCODE;
 
 /// The length of the coded form of `text`, in bytes.
 pub fn encoded_len(text: &[u8]) -> usize {
-    let bits: usize = text.iter().map(|&byte| code(byte) as usize & 0xff).sum();
+    let bits: usize = text.iter().map(|&byte| (code(byte) & 0xff) as usize).sum();
     bits.div_ceil(8)
 }
 
 /// Writes the coded form of `text` to the front of `out` and returns its length,
 /// or `None` if it has more than `limit` bytes. `out` needs eight bytes beyond
 /// `limit`; without them the answer may be `None` too.
-#[inline]
 pub(crate) fn encode_into(text: &[u8], out: &mut [u8], limit: usize) -> Option<usize> {
     let mut writer = Writer {
         bits: 0,

@@ -1,0 +1,74 @@
+use crate::DEFAULT_TABLE_SIZE;
+
+/// The choices of an [`Encoder`](crate::Encoder) that the protocol leaves open.
+///
+/// ```
+/// use lacewing_hpack::{Encoder, EncoderConfig, Indexing};
+///
+/// // Nothing of earlier blocks is remembered, so nothing can leak through sizes.
+/// let config = EncoderConfig { indexing: Indexing::Nothing, ..EncoderConfig::DEFAULT };
+/// let encoder = Encoder::with_config(config);
+/// # drop(encoder);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EncoderConfig {
+    /// The most that we spend on a table, in bytes as section 4.1 counts them, however
+    /// much the peer allows.
+    pub max_table_size: usize,
+    /// Which fields enter the table.
+    pub indexing: Indexing,
+    /// How strings are written.
+    pub strings: StringCoding,
+}
+
+impl EncoderConfig {
+    /// A table of [`DEFAULT_TABLE_SIZE`], and what compresses best.
+    pub const DEFAULT: Self = Self {
+        max_table_size: DEFAULT_TABLE_SIZE,
+        indexing: Indexing::Sensible,
+        strings: StringCoding::HuffmanWhenShorter,
+    };
+}
+
+impl Default for EncoderConfig {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Which fields an encoder enters into its table.
+///
+/// A field that the caller calls sensitive never does.
+///
+/// ```
+/// use lacewing_hpack::Indexing;
+///
+/// assert_eq!(Indexing::default(), Indexing::Sensible);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Indexing {
+    /// Those likely to come again. Credentials and short cookies are sent as
+    /// never-indexed literals even if the caller doesn't call them sensitive.
+    #[default]
+    Sensible,
+    /// All.
+    Everything,
+    /// None.
+    Nothing,
+}
+
+/// How an encoder writes strings.
+///
+/// ```
+/// use lacewing_hpack::StringCoding;
+///
+/// assert_eq!(StringCoding::default(), StringCoding::HuffmanWhenShorter);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum StringCoding {
+    /// Huffman-coded where that is shorter, else as they are.
+    #[default]
+    HuffmanWhenShorter,
+    /// As they are.
+    Plain,
+}
