@@ -61,6 +61,33 @@ impl Default for DecoderLimits {
     }
 }
 
+impl DecoderLimits {
+    /// The same with another limit on header lists, and as much room for compressed blocks and
+    /// CONTINUATION frames as an honest list of that size can need: the other two limits never
+    /// close the connection over a list that this one allows.
+    ///
+    /// ```
+    /// use lacewing_frames::http2::DecoderLimits;
+    ///
+    /// let limits = DecoderLimits::default().with_max_header_list_size(1 << 20);
+    /// assert!(limits.max_header_block >= 1 << 20);
+    /// assert!(limits.max_continuations >= 64);
+    /// ```
+    #[must_use]
+    pub fn with_max_header_list_size(self, max_header_list_size: usize) -> DecoderLimits {
+        // Compression never makes a list longer than its size, which counts 32 bytes a field.
+        // A quarter more for senders that cut unevenly.
+        let frames = max_header_list_size.div_ceil(self.max_frame_size.max(1) as usize);
+        let frames = u32::try_from(frames.saturating_add(frames / 4)).unwrap_or(u32::MAX);
+        DecoderLimits {
+            max_header_list_size,
+            max_header_block: self.max_header_block.max(max_header_list_size),
+            max_continuations: self.max_continuations.max(frames),
+            ..self
+        }
+    }
+}
+
 /// The receiving half of a connection: bytes in, [`Message`]s out.
 ///
 /// It owns the HPACK table and decompresses every header block, wanted or not, so that the table

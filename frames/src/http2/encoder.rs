@@ -111,11 +111,11 @@ impl Encoder {
         }
     }
 
-    /// The same with an HPACK table of at most `own_max_table_size` bytes, however much the peer
-    /// offers. Until it offers more, 4,096 is the most in any case.
-    pub fn with_header_table_size(own_max_table_size: usize) -> Encoder {
+    /// The same with other choices for header compression, such as a larger table (used as far as
+    /// the peer offers one).
+    pub fn with_hpack(config: hpack::EncoderConfig) -> Encoder {
         Encoder {
-            hpack: hpack::Encoder::with_max_table_size(own_max_table_size),
+            hpack: hpack::Encoder::with_config(config),
             ..Encoder::new()
         }
     }
