@@ -1,0 +1,332 @@
+//! The tokio driver: one task owns one [`Engine`], the transport, and the
+//! [`Application`] on top. There is no lock around the engine; a handle on
+//! another task touches only its own small cell and a ready queue.
+//!
+//! [`Connection`] is the future to be spawned. What a connection is *for* is an
+//! [`Application`]: the server's (requests to a service), the client's
+//! (requests from handles), or [`Mux`]'s (streams of bytes, no HTTP).
+//!
+//! The order of a turn, and thereby of all calls to the application:
+//!
+//! 1. what became ready on other tasks: [`handle_ready`](Application::handle_ready),
+//!    [`handle_abandoned`](Application::handle_abandoned);
+//! 2. one read from the transport, and all events it brings:
+//!    [`handle_event`](Application::handle_event);
+//! 3. [`poll_intents`](Application::poll_intents);
+//! 4. output is cut, stream by stream in the scheduler's order:
+//!    [`pull`](Application::pull); and written, in as few calls as the
+//!    transport allows.
+//!
+//! A turn in which nothing happened ends with a sleep.
+
+mod incoming;
+mod io;
+mod raw;
+mod shared;
+mod task;
+
+use std::{
+    sync::Arc,
+    task::{Poll, Waker},
+    time::Instant,
+};
+
+pub use incoming::Incoming;
+pub use raw::{Mux, MuxConfig, MuxConnection, OpenOptions, RawReader, RawStream, RawWriter};
+pub use shared::Notifier;
+pub use task::Connection;
+
+use bytes::Bytes;
+
+use self::{incoming::Body, shared::StreamSignal};
+use crate::{
+    Error, Initiator, Reason,
+    proto::{Engine, Event, StreamKey},
+};
+
+/// What a [`Connection`] does with its streams. All methods are called on the
+/// connection's task and must not block; those that get a [`Context`] may call
+/// any method of its engine.
+///
+/// Side tables are best a `Vec` indexed by [`StreamKey::slot`] that remembers
+/// the key: a slot is used again once its stream is gone.
+///
+/// ```
+/// use http::StatusCode;
+/// use lacewing_conn::{
+///     driver::{Application, Context},
+///     proto::{Event, Head, StreamKey},
+/// };
+///
+/// /// Answers every request with 204.
+/// struct NoContent;
+///
+/// impl Application for NoContent {
+///     fn handle_event(&mut self, conn: &mut Context<'_>, event: Event) {
+///         if let Event::Opened { stream, .. } = event {
+///             let reply = Head::response(StatusCode::NO_CONTENT);
+///             let _ = conn.engine.reply(stream, reply, true);
+///         }
+///     }
+///
+///     fn pull(&mut self, _: &mut Context<'_>, _: StreamKey, _: usize) {}
+/// }
+/// ```
+pub trait Application {
+    /// The peer did something. Data and trailers of streams whose body was
+    /// taken by [`Context::incoming`] do not come here but go to the
+    /// [`Incoming`]; the end of such a stream by [`Event::Reset`] goes to
+    /// both. Whoever gets [`Event::Data`] has to
+    /// [release](Engine::release) it.
+    ///
+    /// [`Event::Closed`] comes here too; [`handle_closed`](Self::handle_closed)
+    /// follows when the transport is closed.
+    fn handle_event(&mut self, conn: &mut Context<'_>, event: Event);
+
+    /// It is this stream's turn to send at most about `max` bytes, because it
+    /// was [offered](Engine::offer). If it has data now, it calls
+    /// [`send_data`](Engine::send_data) (and `offer` again unless that was
+    /// all) or [`send_trailers`](Engine::send_trailers). If not, it does
+    /// nothing and has a [`Context::waker`] woken when it has some; then
+    /// [`handle_ready`](Self::handle_ready) follows, and that is where `offer`
+    /// is called again.
+    fn pull(&mut self, conn: &mut Context<'_>, stream: StreamKey, max: usize);
+
+    /// The waker of this stream was woken. The stream may be gone by now.
+    fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        let _ = (conn, stream);
+    }
+
+    /// The [`Incoming`] of this stream was dropped before its end. Its data is
+    /// discarded from now on and the credit goes back. The application may
+    /// reset the stream; nothing has to be done.
+    fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        let _ = (conn, stream);
+    }
+
+    /// Called in every turn, after the events of a read and before output is
+    /// cut: the place for what comes from outside (requests from a channel, a
+    /// shutdown signal), and for work that is better done once for all events
+    /// of a read. `cx` is that of the connection's task; handles may wake it
+    /// through a [`Notifier`] too.
+    fn poll_intents(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
+        let _ = (conn, cx);
+    }
+
+    /// The connection is over and its transport closed: `Ok` after a graceful
+    /// end. The last call.
+    fn handle_closed(&mut self, result: &Result<(), Error>) {
+        let _ = result;
+    }
+}
+
+/// What an [`Application`] may touch while it is called: the engine, the time,
+/// wakers and bodies of streams.
+///
+/// ```
+/// use lacewing_conn::{Reason, driver::Context, proto::StreamKey};
+///
+/// fn refuse(conn: &mut Context<'_>, stream: StreamKey) {
+///     conn.reset(stream, Reason::RefusedStream);
+/// }
+/// # let _ = refuse;
+/// ```
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The engine of the connection.
+    pub engine: &'a mut Engine,
+    /// The time of this turn, for the engine's methods that ask for it.
+    pub now: Instant,
+    streams: &'a mut Streams,
+}
+
+impl<'a> Context<'a> {
+    fn new(engine: &'a mut Engine, now: Instant, streams: &'a mut Streams) -> Self {
+        Self { engine, now, streams }
+    }
+
+    /// The waker that brings about [`Application::handle_ready`] for this
+    /// stream. Made at the first call, and the same one for every later call.
+    pub fn waker(&mut self, stream: StreamKey) -> Waker {
+        self.streams.waker(stream)
+    }
+
+    /// Polls a source of this stream (a body, a handler), so that a waker is
+    /// made only if the source is really pending: the first time it is polled
+    /// without one, and once more with it if need be.
+    pub fn poll_source<T>(
+        &mut self,
+        stream: StreamKey,
+        mut poll: impl FnMut(&mut std::task::Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        if !self.streams.has_waker(stream) {
+            let ready = poll(&mut std::task::Context::from_waker(Waker::noop()));
+            if ready.is_ready() {
+                return ready;
+            }
+        }
+        let waker = self.streams.waker(stream);
+        poll(&mut std::task::Context::from_waker(&waker))
+    }
+
+    /// The body of the message that this stream receives, after an
+    /// [`Event::Opened`] or [`Event::Reply`] without `fin`. From now on its
+    /// data and trailers go there. `length` is the message's content length,
+    /// if it has one. (With `fin` there is nothing to come:
+    /// [`Incoming::empty`] is what is wanted.)
+    pub fn incoming(&mut self, stream: StreamKey, length: Option<u64>) -> Incoming {
+        Incoming::new(self.streams.body(stream), length)
+    }
+
+    /// Ends a stream with RST_STREAM, and its [`Incoming`] with an error.
+    /// ([`Engine::reset`] alone leaves a reader waiting.)
+    pub fn reset(&mut self, stream: StreamKey, reason: Reason) {
+        self.engine.reset(self.now, stream, reason);
+        self.streams.end(stream, &Error::reset(Initiator::User, reason));
+    }
+
+    /// Wakes this connection's task from elsewhere.
+    pub fn notifier(&self) -> Notifier {
+        self.streams.notifier.clone()
+    }
+}
+
+/// What the driver keeps of each stream, by slot.
+#[derive(Debug)]
+struct Streams {
+    slots: Vec<Slot>,
+    notifier: Notifier,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    waker: Option<(StreamKey, Waker)>,
+    body: Option<Arc<Body>>,
+}
+
+impl Streams {
+    fn new(notifier: Notifier) -> Self {
+        Self { slots: Vec::new(), notifier }
+    }
+
+    fn slot(&mut self, stream: StreamKey) -> Option<&mut Slot> {
+        let slot = stream.slot();
+        if slot >= self.slots.len() {
+            self.slots.resize_with(slot.saturating_add(1), Slot::default);
+        }
+        self.slots.get_mut(slot)
+    }
+
+    fn has_waker(&self, stream: StreamKey) -> bool {
+        let slot = self.slots.get(stream.slot());
+        slot.and_then(|slot| slot.waker.as_ref()).is_some_and(|(key, _)| *key == stream)
+    }
+
+    fn waker(&mut self, stream: StreamKey) -> Waker {
+        let queue = Arc::clone(self.notifier.queue());
+        let Some(slot) = self.slot(stream) else { return Waker::noop().clone() };
+        match &slot.waker {
+            Some((key, waker)) if *key == stream => waker.clone(),
+            _ => {
+                let waker = StreamSignal::waker(stream, queue);
+                slot.waker = Some((stream, waker.clone()));
+                waker
+            }
+        }
+    }
+
+    fn body(&mut self, stream: StreamKey) -> Arc<Body> {
+        let body = Body::new(stream, Arc::clone(self.notifier.queue()));
+        if let Some(slot) = self.slot(stream) {
+            if let Some(old) = slot.body.replace(Arc::clone(&body)) {
+                old.detach(&Error::reset(Initiator::User, Reason::Cancel));
+            }
+        }
+        body
+    }
+
+    /// Brings a body's event there; gives back every other event.
+    fn deliver(
+        &mut self,
+        engine: &mut Engine,
+        now: Instant,
+        event: Event,
+        copy_below: usize,
+    ) -> Option<Event> {
+        match event {
+            Event::Data { stream, data, fin } => {
+                let Some(body) = self.find(stream) else {
+                    return Some(Event::Data { stream, data, fin });
+                };
+                let short = data.len() < copy_below;
+                let data = if short { Bytes::copy_from_slice(&data) } else { data };
+                let due = body.push(data, fin);
+                engine.release(stream, due.credit);
+                None
+            }
+            Event::Headers { stream, fields, fin } => {
+                let Some(body) = self.find(stream) else {
+                    return Some(Event::Headers { stream, fields, fin });
+                };
+                let due = body.push_fields(fields, fin);
+                engine.release(stream, due.credit);
+                if !due.overflow {
+                    return None;
+                }
+                let reason = Reason::EnhanceYourCalm;
+                engine.reset(now, stream, reason);
+                let error = Error::reset(Initiator::Library, reason);
+                self.end(stream, &error);
+                Some(Event::Reset { stream, error })
+            }
+            Event::Reply { stream, head, fin } => {
+                // A reader may have come before the reply.
+                if let (true, Some(body)) = (fin, self.find(stream)) {
+                    engine.release(stream, body.push(Bytes::new(), fin).credit);
+                }
+                Some(Event::Reply { stream, head, fin })
+            }
+            Event::Reset { stream, error } => {
+                self.end(stream, &error);
+                Some(Event::Reset { stream, error })
+            }
+            other => Some(other),
+        }
+    }
+
+    fn find(&self, stream: StreamKey) -> Option<&Arc<Body>> {
+        let body = self.slots.get(stream.slot())?.body.as_ref()?;
+        (body.stream() == stream).then_some(body)
+    }
+
+    /// The stream is gone.
+    fn end(&mut self, stream: StreamKey, error: &Error) {
+        let Some(slot) = self.slots.get_mut(stream.slot()) else { return };
+        if let Some(body) = slot.body.take_if(|body| body.stream() == stream) {
+            body.detach(error);
+        }
+        slot.waker.take_if(|(key, _)| *key == stream);
+    }
+
+    /// Asks all bodies for the credit that they kept to themselves.
+    fn sweep(&self, engine: &mut Engine) {
+        for body in self.slots.iter().filter_map(|slot| slot.body.as_ref()) {
+            engine.release(body.stream(), body.credit());
+        }
+    }
+
+    /// No stream is open: nothing is kept of those that were.
+    fn clear(&mut self) {
+        self.fail(&Error::reset(Initiator::User, Reason::Cancel));
+        if self.slots.capacity() > 8 {
+            self.slots = Vec::new();
+        }
+    }
+
+    /// Whoever still reads learns that nothing more will come.
+    fn fail(&mut self, error: &Error) {
+        for body in self.slots.drain(..).filter_map(|slot| slot.body) {
+            body.detach(error);
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! The sending half of a raw stream: a cell between its writer and the
+//! connection's task.
+
+use std::{
+    collections::VecDeque,
+    io,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+
+use crate::{Error, Reason, driver::shared::Cell};
+
+/// Header lists of one stream that may wait to be sent.
+const MAX_FIELD_LISTS: usize = 4;
+
+/// What a stream's handles want, until the connection's task gets to it.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// Brings the task to this stream.
+    waker: Waker,
+    /// Bytes that may wait.
+    limit: usize,
+    state: Cell<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    queue: VecDeque<Item>,
+    buffered: usize,
+    fin: Fin,
+    reply: Reply,
+    reset: Option<Reason>,
+    /// Why nothing can be sent any more.
+    error: Option<Error>,
+    /// Reading has come to the end, or nobody reads.
+    reading: Reading,
+    writer: Option<Waker>,
+    /// Waits for the peer's reply.
+    reply_reader: Option<Waker>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Data(BytesMut),
+    Fields(HeaderMap),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fin {
+    Open,
+    Wanted,
+    Sent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    Going,
+    /// Nobody reads, and the peer was not done.
+    Abandoned,
+}
+
+#[derive(Debug)]
+enum Reply {
+    /// The peer opened the stream and waits for ours.
+    Owed,
+    /// Ours, on its way to the task.
+    Given(HeaderMap),
+    /// We opened the stream and the peer's has not come.
+    Awaited,
+    /// The peer's, not yet read.
+    Came(HeaderMap),
+    Done,
+}
+
+/// What the connection's task has to do for a stream.
+#[derive(Debug, Default)]
+#[must_use]
+pub(super) struct Wishes {
+    pub(super) reset: Option<Reason>,
+    pub(super) reply: Option<HeaderMap>,
+    /// There is something to pull.
+    pub(super) offer: bool,
+}
+
+/// What is sent next.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// Data, and whether more waits behind it.
+    Data { data: Bytes, fin: bool, more: bool },
+    /// A header list; the last of the stream, if `fin`.
+    Fields { fields: HeaderMap, fin: bool },
+    Nothing,
+}
+
+/// Which side opened the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OpenedBy {
+    Us,
+    Peer,
+}
+
+impl Outgoing {
+    pub(super) fn new(waker: Waker, limit: usize, opened_by: OpenedBy, fin: bool) -> Self {
+        let state = State {
+            queue: VecDeque::new(),
+            buffered: 0,
+            fin: if fin { Fin::Sent } else { Fin::Open },
+            reply: match opened_by {
+                OpenedBy::Us => Reply::Awaited,
+                OpenedBy::Peer => Reply::Owed,
+            },
+            reset: None,
+            error: None,
+            reading: Reading::Going,
+            writer: None,
+            reply_reader: None,
+        };
+        Self { waker, limit, state: Cell::new(state) }
+    }
+
+    // The handle's side.
+
+    pub(super) fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let mut state = self.state.lock();
+        state.check_open()?;
+        let room = self.limit.saturating_sub(state.buffered);
+        if room == 0 && !data.is_empty() {
+            register(&mut state.writer, cx.waker());
+            return Poll::Pending;
+        }
+        let len = room.min(data.len());
+        let data = data.get(..len).unwrap_or_default();
+        let idle = state.queue.is_empty();
+        state.buffered = state.buffered.saturating_add(len);
+        match state.queue.back_mut() {
+            Some(Item::Data(tail)) => tail.extend_from_slice(data),
+            _ if len > 0 => state.queue.push_back(Item::Data(BytesMut::from(data))),
+            _ => {}
+        }
+        drop(state);
+        if idle {
+            self.waker.wake_by_ref();
+        }
+        Poll::Ready(Ok(len))
+    }
+
+    /// Ready when all that was written has been cut into frames.
+    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.state.lock();
+        if state.queue.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(error) = &state.error {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, error.clone())));
+        }
+        register(&mut state.writer, cx.waker());
+        Poll::Pending
+    }
+
+    pub(super) fn finish(&self) -> io::Result<()> {
+        let mut state = self.state.lock();
+        if state.fin != Fin::Open {
+            return Ok(());
+        }
+        state.fin = Fin::Wanted;
+        let failed = state.error.clone();
+        drop(state);
+        match failed {
+            Some(error) => Err(io::Error::new(io::ErrorKind::BrokenPipe, error)),
+            None => {
+                self.waker.wake_by_ref();
+                Ok(())
+            }
+        }
+    }
+
+    /// The end of our half was asked for or sent.
+    pub(super) fn is_finishing(&self) -> bool {
+        self.state.lock().fin != Fin::Open
+    }
+
+    pub(super) fn reset(&self, reason: Reason) {
+        let mut state = self.state.lock();
+        if state.error.is_none() && state.reset.is_none() {
+            state.reset = Some(reason);
+            drop(state);
+            self.waker.wake_by_ref();
+        }
+    }
+
+    /// The reply to a stream that the peer opened. `false` if that was given
+    /// before, or is not ours to give.
+    pub(super) fn reply(&self, fields: HeaderMap) -> bool {
+        let mut state = self.state.lock();
+        if !matches!(state.reply, Reply::Owed) {
+            return false;
+        }
+        state.reply = Reply::Given(fields);
+        drop(state);
+        self.waker.wake_by_ref();
+        true
+    }
+
+    pub(super) fn poll_reply(&self, cx: &mut Context<'_>) -> Poll<Result<Option<HeaderMap>, Error>> {
+        let mut state = self.state.lock();
+        match &state.reply {
+            Reply::Came(_) => match std::mem::replace(&mut state.reply, Reply::Done) {
+                Reply::Came(fields) => Poll::Ready(Ok(Some(fields))),
+                _ => Poll::Ready(Ok(None)),
+            },
+            Reply::Awaited => {
+                if let Some(error) = &state.error {
+                    return Poll::Ready(Err(error.clone()));
+                }
+                register(&mut state.reply_reader, cx.waker());
+                Poll::Pending
+            }
+            Reply::Owed | Reply::Given(_) | Reply::Done => Poll::Ready(Ok(None)),
+        }
+    }
+
+    pub(super) fn poll_send_fields(
+        &self,
+        cx: &mut Context<'_>,
+        fields: &mut Option<HeaderMap>,
+    ) -> Poll<io::Result<()>> {
+        let mut state = self.state.lock();
+        state.check_open()?;
+        let waiting = state.queue.iter().filter(|item| matches!(item, Item::Fields(_))).count();
+        if waiting >= MAX_FIELD_LISTS {
+            register(&mut state.writer, cx.waker());
+            return Poll::Pending;
+        }
+        if let Some(fields) = fields.take() {
+            state.queue.push_back(Item::Fields(fields));
+        }
+        drop(state);
+        self.waker.wake_by_ref();
+        Poll::Ready(Ok(()))
+    }
+
+    // The task's side.
+
+    pub(super) fn wishes(&self) -> Wishes {
+        let mut state = self.state.lock();
+        let mut wishes = Wishes { reset: state.reset.take(), ..Wishes::default() };
+        if let Reply::Given(_) = &state.reply {
+            if let Reply::Given(fields) = std::mem::replace(&mut state.reply, Reply::Done) {
+                wishes.reply = Some(fields);
+            }
+        }
+        wishes.offer = !matches!(state.reply, Reply::Owed)
+            && (!state.queue.is_empty() || state.fin == Fin::Wanted);
+        wishes
+    }
+
+    /// The next piece, of at most `max` bytes of data.
+    pub(super) fn take(&self, max: usize) -> Piece {
+        let mut state = self.state.lock();
+        let piece = state.take(max.max(1));
+        let writer = state.writer.take();
+        drop(state);
+        if let Some(writer) = writer {
+            writer.wake();
+        }
+        piece
+    }
+
+    pub(super) fn reply_came(&self, fields: HeaderMap) {
+        let mut state = self.state.lock();
+        if matches!(state.reply, Reply::Awaited) {
+            state.reply = Reply::Came(fields);
+        }
+        let reader = state.reply_reader.take();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// Nobody reads the stream any more. `true` if nobody writes either.
+    pub(super) fn abandon(&self) -> bool {
+        let mut state = self.state.lock();
+        state.reading = Reading::Abandoned;
+        state.fin == Fin::Sent
+    }
+
+    /// Our half is done and nobody reads the other.
+    pub(super) fn is_useless(&self) -> bool {
+        let state = self.state.lock();
+        state.fin == Fin::Sent && state.reading == Reading::Abandoned
+    }
+
+    /// Nothing more can be sent.
+    pub(super) fn fail(&self, error: &Error) {
+        let mut state = self.state.lock();
+        if state.error.is_none() {
+            state.error = Some(error.clone());
+        }
+        let queue = if state.fin == Fin::Sent {
+            VecDeque::new()
+        } else {
+            // `poll_flush` reports the error while something is in the queue.
+            std::mem::replace(&mut state.queue, VecDeque::from([Item::Data(BytesMut::new())]))
+        };
+        state.buffered = 0;
+        let wakers = [state.writer.take(), state.reply_reader.take()];
+        drop(state);
+        drop(queue);
+        for waker in wakers.into_iter().flatten() {
+            waker.wake();
+        }
+    }
+}
+
+impl State {
+    fn check_open(&self) -> io::Result<()> {
+        if let Some(error) = &self.error {
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, error.clone()));
+        }
+        if self.fin != Fin::Open {
+            let text = "the stream's sending half was shut down";
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, text));
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, max: usize) -> Piece {
+        if self.error.is_some() || matches!(self.reply, Reply::Owed) {
+            return Piece::Nothing;
+        }
+        let piece = match self.queue.pop_front() {
+            Some(Item::Data(mut buffer)) => {
+                if buffer.len() > max {
+                    let data = buffer.split_to(max).freeze();
+                    self.buffered = self.buffered.saturating_sub(data.len());
+                    self.queue.push_front(Item::Data(buffer));
+                    return Piece::Data { data, fin: false, more: true };
+                }
+                self.buffered = self.buffered.saturating_sub(buffer.len());
+                let more = !self.queue.is_empty();
+                Piece::Data { data: buffer.freeze(), fin: self.ends(), more }
+            }
+            Some(Item::Fields(fields)) => Piece::Fields { fields, fin: self.ends() },
+            None if self.fin == Fin::Wanted => {
+                Piece::Data { data: Bytes::new(), fin: true, more: false }
+            }
+            None => Piece::Nothing,
+        };
+        if self.ends() {
+            self.fin = Fin::Sent;
+        }
+        piece
+    }
+
+    fn ends(&self) -> bool {
+        self.fin == Fin::Wanted && self.queue.is_empty()
+    }
+}
+
+fn register(slot: &mut Option<Waker>, waker: &Waker) {
+    match slot {
+        Some(known) => known.clone_from(waker),
+        None => *slot = Some(waker.clone()),
+    }
+}

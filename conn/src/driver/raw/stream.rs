@@ -1,0 +1,310 @@
+//! A raw stream and its halves.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::outgoing::Outgoing;
+use crate::{
+    Error, Reason,
+    driver::Incoming,
+    proto::{StreamId, StreamKey},
+};
+
+/// One stream of a [`Mux`](super::Mux): bytes in both directions, each of which
+/// ends on its own, and header lists.
+///
+/// It reads and writes with [`AsyncRead`] and [`AsyncWrite`]. What is written
+/// waits in a bounded buffer until the connection sends it;
+/// [`flush`](tokio::io::AsyncWriteExt::flush) waits until it has been cut into
+/// frames, [`shutdown`](tokio::io::AsyncWriteExt::shutdown) ends our half.
+///
+/// Dropping it is like closing a socket: when the peer's half was read to its
+/// end, what was written is sent and our half ends; otherwise the stream is
+/// reset with `CANCEL`.
+///
+/// ```
+/// use lacewing_conn::driver::RawStream;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// async fn echo(mut stream: RawStream) -> std::io::Result<u64> {
+///     stream.reply(http::HeaderMap::new());
+///     let (mut reader, mut writer) = stream.into_split();
+///     let bytes = tokio::io::copy(&mut reader, &mut writer).await?;
+///     writer.shutdown().await?;
+///     Ok(bytes)
+/// }
+/// # let _ = echo;
+/// ```
+#[derive(Debug)]
+pub struct RawStream {
+    reader: RawReader,
+    writer: RawWriter,
+}
+
+impl RawStream {
+    pub(super) fn new(stream: StreamKey, incoming: Incoming, outgoing: Arc<Outgoing>) -> Self {
+        let reader = RawReader { incoming, chunk: Bytes::new(), failed: None, ended: false };
+        Self { reader, writer: RawWriter { stream, outgoing, whole: true } }
+    }
+
+    pub(super) fn key(&self) -> StreamKey {
+        self.writer.stream
+    }
+
+    /// The stream's id.
+    pub fn id(&self) -> StreamId {
+        self.writer.stream.id()
+    }
+
+    /// Answers a stream that the peer opened with a header list. Data is sent
+    /// after that only. `false` if it was answered before, or if we opened it.
+    pub fn reply(&self, headers: HeaderMap) -> bool {
+        self.writer.outgoing.reply(headers)
+    }
+
+    /// Waits for the peer's answer to a stream that we opened; `None` if it
+    /// was taken before, or if the peer opened the stream.
+    ///
+    /// Data may be sent before the answer is here; some peers discard it (the
+    /// Go spdystream family does).
+    ///
+    /// # Errors
+    ///
+    /// The stream or its connection ended first.
+    pub async fn recv_reply(&mut self) -> Result<Option<HeaderMap>, Error> {
+        poll_fn(|cx| self.writer.outgoing.poll_reply(cx)).await
+    }
+
+    /// Waits for the next header list after the reply; `None` when no more will
+    /// come. A peer may send a few ahead of the reader; one that sends more has
+    /// its stream reset.
+    pub async fn recv_headers(&mut self) -> Option<HeaderMap> {
+        self.reader.recv_headers().await
+    }
+
+    /// Sends a header list behind what was written. Where the protocol has
+    /// header lists only at the end of a stream (HTTP/2), it is sent as the
+    /// stream's end if [`shutdown`](tokio::io::AsyncWriteExt::shutdown)
+    /// follows, and resets the stream otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Our half, the stream, or the connection has ended.
+    pub async fn send_headers(&mut self, headers: HeaderMap) -> io::Result<()> {
+        self.writer.send_headers(headers).await
+    }
+
+    /// Ends the stream in both directions at once; what was not sent yet is
+    /// lost.
+    pub fn reset(&self, reason: Reason) {
+        self.writer.outgoing.reset(reason);
+    }
+
+    /// The two halves, to be used by different tasks. Dropping the writer ends
+    /// our half as `shutdown` does.
+    pub fn into_split(mut self) -> (RawReader, RawWriter) {
+        self.writer.whole = false;
+        (self.reader, self.writer)
+    }
+}
+
+impl AsyncRead for RawStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.reader).poll_read(cx, buffer);
+        self.writer.whole = !self.reader.ended;
+        read
+    }
+}
+
+impl AsyncWrite for RawStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.writer.outgoing.poll_write(cx, data)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer.outgoing.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.writer.outgoing.finish())
+    }
+}
+
+/// The receiving half of a [`RawStream`].
+///
+/// ```
+/// async fn count(mut reader: lacewing_conn::driver::RawReader) -> std::io::Result<usize> {
+///     let mut bytes = 0;
+///     while let Some(chunk) = reader.read_chunk().await? {
+///         bytes += chunk.len();
+///     }
+///     Ok(bytes)
+/// }
+/// # let _ = count;
+/// ```
+pub struct RawReader {
+    incoming: Incoming,
+    /// What is left of the chunk that is being read.
+    chunk: Bytes,
+    /// An error that came behind bytes of the same read.
+    failed: Option<io::Error>,
+    ended: bool,
+}
+
+impl RawReader {
+    /// The next bytes as they came, without a copy; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// The stream or its connection ended first.
+    pub async fn read_chunk(&mut self) -> io::Result<Option<Bytes>> {
+        poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    /// See [`RawStream::recv_headers`].
+    pub async fn recv_headers(&mut self) -> Option<HeaderMap> {
+        poll_fn(|cx| self.incoming.poll_fields(cx)).await
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        if !self.chunk.is_empty() {
+            return Poll::Ready(Ok(Some(std::mem::take(&mut self.chunk))));
+        }
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Err(error));
+        }
+        match ready!(self.incoming.poll_data(cx)) {
+            Some(Ok(chunk)) => Poll::Ready(Ok(Some(chunk))),
+            Some(Err(error)) => {
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, error)))
+            }
+            None => {
+                self.ended = true;
+                Poll::Ready(Ok(None))
+            }
+        }
+    }
+}
+
+impl AsyncRead for RawReader {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut any = false;
+        while buffer.remaining() > 0 {
+            let mut chunk = match self.poll_chunk(cx) {
+                Poll::Ready(Ok(Some(chunk))) => chunk,
+                Poll::Ready(Ok(None)) => break,
+                Poll::Ready(Err(error)) if !any => return Poll::Ready(Err(error)),
+                Poll::Pending if !any => return Poll::Pending,
+                Poll::Ready(Err(error)) => {
+                    self.failed = Some(error);
+                    break;
+                }
+                Poll::Pending => break,
+            };
+            any = true;
+            let len = chunk.len().min(buffer.remaining());
+            buffer.put_slice(chunk.get(..len).unwrap_or_default());
+            chunk.advance(len);
+            self.chunk = chunk;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl fmt::Debug for RawReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawReader").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+/// The sending half of a [`RawStream`].
+///
+/// ```
+/// use tokio::io::AsyncWriteExt;
+///
+/// async fn greet(mut writer: lacewing_conn::driver::RawWriter) -> std::io::Result<()> {
+///     writer.write_all(b"hello").await?;
+///     writer.shutdown().await
+/// }
+/// # let _ = greet;
+/// ```
+pub struct RawWriter {
+    stream: StreamKey,
+    outgoing: Arc<Outgoing>,
+    /// It is part of a stream that is read, too, and not to its end.
+    whole: bool,
+}
+
+impl RawWriter {
+    /// See [`RawStream::send_headers`].
+    ///
+    /// # Errors
+    ///
+    /// Our half, the stream, or the connection has ended.
+    pub async fn send_headers(&mut self, headers: HeaderMap) -> io::Result<()> {
+        let mut headers = Some(headers);
+        poll_fn(|cx| self.outgoing.poll_send_fields(cx, &mut headers)).await
+    }
+
+    /// See [`RawStream::reset`].
+    pub fn reset(&self, reason: Reason) {
+        self.outgoing.reset(reason);
+    }
+}
+
+impl AsyncWrite for RawWriter {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.outgoing.poll_write(cx, data)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.outgoing.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.outgoing.finish())
+    }
+}
+
+impl Drop for RawWriter {
+    fn drop(&mut self) {
+        if self.whole && !self.outgoing.is_finishing() {
+            self.outgoing.reset(Reason::Cancel);
+        } else {
+            // An error would be that there is nothing to finish any more.
+            let _ = self.outgoing.finish();
+        }
+    }
+}
+
+impl fmt::Debug for RawWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawWriter").field("stream", &self.stream.id()).finish_non_exhaustive()
+    }
+}

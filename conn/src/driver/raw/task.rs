@@ -1,0 +1,237 @@
+//! The connection's side of a [`Mux`](super::Mux).
+
+use std::{sync::Arc, task};
+
+use http::HeaderMap;
+
+use super::{
+    Accepted, Hub, Open, RawStream, closed,
+    outgoing::{OpenedBy, Outgoing, Piece},
+};
+use crate::{
+    Error, Initiator, Reason,
+    driver::{Application, Context, Incoming},
+    proto::{Event, Head, OpenError, StreamKey},
+};
+
+/// The application of a [`Mux`](super::Mux): moves bytes between the streams'
+/// cells and the engine.
+#[derive(Debug)]
+pub(super) struct Streams {
+    hub: Arc<Hub>,
+    write_buffer: usize,
+    slots: Vec<Option<(StreamKey, Arc<Outgoing>)>>,
+}
+
+impl Streams {
+    pub(super) fn new(hub: Arc<Hub>, write_buffer: usize) -> Self {
+        Self { hub, write_buffer, slots: Vec::new() }
+    }
+
+    fn find(&self, stream: StreamKey) -> Option<&Arc<Outgoing>> {
+        let (key, outgoing) = self.slots.get(stream.slot())?.as_ref()?;
+        (*key == stream).then_some(outgoing)
+    }
+
+    fn insert(&mut self, stream: StreamKey, outgoing: Arc<Outgoing>) {
+        let slot = stream.slot();
+        if slot >= self.slots.len() {
+            self.slots.resize_with(slot.saturating_add(1), Default::default);
+        }
+        if let Some(slot) = self.slots.get_mut(slot) {
+            *slot = Some((stream, outgoing));
+        }
+    }
+
+    fn accept(&mut self, conn: &mut Context<'_>, stream: StreamKey, headers: HeaderMap, fin: bool) {
+        let incoming = if fin { Incoming::empty() } else { conn.incoming(stream, None) };
+        let waker = conn.waker(stream);
+        let outgoing = Arc::new(Outgoing::new(waker, self.write_buffer, OpenedBy::Peer, false));
+        let bound = usize::try_from(conn.engine.limits().max_concurrent_streams);
+        let mut hub = self.hub.state.lock();
+        if hub.handles_gone || hub.accepted.len() >= bound.unwrap_or(usize::MAX) {
+            drop(hub);
+            conn.reset(stream, Reason::RefusedStream);
+            return;
+        }
+        let stream_handle = RawStream::new(stream, incoming, Arc::clone(&outgoing));
+        hub.accepted.push_back(Accepted { headers, stream: stream_handle });
+        let acceptors = std::mem::take(&mut hub.acceptors);
+        drop(hub);
+        acceptors.into_iter().for_each(task::Waker::wake);
+        self.insert(stream, outgoing);
+    }
+
+    fn open(&mut self, conn: &mut Context<'_>, open: Open) {
+        if Arc::strong_count(&open.opening) == 1 {
+            // Nobody waits for it any more.
+            return;
+        }
+        let fin = open.options.fin;
+        let head = Head::fields(open.headers);
+        let outcome = match conn.engine.open(conn.now, head, fin, open.options.priority) {
+            Ok(stream) => {
+                let incoming = conn.incoming(stream, None);
+                let waker = conn.waker(stream);
+                let outgoing = Outgoing::new(waker, self.write_buffer, OpenedBy::Us, fin);
+                let outgoing = Arc::new(outgoing);
+                self.insert(stream, Arc::clone(&outgoing));
+                Ok(RawStream::new(stream, incoming, outgoing))
+            }
+            Err(OpenError::Closed(error)) => Err(closed(&Err(error))),
+            Err(error) => {
+                let text = error.to_string();
+                let retryable = !matches!(error, OpenError::Usage(_));
+                let error = Error::connection(Initiator::User, Reason::RefusedStream, text);
+                Err(error.with_retryable(retryable))
+            }
+        };
+        open.opening.settle(outcome);
+    }
+
+    /// The stream is gone for the engine.
+    fn end(&mut self, stream: StreamKey, error: &Error) {
+        let slot = self.slots.get_mut(stream.slot());
+        let gone = slot.and_then(|slot| slot.take_if(|(key, _)| *key == stream));
+        if let Some((_, outgoing)) = gone {
+            outgoing.fail(error);
+        }
+        // A stream that ended before it was accepted must not be kept: a peer
+        // could open and reset without end.
+        let mut hub = self.hub.state.lock();
+        let place = hub.accepted.iter().position(|accepted| accepted.stream.key() == stream);
+        let forgotten = place.and_then(|place| hub.accepted.remove(place));
+        drop(hub);
+        drop(forgotten);
+    }
+}
+
+impl Application for Streams {
+    fn handle_event(&mut self, conn: &mut Context<'_>, event: Event) {
+        match event {
+            Event::Opened { stream, head, fin, .. } => {
+                self.accept(conn, stream, head.fields, fin);
+            }
+            Event::Reply { stream, head, .. } => {
+                if let Some(outgoing) = self.find(stream) {
+                    outgoing.reply_came(head.fields);
+                }
+            }
+            Event::Data { stream, data, .. } => conn.engine.release(stream, data.len()),
+            Event::Reset { stream, error } => self.end(stream, &error),
+            Event::Stopped { stream } => {
+                if let Some(outgoing) = self.find(stream) {
+                    outgoing.fail(&Error::reset(Initiator::Peer, Reason::NoError));
+                }
+            }
+            Event::Promised { stream, .. } => conn.reset(stream, Reason::RefusedStream),
+            _ => {}
+        }
+    }
+
+    fn pull(&mut self, conn: &mut Context<'_>, stream: StreamKey, max: usize) {
+        let Some(outgoing) = self.find(stream) else { return };
+        let sent = match outgoing.take(max) {
+            Piece::Nothing => return,
+            Piece::Data { data, fin, more } => {
+                let sent = conn.engine.send_data(stream, data, fin);
+                if more {
+                    conn.engine.offer(stream);
+                }
+                sent
+            }
+            Piece::Fields { fields, fin: true } => conn.engine.send_trailers(stream, fields),
+            Piece::Fields { fields, fin: false } => {
+                let sent = conn.engine.send_headers(stream, fields);
+                conn.engine.offer(stream);
+                sent
+            }
+        };
+        if sent.is_err() {
+            // The protocol cannot say it: better no stream than one with a hole.
+            conn.reset(stream, Reason::InternalError);
+            self.end(stream, &Error::reset(Initiator::User, Reason::InternalError));
+        } else if outgoing.is_useless() {
+            conn.reset(stream, Reason::Cancel);
+            self.end(stream, &Error::reset(Initiator::User, Reason::Cancel));
+        }
+    }
+
+    fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        let Some(outgoing) = self.find(stream) else { return };
+        let wishes = outgoing.wishes();
+        if let Some(reason) = wishes.reset {
+            conn.reset(stream, reason);
+            self.end(stream, &Error::reset(Initiator::User, reason));
+            return;
+        }
+        if let Some(fields) = wishes.reply {
+            if conn.engine.reply(stream, Head::fields(fields), false).is_err() {
+                conn.reset(stream, Reason::InternalError);
+                self.end(stream, &Error::reset(Initiator::User, Reason::InternalError));
+                return;
+            }
+        }
+        if wishes.offer {
+            conn.engine.offer(stream);
+        }
+    }
+
+    fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        if self.find(stream).is_some_and(|outgoing| outgoing.abandon()) {
+            conn.reset(stream, Reason::Cancel);
+            self.end(stream, &Error::reset(Initiator::User, Reason::Cancel));
+        }
+    }
+
+    fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut task::Context<'_>) {
+        loop {
+            let mut hub = self.hub.state.lock();
+            if hub.shutdown {
+                hub.shutdown = false;
+                drop(hub);
+                conn.engine.shutdown(conn.now);
+                continue;
+            }
+            let idle = hub.opens.is_empty();
+            let leaving = idle && hub.handles_gone;
+            // While the peer takes no more streams, they wait here; on a
+            // connection that ends, `open` gives the error.
+            let may = conn.engine.can_open()
+                || conn.engine.is_shutting_down()
+                || conn.engine.is_closed();
+            let open = if may { hub.opens.pop_front() } else { None };
+            drop(hub);
+            if let Some(open) = open {
+                self.open(conn, open);
+                continue;
+            }
+            if conn.engine.is_idle() {
+                self.slots.clear();
+                if leaving && !conn.engine.is_shutting_down() {
+                    conn.engine.shutdown(conn.now);
+                }
+            }
+            return;
+        }
+    }
+
+    fn handle_closed(&mut self, result: &Result<(), Error>) {
+        let mut hub = self.hub.state.lock();
+        hub.closed = Some(result.clone());
+        let opens = std::mem::take(&mut hub.opens);
+        let wakers: Vec<_> = hub.acceptors.drain(..).collect();
+        let closers: Vec<_> = hub.closers.drain(..).collect();
+        drop(hub);
+        for waker in wakers.into_iter().chain(closers) {
+            waker.wake();
+        }
+        for open in opens {
+            open.opening.settle(Err(closed(result)));
+        }
+        let error = closed(result).with_retryable(false);
+        for (_, outgoing) in self.slots.drain(..).flatten() {
+            outgoing.fail(&error);
+        }
+    }
+}

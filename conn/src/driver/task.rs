@@ -1,0 +1,472 @@
+//! The connection's future: turns of reading, events, cutting and writing, and
+//! a sleep in between.
+
+use std::{
+    fmt,
+    future::Future,
+    hash::{BuildHasher, Hasher, RandomState},
+    io,
+    pin::Pin,
+    task::{self, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Sleep,
+};
+
+use super::{
+    Application, Context, Notifier, Streams,
+    io::{Read, Transport},
+    shared::Signal,
+};
+use crate::{
+    Error, Initiator, Reason,
+    proto::{Config, Engine, Event, Transmit},
+};
+
+/// Turns after which other tasks get theirs.
+const TURNS: usize = 32;
+
+/// Signals that a sleeping connection keeps room for.
+const SIGNALS: usize = 16;
+
+/// How long the peer gets to close its side after we closed ours, so that our
+/// last word reaches it.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// One connection: its engine, its transport and the application on top. A
+/// future that has to be polled (usually spawned), on a tokio runtime with time
+/// enabled; it resolves when the connection is over, to `Ok` after a graceful
+/// end.
+///
+/// Dropping it closes the transport at once; every handle learns of it.
+///
+/// ```
+/// # use lacewing_conn::{driver::{Application, Context}, proto::{Event, StreamKey}};
+/// # struct NoContent;
+/// # impl Application for NoContent {
+/// #     fn handle_event(&mut self, _: &mut Context<'_>, _: Event) {}
+/// #     fn pull(&mut self, _: &mut Context<'_>, _: StreamKey, _: usize) {}
+/// # }
+/// use lacewing_conn::{Side, Version, driver::Connection, proto::Config};
+///
+/// async fn serve(io: tokio::net::TcpStream) {
+///     let config = Config::new(Version::Http2, Side::Server);
+///     if let Err(error) = Connection::new(io, config, NoContent).await {
+///         eprintln!("{error}");
+///     }
+/// }
+/// # let _ = serve;
+/// ```
+pub struct Connection<IO, A: Application> {
+    engine: Engine,
+    transport: Transport<IO>,
+    application: A,
+    streams: Streams,
+    /// Room for the signals of a turn.
+    signals: Vec<Signal>,
+    /// The waker that the ready queue knows.
+    waker: Option<Waker>,
+    timer: Timer,
+    /// The peer has closed its side of the transport.
+    input_ended: bool,
+    phase: Phase,
+    /// What ended the connection.
+    error: Option<Error>,
+}
+
+/// How far a connection's end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Not over.
+    Open,
+    /// The last output is on its way.
+    Flushing { until: Instant },
+    /// Our side of the transport is closed.
+    Lingering { until: Instant },
+    Over,
+}
+
+/// What to do after a turn.
+enum Turn {
+    /// Something happened: look again.
+    Again,
+    /// Nothing happened, and a waker is registered for everything that may.
+    Sleep,
+    Over,
+}
+
+/// Nothing is structurally pinned.
+impl<IO: Unpin, A: Application> Unpin for Connection<IO, A> {}
+
+impl<IO, A: Application> Connection<IO, A> {
+    /// A connection over a transport, in the role that `config` says.
+    pub fn new(io: IO, config: Config, application: A) -> Self {
+        let notifier = Notifier::new(&config.limits);
+        let seed = RandomState::new().build_hasher().finish();
+        Self {
+            engine: Engine::new(config, now(), seed),
+            transport: Transport::new(io),
+            application,
+            streams: Streams::new(notifier),
+            signals: Vec::new(),
+            waker: None,
+            timer: Timer::default(),
+            input_ended: false,
+            phase: Phase::Open,
+            error: None,
+        }
+    }
+
+    /// The same connection with bytes that were read from the transport
+    /// already: by the detection of a protocol, or together with an HTTP/1.1
+    /// upgrade.
+    #[must_use]
+    pub fn with_input(mut self, input: BytesMut) -> Self {
+        self.transport.input = input;
+        self
+    }
+
+    /// Wakes this connection's task from elsewhere.
+    pub fn notifier(&self) -> Notifier {
+        self.streams.notifier.clone()
+    }
+
+    /// The application.
+    pub fn application(&mut self) -> &mut A {
+        &mut self.application
+    }
+
+    /// The engine.
+    pub fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// All that became ready on other tasks; `false` if nothing did.
+    fn handle_signals(&mut self, now: Instant) -> bool {
+        let queue = self.streams.notifier.queue();
+        queue.drain(&mut self.signals);
+        if queue.take_sweep() {
+            self.streams.sweep(&mut self.engine);
+        }
+        if self.signals.is_empty() {
+            return false;
+        }
+        let mut signals = std::mem::take(&mut self.signals);
+        for signal in signals.drain(..) {
+            let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
+            match signal {
+                Signal::Stream(signal) => self.application.handle_ready(&mut conn, signal.take()),
+                Signal::Body(body) => {
+                    let due = body.take_signal();
+                    if due.credit > 0 {
+                        conn.engine.release(body.stream(), due.credit);
+                    }
+                    if due.abandoned {
+                        self.application.handle_abandoned(&mut conn, body.stream());
+                    }
+                }
+            }
+        }
+        self.signals = signals;
+        true
+    }
+
+    /// All events that there are; `false` if there were none.
+    fn handle_events(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        let copy_below = self.transport.copy_below();
+        while let Some(event) = self.engine.poll_event(now, &mut self.transport.input) {
+            any = true;
+            let Some(event) = self.streams.deliver(&mut self.engine, now, event, copy_below) else {
+                continue;
+            };
+            if let Event::Closed { error } = &event {
+                self.error = Some(error.clone());
+            }
+            let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
+            self.application.handle_event(&mut conn, event);
+        }
+        any
+    }
+
+    /// Tells everybody that the connection is over.
+    fn close(&mut self) {
+        let result = match self.error.clone() {
+            Some(error) if error.reason() != Reason::NoError => Err(error),
+            _ => Ok(()),
+        };
+        let error = self.error.clone().unwrap_or_else(|| {
+            Error::connection(Initiator::Peer, Reason::NoError, "the connection is closed")
+        });
+        self.streams.fail(&error);
+        self.streams.notifier.queue().close();
+        self.application.handle_closed(&result);
+    }
+
+    fn result(&mut self) -> Result<(), Error> {
+        match self.error.take() {
+            Some(error) if error.reason() != Reason::NoError => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
+    fn turn(&mut self, cx: &mut task::Context<'_>) -> Turn {
+        let now = now();
+        match self.phase {
+            Phase::Open => {
+                let again = self.work(cx, now);
+                if self.engine.is_closed() {
+                    self.close();
+                    let until = now.checked_add(self.engine.limits().write_stall_timeout);
+                    self.phase = Phase::Flushing { until: until.unwrap_or(now) };
+                    return Turn::Again;
+                }
+                self.again_unless_asleep(again, cx, self.engine.poll_timeout())
+            }
+            Phase::Flushing { until } => match self.flush(cx) {
+                Poll::Ready(Ok(())) if self.input_ended => Turn::Over,
+                Poll::Ready(Ok(())) => {
+                    let until = now.checked_add(LINGER).unwrap_or(now);
+                    self.phase = Phase::Lingering { until };
+                    Turn::Again
+                }
+                Poll::Ready(Err(_)) => Turn::Over,
+                Poll::Pending if now >= until => Turn::Over,
+                Poll::Pending => self.again_unless_asleep(false, cx, Some(until)),
+            },
+            Phase::Lingering { until } => match self.transport.poll_discard(cx) {
+                Poll::Ready(()) => Turn::Over,
+                Poll::Pending if now >= until => Turn::Over,
+                Poll::Pending => self.again_unless_asleep(false, cx, Some(until)),
+            },
+            Phase::Over => Turn::Over,
+        }
+    }
+
+    /// A turn of an open connection; `true` if something happened.
+    fn work(&mut self, cx: &mut task::Context<'_>, now: Instant) -> bool {
+        let mut again = self.handle_signals(now);
+        if self.engine.poll_timeout().is_some_and(|due| due <= now) {
+            self.engine.handle_timeout(now);
+            again = true;
+        }
+        again |= self.read(cx, now);
+        again |= self.handle_events(now);
+        let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
+        self.application.poll_intents(&mut conn, cx);
+        match self.transmit(cx, now) {
+            Ok(written) => again |= written,
+            Err(error) => {
+                self.fail_output(cx, now, error);
+                again = true;
+            }
+        }
+        again | self.handle_events(now)
+    }
+
+    /// Reads once, if the engine wants to know more; `true` if it was told
+    /// something.
+    fn read(&mut self, cx: &mut task::Context<'_>, now: Instant) -> bool {
+        if self.input_ended || !self.engine.wants_input() {
+            return false;
+        }
+        match self.transport.poll_read(cx) {
+            Poll::Ready(Ok(Read::Bytes)) => true,
+            Poll::Ready(Ok(Read::End)) => {
+                self.input_ended = true;
+                // What was read before comes first.
+                self.handle_events(now);
+                self.engine.handle_eof(now);
+                true
+            }
+            Poll::Ready(Err(error)) => {
+                self.input_ended = true;
+                self.engine.handle_io_error(error);
+                true
+            }
+            Poll::Pending => false,
+        }
+    }
+
+    /// Cuts and writes; `true` if a write took all and there may be more.
+    fn transmit(&mut self, cx: &mut task::Context<'_>, now: Instant) -> io::Result<bool> {
+        loop {
+            self.transport.lend(self.engine.output());
+            match self.engine.poll_transmit(now) {
+                Transmit::Pull { stream, max } => {
+                    let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
+                    self.application.pull(&mut conn, stream, max);
+                }
+                Transmit::Write => {
+                    return match self.transport.poll_write(cx, self.engine.output()) {
+                        Poll::Ready(written) => written.map(|()| true),
+                        Poll::Pending => Ok(false),
+                    };
+                }
+                Transmit::Idle => {
+                    let held_back = !self.engine.wants_input();
+                    let output = self.engine.output();
+                    if self.transport.poll_write(cx, output)?.is_ready()
+                        && self.transport.poll_flush(cx)?.is_ready()
+                    {
+                        // Room in the output may be what input waited for.
+                        return Ok(held_back && self.engine.wants_input());
+                    }
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    /// The transport takes no more. What the peer said before is heard first:
+    /// it may be the reason (GOAWAY and a close).
+    fn fail_output(&mut self, cx: &mut task::Context<'_>, now: Instant, error: io::Error) {
+        for _ in 0..TURNS {
+            if self.input_ended {
+                break;
+            }
+            match self.transport.poll_read(cx) {
+                Poll::Ready(Ok(Read::Bytes)) => self.handle_events(now),
+                Poll::Ready(Ok(Read::End) | Err(_)) | Poll::Pending => break,
+            };
+        }
+        self.input_ended = true;
+        if !self.engine.is_closed() {
+            self.engine.handle_io_error(error);
+        }
+    }
+
+    /// Writes what is left, and closes our side of the transport.
+    fn flush(&mut self, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        task::ready!(self.transport.poll_write(cx, self.engine.output()))?;
+        task::ready!(self.transport.poll_flush(cx))?;
+        self.transport.poll_shutdown(cx)
+    }
+
+    fn again_unless_asleep(
+        &mut self,
+        again: bool,
+        cx: &mut task::Context<'_>,
+        timeout: Option<Instant>,
+    ) -> Turn {
+        if again || self.timer.poll(cx, timeout).is_ready() {
+            return Turn::Again;
+        }
+        if self.phase == Phase::Open && !self.streams.notifier.queue().fall_asleep() {
+            return Turn::Again;
+        }
+        Turn::Sleep
+    }
+
+    /// Before a sleep: what is not needed meanwhile is given back.
+    fn release_memory(&mut self) {
+        self.transport.release_buffers(self.engine.output());
+        if self.phase != Phase::Open || self.engine.is_idle() {
+            self.streams.clear();
+            if self.signals.capacity() > SIGNALS {
+                self.signals = Vec::new();
+            }
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Connection<IO, A> {
+    type Output = Result<(), Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        this.streams.notifier.queue().wake_up();
+        if !this.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            this.waker = Some(cx.waker().clone());
+            this.streams.notifier.queue().register(cx.waker());
+            this.timer.forget_waker();
+        }
+        for _ in 0..TURNS {
+            match this.turn(cx) {
+                Turn::Again => {}
+                Turn::Sleep => {
+                    this.release_memory();
+                    return Poll::Pending;
+                }
+                Turn::Over => {
+                    this.phase = Phase::Over;
+                    return Poll::Ready(this.result());
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<IO, A: Application> Drop for Connection<IO, A> {
+    fn drop(&mut self) {
+        if self.phase == Phase::Open {
+            self.error = Some(Error::connection(
+                Initiator::User,
+                Reason::Cancel,
+                "the connection's task was dropped",
+            ));
+            self.close();
+        }
+    }
+}
+
+impl<IO, A: Application> fmt::Debug for Connection<IO, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("version", &self.engine.version())
+            .field("side", &self.engine.side())
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One timer, which is touched only when there is an earlier instant to wait
+/// for: a timeout that moves away costs nothing.
+#[derive(Debug, Default)]
+struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// When the sleep ends, if our waker waits for it.
+    armed: Option<Instant>,
+}
+
+impl Timer {
+    /// Waits for an instant; ready when it has come.
+    fn poll(&mut self, cx: &mut task::Context<'_>, until: Option<Instant>) -> Poll<()> {
+        let Some(until) = until else { return Poll::Pending };
+        if self.armed.is_some_and(|armed| armed <= until && armed > now()) {
+            return Poll::Pending;
+        }
+        let deadline = tokio::time::Instant::from_std(until);
+        let sleep = match &mut self.sleep {
+            Some(sleep) => {
+                sleep.as_mut().reset(deadline);
+                sleep
+            }
+            None => self.sleep.insert(Box::pin(tokio::time::sleep_until(deadline))),
+        };
+        self.armed = Some(until);
+        let fired = sleep.as_mut().poll(cx);
+        if fired.is_ready() {
+            self.armed = None;
+        }
+        fired
+    }
+
+    /// The connection moved to another task.
+    fn forget_waker(&mut self) {
+        self.armed = None;
+    }
+}
+
+/// The time by tokio's clock, which tests may pause.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
