@@ -1,4 +1,136 @@
-//! x
-pub(crate) fn run(_: &[String]) -> Result<(), String> {
-    Err("not there yet".into())
+//! `cargo xtask interop`: real clients and servers against ours.
+//!
+//! Every case prints one line. A peer that is missing, a program of ours that
+//! does not start, a body that differs by a byte: each is a failure, and the
+//! end of the logs is printed. Nothing is skipped.
+
+mod bad_input;
+mod capture;
+mod http2;
+mod lab;
+mod process;
+mod raw;
+mod spdy;
+
+use crate::shell;
+use lab::Lab;
+use std::time::Instant;
+
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let mut only = None;
+    let mut list = false;
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--only" => only = Some(args.next().ok_or("--only needs a text")?.clone()),
+            "--list" => list = true,
+            other => {
+                return Err(format!(
+                    "`interop` knows --only TEXT and --list, not `{other}`"
+                ));
+            }
+        }
+    }
+    let mut cases: Vec<Case> = Vec::new();
+    for group in [
+        http2::cases,
+        spdy::cases,
+        raw::cases,
+        capture::cases,
+        bad_input::cases,
+    ] {
+        cases.extend(group());
+    }
+    if let Some(only) = &only {
+        cases.retain(|case| case.name.contains(only.as_str()));
+        if cases.is_empty() {
+            return Err(format!(
+                "no case has `{only}` in its name (--list prints them)"
+            ));
+        }
+    }
+    if list {
+        cases.iter().for_each(|case| println!("{}", case.name));
+        return Ok(());
+    }
+
+    let lab = Lab::set_up()?;
+    println!("files and logs: {}\n", lab.folder().display());
+    let start = Instant::now();
+    let mut failed = Vec::new();
+    for case in &cases {
+        let began = Instant::now();
+        let result = (case.run)(&lab);
+        let seconds = began.elapsed().as_secs_f64();
+        match result {
+            Ok(detail) => println!("ok   {:<48} {seconds:>6.1} s  {detail}", case.name),
+            Err(message) => {
+                println!("FAIL {:<48} {seconds:>6.1} s", case.name);
+                message.lines().for_each(|line| println!("     | {line}"));
+                failed.push(case.name.clone());
+            }
+        }
+    }
+    for (name, what) in lab.casualties() {
+        println!("FAIL {name}");
+        what.lines().for_each(|line| println!("     | {line}"));
+        failed.push(name);
+    }
+    println!(
+        "\n{} passed, {} failed, in {} s",
+        cases.len() - failed.len().min(cases.len()),
+        failed.len(),
+        start.elapsed().as_secs()
+    );
+    if failed.is_empty() {
+        lab.remove();
+        Ok(())
+    } else {
+        Err(format!(
+            "failed:\n  {}\nlogs in {}",
+            failed.join("\n  "),
+            lab.folder().display()
+        ))
+    }
+}
+
+/// One line of the report. `run` answers what is worth telling beside `ok`.
+struct Case {
+    name: String,
+    run: Box<dyn Fn(&Lab) -> Outcome>,
+}
+
+type Outcome = Result<String, String>;
+
+impl Case {
+    fn new(name: impl Into<String>, run: impl Fn(&Lab) -> Outcome + 'static) -> Self {
+        Self {
+            name: name.into(),
+            run: Box::new(run),
+        }
+    }
+}
+
+/// `expected` as the whole of what a peer program printed.
+fn expect(printed: &str, expected: &str) -> Outcome {
+    if printed.trim() == expected {
+        Ok(String::new())
+    } else {
+        Err(format!(
+            "expected: {expected}\nprinted:  {}",
+            shell::tail(printed.trim(), 10)
+        ))
+    }
+}
+
+/// `text` holds `part`.
+fn expect_part(text: &str, part: &str) -> Outcome {
+    if text.contains(part) {
+        Ok(String::new())
+    } else {
+        Err(format!(
+            "`{part}` is missing in:\n{}",
+            shell::tail(text, 15)
+        ))
+    }
 }

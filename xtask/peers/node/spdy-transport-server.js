@@ -3,8 +3,10 @@
 // node spdy-transport-server.js PORT FOLDER VERSION       cleartext, prior knowledge
 // node spdy-transport-server.js PORT FOLDER tls CERT KEY  ALPN, all versions
 //
-// `spdy-transport` as a server, with the routes of routes.js. It prints a line
-// for every request, ping and GOAWAY that it gets.
+// `spdy-transport` as a server, with the routes of routes.js, and
+//   GET /ping      sends PING and answers once it is back
+//   GET /goaway    sends GOAWAY between the head of the answer and its body
+// It prints a line for every request, PING, GOAWAY and RST_STREAM that it gets.
 
 const crypto = require('crypto')
 const fs = require('fs')
@@ -35,11 +37,11 @@ function serve (socket, version) {
   connection.on('stream', (stream) => {
     stream.on('error', (error) => console.log('stream error: ' + error.message))
     console.log(`${stream.method} ${stream.path} spdy/${connection.getVersion()}`)
-    answer(stream, connection.getVersion())
+    answer(connection, stream, connection.getVersion())
   })
 }
 
-function answer (stream, version) {
+function answer (connection, stream, version) {
   const head = { 'x-version': String(version), 'content-type': 'application/octet-stream' }
   const text = (status, body) => {
     stream.respond(status, { ...head, 'content-length': String(Buffer.byteLength(body)) })
@@ -47,6 +49,12 @@ function answer (stream, version) {
   }
   const name = stream.path.split('?')[0]
   if (name === '/hello') return text(200, 'hello from node\n')
+  if (name === '/ping') return connection.ping((error) => text(error ? 500 : 200, 'pong'))
+  if (name === '/goaway') {
+    stream.respond(200, head)
+    connection.end()
+    return setTimeout(() => stream.end('last words '.repeat(1000)), 50)
+  }
   if (stream.method === 'POST' && name === '/digest') {
     const hash = crypto.createHash('sha256')
     stream.on('data', (chunk) => hash.update(chunk))

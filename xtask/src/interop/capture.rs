@@ -1,0 +1,152 @@
+//! tshark as an independent decoder of what we send.
+//!
+//! The bytes are recorded by a relay between the two programs, and written as
+//! a capture file: that needs no rights on the machine, and it holds no other
+//! traffic.
+
+mod pcap;
+mod relay;
+
+use super::http2::{get_parallel, lacewing};
+use super::lab::{Lab, MB_1, MEDIUM, SMALL, Security, Shared};
+use super::{Case, Outcome};
+use relay::Relay;
+use std::process::Command;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("http2/tshark/lacewing-to-lacewingd", |lab| {
+            decoded(lab, &HTTP2, Shared::Lacewingd, |lab, port| {
+                get_parallel(lab, "h2", Security::Plain, port, MEDIUM, 5).map(drop)
+            })
+        }),
+        Case::new("http2/tshark/upload", |lab| {
+            decoded(lab, &HTTP2, Shared::EchoPlain, |lab, port| {
+                upload(lab, "h2", port)
+            })
+        }),
+        Case::new("http2/tshark/curl-to-lacewingd", |lab| {
+            decoded(lab, &HTTP2, Shared::Lacewingd, |lab, port| {
+                let mut curl = lab.tool("curl")?;
+                curl.args(["-sS", "-o", "/dev/null", "--http2-prior-knowledge"]);
+                curl.arg(Security::Plain.url(port, SMALL));
+                lab.run(&mut curl, 20)?.success().map(drop)
+            })
+        }),
+        Case::new("spdy/3/tshark/lacewing-to-lacewingd", |lab| {
+            decoded(lab, &SPDY3, Shared::Lacewingd, |lab, port| {
+                get_parallel(lab, "spdy/3", Security::Plain, port, MEDIUM, 5).map(drop)
+            })
+        }),
+        Case::new("spdy/3/tshark/upload", |lab| {
+            decoded(lab, &SPDY3, Shared::EchoPlain, |lab, port| {
+                upload(lab, "spdy/3", port)
+            })
+        }),
+        Case::new("spdy/3/tshark/node-to-lacewingd", |lab| {
+            decoded(lab, &SPDY3, Shared::Lacewingd, |lab, port| {
+                let mut node = lab.node("spdy-client.js")?;
+                node.args([
+                    "spdy/3",
+                    &port.to_string(),
+                    "plain",
+                    "get",
+                    &format!("/{SMALL}"),
+                ]);
+                lab.run(&mut node, 20)?.success().map(drop)
+            })
+        }),
+    ]
+}
+
+/// What tshark calls a protocol and its fields.
+struct Dissector {
+    name: &'static str,
+    /// A field that every frame has.
+    frame: &'static str,
+    /// A field that only a decompressed header block has.
+    header: &'static str,
+}
+
+const HTTP2: Dissector = Dissector {
+    name: "http2",
+    frame: "http2.type",
+    header: "http2.header.value",
+};
+const SPDY3: Dissector = Dissector {
+    name: "spdy",
+    frame: "spdy.type",
+    header: "spdy.header.value",
+};
+
+fn upload(lab: &Lab, protocol: &str, port: u16) -> Result<(), String> {
+    let mut command = lacewing(lab, protocol);
+    command
+        .arg("-d")
+        .arg(lab.file(MB_1))
+        .arg(Security::Plain.url(port, "echo"));
+    let finished = lab.run(&mut command, 30)?;
+    let length = finished.stdout_length;
+    finished.success()?;
+    if length == lab.length(MB_1) as u64 {
+        Ok(())
+    } else {
+        Err(format!("{length} bytes came back"))
+    }
+}
+
+/// Runs `exchange` through a recording relay, and lets tshark read the record.
+fn decoded(
+    lab: &Lab,
+    dissector: &Dissector,
+    server: Shared,
+    exchange: impl Fn(&Lab, u16) -> Result<(), String>,
+) -> Outcome {
+    let target = lab.port(server, Security::Plain)?;
+    let relay = Relay::start(target)?;
+    exchange(lab, relay.port())?;
+    let file = lab.scratch("relay.pcap");
+    pcap::write(&file, relay.port(), &relay.record()).map_err(|e| e.to_string())?;
+
+    let tshark = |filter: &str, fields: &[&str]| -> Result<String, String> {
+        let mut command: Command = lab.tool("tshark")?;
+        command
+            .arg("-r")
+            .arg(&file)
+            .args(["-Y", filter, "-T", "fields"]);
+        command.args([
+            "-d",
+            &format!("tcp.port=={},{}", relay.port(), dissector.name),
+        ]);
+        fields
+            .iter()
+            .for_each(|field| drop(command.args(["-e", field])));
+        lab.run(&mut command, 60)?.success()
+    };
+    let bad = tshark(
+        "_ws.malformed || _ws.unreassembled",
+        &["frame.number", "_ws.expert.message"],
+    )?;
+    if !bad.trim().is_empty() {
+        return Err(format!("malformed, in {}:\n{bad}", file.display()));
+    }
+    let types = tshark(dissector.name, &[dissector.frame])?;
+    let frames = types
+        .split(['\n', ','])
+        .filter(|field| !field.is_empty())
+        .count();
+    let headers = tshark(dissector.name, &[dissector.header])?;
+    if frames < 4 {
+        return Err(format!(
+            "only {frames} frames decoded of {}",
+            file.display()
+        ));
+    }
+    if !headers.contains("200") || !headers.contains("127.0.0.1") {
+        return Err(format!(
+            "header blocks did not decode in {}:\n{headers}",
+            file.display()
+        ));
+    }
+    Ok(format!("{frames} frames"))
+}
