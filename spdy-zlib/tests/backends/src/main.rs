@@ -1,0 +1,35 @@
+//! A program whose build turns on another backend of flate2 than lacewing-spdy-zlib does.
+
+use bytes::BytesMut;
+use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, Version};
+
+fn main() {
+    for version in [Version::V2, Version::V3] {
+        let mut encoder = Encoder::new(version, Compression::Zlib(9));
+        let mut decoder = Decoder::new(version);
+        for round in 0..3 {
+            let mut wire = BytesMut::new();
+            let mut block = encoder.block(&mut wire);
+            block.field(b"accept-encoding", [b"gzip"]);
+            block.field(b"user-agent", [format!("round {round}")]);
+            block.finish().expect("compresses");
+            let mut names = Vec::new();
+            let summary = decoder
+                .decode(&wire, ListLimits::default(), |name, _| {
+                    names.push(name.to_vec());
+                })
+                .expect("inflates");
+            assert_eq!(summary.malformed, None);
+            assert_eq!(names, [&b"accept-encoding"[..], b"user-agent"]);
+            // Both names are in the dictionary: they were not written out.
+            assert!(wire.len() < 60, "{} bytes", wire.len());
+        }
+    }
+    let mut wire = BytesMut::new();
+    let mut encoder = Encoder::new(Version::V2, Compression::Zlib(9));
+    encoder.block(&mut wire).finish().expect("compresses");
+    let error = Decoder::new(Version::V3)
+        .decode(&wire, ListLimits::default(), |_, _| {})
+        .expect_err("the other dictionary");
+    assert!(matches!(error, DecodeError::WrongDictionary { .. }));
+}
