@@ -54,6 +54,11 @@ impl<L: HeaderList> Decoder<L> {
         self.version
     }
 
+    /// The limits in force.
+    pub fn limits(&self) -> &DecoderLimits {
+        &self.limits
+    }
+
     /// Takes the next message off the front of `src`; `None` when more bytes are needed.
     ///
     /// # Errors
@@ -126,39 +131,47 @@ impl<L: HeaderList> Decoder<L> {
             flags,
             length,
         };
-        let message = match (kind, self.version) {
-            (Kind::SYN_STREAM, _) => self.syn_stream(head, payload)?,
-            (Kind::SYN_REPLY | Kind::HEADERS, _) => self.reply(head, payload)?,
-            (Kind::RST_STREAM, _) => Message::RstStream(RstStream::parse(head, payload)?),
-            (Kind::SETTINGS, _) => {
-                let limit = self.limits.max_settings_entries;
-                Message::Settings(Settings::parse(head, payload, limit)?)
-            }
-            (Kind::NOOP, Version::V2) => Message::Noop(Noop::parse(head)?),
-            (Kind::PING, _) => Message::Ping(Ping::parse(head, payload)?),
-            (Kind::GOAWAY, _) => Message::GoAway(GoAway::parse(head, payload)?),
-            (Kind::WINDOW_UPDATE, Version::V3) => {
-                Message::WindowUpdate(WindowUpdate::parse(head, payload)?)
-            }
+        match (kind, self.version) {
             (Kind::CREDENTIAL, Version::V3) => {
                 let payload = take_payload(src, end);
-                let limit = self.limits.max_certificates;
-                let frame = Credential::parse(head, &payload, limit)?;
-                return Ok(Some(Message::Credential(frame)));
+                let frame = Credential::parse(head, &payload, self.limits.max_certificates)?;
+                Ok(Some(Message::Credential(frame)))
             }
-            _ => {
-                let version = self.version.number();
+            // NOOP went with SPDY/2, WINDOW_UPDATE and CREDENTIAL came with SPDY/3.
+            (Kind::NOOP, Version::V3)
+            | (Kind::WINDOW_UPDATE | Kind::CREDENTIAL, Version::V2)
+            | (Kind(0) | Kind(11..), _) => {
                 let payload = take_payload(src, end);
-                return Ok(Some(Message::Unknown(Unknown {
+                Ok(Some(Message::Unknown(Unknown {
                     version,
                     kind,
                     flags,
                     payload,
-                })));
+                })))
             }
-        };
-        src.advance(end);
-        Ok(Some(message))
+            _ => {
+                let result = self.known(head, payload);
+                src.advance(end);
+                result.map(Some)
+            }
+        }
+    }
+
+    /// A frame that this version defines, CREDENTIAL aside.
+    fn known(&mut self, head: ControlHead, payload: &[u8]) -> Result<Message<L>, DecodeError> {
+        Ok(match head.kind {
+            Kind::SYN_STREAM => self.syn_stream(head, payload)?,
+            Kind::SYN_REPLY | Kind::HEADERS => self.reply(head, payload)?,
+            Kind::RST_STREAM => Message::RstStream(RstStream::parse(head, payload)?),
+            Kind::SETTINGS => {
+                let limit = self.limits.max_settings_entries;
+                Message::Settings(Settings::parse(head, payload, limit)?)
+            }
+            Kind::PING => Message::Ping(Ping::parse(head, payload)?),
+            Kind::GOAWAY => Message::GoAway(GoAway::parse(head, payload)?),
+            Kind::WINDOW_UPDATE => Message::WindowUpdate(WindowUpdate::parse(head, payload)?),
+            _ => Message::Noop(Noop::parse(head)?),
+        })
     }
 
     fn syn_stream(&mut self, head: ControlHead, payload: &[u8]) -> Result<Message<L>, DecodeError> {

@@ -23,7 +23,7 @@ use super::{
 ///     block.field(b":status", [b"200 OK"]);
 ///     block.field(b":version", [b"HTTP/1.1"]);
 /// })?;
-/// encoder.data_head(&mut wire, 1, 5, true)?;
+/// encoder.data_head(&mut wire, 1, 5, true);
 /// wire.extend_from_slice(b"hello");
 /// # Ok::<(), lacewing_frames::spdy::EncodeError>(())
 /// ```
@@ -96,31 +96,21 @@ impl Encoder {
         self.with_block(dst, Kind::HEADERS, flags, fixed, fields)
     }
 
-    /// Appends the eight bytes of a DATA frame's head (section 2.2.2); `length` bytes of payload
-    /// are to follow.
-    ///
-    /// # Errors
-    ///
-    /// [`EncodeError::FrameTooLong`] for 2^24 bytes or more.
+    /// Appends the eight bytes of a DATA frame's head (section 2.2.2); `len` bytes of payload,
+    /// at most [`Head::MAX_LENGTH`], are to follow.
     #[inline]
-    pub fn data_head(
-        &mut self,
-        dst: &mut BytesMut,
-        stream_id: u32,
-        length: usize,
-        fin: bool,
-    ) -> Result<(), EncodeError> {
+    pub fn data_head(&self, dst: &mut BytesMut, stream_id: u32, len: u32, fin: bool) {
+        debug_assert!(len <= Head::MAX_LENGTH, "DATA longer than a frame can be");
         let head = Head::Data {
             stream_id: stream_id & STREAM_ID_MASK,
             flags: head::flag(fin, flags::FIN),
-            length: head::checked_length(length)?,
+            length: len,
         };
         dst.put_slice(&head.to_bytes());
-        Ok(())
     }
 
     /// Appends RST_STREAM (section 2.6.3).
-    pub fn rst_stream(&mut self, dst: &mut BytesMut, stream_id: u32, code: ErrorCode) {
+    pub fn rst_stream(&self, dst: &mut BytesMut, stream_id: u32, code: ErrorCode) {
         fixed_size(RstStream::new(stream_id, code).encode(self.version, dst));
     }
 
@@ -130,7 +120,7 @@ impl Encoder {
     ///
     /// [`EncodeError::FrameTooLong`] for more entries than a frame holds, about two million.
     pub fn settings(
-        &mut self,
+        &self,
         dst: &mut BytesMut,
         clear: bool,
         entries: &[Setting],
@@ -140,12 +130,12 @@ impl Encoder {
     }
 
     /// Appends PING (section 2.6.5).
-    pub fn ping(&mut self, dst: &mut BytesMut, id: u32) {
+    pub fn ping(&self, dst: &mut BytesMut, id: u32) {
         fixed_size(Ping::new(id).encode(self.version, dst));
     }
 
     /// Appends GOAWAY (section 2.6.6). SPDY/2 has no status there: it is left out.
-    pub fn go_away(&mut self, dst: &mut BytesMut, last_good_stream_id: u32, status: GoAwayStatus) {
+    pub fn go_away(&self, dst: &mut BytesMut, last_good_stream_id: u32, status: GoAwayStatus) {
         let frame = match self.version {
             Version::V2 => GoAway::without_status(last_good_stream_id),
             Version::V3 => GoAway::new(last_good_stream_id, status),
@@ -154,7 +144,7 @@ impl Encoder {
     }
 
     /// Appends WINDOW_UPDATE (section 2.6.8). Not for SPDY/2, whose peers ignore it.
-    pub fn window_update(&mut self, dst: &mut BytesMut, stream_id: u32, delta: u32) {
+    pub fn window_update(&self, dst: &mut BytesMut, stream_id: u32, delta: u32) {
         fixed_size(WindowUpdate::new(stream_id, delta).encode(self.version, dst));
     }
 
@@ -164,7 +154,7 @@ impl Encoder {
     /// # Errors
     ///
     /// As [`Frame::encode`].
-    pub fn frame(&mut self, dst: &mut BytesMut, frame: &Frame) -> Result<(), EncodeError> {
+    pub fn frame(&self, dst: &mut BytesMut, frame: &Frame) -> Result<(), EncodeError> {
         frame.encode(self.version, dst)
     }
 

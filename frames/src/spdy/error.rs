@@ -43,6 +43,11 @@ pub enum DecodeError {
         /// The frame.
         kind: Kind,
     },
+    /// WINDOW_UPDATE with a delta of 0 (section 2.6.8).
+    ZeroDelta {
+        /// The stream; 0 is the connection, in SPDY/3.1.
+        stream_id: u32,
+    },
     /// SYN_STREAM of another version (section 2.6.3, UNSUPPORTED_VERSION).
     UnsupportedVersion {
         /// The stream.
@@ -99,6 +104,7 @@ impl DecodeError {
     pub fn scope(&self) -> Scope {
         match *self {
             DecodeError::UnsupportedVersion { stream_id, .. } => Scope::Stream(stream_id),
+            DecodeError::ZeroDelta { stream_id } if stream_id != 0 => Scope::Stream(stream_id),
             _ => Scope::Connection,
         }
     }
@@ -123,6 +129,7 @@ impl DecodeError {
             DecodeError::FrameTooLong { .. } => "SPDY/3 2.4.2",
             DecodeError::Length { kind, .. } => kind.section(),
             DecodeError::StreamIdZero { .. } => "SPDY/3 2.3.2",
+            DecodeError::ZeroDelta { .. } => "SPDY/3 2.6.8",
             DecodeError::UnsupportedVersion { .. } => "SPDY/3 2.6.3",
             DecodeError::SettingsCount { .. } | DecodeError::TooManySettings { .. } => {
                 "SPDY/3 2.6.4"
@@ -149,6 +156,12 @@ impl fmt::Display for DecodeError {
             ),
             DecodeError::StreamIdZero { kind } => {
                 write!(f, "{kind} frame on stream 0; it must name a stream")
+            }
+            DecodeError::ZeroDelta { stream_id: 0 } => {
+                f.write_str("WINDOW_UPDATE of the connection has a delta of 0")
+            }
+            DecodeError::ZeroDelta { stream_id } => {
+                write!(f, "WINDOW_UPDATE on stream {stream_id} has a delta of 0")
             }
             DecodeError::UnsupportedVersion { stream_id, version } => write!(
                 f,

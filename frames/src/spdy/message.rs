@@ -20,6 +20,7 @@ use super::{
 /// # Ok::<(), lacewing_frames::spdy::DecodeError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Message<L> {
     /// Opens a stream (section 2.6.1).
     SynStream {

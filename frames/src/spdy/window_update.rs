@@ -21,7 +21,7 @@ use super::{DecodeError, EncodeError, Kind, Version};
 pub struct WindowUpdate {
     /// The stream; 0 is the connection, in SPDY/3.1 only.
     pub stream_id: u32,
-    /// Bytes added to the window, 31 bits. 0 is not valid.
+    /// Bytes added to the window, 31 bits, not 0.
     pub delta: u32,
     /// The flags, which have no meaning; kept, and ignored.
     pub undefined_flags: u8,
@@ -41,9 +41,14 @@ impl WindowUpdate {
         let (kind, length) = (head.kind, head.length);
         let (stream_id, delta) =
             head::two_u32(payload).ok_or(DecodeError::Length { kind, length })?;
+        let stream_id = stream_id & STREAM_ID_MASK;
+        let delta = delta & STREAM_ID_MASK;
+        if delta == 0 {
+            return Err(DecodeError::ZeroDelta { stream_id });
+        }
         Ok(WindowUpdate {
-            stream_id: stream_id & STREAM_ID_MASK,
-            delta: delta & STREAM_ID_MASK,
+            stream_id,
+            delta,
             undefined_flags: head.flags,
         })
     }
