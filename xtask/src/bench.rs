@@ -1,4 +1,273 @@
-//! x
-pub(crate) fn run(_: &[String]) -> Result<(), String> {
-    Err("not there yet".into())
+//! `cargo xtask bench`: our server and hyper's with the same routes, in turns,
+//! under the same load. The server has one core to itself and the load
+//! generator another; what counts is the server's CPU time for the work done,
+//! which is steadier than the rate. Medians, spread, and the ratio to hyper.
+
+mod idle;
+mod load;
+mod server;
+mod statistics;
+mod workload;
+
+use crate::shell;
+use server::Program;
+use statistics::Sample;
+use std::path::{Path, PathBuf};
+use workload::{Unit, WORKLOADS, Workload};
+
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let options = Options::parse(args)?;
+    for program in ["h2load", "taskset"] {
+        if !shell::exists(program) {
+            return Err(format!(
+                "`{program}` is not installed (apt: nghttp2-client, util-linux)"
+            ));
+        }
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if cores < 2 {
+        return Err("needs two cores: one for the server, one for the load".into());
+    }
+    let scratch = Scratch::new()?;
+    println!(
+        "{} rounds of each, ours and hyper in turns; building\n",
+        options.rounds()
+    );
+
+    let wants_idle = options.wants(idle::NAME);
+    // The counting allocator is built first, and kept aside: its two additions
+    // for each allocation must not be in the other figures.
+    let counting = if wants_idle {
+        Some(build(&scratch, Allocator::Counting)?)
+    } else {
+        None
+    };
+    let programs = build(&scratch, Allocator::System)?;
+
+    print_head();
+    for workload in WORKLOADS
+        .iter()
+        .filter(|workload| options.wants(workload.name))
+    {
+        match measure(workload, &programs, &scratch, &options) {
+            Ok([ours, hyper]) => print_row(
+                workload.name,
+                workload.unit.name(),
+                &ours,
+                &hyper,
+                workload.bar,
+            ),
+            Err(message) => return Err(format!("{}: {message}", workload.name)),
+        }
+    }
+    if let Some(counting) = counting {
+        let count = if options.quick { 1_000 } else { 4_000 };
+        for row in idle::measure(&counting, count)? {
+            print_row(row.name, "bytes", &row.ours, &row.hyper, row.bar);
+        }
+    }
+    println!(
+        "\nCPU time of the server, from /proc/PID/task/*/schedstat; ± is half the spread of all rounds."
+    );
+    Ok(())
+}
+
+struct Options {
+    quick: bool,
+    only: Option<String>,
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Result<Self, String> {
+        let mut options = Self {
+            quick: false,
+            only: None,
+        };
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--quick" => options.quick = true,
+                "--only" => options.only = Some(args.next().ok_or("--only needs a text")?.clone()),
+                other => {
+                    return Err(format!(
+                        "`bench` knows --quick and --only TEXT, not `{other}`"
+                    ));
+                }
+            }
+        }
+        Ok(options)
+    }
+
+    fn rounds(&self) -> usize {
+        if self.quick { 3 } else { 7 }
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.only
+            .as_ref()
+            .is_none_or(|only| name.contains(only.as_str()))
+    }
+}
+
+/// The two servers under comparison (and the idle clients), as built.
+struct Programs {
+    folder: PathBuf,
+}
+
+impl Programs {
+    fn path(&self, program: &str) -> PathBuf {
+        self.folder.join(program)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Allocator {
+    System,
+    Counting,
+}
+
+fn build(scratch: &Scratch, allocator: Allocator) -> Result<Programs, String> {
+    let mut command = shell::cargo([
+        "build",
+        "--release",
+        "--quiet",
+        "--package",
+        "lacewing-benches",
+    ]);
+    let programs = ["bench-server", "bench-server-hyper", "idle-clients"];
+    for program in programs {
+        command.args(["--bin", program]);
+    }
+    let folder = match allocator {
+        Allocator::System => "system",
+        Allocator::Counting => {
+            command.args(["--features", "count-allocations"]);
+            "counting"
+        }
+    };
+    shell::run(&mut command)?;
+    let folder = scratch.path(folder);
+    std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+    for program in programs {
+        let built = shell::target_dir().join("release").join(program);
+        std::fs::copy(&built, folder.join(program))
+            .map_err(|e| format!("{}: {e}", built.display()))?;
+    }
+    Ok(Programs { folder })
+}
+
+/// CPU time per unit of work, of ours and of hyper.
+fn measure(
+    workload: &Workload,
+    programs: &Programs,
+    scratch: &Scratch,
+    options: &Options,
+) -> Result<[Sample; 2], String> {
+    let mut servers = Vec::new();
+    for program in Program::BOTH {
+        let tls = workload
+            .tls
+            .then(|| (scratch.path("cert.pem"), scratch.path("key.pem")));
+        servers.push(server::Pinned::start(&programs.path(program.name()), tls)?);
+    }
+    let mut samples = [Sample::default(), Sample::default()];
+    let requests = if options.quick {
+        workload.requests.div_ceil(4)
+    } else {
+        workload.requests
+    };
+    // Round 0 warms up: allocator, branch predictors, socket buffers.
+    for round in 0..=options.rounds() {
+        let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
+        for index in order {
+            let server = &servers[index];
+            let before = server.cpu()?;
+            load::run(workload, requests, server.port(), &scratch.path("1mib.bin"))?;
+            let spent = server.cpu()? - before;
+            if round > 0 {
+                let work = match workload.unit {
+                    Unit::MicrosecondsPerRequest => requests as f64 * 1e-6,
+                    Unit::MillisecondsPerGigabyte { bytes } => {
+                        requests as f64 * bytes as f64 * 1e-9 * 1e-3
+                    }
+                };
+                samples[index].push(spent.as_secs_f64() / work);
+            }
+        }
+    }
+    Ok(samples)
+}
+
+fn print_head() {
+    println!(
+        "{:<34} {:>8} {:>18} {:>18} {:>7} {:>7}",
+        "", "", "ours", "hyper", "ratio", "bar"
+    );
+}
+
+fn print_row(name: &str, unit: &str, ours: &Sample, hyper: &Sample, bar: Option<Bar>) {
+    let (mine, theirs) = (ours.median(), hyper.median());
+    let ratio = mine / theirs;
+    let (bar_text, verdict) = match bar {
+        None => (String::new(), ""),
+        Some(Bar::Ratio(most)) => (
+            format!("{most:.2}"),
+            if ratio <= most { "" } else { "  over" },
+        ),
+        Some(Bar::Value(most)) => (
+            format!("{most:.0}"),
+            if mine <= most { "" } else { "  over" },
+        ),
+    };
+    println!("{name:<34} {unit:>8} {ours:>18} {hyper:>18} {ratio:>7.2} {bar_text:>7}{verdict}");
+}
+
+/// What a figure must not exceed.
+#[derive(Clone, Copy)]
+enum Bar {
+    /// Ours over hyper's.
+    Ratio(f64),
+    /// Ours alone, in the unit of the row.
+    Value(f64),
+}
+
+/// A folder for what the run needs; removed at its end.
+struct Scratch {
+    folder: PathBuf,
+}
+
+impl Scratch {
+    fn new() -> Result<Self, String> {
+        let folder = std::env::temp_dir().join(format!("lacewing-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        let scratch = Self { folder };
+        std::fs::write(scratch.path("1mib.bin"), vec![b'x'; 1 << 20]).map_err(|e| e.to_string())?;
+        shell::output(
+            std::process::Command::new("openssl")
+                .args([
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "ec",
+                    "-pkeyopt",
+                    "ec_paramgen_curve:P-256",
+                ])
+                .args(["-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout"])
+                .arg(scratch.path("key.pem"))
+                .arg("-out")
+                .arg(scratch.path("cert.pem")),
+        )?;
+        Ok(scratch)
+    }
+
+    fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What stays behind is in the system's folder for such things.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
 }

@@ -1,0 +1,36 @@
+//! The load generator: h2load on the second core.
+
+use super::workload::Workload;
+use crate::shell;
+use std::path::Path;
+use std::process::Command;
+
+/// Runs `requests` requests; any that fails is an error.
+pub(super) fn run(
+    workload: &Workload,
+    requests: u64,
+    port: u16,
+    upload: &Path,
+) -> Result<(), String> {
+    // h2load refuses more connections than requests.
+    let connections = u64::from(workload.connections).min(requests);
+    let scheme = if workload.tls { "https" } else { "http" };
+    let mut command = Command::new("taskset");
+    command.args(["-c", "1", "h2load"]);
+    command.args([format!("-n{requests}"), format!("-c{connections}")]);
+    command.arg(format!("-m{}", workload.streams));
+    if workload.upload {
+        command.arg("-d").arg(upload);
+    }
+    command.arg(format!("{scheme}://127.0.0.1:{port}{}", workload.path));
+    let printed = shell::output(&mut command)?;
+    let expected = format!("{requests} succeeded, 0 failed, 0 errored, 0 timeout");
+    if printed.contains(&expected) && printed.contains(&format!("{requests} 2xx")) {
+        Ok(())
+    } else {
+        Err(format!(
+            "not every request succeeded:\n{}",
+            shell::tail(&printed, 12)
+        ))
+    }
+}

@@ -1,0 +1,109 @@
+//! A server on the first core, and what it has used.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The servers under comparison.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Program {
+    Ours,
+    Hyper,
+}
+
+impl Program {
+    pub(super) const BOTH: [Self; 2] = [Self::Ours, Self::Hyper];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "bench-server",
+            Self::Hyper => "bench-server-hyper",
+        }
+    }
+}
+
+/// A server with one thread on core 0, until it is dropped.
+pub(super) struct Pinned {
+    child: Child,
+    port: u16,
+}
+
+impl Pinned {
+    /// Starts `program`; `tls` is its certificate and key.
+    pub(super) fn start(program: &Path, tls: Option<(PathBuf, PathBuf)>) -> Result<Self, String> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| listener.local_addr())
+            .map_err(|e| e.to_string())?
+            .port();
+        // `taskset` becomes the program: the process is the server itself.
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0"]).arg(program);
+        command.args([
+            "--port",
+            &port.to_string(),
+            "--threads",
+            "1",
+            "--max-streams",
+            "1000",
+        ]);
+        if let Some((cert, key)) = tls {
+            command.arg("--cert").arg(cert).arg("--key").arg(key);
+        }
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|e| format!("{}: {e}", program.display()))?;
+        let mut server = Self { child, port };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            let ended = matches!(server.child.try_wait(), Ok(Some(_)));
+            if ended || Instant::now() > deadline {
+                return Err(format!("{} does not listen", program.display()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(server)
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// CPU time of all its threads so far, as the scheduler counts it.
+    pub(super) fn cpu(&self) -> Result<Duration, String> {
+        let folder = format!("/proc/{}/task", self.child.id());
+        let mut nanoseconds = 0;
+        let threads = std::fs::read_dir(&folder).map_err(|e| format!("{folder}: {e}"))?;
+        for thread in threads.flatten() {
+            let path = thread.path().join("schedstat");
+            let text =
+                std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            let first = text
+                .split_whitespace()
+                .next()
+                .and_then(|word| word.parse::<u64>().ok());
+            nanoseconds += first.ok_or_else(|| format!("{}: no number", path.display()))?;
+        }
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+
+    /// Resident memory in bytes.
+    pub(super) fn resident(&self) -> Result<u64, String> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let text = std::fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+        kilobytes
+            .map(|kb| kb * 1024)
+            .ok_or_else(|| format!("{path}: no VmRSS"))
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
