@@ -3,6 +3,7 @@
 //! generator another; what counts is the server's CPU time for the work done,
 //! which is steadier than the rate. Medians, spread, and the ratio to hyper.
 
+mod client;
 mod idle;
 mod load;
 mod server;
@@ -60,6 +61,13 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             Err(message) => return Err(format!("{}: {message}", workload.name)),
         }
     }
+    for workload in client::WORKLOADS
+        .iter()
+        .filter(|workload| options.wants(workload.name))
+    {
+        let [ours, hyper] = client::measure(workload, &programs, options.rounds(), options.quick)?;
+        print_row(workload.name, workload.unit, &ours, &hyper, workload.bar);
+    }
     if let Some(counting) = counting {
         let count = if options.quick { 1_000 } else { 4_000 };
         for row in idle::measure(&counting, count)? {
@@ -67,7 +75,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         }
     }
     println!(
-        "\nCPU time of the server, from /proc/PID/task/*/schedstat; ± is half the spread of all rounds."
+        "\nCPU time of the server (of the client, where it says so), from /proc/PID/task/*/schedstat; ± is half the spread of all rounds."
     );
     Ok(())
 }
@@ -134,7 +142,12 @@ fn build(scratch: &Scratch, allocator: Allocator) -> Result<Programs, String> {
         "--package",
         "lacewing-benches",
     ]);
-    let programs = ["bench-server", "bench-server-hyper", "idle-clients"];
+    let programs = [
+        "bench-server",
+        "bench-server-hyper",
+        "bench-client",
+        "idle-clients",
+    ];
     for program in programs {
         command.args(["--bin", program]);
     }
