@@ -1,5 +1,6 @@
 //! What the benches and the bench programs share: one application
-//! ([`routes`]) that every server serves, the corpora, and the means to count.
+//! ([`routes`]) that every server serves, one [`load`] that every client makes,
+//! the corpora, and the means to count.
 //!
 //! The programs are `bench-server` (Lacewing) and `bench-server-hyper`,
 //! `bench-client` (either library) and `idle-clients`; `cargo xtask bench` runs
@@ -8,7 +9,12 @@
 pub mod allocations;
 pub mod corpus;
 pub mod cpu;
+pub mod hyper_peer;
+pub mod load;
 pub mod routes;
 pub mod runtime;
 pub mod server_arguments;
 pub mod tls;
+
+/// An error of either library, or of the operating system.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;

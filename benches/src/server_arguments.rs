@@ -4,6 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Parser;
+use rustls::ServerConfig;
+
+use crate::{Error, tls};
 
 /// A bench server on 127.0.0.1: `GET /`, `GET /bytes/N`, `POST /upload`,
 /// `POST /echo`, `GET /allocations`
@@ -30,5 +33,18 @@ impl ServerArguments {
     /// Where to listen.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// The TLS configuration that `--cert` and `--key` ask for, offering
+    /// `protocols` by ALPN; `None` for cleartext.
+    ///
+    /// # Errors
+    ///
+    /// As [`tls::server_config`].
+    pub fn tls(&self, protocols: &[&str]) -> Result<Option<ServerConfig>, Error> {
+        match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => tls::server_config(cert, key, protocols).map(Some),
+            _ => Ok(None),
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! The servers' TLS settings, the same for both libraries.
 
-use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,17 +7,15 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::Error;
+
 /// A server's configuration from PEM files, offering `protocols` by ALPN, best
 /// first.
 ///
 /// # Errors
 ///
 /// Files that cannot be read, hold no PEM, or do not fit each other.
-pub fn server_config(
-    cert: &Path,
-    key: &Path,
-    protocols: &[&str],
-) -> Result<ServerConfig, Box<dyn Error>> {
+pub fn server_config(cert: &Path, key: &Path, protocols: &[&str]) -> Result<ServerConfig, Error> {
     let chain = CertificateDer::pem_file_iter(cert)?.collect::<Result<Vec<_>, _>>()?;
     let key = PrivateKeyDer::from_pem_file(key)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
