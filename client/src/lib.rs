@@ -1,1 +1,26 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod body;
+mod client;
+mod connect;
+mod connection;
+mod error;
+mod exchange;
+mod origin;
+mod pool;
+#[cfg(feature = "tls")]
+pub mod tls;
+
+pub use body::Body;
+pub use client::{Builder, Client, ClientResponse};
+pub use connect::{Connect, Connected, Connecting, Connector, Transport};
+pub use connection::{Connection, ConnectionConfig, ResponseFuture};
+pub use error::{BoxError, Error, RequestError};
+pub use lacewing_conn::{
+    Error as ConnectionError, Initiator, Limits, Reason, Version,
+    driver::Incoming,
+    proto::{Priority, Protocol},
+};
+pub use origin::{Origin, Security};

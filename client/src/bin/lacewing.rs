@@ -1,2 +1,0 @@
-//! `lacewing`.
-fn main() {}

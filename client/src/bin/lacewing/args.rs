@@ -1,0 +1,128 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use http::{HeaderName, HeaderValue, Uri};
+use lacewing_client::Version;
+
+use crate::status;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "lacewing",
+    version,
+    about = "Fetches URLs over HTTP/2 and SPDY"
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Fetch URLs, over one connection for each origin
+    #[command(after_help = status::HELP)]
+    Get(Get),
+}
+
+#[derive(Clone, Debug, Parser)]
+pub(crate) struct Get {
+    /// Print every frame, sent (>) and received (<), on stderr
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
+    /// Write the body to FILE instead of stdout; with several URLs FILE is a
+    /// directory, or a device as /dev/null that takes all bodies
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Upload FILE by POST, streamed from disk; - is stdin
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Send this header field; may be given several times
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+
+    /// Use this method instead of GET, or POST with --data
+    #[arg(short = 'X', long, value_name = "METHOD")]
+    pub(crate) method: Option<http::Method>,
+
+    /// Speak this protocol: h2, spdy/3.1, spdy/3 or spdy/2. It is all that an
+    /// https server is offered; an http server must speak it without being
+    /// asked. Without it an https server chooses among all four, and http is
+    /// HTTP/2
+    #[arg(short, long, value_name = "PROTOCOL", value_parser = protocol)]
+    pub(crate) protocol: Option<Version>,
+
+    /// Take any TLS certificate: for tests, as anybody could answer
+    #[arg(short = 'k', long)]
+    pub(crate) insecure: bool,
+
+    /// Fetch up to N URLs at once; needs --output
+    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
+    pub(crate) parallel: usize,
+
+    /// What to fetch
+    #[arg(value_name = "URL", required = true, value_parser = url)]
+    pub(crate) urls: Vec<Uri>,
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("write it as 'name: value'")?;
+    let name = name
+        .trim()
+        .parse()
+        .map_err(|_| format!("{:?} is no header name", name.trim()))?;
+    let value = value
+        .trim()
+        .parse()
+        .map_err(|_| "its value has control characters in it")?;
+    Ok((name, value))
+}
+
+fn protocol(text: &str) -> Result<Version, String> {
+    text.parse()
+        .map_err(|_| "choose h2, spdy/3.1, spdy/3 or spdy/2".to_owned())
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("give a number, 1 or more".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+fn url(text: &str) -> Result<Uri, String> {
+    let uri: Uri = text
+        .parse()
+        .map_err(|error| format!("not a URL: {error}"))?;
+    lacewing_client::Origin::of(&uri).map_err(|error| error.to_string())?;
+    Ok(uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn urls_and_headers_are_checked_before_anything_is_sent() {
+        let parse = |args: &[&str]| Args::try_parse_from([&["lacewing", "get"], args].concat());
+        assert!(parse(&["http://a.example/"]).is_ok());
+        assert!(parse(&["a.example/x"]).is_err());
+        assert!(parse(&["ftp://a.example/"]).is_err());
+        assert!(parse(&["-H", "accept: text/html", "https://a.example/"]).is_ok());
+        assert!(parse(&["-H", "no colon", "https://a.example/"]).is_err());
+        assert!(parse(&["--protocol", "spdy/3.1", "http://a.example/"]).is_ok());
+        assert!(parse(&["--protocol", "spdy/4", "http://a.example/"]).is_err());
+        assert!(parse(&["--parallel", "0", "http://a.example/"]).is_err());
+        assert!(parse(&[]).is_err());
+    }
+}

@@ -1,0 +1,318 @@
+//! HTTP/2 frames (RFC 9113 §6) in words.
+
+use bytes::{Buf, BytesMut};
+use lacewing_frames::http2::{
+    Decoder, DecoderLimits, Head, Kind, Message, PREFACE, StreamPriority, flags,
+};
+use lacewing_hpack::{HeaderField, Sensitivity};
+
+use super::{Direction, text};
+
+type List = Vec<(HeaderField, Sensitivity)>;
+
+/// Bytes before a padded DATA frame's content: its head and the length of its
+/// padding.
+const PADDED_HEAD: usize = Head::LEN + 1;
+
+/// The frames of one direction.
+pub(super) struct Frames {
+    buffer: BytesMut,
+    /// What is left of a DATA frame, whose content is not shown.
+    skip: usize,
+    decoder: Decoder<List>,
+    preface: Preface,
+    /// Nothing more can be understood.
+    lost: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Preface {
+    Expected,
+    Done,
+}
+
+impl Frames {
+    pub(super) fn new(direction: Direction) -> Self {
+        // Whatever the two sides allow each other is shown.
+        let mut decoder = Decoder::new(DecoderLimits {
+            max_frame_size: Head::MAX_LENGTH,
+            max_header_list_size: usize::MAX,
+            max_header_fields: usize::MAX,
+            max_continuations: u32::MAX,
+            max_header_block: usize::MAX,
+            max_settings_entries: usize::MAX,
+            max_origins: usize::MAX,
+        });
+        decoder.set_header_table_size(u32::MAX);
+        let preface = match direction {
+            Direction::Sent => Preface::Expected,
+            Direction::Received => Preface::Done,
+        };
+        Self {
+            buffer: BytesMut::new(),
+            skip: 0,
+            decoder,
+            preface,
+            lost: false,
+        }
+    }
+
+    pub(super) fn decode(&mut self, mut bytes: &[u8], lines: &mut Vec<String>) {
+        if self.lost {
+            return;
+        }
+        loop {
+            let skipped = self.skip.min(bytes.len());
+            bytes.advance(skipped);
+            self.skip = self.skip.saturating_sub(skipped);
+            if self.skip > 0 {
+                return;
+            }
+            self.buffer.extend_from_slice(bytes);
+            bytes = &[];
+            while self.skip == 0 && !self.lost && self.frame(lines) {}
+            if self.skip == 0 || self.buffer.is_empty() {
+                return;
+            }
+            let skipped = self.skip.min(self.buffer.len());
+            self.buffer.advance(skipped);
+            self.skip = self.skip.saturating_sub(skipped);
+        }
+    }
+
+    /// One frame; `false` if it is not complete.
+    fn frame(&mut self, lines: &mut Vec<String>) -> bool {
+        if self.preface == Preface::Expected {
+            if self.buffer.len() < PREFACE.len() {
+                return false;
+            }
+            self.preface = Preface::Done;
+            if self.buffer.starts_with(PREFACE) {
+                self.buffer.advance(PREFACE.len());
+                lines.push("connection preface".into());
+            }
+        }
+        let Some(head) = Head::parse(&self.buffer) else {
+            return false;
+        };
+        let length = usize::try_from(head.length).unwrap_or(usize::MAX);
+        if head.kind == Kind::DATA {
+            return self.data(head, length, lines);
+        }
+        let total = length.saturating_add(Head::LEN);
+        if self.buffer.len() < total {
+            return false;
+        }
+        lines.push(title(head));
+        let mut frame = self.buffer.split_to(total);
+        match self.decoder.decode(&mut frame) {
+            Ok(Some(message)) => describe(message, lines),
+            // A header block that goes on, or a frame to be ignored.
+            Ok(None) => {}
+            Err(error) => {
+                lines.push(format!("    ! {error} ({})", error.section()));
+                if error.scope() == lacewing_frames::http2::Scope::Connection {
+                    lines.push("    ! what follows cannot be shown".into());
+                    self.lost = true;
+                }
+            }
+        }
+        true
+    }
+
+    fn data(&mut self, head: Head, length: usize, lines: &mut Vec<String>) -> bool {
+        let padded = head.has(flags::PADDED) && length > 0;
+        if padded && self.buffer.len() < PADDED_HEAD {
+            return false;
+        }
+        let mut line = title(head);
+        if let Some(padding) = self.buffer.get(Head::LEN).filter(|_| padded) {
+            line.push_str(&format!(" padding={padding}"));
+        }
+        lines.push(line);
+        self.buffer.advance(Head::LEN);
+        self.skip = length;
+        true
+    }
+}
+
+fn title(head: Head) -> String {
+    let Head {
+        kind,
+        length,
+        stream_id,
+        ..
+    } = head;
+    let names: &[(u8, &str)] = match kind {
+        Kind::DATA => &[(flags::END_STREAM, "END_STREAM"), (flags::PADDED, "PADDED")],
+        Kind::HEADERS => &[
+            (flags::END_STREAM, "END_STREAM"),
+            (flags::END_HEADERS, "END_HEADERS"),
+            (flags::PADDED, "PADDED"),
+            (flags::PRIORITY, "PRIORITY"),
+        ],
+        Kind::PUSH_PROMISE => &[
+            (flags::END_HEADERS, "END_HEADERS"),
+            (flags::PADDED, "PADDED"),
+        ],
+        Kind::CONTINUATION => &[(flags::END_HEADERS, "END_HEADERS")],
+        Kind::SETTINGS | Kind::PING => &[(flags::ACK, "ACK")],
+        _ => &[],
+    };
+    let flags = text::flags(head.flags, names);
+    format!("{kind} stream={stream_id} length={length}{flags}")
+}
+
+fn describe(message: Message<List>, lines: &mut Vec<String>) {
+    match message {
+        Message::Headers { priority, list, .. } => {
+            if let Some(priority) = priority {
+                lines.push(dependency(priority));
+            }
+            fields(&list, lines);
+        }
+        Message::PushPromise {
+            promised_id, list, ..
+        } => {
+            lines.push(format!("    promised stream={promised_id}"));
+            fields(&list, lines);
+        }
+        Message::Priority { priority, .. } => lines.push(dependency(priority)),
+        Message::RstStream { code, .. } => lines.push(format!("    {code}")),
+        Message::Settings(settings) => {
+            for entry in settings.entries {
+                lines.push(format!("    SETTINGS_{} = {}", entry.id, entry.value));
+            }
+        }
+        Message::Ping { payload } | Message::PingAck { payload } => {
+            lines.push(format!(
+                "    opaque data={:016x}",
+                u64::from_be_bytes(payload)
+            ));
+        }
+        Message::GoAway {
+            last_stream_id,
+            code,
+            debug_data,
+        } => {
+            let mut line = format!("    {code}, last stream={last_stream_id}");
+            if !debug_data.is_empty() {
+                line.push_str(&format!(", debug data={:?}", text::readable(&debug_data)));
+            }
+            lines.push(line);
+        }
+        Message::WindowUpdate { increment, .. } => {
+            lines.push(format!("    increment={increment}"));
+        }
+        Message::AltSvc(frame) => {
+            let origin = text::readable(&frame.origin);
+            lines.push(format!(
+                "    origin={origin} {}",
+                text::readable(&frame.value)
+            ));
+        }
+        Message::Origin(frame) => {
+            let origins = frame.origins.iter();
+            lines.extend(origins.map(|origin| format!("    {}", text::readable(origin))));
+        }
+        Message::PriorityUpdate {
+            prioritized_id,
+            value,
+        } => {
+            lines.push(format!(
+                "    stream={prioritized_id} {}",
+                text::readable(&value)
+            ));
+        }
+        _ => {}
+    }
+}
+
+fn dependency(priority: StreamPriority) -> String {
+    let StreamPriority {
+        dependency,
+        exclusive,
+        weight,
+    } = priority;
+    let exclusive = if exclusive { ", exclusive" } else { "" };
+    format!("    depends on stream={dependency}, weight={weight}{exclusive}")
+}
+
+fn fields(list: &List, lines: &mut Vec<String>) {
+    for (field, sensitivity) in list {
+        let never = match sensitivity {
+            Sensitivity::Normal => "",
+            _ => "  (never indexed)",
+        };
+        let (name, value) = (text::readable(field.name()), text::readable(field.value()));
+        lines.push(format!("    {name}: {value}{never}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lacewing_frames::http2::{Data, Encoder, Frame, HeadersHead, RstStream};
+
+    use super::*;
+
+    fn wire() -> BytesMut {
+        let mut wire = BytesMut::from(&PREFACE[..]);
+        let mut encoder = Encoder::new();
+        encoder.headers(&mut wire, HeadersHead::new(1, true), |block| {
+            block.field(b":method", b"GET", Sensitivity::Normal);
+            block.field(b"cookie", b"secret", Sensitivity::NeverIndexed);
+        });
+        let data = Data::new(1, bytes::Bytes::from_static(&[0xff; 300]));
+        Frame::Data(data).encode(&mut wire).unwrap();
+        let code = lacewing_frames::http2::ErrorCode::CANCEL;
+        Frame::RstStream(RstStream {
+            stream_id: 1,
+            code,
+            undefined_flags: 0,
+        })
+        .encode(&mut wire)
+        .unwrap();
+        wire
+    }
+
+    #[test]
+    fn the_lines_do_not_depend_on_how_the_bytes_come() {
+        let wire = wire();
+        let mut whole = Vec::new();
+        Frames::new(Direction::Sent).decode(&wire, &mut whole);
+        assert_eq!(whole[0], "connection preface");
+        assert!(
+            whole[1].starts_with("HEADERS stream=1 length="),
+            "{}",
+            whole[1]
+        );
+        assert!(
+            whole[1].ends_with(" flags=END_STREAM|END_HEADERS"),
+            "{}",
+            whole[1]
+        );
+        assert_eq!(whole[2], "    :method: GET");
+        assert_eq!(whole[3], "    cookie: secret  (never indexed)");
+        assert_eq!(whole[4], "DATA stream=1 length=300");
+        assert_eq!(whole[5..], ["RST_STREAM stream=1 length=4", "    CANCEL"]);
+        for size in 1..=wire.len() {
+            let mut frames = Frames::new(Direction::Sent);
+            let mut lines = Vec::new();
+            for piece in wire.chunks(size) {
+                frames.decode(piece, &mut lines);
+            }
+            assert_eq!(lines, whole, "in pieces of {size} bytes");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_said() {
+        let mut lines = Vec::new();
+        // HEADERS with a reference to an entry that no table has.
+        let wire = b"\x00\x00\x01\x01\x05\x00\x00\x00\x01\xff\x80\x80";
+        let mut wire = wire.to_vec();
+        wire[2] = 3;
+        Frames::new(Direction::Received).decode(&wire, &mut lines);
+        assert!(lines[1].starts_with("    ! "), "{lines:?}");
+    }
+}

@@ -1,0 +1,287 @@
+//! SPDY frames in words.
+
+use bytes::{Buf, Bytes, BytesMut};
+use lacewing_frames::spdy::{
+    Block, Decoder, DecoderLimits, Head, Kind, ListLimits, Message, Scope, Version, flags,
+};
+
+use super::text;
+
+pub(super) const V2: Version = Version::V2;
+pub(super) const V3: Version = Version::V3;
+
+/// Names, and values as on the wire: joined by NUL.
+type List = Vec<(Bytes, Bytes)>;
+
+/// The frames of one direction.
+pub(super) struct Frames {
+    buffer: BytesMut,
+    /// What is left of a DATA frame, whose content is not shown.
+    skip: usize,
+    decoder: Decoder<List>,
+    /// Nothing more can be understood.
+    lost: bool,
+}
+
+impl Frames {
+    pub(super) fn new(version: Version) -> Self {
+        // Whatever the two sides allow each other is shown, but for a header
+        // list that no program could mean.
+        let limits = DecoderLimits {
+            max_frame_size: Head::MAX_LENGTH,
+            list: ListLimits {
+                max_size: 64 << 20,
+                max_fields: usize::MAX,
+            },
+            max_settings_entries: usize::MAX,
+            max_certificates: usize::MAX,
+        };
+        let decoder = Decoder::new(version, limits);
+        Self {
+            buffer: BytesMut::new(),
+            skip: 0,
+            decoder,
+            lost: false,
+        }
+    }
+
+    pub(super) fn decode(&mut self, mut bytes: &[u8], lines: &mut Vec<String>) {
+        if self.lost {
+            return;
+        }
+        loop {
+            let skipped = self.skip.min(bytes.len());
+            bytes.advance(skipped);
+            self.skip = self.skip.saturating_sub(skipped);
+            if self.skip > 0 {
+                return;
+            }
+            self.buffer.extend_from_slice(bytes);
+            bytes = &[];
+            while self.skip == 0 && !self.lost && self.frame(lines) {}
+            if self.skip == 0 || self.buffer.is_empty() {
+                return;
+            }
+            let skipped = self.skip.min(self.buffer.len());
+            self.buffer.advance(skipped);
+            self.skip = self.skip.saturating_sub(skipped);
+        }
+    }
+
+    /// One frame; `false` if it is not complete.
+    fn frame(&mut self, lines: &mut Vec<String>) -> bool {
+        let (head, length) = match Head::parse(&self.buffer) {
+            None => return false,
+            Some(head) => (head, usize::try_from(head.length()).unwrap_or(usize::MAX)),
+        };
+        if let Head::Data {
+            stream_id,
+            flags,
+            length,
+        } = head
+        {
+            let flags = text::flags(flags, &[(flags::FIN, "FLAG_FIN")]);
+            lines.push(format!("DATA stream={stream_id} length={length}{flags}"));
+            self.buffer.advance(Head::LEN);
+            self.skip = usize::try_from(length).unwrap_or(usize::MAX);
+            return true;
+        }
+        let total = length.saturating_add(Head::LEN);
+        if self.buffer.len() < total {
+            return false;
+        }
+        let mut frame = self.buffer.split_to(total);
+        match self.decoder.decode(&mut frame) {
+            Ok(Some(message)) => describe(head, message, lines),
+            Ok(None) => lines.push(title(head, "")),
+            Err(error) => {
+                lines.push(title(head, ""));
+                lines.push(format!("    ! {error}"));
+                if error.scope() == Scope::Connection {
+                    lines.push("    ! what follows cannot be shown".into());
+                    self.lost = true;
+                }
+            }
+        }
+        true
+    }
+}
+
+fn title(head: Head, what: &str) -> String {
+    let Head::Control {
+        version,
+        kind,
+        flags,
+        length,
+    } = head
+    else {
+        return String::new();
+    };
+    let names: &[(u8, &str)] = match kind {
+        Kind::SYN_STREAM => &[
+            (flags::FIN, "FLAG_FIN"),
+            (flags::UNIDIRECTIONAL, "FLAG_UNIDIRECTIONAL"),
+        ],
+        Kind::SYN_REPLY | Kind::HEADERS => &[(flags::FIN, "FLAG_FIN")],
+        Kind::SETTINGS => &[(flags::CLEAR_SETTINGS, "FLAG_SETTINGS_CLEAR_SETTINGS")],
+        _ => &[],
+    };
+    let flags = text::flags(flags, names);
+    format!("{kind}{what} version={version} length={length}{flags}")
+}
+
+fn describe(head: Head, message: Message<List>, lines: &mut Vec<String>) {
+    match message {
+        Message::SynStream {
+            stream_id,
+            associated,
+            priority,
+            slot,
+            block,
+            ..
+        } => {
+            lines.push(title(head, &format!(" stream={stream_id}")));
+            let mut line = format!("    priority={priority}");
+            if associated != 0 {
+                line.push_str(&format!(", associated to stream={associated}"));
+            }
+            if slot != 0 {
+                line.push_str(&format!(", slot={slot}"));
+            }
+            lines.push(line);
+            fields(&block, lines);
+        }
+        Message::SynReply {
+            stream_id, block, ..
+        }
+        | Message::Headers {
+            stream_id, block, ..
+        } => {
+            lines.push(title(head, &format!(" stream={stream_id}")));
+            fields(&block, lines);
+        }
+        Message::RstStream(frame) => {
+            lines.push(title(head, &format!(" stream={}", frame.stream_id)));
+            lines.push(format!("    {}", frame.code));
+        }
+        Message::Settings(frame) => {
+            lines.push(title(head, ""));
+            for entry in frame.entries {
+                let names = &[
+                    (flags::PERSIST_VALUE, "FLAG_SETTINGS_PERSIST_VALUE"),
+                    (flags::PERSISTED, "FLAG_SETTINGS_PERSISTED"),
+                ];
+                let flags = text::flags(entry.flags, names);
+                lines.push(format!(
+                    "    SETTINGS_{} = {}{flags}",
+                    entry.id, entry.value
+                ));
+            }
+        }
+        Message::Ping(frame) => lines.push(title(head, &format!(" id={}", frame.id))),
+        Message::GoAway(frame) => {
+            lines.push(title(head, ""));
+            let last = frame.last_good_stream_id;
+            lines.push(match frame.status {
+                Some(status) => format!("    {status}, last good stream={last}"),
+                None => format!("    last good stream={last}"),
+            });
+        }
+        Message::WindowUpdate(frame) => {
+            lines.push(title(head, &format!(" stream={}", frame.stream_id)));
+            lines.push(format!("    delta={}", frame.delta));
+        }
+        Message::Credential(frame) => {
+            lines.push(title(head, &format!(" slot={}", frame.slot)));
+            lines.push(format!("    {} certificates", frame.certificates.len()));
+        }
+        Message::Noop(_) | Message::Unknown(_) | Message::Data { .. } => {
+            lines.push(title(head, ""));
+        }
+    }
+}
+
+fn fields(block: &Block<List>, lines: &mut Vec<String>) {
+    for (name, values) in &block.list {
+        let name = text::readable(name);
+        for value in values.split(|byte| *byte == 0) {
+            lines.push(format!("    {name}: {}", text::readable(value)));
+        }
+    }
+    if let Some(rule) = &block.malformed {
+        lines.push(format!("    ! {rule}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lacewing_frames::spdy::{
+        Compression, Data, Encoder, ErrorCode, Frame, Ping, RstStream, SynStreamHead,
+    };
+
+    use super::*;
+
+    fn wire(version: Version) -> BytesMut {
+        let mut wire = BytesMut::new();
+        let mut encoder = Encoder::new(version, Compression::Stored);
+        let head = SynStreamHead {
+            priority: 2,
+            ..SynStreamHead::new(1)
+        };
+        encoder
+            .syn_stream(&mut wire, head, |block| {
+                block.field(b"accept", [b"text/html".as_slice(), b"text/plain"]);
+            })
+            .unwrap();
+        let frames = [
+            Frame::Data(Data {
+                fin: true,
+                ..Data::new(1, Bytes::from_static(&[0x80; 300]))
+            }),
+            Frame::Ping(Ping::new(7)),
+            Frame::RstStream(RstStream {
+                stream_id: 1,
+                code: ErrorCode::CANCEL,
+                undefined_flags: 0,
+            }),
+        ];
+        for frame in frames {
+            frame.encode(version, &mut wire).unwrap();
+        }
+        wire
+    }
+
+    #[test]
+    fn the_lines_do_not_depend_on_how_the_bytes_come() {
+        for version in [V2, V3] {
+            let wire = wire(version);
+            let mut whole = Vec::new();
+            Frames::new(version).decode(&wire, &mut whole);
+            assert!(
+                whole[0].starts_with("SYN_STREAM stream=1 version="),
+                "{}",
+                whole[0]
+            );
+            assert_eq!(
+                whole[1..4],
+                [
+                    "    priority=2",
+                    "    accept: text/html",
+                    "    accept: text/plain"
+                ]
+            );
+            assert_eq!(whole[4], "DATA stream=1 length=300 flags=FLAG_FIN");
+            assert!(whole[5].starts_with("PING id=7 "), "{}", whole[5]);
+            assert!(whole[6].starts_with("RST_STREAM stream=1 "), "{}", whole[6]);
+            assert_eq!(whole[7], "    CANCEL");
+            for size in 1..=wire.len() {
+                let mut frames = Frames::new(version);
+                let mut lines = Vec::new();
+                for piece in wire.chunks(size) {
+                    frames.decode(piece, &mut lines);
+                }
+                assert_eq!(lines, whole, "in pieces of {size} bytes");
+            }
+        }
+    }
+}

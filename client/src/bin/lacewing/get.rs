@@ -1,0 +1,169 @@
+//! `lacewing get`.
+
+use std::{future::poll_fn, pin::Pin, sync::Arc};
+
+use http::{HeaderMap, Method, Request, Uri, header};
+use http_body::Body as _;
+use lacewing_client::{Client, Connector, Incoming, Version, tls};
+use tokio::task::JoinSet;
+
+use crate::{
+    args::Get,
+    frame_log::Logging,
+    output::{Destination, Plan},
+    progress::{Meter, Quiet},
+    status::Failure,
+    upload::Upload,
+};
+
+/// Fetches everything that the command line asks for. All is tried; the first
+/// failure decides the exit code.
+pub(crate) async fn run(get: Get) -> Result<(), Failure> {
+    if get.data.as_deref() == Some("-".as_ref()) && get.urls.len() > 1 {
+        return Err(Failure::usage("stdin can be uploaded to one URL only"));
+    }
+    let plan = Plan::new(&get)?;
+    let quiet = if get.verbose {
+        Quiet::Yes
+    } else {
+        plan.disturbed_by_progress()
+    };
+    let meter = Meter::new(quiet);
+    let client = client(&get);
+    let parallel = get.parallel;
+    let get = Arc::new(get);
+    let jobs = get.urls.clone().into_iter().zip(plan.into_destinations());
+    let mut running = JoinSet::new();
+    let mut failures = Vec::new();
+    for (index, (url, destination)) in jobs.enumerate() {
+        if running.len() >= parallel {
+            failures.extend(finished(running.join_next().await));
+        }
+        let (client, get, meter) = (client.clone(), Arc::clone(&get), meter.clone());
+        running.spawn(async move {
+            let done = fetch(&client, &get, &url, destination, &meter).await;
+            (index, done)
+        });
+    }
+    while !running.is_empty() {
+        failures.extend(finished(running.join_next().await));
+    }
+    meter.finish();
+    drop(client);
+    report(failures)
+}
+
+type Finished = Result<(usize, Result<(), Failure>), tokio::task::JoinError>;
+
+fn finished(joined: Option<Finished>) -> Option<(usize, Failure)> {
+    match joined? {
+        Ok((_, Ok(()))) => None,
+        Ok((index, Err(failure))) => Some((index, failure)),
+        Err(error) => Some((usize::MAX, Failure::local(error))),
+    }
+}
+
+/// Says all that failed, and leaves the code of the first.
+fn report(mut failures: Vec<(usize, Failure)>) -> Result<(), Failure> {
+    failures.sort_by_key(|(index, _)| *index);
+    let Some(first) = failures.first().map(|(_, failure)| failure.status()) else {
+        return Ok(());
+    };
+    for (_, failure) in &failures {
+        if let Some(message) = failure.message() {
+            eprintln!("lacewing: {message}");
+        }
+    }
+    Err(Failure::quiet(first))
+}
+
+fn client(get: &Get) -> Client {
+    let offered = get
+        .protocol
+        .map_or_else(|| Version::ALL.to_vec(), |version| vec![version]);
+    let trust = if get.insecure {
+        tls::Trust::Anyone
+    } else {
+        tls::Trust::WebPki
+    };
+    let cleartext = get.protocol.unwrap_or(Version::Http2);
+    let connector = Connector::tls(tls::Tls::with_trust(trust, offered), Some(cleartext));
+    // One connection for each origin of the command line.
+    let builder = Client::builder().max_connections(get.urls.len());
+    if get.verbose {
+        builder.connector(Logging::new(connector)).build()
+    } else {
+        builder.connector(connector).build()
+    }
+}
+
+async fn fetch(
+    client: &Client,
+    get: &Get,
+    url: &Uri,
+    destination: Destination,
+    meter: &Meter,
+) -> Result<(), Failure> {
+    let (upload, method) = match &get.data {
+        Some(path) => (Upload::open(path, meter.clone()).await?, Method::POST),
+        None => (Upload::none(), Method::GET),
+    };
+    let mut request = Request::new(upload);
+    *request.method_mut() = get.method.clone().unwrap_or(method);
+    *request.uri_mut() = url.clone();
+    *request.headers_mut() = headers(get);
+    let response = client
+        .request(request)
+        .await
+        .map_err(|error| Failure::request(url, &error))?;
+    let status = response.status();
+    let body = response.into_body();
+    if let Some(length) = body.size_hint().exact() {
+        meter.set_total(length);
+    }
+    save(url, body, destination, meter).await?;
+    if status.as_u16() >= 400 {
+        return Err(Failure::http(url, status));
+    }
+    Ok(())
+}
+
+fn headers(get: &Get) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, header::HeaderValue::from_static("*/*"));
+    headers.insert(
+        header::USER_AGENT,
+        header::HeaderValue::from_static(concat!("lacewing/", env!("CARGO_PKG_VERSION"))),
+    );
+    for (index, (name, value)) in get.headers.iter().enumerate() {
+        // The first of a name replaces a default; further ones are added.
+        let earlier = get
+            .headers
+            .iter()
+            .take(index)
+            .any(|(other, _)| other == name);
+        if earlier {
+            headers.append(name, value.clone());
+        } else {
+            headers.insert(name, value.clone());
+        }
+    }
+    headers
+}
+
+async fn save(
+    url: &Uri,
+    mut body: Incoming,
+    destination: Destination,
+    meter: &Meter,
+) -> Result<(), Failure> {
+    let mut sink = destination.open().await?;
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(|error| Failure::response(url, &error))?;
+        if let Ok(data) = frame.into_data() {
+            meter.advance(data.len());
+            sink.write(data).await?;
+        }
+    }
+    sink.finish().await
+}

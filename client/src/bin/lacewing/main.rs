@@ -1,0 +1,54 @@
+//! `lacewing`: fetches URLs over HTTP/2 and SPDY, and shows what goes over the
+//! wire.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod frame_log;
+mod get;
+mod output;
+mod progress;
+mod status;
+mod upload;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{
+    args::{Args, Command},
+    status::Failure,
+};
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are no errors; clap knows where each goes.
+            let _ = error.print();
+            let status = if error.use_stderr() {
+                status::USAGE
+            } else {
+                status::OK
+            };
+            return ExitCode::from(status);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let done = runtime
+        .map_err(Failure::local)
+        .and_then(|runtime| match args.command {
+            Command::Get(get) => runtime.block_on(get::run(get)),
+        });
+    match done {
+        Ok(()) => ExitCode::from(status::OK),
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                eprintln!("lacewing: {message}");
+            }
+            ExitCode::from(failure.status())
+        }
+    }
+}

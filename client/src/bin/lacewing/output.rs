@@ -1,0 +1,169 @@
+//! Where response bodies go.
+
+use std::{
+    collections::HashSet,
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use http::Uri;
+use tokio::{
+    fs::File,
+    io::{AsyncWrite, AsyncWriteExt as _},
+};
+
+use crate::{args::Get, progress::Quiet, status::Failure};
+
+/// One destination for each URL, in the order of the command line.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    destinations: Vec<Destination>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    Stdout,
+    File(PathBuf),
+}
+
+/// A destination that is open.
+pub(crate) struct Sink {
+    destination: Destination,
+    writer: Box<dyn AsyncWrite + Send + Unpin>,
+}
+
+impl Plan {
+    /// Names every file before anything is fetched.
+    pub(crate) fn new(get: &Get) -> Result<Self, Failure> {
+        let destinations = match (&get.output, get.urls.as_slice()) {
+            (None, urls) => {
+                if get.parallel > 1 && urls.len() > 1 {
+                    return Err(Failure::usage(
+                        "--parallel would mix the bodies on stdout; give --output DIRECTORY (or \
+                         --output /dev/null)",
+                    ));
+                }
+                vec![Destination::Stdout; urls.len()]
+            }
+            (Some(path), urls) if path.is_dir() => named(urls)
+                .map(|name| Destination::File(path.join(name)))
+                .collect(),
+            (Some(path), [_]) => vec![Destination::File(path.clone())],
+            // A device takes everything.
+            (Some(path), urls) if path.exists() && !path.is_file() => {
+                vec![Destination::File(path.clone()); urls.len()]
+            }
+            (Some(path), _) => {
+                return Err(Failure::usage(format!(
+                    "--output {} must be a directory when there are several URLs; make it first",
+                    path.display()
+                )));
+            }
+        };
+        Ok(Self { destinations })
+    }
+
+    pub(crate) fn into_destinations(self) -> Vec<Destination> {
+        self.destinations
+    }
+
+    /// A progress bar must not run through a body on the terminal.
+    pub(crate) fn disturbed_by_progress(&self) -> Quiet {
+        let stdout = self.destinations.contains(&Destination::Stdout);
+        if stdout && std::io::stdout().is_terminal() {
+            Quiet::Yes
+        } else {
+            Quiet::No
+        }
+    }
+}
+
+impl Destination {
+    /// Opens it; a file is made or emptied.
+    pub(crate) async fn open(self) -> Result<Sink, Failure> {
+        let writer: Box<dyn AsyncWrite + Send + Unpin> = match &self {
+            Self::Stdout => Box::new(tokio::io::stdout()),
+            Self::File(path) => {
+                let file = File::create(path)
+                    .await
+                    .map_err(|error| failed(&self, &error))?;
+                Box::new(file)
+            }
+        };
+        Ok(Sink {
+            destination: self,
+            writer,
+        })
+    }
+}
+
+impl Sink {
+    pub(crate) async fn write(&mut self, data: Bytes) -> Result<(), Failure> {
+        self.writer
+            .write_all(&data)
+            .await
+            .map_err(|error| failed(&self.destination, &error))
+    }
+
+    /// Everything is where it belongs.
+    pub(crate) async fn finish(mut self) -> Result<(), Failure> {
+        self.writer
+            .flush()
+            .await
+            .map_err(|error| failed(&self.destination, &error))
+    }
+}
+
+fn failed(destination: &Destination, error: &std::io::Error) -> Failure {
+    match destination {
+        Destination::Stdout => Failure::local(format!("cannot write to stdout: {error}")),
+        Destination::File(path) => {
+            Failure::local(format!("cannot write {}: {error}", path.display()))
+        }
+    }
+}
+
+/// A file name for each URL: the last segment of its path, `index.html` if
+/// there is none, with a number behind it if it was taken before.
+fn named(urls: &[Uri]) -> impl Iterator<Item = PathBuf> {
+    let mut taken = HashSet::new();
+    urls.iter().map(move |url| {
+        let last = url.path().rsplit('/').next().unwrap_or_default();
+        // Only a plain name: nothing that a URL says leaves the directory.
+        let name = match Path::new(last).file_name() {
+            Some(name) => PathBuf::from(name),
+            None => PathBuf::from("index.html"),
+        };
+        let mut candidate = name.clone();
+        let mut number = 1_u32;
+        while !taken.insert(candidate.clone()) {
+            let mut next = name.clone().into_os_string();
+            next.push(format!(".{number}"));
+            candidate = PathBuf::from(next);
+            number = number.saturating_add(1);
+        }
+        candidate
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_from_the_path_and_are_told_apart() {
+        let urls: Vec<Uri> = [
+            "http://a/x/y.txt?q",
+            "http://a/",
+            "http://b/y.txt",
+            "http://a/..",
+        ]
+        .iter()
+        .map(|url| url.parse().unwrap())
+        .collect();
+        let names: Vec<_> = named(&urls).collect();
+        let expected = ["y.txt", "index.html", "y.txt.1", "index.html.1"].map(PathBuf::from);
+        assert_eq!(names, expected);
+    }
+}

@@ -1,0 +1,143 @@
+//! Request bodies, whatever their type.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, Bytes};
+use http_body::{Body as _, Frame, SizeHint};
+
+use crate::BoxError;
+
+/// A body for the usual cases: none, or bytes at hand. Any other
+/// [`http_body::Body`] will do as well.
+///
+/// ```
+/// use http_body::Body as _;
+/// use lacewing_client::Body;
+///
+/// assert!(Body::empty().is_end_stream());
+/// assert_eq!(Body::from("hello").size_hint().exact(), Some(5));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    bytes: Bytes,
+}
+
+impl Body {
+    /// No body.
+    pub const fn empty() -> Self {
+        Self {
+            bytes: Bytes::new(),
+        }
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Body {
+    fn from(bytes: T) -> Self {
+        Self {
+            bytes: bytes.into(),
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.bytes.is_empty() {
+            return Poll::Ready(None);
+        }
+        Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.bytes)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(u64::try_from(self.bytes.len()).unwrap_or(u64::MAX))
+    }
+}
+
+/// A request's body with its type erased. An empty one costs nothing.
+#[derive(Default)]
+pub(crate) enum RequestBody {
+    #[default]
+    Empty,
+    Source(Pin<Box<dyn Source>>),
+}
+
+/// A body that is asked piece by piece.
+pub(crate) trait Source: Send {
+    fn poll_piece(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>>;
+    /// There are no more pieces.
+    fn is_done(&self) -> bool;
+    /// The whole length, if known.
+    fn length(&self) -> Option<u64>;
+}
+
+pub(crate) type Piece = Result<Frame<Bytes>, BoxError>;
+
+impl RequestBody {
+    pub(crate) fn new<B>(body: B) -> Self
+    where
+        B: http_body::Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        if body.is_end_stream() {
+            Self::Empty
+        } else {
+            Self::Source(Box::pin(body))
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+
+    /// The whole length in bytes, if known.
+    pub(crate) fn length(&self) -> Option<u64> {
+        match self {
+            Self::Empty => Some(0),
+            Self::Source(source) => source.length(),
+        }
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBody")
+            .field("length", &self.length())
+            .finish()
+    }
+}
+
+impl<B> Source for B
+where
+    B: http_body::Body + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn poll_piece(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
+        self.poll_frame(cx).map(|frame| {
+            frame.map(|frame| match frame {
+                Ok(frame) => Ok(frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))),
+                Err(error) => Err(error.into()),
+            })
+        })
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_end_stream()
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.size_hint().exact()
+    }
+}

@@ -1,0 +1,349 @@
+//! The client: requests to any origin, over connections that it keeps.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{Request, Response};
+use lacewing_conn::{Limits, Version};
+
+use crate::{
+    BoxError, Connect, Connection, ConnectionConfig, Connector, Error, Incoming, Origin,
+    body::RequestBody,
+    pool::{Checkout, History, Pool, Settings},
+};
+
+/// Makes requests to any origin. Cheap to clone; all clones share their
+/// connections.
+///
+/// An `https` origin is asked by ALPN which of the client's protocols it
+/// speaks. One connection per origin carries all requests, any number at once.
+/// A request that met a dying connection and was not processed is made again
+/// on a new one, once, if its body is still whole.
+///
+/// Must be used inside a tokio runtime: connections run as tasks.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), lacewing_client::Error> {
+/// use lacewing_client::{Body, Client, Version};
+///
+/// let client = Client::builder().cleartext_protocol(Version::Spdy31).build();
+/// let request = http::Request::get("http://127.0.0.1:8080/").body(Body::empty()).unwrap();
+/// let response = client.request(request).await?;
+/// println!("{}", response.status());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    pool: Arc<Pool>,
+}
+
+/// How a [`Client`] is made; from [`Client::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use lacewing_client::{Client, Version};
+///
+/// let client = Client::builder()
+///     .protocols([Version::Http2, Version::Spdy31])
+///     .connect_timeout(Duration::from_secs(3))
+///     .max_connections(8)
+///     .build();
+/// # let _ = client;
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder does nothing until build()"]
+pub struct Builder {
+    protocols: Vec<Version>,
+    cleartext: Option<Version>,
+    connector: Option<CustomConnector>,
+    settings: Settings,
+    #[cfg(feature = "tls")]
+    tls: TlsSource,
+}
+
+struct CustomConnector(Box<dyn Connect>);
+
+#[cfg(feature = "tls")]
+#[derive(Debug)]
+enum TlsSource {
+    Trust(crate::tls::Trust),
+    Config(Box<rustls::ClientConfig>),
+}
+
+impl Client {
+    /// A client with every default: all four protocols offered to `https`
+    /// origins, none for `http` origins.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Every default, to be changed.
+    pub fn builder() -> Builder {
+        Builder {
+            protocols: Version::ALL.to_vec(),
+            cleartext: None,
+            connector: None,
+            settings: Settings {
+                connection: ConnectionConfig::default(),
+                connect_timeout: Duration::from_secs(10),
+                idle_timeout: Duration::from_secs(90),
+                max_connections: 64,
+            },
+            #[cfg(feature = "tls")]
+            tls: TlsSource::Trust(crate::tls::Trust::WebPki),
+        }
+    }
+
+    /// Sends a request to the origin of its URI and gives the response's head;
+    /// its body streams. Dropping the future resets the stream with CANCEL, and
+    /// so does dropping the response's body before its end.
+    ///
+    /// # Errors
+    ///
+    /// Every [`Error`]; [`Error::is_retryable`] says whether the server left
+    /// the request alone.
+    pub fn request<B>(&self, request: Request<B>) -> ClientResponse
+    where
+        B: http_body::Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let request = request.map(RequestBody::new);
+        let pool = Arc::clone(&self.pool);
+        ClientResponse {
+            inner: Box::pin(exchange(pool, request)),
+        }
+    }
+
+    /// The origin's connection, made if there is none: for requests that must
+    /// share one, or to know what is spoken on it.
+    ///
+    /// # Errors
+    ///
+    /// Those that [`Error::is_connect`] tells.
+    pub async fn connection(&self, origin: &Origin) -> Result<Connection, Error> {
+        self.pool
+            .checkout(origin)
+            .await
+            .map(|checkout| checkout.connection)
+    }
+
+    /// How many connections are kept right now.
+    pub fn connections(&self) -> usize {
+        self.pool.len()
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("connections", &self.connections())
+            .field("settings", self.pool.settings())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B> tower_service::Service<Request<B>> for Client
+where
+    B: http_body::Body + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Incoming>;
+    type Error = Error;
+    type Future = ClientResponse;
+
+    /// Always ready: which connection a request needs is known by its URI
+    /// only. [`Connection`] is the one to ask.
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ClientResponse {
+        self.request(request)
+    }
+}
+
+/// The response to come; from [`Client::request`].
+///
+/// ```
+/// fn is_future<F: Future<Output = Result<http::Response<lacewing_client::Incoming>, lacewing_client::Error>>>() {}
+/// is_future::<lacewing_client::ClientResponse>();
+/// ```
+#[must_use = "the request is not made unless the future is polled"]
+pub struct ClientResponse {
+    inner: Pin<Box<dyn Future<Output = Result<Response<Incoming>, Error>> + Send>>,
+}
+
+impl Future for ClientResponse {
+    type Output = Result<Response<Incoming>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.inner.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for ClientResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientResponse").finish_non_exhaustive()
+    }
+}
+
+/// One request, on a second connection if the first turns out to be gone.
+async fn exchange(
+    pool: Arc<Pool>,
+    request: Request<RequestBody>,
+) -> Result<Response<Incoming>, Error> {
+    let origin = Origin::of(request.uri())?;
+    let Checkout {
+        connection,
+        history,
+    } = pool.checkout(&origin).await?;
+    // The head is needed again only if a connection that was used before
+    // refuses it after it was sent; a body that is under way is gone.
+    let spare = match history {
+        History::Reused if request.body().is_empty() => Some(copy_of(&request)),
+        _ => None,
+    };
+    let mut first = connection.send(request);
+    let failure = match poll_fn(|cx| first.poll_outcome(cx)).await {
+        Ok(response) => return Ok(response),
+        Err(failure) => *failure,
+    };
+    drop(connection);
+    let again = failure.unsent.map(|unsent| *unsent).or(spare);
+    match again {
+        Some(request) if history == History::Reused && failure.error.is_retryable() => {
+            let Checkout { connection, .. } = pool.checkout(&origin).await?;
+            connection.send(request).await
+        }
+        _ => Err(failure.error),
+    }
+}
+
+/// The same request; only for those without a body.
+fn copy_of(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut copy = Request::new(RequestBody::Empty);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
+    copy
+}
+
+impl Builder {
+    /// The protocols offered to `https` origins by ALPN, first choice first.
+    /// Default: all four, HTTP/2 first.
+    pub fn protocols(mut self, protocols: impl IntoIterator<Item = Version>) -> Self {
+        self.protocols = protocols.into_iter().collect();
+        self
+    }
+
+    /// The protocol spoken with `http` origins, which must know it beforehand.
+    /// Default: none; a request to such an origin is an error.
+    pub fn cleartext_protocol(mut self, version: Version) -> Self {
+        self.cleartext = Some(version);
+        self
+    }
+
+    /// How TLS is done: roots, client certificates, versions. ALPN is set from
+    /// [`protocols`](Self::protocols). Default: Mozilla's roots, by
+    /// `webpki-roots`.
+    #[cfg(feature = "tls")]
+    pub fn tls_config(mut self, config: rustls::ClientConfig) -> Self {
+        self.tls = TlsSource::Config(Box::new(config));
+        self
+    }
+
+    /// Takes any server certificate: for tests only, as anybody on the way can
+    /// then read and change everything.
+    #[cfg(feature = "tls")]
+    pub fn danger_accept_invalid_certs(mut self) -> Self {
+        self.tls = TlsSource::Trust(crate::tls::Trust::Anyone);
+        self
+    }
+
+    /// Makes the transports in another way than by TCP and TLS; the settings
+    /// about protocols and TLS are then its own.
+    pub fn connector(mut self, connector: impl Connect) -> Self {
+        self.connector = Some(CustomConnector(Box::new(connector)));
+        self
+    }
+
+    /// The bounds of every connection against servers that send too much.
+    /// Default: [`Limits::new`] for a client.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.settings.connection = self.settings.connection.limits(limits);
+        self
+    }
+
+    /// Requests that wait on a connection while the server allows no further
+    /// stream. Default 1,024; one more is [`Error::QueueFull`].
+    pub fn max_queued(mut self, requests: usize) -> Self {
+        self.settings.connection = self.settings.connection.max_queued(requests);
+        self
+    }
+
+    /// Time for a transport to be ready: names, TCP, TLS. Default 10 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// Time after which a connection without requests is closed. Default 90 s.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.idle_timeout = timeout;
+        self
+    }
+
+    /// Connections that are kept, at least 1: beyond, the one used least
+    /// recently is let go, and closes when its requests are done. Default 64.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.settings.max_connections = connections;
+        self
+    }
+
+    /// The client.
+    pub fn build(self) -> Client {
+        let connector = match self.connector {
+            Some(CustomConnector(connector)) => connector,
+            None => {
+                #[cfg(feature = "tls")]
+                let connector = {
+                    use crate::tls::Tls;
+                    let tls = match self.tls {
+                        TlsSource::Trust(trust) => Tls::with_trust(trust, self.protocols),
+                        TlsSource::Config(config) => Tls::with_config(*config, self.protocols),
+                    };
+                    Connector::tls(tls, self.cleartext)
+                };
+                #[cfg(not(feature = "tls"))]
+                let connector = Connector {
+                    cleartext: self.cleartext,
+                };
+                Box::new(connector)
+            }
+        };
+        Client {
+            pool: Arc::new(Pool::new(connector, self.settings)),
+        }
+    }
+}
+
+impl fmt::Debug for CustomConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CustomConnector")
+    }
+}

@@ -1,0 +1,169 @@
+//! Transports: from an origin to bytes and the protocol spoken on them.
+
+use std::{fmt, future::Future, io, pin::Pin, sync::Arc};
+
+use lacewing_conn::Version;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+
+use crate::{Error, Origin, RequestError, Security};
+
+/// A transport: any bidirectional byte stream.
+///
+/// ```
+/// fn transport() -> impl lacewing_client::Transport {
+///     tokio::io::duplex(64).0
+/// }
+/// # let _ = transport;
+/// ```
+pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}
+
+/// A transport that is ready, and what is spoken on it.
+///
+/// ```
+/// use lacewing_client::{Connected, Version};
+///
+/// let connected = Connected::new(tokio::io::duplex(64).0, Version::Spdy3);
+/// assert_eq!(connected.version, Version::Spdy3);
+/// ```
+pub struct Connected {
+    /// The transport.
+    pub io: Box<dyn Transport>,
+    /// The protocol that both sides agreed on.
+    pub version: Version,
+}
+
+/// What [`Connect::connect`] gives: a transport in the making.
+pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Connected, Error>> + Send + 'a>>;
+
+/// A way to make transports. [`Connector`] is the usual one; others go through
+/// proxies, Unix sockets or memory, or wrap one to look at its bytes.
+///
+/// ```
+/// use lacewing_client::{Connect, Connected, Connecting, Origin, Version};
+///
+/// struct ToNobody;
+///
+/// impl Connect for ToNobody {
+///     fn connect<'a>(&'a self, _origin: &'a Origin) -> Connecting<'a> {
+///         Box::pin(async { Ok(Connected::new(tokio::io::duplex(64).0, Version::Http2)) })
+///     }
+/// }
+/// ```
+pub trait Connect: Send + Sync + 'static {
+    /// Makes a transport to an origin, TLS and negotiation included.
+    fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a>;
+}
+
+/// TCP, with TLS where the origin is `https`.
+///
+/// For `https` the protocols are offered by ALPN (RFC 7301) and the server
+/// chooses; for `http` both sides know beforehand ("prior knowledge", RFC 9113
+/// §3.3).
+///
+/// ```
+/// use lacewing_client::{Connector, Version};
+///
+/// let connector = Connector::cleartext(Version::Spdy31);
+/// # let _ = connector;
+/// ```
+#[derive(Clone, Debug)]
+pub struct Connector {
+    pub(crate) cleartext: Option<Version>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<crate::tls::Tls>,
+}
+
+impl Connected {
+    /// A transport and the protocol to speak on it.
+    pub fn new(io: impl Transport, version: Version) -> Self {
+        Self {
+            io: Box::new(io),
+            version,
+        }
+    }
+}
+
+impl fmt::Debug for Connected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connected")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connector {
+    /// Connects to `http` origins only, and speaks `version` there.
+    pub fn cleartext(version: Version) -> Self {
+        Self {
+            cleartext: Some(version),
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// Connects to `https` origins by these settings, and to `http` origins if
+    /// a protocol is given for them.
+    #[cfg(feature = "tls")]
+    pub fn tls(tls: crate::tls::Tls, cleartext: Option<Version>) -> Self {
+        Self {
+            cleartext,
+            tls: Some(tls),
+        }
+    }
+
+    async fn make(&self, origin: &Origin) -> Result<Connected, Error> {
+        match origin.security() {
+            Security::Cleartext => {
+                let version = self.cleartext.ok_or(RequestError::NoCleartextProtocol)?;
+                Ok(Connected::new(tcp(origin).await?, version))
+            }
+            Security::Tls => self.make_secure(origin).await,
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    async fn make_secure(&self, origin: &Origin) -> Result<Connected, Error> {
+        let tls = self.tls.as_ref().ok_or(RequestError::NoTls)?;
+        tls.handshake(origin, tcp(origin).await?).await
+    }
+
+    #[cfg(not(feature = "tls"))]
+    async fn make_secure(&self, _origin: &Origin) -> Result<Connected, Error> {
+        Err(RequestError::NoTls.into())
+    }
+}
+
+impl Connect for Connector {
+    fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a> {
+        Box::pin(self.make(origin))
+    }
+}
+
+/// The first address of the origin that answers.
+async fn tcp(origin: &Origin) -> Result<TcpStream, Error> {
+    let failed = |error| Error::Connect {
+        origin: origin.to_string(),
+        source: Arc::new(error),
+    };
+    let addresses = tokio::net::lookup_host((origin.host(), origin.port()))
+        .await
+        .map_err(failed)?;
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                // Nagle's algorithm would hold a small request back until the
+                // peer acknowledges the previous one (the 40 ms cliff).
+                stream.set_nodelay(true).map_err(failed)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(failed(last))
+}

@@ -1,0 +1,314 @@
+//! One connection: requests over one transport, as many at once as the server
+//! allows.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use lacewing_conn::{
+    Limits, Side, Version,
+    driver::{Connection as Driver, Incoming},
+    proto::Config,
+};
+
+use crate::{
+    BoxError, Error, Security, Transport,
+    body::RequestBody,
+    exchange::{Exchanges, Failure, Queue, State, Wait},
+};
+
+/// A handle to one connection. Cheap to clone; requests of all clones share
+/// the connection, each on a stream of its own.
+///
+/// The connection itself is a future that has to be polled, usually spawned.
+/// It ends when the last handle, response and body are gone, or when the
+/// server or the transport ends it.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use lacewing_client::{Body, Connection, ConnectionConfig, Version};
+///
+/// let io = tokio::net::TcpStream::connect("127.0.0.1:8080").await?;
+/// let config = ConnectionConfig::default();
+/// let (connection, task) = Connection::handshake(io, Version::Spdy31, config);
+/// tokio::spawn(task);
+/// let request = http::Request::get("http://127.0.0.1:8080/").body(Body::empty())?;
+/// let response = connection.request(request).await?;
+/// println!("{}", response.status());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Connection {
+    handles: Arc<Handles>,
+    /// A place in the queue that `poll_ready` promised to this handle.
+    place: Place,
+}
+
+/// What a [`Connection`] is told at its start.
+///
+/// ```
+/// use lacewing_client::{ConnectionConfig, Security};
+///
+/// let config = ConnectionConfig::default().security(Security::Tls).max_queued(100);
+/// # let _ = config;
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "settings are of use in Connection::handshake only"]
+pub struct ConnectionConfig {
+    limits: Limits,
+    security: Security,
+    max_queued: usize,
+}
+
+/// All handles of a connection together: without them it has no purpose.
+struct Handles {
+    queue: Arc<Queue>,
+    version: Version,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    None,
+    Taken,
+}
+
+impl Connection {
+    /// Starts a connection on a transport on which both sides are going to
+    /// speak `version`. Nothing is awaited: requests may be made at once, and
+    /// go out together with the connection's first bytes.
+    ///
+    /// Gives a handle, and the future that does the work. It resolves to `Ok`
+    /// after a graceful end.
+    pub fn handshake(
+        io: impl Transport,
+        version: Version,
+        config: ConnectionConfig,
+    ) -> (
+        Self,
+        impl Future<Output = Result<(), lacewing_conn::Error>> + Send + 'static,
+    ) {
+        let mut engine = Config::new(version, Side::Client);
+        engine.limits = config.limits;
+        engine.secure = config.security == Security::Tls;
+        let queue = Queue::new(config.max_queued);
+        let exchanges = Exchanges::new(Arc::clone(&queue), config.security);
+        let driver = Driver::new(io, engine, exchanges);
+        queue.connect(driver.notifier());
+        let handles = Arc::new(Handles { queue, version });
+        (
+            Self {
+                handles,
+                place: Place::None,
+            },
+            driver,
+        )
+    }
+
+    /// Sends a request and gives the response's head; its body streams.
+    /// Dropping the future resets the stream with CANCEL, and so does dropping
+    /// the response's body before its end.
+    ///
+    /// While the server allows no further stream, requests wait in their
+    /// order.
+    ///
+    /// A URI without scheme and authority gets the connection's own and that
+    /// of the `host` field. `content-length` is added where it is known. An
+    /// extension of type [`Priority`](lacewing_conn::proto::Priority) says how
+    /// urgent the request is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Request`] if the protocol cannot express the request,
+    /// [`Error::QueueFull`], [`Error::Body`], [`Error::Connection`].
+    pub fn request<B>(&self, request: Request<B>) -> ResponseFuture
+    where
+        B: http_body::Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.send(request.map(RequestBody::new))
+    }
+
+    /// The protocol that is spoken.
+    pub fn version(&self) -> Version {
+        self.handles.version
+    }
+
+    /// Whether it takes requests: it is not over, and neither side is about to
+    /// end it.
+    pub fn is_open(&self) -> bool {
+        self.handles.queue.state() == State::Open
+    }
+
+    /// Whether no request is under way.
+    pub fn is_idle(&self) -> bool {
+        self.handles.queue.is_idle()
+    }
+
+    /// Ends the connection gracefully: takes no requests any more, and closes
+    /// when those under way are done.
+    pub fn shutdown(&self) {
+        self.handles.queue.shut_down();
+    }
+
+    /// A request whose body's type is erased already.
+    pub(crate) fn send(&self, request: Request<RequestBody>) -> ResponseFuture {
+        match self.handles.queue.take_place() {
+            Ok(()) => self.send_in_place(request),
+            Err(error) => ResponseFuture::failed(Failure::unsent(error, request)),
+        }
+    }
+
+    fn send_in_place(&self, request: Request<RequestBody>) -> ResponseFuture {
+        ResponseFuture(Progress::Waiting(self.handles.queue.submit(request)))
+    }
+}
+
+impl Clone for Connection {
+    fn clone(&self) -> Self {
+        Self {
+            handles: Arc::clone(&self.handles),
+            place: Place::None,
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.place == Place::Taken {
+            self.handles.queue.release_place();
+        }
+    }
+}
+
+impl Drop for Handles {
+    fn drop(&mut self) {
+        self.queue.shut_down();
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("version", &self.version())
+            .field("open", &self.is_open())
+            .field("idle", &self.is_idle())
+            .finish()
+    }
+}
+
+impl<B> tower_service::Service<Request<B>> for Connection
+where
+    B: http_body::Body + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Incoming>;
+    type Error = Error;
+    type Future = ResponseFuture;
+
+    /// Ready when the queue has a place for this handle's request, which is
+    /// then kept until [`call`](Self::call); at once if the connection is
+    /// over, so that `call` can say why.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.place == Place::None {
+            if !self.is_open() {
+                return Poll::Ready(Ok(()));
+            }
+            std::task::ready!(self.handles.queue.poll_place(cx));
+            self.place = Place::Taken;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        let request = request.map(RequestBody::new);
+        match std::mem::replace(&mut self.place, Place::None) {
+            Place::Taken => self.send_in_place(request),
+            Place::None => self.send(request),
+        }
+    }
+}
+
+/// The response to come; from [`Connection::request`]. Dropping it cancels the
+/// request.
+///
+/// ```
+/// fn is_future<F: Future<Output = Result<http::Response<lacewing_client::Incoming>, lacewing_client::Error>>>() {}
+/// is_future::<lacewing_client::ResponseFuture>();
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping it cancels the request"]
+pub struct ResponseFuture(Progress);
+
+#[derive(Debug)]
+enum Progress {
+    Waiting(Wait),
+    Failed(Option<Box<Failure>>),
+}
+
+impl ResponseFuture {
+    fn failed(failure: Box<Failure>) -> Self {
+        Self(Progress::Failed(Some(failure)))
+    }
+
+    /// As [`Future::poll`], but a request that never went out comes back.
+    pub(crate) fn poll_outcome(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<Incoming>, Box<Failure>>> {
+        match &mut self.0 {
+            Progress::Waiting(wait) => Pin::new(wait).poll(cx),
+            Progress::Failed(failure) => match failure.take() {
+                Some(failure) => Poll::Ready(Err(failure)),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<Incoming>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_outcome(cx).map_err(|failure| failure.error)
+    }
+}
+
+impl Default for ConnectionConfig {
+    fn default() -> Self {
+        Self {
+            limits: Limits::new(Side::Client),
+            security: Security::Cleartext,
+            max_queued: 1024,
+        }
+    }
+}
+
+impl ConnectionConfig {
+    /// The bounds against a server that sends too much. Default:
+    /// [`Limits::new`] for a client.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Whether the transport is TLS: what the scheme is where a request has
+    /// none; and SPDY then compresses no field that an attacker could guess
+    /// (CRIME). Default: it is not.
+    pub fn security(mut self, security: Security) -> Self {
+        self.security = security;
+        self
+    }
+
+    /// Requests that may wait while the server allows no further stream. One
+    /// more is [`Error::QueueFull`], unless it was made through
+    /// `tower_service::Service`, whose `poll_ready` waits. Default 1,024.
+    pub fn max_queued(mut self, requests: usize) -> Self {
+        self.max_queued = requests;
+        self
+    }
+}

@@ -1,0 +1,258 @@
+//! What a caller of the client sees when a request does not succeed.
+
+use std::{fmt, io, sync::Arc, time::Duration};
+
+use lacewing_conn::Version;
+
+/// Any error of a request's own body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a request got no response. A response with a status of 400 or above is
+/// not an error. Cheap to clone: requests that wait for one connection see the
+/// same one.
+///
+/// ```
+/// use lacewing_client::{Error, Version};
+///
+/// let error = Error::NotNegotiated { offered: vec![Version::Http2], got: None };
+/// assert!(!error.is_retryable());
+/// assert!(error.to_string().contains("offered h2"));
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The request cannot be sent as it is, on any connection of this kind.
+    Request(RequestError),
+    /// No transport to the origin: its name does not resolve, or nothing
+    /// answers at its addresses.
+    Connect {
+        /// The origin, as `scheme://authority`.
+        origin: String,
+        /// What the operating system said, about the last address tried.
+        source: Arc<io::Error>,
+    },
+    /// The transport, its TLS handshake included, was not ready in time.
+    ConnectTimeout {
+        /// The origin, as `scheme://authority`.
+        origin: String,
+        /// The limit: `connect_timeout` of the builder.
+        after: Duration,
+    },
+    /// The TLS handshake failed.
+    Tls {
+        /// The origin, as `scheme://authority`.
+        origin: String,
+        /// What rustls said.
+        source: Arc<io::Error>,
+    },
+    /// The server agreed on none of the protocols that were offered by ALPN.
+    NotNegotiated {
+        /// The protocols offered, first choice first.
+        offered: Vec<Version>,
+        /// What the server chose instead; `None` if it answered without ALPN,
+        /// as servers do that speak HTTP/1.1 only.
+        got: Option<String>,
+    },
+    /// As many requests wait for a stream as the client lets wait.
+    QueueFull {
+        /// The limit: `max_queued` of the builder.
+        limit: usize,
+    },
+    /// The request's own body failed; the stream was reset.
+    Body(Arc<dyn std::error::Error + Send + Sync>),
+    /// The stream or its connection ended before the response came.
+    Connection(lacewing_conn::Error),
+}
+
+/// What is wrong with a request.
+///
+/// ```
+/// use lacewing_client::RequestError;
+///
+/// assert!(RequestError::NoHost.to_string().contains("absolute"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The URI has no host, so that there is nothing to connect to.
+    NoHost,
+    /// The URI's scheme is neither `http` nor `https`.
+    Scheme {
+        /// The scheme given.
+        scheme: String,
+    },
+    /// The URI's authority has a user name or password in it.
+    Userinfo,
+    /// `http` without a protocol: without TLS there is no negotiation.
+    NoCleartextProtocol,
+    /// `https` in a client that was built without the feature `tls`.
+    NoTls,
+    /// The connection's protocol has no way to say this, or its rules forbid
+    /// it.
+    Unsupported {
+        /// The protocol of the connection.
+        version: Version,
+        /// What it lacks.
+        what: String,
+    },
+}
+
+impl Error {
+    /// The peer did not process the request: it may be made again, whatever
+    /// its method.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Connect { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::Tls { .. }
+            | Self::QueueFull { .. } => true,
+            Self::Connection(error) => error.is_retryable(),
+            Self::Request(_) | Self::NotNegotiated { .. } | Self::Body(_) => false,
+        }
+    }
+
+    /// No connection came about.
+    pub fn is_connect(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect { .. }
+                | Self::ConnectTimeout { .. }
+                | Self::Tls { .. }
+                | Self::NotNegotiated { .. }
+        )
+    }
+
+    /// The error of the stream or connection, if that is what happened.
+    pub fn connection(&self) -> Option<&lacewing_conn::Error> {
+        match self {
+            Self::Connection(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(error) => write!(f, "the request cannot be sent: {error}"),
+            Self::Connect { origin, source } => write!(f, "cannot connect to {origin}: {source}"),
+            Self::ConnectTimeout { origin, after } => write!(
+                f,
+                "cannot connect to {origin}: not ready within {after:?} (connect_timeout)"
+            ),
+            Self::Tls { origin, source } => {
+                write!(f, "TLS handshake with {origin} failed: {source}")
+            }
+            Self::NotNegotiated { offered, got } => {
+                f.write_str("the server agreed on no common protocol: offered ")?;
+                for (index, version) in offered.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { ", " };
+                    write!(f, "{separator}{version}")?;
+                }
+                match got {
+                    Some(got) => write!(f, "; it chose {got}"),
+                    None => f.write_str(
+                        "; it chose none (a server of HTTP/1.1 only, which this client does not \
+                         speak)",
+                    ),
+                }
+            }
+            Self::QueueFull { limit } => write!(
+                f,
+                "{limit} requests wait for a stream already (max_queued); make fewer at once, or \
+                 raise it"
+            ),
+            Self::Body(error) => write!(f, "the request's body failed: {error}"),
+            Self::Connection(error) => {
+                error.fmt(f)?;
+                if error.is_retryable() {
+                    f.write_str("; the server did not process the request")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Request(error) => Some(error),
+            Self::Connect { source, .. } | Self::Tls { source, .. } => Some(&**source),
+            Self::Body(error) => Some(&**error),
+            Self::Connection(error) => Some(error),
+            Self::ConnectTimeout { .. } | Self::NotNegotiated { .. } | Self::QueueFull { .. } => {
+                None
+            }
+        }
+    }
+}
+
+impl From<lacewing_conn::Error> for Error {
+    fn from(error: lacewing_conn::Error) -> Self {
+        Self::Connection(error)
+    }
+}
+
+impl From<RequestError> for Error {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoHost => {
+                f.write_str("its URI names no host; give an absolute one, as https://example.org/")
+            }
+            Self::Scheme { scheme } => {
+                write!(
+                    f,
+                    "its URI's scheme is {scheme}; this client connects to http and https"
+                )
+            }
+            Self::Userinfo => f.write_str(
+                "its URI has a user name or password, which no request may carry there; use the \
+                 authorization header",
+            ),
+            Self::NoCleartextProtocol => f.write_str(
+                "its URI is http, where no protocol can be negotiated; name one with \
+                 cleartext_protocol of the builder",
+            ),
+            Self::NoTls => {
+                f.write_str("its URI is https, and this build has no TLS; turn on the feature tls")
+            }
+            Self::Unsupported { version, what } => write!(f, "{version} does not allow it: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for RequestError {}
+
+#[cfg(test)]
+mod tests {
+    use lacewing_conn::{Initiator, Reason};
+
+    use super::*;
+
+    #[test]
+    fn only_what_was_not_processed_is_retryable() {
+        let refused = lacewing_conn::Error::reset(Initiator::Peer, Reason::RefusedStream);
+        assert!(Error::from(refused).is_retryable());
+        let cancelled = lacewing_conn::Error::reset(Initiator::Peer, Reason::Cancel);
+        assert!(!Error::from(cancelled).is_retryable());
+        assert!(!Error::Body(BoxError::from("disk on fire").into()).is_retryable());
+    }
+
+    #[test]
+    fn what_was_offered_and_chosen_is_in_the_text() {
+        let error = Error::NotNegotiated {
+            offered: vec![Version::Http2, Version::Spdy31],
+            got: Some("http/1.1".into()),
+        };
+        let text = error.to_string();
+        assert!(text.contains("offered h2, spdy/3.1"), "{text}");
+        assert!(text.contains("chose http/1.1"), "{text}");
+    }
+}

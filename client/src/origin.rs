@@ -1,0 +1,158 @@
+//! Where a request goes: what a connection is pooled by.
+
+use std::fmt;
+
+use http::{Uri, uri::Authority};
+
+use crate::RequestError;
+
+/// A scheme and an authority (RFC 6454): requests of one origin share a
+/// connection.
+///
+/// ```
+/// use lacewing_client::{Origin, Security};
+///
+/// let origin = Origin::of(&"https://example.org:443/a".parse().unwrap()).unwrap();
+/// assert_eq!(origin.to_string(), "https://example.org");
+/// assert_eq!(origin.security(), Security::Tls);
+/// assert_eq!((origin.host(), origin.port()), ("example.org", 443));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    security: Security,
+    /// Without the port if it is the scheme's own.
+    authority: Authority,
+}
+
+/// Whether an origin is reached through TLS.
+///
+/// ```
+/// use lacewing_client::Security;
+///
+/// assert_eq!(Security::Tls.default_port(), 443);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Security {
+    /// `http`.
+    Cleartext,
+    /// `https`.
+    Tls,
+}
+
+impl Security {
+    /// The port where none is given.
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Cleartext => 80,
+            Self::Tls => 443,
+        }
+    }
+
+    /// The scheme of its URIs.
+    pub const fn scheme(self) -> &'static str {
+        match self {
+            Self::Cleartext => "http",
+            Self::Tls => "https",
+        }
+    }
+}
+
+impl Origin {
+    /// The origin of an absolute `http` or `https` URI.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`] when the URI has no host, another scheme, or user
+    /// information.
+    pub fn of(uri: &Uri) -> Result<Self, RequestError> {
+        let authority = uri.authority().ok_or(RequestError::NoHost)?;
+        let security = match uri.scheme_str() {
+            Some("https") => Security::Tls,
+            Some("http") => Security::Cleartext,
+            Some(scheme) => {
+                return Err(RequestError::Scheme {
+                    scheme: scheme.to_owned(),
+                });
+            }
+            None => return Err(RequestError::NoHost),
+        };
+        if authority.as_str().contains('@') {
+            return Err(RequestError::Userinfo);
+        }
+        if authority.host().is_empty() {
+            return Err(RequestError::NoHost);
+        }
+        let authority = match authority.port_u16() {
+            Some(port) if port == security.default_port() => authority
+                .host()
+                .parse()
+                .unwrap_or_else(|_| authority.clone()),
+            _ => authority.clone(),
+        };
+        Ok(Self {
+            security,
+            authority,
+        })
+    }
+
+    /// Whether TLS is spoken.
+    pub fn security(&self) -> Security {
+        self.security
+    }
+
+    /// The host: a name, an IPv4 address, or an IPv6 address without its
+    /// brackets.
+    pub fn host(&self) -> &str {
+        let host = self.authority.host();
+        host.strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host)
+    }
+
+    /// The port, given or the scheme's own.
+    pub fn port(&self) -> u16 {
+        self.authority
+            .port_u16()
+            .unwrap_or(self.security.default_port())
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.security.scheme(), self.authority)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(uri: &str) -> Result<Origin, RequestError> {
+        Origin::of(&uri.parse().unwrap())
+    }
+
+    #[test]
+    fn the_default_port_and_case_do_not_matter() {
+        assert_eq!(of("http://a.example/x"), of("http://A.example:80/y"));
+        assert_ne!(of("http://a.example/"), of("https://a.example/"));
+        assert_ne!(of("http://a.example/"), of("http://a.example:8080/"));
+    }
+
+    #[test]
+    fn what_cannot_be_connected_to_is_refused() {
+        assert_eq!(of("/only/a/path"), Err(RequestError::NoHost));
+        assert_eq!(of("http://user@a.example/"), Err(RequestError::Userinfo));
+        assert_eq!(
+            of("ftp://a.example/"),
+            Err(RequestError::Scheme {
+                scheme: "ftp".into()
+            })
+        );
+    }
+
+    #[test]
+    fn an_ipv6_host_loses_its_brackets() {
+        let origin = of("https://[::1]:8443/").unwrap();
+        assert_eq!((origin.host(), origin.port()), ("::1", 8443));
+    }
+}

@@ -1,0 +1,198 @@
+//! TLS by rustls: certificates, ALPN, and what the server chose.
+
+use std::{fmt, sync::Arc};
+
+use lacewing_conn::Version;
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::{Connected, Error, Origin};
+
+/// How a client does TLS: whom it trusts and which protocols it offers.
+///
+/// ```
+/// use lacewing_client::{Version, tls::Tls};
+///
+/// let tls = Tls::new(vec![Version::Http2, Version::Spdy31]);
+/// assert_eq!(tls.offered(), [Version::Http2, Version::Spdy31]);
+/// ```
+#[derive(Clone)]
+pub struct Tls {
+    config: Arc<ClientConfig>,
+    offered: Vec<Version>,
+}
+
+/// Which server certificates are taken.
+///
+/// ```
+/// use lacewing_client::tls::Trust;
+///
+/// assert_ne!(Trust::WebPki, Trust::Anyone);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Those that lead to one of Mozilla's root certificates.
+    WebPki,
+    /// All of them, for tests: anybody on the way can read and change
+    /// everything.
+    Anyone,
+}
+
+impl Tls {
+    /// Trusts Mozilla's root certificates and offers these protocols, first
+    /// choice first.
+    pub fn new(offered: Vec<Version>) -> Self {
+        Self::with_trust(Trust::WebPki, offered)
+    }
+
+    /// Trusts as told and offers these protocols, first choice first.
+    pub fn with_trust(trust: Trust, offered: Vec<Version>) -> Self {
+        Self::with_config(config(trust), offered)
+    }
+
+    /// Does as the given configuration says; its ALPN protocols are replaced by
+    /// those offered.
+    pub fn with_config(mut config: ClientConfig, offered: Vec<Version>) -> Self {
+        config.alpn_protocols = offered
+            .iter()
+            .map(|version| version.alpn().as_bytes().to_vec())
+            .collect();
+        Self {
+            config: Arc::new(config),
+            offered,
+        }
+    }
+
+    /// The protocols that are offered, first choice first.
+    pub fn offered(&self) -> &[Version] {
+        &self.offered
+    }
+
+    /// The handshake over a fresh TCP connection.
+    pub(crate) async fn handshake(
+        &self,
+        origin: &Origin,
+        stream: TcpStream,
+    ) -> Result<Connected, Error> {
+        let failed = |error| Error::Tls {
+            origin: origin.to_string(),
+            source: Arc::new(error),
+        };
+        let name = ServerName::try_from(origin.host().to_owned()).map_err(|error| {
+            failed(std::io::Error::new(std::io::ErrorKind::InvalidInput, error))
+        })?;
+        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let stream = connector
+            .connect(name, stream)
+            .await
+            .map_err(|error| self.explain(origin, error))?;
+        let chosen = stream.get_ref().1.alpn_protocol();
+        match chosen.and_then(Version::from_alpn) {
+            Some(version) => Ok(Connected::new(stream, version)),
+            None => Err(self.not_negotiated(chosen)),
+        }
+    }
+
+    /// Servers that know ALPN but none of our protocols end the handshake with
+    /// an alert (RFC 7301 §3.2).
+    fn explain(&self, origin: &Origin, error: std::io::Error) -> Error {
+        let alert = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match alert {
+            Some(rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)) => {
+                self.not_negotiated(None)
+            }
+            _ => Error::Tls {
+                origin: origin.to_string(),
+                source: Arc::new(error),
+            },
+        }
+    }
+
+    fn not_negotiated(&self, chosen: Option<&[u8]>) -> Error {
+        Error::NotNegotiated {
+            offered: self.offered.clone(),
+            got: chosen.map(|name| name.escape_ascii().to_string()),
+        }
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("offered", &self.offered)
+            .finish_non_exhaustive()
+    }
+}
+
+fn config(trust: Trust) -> ClientConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    // The provider's own defaults always fit together; a protocol-less builder
+    // is the only other way out.
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(rustls::DEFAULT_VERSIONS);
+    let builder = match builder {
+        Ok(builder) => builder,
+        Err(_) => ClientConfig::builder(),
+    };
+    match trust {
+        Trust::WebPki => {
+            let roots = RootCertStore {
+                roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+            };
+            builder.with_root_certificates(roots).with_no_client_auth()
+        }
+        Trust::Anyone => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AcceptAnyone(provider)))
+            .with_no_client_auth(),
+    }
+}
+
+/// Takes any certificate, but still checks that the server holds its key.
+#[derive(Debug)]
+struct AcceptAnyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AcceptAnyone {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
