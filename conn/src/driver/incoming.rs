@@ -16,6 +16,10 @@ use http_body::{Frame, SizeHint};
 use super::shared::{Cell, Queued, ReadyQueue, Signal};
 use crate::{Error, proto::StreamKey};
 
+/// A body that ends with no more than this unread is not accounted for any
+/// longer: its reader need not tell anybody when it has taken it.
+const SMALL_REST: usize = 16 << 10;
+
 /// Header lists after the head that may wait for the reader.
 const MAX_FIELD_LISTS: usize = 4;
 
@@ -50,12 +54,17 @@ impl Incoming {
     }
 
     pub(super) fn new(body: Arc<Body>, length: Option<u64>) -> Self {
-        Self { body: Some(body), remaining: length }
+        Self {
+            body: Some(body),
+            remaining: length,
+        }
     }
 
     /// Takes the next piece of data; `None` at the end of it. Trailers stay.
     pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let Some(body) = &self.body else { return Poll::Ready(None) };
+        let Some(body) = &self.body else {
+            return Poll::Ready(None);
+        };
         let mut state = body.state.lock();
         if let Some(data) = state.queue.pop_front() {
             state.buffered = state.buffered.saturating_sub(data.len());
@@ -85,7 +94,9 @@ impl Incoming {
     /// Takes the next header list that came after the head, for streams on
     /// which lists may come at any time; `None` when no more will come.
     pub(super) fn poll_fields(&mut self, cx: &mut Context<'_>) -> Poll<Option<HeaderMap>> {
-        let Some(body) = &self.body else { return Poll::Ready(None) };
+        let Some(body) = &self.body else {
+            return Poll::Ready(None);
+        };
         let mut state = body.state.lock();
         if let Some(fields) = state.fields.pop_front() {
             return Poll::Ready(Some(fields));
@@ -110,7 +121,10 @@ impl http_body::Body for Incoming {
         match this.poll_data(cx) {
             Poll::Ready(Some(data)) => Poll::Ready(Some(data.map(Frame::data))),
             Poll::Ready(None) => {
-                let trailers = this.body.as_ref().and_then(|body| body.state.lock().trailers());
+                let trailers = this
+                    .body
+                    .as_ref()
+                    .and_then(|body| body.state.lock().trailers());
                 Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
             }
             Poll::Pending => Poll::Pending,
@@ -124,7 +138,9 @@ impl http_body::Body for Incoming {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let Some(body) = &self.body else { return SizeHint::with_exact(0) };
+        let Some(body) = &self.body else {
+            return SizeHint::with_exact(0);
+        };
         let state = body.state.lock();
         let buffered = state.buffered as u64;
         match (&state.end, self.remaining) {
@@ -148,6 +164,7 @@ impl Drop for Incoming {
         let queue = std::mem::take(&mut state.queue);
         let unread = std::mem::take(&mut state.buffered);
         let report = state.consume(unread, &body.ready) || matches!(state.end, End::Open);
+        let report = report && !state.detached;
         drop(state);
         drop(queue);
         if report {
@@ -217,7 +234,12 @@ pub(super) struct Due {
 
 impl Body {
     pub(super) fn new(stream: StreamKey, ready: Arc<ReadyQueue>) -> Arc<Self> {
-        Arc::new(Self { stream, queued: Queued::default(), ready, state: Cell::default() })
+        Arc::new(Self {
+            stream,
+            queued: Queued::default(),
+            ready,
+            state: Cell::default(),
+        })
     }
 
     pub(super) fn stream(&self) -> StreamKey {
@@ -235,7 +257,7 @@ impl Body {
             state.queue.push_back(data);
         }
         if fin {
-            state.end = End::Fin;
+            due.credit = due.credit.saturating_add(state.end(&self.ready));
         }
         self.finish(state, due)
     }
@@ -251,7 +273,7 @@ impl Body {
             }
         }
         if fin {
-            state.end = End::Fin;
+            due.credit = state.end(&self.ready);
         }
         self.finish(state, due)
     }
@@ -263,7 +285,11 @@ impl Body {
         let abandoned =
             state.dropped && !state.detached && !state.told && matches!(state.end, End::Open);
         state.told |= abandoned;
-        Due { credit: state.report(&self.ready), abandoned, overflow: false }
+        Due {
+            credit: state.report(&self.ready),
+            abandoned,
+            overflow: false,
+        }
     }
 
     /// Takes the credit that gathered.
@@ -308,7 +334,20 @@ impl State {
             return false;
         }
         self.unreported = self.unreported.saturating_add(len);
-        ready.consumed(len, self.unreported)
+        let due = ready.consumed(len, self.unreported);
+        // The engine keeps the stream until all of its body is consumed.
+        let last = self.queue.is_empty() && !matches!(self.end, End::Open);
+        due || (last && self.unreported > 0)
+    }
+
+    /// No more will come. Returns the credit to give back.
+    fn end(&mut self, ready: &ReadyQueue) -> usize {
+        self.end = End::Fin;
+        if self.buffered > SMALL_REST {
+            return 0;
+        }
+        self.detached = true;
+        self.buffered.saturating_add(self.report(ready))
     }
 
     fn report(&mut self, ready: &ReadyQueue) -> usize {

@@ -210,16 +210,12 @@ impl<IO: AsyncWrite + Unpin> Transport<IO> {
             while output.has_remaining() && self.staged.len() < WRITE {
                 let chunk = output.chunk();
                 let len = chunk.len().min(WRITE.saturating_sub(self.staged.len()));
-                self.staged.extend_from_slice(chunk.get(..len).unwrap_or_default());
+                self.staged
+                    .extend_from_slice(chunk.get(..len).unwrap_or_default());
                 output.advance(len);
             }
         }
         !self.staged.is_empty()
-    }
-
-    /// Nothing of what the engine gave is still here.
-    pub(super) fn is_written(&self) -> bool {
-        self.staged.is_empty()
     }
 
     /// Passes on what layers below (TLS) hold back.

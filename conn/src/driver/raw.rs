@@ -86,7 +86,11 @@ pub struct MuxConfig {
 
 impl Default for MuxConfig {
     fn default() -> Self {
-        Self { limits: None, ignore_flow_control: false, write_buffer: 64 << 10 }
+        Self {
+            limits: None,
+            ignore_flow_control: false,
+            write_buffer: 64 << 10,
+        }
     }
 }
 
@@ -118,23 +122,28 @@ impl Mux {
         Self::new(io, version, Side::Server, config)
     }
 
-    fn new<IO>(
-        io: IO,
-        version: Version,
-        side: Side,
-        mux: MuxConfig,
-    ) -> (Self, MuxConnection<IO>) {
+    fn new<IO>(io: IO, version: Version, side: Side, mux: MuxConfig) -> (Self, MuxConnection<IO>) {
         let mut config = Config::new(version, side);
         config.semantics = Semantics::Raw;
         config.ignore_flow_control = mux.ignore_flow_control;
         if let Some(limits) = mux.limits {
             config.limits = limits;
         }
-        let hub = Arc::new(Hub { state: Cell::default() });
+        let hub = Arc::new(Hub {
+            state: Cell::default(),
+        });
         let streams = Streams::new(Arc::clone(&hub), mux.write_buffer.max(1));
         let connection = Connection::new(io, config, streams);
-        let handle = Handle { hub, notifier: connection.notifier() };
-        (Self { handle: Arc::new(handle) }, MuxConnection { connection })
+        let handle = Handle {
+            hub,
+            notifier: connection.notifier(),
+        };
+        (
+            Self {
+                handle: Arc::new(handle),
+            },
+            MuxConnection { connection },
+        )
     }
 
     /// Opens a stream with a header list. Waits while the peer takes no more
@@ -144,18 +153,20 @@ impl Mux {
     ///
     /// The connection is over or shutting down, or the protocol cannot carry
     /// the header list.
-    pub async fn open(
-        &self,
-        headers: HeaderMap,
-        options: OpenOptions,
-    ) -> Result<RawStream, Error> {
-        let opening = Arc::new(Opening { state: Cell::default() });
+    pub async fn open(&self, headers: HeaderMap, options: OpenOptions) -> Result<RawStream, Error> {
+        let opening = Arc::new(Opening {
+            state: Cell::default(),
+        });
         {
             let mut state = self.handle.hub.state.lock();
             if let Some(result) = &state.closed {
                 return Err(closed(result));
             }
-            state.opens.push_back(Open { headers, options, opening: Arc::clone(&opening) });
+            state.opens.push_back(Open {
+                headers,
+                options,
+                opening: Arc::clone(&opening),
+            });
         }
         self.handle.notifier.notify();
         poll_fn(|cx| opening.poll(cx)).await
@@ -227,7 +238,9 @@ impl<IO> MuxConnection<IO> {
     /// The same connection with bytes that were read from the transport
     /// already, for example together with the 101 response of an upgrade.
     pub fn with_input(self, input: BytesMut) -> Self {
-        Self { connection: self.connection.with_input(input) }
+        Self {
+            connection: self.connection.with_input(input),
+        }
     }
 }
 
@@ -329,9 +342,11 @@ impl Opening {
 fn closed(result: &Result<(), Error>) -> Error {
     let error = match result {
         Err(error) => error.clone(),
-        Ok(()) => {
-            Error::connection(Initiator::User, Reason::RefusedStream, "the connection is closed")
-        }
+        Ok(()) => Error::connection(
+            Initiator::User,
+            Reason::RefusedStream,
+            "the connection is closed",
+        ),
     };
     error.with_retryable(true)
 }

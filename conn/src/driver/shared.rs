@@ -62,7 +62,11 @@ impl Notifier {
             unreported: AtomicUsize::new(0),
             report_stream: (window(limits.stream_window) / 4).min(connection),
             report_connection: connection,
-            inner: Cell::new(Inner { signals: Vec::new(), waker: None, closed: false }),
+            inner: Cell::new(Inner {
+                signals: Vec::new(),
+                waker: None,
+                closed: false,
+            }),
         }))
     }
 
@@ -186,7 +190,10 @@ impl ReadyQueue {
     /// A reader consumed bytes, and has not told of `kept` in all. `true` if
     /// it is time to.
     pub(super) fn consumed(&self, len: usize, kept: usize) -> bool {
-        let all = self.unreported.fetch_add(len, Ordering::Relaxed).saturating_add(len);
+        let all = self
+            .unreported
+            .fetch_add(len, Ordering::Relaxed)
+            .saturating_add(len);
         if all >= self.report_connection && all.saturating_sub(len) < self.report_connection {
             self.sweep.store(true, Ordering::SeqCst);
             return true;
@@ -216,7 +223,11 @@ pub(super) struct StreamSignal {
 
 impl StreamSignal {
     pub(super) fn waker(stream: StreamKey, queue: Arc<ReadyQueue>) -> Waker {
-        Waker::from(Arc::new(Self { stream, queued: Queued::default(), queue }))
+        Waker::from(Arc::new(Self {
+            stream,
+            queued: Queued::default(),
+            queue,
+        }))
     }
 
     /// Taken from the queue; may be put there again from now on.
@@ -240,7 +251,9 @@ impl Wake for StreamSignal {
 
 impl fmt::Debug for StreamSignal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StreamSignal").field("stream", &self.stream).finish_non_exhaustive()
+        f.debug_struct("StreamSignal")
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
     }
 }
 

@@ -71,8 +71,10 @@ pub struct Connection<IO, A: Application> {
     /// The waker that the ready queue knows.
     waker: Option<Waker>,
     timer: Timer,
-    /// The peer has closed its side of the transport.
+    /// The peer has closed its side of the transport, and whether the engine
+    /// knows.
     input_ended: bool,
+    end_told: bool,
     phase: Phase,
     /// What ended the connection.
     error: Option<Error>,
@@ -84,9 +86,13 @@ enum Phase {
     /// Not over.
     Open,
     /// The last output is on its way.
-    Flushing { until: Instant },
+    Flushing {
+        until: Instant,
+    },
     /// Our side of the transport is closed.
-    Lingering { until: Instant },
+    Lingering {
+        until: Instant,
+    },
     Over,
 }
 
@@ -116,6 +122,7 @@ impl<IO, A: Application> Connection<IO, A> {
             waker: None,
             timer: Timer::default(),
             input_ended: false,
+            end_told: false,
             phase: Phase::Open,
             error: None,
         }
@@ -181,7 +188,10 @@ impl<IO, A: Application> Connection<IO, A> {
         let copy_below = self.transport.copy_below();
         while let Some(event) = self.engine.poll_event(now, &mut self.transport.input) {
             any = true;
-            let Some(event) = self.streams.deliver(&mut self.engine, now, event, copy_below) else {
+            let Some(event) = self
+                .streams
+                .deliver(&mut self.engine, now, event, copy_below)
+            else {
                 continue;
             };
             if let Event::Closed { error } = &event {
@@ -224,7 +234,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
                 if self.engine.is_closed() {
                     self.close();
                     let until = now.checked_add(self.engine.limits().write_stall_timeout);
-                    self.phase = Phase::Flushing { until: until.unwrap_or(now) };
+                    self.phase = Phase::Flushing {
+                        until: until.unwrap_or(now),
+                    };
                     return Turn::Again;
                 }
                 self.again_unless_asleep(again, cx, self.engine.poll_timeout())
@@ -256,8 +268,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
             self.engine.handle_timeout(now);
             again = true;
         }
-        again |= self.read(cx, now);
+        again |= self.read(cx);
         again |= self.handle_events(now);
+        // What was read before the end comes first; it may have to wait.
+        if self.input_ended && !self.end_told && self.engine.wants_input() {
+            self.end_told = true;
+            self.engine.handle_eof(now);
+            again |= self.handle_events(now);
+        }
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
         self.application.poll_intents(&mut conn, cx);
         match self.transmit(cx, now) {
@@ -272,7 +290,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
 
     /// Reads once, if the engine wants to know more; `true` if it was told
     /// something.
-    fn read(&mut self, cx: &mut task::Context<'_>, now: Instant) -> bool {
+    fn read(&mut self, cx: &mut task::Context<'_>) -> bool {
         if self.input_ended || !self.engine.wants_input() {
             return false;
         }
@@ -280,13 +298,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
             Poll::Ready(Ok(Read::Bytes)) => true,
             Poll::Ready(Ok(Read::End)) => {
                 self.input_ended = true;
-                // What was read before comes first.
-                self.handle_events(now);
-                self.engine.handle_eof(now);
                 true
             }
             Poll::Ready(Err(error)) => {
-                self.input_ended = true;
+                (self.input_ended, self.end_told) = (true, true);
                 self.engine.handle_io_error(error);
                 true
             }
@@ -328,7 +343,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
     /// it may be the reason (GOAWAY and a close).
     fn fail_output(&mut self, cx: &mut task::Context<'_>, now: Instant, error: io::Error) {
         for _ in 0..TURNS {
-            if self.input_ended {
+            if self.input_ended || !self.engine.wants_input() {
                 break;
             }
             match self.transport.poll_read(cx) {
@@ -336,7 +351,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
                 Poll::Ready(Ok(Read::End) | Err(_)) | Poll::Pending => break,
             };
         }
-        self.input_ended = true;
+        (self.input_ended, self.end_told) = (true, true);
         if !self.engine.is_closed() {
             self.engine.handle_io_error(error);
         }
@@ -382,7 +397,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Connection<I
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         this.streams.notifier.queue().wake_up();
-        if !this.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+        if !this
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(cx.waker()))
+        {
             this.waker = Some(cx.waker().clone());
             this.streams.notifier.queue().register(cx.waker());
             this.timer.forget_waker();
@@ -440,8 +459,13 @@ struct Timer {
 impl Timer {
     /// Waits for an instant; ready when it has come.
     fn poll(&mut self, cx: &mut task::Context<'_>, until: Option<Instant>) -> Poll<()> {
-        let Some(until) = until else { return Poll::Pending };
-        if self.armed.is_some_and(|armed| armed <= until && armed > now()) {
+        let Some(until) = until else {
+            return Poll::Pending;
+        };
+        if self
+            .armed
+            .is_some_and(|armed| armed <= until && armed > now())
+        {
             return Poll::Pending;
         }
         let deadline = tokio::time::Instant::from_std(until);
@@ -450,7 +474,9 @@ impl Timer {
                 sleep.as_mut().reset(deadline);
                 sleep
             }
-            None => self.sleep.insert(Box::pin(tokio::time::sleep_until(deadline))),
+            None => self
+                .sleep
+                .insert(Box::pin(tokio::time::sleep_until(deadline))),
         };
         self.armed = Some(until);
         let fired = sleep.as_mut().poll(cx);

@@ -87,10 +87,15 @@ pub(super) struct Wishes {
 /// What is sent next.
 #[derive(Debug)]
 pub(super) enum Piece {
-    /// Data, and whether more waits behind it.
-    Data { data: Bytes, fin: bool, more: bool },
+    Data {
+        data: Bytes,
+        fin: bool,
+    },
     /// A header list; the last of the stream, if `fin`.
-    Fields { fields: HeaderMap, fin: bool },
+    Fields {
+        fields: HeaderMap,
+        fin: bool,
+    },
     Nothing,
 }
 
@@ -109,6 +114,7 @@ impl Outgoing {
             fin: if fin { Fin::Sent } else { Fin::Open },
             reply: match opened_by {
                 OpenedBy::Us => Reply::Awaited,
+                OpenedBy::Peer if fin => Reply::Done,
                 OpenedBy::Peer => Reply::Owed,
             },
             reset: None,
@@ -117,7 +123,11 @@ impl Outgoing {
             writer: None,
             reply_reader: None,
         };
-        Self { waker, limit, state: Cell::new(state) }
+        Self {
+            waker,
+            limit,
+            state: Cell::new(state),
+        }
     }
 
     // The handle's side.
@@ -153,7 +163,10 @@ impl Outgoing {
             return Poll::Ready(Ok(()));
         }
         if let Some(error) = &state.error {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, error.clone())));
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                error.clone(),
+            )));
         }
         register(&mut state.writer, cx.waker());
         Poll::Pending
@@ -203,13 +216,17 @@ impl Outgoing {
         true
     }
 
-    pub(super) fn poll_reply(&self, cx: &mut Context<'_>) -> Poll<Result<Option<HeaderMap>, Error>> {
+    pub(super) fn poll_reply(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<HeaderMap>, Error>> {
         let mut state = self.state.lock();
-        match &state.reply {
-            Reply::Came(_) => match std::mem::replace(&mut state.reply, Reply::Done) {
-                Reply::Came(fields) => Poll::Ready(Ok(Some(fields))),
-                _ => Poll::Ready(Ok(None)),
-            },
+        match &mut state.reply {
+            Reply::Came(fields) => {
+                let fields = std::mem::take(fields);
+                state.reply = Reply::Done;
+                Poll::Ready(Ok(Some(fields)))
+            }
             Reply::Awaited => {
                 if let Some(error) = &state.error {
                     return Poll::Ready(Err(error.clone()));
@@ -228,7 +245,11 @@ impl Outgoing {
     ) -> Poll<io::Result<()>> {
         let mut state = self.state.lock();
         state.check_open()?;
-        let waiting = state.queue.iter().filter(|item| matches!(item, Item::Fields(_))).count();
+        let waiting = state
+            .queue
+            .iter()
+            .filter(|item| matches!(item, Item::Fields(_)))
+            .count();
         if waiting >= MAX_FIELD_LISTS {
             register(&mut state.writer, cx.waker());
             return Poll::Pending;
@@ -245,11 +266,17 @@ impl Outgoing {
 
     pub(super) fn wishes(&self) -> Wishes {
         let mut state = self.state.lock();
-        let mut wishes = Wishes { reset: state.reset.take(), ..Wishes::default() };
-        if let Reply::Given(_) = &state.reply {
-            if let Reply::Given(fields) = std::mem::replace(&mut state.reply, Reply::Done) {
-                wishes.reply = Some(fields);
-            }
+        let mut wishes = Wishes {
+            reset: state.reset.take(),
+            ..Wishes::default()
+        };
+        if matches!(state.reply, Reply::Owed) && state.fin == Fin::Wanted {
+            // Done without a word: there is no end without a head.
+            state.reply = Reply::Given(HeaderMap::new());
+        }
+        if let Reply::Given(fields) = &mut state.reply {
+            wishes.reply = Some(std::mem::take(fields));
+            state.reply = Reply::Done;
         }
         wishes.offer = !matches!(state.reply, Reply::Owed)
             && (!state.queue.is_empty() || state.fin == Fin::Wanted);
@@ -303,7 +330,10 @@ impl Outgoing {
             VecDeque::new()
         } else {
             // `poll_flush` reports the error while something is in the queue.
-            std::mem::replace(&mut state.queue, VecDeque::from([Item::Data(BytesMut::new())]))
+            std::mem::replace(
+                &mut state.queue,
+                VecDeque::from([Item::Data(BytesMut::new())]),
+            )
         };
         state.buffered = 0;
         let wakers = [state.writer.take(), state.reply_reader.take()];
@@ -337,16 +367,22 @@ impl State {
                     let data = buffer.split_to(max).freeze();
                     self.buffered = self.buffered.saturating_sub(data.len());
                     self.queue.push_front(Item::Data(buffer));
-                    return Piece::Data { data, fin: false, more: true };
+                    return Piece::Data { data, fin: false };
                 }
                 self.buffered = self.buffered.saturating_sub(buffer.len());
-                let more = !self.queue.is_empty();
-                Piece::Data { data: buffer.freeze(), fin: self.ends(), more }
+                Piece::Data {
+                    data: buffer.freeze(),
+                    fin: self.ends(),
+                }
             }
-            Some(Item::Fields(fields)) => Piece::Fields { fields, fin: self.ends() },
-            None if self.fin == Fin::Wanted => {
-                Piece::Data { data: Bytes::new(), fin: true, more: false }
-            }
+            Some(Item::Fields(fields)) => Piece::Fields {
+                fields,
+                fin: self.ends(),
+            },
+            None if self.fin == Fin::Wanted => Piece::Data {
+                data: Bytes::new(),
+                fin: true,
+            },
             None => Piece::Nothing,
         };
         if self.ends() {

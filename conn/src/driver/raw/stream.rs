@@ -53,8 +53,20 @@ pub struct RawStream {
 
 impl RawStream {
     pub(super) fn new(stream: StreamKey, incoming: Incoming, outgoing: Arc<Outgoing>) -> Self {
-        let reader = RawReader { incoming, chunk: Bytes::new(), failed: None, ended: false };
-        Self { reader, writer: RawWriter { stream, outgoing, whole: true } }
+        let reader = RawReader {
+            incoming,
+            chunk: Bytes::new(),
+            failed: None,
+            ended: false,
+        };
+        Self {
+            reader,
+            writer: RawWriter {
+                stream,
+                outgoing,
+                whole: true,
+            },
+        }
     }
 
     pub(super) fn key(&self) -> StreamKey {
@@ -235,7 +247,9 @@ impl AsyncRead for RawReader {
 
 impl fmt::Debug for RawReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RawReader").field("ended", &self.ended).finish_non_exhaustive()
+        f.debug_struct("RawReader")
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
     }
 }
 
@@ -305,6 +319,8 @@ impl Drop for RawWriter {
 
 impl fmt::Debug for RawWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RawWriter").field("stream", &self.stream.id()).finish_non_exhaustive()
+        f.debug_struct("RawWriter")
+            .field("stream", &self.stream.id())
+            .finish_non_exhaustive()
     }
 }

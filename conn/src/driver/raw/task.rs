@@ -25,7 +25,11 @@ pub(super) struct Streams {
 
 impl Streams {
     pub(super) fn new(hub: Arc<Hub>, write_buffer: usize) -> Self {
-        Self { hub, write_buffer, slots: Vec::new() }
+        Self {
+            hub,
+            write_buffer,
+            slots: Vec::new(),
+        }
     }
 
     fn find(&self, stream: StreamKey) -> Option<&Arc<Outgoing>> {
@@ -36,17 +40,29 @@ impl Streams {
     fn insert(&mut self, stream: StreamKey, outgoing: Arc<Outgoing>) {
         let slot = stream.slot();
         if slot >= self.slots.len() {
-            self.slots.resize_with(slot.saturating_add(1), Default::default);
+            self.slots
+                .resize_with(slot.saturating_add(1), Default::default);
         }
         if let Some(slot) = self.slots.get_mut(slot) {
             *slot = Some((stream, outgoing));
         }
     }
 
-    fn accept(&mut self, conn: &mut Context<'_>, stream: StreamKey, headers: HeaderMap, fin: bool) {
-        let incoming = if fin { Incoming::empty() } else { conn.incoming(stream, None) };
-        let waker = conn.waker(stream);
-        let outgoing = Arc::new(Outgoing::new(waker, self.write_buffer, OpenedBy::Peer, false));
+    fn accept(
+        &mut self,
+        conn: &mut Context<'_>,
+        stream: StreamKey,
+        headers: HeaderMap,
+        fin: bool,
+        unidirectional: bool,
+    ) {
+        let incoming = if fin {
+            Incoming::empty()
+        } else {
+            conn.incoming(stream, None)
+        };
+        let (waker, by) = (conn.waker(stream), OpenedBy::Peer);
+        let outgoing = Arc::new(Outgoing::new(waker, self.write_buffer, by, unidirectional));
         let bound = usize::try_from(conn.engine.limits().max_concurrent_streams);
         let mut hub = self.hub.state.lock();
         if hub.handles_gone || hub.accepted.len() >= bound.unwrap_or(usize::MAX) {
@@ -55,7 +71,10 @@ impl Streams {
             return;
         }
         let stream_handle = RawStream::new(stream, incoming, Arc::clone(&outgoing));
-        hub.accepted.push_back(Accepted { headers, stream: stream_handle });
+        hub.accepted.push_back(Accepted {
+            headers,
+            stream: stream_handle,
+        });
         let acceptors = std::mem::take(&mut hub.acceptors);
         drop(hub);
         acceptors.into_iter().for_each(task::Waker::wake);
@@ -78,7 +97,6 @@ impl Streams {
                 self.insert(stream, Arc::clone(&outgoing));
                 Ok(RawStream::new(stream, incoming, outgoing))
             }
-            Err(OpenError::Closed(error)) => Err(closed(&Err(error))),
             Err(error) => {
                 let text = error.to_string();
                 let retryable = !matches!(error, OpenError::Usage(_));
@@ -99,7 +117,10 @@ impl Streams {
         // A stream that ended before it was accepted must not be kept: a peer
         // could open and reset without end.
         let mut hub = self.hub.state.lock();
-        let place = hub.accepted.iter().position(|accepted| accepted.stream.key() == stream);
+        let place = hub
+            .accepted
+            .iter()
+            .position(|accepted| accepted.stream.key() == stream);
         let forgotten = place.and_then(|place| hub.accepted.remove(place));
         drop(hub);
         drop(forgotten);
@@ -109,8 +130,13 @@ impl Streams {
 impl Application for Streams {
     fn handle_event(&mut self, conn: &mut Context<'_>, event: Event) {
         match event {
-            Event::Opened { stream, head, fin, .. } => {
-                self.accept(conn, stream, head.fields, fin);
+            Event::Opened {
+                stream,
+                head,
+                fin,
+                unidirectional,
+            } => {
+                self.accept(conn, stream, head.fields, fin, unidirectional);
             }
             Event::Reply { stream, head, .. } => {
                 if let Some(outgoing) = self.find(stream) {
@@ -130,15 +156,14 @@ impl Application for Streams {
     }
 
     fn pull(&mut self, conn: &mut Context<'_>, stream: StreamKey, max: usize) {
-        let Some(outgoing) = self.find(stream) else { return };
+        let Some(outgoing) = self.find(stream) else {
+            return;
+        };
         let sent = match outgoing.take(max) {
             Piece::Nothing => return,
-            Piece::Data { data, fin, more } => {
-                let sent = conn.engine.send_data(stream, data, fin);
-                if more {
-                    conn.engine.offer(stream);
-                }
-                sent
+            Piece::Data { data, fin } => {
+                // The engine asks again as long as there was data.
+                conn.engine.send_data(stream, data, fin)
             }
             Piece::Fields { fields, fin: true } => conn.engine.send_trailers(stream, fields),
             Piece::Fields { fields, fin: false } => {
@@ -150,7 +175,10 @@ impl Application for Streams {
         if sent.is_err() {
             // The protocol cannot say it: better no stream than one with a hole.
             conn.reset(stream, Reason::InternalError);
-            self.end(stream, &Error::reset(Initiator::User, Reason::InternalError));
+            self.end(
+                stream,
+                &Error::reset(Initiator::User, Reason::InternalError),
+            );
         } else if outgoing.is_useless() {
             conn.reset(stream, Reason::Cancel);
             self.end(stream, &Error::reset(Initiator::User, Reason::Cancel));
@@ -158,7 +186,9 @@ impl Application for Streams {
     }
 
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        let Some(outgoing) = self.find(stream) else { return };
+        let Some(outgoing) = self.find(stream) else {
+            return;
+        };
         let wishes = outgoing.wishes();
         if let Some(reason) = wishes.reset {
             conn.reset(stream, reason);
@@ -166,9 +196,16 @@ impl Application for Streams {
             return;
         }
         if let Some(fields) = wishes.reply {
-            if conn.engine.reply(stream, Head::fields(fields), false).is_err() {
+            if conn
+                .engine
+                .reply(stream, Head::fields(fields), false)
+                .is_err()
+            {
                 conn.reset(stream, Reason::InternalError);
-                self.end(stream, &Error::reset(Initiator::User, Reason::InternalError));
+                self.end(
+                    stream,
+                    &Error::reset(Initiator::User, Reason::InternalError),
+                );
                 return;
             }
         }
@@ -197,9 +234,8 @@ impl Application for Streams {
             let leaving = idle && hub.handles_gone;
             // While the peer takes no more streams, they wait here; on a
             // connection that ends, `open` gives the error.
-            let may = conn.engine.can_open()
-                || conn.engine.is_shutting_down()
-                || conn.engine.is_closed();
+            let may =
+                conn.engine.can_open() || conn.engine.is_shutting_down() || conn.engine.is_closed();
             let open = if may { hub.opens.pop_front() } else { None };
             drop(hub);
             if let Some(open) = open {

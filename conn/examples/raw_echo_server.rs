@@ -1,0 +1,76 @@
+//! Takes raw streams on a TCP port, answers each with an empty header list and
+//! sends back what it gets until the peer's half ends.
+//!
+//! ```text
+//! cargo run -p lacewing-conn --example raw_echo_server -- 127.0.0.1:8081 spdy/3.1
+//! ```
+//!
+//! It gets on with peers without flow control, such as Go's docker/spdystream:
+//! `--flow-control` turns windows on for peers that have them.
+
+use std::{error::Error, io};
+
+use http::HeaderMap;
+use lacewing_conn::{
+    Version,
+    driver::{Mux, MuxConfig, RawStream},
+};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpStream},
+};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (address, protocol, options) = match arguments.as_slice() {
+        [address, protocol, options @ ..] => (address, protocol, options),
+        _ => return Err("usage: raw_echo_server ADDR PROTOCOL [--flow-control]".into()),
+    };
+    let version: Version = protocol.parse()?;
+    let config = MuxConfig {
+        ignore_flow_control: !options.iter().any(|option| option == "--flow-control"),
+        ..MuxConfig::default()
+    };
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on {} for {version}", listener.local_addr()?);
+    loop {
+        let (io, peer) = listener.accept().await?;
+        io.set_nodelay(true)?;
+        let config = config.clone();
+        tokio::spawn(async move {
+            match serve(io, version, config).await {
+                Ok(()) => eprintln!("{peer}: closed"),
+                Err(error) => eprintln!("{peer}: {error}"),
+            }
+        });
+    }
+}
+
+async fn serve(
+    io: TcpStream,
+    version: Version,
+    config: MuxConfig,
+) -> Result<(), lacewing_conn::Error> {
+    let (mux, connection) = Mux::server(io, version, config);
+    let connection = tokio::spawn(connection);
+    while let Some((_headers, stream)) = mux.accept().await {
+        tokio::spawn(async move {
+            let id = stream.id();
+            if let Err(error) = echo(stream).await {
+                eprintln!("stream {}: {error}", id.value());
+            }
+        });
+    }
+    drop(connection);
+    mux.closed().await
+}
+
+async fn echo(stream: RawStream) -> io::Result<()> {
+    stream.reply(HeaderMap::new());
+    let (mut reader, mut writer) = stream.into_split();
+    while let Some(chunk) = reader.read_chunk().await? {
+        writer.write_all(&chunk).await?;
+    }
+    writer.shutdown().await
+}
