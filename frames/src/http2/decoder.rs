@@ -1,5 +1,7 @@
 //! Bytes to messages: joins and decompresses header blocks, and holds the limits.
 
+mod limits;
+
 use bytes::{Buf, Bytes, BytesMut};
 use lacewing_hpack as hpack;
 
@@ -9,84 +11,7 @@ use super::{
     WindowUpdate, flags,
 };
 
-/// The limits of a [`Decoder`]. Each answers an attack; none is reached by honest peers.
-///
-/// ```
-/// use lacewing_frames::http2::DecoderLimits;
-///
-/// let limits = DecoderLimits { max_header_fields: 200, ..DecoderLimits::default() };
-/// assert_eq!(limits.max_frame_size, 16_384);
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DecoderLimits {
-    /// The longest payload of a frame in bytes: our SETTINGS_MAX_FRAME_SIZE. Longer frames are
-    /// refused from their head, so that nobody can make us buffer 16 MiB. Default 16,384, the
-    /// least that HTTP/2 allows.
-    pub max_frame_size: u32,
-    /// The largest header list in bytes, uncompressed, with 32 for each field: our
-    /// SETTINGS_MAX_HEADER_LIST_SIZE. Against HPACK bombs, where 4 KiB in the table and one byte
-    /// for each reference become gigabytes (CVE-2016-6581). Default 65,536. A larger list is
-    /// cut and reported as exceeded; the connection lives on.
-    pub max_header_list_size: usize,
-    /// The most fields in a header list, each cookie crumb counted. Against lists of thousands of
-    /// tiny fields, which cost far more to keep than 32 bytes each (CVE-2026-49975). Default
-    /// 1,000. A longer list is cut and reported as exceeded.
-    pub max_header_fields: usize,
-    /// The most CONTINUATION frames in a header block. Against endless header blocks
-    /// (CVE-2024-27316 and its family). Default 8.
-    pub max_continuations: u32,
-    /// The most compressed bytes in a header block, as all of them must be decompressed even when
-    /// the list is refused. Against the same, and against decompression as a burden (CVE-2022-41723).
-    /// Default 131,072.
-    pub max_header_block: usize,
-    /// The most entries in a SETTINGS frame. Against frames full of settings (CVE-2019-9515's
-    /// larger cousin). Default 32.
-    pub max_settings_entries: usize,
-    /// The most entries in an ORIGIN frame, as each costs more than the two bytes it takes on the
-    /// wire. Default 256. A longer frame is reported as unknown.
-    pub max_origins: usize,
-}
-
-impl Default for DecoderLimits {
-    fn default() -> DecoderLimits {
-        DecoderLimits {
-            max_frame_size: 16_384,
-            max_header_list_size: 64 * 1024,
-            max_header_fields: 1_000,
-            max_continuations: 8,
-            max_header_block: 128 * 1024,
-            max_settings_entries: 32,
-            max_origins: 256,
-        }
-    }
-}
-
-impl DecoderLimits {
-    /// The same with another limit on header lists, and as much room for compressed blocks and
-    /// CONTINUATION frames as an honest list of that size can need: the other two limits never
-    /// close the connection over a list that this one allows.
-    ///
-    /// ```
-    /// use lacewing_frames::http2::DecoderLimits;
-    ///
-    /// let limits = DecoderLimits::default().with_max_header_list_size(1 << 20);
-    /// assert!(limits.max_header_block >= 1 << 20);
-    /// assert!(limits.max_continuations >= 64);
-    /// ```
-    #[must_use]
-    pub fn with_max_header_list_size(self, max_header_list_size: usize) -> DecoderLimits {
-        // Compression never makes a list longer than its size, which counts 32 bytes a field.
-        // A quarter more for senders that cut unevenly.
-        let frames = max_header_list_size.div_ceil(self.max_frame_size.max(1) as usize);
-        let frames = u32::try_from(frames.saturating_add(frames / 4)).unwrap_or(u32::MAX);
-        DecoderLimits {
-            max_header_list_size,
-            max_header_block: self.max_header_block.max(max_header_list_size),
-            max_continuations: self.max_continuations.max(frames),
-            ..self
-        }
-    }
-}
+pub use limits::DecoderLimits;
 
 /// The receiving half of a connection: bytes in, [`Message`]s out.
 ///
@@ -209,10 +134,9 @@ impl<L: HeaderList> Decoder<L> {
     /// for what it takes down.
     #[inline]
     pub fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Message<L>>, DecodeError> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
-        let result = self.next(src);
+        let mut consumed = 0;
+        let result = self.step(src, &mut consumed);
+        src.advance(consumed);
         if let Err(error) = &result {
             self.note(error);
         }
@@ -227,33 +151,121 @@ impl<L: HeaderList> Decoder<L> {
         }
     }
 
-    fn next(&mut self, src: &mut BytesMut) -> Result<Option<Message<L>>, DecodeError> {
+    /// Builds the next message, and adds to `consumed` the bytes that are still to be taken off
+    /// `src` for it.
+    ///
+    /// Not inlined, and every arm returns what it builds: so a message is written once, where the
+    /// caller wants it. Moving one through layers of results costs more than parsing it.
+    #[inline(never)]
+    fn step(
+        &mut self,
+        src: &mut BytesMut,
+        consumed: &mut usize,
+    ) -> Result<Option<Message<L>>, DecodeError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        match Head::parse(src) {
+            None => Ok(None),
+            Some(head) if head.kind == Kind::DATA => self.data(head, src),
+            Some(_) => self.frames(src, consumed),
+        }
+    }
+
+    /// DATA is the frame whose bytes stay: they are split off `src`, or copied when they are few.
+    #[inline]
+    fn data(&mut self, head: Head, src: &mut BytesMut) -> Result<Option<Message<L>>, DecodeError> {
+        self.check_head(head)?;
+        let total = Head::LEN + head.length as usize;
+        let Some(payload) = src.get(Head::LEN..total) else {
+            return Ok(None);
+        };
+        let content = match Data::split(head, payload) {
+            Ok((content, _)) => content,
+            Err(error) => {
+                src.advance(total);
+                return Err(error);
+            }
+        };
+        let payload = match content.len() {
+            0 => {
+                src.advance(total);
+                Bytes::new()
+            }
+            1..SHARE_FROM => {
+                let payload = Bytes::copy_from_slice(content);
+                src.advance(total);
+                payload
+            }
+            length => {
+                let padding_length = usize::from(head.has(flags::PADDED));
+                let mut payload = src.split_to(total);
+                payload.advance(Head::LEN + padding_length);
+                payload.truncate(length);
+                payload.freeze()
+            }
+        };
+        Ok(Some(Message::Data {
+            stream_id: head.stream_id,
+            fin: head.has(flags::END_STREAM),
+            payload,
+            flow_controlled_len: head.length,
+        }))
+    }
+
+    /// Any other message at the front of `src`: one frame, or as many as a header block takes.
+    /// Adds to `consumed` what was read.
+    #[inline]
+    fn frames(
+        &mut self,
+        src: &[u8],
+        consumed: &mut usize,
+    ) -> Result<Option<Message<L>>, DecodeError> {
+        let mut src = src;
         loop {
             let Some(head) = Head::parse(src) else {
                 return Ok(None);
             };
             self.check_head(head)?;
             let total = Head::LEN + head.length as usize;
-            let Some(payload) = src.get(Head::LEN..total) else {
+            let Some((frame, rest)) = src.split_at_checked(total) else {
                 return Ok(None);
             };
-            let message = match head.kind {
-                Kind::DATA => return data(head, src, total).map(Some),
-                Kind::HEADERS => self.headers(head, payload),
-                Kind::CONTINUATION => self.continuation(head, payload),
-                Kind::PUSH_PROMISE => self.push_promise(head, payload),
-                Kind::SETTINGS => Settings::parse(head, payload, self.limits.max_settings_entries)
-                    .map(|settings| {
-                        Some(match settings.ack {
-                            true => Message::SettingsAck,
-                            false => Message::Settings(settings),
-                        })
-                    }),
-                _ => self.other(head, payload).map(Some),
-            };
-            src.advance(total);
-            if let Some(message) = message? {
-                return Ok(Some(message));
+            let payload = frame.get(Head::LEN..).unwrap_or_default();
+            *consumed += total;
+            src = rest;
+            match head.kind {
+                Kind::HEADERS => {
+                    let parts = Headers::split(head, payload)?;
+                    self.check_block(head.stream_id, parts.fragment.len())?;
+                    let owner = BlockOwner::Headers {
+                        stream_id: head.stream_id,
+                        fin: head.has(flags::END_STREAM),
+                        priority: parts.priority,
+                    };
+                    if head.has(flags::END_HEADERS) {
+                        return self.block(owner, parts.fragment);
+                    }
+                    self.begin(owner, parts.fragment);
+                }
+                Kind::PUSH_PROMISE => {
+                    let parts = PushPromise::split(head, payload)?;
+                    self.check_block(head.stream_id, parts.fragment.len())?;
+                    let owner = BlockOwner::PushPromise {
+                        stream_id: head.stream_id,
+                        promised_id: parts.promised_id,
+                    };
+                    if head.has(flags::END_HEADERS) {
+                        return self.block(owner, parts.fragment);
+                    }
+                    self.begin(owner, parts.fragment);
+                }
+                Kind::CONTINUATION => {
+                    if let Some(open) = self.extend(head, payload) {
+                        return self.block(open.owner, &open.block);
+                    }
+                }
+                _ => return self.other(head, payload),
             }
         }
     }
@@ -309,6 +321,7 @@ impl<L: HeaderList> Decoder<L> {
         )
     }
 
+    #[inline]
     fn check_block(&self, stream_id: u32, length: usize) -> Result<(), DecodeError> {
         let limit = self.limits.max_header_block;
         if length > limit {
@@ -321,72 +334,35 @@ impl<L: HeaderList> Decoder<L> {
         Ok(())
     }
 
-    #[inline]
-    fn headers(&mut self, head: Head, payload: &[u8]) -> Result<Option<Message<L>>, DecodeError> {
-        let parts = Headers::split(head, payload)?;
-        let owner = BlockOwner::Headers {
-            stream_id: head.stream_id,
-            fin: head.has(flags::END_STREAM),
-            priority: parts.priority,
-        };
-        self.first_fragment(owner, head, parts.fragment)
-    }
-
-    fn push_promise(
-        &mut self,
-        head: Head,
-        payload: &[u8],
-    ) -> Result<Option<Message<L>>, DecodeError> {
-        let parts = PushPromise::split(head, payload)?;
-        let owner = BlockOwner::PushPromise {
-            stream_id: head.stream_id,
-            promised_id: parts.promised_id,
-        };
-        self.first_fragment(owner, head, parts.fragment)
-    }
-
-    #[inline]
-    fn first_fragment(
-        &mut self,
-        owner: BlockOwner,
-        head: Head,
-        fragment: &[u8],
-    ) -> Result<Option<Message<L>>, DecodeError> {
-        self.check_block(head.stream_id, fragment.len())?;
-        if head.has(flags::END_HEADERS) {
-            return self.block(owner, fragment).map(Some);
-        }
+    /// Keeps the first fragment of a block that goes on in CONTINUATION.
+    #[cold]
+    fn begin(&mut self, owner: BlockOwner, fragment: &[u8]) {
         let block = fragment.to_vec();
         self.open = Some(Box::new(OpenBlock {
             owner,
             continuations: 0,
             block,
         }));
-        Ok(None)
     }
 
-    fn continuation(
-        &mut self,
-        head: Head,
-        payload: &[u8],
-    ) -> Result<Option<Message<L>>, DecodeError> {
-        let Some(mut open) = self.open.take() else {
-            return Err(DecodeError::UnexpectedContinuation {
-                stream_id: head.stream_id,
-            });
-        };
+    /// Adds a fragment, and gives the block when it was the last one.
+    #[cold]
+    fn extend(&mut self, head: Head, fragment: &[u8]) -> Option<Box<OpenBlock>> {
+        let open = self.open.as_mut()?;
         open.continuations = open.continuations.saturating_add(1);
-        open.block.extend_from_slice(payload);
-        if head.has(flags::END_HEADERS) {
-            return self.block(open.owner, &open.block).map(Some);
+        open.block.extend_from_slice(fragment);
+        match head.has(flags::END_HEADERS) {
+            true => self.open.take(),
+            false => None,
         }
-        self.open = Some(open);
-        Ok(None)
     }
 
     /// Decompresses a whole header block. It comes before every judgement on the frame around it.
-    #[inline]
-    fn block(&mut self, owner: BlockOwner, block: &[u8]) -> Result<Message<L>, DecodeError> {
+    fn block(
+        &mut self,
+        owner: BlockOwner,
+        block: &[u8],
+    ) -> Result<Option<Message<L>>, DecodeError> {
         let limits = hpack::ListLimits {
             max_size: self.limits.max_header_list_size,
             max_fields: self.limits.max_header_fields,
@@ -405,58 +381,56 @@ impl<L: HeaderList> Decoder<L> {
                 priority,
             } => {
                 check_dependency(Kind::HEADERS, stream_id, priority)?;
-                Ok(Message::Headers {
+                Ok(Some(Message::Headers {
                     stream_id,
                     fin,
                     priority,
                     list,
                     size,
                     exceeded,
-                })
+                }))
             }
             BlockOwner::PushPromise {
                 stream_id,
                 promised_id,
-            } => Ok(Message::PushPromise {
+            } => Ok(Some(Message::PushPromise {
                 stream_id,
                 promised_id,
                 list,
                 size,
                 exceeded,
-            }),
+            })),
         }
     }
 
     /// Frames without header block and flow control.
-    fn other(&self, head: Head, payload: &[u8]) -> Result<Message<L>, DecodeError> {
-        Ok(match head.kind {
+    #[inline]
+    fn other(&self, head: Head, payload: &[u8]) -> Result<Option<Message<L>>, DecodeError> {
+        match head.kind {
             Kind::WINDOW_UPDATE => {
                 let WindowUpdate {
                     stream_id,
                     increment,
                     ..
                 } = WindowUpdate::parse(head, payload)?;
-                Message::WindowUpdate {
+                Ok(Some(Message::WindowUpdate {
                     stream_id,
                     increment,
-                }
+                }))
             }
             Kind::RST_STREAM => {
                 let RstStream {
                     stream_id, code, ..
                 } = RstStream::parse(head, payload)?;
-                Message::RstStream { stream_id, code }
+                Ok(Some(Message::RstStream { stream_id, code }))
             }
-            Kind::PING => match Ping::parse(head, payload)? {
-                Ping {
-                    ack: true, payload, ..
-                } => Message::PingAck { payload },
-                Ping {
-                    ack: false,
-                    payload,
-                    ..
-                } => Message::Ping { payload },
-            },
+            Kind::PING => {
+                let Ping { ack, payload, .. } = Ping::parse(head, payload)?;
+                match ack {
+                    true => Ok(Some(Message::PingAck { payload })),
+                    false => Ok(Some(Message::Ping { payload })),
+                }
+            }
             Kind::PRIORITY => {
                 let Priority {
                     stream_id,
@@ -464,9 +438,22 @@ impl<L: HeaderList> Decoder<L> {
                     ..
                 } = Priority::parse(head, payload)?;
                 check_dependency(head.kind, stream_id, Some(priority))?;
-                Message::Priority {
+                Ok(Some(Message::Priority {
                     stream_id,
                     priority,
+                }))
+            }
+            _ => self.rare(head, payload),
+        }
+    }
+
+    fn rare(&self, head: Head, payload: &[u8]) -> Result<Option<Message<L>>, DecodeError> {
+        Ok(Some(match head.kind {
+            Kind::SETTINGS => {
+                let settings = Settings::parse(head, payload, self.limits.max_settings_entries)?;
+                match settings.ack {
+                    true => Message::SettingsAck,
+                    false => Message::Settings(settings),
                 }
             }
             Kind::GOAWAY => {
@@ -497,50 +484,14 @@ impl<L: HeaderList> Decoder<L> {
                 }
             }
             _ => unknown(head),
-        })
+        }))
     }
 }
 
-/// DATA is the frame whose bytes stay: they are split off `src`, or copied when they are few.
-#[inline]
-fn data<L>(head: Head, src: &mut BytesMut, total: usize) -> Result<Message<L>, DecodeError> {
-    let payload = src.get(Head::LEN..total).unwrap_or_default();
-    let content = match Data::split(head, payload) {
-        Ok((content, _)) => content,
-        Err(error) => {
-            src.advance(total);
-            return Err(error);
-        }
-    };
-    let payload = match content.len() {
-        0 => {
-            src.advance(total);
-            Bytes::new()
-        }
-        1..SHARE_FROM => {
-            let payload = Bytes::copy_from_slice(content);
-            src.advance(total);
-            payload
-        }
-        length => {
-            let padding_length = usize::from(head.has(flags::PADDED));
-            let mut payload = src.split_to(total);
-            payload.advance(Head::LEN + padding_length);
-            payload.truncate(length);
-            payload.freeze()
-        }
-    };
-    Ok(Message::Data {
-        stream_id: head.stream_id,
-        fin: head.has(flags::END_STREAM),
-        payload,
-        flow_controlled_len: head.length,
-    })
-}
-
-/// A stream cannot depend on itself (RFC 7540 §5.3.1). RFC 9113 only advises against sending it,
-/// but accepts the old answer; a flood of these is MadeYouReset (CVE-2025-8671), which the engine
+/// A stream cannot depend on itself (RFC 7540 §5.3.1). RFC 9113 dropped the rule with the tree;
+/// real peers still hold it. A flood of these is MadeYouReset (CVE-2025-8671), which the engine
 /// has to charge.
+#[inline]
 fn check_dependency(
     kind: Kind,
     stream_id: u32,
