@@ -1,0 +1,46 @@
+//! The sans-I/O engine: one connection of any of the four protocols.
+//!
+//! An [`Engine`] does no I/O and reads no clock; time and randomness are
+//! parameters. Its methods come in three families, named by direction:
+//!
+//! * `handle_*`: input. Bytes are read by [`Engine::poll_event`], the end of
+//!   the input by [`Engine::handle_eof`], time by [`Engine::handle_timeout`].
+//! * plain verbs: what the user wants. [`open`](Engine::open),
+//!   [`reply`](Engine::reply), [`send_data`](Engine::send_data),
+//!   [`release`](Engine::release), [`reset`](Engine::reset), …
+//! * `poll_*`: what comes out. [`poll_event`](Engine::poll_event),
+//!   [`poll_transmit`](Engine::poll_transmit),
+//!   [`poll_timeout`](Engine::poll_timeout).
+//!
+//! The order in which a driver calls them: input and events until there are
+//! none, then `poll_transmit` until it says [`Transmit::Idle`] or the
+//! [`Output`] is full, then write the output, then sleep until there is input,
+//! room in the socket, a timeout, or a user's wish.
+//!
+//! The differences between the protocols live in two places only: `wire`,
+//! which maps frames to neutral messages and back, and `rules`, a table of
+//! capabilities. Nothing else in this module knows which protocol it speaks.
+
+mod config;
+mod engine;
+mod event;
+mod head;
+mod limits;
+mod output;
+mod reason;
+mod rules;
+mod scheduler;
+mod streams;
+mod violation;
+mod wire;
+
+pub use config::{Config, HeaderCompression, Semantics, Side};
+pub use engine::{Engine, OpenError, Stats, Transmit, UsageError};
+pub use event::Event;
+pub use head::{Control, Head, Priority, Protocol};
+pub use limits::{Limits, Rate};
+pub use output::Output;
+pub use reason::Reason;
+pub use rules::{UnknownVersion, Version};
+pub use streams::{StreamId, StreamKey};
+pub use violation::{Rule, Violation};

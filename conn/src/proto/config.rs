@@ -1,0 +1,98 @@
+//! What an engine is made from.
+
+use super::{Limits, Version};
+
+/// Which end of the connection this is. Roles do not depend on who dialled.
+///
+/// ```
+/// use lacewing_conn::Side;
+///
+/// assert_ne!(Side::Client, Side::Server);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Opens streams with odd ids.
+    Client,
+    /// Opens streams (pushes) with even ids.
+    Server,
+}
+
+/// What the streams of a connection carry.
+///
+/// ```
+/// use lacewing_conn::proto::Semantics;
+///
+/// assert_eq!(Semantics::default(), Semantics::Http);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Semantics {
+    /// HTTP messages, validated by RFC 9113 §8 or the SPDY drafts §3.
+    #[default]
+    Http,
+    /// Header fields and bytes of any meaning: no control data is asked for,
+    /// and either side opens streams.
+    Raw,
+}
+
+/// How header blocks are compressed where that is a choice (SPDY; HPACK needs
+/// none).
+///
+/// ```
+/// use lacewing_conn::proto::HeaderCompression;
+///
+/// assert_eq!(HeaderCompression::default(), HeaderCompression::Stored);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeaderCompression {
+    /// Not at all: safe whatever the headers hold, and fastest.
+    #[default]
+    Stored,
+    /// zlib at a level of 1 to 9. Over TLS its lengths give secrets away to
+    /// whoever can choose other parts of the headers (CRIME, CVE-2012-4929).
+    Zlib(u8),
+}
+
+/// Everything that an [`Engine`](super::Engine) wants to know at its start.
+///
+/// ```
+/// use lacewing_conn::proto::{Config, Version};
+/// use lacewing_conn::Side;
+///
+/// let mut config = Config::new(Version::Spdy31, Side::Server);
+/// config.limits.max_concurrent_streams = 10;
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The protocol spoken.
+    pub version: Version,
+    /// Which end this is.
+    pub side: Side,
+    /// What the streams carry.
+    pub semantics: Semantics,
+    /// The bounds against peers that ask for too much.
+    pub limits: Limits,
+    /// A client takes pushed streams. Off by default.
+    pub accept_push: bool,
+    /// How header blocks are compressed where that is a choice.
+    pub header_compression: HeaderCompression,
+    /// The peer knows no flow control: it neither obeys our windows nor grants
+    /// any. Only for peers known to be so (the Go spdystream family).
+    pub ignore_flow_control: bool,
+}
+
+impl Config {
+    /// The defaults for a protocol and a side.
+    pub fn new(version: Version, side: Side) -> Self {
+        Self {
+            version,
+            side,
+            semantics: Semantics::Http,
+            limits: Limits::new(side),
+            accept_push: false,
+            header_compression: HeaderCompression::Stored,
+            ignore_flow_control: false,
+        }
+    }
+}

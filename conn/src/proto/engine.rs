@@ -1,0 +1,566 @@
+//! The engine: what it is made of, and how messages come in and go out. What
+//! it does with them stands in its parts.
+
+mod lifecycle;
+mod receive;
+mod send;
+mod timers;
+
+use std::{collections::VecDeque, fmt, time::Instant};
+
+use bytes::BytesMut;
+
+use self::timers::Timers;
+use super::{
+    Config, Event, Limits, Output, Priority, Reason, Rule, Side, StreamId, StreamKey, Version,
+    Violation,
+    limits::Bucket,
+    rules::{Reaction, Rules},
+    scheduler::Scheduler,
+    streams::{
+        Stream, Streams,
+        flow::{RecvWindow, SendWindow},
+        state::State,
+    },
+    wire::{HeadTooLarge, Wire},
+};
+use crate::Error;
+
+/// One connection, either side of it, without I/O.
+///
+/// ```
+/// use std::time::Instant;
+/// use bytes::{Buf, BytesMut};
+/// use http::{Method, StatusCode};
+/// use lacewing_conn::{Side, Version};
+/// use lacewing_conn::proto::{Config, Engine, Event, Head, Transmit};
+///
+/// /// Moves the bytes of one side to the other.
+/// fn transfer(from: &mut Engine, to: &mut BytesMut, now: Instant) {
+///     while from.poll_transmit(now) == Transmit::Write || from.output().has_remaining() {
+///         let chunk = from.output().chunk().to_vec();
+///         to.extend_from_slice(&chunk);
+///         from.output().advance(chunk.len());
+///     }
+/// }
+///
+/// let now = Instant::now();
+/// let mut client = Engine::new(Config::new(Version::Http2, Side::Client), now, 1);
+/// let mut server = Engine::new(Config::new(Version::Http2, Side::Server), now, 2);
+/// let (mut to_server, mut to_client) = (BytesMut::new(), BytesMut::new());
+///
+/// let uri = "https://example.org/".parse().unwrap();
+/// client.open(now, Head::request(Method::GET, uri), true, None).unwrap();
+/// transfer(&mut client, &mut to_server, now);
+/// while let Some(event) = server.poll_event(now, &mut to_server) {
+///     if let Event::Opened { stream, .. } = event {
+///         server.reply(stream, Head::response(StatusCode::NO_CONTENT), true).unwrap();
+///     }
+/// }
+/// transfer(&mut server, &mut to_client, now);
+/// let reply = std::iter::from_fn(|| client.poll_event(now, &mut to_client))
+///     .find_map(|event| match event {
+///         Event::Reply { head, .. } => head.status(),
+///         _ => None,
+///     });
+/// assert_eq!(reply, Some(StatusCode::NO_CONTENT));
+/// ```
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    rules: &'static Rules,
+    wire: Wire,
+    output: Output,
+    streams: Streams,
+    scheduler: Scheduler,
+    /// What the peer lets us send on the whole connection.
+    send_window: SendWindow,
+    /// What we let the peer send on the whole connection.
+    recv_window: RecvWindow,
+    /// The window that a new stream of either side starts with towards the
+    /// peer.
+    peer_stream_window: Option<u32>,
+    peer_max_streams: u32,
+    peer_takes_push: bool,
+    /// Streams that we opened and that are not closed on the wire.
+    opened: u32,
+    /// Streams that the peer opened and that are not gone.
+    accepted: u32,
+    /// Streams that are gone while the user still works on them.
+    orphans: u32,
+    /// Our next stream.
+    next_id: u32,
+    /// The last stream that the peer opened.
+    last_accepted: u32,
+    /// Bytes of bodies that the user holds.
+    buffered: usize,
+    /// Events of a frame that caused several.
+    events: VecDeque<Event>,
+    resets: Bucket,
+    glitches: Bucket,
+    remembered_resets: VecDeque<StreamId>,
+    phase: Phase,
+    /// The last of our streams that the peer will process.
+    peer_goaway: Option<StreamId>,
+    /// The peer's first frame (its SETTINGS, where they come first) came.
+    peer_spoke: bool,
+    unacknowledged_settings: u32,
+    timers: Timers,
+    ping: Option<Ping>,
+    ping_counter: u32,
+}
+
+/// Where the connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// The first of two GOAWAYs is out: streams on their way are still taken.
+    Announced,
+    /// The last GOAWAY is out: no stream above this is taken.
+    Draining(StreamId),
+    /// Nothing comes in any more, and nothing goes out but what is in the
+    /// output.
+    Closed,
+}
+
+/// A PING on its way.
+#[derive(Clone, Copy, Debug)]
+struct Ping {
+    opaque: u64,
+    sent: Instant,
+    /// The user asked for it, not the shutdown.
+    wanted: bool,
+}
+
+/// What a connection holds at a moment: to be watched, and to be tested.
+///
+/// ```
+/// use std::time::Instant;
+/// use lacewing_conn::{Side, Version, proto::{Config, Engine}};
+///
+/// let engine = Engine::new(Config::new(Version::Spdy2, Side::Client), Instant::now(), 0);
+/// assert_eq!(engine.stats().open_streams, 0);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Streams that are not gone.
+    pub open_streams: usize,
+    /// Handlers that still run though their streams are gone.
+    pub orphaned_handlers: u32,
+    /// Bytes of received bodies that the user holds.
+    pub buffered_bytes: usize,
+    /// Bytes that wait to be written.
+    pub output_bytes: usize,
+    /// What the peer may send on the connection, plus what it is about to be
+    /// granted: the whole window, when the user holds nothing. 0 where the
+    /// connection has no window.
+    pub receive_credit: i64,
+    /// Bytes that the peer lets us send on the connection.
+    pub send_window: usize,
+    /// Ids of streams that we reset, as far as they are remembered.
+    pub remembered_resets: usize,
+}
+
+/// What to do next with the output.
+///
+/// ```
+/// use lacewing_conn::proto::Transmit;
+///
+/// assert_ne!(Transmit::Write, Transmit::Idle);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transmit {
+    /// The output is full enough: write it, then ask again.
+    Write,
+    /// It is this stream's turn and its source was offered: ask it for data.
+    /// If it has some, [`send_data`](Engine::send_data) and poll again: the
+    /// source stays offered. If it has none now, poll again, and
+    /// [`offer`](Engine::offer) it once it has.
+    Pull {
+        /// Whose turn it is.
+        stream: StreamKey,
+        /// How many bytes could be sent at once: a hint.
+        max: usize,
+    },
+    /// Nothing more is to be cut now. What is in the output wants to be
+    /// written.
+    Idle,
+}
+
+/// Why a stream was not opened.
+///
+/// ```
+/// use lacewing_conn::proto::OpenError;
+///
+/// let error = OpenError::TooManyStreams { max: 100 };
+/// assert!(error.to_string().contains("100"));
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The peer allows no more streams at once: wait for one to end.
+    TooManyStreams {
+        /// How many it allows.
+        max: u32,
+    },
+    /// The connection takes no new streams: use another.
+    ShuttingDown,
+    /// All stream ids are used up: use another connection.
+    IdsExhausted,
+    /// The peer takes no pushes.
+    PushDisabled,
+    /// The call itself is wrong.
+    Usage(UsageError),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyStreams { max } => {
+                write!(
+                    f,
+                    "the peer allows {max} streams at once; wait until one ends"
+                )
+            }
+            Self::ShuttingDown => {
+                f.write_str("the connection is shutting down; open another connection")
+            }
+            Self::IdsExhausted => {
+                f.write_str("the connection's stream ids are used up; open another connection")
+            }
+            Self::PushDisabled => f.write_str("the peer takes no pushed streams"),
+            Self::Usage(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// A call that the state of its stream, or the protocol, does not allow. It
+/// has no effect and never reaches the wire.
+///
+/// ```
+/// use lacewing_conn::proto::UsageError;
+///
+/// assert!(UsageError::Busy.to_string().contains("earlier data"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UsageError {
+    /// The stream is gone.
+    StreamClosed,
+    /// The reply was sent, or the stream takes none.
+    AlreadyReplied,
+    /// Data or trailers before the head.
+    NoHead,
+    /// Our half has ended.
+    HalfClosed,
+    /// Earlier data of the stream has not been sent yet: wait for
+    /// [`Transmit::Pull`].
+    Busy,
+    /// The head's control data does not fit the call.
+    WrongHead,
+    /// The protocol cannot express it.
+    Unsupported,
+    /// The head is larger than the protocol's length fields.
+    HeadTooLarge,
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StreamClosed => "the stream is closed",
+            Self::AlreadyReplied => "the stream has its reply, or takes none",
+            Self::NoHead => "data before the head: reply first",
+            Self::HalfClosed => "this half of the stream has ended",
+            Self::Busy => "earlier data of the stream is not sent yet: wait for Transmit::Pull",
+            Self::WrongHead => "the head's control data does not fit (request or response?)",
+            Self::Unsupported => "the protocol of this connection cannot express it",
+            Self::HeadTooLarge => "a header field is larger than the protocol's length fields",
+        })
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+impl Engine {
+    /// A connection that begins at `now`. Its preface is in the output at
+    /// once. `seed` varies what should not be guessed; equal seeds and calls
+    /// give equal bytes.
+    pub fn new(config: Config, now: Instant, seed: u64) -> Self {
+        let rules = config.version.rules();
+        let limits = &config.limits;
+        let granted = |window: Option<u32>, size: u32| match window {
+            Some(initial) if !config.ignore_flow_control => Some(size.max(initial)),
+            _ => None,
+        };
+        let recv_window = granted(rules.connection_window, limits.connection_window);
+        let mut engine = Self {
+            rules,
+            wire: Wire::new(&config),
+            output: Output::default(),
+            streams: Streams::default(),
+            scheduler: Scheduler::default(),
+            send_window: SendWindow::new(
+                rules
+                    .connection_window
+                    .filter(|_| !config.ignore_flow_control),
+            ),
+            recv_window: RecvWindow::new(recv_window),
+            peer_stream_window: rules.stream_window.filter(|_| !config.ignore_flow_control),
+            peer_max_streams: rules.max_concurrent_streams,
+            peer_takes_push: true,
+            opened: 0,
+            accepted: 0,
+            orphans: 0,
+            next_id: if config.side == Side::Client { 1 } else { 2 },
+            last_accepted: 0,
+            buffered: 0,
+            events: VecDeque::new(),
+            resets: Bucket::new(limits.resets, now),
+            glitches: Bucket::new(limits.glitches, now),
+            remembered_resets: VecDeque::new(),
+            phase: Phase::Open,
+            peer_goaway: None,
+            peer_spoke: false,
+            unacknowledged_settings: u32::from(rules.settings_acknowledged),
+            timers: Timers::starting(limits, rules.settings_acknowledged, now),
+            ping: None,
+            ping_counter: u32::from_le_bytes(first_four(seed)) >> 2,
+            config,
+        };
+        engine.wire.preface(&engine.config, engine.output.buffer());
+        if let (Some(initial), Some(size)) = (rules.connection_window, recv_window) {
+            if size > initial {
+                let raise = size.saturating_sub(initial);
+                engine
+                    .wire
+                    .window_update(None, raise, engine.output.buffer());
+            }
+        }
+        engine
+    }
+
+    /// The protocol spoken.
+    pub fn version(&self) -> Version {
+        self.config.version
+    }
+
+    /// Which end of the connection this is.
+    pub fn side(&self) -> Side {
+        self.config.side
+    }
+
+    /// The bounds in force.
+    pub fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
+    /// Streams that are not gone, of both sides.
+    pub fn open_streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// No stream is open.
+    pub fn is_idle(&self) -> bool {
+        self.streams.is_empty()
+    }
+
+    /// Streams that the peer lets us have open at once.
+    pub fn peer_max_concurrent_streams(&self) -> u32 {
+        self.peer_max_streams
+    }
+
+    /// No new stream is taken: a shutdown began, by either side.
+    pub fn is_shutting_down(&self) -> bool {
+        self.phase != Phase::Open || self.peer_goaway.is_some()
+    }
+
+    /// Nothing comes in any more, and nothing goes out but what is in the
+    /// output: write that, then close the transport.
+    pub fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
+    /// The code that tells the peer to stop a body that nobody reads, after
+    /// its reply is complete (RFC 9113 §8.1).
+    pub fn stop_reason(&self) -> Reason {
+        self.rules.stop_upload
+    }
+
+    /// What the connection holds at this moment.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            open_streams: self.streams.len(),
+            orphaned_handlers: self.orphans,
+            buffered_bytes: self.buffered,
+            output_bytes: self.output.len(),
+            receive_credit: self.recv_window.accounted(),
+            send_window: self.send_window.available(),
+            remembered_resets: self.remembered_resets.len(),
+        }
+    }
+
+    /// The bytes that want to be written.
+    pub fn output(&mut self) -> &mut Output {
+        &mut self.output
+    }
+
+    /// Input should be read and polled. `false` while too much waits, either
+    /// in the output (a peer that asks and does not read) or with the user
+    /// (bodies that nobody consumes). Input that was read already stays where
+    /// it is; poll again after writing and after [`release`](Self::release).
+    pub fn wants_input(&self) -> bool {
+        let limits = &self.config.limits;
+        let backlog = limits.max_output_backlog.saturating_add(limits.cut_ahead);
+        self.output.len() <= backlog && self.buffered <= limits.max_buffered_bytes
+    }
+
+    /// What the input means. Consumes whole frames of `input` (DATA perhaps in
+    /// pieces) until one causes an event; what is left at `None` is the start
+    /// of a frame, to be appended to.
+    pub fn poll_event(&mut self, now: Instant, input: &mut BytesMut) -> Option<Event> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            if self.phase == Phase::Closed {
+                input.clear();
+                return None;
+            }
+            if input.is_empty() || !self.wants_input() {
+                return None;
+            }
+            let event = match self.wire.decode(input) {
+                Ok(Some(message)) => self.handle_message(now, message),
+                Ok(None) => return None,
+                Err(violation) => Err(violation),
+            };
+            match event {
+                Ok(None) => {}
+                Ok(event) => return event,
+                Err(violation) => self.handle_violation(now, &violation),
+            }
+        }
+    }
+
+    /// What follows from a broken rule: an error, or a charge for a useless
+    /// frame.
+    fn broken(&mut self, now: Instant, rule: Rule, stream: StreamId) -> Result<(), Violation> {
+        match self.rules.reaction(rule) {
+            Reaction::Connection(reason) => Err(Violation::connection(rule, reason)),
+            Reaction::Stream(reason) => Err(Violation::stream(stream, rule, reason)),
+            Reaction::Ignore => self.glitch(now),
+        }
+    }
+
+    /// A rule whose breach ends the connection whatever the protocol.
+    fn fatal(&self, rule: Rule) -> Violation {
+        let reason = match self.rules.reaction(rule) {
+            Reaction::Connection(reason) | Reaction::Stream(reason) => reason,
+            Reaction::Ignore => Reason::ProtocolError,
+        };
+        Violation::connection(rule, reason)
+    }
+
+    /// Charges a frame that is legal and of no use.
+    fn glitch(&mut self, now: Instant) -> Result<(), Violation> {
+        self.glitches
+            .charge(now)
+            .map_err(|_| self.fatal(Rule::TooManyGlitches))
+    }
+
+    /// A new stream with windows as they are now.
+    fn new_stream(&self, id: StreamId, state: State, priority: Option<Priority>) -> Stream {
+        let granted = self
+            .rules
+            .stream_window
+            .filter(|_| !self.config.ignore_flow_control);
+        let granted = granted.map(|initial| self.config.limits.stream_window.max(initial));
+        let send = SendWindow::new(self.peer_stream_window);
+        let mut stream = Stream::new(id, state, send, RecvWindow::new(granted));
+        stream.priority = priority.unwrap_or_default();
+        stream
+    }
+
+    /// All receive credit goes back through here: consumed, discarded, refused
+    /// or padding, of a stream that is open, ended or unknown.
+    fn give_back(&mut self, stream: Option<StreamKey>, len: usize) {
+        if len == 0 {
+            return;
+        }
+        if let Some(announce) = self.recv_window.credit(len) {
+            self.wire
+                .window_update(None, announce.0, self.output.buffer());
+        }
+        let Some(stream) = stream.and_then(|key| self.streams.get_mut(key)) else {
+            return;
+        };
+        if stream.state.recv == super::streams::state::Half::Closed {
+            return;
+        }
+        if let Some(announce) = stream.recv_window.credit(len) {
+            self.wire
+                .window_update(Some(stream.id), announce.0, self.output.buffer());
+        }
+    }
+
+    /// Forgets a stream that is done: on the wire for the count of our own,
+    /// altogether once the user is done too.
+    fn settle(&mut self, key: StreamKey) {
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
+        if !stream.state.is_closed() {
+            return;
+        }
+        if !stream.remote && std::mem::take(&mut stream.counted) {
+            self.opened = self.opened.saturating_sub(1);
+        }
+        if !stream.retained && stream.unreleased == 0 {
+            self.remove(key);
+        }
+    }
+
+    /// Takes a stream out of every list and gives back what it held.
+    fn remove(&mut self, key: StreamKey) -> Option<Stream> {
+        let stream = self.streams.remove(key)?;
+        if stream.scheduled {
+            self.scheduler.remove(key, stream.priority);
+        }
+        if stream.remote {
+            self.accepted = self.accepted.saturating_sub(1);
+            self.orphans = self.orphans.saturating_add(u32::from(stream.retained));
+        } else {
+            self.opened = self.opened.saturating_sub(u32::from(stream.counted));
+        }
+        self.buffered = self.buffered.saturating_sub(stream.unreleased);
+        self.give_back(None, stream.unreleased);
+        if self.streams.is_empty() {
+            self.scheduler.shrink();
+            self.finish_drain();
+        }
+        Some(stream)
+    }
+
+    fn push_event(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+}
+
+impl From<HeadTooLarge> for UsageError {
+    fn from(_: HeadTooLarge) -> Self {
+        Self::HeadTooLarge
+    }
+}
+
+fn first_four(seed: u64) -> [u8; 4] {
+    let [a, b, c, d, ..] = seed.to_le_bytes();
+    [a, b, c, d]
+}
+
+/// An error of the peer's making, for the streams that it ends.
+fn reset_by_peer(reason: Reason) -> Error {
+    Error::reset(crate::Initiator::Peer, reason)
+}

@@ -1,0 +1,215 @@
+//! The end of a connection: graceful, by the peer, or by an error. A broken
+//! rule becomes a GOAWAY or an RST_STREAM here and nowhere else.
+
+use std::{io, time::Instant};
+
+use super::{Engine, Phase, Ping};
+use crate::{
+    Error, Initiator, Reason,
+    proto::{Event, Output, Rule, Side, StreamId, StreamKey, Violation},
+};
+
+impl Engine {
+    /// Ends gracefully: no new streams are taken, those that are open (or on
+    /// their way to us) are finished, then the connection closes. Streams that
+    /// are not done within `drain_timeout` are reset.
+    pub fn shutdown(&mut self, now: Instant) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        self.timers.start_drain(&self.config.limits, now);
+        if !self.rules.goaway_twice || self.config.side == Side::Client {
+            return self.send_last_go_away();
+        }
+        // RFC 9113 §6.8: announce it, wait a round trip for streams that are
+        // on their way, then name the last one.
+        self.phase = Phase::Announced;
+        self.wire
+            .go_away(StreamId::MAX, Reason::NoError, "", self.output.buffer());
+        self.send_ping(now, false);
+    }
+
+    /// Ends at once: the peer is told `reason`, every stream ends.
+    pub fn abort(&mut self, reason: Reason, detail: &'static str) {
+        self.close(
+            reason,
+            Error::connection(Initiator::User, reason, detail),
+            detail,
+        );
+    }
+
+    /// The transport's input ended.
+    pub fn handle_eof(&mut self, now: Instant) {
+        let _ = now;
+        if self.phase == Phase::Closed {
+            return;
+        }
+        if self.streams.is_empty() {
+            self.phase = Phase::Closed;
+            return;
+        }
+        let text = Rule::UnexpectedEof.to_string();
+        self.end_all(&Error::connection(
+            Initiator::Peer,
+            Reason::ProtocolError,
+            text,
+        ));
+    }
+
+    /// The transport failed: nothing more can be written or read.
+    pub fn handle_io_error(&mut self, error: io::Error) {
+        self.output = Output::default();
+        if self.phase != Phase::Closed {
+            self.end_all(&Error::io(error));
+        }
+    }
+
+    /// The last GOAWAY: streams above those taken so far are refused.
+    pub(super) fn send_last_go_away(&mut self) {
+        if matches!(self.phase, Phase::Draining(_) | Phase::Closed) {
+            return;
+        }
+        let last = StreamId::new(self.last_accepted);
+        self.phase = Phase::Draining(last);
+        self.timers.announce = None;
+        self.wire
+            .go_away(last, Reason::NoError, "", self.output.buffer());
+        if self.streams.is_empty() {
+            self.finish_drain();
+        }
+    }
+
+    /// The last stream is gone: a connection that was shutting down closes.
+    pub(super) fn finish_drain(&mut self) {
+        match self.phase {
+            Phase::Draining(_) => self.phase = Phase::Closed,
+            // The peer left: our own GOAWAY tells it what we processed.
+            Phase::Open | Phase::Announced if self.peer_goaway.is_some() => {
+                self.send_last_go_away();
+            }
+            _ => {}
+        }
+    }
+
+    /// The peer's GOAWAY: our streams above `last` were not processed.
+    pub(super) fn handle_go_away(&mut self, last: StreamId, reason: Reason) -> Event {
+        let last = self.peer_goaway.map_or(last, |earlier| earlier.min(last));
+        self.peer_goaway = Some(last);
+        for key in self.streams.keys() {
+            let ours = self.streams.get(key).is_some_and(|stream| !stream.remote);
+            if ours && key.id() > last {
+                self.remove(key);
+                let error = super::reset_by_peer(Reason::RefusedStream);
+                self.push_event(Event::Reset { stream: key, error });
+            }
+        }
+        if self.streams.is_empty() {
+            self.finish_drain();
+        }
+        Event::GoAway { last, reason }
+    }
+
+    /// A broken rule ends its stream, or the connection.
+    pub(super) fn handle_violation(&mut self, now: Instant, violation: &Violation) {
+        let Some(id) = violation.stream else {
+            return self.fail(violation);
+        };
+        // Whoever makes us reset is charged as if it had (MadeYouReset,
+        // CVE-2025-8671).
+        if self.resets.charge(now).is_err() {
+            return self.fail(&self.fatal(Rule::TooManyResets));
+        }
+        let key = self.streams.find(id);
+        self.send_reset(id, violation.reason);
+        if let Some(key) = key {
+            self.remove(key);
+            let error = Error::violation(violation);
+            self.push_event(Event::Reset { stream: key, error });
+        }
+    }
+
+    /// A broken rule ends the connection: one GOAWAY, then silence.
+    pub(super) fn fail(&mut self, violation: &Violation) {
+        let text = violation.to_string();
+        self.close(violation.reason, Error::violation(violation), &text);
+    }
+
+    fn close(&mut self, reason: Reason, error: Error, detail: &str) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        let last = StreamId::new(self.last_accepted);
+        self.wire
+            .go_away(last, reason, detail, self.output.buffer());
+        self.end_all(&error);
+    }
+
+    /// Every stream learns of the same error.
+    fn end_all(&mut self, error: &Error) {
+        self.phase = Phase::Closed;
+        for key in self.streams.keys() {
+            let refused = self.peer_goaway.is_some_and(|last| key.id() > last);
+            self.remove(key);
+            let error = error.clone().with_retryable(refused);
+            self.push_event(Event::Reset { stream: key, error });
+        }
+        self.push_event(Event::Closed {
+            error: error.clone(),
+        });
+    }
+
+    /// RST_STREAM, and the memory of it: what is on its way is ignored.
+    pub(super) fn send_reset(&mut self, id: StreamId, reason: Reason) {
+        self.wire.reset(id, reason, self.output.buffer());
+        if self.remembered_resets.len() >= self.config.limits.max_remembered_resets {
+            self.remembered_resets.pop_front();
+        }
+        self.remembered_resets.push_back(id);
+    }
+
+    /// Asks the peer for a sign of life; [`Event::Pong`] tells how long it
+    /// took. One at a time: a second call before the answer does nothing.
+    pub fn ping(&mut self, now: Instant) {
+        if self.phase != Phase::Closed {
+            self.send_ping(now, true);
+        }
+    }
+
+    fn send_ping(&mut self, now: Instant, wanted: bool) {
+        if let Some(ping) = &mut self.ping {
+            ping.wanted |= wanted;
+            return;
+        }
+        self.ping_counter = self.ping_counter.wrapping_add(1) & 0x3fff_ffff;
+        let opaque = u64::from(self.ping_counter);
+        self.ping = Some(Ping {
+            opaque,
+            sent: now,
+            wanted,
+        });
+        self.wire.ping(opaque, self.output.buffer());
+    }
+
+    pub(super) fn handle_pong(&mut self, now: Instant, opaque: u64) -> Option<Event> {
+        // An answer to nothing is ignored, as the SPDY drafts want.
+        let ping = self.ping.take_if(|ping| ping.opaque == opaque)?;
+        if self.phase == Phase::Announced {
+            self.send_last_go_away();
+        }
+        let round_trip = now.saturating_duration_since(ping.sent);
+        ping.wanted.then_some(Event::Pong { round_trip })
+    }
+
+    /// Ends a stream before its time. The peer is told `reason`; no event
+    /// follows, and the key is stale.
+    pub fn reset(&mut self, now: Instant, stream: StreamKey, reason: Reason) {
+        let _ = now;
+        let Some(open) = self.streams.get(stream) else {
+            return;
+        };
+        if !open.state.is_closed() && self.phase != Phase::Closed {
+            self.send_reset(stream.id(), reason);
+        }
+        self.remove(stream);
+    }
+}

@@ -1,0 +1,632 @@
+//! What the peer says, and what follows from it.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use super::{Engine, Phase};
+use crate::{
+    Reason,
+    proto::{
+        Control, Event, Head, Priority, Rule, Semantics, Side, StreamId, StreamKey, Violation,
+        rules::PushStyle,
+        streams::state::{Half, Misplaced, Part, State},
+        wire::{Fields, Headers, HeadersKind, Message, PeerSettings, SendKind, content_length},
+    },
+};
+
+/// What a message leads to: an event, nothing, or a broken rule.
+type Outcome = Result<Option<Event>, Violation>;
+
+/// Where a stream stands that is not in the table.
+enum Absent {
+    /// It was never opened.
+    Idle,
+    /// We reset it not long ago: what was on its way is ignored.
+    Reset,
+    /// It is gone.
+    Closed,
+}
+
+impl Engine {
+    pub(super) fn handle_message(&mut self, now: Instant, message: Message) -> Outcome {
+        if !self.peer_spoke {
+            self.peer_spoke = true;
+            self.timers.preface = None;
+        }
+        match message {
+            Message::Headers(headers) => self.handle_headers(now, headers),
+            Message::Data {
+                stream,
+                data,
+                flow_len,
+                fin,
+            } => self.handle_data(now, stream, data, flow_len, fin),
+            Message::Credit { stream, increment } => self.handle_credit(now, stream, increment),
+            Message::Reset { stream, reason } => self.handle_reset(now, stream, reason),
+            Message::Settings(settings) => self.handle_settings(now, settings),
+            Message::SettingsAck => self.handle_settings_ack(),
+            Message::Ping { opaque } => {
+                self.glitch(now)?;
+                self.wire.pong(opaque, self.output.buffer());
+                Ok(None)
+            }
+            Message::Pong { opaque } => Ok(self.handle_pong(now, opaque)),
+            Message::GoAway { last, reason } => Ok(Some(self.handle_go_away(last, reason))),
+            Message::Promise {
+                parent,
+                promised,
+                fields,
+            } => self.handle_promise(now, parent, promised, fields),
+            Message::Priority { stream, priority } => {
+                self.glitch(now)?;
+                self.reprioritize(stream, priority);
+                Ok(None)
+            }
+            Message::Ignored => self.glitch(now).map(|()| None),
+        }
+    }
+
+    /// Where a stream stands that is not in the table.
+    fn absent(&self, id: StreamId) -> Absent {
+        let opened = match id.opener() {
+            None => false,
+            Some(side) if side == self.config.side => id.value() < self.next_id,
+            Some(_) => id.value() <= self.last_accepted,
+        };
+        if !opened {
+            Absent::Idle
+        } else if self.remembered_resets.contains(&id) {
+            Absent::Reset
+        } else {
+            Absent::Closed
+        }
+    }
+
+    fn handle_headers(&mut self, now: Instant, headers: Headers) -> Outcome {
+        let id = headers.stream;
+        if let Some(key) = self.streams.find(id) {
+            return match headers.kind {
+                HeadersKind::Open => self.broken(now, Rule::DuplicateOpen, id).map(|()| None),
+                _ => self.continue_stream(now, key, headers),
+            };
+        }
+        let opens = matches!(headers.kind, HeadersKind::Open | HeadersKind::ByState);
+        let theirs = id.opener().is_some_and(|side| side != self.config.side);
+        let rule = match (self.absent(id), headers.kind) {
+            (Absent::Idle, _) if opens && theirs => return self.accept(now, headers),
+            (Absent::Idle, HeadersKind::Open) => Rule::StreamIdParity,
+            (_, HeadersKind::Open) => Rule::StreamIdOrder,
+            (Absent::Reset, _) => return self.glitch(now).map(|()| None),
+            (_, HeadersKind::Reply) => Rule::ReplyOnUnknownStream,
+            (Absent::Idle, HeadersKind::ByState) if id.opener() == Some(self.config.side) => {
+                // A client's stream that the server answers before it exists.
+                Rule::HeadersOnIdleStream
+            }
+            (Absent::Idle, HeadersKind::ByState) => Rule::StreamIdParity,
+            (Absent::Idle, HeadersKind::More) => Rule::HeadersOnIdleStream,
+            (Absent::Closed, _) => Rule::HeadersOnClosedStream,
+        };
+        self.broken(now, rule, id).map(|()| None)
+    }
+
+    /// The peer opens a stream.
+    fn accept(&mut self, now: Instant, headers: Headers) -> Outcome {
+        let id = headers.stream;
+        if let Phase::Draining(last) = self.phase {
+            if id > last {
+                return self.broken(now, Rule::OpenAfterGoAway, id).map(|()| None);
+            }
+        }
+        let http = self.config.semantics == Semantics::Http;
+        if http && self.config.side == Side::Client {
+            return match (self.rules.push, headers.associated) {
+                (PushStyle::Unidirectional, Some(parent)) => {
+                    self.accept_pushed_stream(now, parent, headers)
+                }
+                (PushStyle::Unidirectional, None) => {
+                    self.last_accepted = id.value();
+                    self.broken(now, Rule::InvalidPush, id).map(|()| None)
+                }
+                (PushStyle::Promise, _) => self
+                    .broken(now, Rule::HeadersOnIdleStream, id)
+                    .map(|()| None),
+            };
+        }
+        self.last_accepted = id.value();
+        let held = self.accepted.saturating_add(self.orphans);
+        if held >= self.config.limits.max_concurrent_streams {
+            return self.broken(now, Rule::TooManyStreams, id).map(|()| None);
+        }
+        let (fin, unidirectional) = (headers.fin, headers.unidirectional);
+        if headers.fields.exceeded {
+            return self.refuse_head(now, headers, Rule::HeaderListTooLarge);
+        }
+        let priority = headers.priority;
+        let head = match headers.fields.into_request(self.config.semantics) {
+            Ok(head) => head,
+            Err(Rule::MissingPseudoField) if self.rules.headers_anywhere => {
+                // The SPDY drafts (§3.2.1) want an answer, not a reset.
+                self.refuse(id, fin, StatusCode::BAD_REQUEST, priority);
+                return Ok(None);
+            }
+            Err(rule) => return self.broken(now, rule, id).map(|()| None),
+        };
+        let mut expected = None;
+        if http && self.rules.length_checked(Side::Server) {
+            expected = match content_length(&head.fields) {
+                Ok(Some(length)) if fin && length != 0 => {
+                    let rule = Rule::ContentLengthMismatch;
+                    return self.broken(now, rule, id).map(|()| None);
+                }
+                Ok(expected) => expected,
+                Err(rule) => return self.broken(now, rule, id).map(|()| None),
+            };
+        }
+        let state = State::accepted(fin, unidirectional);
+        let mut stream = self.new_stream(id, state, priority);
+        stream.remote = true;
+        stream.expected = expected;
+        stream.bodyless = matches!(
+            &head.control,
+            Control::Request { method, .. } if *method == http::Method::HEAD
+        );
+        self.accepted = self.accepted.saturating_add(1);
+        let stream = self.streams.insert(stream);
+        Ok(Some(Event::Opened {
+            stream,
+            head,
+            fin,
+            unidirectional,
+        }))
+    }
+
+    /// A request whose head is not taken gets an answer where there is a
+    /// status for it.
+    fn refuse_head(&mut self, now: Instant, headers: Headers, rule: Rule) -> Outcome {
+        let answered = self.config.semantics == Semantics::Http && self.config.side == Side::Server;
+        if !answered || headers.unidirectional {
+            return self.broken(now, rule, headers.stream).map(|()| None);
+        }
+        // Charged like a reset: it costs as much.
+        if self.resets.charge(now).is_err() {
+            return Err(self.fatal(Rule::TooManyResets));
+        }
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        self.refuse(headers.stream, headers.fin, status, headers.priority);
+        Ok(None)
+    }
+
+    /// Answers a request that the user never sees.
+    fn refuse(&mut self, id: StreamId, fin: bool, status: StatusCode, priority: Option<Priority>) {
+        let _ = priority;
+        let head = Head::response(status);
+        let out = self.output.buffer();
+        // A status alone always fits.
+        let _ = self.wire.headers(id, SendKind::Reply, &head, true, out);
+        if !fin {
+            self.send_reset(id, self.rules.stop_upload);
+        }
+    }
+
+    /// More header fields on an open stream: the reply, or trailers.
+    fn continue_stream(&mut self, now: Instant, key: StreamKey, headers: Headers) -> Outcome {
+        let id = key.id();
+        let semantics = self.config.semantics;
+        let Some(stream) = self.streams.get_mut(key) else {
+            return Ok(None);
+        };
+        let (fin, kind) = (headers.fin, headers.kind);
+        if headers.fields.exceeded {
+            return self
+                .broken(now, Rule::HeaderListTooLarge, id)
+                .map(|()| None);
+        }
+        // A pushed stream's response comes as HEADERS.
+        let reply = match kind {
+            HeadersKind::Reply => true,
+            HeadersKind::More => stream.remote && stream.state.recv == Half::Waiting,
+            _ => stream.state.recv == Half::Waiting,
+        };
+        let part = match headers.fields.status {
+            _ if !reply => Part::Trailers { fin },
+            Some(status) if status.is_informational() && kind == HeadersKind::ByState => {
+                Part::Informational
+            }
+            _ => Part::Head { fin },
+        };
+        let after = match stream.state.recv.after(part) {
+            Ok(after) => after,
+            Err(misplaced) => {
+                let rule = match misplaced {
+                    Misplaced::BeforeHead => Rule::DataBeforeReply,
+                    Misplaced::SecondHead => Rule::SecondReply,
+                    Misplaced::AfterEnd => Rule::HeadersAfterEnd,
+                };
+                return self.broken(now, rule, id).map(|()| None);
+            }
+        };
+        if !reply {
+            if !fin && !self.rules.headers_anywhere {
+                return self
+                    .broken(now, Rule::TrailersWithoutEnd, id)
+                    .map(|()| None);
+            }
+            if fin && stream.expected.is_some_and(|rest| rest != 0) {
+                return self
+                    .broken(now, Rule::ContentLengthMismatch, id)
+                    .map(|()| None);
+            }
+            stream.state.recv = after;
+            return match headers.fields.into_trailers() {
+                Ok(fields) => Ok(Some(self.trailers(key, fields, fin))),
+                Err(rule) => self.broken(now, rule, id).map(|()| None),
+            };
+        }
+        let bodyless = stream.bodyless;
+        let head = match headers.fields.into_response(semantics) {
+            Ok(head) => head,
+            Err(rule) => return self.broken(now, rule, id).map(|()| None),
+        };
+        if part == Part::Informational {
+            if fin || head.status() == Some(StatusCode::SWITCHING_PROTOCOLS) {
+                return self
+                    .broken(now, Rule::InvalidInformational, id)
+                    .map(|()| None);
+            }
+            return Ok(Some(Event::Informational { stream: key, head }));
+        }
+        let expected = match self.response_length(&head, bodyless, fin) {
+            Ok(expected) => expected,
+            Err(rule) => return self.broken(now, rule, id).map(|()| None),
+        };
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.expected = expected;
+            stream.state.recv = after;
+        }
+        if fin {
+            self.settle(key);
+        }
+        Ok(Some(Event::Reply {
+            stream: key,
+            head,
+            fin,
+        }))
+    }
+
+    /// What a response's content-length lets us expect (RFC 9113 §8.1.1).
+    fn response_length(&self, head: &Head, bodyless: bool, fin: bool) -> Result<Option<u64>, Rule> {
+        let http = self.config.semantics == Semantics::Http;
+        let none = bodyless || head.status() == Some(StatusCode::NOT_MODIFIED);
+        if !http || none || !self.rules.length_checked(Side::Client) {
+            return Ok(None);
+        }
+        match content_length(&head.fields)? {
+            Some(length) if fin && length != 0 => Err(Rule::ContentLengthMismatch),
+            expected => Ok(expected),
+        }
+    }
+
+    fn trailers(&mut self, key: StreamKey, fields: HeaderMap, fin: bool) -> Event {
+        if fin {
+            self.settle(key);
+        }
+        Event::Headers {
+            stream: key,
+            fields,
+            fin,
+        }
+    }
+
+    fn handle_data(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        data: Bytes,
+        flow_len: u32,
+        fin: bool,
+    ) -> Outcome {
+        if self.recv_window.debit(flow_len).is_err() {
+            return Err(self.fatal(Rule::ConnectionWindowExceeded));
+        }
+        let flow = usize::try_from(flow_len).unwrap_or(usize::MAX);
+        let Some(key) = self.streams.find(id) else {
+            self.give_back(None, flow);
+            let rule = match self.absent(id) {
+                Absent::Reset => return Ok(None),
+                Absent::Idle if self.abandoned(id) => return self.glitch(now).map(|()| None),
+                Absent::Idle => Rule::DataOnIdleStream,
+                Absent::Closed => Rule::DataOnClosedStream,
+            };
+            return self.broken(now, rule, id).map(|()| None);
+        };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return Ok(None);
+        };
+        let rule = match stream.state.recv.after(Part::Data { fin }) {
+            Err(Misplaced::BeforeHead | Misplaced::SecondHead) => Some(Rule::DataBeforeReply),
+            Err(Misplaced::AfterEnd) => Some(Rule::DataAfterEnd),
+            Ok(after) => match stream.recv_window.debit(flow_len) {
+                Err(_) => Some(Rule::StreamWindowExceeded),
+                Ok(()) if !count_down(&mut stream.expected, data.len(), fin) => {
+                    Some(Rule::ContentLengthMismatch)
+                }
+                Ok(()) => {
+                    stream.state.recv = after;
+                    None
+                }
+            },
+        };
+        if let Some(rule) = rule {
+            self.give_back(None, flow);
+            return self.broken(now, rule, id).map(|()| None);
+        }
+        if data.is_empty() && !fin {
+            self.give_back(Some(key), flow);
+            return self.glitch(now).map(|()| None);
+        }
+        stream.unreleased = stream.unreleased.saturating_add(data.len());
+        self.buffered = self.buffered.saturating_add(data.len());
+        self.give_back(Some(key), flow.saturating_sub(data.len()));
+        if fin {
+            self.settle(key);
+        }
+        Ok(Some(Event::Data {
+            stream: key,
+            data,
+            fin,
+        }))
+    }
+
+    /// A stream that was opened after we said which is the last: its frames
+    /// are to be ignored.
+    fn abandoned(&self, id: StreamId) -> bool {
+        let theirs = id.opener().is_some_and(|side| side != self.config.side);
+        theirs && matches!(self.phase, Phase::Draining(last) if id > last)
+    }
+
+    fn handle_credit(&mut self, now: Instant, stream: Option<StreamId>, increment: u32) -> Outcome {
+        let Some(id) = stream else {
+            return match self.send_window.credit(increment) {
+                Ok(()) => Ok(None),
+                Err(_) => Err(self.fatal(Rule::ConnectionWindowOverflow)),
+            };
+        };
+        let Some(key) = self.streams.find(id) else {
+            return match self.absent(id) {
+                Absent::Idle if !self.abandoned(id) => self
+                    .broken(now, Rule::WindowUpdateOnIdleStream, id)
+                    .map(|()| None),
+                // It may have crossed the end of its stream (RFC 9113 §5.1).
+                _ => self.glitch(now).map(|()| None),
+            };
+        };
+        let credited = self
+            .streams
+            .get_mut(key)
+            .map(|open| open.send_window.credit(increment));
+        if let Some(Err(_)) = credited {
+            return self
+                .broken(now, Rule::StreamWindowOverflow, id)
+                .map(|()| None);
+        }
+        self.schedule(key);
+        Ok(None)
+    }
+
+    fn handle_reset(&mut self, now: Instant, id: StreamId, reason: Reason) -> Outcome {
+        let Some(key) = self.streams.find(id) else {
+            return match self.absent(id) {
+                Absent::Idle if !self.abandoned(id) => {
+                    self.broken(now, Rule::ResetOnIdleStream, id).map(|()| None)
+                }
+                _ => self.glitch(now).map(|()| None),
+            };
+        };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return Ok(None);
+        };
+        // RFC 9113 §8.1: after a complete response this only stops our body.
+        if reason == Reason::NoError
+            && !stream.remote
+            && stream.state.recv == Half::Closed
+            && stream.state.send != Half::Closed
+        {
+            stream.state.send = Half::Closed;
+            stream.offered = false;
+            stream.pending = Bytes::new();
+            self.unschedule(key);
+            self.settle(key);
+            return Ok(Some(Event::Stopped { stream: key }));
+        }
+        // Rapid Reset, CVE-2023-44487.
+        if stream.remote && self.resets.charge(now).is_err() {
+            return Err(self.fatal(Rule::TooManyResets));
+        }
+        self.remove(key);
+        Ok(Some(Event::Reset {
+            stream: key,
+            error: super::reset_by_peer(reason),
+        }))
+    }
+
+    fn handle_settings(&mut self, now: Instant, settings: PeerSettings) -> Outcome {
+        self.glitch(now)?;
+        if let Some(max) = settings.max_concurrent_streams {
+            self.peer_max_streams = max;
+        }
+        if let Some(push) = settings.enable_push {
+            self.peer_takes_push = push;
+        }
+        if let (Some(new), Some(old)) = (settings.initial_window, self.peer_stream_window) {
+            self.shift_windows(now, old, new)?;
+        }
+        self.wire.settings_ack(self.output.buffer());
+        Ok(Some(Event::PeerSettings))
+    }
+
+    /// Open streams move with the initial window, perhaps below zero
+    /// (RFC 9113 §6.9.2); the connection's window does not.
+    fn shift_windows(&mut self, now: Instant, old: u32, new: u32) -> Result<(), Violation> {
+        let _ = now;
+        if new > 0x7fff_ffff {
+            return Err(self.fatal(Rule::ConnectionWindowOverflow));
+        }
+        self.peer_stream_window = Some(new);
+        let change = i64::from(new).saturating_sub(i64::from(old));
+        let mut keys = Vec::new();
+        let mut overflown = false;
+        for (key, stream) in self.streams.iter_mut() {
+            overflown |= stream.send_window.shift(change).is_err();
+            keys.push(key);
+        }
+        if overflown {
+            return Err(self.fatal(Rule::ConnectionWindowOverflow));
+        }
+        for key in keys {
+            self.schedule(key);
+        }
+        Ok(())
+    }
+
+    fn handle_settings_ack(&mut self) -> Outcome {
+        if self.unacknowledged_settings == 0 {
+            return Err(self.fatal(Rule::UnexpectedSettingsAck));
+        }
+        self.unacknowledged_settings = self.unacknowledged_settings.saturating_sub(1);
+        self.timers.settings = None;
+        self.wire.settings_acknowledged();
+        Ok(None)
+    }
+
+    /// A promise on one of our streams.
+    fn handle_promise(
+        &mut self,
+        now: Instant,
+        parent: StreamId,
+        promised: StreamId,
+        fields: Box<Fields>,
+    ) -> Outcome {
+        if self.config.side == Side::Server || !self.config.accept_push {
+            return Err(self.fatal(Rule::PushNotAllowed));
+        }
+        let fresh =
+            promised.opener() == Some(Side::Server) && promised.value() > self.last_accepted;
+        if !fresh {
+            return Err(self.fatal(Rule::InvalidPush));
+        }
+        self.last_accepted = promised.value();
+        let Some(parent) = self.streams.find(parent) else {
+            // It may have crossed our reset of the parent.
+            return match self.absent(parent) {
+                Absent::Idle => Err(self.fatal(Rule::InvalidPush)),
+                _ => {
+                    self.send_reset(promised, Reason::Cancel);
+                    self.glitch(now).map(|()| None)
+                }
+            };
+        };
+        self.promised(parent, promised, fields, None)
+    }
+
+    /// A unidirectional stream that the server opens for one of ours.
+    fn accept_pushed_stream(
+        &mut self,
+        now: Instant,
+        parent: StreamId,
+        headers: Headers,
+    ) -> Outcome {
+        let id = headers.stream;
+        self.last_accepted = id.value();
+        if !self.config.accept_push {
+            return self.broken(now, Rule::PushNotAllowed, id).map(|()| None);
+        }
+        let Some(parent) = self.streams.find(parent) else {
+            return self.broken(now, Rule::InvalidPush, id).map(|()| None);
+        };
+        self.promised(parent, id, headers.fields, Some(headers.fin))
+    }
+
+    /// A pushed stream, with its response if that came in the same head.
+    fn promised(
+        &mut self,
+        parent: StreamKey,
+        id: StreamId,
+        mut fields: Box<Fields>,
+        in_one: Option<bool>,
+    ) -> Outcome {
+        if self.accepted >= self.config.limits.max_pushed_streams || fields.exceeded {
+            return Err(Violation::stream(
+                id,
+                Rule::TooManyStreams,
+                Reason::RefusedStream,
+            ));
+        }
+        let status = fields.status.take();
+        // What a push leaves out is as in its parent (SPDY §3.3.1): GET.
+        fields.method.get_or_insert(http::Method::GET);
+        if in_one.is_some() {
+            fields.forgive_missing_version();
+        }
+        let mut response = Head::default();
+        if status.is_some() {
+            response.fields = fields.map.clone();
+        }
+        let head = match fields.into_request(self.config.semantics) {
+            Ok(head) => head,
+            Err(rule) => {
+                return Err(Violation::stream(id, rule, Reason::ProtocolError));
+            }
+        };
+        let mut stream = self.new_stream(id, State::promised(), None);
+        stream.remote = true;
+        self.accepted = self.accepted.saturating_add(1);
+        let fin = in_one.unwrap_or(false);
+        if let Some(status) = status {
+            response.control = Control::Response { status };
+            stream.state.recv = if fin { Half::Closed } else { Half::Open };
+        }
+        let key = self.streams.insert(stream);
+        if status.is_some() {
+            self.push_event(Event::Reply {
+                stream: key,
+                head: response,
+                fin,
+            });
+        }
+        Ok(Some(Event::Promised {
+            parent,
+            stream: key,
+            head,
+        }))
+    }
+
+    /// A stream's new priority (RFC 9218 §7).
+    fn reprioritize(&mut self, id: StreamId, priority: Priority) {
+        let Some(key) = self.streams.find(id) else {
+            return;
+        };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
+        let before = std::mem::replace(&mut stream.priority, priority);
+        if stream.scheduled {
+            self.scheduler.remove(key, before);
+            self.scheduler.push(key, priority);
+        }
+    }
+}
+
+/// Takes what came off what is expected; `false` if they do not agree.
+fn count_down(expected: &mut Option<u64>, len: usize, fin: bool) -> bool {
+    let Some(rest) = expected else { return true };
+    let len = u64::try_from(len).unwrap_or(u64::MAX);
+    match rest.checked_sub(len) {
+        Some(left) => {
+            *rest = left;
+            !fin || left == 0
+        }
+        None => false,
+    }
+}

@@ -1,0 +1,464 @@
+//! What the user wants, and how it becomes frames.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::{Engine, OpenError, Phase, Transmit, UsageError};
+use crate::proto::{
+    Control, Head, Priority, Semantics, Side, StreamId, StreamKey,
+    streams::{
+        Ending,
+        state::{Half, Part, State},
+    },
+    wire::SendKind,
+};
+
+/// A body this small goes out with its head at once if nobody waits.
+const AT_ONCE: usize = 4096;
+
+impl Engine {
+    /// A stream could be opened now.
+    pub fn can_open(&self) -> bool {
+        self.check_open().is_ok()
+    }
+
+    /// Opens a stream with a request (or, on a raw connection, any header
+    /// fields). `fin`: no body follows.
+    pub fn open(
+        &mut self,
+        now: Instant,
+        head: Head,
+        fin: bool,
+        priority: Option<Priority>,
+    ) -> Result<StreamKey, OpenError> {
+        let _ = now;
+        let http = self.config.semantics == Semantics::Http;
+        let request = matches!(head.control, Control::Request { .. });
+        if http && (!request || self.config.side == Side::Server) {
+            return Err(OpenError::Usage(UsageError::WrongHead));
+        }
+        self.check_open()?;
+        let extended = matches!(
+            head.control,
+            Control::Request {
+                protocol: Some(_),
+                ..
+            }
+        );
+        if extended && self.rules.headers_anywhere {
+            return Err(OpenError::Usage(UsageError::Unsupported));
+        }
+        let id = StreamId::new(self.next_id);
+        let mut stream = self.new_stream(id, State::opened(fin), priority);
+        stream.bodyless = is_head(&head);
+        let kind = SendKind::Open {
+            priority: stream.priority,
+        };
+        let encoded = self
+            .wire
+            .headers(id, kind, &head, fin, self.output.buffer());
+        encoded.map_err(|error| OpenError::Usage(error.into()))?;
+        self.next_id = self.next_id.saturating_add(2);
+        self.opened = self.opened.saturating_add(1);
+        Ok(self.streams.insert(stream))
+    }
+
+    /// Promises the response to a request that the client did not make. Then
+    /// [`reply`](Self::reply) on the new stream.
+    pub fn push(&mut self, parent: StreamKey, request: Head) -> Result<StreamKey, OpenError> {
+        let usage = OpenError::Usage;
+        if self.config.side != Side::Server || !matches!(request.control, Control::Request { .. }) {
+            return Err(usage(UsageError::WrongHead));
+        }
+        let open = self
+            .streams
+            .get(parent)
+            .ok_or(usage(UsageError::StreamClosed))?;
+        if open.state.send == Half::Closed || !open.remote {
+            return Err(usage(UsageError::HalfClosed));
+        }
+        let priority = open.priority;
+        if !self.peer_takes_push {
+            return Err(OpenError::PushDisabled);
+        }
+        self.check_open()?;
+        let id = StreamId::new(self.next_id);
+        let mut stream = self.new_stream(id, State::pushed(), Some(priority));
+        stream.bodyless = is_head(&request);
+        stream.parent = Some(parent.id());
+        let kind = SendKind::Push {
+            parent: parent.id(),
+        };
+        let encoded = self
+            .wire
+            .headers(id, kind, &request, false, self.output.buffer());
+        encoded.map_err(|error| usage(error.into()))?;
+        self.next_id = self.next_id.saturating_add(2);
+        self.opened = self.opened.saturating_add(1);
+        Ok(self.streams.insert(stream))
+    }
+
+    fn check_open(&self) -> Result<(), OpenError> {
+        if self.is_shutting_down() {
+            return Err(OpenError::ShuttingDown);
+        }
+        if self.next_id > StreamId::MAX.value() {
+            return Err(OpenError::IdsExhausted);
+        }
+        if self.opened >= self.peer_max_streams {
+            return Err(OpenError::TooManyStreams {
+                max: self.peer_max_streams,
+            });
+        }
+        Ok(())
+    }
+
+    /// Sends an informational (1xx) response ahead of the reply.
+    pub fn inform(&mut self, stream: StreamKey, head: Head) -> Result<(), UsageError> {
+        let informational = head
+            .status()
+            .is_some_and(|status| status.is_informational());
+        if !informational {
+            return Err(UsageError::WrongHead);
+        }
+        if self.rules.headers_anywhere {
+            // A SYN_REPLY comes once: there is no frame for this.
+            return Err(UsageError::Unsupported);
+        }
+        let open = self.streams.get(stream).ok_or(UsageError::StreamClosed)?;
+        if open.state.send != Half::Waiting {
+            return Err(UsageError::AlreadyReplied);
+        }
+        self.wire.headers(
+            stream.id(),
+            SendKind::Reply,
+            &head,
+            false,
+            self.output.buffer(),
+        )?;
+        Ok(())
+    }
+
+    /// Sends the head of the reply. `fin`: no body follows.
+    pub fn reply(&mut self, stream: StreamKey, head: Head, fin: bool) -> Result<(), UsageError> {
+        let informational = head
+            .status()
+            .is_some_and(|status| status.is_informational());
+        let response = matches!(head.control, Control::Response { .. });
+        if informational || (self.config.semantics == Semantics::Http && !response) {
+            return Err(UsageError::WrongHead);
+        }
+        let open = self
+            .streams
+            .get_mut(stream)
+            .ok_or(UsageError::StreamClosed)?;
+        let after = open.state.send.after(Part::Head { fin });
+        let after = after.map_err(|_| UsageError::AlreadyReplied)?;
+        let kind = match open.parent {
+            Some(_) => SendKind::PushReply,
+            None => SendKind::Reply,
+        };
+        self.wire
+            .headers(stream.id(), kind, &head, fin, self.output.buffer())?;
+        open.state.send = after;
+        if fin {
+            self.settle(stream);
+        }
+        Ok(())
+    }
+
+    /// Bytes that the windows let this stream send now.
+    pub fn send_capacity(&self, stream: StreamKey) -> usize {
+        match self.streams.get(stream) {
+            Some(open) if open.state.send == Half::Open => open
+                .send_window
+                .available()
+                .min(self.send_window.available()),
+            _ => 0,
+        }
+    }
+
+    /// The stream's source may have data: it is asked, by
+    /// [`Transmit::Pull`], when it is its turn and the windows are open.
+    pub fn offer(&mut self, stream: StreamKey) {
+        if let Some(open) = self.streams.get_mut(stream) {
+            open.offered = true;
+            self.schedule(stream);
+        }
+    }
+
+    /// Hands over data of any size, and with `fin` the end of our half. Refused
+    /// as [`Busy`](UsageError::Busy) while earlier data of this stream waits.
+    pub fn send_data(
+        &mut self,
+        stream: StreamKey,
+        data: Bytes,
+        fin: bool,
+    ) -> Result<(), UsageError> {
+        let open = self.writable(stream)?;
+        if std::mem::take(&mut open.pulled) && !fin {
+            open.offered = true;
+        }
+        if data.is_empty() {
+            return if fin { self.end(stream) } else { Ok(()) };
+        }
+        let room = open.send_window.available();
+        open.pending = data;
+        if fin {
+            open.ending = Ending::Fin;
+        }
+        let len = open.pending.len();
+        let lonely = self.scheduler.front().is_none_or(|front| front == stream);
+        if len <= AT_ONCE
+            && lonely
+            && len
+                <= room
+                    .min(self.send_window.available())
+                    .min(self.wire.max_data())
+            && self.output.len() < self.config.limits.cut_ahead
+        {
+            self.cut(stream, len);
+            return Ok(());
+        }
+        self.schedule(stream);
+        Ok(())
+    }
+
+    /// Ends our half with trailers, after the data that still waits.
+    pub fn send_trailers(
+        &mut self,
+        stream: StreamKey,
+        fields: HeaderMap,
+    ) -> Result<(), UsageError> {
+        let open = self
+            .streams
+            .get_mut(stream)
+            .ok_or(UsageError::StreamClosed)?;
+        match open.state.send {
+            Half::Waiting => return Err(UsageError::NoHead),
+            Half::Closed => return Err(UsageError::HalfClosed),
+            Half::Open if !open.ending.is_open() => return Err(UsageError::HalfClosed),
+            Half::Open => {}
+        }
+        open.pulled = false;
+        open.ending = Ending::Trailers(Box::new(fields));
+        if open.pending.is_empty() {
+            self.finish_half(stream);
+        }
+        Ok(())
+    }
+
+    /// Sends header fields in the middle of our half: a SPDY HEADERS frame.
+    pub fn send_headers(&mut self, stream: StreamKey, fields: HeaderMap) -> Result<(), UsageError> {
+        if !self.rules.headers_anywhere {
+            return Err(UsageError::Unsupported);
+        }
+        self.writable(stream)?;
+        let head = Head::fields(fields);
+        self.wire.headers(
+            stream.id(),
+            SendKind::More,
+            &head,
+            false,
+            self.output.buffer(),
+        )?;
+        Ok(())
+    }
+
+    /// The stream, if data may be handed over now.
+    fn writable(
+        &mut self,
+        stream: StreamKey,
+    ) -> Result<&mut crate::proto::streams::Stream, UsageError> {
+        let open = self
+            .streams
+            .get_mut(stream)
+            .ok_or(UsageError::StreamClosed)?;
+        match open.state.send {
+            Half::Waiting => Err(UsageError::NoHead),
+            Half::Closed => Err(UsageError::HalfClosed),
+            Half::Open if !open.ending.is_open() => Err(UsageError::HalfClosed),
+            Half::Open if !open.pending.is_empty() => Err(UsageError::Busy),
+            Half::Open => Ok(open),
+        }
+    }
+
+    /// The user still works on the stream: it counts against
+    /// `max_concurrent_streams` until [`finish`](Self::finish), even if the
+    /// peer resets it (Rapid Reset, CVE-2023-44487).
+    pub fn retain(&mut self, stream: StreamKey) {
+        if let Some(open) = self.streams.get_mut(stream) {
+            open.retained = true;
+        }
+    }
+
+    /// The user is done with a stream that it [retained](Self::retain).
+    pub fn finish(&mut self, stream: StreamKey) {
+        match self.streams.get_mut(stream) {
+            Some(open) => {
+                open.retained = false;
+                self.settle(stream);
+            }
+            None => self.orphans = self.orphans.saturating_sub(1),
+        }
+    }
+
+    /// Gives receive credit back: the user consumed `len` bytes of this
+    /// stream's data.
+    pub fn release(&mut self, stream: StreamKey, len: usize) {
+        let Some(open) = self.streams.get_mut(stream) else {
+            return;
+        };
+        let len = len.min(open.unreleased);
+        open.unreleased = open.unreleased.saturating_sub(len);
+        self.buffered = self.buffered.saturating_sub(len);
+        if self.phase != Phase::Closed {
+            self.give_back(Some(stream), len);
+        }
+        self.settle(stream);
+    }
+
+    /// Cuts DATA frames, most urgent streams first, until the output holds
+    /// `cut_ahead` bytes, a source must be asked, or nothing is left.
+    pub fn poll_transmit(&mut self, now: Instant) -> Transmit {
+        let transmit = self.cut_frames();
+        self.watch_output(now);
+        transmit
+    }
+
+    fn cut_frames(&mut self) -> Transmit {
+        if self.phase == Phase::Closed {
+            return Transmit::Idle;
+        }
+        loop {
+            if self.output.len() >= self.config.limits.cut_ahead {
+                return Transmit::Write;
+            }
+            let Some(key) = self.scheduler.front() else {
+                return Transmit::Idle;
+            };
+            let connection = self.send_window.available();
+            let Some(stream) = self.streams.get_mut(key) else {
+                self.scheduler.pop();
+                continue;
+            };
+            let room = stream.send_window.available();
+            if !stream.wants_to_send() || room == 0 {
+                stream.scheduled = false;
+                stream.pulled = false;
+                self.scheduler.pop();
+                continue;
+            }
+            let room = room.min(connection);
+            if room == 0 {
+                // Blocked on the connection: streams keep their places.
+                return Transmit::Idle;
+            }
+            if stream.pending.is_empty() {
+                stream.offered = false;
+                stream.pulled = true;
+                return Transmit::Pull {
+                    stream: key,
+                    max: room,
+                };
+            }
+            let len = room.min(self.wire.max_data()).min(stream.pending.len());
+            self.cut(key, len);
+        }
+    }
+
+    /// Cuts one DATA frame. Only here are send windows debited.
+    fn cut(&mut self, key: StreamKey, len: usize) {
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
+        let data = if len == stream.pending.len() {
+            std::mem::take(&mut stream.pending)
+        } else {
+            stream.pending.split_to(len)
+        };
+        let done = stream.pending.is_empty();
+        let fin = done && matches!(stream.ending, Ending::Fin);
+        stream.send_window.debit(len);
+        self.send_window.debit(len);
+        let incremental = stream.priority.incremental();
+        let scheduled = stream.scheduled;
+        self.wire
+            .data_head(key.id(), len, fin, self.output.buffer());
+        self.output.append(data);
+        if done && !stream.ending.is_open() {
+            if fin {
+                stream.state.send = Half::Closed;
+                stream.offered = false;
+                self.unschedule(key);
+                self.settle(key);
+            } else {
+                self.finish_half(key);
+            }
+        } else if scheduled {
+            self.scheduler.served(len, incremental);
+        } else {
+            self.schedule(key);
+        }
+    }
+
+    /// Ends our half with an empty frame, or with trailers, now: no data
+    /// waits.
+    fn finish_half(&mut self, key: StreamKey) {
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
+        stream.state.send = Half::Closed;
+        stream.offered = false;
+        match std::mem::take(&mut stream.ending) {
+            Ending::Trailers(fields) => {
+                let head = Head::fields(*fields);
+                let (kind, out) = (SendKind::More, self.output.buffer());
+                if self.wire.headers(key.id(), kind, &head, true, out).is_err() {
+                    // Trailers that do not fit are left out: the body before
+                    // them is whole.
+                    self.wire.data_head(key.id(), 0, true, self.output.buffer());
+                }
+            }
+            _ => self.wire.data_head(key.id(), 0, true, self.output.buffer()),
+        }
+        self.unschedule(key);
+        self.settle(key);
+    }
+
+    fn end(&mut self, key: StreamKey) -> Result<(), UsageError> {
+        self.finish_half(key);
+        Ok(())
+    }
+
+    /// Queues the stream if it has something to send and a window for it.
+    pub(super) fn schedule(&mut self, key: StreamKey) {
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
+        if !stream.scheduled && stream.wants_to_send() && stream.send_window.available() > 0 {
+            stream.scheduled = true;
+            self.scheduler.push(key, stream.priority);
+        }
+    }
+
+    pub(super) fn unschedule(&mut self, key: StreamKey) {
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
+        if !std::mem::take(&mut stream.scheduled) {
+            return;
+        }
+        if self.scheduler.front() == Some(key) {
+            self.scheduler.pop();
+        } else {
+            self.scheduler.remove(key, stream.priority);
+        }
+    }
+}
+
+fn is_head(head: &Head) -> bool {
+    matches!(&head.control, Control::Request { method, .. } if *method == http::Method::HEAD)
+}

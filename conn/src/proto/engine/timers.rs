@@ -1,0 +1,117 @@
+//! The engine's deadlines. There is no clock: time is what callers say.
+
+use std::time::{Duration, Instant};
+
+use super::{Engine, Phase};
+use crate::{
+    Reason,
+    proto::{Limits, Output, Rule},
+};
+
+/// What must happen by when.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Timers {
+    /// The peer's first frame.
+    pub(super) preface: Option<Instant>,
+    /// The acknowledgement of our SETTINGS.
+    pub(super) settings: Option<Instant>,
+    /// The second GOAWAY, whether the PING between them was answered or not.
+    pub(super) announce: Option<Instant>,
+    /// The end of the open streams, after a shutdown.
+    pub(super) drain: Option<Instant>,
+    /// The transport taking a byte, and how many it had taken when this was
+    /// set.
+    pub(super) write: Option<(Instant, u64)>,
+}
+
+/// How long the first GOAWAY waits for its PING (a peer that answers none must
+/// not hold up the shutdown).
+const ANNOUNCE: Duration = Duration::from_secs(1);
+
+impl Timers {
+    pub(super) fn starting(limits: &Limits, settings_acknowledged: bool, now: Instant) -> Self {
+        let settings = now.checked_add(limits.settings_timeout);
+        Self {
+            preface: now.checked_add(limits.preface_timeout),
+            settings: settings.filter(|_| settings_acknowledged),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn start_drain(&mut self, limits: &Limits, now: Instant) {
+        if self.drain.is_none() {
+            self.drain = now.checked_add(limits.drain_timeout);
+            self.announce = now.checked_add(ANNOUNCE);
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let write = self.write.map(|(deadline, _)| deadline);
+        let all = [
+            self.preface,
+            self.settings,
+            self.announce,
+            self.drain,
+            write,
+        ];
+        all.into_iter().flatten().min()
+    }
+}
+
+impl Engine {
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.phase == Phase::Closed {
+            // Only the last bytes are left to be written.
+            return self.timers.write.map(|(deadline, _)| deadline);
+        }
+        self.timers.next()
+    }
+
+    /// Time has passed. Call when [`poll_timeout`](Self::poll_timeout) is due,
+    /// then poll for events.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        if due(self.timers.write.map(|(deadline, _)| deadline)) {
+            // The transport is stuck: what is in the output will not go.
+            self.fail(&self.fatal(Rule::WriteStall));
+            self.output = Output::default();
+            self.timers.write = None;
+            return;
+        }
+        if self.phase == Phase::Closed {
+            return;
+        }
+        if due(self.timers.preface) {
+            return self.fail(&self.fatal(Rule::PrefaceTimeout));
+        }
+        if due(self.timers.settings) {
+            return self.fail(&self.fatal(Rule::SettingsTimeout));
+        }
+        if due(self.timers.announce) {
+            self.timers.announce = None;
+            self.send_last_go_away();
+        }
+        if due(self.timers.drain) {
+            self.abort(
+                Reason::NoError,
+                "the streams did not end within drain_timeout",
+            );
+        }
+    }
+
+    /// Watches whether the transport takes what is in the output.
+    pub(super) fn watch_output(&mut self, now: Instant) {
+        let written = self.output.written();
+        if self.output.is_empty() {
+            self.timers.write = None;
+        } else if self
+            .timers
+            .write
+            .is_none_or(|(_, before)| before != written)
+        {
+            let deadline = now.checked_add(self.config.limits.write_stall_timeout);
+            self.timers.write = deadline.map(|deadline| (deadline, written));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What an engine tells its user.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::{Head, Reason, StreamId, StreamKey};
+use crate::Error;
+
+/// Something that the peer did, or the end of something.
+///
+/// After an event with `fin`, and after [`Event::Reset`], the peer sends no
+/// more on that stream. A stream's key stays valid until both sides are done.
+///
+/// ```
+/// use lacewing_conn::proto::Event;
+///
+/// fn name(event: &Event) -> &'static str {
+///     match event {
+///         Event::Opened { .. } => "a request",
+///         Event::Reply { .. } => "a response",
+///         Event::Data { .. } => "a piece of a body",
+///         _ => "something else",
+///     }
+/// }
+/// # let _ = name;
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The peer opened a stream: a request, on the server side.
+    Opened {
+        /// The new stream.
+        stream: StreamKey,
+        /// The request's head, valid by the rules of its protocol.
+        head: Head,
+        /// The peer sends nothing more on the stream.
+        fin: bool,
+        /// The peer takes no reply (the stream is unidirectional).
+        unidirectional: bool,
+    },
+    /// An informational (1xx) response came.
+    Informational {
+        /// The stream it came on.
+        stream: StreamKey,
+        /// The response's head.
+        head: Head,
+    },
+    /// The reply to a stream that we opened came: a response, on the client
+    /// side; or the response on a pushed stream.
+    Reply {
+        /// The stream it came on.
+        stream: StreamKey,
+        /// The response's head.
+        head: Head,
+        /// No body follows.
+        fin: bool,
+    },
+    /// A piece of a body came. Its bytes count against the receive windows
+    /// until [`Engine::release`](super::Engine::release) gives them back.
+    Data {
+        /// The stream it came on.
+        stream: StreamKey,
+        /// The bytes; empty when only `fin` came.
+        data: Bytes,
+        /// The body ends with these bytes.
+        fin: bool,
+    },
+    /// Header fields came after the head: trailers, if `fin`.
+    Headers {
+        /// The stream they came on.
+        stream: StreamKey,
+        /// The header fields.
+        fields: HeaderMap,
+        /// The message ends with them.
+        fin: bool,
+    },
+    /// The server promises a response to a request that we did not make. Its
+    /// [`Reply`](Event::Reply) follows on the new stream.
+    Promised {
+        /// Our stream that the push belongs to.
+        parent: StreamKey,
+        /// The pushed stream.
+        stream: StreamKey,
+        /// The request that the server answers.
+        head: Head,
+    },
+    /// The stream ended before its time. Its key is stale from now on.
+    Reset {
+        /// The stream that ended.
+        stream: StreamKey,
+        /// Who ended it and why; whether the request may be made again.
+        error: Error,
+    },
+    /// Our send half is of no use any more, though the stream goes on: the
+    /// peer wants no more of our body (RFC 9113 §8.1: reset with NO_ERROR
+    /// after a complete response).
+    Stopped {
+        /// The stream in question.
+        stream: StreamKey,
+    },
+    /// The answer to a [`ping`](super::Engine::ping) came.
+    Pong {
+        /// The time from the cut of the PING to its answer.
+        round_trip: Duration,
+    },
+    /// The peer's settings came or changed. What they allow is to be asked of
+    /// the engine.
+    PeerSettings,
+    /// The peer will process no stream above `last` and wants no new ones.
+    GoAway {
+        /// The last stream that it did or may process.
+        last: StreamId,
+        /// Why.
+        reason: Reason,
+    },
+    /// The connection is over, after an error. Every stream's
+    /// [`Reset`](Event::Reset) comes before this, and no event comes after.
+    Closed {
+        /// Who ended it and why.
+        error: Error,
+    },
+}

@@ -1,0 +1,165 @@
+//! Header lists in the neutral vocabulary: what the four wires carry, parsed.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Uri};
+
+/// The head of a message: control data and header fields.
+///
+/// ```
+/// use lacewing_conn::proto::Head;
+///
+/// let request = Head::request(http::Method::GET, "https://example.org/".parse().unwrap());
+/// assert!(request.fields.is_empty());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// The pseudo-header fields, or what takes their place.
+    pub control: Control,
+    /// The header fields. A field that the peer marked as never indexed, and
+    /// one that must not be indexed on the way out, is
+    /// [sensitive](http::HeaderValue::is_sensitive).
+    pub fields: HeaderMap,
+}
+
+/// The control data of a message (RFC 9110 §6.2): what HTTP/1.1 has in its
+/// start line.
+///
+/// ```
+/// use lacewing_conn::proto::{Control, Head};
+///
+/// let head = Head::response(http::StatusCode::OK);
+/// assert!(matches!(head.control, Control::Response { status } if status == 200));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub enum Control {
+    /// No control data: trailers, or a stream of a connection that carries no
+    /// HTTP.
+    #[default]
+    None,
+    /// A request.
+    Request {
+        /// The request's method.
+        method: Method,
+        /// Scheme, authority and path as far as the peer gave them; the
+        /// authority alone in a CONNECT request.
+        uri: Uri,
+        /// The `:protocol` of an extended CONNECT (RFC 8441 §4).
+        protocol: Option<Protocol>,
+    },
+    /// A response.
+    Response {
+        /// The status code.
+        status: StatusCode,
+    },
+}
+
+/// The `:protocol` of an extended CONNECT request (RFC 8441 §4), for example
+/// `websocket`.
+///
+/// ```
+/// use lacewing_conn::proto::Protocol;
+///
+/// assert_eq!(Protocol::from_static("websocket").as_str(), "websocket");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Protocol(Bytes);
+
+impl Protocol {
+    /// A protocol name known at compile time.
+    pub const fn from_static(name: &'static str) -> Self {
+        Self(Bytes::from_static(name.as_bytes()))
+    }
+
+    /// The name; `None` unless it is a token (RFC 9110 §5.6.2).
+    pub fn from_bytes(name: &[u8]) -> Option<Self> {
+        let token = !name.is_empty() && http::Method::from_bytes(name).is_ok();
+        token.then(|| Self(Bytes::copy_from_slice(name)))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Head {
+    /// The head of a request with no header fields yet.
+    pub fn request(method: Method, uri: Uri) -> Self {
+        let control = Control::Request {
+            method,
+            uri,
+            protocol: None,
+        };
+        Self {
+            control,
+            fields: HeaderMap::new(),
+        }
+    }
+
+    /// The head of a response with no header fields yet.
+    pub fn response(status: StatusCode) -> Self {
+        Self {
+            control: Control::Response { status },
+            fields: HeaderMap::new(),
+        }
+    }
+
+    /// Header fields alone: trailers, or a stream without HTTP.
+    pub fn fields(fields: HeaderMap) -> Self {
+        Self {
+            control: Control::None,
+            fields,
+        }
+    }
+
+    /// The status code, of a response.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self.control {
+            Control::Response { status } => Some(status),
+            _ => None,
+        }
+    }
+}
+
+/// How urgent a stream is: the eight levels of RFC 9218 §4.1, on which the
+/// levels of every wire map.
+///
+/// ```
+/// use lacewing_conn::proto::Priority;
+///
+/// assert_eq!(Priority::default().urgency(), 3);
+/// assert_eq!(Priority::new(9, true).urgency(), 7);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Priority {
+    urgency: u8,
+    incremental: bool,
+}
+
+impl Priority {
+    /// Urgency 0 (first) to 7 (last; larger values are 7), and whether the
+    /// response is of use in pieces.
+    pub const fn new(urgency: u8, incremental: bool) -> Self {
+        Self {
+            urgency: if urgency > 7 { 7 } else { urgency },
+            incremental,
+        }
+    }
+
+    /// 0 (first) to 7 (last).
+    pub const fn urgency(self) -> u8 {
+        self.urgency
+    }
+
+    /// Whether the response is of use in pieces, so that it shares the
+    /// connection with others of its urgency frame by frame.
+    pub const fn incremental(self) -> bool {
+        self.incremental
+    }
+}
+
+impl Default for Priority {
+    fn default() -> Self {
+        Self::new(3, false)
+    }
+}

@@ -1,0 +1,201 @@
+//! The bounds against peers that ask for too much, and the buckets that charge
+//! them.
+
+use std::time::{Duration, Instant};
+
+use super::Side;
+
+/// Every bound of a connection, with its default and the attack it answers.
+///
+/// ```
+/// use lacewing_conn::{Limits, Side};
+///
+/// let limits = Limits { max_concurrent_streams: 250, ..Limits::new(Side::Server) };
+/// assert_eq!(limits.max_header_list_size, 64 * 1024);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Streams that the peer may have open at once; announced in SETTINGS.
+    /// Default 100. A stream counts until both sides and its handler are done
+    /// (Rapid Reset, CVE-2023-44487).
+    pub max_concurrent_streams: u32,
+    /// Pushed streams that a client holds at once. Default 100 (push floods).
+    pub max_pushed_streams: u32,
+    /// The receive window of a stream, in bytes. Default 1 MiB.
+    pub stream_window: u32,
+    /// The receive window of the connection, in bytes. Default 4 MiB.
+    pub connection_window: u32,
+    /// Bytes of bodies that may wait for the user before reading from the
+    /// transport stops: the bound where a protocol has no flow control of its
+    /// own. Default 8 MiB.
+    pub max_buffered_bytes: usize,
+    /// The largest frame payload that is taken, in bytes; 16,384 to 2²⁴−1.
+    /// Default 16,384.
+    pub max_frame_size: u32,
+    /// The HPACK table that the peer may use towards us, in bytes. Default
+    /// 4,096.
+    pub header_table_size: u32,
+    /// The largest HPACK table that we use, whatever the peer offers, in
+    /// bytes. Default 4,096 (a peer that offers 4 GiB).
+    pub encoder_table_size: u32,
+    /// The largest decoded header list, in bytes by RFC 7541 §4.1. Default
+    /// 64 KiB for a server, 256 KiB for a client (HPACK bomb, CVE-2016-6581;
+    /// zlib bombs).
+    pub max_header_list_size: usize,
+    /// The most header fields in a list, cookie crumbs counted one by one.
+    /// Default 1,000 (CVE-2026-49975: thousands of tiny fields).
+    pub max_header_fields: usize,
+    /// The most CONTINUATION frames after one HEADERS. Default 8 (CONTINUATION
+    /// flood, CVE-2024-27316).
+    pub max_continuations: usize,
+    /// The most entries of one SETTINGS frame. Default 32 (CVE-2026-35469).
+    pub max_settings_entries: usize,
+    /// Bytes that wait in the output before input is read no more. Default
+    /// 64 KiB (PING and SETTINGS floods, CVE-2019-9512, CVE-2019-9515).
+    pub max_output_backlog: usize,
+    /// Bytes of DATA that are cut ahead of the transport. Default 256 KiB;
+    /// less keeps urgent streams more urgent.
+    pub cut_ahead: usize,
+    /// Streams that may end by RST_STREAM, sent or received, at once, and per
+    /// second afterwards. Default 200 and 33 (Rapid Reset, MadeYouReset
+    /// CVE-2025-8671).
+    pub resets: Rate,
+    /// Frames that are legal and of no use: unknown types, PRIORITY, empty
+    /// DATA, PING, SETTINGS. Default 10,000 and 330.
+    pub glitches: Rate,
+    /// Ids of streams that we reset, remembered so that what was already on
+    /// the way is ignored. Default 128.
+    pub max_remembered_resets: usize,
+    /// Time for the first frame of the peer to arrive. Default 10 s
+    /// (slowloris).
+    pub preface_timeout: Duration,
+    /// Time for our SETTINGS to be acknowledged, where they are. Default 10 s.
+    pub settings_timeout: Duration,
+    /// Time that open streams get after a shutdown began. Default 30 s.
+    pub drain_timeout: Duration,
+    /// Time without a byte accepted by the transport while some wait. Default
+    /// 30 s (slow read).
+    pub write_stall_timeout: Duration,
+}
+
+/// A token bucket's size: how many at once, and how many more each second.
+///
+/// ```
+/// use lacewing_conn::proto::Rate;
+///
+/// let rate = Rate { burst: 200, per_second: 33 };
+/// assert!(rate.burst > rate.per_second);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many may come at once.
+    pub burst: u32,
+    /// How many more each second.
+    pub per_second: u32,
+}
+
+impl Limits {
+    /// The defaults for one side of a connection.
+    pub fn new(side: Side) -> Self {
+        Self {
+            max_concurrent_streams: 100,
+            max_pushed_streams: 100,
+            stream_window: 1 << 20,
+            connection_window: 4 << 20,
+            max_buffered_bytes: 8 << 20,
+            max_frame_size: 16_384,
+            header_table_size: 4_096,
+            encoder_table_size: 4_096,
+            max_header_list_size: match side {
+                Side::Server => 64 << 10,
+                Side::Client => 256 << 10,
+            },
+            max_header_fields: 1_000,
+            max_continuations: 8,
+            max_settings_entries: 32,
+            max_output_backlog: 64 << 10,
+            cut_ahead: 256 << 10,
+            resets: Rate {
+                burst: 200,
+                per_second: 33,
+            },
+            glitches: Rate {
+                burst: 10_000,
+                per_second: 330,
+            },
+            max_remembered_resets: 128,
+            preface_timeout: Duration::from_secs(10),
+            settings_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(30),
+            write_stall_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A token bucket on the engine's clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bucket {
+    rate: Rate,
+    /// Tokens in thousandths, so that a rate below one a tick adds up.
+    millitokens: u64,
+    filled: Instant,
+}
+
+/// The bucket is empty: the peer did too much of what it charges.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Overdrawn;
+
+impl Bucket {
+    pub(crate) fn new(rate: Rate, now: Instant) -> Self {
+        Self {
+            rate,
+            millitokens: u64::from(rate.burst) * 1000,
+            filled: now,
+        }
+    }
+
+    /// Takes one token.
+    pub(crate) fn charge(&mut self, now: Instant) -> Result<(), Overdrawn> {
+        if self.millitokens < 1000 {
+            self.refill(now);
+        }
+        self.millitokens = self.millitokens.checked_sub(1000).ok_or(Overdrawn)?;
+        Ok(())
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.filled).as_millis();
+        let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX);
+        let gained = elapsed.saturating_mul(u64::from(self.rate.per_second));
+        let full = u64::from(self.rate.burst) * 1000;
+        self.millitokens = self.millitokens.saturating_add(gained).min(full);
+        self.filled = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_refills_with_time_up_to_its_burst() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(
+            Rate {
+                burst: 2,
+                per_second: 10,
+            },
+            start,
+        );
+        assert_eq!(bucket.charge(start), Ok(()));
+        assert_eq!(bucket.charge(start), Ok(()));
+        assert_eq!(bucket.charge(start), Err(Overdrawn));
+        let later = start + Duration::from_millis(100);
+        assert_eq!(bucket.charge(later), Ok(()));
+        assert_eq!(bucket.charge(later), Err(Overdrawn));
+        let much_later = later + Duration::from_secs(3600);
+        assert_eq!(bucket.charge(much_later), Ok(()));
+        assert_eq!(bucket.charge(much_later), Ok(()));
+        assert_eq!(bucket.charge(much_later), Err(Overdrawn));
+    }
+}

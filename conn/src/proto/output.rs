@@ -1,0 +1,155 @@
+//! The bytes on their way out: frame heads and small payloads in one growing
+//! buffer, large payloads by reference between its pieces.
+
+use std::{collections::VecDeque, io::IoSlice};
+
+use bytes::{Buf, Bytes, BytesMut};
+
+/// Payloads below this are copied beside their frame's head; larger ones ride
+/// by reference (a slice of its own in a vectored write costs about as much).
+const COPY_BELOW: usize = 1024;
+
+/// The bytes that an engine wants to send, in order. A driver writes what
+/// [`Buf::chunks_vectored`] shows and calls [`Buf::advance`] by what the
+/// transport took.
+///
+/// ```
+/// use bytes::Buf;
+/// use lacewing_conn::proto::Output;
+///
+/// let output = Output::default();
+/// assert!(!output.has_remaining());
+/// ```
+#[derive(Debug, Default)]
+pub struct Output {
+    /// What came before `tail`, and the sum of its lengths.
+    segments: VecDeque<Bytes>,
+    segments_len: usize,
+    tail: BytesMut,
+    written: u64,
+}
+
+impl Output {
+    /// The buffer that frames are encoded into.
+    pub(crate) fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.tail
+    }
+
+    /// Adds a payload behind what was encoded.
+    pub(crate) fn append(&mut self, payload: Bytes) {
+        if payload.len() < COPY_BELOW {
+            self.tail.extend_from_slice(&payload);
+            return;
+        }
+        if !self.tail.is_empty() {
+            let head = self.tail.split().freeze();
+            self.segments_len = self.segments_len.saturating_add(head.len());
+            self.segments.push_back(head);
+        }
+        self.segments_len = self.segments_len.saturating_add(payload.len());
+        self.segments.push_back(payload);
+    }
+
+    /// Bytes that wait.
+    pub fn len(&self) -> usize {
+        self.segments_len.saturating_add(self.tail.len())
+    }
+
+    /// Bytes that the transport took since the start.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty() && self.tail.is_empty()
+    }
+
+    /// Takes an empty buffer to encode into, so that drivers can share
+    /// buffers among connections instead of each holding one while idle.
+    pub fn lend(&mut self, buffer: BytesMut) {
+        if self.tail.is_empty() && self.tail.capacity() < buffer.capacity() {
+            self.tail = buffer;
+        }
+    }
+
+    /// Gives up the buffer if nothing waits in it: an idle connection holds
+    /// none.
+    pub fn take_back(&mut self) -> Option<BytesMut> {
+        if !self.is_empty() || self.tail.capacity() == 0 {
+            return None;
+        }
+        self.segments = VecDeque::new();
+        Some(std::mem::take(&mut self.tail))
+    }
+}
+
+impl Buf for Output {
+    fn remaining(&self) -> usize {
+        self.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.segments.front().map_or(&self.tail, |segment| segment)
+    }
+
+    fn chunks_vectored<'a>(&'a self, dst: &mut [IoSlice<'a>]) -> usize {
+        let chunks = self.segments.iter().map(|segment| &segment[..]);
+        let tail = (!self.tail.is_empty()).then_some(&self.tail[..]);
+        let mut filled = 0;
+        for (slot, chunk) in dst.iter_mut().zip(chunks.chain(tail)) {
+            *slot = IoSlice::new(chunk);
+            filled += 1;
+        }
+        filled
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        self.written = self
+            .written
+            .wrapping_add(u64::try_from(count).unwrap_or(u64::MAX));
+        while let Some(front) = self.segments.front_mut() {
+            if count < front.len() {
+                self.segments_len = self.segments_len.saturating_sub(count);
+                front.advance(count);
+                return;
+            }
+            count = count.saturating_sub(front.len());
+            self.segments_len = self.segments_len.saturating_sub(front.len());
+            self.segments.pop_front();
+        }
+        if count >= self.tail.len() {
+            self.tail.clear();
+        } else {
+            self.tail.advance(count);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_payloads_are_copied_and_large_ones_ride_by_reference() {
+        let mut output = Output::default();
+        output.buffer().extend_from_slice(b"head");
+        output.append(Bytes::from_static(b"small"));
+        assert_eq!(output.chunk(), b"headsmall");
+        let large = Bytes::from(vec![7; COPY_BELOW]);
+        output.append(large.clone());
+        output.buffer().extend_from_slice(b"next");
+        assert_eq!(output.len(), 9 + COPY_BELOW + 4);
+        let mut slices = [IoSlice::new(&[]); 8];
+        assert_eq!(output.chunks_vectored(&mut slices), 3);
+        assert_eq!(slices[1].as_ptr(), large.as_ptr());
+        output.advance(4);
+        assert_eq!(output.chunk(), b"small");
+        output.advance(5 + COPY_BELOW + 1);
+        assert_eq!(output.chunk(), b"ext");
+        output.advance(3);
+        assert!(output.is_empty());
+        assert!(output.take_back().is_some());
+        assert!(output.take_back().is_none());
+    }
+}

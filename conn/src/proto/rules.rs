@@ -1,0 +1,297 @@
+//! What differs between the protocols, as data: a table of capabilities, and
+//! what follows from a broken rule.
+
+use std::{fmt, str::FromStr};
+
+use super::{Reason, Rule, Side};
+
+/// A protocol, as ALPN names it.
+///
+/// ```
+/// use lacewing_conn::Version;
+///
+/// assert_eq!(Version::from_alpn(b"spdy/3.1"), Some(Version::Spdy31));
+/// assert_eq!("h2".parse(), Ok(Version::Http2));
+/// assert_eq!(Version::Spdy2.to_string(), "spdy/2");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Version {
+    /// SPDY/2.
+    Spdy2,
+    /// SPDY/3.
+    Spdy3,
+    /// SPDY/3.1: SPDY/3 with a window for the connection.
+    Spdy31,
+    /// HTTP/2 (RFC 9113).
+    Http2,
+}
+
+/// A name that is none of `h2`, `spdy/3.1`, `spdy/3`, `spdy/2`.
+///
+/// ```
+/// use lacewing_conn::{Version, proto::UnknownVersion};
+///
+/// assert_eq!("spdy/4".parse::<Version>(), Err(UnknownVersion));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownVersion;
+
+impl fmt::Display for UnknownVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("unknown protocol: use one of h2, spdy/3.1, spdy/3, spdy/2")
+    }
+}
+
+impl std::error::Error for UnknownVersion {}
+
+impl Version {
+    /// All of them, in the order in which a server prefers them.
+    pub const ALL: [Self; 4] = [Self::Http2, Self::Spdy31, Self::Spdy3, Self::Spdy2];
+
+    /// The protocol's name in ALPN (RFC 7301) and NPN.
+    pub const fn alpn(self) -> &'static str {
+        match self {
+            Self::Spdy2 => "spdy/2",
+            Self::Spdy3 => "spdy/3",
+            Self::Spdy31 => "spdy/3.1",
+            Self::Http2 => "h2",
+        }
+    }
+
+    /// The protocol of that name in ALPN.
+    pub fn from_alpn(name: &[u8]) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|version| version.alpn().as_bytes() == name)
+    }
+
+    /// What messages of this protocol carry as their version: HTTP/2 for
+    /// HTTP/2, and HTTP/1.1, which it maps, for SPDY.
+    pub const fn http_version(self) -> http::Version {
+        match self {
+            Self::Http2 => http::Version::HTTP_2,
+            _ => http::Version::HTTP_11,
+        }
+    }
+
+    /// The capabilities of this protocol.
+    pub(crate) fn rules(self) -> &'static Rules {
+        match self {
+            Self::Spdy2 => &SPDY_2,
+            Self::Spdy3 => &SPDY_3,
+            Self::Spdy31 => &SPDY_3_1,
+            Self::Http2 => &HTTP_2,
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.alpn())
+    }
+}
+
+impl FromStr for Version {
+    type Err = UnknownVersion;
+
+    fn from_str(name: &str) -> Result<Self, UnknownVersion> {
+        Self::from_alpn(name.as_bytes()).ok_or(UnknownVersion)
+    }
+}
+
+/// The capabilities of a protocol.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    /// The window of a new stream until SETTINGS say otherwise. `None`: streams
+    /// have no windows.
+    pub(crate) stream_window: Option<u32>,
+    /// The connection's window at its start. `None`: it has none.
+    pub(crate) connection_window: Option<u32>,
+    /// SETTINGS come first and are acknowledged.
+    pub(crate) settings_acknowledged: bool,
+    /// Streams that the peer allows us before its SETTINGS came.
+    pub(crate) max_concurrent_streams: u32,
+    /// GOAWAY is sent twice, so that streams on their way are not lost.
+    pub(crate) goaway_twice: bool,
+    /// Header fields may come in the middle of a body without ending it.
+    pub(crate) headers_anywhere: bool,
+    /// How a server pushes.
+    pub(crate) push: PushStyle,
+    /// A response's content-length is checked against its body.
+    pub(crate) response_length_checked: bool,
+    /// The code that cancels an upload after a complete response.
+    pub(crate) stop_upload: Reason,
+    /// What follows from each broken rule.
+    table: fn(Rule) -> Reaction,
+}
+
+/// How a server pushes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PushStyle {
+    /// A promise on the parent stream; the response follows on the new one.
+    Promise,
+    /// A unidirectional stream that names its parent; its response is in its
+    /// head or follows as header fields.
+    Unidirectional,
+}
+
+/// What follows from a broken rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reaction {
+    /// The connection ends.
+    Connection(Reason),
+    /// The stream ends.
+    Stream(Reason),
+    /// Nothing but a charge for the useless frame.
+    Ignore,
+}
+
+static HTTP_2: Rules = Rules {
+    stream_window: Some(65_535),
+    connection_window: Some(65_535),
+    settings_acknowledged: true,
+    max_concurrent_streams: 100,
+    goaway_twice: true,
+    headers_anywhere: false,
+    push: PushStyle::Promise,
+    response_length_checked: true,
+    stop_upload: Reason::NoError,
+    table: http2_reaction,
+};
+
+static SPDY_3_1: Rules = spdy_3_1();
+
+static SPDY_3: Rules = Rules {
+    connection_window: None,
+    ..spdy_3_1()
+};
+
+static SPDY_2: Rules = Rules {
+    stream_window: None,
+    connection_window: None,
+    table: spdy2_reaction,
+    ..spdy_3_1()
+};
+
+/// The rules of the last SPDY, from which the earlier ones differ.
+const fn spdy_3_1() -> Rules {
+    Rules {
+        stream_window: Some(65_536),
+        connection_window: Some(65_536),
+        settings_acknowledged: false,
+        max_concurrent_streams: 100,
+        goaway_twice: false,
+        headers_anywhere: true,
+        push: PushStyle::Unidirectional,
+        // SPDY/3 §3.2.2: the client ignores it.
+        response_length_checked: false,
+        stop_upload: Reason::Cancel,
+        table: spdy3_reaction,
+    }
+}
+
+impl Rules {
+    /// What follows from a broken rule.
+    pub(crate) fn reaction(&self, rule: Rule) -> Reaction {
+        (self.table)(rule)
+    }
+
+    /// A request's or a response's content-length is checked, by the side that
+    /// receives it.
+    pub(crate) fn length_checked(&self, receiver: Side) -> bool {
+        receiver == Side::Server || self.response_length_checked
+    }
+}
+
+fn http2_reaction(rule: Rule) -> Reaction {
+    use Reaction::{Connection, Ignore, Stream};
+    match rule {
+        Rule::Compression => Connection(Reason::CompressionError),
+        Rule::StreamIdParity
+        | Rule::StreamIdOrder
+        | Rule::SettingsFirst
+        | Rule::Malformed
+        | Rule::DataOnIdleStream
+        | Rule::HeadersOnIdleStream
+        | Rule::ResetOnIdleStream
+        | Rule::WindowUpdateOnIdleStream
+        | Rule::UnexpectedSettingsAck
+        | Rule::PushNotAllowed
+        | Rule::InvalidPush
+        | Rule::ReplyOnUnknownStream
+        | Rule::PrefaceTimeout
+        | Rule::UnexpectedEof => Connection(Reason::ProtocolError),
+        Rule::HeadersOnClosedStream | Rule::DuplicateOpen => Connection(Reason::StreamClosed),
+        Rule::ConnectionWindowExceeded | Rule::ConnectionWindowOverflow => {
+            Connection(Reason::FlowControlError)
+        }
+        Rule::StreamWindowExceeded | Rule::StreamWindowOverflow => Stream(Reason::FlowControlError),
+        Rule::TooManyStreams => Stream(Reason::RefusedStream),
+        // §6.8: streams above the announced id were given up; what comes on
+        // them is only kept in step.
+        Rule::OpenAfterGoAway => Ignore,
+        Rule::DataAfterEnd | Rule::HeadersAfterEnd | Rule::DataOnClosedStream => {
+            Stream(Reason::StreamClosed)
+        }
+        Rule::TooManyResets | Rule::TooManyGlitches => Connection(Reason::EnhanceYourCalm),
+        Rule::HeaderListTooLarge => Stream(Reason::EnhanceYourCalm),
+        Rule::SettingsTimeout => Connection(Reason::SettingsTimeout),
+        Rule::WriteStall => Connection(Reason::InternalError),
+        Rule::SecondReply
+        | Rule::DataBeforeReply
+        | Rule::TrailersWithoutEnd
+        | Rule::InvalidPseudoField
+        | Rule::MissingPseudoField
+        | Rule::PseudoFieldInTrailers
+        | Rule::InvalidPseudoValue
+        | Rule::InvalidFieldName
+        | Rule::InvalidFieldValue
+        | Rule::ConnectionSpecificField
+        | Rule::ContradictingFields
+        | Rule::ContentLengthMismatch
+        | Rule::InvalidInformational => Stream(Reason::ProtocolError),
+    }
+}
+
+fn spdy3_reaction(rule: Rule) -> Reaction {
+    use Reaction::{Connection, Ignore, Stream};
+    match rule {
+        Rule::DuplicateOpen => Stream(Reason::ProtocolError),
+        Rule::SecondReply => Stream(Reason::StreamInUse),
+        Rule::ReplyOnUnknownStream | Rule::DataOnIdleStream | Rule::HeadersOnIdleStream => {
+            Stream(Reason::InvalidStream)
+        }
+        Rule::DataAfterEnd | Rule::HeadersAfterEnd => Stream(Reason::StreamClosed),
+        Rule::DataOnClosedStream => Stream(Reason::ProtocolError),
+        // RST_STREAM is never answered by RST_STREAM; a WINDOW_UPDATE and
+        // header fields may cross the end of their stream.
+        Rule::ResetOnIdleStream | Rule::HeadersOnClosedStream | Rule::WindowUpdateOnIdleStream => {
+            Ignore
+        }
+        // GOAWAY knows neither of these codes.
+        Rule::ConnectionWindowExceeded
+        | Rule::ConnectionWindowOverflow
+        | Rule::TooManyResets
+        | Rule::TooManyGlitches
+        | Rule::Compression
+        | Rule::SettingsTimeout => Connection(Reason::ProtocolError),
+        Rule::InvalidPush => Connection(Reason::ProtocolError),
+        Rule::PushNotAllowed => Stream(Reason::RefusedStream),
+        Rule::HeaderListTooLarge => Stream(Reason::FrameTooLarge),
+        other => http2_reaction(other),
+    }
+}
+
+fn spdy2_reaction(rule: Rule) -> Reaction {
+    use Reaction::{Connection, Ignore, Stream};
+    match rule {
+        // "Not told" by the draft: a stream error is the milder reading.
+        Rule::StreamIdOrder | Rule::SecondReply => Stream(Reason::ProtocolError),
+        Rule::DataBeforeReply => Connection(Reason::ProtocolError),
+        Rule::DataAfterEnd | Rule::DataOnClosedStream | Rule::HeadersAfterEnd => Ignore,
+        Rule::InvalidPush => Stream(Reason::InvalidStream),
+        // Codes above 7 came with SPDY/3.
+        Rule::HeaderListTooLarge => Stream(Reason::ProtocolError),
+        other => spdy3_reaction(other),
+    }
+}

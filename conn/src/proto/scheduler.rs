@@ -1,0 +1,161 @@
+//! Whose turn it is: eight levels of urgency (RFC 9218 §4.1), first the lowest
+//! number; round-robin inside a level.
+//!
+//! An incremental stream gives up its turn after one frame. A stream that is
+//! not incremental is served on for longer, since a part of it is of little
+//! use, but not for ever: a response without end must not starve its
+//! neighbours.
+
+use std::collections::VecDeque;
+
+use super::{Priority, StreamKey};
+
+const LEVELS: usize = 8;
+
+/// How much of a stream that is not incremental is sent in one turn, in bytes.
+const TURN: usize = 256 << 10;
+
+/// The streams that have something to send and a window to send it in.
+#[derive(Debug, Default)]
+pub(crate) struct Scheduler {
+    levels: [VecDeque<StreamKey>; LEVELS],
+    /// Bit n is set if level n has a stream.
+    occupied: u8,
+    /// What the stream at the head of its level has sent in this turn.
+    served: usize,
+}
+
+impl Scheduler {
+    /// The stream whose turn it is.
+    pub(crate) fn front(&self) -> Option<StreamKey> {
+        self.levels.get(self.level()?)?.front().copied()
+    }
+
+    /// Queues a stream behind the others of its urgency.
+    pub(crate) fn push(&mut self, stream: StreamKey, priority: Priority) {
+        let level = usize::from(priority.urgency());
+        if let Some(queue) = self.levels.get_mut(level) {
+            queue.push_back(stream);
+            self.occupied |= 1 << level;
+        }
+    }
+
+    /// Takes the stream whose turn it is out of the queue.
+    pub(crate) fn pop(&mut self) -> Option<StreamKey> {
+        let level = self.level()?;
+        let queue = self.levels.get_mut(level)?;
+        let stream = queue.pop_front();
+        self.served = 0;
+        if queue.is_empty() {
+            self.occupied &= !(1 << level);
+        }
+        stream
+    }
+
+    /// Takes a stream out, wherever it stands.
+    pub(crate) fn remove(&mut self, stream: StreamKey, priority: Priority) {
+        let level = usize::from(priority.urgency());
+        if let Some(queue) = self.levels.get_mut(level) {
+            if queue.front() == Some(&stream) {
+                self.served = 0;
+            }
+            queue.retain(|queued| *queued != stream);
+            if queue.is_empty() {
+                self.occupied &= !(1 << level);
+            }
+        }
+    }
+
+    /// The stream whose turn it is sent `len` bytes and wants to send more.
+    pub(crate) fn served(&mut self, len: usize, incremental: bool) {
+        self.served = self.served.saturating_add(len.max(1));
+        if !incremental && self.served < TURN {
+            return;
+        }
+        self.served = 0;
+        if let Some(queue) = self.level().and_then(|level| self.levels.get_mut(level)) {
+            queue.rotate_left(1.min(queue.len()));
+        }
+    }
+
+    /// Gives memory back that a burst of streams took.
+    pub(crate) fn shrink(&mut self) {
+        if self.occupied == 0 {
+            for queue in &mut self.levels {
+                *queue = VecDeque::new();
+            }
+        }
+    }
+
+    /// The most urgent level that has a stream.
+    fn level(&self) -> Option<usize> {
+        (self.occupied != 0).then_some(self.occupied.trailing_zeros() as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::streams::{
+        Stream, StreamId, Streams,
+        flow::{RecvWindow, SendWindow},
+        state::State,
+    };
+
+    fn keys(count: u32) -> Vec<StreamKey> {
+        let mut streams = Streams::default();
+        (0..count)
+            .map(|n| {
+                let id = StreamId::new(2 * n + 1);
+                let send = SendWindow::new(None);
+                let recv = RecvWindow::new(None);
+                streams.insert(Stream::new(id, State::opened(false), send, recv))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_most_urgent_goes_first() {
+        let keys = keys(3);
+        let mut scheduler = Scheduler::default();
+        for (key, urgency) in keys.iter().zip([5, 0, 3]) {
+            scheduler.push(*key, Priority::new(urgency, false));
+        }
+        let order: Vec<_> = std::iter::from_fn(|| scheduler.pop()).collect();
+        assert_eq!(order, [keys[1], keys[2], keys[0]]);
+        assert_eq!(scheduler.front(), None);
+    }
+
+    #[test]
+    fn incremental_streams_take_turns_frame_by_frame() {
+        let keys = keys(3);
+        let mut scheduler = Scheduler::default();
+        for key in &keys {
+            scheduler.push(*key, Priority::new(3, true));
+        }
+        let mut order = Vec::new();
+        for _ in 0..6 {
+            order.push(scheduler.front().unwrap());
+            scheduler.served(16_384, true);
+        }
+        assert_eq!(
+            order,
+            [keys[0], keys[1], keys[2], keys[0], keys[1], keys[2]]
+        );
+    }
+
+    #[test]
+    fn a_stream_without_end_does_not_starve_its_neighbours() {
+        let keys = keys(2);
+        let mut scheduler = Scheduler::default();
+        scheduler.push(keys[0], Priority::default());
+        scheduler.push(keys[1], Priority::default());
+        let mut sent = 0;
+        while scheduler.front() == Some(keys[0]) {
+            scheduler.served(16_384, false);
+            sent += 16_384;
+            assert!(sent <= TURN);
+        }
+        assert_eq!(scheduler.front(), Some(keys[1]));
+    }
+}

@@ -1,0 +1,347 @@
+//! The streams of a connection: who they are and where they stand.
+
+pub(crate) mod flow;
+pub(crate) mod state;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::{BuildHasherDefault, Hasher},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use self::{
+    flow::{RecvWindow, SendWindow},
+    state::{Half, State},
+};
+use super::{Priority, Side};
+
+/// The number of a stream on the wire: 1 to 2³¹−1, odd for the client's, even
+/// for the server's.
+///
+/// ```
+/// use lacewing_conn::proto::StreamId;
+///
+/// assert_eq!(StreamId::new(5).value(), 5);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(u32);
+
+impl StreamId {
+    /// The largest id there is.
+    pub(crate) const MAX: Self = Self(0x7fff_ffff);
+
+    /// The stream of this number; the reserved bit is dropped.
+    pub const fn new(value: u32) -> Self {
+        Self(value & 0x7fff_ffff)
+    }
+
+    /// The number.
+    pub const fn value(self) -> u32 {
+        self.0
+    }
+
+    /// The side whose streams have this parity. Zero belongs to nobody.
+    pub(crate) fn opener(self) -> Option<Side> {
+        match (self.0, self.0 % 2) {
+            (0, _) => None,
+            (_, 1) => Some(Side::Client),
+            _ => Some(Side::Server),
+        }
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A stream of one engine. Stale once the stream is gone, which is harmless:
+/// whatever is asked of a stale key answers that the stream is closed.
+///
+/// ```
+/// use lacewing_conn::proto::StreamKey;
+///
+/// fn remember(table: &mut Vec<Option<StreamKey>>, stream: StreamKey) {
+///     // Slots are small and reused: a side table is a vector.
+///     table.resize(table.len().max(stream.slot() + 1), None);
+///     table[stream.slot()] = Some(stream);
+/// }
+/// # let _ = remember;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StreamKey {
+    slot: u32,
+    id: StreamId,
+}
+
+impl StreamKey {
+    /// A small number that no other open stream of the connection has.
+    pub const fn slot(self) -> usize {
+        self.slot as usize
+    }
+
+    /// The stream's number on the wire.
+    pub const fn id(self) -> StreamId {
+        self.id
+    }
+}
+
+/// One stream.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) id: StreamId,
+    pub(crate) state: State,
+    pub(crate) priority: Priority,
+    /// What the peer lets us send.
+    pub(crate) send_window: SendWindow,
+    /// What we let the peer send.
+    pub(crate) recv_window: RecvWindow,
+    /// Bytes that the user holds and has not released. They are given back to
+    /// the connection when the stream goes.
+    pub(crate) unreleased: usize,
+    /// Data that was handed over and not cut yet.
+    pub(crate) pending: Bytes,
+    /// What ends our half, after `pending`.
+    pub(crate) ending: Ending,
+    /// The user has a source that is asked when it is the stream's turn.
+    pub(crate) offered: bool,
+    /// The stream stands in the scheduler.
+    pub(crate) scheduled: bool,
+    /// What is left of a declared content-length.
+    pub(crate) expected: Option<u64>,
+    /// The request was HEAD: its response has no body, whatever its
+    /// content-length.
+    pub(crate) bodyless: bool,
+    /// The user still works on it: it counts although both halves are closed.
+    pub(crate) retained: bool,
+    /// The peer opened it.
+    pub(crate) remote: bool,
+    /// It counts among the streams that we opened.
+    pub(crate) counted: bool,
+    /// The source was asked and has not answered yet.
+    pub(crate) pulled: bool,
+    /// For a push: the stream that it belongs to.
+    pub(crate) parent: Option<StreamId>,
+}
+
+/// What follows the last byte of our half.
+#[derive(Debug, Default)]
+pub(crate) enum Ending {
+    /// More data may come.
+    #[default]
+    Open,
+    /// The last data frame ends the half.
+    Fin,
+    /// Trailers end the half.
+    Trailers(Box<HeaderMap>),
+}
+
+impl Ending {
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self, Self::Open)
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(id: StreamId, state: State, send: SendWindow, recv: RecvWindow) -> Self {
+        Self {
+            id,
+            state,
+            priority: Priority::default(),
+            send_window: send,
+            recv_window: recv,
+            unreleased: 0,
+            pending: Bytes::new(),
+            ending: Ending::Open,
+            offered: false,
+            scheduled: false,
+            expected: None,
+            bodyless: false,
+            retained: false,
+            remote: false,
+            counted: true,
+            pulled: false,
+            parent: None,
+        }
+    }
+
+    /// There is something that a frame could be cut from, windows aside.
+    pub(crate) fn wants_to_send(&self) -> bool {
+        self.state.send == Half::Open
+            && (self.offered || !self.pending.is_empty() || !self.ending.is_open())
+    }
+}
+
+/// All streams of a connection, found by key without hashing and by number
+/// with one.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    slots: Vec<Option<Stream>>,
+    free: Vec<u32>,
+    by_id: HashMap<StreamId, u32, BuildHasherDefault<IdHasher>>,
+}
+
+impl Streams {
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    pub(crate) fn insert(&mut self, stream: Stream) -> StreamKey {
+        let id = stream.id;
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => {
+                self.slots.push(None);
+                u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(u32::MAX)
+            }
+        };
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Some(stream);
+        }
+        self.by_id.insert(id, slot);
+        StreamKey { slot, id }
+    }
+
+    pub(crate) fn get(&self, key: StreamKey) -> Option<&Stream> {
+        self.slots
+            .get(key.slot())?
+            .as_ref()
+            .filter(|stream| stream.id == key.id)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: StreamKey) -> Option<&mut Stream> {
+        self.slots
+            .get_mut(key.slot())?
+            .as_mut()
+            .filter(|stream| stream.id == key.id)
+    }
+
+    pub(crate) fn find(&self, id: StreamId) -> Option<StreamKey> {
+        let slot = *self.by_id.get(&id)?;
+        Some(StreamKey { slot, id })
+    }
+
+    pub(crate) fn remove(&mut self, key: StreamKey) -> Option<Stream> {
+        self.get(key)?;
+        let stream = self.slots.get_mut(key.slot())?.take();
+        self.by_id.remove(&key.id);
+        if self.by_id.is_empty() {
+            // An idle connection holds little.
+            self.slots.truncate(4);
+            self.free.clear();
+            self.free
+                .extend(0..u32::try_from(self.slots.len()).unwrap_or(0));
+            self.free.shrink_to(4);
+            self.slots.shrink_to(4);
+        } else {
+            self.free.push(key.slot);
+        }
+        stream
+    }
+
+    pub(crate) fn keys(&self) -> Vec<StreamKey> {
+        let mut keys: Vec<_> = self
+            .by_id
+            .iter()
+            .map(|(&id, &slot)| StreamKey { slot, id })
+            .collect();
+        keys.sort_unstable_by_key(|key| key.id);
+        keys
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (StreamKey, &mut Stream)> {
+        (0u32..)
+            .zip(self.slots.iter_mut())
+            .filter_map(|(slot, stream)| {
+                let stream = stream.as_mut()?;
+                Some((
+                    StreamKey {
+                        slot,
+                        id: stream.id,
+                    },
+                    stream,
+                ))
+            })
+    }
+}
+
+/// Stream ids rise by two and are bounded in number, so one multiplication
+/// spreads them well enough; a peer that chooses ids to collide gains a walk
+/// over at most `max_concurrent_streams` entries.
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        let mixed = (self.0 ^ u64::from(value)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(id: u32) -> Stream {
+        let id = StreamId::new(id);
+        Stream::new(
+            id,
+            State::opened(false),
+            SendWindow::new(None),
+            RecvWindow::new(None),
+        )
+    }
+
+    #[test]
+    fn a_key_is_stale_once_its_slot_is_reused() {
+        let mut streams = Streams::default();
+        let first = streams.insert(stream(1));
+        let other = streams.insert(stream(3));
+        assert!(streams.remove(first).is_some());
+        let second = streams.insert(stream(5));
+        assert_eq!(first.slot(), second.slot());
+        assert!(streams.get(first).is_none());
+        assert!(streams.remove(first).is_none());
+        assert_eq!(streams.find(StreamId::new(5)), Some(second));
+        assert_eq!(streams.keys(), [other, second]);
+        assert_eq!(streams.len(), 2);
+    }
+
+    #[test]
+    fn emptied_slots_are_given_back() {
+        let mut streams = Streams::default();
+        let keys: Vec<_> = (0..1000)
+            .map(|n| streams.insert(stream(2 * n + 1)))
+            .collect();
+        for key in keys {
+            assert!(streams.remove(key).is_some());
+        }
+        assert!(streams.is_empty());
+        assert!(streams.slots.capacity() <= 8);
+        let slots: Vec<_> = (0..6)
+            .map(|n| streams.insert(stream(2 * n + 1)).slot())
+            .collect();
+        let mut unique = slots.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(unique.len(), slots.len());
+    }
+}

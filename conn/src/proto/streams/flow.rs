@@ -1,0 +1,160 @@
+//! Flow-control windows (RFC 9113 §5.2, §6.9; SPDY/3 §2.6.8), of a stream or
+//! of the connection. A window that does not exist never fills.
+
+/// No window may exceed this (RFC 9113 §6.9.1, SPDY/3.1 §2.6.8).
+pub(crate) const MAX_WINDOW: i64 = 0x7fff_ffff;
+
+/// What the peer lets us send.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SendWindow {
+    /// `None`: this protocol has no such window.
+    available: Option<i64>,
+}
+
+/// A window would exceed 2³¹−1, or more came than it held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WindowError;
+
+impl SendWindow {
+    pub(crate) fn new(initial: Option<u32>) -> Self {
+        Self {
+            available: initial.map(i64::from),
+        }
+    }
+
+    /// Bytes that may be sent now.
+    pub(crate) fn available(&self) -> usize {
+        let available = self.available.unwrap_or(i64::MAX).max(0);
+        usize::try_from(available).unwrap_or(usize::MAX)
+    }
+
+    /// Takes what a DATA frame carries.
+    pub(crate) fn debit(&mut self, len: usize) {
+        if let Some(available) = &mut self.available {
+            *available = available.saturating_sub(i64::try_from(len).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Adds what a WINDOW_UPDATE grants.
+    pub(crate) fn credit(&mut self, increment: u32) -> Result<(), WindowError> {
+        self.shift(i64::from(increment))
+    }
+
+    /// Moves by the change of the initial window; below zero is legal
+    /// (RFC 9113 §6.9.2).
+    pub(crate) fn shift(&mut self, change: i64) -> Result<(), WindowError> {
+        let Some(available) = self.available else {
+            return Ok(());
+        };
+        let moved = available.saturating_add(change);
+        if moved > MAX_WINDOW {
+            return Err(WindowError);
+        }
+        self.available = Some(moved);
+        Ok(())
+    }
+}
+
+/// What we let the peer send.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecvWindow {
+    size: Option<u32>,
+    /// Bytes that the peer may still send. Below zero for a peer that is let
+    /// get away with it.
+    available: i64,
+    /// Bytes consumed and not announced yet.
+    unannounced: u32,
+}
+
+/// Credit that must be announced to the peer now.
+#[must_use = "credit that is not announced is lost to the peer"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Announce(pub(crate) u32);
+
+impl RecvWindow {
+    pub(crate) fn new(size: Option<u32>) -> Self {
+        Self {
+            size,
+            available: size.map_or(0, i64::from),
+            unannounced: 0,
+        }
+    }
+
+    /// Takes what came. More than the window held is the peer's error.
+    pub(crate) fn debit(&mut self, len: u32) -> Result<(), WindowError> {
+        if self.size.is_none() {
+            return Ok(());
+        }
+        let left = self.available.saturating_sub(i64::from(len));
+        if left < 0 {
+            return Err(WindowError);
+        }
+        self.available = left;
+        Ok(())
+    }
+
+    /// Gives back what was consumed. Updates are few: one for each half of the
+    /// window.
+    pub(crate) fn credit(&mut self, len: usize) -> Option<Announce> {
+        let size = self.size?;
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        self.unannounced = self.unannounced.saturating_add(len);
+        if self.unannounced < (size / 2).max(1) {
+            return None;
+        }
+        let increment = std::mem::take(&mut self.unannounced);
+        self.available = self.available.saturating_add(i64::from(increment));
+        Some(Announce(increment))
+    }
+
+    /// What the peer may send plus what is on its way back to it: constant
+    /// when everything received was given back.
+    pub(crate) fn accounted(&self) -> i64 {
+        self.available.saturating_add(i64::from(self.unannounced))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_send_window_may_go_below_zero_and_comes_back() {
+        let mut window = SendWindow::new(Some(65_536));
+        window.debit(60_000);
+        assert_eq!(window.shift(16_384 - 65_536), Ok(()));
+        assert_eq!(window.available(), 0);
+        assert_eq!(window.credit(43_617), Ok(()));
+        assert_eq!(window.available(), 1);
+    }
+
+    #[test]
+    fn a_send_window_never_exceeds_its_maximum() {
+        let mut window = SendWindow::new(Some(0x7fff_ffff));
+        assert_eq!(window.credit(1), Err(WindowError));
+        window.debit(1);
+        assert_eq!(window.credit(1), Ok(()));
+        assert_eq!(SendWindow::new(None).credit(u32::MAX), Ok(()));
+    }
+
+    #[test]
+    fn a_receive_window_is_announced_by_halves() {
+        let mut window = RecvWindow::new(Some(100));
+        assert_eq!(window.debit(101), Err(WindowError));
+        assert_eq!(window.debit(100), Ok(()));
+        assert_eq!(window.debit(1), Err(WindowError));
+        assert_eq!(window.credit(49), None);
+        assert_eq!(window.credit(11), Some(Announce(60)));
+        assert_eq!(window.debit(60), Ok(()));
+        assert_eq!(window.accounted(), 0);
+        assert_eq!(window.credit(100), Some(Announce(100)));
+        assert_eq!(window.accounted(), 100);
+    }
+
+    #[test]
+    fn without_flow_control_nothing_is_counted() {
+        let mut window = RecvWindow::new(None);
+        assert_eq!(window.debit(u32::MAX), Ok(()));
+        assert_eq!(window.credit(usize::MAX), None);
+    }
+}

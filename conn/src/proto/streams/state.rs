@@ -1,0 +1,157 @@
+//! Where a stream stands: one state machine of two halves (RFC 9113 §5.1; the
+//! SPDY drafts §2.3).
+//!
+//! ```text
+//!            head            fin
+//!   Waiting ------>  Open  ------->  Closed
+//!      |                               ^
+//!      +------------ head + fin -------+
+//! ```
+//!
+//! A request's receiver starts with an open (or closed) receive half and a
+//! waiting send half; its sender the other way round. A reset ends the stream
+//! at once and has no state.
+
+/// One direction of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Half {
+    /// No head yet: the reply is still to come (informational ones do not
+    /// count).
+    Waiting,
+    /// Between the head and the end.
+    Open,
+    /// Ended, or never existed (a unidirectional stream).
+    Closed,
+}
+
+/// Both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) send: Half,
+    pub(crate) recv: Half,
+}
+
+/// What a frame says about the half that it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// An informational head.
+    Informational,
+    /// A head.
+    Head { fin: bool },
+    /// A piece of the body.
+    Data { fin: bool },
+    /// Header fields after the head.
+    Trailers { fin: bool },
+}
+
+/// The part may not come in this state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Misplaced {
+    /// Data or trailers before the head.
+    BeforeHead,
+    /// A second head.
+    SecondHead,
+    /// Anything after the end.
+    AfterEnd,
+}
+
+impl Half {
+    /// The half after `part`.
+    pub(crate) fn after(self, part: Part) -> Result<Self, Misplaced> {
+        let end = |fin| if fin { Self::Closed } else { Self::Open };
+        match (self, part) {
+            (Self::Closed, _) => Err(Misplaced::AfterEnd),
+            (Self::Waiting, Part::Informational) => Ok(Self::Waiting),
+            (Self::Waiting, Part::Head { fin }) => Ok(end(fin)),
+            (Self::Waiting, Part::Data { .. } | Part::Trailers { .. }) => {
+                Err(Misplaced::BeforeHead)
+            }
+            (Self::Open, Part::Head { .. } | Part::Informational) => Err(Misplaced::SecondHead),
+            (Self::Open, Part::Data { fin } | Part::Trailers { fin }) => Ok(end(fin)),
+        }
+    }
+}
+
+impl State {
+    /// A stream that we opened, having sent its head.
+    pub(crate) fn opened(fin: bool) -> Self {
+        Self {
+            send: if fin { Half::Closed } else { Half::Open },
+            recv: Half::Waiting,
+        }
+    }
+
+    /// A stream that the peer opened with its head.
+    pub(crate) fn accepted(fin: bool, unidirectional: bool) -> Self {
+        Self {
+            send: if unidirectional {
+                Half::Closed
+            } else {
+                Half::Waiting
+            },
+            recv: if fin { Half::Closed } else { Half::Open },
+        }
+    }
+
+    /// A stream that we promised: only we send.
+    pub(crate) fn pushed() -> Self {
+        Self {
+            send: Half::Waiting,
+            recv: Half::Closed,
+        }
+    }
+
+    /// A stream that the peer promised: only it sends.
+    pub(crate) fn promised() -> Self {
+        Self {
+            send: Half::Closed,
+            recv: Half::Waiting,
+        }
+    }
+
+    pub(crate) fn is_closed(self) -> bool {
+        self.send == Half::Closed && self.recv == Half::Closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HALVES: [Half; 3] = [Half::Waiting, Half::Open, Half::Closed];
+    const PARTS: [Part; 7] = [
+        Part::Informational,
+        Part::Head { fin: false },
+        Part::Head { fin: true },
+        Part::Data { fin: false },
+        Part::Data { fin: true },
+        Part::Trailers { fin: false },
+        Part::Trailers { fin: true },
+    ];
+
+    /// The whole product of states and parts, against the rules in words.
+    #[test]
+    fn the_table_is_total() {
+        for half in HALVES {
+            for part in PARTS {
+                let fin = matches!(
+                    part,
+                    Part::Head { fin: true }
+                        | Part::Data { fin: true }
+                        | Part::Trailers { fin: true }
+                );
+                let head = matches!(part, Part::Head { .. } | Part::Informational);
+                match half.after(part) {
+                    Ok(next) => {
+                        assert_ne!(half, Half::Closed, "nothing comes after the end");
+                        assert_eq!(head, half == Half::Waiting, "a head comes first and once");
+                        assert_eq!(fin, next == Half::Closed, "fin and only fin closes");
+                    }
+                    Err(Misplaced::AfterEnd) => assert_eq!(half, Half::Closed),
+                    Err(Misplaced::SecondHead) => assert!(head && half == Half::Open),
+                    Err(Misplaced::BeforeHead) => assert!(!head && half == Half::Waiting),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The wires: frames to neutral messages and back. What differs between the
+//! protocols on the wire is known here and nowhere above.
+
+mod fields;
+mod http2;
+mod spdy;
+
+use bytes::{Bytes, BytesMut};
+
+pub(crate) use self::fields::{Fields, content_length};
+use super::{Config, Head, Priority, Reason, StreamId, Version, Violation};
+
+/// One direction pair of a connection: decoder, encoder and their compression
+/// contexts.
+#[derive(Debug)]
+pub(crate) enum Wire {
+    Http2(Box<http2::Wire>),
+    Spdy(Box<spdy::Wire>),
+}
+
+/// What a frame means, whatever protocol it is of.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A header list: SYN_STREAM, SYN_REPLY or HEADERS.
+    Headers(Headers),
+    /// A server promises a response.
+    Promise {
+        parent: StreamId,
+        promised: StreamId,
+        fields: Box<Fields>,
+    },
+    /// A DATA frame, or a piece of one. `flow_len` is what it takes from the
+    /// windows, padding included.
+    Data {
+        stream: StreamId,
+        data: Bytes,
+        flow_len: u32,
+        fin: bool,
+    },
+    /// RST_STREAM.
+    Reset { stream: StreamId, reason: Reason },
+    /// SETTINGS; what concerns the wire itself has been obeyed.
+    Settings(PeerSettings),
+    /// The acknowledgement of our SETTINGS.
+    SettingsAck,
+    /// PING that wants an answer.
+    Ping { opaque: u64 },
+    /// The answer to our PING.
+    Pong { opaque: u64 },
+    /// GOAWAY.
+    GoAway { last: StreamId, reason: Reason },
+    /// WINDOW_UPDATE of a stream, or (`None`) of the connection.
+    Credit {
+        stream: Option<StreamId>,
+        increment: u32,
+    },
+    /// A stream's new priority.
+    Priority {
+        stream: StreamId,
+        priority: Priority,
+    },
+    /// A frame that is legal and of no use here.
+    Ignored,
+}
+
+/// A header list with what its frame says.
+#[derive(Debug)]
+pub(crate) struct Headers {
+    pub(crate) stream: StreamId,
+    pub(crate) kind: HeadersKind,
+    pub(crate) fields: Box<Fields>,
+    pub(crate) fin: bool,
+    pub(crate) priority: Option<Priority>,
+    pub(crate) unidirectional: bool,
+    /// The stream that a push belongs to.
+    pub(crate) associated: Option<StreamId>,
+}
+
+/// What a header list may do to its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeadersKind {
+    /// Whatever the stream's state makes of it: open, reply or trailers.
+    ByState,
+    /// Open the stream.
+    Open,
+    /// Reply on the stream.
+    Reply,
+    /// Add to what came.
+    More,
+}
+
+/// The settings of the peer that an engine obeys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PeerSettings {
+    pub(crate) max_concurrent_streams: Option<u32>,
+    pub(crate) initial_window: Option<u32>,
+    pub(crate) enable_push: Option<bool>,
+}
+
+/// What a header list that we send does to its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SendKind {
+    /// Opens it.
+    Open { priority: Priority },
+    /// Opens a pushed stream that belongs to `parent`.
+    Push { parent: StreamId },
+    /// Replies on it.
+    Reply,
+    /// Replies on a stream that was pushed.
+    PushReply,
+    /// Adds header fields.
+    More,
+}
+
+/// A header list that the wire has no room for. Nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeadTooLarge;
+
+impl Wire {
+    pub(crate) fn new(config: &Config) -> Self {
+        match config.version {
+            Version::Http2 => Self::Http2(Box::new(http2::Wire::new(config))),
+            _ => Self::Spdy(Box::new(spdy::Wire::new(config))),
+        }
+    }
+
+    /// The next message in `input`, which is consumed as far as frames are
+    /// whole. A stream's violation leaves the wire usable.
+    #[inline]
+    pub(crate) fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Message>, Violation> {
+        match self {
+            Self::Http2(wire) => wire.decode(input),
+            Self::Spdy(wire) => wire.decode(input),
+        }
+    }
+
+    /// What a connection starts with, SETTINGS included.
+    pub(crate) fn preface(&mut self, config: &Config, out: &mut BytesMut) {
+        match self {
+            Self::Http2(wire) => wire.preface(config, out),
+            Self::Spdy(wire) => wire.preface(config, out),
+        }
+    }
+
+    /// Our SETTINGS were acknowledged.
+    pub(crate) fn settings_acknowledged(&mut self) {
+        if let Self::Http2(wire) = self {
+            wire.settings_acknowledged();
+        }
+    }
+
+    /// A header list, compressed now.
+    #[inline]
+    pub(crate) fn headers(
+        &mut self,
+        stream: StreamId,
+        kind: SendKind,
+        head: &Head,
+        fin: bool,
+        out: &mut BytesMut,
+    ) -> Result<(), HeadTooLarge> {
+        match self {
+            Self::Http2(wire) => {
+                wire.headers(stream, kind, head, fin, out);
+                Ok(())
+            }
+            Self::Spdy(wire) => wire.headers(stream, kind, head, fin, out),
+        }
+    }
+
+    /// The head of a DATA frame; the payload follows by reference.
+    #[inline]
+    pub(crate) fn data_head(
+        &mut self,
+        stream: StreamId,
+        len: usize,
+        fin: bool,
+        out: &mut BytesMut,
+    ) {
+        match self {
+            Self::Http2(wire) => wire.data_head(stream, len, fin, out),
+            Self::Spdy(wire) => wire.data_head(stream, len, fin, out),
+        }
+    }
+
+    /// The most bytes that one DATA frame carries.
+    #[inline]
+    pub(crate) fn max_data(&self) -> usize {
+        match self {
+            Self::Http2(wire) => wire.max_data(),
+            Self::Spdy(wire) => wire.max_data(),
+        }
+    }
+
+    pub(crate) fn reset(&mut self, stream: StreamId, reason: Reason, out: &mut BytesMut) {
+        match self {
+            Self::Http2(wire) => wire.reset(stream, reason, out),
+            Self::Spdy(wire) => wire.reset(stream, reason, out),
+        }
+    }
+
+    /// Does nothing where settings are not acknowledged.
+    pub(crate) fn settings_ack(&mut self, out: &mut BytesMut) {
+        if let Self::Http2(wire) = self {
+            wire.settings_ack(out);
+        }
+    }
+
+    pub(crate) fn window_update(
+        &mut self,
+        stream: Option<StreamId>,
+        increment: u32,
+        out: &mut BytesMut,
+    ) {
+        match self {
+            Self::Http2(wire) => wire.window_update(stream, increment, out),
+            Self::Spdy(wire) => wire.window_update(stream, increment, out),
+        }
+    }
+
+    pub(crate) fn ping(&mut self, opaque: u64, out: &mut BytesMut) {
+        match self {
+            Self::Http2(wire) => wire.ping(opaque, out),
+            Self::Spdy(wire) => wire.ping(opaque, out),
+        }
+    }
+
+    pub(crate) fn pong(&mut self, opaque: u64, out: &mut BytesMut) {
+        match self {
+            Self::Http2(wire) => wire.pong(opaque, out),
+            Self::Spdy(wire) => wire.pong(opaque, out),
+        }
+    }
+
+    pub(crate) fn go_away(
+        &mut self,
+        last: StreamId,
+        reason: Reason,
+        detail: &str,
+        out: &mut BytesMut,
+    ) {
+        match self {
+            Self::Http2(wire) => wire.go_away(last, reason, detail, out),
+            Self::Spdy(wire) => wire.go_away(last, reason, out),
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! A received header list on its way to a [`Head`]: pseudo-header fields apart,
+//! the rest in a map, and the first rule that it breaks. The rules of names
+//! and values (RFC 9113 §8.2, §8.3; SPDY §2.6.10, §3.2) stand here once for all
+//! wires.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
+    header::{self, Entry},
+    uri::{Authority, PathAndQuery, Scheme},
+};
+
+use crate::proto::{Control, Head, Priority, Protocol, Rule, Semantics};
+
+/// A header list as far as it was read.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    pub(crate) method: Option<Method>,
+    pub(crate) scheme: Option<Scheme>,
+    pub(crate) authority: Option<Authority>,
+    pub(crate) path: Option<PathAndQuery>,
+    pub(crate) protocol: Option<Protocol>,
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) map: HeaderMap,
+    /// Crumbs of the cookie after the first, joined (RFC 9113 §8.2.3).
+    cookie: Option<BytesMut>,
+    /// A `priority` field came (RFC 9218 §5).
+    has_priority: bool,
+    /// The first rule that the list breaks.
+    pub(crate) malformed: Option<Rule>,
+    /// The list is over a limit, and cut short.
+    pub(crate) exceeded: bool,
+}
+
+impl Fields {
+    pub(crate) fn malformed(&mut self, rule: Rule) {
+        self.malformed.get_or_insert(rule);
+    }
+
+    pub(crate) fn has_pseudo_fields(&self) -> bool {
+        self.method.is_some()
+            || self.scheme.is_some()
+            || self.authority.is_some()
+            || self.path.is_some()
+            || self.protocol.is_some()
+            || self.status.is_some()
+    }
+
+    /// Adds a field that [`check_field`] let pass.
+    #[inline]
+    pub(crate) fn append(&mut self, name: HeaderName, value: HeaderValue) {
+        if name == header::COOKIE {
+            return self.append_cookie(value);
+        }
+        self.has_priority |= name.as_str() == "priority";
+        self.map.append(name, value);
+    }
+
+    /// Cookies are split into crumbs for the sake of compression; whoever
+    /// reads them wants one (RFC 9113 §8.2.3).
+    fn append_cookie(&mut self, value: HeaderValue) {
+        if let Some(joined) = &mut self.cookie {
+            joined.put_slice(b"; ");
+            joined.put_slice(value.as_bytes());
+            return;
+        }
+        match self.map.entry(header::COOKIE) {
+            Entry::Vacant(entry) => {
+                entry.insert(value);
+            }
+            Entry::Occupied(entry) => {
+                let mut joined = BytesMut::from(entry.get().as_bytes());
+                joined.put_slice(b"; ");
+                joined.put_slice(value.as_bytes());
+                self.cookie = Some(joined);
+            }
+        }
+    }
+
+    /// A push may leave out what a request must have.
+    pub(crate) fn forgive_missing_version(&mut self) {
+        self.malformed = self
+            .malformed
+            .filter(|rule| *rule != Rule::MissingPseudoField);
+    }
+
+    fn take_map(&mut self) -> HeaderMap {
+        let mut map = std::mem::take(&mut self.map);
+        if let Some(joined) = self.cookie.take() {
+            let sensitive = map
+                .get(header::COOKIE)
+                .is_some_and(HeaderValue::is_sensitive);
+            if let Ok(mut value) = HeaderValue::from_maybe_shared(joined.freeze()) {
+                value.set_sensitive(sensitive);
+                map.insert(header::COOKIE, value);
+            }
+        }
+        map
+    }
+
+    /// What the `priority` field says (RFC 9218 §4).
+    pub(crate) fn priority(&self) -> Option<Priority> {
+        if !self.has_priority {
+            return None;
+        }
+        let value = self.map.get("priority")?;
+        Some(parse_priority(value.as_bytes()))
+    }
+
+    /// A request's head, or the first rule that the list breaks.
+    pub(crate) fn into_request(mut self: Box<Self>, semantics: Semantics) -> Result<Head, Rule> {
+        if let Some(rule) = self.malformed {
+            return Err(rule);
+        }
+        let map = self.take_map();
+        if semantics == Semantics::Raw {
+            return Ok(Head::fields(map));
+        }
+        let method = self.method.take().ok_or(Rule::MissingPseudoField)?;
+        if self.status.is_some() {
+            return Err(Rule::InvalidPseudoField);
+        }
+        let protocol = self.protocol.take();
+        let uri = if method == Method::CONNECT && protocol.is_none() {
+            self.connect_uri()?
+        } else {
+            self.uri(&method, &map)?
+        };
+        Ok(Head {
+            control: Control::Request {
+                method,
+                uri,
+                protocol,
+            },
+            fields: map,
+        })
+    }
+
+    /// CONNECT has an authority and nothing else (RFC 9113 §8.5).
+    fn connect_uri(&mut self) -> Result<Uri, Rule> {
+        if self.scheme.is_some() || self.path.is_some() {
+            return Err(Rule::InvalidPseudoField);
+        }
+        let authority = self.authority.take().ok_or(Rule::MissingPseudoField)?;
+        let mut parts = http::uri::Parts::default();
+        parts.authority = Some(authority);
+        Uri::from_parts(parts).map_err(|_| Rule::InvalidPseudoValue)
+    }
+
+    fn uri(&mut self, method: &Method, map: &HeaderMap) -> Result<Uri, Rule> {
+        let scheme = self.scheme.take().ok_or(Rule::MissingPseudoField)?;
+        let path = self.path.take().ok_or(Rule::MissingPseudoField)?;
+        if path.as_str() == "*" && method != Method::OPTIONS {
+            return Err(Rule::InvalidPseudoValue);
+        }
+        let host = map.get(header::HOST);
+        let authority = match (self.authority.take(), host) {
+            (Some(authority), Some(host))
+                if !authority
+                    .as_str()
+                    .as_bytes()
+                    .eq_ignore_ascii_case(host.as_bytes()) =>
+            {
+                return Err(Rule::ContradictingFields);
+            }
+            (Some(authority), _) => Some(authority),
+            (None, Some(host)) => {
+                Some(parse_authority(host.as_bytes()).ok_or(Rule::InvalidPseudoValue)?)
+            }
+            (None, None) => None,
+        };
+        let mut parts = http::uri::Parts::default();
+        // Without an authority a URI cannot carry its scheme.
+        parts.scheme = authority.is_some().then_some(scheme);
+        parts.authority = authority;
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).map_err(|_| Rule::InvalidPseudoValue)
+    }
+
+    /// A response's head, or the first rule that the list breaks.
+    pub(crate) fn into_response(mut self: Box<Self>, semantics: Semantics) -> Result<Head, Rule> {
+        if let Some(rule) = self.malformed {
+            return Err(rule);
+        }
+        let map = self.take_map();
+        if semantics == Semantics::Raw {
+            return Ok(Head::fields(map));
+        }
+        let status = self.status.take().ok_or(Rule::MissingPseudoField)?;
+        if self.has_pseudo_fields() {
+            return Err(Rule::InvalidPseudoField);
+        }
+        Ok(Head {
+            control: Control::Response { status },
+            fields: map,
+        })
+    }
+
+    /// Trailers, or the first rule that the list breaks.
+    pub(crate) fn into_trailers(mut self: Box<Self>) -> Result<HeaderMap, Rule> {
+        if let Some(rule) = self.malformed {
+            return Err(rule);
+        }
+        if self.has_pseudo_fields() {
+            return Err(Rule::PseudoFieldInTrailers);
+        }
+        Ok(self.take_map())
+    }
+}
+
+/// A regular field's name: a lower-case token, and none of HTTP/1.1's
+/// connection management (RFC 9113 §8.2.1, §8.2.2).
+pub(crate) fn check_name(name: &[u8]) -> Result<HeaderName, Rule> {
+    // `from_lowercase` takes no upper case, `from_bytes` would fold it.
+    let name = HeaderName::from_lowercase(name).map_err(|_| Rule::InvalidFieldName)?;
+    let specific = [
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ];
+    if specific.contains(&name) || matches!(name.as_str(), "keep-alive" | "proxy-connection") {
+        return Err(Rule::ConnectionSpecificField);
+    }
+    Ok(name)
+}
+
+/// A regular field's value: no control bytes, no white space around it
+/// (RFC 9113 §8.2.1).
+pub(crate) fn check_value(name: &HeaderName, value: Bytes) -> Result<HeaderValue, Rule> {
+    let blank = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+    if blank(value.first()) || blank(value.last()) {
+        return Err(Rule::InvalidFieldValue);
+    }
+    if *name == header::TE && !value.eq_ignore_ascii_case(b"trailers") {
+        return Err(Rule::ConnectionSpecificField);
+    }
+    HeaderValue::from_maybe_shared(value).map_err(|_| Rule::InvalidFieldValue)
+}
+
+/// An authority without user information (RFC 9113 §8.3.1).
+pub(crate) fn parse_authority(value: &[u8]) -> Option<Authority> {
+    if value.contains(&b'@') {
+        return None;
+    }
+    Authority::try_from(value).ok()
+}
+
+/// A path with its query, or `*`.
+pub(crate) fn parse_path(value: Bytes) -> Option<PathAndQuery> {
+    let absolute = value.first() == Some(&b'/') || &value[..] == b"*";
+    // A fragment is no part of a request (RFC 9113 §8.3.1), and would be cut
+    // off silently.
+    if !absolute || value.contains(&b'#') {
+        return None;
+    }
+    PathAndQuery::from_maybe_shared(value).ok()
+}
+
+/// What all content-length fields agree on; `None` without any.
+pub(crate) fn content_length(fields: &HeaderMap) -> Result<Option<u64>, Rule> {
+    if fields.is_empty() {
+        return Ok(None);
+    }
+    let mut length = None;
+    for value in fields.get_all(header::CONTENT_LENGTH) {
+        let bytes = value.as_bytes();
+        if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
+            return Err(Rule::ContentLengthMismatch);
+        }
+        let text = value.to_str().map_err(|_| Rule::ContentLengthMismatch)?;
+        let number = text.parse().map_err(|_| Rule::ContentLengthMismatch)?;
+        if length.is_some_and(|earlier: u64| earlier != number) {
+            return Err(Rule::ContentLengthMismatch);
+        }
+        length = Some(number);
+    }
+    Ok(length)
+}
+
+/// RFC 9218 §4: a dictionary of which `u` (0 to 7) and `i` (a boolean) matter;
+/// what does not parse is as if it were absent.
+pub(crate) fn parse_priority(value: &[u8]) -> Priority {
+    let default = Priority::default();
+    let (mut urgency, mut incremental) = (default.urgency(), default.incremental());
+    for member in value.split(|byte| *byte == b',') {
+        let member = member.trim_ascii();
+        let member = member
+            .split(|byte| *byte == b';')
+            .next()
+            .unwrap_or_default();
+        match member {
+            [b'u', b'=', digit @ b'0'..=b'7'] => urgency = digit.wrapping_sub(b'0'),
+            b"i" | b"i=?1" => incremental = true,
+            b"i=?0" => incremental = false,
+            _ => {}
+        }
+    }
+    Priority::new(urgency, incremental)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn priorities_parse_and_what_does_not_is_ignored() {
+        assert_eq!(parse_priority(b"u=0"), Priority::new(0, false));
+        assert_eq!(parse_priority(b"u=5, i"), Priority::new(5, true));
+        assert_eq!(parse_priority(b"i=?1;x=1,u=7"), Priority::new(7, true));
+        assert_eq!(parse_priority(b"u=9, i=2, foo"), Priority::default());
+        assert_eq!(parse_priority(b""), Priority::default());
+    }
+
+    #[test]
+    fn names_are_lower_case_tokens() {
+        assert!(check_name(b"x-ok").is_ok());
+        for bad in [
+            &b""[..],
+            b"Upper",
+            b"sp ace",
+            b"co:lon",
+            b"nul\0",
+            b"\x7f",
+            b"\xff",
+        ] {
+            assert_eq!(check_name(bad), Err(Rule::InvalidFieldName), "{bad:?}");
+        }
+        for bad in [
+            "connection",
+            "keep-alive",
+            "proxy-connection",
+            "transfer-encoding",
+            "upgrade",
+        ] {
+            assert_eq!(
+                check_name(bad.as_bytes()),
+                Err(Rule::ConnectionSpecificField),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn values_have_no_control_bytes_and_no_blanks_around() {
+        let name = HeaderName::from_static("x");
+        for bad in ["a\0", "a\r", "a\n", " a", "a ", "\ta", "a\t"] {
+            let value = check_value(&name, Bytes::from_static(bad.as_bytes()));
+            assert_eq!(value, Err(Rule::InvalidFieldValue), "{bad:?}");
+        }
+        assert!(check_value(&name, Bytes::new()).is_ok());
+        assert!(check_value(&header::TE, Bytes::from_static(b"trailers")).is_ok());
+        let te = check_value(&header::TE, Bytes::from_static(b"gzip"));
+        assert_eq!(te, Err(Rule::ConnectionSpecificField));
+    }
+
+    #[test]
+    fn content_lengths_must_agree() {
+        let lengths = |values: &[&'static str]| {
+            let mut map = HeaderMap::new();
+            for value in values {
+                map.append(header::CONTENT_LENGTH, HeaderValue::from_static(value));
+            }
+            content_length(&map)
+        };
+        assert_eq!(lengths(&[]), Ok(None));
+        assert_eq!(lengths(&["5", "5"]), Ok(Some(5)));
+        for bad in [
+            &["5", "6"][..],
+            &["+5"],
+            &[""],
+            &["5, 5"],
+            &["99999999999999999999"],
+        ] {
+            assert_eq!(lengths(bad), Err(Rule::ContentLengthMismatch), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn cookie_crumbs_are_rejoined() {
+        let mut fields = Box::new(Fields::default());
+        for crumb in ["a=1", "b=2", "c=3"] {
+            fields.append(header::COOKIE, HeaderValue::from_static(crumb));
+        }
+        let map = fields.into_trailers().unwrap();
+        assert_eq!(map.get(header::COOKIE).unwrap(), "a=1; b=2; c=3");
+        assert_eq!(map.len(), 1);
+    }
+}

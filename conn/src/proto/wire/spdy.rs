@@ -1,0 +1,596 @@
+//! SPDY/2, SPDY/3 and SPDY/3.1 frames to neutral messages and back.
+
+use bytes::{Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header,
+    uri::{PathAndQuery, Scheme},
+};
+use lacewing_frames::spdy as frames;
+
+use super::{
+    Fields, HeadTooLarge, Headers, HeadersKind, Message, PeerSettings, SendKind,
+    fields::{check_name, parse_authority, parse_path},
+    http2::is_connection_specific,
+};
+use crate::proto::{
+    Config, Control, Head, HeaderCompression, Priority, Reason, Rule, Semantics, Side, StreamId,
+    Version, Violation,
+};
+
+/// DATA frames of ours: small enough that others get their turn (SPDY/2 §2.2.2
+/// asks for it), large enough that heads cost nothing.
+const MAX_DATA: usize = 16 << 10;
+
+/// The codec of one SPDY connection.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    decoder: frames::Decoder<RawFields>,
+    encoder: frames::Encoder,
+    version: Version,
+    side: Side,
+    semantics: Semantics,
+}
+
+impl Wire {
+    pub(super) fn new(config: &Config) -> Self {
+        let limits = &config.limits;
+        let version = match config.version {
+            Version::Spdy2 => frames::Version::V2,
+            _ => frames::Version::V3,
+        };
+        let mut decoder_limits = frames::DecoderLimits::default();
+        let block = u32::try_from(limits.max_header_list_size).unwrap_or(u32::MAX);
+        decoder_limits.max_frame_size = block.saturating_add(1024);
+        decoder_limits.list.max_size = limits.max_header_list_size;
+        decoder_limits.list.max_fields = limits.max_header_fields;
+        decoder_limits.max_settings_entries = limits.max_settings_entries;
+        let compression = match config.header_compression {
+            HeaderCompression::Stored => frames::Compression::Stored,
+            HeaderCompression::Zlib(level) => frames::Compression::Zlib(level),
+        };
+        Self {
+            decoder: frames::Decoder::new(version, decoder_limits),
+            encoder: frames::Encoder::new(version, compression),
+            version: config.version,
+            side: config.side,
+            semantics: config.semantics,
+        }
+    }
+
+    pub(super) fn preface(&mut self, config: &Config, out: &mut BytesMut) {
+        use frames::{Setting, SettingId};
+        let limits = &config.limits;
+        let streams = match (config.semantics, config.side) {
+            (Semantics::Http, Side::Client) => limits.max_pushed_streams,
+            _ => limits.max_concurrent_streams,
+        };
+        let mut settings = vec![Setting::new(SettingId::MAX_CONCURRENT_STREAMS, streams)];
+        if self.version != Version::Spdy2 && !config.ignore_flow_control {
+            let window = limits.stream_window.min(0x7fff_ffff);
+            settings.push(Setting::new(SettingId::INITIAL_WINDOW_SIZE, window));
+        }
+        // Two entries always fit.
+        let _ = self.encoder.settings(out, false, &settings);
+    }
+
+    pub(super) fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Message>, Violation> {
+        match self.decoder.decode(input) {
+            Ok(Some(message)) => Ok(Some(self.translate(message))),
+            Ok(None) => Ok(None),
+            Err(error) => Err(violation(&error)),
+        }
+    }
+
+    fn translate(&mut self, message: frames::Message<RawFields>) -> Message {
+        use frames::Message as M;
+        match message {
+            M::SynStream {
+                stream_id,
+                associated,
+                priority,
+                fin,
+                unidirectional,
+                block,
+                ..
+            } => Message::Headers(Headers {
+                stream: StreamId::new(stream_id),
+                kind: HeadersKind::Open,
+                fields: self.fields(block, HeadersKind::Open),
+                fin,
+                priority: Some(self.neutral_priority(priority)),
+                // spdy-transport pushes without the flag: the association
+                // says it too.
+                unidirectional: unidirectional || associated != 0,
+                associated: (associated != 0).then(|| StreamId::new(associated)),
+            }),
+            M::SynReply {
+                stream_id,
+                fin,
+                block,
+            } => self.more(stream_id, HeadersKind::Reply, fin, block),
+            M::Headers {
+                stream_id,
+                fin,
+                block,
+            } => self.more(stream_id, HeadersKind::More, fin, block),
+            M::Data {
+                stream_id,
+                payload,
+                fin,
+                ..
+            } => Message::Data {
+                stream: StreamId::new(stream_id),
+                flow_len: u32::try_from(payload.len()).unwrap_or(u32::MAX),
+                data: payload,
+                fin,
+            },
+            M::RstStream(frame) => Message::Reset {
+                stream: StreamId::new(frame.stream_id),
+                reason: reset_reason(frame.code),
+            },
+            M::Settings(settings) => Message::Settings(self.obey(&settings)),
+            M::Ping(frame) => self.translate_ping(frame.id),
+            M::GoAway(frame) => Message::GoAway {
+                last: StreamId::new(frame.last_good_stream_id),
+                reason: frame.status.map_or(Reason::NoError, go_away_reason),
+            },
+            M::WindowUpdate(frame) => self.translate_window_update(frame),
+            // NOOP, CREDENTIAL and what is not defined.
+            _ => Message::Ignored,
+        }
+    }
+
+    fn more(
+        &mut self,
+        stream: u32,
+        kind: HeadersKind,
+        fin: bool,
+        block: frames::Block<RawFields>,
+    ) -> Message {
+        Message::Headers(Headers {
+            stream: StreamId::new(stream),
+            kind,
+            fields: self.fields(block, kind),
+            fin,
+            priority: None,
+            unidirectional: false,
+            associated: None,
+        })
+    }
+
+    /// A PING of our parity can only be an answer (the drafts' §2.6.5).
+    fn translate_ping(&self, id: u32) -> Message {
+        let ours = match self.side {
+            Side::Client => 1,
+            Side::Server => 0,
+        };
+        if id % 2 == ours {
+            Message::Pong {
+                opaque: u64::from(id / 2),
+            }
+        } else {
+            Message::Ping {
+                opaque: u64::from(id),
+            }
+        }
+    }
+
+    fn translate_window_update(&self, frame: frames::WindowUpdate) -> Message {
+        match (self.version, frame.stream_id) {
+            // spdy-transport sends them in SPDY/2, where they mean nothing;
+            // and a connection's window came with SPDY/3.1.
+            (Version::Spdy2, _) | (Version::Spdy3, 0) => Message::Ignored,
+            (_, 0) => Message::Credit {
+                stream: None,
+                increment: frame.delta,
+            },
+            (_, id) => Message::Credit {
+                stream: Some(StreamId::new(id)),
+                increment: frame.delta,
+            },
+        }
+    }
+
+    fn obey(&self, settings: &frames::Settings) -> PeerSettings {
+        use frames::SettingId;
+        let window = settings.value(SettingId::INITIAL_WINDOW_SIZE);
+        PeerSettings {
+            max_concurrent_streams: settings.value(SettingId::MAX_CONCURRENT_STREAMS),
+            initial_window: window.filter(|_| self.version != Version::Spdy2),
+            enable_push: None,
+        }
+    }
+
+    /// SPDY/2 has four levels of priority, which take every second of the
+    /// eight.
+    fn neutral_priority(&self, priority: u8) -> Priority {
+        let urgency = match self.version {
+            Version::Spdy2 => priority.saturating_mul(2),
+            _ => priority,
+        };
+        Priority::new(urgency, false)
+    }
+
+    fn wire_priority(&self, priority: Priority) -> u8 {
+        match self.version {
+            Version::Spdy2 => priority.urgency() / 2,
+            _ => priority.urgency(),
+        }
+    }
+
+    /// The list in neutral words.
+    fn fields(&self, block: frames::Block<RawFields>, kind: HeadersKind) -> Box<Fields> {
+        let mut fields = Box::new(Fields::default());
+        fields.exceeded = block.exceeded.is_some();
+        if block.malformed.is_some() {
+            fields.malformed(Rule::InvalidFieldName);
+            return fields;
+        }
+        let http = self.semantics == Semantics::Http;
+        let mut version_given = false;
+        let raw = block.list;
+        let text = Bytes::from(raw.text);
+        let mut start = 0;
+        // SPDY/2 marks no field as special: in HEADERS only a pushed stream's
+        // response has these, and it has both.
+        let response = kind != HeadersKind::More || raw.has_version;
+        for (name_end, value_end) in raw.ends {
+            let name = text.get(start..name_end).unwrap_or_default();
+            let value = name_end..value_end;
+            start = value_end;
+            match self.pseudo_field(name, kind, response).filter(|_| http) {
+                Some(Pseudo::Version) => version_given = true,
+                Some(pseudo) => {
+                    if set_pseudo_field(&mut fields, pseudo, text.slice(value)).is_none() {
+                        fields.malformed(Rule::InvalidPseudoValue);
+                    }
+                }
+                None => append(&mut fields, name, &text.slice(value), http),
+            }
+        }
+        if http && kind != HeadersKind::More && !version_given {
+            fields.malformed(Rule::MissingPseudoField);
+        }
+        fields
+    }
+
+    fn pseudo_field(&self, name: &[u8], kind: HeadersKind, response: bool) -> Option<Pseudo> {
+        let name = match self.version {
+            Version::Spdy2 => name,
+            _ => name.strip_prefix(b":")?,
+        };
+        let request = kind == HeadersKind::Open;
+        match name {
+            b"method" if request => Some(Pseudo::Method),
+            b"scheme" if request => Some(Pseudo::Scheme),
+            b"host" if request => Some(Pseudo::Host),
+            b"url" if request && self.version == Version::Spdy2 => Some(Pseudo::Path),
+            b"path" if request && self.version != Version::Spdy2 => Some(Pseudo::Path),
+            b"status" if response => Some(Pseudo::Status),
+            b"version" if response => Some(Pseudo::Version),
+            _ if self.version == Version::Spdy2 => None,
+            _ => Some(Pseudo::Unknown),
+        }
+    }
+
+    pub(super) fn headers(
+        &mut self,
+        stream: StreamId,
+        kind: SendKind,
+        head: &Head,
+        fin: bool,
+        out: &mut BytesMut,
+    ) -> Result<(), HeadTooLarge> {
+        let version = self.version;
+        let id = stream.value();
+        let push = matches!(kind, SendKind::Push { .. });
+        let priority = match kind {
+            SendKind::Open { priority } => self.wire_priority(priority),
+            _ => self.wire_priority(Priority::default()),
+        };
+        let fields = |block: &mut frames::BlockEncoder<'_>| {
+            encode_control(version, head, push, block);
+            encode_fields(version, head, block);
+        };
+        let encoded = match kind {
+            SendKind::Open { .. } | SendKind::Push { .. } => {
+                let mut syn = frames::SynStreamHead::new(id);
+                syn.priority = priority;
+                syn.fin = fin;
+                if let SendKind::Push { parent } = kind {
+                    syn.associated = parent.value();
+                    syn.unidirectional = true;
+                }
+                self.encoder.syn_stream(out, syn, fields)
+            }
+            SendKind::Reply => self.encoder.syn_reply(out, id, fin, fields),
+            SendKind::PushReply | SendKind::More => self.encoder.headers(out, id, fin, fields),
+        };
+        encoded.map_err(|_| HeadTooLarge)
+    }
+
+    #[inline]
+    pub(super) fn data_head(
+        &mut self,
+        stream: StreamId,
+        len: usize,
+        fin: bool,
+        out: &mut BytesMut,
+    ) {
+        debug_assert!(len <= MAX_DATA);
+        // Never longer than a frame may be.
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        let _ = self.encoder.data_head(out, stream.value(), len, fin);
+    }
+
+    #[inline]
+    pub(super) fn max_data(&self) -> usize {
+        MAX_DATA
+    }
+
+    pub(super) fn reset(&mut self, stream: StreamId, reason: Reason, out: &mut BytesMut) {
+        self.encoder
+            .rst_stream(out, stream.value(), reset_code(self.version, reason));
+    }
+
+    pub(super) fn window_update(
+        &mut self,
+        stream: Option<StreamId>,
+        increment: u32,
+        out: &mut BytesMut,
+    ) {
+        self.encoder
+            .window_update(out, stream.map_or(0, StreamId::value), increment);
+    }
+
+    pub(super) fn ping(&mut self, opaque: u64, out: &mut BytesMut) {
+        let counter = u32::try_from(opaque & 0x3fff_ffff).unwrap_or(0);
+        let id = match self.side {
+            Side::Client => counter.saturating_mul(2).saturating_add(1),
+            Side::Server => counter.saturating_mul(2),
+        };
+        self.encoder.ping(out, id);
+    }
+
+    pub(super) fn pong(&mut self, opaque: u64, out: &mut BytesMut) {
+        self.encoder.ping(out, u32::try_from(opaque).unwrap_or(0));
+    }
+
+    pub(super) fn go_away(&mut self, last: StreamId, reason: Reason, out: &mut BytesMut) {
+        let status = match reason {
+            Reason::NoError => frames::GoAwayStatus::OK,
+            Reason::InternalError => frames::GoAwayStatus::INTERNAL_ERROR,
+            _ => frames::GoAwayStatus::PROTOCOL_ERROR,
+        };
+        // The largest id would promise streams that GOAWAY is there to refuse;
+        // it is only used where GOAWAY is sent twice.
+        self.encoder.go_away(out, last.value(), status);
+    }
+}
+
+/// What the drafts have in place of a start line (SPDY/2 §3.2, SPDY/3 §3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pseudo {
+    Method,
+    Scheme,
+    Host,
+    Path,
+    Status,
+    Version,
+    Unknown,
+}
+
+fn set_pseudo_field(fields: &mut Fields, pseudo: Pseudo, value: Bytes) -> Option<()> {
+    match pseudo {
+        Pseudo::Method => fields.method = Some(Method::from_bytes(&value).ok()?),
+        Pseudo::Scheme => fields.scheme = Some(Scheme::try_from(&value[..]).ok()?),
+        Pseudo::Host => fields.authority = Some(parse_authority(&value)?),
+        Pseudo::Path => fields.path = Some(parse_url(fields, value)?),
+        // "200" or "200 OK"
+        Pseudo::Status => {
+            let code = value.split(|byte| *byte == b' ').next()?;
+            fields.status = Some(StatusCode::from_bytes(code).ok()?);
+        }
+        Pseudo::Version => {}
+        Pseudo::Unknown => fields.malformed(Rule::InvalidPseudoField),
+    }
+    Some(())
+}
+
+/// The path; SPDY/2 also has whole URLs, in pushes and towards proxies.
+fn parse_url(fields: &mut Fields, value: Bytes) -> Option<PathAndQuery> {
+    if value.first() == Some(&b'/') || &value[..] == b"*" {
+        return parse_path(value);
+    }
+    let parts = Uri::from_maybe_shared(value).ok()?.into_parts();
+    if let Some(authority) = parts.authority {
+        fields.authority = Some(authority);
+    }
+    if let Some(scheme) = parts.scheme {
+        fields.scheme.get_or_insert(scheme);
+    }
+    // The authority alone is what CONNECT asks for.
+    parts
+        .path_and_query
+        .or_else(|| Some(PathAndQuery::from_static("/")))
+}
+
+/// Adds a regular field with all its values.
+fn append(fields: &mut Fields, name: &[u8], values: &Bytes, http: bool) {
+    let name = if http {
+        match check_name(name) {
+            Ok(name) => name,
+            // "Not valid, ignored when present" (SPDY/2 §3.2.1).
+            Err(Rule::ConnectionSpecificField) => return,
+            Err(rule) => return fields.malformed(rule),
+        }
+    } else {
+        match HeaderName::from_lowercase(name) {
+            Ok(name) => name,
+            Err(_) => return fields.malformed(Rule::InvalidFieldName),
+        }
+    };
+    for value in values.split(|byte| *byte == 0) {
+        let value = values.slice_ref(value.trim_ascii());
+        match HeaderValue::from_maybe_shared(value) {
+            Ok(value) if http && is_connection_specific(&name, &value) => {}
+            Ok(value) => fields.append(name.clone(), value),
+            Err(_) => fields.malformed(Rule::InvalidFieldValue),
+        }
+    }
+}
+
+fn encode_control(version: Version, head: &Head, push: bool, block: &mut frames::BlockEncoder<'_>) {
+    let two = version == Version::Spdy2;
+    let name = |name: &'static str| {
+        if two {
+            name.trim_start_matches(':')
+        } else {
+            name
+        }
+    };
+    let mut put = |name: &str, value: &str| {
+        block.field(name.as_bytes(), [value.as_bytes()]);
+    };
+    match &head.control {
+        Control::None => {}
+        Control::Response { status } => {
+            put(name(":status"), status.as_str());
+            put(name(":version"), "HTTP/1.1");
+        }
+        Control::Request { method, uri, .. } => {
+            let path = match uri.path_and_query() {
+                Some(path) if !path.as_str().is_empty() => path.as_str(),
+                _ => "/",
+            };
+            let host = match uri.authority() {
+                Some(authority) => authority.as_str(),
+                None => host_field(&head.fields).unwrap_or("localhost"),
+            };
+            let scheme = uri.scheme_str().unwrap_or("http");
+            if !push {
+                put(name(":method"), method.as_str());
+            }
+            if two && push {
+                put("url", &format!("{scheme}://{host}{path}"));
+            } else if *method == Method::CONNECT {
+                put(if two { "url" } else { ":path" }, host);
+            } else {
+                put(if two { "url" } else { ":path" }, path);
+            }
+            put(name(":version"), "HTTP/1.1");
+            put(name(":host"), host);
+            put(name(":scheme"), scheme);
+        }
+    }
+}
+
+fn host_field(fields: &HeaderMap) -> Option<&str> {
+    fields.get(header::HOST)?.to_str().ok()
+}
+
+fn encode_fields(version: Version, head: &Head, block: &mut frames::BlockEncoder<'_>) {
+    let http = !matches!(head.control, Control::None);
+    for name in head.fields.keys() {
+        let values = head.fields.get_all(name);
+        let skipped = http
+            && (*name == header::HOST
+                || values
+                    .iter()
+                    .any(|value| is_connection_specific(name, value)));
+        if skipped {
+            continue;
+        }
+        let values = values.iter().map(|value| match value.as_bytes() {
+            // SPDY/2 knows no empty value; white space around a value has no
+            // meaning, so that this is one (RFC 9110 §5.5).
+            b"" if version == Version::Spdy2 => b" ",
+            value => value,
+        });
+        block.field(name.as_str().as_bytes(), values);
+    }
+}
+
+fn violation(error: &frames::DecodeError) -> Violation {
+    let violation = match error.scope() {
+        frames::Scope::Connection => {
+            Violation::connection(Rule::Malformed, go_away_reason(error.go_away_status()))
+        }
+        frames::Scope::Stream(id) => Violation::stream(
+            StreamId::new(id),
+            Rule::Malformed,
+            reset_reason(error.error_code()),
+        ),
+    };
+    violation.detailed(error.to_string())
+}
+
+fn reset_reason(code: frames::ErrorCode) -> Reason {
+    match code.0 {
+        1 => Reason::ProtocolError,
+        2 => Reason::InvalidStream,
+        3 => Reason::RefusedStream,
+        4 => Reason::UnsupportedVersion,
+        5 => Reason::Cancel,
+        6 => Reason::InternalError,
+        7 => Reason::FlowControlError,
+        8 => Reason::StreamInUse,
+        9 => Reason::StreamClosed,
+        10 => Reason::InvalidCredentials,
+        11 => Reason::FrameTooLarge,
+        other => Reason::Unknown(other),
+    }
+}
+
+fn reset_code(version: Version, reason: Reason) -> frames::ErrorCode {
+    let code = match reason {
+        Reason::InvalidStream => 2,
+        Reason::RefusedStream => 3,
+        Reason::UnsupportedVersion => 4,
+        Reason::NoError | Reason::Cancel => 5,
+        Reason::InternalError | Reason::ConnectError => 6,
+        Reason::FlowControlError => 7,
+        Reason::StreamInUse => 8,
+        Reason::StreamClosed => 9,
+        Reason::InvalidCredentials => 10,
+        Reason::FrameTooLarge | Reason::FrameSizeError => 11,
+        Reason::Unknown(code) => code,
+        _ => 1,
+    };
+    // Codes above 7 came with SPDY/3; 0 is no code.
+    let known = if version == Version::Spdy2 {
+        code <= 7
+    } else {
+        true
+    };
+    frames::ErrorCode(if known && code != 0 { code } else { 1 })
+}
+
+fn go_away_reason(status: frames::GoAwayStatus) -> Reason {
+    match status.0 {
+        0 => Reason::NoError,
+        1 => Reason::ProtocolError,
+        // 11 is an error of the IETF's text.
+        2 | 11 => Reason::InternalError,
+        other => Reason::Unknown(other),
+    }
+}
+
+/// A header list as it comes: one text with the ends of names and values.
+#[derive(Debug, Default)]
+pub(crate) struct RawFields {
+    text: Vec<u8>,
+    ends: Vec<(usize, usize)>,
+    /// A field named `version` is among them.
+    has_version: bool,
+}
+
+impl frames::HeaderList for RawFields {
+    fn push(&mut self, name: &[u8], values: frames::Values<'_>) {
+        self.has_version |= name == b"version" || name == b":version";
+        self.text.extend_from_slice(name);
+        let name_end = self.text.len();
+        self.text.extend_from_slice(values.joined());
+        self.ends.push((name_end, self.text.len()));
+    }
+}
