@@ -168,9 +168,9 @@ impl BlockEncoder<'_> {
             None => self.encoder.index.find_name(name).unwrap_or(0),
         };
         let coding = self.encoder.config.strings;
-        let mut bound = integer::MAX_LEN + string::encoded_bound(value);
+        let mut bound = integer::MAX_LEN + string::encoded_bound(value, coding);
         if name_index == 0 {
-            bound += string::encoded_bound(name.text());
+            bound += string::encoded_bound(name.text(), coding);
         }
         let start = self.dst.len();
         self.dst.resize(start + bound, 0);

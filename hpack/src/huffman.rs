@@ -25,6 +25,17 @@ pub(crate) use encode::encode_into;
 pub use encode::encoded_len;
 
 /// A string that isn't Huffman-coded (section 5.2).
+///
+/// ```
+/// use lacewing_hpack::huffman::{HuffmanError, decode};
+///
+/// let mut text = Vec::new();
+/// assert_eq!(decode(b"\x1f", &mut text), Ok(())); // "a" and three ones
+/// assert_eq!(decode(b"\x18", &mut text), Err(HuffmanError::PaddingNotEos));
+/// assert_eq!(decode(b"\x1f\xff", &mut text), Err(HuffmanError::PaddingTooLong));
+/// assert_eq!(decode(b"\xff\xff\xff\xff", &mut text), Err(HuffmanError::Eos));
+/// assert_eq!(text, b"a");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HuffmanError {
     /// More than seven bits of padding.
@@ -73,4 +84,111 @@ pub fn decode(coded: &[u8], text: &mut Vec<u8>) -> Result<(), HuffmanError> {
     let result = decode_into(coded, text.get_mut(start..).unwrap_or_default());
     text.truncate(start + result.unwrap_or(0));
     result.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+    use alloc::vec;
+
+    use super::*;
+
+    fn coded(text: &[u8]) -> Vec<u8> {
+        let mut coded = Vec::new();
+        encode(text, &mut coded);
+        assert_eq!(coded.len(), encoded_len(text));
+        coded
+    }
+
+    fn decoded(coded: &[u8]) -> Result<Vec<u8>, HuffmanError> {
+        let mut text = vec![b'*'];
+        let result = decode(coded, &mut text);
+        assert_eq!(text.remove(0), b'*');
+        assert!(result.is_ok() || text.is_empty());
+        result.map(|()| text)
+    }
+
+    #[test]
+    fn every_pair_of_symbols_at_every_offset() {
+        for first in 0..=255 {
+            for second in 0..=255 {
+                let mut text = vec![first, second];
+                assert_eq!(decoded(&coded(&text)).as_ref(), Ok(&text));
+                // `X` has eight bits and `a` five: all places in the word.
+                text.splice(0..0, *b"Xaaaaaaa");
+                text.extend_from_slice(b"aaaaaaaa");
+                let skip = usize::from(second) % 9;
+                assert_eq!(decoded(&coded(&text[skip..])).as_deref(), Ok(&text[skip..]));
+            }
+        }
+    }
+
+    #[test]
+    fn padding() {
+        // `0` has the code 00000: two of them leave six bits.
+        assert_eq!(decoded(&[0x00, 0x3f]), Ok(b"00".to_vec()));
+        for last in 0x00..0x3f {
+            let result = decoded(&[0x00, last]);
+            assert!(
+                matches!(&result, Err(HuffmanError::PaddingNotEos))
+                    || result.as_ref().is_ok_and(|text| text.len() == 3),
+                "{last:#x}: {result:?}"
+            );
+        }
+        for prefix in [&b""[..], b"0", b"01234567", b"0123456789abcdef"] {
+            let mut wire = coded(prefix);
+            wire.push(0xff);
+            assert_eq!(decoded(&wire), Err(HuffmanError::PaddingTooLong));
+            wire.push(0xff);
+            assert_eq!(decoded(&wire), Err(HuffmanError::PaddingTooLong));
+            wire.extend_from_slice(&[0xff; 2]);
+            assert_eq!(decoded(&wire), Err(HuffmanError::Eos));
+        }
+    }
+
+    #[test]
+    fn truncated_inside_a_code() {
+        for symbol in 0..=255 {
+            let wire = coded(&[symbol]);
+            for len in 1..wire.len() {
+                let result = decoded(&wire[..len]);
+                assert!(result.is_err(), "{symbol} cut to {len}: {result:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn agrees_with_the_definition_on_all_short_inputs() {
+        let codes = (0..=255u8).map(|symbol| {
+            let entry = table::ENCODE[usize::from(symbol)];
+            let bits = entry & 0xff;
+            ((bits, entry >> (64 - bits)), symbol)
+        });
+        let codes = codes.collect();
+        for word in 0..=0xffff_u16 {
+            let wire = word.to_be_bytes();
+            assert_eq!(decoded(&wire), bit_by_bit(&codes, &wire), "{wire:x?}");
+        }
+    }
+
+    /// Section 5.2 to the letter.
+    fn bit_by_bit(codes: &BTreeMap<(u64, u64), u8>, coded: &[u8]) -> Result<Vec<u8>, HuffmanError> {
+        let (mut text, mut code, mut bits) = (Vec::new(), 0u64, 0);
+        for place in 0..coded.len() * 8 {
+            let bit = coded[place / 8] >> (7 - place % 8) & 1;
+            code = code << 1 | u64::from(bit);
+            bits += 1;
+            if let Some(&symbol) = codes.get(&(bits, code)) {
+                text.push(symbol);
+                (code, bits) = (0, 0);
+            } else if bits == 30 {
+                return Err(HuffmanError::Eos);
+            }
+        }
+        match (bits, code + 1 == 1 << bits) {
+            (_, false) => Err(HuffmanError::PaddingNotEos),
+            (0..8, true) => Ok(text),
+            _ => Err(HuffmanError::PaddingTooLong),
+        }
+    }
 }

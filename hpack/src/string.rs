@@ -55,8 +55,12 @@ impl Scratch {
 
 /// The most bytes that [`encode`] writes or touches.
 #[inline]
-pub(crate) fn encoded_bound(string: &[u8]) -> usize {
-    string.len() + integer::MAX_LEN + 8
+pub(crate) fn encoded_bound(string: &[u8], coding: StringCoding) -> usize {
+    let len = match coding {
+        StringCoding::HuffmanWhenShorter | StringCoding::Plain => string.len(),
+        StringCoding::Huffman => string.len().max(huffman::encoded_len(string)),
+    };
+    len + integer::MAX_LEN + 8
 }
 
 /// Writes `string` to the front of `out` and returns how many bytes it took. `out` has
@@ -65,16 +69,21 @@ pub(crate) fn encoded_bound(string: &[u8]) -> usize {
 pub(crate) fn encode(string: &[u8], coding: StringCoding, out: &mut [u8]) -> usize {
     match coding {
         StringCoding::HuffmanWhenShorter => {
-            encode_huffman(string, out).unwrap_or_else(|| encode_plain(string, out))
+            let limit = string.len().checked_sub(1);
+            limit
+                .and_then(|limit| encode_huffman(string, limit, out))
+                .unwrap_or_else(|| encode_plain(string, out))
+        }
+        StringCoding::Huffman => {
+            encode_huffman(string, huffman::encoded_len(string), out).unwrap_or(0)
         }
         StringCoding::Plain => encode_plain(string, out),
     }
 }
 
-/// `None` if it doesn't get shorter.
+/// `None` if it would have more than `limit` bytes without their length.
 #[inline]
-fn encode_huffman(string: &[u8], out: &mut [u8]) -> Option<usize> {
-    let limit = string.len().checked_sub(1)?;
+fn encode_huffman(string: &[u8], limit: usize, out: &mut [u8]) -> Option<usize> {
     // The length comes first but is known last: guess how many octets it needs.
     let guess = integer::encoded_len(string.len() - string.len() / 4, 7);
     let len = huffman::encode_into(string, out.get_mut(guess..)?, limit)?;
@@ -100,34 +109,60 @@ mod tests {
 
     use super::*;
 
-    fn round_trip(string: &[u8]) -> usize {
-        let mut out = vec![0; encoded_bound(string)];
-        let len = encode(string, StringCoding::HuffmanWhenShorter, &mut out);
-        let mut input = &out[..len];
-        let mut scratch = Scratch::new();
-        assert_eq!(decode(&mut input, &mut scratch), Ok(string));
-        assert!(input.is_empty());
-        len
+    const CODINGS: [StringCoding; 3] = [
+        StringCoding::HuffmanWhenShorter,
+        StringCoding::Huffman,
+        StringCoding::Plain,
+    ];
+
+    fn encoded(string: &[u8], coding: StringCoding) -> Vec<u8> {
+        let mut out = vec![0; encoded_bound(string, coding)];
+        let len = encode(string, coding, &mut out);
+        out.truncate(len);
+        out
     }
 
     #[test]
     fn every_length_around_the_edges_of_the_prefix() {
         for len in 0..1200 {
-            // Codes of 5, 7 and 8 bits: the coded length is near 5/8, 7/8 and 1.
+            // Codes of 5, 7, 8 and 26 bits.
             for byte in [b'a', b'A', b'X', 0xff] {
                 let string = vec![byte; len];
-                assert!(round_trip(&string) <= len + integer::encoded_len(len, 7));
+                for coding in CODINGS {
+                    let wire = encoded(&string, coding);
+                    let mut input = &wire[..];
+                    let mut scratch = Scratch::new();
+                    assert_eq!(decode(&mut input, &mut scratch), Ok(&string[..]));
+                    assert!(input.is_empty());
+                    if coding != StringCoding::Huffman {
+                        assert!(wire.len() <= len + integer::encoded_len(len, 7));
+                    }
+                }
             }
         }
     }
 
     #[test]
     fn huffman_only_when_shorter() {
-        assert_eq!(round_trip(b"X"), 2);
-        let mut out = [0; 32];
-        encode(b"0", StringCoding::HuffmanWhenShorter, &mut out);
-        assert_eq!(out[..2], [1, b'0'], "no gain, no Huffman");
-        encode(b"00", StringCoding::HuffmanWhenShorter, &mut out);
-        assert_eq!(out[0], 2, "ten bits are two bytes");
+        assert_eq!(encoded(b"0", StringCoding::HuffmanWhenShorter), [1, b'0']);
+        assert_eq!(
+            encoded(b"00", StringCoding::HuffmanWhenShorter),
+            [2, b'0', b'0'],
+            "ten bits are two bytes"
+        );
+        assert_eq!(encoded(b"000", StringCoding::HuffmanWhenShorter)[0], 0x82);
+        assert_eq!(encoded(b"0", StringCoding::Huffman), [0x81, 0x07]);
+        assert_eq!(encoded(b"", StringCoding::Huffman), [0x80]);
+        assert_eq!(encoded(b"000", StringCoding::Plain)[0], 3);
+    }
+
+    #[test]
+    fn truncated() {
+        let wire = encoded(b"www.example.com", StringCoding::HuffmanWhenShorter);
+        for len in 0..wire.len() {
+            let mut scratch = Scratch::new();
+            let result = decode(&mut &wire[..len], &mut scratch);
+            assert_eq!(result, Err(DecodeError::Truncated), "{len}");
+        }
     }
 }

@@ -69,6 +69,9 @@ pub enum StringCoding {
     /// Huffman-coded where that is shorter, else as they are.
     #[default]
     HuffmanWhenShorter,
+    /// Always Huffman-coded, as the examples of appendix C do it. Binary strings get up to
+    /// four times as long.
+    Huffman,
     /// As they are.
     Plain,
 }
