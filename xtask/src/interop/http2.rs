@@ -1,5 +1,5 @@
-//! HTTP/2: curl, nghttp, h2load and Node against `lacewingd`; `lacewing` and
-//! the client library against nghttpd and Node.
+//! HTTP/2: curl, nghttp, h2load, Node and Go against `lacewingd`; `lacewing` against nghttpd,
+//! Node and Go.
 
 use super::lab::{Lab, MB_1, MB_100, MEDIUM, SMALL, Security, Shared, sha256};
 use super::{Case, Outcome, expect, expect_part};
@@ -58,6 +58,7 @@ pub(super) fn cases() -> Vec<Case> {
             move |lab| curl_upload(lab, security),
         ));
         cases.extend(node_client(security));
+        cases.extend(go_client(security));
         cases.extend(our_client(security));
     }
     cases
@@ -238,15 +239,50 @@ fn node_client(security: Security) -> Vec<Case> {
     ]
 }
 
+fn go_client(security: Security) -> Vec<Case> {
+    let name = move |what: &str| format!("http2/go/{what}-{}", security.name());
+    let run = move |lab: &Lab, port: u16, args: &[&str]| {
+        let mut client = lab.go("http2-client")?;
+        client.args([&port.to_string(), security.name()]).args(args);
+        lab.run(&mut client, 70)?.success()
+    };
+    vec![
+        Case::new(name("get-100-mb"), move |lab| {
+            let port = lab.port(Shared::Lacewingd, security)?;
+            expect(
+                &run(lab, port, &["get", &format!("/{MB_100}")])?,
+                &lab.answer(MB_100),
+            )
+        }),
+        Case::new(name("parallel-50"), move |lab| {
+            let port = lab.port(Shared::Lacewingd, security)?;
+            let printed = run(lab, port, &["parallel", "50", &format!("/{MEDIUM}")])?;
+            expect(&printed, &format!("50 {}", lab.answer(MEDIUM)))
+        }),
+        Case::new(name("echo-100-mb"), move |lab| {
+            let path = lab.file(MB_100);
+            let args = ["post", "/echo", &path.to_string_lossy()];
+            expect(
+                &run(lab, echo_port(lab, security)?, &args)?,
+                &lab.answer(MB_100),
+            )
+        }),
+    ]
+}
+
 // --- our client, their servers ---
 
 fn our_client(security: Security) -> Vec<Case> {
-    let (nghttpd, node) = match security {
-        Security::Plain => (Shared::NghttpdPlain, Shared::NodeHttp2Plain),
-        Security::Tls => (Shared::NghttpdTls, Shared::NodeHttp2Tls),
+    let (nghttpd, node, go) = match security {
+        Security::Plain => (
+            Shared::NghttpdPlain,
+            Shared::NodeHttp2Plain,
+            Shared::GoHttp2Plain,
+        ),
+        Security::Tls => (Shared::NghttpdTls, Shared::NodeHttp2Tls, Shared::GoHttp2Tls),
     };
     let mut cases = Vec::new();
-    for (peer, shared) in [("nghttpd", nghttpd), ("node", node)] {
+    for (peer, shared) in [("nghttpd", nghttpd), ("node", node), ("go", go)] {
         let name = move |what: &str| format!("http2/lacewing-to-{peer}/{what}-{}", security.name());
         for (what, file) in [("get-small", SMALL), ("get-100-mb", MB_100)] {
             cases.push(Case::new(name(what), move |lab| {
@@ -259,13 +295,13 @@ fn our_client(security: Security) -> Vec<Case> {
             get_parallel(lab, "h2", security, port, MEDIUM, 20)
         }));
     }
-    cases.push(Case::new(
-        format!("http2/lacewing-to-node/upload-100-mb-{}", security.name()),
-        move |lab| {
-            let port = lab.port(node, security)?;
+    for (peer, shared) in [("node", node), ("go", go)] {
+        let name = format!("http2/lacewing-to-{peer}/upload-100-mb-{}", security.name());
+        cases.push(Case::new(name, move |lab| {
+            let port = lab.port(shared, security)?;
             post_digest(lab, "h2", security, port, MB_100)
-        },
-    ));
+        }));
+    }
     cases
 }
 

@@ -71,6 +71,8 @@ pub(super) enum Shared {
     NodeHttp2Tls,
     NghttpdPlain,
     NghttpdTls,
+    GoHttp2Plain,
+    GoHttp2Tls,
 }
 
 pub(super) struct Lab {
@@ -308,6 +310,7 @@ impl Lab {
             Shared::NodeSpdyPackage => self.node("spdy-server.js")?,
             Shared::NodeHttp2Plain | Shared::NodeHttp2Tls => self.node("http2-server.js")?,
             Shared::NghttpdPlain | Shared::NghttpdTls => self.tool("nghttpd")?,
+            Shared::GoHttp2Plain | Shared::GoHttp2Tls => self.go("http2-server")?,
         };
         match shared {
             Shared::Lacewingd | Shared::EchoPlain => &mut command,
@@ -325,8 +328,8 @@ impl Lab {
                 .arg("tls")
                 .arg(self.cert())
                 .arg(self.key()),
-            Shared::NodeHttp2Plain => command.arg(&text).arg(self.files()),
-            Shared::NodeHttp2Tls | Shared::NodeSpdyPackage => command
+            Shared::NodeHttp2Plain | Shared::GoHttp2Plain => command.arg(&text).arg(self.files()),
+            Shared::NodeHttp2Tls | Shared::NodeSpdyPackage | Shared::GoHttp2Tls => command
                 .arg(&text)
                 .arg(self.files())
                 .arg(self.cert())
@@ -360,8 +363,13 @@ impl Lab {
     fn build_go(&self) -> Result<PathBuf, String> {
         let folder = self.folder.join("go");
         std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
-        for program in ["spdystream-server", "spdystream-client"] {
-            // The library comes from the system's package, in GOPATH mode.
+        for program in [
+            "spdystream-server",
+            "spdystream-client",
+            "http2-server",
+            "http2-client",
+        ] {
+            // The libraries come from the system's packages, in GOPATH mode.
             let mut go = self.tool("go")?;
             go.args(["build", "-o"])
                 .arg(folder.join(program))
