@@ -7,6 +7,27 @@
 //!   header list is one thing, and none can be skipped.
 //!
 //! Neither knows streams, windows or the order of a connection: that is the engine's part.
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use lacewing_frames::http2::{
+//!     Decoder, DecoderLimits, Encoder, HeaderField, HeadersHead, Message, Sensitivity,
+//! };
+//!
+//! let mut wire = BytesMut::new();
+//! Encoder::new().headers(&mut wire, HeadersHead::new(1, true), |block| {
+//!     block.field(b":method", b"GET", Sensitivity::Normal);
+//!     block.field(b":path", b"/", Sensitivity::Normal);
+//! });
+//!
+//! let mut decoder = Decoder::<Vec<(HeaderField, Sensitivity)>>::new(DecoderLimits::default());
+//! let Some(Message::Headers { stream_id: 1, fin: true, list, .. }) = decoder.decode(&mut wire)?
+//! else {
+//!     unreachable!("that is what was sent");
+//! };
+//! assert_eq!(list[1].0, HeaderField::new(b":path", b"/"));
+//! # Ok::<(), lacewing_frames::http2::DecodeError>(())
+//! ```
 
 mod alt_svc;
 mod continuation;
@@ -30,6 +51,10 @@ mod rst_stream;
 mod settings;
 mod unknown;
 mod window_update;
+
+pub use lacewing_hpack::{
+    BlockEncoder, EncoderConfig, ExceededLimit, Field, HeaderField, Sensitivity,
+};
 
 pub use alt_svc::AltSvc;
 pub use continuation::Continuation;

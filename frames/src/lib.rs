@@ -1,4 +1,7 @@
-#![doc = include_str!("../README.md")]
+//! HTTP/2 and SPDY frames: bytes to frames and back, header blocks included.
+// The README's examples need both modules.
+#![cfg_attr(all(feature = "http2", feature = "spdy"), doc = "\n\n")]
+#![cfg_attr(all(feature = "http2", feature = "spdy"), doc = include_str!("../README.md"))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "http2")]

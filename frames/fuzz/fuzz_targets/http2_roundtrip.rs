@@ -1,0 +1,32 @@
+//! A raw frame that decodes encodes to the bytes it came from, but for reserved bits; and these
+//! decode to the same frame.
+
+#![no_main]
+
+use bytes::BytesMut;
+use lacewing_frames::http2::Frame;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let mut src = BytesMut::from(input);
+    loop {
+        let before = src.len();
+        match Frame::decode(&mut src, 16_384) {
+            Ok(Some(frame)) => {
+                let wire = &input[input.len() - before..input.len() - src.len()];
+                let mut encoded = BytesMut::new();
+                frame.encode(&mut encoded).expect("it came from a frame");
+                assert_eq!(encoded.len(), wire.len());
+                for (at, (sent, came)) in encoded.iter().zip(wire).enumerate() {
+                    // Reserved bits lead a stream identifier or an increment.
+                    let reserved = sent ^ came == 0x80 && (at == 5 || (9..=10).contains(&at));
+                    assert!(sent == came || reserved, "byte {at} of {frame:?}");
+                }
+                assert_eq!(Frame::decode(&mut encoded, 16_384), Ok(Some(frame)));
+            }
+            Ok(None) => return,
+            Err(_) if src.len() == before => return,
+            Err(_) => {}
+        }
+    }
+});
