@@ -1,0 +1,185 @@
+//! Malformed and illegal input, built by hand from the drafts: what the frame layer says of each.
+
+use bytes::BytesMut;
+use lacewing_frames::spdy::{
+    DecodeError, ErrorCode, HeaderError, Kind, Message, Scope, SettingId, Version,
+};
+use lacewing_spdy_zlib::DecodeError as Broken;
+use serde::Deserialize;
+
+use crate::support::{List, VERSIONS, decoder, read, unhex};
+
+#[derive(Debug, Deserialize)]
+struct File {
+    cases: Vec<Case>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Case {
+    name: String,
+    frames: Vec<String>,
+    expect: String,
+}
+
+/// What is decided without knowing streams, windows and roles.
+#[derive(Debug, PartialEq)]
+enum Verdict {
+    /// Nothing is wrong with the bytes: for the engine to judge.
+    Fine,
+    /// To be ignored.
+    Unknown,
+    Malformed(HeaderError),
+    Error(DecodeError),
+}
+
+#[test]
+fn each_case_gives_its_typed_error() {
+    for version in VERSIONS {
+        let file: File = read(&format!("v{}/errors.json", version.number()));
+        assert!(file.cases.len() >= 38);
+        for case in file.cases {
+            let context = format!("{version:?} {}: {}", case.name, case.expect);
+            let expected = expected(version, &case.name);
+            let mut decoder = decoder(version);
+            let mut wire = BytesMut::new();
+            let mut verdicts = Vec::new();
+            for frame in &case.frames {
+                wire.extend_from_slice(&unhex(frame));
+                verdicts.push(match decoder.decode(&mut wire) {
+                    Ok(message) => judge(&case.name, message.expect("a frame")),
+                    Err(error) => Verdict::Error(error),
+                });
+            }
+            let last = verdicts.pop().unwrap();
+            assert!(
+                verdicts.iter().all(|verdict| *verdict == Verdict::Fine),
+                "{context}: {verdicts:?}"
+            );
+            assert_eq!(last, expected, "{context}");
+
+            // What hurts a stream leaves a decoder that goes on; what hurts the connection
+            // doesn't.
+            let ping =
+                BytesMut::from(&[0x80, version.number() as u8, 0, 6, 0, 0, 0, 4, 0, 0, 0, 1][..]);
+            let next = decoder.decode(&mut ping.clone());
+            match last {
+                Verdict::Error(error) if error.scope() == Scope::Connection => {
+                    assert_eq!(next, Err(error), "{context}");
+                    assert!(case.expect.contains("session") || case.expect.contains("bound"));
+                }
+                _ => {
+                    assert!(wire.is_empty(), "{context}");
+                    assert!(matches!(next, Ok(Some(Message::Ping(_)))), "{context}");
+                }
+            }
+        }
+    }
+}
+
+fn judge(name: &str, message: Message<List>) -> Verdict {
+    match message {
+        Message::SynStream { block, .. }
+        | Message::SynReply { block, .. }
+        | Message::Headers { block, .. } => {
+            assert_eq!(block.exceeded, None);
+            block.malformed.map_or(Verdict::Fine, Verdict::Malformed)
+        }
+        Message::Unknown(_) => Verdict::Unknown,
+        Message::Settings(settings) => {
+            assert_eq!(name, "settings_duplicate_id");
+            assert_eq!(settings.entries.len(), 2);
+            assert_eq!(settings.value(SettingId::MAX_CONCURRENT_STREAMS), Some(10));
+            Verdict::Fine
+        }
+        Message::RstStream(frame) => {
+            assert_eq!((name, frame.code), ("rst_stream_status_zero", ErrorCode(0)));
+            Verdict::Fine
+        }
+        _ => Verdict::Fine,
+    }
+}
+
+fn expected(version: Version, name: &str) -> Verdict {
+    use HeaderError::*;
+    use Verdict::*;
+    let v2 = version == Version::V2;
+    match name {
+        "empty_header_name" => Malformed(EmptyName),
+        "empty_header_value" if v2 => Malformed(EmptyValue),
+        "uppercase_header_name" => Malformed(UppercaseName),
+        "duplicate_header_name" => Malformed(DuplicateName),
+        "double_nul_in_value" | "leading_nul_in_value" | "trailing_nul_in_value" => {
+            Malformed(EmptySegment)
+        }
+        "count_too_large" | "name_length_beyond_block" => Malformed(BlockTooShort),
+        "trailing_bytes_after_pairs" => Malformed(TrailingBytes),
+
+        "stream_id_zero" => Error(DecodeError::StreamIdZero {
+            kind: Kind::SYN_STREAM,
+        }),
+        "not_zlib" => Error(DecodeError::Compression(Broken::Corrupt)),
+        "wrong_dictionary" => {
+            let other = if v2 { Version::V3 } else { Version::V2 };
+            Error(DecodeError::Compression(Broken::WrongDictionary {
+                expected: version.dictionary_id(),
+                found: other.dictionary_id(),
+            }))
+        }
+        "zlib_bomb" => Error(DecodeError::Compression(Broken::TooLarge { limit: 65_536 })),
+        "unsupported_version" => Error(DecodeError::UnsupportedVersion {
+            stream_id: 1,
+            version: 1,
+        }),
+        "settings_count_mismatch" => Error(DecodeError::SettingsCount {
+            entries: 3,
+            length: 12,
+        }),
+        "settings_count_huge" => Error(DecodeError::SettingsCount {
+            entries: u32::MAX,
+            length: 12,
+        }),
+        "ping_short" => Error(DecodeError::Length {
+            kind: Kind::PING,
+            length: 3,
+        }),
+        "rst_stream_short" => Error(DecodeError::Length {
+            kind: Kind::RST_STREAM,
+            length: 4,
+        }),
+        // Eight bytes in SPDY/2, which spdy-transport sends.
+        "goaway_wrong_length" if v2 => Fine,
+        "goaway_wrong_length" => Error(DecodeError::Length {
+            kind: Kind::GOAWAY,
+            length: 4,
+        }),
+        "window_update_zero_delta" => Error(DecodeError::ZeroDelta { stream_id: 1 }),
+
+        "unknown_control_type" | "window_update_in_v2" | "noop_in_v3" => Unknown,
+
+        // Valid zlib, only without the dictionary.
+        "no_dictionary" => Fine,
+        "empty_header_value" => Fine,
+        // A matter of streams, windows, roles or HTTP: the engine's.
+        "duplicate_syn_stream"
+        | "decreasing_stream_id"
+        | "even_stream_id_from_client"
+        | "duplicate_syn_reply"
+        | "syn_reply_unknown_stream"
+        | "data_unknown_stream"
+        | "data_stream_zero"
+        | "data_before_syn_reply"
+        | "data_after_fin"
+        | "settings_duplicate_id"
+        | "ping_even_to_server_unsolicited"
+        | "ping_odd_to_client_unsolicited"
+        | "rst_stream_status_zero"
+        | "request_without_method"
+        | "reply_without_status"
+        | "push_associated_zero"
+        | "push_without_url"
+        | "window_overflow_stream"
+        | "window_overflow_session"
+        | "data_beyond_stream_window" => Fine,
+        other => panic!("a case that this test doesn't know: {other}"),
+    }
+}
