@@ -1,2 +1,0 @@
-//! `lacewingd`.
-fn main() {}

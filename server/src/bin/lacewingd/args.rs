@@ -1,0 +1,129 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+
+use clap::Parser;
+use lacewing_server::Protocol;
+
+/// Serves a directory over HTTP/2, SPDY/3.1, SPDY/3, SPDY/2 and HTTP/1.1.
+///
+/// Every protocol is spoken on both ports: behind TLS it is negotiated by ALPN,
+/// in cleartext it is told from the client's first bytes. One line a request
+/// goes to the standard error output (RUST_LOG=warn leaves only trouble).
+/// SIGTERM and SIGINT let open requests finish; a second one does not.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub(crate) struct Args {
+    /// The directory to serve.
+    #[arg(default_value = ".")]
+    pub(crate) directory: PathBuf,
+
+    /// Where to listen with TLS; `off` for nowhere.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    pub(crate) https: Listen,
+
+    /// Where to listen in cleartext; `off` for nowhere.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) http: Listen,
+
+    /// The certificate chain, PEM. Without it, a self-signed certificate is
+    /// made at every start.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+
+    /// The private key of the certificate, PEM.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+
+    /// What is offered, the preferred first: h2, spdy/3.1, spdy/3, spdy/2,
+    /// http/1.1.
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "h2,spdy/3.1,spdy/3,spdy/2,http/1.1"
+    )]
+    pub(crate) protocols: Vec<Protocol>,
+
+    /// Threads that serve. As many as the machine has cores, by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// An address, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listen {
+    On(SocketAddr),
+    Off,
+}
+
+impl Listen {
+    pub(crate) fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::On(address) => Some(address),
+            Self::Off => None,
+        }
+    }
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let with_host = text
+            .strip_prefix("localhost:")
+            .map(|port| format!("127.0.0.1:{port}"));
+        with_host
+            .as_deref()
+            .unwrap_or(text)
+            .parse()
+            .map(Self::On)
+            .map_err(|_| {
+                format!("`{text}` is no address with a port, such as 127.0.0.1:8080 or [::]:8080")
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn no_configuration_is_needed() {
+        let args = Args::try_parse_from(["lacewingd"]).unwrap();
+        assert_eq!(args.https, Listen::On("127.0.0.1:8443".parse().unwrap()));
+        assert_eq!(args.http, Listen::On("127.0.0.1:8080".parse().unwrap()));
+        assert_eq!(args.protocols, Protocol::ALL);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for wrong in [
+            &["--protocols", "h2,h3"][..],
+            &["--http", "8080"],
+            &["--cert", "only.pem"],
+            &["--threads", "0"],
+        ] {
+            assert!(
+                Args::try_parse_from(["lacewingd"].iter().chain(wrong)).is_err(),
+                "{wrong:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn addresses_are_of_every_kind() {
+        for right in ["0.0.0.0:80", "[::1]:8443", "localhost:0", "off"] {
+            assert!(right.parse::<Listen>().is_ok(), "{right}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! `lacewingd`: serves a directory over HTTP/2, SPDY/3.1, SPDY/3, SPDY/2 and
+//! HTTP/1.1, with no configuration.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod certificate;
+mod listing;
+mod log;
+mod run;
+mod site;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Args;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run::run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lacewingd: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! From the command line to a server that runs, and to its end.
+
+use std::{
+    io::{self, Write},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process,
+};
+
+use lacewing_server::{Protocol, Server};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+};
+use tracing::info;
+
+use crate::{
+    args::{Args, Listen},
+    certificate::Certificate,
+    log::{self, Logged},
+    site::Site,
+};
+
+/// What a program that SIGINT ended says, by custom.
+const EXIT_INTERRUPTED: i32 = 130;
+
+pub(crate) fn run(args: Args) -> Result<(), String> {
+    let root = directory(&args.directory)?;
+    log::start();
+    let runtime =
+        runtime(args.threads).map_err(|error| format!("cannot start threads: {error}"))?;
+    let result = runtime.block_on(serve(&args, &root));
+    // A file that is being read must not keep the program alive.
+    runtime.shutdown_background();
+    result
+}
+
+fn directory(path: &Path) -> Result<PathBuf, String> {
+    let root = path
+        .canonicalize()
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    if root.is_dir() {
+        Ok(root)
+    } else {
+        Err(format!("{} is no directory", path.display()))
+    }
+}
+
+fn runtime(threads: Option<u16>) -> io::Result<Runtime> {
+    match threads {
+        Some(1) => Builder::new_current_thread().enable_all().build(),
+        Some(threads) => Builder::new_multi_thread()
+            .worker_threads(threads.into())
+            .enable_all()
+            .build(),
+        None => Builder::new_multi_thread().enable_all().build(),
+    }
+}
+
+async fn serve(args: &Args, root: &Path) -> Result<(), String> {
+    if args.https == Listen::Off && args.http == Listen::Off {
+        return Err("both --https and --http are off: nobody could connect".into());
+    }
+    let mut builder = Server::builder()
+        .protocols(args.protocols.iter().copied())
+        .observer(log::event)
+        .shutdown(until_signalled()?);
+    let mut fingerprint = None;
+    if let Some(address) = args.https.address() {
+        let certificate = certificate(args, address.ip())?;
+        fingerprint = Some(certificate.fingerprint());
+        builder = builder.bind_tls(address, certificate.into_config()?);
+    }
+    if let Some(address) = args.http.address() {
+        builder = builder.bind(address);
+    }
+    let server = builder
+        .build()
+        .await
+        .map_err(|error| format!("{error}{}", hint(args)))?;
+    let mut addresses = server.local_addrs();
+    let https = fingerprint.as_ref().and_then(|_| addresses.next());
+    let http = addresses.next();
+    drop(addresses);
+    announce(args, root, https, http, fingerprint.as_deref())
+        .map_err(|error| format!("cannot write to the standard output: {error}"))?;
+    server.serve(Logged(Site::new(root))).await;
+    info!("all requests are answered, goodbye");
+    Ok(())
+}
+
+/// Which option another address goes to.
+fn hint(args: &Args) -> &'static str {
+    match (args.https, args.http) {
+        (Listen::On(_), Listen::On(_)) => " (--https ADDR, --http ADDR)",
+        (Listen::On(_), Listen::Off) => " (--https ADDR)",
+        _ => " (--http ADDR)",
+    }
+}
+
+fn certificate(args: &Args, host: IpAddr) -> Result<Certificate, String> {
+    match (&args.cert, &args.key) {
+        (Some(cert), Some(key)) => Certificate::read(cert, key),
+        _ => Certificate::make(host),
+    }
+}
+
+/// Tells where the server is.
+fn announce(
+    args: &Args,
+    root: &Path,
+    https: Option<SocketAddr>,
+    http: Option<SocketAddr>,
+    fingerprint: Option<&str>,
+) -> io::Result<()> {
+    let names: Vec<_> = args
+        .protocols
+        .iter()
+        .map(|protocol| protocol.alpn())
+        .collect();
+    let names = names.join(", ");
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "lacewingd {} serves {}",
+        env!("CARGO_PKG_VERSION"),
+        root.display()
+    )?;
+    if let Some(address) = https {
+        writeln!(out, "  https://{}/  {names}", reachable(address))?;
+    }
+    if let Some(address) = http {
+        writeln!(out, "  http://{}/  {names}", reachable(address))?;
+    }
+    if let Some(fingerprint) = fingerprint {
+        let made = if args.cert.is_none() {
+            " (self-signed, made for this run)"
+        } else {
+            ""
+        };
+        writeln!(out, "  certificate SHA-256 {fingerprint}{made}")?;
+    }
+    let alike = |protocol: &&Protocol| matches!(protocol, Protocol::Spdy3 | Protocol::Spdy31);
+    let mut alike = args.protocols.iter().filter(alike);
+    if let (Some(first), Some(_), true) = (alike.next(), alike.next(), http.is_some()) {
+        writeln!(
+            out,
+            "  in cleartext, SPDY/3 and 3.1 look the same: taken for {first}"
+        )?;
+    }
+    out.flush()
+}
+
+/// An address that a URL may have.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        ip if !ip.is_unspecified() => address,
+        IpAddr::V4(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
+        IpAddr::V6(_) => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, address.port())),
+    }
+}
+
+/// Completes at the first SIGTERM or SIGINT; the second one ends the program.
+fn until_signalled() -> Result<impl Future<Output = ()> + Send + 'static, String> {
+    let failed = |error: io::Error| format!("cannot wait for signals: {error}");
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("no more connections; open requests are being answered (once more to end now)");
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            process::exit(EXIT_INTERRUPTED);
+        });
+    })
+}

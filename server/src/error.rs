@@ -1,0 +1,221 @@
+//! What can go wrong: with a server as a whole, and with one connection.
+
+use std::{fmt, io, net::SocketAddr, time::Duration};
+
+use crate::{BoxError, DetectError, Protocol};
+
+/// A server that cannot start.
+///
+/// ```
+/// use lacewing_server::{Server, StartError};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let error = Server::builder().build().await.unwrap_err();
+/// assert!(matches!(error, StartError::NoListener));
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// No listener was given, so that nobody could connect.
+    NoListener,
+    /// The list of protocols to offer is empty.
+    NoProtocol,
+    /// A protocol was to be offered that this build does not speak.
+    NotBuilt {
+        /// The protocol in question.
+        protocol: Protocol,
+    },
+    /// An address could not be listened on.
+    Bind {
+        /// The address in question.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoListener => f.write_str("no address to listen on; give one to the builder"),
+            Self::NoProtocol => f.write_str("no protocol to offer; give at least one"),
+            Self::NotBuilt { protocol } => {
+                write!(f, "{protocol} is not built in; turn on the feature `http1`")
+            }
+            Self::Bind { address, source } => {
+                write!(f, "cannot listen on {address}: {source}")?;
+                match source.kind() {
+                    io::ErrorKind::AddrInUse => write!(
+                        f,
+                        "; another program has port {}: stop it, or choose another port",
+                        address.port()
+                    ),
+                    io::ErrorKind::PermissionDenied => {
+                        f.write_str("; ports below 1024 need privileges: choose a higher one")
+                    }
+                    io::ErrorKind::AddrNotAvailable => {
+                        f.write_str("; the address belongs to no interface of this machine")
+                    }
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Bind { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// What ended a connection before its time.
+///
+/// ```
+/// use lacewing_server::{ConnectionError, Protocol};
+///
+/// let error = ConnectionError::NotOffered { protocol: Protocol::Spdy2 };
+/// assert!(error.to_string().contains("spdy/2"));
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// The first bytes on a cleartext port were of no protocol.
+    Detect(DetectError),
+    /// The client speaks a protocol that this server does not offer.
+    NotOffered {
+        /// The protocol in question.
+        protocol: Protocol,
+    },
+    /// The TLS handshake failed, for example because the client offered no
+    /// protocol of ours.
+    Tls(io::Error),
+    /// The TLS handshake took too long.
+    TlsTimeout {
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The TLS client negotiated no protocol, and HTTP/1.1, which that stands
+    /// for, is not offered.
+    NoAlpn,
+    /// The connection failed while requests were served.
+    Connection(lacewing_conn::Error),
+    /// The HTTP/1.1 connection failed while requests were served.
+    Http1(BoxError),
+    /// The HTTP/1.1 connection did not come to its end in time after a
+    /// shutdown began.
+    DrainTimeout {
+        /// How long it was waited for.
+        after: Duration,
+    },
+}
+
+impl ConnectionError {
+    /// The peer went away, which is nothing to worry about.
+    pub fn is_disconnect(&self) -> bool {
+        let io = match self {
+            Self::Detect(DetectError::Closed) => return true,
+            Self::Detect(DetectError::Io(error)) | Self::Tls(error) => Some(error),
+            Self::Connection(error) => error.io_error(),
+            _ => None,
+        };
+        io.is_some_and(|error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::UnexpectedEof
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::NotConnected
+            )
+        })
+    }
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Detect(error) => error.fmt(f),
+            Self::NotOffered { protocol } => {
+                write!(f, "the client speaks {protocol}, which is not offered here")
+            }
+            Self::Tls(error) => write!(f, "TLS handshake failed: {error}"),
+            Self::TlsTimeout { after } => {
+                write!(f, "TLS handshake not done after {} s", after.as_secs_f32())
+            }
+            Self::NoAlpn => f.write_str(
+                "the TLS client negotiated no protocol (ALPN), and http/1.1 is not offered here",
+            ),
+            Self::Connection(error) => error.fmt(f),
+            Self::Http1(error) => {
+                write!(f, "HTTP/1.1: {error}")?;
+                match error.source() {
+                    Some(source) => write!(f, ": {source}"),
+                    None => Ok(()),
+                }
+            }
+            Self::DrainTimeout { after } => {
+                write!(
+                    f,
+                    "HTTP/1.1: not drained {} s after shutdown",
+                    after.as_secs_f32()
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConnectionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Detect(error) => Some(error),
+            Self::Tls(error) => Some(error),
+            Self::Connection(error) => Some(error),
+            Self::Http1(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+impl From<DetectError> for ConnectionError {
+    fn from(error: DetectError) -> Self {
+        Self::Detect(error)
+    }
+}
+
+impl From<lacewing_conn::Error> for ConnectionError {
+    fn from(error: lacewing_conn::Error) -> Self {
+        Self::Connection(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_is_named_with_what_to_do() {
+        let error = StartError::Bind {
+            address: SocketAddr::from(([127, 0, 0, 1], 8443)),
+            source: io::ErrorKind::AddrInUse.into(),
+        };
+        let text = error.to_string();
+        assert!(
+            text.contains("127.0.0.1:8443") && text.contains("choose another port"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_peer_that_went_away_is_told_from_a_peer_that_misbehaved() {
+        let gone = lacewing_conn::Error::io(io::ErrorKind::ConnectionReset.into());
+        assert!(ConnectionError::from(gone).is_disconnect());
+        assert!(!ConnectionError::NoAlpn.is_disconnect());
+    }
+}

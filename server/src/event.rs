@@ -1,0 +1,135 @@
+//! What a server tells an observer, for logs and counters.
+
+use std::{fmt, io, net::SocketAddr};
+
+use lacewing_conn::proto::StreamId;
+
+use crate::{BoxError, ConnectionError, ConnectionInfo};
+
+/// Something that is worth a line in a log.
+///
+/// ```
+/// use lacewing_server::{Event, Server};
+///
+/// let server = Server::builder().observer(|event: &Event<'_>| match event {
+///     Event::Connected { .. } | Event::Closed { .. } => {}
+///     trouble => eprintln!("{trouble}"),
+/// });
+/// # let _ = server;
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A connection could not be accepted. The listener goes on, after a pause
+    /// if the machine has run out of something.
+    AcceptFailed {
+        /// The listener's address.
+        listener: SocketAddr,
+        /// What the operating system said.
+        error: &'a io::Error,
+    },
+    /// A connection ended before its protocol was known.
+    Rejected {
+        /// The peer's address.
+        peer: SocketAddr,
+        /// Why.
+        error: &'a ConnectionError,
+    },
+    /// The protocol of a connection is known and requests may come.
+    Connected {
+        /// The connection in question.
+        connection: &'a ConnectionInfo,
+    },
+    /// A request failed while its connection goes on: its handler failed or
+    /// panicked, or its response's body did.
+    StreamFailed {
+        /// The connection in question.
+        connection: &'a ConnectionInfo,
+        /// The stream in question.
+        stream: StreamId,
+        /// Why.
+        error: &'a StreamError,
+    },
+    /// A connection is closed; every [`Connected`](Event::Connected) has one.
+    Closed {
+        /// The connection in question.
+        connection: &'a ConnectionInfo,
+        /// Why, if not by a graceful end.
+        error: Option<&'a ConnectionError>,
+    },
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AcceptFailed { listener, error } => {
+                write!(f, "accepting on {listener} failed: {error}")
+            }
+            Self::Rejected { peer, error } => write!(f, "connection from {peer}: {error}"),
+            Self::Connected { connection } => write!(f, "connected: {connection}"),
+            Self::StreamFailed {
+                connection,
+                stream,
+                error,
+            } => {
+                write!(f, "{connection}, stream {}: {error}", stream.value())
+            }
+            Self::Closed {
+                connection,
+                error: None,
+            } => write!(f, "closed: {connection}"),
+            Self::Closed {
+                connection,
+                error: Some(error),
+            } => {
+                write!(f, "closed: {connection}: {error}")
+            }
+        }
+    }
+}
+
+/// What went wrong with one request on our side. The client saw a response
+/// with status 500, or a reset if the response had begun.
+///
+/// ```
+/// use lacewing_server::StreamError;
+///
+/// let error = StreamError::Handler("no database".into());
+/// assert_eq!(error.to_string(), "the handler failed: no database");
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// The service gave an error instead of a response.
+    Handler(BoxError),
+    /// The service panicked.
+    HandlerPanicked,
+    /// The response's body gave an error.
+    Body(BoxError),
+    /// The response's body panicked.
+    BodyPanicked,
+    /// The service gave what can't be sent: an informational (1xx) response as
+    /// the final one, or one that the protocol has no place for.
+    Response(BoxError),
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handler(error) => write!(f, "the handler failed: {error}"),
+            Self::HandlerPanicked => f.write_str("the handler panicked"),
+            Self::Body(error) => write!(f, "the response's body failed: {error}"),
+            Self::BodyPanicked => f.write_str("the response's body panicked"),
+            Self::Response(error) => write!(f, "the response can't be sent: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StreamError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Handler(error) | Self::Body(error) | Self::Response(error) => Some(&**error),
+            Self::HandlerPanicked | Self::BodyPanicked => None,
+        }
+    }
+}

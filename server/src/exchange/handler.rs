@@ -1,0 +1,116 @@
+//! Handlers: the futures of a service, in boxes that are used again, and on
+//! tasks of their own if they take longer than a poll.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use tokio::task::JoinHandle;
+
+use crate::{BoxError, HttpService, Incoming};
+
+/// A pinned place for a value that is there at times: one allocation serves
+/// many values.
+pub(super) struct Slot<T>(Pin<Box<Option<T>>>);
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self(Box::pin(None))
+    }
+}
+
+impl<T> Slot<T> {
+    pub(super) fn put(&mut self, value: T) {
+        self.0.set(Some(value));
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.set(None);
+    }
+
+    pub(super) fn as_pin_mut(&mut self) -> Option<Pin<&mut T>> {
+        self.0.as_mut().as_pin_mut()
+    }
+}
+
+impl<B: http_body::Body> Slot<B> {
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.0
+            .as_ref()
+            .as_pin_ref()
+            .is_none_or(|body| body.is_end_stream())
+    }
+}
+
+impl<F: Future> Slot<F> {
+    /// Polls the future that was put here. An empty place is never ready.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.as_pin_mut()
+            .map_or(Poll::Pending, |future| future.poll(cx))
+    }
+}
+
+pub(super) type Handler<S> = Slot<<S as HttpService>::Future>;
+
+/// What came of a handler on a task of its own.
+pub(super) enum Outcome<S: HttpService> {
+    Answered {
+        result: Result<Response<S::ResponseBody>, BoxError>,
+        /// Its empty box.
+        handler: Option<Handler<S>>,
+    },
+    Panicked,
+}
+
+/// A handler on a task of its own, which ends with this.
+pub(super) struct Task<S: HttpService>(JoinHandle<Outcome<S>>);
+
+impl<S: HttpService> Task<S> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<S>> {
+        // A task that was cancelled has no one to answer.
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|joined| joined.unwrap_or(Outcome::Panicked))
+    }
+
+    pub(super) fn abort(&self) {
+        self.0.abort();
+    }
+}
+
+impl<S: HttpService> Drop for Task<S> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Gives a pending handler a task.
+pub(super) fn spawn<S: HttpService>(mut handler: Handler<S>) -> Task<S> {
+    Task(tokio::spawn(async move {
+        let result = poll_fn(|cx| handler.poll(cx)).await.map_err(Into::into);
+        handler.clear();
+        Outcome::Answered {
+            result,
+            handler: Some(handler),
+        }
+    }))
+}
+
+/// Calls the service on a task, once it is ready.
+pub(super) fn spawn_call<S: HttpService>(mut service: S, request: Request<Incoming>) -> Task<S> {
+    Task(tokio::spawn(async move {
+        // Converted at once: a service's own error may be bound to its thread.
+        let ready = poll_fn(|cx| service.poll_ready(cx).map_err(Into::into)).await;
+        let result = match ready {
+            Ok(()) => service.call(request).await.map_err(Into::into),
+            Err(error) => Err(error),
+        };
+        Outcome::Answered {
+            result,
+            handler: None,
+        }
+    }))
+}

@@ -1,0 +1,195 @@
+//! The heads of responses: what a server adds to them and takes away.
+
+use std::time::Instant;
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
+    header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING, UPGRADE},
+};
+use http_body::Body;
+use lacewing_conn::proto::Head;
+
+use crate::{DateHeader, date};
+
+/// What of a request matters to its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A response to HEAD has no body, whatever its head says (RFC 9110
+    /// §9.3.2).
+    Head,
+    Other,
+}
+
+impl Kind {
+    pub(super) fn of(method: &Method) -> Self {
+        if *method == Method::HEAD {
+            Self::Head
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// Prepares the heads of a connection's responses.
+pub(super) struct Heads {
+    date: DateHeader,
+    /// The last length that was made: responses of the same size follow each
+    /// other, and a clone costs a reference count.
+    length: (u64, HeaderValue),
+}
+
+impl Heads {
+    pub(super) fn new(date: DateHeader) -> Self {
+        Self {
+            date,
+            length: (0, HeaderValue::from_static("0")),
+        }
+    }
+
+    /// The head of a response, and its body if one is to be sent.
+    pub(super) fn prepare<B: Body>(
+        &mut self,
+        response: Response<B>,
+        kind: Kind,
+        now: Instant,
+    ) -> (Head, Option<B>) {
+        let (parts, body) = response.into_parts();
+        let mut head = Head {
+            fields: parts.headers,
+            ..Head::response(parts.status)
+        };
+        remove_connection_fields(&mut head.fields);
+        let forbidden = matches!(
+            parts.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
+        let body = Some(body).filter(|body| !forbidden && !body.is_end_stream());
+        if let Some(length) = body.as_ref().and_then(|body| body.size_hint().exact()) {
+            let value = || self.length(length);
+            head.fields.entry(CONTENT_LENGTH).or_insert_with(value);
+        }
+        self.add_date(&mut head.fields, now);
+        (head, body.filter(|_| kind != Kind::Head))
+    }
+
+    /// What is answered when there is no response.
+    pub(super) fn internal_error(&mut self, now: Instant) -> Head {
+        let mut head = Head::response(StatusCode::INTERNAL_SERVER_ERROR);
+        head.fields
+            .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        self.add_date(&mut head.fields, now);
+        head
+    }
+
+    fn add_date(&self, fields: &mut HeaderMap, now: Instant) {
+        if self.date.is_added() {
+            fields.entry(DATE).or_insert_with(|| date::value(now));
+        }
+    }
+
+    fn length(&mut self, length: u64) -> HeaderValue {
+        if self.length.0 != length {
+            self.length = (length, HeaderValue::from(length));
+        }
+        self.length.1.clone()
+    }
+}
+
+/// Header fields that belong to a connection of HTTP/1.1 are of no meaning in
+/// the others (RFC 9113 §8.2.2, SPDY/3 §3.2.2). Services that were written for
+/// HTTP/1.1 set them all the same.
+fn remove_connection_fields(fields: &mut HeaderMap) {
+    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+    const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+    const ALL: [HeaderName; 5] = [
+        CONNECTION,
+        TRANSFER_ENCODING,
+        UPGRADE,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+    ];
+    // Nearly always there are none, and comparing names costs less than
+    // looking each of them up.
+    if !fields.keys().any(|name| ALL.contains(name)) {
+        return;
+    }
+    for name in ALL {
+        fields.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::{Either, Empty, Full};
+
+    type TestBody = Either<Full<&'static [u8]>, Empty<&'static [u8]>>;
+
+    fn prepare(response: Response<TestBody>, kind: Kind) -> (Head, Option<TestBody>) {
+        Heads::new(DateHeader::Add).prepare(response, kind, Instant::now())
+    }
+
+    fn full() -> Response<TestBody> {
+        Response::new(Either::Left(Full::new(b"hello")))
+    }
+
+    #[test]
+    fn length_and_date_are_added_unless_the_handler_set_them() {
+        let (head, body) = prepare(full(), Kind::Other);
+        assert_eq!(head.fields[CONTENT_LENGTH], "5");
+        assert!(head.fields.contains_key(DATE) && body.is_some());
+
+        let mut response = full();
+        response
+            .headers_mut()
+            .insert(DATE, HeaderValue::from_static("yesterday"));
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from_static("6"));
+        let (head, _) = prepare(response, Kind::Other);
+        assert_eq!(head.fields[CONTENT_LENGTH], "6");
+        assert_eq!(head.fields[DATE], "yesterday");
+
+        let (head, _) = Heads::new(DateHeader::Leave).prepare(full(), Kind::Other, Instant::now());
+        assert!(!head.fields.contains_key(DATE));
+    }
+
+    #[test]
+    fn a_response_to_head_tells_the_length_and_has_no_body() {
+        let (head, body) = prepare(full(), Kind::Head);
+        assert_eq!(head.fields[CONTENT_LENGTH], "5");
+        assert!(body.is_none());
+    }
+
+    #[test]
+    fn some_responses_never_have_a_body() {
+        for status in [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED] {
+            let mut response = full();
+            *response.status_mut() = status;
+            let (head, body) = prepare(response, Kind::Other);
+            assert!(!head.fields.contains_key(CONTENT_LENGTH) && body.is_none());
+        }
+        let (head, body) = prepare(Response::new(Either::Right(Empty::new())), Kind::Other);
+        assert!(!head.fields.contains_key(CONTENT_LENGTH) && body.is_none());
+    }
+
+    #[test]
+    fn fields_of_http1_connections_are_left_out() {
+        let mut response = full();
+        for name in [
+            "connection",
+            "transfer-encoding",
+            "keep-alive",
+            "upgrade",
+            "x-mine",
+        ] {
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static("x"));
+        }
+        let (head, _) = prepare(response, Kind::Other);
+        let mut names: Vec<_> = head.fields.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-length", "date", "x-mine"]);
+    }
+}

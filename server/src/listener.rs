@@ -1,0 +1,266 @@
+//! Listeners, and what happens to a connection before its protocol is known.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::sleep,
+};
+
+use crate::{
+    ConnectionError, ConnectionInfo, Detected, Event, HttpService, Options, Protocol,
+    ShutdownSignal, StartError, connection, detect, shutdown::Alive,
+};
+
+/// Connections that the operating system keeps until they are accepted.
+const BACKLOG: u32 = 1024;
+/// The pause after the machine ran out of something (EMFILE, ENOBUFS): trying
+/// again at once would keep a core busy until somebody closes a connection.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A bound listener, and what it speaks first.
+pub(crate) struct Listener {
+    pub(crate) socket: TcpListener,
+    pub(crate) address: SocketAddr,
+    pub(crate) transport: Transport,
+}
+
+/// What lies between a connection and its protocol.
+#[derive(Clone)]
+pub(crate) enum Transport {
+    Cleartext,
+    #[cfg(feature = "tls")]
+    Tls(crate::tls::Tls),
+}
+
+/// What all connections of a server share.
+pub(crate) struct Shared {
+    pub(crate) protocols: Vec<Protocol>,
+    pub(crate) options: Options,
+}
+
+pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let bind = || {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
+        // A server that restarts must not wait for connections of the one
+        // before to leave TIME_WAIT. On Windows the option means another
+        // thing.
+        #[cfg(not(windows))]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bind().map_err(|source| StartError::Bind { address, source })
+}
+
+impl Listener {
+    /// Accepts until the shutdown starts. Each connection has a task.
+    pub(crate) async fn run<S: HttpService>(
+        self,
+        shared: Arc<Shared>,
+        service: S,
+        mut shutdown: ShutdownSignal,
+        alive: Alive,
+    ) {
+        let mut stop = shutdown.clone();
+        let stopped = stop.wait();
+        tokio::pin!(stopped);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut stopped => return,
+                accepted = self.socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((socket, peer)) => {
+                    let shared = Arc::clone(&shared);
+                    let transport = self.transport.clone();
+                    let alive = alive.clone();
+                    let shutdown = shutdown.clone();
+                    let service = service.clone();
+                    tokio::spawn(async move {
+                        shared
+                            .connection(socket, peer, transport, service, shutdown)
+                            .await;
+                        drop(alive);
+                    });
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    let event = Event::AcceptFailed {
+                        listener: self.address,
+                        error: &error,
+                    };
+                    shared.options.observer.tell(&event);
+                    tokio::select! {
+                        () = shutdown.wait() => return,
+                        () = sleep(PAUSE) => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The connection in question is gone already; the next may be fine.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+impl Shared {
+    async fn connection<S: HttpService>(
+        &self,
+        socket: TcpStream,
+        peer: SocketAddr,
+        transport: Transport,
+        service: S,
+        shutdown: ShutdownSignal,
+    ) {
+        // Without it, small responses wait for the client's delayed
+        // acknowledgements. It fails on a connection that is gone already.
+        let _ = socket.set_nodelay(true);
+        let local = socket.local_addr().ok();
+        let info = |protocol| ConnectionInfo::new(protocol).with_addresses(Some(peer), local);
+        let options = self.options.clone().shutdown(shutdown.clone());
+        let result = match transport {
+            Transport::Cleartext => match self.detect(socket, shutdown).await {
+                Ok(Some((protocol, io))) => {
+                    let info = info(protocol);
+                    self.observe(
+                        &info,
+                        connection::serve_detected(io, info.clone(), options, service),
+                    )
+                    .await;
+                    Ok(())
+                }
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            },
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => match self.handshake(&tls, socket, shutdown).await {
+                Ok(Some((protocol, io))) => {
+                    let info = info(protocol).with_tls();
+                    let io = crate::Rewind::new(io, bytes::Bytes::new());
+                    self.observe(
+                        &info,
+                        connection::serve_detected(io, info.clone(), options, service),
+                    )
+                    .await;
+                    Ok(())
+                }
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            },
+        };
+        if let Err(error) = &result {
+            self.options.observer.tell(&Event::Rejected { peer, error });
+        }
+    }
+
+    /// Tells the observer of a connection's begin and end.
+    async fn observe(
+        &self,
+        connection: &ConnectionInfo,
+        serving: impl Future<Output = Result<(), ConnectionError>>,
+    ) {
+        let observer = &self.options.observer;
+        observer.tell(&Event::Connected { connection });
+        let result = serving.await;
+        observer.tell(&Event::Closed {
+            connection,
+            error: result.as_ref().err(),
+        });
+    }
+
+    /// The protocol of a cleartext connection. `None` if the shutdown started
+    /// before it was known: such a client has asked for nothing.
+    async fn detect(
+        &self,
+        socket: TcpStream,
+        mut shutdown: ShutdownSignal,
+    ) -> Result<Option<(Protocol, crate::Rewind<TcpStream>)>, ConnectionError> {
+        let detecting = detect::detect(socket, self.options.limits.preface_timeout);
+        let (detected, io) = tokio::select! {
+            detected = detecting => detected?,
+            () = shutdown.wait() => return Ok(None),
+        };
+        let protocol = match detected {
+            Detected::Http2 => Protocol::Http2,
+            Detected::Spdy2 => Protocol::Spdy2,
+            Detected::Http1 => Protocol::Http1,
+            // SPDY/3 and SPDY/3.1 look the same. The order in which they are
+            // offered decides.
+            Detected::Spdy3 => {
+                let alike =
+                    |offered: &&Protocol| matches!(**offered, Protocol::Spdy3 | Protocol::Spdy31);
+                self.protocols
+                    .iter()
+                    .find(alike)
+                    .copied()
+                    .unwrap_or(Protocol::Spdy3)
+            }
+        };
+        if self.protocols.contains(&protocol) {
+            Ok(Some((protocol, io)))
+        } else {
+            Err(ConnectionError::NotOffered { protocol })
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    async fn handshake(
+        &self,
+        tls: &crate::tls::Tls,
+        socket: TcpStream,
+        mut shutdown: ShutdownSignal,
+    ) -> Result<Option<(Protocol, tokio_rustls::server::TlsStream<TcpStream>)>, ConnectionError>
+    {
+        // In a box of its own: it is large, and gone before the first request.
+        let deadline = self.options.limits.preface_timeout;
+        let accepting = Box::pin(tls.accept(socket, &self.protocols, deadline));
+        tokio::select! {
+            accepted = accepting => accepted.map(Some),
+            () = shutdown.wait() => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_in_use_is_an_error_with_its_address() {
+        let first = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = first.local_addr().unwrap();
+        match bind(address) {
+            Err(StartError::Bind {
+                address: named,
+                source,
+            }) => {
+                assert_eq!(named, address);
+                assert_eq!(source.kind(), io::ErrorKind::AddrInUse);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn running_out_of_files_is_not_the_connection_s_fault() {
+        assert!(is_of_one_connection(
+            &io::ErrorKind::ConnectionAborted.into()
+        ));
+        // EMFILE
+        assert!(!is_of_one_connection(&io::Error::from_raw_os_error(24)));
+    }
+}

@@ -1,0 +1,179 @@
+//! What is set for each connection.
+
+use std::{fmt, sync::Arc};
+
+use lacewing_conn::{Limits, Side, proto::HeaderCompression};
+
+use crate::{Event, ShutdownSignal};
+
+/// What is set for each connection, with or without a [`Server`](crate::Server).
+///
+/// ```
+/// use lacewing_server::{Limits, Options, Side, Spawn};
+///
+/// let options = Options::default()
+///     .limits(Limits { max_concurrent_streams: 250, ..Limits::new(Side::Server) })
+///     .spawn(Spawn::Always);
+/// # let _ = options;
+/// ```
+#[derive(Clone)]
+pub struct Options {
+    pub(crate) limits: Limits,
+    pub(crate) spawn: Spawn,
+    pub(crate) date: DateHeader,
+    pub(crate) attach_info: bool,
+    pub(crate) header_compression: HeaderCompression,
+    pub(crate) shutdown: Option<ShutdownSignal>,
+    pub(crate) observer: Observer,
+}
+
+/// Where a request's handler runs.
+///
+/// ```
+/// use lacewing_server::Spawn;
+///
+/// assert_eq!(Spawn::default(), Spawn::WhenPending);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Spawn {
+    /// On the connection's task first; if it is not ready at its first poll, it
+    /// moves to a task of its own. Right for handlers that don't compute for
+    /// long between two awaits.
+    #[default]
+    WhenPending,
+    /// On a task of its own from the start: the handlers of one connection run
+    /// on all cores, at the price of a spawn for each.
+    Always,
+}
+
+/// Whether responses get a `date` header field if they have none (RFC 9110
+/// §6.6.1).
+///
+/// ```
+/// use lacewing_server::DateHeader;
+///
+/// assert_eq!(DateHeader::default(), DateHeader::Add);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DateHeader {
+    /// They get one.
+    #[default]
+    Add,
+    /// They stay as they are.
+    Leave,
+}
+
+impl DateHeader {
+    pub(crate) fn is_added(self) -> bool {
+        self == Self::Add
+    }
+}
+
+/// Whether a [`ConnectionInfo`](crate::ConnectionInfo) is put into the
+/// extensions of every request.
+///
+/// ```
+/// use lacewing_server::InfoExtension;
+///
+/// assert_eq!(InfoExtension::default(), InfoExtension::Insert);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum InfoExtension {
+    /// It is.
+    #[default]
+    Insert,
+    /// It is not, which saves three allocations a request.
+    Omit,
+}
+
+impl Options {
+    /// The bounds against clients that ask for too much. HTTP/1.1 obeys
+    /// `preface_timeout` (for each request's head), `max_header_list_size` and
+    /// `drain_timeout` of them.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Where handlers run. HTTP/1.1 has them on the connection's task always.
+    #[must_use]
+    pub fn spawn(mut self, spawn: Spawn) -> Self {
+        self.spawn = spawn;
+        self
+    }
+
+    /// Whether responses get a `date`.
+    #[must_use]
+    pub fn date(mut self, date: DateHeader) -> Self {
+        self.date = date;
+        self
+    }
+
+    /// Whether requests carry a [`ConnectionInfo`](crate::ConnectionInfo).
+    #[must_use]
+    pub fn connection_info(mut self, extension: InfoExtension) -> Self {
+        self.attach_info = extension == InfoExtension::Insert;
+        self
+    }
+
+    /// How the heads of responses are compressed in SPDY. Not at all by
+    /// default; see [`HeaderCompression`] before it is changed.
+    #[must_use]
+    pub fn header_compression(mut self, compression: HeaderCompression) -> Self {
+        self.header_compression = compression;
+        self
+    }
+
+    /// What starts a graceful shutdown: the peer is told, requests that came
+    /// are answered, then the connection is closed.
+    #[must_use]
+    pub fn shutdown(mut self, signal: ShutdownSignal) -> Self {
+        self.shutdown = Some(signal);
+        self
+    }
+
+    /// Called with everything that is worth a line in a log. Must not block.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.observer = Observer(Some(Arc::new(observer)));
+        self
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limits: Limits::new(Side::Server),
+            spawn: Spawn::default(),
+            date: DateHeader::default(),
+            attach_info: true,
+            header_compression: HeaderCompression::default(),
+            shutdown: None,
+            observer: Observer(None),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("limits", &self.limits)
+            .field("spawn", &self.spawn)
+            .field("date", &self.date)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Observer(Option<Arc<Tell>>);
+
+type Tell = dyn Fn(&Event<'_>) + Send + Sync;
+
+impl Observer {
+    pub(crate) fn tell(&self, event: &Event<'_>) {
+        if let Some(observer) = &self.0 {
+            observer(event);
+        }
+    }
+}

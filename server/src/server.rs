@@ -1,0 +1,321 @@
+//! A server: listeners, and a service behind them.
+
+use std::{fmt, net::SocketAddr, pin::Pin, sync::Arc};
+
+use bytes::Buf;
+use http::{Request, Response};
+use http_body::Body;
+use lacewing_conn::{Limits, proto::HeaderCompression};
+use tokio::{net::TcpListener, task::JoinSet};
+use tower_service::Service;
+
+use crate::{
+    BoxError, DateHeader, Event, Incoming, InfoExtension, Options, Protocol, Shutdown, Spawn,
+    StartError,
+    listener::{self, Listener, Shared, Transport},
+    shutdown::Tracker,
+};
+
+type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A server whose listeners are bound.
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use http::{Request, Response};
+/// use lacewing_server::{Incoming, Server, service_fn};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let server = Server::builder()
+///     .bind(([127, 0, 0, 1], 0).into())
+///     .shutdown(async { /* for example: tokio::signal::ctrl_c() */ })
+///     .build()
+///     .await?;
+/// println!("listening on {:?}", server.local_addrs().collect::<Vec<_>>());
+///
+/// let service = service_fn(|request: Request<Incoming>| async move {
+///     Ok::<_, Infallible>(Response::new(format!("hello over {:?}\n", request.version())))
+/// });
+/// server.serve(service).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Server {
+    listeners: Vec<Listener>,
+    protocols: Vec<Protocol>,
+    options: Options,
+    signal: Option<Signal>,
+}
+
+impl Server {
+    /// Nothing set, and every protocol offered that this build speaks.
+    pub fn builder() -> Builder {
+        Builder {
+            places: Vec::new(),
+            protocols: Protocol::default_offer(),
+            options: Options::default(),
+            signal: None,
+        }
+    }
+
+    /// The addresses that the listeners are bound to, in the order in which
+    /// they were given.
+    pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> {
+        self.listeners.iter().map(|listener| listener.address)
+    }
+
+    /// Accepts connections and serves each on a task of its own, until the
+    /// [shutdown signal](Builder::shutdown) completes and every connection has
+    /// come to its end. Without a signal it never completes.
+    ///
+    /// Dropping the future closes the listeners and starts a graceful shutdown
+    /// of the connections.
+    pub async fn serve<S, B>(self, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+        B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let shared = Arc::new(Shared {
+            protocols: self.protocols,
+            options: self.options,
+        });
+        let shutdown = Shutdown::new();
+        let tracker = Tracker::new();
+        let mut accepting = JoinSet::new();
+        for listener in self.listeners {
+            let (shared, service) = (Arc::clone(&shared), service.clone());
+            accepting.spawn(listener.run(shared, service, shutdown.signal(), tracker.alive()));
+        }
+        drop(service);
+        match self.signal {
+            Some(signal) => signal.await,
+            None => std::future::pending().await,
+        }
+        shutdown.start();
+        while accepting.join_next().await.is_some() {}
+        tracker.wait().await;
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("listeners", &self.local_addrs().collect::<Vec<_>>())
+            .field("protocols", &self.protocols)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a server listens, what it offers, and what it obeys.
+///
+/// ```
+/// use lacewing_server::{Limits, Protocol, Server, Side};
+///
+/// let builder = Server::builder()
+///     .bind(([127, 0, 0, 1], 0).into())
+///     .protocols([Protocol::Http2, Protocol::Spdy31])
+///     .limits(Limits { max_concurrent_streams: 250, ..Limits::new(Side::Server) });
+/// # let _ = builder;
+/// ```
+#[must_use]
+pub struct Builder {
+    places: Vec<(Place, Handshake)>,
+    protocols: Vec<Protocol>,
+    options: Options,
+    signal: Option<Signal>,
+}
+
+enum Place {
+    Address(SocketAddr),
+    Listener(TcpListener),
+}
+
+/// What comes before the protocol.
+enum Handshake {
+    None,
+    #[cfg(feature = "tls")]
+    Tls(Arc<rustls::ServerConfig>),
+}
+
+impl Builder {
+    /// Listens in cleartext on an address. What a client speaks is told from
+    /// its first bytes.
+    pub fn bind(self, address: SocketAddr) -> Self {
+        self.place(Place::Address(address), Handshake::None)
+    }
+
+    /// As [`bind`](Self::bind), on a listener that is bound already.
+    pub fn listen(self, listener: TcpListener) -> Self {
+        self.place(Place::Listener(listener), Handshake::None)
+    }
+
+    /// Listens with TLS on an address. The [protocols](Self::protocols) are
+    /// offered by ALPN, in place of those that the configuration has.
+    #[cfg(feature = "tls")]
+    pub fn bind_tls(
+        self,
+        address: SocketAddr,
+        config: impl Into<Arc<rustls::ServerConfig>>,
+    ) -> Self {
+        self.place(Place::Address(address), Handshake::Tls(config.into()))
+    }
+
+    /// As [`bind_tls`](Self::bind_tls), on a listener that is bound already.
+    #[cfg(feature = "tls")]
+    pub fn listen_tls(
+        self,
+        listener: TcpListener,
+        config: impl Into<Arc<rustls::ServerConfig>>,
+    ) -> Self {
+        self.place(Place::Listener(listener), Handshake::Tls(config.into()))
+    }
+
+    /// The protocols that are offered, the preferred first. A cleartext client
+    /// that speaks SPDY/3 or SPDY/3.1, which look the same on the wire, is
+    /// answered in the one that comes first here. Those two differ in the
+    /// window of the connection: with the wrong one, transfers stop after 64
+    /// KiB in all.
+    ///
+    /// Default: `h2`, `spdy/3.1`, `spdy/3`, `spdy/2`, and with the feature
+    /// `http1` also `http/1.1`.
+    pub fn protocols(mut self, protocols: impl IntoIterator<Item = Protocol>) -> Self {
+        self.protocols.clear();
+        for protocol in protocols {
+            if !self.protocols.contains(&protocol) {
+                self.protocols.push(protocol);
+            }
+        }
+        self
+    }
+
+    /// The bounds against clients that ask for too much.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.options = self.options.limits(limits);
+        self
+    }
+
+    /// Where handlers run.
+    pub fn spawn(mut self, spawn: Spawn) -> Self {
+        self.options = self.options.spawn(spawn);
+        self
+    }
+
+    /// Whether responses get a `date`.
+    pub fn date(mut self, date: DateHeader) -> Self {
+        self.options = self.options.date(date);
+        self
+    }
+
+    /// Whether requests carry a [`ConnectionInfo`](crate::ConnectionInfo).
+    pub fn connection_info(mut self, extension: InfoExtension) -> Self {
+        self.options = self.options.connection_info(extension);
+        self
+    }
+
+    /// How the heads of responses are compressed in SPDY. Not at all by
+    /// default; see [`HeaderCompression`] before it is changed.
+    pub fn header_compression(mut self, compression: HeaderCompression) -> Self {
+        self.options = self.options.header_compression(compression);
+        self
+    }
+
+    /// Called with everything that is worth a line in a log. Must not block.
+    pub fn observer(mut self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.options = self.options.observer(observer);
+        self
+    }
+
+    /// When `signal` completes, the server accepts no more connections, tells
+    /// its clients to make no more requests, answers those that came, and is
+    /// done: at the latest after the limit `drain_timeout`.
+    pub fn shutdown(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.signal = Some(Box::pin(signal));
+        self
+    }
+
+    /// Binds the listeners.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], if an address cannot be listened on, or if nothing could
+    /// ever be served.
+    #[expect(
+        clippy::unused_async,
+        reason = "listeners belong to the runtime that this awaits on"
+    )]
+    pub async fn build(self) -> Result<Server, StartError> {
+        if self.places.is_empty() {
+            return Err(StartError::NoListener);
+        }
+        if self.protocols.is_empty() {
+            return Err(StartError::NoProtocol);
+        }
+        if cfg!(not(feature = "http1")) && self.protocols.contains(&Protocol::Http1) {
+            return Err(StartError::NotBuilt {
+                protocol: Protocol::Http1,
+            });
+        }
+        let mut listeners = Vec::with_capacity(self.places.len());
+        for (place, handshake) in self.places {
+            let socket = match place {
+                Place::Address(address) => listener::bind(address)?,
+                Place::Listener(listener) => listener,
+            };
+            let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+            let address = socket.local_addr().unwrap_or(unknown);
+            let transport = match handshake {
+                Handshake::None => Transport::Cleartext,
+                #[cfg(feature = "tls")]
+                Handshake::Tls(config) => {
+                    Transport::Tls(crate::tls::Tls::new(config, &self.protocols))
+                }
+            };
+            listeners.push(Listener {
+                socket,
+                address,
+                transport,
+            });
+        }
+        Ok(Server {
+            listeners,
+            protocols: self.protocols,
+            options: self.options,
+            signal: self.signal,
+        })
+    }
+
+    /// [Builds](Self::build) the server and [serves](Server::serve).
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub async fn serve<S, B>(self, service: S) -> Result<(), StartError>
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+        B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        self.build().await?.serve(service).await;
+        Ok(())
+    }
+
+    fn place(mut self, place: Place, handshake: Handshake) -> Self {
+        self.places.push((place, handshake));
+        self
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("protocols", &self.protocols)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,120 @@
+//! What can be served.
+
+use std::{future::Future, task};
+
+use bytes::Buf;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::{BoxError, Incoming};
+
+/// What can be served: every [`tower_service::Service`] that takes a
+/// `http::Request` with an [`Incoming`] body and gives a `http::Response` with
+/// any [`http_body::Body`]. An axum `Router` is one. There is nothing to
+/// implement.
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use http::{Request, Response};
+/// use lacewing_server::{HttpService, Incoming, service_fn};
+///
+/// fn servable(_: &impl HttpService) {}
+///
+/// servable(&axum::Router::new());
+/// servable(&service_fn(|_: Request<Incoming>| async {
+///     Ok::<_, Infallible>(Response::new(String::from("hello")))
+/// }));
+/// ```
+pub trait HttpService: Clone + Send + 'static {
+    /// The body of its responses.
+    type ResponseBody: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static;
+    /// Its error, which becomes a reset of the stream.
+    type Error: Into<BoxError>;
+    /// What a request becomes.
+    type Future: Future<Output = Result<Response<Self::ResponseBody>, Self::Error>> + Send + 'static;
+
+    /// As [`Service::poll_ready`].
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> task::Poll<Result<(), Self::Error>>;
+
+    /// As [`Service::call`].
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future;
+}
+
+impl<S, B> HttpService for S
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
+{
+    type ResponseBody = B;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> task::Poll<Result<(), S::Error>> {
+        Service::poll_ready(self, cx)
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> S::Future {
+        Service::call(self, request)
+    }
+}
+
+/// A service from an asynchronous function.
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use http::{Request, Response};
+/// use lacewing_server::{Incoming, service_fn};
+///
+/// let service = service_fn(|request: Request<Incoming>| async move {
+///     let answer = format!("you asked for {}\n", request.uri().path());
+///     Ok::<_, Infallible>(Response::new(answer))
+/// });
+/// # fn servable(_: impl lacewing_server::HttpService) {}
+/// # servable(service);
+/// ```
+pub fn service_fn<F, R>(function: F) -> ServiceFn<F>
+where
+    F: Fn(Request<Incoming>) -> R,
+    R: Future,
+{
+    ServiceFn(function)
+}
+
+/// What [`service_fn`] gives.
+///
+/// ```
+/// use http::{Request, Response};
+/// use lacewing_server::{Incoming, ServiceFn, service_fn};
+///
+/// async fn hello(_: Request<Incoming>) -> Result<Response<String>, std::io::Error> {
+///     Ok(Response::new("hello".into()))
+/// }
+///
+/// let service: ServiceFn<_> = service_fn(hello);
+/// # let _ = service;
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceFn<F>(F);
+
+impl<F, R, B, E> Service<Request<Incoming>> for ServiceFn<F>
+where
+    F: Fn(Request<Incoming>) -> R,
+    R: Future<Output = Result<Response<B>, E>>,
+{
+    type Response = Response<B>;
+    type Error = E;
+    type Future = R;
+
+    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> task::Poll<Result<(), E>> {
+        task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> R {
+        (self.0)(request)
+    }
+}

@@ -1,0 +1,154 @@
+//! Graceful shutdown: who starts it, who obeys it, and who waits for the end.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio::sync::{mpsc, watch};
+
+/// Starts the graceful shutdown of every connection that holds one of its
+/// [signals](Self::signal). Dropping it starts it too, so that nothing waits
+/// for a signal that can't come.
+///
+/// ```
+/// use lacewing_server::Shutdown;
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// # runtime.block_on(async {
+/// let shutdown = Shutdown::new();
+/// let mut signal = shutdown.signal();
+/// shutdown.start();
+/// signal.wait().await;
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Shutdown {
+    started: Arc<AtomicBool>,
+    /// Wakes those who wait.
+    sender: watch::Sender<()>,
+}
+
+impl Shutdown {
+    /// One that has not started.
+    pub fn new() -> Self {
+        Self {
+            started: Arc::default(),
+            sender: watch::Sender::new(()),
+        }
+    }
+
+    /// What a connection waits on.
+    pub fn signal(&self) -> ShutdownSignal {
+        ShutdownSignal {
+            started: Arc::clone(&self.started),
+            receiver: self.sender.subscribe(),
+        }
+    }
+
+    /// Starts it. Once is enough.
+    pub fn start(&self) {
+        self.started.store(true, Ordering::SeqCst);
+        self.sender.send_replace(());
+    }
+}
+
+impl Drop for Shutdown {
+    fn drop(&mut self) {
+        self.start();
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Tells a connection that the shutdown started.
+///
+/// ```
+/// use lacewing_server::{Options, Shutdown};
+///
+/// let shutdown = Shutdown::new();
+/// let options = Options::default().shutdown(shutdown.signal());
+/// # let _ = options;
+/// ```
+#[derive(Clone, Debug)]
+pub struct ShutdownSignal {
+    started: Arc<AtomicBool>,
+    receiver: watch::Receiver<()>,
+}
+
+impl ShutdownSignal {
+    /// Completes once the shutdown started.
+    pub async fn wait(&mut self) {
+        // An error says that the `Shutdown` was dropped.
+        while !self.has_started() && self.receiver.changed().await.is_ok() {}
+    }
+
+    /// The shutdown started.
+    pub fn has_started(&self) -> bool {
+        self.started.load(Ordering::SeqCst)
+    }
+}
+
+/// Waits until everything that holds a [`Alive`] is done.
+pub(crate) struct Tracker {
+    alive: Alive,
+    all_gone: mpsc::Receiver<Infallible>,
+}
+
+/// Held by what has to be waited for.
+#[derive(Clone)]
+pub(crate) struct Alive {
+    _sender: mpsc::Sender<Infallible>,
+}
+
+impl Tracker {
+    pub(crate) fn new() -> Self {
+        let (sender, all_gone) = mpsc::channel(1);
+        Self {
+            alive: Alive { _sender: sender },
+            all_gone,
+        }
+    }
+
+    pub(crate) fn alive(&self) -> Alive {
+        self.alive.clone()
+    }
+
+    pub(crate) async fn wait(mut self) {
+        drop(self.alive);
+        let None = self.all_gone.recv().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dropped_shutdown_counts_as_started() {
+        let shutdown = Shutdown::new();
+        let mut signal = shutdown.signal();
+        drop(shutdown);
+        signal.wait().await;
+    }
+
+    #[tokio::test]
+    async fn the_tracker_waits_for_the_last() {
+        let tracker = Tracker::new();
+        let (first, second) = (tracker.alive(), tracker.alive());
+        let waiting = tokio::spawn(tracker.wait());
+        drop(first);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(second);
+        waiting.await.unwrap();
+    }
+}
