@@ -142,7 +142,11 @@ pub struct Context<'a> {
 
 impl<'a> Context<'a> {
     fn new(engine: &'a mut Engine, now: Instant, streams: &'a mut Streams) -> Self {
-        Self { engine, now, streams }
+        Self {
+            engine,
+            now,
+            streams,
+        }
     }
 
     /// The waker that brings about [`Application::handle_ready`] for this
@@ -182,7 +186,8 @@ impl<'a> Context<'a> {
     /// ([`Engine::reset`] alone leaves a reader waiting.)
     pub fn reset(&mut self, stream: StreamKey, reason: Reason) {
         self.engine.reset(self.now, stream, reason);
-        self.streams.end(stream, &Error::reset(Initiator::User, reason));
+        self.streams
+            .end(stream, &Error::reset(Initiator::User, reason));
     }
 
     /// Wakes this connection's task from elsewhere.
@@ -206,25 +211,32 @@ struct Slot {
 
 impl Streams {
     fn new(notifier: Notifier) -> Self {
-        Self { slots: Vec::new(), notifier }
+        Self {
+            slots: Vec::new(),
+            notifier,
+        }
     }
 
     fn slot(&mut self, stream: StreamKey) -> Option<&mut Slot> {
         let slot = stream.slot();
         if slot >= self.slots.len() {
-            self.slots.resize_with(slot.saturating_add(1), Slot::default);
+            self.slots
+                .resize_with(slot.saturating_add(1), Slot::default);
         }
         self.slots.get_mut(slot)
     }
 
     fn has_waker(&self, stream: StreamKey) -> bool {
         let slot = self.slots.get(stream.slot());
-        slot.and_then(|slot| slot.waker.as_ref()).is_some_and(|(key, _)| *key == stream)
+        slot.and_then(|slot| slot.waker.as_ref())
+            .is_some_and(|(key, _)| *key == stream)
     }
 
     fn waker(&mut self, stream: StreamKey) -> Waker {
         let queue = Arc::clone(self.notifier.queue());
-        let Some(slot) = self.slot(stream) else { return Waker::noop().clone() };
+        let Some(slot) = self.slot(stream) else {
+            return Waker::noop().clone();
+        };
         match &slot.waker {
             Some((key, waker)) if *key == stream => waker.clone(),
             _ => {
@@ -259,14 +271,26 @@ impl Streams {
                     return Some(Event::Data { stream, data, fin });
                 };
                 let short = data.len() < copy_below;
-                let data = if short { Bytes::copy_from_slice(&data) } else { data };
+                let data = if short {
+                    Bytes::copy_from_slice(&data)
+                } else {
+                    data
+                };
                 let due = body.push(data, fin);
                 engine.release(stream, due.credit);
                 None
             }
-            Event::Headers { stream, fields, fin } => {
+            Event::Headers {
+                stream,
+                fields,
+                fin,
+            } => {
                 let Some(body) = self.find(stream) else {
-                    return Some(Event::Headers { stream, fields, fin });
+                    return Some(Event::Headers {
+                        stream,
+                        fields,
+                        fin,
+                    });
                 };
                 let due = body.push_fields(fields, fin);
                 engine.release(stream, due.credit);
@@ -301,7 +325,9 @@ impl Streams {
 
     /// The stream is gone.
     fn end(&mut self, stream: StreamKey, error: &Error) {
-        let Some(slot) = self.slots.get_mut(stream.slot()) else { return };
+        let Some(slot) = self.slots.get_mut(stream.slot()) else {
+            return;
+        };
         if let Some(body) = slot.body.take_if(|body| body.stream() == stream) {
             body.detach(error);
         }
@@ -312,6 +338,14 @@ impl Streams {
     fn sweep(&self, engine: &mut Engine) {
         for body in self.slots.iter().filter_map(|slot| slot.body.as_ref()) {
             engine.release(body.stream(), body.credit());
+        }
+    }
+
+    /// The transport brings no more. Bodies that are complete and not yet read
+    /// do not make their streams unfinished.
+    fn settle(&self, engine: &mut Engine) {
+        for body in self.slots.iter().filter_map(|slot| slot.body.as_ref()) {
+            engine.release(body.stream(), body.settle());
         }
     }
 

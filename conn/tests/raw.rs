@@ -350,12 +350,9 @@ async fn a_slow_reader_does_not_stall_others() {
     for version in Version::ALL {
         let pair = pair(version, 64 << 10);
         let open = || pair.client.open(HeaderMap::new(), OpenOptions::default());
-        let (mut slow_reader, mut slow_writer) = {
-            let ours = soon(open()).await.unwrap();
-            let (_, theirs) = soon(pair.server.accept()).await.unwrap();
-            theirs.reply(HeaderMap::new());
-            (theirs, ours.into_split().1)
-        };
+        let (_our_reader, mut slow_writer) = soon(open()).await.unwrap().into_split();
+        let (_, mut slow_reader) = soon(pair.server.accept()).await.unwrap();
+        slow_reader.reply(HeaderMap::new());
         let data = bytes(4_000_000, 9);
         let expected = data.clone();
         let writing = tokio::spawn(async move {
@@ -372,7 +369,7 @@ async fn a_slow_reader_does_not_stall_others() {
         assert!(got == expected);
         writing.await.unwrap();
         slow_reader.shutdown().await.unwrap();
-        drop(slow_reader);
+        drop((slow_reader, _our_reader));
         echoing.abort();
         let _ = echoing.await;
         pair.end().await;

@@ -297,6 +297,17 @@ impl Body {
         self.state.lock().report(&self.ready)
     }
 
+    /// The transport brings no more: a body that is complete need not be
+    /// accounted for any longer. Returns the credit to give back.
+    pub(super) fn settle(&self) -> usize {
+        let mut state = self.state.lock();
+        if state.detached || !matches!(state.end, End::Fin) {
+            return 0;
+        }
+        state.detached = true;
+        state.buffered.saturating_add(state.report(&self.ready))
+    }
+
     /// The stream is gone for the engine, which took the rest of the credit.
     /// Data that came before is still read; a reader that waits for more learns
     /// why there will be none.

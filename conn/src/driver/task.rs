@@ -273,6 +273,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         // What was read before the end comes first; it may have to wait.
         if self.input_ended && !self.end_told && self.engine.wants_input() {
             self.end_told = true;
+            self.streams.settle(&mut self.engine);
             self.engine.handle_eof(now);
             again |= self.handle_events(now);
         }
