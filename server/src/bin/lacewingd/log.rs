@@ -159,11 +159,7 @@ impl Drop for Line {
             ),
             None => ("-", String::new()),
         };
-        let cut = if self.whole || self.bodyless() {
-            ""
-        } else {
-            " (cut short)"
-        };
+        let cut = if self.whole { "" } else { " (cut short)" };
         info!(
             "{peer} {protocol} {} {path} {status} {} B {milliseconds:.1} ms{cut}",
             self.method, self.bytes
