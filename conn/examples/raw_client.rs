@@ -35,10 +35,13 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<u64, Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (address, protocol, bytes, options) = match arguments.as_slice() {
-        [address, protocol, bytes, options @ ..] => (address, protocol, bytes, options),
-        _ => return Err("usage: raw_client ADDR PROTOCOL BYTES [--flow-control]".into()),
+    let (options, arguments): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|argument| argument.starts_with("--"));
+    let (address, protocol, bytes) = match arguments.as_slice() {
+        [address, protocol, bytes] => (address, protocol.as_str(), bytes),
+        [address, bytes] => (address, "spdy/3.1", bytes),
+        _ => return Err("usage: raw_client [--flow-control] ADDR [PROTOCOL] BYTES".into()),
     };
     let version: Version = protocol.parse()?;
     let bytes: u64 = bytes.parse()?;

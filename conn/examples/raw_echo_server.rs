@@ -22,10 +22,11 @@ use tokio::{
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (address, protocol, options) = match arguments.as_slice() {
-        [address, protocol, options @ ..] => (address, protocol, options),
-        _ => return Err("usage: raw_echo_server ADDR PROTOCOL [--flow-control]".into()),
+    let (options, arguments): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|argument| argument.starts_with("--"));
+    let [address, protocol] = arguments.as_slice() else {
+        return Err("usage: raw_echo_server [--flow-control] ADDR PROTOCOL".into());
     };
     let version: Version = protocol.parse()?;
     let config = MuxConfig {
