@@ -63,14 +63,23 @@ impl core::error::Error for HuffmanError {}
 /// Appends the coded form of `text` to `coded`.
 pub fn encode(text: &[u8], coded: &mut Vec<u8>) {
     let start = coded.len();
-    let len = encoded_len(text);
-    // The encoder writes whole words.
-    coded.resize(start + len + 8, 0);
-    let written = coded
-        .get_mut(start..)
-        .and_then(|out| encode_into(text, out, len));
-    debug_assert_eq!(written, Some(len));
+    // Most text gets shorter; the exact length is worth a second look only if it doesn't.
+    let written = encode_within(text, coded, text.len());
+    let len = written
+        .or_else(|| encode_within(text, coded, encoded_len(text)))
+        .unwrap_or(0);
     coded.truncate(start + len);
+}
+
+/// `None` if it takes more than `limit` bytes; leaves some bytes behind.
+fn encode_within(text: &[u8], coded: &mut Vec<u8>, limit: usize) -> Option<usize> {
+    let start = coded.len();
+    coded.resize(start + limit + 8, 0);
+    let written = encode_into(text, coded.get_mut(start..)?, limit);
+    if written.is_none() {
+        coded.truncate(start);
+    }
+    written
 }
 
 /// Appends what `coded` stands for to `text`: at most 8/5 of its length.

@@ -14,44 +14,26 @@ pub(crate) fn decode_into(coded: &[u8], out: &mut [u8]) -> Result<usize, Huffman
     let mut reader = Reader::new(coded);
     let mut len = 0;
     while reader.refill() {
-        // At least 56 bits are there: a few look-ups need not ask.
-        let mut symbols = Symbols::default();
-        for _ in 0..STEPS {
-            let entry = reader.peek();
-            if used(entry) == 0 {
-                break;
-            }
-            reader.consume(used(entry));
-            symbols.push(entry);
-        }
+        let symbols = reader.symbols();
         len += symbols.write(out, len);
         if symbols.bits == 0 {
             len += reader.long_code()?.write(out, len);
         }
     }
-    // The last bits, and ones behind them.
-    while reader.refill_last() {
-        let mut symbols = Symbols::default();
-        for _ in 0..STEPS {
-            let entry = reader.peek();
-            if used(entry) == 0 {
-                break;
-            }
-            if used(entry) > reader.count {
-                return Err(HuffmanError::PaddingNotEos);
-            }
-            reader.consume(used(entry));
-            symbols.push(entry);
+    loop {
+        reader.refill_last();
+        let symbols = reader.symbols();
+        if reader.count < 0 {
+            return Err(HuffmanError::PaddingNotEos);
         }
         len += symbols.write(out, len);
+        if reader.is_padding() {
+            return Ok(len);
+        }
         if symbols.bits == 0 {
-            if reader.is_padding() {
-                break;
-            }
             len += reader.long_code()?.write(out, len);
         }
     }
-    Ok(len)
 }
 
 /// Look-ups after one refill: each uses up at most [`WIDTH`] bits and gives at most
@@ -59,26 +41,13 @@ pub(crate) fn decode_into(coded: &[u8], out: &mut [u8]) -> Result<usize, Huffman
 const STEPS: u32 = 4;
 const _: () = assert!(STEPS * WIDTH <= 56 && STEPS * 16 <= 64);
 
-/// How many bits an entry of the table uses up; 0 for a longer code.
-#[inline(always)]
-fn used(entry: u32) -> u32 {
-    entry & 0xff
-}
-
 /// Up to eight symbols, the first in the lowest byte.
-#[derive(Default)]
 struct Symbols {
     word: u64,
     bits: u32,
 }
 
 impl Symbols {
-    #[inline(always)]
-    fn push(&mut self, entry: u32) {
-        self.word |= u64::from(entry >> 8 & 0xffff) << self.bits;
-        self.bits += entry >> 24;
-    }
-
     /// Writes the whole word, and returns how many bytes of it count.
     #[inline(always)]
     fn write(&self, out: &mut [u8], at: usize) -> usize {
@@ -91,10 +60,11 @@ impl Symbols {
 }
 
 struct Reader<'a> {
-    /// The next bits, left-aligned.
+    /// The complement of the next bits, left-aligned. Behind the last bit of input come
+    /// zeros, which stand for the ones of the end-of-string symbol.
     bits: u64,
-    /// How many: at most 63.
-    count: u32,
+    /// How many bits are there: at most 63. Negative when a symbol ended behind the input.
+    count: i32,
     rest: &'a [u8],
     /// The last bytes of input, right-aligned; there may be fewer than eight.
     tail: u64,
@@ -124,56 +94,67 @@ impl<'a> Reader<'a> {
         let Some((word, _)) = self.rest.split_first_chunk() else {
             return false;
         };
-        self.take(u64::from_be_bytes(*word), (63 - self.count) >> 3);
+        self.take(!u64::from_be_bytes(*word), (63 - self.count) >> 3);
         true
     }
 
     /// The same for fewer than eight bytes: afterwards 56 bits are there, or all that
-    /// are left with ones behind them; `false` if none are.
+    /// are left.
     #[inline(always)]
-    fn refill_last(&mut self) -> bool {
-        let left = u32::try_from(self.rest.len()).map_or(7, |left| left.min(7));
-        let ones = u64::MAX >> (8 * left);
-        // Shifting by 64 leaves nothing, which is right for nothing left.
-        let word = self.tail.checked_shl(64 - 8 * left).unwrap_or(0) | ones;
+    fn refill_last(&mut self) {
+        let left = i32::try_from(self.rest.len()).map_or(7, |left| left.min(7));
+        let shift = (64 - 8 * left).unsigned_abs();
+        let word = (!self.tail).checked_shl(shift).unwrap_or(0);
         self.take(word, left.min((63 - self.count) >> 3));
-        self.count > 0
     }
 
+    /// Puts a word behind the bits and counts some of its bytes. The bits of others are
+    /// the same when they come again.
     #[inline(always)]
-    fn take(&mut self, word: u64, bytes: u32) {
-        let behind = u64::MAX >> self.count;
-        self.bits = (self.bits & !behind) | (word >> self.count);
+    fn take(&mut self, word: u64, bytes: i32) {
+        self.bits |= word.wrapping_shr(self.count.unsigned_abs());
         self.count += 8 * bytes;
-        self.rest = self.rest.get(bytes as usize..).unwrap_or_default();
+        let bytes = bytes.unsigned_abs() as usize;
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
     }
 
+    /// A few look-ups, without asking whether there are bits for them. In front of a
+    /// longer code, and of the end, they stay where they are and give nothing.
     #[inline(always)]
-    fn peek(&self) -> u32 {
-        let index = (self.bits >> (64 - WIDTH)) as usize;
-        DECODE.get(index).copied().unwrap_or(0)
-    }
-
-    #[inline(always)]
-    fn consume(&mut self, bits: u32) {
-        self.bits = self.bits.wrapping_shl(bits);
-        self.count = self.count.wrapping_sub(bits);
+    fn symbols(&mut self) -> Symbols {
+        let mut symbols = Symbols { word: 0, bits: 0 };
+        for _ in 0..STEPS {
+            let index = (self.bits >> (64 - WIDTH)) as usize;
+            let entry = DECODE.get(index).copied().unwrap_or(0);
+            // A shift looks at the lowest six bits only, where the used ones stand.
+            self.bits = self.bits.wrapping_shl(entry);
+            self.count -= (entry & 0xff) as i32;
+            symbols.word |= u64::from(entry >> 8 & 0xffff).wrapping_shl(symbols.bits);
+            symbols.bits += entry >> 24;
+        }
+        symbols
     }
 
     /// A code longer than the table's width.
     #[cold]
     fn long_code(&mut self) -> Result<Symbols, HuffmanError> {
-        let pattern = self.bits >> 32;
+        let pattern = !self.bits >> 32;
         let code = LONG_CODES.iter().find(|&&(end, _, _)| pattern < end);
         let &(_, bits, bias) = code.ok_or(HuffmanError::Eos)?;
-        if bits > self.count {
-            return Err(self.end_inside_code());
+        let left = self.count - bits as i32;
+        if left < 0 {
+            return Err(if self.only_ones() {
+                HuffmanError::PaddingTooLong
+            } else {
+                HuffmanError::PaddingNotEos
+            });
         }
         let right_aligned = u32::try_from(pattern >> (32 - bits)).unwrap_or(0);
         let place = right_aligned.wrapping_add(bias) as usize;
         let symbol = LONG_SYMBOLS.get(place).ok_or(HuffmanError::Eos)?;
         let symbol = u8::try_from(*symbol).map_err(|_| HuffmanError::Eos)?;
-        self.consume(bits);
+        self.bits <<= bits;
+        self.count = left;
         Ok(Symbols {
             word: u64::from(symbol),
             bits: 8,
@@ -182,19 +163,13 @@ impl<'a> Reader<'a> {
 
     /// Whether what is left is the padding of section 5.2: fewer than eight bits, all
     /// ones.
+    #[inline(always)]
     fn is_padding(&self) -> bool {
         self.count < 8 && self.only_ones()
     }
 
+    #[inline(always)]
     fn only_ones(&self) -> bool {
-        self.rest.is_empty() && self.bits == u64::MAX
-    }
-
-    fn end_inside_code(&self) -> HuffmanError {
-        if self.only_ones() {
-            HuffmanError::PaddingTooLong
-        } else {
-            HuffmanError::PaddingNotEos
-        }
+        self.rest.is_empty() && self.bits == 0
     }
 }

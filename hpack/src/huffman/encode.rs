@@ -7,35 +7,30 @@ pub fn encoded_len(text: &[u8]) -> usize {
 }
 
 /// Writes the coded form of `text` to the front of `out` and returns its length,
-/// or `None` if it has more than `limit` bytes. `out` needs eight bytes beyond
-/// `limit`; without them the answer may be `None` too.
+/// or `None` if it has more than `limit` bytes. `out` must have eight bytes beyond
+/// `limit`.
 pub(crate) fn encode_into(text: &[u8], out: &mut [u8], limit: usize) -> Option<usize> {
     let mut writer = Writer {
         bits: 0,
         count: 0,
         len: 0,
-        out,
+        // Writing fails where the limit is exceeded.
+        out: out.get_mut(..limit.checked_add(8)?)?,
     };
     let mut groups = text.chunks_exact(GROUP);
     for group in &mut groups {
-        writer.put_group(group.try_into().ok()?)?;
-        if writer.len > limit {
-            return None;
-        }
+        writer.put(group)?;
     }
-    for &byte in groups.remainder() {
-        writer.put(byte)?;
-    }
-    let len = writer.finish()?;
-    (len <= limit).then_some(len)
+    writer.put(groups.remainder())?;
+    writer.finish(limit)
 }
 
-/// Symbols that are put together before they are written. Six codes of eight bits,
+/// Symbols that are put together before they are written. Seven codes of eight bits,
 /// the longest of the common ones, and the seven bits that may wait fit in [`ROOM`].
-const GROUP: usize = 6;
+const GROUP: usize = 7;
 
-/// Bits that the word holds for certain: below is where codes carry their lengths.
-const ROOM: u64 = 56;
+/// Bits that a word holds, with fewer than eight left when all whole bytes are written.
+const ROOM: u64 = 63;
 
 struct Writer<'a> {
     /// What isn't written yet, left-aligned; zeros behind.
@@ -48,63 +43,62 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// Puts at most [`GROUP`] symbols.
     #[inline(always)]
-    fn put_group(&mut self, group: &[u8; GROUP]) -> Option<()> {
-        let mut bits = self.bits;
-        // A code's length stands in its lowest byte, so the sum of whole codes has
-        // the sum of lengths there; a shift looks only at the lowest six bits.
-        let mut count = self.count;
-        for &byte in group {
-            let code = code(byte);
+    fn put(&mut self, group: &[u8]) -> Option<()> {
+        let Some((&first, others)) = group.split_first() else {
+            return Some(());
+        };
+        // A code's length stands in its lowest byte, so the sum of whole codes has the sum
+        // of lengths there, and a shift looks at the lowest six bits only. The lengths
+        // themselves are shifted out, all but the first.
+        let code = self::code(first);
+        let mut bits = self.bits | (code & !0xff) >> self.count;
+        let mut count = self.count + code;
+        for &byte in others {
+            let code = self::code(byte);
             bits |= code.wrapping_shr(low_u32(count));
             count = count.wrapping_add(code);
         }
-        // Six codes have at most 180 bits: no carry out of the byte.
+        // Seven codes have at most 210 bits: no carry out of the byte.
         count &= 0xff;
         if count > ROOM {
-            for &byte in group {
-                self.put(byte)?;
-            }
-            return Some(());
+            return self.put_singly(group);
         }
-        self.bits = bits;
-        self.count = count;
-        self.flush()
+        self.write(bits, count)
     }
 
-    #[inline]
-    fn put(&mut self, byte: u8) -> Option<()> {
-        // At most seven bits wait, and a code has at most thirty.
-        let code = code(byte);
-        self.bits |= (code & !0xff) >> self.count;
-        self.count += code & 0xff;
-        self.flush()
+    #[cold]
+    fn put_singly(&mut self, group: &[u8]) -> Option<()> {
+        for &byte in group {
+            let code = self::code(byte);
+            let bits = self.bits | (code & !0xff) >> self.count;
+            self.write(bits, self.count + (code & 0xff))?;
+        }
+        Some(())
     }
 
     /// Writes all whole bytes.
     #[inline(always)]
-    fn flush(&mut self) -> Option<()> {
-        let end = self.len.checked_add(8)?;
-        let word = self.out.get_mut(self.len..end)?;
-        word.copy_from_slice(&self.bits.to_be_bytes());
-        self.len += (self.count >> 3) as usize;
-        self.bits <<= self.count & 0x38;
-        self.count &= 7;
-        // The lengths that codes left below their own bits go away here.
-        self.bits &= !(u64::MAX >> self.count);
+    fn write(&mut self, bits: u64, count: u64) -> Option<()> {
+        let word = self.out.get_mut(self.len..)?.first_chunk_mut()?;
+        *word = bits.to_be_bytes();
+        self.len += (count >> 3) as usize;
+        self.bits = bits << (count & 0x38);
+        self.count = count & 7;
         Some(())
     }
 
-    fn finish(mut self) -> Option<usize> {
-        if self.count == 0 {
-            return Some(self.len);
+    #[inline(always)]
+    fn finish(self, limit: usize) -> Option<usize> {
+        let mut len = self.len;
+        if self.count > 0 {
+            // The padding is the beginning of the end-of-string symbol: ones.
+            let bits = self.bits | u64::MAX >> self.count;
+            [*self.out.get_mut(len)?, ..] = bits.to_be_bytes();
+            len += 1;
         }
-        // The padding is the beginning of the end-of-string symbol: ones.
-        self.bits |= u64::MAX >> self.count;
-        let last = self.out.get_mut(self.len)?;
-        [*last, ..] = self.bits.to_be_bytes();
-        self.len += 1;
-        Some(self.len)
+        (len <= limit).then_some(len)
     }
 }
 

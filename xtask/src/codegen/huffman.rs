@@ -31,9 +31,9 @@ pub(super) const WIDTH: u32 = {WIDTH};
 pub(super) static ENCODE: [u64; 256] = [
 {encode}];
 
-/// By the next [`WIDTH`] bits of input: in the lowest byte how many of them
-/// are used up (0 for a longer code), then two bytes of symbols, then how many
-/// *bits* of symbols there are (8 or 16).
+/// By the *complement* of the next [`WIDTH`] bits of input: in the lowest byte how
+/// many of them are used up, then two bytes of symbols, then how many bits of
+/// symbols there are (8 or 16). All 0 for a longer code.
 #[rustfmt::skip]
 pub(super) static DECODE: [u32; 1 << WIDTH] = [
 {decode}];
@@ -99,7 +99,7 @@ fn encode_table(codes: &[Code]) -> impl Iterator<Item = String> {
 }
 
 fn decode_table(codes: &[Code]) -> impl Iterator<Item = String> {
-    (0..1u32 << WIDTH).map(|pattern| {
+    (0..1u32 << WIDTH).rev().map(|pattern| {
         let Some(first) = leading(codes, pattern, WIDTH) else {
             return "0".to_owned();
         };
