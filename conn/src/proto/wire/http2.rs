@@ -30,17 +30,19 @@ pub(crate) struct Wire {
 impl Wire {
     pub(super) fn new(config: &Config) -> Self {
         let limits = &config.limits;
-        let mut decoder_limits = frames::DecoderLimits::default();
-        decoder_limits.max_frame_size = limits.max_frame_size;
-        decoder_limits.max_header_list_size = limits.max_header_list_size;
-        decoder_limits.max_header_fields = limits.max_header_fields;
-        decoder_limits.max_continuations =
-            u32::try_from(limits.max_continuations).unwrap_or(u32::MAX);
-        decoder_limits.max_header_block = limits.max_header_list_size.saturating_mul(2);
-        decoder_limits.max_settings_entries = limits.max_settings_entries;
-        let mut encoder_config = EncoderConfig::default();
-        encoder_config.max_table_size =
-            usize::try_from(limits.encoder_table_size).unwrap_or(usize::MAX);
+        let decoder_limits = frames::DecoderLimits {
+            max_frame_size: limits.max_frame_size,
+            max_header_list_size: limits.max_header_list_size,
+            max_header_fields: limits.max_header_fields,
+            max_continuations: u32::try_from(limits.max_continuations).unwrap_or(u32::MAX),
+            max_header_block: limits.max_header_list_size.saturating_mul(2),
+            max_settings_entries: limits.max_settings_entries,
+            ..frames::DecoderLimits::default()
+        };
+        let encoder_config = EncoderConfig {
+            max_table_size: usize::try_from(limits.encoder_table_size).unwrap_or(usize::MAX),
+            ..EncoderConfig::DEFAULT
+        };
         Self {
             decoder: frames::Decoder::new(decoder_limits),
             encoder: frames::Encoder::with_hpack(encoder_config),

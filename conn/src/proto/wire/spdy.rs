@@ -318,9 +318,8 @@ impl Wire {
         out: &mut BytesMut,
     ) {
         debug_assert!(len <= MAX_DATA);
-        // Never longer than a frame may be.
         let len = u32::try_from(len).unwrap_or(u32::MAX);
-        let _ = self.encoder.data_head(out, stream.value(), len, fin);
+        self.encoder.data_head(out, stream.value(), len, fin);
     }
 
     #[inline]

@@ -1,0 +1,406 @@
+//! What users see, on all four protocols.
+
+use http::{HeaderValue, Method, StatusCode};
+use lacewing_conn::{
+    Reason, Side, Version,
+    proto::{Head, OpenError, Priority, UsageError},
+};
+
+use crate::pair::{Body, Cut, Pair, Seen, content, every_version};
+
+const CUTS: [Cut; 6] = [
+    Cut::Whole,
+    Cut::Bytes(1),
+    Cut::Bytes(2),
+    Cut::Bytes(7),
+    Cut::Bytes(1000),
+    Cut::Random,
+];
+
+#[test]
+fn a_request_and_its_response() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        let stream = pair.get("/bytes/11");
+        pair.run();
+        let request = &pair.server.seen[&stream];
+        assert_eq!(
+            request.request.as_deref(),
+            Some("GET https://example.org/bytes/11")
+        );
+        assert_eq!(request.fields["user-agent"], ["simulation/1"]);
+        assert_eq!(request.fields["cookie"], ["a=1; b=2"]);
+        let response = pair.response(stream);
+        assert_eq!(response.status, Some(StatusCode::OK));
+        assert_eq!(response.fields["set-cookie"], ["a=1", "b=2"]);
+        assert_eq!(response.body, content(11));
+        assert!(response.ended);
+        pair.assert_quiescent();
+    });
+}
+
+/// One script, any cut of the bytes, any protocol: one trace.
+#[test]
+fn one_script_gives_one_trace() {
+    let script = |version, cut| {
+        let mut pair = Pair::new(version);
+        pair.cut = cut;
+        let mut streams = vec![
+            pair.get("/"),
+            pair.get("/bytes/1"),
+            pair.get("/trailers/30000"),
+            pair.post("/echo/", Body::of(40_000).with_trailers()),
+            pair.post("/echo/", Body::of(0)),
+            pair.get("/bytes/150000"),
+        ];
+        pair.run();
+        streams.push(pair.get("/trailers/0"));
+        pair.run();
+        let trace: Vec<(Seen, Seen)> = streams
+            .iter()
+            .map(|id| (pair.client.seen[id].clone(), pair.server.seen[id].clone()))
+            .collect();
+        pair.assert_quiescent();
+        trace
+    };
+    let expected = script(Version::Http2, Cut::Whole);
+    assert_eq!(expected[5].0.body, content(150_000));
+    assert_eq!(expected[2].0.trailers["x-checksum"], ["0123"]);
+    assert_eq!(expected[3].1.trailers["x-checksum"], ["0123"]);
+    every_version(|version| {
+        for cut in CUTS {
+            assert!(script(version, cut) == expected, "{version}, {cut:?}");
+        }
+    });
+}
+
+#[test]
+fn bodies_larger_than_every_window_arrive_both_ways() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        pair.cut = Cut::Random;
+        let streams: Vec<_> = (0..3)
+            .map(|_| pair.post("/echo/", Body::of(1 << 20)))
+            .collect();
+        pair.run();
+        for stream in streams {
+            assert_eq!(pair.response(stream).body, content(1 << 20));
+        }
+        // One for each half of a window, not one for each frame.
+        let updates = pair.client.monitor.window_updates;
+        assert!(updates <= 200, "{updates} window updates");
+        pair.assert_quiescent();
+    });
+}
+
+#[test]
+fn unreleased_data_stops_its_stream_and_no_other() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        pair.client.greedy = false;
+        let stalled = pair.get("/bytes/300000");
+        pair.run();
+        let held = pair.client.holds();
+        if version == Version::Spdy2 {
+            assert_eq!(held, 300_000, "no flow control: nothing stops it");
+        } else {
+            assert_eq!(held, 100_000, "the stream's window");
+        }
+        pair.client.greedy = true;
+        let other = pair.get("/bytes/300000");
+        pair.run();
+        assert_eq!(pair.response(other).body, content(300_000));
+        assert_eq!(pair.response(stalled).ended, version == Version::Spdy2);
+        pair.client.release_all();
+        pair.run();
+        assert_eq!(pair.response(stalled).body, content(300_000));
+        pair.assert_quiescent();
+    });
+}
+
+#[test]
+fn where_nothing_flows_by_windows_reading_stops() {
+    for version in [Version::Spdy2, Version::Spdy3] {
+        let mut pair = Pair::with(version, |_, config| {
+            config.limits.max_buffered_bytes = 150_000
+        });
+        pair.client.greedy = false;
+        for _ in 0..4 {
+            pair.get("/bytes/90000");
+        }
+        pair.run();
+        let held = pair.client.holds();
+        assert!((150_000..150_000 + 90_000).contains(&held), "{held}");
+        assert!(!pair.client.engine.wants_input());
+        pair.client.greedy = true;
+        pair.client.release_all();
+        pair.run();
+        assert!(
+            pair.client
+                .seen
+                .values()
+                .all(|seen| seen.body == content(90_000))
+        );
+        pair.assert_quiescent();
+    }
+}
+
+#[test]
+fn responses_without_a_body() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        let head = pair.try_open(Method::HEAD, "/", None).unwrap().id().value();
+        let empty = pair.get("/");
+        pair.run();
+        for stream in [head, empty] {
+            let seen = pair.response(stream);
+            assert!(seen.ended && seen.body.is_empty());
+            assert_eq!(seen.status, Some(StatusCode::OK));
+        }
+        pair.assert_quiescent();
+    });
+}
+
+#[test]
+fn a_reply_may_come_before_the_request_ends() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        let stream = pair
+            .try_open(Method::POST, "/never/", Some(Body::of(1_000_000)))
+            .unwrap();
+        pair.server.greedy = false;
+        pair.run();
+        let key = pair.server.keys[&stream.id().value()];
+        pair.server
+            .engine
+            .reply(key, Head::response(StatusCode::FORBIDDEN), true)
+            .unwrap();
+        pair.run();
+        let seen = pair.response(stream.id().value());
+        assert_eq!(seen.status, Some(StatusCode::FORBIDDEN));
+        assert!(seen.ended);
+        // Nobody reads the rest: the server says so.
+        let reason = pair.server.engine.stop_reason();
+        pair.server.engine.reset(pair.now, key, reason);
+        pair.run();
+        let seen = pair.response(stream.id().value());
+        assert!(seen.stopped || seen.reset == Some(Reason::Cancel) || version == Version::Spdy2);
+        pair.assert_quiescent();
+        pair.assert_alive();
+    });
+}
+
+#[test]
+fn informational_responses_where_there_is_a_frame_for_them() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        let stream = pair.get("/never/");
+        pair.run();
+        let key = pair.server.keys[&stream];
+        let informed = pair
+            .server
+            .engine
+            .inform(key, Head::response(StatusCode::EARLY_HINTS));
+        if version == Version::Http2 {
+            informed.unwrap();
+        } else {
+            assert_eq!(informed, Err(UsageError::Unsupported));
+        }
+        pair.server
+            .engine
+            .reply(key, Head::response(StatusCode::OK), true)
+            .unwrap();
+        pair.run();
+        let seen = pair.response(stream);
+        assert_eq!(seen.status, Some(StatusCode::OK));
+        assert_eq!(
+            seen.informational.len(),
+            usize::from(version == Version::Http2)
+        );
+        pair.assert_quiescent();
+    });
+}
+
+#[test]
+fn calls_out_of_place_have_no_effect() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        let stream = pair.get("/never/");
+        pair.run();
+        let engine = &mut pair.server.engine;
+        let key = pair.server.keys[&stream];
+        let ok = || Head::response(StatusCode::OK);
+        let data = bytes::Bytes::from_static(b"data");
+        assert_eq!(
+            engine.send_data(key, data.clone(), false),
+            Err(UsageError::NoHead)
+        );
+        assert_eq!(
+            engine.reply(key, Head::fields(Default::default()), true),
+            Err(UsageError::WrongHead)
+        );
+        engine.reply(key, ok(), false).unwrap();
+        assert_eq!(
+            engine.reply(key, ok(), false),
+            Err(UsageError::AlreadyReplied)
+        );
+        let large = content(100_000);
+        engine.send_data(key, large, false).unwrap();
+        assert_eq!(
+            engine.send_data(key, data.clone(), false),
+            Err(UsageError::Busy)
+        );
+        pair.run();
+        let engine = &mut pair.server.engine;
+        engine.send_data(key, data.clone(), true).unwrap();
+        assert_eq!(
+            engine.send_data(key, data.clone(), true),
+            Err(UsageError::StreamClosed)
+        );
+        pair.run();
+        assert_eq!(pair.response(stream).body.len(), 100_004);
+        let uri = "https://example.org/".parse().unwrap();
+        let opened = pair
+            .server
+            .engine
+            .open(pair.now, Head::request(Method::GET, uri), true, None);
+        assert!(matches!(
+            opened,
+            Err(OpenError::Usage(UsageError::WrongHead))
+        ));
+        pair.assert_quiescent();
+    });
+}
+
+#[test]
+fn urgent_streams_finish_first_and_none_starves() {
+    every_version(|version| {
+        let mut pair = Pair::with(version, |_, config| {
+            config.limits.stream_window = 1 << 20;
+            config.limits.connection_window = 8 << 20;
+            config.limits.cut_ahead = 16 << 10;
+        });
+        // Urgency by stream, opened least urgent first.
+        let mut streams = Vec::new();
+        for urgency in [6, 6, 4, 4, 2, 2, 0, 0] {
+            let mut priority = Priority::new(urgency, false);
+            if version == Version::Http2 {
+                priority = Priority::default();
+            }
+            let stream = pair
+                .try_open_with(Method::GET, "/never/", None, Some(priority))
+                .unwrap();
+            streams.push((stream.id().value(), urgency));
+        }
+        pair.run();
+        for (stream, urgency) in &streams {
+            if version == Version::Http2 {
+                set_priority(&mut pair, *stream, *urgency);
+            }
+            let key = pair.server.keys[stream];
+            pair.server
+                .engine
+                .reply(key, Head::response(StatusCode::OK), false)
+                .unwrap();
+            pair.server.send(key, Body::of(200_000));
+        }
+        pair.run();
+        let order = &pair.server.monitor.order;
+        let last = |id: u32| order.iter().rposition(|other| *other == id).unwrap();
+        let mut ends: Vec<_> = streams
+            .iter()
+            .map(|(id, urgency)| (last(*id), *urgency))
+            .collect();
+        ends.sort_unstable();
+        let urgencies: Vec<_> = ends.into_iter().map(|(_, urgency)| urgency).collect();
+        assert_eq!(urgencies, [0, 0, 2, 2, 4, 4, 6, 6], "{version}");
+        for (stream, _) in streams {
+            assert_eq!(pair.response(stream).body.len(), 200_000);
+        }
+        pair.assert_quiescent();
+    });
+}
+
+/// HTTP/2 says it in PRIORITY_UPDATE (RFC 9218 §7.1).
+fn set_priority(pair: &mut Pair, stream: u32, urgency: u8) {
+    let value = format!("u={urgency}");
+    let mut frame = bytes::BytesMut::new();
+    let encoder = lacewing_frames::http2::Encoder::new();
+    encoder
+        .priority_update(&mut frame, stream, value.as_bytes())
+        .unwrap();
+    pair.server.input.extend_from_slice(&frame);
+    while pair
+        .server
+        .engine
+        .poll_event(pair.now, &mut pair.server.input)
+        .is_some()
+    {}
+}
+
+#[test]
+fn pushed_responses_arrive() {
+    every_version(|version| {
+        let mut pair = Pair::with(version, |side, config| {
+            config.accept_push = side == Side::Client;
+        });
+        let parent = pair.get("/never/");
+        pair.run();
+        let key = pair.server.keys[&parent];
+        let uri = "https://example.org/style.css".parse().unwrap();
+        let request = Head::request(Method::GET, uri);
+        let pushed = pair.server.engine.push(key, request).unwrap();
+        let mut head = Head::response(StatusCode::OK);
+        head.fields
+            .insert("content-type", HeaderValue::from_static("text/css"));
+        pair.server.engine.reply(pushed, head, false).unwrap();
+        pair.server.send(pushed, Body::of(50_000));
+        pair.server
+            .engine
+            .reply(key, Head::response(StatusCode::OK), true)
+            .unwrap();
+        pair.run();
+        assert_eq!(pair.client.promised, [(parent, pushed.id().value())]);
+        let seen = pair.response(pushed.id().value());
+        assert_eq!(
+            seen.request.as_deref(),
+            Some("GET https://example.org/style.css")
+        );
+        assert_eq!(seen.status, Some(StatusCode::OK));
+        assert_eq!(seen.fields["content-type"], ["text/css"]);
+        assert_eq!(seen.body, content(50_000));
+        assert!(seen.ended);
+        pair.assert_quiescent();
+    });
+}
+
+#[test]
+fn pushes_that_nobody_wants_are_refused() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        let parent = pair.get("/never/");
+        pair.run();
+        let key = pair.server.keys[&parent];
+        let uri = "https://example.org/style.css".parse().unwrap();
+        let pushed = pair
+            .server
+            .engine
+            .push(key, Head::request(Method::GET, uri));
+        if version == Version::Http2 {
+            assert!(matches!(pushed, Err(OpenError::PushDisabled)));
+        } else {
+            // SPDY has no setting for it: the client resets the stream.
+            let pushed = pushed.unwrap();
+            pair.run();
+            let seen = &pair.server.seen[&pushed.id().value()];
+            assert_eq!(seen.reset, Some(Reason::RefusedStream));
+        }
+        pair.server
+            .engine
+            .reply(key, Head::response(StatusCode::OK), true)
+            .unwrap();
+        pair.run();
+        assert!(pair.client.promised.is_empty());
+        pair.assert_quiescent();
+    });
+}

@@ -1,0 +1,19 @@
+//! The simulation: two engines, virtual time, every cut of the bytes between
+//! them; every behaviour on all four protocols.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
+
+mod behaviour;
+mod hostile;
+mod lifecycle;
+mod limits;
+mod monitor;
+mod pair;
+mod random;
+mod violations;
