@@ -33,7 +33,7 @@ pub enum Compression {
     Stored,
     /// zlib at a level from 1 (fast) to 9 (small); others are taken for the nearest. **Unsafe**
     /// where a connection carries secrets of one party and fields chosen by another, encrypted
-    /// or not.
+    /// or not. Holds about 370 KiB from the first block on.
     Zlib(u8),
 }
 

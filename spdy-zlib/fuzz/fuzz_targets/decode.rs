@@ -1,0 +1,57 @@
+//! Any bytes as header blocks: in one piece or in several, the outcome is the same.
+#![no_main]
+
+use lacewing_spdy_zlib::{DecodeError, Decoder, ListLimits, Summary, Version};
+use libfuzzer_sys::fuzz_target;
+
+type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&first, data)) = data.split_first() else {
+        return;
+    };
+    let version = if first & 1 == 0 {
+        Version::V2
+    } else {
+        Version::V3
+    };
+    let limits = ListLimits {
+        max_size: 4096,
+        max_fields: 50,
+    };
+    // Two blocks of one stream.
+    let (one, two) = data.split_at(data.len() * usize::from(first >> 1) / 128);
+    let mut whole = Decoder::new(version);
+    let mut pieces = Decoder::new(version);
+    for block in [one, two] {
+        let mut fields = Fields::new();
+        let expected = whole.decode(block, limits, |name, values| {
+            fields.push((name.to_vec(), values.joined().to_vec()));
+        });
+        if let Ok(summary) = expected {
+            assert_eq!(summary.fields, fields.len());
+            assert!(summary.fields <= limits.max_fields && summary.size <= limits.max_size);
+        }
+        let mut again = Fields::new();
+        let result = in_pieces(&mut pieces, block, limits, &mut again);
+        assert_eq!(result.is_ok(), expected.is_ok());
+        if expected.is_ok() {
+            assert_eq!(result, expected);
+            assert_eq!(again, fields);
+        }
+    }
+});
+
+fn in_pieces(
+    decoder: &mut Decoder,
+    block: &[u8],
+    limits: ListLimits,
+    fields: &mut Fields,
+) -> Result<Summary, DecodeError> {
+    for piece in block.chunks(3) {
+        decoder.feed(piece, limits)?;
+    }
+    decoder.finish(limits, |name, values| {
+        fields.push((name.to_vec(), values.joined().to_vec()));
+    })
+}

@@ -1,0 +1,31 @@
+//! Any bytes as an inflated header list: sound zlib data never costs the connection.
+#![no_main]
+
+use flate2::{Compress, Compression, FlushCompress};
+use lacewing_spdy_zlib::{Decoder, ListLimits, Version};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    for version in [Version::V2, Version::V3] {
+        let mut stream = Compress::new(Compression::fast(), true);
+        stream.set_dictionary(version.dictionary()).unwrap();
+        let mut decoder = Decoder::new(version);
+        for _ in 0..2 {
+            let mut block = Vec::with_capacity(data.len() * 2 + 256);
+            stream
+                .compress_vec(data, &mut block, FlushCompress::Sync)
+                .unwrap();
+            let mut size = 0;
+            let limits = ListLimits {
+                max_size: 1 << 20,
+                max_fields: 100,
+            };
+            let summary = decoder
+                .decode(&block, limits, |name, values| {
+                    size += name.len() + values.joined().len() + 32;
+                })
+                .unwrap();
+            assert_eq!(summary.size, size);
+        }
+    }
+});
