@@ -13,7 +13,8 @@ use http::{Request, Response};
 use lacewing_conn::{Limits, Version};
 
 use crate::{
-    BoxError, Connect, Connection, ConnectionConfig, Connector, Error, Incoming, Origin,
+    BoxError, Connect, Connection, ConnectionConfig, Connector, Error, HeaderCompression, Incoming,
+    Origin,
     body::RequestBody,
     pool::{Checkout, History, Pool, Settings},
 };
@@ -286,6 +287,13 @@ impl Builder {
     /// Default: [`Limits::new`] for a client.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.connection = self.settings.connection.limits(limits);
+        self
+    }
+
+    /// How SPDY's header blocks are compressed. Default: not at all, which no
+    /// attacker learns anything from (CRIME).
+    pub fn header_compression(mut self, compression: HeaderCompression) -> Self {
+        self.settings.connection = self.settings.connection.header_compression(compression);
         self
     }
 

@@ -13,7 +13,7 @@ use http::{Request, Response};
 use lacewing_conn::{
     Limits, Side, Version,
     driver::{Connection as Driver, Incoming},
-    proto::Config,
+    proto::{Config, HeaderCompression},
 };
 
 use crate::{
@@ -62,6 +62,7 @@ pub struct Connection {
 pub struct ConnectionConfig {
     limits: Limits,
     security: Security,
+    header_compression: HeaderCompression,
     max_queued: usize,
 }
 
@@ -94,7 +95,7 @@ impl Connection {
     ) {
         let mut engine = Config::new(version, Side::Client);
         engine.limits = config.limits;
-        engine.secure = config.security == Security::Tls;
+        engine.header_compression = config.header_compression;
         let queue = Queue::new(config.max_queued);
         let exchanges = Exchanges::new(Arc::clone(&queue), config.security);
         let driver = Driver::new(io, engine, exchanges);
@@ -283,6 +284,7 @@ impl Default for ConnectionConfig {
         Self {
             limits: Limits::new(Side::Client),
             security: Security::Cleartext,
+            header_compression: HeaderCompression::default(),
             max_queued: 1024,
         }
     }
@@ -296,11 +298,17 @@ impl ConnectionConfig {
         self
     }
 
-    /// Whether the transport is TLS: what the scheme is where a request has
-    /// none; and SPDY then compresses no field that an attacker could guess
-    /// (CRIME). Default: it is not.
+    /// Whether the transport is TLS: the scheme of requests that name none.
+    /// Default: it is not.
     pub fn security(mut self, security: Security) -> Self {
         self.security = security;
+        self
+    }
+
+    /// How SPDY's header blocks are compressed. Default: not at all, which no
+    /// attacker learns anything from (CRIME).
+    pub fn header_compression(mut self, compression: HeaderCompression) -> Self {
+        self.header_compression = compression;
         self
     }
 

@@ -19,8 +19,8 @@ pub use connect::{Connect, Connected, Connecting, Connector, Transport};
 pub use connection::{Connection, ConnectionConfig, ResponseFuture};
 pub use error::{BoxError, Error, RequestError};
 pub use lacewing_conn::{
-    Error as ConnectionError, Initiator, Limits, Reason, Version,
+    Error as ConnectionError, Initiator, Limits, Reason, Side, Version,
     driver::Incoming,
-    proto::{Priority, Protocol},
+    proto::{HeaderCompression, Priority, Protocol, Rate},
 };
 pub use origin::{Origin, Security};

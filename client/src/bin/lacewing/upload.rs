@@ -57,7 +57,7 @@ impl Upload {
         let file = File::open(path).await.map_err(failed)?;
         let metadata = file.metadata().await.map_err(failed)?;
         // A pipe or device has no length that means anything.
-        let remaining = metadata.is_file().then(|| metadata.len());
+        let remaining = metadata.is_file().then_some(metadata.len());
         if let Some(length) = remaining {
             meter.set_total(length);
         }
@@ -96,13 +96,11 @@ impl Body for Upload {
         piece.truncate(length);
         if length == 0 {
             this.source = Source::Nothing;
-            return Poll::Ready(match this.remaining {
-                None => None,
-                Some(missing) => Some(Err(io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    format!("the file became {missing} bytes shorter while it was sent"),
-                ))),
+            let missing = this.remaining.map(|missing| {
+                let what = format!("the file became {missing} bytes shorter while it was sent");
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, what))
             });
+            return Poll::Ready(missing);
         }
         if let Some(remaining) = &mut this.remaining {
             // A file that grows is sent as long as it was: its length is out.

@@ -260,7 +260,7 @@ mod tests {
         let mut encoder = Encoder::new();
         encoder.headers(&mut wire, HeadersHead::new(1, true), |block| {
             block.field(b":method", b"GET", Sensitivity::Normal);
-            block.field(b"cookie", b"secret", Sensitivity::NeverIndexed);
+            block.field(b"cookie", b"secret", Sensitivity::Sensitive);
         });
         let data = Data::new(1, bytes::Bytes::from_static(&[0xff; 300]));
         Frame::Data(data).encode(&mut wire).unwrap();

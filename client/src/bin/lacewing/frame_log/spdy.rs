@@ -195,9 +195,7 @@ fn describe(head: Head, message: Message<List>, lines: &mut Vec<String>) {
             lines.push(title(head, &format!(" slot={}", frame.slot)));
             lines.push(format!("    {} certificates", frame.certificates.len()));
         }
-        Message::Noop(_) | Message::Unknown(_) | Message::Data { .. } => {
-            lines.push(title(head, ""));
-        }
+        _ => lines.push(title(head, "")),
     }
 }
 
