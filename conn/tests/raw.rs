@@ -558,6 +558,32 @@ async fn streams_that_were_reset_are_not_accepted() {
     }
 }
 
+/// The same with threads: handles race with the connections' tasks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_streams_run_on_many_threads() {
+    for version in Version::ALL {
+        let pair = pair(version, 32 << 10);
+        let echoing = echo(pair.server.clone());
+        let exchanges: Vec<_> = (0..60)
+            .map(|seed| {
+                let client = pair.client.clone();
+                tokio::spawn(async move {
+                    for round in 0..3 {
+                        let open = client.open(HeaderMap::new(), OpenOptions::default());
+                        exchange(open.await.unwrap(), bytes(30_000 + seed, round)).await;
+                    }
+                })
+            })
+            .collect();
+        for exchange in exchanges {
+            soon(exchange).await.unwrap();
+        }
+        echoing.abort();
+        let _ = echoing.await;
+        pair.end().await;
+    }
+}
+
 /// The transport breaks after every number of bytes of an exchange: everything
 /// ends, and nothing is held.
 #[tokio::test(start_paused = true)]

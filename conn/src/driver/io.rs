@@ -231,3 +231,84 @@ impl<IO: AsyncWrite + Unpin> Transport<IO> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    fn read(transport: &mut Transport<DuplexStream>) -> Poll<io::Result<Read>> {
+        transport.poll_read(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[tokio::test]
+    async fn an_idle_transport_holds_no_buffers() {
+        let (here, mut there) = duplex(1 << 20);
+        let mut transport = Transport::new(here);
+        let mut output = Output::default();
+        there.write_all(&[1; 100]).await.unwrap();
+        transport.lend(&mut output);
+        assert!(matches!(read(&mut transport), Poll::Ready(Ok(Read::Bytes))));
+        assert_eq!(transport.input.len(), 100);
+        transport.input.clear();
+        transport.release_buffers(&mut output);
+        assert_eq!(
+            (transport.input.capacity(), transport.staged.capacity()),
+            (0, 0)
+        );
+        assert!(output.take_back().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_start_of_a_frame_is_kept_in_a_small_buffer() {
+        let (here, mut there) = duplex(1 << 20);
+        let mut transport = Transport::new(here);
+        there.write_all(b"start").await.unwrap();
+        assert!(read(&mut transport).is_ready());
+        transport.release_buffers(&mut Output::default());
+        assert!(transport.input.capacity() < REMAINDER);
+        there.write_all(b", end").await.unwrap();
+        assert!(read(&mut transport).is_ready());
+        assert_eq!(&transport.input[..], b"start, end");
+        assert!(transport.input.capacity() >= READ);
+    }
+
+    #[tokio::test]
+    async fn reads_grow_while_they_come_back_full_and_shrink_again() {
+        let (here, mut there) = duplex(4 << 20);
+        let mut transport = Transport::new(here);
+        there.write_all(&[1; 2 << 20]).await.unwrap();
+        // Bodies that are split off keep their memory; reading goes on in new.
+        let mut bodies = Vec::new();
+        while read(&mut transport).is_ready() {
+            bodies.push(transport.input.split().freeze());
+        }
+        assert!(transport.read_size >= READ_MAX / 2);
+        assert!(bodies.len() < 20, "{} reads", bodies.len());
+        assert_eq!(bodies.iter().map(|body| body.len()).sum::<usize>(), 2 << 20);
+        drop(bodies);
+        for _ in 0..10 {
+            there.write_all(&[1; 100]).await.unwrap();
+            assert!(read(&mut transport).is_ready());
+            transport.input.clear();
+            transport.release_buffers(&mut Output::default());
+        }
+        assert_eq!(transport.read_size, READ);
+        // The large buffer is not what the thread keeps.
+        assert!(take_buffer().capacity() <= 2 * READ);
+    }
+
+    #[test]
+    fn buffers_in_use_elsewhere_are_not_pooled() {
+        let mut buffer = BytesMut::with_capacity(READ);
+        buffer.extend_from_slice(&[1; 4000]);
+        let body = buffer.split_to(4000).freeze();
+        give_back(buffer);
+        assert!(BUFFERS.with_borrow(Vec::is_empty));
+        drop(body);
+    }
+}

@@ -272,3 +272,80 @@ impl Queued {
         self.0.store(false, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::{
+        sync::atomic::AtomicU64,
+        thread::{self, Thread},
+    };
+
+    use super::*;
+    use crate::Side;
+
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    /// One thread sleeps as the connection's task does; others count up and
+    /// notify. A lost wake-up leaves it parked for ever.
+    #[test]
+    fn no_notification_is_lost() {
+        const EACH: u64 = 20_000;
+        let notifier = Notifier::new(&Limits::new(Side::Server));
+        let counter = Arc::new(AtomicU64::new(0));
+        let queue = Arc::clone(notifier.queue());
+        queue.register(&Waker::from(Arc::new(Unpark(thread::current()))));
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                let (notifier, counter) = (notifier.clone(), Arc::clone(&counter));
+                thread::spawn(move || {
+                    for _ in 0..EACH {
+                        counter.fetch_add(1, Ordering::SeqCst);
+                        notifier.notify();
+                    }
+                })
+            })
+            .collect();
+        let mut signals = Vec::new();
+        loop {
+            queue.wake_up();
+            queue.drain(&mut signals);
+            if counter.load(Ordering::SeqCst) == 3 * EACH {
+                break;
+            }
+            if queue.fall_asleep() {
+                thread::park();
+            }
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn credit_is_reported_when_enough_gathered() {
+        let limits = Limits {
+            stream_window: 1000,
+            connection_window: 2000,
+            ..Limits::new(Side::Server)
+        };
+        let queue = Arc::clone(Notifier::new(&limits).queue());
+        // By one stream: a quarter of its window.
+        assert!(!queue.consumed(249, 249));
+        assert!(queue.consumed(1, 250));
+        queue.reported(250);
+        // By many, each with less: a quarter of the connection's.
+        assert!(!queue.consumed(240, 240));
+        assert!(!queue.consumed(240, 240));
+        assert!(!queue.take_sweep());
+        assert!(queue.consumed(240, 240));
+        assert!(queue.take_sweep());
+        assert!(!queue.take_sweep());
+    }
+}

@@ -279,6 +279,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         }
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
         self.application.poll_intents(&mut conn, cx);
+        let open = self.engine.open_streams();
         match self.transmit(cx, now) {
             Ok(written) => again |= written,
             Err(error) => {
@@ -286,6 +287,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
                 again = true;
             }
         }
+        // A stream that ended by its last frame may be what an intent waits for.
+        again |= self.engine.open_streams() < open;
         again | self.handle_events(now)
     }
 
