@@ -21,10 +21,9 @@ use inflater::Inflater;
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-const POLICIES: [Compression; 4] = [
+const POLICIES: [Compression; 3] = [
     Compression::Stored,
     Compression::Zlib(1),
-    Compression::Zlib(6),
     Compression::Zlib(9),
 ];
 
@@ -104,7 +103,7 @@ fn compressed_blocks_of_any_length_are_complete() {
     for policy in POLICIES {
         let mut encoder = Encoder::new(version, policy);
         let mut inflater = Inflater::new(version);
-        for length in (0..300).chain([16_383, 65_535, 65_536, 300_000]) {
+        for length in (0..300).step_by(3).chain([16_383, 65_535, 65_536, 300_000]) {
             let headers = vec![(b"x".to_vec(), noise(length))];
             let encoded = encode(&mut encoder, &headers);
             let inflated = inflater.inflate(&encoded);
