@@ -76,10 +76,16 @@ fn headers(name: &'static str, value: &str) -> HeaderMap {
     headers
 }
 
+/// Bytes that differ by seed; of a period that fits no frame.
 fn bytes(len: usize, seed: usize) -> Vec<u8> {
-    (0..len)
-        .map(|at| (at.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 7) as u8)
-        .collect()
+    let period = len.min(9973);
+    let hash = |at: usize| at.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 7;
+    let mut data: Vec<u8> = (0..period).map(|at| hash(at) as u8).collect();
+    while data.len() < len {
+        let more = period.min(len - data.len());
+        data.extend_from_within(..more);
+    }
+    data
 }
 
 /// Sends back what comes on every stream that the peer opens.
