@@ -10,6 +10,9 @@ use crate::{DecodeError, Exceeded, HeaderError, Values, Version};
 /// What a flushed zlib block ends with (Z_SYNC_FLUSH: an empty stored block).
 const FLUSH_MARKER: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
+/// No bytes yet, and none that could be taken for a part of the marker.
+const NO_TAIL: [u8; 4] = [0xff; 4];
+
 /// Scratch space kept from one block to the next, bytes. Larger blocks give theirs back.
 const KEPT_SCRATCH: usize = 4096;
 
@@ -66,7 +69,7 @@ impl Decoder {
             inflater: None,
             scratch: Vec::new(),
             names: Vec::new(),
-            tail: [0; 4],
+            tail: NO_TAIL,
             state: State::Empty,
         }
     }
@@ -123,7 +126,10 @@ impl Decoder {
         if piece.is_empty() {
             return Ok(());
         }
-        self.state = State::Fed;
+        if self.state == State::Empty {
+            self.state = State::Fed;
+            self.tail = NO_TAIL;
+        }
         self.keep_tail(piece);
         let inflater = self
             .inflater
