@@ -59,6 +59,10 @@ impl Heads {
             ..Head::response(parts.status)
         };
         remove_connection_fields(&mut head.fields);
+        if parts.status == StatusCode::NO_CONTENT {
+            // RFC 9110 §8.6. axum sets it on every empty body.
+            head.fields.remove(CONTENT_LENGTH);
+        }
         let forbidden = matches!(
             parts.status,
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED

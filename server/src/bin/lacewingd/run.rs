@@ -1,7 +1,8 @@
 //! From the command line to a server that runs, and to its end.
 
 use std::{
-    io::{self, Write},
+    fmt::Write as _,
+    io::{self, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process,
@@ -82,8 +83,9 @@ async fn serve(args: &Args, root: &Path) -> Result<(), String> {
     let https = fingerprint.as_ref().and_then(|_| addresses.next());
     let http = addresses.next();
     drop(addresses);
-    announce(args, root, https, http, fingerprint.as_deref())
-        .map_err(|error| format!("cannot write to the standard output: {error}"))?;
+    let announcement = announcement(args, root, https, http, fingerprint.as_deref());
+    // Whoever closed the standard output does not want to know.
+    let _ = io::stdout().write_all(announcement.as_bytes());
     server.serve(Logged(Site::new(root))).await;
     info!("all requests are answered, goodbye");
     Ok(())
@@ -106,49 +108,32 @@ fn certificate(args: &Args, host: IpAddr) -> Result<Certificate, String> {
 }
 
 /// Tells where the server is.
-fn announce(
+fn announcement(
     args: &Args,
     root: &Path,
     https: Option<SocketAddr>,
     http: Option<SocketAddr>,
     fingerprint: Option<&str>,
-) -> io::Result<()> {
-    let names: Vec<_> = args
-        .protocols
-        .iter()
-        .map(|protocol| protocol.alpn())
-        .collect();
+) -> String {
+    let names: Vec<_> = args.protocols.iter().map(|protocol| protocol.alpn()).collect();
     let names = names.join(", ");
-    let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "lacewingd {} serves {}",
-        env!("CARGO_PKG_VERSION"),
-        root.display()
-    )?;
+    let mut text = format!("lacewingd {} serves {}\n", env!("CARGO_PKG_VERSION"), root.display());
     if let Some(address) = https {
-        writeln!(out, "  https://{}/  {names}", reachable(address))?;
+        let _ = writeln!(text, "  https://{}/  {names}", reachable(address));
     }
     if let Some(address) = http {
-        writeln!(out, "  http://{}/  {names}", reachable(address))?;
+        let _ = writeln!(text, "  http://{}/  {names}", reachable(address));
     }
     if let Some(fingerprint) = fingerprint {
-        let made = if args.cert.is_none() {
-            " (self-signed, made for this run)"
-        } else {
-            ""
-        };
-        writeln!(out, "  certificate SHA-256 {fingerprint}{made}")?;
+        let made = if args.cert.is_none() { " (self-signed, made for this run)" } else { "" };
+        let _ = writeln!(text, "  certificate SHA-256 {fingerprint}{made}");
     }
     let alike = |protocol: &&Protocol| matches!(protocol, Protocol::Spdy3 | Protocol::Spdy31);
     let mut alike = args.protocols.iter().filter(alike);
     if let (Some(first), Some(_), true) = (alike.next(), alike.next(), http.is_some()) {
-        writeln!(
-            out,
-            "  in cleartext, SPDY/3 and 3.1 look the same: taken for {first}"
-        )?;
+        let _ = writeln!(text, "  in cleartext, SPDY/3 and 3.1 look the same: taken for {first}");
     }
-    out.flush()
+    text
 }
 
 /// An address that a URL may have.

@@ -1,0 +1,183 @@
+//! Bodies that come in pieces, or late, or not at all.
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use lacewing_server::{BoxError, Incoming, Options, Version, service_fn};
+use tokio::sync::mpsc;
+
+use crate::peer::Peer;
+
+/// A body of what comes out of a channel.
+pub(crate) struct Pieces(mpsc::Receiver<Result<Frame<Bytes>, BoxError>>);
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.0.poll_recv(cx)
+    }
+}
+
+pub(crate) fn pieces() -> (mpsc::Sender<Result<Frame<Bytes>, BoxError>>, Pieces) {
+    let (sender, receiver) = mpsc::channel(16);
+    (sender, Pieces(receiver))
+}
+
+#[tokio::test]
+async fn pieces_arrive_as_they_are_made_and_trailers_at_the_end() {
+    let service = service_fn(|_: Request<Incoming>| async {
+        let (sender, body) = pieces();
+        tokio::spawn(async move {
+            for index in 0..50 {
+                let piece = Bytes::from(format!("piece {index}\n"));
+                sender.send(Ok(Frame::data(piece))).await.unwrap();
+                sender.send(Ok(Frame::data(Bytes::new()))).await.unwrap();
+                if index % 7 == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            let mut trailers = HeaderMap::new();
+            trailers.insert("x-sum", HeaderValue::from_static("50"));
+            sender.send(Ok(Frame::trailers(trailers))).await.unwrap();
+        });
+        Ok::<_, Infallible>(Response::new(body))
+    });
+    for version in Version::ALL {
+        let mut peer = Peer::connect(version, Options::default(), service);
+        let keys: Vec<_> = (0..10).map(|_| peer.open(Method::GET, "/", None)).collect();
+        for key in keys {
+            let answer = peer.answer(key).await;
+            let expected: String = (0..50).map(|index| format!("piece {index}\n")).collect();
+            assert_eq!(answer.text(), expected, "{version}");
+            assert_eq!(answer.trailers.unwrap()["x-sum"], "50", "{version}");
+            assert!(!answer.fields.contains_key("content-length"));
+        }
+    }
+}
+
+/// A body that is echoed while it comes: neither side waits for the end.
+#[tokio::test]
+async fn a_body_can_be_echoed_as_it_comes() {
+    let service = service_fn(|request: Request<Incoming>| async {
+        Ok::<_, Infallible>(Response::new(request.into_body()))
+    });
+    let body: Vec<u8> = (0..3_000_000_u32).map(|index| (index >> 5) as u8).collect();
+    for version in Version::ALL {
+        let mut peer = Peer::connect(version, Options::default(), service);
+        let answer = peer.post("/", body.clone()).await;
+        assert!(
+            answer.body == body,
+            "{version}: {} bytes",
+            answer.body.len()
+        );
+        assert!(answer.fin && answer.reset.is_none());
+    }
+}
+
+/// Windows are given back for what nobody reads, so that the next request has
+/// them.
+#[tokio::test]
+async fn a_body_that_nobody_reads_holds_nothing_up() {
+    let service = service_fn(|request: Request<Incoming>| async move {
+        if request.uri().path() == "/read" {
+            let body = request.into_body().collect().await?.to_bytes();
+            return Ok(Response::new(body.len().to_string()));
+        }
+        Ok::<_, BoxError>(Response::new("not read".to_owned()))
+    });
+    for version in Version::ALL {
+        let mut peer = Peer::connect(version, Options::default(), service);
+        for _ in 0..8 {
+            let answer = peer.post("/ignore", vec![1; 900_000]).await;
+            assert_eq!(answer.text(), "not read", "{version}");
+        }
+        let answer = peer.post("/read", vec![2; 2_000_000]).await;
+        assert_eq!(answer.text(), "2000000", "{version}");
+        peer.until(|peer| peer.engine.open_streams() == 0).await;
+    }
+}
+
+/// Data that is ready is sent in the same turn, and a body that says where it
+/// ends needs no frame for its end.
+#[tokio::test]
+async fn a_body_that_is_ready_is_not_polled_again() {
+    #[derive(Clone)]
+    struct Ready(VecDeque<Bytes>);
+    impl Body for Ready {
+        type Data = Bytes;
+        type Error = Infallible;
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let piece = self.0.pop_front().expect("polled after its end");
+            Poll::Ready(Some(Ok(Frame::data(piece))))
+        }
+        fn is_end_stream(&self) -> bool {
+            self.0.is_empty()
+        }
+    }
+    for pieces in 0..4_u8 {
+        let body = Ready(
+            (0..pieces)
+                .map(|piece| Bytes::from(vec![piece; 3]))
+                .collect(),
+        );
+        let expected: Vec<u8> = (0..pieces).flat_map(|piece| [piece; 3]).collect();
+        for version in Version::ALL {
+            let body = body.clone();
+            let service = service_fn(move |_: Request<Incoming>| {
+                let body = body.clone();
+                async move { Ok::<_, Infallible>(Response::new(body)) }
+            });
+            let mut peer = Peer::connect(version, Options::default(), service);
+            assert_eq!(peer.get("/").await.body, expected, "{version}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn request_trailers_reach_the_handler() {
+    let service = service_fn(|request: Request<Incoming>| async move {
+        let collected = request.into_body().collect().await?;
+        let trailers = collected.trailers().cloned().unwrap_or_default();
+        let value = trailers
+            .get("x-end")
+            .map_or("none", |value| value.to_str().unwrap());
+        Ok::<_, BoxError>(Response::new(format!(
+            "{value} after {:?}",
+            collected.to_bytes()
+        )))
+    });
+    for version in Version::ALL {
+        let mut peer = Peer::connect(version, Options::default(), service);
+        let uri = "http://example.org/".parse().unwrap();
+        let head = lacewing_conn::proto::Head::request(Method::POST, uri);
+        let key = peer.open_with(head);
+        peer.engine
+            .send_data(key, Bytes::from_static(b"data"), false)
+            .unwrap();
+        peer.flush().await;
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-end", HeaderValue::from_static("yes"));
+        peer.engine.send_trailers(key, trailers).unwrap();
+        assert_eq!(
+            peer.answer(key).await.text(),
+            "yes after b\"data\"",
+            "{version}"
+        );
+    }
+}

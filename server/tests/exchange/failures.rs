@@ -1,0 +1,193 @@
+//! Failures of a handler or of a body cost their own request, and the observer
+//! learns of each.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::{Body, Frame};
+use lacewing_server::{BoxError, Incoming, Options, Reason, Spawn, Version, service_fn};
+use tower_service::Service;
+
+use crate::{bodies::pieces, peer::Peer};
+
+/// A body that gives one piece and then goes wrong.
+enum Failing {
+    Start { panics: bool },
+    Then { panics: bool },
+    Fine(Option<Bytes>),
+}
+
+impl Body for Failing {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(match &mut *self {
+            Self::Start { panics } => {
+                *self = Self::Then { panics: *panics };
+                Some(Ok(Frame::data(Bytes::from_static(b"begin"))))
+            }
+            Self::Then { panics: true } => panic!("the body panics, as it should"),
+            Self::Then { panics: false } => Some(Err("the disk is gone".into())),
+            Self::Fine(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+        })
+    }
+}
+
+async fn handle(request: Request<Incoming>) -> Result<Response<Failing>, BoxError> {
+    match request.uri().path() {
+        "/error" => Err("no database".into()),
+        "/late-error" => {
+            tokio::task::yield_now().await;
+            Err("no database".into())
+        }
+        "/panic" => panic!("the handler panics, as it should"),
+        "/late-panic" => {
+            tokio::task::yield_now().await;
+            panic!("the handler panics, as it should")
+        }
+        "/body-error" => Ok(Response::new(Failing::Start { panics: false })),
+        "/body-panic" => Ok(Response::new(Failing::Start { panics: true })),
+        "/100" => Ok(Response::builder()
+            .status(StatusCode::CONTINUE)
+            .body(Failing::Fine(None))
+            .unwrap()),
+        _ => Ok(Response::new(Failing::Fine(Some(Bytes::from_static(
+            b"fine",
+        ))))),
+    }
+}
+
+#[tokio::test]
+async fn a_failure_costs_its_own_request() {
+    for version in Version::ALL {
+        for spawn in [Spawn::WhenPending, Spawn::Always] {
+            let options = Options::default().spawn(spawn);
+            let mut peer = Peer::connect(version, options, service_fn(handle));
+            for (path, told) in [
+                ("/error", "no database"),
+                ("/late-error", "no database"),
+                ("/panic", "handler panicked"),
+                ("/late-panic", "handler panicked"),
+                ("/100", "informational"),
+            ] {
+                let answer = peer.get(path).await;
+                assert_eq!(
+                    answer.status,
+                    Some(StatusCode::INTERNAL_SERVER_ERROR),
+                    "{version} {path}"
+                );
+                assert!(answer.fin && answer.body.is_empty());
+                let last = peer.log.lock().unwrap().pop().unwrap();
+                assert!(last.contains(told), "{path}: {last}");
+            }
+            for (path, told) in [
+                ("/body-error", "the disk is gone"),
+                ("/body-panic", "body panicked"),
+            ] {
+                let answer = peer.get(path).await;
+                assert_eq!(answer.status, Some(StatusCode::OK), "{version} {path}");
+                assert_eq!(
+                    answer.reset,
+                    Some(Reason::InternalError),
+                    "{version} {path}"
+                );
+                let last = peer.log.lock().unwrap().pop().unwrap();
+                assert!(last.contains(told), "{path}: {last}");
+            }
+            assert_eq!(peer.get("/").await.text(), "fine");
+            assert!(peer.log.lock().unwrap().is_empty());
+        }
+    }
+}
+
+/// A service that is not ready at once, and fails to be at times.
+#[derive(Clone)]
+struct Moody(Arc<AtomicU32>);
+
+impl Service<Request<Incoming>> for Moody {
+    type Response = Response<String>;
+    type Error = BoxError;
+    type Future = std::future::Ready<Result<Response<String>, BoxError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        match self.0.fetch_add(1, Ordering::SeqCst) % 5 {
+            1 | 2 => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            4 => Poll::Ready(Err("overloaded".into())),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+        std::future::ready(Ok(Response::new("called".into())))
+    }
+}
+
+#[tokio::test]
+async fn a_service_is_called_only_when_it_is_ready() {
+    for version in Version::ALL {
+        let service = Moody(Arc::default());
+        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut failures = 0;
+        for _ in 0..50 {
+            let answer = peer.get("/").await;
+            match answer.status.unwrap() {
+                StatusCode::OK => assert_eq!(answer.text(), "called"),
+                StatusCode::INTERNAL_SERVER_ERROR => failures += 1,
+                other => panic!("{other}"),
+            }
+        }
+        assert!(failures > 0 && failures < 50, "{version}: {failures}");
+        assert_eq!(peer.log.lock().unwrap().len(), failures);
+    }
+}
+
+/// The sender of a body's pieces is dropped by a task that panicked: the body
+/// ends early, which the length shows.
+#[tokio::test]
+async fn connections_go_on_beside_a_body_that_stalls() {
+    for version in Version::ALL {
+        let (sender, body) = pieces();
+        let body = Arc::new(std::sync::Mutex::new(Some(body)));
+        let service = service_fn(move |_: Request<Incoming>| {
+            let first = body.lock().unwrap().take();
+            async move {
+                let body = match first {
+                    Some(stalled) => http_body_util::Either::Left(stalled),
+                    None => http_body_util::Either::Right(http_body_util::Full::new(
+                        Bytes::from_static(b"quick"),
+                    )),
+                };
+                Ok::<_, Infallible>(Response::new(body))
+            }
+        });
+        let mut peer = Peer::connect(version, Options::default(), service);
+        let stalled = peer.open(http::Method::GET, "/", None);
+        peer.head(stalled).await;
+        for _ in 0..20 {
+            assert_eq!(peer.get("/").await.text(), "quick", "{version}");
+        }
+        assert!(!peer.received(stalled).fin);
+        sender
+            .send(Ok(Frame::data(Bytes::from_static(b"at last"))))
+            .await
+            .unwrap();
+        drop(sender);
+        assert_eq!(peer.answer(stalled).await.text(), "at last", "{version}");
+    }
+}

@@ -1,0 +1,209 @@
+//! A peer that disappears, at every point of an exchange: no task, no handler
+//! and no body is left behind.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body::Frame;
+use http_body_util::BodyExt;
+use lacewing_server::{Incoming, Limits, Options, Side, Spawn, Version, service_fn};
+use tokio::runtime::Handle;
+
+use crate::{bodies::pieces, peer::Peer};
+
+/// Counts those that are alive.
+#[derive(Clone, Default)]
+struct Census(Arc<AtomicUsize>);
+
+struct Citizen(Census);
+
+impl Census {
+    fn born(&self) -> Citizen {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Citizen(self.clone())
+    }
+
+    fn alive(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Citizen {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Lets every other task run until `done`, which has to come.
+async fn settle(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..100_000 {
+        if done() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("never: {what}");
+}
+
+async fn handle(
+    census: Census,
+    request: Request<Incoming>,
+) -> Result<
+    Response<impl http_body::Body<Data = Bytes, Error = lacewing_server::BoxError>>,
+    Infallible,
+> {
+    let citizen = census.born();
+    let path = request.uri().path().to_owned();
+    let (sender, body) = pieces();
+    match path.as_str() {
+        "/never" => std::future::pending::<()>().await,
+        "/reads" => {
+            let _ = request.into_body().collect().await;
+        }
+        "/streams" => {
+            tokio::spawn(async move {
+                let _citizen = citizen;
+                let piece = Bytes::from(vec![0; 10_000]);
+                while sender.send(Ok(Frame::data(piece.clone()))).await.is_ok() {}
+            });
+            return Ok(Response::new(body));
+        }
+        _ => {}
+    }
+    sender
+        .send(Ok(Frame::data(Bytes::from_static(b"done"))))
+        .await
+        .unwrap();
+    Ok(Response::new(body))
+}
+
+fn connect(version: Version, spawn: Spawn, census: &Census) -> Peer {
+    let census = census.clone();
+    let service = service_fn(move |request| handle(census.clone(), request));
+    Peer::connect(version, Options::default().spawn(spawn), service)
+}
+
+#[tokio::test]
+async fn a_peer_that_hangs_up_leaves_nothing_behind() {
+    let census = Census::default();
+    for version in Version::ALL {
+        for spawn in [Spawn::WhenPending, Spawn::Always] {
+            for point in 0..5 {
+                let before = Handle::current().metrics().num_alive_tasks();
+                let mut peer = connect(version, spawn, &census);
+                match point {
+                    0 => {}
+                    1 => {
+                        // In the middle of the handler.
+                        peer.open(Method::GET, "/never", None);
+                        peer.flush().await;
+                        settle("a handler", || census.alive() == 1).await;
+                    }
+                    2 => {
+                        // In the middle of the request's body.
+                        let uri = "http://example.org/reads".parse().unwrap();
+                        let head = lacewing_conn::proto::Head::request(Method::POST, uri);
+                        let key = peer.open_with(head);
+                        peer.engine
+                            .send_data(key, Bytes::from_static(b"half"), false)
+                            .unwrap();
+                        peer.flush().await;
+                        settle("a handler", || census.alive() == 1).await;
+                    }
+                    3 => {
+                        // In the middle of the response's body.
+                        let key = peer.open(Method::GET, "/streams", None);
+                        peer.until(|peer| peer.received(key).body.len() > 100_000)
+                            .await;
+                    }
+                    _ => {
+                        // After a response.
+                        assert_eq!(peer.get("/").await.text(), "done");
+                    }
+                }
+                let serving = peer.hang_up();
+                settle("the end", || serving.is_finished() && census.alive() == 0).await;
+                drop(serving);
+                let tasks = || Handle::current().metrics().num_alive_tasks();
+                settle("no task", || tasks() == before).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_reset_takes_its_handler_with_it() {
+    let census = Census::default();
+    for version in Version::ALL {
+        for spawn in [Spawn::WhenPending, Spawn::Always] {
+            let before = Handle::current().metrics().num_alive_tasks();
+            let mut peer = connect(version, spawn, &census);
+            for path in ["/never", "/streams", "/never"] {
+                let key = peer.open(Method::GET, path, None);
+                peer.flush().await;
+                settle("a handler", || census.alive() == 1).await;
+                if path == "/streams" {
+                    peer.head(key).await;
+                }
+                peer.reset(key);
+                peer.flush().await;
+                settle("no handler", || census.alive() == 0).await;
+            }
+            // The connection goes on.
+            assert_eq!(peer.get("/").await.text(), "done", "{version}");
+            let tasks = || Handle::current().metrics().num_alive_tasks();
+            settle("only the connection's task", || tasks() == before + 1).await;
+            drop(peer);
+            settle("no task", || tasks() == before).await;
+        }
+    }
+}
+
+/// Rapid Reset (CVE-2023-44487): streams that are reset count until their
+/// handlers are gone, so that there are never more handlers than streams
+/// allowed.
+#[tokio::test]
+async fn resets_do_not_multiply_handlers() {
+    for version in Version::ALL {
+        let (census, most) = (Census::default(), Arc::new(AtomicUsize::new(0)));
+        let service = service_fn({
+            let (census, most) = (census.clone(), Arc::clone(&most));
+            move |_: Request<Incoming>| {
+                let citizen = census.born();
+                most.fetch_max(census.alive(), Ordering::SeqCst);
+                async move {
+                    let _citizen = citizen;
+                    std::future::pending::<()>().await;
+                    Ok::<_, Infallible>(Response::new(String::new()))
+                }
+            }
+        });
+        let limits = Limits {
+            max_concurrent_streams: 5,
+            ..Limits::new(Side::Server)
+        };
+        let mut peer = Peer::connect(version, Options::default().limits(limits), service);
+        for _ in 0..100 {
+            let key = peer.open(Method::GET, "/", None);
+            peer.engine.reset(
+                std::time::Instant::now(),
+                key,
+                lacewing_server::Reason::Cancel,
+            );
+        }
+        peer.flush().await;
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        assert!(most.load(Ordering::SeqCst) <= 5, "{version}: {most:?}");
+        let serving = peer.hang_up();
+        settle("the end", || serving.is_finished() && census.alive() == 0).await;
+    }
+}

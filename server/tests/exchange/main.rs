@@ -1,0 +1,18 @@
+//! A service behind the facade, seen by a client on the engine: every test of
+//! an exchange runs on all four versions.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
+
+mod bodies;
+mod failures;
+mod gone;
+mod peer;
+mod router;
+mod stop;

@@ -1,0 +1,244 @@
+//! A client on the engine, driven by hand, with a server of one connection at
+//! its other end.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode};
+use lacewing_conn::proto::{Config, Engine, Event, Head, StreamKey, Transmit};
+use lacewing_server::{
+    BoxError, ConnectionError, Incoming, Limits, Options, Reason, Side, Version, serve_connection,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    task::JoinHandle,
+};
+use tower_service::Service;
+
+/// What came of a request.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) fields: HeaderMap,
+    pub(crate) body: BytesMut,
+    pub(crate) trailers: Option<HeaderMap>,
+    pub(crate) reset: Option<Reason>,
+    pub(crate) fin: bool,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    fn is_over(&self) -> bool {
+        self.fin || self.reset.is_some()
+    }
+}
+
+pub(crate) struct Peer {
+    pub(crate) engine: Engine,
+    io: DuplexStream,
+    input: BytesMut,
+    answers: HashMap<StreamKey, Answer>,
+    /// Bodies that are to be sent.
+    uploads: HashMap<StreamKey, Bytes>,
+    ended: bool,
+    /// The server's task.
+    pub(crate) serving: JoinHandle<Result<(), ConnectionError>>,
+    /// What the observer was told.
+    pub(crate) log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Peer {
+    pub(crate) fn connect<S, B>(version: Version, options: Options, service: S) -> Self
+    where
+        S: Service<http::Request<Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+        B: http_body::Body<Data: bytes::Buf + Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let (io, server) = tokio::io::duplex(256 << 10);
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&log);
+        let options = options.observer(move |event| told.lock().unwrap().push(event.to_string()));
+        let serving = tokio::spawn(serve_connection(server, version, options, service));
+        let mut config = Config::new(version, Side::Client);
+        config.limits = Limits::new(Side::Client);
+        Self {
+            engine: Engine::new(config, Instant::now(), 1),
+            io,
+            input: BytesMut::new(),
+            answers: HashMap::new(),
+            uploads: HashMap::new(),
+            ended: false,
+            serving,
+            log,
+        }
+    }
+
+    pub(crate) fn open(&mut self, method: Method, path: &str, body: Option<Bytes>) -> StreamKey {
+        let uri = format!("http://example.org{path}").parse().unwrap();
+        let mut head = Head::request(method, uri);
+        if let Some(body) = &body {
+            head.fields.insert("content-length", body.len().into());
+        }
+        let key = self
+            .engine
+            .open(Instant::now(), head, body.is_none(), None)
+            .unwrap();
+        if let Some(body) = body {
+            self.uploads.insert(key, body);
+            self.engine.offer(key);
+        }
+        self.answers.insert(key, Answer::default());
+        key
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
+        let key = self.open(Method::GET, path, None);
+        self.answer(key).await
+    }
+
+    pub(crate) async fn post(&mut self, path: &str, body: impl Into<Bytes>) -> Answer {
+        let key = self.open(Method::POST, path, Some(body.into()));
+        self.answer(key).await
+    }
+
+    /// Goes on until this stream is over.
+    pub(crate) async fn answer(&mut self, key: StreamKey) -> Answer {
+        self.until(|peer| peer.answers[&key].is_over()).await;
+        self.answers.remove(&key).unwrap()
+    }
+
+    /// Goes on until the head of the response is there.
+    pub(crate) async fn head(&mut self, key: StreamKey) {
+        self.until(|peer| peer.answers[&key].status.is_some()).await;
+    }
+
+    pub(crate) fn received(&self, key: StreamKey) -> &Answer {
+        &self.answers[&key]
+    }
+
+    pub(crate) fn reset(&mut self, key: StreamKey) {
+        self.engine.reset(Instant::now(), key, Reason::Cancel);
+        self.answers.remove(&key);
+    }
+
+    /// Goes on until the server closes the connection.
+    pub(crate) async fn until_closed(&mut self) {
+        self.until(|peer| peer.ended).await;
+    }
+
+    pub(crate) async fn until(&mut self, mut done: impl FnMut(&Self) -> bool) {
+        loop {
+            while let Some(event) = self.engine.poll_event(Instant::now(), &mut self.input) {
+                self.handle(event);
+            }
+            if done(self) {
+                return self.flush().await;
+            }
+            assert!(
+                !self.ended,
+                "the server closed the connection: {:?}",
+                self.answers
+            );
+            self.cut();
+            let (mut reader, mut writer) = tokio::io::split(&mut self.io);
+            tokio::select! {
+                read = reader.read_buf(&mut self.input) => {
+                    if read.unwrap_or(0) == 0 {
+                        self.ended = true;
+                        self.engine.handle_eof(Instant::now());
+                    }
+                }
+                written = writer.write_buf(self.engine.output()), if !self.engine.output().is_empty() => {
+                    if written.is_err() {
+                        self.engine.handle_io_error(std::io::ErrorKind::BrokenPipe.into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Everything that can be sent now is.
+    pub(crate) async fn flush(&mut self) {
+        self.cut();
+        while !self.engine.output().is_empty() {
+            if self.io.write_buf(self.engine.output()).await.is_err() {
+                return;
+            }
+            self.cut();
+        }
+    }
+
+    /// Hangs up, with what was written still on its way.
+    pub(crate) fn hang_up(self) -> JoinHandle<Result<(), ConnectionError>> {
+        self.serving
+    }
+
+    fn cut(&mut self) {
+        loop {
+            match self.engine.poll_transmit(Instant::now()) {
+                Transmit::Pull { stream, .. } => {
+                    if let Some(body) = self.uploads.remove(&stream) {
+                        self.engine.send_data(stream, body, true).unwrap();
+                    }
+                }
+                Transmit::Write | Transmit::Idle => return,
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Reply { stream, head, fin } => {
+                let Some(answer) = self.answers.get_mut(&stream) else {
+                    return;
+                };
+                answer.status = head.status();
+                answer.fields = head.fields;
+                answer.fin = fin;
+            }
+            Event::Data { stream, data, fin } => {
+                self.engine.release(stream, data.len());
+                let Some(answer) = self.answers.get_mut(&stream) else {
+                    return;
+                };
+                answer.body.extend_from_slice(&data);
+                answer.fin = fin;
+            }
+            Event::Headers {
+                stream,
+                fields,
+                fin,
+            } => {
+                let Some(answer) = self.answers.get_mut(&stream) else {
+                    return;
+                };
+                answer.trailers = Some(fields);
+                answer.fin = fin;
+            }
+            Event::Reset { stream, error } => {
+                let Some(answer) = self.answers.get_mut(&stream) else {
+                    return;
+                };
+                answer.reset = Some(error.reason());
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Peer {
+    /// Opens a stream whose body the test sends itself.
+    pub(crate) fn open_with(&mut self, head: Head) -> StreamKey {
+        let key = self.engine.open(Instant::now(), head, false, None).unwrap();
+        self.answers.insert(key, Answer::default());
+        key
+    }
+}

@@ -1,0 +1,168 @@
+//! Protocols told from the first bytes.
+
+use lacewing_server::{Protocol, Version};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::{Running, fetch};
+
+async fn start() -> Running {
+    Running::start(|builder| builder.bind(([127, 0, 0, 1], 0).into())).await
+}
+
+#[tokio::test]
+async fn every_version_is_told_from_its_first_bytes() {
+    let server = start().await;
+    for (version, expected) in [
+        (Version::Http2, "http h2"),
+        (Version::Spdy2, "http spdy/2"),
+        (Version::Spdy31, "http spdy/3.1"),
+    ] {
+        let io = TcpStream::connect(server.address).await.unwrap();
+        assert_eq!(fetch(io, version).await, expected);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_order_decides_between_spdy_3_and_3_1() {
+    let order = [Protocol::Spdy3, Protocol::Spdy31];
+    let server =
+        Running::start(|builder| builder.bind(([127, 0, 0, 1], 0).into()).protocols(order)).await;
+    let io = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(fetch(io, Version::Spdy3).await, "http spdy/3");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn first_bytes_may_come_one_by_one() {
+    let server = start().await;
+    let mut io = TcpStream::connect(server.address).await.unwrap();
+    io.set_nodelay(true).unwrap();
+    // A preface, an empty SETTINGS frame, and the answer: SETTINGS.
+    for byte in b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0" {
+        io.write_all(&[*byte]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let mut frame = [0; 9];
+    io.read_exact(&mut frame).await.unwrap();
+    assert_eq!(frame[3], 4, "SETTINGS is the server's preface");
+    drop(io);
+    server.told("Closed").await;
+    server.stop().await;
+}
+
+#[cfg(feature = "http1")]
+#[tokio::test]
+async fn http_1_1_has_its_answer_on_the_same_port() {
+    let server = start().await;
+    let mut io = TcpStream::connect(server.address).await.unwrap();
+    let request = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    io.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    io.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nhttp http/1.1"), "{answer}");
+    server.stop().await;
+}
+
+/// Garbage gets no answer, an end, and an entry in the log that shows it.
+#[tokio::test]
+async fn garbage_is_an_error_that_shows_it() {
+    let server = start().await;
+    for (bytes, told) in [
+        (&b"\xff\x00garbage"[..], "Garbage { bytes: [255, 0, 103"),
+        (b"\x80\x09\x00\x01", "Garbage { bytes: [128, 9, 0, 1]"),
+        (b"\x16\x03\x01\x02\x00", "Detect(Tls)"),
+    ] {
+        let mut io = TcpStream::connect(server.address).await.unwrap();
+        io.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = io.read_to_end(&mut answer).await;
+        assert!(answer.is_empty());
+        server.told(told).await;
+    }
+    let io = TcpStream::connect(server.address).await.unwrap();
+    drop(io);
+    server.told("Detect(Closed)").await;
+    server.stop().await;
+}
+
+/// What begins well and ends in garbage is the connection's error.
+#[tokio::test]
+async fn garbage_behind_a_preface_ends_the_connection_with_a_reason() {
+    let server = start().await;
+    for (bytes, told) in [
+        (&b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"[..], "Closed"),
+        (
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nGET / HTTP/1.1\r\n\r\n......",
+            "Closed",
+        ),
+        (
+            b"\x80\x03\x00\x01\x00\x00\x00\x0a\x00\x00\x00\x01\x00\x00\x00\x00\xff\xff",
+            "Closed",
+        ),
+    ] {
+        server.log.lock().unwrap().clear();
+        let mut io = TcpStream::connect(server.address).await.unwrap();
+        io.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = io.read_to_end(&mut answer).await;
+        let line = server.told(told).await;
+        assert!(line.contains("error: Some("), "{line}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_offered_is_refused_by_name() {
+    let server = Running::start(|builder| {
+        builder
+            .bind(([127, 0, 0, 1], 0).into())
+            .protocols([Protocol::Http2])
+    })
+    .await;
+    for (bytes, told) in [
+        (&b"\x80\x02\x00\x01"[..], "NotOffered { protocol: Spdy2 }"),
+        (b"\x80\x03\x00\x01", "NotOffered { protocol: Spdy3 }"),
+        (b"GET / HTTP/1.1\r\n", "NotOffered { protocol: Http1 }"),
+    ] {
+        let mut io = TcpStream::connect(server.address).await.unwrap();
+        io.write_all(bytes).await.unwrap();
+        let _ = io.read_to_end(&mut Vec::new()).await;
+        server.told(told).await;
+    }
+    server.stop().await;
+}
+
+/// A client that said nothing yet, and one that is idle, do not keep a server
+/// from its end.
+#[tokio::test]
+async fn shutdown_waits_for_nobody_who_asked_for_nothing() {
+    let server = start().await;
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    idle.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .unwrap();
+    server.told("Connected").await;
+    let mut kept = Vec::new();
+    tokio::join!(
+        server.stop(),
+        async {
+            let _ = silent.read_to_end(&mut Vec::new()).await;
+        },
+        async {
+            // Closes once it is told to go away, as clients do.
+            let mut buffer = [0; 1024];
+            while !kept.windows(5).any(|window| window == [0, 0, 8, 7, 0]) {
+                let len = idle.read(&mut buffer).await.unwrap();
+                assert_ne!(len, 0, "closed without GOAWAY");
+                kept.extend_from_slice(&buffer[..len]);
+            }
+            drop(idle);
+        },
+    );
+}

@@ -1,0 +1,127 @@
+//! Listeners on real sockets: what a client speaks is found out, or refused
+//! with an error that says why.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod cleartext;
+#[cfg(feature = "tls")]
+mod tls;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{Extension, Router, routing::get};
+use lacewing_server::{Builder, ConnectionInfo, Event, Limits, Server, Side};
+use tokio::{sync::oneshot, task::JoinHandle};
+
+/// Room for a slow machine; no test waits for it to pass.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server on a port of its own.
+struct Running {
+    address: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+impl Running {
+    async fn start(builder: impl FnOnce(Builder) -> Builder) -> Self {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&log);
+        let (stop, stopped) = oneshot::channel();
+        let limits = Limits {
+            preface_timeout: Duration::from_secs(3600),
+            ..Limits::new(Side::Server)
+        };
+        let server = builder(Server::builder().limits(limits))
+            .observer(move |event: &Event<'_>| told.lock().unwrap().push(format!("{event:?}")))
+            .shutdown(async { stopped.await.unwrap_or(()) })
+            .build()
+            .await
+            .unwrap();
+        let address = server.local_addrs().next().unwrap();
+        let serving = tokio::spawn(server.serve(router()));
+        Self {
+            address,
+            log,
+            stop,
+            serving,
+        }
+    }
+
+    /// Waits until the observer was told something with this text in it.
+    async fn told(&self, text: &str) -> String {
+        let found = async {
+            loop {
+                let log = self.log.lock().unwrap().clone();
+                if let Some(line) = log.iter().find(|line| line.contains(text)) {
+                    return line.clone();
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        found.unwrap_or_else(|_| panic!("not told of {text}: {:?}", self.log.lock().unwrap()))
+    }
+
+    /// The graceful end.
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        tokio::time::timeout(PATIENCE, self.serving)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}
+
+fn router() -> Router {
+    Router::new().route(
+        "/",
+        get(|Extension(info): Extension<ConnectionInfo>| async move {
+            assert!(info.peer_addr().is_some() && info.local_addr().is_some());
+            let scheme = if info.is_tls() { "https" } else { "http" };
+            format!("{scheme} {}", info.protocol())
+        }),
+    )
+}
+
+/// Fetches `/` over a connection of a known version, with the engine.
+async fn fetch<T>(io: T, version: lacewing_server::Version) -> String
+where
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    use lacewing_conn::proto::{Config, Engine, Event, Head, Transmit};
+    use std::time::Instant;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let mut io = io;
+    let mut engine = Engine::new(Config::new(version, Side::Client), Instant::now(), 1);
+    let head = Head::request(http::Method::GET, "http://localhost/".parse().unwrap());
+    engine.open(Instant::now(), head, true, None).unwrap();
+    let (mut input, mut body) = (bytes::BytesMut::new(), Vec::new());
+    loop {
+        while engine.poll_transmit(Instant::now()) != Transmit::Idle {}
+        io.write_all_buf(engine.output()).await.unwrap();
+        io.flush().await.unwrap();
+        let read = io.read_buf(&mut input).await.unwrap();
+        assert_ne!(read, 0, "{version}: closed by the server");
+        while let Some(event) = engine.poll_event(Instant::now(), &mut input) {
+            if let Event::Data { data, fin, .. } = event {
+                body.extend_from_slice(&data);
+                if fin {
+                    return String::from_utf8(body).unwrap();
+                }
+            }
+        }
+    }
+}
