@@ -133,16 +133,20 @@ impl<IO> Transport<IO> {
 
     /// Makes room for a read.
     fn reserve(&mut self) {
-        let room = self.input.capacity().saturating_sub(self.input.len());
-        if self.input.capacity() == 0 && self.read_size == READ {
-            self.input = take_buffer();
-        } else if self.input.capacity() < READ && self.read_size == READ {
+        let small = self.input.capacity() < READ && self.input.len() <= REMAINDER;
+        if small && self.read_size == READ {
             let mut buffer = take_buffer();
             buffer.extend_from_slice(&self.input);
-            self.input = buffer;
-        } else if room < READ_MIN || (self.input.is_empty() && room < self.read_size) {
+            give_back(std::mem::replace(&mut self.input, buffer));
+        }
+        let room = self.room();
+        if room < READ_MIN || (self.input.is_empty() && room < self.read_size) {
             self.input.reserve(self.read_size);
         }
+    }
+
+    fn room(&self) -> usize {
+        self.input.capacity().saturating_sub(self.input.len())
     }
 }
 
@@ -150,7 +154,7 @@ impl<IO: AsyncRead + Unpin> Transport<IO> {
     /// Reads once. Reads grow while they come back full, and shrink again.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Read>> {
         self.reserve();
-        let room = self.input.capacity().saturating_sub(self.input.len());
+        let room = self.room();
         let read = ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input))?;
         if read == room && room >= self.read_size {
             self.read_size = READ_MAX.min(self.read_size.saturating_mul(2));

@@ -239,7 +239,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
                     };
                     return Turn::Again;
                 }
-                self.again_unless_asleep(again, cx, self.engine.poll_timeout())
+                self.again_unless_asleep(again, cx, now, self.engine.poll_timeout())
             }
             Phase::Flushing { until } => match self.flush(cx) {
                 Poll::Ready(Ok(())) if self.input_ended => Turn::Over,
@@ -250,12 +250,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
                 }
                 Poll::Ready(Err(_)) => Turn::Over,
                 Poll::Pending if now >= until => Turn::Over,
-                Poll::Pending => self.again_unless_asleep(false, cx, Some(until)),
+                Poll::Pending => self.again_unless_asleep(false, cx, now, Some(until)),
             },
             Phase::Lingering { until } => match self.transport.poll_discard(cx) {
                 Poll::Ready(()) => Turn::Over,
                 Poll::Pending if now >= until => Turn::Over,
-                Poll::Pending => self.again_unless_asleep(false, cx, Some(until)),
+                Poll::Pending => self.again_unless_asleep(false, cx, now, Some(until)),
             },
             Phase::Over => Turn::Over,
         }
@@ -263,6 +263,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
 
     /// A turn of an open connection; `true` if something happened.
     fn work(&mut self, cx: &mut task::Context<'_>, now: Instant) -> bool {
+        // Before the first frame may be encoded into it.
+        self.transport.lend(self.engine.output());
         let mut again = self.handle_signals(now);
         if self.engine.poll_timeout().is_some_and(|due| due <= now) {
             self.engine.handle_timeout(now);
@@ -372,9 +374,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         &mut self,
         again: bool,
         cx: &mut task::Context<'_>,
+        now: Instant,
         timeout: Option<Instant>,
     ) -> Turn {
-        if again || self.timer.poll(cx, timeout).is_ready() {
+        if again || self.timer.poll(cx, now, timeout).is_ready() {
             return Turn::Again;
         }
         if self.phase == Phase::Open && !self.streams.notifier.queue().fall_asleep() {
@@ -462,13 +465,18 @@ struct Timer {
 
 impl Timer {
     /// Waits for an instant; ready when it has come.
-    fn poll(&mut self, cx: &mut task::Context<'_>, until: Option<Instant>) -> Poll<()> {
+    fn poll(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        now: Instant,
+        until: Option<Instant>,
+    ) -> Poll<()> {
         let Some(until) = until else {
             return Poll::Pending;
         };
         if self
             .armed
-            .is_some_and(|armed| armed <= until && armed > now())
+            .is_some_and(|armed| armed <= until && armed > now)
         {
             return Poll::Pending;
         }

@@ -25,8 +25,8 @@ use crate::{
 ///
 /// It reads and writes with [`AsyncRead`] and [`AsyncWrite`]. What is written
 /// waits in a bounded buffer until the connection sends it;
-/// [`flush`](tokio::io::AsyncWriteExt::flush) waits until it has been cut into
-/// frames, [`shutdown`](tokio::io::AsyncWriteExt::shutdown) ends our half.
+/// `flush` waits until it has been cut into
+/// frames, `shutdown` ends our half.
 ///
 /// Dropping it is like closing a socket: when the peer's half was read to its
 /// end, what was written is sent and our half ends; otherwise the stream is
@@ -106,7 +106,7 @@ impl RawStream {
 
     /// Sends a header list behind what was written. Where the protocol has
     /// header lists only at the end of a stream (HTTP/2), it is sent as the
-    /// stream's end if [`shutdown`](tokio::io::AsyncWriteExt::shutdown)
+    /// stream's end if `shutdown`
     /// follows, and resets the stream otherwise.
     ///
     /// # Errors
