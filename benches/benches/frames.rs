@@ -105,12 +105,10 @@ fn data(criterion: &mut Criterion) {
         );
     });
     let mut spdy = BytesMut::new();
-    let mut encoder = spdy::Encoder::new(spdy::Version::V3, spdy::Compression::Stored);
+    let encoder = spdy::Encoder::new(spdy::Version::V3, spdy::Compression::Stored);
     for number in 0..FRAMES {
         let fin = number == FRAMES - 1;
-        encoder
-            .data_head(&mut spdy, 1, LENGTH as usize, fin)
-            .unwrap();
+        encoder.data_head(&mut spdy, 1, LENGTH, fin);
         spdy.extend_from_slice(&payload);
     }
     group.bench_function("decode/spdy3", |bencher| {

@@ -10,6 +10,7 @@ pub mod allocations;
 pub mod corpus;
 pub mod cpu;
 pub mod hyper_peer;
+pub mod lacewing_peer;
 pub mod load;
 pub mod routes;
 pub mod runtime;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use lacewing_benches::hyper_peer::HyperClient;
+use lacewing_benches::lacewing_peer::LacewingClient;
 use lacewing_benches::load::{Kind, Load, Peer};
 use lacewing_benches::{Error, cpu, runtime};
 
@@ -37,6 +38,7 @@ struct Arguments {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Library {
+    Ours,
     Hyper,
 }
 
@@ -65,6 +67,7 @@ fn main() -> Result<(), Error> {
     let address = (Ipv4Addr::LOCALHOST, arguments.port).into();
     runtime::build(1)?.block_on(async {
         match arguments.peer {
+            Library::Ours => measure::<LacewingClient>(load, address).await,
             Library::Hyper => measure::<HyperClient>(load, address).await,
         }
     })

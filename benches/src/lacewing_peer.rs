@@ -1,0 +1,65 @@
+//! Lacewing, both sides, with its own defaults: the bench routes served, all
+//! protocols by detection or ALPN, and a connection to make requests on.
+
+use std::net::SocketAddr;
+
+use http::{Request, Response};
+use lacewing_client::{Connection, ConnectionConfig, Incoming};
+use lacewing_server::{Limits, Server, Side, Version};
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::Error;
+use crate::load::{Peer, RequestBody};
+use crate::routes::Routes;
+
+/// What ALPN offers.
+pub const PROTOCOLS: &[&str] = &["h2", "spdy/3.1", "spdy/3", "spdy/2"];
+
+/// Serves the routes on `listener` for ever.
+///
+/// # Errors
+///
+/// When the server does not start.
+pub async fn serve(
+    listener: TcpListener,
+    max_streams: u32,
+    tls: Option<ServerConfig>,
+) -> Result<(), Error> {
+    let limits = Limits {
+        max_concurrent_streams: max_streams,
+        ..Limits::new(Side::Server)
+    };
+    let builder = Server::builder().limits(limits);
+    let builder = match tls {
+        None => builder.listen(listener),
+        Some(config) => builder.listen_tls(listener, config),
+    };
+    builder.build().await?.serve(Routes).await;
+    Ok(())
+}
+
+/// A client's connection.
+#[derive(Clone, Debug)]
+pub struct LacewingClient(Connection);
+
+impl Peer for LacewingClient {
+    type Body = Incoming;
+
+    async fn connect(address: SocketAddr) -> Result<Self, Error> {
+        let socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        let config = ConnectionConfig::default();
+        let (connection, driver) = Connection::handshake(socket, Version::Http2, config);
+        tokio::spawn(async move {
+            if let Err(error) = driver.await {
+                eprintln!("connection: {error}");
+            }
+        });
+        Ok(Self(connection))
+    }
+
+    async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, Error> {
+        Ok(self.0.request(request).await?)
+    }
+}
