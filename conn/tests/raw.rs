@@ -382,6 +382,34 @@ async fn a_slow_reader_does_not_stall_others() {
     }
 }
 
+/// Readers tell what they consumed only now and then; what many of them did
+/// not tell must not add up to the connection's window.
+#[tokio::test(start_paused = true)]
+async fn many_open_streams_share_the_connection_window() {
+    for version in Version::ALL {
+        let pair = pair(version, 64 << 10);
+        let mut open = Vec::new();
+        for _ in 0..60 {
+            let options = OpenOptions::default();
+            let ours = soon(pair.client.open(HeaderMap::new(), options))
+                .await
+                .unwrap();
+            let (_, theirs) = soon(pair.server.accept()).await.unwrap();
+            open.push((ours, theirs));
+        }
+        // Three windows of the connection in all, none of a stream.
+        let mut buffer = vec![0; 200_000];
+        for (ours, theirs) in &mut open {
+            let data = bytes(200_000, 1);
+            let (written, read) =
+                soon(async { tokio::join!(ours.write_all(&data), theirs.read_exact(&mut buffer)) })
+                    .await;
+            written.unwrap();
+            read.unwrap();
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn credit_of_what_nobody_reads_comes_back() {
     for version in Version::ALL {
