@@ -28,24 +28,35 @@ pub enum Sensitivity {
 /// ```
 /// use lacewing_hpack::{Decoder, Field, ListLimits};
 ///
+/// /// The number in a `content-length`; of other fields only that they are others.
 /// #[derive(Clone)]
-/// struct ContentLength(Option<u64>);
+/// enum Length {
+///     Given(Option<u64>),
+///     OtherField,
+/// }
 ///
-/// impl Field for ContentLength {
+/// fn number(value: &[u8]) -> Option<u64> {
+///     std::str::from_utf8(value).ok()?.parse().ok()
+/// }
+///
+/// impl Field for Length {
 ///     fn new(name: &[u8], value: &[u8]) -> Self {
-///         Self(match name {
-///             b"content-length" => std::str::from_utf8(value).ok().and_then(|v| v.parse().ok()),
-///             _ => None,
-///         })
+///         match name {
+///             b"content-length" => Self::Given(number(value)),
+///             _ => Self::OtherField,
+///         }
 ///     }
-///     fn with_value(&self, _value: &[u8]) -> Self {
-///         unimplemented!("this example's block has no name from the dynamic table")
+///     fn with_value(&self, value: &[u8]) -> Self {
+///         match self {
+///             Self::Given(_) => Self::Given(number(value)),
+///             Self::OtherField => Self::OtherField,
+///         }
 ///     }
 /// }
 ///
-/// let mut decoder = Decoder::<ContentLength>::new(4096);
-/// decoder.decode(b"\x5c\x0242", ListLimits::default(), |field, _| {
-///     assert_eq!(field.0, Some(42));
+/// let mut decoder = Decoder::<Length>::new(4096);
+/// decoder.decode(b"\x5c\x0242\xbe", ListLimits::default(), |field, _| {
+///     assert!(matches!(field, Length::Given(Some(42))));
 /// })?;
 /// # Ok::<(), lacewing_hpack::DecodeError>(())
 /// ```
