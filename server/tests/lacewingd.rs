@@ -66,7 +66,12 @@ impl Running {
             }
         }
         let http = http.unwrap_or_else(|| panic!("no address: {said:?}"));
-        Self { child, said, http, _stdout: stdout }
+        Self {
+            child,
+            said,
+            http,
+            _stdout: stdout,
+        }
     }
 
     fn get(&self, path: &str, fields: &str) -> String {

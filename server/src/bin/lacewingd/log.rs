@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Buf;
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode, Uri, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
 use lacewing_server::{ConnectionInfo, Event, Incoming};
 use tower_service::Service;
@@ -79,10 +79,16 @@ where
         Box::pin(async move {
             let response = response.await?;
             line.status = Some(response.status());
-            line.whole = line.method == Method::HEAD;
-            Ok(response.map(|body| LoggedBody {
-                body: Box::pin(body),
-                line,
+            let announced = response.headers().get(CONTENT_LENGTH);
+            line.expected = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+            Ok(response.map(|body| {
+                line.expected = line.expected.or(body.size_hint().exact());
+                let empty = line.expected == Some(0) || body.is_end_stream();
+                line.whole = empty || line.method == Method::HEAD;
+                LoggedBody {
+                    body: Box::pin(body),
+                    line,
+                }
             }))
         })
     }

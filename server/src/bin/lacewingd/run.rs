@@ -115,9 +115,17 @@ fn announcement(
     http: Option<SocketAddr>,
     fingerprint: Option<&str>,
 ) -> String {
-    let names: Vec<_> = args.protocols.iter().map(|protocol| protocol.alpn()).collect();
+    let names: Vec<_> = args
+        .protocols
+        .iter()
+        .map(|protocol| protocol.alpn())
+        .collect();
     let names = names.join(", ");
-    let mut text = format!("lacewingd {} serves {}\n", env!("CARGO_PKG_VERSION"), root.display());
+    let mut text = format!(
+        "lacewingd {} serves {}\n",
+        env!("CARGO_PKG_VERSION"),
+        root.display()
+    );
     if let Some(address) = https {
         let _ = writeln!(text, "  https://{}/  {names}", reachable(address));
     }
@@ -125,13 +133,20 @@ fn announcement(
         let _ = writeln!(text, "  http://{}/  {names}", reachable(address));
     }
     if let Some(fingerprint) = fingerprint {
-        let made = if args.cert.is_none() { " (self-signed, made for this run)" } else { "" };
+        let made = if args.cert.is_none() {
+            " (self-signed, made for this run)"
+        } else {
+            ""
+        };
         let _ = writeln!(text, "  certificate SHA-256 {fingerprint}{made}");
     }
     let alike = |protocol: &&Protocol| matches!(protocol, Protocol::Spdy3 | Protocol::Spdy31);
     let mut alike = args.protocols.iter().filter(alike);
     if let (Some(first), Some(_), true) = (alike.next(), alike.next(), http.is_some()) {
-        let _ = writeln!(text, "  in cleartext, SPDY/3 and 3.1 look the same: taken for {first}");
+        let _ = writeln!(
+            text,
+            "  in cleartext, SPDY/3 and 3.1 look the same: taken for {first}"
+        );
     }
     text
 }
