@@ -19,6 +19,7 @@
 //!
 //! A turn in which nothing happened ends with a sleep.
 
+mod buffers;
 mod incoming;
 mod io;
 mod raw;

@@ -1,8 +1,6 @@
-//! Reading and writing, and the buffers for it, which belong to the thread and
-//! not to a connection: an idle connection holds none.
+//! Reading and writing.
 
 use std::{
-    cell::RefCell,
     io,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -12,55 +10,24 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::{poll_read_buf, poll_write_buf};
 
+use super::buffers::{self, Size};
 use crate::proto::Output;
-
-/// The size of a read, at first: small enough to be pinned by a slow reader of
-/// one frame of it.
-const READ: usize = 16 << 10;
-
-/// The size to which reads grow while they come back full.
-const READ_MAX: usize = 256 << 10;
 
 /// Less room than this in the read buffer is not worth a system call.
 const READ_MIN: usize = 4 << 10;
+
+/// A read of less than this says that a small buffer would do.
+const SHRINK_BELOW: usize = 8 << 10;
 
 /// The start of a frame that is not longer than this is copied out of the read
 /// buffer when the connection goes to sleep on it.
 const REMAINDER: usize = 1 << 10;
 
-/// The size of output buffers, and of the writes to a transport that takes one
-/// slice at a time.
-const WRITE: usize = 16 << 10;
+/// The size of writes to a transport that takes one slice at a time.
+const WRITE: usize = Size::Small.bytes();
 
 /// Chunks below this are gathered for such a transport.
 const GATHER_BELOW: usize = 4 << 10;
-
-/// Buffers that a thread keeps.
-const POOL: usize = 32;
-
-thread_local! {
-    static BUFFERS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
-}
-
-/// An empty buffer of the usual size.
-fn take_buffer() -> BytesMut {
-    let pooled = BUFFERS.with_borrow_mut(Vec::pop);
-    pooled.unwrap_or_else(|| BytesMut::with_capacity(READ))
-}
-
-/// Gives a buffer back. One whose memory is still in use elsewhere (by a body
-/// that was split off) is left to that.
-pub(super) fn give_back(mut buffer: BytesMut) {
-    buffer.clear();
-    if !buffer.try_reclaim(READ) || buffer.capacity() > 2 * READ {
-        return;
-    }
-    BUFFERS.with_borrow_mut(|buffers| {
-        if buffers.len() < POOL {
-            buffers.push(buffer);
-        }
-    });
-}
 
 /// The transport and what was read from it.
 #[derive(Debug)]
@@ -68,7 +35,10 @@ pub(super) struct Transport<IO> {
     io: IO,
     /// What was read and not yet understood.
     pub(super) input: BytesMut,
-    read_size: usize,
+    /// What the input's buffer was taken as; `None` if it is none of the pool's.
+    input_size: Option<Size>,
+    /// What the next one will be: large while reads come back full.
+    read_size: Size,
     /// Output on its way into a transport that takes one slice at a time.
     staged: BytesMut,
     /// The engine's output has one of our buffers.
@@ -91,7 +61,8 @@ impl<IO> Transport<IO> {
         Self {
             io,
             input: BytesMut::new(),
-            read_size: READ,
+            input_size: None,
+            read_size: Size::Small,
             staged: BytesMut::new(),
             lent: false,
             unflushed: false,
@@ -101,47 +72,62 @@ impl<IO> Transport<IO> {
     /// Data shorter than this is copied, so that a slow reader of a little
     /// data does not pin a large buffer.
     pub(super) fn copy_below(&self) -> usize {
-        self.read_size / 16
+        self.input_size.unwrap_or(Size::Small).bytes() / 16
     }
 
     /// Nothing is under way: no buffer is held.
     pub(super) fn release_buffers(&mut self, output: &mut Output) {
-        if self.input.is_empty() {
-            if self.input.capacity() > 0 {
-                give_back(std::mem::take(&mut self.input));
-            }
-        } else if self.input.len() <= REMAINDER && self.input.capacity() >= READ_MIN {
-            let remainder = BytesMut::from(&self.input[..]);
-            give_back(std::mem::replace(&mut self.input, remainder));
+        if self.input.capacity() > READ_MIN && self.input.len() <= REMAINDER {
+            let remainder = match self.input.is_empty() {
+                true => BytesMut::new(),
+                false => BytesMut::from(&self.input[..]),
+            };
+            self.replace_input(remainder, None);
         }
-        if let Some(buffer) = output.take_back() {
-            self.lent = false;
-            give_back(buffer);
+        if let Some(mut buffer) = output.take_back() {
+            let lent = std::mem::take(&mut self.lent);
+            if lent && buffer.try_reclaim(Size::Small.bytes()) {
+                buffers::give_back(buffer, Size::Small);
+            }
         }
         if self.staged.is_empty() && self.staged.capacity() > 0 {
-            give_back(std::mem::take(&mut self.staged));
+            buffers::give_back(std::mem::take(&mut self.staged), Size::Small);
         }
     }
 
     /// Gives the engine a buffer to encode into.
     pub(super) fn lend(&mut self, output: &mut Output) {
         if !self.lent && output.is_empty() {
-            output.lend(take_buffer());
+            output.lend(buffers::take(Size::Small));
             self.lent = true;
         }
     }
 
-    /// Makes room for a read.
+    /// Makes room for a read: in what is left of the buffer, in all of it if
+    /// nothing of it is in use any more, or in another one.
     fn reserve(&mut self) {
-        let small = self.input.capacity() < READ && self.input.len() <= REMAINDER;
-        if small && self.read_size == READ {
-            let mut buffer = take_buffer();
-            buffer.extend_from_slice(&self.input);
-            give_back(std::mem::replace(&mut self.input, buffer));
+        let (size, room) = (self.read_size, self.room());
+        if room >= size.bytes()
+            || (self.input.is_empty() && self.input.try_reclaim(size.bytes()))
+            || room >= READ_MIN
+        {
+            return;
         }
-        let room = self.room();
-        if room < READ_MIN || (self.input.is_empty() && room < self.read_size) {
-            self.input.reserve(self.read_size);
+        if self.input.len().saturating_add(READ_MIN) > size.bytes() {
+            // A frame larger than the buffers.
+            self.input.reserve(size.bytes());
+            self.input_size = None;
+            return;
+        }
+        let mut fresh = buffers::take(size);
+        fresh.extend_from_slice(&self.input);
+        self.replace_input(fresh, Some(size));
+    }
+
+    fn replace_input(&mut self, input: BytesMut, size: Option<Size>) {
+        let used = std::mem::replace(&mut self.input, input);
+        if let Some(size) = std::mem::replace(&mut self.input_size, size) {
+            buffers::give_back(used, size);
         }
     }
 
@@ -156,10 +142,10 @@ impl<IO: AsyncRead + Unpin> Transport<IO> {
         self.reserve();
         let room = self.room();
         let read = ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input))?;
-        if read == room && room >= self.read_size {
-            self.read_size = READ_MAX.min(self.read_size.saturating_mul(2));
-        } else if read < self.read_size / 4 {
-            self.read_size = READ.max(self.read_size / 2);
+        if read == room && room >= READ_MIN {
+            self.read_size = Size::Large;
+        } else if read < SHRINK_BELOW {
+            self.read_size = Size::Small;
         }
         Poll::Ready(Ok(if read == 0 { Read::End } else { Read::Bytes }))
     }
@@ -209,7 +195,7 @@ impl<IO: AsyncWrite + Unpin> Transport<IO> {
             && output.chunk().len() < GATHER_BELOW.min(output.remaining())
         {
             if self.staged.capacity() == 0 {
-                self.staged = take_buffer();
+                self.staged = buffers::take(Size::Small);
             }
             while output.has_remaining() && self.staged.len() < WRITE {
                 let chunk = output.chunk();
@@ -237,7 +223,7 @@ impl<IO: AsyncWrite + Unpin> Transport<IO> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use std::task::Waker;
 
@@ -260,10 +246,8 @@ mod tests {
         assert_eq!(transport.input.len(), 100);
         transport.input.clear();
         transport.release_buffers(&mut output);
-        assert_eq!(
-            (transport.input.capacity(), transport.staged.capacity()),
-            (0, 0)
-        );
+        let held = (transport.input.capacity(), transport.staged.capacity());
+        assert_eq!(held, (0, 0));
         assert!(output.take_back().is_none());
     }
 
@@ -278,7 +262,7 @@ mod tests {
         there.write_all(b", end").await.unwrap();
         assert!(read(&mut transport).is_ready());
         assert_eq!(&transport.input[..], b"start, end");
-        assert!(transport.input.capacity() >= READ);
+        assert!(transport.input.capacity() >= Size::Small.bytes());
     }
 
     #[tokio::test]
@@ -286,33 +270,32 @@ mod tests {
         let (here, mut there) = duplex(4 << 20);
         let mut transport = Transport::new(here);
         there.write_all(&[1; 2 << 20]).await.unwrap();
-        // Bodies that are split off keep their memory; reading goes on in new.
+        // Bodies that are split off keep their memory; reading goes on in other.
         let mut bodies = Vec::new();
         while read(&mut transport).is_ready() {
-            bodies.push(transport.input.split().freeze());
+            let body = transport.input.split().freeze();
+            assert!(!body.is_empty());
+            bodies.push(body);
         }
-        assert!(transport.read_size >= READ_MAX / 2);
-        assert!(bodies.len() < 20, "{} reads", bodies.len());
+        assert_eq!(transport.input_size, Some(Size::Large));
+        assert!(bodies.len() < 40, "{} reads", bodies.len());
         assert_eq!(bodies.iter().map(|body| body.len()).sum::<usize>(), 2 << 20);
         drop(bodies);
-        for _ in 0..10 {
+        for _ in 0..2 {
             there.write_all(&[1; 100]).await.unwrap();
             assert!(read(&mut transport).is_ready());
             transport.input.clear();
             transport.release_buffers(&mut Output::default());
         }
-        assert_eq!(transport.read_size, READ);
-        // The large buffer is not what the thread keeps.
-        assert!(take_buffer().capacity() <= 2 * READ);
+        assert_eq!(transport.read_size, Size::Small);
     }
 
-    #[test]
-    fn buffers_in_use_elsewhere_are_not_pooled() {
-        let mut buffer = BytesMut::with_capacity(READ);
-        buffer.extend_from_slice(&[1; 4000]);
-        let body = buffer.split_to(4000).freeze();
-        give_back(buffer);
-        assert!(BUFFERS.with_borrow(Vec::is_empty));
-        drop(body);
+    #[tokio::test]
+    async fn a_frame_larger_than_the_buffers_gets_room() {
+        let (here, mut there) = duplex(4 << 20);
+        let mut transport = Transport::new(here);
+        there.write_all(&[1; 1 << 20]).await.unwrap();
+        while read(&mut transport).is_ready() {}
+        assert_eq!(transport.input.len(), 1 << 20);
     }
 }

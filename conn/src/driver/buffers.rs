@@ -1,0 +1,114 @@
+//! The buffers for reading and writing. They belong to the thread and not to a
+//! connection: an idle connection holds none.
+//!
+//! What is read is split off without a copy, so that a used-up buffer's memory
+//! is free only when the last body made of it has been consumed. The pool takes
+//! it before that and looks again when a buffer is wanted: in a bulk transfer a
+//! few buffers go round, and memory is neither allocated nor faulted in.
+
+use std::{cell::RefCell, collections::VecDeque};
+
+use bytes::BytesMut;
+
+/// The two sizes of buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    /// Small enough to be pinned by a slow reader of one frame of it.
+    Small,
+    /// For reads that come back full.
+    Large,
+}
+
+impl Size {
+    pub(super) const fn bytes(self) -> usize {
+        match self {
+            Self::Small => 16 << 10,
+            Self::Large => 64 << 10,
+        }
+    }
+
+    /// How many a thread keeps: a mebibyte of large ones, half of one of small
+    /// ones.
+    const fn kept(self) -> usize {
+        match self {
+            Self::Small => 32,
+            Self::Large => 16,
+        }
+    }
+}
+
+/// Buffers that are looked at for one that is free.
+const LOOKS: usize = 4;
+
+thread_local! {
+    static SMALL: RefCell<VecDeque<BytesMut>> = const { RefCell::new(VecDeque::new()) };
+    static LARGE: RefCell<VecDeque<BytesMut>> = const { RefCell::new(VecDeque::new()) };
+}
+
+fn with_pool<T>(size: Size, use_pool: impl FnOnce(&mut VecDeque<BytesMut>) -> T) -> T {
+    match size {
+        Size::Small => SMALL.with_borrow_mut(use_pool),
+        Size::Large => LARGE.with_borrow_mut(use_pool),
+    }
+}
+
+/// An empty buffer with room for `size`.
+pub(super) fn take(size: Size) -> BytesMut {
+    let pooled = with_pool(size, |pool| {
+        for _ in 0..LOOKS.min(pool.len()) {
+            let mut buffer = pool.pop_front()?;
+            if buffer.try_reclaim(size.bytes()) {
+                return Some(buffer);
+            }
+            pool.push_back(buffer);
+        }
+        None
+    });
+    pooled.unwrap_or_else(|| BytesMut::with_capacity(size.bytes()))
+}
+
+/// Gives back a buffer that was made of that size, of which parts may be in use
+/// elsewhere.
+pub(super) fn give_back(mut buffer: BytesMut, size: Size) {
+    buffer.clear();
+    // One that grew is not for keeping; nor is one that never had memory.
+    if buffer.capacity() > 2 * size.bytes() {
+        return;
+    }
+    with_pool(size, |pool| {
+        if pool.len() < size.kept() {
+            pool.push_back(buffer);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_goes_round_when_the_bodies_made_of_it_are_gone() {
+        let mut buffer = take(Size::Large);
+        buffer.extend_from_slice(&[1; 64 << 10]);
+        let memory = buffer.as_ptr();
+        let body = buffer.split_to(64 << 10).freeze();
+        give_back(buffer, Size::Large);
+        let other = take(Size::Large);
+        assert_ne!(other.as_ptr(), memory, "still in use");
+        drop(body);
+        let again = take(Size::Large);
+        assert_eq!((again.as_ptr(), again.len()), (memory, 0));
+        assert!(again.capacity() >= Size::Large.bytes());
+    }
+
+    #[test]
+    fn a_thread_keeps_only_so_many() {
+        for size in [Size::Small, Size::Large] {
+            for _ in 0..100 {
+                give_back(BytesMut::with_capacity(size.bytes()), size);
+            }
+            give_back(BytesMut::with_capacity(1 << 20), size);
+            assert_eq!(with_pool(size, |pool| pool.len()), size.kept());
+        }
+    }
+}
