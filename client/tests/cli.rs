@@ -1,0 +1,201 @@
+//! The `lacewing` program against a server on loopback.
+
+#![cfg(feature = "cli")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
+
+mod support;
+
+use std::{
+    fs,
+    io::Write as _,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
+
+use lacewing_client::Version;
+use lacewing_server::{Protocol, Server, service_fn};
+
+use self::support::*;
+
+/// A server in a thread of its own, for as long as the test runs.
+fn server(version: Version) -> SocketAddr {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let server = Server::builder()
+                .bind(([127, 0, 0, 1], 0).into())
+                .protocols([Protocol::from_alpn(version.alpn().as_bytes()).unwrap()])
+                .build()
+                .await
+                .unwrap();
+            send.send(server.local_addrs().next().unwrap()).unwrap();
+            let witness = Witness::default();
+            server
+                .serve(service_fn(move |request| routes(request, witness.clone())))
+                .await;
+        });
+    });
+    receive.recv().unwrap()
+}
+
+fn lacewing(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lacewing"))
+        .arg("get")
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn scratch(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+#[test]
+fn a_body_goes_to_stdout_and_nothing_else_is_said() {
+    for version in Version::ALL {
+        let url = format!("http://{}/bytes/300000", server(version));
+        let output = lacewing(&["--protocol", version.alpn(), &url]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(output.stdout, pattern(300_000));
+        assert_eq!(stderr(&output), "");
+    }
+}
+
+#[test]
+fn verbose_shows_the_frames_of_both_directions() {
+    for version in Version::ALL {
+        let url = format!("http://{}/hello", server(version));
+        let output = lacewing(&["-v", "-H", "x-mine: 1", "--protocol", version.alpn(), &url]);
+        assert_eq!(output.stdout, b"hello world");
+        let log = stderr(&output);
+        let (request, reply) = match version {
+            Version::Http2 => ("> HEADERS stream=1 ", "< HEADERS stream=1 "),
+            _ => ("> SYN_STREAM stream=1 ", "< SYN_REPLY stream=1 "),
+        };
+        for line in [
+            request,
+            reply,
+            ">     x-mine: 1",
+            "< DATA stream=1 length=11",
+            "> SETTINGS",
+        ] {
+            assert!(log.contains(line), "{version} lacks {line:?}:\n{log}");
+        }
+        assert!(!log.contains('!'), "{version}:\n{log}");
+    }
+}
+
+#[test]
+fn a_file_or_stdin_is_uploaded() {
+    let directory = scratch("upload");
+    let file = directory.join("data");
+    fs::write(&file, pattern(1_000_000)).unwrap();
+    for version in Version::ALL {
+        let url = format!("http://{}/digest", server(version));
+        let common = ["--protocol", version.alpn(), &url];
+        let output = lacewing(&[&["-d", file.to_str().unwrap()][..], &common].concat());
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            sha256(&pattern(1_000_000))
+        );
+
+        let mut child = Command::new(env!("CARGO_BIN_EXE_lacewing"))
+            .args(["get", "-d", "-"])
+            .args(common)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(&pattern(500_000))
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            sha256(&pattern(500_000))
+        );
+    }
+}
+
+#[test]
+fn several_urls_go_into_a_directory_over_one_connection() {
+    let directory = scratch("several");
+    let base = format!("http://{}", server(Version::Spdy31));
+    let urls: Vec<_> = (1..=12)
+        .map(|size| format!("{base}/bytes/{}", size * 10_000))
+        .collect();
+    let mut args = vec!["-v", "--protocol", "spdy/3.1", "--parallel", "5", "-o"];
+    args.push(directory.to_str().unwrap());
+    args.extend(urls.iter().map(String::as_str));
+    let output = lacewing(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for size in 1..=12 {
+        let name = (size * 10_000).to_string();
+        assert_eq!(
+            fs::read(directory.join(name)).unwrap(),
+            pattern(size * 10_000)
+        );
+    }
+    assert_eq!(stderr(&output).matches("* connected to").count(), 1);
+}
+
+#[test]
+fn exit_codes_tell_what_went_wrong() {
+    let base = format!("http://{}", server(Version::Http2));
+    let cases: [(&[&str], i32, &str); 7] = [
+        (&["not a url"], 1, "not a URL"),
+        (&["ftp://a.example/"], 1, "http and https"),
+        (
+            &["--parallel", "2", "http://a.example/", "http://a.example/"],
+            1,
+            "--output",
+        ),
+        (&["http://127.0.0.1:1/"], 2, "cannot connect"),
+        // A server of HTTP/2 is spoken to in SPDY/2.
+        (&["--protocol", "spdy/2", "BASE/hello"], 3, "ended"),
+        (&["BASE/nothing-here"], 4, "404"),
+        (&["-d", "/no/such/file", "BASE/digest"], 5, "/no/such/file"),
+    ];
+    for (args, code, text) in cases {
+        let args: Vec<_> = args.iter().map(|arg| arg.replace("BASE", &base)).collect();
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        let output = lacewing(&args);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{args:?}: {}",
+            stderr(&output)
+        );
+        assert!(
+            stderr(&output).contains(text),
+            "{args:?}: {}",
+            stderr(&output)
+        );
+    }
+    let help = lacewing(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&help.stdout).contains("Exit codes"));
+}
