@@ -39,7 +39,6 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let mut request = Request::get(url).body(Body::empty())?;
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            #[cfg(feature = "tls")]
             "--insecure" => builder = builder.danger_accept_invalid_certs(),
             "--upload" => {
                 let path = args.next().ok_or(usage)?;
