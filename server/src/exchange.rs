@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{Request, header::CONTENT_LENGTH};
+use http::{Request, Response, header::CONTENT_LENGTH};
 use http_body::Body;
 use lacewing_conn::{
     Error, Reason, Version,
@@ -154,13 +154,13 @@ impl<S: HttpService> Exchanges<S> {
         match ready {
             Ok(Poll::Ready(Ok(()))) => self.call(conn, stream, kind, request),
             Ok(Poll::Ready(Err(error))) => {
-                self.answer(conn, stream, kind, Err(StreamError::Handler(error.into())));
+                self.fail(conn, stream, &StreamError::Handler(error.into()));
             }
             Ok(Poll::Pending) => {
                 let task = handler::spawn_call(self.service.clone(), request);
                 self.watch(conn, stream, kind, task);
             }
-            Err(_) => self.answer(conn, stream, kind, Err(StreamError::HandlerPanicked)),
+            Err(_) => self.fail(conn, stream, &StreamError::HandlerPanicked),
         }
     }
 
@@ -181,10 +181,12 @@ impl<S: HttpService> Exchanges<S> {
         }));
         match first {
             Ok(Poll::Ready(result)) => {
-                let result = result.map_err(|error| StreamError::Handler(error.into()));
                 handler.clear();
                 self.keep_handler(handler);
-                self.answer(conn, stream, kind, result);
+                match result {
+                    Ok(response) => self.answer(conn, stream, kind, response),
+                    Err(error) => self.fail(conn, stream, &StreamError::Handler(error.into())),
+                }
             }
             Ok(Poll::Pending) => {
                 let task = handler::spawn(handler);
@@ -193,7 +195,7 @@ impl<S: HttpService> Exchanges<S> {
             Err(_) => {
                 // What is left of the handler may panic too.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(handler)));
-                self.answer(conn, stream, kind, Err(StreamError::HandlerPanicked));
+                self.fail(conn, stream, &StreamError::HandlerPanicked);
             }
         }
     }
@@ -217,16 +219,18 @@ impl<S: HttpService> Exchanges<S> {
         };
         self.free(stream);
         conn.engine.finish(stream);
-        let result = match outcome {
+        match outcome {
             Outcome::Answered { result, handler } => {
                 if let Some(handler) = handler {
                     self.keep_handler(handler);
                 }
-                result.map_err(StreamError::Handler)
+                match result {
+                    Ok(response) => self.answer(conn, stream, kind, response),
+                    Err(error) => self.fail(conn, stream, &StreamError::Handler(error)),
+                }
             }
-            Outcome::Panicked => Err(StreamError::HandlerPanicked),
-        };
-        self.answer(conn, stream, kind, result);
+            Outcome::Panicked => self.fail(conn, stream, &StreamError::HandlerPanicked),
+        }
     }
 
     /// Sends the response, as far as it is there.
@@ -235,43 +239,36 @@ impl<S: HttpService> Exchanges<S> {
         conn: &mut Context<'_>,
         stream: StreamKey,
         kind: Kind,
-        result: Result<http::Response<S::ResponseBody>, StreamError>,
+        response: Response<S::ResponseBody>,
     ) {
-        let response = match result {
-            Ok(response) if response.status().is_informational() => Err(StreamError::Response(
-                "its status is informational (1xx)".into(),
-            )),
-            other => other,
-        };
-        match response {
-            Ok(response) => {
-                let (head, body) = self.heads.prepare(response, kind, conn.now);
-                let replied = conn.engine.reply(stream, head, body.is_none());
-                match (replied, body) {
-                    (Ok(()), Some(body)) => {
-                        let mut pinned = self.spare_bodies.pop().unwrap_or_default();
-                        pinned.put(body);
-                        if let Some(pinned) = self.send(conn, stream, pinned, Asked::First) {
-                            self.place(
-                                stream,
-                                Place::Sending {
-                                    stream,
-                                    body: pinned,
-                                },
-                            );
-                        }
-                    }
-                    (Ok(()), None) => {}
-                    (Err(error), _) => self.not_sent(conn, stream, error),
-                }
-            }
-            Err(error) => {
-                self.report(stream, &error);
-                let head = self.heads.internal_error(conn.now);
-                if let Err(error) = conn.engine.reply(stream, head, true) {
-                    self.not_sent(conn, stream, error);
-                }
-            }
+        if response.status().is_informational() {
+            let error = "its status is informational (1xx)".into();
+            return self.fail(conn, stream, &StreamError::Response(error));
+        }
+        let (head, body) = self.heads.prepare(response, kind, conn.now);
+        if let Err(error) = conn.engine.reply(stream, head, body.is_none()) {
+            return self.not_sent(conn, stream, error);
+        }
+        let Some(body) = body else { return };
+        let mut pinned = self.spare_bodies.pop().unwrap_or_default();
+        pinned.put(body);
+        if let Some(pinned) = self.send(conn, stream, pinned, Asked::First) {
+            self.place(
+                stream,
+                Place::Sending {
+                    stream,
+                    body: pinned,
+                },
+            );
+        }
+    }
+
+    /// There is no response: says so.
+    fn fail(&mut self, conn: &mut Context<'_>, stream: StreamKey, error: &StreamError) {
+        self.report(stream, error);
+        let head = self.heads.internal_error(conn.now);
+        if let Err(error) = conn.engine.reply(stream, head, true) {
+            self.not_sent(conn, stream, error);
         }
     }
 
