@@ -20,8 +20,9 @@ use crate::{BoxError, ConnectionError, ConnectionInfo};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A connection could not be accepted. The listener goes on, after a pause
-    /// if the machine has run out of something.
+    /// Connections can't be accepted because the machine has run out of
+    /// something. The listener tries again, and tells of it once until one is
+    /// accepted.
     AcceptFailed {
         /// The listener's address.
         listener: SocketAddr,

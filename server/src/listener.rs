@@ -69,6 +69,7 @@ impl Listener {
         let mut stop = shutdown.clone();
         let stopped = stop.wait();
         tokio::pin!(stopped);
+        let mut exhausted = false;
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -77,6 +78,7 @@ impl Listener {
             };
             match accepted {
                 Ok((socket, peer)) => {
+                    exhausted = false;
                     let shared = Arc::clone(&shared);
                     let transport = self.transport.clone();
                     let alive = alive.clone();
@@ -91,11 +93,15 @@ impl Listener {
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    let event = Event::AcceptFailed {
-                        listener: self.address,
-                        error: &error,
-                    };
-                    shared.options.observer.tell(&event);
+                    // Told once, not at every attempt until it is over.
+                    if !std::mem::replace(&mut exhausted, true) {
+                        let listener = self.address;
+                        let event = Event::AcceptFailed {
+                            listener,
+                            error: &error,
+                        };
+                        shared.options.observer.tell(&event);
+                    }
                     tokio::select! {
                         () = shutdown.wait() => return,
                         () = sleep(PAUSE) => {}
