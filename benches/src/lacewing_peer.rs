@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use http::{Request, Response};
 use lacewing_client::{Connection, ConnectionConfig, Incoming};
-use lacewing_server::{Limits, Server, Side, Version};
+use lacewing_server::{Limits, Protocol, Server, Side, Version};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -16,7 +16,8 @@ use crate::routes::Routes;
 /// What ALPN offers.
 pub const PROTOCOLS: &[&str] = &["h2", "spdy/3.1", "spdy/3", "spdy/2"];
 
-/// Serves the routes on `listener` for ever.
+/// Serves the routes on `listener` for ever. `protocols`, if there are any,
+/// take the place of the server's own choice.
 ///
 /// # Errors
 ///
@@ -24,13 +25,17 @@ pub const PROTOCOLS: &[&str] = &["h2", "spdy/3.1", "spdy/3", "spdy/2"];
 pub async fn serve(
     listener: TcpListener,
     max_streams: u32,
+    protocols: Vec<Protocol>,
     tls: Option<ServerConfig>,
 ) -> Result<(), Error> {
     let limits = Limits {
         max_concurrent_streams: max_streams,
         ..Limits::new(Side::Server)
     };
-    let builder = Server::builder().limits(limits);
+    let mut builder = Server::builder().limits(limits);
+    if !protocols.is_empty() {
+        builder = builder.protocols(protocols);
+    }
     let builder = match tls {
         None => builder.listen(listener),
         Some(config) => builder.listen_tls(listener, config),

@@ -52,7 +52,9 @@ function request (method, path, file, done, options) {
     hash.update(chunk)
     length += chunk.length
     if (length <= 64) text += chunk
-    if (options && options.slow) {
+    // Slow until the server says goodbye: when it then closes, Node throws away
+    // what a paused stream has not read yet.
+    if (options && options.slow && !goaways) {
       stream.pause()
       setTimeout(() => stream.resume(), options.slow)
     }

@@ -34,17 +34,17 @@ pub(super) fn cases() -> Vec<Case> {
             })
         }),
         Case::new("spdy/3/tshark/lacewing-to-lacewingd", |lab| {
-            decoded(lab, &SPDY3, Shared::Lacewingd, |lab, port| {
+            decoded(lab, &SPDY3, Shared::LacewingdSpdy3, |lab, port| {
                 get_parallel(lab, "spdy/3", Security::Plain, port, MEDIUM, 5).map(drop)
             })
         }),
         Case::new("spdy/3/tshark/upload", |lab| {
-            decoded(lab, &SPDY3, Shared::EchoPlain, |lab, port| {
+            decoded(lab, &SPDY3, Shared::EchoPlainSpdy3, |lab, port| {
                 upload(lab, "spdy/3", port)
             })
         }),
         Case::new("spdy/3/tshark/node-to-lacewingd", |lab| {
-            decoded(lab, &SPDY3, Shared::Lacewingd, |lab, port| {
+            decoded(lab, &SPDY3, Shared::LacewingdSpdy3, |lab, port| {
                 let mut node = lab.node("spdy-client.js")?;
                 node.args([
                     "spdy/3",

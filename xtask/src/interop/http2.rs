@@ -103,7 +103,7 @@ fn curl_range_and_missing(lab: &Lab) -> Outcome {
 }
 
 fn curl_upload(lab: &Lab, security: Security) -> Outcome {
-    let port = echo_port(lab, security)?;
+    let port = echo_port(lab, "h2", security)?;
     let out = lab.scratch("echo");
     let mut command = curl_command(lab)?;
     command.args(match security {
@@ -215,7 +215,7 @@ fn node_client(security: Security) -> Vec<Case> {
             expect(&printed, &lab.answer(MB_100))
         }),
         Case::new(name("drain"), move |lab| {
-            let (mut server, plain, tls) = lab.lacewingd()?;
+            let (mut server, plain, tls) = lab.lacewingd("h2")?;
             let port = if security == Security::Plain {
                 plain
             } else {
@@ -263,7 +263,7 @@ fn go_client(security: Security) -> Vec<Case> {
             let path = lab.file(MB_100);
             let args = ["post", "/echo", &path.to_string_lossy()];
             expect(
-                &run(lab, echo_port(lab, security)?, &args)?,
+                &run(lab, echo_port(lab, "h2", security)?, &args)?,
                 &lab.answer(MB_100),
             )
         }),
@@ -301,7 +301,19 @@ fn our_client(security: Security) -> Vec<Case> {
             let port = lab.port(shared, security)?;
             post_digest(lab, "h2", security, port, MB_100)
         }));
+        let name = format!("http2/library-to-{peer}/both-ways-{}", security.name());
+        cases.push(Case::new(name, move |lab| {
+            let port = lab.port(shared, security)?;
+            library(lab, "h2", security, port, MB_100)
+        }));
     }
+    let name = format!("http2/library-to-nghttpd/get-100-mb-{}", security.name());
+    cases.push(Case::new(name, move |lab| {
+        let port = lab.port(nghttpd, security)?;
+        let mut fetch = lab.ours("examples/fetch");
+        fetch.args([&security.url(port, MB_100), "h2", "--insecure"]);
+        expect_part(&lab.run(&mut fetch, 90)?.success()?, lab.digest(MB_100))
+    }));
     cases
 }
 
@@ -370,11 +382,45 @@ pub(super) fn lacewing(lab: &Lab, protocol: &str) -> Command {
     command
 }
 
-pub(super) fn echo_port(lab: &Lab, security: Security) -> Result<u16, String> {
-    match security {
-        Security::Plain => lab.port(Shared::EchoPlain, security),
-        Security::Tls => lab.port(Shared::EchoTls, security),
-    }
+/// `fetch`, the example of the client library, for a download and an upload.
+pub(super) fn library(
+    lab: &Lab,
+    protocol: &str,
+    security: Security,
+    port: u16,
+    file: &str,
+) -> Outcome {
+    let fetch = |path: &str, upload: Option<&str>| {
+        let mut command = lab.ours("examples/fetch");
+        command.args([&security.url(port, path), protocol]);
+        if security == Security::Tls {
+            command.arg("--insecure");
+        }
+        if let Some(upload) = upload {
+            command.arg("--upload").arg(lab.file(upload));
+        }
+        lab.run(&mut command, 90)?.success()
+    };
+    let told =
+        |length: usize, digest: &str| format!("status 200\nlength {length}\nsha256 {digest}");
+    expect(
+        &fetch(file, None)?,
+        &told(lab.length(file), lab.digest(file)),
+    )?;
+    // The server answers with the digest of what reached it.
+    let answer = lab.scratch("digest");
+    std::fs::write(&answer, lab.digest(file)).map_err(|e| e.to_string())?;
+    expect(&fetch("digest", Some(file))?, &told(64, &sha256(&answer)?))
+}
+
+/// A server of ours with `POST /echo` that is spoken to in `version`.
+pub(super) fn echo_port(lab: &Lab, version: &str, security: Security) -> Result<u16, String> {
+    let shared = match (version, security) {
+        (_, Security::Tls) => Shared::EchoTls,
+        ("spdy/3", _) => Shared::EchoPlainSpdy3,
+        _ => Shared::EchoPlain,
+    };
+    lab.port(shared, security)
 }
 
 fn same_file(lab: &Lab, got: &std::path::Path, file: &str) -> Outcome {

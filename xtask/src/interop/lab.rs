@@ -23,6 +23,9 @@ const FILES: [(&str, usize); 5] = [
     (MB_100, 100_000_000),
 ];
 
+/// Offers everything, and on cleartext SPDY/3 rather than SPDY/3.1.
+const SPDY3_FIRST: &str = "h2,spdy/3,spdy/3.1,spdy/2,http/1.1";
+
 /// How a connection is secured, and with it how the protocol is chosen.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Security {
@@ -57,8 +60,12 @@ impl Security {
 pub(super) enum Shared {
     /// `lacewingd` with both of its ports.
     Lacewingd,
+    /// The same, taking SPDY/3 for what it says on cleartext: it looks like
+    /// SPDY/3.1 there, which is what the other one takes it for.
+    LacewingdSpdy3,
     /// `bench-server`, for `POST /echo`.
     EchoPlain,
+    EchoPlainSpdy3,
     EchoTls,
     /// Node's `spdy-transport`, one for each version on cleartext.
     NodeSpdy2,
@@ -251,8 +258,9 @@ impl Lab {
             .map_or(String::new(), |s| s.server.log())
     }
 
-    /// A `lacewingd` of its own, with its cleartext and its TLS port.
-    pub(super) fn lacewingd(&self) -> Result<(Server, u16, u16), String> {
+    /// A `lacewingd` of its own, with its cleartext and its TLS port; `version`
+    /// is what will be spoken with it.
+    pub(super) fn lacewingd(&self, version: &str) -> Result<(Server, u16, u16), String> {
         let (plain, tls) = (free_port()?, free_port()?);
         let mut command = self.ours("lacewingd");
         command
@@ -264,6 +272,9 @@ impl Lab {
             .arg("--key")
             .arg(self.key())
             .env("RUST_BACKTRACE", "1");
+        if version == "spdy/3" {
+            command.args(["--protocols", SPDY3_FIRST]);
+        }
         let log = self.scratch("lacewingd.log");
         Ok((
             Server::start("lacewingd", &mut command, plain, log)?,
@@ -292,67 +303,77 @@ impl Lab {
     }
 
     fn start(&self, shared: Shared) -> Result<Started, String> {
-        if shared == Shared::Lacewingd {
-            let (server, plain, tls) = self.lacewingd()?;
+        if let Shared::Lacewingd | Shared::LacewingdSpdy3 = shared {
+            let version = if shared == Shared::Lacewingd {
+                ""
+            } else {
+                "spdy/3"
+            };
+            let (server, plain, tls) = self.lacewingd(version)?;
             return Ok(Started { server, plain, tls });
         }
         let port = free_port()?;
         let text = port.to_string();
+        // PORT FOLDER [CERT KEY] is how the peers of this project are called.
+        let serve = |mut command: Command, between: &[&str], security: Security| {
+            command.arg(&text).arg(self.files()).args(between);
+            if security == Security::Tls {
+                command.arg(self.cert()).arg(self.key());
+            }
+            command
+        };
+        let spdy_transport = |kind: &str, security| {
+            Ok::<_, String>(serve(
+                self.node("spdy-transport-server.js")?,
+                &[kind],
+                security,
+            ))
+        };
+        let echo = |options: &[&str]| {
+            let mut command = self.ours("bench-server");
+            command.args(["--port", &text]).args(options);
+            command
+        };
         let mut command = match shared {
-            Shared::Lacewingd | Shared::EchoPlain | Shared::EchoTls => {
-                let mut command = self.ours("bench-server");
-                command.args(["--port", &text]);
+            Shared::Lacewingd | Shared::LacewingdSpdy3 | Shared::EchoPlain => echo(&[]),
+            Shared::EchoPlainSpdy3 => echo(&["--protocols", SPDY3_FIRST]),
+            Shared::EchoTls => {
+                let mut command = echo(&[]);
+                command
+                    .arg("--cert")
+                    .arg(self.cert())
+                    .arg("--key")
+                    .arg(self.key());
                 command
             }
-            Shared::NodeSpdy2 | Shared::NodeSpdy3 | Shared::NodeSpdy31 | Shared::NodeSpdyTls => {
-                self.node("spdy-transport-server.js")?
+            Shared::NodeSpdy2 => spdy_transport("spdy/2", Security::Plain)?,
+            Shared::NodeSpdy3 => spdy_transport("spdy/3", Security::Plain)?,
+            Shared::NodeSpdy31 => spdy_transport("spdy/3.1", Security::Plain)?,
+            Shared::NodeSpdyTls => spdy_transport("tls", Security::Tls)?,
+            Shared::NodeSpdyPackage => serve(self.node("spdy-server.js")?, &[], Security::Tls),
+            Shared::NodeHttp2Plain => serve(self.node("http2-server.js")?, &[], Security::Plain),
+            Shared::NodeHttp2Tls => serve(self.node("http2-server.js")?, &[], Security::Tls),
+            Shared::GoHttp2Plain => serve(self.go("http2-server")?, &[], Security::Plain),
+            Shared::GoHttp2Tls => serve(self.go("http2-server")?, &[], Security::Tls),
+            Shared::NghttpdPlain => {
+                let mut command = self.tool("nghttpd")?;
+                command
+                    .arg("--no-tls")
+                    .arg("-d")
+                    .arg(self.files())
+                    .arg(&text);
+                command
             }
-            Shared::NodeSpdyPackage => self.node("spdy-server.js")?,
-            Shared::NodeHttp2Plain | Shared::NodeHttp2Tls => self.node("http2-server.js")?,
-            Shared::NghttpdPlain | Shared::NghttpdTls => self.tool("nghttpd")?,
-            Shared::GoHttp2Plain | Shared::GoHttp2Tls => self.go("http2-server")?,
-        };
-        match shared {
-            Shared::Lacewingd | Shared::EchoPlain => &mut command,
-            Shared::EchoTls => command
-                .arg("--cert")
-                .arg(self.cert())
-                .arg("--key")
-                .arg(self.key()),
-            Shared::NodeSpdy2 => command.arg(&text).arg(self.files()).arg("spdy/2"),
-            Shared::NodeSpdy3 => command.arg(&text).arg(self.files()).arg("spdy/3"),
-            Shared::NodeSpdy31 => command.arg(&text).arg(self.files()).arg("spdy/3.1"),
-            Shared::NodeSpdyTls => command
-                .arg(&text)
-                .arg(self.files())
-                .arg("tls")
-                .arg(self.cert())
-                .arg(self.key()),
-            Shared::NodeHttp2Plain | Shared::GoHttp2Plain => command.arg(&text).arg(self.files()),
-            Shared::NodeHttp2Tls | Shared::NodeSpdyPackage | Shared::GoHttp2Tls => command
-                .arg(&text)
-                .arg(self.files())
-                .arg(self.cert())
-                .arg(self.key()),
-            Shared::NghttpdPlain => command
-                .arg("--no-tls")
-                .arg("-d")
-                .arg(self.files())
-                .arg(&text),
-            Shared::NghttpdTls => command
-                .arg("-d")
-                .arg(self.files())
-                .arg(&text)
-                .arg(self.key())
-                .arg(self.cert()),
+            Shared::NghttpdTls => {
+                let mut command = self.tool("nghttpd")?;
+                command.arg("-d").arg(self.files());
+                command.arg(&text).arg(self.key()).arg(self.cert());
+                command
+            }
         };
         let name = format!("{shared:?}");
-        let server = Server::start(
-            &name,
-            &mut command,
-            port,
-            self.scratch(&format!("{name}.log")),
-        )?;
+        let log = self.scratch(&format!("{name}.log"));
+        let server = Server::start(&name, &mut command, port, log)?;
         Ok(Started {
             server,
             plain: port,
@@ -421,7 +442,7 @@ fn build() -> Result<PathBuf, String> {
     for program in ["lacewingd", "lacewing", "bench-server"] {
         command.args(["--bin", program]);
     }
-    for example in ["raw_echo_server", "raw_client"] {
+    for example in ["raw_echo_server", "raw_client", "fetch"] {
         command.args(["--example", example]);
     }
     shell::run(&mut command)?;

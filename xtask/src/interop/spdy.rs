@@ -1,7 +1,7 @@
 //! SPDY/2, 3 and 3.1, plain and over TLS: Node's `spdy-transport` and `spdy`,
 //! in both roles.
 
-use super::http2::{echo_port, get, get_parallel, lacewing, post_digest};
+use super::http2::{echo_port, get, get_parallel, lacewing, library, post_digest};
 use super::lab::{Lab, MB_1, MB_50, MEDIUM, SMALL, Security, Shared};
 use super::{Case, Outcome, expect, expect_part};
 use std::process::Command;
@@ -41,7 +41,7 @@ fn node_client(version: &'static str, security: Security) -> Vec<Case> {
             .success()
     };
     let get =
-        move |lab: &Lab, args: &[&str]| run(lab, lab.port(Shared::Lacewingd, security)?, args);
+        move |lab: &Lab, args: &[&str]| run(lab, lab.port(lacewingd(version), security)?, args);
     let mut cases = Vec::new();
     for (what, file) in [
         ("get-small", SMALL),
@@ -57,7 +57,7 @@ fn node_client(version: &'static str, security: Security) -> Vec<Case> {
             let path = lab.file(file);
             let args = ["post", "/echo", &path.to_string_lossy()];
             expect(
-                &run(lab, echo_port(lab, security)?, &args)?,
+                &run(lab, echo_port(lab, version, security)?, &args)?,
                 &lab.answer(file),
             )
         }));
@@ -76,7 +76,7 @@ fn node_client(version: &'static str, security: Security) -> Vec<Case> {
         )
     }));
     cases.push(Case::new(name("drain"), move |lab| {
-        let (mut server, plain, tls) = lab.lacewingd()?;
+        let (mut server, plain, tls) = lab.lacewingd(version)?;
         let port = if security == Security::Plain {
             plain
         } else {
@@ -92,6 +92,15 @@ fn node_client(version: &'static str, security: Security) -> Vec<Case> {
         Ok(status.to_string())
     }));
     cases
+}
+
+/// The server of ours that takes `version` for what it is on cleartext.
+fn lacewingd(version: &str) -> Shared {
+    if version == "spdy/3" {
+        Shared::LacewingdSpdy3
+    } else {
+        Shared::Lacewingd
+    }
 }
 
 fn node(lab: &Lab, version: &str, security: Security, port: u16) -> Result<Command, String> {
@@ -134,6 +143,9 @@ fn our_client(version: &'static str, security: Security) -> Vec<Case> {
             MEDIUM,
             20,
         )
+    }));
+    cases.push(Case::new(name("library-both-ways"), move |lab| {
+        library(lab, version, security, lab.port(shared, security)?, MB_50)
     }));
     // The server sends PING and answers only when it is back.
     cases.push(Case::new(name("ping"), move |lab| {

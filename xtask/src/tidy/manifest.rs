@@ -35,7 +35,10 @@ pub(super) fn features_documented(file: &File) -> Vec<String> {
 
 /// Versions stand once, in the workspace.
 pub(super) fn dependencies_inherited(file: &File) -> Vec<String> {
-    let member = file.path.ends_with("/Cargo.toml") && !file.path.contains("/fuzz/");
+    // A package that is a workspace of its own (a fuzz target, a build for a
+    // test) has nowhere to inherit from.
+    let own_workspace = file.text.lines().any(|line| line.trim() == "[workspace]");
+    let member = file.path.ends_with("/Cargo.toml") && !own_workspace;
     if !member {
         return Vec::new();
     }
@@ -97,5 +100,7 @@ mod tests {
                     [features]\ne = []\n";
         let found = dependencies_inherited(&manifest(text));
         assert_eq!(found.len(), 2, "{found:?}");
+        let alone = manifest(&format!("[workspace]\n{text}"));
+        assert!(dependencies_inherited(&alone).is_empty());
     }
 }
