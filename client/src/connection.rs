@@ -212,7 +212,7 @@ where
     type Future = ResponseFuture;
 
     /// Ready when the queue has a place for this handle's request, which is
-    /// then kept until [`call`](Self::call); at once if the connection is
+    /// then kept until `call`; at once if the connection is
     /// over, so that `call` can say why.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.place == Place::None {

@@ -25,7 +25,7 @@ use std::{
 use lacewing_client::{
     Body, Client, Connect, Connected, Connecting, Error, Origin, RequestError, Version,
 };
-use lacewing_server::{Options, Protocol, Server, service_fn};
+use lacewing_server::{Options, Protocol, Server, Shutdown, service_fn};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -274,6 +274,7 @@ struct InMemory {
     version: Version,
     dialled: Arc<AtomicUsize>,
     servers: Arc<Mutex<Vec<Serving>>>,
+    shutdowns: Arc<Mutex<Vec<Shutdown>>>,
     witness: Witness,
 }
 
@@ -283,6 +284,7 @@ impl InMemory {
             version,
             dialled: Arc::default(),
             servers: Arc::default(),
+            shutdowns: Arc::default(),
             witness: Witness::default(),
         }
     }
@@ -336,6 +338,37 @@ fn requests_share_a_connection_and_one_that_died_is_replaced() {
             }
         }
         assert_eq!(connector.dialled.load(Ordering::SeqCst), 2);
+    });
+}
+
+/// Whether the request arrives before the server's last word, after it, or
+/// meets it on the way: it is answered, and processed once.
+#[test]
+fn a_server_that_shuts_down_is_replaced_without_an_error() {
+    every_version(|version| async move {
+        let connector = InMemory::new(version);
+        let client = Client::builder().connector(connector.clone()).build();
+        let mut made = 0;
+        for pause in 0..30 {
+            assert_eq!(
+                text(client.request(get("/hello")).await.unwrap()).await,
+                "hello world"
+            );
+            // Nothing to shut down if the last answer came over the old one.
+            drop(connector.shutdowns.lock().unwrap().pop());
+            for _ in 0..pause % 6 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(
+                text(client.request(get("/hello")).await.unwrap()).await,
+                "hello world"
+            );
+            made += 2;
+        }
+        assert_eq!(connector.witness.requests.load(Ordering::SeqCst), made);
+        assert!(connector.dialled.load(Ordering::SeqCst) >= 10);
+        drop(client);
+        no_tasks_left().await;
     });
 }
 
