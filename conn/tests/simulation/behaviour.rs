@@ -254,7 +254,7 @@ fn calls_out_of_place_have_no_effect() {
         let engine = &mut pair.server.engine;
         engine.send_data(key, data.clone(), true).unwrap();
         assert_eq!(
-            engine.send_data(key, data.clone(), true),
+            engine.send_data(key, data, true),
             Err(UsageError::StreamClosed)
         );
         pair.run();

@@ -371,13 +371,12 @@ fn garbage_instead_of_a_preface() {
         for garbage in [
             &b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"[..],
             &[0xff; 64],
-            &[0x16, 3, 1, 2, 0],
+            &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3],
         ] {
             let mut victim = Victim::new(version, Side::Server);
             victim.take_bytes(garbage);
-            victim.engine.handle_eof(victim.now);
-            victim.poll();
             assert!(victim.engine.is_closed(), "{version}: {garbage:?}");
+            assert!(matches!(victim.events[..], [Event::Closed { .. }]));
             assert_eq!(victim.engine.stats().open_streams, 0);
         }
     });

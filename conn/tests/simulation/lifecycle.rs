@@ -192,3 +192,23 @@ fn a_peer_that_disappears_leaves_nothing_behind() {
         assert!(total > 300);
     });
 }
+
+/// What came whole is the user's, even if the connection ends before it is
+/// read.
+#[test]
+fn an_end_of_input_does_not_spoil_what_came_whole() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        pair.client.greedy = false;
+        let stream = pair.get("/bytes/5000");
+        pair.run();
+        assert_eq!(pair.client.holds(), 5000);
+        pair.client.engine.handle_eof(pair.now);
+        pair.run();
+        assert!(pair.client.engine.is_closed());
+        assert!(pair.client.closed.is_none(), "no error");
+        assert_eq!(pair.response(stream).reset, None);
+        pair.client.release_all();
+        assert_eq!(pair.client.engine.stats().open_streams, 0);
+    });
+}

@@ -237,7 +237,7 @@ fn a_transport_that_takes_nothing_is_given_up() {
         peer.settings_ack();
         victim.take(&mut peer);
         victim.engine.poll_transmit(victim.now);
-        assert!(victim.engine.output().len() > 0);
+        assert!(!victim.engine.output().is_empty());
         let due = victim.engine.poll_timeout().unwrap();
         assert_eq!(due, victim.now + Duration::from_secs(30));
         victim.engine.handle_timeout(due);

@@ -441,14 +441,9 @@ impl Pair {
     fn transfer(&mut self) -> bool {
         let (from, to) = (&mut self.client, &mut self.server);
         let mut moved = false;
-        loop {
-            match from.engine.poll_transmit(self.now) {
-                Transmit::Pull { stream, max } => {
-                    assert!(max > 0);
-                    from.pull(stream);
-                }
-                Transmit::Write | Transmit::Idle => break,
-            }
+        while let Transmit::Pull { stream, max } = from.engine.poll_transmit(self.now) {
+            assert!(max > 0);
+            from.pull(stream);
         }
         let limits = from.engine.limits();
         let bound = limits.cut_ahead + limits.max_output_backlog + (512 << 10);

@@ -242,7 +242,7 @@ fn of_servers() {
         [Nothing, Reset(protocol), Reset(protocol)],
         |peer| {
             let mut fields = peer.ok().to_vec();
-            fields.insert(0, (if peer.http2() { ":method" } else { ":method" }, "GET"));
+            fields.insert(0, (":method", "GET"));
             if peer.version == Version::Spdy2 {
                 // No field is special there but by its place.
                 fields[0].0 = "method";

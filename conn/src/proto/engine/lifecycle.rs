@@ -44,7 +44,12 @@ impl Engine {
         if self.phase == Phase::Closed {
             return;
         }
-        if self.streams.is_empty() {
+        // Streams that only wait for the user to read them are whole.
+        if self
+            .streams
+            .iter_mut()
+            .all(|(_, stream)| stream.state.is_closed())
+        {
             self.phase = Phase::Closed;
             return;
         }

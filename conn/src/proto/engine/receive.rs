@@ -32,6 +32,14 @@ enum Absent {
 impl Engine {
     pub(super) fn handle_message(&mut self, now: Instant, message: Message) -> Outcome {
         if !self.peer_spoke {
+            if let Message::Data { stream, .. } = message {
+                // Bytes of another protocol look like this where the first
+                // frame may be any: "GET " is DATA on stream 1195725856.
+                if stream.value() >= 1 << 24 {
+                    let text = "the first frame is DATA: this is another protocol";
+                    return Err(self.fatal(Rule::Malformed).detailed(text));
+                }
+            }
             self.peer_spoke = true;
             self.timers.preface = None;
         }
