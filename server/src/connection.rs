@@ -1,5 +1,11 @@
 //! One connection: by whom it is served, from its first byte to its last.
 
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use bytes::BytesMut;
 use http::{Request, Response};
 use http_body::Body;
@@ -44,12 +50,12 @@ use crate::{
 /// [`ConnectionError::Connection`] or [`ConnectionError::Http1`] if it did not
 /// come to a graceful end, and [`ConnectionError::NotOffered`] for HTTP/1.1
 /// without the feature `http1`.
-pub async fn serve_connection<T, S, B>(
+pub fn serve_connection<T, S, B>(
     io: T,
     connection: impl Into<ConnectionInfo>,
     options: Options,
     service: S,
-) -> Result<(), ConnectionError>
+) -> Serving<T, S>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
@@ -57,74 +63,112 @@ where
     S::Future: Send + 'static,
     B: Body<Data: bytes::Buf + Send, Error: Into<BoxError>> + Send + 'static,
 {
-    let info = connection.into();
-    match info.protocol().version() {
-        Some(version) => multiplexed(io, BytesMut::new(), version, info, options, service).await,
-        None => http1(io, info, options, service).await,
-    }
+    Serving::new(io, BytesMut::new(), connection.into(), options, service)
 }
 
-/// As [`serve_connection`], with bytes that were read already.
-pub(crate) async fn serve_detected<T, S>(
+/// As [`serve_connection`], with bytes that were read already. In a box, so
+/// that what comes before it does not pay for its size, nor it for theirs.
+pub(crate) fn serve_detected<T, S>(
     io: Rewind<T>,
     info: ConnectionInfo,
     options: Options,
     service: S,
-) -> Result<(), ConnectionError>
+) -> Pin<Box<dyn Future<Output = Result<(), ConnectionError>> + Send>>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
-    match info.protocol().version() {
-        Some(version) => {
-            let (io, prefix) = io.into_parts();
-            multiplexed(io, prefix.into(), version, info, options, service).await
-        }
-        None => http1(io, info, options, service).await,
+    let (io, prefix) = io.into_parts();
+    Box::pin(Serving::new(io, prefix.into(), info, options, service))
+}
+
+/// The future of [`serve_connection`].
+///
+/// ```
+/// use lacewing_server::{Options, Protocol, serve_connection};
+///
+/// let (_client, io) = tokio::io::duplex(1024);
+/// let serving = serve_connection(io, Protocol::Spdy3, Options::default(), axum::Router::new());
+/// // Nothing happens until it is polled.
+/// drop(serving);
+/// ```
+#[must_use = "futures do nothing unless polled"]
+pub struct Serving<T, S: HttpService>(Kind<T, S>);
+
+/// Named rather than `async`: an asynchronous function would hold its arguments
+/// beside the connection that was made of them.
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
+enum Kind<T, S: HttpService> {
+    Multiplexed(Connection<T, Exchanges<S>>),
+    #[cfg(feature = "http1")]
+    Http1(Pin<Box<dyn Future<Output = Result<(), ConnectionError>> + Send>>),
+    #[cfg(not(feature = "http1"))]
+    NotBuilt,
+}
+
+impl<T, S> Serving<T, S>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: HttpService,
+{
+    fn new(io: T, input: BytesMut, info: ConnectionInfo, options: Options, service: S) -> Self {
+        let Some(version) = info.protocol().version() else {
+            return Self::http1(Rewind::new(io, input.freeze()), info, options, service);
+        };
+        let mut config = Config::new(version, Side::Server);
+        config.limits = options.limits.clone();
+        config.header_compression = options.header_compression;
+        let exchanges = Exchanges::new(version, info, options, service);
+        Self(Kind::Multiplexed(
+            Connection::new(io, config, exchanges).with_input(input),
+        ))
+    }
+
+    #[cfg(feature = "http1")]
+    fn http1(io: Rewind<T>, info: ConnectionInfo, options: Options, service: S) -> Self {
+        Self(Kind::Http1(Box::pin(crate::http1::serve(
+            io, options, info, service,
+        ))))
+    }
+
+    #[cfg(not(feature = "http1"))]
+    fn http1(_: Rewind<T>, _: ConnectionInfo, _: Options, _: S) -> Self {
+        Self(Kind::NotBuilt)
     }
 }
 
-async fn multiplexed<T, S>(
-    io: T,
-    input: BytesMut,
-    version: Version,
-    info: ConnectionInfo,
-    options: Options,
-    service: S,
-) -> Result<(), ConnectionError>
+impl<T, S> Future for Serving<T, S>
 where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
 {
-    let mut config = Config::new(version, Side::Server);
-    config.limits = options.limits.clone();
-    config.header_compression = options.header_compression;
-    let exchanges = Exchanges::new(version, info, options, service);
-    let connection = Connection::new(io, config, exchanges).with_input(input);
-    connection.await.map_err(ConnectionError::Connection)
+    type Output = Result<(), ConnectionError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.get_mut().0 {
+            Kind::Multiplexed(connection) => Pin::new(connection)
+                .poll(cx)
+                .map_err(ConnectionError::Connection),
+            #[cfg(feature = "http1")]
+            Kind::Http1(serving) => serving.as_mut().poll(cx),
+            #[cfg(not(feature = "http1"))]
+            Kind::NotBuilt => Poll::Ready(Err(ConnectionError::NotOffered {
+                protocol: Protocol::Http1,
+            })),
+        }
+    }
 }
 
-#[cfg(feature = "http1")]
-async fn http1<T, S>(
-    io: T,
-    info: ConnectionInfo,
-    options: Options,
-    service: S,
-) -> Result<(), ConnectionError>
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: HttpService,
-{
-    // In a box of its own: the connections of the other protocols should not
-    // pay for its size.
-    Box::pin(crate::http1::serve(io, options, info, service)).await
-}
-
-#[cfg(not(feature = "http1"))]
-async fn http1<T, S>(_: T, _: ConnectionInfo, _: Options, _: S) -> Result<(), ConnectionError> {
-    Err(ConnectionError::NotOffered {
-        protocol: Protocol::Http1,
-    })
+impl<T, S: HttpService> fmt::Debug for Serving<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Multiplexed(connection) => connection.fmt(f),
+            #[cfg(feature = "http1")]
+            Kind::Http1(_) => f.write_str("Serving(http/1.1)"),
+            #[cfg(not(feature = "http1"))]
+            Kind::NotBuilt => f.write_str("Serving(not built)"),
+        }
+    }
 }
 
 impl From<Protocol> for ConnectionInfo {

@@ -21,7 +21,7 @@ mod shutdown;
 mod tls;
 
 pub use body::Incoming;
-pub use connection::serve_connection;
+pub use connection::{Serving, serve_connection};
 pub use detect::{DetectError, Detected, detect, sniff};
 pub use error::{ConnectionError, StartError};
 pub use event::{Event, StreamError};

@@ -132,14 +132,17 @@ impl Shared {
         service: S,
         shutdown: ShutdownSignal,
     ) {
-        // Without it, small responses wait for the client's delayed
+        // What comes before the first request is in boxes of its own: it is
+        // large, and gone by then.
+        //
+        // Without TCP_NODELAY, small responses wait for the client's delayed
         // acknowledgements. It fails on a connection that is gone already.
         let _ = socket.set_nodelay(true);
         let local = socket.local_addr().ok();
         let info = |protocol| ConnectionInfo::new(protocol).with_addresses(Some(peer), local);
         let options = self.options.clone().shutdown(shutdown.clone());
         let result = match transport {
-            Transport::Cleartext => match self.detect(socket, shutdown).await {
+            Transport::Cleartext => match Box::pin(self.detect(socket, shutdown)).await {
                 Ok(Some((protocol, io))) => {
                     let info = info(protocol);
                     self.observe(
@@ -153,7 +156,7 @@ impl Shared {
                 Err(error) => Err(error),
             },
             #[cfg(feature = "tls")]
-            Transport::Tls(tls) => match self.handshake(&tls, socket, shutdown).await {
+            Transport::Tls(tls) => match Box::pin(self.handshake(&tls, socket, shutdown)).await {
                 Ok(Some((protocol, io))) => {
                     let info = info(protocol).with_tls();
                     let io = crate::Rewind::new(io, bytes::Bytes::new());
@@ -231,9 +234,8 @@ impl Shared {
         mut shutdown: ShutdownSignal,
     ) -> Result<Option<(Protocol, tokio_rustls::server::TlsStream<TcpStream>)>, ConnectionError>
     {
-        // In a box of its own: it is large, and gone before the first request.
         let deadline = self.options.limits.preface_timeout;
-        let accepting = Box::pin(tls.accept(socket, &self.protocols, deadline));
+        let accepting = tls.accept(socket, &self.protocols, deadline);
         tokio::select! {
             accepted = accepting => accepted.map(Some),
             () = shutdown.wait() => Ok(None),
@@ -268,5 +270,28 @@ mod tests {
         ));
         // EMFILE
         assert!(!is_of_one_connection(&io::Error::from_raw_os_error(24)));
+    }
+
+    /// A task that holds all that a connection may ever need costs memory as
+    /// long as it lives.
+    #[tokio::test]
+    async fn the_task_of_a_connection_is_small() {
+        let service = crate::service_fn(|_: http::Request<crate::Incoming>| async {
+            Ok::<_, io::Error>(http::Response::new(String::new()))
+        });
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let peer = listener.local_addr().unwrap();
+        let socket = TcpStream::connect(peer).await.unwrap();
+        let shared = Shared {
+            protocols: Vec::new(),
+            options: Options::default(),
+        };
+        let signal = crate::Shutdown::new().signal();
+        let task = shared.connection(socket, peer, Transport::Cleartext, service, signal);
+        assert!(size_of_val(&task) <= 2048, "{}", size_of_val(&task));
+        let info = ConnectionInfo::new(Protocol::Http2);
+        let (io, _) = tokio::io::duplex(1);
+        let serving = crate::serve_connection(io, info, Options::default(), service);
+        assert!(size_of_val(&serving) <= 2048, "{}", size_of_val(&serving));
     }
 }
