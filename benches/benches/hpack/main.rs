@@ -18,7 +18,7 @@ use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lacewing_benches::corpus::{self, Story};
+use lacewing_benches::corpus::{self, HeaderList, Story};
 use lacewing_hpack::{
     DEFAULT_TABLE_SIZE, Decoder, Encoder, HeaderField, ListLimits, Sensitivity, huffman,
 };
@@ -48,11 +48,7 @@ fn encode(criterion: &mut Criterion) {
                 let mut encoder = Encoder::new();
                 for list in &story.lists {
                     block.clear();
-                    let mut fields = encoder.block(&mut block);
-                    for (name, value) in list {
-                        fields.field(name, value, Sensitivity::Normal);
-                    }
-                    drop(fields);
+                    encode_list(&mut encoder, list, &mut block);
                     black_box(&block);
                 }
             }
@@ -173,6 +169,13 @@ const LIMITS: ListLimits = ListLimits {
     max_fields: 10_000,
 };
 
+fn encode_list(encoder: &mut Encoder, list: &HeaderList, block: &mut BytesMut) {
+    let mut fields = encoder.block(block);
+    for (name, value) in list {
+        fields.field(name, value, Sensitivity::Normal);
+    }
+}
+
 fn ours(stories: &[Story]) -> Vec<Blocks> {
     stories
         .iter()
@@ -180,11 +183,7 @@ fn ours(stories: &[Story]) -> Vec<Blocks> {
             let mut encoder = Encoder::new();
             let blocks = story.lists.iter().map(|list| {
                 let mut block = BytesMut::new();
-                let mut fields = encoder.block(&mut block);
-                for (name, value) in list {
-                    fields.field(name, value, Sensitivity::Normal);
-                }
-                drop(fields);
+                encode_list(&mut encoder, list, &mut block);
                 block.to_vec()
             });
             blocks.collect()

@@ -20,6 +20,10 @@ use libnghttp2_sys::{
     nghttp2_hd_inflater, nghttp2_nv,
 };
 
+/// Names and values are not copied (flags of `nghttp2_nv`, whose type is a byte).
+#[allow(clippy::cast_possible_truncation)]
+const NO_COPY: u8 = (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE) as u8;
+
 /// A header list in the form that nghttp2 takes, made before the clock runs.
 pub(crate) struct Prepared<'a> {
     fields: Vec<nghttp2_nv>,
@@ -34,7 +38,7 @@ impl<'a> Prepared<'a> {
             value: value.as_ptr().cast_mut(),
             namelen: name.len(),
             valuelen: value.len(),
-            flags: (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE) as u8,
+            flags: NO_COPY,
         });
         Self {
             fields: fields.collect(),
