@@ -72,20 +72,6 @@ const STEPS: &[Step] = &[
         })
     }),
     ("test", || crate::test::run(&[])),
-    ("test, zlib beside other backends", || {
-        // Builds a crate for each backend of flate2 that can be had without
-        // cmake; these stay out of `test` because they download.
-        let args = [
-            "test",
-            "--package",
-            "lacewing-spdy-zlib",
-            "--test",
-            "backends",
-            "--",
-        ];
-        let which = ["--ignored", "--skip", "zlib_ng"];
-        shell::run(cargo(args).args(which))
-    }),
     ("doc", || {
         let mut command = cargo(["doc", "--no-deps", "--all-features"]);
         for library in LIBRARIES {

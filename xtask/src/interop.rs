@@ -113,7 +113,7 @@ impl Case {
 
 /// `expected` as the whole of what a peer program printed.
 fn expect(printed: &str, expected: &str) -> Outcome {
-    if printed.trim() == expected {
+    if printed.trim() == expected.trim() {
         Ok(String::new())
     } else {
         Err(format!(

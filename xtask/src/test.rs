@@ -42,11 +42,6 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         ));
     }
     left_out.push("fuzz targets: they need a nightly toolchain and cargo-fuzz".into());
-    left_out.push(
-        "flate2 with other backends: they download (cargo test -p lacewing-spdy-zlib --test \
-         backends -- --ignored)"
-            .into(),
-    );
     left_out.push("real peers: run `cargo xtask interop`".into());
 
     println!("\nLeft out:");

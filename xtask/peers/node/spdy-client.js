@@ -17,6 +17,7 @@ const fs = require('fs')
 const net = require('net')
 const tls = require('tls')
 const transport = require('spdy-transport')
+const acceptGoaway = require('./goaway-quirk')
 
 const [version, port, security, command, ...args] = process.argv.slice(2)
 const NUMBER = { 'spdy/2': 2, 'spdy/3': 3, 'spdy/3.1': 3.1 }[version]
@@ -54,7 +55,7 @@ function start (socket) {
     autoSpdy31: NUMBER === 3.1
   })
   connection.start(NUMBER)
-  if (NUMBER === 2) acceptGoaway(connection._spdyState.parser)
+  if (NUMBER === 2) acceptGoaway(connection)
   connection.goaways = 0
   connection.on('frame', (frame) => {
     if (frame.type === 'GOAWAY') connection.goaways++
@@ -62,17 +63,6 @@ function start (socket) {
   })
   connection.on('error', (error) => fail('connection: ' + error.message))
   return connection
-}
-
-// In SPDY/2 the package wants the 8 bytes that GOAWAY has in SPDY/3, where the
-// draft has 4 (and no status), and takes the right form for an error.
-function acceptGoaway (parser) {
-  const original = parser.onGoawayFrame
-  parser.onGoawayFrame = function (body, callback) {
-    if (body.has(8)) return original.call(this, body, callback)
-    if (!body.has(4)) return callback(new Error('GOAWAY OOB'))
-    callback(null, { type: 'GOAWAY', lastId: body.readUInt32BE() & 0x7fffffff, code: 'OK' })
-  }
 }
 
 // Calls back with the status, the length of the body and its digest.

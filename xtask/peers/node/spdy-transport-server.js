@@ -14,6 +14,7 @@ const net = require('net')
 const path = require('path')
 const tls = require('tls')
 const transport = require('spdy-transport')
+const acceptGoaway = require('./goaway-quirk')
 
 const [port, folder, kind, cert, key] = process.argv.slice(2)
 const NUMBER = { 'spdy/2': 2, 'spdy/3': 3, 'spdy/3.1': 3.1 }
@@ -28,6 +29,7 @@ function serve (socket, version) {
     autoSpdy31: version === 'spdy/3.1'
   })
   connection.start(NUMBER[version])
+  if (version === 'spdy/2') acceptGoaway(connection)
   connection.on('error', (error) => console.log('connection error: ' + error.message))
   connection.on('ping', () => console.log('ping ' + version))
   connection.on('frame', (frame) => {
@@ -52,8 +54,10 @@ function answer (connection, stream, version) {
   if (name === '/ping') return connection.ping((error) => text(error ? 500 : 200, 'pong'))
   if (name === '/goaway') {
     stream.respond(200, head)
-    connection.end()
-    return setTimeout(() => stream.end('last words '.repeat(1000)), 50)
+    // Not by connection.end(), which throws away frames that wait to be sent.
+    connection._spdyState.framer.goawayFrame({ lastId: stream.id, code: 'OK' })
+    setTimeout(() => stream.end('last words '.repeat(1000)), 50)
+    return setTimeout(() => connection.socket.end(), 500)
   }
   if (stream.method === 'POST' && name === '/digest') {
     const hash = crypto.createHash('sha256')

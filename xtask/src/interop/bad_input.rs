@@ -8,8 +8,9 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-/// How long anybody may take to notice.
-const SOON: Duration = Duration::from_secs(10);
+/// How long anybody may take to notice: what looks like the start of a long
+/// frame is waited for, up to the limit of ten seconds.
+const SOON: Duration = Duration::from_secs(15);
 
 /// Bytes that are the start of nothing, or of something that breaks at once.
 const GARBAGE: [(&str, &[u8]); 7] = [
