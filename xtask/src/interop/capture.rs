@@ -75,7 +75,7 @@ const HTTP2: Dissector = Dissector {
 };
 const SPDY3: Dissector = Dissector {
     name: "spdy",
-    frame: "spdy.type",
+    frame: "spdy.flags",
     header: "spdy.header.value",
 };
 
@@ -114,6 +114,8 @@ fn decoded(
             .arg("-r")
             .arg(&file)
             .args(["-Y", filter, "-T", "fields"]);
+        // Joining the bodies of SPDY's streams trips over a bug of tshark's own.
+        command.args(["-o", "spdy.assemble_data_frames:FALSE"]);
         command.args([
             "-d",
             &format!("tcp.port=={},{}", relay.port(), dissector.name),
