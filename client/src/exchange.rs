@@ -170,7 +170,7 @@ impl Exchanges {
     /// Nobody waits for this stream's response any more.
     fn cancel(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         drop(self.remove(stream));
-        conn.engine.reset(conn.now, stream, Reason::Cancel);
+        conn.reset(stream, Reason::Cancel);
     }
 
     fn fail(&mut self, stream: StreamKey, error: lacewing_conn::Error) {
@@ -244,7 +244,7 @@ impl Application for Exchanges {
             Event::Data { stream, data, .. } => conn.engine.release(stream, data.len()),
             Event::Opened { stream, .. } | Event::Promised { stream, .. } => {
                 // Nobody here answers requests, or asked for pushes.
-                conn.engine.reset(conn.now, stream, Reason::RefusedStream);
+                conn.reset(stream, Reason::RefusedStream);
             }
             Event::GoAway { reason, .. } => {
                 let detail = "the server takes no new requests on this connection";

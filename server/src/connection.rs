@@ -118,6 +118,7 @@ where
         let mut config = Config::new(version, Side::Server);
         config.limits = options.limits.clone();
         config.header_compression = options.header_compression;
+        config.version_uncertain = options.version_uncertain;
         let exchanges = Exchanges::new(version, info, options, service);
         Self(Kind::Multiplexed(
             Connection::new(io, config, exchanges).with_input(input),

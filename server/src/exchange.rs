@@ -120,7 +120,7 @@ impl<S: HttpService> Exchanges<S> {
         } = head
         else {
             // The engine lets nothing else through.
-            return conn.engine.reset(conn.now, stream, Reason::ProtocolError);
+            return conn.reset(stream, Reason::ProtocolError);
         };
         let body = if fin {
             Incoming::empty()
@@ -360,7 +360,7 @@ impl<S: HttpService> Exchanges<S> {
     ) {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
         self.report(stream, error);
-        conn.engine.reset(conn.now, stream, Reason::InternalError);
+        conn.reset(stream, Reason::InternalError);
     }
 
     /// The engine refused what we wanted to send.
@@ -370,7 +370,7 @@ impl<S: HttpService> Exchanges<S> {
             return;
         }
         self.report(stream, &StreamError::Response(error.into()));
-        conn.engine.reset(conn.now, stream, Reason::InternalError);
+        conn.reset(stream, Reason::InternalError);
     }
 
     fn report(&self, stream: StreamKey, error: &StreamError) {
@@ -479,7 +479,7 @@ impl<S: HttpService> Application for Exchanges<S> {
                 ..
             } => {
                 // A request that takes no response: no service can serve it.
-                conn.engine.reset(conn.now, stream, Reason::RefusedStream);
+                conn.reset(stream, Reason::RefusedStream);
             }
             EngineEvent::Opened {
                 stream, head, fin, ..
@@ -519,6 +519,11 @@ impl<S: HttpService> Application for Exchanges<S> {
             Some(Place::Sending { .. }) => conn.engine.offer(stream),
             _ => self.poll_ending(conn, stream),
         }
+    }
+
+    /// The handler reads no more of the request.
+    fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        conn.engine.abandon(stream);
     }
 
     fn poll_intents(&mut self, conn: &mut Context<'_>, cx: &mut task::Context<'_>) {

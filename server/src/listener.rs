@@ -145,6 +145,9 @@ impl Shared {
             Transport::Cleartext => match Box::pin(self.detect(socket, shutdown)).await {
                 Ok(Some((protocol, io))) => {
                     let info = info(protocol);
+                    let options = options.version_uncertain(
+                        protocol == Protocol::Spdy31 && self.protocols.contains(&Protocol::Spdy3),
+                    );
                     self.observe(
                         &info,
                         connection::serve_detected(io, info.clone(), options, service),
@@ -208,7 +211,8 @@ impl Shared {
             Detected::Spdy2 => Protocol::Spdy2,
             Detected::Http1 => Protocol::Http1,
             // SPDY/3 and SPDY/3.1 look the same. The order in which they are
-            // offered decides.
+            // offered decides; if that is 3.1, the engine finds out whether
+            // the client knows of the connection's window.
             Detected::Spdy3 => {
                 let alike =
                     |offered: &&Protocol| matches!(**offered, Protocol::Spdy3 | Protocol::Spdy31);

@@ -23,6 +23,7 @@ pub struct Options {
     pub(crate) date: DateHeader,
     pub(crate) attach_info: bool,
     pub(crate) header_compression: HeaderCompression,
+    pub(crate) version_uncertain: bool,
     pub(crate) shutdown: Option<ShutdownSignal>,
     pub(crate) observer: Observer,
 }
@@ -141,6 +142,14 @@ impl Options {
     }
 }
 
+impl Options {
+    /// SPDY/3.1 is a guess: it may be SPDY/3.
+    pub(crate) fn version_uncertain(mut self, uncertain: bool) -> Self {
+        self.version_uncertain = uncertain;
+        self
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -149,6 +158,7 @@ impl Default for Options {
             date: DateHeader::default(),
             attach_info: true,
             header_compression: HeaderCompression::default(),
+            version_uncertain: false,
             shutdown: None,
             observer: Observer(None),
         }

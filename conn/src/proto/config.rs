@@ -77,6 +77,10 @@ pub struct Config {
     pub accept_push: bool,
     /// How header blocks are compressed where that is a choice.
     pub header_compression: HeaderCompression,
+    /// The protocol was told from bytes that it shares with one that has no
+    /// connection window: that window counts only once the peer shows that it
+    /// knows of it.
+    pub version_uncertain: bool,
     /// The peer knows no flow control: it neither obeys our windows nor grants
     /// any. Only for peers known to be so (the Go spdystream family).
     pub ignore_flow_control: bool,
@@ -92,6 +96,7 @@ impl Config {
             limits: Limits::new(side),
             accept_push: false,
             header_compression: HeaderCompression::Stored,
+            version_uncertain: false,
             ignore_flow_control: false,
         }
     }

@@ -2,6 +2,7 @@
 //! it does with them stands in its parts.
 
 mod lifecycle;
+mod promises;
 mod receive;
 mod send;
 mod timers;
@@ -20,7 +21,7 @@ use super::{
     streams::{
         Stream, Streams,
         flow::{RecvWindow, SendWindow},
-        state::State,
+        state::{Half, State},
     },
     wire::{HeadTooLarge, Wire},
 };
@@ -105,6 +106,8 @@ pub struct Engine {
     /// The peer's first frame (its SETTINGS, where they come first) came.
     peer_spoke: bool,
     unacknowledged_settings: u32,
+    /// The peer granted credit for the connection: it knows of that window.
+    connection_credit_seen: bool,
     timers: Timers,
     ping: Option<Ping>,
     ping_counter: u32,
@@ -325,6 +328,7 @@ impl Engine {
             peer_goaway: None,
             peer_spoke: false,
             unacknowledged_settings: u32::from(rules.settings_acknowledged),
+            connection_credit_seen: false,
             timers: Timers::starting(limits, rules.settings_acknowledged, now),
             ping: None,
             ping_counter: u32::from_le_bytes(first_four(seed)) >> 2,
@@ -381,12 +385,6 @@ impl Engine {
     /// output: write that, then close the transport.
     pub fn is_closed(&self) -> bool {
         self.phase == Phase::Closed
-    }
-
-    /// The code that tells the peer to stop a body that nobody reads, after
-    /// its reply is complete (RFC 9113 §8.1).
-    pub fn stop_reason(&self) -> Reason {
-        self.rules.stop_upload
     }
 
     /// What the connection holds at this moment.
@@ -497,7 +495,7 @@ impl Engine {
         let Some(stream) = stream.and_then(|key| self.streams.get_mut(key)) else {
             return;
         };
-        if stream.state.recv == super::streams::state::Half::Closed {
+        if stream.state.recv == Half::Closed {
             return;
         }
         if let Some(announce) = stream.recv_window.credit(len) {
@@ -513,6 +511,11 @@ impl Engine {
             return;
         };
         if !stream.state.is_closed() {
+            // Our half has ended and nobody reads theirs: let them stop.
+            if stream.abandoned && stream.state.send == Half::Closed {
+                self.send_reset(key.id(), self.rules.stop_upload);
+                self.remove(key);
+            }
             return;
         }
         if !stream.remote && std::mem::take(&mut stream.counted) {

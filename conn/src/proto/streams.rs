@@ -118,6 +118,8 @@ pub(crate) struct Stream {
     pub(crate) bodyless: bool,
     /// The user still works on it: it counts although both halves are closed.
     pub(crate) retained: bool,
+    /// The user reads no more of it.
+    pub(crate) abandoned: bool,
     /// The peer opened it.
     pub(crate) remote: bool,
     /// It counts among the streams that we opened.
@@ -162,6 +164,7 @@ impl Stream {
             expected: None,
             bodyless: false,
             retained: false,
+            abandoned: false,
             remote: false,
             counted: true,
             pulled: false,

@@ -6,7 +6,10 @@ use lacewing_conn::{
     proto::{Head, OpenError, Priority, UsageError},
 };
 
-use crate::pair::{Body, Cut, Pair, Seen, content, every_version};
+use crate::{
+    monitor::Monitor,
+    pair::{Body, Cut, Pair, Seen, content, every_version},
+};
 
 const CUTS: [Cut; 6] = [
     Cut::Whole,
@@ -180,14 +183,78 @@ fn a_reply_may_come_before_the_request_ends() {
         assert_eq!(seen.status, Some(StatusCode::FORBIDDEN));
         assert!(seen.ended);
         // Nobody reads the rest: the server says so.
-        let reason = pair.server.engine.stop_reason();
-        pair.server.engine.reset(pair.now, key, reason);
+        pair.server.engine.abandon(key);
+        pair.server.release_all();
         pair.run();
         let seen = pair.response(stream.id().value());
-        assert!(seen.stopped || seen.reset == Some(Reason::Cancel) || version == Version::Spdy2);
+        // Without windows all of the body was on its way before.
+        assert_eq!(seen.stopped, version != Version::Spdy2);
+        assert_eq!(seen.reset, None, "the response is whole");
         pair.assert_quiescent();
         pair.assert_alive();
     });
+}
+
+#[test]
+fn a_body_that_nobody_reads_is_discarded_until_the_reply_is_complete() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        let stream = pair.post("/never/", Body::of(150_000).with_trailers());
+        pair.server.greedy = false;
+        pair.run();
+        let key = pair.server.keys[&stream];
+        pair.server.engine.abandon(key);
+        pair.run();
+        // All of it came, credit and all, and nobody heard of it.
+        assert!(pair.server.seen[&stream].body.len() < 150_000 || version == Version::Spdy2);
+        assert_eq!(pair.server.engine.stats().buffered_bytes, 0);
+        pair.server
+            .engine
+            .reply(key, Head::response(StatusCode::OK), false)
+            .unwrap();
+        pair.server.send(key, Body::of(1000));
+        pair.run();
+        let seen = pair.response(stream);
+        assert!(seen.ended && seen.body == content(1000));
+        assert_eq!(
+            (seen.stopped, seen.reset),
+            (false, None),
+            "the body was sent whole"
+        );
+        pair.server.release_all();
+        pair.assert_quiescent();
+        pair.assert_alive();
+    });
+}
+
+/// Taken for the protocol with a window of the connection, a peer without one
+/// still gets all, and may send all.
+#[test]
+fn a_peer_of_uncertain_version_does_not_stall() {
+    for (client, stalls) in [(Version::Spdy3, true), (Version::Spdy31, false)] {
+        for uncertain in [true, false] {
+            let mut pair = Pair::with(Version::Spdy31, |side, config| {
+                config.limits.stream_window = 1 << 16;
+                if side == Side::Client {
+                    config.version = client;
+                } else {
+                    config.version_uncertain = uncertain;
+                }
+            });
+            // What the server may send is up to what the client really is.
+            pair.server.monitor = Monitor::new(client, Side::Server);
+            let stream = pair.get("/bytes/500000");
+            let upload = pair.post("/echo/", Body::of(500_000));
+            pair.run();
+            let whole = pair.response(stream).body == content(500_000)
+                && pair.response(upload).body == content(500_000);
+            assert_eq!(
+                whole,
+                uncertain || !stalls,
+                "{client}, uncertain: {uncertain}"
+            );
+        }
+    }
 }
 
 #[test]

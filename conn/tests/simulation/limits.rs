@@ -247,6 +247,26 @@ fn a_transport_that_takes_nothing_is_given_up() {
     });
 }
 
+/// The timer is set when bytes are cut; that they were written is seen later.
+#[test]
+fn a_transport_that_took_everything_is_not_given_up() {
+    every_version(|version| {
+        let mut victim = Victim::new(version, Side::Server);
+        let mut peer = Peer::new(version, Side::Client);
+        peer.request(1, true, &[]);
+        peer.settings_ack();
+        victim.take(&mut peer);
+        victim.engine.poll_transmit(victim.now);
+        let len = victim.engine.output().len();
+        bytes::Buf::advance(victim.engine.output(), len);
+        let due = victim.engine.poll_timeout().unwrap();
+        victim.engine.handle_timeout(due);
+        victim.poll();
+        assert_eq!(closed_by(&victim), None, "{version}");
+        assert_eq!(victim.engine.poll_timeout(), None);
+    });
+}
+
 #[test]
 fn windows_that_overflow_are_errors() {
     every_version(|version| {

@@ -187,12 +187,11 @@ impl Monitor {
         assert_ne!(increment, 0);
         let increment = i64::from(increment);
         if stream == 0 {
-            let connection = self
-                .connection
-                .as_mut()
-                .expect("a window of the connection");
-            *connection += increment;
-            assert!(*connection <= 0x7fff_ffff);
+            // A peer of uncertain version may grant what this one knows not of.
+            if let Some(connection) = &mut self.connection {
+                *connection += increment;
+                assert!(*connection <= 0x7fff_ffff);
+            }
             return;
         }
         let initial = self.initial.expect("windows of streams");

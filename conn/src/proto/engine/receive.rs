@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use super::{Engine, Phase};
 use crate::{
@@ -11,16 +11,19 @@ use crate::{
     proto::{
         Control, Event, Head, Priority, Rule, Semantics, Side, StreamId, StreamKey, Violation,
         rules::PushStyle,
-        streams::state::{Half, Misplaced, Part, State},
-        wire::{Fields, Headers, HeadersKind, Message, PeerSettings, SendKind, content_length},
+        streams::{
+            flow::SendWindow,
+            state::{Half, Misplaced, Part, State},
+        },
+        wire::{Headers, HeadersKind, Message, PeerSettings, SendKind, content_length},
     },
 };
 
 /// What a message leads to: an event, nothing, or a broken rule.
-type Outcome = Result<Option<Event>, Violation>;
+pub(super) type Outcome = Result<Option<Event>, Violation>;
 
 /// Where a stream stands that is not in the table.
-enum Absent {
+pub(super) enum Absent {
     /// It was never opened.
     Idle,
     /// We reset it not long ago: what was on its way is ignored.
@@ -77,7 +80,7 @@ impl Engine {
     }
 
     /// Where a stream stands that is not in the table.
-    fn absent(&self, id: StreamId) -> Absent {
+    pub(super) fn absent(&self, id: StreamId) -> Absent {
         let opened = match id.opener() {
             None => false,
             Some(side) if side == self.config.side => id.value() < self.next_id,
@@ -267,10 +270,20 @@ impl Engine {
                     .map(|()| None);
             }
             stream.state.recv = after;
-            return match headers.fields.into_trailers() {
-                Ok(fields) => Ok(Some(self.trailers(key, fields, fin))),
-                Err(rule) => self.broken(now, rule, id).map(|()| None),
+            let abandoned = stream.abandoned;
+            let fields = match headers.fields.into_trailers() {
+                Ok(fields) => fields,
+                Err(rule) => return self.broken(now, rule, id).map(|()| None),
             };
+            if fin {
+                self.settle(key);
+            }
+            let event = Event::Headers {
+                stream: key,
+                fields,
+                fin,
+            };
+            return Ok((!abandoned).then_some(event));
         }
         let bodyless = stream.bodyless;
         let head = match headers.fields.into_response(semantics) {
@@ -316,17 +329,6 @@ impl Engine {
         }
     }
 
-    fn trailers(&mut self, key: StreamKey, fields: HeaderMap, fin: bool) -> Event {
-        if fin {
-            self.settle(key);
-        }
-        Event::Headers {
-            stream: key,
-            fields,
-            fin,
-        }
-    }
-
     fn handle_data(
         &mut self,
         now: Instant,
@@ -335,7 +337,7 @@ impl Engine {
         flow_len: u32,
         fin: bool,
     ) -> Outcome {
-        if self.recv_window.debit(flow_len).is_err() {
+        if self.recv_window.debit(flow_len).is_err() && self.connection_window_counts() {
             return Err(self.fatal(Rule::ConnectionWindowExceeded));
         }
         let flow = usize::try_from(flow_len).unwrap_or(usize::MAX);
@@ -374,6 +376,13 @@ impl Engine {
             self.give_back(Some(key), flow);
             return self.glitch(now).map(|()| None);
         }
+        if stream.abandoned {
+            self.give_back(Some(key), flow);
+            if fin {
+                self.settle(key);
+            }
+            return Ok(None);
+        }
         stream.unreleased = stream.unreleased.saturating_add(data.len());
         self.buffered = self.buffered.saturating_add(data.len());
         self.give_back(Some(key), flow.saturating_sub(data.len()));
@@ -387,6 +396,11 @@ impl Engine {
         }))
     }
 
+    /// A peer of uncertain version may know of no window but its streams'.
+    fn connection_window_counts(&self) -> bool {
+        !self.config.version_uncertain || self.connection_credit_seen
+    }
+
     /// A stream that was opened after we said which is the last: its frames
     /// are to be ignored.
     fn abandoned(&self, id: StreamId) -> bool {
@@ -396,6 +410,7 @@ impl Engine {
 
     fn handle_credit(&mut self, now: Instant, stream: Option<StreamId>, increment: u32) -> Outcome {
         let Some(id) = stream else {
+            self.connection_credit_seen = true;
             return match self.send_window.credit(increment) {
                 Ok(()) => Ok(None),
                 Err(_) => Err(self.fatal(Rule::ConnectionWindowOverflow)),
@@ -419,6 +434,12 @@ impl Engine {
                 .broken(now, Rule::StreamWindowOverflow, id)
                 .map(|()| None);
         }
+        // A stream's window of the initial size is never credited before the
+        // connection's of the same size: a peer that does so, while we wait for
+        // the other, has no window for the connection.
+        if !self.connection_window_counts() && self.send_window.available() == 0 {
+            self.send_window = SendWindow::new(None);
+        }
         self.schedule(key);
         Ok(None)
     }
@@ -436,7 +457,7 @@ impl Engine {
             return Ok(None);
         };
         // RFC 9113 §8.1: after a complete response this only stops our body.
-        if reason == Reason::NoError
+        if (reason == Reason::NoError || reason == self.rules.stop_upload)
             && !stream.remote
             && stream.state.recv == Half::Closed
             && stream.state.send != Half::Closed
@@ -506,108 +527,6 @@ impl Engine {
         self.timers.settings = None;
         self.wire.settings_acknowledged();
         Ok(None)
-    }
-
-    /// A promise on one of our streams.
-    fn handle_promise(
-        &mut self,
-        now: Instant,
-        parent: StreamId,
-        promised: StreamId,
-        fields: Box<Fields>,
-    ) -> Outcome {
-        if self.config.side == Side::Server || !self.config.accept_push {
-            return Err(self.fatal(Rule::PushNotAllowed));
-        }
-        let fresh =
-            promised.opener() == Some(Side::Server) && promised.value() > self.last_accepted;
-        if !fresh {
-            return Err(self.fatal(Rule::InvalidPush));
-        }
-        self.last_accepted = promised.value();
-        let Some(parent) = self.streams.find(parent) else {
-            // It may have crossed our reset of the parent.
-            return match self.absent(parent) {
-                Absent::Idle => Err(self.fatal(Rule::InvalidPush)),
-                _ => {
-                    self.send_reset(promised, Reason::Cancel);
-                    self.glitch(now).map(|()| None)
-                }
-            };
-        };
-        self.promised(parent, promised, fields, None)
-    }
-
-    /// A unidirectional stream that the server opens for one of ours.
-    fn accept_pushed_stream(
-        &mut self,
-        now: Instant,
-        parent: StreamId,
-        headers: Headers,
-    ) -> Outcome {
-        let id = headers.stream;
-        self.last_accepted = id.value();
-        if !self.config.accept_push {
-            return self.broken(now, Rule::PushNotAllowed, id).map(|()| None);
-        }
-        let Some(parent) = self.streams.find(parent) else {
-            return self.broken(now, Rule::InvalidPush, id).map(|()| None);
-        };
-        self.promised(parent, id, headers.fields, Some(headers.fin))
-    }
-
-    /// A pushed stream, with its response if that came in the same head.
-    fn promised(
-        &mut self,
-        parent: StreamKey,
-        id: StreamId,
-        mut fields: Box<Fields>,
-        in_one: Option<bool>,
-    ) -> Outcome {
-        if self.accepted >= self.config.limits.max_pushed_streams || fields.exceeded {
-            return Err(Violation::stream(
-                id,
-                Rule::TooManyStreams,
-                Reason::RefusedStream,
-            ));
-        }
-        let status = fields.status.take();
-        // What a push leaves out is as in its parent (SPDY §3.3.1): GET.
-        fields.method.get_or_insert(http::Method::GET);
-        if in_one.is_some() {
-            fields.forgive_missing_version();
-        }
-        let mut response = Head::default();
-        if status.is_some() {
-            response.fields = fields.map.clone();
-        }
-        let head = match fields.into_request(self.config.semantics) {
-            Ok(head) => head,
-            Err(rule) => {
-                return Err(Violation::stream(id, rule, Reason::ProtocolError));
-            }
-        };
-        let mut stream = self.new_stream(id, State::promised(), None);
-        stream.remote = true;
-        self.accepted = self.accepted.saturating_add(1);
-        let fin = in_one.unwrap_or(false);
-        if let Some(status) = status {
-            response.control = Control::Response { status };
-            stream.state.recv = if fin { Half::Closed } else { Half::Open };
-        }
-        let key = self.streams.insert(stream);
-        if status.is_some() {
-            self.push_event(Event::Reply {
-                stream: key,
-                head: response,
-                fin,
-            });
-        }
-        Ok(Some(Event::Promised {
-            parent,
-            stream: key,
-            head,
-        }))
     }
 
     /// A stream's new priority (RFC 9218 §7).

@@ -305,6 +305,19 @@ impl Engine {
         }
     }
 
+    /// The user reads no more of this stream's body: what comes is discarded
+    /// and its credit given back, with no events; once our half has ended, the
+    /// peer is told to stop (RFC 9113 §8.1: RST_STREAM with NO_ERROR after a
+    /// complete response).
+    pub fn abandon(&mut self, stream: StreamKey) {
+        let Some(open) = self.streams.get_mut(stream) else {
+            return;
+        };
+        open.abandoned = true;
+        let held = open.unreleased;
+        self.release(stream, held);
+    }
+
     /// Gives receive credit back: the user consumed `len` bytes of this
     /// stream's data.
     pub fn release(&mut self, stream: StreamKey, len: usize) {

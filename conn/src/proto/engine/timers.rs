@@ -73,6 +73,10 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         if due(self.timers.write.map(|(deadline, _)| deadline)) {
+            // What was written since the last cut counts too.
+            self.watch_output(now);
+        }
+        if due(self.timers.write.map(|(deadline, _)| deadline)) {
             // The transport is stuck: what is in the output will not go.
             self.fail(&self.fatal(Rule::WriteStall));
             self.output = Output::default();

@@ -140,14 +140,6 @@ fn announcement(
         };
         let _ = writeln!(text, "  certificate SHA-256 {fingerprint}{made}");
     }
-    let alike = |protocol: &&Protocol| matches!(protocol, Protocol::Spdy3 | Protocol::Spdy31);
-    let mut alike = args.protocols.iter().filter(alike);
-    if let (Some(first), Some(_), true) = (alike.next(), alike.next(), http.is_some()) {
-        let _ = writeln!(
-            text,
-            "  in cleartext, SPDY/3 and 3.1 look the same: taken for {first}"
-        );
-    }
     text
 }
 

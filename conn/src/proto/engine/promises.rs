@@ -1,0 +1,122 @@
+//! Pushes, on the side that receives them (RFC 9113 §8.4; the SPDY drafts
+//! §3.3): a promise on the parent's stream, or a unidirectional stream that
+//! names its parent.
+
+use std::time::Instant;
+
+use super::{
+    Engine,
+    receive::{Absent, Outcome},
+};
+use crate::{
+    Reason,
+    proto::{
+        Control, Event, Head, Rule, Side, StreamId, StreamKey, Violation,
+        streams::state::{Half, State},
+        wire::{Fields, Headers},
+    },
+};
+
+impl Engine {
+    /// A promise on one of our streams.
+    pub(super) fn handle_promise(
+        &mut self,
+        now: Instant,
+        parent: StreamId,
+        promised: StreamId,
+        fields: Box<Fields>,
+    ) -> Outcome {
+        if self.config.side == Side::Server || !self.config.accept_push {
+            return Err(self.fatal(Rule::PushNotAllowed));
+        }
+        let fresh =
+            promised.opener() == Some(Side::Server) && promised.value() > self.last_accepted;
+        if !fresh {
+            return Err(self.fatal(Rule::InvalidPush));
+        }
+        self.last_accepted = promised.value();
+        let Some(parent) = self.streams.find(parent) else {
+            // It may have crossed our reset of the parent.
+            return match self.absent(parent) {
+                Absent::Idle => Err(self.fatal(Rule::InvalidPush)),
+                _ => {
+                    self.send_reset(promised, Reason::Cancel);
+                    self.glitch(now).map(|()| None)
+                }
+            };
+        };
+        self.promised(parent, promised, fields, None)
+    }
+
+    /// A unidirectional stream that the server opens for one of ours.
+    pub(super) fn accept_pushed_stream(
+        &mut self,
+        now: Instant,
+        parent: StreamId,
+        headers: Headers,
+    ) -> Outcome {
+        let id = headers.stream;
+        self.last_accepted = id.value();
+        if !self.config.accept_push {
+            return self.broken(now, Rule::PushNotAllowed, id).map(|()| None);
+        }
+        let Some(parent) = self.streams.find(parent) else {
+            return self.broken(now, Rule::InvalidPush, id).map(|()| None);
+        };
+        self.promised(parent, id, headers.fields, Some(headers.fin))
+    }
+
+    /// A pushed stream, with its response if that came in the same head.
+    fn promised(
+        &mut self,
+        parent: StreamKey,
+        id: StreamId,
+        mut fields: Box<Fields>,
+        in_one: Option<bool>,
+    ) -> Outcome {
+        if self.accepted >= self.config.limits.max_pushed_streams || fields.exceeded {
+            return Err(Violation::stream(
+                id,
+                Rule::TooManyStreams,
+                Reason::RefusedStream,
+            ));
+        }
+        let status = fields.status.take();
+        // What a push leaves out is as in its parent (SPDY §3.3.1): GET.
+        fields.method.get_or_insert(http::Method::GET);
+        if in_one.is_some() {
+            fields.forgive_missing_version();
+        }
+        let mut response = Head::default();
+        if status.is_some() {
+            response.fields = fields.map.clone();
+        }
+        let head = match fields.into_request(self.config.semantics) {
+            Ok(head) => head,
+            Err(rule) => {
+                return Err(Violation::stream(id, rule, Reason::ProtocolError));
+            }
+        };
+        let mut stream = self.new_stream(id, State::promised(), None);
+        stream.remote = true;
+        self.accepted = self.accepted.saturating_add(1);
+        let fin = in_one.unwrap_or(false);
+        if let Some(status) = status {
+            response.control = Control::Response { status };
+            stream.state.recv = if fin { Half::Closed } else { Half::Open };
+        }
+        let key = self.streams.insert(stream);
+        if status.is_some() {
+            self.push_event(Event::Reply {
+                stream: key,
+                head: response,
+                fin,
+            });
+        }
+        Ok(Some(Event::Promised {
+            parent,
+            stream: key,
+            head,
+        }))
+    }
+}
