@@ -59,7 +59,7 @@ impl Running {
             if let Some(rest) = line.trim().strip_prefix("http://") {
                 http = rest.split('/').next().unwrap().parse().ok();
             }
-            let last = line.contains("look the same");
+            let last = line.contains("certificate SHA-256");
             said.push(line);
             if last {
                 break;

@@ -38,7 +38,10 @@ impl Engine {
             if let Message::Data { stream, .. } = message {
                 // Bytes of another protocol look like this where the first
                 // frame may be any: "GET " is DATA on stream 1195725856.
-                if stream.value() >= 1 << 24 {
+                // And a server has nothing to say on a stream that is not open.
+                let foreign =
+                    self.config.side == Side::Client && self.streams.find(stream).is_none();
+                if foreign || stream.value() >= 1 << 24 {
                     let text = "the first frame is DATA: this is another protocol";
                     return Err(self.fatal(Rule::Malformed).detailed(text));
                 }
