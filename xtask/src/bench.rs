@@ -46,38 +46,54 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let programs = build(&scratch, Allocator::System)?;
 
     print_head();
+    let mut failed = Vec::new();
     for workload in WORKLOADS
         .iter()
         .filter(|workload| options.wants(workload.name))
     {
         match measure(workload, &programs, &scratch, &options) {
-            Ok([ours, hyper]) => print_row(
-                workload.name,
-                workload.unit.name(),
-                &ours,
-                &hyper,
-                workload.bar,
-            ),
-            Err(message) => return Err(format!("{}: {message}", workload.name)),
+            Ok([ours, hyper]) => {
+                print_row(
+                    workload.name,
+                    workload.unit.name(),
+                    &ours,
+                    &hyper,
+                    workload.bar,
+                );
+            }
+            Err(message) => failed.push(format!("{}: {message}", workload.name)),
         }
     }
     for workload in client::WORKLOADS
         .iter()
         .filter(|workload| options.wants(workload.name))
     {
-        let [ours, hyper] = client::measure(workload, &programs, options.rounds(), options.quick)?;
-        print_row(workload.name, workload.unit, &ours, &hyper, workload.bar);
+        match client::measure(workload, &programs, options.rounds(), options.quick) {
+            Ok([ours, hyper]) => {
+                print_row(workload.name, workload.unit, &ours, &hyper, workload.bar);
+            }
+            Err(message) => failed.push(format!("{}: {message}", workload.name)),
+        }
     }
     if let Some(counting) = counting {
         let count = if options.quick { 1_000 } else { 4_000 };
-        for row in idle::measure(&counting, count)? {
-            print_row(row.name, "bytes", &row.ours, &row.hyper, row.bar);
+        match idle::measure(&counting, count) {
+            Ok(rows) => {
+                for row in rows {
+                    print_row(row.name, "bytes", &row.ours, &row.hyper, row.bar);
+                }
+            }
+            Err(message) => failed.push(format!("{}: {message}", idle::NAME)),
         }
     }
     println!(
         "\nCPU time of the server (of the client, where it says so), from /proc/PID/task/*/schedstat; ± is half the spread of all rounds."
     );
-    Ok(())
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(failed.join("\n"))
+    }
 }
 
 struct Options {

@@ -65,7 +65,7 @@ pub(super) fn measure(
     for round in 0..=rounds {
         let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
         for index in order {
-            let peer = ["lacewing", "hyper"][index];
+            let peer = ["ours", "hyper"][index];
             let mut command = Command::new("taskset");
             command.args(["-c", "1"]).arg(programs.path("bench-client"));
             command.args(["--peer", peer, "--kind", workload.kind]);

@@ -53,6 +53,9 @@ impl Pinned {
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            // Every connection that ends early is worth a line to some of
+            // them, and ours to see whether they listen is one.
+            .stderr(Stdio::null())
             .spawn()
             .map_err(|e| format!("{}: {e}", program.display()))?;
         let mut server = Self { child, port };
