@@ -27,6 +27,9 @@ use super::{
 };
 use crate::Error;
 
+/// Late frames that each stream pays for by its end.
+const LATE_FRAMES: u32 = 4;
+
 /// One connection, either side of it, without I/O.
 ///
 /// ```
@@ -538,6 +541,9 @@ impl Engine {
         } else {
             self.opened = self.opened.saturating_sub(u32::from(stream.counted));
         }
+        // A WINDOW_UPDATE or RST_STREAM that crosses the stream's end comes too
+        // late for it: an honest peer sends about one a stream.
+        self.glitches.refund(LATE_FRAMES);
         self.buffered = self.buffered.saturating_sub(stream.unreleased);
         self.give_back(None, stream.unreleased);
         if self.streams.is_empty() {

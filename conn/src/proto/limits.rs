@@ -61,7 +61,8 @@ pub struct Limits {
     /// CVE-2025-8671).
     pub resets: Rate,
     /// Frames that are legal and of no use: unknown types, PRIORITY, empty
-    /// DATA, PING, SETTINGS. Default 10,000 and 330.
+    /// DATA, PING, SETTINGS, what comes too late for its stream. Each stream
+    /// that ends pays for four. Default 10,000 and 330.
     pub glitches: Rate,
     /// Ids of streams that we reset, remembered so that what was already on
     /// the way is ignored. Default 128.
@@ -161,6 +162,13 @@ impl Bucket {
         }
         self.millitokens = self.millitokens.checked_sub(1000).ok_or(Overdrawn)?;
         Ok(())
+    }
+
+    /// Gives tokens back, up to the burst: what was done well pays for them.
+    pub(crate) fn refund(&mut self, tokens: u32) {
+        let full = u64::from(self.rate.burst) * 1000;
+        let more = self.millitokens.saturating_add(u64::from(tokens) * 1000);
+        self.millitokens = more.min(full);
     }
 
     fn refill(&mut self, now: Instant) {

@@ -140,6 +140,37 @@ fn empty_data_is_charged() {
     });
 }
 
+/// A WINDOW_UPDATE that crosses the end of its stream is honest.
+#[test]
+fn late_credit_for_streams_that_ended_is_paid_for_by_them() {
+    every_version(|version| {
+        let mut victim = Victim::new(version, Side::Server);
+        let mut peer = Peer::new(version, Side::Client);
+        for count in 0..20_000 {
+            let id = 2 * count + 1;
+            peer.request(id, true, &[]);
+            victim.take(&mut peer);
+            let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
+                panic!("{version}: {:?}", victim.events);
+            };
+            let head = lacewing_conn::proto::Head::response(http::StatusCode::OK);
+            victim.engine.reply(stream, head, true).unwrap();
+            victim.flush();
+            peer.window_update(id, 1000);
+            peer.window_update(id, 1000);
+        }
+        victim.take(&mut peer);
+        assert!(!victim.engine.is_closed(), "{version}");
+
+        // Without streams to pay for it, it is a flood.
+        for _ in 0..10_001 {
+            peer.window_update(1, 1);
+        }
+        victim.take(&mut peer);
+        assert_eq!(closed_by(&victim), Some(Rule::TooManyGlitches), "{version}");
+    });
+}
+
 #[test]
 fn header_lists_over_the_limit_get_an_answer_and_cost_little() {
     every_version(|version| {

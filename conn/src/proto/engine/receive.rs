@@ -347,7 +347,8 @@ impl Engine {
         let Some(key) = self.streams.find(id) else {
             self.give_back(None, flow);
             let rule = match self.absent(id) {
-                Absent::Reset => return Ok(None),
+                Absent::Reset if !data.is_empty() => return Ok(None),
+                Absent::Reset => return self.glitch(now).map(|()| None),
                 Absent::Idle if self.abandoned(id) => return self.glitch(now).map(|()| None),
                 Absent::Idle => Rule::DataOnIdleStream,
                 Absent::Closed => Rule::DataOnClosedStream,
