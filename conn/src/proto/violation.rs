@@ -111,48 +111,48 @@ impl Rule {
     /// The rule in words, and the section that makes it one.
     fn describe(self) -> (&'static str, &'static str) {
         match self {
-            Self::Malformed => ("a malformed frame", "RFC 9113 §4, SPDY §2.2"),
+            Self::Malformed => ("a malformed frame", "RFC 9113 §4, drafts §2.2"),
             Self::SettingsFirst => ("the first frame was not SETTINGS", "RFC 9113 §3.4"),
             Self::StreamIdParity => (
                 "a stream id that the peer may not use",
-                "RFC 9113 §5.1.1, SPDY §2.3.2",
+                "RFC 9113 §5.1.1, drafts §2.3.2",
             ),
             Self::StreamIdOrder => (
                 "a stream id below an earlier one",
-                "RFC 9113 §5.1.1, SPDY §2.3.2",
+                "RFC 9113 §5.1.1, drafts §2.3.2",
             ),
-            Self::DuplicateOpen => ("a stream was opened twice", "SPDY §2.3.2"),
+            Self::DuplicateOpen => ("a stream was opened twice", "drafts §2.3.2"),
             Self::TooManyStreams => (
                 "more streams than max_concurrent_streams allows",
-                "RFC 9113 §5.1.2, SPDY §2.6.4",
+                "RFC 9113 §5.1.2, drafts §2.6.4",
             ),
-            Self::OpenAfterGoAway => ("a stream after GOAWAY", "RFC 9113 §6.8, SPDY §2.6.6"),
-            Self::ReplyOnUnknownStream => ("a reply on a stream that is not open", "SPDY §2.6.2"),
-            Self::SecondReply => ("a second reply", "RFC 9113 §8.1, SPDY §2.6.2"),
+            Self::OpenAfterGoAway => ("a stream after GOAWAY", "RFC 9113 §6.8, drafts §2.6.6"),
+            Self::ReplyOnUnknownStream => ("a reply on a stream that is not open", "drafts §2.6.2"),
+            Self::SecondReply => ("a second reply", "RFC 9113 §8.1, drafts §2.6.2"),
             Self::DataOnIdleStream => (
                 "DATA on a stream that was never opened",
-                "RFC 9113 §5.1, SPDY §2.2.2",
+                "RFC 9113 §5.1, drafts §2.2.2",
             ),
             Self::DataOnClosedStream => (
                 "DATA on a stream that is closed",
-                "RFC 9113 §5.1, SPDY §2.2.2",
+                "RFC 9113 §5.1, drafts §2.2.2",
             ),
             Self::DataAfterEnd => (
                 "DATA after the end of the stream",
-                "RFC 9113 §5.1, SPDY §2.3.6",
+                "RFC 9113 §5.1, drafts §2.3.6",
             ),
-            Self::DataBeforeReply => ("DATA before the reply", "RFC 9113 §8.1, SPDY §2.2.2"),
+            Self::DataBeforeReply => ("DATA before the reply", "RFC 9113 §8.1, drafts §2.2.2"),
             Self::HeadersOnIdleStream => (
                 "HEADERS on a stream that was never opened",
-                "RFC 9113 §5.1, SPDY §2.6.7",
+                "RFC 9113 §5.1, drafts §2.6.7",
             ),
             Self::HeadersOnClosedStream => (
                 "HEADERS on a stream that is closed",
-                "RFC 9113 §5.1, SPDY §2.6.7",
+                "RFC 9113 §5.1, drafts §2.6.7",
             ),
             Self::HeadersAfterEnd => (
                 "HEADERS after the end of the stream",
-                "RFC 9113 §5.1, SPDY §2.3.6",
+                "RFC 9113 §5.1, drafts §2.3.6",
             ),
             Self::TrailersWithoutEnd => ("trailers without END_STREAM", "RFC 9113 §8.1"),
             Self::ResetOnIdleStream => (
@@ -165,19 +165,19 @@ impl Rule {
             ),
             Self::StreamWindowExceeded => (
                 "more DATA than the stream's window held",
-                "RFC 9113 §6.9.1, SPDY §2.6.8",
+                "RFC 9113 §6.9.1, drafts §2.6.8",
             ),
             Self::ConnectionWindowExceeded => (
                 "more DATA than the connection's window held",
-                "RFC 9113 §6.9.1, SPDY §2.6.8",
+                "RFC 9113 §6.9.1, drafts §2.6.8",
             ),
             Self::StreamWindowOverflow => (
                 "a stream's window above 2^31-1",
-                "RFC 9113 §6.9.1, SPDY §2.6.8",
+                "RFC 9113 §6.9.1, drafts §2.6.8",
             ),
             Self::ConnectionWindowOverflow => (
                 "the connection's window above 2^31-1",
-                "RFC 9113 §6.9.1, SPDY §2.6.8",
+                "RFC 9113 §6.9.1, drafts §2.6.8",
             ),
             Self::UnexpectedSettingsAck => (
                 "a SETTINGS acknowledgement without SETTINGS",
@@ -186,15 +186,15 @@ impl Rule {
             Self::PushNotAllowed => ("a push that was not allowed", "RFC 9113 §6.6"),
             Self::InvalidPush => (
                 "a push without an open stream of ours",
-                "RFC 9113 §6.6, SPDY §3.3",
+                "RFC 9113 §6.6, drafts §3.3",
             ),
             Self::InvalidPseudoField => (
                 "a pseudo-header field unknown, repeated, misplaced or in the wrong message",
-                "RFC 9113 §8.3, SPDY §3.2",
+                "RFC 9113 §8.3, drafts §3.2",
             ),
             Self::MissingPseudoField => (
                 "a required pseudo-header field is missing",
-                "RFC 9113 §8.3.1, SPDY §3.2.1",
+                "RFC 9113 §8.3.1, drafts §3.2.1",
             ),
             Self::PseudoFieldInTrailers => ("a pseudo-header field in trailers", "RFC 9113 §8.1"),
             Self::InvalidPseudoValue => (
@@ -203,20 +203,20 @@ impl Rule {
             ),
             Self::InvalidFieldName => (
                 "a field name that is not a lower-case token",
-                "RFC 9113 §8.2.1, SPDY §2.6.10",
+                "RFC 9113 §8.2.1, drafts §2.6.10",
             ),
             Self::InvalidFieldValue => (
                 "a field value with forbidden bytes",
-                "RFC 9113 §8.2.1, SPDY §2.6.10",
+                "RFC 9113 §8.2.1, drafts §2.6.10",
             ),
             Self::ConnectionSpecificField => (
                 "a connection-specific field",
-                "RFC 9113 §8.2.2, SPDY §3.2.1",
+                "RFC 9113 §8.2.2, drafts §3.2.1",
             ),
             Self::ContradictingFields => ("fields that contradict each other", "RFC 9113 §8.3.1"),
             Self::ContentLengthMismatch => (
                 "content-length differs from the body",
-                "RFC 9113 §8.1.1, SPDY §3.2.1",
+                "RFC 9113 §8.1.1, drafts §3.2.1",
             ),
             Self::InvalidInformational => (
                 "an informational response that is none",
@@ -228,7 +228,7 @@ impl Rule {
             ),
             Self::Compression => (
                 "a header block that does not decode",
-                "RFC 9113 §4.3, SPDY §2.6.10.1",
+                "RFC 9113 §4.3, drafts §2.6.10.1",
             ),
             Self::TooManyResets => ("more resets than limits.resets allows", "RFC 9113 §10.5"),
             Self::TooManyGlitches => (
@@ -246,7 +246,7 @@ impl Rule {
             ),
             Self::UnexpectedEof => (
                 "the transport ended before its streams did",
-                "RFC 9113 §9.1, SPDY §2.3.7",
+                "RFC 9113 §9.1, drafts §2.3.7",
             ),
         }
     }

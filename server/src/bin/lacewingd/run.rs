@@ -8,7 +8,7 @@ use std::{
     process,
 };
 
-use lacewing_server::{Protocol, Server};
+use lacewing_server::Server;
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},

@@ -1,0 +1,263 @@
+//! What the task tells its application, and the bodies of received messages.
+
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{self, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt;
+use lacewing_conn::{
+    Error, Initiator, Reason, Side, Version,
+    driver::{Application, Connection, Context, Incoming, Mux, MuxConfig, OpenOptions},
+    proto::{Config, Event, Head, Semantics, StreamKey},
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
+    sync::mpsc,
+    task::JoinHandle,
+    time::timeout,
+};
+
+use crate::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_body_says_how_long_it_is() {
+    for version in Version::ALL {
+        let (here, there) = duplex(64 << 10);
+        let (mux, _task) = mux(version, here);
+        let mut served = serve(version, Semantics::Raw, there, 0);
+        let mut headers = HeaderMap::new();
+        headers.insert("content-length", 11.into());
+        let mut stream = soon(mux.open(headers, OpenOptions::default()))
+            .await
+            .unwrap();
+        let (_, mut body) = served.request().await;
+        assert_eq!(body.size_hint().exact(), Some(11), "{version}");
+        assert!(!body.is_end_stream());
+        stream.write_all(b"hello ").await.unwrap();
+        let data = soon(body.frame())
+            .await
+            .unwrap()
+            .unwrap()
+            .into_data()
+            .unwrap();
+        assert_eq!(data, "hello ");
+        assert_eq!(body.size_hint().exact(), Some(5));
+        stream.write_all(b"world").await.unwrap();
+        let mut trailers = HeaderMap::new();
+        trailers.insert("sum", 42.into());
+        stream.send_headers(trailers).await.unwrap();
+        stream.shutdown().await.unwrap();
+        settle().await;
+        assert!(!body.is_end_stream());
+        let rest = soon(body.collect()).await.unwrap();
+        assert_eq!(rest.trailers().unwrap()["sum"], "42", "{version}");
+        assert_eq!(rest.to_bytes(), "world");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_application_learns_of_an_abandoned_body_once() {
+    for version in Version::ALL {
+        let (here, there) = duplex(64 << 10);
+        let (mux, _task) = mux(version, here);
+        let mut served = serve(version, Semantics::Raw, there, 0);
+        let mut stream = soon(mux.open(HeaderMap::new(), OpenOptions::default()))
+            .await
+            .unwrap();
+        let (_, body) = served.request().await;
+        stream.write_all(&[1; 50_000]).await.unwrap();
+        settle().await;
+        drop(body);
+        assert!(
+            matches!(soon(served.told.recv()).await.unwrap(), Told::Abandoned),
+            "{version}"
+        );
+        // The rest is discarded; its credit goes back.
+        soon(stream.write_all(&vec![1; 6_000_000])).await.unwrap();
+        stream.shutdown().await.unwrap();
+        soon(stream.flush()).await.unwrap();
+        settle().await;
+        assert!(served.told.try_recv().is_err(), "{version}: told twice");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_waker_brings_the_task_to_its_stream() {
+    for version in Version::ALL {
+        let (here, there) = duplex(64 << 10);
+        let (mux, _task) = mux(version, here);
+        let mut served = serve(version, Semantics::Raw, there, 0);
+        let _stream = soon(mux.open(HeaderMap::new(), OpenOptions::default()))
+            .await
+            .unwrap();
+        let _request = served.request().await;
+        let waker = served.wakers.recv().await.unwrap();
+        settle().await;
+        for _ in 0..2 {
+            let before = served.counters.polls();
+            // Several wakes before the task runs are one.
+            waker.wake_by_ref();
+            waker.wake_by_ref();
+            assert!(
+                matches!(soon(served.told.recv()).await.unwrap(), Told::Ready),
+                "{version}"
+            );
+            settle().await;
+            assert!(served.told.try_recv().is_err());
+            assert_eq!(served.counters.polls(), before + 1, "{version}");
+        }
+        // And from another thread.
+        let other = waker.clone();
+        std::thread::spawn(move || other.wake()).join().unwrap();
+        assert!(matches!(
+            soon(served.told.recv()).await.unwrap(),
+            Told::Ready
+        ));
+        // After the end it does nothing.
+        served.task.abort();
+        settle().await;
+        waker.wake();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_application_learns_of_the_end_once() {
+    for version in Version::ALL {
+        // Graceful.
+        let (here, there) = duplex(64 << 10);
+        let (mux, task) = mux(version, here);
+        let mut served = serve(version, Semantics::Raw, there, 0);
+        settle().await;
+        drop(mux);
+        soon(task).await.unwrap().unwrap();
+        soon(served.task).await.unwrap().unwrap();
+        assert!(
+            matches!(served.told.recv().await.unwrap(), Told::Closed(Ok(()))),
+            "{version}"
+        );
+        assert!(served.told.recv().await.is_none());
+
+        // The task is dropped while a body is read.
+        let (here, there) = duplex(64 << 10);
+        let (mux, _task) = self::mux(version, here);
+        let mut served = serve(version, Semantics::Raw, there, 0);
+        let _stream = soon(mux.open(HeaderMap::new(), OpenOptions::default()))
+            .await
+            .unwrap();
+        let (_, mut body) = served.request().await;
+        let reading = tokio::spawn(async move { body.frame().await });
+        settle().await;
+        served.task.abort();
+        let error = soon(reading).await.unwrap().unwrap().unwrap_err();
+        assert_eq!(error.initiator(), Initiator::User, "{version}");
+        assert!(matches!(
+            served.told.recv().await.unwrap(),
+            Told::Closed(Err(_))
+        ));
+        assert!(served.told.recv().await.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_the_protocol_ends_with_an_error() {
+    for version in Version::ALL {
+        let (mut here, there) = duplex(64 << 10);
+        let served = serve(version, Semantics::Http, there, 0);
+        // A SYN_STREAM of a SPDY version that does not exist.
+        let frame = b"\x80\x09\x00\x01\x00\x00\x00\x0c\0\0\0\x01\0\0\0\0\0\0\0\0";
+        here.write_all(frame).await.unwrap();
+        let mut said = Vec::new();
+        soon(here.read_to_end(&mut said)).await.unwrap();
+        assert!(!said.is_empty(), "{version}: a last word");
+        drop(here);
+        let error = soon(served.task).await.unwrap().unwrap_err();
+        assert_eq!(error.initiator(), Initiator::Library, "{version}: {error}");
+        assert!(error.rule().is_some() || error.reason() != Reason::NoError);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_were_read_before_come_first() {
+    for version in Version::ALL {
+        let (here, mut between) = duplex(64 << 10);
+        let (mux, _task) = mux(version, here);
+        let options = OpenOptions {
+            fin: true,
+            ..OpenOptions::default()
+        };
+        let opening = tokio::spawn(async move { mux.open(HeaderMap::new(), options).await });
+        settle().await;
+        let mut early = BytesMut::with_capacity(4096);
+        between.read_buf(&mut early).await.unwrap();
+        let _stream = soon(opening).await.unwrap().unwrap();
+
+        let (server, connection) = Mux::server(between, version, MuxConfig::default());
+        tokio::spawn(connection.with_input(early));
+        assert!(soon(server.accept()).await.is_some(), "{version}");
+    }
+}
+
+/// HTTP semantics, from a client of the test's own.
+#[tokio::test(start_paused = true)]
+async fn requests_and_responses() {
+    /// Makes one request and tells the response.
+    struct Client {
+        request: Option<Head>,
+        told: mpsc::UnboundedSender<Told>,
+    }
+
+    impl Application for Client {
+        fn handle_event(&mut self, conn: &mut Context<'_>, event: Event) {
+            if let Event::Reply { stream, head, .. } = event {
+                let body = conn.incoming(stream, None);
+                let _ = self.told.send(Told::Request(head, body));
+            }
+        }
+
+        fn pull(&mut self, _: &mut Context<'_>, _: StreamKey, _: usize) {}
+
+        fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut task::Context<'_>) {
+            if let Some(head) = self.request.take() {
+                conn.engine.open(conn.now, head, true, None).unwrap();
+            } else if conn.engine.is_idle() {
+                conn.engine.shutdown(conn.now);
+            }
+        }
+    }
+
+    for version in Version::ALL {
+        let (here, there) = duplex(1000);
+        let mut served = serve(version, Semantics::Http, there, 123_456);
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let head = Head::request(Method::GET, "http://example.org/path".parse().unwrap());
+        let client = Client {
+            request: Some(head),
+            told: tell,
+        };
+        let client = Connection::new(here, Config::new(version, Side::Client), client);
+        let task = tokio::spawn(client);
+        let Told::Request(response, body) = soon(told.recv()).await.unwrap() else {
+            panic!()
+        };
+        assert_eq!(response.status(), Some(StatusCode::OK), "{version}");
+        assert_eq!(
+            soon(body.collect()).await.unwrap().to_bytes().len(),
+            123_456
+        );
+        let (_, body) = served.request().await;
+        assert!(body.is_end_stream());
+        soon(task).await.unwrap().unwrap();
+        soon(served.task).await.unwrap().unwrap();
+    }
+}

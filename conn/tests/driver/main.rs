@@ -1,0 +1,16 @@
+//! The connection's task: how often it is polled, reads and writes, what it
+//! tells its application, and the bodies of received messages.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::large_enum_variant,
+    missing_docs
+)]
+
+mod application;
+mod support;
+mod turns;

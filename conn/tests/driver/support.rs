@@ -1,0 +1,267 @@
+//! A transport that counts, a task that counts, and a small server.
+
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{self, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt;
+use lacewing_conn::{
+    Error, Initiator, Reason, Side, Version,
+    driver::{Application, Connection, Context, Incoming, Mux, MuxConfig, OpenOptions},
+    proto::{Config, Event, Head, Semantics, StreamKey},
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
+    sync::mpsc,
+    task::JoinHandle,
+    time::timeout,
+};
+
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    timeout(Duration::from_secs(300), future)
+        .await
+        .expect("hangs")
+}
+
+/// Lets everything happen that does not need time.
+pub(crate) async fn settle() {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+}
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) polls: AtomicUsize,
+    pub(crate) writes: AtomicUsize,
+    pub(crate) written: AtomicUsize,
+}
+
+impl Counters {
+    fn polls(&self) -> usize {
+        self.polls.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn writes(&self) -> usize {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(len)) = &result {
+            self.writes.fetch_add(1, Ordering::SeqCst);
+            self.written.fetch_add(*len, Ordering::SeqCst);
+        }
+        result
+    }
+}
+
+/// A transport that counts, and takes one slice at a time or many.
+pub(crate) struct Watched {
+    pub(crate) io: DuplexStream,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) vectored: bool,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(cx, data);
+        self.counters.wrote(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        assert!(self.vectored);
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, data);
+        self.counters.wrote(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.vectored
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+/// A future that counts its polls.
+pub(crate) struct Counted<F> {
+    pub(crate) future: F,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl<F: Future + Unpin> Future for Counted<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
+        self.counters.polls.fetch_add(1, Ordering::SeqCst);
+        Pin::new(&mut self.future).poll(cx)
+    }
+}
+
+/// What the tests' application tells.
+#[derive(Debug)]
+pub(crate) enum Told {
+    Request(Head, Incoming),
+    Ready,
+    Abandoned,
+    Closed(Result<(), Error>),
+}
+
+/// Replies to every stream at once, with this body, and hands the request's
+/// body to the test.
+pub(crate) struct Server {
+    pub(crate) head: Head,
+    pub(crate) reply: Bytes,
+    pub(crate) told: mpsc::UnboundedSender<Told>,
+    pub(crate) wakers: mpsc::UnboundedSender<Waker>,
+}
+
+impl Application for Server {
+    fn handle_event(&mut self, conn: &mut Context<'_>, event: Event) {
+        if let Event::Opened {
+            stream, head, fin, ..
+        } = event
+        {
+            let length = head.fields.get("content-length");
+            let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+            let body = if fin {
+                Incoming::empty()
+            } else {
+                conn.incoming(stream, length)
+            };
+            let _ = self.told.send(Told::Request(head, body));
+            let _ = self.wakers.send(conn.waker(stream));
+            if !self.reply.is_empty() {
+                conn.engine.reply(stream, self.head.clone(), false).unwrap();
+                conn.engine
+                    .send_data(stream, self.reply.clone(), true)
+                    .unwrap();
+            }
+        }
+    }
+
+    fn pull(&mut self, _: &mut Context<'_>, _: StreamKey, _: usize) {}
+
+    fn handle_ready(&mut self, _: &mut Context<'_>, _: StreamKey) {
+        let _ = self.told.send(Told::Ready);
+    }
+
+    fn handle_abandoned(&mut self, _: &mut Context<'_>, _: StreamKey) {
+        let _ = self.told.send(Told::Abandoned);
+    }
+
+    fn handle_closed(&mut self, result: &Result<(), Error>) {
+        let _ = self.told.send(Told::Closed(result.clone()));
+    }
+}
+
+pub(crate) struct Served {
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) task: JoinHandle<Result<(), Error>>,
+    pub(crate) told: mpsc::UnboundedReceiver<Told>,
+    pub(crate) wakers: mpsc::UnboundedReceiver<Waker>,
+}
+
+pub(crate) fn serve(
+    version: Version,
+    semantics: Semantics,
+    io: DuplexStream,
+    reply: usize,
+) -> Served {
+    serve_by(version, semantics, io, reply, true)
+}
+
+pub(crate) fn serve_by(
+    version: Version,
+    semantics: Semantics,
+    io: DuplexStream,
+    reply: usize,
+    vectored: bool,
+) -> Served {
+    let counters = Arc::new(Counters::default());
+    let (tell, told) = mpsc::unbounded_channel();
+    let (wake, wakers) = mpsc::unbounded_channel();
+    let mut config = Config::new(version, Side::Server);
+    config.semantics = semantics;
+    let io = Watched {
+        io,
+        counters: Arc::clone(&counters),
+        vectored,
+    };
+    let head = match semantics {
+        Semantics::Http => Head::response(StatusCode::OK),
+        Semantics::Raw => Head::default(),
+    };
+    let reply = Bytes::from(vec![b'x'; reply]);
+    let connection = Connection::new(
+        io,
+        config,
+        Server {
+            head,
+            reply,
+            told: tell,
+            wakers: wake,
+        },
+    );
+    let task = tokio::spawn(Counted {
+        future: connection,
+        counters: Arc::clone(&counters),
+    });
+    Served {
+        counters,
+        task,
+        told,
+        wakers,
+    }
+}
+
+impl Served {
+    pub(crate) async fn request(&mut self) -> (Head, Incoming) {
+        match soon(self.told.recv()).await.unwrap() {
+            Told::Request(head, body) => (head, body),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub(crate) fn mux(version: Version, io: DuplexStream) -> (Mux, JoinHandle<Result<(), Error>>) {
+    let (mux, connection) = Mux::client(io, version, MuxConfig::default());
+    (mux, tokio::spawn(connection))
+}
+
+pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+    let mut data = Vec::new();
+    soon(stream.read_to_end(&mut data)).await.unwrap();
+    data
+}

@@ -1,0 +1,15 @@
+//! Raw streams over pipes in memory, on all four protocols.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
+
+mod endings;
+mod exchanges;
+mod flow;
+mod support;

@@ -1,0 +1,109 @@
+//! Both ends of a connection in one place, and what they exchange.
+
+use std::{future::Future, io, sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderValue};
+use lacewing_conn::{
+    Error, Initiator, Limits, Reason, Side, Version,
+    driver::{Mux, MuxConfig, OpenOptions, RawStream},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    task::JoinHandle,
+    time::timeout,
+};
+
+pub(crate) type Task = JoinHandle<Result<(), Error>>;
+
+/// Both ends of a connection, running.
+pub(crate) struct Pair {
+    pub(crate) client: Mux,
+    pub(crate) server: Mux,
+    pub(crate) tasks: [Task; 2],
+}
+
+pub(crate) fn pair(version: Version, pipe: usize) -> Pair {
+    let (here, there) = tokio::io::duplex(pipe);
+    pair_over(version, MuxConfig::default(), here, there)
+}
+
+pub(crate) fn pair_over(version: Version, config: MuxConfig, here: DuplexStream, there: DuplexStream) -> Pair {
+    let (client, connection) = Mux::client(here, version, config.clone());
+    let client_task = tokio::spawn(connection);
+    let (server, connection) = Mux::server(there, version, config);
+    let server_task = tokio::spawn(connection);
+    Pair {
+        client,
+        server,
+        tasks: [client_task, server_task],
+    }
+}
+
+impl Pair {
+    /// Everything ends when nobody holds a handle any more.
+    pub(crate) async fn end(self) {
+        let Self {
+            client,
+            server,
+            tasks,
+        } = self;
+        drop((client, server));
+        for task in tasks {
+            soon(task).await.unwrap().unwrap();
+        }
+    }
+}
+
+/// Under paused time a hang is found at once.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    timeout(Duration::from_secs(300), future)
+        .await
+        .expect("hangs")
+}
+
+pub(crate) fn headers(name: &'static str, value: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(name, HeaderValue::from_str(value).unwrap());
+    headers
+}
+
+/// Bytes that differ by seed; of a period that fits no frame.
+pub(crate) fn bytes(len: usize, seed: usize) -> Vec<u8> {
+    let period = len.min(9973);
+    let hash = |at: usize| at.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 7;
+    let mut data: Vec<u8> = (0..period).map(|at| hash(at) as u8).collect();
+    while data.len() < len {
+        let more = period.min(len - data.len());
+        data.extend_from_within(..more);
+    }
+    data
+}
+
+/// Sends back what comes on every stream that the peer opens.
+pub(crate) fn echo(mux: Mux) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        while let Some((headers, stream)) = mux.accept().await {
+            tokio::spawn(async move {
+                stream.reply(headers);
+                let (mut reader, mut writer) = stream.into_split();
+                let _ = tokio::io::copy(&mut reader, &mut writer).await;
+                let _ = writer.shutdown().await;
+            });
+        }
+    })
+}
+
+/// Sends and checks what comes back, at the same time.
+pub(crate) async fn exchange(stream: RawStream, data: Vec<u8>) {
+    let (mut reader, mut writer) = stream.into_split();
+    let expected = data.clone();
+    let writing = tokio::spawn(async move {
+        writer.write_all(&data).await.unwrap();
+        writer.shutdown().await.unwrap();
+    });
+    let mut got = Vec::new();
+    reader.read_to_end(&mut got).await.unwrap();
+    writing.await.unwrap();
+    assert_eq!(got.len(), expected.len());
+    assert!(got == expected, "other bytes came back");
+}
