@@ -1,31 +1,19 @@
 //! What the task tells its application, and the bodies of received messages.
 
-use std::{
-    future::Future,
-    io::{self, IoSlice},
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{self, Poll, Waker},
-    time::Duration,
-};
+use std::task::{self};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::{HeaderMap, Method, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 use lacewing_conn::{
-    Error, Initiator, Reason, Side, Version,
-    driver::{Application, Connection, Context, Incoming, Mux, MuxConfig, OpenOptions},
+    Initiator, Reason, Side, Version,
+    driver::{Application, Connection, Context, Mux, MuxConfig, OpenOptions},
     proto::{Config, Event, Head, Semantics, StreamKey},
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
+    io::{AsyncReadExt, AsyncWriteExt, duplex},
     sync::mpsc,
-    task::JoinHandle,
-    time::timeout,
 };
 
 use crate::support::*;

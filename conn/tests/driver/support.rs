@@ -12,17 +12,15 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode};
-use http_body::Body;
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http::StatusCode;
 use lacewing_conn::{
-    Error, Initiator, Reason, Side, Version,
-    driver::{Application, Connection, Context, Incoming, Mux, MuxConfig, OpenOptions},
+    Error, Side, Version,
+    driver::{Application, Connection, Context, Incoming, Mux, MuxConfig},
     proto::{Config, Event, Head, Semantics, StreamKey},
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf},
     sync::mpsc,
     task::JoinHandle,
     time::timeout,
@@ -47,7 +45,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    fn polls(&self) -> usize {
+    pub(crate) fn polls(&self) -> usize {
         self.polls.load(Ordering::SeqCst)
     }
 

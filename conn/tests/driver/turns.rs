@@ -1,32 +1,11 @@
 //! How often the task is polled, reads and writes.
 
-use std::{
-    future::Future,
-    io::{self, IoSlice},
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{self, Poll, Waker},
-    time::Duration,
-};
+use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode};
-use http_body::Body;
+use http::HeaderMap;
 use http_body_util::BodyExt;
-use lacewing_conn::{
-    Error, Initiator, Reason, Side, Version,
-    driver::{Application, Connection, Context, Incoming, Mux, MuxConfig, OpenOptions},
-    proto::{Config, Event, Head, Semantics, StreamKey},
-};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
-    sync::mpsc,
-    task::JoinHandle,
-    time::timeout,
-};
+use lacewing_conn::{Initiator, Version, driver::OpenOptions, proto::Semantics};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use crate::support::*;
 

@@ -1,17 +1,13 @@
 //! How connections end, and what their streams learn of it.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use lacewing_conn::{
-    Error, Initiator, Limits, Reason, Side, Version,
-    driver::{Mux, MuxConfig, OpenOptions, RawStream},
+    Version,
+    driver::{Mux, MuxConfig, OpenOptions},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::support::*;
 

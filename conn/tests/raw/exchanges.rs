@@ -1,15 +1,11 @@
 //! What streams carry, and how they end one by one.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
-use http::{HeaderMap, HeaderValue};
-use lacewing_conn::{
-    Error, Initiator, Limits, Reason, Side, Version,
-    driver::{Mux, MuxConfig, OpenOptions, RawStream},
-};
+use http::HeaderMap;
+use lacewing_conn::{Error, Initiator, Reason, Version, driver::OpenOptions};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
-    task::JoinHandle,
+    io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
 };
 
@@ -246,5 +242,3 @@ async fn a_stream_dropped_before_its_end_is_reset() {
         pair.end().await;
     }
 }
-
-/// One reader that does not read must not stop the others: as long as there is

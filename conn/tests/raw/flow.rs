@@ -1,20 +1,17 @@
 //! Slow readers, shared windows, and credit.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use lacewing_conn::{
-    Error, Initiator, Limits, Reason, Side, Version,
-    driver::{Mux, MuxConfig, OpenOptions, RawStream},
+    Limits, Side, Version,
+    driver::{Mux, MuxConfig, OpenOptions},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::*;
 
+/// One reader that does not read must not stop the others: as long as there is
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_does_not_stall_others() {
     for version in Version::ALL {

@@ -1,11 +1,11 @@
 //! Both ends of a connection in one place, and what they exchange.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{future::Future, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
 use lacewing_conn::{
-    Error, Initiator, Limits, Reason, Side, Version,
-    driver::{Mux, MuxConfig, OpenOptions, RawStream},
+    Error, Version,
+    driver::{Mux, MuxConfig, RawStream},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
@@ -27,7 +27,12 @@ pub(crate) fn pair(version: Version, pipe: usize) -> Pair {
     pair_over(version, MuxConfig::default(), here, there)
 }
 
-pub(crate) fn pair_over(version: Version, config: MuxConfig, here: DuplexStream, there: DuplexStream) -> Pair {
+pub(crate) fn pair_over(
+    version: Version,
+    config: MuxConfig,
+    here: DuplexStream,
+    there: DuplexStream,
+) -> Pair {
     let (client, connection) = Mux::client(here, version, config.clone());
     let client_task = tokio::spawn(connection);
     let (server, connection) = Mux::server(there, version, config);
