@@ -19,3 +19,9 @@ pub mod tls;
 
 /// An error of either library, or of the operating system.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// The examples of the workspace's README compile, and those that end are run.
+/// Here, because this package alone sees every crate.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
