@@ -294,7 +294,11 @@ impl Engine {
     /// A connection that begins at `now`. Its preface is in the output at
     /// once. `seed` varies what should not be guessed; equal seeds and calls
     /// give equal bytes.
-    pub fn new(config: Config, now: Instant, seed: u64) -> Self {
+    ///
+    /// Limits outside of what the protocol can express are moved to the nearest
+    /// that it can.
+    pub fn new(mut config: Config, now: Instant, seed: u64) -> Self {
+        config.limits.clamp();
         let rules = config.version.rules();
         let limits = &config.limits;
         let granted = |window: Option<u32>, size: u32| match window {
@@ -474,13 +478,12 @@ impl Engine {
 
     /// A new stream with windows as they are now.
     fn new_stream(&self, id: StreamId, state: State, priority: Option<Priority>) -> Stream {
-        let granted = self
-            .rules
-            .stream_window
-            .filter(|_| !self.config.ignore_flow_control);
-        let granted = granted.map(|initial| self.config.limits.stream_window.max(initial));
+        let initial = self.rules.stream_window;
+        let initial = initial.filter(|_| !self.config.ignore_flow_control);
+        let granted = initial.map(|_| self.config.limits.stream_window);
+        let recv = RecvWindow::new(granted).at_least(initial.unwrap_or(0));
         let send = SendWindow::new(self.peer_stream_window);
-        let mut stream = Stream::new(id, state, send, RecvWindow::new(granted));
+        let mut stream = Stream::new(id, state, send, recv);
         stream.priority = priority.unwrap_or_default();
         stream
     }

@@ -133,6 +133,16 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// Moves what no frame could say to the nearest that one can.
+    pub(crate) fn clamp(&mut self) {
+        self.max_frame_size = self.max_frame_size.clamp(16_384, (1 << 24) - 1);
+        self.stream_window = self.stream_window.clamp(1, 0x7fff_ffff);
+        self.connection_window = self.connection_window.min(0x7fff_ffff);
+        self.cut_ahead = self.cut_ahead.max(1);
+    }
+}
+
 /// A token bucket on the engine's clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {

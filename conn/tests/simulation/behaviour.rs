@@ -96,6 +96,40 @@ fn bodies_larger_than_every_window_arrive_both_ways() {
     });
 }
 
+/// Windows smaller than the protocol's own, and limits that no frame can say.
+#[test]
+fn any_window_lets_bodies_through() {
+    every_version(|version| {
+        for (stream_window, connection_window) in [
+            (1, 1),
+            (1000, 5_000),
+            (20_000, 70_000),
+            (u32::MAX, u32::MAX),
+        ] {
+            let mut pair = Pair::with(version, |_, config| {
+                config.limits.stream_window = stream_window;
+                config.limits.connection_window = connection_window;
+                config.limits.max_frame_size = stream_window;
+                // A window of one byte makes many frames.
+                config.limits.glitches.burst = 1_000_000;
+            });
+            let len = if stream_window == 1 { 500 } else { 200_000 };
+            let streams = [
+                pair.post("/echo/", Body::of(len)),
+                pair.post("/echo/", Body::of(len)),
+            ];
+            pair.run();
+            for stream in streams {
+                assert_eq!(
+                    pair.response(stream).body,
+                    content(len),
+                    "{version}, {stream_window}"
+                );
+            }
+        }
+    });
+}
+
 #[test]
 fn unreleased_data_stops_its_stream_and_no_other() {
     every_version(|version| {

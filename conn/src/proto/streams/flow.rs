@@ -80,6 +80,15 @@ impl RecvWindow {
         }
     }
 
+    /// A window whose peer may not know yet that it is smaller than the
+    /// protocol's, and is let get away with that.
+    pub(crate) fn at_least(self, initial: u32) -> Self {
+        Self {
+            available: self.available.max(i64::from(initial)),
+            ..self
+        }
+    }
+
     /// Takes what came. More than the window held is the peer's error.
     pub(crate) fn debit(&mut self, len: u32) -> Result<(), WindowError> {
         if self.size.is_none() {
@@ -149,6 +158,13 @@ mod tests {
         assert_eq!(window.accounted(), 0);
         assert_eq!(window.credit(100), Some(Announce(100)));
         assert_eq!(window.accounted(), 100);
+    }
+
+    #[test]
+    fn a_small_window_is_announced_by_its_own_halves() {
+        let mut window = RecvWindow::new(Some(1000)).at_least(65_535);
+        assert_eq!(window.debit(65_535), Ok(()));
+        assert_eq!(window.credit(500), Some(Announce(500)));
     }
 
     #[test]

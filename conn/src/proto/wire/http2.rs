@@ -14,6 +14,10 @@ use super::{
 };
 use crate::proto::{Config, Control, Head, Protocol, Reason, Rule, Side, StreamId, Violation};
 
+/// DATA frames of ours, however large the peer takes them: others want their
+/// turn.
+const MAX_DATA: usize = 64 << 10;
+
 /// The codec of one HTTP/2 connection.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -76,11 +80,7 @@ impl Wire {
             Side::Client => limits.max_pushed_streams,
         };
         set(SettingId::MAX_CONCURRENT_STREAMS, streams, u32::MAX);
-        set(
-            SettingId::INITIAL_WINDOW_SIZE,
-            limits.stream_window.min(0x7fff_ffff),
-            65_535,
-        );
+        set(SettingId::INITIAL_WINDOW_SIZE, limits.stream_window, 65_535);
         set(SettingId::MAX_FRAME_SIZE, limits.max_frame_size, 16_384);
         let list = u32::try_from(limits.max_header_list_size).unwrap_or(u32::MAX);
         set(SettingId::MAX_HEADER_LIST_SIZE, list, u32::MAX);
@@ -277,7 +277,8 @@ impl Wire {
 
     #[inline]
     pub(super) fn max_data(&self) -> usize {
-        usize::try_from(self.encoder.max_frame_size()).unwrap_or(16_384)
+        let most = usize::try_from(self.encoder.max_frame_size()).unwrap_or(MAX_DATA);
+        most.min(MAX_DATA)
     }
 
     pub(super) fn reset(&mut self, stream: StreamId, reason: Reason, out: &mut BytesMut) {

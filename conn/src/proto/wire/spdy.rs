@@ -66,7 +66,7 @@ impl Wire {
         };
         let mut settings = vec![Setting::new(SettingId::MAX_CONCURRENT_STREAMS, streams)];
         if self.version != Version::Spdy2 && !config.ignore_flow_control {
-            let window = limits.stream_window.min(0x7fff_ffff);
+            let window = limits.stream_window;
             settings.push(Setting::new(SettingId::INITIAL_WINDOW_SIZE, window));
         }
         // Two entries always fit.
