@@ -7,6 +7,7 @@ use lacewing_conn::{
 };
 
 use crate::{
+    hostile::Victim,
     monitor::Monitor,
     pair::{Body, Cut, Pair, Seen, content, every_version},
 };
@@ -267,27 +268,39 @@ fn a_body_that_nobody_reads_is_discarded_until_the_reply_is_complete() {
 fn a_peer_of_uncertain_version_does_not_stall() {
     for (client, stalls) in [(Version::Spdy3, true), (Version::Spdy31, false)] {
         for uncertain in [true, false] {
-            let mut pair = Pair::with(Version::Spdy31, |side, config| {
-                config.limits.stream_window = 1 << 16;
-                if side == Side::Client {
-                    config.version = client;
-                } else {
-                    config.version_uncertain = uncertain;
-                }
-            });
-            // What the server may send is up to what the client really is.
-            pair.server.monitor = Monitor::new(client, Side::Server);
-            let stream = pair.get("/bytes/500000");
-            let upload = pair.post("/echo/", Body::of(500_000));
-            pair.run();
-            let whole = pair.response(stream).body == content(500_000)
-                && pair.response(upload).body == content(500_000);
-            assert_eq!(
-                whole,
-                uncertain || !stalls,
-                "{client}, uncertain: {uncertain}"
-            );
+            // The streams' window as the drafts have it, and a larger one.
+            for window in [1 << 16, 1 << 20] {
+                let mut pair = Pair::with(Version::Spdy31, |side, config| {
+                    config.limits.stream_window = window;
+                    if side == Side::Client {
+                        config.version = client;
+                    } else {
+                        config.version_uncertain = uncertain;
+                    }
+                });
+                // What the server may send is up to what the client really is.
+                pair.server.monitor = Monitor::new(client, Side::Server);
+                let stream = pair.get("/bytes/500000");
+                let upload = pair.post("/echo/", Body::of(500_000));
+                pair.run();
+                let whole = pair.response(stream).body == content(500_000)
+                    && pair.response(upload).body == content(500_000);
+                let context = format!("{client}, uncertain: {uncertain}, window {window}");
+                assert_eq!(whole, uncertain || !stalls, "{context}");
+            }
         }
+    }
+}
+
+/// spdy-transport keeps windows in SPDY/2 too: our SETTINGS open them.
+#[test]
+fn whoever_keeps_windows_without_need_is_told_that_they_are_open() {
+    for side in [Side::Server, Side::Client] {
+        let mut victim = Victim::new(Version::Spdy2, side);
+        let sent = victim.flush();
+        // SETTINGS_INITIAL_WINDOW_SIZE, its id little-endian, and 2^31-1.
+        let entry = [7, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff];
+        assert!(sent.windows(8).any(|bytes| bytes == entry), "{sent:?}");
     }
 }
 

@@ -11,7 +11,7 @@ mod progress;
 mod status;
 mod upload;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 
@@ -40,7 +40,11 @@ fn main() -> ExitCode {
     let done = runtime
         .map_err(Failure::local)
         .and_then(|runtime| match args.command {
-            Command::Get(get) => runtime.block_on(get::run(get)),
+            Command::Get(get) => runtime.block_on(async {
+                let done = get::run(get).await;
+                say_goodbye().await;
+                done
+            }),
         });
     match done {
         Ok(()) => ExitCode::from(status::OK),
@@ -50,5 +54,17 @@ fn main() -> ExitCode {
             }
             ExitCode::from(failure.status())
         }
+    }
+}
+
+/// Lets the connections, which nobody uses any more, send their GOAWAY. A
+/// server that does not close in turn is not waited for long.
+async fn say_goodbye() {
+    let tasks = tokio::runtime::Handle::current().metrics();
+    for _ in 0..100 {
+        if tasks.num_alive_tasks() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

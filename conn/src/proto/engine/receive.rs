@@ -400,6 +400,18 @@ impl Engine {
         }))
     }
 
+    /// A peer of uncertain version that grants streams more than the initial
+    /// window, and the connection nothing while that is used up, does not know
+    /// that the connection has a window.
+    pub(super) fn forget_connection_window(&mut self) -> bool {
+        let raised = self.peer_stream_window > self.rules.stream_window;
+        let forget = raised && !self.connection_window_counts();
+        if forget {
+            self.send_window = SendWindow::new(None);
+        }
+        forget
+    }
+
     /// A peer of uncertain version may know of no window but its streams'.
     fn connection_window_counts(&self) -> bool {
         !self.config.version_uncertain || self.connection_credit_seen
@@ -493,7 +505,7 @@ impl Engine {
             self.peer_takes_push = push;
         }
         if let (Some(new), Some(old)) = (settings.initial_window, self.peer_stream_window) {
-            self.shift_windows(now, old, new)?;
+            self.shift_windows(old, new)?;
         }
         self.wire.settings_ack(self.output.buffer());
         Ok(Some(Event::PeerSettings))
@@ -501,8 +513,7 @@ impl Engine {
 
     /// Open streams move with the initial window, perhaps below zero
     /// (RFC 9113 §6.9.2); the connection's window does not.
-    fn shift_windows(&mut self, now: Instant, old: u32, new: u32) -> Result<(), Violation> {
-        let _ = now;
+    fn shift_windows(&mut self, old: u32, new: u32) -> Result<(), Violation> {
         if new > 0x7fff_ffff {
             return Err(self.fatal(Rule::ConnectionWindowOverflow));
         }

@@ -367,6 +367,9 @@ impl Engine {
             let room = room.min(connection);
             if room == 0 {
                 // Blocked on the connection: streams keep their places.
+                if self.forget_connection_window() {
+                    continue;
+                }
                 return Transmit::Idle;
             }
             if stream.pending.is_empty() {

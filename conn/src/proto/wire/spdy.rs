@@ -65,7 +65,12 @@ impl Wire {
             _ => limits.max_concurrent_streams,
         };
         let mut settings = vec![Setting::new(SettingId::MAX_CONCURRENT_STREAMS, streams)];
-        if self.version != Version::Spdy2 && !config.ignore_flow_control {
+        if self.version == Version::Spdy2 {
+            // SPDY/2 has no windows, but spdy-transport keeps them in it all
+            // the same and would wait for credit: this opens those of its
+            // streams once and for all. Others pay no attention.
+            settings.push(Setting::new(SettingId::INITIAL_WINDOW_SIZE, 0x7fff_ffff));
+        } else if !config.ignore_flow_control {
             let window = limits.stream_window;
             settings.push(Setting::new(SettingId::INITIAL_WINDOW_SIZE, window));
         }
@@ -128,7 +133,7 @@ impl Wire {
                 stream: StreamId::new(frame.stream_id),
                 reason: reset_reason(frame.code),
             },
-            M::Settings(settings) => Message::Settings(self.obey(&settings)),
+            M::Settings(settings) => Message::Settings(Self::obey(&settings)),
             M::Ping(frame) => self.translate_ping(frame.id),
             M::GoAway(frame) => Message::GoAway {
                 last: StreamId::new(frame.last_good_stream_id),
@@ -191,12 +196,11 @@ impl Wire {
         }
     }
 
-    fn obey(&self, settings: &frames::Settings) -> PeerSettings {
+    fn obey(settings: &frames::Settings) -> PeerSettings {
         use frames::SettingId;
-        let window = settings.value(SettingId::INITIAL_WINDOW_SIZE);
         PeerSettings {
             max_concurrent_streams: settings.value(SettingId::MAX_CONCURRENT_STREAMS),
-            initial_window: window.filter(|_| self.version != Version::Spdy2),
+            initial_window: settings.value(SettingId::INITIAL_WINDOW_SIZE),
             enable_push: None,
         }
     }
