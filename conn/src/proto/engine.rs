@@ -27,6 +27,9 @@ use super::{
 };
 use crate::Error;
 
+/// Ranges of ids that the peer passed over, as far as they are remembered.
+const SKIPPED_RANGES: usize = 16;
+
 /// Late frames that each stream pays for by its end.
 const LATE_FRAMES: u32 = 4;
 
@@ -96,6 +99,8 @@ pub struct Engine {
     next_id: u32,
     /// The last stream that the peer opened.
     last_accepted: u32,
+    /// Ids that the peer passed over and thereby closed, as ranges; the latest.
+    skipped: VecDeque<(u32, u32)>,
     /// Bytes of bodies that the user holds.
     buffered: usize,
     /// Events of a frame that caused several.
@@ -326,6 +331,7 @@ impl Engine {
             orphans: 0,
             next_id: if config.side == Side::Client { 1 } else { 2 },
             last_accepted: 0,
+            skipped: VecDeque::new(),
             buffered: 0,
             events: VecDeque::new(),
             resets: Bucket::new(limits.resets, now),
@@ -474,6 +480,29 @@ impl Engine {
         self.glitches
             .charge(now)
             .map_err(|_| self.fatal(Rule::TooManyGlitches))
+    }
+
+    /// The peer uses a new id: those below it that it has not used are closed
+    /// (RFC 9113 §5.1.1).
+    fn note_peer_id(&mut self, id: StreamId) {
+        let first = match self.last_accepted {
+            0 => 2_u32.saturating_sub(id.value() % 2),
+            last => last.saturating_add(2),
+        };
+        if first < id.value() {
+            if self.skipped.len() >= SKIPPED_RANGES {
+                self.skipped.pop_front();
+            }
+            self.skipped.push_back((first, id.value()));
+        }
+        self.last_accepted = id.value();
+    }
+
+    /// An id that was closed without ever being used.
+    fn was_skipped(&self, id: StreamId) -> bool {
+        self.skipped
+            .iter()
+            .any(|(first, next)| (*first..*next).contains(&id.value()))
     }
 
     /// A new stream with windows as they are now.

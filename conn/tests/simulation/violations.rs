@@ -49,7 +49,9 @@ fn expect(side: Side, name: &str, row: Row, misbehave: impl Fn(&mut Peer)) {
             _ => None,
         });
         let reset = victim.events.iter().find_map(|event| match event {
-            Event::Reset { error, .. } => Some(error.clone()),
+            Event::Reset { error, .. } if error.initiator() == Initiator::Library => {
+                Some(error.clone())
+            }
             _ => None,
         });
         let expected = match version {
@@ -92,10 +94,31 @@ fn of_clients() {
     expect(
         server,
         "an id below an earlier one",
+        [Reset(protocol), Close(protocol), Close(protocol)],
+        |peer| {
+            peer.request(3, true, &[]);
+            peer.request(9, true, &[]);
+            peer.request(7, true, &[]);
+        },
+    );
+    expect(
+        server,
+        "the first id after a higher one",
+        [Reset(protocol), Close(protocol), Close(protocol)],
+        |peer| {
+            peer.request(3, true, &[]);
+            peer.request(1, true, &[]);
+        },
+    );
+    expect(
+        server,
+        "an id that was used and is closed",
         [Reset(protocol), Close(protocol), Close("STREAM_CLOSED")],
         |peer| {
-            peer.request(7, true, &[]);
-            peer.request(5, true, &[]);
+            peer.request(1, true, &[]);
+            peer.reset(1);
+            peer.request(3, true, &[]);
+            peer.request(1, true, &[]);
         },
     );
     expect(

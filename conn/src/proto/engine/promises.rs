@@ -34,7 +34,7 @@ impl Engine {
         if !fresh {
             return Err(self.fatal(Rule::InvalidPush));
         }
-        self.last_accepted = promised.value();
+        self.note_peer_id(promised);
         let Some(parent) = self.streams.find(parent) else {
             // It may have crossed our reset of the parent.
             return match self.absent(parent) {
@@ -56,7 +56,7 @@ impl Engine {
         headers: Headers,
     ) -> Outcome {
         let id = headers.stream;
-        self.last_accepted = id.value();
+        self.note_peer_id(id);
         if !self.config.accept_push {
             return self.broken(now, Rule::PushNotAllowed, id).map(|()| None);
         }

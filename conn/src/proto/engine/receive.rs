@@ -113,6 +113,7 @@ impl Engine {
             (Absent::Idle, HeadersKind::Open) => Rule::StreamIdParity,
             (_, HeadersKind::Open) => Rule::StreamIdOrder,
             (Absent::Reset, _) => return self.glitch(now).map(|()| None),
+            (Absent::Closed, HeadersKind::ByState) if self.was_skipped(id) => Rule::StreamIdOrder,
             (_, HeadersKind::Reply) => Rule::ReplyOnUnknownStream,
             (Absent::Idle, HeadersKind::ByState) if id.opener() == Some(self.config.side) => {
                 // A client's stream that the server answers before it exists.
@@ -140,7 +141,7 @@ impl Engine {
                     self.accept_pushed_stream(now, parent, headers)
                 }
                 (PushStyle::Unidirectional, None) => {
-                    self.last_accepted = id.value();
+                    self.note_peer_id(id);
                     self.broken(now, Rule::InvalidPush, id).map(|()| None)
                 }
                 (PushStyle::Promise, _) => self
@@ -148,7 +149,7 @@ impl Engine {
                     .map(|()| None),
             };
         }
-        self.last_accepted = id.value();
+        self.note_peer_id(id);
         let held = self.accepted.saturating_add(self.orphans);
         if held >= self.config.limits.max_concurrent_streams {
             return self.broken(now, Rule::TooManyStreams, id).map(|()| None);

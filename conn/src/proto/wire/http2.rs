@@ -217,8 +217,12 @@ impl Wire {
 
     fn obey(&mut self, settings: &frames::Settings) -> PeerSettings {
         use frames::SettingId;
-        if let Some(size) = settings.value(SettingId::HEADER_TABLE_SIZE) {
-            self.encoder.set_header_table_size(size);
+        // In their order, each one: a table that shrinks and grows again in one
+        // frame has lost its entries (RFC 7541 §4.2).
+        for entry in &settings.entries {
+            if entry.id == SettingId::HEADER_TABLE_SIZE {
+                self.encoder.set_header_table_size(entry.value);
+            }
         }
         if let Some(size) = settings.value(SettingId::MAX_FRAME_SIZE) {
             self.encoder.set_max_frame_size(size);
