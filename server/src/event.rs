@@ -89,8 +89,8 @@ impl fmt::Display for Event<'_> {
     }
 }
 
-/// What went wrong with one request on our side. The client saw a response
-/// with status 500, or a reset if the response had begun.
+/// What went wrong with one request. If it was on our side, the client saw a
+/// response with status 500, or a reset if the response had begun.
 ///
 /// ```
 /// use lacewing_server::StreamError;
@@ -101,6 +101,9 @@ impl fmt::Display for Event<'_> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StreamError {
+    /// The client broke a rule, or went over a limit: its request was reset, or
+    /// answered with a status that says so.
+    Refused(lacewing_conn::Error),
     /// The service gave an error instead of a response.
     Handler(BoxError),
     /// The service panicked.
@@ -117,6 +120,7 @@ pub enum StreamError {
 impl fmt::Display for StreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Refused(error) => write!(f, "refused: {error}"),
             Self::Handler(error) => write!(f, "the handler failed: {error}"),
             Self::HandlerPanicked => f.write_str("the handler panicked"),
             Self::Body(error) => write!(f, "the response's body failed: {error}"),
@@ -130,6 +134,7 @@ impl std::error::Error for StreamError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Handler(error) | Self::Body(error) | Self::Response(error) => Some(&**error),
+            Self::Refused(error) => Some(error),
             Self::HandlerPanicked | Self::BodyPanicked => None,
         }
     }

@@ -19,9 +19,9 @@ use bytes::{Buf, Bytes};
 use http::{Request, Response, header::CONTENT_LENGTH};
 use http_body::Body;
 use lacewing_conn::{
-    Error, Reason, Version,
+    Error, Initiator, Reason, Version,
     driver::{Application, Context},
-    proto::{Control, Event as EngineEvent, Head, StreamKey, UsageError},
+    proto::{Control, Event as EngineEvent, Head, StreamId, StreamKey, UsageError},
 };
 
 use self::{
@@ -265,7 +265,7 @@ impl<S: HttpService> Exchanges<S> {
 
     /// There is no response: says so.
     fn fail(&mut self, conn: &mut Context<'_>, stream: StreamKey, error: &StreamError) {
-        self.report(stream, error);
+        self.report(stream.id(), error);
         let head = self.heads.internal_error(conn.now);
         if let Err(error) = conn.engine.reply(stream, head, true) {
             self.not_sent(conn, stream, error);
@@ -359,7 +359,7 @@ impl<S: HttpService> Exchanges<S> {
         error: &StreamError,
     ) {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
-        self.report(stream, error);
+        self.report(stream.id(), error);
         conn.reset(stream, Reason::InternalError);
     }
 
@@ -369,14 +369,14 @@ impl<S: HttpService> Exchanges<S> {
         if matches!(error, UsageError::StreamClosed | UsageError::HalfClosed) {
             return;
         }
-        self.report(stream, &StreamError::Response(error.into()));
+        self.report(stream.id(), &StreamError::Response(error.into()));
         conn.reset(stream, Reason::InternalError);
     }
 
-    fn report(&self, stream: StreamKey, error: &StreamError) {
+    fn report(&self, stream: StreamId, error: &StreamError) {
         let event = Event::StreamFailed {
             connection: &self.info,
-            stream: stream.id(),
+            stream,
             error,
         };
         self.options.observer.tell(&event);
@@ -487,7 +487,11 @@ impl<S: HttpService> Application for Exchanges<S> {
                 self.handle_request(conn, stream, head, fin);
             }
             EngineEvent::Data { stream, data, .. } => conn.engine.release(stream, data.len()),
-            EngineEvent::Reset { stream, .. } => {
+            EngineEvent::Refused { id, error } => self.report(id, &StreamError::Refused(error)),
+            EngineEvent::Reset { stream, error } => {
+                if error.initiator() == Initiator::Library && !error.is_connection() {
+                    self.report(stream.id(), &StreamError::Refused(error));
+                }
                 let place = self.free(stream);
                 self.end(place);
                 self.poll_ending(conn, stream);

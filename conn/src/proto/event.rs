@@ -93,6 +93,15 @@ pub enum Event {
         /// Who ended it and why; whether the request may be made again.
         error: Error,
     },
+    /// The peer broke a rule on a stream that the user does not know: a request
+    /// that is malformed or over a limit. It was reset, or answered with a
+    /// status that says so.
+    Refused {
+        /// The stream's number; it has no key.
+        id: StreamId,
+        /// The rule, and what was done.
+        error: Error,
+    },
     /// Our send half is of no use any more, though the stream goes on: the
     /// peer wants no more of our body (RFC 9113 §8.1: reset with NO_ERROR
     /// after a complete response).

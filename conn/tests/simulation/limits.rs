@@ -194,6 +194,14 @@ fn header_lists_over_the_limit_get_an_answer_and_cost_little() {
             assert_ne!(version, Version::Http2);
             return;
         }
+        let Some(Event::Refused { error, .. }) = victim.events.last() else {
+            panic!("{version}: {:?}", victim.events);
+        };
+        let text = error.to_string();
+        assert!(
+            text.contains("max_header_list_size") && text.contains("431"),
+            "{text}"
+        );
         let answer = victim.flush();
         assert!(!answer.is_empty());
         peer.request(3, true, &[]);

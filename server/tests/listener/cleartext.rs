@@ -116,6 +116,25 @@ async fn garbage_behind_a_preface_ends_the_connection_with_a_reason() {
     server.stop().await;
 }
 
+/// A request that no handler sees is seen in the log, with its rule.
+#[tokio::test]
+async fn a_malformed_request_is_told_with_the_rule_that_it_breaks() {
+    let server = start().await;
+    let mut io = TcpStream::connect(server.address).await.unwrap();
+    // An empty SETTINGS, then HEADERS with `:method: GET` and nothing else.
+    io.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .unwrap();
+    io.write_all(b"\0\0\x01\x01\x05\0\0\0\x01\x82")
+        .await
+        .unwrap();
+    let line = server.told("StreamFailed").await;
+    assert!(line.contains("Refused"), "{line}");
+    assert!(line.contains("pseudo-header field is missing"), "{line}");
+    drop(io);
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn what_is_not_offered_is_refused_by_name() {
     let server = Running::start(|builder| {

@@ -126,10 +126,13 @@ impl Engine {
         }
         let key = self.streams.find(id);
         self.send_reset(id, violation.reason);
-        if let Some(key) = key {
-            self.remove(key);
-            let error = Error::violation(violation);
-            self.push_event(Event::Reset { stream: key, error });
+        let error = Error::violation(violation);
+        match key {
+            Some(stream) => {
+                self.remove(stream);
+                self.push_event(Event::Reset { stream, error });
+            }
+            None => self.push_event(Event::Refused { id, error }),
         }
     }
 

@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use super::{Engine, Phase};
 use crate::{
-    Reason,
+    Error, Reason,
     proto::{
         Control, Event, Head, Priority, Rule, Semantics, Side, StreamId, StreamKey, Violation,
         rules::PushStyle,
@@ -161,10 +161,9 @@ impl Engine {
         let priority = headers.priority;
         let head = match headers.fields.into_request(self.config.semantics) {
             Ok(head) => head,
-            Err(Rule::MissingPseudoField) if self.rules.headers_anywhere => {
+            Err(rule @ Rule::MissingPseudoField) if self.rules.headers_anywhere => {
                 // The SPDY drafts (§3.2.1) want an answer, not a reset.
-                self.refuse(id, fin, StatusCode::BAD_REQUEST, priority);
-                return Ok(None);
+                return Ok(Some(self.refuse(id, fin, StatusCode::BAD_REQUEST, rule)));
             }
             Err(rule) => return self.broken(now, rule, id).map(|()| None),
         };
@@ -209,19 +208,24 @@ impl Engine {
             return Err(self.fatal(Rule::TooManyResets));
         }
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        self.refuse(headers.stream, headers.fin, status, headers.priority);
-        Ok(None)
+        Ok(Some(self.refuse(headers.stream, headers.fin, status, rule)))
     }
 
     /// Answers a request that the user never sees.
-    fn refuse(&mut self, id: StreamId, fin: bool, status: StatusCode, priority: Option<Priority>) {
-        let _ = priority;
+    fn refuse(&mut self, id: StreamId, fin: bool, status: StatusCode, rule: Rule) -> Event {
         let head = Head::response(status);
         let out = self.output.buffer();
         // A status alone always fits.
         let _ = self.wire.headers(id, SendKind::Reply, &head, true, out);
+        let reason = self.rules.stop_upload;
         if !fin {
-            self.send_reset(id, self.rules.stop_upload);
+            self.send_reset(id, reason);
+        }
+        let violation = Violation::stream(id, rule, Reason::RefusedStream);
+        let detail = format!("{rule}; answered with {status}");
+        Event::Refused {
+            id,
+            error: Error::violation(&violation.detailed(detail)),
         }
     }
 
