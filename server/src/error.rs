@@ -2,7 +2,7 @@
 
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
-use crate::{BoxError, DetectError, Protocol};
+use crate::{BoxError, DetectError, Initiator, Protocol};
 
 /// A server that cannot start.
 ///
@@ -122,6 +122,9 @@ impl ConnectionError {
         let io = match self {
             Self::Detect(DetectError::Closed) => return true,
             Self::Detect(DetectError::Io(error)) | Self::Tls(error) => Some(error),
+            // It closed the transport with streams open: curl does so once it
+            // has all that content-length says.
+            Self::Connection(error) if error.initiator() == Initiator::Peer => return true,
             Self::Connection(error) => error.io_error(),
             _ => None,
         };
@@ -198,6 +201,7 @@ impl From<lacewing_conn::Error> for ConnectionError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Reason;
 
     #[test]
     fn a_port_in_use_is_named_with_what_to_do() {
@@ -216,6 +220,10 @@ mod tests {
     fn a_peer_that_went_away_is_told_from_a_peer_that_misbehaved() {
         let gone = lacewing_conn::Error::io(io::ErrorKind::ConnectionReset.into());
         assert!(ConnectionError::from(gone).is_disconnect());
+        let closed = lacewing_conn::Error::reset(Initiator::Peer, Reason::ProtocolError);
+        assert!(ConnectionError::from(closed).is_disconnect());
+        let broken = lacewing_conn::Error::reset(Initiator::Library, Reason::ProtocolError);
+        assert!(!ConnectionError::from(broken).is_disconnect());
         assert!(!ConnectionError::NoAlpn.is_disconnect());
     }
 }
