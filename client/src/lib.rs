@@ -3,6 +3,8 @@
 
 mod body;
 mod client;
+#[cfg(feature = "conform")]
+pub mod conform;
 mod connect;
 mod connection;
 mod error;

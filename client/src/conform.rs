@@ -1,0 +1,82 @@
+//! A conformance suite: odd peers that test a server or a client.
+//!
+//! Every case says *send these frames or bytes, expect this reaction*, and is
+//! named by the section of the specification that it proves: `6.5.2/3` is the
+//! third case of RFC 9113 §6.5.2, `7541/6.3/1` the first of RFC 7541 §6.3.
+//! A case has a connection of its own, on any transport: a socket, TLS, or a
+//! pipe in memory with an implementation under test at its other end.
+//!
+//! * [`server_cases`] are for a server under test: the suite is its odd client.
+//!   [`Target::probe`] finds out first what the server can show; cases that
+//!   need more are skipped, with the reason.
+//! * [`client_cases`] are for a client under test, which does nothing but make
+//!   requests: the suite is its odd server.
+//!
+//! Whatever a case is about, the frames of the tested side are checked
+//! throughout: its windows, frame sizes, header blocks, fields and ids.
+//!
+//! ```
+//! use lacewing_client::conform::{Conditions, Filter, Report, Target, run, server_cases};
+//! use lacewing_server::{Incoming, Options, Version, serve_connection, service_fn};
+//!
+//! // A server under test, in memory: a connection of its own for each case.
+//! async fn connect() -> std::io::Result<tokio::io::DuplexStream> {
+//!     let (ours, theirs) = tokio::io::duplex(64 * 1024);
+//!     let service = service_fn(|_: http::Request<Incoming>| async {
+//!         Ok::<_, std::convert::Infallible>(http::Response::new(String::from("hello")))
+//!     });
+//!     tokio::spawn(serve_connection(theirs, Version::Http2, Options::default(), service));
+//!     Ok(ours)
+//! }
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! let conditions = Conditions::default();
+//! let mut target = Target::new("http", "localhost");
+//! target.probe(connect().await?, &conditions).await;
+//!
+//! let mut cases = server_cases(&target);
+//! cases.retain(|case| Filter::new("6.7").admits(case));
+//! let mut report = Report::new("PING on our own server");
+//! for case in &cases {
+//!     report.add(case, run(case, connect().await?, &target, &conditions).await);
+//! }
+//! assert!(report.is_success(), "{report}");
+//! # Ok::<(), std::io::Error>(())
+//! # }).unwrap();
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod case;
+mod http2;
+mod report;
+mod run;
+mod target;
+
+pub use case::{Case, Filter, Need, Requirement};
+pub use report::{Failure, Outcome, Report};
+pub use run::{Conditions, Segmentation, Strictness, run};
+pub use target::{Abilities, Target};
+
+use case::Script;
+
+/// The cases for a server under test.
+///
+/// ```
+/// use lacewing_client::conform::{Target, server_cases};
+///
+/// assert!(server_cases(&Target::new("http", "localhost")).len() > 20);
+/// ```
+pub fn server_cases(target: &Target) -> Vec<Case> {
+    http2::server_cases(target)
+}
+
+/// The cases for a client under test, which makes requests on every connection
+/// that it opens.
+///
+/// ```
+/// assert!(!lacewing_client::conform::client_cases().is_empty());
+/// ```
+pub fn client_cases() -> Vec<Case> {
+    http2::client_cases()
+}

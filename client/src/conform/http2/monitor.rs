@@ -1,0 +1,335 @@
+//! Rules for what the tested side sends, watched in every case.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use lacewing_frames::http2::{Kind, Message, SettingId, flags};
+
+use crate::Side;
+
+use super::{
+    frame::Frame,
+    record::{List, Record},
+};
+
+/// Watches one connection.
+#[derive(Debug)]
+pub(super) struct Monitor {
+    tested: Side,
+    /// What is left of the connection's window for DATA to us.
+    connection_window: i64,
+    initial_window: i64,
+    stream_windows: BTreeMap<u32, i64>,
+    /// Entries of our SETTINGS that are not acknowledged.
+    unacknowledged: VecDeque<Vec<(SettingId, u32)>>,
+    /// The highest stream that we opened; streams above are idle.
+    opened: u32,
+    /// Bytes were sent that nobody parsed: nothing is known of our streams.
+    opaque: bool,
+    /// Broken rules, with their sections.
+    pub(super) violations: Vec<String>,
+}
+
+/// What an acknowledgement of our SETTINGS puts into force.
+#[derive(Debug, Default)]
+pub(super) struct InForce {
+    pub(super) header_table_size: Option<u32>,
+    pub(super) max_frame_size: Option<u32>,
+}
+
+impl Monitor {
+    pub(super) fn new(tested: Side) -> Self {
+        Self {
+            tested,
+            connection_window: 65_535,
+            initial_window: 65_535,
+            stream_windows: BTreeMap::new(),
+            unacknowledged: VecDeque::new(),
+            opened: 0,
+            opaque: false,
+            violations: Vec::new(),
+        }
+    }
+
+    /// We send bytes that are no [`Frame`].
+    pub(super) fn sent_bytes(&mut self) {
+        self.opaque = true;
+    }
+
+    /// We send a frame.
+    pub(super) fn sent(&mut self, frame: &Frame, requests: &[u32]) {
+        let stream = frame.stream.resolve(requests);
+        let payload = frame.payload(requests);
+        match frame.kind {
+            Kind::HEADERS if self.tested == Side::Server => self.opened = self.opened.max(stream),
+            Kind::WINDOW_UPDATE => {
+                let Ok(increment) = <[u8; 4]>::try_from(payload.as_slice()) else {
+                    return;
+                };
+                let increment = i64::from(u32::from_be_bytes(increment) & 0x7fff_ffff);
+                if stream == 0 {
+                    self.connection_window = self.connection_window.saturating_add(increment);
+                } else {
+                    let window = self.window(stream);
+                    *window = window.saturating_add(increment);
+                }
+            }
+            Kind::SETTINGS if frame.flags & flags::ACK == 0 => {
+                let entries: Vec<_> = payload
+                    .chunks_exact(6)
+                    .filter_map(|entry| <[u8; 6]>::try_from(entry).ok())
+                    .map(|[i0, i1, v0, v1, v2, v3]| {
+                        let id = SettingId(u16::from_be_bytes([i0, i1]));
+                        (id, u32::from_be_bytes([v0, v1, v2, v3]))
+                    })
+                    .collect();
+                for (_, value) in last(&entries, SettingId::INITIAL_WINDOW_SIZE) {
+                    // More may be used before the acknowledgement is out.
+                    if i64::from(value) > self.initial_window {
+                        self.set_initial_window(value);
+                    }
+                }
+                self.unacknowledged.push_back(entries);
+            }
+            _ => {}
+        }
+    }
+
+    /// The tested side acknowledged our SETTINGS.
+    pub(super) fn acknowledged(&mut self) -> InForce {
+        let Some(entries) = self.unacknowledged.pop_front() else {
+            self.violation("SETTINGS ACK for no SETTINGS", "§6.5.3");
+            return InForce::default();
+        };
+        let mut force = InForce::default();
+        for (id, value) in entries {
+            match id {
+                SettingId::INITIAL_WINDOW_SIZE => self.set_initial_window(value),
+                SettingId::HEADER_TABLE_SIZE => force.header_table_size = Some(value),
+                SettingId::MAX_FRAME_SIZE => force.max_frame_size = Some(value),
+                _ => {}
+            }
+        }
+        force
+    }
+
+    /// The tested side sent a message; `before` is what came before it.
+    pub(super) fn received(&mut self, message: &Message<List>, before: &Record) {
+        if before.messages == 0 && !matches!(message, Message::Settings(_)) {
+            self.violation("the first frame is not SETTINGS", "§3.4");
+        }
+        match message {
+            Message::Data {
+                stream_id,
+                flow_controlled_len,
+                ..
+            } => {
+                self.on_open_stream("DATA", *stream_id, before);
+                self.debit(*stream_id, *flow_controlled_len);
+            }
+            Message::Headers {
+                stream_id,
+                fin,
+                list,
+                ..
+            } => {
+                self.on_open_stream("HEADERS", *stream_id, before);
+                match self.tested {
+                    Side::Server => self.response(*stream_id, *fin, list, before),
+                    Side::Client => self.request(*stream_id, *fin, list, before),
+                }
+            }
+            Message::PushPromise { .. } if self.tested == Side::Client => {
+                self.violation("PUSH_PROMISE from a client", "§8.4");
+            }
+            Message::RstStream { stream_id, .. } => {
+                self.not_idle("RST_STREAM", *stream_id, before);
+            }
+            Message::WindowUpdate { stream_id, .. } if *stream_id != 0 => {
+                self.not_idle("WINDOW_UPDATE", *stream_id, before);
+            }
+            Message::GoAway { last_stream_id, .. } => {
+                let earlier = before.go_aways.last();
+                if earlier.is_some_and(|(earlier, _)| last_stream_id > earlier) {
+                    self.violation("GOAWAY with a higher last stream than before", "§6.8");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn violation(&mut self, what: impl Into<String>, section: &str) {
+        let what = what.into();
+        self.violations.push(format!("{what} (RFC 9113 {section})"));
+    }
+
+    fn window(&mut self, stream: u32) -> &mut i64 {
+        let initial = self.initial_window;
+        self.stream_windows.entry(stream).or_insert(initial)
+    }
+
+    fn set_initial_window(&mut self, value: u32) {
+        let change = i64::from(value).saturating_sub(self.initial_window);
+        self.initial_window = i64::from(value);
+        for window in self.stream_windows.values_mut() {
+            *window = window.saturating_add(change);
+        }
+    }
+
+    fn debit(&mut self, stream: u32, length: u32) {
+        let length = i64::from(length);
+        self.connection_window = self.connection_window.saturating_sub(length);
+        let window = self.window(stream);
+        *window = window.saturating_sub(length);
+        let below = *window < 0;
+        if length > 0 && below {
+            self.violation(
+                format!("DATA on stream {stream} beyond its window"),
+                "§6.9.1",
+            );
+        }
+        if length > 0 && self.connection_window < 0 {
+            self.violation("DATA beyond the connection's window", "§6.9.1");
+        }
+    }
+
+    fn is_idle(&self, stream: u32, before: &Record) -> bool {
+        match self.tested {
+            // Pushed streams are not looked at.
+            Side::Server => !self.opaque && stream % 2 == 1 && stream > self.opened,
+            Side::Client => stream % 2 == 1 && !before.streams.contains_key(&stream),
+        }
+    }
+
+    fn not_idle(&mut self, what: &str, stream: u32, before: &Record) {
+        if self.is_idle(stream, before) {
+            self.violation(format!("{what} on stream {stream}, which is idle"), "§5.1");
+        }
+    }
+
+    fn on_open_stream(&mut self, what: &str, stream: u32, before: &Record) {
+        if before
+            .stream(stream)
+            .is_some_and(super::record::Stream::is_over)
+        {
+            self.violation(format!("{what} on stream {stream} after its end"), "§5.1");
+        }
+        if self.tested == Side::Server || what == "DATA" {
+            self.not_idle(what, stream, before);
+        }
+    }
+
+    fn response(&mut self, id: u32, fin: bool, list: &List, before: &Record) {
+        let is_trailers = before
+            .stream(id)
+            .is_some_and(|stream| !stream.head.is_empty());
+        self.fields(list);
+        if is_trailers {
+            self.trailers(fin, list);
+            return;
+        }
+        let statuses: Vec<&[u8]> = pseudo(list)
+            .filter(|(name, _)| *name == b":status")
+            .map(|(_, value)| value)
+            .collect();
+        match statuses.as_slice() {
+            [[b'1', ..]] if fin => {
+                self.violation("an informational response with END_STREAM", "§8.1");
+            }
+            [[b'1'..=b'9', b'0'..=b'9', b'0'..=b'9']] => {}
+            _ => self.violation("a response without one :status of three digits", "§8.3.2"),
+        }
+        if pseudo(list).any(|(name, _)| name != b":status") {
+            self.violation("a response with another pseudo-header field", "§8.3");
+        }
+    }
+
+    fn request(&mut self, id: u32, fin: bool, list: &List, before: &Record) {
+        self.fields(list);
+        if before.streams.contains_key(&id) {
+            self.trailers(fin, list);
+            return;
+        }
+        if id % 2 == 0 || before.requests.last().is_some_and(|last| id <= *last) {
+            self.violation(format!("a request on stream {id}"), "§5.1.1");
+        }
+        let count = |wanted: &[u8]| pseudo(list).filter(|(name, _)| *name == wanted).count();
+        let connect = pseudo(list).any(|(name, value)| name == b":method" && value == b"CONNECT");
+        for name in [&b":method"[..], b":scheme", b":path"] {
+            if count(name) != 1 && !connect {
+                let name = name.escape_ascii();
+                self.violation(format!("a request without one {name}"), "§8.3.1");
+            }
+        }
+        if pseudo(list).any(|(name, value)| name == b":path" && value.is_empty()) {
+            self.violation("an empty :path", "§8.3.1");
+        }
+        if pseudo(list).any(|(name, _)| name == b":status") {
+            self.violation("a request with :status", "§8.3");
+        }
+    }
+
+    fn trailers(&mut self, fin: bool, list: &List) {
+        if !fin {
+            self.violation("trailers without END_STREAM", "§8.1");
+        }
+        if pseudo(list).next().is_some() {
+            self.violation("a pseudo-header field in trailers", "§8.1");
+        }
+    }
+
+    /// Rules of all header lists.
+    fn fields(&mut self, list: &List) {
+        let mut regular = false;
+        for (field, _) in list {
+            let (name, value) = (field.name(), field.value());
+            let shown = name.escape_ascii();
+            if name.first() == Some(&b':') {
+                if regular {
+                    self.violation(format!("{shown} behind regular fields"), "§8.3");
+                }
+                continue;
+            }
+            regular = true;
+            let token =
+                |byte: &u8| byte.is_ascii_graphic() && !b"(),/:;<=>?@[\\]{}\"".contains(byte);
+            if name.is_empty() || name.iter().any(u8::is_ascii_uppercase) || !name.iter().all(token)
+            {
+                self.violation(format!("the field name '{shown}'"), "§8.2.1");
+            }
+            let blank = |byte: Option<&u8>| byte.is_some_and(|byte| b" \t".contains(byte));
+            if blank(value.first())
+                || blank(value.last())
+                || value.iter().any(|byte| b"\0\r\n".contains(byte))
+            {
+                let value = value.escape_ascii();
+                self.violation(format!("the value '{value}' of {shown}"), "§8.2.1");
+            }
+            let specific: [&[u8]; 5] = [
+                b"connection",
+                b"proxy-connection",
+                b"keep-alive",
+                b"transfer-encoding",
+                b"upgrade",
+            ];
+            if specific.contains(&name) || name == b"te" && value != b"trailers" {
+                self.violation(format!("the connection-specific field {shown}"), "§8.2.2");
+            }
+        }
+    }
+}
+
+fn pseudo(list: &List) -> impl Iterator<Item = (&[u8], &[u8])> {
+    list.iter()
+        .map(|(field, _)| (field.name(), field.value()))
+        .filter(|(name, _)| name.first() == Some(&b':'))
+}
+
+/// The entry that counts, of those with this id.
+fn last(entries: &[(SettingId, u32)], id: SettingId) -> impl Iterator<Item = (SettingId, u32)> {
+    entries
+        .iter()
+        .copied()
+        .filter(move |entry| entry.0 == id)
+        .last()
+        .into_iter()
+}

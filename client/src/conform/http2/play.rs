@@ -1,0 +1,452 @@
+//! The odd peer: plays a script on a connection and judges what comes back.
+
+mod words;
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Buf, BytesMut};
+use lacewing_frames::http2::{Decoder, DecoderLimits, Head, Message, PREFACE};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    Side,
+    conform::{Conditions, Failure, Outcome, Segmentation, Strictness},
+};
+
+use super::{
+    expect::{Expect, Verdict},
+    frame::{self, Frame},
+    monitor::Monitor,
+    record::{List, Record},
+    script::{Script, Start, Step},
+};
+
+/// Lines of a transcript that are kept.
+const MAX_LINES: usize = 300;
+/// Bytes that are read at once.
+const PIECE: usize = 16 * 1024;
+
+/// Plays a script.
+pub(in crate::conform) async fn play<T>(
+    script: &Script,
+    tested: Side,
+    io: T,
+    conditions: &Conditions,
+) -> Outcome
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut player = Player::new(io, tested, *conditions);
+    let stop = match player.steps(script).await {
+        Ok(()) => match player.monitor.violations.first() {
+            None => return Outcome::Passed,
+            Some(violation) => Stop::Failed {
+                expected: "frames that obey the specification".into(),
+                got: violation.clone(),
+            },
+        },
+        Err(stop) => stop,
+    };
+    match stop {
+        Stop::Skipped(reason) => Outcome::Skipped(reason),
+        Stop::Failed { expected, got } => Outcome::Failed(Failure {
+            expected,
+            got,
+            frames: player.lines,
+        }),
+    }
+}
+
+/// Why a script is not played to its end.
+pub(super) enum Stop {
+    Failed { expected: String, got: String },
+    Skipped(String),
+}
+
+/// One side of a connection, with the tested one at the other end.
+pub(super) struct Player<T> {
+    io: T,
+    tested: Side,
+    conditions: Conditions,
+    input: BytesMut,
+    decoder: Decoder<List>,
+    preface: Preface,
+    pub(super) record: Record,
+    monitor: Monitor,
+    acknowledges: bool,
+    /// The transport takes nothing more.
+    deaf: bool,
+    pings: u32,
+    pub(super) lines: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Preface {
+    Expected,
+    Done,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
+    pub(super) fn new(io: T, tested: Side, conditions: Conditions) -> Self {
+        Self {
+            io,
+            tested,
+            conditions,
+            input: BytesMut::new(),
+            // What the tested side may send is for the monitor to say.
+            decoder: Decoder::new(DecoderLimits {
+                max_header_list_size: usize::MAX,
+                max_header_fields: usize::MAX,
+                max_continuations: u32::MAX,
+                max_header_block: usize::MAX,
+                max_settings_entries: usize::MAX,
+                max_origins: usize::MAX,
+                ..DecoderLimits::default()
+            }),
+            preface: match tested {
+                Side::Client => Preface::Expected,
+                Side::Server => Preface::Done,
+            },
+            record: Record::default(),
+            monitor: Monitor::new(tested),
+            acknowledges: true,
+            deaf: false,
+            pings: 0,
+            lines: Vec::new(),
+        }
+    }
+
+    pub(super) async fn steps(&mut self, script: &Script) -> Result<(), Stop> {
+        if let Start::Handshake(entries) = &script.start {
+            self.handshake(entries).await?;
+        }
+        for step in &script.steps {
+            self.step(step).await?;
+        }
+        Ok(())
+    }
+
+    /// SETTINGS of both sides, acknowledged.
+    pub(super) async fn handshake(
+        &mut self,
+        entries: &[(lacewing_frames::http2::SettingId, u32)],
+    ) -> Result<(), Stop> {
+        if self.tested == Side::Server {
+            self.line("> connection preface".into());
+            self.write(PREFACE).await;
+        }
+        self.send(&[frame::settings(entries)]).await;
+        self.until(&Expect::SettingsAcks(1)).await
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<(), Stop> {
+        match step {
+            Step::Send(frames) => self.send(frames).await,
+            Step::Bytes(bytes) => {
+                self.monitor.sent_bytes();
+                let shown = bytes.get(..48).unwrap_or(bytes);
+                self.line(format!(
+                    "> {} bytes \"{}\"",
+                    bytes.len(),
+                    shown.escape_ascii()
+                ));
+                self.write(bytes).await;
+            }
+            Step::Expect(expect) => self.until(expect).await?,
+            Step::Alive => self.alive().await?,
+            Step::Settle => {
+                self.alive().await?;
+                self.listen(self.moment()).await;
+            }
+            Step::Requests(number) => self.requests(*number).await?,
+            Step::Body => self.body()?,
+            Step::Holds(expect) => {
+                if let Verdict::Missed(got) = self.judge(expect) {
+                    return Err(self.failed(expect, got));
+                }
+            }
+            Step::Finish => {
+                self.line("> end of the transport".into());
+                let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
+            }
+            Step::WithholdAck => self.acknowledges = false,
+        }
+        Ok(())
+    }
+
+    pub(super) async fn send(&mut self, frames: &[Frame]) {
+        let mut bytes = Vec::new();
+        for frame in frames {
+            self.line(frame.describe(&self.record.requests));
+            self.monitor.sent(frame, &self.record.requests);
+            bytes.extend_from_slice(&frame.encode(&self.record.requests));
+        }
+        self.write(&bytes).await;
+    }
+
+    /// A PING is answered.
+    async fn alive(&mut self) -> Result<(), Stop> {
+        self.pings = self.pings.wrapping_add(1);
+        let mut payload = *b"ping0000";
+        if let Some((_, number)) = payload.split_last_chunk_mut::<4>() {
+            *number = self.pings.to_be_bytes();
+        }
+        self.send(&[frame::ping(&payload)]).await;
+        self.until(&Expect::PingAck(payload)).await
+    }
+
+    async fn requests(&mut self, number: usize) -> Result<(), Stop> {
+        let deadline = self.deadline();
+        while self.record.requests.len() < number {
+            if !self.read(deadline).await {
+                let got = self.latest();
+                if number > 1 && self.record.connection_error().is_none() {
+                    return Err(Stop::Skipped(format!(
+                        "needs {number} requests at once on a connection"
+                    )));
+                }
+                return Err(Stop::Failed {
+                    expected: "a request".into(),
+                    got,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The first request must have a body for the case to mean anything.
+    fn body(&self) -> Result<(), Stop> {
+        let first = self.record.requests.first();
+        let ended = first
+            .and_then(|id| self.record.stream(*id))
+            .is_none_or(|stream| stream.ended && stream.content == 0);
+        if ended {
+            let need = crate::conform::Need::RequestBody;
+            return Err(Stop::Skipped(format!("needs {need}")));
+        }
+        Ok(())
+    }
+
+    /// Waits until an expectation is met.
+    pub(super) async fn until(&mut self, expect: &Expect) -> Result<(), Stop> {
+        let deadline = self.deadline();
+        loop {
+            match self.judge(expect) {
+                Verdict::Met => return Ok(()),
+                Verdict::Missed(got) => return Err(self.failed(expect, got)),
+                Verdict::Open => {}
+            }
+            if !self.read(deadline).await {
+                return match self.judge(expect) {
+                    Verdict::Met => Ok(()),
+                    Verdict::Missed(got) => Err(self.failed(expect, got)),
+                    Verdict::Open => Err(self.failed(expect, self.latest())),
+                };
+            }
+        }
+    }
+
+    /// Reads for so long.
+    pub(super) async fn listen(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
+        while self.read(deadline).await {}
+    }
+
+    fn judge(&self, expect: &Expect) -> Verdict {
+        expect.judge(&self.record, self.conditions.strictness)
+    }
+
+    fn failed(&self, expect: &Expect, got: String) -> Stop {
+        let mut expected = expect.to_string();
+        if self.conditions.strictness == Strictness::Usual
+            && matches!(expect, Expect::ConnectionError(_))
+        {
+            expected.push_str(" (or the end of the connection)");
+        }
+        // A rule broken on the way explains more than what did not follow.
+        let got = match self.monitor.violations.first() {
+            Some(violation) => format!("{got}; and before: {violation}"),
+            None => got,
+        };
+        Stop::Failed { expected, got }
+    }
+
+    /// What came last.
+    fn latest(&self) -> String {
+        let latest = self.lines.iter().rev().find(|line| line.starts_with('<'));
+        match latest {
+            Some(line) => format!("no such thing in time; the last was '{line}'"),
+            None => "nothing in time".into(),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.conditions.timeout
+    }
+
+    /// How long quiet is listened for.
+    fn moment(&self) -> Duration {
+        self.conditions.timeout / 10
+    }
+
+    fn line(&mut self, line: String) {
+        if self.lines.len() < MAX_LINES {
+            self.lines.push(line);
+        }
+    }
+
+    /// Reads once and takes what came; `false` when nothing comes any more, or
+    /// not in time.
+    async fn read(&mut self, deadline: Instant) -> bool {
+        if self.record.closed.is_some() {
+            return false;
+        }
+        let input = &mut self.input;
+        let io = &mut self.io;
+        let read = timeout_at(deadline, poll_fn(|cx| poll_input(io, input, cx))).await;
+        match read {
+            Err(_) => return false,
+            Ok(outcome) => self.came(outcome),
+        }
+        self.take().await;
+        true
+    }
+
+    fn came(&mut self, outcome: std::io::Result<usize>) {
+        let how = match outcome {
+            Ok(0) => "the end of the connection".to_owned(),
+            Ok(_) => return,
+            // What we sent after the end was answered with a reset.
+            Err(error) => format!("the end of the connection ({error})"),
+        };
+        self.line(format!("< {how}"));
+        self.record.closed = Some(how);
+    }
+
+    /// Decodes what was read, and answers what a peer has to.
+    async fn take(&mut self) {
+        let mut answers = Vec::new();
+        loop {
+            if self.preface == Preface::Expected {
+                if self.input.len() < PREFACE.len() {
+                    break;
+                }
+                self.preface = Preface::Done;
+                if !self.input.starts_with(PREFACE) {
+                    self.broken("no connection preface (RFC 9113 §3.4)".into());
+                    break;
+                }
+                self.input.advance(PREFACE.len());
+                self.line("< connection preface".into());
+            }
+            let head = Head::parse(&self.input);
+            match self.decoder.decode(&mut self.input) {
+                Ok(Some(message)) => self.message(&message, &mut answers),
+                // A header block that goes on, or a frame that is not whole.
+                Ok(None) if self.input.is_empty() || head == Head::parse(&self.input) => break,
+                Ok(None) => {}
+                Err(error) => {
+                    self.broken(format!("{error} ({})", error.section()));
+                    break;
+                }
+            }
+        }
+        if !answers.is_empty() {
+            self.send(&answers).await;
+        }
+    }
+
+    fn message(&mut self, message: &Message<List>, answers: &mut Vec<Frame>) {
+        self.line(words::describe(message));
+        self.monitor.received(message, &self.record);
+        self.record.take(message, self.tested);
+        match message {
+            Message::Settings(_) if self.acknowledges => answers.push(frame::settings_ack()),
+            Message::Ping { payload } => answers.push(frame::ping_ack(payload)),
+            Message::SettingsAck => {
+                let force = self.monitor.acknowledged();
+                if let Some(size) = force.header_table_size {
+                    self.decoder.set_header_table_size(size);
+                }
+                if let Some(size) = force.max_frame_size {
+                    self.decoder.set_max_frame_size(size);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Nothing can be understood any more.
+    fn broken(&mut self, why: String) {
+        self.line(format!("< {why}"));
+        self.monitor.violations.push(why.clone());
+        self.record.closed = Some(why);
+    }
+
+    /// Writes, and reads meanwhile: a peer that waits for its own output to be
+    /// read does not read.
+    async fn write(&mut self, bytes: &[u8]) {
+        match self.conditions.segmentation {
+            Segmentation::Whole => self.write_piece(bytes).await,
+            Segmentation::Bytes => {
+                for byte in bytes.chunks(1) {
+                    self.write_piece(byte).await;
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    async fn write_piece(&mut self, mut bytes: &[u8]) {
+        let deadline = self.deadline();
+        while !bytes.is_empty() && !self.deaf {
+            let (io, input) = (&mut self.io, &mut self.input);
+            let closed = self.record.closed.is_some();
+            let turn = poll_fn(|cx| {
+                if let Poll::Ready(written) = Pin::new(&mut *io).poll_write(cx, bytes) {
+                    return Poll::Ready(Turn::Wrote(written));
+                }
+                if closed {
+                    return Poll::Pending;
+                }
+                poll_input(io, input, cx).map(Turn::Read)
+            });
+            match timeout_at(deadline, turn).await {
+                Ok(Turn::Wrote(Ok(written))) if written > 0 => bytes.advance(written),
+                Ok(Turn::Read(outcome)) => self.came(outcome),
+                // The end is read as well, or nothing is: both are judged there.
+                Ok(Turn::Wrote(_)) | Err(_) => self.deaf = true,
+            }
+        }
+        if !self.deaf {
+            let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_flush(cx)).await;
+        }
+    }
+}
+
+enum Turn {
+    Wrote(std::io::Result<usize>),
+    Read(std::io::Result<usize>),
+}
+
+fn poll_input<T: AsyncRead + Unpin>(
+    io: &mut T,
+    input: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<std::io::Result<usize>> {
+    let mut piece = [0; PIECE];
+    let mut buffer = ReadBuf::new(&mut piece);
+    let read = Pin::new(io).poll_read(cx, &mut buffer);
+    read.map_ok(|()| {
+        input.extend_from_slice(buffer.filled());
+        buffer.filled().len()
+    })
+}
