@@ -25,6 +25,7 @@ mod io;
 mod raw;
 mod shared;
 mod task;
+mod tunnel;
 
 use std::{
     sync::Arc,
@@ -36,6 +37,7 @@ pub use incoming::Incoming;
 pub use raw::{Mux, MuxConfig, MuxConnection, OpenOptions, RawReader, RawStream, RawWriter};
 pub use shared::Notifier;
 pub use task::Connection;
+pub use tunnel::{PendingTunnel, Tunnel, TunnelBody};
 
 use bytes::Bytes;
 

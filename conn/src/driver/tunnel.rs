@@ -1,0 +1,388 @@
+//! Streams of HTTP that carry bytes after their heads: CONNECT tunnels (RFC
+//! 9113 §8.5) and what extended CONNECT opens (RFC 8441).
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use http_body::{Frame, SizeHint};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{Incoming, shared::Cell};
+use crate::{Error, Initiator, Reason};
+
+/// Bytes that were written and that the connection has not taken yet.
+const WRITE_BUFFER: usize = 64 << 10;
+
+/// The bytes of one stream in both directions: what a CONNECT request became.
+///
+/// Reading takes the data that the peer sends, until it ends its half, and
+/// gives flow-control credit back; a stream that was reset is an error of kind
+/// [`ConnectionReset`](io::ErrorKind::ConnectionReset) with the [`Error`]
+/// inside. Writing goes into a pipe of 64 KiB whose other end, a
+/// [`TunnelBody`], is sent as the body of our message: while the peer's windows
+/// are closed, writes wait. So a side that stalls costs neither memory nor the
+/// other streams of its connection.
+///
+/// [Flushing](tokio::io::AsyncWriteExt::flush) waits until the connection has
+/// taken everything; [shutting down](tokio::io::AsyncWriteExt::shutdown) ends
+/// our half once it has, while the other goes on. A tunnel that is dropped
+/// without a shutdown resets its stream (CANCEL).
+/// [`tokio::io::split`] makes two halves of it.
+///
+/// ```
+/// use lacewing_conn::driver::{Incoming, Tunnel};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// // The body of a CONNECT request; what comes back with the tunnel is the
+/// // body of the response.
+/// let (mut tunnel, body) = Tunnel::new(Incoming::empty());
+/// tunnel.write_all(b"hello").await?;
+/// tunnel.shutdown().await?;
+/// let mut said = String::new();
+/// tunnel.read_to_string(&mut said).await?;
+/// assert_eq!(said, "");
+/// # let _ = body;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Tunnel {
+    incoming: Incoming,
+    /// A piece that was taken and not yet read to its end.
+    piece: Bytes,
+    pipe: Writer,
+}
+
+/// A [`Tunnel`] to which the peer has not agreed yet: a client sends the
+/// [`TunnelBody`] with its request, and has the tunnel once the response came.
+///
+/// Dropping it resets the stream (CANCEL).
+///
+/// ```
+/// use lacewing_conn::driver::{Incoming, Tunnel};
+///
+/// let (pending, body) = Tunnel::pending();
+/// // The request goes out with `body`; a response with a status of 2xx comes:
+/// # let response = http::Response::new(Incoming::empty());
+/// let tunnel = pending.attach(response.into_body());
+/// # let _ = (tunnel, body);
+/// ```
+#[derive(Debug)]
+pub struct PendingTunnel(Writer);
+
+/// What is written into a [`Tunnel`], as the body of a message. It ends when
+/// the tunnel is shut down, and with an [`Error`] (CANCEL) when it is dropped
+/// without.
+///
+/// ```
+/// use http_body_util::BodyExt;
+/// use lacewing_conn::{Reason, driver::{Incoming, Tunnel}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (tunnel, mut body) = Tunnel::new(Incoming::empty());
+/// drop(tunnel);
+/// let error = body.frame().await.unwrap().unwrap_err();
+/// assert_eq!(error.reason(), Reason::Cancel);
+/// # }
+/// ```
+pub struct TunnelBody(Arc<Pipe>);
+
+impl Tunnel {
+    /// A tunnel that reads the body of a message, and the body that carries
+    /// what is written.
+    pub fn new(incoming: Incoming) -> (Self, TunnelBody) {
+        let (pending, body) = Self::pending();
+        (pending.attach(incoming), body)
+    }
+
+    /// The same in two steps, for a side whose body goes out first.
+    pub fn pending() -> (PendingTunnel, TunnelBody) {
+        let pipe = Arc::new(Pipe::default());
+        (PendingTunnel(Writer(Arc::clone(&pipe))), TunnelBody(pipe))
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.piece.is_empty() {
+            match std::task::ready!(self.incoming.poll_data(cx)) {
+                Some(Ok(piece)) => self.piece = piece,
+                Some(Err(error)) => {
+                    let kind = io::ErrorKind::ConnectionReset;
+                    return Poll::Ready(Err(io::Error::new(kind, error)));
+                }
+                None => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl PendingTunnel {
+    /// The peer agreed: `incoming` is the body of its response.
+    pub fn attach(self, incoming: Incoming) -> Tunnel {
+        Tunnel {
+            incoming,
+            piece: Bytes::new(),
+            pipe: self.0,
+        }
+    }
+}
+
+impl AsyncRead for Tunnel {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        std::task::ready!(this.poll_piece(cx))?;
+        let piece = this.piece.split_to(this.piece.len().min(buf.remaining()));
+        buf.put_slice(&piece);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncBufRead for Tunnel {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        std::task::ready!(this.poll_piece(cx))?;
+        Poll::Ready(Ok(&this.piece))
+    }
+
+    fn consume(self: Pin<&mut Self>, amount: usize) {
+        let piece = &mut self.get_mut().piece;
+        piece.advance(amount.min(piece.len()));
+    }
+}
+
+impl AsyncWrite for Tunnel {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.pipe.0.poll_write(cx, data)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pipe.0.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.pipe.0.finish())
+    }
+}
+
+impl fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tunnel")
+            .field("incoming", &self.incoming)
+            .finish_non_exhaustive()
+    }
+}
+
+impl http_body::Body for TunnelBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.0
+            .poll_take(cx)
+            .map(|piece| piece.map(|piece| piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let state = self.0.state.lock();
+        state.buffer.is_empty() && state.ending == Ending::Fin
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let state = self.0.state.lock();
+        let waiting = state.buffer.len() as u64;
+        if state.ending == Ending::Fin {
+            return SizeHint::with_exact(waiting);
+        }
+        let mut hint = SizeHint::new();
+        hint.set_lower(waiting);
+        hint
+    }
+}
+
+impl Drop for TunnelBody {
+    /// The peer takes no more.
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.gone = true;
+        state.body = None;
+        let buffer = std::mem::take(&mut state.buffer);
+        let writer = state.writer.take();
+        drop(state);
+        drop(buffer);
+        wake(writer);
+    }
+}
+
+impl fmt::Debug for TunnelBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TunnelBody").finish_non_exhaustive()
+    }
+}
+
+/// The end of a pipe that is written into.
+#[derive(Debug)]
+struct Writer(Arc<Pipe>);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.writer = None;
+        if state.ending != Ending::Open {
+            return;
+        }
+        state.ending = Ending::Aborted;
+        let buffer = std::mem::take(&mut state.buffer);
+        let body = state.body.take();
+        drop(state);
+        drop(buffer);
+        wake(body);
+    }
+}
+
+/// What was written into a tunnel, until the connection takes it.
+#[derive(Debug, Default)]
+struct Pipe {
+    state: Cell<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// At most [`WRITE_BUFFER`] bytes.
+    buffer: BytesMut,
+    ending: Ending,
+    /// The body was dropped: nothing will be taken any more.
+    gone: bool,
+    /// Waits for something to take.
+    body: Option<Waker>,
+    /// Waits for room, or for everything to be taken.
+    writer: Option<Waker>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Ending {
+    #[default]
+    Open,
+    /// Shut down.
+    Fin,
+    /// Dropped without a shutdown.
+    Aborted,
+    /// Dropped without a shutdown, and the body has said so.
+    Told,
+}
+
+impl Pipe {
+    fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let mut state = self.state.lock();
+        if state.gone {
+            return Poll::Ready(Err(takes_no_more()));
+        }
+        if state.ending != Ending::Open {
+            let kind = io::ErrorKind::BrokenPipe;
+            return Poll::Ready(Err(io::Error::new(
+                kind,
+                "written after the tunnel was shut down",
+            )));
+        }
+        let room = WRITE_BUFFER.saturating_sub(state.buffer.len());
+        let Some(data) = data.get(..data.len().min(room)).filter(|_| room > 0) else {
+            register(&mut state.writer, cx.waker());
+            return Poll::Pending;
+        };
+        state.buffer.extend_from_slice(data);
+        let body = state.body.take();
+        drop(state);
+        wake(body);
+        Poll::Ready(Ok(data.len()))
+    }
+
+    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.state.lock();
+        if state.gone {
+            return Poll::Ready(Err(takes_no_more()));
+        }
+        if state.buffer.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        register(&mut state.writer, cx.waker());
+        Poll::Pending
+    }
+
+    fn finish(&self) -> io::Result<()> {
+        let mut state = self.state.lock();
+        if state.ending != Ending::Open {
+            return Ok(());
+        }
+        state.ending = Ending::Fin;
+        let (gone, body) = (state.gone, state.body.take());
+        drop(state);
+        wake(body);
+        if gone { Err(takes_no_more()) } else { Ok(()) }
+    }
+
+    /// Takes all that was written.
+    fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        let mut state = self.state.lock();
+        if !state.buffer.is_empty() {
+            let piece = std::mem::take(&mut state.buffer);
+            let writer = state.writer.take();
+            drop(state);
+            wake(writer);
+            return Poll::Ready(Some(Ok(piece.freeze())));
+        }
+        match state.ending {
+            Ending::Open => {
+                register(&mut state.body, cx.waker());
+                Poll::Pending
+            }
+            Ending::Fin | Ending::Told => Poll::Ready(None),
+            Ending::Aborted => {
+                state.ending = Ending::Told;
+                Poll::Ready(Some(Err(Error::reset(Initiator::User, Reason::Cancel))))
+            }
+        }
+    }
+}
+
+fn takes_no_more() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::BrokenPipe,
+        "the stream of the tunnel has ended: nothing more can be sent",
+    )
+}
+
+fn register(slot: &mut Option<Waker>, waker: &Waker) {
+    match slot {
+        Some(known) => known.clone_from(waker),
+        None => *slot = Some(waker.clone()),
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
