@@ -6,13 +6,13 @@ use clap::{Parser, Subcommand};
 use http::{HeaderName, HeaderValue, Uri};
 use lacewing_client::Version;
 
-use crate::status;
+use crate::{conform, status};
 
 #[derive(Debug, Parser)]
 #[command(
     name = "lacewing",
     version,
-    about = "Fetches URLs over HTTP/2 and SPDY"
+    about = "Fetches URLs over HTTP/2 and SPDY, and tests servers and clients"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -24,6 +24,80 @@ pub(crate) enum Command {
     /// Fetch URLs, over one connection for each origin
     #[command(after_help = status::HELP)]
     Get(Get),
+    /// Test how a server, or a client, keeps to HTTP/2
+    #[command(after_help = conform::HELP)]
+    Conform(Conform),
+}
+
+#[derive(Clone, Debug, Parser)]
+pub(crate) struct Conform {
+    /// The server to test: https by ALPN, http by prior knowledge. Its path
+    /// must answer GET with 200 and a little content
+    #[arg(
+        value_name = "URL",
+        value_parser = url,
+        required_unless_present_any = ["client", "list"],
+        conflicts_with = "client"
+    )]
+    pub(crate) url: Option<Uri>,
+
+    /// Test clients instead: wait for them, one case for each connection
+    #[arg(long, requires = "listen")]
+    pub(crate) client: bool,
+
+    /// Where to wait for clients, which must speak HTTP/2 without being asked
+    #[arg(long, value_name = "ADDRESS", requires = "client")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
+
+    /// Run the cases of this section (6.5, 7541/6.3), of this specification
+    /// (7541) or of this id (6.5.2/3); may be given several times
+    #[arg(long, value_name = "SECTION")]
+    pub(crate) only: Vec<String>,
+
+    /// Recommendations bind, and connection errors must be told by GOAWAY
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// Send byte by byte
+    #[arg(long)]
+    pub(crate) bytewise: bool,
+
+    /// How many seconds a reaction is waited for
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub(crate) timeout: std::time::Duration,
+
+    /// How many seconds the next client is waited for
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(crate) patience: std::time::Duration,
+
+    /// A resource with 64 KiB of content or more; that of the URL if not given
+    #[arg(long, value_name = "PATH")]
+    pub(crate) large_path: Option<String>,
+
+    /// A resource that takes POST, reads the body and answers 2xx; that of the
+    /// URL if not given
+    #[arg(long, value_name = "PATH")]
+    pub(crate) post_path: Option<String>,
+
+    /// Take any TLS certificate
+    #[arg(short = 'k', long)]
+    pub(crate) insecure: bool,
+
+    /// Tell of each case as it is done, on stderr
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
+    /// Write a report as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+
+    /// Write a report as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+
+    /// List the cases and run none
+    #[arg(long)]
+    pub(crate) list: bool,
 }
 
 #[derive(Clone, Debug, Parser)]
@@ -87,6 +161,11 @@ fn protocol(text: &str) -> Result<Version, String> {
         .map_err(|_| "choose h2, spdy/3.1, spdy/3 or spdy/2".to_owned())
 }
 
+fn seconds(text: &str) -> Result<std::time::Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "give a number of seconds")?;
+    std::time::Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
+}
+
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("give a number, 1 or more".to_owned()),
@@ -110,6 +189,17 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory as _;
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn conform_tests_a_server_or_clients() {
+        let parse = |args: &[&str]| Args::try_parse_from([&["lacewing", "conform"], args].concat());
+        assert!(parse(&["http://a.example/", "--only", "6.5", "--strict"]).is_ok());
+        assert!(parse(&["--client", "--listen", "127.0.0.1:0"]).is_ok());
+        assert!(parse(&["--list"]).is_ok());
+        assert!(parse(&["--client"]).is_err());
+        assert!(parse(&["http://a.example/", "--client", "--listen", "127.0.0.1:0"]).is_err());
+        assert!(parse(&[]).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod conform;
 mod frame_log;
 mod get;
 mod output;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
                 say_goodbye().await;
                 done
             }),
+            Command::Conform(conform) => runtime.block_on(conform::run(conform)),
         });
     match done {
         Ok(()) => ExitCode::from(status::OK),

@@ -1,0 +1,60 @@
+//! A server under test.
+
+use http::Uri;
+use lacewing_client::{
+    Connect as _, Connector, Origin, Security, Transport, Version,
+    conform::{Report, Target, run as run_case, server_cases},
+    tls::{Tls, Trust},
+};
+
+use crate::{args::Conform, status::Failure};
+
+/// Runs the cases one after the other, each on a connection of its own.
+pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
+    let origin = Origin::of(url).map_err(Failure::usage)?;
+    let trust = match args.insecure {
+        true => Trust::Anyone,
+        false => Trust::WebPki,
+    };
+    let tls = Tls::with_trust(trust, vec![Version::Http2]);
+    let connector = Connector::tls(tls, Some(Version::Http2));
+    let connect = async || -> Result<Box<dyn Transport>, Failure> {
+        let connected = connector.connect(&origin).await;
+        connected
+            .map(|connected| connected.io)
+            .map_err(|error| Failure::request(url, &error))
+    };
+
+    let conditions = super::conditions(args);
+    let mut target = target(args, url, &origin);
+    let seen = target.probe(connect().await?, &conditions).await;
+    if !target.abilities.answers {
+        eprintln!(
+            "lacewing: {url} does not answer GET with 2xx, so that little can be tested; its frames:"
+        );
+        for line in seen {
+            eprintln!("  {line}");
+        }
+    }
+    let mut report = super::report(url);
+    for case in super::chosen(args, server_cases(&target)) {
+        let outcome = run_case(&case, connect().await?, &target, &conditions).await;
+        super::tell(args, &case, &outcome);
+        report.add(&case, outcome);
+    }
+    Ok(report)
+}
+
+fn target(args: &Conform, url: &Uri, origin: &Origin) -> Target {
+    let scheme = match origin.security() {
+        Security::Tls => "https",
+        Security::Cleartext => "http",
+    };
+    let authority = url.authority().map_or("", |authority| authority.as_str());
+    let path = url.path_and_query().map_or("/", |path| path.as_str());
+    let mut target = Target::new(scheme, authority);
+    target.large_path = args.large_path.clone().unwrap_or_else(|| path.to_owned());
+    target.post_path = args.post_path.clone().unwrap_or_else(|| path.to_owned());
+    target.path = path.to_owned();
+    target
+}
