@@ -107,6 +107,13 @@ pub trait Application {
         let _ = (conn, stream);
     }
 
+    /// The reader of this stream's [`Incoming`] waits for data, and none has
+    /// come: told once, if [`Context::watch_incoming`] asked for it. The place
+    /// for an interim response that lets the peer begin (`100 Continue`).
+    fn handle_wanted(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        let _ = (conn, stream);
+    }
+
     /// Called in every turn, after the events of a read and before output is
     /// cut: the place for what comes from outside (requests from a channel, a
     /// shutdown signal), and for work that is better done once for all events
@@ -183,6 +190,21 @@ impl<'a> Context<'a> {
     /// [`Incoming::empty`] is what is wanted.)
     pub fn incoming(&mut self, stream: StreamKey, length: Option<u64>) -> Incoming {
         Incoming::new(self.streams.body(stream), length)
+    }
+
+    /// Asks for [`Application::handle_wanted`] when the reader of this stream's
+    /// [`Incoming`], which was made before, first waits for data.
+    pub fn watch_incoming(&mut self, stream: StreamKey) {
+        if let Some(body) = self.streams.find(stream) {
+            body.watch();
+        }
+    }
+
+    /// More is to come of the body that was [taken](Self::incoming) from this
+    /// stream.
+    pub fn is_receiving(&self, stream: StreamKey) -> bool {
+        let body = self.streams.find(stream);
+        body.is_some_and(|body| body.is_open())
     }
 
     /// Ends a stream with RST_STREAM, and its [`Incoming`] with an error.

@@ -81,6 +81,11 @@ impl Incoming {
         match &state.end {
             End::Open => {
                 register(&mut state.reader, cx.waker());
+                if state.interest == Interest::Awaited {
+                    state.interest = Interest::Shown;
+                    drop(state);
+                    Body::signal(body);
+                }
                 Poll::Pending
             }
             End::Fin => Poll::Ready(None),
@@ -203,12 +208,27 @@ struct State {
     fields_reader: Option<Waker>,
     /// Consumed bytes that the engine was not told of.
     unreported: usize,
+    /// Whether the application wants to know that somebody waits for data.
+    interest: Interest,
     /// The reader is gone.
     dropped: bool,
     /// The application was told so.
     told: bool,
     /// The stream is gone: nobody asks for credit any more.
     detached: bool,
+}
+
+/// The peer may wait with its body until somebody asks for it (RFC 9110
+/// §10.1.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Interest {
+    /// Of no interest, or told already.
+    #[default]
+    Ignored,
+    /// To be told of.
+    Awaited,
+    /// The reader waits, and nothing has come.
+    Shown,
 }
 
 #[derive(Debug, Default)]
@@ -228,6 +248,8 @@ pub(super) struct Due {
     /// The reader went away before the end, and this is the first time that
     /// it shows.
     pub(super) abandoned: bool,
+    /// The reader waits for the first data.
+    pub(super) wanted: bool,
     /// More header lists than a reader may let wait.
     pub(super) overflow: bool,
 }
@@ -246,9 +268,23 @@ impl Body {
         self.stream
     }
 
+    /// The application wants to know when the reader first waits for data.
+    pub(super) fn watch(&self) {
+        let mut state = self.state.lock();
+        if state.queue.is_empty() && matches!(state.end, End::Open) {
+            state.interest = Interest::Awaited;
+        }
+    }
+
+    /// Its end has not come.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state.lock().end, End::Open)
+    }
+
     /// More of the body came.
     pub(super) fn push(&self, data: Bytes, fin: bool) -> Due {
         let mut state = self.state.lock();
+        state.interest = Interest::Ignored;
         let mut due = Due::default();
         if state.dropped {
             due.credit = data.len();
@@ -265,6 +301,7 @@ impl Body {
     /// A header list came.
     pub(super) fn push_fields(&self, fields: HeaderMap, fin: bool) -> Due {
         let mut state = self.state.lock();
+        state.interest = Interest::Ignored;
         let mut due = Due::default();
         if !state.dropped {
             due.overflow = state.fields.len() >= MAX_FIELD_LISTS;
@@ -278,16 +315,21 @@ impl Body {
         self.finish(state, due)
     }
 
-    /// The reader gave credit back or went away.
+    /// The reader gave credit back, waits for data, or went away.
     pub(super) fn take_signal(&self) -> Due {
         self.queued.clear();
         let mut state = self.state.lock();
         let abandoned =
             state.dropped && !state.detached && !state.told && matches!(state.end, End::Open);
         state.told |= abandoned;
+        let wanted = state.interest == Interest::Shown && !state.dropped && !state.detached;
+        if state.interest == Interest::Shown {
+            state.interest = Interest::Ignored;
+        }
         Due {
             credit: state.report(&self.ready),
             abandoned,
+            wanted,
             overflow: false,
         }
     }

@@ -172,6 +172,9 @@ impl<IO, A: Application> Connection<IO, A> {
                     if due.credit > 0 {
                         conn.engine.release(body.stream(), due.credit);
                     }
+                    if due.wanted {
+                        self.application.handle_wanted(&mut conn, body.stream());
+                    }
                     if due.abandoned {
                         self.application.handle_abandoned(&mut conn, body.stream());
                     }
