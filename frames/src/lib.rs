@@ -4,7 +4,10 @@
 #![cfg_attr(all(feature = "http2", feature = "spdy"), doc = include_str!("../README.md"))]
 #![forbid(unsafe_code)]
 
+mod block_bytes;
 #[cfg(feature = "http2")]
 pub mod http2;
 #[cfg(feature = "spdy")]
 pub mod spdy;
+
+pub use block_bytes::BlockBytes;

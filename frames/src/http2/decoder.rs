@@ -10,6 +10,7 @@ use super::{
     Priority, PriorityUpdate, PushPromise, RstStream, Scope, Settings, StreamPriority,
     WindowUpdate, flags,
 };
+use crate::BlockBytes;
 
 pub use limits::DecoderLimits;
 
@@ -53,6 +54,7 @@ pub struct Decoder<L: HeaderList> {
     open: Option<Box<OpenBlock>>,
     /// The connection error that ended it.
     failed: Option<DecodeError>,
+    block_bytes: BlockBytes,
 }
 
 /// A header block in pieces.
@@ -98,6 +100,7 @@ impl<L: HeaderList> Decoder<L> {
             hpack: hpack::Decoder::new(hpack::DEFAULT_TABLE_SIZE),
             open: None,
             failed: None,
+            block_bytes: BlockBytes::default(),
         }
     }
 
@@ -124,6 +127,11 @@ impl<L: HeaderList> Decoder<L> {
     /// deadline.
     pub fn in_header_block(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// What the header blocks so far took, before and after compression.
+    pub fn block_bytes(&self) -> BlockBytes {
+        self.block_bytes
     }
 
     /// Takes the next message from the front of `src`; `None` when it is not complete yet.
@@ -368,12 +376,17 @@ impl<L: HeaderList> Decoder<L> {
             max_fields: self.limits.max_header_fields,
         };
         let mut list = L::default();
-        let hpack::Summary { size, exceeded, .. } = self
+        let hpack::Summary {
+            fields,
+            size,
+            exceeded,
+        } = self
             .hpack
             .decode(block, limits, |field, sensitivity| {
                 list.push(field, sensitivity)
             })
             .map_err(DecodeError::Compression)?;
+        self.block_bytes.add(block.len(), size, fields);
         match owner {
             BlockOwner::Headers {
                 stream_id,

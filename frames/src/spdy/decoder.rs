@@ -11,6 +11,7 @@ use super::{
     Block, Credential, DecodeError, GoAway, Head, HeaderList, Kind, ListLimits, Message, Noop,
     Ping, RstStream, Scope, Settings, SynStreamHead, Unknown, Version, WindowUpdate, flags,
 };
+use crate::BlockBytes;
 
 /// The smallest limit for control frames (section 2.4.2): every endpoint must take 8192 bytes.
 const LEAST_CONTROL_FRAME: u32 = 8192;
@@ -33,6 +34,7 @@ pub struct Decoder<L> {
     blocks: lacewing_spdy_zlib::Decoder,
     data: Option<OpenData>,
     failed: Option<DecodeError>,
+    block_bytes: BlockBytes,
     list: PhantomData<fn() -> L>,
 }
 
@@ -45,6 +47,7 @@ impl<L: HeaderList> Decoder<L> {
             blocks: lacewing_spdy_zlib::Decoder::new(version),
             data: None,
             failed: None,
+            block_bytes: BlockBytes::default(),
             list: PhantomData,
         }
     }
@@ -57,6 +60,11 @@ impl<L: HeaderList> Decoder<L> {
     /// The limits in force.
     pub fn limits(&self) -> &DecoderLimits {
         &self.limits
+    }
+
+    /// What the header blocks so far took, before and after compression.
+    pub fn block_bytes(&self) -> BlockBytes {
+        self.block_bytes
     }
 
     /// Takes the next message off the front of `src`; `None` when more bytes are needed.
@@ -222,6 +230,8 @@ impl<L: HeaderList> Decoder<L> {
             .decode(block, self.limits.list, |name, values| {
                 list.push(name, values);
             })?;
+        self.block_bytes
+            .add(block.len(), summary.size, summary.fields);
         Ok(Block {
             list,
             size: summary.size,

@@ -1,0 +1,27 @@
+//! How many bytes header blocks took, before and after compression.
+
+/// The header blocks that a decoder has read so far.
+///
+/// ```
+/// use lacewing_frames::BlockBytes;
+///
+/// let bytes = BlockBytes::default();
+/// assert_eq!((bytes.plain, bytes.compressed), (0, 0));
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BlockBytes {
+    /// Bytes of names and values.
+    pub plain: u64,
+    /// Bytes of compressed blocks, without the heads of their frames.
+    pub compressed: u64,
+}
+
+impl BlockBytes {
+    /// Adds a block whose list has this size, 32 bytes for each field included.
+    #[inline]
+    pub(crate) fn add(&mut self, compressed: usize, size: usize, fields: usize) {
+        let plain = size.saturating_sub(fields.saturating_mul(32));
+        self.plain = self.plain.saturating_add(plain as u64);
+        self.compressed = self.compressed.saturating_add(compressed as u64);
+    }
+}
