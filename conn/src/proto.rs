@@ -35,7 +35,10 @@ mod violation;
 mod wire;
 
 pub use config::{Config, HeaderCompression, Semantics, Side};
-pub use engine::{Engine, OpenError, Stats, Transmit, UsageError};
+pub use engine::{
+    AlternativeFor, ConnectionStats, Engine, HeaderBytes, OpenError, Resets, Stalls, Transmit,
+    UsageError, WindowPool,
+};
 pub use event::Event;
 pub use head::{Control, Head, Priority, Protocol};
 pub use limits::{Limits, Rate};

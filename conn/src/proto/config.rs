@@ -1,6 +1,6 @@
 //! What an engine is made from.
 
-use super::{Limits, Version};
+use super::{Limits, Version, WindowPool};
 
 /// Which end of the connection this is. Roles do not depend on who dialled.
 ///
@@ -75,6 +75,12 @@ pub struct Config {
     pub limits: Limits,
     /// A client takes pushed streams. Off by default.
     pub accept_push: bool,
+    /// A server takes `:protocol` in CONNECT requests, and says so (RFC 8441).
+    /// Off by default.
+    pub extended_connect: bool,
+    /// What connections that share it may have in windows that grew. The
+    /// process's by default.
+    pub window_pool: WindowPool,
     /// How header blocks are compressed where that is a choice.
     pub header_compression: HeaderCompression,
     /// The protocol was told from bytes that it shares with one that has no
@@ -95,6 +101,8 @@ impl Config {
             semantics: Semantics::Http,
             limits: Limits::new(side),
             accept_push: false,
+            extended_connect: false,
+            window_pool: WindowPool::global(),
             header_compression: HeaderCompression::Stored,
             version_uncertain: false,
             ignore_flow_control: false,

@@ -1,17 +1,31 @@
 //! The engine: what it is made of, and how messages come in and go out. What
 //! it does with them stands in its parts.
 
+mod announce;
+mod keep_alive;
 mod lifecycle;
+mod ping;
+mod priorities;
 mod promises;
 mod receive;
 mod send;
+mod stats;
 mod timers;
+mod upgrade;
+mod usage;
+mod windows;
 
-use std::{collections::VecDeque, fmt, time::Instant};
+use std::{collections::VecDeque, time::Instant};
 
 use bytes::BytesMut;
 
-use self::timers::Timers;
+pub use self::{
+    announce::AlternativeFor,
+    stats::{ConnectionStats, HeaderBytes, Resets, Stalls},
+    usage::{OpenError, UsageError},
+    windows::WindowPool,
+};
+use self::{keep_alive::Life, ping::Pings, stats::Counters, timers::Timers, windows::Tuning};
 use super::{
     Config, Event, Limits, Output, Priority, Reason, Rule, Side, StreamId, StreamKey, Version,
     Violation,
@@ -23,15 +37,9 @@ use super::{
         flow::{RecvWindow, SendWindow},
         state::{Half, State},
     },
-    wire::{HeadTooLarge, Wire},
+    wire::Wire,
 };
 use crate::Error;
-
-/// Ranges of ids that the peer passed over, as far as they are remembered.
-const SKIPPED_RANGES: usize = 16;
-
-/// Late frames that each stream pays for by its end.
-const LATE_FRAMES: u32 = 4;
 
 /// One connection, either side of it, without I/O.
 ///
@@ -89,6 +97,7 @@ pub struct Engine {
     peer_stream_window: Option<u32>,
     peer_max_streams: u32,
     peer_takes_push: bool,
+    peer_takes_extended_connect: bool,
     /// Streams that we opened and that are not closed on the wire.
     opened: u32,
     /// Streams that the peer opened and that are not gone.
@@ -108,6 +117,10 @@ pub struct Engine {
     resets: Bucket,
     glitches: Bucket,
     remembered_resets: VecDeque<StreamId>,
+    /// Data waits for the connection's send window.
+    stalled: bool,
+    /// Priorities of streams that are not open yet.
+    early_priorities: VecDeque<(StreamId, Priority)>,
     phase: Phase,
     /// The last of our streams that the peer will process.
     peer_goaway: Option<StreamId>,
@@ -117,8 +130,12 @@ pub struct Engine {
     /// The peer granted credit for the connection: it knows of that window.
     connection_credit_seen: bool,
     timers: Timers,
-    ping: Option<Ping>,
-    ping_counter: u32,
+    pings: Pings,
+    life: Life,
+    tuning: Tuning,
+    counters: Counters,
+    /// The time as far as it was told: for calls that do not bring it.
+    clock: Instant,
 }
 
 /// Where the connection stands.
@@ -132,45 +149,6 @@ enum Phase {
     /// Nothing comes in any more, and nothing goes out but what is in the
     /// output.
     Closed,
-}
-
-/// A PING on its way.
-#[derive(Clone, Copy, Debug)]
-struct Ping {
-    opaque: u64,
-    sent: Instant,
-    /// The user asked for it, not the shutdown.
-    wanted: bool,
-}
-
-/// What a connection holds at a moment: to be watched, and to be tested.
-///
-/// ```
-/// use std::time::Instant;
-/// use lacewing_conn::{Side, Version, proto::{Config, Engine}};
-///
-/// let engine = Engine::new(Config::new(Version::Spdy2, Side::Client), Instant::now(), 0);
-/// assert_eq!(engine.stats().open_streams, 0);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Streams that are not gone.
-    pub open_streams: usize,
-    /// Handlers that still run though their streams are gone.
-    pub orphaned_handlers: u32,
-    /// Bytes of received bodies that the user holds.
-    pub buffered_bytes: usize,
-    /// Bytes that wait to be written.
-    pub output_bytes: usize,
-    /// What the peer may send on the connection, plus what it is about to be
-    /// granted: the whole window, when the user holds nothing. 0 where the
-    /// connection has no window.
-    pub receive_credit: i64,
-    /// Bytes that the peer lets us send on the connection.
-    pub send_window: usize,
-    /// Ids of streams that we reset, as far as they are remembered.
-    pub remembered_resets: usize,
 }
 
 /// What to do next with the output.
@@ -198,102 +176,6 @@ pub enum Transmit {
     /// written.
     Idle,
 }
-
-/// Why a stream was not opened.
-///
-/// ```
-/// use lacewing_conn::proto::OpenError;
-///
-/// let error = OpenError::TooManyStreams { max: 100 };
-/// assert!(error.to_string().contains("100"));
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The peer allows no more streams at once: wait for one to end.
-    TooManyStreams {
-        /// How many it allows.
-        max: u32,
-    },
-    /// The connection takes no new streams: use another.
-    ShuttingDown,
-    /// All stream ids are used up: use another connection.
-    IdsExhausted,
-    /// The peer takes no pushes.
-    PushDisabled,
-    /// The call itself is wrong.
-    Usage(UsageError),
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooManyStreams { max } => {
-                write!(
-                    f,
-                    "the peer allows {max} streams at once; wait until one ends"
-                )
-            }
-            Self::ShuttingDown => {
-                f.write_str("the connection is shutting down; open another connection")
-            }
-            Self::IdsExhausted => {
-                f.write_str("the connection's stream ids are used up; open another connection")
-            }
-            Self::PushDisabled => f.write_str("the peer takes no pushed streams"),
-            Self::Usage(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
-
-/// A call that the state of its stream, or the protocol, does not allow. It
-/// has no effect and never reaches the wire.
-///
-/// ```
-/// use lacewing_conn::proto::UsageError;
-///
-/// assert!(UsageError::Busy.to_string().contains("earlier data"));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UsageError {
-    /// The stream is gone.
-    StreamClosed,
-    /// The reply was sent, or the stream takes none.
-    AlreadyReplied,
-    /// Data or trailers before the head.
-    NoHead,
-    /// Our half has ended.
-    HalfClosed,
-    /// Earlier data of the stream has not been sent yet: wait for
-    /// [`Transmit::Pull`].
-    Busy,
-    /// The head's control data does not fit the call.
-    WrongHead,
-    /// The protocol cannot express it.
-    Unsupported,
-    /// The head is larger than the protocol's length fields.
-    HeadTooLarge,
-}
-
-impl fmt::Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::StreamClosed => "the stream is closed",
-            Self::AlreadyReplied => "the stream has its reply, or takes none",
-            Self::NoHead => "data before the head: reply first",
-            Self::HalfClosed => "this half of the stream has ended",
-            Self::Busy => "earlier data of the stream is not sent yet: wait for Transmit::Pull",
-            Self::WrongHead => "the head's control data does not fit (request or response?)",
-            Self::Unsupported => "the protocol of this connection cannot express it",
-            Self::HeadTooLarge => "a header field is larger than the protocol's length fields",
-        })
-    }
-}
-
-impl std::error::Error for UsageError {}
 
 impl Engine {
     /// A connection that begins at `now`. Its preface is in the output at
@@ -326,6 +208,9 @@ impl Engine {
             peer_stream_window: rules.stream_window.filter(|_| !config.ignore_flow_control),
             peer_max_streams: rules.max_concurrent_streams,
             peer_takes_push: true,
+            peer_takes_extended_connect: false,
+            stalled: false,
+            early_priorities: VecDeque::new(),
             opened: 0,
             accepted: 0,
             orphans: 0,
@@ -343,8 +228,11 @@ impl Engine {
             unacknowledged_settings: u32::from(rules.settings_acknowledged),
             connection_credit_seen: false,
             timers: Timers::starting(limits, rules.settings_acknowledged, now),
-            ping: None,
-            ping_counter: u32::from_le_bytes(first_four(seed)) >> 2,
+            pings: Pings::new(u32::from_le_bytes(first_four(seed))),
+            life: Life::starting(limits, seed, now),
+            tuning: Tuning::new(config.window_pool.clone(), limits.stream_window),
+            counters: Counters::default(),
+            clock: now,
             config,
         };
         engine.wire.preface(&engine.config, engine.output.buffer());
@@ -389,6 +277,22 @@ impl Engine {
         self.peer_max_streams
     }
 
+    /// The peer takes `:protocol` in CONNECT requests (RFC 8441); `false` until
+    /// its SETTINGS came.
+    pub fn peer_allows_extended_connect(&self) -> bool {
+        self.peer_takes_extended_connect
+    }
+
+    /// The peer takes pushes.
+    pub fn peer_allows_push(&self) -> bool {
+        self.peer_takes_push
+    }
+
+    /// The peer's SETTINGS came, where they come first; else its first frame.
+    pub fn peer_spoke(&self) -> bool {
+        self.peer_spoke
+    }
+
     /// No new stream is taken: a shutdown began, by either side.
     pub fn is_shutting_down(&self) -> bool {
         self.phase != Phase::Open || self.peer_goaway.is_some()
@@ -398,19 +302,6 @@ impl Engine {
     /// output: write that, then close the transport.
     pub fn is_closed(&self) -> bool {
         self.phase == Phase::Closed
-    }
-
-    /// What the connection holds at this moment.
-    pub fn stats(&self) -> Stats {
-        Stats {
-            open_streams: self.streams.len(),
-            orphaned_handlers: self.orphans,
-            buffered_bytes: self.buffered,
-            output_bytes: self.output.len(),
-            receive_credit: self.recv_window.accounted(),
-            send_window: self.send_window.available(),
-            remembered_resets: self.remembered_resets.len(),
-        }
     }
 
     /// The bytes that want to be written.
@@ -425,13 +316,14 @@ impl Engine {
     pub fn wants_input(&self) -> bool {
         let limits = &self.config.limits;
         let backlog = limits.max_output_backlog.saturating_add(limits.cut_ahead);
-        self.output.len() <= backlog && self.buffered <= limits.max_buffered_bytes
+        self.output.len() <= backlog && self.buffered <= self.budget()
     }
 
     /// What the input means. Consumes whole frames of `input` (DATA perhaps in
     /// pieces) until one causes an event; what is left at `None` is the start
     /// of a frame, to be appended to.
     pub fn poll_event(&mut self, now: Instant, input: &mut BytesMut) -> Option<Event> {
+        self.clock = now;
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
@@ -444,8 +336,14 @@ impl Engine {
                 return None;
             }
             let event = match self.wire.decode(input) {
-                Ok(Some(message)) => self.handle_message(now, message),
-                Ok(None) => return None,
+                Ok(Some(message)) => {
+                    self.life.heard(now);
+                    self.handle_message(now, message)
+                }
+                Ok(None) => {
+                    self.watch_block(now);
+                    return None;
+                }
                 Err(violation) => Err(violation),
             };
             match event {
@@ -490,7 +388,7 @@ impl Engine {
             last => last.saturating_add(2),
         };
         if first < id.value() {
-            if self.skipped.len() >= SKIPPED_RANGES {
+            if self.skipped.len() >= self.config.limits.max_skipped_ids {
                 self.skipped.pop_front();
             }
             self.skipped.push_back((first, id.value()));
@@ -515,28 +413,6 @@ impl Engine {
         let mut stream = Stream::new(id, state, send, recv);
         stream.priority = priority.unwrap_or_default();
         stream
-    }
-
-    /// All receive credit goes back through here: consumed, discarded, refused
-    /// or padding, of a stream that is open, ended or unknown.
-    fn give_back(&mut self, stream: Option<StreamKey>, len: usize) {
-        if len == 0 {
-            return;
-        }
-        if let Some(announce) = self.recv_window.credit(len) {
-            self.wire
-                .window_update(None, announce.0, self.output.buffer());
-        }
-        let Some(stream) = stream.and_then(|key| self.streams.get_mut(key)) else {
-            return;
-        };
-        if stream.state.recv == Half::Closed {
-            return;
-        }
-        if let Some(announce) = stream.recv_window.credit(len) {
-            self.wire
-                .window_update(Some(stream.id), announce.0, self.output.buffer());
-        }
     }
 
     /// Forgets a stream that is done: on the wire for the count of our own,
@@ -575,11 +451,12 @@ impl Engine {
         }
         // A WINDOW_UPDATE or RST_STREAM that crosses the stream's end comes too
         // late for it: an honest peer sends about one a stream.
-        self.glitches.refund(LATE_FRAMES);
+        self.glitches.refund(self.config.limits.late_frames);
         self.buffered = self.buffered.saturating_sub(stream.unreleased);
         self.give_back(None, stream.unreleased);
         if self.streams.is_empty() {
             self.scheduler.shrink();
+            self.life.became_idle(self.clock);
             self.finish_drain();
         }
         Some(stream)
@@ -587,12 +464,6 @@ impl Engine {
 
     fn push_event(&mut self, event: Event) {
         self.events.push_back(event);
-    }
-}
-
-impl From<HeadTooLarge> for UsageError {
-    fn from(_: HeadTooLarge) -> Self {
-        Self::HeadTooLarge
     }
 }
 

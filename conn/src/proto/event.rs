@@ -117,6 +117,21 @@ pub enum Event {
     /// The peer's settings came or changed. What they allow is to be asked of
     /// the engine.
     PeerSettings,
+    /// The server says for which origins the connection is good (RFC 8336), in
+    /// ASCII as `https://example.org`. Several of these add up.
+    Origins {
+        /// The origins.
+        origins: Vec<Bytes>,
+    },
+    /// The server says where else an origin is served (RFC 7838 §4).
+    AlternativeServices {
+        /// The origin, in ASCII; `None`: that of the stream's request.
+        origin: Option<Bytes>,
+        /// The stream of the request in question.
+        stream: Option<StreamKey>,
+        /// A value as in the Alt-Svc header field.
+        value: Bytes,
+    },
     /// The peer will process no stream above `last` and wants no new ones.
     GoAway {
         /// The last stream that it did or may process.

@@ -112,6 +112,36 @@ impl Head {
         }
     }
 
+    pub(crate) fn is_request(&self) -> bool {
+        matches!(self.control, Control::Request { .. })
+    }
+
+    /// It is a request of this method.
+    pub(crate) fn is_method(&self, wanted: &Method) -> bool {
+        matches!(&self.control, Control::Request { method, .. } if method == wanted)
+    }
+
+    /// What a server may promise: safe, cacheable, without a body, and with an
+    /// authority (RFC 9113 §8.4).
+    pub(crate) fn is_pushable(&self) -> bool {
+        let Control::Request { method, uri, .. } = &self.control else {
+            return false;
+        };
+        let length = self.fields.get(http::header::CONTENT_LENGTH);
+        (*method == Method::GET || *method == Method::HEAD)
+            && uri.authority().is_some()
+            && length.is_none_or(|length| length.as_bytes() == b"0")
+    }
+
+    /// A CONNECT request with `:protocol` (RFC 8441).
+    pub(crate) fn is_extended_connect(&self) -> bool {
+        let protocol = match &self.control {
+            Control::Request { protocol, .. } => protocol.as_ref(),
+            _ => None,
+        };
+        protocol.is_some()
+    }
+
     /// The status code, of a response.
     pub fn status(&self) -> Option<StatusCode> {
         match self.control {

@@ -21,13 +21,25 @@ pub struct Limits {
     pub max_concurrent_streams: u32,
     /// Pushed streams that a client holds at once. Default 100 (push floods).
     pub max_pushed_streams: u32,
-    /// The receive window of a stream, in bytes. Default 1 MiB.
+    /// The receive window that a stream starts with, in bytes. Default 1 MiB.
     pub stream_window: u32,
-    /// The receive window of the connection, in bytes. Default 4 MiB.
+    /// The receive window that the connection starts with, in bytes. Default
+    /// 4 MiB.
     pub connection_window: u32,
-    /// Bytes of bodies that may wait for the user before reading from the
-    /// transport stops: the bound where a protocol has no flow control of its
-    /// own. Default 8 MiB.
+    /// How large a stream's receive window becomes where the path is long and
+    /// its reader keeps up, in bytes. At or below `stream_window`: it stays as
+    /// it is. Default 16 MiB.
+    pub max_stream_window: u32,
+    /// How large the connection's receive window becomes where the path is
+    /// long and readers keep up, in bytes. At or below `connection_window`: it
+    /// stays as it is. What all connections grow by is bounded by a
+    /// [`WindowPool`](super::WindowPool). Default 16 MiB.
+    pub max_connection_window: u32,
+    /// Bytes of bodies that may wait for the user. The connection's window is
+    /// given back as they come, until they are as many: streams that nobody
+    /// reads stop only themselves before that. Where a protocol has no window
+    /// for the connection, no more is read from the transport. Counts as twice
+    /// the connection's window if that is more. Default 8 MiB.
     pub max_buffered_bytes: usize,
     /// The largest frame payload that is taken, in bytes; 16,384 to 2²⁴−1.
     /// Default 16,384.
@@ -67,9 +79,21 @@ pub struct Limits {
     /// Ids of streams that we reset, remembered so that what was already on
     /// the way is ignored. Default 128.
     pub max_remembered_resets: usize,
+    /// Ranges of ids that the peer passed over, remembered so that they are
+    /// told from ids that were used (RFC 9113 §5.1.1). Default 16.
+    pub max_skipped_ids: usize,
+    /// Frames that may come too late for their stream, which each stream pays
+    /// for by its end. Default 4.
+    pub late_frames: u32,
+    /// Priorities that were set for streams before they were opened,
+    /// remembered until then (RFC 9218 §7). Default 32.
+    pub max_early_priorities: usize,
     /// Time for the first frame of the peer to arrive. Default 10 s
     /// (slowloris).
     pub preface_timeout: Duration,
+    /// Time for a header block that has begun to come to its end. Default 10 s
+    /// (CONTINUATION flood by drops).
+    pub headers_timeout: Duration,
     /// Time for our SETTINGS to be acknowledged, where they are. Default 10 s.
     pub settings_timeout: Duration,
     /// Time that open streams get after a shutdown began. Default 30 s.
@@ -77,6 +101,21 @@ pub struct Limits {
     /// Time without a byte accepted by the transport while some wait. Default
     /// 30 s (slow read).
     pub write_stall_timeout: Duration,
+    /// Time without a frame of the peer after which a PING asks whether it is
+    /// still there. Default none.
+    pub keep_alive_interval: Option<Duration>,
+    /// Time for that PING to be answered before the connection is given up.
+    /// Default 20 s.
+    pub keep_alive_timeout: Duration,
+    /// PINGs ask also while no stream is open. Default no.
+    pub keep_alive_while_idle: bool,
+    /// Age at which a connection is shut down gracefully, less up to a tenth
+    /// by chance, so that those that began together do not end together.
+    /// Default none.
+    pub max_connection_age: Option<Duration>,
+    /// Time without an open stream after which the connection is shut down
+    /// gracefully. Default none.
+    pub idle_timeout: Option<Duration>,
 }
 
 /// A token bucket's size: how many at once, and how many more each second.
@@ -103,6 +142,8 @@ impl Limits {
             max_pushed_streams: 100,
             stream_window: 1 << 20,
             connection_window: 4 << 20,
+            max_stream_window: 16 << 20,
+            max_connection_window: 16 << 20,
             max_buffered_bytes: 8 << 20,
             max_frame_size: 16_384,
             header_table_size: 4_096,
@@ -125,10 +166,19 @@ impl Limits {
                 per_second: 330,
             },
             max_remembered_resets: 128,
+            max_skipped_ids: 16,
+            late_frames: 4,
+            max_early_priorities: 32,
             preface_timeout: Duration::from_secs(10),
+            headers_timeout: Duration::from_secs(10),
             settings_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(30),
             write_stall_timeout: Duration::from_secs(30),
+            keep_alive_interval: None,
+            keep_alive_timeout: Duration::from_secs(20),
+            keep_alive_while_idle: false,
+            max_connection_age: None,
+            idle_timeout: None,
         }
     }
 }
@@ -139,6 +189,8 @@ impl Limits {
         self.max_frame_size = self.max_frame_size.clamp(16_384, (1 << 24) - 1);
         self.stream_window = self.stream_window.clamp(1, 0x7fff_ffff);
         self.connection_window = self.connection_window.min(0x7fff_ffff);
+        self.max_stream_window = self.max_stream_window.min(0x7fff_ffff);
+        self.max_connection_window = self.max_connection_window.min(0x7fff_ffff);
         self.cut_ahead = self.cut_ahead.max(1);
     }
 }

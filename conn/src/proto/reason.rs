@@ -56,6 +56,31 @@ pub enum Reason {
     Unknown(u32),
 }
 
+impl Reason {
+    /// Every code that some protocol defines.
+    pub(crate) const KNOWN: [Self; 19] = [
+        Self::NoError,
+        Self::ProtocolError,
+        Self::InternalError,
+        Self::FlowControlError,
+        Self::SettingsTimeout,
+        Self::StreamClosed,
+        Self::FrameSizeError,
+        Self::RefusedStream,
+        Self::Cancel,
+        Self::CompressionError,
+        Self::ConnectError,
+        Self::EnhanceYourCalm,
+        Self::InadequateSecurity,
+        Self::Http11Required,
+        Self::InvalidStream,
+        Self::UnsupportedVersion,
+        Self::StreamInUse,
+        Self::InvalidCredentials,
+        Self::FrameTooLarge,
+    ];
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

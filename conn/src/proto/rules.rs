@@ -219,6 +219,8 @@ fn http2_reaction(rule: Rule) -> Reaction {
         | Rule::PushNotAllowed
         | Rule::InvalidPush
         | Rule::ReplyOnUnknownStream
+        | Rule::InvalidSettings
+        | Rule::InvalidPriorityUpdate
         | Rule::PrefaceTimeout
         | Rule::UnexpectedEof => Connection(Reason::ProtocolError),
         Rule::HeadersOnClosedStream | Rule::DuplicateOpen => Connection(Reason::StreamClosed),
@@ -233,11 +235,15 @@ fn http2_reaction(rule: Rule) -> Reaction {
         Rule::DataAfterEnd | Rule::HeadersAfterEnd | Rule::DataOnClosedStream => {
             Stream(Reason::StreamClosed)
         }
-        Rule::TooManyResets | Rule::TooManyGlitches => Connection(Reason::EnhanceYourCalm),
+        Rule::TooManyResets | Rule::TooManyGlitches | Rule::HeadersTimeout => {
+            Connection(Reason::EnhanceYourCalm)
+        }
         Rule::HeaderListTooLarge => Stream(Reason::EnhanceYourCalm),
         Rule::SettingsTimeout => Connection(Reason::SettingsTimeout),
-        Rule::WriteStall => Connection(Reason::InternalError),
-        Rule::SecondReply
+        Rule::WriteStall | Rule::KeepAliveTimeout => Connection(Reason::InternalError),
+        Rule::HeadersInTunnel
+        | Rule::InvalidPromise
+        | Rule::SecondReply
         | Rule::DataBeforeReply
         | Rule::TrailersWithoutEnd
         | Rule::InvalidPseudoField
@@ -273,6 +279,7 @@ fn spdy3_reaction(rule: Rule) -> Reaction {
         | Rule::ConnectionWindowOverflow
         | Rule::TooManyResets
         | Rule::TooManyGlitches
+        | Rule::HeadersTimeout
         | Rule::Compression
         | Rule::SettingsTimeout => Connection(Reason::ProtocolError),
         Rule::InvalidPush => Connection(Reason::ProtocolError),

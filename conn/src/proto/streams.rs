@@ -116,6 +116,12 @@ pub(crate) struct Stream {
     /// The request was HEAD: its response has no body, whatever its
     /// content-length.
     pub(crate) bodyless: bool,
+    /// The request was CONNECT.
+    pub(crate) connect: bool,
+    /// Our side set its priority: the peer's word does not count any more.
+    pub(crate) overridden: bool,
+    /// The reply's status is a 2xx: with `connect`, the stream is a tunnel.
+    pub(crate) accepted: bool,
     /// The user still works on it: it counts although both halves are closed.
     pub(crate) retained: bool,
     /// The user reads no more of it.
@@ -163,6 +169,9 @@ impl Stream {
             scheduled: false,
             expected: None,
             bodyless: false,
+            connect: false,
+            overridden: false,
+            accepted: false,
             retained: false,
             abandoned: false,
             remote: false,
@@ -170,6 +179,11 @@ impl Stream {
             pulled: false,
             parent: None,
         }
+    }
+
+    /// After a CONNECT request and its 2xx there is only DATA (RFC 9113 §8.5).
+    pub(crate) fn is_tunnel(&self) -> bool {
+        self.connect && self.accepted
     }
 
     /// There is something that a frame could be cut from, windows aside.

@@ -66,6 +66,8 @@ pub enum Rule {
     UnexpectedSettingsAck,
     /// A push that we did not allow.
     PushNotAllowed,
+    /// A promised request that is not safe, has a body, or lacks its authority.
+    InvalidPromise,
     /// A push that belongs to no stream of ours, or whose id is wrong.
     InvalidPush,
     /// A pseudo-header field that the protocol does not define, in the wrong
@@ -99,8 +101,18 @@ pub enum Rule {
     TooManyGlitches,
     /// The first frame did not come in time.
     PrefaceTimeout,
+    /// A header block that began did not end in time.
+    HeadersTimeout,
     /// SETTINGS were not acknowledged in time.
     SettingsTimeout,
+    /// A PING was not answered in time.
+    KeepAliveTimeout,
+    /// SETTINGS that this side of the peer may not send, or may not change.
+    InvalidSettings,
+    /// A priority that only a client may set, or for a stream that cannot be.
+    InvalidPriorityUpdate,
+    /// Header fields on a stream that is a tunnel.
+    HeadersInTunnel,
     /// The transport took no byte in time.
     WriteStall,
     /// The transport ended in the middle of a frame or of a stream.
@@ -184,6 +196,10 @@ impl Rule {
                 "RFC 9113 §6.5.3",
             ),
             Self::PushNotAllowed => ("a push that was not allowed", "RFC 9113 §6.6"),
+            Self::InvalidPromise => (
+                "a promised request that is not a plain GET or HEAD",
+                "RFC 9113 §8.4",
+            ),
             Self::InvalidPush => (
                 "a push without an open stream of ours",
                 "RFC 9113 §6.6, drafts §3.3",
@@ -236,6 +252,23 @@ impl Rule {
                 "RFC 9113 §10.5",
             ),
             Self::PrefaceTimeout => ("no frame came within preface_timeout", "RFC 9113 §3.4"),
+            Self::HeadersTimeout => (
+                "a header block did not end within headers_timeout",
+                "RFC 9113 §10.5",
+            ),
+            Self::KeepAliveTimeout => (
+                "no answer to PING within keep_alive_timeout",
+                "RFC 9113 §6.7, drafts §2.6.5",
+            ),
+            Self::InvalidSettings => (
+                "a setting that the peer may not send, or may not change",
+                "RFC 9113 §6.5.2, RFC 8441 §3, RFC 9218 §2.1",
+            ),
+            Self::InvalidPriorityUpdate => (
+                "PRIORITY_UPDATE from a server, or for a stream that cannot be",
+                "RFC 9218 §7.1",
+            ),
+            Self::HeadersInTunnel => ("HEADERS on a tunnel", "RFC 9113 §8.5"),
             Self::SettingsTimeout => (
                 "SETTINGS not acknowledged within settings_timeout",
                 "RFC 9113 §6.5.3",

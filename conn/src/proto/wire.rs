@@ -7,8 +7,9 @@ mod spdy;
 
 use bytes::{Bytes, BytesMut};
 
-pub(crate) use self::fields::{Fields, content_length};
-use super::{Config, Head, Priority, Reason, StreamId, Version, Violation};
+pub(crate) use self::fields::{Fields, ListLimit, content_length};
+pub(crate) use self::http2::settings::payload as settings_payload;
+use super::{Config, Head, HeaderBytes, Priority, Reason, StreamId, Version, Violation};
 
 /// One direction pair of a connection: decoder, encoder and their compression
 /// contexts.
@@ -59,6 +60,15 @@ pub(crate) enum Message {
         stream: StreamId,
         priority: Priority,
     },
+    /// Where else an origin is served (ALTSVC), for an origin or for that of a
+    /// stream's request.
+    Alternative {
+        stream: Option<StreamId>,
+        origin: Option<Bytes>,
+        value: Bytes,
+    },
+    /// The origins that the connection is good for (ORIGIN).
+    Origins(Vec<Bytes>),
     /// A frame that is legal and of no use here.
     Ignored,
 }
@@ -95,6 +105,7 @@ pub(crate) struct PeerSettings {
     pub(crate) max_concurrent_streams: Option<u32>,
     pub(crate) initial_window: Option<u32>,
     pub(crate) enable_push: Option<bool>,
+    pub(crate) extended_connect: Option<bool>,
 }
 
 /// What a header list that we send does to its stream.
@@ -134,11 +145,38 @@ impl Wire {
         }
     }
 
+    /// A header block has begun and not ended.
+    #[inline]
+    pub(crate) fn in_header_block(&self) -> bool {
+        match self {
+            Self::Http2(wire) => wire.in_header_block(),
+            // A block has one frame.
+            Self::Spdy(_) => false,
+        }
+    }
+
+    /// What header blocks took: sent, received.
+    pub(crate) fn header_bytes(&self) -> (HeaderBytes, HeaderBytes) {
+        match self {
+            Self::Http2(wire) => wire.header_bytes(),
+            Self::Spdy(wire) => wire.header_bytes(),
+        }
+    }
+
     /// What a connection starts with, SETTINGS included.
     pub(crate) fn preface(&mut self, config: &Config, out: &mut BytesMut) {
         match self {
             Self::Http2(wire) => wire.preface(config, out),
             Self::Spdy(wire) => wire.preface(config, out),
+        }
+    }
+
+    /// The SETTINGS that an upgrade request brings, as a payload in text; they
+    /// are not acknowledged.
+    pub(crate) fn upgrade_settings(&mut self, payload: &[u8]) -> Result<PeerSettings, Violation> {
+        match self {
+            Self::Http2(wire) => wire.upgrade_settings(payload),
+            Self::Spdy(_) => Ok(PeerSettings::default()),
         }
     }
 
@@ -229,6 +267,44 @@ impl Wire {
         match self {
             Self::Http2(wire) => wire.pong(opaque, out),
             Self::Spdy(wire) => wire.pong(opaque, out),
+        }
+    }
+
+    /// A new priority for a stream of ours; nothing where it cannot be said.
+    pub(crate) fn priority_update(
+        &mut self,
+        stream: StreamId,
+        priority: Priority,
+        out: &mut BytesMut,
+    ) {
+        if let Self::Http2(wire) = self {
+            wire.priority_update(stream, priority, out);
+        }
+    }
+
+    /// ORIGIN.
+    pub(crate) fn origins(
+        &mut self,
+        origins: &[Bytes],
+        out: &mut BytesMut,
+    ) -> Result<(), HeadTooLarge> {
+        match self {
+            Self::Http2(wire) => wire.origins(origins, out),
+            Self::Spdy(_) => Err(HeadTooLarge),
+        }
+    }
+
+    /// ALTSVC.
+    pub(crate) fn alternative(
+        &mut self,
+        stream: Option<StreamId>,
+        origin: &[u8],
+        value: &[u8],
+        out: &mut BytesMut,
+    ) -> Result<(), HeadTooLarge> {
+        match self {
+            Self::Http2(wire) => wire.alternative(stream, origin, value, out),
+            Self::Spdy(_) => Err(HeadTooLarge),
         }
     }
 

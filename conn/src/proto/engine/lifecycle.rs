@@ -3,7 +3,7 @@
 
 use std::{io, time::Instant};
 
-use super::{Engine, Phase, Ping};
+use super::{Engine, Phase, ping::Purpose};
 use crate::{
     Error, Initiator, Reason,
     proto::{Event, Output, Rule, Side, StreamId, StreamKey, Violation},
@@ -26,7 +26,7 @@ impl Engine {
         self.phase = Phase::Announced;
         self.wire
             .go_away(StreamId::MAX, Reason::NoError, "", self.output.buffer());
-        self.send_ping(now, false);
+        self.ping_for(now, Purpose::Shutdown);
     }
 
     /// Ends at once: the peer is told `reason`, every stream ends.
@@ -40,7 +40,7 @@ impl Engine {
 
     /// The transport's input ended.
     pub fn handle_eof(&mut self, now: Instant) {
-        let _ = now;
+        self.clock = now;
         if self.phase == Phase::Closed {
             return;
         }
@@ -168,6 +168,7 @@ impl Engine {
 
     /// RST_STREAM, and the memory of it: what is on its way is ignored.
     pub(super) fn send_reset(&mut self, id: StreamId, reason: Reason) {
+        self.counters.resets_sent.count(reason);
         self.wire.reset(id, reason, self.output.buffer());
         if self.remembered_resets.len() >= self.config.limits.max_remembered_resets {
             self.remembered_resets.pop_front();
@@ -175,43 +176,10 @@ impl Engine {
         self.remembered_resets.push_back(id);
     }
 
-    /// Asks the peer for a sign of life; [`Event::Pong`] tells how long it
-    /// took. One at a time: a second call before the answer does nothing.
-    pub fn ping(&mut self, now: Instant) {
-        if self.phase != Phase::Closed {
-            self.send_ping(now, true);
-        }
-    }
-
-    fn send_ping(&mut self, now: Instant, wanted: bool) {
-        if let Some(ping) = &mut self.ping {
-            ping.wanted |= wanted;
-            return;
-        }
-        self.ping_counter = self.ping_counter.wrapping_add(1) & 0x3fff_ffff;
-        let opaque = u64::from(self.ping_counter);
-        self.ping = Some(Ping {
-            opaque,
-            sent: now,
-            wanted,
-        });
-        self.wire.ping(opaque, self.output.buffer());
-    }
-
-    pub(super) fn handle_pong(&mut self, now: Instant, opaque: u64) -> Option<Event> {
-        // An answer to nothing is ignored, as the SPDY drafts want.
-        let ping = self.ping.take_if(|ping| ping.opaque == opaque)?;
-        if self.phase == Phase::Announced {
-            self.send_last_go_away();
-        }
-        let round_trip = now.saturating_duration_since(ping.sent);
-        ping.wanted.then_some(Event::Pong { round_trip })
-    }
-
     /// Ends a stream before its time. The peer is told `reason`; no event
     /// follows, and the key is stale.
     pub fn reset(&mut self, now: Instant, stream: StreamKey, reason: Reason) {
-        let _ = now;
+        self.clock = now;
         let Some(open) = self.streams.get(stream) else {
             return;
         };

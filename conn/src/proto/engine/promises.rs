@@ -74,7 +74,7 @@ impl Engine {
         mut fields: Box<Fields>,
         in_one: Option<bool>,
     ) -> Outcome {
-        if self.accepted >= self.config.limits.max_pushed_streams || fields.exceeded {
+        if self.accepted >= self.config.limits.max_pushed_streams || fields.exceeded.is_some() {
             return Err(Violation::stream(
                 id,
                 Rule::TooManyStreams,
@@ -97,8 +97,17 @@ impl Engine {
                 return Err(Violation::stream(id, rule, Reason::ProtocolError));
             }
         };
+        // §8.4: a promise that is not safe, or has a body, is a stream error.
+        if in_one.is_none() && !head.is_pushable() {
+            return Err(Violation::stream(
+                id,
+                Rule::InvalidPromise,
+                Reason::ProtocolError,
+            ));
+        }
         let mut stream = self.new_stream(id, State::promised(), None);
         stream.remote = true;
+        stream.bodyless = head.is_method(&http::Method::HEAD);
         self.accepted = self.accepted.saturating_add(1);
         let fin = in_one.unwrap_or(false);
         if let Some(status) = status {

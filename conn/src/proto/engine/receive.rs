@@ -9,13 +9,13 @@ use super::{Engine, Phase};
 use crate::{
     Error, Reason,
     proto::{
-        Control, Event, Head, Priority, Rule, Semantics, Side, StreamId, StreamKey, Violation,
+        Event, Head, Rule, Semantics, Side, StreamId, StreamKey, Violation,
         rules::PushStyle,
         streams::{
             flow::SendWindow,
             state::{Half, Misplaced, Part, State},
         },
-        wire::{Headers, HeadersKind, Message, PeerSettings, SendKind, content_length},
+        wire::{Headers, HeadersKind, ListLimit, Message, PeerSettings, SendKind, content_length},
     },
 };
 
@@ -74,9 +74,16 @@ impl Engine {
                 fields,
             } => self.handle_promise(now, parent, promised, fields),
             Message::Priority { stream, priority } => {
+                self.handle_priority(now, stream, priority).map(|()| None)
+            }
+            Message::Alternative {
+                stream,
+                origin,
+                value,
+            } => self.handle_alternative(now, stream, origin, value),
+            Message::Origins(origins) => {
                 self.glitch(now)?;
-                self.reprioritize(stream, priority);
-                Ok(None)
+                Ok(Some(Event::Origins { origins }))
             }
             Message::Ignored => self.glitch(now).map(|()| None),
         }
@@ -155,20 +162,33 @@ impl Engine {
             return self.broken(now, Rule::TooManyStreams, id).map(|()| None);
         }
         let (fin, unidirectional) = (headers.fin, headers.unidirectional);
-        if headers.fields.exceeded {
-            return self.refuse_head(now, headers, Rule::HeaderListTooLarge);
+        if let Some(limit) = headers.fields.exceeded {
+            return self.refuse_head(now, headers, limit);
         }
         let priority = headers.priority;
         let head = match headers.fields.into_request(self.config.semantics) {
             Ok(head) => head,
             Err(rule @ Rule::MissingPseudoField) if self.rules.headers_anywhere => {
                 // The SPDY drafts (§3.2.1) want an answer, not a reset.
-                return Ok(Some(self.refuse(id, fin, StatusCode::BAD_REQUEST, rule)));
+                let text = rule.to_string();
+                return Ok(Some(self.refuse(
+                    id,
+                    fin,
+                    StatusCode::BAD_REQUEST,
+                    rule,
+                    &text,
+                )));
             }
             Err(rule) => return self.broken(now, rule, id).map(|()| None),
         };
+        if head.is_extended_connect() && !self.config.extended_connect {
+            // RFC 8441 §3: not before we said that we take it.
+            let rule = Rule::InvalidPseudoField;
+            return self.broken(now, rule, id).map(|()| None);
+        }
+        let connect = head.is_method(&http::Method::CONNECT);
         let mut expected = None;
-        if http && self.rules.length_checked(Side::Server) {
+        if http && !connect && self.rules.length_checked(Side::Server) {
             expected = match content_length(&head.fields) {
                 Ok(Some(length)) if fin && length != 0 => {
                     let rule = Rule::ContentLengthMismatch;
@@ -179,13 +199,12 @@ impl Engine {
             };
         }
         let state = State::accepted(fin, unidirectional);
-        let mut stream = self.new_stream(id, state, priority);
+        let early = self.take_early_priority(id);
+        let mut stream = self.new_stream(id, state, early.or(priority));
         stream.remote = true;
+        stream.connect = connect;
         stream.expected = expected;
-        stream.bodyless = matches!(
-            &head.control,
-            Control::Request { method, .. } if *method == http::Method::HEAD
-        );
+        stream.bodyless = head.is_method(&http::Method::HEAD);
         self.accepted = self.accepted.saturating_add(1);
         let stream = self.streams.insert(stream);
         Ok(Some(Event::Opened {
@@ -198,21 +217,66 @@ impl Engine {
 
     /// A request whose head is not taken gets an answer where there is a
     /// status for it.
-    fn refuse_head(&mut self, now: Instant, headers: Headers, rule: Rule) -> Outcome {
+    fn refuse_head(&mut self, now: Instant, headers: Headers, limit: ListLimit) -> Outcome {
         let answered = self.config.semantics == Semantics::Http && self.config.side == Side::Server;
         if !answered || headers.unidirectional {
-            return self.broken(now, rule, headers.stream).map(|()| None);
+            return self.list_too_large(now, limit, headers.stream);
         }
         // Charged like a reset: it costs as much.
         if self.resets.charge(now).is_err() {
             return Err(self.fatal(Rule::TooManyResets));
         }
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        Ok(Some(self.refuse(headers.stream, headers.fin, status, rule)))
+        let text = self.limit_in_words(limit);
+        Ok(Some(self.refuse(
+            headers.stream,
+            headers.fin,
+            status,
+            Rule::HeaderListTooLarge,
+            &text,
+        )))
+    }
+
+    /// A header list over a limit, where no answer can say so.
+    pub(super) fn list_too_large(
+        &mut self,
+        now: Instant,
+        limit: ListLimit,
+        id: StreamId,
+    ) -> Outcome {
+        let text = self.limit_in_words(limit);
+        match self.broken(now, Rule::HeaderListTooLarge, id) {
+            Ok(()) => Ok(None),
+            Err(violation) => Err(violation.detailed(text)),
+        }
+    }
+
+    /// The limit with its value, and what to do.
+    fn limit_in_words(&self, limit: ListLimit) -> String {
+        let limits = &self.config.limits;
+        match limit {
+            ListLimit::Size => format!(
+                "the header list is over max_header_list_size ({} bytes); raise it in Limits to \
+                 take larger ones",
+                limits.max_header_list_size
+            ),
+            ListLimit::Fields => format!(
+                "the header list is over max_header_fields ({} fields); raise it in Limits to \
+                 take more",
+                limits.max_header_fields
+            ),
+        }
     }
 
     /// Answers a request that the user never sees.
-    fn refuse(&mut self, id: StreamId, fin: bool, status: StatusCode, rule: Rule) -> Event {
+    fn refuse(
+        &mut self,
+        id: StreamId,
+        fin: bool,
+        status: StatusCode,
+        rule: Rule,
+        text: &str,
+    ) -> Event {
         let head = Head::response(status);
         let out = self.output.buffer();
         // A status alone always fits.
@@ -222,7 +286,7 @@ impl Engine {
             self.send_reset(id, reason);
         }
         let violation = Violation::stream(id, rule, Reason::RefusedStream);
-        let detail = format!("{rule}; answered with {status}");
+        let detail = format!("{text}; answered with {status}");
         Event::Refused {
             id,
             error: Error::violation(&violation.detailed(detail)),
@@ -237,10 +301,8 @@ impl Engine {
             return Ok(None);
         };
         let (fin, kind) = (headers.fin, headers.kind);
-        if headers.fields.exceeded {
-            return self
-                .broken(now, Rule::HeaderListTooLarge, id)
-                .map(|()| None);
+        if let Some(limit) = headers.fields.exceeded {
+            return self.list_too_large(now, limit, id);
         }
         // A pushed stream's response comes as HEADERS.
         let reply = match kind {
@@ -267,6 +329,9 @@ impl Engine {
             }
         };
         if !reply {
+            if stream.is_tunnel() {
+                return self.broken(now, Rule::HeadersInTunnel, id).map(|()| None);
+            }
             if !fin && !self.rules.headers_anywhere {
                 return self
                     .broken(now, Rule::TrailersWithoutEnd, id)
@@ -293,7 +358,7 @@ impl Engine {
             };
             return Ok((!abandoned).then_some(event));
         }
-        let bodyless = stream.bodyless;
+        let (bodyless, connect) = (stream.bodyless, stream.connect);
         let head = match headers.fields.into_response(semantics) {
             Ok(head) => head,
             Err(rule) => return self.broken(now, rule, id).map(|()| None),
@@ -306,13 +371,16 @@ impl Engine {
             }
             return Ok(Some(Event::Informational { stream: key, head }));
         }
-        let expected = match self.response_length(&head, bodyless, fin) {
+        let accepted = head.status().is_some_and(|status| status.is_success());
+        let tunnel = connect && accepted;
+        let expected = match self.response_length(&head, bodyless || tunnel, fin) {
             Ok(expected) => expected,
             Err(rule) => return self.broken(now, rule, id).map(|()| None),
         };
         if let Some(stream) = self.streams.get_mut(key) {
             stream.expected = expected;
             stream.state.recv = after;
+            stream.accepted = accepted;
         }
         if fin {
             self.settle(key);
@@ -349,7 +417,10 @@ impl Engine {
             return Err(self.fatal(Rule::ConnectionWindowExceeded));
         }
         let flow = usize::try_from(flow_len).unwrap_or(usize::MAX);
+        let came = self.counters.data_received;
+        self.counters.data_received = came.saturating_add(u64::from(flow_len));
         let Some(key) = self.streams.find(id) else {
+            self.tuning.count(None, flow);
             self.give_back(None, flow);
             let rule = match self.absent(id) {
                 Absent::Reset if !data.is_empty() => return Ok(None),
@@ -360,6 +431,7 @@ impl Engine {
             };
             return self.broken(now, rule, id).map(|()| None);
         };
+        self.tuning.count(Some(key), flow);
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(None);
         };
@@ -466,6 +538,7 @@ impl Engine {
     }
 
     fn handle_reset(&mut self, now: Instant, id: StreamId, reason: Reason) -> Outcome {
+        self.counters.resets_received.count(reason);
         let Some(key) = self.streams.find(id) else {
             return match self.absent(id) {
                 Absent::Idle if !self.abandoned(id) => {
@@ -503,17 +576,25 @@ impl Engine {
 
     fn handle_settings(&mut self, now: Instant, settings: PeerSettings) -> Outcome {
         self.glitch(now)?;
+        self.obey(settings)?;
+        self.wire.settings_ack(self.output.buffer());
+        Ok(Some(Event::PeerSettings))
+    }
+
+    pub(super) fn obey(&mut self, settings: PeerSettings) -> Result<(), Violation> {
         if let Some(max) = settings.max_concurrent_streams {
             self.peer_max_streams = max;
         }
         if let Some(push) = settings.enable_push {
             self.peer_takes_push = push;
         }
+        if let Some(extended) = settings.extended_connect {
+            self.peer_takes_extended_connect = extended;
+        }
         if let (Some(new), Some(old)) = (settings.initial_window, self.peer_stream_window) {
             self.shift_windows(old, new)?;
         }
-        self.wire.settings_ack(self.output.buffer());
-        Ok(Some(Event::PeerSettings))
+        Ok(())
     }
 
     /// Open streams move with the initial window, perhaps below zero
@@ -547,21 +628,6 @@ impl Engine {
         self.timers.settings = None;
         self.wire.settings_acknowledged();
         Ok(None)
-    }
-
-    /// A stream's new priority (RFC 9218 §7).
-    fn reprioritize(&mut self, id: StreamId, priority: Priority) {
-        let Some(key) = self.streams.find(id) else {
-            return;
-        };
-        let Some(stream) = self.streams.get_mut(key) else {
-            return;
-        };
-        let before = std::mem::replace(&mut stream.priority, priority);
-        if stream.scheduled {
-            self.scheduler.remove(key, before);
-            self.scheduler.push(key, priority);
-        }
     }
 }
 

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 
 use super::{Engine, OpenError, Phase, Transmit, UsageError};
 use crate::proto::{
-    Control, Head, Priority, Semantics, Side, StreamId, StreamKey,
+    Head, Priority, Semantics, Side, StreamId, StreamKey,
     streams::{
         Ending,
         state::{Half, Part, State},
@@ -33,26 +33,25 @@ impl Engine {
         fin: bool,
         priority: Option<Priority>,
     ) -> Result<StreamKey, OpenError> {
-        let _ = now;
+        self.clock = now;
         let http = self.config.semantics == Semantics::Http;
-        let request = matches!(head.control, Control::Request { .. });
+        let request = head.is_request();
         if http && (!request || self.config.side == Side::Server) {
             return Err(OpenError::Usage(UsageError::WrongHead));
         }
         self.check_open()?;
-        let extended = matches!(
-            head.control,
-            Control::Request {
-                protocol: Some(_),
-                ..
+        if head.is_extended_connect() {
+            if self.rules.headers_anywhere {
+                return Err(OpenError::Usage(UsageError::Unsupported));
             }
-        );
-        if extended && self.rules.headers_anywhere {
-            return Err(OpenError::Usage(UsageError::Unsupported));
+            if !self.peer_takes_extended_connect {
+                return Err(OpenError::ExtendedConnectDisabled);
+            }
         }
         let id = StreamId::new(self.next_id);
         let mut stream = self.new_stream(id, State::opened(fin), priority);
-        stream.bodyless = is_head(&head);
+        stream.bodyless = head.is_method(&Method::HEAD);
+        stream.connect = head.is_method(&Method::CONNECT);
         let kind = SendKind::Open {
             priority: stream.priority,
         };
@@ -69,7 +68,7 @@ impl Engine {
     /// [`reply`](Self::reply) on the new stream.
     pub fn push(&mut self, parent: StreamKey, request: Head) -> Result<StreamKey, OpenError> {
         let usage = OpenError::Usage;
-        if self.config.side != Side::Server || !matches!(request.control, Control::Request { .. }) {
+        if self.config.side != Side::Server || !request.is_request() {
             return Err(usage(UsageError::WrongHead));
         }
         let open = self
@@ -79,6 +78,9 @@ impl Engine {
         if open.state.send == Half::Closed || !open.remote {
             return Err(usage(UsageError::HalfClosed));
         }
+        if !request.is_pushable() {
+            return Err(usage(UsageError::NotPushable));
+        }
         let priority = open.priority;
         if !self.peer_takes_push {
             return Err(OpenError::PushDisabled);
@@ -86,7 +88,7 @@ impl Engine {
         self.check_open()?;
         let id = StreamId::new(self.next_id);
         let mut stream = self.new_stream(id, State::pushed(), Some(priority));
-        stream.bodyless = is_head(&request);
+        stream.bodyless = request.is_method(&Method::HEAD);
         stream.parent = Some(parent.id());
         let kind = SendKind::Push {
             parent: parent.id(),
@@ -146,7 +148,7 @@ impl Engine {
         let informational = head
             .status()
             .is_some_and(|status| status.is_informational());
-        let response = matches!(head.control, Control::Response { .. });
+        let response = head.status().is_some();
         if informational || (self.config.semantics == Semantics::Http && !response) {
             return Err(UsageError::WrongHead);
         }
@@ -163,6 +165,7 @@ impl Engine {
         self.wire
             .headers(stream.id(), kind, &head, fin, self.output.buffer())?;
         open.state.send = after;
+        open.accepted = head.status().is_some_and(|status| status.is_success());
         if fin {
             self.settle(stream);
         }
@@ -240,6 +243,7 @@ impl Engine {
             Half::Waiting => return Err(UsageError::NoHead),
             Half::Closed => return Err(UsageError::HalfClosed),
             Half::Open if !open.ending.is_open() => return Err(UsageError::HalfClosed),
+            Half::Open if open.is_tunnel() => return Err(UsageError::Unsupported),
             Half::Open => {}
         }
         open.pulled = false;
@@ -336,6 +340,7 @@ impl Engine {
     /// Cuts DATA frames, most urgent streams first, until the output holds
     /// `cut_ahead` bytes, a source must be asked, or nothing is left.
     pub fn poll_transmit(&mut self, now: Instant) -> Transmit {
+        self.clock = now;
         let transmit = self.cut_frames();
         self.watch_output(now);
         transmit
@@ -346,12 +351,13 @@ impl Engine {
             return Transmit::Idle;
         }
         loop {
-            if self.output.len() >= self.config.limits.cut_ahead {
-                return Transmit::Write;
-            }
             let Some(key) = self.scheduler.front() else {
                 return Transmit::Idle;
             };
+            if self.output.len() >= self.config.limits.cut_ahead {
+                self.counters.stalls.transport = self.counters.stalls.transport.saturating_add(1);
+                return Transmit::Write;
+            }
             let connection = self.send_window.available();
             let Some(stream) = self.streams.get_mut(key) else {
                 self.scheduler.pop();
@@ -359,6 +365,8 @@ impl Engine {
             };
             let room = stream.send_window.available();
             if !stream.wants_to_send() || room == 0 {
+                let stalls = &mut self.counters.stalls.stream_window;
+                *stalls = stalls.saturating_add(u64::from(stream.wants_to_send()));
                 stream.scheduled = false;
                 stream.pulled = false;
                 self.scheduler.pop();
@@ -369,6 +377,10 @@ impl Engine {
                 // Blocked on the connection: streams keep their places.
                 if self.forget_connection_window() {
                     continue;
+                }
+                if !std::mem::replace(&mut self.stalled, true) {
+                    let stalls = &mut self.counters.stalls.connection_window;
+                    *stalls = stalls.saturating_add(1);
                 }
                 return Transmit::Idle;
             }
@@ -399,6 +411,8 @@ impl Engine {
         let fin = done && matches!(stream.ending, Ending::Fin);
         stream.send_window.debit(len);
         self.send_window.debit(len);
+        self.stalled = false;
+        self.counters.data_sent = self.counters.data_sent.saturating_add(len as u64);
         let incremental = stream.priority.incremental();
         let scheduled = stream.scheduled;
         self.wire
@@ -473,8 +487,4 @@ impl Engine {
             self.scheduler.remove(key, stream.priority);
         }
     }
-}
-
-fn is_head(head: &Head) -> bool {
-    matches!(&head.control, Control::Request { method, .. } if *method == http::Method::HEAD)
 }

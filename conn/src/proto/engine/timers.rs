@@ -19,6 +19,8 @@ pub(super) struct Timers {
     pub(super) announce: Option<Instant>,
     /// The end of the open streams, after a shutdown.
     pub(super) drain: Option<Instant>,
+    /// The end of a header block that has begun.
+    pub(super) block: Option<Instant>,
     /// The transport taking a byte, and how many it had taken when this was
     /// set.
     pub(super) write: Option<(Instant, u64)>,
@@ -52,6 +54,7 @@ impl Timers {
             self.settings,
             self.announce,
             self.drain,
+            self.block,
             write,
         ];
         all.into_iter().flatten().min()
@@ -65,12 +68,14 @@ impl Engine {
             // Only the last bytes are left to be written.
             return self.timers.write.map(|(deadline, _)| deadline);
         }
-        self.timers.next()
+        let timers = self.timers.next();
+        [timers, self.next_of_life()].into_iter().flatten().min()
     }
 
     /// Time has passed. Call when [`poll_timeout`](Self::poll_timeout) is due,
     /// then poll for events.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.clock = now;
         let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         if due(self.timers.write.map(|(deadline, _)| deadline)) {
             // What was written since the last cut counts too.
@@ -92,6 +97,10 @@ impl Engine {
         if due(self.timers.settings) {
             return self.fail(&self.fatal(Rule::SettingsTimeout));
         }
+        if due(self.timers.block) {
+            return self.fail(&self.fatal(Rule::HeadersTimeout));
+        }
+        self.handle_life(now);
         if due(self.timers.announce) {
             self.timers.announce = None;
             self.send_last_go_away();
@@ -101,6 +110,16 @@ impl Engine {
                 Reason::NoError,
                 "the streams did not end within drain_timeout",
             );
+        }
+    }
+
+    /// The input ends in the middle of something: a header block gets so long
+    /// to come to its end (CONTINUATION flood by drops).
+    pub(super) fn watch_block(&mut self, now: Instant) {
+        if !self.wire.in_header_block() {
+            self.timers.block = None;
+        } else if self.timers.block.is_none() {
+            self.timers.block = now.checked_add(self.config.limits.headers_timeout);
         }
     }
 

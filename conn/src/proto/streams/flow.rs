@@ -102,18 +102,51 @@ impl RecvWindow {
         Ok(())
     }
 
-    /// Gives back what was consumed. Updates are few: one for each half of the
-    /// window.
-    pub(crate) fn credit(&mut self, len: usize) -> Option<Announce> {
+    /// The whole window; `None` where there is none.
+    pub(crate) fn size(&self) -> Option<u32> {
+        self.size
+    }
+
+    /// Makes a window larger. What that adds is owed to the peer.
+    pub(crate) fn grow(&mut self, size: u32) {
+        self.size = self.size.map(|old| old.max(size));
+    }
+
+    /// Gives back what was consumed of a stream. Updates are few: one for each
+    /// half of the window. With them the window grows to `target`; without
+    /// anything consumed, at once.
+    pub(crate) fn credit(&mut self, len: usize, target: u32) -> Option<Announce> {
         let size = self.size?;
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        self.unannounced = self.unannounced.saturating_add(len);
+        let growth = target.saturating_sub(size);
+        let consumed = u32::try_from(len).unwrap_or(u32::MAX);
+        self.unannounced = self.unannounced.saturating_add(consumed);
+        if self.unannounced < (size / 2).max(1) && (len > 0 || growth == 0) {
+            return None;
+        }
+        self.grow(target);
+        self.unannounced = self.unannounced.saturating_add(growth);
+        self.announce()
+    }
+
+    /// Gives a connection back all that came, as far as the peer may then not
+    /// send more than `room`.
+    pub(crate) fn replenish(&mut self, room: i64) -> Option<Announce> {
+        let size = self.size?;
+        let target = i64::from(size).min(room);
+        let owed = target.saturating_sub(self.accounted());
+        if let Ok(owed @ 1..) = u32::try_from(owed) {
+            self.unannounced = self.unannounced.saturating_add(owed);
+        }
         if self.unannounced < (size / 2).max(1) {
             return None;
         }
+        self.announce()
+    }
+
+    fn announce(&mut self) -> Option<Announce> {
         let increment = std::mem::take(&mut self.unannounced);
         self.available = self.available.saturating_add(i64::from(increment));
-        Some(Announce(increment))
+        (increment > 0).then_some(Announce(increment))
     }
 
     /// What the peer may send plus what is on its way back to it: constant
@@ -152,11 +185,11 @@ mod tests {
         assert_eq!(window.debit(101), Err(WindowError));
         assert_eq!(window.debit(100), Ok(()));
         assert_eq!(window.debit(1), Err(WindowError));
-        assert_eq!(window.credit(49), None);
-        assert_eq!(window.credit(11), Some(Announce(60)));
+        assert_eq!(window.credit(49, 100), None);
+        assert_eq!(window.credit(11, 100), Some(Announce(60)));
         assert_eq!(window.debit(60), Ok(()));
         assert_eq!(window.accounted(), 0);
-        assert_eq!(window.credit(100), Some(Announce(100)));
+        assert_eq!(window.credit(100, 100), Some(Announce(100)));
         assert_eq!(window.accounted(), 100);
     }
 
@@ -164,13 +197,41 @@ mod tests {
     fn a_small_window_is_announced_by_its_own_halves() {
         let mut window = RecvWindow::new(Some(1000)).at_least(65_535);
         assert_eq!(window.debit(65_535), Ok(()));
-        assert_eq!(window.credit(500), Some(Announce(500)));
+        assert_eq!(window.credit(500, 1000), Some(Announce(500)));
     }
 
     #[test]
     fn without_flow_control_nothing_is_counted() {
         let mut window = RecvWindow::new(None);
         assert_eq!(window.debit(u32::MAX), Ok(()));
-        assert_eq!(window.credit(usize::MAX), None);
+        assert_eq!(window.credit(usize::MAX, 7), None);
+        assert_eq!(window.replenish(i64::MAX), None);
+    }
+
+    #[test]
+    fn a_stream_grows_when_it_announces_or_at_once() {
+        let mut window = RecvWindow::new(Some(100));
+        assert_eq!(window.debit(60), Ok(()));
+        assert_eq!(window.credit(10, 200), None);
+        assert_eq!(window.credit(50, 200), Some(Announce(160)));
+        assert_eq!(window.accounted(), 200);
+        assert_eq!(window.credit(0, 200), None);
+        assert_eq!(window.credit(0, 300), Some(Announce(100)));
+        assert_eq!(window.accounted(), 300);
+    }
+
+    #[test]
+    fn a_connection_gets_back_what_came_within_its_room() {
+        let mut window = RecvWindow::new(Some(100));
+        assert_eq!(window.debit(40), Ok(()));
+        assert_eq!(window.replenish(160), None);
+        assert_eq!(window.debit(20), Ok(()));
+        assert_eq!(window.replenish(140), Some(Announce(60)));
+        // 90 are held: 100 less 90 is what the peer may have.
+        assert_eq!(window.debit(90), Ok(()));
+        assert_eq!(window.replenish(10), None);
+        assert_eq!(window.replenish(200), Some(Announce(90)));
+        window.grow(300);
+        assert_eq!(window.replenish(1000), Some(Announce(200)));
     }
 }

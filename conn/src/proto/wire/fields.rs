@@ -28,8 +28,15 @@ pub(crate) struct Fields {
     has_priority: bool,
     /// The first rule that the list breaks.
     pub(crate) malformed: Option<Rule>,
-    /// The list is over a limit, and cut short.
-    pub(crate) exceeded: bool,
+    /// The limit that the list is over, and by which it is cut short.
+    pub(crate) exceeded: Option<ListLimit>,
+}
+
+/// A limit of header lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListLimit {
+    Size,
+    Fields,
 }
 
 impl Fields {
@@ -121,6 +128,10 @@ impl Fields {
             return Err(Rule::InvalidPseudoField);
         }
         let protocol = self.protocol.take();
+        if protocol.is_some() && method != Method::CONNECT {
+            // RFC 8441 §4.
+            return Err(Rule::InvalidPseudoField);
+        }
         let uri = if method == Method::CONNECT && protocol.is_none() {
             self.connect_uri()?
         } else {
@@ -298,9 +309,26 @@ pub(crate) fn parse_priority(value: &[u8]) -> Priority {
     Priority::new(urgency, incremental)
 }
 
+/// The same the other way round.
+pub(crate) fn format_priority(priority: Priority) -> String {
+    let incremental = if priority.incremental() { ", i" } else { "" };
+    format!("u={}{incremental}", priority.urgency())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn priorities_format_as_they_parse() {
+        for urgency in 0..8 {
+            for incremental in [false, true] {
+                let priority = Priority::new(urgency, incremental);
+                let text = format_priority(priority);
+                assert_eq!(parse_priority(text.as_bytes()), priority, "{text}");
+            }
+        }
+    }
 
     #[test]
     fn priorities_parse_and_what_does_not_is_ignored() {

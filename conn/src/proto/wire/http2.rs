@@ -1,18 +1,24 @@
 //! HTTP/2 frames (RFC 9113) to neutral messages and back.
 
-use bytes::{Bytes, BytesMut};
-use http::{
-    HeaderName, HeaderValue, Method, StatusCode,
-    uri::{Authority, PathAndQuery, Scheme},
-};
-use lacewing_frames::http2 as frames;
-use lacewing_hpack::{BlockEncoder, EncoderConfig, Sensitivity, StaticIndex};
+mod codes;
+mod encode;
+mod field;
+pub(super) mod settings;
 
-use super::{
-    Fields, Headers, HeadersKind, Message, PeerSettings, SendKind,
-    fields::{check_name, check_value, parse_authority, parse_path, parse_priority},
+use bytes::{Bytes, BytesMut};
+use lacewing_frames::http2 as frames;
+use lacewing_hpack::{BlockEncoder, EncoderConfig, ExceededLimit};
+
+pub(super) use self::encode::is_connection_specific;
+use self::{
+    codes::{code, reason, violation},
+    encode::{Block, encode_control, encode_fields},
 };
-use crate::proto::{Config, Control, Head, Protocol, Reason, Rule, Side, StreamId, Violation};
+use super::{
+    Fields, HeadTooLarge, Headers, HeadersKind, ListLimit, Message, SendKind,
+    fields::{format_priority, parse_priority},
+};
+use crate::proto::{Config, Head, HeaderBytes, Priority, Reason, Rule, Side, StreamId, Violation};
 
 /// DATA frames of ours, however large the peer takes them: others want their
 /// turn.
@@ -27,6 +33,12 @@ pub(crate) struct Wire {
     preface_due: bool,
     settings_due: bool,
     header_table_size: u32,
+    side: Side,
+    /// SETTINGS of the peer were obeyed.
+    settings_came: bool,
+    /// What the peer may not take back once it said it.
+    fixed: settings::Fixed,
+    sent: HeaderBytes,
     /// Scratch for numbers in text.
     digits: [u8; 3],
 }
@@ -53,38 +65,19 @@ impl Wire {
             preface_due: config.side == Side::Server,
             settings_due: true,
             header_table_size: limits.header_table_size,
+            side: config.side,
+            settings_came: false,
+            fixed: settings::Fixed::default(),
+            sent: HeaderBytes::default(),
             digits: [0; 3],
         }
     }
 
     pub(super) fn preface(&mut self, config: &Config, out: &mut BytesMut) {
-        use frames::{Setting, SettingId};
-        let limits = &config.limits;
-        let mut settings = Vec::with_capacity(6);
-        let mut set = |id, value, default| {
-            if value != default {
-                settings.push(Setting { id, value });
-            }
-        };
-        set(
-            SettingId::HEADER_TABLE_SIZE,
-            limits.header_table_size,
-            4_096,
-        );
         if config.side == Side::Client {
             out.extend_from_slice(frames::PREFACE);
-            set(SettingId::ENABLE_PUSH, u32::from(config.accept_push), 1);
         }
-        let streams = match config.side {
-            Side::Server => limits.max_concurrent_streams,
-            Side::Client => limits.max_pushed_streams,
-        };
-        set(SettingId::MAX_CONCURRENT_STREAMS, streams, u32::MAX);
-        set(SettingId::INITIAL_WINDOW_SIZE, limits.stream_window, 65_535);
-        set(SettingId::MAX_FRAME_SIZE, limits.max_frame_size, 16_384);
-        let list = u32::try_from(limits.max_header_list_size).unwrap_or(u32::MAX);
-        set(SettingId::MAX_HEADER_LIST_SIZE, list, u32::MAX);
-        self.encoder.settings(out, &settings);
+        self.encoder.settings(out, &settings::announced(config));
     }
 
     pub(super) fn settings_acknowledged(&mut self) {
@@ -140,7 +133,7 @@ impl Wire {
                 exceeded,
                 ..
             } => {
-                list.exceeded = exceeded.is_some();
+                list.exceeded = exceeded.map(list_limit);
                 Message::Headers(Headers {
                     stream: StreamId::new(stream_id),
                     kind: HeadersKind::ByState,
@@ -173,7 +166,7 @@ impl Wire {
                 stream: StreamId::new(stream_id),
                 reason: reason(code),
             },
-            M::Settings(settings) => Message::Settings(self.obey(&settings)),
+            M::Settings(settings) => Message::Settings(self.obey(&settings.entries)?),
             M::SettingsAck => Message::SettingsAck,
             M::Ping { payload } => Message::Ping {
                 opaque: u64::from_be_bytes(payload),
@@ -196,7 +189,7 @@ impl Wire {
                 exceeded,
                 ..
             } => {
-                list.exceeded = exceeded.is_some();
+                list.exceeded = exceeded.map(list_limit);
                 Message::Promise {
                     parent: StreamId::new(stream_id),
                     promised: StreamId::new(promised_id),
@@ -206,34 +199,25 @@ impl Wire {
             M::PriorityUpdate {
                 prioritized_id,
                 value,
-            } => Message::Priority {
-                stream: StreamId::new(prioritized_id),
-                priority: parse_priority(&value),
+            } => {
+                if self.side == Side::Client {
+                    let rule = Rule::InvalidPriorityUpdate;
+                    return Err(Violation::connection(rule, Reason::ProtocolError));
+                }
+                Message::Priority {
+                    stream: StreamId::new(prioritized_id),
+                    priority: parse_priority(&value),
+                }
+            }
+            M::AltSvc(frame) if self.side == Side::Client => Message::Alternative {
+                stream: (frame.stream_id != 0).then(|| StreamId::new(frame.stream_id)),
+                origin: (frame.stream_id == 0).then_some(frame.origin),
+                value: frame.value,
             },
+            M::Origin(frame) if self.side == Side::Client => Message::Origins(frame.origins),
             // The dependency tree of RFC 7540 is parsed, and ignored.
             _ => Message::Ignored,
         })
-    }
-
-    fn obey(&mut self, settings: &frames::Settings) -> PeerSettings {
-        use frames::SettingId;
-        // In their order, each one: a table that shrinks and grows again in one
-        // frame has lost its entries (RFC 7541 §4.2).
-        for entry in &settings.entries {
-            if entry.id == SettingId::HEADER_TABLE_SIZE {
-                self.encoder.set_header_table_size(entry.value);
-            }
-        }
-        if let Some(size) = settings.value(SettingId::MAX_FRAME_SIZE) {
-            self.encoder.set_max_frame_size(size);
-        }
-        PeerSettings {
-            max_concurrent_streams: settings.value(SettingId::MAX_CONCURRENT_STREAMS),
-            initial_window: settings.value(SettingId::INITIAL_WINDOW_SIZE),
-            enable_push: settings
-                .value(SettingId::ENABLE_PUSH)
-                .map(|value| value != 0),
-        }
     }
 
     #[inline]
@@ -246,10 +230,13 @@ impl Wire {
         out: &mut BytesMut,
     ) {
         let digits = &mut self.digits;
-        let fields = |block: &mut BlockEncoder<'_>| {
-            encode_control(&head.control, digits, block);
+        let plain = &mut self.sent.plain;
+        let before = out.len();
+        let fields = |encoder: &mut BlockEncoder<'_>| {
+            let mut block = Block { encoder, plain };
+            encode_control(&head.control, digits, &mut block);
             if !head.fields.is_empty() {
-                encode_fields(head, block);
+                encode_fields(head, &mut block);
             }
         };
         match kind {
@@ -271,6 +258,56 @@ impl Wire {
                 self.encoder.headers(out, head, fields);
             }
         }
+        let len = out.len().saturating_sub(before) as u64;
+        self.sent.compressed = self.sent.compressed.saturating_add(len);
+    }
+
+    pub(super) fn priority_update(
+        &mut self,
+        stream: StreamId,
+        priority: Priority,
+        out: &mut BytesMut,
+    ) {
+        let value = format_priority(priority);
+        // A few bytes always fit.
+        let _ = self
+            .encoder
+            .priority_update(out, stream.value(), value.as_bytes());
+    }
+
+    pub(super) fn origins(
+        &mut self,
+        origins: &[Bytes],
+        out: &mut BytesMut,
+    ) -> Result<(), HeadTooLarge> {
+        let encoded = self.encoder.origin(out, origins);
+        encoded.map_err(|_| HeadTooLarge)
+    }
+
+    pub(super) fn alternative(
+        &mut self,
+        stream: Option<StreamId>,
+        origin: &[u8],
+        value: &[u8],
+        out: &mut BytesMut,
+    ) -> Result<(), HeadTooLarge> {
+        let stream = stream.map_or(0, StreamId::value);
+        let encoded = self.encoder.alt_svc(out, stream, origin, value);
+        encoded.map_err(|_| HeadTooLarge)
+    }
+
+    #[inline]
+    pub(super) fn in_header_block(&self) -> bool {
+        self.decoder.in_header_block()
+    }
+
+    pub(super) fn header_bytes(&self) -> (HeaderBytes, HeaderBytes) {
+        let received = self.decoder.block_bytes();
+        let received = HeaderBytes {
+            plain: received.plain,
+            compressed: received.compressed,
+        };
+        (self.sent, received)
     }
 
     #[inline]
@@ -323,267 +360,9 @@ impl Wire {
     }
 }
 
-fn encode_control(control: &Control, digits: &mut [u8; 3], block: &mut BlockEncoder<'_>) {
-    let plain = Sensitivity::Normal;
-    match control {
-        Control::None => {}
-        Control::Response { status } => {
-            let number = status.as_u16();
-            for (place, unit) in digits.iter_mut().zip([100, 10, 1]) {
-                *place = b'0'.saturating_add(u8::try_from(number / unit % 10).unwrap_or(0));
-            }
-            block.field(b":status", &digits[..], plain);
-        }
-        Control::Request {
-            method,
-            uri,
-            protocol,
-        } => {
-            block.field(b":method", method.as_str().as_bytes(), plain);
-            let authority = uri.authority().map(Authority::as_str);
-            if let Some(protocol) = protocol {
-                block.field(b":protocol", protocol.as_str().as_bytes(), plain);
-            }
-            if *method != Method::CONNECT || protocol.is_some() {
-                let scheme = uri.scheme_str().unwrap_or("http");
-                block.field(b":scheme", scheme.as_bytes(), plain);
-            }
-            if let Some(authority) = authority {
-                block.field(b":authority", authority.as_bytes(), plain);
-            }
-            if *method != Method::CONNECT || protocol.is_some() {
-                let path = match uri.path_and_query() {
-                    Some(path) if !path.as_str().is_empty() => path.as_str(),
-                    _ => "/",
-                };
-                block.field(b":path", path.as_bytes(), plain);
-            }
-        }
-    }
-}
-
-fn encode_fields(head: &Head, block: &mut BlockEncoder<'_>) {
-    let request = matches!(head.control, Control::Request { .. });
-    let authority = match &head.control {
-        Control::Request { uri, .. } => uri.authority(),
-        _ => None,
-    };
-    for (name, value) in &head.fields {
-        // HTTP/1.1's connection management has no place here (§8.2.2), and
-        // `host` says what `:authority` said.
-        let skipped = is_connection_specific(name, value)
-            || (request && authority.is_some() && *name == http::header::HOST);
-        if skipped {
-            continue;
-        }
-        let sensitivity = if value.is_sensitive() {
-            Sensitivity::Sensitive
-        } else {
-            Sensitivity::Normal
-        };
-        block.field(name.as_str().as_bytes(), value.as_bytes(), sensitivity);
-    }
-}
-
-/// Fields that must not be sent (RFC 9113 §8.2.2).
-pub(super) fn is_connection_specific(name: &HeaderName, value: &HeaderValue) -> bool {
-    use http::header;
-    if *name == header::TE {
-        return !value.as_bytes().eq_ignore_ascii_case(b"trailers");
-    }
-    *name == header::CONNECTION
-        || *name == header::TRANSFER_ENCODING
-        || *name == header::UPGRADE
-        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
-}
-
-fn violation(error: &frames::DecodeError) -> Violation {
-    let rule = match error.error_code() {
-        frames::ErrorCode::COMPRESSION_ERROR => Rule::Compression,
-        _ => Rule::Malformed,
-    };
-    let reason = reason(error.error_code());
-    let violation = match error.scope() {
-        frames::Scope::Connection => Violation::connection(rule, reason),
-        frames::Scope::Stream(id) => Violation::stream(StreamId::new(id), rule, reason),
-    };
-    violation.detailed(error.to_string())
-}
-
-fn reason(code: frames::ErrorCode) -> Reason {
-    match code.0 {
-        0x0 => Reason::NoError,
-        0x1 => Reason::ProtocolError,
-        0x2 => Reason::InternalError,
-        0x3 => Reason::FlowControlError,
-        0x4 => Reason::SettingsTimeout,
-        0x5 => Reason::StreamClosed,
-        0x6 => Reason::FrameSizeError,
-        0x7 => Reason::RefusedStream,
-        0x8 => Reason::Cancel,
-        0x9 => Reason::CompressionError,
-        0xa => Reason::ConnectError,
-        0xb => Reason::EnhanceYourCalm,
-        0xc => Reason::InadequateSecurity,
-        0xd => Reason::Http11Required,
-        other => Reason::Unknown(other),
-    }
-}
-
-fn code(reason: Reason) -> frames::ErrorCode {
-    frames::ErrorCode(match reason {
-        Reason::NoError => 0x0,
-        Reason::ProtocolError
-        | Reason::InvalidStream
-        | Reason::UnsupportedVersion
-        | Reason::StreamInUse
-        | Reason::InvalidCredentials => 0x1,
-        Reason::InternalError => 0x2,
-        Reason::FlowControlError => 0x3,
-        Reason::SettingsTimeout => 0x4,
-        Reason::StreamClosed => 0x5,
-        Reason::FrameSizeError | Reason::FrameTooLarge => 0x6,
-        Reason::RefusedStream => 0x7,
-        Reason::Cancel => 0x8,
-        Reason::CompressionError => 0x9,
-        Reason::ConnectError => 0xa,
-        Reason::EnhanceYourCalm => 0xb,
-        Reason::InadequateSecurity => 0xc,
-        Reason::Http11Required => 0xd,
-        Reason::Unknown(code) => code,
-    })
-}
-
-impl frames::HeaderList for Box<Fields> {
-    type Field = Field;
-
-    #[inline]
-    fn push(&mut self, field: Field, sensitivity: Sensitivity) {
-        let regular = match field {
-            Field::Regular(name, mut value) => {
-                if sensitivity == Sensitivity::Sensitive {
-                    value.set_sensitive(true);
-                }
-                return self.append(name, value);
-            }
-            Field::Invalid { rule, .. } => return self.malformed(rule),
-            // Pseudo-header fields come first (§8.3).
-            _ if !self.map.is_empty() => return self.malformed(Rule::InvalidPseudoField),
-            pseudo => pseudo,
-        };
-        let repeated = match regular {
-            Field::Method(method) => self.method.replace(method).is_some(),
-            Field::Scheme(scheme) => self.scheme.replace(scheme).is_some(),
-            Field::Authority(authority) => self.authority.replace(authority).is_some(),
-            Field::Path(path) => self.path.replace(path).is_some(),
-            Field::Protocol(protocol) => self.protocol.replace(protocol).is_some(),
-            Field::Status(status) => self.status.replace(status).is_some(),
-            Field::Regular(..) | Field::Invalid { .. } => false,
-        };
-        if repeated {
-            self.malformed(Rule::InvalidPseudoField);
-        }
-    }
-}
-
-/// A header field as the dynamic table keeps it: validated once, cloned by
-/// reference count afterwards.
-#[derive(Clone, Debug)]
-pub(crate) enum Field {
-    Method(Method),
-    Scheme(Scheme),
-    Authority(Authority),
-    Path(PathAndQuery),
-    Protocol(Protocol),
-    Status(StatusCode),
-    Regular(HeaderName, HeaderValue),
-    Invalid { name: Name, rule: Rule },
-}
-
-/// What a field's name says about its value.
-#[derive(Clone, Debug)]
-pub(crate) enum Name {
-    Method,
-    Scheme,
-    Authority,
-    Path,
-    Protocol,
-    Status,
-    Regular(HeaderName),
-    Invalid(Rule),
-}
-
-impl Name {
-    fn parse(name: &[u8]) -> Self {
-        if name.first() != Some(&b':') {
-            return match check_name(name) {
-                Ok(name) => Self::Regular(name),
-                Err(rule) => Self::Invalid(rule),
-            };
-        }
-        match name {
-            b":method" => Self::Method,
-            b":scheme" => Self::Scheme,
-            b":authority" => Self::Authority,
-            b":path" => Self::Path,
-            b":protocol" => Self::Protocol,
-            b":status" => Self::Status,
-            _ => Self::Invalid(Rule::InvalidPseudoField),
-        }
-    }
-
-    /// The field of this name. `shared` makes bytes of `value` that last.
-    #[inline]
-    fn field(self, value: &[u8], shared: impl FnOnce() -> Bytes) -> Field {
-        let field = match &self {
-            Self::Method => Method::from_bytes(value).ok().map(Field::Method),
-            Self::Scheme => Scheme::try_from(value).ok().map(Field::Scheme),
-            Self::Authority => parse_authority(value).map(Field::Authority),
-            Self::Path => parse_path(shared()).map(Field::Path),
-            Self::Protocol => Protocol::from_bytes(value).map(Field::Protocol),
-            Self::Status => StatusCode::from_bytes(value).ok().map(Field::Status),
-            Self::Regular(name) => match check_value(name, shared()) {
-                Ok(value) => Some(Field::Regular(name.clone(), value)),
-                Err(rule) => return Field::Invalid { name: self, rule },
-            },
-            Self::Invalid(rule) => {
-                let rule = *rule;
-                return Field::Invalid { name: self, rule };
-            }
-        };
-        field.unwrap_or(Field::Invalid {
-            name: self,
-            rule: Rule::InvalidPseudoValue,
-        })
-    }
-}
-
-impl Field {
-    fn name(&self) -> Name {
-        match self {
-            Self::Method(_) => Name::Method,
-            Self::Scheme(_) => Name::Scheme,
-            Self::Authority(_) => Name::Authority,
-            Self::Path(_) => Name::Path,
-            Self::Protocol(_) => Name::Protocol,
-            Self::Status(_) => Name::Status,
-            Self::Regular(name, _) => Name::Regular(name.clone()),
-            Self::Invalid { name, .. } => name.clone(),
-        }
-    }
-}
-
-impl lacewing_hpack::Field for Field {
-    fn new(name: &[u8], value: &[u8]) -> Self {
-        Name::parse(name).field(value, || Bytes::copy_from_slice(value))
-    }
-
-    fn with_value(&self, value: &[u8]) -> Self {
-        self.name().field(value, || Bytes::copy_from_slice(value))
-    }
-
-    fn from_static(index: StaticIndex) -> Self {
-        let value = index.value();
-        Name::parse(index.name()).field(value, || Bytes::from_static(value))
+fn list_limit(exceeded: ExceededLimit) -> ListLimit {
+    match exceeded {
+        ExceededLimit::Size => ListLimit::Size,
+        ExceededLimit::Fields => ListLimit::Fields,
     }
 }

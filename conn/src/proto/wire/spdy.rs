@@ -1,20 +1,27 @@
 //! SPDY/2, SPDY/3 and SPDY/3.1 frames to neutral messages and back.
 
+mod codes;
+mod encode;
+
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header,
+    HeaderName, HeaderValue, Method, StatusCode, Uri,
     uri::{PathAndQuery, Scheme},
 };
 use lacewing_frames::spdy as frames;
 
+use self::{
+    codes::{go_away_reason, reset_code, reset_reason, violation},
+    encode::{Block, encode_control, encode_fields},
+};
 use super::{
-    Fields, HeadTooLarge, Headers, HeadersKind, Message, PeerSettings, SendKind,
+    Fields, HeadTooLarge, Headers, HeadersKind, ListLimit, Message, PeerSettings, SendKind,
     fields::{check_name, parse_authority, parse_path},
     http2::is_connection_specific,
 };
 use crate::proto::{
-    Config, Control, Head, HeaderCompression, Priority, Reason, Rule, Semantics, Side, StreamId,
-    Version, Violation,
+    Config, Head, HeaderBytes, HeaderCompression, Priority, Reason, Rule, Semantics, Side,
+    StreamId, Version, Violation,
 };
 
 /// DATA frames of ours: small enough that others get their turn (SPDY/2 §2.2.2
@@ -29,6 +36,7 @@ pub(crate) struct Wire {
     version: Version,
     side: Side,
     semantics: Semantics,
+    sent: HeaderBytes,
 }
 
 impl Wire {
@@ -54,6 +62,7 @@ impl Wire {
             version: config.version,
             side: config.side,
             semantics: config.semantics,
+            sent: HeaderBytes::default(),
         }
     }
 
@@ -201,7 +210,7 @@ impl Wire {
         PeerSettings {
             max_concurrent_streams: settings.value(SettingId::MAX_CONCURRENT_STREAMS),
             initial_window: settings.value(SettingId::INITIAL_WINDOW_SIZE),
-            enable_push: None,
+            ..PeerSettings::default()
         }
     }
 
@@ -225,7 +234,10 @@ impl Wire {
     /// The list in neutral words.
     fn fields(&self, block: frames::Block<RawFields>, kind: HeadersKind) -> Box<Fields> {
         let mut fields = Box::new(Fields::default());
-        fields.exceeded = block.exceeded.is_some();
+        fields.exceeded = block.exceeded.map(|exceeded| match exceeded {
+            frames::Exceeded::Fields { .. } => ListLimit::Fields,
+            _ => ListLimit::Size,
+        });
         if block.malformed.is_some() {
             fields.malformed(Rule::InvalidFieldName);
             return fields;
@@ -292,9 +304,12 @@ impl Wire {
             SendKind::Open { priority } => self.wire_priority(priority),
             _ => self.wire_priority(Priority::default()),
         };
-        let fields = |block: &mut frames::BlockEncoder<'_>| {
-            encode_control(version, head, push, block);
-            encode_fields(version, head, block);
+        let before = out.len();
+        let plain = &mut self.sent.plain;
+        let fields = |encoder: &mut frames::BlockEncoder<'_>| {
+            let mut block = Block { encoder, plain };
+            encode_control(version, head, push, &mut block);
+            encode_fields(version, head, &mut block);
         };
         let encoded = match kind {
             SendKind::Open { .. } | SendKind::Push { .. } => {
@@ -310,7 +325,19 @@ impl Wire {
             SendKind::Reply => self.encoder.syn_reply(out, id, fin, fields),
             SendKind::PushReply | SendKind::More => self.encoder.headers(out, id, fin, fields),
         };
-        encoded.map_err(|_| HeadTooLarge)
+        encoded.map_err(|_| HeadTooLarge)?;
+        let len = out.len().saturating_sub(before) as u64;
+        self.sent.compressed = self.sent.compressed.saturating_add(len);
+        Ok(())
+    }
+
+    pub(super) fn header_bytes(&self) -> (HeaderBytes, HeaderBytes) {
+        let received = self.decoder.block_bytes();
+        let received = HeaderBytes {
+            plain: received.plain,
+            compressed: received.compressed,
+        };
+        (self.sent, received)
     }
 
     #[inline]
@@ -440,142 +467,6 @@ fn append(fields: &mut Fields, name: &[u8], values: &Bytes, http: bool) {
             Ok(value) => fields.append(name.clone(), value),
             Err(_) => fields.malformed(Rule::InvalidFieldValue),
         }
-    }
-}
-
-fn encode_control(version: Version, head: &Head, push: bool, block: &mut frames::BlockEncoder<'_>) {
-    let two = version == Version::Spdy2;
-    let name = |name: &'static str| {
-        if two {
-            name.trim_start_matches(':')
-        } else {
-            name
-        }
-    };
-    let mut put = |name: &str, value: &str| {
-        block.field(name.as_bytes(), [value.as_bytes()]);
-    };
-    match &head.control {
-        Control::None => {}
-        Control::Response { status } => {
-            put(name(":status"), status.as_str());
-            put(name(":version"), "HTTP/1.1");
-        }
-        Control::Request { method, uri, .. } => {
-            let path = match uri.path_and_query() {
-                Some(path) if !path.as_str().is_empty() => path.as_str(),
-                _ => "/",
-            };
-            let host = match uri.authority() {
-                Some(authority) => authority.as_str(),
-                None => host_field(&head.fields).unwrap_or("localhost"),
-            };
-            let scheme = uri.scheme_str().unwrap_or("http");
-            if !push {
-                put(name(":method"), method.as_str());
-            }
-            if two && push {
-                put("url", &format!("{scheme}://{host}{path}"));
-            } else if *method == Method::CONNECT {
-                put(if two { "url" } else { ":path" }, host);
-            } else {
-                put(if two { "url" } else { ":path" }, path);
-            }
-            put(name(":version"), "HTTP/1.1");
-            put(name(":host"), host);
-            put(name(":scheme"), scheme);
-        }
-    }
-}
-
-fn host_field(fields: &HeaderMap) -> Option<&str> {
-    fields.get(header::HOST)?.to_str().ok()
-}
-
-fn encode_fields(version: Version, head: &Head, block: &mut frames::BlockEncoder<'_>) {
-    let http = !matches!(head.control, Control::None);
-    for name in head.fields.keys() {
-        let values = head.fields.get_all(name);
-        let skipped = http
-            && (*name == header::HOST
-                || values
-                    .iter()
-                    .any(|value| is_connection_specific(name, value)));
-        if skipped {
-            continue;
-        }
-        let values = values.iter().map(|value| match value.as_bytes() {
-            // SPDY/2 knows no empty value; white space around a value has no
-            // meaning, so that this is one (RFC 9110 §5.5).
-            b"" if version == Version::Spdy2 => b" ",
-            value => value,
-        });
-        block.field(name.as_str().as_bytes(), values);
-    }
-}
-
-fn violation(error: &frames::DecodeError) -> Violation {
-    let violation = match error.scope() {
-        frames::Scope::Connection => {
-            Violation::connection(Rule::Malformed, go_away_reason(error.go_away_status()))
-        }
-        frames::Scope::Stream(id) => Violation::stream(
-            StreamId::new(id),
-            Rule::Malformed,
-            reset_reason(error.error_code()),
-        ),
-    };
-    violation.detailed(error.to_string())
-}
-
-fn reset_reason(code: frames::ErrorCode) -> Reason {
-    match code.0 {
-        1 => Reason::ProtocolError,
-        2 => Reason::InvalidStream,
-        3 => Reason::RefusedStream,
-        4 => Reason::UnsupportedVersion,
-        5 => Reason::Cancel,
-        6 => Reason::InternalError,
-        7 => Reason::FlowControlError,
-        8 => Reason::StreamInUse,
-        9 => Reason::StreamClosed,
-        10 => Reason::InvalidCredentials,
-        11 => Reason::FrameTooLarge,
-        other => Reason::Unknown(other),
-    }
-}
-
-fn reset_code(version: Version, reason: Reason) -> frames::ErrorCode {
-    let code = match reason {
-        Reason::InvalidStream => 2,
-        Reason::RefusedStream => 3,
-        Reason::UnsupportedVersion => 4,
-        Reason::NoError | Reason::Cancel => 5,
-        Reason::InternalError | Reason::ConnectError => 6,
-        Reason::FlowControlError => 7,
-        Reason::StreamInUse => 8,
-        Reason::StreamClosed => 9,
-        Reason::InvalidCredentials => 10,
-        Reason::FrameTooLarge | Reason::FrameSizeError => 11,
-        Reason::Unknown(code) => code,
-        _ => 1,
-    };
-    // Codes above 7 came with SPDY/3; 0 is no code.
-    let known = if version == Version::Spdy2 {
-        code <= 7
-    } else {
-        true
-    };
-    frames::ErrorCode(if known && code != 0 { code } else { 1 })
-}
-
-fn go_away_reason(status: frames::GoAwayStatus) -> Reason {
-    match status.0 {
-        0 => Reason::NoError,
-        1 => Reason::ProtocolError,
-        // 11 is an error of the IETF's text.
-        2 | 11 => Reason::InternalError,
-        other => Reason::Unknown(other),
     }
 }
 

@@ -1,0 +1,109 @@
+//! PING: a sign of life for the user, for keep-alive, for the shutdown, and for
+//! the tuning of windows. One is on its way at a time, whoever wanted it.
+
+use std::time::{Duration, Instant};
+
+use super::{Engine, Phase};
+use crate::proto::Event;
+
+/// The PING on its way, and what has been learned from earlier ones.
+#[derive(Debug, Default)]
+pub(super) struct Pings {
+    current: Option<Ping>,
+    counter: u32,
+    round_trip: Option<Duration>,
+}
+
+/// A PING on its way.
+#[derive(Clone, Copy, Debug)]
+struct Ping {
+    opaque: u64,
+    sent: Instant,
+    /// The user asked for it.
+    wanted: bool,
+    /// Its answer is a condition for going on.
+    keep_alive: bool,
+}
+
+/// Who wants a PING.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    User,
+    Shutdown,
+    KeepAlive,
+    Tuning,
+}
+
+impl Pings {
+    pub(super) fn new(seed: u32) -> Self {
+        Self {
+            counter: seed >> 2,
+            ..Self::default()
+        }
+    }
+
+    /// When the PING that keep-alive waits for was sent.
+    pub(super) fn keep_alive_since(&self) -> Option<Instant> {
+        let ping = self.current.filter(|ping| ping.keep_alive)?;
+        Some(ping.sent)
+    }
+
+    /// Data that came after it is as good as its answer.
+    pub(super) fn forgive(&mut self) {
+        if let Some(ping) = &mut self.current {
+            ping.keep_alive = false;
+        }
+    }
+}
+
+impl Engine {
+    /// Asks the peer for a sign of life; [`Event::Pong`] tells how long it
+    /// took. One at a time: a second call before the answer does nothing.
+    pub fn ping(&mut self, now: Instant) {
+        self.ping_for(now, Purpose::User);
+    }
+
+    /// The last measured time from a PING to its answer; `None` before the
+    /// first. PINGs are sent by [`ping`](Self::ping), by keep-alive, and while
+    /// windows are tuned.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.pings.round_trip
+    }
+
+    pub(super) fn is_pinging(&self) -> bool {
+        self.pings.current.is_some()
+    }
+
+    pub(super) fn ping_for(&mut self, now: Instant, purpose: Purpose) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        if self.pings.current.is_none() {
+            self.pings.counter = self.pings.counter.wrapping_add(1) & 0x3fff_ffff;
+            let opaque = u64::from(self.pings.counter);
+            self.wire.ping(opaque, self.output.buffer());
+            self.pings.current = Some(Ping {
+                opaque,
+                sent: now,
+                wanted: false,
+                keep_alive: false,
+            });
+        }
+        if let Some(ping) = &mut self.pings.current {
+            ping.wanted |= purpose == Purpose::User;
+            ping.keep_alive |= purpose == Purpose::KeepAlive;
+        }
+    }
+
+    pub(super) fn handle_pong(&mut self, now: Instant, opaque: u64) -> Option<Event> {
+        // An answer to nothing is ignored, as the SPDY drafts want.
+        let ping = self.pings.current.take_if(|ping| ping.opaque == opaque)?;
+        let round_trip = now.saturating_duration_since(ping.sent);
+        self.pings.round_trip = Some(round_trip);
+        if self.phase == Phase::Announced {
+            self.send_last_go_away();
+        }
+        self.finish_probe(now);
+        ping.wanted.then_some(Event::Pong { round_trip })
+    }
+}

@@ -1,0 +1,90 @@
+//! How urgent streams are (RFC 9218; the drafts' §2.3.3).
+
+use std::time::Instant;
+
+use super::{Engine, receive::Absent};
+use crate::proto::{Priority, Rule, Side, StreamId, StreamKey, Violation};
+
+impl Engine {
+    /// From now on the stream is scheduled by this priority. A client also
+    /// tells the server where the protocol can say it (PRIORITY_UPDATE); a
+    /// server's own word goes before the client's.
+    pub fn prioritize(&mut self, stream: StreamKey, priority: Priority) {
+        let Some(open) = self.streams.get_mut(stream) else {
+            return;
+        };
+        if self.config.side == Side::Server {
+            open.overridden = true;
+        } else if !open.remote && open.priority != priority {
+            let id = stream.id();
+            self.wire
+                .priority_update(id, priority, self.output.buffer());
+        }
+        self.reschedule(stream, priority);
+    }
+
+    /// How urgent the stream is; `None` once it is gone.
+    pub fn priority(&self, stream: StreamKey) -> Option<Priority> {
+        self.streams.get(stream).map(|open| open.priority)
+    }
+
+    /// The client sets a priority, perhaps before the stream is open.
+    pub(super) fn handle_priority(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        priority: Priority,
+    ) -> Result<(), Violation> {
+        self.glitch(now)?;
+        let theirs = id.opener().is_some_and(|side| side != self.config.side);
+        match self.streams.find(id) {
+            Some(key) => {
+                let overridden = self.streams.get(key).is_some_and(|open| open.overridden);
+                if !overridden {
+                    self.reschedule(key, priority);
+                }
+                Ok(())
+            }
+            None if !matches!(self.absent(id), Absent::Idle) => Ok(()),
+            None if theirs => {
+                self.remember_priority(id, priority);
+                Ok(())
+            }
+            // A push that was not promised.
+            None => self.broken(now, Rule::InvalidPriorityUpdate, id),
+        }
+    }
+
+    fn remember_priority(&mut self, id: StreamId, priority: Priority) {
+        self.early_priorities.retain(|(known, _)| *known != id);
+        if self.early_priorities.len() >= self.config.limits.max_early_priorities {
+            self.early_priorities.pop_front();
+        }
+        if self.config.limits.max_early_priorities > 0 {
+            self.early_priorities.push_back((id, priority));
+        }
+    }
+
+    /// What was set for a stream that is opened now. Those below it will never
+    /// be.
+    pub(super) fn take_early_priority(&mut self, id: StreamId) -> Option<Priority> {
+        if self.early_priorities.is_empty() {
+            return None;
+        }
+        let known = self.early_priorities.iter().find(|(known, _)| *known == id);
+        let priority = known.map(|(_, priority)| *priority);
+        self.early_priorities.retain(|(known, _)| *known > id);
+        priority
+    }
+
+    fn reschedule(&mut self, key: StreamKey, priority: Priority) {
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
+        let before = std::mem::replace(&mut stream.priority, priority);
+        if stream.scheduled && before != priority {
+            self.scheduler.remove(key, before);
+            self.scheduler.push(key, priority);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What a connection holds and has been through: to be watched, and to be
+//! tested.
+
+use std::time::Duration;
+
+use super::Engine;
+use crate::Reason;
+
+/// What a connection holds at a moment, and what it has been through.
+///
+/// Taking it costs a copy; counters are never reset.
+///
+/// ```
+/// use std::time::Instant;
+/// use lacewing_conn::{Side, Version, proto::{Config, Engine}};
+///
+/// let engine = Engine::new(Config::new(Version::Spdy2, Side::Client), Instant::now(), 0);
+/// let stats = engine.stats();
+/// assert_eq!(stats.open_streams, 0);
+/// assert_eq!(stats.round_trip, None);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionStats {
+    /// Streams that are not gone.
+    pub open_streams: usize,
+    /// Handlers that still run though their streams are gone.
+    pub orphaned_handlers: u32,
+    /// Bytes of received bodies that the user holds.
+    pub buffered_bytes: usize,
+    /// Bytes that wait to be written.
+    pub output_bytes: usize,
+    /// What the peer may send on the connection, plus what it is about to be
+    /// granted: the whole window, when the user holds little. 0 where the
+    /// connection has no window.
+    pub receive_credit: i64,
+    /// The receive window of the connection as it is now, tuned or not, in
+    /// bytes; `None` where it has none.
+    pub receive_window: Option<u32>,
+    /// The receive window that streams are given as they read, tuned or not, in
+    /// bytes; `None` where they have none.
+    pub stream_receive_window: Option<u32>,
+    /// Bytes that the peer lets us send on the connection.
+    pub send_window: usize,
+    /// Ids of streams that we reset, as far as they are remembered.
+    pub remembered_resets: usize,
+    /// The last measured time from a PING to its answer; `None` before the
+    /// first.
+    pub round_trip: Option<Duration>,
+    /// How often data had to wait, and for what.
+    pub stalls: Stalls,
+    /// Streams that we reset, by the code that the peer was told.
+    pub resets_sent: Resets,
+    /// Streams that the peer reset, by the code that it told.
+    pub resets_received: Resets,
+    /// Bytes of DATA payload sent.
+    pub data_sent: u64,
+    /// Bytes of DATA payload received, padding included.
+    pub data_received: u64,
+    /// Header lists sent.
+    pub headers_sent: HeaderBytes,
+    /// Header lists received.
+    pub headers_received: HeaderBytes,
+}
+
+/// How often data that was there had to wait, by what it waited for.
+///
+/// ```
+/// assert_eq!(lacewing_conn::proto::Stalls::default().connection_window, 0);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stalls {
+    /// The peer's window for the connection was used up.
+    pub connection_window: u64,
+    /// The peer's window for a stream was used up.
+    pub stream_window: u64,
+    /// As much was cut as may wait for the transport.
+    pub transport: u64,
+}
+
+/// Numbers of streams that were reset, by code.
+///
+/// ```
+/// use lacewing_conn::{Reason, proto::Resets};
+///
+/// let resets = Resets::default();
+/// assert_eq!(resets.of(Reason::Cancel), 0);
+/// assert_eq!(resets.iter().count(), 0);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resets([u32; Reason::KNOWN.len() + 1]);
+
+/// Header bytes before and after compression.
+///
+/// ```
+/// use lacewing_conn::proto::HeaderBytes;
+///
+/// assert_eq!(HeaderBytes::default().ratio(), None);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeaderBytes {
+    /// Bytes of names and values.
+    pub plain: u64,
+    /// Bytes of header blocks on the wire, frame heads included.
+    pub compressed: u64,
+}
+
+impl Resets {
+    /// How many streams were reset with this code. All codes that no protocol
+    /// defines count as one.
+    pub fn of(&self, reason: Reason) -> u32 {
+        self.0.get(index(reason)).copied().unwrap_or_default()
+    }
+
+    /// All codes that occurred, with how often they did.
+    pub fn iter(&self) -> impl Iterator<Item = (Reason, u32)> + '_ {
+        let unknown = Reason::Unknown(u32::MAX);
+        let reasons = Reason::KNOWN.into_iter().chain([unknown]);
+        reasons.zip(self.0).filter(|(_, count)| *count > 0)
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.0.iter().map(|count| u64::from(*count)).sum()
+    }
+
+    pub(super) fn count(&mut self, reason: Reason) {
+        if let Some(count) = self.0.get_mut(index(reason)) {
+            *count = count.saturating_add(1);
+        }
+    }
+}
+
+impl HeaderBytes {
+    /// Compressed over plain; `None` before the first header list.
+    pub fn ratio(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+        let ratio = self.compressed as f64 / self.plain as f64;
+        (self.plain > 0).then_some(ratio)
+    }
+}
+
+fn index(reason: Reason) -> usize {
+    let known = Reason::KNOWN.iter().position(|known| *known == reason);
+    known.unwrap_or(Reason::KNOWN.len())
+}
+
+/// What is counted while a connection goes on.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) stalls: Stalls,
+    pub(super) resets_sent: Resets,
+    pub(super) resets_received: Resets,
+    pub(super) data_sent: u64,
+    pub(super) data_received: u64,
+}
+
+impl Engine {
+    /// What the connection holds at this moment, and what it has been through.
+    pub fn stats(&self) -> ConnectionStats {
+        let (headers_sent, headers_received) = self.wire.header_bytes();
+        ConnectionStats {
+            open_streams: self.streams.len(),
+            orphaned_handlers: self.orphans,
+            buffered_bytes: self.buffered,
+            output_bytes: self.output.len(),
+            receive_credit: self.recv_window.accounted(),
+            receive_window: self.recv_window.size(),
+            stream_receive_window: self.stream_receive_window(),
+            send_window: self.send_window.available(),
+            remembered_resets: self.remembered_resets.len(),
+            round_trip: self.round_trip(),
+            stalls: self.counters.stalls,
+            resets_sent: self.counters.resets_sent,
+            resets_received: self.counters.resets_received,
+            data_sent: self.counters.data_sent,
+            data_received: self.counters.data_received,
+            headers_sent,
+            headers_received,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_counted_apart_and_unknown_ones_together() {
+        let mut resets = Resets::default();
+        for reason in Reason::KNOWN {
+            resets.count(reason);
+        }
+        resets.count(Reason::Unknown(77));
+        resets.count(Reason::Unknown(78));
+        assert!(
+            Reason::KNOWN
+                .into_iter()
+                .all(|reason| resets.of(reason) == 1)
+        );
+        assert_eq!(resets.of(Reason::Unknown(1)), 2);
+        assert_eq!(resets.total(), Reason::KNOWN.len() as u64 + 2);
+        assert_eq!(resets.iter().count(), Reason::KNOWN.len() + 1);
+    }
+}

@@ -1,0 +1,71 @@
+//! Connections that began as HTTP/1.1: the request that asked for the upgrade
+//! is stream 1 (RFC 7540 §3.2).
+
+use super::{Engine, UsageError};
+use crate::Error;
+use crate::proto::{
+    Config, Event, Head, Semantics, Side, StreamKey, Violation, streams::state::State,
+    wire::settings_payload,
+};
+
+impl Engine {
+    /// What a client announces to a server that it asks for an upgrade: the
+    /// payload of SETTINGS that HTTP2-Settings carries, before base64url.
+    pub fn upgrade_settings(config: &Config) -> Vec<u8> {
+        settings_payload(config)
+    }
+
+    /// A server that has sent 101 goes on: `head` is the HTTP/1.1 request,
+    /// whose body was read to its end before; `settings` the payload that came
+    /// with it. [`Event::Opened`] follows. To be called before any input.
+    ///
+    /// # Errors
+    ///
+    /// The violation in `settings`: an upgrade that should not have been taken;
+    /// or a call on the wrong side.
+    pub fn upgrade_server(&mut self, head: Head, settings: &[u8]) -> Result<StreamKey, Error> {
+        let usable = self.config.side == Side::Server
+            && self.config.semantics == Semantics::Http
+            && self.last_accepted == 0
+            && head.is_request();
+        if !usable {
+            let text = UsageError::WrongHead.to_string();
+            return Err(Error::connection(
+                crate::Initiator::User,
+                crate::Reason::InternalError,
+                text,
+            ));
+        }
+        let settings = self.wire.upgrade_settings(settings);
+        let applied = settings.and_then(|settings| self.obey(settings));
+        applied.map_err(|violation: Violation| Error::violation(&violation))?;
+        self.last_accepted = 1;
+        let id = crate::proto::StreamId::new(1);
+        let mut stream = self.new_stream(id, State::accepted(true, false), None);
+        stream.remote = true;
+        stream.bodyless = head.is_method(&http::Method::HEAD);
+        self.accepted = self.accepted.saturating_add(1);
+        let stream = self.streams.insert(stream);
+        self.push_event(Event::Opened {
+            stream,
+            head,
+            fin: true,
+            unidirectional: false,
+        });
+        Ok(stream)
+    }
+
+    /// A client that got 101 goes on: its request, sent whole, is stream 1.
+    /// `None` if streams were opened before, or on the wrong side.
+    pub fn upgrade_client(&mut self, head: &Head) -> Option<StreamKey> {
+        if self.config.side != Side::Client || self.next_id != 1 {
+            return None;
+        }
+        let id = crate::proto::StreamId::new(1);
+        let mut stream = self.new_stream(id, State::opened(true), None);
+        stream.bodyless = head.is_method(&http::Method::HEAD);
+        self.next_id = 3;
+        self.opened = self.opened.saturating_add(1);
+        Some(self.streams.insert(stream))
+    }
+}

@@ -1,0 +1,120 @@
+//! Calls that the protocol, the peer or a stream's state does not allow. They
+//! have no effect and never reach the wire.
+
+use std::fmt;
+
+use crate::proto::wire::HeadTooLarge;
+
+/// Why a stream was not opened.
+///
+/// ```
+/// use lacewing_conn::proto::OpenError;
+///
+/// let error = OpenError::TooManyStreams { max: 100 };
+/// assert!(error.to_string().contains("100"));
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The peer allows no more streams at once: wait for one to end.
+    TooManyStreams {
+        /// How many it allows.
+        max: u32,
+    },
+    /// The connection takes no new streams: use another.
+    ShuttingDown,
+    /// All stream ids are used up: use another connection.
+    IdsExhausted,
+    /// The peer takes no pushes.
+    PushDisabled,
+    /// The peer has not said that it takes `:protocol` in CONNECT requests
+    /// (RFC 8441 §3): wait for its SETTINGS, or do without.
+    ExtendedConnectDisabled,
+    /// The call itself is wrong.
+    Usage(UsageError),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyStreams { max } => {
+                write!(
+                    f,
+                    "the peer allows {max} streams at once; wait until one ends"
+                )
+            }
+            Self::ShuttingDown => {
+                f.write_str("the connection is shutting down; open another connection")
+            }
+            Self::IdsExhausted => {
+                f.write_str("the connection's stream ids are used up; open another connection")
+            }
+            Self::PushDisabled => f.write_str("the peer takes no pushed streams"),
+            Self::ExtendedConnectDisabled => {
+                f.write_str("the peer does not offer extended CONNECT (RFC 8441)")
+            }
+            Self::Usage(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// A call that the state of its stream, or the protocol, does not allow. It
+/// has no effect and never reaches the wire.
+///
+/// ```
+/// use lacewing_conn::proto::UsageError;
+///
+/// assert!(UsageError::Busy.to_string().contains("earlier data"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UsageError {
+    /// The stream is gone.
+    StreamClosed,
+    /// The reply was sent, or the stream takes none.
+    AlreadyReplied,
+    /// Data or trailers before the head.
+    NoHead,
+    /// Our half has ended.
+    HalfClosed,
+    /// Earlier data of the stream has not been sent yet: wait for
+    /// [`Transmit::Pull`].
+    Busy,
+    /// The head's control data does not fit the call.
+    WrongHead,
+    /// The protocol cannot express it.
+    Unsupported,
+    /// The head is larger than the protocol's length fields.
+    HeadTooLarge,
+    /// What is promised must be a GET or HEAD request without a body, with its
+    /// authority (RFC 9113 §8.4).
+    NotPushable,
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StreamClosed => "the stream is closed",
+            Self::AlreadyReplied => "the stream has its reply, or takes none",
+            Self::NoHead => "data before the head: reply first",
+            Self::HalfClosed => "this half of the stream has ended",
+            Self::Busy => "earlier data of the stream is not sent yet: wait for Transmit::Pull",
+            Self::WrongHead => "the head's control data does not fit (request or response?)",
+            Self::Unsupported => "the protocol of this connection cannot express it",
+            Self::HeadTooLarge => "a header field is larger than the protocol's length fields",
+            Self::NotPushable => {
+                "only a GET or HEAD request with an authority and without a body can be promised"
+            }
+        })
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+impl From<HeadTooLarge> for UsageError {
+    fn from(_: HeadTooLarge) -> Self {
+        Self::HeadTooLarge
+    }
+}

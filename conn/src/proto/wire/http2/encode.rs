@@ -1,0 +1,98 @@
+//! Heads to header blocks.
+
+use http::{HeaderName, HeaderValue, Method, uri::Authority};
+use lacewing_hpack::{BlockEncoder, Sensitivity};
+
+use crate::proto::{Control, Head};
+
+/// A header block in the making, which counts what goes into it.
+pub(super) struct Block<'a, 'b> {
+    pub(super) encoder: &'a mut BlockEncoder<'b>,
+    pub(super) plain: &'a mut u64,
+}
+
+impl Block<'_, '_> {
+    #[inline]
+    fn field(&mut self, name: &[u8], value: &[u8], sensitivity: Sensitivity) {
+        let len = name.len().saturating_add(value.len());
+        *self.plain = self.plain.saturating_add(len as u64);
+        self.encoder.field(name, value, sensitivity);
+    }
+}
+
+pub(super) fn encode_control(control: &Control, digits: &mut [u8; 3], block: &mut Block<'_, '_>) {
+    let plain = Sensitivity::Normal;
+    match control {
+        Control::None => {}
+        Control::Response { status } => {
+            let number = status.as_u16();
+            for (place, unit) in digits.iter_mut().zip([100, 10, 1]) {
+                *place = b'0'.saturating_add(u8::try_from(number / unit % 10).unwrap_or(0));
+            }
+            block.field(b":status", &digits[..], plain);
+        }
+        Control::Request {
+            method,
+            uri,
+            protocol,
+        } => {
+            block.field(b":method", method.as_str().as_bytes(), plain);
+            let authority = uri.authority().map(Authority::as_str);
+            if let Some(protocol) = protocol {
+                block.field(b":protocol", protocol.as_str().as_bytes(), plain);
+            }
+            if *method != Method::CONNECT || protocol.is_some() {
+                let scheme = uri.scheme_str().unwrap_or("http");
+                block.field(b":scheme", scheme.as_bytes(), plain);
+            }
+            if let Some(authority) = authority {
+                block.field(b":authority", authority.as_bytes(), plain);
+            }
+            if *method != Method::CONNECT || protocol.is_some() {
+                let path = match uri.path_and_query() {
+                    Some(path) if !path.as_str().is_empty() => path.as_str(),
+                    _ => "/",
+                };
+                block.field(b":path", path.as_bytes(), plain);
+            }
+        }
+    }
+}
+
+pub(super) fn encode_fields(head: &Head, block: &mut Block<'_, '_>) {
+    let request = matches!(head.control, Control::Request { .. });
+    let authority = match &head.control {
+        Control::Request { uri, .. } => uri.authority(),
+        _ => None,
+    };
+    for (name, value) in &head.fields {
+        // HTTP/1.1's connection management has no place here (§8.2.2), and
+        // `host` says what `:authority` said.
+        let skipped = is_connection_specific(name, value)
+            || (request && authority.is_some() && *name == http::header::HOST);
+        if skipped {
+            continue;
+        }
+        let sensitivity = if value.is_sensitive() {
+            Sensitivity::Sensitive
+        } else {
+            Sensitivity::Normal
+        };
+        block.field(name.as_str().as_bytes(), value.as_bytes(), sensitivity);
+    }
+}
+
+/// Fields that must not be sent (RFC 9113 §8.2.2).
+pub(in crate::proto::wire) fn is_connection_specific(
+    name: &HeaderName,
+    value: &HeaderValue,
+) -> bool {
+    use http::header;
+    if *name == header::TE {
+        return !value.as_bytes().eq_ignore_ascii_case(b"trailers");
+    }
+    *name == header::CONNECTION
+        || *name == header::TRANSFER_ENCODING
+        || *name == header::UPGRADE
+        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
+}

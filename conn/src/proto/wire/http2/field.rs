@@ -1,0 +1,150 @@
+//! Header fields as HPACK's dynamic table keeps them: validated when they are
+//! first decoded.
+
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, Method, StatusCode,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+use lacewing_frames::http2 as frames;
+use lacewing_hpack::{Sensitivity, StaticIndex};
+
+use super::super::{
+    Fields,
+    fields::{check_name, check_value, parse_authority, parse_path},
+};
+use crate::proto::{Protocol, Rule};
+
+impl frames::HeaderList for Box<Fields> {
+    type Field = Field;
+
+    #[inline]
+    fn push(&mut self, field: Field, sensitivity: Sensitivity) {
+        let regular = match field {
+            Field::Regular(name, mut value) => {
+                if sensitivity == Sensitivity::Sensitive {
+                    value.set_sensitive(true);
+                }
+                return self.append(name, value);
+            }
+            Field::Invalid { rule, .. } => return self.malformed(rule),
+            // Pseudo-header fields come first (§8.3).
+            _ if !self.map.is_empty() => return self.malformed(Rule::InvalidPseudoField),
+            pseudo => pseudo,
+        };
+        let repeated = match regular {
+            Field::Method(method) => self.method.replace(method).is_some(),
+            Field::Scheme(scheme) => self.scheme.replace(scheme).is_some(),
+            Field::Authority(authority) => self.authority.replace(authority).is_some(),
+            Field::Path(path) => self.path.replace(path).is_some(),
+            Field::Protocol(protocol) => self.protocol.replace(protocol).is_some(),
+            Field::Status(status) => self.status.replace(status).is_some(),
+            Field::Regular(..) | Field::Invalid { .. } => false,
+        };
+        if repeated {
+            self.malformed(Rule::InvalidPseudoField);
+        }
+    }
+}
+
+/// A header field as the dynamic table keeps it: validated once, cloned by
+/// reference count afterwards.
+#[derive(Clone, Debug)]
+pub(crate) enum Field {
+    Method(Method),
+    Scheme(Scheme),
+    Authority(Authority),
+    Path(PathAndQuery),
+    Protocol(Protocol),
+    Status(StatusCode),
+    Regular(HeaderName, HeaderValue),
+    Invalid { name: Name, rule: Rule },
+}
+
+/// What a field's name says about its value.
+#[derive(Clone, Debug)]
+pub(crate) enum Name {
+    Method,
+    Scheme,
+    Authority,
+    Path,
+    Protocol,
+    Status,
+    Regular(HeaderName),
+    Invalid(Rule),
+}
+
+impl Name {
+    fn parse(name: &[u8]) -> Self {
+        if name.first() != Some(&b':') {
+            return match check_name(name) {
+                Ok(name) => Self::Regular(name),
+                Err(rule) => Self::Invalid(rule),
+            };
+        }
+        match name {
+            b":method" => Self::Method,
+            b":scheme" => Self::Scheme,
+            b":authority" => Self::Authority,
+            b":path" => Self::Path,
+            b":protocol" => Self::Protocol,
+            b":status" => Self::Status,
+            _ => Self::Invalid(Rule::InvalidPseudoField),
+        }
+    }
+
+    /// The field of this name. `shared` makes bytes of `value` that last.
+    #[inline]
+    fn field(self, value: &[u8], shared: impl FnOnce() -> Bytes) -> Field {
+        let field = match &self {
+            Self::Method => Method::from_bytes(value).ok().map(Field::Method),
+            Self::Scheme => Scheme::try_from(value).ok().map(Field::Scheme),
+            Self::Authority => parse_authority(value).map(Field::Authority),
+            Self::Path => parse_path(shared()).map(Field::Path),
+            Self::Protocol => Protocol::from_bytes(value).map(Field::Protocol),
+            Self::Status => StatusCode::from_bytes(value).ok().map(Field::Status),
+            Self::Regular(name) => match check_value(name, shared()) {
+                Ok(value) => Some(Field::Regular(name.clone(), value)),
+                Err(rule) => return Field::Invalid { name: self, rule },
+            },
+            Self::Invalid(rule) => {
+                let rule = *rule;
+                return Field::Invalid { name: self, rule };
+            }
+        };
+        field.unwrap_or(Field::Invalid {
+            name: self,
+            rule: Rule::InvalidPseudoValue,
+        })
+    }
+}
+
+impl Field {
+    fn name(&self) -> Name {
+        match self {
+            Self::Method(_) => Name::Method,
+            Self::Scheme(_) => Name::Scheme,
+            Self::Authority(_) => Name::Authority,
+            Self::Path(_) => Name::Path,
+            Self::Protocol(_) => Name::Protocol,
+            Self::Status(_) => Name::Status,
+            Self::Regular(name, _) => Name::Regular(name.clone()),
+            Self::Invalid { name, .. } => name.clone(),
+        }
+    }
+}
+
+impl lacewing_hpack::Field for Field {
+    fn new(name: &[u8], value: &[u8]) -> Self {
+        Name::parse(name).field(value, || Bytes::copy_from_slice(value))
+    }
+
+    fn with_value(&self, value: &[u8]) -> Self {
+        self.name().field(value, || Bytes::copy_from_slice(value))
+    }
+
+    fn from_static(index: StaticIndex) -> Self {
+        let value = index.value();
+        Name::parse(index.name()).field(value, || Bytes::from_static(value))
+    }
+}

@@ -1,0 +1,92 @@
+//! Heads to header blocks (the drafts' §3.2).
+
+use http::{HeaderMap, Method, header};
+use lacewing_frames::spdy as frames;
+
+use crate::proto::{Control, Head, Version, wire::http2::is_connection_specific};
+
+/// A header block in the making, which counts what goes into it.
+pub(super) struct Block<'a, 'b> {
+    pub(super) encoder: &'a mut frames::BlockEncoder<'b>,
+    pub(super) plain: &'a mut u64,
+}
+
+impl Block<'_, '_> {
+    fn field<'v>(&mut self, name: &[u8], values: impl Iterator<Item = &'v [u8]>) {
+        let plain = &mut *self.plain;
+        *plain = plain.saturating_add(name.len() as u64);
+        let counted = values.inspect(|value| *plain = plain.saturating_add(value.len() as u64));
+        self.encoder.field(name, counted);
+    }
+}
+
+pub(super) fn encode_control(version: Version, head: &Head, push: bool, block: &mut Block<'_, '_>) {
+    let two = version == Version::Spdy2;
+    let name = |name: &'static str| {
+        if two {
+            name.trim_start_matches(':')
+        } else {
+            name
+        }
+    };
+    let mut put = |name: &str, value: &str| {
+        block.field(name.as_bytes(), std::iter::once(value.as_bytes()));
+    };
+    match &head.control {
+        Control::None => {}
+        Control::Response { status } => {
+            put(name(":status"), status.as_str());
+            put(name(":version"), "HTTP/1.1");
+        }
+        Control::Request { method, uri, .. } => {
+            let path = match uri.path_and_query() {
+                Some(path) if !path.as_str().is_empty() => path.as_str(),
+                _ => "/",
+            };
+            let host = match uri.authority() {
+                Some(authority) => authority.as_str(),
+                None => host_field(&head.fields).unwrap_or("localhost"),
+            };
+            let scheme = uri.scheme_str().unwrap_or("http");
+            if !push {
+                put(name(":method"), method.as_str());
+            }
+            if two && push {
+                put("url", &format!("{scheme}://{host}{path}"));
+            } else if *method == Method::CONNECT {
+                put(if two { "url" } else { ":path" }, host);
+            } else {
+                put(if two { "url" } else { ":path" }, path);
+            }
+            put(name(":version"), "HTTP/1.1");
+            put(name(":host"), host);
+            put(name(":scheme"), scheme);
+        }
+    }
+}
+
+fn host_field(fields: &HeaderMap) -> Option<&str> {
+    fields.get(header::HOST)?.to_str().ok()
+}
+
+pub(super) fn encode_fields(version: Version, head: &Head, block: &mut Block<'_, '_>) {
+    let http = !matches!(head.control, Control::None);
+    for name in head.fields.keys() {
+        let values = head.fields.get_all(name);
+        let skipped = http
+            && (*name == header::HOST
+                || values
+                    .iter()
+                    .any(|value| is_connection_specific(name, value)));
+        if skipped {
+            continue;
+        }
+        let values = values.iter().map(|value| match value.as_bytes() {
+            // SPDY/2 knows no empty value; white space around a value has no
+            // meaning, so that this is one (RFC 9110 §5.5).
+            b"" if version == Version::Spdy2 => b" ",
+            value => value,
+        });
+        block.field(name.as_str().as_bytes(), values);
+    }
+}
