@@ -1,6 +1,6 @@
 //! SPDY's header blocks: real requests and responses, one element a header
 //! field. Decoding reads what spdylay (zlib) made of them; encoding runs stored
-//! (the default) and compressed.
+//! and compressed, by whole fields (the default) and by zlib.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +19,8 @@ use lacewing_spdy_zlib::{Compression, Decoder, Encoder, ListLimits, Version};
 criterion_group!(benches, encode, decode);
 criterion_main!(benches);
 
-const COMPRESSIONS: [(&str, Compression); 3] = [
+const COMPRESSIONS: [(&str, Compression); 4] = [
+    ("whole-field", Compression::WholeField),
     ("stored", Compression::Stored),
     ("zlib-1", Compression::Zlib(1)),
     ("zlib-6", Compression::Zlib(6)),

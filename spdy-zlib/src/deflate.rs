@@ -1,5 +1,7 @@
 //! Writing zlib: stored blocks of our own, or flate2's deflate with the version's dictionary.
 
+use std::mem;
+
 use bytes::{BufMut, BytesMut};
 use flate2::{Compress, CompressError, FlushCompress};
 
@@ -66,9 +68,14 @@ fn put_stored_head(dst: &mut BytesMut, at: usize, length: usize) {
     }
 }
 
+/// Scratch space kept from one block to the next, bytes.
+const KEPT_SCRATCH: usize = 4096;
+
 /// One direction's deflate stream.
 pub(crate) struct Deflater {
     stream: Compress,
+    /// The block before compression.
+    scratch: Vec<u8>,
 }
 
 impl Deflater {
@@ -78,15 +85,27 @@ impl Deflater {
         stream
             .set_dictionary(version.dictionary())
             .map_err(|_| EncodeError::Backend)?;
-        Ok(Deflater { stream })
+        Ok(Deflater {
+            stream,
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Compresses what is in `dst` from `raw_at` on, in place, and flushes.
+    pub(crate) fn deflate(&mut self, dst: &mut BytesMut, raw_at: usize) -> Result<(), EncodeError> {
+        let mut scratch = mem::take(&mut self.scratch);
+        scratch.extend_from_slice(dst.get(raw_at..).unwrap_or_default());
+        dst.truncate(raw_at);
+        let result = self.append(&scratch, dst);
+        if scratch.capacity() <= KEPT_SCRATCH {
+            scratch.clear();
+            self.scratch = scratch;
+        }
+        result
     }
 
     /// Appends all of `raw`, compressed and flushed.
-    pub(crate) fn deflate(
-        &mut self,
-        mut raw: &[u8],
-        dst: &mut BytesMut,
-    ) -> Result<(), EncodeError> {
+    fn append(&mut self, mut raw: &[u8], dst: &mut BytesMut) -> Result<(), EncodeError> {
         loop {
             let start = dst.len();
             // Enough for data that doesn't compress, nearly always: one round.

@@ -8,6 +8,7 @@ mod dictionary;
 mod encoder;
 mod error;
 mod inflate;
+mod whole_field;
 
 pub use block::{Values, ValuesIter, Version};
 pub use decoder::{Decoder, ListLimits, Summary};

@@ -21,7 +21,8 @@ use inflater::Inflater;
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-const POLICIES: [Compression; 3] = [
+const POLICIES: [Compression; 4] = [
+    Compression::WholeField,
     Compression::Stored,
     Compression::Zlib(1),
     Compression::Zlib(9),

@@ -1,0 +1,163 @@
+//! The bits of a deflate block with the fixed code (RFC 1951 section 3.2.6).
+
+use bytes::{BufMut, BytesMut};
+
+/// Longest match of deflate (section 3.2.5), bytes.
+pub(super) const MAX_MATCH: u32 = 258;
+
+/// Shortest match that is written: deflate's own minimum is 3, which seldom takes fewer bits than
+/// three literals.
+pub(super) const MIN_MATCH: u32 = 4;
+
+/// Codes of the literals, first bit lowest: 8 bits below [`NINE_BITS`], 9 from there on.
+///
+/// That the code knows nothing of text is on purpose: all bytes that a header field may hold, bar
+/// obs-text, take the same room, so lengths tell less than HPACK's do.
+static LITERALS: [u16; 256] = literals();
+
+const NINE_BITS: u8 = 144;
+
+/// Writes one deflate block.
+pub(super) struct Bits<'a> {
+    dst: &'a mut BytesMut,
+    /// Bits that wait for their bytes, first one lowest.
+    waiting: u64,
+    /// How many wait: at most 31 between calls.
+    count: u32,
+}
+
+impl<'a> Bits<'a> {
+    /// Starts a block behind what is in `dst`: not the last one, fixed code.
+    pub(super) fn start(dst: &'a mut BytesMut) -> Self {
+        Bits {
+            dst,
+            waiting: 0b010,
+            count: 3,
+        }
+    }
+
+    pub(super) fn literals(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            let code = LITERALS.get(usize::from(byte)).copied().unwrap_or_default();
+            self.put(u32::from(code), 8 + u32::from(byte >= NINE_BITS));
+        }
+    }
+
+    /// A match of any length from [`MIN_MATCH`] on, in as many pieces as it takes.
+    ///
+    /// How it is cut depends on the length alone.
+    pub(super) fn copy(&mut self, mut length: u32, distance: u32) {
+        while length > MAX_MATCH {
+            // What is left must be a match of its own.
+            let piece = MAX_MATCH.min(length - MIN_MATCH);
+            self.piece(piece, distance);
+            length -= piece;
+        }
+        self.piece(length, distance);
+    }
+
+    /// Ends the block and flushes: an empty stored block, as Z_SYNC_FLUSH writes it.
+    pub(super) fn finish(mut self) {
+        // End of block is seven zero bits; not last, stored, three more.
+        self.put(0, 10);
+        let bytes = usize::try_from(self.count.div_ceil(8)).unwrap_or_default();
+        let waiting = self.waiting.to_le_bytes();
+        self.dst.put_slice(waiting.get(..bytes).unwrap_or(&waiting));
+        self.dst.put_slice(&[0x00, 0x00, 0xff, 0xff]);
+    }
+
+    /// `length` from 3 to [`MAX_MATCH`], `distance` from 1 to 32768.
+    fn piece(&mut self, length: u32, distance: u32) {
+        debug_assert!((3..=MAX_MATCH).contains(&length));
+        debug_assert!((1..=32_768).contains(&distance));
+        // Four codes share a number of extra bits, two codes do for distances.
+        let offset = length - 3;
+        let extra = offset.max(4).ilog2() - 2;
+        let (symbol, extra) = match length {
+            MAX_MATCH => (28, 0),
+            _ => (4 * extra + (offset >> extra), extra),
+        };
+        match symbol {
+            // 256 to 279, of which 256 is the end of the block.
+            0..23 => self.put(reversed(symbol + 1, 7), 7),
+            _ => self.put(reversed(0b1100_0000 + symbol - 23, 8), 8),
+        }
+        self.put(offset & ((1 << extra) - 1), extra);
+
+        let offset = distance - 1;
+        let extra = offset.max(2).ilog2() - 1;
+        self.put(reversed(2 * extra + (offset >> extra), 5), 5);
+        self.put(offset & ((1 << extra) - 1), extra);
+    }
+
+    /// Appends the lowest `count` bits, up to 31, of `bits`, which has no others.
+    #[inline]
+    fn put(&mut self, bits: u32, count: u32) {
+        self.waiting |= u64::from(bits) << self.count;
+        self.count += count;
+        if self.count >= 32 {
+            self.dst.put_u32_le((self.waiting & 0xffff_ffff) as u32);
+            self.waiting >>= 32;
+            self.count -= 32;
+        }
+    }
+}
+
+/// Huffman codes go first bit first, everything else lowest bit first (section 3.1.1).
+const fn reversed(code: u32, bits: u32) -> u32 {
+    code.reverse_bits() >> (32 - bits)
+}
+
+// An index out of bounds would not compile.
+#[allow(clippy::indexing_slicing, clippy::cast_possible_truncation)]
+const fn literals() -> [u16; 256] {
+    let mut codes = [0; 256];
+    let mut byte = 0;
+    while byte < codes.len() {
+        let value = byte as u32;
+        codes[byte] = if value < NINE_BITS as u32 {
+            reversed(0b0011_0000 + value, 8) as u16
+        } else {
+            reversed(0b1_1001_0000 + value - NINE_BITS as u32, 9) as u16
+        };
+        byte += 1;
+    }
+    codes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each length at each order of distance, read back by an inflater that is not ours.
+    #[test]
+    fn every_length_and_distance_is_what_it_says() {
+        let mut text: Vec<u8> = (0..40_000_u32).map(|at| (at * at >> 7) as u8).collect();
+        let mut dst = BytesMut::new();
+        let mut bits = Bits::start(&mut dst);
+        bits.literals(&text);
+        let distances = (1..=40).chain((6..=15).flat_map(|order| {
+            let power = 1 << order;
+            [power - 1, power, power + 1, power + power / 2]
+        }));
+        let distances: Vec<usize> = distances.filter(|&distance| distance <= 32_768).collect();
+        for length in 4..=1100 {
+            let distance = distances[length % distances.len()];
+            bits.copy(length as u32, distance as u32);
+            for _ in 0..length {
+                text.push(text[text.len() - distance]);
+            }
+        }
+        for distance in distances {
+            bits.copy(4, distance as u32);
+            for _ in 0..4 {
+                text.push(text[text.len() - distance]);
+            }
+        }
+        bits.finish();
+        // Ended, for an inflater that wants to see the end.
+        dst.put_slice(&[0x03, 0x00]);
+        let inflated = miniz_oxide::inflate::decompress_to_vec(&dst).unwrap();
+        assert!(inflated == text);
+    }
+}

@@ -1,0 +1,224 @@
+//! Where in the window which field, name or entry of the dictionary is.
+
+use crate::Version;
+
+use super::entries::{self, Entry};
+
+/// Records held at most: those of the last 256 fields and counts, about 25 requests, and of the
+/// dictionary until they push it out.
+pub(super) const RECORDS: usize = 256;
+
+/// The place of a record in its ring of [`RECORDS`].
+pub(super) type Slot = u8;
+
+/// Finds earlier fields and names by hash.
+///
+/// The records are a ring: only age drives one out, never what it or another holds. If a full
+/// bucket did, whoever sends fields that fall into each bucket could see which of them made a
+/// secret field unfindable, and so learn bits of its hash.
+#[derive(Clone)]
+pub(super) struct Index {
+    records: [Record; RECORDS],
+    /// The newest record of each bucket, by the hash of the name.
+    names: [Slot; RECORDS],
+    /// The same by the hash of the whole unit.
+    units: [Slot; RECORDS],
+    /// Where the next record goes: the oldest one's place.
+    next: Slot,
+}
+
+/// One unit of a header block, or one entry of the dictionary.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record {
+    /// Where it starts: bytes from the start of the dictionary, modulo 2³².
+    pub(super) at: u32,
+    pub(super) kind: Kind,
+    /// Bytes of an entry's text; 0 for the others.
+    pub(super) text: u8,
+    pub(super) hashes: Hashes,
+    /// The record before in the bucket of the name.
+    before_in_names: Slot,
+    /// The record before in the bucket of the unit.
+    before_in_units: Slot,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// No record was here yet.
+    Nothing,
+    /// The number of fields, at the start of a block.
+    Count,
+    /// A length, a name, a length, a value.
+    Field,
+    /// The same, but the value is a secret: only the name is there to be matched.
+    Secret,
+    /// An entry of the dictionary that has its length before it.
+    FramedEntry,
+    /// An entry of the dictionary that is text only.
+    BareEntry,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hashes {
+    pub(super) name: u32,
+    /// Of name and value both.
+    pub(super) unit: u32,
+}
+
+impl Index {
+    /// Knows nothing.
+    pub(super) const fn empty() -> Index {
+        let hashes = Hashes { name: 0, unit: 0 };
+        let nothing = Record::new(0, Kind::Nothing, hashes, 0);
+        Index {
+            records: [nothing; RECORDS],
+            names: [0; RECORDS],
+            units: [0; RECORDS],
+            next: 0,
+        }
+    }
+
+    /// Knows the entries of the dictionary, which starts at place 0.
+    pub(super) fn of_dictionary(version: Version) -> Index {
+        let mut index = Index::empty();
+        for Entry { at, text, framed } in entries::all(version) {
+            let (Ok(at), Ok(length)) = (u32::try_from(at), u8::try_from(text.len())) else {
+                continue;
+            };
+            let kind = match framed {
+                true => Kind::FramedEntry,
+                false => Kind::BareEntry,
+            };
+            let hashes = Hashes::of_text(hash(text));
+            index.push(Record::new(at, kind, hashes, length));
+        }
+        index
+    }
+
+    /// Adds a record, in the place of the oldest.
+    #[inline]
+    pub(super) fn push(&mut self, mut record: Record) {
+        let slot = self.next;
+        if let Some(head) = self.names.get_mut(bucket(record.hashes.name)) {
+            record.before_in_names = *head;
+            *head = slot;
+        }
+        if let Some(head) = self.units.get_mut(bucket(record.hashes.unit)) {
+            record.before_in_units = *head;
+            *head = slot;
+        }
+        if let Some(place) = self.records.get_mut(usize::from(slot)) {
+            *place = record;
+        }
+        self.next = slot.wrapping_add(1);
+    }
+
+    pub(super) fn record(&self, slot: Slot) -> Option<&Record> {
+        self.records.get(usize::from(slot))
+    }
+
+    /// The place of the newest record with this hash of the name that `wanted` agrees to.
+    #[inline]
+    pub(super) fn find_name(&self, hash: u32, wanted: impl Fn(&Record) -> bool) -> Option<u32> {
+        let head = self.names.get(bucket(hash)).copied()?;
+        let before = |record: &Record| record.before_in_names;
+        let wanted = |record: &Record| record.hashes.name == hash && wanted(record);
+        self.walk(head, before, wanted).map(|(_, at)| at)
+    }
+
+    /// The newest record with this hash of the unit that `wanted` agrees to, and its place.
+    #[inline]
+    pub(super) fn find_unit(
+        &self,
+        hash: u32,
+        wanted: impl Fn(&Record) -> bool,
+    ) -> Option<(Slot, u32)> {
+        let head = self.units.get(bucket(hash)).copied()?;
+        let before = |record: &Record| record.before_in_units;
+        let wanted = |record: &Record| record.hashes.unit == hash && wanted(record);
+        self.walk(head, before, wanted)
+    }
+
+    /// Goes through a bucket, from new to old. The bucket ends where a link leads to a newer record:
+    /// the older one that was meant is gone, and so are all behind it.
+    #[inline]
+    fn walk(
+        &self,
+        mut slot: Slot,
+        before: impl Fn(&Record) -> Slot,
+        wanted: impl Fn(&Record) -> bool,
+    ) -> Option<(Slot, u32)> {
+        let newest = self.next.wrapping_sub(1);
+        loop {
+            let record = self.record(slot)?;
+            if wanted(record) {
+                return Some((slot, record.at));
+            }
+            let older = before(record);
+            if newest.wrapping_sub(older) <= newest.wrapping_sub(slot) {
+                return None;
+            }
+            slot = older;
+        }
+    }
+}
+
+impl Record {
+    pub(super) const fn new(at: u32, kind: Kind, hashes: Hashes, text: u8) -> Record {
+        Record {
+            at,
+            kind,
+            text,
+            hashes,
+            before_in_names: 0,
+            before_in_units: 0,
+        }
+    }
+}
+
+impl Hashes {
+    /// For what is found by its text alone.
+    pub(super) fn of_text(hash: u32) -> Hashes {
+        Hashes {
+            name: hash,
+            unit: hash,
+        }
+    }
+
+    pub(super) fn of_field(name: u32, value: u32) -> Hashes {
+        Hashes {
+            name,
+            unit: name.rotate_left(16) ^ value,
+        }
+    }
+}
+
+/// Any hash does: what is found is compared byte by byte, and a walk ends after [`RECORDS`] steps
+/// however the peer chooses its fields.
+#[inline]
+pub(super) fn hash(bytes: &[u8]) -> u32 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_left(29);
+    let mut hash = (bytes.len() as u64).wrapping_mul(FACTOR);
+    match bytes.last_chunk() {
+        Some(last) => {
+            for word in bytes.chunks_exact(8) {
+                let word = word.first_chunk().copied().unwrap_or_default();
+                hash = mix(hash, u64::from_le_bytes(word));
+            }
+            hash = mix(hash, u64::from_le_bytes(*last));
+        }
+        None => {
+            let word = bytes
+                .iter()
+                .fold(0, |word, &byte| word << 8 | u64::from(byte));
+            hash = mix(hash, word);
+        }
+    }
+    hash = hash.wrapping_mul(FACTOR);
+    (hash >> 32) as u32
+}
+
+fn bucket(hash: u32) -> usize {
+    (hash & 0xff) as usize
+}
