@@ -176,6 +176,18 @@ impl Priority {
         }
     }
 
+    /// What a `priority` header field says (RFC 9218 §4). What does not parse
+    /// is as if it were absent.
+    ///
+    /// ```
+    /// use lacewing_conn::proto::Priority;
+    ///
+    /// assert_eq!(Priority::from_field(b"u=1, i"), Priority::new(1, true));
+    /// ```
+    pub fn from_field(value: &[u8]) -> Self {
+        super::wire::parse_priority(value)
+    }
+
     /// 0 (first) to 7 (last).
     pub const fn urgency(self) -> u8 {
         self.urgency

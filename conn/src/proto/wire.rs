@@ -7,7 +7,7 @@ mod spdy;
 
 use bytes::{Bytes, BytesMut};
 
-pub(crate) use self::fields::{Fields, ListLimit, content_length};
+pub(crate) use self::fields::{Fields, ListLimit, content_length, parse_priority};
 pub(crate) use self::http2::settings::payload as settings_payload;
 use super::{Config, Head, HeaderBytes, Priority, Reason, StreamId, Version, Violation};
 
