@@ -1,6 +1,7 @@
 //! Request bodies, whatever their type.
 
 use std::{
+    any::Any,
     fmt,
     pin::Pin,
     task::{Context, Poll},
@@ -12,7 +13,8 @@ use http_body::{Frame, SizeHint};
 use crate::BoxError;
 
 /// A body for the usual cases: none, or bytes at hand. Any other
-/// [`http_body::Body`] will do as well.
+/// [`http_body::Body`] will do as well; but this one (and a `String`) can be
+/// sent a second time, to another connection, should the first refuse it.
 ///
 /// ```
 /// use http_body::Body as _;
@@ -66,11 +68,13 @@ impl http_body::Body for Body {
     }
 }
 
-/// A request's body with its type erased. An empty one costs nothing.
+/// A request's body with its type erased. An empty one, and bytes at hand,
+/// cost nothing.
 #[derive(Default)]
 pub(crate) enum RequestBody {
     #[default]
     Empty,
+    Bytes(Bytes),
     Source(Pin<Box<dyn Source>>),
 }
 
@@ -92,9 +96,25 @@ impl RequestBody {
         B::Error: Into<BoxError>,
     {
         if body.is_end_stream() {
-            Self::Empty
-        } else {
-            Self::Source(Box::pin(body))
+            return Self::Empty;
+        }
+        let mut body = Some(body);
+        let known: &mut dyn Any = &mut body;
+        if let Some(Body { bytes }) = known.downcast_mut().and_then(Option::take) {
+            return Self::Bytes(bytes);
+        }
+        if let Some(text) = known.downcast_mut().and_then(Option::<String>::take) {
+            return Self::Bytes(text.into());
+        }
+        body.map_or(Self::Empty, |body| Self::Source(Box::pin(body)))
+    }
+
+    /// The same body once more, if that is possible.
+    pub(crate) fn replay(&self) -> Option<Self> {
+        match self {
+            Self::Empty => Some(Self::Empty),
+            Self::Bytes(bytes) => Some(Self::Bytes(bytes.clone())),
+            Self::Source(_) => None,
         }
     }
 
@@ -106,6 +126,7 @@ impl RequestBody {
     pub(crate) fn length(&self) -> Option<u64> {
         match self {
             Self::Empty => Some(0),
+            Self::Bytes(bytes) => u64::try_from(bytes.len()).ok(),
             Self::Source(source) => source.length(),
         }
     }
@@ -139,5 +160,25 @@ where
 
     fn length(&self) -> Option<u64> {
         self.size_hint().exact()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_at_hand_are_recognized_and_can_be_sent_again() {
+        let of_bytes = RequestBody::new(Body::from("four"));
+        assert!(matches!(&of_bytes, RequestBody::Bytes(bytes) if bytes == "four"));
+        let of_text = RequestBody::new(String::from("four"));
+        assert!(matches!(&of_text, RequestBody::Bytes(bytes) if bytes == "four"));
+        assert_eq!(of_text.replay().and_then(|again| again.length()), Some(4));
+        assert!(matches!(
+            RequestBody::new(Body::empty()),
+            RequestBody::Empty
+        ));
+        let stream = http_body_util::Full::new(Bytes::from("four"));
+        assert!(RequestBody::new(stream).replay().is_none());
     }
 }

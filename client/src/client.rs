@@ -13,19 +13,24 @@ use http::{Request, Response};
 use lacewing_conn::{Limits, Version};
 
 use crate::{
-    BoxError, Connect, Connection, ConnectionConfig, Connector, Error, HeaderCompression, Incoming,
-    Origin,
+    BoxError, Concurrency, Connect, Connection, ConnectionConfig, Connector, Error,
+    HeaderCompression, Incoming, Origin,
     body::RequestBody,
-    pool::{Checkout, History, Pool, Settings},
+    exchange::Rest,
+    pool::{Pool, Settings},
 };
 
 /// Makes requests to any origin. Cheap to clone; all clones share their
 /// connections.
 ///
 /// An `https` origin is asked by ALPN which of the client's protocols it
-/// speaks. One connection per origin carries all requests, any number at once.
-/// A request that met a dying connection and was not processed is made again
-/// on a new one, once, if its body is still whole.
+/// speaks. One connection per origin carries all requests, any number at once;
+/// [`Concurrency`] says what happens beyond what the server allows.
+///
+/// A request that the server did not process is made again, on a new connection
+/// if need be, as long as its body is whole: there is none, it is a [`Body`] or
+/// a `String`, or no piece of it was asked for yet. So a server that shuts down
+/// gracefully, or closes connections by age, loses no request.
 ///
 /// Must be used inside a tokio runtime: connections run as tasks.
 ///
@@ -96,6 +101,7 @@ impl Client {
                 connect_timeout: Duration::from_secs(10),
                 idle_timeout: Duration::from_secs(90),
                 max_connections: 64,
+                max_retries: 5,
             },
             #[cfg(feature = "tls")]
             tls: TlsSource::Trust(crate::tls::Trust::WebPki),
@@ -129,10 +135,7 @@ impl Client {
     ///
     /// Those that [`Error::is_connect`] tells.
     pub async fn connection(&self, origin: &Origin) -> Result<Connection, Error> {
-        self.pool
-            .checkout(origin)
-            .await
-            .map(|checkout| checkout.connection)
+        self.pool.checkout(origin).await
     }
 
     /// How many connections are kept right now.
@@ -201,47 +204,62 @@ impl fmt::Debug for ClientResponse {
     }
 }
 
-/// One request, on a second connection if the first turns out to be gone.
+/// One request, made again as long as servers leave it alone.
 async fn exchange(
     pool: Arc<Pool>,
-    request: Request<RequestBody>,
+    mut request: Request<RequestBody>,
 ) -> Result<Response<Incoming>, Error> {
     let origin = Origin::of(request.uri())?;
-    let Checkout {
-        connection,
-        history,
-    } = pool.checkout(&origin).await?;
-    // The head is needed again only if a connection that was used before
-    // refuses it after it was sent; a body that is under way is gone.
-    let spare = match history {
-        History::Reused if request.body().is_empty() => Some(copy_of(&request)),
-        _ => None,
-    };
-    let mut first = connection.send(request);
-    let failure = match poll_fn(|cx| first.poll_outcome(cx)).await {
-        Ok(response) => return Ok(response),
-        Err(failure) => *failure,
-    };
-    drop(connection);
-    let again = failure.unsent.map(|unsent| *unsent).or(spare);
-    match again {
-        Some(request) if history == History::Reused && failure.error.is_retryable() => {
-            let Checkout { connection, .. } = pool.checkout(&origin).await?;
-            connection.send(request).await
+    let mut retries = pool.settings().max_retries;
+    loop {
+        let connection = pool.checkout(&origin).await?;
+        let spare = Spare::new(&request);
+        let mut response = connection.send(request);
+        let failure = match poll_fn(|cx| response.poll_outcome(cx)).await {
+            Ok(response) => return Ok(response),
+            Err(failure) => *failure,
+        };
+        // A queue that is full is the caller's business.
+        let unprocessed = failure.error.connection().is_some() && failure.error.is_retryable();
+        if !unprocessed || retries == 0 {
+            return Err(failure.error);
         }
-        _ => Err(failure.error),
+        retries = retries.saturating_sub(1);
+        request = match spare.restore(failure.rest) {
+            Some(request) => request,
+            None => return Err(failure.error),
+        };
     }
 }
 
-/// The same request; only for those without a body.
-fn copy_of(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
-    copy
+/// What is kept of a request that goes out, should it come back unprocessed.
+struct Spare {
+    head: Request<()>,
+    body: Option<RequestBody>,
+}
+
+impl Spare {
+    fn new(request: &Request<RequestBody>) -> Self {
+        let mut head = Request::new(());
+        *head.method_mut() = request.method().clone();
+        *head.uri_mut() = request.uri().clone();
+        *head.version_mut() = request.version();
+        *head.headers_mut() = request.headers().clone();
+        *head.extensions_mut() = request.extensions().clone();
+        Self {
+            head,
+            body: request.body().replay(),
+        }
+    }
+
+    /// The request once more, if all of it is at hand.
+    fn restore(self, rest: Rest) -> Option<Request<RequestBody>> {
+        match (rest, self.body) {
+            (Rest::Whole(request), _) => Some(*request),
+            (Rest::Body(body), _) | (Rest::Nothing, Some(body)) => Some(self.head.map(|()| body)),
+            (Rest::Nothing, None) => None,
+        }
+    }
 }
 
 impl Builder {
@@ -301,6 +319,27 @@ impl Builder {
     /// stream. Default 1,024; one more is [`Error::QueueFull`].
     pub fn max_queued(mut self, requests: usize) -> Self {
         self.settings.connection = self.settings.connection.max_queued(requests);
+        self
+    }
+
+    /// What happens to requests when the server allows no further stream.
+    /// Default: [`Concurrency::Queue`].
+    pub fn concurrency(mut self, concurrency: Concurrency) -> Self {
+        self.settings.connection = self.settings.connection.concurrency(concurrency);
+        self
+    }
+
+    /// How often a request is made again that the server did not process.
+    /// Default 5.
+    pub fn max_retries(mut self, times: u32) -> Self {
+        self.settings.max_retries = times;
+        self
+    }
+
+    /// Time that a body with `expect: 100-continue` waits for the server's
+    /// word; then it goes without. Default 1 s.
+    pub fn continue_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.connection = self.settings.connection.continue_timeout(timeout);
         self
     }
 

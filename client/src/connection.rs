@@ -7,6 +7,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{Request, Response};
@@ -17,9 +18,9 @@ use lacewing_conn::{
 };
 
 use crate::{
-    BoxError, Error, Security, Transport,
+    BoxError, Concurrency, Error, Security, Streams, Transport,
     body::RequestBody,
-    exchange::{Exchanges, Failure, Queue, State, Wait},
+    exchange::{self, Command, Exchanges, Failure, Queue, State, Wait},
 };
 
 /// A handle to one connection. Cheap to clone; requests of all clones share
@@ -64,6 +65,8 @@ pub struct ConnectionConfig {
     security: Security,
     header_compression: HeaderCompression,
     max_queued: usize,
+    concurrency: Concurrency,
+    continue_timeout: Duration,
 }
 
 /// All handles of a connection together: without them it has no purpose.
@@ -96,8 +99,12 @@ impl Connection {
         let mut engine = Config::new(version, Side::Client);
         engine.limits = config.limits;
         engine.header_compression = config.header_compression;
-        let queue = Queue::new(config.max_queued);
-        let exchanges = Exchanges::new(Arc::clone(&queue), config.security);
+        let queue = Queue::new(config.max_queued, config.concurrency);
+        let settings = exchange::Settings {
+            security: config.security,
+            continue_timeout: config.continue_timeout,
+        };
+        let exchanges = Exchanges::new(Arc::clone(&queue), settings);
         let driver = Driver::new(io, engine, exchanges);
         queue.connect(driver.notifier());
         let handles = Arc::new(Handles { queue, version });
@@ -115,17 +122,25 @@ impl Connection {
     /// the response's body before its end.
     ///
     /// While the server allows no further stream, requests wait in their
-    /// order.
+    /// order, or do as [`Concurrency`] says.
     ///
     /// A URI without scheme and authority gets the connection's own and that
-    /// of the `host` field. `content-length` is added where it is known. An
-    /// extension of type [`Priority`](lacewing_conn::proto::Priority) says how
-    /// urgent the request is.
+    /// of the `host` field. `content-length` is added where it is known. With a
+    /// field `expect: 100-continue` the body waits until the server wants it,
+    /// or `continue_timeout` is over; if the response comes before, it is not
+    /// sent at all (RFC 9110 §10.1.1; HTTP/2 only, elsewhere it goes at once).
+    ///
+    /// Extensions of the request that are heeded: a
+    /// [`Priority`](lacewing_conn::proto::Priority) or a
+    /// [`PriorityHandle`](crate::PriorityHandle) says how urgent it is, to the
+    /// server by a `priority` field too (RFC 9218);
+    /// [`OnInformational`](crate::OnInformational) is told of 1xx responses.
     ///
     /// # Errors
     ///
     /// [`Error::Request`] if the protocol cannot express the request,
-    /// [`Error::QueueFull`], [`Error::Body`], [`Error::Connection`].
+    /// [`Error::QueueFull`] or [`Error::TooManyStreams`], [`Error::Body`],
+    /// [`Error::Connection`].
     pub fn request<B>(&self, request: Request<B>) -> ResponseFuture
     where
         B: http_body::Body + Send + 'static,
@@ -148,6 +163,34 @@ impl Connection {
     /// Whether no request is under way.
     pub fn is_idle(&self) -> bool {
         self.handles.queue.is_idle()
+    }
+
+    /// How many streams are open, how many requests wait for one, and how many
+    /// the server allows.
+    pub fn streams(&self) -> Streams {
+        self.handles.queue.streams()
+    }
+
+    /// Asks the server for a sign of life, by a PING: gives the round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PingTimeout`] when no answer came in time, which leaves the
+    /// connection as it is; [`Error::Connection`] when it is over.
+    pub async fn ping(&self, timeout: Duration) -> Result<Duration, Error> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.handles.queue.command(Command::Ping(answer))?;
+        match tokio::time::timeout(timeout, answered).await {
+            Ok(Ok(round_trip)) => Ok(round_trip),
+            Ok(Err(_)) => Err(self.handles.queue.over().into()),
+            Err(_) => Err(Error::PingTimeout { after: timeout }),
+        }
+    }
+
+    /// The round trip to the server and back as it was measured last; `None`
+    /// before the first PING of any kind was answered.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.handles.queue.round_trip()
     }
 
     /// Ends the connection gracefully: takes no requests any more, and closes
@@ -211,9 +254,11 @@ where
     type Error = Error;
     type Future = ResponseFuture;
 
-    /// Ready when the queue has a place for this handle's request, which is
-    /// then kept until `call`; at once if the connection is
-    /// over, so that `call` can say why.
+    /// Ready when there is a place for this handle's request, which is then
+    /// kept until `call`: in the queue, or with [`Concurrency::Fail`] among the
+    /// streams that the server allows. (So who asks first waits, and who calls
+    /// without asking gets the error.) Ready at once if the connection is over,
+    /// so that `call` can say why.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.place == Place::None {
             if !self.is_open() {
@@ -286,6 +331,8 @@ impl Default for ConnectionConfig {
             security: Security::Cleartext,
             header_compression: HeaderCompression::default(),
             max_queued: 1024,
+            concurrency: Concurrency::default(),
+            continue_timeout: Duration::from_secs(1),
         }
     }
 }
@@ -318,5 +365,23 @@ impl ConnectionConfig {
     pub fn max_queued(mut self, requests: usize) -> Self {
         self.max_queued = requests;
         self
+    }
+
+    /// What happens to requests when the server allows no further stream.
+    /// Default: [`Concurrency::Queue`].
+    pub fn concurrency(mut self, concurrency: Concurrency) -> Self {
+        self.concurrency = concurrency;
+        self
+    }
+
+    /// Time that a body with `expect: 100-continue` waits for the server's
+    /// word; then it goes without. Default 1 s.
+    pub fn continue_timeout(mut self, timeout: Duration) -> Self {
+        self.continue_timeout = timeout;
+        self
+    }
+
+    pub(crate) fn concurrency_policy(&self) -> Concurrency {
+        self.concurrency
     }
 }

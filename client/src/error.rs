@@ -58,6 +58,19 @@ pub enum Error {
         /// The limit: `max_queued` of the builder.
         limit: usize,
     },
+    /// As many streams are open as the server allows, and the client does not
+    /// wait for one: [`Concurrency::Fail`](crate::Concurrency::Fail).
+    TooManyStreams {
+        /// Streams that are open, or about to be.
+        open: usize,
+        /// How many the server allows.
+        max: usize,
+    },
+    /// No answer to a PING in time.
+    PingTimeout {
+        /// The time given.
+        after: Duration,
+    },
     /// The request's own body failed; the stream was reset.
     Body(Arc<dyn std::error::Error + Send + Sync>),
     /// The stream or its connection ended before the response came.
@@ -87,6 +100,9 @@ pub enum RequestError {
     NoCleartextProtocol,
     /// `https` in a client that was built without the feature `tls`.
     NoTls,
+    /// The server does not take extended CONNECT requests (RFC 8441 §3), or
+    /// has not spoken before the connection ended.
+    NoExtendedConnect,
     /// The connection's protocol has no way to say this, or its rules forbid
     /// it.
     Unsupported {
@@ -105,9 +121,13 @@ impl Error {
             Self::Connect { .. }
             | Self::ConnectTimeout { .. }
             | Self::Tls { .. }
-            | Self::QueueFull { .. } => true,
+            | Self::QueueFull { .. }
+            | Self::TooManyStreams { .. } => true,
             Self::Connection(error) => error.is_retryable(),
-            Self::Request(_) | Self::NotNegotiated { .. } | Self::Body(_) => false,
+            Self::Request(_)
+            | Self::NotNegotiated { .. }
+            | Self::PingTimeout { .. }
+            | Self::Body(_) => false,
         }
     }
 
@@ -162,6 +182,14 @@ impl fmt::Display for Error {
                 "{limit} requests wait for a stream already (max_queued); make fewer at once, or \
                  raise it"
             ),
+            Self::TooManyStreams { open, max } => write!(
+                f,
+                "{open} streams are open and the server allows {max} at once (Concurrency::Fail); \
+                 wait until one ends"
+            ),
+            Self::PingTimeout { after } => {
+                write!(f, "the server did not answer a PING within {after:?}")
+            }
             Self::Body(error) => write!(f, "the request's body failed: {error}"),
             Self::Connection(error) => {
                 error.fmt(f)?;
@@ -181,9 +209,11 @@ impl std::error::Error for Error {
             Self::Connect { source, .. } | Self::Tls { source, .. } => Some(&**source),
             Self::Body(error) => Some(&**error),
             Self::Connection(error) => Some(error),
-            Self::ConnectTimeout { .. } | Self::NotNegotiated { .. } | Self::QueueFull { .. } => {
-                None
-            }
+            Self::ConnectTimeout { .. }
+            | Self::NotNegotiated { .. }
+            | Self::QueueFull { .. }
+            | Self::TooManyStreams { .. }
+            | Self::PingTimeout { .. } => None,
         }
     }
 }
@@ -223,6 +253,9 @@ impl fmt::Display for RequestError {
             Self::NoTls => {
                 f.write_str("its URI is https, and this build has no TLS; turn on the feature tls")
             }
+            Self::NoExtendedConnect => f.write_str(
+                "the server does not offer extended CONNECT (RFC 8441), which its :protocol needs",
+            ),
             Self::Unsupported { version, what } => write!(f, "{version} does not allow it: {what}"),
         }
     }

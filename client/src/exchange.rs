@@ -1,27 +1,37 @@
 //! What the connection's task does for a client: opens streams for requests
 //! that handles made, pulls their bodies, and brings the responses back.
 
+mod command;
+mod expect;
+mod message;
 mod queue;
 mod reply;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header, uri};
+use http::Response;
 use http_body::Frame;
 use lacewing_conn::{
     Initiator, Reason,
     driver::{Application, Context, Incoming},
-    proto::{Control, Event, Head, OpenError, Priority, Protocol, StreamKey},
+    proto::{Control, Event, Head, OpenError, StreamKey},
 };
+use tokio::sync::oneshot;
 
-use self::{queue::Intent, reply::Verdict};
 pub(crate) use self::{
+    command::Command,
     queue::{Queue, State},
-    reply::{Failure, Reply, Wait},
+    reply::{Failure, Reply, Rest, Wait},
+};
+use self::{
+    expect::Expectations,
+    message::{Expectation, Message, content_length, message},
+    queue::{Intent, News},
+    reply::Verdict,
 };
 use crate::{
-    Error, RequestError, Security,
+    Error, OnInformational, RequestError, Security,
     body::{RequestBody, Source},
 };
 
@@ -36,9 +46,23 @@ pub(crate) struct Exchanges {
     waiting: VecDeque<Intent>,
     /// By [`StreamKey::slot`]: those that wait for a response or still send.
     exchanges: Vec<Option<Exchange>>,
+    /// Bodies that wait for 100 (Continue).
+    expectations: Expectations,
+    /// Streams whose response began before their body was asked for: it is
+    /// never sent, and they end with their response.
+    unfinished: Vec<StreamKey>,
+    /// Who waits for the answer to a PING.
+    pings: Vec<oneshot::Sender<Duration>>,
     /// Why no further stream can be opened, once that is so.
     refusing: Option<lacewing_conn::Error>,
     shutdown: Shutdown,
+}
+
+/// How exchanges are run.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) security: Security,
+    pub(crate) continue_timeout: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,17 +75,31 @@ struct Exchange {
     stream: StreamKey,
     /// `None` once the response's head was delivered.
     reply: Option<Arc<Reply>>,
-    /// `None` once all was sent, or nobody wants more.
-    body: Option<std::pin::Pin<Box<dyn Source>>>,
+    /// `None` once all of it is with the engine, or nobody wants more.
+    upload: Option<Upload>,
+    informational: Option<OnInformational>,
+}
+
+/// A request's body that is not all with the engine.
+enum Upload {
+    /// It waits for 100 (Continue).
+    Held(RequestBody),
+    /// No piece of it was asked for.
+    Fresh(Pin<Box<dyn Source>>),
+    /// It is under way.
+    Begun(Pin<Box<dyn Source>>),
 }
 
 impl Exchanges {
-    pub(crate) fn new(queue: Arc<Queue>, security: Security) -> Self {
+    pub(crate) fn new(queue: Arc<Queue>, settings: Settings) -> Self {
         Self {
             queue,
-            security,
+            security: settings.security,
             waiting: VecDeque::new(),
             exchanges: Vec::new(),
+            expectations: Expectations::new(settings.continue_timeout),
+            unfinished: Vec::new(),
+            pings: Vec::new(),
             refusing: None,
             shutdown: Shutdown::NotYet,
         }
@@ -73,45 +111,70 @@ impl Exchanges {
             return;
         }
         let version = conn.engine.version();
-        let (head, priority, body) = match message(request, self.security) {
-            Ok(parts) => parts,
+        let Message {
+            head,
+            priority,
+            body,
+            wishes,
+            expectation,
+        } = match message(request, version, self.security) {
+            Ok(message) => message,
             Err(error) => return reply.settle(Err(Failure::new(error.into()))),
         };
         let fin = body.is_empty();
         let stream = match conn.engine.open(conn.now, head, fin, priority) {
             Ok(stream) => stream,
-            Err(OpenError::Usage(error)) => {
-                let what = error.to_string();
-                let error = RequestError::Unsupported { version, what };
-                return reply.settle(Err(Failure::new(error.into())));
+            Err(error) => return self.not_opened(conn, &reply, error),
+        };
+        reply.opened(stream);
+        if let Some(handle) = wishes.priority {
+            let current = handle.bind(Arc::downgrade(&self.queue), stream);
+            if Some(current) != priority {
+                conn.engine.prioritize(stream, current);
             }
-            Err(error) => {
+        }
+        let upload = match expectation {
+            Expectation::None => start(conn, stream, body),
+            Expectation::Continue => {
+                self.expectations.push(conn.now, stream);
+                Some(Upload::Held(body))
+            }
+        };
+        self.insert(Exchange {
+            stream,
+            reply: Some(reply),
+            upload,
+            informational: wishes.informational,
+        });
+    }
+
+    fn not_opened(&mut self, conn: &Context<'_>, reply: &Reply, error: OpenError) {
+        let error = match error {
+            OpenError::Usage(error) => RequestError::Unsupported {
+                version: conn.engine.version(),
+                what: error.to_string(),
+            }
+            .into(),
+            OpenError::ExtendedConnectDisabled => RequestError::NoExtendedConnect.into(),
+            error => {
                 let too_many = matches!(error, OpenError::TooManyStreams { .. });
                 let error = not_sent(error.to_string());
                 if !too_many {
                     self.refuse(error.clone());
                 }
-                return reply.settle(Err(Failure::new(Error::Connection(error))));
+                Error::Connection(error)
             }
         };
-        reply.opened(stream.slot());
-        let body = match body {
-            RequestBody::Empty => None,
-            RequestBody::Source(source) => {
-                conn.engine.offer(stream);
-                Some(source)
-            }
-        };
-        let slot = stream.slot();
+        reply.settle(Err(Failure::new(error)));
+    }
+
+    fn insert(&mut self, exchange: Exchange) {
+        let slot = exchange.stream.slot();
         if slot >= self.exchanges.len() {
             self.exchanges.resize_with(slot.saturating_add(1), || None);
         }
         if let Some(entry) = self.exchanges.get_mut(slot) {
-            *entry = Some(Exchange {
-                stream,
-                reply: Some(reply),
-                body,
-            });
+            *entry = Some(exchange);
         }
     }
 
@@ -129,7 +192,7 @@ impl Exchanges {
     fn tidy(&mut self, stream: StreamKey) {
         if let Some(entry) = self.exchanges.get_mut(stream.slot()) {
             entry.take_if(|exchange| {
-                exchange.stream == stream && exchange.reply.is_none() && exchange.body.is_none()
+                exchange.stream == stream && exchange.reply.is_none() && exchange.upload.is_none()
             });
         }
     }
@@ -142,8 +205,12 @@ impl Exchanges {
         let Some(reply) = exchange.reply.take() else {
             return;
         };
-        let unsent = exchange.body.is_some();
+        let held = exchange
+            .upload
+            .take_if(|upload| matches!(upload, Upload::Held(_)))
+            .is_some();
         self.tidy(stream);
+        self.expectations.settle(stream);
         let Control::Response { status } = head.control else {
             return;
         };
@@ -160,10 +227,45 @@ impl Exchanges {
         *response.status_mut() = status;
         *response.version_mut() = version.http_version();
         *response.headers_mut() = head.fields;
-        // Nobody took it: the response's body is dropped, and that resets the
-        // stream unless nothing was to come.
-        if reply.deliver(Ok(response)) == Verdict::Unwanted && (unsent || !fin) {
+        // Nobody took it, or nobody asked for the request's body. Without
+        // effect on a stream that is complete.
+        let unwanted = reply.deliver(Ok(response)) == Verdict::Unwanted;
+        if unwanted || (held && fin) {
             self.cancel(conn, stream);
+        } else if held {
+            self.unfinished.push(stream);
+        }
+    }
+
+    /// An informational response came.
+    fn inform(&mut self, conn: &mut Context<'_>, stream: StreamKey, head: Head) {
+        let version = conn.engine.version();
+        let Control::Response { status } = head.control else {
+            return;
+        };
+        let Some(exchange) = self.exchange(stream) else {
+            return;
+        };
+        if let Some(informational) = &exchange.informational {
+            let mut response = Response::new(());
+            *response.status_mut() = status;
+            *response.version_mut() = version.http_version();
+            *response.headers_mut() = head.fields;
+            informational.call(response);
+        }
+        if status == http::StatusCode::CONTINUE {
+            self.send_held(conn, stream);
+        }
+    }
+
+    /// A body that was held back goes out now.
+    fn send_held(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        self.expectations.settle(stream);
+        if let Some(exchange) = self.exchange(stream) {
+            match exchange.upload.take() {
+                Some(Upload::Held(body)) => exchange.upload = start(conn, stream, body),
+                other => exchange.upload = other,
+            }
         }
     }
 
@@ -178,7 +280,12 @@ impl Exchanges {
             return;
         };
         if let Some(reply) = exchange.reply {
-            reply.settle(Err(Failure::new(Error::Connection(error))));
+            let rest = match exchange.upload {
+                Some(Upload::Held(body)) => Rest::Body(body),
+                Some(Upload::Fresh(source)) => Rest::Body(RequestBody::Source(source)),
+                Some(Upload::Begun(_)) | None => Rest::Nothing,
+            };
+            reply.settle(Err(Failure::with_rest(Error::Connection(error), rest)));
         }
     }
 
@@ -186,27 +293,39 @@ impl Exchanges {
     fn refuse(&mut self, error: lacewing_conn::Error) {
         self.queue.set_state(State::Draining);
         let error = self.refusing.get_or_insert(error).clone();
-        self.queue.drain(&mut self.waiting);
+        self.queue.drain_requests(&mut self.waiting);
         self.queue.forget(self.waiting.len());
         for intent in self.waiting.drain(..) {
             intent.give_back(Error::Connection(error.clone()));
         }
     }
 
+    /// As many streams are open as the server allows, and requests do not wait.
+    fn refuse_waiting(&mut self, conn: &Context<'_>) {
+        let max = usize::try_from(conn.engine.peer_max_concurrent_streams());
+        let max = max.unwrap_or(usize::MAX);
+        self.queue.forget(self.waiting.len());
+        for intent in self.waiting.drain(..) {
+            let open = max;
+            let error = self.queue.too_many(0);
+            intent.give_back(error.unwrap_or(Error::TooManyStreams { open, max }));
+        }
+    }
+
     /// Futures of these were dropped.
-    fn cancel_abandoned(&mut self, conn: &mut Context<'_>) {
+    fn cancel_abandoned(&mut self, conn: &mut Context<'_>, cancelled: Vec<Arc<Reply>>) {
         let mut before_opening = false;
-        for reply in self.queue.take_cancelled() {
-            let entry = reply.slot().and_then(|slot| self.exchanges.get(slot));
-            let exchange = entry.and_then(Option::as_ref);
-            let current = exchange.filter(|exchange| {
-                exchange
-                    .reply
-                    .as_ref()
-                    .is_some_and(|other| Arc::ptr_eq(other, &reply))
-            });
-            match current.map(|exchange| exchange.stream) {
-                Some(stream) => self.cancel(conn, stream),
+        for reply in cancelled {
+            match reply.stream() {
+                Some(stream) => {
+                    let current = self.exchange(stream).is_some_and(|exchange| {
+                        let waiting = exchange.reply.as_ref();
+                        waiting.is_some_and(|other| Arc::ptr_eq(other, &reply))
+                    });
+                    if current {
+                        self.cancel(conn, stream);
+                    }
+                }
                 None => before_opening = true,
             }
         }
@@ -214,6 +333,70 @@ impl Exchanges {
             let before = self.waiting.len();
             self.waiting.retain(|intent| !intent.reply.is_abandoned());
             self.queue.forget(before.saturating_sub(self.waiting.len()));
+        }
+    }
+
+    fn obey(&mut self, conn: &mut Context<'_>, commands: Vec<Command>) {
+        for command in commands {
+            match command {
+                Command::Ping(answer) => {
+                    self.pings.retain(|other| !other.is_closed());
+                    self.pings.push(answer);
+                    conn.engine.ping(conn.now);
+                }
+                Command::Prioritize(stream, priority) => {
+                    conn.engine.prioritize(stream, priority);
+                }
+            }
+        }
+    }
+
+    /// What is due by time, or because a response is complete.
+    fn handle_due(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
+        if !self.expectations.is_empty() {
+            while let std::task::Poll::Ready(stream) = self.expectations.poll_due(cx, conn.now) {
+                self.send_held(conn, stream);
+            }
+        }
+        if !self.unfinished.is_empty() {
+            self.unfinished.retain(|stream| {
+                let receiving = conn.is_receiving(*stream);
+                if !receiving {
+                    conn.reset(*stream, Reason::Cancel);
+                }
+                receiving
+            });
+        }
+    }
+
+    /// Opens streams for those that wait, as far as the server allows.
+    fn open_waiting(&mut self, conn: &mut Context<'_>) {
+        let mut opened: usize = 0;
+        while !self.waiting.is_empty() && conn.engine.can_open() {
+            let Some(intent) = self.waiting.pop_front() else {
+                break;
+            };
+            opened = opened.saturating_add(1);
+            self.open(conn, intent);
+        }
+        if self.queue.fails_rather_than_waits() && !self.waiting.is_empty() {
+            self.refuse_waiting(conn);
+        }
+        let max = usize::try_from(conn.engine.peer_max_concurrent_streams());
+        let max = max.unwrap_or(usize::MAX);
+        // Streams that only wait for their reader are no longer counted by the
+        // server.
+        let open = if conn.engine.can_open() {
+            conn.engine.open_streams().min(max.saturating_sub(1))
+        } else {
+            conn.engine.open_streams().max(max)
+        };
+        self.queue.set_streams(open, max);
+        if let Some(round_trip) = conn.engine.round_trip() {
+            self.queue.set_round_trip(round_trip);
+        }
+        if opened > 0 {
+            self.queue.forget(opened);
         }
     }
 
@@ -234,10 +417,18 @@ impl Application for Exchanges {
     fn handle_event(&mut self, conn: &mut Context<'_>, event: Event) {
         match event {
             Event::Reply { stream, head, fin } => self.respond(conn, stream, head, fin),
+            Event::Informational { stream, head } => self.inform(conn, stream, head),
             Event::Reset { stream, error } => self.fail(stream, error),
+            Event::Pong { round_trip } => {
+                self.queue.set_round_trip(round_trip);
+                for ping in self.pings.drain(..) {
+                    // Whoever asked may have gone.
+                    let _ = ping.send(round_trip);
+                }
+            }
             Event::Stopped { stream } => {
                 if let Some(exchange) = self.exchange(stream) {
-                    exchange.body = None;
+                    exchange.upload = None;
                     self.tidy(stream);
                 }
             }
@@ -260,17 +451,22 @@ impl Application for Exchanges {
         let Some(exchange) = self.exchange(stream) else {
             return;
         };
-        let Some(body) = &mut exchange.body else {
-            return;
+        let mut source = match exchange.upload.take() {
+            Some(Upload::Fresh(source) | Upload::Begun(source)) => source,
+            other => {
+                exchange.upload = other;
+                return;
+            }
         };
         for _ in 0..EMPTY_PIECES {
-            let piece = conn.poll_source(stream, |cx| body.as_mut().poll_piece(cx));
+            let piece = conn.poll_source(stream, |cx| source.as_mut().poll_piece(cx));
             let std::task::Poll::Ready(piece) = piece else {
+                exchange.upload = Some(Upload::Begun(source));
                 return;
             };
             let sent = match piece.map(|piece| piece.map(Frame::into_data)) {
                 Some(Ok(Ok(data))) => {
-                    let fin = body.is_done();
+                    let fin = source.is_done();
                     if data.is_empty() && !fin {
                         continue;
                     }
@@ -279,6 +475,7 @@ impl Application for Exchanges {
                         if sent.is_ok() {
                             conn.engine.offer(stream);
                         }
+                        exchange.upload = Some(Upload::Begun(source));
                         return;
                     }
                     conn.engine.send_data(stream, data, true)
@@ -296,7 +493,6 @@ impl Application for Exchanges {
                 }
                 None => conn.engine.send_data(stream, Bytes::new(), true),
             };
-            exchange.body = None;
             if let Err(error) = sent {
                 let version = conn.engine.version();
                 let error = RequestError::Unsupported {
@@ -317,13 +513,14 @@ impl Application for Exchanges {
             }
             return;
         }
+        exchange.upload = Some(Upload::Begun(source));
         conn.engine.offer(stream);
     }
 
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         if self
             .exchange(stream)
-            .is_some_and(|exchange| exchange.body.is_some())
+            .is_some_and(|exchange| exchange.upload.is_some())
         {
             conn.engine.offer(stream);
         }
@@ -333,25 +530,20 @@ impl Application for Exchanges {
         self.cancel(conn, stream);
     }
 
-    fn poll_intents(&mut self, conn: &mut Context<'_>, _cx: &mut std::task::Context<'_>) {
+    fn poll_intents(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
         if self.queue.has_news() {
-            self.queue.drain(&mut self.waiting);
-            self.cancel_abandoned(conn);
+            let News {
+                cancelled,
+                commands,
+            } = self.queue.drain(&mut self.waiting);
+            self.cancel_abandoned(conn, cancelled);
+            self.obey(conn, commands);
         }
         if let Some(error) = self.refusing.clone() {
             self.refuse(error);
         }
-        let mut opened: usize = 0;
-        while !self.waiting.is_empty() && conn.engine.can_open() {
-            let Some(intent) = self.waiting.pop_front() else {
-                break;
-            };
-            opened = opened.saturating_add(1);
-            self.open(conn, intent);
-        }
-        if opened > 0 {
-            self.queue.forget(opened);
-        }
+        self.handle_due(conn, cx);
+        self.open_waiting(conn);
         let idle = self.waiting.is_empty() && conn.engine.is_idle();
         self.queue.set_idle(idle);
         if idle && self.shutdown == Shutdown::NotYet && self.queue.is_unwanted() {
@@ -388,122 +580,19 @@ fn not_sent(detail: impl Into<std::borrow::Cow<'static, str>>) -> lacewing_conn:
         .with_retryable(true)
 }
 
-/// A request in the engine's words.
-fn message(
-    request: Request<RequestBody>,
-    security: Security,
-) -> Result<(Head, Option<Priority>, RequestBody), RequestError> {
-    let (mut parts, body) = request.into_parts();
-    let (protocol, priority) = if parts.extensions.is_empty() {
-        (None, None)
-    } else {
-        (
-            parts.extensions.remove::<Protocol>(),
-            parts.extensions.remove::<Priority>(),
-        )
-    };
-    let uri = complete(parts.uri, &parts.method, &parts.headers, security)?;
-    announce_length(&mut parts.headers, &parts.method, &body);
-    // The authority says it; twice is an invitation to differ.
-    parts.headers.remove(header::HOST);
-    let control = Control::Request {
-        method: parts.method,
-        uri,
-        protocol,
-    };
-    Ok((
-        Head {
-            control,
-            fields: parts.headers,
-        },
-        priority,
-        body,
-    ))
-}
-
-/// A URI with scheme and authority: those of an origin-form URI come from the
-/// `host` field and the connection.
-fn complete(
-    uri: Uri,
-    method: &Method,
-    fields: &HeaderMap,
-    security: Security,
-) -> Result<Uri, RequestError> {
-    if uri.authority().is_some() && (uri.scheme().is_some() || method == Method::CONNECT) {
-        return Ok(uri);
-    }
-    let authority = match (uri.authority(), fields.get(header::HOST)) {
-        (Some(authority), _) => authority.clone(),
-        (None, Some(host)) => {
-            uri::Authority::try_from(host.as_bytes()).map_err(|_| RequestError::NoHost)?
+/// Brings a body on its way: at once what is at hand.
+fn start(conn: &mut Context<'_>, stream: StreamKey, body: RequestBody) -> Option<Upload> {
+    match body {
+        RequestBody::Empty => None,
+        RequestBody::Bytes(bytes) => {
+            // It was opened without an end, and nothing was sent on it: there
+            // is no reason to refuse this.
+            let _ = conn.engine.send_data(stream, bytes, true);
+            None
         }
-        (None, None) => return Err(RequestError::NoHost),
-    };
-    let mut parts = uri.into_parts();
-    parts.authority = Some(authority);
-    parts.scheme.get_or_insert(match security {
-        Security::Cleartext => uri::Scheme::HTTP,
-        Security::Tls => uri::Scheme::HTTPS,
-    });
-    parts
-        .path_and_query
-        .get_or_insert(uri::PathAndQuery::from_static("/"));
-    Uri::from_parts(parts).map_err(|_| RequestError::NoHost)
-}
-
-/// `content-length` where it is known and tells something (RFC 9110 §8.6).
-fn announce_length(fields: &mut HeaderMap, method: &Method, body: &RequestBody) {
-    let means_something =
-        !body.is_empty() || matches!(*method, Method::POST | Method::PUT | Method::PATCH);
-    if !means_something || *method == Method::CONNECT {
-        return;
-    }
-    if let (Some(length), false) = (body.length(), fields.contains_key(header::CONTENT_LENGTH)) {
-        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    }
-}
-
-fn content_length(fields: &HeaderMap) -> Option<u64> {
-    fields
-        .get(header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn uri_of(uri: &str, host: Option<&str>) -> Result<String, RequestError> {
-        let mut fields = HeaderMap::new();
-        if let Some(host) = host {
-            fields.insert(header::HOST, host.parse().unwrap());
+        RequestBody::Source(source) => {
+            conn.engine.offer(stream);
+            Some(Upload::Fresh(source))
         }
-        complete(uri.parse().unwrap(), &Method::GET, &fields, Security::Tls)
-            .map(|uri| uri.to_string())
-    }
-
-    #[test]
-    fn an_origin_form_uri_is_completed_from_the_host_field() {
-        assert_eq!(uri_of("http://a/x", None), Ok("http://a/x".into()));
-        assert_eq!(uri_of("/x?y", Some("b:1")), Ok("https://b:1/x?y".into()));
-        assert_eq!(uri_of("/x", None), Err(RequestError::NoHost));
-        assert_eq!(uri_of("/x", Some("no host")), Err(RequestError::NoHost));
-    }
-
-    #[test]
-    fn a_length_is_announced_when_it_tells_something() {
-        let announced = |method: Method, body| {
-            let mut fields = HeaderMap::new();
-            announce_length(&mut fields, &method, &body);
-            content_length(&fields)
-        };
-        assert_eq!(announced(Method::GET, RequestBody::Empty), None);
-        assert_eq!(announced(Method::POST, RequestBody::Empty), Some(0));
-        let body = || RequestBody::new(crate::Body::from("four"));
-        assert_eq!(announced(Method::POST, body()), Some(4));
-        assert_eq!(announced(Method::CONNECT, body()), None);
     }
 }

@@ -3,25 +3,31 @@
 
 mod body;
 mod client;
+mod concurrency;
 #[cfg(feature = "conform")]
 pub mod conform;
 mod connect;
 mod connection;
 mod error;
 mod exchange;
+mod informational;
 mod origin;
 mod pool;
+mod priority;
 #[cfg(feature = "tls")]
 pub mod tls;
 
 pub use body::Body;
 pub use client::{Builder, Client, ClientResponse};
+pub use concurrency::{Concurrency, Streams};
 pub use connect::{Connect, Connected, Connecting, Connector, Transport};
 pub use connection::{Connection, ConnectionConfig, ResponseFuture};
 pub use error::{BoxError, Error, RequestError};
+pub use informational::OnInformational;
 pub use lacewing_conn::{
     Error as ConnectionError, Initiator, Limits, Reason, Side, Version,
     driver::Incoming,
     proto::{HeaderCompression, Priority, Protocol, Rate},
 };
 pub use origin::{Origin, Security};
+pub use priority::PriorityHandle;

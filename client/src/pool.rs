@@ -1,4 +1,4 @@
-//! One connection per origin, kept for the next request.
+//! Connections to origins, kept for the next request.
 
 use std::{
     collections::HashMap,
@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{task::AbortHandle, time::Instant};
 
-use crate::{Connect, Connection, ConnectionConfig, Error, Origin};
+use crate::{Concurrency, Connect, Connection, ConnectionConfig, Error, Origin};
 
 /// The connections of a client. Bounded; those that nobody uses are closed
 /// after a while.
@@ -24,33 +24,39 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) max_connections: usize,
-}
-
-/// A connection for a request, and whether it served others before: only then
-/// may it have died unnoticed.
-pub(crate) struct Checkout {
-    pub(crate) connection: Connection,
-    pub(crate) history: History,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum History {
-    Fresh,
-    Reused,
+    pub(crate) max_retries: u32,
 }
 
 #[derive(Default)]
 struct Entries {
     by_origin: HashMap<Origin, Entry>,
+    /// Connections that were ever kept.
+    made: u64,
     /// The task that evicts, while there is something to evict.
     reaper: Option<AbortHandle>,
 }
 
+#[derive(Default)]
 struct Entry {
-    connection: Option<Connection>,
-    last_used: Instant,
+    connections: Vec<Kept>,
     /// Held by the one request that dials; the others wait for it.
     dial: Arc<tokio::sync::Mutex<Dial>>,
+}
+
+/// A connection and when it was used last.
+struct Kept {
+    /// Grows: of two that were used at the same time the older goes first.
+    serial: u64,
+    connection: Connection,
+    last_used: Instant,
+}
+
+/// Where a request goes.
+enum Choice {
+    Use(Connection),
+    /// A new connection, to be made under this lock; if that fails, one that
+    /// has its hands full.
+    Dial(Arc<tokio::sync::Mutex<Dial>>, Option<Connection>),
 }
 
 /// What became of a dial, for those who waited for it.
@@ -72,77 +78,63 @@ impl Pool {
         &self.settings
     }
 
-    /// The origin's connection, made if there is none.
-    pub(crate) async fn checkout(self: &Arc<Self>, origin: &Origin) -> Result<Checkout, Error> {
-        let dial = match self.look_up(origin) {
-            Ok(connection) => {
-                return Ok(Checkout {
-                    connection,
-                    history: History::Reused,
-                });
-            }
-            Err(dial) => dial,
+    /// A connection to the origin, made if there is none, or none with room
+    /// for another stream and the policy wants so.
+    pub(crate) async fn checkout(self: &Arc<Self>, origin: &Origin) -> Result<Connection, Error> {
+        let dial = match self.choose(origin) {
+            Choice::Use(connection) => return Ok(connection),
+            Choice::Dial(dial, _) => dial,
         };
         let mut dial = dial.lock().await;
-        if let Some(error) = &dial.failed {
-            return Err(error.clone());
-        }
-        if let Ok(connection) = self.look_up(origin) {
-            return Ok(Checkout {
-                connection,
-                history: History::Reused,
-            });
-        }
-        match self.dial(origin).await {
-            Ok(connection) => {
-                self.keep(origin, &connection);
-                Ok(Checkout {
-                    connection,
-                    history: History::Fresh,
-                })
-            }
-            Err(error) => {
-                // Who waited for this dial gets its error; who comes later
-                // dials again.
-                dial.failed = Some(error.clone());
-                self.lock().by_origin.remove(origin);
-                Err(error)
-            }
-        }
+        let busy = match self.choose(origin) {
+            Choice::Use(connection) => return Ok(connection),
+            Choice::Dial(_, busy) => busy,
+        };
+        let error = match &dial.failed {
+            Some(error) => error.clone(),
+            None => match self.dial(origin).await {
+                Ok(connection) => {
+                    self.keep(origin, &connection);
+                    return Ok(connection);
+                }
+                Err(error) => error,
+            },
+        };
+        // Who waited for this dial gets its error; who comes later dials again.
+        dial.failed = Some(error.clone());
+        self.lock().forget_dial(origin);
+        busy.ok_or(error)
     }
 
     /// How many connections are kept.
     pub(crate) fn len(&self) -> usize {
-        let entries = self.lock();
-        entries
-            .by_origin
-            .values()
-            .filter(|entry| entry.connection.is_some())
-            .count()
+        self.lock().count()
     }
 
-    /// The connection if it takes requests, else the lock under which one is
-    /// made.
-    fn look_up(&self, origin: &Origin) -> Result<Connection, Arc<tokio::sync::Mutex<Dial>>> {
+    /// The connection that has least to do, if it is to be used.
+    fn choose(&self, origin: &Origin) -> Choice {
         let mut entries = self.lock();
-        if let Some(entry) = entries.by_origin.get_mut(origin) {
-            if let Some(connection) = &entry.connection {
-                if connection.is_open() {
-                    entry.last_used = Instant::now();
-                    return Ok(connection.clone());
-                }
-                entry.connection = None;
-            }
-            return Err(Arc::clone(&entry.dial));
-        }
-        let dial = Arc::default();
-        let entry = Entry {
-            connection: None,
-            last_used: Instant::now(),
-            dial: Arc::clone(&dial),
+        let entry = match entries.by_origin.get_mut(origin) {
+            Some(entry) => entry,
+            None => entries.by_origin.entry(origin.clone()).or_default(),
         };
-        entries.by_origin.insert(origin.clone(), entry);
-        Err(dial)
+        entry.connections.retain(|kept| kept.connection.is_open());
+        let connections = entry.connections.len();
+        let least = entry
+            .connections
+            .iter_mut()
+            .min_by_key(|kept| kept.connection.streams().load());
+        let Some(least) = least else {
+            return Choice::Dial(Arc::clone(&entry.dial), None);
+        };
+        if let Concurrency::OpenAnother { max } = self.settings.connection.concurrency_policy() {
+            if connections < max && !least.connection.streams().has_room() {
+                let busy = Some(least.connection.clone());
+                return Choice::Dial(Arc::clone(&entry.dial), busy);
+            }
+        }
+        least.last_used = Instant::now();
+        Choice::Use(least.connection.clone())
     }
 
     async fn dial(&self, origin: &Origin) -> Result<Connection, Error> {
@@ -162,14 +154,16 @@ impl Pool {
 
     fn keep(self: &Arc<Self>, origin: &Origin, connection: &Connection) {
         let mut entries = self.lock();
-        if let Some(entry) = entries.by_origin.get_mut(origin) {
-            entry.connection = Some(connection.clone());
-            entry.last_used = Instant::now();
-        }
-        while entries.by_origin.len() > self.settings.max_connections.max(1) {
-            if !entries.evict_oldest(origin) {
-                break;
-            }
+        entries.made = entries.made.saturating_add(1);
+        let serial = entries.made;
+        let entry = entries.by_origin.entry(origin.clone()).or_default();
+        entry.connections.push(Kept {
+            serial,
+            connection: connection.clone(),
+            last_used: Instant::now(),
+        });
+        while entries.count() > self.settings.max_connections.max(1) {
+            entries.evict_oldest();
         }
         if entries.reaper.is_none() {
             let reaper = reap(Arc::downgrade(self), self.settings.idle_timeout);
@@ -183,24 +177,20 @@ impl Pool {
         let now = Instant::now();
         let idle_timeout = self.settings.idle_timeout;
         let mut entries = self.lock();
-        entries
-            .by_origin
-            .retain(|_, entry| match &entry.connection {
-                // Somebody dials under this entry, or will find it dead.
-                None => Arc::strong_count(&entry.dial) > 1,
-                Some(connection) if !connection.is_open() => false,
-                Some(connection) => {
-                    if !connection.is_idle() {
-                        entry.last_used = now;
-                    }
-                    now.duration_since(entry.last_used) < idle_timeout
+        let mut oldest: Option<Instant> = None;
+        entries.by_origin.retain(|_, entry| {
+            entry.connections.retain_mut(|kept| {
+                if !kept.connection.is_idle() {
+                    kept.last_used = now;
                 }
+                kept.connection.is_open() && now.duration_since(kept.last_used) < idle_timeout
             });
-        let oldest = entries
-            .by_origin
-            .values()
-            .map(|entry| entry.last_used)
-            .min();
+            for kept in &entry.connections {
+                oldest = Some(oldest.map_or(kept.last_used, |oldest| oldest.min(kept.last_used)));
+            }
+            // Somebody dials under this entry.
+            !entry.connections.is_empty() || Arc::strong_count(&entry.dial) > 1
+        });
         if oldest.is_none() {
             entries.reaper = None;
         }
@@ -222,17 +212,40 @@ impl Drop for Pool {
 }
 
 impl Entries {
-    /// Forgets the entry that was used least recently, but not `keep` and none
-    /// that is being dialled. Requests that are under way on its connection
-    /// finish: a connection closes when its last handle and stream are gone.
-    fn evict_oldest(&mut self, keep: &Origin) -> bool {
-        let oldest = self
-            .by_origin
-            .iter()
-            .filter(|(origin, entry)| entry.connection.is_some() && *origin != keep)
-            .min_by_key(|(_, entry)| entry.last_used)
-            .map(|(origin, _)| origin.clone());
-        oldest.is_some_and(|origin| self.by_origin.remove(&origin).is_some())
+    fn count(&self) -> usize {
+        let each = self.by_origin.values();
+        each.map(|entry| entry.connections.len()).sum()
+    }
+
+    /// Forgets the connection that was used least recently. Requests that are
+    /// under way on it finish: a connection closes when its last handle and
+    /// stream are gone.
+    fn evict_oldest(&mut self) {
+        let each = self.by_origin.iter().flat_map(|(origin, entry)| {
+            let connections = entry.connections.iter().enumerate();
+            connections.map(move |(index, kept)| ((kept.last_used, kept.serial), origin, index))
+        });
+        let oldest = each.min_by_key(|(age, _, _)| *age);
+        let Some((_, origin, index)) = oldest else {
+            return;
+        };
+        let origin = origin.clone();
+        if let Some(entry) = self.by_origin.get_mut(&origin) {
+            entry.connections.remove(index);
+            if entry.connections.is_empty() && Arc::strong_count(&entry.dial) == 1 {
+                self.by_origin.remove(&origin);
+            }
+        }
+    }
+
+    /// A dial failed: the next one is a new one.
+    fn forget_dial(&mut self, origin: &Origin) {
+        if let Some(entry) = self.by_origin.get_mut(origin) {
+            entry.dial = Arc::default();
+            if entry.connections.is_empty() {
+                self.by_origin.remove(origin);
+            }
+        }
     }
 }
 

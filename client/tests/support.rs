@@ -11,6 +11,9 @@
     unreachable_pub
 )]
 
+#[path = "support/peer.rs"]
+pub mod peer;
+
 use std::{
     convert::Infallible,
     future::Future,
@@ -289,4 +292,15 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 pub async fn no_tasks_left() {
     let metrics = tokio::runtime::Handle::current().metrics();
     until("the end of all tasks", || metrics.num_alive_tasks() == 0).await;
+}
+
+/// A server that a test plays itself, and a client's connection to it.
+pub async fn by_hand(
+    config: ConnectionConfig,
+    settings: &[(u16, u32)],
+) -> (Connection, peer::Peer) {
+    let (client, server) = tokio::io::duplex(64 * 1024);
+    let (connection, task) = Connection::handshake(client, Version::Http2, config);
+    tokio::spawn(task);
+    (connection, peer::Peer::start(server, settings).await)
 }

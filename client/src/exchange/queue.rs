@@ -5,16 +5,20 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use http::Request;
 use lacewing_conn::{Initiator, Reason, driver::Notifier};
 
-use super::reply::{Failure, Reply, Wait};
-use crate::{Error, body::RequestBody};
+use super::{
+    command::Command,
+    reply::{Failure, Reply, Wait},
+};
+use crate::{Concurrency, Error, Streams, body::RequestBody};
 
 /// A request for the connection's task.
 pub(super) struct Intent {
@@ -39,12 +43,29 @@ pub(crate) struct Queue {
     /// places that were promised by `poll_ready`.
     places: AtomicUsize,
     max_queued: usize,
+    concurrency: Concurrency,
+    /// Streams open and allowed, as of the task's last turn.
+    open: AtomicUsize,
+    allowed: AtomicUsize,
+    /// The last measured one in microseconds, 0 before.
+    round_trip: AtomicU64,
     state: AtomicU8,
     idle: AtomicBool,
     /// No handle is left, or shutdown was asked for.
     unwanted: AtomicBool,
     /// Somebody waits for a place.
     crowded: AtomicBool,
+}
+
+/// Streams that are taken to be allowed before the server says (RFC 9113
+/// §6.5.2 recommends no less).
+const INITIALLY_ALLOWED: usize = 100;
+
+/// What came for the connection's task, besides requests.
+pub(super) struct News {
+    /// Nobody waits for these any more.
+    pub(super) cancelled: Vec<Arc<Reply>>,
+    pub(super) commands: Vec<Command>,
 }
 
 /// How a connection does.
@@ -62,6 +83,7 @@ pub(crate) enum State {
 struct Inner {
     intents: VecDeque<Intent>,
     cancelled: Vec<Arc<Reply>>,
+    commands: Vec<Command>,
     crowd: Vec<Waker>,
     /// Wakes the task.
     notifier: Option<Notifier>,
@@ -79,12 +101,16 @@ impl std::fmt::Debug for Inner {
 
 /// For handles.
 impl Queue {
-    pub(crate) fn new(max_queued: usize) -> Arc<Self> {
+    pub(crate) fn new(max_queued: usize, concurrency: Concurrency) -> Arc<Self> {
         Arc::new(Self {
             inner: Mutex::default(),
             news: AtomicBool::new(false),
             places: AtomicUsize::new(0),
             max_queued,
+            concurrency,
+            open: AtomicUsize::new(0),
+            allowed: AtomicUsize::new(INITIALLY_ALLOWED),
+            round_trip: AtomicU64::new(0),
             state: AtomicU8::new(State::Open as u8),
             idle: AtomicBool::new(true),
             unwanted: AtomicBool::new(false),
@@ -96,13 +122,36 @@ impl Queue {
     /// up by [`release_place`](Self::release_place).
     pub(crate) fn take_place(&self) -> Result<(), Error> {
         let before = self.places.fetch_add(1, Ordering::SeqCst);
-        if before >= self.max_queued {
-            self.places.fetch_sub(1, Ordering::SeqCst);
-            return Err(Error::QueueFull {
+        let refusal = if self.concurrency == Concurrency::Fail {
+            self.too_many(before)
+        } else {
+            (before >= self.max_queued).then_some(Error::QueueFull {
                 limit: self.max_queued,
-            });
+            })
+        };
+        match refusal {
+            None => Ok(()),
+            Some(error) => {
+                self.places.fetch_sub(1, Ordering::SeqCst);
+                Err(error)
+            }
         }
-        Ok(())
+    }
+
+    /// The error of a request that finds `queued` others without a stream.
+    pub(super) fn too_many(&self, queued: usize) -> Option<Error> {
+        let open = self.open.load(Ordering::SeqCst).saturating_add(queued);
+        let max = self.allowed.load(Ordering::SeqCst);
+        (open >= max).then_some(Error::TooManyStreams { open, max })
+    }
+
+    /// Streams open, waiting and allowed.
+    pub(crate) fn streams(&self) -> Streams {
+        Streams {
+            open: self.open.load(Ordering::SeqCst),
+            queued: self.places.load(Ordering::SeqCst),
+            max: self.allowed.load(Ordering::SeqCst),
+        }
     }
 
     pub(crate) fn release_place(&self) {
@@ -156,6 +205,24 @@ impl Queue {
         }
     }
 
+    /// The round trip that was measured last.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        let micros = self.round_trip.load(Ordering::Relaxed);
+        (micros > 0).then(|| Duration::from_micros(micros))
+    }
+
+    /// Hands over something that the task is to do. Given back if there is no
+    /// task any more, with why.
+    pub(crate) fn command(&self, command: Command) -> Result<(), lacewing_conn::Error> {
+        let mut inner = self.lock();
+        if let Some(error) = &inner.closed {
+            return Err(error.clone());
+        }
+        command.join(&mut inner.commands);
+        self.tell(inner);
+        Ok(())
+    }
+
     /// The task is woken when there is news, from now on.
     pub(crate) fn connect(&self, notifier: Notifier) {
         self.lock().notifier = Some(notifier);
@@ -181,6 +248,15 @@ impl Queue {
     /// No request is open or waits.
     pub(crate) fn is_idle(&self) -> bool {
         self.idle.load(Ordering::SeqCst) && !self.news.load(Ordering::SeqCst)
+    }
+
+    /// Why the connection is over, as far as is known.
+    pub(crate) fn over(&self) -> lacewing_conn::Error {
+        let closed = self.lock().closed.clone();
+        closed.unwrap_or_else(|| {
+            let detail = "the connection is closing";
+            lacewing_conn::Error::connection(Initiator::Library, Reason::Cancel, detail)
+        })
     }
 
     /// Why nothing more is taken, if that is so.
@@ -209,23 +285,34 @@ impl Queue {
         self.news.load(Ordering::SeqCst)
     }
 
-    /// Takes the requests that came, behind those in `waiting`.
-    pub(super) fn drain(&self, waiting: &mut VecDeque<Intent>) {
+    /// Takes the requests that came, behind those in `waiting`, and everything
+    /// else.
+    pub(super) fn drain(&self, waiting: &mut VecDeque<Intent>) -> News {
         let mut inner = self.lock();
         if waiting.is_empty() {
             std::mem::swap(&mut inner.intents, waiting);
         } else {
             waiting.append(&mut inner.intents);
         }
-        self.news
-            .store(!inner.cancelled.is_empty(), Ordering::SeqCst);
+        self.news.store(false, Ordering::SeqCst);
+        News {
+            cancelled: std::mem::take(&mut inner.cancelled),
+            commands: std::mem::take(&mut inner.commands),
+        }
     }
 
-    pub(super) fn take_cancelled(&self) -> Vec<Arc<Reply>> {
-        let mut inner = self.lock();
-        let cancelled = std::mem::take(&mut inner.cancelled);
-        self.news.store(!inner.intents.is_empty(), Ordering::SeqCst);
-        cancelled
+    /// Takes the requests that came, and nothing else.
+    pub(super) fn drain_requests(&self, waiting: &mut VecDeque<Intent>) {
+        waiting.append(&mut self.lock().intents);
+    }
+
+    /// How many streams there are now, and may be.
+    pub(super) fn set_streams(&self, open: usize, allowed: usize) {
+        let fewer = self.open.swap(open, Ordering::SeqCst) > open;
+        let more = self.allowed.swap(allowed, Ordering::SeqCst) < allowed;
+        if (fewer || more) && self.concurrency == Concurrency::Fail {
+            self.wake_crowd();
+        }
     }
 
     /// Requests wait no more: their places are free.
@@ -234,6 +321,10 @@ impl Queue {
             return;
         }
         self.places.fetch_sub(requests, Ordering::SeqCst);
+        self.wake_crowd();
+    }
+
+    fn wake_crowd(&self) {
         if self.crowded.load(Ordering::SeqCst) {
             let mut inner = self.lock();
             self.crowded.store(false, Ordering::SeqCst);
@@ -245,10 +336,20 @@ impl Queue {
         }
     }
 
+    /// Requests fail rather than wait for a stream.
+    pub(super) fn fails_rather_than_waits(&self) -> bool {
+        self.concurrency == Concurrency::Fail
+    }
+
     pub(super) fn set_state(&self, state: State) {
         if self.state() != State::Closed {
             self.state.store(state as u8, Ordering::SeqCst);
         }
+    }
+
+    pub(super) fn set_round_trip(&self, round_trip: Duration) {
+        let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
+        self.round_trip.store(micros.max(1), Ordering::Relaxed);
     }
 
     pub(super) fn set_idle(&self, idle: bool) {
@@ -264,11 +365,12 @@ impl Queue {
         let mut inner = self.lock();
         let intents = std::mem::take(&mut inner.intents);
         let cancelled = std::mem::take(&mut inner.cancelled);
+        let commands = std::mem::take(&mut inner.commands);
         let crowd = std::mem::take(&mut inner.crowd);
         inner.notifier = None;
         inner.closed = Some(error.clone());
         drop(inner);
-        drop(cancelled);
+        drop((cancelled, commands));
         self.set_idle(true);
         self.news.store(false, Ordering::SeqCst);
         for waker in crowd {

@@ -4,14 +4,14 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
 };
 
 use http::{Request, Response};
-use lacewing_conn::driver::Incoming;
+use lacewing_conn::{driver::Incoming, proto::StreamKey};
 
 use super::Queue;
 use crate::{Error, body::RequestBody};
@@ -19,34 +19,43 @@ use crate::{Error, body::RequestBody};
 /// What a request comes to.
 pub(crate) type Outcome = Result<Response<Incoming>, Box<Failure>>;
 
-/// Why there is no response, and the request itself if it never went out.
+/// Why there is no response, and what is left of the request.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: Error,
-    pub(crate) unsent: Option<Box<Request<RequestBody>>>,
+    pub(crate) rest: Rest,
+}
+
+/// What is left of a request that failed.
+#[derive(Debug)]
+pub(crate) enum Rest {
+    /// Nothing: its body is under way.
+    Nothing,
+    /// Its body, of which no piece was asked for.
+    Body(RequestBody),
+    /// All of it: it never went out.
+    Whole(Box<Request<RequestBody>>),
 }
 
 impl Failure {
     pub(crate) fn new(error: Error) -> Box<Self> {
-        Box::new(Self {
-            error,
-            unsent: None,
-        })
+        Self::with_rest(error, Rest::Nothing)
     }
 
     pub(crate) fn unsent(error: Error, request: Request<RequestBody>) -> Box<Self> {
-        Box::new(Self {
-            error,
-            unsent: Some(Box::new(request)),
-        })
+        Self::with_rest(error, Rest::Whole(Box::new(request)))
+    }
+
+    pub(crate) fn with_rest(error: Error, rest: Rest) -> Box<Self> {
+        Box::new(Self { error, rest })
     }
 }
 
 /// One response, between the connection's task and the one who asked.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    /// The slot of the stream, once there is one.
-    slot: AtomicUsize,
+    /// The stream, once there is one.
+    stream: OnceLock<StreamKey>,
     abandoned: AtomicBool,
     state: Mutex<State>,
 }
@@ -66,25 +75,21 @@ pub(super) enum Verdict {
     Unwanted,
 }
 
-/// No stream yet.
-const NO_SLOT: usize = usize::MAX;
-
 impl Reply {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
-            slot: AtomicUsize::new(NO_SLOT),
+            stream: OnceLock::new(),
             abandoned: AtomicBool::new(false),
             state: Mutex::new(State::Waiting(None)),
         })
     }
 
-    pub(super) fn opened(&self, slot: usize) {
-        self.slot.store(slot, Ordering::Relaxed);
+    pub(super) fn opened(&self, stream: StreamKey) {
+        let _ = self.stream.set(stream);
     }
 
-    pub(super) fn slot(&self) -> Option<usize> {
-        let slot = self.slot.load(Ordering::Relaxed);
-        (slot != NO_SLOT).then_some(slot)
+    pub(super) fn stream(&self) -> Option<StreamKey> {
+        self.stream.get().copied()
     }
 
     pub(super) fn is_abandoned(&self) -> bool {

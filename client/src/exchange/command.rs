@@ -1,0 +1,34 @@
+//! What handles ask of the connection's task, besides requests.
+
+use std::time::Duration;
+
+use lacewing_conn::proto::{Priority, StreamKey};
+use tokio::sync::oneshot;
+
+/// Something to do on the connection's task. An answer that cannot be given
+/// any more is dropped with its sender.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Measure a round trip.
+    Ping(oneshot::Sender<Duration>),
+    /// Change how urgent a stream is.
+    Prioritize(StreamKey, Priority),
+}
+
+impl Command {
+    /// Puts the command behind others. The last word about a stream's priority
+    /// counts, so that there is at most one for each stream.
+    pub(super) fn join(self, commands: &mut Vec<Self>) {
+        if let Self::Prioritize(stream, priority) = &self {
+            for earlier in commands.iter_mut() {
+                if let Self::Prioritize(same, old) = earlier {
+                    if same == stream {
+                        *old = *priority;
+                        return;
+                    }
+                }
+            }
+        }
+        commands.push(self);
+    }
+}

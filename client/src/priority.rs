@@ -1,0 +1,83 @@
+//! Changing how urgent a request is while it is under way.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use lacewing_conn::proto::{Priority, StreamKey};
+
+use crate::exchange::{Command, Queue};
+
+/// A request extension: says how urgent the request is, as [`Priority`] does,
+/// and can change its mind while the request or its response is under way
+/// (RFC 9218 §7: a PRIORITY_UPDATE on HTTP/2; elsewhere only what this side
+/// sends is affected).
+///
+/// One handle is for one request; put a clone into its extensions and keep the
+/// other.
+///
+/// ```
+/// use lacewing_client::{Body, Priority, PriorityHandle};
+///
+/// let handle = PriorityHandle::new(Priority::new(5, false));
+/// let mut request = http::Request::get("https://example.org/image").body(Body::empty()).unwrap();
+/// request.extensions_mut().insert(handle.clone());
+/// // The image scrolls into view:
+/// handle.set(Priority::new(2, true));
+/// assert_eq!(handle.priority().urgency(), 2);
+/// ```
+#[derive(Clone)]
+pub struct PriorityHandle(Arc<Mutex<Target>>);
+
+struct Target {
+    priority: Priority,
+    stream: Option<(Weak<Queue>, StreamKey)>,
+}
+
+impl PriorityHandle {
+    /// A request that is this urgent at first.
+    pub fn new(priority: Priority) -> Self {
+        Self(Arc::new(Mutex::new(Target {
+            priority,
+            stream: None,
+        })))
+    }
+
+    /// How urgent the request is.
+    pub fn priority(&self) -> Priority {
+        self.lock().priority
+    }
+
+    /// From now on it is this urgent. Without effect once the response is
+    /// complete.
+    pub fn set(&self, priority: Priority) {
+        let mut target = self.lock();
+        target.priority = priority;
+        if let Some((queue, stream)) = &target.stream {
+            if let Some(queue) = queue.upgrade() {
+                // A connection that is over has nothing to reorder.
+                let _ = queue.command(Command::Prioritize(*stream, priority));
+            }
+        }
+    }
+
+    /// The request has a stream. Tells how urgent it is by now.
+    pub(crate) fn bind(&self, queue: Weak<Queue>, stream: StreamKey) -> Priority {
+        let mut target = self.lock();
+        target.stream = Some((queue, stream));
+        target.priority
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Target> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for PriorityHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PriorityHandle")
+            .field("priority", &self.priority())
+            .finish_non_exhaustive()
+    }
+}

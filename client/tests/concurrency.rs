@@ -1,0 +1,210 @@
+//! More requests than a server allows streams.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
+
+mod support;
+
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use lacewing_client::{
+    Body, Client, Concurrency, Connect, Connected, Connecting, Connection, ConnectionConfig, Error,
+    Limits, Origin, Side, Version,
+};
+use lacewing_server::Options;
+use tower_service::Service;
+
+use self::support::*;
+
+fn options(max_concurrent_streams: u32) -> Options {
+    Options::default().limits(Limits {
+        max_concurrent_streams,
+        ..Limits::new(Side::Server)
+    })
+}
+
+fn poll_ready(connection: &mut Connection, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    Service::<http::Request<Body>>::poll_ready(connection, cx)
+}
+
+fn is_ready(connection: &mut Connection) -> bool {
+    poll_ready(connection, &mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+#[test]
+fn fail_says_how_many_there_are_and_may_be() {
+    every_version(|version| async move {
+        let config = ConnectionConfig::default().concurrency(Concurrency::Fail);
+        let mut pair = pair_with(version, config, options(2));
+        let response = pair.connection.request(get("/hello")).await.unwrap();
+        assert_eq!(text(response).await, "hello world");
+        until("an idle connection", || pair.connection.streams().open == 0).await;
+        assert_eq!(pair.connection.streams().max, 2);
+        let first = pair.connection.request(get("/stall")).await.unwrap();
+        assert!(pair.connection.streams().has_room());
+        let second = pair.connection.request(get("/stall")).await.unwrap();
+        let streams = pair.connection.streams();
+        assert_eq!((streams.open, streams.queued, streams.max), (2, 0, 2));
+        let error = pair.connection.request(get("/hello")).await.unwrap_err();
+        assert!(
+            matches!(error, Error::TooManyStreams { open: 2, max: 2 }),
+            "{error}"
+        );
+        assert!(error.is_retryable());
+        assert!(error.to_string().contains("allows 2"), "{error}");
+
+        // Who asks first waits for a stream, and then has it.
+        assert!(!is_ready(&mut pair.connection));
+        drop(first);
+        let connection = &mut pair.connection;
+        poll_fn(|cx| poll_ready(connection, cx)).await.unwrap();
+        assert_eq!(pair.connection.streams().queued, 1);
+        let mut other = pair.connection.clone();
+        assert!(!is_ready(&mut other), "the promised stream is not free");
+        let error = other.request(get("/hello")).await.unwrap_err();
+        assert!(matches!(error, Error::TooManyStreams { .. }), "{error}");
+        let response = pair.connection.call(get("/hello")).await.unwrap();
+        assert_eq!(text(response).await, "hello world");
+        drop(second);
+        until("an idle connection", || pair.connection.is_idle()).await;
+        assert_eq!(pair.witness.requests.load(Ordering::SeqCst), 4);
+    });
+}
+
+/// Before the server's settings came 100 streams are taken to be allowed; who
+/// is over the real number learns of it all the same.
+#[test]
+fn fail_before_the_settings_came() {
+    every_version(|version| async move {
+        let config = ConnectionConfig::default().concurrency(Concurrency::Fail);
+        let pair = pair_with(version, config, options(3));
+        assert_eq!(pair.connection.streams().max, 100);
+        let responses: Vec<_> = (0..150)
+            .map(|_| pair.connection.request(get("/hello")))
+            .collect();
+        let mut answered = 0;
+        for response in responses {
+            match response.await {
+                Ok(response) => {
+                    assert_eq!(text(response).await, "hello world");
+                    answered += 1;
+                }
+                Err(error) => assert!(error.is_retryable(), "{error}"),
+            }
+        }
+        assert!((3..=100).contains(&answered), "{version}: {answered}");
+        assert_eq!(pair.connection.streams().queued, 0);
+    });
+}
+
+#[test]
+fn a_single_connection_queues_where_it_cannot_open_another() {
+    every_version(|version| async move {
+        let config = ConnectionConfig::default().concurrency(Concurrency::OpenAnother { max: 2 });
+        let pair = pair_with(version, config, options(1));
+        let first = pair.connection.request(get("/hello")).await.unwrap();
+        assert_eq!(text(first).await, "hello world");
+        let stalled = pair.connection.request(get("/stall")).await.unwrap();
+        let waiting = pair.connection.request(get("/hello"));
+        assert_eq!(pair.connection.streams().queued, 1);
+        drop(stalled);
+        assert_eq!(text(waiting.await.unwrap()).await, "hello world");
+    });
+}
+
+/// A server in memory for each connection.
+#[derive(Clone)]
+struct InMemory {
+    version: Version,
+    streams: u32,
+    dialled: Arc<AtomicUsize>,
+    witness: Witness,
+}
+
+impl Connect for InMemory {
+    fn connect<'a>(&'a self, _origin: &'a Origin) -> Connecting<'a> {
+        Box::pin(async move {
+            self.dialled.fetch_add(1, Ordering::SeqCst);
+            let (client, server) = tokio::io::duplex(64 * 1024);
+            serve(
+                server,
+                self.version,
+                options(self.streams),
+                self.witness.clone(),
+            );
+            Ok(Connected::new(client, self.version))
+        })
+    }
+}
+
+fn in_memory(version: Version, streams: u32) -> InMemory {
+    InMemory {
+        version,
+        streams,
+        dialled: Arc::default(),
+        witness: Witness::default(),
+    }
+}
+
+#[test]
+fn another_connection_is_opened_up_to_a_number() {
+    every_version(|version| async move {
+        let connector = in_memory(version, 2);
+        let client = Client::builder()
+            .connector(connector.clone())
+            .concurrency(Concurrency::OpenAnother { max: 3 })
+            .build();
+        let mut stalled = Vec::new();
+        for open in 0..6 {
+            let response = client.request(get("/hello")).await.unwrap();
+            assert_eq!(text(response).await, "hello world", "{version} {open}");
+            stalled.push(client.request(get("/stall")).await.unwrap());
+        }
+        assert_eq!(connector.dialled.load(Ordering::SeqCst), 3, "{version}");
+        assert_eq!(client.connections(), 3);
+        // All are full: it waits.
+        let waiting = tokio::spawn(client.request(get("/hello")));
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(stalled);
+        let response = waiting.await.unwrap().unwrap();
+        assert_eq!(text(response).await, "hello world");
+        assert_eq!(connector.dialled.load(Ordering::SeqCst), 3, "{version}");
+    });
+}
+
+/// Nobody knows yet how few streams a server allows: what it refuses for that
+/// is asked again, of it or another connection.
+#[test]
+fn a_burst_ahead_of_the_settings_loses_nothing() {
+    every_version(|version| async move {
+        for policy in [Concurrency::Queue, Concurrency::OpenAnother { max: 4 }] {
+            let connector = in_memory(version, 2);
+            let client = Client::builder()
+                .connector(connector.clone())
+                .concurrency(policy)
+                .build();
+            let tasks: Vec<_> = (0..30)
+                .map(|_| tokio::spawn(client.request(get("/hello"))))
+                .collect();
+            for task in tasks {
+                let response = task.await.unwrap().unwrap();
+                assert_eq!(text(response).await, "hello world");
+            }
+            assert_eq!(connector.witness.requests.load(Ordering::SeqCst), 30);
+        }
+    });
+}

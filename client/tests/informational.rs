@@ -1,0 +1,162 @@
+//! Responses ahead of the response, and bodies that wait for one.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
+
+mod support;
+
+use std::{sync::mpsc, time::Duration};
+
+use http_body_util::BodyExt as _;
+use lacewing_client::{Body, ConnectionConfig, OnInformational};
+
+use self::support::{peer::*, *};
+
+fn upload(expect: bool) -> http::Request<Body> {
+    let mut request = post("/upload", Body::from("twelve bytes"));
+    if expect {
+        let value = http::HeaderValue::from_static("100-continue");
+        request.headers_mut().insert(http::header::EXPECT, value);
+    }
+    request
+}
+
+#[tokio::test]
+async fn early_hints_come_before_the_response() {
+    let (connection, mut peer) = by_hand(ConnectionConfig::default(), &[]).await;
+    let (seen, hints) = mpsc::channel();
+    let mut request = get("/page");
+    request
+        .extensions_mut()
+        .insert(OnInformational::new(move |response| {
+            let link = response.headers()["link"].to_str().unwrap().to_owned();
+            seen.send((response.status().as_u16(), link)).unwrap();
+        }));
+    let response = connection.request(request);
+    assert!(peer.expect(HEADERS).await.ends());
+    for style in ["</a.css>", "</b.css>"] {
+        let hint = block("103", &[("link", style)]);
+        peer.send(HEADERS, END_HEADERS, 1, &hint).await;
+    }
+    let hint = tokio::task::spawn_blocking(move || {
+        let wait = Duration::from_secs(60);
+        let first = hints.recv_timeout(wait).unwrap();
+        (first, hints.recv_timeout(wait).unwrap())
+    });
+    let (first, second) = hint.await.unwrap();
+    assert_eq!(first, (103, "</a.css>".to_owned()));
+    assert_eq!(second, (103, "</b.css>".to_owned()));
+    peer.answer(1).await;
+    assert_eq!(response.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_body_waits_for_its_100() {
+    // For ever, as far as this test is concerned.
+    let config = ConnectionConfig::default().continue_timeout(Duration::from_secs(3600));
+    let (connection, mut peer) = by_hand(config, &[]).await;
+    let response = connection.request(upload(true));
+    assert!(!peer.expect(HEADERS).await.ends());
+    // All other things go on meanwhile, and no body comes.
+    let other = connection.request(get("/other"));
+    assert_eq!(peer.expect(HEADERS).await.stream, 3);
+    peer.answer(3).await;
+    assert_eq!(other.await.unwrap().status(), 200);
+    peer.send(HEADERS, END_HEADERS, 1, &block("100", &[])).await;
+    let data = peer.expect(DATA).await;
+    assert_eq!(
+        (&data.payload[..], data.ends()),
+        (&b"twelve bytes"[..], true)
+    );
+    peer.answer(1).await;
+    assert_eq!(response.await.unwrap().status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_goes_without_its_100_in_the_end() {
+    let config = ConnectionConfig::default().continue_timeout(Duration::from_secs(2));
+    let (connection, mut peer) = by_hand(config, &[]).await;
+    let began = tokio::time::Instant::now();
+    let first = connection.request(upload(true));
+    peer.expect(HEADERS).await;
+    let second = connection.request(upload(true));
+    peer.expect(HEADERS).await;
+    for stream in [1, 3] {
+        let data = peer.expect(DATA).await;
+        assert_eq!(data.stream, stream);
+        assert!(began.elapsed() >= Duration::from_secs(2));
+        peer.answer(stream).await;
+    }
+    assert_eq!(first.await.unwrap().status(), 200);
+    assert_eq!(second.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn without_the_field_a_body_goes_at_once() {
+    let (connection, mut peer) = by_hand(ConnectionConfig::default(), &[]).await;
+    let response = connection.request(upload(false));
+    peer.expect(HEADERS).await;
+    peer.expect(DATA).await;
+    peer.answer(1).await;
+    assert_eq!(response.await.unwrap().status(), 200);
+}
+
+/// The response is complete with its head: nothing of the body is sent, and
+/// the stream does not stay open.
+#[tokio::test]
+async fn a_body_that_is_refused_by_a_head_is_not_sent() {
+    let (connection, mut peer) = by_hand(ConnectionConfig::default(), &[]).await;
+    let response = connection.request(upload(true));
+    peer.expect(HEADERS).await;
+    let refusal = block("417", &[]);
+    peer.send(HEADERS, END_STREAM | END_HEADERS, 1, &refusal)
+        .await;
+    let response = response.await.unwrap();
+    assert_eq!(response.status(), 417);
+    assert_eq!(peer.expect(RST_STREAM).await.code(), CANCEL);
+    until("an idle connection", || connection.is_idle()).await;
+}
+
+/// The response has a body: it is read to its end, then the stream is ended.
+#[tokio::test]
+async fn a_body_that_is_refused_by_a_long_response_is_not_sent() {
+    let (connection, mut peer) = by_hand(ConnectionConfig::default(), &[]).await;
+    let response = connection.request(upload(true));
+    peer.expect(HEADERS).await;
+    let refusal = block("413", &[]);
+    peer.send(HEADERS, END_HEADERS, 1, &refusal).await;
+    let response = response.await.unwrap();
+    assert_eq!(response.status(), 413);
+    peer.send(DATA, 0, 1, b"too ").await;
+    // While the response is under way the stream stays as it is.
+    let other = connection.request(get("/other"));
+    assert_eq!(peer.expect(HEADERS).await.stream, 3);
+    peer.answer(3).await;
+    other.await.unwrap();
+    peer.send(DATA, END_STREAM, 1, b"much").await;
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "too much");
+    let reset = peer.expect(RST_STREAM).await;
+    assert_eq!((reset.stream, reset.code()), (1, CANCEL));
+    until("an idle connection", || connection.is_idle()).await;
+}
+
+/// Our own server, which sends 100 when the handler reads; and SPDY, which has
+/// no such thing: the body goes.
+#[test]
+fn every_server_gets_the_body() {
+    every_version(|version| async move {
+        let config = ConnectionConfig::default().continue_timeout(Duration::from_millis(20));
+        let pair = pair_with(version, config, lacewing_server::Options::default());
+        let mut request = upload(true);
+        *request.uri_mut() = "http://test.example/digest".parse().unwrap();
+        let response = pair.connection.request(request).await.unwrap();
+        assert_eq!(text(response).await, sha256(b"twelve bytes"));
+    });
+}

@@ -1,0 +1,232 @@
+//! Requests that a server left alone are made again, and no others.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
+
+mod support;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use lacewing_client::{
+    Body, Client, Connect, Connected, Connecting, ConnectionConfig, Error, Origin, Reason, Version,
+};
+use lacewing_server::Options;
+use tokio::{io::DuplexStream, sync::mpsc};
+
+use self::support::{peer::*, *};
+
+/// Connections whose other ends the test takes, the first ones; later ones lead
+/// to a real server.
+#[derive(Clone)]
+struct ByHand {
+    dialled: Arc<AtomicUsize>,
+    first: usize,
+    ends: mpsc::UnboundedSender<DuplexStream>,
+    witness: Witness,
+}
+
+impl ByHand {
+    fn new(first: usize) -> (Self, mpsc::UnboundedReceiver<DuplexStream>) {
+        let (ends, taken) = mpsc::unbounded_channel();
+        let connector = Self {
+            dialled: Arc::default(),
+            first,
+            ends,
+            witness: Witness::default(),
+        };
+        (connector, taken)
+    }
+}
+
+impl Connect for ByHand {
+    fn connect<'a>(&'a self, _origin: &'a Origin) -> Connecting<'a> {
+        Box::pin(async move {
+            let (client, server) = tokio::io::duplex(64 * 1024);
+            if self.dialled.fetch_add(1, Ordering::SeqCst) < self.first {
+                self.ends.send(server).unwrap();
+            } else {
+                let witness = self.witness.clone();
+                serve(server, Version::Http2, Options::default(), witness);
+            }
+            Ok(Connected::new(client, Version::Http2))
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_goaway_in_the_middle_of_many_requests_loses_none() {
+    let (connector, mut ends) = ByHand::new(1);
+    let client = Client::builder().connector(connector.clone()).build();
+    let tasks: Vec<_> = (0..20)
+        .map(|number| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                if number % 2 == 0 {
+                    client.request(get("/hello")).await
+                } else {
+                    let body = Body::from(format!("body {number}"));
+                    client.request(post("/digest", body)).await
+                }
+            })
+        })
+        .collect();
+    let mut peer = Peer::start(ends.recv().await.unwrap(), &[]).await;
+    let mut last = 0;
+    while last < 39 {
+        let frame = peer.next().await.unwrap();
+        if frame.kind == HEADERS {
+            last = frame.stream;
+        }
+    }
+    peer.go_away(19, 0).await;
+    for stream in (1..=19).step_by(2) {
+        peer.answer(stream).await;
+    }
+    let mut by_server = 0;
+    for (number, task) in tasks.into_iter().enumerate() {
+        let text = text(task.await.unwrap().unwrap()).await;
+        if !text.is_empty() {
+            by_server += 1;
+            let digest = sha256(format!("body {number}").as_bytes());
+            assert!(text == "hello world" || text == digest, "{text}");
+        }
+    }
+    assert_eq!(by_server, 10);
+    assert_eq!(connector.witness.requests.load(Ordering::SeqCst), 10);
+    assert_eq!(connector.dialled.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_asked_for_again_but_not_for_ever() {
+    let (connector, mut ends) = ByHand::new(1);
+    let client = Client::builder()
+        .connector(connector)
+        .max_retries(3)
+        .build();
+    let response = tokio::spawn(client.request(get("/hello")));
+    let mut peer = Peer::start(ends.recv().await.unwrap(), &[]).await;
+    for attempt in 0..4 {
+        let stream = peer.expect(HEADERS).await.stream;
+        assert_eq!(stream, attempt * 2 + 1);
+        peer.reset(stream, REFUSED_STREAM).await;
+    }
+    let error = response.await.unwrap().unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    let reason = error.connection().map(|error| error.reason());
+    assert_eq!(reason, Some(Reason::RefusedStream));
+}
+
+#[tokio::test]
+async fn what_may_have_been_processed_is_not_repeated() {
+    let (connector, mut ends) = ByHand::new(2);
+    let client = Client::builder().connector(connector.clone()).build();
+    // Cancelled by the server.
+    let response = tokio::spawn(client.request(get("/hello")));
+    let mut peer = Peer::start(ends.recv().await.unwrap(), &[]).await;
+    peer.expect(HEADERS).await;
+    peer.reset(1, CANCEL).await;
+    let error = response.await.unwrap().unwrap_err();
+    assert!(!error.is_retryable(), "{error}");
+    // At or below the last stream that was processed, and no answer.
+    let response = tokio::spawn(client.request(get("/hello")));
+    peer.expect(HEADERS).await;
+    peer.go_away(3, 0).await;
+    drop(peer);
+    let error = response.await.unwrap().unwrap_err();
+    assert!(!error.is_retryable(), "{error}");
+    assert_eq!(connector.witness.requests.load(Ordering::SeqCst), 0);
+}
+
+/// A stream of unknown source cannot be sent twice: once a piece of it is gone
+/// the error says that the request may be made again, and the caller decides.
+#[tokio::test]
+async fn a_stream_that_was_begun_is_not_repeated_and_one_that_was_not_is() {
+    let (connector, mut ends) = ByHand::new(1);
+    let client = Client::builder().connector(connector.clone()).build();
+    let body = || Generator::new(1000, Arc::default());
+    let begun = tokio::spawn(client.request(post("/digest", body())));
+    let mut peer = Peer::start(ends.recv().await.unwrap(), &[]).await;
+    peer.expect(HEADERS).await;
+    while !peer.expect(DATA).await.ends() {}
+    peer.reset(1, REFUSED_STREAM).await;
+    let error = begun.await.unwrap().unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+
+    let mut request = post("/digest", body());
+    let value = http::HeaderValue::from_static("100-continue");
+    request.headers_mut().insert(http::header::EXPECT, value);
+    let fresh = tokio::spawn(client.request(request));
+    peer.expect(HEADERS).await;
+    peer.go_away(1, 0).await;
+    let response = fresh.await.unwrap().unwrap();
+    assert_eq!(text(response).await, sha256(&pattern(1000)));
+    assert_eq!(connector.witness.requests.load(Ordering::SeqCst), 1);
+}
+
+/// Requests that wait for a stream when the server leaves go elsewhere whole.
+#[tokio::test]
+async fn requests_that_wait_move_to_a_new_connection() {
+    let (connector, mut ends) = ByHand::new(1);
+    let client = Client::builder().connector(connector.clone()).build();
+    let first = tokio::spawn(client.request(get("/hello")));
+    let mut peer = Peer::start(ends.recv().await.unwrap(), &[(3, 1)]).await;
+    peer.expect(HEADERS).await;
+    peer.answer(1).await;
+    first.await.unwrap().unwrap();
+    let open = tokio::spawn(client.request(get("/hello")));
+    peer.expect(HEADERS).await;
+    let waiting: Vec<_> = (0..10)
+        .map(|_| {
+            let body = Generator::new(1000, Arc::default());
+            tokio::spawn(client.request(post("/digest", body)))
+        })
+        .collect();
+    // The one that is open is answered after the server's last word.
+    peer.go_away(3, 0).await;
+    for response in waiting {
+        let response = response.await.unwrap().unwrap();
+        assert_eq!(text(response).await, sha256(&pattern(1000)));
+    }
+    peer.answer(3).await;
+    assert_eq!(open.await.unwrap().unwrap().status(), 200);
+    assert_eq!(connector.witness.requests.load(Ordering::SeqCst), 10);
+}
+
+#[test]
+fn a_ping_measures_the_round_trip() {
+    every_version(|version| async move {
+        let pair = pair(version);
+        assert_eq!(pair.connection.round_trip(), None);
+        let patience = std::time::Duration::from_secs(60);
+        let (first, second) = tokio::join!(
+            pair.connection.ping(patience),
+            pair.connection.ping(patience)
+        );
+        first.unwrap();
+        second.unwrap();
+        assert!(pair.connection.round_trip().is_some());
+        pair.connection.shutdown();
+        until("a closed connection", || pair.client_task.is_finished()).await;
+        let error = pair.connection.ping(patience).await.unwrap_err();
+        assert!(matches!(error, Error::Connection(_)), "{error}");
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_that_is_not_answered_is_told() {
+    let (connection, peer) = by_hand(ConnectionConfig::default(), &[]).await;
+    let after = std::time::Duration::from_secs(5);
+    let error = connection.ping(after).await.unwrap_err();
+    assert!(matches!(error, Error::PingTimeout { .. }), "{error}");
+    assert_eq!(connection.round_trip(), None);
+    drop(peer);
+}
