@@ -17,3 +17,4 @@ mod monitor;
 mod pair;
 mod random;
 mod violations;
+mod windows;

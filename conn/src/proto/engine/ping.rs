@@ -82,6 +82,7 @@ impl Engine {
             self.pings.counter = self.pings.counter.wrapping_add(1) & 0x3fff_ffff;
             let opaque = u64::from(self.pings.counter);
             self.wire.ping(opaque, self.output.buffer());
+            self.counters.pings_sent = self.counters.pings_sent.saturating_add(1);
             self.pings.current = Some(Ping {
                 opaque,
                 sent: now,

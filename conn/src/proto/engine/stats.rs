@@ -47,6 +47,8 @@ pub struct ConnectionStats {
     /// The last measured time from a PING to its answer; `None` before the
     /// first.
     pub round_trip: Option<Duration>,
+    /// PINGs that we sent and that were not answers.
+    pub pings_sent: u64,
     /// How often data had to wait, and for what.
     pub stalls: Stalls,
     /// Streams that we reset, by the code that the peer was told.
@@ -150,6 +152,7 @@ fn index(reason: Reason) -> usize {
 /// What is counted while a connection goes on.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
+    pub(super) pings_sent: u64,
     pub(super) stalls: Stalls,
     pub(super) resets_sent: Resets,
     pub(super) resets_received: Resets,
@@ -172,6 +175,7 @@ impl Engine {
             send_window: self.send_window.available(),
             remembered_resets: self.remembered_resets.len(),
             round_trip: self.round_trip(),
+            pings_sent: self.counters.pings_sent,
             stalls: self.counters.stalls,
             resets_sent: self.counters.resets_sent,
             resets_received: self.counters.resets_received,

@@ -5,10 +5,10 @@
 //! connection's at once, as long as what the user holds stays within the
 //! budget. So a stream that nobody reads stops itself and not the others.
 //!
-//! *Tuning.* When a reader has taken half a window, a PING goes out (at most
-//! one, none when idle) and what arrives until its answer is counted: if that
-//! is most of a window, the window and not the path was the limit, and it is
-//! doubled. A reader that takes nothing never makes it grow.
+//! *Tuning.* When half a window is given back, a PING goes out with it (at most
+//! one, none when idle), and what arrives until its answer is counted. That is
+//! what the path holds, or, if the window is the limit, the other half of the
+//! window: then it is doubled. A reader that takes nothing never makes it grow.
 
 use std::{
     sync::{
@@ -109,7 +109,7 @@ pub(super) struct Tuning {
 /// What came since the PING.
 #[derive(Clone, Copy, Debug)]
 struct Probe {
-    stream: StreamKey,
+    stream: Option<StreamKey>,
     of_stream: usize,
     of_connection: usize,
 }
@@ -131,17 +131,17 @@ impl Tuning {
     pub(super) fn count(&mut self, stream: Option<StreamKey>, len: usize) {
         if let Some(probe) = &mut self.probe {
             probe.of_connection = probe.of_connection.saturating_add(len);
-            if stream == Some(probe.stream) {
+            if stream.is_some() && stream == probe.stream {
                 probe.of_stream = probe.of_stream.saturating_add(len);
             }
         }
     }
 
-    /// The larger size, if the peer filled most of this one within a round
+    /// The larger size, if the peer sent nearly half of this one within a round
     /// trip, and the pool has as much.
     fn grown(&mut self, size: u32, max: u32, came: usize) -> Option<u32> {
         let came = u32::try_from(came).unwrap_or(u32::MAX);
-        if size >= max || came < size / 3 * 2 {
+        if size >= max || came < size / 8 * 3 {
             return None;
         }
         let larger = size.saturating_mul(2).min(max);
@@ -165,39 +165,45 @@ impl Engine {
     /// stream were consumed, discarded, refused or padding. What the connection
     /// is owed shows from what it holds.
     pub(super) fn give_back(&mut self, stream: Option<StreamKey>, len: usize) {
-        self.replenish();
-        let Some(key) = stream.filter(|_| len > 0) else {
-            return;
-        };
-        let target = self.tuning.stream_size;
-        let Some(stream) = self.streams.get_mut(key) else {
-            return;
-        };
-        if stream.state.recv == Half::Closed {
-            return;
+        let announced = self.replenish();
+        let of_stream = stream.filter(|key| len > 0 && self.replenish_stream(*key, len));
+        if of_stream.is_some() || announced {
+            self.start_probe(of_stream);
         }
+    }
+
+    /// `true` if the stream's window was announced.
+    fn replenish_stream(&mut self, key: StreamKey, len: usize) -> bool {
+        let target = self.tuning.stream_size;
+        let open = self.streams.get_mut(key);
+        let Some(stream) = open.filter(|stream| stream.state.recv != Half::Closed) else {
+            return false;
+        };
         let Some(announce) = stream.recv_window.credit(len, target) else {
-            return;
+            return false;
         };
         let id = stream.id;
         self.wire
             .window_update(Some(id), announce.0, self.output.buffer());
-        self.start_probe(key);
+        true
     }
 
     /// The connection gets back all that came and is not held by the user, as
-    /// far as the budget allows.
-    fn replenish(&mut self) {
+    /// far as the budget allows. `true` if its window was announced, and
+    /// readers keep up.
+    fn replenish(&mut self) -> bool {
         if self.phase == Phase::Closed {
-            return;
+            return false;
         }
         let budget = i64::try_from(self.budget()).unwrap_or(i64::MAX);
         let held = i64::try_from(self.buffered).unwrap_or(i64::MAX);
         let room = budget.saturating_sub(held);
-        if let Some(announce) = self.recv_window.replenish(room) {
-            self.wire
-                .window_update(None, announce.0, self.output.buffer());
-        }
+        let Some(announce) = self.recv_window.replenish(room) else {
+            return false;
+        };
+        self.wire
+            .window_update(None, announce.0, self.output.buffer());
+        held <= i64::from(announce.0)
     }
 
     /// Bytes that the user may hold and the peer may send, together.
@@ -216,8 +222,8 @@ impl Engine {
         initial.map(|_| self.tuning.stream_size)
     }
 
-    /// A reader has taken half a window: perhaps the window is the limit.
-    fn start_probe(&mut self, stream: StreamKey) {
+    /// Half a window was given back: perhaps the window is the limit.
+    fn start_probe(&mut self, stream: Option<StreamKey>) {
         let limits = &self.config.limits;
         let full = self.tuning.stream_size >= limits.max_stream_window
             && self
@@ -257,12 +263,8 @@ impl Engine {
         if let Some(size) = stream {
             self.tuning.stream_size = size;
             // The others get theirs when they read on.
-            let open = self.streams.get_mut(probe.stream);
-            let open = open.filter(|stream| stream.state.recv != Half::Closed);
-            if let Some(announce) = open.and_then(|stream| stream.recv_window.credit(0, size)) {
-                let id = probe.stream.id();
-                self.wire
-                    .window_update(Some(id), announce.0, self.output.buffer());
+            if let Some(key) = probe.stream {
+                self.replenish_stream(key, 0);
             }
         }
         self.tuning.pause = if stream.is_some() || connection.is_some() {
@@ -284,7 +286,7 @@ mod tests {
         let mut tuning = Tuning::new(pool.clone(), 100);
         assert_eq!(tuning.grown(600, 2000, 600), Some(1200));
         assert_eq!(tuning.grown(600, 2000, 600), None, "the pool has only 400");
-        assert_eq!(tuning.grown(600, 900, 300), None, "not most of the window");
+        assert_eq!(tuning.grown(600, 900, 200), None, "not half of the window");
         assert_eq!(
             tuning.grown(600, 900, 400),
             Some(900),
