@@ -79,6 +79,7 @@ impl Version {
 
     /// Appends a count or a length. What is over [`max_length`](Self::max_length) is cut, and
     /// is refused by the caller.
+    #[inline]
     #[allow(clippy::cast_possible_truncation)]
     pub(crate) fn put_length(self, dst: &mut BytesMut, length: usize) {
         match self {

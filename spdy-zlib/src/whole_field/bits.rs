@@ -17,6 +17,12 @@ static LITERALS: [u16; 256] = literals();
 
 const NINE_BITS: u8 = 144;
 
+/// Code of the byte zero.
+const FIRST_CODE: u8 = 0b0011_0000;
+
+/// Times a byte: that byte eight times.
+const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
+
 /// Writes one deflate block.
 pub(super) struct Bits<'a> {
     dst: &'a mut BytesMut,
@@ -37,10 +43,15 @@ impl<'a> Bits<'a> {
     }
 
     pub(super) fn literals(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            let code = LITERALS.get(usize::from(byte)).copied().unwrap_or_default();
-            self.put(u32::from(code), 8 + u32::from(byte >= NINE_BITS));
+        let mut words = bytes.chunks_exact(8);
+        for word in &mut words {
+            let ascii = word.first_chunk().copied().map(u64::from_le_bytes);
+            match ascii.filter(|word| word & (0x80 * EACH_BYTE) == 0) {
+                Some(word) => self.put_ascii(word),
+                None => self.put_literals(word),
+            }
         }
+        self.put_literals(words.remainder());
     }
 
     /// A match of any length from [`MIN_MATCH`] on, in as many pieces as it takes.
@@ -90,6 +101,22 @@ impl<'a> Bits<'a> {
         self.put(offset & ((1 << extra) - 1), extra);
     }
 
+    fn put_literals(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            let code = LITERALS.get(usize::from(byte)).copied().unwrap_or_default();
+            self.put(u32::from(code), 8 + u32::from(byte >= NINE_BITS));
+        }
+    }
+
+    /// Eight ASCII literals at once, the first one in the lowest byte.
+    #[inline]
+    fn put_ascii(&mut self, word: u64) {
+        let codes = word + u64::from(FIRST_CODE) * EACH_BYTE;
+        let codes = codes.reverse_bits().swap_bytes();
+        self.dst.put_u64_le(self.waiting | codes << self.count);
+        self.waiting = codes.checked_shr(64 - self.count).unwrap_or(0);
+    }
+
     /// Appends the lowest `count` bits, up to 31, of `bits`, which has no others.
     #[inline]
     fn put(&mut self, bits: u32, count: u32) {
@@ -116,7 +143,7 @@ const fn literals() -> [u16; 256] {
     while byte < codes.len() {
         let value = byte as u32;
         codes[byte] = if value < NINE_BITS as u32 {
-            reversed(0b0011_0000 + value, 8) as u16
+            reversed(FIRST_CODE as u32 + value, 8) as u16
         } else {
             reversed(0b1_1001_0000 + value - NINE_BITS as u32, 9) as u16
         };

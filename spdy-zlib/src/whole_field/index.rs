@@ -117,22 +117,22 @@ impl Index {
         self.records.get(usize::from(slot))
     }
 
-    /// The place of the newest record with this hash of the name that `wanted` agrees to.
+    /// The newest record with this hash of the name that `wanted` agrees to.
     #[inline]
-    pub(super) fn find_name(&self, hash: u32, wanted: impl Fn(&Record) -> bool) -> Option<u32> {
+    pub(super) fn find_name(&self, hash: u32, wanted: impl Fn(&Record) -> bool) -> Option<Record> {
         let head = self.names.get(bucket(hash)).copied()?;
         let before = |record: &Record| record.before_in_names;
         let wanted = |record: &Record| record.hashes.name == hash && wanted(record);
-        self.walk(head, before, wanted).map(|(_, at)| at)
+        self.walk(head, before, wanted).map(|(_, record)| record)
     }
 
-    /// The newest record with this hash of the unit that `wanted` agrees to, and its place.
+    /// The newest record with this hash of the unit that `wanted` agrees to, and where it is.
     #[inline]
     pub(super) fn find_unit(
         &self,
         hash: u32,
         wanted: impl Fn(&Record) -> bool,
-    ) -> Option<(Slot, u32)> {
+    ) -> Option<(Slot, Record)> {
         let head = self.units.get(bucket(hash)).copied()?;
         let before = |record: &Record| record.before_in_units;
         let wanted = |record: &Record| record.hashes.unit == hash && wanted(record);
@@ -147,12 +147,12 @@ impl Index {
         mut slot: Slot,
         before: impl Fn(&Record) -> Slot,
         wanted: impl Fn(&Record) -> bool,
-    ) -> Option<(Slot, u32)> {
+    ) -> Option<(Slot, Record)> {
         let newest = self.next.wrapping_sub(1);
         loop {
             let record = self.record(slot)?;
             if wanted(record) {
-                return Some((slot, record.at));
+                return Some((slot, *record));
             }
             let older = before(record);
             if newest.wrapping_sub(older) <= newest.wrapping_sub(slot) {

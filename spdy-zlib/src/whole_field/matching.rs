@@ -5,9 +5,9 @@ use bytes::BytesMut;
 use crate::Version;
 use crate::block::Reader;
 
-use super::History;
 use super::bits::{Bits, MIN_MATCH};
 use super::index::{self, Hashes, Index, Kind, Record, Slot};
+use super::{History, WINDOW, modulo};
 
 /// A cookie shorter than this can be guessed as a whole. As in lacewing-hpack.
 const SHORT_COOKIE: usize = 20;
@@ -103,7 +103,7 @@ impl<'a> Block<'a> {
             record.kind == Kind::Count && self.equals(start, record.at, raw)
         });
         match earlier {
-            Some((slot, at)) => self.begin_run(start, at, raw.len(), slot),
+            Some((slot, record)) => self.begin_run(start, record.at, raw.len(), slot),
             None => self.bits.literals(raw),
         }
         self.remember(start, Kind::Count, hashes);
@@ -128,9 +128,9 @@ impl<'a> Block<'a> {
         let earlier = self.index.find_unit(hashes.unit, |record| {
             record.kind == Kind::Field && self.equals(start, record.at, raw)
         });
-        if let Some((slot, at)) = earlier {
+        if let Some((slot, record)) = earlier {
             self.end_run();
-            self.begin_run(start, at, raw.len(), slot);
+            self.begin_run(start, record.at, raw.len(), slot);
         } else {
             self.new_field(field, name_hash, value_hash);
         }
@@ -141,17 +141,17 @@ impl<'a> Block<'a> {
     fn new_field(&mut self, field: Field<'_>, name_hash: u32, value_hash: u32) {
         let entry = self.find_entry(value_hash, field.start + field.length_at, field.value);
         // From where on the entry has the field, if it does.
-        let (end, zeros) = match entry {
-            Some((Kind::FramedEntry, _)) => (field.length_at, 0),
+        let (end, zeros) = match entry.map(|entry| entry.kind) {
+            Some(Kind::FramedEntry) => (field.length_at, 0),
             Some(_) => (field.value_at, field.zeros()),
             None => (field.raw.len(), field.zeros()),
         };
         let written = self.name(field, name_hash, zeros);
         self.bits
             .literals(field.raw.get(written..end).unwrap_or_default());
-        if let Some((_, at)) = entry {
+        if let Some(entry) = entry {
             let start = field.start + end;
-            let distance = self.history.distance(start, at);
+            let distance = self.history.distance(start, entry.at);
             self.copy(start, field.raw.len() - end, distance);
         }
     }
@@ -188,10 +188,13 @@ impl<'a> Block<'a> {
             matches!(record.kind, Kind::Field | Kind::Secret)
                 && self.equals(field.start, record.at, framed)
         });
-        let earlier = earlier.map(|at| (Kind::Field, at));
         match earlier.or_else(|| self.find_entry(hash, field.start, field.name)) {
             None => 0,
-            Some((Kind::BareEntry, at)) => {
+            Some(Record {
+                at,
+                kind: Kind::BareEntry,
+                ..
+            }) => {
                 let text_at = field.start + self.version.width();
                 self.bits
                     .literals(self.history.get(field.start, self.version.width()));
@@ -199,7 +202,7 @@ impl<'a> Block<'a> {
                 self.copy(text_at, field.name.len(), distance);
                 framed.len()
             }
-            Some((_, at)) => {
+            Some(Record { at, .. }) => {
                 let distance = self.history.distance(field.start, at);
                 let covered = framed.len() + self.common_zeros(behind, distance, zeros);
                 self.copy(field.start, covered, distance);
@@ -209,27 +212,21 @@ impl<'a> Block<'a> {
     }
 
     /// The entry of the dictionary that is the text whose length is at `start`.
-    fn find_entry(&self, hash: u32, start: usize, text: &[u8]) -> Option<(Kind, u32)> {
+    fn find_entry(&self, hash: u32, start: usize, text: &[u8]) -> Option<Record> {
+        let reached = modulo(self.version.dictionary().len() + WINDOW);
+        if self.history.place(start) >= reached {
+            return None;
+        }
         let width = self.version.width();
-        let equals = |kind, at| match kind {
-            Kind::FramedEntry => {
-                let framed = self.history.get(start, width + text.len());
-                self.equals(start, at, framed)
-            }
-            _ => self.equals(start + width, at, text),
-        };
-        let kinds = [Kind::FramedEntry, Kind::BareEntry].into_iter();
-        kinds
-            .filter_map(|kind| {
-                self.index
-                    .find_name(hash, |record| {
-                        record.kind == kind
-                            && usize::from(record.text) == text.len()
-                            && equals(kind, record.at)
-                    })
-                    .map(|at| (kind, at))
-            })
-            .next()
+        let framed = self.history.get(start, width + text.len());
+        self.index.find_name(hash, |record| {
+            usize::from(record.text) == text.len()
+                && match record.kind {
+                    Kind::FramedEntry => self.equals(start, record.at, framed),
+                    Kind::BareEntry => self.equals(start + width, record.at, text),
+                    _ => false,
+                }
+        })
     }
 
     /// How many of the bytes at `start`, `zeros` zeros, are zero as well at this distance before.
