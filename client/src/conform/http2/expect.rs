@@ -44,6 +44,8 @@ pub(super) enum Expect {
     SettingsAcks(usize),
     /// The answer to a PING.
     PingAck([u8; 8]),
+    /// No such answer to a PING.
+    NoPingAck([u8; 8]),
     /// Not reset.
     NotReset(Id),
     /// At most so many bytes of content.
@@ -215,6 +217,10 @@ impl Expect {
             Self::SettingsAcks(acks) if record.settings_acks >= *acks => Verdict::Met,
             Self::PingAck(payload) if record.ping_acks.contains(payload) => Verdict::Met,
             Self::SettingsAcks(_) | Self::PingAck(_) => still_open(record, None),
+            Self::NoPingAck(payload) => match record.ping_acks.contains(payload) {
+                true => Verdict::Missed("one".into()),
+                false => Verdict::Met,
+            },
             Self::NotReset(id) => match stream(id).and_then(|stream| stream.reset) {
                 Some(code) => Verdict::Missed(format!("RST_STREAM with {code}")),
                 None => match still_open(record, None) {
@@ -326,6 +332,9 @@ impl fmt::Display for Expect {
             Self::SettingsAcks(1) => f.write_str("an acknowledgement of SETTINGS"),
             Self::SettingsAcks(acks) => write!(f, "{acks} acknowledgements of SETTINGS"),
             Self::PingAck(payload) => write!(f, "PING ACK \"{}\"", payload.escape_ascii()),
+            Self::NoPingAck(payload) => {
+                write!(f, "no PING ACK \"{}\"", payload.escape_ascii())
+            }
             Self::NotReset(id) => write!(f, "no RST_STREAM on {id}"),
             Self::AtMost(id, bytes) => {
                 write!(f, "no more than {bytes} bytes of content on {id}")

@@ -147,6 +147,12 @@ impl Monitor {
             Message::WindowUpdate { stream_id, .. } if *stream_id != 0 => {
                 self.not_idle("WINDOW_UPDATE", *stream_id, before);
             }
+            Message::Settings(settings)
+                if self.tested == Side::Server
+                    && settings.value(SettingId::ENABLE_PUSH) == Some(1) =>
+            {
+                self.violation("ENABLE_PUSH=1 from a server", "§6.5.2");
+            }
             Message::GoAway { last_stream_id, .. } => {
                 let earlier = before.go_aways.last();
                 if earlier.is_some_and(|(earlier, _)| last_stream_id > earlier) {

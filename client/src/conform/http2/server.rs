@@ -2,12 +2,21 @@
 
 mod s3_starting;
 mod s4_frames;
+mod s5_streams;
+mod s6_control;
+mod s6_messages;
 
 use crate::conform::Target;
 
 use super::script::Row;
 
 pub(super) fn rows(target: &Target) -> Vec<Row> {
-    let tables = [s3_starting::rows, s4_frames::rows];
+    let tables = [
+        s3_starting::rows,
+        s4_frames::rows,
+        s5_streams::rows,
+        s6_messages::rows,
+        s6_control::rows,
+    ];
     tables.iter().flat_map(|table| table(target)).collect()
 }

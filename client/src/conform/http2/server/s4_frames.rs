@@ -104,6 +104,7 @@ fn format(target: &Target) -> Vec<Row> {
 fn size(target: &Target) -> Vec<Row> {
     let most = target.abilities.max_frame_size;
     let too_long = vec![0; usize::try_from(most).unwrap_or(16_384).saturating_add(1)];
+    let too_long_text = "x".repeat(too_long.len());
     let long_field = "x".repeat(12_000);
     vec![
         must(
@@ -137,7 +138,7 @@ fn size(target: &Target) -> Vec<Row> {
             [
                 send_all([
                     headers(1, &get(target)).end_stream().unfinished(),
-                    continuation(1, &too_long),
+                    continuation(1, Block::new().field("x-long", &too_long_text).bytes()),
                 ]),
                 connection_error(&[FRAME_SIZE_ERROR]),
             ],
