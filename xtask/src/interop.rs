@@ -6,10 +6,12 @@
 
 mod bad_input;
 mod capture;
+mod grpc;
 mod http2;
 mod lab;
 mod process;
 mod raw;
+mod servers;
 mod spdy;
 
 use crate::shell;
@@ -34,6 +36,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let mut cases: Vec<Case> = Vec::new();
     for group in [
         http2::cases,
+        grpc::cases,
         spdy::cases,
         raw::cases,
         capture::cases,

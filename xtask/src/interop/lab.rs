@@ -1,7 +1,9 @@
 //! What the cases share: our programs, the peers, the served files with their
 //! digests, the certificate, and servers that start when first asked for.
 
-use super::process::{Finished, Running, Server, free_port, run_for};
+use super::process::{Finished, Running, run_for};
+pub(super) use super::servers::Shared;
+use super::servers::Started;
 use crate::shell;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io::Write;
@@ -22,9 +24,6 @@ const FILES: [(&str, usize); 5] = [
     (MB_50, 50_000_000),
     (MB_100, 100_000_000),
 ];
-
-/// Offers everything, and on cleartext SPDY/3 rather than SPDY/3.1.
-const SPDY3_FIRST: &str = "h2,spdy/3,spdy/3.1,spdy/2,http/1.1";
 
 /// How a connection is secured, and with it how the protocol is chosen.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,52 +54,21 @@ impl Security {
     }
 }
 
-/// Servers that outlive a case.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Shared {
-    /// `lacewingd` with both of its ports.
-    Lacewingd,
-    /// The same, taking SPDY/3 for what it says on cleartext: it looks like
-    /// SPDY/3.1 there, which is what the other one takes it for.
-    LacewingdSpdy3,
-    /// `bench-server`, for `POST /echo`.
-    EchoPlain,
-    EchoPlainSpdy3,
-    EchoTls,
-    /// Node's `spdy-transport`, one for each version on cleartext.
-    NodeSpdy2,
-    NodeSpdy3,
-    NodeSpdy31,
-    NodeSpdyTls,
-    /// Node's `spdy` package.
-    NodeSpdyPackage,
-    NodeHttp2Plain,
-    NodeHttp2Tls,
-    NghttpdPlain,
-    NghttpdTls,
-    GoHttp2Plain,
-    GoHttp2Tls,
-}
-
 pub(super) struct Lab {
     folder: PathBuf,
     programs: PathBuf,
     go_peers: OnceCell<Result<PathBuf, String>>,
+    rust_peers: PathBuf,
     digests: Vec<(&'static str, usize, String)>,
     servers: RefCell<Vec<(Shared, Result<Started, String>)>>,
     runs: Cell<usize>,
-}
-
-struct Started {
-    server: Server,
-    plain: u16,
-    tls: u16,
 }
 
 impl Lab {
     /// Builds our programs, makes the files and the certificate.
     pub(super) fn set_up() -> Result<Self, String> {
         let programs = build()?;
+        let rust_peers = build_rust()?;
         let node = node_folder();
         if !node.join("node_modules/spdy-transport").is_dir() {
             let mut npm = Command::new("npm");
@@ -123,6 +91,7 @@ impl Lab {
             folder,
             programs,
             go_peers: OnceCell::new(),
+            rust_peers,
             digests,
             servers: RefCell::default(),
             runs: Cell::new(0),
@@ -219,6 +188,23 @@ impl Lab {
         Ok(Command::new(folder.join(program)))
     }
 
+    /// One of the Rust programs of `xtask/peers/rust`.
+    pub(super) fn rust(&self, program: &str) -> Command {
+        Command::new(self.rust_peers.join(program))
+    }
+
+    /// One of the Python programs of `xtask/peers/python`, run by the system's
+    /// Python: that is where its packages are.
+    pub(super) fn python(&self, script: &str) -> Result<Command, String> {
+        let python = Path::new("/usr/bin/python3");
+        if !python.is_file() {
+            return Err("the system's python3 is not installed (.ci/run installs it)".into());
+        }
+        let mut command = Command::new(python);
+        command.arg(shell::root().join("xtask/peers/python").join(script));
+        Ok(command)
+    }
+
     /// Runs a command to its end; its output is kept with the logs.
     pub(super) fn run(&self, command: &mut Command, seconds: u64) -> Result<Finished, String> {
         let name = command.get_program().to_owned();
@@ -238,7 +224,7 @@ impl Lab {
     pub(super) fn port(&self, shared: Shared, security: Security) -> Result<u16, String> {
         let mut servers = self.servers.borrow_mut();
         if !servers.iter().any(|(name, _)| *name == shared) {
-            servers.push((shared, self.start(shared)));
+            servers.push((shared, shared.start(self)));
         }
         let started = servers.iter().find(|(name, _)| *name == shared);
         match started.map(|(_, started)| started) {
@@ -258,31 +244,6 @@ impl Lab {
             .map_or(String::new(), |s| s.server.log())
     }
 
-    /// A `lacewingd` of its own, with its cleartext and its TLS port; `version`
-    /// is what will be spoken with it.
-    pub(super) fn lacewingd(&self, version: &str) -> Result<(Server, u16, u16), String> {
-        let (plain, tls) = (free_port()?, free_port()?);
-        let mut command = self.ours("lacewingd");
-        command
-            .arg(self.files())
-            .args(["--http", &format!("127.0.0.1:{plain}")])
-            .args(["--https", &format!("127.0.0.1:{tls}")])
-            .arg("--cert")
-            .arg(self.cert())
-            .arg("--key")
-            .arg(self.key())
-            .env("RUST_BACKTRACE", "1");
-        if version == "spdy/3" {
-            command.args(["--protocols", SPDY3_FIRST]);
-        }
-        let log = self.scratch("lacewingd.log");
-        Ok((
-            Server::start("lacewingd", &mut command, plain, log)?,
-            plain,
-            tls,
-        ))
-    }
-
     /// Servers that died or panicked on the way.
     pub(super) fn casualties(&self) -> Vec<(String, String)> {
         let mut servers = self.servers.borrow_mut();
@@ -300,85 +261,6 @@ impl Lab {
         self.servers.borrow_mut().clear();
         // What is left behind is in the system's folder for such things.
         let _ = std::fs::remove_dir_all(&self.folder);
-    }
-
-    fn start(&self, shared: Shared) -> Result<Started, String> {
-        if let Shared::Lacewingd | Shared::LacewingdSpdy3 = shared {
-            let version = if shared == Shared::Lacewingd {
-                ""
-            } else {
-                "spdy/3"
-            };
-            let (server, plain, tls) = self.lacewingd(version)?;
-            return Ok(Started { server, plain, tls });
-        }
-        let port = free_port()?;
-        let text = port.to_string();
-        // PORT FOLDER [CERT KEY] is how the peers of this project are called.
-        let serve = |mut command: Command, between: &[&str], security: Security| {
-            command.arg(&text).arg(self.files()).args(between);
-            if security == Security::Tls {
-                command.arg(self.cert()).arg(self.key());
-            }
-            command
-        };
-        let spdy_transport = |kind: &str, security| {
-            Ok::<_, String>(serve(
-                self.node("spdy-transport-server.js")?,
-                &[kind],
-                security,
-            ))
-        };
-        let echo = |options: &[&str]| {
-            let mut command = self.ours("bench-server");
-            command.args(["--port", &text]).args(options);
-            command
-        };
-        let mut command = match shared {
-            Shared::Lacewingd | Shared::LacewingdSpdy3 | Shared::EchoPlain => echo(&[]),
-            Shared::EchoPlainSpdy3 => echo(&["--protocols", SPDY3_FIRST]),
-            Shared::EchoTls => {
-                let mut command = echo(&[]);
-                command
-                    .arg("--cert")
-                    .arg(self.cert())
-                    .arg("--key")
-                    .arg(self.key());
-                command
-            }
-            Shared::NodeSpdy2 => spdy_transport("spdy/2", Security::Plain)?,
-            Shared::NodeSpdy3 => spdy_transport("spdy/3", Security::Plain)?,
-            Shared::NodeSpdy31 => spdy_transport("spdy/3.1", Security::Plain)?,
-            Shared::NodeSpdyTls => spdy_transport("tls", Security::Tls)?,
-            Shared::NodeSpdyPackage => serve(self.node("spdy-server.js")?, &[], Security::Tls),
-            Shared::NodeHttp2Plain => serve(self.node("http2-server.js")?, &[], Security::Plain),
-            Shared::NodeHttp2Tls => serve(self.node("http2-server.js")?, &[], Security::Tls),
-            Shared::GoHttp2Plain => serve(self.go("http2-server")?, &[], Security::Plain),
-            Shared::GoHttp2Tls => serve(self.go("http2-server")?, &[], Security::Tls),
-            Shared::NghttpdPlain => {
-                let mut command = self.tool("nghttpd")?;
-                command
-                    .arg("--no-tls")
-                    .arg("-d")
-                    .arg(self.files())
-                    .arg(&text);
-                command
-            }
-            Shared::NghttpdTls => {
-                let mut command = self.tool("nghttpd")?;
-                command.arg("-d").arg(self.files());
-                command.arg(&text).arg(self.key()).arg(self.cert());
-                command
-            }
-        };
-        let name = format!("{shared:?}");
-        let log = self.scratch(&format!("{name}.log"));
-        let server = Server::start(&name, &mut command, port, log)?;
-        Ok(Started {
-            server,
-            plain: port,
-            tls: port,
-        })
     }
 
     fn build_go(&self) -> Result<PathBuf, String> {
@@ -414,6 +296,18 @@ pub(super) fn sha256(path: &Path) -> Result<String, String> {
         .next()
         .unwrap_or_default()
         .to_owned())
+}
+
+/// A package of its own, so that its dependencies stay out of ours; in the same
+/// folder, so that what both use is built once.
+fn build_rust() -> Result<PathBuf, String> {
+    let target = shell::target_dir();
+    let mut command = shell::cargo(["build", "--quiet", "--locked", "--profile", "interop"]);
+    command.arg("--manifest-path");
+    command.arg(shell::root().join("xtask/peers/rust/Cargo.toml"));
+    command.arg("--target-dir").arg(&target);
+    shell::run(&mut command)?;
+    Ok(target.join("interop"))
 }
 
 /// Our programs, in a profile that is as fast as a release but builds sooner.
