@@ -13,8 +13,8 @@ use http::{Request, Response};
 use lacewing_conn::{Limits, Version};
 
 use crate::{
-    BoxError, Concurrency, Connect, Connection, ConnectionConfig, Connector, Error,
-    HeaderCompression, Incoming, Origin,
+    AlternativeService, BoxError, Concurrency, Connect, Connection, ConnectionConfig,
+    ConnectionStats, Connector, Error, HeaderCompression, Incoming, Origin, PushPolicy,
     body::RequestBody,
     exchange::Rest,
     pool::{Pool, Settings},
@@ -136,6 +136,10 @@ impl Client {
     /// Those that [`Error::is_connect`] tells.
     pub async fn connection(&self, origin: &Origin) -> Result<Connection, Error> {
         self.pool.checkout(origin).await
+    }
+
+    pub(crate) fn max_retries(&self) -> u32 {
+        self.pool.settings().max_retries
     }
 
     /// How many connections are kept right now.
@@ -340,6 +344,35 @@ impl Builder {
     /// word; then it goes without. Default 1 s.
     pub fn continue_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connection = self.settings.connection.continue_timeout(timeout);
+        self
+    }
+
+    /// Takes pushes, within the bounds of the policy: [`Connection::pushes`] of
+    /// the origin's [`connection`](Client::connection) gives them. Default: none
+    /// are taken.
+    pub fn accept_push(mut self, policy: PushPolicy) -> Self {
+        self.settings.connection = self.settings.connection.accept_push(policy);
+        self
+    }
+
+    /// Is called with each alternative service that a server names (RFC 7838),
+    /// on its connection's task: it must not block.
+    pub fn on_alternative_service(
+        mut self,
+        call: impl Fn(&AlternativeService) + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.connection = self.settings.connection.on_alternative_service(call);
+        self
+    }
+
+    /// Is called with the figures of each connection so often, and once more
+    /// when it is over; on the connection's task: it must not block.
+    pub fn on_stats(
+        mut self,
+        every: Duration,
+        call: impl Fn(&ConnectionStats) + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.connection = self.settings.connection.on_stats(every, call);
         self
     }
 

@@ -14,13 +14,17 @@ use http::{Request, Response};
 use lacewing_conn::{
     Limits, Side, Version,
     driver::{Connection as Driver, Incoming},
-    proto::{Config, HeaderCompression},
+    proto::{Config, ConnectionStats, HeaderCompression},
 };
 
 use crate::{
-    BoxError, Concurrency, Error, Security, Streams, Transport,
+    AlternativeService, BoxError, Concurrency, Error, Origin, PushPolicy, Pushes, Security,
+    Streams, Transport,
+    announced::OnAlternative,
     body::RequestBody,
     exchange::{self, Command, Exchanges, Failure, Queue, State, Wait},
+    pushes,
+    stats::OnStats,
 };
 
 /// A handle to one connection. Cheap to clone; requests of all clones share
@@ -67,12 +71,16 @@ pub struct ConnectionConfig {
     max_queued: usize,
     concurrency: Concurrency,
     continue_timeout: Duration,
+    push: Option<PushPolicy>,
+    on_alternative: Option<OnAlternative>,
+    on_stats: Option<OnStats>,
 }
 
 /// All handles of a connection together: without them it has no purpose.
 struct Handles {
     queue: Arc<Queue>,
     version: Version,
+    pushes: Option<Arc<pushes::Waiting>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,18 +104,24 @@ impl Connection {
         Self,
         impl Future<Output = Result<(), lacewing_conn::Error>> + Send + 'static,
     ) {
-        let mut engine = Config::new(version, Side::Client);
-        engine.limits = config.limits;
-        engine.header_compression = config.header_compression;
+        let engine = config.engine(version);
+        let waiting = config.push.map(pushes::Waiting::new);
         let queue = Queue::new(config.max_queued, config.concurrency);
         let settings = exchange::Settings {
             security: config.security,
             continue_timeout: config.continue_timeout,
+            pushes: waiting.clone(),
+            on_alternative: config.on_alternative,
+            on_stats: config.on_stats,
         };
         let exchanges = Exchanges::new(Arc::clone(&queue), settings);
         let driver = Driver::new(io, engine, exchanges);
         queue.connect(driver.notifier());
-        let handles = Arc::new(Handles { queue, version });
+        let handles = Arc::new(Handles {
+            queue,
+            version,
+            pushes: waiting,
+        });
         (
             Self {
                 handles,
@@ -193,6 +207,42 @@ impl Connection {
         self.handles.queue.round_trip()
     }
 
+    /// How the connection does: windows, stalls, resets, bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Connection`] when it is over.
+    pub async fn stats(&self) -> Result<ConnectionStats, Error> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.handles.queue.command(Command::Stats(answer))?;
+        let over = |_| Error::Connection(self.handles.queue.over());
+        answered.await.map_err(over)
+    }
+
+    /// What the server pushes, if [`accept_push`](ConnectionConfig::accept_push)
+    /// was set. All handles take from the same queue.
+    pub fn pushes(&self) -> Pushes {
+        Pushes {
+            waiting: self.handles.pushes.clone(),
+        }
+    }
+
+    /// The origins that the server says this connection is good for (RFC 8336).
+    /// Empty as long as it said nothing, which means: those of its requests. A
+    /// client has to check the server's certificate before it believes them.
+    /// At most 256.
+    pub fn origins(&self) -> Vec<Origin> {
+        let queue = &self.handles.queue;
+        queue.announced(|announced| announced.origins.clone())
+    }
+
+    /// Where else the server says that origins are served (RFC 7838). The last
+    /// word about each origin, at most 64 of them.
+    pub fn alternative_services(&self) -> Vec<AlternativeService> {
+        let queue = &self.handles.queue;
+        queue.announced(|announced| announced.services.clone())
+    }
+
     /// Ends the connection gracefully: takes no requests any more, and closes
     /// when those under way are done.
     pub fn shutdown(&self) {
@@ -208,7 +258,7 @@ impl Connection {
     }
 
     fn send_in_place(&self, request: Request<RequestBody>) -> ResponseFuture {
-        ResponseFuture(Progress::Waiting(self.handles.queue.submit(request)))
+        ResponseFuture::waiting(self.handles.queue.submit(request))
     }
 }
 
@@ -297,6 +347,10 @@ enum Progress {
 }
 
 impl ResponseFuture {
+    pub(crate) fn waiting(wait: Wait) -> Self {
+        Self(Progress::Waiting(wait))
+    }
+
     fn failed(failure: Box<Failure>) -> Self {
         Self(Progress::Failed(Some(failure)))
     }
@@ -333,6 +387,9 @@ impl Default for ConnectionConfig {
             max_queued: 1024,
             concurrency: Concurrency::default(),
             continue_timeout: Duration::from_secs(1),
+            push: None,
+            on_alternative: None,
+            on_stats: None,
         }
     }
 }
@@ -379,6 +436,47 @@ impl ConnectionConfig {
     pub fn continue_timeout(mut self, timeout: Duration) -> Self {
         self.continue_timeout = timeout;
         self
+    }
+
+    /// Takes pushes, within the bounds of the policy;
+    /// [`Connection::pushes`] gives them. Default: none are taken.
+    pub fn accept_push(mut self, policy: PushPolicy) -> Self {
+        self.push = Some(policy);
+        self
+    }
+
+    /// Is called with each alternative service that the server names, on the
+    /// connection's task: it must not block.
+    pub fn on_alternative_service(
+        mut self,
+        call: impl Fn(&AlternativeService) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_alternative = Some(OnAlternative(Arc::new(call)));
+        self
+    }
+
+    /// Is called with the figures of the connection so often, and once more
+    /// when it is over; on the connection's task: it must not block.
+    pub fn on_stats(
+        mut self,
+        every: Duration,
+        call: impl Fn(&ConnectionStats) + Send + Sync + 'static,
+    ) -> Self {
+        let call = Arc::new(call);
+        self.on_stats = Some(OnStats { every, call });
+        self
+    }
+
+    /// What the engine is made from.
+    pub(crate) fn engine(&self, version: Version) -> Config {
+        let mut engine = Config::new(version, Side::Client);
+        engine.limits = self.limits.clone();
+        engine.header_compression = self.header_compression;
+        if let Some(policy) = self.push {
+            engine.accept_push = true;
+            engine.limits.max_pushed_streams = policy.max_streams;
+        }
+        engine
     }
 
     pub(crate) fn concurrency_policy(&self) -> Concurrency {

@@ -66,6 +66,11 @@ pub enum Error {
         /// How many the server allows.
         max: usize,
     },
+    /// The server answered a CONNECT request with a status that is not 2xx.
+    TunnelRefused {
+        /// What it answered.
+        response: Arc<http::Response<()>>,
+    },
     /// No answer to a PING in time.
     PingTimeout {
         /// The time given.
@@ -126,6 +131,7 @@ impl Error {
             Self::Connection(error) => error.is_retryable(),
             Self::Request(_)
             | Self::NotNegotiated { .. }
+            | Self::TunnelRefused { .. }
             | Self::PingTimeout { .. }
             | Self::Body(_) => false,
         }
@@ -187,6 +193,9 @@ impl fmt::Display for Error {
                 "{open} streams are open and the server allows {max} at once (Concurrency::Fail); \
                  wait until one ends"
             ),
+            Self::TunnelRefused { response } => {
+                write!(f, "the server refused the tunnel: {}", response.status())
+            }
             Self::PingTimeout { after } => {
                 write!(f, "the server did not answer a PING within {after:?}")
             }
@@ -213,6 +222,7 @@ impl std::error::Error for Error {
             | Self::NotNegotiated { .. }
             | Self::QueueFull { .. }
             | Self::TooManyStreams { .. }
+            | Self::TunnelRefused { .. }
             | Self::PingTimeout { .. } => None,
         }
     }

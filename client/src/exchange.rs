@@ -4,6 +4,8 @@
 mod command;
 mod expect;
 mod message;
+mod opening;
+mod promises;
 mod queue;
 mod reply;
 
@@ -15,24 +17,29 @@ use http_body::Frame;
 use lacewing_conn::{
     Initiator, Reason,
     driver::{Application, Context, Incoming},
-    proto::{Control, Event, Head, OpenError, StreamKey},
+    proto::{Control, Event, Head, StreamKey},
 };
 use tokio::sync::oneshot;
 
 pub(crate) use self::{
     command::Command,
+    expect::Alarm,
     queue::{Queue, State},
     reply::{Failure, Reply, Rest, Wait},
 };
 use self::{
     expect::Expectations,
-    message::{Expectation, Message, content_length, message},
+    message::content_length,
+    opening::start,
     queue::{Intent, News},
     reply::Verdict,
 };
 use crate::{
-    Error, OnInformational, RequestError, Security,
+    AlternativeService, Error, OnInformational, RequestError, Security,
+    announced::OnAlternative,
     body::{RequestBody, Source},
+    pushes,
+    stats::{OnStats, Watch},
 };
 
 /// Empty pieces that a body may give in one turn before others get theirs.
@@ -44,7 +51,10 @@ pub(crate) struct Exchanges {
     security: Security,
     /// Taken from the queue; the server allows no further stream yet.
     waiting: VecDeque<Intent>,
-    /// By [`StreamKey::slot`]: those that wait for a response or still send.
+    /// The same, for a word of the server about extended CONNECT.
+    deferred: VecDeque<Intent>,
+    /// By [`StreamKey::slot`]: those that wait for a response or still send,
+    /// and those whose URI may be asked for.
     exchanges: Vec<Option<Exchange>>,
     /// Bodies that wait for 100 (Continue).
     expectations: Expectations,
@@ -53,6 +63,10 @@ pub(crate) struct Exchanges {
     unfinished: Vec<StreamKey>,
     /// Who waits for the answer to a PING.
     pings: Vec<oneshot::Sender<Duration>>,
+    /// Where pushes go, if they are taken.
+    pushes: Option<Arc<pushes::Waiting>>,
+    on_alternative: Option<OnAlternative>,
+    watch: Option<Watch>,
     /// Why no further stream can be opened, once that is so.
     refusing: Option<lacewing_conn::Error>,
     shutdown: Shutdown,
@@ -63,6 +77,9 @@ pub(crate) struct Exchanges {
 pub(crate) struct Settings {
     pub(crate) security: Security,
     pub(crate) continue_timeout: Duration,
+    pub(crate) pushes: Option<Arc<pushes::Waiting>>,
+    pub(crate) on_alternative: Option<OnAlternative>,
+    pub(crate) on_stats: Option<OnStats>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +95,9 @@ struct Exchange {
     /// `None` once all of it is with the engine, or nobody wants more.
     upload: Option<Upload>,
     informational: Option<OnInformational>,
+    /// What was asked for, where pushes are taken: kept until the slot is used
+    /// again.
+    uri: Option<http::Uri>,
 }
 
 /// A request's body that is not all with the engine.
@@ -96,85 +116,16 @@ impl Exchanges {
             queue,
             security: settings.security,
             waiting: VecDeque::new(),
+            deferred: VecDeque::new(),
             exchanges: Vec::new(),
             expectations: Expectations::new(settings.continue_timeout),
             unfinished: Vec::new(),
             pings: Vec::new(),
+            pushes: settings.pushes,
+            on_alternative: settings.on_alternative,
+            watch: settings.on_stats.map(Watch::new),
             refusing: None,
             shutdown: Shutdown::NotYet,
-        }
-    }
-
-    fn open(&mut self, conn: &mut Context<'_>, intent: Intent) {
-        let Intent { request, reply } = intent;
-        if reply.is_abandoned() {
-            return;
-        }
-        let version = conn.engine.version();
-        let Message {
-            head,
-            priority,
-            body,
-            wishes,
-            expectation,
-        } = match message(request, version, self.security) {
-            Ok(message) => message,
-            Err(error) => return reply.settle(Err(Failure::new(error.into()))),
-        };
-        let fin = body.is_empty();
-        let stream = match conn.engine.open(conn.now, head, fin, priority) {
-            Ok(stream) => stream,
-            Err(error) => return self.not_opened(conn, &reply, error),
-        };
-        reply.opened(stream);
-        if let Some(handle) = wishes.priority {
-            let current = handle.bind(Arc::downgrade(&self.queue), stream);
-            if Some(current) != priority {
-                conn.engine.prioritize(stream, current);
-            }
-        }
-        let upload = match expectation {
-            Expectation::None => start(conn, stream, body),
-            Expectation::Continue => {
-                self.expectations.push(conn.now, stream);
-                Some(Upload::Held(body))
-            }
-        };
-        self.insert(Exchange {
-            stream,
-            reply: Some(reply),
-            upload,
-            informational: wishes.informational,
-        });
-    }
-
-    fn not_opened(&mut self, conn: &Context<'_>, reply: &Reply, error: OpenError) {
-        let error = match error {
-            OpenError::Usage(error) => RequestError::Unsupported {
-                version: conn.engine.version(),
-                what: error.to_string(),
-            }
-            .into(),
-            OpenError::ExtendedConnectDisabled => RequestError::NoExtendedConnect.into(),
-            error => {
-                let too_many = matches!(error, OpenError::TooManyStreams { .. });
-                let error = not_sent(error.to_string());
-                if !too_many {
-                    self.refuse(error.clone());
-                }
-                Error::Connection(error)
-            }
-        };
-        reply.settle(Err(Failure::new(error)));
-    }
-
-    fn insert(&mut self, exchange: Exchange) {
-        let slot = exchange.stream.slot();
-        if slot >= self.exchanges.len() {
-            self.exchanges.resize_with(slot.saturating_add(1), || None);
-        }
-        if let Some(entry) = self.exchanges.get_mut(slot) {
-            *entry = Some(exchange);
         }
     }
 
@@ -192,7 +143,10 @@ impl Exchanges {
     fn tidy(&mut self, stream: StreamKey) {
         if let Some(entry) = self.exchanges.get_mut(stream.slot()) {
             entry.take_if(|exchange| {
-                exchange.stream == stream && exchange.reply.is_none() && exchange.upload.is_none()
+                exchange.stream == stream
+                    && exchange.reply.is_none()
+                    && exchange.upload.is_none()
+                    && exchange.uri.is_none()
             });
         }
     }
@@ -293,22 +247,11 @@ impl Exchanges {
     fn refuse(&mut self, error: lacewing_conn::Error) {
         self.queue.set_state(State::Draining);
         let error = self.refusing.get_or_insert(error).clone();
+        self.waiting.append(&mut self.deferred);
         self.queue.drain_requests(&mut self.waiting);
         self.queue.forget(self.waiting.len());
         for intent in self.waiting.drain(..) {
             intent.give_back(Error::Connection(error.clone()));
-        }
-    }
-
-    /// As many streams are open as the server allows, and requests do not wait.
-    fn refuse_waiting(&mut self, conn: &Context<'_>) {
-        let max = usize::try_from(conn.engine.peer_max_concurrent_streams());
-        let max = max.unwrap_or(usize::MAX);
-        self.queue.forget(self.waiting.len());
-        for intent in self.waiting.drain(..) {
-            let open = max;
-            let error = self.queue.too_many(0);
-            intent.give_back(error.unwrap_or(Error::TooManyStreams { open, max }));
         }
     }
 
@@ -330,23 +273,10 @@ impl Exchanges {
             }
         }
         if before_opening {
-            let before = self.waiting.len();
-            self.waiting.retain(|intent| !intent.reply.is_abandoned());
-            self.queue.forget(before.saturating_sub(self.waiting.len()));
-        }
-    }
-
-    fn obey(&mut self, conn: &mut Context<'_>, commands: Vec<Command>) {
-        for command in commands {
-            match command {
-                Command::Ping(answer) => {
-                    self.pings.retain(|other| !other.is_closed());
-                    self.pings.push(answer);
-                    conn.engine.ping(conn.now);
-                }
-                Command::Prioritize(stream, priority) => {
-                    conn.engine.prioritize(stream, priority);
-                }
+            for waiting in [&mut self.waiting, &mut self.deferred] {
+                let before = waiting.len();
+                waiting.retain(|intent| !intent.reply.is_abandoned());
+                self.queue.forget(before.saturating_sub(waiting.len()));
             }
         }
     }
@@ -367,36 +297,8 @@ impl Exchanges {
                 receiving
             });
         }
-    }
-
-    /// Opens streams for those that wait, as far as the server allows.
-    fn open_waiting(&mut self, conn: &mut Context<'_>) {
-        let mut opened: usize = 0;
-        while !self.waiting.is_empty() && conn.engine.can_open() {
-            let Some(intent) = self.waiting.pop_front() else {
-                break;
-            };
-            opened = opened.saturating_add(1);
-            self.open(conn, intent);
-        }
-        if self.queue.fails_rather_than_waits() && !self.waiting.is_empty() {
-            self.refuse_waiting(conn);
-        }
-        let max = usize::try_from(conn.engine.peer_max_concurrent_streams());
-        let max = max.unwrap_or(usize::MAX);
-        // Streams that only wait for their reader are no longer counted by the
-        // server.
-        let open = if conn.engine.can_open() {
-            conn.engine.open_streams().min(max.saturating_sub(1))
-        } else {
-            conn.engine.open_streams().max(max)
-        };
-        self.queue.set_streams(open, max);
-        if let Some(round_trip) = conn.engine.round_trip() {
-            self.queue.set_round_trip(round_trip);
-        }
-        if opened > 0 {
-            self.queue.forget(opened);
+        if let Some(watch) = &mut self.watch {
+            watch.poll(cx, conn.now, conn.engine.stats());
         }
     }
 
@@ -410,6 +312,12 @@ impl Exchanges {
         }
         self.refuse(error.clone().with_retryable(true));
         self.queue.close(error.clone().with_retryable(true));
+        if let Some(pushes) = &self.pushes {
+            pushes.end();
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.end();
+        }
     }
 }
 
@@ -433,9 +341,27 @@ impl Application for Exchanges {
                 }
             }
             Event::Data { stream, data, .. } => conn.engine.release(stream, data.len()),
-            Event::Opened { stream, .. } | Event::Promised { stream, .. } => {
-                // Nobody here answers requests, or asked for pushes.
+            Event::Promised {
+                parent,
+                stream,
+                head,
+            } => self.promised(conn, parent, stream, head),
+            Event::Opened { stream, .. } => {
+                // Nobody here answers requests.
                 conn.reset(stream, Reason::RefusedStream);
+            }
+            Event::Origins { origins } => {
+                self.queue
+                    .announced(|announced| announced.add_origins(origins));
+            }
+            Event::AlternativeServices { origin, value, .. } => {
+                if let Some(service) = AlternativeService::new(origin, value) {
+                    if let Some(told) = &self.on_alternative {
+                        (told.0)(&service);
+                    }
+                    self.queue
+                        .announced(|announced| announced.add_service(service));
+                }
             }
             Event::GoAway { reason, .. } => {
                 let detail = "the server takes no new requests on this connection";
@@ -544,8 +470,17 @@ impl Application for Exchanges {
         }
         self.handle_due(conn, cx);
         self.open_waiting(conn);
-        let idle = self.waiting.is_empty() && conn.engine.is_idle();
+        if let Some(round_trip) = conn.engine.round_trip() {
+            self.queue.set_round_trip(round_trip);
+        }
+        let idle = self.waiting.is_empty() && self.deferred.is_empty() && conn.engine.is_idle();
         self.queue.set_idle(idle);
+        if let Some(pushes) = &self.pushes {
+            // No handle is left to take them.
+            if self.queue.is_unwanted() && Arc::strong_count(pushes) == 1 {
+                pushes.discard();
+            }
+        }
         if idle && self.shutdown == Shutdown::NotYet && self.queue.is_unwanted() {
             self.shutdown = Shutdown::Begun;
             self.queue.set_state(State::Draining);
@@ -578,21 +513,4 @@ impl Drop for Exchanges {
 fn not_sent(detail: impl Into<std::borrow::Cow<'static, str>>) -> lacewing_conn::Error {
     lacewing_conn::Error::connection(Initiator::Library, Reason::RefusedStream, detail)
         .with_retryable(true)
-}
-
-/// Brings a body on its way: at once what is at hand.
-fn start(conn: &mut Context<'_>, stream: StreamKey, body: RequestBody) -> Option<Upload> {
-    match body {
-        RequestBody::Empty => None,
-        RequestBody::Bytes(bytes) => {
-            // It was opened without an end, and nothing was sent on it: there
-            // is no reason to refuse this.
-            let _ = conn.engine.send_data(stream, bytes, true);
-            None
-        }
-        RequestBody::Source(source) => {
-            conn.engine.offer(stream);
-            Some(Upload::Fresh(source))
-        }
-    }
 }

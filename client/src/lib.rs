@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod announced;
 mod body;
 mod client;
 mod concurrency;
@@ -14,9 +15,13 @@ mod informational;
 mod origin;
 mod pool;
 mod priority;
+mod pushes;
+mod stats;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod tunnel;
 
+pub use announced::AlternativeService;
 pub use body::Body;
 pub use client::{Builder, Client, ClientResponse};
 pub use concurrency::{Concurrency, Streams};
@@ -26,8 +31,9 @@ pub use error::{BoxError, Error, RequestError};
 pub use informational::OnInformational;
 pub use lacewing_conn::{
     Error as ConnectionError, Initiator, Limits, Reason, Side, Version,
-    driver::Incoming,
-    proto::{HeaderCompression, Priority, Protocol, Rate},
+    driver::{Incoming, Tunnel},
+    proto::{ConnectionStats, HeaderCompression, Priority, Protocol, Rate},
 };
 pub use origin::{Origin, Security};
 pub use priority::PriorityHandle;
+pub use pushes::{PushPolicy, Pushed, Pushes};

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-use lacewing_conn::proto::{Priority, StreamKey};
+use lacewing_conn::{
+    driver::Context,
+    proto::{ConnectionStats, Priority, StreamKey},
+};
 use tokio::sync::oneshot;
+
+use super::Exchanges;
 
 /// Something to do on the connection's task. An answer that cannot be given
 /// any more is dropped with its sender.
@@ -11,6 +16,8 @@ use tokio::sync::oneshot;
 pub(crate) enum Command {
     /// Measure a round trip.
     Ping(oneshot::Sender<Duration>),
+    /// Tell how the connection does.
+    Stats(oneshot::Sender<ConnectionStats>),
     /// Change how urgent a stream is.
     Prioritize(StreamKey, Priority),
 }
@@ -30,5 +37,26 @@ impl Command {
             }
         }
         commands.push(self);
+    }
+}
+
+impl Exchanges {
+    pub(super) fn obey(&mut self, conn: &mut Context<'_>, commands: Vec<Command>) {
+        for command in commands {
+            match command {
+                Command::Ping(answer) => {
+                    self.pings.retain(|other| !other.is_closed());
+                    self.pings.push(answer);
+                    conn.engine.ping(conn.now);
+                }
+                Command::Stats(answer) => {
+                    // Whoever asked may have gone.
+                    let _ = answer.send(conn.engine.stats());
+                }
+                Command::Prioritize(stream, priority) => {
+                    conn.engine.prioritize(stream, priority);
+                }
+            }
+        }
     }
 }

@@ -66,11 +66,11 @@ impl Expectations {
 
 /// A timer that is made when it is first needed.
 #[derive(Debug, Default)]
-pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
+pub(crate) struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl Alarm {
     /// Ready at an instant, which may be another one at each call.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
         let at = tokio::time::Instant::from_std(at);
         let sleep = match &mut self.0 {
             Some(sleep) => {

@@ -18,7 +18,7 @@ use super::{
     command::Command,
     reply::{Failure, Reply, Wait},
 };
-use crate::{Concurrency, Error, Streams, body::RequestBody};
+use crate::{Concurrency, Error, Streams, announced::Announced, body::RequestBody};
 
 /// A request for the connection's task.
 pub(super) struct Intent {
@@ -84,6 +84,7 @@ struct Inner {
     intents: VecDeque<Intent>,
     cancelled: Vec<Arc<Reply>>,
     commands: Vec<Command>,
+    announced: Announced,
     crowd: Vec<Waker>,
     /// Wakes the task.
     notifier: Option<Notifier>,
@@ -209,6 +210,11 @@ impl Queue {
     pub(crate) fn round_trip(&self) -> Option<Duration> {
         let micros = self.round_trip.load(Ordering::Relaxed);
         (micros > 0).then(|| Duration::from_micros(micros))
+    }
+
+    /// What the server said about itself: to look at it, or to add to it.
+    pub(crate) fn announced<T>(&self, look: impl FnOnce(&mut Announced) -> T) -> T {
+        look(&mut self.lock().announced)
     }
 
     /// Hands over something that the task is to do. Given back if there is no

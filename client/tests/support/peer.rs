@@ -112,7 +112,7 @@ impl Peer {
     }
 
     /// The next frame of a stream, or GOAWAY. SETTINGS are acknowledged, PINGs
-    /// answered, and windows of the connection ignored.
+    /// answered, and windows ignored.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
             let frame = self.frame().await?;
@@ -122,7 +122,7 @@ impl Peer {
                     self.send(PING, ACK, 0, &frame.payload).await;
                 }
                 SETTINGS | PING => {}
-                WINDOW_UPDATE if frame.stream == 0 => {}
+                WINDOW_UPDATE => {}
                 _ => return Some(frame),
             }
         }

@@ -1,0 +1,143 @@
+//! What a server says about itself: its origins (RFC 8336), and where else it
+//! can be found (RFC 7838).
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderValue, Uri};
+
+use crate::Origin;
+
+/// Origins of one connection that are remembered.
+const MAX_ORIGINS: usize = 256;
+
+/// Alternative services of one connection that are remembered, one for each
+/// origin.
+const MAX_SERVICES: usize = 64;
+
+/// Where else an origin is served, as the server says (RFC 7838 §4).
+///
+/// This client does not go there by itself.
+///
+/// ```
+/// # fn show(connection: &lacewing_client::Connection) {
+/// for service in connection.alternative_services() {
+///     println!("{:?}: {:?}", service.origin, service.value);
+/// }
+/// # }
+/// # let _ = show;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AlternativeService {
+    /// The origin in question; `None`: that of the requests on this connection.
+    pub origin: Option<Origin>,
+    /// As in the `Alt-Svc` header field, such as `h3=":443"; ma=86400`.
+    pub value: HeaderValue,
+}
+
+/// Is called with each alternative service that a server names.
+#[derive(Clone)]
+pub(crate) struct OnAlternative(pub(crate) Arc<dyn Fn(&AlternativeService) + Send + Sync>);
+
+impl fmt::Debug for OnAlternative {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnAlternative")
+    }
+}
+
+/// All that a server said about itself.
+#[derive(Debug, Default)]
+pub(crate) struct Announced {
+    pub(crate) origins: Vec<Origin>,
+    pub(crate) services: Vec<AlternativeService>,
+}
+
+impl Announced {
+    /// Origins add up. What is no origin is not one (RFC 8336 §2.1: ignored).
+    pub(crate) fn add_origins(&mut self, origins: Vec<Bytes>) {
+        for origin in origins.into_iter().filter_map(parse) {
+            if self.origins.len() < MAX_ORIGINS && !self.origins.contains(&origin) {
+                self.origins.push(origin);
+            }
+        }
+    }
+
+    /// The last word about an origin counts; `clear` takes it back.
+    pub(crate) fn add_service(&mut self, service: AlternativeService) {
+        self.services
+            .retain(|earlier| earlier.origin != service.origin);
+        if service.value == "clear" {
+            return;
+        }
+        if self.services.len() >= MAX_SERVICES {
+            self.services.remove(0);
+        }
+        self.services.push(service);
+    }
+}
+
+impl AlternativeService {
+    /// `None` for what no origin and no field value can be.
+    pub(crate) fn new(origin: Option<Bytes>, value: Bytes) -> Option<Self> {
+        let origin = match origin {
+            Some(origin) => Some(parse(origin)?),
+            None => None,
+        };
+        let value = HeaderValue::from_maybe_shared(value).ok()?;
+        Some(Self { origin, value })
+    }
+}
+
+fn parse(origin: Bytes) -> Option<Origin> {
+    Origin::of(&Uri::from_maybe_shared(origin).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_add_up_and_are_bounded() {
+        let mut announced = Announced::default();
+        let some = [
+            "https://a.example",
+            "https://a.example:443",
+            "null",
+            "\u{1}",
+        ];
+        announced.add_origins(some.map(Bytes::from).to_vec());
+        assert_eq!(announced.origins.len(), 1);
+        let many = (0..1000).map(|n| Bytes::from(format!("https://n{n}.example")));
+        announced.add_origins(many.collect());
+        assert_eq!(announced.origins.len(), MAX_ORIGINS);
+    }
+
+    #[test]
+    fn the_last_word_about_an_origin_counts() {
+        let service = |origin: &'static str, value: &'static str| {
+            AlternativeService::new(Some(origin.into()), value.into()).unwrap()
+        };
+        let mut announced = Announced::default();
+        announced.add_service(service("https://a.example", "h3=\":1\""));
+        announced.add_service(service("https://b.example", "h3=\":2\""));
+        announced.add_service(service("https://a.example", "h3=\":3\""));
+        assert_eq!(announced.services.len(), 2);
+        announced.add_service(service("https://b.example", "clear"));
+        assert_eq!(
+            announced.services,
+            [service("https://a.example", "h3=\":3\"")]
+        );
+        for number in 0..1000 {
+            let origin = Bytes::from(format!("https://n{number}.example"));
+            let service = AlternativeService::new(Some(origin), "h3=\":1\"".into());
+            announced.add_service(service.unwrap());
+        }
+        assert_eq!(announced.services.len(), MAX_SERVICES);
+        assert_eq!(
+            AlternativeService::new(Some("null".into()), "x".into()),
+            None
+        );
+        assert_eq!(AlternativeService::new(None, "\n".into()), None);
+    }
+}

@@ -1,0 +1,173 @@
+//! From a request that waits to a stream.
+
+use std::sync::Arc;
+
+use lacewing_conn::{
+    Version,
+    driver::Context,
+    proto::{OpenError, Protocol, StreamKey},
+};
+
+use super::{
+    Exchange, Exchanges, Failure, Reply, Upload,
+    message::{Expectation, Message, message},
+    not_sent,
+    queue::Intent,
+};
+use crate::{Error, RequestError, body::RequestBody};
+
+impl Exchanges {
+    /// Opens streams for those that wait, as far as the server allows.
+    pub(super) fn open_waiting(&mut self, conn: &mut Context<'_>) {
+        if !self.deferred.is_empty() && conn.engine.peer_spoke() {
+            while let Some(intent) = self.deferred.pop_back() {
+                self.waiting.push_front(intent);
+            }
+        }
+        let mut opened: usize = 0;
+        while !self.waiting.is_empty() && conn.engine.can_open() {
+            let Some(intent) = self.waiting.pop_front() else {
+                break;
+            };
+            if is_too_early(conn, &intent) {
+                self.deferred.push_back(intent);
+                continue;
+            }
+            opened = opened.saturating_add(1);
+            self.open(conn, intent);
+        }
+        if self.queue.fails_rather_than_waits() && !self.waiting.is_empty() {
+            self.refuse_waiting(conn);
+        }
+        let max = usize::try_from(conn.engine.peer_max_concurrent_streams());
+        let max = max.unwrap_or(usize::MAX);
+        // Streams that only wait for their reader are no longer counted by the
+        // server.
+        let open = if conn.engine.can_open() {
+            conn.engine.open_streams().min(max.saturating_sub(1))
+        } else {
+            conn.engine.open_streams().max(max)
+        };
+        self.queue.set_streams(open, max);
+        if opened > 0 {
+            self.queue.forget(opened);
+        }
+    }
+
+    fn open(&mut self, conn: &mut Context<'_>, intent: Intent) {
+        let Intent { request, reply } = intent;
+        if reply.is_abandoned() {
+            return;
+        }
+        let version = conn.engine.version();
+        let uri = self.pushes.is_some().then(|| request.uri().clone());
+        let Message {
+            head,
+            priority,
+            body,
+            wishes,
+            expectation,
+        } = match message(request, version, self.security) {
+            Ok(message) => message,
+            Err(error) => return reply.settle(Err(Failure::new(error.into()))),
+        };
+        let fin = body.is_empty();
+        let stream = match conn.engine.open(conn.now, head, fin, priority) {
+            Ok(stream) => stream,
+            Err(error) => return self.not_opened(conn, &reply, error),
+        };
+        reply.opened(stream);
+        if let Some(handle) = wishes.priority {
+            let current = handle.bind(Arc::downgrade(&self.queue), stream);
+            if Some(current) != priority {
+                conn.engine.prioritize(stream, current);
+            }
+        }
+        let upload = match expectation {
+            Expectation::None => start(conn, stream, body),
+            Expectation::Continue => {
+                self.expectations.push(conn.now, stream);
+                Some(Upload::Held(body))
+            }
+        };
+        self.insert(Exchange {
+            stream,
+            reply: Some(reply),
+            upload,
+            informational: wishes.informational,
+            uri,
+        });
+    }
+
+    fn not_opened(&mut self, conn: &Context<'_>, reply: &Reply, error: OpenError) {
+        let error = match error {
+            OpenError::Usage(error) => RequestError::Unsupported {
+                version: conn.engine.version(),
+                what: error.to_string(),
+            }
+            .into(),
+            OpenError::ExtendedConnectDisabled => RequestError::NoExtendedConnect.into(),
+            error => {
+                let too_many = matches!(error, OpenError::TooManyStreams { .. });
+                let error = not_sent(error.to_string());
+                if !too_many {
+                    self.refuse(error.clone());
+                }
+                Error::Connection(error)
+            }
+        };
+        reply.settle(Err(Failure::new(error)));
+    }
+
+    /// As many streams are open as the server allows, and requests do not wait.
+    fn refuse_waiting(&mut self, conn: &Context<'_>) {
+        let max = usize::try_from(conn.engine.peer_max_concurrent_streams());
+        let max = max.unwrap_or(usize::MAX);
+        self.queue.forget(self.waiting.len());
+        for intent in self.waiting.drain(..) {
+            let open = max;
+            let error = self.queue.too_many(0);
+            intent.give_back(error.unwrap_or(Error::TooManyStreams { open, max }));
+        }
+    }
+
+    pub(super) fn insert(&mut self, exchange: Exchange) {
+        let slot = exchange.stream.slot();
+        if slot >= self.exchanges.len() {
+            self.exchanges.resize_with(slot.saturating_add(1), || None);
+        }
+        if let Some(entry) = self.exchanges.get_mut(slot) {
+            *entry = Some(exchange);
+        }
+    }
+}
+
+/// Whether the server takes extended CONNECT it says with its first frame.
+fn is_too_early(conn: &Context<'_>, intent: &Intent) -> bool {
+    let extensions = intent.request.extensions();
+    !extensions.is_empty()
+        && extensions.get::<Protocol>().is_some()
+        && conn.engine.version() == Version::Http2
+        && !conn.engine.peer_spoke()
+}
+
+/// Brings a body on its way: at once what is at hand.
+pub(super) fn start(
+    conn: &mut Context<'_>,
+    stream: StreamKey,
+    body: RequestBody,
+) -> Option<Upload> {
+    match body {
+        RequestBody::Empty => None,
+        RequestBody::Bytes(bytes) => {
+            // It was opened without an end, and nothing was sent on it: there
+            // is no reason to refuse this.
+            let _ = conn.engine.send_data(stream, bytes, true);
+            None
+        }
+        RequestBody::Source(source) => {
+            conn.engine.offer(stream);
+            Some(Upload::Fresh(source))
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Pushes on their way to those who take them.
+
+use std::sync::Arc;
+
+use http::{Method, Request, Uri};
+use lacewing_conn::{
+    Reason,
+    driver::Context,
+    proto::{Control, Head, StreamKey},
+};
+
+use super::{Exchange, Exchanges, Reply, Wait};
+use crate::{Pushed, ResponseFuture};
+
+impl Exchanges {
+    /// The server promises a response. It is refused when too many wait
+    /// already, and when the server has no say about what is promised.
+    pub(super) fn promised(
+        &mut self,
+        conn: &mut Context<'_>,
+        parent: StreamKey,
+        stream: StreamKey,
+        head: Head,
+    ) {
+        let Some(waiting) = self.pushes.clone() else {
+            // Nobody asked for pushes.
+            return conn.reset(stream, Reason::RefusedStream);
+        };
+        let parent = self
+            .exchange(parent)
+            .and_then(|exchange| exchange.uri.clone());
+        let Control::Request { method, uri, .. } = head.control else {
+            return conn.reset(stream, Reason::ProtocolError);
+        };
+        // Without the parent nobody can tell whether the origins agree: it was
+        // cancelled while the promise was on its way.
+        let Some(parent) = parent else {
+            return conn.reset(stream, Reason::Cancel);
+        };
+        // RFC 9113 §8.4: a promise has to be safe and cacheable, and for an
+        // origin that the server is known to speak for.
+        if !matches!(method, Method::GET | Method::HEAD) || !same_origin(&uri, &parent) {
+            return conn.reset(stream, Reason::ProtocolError);
+        }
+        if waiting.is_full() {
+            return conn.reset(stream, Reason::RefusedStream);
+        }
+        let mut request = Request::new(());
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.version_mut() = conn.engine.version().http_version();
+        *request.headers_mut() = head.fields;
+        let reply = Reply::new();
+        reply.opened(stream);
+        let wait = Wait::new(Arc::clone(&reply), Arc::clone(&self.queue));
+        self.insert(Exchange {
+            stream,
+            reply: Some(reply),
+            upload: None,
+            informational: None,
+            uri: None,
+        });
+        waiting.put(Pushed {
+            parent,
+            request,
+            response: ResponseFuture::waiting(wait),
+        });
+    }
+}
+
+fn same_origin(one: &Uri, other: &Uri) -> bool {
+    one.scheme() == other.scheme()
+        && one.host().map(str::to_ascii_lowercase) == other.host().map(str::to_ascii_lowercase)
+        && port(one) == port(other)
+}
+
+fn port(uri: &Uri) -> Option<u16> {
+    let default = if uri.scheme_str() == Some("https") {
+        443
+    } else {
+        80
+    };
+    uri.authority()?.port_u16().or(Some(default))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let same =
+            |one: &str, other: &str| same_origin(&one.parse().unwrap(), &other.parse().unwrap());
+        assert!(same("https://a.example/x", "https://A.example:443/y"));
+        assert!(same("http://a.example:80/x", "http://a.example/y"));
+        assert!(!same("http://a.example/", "https://a.example/"));
+        assert!(!same("https://a.example/", "https://b.example/"));
+        assert!(!same("https://a.example/", "https://a.example:444/"));
+    }
+}

@@ -1,0 +1,188 @@
+//! Responses that a server sends without being asked (RFC 9113 §8.4).
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use http::{Request, Uri};
+
+use crate::ResponseFuture;
+
+/// Pushes are taken, within these bounds; for
+/// [`Builder::accept_push`](crate::Builder::accept_push). Without one, servers
+/// are told not to push, and what SPDY servers push all the same is refused.
+///
+/// ```
+/// use lacewing_client::{Client, PushPolicy};
+///
+/// let policy = PushPolicy::default().max_streams(10).max_waiting(4);
+/// let client = Client::builder().accept_push(policy).build();
+/// # let _ = client;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a policy does nothing until accept_push"]
+pub struct PushPolicy {
+    pub(crate) max_streams: u32,
+    pub(crate) max_waiting: usize,
+}
+
+/// The pushes of one connection, in the order of their promises; from
+/// [`Connection::pushes`](crate::Connection::pushes).
+///
+/// A promise that nobody takes waits here, up to `max_waiting` of them; further
+/// ones are refused. Its data is bounded by the receive windows.
+///
+/// ```
+/// # async fn run(connection: lacewing_client::Connection) -> Result<(), lacewing_client::Error> {
+/// let mut pushes = connection.pushes();
+/// while let Some(pushed) = pushes.next().await {
+///     println!("{} comes with {}", pushed.request.uri(), pushed.parent);
+///     let response = pushed.response.await?;
+///     println!("{}", response.status());
+/// }
+/// # Ok(())
+/// # }
+/// # let _ = run;
+/// ```
+#[derive(Clone, Debug)]
+pub struct Pushes {
+    pub(crate) waiting: Option<Arc<Waiting>>,
+}
+
+/// One push: a request that the client did not make, and the response to it.
+/// Dropping the response, or its body before its end, resets the pushed stream
+/// with CANCEL.
+///
+/// ```
+/// fn name(pushed: &lacewing_client::Pushed) -> &str {
+///     pushed.request.uri().path()
+/// }
+/// # let _ = name;
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Pushed {
+    /// The request in whose course the server promised this.
+    pub parent: Uri,
+    /// The request that the server answers: GET or HEAD, of the same origin as
+    /// the parent.
+    pub request: Request<()>,
+    /// Its response to come.
+    pub response: ResponseFuture,
+}
+
+impl Default for PushPolicy {
+    /// 32 pushed streams at once, 32 promises that wait to be taken.
+    fn default() -> Self {
+        Self {
+            max_streams: 32,
+            max_waiting: 32,
+        }
+    }
+}
+
+impl PushPolicy {
+    /// Pushed streams that are open at once; further ones are refused.
+    pub fn max_streams(mut self, streams: u32) -> Self {
+        self.max_streams = streams;
+        self
+    }
+
+    /// Promises that wait to be taken; further ones are refused.
+    pub fn max_waiting(mut self, promises: usize) -> Self {
+        self.max_waiting = promises;
+        self
+    }
+}
+
+impl Pushes {
+    /// The next push; `None` when the connection is over, and at once on one
+    /// that takes none.
+    pub async fn next(&mut self) -> Option<Pushed> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// As [`next`](Self::next), for futures written by hand.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Pushed>> {
+        match &self.waiting {
+            Some(waiting) => waiting.poll_take(cx),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+/// Pushes between the connection's task and those who take them.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    max: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pushes: VecDeque<Pushed>,
+    takers: Vec<Waker>,
+    over: bool,
+}
+
+impl Waiting {
+    pub(crate) fn new(policy: PushPolicy) -> Arc<Self> {
+        Arc::new(Self {
+            max: policy.max_waiting,
+            state: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        let state = self.lock();
+        state.over || state.pushes.len() >= self.max
+    }
+
+    pub(crate) fn put(&self, pushed: Pushed) {
+        let mut state = self.lock();
+        state.pushes.push_back(pushed);
+        wake(state);
+    }
+
+    /// Nobody is going to take these. Dropping them cancels them.
+    pub(crate) fn discard(&self) {
+        let pushes = std::mem::take(&mut self.lock().pushes);
+        drop(pushes);
+    }
+
+    /// There will be no more.
+    pub(crate) fn end(&self) {
+        let mut state = self.lock();
+        state.over = true;
+        wake(state);
+    }
+
+    fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Pushed>> {
+        let mut state = self.lock();
+        if let Some(pushed) = state.pushes.pop_front() {
+            return Poll::Ready(Some(pushed));
+        }
+        if state.over {
+            return Poll::Ready(None);
+        }
+        if !state.takers.iter().any(|taker| taker.will_wake(cx.waker())) {
+            state.takers.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wake(mut state: MutexGuard<'_, State>) {
+    let takers = std::mem::take(&mut state.takers);
+    drop(state);
+    for taker in takers {
+        taker.wake();
+    }
+}

@@ -1,0 +1,83 @@
+//! Streams of bytes through a server: CONNECT (RFC 9113 §8.5) and extended
+//! CONNECT (RFC 8441).
+
+use http::{Method, Request, Response};
+use lacewing_conn::driver::Tunnel;
+
+use crate::{Client, Connection, Error, Origin};
+
+impl Connection {
+    /// Asks the server for a tunnel: to another host, if the URI is an
+    /// authority alone (`example.org:443`); or with a
+    /// [`Protocol`](crate::Protocol) among the request's extensions, to what
+    /// speaks that protocol on the server, such as a WebSocket. The method
+    /// becomes CONNECT.
+    ///
+    /// Gives the head of the response, and the bytes of both directions as one
+    /// `AsyncRead + AsyncWrite`. Each direction holds at most a window of data:
+    /// who stalls makes the other wait. Dropping the tunnel without a shutdown
+    /// resets the stream.
+    ///
+    /// Whether a server takes a `Protocol` it says in its SETTINGS, which are
+    /// waited for.
+    ///
+    /// ```no_run
+    /// # async fn run(connection: lacewing_client::Connection) -> Result<(), Box<dyn std::error::Error>> {
+    /// use lacewing_client::Protocol;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// let mut request = http::Request::connect("https://example.org/chat").body(())?;
+    /// request.extensions_mut().insert(Protocol::from_static("websocket"));
+    /// let (response, mut tunnel) = connection.tunnel(request).await?;
+    /// println!("{}", response.status());
+    /// tunnel.write_all(b"frames of RFC 6455").await?;
+    /// # Ok(())
+    /// # }
+    /// # let _ = run;
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`request`](Self::request); [`Error::TunnelRefused`] when the
+    /// response's status is not 2xx;
+    /// [`RequestError::NoExtendedConnect`](crate::RequestError::NoExtendedConnect).
+    pub async fn tunnel(&self, request: Request<()>) -> Result<(Response<()>, Tunnel), Error> {
+        let (pending, body) = Tunnel::pending();
+        let mut request = request.map(|()| body);
+        *request.method_mut() = Method::CONNECT;
+        let (head, body) = self.request(request).await?.into_parts();
+        let response = Response::from_parts(head, ());
+        if !response.status().is_success() {
+            let response = response.into();
+            return Err(Error::TunnelRefused { response });
+        }
+        Ok((response, pending.attach(body)))
+    }
+}
+
+impl Client {
+    /// Asks an origin for a tunnel, as [`Connection::tunnel`] does: the origin
+    /// of the URI where the request has a [`Protocol`](crate::Protocol), else
+    /// that of the proxy. A server that leaves the request alone is asked
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::tunnel`], and those that [`Error::is_connect`] tells.
+    pub async fn tunnel(
+        &self,
+        origin: &Origin,
+        request: Request<()>,
+    ) -> Result<(Response<()>, Tunnel), Error> {
+        let mut retries = self.max_retries();
+        loop {
+            let connection = self.connection(origin).await?;
+            match connection.tunnel(request.clone()).await {
+                Err(Error::Connection(error)) if error.is_retryable() && retries > 0 => {
+                    retries = retries.saturating_sub(1);
+                }
+                done => return done,
+            }
+        }
+    }
+}
