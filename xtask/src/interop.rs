@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod capture;
+mod chromium;
 mod grpc;
 mod http2;
 mod lab;
@@ -37,6 +38,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     for group in [
         http2::cases,
         grpc::cases,
+        chromium::cases,
         spdy::cases,
         raw::cases,
         capture::cases,

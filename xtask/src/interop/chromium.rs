@@ -1,0 +1,159 @@
+//! A real browser: Chromium against `lacewingd` and `site`, over TLS.
+
+use super::lab::{Lab, MB_100, Security, Shared};
+use super::process::{Server, free_port};
+use super::{Case, Outcome, expect, expect_part};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// A page without anything, for scripts.
+const EMPTY: &str = "empty.html";
+
+/// Resources of the page, without itself.
+const RESOURCES: usize = 200;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("http2/chromium/page-of-200-resources", page),
+        Case::new("http2/chromium/download-100-mb", |lab| {
+            let path = format!("/{MB_100}");
+            let printed = browse(lab, Shared::Lacewingd, EMPTY, &["download", &path])?;
+            let (length, digest) = (lab.length(MB_100), lab.digest(MB_100));
+            expect(&printed, &format!("{length} {digest}"))
+        }),
+        Case::new("http2/chromium/upload-20-mb", |lab| {
+            let upload = ["upload", "/digest", "20000000"];
+            let printed = browse(lab, Shared::Site, EMPTY, &upload)?;
+            expect(&printed, "both arrived")
+        }),
+        Case::new("http2/chromium/events", |lab| {
+            let events = ["events", "/events", "1000"];
+            let printed = browse(lab, Shared::Site, EMPTY, &events)?;
+            expect(&printed, "1000 events")
+        }),
+    ]
+}
+
+/// What Chromium says after it has opened `path` and done the command.
+fn browse(lab: &Lab, server: Shared, path: &str, command: &[&str]) -> Result<String, String> {
+    let port = lab.port(server, Security::Tls)?;
+    std::fs::write(lab.file(EMPTY), "<!doctype html>").map_err(|e| e.to_string())?;
+    let driver_port = free_port()?;
+    lab.tool("chromium")?;
+    let mut driver = lab.tool("chromedriver")?;
+    driver.arg(format!("--port={driver_port}"));
+    let log = lab.scratch("chromedriver.log");
+    let driver = Server::start("chromedriver", &mut driver, driver_port, log)?;
+    let mut node = lab.node("browse.js")?;
+    node.arg(driver_port.to_string()).arg(lab.cert());
+    node.arg(format!("https://localhost:{port}/{path}"));
+    let printed = lab.run(node.args(command), 100)?.success();
+    printed.map_err(|error| format!("{error}\n{}", driver.log_tail()))
+}
+
+fn page(lab: &Lab) -> Outcome {
+    write_page(&lab.files().join("page")).map_err(|e| e.to_string())?;
+    let command = ["page", &RESOURCES.to_string()];
+    let printed = browse(lab, Shared::Lacewingd, "page/index.html", &command)?;
+    expect_part(&printed, &format!("{RESOURCES} resources over h2, "))?;
+    expect_part(&printed, "50 scripts ran")?;
+    // The connections that it took: a second one for what is fetched without
+    // credentials (fonts).
+    let log = lab.log(Shared::Lacewingd);
+    let mut clients: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("/page/"))
+        .filter_map(|line| {
+            line.split_whitespace()
+                .find(|word| word.contains("127.0.0.1:"))
+        })
+        .collect();
+    clients.sort_unstable();
+    clients.dedup();
+    match clients.len() {
+        1..=3 => Ok(format!("{} connections, {}", clients.len(), printed.trim())),
+        count => Err(format!("{count} connections for one page")),
+    }
+}
+
+/// How many there are of a kind, their extension, how `index.html` asks for
+/// number N, and what is in it.
+type Kind = (
+    usize,
+    &'static str,
+    fn(usize) -> String,
+    fn(usize) -> Vec<u8>,
+);
+
+const KINDS: [Kind; 7] = [
+    (
+        30,
+        "css",
+        |n| format!("<link rel=stylesheet href={n}.css>"),
+        // Each asks for a font of its own in time.
+        |n| {
+            format!(
+                "@font-face{{font-family:f{n};src:url({n}.woff2)}}.c{n}{{font-family:f{n}}}/*{}*/",
+                "x".repeat(n * 97)
+            )
+            .into_bytes()
+        },
+    ),
+    (
+        50,
+        "js",
+        |n| format!("<script src={n}.js></script>"),
+        |n| format!("window.ran=(window.ran||0)+1;/*{}*/", "x".repeat(n * 307)).into_bytes(),
+    ),
+    (
+        40,
+        "png",
+        |n| format!("<img src={n}.png>"),
+        |n| [PIXEL, &vec![0; n * 1009]].concat(),
+    ),
+    (
+        30,
+        "svg",
+        |n| format!("<img src={n}.svg>"),
+        |n| {
+            format!("<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><!--{}--><circle r='{n}'/></svg>", "x".repeat(n * 53)).into_bytes()
+        },
+    ),
+    (
+        20,
+        "json",
+        |n| format!("<script>fetch('{n}.json').then(r=>r.json())</script>"),
+        |n| format!("{{\"number\":{n},\"text\":\"{}\"}}", "x".repeat(n * 211)).into_bytes(),
+    ),
+    (
+        10,
+        "html",
+        |n| format!("<iframe src={n}.html></iframe>"),
+        |n| format!("<!doctype html><p>number {n}").into_bytes(),
+    ),
+    // No font, which the browser finds out when it is there.
+    (
+        20,
+        "woff2",
+        |n| format!("<p class=c{n}>text</p>"),
+        |n| vec![b'w'; 1000 + n * 401],
+    ),
+];
+
+/// A PNG of one pixel.
+const PIXEL: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\nIDATx\x9cc\0\x01\0\0\x05\0\x01\r\n-\xb4\0\0\0\0IEND\xaeB`\x82";
+
+fn write_page(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut page = String::from("<!doctype html><title>page</title><link rel=icon href=data:,>\n");
+    for (count, extension, ask, content) in KINDS {
+        for number in 0..count {
+            let _ = writeln!(page, "{}", ask(number));
+            std::fs::write(
+                folder.join(format!("{number}.{extension}")),
+                content(number),
+            )?;
+        }
+    }
+    std::fs::write(folder.join("index.html"), page)
+}
