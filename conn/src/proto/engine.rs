@@ -338,6 +338,7 @@ impl Engine {
             let event = match self.wire.decode(input) {
                 Ok(Some(message)) => {
                     self.life.heard(now);
+                    self.timers.block = None;
                     self.handle_message(now, message)
                 }
                 Ok(None) => {

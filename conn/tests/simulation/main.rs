@@ -10,7 +10,9 @@
 )]
 
 mod behaviour;
+mod extensions;
 mod hostile;
+mod life;
 mod lifecycle;
 mod limits;
 mod monitor;

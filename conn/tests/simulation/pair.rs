@@ -108,9 +108,11 @@ pub(crate) struct Node {
     pub(crate) closed: Option<Error>,
     pub(crate) pongs: Vec<Duration>,
     pub(crate) promised: Vec<(u32, u32)>,
+    pub(crate) origins: Vec<Bytes>,
+    pub(crate) alternatives: Vec<(Option<Bytes>, Option<u32>, Bytes)>,
     pub(crate) go_away: Option<Reason>,
     pub(crate) errors: BTreeMap<u32, Error>,
-    answers: bool,
+    pub(crate) answers: bool,
 }
 
 impl Node {
@@ -128,6 +130,8 @@ impl Node {
             closed: None,
             pongs: Vec::new(),
             promised: Vec::new(),
+            origins: Vec::new(),
+            alternatives: Vec::new(),
             go_away: None,
             errors: BTreeMap::new(),
             answers: side == Side::Server,
@@ -256,6 +260,15 @@ impl Node {
             Event::Stopped { stream } => {
                 self.sources.remove(&stream);
                 self.see(stream).stopped = true;
+            }
+            Event::Origins { origins } => self.origins.extend(origins),
+            Event::AlternativeServices {
+                origin,
+                stream,
+                value,
+            } => {
+                let stream = stream.map(|stream| stream.id().value());
+                self.alternatives.push((origin, stream, value));
             }
             Event::Pong { round_trip } => self.pongs.push(round_trip),
             Event::GoAway { reason, .. } => self.go_away = Some(reason),

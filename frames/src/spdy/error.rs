@@ -100,6 +100,14 @@ pub enum Scope {
 }
 
 impl DecodeError {
+    /// A header block inflates to more than the limit of header lists.
+    pub fn is_list_too_large(&self) -> bool {
+        matches!(
+            self,
+            DecodeError::Compression(lacewing_spdy_zlib::DecodeError::TooLarge { .. })
+        )
+    }
+
     /// What the error takes down (section 2.4).
     pub fn scope(&self) -> Scope {
         match *self {

@@ -36,6 +36,8 @@ pub(crate) struct Wire {
     version: Version,
     side: Side,
     semantics: Semantics,
+    /// For errors that name it.
+    max_header_list_size: usize,
     sent: HeaderBytes,
 }
 
@@ -62,6 +64,7 @@ impl Wire {
             version: config.version,
             side: config.side,
             semantics: config.semantics,
+            max_header_list_size: limits.max_header_list_size,
             sent: HeaderBytes::default(),
         }
     }
@@ -91,7 +94,7 @@ impl Wire {
         match self.decoder.decode(input) {
             Ok(Some(message)) => Ok(Some(self.translate(message))),
             Ok(None) => Ok(None),
-            Err(error) => Err(violation(&error)),
+            Err(error) => Err(violation(&error, self.max_header_list_size)),
         }
     }
 
@@ -263,6 +266,12 @@ impl Wire {
                 }
                 None => append(&mut fields, name, &text.slice(value), http),
             }
+        }
+        if http && fields.method == Some(Method::CONNECT) {
+            // The authority stands where a path would (the drafts do not say
+            // it; Chromium's proxies did so), and is all that matters.
+            fields.path = None;
+            fields.scheme = None;
         }
         if http && kind != HeadersKind::More && !version_given {
             fields.malformed(Rule::MissingPseudoField);

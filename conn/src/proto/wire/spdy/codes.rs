@@ -4,7 +4,7 @@ use lacewing_frames::spdy as frames;
 
 use crate::proto::{Reason, Rule, StreamId, Version, Violation};
 
-pub(super) fn violation(error: &frames::DecodeError) -> Violation {
+pub(super) fn violation(error: &frames::DecodeError, max_header_list_size: usize) -> Violation {
     let violation = match error.scope() {
         frames::Scope::Connection => {
             Violation::connection(Rule::Malformed, go_away_reason(error.go_away_status()))
@@ -15,6 +15,13 @@ pub(super) fn violation(error: &frames::DecodeError) -> Violation {
             reset_reason(error.error_code()),
         ),
     };
+    if error.is_list_too_large() {
+        return violation.detailed(format!(
+            "a header block inflates to more than max_header_list_size ({max_header_list_size} \
+             bytes), and the rest of its compression context is lost; raise it in Limits to take \
+             larger ones"
+        ));
+    }
     violation.detailed(error.to_string())
 }
 
