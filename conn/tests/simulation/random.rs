@@ -5,6 +5,8 @@ use lacewing_conn::{Reason, Version, proto::OpenError};
 
 use crate::pair::{Body, Cut, Pair, Rng, content, every_version};
 
+/// Also: while the connection's window is open and a sendable stream has data,
+/// every poll makes progress.
 #[test]
 fn honest_peers_never_break_a_rule() {
     every_version(|version| {
@@ -65,6 +67,7 @@ fn script(version: Version, seed: u64) {
             8 => pair.client.release_some(&mut rng),
             _ => pair.server.release_some(&mut rng),
         }
+        pair.assert_progress();
         let accepted = pair.server.engine.open_streams();
         assert!(accepted <= 10, "{accepted} streams");
     }
@@ -72,6 +75,7 @@ fn script(version: Version, seed: u64) {
         let moved = pair.step();
         pair.client.release_some(&mut rng);
         pair.server.release_some(&mut rng);
+        pair.assert_progress();
         if !moved && pair.client.holds() == 0 && pair.server.holds() == 0 {
             break;
         }
