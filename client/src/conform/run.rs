@@ -55,7 +55,7 @@ pub enum Segmentation {
     /// The frames of one step at once.
     #[default]
     Whole,
-    /// Byte by byte.
+    /// Byte by byte; of a long write, its first KiB.
     Bytes,
 }
 

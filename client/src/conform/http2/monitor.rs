@@ -7,6 +7,7 @@ use lacewing_frames::http2::{Kind, Message, SettingId, flags};
 use crate::Side;
 
 use super::{
+    expect::Expect,
     frame::Frame,
     record::{List, Record},
 };
@@ -19,6 +20,8 @@ pub(super) struct Monitor {
     connection_window: i64,
     initial_window: i64,
     stream_windows: BTreeMap<u32, i64>,
+    /// Bytes of DATA frames that we sent, by stream; 0 is all.
+    sent: BTreeMap<u32, u64>,
     /// Entries of our SETTINGS that are not acknowledged.
     unacknowledged: VecDeque<Vec<(SettingId, u32)>>,
     /// The highest stream that we opened; streams above are idle.
@@ -43,6 +46,7 @@ impl Monitor {
             connection_window: 65_535,
             initial_window: 65_535,
             stream_windows: BTreeMap::new(),
+            sent: BTreeMap::new(),
             unacknowledged: VecDeque::new(),
             opened: 0,
             opaque: false,
@@ -60,6 +64,13 @@ impl Monitor {
         let stream = frame.stream.resolve(requests);
         let payload = frame.payload(requests);
         match frame.kind {
+            Kind::DATA => {
+                let length = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+                for id in [0, stream] {
+                    let sent = self.sent.entry(id).or_insert(0);
+                    *sent = sent.saturating_add(length);
+                }
+            }
             Kind::HEADERS if self.tested == Side::Server => self.opened = self.opened.max(stream),
             Kind::WINDOW_UPDATE => {
                 let Ok(increment) = <[u8; 4]>::try_from(payload.as_slice()) else {
@@ -161,6 +172,30 @@ impl Monitor {
             }
             _ => {}
         }
+    }
+
+    /// Bytes of DATA that the tested side lets us send on a stream.
+    pub(super) fn room(&self, record: &Record, stream: u32) -> u64 {
+        let sent = |stream| self.sent.get(&stream).copied().unwrap_or(0);
+        let initial = record
+            .setting(SettingId::INITIAL_WINDOW_SIZE)
+            .map_or(65_535, u64::from);
+        let credit = record.stream(stream).map_or(0, |stream| stream.credit);
+        let window = initial.saturating_add(credit);
+        let connection = 65_535_u64.saturating_add(record.credit);
+        (window.saturating_sub(sent(stream))).min(connection.saturating_sub(sent(0)))
+    }
+
+    /// What has to come before there is more room than so many bytes.
+    pub(super) fn needed(&self, record: &Record, stream: u32, bytes: u64) -> Vec<Expect> {
+        let room = self.room(record, stream);
+        let more = bytes.saturating_add(1).saturating_sub(room);
+        let credit = record.stream(stream).map_or(0, |stream| stream.credit);
+        vec![
+            Expect::Credit(stream.into(), credit.saturating_add(more)),
+            Expect::Credit(0.into(), record.credit.saturating_add(more)),
+            Expect::Ended(stream.into()),
+        ]
     }
 
     fn violation(&mut self, what: impl Into<String>, section: &str) {

@@ -23,14 +23,16 @@ use crate::{
 
 use super::{
     expect::{Expect, Verdict},
-    frame::{self, Frame},
+    frame::{self, Frame, Id},
     monitor::Monitor,
-    record::{List, Record},
+    record::{List, Record, Stream},
     script::{Script, Start, Step},
 };
 
 /// Lines of a transcript that are kept.
 const MAX_LINES: usize = 300;
+/// Bytes of one write that are written singly.
+const SINGLE: usize = 1024;
 /// Bytes that are read at once.
 const PIECE: usize = 16 * 1024;
 
@@ -81,11 +83,15 @@ pub(super) struct Player<T> {
     preface: Preface,
     pub(super) record: Record,
     monitor: Monitor,
+    /// Input came while we wrote.
+    untaken: bool,
     acknowledges: bool,
     /// The transport takes nothing more.
     deaf: bool,
     pings: u32,
     pub(super) lines: Vec<String>,
+    /// The last line, and how often it came in a row.
+    latest_line: (String, u32),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -117,10 +123,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
             },
             record: Record::default(),
             monitor: Monitor::new(tested),
+            untaken: false,
             acknowledges: true,
             deaf: false,
             pings: 0,
             lines: Vec::new(),
+            latest_line: (String::new(), 0),
         }
     }
 
@@ -173,6 +181,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
                     return Err(self.failed(expect, got));
                 }
             }
+            Step::Upload(id, length) => self.upload(*id, *length, Padding::None).await?,
+            Step::PaddedUpload(id, frames) => self.upload(*id, *frames, Padding::Most).await?,
             Step::Finish => {
                 self.line("> end of the transport".into());
                 let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
@@ -180,6 +190,45 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
             Step::WithholdAck => self.acknowledges = false,
         }
         Ok(())
+    }
+
+    /// Sends DATA as the windows of the tested side allow.
+    async fn upload(&mut self, id: Id, length: u64, padding: Padding) -> Result<(), Stop> {
+        let number = id.resolve(&self.record.requests);
+        let mut left = length;
+        while left > 0 {
+            // What a frame takes of the windows beyond its content.
+            let (most, overhead) = match padding {
+                Padding::None => (16_384, 0),
+                Padding::Most => (1, 256),
+            };
+            let window = self.monitor.room(&self.record, number);
+            let content = left.min(most).min(window.saturating_sub(overhead));
+            if content == 0 {
+                let needed = self.monitor.needed(&self.record, number, overhead);
+                self.until(&Expect::Any(needed)).await?;
+                continue;
+            }
+            let data = frame::data_of(id, usize::try_from(content).unwrap_or(0));
+            let data = match padding {
+                Padding::None => data,
+                Padding::Most => data.padded(255),
+            };
+            left = left.saturating_sub(content);
+            let data = if left == 0 { data.end_stream() } else { data };
+            self.send(&[data]).await;
+            self.hear().await;
+            // A complete response may cut an upload short (§8.1).
+            if self.record.stream(number).is_some_and(Stream::is_over) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what has come, and waits for nothing.
+    async fn hear(&mut self) {
+        self.read(Instant::now()).await;
     }
 
     pub(super) async fn send(&mut self, frames: &[Frame]) {
@@ -297,15 +346,27 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
         self.conditions.timeout / 10
     }
 
+    /// Adds to the transcript; what repeats is counted.
     fn line(&mut self, line: String) {
-        if self.lines.len() < MAX_LINES {
-            self.lines.push(line);
+        if self.latest_line.0 == line {
+            let (line, times) = &mut self.latest_line;
+            *times = times.saturating_add(1);
+            self.lines.pop();
+            self.lines.push(format!("{line} ({times} times)"));
+        } else if self.lines.len() < MAX_LINES {
+            self.lines.push(line.clone());
+            self.latest_line = (line, 1);
         }
     }
 
     /// Reads once and takes what came; `false` when nothing comes any more, or
     /// not in time.
     async fn read(&mut self, deadline: Instant) -> bool {
+        // What came while we wrote.
+        if std::mem::take(&mut self.untaken) {
+            self.take().await;
+            return true;
+        }
         if self.record.closed.is_some() {
             return false;
         }
@@ -397,8 +458,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
         match self.conditions.segmentation {
             Segmentation::Whole => self.write_piece(bytes).await,
             Segmentation::Bytes => {
-                for byte in bytes.chunks(1) {
-                    self.write_piece(byte).await;
+                // Of a long write, the beginning shows what there is to see.
+                let (single, rest) = bytes.split_at(bytes.len().min(SINGLE));
+                for piece in single.chunks(1).chain(rest.chunks(1_009)) {
+                    self.write_piece(piece).await;
                     tokio::task::yield_now().await;
                 }
             }
@@ -421,7 +484,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
             });
             match timeout_at(deadline, turn).await {
                 Ok(Turn::Wrote(Ok(written))) if written > 0 => bytes.advance(written),
-                Ok(Turn::Read(outcome)) => self.came(outcome),
+                Ok(Turn::Read(outcome)) => {
+                    self.untaken = true;
+                    self.came(outcome);
+                }
                 // The end is read as well, or nothing is: both are judged there.
                 Ok(Turn::Wrote(_)) | Err(_) => self.deaf = true,
             }
@@ -430,6 +496,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
             let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_flush(cx)).await;
         }
     }
+}
+
+/// Padding of an upload.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Padding {
+    None,
+    /// 255 bytes a frame.
+    Most,
 }
 
 enum Turn {

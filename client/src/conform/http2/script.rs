@@ -48,6 +48,11 @@ pub(super) enum Step {
     Body,
     /// The reactions up to now must leave this true.
     Holds(Expect),
+    /// Send so many bytes of DATA, as the windows of the tested side allow, and
+    /// END_STREAM.
+    Upload(Id, u64),
+    /// Send so many DATA frames of one byte and 255 of padding, and END_STREAM.
+    PaddedUpload(Id, u64),
     /// Close the transport's write half.
     Finish,
     /// Do not acknowledge SETTINGS from here on.

@@ -4,6 +4,7 @@ mod s3_starting;
 mod s4_frames;
 mod s5_streams;
 mod s6_control;
+mod s6_flow_control;
 mod s6_messages;
 
 use crate::conform::Target;
@@ -17,6 +18,7 @@ pub(super) fn rows(target: &Target) -> Vec<Row> {
         s5_streams::rows,
         s6_messages::rows,
         s6_control::rows,
+        s6_flow_control::rows,
     ];
     tables.iter().flat_map(|table| table(target)).collect()
 }
