@@ -97,7 +97,8 @@ impl WholeField {
     /// A block that is larger than the window, of which little could be matched: stored as it is,
     /// since the code for literals could make it too long for a frame.
     fn store(&mut self, dst: &mut BytesMut, raw_at: usize) {
-        let raw = dst.split_off(raw_at);
+        let raw = dst.get(raw_at..).unwrap_or_default().to_vec();
+        dst.truncate(raw_at);
         self.put_header(dst);
         let at = dst.len();
         dst.put_bytes(0, STORED_BLOCK_HEAD);
@@ -166,6 +167,7 @@ impl<'a> History<'a> {
 }
 
 /// Places are modulo 2³²: all records together span less, or their index is emptied.
+#[allow(clippy::cast_possible_truncation)]
 fn modulo(length: usize) -> u32 {
-    (length & 0xffff_ffff) as u32
+    length as u32
 }

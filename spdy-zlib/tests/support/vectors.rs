@@ -1,5 +1,8 @@
 //! Where the vectors are, and how they are read.
 
+// Not every test that includes this needs all of it.
+#![allow(dead_code)]
+
 use std::path::{Path, PathBuf};
 
 use lacewing_spdy_zlib::Version;
