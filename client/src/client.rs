@@ -17,7 +17,7 @@ use crate::{
     ConnectionStats, Connector, Error, HeaderCompression, Incoming, Origin, PushPolicy,
     body::RequestBody,
     exchange::Rest,
-    pool::{Pool, Settings},
+    pool::{Checkout, Pool, Settings},
 };
 
 /// Makes requests to any origin. Cheap to clone; all clones share their
@@ -102,6 +102,8 @@ impl Client {
                 idle_timeout: Duration::from_secs(90),
                 max_connections: 64,
                 max_retries: 5,
+                #[cfg(feature = "h2c")]
+                h2c_upgrade: false,
             },
             #[cfg(feature = "tls")]
             tls: TlsSource::Trust(crate::tls::Trust::WebPki),
@@ -135,7 +137,8 @@ impl Client {
     ///
     /// Those that [`Error::is_connect`] tells.
     pub async fn connection(&self, origin: &Origin) -> Result<Connection, Error> {
-        self.pool.checkout(origin).await
+        let checkout = self.pool.checkout(origin, &mut None).await?;
+        Ok(checkout.connection)
     }
 
     pub(crate) fn max_retries(&self) -> u32 {
@@ -211,14 +214,22 @@ impl fmt::Debug for ClientResponse {
 /// One request, made again as long as servers leave it alone.
 async fn exchange(
     pool: Arc<Pool>,
-    mut request: Request<RequestBody>,
+    request: Request<RequestBody>,
 ) -> Result<Response<Incoming>, Error> {
     let origin = Origin::of(request.uri())?;
     let mut retries = pool.settings().max_retries;
+    let mut next = request;
     loop {
-        let connection = pool.checkout(&origin).await?;
-        let spare = Spare::new(&request);
-        let mut response = connection.send(request);
+        let spare = Spare::new(&next);
+        let mut request = Some(next);
+        let Checkout {
+            connection,
+            response,
+        } = pool.checkout(&origin, &mut request).await?;
+        let response = response.or_else(|| request.map(|request| connection.send(request)));
+        let Some(mut response) = response else {
+            return Err(Error::Connection(connection.over()));
+        };
         let failure = match poll_fn(|cx| response.poll_outcome(cx)).await {
             Ok(response) => return Ok(response),
             Err(failure) => *failure,
@@ -229,7 +240,7 @@ async fn exchange(
             return Err(failure.error);
         }
         retries = retries.saturating_sub(1);
-        request = match spare.restore(failure.rest) {
+        next = match spare.restore(failure.rest) {
             Some(request) => request,
             None => return Err(failure.error),
         };
@@ -278,6 +289,18 @@ impl Builder {
     /// Default: none; a request to such an origin is an error.
     pub fn cleartext_protocol(mut self, version: Version) -> Self {
         self.cleartext = Some(version);
+        self
+    }
+
+    /// Begins with `http` origins in HTTP/1.1 and asks them to go on in HTTP/2
+    /// (`Upgrade: h2c`, RFC 7540 §3.2), with the first request, or before it if
+    /// its body is not at hand or large. For servers that cannot be told
+    /// beforehand; one that does not switch is [`Error::NotUpgraded`]. Default:
+    /// off.
+    #[cfg(feature = "h2c")]
+    pub fn h2c_upgrade(mut self) -> Self {
+        self.cleartext = Some(Version::Http2);
+        self.settings.h2c_upgrade = true;
         self
     }
 

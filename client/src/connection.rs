@@ -104,6 +104,33 @@ impl Connection {
         Self,
         impl Future<Output = Result<(), lacewing_conn::Error>> + Send + 'static,
     ) {
+        let (connection, driver) = Self::make(io, version, config);
+        (connection, driver)
+    }
+
+    /// Goes on in HTTP/2 on a transport that began in HTTP/1.1: `rest` is what
+    /// was read from it behind the response that said so, `message` the request
+    /// that went out.
+    #[cfg(feature = "h2c")]
+    pub(crate) fn upgraded<IO: Transport>(
+        io: IO,
+        rest: bytes::BytesMut,
+        message: exchange::Message,
+        config: ConnectionConfig,
+    ) -> Result<(Self, Driver<IO, Exchanges>, ResponseFuture), Error> {
+        let (connection, driver) = Self::make(io, Version::Http2, config);
+        let mut driver = driver.with_input(rest);
+        let stream = driver.engine().upgrade_client(&message.head);
+        let stream = stream.ok_or_else(|| Error::Connection(connection.handles.queue.over()))?;
+        let wait = driver.application().adopt(stream, message);
+        Ok((connection, driver, ResponseFuture::waiting(wait)))
+    }
+
+    fn make<IO: Transport>(
+        io: IO,
+        version: Version,
+        config: ConnectionConfig,
+    ) -> (Self, Driver<IO, Exchanges>) {
         let engine = config.engine(version);
         let waiting = config.push.map(pushes::Waiting::new);
         let queue = Queue::new(config.max_queued, config.concurrency);
@@ -247,6 +274,11 @@ impl Connection {
     /// when those under way are done.
     pub fn shutdown(&self) {
         self.handles.queue.shut_down();
+    }
+
+    /// Why it is over.
+    pub(crate) fn over(&self) -> lacewing_conn::Error {
+        self.handles.queue.over()
     }
 
     /// A request whose body's type is erased already.

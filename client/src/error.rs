@@ -71,6 +71,16 @@ pub enum Error {
         /// What it answered.
         response: Arc<http::Response<()>>,
     },
+    /// The server answered a request to go on in HTTP/2 (`Upgrade: h2c`) in
+    /// HTTP/1.1, which this client does not speak. It may have processed the
+    /// request.
+    NotUpgraded {
+        /// The status of its answer.
+        status: http::StatusCode,
+    },
+    /// The transport ended, or something else than HTTP came, before the server
+    /// answered a request to go on in HTTP/2.
+    Upgrade(Arc<dyn std::error::Error + Send + Sync>),
     /// No answer to a PING in time.
     PingTimeout {
         /// The time given.
@@ -132,6 +142,8 @@ impl Error {
             Self::Request(_)
             | Self::NotNegotiated { .. }
             | Self::TunnelRefused { .. }
+            | Self::NotUpgraded { .. }
+            | Self::Upgrade(_)
             | Self::PingTimeout { .. }
             | Self::Body(_) => false,
         }
@@ -145,6 +157,8 @@ impl Error {
                 | Self::ConnectTimeout { .. }
                 | Self::Tls { .. }
                 | Self::NotNegotiated { .. }
+                | Self::NotUpgraded { .. }
+                | Self::Upgrade(_)
         )
     }
 
@@ -196,6 +210,12 @@ impl fmt::Display for Error {
             Self::TunnelRefused { response } => {
                 write!(f, "the server refused the tunnel: {}", response.status())
             }
+            Self::NotUpgraded { status } => write!(
+                f,
+                "the server did not switch to h2c: it answered {status} in HTTP/1.1, which this \
+                 client does not speak"
+            ),
+            Self::Upgrade(error) => write!(f, "the upgrade to h2c failed: {error}"),
             Self::PingTimeout { after } => {
                 write!(f, "the server did not answer a PING within {after:?}")
             }
@@ -216,13 +236,14 @@ impl std::error::Error for Error {
         match self {
             Self::Request(error) => Some(error),
             Self::Connect { source, .. } | Self::Tls { source, .. } => Some(&**source),
-            Self::Body(error) => Some(&**error),
+            Self::Body(error) | Self::Upgrade(error) => Some(&**error),
             Self::Connection(error) => Some(error),
             Self::ConnectTimeout { .. }
             | Self::NotNegotiated { .. }
             | Self::QueueFull { .. }
             | Self::TooManyStreams { .. }
             | Self::TunnelRefused { .. }
+            | Self::NotUpgraded { .. }
             | Self::PingTimeout { .. } => None,
         }
     }

@@ -21,6 +21,8 @@ use lacewing_conn::{
 };
 use tokio::sync::oneshot;
 
+#[cfg(feature = "h2c")]
+pub(crate) use self::message::{Message, message};
 pub(crate) use self::{
     command::Command,
     expect::Alarm,

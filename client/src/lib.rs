@@ -20,6 +20,8 @@ mod stats;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod tunnel;
+#[cfg(feature = "h2c")]
+mod upgrade;
 
 pub use announced::AlternativeService;
 pub use body::Body;

@@ -6,9 +6,13 @@ use std::{
     time::Duration,
 };
 
+use http::Request;
 use tokio::{task::AbortHandle, time::Instant};
 
-use crate::{Concurrency, Connect, Connection, ConnectionConfig, Error, Origin};
+use crate::{
+    Concurrency, Connect, Connection, ConnectionConfig, Error, Origin, ResponseFuture,
+    body::RequestBody,
+};
 
 /// The connections of a client. Bounded; those that nobody uses are closed
 /// after a while.
@@ -25,6 +29,14 @@ pub(crate) struct Settings {
     pub(crate) idle_timeout: Duration,
     pub(crate) max_connections: usize,
     pub(crate) max_retries: u32,
+    #[cfg(feature = "h2c")]
+    pub(crate) h2c_upgrade: bool,
+}
+
+/// A connection, and the response to the request that it was made with.
+pub(crate) struct Checkout {
+    pub(crate) connection: Connection,
+    pub(crate) response: Option<ResponseFuture>,
 }
 
 #[derive(Default)]
@@ -79,23 +91,28 @@ impl Pool {
     }
 
     /// A connection to the origin, made if there is none, or none with room
-    /// for another stream and the policy wants so.
-    pub(crate) async fn checkout(self: &Arc<Self>, origin: &Origin) -> Result<Connection, Error> {
+    /// for another stream and the policy wants so. The request is taken if the
+    /// connection is made by it.
+    pub(crate) async fn checkout(
+        self: &Arc<Self>,
+        origin: &Origin,
+        request: &mut Option<Request<RequestBody>>,
+    ) -> Result<Checkout, Error> {
         let dial = match self.choose(origin) {
-            Choice::Use(connection) => return Ok(connection),
+            Choice::Use(connection) => return Ok(connection.into()),
             Choice::Dial(dial, _) => dial,
         };
         let mut dial = dial.lock().await;
         let busy = match self.choose(origin) {
-            Choice::Use(connection) => return Ok(connection),
+            Choice::Use(connection) => return Ok(connection.into()),
             Choice::Dial(_, busy) => busy,
         };
         let error = match &dial.failed {
             Some(error) => error.clone(),
-            None => match self.dial(origin).await {
-                Ok(connection) => {
-                    self.keep(origin, &connection);
-                    return Ok(connection);
+            None => match self.dial(origin, request).await {
+                Ok(checkout) => {
+                    self.keep(origin, &checkout.connection);
+                    return Ok(checkout);
                 }
                 Err(error) => error,
             },
@@ -103,7 +120,7 @@ impl Pool {
         // Who waited for this dial gets its error; who comes later dials again.
         dial.failed = Some(error.clone());
         self.lock().forget_dial(origin);
-        busy.ok_or(error)
+        busy.map(Checkout::from).ok_or(error)
     }
 
     /// How many connections are kept.
@@ -137,19 +154,38 @@ impl Pool {
         Choice::Use(least.connection.clone())
     }
 
-    async fn dial(&self, origin: &Origin) -> Result<Connection, Error> {
+    async fn dial(
+        &self,
+        origin: &Origin,
+        request: &mut Option<Request<RequestBody>>,
+    ) -> Result<Checkout, Error> {
         let after = self.settings.connect_timeout;
-        let connecting = self.connector.connect(origin);
-        let connected = tokio::time::timeout(after, connecting)
-            .await
-            .map_err(|_| Error::ConnectTimeout {
-                origin: origin.to_string(),
-                after,
-            })??;
+        let made = tokio::time::timeout(after, self.make(origin, request)).await;
+        made.map_err(|_| Error::ConnectTimeout {
+            origin: origin.to_string(),
+            after,
+        })?
+    }
+
+    async fn make(
+        &self,
+        origin: &Origin,
+        request: &mut Option<Request<RequestBody>>,
+    ) -> Result<Checkout, Error> {
+        let connected = self.connector.connect(origin).await?;
         let config = self.settings.connection.clone().security(origin.security());
+        #[cfg(feature = "h2c")]
+        if self.settings.h2c_upgrade
+            && origin.security() == crate::Security::Cleartext
+            && connected.version == crate::Version::Http2
+        {
+            return upgrade(connected, origin, request, config).await;
+        }
+        #[cfg(not(feature = "h2c"))]
+        let _ = request;
         let (connection, task) = Connection::handshake(connected.io, connected.version, config);
         tokio::spawn(task);
-        Ok(connection)
+        Ok(connection.into())
     }
 
     fn keep(self: &Arc<Self>, origin: &Origin, connection: &Connection) {
@@ -200,6 +236,39 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, Entries> {
         // A panic under this lock leaves a map that is still a map.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that begins as HTTP/1.1: with the request itself, or where that
+/// cannot be, with one that asks for nothing else.
+#[cfg(feature = "h2c")]
+async fn upgrade(
+    connected: crate::Connected,
+    origin: &Origin,
+    request: &mut Option<Request<RequestBody>>,
+    config: ConnectionConfig,
+) -> Result<Checkout, Error> {
+    use crate::upgrade::Target;
+    let own = request.take_if(|request| crate::upgrade::fits(request));
+    let (first, target) = match own {
+        Some(request) => (request, Target::Path),
+        None => (crate::upgrade::neutral(origin), Target::Server),
+    };
+    let (connection, task, response) =
+        crate::upgrade::upgrade(connected.io, first, target, config).await?;
+    tokio::spawn(task);
+    Ok(Checkout {
+        connection,
+        response: (target == Target::Path).then_some(response),
+    })
+}
+
+impl From<Connection> for Checkout {
+    fn from(connection: Connection) -> Self {
+        Self {
+            connection,
+            response: None,
+        }
     }
 }
 

@@ -12,10 +12,10 @@ use crate::{OnInformational, PriorityHandle, RequestError, Security, body::Reque
 const PRIORITY: header::HeaderName = header::HeaderName::from_static("priority");
 
 /// A request, taken apart.
-pub(super) struct Message {
-    pub(super) head: Head,
+pub(crate) struct Message {
+    pub(crate) head: Head,
     pub(super) priority: Option<Priority>,
-    pub(super) body: RequestBody,
+    pub(crate) body: RequestBody,
     /// What the request's extensions ask for. Most have none.
     pub(super) wishes: Wishes,
     pub(super) expectation: Expectation,
@@ -23,20 +23,20 @@ pub(super) struct Message {
 
 /// What a request's extensions ask of the connection's task.
 #[derive(Debug, Default)]
-pub(super) struct Wishes {
+pub(crate) struct Wishes {
     pub(super) informational: Option<OnInformational>,
     pub(super) priority: Option<PriorityHandle>,
 }
 
 /// Whether the body waits for a word of the server (RFC 9110 §10.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Expectation {
+pub(crate) enum Expectation {
     None,
     Continue,
 }
 
 /// Takes a request apart for a connection of this protocol.
-pub(super) fn message(
+pub(crate) fn message(
     request: Request<RequestBody>,
     version: Version,
     security: Security,

@@ -99,6 +99,30 @@ impl Exchanges {
         });
     }
 
+    /// Takes over a stream whose request went out in another way, whole.
+    #[cfg(feature = "h2c")]
+    pub(crate) fn adopt(&mut self, stream: StreamKey, message: Message) -> super::Wait {
+        use lacewing_conn::proto::Control;
+        let reply = Reply::new();
+        reply.opened(stream);
+        if let Some(handle) = &message.wishes.priority {
+            handle.bind(Arc::downgrade(&self.queue), stream);
+        }
+        let uri = match message.head.control {
+            Control::Request { uri, .. } if self.pushes.is_some() => Some(uri),
+            _ => None,
+        };
+        let wait = super::Wait::new(Arc::clone(&reply), Arc::clone(&self.queue));
+        self.insert(Exchange {
+            stream,
+            reply: Some(reply),
+            upload: None,
+            informational: message.wishes.informational,
+            uri,
+        });
+        wait
+    }
+
     fn not_opened(&mut self, conn: &Context<'_>, reply: &Reply, error: OpenError) {
         let error = match error {
             OpenError::Usage(error) => RequestError::Unsupported {

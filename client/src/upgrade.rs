@@ -1,0 +1,234 @@
+//! From HTTP/1.1 to HTTP/2 in cleartext, by `Upgrade: h2c` (RFC 7540 §3.2).
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use bytes::BytesMut;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
+};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use lacewing_conn::{
+    Version,
+    proto::{Control, Engine, Head},
+};
+
+use crate::{
+    Body, BoxError, Connection, ConnectionConfig, Error, Origin, RequestError, ResponseFuture,
+    Security, Transport,
+    body::RequestBody,
+    exchange::{Message, message},
+};
+
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// The largest body that goes with a request for an upgrade: it is sent whole
+/// before the server can switch.
+const MAX_BODY: usize = 64 << 10;
+
+impl Connection {
+    /// Starts a connection by asking a server of HTTP/1.1 to go on in HTTP/2
+    /// (`Upgrade: h2c`): with a first request, which becomes stream 1, and whose
+    /// response is the third value. Then all is as after
+    /// [`handshake`](Self::handshake).
+    ///
+    /// RFC 9113 has no such upgrade any more; it is for servers that know it
+    /// and cannot be told otherwise.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use lacewing_client::{Body, Connection, ConnectionConfig};
+    ///
+    /// let io = tokio::net::TcpStream::connect("127.0.0.1:8080").await?;
+    /// let request = http::Request::get("http://127.0.0.1:8080/").body(Body::empty())?;
+    /// let (connection, task, response) =
+    ///     Connection::upgrade(io, request, ConnectionConfig::default()).await?;
+    /// tokio::spawn(task);
+    /// println!("{}", response.await?.status());
+    /// # Ok(())
+    /// # }
+    /// # let _ = run;
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotUpgraded`] when the server answers in HTTP/1.1: this client
+    /// does not speak it, and the answer is lost. [`Error::Upgrade`] when it
+    /// gives no answer. [`Error::Request`] for a body that is not at hand (a
+    /// [`Body`] or a `String`) or has more than 64 KiB.
+    pub async fn upgrade<B>(
+        io: impl Transport,
+        request: Request<B>,
+        config: ConnectionConfig,
+    ) -> Result<
+        (
+            Self,
+            impl Future<Output = Result<(), lacewing_conn::Error>> + Send + 'static,
+            ResponseFuture,
+        ),
+        Error,
+    >
+    where
+        B: http_body::Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        upgrade(io, request.map(RequestBody::new), Target::Path, config).await
+    }
+}
+
+/// What a request in HTTP/1.1 is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The path of its URI.
+    Path,
+    /// The server as such: `*`.
+    Server,
+}
+
+/// Whether a request can ask for the upgrade itself.
+pub(crate) fn fits(request: &Request<RequestBody>) -> bool {
+    if request.method() == Method::CONNECT {
+        return false;
+    }
+    match request.body() {
+        RequestBody::Empty => true,
+        RequestBody::Bytes(bytes) => bytes.len() <= MAX_BODY,
+        RequestBody::Source(_) => false,
+    }
+}
+
+/// A request that asks for nothing but the upgrade.
+pub(crate) fn neutral(origin: &Origin) -> Request<RequestBody> {
+    let mut request = Request::new(RequestBody::Empty);
+    *request.method_mut() = Method::OPTIONS;
+    if let Ok(uri) = Uri::try_from(format!("{origin}/")) {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+/// [`Connection::upgrade`], of a body whose type is erased.
+pub(crate) async fn upgrade(
+    io: impl Transport,
+    request: Request<RequestBody>,
+    target: Target,
+    config: ConnectionConfig,
+) -> Result<
+    (
+        Connection,
+        impl Future<Output = Result<(), lacewing_conn::Error>> + Send + 'static,
+        ResponseFuture,
+    ),
+    Error,
+> {
+    let version = Version::Http2;
+    if !fits(&request) {
+        let what = "an upgrade from HTTP/1.1 takes a body at hand, of 64 KiB at most";
+        let what = what.to_owned();
+        return Err(RequestError::Unsupported { version, what }.into());
+    }
+    let message = message(request, version, Security::Cleartext)?;
+    let settings = Engine::upgrade_settings(&config.engine(version));
+    let asked = http1(&message, target, &settings)?;
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io))
+        .await
+        .map_err(failed)?;
+    let (response, parts) = talk(sender, connection, asked).await?;
+    let (io, rest) = match parts {
+        Some(parts) if is_switch(&response) => (parts.io.into_inner(), parts.read_buf),
+        _ => {
+            let status = response.status();
+            return Err(Error::NotUpgraded { status });
+        }
+    };
+    // What the server sent right behind its 101 is HTTP/2 already.
+    Connection::upgraded(io, BytesMut::from(&rest[..]), message, config)
+}
+
+type Http1<IO> = hyper::client::conn::http1::Connection<TokioIo<IO>, Body>;
+type Parts<IO> = hyper::client::conn::http1::Parts<TokioIo<IO>>;
+
+/// One exchange of HTTP/1.1. The transport comes back if the server switched.
+async fn talk<IO: Transport>(
+    mut sender: hyper::client::conn::http1::SendRequest<Body>,
+    connection: Http1<IO>,
+    request: Request<Body>,
+) -> Result<(Response<Incoming>, Option<Parts<IO>>), Error> {
+    let mut connection = pin!(connection.without_shutdown());
+    let mut response = pin!(sender.send_request(request));
+    let mut ended = None;
+    let response = poll_fn(|cx| {
+        if ended.is_none() {
+            if let Poll::Ready(end) = connection.as_mut().poll(cx) {
+                ended = Some(end);
+            }
+        }
+        response.as_mut().poll(cx)
+    })
+    .await
+    .map_err(failed)?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok((response, None));
+    }
+    let ended = match ended {
+        Some(ended) => ended,
+        None => connection.await,
+    };
+    Ok((response, Some(ended.map_err(failed)?)))
+}
+
+fn failed(error: hyper::Error) -> Error {
+    Error::Upgrade(std::sync::Arc::new(error))
+}
+
+fn is_switch(response: &Response<Incoming>) -> bool {
+    let named = response.headers().get(header::UPGRADE);
+    named.is_none_or(|name| name.as_bytes().eq_ignore_ascii_case(b"h2c"))
+}
+
+/// The request in HTTP/1.1, with what asks for the upgrade.
+fn http1(
+    message: &Message,
+    target: Target,
+    settings: &[u8],
+) -> Result<Request<Body>, RequestError> {
+    let Control::Request { method, uri, .. } = &message.head.control else {
+        return Err(RequestError::NoHost);
+    };
+    let body = match &message.body {
+        RequestBody::Bytes(bytes) => Body::from(bytes.clone()),
+        RequestBody::Empty | RequestBody::Source(_) => Body::empty(),
+    };
+    let mut request = Request::new(body);
+    request.method_mut().clone_from(method);
+    *request.uri_mut() = match (target, uri.path_and_query()) {
+        (Target::Server, _) => Uri::from_static("*"),
+        (Target::Path, Some(path)) => Uri::from(path.clone()),
+        (Target::Path, None) => Uri::from_static("/"),
+    };
+    *request.headers_mut() = asking(&message.head, uri, settings)?;
+    Ok(request)
+}
+
+fn asking(head: &Head, uri: &Uri, settings: &[u8]) -> Result<HeaderMap, RequestError> {
+    let mut fields = head.fields.clone();
+    // The body goes at once, and no other upgrade is asked for.
+    fields.remove(header::EXPECT);
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let host = HeaderValue::from_str(authority).map_err(|_| RequestError::NoHost)?;
+    fields.insert(header::HOST, host);
+    fields.insert(
+        header::CONNECTION,
+        HeaderValue::from_static("Upgrade, HTTP2-Settings"),
+    );
+    fields.insert(header::UPGRADE, HeaderValue::from_static("h2c"));
+    let settings = BASE64_URL_SAFE_NO_PAD.encode(settings);
+    let settings = HeaderValue::from_str(&settings).map_err(|_| RequestError::NoHost)?;
+    fields.insert(HTTP2_SETTINGS, settings);
+    Ok(fields)
+}
