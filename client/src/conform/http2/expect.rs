@@ -38,6 +38,8 @@ pub(super) enum Expect {
     Content(Id, u64),
     /// WINDOW_UPDATE of so many bytes, all together.
     Credit(Id, u64),
+    /// RST_STREAM, with any code.
+    Reset(Id),
     /// The tested side ended its half of the stream.
     Ended(Id),
     /// So many acknowledgements of SETTINGS.
@@ -210,6 +212,10 @@ impl Expect {
                     still_open(record, stream(id).filter(|stream| stream.reset.is_some()))
                 }
             }
+            Self::Reset(id) => match stream(id).and_then(|stream| stream.reset) {
+                Some(_) => Verdict::Met,
+                None => still_open(record, None),
+            },
             Self::Ended(id) => match stream(id) {
                 Some(stream) if stream.ended => Verdict::Met,
                 stream => still_open(record, stream),
@@ -328,6 +334,7 @@ impl fmt::Display for Expect {
             Self::Informational(id, status) => write!(f, "a response {status} on {id}"),
             Self::Content(id, bytes) => write!(f, "{bytes} bytes of content on {id}"),
             Self::Credit(id, bytes) => write!(f, "WINDOW_UPDATE of {bytes} in all on {id}"),
+            Self::Reset(id) => write!(f, "RST_STREAM on {id}"),
             Self::Ended(id) => write!(f, "END_STREAM on {id}"),
             Self::SettingsAcks(1) => f.write_str("an acknowledgement of SETTINGS"),
             Self::SettingsAcks(acks) => write!(f, "{acks} acknowledgements of SETTINGS"),
