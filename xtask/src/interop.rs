@@ -11,6 +11,7 @@ mod grpc;
 mod http2;
 mod lab;
 mod process;
+mod proxies;
 mod raw;
 mod servers;
 mod spdy;
@@ -39,6 +40,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         http2::cases,
         grpc::cases,
         chromium::cases,
+        proxies::cases,
         spdy::cases,
         raw::cases,
         capture::cases,

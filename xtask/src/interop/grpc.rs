@@ -5,10 +5,14 @@ use super::lab::{Lab, Security, Shared};
 use super::{Case, Outcome, expect};
 
 /// The client's transport and the server's.
-const PAIRS: [(&str, &str, Shared); 3] = [
+const PAIRS: [(&str, &str, Shared); 7] = [
     ("tonic", "lacewing", Shared::GrpcLacewing),
     ("lacewing", "tonic", Shared::GrpcTonic),
     ("lacewing", "lacewing", Shared::GrpcLacewing),
+    ("tonic", "lacewing-behind-nginx", Shared::NginxGrpc),
+    ("tonic", "lacewing-behind-nghttpx", Shared::NghttpxGrpc),
+    ("lacewing", "lacewing-behind-nginx", Shared::NginxGrpc),
+    ("lacewing", "lacewing-behind-nghttpx", Shared::NghttpxGrpc),
 ];
 
 pub(super) fn cases() -> Vec<Case> {

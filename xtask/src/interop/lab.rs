@@ -222,10 +222,13 @@ impl Lab {
 
     /// The port of a shared server, which is started when first asked for.
     pub(super) fn port(&self, shared: Shared, security: Security) -> Result<u16, String> {
-        let mut servers = self.servers.borrow_mut();
-        if !servers.iter().any(|(name, _)| *name == shared) {
-            servers.push((shared, shared.start(self)));
+        let running = |(name, _): &(Shared, _)| *name == shared;
+        if !self.servers.borrow().iter().any(running) {
+            // May start others: a proxy needs what it stands in front of.
+            let started = shared.start(self);
+            self.servers.borrow_mut().push((shared, started));
         }
+        let servers = self.servers.borrow();
         let started = servers.iter().find(|(name, _)| *name == shared);
         match started.map(|(_, started)| started) {
             Some(Ok(started)) if security == Security::Plain => Ok(started.plain),

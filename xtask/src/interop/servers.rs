@@ -2,6 +2,7 @@
 
 use super::lab::{Lab, Security};
 use super::process::{Server, free_port};
+use super::proxies;
 use std::process::Command;
 
 /// Offers everything, and on cleartext SPDY/3 rather than SPDY/3.1.
@@ -39,6 +40,13 @@ pub(super) enum Shared {
     /// tonic's echo service, on its own transport and on our server.
     GrpcTonic,
     GrpcLacewing,
+    /// Reverse proxies in front of `Site`, with TLS.
+    Nginx,
+    H2o,
+    Nghttpx,
+    /// Reverse proxies in front of `GrpcLacewing`, in cleartext.
+    NginxGrpc,
+    NghttpxGrpc,
 }
 
 pub(super) struct Started {
@@ -116,6 +124,11 @@ impl Shared {
                 command.args([port, "lacewing"]);
                 command
             }
+            Self::Nginx => proxies::nginx(lab, port)?,
+            Self::H2o => proxies::h2o(lab, port)?,
+            Self::Nghttpx => proxies::nghttpx(lab, port)?,
+            Self::NginxGrpc => proxies::nginx_grpc(lab, port)?,
+            Self::NghttpxGrpc => proxies::nghttpx_grpc(lab, port)?,
             Self::NghttpdPlain => {
                 let mut command = lab.tool("nghttpd")?;
                 command.args(["--no-tls", "-d"]).arg(lab.files()).arg(port);

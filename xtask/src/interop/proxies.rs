@@ -1,0 +1,202 @@
+//! Reverse proxies in front of us: nginx, h2o and nghttpx. The client on the
+//! other side is curl, h2load, and `lacewing`, for which they are three more
+//! servers.
+
+use super::http2::nghttp2::loaded;
+use super::http2::{get, get_parallel, lacewing, same_file};
+use super::lab::{Lab, MB_100, MEDIUM, SMALL, Security, Shared};
+use super::{Case, Outcome, expect, expect_part};
+use std::process::Command;
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (proxy, shared) in [
+        ("nginx", Shared::Nginx),
+        ("h2o", Shared::H2o),
+        ("nghttpx", Shared::Nghttpx),
+    ] {
+        let mut add = |what: &str, run: fn(&Lab, u16) -> Outcome| {
+            let name = format!("http2/proxy/{proxy}/{what}");
+            cases.push(Case::new(name, move |lab| {
+                run(lab, lab.port(shared, Security::Tls)?)
+            }));
+        };
+        add("curl-get-100-mb", curl_get);
+        add("curl-upload-100-mb", curl_upload);
+        add("curl-events", curl_events);
+        add("h2load-10000", h2load);
+        add("lacewing-get-100-mb", |lab, port| {
+            get(lab, "h2", Security::Tls, port, MB_100)
+        });
+        add("lacewing-parallel-20", |lab, port| {
+            get_parallel(lab, "h2", Security::Tls, port, MEDIUM, 20)
+        });
+        add("lacewing-upload-100-mb", lacewing_upload);
+    }
+    cases
+}
+
+fn curl_get(lab: &Lab, port: u16) -> Outcome {
+    let out = lab.scratch(MB_100);
+    let mut curl = curl(lab)?;
+    curl.arg("-o")
+        .arg(&out)
+        .arg(Security::Tls.url(port, MB_100));
+    expect(&lab.run(&mut curl, 60)?.success()?, "2 200")?;
+    same_file(lab, &out, MB_100)
+}
+
+fn curl_upload(lab: &Lab, port: u16) -> Outcome {
+    let mut curl = curl(lab)?;
+    curl.arg("-T").arg(lab.file(MB_100));
+    curl.arg(Security::Tls.url(port, "digest"));
+    let expected = format!("{} {}2 200", lab.length(MB_100), lab.digest(MB_100));
+    expect(&lab.run(&mut curl, 60)?.success()?, &expected)
+}
+
+fn curl_events(lab: &Lab, port: u16) -> Outcome {
+    let mut curl = curl(lab)?;
+    curl.arg("-N").arg(Security::Tls.url(port, "events"));
+    let printed = lab.run(&mut curl, 20)?.success()?;
+    expect_part(&printed, "id: 999\ndata: event 999\n\n2 200")
+}
+
+fn h2load(lab: &Lab, port: u16) -> Outcome {
+    let mut h2load = lab.tool("h2load")?;
+    h2load.args(["-n10000", "-c10", "-m50", &Security::Tls.url(port, SMALL)]);
+    loaded(lab, &mut h2load, 10_000)
+}
+
+fn lacewing_upload(lab: &Lab, port: u16) -> Outcome {
+    let mut command = lacewing(lab, "h2");
+    command.arg("-d").arg(lab.file(MB_100));
+    command.arg(Security::Tls.url(port, "digest"));
+    let expected = format!("{} {}", lab.length(MB_100), lab.digest(MB_100));
+    expect(&lab.run(&mut command, 60)?.success()?, &expected)
+}
+
+fn curl(lab: &Lab) -> Result<Command, String> {
+    let mut command = lab.tool("curl")?;
+    command.args(["-sS", "--http2", "-w", "%{http_version} %{http_code}"]);
+    command.arg("--cacert").arg(lab.cert());
+    Ok(command)
+}
+
+// --- how each is started ---
+
+/// HTTP/1.1 towards us, over connections that it keeps.
+pub(super) fn nginx(lab: &Lab, port: &str) -> Result<Command, String> {
+    let site = lab.port(Shared::Site, Security::Plain)?;
+    let (cert, key) = (lab.cert(), lab.key());
+    nginx_with(
+        lab,
+        &format!(
+            "upstream site {{ server 127.0.0.1:{site}; keepalive 16; }}
+            server {{
+                listen 127.0.0.1:{port} ssl http2;
+                ssl_certificate {};
+                ssl_certificate_key {};
+                client_max_body_size 0;
+                # The default is 1,000 requests, then GOAWAY, over which h2load trips.
+                keepalive_requests 1000000;
+                location / {{
+                    proxy_pass http://site;
+                    proxy_http_version 1.1;
+                    proxy_set_header Connection '';
+                    proxy_buffering off;
+                    proxy_request_buffering off;
+                }}
+            }}",
+            cert.display(),
+            key.display()
+        ),
+    )
+}
+
+/// HTTP/2 towards us: nginx 1.22 speaks it for gRPC alone.
+pub(super) fn nginx_grpc(lab: &Lab, port: &str) -> Result<Command, String> {
+    let grpc = lab.port(Shared::GrpcLacewing, Security::Plain)?;
+    nginx_with(
+        lab,
+        &format!(
+            "upstream echo {{ server 127.0.0.1:{grpc}; keepalive 16; }}
+            server {{
+                listen 127.0.0.1:{port} http2;
+                client_max_body_size 0;
+                http2_max_concurrent_streams 1000;
+                location / {{ grpc_pass grpc://echo; }}
+            }}"
+        ),
+    )
+}
+
+fn nginx_with(lab: &Lab, servers: &str) -> Result<Command, String> {
+    let folder = lab.scratch("nginx");
+    std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .iter()
+        .map(|what| format!("{what}_temp_path {what};\n"))
+        .collect();
+    // One process, so that ending it ends all of it.
+    let config = format!(
+        "daemon off; master_process off; pid pid; error_log stderr;
+        events {{ worker_connections 1024; }}
+        http {{ access_log off; {temporary} {servers} }}"
+    );
+    let file = folder.join("nginx.conf");
+    std::fs::write(&file, config).map_err(|e| e.to_string())?;
+    let mut command = lab.tool("nginx")?;
+    command.arg("-p").arg(&folder).arg("-c").arg(&file);
+    Ok(command)
+}
+
+/// HTTP/1.1 towards us.
+pub(super) fn h2o(lab: &Lab, port: &str) -> Result<Command, String> {
+    let site = lab.port(Shared::Site, Security::Plain)?;
+    let config = format!(
+        "num-threads: 2
+listen:
+  host: 127.0.0.1
+  port: {port}
+  ssl:
+    certificate-file: {}
+    key-file: {}
+hosts:
+  default:
+    paths:
+      /:
+        proxy.reverse.url: http://127.0.0.1:{site}/
+",
+        lab.cert().display(),
+        lab.key().display()
+    );
+    let file = lab.scratch("h2o.conf");
+    std::fs::write(&file, config).map_err(|e| e.to_string())?;
+    let mut command = lab.tool("h2o")?;
+    command.arg("-c").arg(&file);
+    Ok(command)
+}
+
+/// HTTP/2 towards us, and TLS in front.
+pub(super) fn nghttpx(lab: &Lab, port: &str) -> Result<Command, String> {
+    let site = lab.port(Shared::Site, Security::Plain)?;
+    let mut command = nghttpx_to(lab, site)?;
+    command.arg(format!("--frontend=127.0.0.1,{port}"));
+    command.arg(lab.key()).arg(lab.cert());
+    Ok(command)
+}
+
+/// HTTP/2 on both sides, in cleartext.
+pub(super) fn nghttpx_grpc(lab: &Lab, port: &str) -> Result<Command, String> {
+    let grpc = lab.port(Shared::GrpcLacewing, Security::Plain)?;
+    let mut command = nghttpx_to(lab, grpc)?;
+    command.arg(format!("--frontend=127.0.0.1,{port};no-tls"));
+    Ok(command)
+}
+
+fn nghttpx_to(lab: &Lab, port: u16) -> Result<Command, String> {
+    let mut command = lab.tool("nghttpx")?;
+    command.args(["--conf=/dev/null", "--no-ocsp", "--single-process"]);
+    command.arg(format!("--backend=127.0.0.1,{port};;proto=h2"));
+    Ok(command)
+}
