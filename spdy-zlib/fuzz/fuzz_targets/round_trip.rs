@@ -15,8 +15,9 @@ fuzz_target!(|data: &[u8]| {
         Version::V3
     };
     let compression = match first >> 1 {
-        0..=63 => Compression::Stored,
-        level => Compression::Zlib(level % 10),
+        0..=15 => Compression::Stored,
+        level @ 16..=31 => Compression::Zlib(level % 10),
+        _ => Compression::WholeField,
     };
     let limits = ListLimits {
         max_size: 1 << 24,
@@ -24,26 +25,37 @@ fuzz_target!(|data: &[u8]| {
     };
     let mut encoder = Encoder::new(version, compression);
     let mut decoder = Decoder::new(version);
-    // Blocks end with 0xff, fields with 0x0a, names with 0x3a.
+    // Blocks end with 0xff, fields with 0x0a, names with 0x3a; 0x21 starts the names of sensitive ones,
+    // and each 0xfe stands for a long value.
     for list in data.split(|&byte| byte == 0xff) {
-        let fields: Vec<(&[u8], &[u8])> = list
+        let fields: Vec<(&[u8], Vec<u8>)> = list
             .split(|&byte| byte == b'\n')
             .map(|field| {
                 let end = field.iter().position(|&byte| byte == b':');
-                field.split_at(end.unwrap_or(field.len()))
+                let (name, value) = field.split_at(end.unwrap_or(field.len()));
+                let value = value.iter().flat_map(|&byte| match byte {
+                    0xfe => vec![b'v'; 100],
+                    _ => vec![byte],
+                });
+                (name, value.take(60_000).collect())
             })
             .collect();
         let mut wire = BytesMut::new();
         let mut block = encoder.block(&mut wire);
         for (name, value) in &fields {
-            block.field(name, value.split(|&byte| byte == 0));
+            let values = value.split(|&byte| byte == 0);
+            if name.starts_with(b"!") {
+                block.sensitive_field(name, values);
+            } else {
+                block.field(name, values);
+            }
         }
         block.finish().unwrap();
         let mut rest = fields.iter();
         let summary = decoder
             .decode(&wire, limits, |name, values| {
-                let expected = rest.next().unwrap();
-                assert_eq!((name, values.joined()), *expected);
+                let (expected, value) = rest.next().unwrap();
+                assert_eq!((name, values.joined()), (*expected, &value[..]));
             })
             .unwrap();
         assert_eq!((summary.fields, summary.exceeded), (fields.len(), None));

@@ -25,6 +25,9 @@ fn main() {
             assert!(wire.len() < 60, "{} bytes", wire.len());
         }
     }
+    for version in [Version::V2, Version::V3] {
+        whole_fields(version);
+    }
     let mut wire = BytesMut::new();
     let mut encoder = Encoder::new(Version::V2, Compression::Zlib(9));
     encoder.block(&mut wire).finish().expect("compresses");
@@ -32,4 +35,33 @@ fn main() {
         .decode(&wire, ListLimits::default(), |_, _| {})
         .expect_err("the other dictionary");
     assert!(matches!(error, DecodeError::WrongDictionary { .. }));
+}
+
+/// Our own deflate, inflated by this backend.
+fn whole_fields(version: Version) {
+    let mut encoder = Encoder::new(version, Compression::WholeField);
+    let mut decoder = Decoder::new(version);
+    for round in 0..300_usize {
+        let fields = [
+            ("accept-encoding", "gzip".to_owned()),
+            ("user-agent", "of some length ".repeat(40)),
+            ("x-round", (round / 3).to_string()),
+            ("x-long", "l".repeat(round * 40 % 9000 + 1)),
+        ];
+        let mut wire = BytesMut::new();
+        let mut block = encoder.block(&mut wire);
+        for (name, value) in &fields {
+            block.field(name.as_bytes(), [value]);
+        }
+        block.finish().expect("compresses");
+        let mut expected = fields.iter();
+        decoder
+            .decode(&wire, ListLimits::default(), |name, values| {
+                let (expected, value) = expected.next().expect("no more fields");
+                assert_eq!(name, expected.as_bytes());
+                assert_eq!(values.joined(), value.as_bytes());
+            })
+            .expect("inflates");
+        assert_eq!(expected.next(), None);
+    }
 }
