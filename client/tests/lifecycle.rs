@@ -221,26 +221,53 @@ fn a_task_that_is_dropped_leaves_nobody_waiting() {
 #[test]
 fn a_response_over_a_limit_names_the_limit() {
     every_version(|version| async move {
-        let limits = Limits {
+        let fields = Limits {
             max_header_fields: 30,
             ..Limits::new(Side::Client)
         };
-        let config = ConnectionConfig::default().limits(limits);
-        let pair = pair_with(version, config, Options::default());
-        let error = pair
-            .connection
-            .request(get("/many-fields/100"))
-            .await
-            .unwrap_err();
-        assert!(
-            error.to_string().contains("max_header_fields"),
-            "{version}: {error}"
-        );
-        // Only that stream is over, and header compression is in step.
-        assert_eq!(
-            text(pair.connection.request(get("/hello")).await.unwrap()).await,
-            "hello world"
-        );
+        let size = Limits {
+            max_header_list_size: 2_000,
+            ..Limits::new(Side::Client)
+        };
+        for (limits, named, value) in [
+            (fields, "max_header_fields", "30"),
+            (size, "max_header_list_size", "2000"),
+        ] {
+            let config = ConnectionConfig::default().limits(limits);
+            let mut pair = pair_with(version, config.clone(), Options::default());
+            let response = pair.connection.request(get("/many-fields/100")).await;
+            let text_of = response.unwrap_err().to_string();
+            assert!(text_of.contains(named), "{version}: {text_of}");
+            assert!(text_of.contains(value), "{version}: {text_of}");
+            assert!(
+                text_of.contains("raise it in Limits"),
+                "{version}: {text_of}"
+            );
+
+            // SPDY's compression cannot go on behind a block that is not
+            // inflated.
+            if !pair.connection.is_open() {
+                assert_ne!(version, lacewing_client::Version::Http2);
+                assert_eq!(named, "max_header_list_size");
+                pair = pair_with(version, config, Options::default());
+            }
+            // The same for trailers: the data before them is not lost.
+            let response = pair.connection.request(get("/many-trailers/100")).await;
+            let mut body = response.unwrap().into_body();
+            let data = body.frame().await.unwrap().unwrap();
+            assert_eq!(data.into_data().unwrap(), "body");
+            let text_of = body.frame().await.unwrap().unwrap_err().to_string();
+            assert!(text_of.contains(named), "{version}: {text_of}");
+            assert!(text_of.contains(value), "{version}: {text_of}");
+
+            // Only those streams are over, and header compression is in step.
+            if named == "max_header_fields" {
+                assert_eq!(
+                    text(pair.connection.request(get("/hello")).await.unwrap()).await,
+                    "hello world"
+                );
+            }
+        }
     });
 }
 

@@ -11,13 +11,17 @@
 
 mod support;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use lacewing_client::{
-    Body, Client, Connect, Connected, Connecting, ConnectionConfig, Error, Origin, Reason, Version,
+    Body, Client, Connect, Connected, Connecting, ConnectionConfig, Error, Limits, Origin, Reason,
+    Side, Version,
 };
 use lacewing_server::Options;
 use tokio::{io::DuplexStream, sync::mpsc};
@@ -201,12 +205,72 @@ async fn requests_that_wait_move_to_a_new_connection() {
     assert_eq!(connector.witness.requests.load(Ordering::SeqCst), 10);
 }
 
+/// A real server behind every connection, which does not keep them for long.
+#[derive(Clone)]
+struct Leaving {
+    version: Version,
+    limits: Limits,
+    dialled: Arc<AtomicUsize>,
+    witness: Witness,
+}
+
+impl Connect for Leaving {
+    fn connect<'a>(&'a self, _origin: &'a Origin) -> Connecting<'a> {
+        Box::pin(async move {
+            self.dialled.fetch_add(1, Ordering::SeqCst);
+            let (client, server) = tokio::io::duplex(64 * 1024);
+            let options = Options::default().limits(self.limits.clone());
+            serve(server, self.version, options, self.witness.clone());
+            Ok(Connected::new(client, self.version))
+        })
+    }
+}
+
+#[test]
+fn connections_that_servers_end_by_age_or_idleness_lose_nothing() {
+    every_version(|version| async move {
+        tokio::time::pause();
+        let step = Duration::from_millis(100);
+        let by_age = Limits {
+            max_connection_age: Some(step * 7),
+            ..Limits::new(Side::Server)
+        };
+        let by_idleness = Limits {
+            idle_timeout: Some(step * 2),
+            ..Limits::new(Side::Server)
+        };
+        for limits in [by_age, by_idleness] {
+            let connector = Leaving {
+                version,
+                limits,
+                dialled: Arc::default(),
+                witness: Witness::default(),
+            };
+            let client = Client::builder().connector(connector.clone()).build();
+            for number in 0..40 {
+                let responses: Vec<_> = (0..5)
+                    .map(|_| tokio::spawn(client.request(get("/hello"))))
+                    .collect();
+                for response in responses {
+                    let response = response.await.unwrap().unwrap();
+                    assert_eq!(text(response).await, "hello world");
+                }
+                // Sometimes at the very moment at which the server leaves.
+                tokio::time::sleep(step * (number % 4)).await;
+            }
+            assert_eq!(connector.witness.requests.load(Ordering::SeqCst), 200);
+            let dialled = connector.dialled.load(Ordering::SeqCst);
+            assert!((5..=40).contains(&dialled), "{version}: {dialled}");
+        }
+    });
+}
+
 #[test]
 fn a_ping_measures_the_round_trip() {
     every_version(|version| async move {
         let pair = pair(version);
         assert_eq!(pair.connection.round_trip(), None);
-        let patience = std::time::Duration::from_secs(60);
+        let patience = Duration::from_secs(60);
         let (first, second) = tokio::join!(
             pair.connection.ping(patience),
             pair.connection.ping(patience)
@@ -224,7 +288,7 @@ fn a_ping_measures_the_round_trip() {
 #[tokio::test(start_paused = true)]
 async fn a_ping_that_is_not_answered_is_told() {
     let (connection, peer) = by_hand(ConnectionConfig::default(), &[]).await;
-    let after = std::time::Duration::from_secs(5);
+    let after = Duration::from_secs(5);
     let error = connection.ping(after).await.unwrap_err();
     assert!(matches!(error, Error::PingTimeout { .. }), "{error}");
     assert_eq!(connection.round_trip(), None);

@@ -147,6 +147,16 @@ pub async fn routes(
             let body = http_body_util::Full::new(Bytes::from("body"));
             Response::new(boxed(body.with_trailers(async move { Some(Ok(trailers)) })))
         }
+        // So many trailers.
+        (_, "many-trailers") => {
+            let mut trailers = HeaderMap::new();
+            for field in 0..number {
+                let name = http::HeaderName::try_from(format!("x-field-{field}")).unwrap();
+                trailers.insert(name, "value".parse().unwrap());
+            }
+            let body = http_body_util::Full::new(Bytes::from("body"));
+            Response::new(boxed(body.with_trailers(async move { Some(Ok(trailers)) })))
+        }
         // The request's trailers come back as a body.
         (_, "request-trailers") => {
             let body = request.into_body().collect().await.unwrap();
