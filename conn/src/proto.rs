@@ -34,7 +34,7 @@ mod streams;
 mod violation;
 mod wire;
 
-pub use config::{Config, HeaderCompression, Semantics, Side};
+pub use config::{Config, HeaderCompression, PersistentSettings, Semantics, Setting, Side};
 pub use engine::{
     AlternativeFor, ConnectionStats, Engine, HeaderBytes, OpenError, Resets, Stalls, Transmit,
     UsageError, WindowPool,

@@ -53,6 +53,40 @@ pub enum HeaderCompression {
     Zlib(u8),
 }
 
+/// One setting of SETTINGS, by its number on the wire.
+///
+/// ```
+/// use lacewing_conn::proto::Setting;
+///
+/// let streams = Setting { id: 4, value: 100 };
+/// assert_eq!(streams.id, 4);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Setting {
+    /// Its number: those of HTTP/2 (RFC 9113 §6.5.2) or of SPDY (the drafts'
+    /// §2.6.4).
+    pub id: u32,
+    /// Its value.
+    pub value: u32,
+}
+
+/// What a SPDY server asks its client to keep for its next connection (the
+/// drafts' §2.6.4).
+///
+/// ```
+/// use lacewing_conn::proto::{PersistentSettings, Setting};
+///
+/// let asked = PersistentSettings { forget: true, keep: vec![Setting { id: 5, value: 32 }] };
+/// assert_eq!(asked.keep.len(), 1);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PersistentSettings {
+    /// What was kept before is to be forgotten.
+    pub forget: bool,
+    /// What is to be kept.
+    pub keep: Vec<Setting>,
+}
+
 /// Everything that an [`Engine`](super::Engine) wants to know at its start.
 ///
 /// ```
@@ -83,6 +117,17 @@ pub struct Config {
     pub window_pool: WindowPool,
     /// How header blocks are compressed where that is a choice.
     pub header_compression: HeaderCompression,
+    /// What a server asks its client to keep, where the protocol has that
+    /// (SPDY). Nothing by default.
+    pub persistent_settings: PersistentSettings,
+    /// What a client returns to the server that once asked it to keep it
+    /// ([`Event::KeepSettings`](super::Event::KeepSettings)). Nothing by
+    /// default.
+    pub returned_settings: Vec<Setting>,
+    /// The id of the first stream that this side opens, for tests of what
+    /// happens when ids run out. One of the wrong parity is moved to the next.
+    /// Default 1 for a client, 2 for a server.
+    pub first_stream: u32,
     /// The protocol was told from bytes that it shares with one that has no
     /// connection window: that window counts only once the peer shows that it
     /// knows of it.
@@ -104,6 +149,9 @@ impl Config {
             extended_connect: false,
             window_pool: WindowPool::global(),
             header_compression: HeaderCompression::Stored,
+            persistent_settings: PersistentSettings::default(),
+            returned_settings: Vec::new(),
+            first_stream: if side == Side::Client { 1 } else { 2 },
             version_uncertain: false,
             ignore_flow_control: false,
         }

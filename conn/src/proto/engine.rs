@@ -27,8 +27,8 @@ pub use self::{
 };
 use self::{keep_alive::Life, ping::Pings, stats::Counters, timers::Timers, windows::Tuning};
 use super::{
-    Config, Event, Limits, Output, Priority, Reason, Rule, Side, StreamId, StreamKey, Version,
-    Violation,
+    Config, Event, Limits, Output, Priority, Reason, Rule, Setting, Side, StreamId, StreamKey,
+    Version, Violation,
     limits::Bucket,
     rules::{Reaction, Rules},
     scheduler::Scheduler,
@@ -96,6 +96,8 @@ pub struct Engine {
     /// peer.
     peer_stream_window: Option<u32>,
     peer_max_streams: u32,
+    /// The latest values of all settings of the peer.
+    peer_settings: Vec<Setting>,
     peer_takes_push: bool,
     peer_takes_extended_connect: bool,
     /// Streams that we opened and that are not closed on the wire.
@@ -207,6 +209,7 @@ impl Engine {
             recv_window: RecvWindow::new(recv_window),
             peer_stream_window: rules.stream_window.filter(|_| !config.ignore_flow_control),
             peer_max_streams: rules.max_concurrent_streams,
+            peer_settings: Vec::new(),
             peer_takes_push: true,
             peer_takes_extended_connect: false,
             stalled: false,
@@ -214,7 +217,7 @@ impl Engine {
             opened: 0,
             accepted: 0,
             orphans: 0,
-            next_id: if config.side == Side::Client { 1 } else { 2 },
+            next_id: first_stream(&config),
             last_accepted: 0,
             skipped: VecDeque::new(),
             buffered: 0,
@@ -283,6 +286,12 @@ impl Engine {
         self.peer_takes_extended_connect
     }
 
+    /// The latest value of every setting that the peer sent, obeyed or not; at
+    /// most `max_settings_entries`.
+    pub fn peer_settings(&self) -> &[Setting] {
+        &self.peer_settings
+    }
+
     /// The peer takes pushes.
     pub fn peer_allows_push(&self) -> bool {
         self.peer_takes_push
@@ -296,6 +305,11 @@ impl Engine {
     /// No new stream is taken: a shutdown began, by either side.
     pub fn is_shutting_down(&self) -> bool {
         self.phase != Phase::Open || self.peer_goaway.is_some()
+    }
+
+    /// Our stream ids are used up: new streams need another connection.
+    pub fn is_exhausted(&self) -> bool {
+        self.next_id > StreamId::MAX.value()
     }
 
     /// Nothing comes in any more, and nothing goes out but what is in the
@@ -466,6 +480,13 @@ impl Engine {
     fn push_event(&mut self, event: Event) {
         self.events.push_back(event);
     }
+}
+
+/// Of the right parity.
+fn first_stream(config: &Config) -> u32 {
+    let odd = u32::from(config.side == Side::Client);
+    let id = config.first_stream.max(1);
+    id.saturating_add(u32::from(id % 2 != odd))
 }
 
 fn first_four(seed: u64) -> [u8; 4] {

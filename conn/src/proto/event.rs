@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::{Head, Reason, StreamId, StreamKey};
+use super::{Head, Reason, Setting, StreamId, StreamKey};
 use crate::Error;
 
 /// Something that the peer did, or the end of something.
@@ -115,8 +115,23 @@ pub enum Event {
         round_trip: Duration,
     },
     /// The peer's settings came or changed. What they allow is to be asked of
-    /// the engine.
+    /// the engine, and all of them are in
+    /// [`Engine::peer_settings`](super::Engine::peer_settings).
     PeerSettings,
+    /// The server asks us to keep settings and to return them on the next
+    /// connection to the same origin, address and port (the SPDY drafts
+    /// §2.6.4), in [`Config::returned_settings`](super::Config).
+    KeepSettings {
+        /// What was kept before is to be forgotten first.
+        forget: bool,
+        /// What is to be kept: it replaces values of the same ids.
+        settings: Vec<Setting>,
+    },
+    /// The client returns settings that we once asked it to keep.
+    ReturnedSettings {
+        /// The settings.
+        settings: Vec<Setting>,
+    },
     /// The server says for which origins the connection is good (RFC 8336), in
     /// ASCII as `https://example.org`. Several of these add up.
     Origins {

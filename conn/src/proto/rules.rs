@@ -243,6 +243,7 @@ fn http2_reaction(rule: Rule) -> Reaction {
         Rule::WriteStall | Rule::KeepAliveTimeout => Connection(Reason::InternalError),
         Rule::HeadersInTunnel
         | Rule::InvalidPromise
+        | Rule::MissingCredential
         | Rule::SecondReply
         | Rule::DataBeforeReply
         | Rule::TrailersWithoutEnd
@@ -285,6 +286,7 @@ fn spdy3_reaction(rule: Rule) -> Reaction {
         Rule::InvalidPush => Connection(Reason::ProtocolError),
         Rule::PushNotAllowed => Stream(Reason::RefusedStream),
         Rule::HeaderListTooLarge => Stream(Reason::FrameTooLarge),
+        Rule::MissingCredential => Stream(Reason::InvalidCredentials),
         other => http2_reaction(other),
     }
 }

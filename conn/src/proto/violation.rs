@@ -113,6 +113,8 @@ pub enum Rule {
     InvalidPriorityUpdate,
     /// Header fields on a stream that is a tunnel.
     HeadersInTunnel,
+    /// A request that points to a client certificate that is not there.
+    MissingCredential,
     /// The transport took no byte in time.
     WriteStall,
     /// The transport ended in the middle of a frame or of a stream.
@@ -267,6 +269,10 @@ impl Rule {
             Self::InvalidPriorityUpdate => (
                 "PRIORITY_UPDATE from a server, or for a stream that cannot be",
                 "RFC 9218 §7.1",
+            ),
+            Self::MissingCredential => (
+                "a slot of the certificate vector that holds nothing",
+                "SPDY/3 §2.6.9",
             ),
             Self::HeadersInTunnel => ("HEADERS on a tunnel", "RFC 9113 §8.5"),
             Self::SettingsTimeout => (

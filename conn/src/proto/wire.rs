@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 
 pub(crate) use self::fields::{Fields, ListLimit, content_length, parse_priority};
 pub(crate) use self::http2::settings::payload as settings_payload;
-use super::{Config, Head, HeaderBytes, Priority, Reason, StreamId, Version, Violation};
+use super::{Config, Head, HeaderBytes, Priority, Reason, Setting, StreamId, Version, Violation};
 
 /// One direction pair of a connection: decoder, encoder and their compression
 /// contexts.
@@ -99,9 +99,17 @@ pub(crate) enum HeadersKind {
     More,
 }
 
-/// The settings of the peer that an engine obeys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What SETTINGS of the peer mean.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PeerSettings {
+    /// All of them, in their order.
+    pub(crate) all: Vec<Setting>,
+    /// Those that the peer wants us to keep for its next connection.
+    pub(crate) keep: Vec<Setting>,
+    /// What we kept before is to be forgotten.
+    pub(crate) forget: bool,
+    /// Those that we once asked the peer to keep.
+    pub(crate) returned: Vec<Setting>,
     pub(crate) max_concurrent_streams: Option<u32>,
     pub(crate) initial_window: Option<u32>,
     pub(crate) enable_push: Option<bool>,

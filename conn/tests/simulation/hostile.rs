@@ -20,6 +20,8 @@ pub(crate) struct Peer {
     pub(crate) version: Version,
     pub(crate) side: Side,
     pub(crate) bytes: BytesMut,
+    /// The certificate that requests point to.
+    pub(crate) slot: u8,
     http2: http2::Encoder,
     spdy: spdy::Encoder,
 }
@@ -35,6 +37,7 @@ impl Peer {
             version,
             side,
             bytes: BytesMut::new(),
+            slot: 0,
             http2: http2::Encoder::new(),
             spdy: spdy::Encoder::new(wire, spdy::Compression::Stored),
         };
@@ -86,6 +89,7 @@ impl Peer {
         }
         let mut head = spdy::SynStreamHead::new(id);
         head.fin = fin;
+        head.slot = self.slot;
         let fields = spdy_fields(fields);
         self.spdy.syn_stream(&mut self.bytes, head, fields).unwrap();
     }

@@ -18,5 +18,6 @@ mod limits;
 mod monitor;
 mod pair;
 mod random;
+mod settings;
 mod violations;
 mod windows;

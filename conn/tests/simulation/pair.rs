@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lacewing_conn::{
     Error, Limits, Reason, Side, Version,
-    proto::{Config, Engine, Event, Head, OpenError, Priority, StreamKey, Transmit},
+    proto::{Config, Engine, Event, Head, OpenError, Priority, Setting, StreamKey, Transmit},
 };
 
 use crate::monitor::Monitor;
@@ -109,6 +109,8 @@ pub(crate) struct Node {
     pub(crate) pongs: Vec<Duration>,
     pub(crate) promised: Vec<(u32, u32)>,
     pub(crate) origins: Vec<Bytes>,
+    pub(crate) kept: Vec<(bool, Vec<Setting>)>,
+    pub(crate) returned: Vec<Setting>,
     pub(crate) alternatives: Vec<(Option<Bytes>, Option<u32>, Bytes)>,
     pub(crate) go_away: Option<Reason>,
     pub(crate) errors: BTreeMap<u32, Error>,
@@ -131,6 +133,8 @@ impl Node {
             pongs: Vec::new(),
             promised: Vec::new(),
             origins: Vec::new(),
+            kept: Vec::new(),
+            returned: Vec::new(),
             alternatives: Vec::new(),
             go_away: None,
             errors: BTreeMap::new(),
@@ -261,6 +265,8 @@ impl Node {
                 self.sources.remove(&stream);
                 self.see(stream).stopped = true;
             }
+            Event::KeepSettings { forget, settings } => self.kept.push((forget, settings)),
+            Event::ReturnedSettings { settings } => self.returned.extend(settings),
             Event::Origins { origins } => self.origins.extend(origins),
             Event::AlternativeServices {
                 origin,

@@ -9,7 +9,7 @@ use super::{Engine, Phase};
 use crate::{
     Error, Reason,
     proto::{
-        Event, Head, Rule, Semantics, Side, StreamId, StreamKey, Violation,
+        Event, Head, Rule, Semantics, Setting, Side, StreamId, StreamKey, Violation,
         rules::PushStyle,
         streams::{
             flow::SendWindow,
@@ -18,6 +18,9 @@ use crate::{
         wire::{Headers, HeadersKind, ListLimit, Message, PeerSettings, SendKind, content_length},
     },
 };
+
+/// A server says that the connection has to end while so many ids are left.
+const ID_RESERVE: u32 = 16 << 10;
 
 /// What a message leads to: an event, nothing, or a broken rule.
 pub(super) type Outcome = Result<Option<Event>, Violation>;
@@ -207,6 +210,10 @@ impl Engine {
         stream.bodyless = head.is_method(&http::Method::HEAD);
         self.accepted = self.accepted.saturating_add(1);
         let stream = self.streams.insert(stream);
+        if id.value() > StreamId::MAX.value().saturating_sub(ID_RESERVE) {
+            // The client is to move before its ids run out (RFC 9113 §5.1.1).
+            self.shutdown(now);
+        }
         Ok(Some(Event::Opened {
             stream,
             head,
@@ -582,6 +589,20 @@ impl Engine {
     }
 
     pub(super) fn obey(&mut self, settings: PeerSettings) -> Result<(), Violation> {
+        for setting in settings.all {
+            self.remember_setting(setting);
+        }
+        if settings.forget || !settings.keep.is_empty() {
+            self.push_event(Event::KeepSettings {
+                forget: settings.forget,
+                settings: settings.keep,
+            });
+        }
+        if !settings.returned.is_empty() {
+            self.push_event(Event::ReturnedSettings {
+                settings: settings.returned,
+            });
+        }
         if let Some(max) = settings.max_concurrent_streams {
             self.peer_max_streams = max;
         }
@@ -595,6 +616,17 @@ impl Engine {
             self.shift_windows(old, new)?;
         }
         Ok(())
+    }
+
+    /// The latest value of each; as many as one frame may have.
+    fn remember_setting(&mut self, setting: Setting) {
+        let known = &mut self.peer_settings;
+        let room = known.len() < self.config.limits.max_settings_entries;
+        match known.iter_mut().find(|known| known.id == setting.id) {
+            Some(known) => known.value = setting.value,
+            None if room => known.push(setting),
+            None => {}
+        }
     }
 
     /// Open streams move with the initial window, perhaps below zero

@@ -106,7 +106,7 @@ impl Engine {
         if self.is_shutting_down() {
             return Err(OpenError::ShuttingDown);
         }
-        if self.next_id > StreamId::MAX.value() {
+        if self.is_exhausted() {
             return Err(OpenError::IdsExhausted);
         }
         if self.opened >= self.peer_max_streams {

@@ -256,6 +256,14 @@ pub(crate) fn parse_authority(value: &[u8]) -> Option<Authority> {
     Authority::try_from(value).ok()
 }
 
+/// A scheme, which has at least a letter (RFC 3986 §3.1).
+pub(crate) fn parse_scheme(value: &[u8]) -> Option<Scheme> {
+    if !value.first().is_some_and(u8::is_ascii_alphabetic) {
+        return None;
+    }
+    Scheme::try_from(value).ok()
+}
+
 /// A path with its query, or `*`.
 pub(crate) fn parse_path(value: Bytes) -> Option<PathAndQuery> {
     let absolute = value.first() == Some(&b'/') || &value[..] == b"*";
@@ -379,6 +387,14 @@ mod tests {
         assert!(check_value(&header::TE, Bytes::from_static(b"trailers")).is_ok());
         let te = check_value(&header::TE, Bytes::from_static(b"gzip"));
         assert_eq!(te, Err(Rule::ConnectionSpecificField));
+    }
+
+    #[test]
+    fn a_scheme_begins_with_a_letter() {
+        assert!(parse_scheme(b"https").is_some() && parse_scheme(b"x+1").is_some());
+        for bad in [&b""[..], b"1a", b"+x", b"a b"] {
+            assert_eq!(parse_scheme(bad), None, "{bad:?}");
+        }
     }
 
     #[test]

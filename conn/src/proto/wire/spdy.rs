@@ -2,12 +2,10 @@
 
 mod codes;
 mod encode;
+mod settings;
 
 use bytes::{Bytes, BytesMut};
-use http::{
-    HeaderName, HeaderValue, Method, StatusCode, Uri,
-    uri::{PathAndQuery, Scheme},
-};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, uri::PathAndQuery};
 use lacewing_frames::spdy as frames;
 
 use self::{
@@ -15,8 +13,8 @@ use self::{
     encode::{Block, encode_control, encode_fields},
 };
 use super::{
-    Fields, HeadTooLarge, Headers, HeadersKind, ListLimit, Message, PeerSettings, SendKind,
-    fields::{check_name, parse_authority, parse_path},
+    Fields, HeadTooLarge, Headers, HeadersKind, ListLimit, Message, SendKind,
+    fields::{check_name, parse_authority, parse_path, parse_scheme},
     http2::is_connection_specific,
 };
 use crate::proto::{
@@ -70,24 +68,10 @@ impl Wire {
     }
 
     pub(super) fn preface(&mut self, config: &Config, out: &mut BytesMut) {
-        use frames::{Setting, SettingId};
-        let limits = &config.limits;
-        let streams = match (config.semantics, config.side) {
-            (Semantics::Http, Side::Client) => limits.max_pushed_streams,
-            _ => limits.max_concurrent_streams,
-        };
-        let mut settings = vec![Setting::new(SettingId::MAX_CONCURRENT_STREAMS, streams)];
-        if self.version == Version::Spdy2 {
-            // SPDY/2 has no windows, but spdy-transport keeps them in it all
-            // the same and would wait for credit: this opens those of its
-            // streams once and for all. Others pay no attention.
-            settings.push(Setting::new(SettingId::INITIAL_WINDOW_SIZE, 0x7fff_ffff));
-        } else if !config.ignore_flow_control {
-            let window = limits.stream_window;
-            settings.push(Setting::new(SettingId::INITIAL_WINDOW_SIZE, window));
+        for frame in settings::announced(config) {
+            // A few entries always fit.
+            let _ = self.encoder.settings(out, frame.clear, &frame.entries);
         }
-        // Two entries always fit.
-        let _ = self.encoder.settings(out, false, &settings);
     }
 
     pub(super) fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Message>, Violation> {
@@ -105,21 +89,29 @@ impl Wire {
                 stream_id,
                 associated,
                 priority,
+                slot,
                 fin,
                 unidirectional,
                 block,
-                ..
-            } => Message::Headers(Headers {
-                stream: StreamId::new(stream_id),
-                kind: HeadersKind::Open,
-                fields: self.fields(block, HeadersKind::Open),
-                fin,
-                priority: Some(self.neutral_priority(priority)),
-                // spdy-transport pushes without the flag: the association
-                // says it too.
-                unidirectional: unidirectional || associated != 0,
-                associated: (associated != 0).then(|| StreamId::new(associated)),
-            }),
+            } => {
+                let mut fields = self.fields(block, HeadersKind::Open);
+                if slot != 0 && self.version == Version::Spdy3 && self.side == Side::Server {
+                    // No certificate is ever stored, so there is none in any
+                    // slot of the vector (§2.6.9).
+                    fields.malformed = Some(Rule::MissingCredential);
+                }
+                Message::Headers(Headers {
+                    stream: StreamId::new(stream_id),
+                    kind: HeadersKind::Open,
+                    fields,
+                    fin,
+                    priority: Some(self.neutral_priority(priority)),
+                    // spdy-transport pushes without the flag: the association
+                    // says it too.
+                    unidirectional: unidirectional || associated != 0,
+                    associated: (associated != 0).then(|| StreamId::new(associated)),
+                })
+            }
             M::SynReply {
                 stream_id,
                 fin,
@@ -145,7 +137,7 @@ impl Wire {
                 stream: StreamId::new(frame.stream_id),
                 reason: reset_reason(frame.code),
             },
-            M::Settings(settings) => Message::Settings(Self::obey(&settings)),
+            M::Settings(settings) => Message::Settings(self.obey(&settings)),
             M::Ping(frame) => self.translate_ping(frame.id),
             M::GoAway(frame) => Message::GoAway {
                 last: StreamId::new(frame.last_good_stream_id),
@@ -205,15 +197,6 @@ impl Wire {
                 stream: Some(StreamId::new(id)),
                 increment: frame.delta,
             },
-        }
-    }
-
-    fn obey(settings: &frames::Settings) -> PeerSettings {
-        use frames::SettingId;
-        PeerSettings {
-            max_concurrent_streams: settings.value(SettingId::MAX_CONCURRENT_STREAMS),
-            initial_window: settings.value(SettingId::INITIAL_WINDOW_SIZE),
-            ..PeerSettings::default()
         }
     }
 
@@ -422,7 +405,7 @@ enum Pseudo {
 fn set_pseudo_field(fields: &mut Fields, pseudo: Pseudo, value: Bytes) -> Option<()> {
     match pseudo {
         Pseudo::Method => fields.method = Some(Method::from_bytes(&value).ok()?),
-        Pseudo::Scheme => fields.scheme = Some(Scheme::try_from(&value[..]).ok()?),
+        Pseudo::Scheme => fields.scheme = Some(parse_scheme(&value)?),
         Pseudo::Host => fields.authority = Some(parse_authority(&value)?),
         Pseudo::Path => fields.path = Some(parse_url(fields, value)?),
         // "200" or "200 OK"

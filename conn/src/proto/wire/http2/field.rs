@@ -11,7 +11,7 @@ use lacewing_hpack::{Sensitivity, StaticIndex};
 
 use super::super::{
     Fields,
-    fields::{check_name, check_value, parse_authority, parse_path},
+    fields::{check_name, check_value, parse_authority, parse_path, parse_scheme},
 };
 use crate::proto::{Protocol, Rule};
 
@@ -98,7 +98,7 @@ impl Name {
     fn field(self, value: &[u8], shared: impl FnOnce() -> Bytes) -> Field {
         let field = match &self {
             Self::Method => Method::from_bytes(value).ok().map(Field::Method),
-            Self::Scheme => Scheme::try_from(value).ok().map(Field::Scheme),
+            Self::Scheme => parse_scheme(value).map(Field::Scheme),
             Self::Authority => parse_authority(value).map(Field::Authority),
             Self::Path => parse_path(shared()).map(Field::Path),
             Self::Protocol => Protocol::from_bytes(value).map(Field::Protocol),

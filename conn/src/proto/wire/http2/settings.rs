@@ -81,6 +81,10 @@ impl Wire {
         // In their order, each one: a table that shrinks and grows again in one
         // frame has lost its entries (RFC 7541 §4.2).
         for Setting { id, value } in entries.iter().copied() {
+            settings.all.push(crate::proto::Setting {
+                id: u32::from(id.0),
+                value,
+            });
             match id {
                 SettingId::HEADER_TABLE_SIZE => self.encoder.set_header_table_size(value),
                 SettingId::MAX_FRAME_SIZE => self.encoder.set_max_frame_size(value),

@@ -1,0 +1,161 @@
+//! Settings that a server asks its client to keep; certificates that nobody
+//! keeps; and ids that run out.
+
+use http::Method;
+use lacewing_conn::{
+    Reason, Side, Version,
+    proto::{Config, Event, Head, OpenError, PersistentSettings, Rule, Setting},
+};
+
+use crate::{
+    hostile::{Peer, Victim},
+    pair::{Pair, every_version},
+};
+
+const SPDY: [Version; 3] = [Version::Spdy2, Version::Spdy3, Version::Spdy31];
+
+fn setting(id: u32, value: u32) -> Setting {
+    Setting { id, value }
+}
+
+#[test]
+fn what_a_server_asks_to_keep_is_kept_and_comes_back() {
+    for version in SPDY {
+        let asked = PersistentSettings {
+            forget: true,
+            keep: vec![setting(4, 77), setting(5, 32)],
+        };
+        let mut pair = Pair::with(version, |side, config| {
+            if side == Side::Server {
+                config.persistent_settings = asked.clone();
+            }
+        });
+        pair.run();
+        assert_eq!(pair.client.kept, [(true, asked.keep.clone())], "{version}");
+        // They are obeyed as well, the later frame before the earlier.
+        assert_eq!(pair.client.engine.peer_max_concurrent_streams(), 77);
+        assert!(pair.client.engine.peer_settings().contains(&setting(5, 32)));
+
+        let returned = vec![setting(4, 1), setting(5, 32), setting(7, 9)];
+        let mut pair = Pair::with(version, |side, config| {
+            if side == Side::Client {
+                config.returned_settings = returned.clone();
+            }
+        });
+        pair.run();
+        assert_eq!(pair.server.returned, returned, "{version}");
+        // The server's own values do not bound the server: it may push.
+        assert_eq!(pair.server.engine.peer_max_concurrent_streams(), 100);
+        let stream = pair.get("/bytes/50000");
+        pair.run();
+        assert_eq!(pair.response(stream).body.len(), 50_000);
+        pair.assert_quiescent();
+    }
+}
+
+/// The other way round there is nothing: a client asks for nothing to be kept,
+/// and what one asks is ignored; HTTP/2 has no such thing.
+#[test]
+fn clients_do_not_ask() {
+    every_version(|version| {
+        let mut pair = Pair::with(version, |side, config| match side {
+            Side::Client => config.persistent_settings.keep.push(setting(5, 1)),
+            Side::Server => config.returned_settings.push(setting(5, 1)),
+        });
+        pair.run();
+        assert!(pair.server.kept.is_empty() && pair.client.kept.is_empty());
+        assert!(pair.server.returned.is_empty() && pair.client.returned.is_empty());
+    });
+    // SETTINGS with CLEAR and PERSIST_VALUE, from a client of SPDY/3.
+    let mut victim = Victim::new(Version::Spdy31, Side::Server);
+    let mut peer = Peer::new(Version::Spdy31, Side::Client);
+    peer.raw(b"\x80\x03\x00\x04\x01\x00\x00\x0c\x00\x00\x00\x01\x01\x00\x00\x05\x00\x00\x00\x07");
+    victim.take(&mut peer);
+    assert!(matches!(victim.events[..], [Event::PeerSettings]));
+    assert_eq!(victim.engine.peer_settings(), [setting(5, 7)]);
+}
+
+#[test]
+fn a_later_frame_overrides_and_a_second_value_does_not() {
+    let mut victim = Victim::new(Version::Spdy3, Side::Server);
+    let mut peer = Peer::new(Version::Spdy3, Side::Client);
+    // Two values for id 1 in a frame; then another frame.
+    peer.raw(b"\x80\x03\x00\x04\x00\x00\x00\x14\x00\x00\x00\x02\x00\x00\x00\x01\x00\x00\x00\x0a\x00\x00\x00\x01\x00\x00\x00\x0b");
+    victim.take(&mut peer);
+    assert_eq!(victim.engine.peer_settings(), [setting(1, 10)]);
+    peer.raw(b"\x80\x03\x00\x04\x00\x00\x00\x0c\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x0c");
+    victim.take(&mut peer);
+    assert_eq!(victim.engine.peer_settings(), [setting(1, 12)]);
+}
+
+/// SPDY/3 §2.6.9: no certificate is stored, so a request that points to one
+/// lacks it.
+#[test]
+fn certificates_are_not_stored() {
+    for (version, answered) in [
+        (Version::Spdy2, false),
+        (Version::Spdy3, true),
+        (Version::Spdy31, false),
+    ] {
+        let mut victim = Victim::new(version, Side::Server);
+        let mut peer = Peer::new(version, Side::Client);
+        peer.slot = 3;
+        peer.request(1, true, &[]);
+        victim.take(&mut peer);
+        let refused = victim.events.iter().any(|event| {
+            matches!(event, Event::Refused { error, .. }
+                if error.reason() == Reason::InvalidCredentials
+                    && error.rule() == Some(Rule::MissingCredential))
+        });
+        assert_eq!(refused, answered, "{version}");
+    }
+    // CREDENTIAL itself is charged and forgotten.
+    let mut victim = Victim::new(Version::Spdy3, Side::Server);
+    let mut peer = Peer::new(Version::Spdy3, Side::Client);
+    for _ in 0..11_000 {
+        peer.raw(b"\x80\x03\x00\x0a\x00\x00\x00\x06\x00\x01\x00\x00\x00\x00");
+    }
+    victim.take(&mut peer);
+    let rule = victim.events.iter().find_map(|event| match event {
+        Event::Closed { error } => error.rule(),
+        _ => None,
+    });
+    assert_eq!(rule, Some(Rule::TooManyGlitches));
+}
+
+#[test]
+fn ids_that_run_out_end_a_connection_without_an_error() {
+    every_version(|version| {
+        let mut pair = Pair::with(version, |side, config| {
+            if side == Side::Client {
+                config.first_stream = 0x7fff_fffa;
+            }
+        });
+        pair.run();
+        for _ in 0..3 {
+            let opened = pair.try_open(Method::GET, "/bytes/10", None);
+            assert!(opened.is_ok(), "{version}");
+        }
+        assert!(pair.client.engine.is_exhausted());
+        let uri = "https://example.org/".parse().unwrap();
+        let head = Head::request(Method::GET, uri);
+        let none = pair.client.engine.open(pair.now, head, true, None);
+        assert!(matches!(none, Err(OpenError::IdsExhausted)));
+        pair.run();
+        // Those on their way when the server said so are taken where it is
+        // said twice; else they may be made again.
+        assert_eq!(pair.response(0x7fff_fffb).body.len(), 10);
+        for id in [0x7fff_fffd, 0x7fff_ffff] {
+            match pair.client.errors.get(&id) {
+                Some(error) => assert!(error.is_retryable() && version != Version::Http2),
+                None => assert_eq!(pair.response(id).body.len(), 10),
+            }
+        }
+        // The server said so before it was too late, and the end is a good one.
+        assert_eq!(pair.client.go_away, Some(Reason::NoError), "{version}");
+        assert!(pair.server.engine.is_closed());
+        assert!(pair.client.closed.is_none() && pair.server.closed.is_none());
+    });
+    let config = Config::new(Version::Http2, Side::Server);
+    assert_eq!(config.first_stream, 2);
+}
