@@ -39,6 +39,9 @@ const HEADER: [u8; 2] = [0x58, 0x28];
 /// The history may be longer than the window by this much, so that it is seldom moved.
 const SLACK: usize = 4 << 10;
 
+/// Room for history at first, bytes. It doubles as it is needed.
+const FIRST_HISTORY: usize = 2 << 10;
+
 /// Room for history that is kept from one block to the next, bytes.
 const KEPT_HISTORY: usize = 16 << 10;
 
@@ -64,10 +67,12 @@ impl WholeField {
             Version::V2 => &DICTIONARY_V2,
             Version::V3 => &DICTIONARY_V3,
         };
+        let mut history = Vec::with_capacity(FIRST_HISTORY);
+        history.extend_from_slice(version.dictionary());
         WholeField {
             version,
             started: false,
-            history: version.dictionary().to_vec(),
+            history,
             base: 0,
             index: Index::clone(index),
         }

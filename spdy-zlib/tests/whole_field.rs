@@ -221,7 +221,7 @@ fn names_of_every_length() {
         let mut stream = Stream::new(version);
         for length in (1..600).chain([8000, 9000, 65_535]) {
             let field = Field::new(&vec![b'n'; length], b"value");
-            stream.send(&[field.clone()]);
+            stream.send(std::slice::from_ref(&field));
             let mut other = field;
             other.value = b"another".to_vec();
             stream.send(&[other]);
@@ -241,10 +241,10 @@ fn matches_reach_as_far_as_the_window() {
         let between = |filler: usize| one + width + (2 * width + 1 + filler) + width;
         for (distance, reached) in [(WINDOW - 1, true), (WINDOW, true), (WINDOW + 1, false)] {
             let mut stream = Stream::new(version);
-            stream.send(&[field.clone()]);
+            stream.send(std::slice::from_ref(&field));
             let filler = distance - between(0);
             stream.send(&[Field::new(b"f", &Random::new(7).bytes(filler))]);
-            let length = stream.send(&[field.clone()]);
+            let length = stream.send(std::slice::from_ref(&field));
             assert_eq!(length < 40, reached, "{distance}: {length} bytes");
         }
     }

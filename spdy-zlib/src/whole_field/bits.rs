@@ -159,26 +159,22 @@ mod tests {
     /// Each length at each order of distance, read back by an inflater that is not ours.
     #[test]
     fn every_length_and_distance_is_what_it_says() {
-        let mut text: Vec<u8> = (0..40_000_u32).map(|at| (at * at >> 7) as u8).collect();
+        let mut text: Vec<u8> = (0..=u8::MAX).cycle().step_by(7).take(40_000).collect();
         let mut dst = BytesMut::new();
         let mut bits = Bits::start(&mut dst);
         bits.literals(&text);
-        let distances = (1..=40).chain((6..=15).flat_map(|order| {
-            let power = 1 << order;
+        let around = |order: u32| {
+            let power = 1_u32 << order;
             [power - 1, power, power + 1, power + power / 2]
-        }));
-        let distances: Vec<usize> = distances.filter(|&distance| distance <= 32_768).collect();
-        for length in 4..=1100 {
-            let distance = distances[length % distances.len()];
-            bits.copy(length as u32, distance as u32);
+        };
+        let distances = (1..=40).chain((6..=15).flat_map(around));
+        let distances: Vec<u32> = distances.filter(|&distance| distance <= 32_768).collect();
+        let every_length = (MIN_MATCH..=1100).zip(distances.iter().cycle());
+        let every_distance = distances.iter().map(|distance| (MIN_MATCH, distance));
+        for (length, &distance) in every_length.chain(every_distance) {
+            bits.copy(length, distance);
             for _ in 0..length {
-                text.push(text[text.len() - distance]);
-            }
-        }
-        for distance in distances {
-            bits.copy(4, distance as u32);
-            for _ in 0..4 {
-                text.push(text[text.len() - distance]);
+                text.push(text[text.len() - usize::try_from(distance).unwrap()]);
             }
         }
         bits.finish();

@@ -222,3 +222,63 @@ pub(super) fn hash(bytes: &[u8]) -> u32 {
 fn bucket(hash: u32) -> usize {
     (hash & 0xff) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(at: u32, hash: u32) -> Record {
+        Record::new(at, Kind::Field, Hashes::of_text(hash), 0)
+    }
+
+    /// Whatever the others are: those of the same bucket, or of the same hash even.
+    #[test]
+    fn only_age_drives_a_record_out() {
+        let others: [fn(u32) -> u32; 4] = [
+            |_| 0x1234_5678,
+            |number| 0x78 | number << 8,
+            |number| number,
+            |number| number.wrapping_mul(0x9e37_79b9),
+        ];
+        for hash_of in others {
+            for before in [0, 1, 77, 1000] {
+                let mut index = Index::empty();
+                for number in 0..before {
+                    index.push(record(number, hash_of(number)));
+                }
+                let target = record(5_000_000, 0x1234_5678);
+                index.push(target);
+                for number in 0..=255 {
+                    let is_target = |record: &Record| record.at == target.at;
+                    let by_name = index.find_name(target.hashes.name, is_target);
+                    let by_unit = index.find_unit(target.hashes.unit, is_target);
+                    assert!(by_name.is_some() && by_unit.is_some(), "{number} others");
+                    index.push(record(number, hash_of(number)));
+                }
+                assert!(
+                    index
+                        .find_name(0x1234_5678, |record| record.at == 5_000_000)
+                        .is_none()
+                );
+                assert!(
+                    index
+                        .find_unit(0x1234_5678, |record| record.at == 5_000_000)
+                        .is_none()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn hashes_depend_on_every_byte() {
+        for length in 0..70 {
+            let text = vec![b'a'; length];
+            for at in 0..length {
+                let mut other = text.clone();
+                other[at] = b'b';
+                assert_ne!(hash(&text), hash(&other), "{length}, {at}");
+            }
+            assert_ne!(hash(&text), hash(&[&text[..], b"a"].concat()));
+        }
+    }
+}

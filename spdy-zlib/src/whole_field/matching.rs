@@ -9,7 +9,7 @@ use super::bits::{Bits, MIN_MATCH};
 use super::index::{self, Hashes, Index, Kind, Record, Slot};
 use super::{History, WINDOW, modulo};
 
-/// A cookie shorter than this can be guessed as a whole. As in lacewing-hpack.
+/// Cookies shorter than this are secrets, as in lacewing-hpack.
 const SHORT_COOKIE: usize = 20;
 
 /// One block under way.
@@ -298,8 +298,8 @@ impl Field<'_> {
     }
 }
 
-/// What is taken for a secret whoever calls it one: credentials, and cookies that are few enough
-/// bytes to be guessed. lacewing-hpack does the same.
+/// What is a secret though nobody calls it one: credentials, and cookies that are short enough to be
+/// guessed as a whole. lacewing-hpack keeps them out of its table likewise.
 fn is_secret(name: &[u8], value: &[u8]) -> bool {
     match name {
         b"authorization" | b"proxy-authorization" => true,

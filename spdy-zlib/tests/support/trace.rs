@@ -70,7 +70,7 @@ impl Tracer {
                         285 => 258,
                         _ => {
                             let extra = (symbol - 261) / 4;
-                            (4 + (symbol - 261) % 4 << extra) + 3 + bits.take(extra)
+                            ((4 + (symbol - 261) % 4) << extra) + 3 + bits.take(extra)
                         }
                     };
                     let code = bits.code(5);
@@ -78,7 +78,7 @@ impl Tracer {
                         0..=3 => code + 1,
                         4..=29 => {
                             let extra = code / 2 - 1;
-                            (2 + code % 2 << extra) + 1 + bits.take(extra)
+                            ((2 + code % 2) << extra) + 1 + bits.take(extra)
                         }
                         _ => panic!("distance code {code}"),
                     };
