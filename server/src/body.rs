@@ -34,6 +34,17 @@ enum Source {
     Multiplexed(driver::Incoming),
     #[cfg(feature = "http1")]
     Http1(hyper::body::Incoming),
+    /// Some of it was read before it came to the handler.
+    #[cfg(feature = "http1")]
+    Read(Box<Read>),
+}
+
+#[cfg(feature = "http1")]
+struct Read {
+    data: Bytes,
+    trailers: Option<http::HeaderMap>,
+    /// What was not.
+    rest: Option<hyper::body::Incoming>,
 }
 
 impl Default for Source {
@@ -51,6 +62,26 @@ impl Incoming {
     #[cfg(feature = "http1")]
     pub(crate) fn http1(body: hyper::body::Incoming) -> Self {
         Self(Source::Http1(body))
+    }
+
+    /// A body that has come as a whole.
+    #[cfg(feature = "http1")]
+    pub(crate) fn replayed(data: Bytes, trailers: Option<http::HeaderMap>) -> Self {
+        Self(Source::Read(Box::new(Read {
+            data,
+            trailers,
+            rest: None,
+        })))
+    }
+
+    /// A body that began with `data`.
+    #[cfg(feature = "http1")]
+    pub(crate) fn partly_read(data: Bytes, rest: hyper::body::Incoming) -> Self {
+        Self(Source::Read(Box::new(Read {
+            data,
+            trailers: None,
+            rest: Some(rest),
+        })))
     }
 }
 
@@ -74,6 +105,19 @@ impl Body for Incoming {
             Source::Http1(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(neutral))),
+            #[cfg(feature = "http1")]
+            Source::Read(body) => {
+                if !body.data.is_empty() {
+                    let data = std::mem::take(&mut body.data);
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                match &mut body.rest {
+                    Some(rest) => Pin::new(rest)
+                        .poll_frame(cx)
+                        .map(|frame| frame.map(|frame| frame.map_err(neutral))),
+                    None => Poll::Ready(body.trailers.take().map(Frame::trailers).map(Ok)),
+                }
+            }
         }
     }
 
@@ -82,6 +126,13 @@ impl Body for Incoming {
             Source::Multiplexed(body) => body.is_end_stream(),
             #[cfg(feature = "http1")]
             Source::Http1(body) => body.is_end_stream(),
+            #[cfg(feature = "http1")]
+            Source::Read(body) => {
+                let rest = body.rest.as_ref();
+                body.data.is_empty()
+                    && body.trailers.is_none()
+                    && rest.is_none_or(Body::is_end_stream)
+            }
         }
     }
 
@@ -90,6 +141,8 @@ impl Body for Incoming {
             Source::Multiplexed(body) => body.size_hint(),
             #[cfg(feature = "http1")]
             Source::Http1(body) => body.size_hint(),
+            #[cfg(feature = "http1")]
+            Source::Read(body) => body.size_hint(),
         }
     }
 }
@@ -100,7 +153,25 @@ impl fmt::Debug for Incoming {
             Source::Multiplexed(body) => body.fmt(f),
             #[cfg(feature = "http1")]
             Source::Http1(body) => body.fmt(f),
+            #[cfg(feature = "http1")]
+            Source::Read(body) => write!(f, "Incoming({} B read before)", body.data.len()),
         }
+    }
+}
+
+#[cfg(feature = "http1")]
+impl Read {
+    fn size_hint(&self) -> SizeHint {
+        let read = self.data.len() as u64;
+        let Some(rest) = self.rest.as_ref().map(Body::size_hint) else {
+            return SizeHint::with_exact(read);
+        };
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower().saturating_add(read));
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper.saturating_add(read));
+        }
+        hint
     }
 }
 

@@ -9,13 +9,17 @@ use std::{
 use bytes::BytesMut;
 use http::{Request, Response};
 use http_body::Body;
-use lacewing_conn::{Side, Version, driver::Connection, proto::Config};
+use lacewing_conn::{
+    Limits, Side, Version,
+    driver::Connection,
+    proto::{Config, ConnectionStats},
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
 use crate::{
     BoxError, ConnectionError, ConnectionInfo, HttpService, Incoming, Options, Protocol, Rewind,
-    exchange::Exchanges,
+    exchange::Exchanges, telemetry::Span,
 };
 
 /// Serves one connection whose protocol is known, over any transport: a
@@ -82,6 +86,17 @@ where
     Box::pin(Serving::new(io, prefix.into(), info, options, service))
 }
 
+/// How an engine behaves by these options.
+pub(crate) fn config(version: Version, options: &Options) -> Config {
+    let mut config = Config::new(version, Side::Server);
+    config.limits = Limits::clone(&options.limits);
+    config.header_compression = options.header_compression;
+    config.version_uncertain = options.version_uncertain;
+    config.extended_connect = options.extended_connect.is_offered();
+    config.window_pool = options.window_pool.clone();
+    config
+}
+
 /// The future of [`serve_connection`].
 ///
 /// ```
@@ -93,7 +108,10 @@ where
 /// drop(serving);
 /// ```
 #[must_use = "futures do nothing unless polled"]
-pub struct Serving<T, S: HttpService>(Kind<T, S>);
+pub struct Serving<T, S: HttpService> {
+    kind: Kind<T, S>,
+    span: Span,
+}
 
 /// Named rather than `async`: an asynchronous function would hold its arguments
 /// beside the connection that was made of them.
@@ -115,26 +133,67 @@ where
         let Some(version) = info.protocol().version() else {
             return Self::http1(Rewind::new(io, input.freeze()), info, options, service);
         };
-        let mut config = Config::new(version, Side::Server);
-        config.limits = options.limits.clone();
-        config.header_compression = options.header_compression;
-        config.version_uncertain = options.version_uncertain;
+        let span = Span::new(&info);
+        let config = config(version, &options);
         let exchanges = Exchanges::new(version, info, options, service);
-        Self(Kind::Multiplexed(
-            Connection::new(io, config, exchanges).with_input(input),
-        ))
+        let connection = Connection::new(io, config, exchanges).with_input(input);
+        Self {
+            kind: Kind::Multiplexed(connection),
+            span,
+        }
+    }
+
+    /// A connection that was one of HTTP/1.1 until now. `prepare` sees it
+    /// before anything happens.
+    #[cfg(feature = "http1")]
+    pub(crate) fn upgraded(
+        io: T,
+        info: ConnectionInfo,
+        options: Options,
+        service: S,
+        wish: crate::h2c::Wish,
+        prepare: impl FnOnce(&mut Exchanges<S>),
+    ) -> Result<Self, lacewing_conn::Error> {
+        let span = Span::new(&info);
+        let config = config(lacewing_conn::Version::Http2, &options);
+        let exchanges = Exchanges::new(config.version, info, options, service);
+        let mut connection = Connection::new(io, config, exchanges);
+        prepare(connection.application());
+        connection
+            .engine()
+            .upgrade_server(wish.head, &wish.settings)?;
+        Ok(Self {
+            kind: Kind::Multiplexed(connection),
+            span,
+        })
+    }
+
+    /// What the connection holds and has been through; `None` over HTTP/1.1.
+    pub fn stats(&mut self) -> Option<ConnectionStats> {
+        match &mut self.kind {
+            Kind::Multiplexed(connection) => Some(connection.engine().stats()),
+            #[cfg(feature = "http1")]
+            Kind::Http1(_) => None,
+            #[cfg(not(feature = "http1"))]
+            Kind::NotBuilt => None,
+        }
     }
 
     #[cfg(feature = "http1")]
     fn http1(io: Rewind<T>, info: ConnectionInfo, options: Options, service: S) -> Self {
-        Self(Kind::Http1(Box::pin(crate::http1::serve(
-            io, options, info, service,
-        ))))
+        let span = Span::new(&info);
+        Self {
+            kind: Kind::Http1(Box::pin(crate::http1::serve(io, options, info, service))),
+            span,
+        }
     }
 
     #[cfg(not(feature = "http1"))]
-    fn http1(_: Rewind<T>, _: ConnectionInfo, _: Options, _: S) -> Self {
-        Self(Kind::NotBuilt)
+    fn http1(_: Rewind<T>, info: ConnectionInfo, _: Options, _: S) -> Self {
+        Self {
+            kind: Kind::NotBuilt,
+            span: Span::new(&info),
+        }
     }
 }
 
@@ -146,7 +205,8 @@ where
     type Output = Result<(), ConnectionError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.get_mut().0 {
+        let Self { kind, span } = self.get_mut();
+        span.within(|| match kind {
             Kind::Multiplexed(connection) => Pin::new(connection)
                 .poll(cx)
                 .map_err(ConnectionError::Connection),
@@ -156,13 +216,13 @@ where
             Kind::NotBuilt => Poll::Ready(Err(ConnectionError::NotOffered {
                 protocol: Protocol::Http1,
             })),
-        }
+        })
     }
 }
 
 impl<T, S: HttpService> fmt::Debug for Serving<T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.kind {
             Kind::Multiplexed(connection) => connection.fmt(f),
             #[cfg(feature = "http1")]
             Kind::Http1(_) => f.write_str("Serving(http/1.1)"),

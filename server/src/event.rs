@@ -2,7 +2,7 @@
 
 use std::{fmt, io, net::SocketAddr};
 
-use lacewing_conn::proto::StreamId;
+use lacewing_conn::proto::{ConnectionStats, StreamId};
 
 use crate::{BoxError, ConnectionError, ConnectionInfo};
 
@@ -51,6 +51,14 @@ pub enum Event<'a> {
         /// Why.
         error: &'a StreamError,
     },
+    /// What a connection holds and has been through: in the interval that
+    /// [`stats_every`](crate::Builder::stats_every) sets, and once at its end.
+    Stats {
+        /// The connection in question.
+        connection: &'a ConnectionInfo,
+        /// Its state and its counters.
+        stats: &'a ConnectionStats,
+    },
     /// A connection is closed; every [`Connected`](Event::Connected) has one.
     Closed {
         /// The connection in question.
@@ -74,6 +82,17 @@ impl fmt::Display for Event<'_> {
                 error,
             } => {
                 write!(f, "{connection}, stream {}: {error}", stream.value())
+            }
+            Self::Stats { connection, stats } => {
+                write!(
+                    f,
+                    "{connection}: {} streams, {} B sent, {} B received",
+                    stats.open_streams, stats.data_sent, stats.data_received
+                )?;
+                match stats.round_trip {
+                    Some(time) => write!(f, ", round trip {:.1} ms", time.as_secs_f64() * 1e3),
+                    None => Ok(()),
+                }
             }
             Self::Closed {
                 connection,

@@ -7,7 +7,10 @@
 //! indexed by the stream's slot.
 
 mod handler;
+mod places;
+mod request;
 mod response;
+mod wishes;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -16,27 +19,30 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{Request, Response, header::CONTENT_LENGTH};
+use http::{Request, Response};
 use http_body::Body;
 use lacewing_conn::{
     Error, Initiator, Reason, Version,
     driver::{Application, Context},
-    proto::{Control, Event as EngineEvent, Head, StreamId, StreamKey, UsageError},
+    proto::{Event as EngineEvent, StreamId, StreamKey, UsageError},
 };
 
+#[cfg(feature = "http1")]
+pub(crate) use self::request::Replayed;
 use self::{
     handler::{Handler, Outcome, Slot as Spare, Task},
+    places::{Place, Places},
     response::{Heads, Kind},
+    wishes::{Reports, Wishes},
 };
 use crate::{
     ConnectionInfo, Event, HttpService, Incoming, Options, ShutdownSignal, Spawn, StreamError,
+    telemetry::{Clock, Telemetry},
 };
 
 /// Empty boxes that are kept for the next handler or body. Handlers that are
 /// ready at once need one in all.
 const SPARES: usize = 8;
-/// Places that an idle connection keeps.
-const IDLE_PLACES: usize = 8;
 
 /// The requests of one connection.
 pub(crate) struct Exchanges<S: HttpService> {
@@ -44,9 +50,7 @@ pub(crate) struct Exchanges<S: HttpService> {
     options: Options,
     info: ConnectionInfo,
     http_version: http::Version,
-    places: Vec<Place<S>>,
-    /// Places that are taken.
-    taken: usize,
+    places: Places<S>,
     /// Handlers that were told to end because their stream did, and have not
     /// yet. Their streams count against `max_concurrent_streams` until then, so
     /// that there are never more of them.
@@ -54,34 +58,22 @@ pub(crate) struct Exchanges<S: HttpService> {
     spare_handlers: Vec<Handler<S>>,
     spare_bodies: Vec<PinnedBody<S>>,
     heads: Heads,
+    wishes: Wishes,
+    reports: Option<Box<Reports>>,
+    /// The body of the request that asked for HTTP/2, by HTTP/1.1.
+    #[cfg(feature = "http1")]
+    replayed: Option<Box<Replayed>>,
+    telemetry: Telemetry,
     shutdown: Option<Draining>,
 }
 
 type PinnedBody<S> = Spare<<S as HttpService>::ResponseBody>;
 
-/// What takes longer than one poll, of one stream.
-enum Place<S: HttpService> {
-    Free,
-    /// The handler runs on a task of its own.
-    Handling {
-        stream: StreamKey,
-        kind: Kind,
-        task: Task<S>,
-    },
-    /// The response's body has more to give.
-    Sending {
-        stream: StreamKey,
-        body: PinnedBody<S>,
-    },
-}
-
-impl<S: HttpService> Place<S> {
-    fn stream(&self) -> Option<StreamKey> {
-        match self {
-            Self::Free => None,
-            Self::Handling { stream, .. } | Self::Sending { stream, .. } => Some(*stream),
-        }
-    }
+/// What is remembered of a request until its response.
+#[derive(Clone, Copy)]
+struct Ticket {
+    kind: Kind,
+    clock: Clock,
 }
 
 impl<S: HttpService> Exchanges<S> {
@@ -94,10 +86,14 @@ impl<S: HttpService> Exchanges<S> {
         let shutdown = options.shutdown.take().map(Draining::new);
         Self {
             service,
+            telemetry: Telemetry::new(&info),
             info,
             http_version: version.http_version(),
-            places: Vec::new(),
-            taken: 0,
+            places: Places::default(),
+            wishes: Wishes::default(),
+            reports: options.stats_every.map(Reports::new).map(Box::new),
+            #[cfg(feature = "http1")]
+            replayed: None,
             ending: Vec::new(),
             spare_handlers: Vec::new(),
             spare_bodies: Vec::new(),
@@ -107,58 +103,30 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
-    /// A request came: its handler gets a first poll, or a task.
-    fn handle_request(&mut self, conn: &mut Context<'_>, stream: StreamKey, head: Head, fin: bool) {
-        let Head {
-            control:
-                Control::Request {
-                    method,
-                    uri,
-                    protocol,
-                },
-            fields,
-        } = head
-        else {
-            // The engine lets nothing else through.
-            return conn.reset(stream, Reason::ProtocolError);
-        };
-        let body = if fin {
-            Incoming::empty()
-        } else {
-            let length = fields
-                .get(CONTENT_LENGTH)
-                .and_then(|value| value.to_str().ok());
-            conn.incoming(stream, length.and_then(|length| length.parse().ok()))
-                .into()
-        };
-        let kind = Kind::of(&method);
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = uri;
-        *request.version_mut() = self.http_version;
-        *request.headers_mut() = fields;
-        if self.options.attach_info {
-            request.extensions_mut().insert(self.info.clone());
-        }
-        if let Some(protocol) = protocol {
-            request.extensions_mut().insert(protocol);
-        }
+    /// A request is there: its handler gets a first poll, or a task.
+    fn serve(
+        &mut self,
+        conn: &mut Context<'_>,
+        stream: StreamKey,
+        ticket: Ticket,
+        request: Request<Incoming>,
+    ) {
         if self.options.spawn == Spawn::Always {
             let task = handler::spawn_call(self.service.clone(), request);
-            return self.watch(conn, stream, kind, task);
+            return self.watch(conn, stream, ticket, task);
         }
         let ready = catch_unwind(AssertUnwindSafe(|| {
             self.service
                 .poll_ready(&mut task::Context::from_waker(Waker::noop()))
         }));
         match ready {
-            Ok(Poll::Ready(Ok(()))) => self.call(conn, stream, kind, request),
+            Ok(Poll::Ready(Ok(()))) => self.call(conn, stream, ticket, request),
             Ok(Poll::Ready(Err(error))) => {
                 self.fail(conn, stream, &StreamError::Handler(error.into()));
             }
             Ok(Poll::Pending) => {
                 let task = handler::spawn_call(self.service.clone(), request);
-                self.watch(conn, stream, kind, task);
+                self.watch(conn, stream, ticket, task);
             }
             Err(_) => self.fail(conn, stream, &StreamError::HandlerPanicked),
         }
@@ -170,7 +138,7 @@ impl<S: HttpService> Exchanges<S> {
         &mut self,
         conn: &mut Context<'_>,
         stream: StreamKey,
-        kind: Kind,
+        ticket: Ticket,
         request: Request<Incoming>,
     ) {
         let mut handler = self.spare_handlers.pop().unwrap_or_default();
@@ -184,13 +152,13 @@ impl<S: HttpService> Exchanges<S> {
                 handler.clear();
                 self.keep_handler(handler);
                 match result {
-                    Ok(response) => self.answer(conn, stream, kind, response),
+                    Ok(response) => self.answer(conn, stream, ticket, response),
                     Err(error) => self.fail(conn, stream, &StreamError::Handler(error.into())),
                 }
             }
             Ok(Poll::Pending) => {
                 let task = handler::spawn(handler);
-                self.watch(conn, stream, kind, task);
+                self.watch(conn, stream, ticket, task);
             }
             Err(_) => {
                 // What is left of the handler may panic too.
@@ -202,30 +170,38 @@ impl<S: HttpService> Exchanges<S> {
 
     /// The handler has a task of its own: the stream counts as open until that
     /// ends, whatever the peer does.
-    fn watch(&mut self, conn: &mut Context<'_>, stream: StreamKey, kind: Kind, task: Task<S>) {
-        conn.engine.retain(stream);
-        self.place(stream, Place::Handling { stream, kind, task });
+    fn watch(&mut self, conn: &mut Context<'_>, stream: StreamKey, ticket: Ticket, task: Task<S>) {
+        // A push that the client resets is none of those that it may have open.
+        if is_of_peer(stream) {
+            conn.engine.retain(stream);
+        }
+        let place = Place::Handling {
+            stream,
+            ticket,
+            task,
+        };
+        self.place(stream, place);
         self.poll_handler(conn, stream);
     }
 
     fn poll_handler(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        let Some(Place::Handling { kind, task, .. }) = self.place_of(stream) else {
+        let Some(Place::Handling { ticket, task, .. }) = self.places.of(stream) else {
             return;
         };
-        let kind = *kind;
+        let ticket = *ticket;
         let waker = conn.waker(stream);
         let Poll::Ready(outcome) = task.poll(&mut task::Context::from_waker(&waker)) else {
             return;
         };
-        self.free(stream);
-        conn.engine.finish(stream);
+        drop(self.places.take(stream));
+        finish(conn, stream);
         match outcome {
             Outcome::Answered { result, handler } => {
                 if let Some(handler) = handler {
                     self.keep_handler(handler);
                 }
                 match result {
-                    Ok(response) => self.answer(conn, stream, kind, response),
+                    Ok(response) => self.answer(conn, stream, ticket, response),
                     Err(error) => self.fail(conn, stream, &StreamError::Handler(error)),
                 }
             }
@@ -238,16 +214,23 @@ impl<S: HttpService> Exchanges<S> {
         &mut self,
         conn: &mut Context<'_>,
         stream: StreamKey,
-        kind: Kind,
+        ticket: Ticket,
         response: Response<S::ResponseBody>,
     ) {
         if response.status().is_informational() {
             let error = "its status is informational (1xx)".into();
             return self.fail(conn, stream, &StreamError::Response(error));
         }
-        let (head, body) = self.heads.prepare(response, kind, conn.now);
+        // What the handler wanted to be sent before its response.
+        self.handle_wishes(conn);
+        let (head, priority, body) = self.heads.prepare(response, ticket.kind, conn.now);
+        let status = head.status().unwrap_or_default();
         if let Err(error) = conn.engine.reply(stream, head, body.is_none()) {
             return self.not_sent(conn, stream, error);
+        }
+        self.telemetry.response(stream.id(), status, ticket.clock);
+        if let Some(priority) = priority {
+            conn.engine.prioritize(stream, priority);
         }
         let Some(body) = body else { return };
         let mut pinned = self.spare_bodies.pop().unwrap_or_default();
@@ -359,6 +342,10 @@ impl<S: HttpService> Exchanges<S> {
         error: &StreamError,
     ) {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
+        // Whoever ends a tunnel says why, and need not be told.
+        if let Some(reason) = asked_for(error) {
+            return conn.reset(stream, reason);
+        }
         self.report(stream.id(), error);
         conn.reset(stream, Reason::InternalError);
     }
@@ -374,6 +361,7 @@ impl<S: HttpService> Exchanges<S> {
     }
 
     fn report(&self, stream: StreamId, error: &StreamError) {
+        self.telemetry.failed(stream, error);
         let event = Event::StreamFailed {
             connection: &self.info,
             stream,
@@ -389,35 +377,8 @@ impl<S: HttpService> Exchanges<S> {
     }
 
     fn place(&mut self, stream: StreamKey, new: Place<S>) {
-        let slot = stream.slot();
-        if slot >= self.places.len() {
-            self.places
-                .resize_with(slot.saturating_add(1), || Place::Free);
-        }
-        let Some(place) = self.places.get_mut(slot) else {
-            return;
-        };
-        if let Place::Free = place {
-            self.taken = self.taken.saturating_add(1);
-        }
-        let old = std::mem::replace(place, new);
+        let old = self.places.put(stream, new);
         self.end(old);
-    }
-
-    fn place_of(&mut self, stream: StreamKey) -> Option<&mut Place<S>> {
-        self.places
-            .get_mut(stream.slot())
-            .filter(|place| place.stream() == Some(stream))
-    }
-
-    /// Takes what is kept of a stream.
-    fn free(&mut self, stream: StreamKey) -> Place<S> {
-        let Some(place) = self.place_of(stream) else {
-            return Place::Free;
-        };
-        let old = std::mem::replace(place, Place::Free);
-        self.taken = self.taken.saturating_sub(1);
-        old
     }
 
     /// The stream ended before its exchange did.
@@ -447,17 +408,40 @@ impl<S: HttpService> Exchanges<S> {
             .is_some_and(|(_, task)| task.poll(&mut cx).is_ready());
         if ended {
             self.ending.swap_remove(index);
-            conn.engine.finish(stream);
+            finish(conn, stream);
         }
     }
 
     /// An idle connection holds next to nothing.
     fn release_memory(&mut self) {
-        if self.places.capacity() > IDLE_PLACES {
-            self.places = Vec::new();
-        }
+        self.places.release_memory();
         self.spare_handlers.truncate(1);
         self.spare_bodies.truncate(1);
+    }
+}
+
+/// The reason with which our own side ends a stream on purpose: a tunnel that
+/// was dropped.
+fn asked_for(error: &StreamError) -> Option<Reason> {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<Error>() {
+            return (error.initiator() == Initiator::User).then(|| error.reason());
+        }
+        source = error.source();
+    }
+    None
+}
+
+/// The client opened this stream: it is no push.
+fn is_of_peer(stream: StreamKey) -> bool {
+    stream.id().value() % 2 == 1
+}
+
+/// The handler of this stream is gone.
+fn finish(conn: &mut Context<'_>, stream: StreamKey) {
+    if is_of_peer(stream) {
+        conn.engine.finish(stream);
     }
 }
 
@@ -484,21 +468,26 @@ impl<S: HttpService> Application for Exchanges<S> {
             EngineEvent::Opened {
                 stream, head, fin, ..
             } => {
-                self.handle_request(conn, stream, head, fin);
+                if let Some((ticket, request)) = self.request(conn, stream, head, fin) {
+                    self.serve(conn, stream, ticket, request);
+                }
             }
             EngineEvent::Data { stream, data, .. } => conn.engine.release(stream, data.len()),
             EngineEvent::Refused { id, error } => self.report(id, &StreamError::Refused(error)),
             EngineEvent::Reset { stream, error } => {
+                self.telemetry.reset(stream.id(), &error);
                 if error.initiator() == Initiator::Library && !error.is_connection() {
                     self.report(stream.id(), &StreamError::Refused(error));
                 }
-                let place = self.free(stream);
+                let place = self.places.take(stream);
                 self.end(place);
                 self.poll_ending(conn, stream);
             }
+            EngineEvent::Closed { .. } => self.last_report(conn),
             EngineEvent::Stopped { stream } => {
-                if let Some(Place::Sending { .. }) = self.place_of(stream) {
-                    self.free(stream);
+                if let Some(Place::Sending { .. }) = self.places.of(stream) {
+                    let place = self.places.take(stream);
+                    self.end(place);
                 }
             }
             _ => {}
@@ -506,10 +495,10 @@ impl<S: HttpService> Application for Exchanges<S> {
     }
 
     fn pull(&mut self, conn: &mut Context<'_>, stream: StreamKey, _: usize) {
-        let Some(Place::Sending { .. }) = self.place_of(stream) else {
+        let Some(Place::Sending { .. }) = self.places.of(stream) else {
             return;
         };
-        let Place::Sending { body, .. } = self.free(stream) else {
+        let Place::Sending { body, .. } = self.places.take(stream) else {
             return;
         };
         if let Some(body) = self.send(conn, stream, body, Asked::InTurn) {
@@ -518,11 +507,16 @@ impl<S: HttpService> Application for Exchanges<S> {
     }
 
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        match self.place_of(stream) {
+        match self.places.of(stream) {
             Some(Place::Handling { .. }) => self.poll_handler(conn, stream),
             Some(Place::Sending { .. }) => conn.engine.offer(stream),
             _ => self.poll_ending(conn, stream),
         }
+    }
+
+    /// The handler waits for a body that the client holds back until then.
+    fn handle_wanted(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        self.go_on(conn, stream);
     }
 
     /// The handler reads no more of the request.
@@ -539,13 +533,18 @@ impl<S: HttpService> Application for Exchanges<S> {
             self.shutdown = None;
             conn.engine.shutdown(conn.now);
         }
-        if self.taken == 0 && conn.engine.is_idle() {
+        self.announce(conn);
+        self.handle_wishes(conn);
+        self.serve_promised(conn);
+        self.report_stats(conn, cx);
+        self.telemetry.streams(conn.engine.open_streams());
+        if self.places.is_empty() && conn.engine.is_idle() {
             self.release_memory();
         }
     }
 
     fn handle_closed(&mut self, _: &Result<(), Error>) {
-        self.places = Vec::new();
+        self.places = Places::default();
         self.ending = Vec::new();
     }
 }

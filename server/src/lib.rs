@@ -8,33 +8,47 @@ mod detect;
 mod error;
 mod event;
 mod exchange;
+mod h2c;
 #[cfg(feature = "http1")]
 mod http1;
+mod inform;
+mod intents;
 mod listener;
 mod options;
 mod protocol;
+mod push;
 mod rewind;
 mod server;
 mod service;
 mod shutdown;
+mod telemetry;
 #[cfg(feature = "tls")]
 mod tls;
+mod tunnel;
 
 pub use body::Incoming;
 pub use connection::{Serving, serve_connection};
 pub use detect::{DetectError, Detected, detect, sniff};
 pub use error::{ConnectionError, StartError};
 pub use event::{Event, StreamError};
+pub use h2c::H2cUpgrade;
+pub use inform::{InformError, Informer};
+pub use intents::{Delivery, Handle};
 pub use options::{DateHeader, InfoExtension, Options, Spawn};
 pub use protocol::{ConnectionInfo, Protocol, UnknownProtocol};
+pub use push::{PushError, PushRule, Pushed, Pusher};
 pub use rewind::Rewind;
 pub use server::{Builder, Server};
 pub use service::{HttpService, ServiceFn, service_fn};
 pub use shutdown::{Shutdown, ShutdownSignal};
+pub use tunnel::{Connect, ExtendedConnect, TunnelError, tunnel};
 
 pub use lacewing_conn::{
     Error, Initiator, Limits, Reason, Side, Version,
-    proto::{HeaderCompression, Rate, StreamId},
+    driver::{Tunnel, TunnelBody},
+    proto::{
+        ConnectionStats, HeaderCompression, Protocol as TunnelProtocol, Rate, StreamId, WindowPool,
+    },
 };
 
 /// An error of any type, of a handler or of a body.

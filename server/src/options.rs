@@ -1,10 +1,14 @@
 //! What is set for each connection.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
-use lacewing_conn::{Limits, Side, proto::HeaderCompression};
+use bytes::Bytes;
+use lacewing_conn::{
+    Limits, Side,
+    proto::{HeaderCompression, WindowPool},
+};
 
-use crate::{Event, ShutdownSignal};
+use crate::{Event, ExtendedConnect, H2cUpgrade, Handle, ShutdownSignal};
 
 /// What is set for each connection, with or without a [`Server`](crate::Server).
 ///
@@ -18,11 +22,19 @@ use crate::{Event, ShutdownSignal};
 /// ```
 #[derive(Clone)]
 pub struct Options {
-    pub(crate) limits: Limits,
+    /// Shared, because a task that holds options should be small.
+    pub(crate) limits: Arc<Limits>,
     pub(crate) spawn: Spawn,
     pub(crate) date: DateHeader,
     pub(crate) attach_info: bool,
     pub(crate) header_compression: HeaderCompression,
+    pub(crate) window_pool: WindowPool,
+    pub(crate) extended_connect: ExtendedConnect,
+    pub(crate) informer: Handle,
+    pub(crate) pusher: Handle,
+    pub(crate) h2c_upgrade: H2cUpgrade,
+    pub(crate) announcements: Arc<Announcements>,
+    pub(crate) stats_every: Option<Duration>,
     pub(crate) version_uncertain: bool,
     pub(crate) shutdown: Option<ShutdownSignal>,
     pub(crate) observer: Observer,
@@ -93,7 +105,7 @@ impl Options {
     /// `drain_timeout` of them.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.limits = Arc::new(limits);
         self
     }
 
@@ -126,6 +138,83 @@ impl Options {
         self
     }
 
+    /// What the receive windows of connections may take together when they
+    /// grow. All connections of the process share one pool by default.
+    #[must_use]
+    pub fn window_pool(mut self, pool: WindowPool) -> Self {
+        self.window_pool = pool;
+        self
+    }
+
+    /// Whether clients may open WebSockets and the like by extended CONNECT
+    /// (RFC 8441). Off by default. Plain CONNECT needs no permission: every
+    /// CONNECT request reaches the service, with a [`Connect`](crate::Connect).
+    #[must_use]
+    pub fn extended_connect(mut self, connect: ExtendedConnect) -> Self {
+        self.extended_connect = connect;
+        self
+    }
+
+    /// Whether requests carry an [`Informer`](crate::Informer), for interim
+    /// responses such as `103 Early Hints`. They don't by default.
+    #[must_use]
+    pub fn informer(mut self, informer: Handle) -> Self {
+        self.informer = informer;
+        self
+    }
+
+    /// Whether requests carry a [`Pusher`](crate::Pusher), if the client takes
+    /// pushes. They don't by default.
+    #[must_use]
+    pub fn pusher(mut self, pusher: Handle) -> Self {
+        self.pusher = pusher;
+        self
+    }
+
+    /// Whether a cleartext HTTP/1.1 request may turn its connection into an
+    /// HTTP/2 one (`Upgrade: h2c`, RFC 7540 §3.2). Off by default; needs the
+    /// feature `http1`.
+    #[must_use]
+    pub fn h2c_upgrade(mut self, upgrade: H2cUpgrade) -> Self {
+        self.h2c_upgrade = upgrade;
+        self
+    }
+
+    /// The origins that this server is good for, as `https://example.org`:
+    /// announced at the start of each HTTP/2 connection behind TLS (ORIGIN,
+    /// RFC 8336). The certificate must be valid for them.
+    #[must_use]
+    pub fn origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let origins = origins.into_iter().map(|origin| Bytes::from(origin.into()));
+        Arc::make_mut(&mut self.announcements).origins = origins.collect();
+        self
+    }
+
+    /// Where else an origin is served: a value as in the `Alt-Svc` header
+    /// field, announced at the start of each HTTP/2 connection (ALTSVC, RFC
+    /// 7838). For several origins, call it several times.
+    #[must_use]
+    pub fn alternative_services(
+        mut self,
+        origin: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        let alternative = (Bytes::from(origin.into()), Bytes::from(value.into()));
+        let announcements = Arc::make_mut(&mut self.announcements);
+        announcements.alternatives.push(alternative);
+        self
+    }
+
+    /// Tells the observer of each connection's [`ConnectionStats`] in this
+    /// interval, and at its end ([`Event::Stats`]). Never by default.
+    ///
+    /// [`ConnectionStats`]: crate::ConnectionStats
+    #[must_use]
+    pub fn stats_every(mut self, interval: Duration) -> Self {
+        self.stats_every = Some(interval.max(Duration::from_millis(1)));
+        self
+    }
+
     /// What starts a graceful shutdown: the peer is told, requests that came
     /// are answered, then the connection is closed.
     #[must_use]
@@ -153,11 +242,18 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            limits: Limits::new(Side::Server),
+            limits: Arc::new(Limits::new(Side::Server)),
             spawn: Spawn::default(),
             date: DateHeader::default(),
             attach_info: true,
             header_compression: HeaderCompression::default(),
+            window_pool: WindowPool::global(),
+            extended_connect: ExtendedConnect::default(),
+            informer: Handle::default(),
+            pusher: Handle::default(),
+            h2c_upgrade: H2cUpgrade::default(),
+            announcements: Arc::default(),
+            stats_every: None,
             version_uncertain: false,
             shutdown: None,
             observer: Observer(None),
@@ -173,6 +269,14 @@ impl fmt::Debug for Options {
             .field("date", &self.date)
             .finish_non_exhaustive()
     }
+}
+
+/// What is told at the start of a connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Announcements {
+    pub(crate) origins: Vec<Bytes>,
+    /// Origins, and where else they are served.
+    pub(crate) alternatives: Vec<(Bytes, Bytes)>,
 }
 
 #[derive(Clone)]

@@ -182,6 +182,16 @@ impl ConnectionInfo {
         }))
     }
 
+    /// The same once another protocol is spoken.
+    #[cfg(feature = "http1")]
+    #[must_use]
+    pub(crate) fn with_protocol(self, protocol: Protocol) -> Self {
+        Self(Arc::new(Facts {
+            protocol,
+            ..*self.0
+        }))
+    }
+
     /// The protocol spoken.
     pub fn protocol(&self) -> Protocol {
         self.0.protocol

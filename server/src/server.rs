@@ -1,17 +1,20 @@
 //! A server: listeners, and a service behind them.
 
-use std::{fmt, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{fmt, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
-use lacewing_conn::{Limits, proto::HeaderCompression};
+use lacewing_conn::{
+    Limits,
+    proto::{HeaderCompression, WindowPool},
+};
 use tokio::{net::TcpListener, task::JoinSet};
 use tower_service::Service;
 
 use crate::{
-    BoxError, DateHeader, Event, Incoming, InfoExtension, Options, Protocol, Shutdown, Spawn,
-    StartError,
+    BoxError, DateHeader, Event, ExtendedConnect, H2cUpgrade, Handle, Incoming, InfoExtension,
+    Options, Protocol, Shutdown, Spawn, StartError,
     listener::{self, Listener, Shared, Transport},
     shutdown::Tracker,
 };
@@ -224,6 +227,64 @@ impl Builder {
         self
     }
 
+    /// What the receive windows of connections may take together when they
+    /// grow. All connections of the process share one pool by default.
+    pub fn window_pool(mut self, pool: WindowPool) -> Self {
+        self.options = self.options.window_pool(pool);
+        self
+    }
+
+    /// Whether clients may open WebSockets and the like by extended CONNECT
+    /// (RFC 8441). Off by default; see [`Options::extended_connect`].
+    pub fn extended_connect(mut self, connect: ExtendedConnect) -> Self {
+        self.options = self.options.extended_connect(connect);
+        self
+    }
+
+    /// Whether requests carry an [`Informer`](crate::Informer), for interim
+    /// responses such as `103 Early Hints`. They don't by default.
+    pub fn informer(mut self, informer: Handle) -> Self {
+        self.options = self.options.informer(informer);
+        self
+    }
+
+    /// Whether requests carry a [`Pusher`](crate::Pusher), if the client takes
+    /// pushes. They don't by default.
+    pub fn pusher(mut self, pusher: Handle) -> Self {
+        self.options = self.options.pusher(pusher);
+        self
+    }
+
+    /// Whether a cleartext HTTP/1.1 request may turn its connection into an
+    /// HTTP/2 one, if that is offered. Off by default; see [`H2cUpgrade`].
+    pub fn h2c_upgrade(mut self, upgrade: H2cUpgrade) -> Self {
+        self.options = self.options.h2c_upgrade(upgrade);
+        self
+    }
+
+    /// The origins that this server is good for; see [`Options::origins`].
+    pub fn origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.options = self.options.origins(origins);
+        self
+    }
+
+    /// Where else an origin is served; see [`Options::alternative_services`].
+    pub fn alternative_services(
+        mut self,
+        origin: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.options = self.options.alternative_services(origin, value);
+        self
+    }
+
+    /// Tells the observer of each connection's numbers in this interval, and
+    /// at its end ([`Event::Stats`]). Never by default.
+    pub fn stats_every(mut self, interval: Duration) -> Self {
+        self.options = self.options.stats_every(interval);
+        self
+    }
+
     /// Called with everything that is worth a line in a log. Must not block.
     pub fn observer(mut self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
         self.options = self.options.observer(observer);
@@ -260,6 +321,11 @@ impl Builder {
                 protocol: Protocol::Http1,
             });
         }
+        // A protocol that is not offered is not upgraded to either.
+        let mut options = self.options;
+        if !self.protocols.contains(&Protocol::Http2) {
+            options.h2c_upgrade = H2cUpgrade::Ignore;
+        }
         let mut listeners = Vec::with_capacity(self.places.len());
         for (place, handshake) in self.places {
             let socket = match place {
@@ -284,7 +350,7 @@ impl Builder {
         Ok(Server {
             listeners,
             protocols: self.protocols,
-            options: self.options,
+            options,
             signal: self.signal,
         })
     }

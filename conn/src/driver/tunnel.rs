@@ -111,6 +111,14 @@ impl Tunnel {
         (PendingTunnel(Writer(Arc::clone(&pipe))), TunnelBody(pipe))
     }
 
+    /// Ends the stream with a reset that says why, for example
+    /// [`Reason::ConnectError`] when what lies behind the tunnel failed (RFC
+    /// 9113 §8.5). What was written and not yet taken is lost. Without effect
+    /// on a half that was shut down.
+    pub fn reset(self, reason: Reason) {
+        self.pipe.0.abort(reason);
+    }
+
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.piece.is_empty() {
             match std::task::ready!(self.incoming.poll_data(cx)) {
@@ -249,17 +257,7 @@ struct Writer(Arc<Pipe>);
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-        state.writer = None;
-        if state.ending != Ending::Open {
-            return;
-        }
-        state.ending = Ending::Aborted;
-        let buffer = std::mem::take(&mut state.buffer);
-        let body = state.body.take();
-        drop(state);
-        drop(buffer);
-        wake(body);
+        self.0.abort(Reason::Cancel);
     }
 }
 
@@ -288,9 +286,9 @@ enum Ending {
     Open,
     /// Shut down.
     Fin,
-    /// Dropped without a shutdown.
-    Aborted,
-    /// Dropped without a shutdown, and the body has said so.
+    /// Dropped without a shutdown, or reset.
+    Aborted(Reason),
+    /// The same, and the body has said so.
     Told,
 }
 
@@ -343,6 +341,20 @@ impl Pipe {
         if gone { Err(takes_no_more()) } else { Ok(()) }
     }
 
+    fn abort(&self, reason: Reason) {
+        let mut state = self.state.lock();
+        state.writer = None;
+        if state.ending != Ending::Open {
+            return;
+        }
+        state.ending = Ending::Aborted(reason);
+        let buffer = std::mem::take(&mut state.buffer);
+        let body = state.body.take();
+        drop(state);
+        drop(buffer);
+        wake(body);
+    }
+
     /// Takes all that was written.
     fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         let mut state = self.state.lock();
@@ -359,9 +371,9 @@ impl Pipe {
                 Poll::Pending
             }
             Ending::Fin | Ending::Told => Poll::Ready(None),
-            Ending::Aborted => {
+            Ending::Aborted(reason) => {
                 state.ending = Ending::Told;
-                Poll::Ready(Some(Err(Error::reset(Initiator::User, Reason::Cancel))))
+                Poll::Ready(Some(Err(Error::reset(Initiator::User, reason))))
             }
         }
     }

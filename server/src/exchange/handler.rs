@@ -10,7 +10,7 @@ use std::{
 use http::{Request, Response};
 use tokio::task::JoinHandle;
 
-use crate::{BoxError, HttpService, Incoming};
+use crate::{BoxError, HttpService, Incoming, telemetry::in_span};
 
 /// A pinned place for a value that is there at times: one allocation serves
 /// many values.
@@ -89,19 +89,19 @@ impl<S: HttpService> Drop for Task<S> {
 
 /// Gives a pending handler a task.
 pub(super) fn spawn<S: HttpService>(mut handler: Handler<S>) -> Task<S> {
-    Task(tokio::spawn(async move {
+    Task(tokio::spawn(in_span(async move {
         let result = poll_fn(|cx| handler.poll(cx)).await.map_err(Into::into);
         handler.clear();
         Outcome::Answered {
             result,
             handler: Some(handler),
         }
-    }))
+    })))
 }
 
 /// Calls the service on a task, once it is ready.
 pub(super) fn spawn_call<S: HttpService>(mut service: S, request: Request<Incoming>) -> Task<S> {
-    Task(tokio::spawn(async move {
+    Task(tokio::spawn(in_span(async move {
         // Converted at once: a service's own error may be bound to its thread.
         let ready = poll_fn(|cx| service.poll_ready(cx).map_err(Into::into)).await;
         let result = match ready {
@@ -112,5 +112,5 @@ pub(super) fn spawn_call<S: HttpService>(mut service: S, request: Request<Incomi
             result,
             handler: None,
         }
-    }))
+    })))
 }

@@ -7,7 +7,7 @@ use http::{
     header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING, UPGRADE},
 };
 use http_body::Body;
-use lacewing_conn::proto::Head;
+use lacewing_conn::proto::{Head, Priority};
 
 use crate::{DateHeader, date};
 
@@ -17,6 +17,9 @@ pub(super) enum Kind {
     /// A response to HEAD has no body, whatever its head says (RFC 9110
     /// §9.3.2).
     Head,
+    /// A response to CONNECT that agrees has no content-length: what follows
+    /// is a tunnel (RFC 9110 §9.3.6).
+    Connect,
     Other,
 }
 
@@ -24,6 +27,8 @@ impl Kind {
     pub(super) fn of(method: &Method) -> Self {
         if *method == Method::HEAD {
             Self::Head
+        } else if *method == Method::CONNECT {
+            Self::Connect
         } else {
             Self::Other
         }
@@ -46,20 +51,23 @@ impl Heads {
         }
     }
 
-    /// The head of a response, and its body if one is to be sent.
+    /// The head of a response; the priority that it sets, which goes before
+    /// what the client asked for (RFC 9218 §8); and its body if one is to be
+    /// sent.
     pub(super) fn prepare<B: Body>(
         &mut self,
         response: Response<B>,
         kind: Kind,
         now: Instant,
-    ) -> (Head, Option<B>) {
+    ) -> (Head, Option<Priority>, Option<B>) {
         let (parts, body) = response.into_parts();
         let mut head = Head {
             fields: parts.headers,
             ..Head::response(parts.status)
         };
-        remove_connection_fields(&mut head.fields);
-        if parts.status == StatusCode::NO_CONTENT {
+        let priority = settle_fields(&mut head.fields);
+        let tunnel = kind == Kind::Connect && parts.status.is_success();
+        if parts.status == StatusCode::NO_CONTENT || tunnel {
             // RFC 9110 §8.6. axum sets it on every empty body.
             head.fields.remove(CONTENT_LENGTH);
         }
@@ -68,12 +76,13 @@ impl Heads {
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
         );
         let body = Some(body).filter(|body| !forbidden && !body.is_end_stream());
-        if let Some(length) = body.as_ref().and_then(|body| body.size_hint().exact()) {
+        let measured = body.as_ref().filter(|_| !tunnel);
+        if let Some(length) = measured.and_then(|body| body.size_hint().exact()) {
             let value = || self.length(length);
             head.fields.entry(CONTENT_LENGTH).or_insert_with(value);
         }
         self.add_date(&mut head.fields, now);
-        (head, body.filter(|_| kind != Kind::Head))
+        (head, priority, body.filter(|_| kind != Kind::Head))
     }
 
     /// What is answered when there is no response.
@@ -101,8 +110,8 @@ impl Heads {
 
 /// Header fields that belong to a connection of HTTP/1.1 are of no meaning in
 /// the others (RFC 9113 §8.2.2, SPDY/3 §3.2.2). Services that were written for
-/// HTTP/1.1 set them all the same.
-fn remove_connection_fields(fields: &mut HeaderMap) {
+/// HTTP/1.1 set them all the same. Gives the priority that the response sets.
+pub(super) fn settle_fields(fields: &mut HeaderMap) -> Option<Priority> {
     const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
     const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
     const ALL: [HeaderName; 5] = [
@@ -112,14 +121,22 @@ fn remove_connection_fields(fields: &mut HeaderMap) {
         KEEP_ALIVE,
         PROXY_CONNECTION,
     ];
+    const PRIORITY: HeaderName = HeaderName::from_static("priority");
     // Nearly always there are none, and comparing names costs less than
     // looking each of them up.
-    if !fields.keys().any(|name| ALL.contains(name)) {
-        return;
+    let (mut connection, mut priority) = (false, None);
+    for (name, value) in &*fields {
+        connection |= ALL.contains(name);
+        if *name == PRIORITY {
+            priority = Some(Priority::from_field(value.as_bytes()));
+        }
     }
-    for name in ALL {
-        fields.remove(name);
+    if connection {
+        for name in ALL {
+            fields.remove(name);
+        }
     }
+    priority
 }
 
 #[cfg(test)]
@@ -130,7 +147,8 @@ mod tests {
     type TestBody = Either<Full<&'static [u8]>, Empty<&'static [u8]>>;
 
     fn prepare(response: Response<TestBody>, kind: Kind) -> (Head, Option<TestBody>) {
-        Heads::new(DateHeader::Add).prepare(response, kind, Instant::now())
+        let (head, _, body) = Heads::new(DateHeader::Add).prepare(response, kind, Instant::now());
+        (head, body)
     }
 
     fn full() -> Response<TestBody> {
@@ -154,7 +172,7 @@ mod tests {
         assert_eq!(head.fields[CONTENT_LENGTH], "6");
         assert_eq!(head.fields[DATE], "yesterday");
 
-        let (head, _) = Heads::new(DateHeader::Leave).prepare(full(), Kind::Other, Instant::now());
+        let (head, ..) = Heads::new(DateHeader::Leave).prepare(full(), Kind::Other, Instant::now());
         assert!(!head.fields.contains_key(DATE));
     }
 
@@ -163,6 +181,32 @@ mod tests {
         let (head, body) = prepare(full(), Kind::Head);
         assert_eq!(head.fields[CONTENT_LENGTH], "5");
         assert!(body.is_none());
+    }
+
+    #[test]
+    fn a_tunnel_has_no_length() {
+        let mut response = full();
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from_static("5"));
+        let (head, body) = prepare(response, Kind::Connect);
+        assert!(!head.fields.contains_key(CONTENT_LENGTH) && body.is_some());
+        let mut refusal = full();
+        *refusal.status_mut() = StatusCode::FORBIDDEN;
+        let (head, _) = prepare(refusal, Kind::Connect);
+        assert_eq!(head.fields[CONTENT_LENGTH], "5");
+    }
+
+    #[test]
+    fn a_response_may_set_its_priority() {
+        let mut response = full();
+        response
+            .headers_mut()
+            .insert("priority", HeaderValue::from_static("u=0, i"));
+        let (head, priority, _) =
+            Heads::new(DateHeader::Add).prepare(response, Kind::Other, Instant::now());
+        assert_eq!(priority, Some(Priority::new(0, true)));
+        assert_eq!(head.fields["priority"], "u=0, i");
     }
 
     #[test]

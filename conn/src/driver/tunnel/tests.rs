@@ -237,6 +237,15 @@ async fn a_dropped_tunnel_resets_the_stream() {
 }
 
 #[tokio::test]
+async fn a_reset_says_why() {
+    let (mut client, server) = tunnel(Version::Http2).await;
+    server.reset(Reason::ConnectError);
+    let error = client.read(&mut [0; 8]).await.unwrap_err();
+    let inner = error.get_ref().unwrap().downcast_ref::<Error>().unwrap();
+    assert_eq!(inner.reason(), Reason::ConnectError);
+}
+
+#[tokio::test]
 async fn a_writer_that_waits_learns_that_the_stream_ended() {
     for version in VERSIONS {
         let (mut client, server) = tunnel(version).await;

@@ -1,0 +1,131 @@
+//! Requests: from what the engine tells to what a service takes.
+
+use http::{
+    Method, Request,
+    header::{CONTENT_LENGTH, EXPECT},
+};
+use lacewing_conn::{
+    Reason,
+    driver::Context,
+    proto::{Control, Head, StreamKey},
+};
+
+use super::{Exchanges, Ticket, response::Kind};
+use crate::{Connect, HttpService, Incoming, Informer, Pusher};
+
+/// The body of a request that came by HTTP/1.1 and is answered by HTTP/2.
+#[cfg(feature = "http1")]
+#[derive(Debug)]
+pub(crate) struct Replayed {
+    pub(crate) data: bytes::Bytes,
+    pub(crate) trailers: Option<http::HeaderMap>,
+}
+
+impl<S: HttpService> Exchanges<S> {
+    /// Remembers the body of stream 1, which came before the connection spoke
+    /// HTTP/2.
+    #[cfg(feature = "http1")]
+    pub(crate) fn replay(&mut self, body: Replayed) {
+        self.replayed = Some(Box::new(body));
+    }
+
+    #[cfg(feature = "http1")]
+    fn replayed(&mut self) -> Incoming {
+        self.replayed.take().map_or_else(Incoming::empty, |body| {
+            Incoming::replayed(body.data, body.trailers)
+        })
+    }
+
+    #[cfg(not(feature = "http1"))]
+    #[expect(clippy::unused_self, reason = "of use with the feature")]
+    fn replayed(&mut self) -> Incoming {
+        Incoming::empty()
+    }
+
+    /// The request for the service; `None` if there is none to be served.
+    pub(super) fn request(
+        &mut self,
+        conn: &mut Context<'_>,
+        stream: StreamKey,
+        head: Head,
+        fin: bool,
+    ) -> Option<(Ticket, Request<Incoming>)> {
+        let Head {
+            control:
+                Control::Request {
+                    method,
+                    uri,
+                    protocol,
+                },
+            fields,
+        } = head
+        else {
+            // The engine lets nothing else through.
+            conn.reset(stream, Reason::ProtocolError);
+            return None;
+        };
+        let ticket = Ticket {
+            kind: Kind::of(&method),
+            clock: self.telemetry.request(stream.id(), &method, &uri, conn.now),
+        };
+        let connect = (method == Method::CONNECT).then(|| {
+            let incoming = if fin {
+                lacewing_conn::driver::Incoming::empty()
+            } else {
+                conn.incoming(stream, None)
+            };
+            Connect::new(incoming, protocol.clone())
+        });
+        let body = if fin || connect.is_some() {
+            self.replayed()
+        } else {
+            let length = fields
+                .get(CONTENT_LENGTH)
+                .and_then(|value| value.to_str().ok());
+            let body = conn.incoming(stream, length.and_then(|length| length.parse().ok()));
+            let expects = fields.get(EXPECT);
+            if expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+                conn.watch_incoming(stream);
+            }
+            body.into()
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = fields;
+        self.attach(conn, stream, &mut request);
+        if let Some(connect) = connect {
+            request.extensions_mut().insert(connect);
+        }
+        if let Some(protocol) = protocol {
+            request.extensions_mut().insert(protocol);
+        }
+        Some((ticket, request))
+    }
+
+    /// What requests have in common, as far as it was asked for.
+    pub(super) fn attach(
+        &mut self,
+        conn: &Context<'_>,
+        stream: StreamKey,
+        request: &mut Request<Incoming>,
+    ) {
+        *request.version_mut() = self.http_version;
+        if self.options.attach_info {
+            request.extensions_mut().insert(self.info.clone());
+        }
+        if self.options.informer.is_inserted() {
+            let informer = Informer::new(self.wishes.intents(conn), stream);
+            request.extensions_mut().insert(informer);
+        }
+        // A push belongs to a request of the client's (RFC 9113 §8.4).
+        let pushable = self.options.pusher.is_inserted()
+            && super::is_of_peer(stream)
+            && conn.engine.peer_allows_push();
+        if pushable {
+            let uri = request.uri().clone();
+            let pusher = Pusher::new(self.wishes.intents(conn), stream, uri);
+            request.extensions_mut().insert(pusher);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What happens beside requests and responses: interim responses, pushes,
+//! announcements, reports.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task,
+    time::{Duration, Instant},
+};
+
+use bytes::Buf;
+use http::{Request, StatusCode};
+use lacewing_conn::{
+    driver::Context,
+    proto::{AlternativeFor, Control, Head, StreamKey},
+};
+
+use super::{Exchanges, Ticket, response::Kind};
+use crate::{
+    Event, HttpService, Incoming, InformError, PushError, Pushed,
+    intents::{Intent, Intents},
+};
+
+/// What handlers of this connection wish for.
+#[derive(Default)]
+pub(super) struct Wishes {
+    /// Made when the first handle is.
+    intents: Option<Arc<Intents>>,
+    /// Requests that were promised and are to be served, as many as the peer
+    /// lets us push at most.
+    promised: VecDeque<(StreamKey, Request<Incoming>)>,
+    /// What is told at the start was told.
+    announced: bool,
+}
+
+impl Wishes {
+    pub(super) fn intents(&mut self, conn: &Context<'_>) -> Arc<Intents> {
+        let intents = self
+            .intents
+            .get_or_insert_with(|| Intents::new(conn.notifier()));
+        Arc::clone(intents)
+    }
+}
+
+impl<S: HttpService> Exchanges<S> {
+    /// `100 Continue`, to a client that waits for it with its body.
+    pub(super) fn go_on(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        // Without effect where there is none (SPDY), and after the response.
+        let head = Head::response(StatusCode::CONTINUE);
+        if conn.engine.inform(stream, head).is_ok() {
+            self.telemetry.interim(stream.id(), "100 Continue");
+        }
+    }
+
+    /// What handlers asked for. It is sent before any response of theirs.
+    pub(super) fn handle_wishes(&mut self, conn: &mut Context<'_>) {
+        let Some(intents) = &self.wishes.intents else {
+            return;
+        };
+        for intent in intents.take() {
+            match intent {
+                Intent::Inform { stream, head, tell } => {
+                    let _ = tell.send(self.inform(conn, stream, head));
+                }
+                Intent::Push {
+                    parent,
+                    request,
+                    tell,
+                } => {
+                    let _ = tell.send(self.push(conn, parent, request));
+                }
+            }
+        }
+    }
+
+    fn inform(
+        &mut self,
+        conn: &mut Context<'_>,
+        stream: StreamKey,
+        mut head: Head,
+    ) -> Result<(), InformError> {
+        // A client that does not read must not fill memory.
+        if conn.engine.output().remaining() > conn.engine.limits().max_output_backlog {
+            return Err(InformError::Busy);
+        }
+        super::response::settle_fields(&mut head.fields);
+        conn.engine.inform(stream, head)?;
+        self.telemetry.interim(stream.id(), "interim response");
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        conn: &mut Context<'_>,
+        parent: StreamKey,
+        request: Request<()>,
+    ) -> Result<(), PushError> {
+        let (parts, ()) = request.into_parts();
+        let head = Head {
+            control: Control::Request {
+                method: parts.method.clone(),
+                uri: parts.uri.clone(),
+                protocol: None,
+            },
+            fields: parts.headers.clone(),
+        };
+        let stream = conn.engine.push(parent, head)?;
+        self.telemetry.interim(parent.id(), "promise of a push");
+        let mut request = Request::from_parts(parts, Incoming::empty());
+        request.extensions_mut().insert(Pushed);
+        self.wishes.promised.push_back((stream, request));
+        Ok(())
+    }
+
+    /// Pushed requests get their handlers once those that promised them are
+    /// done with their first poll.
+    pub(super) fn serve_promised(&mut self, conn: &mut Context<'_>) {
+        while let Some((stream, mut request)) = self.wishes.promised.pop_front() {
+            // The client may have declined it meanwhile.
+            if conn.engine.priority(stream).is_none() {
+                continue;
+            }
+            let ticket = Ticket {
+                kind: Kind::of(request.method()),
+                clock: self.telemetry.request(
+                    stream.id(),
+                    request.method(),
+                    request.uri(),
+                    conn.now,
+                ),
+            };
+            self.attach(conn, stream, &mut request);
+            self.serve(conn, stream, ticket, request);
+        }
+    }
+
+    /// ORIGIN and ALTSVC, once. SPDY has neither.
+    pub(super) fn announce(&mut self, conn: &mut Context<'_>) {
+        if std::mem::replace(&mut self.wishes.announced, true) {
+            return;
+        }
+        let announcements = &self.options.announcements;
+        // In cleartext a client must ignore it (RFC 8336 §2.4).
+        if !announcements.origins.is_empty() && self.info.is_tls() {
+            let _ = conn.engine.announce_origins(&announcements.origins);
+        }
+        for (origin, value) in &announcements.alternatives {
+            let whose = AlternativeFor::Origin(origin.clone());
+            let _ = conn.engine.announce_alternative(&whose, value);
+        }
+    }
+
+    /// Tells the observer of the connection's numbers, when it is time.
+    pub(super) fn report_stats(&mut self, conn: &Context<'_>, cx: &mut task::Context<'_>) {
+        let Some(reports) = &mut self.reports else {
+            return;
+        };
+        if reports.is_due(conn.now, cx) {
+            self.last_report(conn);
+        }
+    }
+
+    /// The same at the end, if it was asked for at all.
+    pub(super) fn last_report(&self, conn: &Context<'_>) {
+        if self.reports.is_some() {
+            self.options.observer.tell(&Event::Stats {
+                connection: &self.info,
+                stats: &conn.engine.stats(),
+            });
+        }
+    }
+}
+
+/// When the observer is told of a connection's numbers.
+pub(super) struct Reports {
+    every: Duration,
+    next: Option<Instant>,
+    sleep: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Reports {
+    pub(super) fn new(every: Duration) -> Self {
+        Self {
+            every,
+            next: None,
+            sleep: None,
+        }
+    }
+
+    /// The interval has passed; otherwise the task is woken when it has.
+    fn is_due(&mut self, now: Instant, cx: &mut task::Context<'_>) -> bool {
+        let due = self.next.is_some_and(|next| now >= next);
+        if due || self.next.is_none() {
+            self.next = now.checked_add(self.every);
+        }
+        let Some(next) = self.next else {
+            return due;
+        };
+        let deadline = tokio::time::Instant::from_std(next);
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if sleep.deadline() != deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        // Ready means that the next turn will find the interval passed.
+        if sleep.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        due
+    }
+}

@@ -1,0 +1,36 @@
+//! `Upgrade: h2c`: from HTTP/1.1 to HTTP/2 in cleartext (RFC 7540 §3.2; not in
+//! RFC 9113 any more, but curl and others still ask).
+
+#[cfg(feature = "http1")]
+mod request;
+
+#[cfg(feature = "http1")]
+pub(crate) use self::request::{Drained, Upgrade, Wish, drain};
+
+/// Whether a cleartext HTTP/1.1 request may turn its connection into an HTTP/2
+/// one.
+///
+/// A proxy that passes `Upgrade: h2c` on without knowing what it means, and
+/// judges requests by their heads, sees nothing of what the client says
+/// afterwards: turn this on only where clients connect themselves.
+///
+/// ```
+/// use lacewing_server::{H2cUpgrade, Server};
+///
+/// let server = Server::builder().h2c_upgrade(H2cUpgrade::Accept { max_body: 64 * 1024 });
+/// # let _ = server;
+/// assert_eq!(H2cUpgrade::default(), H2cUpgrade::Ignore);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum H2cUpgrade {
+    /// No: the field is ignored, and the request served as it came.
+    #[default]
+    Ignore,
+    /// Yes, in cleartext. The request's body is read to its end first, then
+    /// the request is answered over HTTP/2, as stream 1.
+    Accept {
+        /// The largest such body, in bytes. A request with a larger one is
+        /// served over HTTP/1.1.
+        max_body: usize,
+    },
+}

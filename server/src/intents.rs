@@ -1,0 +1,169 @@
+//! What handlers want of their connection beside a response: a bounded list
+//! that the connection's task empties.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use http::Request;
+use lacewing_conn::{
+    driver::Notifier,
+    proto::{Head, StreamKey},
+};
+use tokio::sync::oneshot;
+
+use crate::{InformError, PushError};
+
+/// Wishes of one connection that may wait for its task.
+const MAX_WAITING: usize = 256;
+
+/// Whether requests carry a handle in their extensions. Each costs allocations
+/// for every request, so none is there by default.
+///
+/// ```
+/// use lacewing_server::{Handle, Server};
+///
+/// let server = Server::builder().informer(Handle::Insert).pusher(Handle::Insert);
+/// # let _ = server;
+/// assert_eq!(Handle::default(), Handle::Omit);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Handle {
+    /// They don't.
+    #[default]
+    Omit,
+    /// They do.
+    Insert,
+}
+
+impl Handle {
+    pub(crate) fn is_inserted(self) -> bool {
+        self == Self::Insert
+    }
+}
+
+/// A wish on its way to the connection's task.
+pub(crate) enum Intent {
+    Inform {
+        stream: StreamKey,
+        head: Head,
+        tell: Tell<InformError>,
+    },
+    Push {
+        parent: StreamKey,
+        request: Request<()>,
+        tell: Tell<PushError>,
+    },
+}
+
+pub(crate) type Tell<E> = oneshot::Sender<Result<(), E>>;
+
+/// The wishes of one connection.
+pub(crate) struct Intents {
+    pending: AtomicBool,
+    waiting: Mutex<Vec<Intent>>,
+    notifier: Notifier,
+}
+
+/// There are as many wishes as may wait.
+pub(crate) struct Full;
+
+impl Intents {
+    pub(crate) fn new(notifier: Notifier) -> Arc<Self> {
+        Arc::new(Self {
+            pending: AtomicBool::new(false),
+            waiting: Mutex::new(Vec::new()),
+            notifier,
+        })
+    }
+
+    pub(crate) fn put(&self, intent: Intent) -> Result<(), Full> {
+        // Dropped where the connection is over: whoever waits learns of it.
+        if self.notifier.is_closed() {
+            return Ok(());
+        }
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() >= MAX_WAITING {
+            return Err(Full);
+        }
+        waiting.push(intent);
+        drop(waiting);
+        self.pending.store(true, Ordering::SeqCst);
+        self.notifier.notify();
+        Ok(())
+    }
+
+    /// All wishes, in order. Costs no lock when there are none.
+    pub(crate) fn take(&self) -> Vec<Intent> {
+        if !self.pending.load(Ordering::SeqCst) || !self.pending.swap(false, Ordering::SeqCst) {
+            return Vec::new();
+        }
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What becomes of an interim response or of a push. The wish is on its way
+/// already: awaiting this is for those who want to know, and dropping it
+/// changes nothing.
+///
+/// ```
+/// use lacewing_server::{Delivery, InformError};
+///
+/// async fn was_sent(delivery: Delivery<InformError>) -> bool {
+///     delivery.await.is_ok()
+/// }
+/// # let _ = was_sent;
+/// ```
+pub struct Delivery<E>(Stage<E>);
+
+enum Stage<E> {
+    Known(Option<E>),
+    Waiting(oneshot::Receiver<Result<(), E>>),
+}
+
+impl<E> Delivery<E> {
+    /// It was turned down before it set out.
+    pub(crate) fn failed(error: E) -> Self {
+        Self(Stage::Known(Some(error)))
+    }
+
+    /// Sends a wish out. `full` is the error for a list that is full.
+    pub(crate) fn send(intents: &Intents, full: E, intent: impl FnOnce(Tell<E>) -> Intent) -> Self {
+        let (tell, told) = oneshot::channel();
+        match intents.put(intent(tell)) {
+            Ok(()) => Self(Stage::Waiting(told)),
+            Err(Full) => Self::failed(full),
+        }
+    }
+}
+
+/// Errors that say that the stream or its connection is gone.
+pub(crate) trait Gone {
+    fn gone() -> Self;
+}
+
+impl<E: Gone + Unpin> Future for Delivery<E> {
+    type Output = Result<(), E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
+        match &mut self.get_mut().0 {
+            Stage::Known(error) => Poll::Ready(error.take().map_or(Ok(()), Err)),
+            Stage::Waiting(told) => Pin::new(told)
+                .poll(cx)
+                .map(|told| told.unwrap_or_else(|_| Err(E::gone()))),
+        }
+    }
+}
+
+impl<E> fmt::Debug for Delivery<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery").finish_non_exhaustive()
+    }
+}

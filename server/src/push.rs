@@ -1,0 +1,235 @@
+//! Server push (RFC 9113 §8.4; the SPDY drafts §3.3).
+
+use std::{fmt, sync::Arc};
+
+use http::{
+    Method, Request, Uri,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use lacewing_conn::proto::{OpenError, StreamKey, UsageError};
+
+use crate::{
+    Delivery,
+    intents::{Gone, Intent, Intents},
+};
+
+/// Pushes responses that belong to the response of one request. In the
+/// extensions of requests of HTTP/2 and SPDY, if the server was built
+/// [with it](crate::Builder::pusher) and the client takes pushes; never in
+/// those of requests that are pushed themselves.
+///
+/// The pushed request is served by the same service, as if the client had made
+/// it, with [`Pushed`] in its extensions. (A response that is made already can
+/// travel in the extensions of the request, to be given out by the service.)
+///
+/// A handler pushes before it gives its response: then the client learns of the
+/// push before it sees what refers to it (RFC 9113 §8.4.1).
+///
+/// ```
+/// use http::{Request, Response};
+/// use lacewing_server::{BoxError, Incoming, Pusher};
+///
+/// async fn page(request: Request<Incoming>) -> Result<Response<String>, BoxError> {
+///     if let Some(pusher) = request.extensions().get::<Pusher>() {
+///         pusher.push(Request::get("/style.css").body(())?);
+///     }
+///     Ok(Response::new(String::from("<link rel=stylesheet href=/style.css>")))
+/// }
+/// # let _ = page;
+/// ```
+#[derive(Clone)]
+pub struct Pusher {
+    intents: Arc<Intents>,
+    stream: StreamKey,
+    /// Of the request that the pushes belong to.
+    uri: Uri,
+}
+
+/// In the extensions of a request that the server made itself, to push its
+/// response.
+///
+/// ```
+/// use lacewing_server::Pushed;
+///
+/// fn was_asked_for<B>(request: &http::Request<B>) -> bool {
+///     request.extensions().get::<Pushed>().is_none()
+/// }
+/// assert!(was_asked_for(&http::Request::new(())));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pushed;
+
+impl Pusher {
+    pub(crate) fn new(intents: Arc<Intents>, stream: StreamKey, uri: Uri) -> Self {
+        Self {
+            intents,
+            stream,
+            uri,
+        }
+    }
+
+    /// Promises the response to this request, and serves it. Scheme and
+    /// authority may be left out; they are those of the client's request.
+    /// Header fields should be those that the client would send, so that it
+    /// finds the response when it looks for it.
+    ///
+    /// The promise is on its way at once; what this returns need not be
+    /// awaited. It gives a [`PushError`] if nothing is pushed.
+    pub fn push(&self, mut request: Request<()>) -> Delivery<PushError> {
+        if let Err(rule) = check(&request) {
+            return Delivery::failed(PushError::NotAllowed(rule));
+        }
+        match self.complete(request.uri()) {
+            Ok(uri) => *request.uri_mut() = uri,
+            Err(rule) => return Delivery::failed(PushError::NotAllowed(rule)),
+        }
+        let parent = self.stream;
+        Delivery::send(&self.intents, PushError::Busy, |tell| Intent::Push {
+            parent,
+            request,
+            tell,
+        })
+    }
+
+    /// The URI with what it leaves out, if it is on the origin of the client's
+    /// request: for another the server may not be the one to ask (RFC 9113
+    /// §8.4, §10.1).
+    fn complete(&self, uri: &Uri) -> Result<Uri, PushRule> {
+        let ours = self.uri.authority().ok_or(PushRule::Authority)?;
+        if uri.authority().is_some_and(|theirs| theirs != ours) {
+            return Err(PushRule::Authority);
+        }
+        if uri.scheme().is_some() && uri.scheme() != self.uri.scheme() {
+            return Err(PushRule::Authority);
+        }
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = self.uri.scheme().cloned();
+        parts.authority = Some(ours.clone());
+        parts.path_and_query = uri.path_and_query().cloned();
+        Uri::from_parts(parts).map_err(|_| PushRule::Authority)
+    }
+}
+
+/// What is pushed must be cacheable, safe, and without a body (RFC 9113 §8.4).
+fn check(request: &Request<()>) -> Result<(), PushRule> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(PushRule::Method);
+    }
+    let fields = request.headers();
+    if fields.contains_key(CONTENT_LENGTH) || fields.contains_key(TRANSFER_ENCODING) {
+        return Err(PushRule::Body);
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Pusher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pusher")
+            .field("stream", &self.stream.id().value())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why nothing was pushed. None of these is a failure of the request that the
+/// push would have belonged to.
+///
+/// ```
+/// use lacewing_server::PushError;
+///
+/// assert!(PushError::TooMany { max: 100 }.to_string().contains("100"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PushError {
+    /// The client takes no pushes (SETTINGS_ENABLE_PUSH), or not any more.
+    Disabled,
+    /// The client takes no more pushes at once.
+    TooMany {
+        /// How many it takes.
+        max: u32,
+    },
+    /// The request is none that may be pushed.
+    NotAllowed(PushRule),
+    /// The request that it belongs to is answered to its end, or gone.
+    Gone,
+    /// Handlers want more at once than the connection keeps up with.
+    Busy,
+}
+
+/// Which rule about pushed requests was broken (RFC 9113 §8.4).
+///
+/// ```
+/// assert!(lacewing_server::PushRule::Method.to_string().contains("GET"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PushRule {
+    /// Only GET and HEAD can be pushed: safe and cacheable.
+    Method,
+    /// A pushed request has no body.
+    Body,
+    /// Only what is on the origin of the client's request can be pushed.
+    Authority,
+    /// The head cannot be sent.
+    Head,
+}
+
+impl fmt::Display for PushRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Method => "only GET and HEAD requests can be pushed",
+            Self::Body => "a pushed request has no body",
+            Self::Authority => "only what is on the origin of the client's request can be pushed",
+            Self::Head => "the head of the pushed request cannot be sent",
+        })
+    }
+}
+
+impl From<OpenError> for PushError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::PushDisabled => Self::Disabled,
+            OpenError::TooManyStreams { max } => Self::TooMany { max },
+            OpenError::Usage(UsageError::StreamClosed | UsageError::HalfClosed)
+            | OpenError::ShuttingDown
+            | OpenError::IdsExhausted => Self::Gone,
+            _ => Self::NotAllowed(PushRule::Head),
+        }
+    }
+}
+
+impl Gone for PushError {
+    fn gone() -> Self {
+        Self::Gone
+    }
+}
+
+impl fmt::Display for PushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disabled => f.write_str("the client takes no pushes"),
+            Self::TooMany { max } => write!(f, "the client takes {max} pushes at once"),
+            Self::NotAllowed(rule) => rule.fmt(f),
+            Self::Gone => f.write_str("the request that the push belongs to is gone"),
+            Self::Busy => f.write_str("too many pushes wait for the connection"),
+        }
+    }
+}
+
+impl std::error::Error for PushError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_safe_requests_without_a_body_are_pushed() {
+        let check = |request: http::request::Builder| check(&request.body(()).unwrap());
+        assert_eq!(check(Request::get("/")), Ok(()));
+        assert_eq!(check(Request::head("/")), Ok(()));
+        assert_eq!(check(Request::post("/")), Err(PushRule::Method));
+        assert_eq!(check(Request::delete("/")), Err(PushRule::Method));
+        let with_body = Request::get("/").header("content-length", "3");
+        assert_eq!(check(with_body), Err(PushRule::Body));
+    }
+}

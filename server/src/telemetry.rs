@@ -1,0 +1,199 @@
+//! Spans and events, with the feature `tracing`; counters, a gauge and a
+//! histogram, with the feature `metrics`. Without them all of this is empty.
+
+use std::time::Instant;
+
+use http::{Method, StatusCode, Uri};
+use lacewing_conn::{Error, proto::StreamId};
+
+use crate::{ConnectionInfo, StreamError};
+
+/// What is measured and told of one connection.
+pub(crate) struct Telemetry {
+    #[cfg(feature = "metrics")]
+    protocol: &'static str,
+    /// As many as the gauge was told.
+    #[cfg(feature = "metrics")]
+    open: usize,
+}
+
+/// When a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Clock {
+    #[cfg(any(feature = "tracing", feature = "metrics"))]
+    started: Instant,
+}
+
+#[cfg_attr(
+    not(any(feature = "tracing", feature = "metrics")),
+    expect(clippy::unused_self, reason = "empty without the features")
+)]
+#[cfg_attr(
+    not(all(feature = "tracing", feature = "metrics")),
+    allow(unused_variables)
+)]
+impl Telemetry {
+    pub(crate) fn new(info: &ConnectionInfo) -> Self {
+        #[cfg(feature = "metrics")]
+        {
+            let protocol = info.protocol().alpn();
+            metrics::counter!("lacewing_server_connections_total", "protocol" => protocol)
+                .increment(1);
+            metrics::gauge!("lacewing_server_connections", "protocol" => protocol).increment(1);
+        }
+        Self {
+            #[cfg(feature = "metrics")]
+            protocol: info.protocol().alpn(),
+            #[cfg(feature = "metrics")]
+            open: 0,
+        }
+    }
+
+    /// A request came.
+    pub(crate) fn request(
+        &self,
+        stream: StreamId,
+        method: &Method,
+        uri: &Uri,
+        now: Instant,
+    ) -> Clock {
+        #[cfg(feature = "tracing")]
+        tracing::debug!(stream = stream.value(), %method, %uri, "request");
+        Clock {
+            #[cfg(any(feature = "tracing", feature = "metrics"))]
+            started: now,
+        }
+    }
+
+    /// Its response's head is sent.
+    pub(crate) fn response(&self, stream: StreamId, status: StatusCode, clock: Clock) {
+        #[cfg(any(feature = "tracing", feature = "metrics"))]
+        let elapsed = clock.started.elapsed();
+        #[cfg(feature = "tracing")]
+        tracing::debug!(
+            stream = stream.value(),
+            status = status.as_u16(),
+            ?elapsed,
+            "response"
+        );
+        #[cfg(feature = "metrics")]
+        {
+            let class = match status.as_u16() / 100 {
+                2 => "2xx",
+                3 => "3xx",
+                4 => "4xx",
+                _ => "5xx",
+            };
+            metrics::counter!(
+                "lacewing_server_requests_total",
+                "protocol" => self.protocol, "status" => class
+            )
+            .increment(1);
+            metrics::histogram!(
+                "lacewing_server_response_seconds",
+                "protocol" => self.protocol
+            )
+            .record(elapsed.as_secs_f64());
+        }
+    }
+
+    /// An interim response or a promise is sent.
+    pub(crate) fn interim(&self, stream: StreamId, what: &'static str) {
+        #[cfg(feature = "tracing")]
+        tracing::trace!(stream = stream.value(), what, "ahead of the response");
+    }
+
+    /// A stream ended by a reset.
+    pub(crate) fn reset(&self, stream: StreamId, error: &Error) {
+        #[cfg(feature = "tracing")]
+        tracing::debug!(stream = stream.value(), %error, "stream reset");
+        #[cfg(feature = "metrics")]
+        metrics::counter!(
+            "lacewing_server_resets_total",
+            "protocol" => self.protocol, "reason" => error.reason().to_string()
+        )
+        .increment(1);
+    }
+
+    /// A request failed, or was refused.
+    pub(crate) fn failed(&self, stream: StreamId, error: &StreamError) {
+        #[cfg(feature = "tracing")]
+        tracing::warn!(stream = stream.value(), %error, "request failed");
+        #[cfg(feature = "metrics")]
+        {
+            let kind = match error {
+                StreamError::Refused(_) => "refused",
+                StreamError::Handler(_) | StreamError::HandlerPanicked => "handler",
+                StreamError::Body(_) | StreamError::BodyPanicked => "body",
+                StreamError::Response(_) => "response",
+            };
+            metrics::counter!(
+                "lacewing_server_failures_total",
+                "protocol" => self.protocol, "kind" => kind
+            )
+            .increment(1);
+        }
+    }
+
+    /// So many streams are open.
+    pub(crate) fn streams(&mut self, open: usize) {
+        #[cfg(feature = "metrics")]
+        if open != self.open {
+            let gauge = metrics::gauge!("lacewing_server_streams", "protocol" => self.protocol);
+            let (before, now) = (count(self.open), count(open));
+            gauge.increment(now - before);
+            self.open = open;
+        }
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        self.streams(0);
+        metrics::gauge!("lacewing_server_connections", "protocol" => self.protocol).decrement(1);
+    }
+}
+
+#[cfg(feature = "metrics")]
+fn count(streams: usize) -> f64 {
+    f64::from(u32::try_from(streams).unwrap_or(u32::MAX))
+}
+
+/// The span of a connection, in which everything of it happens.
+pub(crate) struct Span {
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
+}
+
+impl Span {
+    #[cfg_attr(not(feature = "tracing"), allow(unused_variables))]
+    pub(crate) fn new(info: &ConnectionInfo) -> Self {
+        Self {
+            #[cfg(feature = "tracing")]
+            span: tracing::debug_span!(
+                "connection",
+                protocol = info.protocol().alpn(),
+                peer = info.peer_addr().map(tracing::field::display),
+            ),
+        }
+    }
+
+    pub(crate) fn within<T>(&self, work: impl FnOnce() -> T) -> T {
+        #[cfg(feature = "tracing")]
+        let _entered = self.span.enter();
+        work()
+    }
+}
+
+/// A future that goes on elsewhere, in the span of its connection.
+#[cfg(feature = "tracing")]
+pub(crate) fn in_span<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    tracing::Instrument::in_current_span(future)
+}
+
+/// A future that goes on elsewhere.
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn in_span<F: Future>(future: F) -> F {
+    future
+}

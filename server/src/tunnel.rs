@@ -1,0 +1,167 @@
+//! CONNECT requests: from a request to a stream of bytes.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use http::{Request, Response};
+use lacewing_conn::{
+    driver::{self, Tunnel, TunnelBody},
+    proto::Protocol,
+};
+
+/// Whether a client may open streams for other protocols, such as WebSockets,
+/// by extended CONNECT (RFC 8441).
+///
+/// ```
+/// use lacewing_server::{ExtendedConnect, Server};
+///
+/// let server = Server::builder().extended_connect(ExtendedConnect::Offer);
+/// # let _ = server;
+/// assert_eq!(ExtendedConnect::default(), ExtendedConnect::Off);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ExtendedConnect {
+    /// No: a request with `:protocol` is malformed.
+    #[default]
+    Off,
+    /// Yes, and the server says so in its SETTINGS. The service has to know
+    /// CONNECT: browsers open WebSockets so from then on.
+    Offer,
+}
+
+impl ExtendedConnect {
+    pub(crate) fn is_offered(self) -> bool {
+        self == Self::Offer
+    }
+}
+
+/// Agrees to a CONNECT request: gives the response to be returned, with status
+/// 200 and more header fields if wanted, and the stream of bytes that the
+/// request becomes. Short for [`Connect::accept`].
+///
+/// The response has to leave the handler before bytes go through the tunnel,
+/// so what works on the tunnel is a task of its own.
+///
+/// ```
+/// use axum::{body::Body, extract::Request, response::Response};
+/// use lacewing_server::TunnelError;
+///
+/// /// An axum handler that sends back what comes in.
+/// async fn echo(request: Request) -> Result<Response, String> {
+///     let (response, tunnel) =
+///         lacewing_server::tunnel(&request).map_err(|error| error.to_string())?;
+///     tokio::spawn(async move {
+///         let (mut reader, mut writer) = tokio::io::split(tunnel);
+///         if tokio::io::copy(&mut reader, &mut writer).await.is_ok() {
+///             let _ = tokio::io::AsyncWriteExt::shutdown(&mut writer).await;
+///         }
+///     });
+///     Ok(response.map(Body::new))
+/// }
+/// # let _ = echo;
+/// ```
+///
+/// # Errors
+///
+/// [`TunnelError`], if the request is no CONNECT request of HTTP/2 or SPDY, or
+/// was agreed to before.
+pub fn tunnel<B>(request: &Request<B>) -> Result<(Response<TunnelBody>, Tunnel), TunnelError> {
+    let connect = request.extensions().get::<Connect>();
+    connect.ok_or(TunnelError::NotConnect)?.accept()
+}
+
+/// In the extensions of every CONNECT request of HTTP/2 and SPDY (RFC 9113
+/// §8.5, RFC 8441): the stream that the client wants a tunnel on. The request
+/// itself has an empty body. Over HTTP/1.1, hyper's upgrades take its place.
+///
+/// A handler that answers without [accepting](Self::accept) turns the client
+/// down; its status should then not be one of 2xx.
+///
+/// ```
+/// use http::{Request, StatusCode};
+/// use lacewing_server::Connect;
+///
+/// fn wants_a_websocket<B>(request: &Request<B>) -> bool {
+///     let connect = request.extensions().get::<Connect>();
+///     connect.and_then(Connect::protocol) == Some("websocket")
+/// }
+/// assert!(!wants_a_websocket(&Request::new(())));
+/// ```
+#[derive(Clone)]
+pub struct Connect(Arc<Wanted>);
+
+struct Wanted {
+    protocol: Option<Protocol>,
+    incoming: Mutex<Option<driver::Incoming>>,
+}
+
+impl Connect {
+    pub(crate) fn new(incoming: driver::Incoming, protocol: Option<Protocol>) -> Self {
+        Self(Arc::new(Wanted {
+            protocol,
+            incoming: Mutex::new(Some(incoming)),
+        }))
+    }
+
+    /// What the client wants to speak, by its `:protocol`; `None` for a plain
+    /// CONNECT, to the host and port that are the request's URI.
+    pub fn protocol(&self) -> Option<&str> {
+        self.0.protocol.as_ref().map(Protocol::as_str)
+    }
+
+    /// As [`tunnel`].
+    ///
+    /// # Errors
+    ///
+    /// [`TunnelError::Taken`] the second time.
+    pub fn accept(&self) -> Result<(Response<TunnelBody>, Tunnel), TunnelError> {
+        let mut incoming = self
+            .0
+            .incoming
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let incoming = incoming.take().ok_or(TunnelError::Taken)?;
+        let (tunnel, body) = Tunnel::new(incoming);
+        Ok((Response::new(body), tunnel))
+    }
+}
+
+impl fmt::Debug for Connect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("protocol", &self.protocol())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a request does not become a tunnel.
+///
+/// ```
+/// use lacewing_server::TunnelError;
+///
+/// let error = lacewing_server::tunnel(&http::Request::new(())).unwrap_err();
+/// assert_eq!(error, TunnelError::NotConnect);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TunnelError {
+    /// It is no CONNECT request, or came over HTTP/1.1.
+    NotConnect,
+    /// It has become one already.
+    Taken,
+}
+
+impl fmt::Display for TunnelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotConnect => {
+                "not a CONNECT request of HTTP/2 or SPDY, so that it can't become a tunnel"
+            }
+            Self::Taken => "the CONNECT request has become a tunnel already",
+        })
+    }
+}
+
+impl std::error::Error for TunnelError {}
