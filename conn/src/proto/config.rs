@@ -40,16 +40,22 @@ pub enum Semantics {
 /// ```
 /// use lacewing_conn::proto::HeaderCompression;
 ///
-/// assert_eq!(HeaderCompression::default(), HeaderCompression::Stored);
+/// assert_eq!(HeaderCompression::default(), HeaderCompression::WholeField);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderCompression {
-    /// Not at all: safe whatever the headers hold, and fastest.
+    /// Fields that occurred before are matched as a whole and never in part, so
+    /// that lengths tell no more than those of HPACK do: a guess at a secret
+    /// pays only when it is entirely right. [Sensitive](http::HeaderValue)
+    /// values are not matched at all.
     #[default]
+    WholeField,
+    /// Not at all: no state, and least to compute.
     Stored,
-    /// zlib at a level of 1 to 9. Over TLS its lengths give secrets away to
-    /// whoever can choose other parts of the headers (CRIME, CVE-2012-4929).
+    /// zlib at a level of 1 to 9. Its lengths give secrets away to whoever can
+    /// choose other parts of the headers (CRIME, CVE-2012-4929), sensitive
+    /// values included.
     Zlib(u8),
 }
 
@@ -148,7 +154,7 @@ impl Config {
             accept_push: false,
             extended_connect: false,
             window_pool: WindowPool::global(),
-            header_compression: HeaderCompression::Stored,
+            header_compression: HeaderCompression::default(),
             persistent_settings: PersistentSettings::default(),
             returned_settings: Vec::new(),
             first_stream: if side == Side::Client { 1 } else { 2 },

@@ -465,3 +465,33 @@ fn header_limits_name_themselves() {
         }
     });
 }
+
+/// What a request repeats costs next to nothing; but a value that is marked
+/// sensitive is never matched, in any protocol.
+#[test]
+fn repeated_fields_are_short_unless_they_are_sensitive() {
+    every_version(|version| {
+        let cost = |sensitive: bool| {
+            let mut pair = Pair::new(version);
+            pair.run();
+            let mut costs = Vec::new();
+            for _ in 0..3 {
+                let before = pair.client.engine.stats().headers_sent.compressed;
+                let uri = "https://example.org/bytes/1".parse().unwrap();
+                let mut head = Head::request(Method::GET, uri);
+                let token = "b7f0d1c4a9e2".repeat(20);
+                let mut token = http::HeaderValue::try_from(token).unwrap();
+                token.set_sensitive(sensitive);
+                head.fields.insert("x-token", token);
+                let opened = pair.client.engine.open(pair.now, head, true, None);
+                opened.unwrap();
+                pair.run();
+                costs.push(pair.client.engine.stats().headers_sent.compressed - before);
+            }
+            costs
+        };
+        let (plain, sensitive) = (cost(false), cost(true));
+        assert!(plain[2] < 60, "{version}: {plain:?}");
+        assert!(sensitive[2] > 140, "{version}: {sensitive:?}");
+    });
+}

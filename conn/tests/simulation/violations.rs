@@ -2,7 +2,7 @@
 
 use lacewing_conn::{
     Initiator, Side, Version,
-    proto::{Event, Head},
+    proto::{Config, Event, Head, HeaderCompression},
 };
 
 use crate::{
@@ -399,7 +399,10 @@ fn malformed_spdy_requests_reach_no_handler() {
                 "connection is ignored, x has two values"
             );
         }
-        let mut victim = Victim::new(version, Side::Server);
+        let mut config = Config::new(version, Side::Server);
+        // So that the answer can be read in the bytes.
+        config.header_compression = HeaderCompression::Stored;
+        let mut victim = Victim::with(config);
         let mut peer = Peer::new(version, Side::Client);
         peer.open(1, true, &[("x", "no request")]);
         victim.take(&mut peer);

@@ -134,12 +134,12 @@ impl End {
             }
             let room = line.room(now);
             let output = self.engine.output();
-            let len = Buf::chunk(output).len().min(room);
+            let len = Buf::remaining(output).min(room).min(64 << 10);
             if len == 0 {
                 return;
             }
-            line.put(&Buf::chunk(output)[..len], now);
-            output.advance(len);
+            let bytes = output.copy_to_bytes(len);
+            line.put(&bytes, now);
         }
     }
 }

@@ -53,6 +53,7 @@ impl Wire {
         decoder_limits.list.max_fields = limits.max_header_fields;
         decoder_limits.max_settings_entries = limits.max_settings_entries;
         let compression = match config.header_compression {
+            HeaderCompression::WholeField => frames::Compression::WholeField,
             HeaderCompression::Stored => frames::Compression::Stored,
             HeaderCompression::Zlib(level) => frames::Compression::Zlib(level),
         };

@@ -13,11 +13,24 @@ pub(super) struct Block<'a, 'b> {
 
 impl Block<'_, '_> {
     fn field<'v>(&mut self, name: &[u8], values: impl Iterator<Item = &'v [u8]>) {
-        let plain = &mut *self.plain;
-        *plain = plain.saturating_add(name.len() as u64);
-        let counted = values.inspect(|value| *plain = plain.saturating_add(value.len() as u64));
+        let counted = count(self.plain, name, values);
         self.encoder.field(name, counted);
     }
+
+    /// A field that is to be kept out of what is matched.
+    fn sensitive_field<'v>(&mut self, name: &[u8], values: impl Iterator<Item = &'v [u8]>) {
+        let counted = count(self.plain, name, values);
+        self.encoder.sensitive_field(name, counted);
+    }
+}
+
+fn count<'p, 'v: 'p>(
+    plain: &'p mut u64,
+    name: &[u8],
+    values: impl Iterator<Item = &'v [u8]> + 'p,
+) -> impl Iterator<Item = &'v [u8]> + 'p {
+    *plain = plain.saturating_add(name.len() as u64);
+    values.inspect(|value| *plain = plain.saturating_add(value.len() as u64))
 }
 
 pub(super) fn encode_control(version: Version, head: &Head, push: bool, block: &mut Block<'_, '_>) {
@@ -87,6 +100,11 @@ pub(super) fn encode_fields(version: Version, head: &Head, block: &mut Block<'_,
             b"" if version == Version::Spdy2 => b" ",
             value => value,
         });
-        block.field(name.as_str().as_bytes(), values);
+        let mut all = head.fields.get_all(name).iter();
+        if all.any(http::HeaderValue::is_sensitive) {
+            block.sensitive_field(name.as_str().as_bytes(), values);
+        } else {
+            block.field(name.as_str().as_bytes(), values);
+        }
     }
 }
