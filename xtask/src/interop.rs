@@ -12,6 +12,7 @@ mod http2;
 mod lab;
 mod process;
 mod proxies;
+mod python_h2;
 mod raw;
 mod servers;
 mod spdy;
@@ -41,6 +42,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         grpc::cases,
         chromium::cases,
         proxies::cases,
+        python_h2::cases,
         spdy::cases,
         raw::cases,
         capture::cases,
