@@ -18,6 +18,7 @@ use crate::{
     body::RequestBody,
     exchange::Rest,
     pool::{Checkout, Pool, Settings},
+    telemetry,
 };
 
 /// Makes requests to any origin. Cheap to clone; all clones share their
@@ -217,6 +218,7 @@ async fn exchange(
     request: Request<RequestBody>,
 ) -> Result<Response<Incoming>, Error> {
     let origin = Origin::of(request.uri())?;
+    telemetry::wanted(request.method(), request.uri());
     let mut retries = pool.settings().max_retries;
     let mut next = request;
     loop {
@@ -244,6 +246,7 @@ async fn exchange(
             Some(request) => request,
             None => return Err(failure.error),
         };
+        telemetry::retried(&origin, &failure.error);
     }
 }
 

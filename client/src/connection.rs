@@ -25,6 +25,7 @@ use crate::{
     exchange::{self, Command, Exchanges, Failure, Queue, State, Wait},
     pushes,
     stats::OnStats,
+    telemetry,
 };
 
 /// A handle to one connection. Cheap to clone; requests of all clones share
@@ -105,7 +106,7 @@ impl Connection {
         impl Future<Output = Result<(), lacewing_conn::Error>> + Send + 'static,
     ) {
         let (connection, driver) = Self::make(io, version, config);
-        (connection, driver)
+        (connection, telemetry::in_span(version, driver))
     }
 
     /// Goes on in HTTP/2 on a transport that began in HTTP/1.1: `rest` is what
@@ -135,6 +136,7 @@ impl Connection {
         let waiting = config.push.map(pushes::Waiting::new);
         let queue = Queue::new(config.max_queued, config.concurrency);
         let settings = exchange::Settings {
+            version,
             security: config.security,
             continue_timeout: config.continue_timeout,
             pushes: waiting.clone(),

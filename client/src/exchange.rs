@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body::Frame;
 use lacewing_conn::{
-    Initiator, Reason,
+    Initiator, Reason, Version,
     driver::{Application, Context, Incoming},
     proto::{Control, Event, Head, StreamKey},
 };
@@ -42,6 +42,7 @@ use crate::{
     body::{RequestBody, Source},
     pushes,
     stats::{OnStats, Watch},
+    telemetry::{Clock, Telemetry},
 };
 
 /// Empty pieces that a body may give in one turn before others get theirs.
@@ -69,6 +70,7 @@ pub(crate) struct Exchanges {
     pushes: Option<Arc<pushes::Waiting>>,
     on_alternative: Option<OnAlternative>,
     watch: Option<Watch>,
+    telemetry: Telemetry,
     /// Why no further stream can be opened, once that is so.
     refusing: Option<lacewing_conn::Error>,
     shutdown: Shutdown,
@@ -77,6 +79,7 @@ pub(crate) struct Exchanges {
 /// How exchanges are run.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    pub(crate) version: Version,
     pub(crate) security: Security,
     pub(crate) continue_timeout: Duration,
     pub(crate) pushes: Option<Arc<pushes::Waiting>>,
@@ -100,6 +103,7 @@ struct Exchange {
     /// What was asked for, where pushes are taken: kept until the slot is used
     /// again.
     uri: Option<http::Uri>,
+    clock: Clock,
 }
 
 /// A request's body that is not all with the engine.
@@ -126,6 +130,7 @@ impl Exchanges {
             pushes: settings.pushes,
             on_alternative: settings.on_alternative,
             watch: settings.on_stats.map(Watch::new),
+            telemetry: Telemetry::new(settings.version),
             refusing: None,
             shutdown: Shutdown::NotYet,
         }
@@ -161,6 +166,7 @@ impl Exchanges {
         let Some(reply) = exchange.reply.take() else {
             return;
         };
+        let clock = exchange.clock;
         let held = exchange
             .upload
             .take_if(|upload| matches!(upload, Upload::Held(_)))
@@ -170,6 +176,8 @@ impl Exchanges {
         let Control::Response { status } = head.control else {
             return;
         };
+        self.telemetry
+            .response(stream.id(), status, clock, conn.now);
         if reply.is_abandoned() {
             self.cancel(conn, stream);
             return;
@@ -199,6 +207,7 @@ impl Exchanges {
         let Control::Response { status } = head.control else {
             return;
         };
+        self.telemetry.interim(stream.id(), "informational");
         let Some(exchange) = self.exchange(stream) else {
             return;
         };
@@ -248,6 +257,9 @@ impl Exchanges {
     /// No stream will be opened any more: what waits goes back whole.
     fn refuse(&mut self, error: lacewing_conn::Error) {
         self.queue.set_state(State::Draining);
+        if self.refusing.is_none() {
+            self.telemetry.draining(&error);
+        }
         let error = self.refusing.get_or_insert(error).clone();
         self.waiting.append(&mut self.deferred);
         self.queue.drain_requests(&mut self.waiting);
@@ -328,7 +340,10 @@ impl Application for Exchanges {
         match event {
             Event::Reply { stream, head, fin } => self.respond(conn, stream, head, fin),
             Event::Informational { stream, head } => self.inform(conn, stream, head),
-            Event::Reset { stream, error } => self.fail(stream, error),
+            Event::Reset { stream, error } => {
+                self.telemetry.reset(stream.id(), &error);
+                self.fail(stream, error);
+            }
             Event::Pong { round_trip } => {
                 self.queue.set_round_trip(round_trip);
                 for ping in self.pings.drain(..) {
@@ -491,6 +506,7 @@ impl Application for Exchanges {
     }
 
     fn handle_closed(&mut self, result: &Result<(), lacewing_conn::Error>) {
+        self.telemetry.closed(result);
         let error = match result {
             Ok(()) => not_sent("the connection is closed"),
             Err(error) => error.clone(),

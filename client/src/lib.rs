@@ -17,6 +17,7 @@ mod pool;
 mod priority;
 mod pushes;
 mod stats;
+mod telemetry;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod tunnel;

@@ -11,7 +11,7 @@ use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
     Concurrency, Connect, Connection, ConnectionConfig, Error, Origin, ResponseFuture,
-    body::RequestBody,
+    body::RequestBody, telemetry,
 };
 
 /// The connections of a client. Bounded; those that nobody uses are closed
@@ -160,11 +160,16 @@ impl Pool {
         request: &mut Option<Request<RequestBody>>,
     ) -> Result<Checkout, Error> {
         let after = self.settings.connect_timeout;
+        let since = std::time::Instant::now();
         let made = tokio::time::timeout(after, self.make(origin, request)).await;
-        made.map_err(|_| Error::ConnectTimeout {
-            origin: origin.to_string(),
-            after,
-        })?
+        let made = made.unwrap_or_else(|_| {
+            Err(Error::ConnectTimeout {
+                origin: origin.to_string(),
+                after,
+            })
+        });
+        telemetry::dialled(origin, since, &made);
+        made
     }
 
     async fn make(

@@ -23,6 +23,7 @@ use crate::{
     Security, Transport,
     body::RequestBody,
     exchange::{Message, message},
+    telemetry,
 };
 
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
@@ -147,7 +148,9 @@ pub(crate) async fn upgrade(
         }
     };
     // What the server sent right behind its 101 is HTTP/2 already.
-    Connection::upgraded(io, BytesMut::from(&rest[..]), message, config)
+    let rest = BytesMut::from(&rest[..]);
+    let (connection, driver, response) = Connection::upgraded(io, rest, message, config)?;
+    Ok((connection, telemetry::in_span(version, driver), response))
 }
 
 type Http1<IO> = hyper::client::conn::http1::Connection<TokioIo<IO>, Body>;

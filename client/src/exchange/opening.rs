@@ -14,7 +14,7 @@ use super::{
     not_sent,
     queue::Intent,
 };
-use crate::{Error, RequestError, body::RequestBody};
+use crate::{Error, RequestError, body::RequestBody, telemetry::Clock};
 
 impl Exchanges {
     /// Opens streams for those that wait, as far as the server allows.
@@ -52,6 +52,8 @@ impl Exchanges {
         if opened > 0 {
             self.queue.forget(opened);
         }
+        let queued = self.waiting.len().saturating_add(self.deferred.len());
+        self.telemetry.streams(conn.engine.open_streams(), queued);
     }
 
     fn open(&mut self, conn: &mut Context<'_>, intent: Intent) {
@@ -77,6 +79,7 @@ impl Exchanges {
             Err(error) => return self.not_opened(conn, &reply, error),
         };
         reply.opened(stream);
+        self.telemetry.request(stream.id());
         if let Some(handle) = wishes.priority {
             let current = handle.bind(Arc::downgrade(&self.queue), stream);
             if Some(current) != priority {
@@ -96,6 +99,7 @@ impl Exchanges {
             upload,
             informational: wishes.informational,
             uri,
+            clock: Clock::start(conn.now),
         });
     }
 
@@ -119,6 +123,7 @@ impl Exchanges {
             upload: None,
             informational: message.wishes.informational,
             uri,
+            clock: Clock::start(std::time::Instant::now()),
         });
         wait
     }

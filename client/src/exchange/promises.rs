@@ -10,7 +10,7 @@ use lacewing_conn::{
 };
 
 use super::{Exchange, Exchanges, Reply, Wait};
-use crate::{Pushed, ResponseFuture};
+use crate::{Pushed, ResponseFuture, telemetry::Clock};
 
 impl Exchanges {
     /// The server promises a response. It is refused when too many wait
@@ -22,6 +22,7 @@ impl Exchanges {
         stream: StreamKey,
         head: Head,
     ) {
+        self.telemetry.interim(stream.id(), "promise");
         let Some(waiting) = self.pushes.clone() else {
             // Nobody asked for pushes.
             return conn.reset(stream, Reason::RefusedStream);
@@ -59,6 +60,7 @@ impl Exchanges {
             upload: None,
             informational: None,
             uri: None,
+            clock: Clock::start(conn.now),
         });
         waiting.put(Pushed {
             parent,
