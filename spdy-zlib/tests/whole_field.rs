@@ -240,12 +240,25 @@ fn matches_reach_as_far_as_the_window() {
         // one, and the count of the third.
         let between = |filler: usize| one + width + (2 * width + 1 + filler) + width;
         for (distance, reached) in [(WINDOW - 1, true), (WINDOW, true), (WINDOW + 1, false)] {
-            let mut stream = Stream::new(version);
-            stream.send(std::slice::from_ref(&field));
-            let filler = distance - between(0);
-            stream.send(&[Field::new(b"f", &Random::new(7).bytes(filler))]);
-            let length = stream.send(std::slice::from_ref(&field));
-            assert_eq!(length < 40, reached, "{distance}: {length} bytes");
+            // Wherever the encoder is with dropping what it needs no more.
+            for earlier in 0..14 {
+                let mut stream = Stream::new(version);
+                let mut random = Random::new(earlier);
+                for _ in 0..earlier {
+                    stream.send(&[Field::new(b"e", &random.bytes(1000))]);
+                }
+                stream.send(std::slice::from_ref(&field));
+                let mut rest = distance - between(0);
+                // In pieces, each with a count and lengths of its own.
+                while rest > 2000 {
+                    let piece = 1000 - (width + 2 * width + 1);
+                    stream.send(&[Field::new(b"f", &random.bytes(piece))]);
+                    rest -= 1000;
+                }
+                stream.send(&[Field::new(b"f", &random.bytes(rest))]);
+                let length = stream.send(std::slice::from_ref(&field));
+                assert_eq!(length < 40, reached, "{distance}: {length} bytes");
+            }
         }
     }
 }
