@@ -272,7 +272,7 @@ impl Rule {
             ),
             Self::MissingCredential => (
                 "a slot of the certificate vector that holds nothing",
-                "SPDY/3 §2.6.9",
+                "drafts §2.6.9",
             ),
             Self::HeadersInTunnel => ("HEADERS on a tunnel", "RFC 9113 §8.5"),
             Self::SettingsTimeout => (

@@ -7,15 +7,15 @@ use http::StatusCode;
 
 use super::{Engine, Phase};
 use crate::{
-    Error, Reason,
+    Reason,
     proto::{
-        Event, Head, Rule, Semantics, Setting, Side, StreamId, StreamKey, Violation,
+        Event, Head, Rule, Semantics, Side, StreamId, StreamKey, Violation,
         rules::PushStyle,
         streams::{
             flow::SendWindow,
             state::{Half, Misplaced, Part, State},
         },
-        wire::{Headers, HeadersKind, ListLimit, Message, PeerSettings, SendKind, content_length},
+        wire::{Headers, HeadersKind, Message, content_length},
     },
 };
 
@@ -220,84 +220,6 @@ impl Engine {
             fin,
             unidirectional,
         }))
-    }
-
-    /// A request whose head is not taken gets an answer where there is a
-    /// status for it.
-    fn refuse_head(&mut self, now: Instant, headers: Headers, limit: ListLimit) -> Outcome {
-        let answered = self.config.semantics == Semantics::Http && self.config.side == Side::Server;
-        if !answered || headers.unidirectional {
-            return self.list_too_large(now, limit, headers.stream);
-        }
-        // Charged like a reset: it costs as much.
-        if self.resets.charge(now).is_err() {
-            return Err(self.fatal(Rule::TooManyResets));
-        }
-        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        let text = self.limit_in_words(limit);
-        Ok(Some(self.refuse(
-            headers.stream,
-            headers.fin,
-            status,
-            Rule::HeaderListTooLarge,
-            &text,
-        )))
-    }
-
-    /// A header list over a limit, where no answer can say so.
-    pub(super) fn list_too_large(
-        &mut self,
-        now: Instant,
-        limit: ListLimit,
-        id: StreamId,
-    ) -> Outcome {
-        let text = self.limit_in_words(limit);
-        match self.broken(now, Rule::HeaderListTooLarge, id) {
-            Ok(()) => Ok(None),
-            Err(violation) => Err(violation.detailed(text)),
-        }
-    }
-
-    /// The limit with its value, and what to do.
-    fn limit_in_words(&self, limit: ListLimit) -> String {
-        let limits = &self.config.limits;
-        match limit {
-            ListLimit::Size => format!(
-                "the header list is over max_header_list_size ({} bytes); raise it in Limits to \
-                 take larger ones",
-                limits.max_header_list_size
-            ),
-            ListLimit::Fields => format!(
-                "the header list is over max_header_fields ({} fields); raise it in Limits to \
-                 take more",
-                limits.max_header_fields
-            ),
-        }
-    }
-
-    /// Answers a request that the user never sees.
-    fn refuse(
-        &mut self,
-        id: StreamId,
-        fin: bool,
-        status: StatusCode,
-        rule: Rule,
-        text: &str,
-    ) -> Event {
-        let head = Head::response(status);
-        let out = self.output.buffer();
-        // A status alone always fits.
-        let _ = self.wire.headers(id, SendKind::Reply, &head, true, out);
-        let reason = self.rules.stop_upload;
-        if !fin {
-            self.send_reset(id, reason);
-        }
-        let violation = Violation::stream(id, rule, Reason::RefusedStream);
-        let detail = format!("{text}; answered with {status}");
-        Event::Refused {
-            id,
-            error: Error::violation(&violation.detailed(detail)),
-        }
     }
 
     /// More header fields on an open stream: the reply, or trailers.
@@ -579,87 +501,6 @@ impl Engine {
             stream: key,
             error: super::reset_by_peer(reason),
         }))
-    }
-
-    fn handle_settings(&mut self, now: Instant, settings: PeerSettings) -> Outcome {
-        self.glitch(now)?;
-        self.obey(settings)?;
-        self.wire.settings_ack(self.output.buffer());
-        Ok(Some(Event::PeerSettings))
-    }
-
-    pub(super) fn obey(&mut self, settings: PeerSettings) -> Result<(), Violation> {
-        for setting in settings.all {
-            self.remember_setting(setting);
-        }
-        if settings.forget || !settings.keep.is_empty() {
-            self.push_event(Event::KeepSettings {
-                forget: settings.forget,
-                settings: settings.keep,
-            });
-        }
-        if !settings.returned.is_empty() {
-            self.push_event(Event::ReturnedSettings {
-                settings: settings.returned,
-            });
-        }
-        if let Some(max) = settings.max_concurrent_streams {
-            self.peer_max_streams = max;
-        }
-        if let Some(push) = settings.enable_push {
-            self.peer_takes_push = push;
-        }
-        if let Some(extended) = settings.extended_connect {
-            self.peer_takes_extended_connect = extended;
-        }
-        if let (Some(new), Some(old)) = (settings.initial_window, self.peer_stream_window) {
-            self.shift_windows(old, new)?;
-        }
-        Ok(())
-    }
-
-    /// The latest value of each; as many as one frame may have.
-    fn remember_setting(&mut self, setting: Setting) {
-        let known = &mut self.peer_settings;
-        let room = known.len() < self.config.limits.max_settings_entries;
-        match known.iter_mut().find(|known| known.id == setting.id) {
-            Some(known) => known.value = setting.value,
-            None if room => known.push(setting),
-            None => {}
-        }
-    }
-
-    /// Open streams move with the initial window, perhaps below zero
-    /// (RFC 9113 §6.9.2); the connection's window does not.
-    fn shift_windows(&mut self, old: u32, new: u32) -> Result<(), Violation> {
-        if new > 0x7fff_ffff {
-            return Err(self.fatal(Rule::ConnectionWindowOverflow));
-        }
-        self.peer_stream_window = Some(new);
-        let change = i64::from(new).saturating_sub(i64::from(old));
-        let mut keys = Vec::new();
-        let mut overflown = false;
-        for (key, stream) in self.streams.iter_mut() {
-            overflown |= stream.send_window.shift(change).is_err();
-            keys.push(key);
-        }
-        if overflown {
-            return Err(self.fatal(Rule::ConnectionWindowOverflow));
-        }
-        for key in keys {
-            self.schedule(key);
-        }
-        Ok(())
-    }
-
-    fn handle_settings_ack(&mut self) -> Outcome {
-        if self.unacknowledged_settings == 0 {
-            return Err(self.fatal(Rule::UnexpectedSettingsAck));
-        }
-        self.unacknowledged_settings = self.unacknowledged_settings.saturating_sub(1);
-        self.timers.settings = None;
-        self.wire.settings_acknowledged();
-        Ok(None)
     }
 }
 

@@ -1,0 +1,100 @@
+//! Requests that the user never sees: answered, where there is a status for it,
+//! or reset.
+
+use std::time::Instant;
+
+use http::StatusCode;
+
+use super::{Engine, receive::Outcome};
+use crate::{
+    Error, Reason,
+    proto::{
+        Event, Head, Rule, Semantics, Side, StreamId, Violation,
+        wire::{Headers, ListLimit, SendKind},
+    },
+};
+
+impl Engine {
+    /// A request whose head is not taken gets an answer where there is a
+    /// status for it.
+    pub(super) fn refuse_head(
+        &mut self,
+        now: Instant,
+        headers: Headers,
+        limit: ListLimit,
+    ) -> Outcome {
+        let answered = self.config.semantics == Semantics::Http && self.config.side == Side::Server;
+        if !answered || headers.unidirectional {
+            return self.list_too_large(now, limit, headers.stream);
+        }
+        // Charged like a reset: it costs as much.
+        if self.resets.charge(now).is_err() {
+            return Err(self.fatal(Rule::TooManyResets));
+        }
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        let text = self.limit_in_words(limit);
+        Ok(Some(self.refuse(
+            headers.stream,
+            headers.fin,
+            status,
+            Rule::HeaderListTooLarge,
+            &text,
+        )))
+    }
+
+    /// A header list over a limit, where no answer can say so.
+    pub(super) fn list_too_large(
+        &mut self,
+        now: Instant,
+        limit: ListLimit,
+        id: StreamId,
+    ) -> Outcome {
+        let text = self.limit_in_words(limit);
+        match self.broken(now, Rule::HeaderListTooLarge, id) {
+            Ok(()) => Ok(None),
+            Err(violation) => Err(violation.detailed(text)),
+        }
+    }
+
+    /// The limit with its value, and what to do.
+    fn limit_in_words(&self, limit: ListLimit) -> String {
+        let limits = &self.config.limits;
+        match limit {
+            ListLimit::Size => format!(
+                "the header list is over max_header_list_size ({} bytes); raise it in Limits to \
+                 take larger ones",
+                limits.max_header_list_size
+            ),
+            ListLimit::Fields => format!(
+                "the header list is over max_header_fields ({} fields); raise it in Limits to \
+                 take more",
+                limits.max_header_fields
+            ),
+        }
+    }
+
+    /// Answers a request that the user never sees.
+    pub(super) fn refuse(
+        &mut self,
+        id: StreamId,
+        fin: bool,
+        status: StatusCode,
+        rule: Rule,
+        text: &str,
+    ) -> Event {
+        let head = Head::response(status);
+        let out = self.output.buffer();
+        // A status alone always fits.
+        let _ = self.wire.headers(id, SendKind::Reply, &head, true, out);
+        let reason = self.rules.stop_upload;
+        if !fin {
+            self.send_reset(id, reason);
+        }
+        let violation = Violation::stream(id, rule, Reason::RefusedStream);
+        let detail = format!("{text}; answered with {status}");
+        Event::Refused {
+            id,
+            error: Error::violation(&violation.detailed(detail)),
+        }
+    }
+}
