@@ -70,10 +70,16 @@ pub enum Need {
     ExtendedConnect,
     /// Extended CONNECT is off.
     NoExtendedConnect,
+    /// Streams with an initial window of at most so many bytes.
+    Window(u32),
     /// At most so many concurrent streams.
     StreamLimit(u32),
-    /// A client under test that sends a body of at least 64 KiB.
+    /// A client under test that sends a body of 128 KiB or more.
     RequestBody,
+    /// A client under test that allows push.
+    Push,
+    /// A client under test that does not allow push.
+    NoPush,
 }
 
 /// Chooses cases: by section with everything below it, or by id.
@@ -121,6 +127,7 @@ impl Case {
     pub fn specification(&self) -> &'static str {
         match self.id.split_once('/') {
             Some(("7541", _)) => "RFC 7541",
+            Some(("9110", _)) => "RFC 9110",
             Some(("8441", _)) => "RFC 8441",
             Some(("9218", _)) => "RFC 9218",
             Some(("8336", _)) => "RFC 8336",
@@ -154,8 +161,9 @@ impl Need {
             Self::StreamLimit(most) => abilities
                 .max_concurrent_streams
                 .is_some_and(|limit| limit <= most),
-            // Only its first request shows what a client does.
-            Self::RequestBody => true,
+            Self::Window(most) => abilities.initial_window_size <= most,
+            // Only its connection shows what a client does.
+            Self::RequestBody | Self::Push | Self::NoPush => true,
         }
     }
 }
@@ -176,10 +184,13 @@ impl fmt::Display for Need {
             Self::Upload => f.write_str("a resource that takes POST with 2xx"),
             Self::ExtendedConnect => f.write_str("extended CONNECT"),
             Self::NoExtendedConnect => f.write_str("extended CONNECT to be off"),
+            Self::Window(most) => write!(f, "windows of {most} bytes or less"),
             Self::StreamLimit(most) => {
                 write!(f, "a limit of {most} concurrent streams or fewer")
             }
-            Self::RequestBody => f.write_str("a request with a body of 64 KiB or more"),
+            Self::RequestBody => f.write_str("a request with a body of 128 KiB or more"),
+            Self::Push => f.write_str("a client that allows push"),
+            Self::NoPush => f.write_str("a client that does not allow push"),
         }
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use lacewing_client::{
-    Connection, ConnectionConfig, Version,
+    Connection, ConnectionConfig, PushPolicy, Version,
     conform::{Case, Need, Report, Segmentation, Target, client_cases, run},
 };
 use tokio::io::DuplexStream;
@@ -15,12 +15,17 @@ use crate::{conditions, filter};
 /// case needs one.
 fn connect(case: &Case) -> DuplexStream {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
-    let (connection, task) =
-        Connection::handshake(theirs, Version::Http2, ConnectionConfig::default());
+    let mut config = ConnectionConfig::default();
+    if case.needs().contains(&Need::Push) {
+        config = config.accept_push(PushPolicy::default());
+    }
+    let (connection, task) = Connection::handshake(theirs, Version::Http2, config);
     tokio::spawn(task);
     let upload = case.needs().contains(&Need::RequestBody);
-    // As many at once as make a second request of every case come.
-    for _ in 0..2 {
+    // Two at once make the second request of a case come; an upload has the
+    // connection's window for itself.
+    let at_once = if upload { 1 } else { 2 };
+    for _ in 0..at_once {
         let connection = connection.clone();
         tokio::spawn(async move {
             while connection.is_open() {

@@ -1,10 +1,30 @@
 //! The cases for a client under test, section by section.
 
-mod s6_frames;
+mod extensions;
+mod hpack;
+mod s3_starting;
+mod s4_frames;
+mod s5_streams;
+mod s6_control;
+mod s6_flow_control;
+mod s6_messages;
+mod s6_promises;
+mod s8_responses;
 
 use super::script::Row;
 
 pub(super) fn rows() -> Vec<Row> {
-    let tables = [s6_frames::rows];
+    let tables = [
+        s3_starting::rows,
+        s4_frames::rows,
+        s5_streams::rows,
+        s6_messages::rows,
+        s6_control::rows,
+        s6_promises::rows,
+        s6_flow_control::rows,
+        s8_responses::rows,
+        hpack::rows,
+        extensions::rows,
+    ];
     tables.iter().flat_map(|table| table()).collect()
 }

@@ -52,8 +52,8 @@ pub(super) enum Expect {
     NotReset(Id),
     /// At most so many bytes of content.
     AtMost(Id, u64),
-    /// At most so many requests.
-    AtMostRequests(usize),
+    /// At most so many requests since the mark.
+    AtMostSinceMark(usize),
     /// The field with this value in the head of the message.
     Field(Id, &'static str, &'static str),
     /// The connection was neither ended nor given up.
@@ -242,12 +242,10 @@ impl Expect {
                     Verdict::Missed(format!("{came} bytes of content"))
                 }
             }
-            Self::AtMostRequests(most) => {
-                let came = record.requests.len();
-                if came <= *most {
-                    Verdict::Met
-                } else {
-                    Verdict::Missed(format!("{came} requests"))
+            Self::AtMostSinceMark(most) => {
+                match record.requests.len().saturating_sub(record.mark) {
+                    came if came > *most => Verdict::Missed(format!("{came} more requests")),
+                    _ => Verdict::Met,
                 }
             }
             Self::Field(id, name, value) => match stream(id).and_then(|head| head.value(name)) {
@@ -346,7 +344,8 @@ impl fmt::Display for Expect {
             Self::AtMost(id, bytes) => {
                 write!(f, "no more than {bytes} bytes of content on {id}")
             }
-            Self::AtMostRequests(most) => write!(f, "no more than {most} requests"),
+            Self::AtMostSinceMark(0) => f.write_str("no more requests"),
+            Self::AtMostSinceMark(most) => write!(f, "no more than {most} requests more"),
             Self::Field(id, name, value) => write!(f, "'{name}: {value}' on {id}"),
             Self::Open => f.write_str("the connection to go on"),
             Self::Any(expects) => {

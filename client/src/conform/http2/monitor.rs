@@ -176,6 +176,12 @@ impl Monitor {
 
     /// Bytes of DATA that the tested side lets us send on a stream.
     pub(super) fn room(&self, record: &Record, stream: u32) -> u64 {
+        let (stream, connection) = self.rooms(record, stream);
+        stream.min(connection)
+    }
+
+    /// What is left of the stream's window and of the connection's.
+    pub(super) fn rooms(&self, record: &Record, stream: u32) -> (u64, u64) {
         let sent = |stream| self.sent.get(&stream).copied().unwrap_or(0);
         let initial = record
             .setting(SettingId::INITIAL_WINDOW_SIZE)
@@ -183,7 +189,10 @@ impl Monitor {
         let credit = record.stream(stream).map_or(0, |stream| stream.credit);
         let window = initial.saturating_add(credit);
         let connection = 65_535_u64.saturating_add(record.credit);
-        (window.saturating_sub(sent(stream))).min(connection.saturating_sub(sent(0)))
+        (
+            window.saturating_sub(sent(stream)),
+            connection.saturating_sub(sent(0)),
+        )
     }
 
     /// What has to come before there is more room than so many bytes.

@@ -10,7 +10,9 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use lacewing_frames::http2::{Decoder, DecoderLimits, Head, Message, PREFACE};
+use lacewing_frames::http2::{
+    Decoder, DecoderLimits, ErrorCode, Head, Message, PREFACE, SettingId,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, timeout_at},
@@ -18,10 +20,11 @@ use tokio::{
 
 use crate::{
     Side,
-    conform::{Conditions, Failure, Outcome, Segmentation, Strictness},
+    conform::{Conditions, Failure, Need, Outcome, Segmentation, Strictness},
 };
 
 use super::{
+    block::status,
     expect::{Expect, Verdict},
     frame::{self, Frame, Id},
     monitor::Monitor,
@@ -31,6 +34,8 @@ use super::{
 
 /// Lines of a transcript that are kept.
 const MAX_LINES: usize = 300;
+/// Bytes of DATA that are sent to see what happens beyond a window.
+const AFFORDABLE: u64 = 1 << 21;
 /// Bytes of one write that are written singly.
 const SINGLE: usize = 1024;
 /// Bytes that are read at once.
@@ -143,10 +148,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
     }
 
     /// SETTINGS of both sides, acknowledged.
-    pub(super) async fn handshake(
-        &mut self,
-        entries: &[(lacewing_frames::http2::SettingId, u32)],
-    ) -> Result<(), Stop> {
+    pub(super) async fn handshake(&mut self, entries: &[(SettingId, u32)]) -> Result<(), Stop> {
         if self.tested == Side::Server {
             self.line("> connection preface".into());
             self.write(PREFACE).await;
@@ -174,6 +176,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
                 self.alive().await?;
                 self.listen(self.moment()).await;
             }
+            Step::Overrun(id) => self.overrun(*id).await?,
+            Step::Push(need) => self.push(*need)?,
+            Step::Mark => self.record.mark = self.record.requests.len(),
+            Step::AnswerAll => self.answer_all().await,
+            Step::Another => self.requests(self.record.mark.saturating_add(1)).await?,
             Step::Requests(number) => self.requests(*number).await?,
             Step::Body => self.body()?,
             Step::Holds(expect) => {
@@ -226,6 +233,47 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
         Ok(())
     }
 
+    /// Sends more than the windows of the tested side allow.
+    async fn overrun(&mut self, id: Id) -> Result<(), Stop> {
+        let number = id.resolve(&self.record.requests);
+        let (stream, connection) = self.monitor.rooms(&self.record, number);
+        let beyond = stream.min(connection).saturating_add(1);
+        if beyond > AFFORDABLE {
+            let need = Need::Window(u32::try_from(AFFORDABLE).unwrap_or(u32::MAX));
+            return Err(Stop::Skipped(format!("needs {need}")));
+        }
+        let credit = if stream <= connection {
+            let credit = self.record.stream(number).map_or(0, |stream| stream.credit);
+            Expect::Credit(id, credit.saturating_add(1))
+        } else {
+            Expect::Credit(0.into(), self.record.credit.saturating_add(1))
+        };
+        let mut left = usize::try_from(beyond).unwrap_or(0);
+        let mut frames = Vec::new();
+        while left > 0 {
+            let length = left.min(16_384);
+            frames.push(frame::data_of(id, length));
+            left = left.saturating_sub(length);
+        }
+        self.send(&frames).await;
+        let error = Expect::StreamError(id, vec![ErrorCode::FLOW_CONTROL_ERROR]);
+        self.until(&Expect::Any(vec![error, credit])).await
+    }
+
+    /// What a client under test lets us do.
+    fn push(&self, need: Need) -> Result<(), Stop> {
+        let allowed = self.record.setting(SettingId::ENABLE_PUSH) != Some(0);
+        let met = match need {
+            Need::Push => allowed,
+            _ => !allowed,
+        };
+        if met {
+            Ok(())
+        } else {
+            Err(Stop::Skipped(format!("needs {need}")))
+        }
+    }
+
     /// Takes what has come, and waits for nothing.
     async fn hear(&mut self) {
         self.read(Instant::now()).await;
@@ -271,6 +319,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
         Ok(())
     }
 
+    /// Answers the requests that came since the mark, and sets it.
+    async fn answer_all(&mut self) {
+        let ok = status("200");
+        let answers: Vec<Frame> = (self.record.mark..self.record.requests.len())
+            .map(|nth| frame::headers(Id::Request(nth, 0), &ok).end_stream())
+            .collect();
+        self.record.mark = self.record.requests.len();
+        self.send(&answers).await;
+    }
+
     /// The first request must have a body for the case to mean anything.
     fn body(&self) -> Result<(), Stop> {
         let first = self.record.requests.first();
@@ -278,7 +336,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
             .and_then(|id| self.record.stream(*id))
             .is_none_or(|stream| stream.ended && stream.content == 0);
         if ended {
-            let need = crate::conform::Need::RequestBody;
+            let need = Need::RequestBody;
             return Err(Stop::Skipped(format!("needs {need}")));
         }
         Ok(())

@@ -24,6 +24,8 @@ pub(super) struct Record {
     pub(super) streams: BTreeMap<u32, Stream>,
     /// The streams of a client's requests, in their order.
     pub(super) requests: Vec<u32>,
+    /// How many requests there were when it was asked to be remembered.
+    pub(super) mark: usize,
     /// How the transport ended, in words.
     pub(super) closed: Option<String>,
 }

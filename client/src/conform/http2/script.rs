@@ -41,8 +41,22 @@ pub(super) enum Step {
     Alive,
     /// PING is answered, and then nothing more is said for a moment.
     Settle,
+    /// Send DATA on a stream, one byte more than the windows of the tested side
+    /// allow; it calls that an error FLOW_CONTROL_ERROR, or has opened them
+    /// meanwhile.
+    Overrun(Id),
     /// Wait for so many requests of a client under test.
     Requests(usize),
+    /// Push is allowed by a client under test, or is not; else the case is
+    /// skipped.
+    Push(Need),
+    /// Remember how many requests came.
+    Mark,
+    /// Answer all requests that were not answered yet with 200, and remember
+    /// how many came.
+    AnswerAll,
+    /// Wait for another request than those remembered, or skip the case.
+    Another,
     /// The first request of a client under test has a body, or the case is
     /// skipped.
     Body,
@@ -160,6 +174,11 @@ pub(super) fn request_comes() -> Step {
 /// Waits for the first request of a client under test, which must have a body.
 pub(super) fn upload_comes() -> [Step; 2] {
     [Step::Requests(1), Step::Body]
+}
+
+/// No request came since the mark.
+pub(super) fn no_request_since_mark() -> Step {
+    Step::Holds(Expect::AtMostSinceMark(0))
 }
 
 /// The connection still works: PING is answered.

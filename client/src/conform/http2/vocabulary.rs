@@ -14,8 +14,8 @@ pub(super) use super::{
         split, window_update,
     },
     script::{
-        Row, Step, alive, at_most, bytes, must, not_reset, request_comes, requests, send, send_all,
-        settle, should, upload_comes,
+        Row, Step, alive, at_most, bytes, must, no_request_since_mark, not_reset, request_comes,
+        requests, send, send_all, settle, should, upload_comes,
     },
 };
 pub(super) use crate::conform::{Need, Target};
