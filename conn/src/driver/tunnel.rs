@@ -238,6 +238,7 @@ impl Drop for TunnelBody {
         state.gone = true;
         state.body = None;
         let buffer = std::mem::take(&mut state.buffer);
+        state.lost = !buffer.is_empty();
         let writer = state.writer.take();
         drop(state);
         drop(buffer);
@@ -274,6 +275,8 @@ struct State {
     ending: Ending,
     /// The body was dropped: nothing will be taken any more.
     gone: bool,
+    /// It was dropped before all was taken that had been written.
+    lost: bool,
     /// Waits for something to take.
     body: Option<Waker>,
     /// Waits for room, or for everything to be taken.
@@ -319,7 +322,10 @@ impl Pipe {
 
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state.lock();
-        if state.gone {
+        // Where nothing was lost a reader may still find what the peer said
+        // last, such as the answer to a closing handshake: protocols on top
+        // flush before they read.
+        if state.lost {
             return Poll::Ready(Err(takes_no_more()));
         }
         if state.buffer.is_empty() {
@@ -335,10 +341,10 @@ impl Pipe {
             return Ok(());
         }
         state.ending = Ending::Fin;
-        let (gone, body) = (state.gone, state.body.take());
+        let (lost, body) = (state.lost, state.body.take());
         drop(state);
         wake(body);
-        if gone { Err(takes_no_more()) } else { Ok(()) }
+        if lost { Err(takes_no_more()) } else { Ok(()) }
     }
 
     fn abort(&self, reason: Reason) {

@@ -1,0 +1,365 @@
+//! Tunnels by CONNECT, and WebSockets by extended CONNECT.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
+
+mod support;
+
+use std::{
+    convert::Infallible,
+    future::Future as _,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use axum::{Router, body::Body as AxumBody, extract::Request, routing::any};
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::{Response, StatusCode};
+use lacewing_client::{
+    Connection, ConnectionConfig, Error, Protocol, RequestError, Tunnel, Version,
+};
+use lacewing_server::{ExtendedConnect, Options, serve_connection, service_fn};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Message, protocol::CloseFrame, protocol::Role, protocol::frame::coding::CloseCode,
+    },
+};
+
+use self::support::{peer::*, *};
+
+fn to_host() -> http::Request<()> {
+    http::Request::connect("db.example:5432").body(()).unwrap()
+}
+
+fn websocket(path: &str) -> http::Request<()> {
+    let mut request = http::Request::connect(format!("http://test.example{path}"))
+        .body(())
+        .unwrap();
+    let protocol = Protocol::from_static("websocket");
+    request.extensions_mut().insert(protocol);
+    request
+}
+
+/// Sends back what comes, to the end.
+async fn echo(tunnel: lacewing_server::Tunnel) {
+    let (mut reader, mut writer) = tokio::io::split(tunnel);
+    if tokio::io::copy(&mut reader, &mut writer).await.is_ok() {
+        let _ = writer.shutdown().await;
+    }
+}
+
+/// What is done with the server's end of a tunnel.
+type Handler = Arc<dyn Fn(lacewing_server::Tunnel) + Send + Sync>;
+
+/// A server that agrees to all tunnels but those to port 1.
+fn proxy(io: DuplexStream, version: Version, handle: Handler) {
+    let service = service_fn(move |request: http::Request<lacewing_server::Incoming>| {
+        let handle = Arc::clone(&handle);
+        async move {
+            if request.uri().port_u16() == Some(1) {
+                let mut refusal = Response::new(AxumBody::from("not there"));
+                *refusal.status_mut() = StatusCode::FORBIDDEN;
+                return Ok::<_, Infallible>(refusal);
+            }
+            let Ok((response, tunnel)) = lacewing_server::tunnel(&request) else {
+                return Ok(Response::new(AxumBody::from("hello world")));
+            };
+            handle(tunnel);
+            Ok(response.map(AxumBody::new))
+        }
+    });
+    tokio::spawn(serve_connection(io, version, Options::default(), service));
+}
+
+fn through_proxy(version: Version, handle: Handler) -> Connection {
+    let (client, server) = tokio::io::duplex(64 * 1024);
+    proxy(server, version, handle);
+    let (connection, task) = Connection::handshake(client, version, ConnectionConfig::default());
+    tokio::spawn(task);
+    connection
+}
+
+fn echoing() -> Handler {
+    Arc::new(|tunnel| drop(tokio::spawn(echo(tunnel))))
+}
+
+#[test]
+fn bytes_go_through_a_tunnel_and_its_halves_end_apart() {
+    every_version(|version| async move {
+        let connection = through_proxy(version, echoing());
+        let (response, tunnel) = connection.tunnel(to_host()).await.unwrap();
+        assert_eq!(response.status(), 200);
+        let sent = pattern(2_000_000);
+        let (mut reader, mut writer) = tokio::io::split(tunnel);
+        let sending = tokio::spawn(async move {
+            writer.write_all(&pattern(2_000_000)).await.unwrap();
+            // The end goes there; what is on its way comes back all the same.
+            writer.shutdown().await.unwrap();
+            writer
+        });
+        let mut received = Vec::new();
+        reader.read_to_end(&mut received).await.unwrap();
+        assert!(received == sent, "{version}: {}", received.len());
+        drop(sending.await.unwrap());
+        drop(reader);
+        until("an idle connection", || connection.is_idle()).await;
+        let response = connection.request(get("/hello")).await.unwrap();
+        assert_eq!(text(response).await, "hello world");
+    });
+}
+
+#[test]
+fn a_tunnel_that_is_refused_says_how() {
+    every_version(|version| async move {
+        let connection = through_proxy(version, echoing());
+        let request = http::Request::connect("db.example:1").body(()).unwrap();
+        let error = connection.tunnel(request).await.unwrap_err();
+        match &error {
+            Error::TunnelRefused { response } => assert_eq!(response.status(), 403),
+            other => panic!("{version}: {other}"),
+        }
+        assert!(error.to_string().contains("403"), "{error}");
+        until("an idle connection", || connection.is_idle()).await;
+        connection.tunnel(to_host()).await.unwrap();
+    });
+}
+
+/// Either side stops reading: the other can write so much and no more, of the
+/// gigabyte that it offers. Everything else goes on.
+#[test]
+fn a_side_that_stalls_costs_no_memory() {
+    const GIGABYTE: usize = 1 << 30;
+    every_version(|version| async move {
+        // A window, a pipe, the transport, and what is cut ahead, on both
+        // sides; without windows what is read before the transport waits.
+        let bound = match version {
+            Version::Spdy2 => 10 << 20,
+            _ => 4 << 20,
+        };
+        let stalled: Arc<std::sync::Mutex<Vec<_>>> = Arc::default();
+        let (held, offered) = (Arc::clone(&stalled), Arc::new(AtomicUsize::new(0)));
+        let by_server = Arc::clone(&offered);
+        let handle: Handler = Arc::new(move |tunnel| {
+            let (reader, writer) = tokio::io::split(tunnel);
+            // Reads nothing, and writes as much as it can.
+            held.lock().unwrap().push(reader);
+            tokio::spawn(offer(writer, GIGABYTE, Arc::clone(&by_server)));
+        });
+        let connection = through_proxy(version, handle);
+        let (_, tunnel) = connection.tunnel(to_host()).await.unwrap();
+        let (reader, writer) = tokio::io::split(tunnel);
+        let by_client = Arc::new(AtomicUsize::new(0));
+        tokio::spawn(offer(writer, GIGABYTE, Arc::clone(&by_client)));
+        settled(&by_client).await;
+        settled(&offered).await;
+        for written in [&by_client, &offered] {
+            let written = written.load(Ordering::SeqCst);
+            assert!((60_000..bound).contains(&written), "{version}: {written}");
+        }
+        let stats = connection.stats().await.unwrap();
+        assert!(stats.buffered_bytes < bound && stats.output_bytes < bound);
+        if version != Version::Spdy2 {
+            // SPDY/2 has no windows: who does not read stops the transport.
+            let response = connection.request(get("/hello")).await.unwrap();
+            assert_eq!(text(response).await, "hello world");
+        }
+        drop(reader);
+    });
+}
+
+async fn offer(
+    mut writer: impl tokio::io::AsyncWrite + Unpin,
+    bytes: usize,
+    written: Arc<AtomicUsize>,
+) {
+    let piece = vec![0; 32 * 1024];
+    while written.load(Ordering::SeqCst) < bytes {
+        match writer.write(&piece).await {
+            Ok(length) => written.fetch_add(length, Ordering::SeqCst),
+            Err(_) => return,
+        };
+    }
+}
+
+/// Waits until a number has not changed for a while.
+async fn settled(number: &AtomicUsize) {
+    let (mut last, mut same) = (0, 0);
+    while same < 100 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let now = number.load(Ordering::SeqCst);
+        same = if now == last && now > 0 { same + 1 } else { 0 };
+        last = now;
+    }
+}
+
+/// Sends messages back until the client closes.
+async fn echo_messages(request: Request) -> Result<Response<AxumBody>, String> {
+    let (response, tunnel) =
+        lacewing_server::tunnel(&request).map_err(|error| error.to_string())?;
+    tokio::spawn(async move {
+        let mut socket = WebSocketStream::from_raw_socket(tunnel, Role::Server, None).await;
+        while let Some(Ok(message)) = socket.next().await {
+            if message.is_text() || message.is_binary() {
+                socket.send(message).await.unwrap();
+            }
+        }
+        // Dropped without it the stream would be reset, and what was said last
+        // with it.
+        let _ = socket.get_mut().shutdown().await;
+    });
+    Ok(response.map(AxumBody::new))
+}
+
+async fn open_websocket(connection: &Connection) -> WebSocketStream<Tunnel> {
+    let (response, tunnel) = connection.tunnel(websocket("/chat")).await.unwrap();
+    assert_eq!(response.status(), 200);
+    WebSocketStream::from_raw_socket(tunnel, Role::Client, None).await
+}
+
+fn site(extended: ExtendedConnect) -> Connection {
+    let (client, server) = tokio::io::duplex(64 * 1024);
+    let router = Router::new()
+        .route("/chat", any(echo_messages))
+        .route("/hello", any(|| async { "hello world" }));
+    let options = Options::default().extended_connect(extended);
+    tokio::spawn(serve_connection(server, Version::Http2, options, router));
+    let config = ConnectionConfig::default();
+    let (connection, task) = Connection::handshake(client, Version::Http2, config);
+    tokio::spawn(task);
+    connection
+}
+
+#[tokio::test]
+async fn websockets_over_one_connection() {
+    // The first request of the connection: it waits for the server's SETTINGS.
+    let connection = site(ExtendedConnect::Offer);
+    let mut socket = open_websocket(&connection).await;
+    let mut other = open_websocket(&connection).await;
+    other.send(Message::text("between")).await.unwrap();
+    for message in [
+        Message::text("grüße"),
+        Message::binary(pattern(100_000)),
+        Message::binary(pattern(10_000_000)),
+        Message::text("last"),
+    ] {
+        // A large one comes back while it still goes.
+        let (mut sink, mut stream) = socket.split();
+        let sent = message.clone();
+        let (sent, received) = tokio::join!(sink.send(sent), stream.next());
+        sent.unwrap();
+        assert!(received.unwrap().unwrap() == message);
+        socket = sink.reunite(stream).unwrap();
+    }
+    let response = connection.request(get("/hello")).await.unwrap();
+    assert_eq!(text(response).await, "hello world");
+    assert_eq!(
+        other.next().await.unwrap().unwrap(),
+        Message::text("between")
+    );
+    let goodbye = CloseFrame {
+        code: CloseCode::Normal,
+        reason: "done".into(),
+    };
+    for mut socket in [socket, other] {
+        socket.close(Some(goodbye.clone())).await.unwrap();
+        let answer = socket.next().await.unwrap().unwrap();
+        assert_eq!(answer, Message::Close(Some(goodbye.clone())));
+        assert!(socket.next().await.is_none());
+    }
+    until("an idle connection", || connection.is_idle()).await;
+}
+
+#[tokio::test]
+async fn a_server_without_extended_connect_is_found_out() {
+    let connection = site(ExtendedConnect::Off);
+    for _ in 0..2 {
+        let error = connection.tunnel(websocket("/chat")).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Request(RequestError::NoExtendedConnect)),
+            "{error}"
+        );
+        assert!(error.to_string().contains("RFC 8441"), "{error}");
+    }
+    let response = connection.request(get("/hello")).await.unwrap();
+    assert_eq!(text(response).await, "hello world");
+}
+
+#[test]
+fn spdy_has_no_extended_connect() {
+    every_version(|version| async move {
+        if version == Version::Http2 {
+            return;
+        }
+        let connection = through_proxy(version, echoing());
+        let error = connection.tunnel(websocket("/chat")).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Request(RequestError::Unsupported { .. })),
+            "{error}"
+        );
+    });
+}
+
+/// Requests behind one that waits for the SETTINGS do not wait for it, and one
+/// that is dropped meanwhile is never sent.
+#[tokio::test]
+async fn only_extended_connect_waits_for_the_settings() {
+    let (client, mut server) = tokio::io::duplex(64 * 1024);
+    let config = ConnectionConfig::default();
+    let (connection, task) = Connection::handshake(client, Version::Http2, config);
+    let task = tokio::spawn(task);
+    let mut dropped = Box::pin(connection.tunnel(websocket("/dropped")));
+    let waiting = {
+        let connection = connection.clone();
+        tokio::spawn(async move { connection.tunnel(websocket("/chat")).await })
+    };
+    let mut nobody = Context::from_waker(Waker::noop());
+    assert!(dropped.as_mut().poll(&mut nobody).is_pending());
+    tokio::task::yield_now().await;
+    let plain = connection.request(get("/hello"));
+    let mut preface = [0; 24];
+    server.read_exact(&mut preface).await.unwrap();
+    let mut peer = Peer { io: server };
+    // Nothing is said yet, not even that the client's settings came.
+    let head = loop {
+        let frame = peer.frame().await.unwrap();
+        if frame.kind == HEADERS {
+            break frame;
+        }
+    };
+    assert_eq!((head.stream, head.ends()), (1, true));
+    assert_eq!(connection.streams().queued, 2);
+    drop(dropped);
+    // SETTINGS_ENABLE_CONNECT_PROTOCOL = 1.
+    peer.send_settings(&[(8, 1)]).await;
+    let head = peer.expect(HEADERS).await;
+    assert_eq!((head.stream, head.ends()), (3, false));
+    peer.send(HEADERS, END_HEADERS, 3, OK).await;
+    let (response, mut tunnel) = waiting.await.unwrap().unwrap();
+    assert_eq!(response.status(), 200);
+    tunnel.write_all(b"to").await.unwrap();
+    assert_eq!(peer.expect(DATA).await.payload, "to");
+    peer.send(DATA, 0, 3, b"fro").await;
+    let mut three = [0; 3];
+    tunnel.read_exact(&mut three).await.unwrap();
+    assert_eq!(&three, b"fro");
+    drop(tunnel);
+    assert_eq!(peer.expect(RST_STREAM).await.code(), CANCEL);
+    peer.answer(1).await;
+    assert_eq!(plain.await.unwrap().status(), 200);
+    drop(connection);
+    peer.expect(GOAWAY).await;
+    drop(peer);
+    task.await.unwrap().unwrap();
+}
