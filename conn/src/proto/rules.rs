@@ -220,6 +220,7 @@ fn http2_reaction(rule: Rule) -> Reaction {
         | Rule::InvalidPush
         | Rule::ReplyOnUnknownStream
         | Rule::InvalidSettings
+        | Rule::FrameOnReservedStream
         | Rule::InvalidPriorityUpdate
         | Rule::PrefaceTimeout
         | Rule::UnexpectedEof => Connection(Reason::ProtocolError),

@@ -181,6 +181,11 @@ impl Stream {
         }
     }
 
+    /// The peer promised it and has not replied on it yet.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.remote && self.state == State::promised()
+    }
+
     /// After a CONNECT request and its 2xx there is only DATA (RFC 9113 §8.5).
     pub(crate) fn is_tunnel(&self) -> bool {
         self.connect && self.accepted

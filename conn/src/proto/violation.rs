@@ -34,6 +34,9 @@ pub enum Rule {
     ReplyOnUnknownStream,
     /// A second reply.
     SecondReply,
+    /// A frame other than HEADERS and RST_STREAM on a stream that was promised
+    /// and not yet replied on.
+    FrameOnReservedStream,
     /// DATA on a stream that was never opened.
     DataOnIdleStream,
     /// DATA on a stream that is gone.
@@ -143,6 +146,10 @@ impl Rule {
             Self::OpenAfterGoAway => ("a stream after GOAWAY", "RFC 9113 §6.8, drafts §2.6.6"),
             Self::ReplyOnUnknownStream => ("a reply on a stream that is not open", "drafts §2.6.2"),
             Self::SecondReply => ("a second reply", "RFC 9113 §8.1, drafts §2.6.2"),
+            Self::FrameOnReservedStream => (
+                "a frame on a promised stream before its response",
+                "RFC 9113 §5.1",
+            ),
             Self::DataOnIdleStream => (
                 "DATA on a stream that was never opened",
                 "RFC 9113 §5.1, drafts §2.2.2",

@@ -495,3 +495,55 @@ fn repeated_fields_are_short_unless_they_are_sensitive() {
         assert!(sensitive[2] > 140, "{version}: {sensitive:?}");
     });
 }
+
+/// RFC 9113 §5.1, reserved (remote): HEADERS, RST_STREAM and nothing else.
+#[test]
+fn a_promised_stream_gets_its_response_first() {
+    let promise = |block: &[u8]| {
+        let mut frame = vec![0, 0, block.len() as u8 + 4, 5, 4, 0, 0, 0, 1, 0, 0, 0, 2];
+        frame.extend_from_slice(block);
+        frame
+    };
+    // :method GET, :scheme https, :path /, :authority a
+    let whole = b"\x82\x87\x84\x41\x01a";
+    let misbehaviours: [(&[u8], bool); 4] = [
+        (
+            b"\x00\x00\x04\x08\x00\x00\x00\x00\x02\x00\x00\x00\x01",
+            true,
+        ),
+        (b"\x00\x00\x01\x00\x00\x00\x00\x00\x02x", true),
+        (
+            b"\x00\x00\x04\x03\x00\x00\x00\x00\x02\x00\x00\x00\x08",
+            false,
+        ),
+        (
+            b"\x00\x00\x05\x02\x00\x00\x00\x00\x02\x00\x00\x00\x00\x10",
+            false,
+        ),
+    ];
+    for (frame, fatal) in misbehaviours {
+        let mut config = Config::new(Version::Http2, Side::Client);
+        config.accept_push = true;
+        let mut victim = Victim::with(config);
+        let uri = "https://example.org/".parse().unwrap();
+        let head = Head::request(Method::GET, uri);
+        victim.engine.open(victim.now, head, true, None).unwrap();
+        let mut peer = Peer::new(Version::Http2, Side::Server);
+        peer.raw(&promise(whole));
+        peer.raw(frame);
+        victim.take(&mut peer);
+        assert_eq!(victim.engine.is_closed(), fatal, "{frame:?}");
+    }
+    // A promise without its method is no request (§8.4.1).
+    let mut config = Config::new(Version::Http2, Side::Client);
+    config.accept_push = true;
+    let mut victim = Victim::with(config);
+    let uri = "https://example.org/".parse().unwrap();
+    let head = Head::request(Method::GET, uri);
+    victim.engine.open(victim.now, head, true, None).unwrap();
+    let mut peer = Peer::new(Version::Http2, Side::Server);
+    peer.raw(&promise(&whole[1..]));
+    victim.take(&mut peer);
+    let expected = (Reason::ProtocolError, Some(Rule::MissingPseudoField));
+    assert_eq!(reset_of(&victim), Some(expected));
+}

@@ -82,9 +82,9 @@ impl Engine {
             ));
         }
         let status = fields.status.take();
-        // What a push leaves out is as in its parent (SPDY §3.3.1): GET.
-        fields.method.get_or_insert(http::Method::GET);
         if in_one.is_some() {
+            // What a push leaves out is as in its parent (SPDY §3.3.1): GET.
+            fields.method.get_or_insert(http::Method::GET);
             fields.forgive_missing_version();
         }
         let mut response = Head::default();

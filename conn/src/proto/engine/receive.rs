@@ -12,6 +12,7 @@ use crate::{
         Event, Head, Rule, Semantics, Side, StreamId, StreamKey, Violation,
         rules::PushStyle,
         streams::{
+            Stream,
             flow::SendWindow,
             state::{Half, Misplaced, Part, State},
         },
@@ -361,10 +362,12 @@ impl Engine {
             return self.broken(now, rule, id).map(|()| None);
         };
         self.tuning.count(Some(key), flow);
+        let promises = self.rules.push == PushStyle::Promise;
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(None);
         };
         let rule = match stream.state.recv.after(Part::Data { fin }) {
+            Err(_) if promises && stream.is_reserved() => Some(Rule::FrameOnReservedStream),
             Err(Misplaced::BeforeHead | Misplaced::SecondHead) => Some(Rule::DataBeforeReply),
             Err(Misplaced::AfterEnd) => Some(Rule::DataAfterEnd),
             Ok(after) => match stream.recv_window.debit(flow_len) {
@@ -447,6 +450,11 @@ impl Engine {
                 _ => self.glitch(now).map(|()| None),
             };
         };
+        let reserved = self.streams.get(key).is_some_and(Stream::is_reserved);
+        if reserved && self.rules.push == PushStyle::Promise {
+            let rule = Rule::FrameOnReservedStream;
+            return self.broken(now, rule, id).map(|()| None);
+        }
         let credited = self
             .streams
             .get_mut(key)
