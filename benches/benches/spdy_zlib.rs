@@ -64,7 +64,12 @@ fn decode(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(story.fields() as u64));
         let stored = blocks(&story, Compression::Stored);
         let compressed = theirs.unwrap_or_else(|| blocks(&story, Compression::Zlib(6)));
-        for (label, blocks) in [("stored", stored), ("zlib", compressed)] {
+        let whole = blocks(&story, Compression::WholeField);
+        for (label, blocks) in [
+            ("stored", stored),
+            ("whole-field", whole),
+            ("zlib", compressed),
+        ] {
             check(&story, &blocks);
             group.bench_function(BenchmarkId::new(label, &name), |bencher| {
                 bencher.iter(|| {
