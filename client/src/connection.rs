@@ -257,9 +257,9 @@ impl Connection {
     }
 
     /// The origins that the server says this connection is good for (RFC 8336).
-    /// Empty as long as it said nothing, which means: those of its requests. A
-    /// client has to check the server's certificate before it believes them.
-    /// At most 256.
+    /// Empty as long as it said nothing, which means: those of its requests;
+    /// and in cleartext, where it could be anybody's word. A client has to check
+    /// the server's certificate before it believes them. At most 256.
     pub fn origins(&self) -> Vec<Origin> {
         let queue = &self.handles.queue;
         queue.announced(|announced| announced.origins.clone())

@@ -367,7 +367,8 @@ impl Application for Exchanges {
                 // Nobody here answers requests.
                 conn.reset(stream, Reason::RefusedStream);
             }
-            Event::Origins { origins } => {
+            // RFC 8336 §2.1: in cleartext anybody could say so.
+            Event::Origins { origins } if self.security == Security::Tls => {
                 self.queue
                     .announced(|announced| announced.add_origins(origins));
             }

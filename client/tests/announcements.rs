@@ -18,7 +18,7 @@ use std::{
 };
 
 use lacewing_client::{
-    ConnectionConfig, ConnectionStats, Limits, Origin, Priority, PriorityHandle, Side,
+    ConnectionConfig, ConnectionStats, Limits, Origin, Priority, PriorityHandle, Security, Side,
 };
 use lacewing_server::Options;
 
@@ -28,9 +28,22 @@ fn origin(text: &str) -> Origin {
     Origin::of(&text.parse().unwrap()).unwrap()
 }
 
+/// Behind TLS; elsewhere they are nobody's word (RFC 8336 §2.1).
 #[tokio::test]
 async fn origins_are_remembered() {
-    let (connection, mut peer) = by_hand(ConnectionConfig::default(), &[]).await;
+    assert_eq!(announced(Security::Cleartext).await, []);
+    assert_eq!(
+        announced(Security::Tls).await,
+        [
+            origin("https://a.example"),
+            origin("https://b.example:8443")
+        ]
+    );
+}
+
+async fn announced(security: Security) -> Vec<Origin> {
+    let config = ConnectionConfig::default().security(security);
+    let (connection, mut peer) = by_hand(config, &[]).await;
     assert_eq!(connection.origins(), []);
     for text in [
         "https://a.example",
@@ -45,14 +58,7 @@ async fn origins_are_remembered() {
     peer.expect(HEADERS).await;
     peer.answer(1).await;
     response.await.unwrap();
-    let known = connection.origins();
-    assert_eq!(
-        known,
-        [
-            origin("https://a.example"),
-            origin("https://b.example:8443")
-        ]
-    );
+    connection.origins()
 }
 
 #[tokio::test]
