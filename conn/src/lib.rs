@@ -4,13 +4,19 @@
     not(feature = "tokio"),
     doc = "HTTP/2 and SPDY connections: the engine alone."
 )]
-#![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "npn"), forbid(unsafe_code))]
+#![cfg_attr(feature = "npn", deny(unsafe_code))]
 
 mod error;
 pub mod proto;
 
 #[cfg(feature = "tokio")]
 pub mod driver;
+// The only module of the libraries that may: OpenSSL's functions for NPN have
+// no safe wrapper elsewhere.
+#[cfg(feature = "npn")]
+#[allow(unsafe_code)]
+pub mod npn;
 
 pub use error::{Error, Initiator};
 pub use proto::{Limits, Reason, Side, Version};
