@@ -50,6 +50,7 @@ impl<S: HttpService> Exchanges<S> {
         head: Head,
         fin: bool,
     ) -> Option<(Ticket, Request<Incoming>)> {
+        self.announce(conn);
         let Head {
             control:
                 Control::Request {

@@ -156,19 +156,25 @@ impl<S: HttpService> Exchanges<S> {
         let Some(reports) = &mut self.reports else {
             return;
         };
-        if reports.is_due(conn.now, cx) {
+        if conn.engine.is_closed() {
             self.last_report(conn);
+        } else if reports.is_due(conn.now, cx) {
+            self.tell_stats(conn);
         }
     }
 
     /// The same at the end, if it was asked for at all.
-    pub(super) fn last_report(&self, conn: &Context<'_>) {
-        if self.reports.is_some() {
-            self.options.observer.tell(&Event::Stats {
-                connection: &self.info,
-                stats: &conn.engine.stats(),
-            });
+    pub(super) fn last_report(&mut self, conn: &Context<'_>) {
+        if self.reports.take().is_some() {
+            self.tell_stats(conn);
         }
+    }
+
+    fn tell_stats(&self, conn: &Context<'_>) {
+        self.options.observer.tell(&Event::Stats {
+            connection: &self.info,
+            stats: &conn.engine.stats(),
+        });
     }
 }
 

@@ -10,9 +10,14 @@
     missing_docs
 )]
 
+mod announcements;
 mod bodies;
+mod connect;
 mod failures;
 mod gone;
+mod interim;
 mod peer;
+mod push;
 mod router;
 mod stop;
+mod websocket;

@@ -11,7 +11,8 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
 use lacewing_conn::proto::{Config, Engine, Event, Head, StreamKey, Transmit};
 use lacewing_server::{
-    BoxError, ConnectionError, Incoming, Limits, Options, Reason, Side, Version, serve_connection,
+    BoxError, ConnectionError, ConnectionInfo, Incoming, Limits, Options, Reason, Side, Version,
+    serve_connection,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
@@ -40,8 +41,25 @@ impl Answer {
     }
 }
 
+/// What else the server did.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    Interim(StreamKey, Head),
+    Reply(StreamKey),
+    Promise {
+        parent: StreamKey,
+        stream: StreamKey,
+        head: Head,
+    },
+    Origins(Vec<Bytes>),
+    Alternative(Option<Bytes>, Bytes),
+    Over(StreamKey),
+}
+
 pub(crate) struct Peer {
     pub(crate) engine: Engine,
+    /// In order.
+    pub(crate) seen: Vec<Seen>,
     io: DuplexStream,
     input: BytesMut,
     answers: HashMap<StreamKey, Answer>,
@@ -62,14 +80,35 @@ impl Peer {
         S::Future: Send + 'static,
         B: http_body::Body<Data: bytes::Buf + Send, Error: Into<BoxError>> + Send + 'static,
     {
+        let info = ConnectionInfo::from(version);
+        Self::connect_as(info, options, service, |_| {})
+    }
+
+    /// The same with what is known of the connection, and with another
+    /// configuration of the client.
+    pub(crate) fn connect_as<S, B>(
+        info: ConnectionInfo,
+        options: Options,
+        service: S,
+        configure: impl FnOnce(&mut Config),
+    ) -> Self
+    where
+        S: Service<http::Request<Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+        B: http_body::Body<Data: bytes::Buf + Send, Error: Into<BoxError>> + Send + 'static,
+    {
         let (io, server) = tokio::io::duplex(256 << 10);
         let log = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&log);
         let options = options.observer(move |event| told.lock().unwrap().push(event.to_string()));
-        let serving = tokio::spawn(serve_connection(server, version, options, service));
+        let version = info.protocol().version().unwrap();
+        let serving = tokio::spawn(serve_connection(server, info, options, service));
         let mut config = Config::new(version, Side::Client);
         config.limits = Limits::new(Side::Client);
+        configure(&mut config);
         Self {
+            seen: Vec::new(),
             engine: Engine::new(config, Instant::now(), 1),
             io,
             input: BytesMut::new(),
@@ -195,8 +234,36 @@ impl Peer {
     }
 
     fn handle(&mut self, event: Event) {
+        if let Event::Reply {
+            stream, fin: true, ..
+        }
+        | Event::Data {
+            stream, fin: true, ..
+        }
+        | Event::Reset { stream, .. } = &event
+        {
+            self.seen.push(Seen::Over(*stream));
+        }
         match event {
+            Event::Informational { stream, head } => self.seen.push(Seen::Interim(stream, head)),
+            Event::Promised {
+                parent,
+                stream,
+                head,
+            } => {
+                self.answers.entry(stream).or_default();
+                self.seen.push(Seen::Promise {
+                    parent,
+                    stream,
+                    head,
+                });
+            }
+            Event::Origins { origins } => self.seen.push(Seen::Origins(origins)),
+            Event::AlternativeServices { origin, value, .. } => {
+                self.seen.push(Seen::Alternative(origin, value));
+            }
             Event::Reply { stream, head, fin } => {
+                self.seen.push(Seen::Reply(stream));
                 let Some(answer) = self.answers.get_mut(&stream) else {
                     return;
                 };
@@ -235,6 +302,15 @@ impl Peer {
 }
 
 impl Peer {
+    /// Interim responses that came, by their status.
+    pub(crate) fn interim(&self, stream: StreamKey) -> Vec<u16> {
+        let of_stream = |seen: &Seen| match seen {
+            Seen::Interim(key, head) if *key == stream => head.status().map(|s| s.as_u16()),
+            _ => None,
+        };
+        self.seen.iter().filter_map(of_stream).collect()
+    }
+
     /// Opens a stream whose body the test sends itself.
     pub(crate) fn open_with(&mut self, head: Head) -> StreamKey {
         let key = self.engine.open(Instant::now(), head, false, None).unwrap();

@@ -10,6 +10,8 @@
 )]
 
 mod cleartext;
+#[cfg(feature = "http1")]
+mod h2c;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -19,7 +21,10 @@ use std::{
     time::Duration,
 };
 
-use axum::{Extension, Router, routing::get};
+use axum::{
+    Extension, Router,
+    routing::{get, post},
+};
 use lacewing_server::{Builder, ConnectionInfo, Event, Limits, Server, Side};
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -85,7 +90,8 @@ impl Running {
 }
 
 fn router() -> Router {
-    Router::new().route(
+    let router = Router::new().route("/echo", post(|body: String| async { body }));
+    router.route(
         "/",
         get(|Extension(info): Extension<ConnectionInfo>| async move {
             assert!(info.peer_addr().is_some() && info.local_addr().is_some());
