@@ -230,6 +230,12 @@ impl Frame {
         self
     }
 
+    /// With a payload of so many bytes, all `x`.
+    pub(super) fn sized(mut self, length: usize) -> Self {
+        self.payload = vec![Piece::Bytes(vec![b'x'; length])];
+        self
+    }
+
     /// With a length field that does not fit.
     pub(super) fn announcing(mut self, length: u32) -> Self {
         self.length = Some(length);

@@ -1,5 +1,6 @@
 //! The odd peer: plays a script on a connection and judges what comes back.
 
+mod bulk;
 mod words;
 
 use std::{
@@ -34,8 +35,6 @@ use super::{
 
 /// Lines of a transcript that are kept.
 const MAX_LINES: usize = 300;
-/// Bytes of DATA that are sent to see what happens beyond a window.
-const AFFORDABLE: u64 = 1 << 21;
 /// Bytes of one write that are written singly.
 const SINGLE: usize = 1024;
 /// Bytes that are read at once.
@@ -176,6 +175,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
                 self.alive().await?;
                 self.listen(self.moment()).await;
             }
+            Step::TooLong(frame) => self.too_long(frame).await?,
             Step::Overrun(id) => self.overrun(*id).await?,
             Step::Push(need) => self.push(*need)?,
             Step::Mark => self.record.mark = self.record.requests.len(),
@@ -188,8 +188,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
                     return Err(self.failed(expect, got));
                 }
             }
-            Step::Upload(id, length) => self.upload(*id, *length, Padding::None).await?,
-            Step::PaddedUpload(id, frames) => self.upload(*id, *frames, Padding::Most).await?,
+            Step::Upload(id, length) => self.upload(*id, *length, bulk::Padding::None).await?,
+            Step::PaddedUpload(id, frames) => {
+                self.upload(*id, *frames, bulk::Padding::Most).await?
+            }
             Step::Finish => {
                 self.line("> end of the transport".into());
                 let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
@@ -197,67 +199,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
             Step::WithholdAck => self.acknowledges = false,
         }
         Ok(())
-    }
-
-    /// Sends DATA as the windows of the tested side allow.
-    async fn upload(&mut self, id: Id, length: u64, padding: Padding) -> Result<(), Stop> {
-        let number = id.resolve(&self.record.requests);
-        let mut left = length;
-        while left > 0 {
-            // What a frame takes of the windows beyond its content.
-            let (most, overhead) = match padding {
-                Padding::None => (16_384, 0),
-                Padding::Most => (1, 256),
-            };
-            let window = self.monitor.room(&self.record, number);
-            let content = left.min(most).min(window.saturating_sub(overhead));
-            if content == 0 {
-                let needed = self.monitor.needed(&self.record, number, overhead);
-                self.until(&Expect::Any(needed)).await?;
-                continue;
-            }
-            let data = frame::data_of(id, usize::try_from(content).unwrap_or(0));
-            let data = match padding {
-                Padding::None => data,
-                Padding::Most => data.padded(255),
-            };
-            left = left.saturating_sub(content);
-            let data = if left == 0 { data.end_stream() } else { data };
-            self.send(&[data]).await;
-            self.hear().await;
-            // A complete response may cut an upload short (§8.1).
-            if self.record.stream(number).is_some_and(Stream::is_over) {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends more than the windows of the tested side allow.
-    async fn overrun(&mut self, id: Id) -> Result<(), Stop> {
-        let number = id.resolve(&self.record.requests);
-        let (stream, connection) = self.monitor.rooms(&self.record, number);
-        let beyond = stream.min(connection).saturating_add(1);
-        if beyond > AFFORDABLE {
-            let need = Need::Window(u32::try_from(AFFORDABLE).unwrap_or(u32::MAX));
-            return Err(Stop::Skipped(format!("needs {need}")));
-        }
-        let credit = if stream <= connection {
-            let credit = self.record.stream(number).map_or(0, |stream| stream.credit);
-            Expect::Credit(id, credit.saturating_add(1))
-        } else {
-            Expect::Credit(0.into(), self.record.credit.saturating_add(1))
-        };
-        let mut left = usize::try_from(beyond).unwrap_or(0);
-        let mut frames = Vec::new();
-        while left > 0 {
-            let length = left.min(16_384);
-            frames.push(frame::data_of(id, length));
-            left = left.saturating_sub(length);
-        }
-        self.send(&frames).await;
-        let error = Expect::StreamError(id, vec![ErrorCode::FLOW_CONTROL_ERROR]);
-        self.until(&Expect::Any(vec![error, credit])).await
     }
 
     /// What a client under test lets us do.
@@ -272,11 +213,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
         } else {
             Err(Stop::Skipped(format!("needs {need}")))
         }
-    }
-
-    /// Takes what has come, and waits for nothing.
-    async fn hear(&mut self) {
-        self.read(Instant::now()).await;
     }
 
     pub(super) async fn send(&mut self, frames: &[Frame]) {
@@ -554,14 +490,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
             let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_flush(cx)).await;
         }
     }
-}
-
-/// Padding of an upload.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Padding {
-    None,
-    /// 255 bytes a frame.
-    Most,
 }
 
 enum Turn {

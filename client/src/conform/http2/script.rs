@@ -45,6 +45,8 @@ pub(super) enum Step {
     /// allow; it calls that an error FLOW_CONTROL_ERROR, or has opened them
     /// meanwhile.
     Overrun(Id),
+    /// Send a frame one byte longer than the tested side allows.
+    TooLong(Frame),
     /// Wait for so many requests of a client under test.
     Requests(usize),
     /// Push is allowed by a client under test, or is not; else the case is
