@@ -37,6 +37,7 @@ fn server(version: Version) -> SocketAddr {
             let server = Server::builder()
                 .bind(([127, 0, 0, 1], 0).into())
                 .protocols([Protocol::from_alpn(version.alpn().as_bytes()).unwrap()])
+                .pusher(lacewing_server::Handle::Insert)
                 .build()
                 .await
                 .unwrap();
@@ -79,6 +80,53 @@ fn a_body_goes_to_stdout_and_nothing_else_is_said() {
         assert_eq!(output.stdout, pattern(300_000));
         assert_eq!(stderr(&output), "");
     }
+}
+
+#[test]
+fn pushes_are_told_when_they_are_asked_for() {
+    for version in Version::ALL {
+        let address = server(version);
+        let url = format!("http://{address}/pushes");
+        let output = lacewing(&["--push", "--protocol", version.alpn(), &url]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(output.stdout, b"page");
+        let told = format!("lacewing: pushed http://{address}/bytes/1000: 200 OK, 1000 bytes\n");
+        assert_eq!(stderr(&output), told, "{version}");
+        let output = lacewing(&["--protocol", version.alpn(), &url]);
+        assert_eq!(
+            (output.stdout.clone(), stderr(&output)),
+            (b"page".to_vec(), "".into())
+        );
+    }
+}
+
+/// Answers of HTTP/1.1 are no use: it says so, and that no connection came
+/// about.
+#[test]
+fn an_upgrade_that_is_not_taken_is_told() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            std::io::Read::read_exact(&mut stream, &mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .unwrap();
+        String::from_utf8(head).unwrap().to_ascii_lowercase()
+    });
+    let output = lacewing(&["--h2c-upgrade", &format!("http://{address}/x")]);
+    assert!(serving.join().unwrap().contains("upgrade: h2c\r\n"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("did not switch to h2c"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]

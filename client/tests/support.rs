@@ -167,6 +167,15 @@ pub async fn routes(
                 .map(|value| value.to_str().unwrap());
             Response::new(boxed(format!("{} {checksum:?}", data.len())))
         }
+        // A page with something that belongs to it.
+        (_, "pushes") => {
+            if let Some(pusher) = request.extensions().get::<lacewing_server::Pusher>() {
+                let pushed = Request::get("/bytes/1000").body(()).unwrap();
+                // Refused where the client takes none.
+                let _ = pusher.push(pushed).await;
+            }
+            Response::new(boxed(String::from("page")))
+        }
         // Never answers.
         (_, "never") => std::future::pending().await,
         // A head, and then nothing more, ever.

@@ -130,6 +130,15 @@ pub(crate) struct Get {
     #[arg(short, long, value_name = "PROTOCOL", value_parser = protocol)]
     pub(crate) protocol: Option<Version>,
 
+    /// Begin in HTTP/1.1 with http servers, and ask them to go on in HTTP/2
+    /// (Upgrade: h2c)
+    #[arg(long, conflicts_with_all = ["protocol", "verbose"])]
+    pub(crate) h2c_upgrade: bool,
+
+    /// Let the server push, and tell on stderr what came so
+    #[arg(long)]
+    pub(crate) push: bool,
+
     /// Take any TLS certificate: for tests, as anybody could answer
     #[arg(short = 'k', long)]
     pub(crate) insecure: bool,

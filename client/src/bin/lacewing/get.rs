@@ -4,7 +4,7 @@ use std::{future::poll_fn, pin::Pin, sync::Arc};
 
 use http::{HeaderMap, Method, Request, Uri, header};
 use http_body::Body as _;
-use lacewing_client::{Client, Connector, Incoming, Version, tls};
+use lacewing_client::{Client, Connector, Incoming, Origin, PushPolicy, Version, tls};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     frame_log::Logging,
     output::{Destination, Plan},
     progress::{Meter, Quiet},
+    pushes,
     status::Failure,
     upload::Upload,
 };
@@ -89,7 +90,13 @@ fn client(get: &Get) -> Client {
     let cleartext = get.protocol.unwrap_or(Version::Http2);
     let connector = Connector::tls(tls::Tls::with_trust(trust, offered), Some(cleartext));
     // One connection for each origin of the command line.
-    let builder = Client::builder().max_connections(get.urls.len());
+    let mut builder = Client::builder().max_connections(get.urls.len());
+    if get.h2c_upgrade {
+        builder = builder.h2c_upgrade();
+    }
+    if get.push {
+        builder = builder.accept_push(PushPolicy::default());
+    }
     if get.verbose {
         builder.connector(Logging::new(connector)).build()
     } else {
@@ -112,6 +119,9 @@ async fn fetch(
     *request.method_mut() = get.method.clone().unwrap_or(method);
     *request.uri_mut() = url.clone();
     *request.headers_mut() = headers(get);
+    if get.push {
+        listen(client, url).await?;
+    }
     let response = client
         .request(request)
         .await
@@ -125,6 +135,15 @@ async fn fetch(
     if status.as_u16() >= 400 {
         return Err(Failure::http(url, status));
     }
+    Ok(())
+}
+
+/// Pushes are the connection's: it has to be there before the request is.
+async fn listen(client: &Client, url: &Uri) -> Result<(), Failure> {
+    let failed = |error| Failure::request(url, &error);
+    let origin = Origin::of(url).map_err(|error| failed(error.into()))?;
+    let connection = client.connection(&origin).await.map_err(failed)?;
+    tokio::spawn(pushes::tell(connection.pushes()));
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod frame_log;
 mod get;
 mod output;
 mod progress;
+mod pushes;
 mod status;
 mod upload;
 

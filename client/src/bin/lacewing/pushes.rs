@@ -1,0 +1,40 @@
+//! What a server pushes: read to its end, told on stderr, and not kept.
+
+use std::{future::poll_fn, pin::Pin};
+
+use http_body::Body as _;
+use lacewing_client::{Pushed, Pushes};
+use tokio::task::JoinSet;
+
+/// Takes all pushes of a connection until it is over.
+pub(crate) async fn tell(mut pushes: Pushes) {
+    let mut running = JoinSet::new();
+    while let Some(pushed) = pushes.next().await {
+        running.spawn(tell_one(pushed));
+    }
+    while running.join_next().await.is_some() {}
+}
+
+async fn tell_one(pushed: Pushed) {
+    let uri = pushed.request.uri().clone();
+    let what = match pushed.response.await {
+        Ok(response) => {
+            let status = response.status();
+            let mut body = response.into_body();
+            let mut length: u64 = 0;
+            let mut failure = None;
+            while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+                match frame.map(|frame| frame.into_data().map_or(0, |data| data.len())) {
+                    Ok(more) => length = length.saturating_add(more as u64),
+                    Err(error) => failure = Some(error),
+                }
+            }
+            match failure {
+                None => format!("{status}, {length} bytes"),
+                Some(error) => format!("{status}, incomplete: {error}"),
+            }
+        }
+        Err(error) => error.to_string(),
+    };
+    eprintln!("lacewing: pushed {uri}: {what}");
+}
