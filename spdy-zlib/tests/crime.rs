@@ -106,8 +106,8 @@ fn whole_fields_tell_no_byte_of_the_cookie() {
     }
 }
 
-/// The lengths that the attacker sees are those that it would see if the cookie were another: there is
-/// nothing in them to be found, however cleverly it asks.
+/// The lengths that the attacker sees are those that it would see if the cookie were another: there
+/// is nothing in them to be found, however cleverly it asks.
 #[test]
 fn ten_thousand_lengths_are_the_same_for_every_cookie() {
     for version in VERSIONS {

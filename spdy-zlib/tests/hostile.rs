@@ -18,6 +18,12 @@ use lacewing_spdy_zlib::{
 
 const VERSIONS: [Version; 2] = [Version::V2, Version::V3];
 
+const POLICIES: [Compression; 3] = [
+    Compression::WholeField,
+    Compression::Stored,
+    Compression::Zlib(6),
+];
+
 #[test]
 fn each_rule_of_a_list_is_told_and_the_stream_stays_in_step() {
     use HeaderError::*;
@@ -200,7 +206,7 @@ fn a_zlib_bomb_is_stopped_at_the_limit() {
 #[test]
 fn the_other_dictionary_is_told_from_garbage() {
     for (ours, theirs) in [(Version::V2, Version::V3), (Version::V3, Version::V2)] {
-        for policy in [Compression::Stored, Compression::Zlib(6)] {
+        for policy in POLICIES {
             let block = encode(&mut Encoder::new(theirs, policy), &[("a", "b")]);
             let mut decoder = Decoder::new(ours);
             let error = decode(&mut decoder, &block, ListLimits::default()).unwrap_err();
@@ -240,7 +246,7 @@ fn an_ended_stream_is_an_error() {
 #[test]
 fn a_block_cut_anywhere_is_an_error_or_complete() {
     for version in VERSIONS {
-        for policy in [Compression::Stored, Compression::Zlib(6)] {
+        for policy in POLICIES {
             let fields = [
                 (":path", "/index.html"),
                 ("accept", "*/*"),
@@ -266,7 +272,7 @@ fn a_block_cut_anywhere_is_an_error_or_complete() {
 fn damaged_blocks_never_panic() {
     let mut random = Random(0x5eed);
     for version in VERSIONS {
-        for policy in [Compression::Stored, Compression::Zlib(6)] {
+        for policy in POLICIES {
             let mut encoder = Encoder::new(version, policy);
             let fields = [("method", "GET"), ("url", "/a"), ("x", "1\x002")];
             let blocks: Vec<Vec<u8>> = (0..4).map(|_| encode(&mut encoder, &fields)).collect();
@@ -313,7 +319,7 @@ fn random_garbage_never_panics() {
 #[test]
 fn what_the_format_cannot_carry_is_refused_without_a_trace() {
     let long = "v".repeat(65_536);
-    for policy in [Compression::Stored, Compression::Zlib(6)] {
+    for policy in POLICIES {
         let mut encoder = Encoder::new(Version::V2, policy);
         let mut decoder = Decoder::new(Version::V2);
         let limit = 65_535;

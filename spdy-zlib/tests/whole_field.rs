@@ -236,8 +236,8 @@ fn matches_reach_as_far_as_the_window() {
         let width = if version == Version::V2 { 2 } else { 4 };
         let field = Field::new(b"x-target", &[b'v'; 60]);
         let one = 2 * width + field.name.len() + field.value.len();
-        // What is between the starts of the first and the second: the rest of the first block, another
-        // one, and the count of the third.
+        // What is between the starts of the first and the second: the rest of the first block,
+        // another one, and the count of the third.
         let between = |filler: usize| one + width + (2 * width + 1 + filler) + width;
         for (distance, reached) in [(WINDOW - 1, true), (WINDOW, true), (WINDOW + 1, false)] {
             // Wherever the encoder is with dropping what it needs no more.

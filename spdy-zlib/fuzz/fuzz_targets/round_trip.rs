@@ -25,8 +25,8 @@ fuzz_target!(|data: &[u8]| {
     };
     let mut encoder = Encoder::new(version, compression);
     let mut decoder = Decoder::new(version);
-    // Blocks end with 0xff, fields with 0x0a, names with 0x3a; 0x21 starts the names of sensitive ones,
-    // and each 0xfe stands for a long value.
+    // Blocks end with 0xff, fields with 0x0a, names with 0x3a; 0x21 starts the names of sensitive
+    // ones, and each 0xfe stands for a long value.
     for list in data.split(|&byte| byte == 0xff) {
         let fields: Vec<(&[u8], Vec<u8>)> = list
             .split(|&byte| byte == b'\n')

@@ -165,8 +165,8 @@ impl<'a> Block<'a> {
         self.remember(field.start, Kind::Secret, Hashes::of_text(name_hash));
     }
 
-    /// Writes a field's name with its length, if it is in the window, and up to `zeros` bytes behind it,
-    /// which are zero here, as far as they are zero there too. Tells how many bytes that were.
+    /// Writes a field's name with its length, if it is in the window, and up to `zeros` bytes behind
+    /// it, which are zero here, as far as they are zero there too. Tells how many bytes that were.
     fn name(&mut self, field: Field<'_>, hash: u32, zeros: usize) -> usize {
         let framed = field.raw.get(..field.length_at).unwrap_or_default();
         let behind = field.start + field.length_at;

@@ -1,5 +1,5 @@
-//! An inflater that tells which matches it met. Stored blocks and the fixed code only: our own deflate
-//! writes nothing else.
+//! An inflater that tells which matches it met. Stored blocks and the fixed code only: our own
+//! deflate writes nothing else.
 
 /// Bytes that were not written out but copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

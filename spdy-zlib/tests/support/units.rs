@@ -139,8 +139,8 @@ impl Units {
         }
     }
 
-    /// A match that starts inside of a unit: with the value or its length, or with the name behind its
-    /// length. It ends where that ends, and copies from the dictionary.
+    /// A match that starts inside of a unit: with the value or its length, or with the name behind
+    /// its length. It ends where that ends, and copies from the dictionary.
     fn check_entry(&self, output: &[u8], mut run: Match) {
         let at = self.units.partition_point(|unit| unit.start < run.at);
         let unit = self.units[at - 1];
