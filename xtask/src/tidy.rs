@@ -38,6 +38,8 @@ const BESIDE_MANIFEST: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", 
 const MAX_LINES: usize = 660;
 /// File names that gather what has no place of its own.
 const NAMELESS: [&str; 6] = ["util", "utils", "misc", "helpers", "common", "stuff"];
+/// The only module of the published crates with unsafe code.
+const UNSAFE_MODULE: &str = "conn/src/npn.rs";
 /// The command that writes the generated files, as their banner names it.
 const GENERATOR: &str = "cargo xtask codegen";
 
@@ -120,6 +122,7 @@ fn check(tree: &Tree) -> Vec<String> {
         dialect_words,
         unfinished,
         forbid_unsafe,
+        unsafe_module,
         foreign_words,
         manifest::features_documented,
         manifest::dependencies_inherited,
@@ -244,18 +247,53 @@ fn unfinished(file: &File) -> Vec<String> {
     complaints
 }
 
-/// Every library says itself that it has no unsafe code.
+/// Every library says itself that it has no unsafe code; the one that has says
+/// where.
 fn forbid_unsafe(file: &File) -> Vec<String> {
-    let krate = file.path.strip_suffix("/src/lib.rs");
-    let missing = !file
-        .text
-        .lines()
-        .any(|line| line.trim() == "#![forbid(unsafe_code)]");
-    if krate.is_some_and(|krate| PUBLISHED.contains(&krate)) && missing {
-        vec![file.complaint(0, "`#![forbid(unsafe_code)]` is missing")]
-    } else {
-        Vec::new()
+    let Some(krate) = file.path.strip_suffix("/src/lib.rs") else {
+        return Vec::new();
+    };
+    if !PUBLISHED.contains(&krate) {
+        return Vec::new();
     }
+    let wanted: &[&str] = if UNSAFE_MODULE.starts_with(&format!("{krate}/")) {
+        &[
+            "#![cfg_attr(not(feature = \"npn\"), forbid(unsafe_code))]",
+            "#![cfg_attr(feature = \"npn\", deny(unsafe_code))]",
+        ]
+    } else {
+        &["#![forbid(unsafe_code)]"]
+    };
+    let has = |line: &&str| file.text.lines().any(|found| found.trim() == *line);
+    wanted
+        .iter()
+        .filter(|line| !has(line))
+        .map(|line| file.complaint(0, &format!("`{line}` is missing")))
+        .collect()
+}
+
+/// Unsafe code of the libraries and programs is in one module.
+fn unsafe_module(file: &File) -> Vec<String> {
+    let published = PUBLISHED
+        .iter()
+        .any(|krate| file.path.starts_with(&format!("{krate}/")));
+    if !published || !file.is_rust() || file.path == UNSAFE_MODULE {
+        return Vec::new();
+    }
+    let code = source::without_comments(&file.text);
+    code.lines()
+        .enumerate()
+        .filter(|(_, line)| {
+            // The keyword, not a word in a string.
+            let opens = ["{", "fn", "impl", "trait", "extern"];
+            let opens = opens.map(|next| format!("{} {next}", concat!("un", "safe")));
+            opens.iter().any(|words| source::has_word(line, words))
+        })
+        .map(|(number, _)| {
+            let what = format!("unsafe code; {UNSAFE_MODULE} alone may have some");
+            file.complaint(number + 1, &what)
+        })
+        .collect()
 }
 
 /// Paths of one machine and hosts of package registries help nobody else.
@@ -375,6 +413,27 @@ mod tests {
         );
         assert!(forbid_unsafe(&file("hpack/src/lib.rs", "#![forbid(unsafe_code)]\n")).is_empty());
         assert!(forbid_unsafe(&file("xtask/src/lib.rs", "")).is_empty());
+        // With the exception, `forbid` would not compile; without its feature
+        // it still has to be there.
+        let forbid = "#![forbid(unsafe_code)]\n";
+        assert_eq!(forbid_unsafe(&file("conn/src/lib.rs", forbid)).len(), 2);
+        let both = "#![cfg_attr(not(feature = \"npn\"), forbid(unsafe_code))]\n\
+                    #![cfg_attr(feature = \"npn\", deny(unsafe_code))]\n";
+        assert!(forbid_unsafe(&file("conn/src/lib.rs", both)).is_empty());
+        assert_eq!(forbid_unsafe(&file("hpack/src/lib.rs", both)).len(), 1);
+    }
+
+    #[test]
+    fn one_module_has_unsafe_code() {
+        let code = concat!("// un", "safe\nfn f() { un", "safe { g() } }\n");
+        let found = unsafe_module(&file("conn/src/driver.rs", code));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("driver.rs:2:"));
+        assert_eq!(unsafe_module(&file("client/tests/a.rs", code)).len(), 1);
+        assert!(unsafe_module(&file(UNSAFE_MODULE, code)).is_empty());
+        assert!(unsafe_module(&file("benches/src/lib.rs", code)).is_empty());
+        let word = concat!("#![forbid(unsafe_code)]\nlet s = \"un", "safe path\";\n");
+        assert!(unsafe_module(&file("hpack/src/lib.rs", word)).is_empty());
     }
 
     #[test]
