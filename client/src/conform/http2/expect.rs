@@ -54,8 +54,6 @@ pub(super) enum Expect {
     AtMost(Id, u64),
     /// At most so many requests since the mark.
     AtMostSinceMark(usize),
-    /// The field with this value in the head of the message.
-    Field(Id, &'static str, &'static str),
     /// The connection was neither ended nor given up.
     Open,
     /// Any of these.
@@ -248,11 +246,6 @@ impl Expect {
                     _ => Verdict::Met,
                 }
             }
-            Self::Field(id, name, value) => match stream(id).and_then(|head| head.value(name)) {
-                Some(came) if came == value.as_bytes() => Verdict::Met,
-                Some(came) => Verdict::Missed(format!("{name}: {}", came.escape_ascii())),
-                None => still_open(record, stream(id)),
-            },
             Self::Open => match still_open(record, None) {
                 Verdict::Open if record.closed.is_none() => Verdict::Met,
                 Verdict::Open => Verdict::Missed("the end of the connection".into()),
@@ -346,7 +339,6 @@ impl fmt::Display for Expect {
             }
             Self::AtMostSinceMark(0) => f.write_str("no more requests"),
             Self::AtMostSinceMark(most) => write!(f, "no more than {most} requests more"),
-            Self::Field(id, name, value) => write!(f, "'{name}: {value}' on {id}"),
             Self::Open => f.write_str("the connection to go on"),
             Self::Any(expects) => {
                 for (number, expect) in expects.iter().enumerate() {

@@ -93,7 +93,7 @@ impl Monitor {
                         (id, u32::from_be_bytes([v0, v1, v2, v3]))
                     })
                     .collect();
-                for (_, value) in last(&entries, SettingId::INITIAL_WINDOW_SIZE) {
+                if let Some((_, value)) = last(&entries, SettingId::INITIAL_WINDOW_SIZE) {
                     // More may be used before the acknowledgement is out.
                     if i64::from(value) > self.initial_window {
                         self.set_initial_window(value);
@@ -375,11 +375,7 @@ fn pseudo(list: &List) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 /// The entry that counts, of those with this id.
-fn last(entries: &[(SettingId, u32)], id: SettingId) -> impl Iterator<Item = (SettingId, u32)> {
-    entries
-        .iter()
-        .copied()
-        .filter(move |entry| entry.0 == id)
-        .last()
-        .into_iter()
+fn last(entries: &[(SettingId, u32)], id: SettingId) -> Option<(SettingId, u32)> {
+    let mut backwards = entries.iter().copied().rev();
+    backwards.find(|entry| entry.0 == id)
 }

@@ -11,9 +11,7 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use lacewing_frames::http2::{
-    Decoder, DecoderLimits, ErrorCode, Head, Message, PREFACE, SettingId,
-};
+use lacewing_frames::http2::{Decoder, DecoderLimits, Head, Message, PREFACE, SettingId};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, timeout_at},
@@ -29,7 +27,7 @@ use super::{
     expect::{Expect, Verdict},
     frame::{self, Frame, Id},
     monitor::Monitor,
-    record::{List, Record, Stream},
+    record::{List, Record},
     script::{Script, Start, Step},
 };
 

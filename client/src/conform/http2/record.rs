@@ -50,14 +50,6 @@ impl Stream {
     pub(super) fn is_over(&self) -> bool {
         self.ended || self.reset.is_some()
     }
-
-    /// A value of the head.
-    pub(super) fn value(&self, name: &str) -> Option<&[u8]> {
-        self.head
-            .iter()
-            .find(|field| field.name() == name.as_bytes())
-            .map(HeaderField::value)
-    }
 }
 
 impl Record {

@@ -86,5 +86,28 @@ pub(super) fn rows(target: &Target) -> Vec<Row> {
             (SettingId::MAX_FRAME_SIZE, 0x00ff_ffff),
             (SettingId::MAX_HEADER_LIST_SIZE, 0xffff_ffff),
         ]),
+        must(
+            "3.4/8",
+            "a preface that is cut off by the end of the transport ends the connection",
+            [
+                bytes(b"PRI * HTTP/2.0\r\n\r\nSM"),
+                Step::Finish,
+                expect(Expect::Closed),
+            ],
+        )
+        .bare(),
+        must(
+            "6.5.3/5",
+            "requests are answered before the server's SETTINGS are acknowledged",
+            [
+                Step::WithholdAck,
+                bytes(PREFACE),
+                send_all([settings(&[]), headers(1, &get(target)).end_stream()]),
+                response(1),
+                send(settings_ack()),
+                alive(),
+            ],
+        )
+        .bare(),
     ]
 }
