@@ -70,6 +70,9 @@ where
     Serving::new(io, BytesMut::new(), connection.into(), options, service)
 }
 
+/// A connection on its way to its end.
+pub(crate) type Served = Pin<Box<dyn Future<Output = Result<(), ConnectionError>> + Send>>;
+
 /// As [`serve_connection`], with bytes that were read already. In a box, so
 /// that what comes before it does not pay for its size, nor it for theirs.
 pub(crate) fn serve_detected<T, S>(
@@ -77,7 +80,7 @@ pub(crate) fn serve_detected<T, S>(
     info: ConnectionInfo,
     options: Options,
     service: S,
-) -> Pin<Box<dyn Future<Output = Result<(), ConnectionError>> + Send>>
+) -> Served
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,

@@ -28,6 +28,9 @@ pub enum StartError {
         /// The protocol in question.
         protocol: Protocol,
     },
+    /// TLS could not be set up: the certificate, its key, or what is to be
+    /// offered.
+    Tls(BoxError),
     /// An address could not be listened on.
     Bind {
         /// The address in question.
@@ -45,6 +48,7 @@ impl fmt::Display for StartError {
             Self::NotBuilt { protocol } => {
                 write!(f, "{protocol} is not built in; turn on the feature `http1`")
             }
+            Self::Tls(error) => write!(f, "cannot set up TLS: {error}"),
             Self::Bind { address, source } => {
                 write!(f, "cannot listen on {address}: {source}")?;
                 match source.kind() {
@@ -70,6 +74,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Bind { source, .. } => Some(source),
+            Self::Tls(error) => Some(&**error),
             _ => None,
         }
     }

@@ -14,6 +14,8 @@ mod http1;
 mod inform;
 mod intents;
 mod listener;
+#[cfg(feature = "npn")]
+pub mod npn;
 mod options;
 mod protocol;
 mod push;

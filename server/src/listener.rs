@@ -31,6 +31,8 @@ pub(crate) enum Transport {
     Cleartext,
     #[cfg(feature = "tls")]
     Tls(crate::tls::Tls),
+    #[cfg(feature = "npn")]
+    Npn(crate::npn::Npn),
 }
 
 /// What all connections of a server share.
@@ -141,41 +143,43 @@ impl Shared {
         let local = socket.local_addr().ok();
         let info = |protocol| ConnectionInfo::new(protocol).with_addresses(Some(peer), local);
         let options = self.options.clone().shutdown(shutdown.clone());
-        let result = match transport {
-            Transport::Cleartext => match Box::pin(self.detect(socket, shutdown)).await {
-                Ok(Some((protocol, io))) => {
-                    let info = info(protocol);
-                    let options = options.version_uncertain(
-                        protocol == Protocol::Spdy31 && self.protocols.contains(&Protocol::Spdy3),
-                    );
-                    self.observe(
-                        &info,
-                        connection::serve_detected(io, info.clone(), options, service),
-                    )
-                    .await;
-                    Ok(())
-                }
-                Ok(None) => Ok(()),
-                Err(error) => Err(error),
-            },
+        let deadline = self.options.limits.preface_timeout;
+        let protocols = &self.protocols;
+        let ready = match transport {
+            Transport::Cleartext => {
+                let detected = Box::pin(self.detect(socket, shutdown)).await;
+                detected.map(|detected| {
+                    detected.map(|(protocol, io)| {
+                        let options = options.version_uncertain(
+                            protocol == Protocol::Spdy31 && protocols.contains(&Protocol::Spdy3),
+                        );
+                        let info = info(protocol);
+                        let serving =
+                            connection::serve_detected(io, info.clone(), options, service);
+                        (info, serving)
+                    })
+                })
+            }
             #[cfg(feature = "tls")]
-            Transport::Tls(tls) => match Box::pin(self.handshake(&tls, socket, shutdown)).await {
-                Ok(Some((protocol, io))) => {
-                    let info = info(protocol).with_tls();
-                    let io = crate::Rewind::new(io, bytes::Bytes::new());
-                    self.observe(
-                        &info,
-                        connection::serve_detected(io, info.clone(), options, service),
-                    )
-                    .await;
-                    Ok(())
-                }
-                Ok(None) => Ok(()),
-                Err(error) => Err(error),
-            },
+            Transport::Tls(tls) => {
+                let accepting = tls.accept(socket, protocols, deadline);
+                let accepted = Box::pin(before_shutdown(accepting, shutdown)).await;
+                accepted.map(|accepted| accepted.map(|tls| secured(tls, info, options, service)))
+            }
+            #[cfg(feature = "npn")]
+            Transport::Npn(npn) => {
+                let accepting = npn.accept(socket, protocols, deadline);
+                let accepted = Box::pin(before_shutdown(accepting, shutdown)).await;
+                accepted.map(|accepted| accepted.map(|tls| secured(tls, info, options, service)))
+            }
         };
-        if let Err(error) = &result {
-            self.options.observer.tell(&Event::Rejected { peer, error });
+        match ready {
+            Ok(Some((info, serving))) => self.observe(&info, serving).await,
+            Ok(None) => {}
+            Err(error) => {
+                let error = &error;
+                self.options.observer.tell(&Event::Rejected { peer, error });
+            }
         }
     }
 
@@ -229,22 +233,37 @@ impl Shared {
             Err(ConnectionError::NotOffered { protocol })
         }
     }
+}
 
-    #[cfg(feature = "tls")]
-    async fn handshake(
-        &self,
-        tls: &crate::tls::Tls,
-        socket: TcpStream,
-        mut shutdown: ShutdownSignal,
-    ) -> Result<Option<(Protocol, tokio_rustls::server::TlsStream<TcpStream>)>, ConnectionError>
-    {
-        let deadline = self.options.limits.preface_timeout;
-        let accepting = tls.accept(socket, &self.protocols, deadline);
-        tokio::select! {
-            accepted = accepting => accepted.map(Some),
-            () = shutdown.wait() => Ok(None),
-        }
+/// The result of a handshake; `None` if the shutdown started before it was
+/// over.
+#[cfg(any(feature = "tls", feature = "npn"))]
+async fn before_shutdown<T>(
+    handshake: impl Future<Output = Result<T, ConnectionError>>,
+    mut shutdown: ShutdownSignal,
+) -> Result<Option<T>, ConnectionError> {
+    tokio::select! {
+        result = handshake => result.map(Some),
+        () = shutdown.wait() => Ok(None),
     }
+}
+
+/// What goes on behind a handshake.
+#[cfg(any(feature = "tls", feature = "npn"))]
+fn secured<T, S>(
+    (protocol, io): (Protocol, T),
+    info: impl Fn(Protocol) -> ConnectionInfo,
+    options: Options,
+    service: S,
+) -> (ConnectionInfo, connection::Served)
+where
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    S: HttpService,
+{
+    let info = info(protocol).with_tls();
+    let io = crate::Rewind::new(io, bytes::Bytes::new());
+    let serving = connection::serve_detected(io, info.clone(), options, service);
+    (info, serving)
 }
 
 #[cfg(test)]

@@ -143,6 +143,8 @@ enum Handshake {
     None,
     #[cfg(feature = "tls")]
     Tls(Arc<rustls::ServerConfig>),
+    #[cfg(feature = "npn")]
+    Npn(crate::npn::SslAcceptorBuilder),
 }
 
 impl Builder {
@@ -176,6 +178,24 @@ impl Builder {
         config: impl Into<Arc<rustls::ServerConfig>>,
     ) -> Self {
         self.place(Place::Listener(listener), Handshake::Tls(config.into()))
+    }
+
+    /// Listens on an address with TLS by OpenSSL, for clients of the time before
+    /// ALPN. The [protocols](Self::protocols) are offered by ALPN and by NPN; see
+    /// [`npn`](crate::npn).
+    #[cfg(feature = "npn")]
+    pub fn bind_npn(self, address: SocketAddr, acceptor: crate::npn::SslAcceptorBuilder) -> Self {
+        self.place(Place::Address(address), Handshake::Npn(acceptor))
+    }
+
+    /// As [`bind_npn`](Self::bind_npn), on a listener that is bound already.
+    #[cfg(feature = "npn")]
+    pub fn listen_npn(
+        self,
+        listener: TcpListener,
+        acceptor: crate::npn::SslAcceptorBuilder,
+    ) -> Self {
+        self.place(Place::Listener(listener), Handshake::Npn(acceptor))
     }
 
     /// The protocols that are offered, the preferred first. A cleartext client
@@ -303,8 +323,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StartError`], if an address cannot be listened on, or if nothing could
-    /// ever be served.
+    /// [`StartError`], if an address cannot be listened on, TLS cannot be set
+    /// up, or nothing could ever be served.
     #[expect(
         clippy::unused_async,
         reason = "listeners belong to the runtime that this awaits on"
@@ -339,6 +359,10 @@ impl Builder {
                 #[cfg(feature = "tls")]
                 Handshake::Tls(config) => {
                     Transport::Tls(crate::tls::Tls::new(config, &self.protocols))
+                }
+                #[cfg(feature = "npn")]
+                Handshake::Npn(acceptor) => {
+                    Transport::Npn(crate::npn::Npn::new(acceptor, &self.protocols)?)
                 }
             };
             listeners.push(Listener {

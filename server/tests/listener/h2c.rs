@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::BytesMut;
 use http::Method;
 use lacewing_conn::proto::{Config, Engine, Event, Head, Transmit};
@@ -27,15 +28,21 @@ async fn server(upgrade: H2cUpgrade) -> Running {
 
 const ACCEPT: H2cUpgrade = H2cUpgrade::Accept { max_body: MAX_BODY };
 
+/// What the client says about itself, by which it has to stand in HTTP/2.
+fn settings() -> String {
+    let payload = Engine::upgrade_settings(&Config::new(Version::Http2, Side::Client));
+    URL_SAFE_NO_PAD.encode(payload)
+}
+
 /// An HTTP/1.1 request that asks for the upgrade.
 fn request(method: &Method, path: &str, body: &str) -> String {
-    let length = body.len();
+    let (length, settings) = (body.len(), settings());
     format!(
         "{method} {path} HTTP/1.1\r\n\
          host: example.org\r\n\
          connection: Upgrade, HTTP2-Settings\r\n\
          upgrade: h2c\r\n\
-         http2-settings: AAMAAABkAAQAoAAA\r\n\
+         http2-settings: {settings}\r\n\
          content-length: {length}\r\n\r\n{body}"
     )
 }
@@ -150,11 +157,14 @@ async fn what_may_not_have_it_is_served_as_it_came() {
         .replace("content-length: 1001", "transfer-encoding: chunked")
         .replace(&large, &format!("{chunked}{chunked}0\r\n\r\n"));
     assert!(answer(&accepting, &post).await.ends_with(&chunk.repeat(2)));
+    let settings = settings();
+    let line = format!("http2-settings: {settings}\r\n");
     for (right, wrong) in [
-        ("http2-settings: AAMAAABkAAQAoAAA\r\n", ""),
-        ("AAMAAABkAAQAoAAA", "AAMAAABkAAQAoA"),
+        (&line[..], ""),
+        // Four bytes are no setting.
+        (&settings, "AAMAAA"),
         // SETTINGS_INITIAL_WINDOW_SIZE of 2^31.
-        ("AAMAAABkAAQAoAAA", "AASAAAAA"),
+        (&settings, "AASAAAAA"),
         ("Upgrade, HTTP2-Settings", "Upgrade"),
         ("upgrade: h2c", "upgrade: h3c"),
     ] {

@@ -1,0 +1,173 @@
+//! TLS by OpenSSL, with Next Protocol Negotiation (draft-agl-tls-nextprotoneg)
+//! beside ALPN: for clients of the years from 2011 to 2016. Everybody else is
+//! better served by [`Builder::bind_tls`](crate::Builder#method.bind_tls).
+//!
+//! The protocols of the [builder](crate::Builder::protocols) are offered in its
+//! order. Where a client knows ALPN, the server chooses; where it only knows
+//! NPN, it is the client that does, and it may choose what it was not offered:
+//! such a connection is closed. HTTP/2 is not offered by NPN, since RFC 9113
+//! §3.2 wants ALPN for it.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use lacewing_server::{Protocol, Server, npn};
+//!
+//! let acceptor = npn::acceptor(&std::fs::read("cert.pem")?, &std::fs::read("key.pem")?)?;
+//! Server::builder()
+//!     .bind_npn(([0, 0, 0, 0], 8443).into(), acceptor)
+//!     .protocols([Protocol::Spdy31, Protocol::Spdy3, Protocol::Spdy2])
+//!     .serve(axum::Router::new())
+//!     .await?;
+//! # Ok(())
+//! # }
+//! # let _ = run;
+//! ```
+
+use std::{io, pin::Pin, time::Duration};
+
+use lacewing_conn::npn;
+use openssl::{
+    error::ErrorStack,
+    pkey::PKey,
+    ssl::{
+        self, AlpnError, ErrorCode, Ssl, SslAcceptor, SslMethod, SslOptions, SslVersion,
+        select_next_proto,
+    },
+    x509::X509,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_openssl::SslStream;
+
+use crate::{ConnectionError, Protocol, StartError};
+
+pub use openssl::ssl::SslAcceptorBuilder;
+
+/// The settings of OpenSSL for a certificate chain, the server's own
+/// certificate first, and its key, both PEM.
+///
+/// TLS 1.2 is all that it speaks: there is no NPN in TLS 1.3, so that a client
+/// that has both would negotiate nothing. The ciphers are those that Mozilla
+/// calls intermediate. Who needs others, or TLS 1.3 for clients with ALPN,
+/// changes the builder that this returns, or brings one.
+///
+/// # Errors
+///
+/// [`StartError::Tls`] for a certificate or key that cannot be read, and for
+/// two that don't belong together.
+pub fn acceptor(certificates: &[u8], key: &[u8]) -> Result<SslAcceptorBuilder, StartError> {
+    let chain = X509::stack_from_pem(certificates)
+        .map_err(|error| failed("the certificate cannot be read", &error))?;
+    let key = PKey::private_key_from_pem(key)
+        .map_err(|error| failed("the private key cannot be read", &error))?;
+    let mut chain = chain.into_iter();
+    let own = chain
+        .next()
+        .ok_or_else(|| StartError::Tls("no certificate (-----BEGIN CERTIFICATE-----)".into()))?;
+    let build = || {
+        let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+        builder.set_max_proto_version(Some(SslVersion::TLS1_2))?;
+        builder.set_certificate(&own)?;
+        for certificate in chain {
+            builder.add_extra_chain_cert(certificate)?;
+        }
+        builder.set_private_key(&key)?;
+        builder.check_private_key()?;
+        Ok(builder)
+    };
+    build().map_err(|error| failed("certificate and key are of no use", &error))
+}
+
+fn failed(what: &str, error: &ErrorStack) -> StartError {
+    StartError::Tls(format!("{what}: {error}").into())
+}
+
+/// What a listener with NPN needs.
+#[derive(Clone)]
+pub(crate) struct Npn {
+    acceptor: SslAcceptor,
+}
+
+impl Npn {
+    /// Offers `protocols` in this order of preference, whatever the builder
+    /// offered before.
+    pub(crate) fn new(
+        mut builder: SslAcceptorBuilder,
+        protocols: &[Protocol],
+    ) -> Result<Self, StartError> {
+        // All that is spoken here says itself where its messages end. Clients
+        // that close without a close_notify are many, and nothing is lost.
+        builder.set_options(SslOptions::IGNORE_UNEXPECTED_EOF);
+        let mut list = Vec::new();
+        for name in protocols.iter().map(|protocol| protocol.alpn()) {
+            list.extend(u8::try_from(name.len()));
+            list.extend_from_slice(name.as_bytes());
+        }
+        builder.set_alpn_select_callback(move |_, theirs| {
+            select_next_proto(&list, theirs)
+                .and_then(Protocol::from_alpn)
+                .map(|protocol| protocol.alpn().as_bytes())
+                // As RFC 7301 §3.2 demands.
+                .ok_or(AlpnError::ALERT_FATAL)
+        });
+        let by_npn: Vec<_> = protocols
+            .iter()
+            .filter(|protocol| **protocol != Protocol::Http2)
+            .map(|protocol| protocol.alpn())
+            .collect();
+        // An empty list would invite clients to choose what they like.
+        if !by_npn.is_empty() {
+            npn::advertise(&mut builder, by_npn).map_err(|error| StartError::Tls(error.into()))?;
+        }
+        Ok(Self {
+            acceptor: builder.build(),
+        })
+    }
+
+    /// The handshake. No protocol negotiated stands for HTTP/1.1, as every
+    /// client of the time before NPN expects.
+    pub(crate) async fn accept<T>(
+        &self,
+        io: T,
+        protocols: &[Protocol],
+        deadline: Duration,
+    ) -> Result<(Protocol, SslStream<T>), ConnectionError>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        let stream = Ssl::new(self.acceptor.context()).and_then(|ssl| SslStream::new(ssl, io));
+        let mut stream = stream.map_err(|error| ConnectionError::Tls(error.into()))?;
+        match timeout(deadline, Pin::new(&mut stream).accept()).await {
+            Ok(result) => result.map_err(|error| ConnectionError::Tls(io_error(error)))?,
+            Err(_) => return Err(ConnectionError::TlsTimeout { after: deadline }),
+        }
+        let ssl = stream.ssl();
+        let name = ssl
+            .selected_alpn_protocol()
+            .or_else(|| npn::negotiated(ssl));
+        let protocol = match name {
+            Some(name) => Protocol::from_alpn(name).ok_or(ConnectionError::NoAlpn)?,
+            None if protocols.contains(&Protocol::Http1) => Protocol::Http1,
+            None => return Err(ConnectionError::NoAlpn),
+        };
+        // The choice is the client's, and need not be among ours.
+        if protocols.contains(&protocol) {
+            Ok((protocol, stream))
+        } else {
+            Err(ConnectionError::NotOffered { protocol })
+        }
+    }
+}
+
+/// With the kinds that tell a client that went away from one that failed.
+fn io_error(error: ssl::Error) -> io::Error {
+    match error.into_io_error() {
+        Ok(error) => error,
+        Err(error) if matches!(error.code(), ErrorCode::SYSCALL | ErrorCode::ZERO_RETURN) => {
+            io::Error::new(io::ErrorKind::UnexpectedEof, error)
+        }
+        Err(error) => io::Error::other(error),
+    }
+}
