@@ -1,6 +1,6 @@
 'use strict'
 
-// node spdy-client.js VERSION PORT plain|tls COMMAND …
+// node spdy-client.js VERSION PORT plain|tls|npn COMMAND …
 //
 //   get PATH            prints `STATUS LENGTH SHA256`
 //   post PATH FILE      the same, of the response to FILE as the request body; for
@@ -9,8 +9,10 @@
 //   ping N              N pings, each answered
 //   goaway PATH         sends GOAWAY while PATH is under way; the body must still be whole
 //   drain PATH          reads PATH slowly, expects GOAWAY from the server and the whole body
+//   push PATH N         as `get`, and `PATH STATUS LENGTH SHA256` of N pushes, sorted
 //
-// `spdy-transport` as a client. VERSION: spdy/2, spdy/3 or spdy/3.1.
+// `spdy-transport` as a client. VERSION: spdy/2, spdy/3 or spdy/3.1. `npn` in place
+// of `tls` negotiates by NPN, which Node 8 still has.
 
 const crypto = require('crypto')
 const fs = require('fs')
@@ -34,10 +36,13 @@ setTimeout(() => fail('timed out'), Number(process.env.PEER_TIMEOUT || 60) * 100
 
 function connect (ready) {
   const target = { host: '127.0.0.1', port: Number(port) }
-  if (security === 'tls') {
-    const options = { ...target, servername: 'localhost', rejectUnauthorized: false, ALPNProtocols: [version] }
+  if (security !== 'plain') {
+    const [offered, chosen] = security === 'npn'
+      ? [{ NPNProtocols: [version] }, 'npnProtocol']
+      : [{ ALPNProtocols: [version] }, 'alpnProtocol']
+    const options = { ...target, servername: 'localhost', rejectUnauthorized: false, ...offered }
     const socket = tls.connect(options, () => {
-      if (socket.alpnProtocol !== version) fail(`negotiated ${socket.alpnProtocol}, not ${version}`)
+      if (socket[chosen] !== version) fail(`negotiated ${socket[chosen]}, not ${version}`)
       ready(start(socket))
     })
     socket.on('error', (error) => fail('socket: ' + error.message))
@@ -65,6 +70,20 @@ function start (socket) {
   return connection
 }
 
+// A stream that the server opened, and its response, as `PATH STATUS LENGTH SHA256`.
+function takePush (push, done) {
+  const hash = crypto.createHash('sha256')
+  let length = 0
+  let status
+  push.on('error', (error) => fail('push: ' + error.message))
+  push.on('response', (code) => { status = code })
+  push.on('data', (chunk) => {
+    hash.update(chunk)
+    length += chunk.length
+  })
+  push.on('end', () => done(`${push.path} ${status} ${length} ${hash.digest('hex')}`))
+}
+
 // Calls back with the status, the length of the body and its digest.
 function request (connection, method, path, file, done, options) {
   const headers = { 'user-agent': 'spdy-transport', 'x-test': 'a value' }
@@ -77,6 +96,7 @@ function request (connection, method, path, file, done, options) {
   let status
   let text = ''
   stream.on('error', (error) => fail('stream: ' + error.message))
+  if (options && options.onPush) stream.on('pushPromise', options.onPush)
   stream.on('response', (code, headers) => {
     status = code
     if (options && options.onResponse) options.onResponse(headers)
@@ -141,6 +161,24 @@ const commands = {
     }, {
       slow: 20,
       onResponse () { console.log('started') }
+    })
+  },
+  push (connection, path, count) {
+    const lines = []
+    let left = 1 + Number(count)
+    const one = () => {
+      if (--left === 0) finish(lines.sort().join('\n'))
+    }
+    request(connection, 'GET', path, null, (...answer) => {
+      lines.push(answer.join(' '))
+      one()
+    }, {
+      onPush (push) {
+        takePush(push, (line) => {
+          lines.push(line)
+          one()
+        })
+      }
     })
   }
 }

@@ -2,10 +2,12 @@
 
 // node spdy-transport-server.js PORT FOLDER VERSION       cleartext, prior knowledge
 // node spdy-transport-server.js PORT FOLDER tls CERT KEY  ALPN, all versions
+// node spdy-transport-server.js PORT FOLDER npn CERT KEY  the same by NPN, on Node 8
 //
 // `spdy-transport` as a server, with the routes of routes.js, and
 //   GET /ping      sends PING and answers once it is back
 //   GET /goaway    sends GOAWAY between the head of the answer and its body
+//   GET /push      pushes /small.txt and /400kb.bin
 // It prints a line for every request, PING, GOAWAY and RST_STREAM that it gets.
 
 const crypto = require('crypto')
@@ -59,6 +61,10 @@ function answer (connection, stream, version) {
     setTimeout(() => stream.end('last words '.repeat(1000)), 50)
     return setTimeout(() => connection.socket.end(), 500)
   }
+  if (name === '/push') {
+    for (const file of ['small.txt', '400kb.bin']) push(stream, file)
+    return text(200, 'pushed\n')
+  }
   if (stream.method === 'POST' && name === '/digest') {
     const hash = crypto.createHash('sha256')
     stream.on('data', (chunk) => hash.update(chunk))
@@ -76,13 +82,25 @@ function answer (connection, stream, version) {
   }
 }
 
+// Without FLAG_UNIDIRECTIONAL, and with the request's :method and the status in
+// one header list: that is how this package pushes.
+function push (parent, name) {
+  const promise = { method: 'GET', path: '/' + name, host: parent.host, status: 200, response: { 'x-pushed': 'yes' } }
+  parent.pushPromise(promise, (error, stream) => {
+    if (error) return console.log('push: ' + error.message)
+    stream.on('error', (error) => console.log('push error: ' + error.message))
+    fs.createReadStream(path.join(folder, name)).pipe(stream)
+  })
+}
+
 process.on('uncaughtException', (error) => console.log('uncaught: ' + error.stack))
-const server = kind === 'tls'
+const negotiation = kind === 'npn' ? 'NPNProtocols' : 'ALPNProtocols'
+const server = kind === 'tls' || kind === 'npn'
   ? tls.createServer({
     cert: fs.readFileSync(cert),
     key: fs.readFileSync(key),
-    ALPNProtocols: Object.keys(NUMBER).reverse()
-  }, (socket) => serve(socket, socket.alpnProtocol))
+    [negotiation]: Object.keys(NUMBER).reverse()
+  }, (socket) => serve(socket, kind === 'npn' ? socket.npnProtocol : socket.alpnProtocol))
   : net.createServer((socket) => serve(socket, kind))
 server.on('tlsClientError', (error) => console.log('tls error: ' + error.message))
 server.listen(Number(port), '127.0.0.1', () => console.log('listening'))

@@ -31,6 +31,12 @@ pub(super) fn cases() -> Vec<Case> {
             let printed = browse(lab, Shared::Site, EMPTY, &events)?;
             expect(&printed, "1000 events")
         }),
+        // Nothing but extended CONNECT opens a WebSocket there.
+        Case::new("http2/chromium/websocket", |lab| {
+            let websocket = ["websocket", "/chat", "100"];
+            let printed = browse(lab, Shared::Site, EMPTY, &websocket)?;
+            expect(&printed, "100 echoes, closed 1000 true")
+        }),
     ]
 }
 

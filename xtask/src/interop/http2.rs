@@ -2,6 +2,7 @@
 //! clients against nghttpd, Node, Go and hyper.
 
 mod curl;
+mod extensions;
 mod go;
 mod hyper;
 pub(super) mod nghttp2;
@@ -19,6 +20,7 @@ pub(super) fn cases() -> Vec<Case> {
         node::cases,
         go::cases,
         hyper::cases,
+        extensions::cases,
     ] {
         cases.extend(peer());
     }

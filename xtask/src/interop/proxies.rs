@@ -187,6 +187,14 @@ pub(super) fn nghttpx(lab: &Lab, port: &str) -> Result<Command, String> {
 }
 
 /// HTTP/2 on both sides, in cleartext.
+pub(super) fn nghttpx_plain(lab: &Lab, port: &str) -> Result<Command, String> {
+    let site = lab.port(Shared::Site, Security::Plain)?;
+    let mut command = nghttpx_to(lab, site)?;
+    command.arg(format!("--frontend=127.0.0.1,{port};no-tls"));
+    Ok(command)
+}
+
+/// HTTP/2 on both sides, in cleartext.
 pub(super) fn nghttpx_grpc(lab: &Lab, port: &str) -> Result<Command, String> {
     let grpc = lab.port(Shared::GrpcLacewing, Security::Plain)?;
     let mut command = nghttpx_to(lab, grpc)?;

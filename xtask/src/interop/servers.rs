@@ -44,6 +44,8 @@ pub(super) enum Shared {
     Nginx,
     H2o,
     Nghttpx,
+    /// The same in cleartext, where it takes `Upgrade: h2c`.
+    NghttpxPlain,
     /// Reverse proxies in front of `GrpcLacewing`, in cleartext.
     NginxGrpc,
     NghttpxGrpc,
@@ -127,6 +129,7 @@ impl Shared {
             Self::Nginx => proxies::nginx(lab, port)?,
             Self::H2o => proxies::h2o(lab, port)?,
             Self::Nghttpx => proxies::nghttpx(lab, port)?,
+            Self::NghttpxPlain => proxies::nghttpx_plain(lab, port)?,
             Self::NginxGrpc => proxies::nginx_grpc(lab, port)?,
             Self::NghttpxGrpc => proxies::nghttpx_grpc(lab, port)?,
             Self::NghttpdPlain => {

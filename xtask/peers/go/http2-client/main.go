@@ -3,6 +3,10 @@
 //	get PATH            prints `STATUS LENGTH SHA256`
 //	post PATH FILE      the same, of the response to FILE as the request body
 //	parallel N PATH     N requests at once: `N STATUS LENGTH SHA256` if all agree
+//	trailers PATH FILE N=V   posts FILE with a trailer, prints the response's trailers
+//	hints PATH          prints the interim responses, then as get
+//	expect PATH FILE    posts FILE when the server says 100; over TLS only: x/net's
+//	                    own transport does not wait
 package main
 
 import (
@@ -12,8 +16,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -53,12 +60,46 @@ func main() {
 			}
 		}
 		fmt.Println(count, first)
+	case "trailers":
+		name, value, _ := strings.Cut(args[2], "=")
+		file, err := os.Open(args[1])
+		check("open", err)
+		request, err := http.NewRequest("POST", base+args[0], file)
+		check("request", err)
+		request.Trailer = http.Header{name: {value}}
+		response, err := client.Do(request)
+		check("do", err)
+		_, err = io.Copy(io.Discard, response.Body)
+		check("body", err)
+		for name, values := range response.Trailer {
+			fmt.Printf("%s=%s\n", strings.ToLower(name), values[0])
+		}
+	case "hints":
+		fmt.Println(traced(client, "GET", base+args[0], "", &httptrace.ClientTrace{
+			Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+				fmt.Println(code, header.Get("Link"))
+				return nil
+			},
+		}))
+	case "expect":
+		client.Transport = &http.Transport{
+			TLSClientConfig:       transport.TLSClientConfig,
+			ForceAttemptHTTP2:     true,
+			ExpectContinueTimeout: time.Minute,
+		}
+		fmt.Println(traced(client, "POST", base+args[0], args[1], &httptrace.ClientTrace{
+			Got100Continue: func() { fmt.Print("100 ") },
+		}))
 	default:
 		fail("no command " + command)
 	}
 }
 
 func fetch(client *http.Client, method, url, file string) string {
+	return traced(client, method, url, file, nil)
+}
+
+func traced(client *http.Client, method, url, file string, trace *httptrace.ClientTrace) string {
 	var body io.Reader
 	if file != "" {
 		opened, err := os.Open(file)
@@ -67,6 +108,12 @@ func fetch(client *http.Client, method, url, file string) string {
 	}
 	request, err := http.NewRequest(method, url, body)
 	check("request", err)
+	if trace != nil {
+		request = request.WithContext(httptrace.WithClientTrace(request.Context(), trace))
+		if file != "" {
+			request.Header.Set("Expect", "100-continue")
+		}
+	}
 	response, err := client.Do(request)
 	check("do", err)
 	if response.ProtoMajor != 2 {

@@ -32,15 +32,20 @@ pub async fn digest<B: Body<Data = Bytes>>(body: B) -> Result<Digested, B::Error
             Err(other) => trailers = other.into_trailers().ok(),
         }
     }
-    let mut sha256 = String::with_capacity(64);
-    for byte in hash.finalize() {
-        let _ = write!(sha256, "{byte:02x}");
-    }
     Ok(Digested {
         length,
-        sha256,
+        sha256: hex(&hash.finalize()),
         trailers,
     })
+}
+
+/// Bytes in hex.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// The file as a body, read as it is asked for; then `trailers`, if any.

@@ -3,6 +3,7 @@
 pub mod echo;
 pub mod files;
 pub mod tls;
+pub mod tunnels;
 
 pub use echo::Message;
 

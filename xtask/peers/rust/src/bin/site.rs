@@ -8,7 +8,13 @@
 //! POST /trailers  the digest, then the request's trailers as the response's
 //! POST /refuse    403, without a look at the body
 //! GET  /events    1,000 Server-Sent Events, in bursts of 100
+//! GET  /hints     103 twice, then 200
+//! GET  /push      pushes small.txt, 400kb.bin and 1mb.bin
+//! CONNECT         with a protocol: `websocket` messages or bytes are sent back;
+//!                 without: a tunnel to the host and port
 //! ```
+//!
+//! Takes `Upgrade: h2c`, and announces its origin and an alternative to it.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,15 +22,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use lacewing_interop_peers::{Error, files, tls};
-use lacewing_server::Server;
+use lacewing_interop_peers::{Error, files, tls, tunnels};
+use lacewing_server::{Connect, ExtendedConnect, H2cUpgrade, Handle, Informer, Pusher, Server};
+use tokio::net::TcpStream;
 use tower_http::services::ServeDir;
 
 #[tokio::main]
@@ -39,8 +47,20 @@ async fn main() -> Result<(), Error> {
         .route("/trailers", post(trailers))
         .route("/refuse", post(async || StatusCode::FORBIDDEN))
         .route("/events", get(events))
-        .fallback_service(ServeDir::new(folder));
+        .route("/hints", get(hints))
+        .route("/push", get(push))
+        .fallback_service(ServeDir::new(folder))
+        .layer(middleware::from_fn(connect));
+    let origin = format!("https://localhost:{tls_port}");
     Server::builder()
+        .extended_connect(ExtendedConnect::Offer)
+        .informer(Handle::Insert)
+        .pusher(Handle::Insert)
+        .h2c_upgrade(H2cUpgrade::Accept {
+            max_body: 1_000_000,
+        })
+        .origins([origin.as_str(), "https://lacewing.example"])
+        .alternative_services(origin, "h2=\":8000\"; ma=60")
         .bind(([127, 0, 0, 1], plain.parse()?).into())
         .bind_tls(
             ([127, 0, 0, 1], tls_port.parse()?).into(),
@@ -87,4 +107,65 @@ async fn events() -> Response {
         (header::CACHE_CONTROL, "no-store"),
     ];
     (head, Body::from_stream(events)).into_response()
+}
+
+async fn hints(request: Request) -> &'static str {
+    if let Some(informer) = request.extensions().get::<Informer>() {
+        for value in ["</a.css>; rel=preload", "</b.css>; rel=preload"] {
+            let link = HeaderMap::from_iter([(header::LINK, HeaderValue::from_static(value))]);
+            informer.early_hints(link);
+        }
+    }
+    "hinted\n"
+}
+
+async fn push(request: Request) -> Result<&'static str, String> {
+    let pusher = request.extensions().get::<Pusher>();
+    let pusher = pusher.ok_or("the client takes no pushes")?;
+    for path in ["/small.txt", "/400kb.bin", "/1mb.bin"] {
+        let promised = http::Request::get(path)
+            .body(())
+            .map_err(|e| e.to_string())?;
+        pusher.push(promised).await.map_err(|e| e.to_string())?;
+    }
+    Ok("pushed\n")
+}
+
+/// CONNECT requests; all others go on.
+async fn connect(request: Request, next: Next) -> Response {
+    match request.extensions().get::<Connect>() {
+        Some(connect) if request.method() == Method::CONNECT => {
+            let target = request.uri().to_string();
+            let tunneled = tunnel(connect, target).await;
+            tunneled.unwrap_or_else(|error| {
+                println!("tunnel: {error}");
+                StatusCode::BAD_GATEWAY.into_response()
+            })
+        }
+        _ => next.run(request).await,
+    }
+}
+
+async fn tunnel(connect: &Connect, target: String) -> Result<Response, Error> {
+    // Connected first: a target that is not there is no success.
+    let upstream = match connect.protocol() {
+        None => Some(TcpStream::connect(target).await?),
+        Some(_) => None,
+    };
+    let (response, mut tunnel) = connect.accept()?;
+    let websocket = connect.protocol() == Some("websocket");
+    tokio::spawn(async move {
+        let ended = match upstream {
+            Some(mut upstream) => tokio::io::copy_bidirectional(&mut tunnel, &mut upstream)
+                .await
+                .map(drop)
+                .map_err(Error::from),
+            None if websocket => tunnels::echo_messages(tunnel).await,
+            None => tunnels::echo(tunnel).await,
+        };
+        if let Err(error) = ended {
+            println!("tunnel: {error}");
+        }
+    });
+    Ok(response.map(Body::new))
 }
