@@ -14,7 +14,7 @@ use lacewing_conn::{Limits, Version};
 
 use crate::{
     AlternativeService, BoxError, Concurrency, Connect, Connection, ConnectionConfig,
-    ConnectionStats, Connector, Error, HeaderCompression, Incoming, Origin, PushPolicy,
+    ConnectionStats, Connector, Error, HeaderCompression, Incoming, Origin, PushPolicy, WindowPool,
     body::RequestBody,
     exchange::Rest,
     pool::{Checkout, Pool, Settings},
@@ -370,6 +370,14 @@ impl Builder {
     /// word; then it goes without. Default 1 s.
     pub fn continue_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connection = self.settings.connection.continue_timeout(timeout);
+        self
+    }
+
+    /// Bounds what the receive windows of all connections that share it may
+    /// grow by where the path is long. Default: [`WindowPool::global`], shared
+    /// by all connections of the process.
+    pub fn window_pool(mut self, pool: WindowPool) -> Self {
+        self.settings.connection = self.settings.connection.window_pool(pool);
         self
     }
 

@@ -14,7 +14,7 @@ use http::{Request, Response};
 use lacewing_conn::{
     Limits, Side, Version,
     driver::{Connection as Driver, Incoming},
-    proto::{Config, ConnectionStats, HeaderCompression},
+    proto::{Config, ConnectionStats, HeaderCompression, WindowPool},
 };
 
 use crate::{
@@ -73,6 +73,7 @@ pub struct ConnectionConfig {
     concurrency: Concurrency,
     continue_timeout: Duration,
     push: Option<PushPolicy>,
+    window_pool: WindowPool,
     on_alternative: Option<OnAlternative>,
     on_stats: Option<OnStats>,
 }
@@ -422,6 +423,7 @@ impl Default for ConnectionConfig {
             concurrency: Concurrency::default(),
             continue_timeout: Duration::from_secs(1),
             push: None,
+            window_pool: WindowPool::global(),
             on_alternative: None,
             on_stats: None,
         }
@@ -472,6 +474,14 @@ impl ConnectionConfig {
         self
     }
 
+    /// Bounds what the receive windows of all connections that share it may
+    /// grow by where the path is long. Default: [`WindowPool::global`], shared
+    /// by all connections of the process.
+    pub fn window_pool(mut self, pool: WindowPool) -> Self {
+        self.window_pool = pool;
+        self
+    }
+
     /// Takes pushes, within the bounds of the policy;
     /// [`Connection::pushes`] gives them. Default: none are taken.
     pub fn accept_push(mut self, policy: PushPolicy) -> Self {
@@ -506,6 +516,7 @@ impl ConnectionConfig {
         let mut engine = Config::new(version, Side::Client);
         engine.limits = self.limits.clone();
         engine.header_compression = self.header_compression;
+        engine.window_pool = self.window_pool.clone();
         if let Some(policy) = self.push {
             engine.accept_push = true;
             engine.limits.max_pushed_streams = policy.max_streams;

@@ -102,7 +102,7 @@ struct Exchange {
     informational: Option<OnInformational>,
     /// What was asked for, where pushes are taken: kept until the slot is used
     /// again.
-    uri: Option<http::Uri>,
+    uri: Option<Box<http::Uri>>,
     clock: Clock,
 }
 
@@ -488,9 +488,6 @@ impl Application for Exchanges {
         }
         self.handle_due(conn, cx);
         self.open_waiting(conn);
-        if let Some(round_trip) = conn.engine.round_trip() {
-            self.queue.set_round_trip(round_trip);
-        }
         let idle = self.waiting.is_empty() && self.deferred.is_empty() && conn.engine.is_idle();
         self.queue.set_idle(idle);
         if let Some(pushes) = &self.pushes {

@@ -35,7 +35,7 @@ pub use informational::OnInformational;
 pub use lacewing_conn::{
     Error as ConnectionError, Initiator, Limits, Reason, Side, Version,
     driver::{Incoming, Tunnel},
-    proto::{ConnectionStats, HeaderCompression, Priority, Protocol, Rate},
+    proto::{ConnectionStats, HeaderCompression, Priority, Protocol, Rate, WindowPool},
 };
 pub use origin::{Origin, Security};
 pub use priority::PriorityHandle;

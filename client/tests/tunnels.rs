@@ -26,7 +26,8 @@ use axum::{Router, body::Body as AxumBody, extract::Request, routing::any};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Response, StatusCode};
 use lacewing_client::{
-    Connection, ConnectionConfig, Error, Protocol, RequestError, Tunnel, Version,
+    Client, Connect, Connected, Connecting, Connection, ConnectionConfig, Error, Origin, Protocol,
+    RequestError, Tunnel, Version,
 };
 use lacewing_server::{ExtendedConnect, Options, serve_connection, service_fn};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -133,6 +134,51 @@ fn a_tunnel_that_is_refused_says_how() {
         assert!(error.to_string().contains("403"), "{error}");
         until("an idle connection", || connection.is_idle()).await;
         connection.tunnel(to_host()).await.unwrap();
+    });
+}
+
+/// A proxy behind each connection; the first one is about to leave.
+struct Proxies {
+    version: Version,
+    dialled: Arc<AtomicUsize>,
+}
+
+impl Connect for Proxies {
+    fn connect<'a>(&'a self, _origin: &'a Origin) -> Connecting<'a> {
+        Box::pin(async move {
+            let (client, server) = tokio::io::duplex(64 * 1024);
+            if self.version == Version::Http2 && self.dialled.fetch_add(1, Ordering::SeqCst) == 0 {
+                tokio::spawn(async move {
+                    let mut peer = Peer::start(server, &[]).await;
+                    peer.expect(HEADERS).await;
+                    peer.go_away(0, 0).await;
+                    peer.next().await
+                });
+            } else {
+                proxy(server, self.version, echoing());
+            }
+            Ok(Connected::new(client, self.version))
+        })
+    }
+}
+
+#[test]
+fn a_client_asks_another_proxy_if_one_leaves() {
+    every_version(|version| async move {
+        let dialled = Arc::default();
+        let client = Client::builder()
+            .connector(Proxies { version, dialled })
+            .build();
+        let origin = Origin::of(&"http://proxy.example".parse().unwrap()).unwrap();
+        for _ in 0..2 {
+            let (response, mut tunnel) = client.tunnel(&origin, to_host()).await.unwrap();
+            assert_eq!(response.status(), 200);
+            tunnel.write_all(b"ping").await.unwrap();
+            let mut pong = [0; 4];
+            tunnel.read_exact(&mut pong).await.unwrap();
+            assert_eq!(&pong, b"ping");
+        }
+        assert_eq!(client.connections(), 1);
     });
 }
 

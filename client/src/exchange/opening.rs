@@ -49,6 +49,9 @@ impl Exchanges {
             conn.engine.open_streams().max(max)
         };
         self.queue.set_streams(open, max);
+        if let Some(round_trip) = conn.engine.round_trip() {
+            self.queue.set_round_trip(round_trip);
+        }
         if opened > 0 {
             self.queue.forget(opened);
         }
@@ -62,7 +65,7 @@ impl Exchanges {
             return;
         }
         let version = conn.engine.version();
-        let uri = self.pushes.is_some().then(|| request.uri().clone());
+        let uri = self.pushes.is_some().then(|| request.uri().clone().into());
         let Message {
             head,
             priority,
@@ -113,7 +116,7 @@ impl Exchanges {
             handle.bind(Arc::downgrade(&self.queue), stream);
         }
         let uri = match message.head.control {
-            Control::Request { uri, .. } if self.pushes.is_some() => Some(uri),
+            Control::Request { uri, .. } if self.pushes.is_some() => Some(uri.into()),
             _ => None,
         };
         let wait = super::Wait::new(Arc::clone(&reply), Arc::clone(&self.queue));

@@ -29,7 +29,7 @@ impl Exchanges {
         };
         let parent = self
             .exchange(parent)
-            .and_then(|exchange| exchange.uri.clone());
+            .and_then(|exchange| exchange.uri.as_deref().cloned());
         let Control::Request { method, uri, .. } = head.control else {
             return conn.reset(stream, Reason::ProtocolError);
         };

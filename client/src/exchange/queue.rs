@@ -314,6 +314,12 @@ impl Queue {
 
     /// How many streams there are now, and may be.
     pub(super) fn set_streams(&self, open: usize, allowed: usize) {
+        // Only the task writes these: most turns change neither.
+        if self.open.load(Ordering::Relaxed) == open
+            && self.allowed.load(Ordering::Relaxed) == allowed
+        {
+            return;
+        }
         let fewer = self.open.swap(open, Ordering::SeqCst) > open;
         let more = self.allowed.swap(allowed, Ordering::SeqCst) < allowed;
         if (fewer || more) && self.concurrency == Concurrency::Fail {
