@@ -26,6 +26,7 @@ mod raw;
 mod shared;
 mod task;
 mod tunnel;
+pub mod upgrade;
 
 use std::{
     sync::Arc,

@@ -1,6 +1,7 @@
 //! Streams of bytes without HTTP: what container runtimes and tunnels use
 //! SPDY/3.1 for, on any of the four protocols.
 
+mod config;
 mod outgoing;
 mod stream;
 mod task;
@@ -11,19 +12,20 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::BytesMut;
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use self::stream::{RawReader, RawStream, RawWriter};
 use self::task::Streams;
-use super::{Connection, Notifier, shared::Cell};
-use crate::{
-    Error, Initiator, Limits, Reason, Side, Version,
-    proto::{Config, Priority, Semantics},
+pub use self::{
+    config::{MuxConfig, OpenOptions},
+    stream::{RawReader, RawStream, RawWriter},
 };
+use super::{Connection, Notifier, shared::Cell};
+use crate::{Error, Initiator, Reason, Side, Version, proto::ConnectionStats};
 
 /// Multiplexed byte streams over one transport: any `AsyncRead + AsyncWrite`,
 /// such as TCP, TLS, an upgraded HTTP/1.1 connection or a pipe in memory.
@@ -63,53 +65,6 @@ pub struct Mux {
     handle: Arc<Handle>,
 }
 
-/// How a [`Mux`] behaves.
-///
-/// ```
-/// use lacewing_conn::driver::MuxConfig;
-///
-/// let config = MuxConfig { ignore_flow_control: true, ..MuxConfig::default() };
-/// assert_eq!(config.write_buffer, 64 * 1024);
-/// ```
-#[derive(Clone, Debug)]
-pub struct MuxConfig {
-    /// The bounds against peers that ask for too much; `None` for the defaults
-    /// of the side.
-    pub limits: Option<Limits>,
-    /// The peer knows no flow control: it neither obeys our windows nor grants
-    /// any, so neither are used, and memory is bounded by not reading from the
-    /// transport. Only for peers known to be so (the Go spdystream family).
-    pub ignore_flow_control: bool,
-    /// Bytes written to a stream that may wait to be sent. Default 64 KiB.
-    pub write_buffer: usize,
-}
-
-impl Default for MuxConfig {
-    fn default() -> Self {
-        Self {
-            limits: None,
-            ignore_flow_control: false,
-            write_buffer: 64 << 10,
-        }
-    }
-}
-
-/// How a stream is opened.
-///
-/// ```
-/// use lacewing_conn::driver::OpenOptions;
-///
-/// let options = OpenOptions { fin: true, ..OpenOptions::default() };
-/// assert!(options.priority.is_none());
-/// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OpenOptions {
-    /// We send nothing but the header list.
-    pub fin: bool,
-    /// How urgent the stream is.
-    pub priority: Option<Priority>,
-}
-
 impl Mux {
     /// The side that opens streams with odd ids. (Roles do not depend on who
     /// dialled.)
@@ -123,17 +78,11 @@ impl Mux {
     }
 
     fn new<IO>(io: IO, version: Version, side: Side, mux: MuxConfig) -> (Self, MuxConnection<IO>) {
-        let mut config = Config::new(version, side);
-        config.semantics = Semantics::Raw;
-        config.ignore_flow_control = mux.ignore_flow_control;
-        if let Some(limits) = mux.limits {
-            config.limits = limits;
-        }
         let hub = Arc::new(Hub {
             state: Cell::default(),
         });
-        let streams = Streams::new(Arc::clone(&hub), mux.write_buffer.max(1));
-        let connection = Connection::new(io, config, streams);
+        let streams = Streams::new(Arc::clone(&hub), mux.style(version));
+        let connection = Connection::new(io, mux.engine(version, side), streams);
         let handle = Handle {
             hub,
             notifier: connection.notifier(),
@@ -154,22 +103,27 @@ impl Mux {
     /// The connection is over or shutting down, or the protocol cannot carry
     /// the header list.
     pub async fn open(&self, headers: HeaderMap, options: OpenOptions) -> Result<RawStream, Error> {
-        let opening = Arc::new(Opening {
-            state: Cell::default(),
-        });
-        {
-            let mut state = self.handle.hub.state.lock();
-            if let Some(result) = &state.closed {
-                return Err(closed(result));
-            }
-            state.opens.push_back(Open {
+        let answer = Answer::new();
+        self.ask(|hub| {
+            hub.opens.push_back(Open {
                 headers,
                 options,
-                opening: Arc::clone(&opening),
+                answer: Arc::clone(&answer),
             });
+        })?;
+        poll_fn(|cx| answer.poll(cx)).await
+    }
+
+    /// Leaves a wish with the connection's task.
+    fn ask(&self, wish: impl FnOnce(&mut HubState)) -> Result<(), Error> {
+        let mut hub = self.handle.hub.state.lock();
+        if let Some(result) = &hub.closed {
+            return Err(closed(result));
         }
+        wish(&mut hub);
+        drop(hub);
         self.handle.notifier.notify();
-        poll_fn(|cx| opening.poll(cx)).await
+        Ok(())
     }
 
     /// Waits for the peer to open a stream; `None` when it will not any more.
@@ -188,6 +142,37 @@ impl Mux {
             Poll::Pending
         })
         .await
+    }
+
+    /// Asks the peer for a sign of life: the time that a PING and its answer
+    /// took. Calls at the same time share one PING.
+    ///
+    /// # Errors
+    ///
+    /// The connection is over, or no answer came within `timeout`
+    /// ([`Initiator::Peer`]); the connection goes on after that.
+    pub async fn ping(&self, timeout: Duration) -> Result<Duration, Error> {
+        let answer = Answer::new();
+        self.ask(|hub| hub.pings.push(Arc::clone(&answer)))?;
+        match tokio::time::timeout(timeout, poll_fn(|cx| answer.poll(cx))).await {
+            Ok(answered) => answered,
+            Err(_) => Err(Error::connection(
+                Initiator::Peer,
+                Reason::NoError,
+                format!("no answer to a PING within {timeout:?}"),
+            )),
+        }
+    }
+
+    /// What the connection holds, and what it has been through.
+    ///
+    /// # Errors
+    ///
+    /// The connection is over.
+    pub async fn stats(&self) -> Result<ConnectionStats, Error> {
+        let answer = Answer::new();
+        self.ask(|hub| hub.stats.push(Arc::clone(&answer)))?;
+        poll_fn(|cx| answer.poll(cx)).await
     }
 
     /// Ends the connection gracefully: no new streams, and those that are open
@@ -278,8 +263,12 @@ struct Hub {
 
 #[derive(Debug, Default)]
 struct HubState {
-    /// As many as there are callers of [`Mux::open`].
+    /// As many as there are callers of [`Mux::open`], or were.
     opens: VecDeque<Open>,
+    /// Callers of [`Mux::ping`] whose PING was not asked for yet, and of
+    /// [`Mux::stats`].
+    pings: Vec<Arc<Answer<Duration>>>,
+    stats: Vec<Arc<Answer<ConnectionStats>>>,
     /// Bounded by the streams that the peer may have open.
     accepted: VecDeque<Accepted>,
     acceptors: Vec<Waker>,
@@ -294,7 +283,7 @@ struct HubState {
 struct Open {
     headers: HeaderMap,
     options: OpenOptions,
-    opening: Arc<Opening>,
+    answer: Arc<Answer<RawStream>>,
 }
 
 /// A stream that the peer opened.
@@ -304,20 +293,30 @@ struct Accepted {
     stream: RawStream,
 }
 
-/// Where a caller of [`Mux::open`] waits.
+/// Where a caller waits for the connection's task.
 #[derive(Debug)]
-struct Opening {
-    state: Cell<OpeningState>,
+struct Answer<T> {
+    state: Cell<AnswerState<T>>,
 }
 
-#[derive(Debug, Default)]
-struct OpeningState {
-    outcome: Option<Result<RawStream, Error>>,
+#[derive(Debug)]
+struct AnswerState<T> {
+    outcome: Option<Result<T, Error>>,
     waker: Option<Waker>,
 }
 
-impl Opening {
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<RawStream, Error>> {
+impl<T> Answer<T> {
+    fn new() -> Arc<Self> {
+        let state = AnswerState {
+            outcome: None,
+            waker: None,
+        };
+        Arc::new(Self {
+            state: Cell::new(state),
+        })
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
         let mut state = self.state.lock();
         if let Some(outcome) = state.outcome.take() {
             return Poll::Ready(outcome);
@@ -326,7 +325,7 @@ impl Opening {
         Poll::Pending
     }
 
-    fn settle(&self, outcome: Result<RawStream, Error>) {
+    fn settle(&self, outcome: Result<T, Error>) {
         let mut state = self.state.lock();
         state.outcome = Some(outcome);
         let waker = state.waker.take();

@@ -10,6 +10,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
+use super::config::{Lists, Style};
 use crate::{Error, Reason, driver::shared::Cell};
 
 /// Header lists of one stream that may wait to be sent.
@@ -22,6 +23,7 @@ pub(super) struct Outgoing {
     waker: Waker,
     /// Bytes that may wait.
     limit: usize,
+    lists: Lists,
     state: Cell<State>,
 }
 
@@ -31,6 +33,8 @@ struct State {
     buffered: usize,
     fin: Fin,
     reply: Reply,
+    /// Nothing is sent while the reply is awaited.
+    await_reply: bool,
     reset: Option<Reason>,
     /// Why nothing can be sent any more.
     error: Option<Error>,
@@ -107,7 +111,7 @@ pub(super) enum OpenedBy {
 }
 
 impl Outgoing {
-    pub(super) fn new(waker: Waker, limit: usize, opened_by: OpenedBy, fin: bool) -> Self {
+    pub(super) fn new(waker: Waker, style: Style, opened_by: OpenedBy, fin: bool) -> Self {
         let state = State {
             queue: VecDeque::new(),
             buffered: 0,
@@ -117,6 +121,7 @@ impl Outgoing {
                 OpenedBy::Peer if fin => Reply::Done,
                 OpenedBy::Peer => Reply::Owed,
             },
+            await_reply: style.await_reply,
             reset: None,
             error: None,
             reading: Reading::Going,
@@ -125,7 +130,8 @@ impl Outgoing {
         };
         Self {
             waker,
-            limit,
+            limit: style.write_buffer,
+            lists: style.lists,
             state: Cell::new(state),
         }
     }
@@ -135,6 +141,7 @@ impl Outgoing {
     pub(super) fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let mut state = self.state.lock();
         state.check_open()?;
+        state.check_not_ending(self.lists)?;
         let room = self.limit.saturating_sub(state.buffered);
         if room == 0 && !data.is_empty() {
             register(&mut state.writer, cx.waker());
@@ -159,7 +166,7 @@ impl Outgoing {
     /// Ready when all that was written has been cut into frames.
     pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state.lock();
-        if state.queue.is_empty() {
+        if state.queue.is_empty() || (state.fin == Fin::Open && state.waits_for_end(self.lists)) {
             return Poll::Ready(Ok(()));
         }
         if let Some(error) = &state.error {
@@ -245,6 +252,7 @@ impl Outgoing {
     ) -> Poll<io::Result<()>> {
         let mut state = self.state.lock();
         state.check_open()?;
+        state.check_not_ending(self.lists)?;
         let waiting = state
             .queue
             .iter()
@@ -278,15 +286,14 @@ impl Outgoing {
             wishes.reply = Some(std::mem::take(fields));
             state.reply = Reply::Done;
         }
-        wishes.offer = !matches!(state.reply, Reply::Owed)
-            && (!state.queue.is_empty() || state.fin == Fin::Wanted);
+        wishes.offer = state.has_work();
         wishes
     }
 
     /// The next piece, of at most `max` bytes of data.
     pub(super) fn take(&self, max: usize) -> Piece {
         let mut state = self.state.lock();
-        let piece = state.take(max.max(1));
+        let piece = state.take(max.max(1), self.lists);
         let writer = state.writer.take();
         drop(state);
         if let Some(writer) = writer {
@@ -295,16 +302,19 @@ impl Outgoing {
         piece
     }
 
-    pub(super) fn reply_came(&self, fields: HeaderMap) {
+    /// `true` if there is something to pull now.
+    pub(super) fn reply_came(&self, fields: HeaderMap) -> bool {
         let mut state = self.state.lock();
         if matches!(state.reply, Reply::Awaited) {
             state.reply = Reply::Came(fields);
         }
         let reader = state.reply_reader.take();
+        let offer = state.await_reply && state.has_work();
         drop(state);
         if let Some(reader) = reader {
             reader.wake();
         }
+        offer
     }
 
     /// Nobody reads the stream any more. `true` if nobody writes either.
@@ -357,8 +367,40 @@ impl State {
         Ok(())
     }
 
-    fn take(&mut self, max: usize) -> Piece {
-        if self.error.is_some() || matches!(self.reply, Reply::Owed) {
+    /// Where header lists come only at the end of a half, nothing follows one.
+    fn check_not_ending(&self, lists: Lists) -> io::Result<()> {
+        if self.waits_for_end(lists) {
+            let text = "this protocol has header lists only at the end of a stream: \
+                        nothing can follow the one that was sent";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        Ok(())
+    }
+
+    /// The last item is a header list that is to end our half.
+    fn waits_for_end(&self, lists: Lists) -> bool {
+        lists == Lists::AtEnd && matches!(self.queue.back(), Some(Item::Fields(_)))
+    }
+
+    /// A head has to go first, ours or the peer's.
+    fn waits_for_reply(&self) -> bool {
+        match self.reply {
+            Reply::Owed => true,
+            Reply::Awaited => self.await_reply,
+            Reply::Given(_) | Reply::Came(_) | Reply::Done => false,
+        }
+    }
+
+    /// There is something to be pulled.
+    fn has_work(&self) -> bool {
+        !self.waits_for_reply() && (!self.queue.is_empty() || self.fin == Fin::Wanted)
+    }
+
+    fn take(&mut self, max: usize, lists: Lists) -> Piece {
+        if self.error.is_some() || self.waits_for_reply() {
+            return Piece::Nothing;
+        }
+        if self.queue.len() == 1 && self.fin == Fin::Open && self.waits_for_end(lists) {
             return Piece::Nothing;
         }
         let piece = match self.queue.pop_front() {

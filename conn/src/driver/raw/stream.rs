@@ -105,9 +105,10 @@ impl RawStream {
     }
 
     /// Sends a header list behind what was written. Where the protocol has
-    /// header lists only at the end of a stream (HTTP/2), it is sent as the
-    /// stream's end if `shutdown`
-    /// follows, and resets the stream otherwise.
+    /// header lists only at the end of a stream (HTTP/2, RFC 9113 §8.1), it
+    /// waits for `shutdown` and is sent as the end of our half; what is written
+    /// in between is refused as
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput).
     ///
     /// # Errors
     ///
@@ -176,8 +177,9 @@ pub struct RawReader {
     incoming: Incoming,
     /// What is left of the chunk that is being read.
     chunk: Bytes,
-    /// An error that came behind bytes of the same read.
-    failed: Option<io::Error>,
+    /// What ended the stream before its time: every later read tells it again,
+    /// so that nobody takes it for the end.
+    failed: Option<Error>,
     ended: bool,
 }
 
@@ -200,13 +202,15 @@ impl RawReader {
         if !self.chunk.is_empty() {
             return Poll::Ready(Ok(Some(std::mem::take(&mut self.chunk))));
         }
-        if let Some(error) = self.failed.take() {
-            return Poll::Ready(Err(error));
+        if let Some(error) = &self.failed {
+            return Poll::Ready(Err(failure(error)));
         }
         match ready!(self.incoming.poll_data(cx)) {
             Some(Ok(chunk)) => Poll::Ready(Ok(Some(chunk))),
             Some(Err(error)) => {
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, error)))
+                let failed = Err(failure(&error));
+                self.failed = Some(error);
+                Poll::Ready(failed)
             }
             None => {
                 self.ended = true;
@@ -214,6 +218,10 @@ impl RawReader {
             }
         }
     }
+}
+
+fn failure(error: &Error) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionReset, error.clone())
 }
 
 impl AsyncRead for RawReader {
@@ -229,11 +237,8 @@ impl AsyncRead for RawReader {
                 Poll::Ready(Ok(None)) => break,
                 Poll::Ready(Err(error)) if !any => return Poll::Ready(Err(error)),
                 Poll::Pending if !any => return Poll::Pending,
-                Poll::Ready(Err(error)) => {
-                    self.failed = Some(error);
-                    break;
-                }
-                Poll::Pending => break,
+                // The next read tells the error.
+                Poll::Ready(Err(_)) | Poll::Pending => break,
             };
             any = true;
             let len = chunk.len().min(buffer.remaining());

@@ -1,11 +1,12 @@
 //! The connection's side of a [`Mux`](super::Mux).
 
-use std::{sync::Arc, task};
+use std::{sync::Arc, task, time::Duration};
 
 use http::HeaderMap;
 
 use super::{
-    Accepted, Hub, Open, RawStream, closed,
+    Accepted, Answer, Hub, Open, RawStream, closed,
+    config::Style,
     outgoing::{OpenedBy, Outgoing, Piece},
 };
 use crate::{
@@ -19,16 +20,19 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Streams {
     hub: Arc<Hub>,
-    write_buffer: usize,
+    style: Style,
     slots: Vec<Option<(StreamKey, Arc<Outgoing>)>>,
+    /// Callers who wait for the answer to a PING.
+    pings: Vec<Arc<Answer<Duration>>>,
 }
 
 impl Streams {
-    pub(super) fn new(hub: Arc<Hub>, write_buffer: usize) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, style: Style) -> Self {
         Self {
             hub,
-            write_buffer,
+            style,
             slots: Vec::new(),
+            pings: Vec::new(),
         }
     }
 
@@ -62,7 +66,7 @@ impl Streams {
             conn.incoming(stream, None)
         };
         let (waker, by) = (conn.waker(stream), OpenedBy::Peer);
-        let outgoing = Arc::new(Outgoing::new(waker, self.write_buffer, by, unidirectional));
+        let outgoing = Arc::new(Outgoing::new(waker, self.style, by, unidirectional));
         let bound = usize::try_from(conn.engine.limits().max_concurrent_streams);
         let mut hub = self.hub.state.lock();
         if hub.handles_gone || hub.accepted.len() >= bound.unwrap_or(usize::MAX) {
@@ -82,7 +86,7 @@ impl Streams {
     }
 
     fn open(&mut self, conn: &mut Context<'_>, open: Open) {
-        if Arc::strong_count(&open.opening) == 1 {
+        if Arc::strong_count(&open.answer) == 1 {
             // Nobody waits for it any more.
             return;
         }
@@ -92,7 +96,7 @@ impl Streams {
             Ok(stream) => {
                 let incoming = conn.incoming(stream, None);
                 let waker = conn.waker(stream);
-                let outgoing = Outgoing::new(waker, self.write_buffer, OpenedBy::Us, fin);
+                let outgoing = Outgoing::new(waker, self.style, OpenedBy::Us, fin);
                 let outgoing = Arc::new(outgoing);
                 self.insert(stream, Arc::clone(&outgoing));
                 Ok(RawStream::new(stream, incoming, outgoing))
@@ -104,7 +108,7 @@ impl Streams {
                 Err(error.with_retryable(retryable))
             }
         };
-        open.opening.settle(outcome);
+        open.answer.settle(outcome);
     }
 
     /// The stream is gone for the engine.
@@ -139,8 +143,15 @@ impl Application for Streams {
                 self.accept(conn, stream, head.fields, fin, unidirectional);
             }
             Event::Reply { stream, head, .. } => {
-                if let Some(outgoing) = self.find(stream) {
-                    outgoing.reply_came(head.fields);
+                let outgoing = self.find(stream);
+                let offer = outgoing.is_some_and(|outgoing| outgoing.reply_came(head.fields));
+                if offer {
+                    conn.engine.offer(stream);
+                }
+            }
+            Event::Pong { round_trip } => {
+                for ping in self.pings.drain(..) {
+                    ping.settle(Ok(round_trip));
                 }
             }
             Event::Data { stream, data, .. } => conn.engine.release(stream, data.len()),
@@ -190,11 +201,6 @@ impl Application for Streams {
             return;
         };
         let wishes = outgoing.wishes();
-        if let Some(reason) = wishes.reset {
-            conn.reset(stream, reason);
-            self.end(stream, &Error::reset(Initiator::User, reason));
-            return;
-        }
         if let Some(fields) = wishes.reply {
             if conn
                 .engine
@@ -208,6 +214,12 @@ impl Application for Streams {
                 );
                 return;
             }
+        }
+        // After a reply that was given before: it may say why.
+        if let Some(reason) = wishes.reset {
+            conn.reset(stream, reason);
+            self.end(stream, &Error::reset(Initiator::User, reason));
+            return;
         }
         if wishes.offer {
             conn.engine.offer(stream);
@@ -230,6 +242,10 @@ impl Application for Streams {
                 conn.engine.shutdown(conn.now);
                 continue;
             }
+            let (pings, stats) = (
+                std::mem::take(&mut hub.pings),
+                std::mem::take(&mut hub.stats),
+            );
             let idle = hub.opens.is_empty();
             let leaving = idle && hub.handles_gone;
             // While the peer takes no more streams, they wait here; on a
@@ -238,6 +254,15 @@ impl Application for Streams {
                 conn.engine.can_open() || conn.engine.is_shutting_down() || conn.engine.is_closed();
             let open = if may { hub.opens.pop_front() } else { None };
             drop(hub);
+            if !pings.is_empty() {
+                // One whose answer is still awaited does for these too.
+                self.pings.retain(|waiting| Arc::strong_count(waiting) > 1);
+                self.pings.extend(pings);
+                conn.engine.ping(conn.now);
+            }
+            for caller in stats {
+                caller.settle(Ok(conn.engine.stats()));
+            }
             if let Some(open) = open {
                 self.open(conn, open);
                 continue;
@@ -256,6 +281,8 @@ impl Application for Streams {
         let mut hub = self.hub.state.lock();
         hub.closed = Some(result.clone());
         let opens = std::mem::take(&mut hub.opens);
+        let stats = std::mem::take(&mut hub.stats);
+        self.pings.append(&mut hub.pings);
         let wakers: Vec<_> = hub.acceptors.drain(..).collect();
         let closers: Vec<_> = hub.closers.drain(..).collect();
         drop(hub);
@@ -263,7 +290,13 @@ impl Application for Streams {
             waker.wake();
         }
         for open in opens {
-            open.opening.settle(Err(closed(result)));
+            open.answer.settle(Err(closed(result)));
+        }
+        for caller in stats {
+            caller.settle(Err(closed(result)));
+        }
+        for ping in self.pings.drain(..) {
+            ping.settle(Err(closed(result)));
         }
         let error = closed(result).with_retryable(false);
         for (_, outgoing) in self.slots.drain(..).flatten() {

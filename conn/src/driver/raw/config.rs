@@ -1,0 +1,154 @@
+//! How a [`Mux`](super::Mux) and its streams behave.
+
+use std::time::Duration;
+
+use crate::{
+    Limits, Side, Version,
+    proto::{Config, HeaderCompression, Priority, Rate, Semantics},
+};
+
+/// How a [`Mux`](super::Mux) behaves.
+///
+/// The default is for peers that keep to the protocol. [`kubernetes`] is a
+/// profile for those that have no flow control.
+///
+/// ```
+/// use lacewing_conn::driver::MuxConfig;
+///
+/// let config = MuxConfig { write_buffer: 16 * 1024, ..MuxConfig::default() };
+/// assert!(!config.ignore_flow_control);
+/// assert!(MuxConfig::kubernetes().ignore_flow_control);
+/// ```
+///
+/// [`kubernetes`]: Self::kubernetes
+#[derive(Clone, Debug)]
+pub struct MuxConfig {
+    /// The bounds against peers that ask for too much; `None` for the defaults
+    /// of the side.
+    pub limits: Option<Limits>,
+    /// The peer knows no flow control: it neither obeys our windows nor grants
+    /// any, so neither are used. Memory is bounded all the same: while
+    /// [`Limits::max_buffered_bytes`] wait for readers, nothing is read from
+    /// the transport, and what is written waits for the transport. Only for
+    /// peers known to be so (the Go spdystream family). Default no.
+    pub ignore_flow_control: bool,
+    /// What is written to a stream that we opened waits for the peer's reply.
+    /// For peers that discard what comes before it (the Go spdystream family).
+    /// Default no: data follows the header list at once.
+    pub await_reply: bool,
+    /// Bytes written to a stream that may wait to be sent. Default 64 KiB.
+    pub write_buffer: usize,
+    /// How header lists are compressed where that is a choice (SPDY). Default
+    /// [`WholeField`](HeaderCompression::WholeField).
+    pub header_compression: HeaderCompression,
+}
+
+impl Default for MuxConfig {
+    fn default() -> Self {
+        Self {
+            limits: None,
+            ignore_flow_control: false,
+            await_reply: false,
+            write_buffer: 64 << 10,
+            header_compression: HeaderCompression::default(),
+        }
+    }
+}
+
+impl MuxConfig {
+    /// The profile for `kubectl`, kubelets and container runtimes over
+    /// SPDY/3.1: the Go spdystream family, which has no flow control at all.
+    ///
+    /// * [`ignore_flow_control`](Self::ignore_flow_control): we wait for no
+    ///   WINDOW_UPDATE, and nobody is reset for going over a window. One slow
+    ///   reader costs at most [`Limits::max_buffered_bytes`] (8 MiB) and then
+    ///   holds up its connection, as TCP does.
+    /// * [`await_reply`](Self::await_reply): data sent before the reply would
+    ///   be lost.
+    /// * No [`preface_timeout`](Limits::preface_timeout) to speak of (one
+    ///   day): a port-forward says nothing until somebody uses it.
+    /// * A [`write_stall_timeout`](Limits::write_stall_timeout) of four hours,
+    ///   the kubelet's own for streams that stand still: back-pressure is how
+    ///   such a peer says that its terminal is paused.
+    /// * 1,000 streams at once, instead of 100: a port-forward needs two for
+    ///   each connection, and such peers do not wait for their turn. And as
+    ///   many [resets](Limits::resets): a browser that goes away cancels all of
+    ///   its connections.
+    pub fn kubernetes() -> Self {
+        let limits = Limits {
+            preface_timeout: Duration::from_secs(24 * 3600),
+            write_stall_timeout: Duration::from_secs(4 * 3600),
+            max_concurrent_streams: 1_000,
+            resets: Rate {
+                burst: 2_000,
+                per_second: 330,
+            },
+            ..Limits::new(Side::Server)
+        };
+        Self {
+            limits: Some(limits),
+            ignore_flow_control: true,
+            await_reply: true,
+            ..Self::default()
+        }
+    }
+
+    /// What the engine wants to know.
+    pub(super) fn engine(&self, version: Version, side: Side) -> Config {
+        let mut config = Config::new(version, side);
+        config.semantics = Semantics::Raw;
+        config.ignore_flow_control = self.ignore_flow_control;
+        config.header_compression = self.header_compression;
+        if let Some(limits) = &self.limits {
+            config.limits = limits.clone();
+        }
+        config
+    }
+
+    /// What the streams want to know.
+    pub(super) fn style(&self, version: Version) -> Style {
+        Style {
+            write_buffer: self.write_buffer.max(1),
+            await_reply: self.await_reply,
+            lists: match version.rules().headers_anywhere {
+                true => Lists::Anywhere,
+                false => Lists::AtEnd,
+            },
+        }
+    }
+}
+
+/// How the streams of a connection send.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    /// Bytes that may wait.
+    pub(super) write_buffer: usize,
+    /// Nothing is sent before the peer's reply.
+    pub(super) await_reply: bool,
+    pub(super) lists: Lists,
+}
+
+/// Where the protocol has header lists after the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lists {
+    /// Between any two pieces of data.
+    Anywhere,
+    /// As the end of a half only.
+    AtEnd,
+}
+
+/// How a stream is opened.
+///
+/// ```
+/// use lacewing_conn::driver::OpenOptions;
+///
+/// let options = OpenOptions { fin: true, ..OpenOptions::default() };
+/// assert!(options.priority.is_none());
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenOptions {
+    /// We send nothing but the header list.
+    pub fin: bool,
+    /// How urgent the stream is.
+    pub priority: Option<Priority>,
+}

@@ -1,0 +1,199 @@
+//! The server's part of an upgrade.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    Upgrade, UpgradeError,
+    head::{self, Length, encode_head, parse_request, read_exactly, read_head},
+    requested, switching, token,
+};
+use crate::{
+    Version,
+    driver::{Mux, MuxConfig, MuxConnection},
+};
+
+/// A client's request for an upgrade: to be [answered](Self::switch) or
+/// [refused](Self::refuse). Dropping it closes the transport without a word.
+///
+/// ```no_run
+/// use http::{HeaderMap, HeaderValue, Response};
+/// use lacewing_conn::driver::{Mux, MuxConfig, upgrade::*};
+///
+/// async fn node(io: tokio::net::TcpStream) -> Result<Option<Mux>, UpgradeError> {
+///     let requested = Upgrade::default().accept(io).await?;
+///     let ours = ["v4.channel.k8s.io"];
+///     let Some(chosen) = choose_stream_protocol(requested.request().headers(), &ours) else {
+///         let mut no = Response::new(bytes::Bytes::from("unable to upgrade"));
+///         *no.status_mut() = http::StatusCode::FORBIDDEN;
+///         requested.refuse(no).await?;
+///         return Ok(None);
+///     };
+///     let mut headers = HeaderMap::new();
+///     headers.insert(STREAM_PROTOCOL_VERSION, HeaderValue::from_static(chosen));
+///     let (mux, connection) = requested.switch(headers, MuxConfig::kubernetes()).await?;
+///     tokio::spawn(connection);
+///     Ok(Some(mux))
+/// }
+/// # let _ = node;
+/// ```
+#[derive(Debug)]
+#[must_use = "the client waits for an answer"]
+pub struct Requested<IO> {
+    io: IO,
+    /// What came behind the request: SPDY, if there is a switch.
+    input: BytesMut,
+    version: Version,
+    request: Request<Bytes>,
+}
+
+impl Upgrade {
+    /// Reads a request in HTTP/1.1 that asks for the upgrade, with its body if
+    /// it has one: what follows a body that was not read to its end would be
+    /// taken for SPDY.
+    ///
+    /// # Errors
+    ///
+    /// [`UpgradeError::NotRequested`] for any other request, after it was
+    /// answered with 426; [`UpgradeError::Malformed`] and
+    /// [`UpgradeError::TooLarge`], after 400. The transport is closed then.
+    pub async fn accept<IO>(&self, mut io: IO) -> Result<Requested<IO>, UpgradeError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let asked = tokio::time::timeout(self.timeout, self.read_request(&mut io)).await;
+        let error = match asked {
+            Ok(Ok((request, input))) => {
+                return Ok(Requested {
+                    io,
+                    input,
+                    version: self.version,
+                    request,
+                });
+            }
+            Ok(Err(error)) => error,
+            Err(_) => UpgradeError::TimedOut(self.timeout),
+        };
+        let mut answer = Response::new(Bytes::new());
+        *answer.status_mut() = match &error {
+            UpgradeError::NotRequested(_) => {
+                if let Some(token) = token(self.version) {
+                    let headers = answer.headers_mut();
+                    headers.insert(header::UPGRADE, HeaderValue::from_static(token));
+                }
+                StatusCode::UPGRADE_REQUIRED
+            }
+            UpgradeError::Malformed(_) | UpgradeError::TooLarge(_) => StatusCode::BAD_REQUEST,
+            UpgradeError::TimedOut(_) => StatusCode::REQUEST_TIMEOUT,
+            _ => return Err(error),
+        };
+        // The client may be gone, or take nothing.
+        let _ = tokio::time::timeout(self.timeout, refuse(&mut io, answer)).await;
+        Err(error)
+    }
+
+    async fn read_request<IO: AsyncRead + Unpin>(
+        &self,
+        io: &mut IO,
+    ) -> Result<(Request<Bytes>, BytesMut), UpgradeError> {
+        let mut input = BytesMut::new();
+        let request = read_head(io, &mut input, self.max_head, parse_request).await?;
+        let body = match head::length(request.headers())? {
+            Length::Known(length) => match usize::try_from(length) {
+                Ok(length) if length <= self.max_body => {
+                    read_exactly(io, &mut input, length).await?
+                }
+                _ => return Err(UpgradeError::TooLarge(self.max_body)),
+            },
+            Length::Chunked => {
+                return Err(UpgradeError::Malformed("a body of unknown length"));
+            }
+            Length::Unsaid if request.headers().contains_key(header::TRANSFER_ENCODING) => {
+                return Err(UpgradeError::Malformed("a body of unknown length"));
+            }
+            Length::Unsaid => Bytes::new(),
+        };
+        let request = request.map(|()| body);
+        // HTTP/1.0 has no upgrade (RFC 9110 §7.8).
+        let asks = request.version() == http::Version::HTTP_11
+            && requested(request.headers()) == Some(self.version);
+        if asks {
+            Ok((request, input))
+        } else {
+            Err(UpgradeError::NotRequested(Box::new(request)))
+        }
+    }
+}
+
+impl<IO> Requested<IO> {
+    /// What the client sent. Its header fields may name the protocols of the
+    /// streams ([`choose_stream_protocol`](super::choose_stream_protocol)).
+    pub fn request(&self) -> &Request<Bytes> {
+        &self.request
+    }
+
+    /// The protocol that it asks for.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Requested<IO> {
+    /// Answers with 101 and `headers`, and goes on with raw streams. What came
+    /// behind the request is not lost.
+    ///
+    /// # Errors
+    ///
+    /// [`UpgradeError::Io`].
+    pub async fn switch(
+        mut self,
+        headers: HeaderMap,
+        config: MuxConfig,
+    ) -> Result<(Mux, MuxConnection<IO>), UpgradeError> {
+        let response = switching(self.version).ok_or(UpgradeError::Unsendable(
+            "HTTP/2 has an upgrade of its own, h2c",
+        ))?;
+        let mut all = headers;
+        for (name, value) in response.headers() {
+            all.insert(name.clone(), value.clone());
+        }
+        let head = encode_head("HTTP/1.1 101 Switching Protocols", &all);
+        head::write(&mut self.io, head).await?;
+        let (mux, connection) = Mux::server(self.io, self.version, config);
+        Ok((mux, connection.with_input(self.input)))
+    }
+
+    /// Answers with another response, and closes the transport.
+    ///
+    /// # Errors
+    ///
+    /// [`UpgradeError::Io`].
+    pub async fn refuse(mut self, response: Response<Bytes>) -> Result<(), UpgradeError> {
+        refuse(&mut self.io, response).await
+    }
+}
+
+async fn refuse<IO: AsyncWrite + Unpin>(
+    io: &mut IO,
+    response: Response<Bytes>,
+) -> Result<(), UpgradeError> {
+    let (mut parts, body) = response.into_parts();
+    let headers = &mut parts.headers;
+    headers.remove(header::TRANSFER_ENCODING);
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    // Whoever sends Upgrade has to name it here (RFC 9110 §7.8).
+    let options = match headers.contains_key(header::UPGRADE) {
+        true => "Upgrade, close",
+        false => "close",
+    };
+    headers.insert(header::CONNECTION, HeaderValue::from_static(options));
+    let status = parts.status;
+    let reason = status.canonical_reason().unwrap_or_default();
+    let first_line = format!("HTTP/1.1 {} {reason}", status.as_u16());
+    let mut bytes = encode_head(&first_line, headers);
+    bytes.extend_from_slice(&body);
+    head::write(io, bytes).await?;
+    head::close(io).await;
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! Why there was no upgrade.
+
+use std::{fmt, io, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+/// Why an [`Upgrade`](super::Upgrade) came to nothing. The transport is closed
+/// by then.
+///
+/// ```
+/// use lacewing_conn::driver::upgrade::UpgradeError;
+///
+/// fn explain(error: &UpgradeError) -> String {
+///     match error {
+///         UpgradeError::Refused(response) => {
+///             format!("{}: {}", response.status(), String::from_utf8_lossy(response.body()))
+///         }
+///         other => other.to_string(),
+///     }
+/// }
+/// # let _ = explain;
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum UpgradeError {
+    /// The server answered with another status than 101: its response, with
+    /// the start of its body ([`max_body`](super::Upgrade::max_body)).
+    Refused(Box<Response<Bytes>>),
+    /// The client asked for something else. It was answered with 426 (Upgrade
+    /// Required).
+    NotRequested(Box<Request<Bytes>>),
+    /// The server switches to a protocol that was not asked for: what its
+    /// header field says.
+    WrongProtocol(String),
+    /// What the caller gave cannot be sent, and why.
+    Unsendable(&'static str),
+    /// What the peer sent is not HTTP/1.1 as it has to be here. A client was
+    /// answered with 400.
+    Malformed(&'static str),
+    /// A head or body is longer than this many bytes
+    /// ([`max_head`](super::Upgrade::max_head),
+    /// [`max_body`](super::Upgrade::max_body)).
+    TooLarge(usize),
+    /// The peer closed the transport before its head was complete.
+    Closed,
+    /// It took longer than this ([`timeout`](super::Upgrade::timeout)).
+    TimedOut(Duration),
+    /// The transport failed.
+    Io(io::Error),
+}
+
+impl fmt::Display for UpgradeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(response) => {
+                write!(f, "the server refused the upgrade: {}", response.status())
+            }
+            Self::NotRequested(request) => write!(
+                f,
+                "{} {} does not ask for the upgrade",
+                request.method(),
+                request.uri()
+            ),
+            Self::WrongProtocol(name) => {
+                write!(
+                    f,
+                    "the server switched to {name:?}, which was not asked for"
+                )
+            }
+            Self::Unsendable(why) => write!(f, "the request cannot be sent: {why}"),
+            Self::Malformed(what) => write!(f, "not an HTTP/1.1 upgrade: {what}"),
+            Self::TooLarge(limit) => {
+                write!(f, "more than {limit} bytes before the upgrade")
+            }
+            Self::Closed => f.write_str("the peer closed the connection before the upgrade"),
+            Self::TimedOut(timeout) => write!(f, "no upgrade within {timeout:?}"),
+            Self::Io(error) => write!(f, "the transport failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for UpgradeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for UpgradeError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}

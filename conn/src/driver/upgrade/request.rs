@@ -1,0 +1,260 @@
+//! The client's part of an upgrade.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    STREAM_PROTOCOL_VERSION, Upgrade, UpgradeError,
+    head::{self, Length, encode_head, parse_response, read_head, read_start},
+    token, tokens, version,
+};
+use crate::{
+    Version,
+    driver::{Mux, MuxConfig, MuxConnection},
+};
+
+/// Informational responses before the one that counts.
+const MAX_INTERIM: usize = 8;
+
+/// A transport whose peer has switched protocols.
+///
+/// ```no_run
+/// use lacewing_conn::driver::{Mux, MuxConfig, upgrade::{Upgrade, UpgradeError}};
+///
+/// async fn tunnel(io: tokio::net::TcpStream) -> Result<Mux, UpgradeError> {
+///     let request = http::Request::post("http://node/tunnel").body(());
+///     let request = request.map_err(|_| UpgradeError::Unsendable("the URI"))?;
+///     let switched = Upgrade::default().request(io, request).await?;
+///     println!("{:?}", switched.response.headers());
+///     let (mux, connection) = switched.client(MuxConfig::default());
+///     tokio::spawn(connection);
+///     Ok(mux)
+/// }
+/// # let _ = tunnel;
+/// ```
+#[derive(Debug)]
+pub struct Switched<IO> {
+    /// The transport.
+    pub io: IO,
+    /// What came right behind the 101 response.
+    pub input: BytesMut,
+    /// The protocol from now on.
+    pub version: Version,
+    /// The 101 response.
+    pub response: Response<()>,
+}
+
+/// A connection to a Kubernetes node or API server, see
+/// [`Upgrade::request_kubernetes`].
+///
+/// ```
+/// use lacewing_conn::driver::upgrade::Kubernetes;
+///
+/// fn speaks_v4<IO>(answer: &Kubernetes<IO>) -> bool {
+///     answer.protocol.as_deref() == Some("v4.channel.k8s.io")
+/// }
+/// # let _ = speaks_v4::<tokio::io::DuplexStream>;
+/// ```
+#[derive(Debug)]
+#[must_use = "a connection does nothing unless it is polled"]
+pub struct Kubernetes<IO> {
+    /// Opens streams.
+    pub mux: Mux,
+    /// The connection's future, to be spawned.
+    pub connection: MuxConnection<IO>,
+    /// What the streams mean, as the server chose; `None` if it did not say,
+    /// which stands for the oldest.
+    pub protocol: Option<String>,
+    /// The 101 response.
+    pub response: Response<()>,
+}
+
+impl<IO> Switched<IO> {
+    /// Raw streams over the transport, in the client's role. Roles do not
+    /// depend on who asked: [`Mux::server`] with the same parts is the other.
+    pub fn client(self, config: MuxConfig) -> (Mux, MuxConnection<IO>) {
+        let (mux, connection) = Mux::client(self.io, self.version, config);
+        (mux, connection.with_input(self.input))
+    }
+}
+
+impl Upgrade {
+    /// Asks the server at the other end of `io` to go on in SPDY, and waits
+    /// until it does. The request is sent in HTTP/1.1 as it is given, with its
+    /// path and query as the target, and with what the upgrade needs: `Host`
+    /// (of the URI, if there is none), `Connection`, `Upgrade` and
+    /// `Content-Length: 0`. Over TLS offer no ALPN, or `http/1.1`.
+    ///
+    /// # Errors
+    ///
+    /// [`UpgradeError::Refused`] has the server's response when it says no; the
+    /// others tell what went wrong before. Either way the transport is dropped.
+    pub async fn request<IO>(
+        &self,
+        mut io: IO,
+        request: Request<()>,
+    ) -> Result<Switched<IO>, UpgradeError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let request = self.encode(request)?;
+        let deadline = tokio::time::Instant::now().checked_add(self.timeout);
+        let deadline = deadline.ok_or(UpgradeError::TimedOut(self.timeout))?;
+        let mut input = BytesMut::new();
+        let asking = async {
+            head::write(&mut io, request).await?;
+            self.read_final(&mut io, &mut input).await
+        };
+        let response = tokio::time::timeout_at(deadline, asking)
+            .await
+            .map_err(|_| UpgradeError::TimedOut(self.timeout))??;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let length = head::length(response.headers()).unwrap_or(Length::Unsaid);
+            let mut body = BytesMut::new();
+            let reading = read_start(&mut io, &mut input, length, self.max_body, &mut body);
+            // What has come until then is told.
+            let _ = tokio::time::timeout_at(deadline, reading).await;
+            let refused = response.map(|()| Bytes::from(body));
+            return Err(UpgradeError::Refused(Box::new(refused)));
+        }
+        let agreed = tokens(response.headers(), &header::UPGRADE)
+            .any(|name| version(name) == Some(self.version));
+        if !agreed {
+            let name = response.headers().get(header::UPGRADE);
+            let name = name.map_or_else(Default::default, |name| {
+                String::from_utf8_lossy(name.as_bytes()).into_owned()
+            });
+            return Err(UpgradeError::WrongProtocol(name));
+        }
+        Ok(Switched {
+            io,
+            input,
+            version: self.version,
+            response,
+        })
+    }
+
+    /// Asks a Kubernetes node or API server for streams: `exec`, `attach` and
+    /// `portforward` begin so. `protocols` are what the streams may mean, best
+    /// first, such as `v5.channel.k8s.io`, `v4.channel.k8s.io` or
+    /// `portforward.k8s.io`. The connection has the profile
+    /// [`MuxConfig::kubernetes`].
+    ///
+    /// ```no_run
+    /// use lacewing_conn::driver::{OpenOptions, upgrade::Upgrade};
+    ///
+    /// # async fn run(io: tokio::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+    /// let request = http::Request::post(
+    ///     "http://node/api/v1/namespaces/default/pods/mypod/exec?command=date&stdout=true",
+    /// )
+    /// .body(())?;
+    /// let answer = Upgrade::default().request_kubernetes(io, request, &["v4.channel.k8s.io"]).await?;
+    /// tokio::spawn(answer.connection);
+    /// let mut headers = http::HeaderMap::new();
+    /// headers.insert("streamtype", "error".parse()?);
+    /// let mut error = answer.mux.open(headers, OpenOptions::default()).await?;
+    /// error.recv_reply().await?;
+    /// # Ok(())
+    /// # }
+    /// # let _ = run;
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`request`](Self::request), and
+    /// [`UpgradeError::WrongProtocol`] for a protocol that we did not name.
+    pub async fn request_kubernetes<IO>(
+        &self,
+        io: IO,
+        mut request: Request<()>,
+        protocols: &[&str],
+    ) -> Result<Kubernetes<IO>, UpgradeError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        for protocol in protocols {
+            let value = HeaderValue::from_str(protocol)
+                .map_err(|_| UpgradeError::Unsendable("the name of a stream protocol"))?;
+            request.headers_mut().append(STREAM_PROTOCOL_VERSION, value);
+        }
+        let switched = self.request(io, request).await?;
+        let chosen = switched.response.headers().get(STREAM_PROTOCOL_VERSION);
+        let chosen = chosen.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        if let Some(chosen) = &chosen {
+            if !protocols.contains(&chosen.as_str()) {
+                return Err(UpgradeError::WrongProtocol(chosen.clone()));
+            }
+        }
+        let response = switched.response.clone();
+        let (mux, connection) = switched.client(MuxConfig::kubernetes());
+        Ok(Kubernetes {
+            mux,
+            connection,
+            protocol: chosen,
+            response,
+        })
+    }
+
+    fn encode(&self, request: Request<()>) -> Result<BytesMut, UpgradeError> {
+        let token = token(self.version).ok_or(UpgradeError::Unsendable(
+            "HTTP/2 has an upgrade of its own, h2c",
+        ))?;
+        if *request.method() == Method::CONNECT {
+            return Err(UpgradeError::Unsendable("CONNECT has no upgrade"));
+        }
+        let (parts, ()) = request.into_parts();
+        let mut headers = HeaderMap::with_capacity(parts.headers.len().saturating_add(4));
+        match (parts.headers.get(header::HOST), parts.uri.authority()) {
+            (Some(host), _) => headers.insert(header::HOST, host.clone()),
+            (None, Some(authority)) => {
+                // Never what stands before an @ (RFC 9110 §4.2.4).
+                let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+                let host = HeaderValue::from_str(host)
+                    .map_err(|_| UpgradeError::Unsendable("the URI's authority"))?;
+                headers.insert(header::HOST, host)
+            }
+            (None, None) => {
+                return Err(UpgradeError::Unsendable(
+                    "neither its URI nor a header field names the host",
+                ));
+            }
+        };
+        let ours = [
+            header::HOST,
+            header::CONNECTION,
+            header::UPGRADE,
+            header::CONTENT_LENGTH,
+            header::TRANSFER_ENCODING,
+        ];
+        for (name, value) in &parts.headers {
+            if !ours.contains(name) {
+                headers.append(name.clone(), value.clone());
+            }
+        }
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static(token));
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        let target = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let first_line = format!("{} {target} HTTP/1.1", parts.method);
+        Ok(encode_head(&first_line, &headers))
+    }
+
+    /// The response that is not merely informational.
+    async fn read_final<IO: AsyncRead + Unpin>(
+        &self,
+        io: &mut IO,
+        input: &mut BytesMut,
+    ) -> Result<Response<()>, UpgradeError> {
+        for _ in 0..=MAX_INTERIM {
+            let response = read_head(io, input, self.max_head, parse_response).await?;
+            let status = response.status();
+            if status == StatusCode::SWITCHING_PROTOCOLS || !status.is_informational() {
+                return Ok(response);
+            }
+        }
+        Err(UpgradeError::Malformed("more than 8 interim responses"))
+    }
+}

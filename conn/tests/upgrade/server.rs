@@ -1,0 +1,185 @@
+//! The server's part against clients played by hand.
+
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, Response, StatusCode};
+use lacewing_conn::{
+    Version,
+    driver::{
+        MuxConfig,
+        upgrade::{Upgrade, UpgradeError},
+    },
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use crate::{peer::Peer, *};
+
+const ASKING: &str = "POST /run HTTP/1.1\r\nHost: node\r\nConnection: keep-alive, Upgrade\r\n\
+                      Upgrade: websocket, spdy/3.1\r\n";
+
+/// A client that sends these bytes, and reads to the end.
+async fn asked(bytes: &str) -> (UpgradeError, String) {
+    let (mut here, there) = tokio::io::duplex(1 << 20);
+    here.write_all(bytes.as_bytes()).await.unwrap();
+    here.shutdown().await.unwrap();
+    let error = soon(Upgrade::default().accept(there)).await.unwrap_err();
+    let mut answer = String::new();
+    soon(here.read_to_string(&mut answer)).await.unwrap();
+    (error, answer)
+}
+
+/// A client that sends frames behind its request, without waiting for the 101.
+async fn hasty(head: &str) -> DuplexStream {
+    let (mut here, there) = tokio::io::duplex(1 << 20);
+    let mut bytes = BytesMut::from(head);
+    let mut encoder = Peer::new(tokio::io::duplex(1).0, Version::Spdy31).encoder;
+    crate::peer::syn_stream(&mut encoder, &mut bytes, 1, &[("from", "client")]);
+    encoder.data_head(&mut bytes, 1, 5, true);
+    bytes.put_slice(b"hello");
+    here.write_all(&bytes).await.unwrap();
+    // The transport stays open for as long as the test's runtime.
+    tokio::spawn(async move {
+        let mut sink = Vec::new();
+        let _ = here.read_to_end(&mut sink).await;
+    });
+    there
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_behind_the_request_are_not_lost() {
+    let io = hasty(&format!("{ASKING}\r\n")).await;
+    let requested = soon(Upgrade::default().accept(io)).await.unwrap();
+    assert_eq!(requested.request().uri(), "/run");
+    let switched = soon(requested.switch(HeaderMap::new(), MuxConfig::default())).await;
+    let (mux, connection) = switched.unwrap();
+    tokio::spawn(connection);
+    let (headers, mut stream) = soon(mux.accept()).await.unwrap();
+    assert_eq!(headers["from"], "client");
+    let mut text = String::new();
+    soon(stream.read_to_string(&mut text)).await.unwrap();
+    assert_eq!(text, "hello");
+}
+
+/// A body that looks like frames is a body, whatever it looks like.
+#[tokio::test(start_paused = true)]
+async fn the_body_is_read_before_the_switch() {
+    let mut smuggled = BytesMut::new();
+    let mut encoder = Peer::new(tokio::io::duplex(1).0, Version::Spdy31).encoder;
+    crate::peer::syn_stream(&mut encoder, &mut smuggled, 1, &[("from", "the body")]);
+    let (mut here, there) = tokio::io::duplex(1 << 20);
+    let head = format!("{ASKING}Content-Length: {}\r\n\r\n", smuggled.len());
+    here.write_all(head.as_bytes()).await.unwrap();
+    here.write_all(&smuggled).await.unwrap();
+    let requested = soon(Upgrade::default().accept(there)).await.unwrap();
+    assert_eq!(requested.request().body(), &smuggled);
+    let switched = soon(requested.switch(HeaderMap::new(), MuxConfig::default())).await;
+    let (mux, connection) = switched.unwrap();
+    tokio::spawn(connection);
+    soon(read_head(&mut here)).await;
+    let mut peer = Peer::new(here, Version::Spdy31);
+    peer.open(1, &[("from", "the client")]).await;
+    let (headers, _stream) = soon(mux.accept()).await.unwrap();
+    assert_eq!(headers["from"], "the client");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_a_clear_end_of_a_request_is_refused() {
+    let bodies = [
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding: gzip\r\n\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+        "Content-Length: +5\r\n\r\nhello",
+        "Content-Length: 5, 5\r\n\r\nhello",
+        "Content-Length: 99999999999999999999\r\n\r\n",
+        "Content-Length: 65537\r\n\r\n",
+        "Bad Name: x\r\n\r\n",
+    ];
+    for body in bodies {
+        let (error, answer) = asked(&format!("{ASKING}{body}")).await;
+        assert!(
+            matches!(
+                error,
+                UpgradeError::Malformed(_) | UpgradeError::TooLarge(_)
+            ),
+            "{body:?}: {error:?}"
+        );
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{body:?}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{body:?}: {answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_requests_are_told_what_is_required() {
+    let others = [
+        "GET / HTTP/1.1\r\nHost: node\r\n\r\n",
+        // Connection does not name it (RFC 9110 §7.8).
+        "GET / HTTP/1.1\r\nHost: node\r\nUpgrade: SPDY/3.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: node\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        // HTTP/1.0 has no upgrade.
+        "GET / HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n",
+    ];
+    for other in others {
+        let (error, answer) = asked(other).await;
+        assert!(
+            matches!(error, UpgradeError::NotRequested(_)),
+            "{other:?}: {error:?}"
+        );
+        assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
+        assert!(answer.contains("upgrade: SPDY/3.1\r\n"), "{answer}");
+        assert!(
+            answer.contains("connection: Upgrade, close\r\n"),
+            "{answer}"
+        );
+    }
+}
+
+/// What stands behind a request that is refused is not looked at.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_the_last_word() {
+    let (mut here, there) = tokio::io::duplex(1 << 20);
+    let hidden = "GET /secret HTTP/1.1\r\nHost: node\r\n\r\n";
+    let bytes = format!("{ASKING}\r\n{hidden}");
+    here.write_all(bytes.as_bytes()).await.unwrap();
+    let requested = soon(Upgrade::default().accept(there)).await.unwrap();
+    let mut no = Response::new(Bytes::from("not you"));
+    *no.status_mut() = StatusCode::FORBIDDEN;
+    soon(requested.refuse(no)).await.unwrap();
+    let mut answer = String::new();
+    soon(here.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer}");
+    assert!(answer.ends_with("content-length: 7\r\nconnection: close\r\n\r\nnot you"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_finish_is_given_up() {
+    let (mut here, there) = tokio::io::duplex(4096);
+    let dripping = tokio::spawn(async move {
+        for byte in ASKING.bytes().cycle() {
+            if here.write_all(&[byte]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    });
+    let error = soon(Upgrade::default().accept(there)).await.unwrap_err();
+    assert!(matches!(error, UpgradeError::TimedOut(_)), "{error:?}");
+    soon(dripping).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_may_come_byte_by_byte() {
+    let (mut here, there) = tokio::io::duplex(4096);
+    let sending = tokio::spawn(async move {
+        for byte in format!("\r\n{ASKING}Content-Length: 2\r\n\r\nhi").bytes() {
+            here.write_all(&[byte]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        here
+    });
+    let requested = soon(Upgrade::default().accept(there)).await.unwrap();
+    assert_eq!(requested.request().body(), "hi");
+    assert_eq!(requested.version(), Version::Spdy31);
+    let _open = soon(sending).await.unwrap();
+}
