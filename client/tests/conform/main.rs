@@ -13,6 +13,7 @@
 mod client;
 mod server;
 mod tables;
+mod tool;
 
 use lacewing_client::conform::{Conditions, Filter, Segmentation, Strictness};
 
