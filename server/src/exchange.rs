@@ -546,6 +546,7 @@ impl<S: HttpService> Application for Exchanges<S> {
     fn handle_closed(&mut self, _: &Result<(), Error>) {
         self.places = Places::default();
         self.ending = Vec::new();
+        self.wishes.close();
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -68,7 +68,8 @@ pub(crate) type Tell<E> = oneshot::Sender<Result<(), E>>;
 /// The wishes of one connection.
 pub(crate) struct Intents {
     pending: AtomicBool,
-    waiting: Mutex<Vec<Intent>>,
+    /// `None` once the connection is over.
+    waiting: Mutex<Option<Vec<Intent>>>,
     notifier: Notifier,
 }
 
@@ -79,22 +80,22 @@ impl Intents {
     pub(crate) fn new(notifier: Notifier) -> Arc<Self> {
         Arc::new(Self {
             pending: AtomicBool::new(false),
-            waiting: Mutex::new(Vec::new()),
+            waiting: Mutex::new(Some(Vec::new())),
             notifier,
         })
     }
 
     pub(crate) fn put(&self, intent: Intent) -> Result<(), Full> {
+        let mut guard = self.lock();
         // Dropped where the connection is over: whoever waits learns of it.
-        if self.notifier.is_closed() {
+        let Some(waiting) = &mut *guard else {
             return Ok(());
-        }
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        };
         if waiting.len() >= MAX_WAITING {
             return Err(Full);
         }
         waiting.push(intent);
-        drop(waiting);
+        drop(guard);
         self.pending.store(true, Ordering::SeqCst);
         self.notifier.notify();
         Ok(())
@@ -105,7 +106,17 @@ impl Intents {
         if !self.pending.load(Ordering::SeqCst) || !self.pending.swap(false, Ordering::SeqCst) {
             return Vec::new();
         }
-        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+        self.lock().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The connection is over: handles live on, wishes do not.
+    pub(crate) fn close(&self) {
+        let waiting = self.lock().take();
+        drop(waiting);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Intent>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -41,6 +41,14 @@ impl Wishes {
             .get_or_insert_with(|| Intents::new(conn.notifier()));
         Arc::clone(intents)
     }
+
+    /// The connection is over.
+    pub(super) fn close(&mut self) {
+        if let Some(intents) = self.intents.take() {
+            intents.close();
+        }
+        self.promised.clear();
+    }
 }
 
 impl<S: HttpService> Exchanges<S> {

@@ -12,6 +12,8 @@
 mod cleartext;
 #[cfg(feature = "http1")]
 mod h2c;
+#[cfg(feature = "npn")]
+mod npn;
 #[cfg(feature = "tls")]
 mod tls;
 

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Parser;
 use lacewing_server::Protocol;
@@ -45,9 +45,33 @@ pub(crate) struct Args {
     )]
     pub(crate) protocols: Vec<Protocol>,
 
+    /// Asks clients with open requests for a sign of life after so long
+    /// without a word, and closes the connection if none comes (PING).
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) keep_alive: Option<Duration>,
+
+    /// Closes connections after so long without a request.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) idle_timeout: Option<Duration>,
+
+    /// Closes connections after so long, once their requests are answered.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) max_age: Option<Duration>,
+
+    /// Lets HTTP/1.1 requests in cleartext ask for HTTP/2 (`Upgrade: h2c`).
+    #[arg(long)]
+    pub(crate) h2c_upgrade: bool,
+
     /// Threads that serve. As many as the machine has cores, by default.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<u32>().ok().filter(|seconds| *seconds > 0);
+    seconds
+        .map(|seconds| Duration::from_secs(seconds.into()))
+        .ok_or_else(|| format!("`{text}` is no whole number of seconds from 1 on"))
 }
 
 /// An address, or none.
@@ -112,12 +136,23 @@ mod tests {
             &["--http", "8080"],
             &["--cert", "only.pem"],
             &["--threads", "0"],
+            &["--keep-alive", "0"],
+            &["--max-age", "soon"],
         ] {
             assert!(
                 Args::try_parse_from(["lacewingd"].iter().chain(wrong)).is_err(),
                 "{wrong:?}"
             );
         }
+    }
+
+    #[test]
+    fn times_are_in_seconds() {
+        let args = ["lacewingd", "--keep-alive", "30", "--idle-timeout", "300"];
+        let args = Args::try_parse_from(args).unwrap();
+        assert_eq!(args.keep_alive, Some(Duration::from_secs(30)));
+        assert_eq!(args.idle_timeout, Some(Duration::from_secs(300)));
+        assert_eq!(args.max_age, None);
     }
 
     #[test]

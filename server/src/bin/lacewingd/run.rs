@@ -8,7 +8,7 @@ use std::{
     process,
 };
 
-use lacewing_server::Server;
+use lacewing_server::{H2cUpgrade, Limits, Server, Side};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
@@ -21,6 +21,9 @@ use crate::{
     log::{self, Logged},
     site::Site,
 };
+
+/// The largest body of a request that turns its connection into one of HTTP/2.
+const UPGRADE_BODY: usize = 64 << 10;
 
 /// What a program that SIGINT ended says, by custom.
 const EXIT_INTERRUPTED: i32 = 130;
@@ -64,6 +67,14 @@ async fn serve(args: &Args, root: &Path) -> Result<(), String> {
     }
     let mut builder = Server::builder()
         .protocols(args.protocols.iter().copied())
+        .limits(limits(args))
+        .h2c_upgrade(if args.h2c_upgrade {
+            H2cUpgrade::Accept {
+                max_body: UPGRADE_BODY,
+            }
+        } else {
+            H2cUpgrade::Ignore
+        })
         .observer(log::event)
         .shutdown(until_signalled()?);
     let mut fingerprint = None;
@@ -89,6 +100,15 @@ async fn serve(args: &Args, root: &Path) -> Result<(), String> {
     server.serve(Logged(Site::new(root))).await;
     info!("all requests are answered, goodbye");
     Ok(())
+}
+
+fn limits(args: &Args) -> Limits {
+    Limits {
+        keep_alive_interval: args.keep_alive,
+        idle_timeout: args.idle_timeout,
+        max_connection_age: args.max_age,
+        ..Limits::new(Side::Server)
+    }
 }
 
 /// Which option another address goes to.
