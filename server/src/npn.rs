@@ -29,10 +29,7 @@ use lacewing_conn::npn;
 use openssl::{
     error::ErrorStack,
     pkey::PKey,
-    ssl::{
-        self, AlpnError, ErrorCode, Ssl, SslAcceptor, SslMethod, SslOptions, SslVersion,
-        select_next_proto,
-    },
+    ssl::{self, AlpnError, ErrorCode, Ssl, SslAcceptor, SslMethod, SslVersion, select_next_proto},
     x509::X509,
 };
 use tokio::{
@@ -97,9 +94,6 @@ impl Npn {
         mut builder: SslAcceptorBuilder,
         protocols: &[Protocol],
     ) -> Result<Self, StartError> {
-        // All that is spoken here says itself where its messages end. Clients
-        // that close without a close_notify are many, and nothing is lost.
-        builder.set_options(SslOptions::IGNORE_UNEXPECTED_EOF);
         let mut list = Vec::new();
         for name in protocols.iter().map(|protocol| protocol.alpn()) {
             list.extend(u8::try_from(name.len()));
