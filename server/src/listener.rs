@@ -162,14 +162,20 @@ impl Shared {
             }
             #[cfg(feature = "tls")]
             Transport::Tls(tls) => {
-                let accepting = tls.accept(socket, protocols, deadline);
-                let accepted = Box::pin(before_shutdown(accepting, shutdown)).await;
+                let accepting = Box::pin(before_shutdown(
+                    tls.accept(socket, protocols, deadline),
+                    shutdown,
+                ));
+                let accepted = accepting.await;
                 accepted.map(|accepted| accepted.map(|tls| secured(tls, info, options, service)))
             }
             #[cfg(feature = "npn")]
             Transport::Npn(npn) => {
-                let accepting = npn.accept(socket, protocols, deadline);
-                let accepted = Box::pin(before_shutdown(accepting, shutdown)).await;
+                let accepting = Box::pin(before_shutdown(
+                    npn.accept(socket, protocols, deadline),
+                    shutdown,
+                ));
+                let accepted = accepting.await;
                 accepted.map(|accepted| accepted.map(|tls| secured(tls, info, options, service)))
             }
         };
