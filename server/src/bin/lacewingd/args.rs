@@ -62,6 +62,12 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) h2c_upgrade: bool,
 
+    /// Behind TLS, offers the protocols by NPN too, for clients of the time
+    /// before ALPN. TLS is OpenSSL's then, and no more than TLS 1.2.
+    #[cfg(feature = "npn")]
+    #[arg(long)]
+    pub(crate) npn: bool,
+
     /// Threads that serve. As many as the machine has cores, by default.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,

@@ -79,6 +79,25 @@ impl Certificate {
             .with_single_cert(self.chain, self.key)
             .map_err(|error| format!("certificate and key are of no use: {error}"))
     }
+
+    /// The settings of OpenSSL for a server that has it.
+    #[cfg(feature = "npn")]
+    pub(crate) fn into_acceptor(self) -> Result<lacewing_server::npn::SslAcceptorBuilder, String> {
+        use openssl::{pkey::PKey, x509::X509};
+
+        let pem = || {
+            let mut chain = Vec::new();
+            for certificate in &self.chain {
+                chain.extend(X509::from_der(certificate)?.to_pem()?);
+            }
+            let key = PKey::private_key_from_der(self.key.secret_der())?;
+            Ok((chain, key.private_key_to_pem_pkcs8()?))
+        };
+        let (chain, key) = pem().map_err(|error: openssl::error::ErrorStack| {
+            format!("OpenSSL cannot use certificate and key: {error}")
+        })?;
+        lacewing_server::npn::acceptor(&chain, &key).map_err(|error| error.to_string())
+    }
 }
 
 #[cfg(test)]
@@ -96,6 +115,13 @@ mod tests {
                 .all(|byte| u8::from_str_radix(byte, 16).is_ok())
         );
         assert!(certificate.into_config().is_ok());
+    }
+
+    #[cfg(feature = "npn")]
+    #[test]
+    fn a_made_certificate_is_of_use_to_openssl() {
+        let certificate = Certificate::make("192.0.2.7".parse().unwrap()).unwrap();
+        assert!(certificate.into_acceptor().is_ok());
     }
 
     #[test]

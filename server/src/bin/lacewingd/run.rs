@@ -81,7 +81,7 @@ async fn serve(args: &Args, root: &Path) -> Result<(), String> {
     if let Some(address) = args.https.address() {
         let certificate = certificate(args, address.ip())?;
         fingerprint = Some(certificate.fingerprint());
-        builder = builder.bind_tls(address, certificate.into_config()?);
+        builder = secured(builder, args, address, certificate)?;
     }
     if let Some(address) = args.http.address() {
         builder = builder.bind(address);
@@ -109,6 +109,30 @@ fn limits(args: &Args) -> Limits {
         max_connection_age: args.max_age,
         ..Limits::new(Side::Server)
     }
+}
+
+#[cfg(not(feature = "npn"))]
+fn secured(
+    builder: lacewing_server::Builder,
+    _: &Args,
+    address: SocketAddr,
+    certificate: Certificate,
+) -> Result<lacewing_server::Builder, String> {
+    Ok(builder.bind_tls(address, certificate.into_config()?))
+}
+
+#[cfg(feature = "npn")]
+fn secured(
+    builder: lacewing_server::Builder,
+    args: &Args,
+    address: SocketAddr,
+    certificate: Certificate,
+) -> Result<lacewing_server::Builder, String> {
+    Ok(if args.npn {
+        builder.bind_npn(address, certificate.into_acceptor()?)
+    } else {
+        builder.bind_tls(address, certificate.into_config()?)
+    })
 }
 
 /// Which option another address goes to.
