@@ -7,6 +7,7 @@ mod lifecycle;
 mod ping;
 mod priorities;
 mod promises;
+mod pushes;
 mod receive;
 mod refusals;
 mod send;
@@ -114,6 +115,9 @@ pub struct Engine {
     last_accepted: u32,
     /// Ids that the peer passed over and thereby closed, as ranges; the latest.
     skipped: VecDeque<(u32, u32)>,
+    /// Pushes that are not on the wire yet, in the order of their ids: no more
+    /// than the peer lets us open.
+    held_pushes: VecDeque<StreamKey>,
     /// Bytes of bodies that the user holds.
     buffered: usize,
     /// Events of a frame that caused several.
@@ -222,6 +226,7 @@ impl Engine {
             next_id: first_stream(&config),
             last_accepted: 0,
             skipped: VecDeque::new(),
+            held_pushes: VecDeque::new(),
             buffered: 0,
             events: VecDeque::new(),
             resets: Bucket::new(limits.resets, now),

@@ -16,7 +16,7 @@ use self::{
     flow::{RecvWindow, SendWindow},
     state::{Half, State},
 };
-use super::{Priority, Side};
+use super::{Head, Priority, Side};
 
 /// The number of a stream on the wire: 1 to 2³¹−1, odd for the client's, even
 /// for the server's.
@@ -134,6 +134,8 @@ pub(crate) struct Stream {
     pub(crate) pulled: bool,
     /// For a push: the stream that it belongs to.
     pub(crate) parent: Option<StreamId>,
+    /// For a push that is not on the wire yet: its request.
+    pub(crate) held: Option<Box<Head>>,
 }
 
 /// What follows the last byte of our half.
@@ -178,6 +180,7 @@ impl Stream {
             counted: true,
             pulled: false,
             parent: None,
+            held: None,
         }
     }
 

@@ -214,6 +214,22 @@ impl Wire {
         }
     }
 
+    /// A push and the head of its response in one frame, where there is such a
+    /// frame: the request is the first of `heads`.
+    pub(crate) fn pushed_response(
+        &mut self,
+        stream: StreamId,
+        parent: StreamId,
+        heads: (&Head, &Head),
+        fin: bool,
+        out: &mut BytesMut,
+    ) -> Result<(), HeadTooLarge> {
+        match self {
+            Self::Http2(_) => Err(HeadTooLarge),
+            Self::Spdy(wire) => wire.pushed_response(stream, parent, heads, fin, out),
+        }
+    }
+
     /// The head of a DATA frame; the payload follows by reference.
     #[inline]
     pub(crate) fn data_head(

@@ -547,3 +547,72 @@ fn a_promised_stream_gets_its_response_first() {
     let expected = (Reason::ProtocolError, Some(Rule::MissingPseudoField));
     assert_eq!(reset_of(&victim), Some(expected));
 }
+
+/// Types of the control frames in SPDY bytes.
+fn kinds(mut bytes: &[u8]) -> Vec<u16> {
+    let mut kinds = Vec::new();
+    while bytes.len() >= 8 {
+        let len = u32::from_be_bytes([0, bytes[5], bytes[6], bytes[7]]) as usize;
+        if bytes[0] & 0x80 != 0 {
+            kinds.push(u16::from_be_bytes([bytes[2], bytes[3]]));
+        }
+        bytes = &bytes[8 + len..];
+    }
+    kinds
+}
+
+/// spdy-transport takes no push without its status in the same frame; what may
+/// refer to a push still comes after it, and ids rise.
+#[test]
+fn pushes_over_spdy_carry_their_response_if_it_is_there() {
+    const SYN_STREAM: u16 = 1;
+    const SYN_REPLY: u16 = 2;
+    const HEADERS: u16 = 8;
+    for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
+        let start = || {
+            let mut victim = Victim::new(version, Side::Server);
+            let mut peer = Peer::new(version, Side::Client);
+            peer.request(1, true, &[]);
+            victim.take(&mut peer);
+            victim.flush();
+            let Some(Event::Opened { stream, .. }) = victim.events.last() else {
+                panic!("no request")
+            };
+            let parent = *stream;
+            (victim, parent)
+        };
+        let promised = |n: u8| {
+            let uri = format!("https://example.org/{n}").parse().unwrap();
+            Head::request(Method::GET, uri)
+        };
+        let ok = || Head::response(StatusCode::OK);
+
+        let (mut victim, parent) = start();
+        let push = victim.engine.push(parent, promised(1)).unwrap();
+        victim.engine.reply(push, ok(), true).unwrap();
+        victim.engine.reply(parent, ok(), true).unwrap();
+        assert_eq!(kinds(&victim.flush()), [SYN_STREAM, SYN_REPLY], "{version}");
+
+        // The parent goes on first, and the replies come in another order.
+        let (mut victim, parent) = start();
+        let first = victim.engine.push(parent, promised(1)).unwrap();
+        let second = victim.engine.push(parent, promised(2)).unwrap();
+        victim.engine.reply(second, ok(), true).unwrap();
+        victim.engine.reply(first, ok(), true).unwrap();
+        let third = victim.engine.push(parent, promised(3)).unwrap();
+        victim.engine.reply(parent, ok(), true).unwrap();
+        victim.engine.reply(third, ok(), true).unwrap();
+        let expected = [
+            SYN_STREAM, SYN_STREAM, HEADERS, SYN_STREAM, SYN_REPLY, HEADERS,
+        ];
+        assert_eq!(kinds(&victim.flush()), expected, "{version}");
+
+        // One that is given up before anybody heard of it leaves no trace.
+        let (mut victim, parent) = start();
+        let push = victim.engine.push(parent, promised(1)).unwrap();
+        victim.engine.reset(victim.now, push, Reason::Cancel);
+        victim.engine.reply(parent, ok(), true).unwrap();
+        assert_eq!(kinds(&victim.flush()), [SYN_REPLY], "{version}");
+        assert_eq!(victim.engine.stats().open_streams, 0);
+    }
+}

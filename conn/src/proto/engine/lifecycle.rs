@@ -183,7 +183,9 @@ impl Engine {
         let Some(open) = self.streams.get(stream) else {
             return;
         };
-        if !open.state.is_closed() && self.phase != Phase::Closed {
+        // A push that nobody heard of needs no end.
+        let known = open.held.is_none() && !open.state.is_closed();
+        if known && self.phase != Phase::Closed {
             self.send_reset(stream.id(), reason);
         }
         self.remove(stream);

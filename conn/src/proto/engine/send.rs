@@ -64,45 +64,7 @@ impl Engine {
         Ok(self.streams.insert(stream))
     }
 
-    /// Promises the response to a request that the client did not make. Then
-    /// [`reply`](Self::reply) on the new stream.
-    pub fn push(&mut self, parent: StreamKey, request: Head) -> Result<StreamKey, OpenError> {
-        let usage = OpenError::Usage;
-        if self.config.side != Side::Server || !request.is_request() {
-            return Err(usage(UsageError::WrongHead));
-        }
-        let open = self
-            .streams
-            .get(parent)
-            .ok_or(usage(UsageError::StreamClosed))?;
-        if open.state.send == Half::Closed || !open.remote {
-            return Err(usage(UsageError::HalfClosed));
-        }
-        if !request.is_pushable() {
-            return Err(usage(UsageError::NotPushable));
-        }
-        let priority = open.priority;
-        if !self.peer_takes_push {
-            return Err(OpenError::PushDisabled);
-        }
-        self.check_open()?;
-        let id = StreamId::new(self.next_id);
-        let mut stream = self.new_stream(id, State::pushed(), Some(priority));
-        stream.bodyless = request.is_method(&Method::HEAD);
-        stream.parent = Some(parent.id());
-        let kind = SendKind::Push {
-            parent: parent.id(),
-        };
-        let encoded = self
-            .wire
-            .headers(id, kind, &request, false, self.output.buffer());
-        encoded.map_err(|error| usage(error.into()))?;
-        self.next_id = self.next_id.saturating_add(2);
-        self.opened = self.opened.saturating_add(1);
-        Ok(self.streams.insert(stream))
-    }
-
-    fn check_open(&self) -> Result<(), OpenError> {
+    pub(super) fn check_open(&self) -> Result<(), OpenError> {
         if self.is_shutting_down() {
             return Err(OpenError::ShuttingDown);
         }
@@ -158,14 +120,20 @@ impl Engine {
             .ok_or(UsageError::StreamClosed)?;
         let after = open.state.send.after(Part::Head { fin });
         let after = after.map_err(|_| UsageError::AlreadyReplied)?;
-        let kind = match open.parent {
-            Some(_) => SendKind::PushReply,
-            None => SendKind::Reply,
-        };
-        self.wire
-            .headers(stream.id(), kind, &head, fin, self.output.buffer())?;
-        open.state.send = after;
-        open.accepted = head.status().is_some_and(|status| status.is_success());
+        let parent = open.parent;
+        match parent {
+            Some(parent) => self.reply_to_push(stream, parent, &head, fin)?,
+            None => {
+                self.send_held_pushes();
+                let out = self.output.buffer();
+                self.wire
+                    .headers(stream.id(), SendKind::Reply, &head, fin, out)?;
+            }
+        }
+        if let Some(open) = self.streams.get_mut(stream) {
+            open.state.send = after;
+            open.accepted = head.status().is_some_and(|status| status.is_success());
+        }
         if fin {
             self.settle(stream);
         }
@@ -341,6 +309,7 @@ impl Engine {
     /// `cut_ahead` bytes, a source must be asked, or nothing is left.
     pub fn poll_transmit(&mut self, now: Instant) -> Transmit {
         self.clock = now;
+        self.send_held_pushes();
         let transmit = self.cut_frames();
         self.watch_output(now);
         transmit

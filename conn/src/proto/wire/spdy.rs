@@ -10,7 +10,7 @@ use lacewing_frames::spdy as frames;
 
 use self::{
     codes::{go_away_reason, reset_code, reset_reason, violation},
-    encode::{Block, encode_control, encode_fields},
+    encode::{Block, encode_control, encode_fields, encode_pushed_status},
 };
 use super::{
     Fields, HeadTooLarge, Headers, HeadersKind, ListLimit, Message, SendKind,
@@ -318,6 +318,37 @@ impl Wire {
             SendKind::Reply => self.encoder.syn_reply(out, id, fin, fields),
             SendKind::PushReply | SendKind::More => self.encoder.headers(out, id, fin, fields),
         };
+        encoded.map_err(|_| HeadTooLarge)?;
+        let len = out.len().saturating_sub(before) as u64;
+        self.sent.compressed = self.sent.compressed.saturating_add(len);
+        Ok(())
+    }
+
+    /// A push and the head of its response, in one frame.
+    pub(super) fn pushed_response(
+        &mut self,
+        stream: StreamId,
+        parent: StreamId,
+        heads: (&Head, &Head),
+        fin: bool,
+        out: &mut BytesMut,
+    ) -> Result<(), HeadTooLarge> {
+        let version = self.version;
+        let (request, response) = heads;
+        let mut syn = frames::SynStreamHead::new(stream.value());
+        syn.priority = self.wire_priority(Priority::default());
+        syn.fin = fin;
+        syn.associated = parent.value();
+        syn.unidirectional = true;
+        let before = out.len();
+        let plain = &mut self.sent.plain;
+        let fields = |encoder: &mut frames::BlockEncoder<'_>| {
+            let mut block = Block { encoder, plain };
+            encode_control(version, request, true, &mut block);
+            encode_pushed_status(version, response, &mut block);
+            encode_fields(version, response, &mut block);
+        };
+        let encoded = self.encoder.syn_stream(out, syn, fields);
         encoded.map_err(|_| HeadTooLarge)?;
         let len = out.len().saturating_sub(before) as u64;
         self.sent.compressed = self.sent.compressed.saturating_add(len);

@@ -33,6 +33,19 @@ fn count<'p, 'v: 'p>(
     values.inspect(|value| *plain = plain.saturating_add(value.len() as u64))
 }
 
+/// The control data of a response in the head of its push, beside that of the
+/// request, which has the version already.
+pub(super) fn encode_pushed_status(version: Version, head: &Head, block: &mut Block<'_, '_>) {
+    let name = match version {
+        Version::Spdy2 => "status",
+        _ => ":status",
+    };
+    if let Some(status) = head.status() {
+        let value = std::iter::once(status.as_str().as_bytes());
+        block.field(name.as_bytes(), value);
+    }
+}
+
 pub(super) fn encode_control(version: Version, head: &Head, push: bool, block: &mut Block<'_, '_>) {
     let two = version == Version::Spdy2;
     let name = |name: &'static str| {
@@ -61,9 +74,8 @@ pub(super) fn encode_control(version: Version, head: &Head, push: bool, block: &
                 None => host_field(&head.fields).unwrap_or("localhost"),
             };
             let scheme = uri.scheme_str().unwrap_or("http");
-            if !push {
-                put(name(":method"), method.as_str());
-            }
+            // The drafts ask for none in a push; spdy-transport wants one.
+            put(name(":method"), method.as_str());
             if two && push {
                 put("url", &format!("{scheme}://{host}{path}"));
             } else if *method == Method::CONNECT {
