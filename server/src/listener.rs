@@ -143,6 +143,7 @@ impl Shared {
         let local = socket.local_addr().ok();
         let info = |protocol| ConnectionInfo::new(protocol).with_addresses(Some(peer), local);
         let options = self.options.clone().shutdown(shutdown.clone());
+        #[cfg(any(feature = "tls", feature = "npn"))]
         let deadline = self.options.limits.preface_timeout;
         let protocols = &self.protocols;
         let ready = match transport {
