@@ -19,13 +19,16 @@ use bytes::BytesMut;
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use self::task::Streams;
+use self::{config::Style, task::Streams};
 pub use self::{
     config::{MuxConfig, OpenOptions},
     stream::{RawReader, RawStream, RawWriter},
 };
 use super::{Connection, Notifier, shared::Cell};
-use crate::{Error, Initiator, Reason, Side, Version, proto::ConnectionStats};
+use crate::{
+    Error, Initiator, Reason, Side, Version,
+    proto::{Config, ConnectionStats},
+};
 
 /// Multiplexed byte streams over one transport: any `AsyncRead + AsyncWrite`,
 /// such as TCP, TLS, an upgraded HTTP/1.1 connection or a pipe in memory.
@@ -78,11 +81,15 @@ impl Mux {
     }
 
     fn new<IO>(io: IO, version: Version, side: Side, mux: MuxConfig) -> (Self, MuxConnection<IO>) {
+        Self::over(io, mux.engine(version, side), mux.style(version))
+    }
+
+    fn over<IO>(io: IO, config: Config, style: Style) -> (Self, MuxConnection<IO>) {
         let hub = Arc::new(Hub {
             state: Cell::default(),
         });
-        let streams = Streams::new(Arc::clone(&hub), mux.style(version));
-        let connection = Connection::new(io, mux.engine(version, side), streams);
+        let streams = Streams::new(Arc::clone(&hub), style);
+        let connection = Connection::new(io, config, streams);
         let handle = Handle {
             hub,
             notifier: connection.notifier(),
@@ -353,5 +360,39 @@ fn closed(result: &Result<(), Error>) -> Error {
 fn wait(waiting: &mut Vec<Waker>, waker: &Waker) {
     if !waiting.iter().any(|known| known.will_wake(waker)) {
         waiting.push(waker.clone());
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A Mux tells that its ids ran out, and that another connection may be
+    /// tried; the streams that are open go on.
+    #[tokio::test(start_paused = true)]
+    async fn ids_that_run_out_are_told() {
+        for version in Version::ALL {
+            let (here, there) = tokio::io::duplex(4096);
+            let config = MuxConfig::default();
+            let mut engine = config.engine(version, Side::Client);
+            engine.first_stream = 0x7fff_ffff;
+            let (client, connection) = Mux::over(here, engine, config.style(version));
+            let client_task = tokio::spawn(connection);
+            let (server, connection) = Mux::server(there, version, config);
+            let server_task = tokio::spawn(connection);
+            let open = || client.open(HeaderMap::new(), OpenOptions::default());
+            let mut last = open().await.unwrap();
+            assert_eq!(last.id().value(), 0x7fff_ffff, "{version}");
+            let hour = Duration::from_secs(3600);
+            let next = tokio::time::timeout(hour, open()).await.unwrap();
+            assert!(next.unwrap_err().is_retryable(), "{version}");
+            let (headers, theirs) = server.accept().await.unwrap();
+            theirs.reply(headers);
+            last.recv_reply().await.unwrap();
+            drop((last, theirs, client, server));
+            client_task.await.unwrap().unwrap();
+            server_task.await.unwrap().unwrap();
+        }
     }
 }

@@ -3,7 +3,10 @@
 use std::{io, time::Duration};
 
 use http::HeaderMap;
-use lacewing_conn::{Error, Initiator, Reason, Version, driver::OpenOptions};
+use lacewing_conn::{
+    Error, Initiator, Reason, Version,
+    driver::{Mux, MuxConfig, OpenOptions},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -239,6 +242,151 @@ async fn a_stream_dropped_before_its_end_is_reset() {
         let error = soon(theirs.read_u8()).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{version}");
         drop(theirs);
+        pair.end().await;
+    }
+}
+
+/// Over HTTP/2 a header list is a trailer, whenever `shutdown` follows; and
+/// nothing but it can follow.
+#[tokio::test(start_paused = true)]
+async fn a_trailer_waits_for_its_shutdown() {
+    let pair = pair(Version::Http2, 4096);
+    let mut ours = soon(pair.client.open(HeaderMap::new(), OpenOptions::default()))
+        .await
+        .unwrap();
+    let (_, mut theirs) = soon(pair.server.accept()).await.unwrap();
+    theirs.reply(HeaderMap::new());
+    ours.write_all(b"data").await.unwrap();
+    ours.send_headers(headers("sum", "1234")).await.unwrap();
+    soon(ours.flush()).await.unwrap();
+    // Time for the connection to do something wrong.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let error = ours.write_all(b"more").await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    let error = ours.send_headers(headers("b", "2")).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    ours.shutdown().await.unwrap();
+    let mut text = String::new();
+    soon(theirs.read_to_string(&mut text)).await.unwrap();
+    assert_eq!(text, "data");
+    assert_eq!(soon(theirs.recv_headers()).await.unwrap()["sum"], "1234");
+    drop((ours, theirs));
+    pair.end().await;
+}
+
+/// Readers and writers of one stream, and of both sides, at the same time on
+/// different tasks.
+#[tokio::test(start_paused = true)]
+async fn halves_work_at_the_same_time() {
+    for version in Version::ALL {
+        let pair = pair(version, 4096);
+        let ours = soon(pair.client.open(HeaderMap::new(), OpenOptions::default()))
+            .await
+            .unwrap();
+        let (_, theirs) = soon(pair.server.accept()).await.unwrap();
+        theirs.reply(HeaderMap::new());
+        // Neither waits for the other: more than all windows and buffers.
+        soon(async {
+            tokio::join!(
+                exchange_other(ours, bytes(3_000_000, 1), bytes(2_000_000, 2)),
+                exchange_other(theirs, bytes(2_000_000, 2), bytes(3_000_000, 1)),
+            )
+        })
+        .await;
+        pair.end().await;
+    }
+}
+
+/// Sends one thing and expects another.
+async fn exchange_other(stream: lacewing_conn::driver::RawStream, send: Vec<u8>, want: Vec<u8>) {
+    let (mut reader, mut writer) = stream.into_split();
+    let writing = tokio::spawn(async move {
+        writer.write_all(&send).await.unwrap();
+        writer.shutdown().await.unwrap();
+    });
+    let mut got = Vec::new();
+    reader.read_to_end(&mut got).await.unwrap();
+    assert!(got == want, "other bytes came");
+    writing.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_are_answered_or_given_up() {
+    for version in Version::ALL {
+        let pair = pair(version, 4096);
+        let patience = Duration::from_secs(5);
+        let pings = async {
+            tokio::join!(
+                pair.client.ping(patience),
+                pair.client.ping(patience),
+                pair.server.ping(patience)
+            )
+        };
+        let (first, second, other) = soon(pings).await;
+        assert_eq!(
+            first.unwrap(),
+            second.unwrap(),
+            "{version}: one PING for both"
+        );
+        other.unwrap();
+        assert_eq!(soon(pair.client.stats()).await.unwrap().pings_sent, 1);
+        // A second one is a new one.
+        soon(pair.client.ping(patience)).await.unwrap();
+        assert_eq!(soon(pair.client.stats()).await.unwrap().pings_sent, 2);
+        pair.end().await;
+    }
+    let (here, _there) = tokio::io::duplex(4096);
+    let (mux, connection) = Mux::client(here, Version::Spdy31, MuxConfig::default());
+    tokio::spawn(connection);
+    let error = soon(mux.ping(Duration::from_secs(5))).await.unwrap_err();
+    assert_eq!(error.initiator(), Initiator::Peer);
+    // The caller who gave up is not in the way of the next one.
+    let error = soon(mux.ping(Duration::from_secs(3600))).await.unwrap_err();
+    assert_eq!(error.initiator(), Initiator::Library, "{error}");
+}
+
+/// What is written before the reply waits for it, if that is wanted.
+#[tokio::test(start_paused = true)]
+async fn data_may_wait_for_the_reply() {
+    for version in Version::ALL {
+        let config = MuxConfig {
+            await_reply: true,
+            ..MuxConfig::default()
+        };
+        let (here, there) = tokio::io::duplex(4096);
+        let pair = pair_over(version, config, here, there);
+        let mut ours = soon(pair.client.open(HeaderMap::new(), OpenOptions::default()))
+            .await
+            .unwrap();
+        ours.write_all(b"early").await.unwrap();
+        ours.shutdown().await.unwrap();
+        let (_, mut theirs) = soon(pair.server.accept()).await.unwrap();
+        let mut buffer = [0; 5];
+        let early = timeout(Duration::from_secs(1), theirs.read(&mut buffer)).await;
+        assert!(early.is_err(), "{version}: data before the reply");
+        theirs.reply(HeaderMap::new());
+        soon(theirs.read_exact(&mut buffer)).await.unwrap();
+        assert_eq!(soon(theirs.read(&mut buffer)).await.unwrap(), 0);
+        drop((ours, theirs));
+        pair.end().await;
+    }
+}
+
+/// A reply that was given before a reset goes out before it.
+#[tokio::test(start_paused = true)]
+async fn a_reset_comes_after_the_reply() {
+    for version in Version::ALL {
+        let pair = pair(version, 4096);
+        let mut ours = soon(pair.client.open(HeaderMap::new(), OpenOptions::default()))
+            .await
+            .unwrap();
+        let (_, theirs) = soon(pair.server.accept()).await.unwrap();
+        theirs.reply(headers("why", "no"));
+        theirs.reset(Reason::Cancel);
+        let reply = soon(ours.recv_reply()).await.unwrap().unwrap();
+        assert_eq!(reply["why"], "no", "{version}");
+        assert!(soon(ours.read_u8()).await.is_err(), "{version}");
+        drop((ours, theirs));
         pair.end().await;
     }
 }

@@ -9,7 +9,11 @@
     missing_docs
 )]
 
+mod compat;
 mod endings;
+mod espdy;
 mod exchanges;
 mod flow;
+mod peer;
 mod support;
+mod transports;
