@@ -22,7 +22,7 @@
 //! };
 //!
 //! let mut wire = BytesMut::new();
-//! let mut encoder = Encoder::new(Version::V3, Compression::Stored);
+//! let mut encoder = Encoder::new(Version::V3, Compression::default());
 //! let head = SynStreamHead { fin: true, ..SynStreamHead::new(1) };
 //! encoder.syn_stream(&mut wire, head, |block| {
 //!     block.field(b":method", [b"GET"]);

@@ -17,7 +17,7 @@ use super::{
 /// use bytes::BytesMut;
 /// use lacewing_frames::spdy::{Compression, Encoder, Version};
 ///
-/// let mut encoder = Encoder::new(Version::V3, Compression::Stored);
+/// let mut encoder = Encoder::new(Version::V3, Compression::default());
 /// let mut wire = BytesMut::new();
 /// encoder.syn_reply(&mut wire, 1, false, |block| {
 ///     block.field(b":status", [b"200 OK"]);

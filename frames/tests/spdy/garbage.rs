@@ -53,7 +53,11 @@ fn connection(version: Version, policy: Compression) -> Vec<Vec<u8>> {
 #[test]
 fn a_frame_cut_anywhere_waits_for_more() {
     for version in VERSIONS {
-        for policy in [Compression::Stored, Compression::Zlib(6)] {
+        for policy in [
+            Compression::WholeField,
+            Compression::Stored,
+            Compression::Zlib(6),
+        ] {
             let frames = connection(version, policy);
             for index in 0..frames.len() {
                 let before: Vec<u8> = frames[..index].concat();
@@ -106,7 +110,11 @@ fn a_payload_cut_anywhere_is_a_typed_error_or_a_frame() {
 fn damaged_connections_never_panic() {
     let mut random = Random(11);
     for version in VERSIONS {
-        for policy in [Compression::Stored, Compression::Zlib(6)] {
+        for policy in [
+            Compression::WholeField,
+            Compression::Stored,
+            Compression::Zlib(6),
+        ] {
             let wire: Vec<u8> = connection(version, policy).concat();
             for _ in 0..1000 {
                 let mut wire = wire.clone();

@@ -121,7 +121,11 @@ fn credentials_are_bounded() {
 #[test]
 fn the_compression_state_stays_in_step() {
     for version in VERSIONS {
-        for policy in [Compression::Stored, Compression::Zlib(9)] {
+        for policy in [
+            Compression::WholeField,
+            Compression::Stored,
+            Compression::Zlib(9),
+        ] {
             let mut encoder = Encoder::new(version, policy);
             let limits = DecoderLimits {
                 list: ListLimits {

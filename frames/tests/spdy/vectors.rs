@@ -205,7 +205,11 @@ fn frames_with_a_block_decode_from_every_producer_and_from_us() {
                 for encoding in &case.encodings {
                     block_frame(version, &file.kind, case, encoding);
                 }
-                for policy in [Compression::Stored, Compression::Zlib(6)] {
+                for policy in [
+                    Compression::WholeField,
+                    Compression::Stored,
+                    Compression::Zlib(6),
+                ] {
                     our_block_frame(version, &file.kind, case, policy);
                 }
             }
