@@ -142,6 +142,7 @@ impl Exchanges {
     }
 
     fn remove(&mut self, stream: StreamKey) -> Option<Exchange> {
+        self.expectations.settle(stream);
         let entry = self.exchanges.get_mut(stream.slot())?;
         entry.take_if(|exchange| exchange.stream == stream)
     }
@@ -167,6 +168,7 @@ impl Exchanges {
             return;
         };
         let clock = exchange.clock;
+        exchange.informational = None;
         let held = exchange
             .upload
             .take_if(|upload| matches!(upload, Upload::Held(_)))
@@ -326,6 +328,8 @@ impl Exchanges {
         }
         self.refuse(error.clone().with_retryable(true));
         self.queue.close(error.clone().with_retryable(true));
+        // Their answers will not come.
+        self.pings.clear();
         if let Some(pushes) = &self.pushes {
             pushes.end();
         }
@@ -352,6 +356,7 @@ impl Application for Exchanges {
                 }
             }
             Event::Stopped { stream } => {
+                self.expectations.settle(stream);
                 if let Some(exchange) = self.exchange(stream) {
                     exchange.upload = None;
                     self.tidy(stream);

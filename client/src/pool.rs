@@ -131,6 +131,11 @@ impl Pool {
     /// The connection that has least to do, if it is to be used.
     fn choose(&self, origin: &Origin) -> Choice {
         let mut entries = self.lock();
+        let another = match self.settings.connection.concurrency_policy() {
+            Concurrency::OpenAnother { max } => max,
+            Concurrency::Queue | Concurrency::Fail => 1,
+        };
+        let crowded = another > 1 && entries.is_crowded(self.settings.max_connections);
         let entry = match entries.by_origin.get_mut(origin) {
             Some(entry) => entry,
             None => entries.by_origin.entry(origin.clone()).or_default(),
@@ -144,11 +149,9 @@ impl Pool {
         let Some(least) = least else {
             return Choice::Dial(Arc::clone(&entry.dial), None);
         };
-        if let Concurrency::OpenAnother { max } = self.settings.connection.concurrency_policy() {
-            if connections < max && !least.connection.streams().has_room() {
-                let busy = Some(least.connection.clone());
-                return Choice::Dial(Arc::clone(&entry.dial), busy);
-            }
+        if connections < another && !crowded && !least.connection.streams().has_room() {
+            let busy = Some(least.connection.clone());
+            return Choice::Dial(Arc::clone(&entry.dial), busy);
         }
         least.last_used = Instant::now();
         Choice::Use(least.connection.clone())
@@ -204,7 +207,9 @@ impl Pool {
             last_used: Instant::now(),
         });
         while entries.count() > self.settings.max_connections.max(1) {
-            entries.evict_oldest();
+            if !entries.evict_oldest() {
+                break;
+            }
         }
         if entries.reaper.is_none() {
             let reaper = reap(Arc::downgrade(self), self.settings.idle_timeout);
@@ -291,17 +296,26 @@ impl Entries {
         each.map(|entry| entry.connections.len()).sum()
     }
 
-    /// Forgets the connection that was used least recently. Requests that are
-    /// under way on it finish: a connection closes when its last handle and
-    /// stream are gone.
-    fn evict_oldest(&mut self) {
+    /// As many connections are kept as may be, and all have something to do.
+    fn is_crowded(&self, max: usize) -> bool {
+        let mut kept = self.by_origin.values().flat_map(|entry| &entry.connections);
+        self.count() >= max && kept.all(|kept| !kept.connection.is_idle())
+    }
+
+    /// Forgets the connection that was used least recently, of those that have
+    /// nothing to do if there are any. Requests that are under way on it
+    /// finish: a connection closes when its last handle and stream are gone.
+    fn evict_oldest(&mut self) -> bool {
         let each = self.by_origin.iter().flat_map(|(origin, entry)| {
             let connections = entry.connections.iter().enumerate();
-            connections.map(move |(index, kept)| ((kept.last_used, kept.serial), origin, index))
+            connections.map(move |(index, kept)| (kept, origin, index))
         });
-        let oldest = each.min_by_key(|(age, _, _)| *age);
+        // The latest was made just now, for somebody.
+        let oldest = each
+            .filter(|(kept, _, _)| kept.serial != self.made)
+            .min_by_key(|(kept, _, _)| (!kept.connection.is_idle(), kept.last_used, kept.serial));
         let Some((_, origin, index)) = oldest else {
-            return;
+            return false;
         };
         let origin = origin.clone();
         if let Some(entry) = self.by_origin.get_mut(&origin) {
@@ -310,6 +324,7 @@ impl Entries {
                 self.by_origin.remove(&origin);
             }
         }
+        true
     }
 
     /// A dial failed: the next one is a new one.

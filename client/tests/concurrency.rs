@@ -186,6 +186,37 @@ fn another_connection_is_opened_up_to_a_number() {
     });
 }
 
+/// The bound of the pool goes before the policy: those that wait do so on the
+/// connections that there are.
+#[test]
+fn no_more_connections_are_opened_than_are_kept() {
+    every_version(|version| async move {
+        let connector = in_memory(version, 1);
+        let client = Client::builder()
+            .connector(connector.clone())
+            .concurrency(Concurrency::OpenAnother { max: 8 })
+            .max_connections(2)
+            .build();
+        let mut stalled = Vec::new();
+        for _ in 0..2 {
+            let response = client.request(get("/hello")).await.unwrap();
+            assert_eq!(text(response).await, "hello world");
+            stalled.push(client.request(get("/stall")).await.unwrap());
+        }
+        let waiting: Vec<_> = (0..5)
+            .map(|_| tokio::spawn(client.request(get("/hello"))))
+            .collect();
+        tokio::task::yield_now().await;
+        assert_eq!(client.connections(), 2);
+        drop(stalled);
+        for response in waiting {
+            let response = response.await.unwrap().unwrap();
+            assert_eq!(text(response).await, "hello world");
+        }
+        assert_eq!(connector.dialled.load(Ordering::SeqCst), 2, "{version}");
+    });
+}
+
 /// Nobody knows yet how few streams a server allows: what it refuses for that
 /// is asked again, of it or another connection.
 #[test]

@@ -294,3 +294,15 @@ async fn a_ping_that_is_not_answered_is_told() {
     assert_eq!(connection.round_trip(), None);
     drop(peer);
 }
+
+/// The answer will not come: that is told at once, not after the timeout.
+#[tokio::test]
+async fn a_ping_on_a_connection_that_ends_is_told() {
+    let (connection, mut peer) = by_hand(ConnectionConfig::default(), &[]).await;
+    let handle = connection.clone();
+    let ping = tokio::spawn(async move { handle.ping(Duration::from_secs(3600)).await });
+    while peer.frame().await.unwrap().kind != PING {}
+    drop(peer);
+    let error = ping.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Connection(_)), "{error}");
+}

@@ -16,8 +16,7 @@ use tokio::time::Sleep;
 #[derive(Debug)]
 pub(super) struct Expectations {
     timeout: Duration,
-    /// All wait equally long: the first came first. Those that got their word
-    /// earlier stay until their time is up, unless they are the first.
+    /// All wait equally long: the first came first.
     waiting: VecDeque<(Instant, StreamKey)>,
     alarm: Alarm,
 }
@@ -40,15 +39,9 @@ impl Expectations {
         self.waiting.push_back((until, stream));
     }
 
-    /// The server said something on this stream.
+    /// This stream waits no more.
     pub(super) fn settle(&mut self, stream: StreamKey) {
-        if self
-            .waiting
-            .front()
-            .is_some_and(|(_, first)| *first == stream)
-        {
-            self.waiting.pop_front();
-        }
+        self.waiting.retain(|(_, waiting)| *waiting != stream);
     }
 
     /// A stream that waited long enough.
