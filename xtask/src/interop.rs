@@ -8,11 +8,15 @@ mod bad_input;
 mod capture;
 mod chromium;
 mod grpc;
+mod haproxy;
 mod http2;
 mod lab;
+mod netty;
+mod old_node;
 mod process;
 mod proxies;
 mod python_h2;
+mod qt;
 mod raw;
 mod servers;
 mod spdy;
@@ -44,6 +48,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         proxies::cases,
         python_h2::cases,
         spdy::cases,
+        netty::cases,
+        old_node::cases,
+        qt::cases,
+        haproxy::cases,
         raw::cases,
         capture::cases,
         bad_input::cases,

@@ -14,6 +14,14 @@ pub(super) fn cases() -> Vec<Case> {
         let name = format!("spdy/3.1/raw-client-to-go-spdystream/{bytes}");
         cases.push(Case::new(name, move |lab| go_server(lab, bytes)));
     }
+    for pace in ["fast", "slow-reader", "slow-writer"] {
+        let name = format!("spdy/3.1/go-spdystream/100-mb-{pace}-and-a-busy-stream");
+        cases.push(Case::new(name, move |lab| busy_go_client(lab, pace)));
+    }
+    for pace in ["fast", "slow"] {
+        let name = format!("spdy/3.1/raw-client-to-go-spdystream/100-mb-{pace}-and-a-busy-stream");
+        cases.push(Case::new(name, move |lab| busy_go_server(lab, pace)));
+    }
     cases
 }
 
@@ -44,4 +52,75 @@ fn go_server(lab: &Lab, bytes: usize) -> Outcome {
     let printed = lab.run(&mut client, 70)?.success();
     printed.map_err(|error| format!("{error}\n{}", server.log_tail()))?;
     expect_part(&server.log(), &format!("echoed {bytes}"))
+}
+
+// --- 100 MB each way, somebody who takes his time, and messages beside it ---
+
+const LARGE: usize = 100_000_000;
+
+/// What a program of ours may ever hold, with all that it consists of: without
+/// flow control only TCP keeps the peer back.
+const MAX_PEAK_KIB: u64 = 48 * 1024;
+
+fn busy_go_client(lab: &Lab, pace: &str) -> Outcome {
+    let port = free_port()?;
+    let address = format!("127.0.0.1:{port}");
+    let mut command = lab.rust("raw");
+    command.args(["serve", &address]);
+    let log = lab.scratch("raw-serve.log");
+    let mut server = Server::start("raw serve", &mut command, port, log)?;
+    let mut client = lab.go("spdystream-client")?;
+    client.args([&address, pace, &LARGE.to_string()]);
+    let printed = lab.run(&mut client, 70)?.success();
+    let printed = printed.map_err(|error| format!("{error}\n{}", server.log_tail()))?;
+    // The first line is of the connection that asked whether it listens.
+    for _ in 0..100 {
+        if server.log().matches("peak").count() > 1 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    if let Some(what) = server.casualty() {
+        return Err(what);
+    }
+    let log = server.log();
+    expect_part(&log, "peak")?;
+    conversed(&format!("{}, {}", printed.trim(), last_line(&log)))
+}
+
+fn busy_go_server(lab: &Lab, pace: &str) -> Outcome {
+    let port = free_port()?;
+    let address = format!("127.0.0.1:{port}");
+    let mut command = lab.go("spdystream-server")?;
+    command.arg(&address);
+    let log = lab.scratch("spdystream-server.log");
+    let server = Server::start("spdystream-server", &mut command, port, log)?;
+    let mut client = lab.rust("raw");
+    client.args(["client", &address, &LARGE.to_string(), pace]);
+    let printed = lab.run(&mut client, 70)?.success();
+    let printed = printed.map_err(|error| format!("{error}\n{}", server.log_tail()))?;
+    conversed(printed.trim())
+}
+
+/// `N bytes, N messages, peak N KiB`: all of the bytes, messages beside them,
+/// and no more memory than that.
+fn conversed(told: &str) -> Outcome {
+    let numbers: Vec<u64> = told
+        .split(|letter: char| !letter.is_ascii_digit())
+        .filter_map(|number| number.parse().ok())
+        .collect();
+    let &[bytes, messages, peak] = numbers.as_slice() else {
+        return Err(format!("not three numbers: {told}"));
+    };
+    if bytes == LARGE as u64 && messages >= 10 && peak <= MAX_PEAK_KIB {
+        Ok(format!("{messages} messages, peak {peak} KiB"))
+    } else {
+        Err(format!(
+            "{told}; at least 10 messages and at most {MAX_PEAK_KIB} KiB"
+        ))
+    }
+}
+
+fn last_line(text: &str) -> &str {
+    text.trim().lines().last().unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use super::lab::{Lab, Security};
 use super::process::{Server, free_port};
-use super::proxies;
+use super::{netty, old_node, proxies};
 use std::process::Command;
 
 /// Offers everything, and on cleartext SPDY/3 rather than SPDY/3.1.
@@ -29,6 +29,18 @@ pub(super) enum Shared {
     NodeSpdyTls,
     /// Node's `spdy` package.
     NodeSpdyPackage,
+    /// `push serve` with both of its ports: what it takes on cleartext.
+    Push,
+    PushSpdy3,
+    NettyPlain,
+    NettyTls,
+    /// Node 8 with `spdy-transport`, TLS with NPN.
+    Node8Npn,
+    /// Node 0.10 with the `spdy` package of its time.
+    OldNodeSpdy2,
+    OldNodeSpdy3,
+    OldNodeSpdy31,
+    OldNodeNpn,
     NodeHttp2Plain,
     NodeHttp2Tls,
     NghttpdPlain,
@@ -63,6 +75,8 @@ impl Shared {
             Self::Lacewingd => return lab.start_lacewingd(""),
             Self::LacewingdSpdy3 => return lab.start_lacewingd("spdy/3"),
             Self::Site => return site(lab),
+            Self::Push => return push(lab, "spdy/3.1"),
+            Self::PushSpdy3 => return push(lab, "spdy/3"),
             _ => {}
         }
         let port = free_port()?;
@@ -98,6 +112,7 @@ impl Shared {
         };
         Ok(match self {
             Self::Lacewingd | Self::LacewingdSpdy3 | Self::Site | Self::EchoPlain => echo(&[]),
+            Self::Push | Self::PushSpdy3 => echo(&[]),
             Self::EchoPlainSpdy3 => echo(&["--protocols", SPDY3_FIRST]),
             Self::EchoTls => {
                 let mut command = echo(&[]);
@@ -110,6 +125,13 @@ impl Shared {
             Self::NodeSpdy31 => spdy_transport("spdy/3.1", Plain)?,
             Self::NodeSpdyTls => spdy_transport("tls", Tls)?,
             Self::NodeSpdyPackage => serve(lab.node("spdy-server.js")?, &[], Tls),
+            Self::NettyPlain => serve(netty::server(lab)?, &[], Plain),
+            Self::NettyTls => serve(netty::server(lab)?, &[], Tls),
+            Self::Node8Npn => serve(old_node::node_8("spdy-transport-server.js")?, &["npn"], Tls),
+            Self::OldNodeSpdy2 => old_node::spdy_server(lab, port, &["plain", "spdy/2"])?,
+            Self::OldNodeSpdy3 => old_node::spdy_server(lab, port, &["plain", "spdy/3"])?,
+            Self::OldNodeSpdy31 => old_node::spdy_server(lab, port, &["plain", "spdy/3.1"])?,
+            Self::OldNodeNpn => old_node::spdy_server(lab, port, &["npn"])?,
             Self::NodeHttp2Plain => serve(lab.node("http2-server.js")?, &[], Plain),
             Self::NodeHttp2Tls => serve(lab.node("http2-server.js")?, &[], Tls),
             Self::GoHttp2Plain => serve(lab.go("http2-server")?, &[], Plain),
@@ -183,5 +205,15 @@ fn site(lab: &Lab) -> Result<Started, String> {
     command.args([plain.to_string(), tls.to_string()]);
     command.env("RUST_BACKTRACE", "1");
     let server = Server::start("site", &mut command, plain, lab.scratch("site.log"))?;
+    Ok(Started { server, plain, tls })
+}
+
+fn push(lab: &Lab, version: &str) -> Result<Started, String> {
+    let (plain, tls) = (free_port()?, free_port()?);
+    let mut command = lab.rust("push");
+    command.arg("serve").arg(lab.files());
+    command.arg(lab.cert()).arg(lab.key());
+    command.args([&plain.to_string(), &tls.to_string(), version]);
+    let server = Server::start("push", &mut command, plain, lab.scratch("push.log"))?;
     Ok(Started { server, plain, tls })
 }

@@ -91,6 +91,10 @@ fn node_client(version: &'static str, security: Security) -> Vec<Case> {
         let status = server.wait(Duration::from_secs(10))?;
         Ok(status.to_string())
     }));
+    cases.push(Case::new(name("push"), move |lab| {
+        let port = lab.port(pushing(version), security)?;
+        pushed(lab, &run(lab, port, &["push", "/push", "2"])?)
+    }));
     cases
 }
 
@@ -100,6 +104,15 @@ fn lacewingd(version: &str) -> Shared {
         Shared::LacewingdSpdy3
     } else {
         Shared::Lacewingd
+    }
+}
+
+/// The server of ours that pushes, on the same terms.
+fn pushing(version: &str) -> Shared {
+    if version == "spdy/3" {
+        Shared::PushSpdy3
+    } else {
+        Shared::Push
     }
 }
 
@@ -164,24 +177,68 @@ fn our_client(version: &'static str, security: Security) -> Vec<Case> {
             &"last words ".repeat(1000),
         )
     }));
+    // It pushes without FLAG_UNIDIRECTIONAL, and always says `https`: what it
+    // pushes in cleartext is of another origin.
+    cases.push(Case::new(name("push"), move |lab| {
+        let port = lab.port(shared, security)?;
+        if security == Security::Tls {
+            return take_pushes(lab, version, security, port);
+        }
+        let before = lab.log(shared).len();
+        expect_part(&pushes(lab, version, security, port, 0)?, "200 7 ")?;
+        log_has(
+            lab,
+            shared,
+            before,
+            &format!("rst {version} PROTOCOL_ERROR"),
+        )
+    }));
     // What the server saw: the version asked for, and an orderly end.
     cases.push(Case::new(name("spoken"), move |lab| {
         let port = lab.port(shared, security)?;
         let before = lab.log(shared).len();
         get(lab, version, security, port, SMALL)?;
         // The end of the connection reaches the server after we are gone.
-        let mut log = String::new();
-        for _ in 0..100 {
-            log = lab.log(shared).split_off(before);
-            if log.contains("goaway") {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        expect_part(&log, &format!("GET /{SMALL} {version}\n"))?;
-        expect_part(&log, &format!("goaway {version} OK"))
+        log_has(lab, shared, before, &format!("goaway {version} OK"))?;
+        let log = lab.log(shared).split_off(before);
+        expect_part(&log, &format!("GET /{SMALL} {version}\n"))
     }));
     cases
+}
+
+/// Waits until `part` is in what a server has logged since.
+pub(super) fn log_has(lab: &Lab, shared: Shared, since: usize, part: &str) -> Outcome {
+    let mut log = String::new();
+    for _ in 0..100 {
+        log = lab.log(shared).split_off(since);
+        if log.contains(part) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    expect_part(&log, part)
+}
+
+/// `GET /push` with a client that takes what is pushed; both files arrive.
+pub(super) fn take_pushes(lab: &Lab, version: &str, security: Security, port: u16) -> Outcome {
+    pushed(lab, &pushes(lab, version, security, port, 2)?)
+}
+
+/// The answer to `GET /push`, and `count` pushes.
+fn pushes(lab: &Lab, version: &str, security: Security, port: u16, count: usize) -> Outcome {
+    let mut push = lab.rust("push");
+    push.args(["take", version, &security.url(port, "push")]);
+    push.arg(count.to_string());
+    lab.run(&mut push, 40)?.success()
+}
+
+/// What every pusher pushes is in what every taker prints.
+pub(super) fn pushed(lab: &Lab, printed: &str) -> Outcome {
+    expect_part(printed, "200 7 ")?;
+    for file in [SMALL, MEDIUM] {
+        expect_part(printed, &format!("/{file} {}", lab.answer(file)))?;
+    }
+    Ok(String::new())
 }
 
 /// Without `--protocol`, an https URL is fetched with the best that both know.

@@ -2,6 +2,9 @@
 // SPDY/3.1 raw streams. Opens STREAMS streams at once, sends BYTES bytes on
 // each, expects them back, pings, and ends with GOAWAY.
 //
+// spdystream-client ADDR PACE BYTES: one large stream and a busy one beside it;
+// PACE is fast, slow-reader or slow-writer (see beside.go).
+//
 // The library has no flow control. It writes as fast as the socket takes it,
 // whatever the peer's window, so that each stream here keeps at most WINDOW
 // bytes on the way: what a correct peer grants without being asked.
@@ -29,7 +32,7 @@ func main() {
 	if len(os.Args) != 4 {
 		fail("usage: spdystream-client ADDR STREAMS BYTES")
 	}
-	streams, _ := strconv.Atoi(os.Args[2])
+	streams, notNumber := strconv.Atoi(os.Args[2])
 	length, _ := strconv.Atoi(os.Args[3])
 	time.AfterFunc(60*time.Second, func() { fail("timed out") })
 
@@ -39,6 +42,12 @@ func main() {
 	check("connection", err)
 	go connection.Serve(spdystream.NoOpStreamHandler)
 
+	if notNumber != nil {
+		printed := beside(connection, length, os.Args[2])
+		check("close", connection.CloseWait())
+		fmt.Println(printed)
+		return
+	}
 	results := make(chan error)
 	for i := 0; i < streams; i++ {
 		go func(i int) { results <- exchange(connection, i, length, window/streams) }(i)

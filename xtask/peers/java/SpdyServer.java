@@ -1,0 +1,208 @@
+import io.netty.bootstrap.ServerBootstrap;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.SimpleChannelInboundHandler;
+import io.netty.channel.nio.NioEventLoopGroup;
+import io.netty.channel.socket.nio.NioServerSocketChannel;
+import io.netty.handler.codec.spdy.DefaultSpdyDataFrame;
+import io.netty.handler.codec.spdy.DefaultSpdyHeadersFrame;
+import io.netty.handler.codec.spdy.DefaultSpdyPingFrame;
+import io.netty.handler.codec.spdy.DefaultSpdySynReplyFrame;
+import io.netty.handler.codec.spdy.DefaultSpdySynStreamFrame;
+import io.netty.handler.codec.spdy.SpdyDataFrame;
+import io.netty.handler.codec.spdy.SpdyFrame;
+import io.netty.handler.codec.spdy.SpdyGoAwayFrame;
+import io.netty.handler.codec.spdy.SpdyHeadersFrame;
+import io.netty.handler.codec.spdy.SpdyPingFrame;
+import io.netty.handler.codec.spdy.SpdyRstStreamFrame;
+import io.netty.handler.codec.spdy.SpdySynReplyFrame;
+import io.netty.handler.codec.spdy.SpdySynStreamFrame;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import javax.net.ssl.SSLContext;
+
+/**
+ * java SpdyServer PORT FOLDER [CERT KEY]: Netty as a server of SPDY/3.1, with TLS
+ * and ALPN if it has a certificate.
+ *
+ * GET /NAME, POST /digest and POST /echo, and
+ *   GET /ping     sends PING and answers once it is back
+ *   GET /goaway   sends GOAWAY between the head of the answer and its body
+ *   GET /push     pushes /small.txt (its status comes later, in HEADERS) and
+ *                 /400kb.bin (its status is in the SYN_STREAM)
+ * It prints a line for every request, GOAWAY and RST_STREAM.
+ */
+public final class SpdyServer extends SimpleChannelInboundHandler<SpdyFrame> {
+    private final Path folder;
+    private final Map<Integer, SpdyPeer.Body> digests = new HashMap<>();
+    private final Map<Integer, Boolean> echoes = new HashMap<>();
+    private int waitsForPing;
+    private int nextPing = 2;
+    private int nextPush = 2;
+
+    private SpdyServer(Path folder) {
+        this.folder = folder;
+    }
+
+    public static void main(String[] args) throws Exception {
+        SSLContext tls = args.length > 2 ? SpdyPeer.serverTls(args[2], args[3]) : null;
+        Path folder = Path.of(args[1]);
+        ServerBootstrap bootstrap = new ServerBootstrap()
+            .group(new NioEventLoopGroup(2))
+            .channel(NioServerSocketChannel.class)
+            .childHandler(new ChannelInitializer<Channel>() {
+                @Override protected void initChannel(Channel channel) {
+                    SpdyPeer.fill(channel, tls, true, new SpdyServer(folder));
+                }
+            });
+        bootstrap.bind("127.0.0.1", Integer.parseInt(args[0])).sync().channel().closeFuture().sync();
+    }
+
+    @Override
+    protected void channelRead0(ChannelHandlerContext ctx, SpdyFrame frame) throws IOException {
+        if (frame instanceof SpdySynStreamFrame) {
+            answer(ctx.channel(), (SpdySynStreamFrame) frame);
+        } else if (frame instanceof SpdyDataFrame) {
+            data(ctx.channel(), (SpdyDataFrame) frame);
+        } else if (frame instanceof SpdyPingFrame) {
+            if (waitsForPing != 0) {
+                SpdyPeer.sendText(ctx.channel(), waitsForPing, "pong");
+                waitsForPing = 0;
+            }
+        } else if (frame instanceof SpdyGoAwayFrame) {
+            System.out.println("goaway " + ((SpdyGoAwayFrame) frame).status());
+        } else if (frame instanceof SpdyRstStreamFrame) {
+            System.out.println("rst " + ((SpdyRstStreamFrame) frame).status());
+        }
+    }
+
+    @Override
+    public void exceptionCaught(ChannelHandlerContext ctx, Throwable error) {
+        System.out.println("error: " + error);
+        ctx.close();
+    }
+
+    private void answer(Channel channel, SpdySynStreamFrame request) throws IOException {
+        int id = request.streamId();
+        if (request.isInvalid() || request.isTruncated()) {
+            System.out.println("invalid head: " + request);
+            return;
+        }
+        String method = text(request.headers().get(":method"));
+        String path = text(request.headers().get(":path"));
+        System.out.println(method + " " + path + " " + text(request.headers().get(":version"))
+            + " " + text(request.headers().get(":scheme")));
+        if (method.equals("POST")) {
+            echoes.put(id, path.equals("/echo"));
+            digests.put(id, new SpdyPeer.Body());
+            if (path.equals("/echo")) {
+                reply(channel, id, "200", -1);
+            }
+            return;
+        }
+        switch (path) {
+            case "/hello":
+                reply(channel, id, "200", -1);
+                SpdyPeer.sendText(channel, id, "hello from netty\n");
+                return;
+            case "/ping":
+                reply(channel, id, "200", -1);
+                waitsForPing = id;
+                channel.writeAndFlush(new DefaultSpdyPingFrame(nextPing));
+                nextPing += 2;
+                return;
+            case "/goaway":
+                reply(channel, id, "200", -1);
+                // Closes once the streams are done.
+                channel.close();
+                channel.eventLoop().schedule(
+                    () -> SpdyPeer.sendText(channel, id, "last words ".repeat(1000)), 50, TimeUnit.MILLISECONDS);
+                return;
+            case "/push":
+                push(channel, request, "/small.txt", false);
+                push(channel, request, "/400kb.bin", true);
+                reply(channel, id, "200", -1);
+                SpdyPeer.sendText(channel, id, "pushed\n");
+                return;
+            default:
+                Path file = folder.resolve(path.substring(1));
+                if (Files.isRegularFile(file)) {
+                    reply(channel, id, "200", Files.size(file));
+                    SpdyPeer.sendFile(channel, id, file);
+                } else {
+                    reply(channel, id, "404", -1);
+                    SpdyPeer.sendText(channel, id, "no such file\n");
+                }
+        }
+    }
+
+    private void data(Channel channel, SpdyDataFrame frame) {
+        int id = frame.streamId();
+        SpdyPeer.Body body = digests.get(id);
+        if (body == null) {
+            return;
+        }
+        if (echoes.get(id)) {
+            DefaultSpdyDataFrame echo = new DefaultSpdyDataFrame(id, frame.content().retain());
+            echo.setLast(frame.isLast());
+            channel.writeAndFlush(echo);
+        } else {
+            body.add(frame.content());
+            if (frame.isLast()) {
+                reply(channel, id, "200", -1);
+                SpdyPeer.sendText(channel, id, body.digest());
+            }
+        }
+        if (frame.isLast()) {
+            digests.remove(id);
+            echoes.remove(id);
+        }
+    }
+
+    private static void reply(Channel channel, int id, String status, long length) {
+        SpdySynReplyFrame reply = new DefaultSpdySynReplyFrame(id);
+        fill(reply, status);
+        // Two values of one name: they travel with a zero between them.
+        reply.headers().add("x-twice", "one");
+        reply.headers().add("x-twice", "two");
+        if (length >= 0) {
+            reply.headers().add("content-length", Long.toString(length));
+        }
+        channel.writeAndFlush(reply);
+    }
+
+    private void push(Channel channel, SpdySynStreamFrame parent, String path, boolean whole) throws IOException {
+        int id = nextPush;
+        nextPush += 2;
+        SpdySynStreamFrame promise = new DefaultSpdySynStreamFrame(id, parent.streamId(), (byte) 4);
+        promise.setUnidirectional(true);
+        promise.headers().add(":scheme", parent.headers().get(":scheme"));
+        promise.headers().add(":host", parent.headers().get(":host"));
+        promise.headers().add(":path", path);
+        if (whole) {
+            fill(promise, "200");
+        }
+        channel.writeAndFlush(promise);
+        if (!whole) {
+            SpdyHeadersFrame head = new DefaultSpdyHeadersFrame(id);
+            fill(head, "200");
+            channel.writeAndFlush(head);
+        }
+        SpdyPeer.sendFile(channel, id, folder.resolve(path.substring(1)));
+    }
+
+    private static void fill(SpdyHeadersFrame head, String status) {
+        head.headers().add(":status", status);
+        head.headers().add(":version", "HTTP/1.1");
+        head.headers().add("server", "netty");
+    }
+
+    private static String text(CharSequence value) {
+        return String.valueOf(value);
+    }
+}

@@ -1,0 +1,100 @@
+//! Node 8 and Node 0.10, the last of their kind with NPN. On Node 8 runs
+//! spdy-transport; on Node 0.10 the `spdy` package 1.32, an older code base that
+//! shares nothing with it. Cleartext here; NPN through HAProxy in `haproxy.rs`.
+
+use super::http2::{get, get_parallel, lacewing, post_digest};
+use super::lab::{Lab, MB_50, MEDIUM, Security, Shared};
+use super::{Case, Outcome, expect, expect_part};
+use crate::shell;
+use std::path::PathBuf;
+use std::process::Command;
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (version, shared) in [
+        ("spdy/2", Shared::OldNodeSpdy2),
+        ("spdy/3", Shared::OldNodeSpdy3),
+        ("spdy/3.1", Shared::OldNodeSpdy31),
+    ] {
+        let mut add = |what: &str, run: fn(&Lab, &str, u16) -> Outcome| {
+            let name = format!("{version}/lacewing-to-node-0.10/{what}");
+            cases.push(Case::new(name, move |lab| {
+                let before = lab.log(shared).len();
+                run(lab, version, lab.port(shared, Security::Plain)?)?;
+                // The package marks what came over SPDY, and with which version.
+                let spoken = format!("true {}\n", version.trim_start_matches("spdy/"));
+                expect_part(&lab.log(shared).split_off(before), &spoken)
+            }));
+        };
+        add("get-50-mb", |lab, version, port| {
+            get(lab, version, Security::Plain, port, MB_50)
+        });
+        add("upload-50-mb", |lab, version, port| {
+            post_digest(lab, version, Security::Plain, port, MB_50)
+        });
+        add("parallel-20", |lab, version, port| {
+            get_parallel(lab, version, Security::Plain, port, MEDIUM, 20)
+        });
+        add("ping", |lab, version, port| {
+            let mut command = lacewing(lab, version);
+            command.arg(Security::Plain.url(port, "ping"));
+            expect(&lab.run(&mut command, 20)?.success()?, "pong")
+        });
+        // SPDY/2 names what is pushed by an absolute URL.
+        add("push-taken", |lab, version, port| {
+            super::spdy::take_pushes(lab, version, Security::Plain, port)
+        });
+    }
+    cases
+}
+
+/// The old `spdy` package: `plain` and a version, or `npn`.
+pub(super) fn spdy_server(lab: &Lab, port: &str, kind: &[&str]) -> Result<Command, String> {
+    let mut node = Command::new(binary("node-0.10")?);
+    node.arg(folder().join("spdy-server.js")).arg(port);
+    node.arg(lab.files()).args(kind);
+    if kind == ["npn"] {
+        let (cert, key) = rsa(lab)?;
+        node.arg(cert).arg(key);
+    }
+    Ok(node)
+}
+
+/// A program of `xtask/peers/node` on Node 8.
+pub(super) fn node_8(script: &str) -> Result<Command, String> {
+    let mut node = Command::new(binary("node-8")?);
+    node.arg(shell::root().join("xtask/peers/node").join(script));
+    Ok(node)
+}
+
+fn binary(package: &str) -> Result<PathBuf, String> {
+    let binary = folder().join("node_modules").join(package).join("bin/node");
+    if binary.is_file() {
+        return Ok(binary);
+    }
+    Err(format!(
+        "`{package}` is not installed (.ci/run does it, by `npm ci` in {})",
+        folder().display()
+    ))
+}
+
+fn folder() -> PathBuf {
+    shell::root().join("xtask/peers/old-node")
+}
+
+/// Node 0.10 has no elliptic curves on servers: RSA from key to cipher.
+fn rsa(lab: &Lab) -> Result<(PathBuf, PathBuf), String> {
+    let cert = lab.folder().join("rsa-cert.pem");
+    let key = lab.folder().join("rsa-key.pem");
+    if !cert.is_file() {
+        let mut openssl = lab.tool("openssl")?;
+        openssl
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes"])
+            .args(["-days", "30", "-subj", "/CN=localhost", "-keyout"])
+            .arg(&key)
+            .arg("-out")
+            .arg(&cert);
+        shell::output(&mut openssl)?;
+    }
+    Ok((cert, key))
+}
