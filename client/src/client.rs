@@ -446,6 +446,8 @@ impl Builder {
                 #[cfg(not(feature = "tls"))]
                 let connector = Connector {
                     cleartext: self.cleartext,
+                    #[cfg(feature = "npn")]
+                    npn: None,
                 };
                 Box::new(connector)
             }

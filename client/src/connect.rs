@@ -76,6 +76,9 @@ pub struct Connector {
     pub(crate) cleartext: Option<Version>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<crate::tls::Tls>,
+    /// Before `tls`, if both are there.
+    #[cfg(feature = "npn")]
+    pub(crate) npn: Option<crate::npn::Npn>,
 }
 
 impl Connected {
@@ -103,6 +106,8 @@ impl Connector {
             cleartext: Some(version),
             #[cfg(feature = "tls")]
             tls: None,
+            #[cfg(feature = "npn")]
+            npn: None,
         }
     }
 
@@ -111,8 +116,31 @@ impl Connector {
     #[cfg(feature = "tls")]
     pub fn tls(tls: crate::tls::Tls, cleartext: Option<Version>) -> Self {
         Self {
-            cleartext,
             tls: Some(tls),
+            ..Self::secured(cleartext)
+        }
+    }
+
+    /// Connects to `https` origins by OpenSSL with ALPN and NPN, for servers of
+    /// the time before ALPN, and to `http` origins if a protocol is given for
+    /// them.
+    #[cfg(feature = "npn")]
+    pub fn npn(npn: crate::npn::Npn, cleartext: Option<Version>) -> Self {
+        Self {
+            npn: Some(npn),
+            ..Self::secured(cleartext)
+        }
+    }
+
+    /// What is there beside TLS.
+    #[cfg(any(feature = "tls", feature = "npn"))]
+    fn secured(cleartext: Option<Version>) -> Self {
+        Self {
+            cleartext,
+            #[cfg(feature = "tls")]
+            tls: None,
+            #[cfg(feature = "npn")]
+            npn: None,
         }
     }
 
@@ -126,14 +154,19 @@ impl Connector {
         }
     }
 
-    #[cfg(feature = "tls")]
+    #[cfg_attr(
+        not(any(feature = "tls", feature = "npn")),
+        expect(unused_variables, clippy::unused_async, reason = "no TLS is built in")
+    )]
     async fn make_secure(&self, origin: &Origin) -> Result<Connected, Error> {
-        let tls = self.tls.as_ref().ok_or(RequestError::NoTls)?;
-        tls.handshake(origin, tcp(origin).await?).await
-    }
-
-    #[cfg(not(feature = "tls"))]
-    async fn make_secure(&self, _origin: &Origin) -> Result<Connected, Error> {
+        #[cfg(feature = "npn")]
+        if let Some(npn) = &self.npn {
+            return npn.handshake(origin, tcp(origin).await?).await;
+        }
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return tls.handshake(origin, tcp(origin).await?).await;
+        }
         Err(RequestError::NoTls.into())
     }
 }

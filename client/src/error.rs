@@ -42,10 +42,11 @@ pub enum Error {
     Tls {
         /// The origin, as `scheme://authority`.
         origin: String,
-        /// What rustls said.
+        /// What the TLS library said.
         source: Arc<io::Error>,
     },
-    /// The server agreed on none of the protocols that were offered by ALPN.
+    /// The server agreed on none of the protocols that were offered by ALPN
+    /// (or NPN).
     NotNegotiated {
         /// The protocols offered, first choice first.
         offered: Vec<Version>,

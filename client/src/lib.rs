@@ -12,6 +12,8 @@ mod connection;
 mod error;
 mod exchange;
 mod informational;
+#[cfg(feature = "npn")]
+pub mod npn;
 mod origin;
 mod pool;
 mod priority;

@@ -1,0 +1,260 @@
+//! TLS by OpenSSL, with Next Protocol Negotiation (draft-agl-tls-nextprotoneg)
+//! beside ALPN: for servers of the years from 2011 to 2016. For all others
+//! there is TLS by rustls (`tls`).
+//!
+//! A server that knows ALPN chooses among what is offered. One that only knows
+//! NPN advertises, and this client chooses the first protocol of the server's
+//! list that it offers too; HTTP/2 is not among them, since RFC 9113 §3.2 wants
+//! ALPN for it.
+//!
+//! ```
+//! use lacewing_client::{Client, Connector, Version, npn::Npn};
+//!
+//! let npn = Npn::new(vec![Version::Spdy31, Version::Spdy3, Version::Spdy2])?;
+//! let client = Client::builder().connector(Connector::npn(npn, None)).build();
+//! # drop(client);
+//! # Ok::<(), lacewing_client::npn::SetupError>(())
+//! ```
+
+use std::{fmt, io, pin::Pin, sync::Arc};
+
+use lacewing_conn::{
+    Version,
+    npn::{self, NoOverlap, NpnError, Preference},
+};
+use openssl::{
+    error::ErrorStack,
+    ssl::{
+        self, ErrorCode, SslConnector, SslConnectorBuilder, SslMethod, SslRef, SslVerifyMode,
+        SslVersion,
+    },
+    x509::X509VerifyResult,
+};
+use tokio::net::TcpStream;
+use tokio_openssl::SslStream;
+
+use crate::{Connected, Error, Origin};
+
+/// The alert of servers that know ALPN but none of our protocols (RFC 7301
+/// §3.2), as OpenSSL numbers its reasons: 1000 and the alert.
+const NO_APPLICATION_PROTOCOL: std::ffi::c_int = 1120;
+
+/// How a client does TLS by OpenSSL: whom it trusts and which protocols it
+/// offers.
+///
+/// ```
+/// use lacewing_client::{Version, npn::Npn};
+///
+/// let npn = Npn::new(vec![Version::Http2, Version::Spdy31])?;
+/// assert_eq!(npn.offered(), [Version::Http2, Version::Spdy31]);
+/// # Ok::<(), lacewing_client::npn::SetupError>(())
+/// ```
+#[derive(Clone)]
+pub struct Npn {
+    connector: SslConnector,
+    trust: Trust,
+    offered: Vec<Version>,
+}
+
+/// Which server certificates are taken.
+///
+/// ```
+/// use lacewing_client::npn::Trust;
+///
+/// assert_ne!(Trust::System, Trust::Anyone);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Those that lead to one of the root certificates which OpenSSL finds in
+    /// its usual place, or where `SSL_CERT_FILE` or `SSL_CERT_DIR` say.
+    System,
+    /// All of them, for tests: anybody on the way can read and change
+    /// everything.
+    Anyone,
+}
+
+/// OpenSSL could not be set up.
+///
+/// ```
+/// use lacewing_client::npn::{Npn, SetupError};
+///
+/// let error: SetupError = Npn::new(Vec::new()).unwrap_err();
+/// assert!(error.to_string().contains("no protocol"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct SetupError(NpnError);
+
+impl Npn {
+    /// Trusts the system's root certificates and offers these protocols, first
+    /// choice first.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError`] for no protocol at all, and when OpenSSL fails.
+    pub fn new(offered: Vec<Version>) -> Result<Self, SetupError> {
+        Self::with_trust(Trust::System, offered)
+    }
+
+    /// Trusts as told and offers these protocols, first choice first.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_trust(trust: Trust, offered: Vec<Version>) -> Result<Self, SetupError> {
+        let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+        if trust == Trust::Anyone {
+            builder.set_verify(SslVerifyMode::NONE);
+        }
+        Self::make(builder, trust, offered)
+    }
+
+    /// Does as the given builder says; its ALPN protocols are replaced by those
+    /// offered, and TLS 1.3, which has no NPN, is not spoken.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_builder(
+        builder: SslConnectorBuilder,
+        offered: Vec<Version>,
+    ) -> Result<Self, SetupError> {
+        Self::make(builder, Trust::System, offered)
+    }
+
+    fn make(
+        mut builder: SslConnectorBuilder,
+        trust: Trust,
+        offered: Vec<Version>,
+    ) -> Result<Self, SetupError> {
+        if offered.is_empty() {
+            return Err(SetupError(NpnError::NoProtocol));
+        }
+        builder.set_max_proto_version(Some(SslVersion::TLS1_2))?;
+        let mut list = Vec::new();
+        for name in offered.iter().map(|version| version.alpn()) {
+            list.extend(u8::try_from(name.len()));
+            list.extend_from_slice(name.as_bytes());
+        }
+        builder.set_alpn_protos(&list)?;
+        let by_npn: Vec<_> = offered
+            .iter()
+            .filter(|version| **version != Version::Http2)
+            .map(|version| version.alpn())
+            .collect();
+        if !by_npn.is_empty() {
+            // A server with which we have nothing in common must not take us
+            // for a speaker of what it never offered: the connection is closed
+            // anyway.
+            let server = Preference::Server;
+            npn::select(&mut builder, by_npn, server, NoOverlap::Http1).map_err(SetupError)?;
+        }
+        Ok(Self {
+            connector: builder.build(),
+            trust,
+            offered,
+        })
+    }
+
+    /// The protocols that are offered, first choice first.
+    pub fn offered(&self) -> &[Version] {
+        &self.offered
+    }
+
+    /// The handshake over a fresh TCP connection.
+    pub(crate) async fn handshake(
+        &self,
+        origin: &Origin,
+        stream: TcpStream,
+    ) -> Result<Connected, Error> {
+        let failed = |error: io::Error| Error::Tls {
+            origin: origin.to_string(),
+            source: Arc::new(error),
+        };
+        let ssl = self
+            .connector
+            .configure()
+            .and_then(|configuration| {
+                configuration
+                    .verify_hostname(self.trust != Trust::Anyone)
+                    .into_ssl(origin.host())
+            })
+            .map_err(|error| failed(error.into()))?;
+        let mut stream = SslStream::new(ssl, stream).map_err(|error| failed(error.into()))?;
+        if let Err(error) = Pin::new(&mut stream).connect().await {
+            return Err(if says_no_protocol(&error) {
+                self.not_negotiated(None)
+            } else {
+                failed(io_error(error, stream.ssl()))
+            });
+        }
+        let ssl = stream.ssl();
+        let name = ssl
+            .selected_alpn_protocol()
+            .or_else(|| npn::negotiated(ssl));
+        let version = name
+            .and_then(Version::from_alpn)
+            .filter(|version| self.offered.contains(version));
+        match version {
+            Some(version) => Ok(Connected::new(stream, version)),
+            None => Err(self.not_negotiated(name)),
+        }
+    }
+
+    fn not_negotiated(&self, chosen: Option<&[u8]>) -> Error {
+        Error::NotNegotiated {
+            offered: self.offered.clone(),
+            got: chosen.map(|name| name.escape_ascii().to_string()),
+        }
+    }
+}
+
+fn says_no_protocol(error: &ssl::Error) -> bool {
+    error.ssl_error().is_some_and(|stack| {
+        let mut errors = stack.errors().iter();
+        errors.any(|error| error.reason_code() == NO_APPLICATION_PROTOCOL)
+    })
+}
+
+/// With what is wrong with the certificate, if that is it.
+fn io_error(error: ssl::Error, ssl: &SslRef) -> io::Error {
+    let verified = ssl.verify_result();
+    let verifies = ssl.verify_mode() != SslVerifyMode::NONE;
+    match error.into_io_error() {
+        Ok(error) => error,
+        Err(error) if error.code() == ErrorCode::SYSCALL => {
+            io::Error::new(io::ErrorKind::UnexpectedEof, error)
+        }
+        Err(error) if verifies && verified != X509VerifyResult::OK => {
+            let text = format!("{error} ({})", verified.error_string());
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        }
+        Err(error) => io::Error::other(error),
+    }
+}
+
+impl fmt::Debug for Npn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Npn")
+            .field("trust", &self.trust)
+            .field("offered", &self.offered)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot set up TLS by OpenSSL: {}", self.0)
+    }
+}
+
+impl std::error::Error for SetupError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl From<ErrorStack> for SetupError {
+    fn from(error: ErrorStack) -> Self {
+        Self(NpnError::OpenSsl(error))
+    }
+}
