@@ -11,6 +11,7 @@
 )]
 
 mod client;
+mod sensitivity;
 mod server;
 mod tables;
 mod tool;

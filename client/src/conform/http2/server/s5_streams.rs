@@ -323,6 +323,18 @@ fn concurrency(target: &Target) -> Vec<Row> {
         .needs(Need::Content(1))
         .needs(Need::StreamLimit(1_000)),
         must(
+            "5.1.2/3",
+            "streams that are over do not count: one after the other, there may be any number",
+            (0..150_u32).flat_map(|number| {
+                let stream = number.saturating_mul(2).saturating_add(1);
+                [
+                    send(headers(stream, &get(target)).end_stream()),
+                    response(stream),
+                ]
+            }),
+        )
+        .needs(Need::StreamLimit(140)),
+        must(
             "5.1.2/2",
             "as many streams as SETTINGS_MAX_CONCURRENT_STREAMS are served at once",
             [

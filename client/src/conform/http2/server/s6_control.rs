@@ -36,6 +36,17 @@ fn priority_frames(target: &Target) -> Vec<Row> {
             ],
         ),
         must(
+            "6.3/4",
+            "PRIORITY of another length than 5 is an error, when a response is complete already",
+            [
+                send(headers(1, &post(target))),
+                settle(),
+                send(frame(Kind::PRIORITY, 0, 1, b"\0\0\0\0\0\0")),
+                stream_error(1, &[FRAME_SIZE_ERROR]),
+            ],
+        )
+        .needs(Need::Upload),
+        must(
             "6.3/3",
             "PRIORITY on an open stream is taken, and changes nothing else",
             [

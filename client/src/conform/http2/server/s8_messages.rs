@@ -5,9 +5,60 @@ use crate::conform::http2::vocabulary::*;
 pub(super) fn rows(target: &Target) -> Vec<Row> {
     let mut rows = framing(target);
     rows.extend(lengths(target));
+    rows.extend(late(target));
     rows.extend(methods(target));
     rows.extend(connect(target));
     rows
+}
+
+/// Errors that come when a response may be complete already: an early answer
+/// must not hide them. A server that does not want the rest says so by
+/// RST_STREAM with NO_ERROR.
+fn late(target: &Target) -> Vec<Row> {
+    let late = |id, title, block: &Block, error: Vec<super::super::frame::Frame>| {
+        must(
+            id,
+            title,
+            [
+                send(headers(1, block)),
+                settle(),
+                Step::Send(error),
+                malformed_late(1),
+            ],
+        )
+        .needs(Need::Upload)
+    };
+    let post = post(target);
+    let sized = post.clone().field("content-length", "10");
+    vec![
+        late(
+            "8.1/16",
+            "a second HEADERS without END_STREAM is malformed, late as it comes",
+            &post,
+            vec![
+                data(1, b"body"),
+                headers(1, &trailers(&[("x-trailer", "1")])),
+            ],
+        ),
+        late(
+            "8.1/17",
+            "a pseudo-header field in trailers is malformed, late as it comes",
+            &post,
+            vec![headers(1, &trailers(&[(":path", "/")])).end_stream()],
+        ),
+        late(
+            "8.1.1/14",
+            "DATA longer than content-length is malformed, late as it comes",
+            &sized,
+            vec![data(1, b"more than ten bytes")],
+        ),
+        late(
+            "8.1.1/15",
+            "DATA shorter than content-length is malformed, late as it comes",
+            &sized,
+            vec![data(1, b"short").end_stream()],
+        ),
+    ]
 }
 
 fn trailers(fields: &[(&str, &str)]) -> Block {
