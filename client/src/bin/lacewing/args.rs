@@ -139,6 +139,12 @@ pub(crate) struct Get {
     #[arg(long)]
     pub(crate) push: bool,
 
+    /// Offer the protocols by NPN too, to https servers of the time before
+    /// ALPN. TLS is OpenSSL's then, and no more than TLS 1.2
+    #[cfg(feature = "npn")]
+    #[arg(long)]
+    pub(crate) npn: bool,
+
     /// Take any TLS certificate: for tests, as anybody could answer
     #[arg(short = 'k', long)]
     pub(crate) insecure: bool,

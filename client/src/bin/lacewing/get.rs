@@ -30,7 +30,7 @@ pub(crate) async fn run(get: Get) -> Result<(), Failure> {
         plan.disturbed_by_progress()
     };
     let meter = Meter::new(quiet);
-    let client = client(&get);
+    let client = client(&get)?;
     let parallel = get.parallel;
     let get = Arc::new(get);
     let jobs = get.urls.clone().into_iter().zip(plan.into_destinations());
@@ -78,17 +78,8 @@ fn report(mut failures: Vec<(usize, Failure)>) -> Result<(), Failure> {
     Err(Failure::quiet(first))
 }
 
-fn client(get: &Get) -> Client {
-    let offered = get
-        .protocol
-        .map_or_else(|| Version::ALL.to_vec(), |version| vec![version]);
-    let trust = if get.insecure {
-        tls::Trust::Anyone
-    } else {
-        tls::Trust::WebPki
-    };
-    let cleartext = get.protocol.unwrap_or(Version::Http2);
-    let connector = Connector::tls(tls::Tls::with_trust(trust, offered), Some(cleartext));
+fn client(get: &Get) -> Result<Client, Failure> {
+    let connector = connector(get)?;
     // One connection for each origin of the command line.
     let mut builder = Client::builder().max_connections(get.urls.len());
     if get.h2c_upgrade {
@@ -97,11 +88,42 @@ fn client(get: &Get) -> Client {
     if get.push {
         builder = builder.accept_push(PushPolicy::default());
     }
-    if get.verbose {
+    Ok(if get.verbose {
         builder.connector(Logging::new(connector)).build()
     } else {
         builder.connector(connector).build()
+    })
+}
+
+#[cfg_attr(
+    not(feature = "npn"),
+    expect(clippy::unnecessary_wraps, reason = "only OpenSSL can fail here")
+)]
+fn connector(get: &Get) -> Result<Connector, Failure> {
+    let offered = get
+        .protocol
+        .map_or_else(|| Version::ALL.to_vec(), |version| vec![version]);
+    let cleartext = Some(get.protocol.unwrap_or(Version::Http2));
+    #[cfg(feature = "npn")]
+    if get.npn {
+        use lacewing_client::npn::{Npn, Trust};
+        let trust = if get.insecure {
+            Trust::Anyone
+        } else {
+            Trust::System
+        };
+        let npn = Npn::with_trust(trust, offered).map_err(Failure::local)?;
+        return Ok(Connector::npn(npn, cleartext));
     }
+    let trust = if get.insecure {
+        tls::Trust::Anyone
+    } else {
+        tls::Trust::WebPki
+    };
+    Ok(Connector::tls(
+        tls::Tls::with_trust(trust, offered),
+        cleartext,
+    ))
 }
 
 async fn fetch(
