@@ -122,13 +122,13 @@ impl<S: HttpService> Exchanges<S> {
         match ready {
             Ok(Poll::Ready(Ok(()))) => self.call(conn, stream, ticket, request),
             Ok(Poll::Ready(Err(error))) => {
-                self.fail(conn, stream, &StreamError::Handler(error.into()));
+                self.fail(conn, stream, ticket, &StreamError::Handler(error.into()));
             }
             Ok(Poll::Pending) => {
                 let task = handler::spawn_call(self.service.clone(), request);
                 self.watch(conn, stream, ticket, task);
             }
-            Err(_) => self.fail(conn, stream, &StreamError::HandlerPanicked),
+            Err(_) => self.fail(conn, stream, ticket, &StreamError::HandlerPanicked),
         }
     }
 
@@ -153,7 +153,9 @@ impl<S: HttpService> Exchanges<S> {
                 self.keep_handler(handler);
                 match result {
                     Ok(response) => self.answer(conn, stream, ticket, response),
-                    Err(error) => self.fail(conn, stream, &StreamError::Handler(error.into())),
+                    Err(error) => {
+                        self.fail(conn, stream, ticket, &StreamError::Handler(error.into()))
+                    }
                 }
             }
             Ok(Poll::Pending) => {
@@ -163,7 +165,7 @@ impl<S: HttpService> Exchanges<S> {
             Err(_) => {
                 // What is left of the handler may panic too.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(handler)));
-                self.fail(conn, stream, &StreamError::HandlerPanicked);
+                self.fail(conn, stream, ticket, &StreamError::HandlerPanicked);
             }
         }
     }
@@ -202,10 +204,10 @@ impl<S: HttpService> Exchanges<S> {
                 }
                 match result {
                     Ok(response) => self.answer(conn, stream, ticket, response),
-                    Err(error) => self.fail(conn, stream, &StreamError::Handler(error)),
+                    Err(error) => self.fail(conn, stream, ticket, &StreamError::Handler(error)),
                 }
             }
-            Outcome::Panicked => self.fail(conn, stream, &StreamError::HandlerPanicked),
+            Outcome::Panicked => self.fail(conn, stream, ticket, &StreamError::HandlerPanicked),
         }
     }
 
@@ -219,7 +221,7 @@ impl<S: HttpService> Exchanges<S> {
     ) {
         if response.status().is_informational() {
             let error = "its status is informational (1xx)".into();
-            return self.fail(conn, stream, &StreamError::Response(error));
+            return self.fail(conn, stream, ticket, &StreamError::Response(error));
         }
         // What the handler wanted to be sent before its response.
         self.handle_wishes(conn);
@@ -247,11 +249,19 @@ impl<S: HttpService> Exchanges<S> {
     }
 
     /// There is no response: says so.
-    fn fail(&mut self, conn: &mut Context<'_>, stream: StreamKey, error: &StreamError) {
+    fn fail(
+        &mut self,
+        conn: &mut Context<'_>,
+        stream: StreamKey,
+        ticket: Ticket,
+        error: &StreamError,
+    ) {
         self.report(stream.id(), error);
         let head = self.heads.internal_error(conn.now);
-        if let Err(error) = conn.engine.reply(stream, head, true) {
-            self.not_sent(conn, stream, error);
+        let status = head.status().unwrap_or_default();
+        match conn.engine.reply(stream, head, true) {
+            Ok(()) => self.telemetry.response(stream.id(), status, ticket.clock),
+            Err(error) => self.not_sent(conn, stream, error),
         }
     }
 

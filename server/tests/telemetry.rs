@@ -195,8 +195,9 @@ fn requests_are_told_and_counted() {
     let count = |name: &str| numbers.count(&format!("lacewing_server_{name}"));
     assert_eq!(count("connections_total h2"), 1, "{counters:?}");
     assert_eq!(count("requests_total h2 2xx"), 2, "{counters:?}");
+    assert_eq!(count("requests_total h2 5xx"), 1, "{counters:?}");
     assert_eq!(count("failures_total h2 handler"), 1, "{counters:?}");
-    assert_eq!(numbers.recorded.load(Ordering::SeqCst), 2);
+    assert_eq!(numbers.recorded.load(Ordering::SeqCst), 3);
     for gauge in ["connections h2", "streams h2"] {
         let left = numbers.gauge(&format!("lacewing_server_{gauge}"));
         assert!(left.abs() < f64::EPSILON, "{gauge}: {left}");
