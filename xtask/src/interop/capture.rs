@@ -9,7 +9,7 @@ mod relay;
 
 use super::http2::{get_parallel, lacewing};
 use super::lab::{Lab, MB_1, MEDIUM, SMALL, Security, Shared};
-use super::{Case, Outcome};
+use super::{Case, Outcome, netty};
 use relay::Relay;
 use std::process::Command;
 
@@ -56,6 +56,23 @@ pub(super) fn cases() -> Vec<Case> {
                 lab.run(&mut node, 20)?.success().map(drop)
             })
         }),
+        Case::new("spdy/3.1/tshark/netty-to-lacewingd", |lab| {
+            decoded(lab, &SPDY3, Shared::Lacewingd, |lab, port| {
+                let mut netty = netty::client(lab, Security::Plain, port)?;
+                netty.args(["parallel", "5", &format!("/{SMALL}")]);
+                lab.run(&mut netty, 20)?.success().map(drop)
+            })
+        }),
+        Case::new("spdy/3.1/tshark/lacewing-to-netty", |lab| {
+            decoded(lab, &SPDY3, Shared::NettyPlain, |lab, port| {
+                get_parallel(lab, "spdy/3.1", Security::Plain, port, SMALL, 5).map(drop)
+            })
+        }),
+        Case::new("spdy/3.1/tshark/lacewing-to-node-0.10", |lab| {
+            decoded(lab, &SPDY3, Shared::OldNodeSpdy31, |lab, port| {
+                get_parallel(lab, "spdy/3.1", Security::Plain, port, SMALL, 5).map(drop)
+            })
+        }),
     ]
 }
 
@@ -66,17 +83,27 @@ struct Dissector {
     frame: &'static str,
     /// A field that only a decompressed header block has.
     header: &'static str,
+    /// What finds a frame that is not as it should be.
+    bad: &'static str,
+    /// The number of the frame that opens a stream, and the length below which
+    /// each but the first stays if header blocks are compressed.
+    opens: Option<(&'static str, usize)>,
 }
 
 const HTTP2: Dissector = Dissector {
     name: "http2",
     frame: "http2.type",
     header: "http2.header.value",
+    bad: "_ws.malformed || _ws.unreassembled",
+    opens: None,
 };
 const SPDY3: Dissector = Dissector {
     name: "spdy",
     frame: "spdy.flags",
     header: "spdy.header.value",
+    bad: "_ws.malformed || _ws.unreassembled || spdy.inflation_failed",
+    // SYN_STREAM: ten octets and the block, of about 150 in the first.
+    opens: Some(("1", 60)),
 };
 
 fn upload(lab: &Lab, protocol: &str, port: u16) -> Result<(), String> {
@@ -125,10 +152,7 @@ fn decoded(
         }
         lab.run(&mut command, 60)?.success()
     };
-    let bad = tshark(
-        "_ws.malformed || _ws.unreassembled",
-        &["frame.number", "_ws.expert.message"],
-    )?;
+    let bad = tshark(dissector.bad, &["frame.number", "_ws.expert.message"])?;
     if !bad.trim().is_empty() {
         return Err(format!("malformed, in {}:\n{bad}", file.display()));
     }
@@ -151,5 +175,28 @@ fn decoded(
             file.display()
         ));
     }
+    if let Some((number, most)) = dissector.opens {
+        let heads = tshark(dissector.name, &["spdy.type", "spdy.length"])?;
+        let lengths = lengths(&heads, number);
+        if lengths.iter().skip(1).any(|length| *length > most) {
+            return Err(format!("header blocks did not shrink: {lengths:?}"));
+        }
+        return Ok(format!("{frames} frames, heads of {lengths:?}"));
+    }
     Ok(format!("{frames} frames"))
+}
+
+/// The lengths of the frames of one type, from lines of types and lengths. Lines
+/// with DATA, which have a length and no type, are left out.
+fn lengths(lines: &str, number: &str) -> Vec<usize> {
+    let mut found = Vec::new();
+    for line in lines.lines() {
+        let (types, lengths) = line.split_once('\t').unwrap_or_default();
+        if types.split(',').count() == lengths.split(',').count() {
+            let both = types.split(',').zip(lengths.split(','));
+            let these = both.filter(|(of, _)| *of == number);
+            found.extend(these.filter_map(|(_, length)| length.parse::<usize>().ok()));
+        }
+    }
+    found
 }

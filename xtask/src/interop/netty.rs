@@ -146,7 +146,7 @@ fn shared(security: Security) -> Shared {
 
 // --- how they are started ---
 
-fn client(lab: &Lab, security: Security, port: u16) -> Result<Command, String> {
+pub(super) fn client(lab: &Lab, security: Security, port: u16) -> Result<Command, String> {
     let mut java = java(lab, "SpdyClient")?;
     java.args([&port.to_string(), security.name()]);
     Ok(java)
