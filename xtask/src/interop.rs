@@ -11,7 +11,9 @@ mod grpc;
 mod haproxy;
 mod http2;
 mod lab;
+pub(crate) mod netpath;
 mod netty;
+mod npn;
 mod old_node;
 mod process;
 mod proxies;
@@ -52,6 +54,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         old_node::cases,
         qt::cases,
         haproxy::cases,
+        npn::cases,
         raw::cases,
         capture::cases,
         bad_input::cases,

@@ -22,6 +22,7 @@ cargo xtask <command>
   test                  run every test this machine can build, and say what was left out
   interop [--only TEXT] drive real clients and servers against ours
           [--list]      print the cases without running them
+  netpath               one stream over a long, fast path, beside HTTP/1.1 (needs root)
   bench [--quick]       measure ours and hyper in turns, and print the ratios
         [--only TEXT]   only the workloads whose name contains TEXT
   ci                    everything that CI runs, in its order
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(rest),
         "test" => test::run(rest),
         "interop" => interop::run(rest),
+        "netpath" => interop::netpath::run(rest),
         "bench" => bench::run(rest),
         "ci" => ci::run(rest),
         "help" | "--help" | "-h" => {

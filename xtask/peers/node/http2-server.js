@@ -59,13 +59,11 @@ server.on('session', (session) => {
 })
 server.on('request', (request, response) => {
   console.log(`${request.method} ${request.url} h2`)
-  // Those come as streams, below.
-  if (request.method === 'CONNECT') return
   const route = own[`${request.method} ${request.url}`] || answer
   route(request, response)
 })
-server.on('stream', (stream, headers) => {
-  if (headers[':method'] !== 'CONNECT') return
+server.on('connect', (request) => {
+  const { stream, headers } = request
   stream.on('error', (error) => console.log('tunnel: ' + error.message))
   if (headers[':protocol']) {
     stream.respond({ ':status': 200 })

@@ -49,11 +49,11 @@ fn in_front(version: &'static str, server: Shared) -> Vec<Case> {
         s_client(lab, port, &["-alpn", version], "ALPN protocol: ", version)
     });
     add("npn", "node-8-get-1-mb", |lab, version, port| {
-        node_8(lab, version, port, &["get", &format!("/{MB_1}")])
+        old_node::client(lab, version, port, &["get", &format!("/{MB_1}")])
             .and_then(|printed| expect(&printed, &lab.answer(MB_1)))
     });
     add("npn", "node-8-parallel-20", |lab, version, port| {
-        let printed = node_8(
+        let printed = old_node::client(
             lab,
             version,
             port,
@@ -108,14 +108,14 @@ fn echo(lab: &Lab, version: &str, port: u16) -> Outcome {
     super::http2::same_file(lab, &out, MB_1)
 }
 
-fn node_8(lab: &Lab, version: &str, port: u16, args: &[&str]) -> Outcome {
-    let mut node = old_node::node_8("spdy-client.js")?;
-    node.args([version, &port.to_string(), "npn"]).args(args);
-    lab.run(&mut node, 70)?.success()
-}
-
 /// What `openssl s_client` says that was agreed on.
-fn s_client(lab: &Lab, port: u16, options: &[&str], says: &str, version: &str) -> Outcome {
+pub(super) fn s_client(
+    lab: &Lab,
+    port: u16,
+    options: &[&str],
+    says: &str,
+    version: &str,
+) -> Outcome {
     let mut openssl = lab.tool("openssl")?;
     openssl.args(["s_client", "-connect", &format!("127.0.0.1:{port}")]);
     let printed = lab.run(openssl.args(options), 20)?.stdout;
@@ -124,8 +124,8 @@ fn s_client(lab: &Lab, port: u16, options: &[&str], says: &str, version: &str) -
 
 /// A HAProxy of its own, for as long as it is kept. With NPN it stays below
 /// TLS 1.3, which has none.
-struct Proxy {
-    port: u16,
+pub(super) struct Proxy {
+    pub(super) port: u16,
     _server: Server,
 }
 
@@ -144,7 +144,7 @@ impl Proxy {
     }
 
     /// Cleartext towards the client, TLS towards the server at `port`.
-    fn put_on(lab: &Lab, negotiation: &str, port: u16) -> Result<Self, String> {
+    pub(super) fn put_on(lab: &Lab, negotiation: &str, port: u16) -> Result<Self, String> {
         let tls = format!("ssl verify none ssl-max-ver TLSv1.2 {negotiation}");
         Self::start(lab, "", &format!("127.0.0.1:{port} {tls}"))
     }

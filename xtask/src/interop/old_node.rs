@@ -1,6 +1,7 @@
 //! Node 8 and Node 0.10, the last of their kind with NPN. On Node 8 runs
 //! spdy-transport; on Node 0.10 the `spdy` package 1.32, an older code base that
-//! shares nothing with it. Cleartext here; NPN through HAProxy in `haproxy.rs`.
+//! shares nothing with it. Cleartext here; NPN in `npn.rs`,
+//! and through HAProxy in `haproxy.rs`.
 
 use super::http2::{get, get_parallel, lacewing, post_digest};
 use super::lab::{Lab, MB_50, MEDIUM, Security, Shared};
@@ -46,6 +47,13 @@ pub(super) fn cases() -> Vec<Case> {
         });
     }
     cases
+}
+
+/// `spdy-transport` on Node 8 as a client, by NPN.
+pub(super) fn client(lab: &Lab, version: &str, port: u16, args: &[&str]) -> Outcome {
+    let mut node = node_8("spdy-client.js")?;
+    node.args([version, &port.to_string(), "npn"]).args(args);
+    lab.run(&mut node, 70)?.success()
 }
 
 /// The old `spdy` package: `plain` and a version, or `npn`.

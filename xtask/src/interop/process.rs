@@ -22,6 +22,18 @@ impl Server {
         port: u16,
         log: PathBuf,
     ) -> Result<Self, String> {
+        let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        Self::start_unseen(name, command, log, listens)
+    }
+
+    /// Starts `command` and waits until it `listens`, where that cannot be seen
+    /// from here.
+    pub(super) fn start_unseen(
+        name: &str,
+        command: &mut Command,
+        log: PathBuf,
+        listens: impl Fn() -> bool,
+    ) -> Result<Self, String> {
         let shown = shell::show(command);
         let (out, err) = log_files(&log)?;
         let child = command
@@ -36,7 +48,7 @@ impl Server {
             log,
         };
         let deadline = Instant::now() + Duration::from_secs(15);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        while !listens() {
             if let Ok(Some(status)) = server.child.try_wait() {
                 return Err(format!("`{shown}` ended ({status})\n{}", server.log_tail()));
             }

@@ -16,6 +16,8 @@ pub(super) enum Shared {
     /// The same, taking SPDY/3 for what it says on cleartext: it looks like
     /// SPDY/3.1 there, which is what the other one takes it for.
     LacewingdSpdy3,
+    /// The same with NPN.
+    LacewingdNpn,
     /// `bench-server`, for `POST /echo`.
     EchoPlain,
     EchoPlainSpdy3,
@@ -72,8 +74,9 @@ pub(super) struct Started {
 impl Shared {
     pub(super) fn start(self, lab: &Lab) -> Result<Started, String> {
         match self {
-            Self::Lacewingd => return lab.start_lacewingd(""),
-            Self::LacewingdSpdy3 => return lab.start_lacewingd("spdy/3"),
+            Self::Lacewingd => return lab.start_lacewingd("", &[]),
+            Self::LacewingdSpdy3 => return lab.start_lacewingd("spdy/3", &[]),
+            Self::LacewingdNpn => return lab.start_lacewingd("", &["--npn"]),
             Self::Site => return site(lab),
             Self::Push => return push(lab, "spdy/3.1"),
             Self::PushSpdy3 => return push(lab, "spdy/3"),
@@ -112,7 +115,7 @@ impl Shared {
         };
         Ok(match self {
             Self::Lacewingd | Self::LacewingdSpdy3 | Self::Site | Self::EchoPlain => echo(&[]),
-            Self::Push | Self::PushSpdy3 => echo(&[]),
+            Self::LacewingdNpn | Self::Push | Self::PushSpdy3 => echo(&[]),
             Self::EchoPlainSpdy3 => echo(&["--protocols", SPDY3_FIRST]),
             Self::EchoTls => {
                 let mut command = echo(&[]);
@@ -173,11 +176,11 @@ impl Lab {
     /// A `lacewingd` of its own, with its cleartext and its TLS port; `version`
     /// is what will be spoken with it.
     pub(super) fn lacewingd(&self, version: &str) -> Result<(Server, u16, u16), String> {
-        let Started { server, plain, tls } = self.start_lacewingd(version)?;
+        let Started { server, plain, tls } = self.start_lacewingd(version, &[])?;
         Ok((server, plain, tls))
     }
 
-    fn start_lacewingd(&self, version: &str) -> Result<Started, String> {
+    fn start_lacewingd(&self, version: &str, options: &[&str]) -> Result<Started, String> {
         let (plain, tls) = (free_port()?, free_port()?);
         let mut command = self.ours("lacewingd");
         command
@@ -188,6 +191,7 @@ impl Lab {
             .arg(self.cert())
             .arg("--key")
             .arg(self.key())
+            .args(options)
             .env("RUST_BACKTRACE", "1");
         if version == "spdy/3" {
             command.args(["--protocols", SPDY3_FIRST]);

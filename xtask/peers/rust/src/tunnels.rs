@@ -26,6 +26,8 @@ pub async fn echo_messages(tunnel: impl AsyncRead + AsyncWrite + Unpin) -> Resul
             socket.send(message).await?;
         }
     }
+    // Dropped without, the tunnel is reset.
+    socket.get_mut().shutdown().await?;
     Ok(())
 }
 
@@ -72,5 +74,7 @@ pub async fn converse(
             return Err("more than was sent".into());
         }
     }
+    // The server may have ended the tunnel with its own close.
+    let _ = socket.get_mut().shutdown().await;
     Ok(())
 }

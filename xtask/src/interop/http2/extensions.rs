@@ -113,7 +113,9 @@ fn servers(security: Security, kind: Kind) -> Vec<(&'static str, Shared)> {
     };
     let (node, go, hyper) = (("node", node), ("go", go), ("hyper", hyper));
     match kind {
-        Kind::Trailers | Kind::Continue => vec![node, go, hyper],
+        Kind::Trailers => vec![node, go, hyper],
+        // hyper never says 100.
+        Kind::Continue => vec![node, go],
         // x/net, which Go's server speaks in cleartext, has no 1xx.
         Kind::Hints if security == Security::Plain => vec![node],
         Kind::Hints | Kind::Pushes => vec![node, go],
@@ -255,12 +257,12 @@ fn curl_upgrade(lab: &Lab, upload: Option<&str>) -> Outcome {
     let mut curl = lab.tool("curl")?;
     curl.args(["-sS", "--http2", "-w", "%{http_version} %{http_code}"]);
     let Some(file) = upload else {
-        let out = lab.scratch(MB_1);
-        curl.arg("-o")
-            .arg(&out)
-            .arg(Security::Plain.url(port, MB_1));
+        // Small: curl 7.88 has room for 32 KiB behind the 101, and gives up on more.
+        let out = lab.scratch(SMALL);
+        curl.arg("-o").arg(&out);
+        curl.arg(Security::Plain.url(port, SMALL));
         expect(&lab.run(&mut curl, 20)?.success()?, "2 200")?;
-        return super::same_file(lab, &out, MB_1);
+        return super::same_file(lab, &out, SMALL);
     };
     curl.arg("--data-binary")
         .arg(format!("@{}", lab.file(file).display()));
@@ -286,6 +288,8 @@ fn our_upgrade(lab: &Lab, shared: Shared) -> Outcome {
     expect(&lab.run(&mut visit, 20)?.success()?, &lab.answer(MB_1))?;
     let mut visit = lab.rust("visit");
     visit.args(["upgrade", &Security::Plain.url(port, "digest")]);
-    let printed = lab.run(visit.arg(lab.file(MEDIUM)), 20)?.success()?;
+    // Small: with a larger one the client asks by `OPTIONS *` first, which Go
+    // answers by itself, without an upgrade.
+    let printed = lab.run(visit.arg(lab.file(SMALL)), 20)?.success()?;
     expect_part(&printed, "200 ")
 }

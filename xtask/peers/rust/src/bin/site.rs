@@ -1,4 +1,4 @@
-//! site FOLDER CERT KEY PLAIN-PORT TLS-PORT: an axum application on our server,
+//! site FOLDER CERT KEY PLAIN-PORT TLS-PORT [ADDRESS]: an axum application on our server,
 //! for what `lacewingd` has no use for.
 //!
 //! ```text
@@ -17,6 +17,7 @@
 //! Takes `Upgrade: h2c`, and announces its origin and an alternative to it.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -38,9 +39,10 @@ use tower_http::services::ServeDir;
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, cert, key, plain, tls_port] = args.as_slice() else {
-        return Err("usage: site FOLDER CERT KEY PLAIN-PORT TLS-PORT".into());
+    let [folder, cert, key, plain, tls_port, rest @ ..] = args.as_slice() else {
+        return Err("usage: site FOLDER CERT KEY PLAIN-PORT TLS-PORT [ADDRESS]".into());
     };
+    let address: IpAddr = rest.first().map_or("127.0.0.1", String::as_str).parse()?;
     let router = Router::new()
         .route("/digest", post(digest).put(digest))
         .route("/echo", post(echo))
@@ -61,11 +63,8 @@ async fn main() -> Result<(), Error> {
         })
         .origins([origin.as_str(), "https://lacewing.example"])
         .alternative_services(origin, "h2=\":8000\"; ma=60")
-        .bind(([127, 0, 0, 1], plain.parse()?).into())
-        .bind_tls(
-            ([127, 0, 0, 1], tls_port.parse()?).into(),
-            tls::server(cert, key)?,
-        )
+        .bind((address, plain.parse()?).into())
+        .bind_tls((address, tls_port.parse()?).into(), tls::server(cert, key)?)
         .observer(|event| println!("{event}"))
         .serve(router)
         .await?;

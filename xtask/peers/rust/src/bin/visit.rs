@@ -102,6 +102,8 @@ async fn trailers(client: &Client, url: &str, file: &str, field: &str) -> Result
     fields.insert(HeaderName::try_from(name)?, value.try_into()?);
     let request = Request::post(url)
         .header("te", "trailers")
+        // Go drops what was not announced.
+        .header("trailer", name)
         .body(files::body(file.into(), Some(fields)))?;
     let response = client.request(request).await?;
     let answer = files::digest(response.into_body()).await?;

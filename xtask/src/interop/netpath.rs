@@ -1,0 +1,183 @@
+//! `cargo xtask netpath`: one stream over a path of 100 ms and 200 Mbit/s, made
+//! of two network namespaces, against HTTP/1.1 over the same path.
+//!
+//! Needs root and the kernel's `netem`; where they are not to be had, it says
+//! so, and that nothing was measured.
+
+use super::lab::{Lab, MB_100};
+use super::process::Server;
+use crate::shell;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Each way; there and back it is twice that.
+const DELAY: &str = "50ms";
+const RATE: &str = "200mbit";
+/// Packets that the path holds: more than two times bandwidth × delay, so that
+/// it is the windows that are measured.
+const LIMIT: &str = "20000";
+const SERVER: &str = "10.213.77.1";
+const CLIENT: &str = "10.213.77.2";
+const PORT: u16 = 8080;
+/// The best of so many runs counts.
+const RUNS: usize = 2;
+/// What one stream of HTTP/2 must reach of HTTP/1.1.
+const ENOUGH: f64 = 0.9;
+
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    if let Some(arg) = args.first() {
+        return Err(format!("`netpath` takes no argument, got `{arg}`"));
+    }
+    let path = match Path::lay() {
+        Ok(path) => path,
+        Err(why) => {
+            println!("not measured: this machine allows no path of {DELAY} and {RATE}\n{why}");
+            return Ok(());
+        }
+    };
+    let lab = Lab::set_up()?;
+    let _server = path.server(&lab)?;
+    let measured = measure(&lab, &path)?;
+    lab.remove();
+    println!("\n{DELAY} each way, {RATE}, {MB_100}, the best of {RUNS}:\n");
+    let mut slow = Vec::new();
+    for direction in ["download", "upload"] {
+        let of = |name: &str| measured.iter().find(|row| row.0 == direction && row.1 == name);
+        let Some((_, _, base)) = of("curl, HTTP/1.1") else {
+            return Err("HTTP/1.1 was not measured".into());
+        };
+        for (_, name, time) in measured.iter().filter(|row| row.0 == direction) {
+            let ratio = base.as_secs_f64() / time.as_secs_f64();
+            let speed = lab_megabits(time);
+            println!("{direction:<9} {name:<18} {speed:>6.1} Mbit/s  {ratio:>5.2} of HTTP/1.1");
+            if ratio < ENOUGH {
+                slow.push(format!("{direction} by {name}: {ratio:.2}"));
+            }
+        }
+    }
+    if slow.is_empty() {
+        Ok(())
+    } else {
+        let list = slow.join("\n  ");
+        Err(format!("less than {ENOUGH} of HTTP/1.1:\n  {list}"))
+    }
+}
+
+fn lab_megabits(time: &Duration) -> f64 {
+    800.0 / time.as_secs_f64()
+}
+
+/// Direction, what was measured, its time.
+type Row = (&'static str, &'static str, Duration);
+
+fn measure(lab: &Lab, path: &Path) -> Result<Vec<Row>, String> {
+    let get = format!("http://{SERVER}:{PORT}/{MB_100}");
+    let digest = format!("http://{SERVER}:{PORT}/digest");
+    let file = lab.file(MB_100).display().to_string();
+    let curl = shell::find("curl").ok_or("`curl` is not installed (.ci/run installs it)")?;
+    let curl = curl.display().to_string();
+    let lacewing = lab.ours("lacewing").get_program().to_string_lossy().into_owned();
+    let http1 = [curl.as_str(), "-sSf", "-o", "/dev/null", "--http1.1"];
+    let http2 = [curl.as_str(), "-sSf", "-o", "/dev/null", "--http2-prior-knowledge"];
+    let ours = [lacewing.as_str(), "get", "--protocol", "h2", "-o", "/dev/null"];
+    let ways: [(&str, &str, Vec<&str>); 6] = [
+        ("download", "curl, HTTP/1.1", [&http1[..], &[&get]].concat()),
+        ("download", "curl, HTTP/2", [&http2[..], &[&get]].concat()),
+        ("download", "lacewing, HTTP/2", [&ours[..], &[&get]].concat()),
+        ("upload", "curl, HTTP/1.1", [&http1[..], &["-T", &file, &digest]].concat()),
+        ("upload", "curl, HTTP/2", [&http2[..], &["-T", &file, &digest]].concat()),
+        ("upload", "lacewing, HTTP/2", [&ours[..], &["-d", &file, &digest]].concat()),
+    ];
+    let mut rows = Vec::new();
+    for (direction, name, command) in ways {
+        let mut best = Duration::MAX;
+        for _ in 0..RUNS {
+            let began = Instant::now();
+            shell::output(&mut path.client(&command))?;
+            best = best.min(began.elapsed());
+        }
+        println!("{direction} by {name}: {:.2} s", best.as_secs_f64());
+        rows.push((direction, name, best));
+    }
+    Ok(rows)
+}
+
+/// Two namespaces with a wire between them; gone when dropped.
+struct Path {
+    server: String,
+    client: String,
+}
+
+impl Path {
+    fn lay() -> Result<Self, String> {
+        let process = std::process::id();
+        let path = Self {
+            server: format!("lacewing-s{process}"),
+            client: format!("lacewing-c{process}"),
+        };
+        let (server, client) = (path.server.as_str(), path.client.as_str());
+        let ends = [(server, "lw0", SERVER), (client, "lw1", CLIENT)];
+        for (space, _, _) in ends {
+            ip(&["netns", "add", space])?;
+        }
+        ip(&[
+            "link", "add", "lw0", "netns", server, "type", "veth", "peer", "name", "lw1", "netns",
+            client,
+        ])?;
+        for (space, end, address) in ends {
+            let address = format!("{address}/24");
+            ip(&["-n", space, "address", "add", &address, "dev", end])?;
+            ip(&["-n", space, "link", "set", end, "up"])?;
+            ip(&["-n", space, "link", "set", "lo", "up"])?;
+            let tc = shell::find("tc").ok_or("`tc` is not installed (.ci/run installs it)")?;
+            let mut netem = inside(space);
+            netem.arg(tc).args(["qdisc", "add", "dev", end, "root", "netem"]);
+            netem.args(["delay", DELAY, "rate", RATE, "limit", LIMIT]);
+            shell::output(&mut netem)?;
+        }
+        Ok(path)
+    }
+
+    /// `site`, on the other side of the path.
+    fn server(&self, lab: &Lab) -> Result<Server, String> {
+        let site = lab.rust("site");
+        let mut command = inside(&self.server);
+        command.arg(site.get_program());
+        command.arg(lab.files()).arg(lab.cert()).arg(lab.key());
+        command.args([&PORT.to_string(), "8443", SERVER]);
+        let log = lab.scratch("site.log");
+        Server::start_unseen("site", &mut command, log, || {
+            let url = format!("http://{SERVER}:{PORT}/small.txt");
+            shell::output(&mut self.client(&["curl", "-sSf", "-o", "/dev/null", &url])).is_ok()
+        })
+    }
+
+    /// A command on this side of the path.
+    fn client(&self, command: &[&str]) -> Command {
+        let mut inside = inside(&self.client);
+        inside.args(command);
+        inside
+    }
+}
+
+impl Drop for Path {
+    fn drop(&mut self) {
+        for space in [&self.server, &self.client] {
+            // What was never made cannot be removed.
+            let _ = ip(&["netns", "delete", space]);
+        }
+    }
+}
+
+fn ip(args: &[&str]) -> Result<(), String> {
+    let program = shell::find("ip").ok_or("`ip` is not installed (.ci/run installs it)")?;
+    shell::output(Command::new(program).args(args)).map(drop)
+}
+
+/// The start of a command inside of a namespace.
+fn inside(space: &str) -> Command {
+    let program = shell::find("ip").unwrap_or_else(|| "ip".into());
+    let mut command = Command::new(program);
+    command.args(["netns", "exec", space]);
+    command
+}
