@@ -421,7 +421,12 @@ fn header_limits_name_themselves() {
     every_version(|version| {
         let many: Vec<_> = (0..20).map(|_| ("x-many", "1")).collect();
         let large = "x".repeat(3_000);
+        let huge = "x".repeat(20_000);
         for (fields, limit) in [
+            (
+                vec![("x-huge", huge.as_str())],
+                "max_header_list_size (2000 bytes)",
+            ),
             (many, "max_header_fields (12 fields)"),
             (
                 vec![("x-large", large.as_str())],

@@ -100,12 +100,20 @@ pub enum Scope {
 }
 
 impl DecodeError {
-    /// A header block inflates to more than the limit of header lists.
+    /// A header block is, or inflates to, more than the limits of header lists and frames let
+    /// through.
     pub fn is_list_too_large(&self) -> bool {
-        matches!(
-            self,
-            DecodeError::Compression(lacewing_spdy_zlib::DecodeError::TooLarge { .. })
-        )
+        match self {
+            DecodeError::Compression(lacewing_spdy_zlib::DecodeError::TooLarge { .. }) => true,
+            DecodeError::FrameTooLong { head, .. } => matches!(
+                head,
+                Head::Control {
+                    kind: Kind::SYN_STREAM | Kind::SYN_REPLY | Kind::HEADERS,
+                    ..
+                }
+            ),
+            _ => false,
+        }
     }
 
     /// What the error takes down (section 2.4).

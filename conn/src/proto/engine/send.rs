@@ -273,6 +273,8 @@ impl Engine {
                 open.retained = false;
                 self.settle(stream);
             }
+            // Our own streams never count among those that are gone.
+            None if stream.id().opener() == Some(self.config.side) => {}
             None => self.orphans = self.orphans.saturating_sub(1),
         }
     }

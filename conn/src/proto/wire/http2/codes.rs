@@ -14,6 +14,14 @@ pub(super) fn violation(error: &frames::DecodeError) -> Violation {
         frames::Scope::Connection => Violation::connection(rule, reason),
         frames::Scope::Stream(id) => Violation::stream(StreamId::new(id), rule, reason),
     };
+    if let frames::DecodeError::HeaderBlockTooLong { limit, .. } = error {
+        // Set to twice that by `Wire::new`.
+        let list = limit / 2;
+        return violation.detailed(format!(
+            "{error}, which is twice max_header_list_size ({list} bytes); raise it in Limits to \
+             take larger ones"
+        ));
+    }
     violation.detailed(error.to_string())
 }
 

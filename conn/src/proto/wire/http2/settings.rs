@@ -73,7 +73,10 @@ impl Wire {
             }
         });
         let entries: Result<Vec<_>, _> = entries.collect();
-        self.obey(&entries?)
+        let settings = self.obey(&entries?)?;
+        // The first SETTINGS frame is still to come.
+        self.settings_came = false;
+        Ok(settings)
     }
 
     pub(super) fn obey(&mut self, entries: &[Setting]) -> Result<PeerSettings, Violation> {
