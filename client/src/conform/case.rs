@@ -72,6 +72,8 @@ pub enum Need {
     NoExtendedConnect,
     /// Streams with an initial window of at most so many bytes.
     Window(u32),
+    /// Frames of at most so many bytes.
+    FrameSize(u32),
     /// At most so many concurrent streams.
     StreamLimit(u32),
     /// A client under test that sends a body of 128 KiB or more.
@@ -162,6 +164,7 @@ impl Need {
                 .max_concurrent_streams
                 .is_some_and(|limit| limit <= most),
             Self::Window(most) => abilities.initial_window_size <= most,
+            Self::FrameSize(most) => abilities.max_frame_size <= most,
             // Only its connection shows what a client does.
             Self::RequestBody | Self::Push | Self::NoPush => true,
         }
@@ -184,6 +187,7 @@ impl fmt::Display for Need {
             Self::Upload => f.write_str("a resource that takes POST with 2xx"),
             Self::ExtendedConnect => f.write_str("extended CONNECT"),
             Self::NoExtendedConnect => f.write_str("extended CONNECT to be off"),
+            Self::FrameSize(most) => write!(f, "frames of {most} bytes or less"),
             Self::Window(most) => write!(f, "windows of {most} bytes or less"),
             Self::StreamLimit(most) => {
                 write!(f, "a limit of {most} concurrent streams or fewer")

@@ -100,8 +100,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
         let most = self.record.setting(SettingId::MAX_FRAME_SIZE);
         let beyond = u64::from(most.unwrap_or(16_384)).saturating_add(1);
         if beyond > AFFORDABLE {
-            let reason = format!("needs frames of {AFFORDABLE} bytes or less");
-            return Err(Stop::Skipped(reason));
+            let need = Need::FrameSize(u32::try_from(AFFORDABLE).unwrap_or(u32::MAX));
+            return Err(Stop::Skipped(format!("needs {need}")));
         }
         let frame = frame.clone().sized(usize::try_from(beyond).unwrap_or(0));
         self.send(&[frame]).await;
