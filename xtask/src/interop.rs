@@ -15,6 +15,7 @@ pub(crate) mod netpath;
 mod netty;
 mod npn;
 mod old_node;
+mod openssl;
 mod process;
 mod proxies;
 mod python_h2;
@@ -55,6 +56,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         qt::cases,
         haproxy::cases,
         npn::cases,
+        openssl::cases,
         raw::cases,
         capture::cases,
         bad_input::cases,

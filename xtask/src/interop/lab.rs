@@ -338,7 +338,10 @@ fn build() -> Result<PathBuf, String> {
     ] {
         command.args(["--package", package]);
     }
-    command.args(["--features", "lacewing-server/cli,lacewing-client/cli"]);
+    let features = ["cli", "npn"]
+        .map(|feature| format!("lacewing-server/{feature},lacewing-client/{feature}"))
+        .join(",");
+    command.args(["--features", &features]);
     for program in ["lacewingd", "lacewing", "bench-server"] {
         command.args(["--bin", program]);
     }
