@@ -7,6 +7,7 @@
 mod bad_input;
 mod capture;
 mod chromium;
+pub(crate) mod conform;
 mod grpc;
 mod haproxy;
 mod http2;
@@ -50,6 +51,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         chromium::cases,
         proxies::cases,
         python_h2::cases,
+        conform::cases,
         spdy::cases,
         netty::cases,
         old_node::cases,

@@ -22,6 +22,7 @@ cargo xtask <command>
   test                  run every test this machine can build, and say what was left out
   interop [--only TEXT] drive real clients and servers against ours
           [--list]      print the cases without running them
+  conform-peers [NAME]  the conformance suite on other servers: prints what they score
   netpath               one stream over a long, fast path, beside HTTP/1.1 (needs root)
   bench [--quick]       measure ours and hyper in turns, and print the ratios
         [--only TEXT]   only the workloads whose name contains TEXT
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(rest),
         "test" => test::run(rest),
         "interop" => interop::run(rest),
+        "conform-peers" => interop::conform::scores(rest),
         "netpath" => interop::netpath::run(rest),
         "bench" => bench::run(rest),
         "ci" => ci::run(rest),

@@ -173,6 +173,10 @@ impl Running {
         Ok(())
     }
 
+    pub(super) fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
     pub(super) fn finish(mut self, seconds: u64) -> Result<Finished, String> {
         let status = wait(&mut self.child, Duration::from_secs(seconds));
         let out = self.log.with_extension("out");
