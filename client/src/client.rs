@@ -14,7 +14,8 @@ use lacewing_conn::{Limits, Version};
 
 use crate::{
     AlternativeService, BoxError, Concurrency, Connect, Connection, ConnectionConfig,
-    ConnectionStats, Connector, Error, HeaderCompression, Incoming, Origin, PushPolicy, WindowPool,
+    ConnectionStats, Connector, Error, HeaderCompression, Incoming, MemorySettings, Origin,
+    PushPolicy, SettingsStore, WindowPool,
     body::RequestBody,
     exchange::Rest,
     pool::{Checkout, Pool, Settings},
@@ -103,6 +104,7 @@ impl Client {
                 idle_timeout: Duration::from_secs(90),
                 max_connections: 64,
                 max_retries: 5,
+                store: Arc::new(MemorySettings::default()),
                 #[cfg(feature = "h2c")]
                 h2c_upgrade: false,
             },
@@ -338,8 +340,8 @@ impl Builder {
         self
     }
 
-    /// How SPDY's header blocks are compressed. Default: not at all, which no
-    /// attacker learns anything from (CRIME).
+    /// How SPDY's header blocks are compressed. Default: by whole
+    /// fields, whose lengths tell no more than those of HPACK do (CRIME).
     pub fn header_compression(mut self, compression: HeaderCompression) -> Self {
         self.settings.connection = self.settings.connection.header_compression(compression);
         self
@@ -370,6 +372,21 @@ impl Builder {
     /// word; then it goes without. Default 1 s.
     pub fn continue_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connection = self.settings.connection.continue_timeout(timeout);
+        self
+    }
+
+    /// The number of every connection's first stream, odd: for tests of what
+    /// happens when they run out, at 2³¹. Default 1.
+    pub fn first_stream(mut self, id: u32) -> Self {
+        self.settings.connection = self.settings.connection.first_stream(id);
+        self
+    }
+
+    /// Where the settings are kept that SPDY servers ask their clients to keep
+    /// (the drafts' §2.6.4). Default: in the memory of this client and its
+    /// clones, by [`MemorySettings`].
+    pub fn settings_store(mut self, store: impl SettingsStore) -> Self {
+        self.settings.store = Arc::new(store);
         self
     }
 

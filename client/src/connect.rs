@@ -1,6 +1,6 @@
 //! Transports: from an origin to bytes and the protocol spoken on them.
 
-use std::{fmt, future::Future, io, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 
 use lacewing_conn::Version;
 use tokio::{
@@ -35,6 +35,9 @@ pub struct Connected {
     pub io: Box<dyn Transport>,
     /// The protocol that both sides agreed on.
     pub version: Version,
+    /// The address that answered, if there is one: settings of SPDY servers
+    /// are kept by it.
+    pub address: Option<SocketAddr>,
 }
 
 /// What [`Connect::connect`] gives: a transport in the making.
@@ -87,7 +90,15 @@ impl Connected {
         Self {
             io: Box::new(io),
             version,
+            address: None,
         }
+    }
+
+    /// The same with the address that answered.
+    #[must_use]
+    pub fn at(mut self, address: Option<SocketAddr>) -> Self {
+        self.address = address;
+        self
     }
 }
 
@@ -148,7 +159,9 @@ impl Connector {
         match origin.security() {
             Security::Cleartext => {
                 let version = self.cleartext.ok_or(RequestError::NoCleartextProtocol)?;
-                Ok(Connected::new(tcp(origin).await?, version))
+                let stream = tcp(origin).await?;
+                let address = stream.peer_addr().ok();
+                Ok(Connected::new(stream, version).at(address))
             }
             Security::Tls => self.make_secure(origin).await,
         }

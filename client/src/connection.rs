@@ -19,10 +19,11 @@ use lacewing_conn::{
 
 use crate::{
     AlternativeService, BoxError, Concurrency, Error, Origin, PushPolicy, Pushes, Security,
-    Streams, Transport,
+    SettingsKey, SettingsStore, Streams, Transport,
     announced::OnAlternative,
     body::RequestBody,
     exchange::{self, Command, Exchanges, Failure, Queue, State, Wait},
+    persistence::Keeper,
     pushes,
     stats::OnStats,
     telemetry,
@@ -76,6 +77,8 @@ pub struct ConnectionConfig {
     window_pool: WindowPool,
     on_alternative: Option<OnAlternative>,
     on_stats: Option<OnStats>,
+    keeper: Option<Keeper>,
+    first_stream: u32,
 }
 
 /// All handles of a connection together: without them it has no purpose.
@@ -143,6 +146,7 @@ impl Connection {
             pushes: waiting.clone(),
             on_alternative: config.on_alternative,
             on_stats: config.on_stats,
+            keeper: config.keeper,
         };
         let exchanges = Exchanges::new(Arc::clone(&queue), settings);
         let driver = Driver::new(io, engine, exchanges);
@@ -426,6 +430,8 @@ impl Default for ConnectionConfig {
             window_pool: WindowPool::global(),
             on_alternative: None,
             on_stats: None,
+            keeper: None,
+            first_stream: 1,
         }
     }
 }
@@ -445,8 +451,8 @@ impl ConnectionConfig {
         self
     }
 
-    /// How SPDY's header blocks are compressed. Default: not at all, which no
-    /// attacker learns anything from (CRIME).
+    /// How SPDY's header blocks are compressed. Default: by whole
+    /// fields, whose lengths tell no more than those of HPACK do (CRIME).
     pub fn header_compression(mut self, compression: HeaderCompression) -> Self {
         self.header_compression = compression;
         self
@@ -479,6 +485,20 @@ impl ConnectionConfig {
     /// by all connections of the process.
     pub fn window_pool(mut self, pool: WindowPool) -> Self {
         self.window_pool = pool;
+        self
+    }
+
+    /// Where the settings are kept that a SPDY server asks its client to keep,
+    /// and which server this is. Default: they are not kept.
+    pub fn settings_store(mut self, store: Arc<dyn SettingsStore>, key: SettingsKey) -> Self {
+        self.keeper = Some(Keeper::new(store, key));
+        self
+    }
+
+    /// The number of the first stream, odd: for tests of what happens when
+    /// they run out, at 2³¹. Default 1.
+    pub fn first_stream(mut self, id: u32) -> Self {
+        self.first_stream = id;
         self
     }
 
@@ -517,6 +537,10 @@ impl ConnectionConfig {
         engine.limits = self.limits.clone();
         engine.header_compression = self.header_compression;
         engine.window_pool = self.window_pool.clone();
+        engine.first_stream = self.first_stream;
+        if let Some(keeper) = &self.keeper {
+            engine.returned_settings = keeper.load();
+        }
         if let Some(policy) = self.push {
             engine.accept_push = true;
             engine.limits.max_pushed_streams = policy.max_streams;

@@ -40,6 +40,7 @@ use crate::{
     AlternativeService, Error, OnInformational, RequestError, Security,
     announced::OnAlternative,
     body::{RequestBody, Source},
+    persistence::Keeper,
     pushes,
     stats::{OnStats, Watch},
     telemetry::{Clock, Telemetry},
@@ -70,6 +71,7 @@ pub(crate) struct Exchanges {
     pushes: Option<Arc<pushes::Waiting>>,
     on_alternative: Option<OnAlternative>,
     watch: Option<Watch>,
+    keeper: Option<Keeper>,
     telemetry: Telemetry,
     /// Why no further stream can be opened, once that is so.
     refusing: Option<lacewing_conn::Error>,
@@ -85,6 +87,7 @@ pub(crate) struct Settings {
     pub(crate) pushes: Option<Arc<pushes::Waiting>>,
     pub(crate) on_alternative: Option<OnAlternative>,
     pub(crate) on_stats: Option<OnStats>,
+    pub(crate) keeper: Option<Keeper>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +133,7 @@ impl Exchanges {
             pushes: settings.pushes,
             on_alternative: settings.on_alternative,
             watch: settings.on_stats.map(Watch::new),
+            keeper: settings.keeper,
             telemetry: Telemetry::new(settings.version),
             refusing: None,
             shutdown: Shutdown::NotYet,
@@ -373,6 +377,11 @@ impl Application for Exchanges {
                 conn.reset(stream, Reason::RefusedStream);
             }
             // RFC 8336 §2.1: in cleartext anybody could say so.
+            Event::KeepSettings { forget, settings } => {
+                if let Some(keeper) = &self.keeper {
+                    keeper.keep(forget, &settings);
+                }
+            }
             Event::Origins { origins } if self.security == Security::Tls => {
                 self.queue
                     .announced(|announced| announced.add_origins(origins));

@@ -15,6 +15,7 @@ mod informational;
 #[cfg(feature = "npn")]
 pub mod npn;
 mod origin;
+mod persistence;
 mod pool;
 mod priority;
 mod pushes;
@@ -37,8 +38,9 @@ pub use informational::OnInformational;
 pub use lacewing_conn::{
     Error as ConnectionError, Initiator, Limits, Reason, Side, Version,
     driver::{Incoming, Tunnel},
-    proto::{ConnectionStats, HeaderCompression, Priority, Protocol, Rate, WindowPool},
+    proto::{ConnectionStats, HeaderCompression, Priority, Protocol, Rate, Setting, WindowPool},
 };
 pub use origin::{Origin, Security};
+pub use persistence::{MemorySettings, SettingsKey, SettingsStore};
 pub use priority::PriorityHandle;
 pub use pushes::{PushPolicy, Pushed, Pushes};

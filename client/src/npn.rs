@@ -195,7 +195,10 @@ impl Npn {
             .and_then(Version::from_alpn)
             .filter(|version| self.offered.contains(version));
         match version {
-            Some(version) => Ok(Connected::new(stream, version)),
+            Some(version) => {
+                let address = stream.get_ref().peer_addr().ok();
+                Ok(Connected::new(stream, version).at(address))
+            }
             None => Err(self.not_negotiated(name)),
         }
     }

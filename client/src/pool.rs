@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -10,8 +11,8 @@ use http::Request;
 use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
-    Concurrency, Connect, Connection, ConnectionConfig, Error, Origin, ResponseFuture,
-    body::RequestBody, telemetry,
+    Concurrency, Connect, Connection, ConnectionConfig, Error, Origin, ResponseFuture, SettingsKey,
+    SettingsStore, body::RequestBody, telemetry,
 };
 
 /// The connections of a client. Bounded; those that nobody uses are closed
@@ -22,15 +23,28 @@ pub(crate) struct Pool {
     entries: Mutex<Entries>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) connection: ConnectionConfig,
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) max_connections: usize,
     pub(crate) max_retries: u32,
+    pub(crate) store: Arc<dyn SettingsStore>,
     #[cfg(feature = "h2c")]
     pub(crate) h2c_upgrade: bool,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("connection", &self.connection)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("max_connections", &self.max_connections)
+            .field("max_retries", &self.max_retries)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A connection, and the response to the request that it was made with.
@@ -182,6 +196,11 @@ impl Pool {
     ) -> Result<Checkout, Error> {
         let connected = self.connector.connect(origin).await?;
         let config = self.settings.connection.clone().security(origin.security());
+        let key = SettingsKey {
+            origin: origin.clone(),
+            address: connected.address,
+        };
+        let config = config.settings_store(Arc::clone(&self.settings.store), key);
         #[cfg(feature = "h2c")]
         if self.settings.h2c_upgrade
             && origin.security() == crate::Security::Cleartext

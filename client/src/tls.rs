@@ -94,7 +94,10 @@ impl Tls {
             .map_err(|error| self.explain(origin, error))?;
         let chosen = stream.get_ref().1.alpn_protocol();
         match chosen.and_then(Version::from_alpn) {
-            Some(version) => Ok(Connected::new(stream, version)),
+            Some(version) => {
+                let address = stream.get_ref().0.peer_addr().ok();
+                Ok(Connected::new(stream, version).at(address))
+            }
             None => Err(self.not_negotiated(chosen)),
         }
     }

@@ -97,6 +97,7 @@ pub(crate) fn config(version: Version, options: &Options) -> Config {
     config.version_uncertain = options.version_uncertain;
     config.extended_connect = options.extended_connect.is_offered();
     config.window_pool = options.window_pool.clone();
+    config.persistent_settings = options.persistent_settings.clone();
     config
 }
 

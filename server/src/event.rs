@@ -4,7 +4,7 @@ use std::{fmt, io, net::SocketAddr};
 
 use lacewing_conn::proto::{ConnectionStats, StreamId};
 
-use crate::{BoxError, ConnectionError, ConnectionInfo};
+use crate::{BoxError, ConnectionError, ConnectionInfo, Setting};
 
 /// Something that is worth a line in a log.
 ///
@@ -59,6 +59,13 @@ pub enum Event<'a> {
         /// Its state and its counters.
         stats: &'a ConnectionStats,
     },
+    /// A client returned settings that it was once asked to keep.
+    SettingsReturned {
+        /// The connection in question.
+        connection: &'a ConnectionInfo,
+        /// The settings.
+        settings: &'a [Setting],
+    },
     /// A connection is closed; every [`Connected`](Event::Connected) has one.
     Closed {
         /// The connection in question.
@@ -94,6 +101,10 @@ impl fmt::Display for Event<'_> {
                     None => Ok(()),
                 }
             }
+            Self::SettingsReturned {
+                connection,
+                settings,
+            } => write!(f, "{connection}: returned {} settings", settings.len()),
             Self::Closed {
                 connection,
                 error: None,

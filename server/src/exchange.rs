@@ -493,6 +493,12 @@ impl<S: HttpService> Application for Exchanges<S> {
                 self.end(place);
                 self.poll_ending(conn, stream);
             }
+            EngineEvent::ReturnedSettings { settings } => {
+                self.options.observer.tell(&Event::SettingsReturned {
+                    connection: &self.info,
+                    settings: &settings,
+                });
+            }
             EngineEvent::Closed { .. } => self.last_report(conn),
             EngineEvent::Stopped { stream } => {
                 if let Some(Place::Sending { .. }) = self.places.of(stream) {

@@ -49,7 +49,8 @@ pub use lacewing_conn::{
     Error, Initiator, Limits, Reason, Side, Version,
     driver::{Tunnel, TunnelBody},
     proto::{
-        ConnectionStats, HeaderCompression, Protocol as TunnelProtocol, Rate, StreamId, WindowPool,
+        ConnectionStats, HeaderCompression, PersistentSettings, Protocol as TunnelProtocol, Rate,
+        Setting, StreamId, WindowPool,
     },
 };
 

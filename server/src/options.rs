@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use lacewing_conn::{
     Limits, Side,
-    proto::{HeaderCompression, WindowPool},
+    proto::{HeaderCompression, PersistentSettings, WindowPool},
 };
 
 use crate::{Event, ExtendedConnect, H2cUpgrade, Handle, ShutdownSignal};
@@ -29,6 +29,7 @@ pub struct Options {
     pub(crate) attach_info: bool,
     pub(crate) header_compression: HeaderCompression,
     pub(crate) window_pool: WindowPool,
+    pub(crate) persistent_settings: PersistentSettings,
     pub(crate) extended_connect: ExtendedConnect,
     pub(crate) informer: Handle,
     pub(crate) pusher: Handle,
@@ -130,8 +131,9 @@ impl Options {
         self
     }
 
-    /// How the heads of responses are compressed in SPDY. Not at all by
-    /// default; see [`HeaderCompression`] before it is changed.
+    /// How the heads of responses are compressed in SPDY. Default:
+    /// by whole fields, whose lengths tell no more than those of HPACK do; see
+    /// [`HeaderCompression`] before it is changed.
     #[must_use]
     pub fn header_compression(mut self, compression: HeaderCompression) -> Self {
         self.header_compression = compression;
@@ -143,6 +145,15 @@ impl Options {
     #[must_use]
     pub fn window_pool(mut self, pool: WindowPool) -> Self {
         self.window_pool = pool;
+        self
+    }
+
+    /// What clients are asked to keep and to return on their next connection,
+    /// where the protocol has that (SPDY). Nothing by default. What comes back
+    /// is told to the observer.
+    #[must_use]
+    pub fn persistent_settings(mut self, settings: PersistentSettings) -> Self {
+        self.persistent_settings = settings;
         self
     }
 
@@ -248,6 +259,7 @@ impl Default for Options {
             attach_info: true,
             header_compression: HeaderCompression::default(),
             window_pool: WindowPool::global(),
+            persistent_settings: PersistentSettings::default(),
             extended_connect: ExtendedConnect::default(),
             informer: Handle::default(),
             pusher: Handle::default(),

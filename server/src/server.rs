@@ -7,7 +7,7 @@ use http::{Request, Response};
 use http_body::Body;
 use lacewing_conn::{
     Limits,
-    proto::{HeaderCompression, WindowPool},
+    proto::{HeaderCompression, PersistentSettings, WindowPool},
 };
 use tokio::{net::TcpListener, task::JoinSet};
 use tower_service::Service;
@@ -240,10 +240,18 @@ impl Builder {
         self
     }
 
-    /// How the heads of responses are compressed in SPDY. Not at all by
-    /// default; see [`HeaderCompression`] before it is changed.
+    /// How the heads of responses are compressed in SPDY. Default:
+    /// by whole fields, whose lengths tell no more than those of HPACK do; see
+    /// [`HeaderCompression`] before it is changed.
     pub fn header_compression(mut self, compression: HeaderCompression) -> Self {
         self.options = self.options.header_compression(compression);
+        self
+    }
+
+    /// What clients are asked to keep and to return on their next connection,
+    /// where the protocol has that (SPDY). Nothing by default.
+    pub fn persistent_settings(mut self, settings: PersistentSettings) -> Self {
+        self.options = self.options.persistent_settings(settings);
         self
     }
 

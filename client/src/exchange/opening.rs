@@ -36,6 +36,10 @@ impl Exchanges {
             opened = opened.saturating_add(1);
             self.open(conn, intent);
         }
+        if conn.engine.is_exhausted() && self.refusing.is_none() {
+            // Those that wait, and all that come, go to another connection.
+            self.refuse(not_sent("the connection's stream ids are used up"));
+        }
         if self.queue.fails_rather_than_waits() && !self.waiting.is_empty() {
             self.refuse_waiting(conn);
         }

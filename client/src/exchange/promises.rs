@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{Method, Request, Uri};
 use lacewing_conn::{
-    Reason,
+    Reason, Version,
     driver::Context,
     proto::{Control, Head, StreamKey},
 };
@@ -40,7 +40,9 @@ impl Exchanges {
         };
         // RFC 9113 §8.4: a promise has to be safe and cacheable, and for an
         // origin that the server is known to speak for.
-        if !matches!(method, Method::GET | Method::HEAD) || !same_origin(&uri, &parent) {
+        let spdy = conn.engine.version() != Version::Http2;
+        let allowed = same_origin(&uri, &parent) || (spdy && same_server(&uri, &parent));
+        if !matches!(method, Method::GET | Method::HEAD) || !allowed {
             return conn.reset(stream, Reason::ProtocolError);
         }
         if waiting.is_full() {
@@ -76,6 +78,16 @@ fn same_origin(one: &Uri, other: &Uri) -> bool {
         && port(one) == port(other)
 }
 
+/// spdy-transport says `https` in all its pushes, on cleartext connections too:
+/// there the server that was asked counts.
+fn same_server(pushed: &Uri, parent: &Uri) -> bool {
+    let host = |uri: &Uri| uri.host().map(str::to_ascii_lowercase);
+    let pushed_port = pushed.port_u16().or_else(|| port(parent));
+    parent.scheme_str() == Some("http")
+        && host(pushed) == host(parent)
+        && pushed_port == port(parent)
+}
+
 fn port(uri: &Uri) -> Option<u16> {
     let default = if uri.scheme_str() == Some("https") {
         443
@@ -88,6 +100,16 @@ fn port(uri: &Uri) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn in_cleartext_the_server_counts() {
+        let same =
+            |one: &str, other: &str| same_server(&one.parse().unwrap(), &other.parse().unwrap());
+        assert!(same("https://a.example:8080/x", "http://a.example:8080/"));
+        assert!(same("https://a.example/x", "http://a.example/"));
+        assert!(!same("https://a.example:8080/x", "http://b.example:8080/"));
+        assert!(!same("http://a.example/x", "https://a.example/"));
+    }
 
     #[test]
     fn an_origin_is_scheme_host_and_port() {

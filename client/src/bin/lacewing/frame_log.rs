@@ -47,11 +47,16 @@ impl Connect for Logging {
             } else {
                 format!("[{number}] ")
             };
-            let Connected { io, version } = connected;
+            let Connected {
+                io,
+                version,
+                address,
+            } = connected;
             show(&format!(
                 "{prefix}* connected to {origin}, speaking {version}\n"
             ));
-            Ok(Connected::new(Tap::new(io, version, &prefix), version))
+            let tap = Tap::new(io, version, &prefix);
+            Ok(Connected::new(tap, version).at(address))
         })
     }
 }

@@ -1,0 +1,183 @@
+//! Settings that a SPDY server asks its clients to keep (the drafts' §2.6.4):
+//! where they are kept, and what comes back on the next connection.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use lacewing_conn::proto::Setting;
+
+use crate::Origin;
+
+/// Servers whose settings are kept in memory; the one that was heard of
+/// longest ago is forgotten.
+const MAX_SERVERS: usize = 256;
+
+/// Settings that are kept for one server: the drafts define eight.
+const MAX_SETTINGS: usize = 32;
+
+/// For whom settings are kept: an origin at an address.
+///
+/// ```
+/// use lacewing_client::{Origin, SettingsKey};
+///
+/// let origin = Origin::of(&"https://example.org/".parse().unwrap()).unwrap();
+/// let key = SettingsKey { origin, address: Some(([127, 0, 0, 1], 443).into()) };
+/// # let _ = key;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SettingsKey {
+    /// The origin that the connection was made for.
+    pub origin: Origin,
+    /// The address that answered; `None` where the transport has none.
+    pub address: Option<SocketAddr>,
+}
+
+/// Keeps what SPDY servers ask their clients to keep between connections. What
+/// is kept lets a server recognise a client, as a cookie does: who deletes
+/// cookies deletes these too.
+///
+/// ```
+/// use lacewing_client::{Setting, SettingsKey, SettingsStore};
+///
+/// /// Keeps nothing.
+/// struct Forgetful;
+///
+/// impl SettingsStore for Forgetful {
+///     fn load(&self, _: &SettingsKey) -> Vec<Setting> {
+///         Vec::new()
+///     }
+///
+///     fn keep(&self, _: &SettingsKey, _: bool, _: &[Setting]) {}
+/// }
+/// ```
+pub trait SettingsStore: Send + Sync + 'static {
+    /// What is kept for a server; it is returned to it in the first frame.
+    fn load(&self, key: &SettingsKey) -> Vec<Setting>;
+
+    /// The server asks to `forget` what is kept for it, and then to keep these
+    /// in addition. Called on the connection's task: must not block.
+    fn keep(&self, key: &SettingsKey, forget: bool, settings: &[Setting]);
+}
+
+/// Keeps settings in memory, for 256 servers and 32 settings each.
+///
+/// ```
+/// use lacewing_client::{MemorySettings, Origin, Setting, SettingsKey, SettingsStore};
+///
+/// let origin = Origin::of(&"http://a.example/".parse().unwrap()).unwrap();
+/// let key = SettingsKey { origin, address: None };
+/// let store = MemorySettings::default();
+/// store.keep(&key, false, &[Setting { id: 5, value: 32 }]);
+/// assert_eq!(store.load(&key), [Setting { id: 5, value: 32 }]);
+/// ```
+#[derive(Debug, Default)]
+pub struct MemorySettings {
+    /// Those heard of last at the back.
+    servers: Mutex<VecDeque<(SettingsKey, Vec<Setting>)>>,
+}
+
+impl SettingsStore for MemorySettings {
+    fn load(&self, key: &SettingsKey) -> Vec<Setting> {
+        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = servers.iter().find(|(known, _)| known == key);
+        kept.map(|(_, settings)| settings.clone())
+            .unwrap_or_default()
+    }
+
+    fn keep(&self, key: &SettingsKey, forget: bool, settings: &[Setting]) {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let position = servers.iter().position(|(known, _)| known == key);
+        let before = position.and_then(|position| servers.remove(position));
+        let mut kept = before.map(|(_, kept)| kept).filter(|_| !forget);
+        let kept_now = kept.get_or_insert_default();
+        for setting in settings {
+            kept_now.retain(|known| known.id != setting.id);
+            if kept_now.len() < MAX_SETTINGS {
+                kept_now.push(*setting);
+            }
+        }
+        kept_now.sort_unstable_by_key(|setting| setting.id);
+        let Some(kept) = kept.filter(|kept| !kept.is_empty()) else {
+            return;
+        };
+        if servers.len() >= MAX_SERVERS {
+            servers.pop_front();
+        }
+        servers.push_back((key.clone(), kept));
+    }
+}
+
+/// One connection's part of a store.
+#[derive(Clone)]
+pub(crate) struct Keeper {
+    store: Arc<dyn SettingsStore>,
+    key: SettingsKey,
+}
+
+impl Keeper {
+    pub(crate) fn new(store: Arc<dyn SettingsStore>, key: SettingsKey) -> Self {
+        Self { store, key }
+    }
+
+    pub(crate) fn load(&self) -> Vec<Setting> {
+        let mut settings = self.store.load(&self.key);
+        settings.truncate(MAX_SETTINGS);
+        settings
+    }
+
+    pub(crate) fn keep(&self, forget: bool, settings: &[Setting]) {
+        self.store.keep(&self.key, forget, settings);
+    }
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Keeper").field(&self.key).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(port: u16) -> SettingsKey {
+        SettingsKey {
+            origin: Origin::of(&"http://a.example/".parse().unwrap()).unwrap(),
+            address: Some(([127, 0, 0, 1], port).into()),
+        }
+    }
+
+    fn setting(id: u32, value: u32) -> Setting {
+        Setting { id, value }
+    }
+
+    #[test]
+    fn later_values_replace_earlier_ones_and_ids_rise() {
+        let store = MemorySettings::default();
+        store.keep(&key(1), false, &[setting(5, 10), setting(1, 7)]);
+        store.keep(&key(1), false, &[setting(5, 11), setting(4, 100)]);
+        let expected = [setting(1, 7), setting(4, 100), setting(5, 11)];
+        assert_eq!(store.load(&key(1)), expected);
+        assert!(store.load(&key(2)).is_empty(), "another address");
+        store.keep(&key(1), true, &[setting(3, 1)]);
+        assert_eq!(store.load(&key(1)), [setting(3, 1)]);
+        store.keep(&key(1), true, &[]);
+        assert!(store.load(&key(1)).is_empty());
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let store = MemorySettings::default();
+        let many: Vec<_> = (0..1000).map(|id| setting(id, id)).collect();
+        for port in 0..1000 {
+            store.keep(&key(port), false, &many);
+        }
+        assert_eq!(store.load(&key(999)).len(), MAX_SETTINGS);
+        assert!(store.load(&key(0)).is_empty());
+        assert_eq!(store.servers.lock().unwrap().len(), MAX_SERVERS);
+    }
+}
