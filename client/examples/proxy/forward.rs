@@ -1,0 +1,148 @@
+//! Forwards requests to another connection, whatever protocols the two sides
+//! speak: what a proxy's handler does.
+
+use std::future::Future;
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header, request,
+};
+use http_body::Body;
+use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
+use lacewing_client::{BoxError, Client, Connection, Error, ResponseFuture};
+
+/// What forwarded responses have.
+pub(crate) type Forwarded = UnsyncBoxBody<bytes::Bytes, BoxError>;
+
+/// Where requests go.
+pub(crate) trait Upstream {
+    /// Makes a request, of any body.
+    fn send<B>(&self, request: Request<B>) -> impl Future<Output = Sent> + Send
+    where
+        B: Body + Send + 'static,
+        B::Error: Into<BoxError>;
+}
+
+type Sent = Result<Response<lacewing_client::Incoming>, Error>;
+
+impl Upstream for Connection {
+    fn send<B>(&self, request: Request<B>) -> impl Future<Output = Sent> + Send
+    where
+        B: Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let response: ResponseFuture = self.request(request);
+        response
+    }
+}
+
+impl Upstream for Client {
+    fn send<B>(&self, request: Request<B>) -> impl Future<Output = Sent> + Send
+    where
+        B: Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.request(request)
+    }
+}
+
+/// Makes the request there, and gives the response back as it comes.
+///
+/// Bodies and trailers stream both ways, at the pace of the slower side.
+/// Cancellation is forwarded by dropping: when the client resets its stream,
+/// this future or the response's body is dropped, which resets the other
+/// stream; when the server resets, the body ends with an error, which resets
+/// the client's.
+pub(crate) async fn forward<U, B>(upstream: &U, request: Request<B>) -> Response<Forwarded>
+where
+    U: Upstream,
+    B: Body + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let (mut parts, body) = request.into_parts();
+    prepare(&mut parts);
+    match upstream.send(Request::from_parts(parts, body)).await {
+        Ok(response) => {
+            let received = response.version();
+            let mut response = response.map(|body| body.map_err(BoxError::from).boxed_unsync());
+            strip(response.headers_mut());
+            add_via(response.headers_mut(), received);
+            response
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+/// Makes a request fit to be forwarded (RFC 9110 §7.6).
+fn prepare(parts: &mut request::Parts) {
+    strip(&mut parts.headers);
+    parts.headers.remove(header::PROXY_AUTHORIZATION);
+    // A cookie that came in crumbs goes on as one (RFC 9113 §8.2.3): the
+    // protocol behind may have another way to join fields, as SPDY has.
+    let crumbs: Vec<_> = parts.headers.get_all(header::COOKIE).iter().collect();
+    if crumbs.len() > 1 {
+        let crumbs: Vec<_> = crumbs.into_iter().map(HeaderValue::as_bytes).collect();
+        let joined = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]));
+        parts.headers.remove(header::COOKIE);
+        if let Ok(mut joined) = joined {
+            // Not to be compressed where lengths could tell what it is.
+            joined.set_sensitive(true);
+            parts.headers.insert(header::COOKIE, joined);
+        }
+    }
+    add_via(&mut parts.headers, parts.version);
+    // The connection behind has a version of its own.
+    parts.version = Version::default();
+}
+
+/// Removes what is about the connection it came by, and not about the message.
+pub(crate) fn strip(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    let always = [
+        header::CONNECTION,
+        HeaderName::from_static("keep-alive"),
+        HeaderName::from_static("proxy-connection"),
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ];
+    for name in named.into_iter().chain(always) {
+        headers.remove(name);
+    }
+    // `te: trailers` is the only value that may stand in HTTP/2 and SPDY.
+    let trailers = headers.get_all(header::TE).iter().any(|value| {
+        let value = value.to_str().unwrap_or_default();
+        value.split(',').any(|coding| coding.trim() == "trailers")
+    });
+    headers.remove(header::TE);
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+fn add_via(headers: &mut HeaderMap, received: Version) {
+    let via = match received {
+        Version::HTTP_2 => "2 lacewing",
+        _ => "1.1 lacewing",
+    };
+    headers.append(header::VIA, HeaderValue::from_static(via));
+}
+
+/// What the client is told when there is no response.
+fn refuse(error: &Error) -> Response<Forwarded> {
+    let status = match error {
+        Error::ConnectTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+        Error::QueueFull { .. } | Error::TooManyStreams { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        // Nobody has seen the request: it may be made again.
+        error if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::BAD_GATEWAY,
+    };
+    let body = Full::from(format!("{error}\n")).map_err(BoxError::from);
+    let mut response = Response::new(body.boxed_unsync());
+    *response.status_mut() = status;
+    response
+}

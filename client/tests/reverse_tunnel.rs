@@ -1,0 +1,129 @@
+//! Roles do not depend on who dialled: an origin dials out to a relay, and
+//! serves over the connection that it dialled.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
+
+#[path = "../examples/proxy/forward.rs"]
+mod forward;
+mod support;
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
+};
+
+use http::{Request, StatusCode};
+use lacewing_client::{Connection, ConnectionConfig, Version};
+use lacewing_server::{Options, serve_connection, service_fn};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    task::JoinHandle,
+};
+
+use self::support::*;
+
+/// Takes dialled connections, and is the client on each.
+async fn relay(version: Version) -> (std::net::SocketAddr, mpsc::Receiver<Connection>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, connections) = mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            let (io, _) = listener.accept().await.unwrap();
+            let (connection, task) =
+                Connection::handshake(io, version, ConnectionConfig::default());
+            tokio::spawn(task);
+            if sender.send(connection).await.is_err() {
+                break;
+            }
+        }
+    });
+    (address, connections)
+}
+
+/// Dials, and is the server.
+async fn origin(
+    relay: std::net::SocketAddr,
+    version: Version,
+    witness: Witness,
+) -> JoinHandle<Result<(), lacewing_server::ConnectionError>> {
+    let io = TcpStream::connect(relay).await.unwrap();
+    let service = service_fn(move |request| routes(request, witness.clone()));
+    tokio::spawn(serve_connection(io, version, Options::default(), service))
+}
+
+#[test]
+fn who_dials_may_serve() {
+    every_version(|version| async move {
+        let (address, mut connections) = relay(version).await;
+        let witness = Witness::default();
+        let serving = origin(address, version, witness.clone()).await;
+        let connection = connections.recv().await.unwrap();
+        let response = connection.request(get("/hello")).await.unwrap();
+        assert_eq!(text(response).await, "hello world", "{version}");
+
+        let length = 2_000_000;
+        let body = Generator::new(length, Arc::default());
+        let response = connection.request(post("/echo", body)).await.unwrap();
+        let expected = (length as u64, sha256(&pattern(length)));
+        assert_eq!(measure(response.into_body()).await, expected, "{version}");
+
+        // Both sides may look whether the other is still there.
+        connection.ping(Duration::from_secs(10)).await.unwrap();
+        // Cancelling reaches the one who dialled.
+        let response = connection.request(get("/stall")).await.unwrap();
+        drop(response);
+        let gone = witness.bodies_gone;
+        until("the end of the body", || gone.load(Ordering::SeqCst) == 1).await;
+        drop(connection);
+        serving.await.unwrap().unwrap();
+    });
+}
+
+/// The whole way: a client, the relay, and an origin that comes, goes and comes
+/// again.
+#[test]
+fn the_public_is_served_by_whoever_dialled_last() {
+    every_version(|back| async move {
+        let (address, mut connections) = relay(back).await;
+        let current: Arc<Mutex<Option<Connection>>> = Arc::default();
+        let (here, there) = tokio::io::duplex(64 << 10);
+        let dialled = Arc::clone(&current);
+        let service = service_fn(move |request: Request<lacewing_server::Incoming>| {
+            let connection = dialled.lock().unwrap().clone();
+            async move {
+                let connection = connection.expect("an origin came first");
+                Ok::<_, Infallible>(forward::forward(&connection, request).await)
+            }
+        });
+        let front = Version::Http2;
+        tokio::spawn(serve_connection(there, front, Options::default(), service));
+        let (public, task) = Connection::handshake(here, front, ConnectionConfig::default());
+        tokio::spawn(task);
+
+        for _ in 0..3 {
+            let serving = origin(address, back, Witness::default()).await;
+            *current.lock().unwrap() = connections.recv().await;
+            for _ in 0..10 {
+                let response = public.request(get("/trailers")).await.unwrap();
+                assert_eq!(response.status(), StatusCode::OK, "{back}");
+                assert_eq!(text(response).await, "body", "{back}");
+            }
+            serving.abort();
+            assert!(serving.await.unwrap_err().is_cancelled());
+            let connection = current.lock().unwrap().clone().unwrap();
+            until("the end of the connection", || !connection.is_open()).await;
+            let response = public.request(get("/hello")).await.unwrap();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{back}");
+        }
+    });
+}
