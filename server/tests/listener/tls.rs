@@ -1,5 +1,7 @@
 //! Protocols negotiated by ALPN.
 
+mod one_port;
+
 use std::sync::Arc;
 
 use lacewing_server::{Protocol, Version};
