@@ -91,7 +91,7 @@ async fn origin(relay: SocketAddr) -> Result<(), Box<dyn Error>> {
             Ok(io) => {
                 io.set_nodelay(true)?;
                 println!("connected to {relay}");
-                let serving = serve_connection(io, PROTOCOL, Options::default(), service.clone());
+                let serving = serve_connection(io, PROTOCOL, Options::default(), service);
                 if let Err(error) = serving.await {
                     eprintln!("{error}");
                 }

@@ -45,9 +45,9 @@ async fn run() -> Result<u64, Box<dyn Error>> {
     };
     let version: Version = protocol.parse()?;
     let bytes: u64 = bytes.parse()?;
-    let config = MuxConfig {
-        ignore_flow_control: !options.iter().any(|option| option == "--flow-control"),
-        ..MuxConfig::default()
+    let config = match options.iter().any(|option| option == "--flow-control") {
+        true => MuxConfig::default(),
+        false => MuxConfig::kubernetes(),
     };
 
     let io = TcpStream::connect(address).await?;

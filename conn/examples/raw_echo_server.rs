@@ -29,9 +29,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: raw_echo_server [--flow-control] ADDR PROTOCOL".into());
     };
     let version: Version = protocol.parse()?;
-    let config = MuxConfig {
-        ignore_flow_control: !options.iter().any(|option| option == "--flow-control"),
-        ..MuxConfig::default()
+    let config = match options.iter().any(|option| option == "--flow-control") {
+        true => MuxConfig::default(),
+        false => MuxConfig::kubernetes(),
     };
     let listener = TcpListener::bind(address).await?;
     println!("listening on {} for {version}", listener.local_addr()?);
