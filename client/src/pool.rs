@@ -277,18 +277,15 @@ async fn upgrade(
     request: &mut Option<Request<RequestBody>>,
     config: ConnectionConfig,
 ) -> Result<Checkout, Error> {
-    use crate::upgrade::Target;
     let own = request.take_if(|request| crate::upgrade::fits(request));
-    let (first, target) = match own {
-        Some(request) => (request, Target::Path),
-        None => (crate::upgrade::neutral(origin), Target::Server),
-    };
-    let (connection, task, response) =
-        crate::upgrade::upgrade(connected.io, first, target, config).await?;
+    let wanted = own.is_some();
+    let path = request.as_ref().map(Request::uri);
+    let first = own.unwrap_or_else(|| crate::upgrade::neutral(origin, path));
+    let (connection, task, response) = crate::upgrade::upgrade(connected.io, first, config).await?;
     tokio::spawn(task);
     Ok(Checkout {
         connection,
-        response: (target == Target::Path).then_some(response),
+        response: wanted.then_some(response),
     })
 }
 

@@ -78,17 +78,8 @@ impl Connection {
         B: http_body::Body + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        upgrade(io, request.map(RequestBody::new), Target::Path, config).await
+        upgrade(io, request.map(RequestBody::new), config).await
     }
-}
-
-/// What a request in HTTP/1.1 is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// The path of its URI.
-    Path,
-    /// The server as such: `*`.
-    Server,
 }
 
 /// Whether a request can ask for the upgrade itself.
@@ -103,11 +94,13 @@ pub(crate) fn fits(request: &Request<RequestBody>) -> bool {
     }
 }
 
-/// A request that asks for nothing but the upgrade.
-pub(crate) fn neutral(origin: &Origin) -> Request<RequestBody> {
+/// A request that asks for nothing but the upgrade: about the path that is
+/// wanted, since servers (Go's among them) answer one about `*` themselves.
+pub(crate) fn neutral(origin: &Origin, wanted: Option<&Uri>) -> Request<RequestBody> {
     let mut request = Request::new(RequestBody::Empty);
     *request.method_mut() = Method::OPTIONS;
-    if let Ok(uri) = Uri::try_from(format!("{origin}/")) {
+    let path = wanted.map_or("/", Uri::path);
+    if let Ok(uri) = Uri::try_from(format!("{origin}{path}")) {
         *request.uri_mut() = uri;
     }
     request
@@ -117,7 +110,6 @@ pub(crate) fn neutral(origin: &Origin) -> Request<RequestBody> {
 pub(crate) async fn upgrade(
     io: impl Transport,
     request: Request<RequestBody>,
-    target: Target,
     config: ConnectionConfig,
 ) -> Result<
     (
@@ -135,7 +127,7 @@ pub(crate) async fn upgrade(
     }
     let message = message(request, version, Security::Cleartext)?;
     let settings = Engine::upgrade_settings(&config.engine(version));
-    let asked = http1(&message, target, &settings)?;
+    let asked = http1(&message, &settings)?;
     let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io))
         .await
         .map_err(failed)?;
@@ -195,11 +187,7 @@ fn is_switch(response: &Response<Incoming>) -> bool {
 }
 
 /// The request in HTTP/1.1, with what asks for the upgrade.
-fn http1(
-    message: &Message,
-    target: Target,
-    settings: &[u8],
-) -> Result<Request<Body>, RequestError> {
+fn http1(message: &Message, settings: &[u8]) -> Result<Request<Body>, RequestError> {
     let Control::Request { method, uri, .. } = &message.head.control else {
         return Err(RequestError::NoHost);
     };
@@ -209,10 +197,9 @@ fn http1(
     };
     let mut request = Request::new(body);
     request.method_mut().clone_from(method);
-    *request.uri_mut() = match (target, uri.path_and_query()) {
-        (Target::Server, _) => Uri::from_static("*"),
-        (Target::Path, Some(path)) => Uri::from(path.clone()),
-        (Target::Path, None) => Uri::from_static("/"),
+    *request.uri_mut() = match uri.path_and_query() {
+        Some(path) => Uri::from(path.clone()),
+        None => Uri::from_static("/"),
     };
     *request.headers_mut() = asking(&message.head, uri, settings)?;
     Ok(request)

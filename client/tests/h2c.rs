@@ -172,7 +172,7 @@ async fn a_client_upgrades_with_its_first_request_or_before_it() {
             assert_eq!(line, "GET /first HTTP/1.1");
             peer.answer(1).await;
         } else {
-            assert_eq!(line, "OPTIONS * HTTP/1.1");
+            assert_eq!(line, "OPTIONS /first HTTP/1.1");
             // Nobody waits for that answer.
             let mut frame = peer.next().await.unwrap();
             if frame.kind == RST_STREAM {

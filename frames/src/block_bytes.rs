@@ -18,6 +18,7 @@ pub struct BlockBytes {
 
 impl BlockBytes {
     /// Adds a block whose list has this size, 32 bytes for each field included.
+    #[cfg(any(feature = "http2", feature = "spdy"))]
     #[inline]
     pub(crate) fn add(&mut self, compressed: usize, size: usize, fields: usize) {
         let plain = size.saturating_sub(fields.saturating_mul(32));

@@ -8,7 +8,9 @@
 //! *Tuning.* When half a window is given back, a PING goes out with it (at most
 //! one, none when idle), and what arrives until its answer is counted. That is
 //! what the path holds, or, if the window is the limit, the other half of the
-//! window: then it is doubled. A reader that takes nothing never makes it grow.
+//! window: then it becomes four times as large, and the next probe starts at
+//! once, so that a long path is full after few round trips. A reader that takes
+//! nothing never makes it grow.
 
 use std::{
     sync::{
@@ -144,7 +146,7 @@ impl Tuning {
         if size >= max || came < size / 8 * 3 {
             return None;
         }
-        let larger = size.saturating_mul(2).min(max);
+        let larger = size.saturating_mul(4).min(max);
         let more = usize::try_from(larger.saturating_sub(size)).unwrap_or(usize::MAX);
         if !self.pool.take(more) {
             return None;
@@ -273,6 +275,9 @@ impl Engine {
             (self.tuning.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE)
         };
         self.tuning.next = now.checked_add(self.tuning.pause);
+        if self.tuning.pause.is_zero() {
+            self.start_probe(probe.stream);
+        }
     }
 }
 
@@ -284,7 +289,7 @@ mod tests {
     fn a_pool_gives_what_it_has_and_gets_it_back() {
         let pool = WindowPool::new(1000);
         let mut tuning = Tuning::new(pool.clone(), 100);
-        assert_eq!(tuning.grown(600, 2000, 600), Some(1200));
+        assert_eq!(tuning.grown(200, 2000, 100), Some(800));
         assert_eq!(tuning.grown(600, 2000, 600), None, "the pool has only 400");
         assert_eq!(tuning.grown(600, 900, 200), None, "not half of the window");
         assert_eq!(
