@@ -1,4 +1,4 @@
-//! Raw streams over pipes in memory, on all four protocols.
+//! Raw streams over every transport, on all four protocols.
 
 #![allow(
     clippy::unwrap_used,
