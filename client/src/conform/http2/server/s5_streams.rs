@@ -325,13 +325,16 @@ fn concurrency(target: &Target) -> Vec<Row> {
         must(
             "5.1.2/3",
             "streams that are over do not count: one after the other, there may be any number",
-            (0..150_u32).flat_map(|number| {
-                let stream = number.saturating_mul(2).saturating_add(1);
-                [
-                    send(headers(stream, &get(target)).end_stream()),
-                    response(stream),
-                ]
-            }),
+            // The window is for all the bodies together.
+            std::iter::once(send(window_update(0_u32, 1 << 30))).chain((0..150_u32).flat_map(
+                |number| {
+                    let stream = number.saturating_mul(2).saturating_add(1);
+                    [
+                        send(headers(stream, &get(target)).end_stream()),
+                        response(stream),
+                    ]
+                },
+            )),
         )
         .needs(Need::StreamLimit(140)),
         must(
