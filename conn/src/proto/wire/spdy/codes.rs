@@ -17,8 +17,8 @@ pub(super) fn violation(error: &frames::DecodeError, max_header_list_size: usize
     };
     if error.is_list_too_large() {
         return violation.detailed(format!(
-            "a header block is more than max_header_list_size ({max_header_list_size} bytes), and \
-             its compression context is lost; raise it in Limits to take larger ones"
+            "{error}: more than max_header_list_size ({max_header_list_size} bytes) lets through, \
+             and the compression context is lost; raise it in Limits to take larger ones"
         ));
     }
     violation.detailed(error.to_string())
