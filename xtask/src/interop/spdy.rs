@@ -177,20 +177,21 @@ fn our_client(version: &'static str, security: Security) -> Vec<Case> {
             &"last words ".repeat(1000),
         )
     }));
-    // It pushes without FLAG_UNIDIRECTIONAL, and always says `https`: what it
-    // pushes in cleartext is of another origin.
+    // It pushes without FLAG_UNIDIRECTIONAL, and says `https` in cleartext too.
     cases.push(Case::new(name("push"), move |lab| {
+        take_pushes(lab, version, security, lab.port(shared, security)?)
+    }));
+    cases.push(Case::new(name("push-refused"), move |lab| {
         let port = lab.port(shared, security)?;
-        if security == Security::Tls {
-            return take_pushes(lab, version, security, port);
-        }
         let before = lab.log(shared).len();
-        expect_part(&pushes(lab, version, security, port, 0)?, "200 7 ")?;
+        let mut command = lacewing(lab, version);
+        command.arg(security.url(port, "push"));
+        expect(&lab.run(&mut command, 20)?.success()?, "pushed")?;
         log_has(
             lab,
             shared,
             before,
-            &format!("rst {version} PROTOCOL_ERROR"),
+            &format!("rst {version} REFUSED_STREAM"),
         )
     }));
     // What the server saw: the version asked for, and an orderly end.
@@ -221,15 +222,9 @@ pub(super) fn log_has(lab: &Lab, shared: Shared, since: usize, part: &str) -> Ou
 
 /// `GET /push` with a client that takes what is pushed; both files arrive.
 pub(super) fn take_pushes(lab: &Lab, version: &str, security: Security, port: u16) -> Outcome {
-    pushed(lab, &pushes(lab, version, security, port, 2)?)
-}
-
-/// The answer to `GET /push`, and `count` pushes.
-fn pushes(lab: &Lab, version: &str, security: Security, port: u16, count: usize) -> Outcome {
     let mut push = lab.rust("push");
-    push.args(["take", version, &security.url(port, "push")]);
-    push.arg(count.to_string());
-    lab.run(&mut push, 40)?.success()
+    push.args(["take", version, &security.url(port, "push"), "2"]);
+    pushed(lab, &lab.run(&mut push, 40)?.success()?)
 }
 
 /// What every pusher pushes is in what every taker prints.
