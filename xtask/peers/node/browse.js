@@ -10,6 +10,7 @@
 //   websocket PATH N    sends N messages of growing size, each echoed
 //
 // Drives a chromedriver that listens on DRIVER-PORT. CERT is trusted by its key.
+// CHROMIUM_PROXY names a proxy, for loopback as well.
 
 const crypto = require('crypto')
 const fs = require('fs')
@@ -94,6 +95,7 @@ async function webdriver (method, path, body) {
 }
 
 async function run () {
+  const proxy = process.env.CHROMIUM_PROXY
   const key = new crypto.X509Certificate(fs.readFileSync(cert)).publicKey
   const pin = crypto.createHash('sha256').update(key.export({ type: 'spki', format: 'der' })).digest('base64')
   const { sessionId } = await webdriver('POST', '', {
@@ -104,7 +106,8 @@ async function run () {
           args: [
             '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
             '--disable-background-networking', '--disable-dev-shm-usage',
-            '--ignore-certificate-errors-spki-list=' + pin
+            '--ignore-certificate-errors-spki-list=' + pin,
+            ...(proxy ? ['--proxy-server=' + proxy, '--proxy-bypass-list=<-loopback>'] : [])
           ]
         }
       }

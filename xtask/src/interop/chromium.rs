@@ -31,6 +31,7 @@ pub(super) fn cases() -> Vec<Case> {
             let printed = browse(lab, Shared::Site, EMPTY, &events)?;
             expect(&printed, "1000 events")
         }),
+        Case::new("http2/chromium/download-through-connect", through_proxy),
         // Nothing but extended CONNECT opens a WebSocket there.
         Case::new("http2/chromium/websocket", |lab| {
             let websocket = ["websocket", "/chat", "100"];
@@ -40,8 +41,29 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
+/// TLS and HTTP/2 to `lacewingd`, through a tunnel of HTTP/2 by `site`.
+fn through_proxy(lab: &Lab) -> Outcome {
+    let proxy = lab.port(Shared::Site, Security::Tls)?;
+    let command = ["download", &format!("/{MB_100}")];
+    let printed = browse_by(lab, Some(proxy), Shared::Lacewingd, EMPTY, &command)?;
+    let (length, digest) = (lab.length(MB_100), lab.digest(MB_100));
+    expect(&printed, &format!("{length} {digest}"))?;
+    let port = lab.port(Shared::Lacewingd, Security::Tls)?;
+    expect_part(&lab.log(Shared::Site), &format!("CONNECT localhost:{port}"))
+}
+
 /// What Chromium says after it has opened `path` and done the command.
 fn browse(lab: &Lab, server: Shared, path: &str, command: &[&str]) -> Result<String, String> {
+    browse_by(lab, None, server, path, command)
+}
+
+fn browse_by(
+    lab: &Lab,
+    proxy: Option<u16>,
+    server: Shared,
+    path: &str,
+    command: &[&str],
+) -> Result<String, String> {
     let port = lab.port(server, Security::Tls)?;
     std::fs::write(lab.file(EMPTY), "<!doctype html>").map_err(|e| e.to_string())?;
     let driver_port = free_port()?;
@@ -51,6 +73,9 @@ fn browse(lab: &Lab, server: Shared, path: &str, command: &[&str]) -> Result<Str
     let log = lab.scratch("chromedriver.log");
     let driver = Server::start("chromedriver", &mut driver, driver_port, log)?;
     let mut node = lab.node("browse.js")?;
+    if let Some(proxy) = proxy {
+        node.env("CHROMIUM_PROXY", format!("https://localhost:{proxy}"));
+    }
     node.arg(driver_port.to_string()).arg(lab.cert());
     node.arg(format!("https://localhost:{port}/{path}"));
     let printed = lab.run(node.args(command), 100)?.success();

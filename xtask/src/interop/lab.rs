@@ -308,7 +308,8 @@ fn build_rust() -> Result<PathBuf, String> {
         return Ok(PathBuf::from(folder));
     }
     let target = shell::target_dir();
-    let mut command = shell::cargo(["build", "--quiet", "--locked", "--profile", "interop"]);
+    // Not `--locked`: our crates are dependencies of it, and theirs change.
+    let mut command = shell::cargo(["build", "--quiet", "--profile", "interop"]);
     command.arg("--manifest-path");
     command.arg(shell::root().join("xtask/peers/rust/Cargo.toml"));
     command.arg("--target-dir").arg(&target);

@@ -135,6 +135,7 @@ async fn connect(request: Request, next: Next) -> Response {
     match request.extensions().get::<Connect>() {
         Some(connect) if request.method() == Method::CONNECT => {
             let target = request.uri().to_string();
+            println!("CONNECT {target}");
             let tunneled = tunnel(connect, target).await;
             tunneled.unwrap_or_else(|error| {
                 println!("tunnel: {error}");
