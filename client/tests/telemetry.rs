@@ -12,6 +12,10 @@
 
 mod support;
 
+/// A callsite that a thread without a subscriber reaches first may be taken for
+/// one that nobody listens to: these tests run one after the other.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 #[cfg(feature = "tracing")]
 mod events {
     use std::{
@@ -39,6 +43,7 @@ mod events {
 
     #[tokio::test]
     async fn requests_and_their_ends_are_told_in_the_span_of_their_connection() {
+        let _alone = crate::ALONE.lock().await;
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -161,6 +166,7 @@ mod figures {
 
     #[test]
     fn connections_streams_and_responses_are_counted() {
+        let _alone = crate::ALONE.blocking_lock();
         let sums = Sums::default();
         let _guard = metrics::set_default_local_recorder(&sums);
         every_version(|version| async move {

@@ -141,7 +141,7 @@ pub struct Engine {
     pings: Pings,
     life: Life,
     tuning: Tuning,
-    counters: Counters,
+    counters: Box<Counters>,
     /// The time as far as it was told: for calls that do not bring it.
     clock: Instant,
 }
@@ -241,7 +241,7 @@ impl Engine {
             pings: Pings::new(u32::from_le_bytes(first_four(seed))),
             life: Life::starting(limits, seed, now),
             tuning: Tuning::new(config.window_pool.clone(), limits.stream_window),
-            counters: Counters::default(),
+            counters: Box::default(),
             clock: now,
             config,
         };
