@@ -30,7 +30,7 @@ use crate::{
 /// [`Concurrency`] says what happens beyond what the server allows.
 ///
 /// A request that the server did not process is made again, on a new connection
-/// if need be, as long as its body is whole: there is none, it is a [`Body`] or
+/// if need be, as long as its body is whole: there is none, it is a [`Body`](crate::Body) or
 /// a `String`, or no piece of it was asked for yet. So a server that shuts down
 /// gracefully, or closes connections by age, loses no request.
 ///

@@ -183,7 +183,7 @@ impl Mux {
     }
 
     /// Ends the connection gracefully: no new streams, and those that are open
-    /// get the time to finish that [`Limits::drain_timeout`] gives.
+    /// get the time to finish that [`drain_timeout`](crate::Limits) gives.
     pub fn shutdown(&self) {
         self.handle.hub.state.lock().shutdown = true;
         self.handle.notifier.notify();

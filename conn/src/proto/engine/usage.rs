@@ -80,7 +80,7 @@ pub enum UsageError {
     /// Our half has ended.
     HalfClosed,
     /// Earlier data of the stream has not been sent yet: wait for
-    /// [`Transmit::Pull`].
+    /// [`Transmit::Pull`](super::Transmit::Pull).
     Busy,
     /// The head's control data does not fit the call.
     WrongHead,
