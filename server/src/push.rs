@@ -25,6 +25,11 @@ use crate::{
 /// A handler pushes before it gives its response: then the client learns of the
 /// push before it sees what refers to it (RFC 9113 §8.4.1).
 ///
+/// Over SPDY a response that is ready at once goes out in one frame with its
+/// push, as the servers of its time did it. Node's `spdy` takes no other pushes
+/// and ends the connection: for such clients push only what the service has at
+/// hand.
+///
 /// ```
 /// use http::{Request, Response};
 /// use lacewing_server::{BoxError, Incoming, Pusher};
