@@ -3,6 +3,8 @@
 //! Every case says *send these frames or bytes, expect this reaction*, and is
 //! named by the section of the specification that it proves: `6.5.2/3` is the
 //! third case of RFC 9113 §6.5.2, `7541/6.3/1` the first of RFC 7541 §6.3.
+//! SPDY's cases are named by the section of SPDY/3: `2.6.4/3`; a rule that
+//! holds in several versions has one id in all of them.
 //! A case has a connection of its own, on any transport: a socket, TLS, or a
 //! pipe in memory with an implementation under test at its other end.
 //!
@@ -49,8 +51,10 @@
 
 mod case;
 mod http2;
+mod link;
 mod report;
 mod run;
+mod spdy;
 mod target;
 
 pub use case::{Case, Filter, Need, Requirement};
@@ -60,23 +64,36 @@ pub use target::{Abilities, Target};
 
 use case::Script;
 
-/// The cases for a server under test.
+use crate::Version;
+
+/// The cases for a server under test, of the target's version.
 ///
 /// ```
-/// use lacewing_client::conform::{Target, server_cases};
+/// use lacewing_client::{Version, conform::{Target, server_cases}};
 ///
 /// assert!(server_cases(&Target::new("http", "localhost")).len() > 330);
+/// let spdy = Target::new("http", "localhost").version(Version::Spdy31);
+/// assert!(server_cases(&spdy).len() > 100);
 /// ```
 pub fn server_cases(target: &Target) -> Vec<Case> {
-    http2::server_cases(target)
+    match target.version {
+        Version::Http2 => http2::server_cases(target),
+        Version::Spdy2 | Version::Spdy3 | Version::Spdy31 => spdy::server_cases(target),
+    }
 }
 
 /// The cases for a client under test, which makes requests on every connection
 /// that it opens.
 ///
 /// ```
-/// assert!(lacewing_client::conform::client_cases().len() > 180);
+/// use lacewing_client::{Version, conform::client_cases};
+///
+/// assert!(client_cases(Version::Http2).len() > 180);
+/// assert!(client_cases(Version::Spdy2).len() > 40);
 /// ```
-pub fn client_cases() -> Vec<Case> {
-    http2::client_cases()
+pub fn client_cases(version: Version) -> Vec<Case> {
+    match version {
+        Version::Http2 => http2::client_cases(),
+        Version::Spdy2 | Version::Spdy3 | Version::Spdy31 => spdy::client_cases(version),
+    }
 }

@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use crate::Side;
+use crate::{Side, Version};
 
-use super::{Target, http2};
+use super::{Target, http2, spdy};
 
 /// One case: what is sent, and which reactions are right.
 ///
 /// ```
-/// use lacewing_client::conform::{Requirement, client_cases};
+/// use lacewing_client::{Version, conform::{Requirement, client_cases}};
 ///
-/// let cases = client_cases();
+/// let cases = client_cases(Version::Http2);
 /// let case = cases.iter().find(|case| case.id() == "6.7/1").expect("PING is answered");
 /// assert_eq!((case.section(), case.specification()), ("6.7", "RFC 9113"));
 /// assert_eq!(case.requirement(), Requirement::Must);
@@ -31,6 +31,7 @@ pub struct Case {
 #[derive(Debug)]
 pub(super) enum Script {
     Http2(http2::Script),
+    Spdy(spdy::Script),
 }
 
 /// How binding the rule behind a case is (RFC 2119).
@@ -87,9 +88,9 @@ pub enum Need {
 /// Chooses cases: by section with everything below it, or by id.
 ///
 /// ```
-/// use lacewing_client::conform::{Filter, client_cases};
+/// use lacewing_client::{Version, conform::{Filter, client_cases}};
 ///
-/// let cases = client_cases();
+/// let cases = client_cases(Version::Http2);
 /// let chosen = |text: &str| cases.iter().filter(|case| Filter::new(text).admits(case)).count();
 /// assert!(chosen("6.5") > chosen("6.5.2"));
 /// assert_eq!(chosen("6.7/1"), 1);
@@ -125,8 +126,22 @@ impl Case {
         &self.needs
     }
 
-    /// The specification, such as `RFC 9113`.
+    /// The protocol.
+    pub fn version(&self) -> Version {
+        match &self.script {
+            Script::Http2(_) => Version::Http2,
+            Script::Spdy(script) => script.version,
+        }
+    }
+
+    /// The specification, such as `RFC 9113` or `SPDY/3.1`.
     pub fn specification(&self) -> &'static str {
+        match self.version() {
+            Version::Spdy2 => return "SPDY/2",
+            Version::Spdy3 => return "SPDY/3",
+            Version::Spdy31 => return "SPDY/3.1",
+            Version::Http2 => {}
+        }
         match self.id.split_once('/') {
             Some(("7541", _)) => "RFC 7541",
             Some(("9110", _)) => "RFC 9110",

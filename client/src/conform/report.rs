@@ -53,10 +53,10 @@ pub struct Failure {
 /// failures.
 ///
 /// ```
-/// use lacewing_client::conform::{Outcome, Report, client_cases};
+/// use lacewing_client::{Version, conform::{Outcome, Report, client_cases}};
 ///
 /// let mut report = Report::new("some client");
-/// report.add(&client_cases()[0], Outcome::Passed);
+/// report.add(&client_cases(Version::Http2)[0], Outcome::Passed);
 /// assert_eq!((report.passed(), report.failed(), report.is_success()), (1, 0, true));
 /// assert!(report.to_junit().contains("<testcase"));
 /// assert!(report.to_json().contains("\"passed\""));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Case, Outcome, Requirement, Script, Target, http2};
+use super::{Case, Outcome, Requirement, Script, Target, http2, spdy};
 
 /// How cases are run.
 ///
@@ -35,7 +35,7 @@ pub struct Conditions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strictness {
     /// A deviation from a SHOULD is advice, and a connection error may be just
-    /// the end of the connection (RFC 9113 §5.4.1).
+    /// the end of the connection (RFC 9113 §5.4.1, SPDY/3 §2.4.1).
     #[default]
     Usual,
     /// A deviation from a SHOULD is a failure, and a connection error has to
@@ -97,6 +97,7 @@ where
     }
     let outcome = match &case.script {
         Script::Http2(script) => http2::play(script, case.tested, io, conditions).await,
+        Script::Spdy(script) => spdy::play(script, case.tested, io, conditions).await,
     };
     match outcome {
         Outcome::Failed(failure)

@@ -2,7 +2,9 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Conditions, http2};
+use crate::Version;
+
+use super::{Conditions, http2, spdy};
 
 /// A server under test: where its resources are, and what it can show.
 ///
@@ -15,6 +17,8 @@ use super::{Conditions, http2};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Target {
+    /// The protocol to test it on.
+    pub version: Version,
     /// `http` or `https`.
     pub scheme: String,
     /// Host and port, as requests name them.
@@ -60,9 +64,11 @@ pub struct Abilities {
 }
 
 impl Target {
-    /// A server whose resources are all at `/`, and which showed nothing yet.
+    /// A server of HTTP/2 whose resources are all at `/`, and which showed
+    /// nothing yet.
     pub fn new(scheme: impl Into<String>, authority: impl Into<String>) -> Self {
         Self {
+            version: Version::Http2,
             scheme: scheme.into(),
             authority: authority.into(),
             path: "/".into(),
@@ -77,12 +83,24 @@ impl Target {
         }
     }
 
+    /// Another protocol to test it on.
+    #[must_use]
+    pub fn version(mut self, version: Version) -> Self {
+        self.version = version;
+        self
+    }
+
     /// Finds out on one connection what the server can show, and gives the
     /// frames that went over it, in words.
     pub async fn probe<T>(&mut self, io: T, conditions: &Conditions) -> Vec<String>
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        http2::probe(self, io, conditions).await
+        match self.version {
+            Version::Http2 => http2::probe(self, io, conditions).await,
+            Version::Spdy2 | Version::Spdy3 | Version::Spdy31 => {
+                spdy::probe(self, io, conditions).await
+            }
+        }
     }
 }

@@ -50,7 +50,7 @@ async fn check(segmentation: Segmentation) {
     let conditions = conditions(segmentation);
     let target = Target::new("http", "localhost");
     let mut report = Report::new(format!("our client, {segmentation:?}"));
-    for case in client_cases() {
+    for case in client_cases(Version::Http2) {
         if filter().admits(&case) {
             let outcome = run(&case, connect(&case), &target, &conditions).await;
             report.add(&case, outcome);

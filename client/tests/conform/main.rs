@@ -13,6 +13,7 @@
 mod client;
 mod sensitivity;
 mod server;
+mod spdy;
 mod tables;
 mod tool;
 

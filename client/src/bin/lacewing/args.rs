@@ -31,6 +31,9 @@ pub(crate) enum Command {
 
 #[derive(Clone, Debug, Parser)]
 pub(crate) struct Conform {
+    /// The protocol to test: h2, spdy/3.1, spdy/3 or spdy/2
+    #[arg(short, long, value_name = "PROTOCOL", value_parser = protocol, default_value = "h2")]
+    pub(crate) protocol: Version,
     /// The server to test: https by ALPN, http by prior knowledge. Its path
     /// must answer GET with 200 and a little content
     #[arg(
@@ -212,6 +215,8 @@ mod tests {
         assert!(parse(&["http://a.example/", "--only", "6.5", "--strict"]).is_ok());
         assert!(parse(&["--client", "--listen", "127.0.0.1:0"]).is_ok());
         assert!(parse(&["--list"]).is_ok());
+        assert!(parse(&["--list", "--protocol", "spdy/3"]).is_ok());
+        assert!(parse(&["--list", "--protocol", "spdy/4"]).is_err());
         assert!(parse(&["--client"]).is_err());
         assert!(parse(&["http://a.example/", "--client", "--listen", "127.0.0.1:0"]).is_err());
         assert!(parse(&[]).is_err());

@@ -19,6 +19,7 @@ use crate::{
 pub(crate) const HELP: &str = "\
 Each case has a connection of its own, and is named by the section of the
 specification that it proves: 6.5.2/1 is the first of RFC 9113 section 6.5.2.
+SPDY's cases have the sections of SPDY/3, in all three versions.
 Cases that need what the server does not show are skipped, with the reason.
 
 Exit codes:
@@ -51,8 +52,8 @@ pub(crate) async fn run(args: Conform) -> Result<(), Failure> {
 
 fn list(args: &Conform) {
     let cases = match args.client {
-        true => client_cases(),
-        false => server_cases(&Target::new("http", "localhost")),
+        true => client_cases(args.protocol),
+        false => server_cases(&Target::new("http", "localhost").version(args.protocol)),
     };
     for case in chosen(args, cases) {
         println!(

@@ -15,7 +15,7 @@ pub(super) async fn run(args: &Conform, address: SocketAddr) -> Result<Report, F
     let failed = |error| Failure::local(format!("cannot listen on {address}: {error}"));
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let cases = super::chosen(args, client_cases());
+    let cases = super::chosen(args, client_cases(args.protocol));
     eprintln!(
         "lacewing: waiting for clients on http://{address}/, one connection for each of {} cases",
         cases.len()

@@ -2,7 +2,7 @@
 
 use http::Uri;
 use lacewing_client::{
-    Connect as _, Connector, Origin, Security, Transport, Version,
+    Connect as _, Connector, Origin, Security, Transport,
     conform::{Report, Target, run as run_case, server_cases},
     tls::{Tls, Trust},
 };
@@ -16,8 +16,8 @@ pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
         true => Trust::Anyone,
         false => Trust::WebPki,
     };
-    let tls = Tls::with_trust(trust, vec![Version::Http2]);
-    let connector = Connector::tls(tls, Some(Version::Http2));
+    let tls = Tls::with_trust(trust, vec![args.protocol]);
+    let connector = Connector::tls(tls, Some(args.protocol));
     let connect = async || -> Result<Box<dyn Transport>, Failure> {
         let connected = connector.connect(&origin).await;
         connected
@@ -52,7 +52,7 @@ fn target(args: &Conform, url: &Uri, origin: &Origin) -> Target {
     };
     let authority = url.authority().map_or("", |authority| authority.as_str());
     let path = url.path_and_query().map_or("/", |path| path.as_str());
-    let mut target = Target::new(scheme, authority);
+    let mut target = Target::new(scheme, authority).version(args.protocol);
     target.large_path = args.large_path.clone().unwrap_or_else(|| path.to_owned());
     target.post_path = args.post_path.clone().unwrap_or_else(|| path.to_owned());
     target.path = path.to_owned();

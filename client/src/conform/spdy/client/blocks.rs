@@ -1,0 +1,91 @@
+//! Name/value header blocks (section 2.6.10).
+
+use crate::conform::spdy::vocabulary::*;
+
+pub(super) fn rows(book: &Book) -> Vec<Row> {
+    let ok = book.reply("200");
+    let wrong = |block: &Block| {
+        [
+            request_comes(),
+            send(syn_reply(REQUEST, block).fin()),
+            stream_error(REQUEST, &[PROTOCOL_ERROR]),
+            alive(),
+        ]
+    };
+    let odd = |block: &Block| {
+        [
+            request_comes(),
+            send(syn_reply(REQUEST, block).fin()),
+            any_error(REQUEST),
+        ]
+    };
+    let right = |block: &Block| {
+        [
+            request_comes(),
+            send(syn_reply(REQUEST, block).fin()),
+            alive(),
+            not_reset(REQUEST),
+        ]
+    };
+    let more = ok.len().saturating_add(1);
+    vec![
+        must(
+            "2.6.10",
+            "an empty name is a stream error PROTOCOL_ERROR",
+            wrong(&ok.clone().and("", "x")),
+        ),
+        must(
+            "2.6.10",
+            "an empty value is a stream error PROTOCOL_ERROR",
+            wrong(&ok.clone().and("x-empty", "")),
+        )
+        .in_2(),
+        must(
+            "2.6.10",
+            "an empty value is legal",
+            right(&ok.clone().and("x-empty", "")),
+        )
+        .since_3(),
+        must(
+            "2.6.10",
+            "two NULs in a row are a stream error PROTOCOL_ERROR",
+            wrong(&ok.clone().and("x-two", "a\0\0b")),
+        ),
+        must(
+            "2.6.10",
+            "a value that starts with NUL is a stream error PROTOCOL_ERROR",
+            wrong(&ok.clone().and("x-start", "\0a")),
+        )
+        .since_3(),
+        must(
+            "2.6.10",
+            "values of one name are joined by NUL",
+            right(&ok.clone().and("set-cookie", "a=1\0b=2")),
+        ),
+        must(
+            "2.6.10",
+            "pairs may come in any order",
+            right(&ok.clone().and("x-last", "1").reversed()),
+        ),
+        should(
+            "2.6.10",
+            "an upper-case letter in a name is refused",
+            odd(&ok.clone().and("X-Upper", "x")),
+        ),
+        should(
+            "2.6.10",
+            "a name that occurs twice is refused",
+            odd(&ok.clone().and("x-two", "a").and("x-two", "b")),
+        ),
+        must(
+            "2.6.10",
+            "a block with fewer pairs than it announces is refused",
+            odd(&ok.clone().counting(more)),
+        ),
+        must(
+            "2.6.10",
+            "a block that announces as many pairs as it can is refused",
+            odd(&ok.counting(u32::MAX)),
+        ),
+    ]
+}

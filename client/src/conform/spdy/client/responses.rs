@@ -1,0 +1,66 @@
+//! Responses (section 3.2.2).
+
+use crate::conform::spdy::vocabulary::*;
+
+pub(super) fn rows(book: &Book) -> Vec<Row> {
+    let ok = book.reply("200");
+    let without = |name: &str| {
+        let name = book.name(name);
+        must(
+            "3.2.2",
+            format!("a reply without {name} is a stream error PROTOCOL_ERROR"),
+            [
+                request_comes(),
+                send(syn_reply(REQUEST, &book.reply("200").without(&name)).fin()),
+                stream_error(REQUEST, &[PROTOCOL_ERROR]),
+                alive(),
+            ],
+        )
+    };
+    let taken = |frames: Vec<_>| {
+        [
+            request_comes(),
+            Step::Send(frames),
+            alive(),
+            not_reset(REQUEST),
+        ]
+    };
+    vec![
+        without("status"),
+        without("version"),
+        must(
+            "3.2.2",
+            "a status may have words behind its number",
+            taken(vec![syn_reply(REQUEST, &book.reply("200 OK")).fin()]),
+        ),
+        must(
+            "3.2.2",
+            "content-length larger than the body is ignored",
+            taken(vec![
+                syn_reply(REQUEST, &ok.clone().and("content-length", "100")),
+                data(REQUEST, b"hello").fin(),
+            ]),
+        )
+        .since_3(),
+        must(
+            "3.2.2",
+            "content-length smaller than the body is ignored",
+            taken(vec![
+                syn_reply(REQUEST, &ok.clone().and("content-length", "2")),
+                data(REQUEST, b"hello").fin(),
+            ]),
+        )
+        .since_3(),
+        must(
+            "3.2.2",
+            "a response may come whole while the client still sends",
+            [
+                request_comes(),
+                Step::Body,
+                send(syn_reply(REQUEST, &ok).fin()),
+                alive(),
+            ],
+        )
+        .needs(Need::RequestBody),
+    ]
+}

@@ -1,0 +1,284 @@
+//! Rules for what the tested side sends, watched in every case.
+
+use std::collections::BTreeMap;
+
+use lacewing_frames::spdy::{Block, Message, SettingId, Settings};
+
+use crate::{Side, Version};
+
+use super::{
+    frame::Frame,
+    record::{List, Record},
+};
+
+/// A window at its start, bytes.
+const WINDOW: i64 = 65_536;
+
+/// Watches one connection.
+#[derive(Debug)]
+pub(super) struct Monitor {
+    tested: Side,
+    version: Version,
+    /// What is left of the connection's window for DATA to us.
+    connection_window: i64,
+    /// The most that we ever let streams start with: SETTINGS are not
+    /// acknowledged, and smaller windows come into force at a moment unknown.
+    initial_window: i64,
+    stream_windows: BTreeMap<u32, i64>,
+    /// Bytes of DATA frames that we sent, by stream; 0 is all.
+    sent: BTreeMap<u32, u64>,
+    /// A stream was opened, by either side.
+    streams: bool,
+    /// Broken rules, with their sections.
+    pub(super) violations: Vec<String>,
+}
+
+impl Monitor {
+    pub(super) fn new(tested: Side, version: Version) -> Self {
+        Self {
+            tested,
+            version,
+            connection_window: WINDOW,
+            initial_window: WINDOW,
+            stream_windows: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            streams: tested == Side::Client,
+            violations: Vec::new(),
+        }
+    }
+
+    /// We send a frame.
+    pub(super) fn sent(&mut self, frame: &Frame, requests: &[u32]) {
+        let stream = frame.stream.resolve(requests);
+        for id in [0, stream] {
+            let sent = self.sent.entry(id).or_insert(0);
+            *sent = sent.saturating_add(frame.content());
+        }
+        if let Some(delta) = frame.delta() {
+            let delta = i64::from(delta);
+            if stream == 0 {
+                self.connection_window = self.connection_window.saturating_add(delta);
+            } else {
+                let window = self.window(stream);
+                *window = window.saturating_add(delta);
+            }
+        }
+        if let Some(value) = frame.setting(SettingId::INITIAL_WINDOW_SIZE) {
+            let value = i64::from(value);
+            if !self.streams {
+                self.initial_window = value;
+            } else if value > self.initial_window {
+                let change = value.saturating_sub(self.initial_window);
+                self.initial_window = value;
+                for window in self.stream_windows.values_mut() {
+                    *window = window.saturating_add(change);
+                }
+            }
+        }
+        self.streams |= frame.kind == Some(lacewing_frames::spdy::Kind::SYN_STREAM);
+    }
+
+    /// The tested side sent a message; `before` is what came before it.
+    pub(super) fn received(&mut self, message: &Message<List>, before: &Record) {
+        match message {
+            Message::SynStream {
+                stream_id,
+                associated,
+                block,
+                ..
+            } => {
+                let even = u32::from(self.tested == Side::Client);
+                if stream_id % 2 != even {
+                    self.violation(format!("SYN_STREAM with the id {stream_id}"), "2.3.2");
+                }
+                let highest = before.streams.iter().filter(|(_, stream)| stream.opened);
+                let mut same = highest.filter(|(id, _)| *id % 2 == even).map(|(id, _)| *id);
+                if same.any(|earlier| earlier >= *stream_id) {
+                    self.violation(format!("SYN_STREAM {stream_id} after a higher id"), "2.3.2");
+                }
+                match self.tested {
+                    Side::Client => self.required(block, REQUEST, "3.2.1"),
+                    Side::Server if *associated == 0 => {
+                        self.violation("a pushed stream with no associated stream", "3.3.1");
+                    }
+                    Side::Server => self.required(block, PUSH, "3.3.1"),
+                }
+                self.block(block);
+            }
+            Message::SynReply {
+                stream_id, block, ..
+            } => {
+                if before
+                    .stream(*stream_id)
+                    .is_some_and(|stream| stream.opened)
+                {
+                    self.violation(format!("a second SYN_REPLY on stream {stream_id}"), "2.6.2");
+                }
+                self.over("SYN_REPLY", *stream_id, before);
+                if self.tested == Side::Server {
+                    self.required(block, RESPONSE, "3.2.2");
+                }
+                self.block(block);
+            }
+            Message::Headers {
+                stream_id, block, ..
+            } => {
+                self.over("HEADERS", *stream_id, before);
+                self.block(block);
+            }
+            Message::Data {
+                stream_id, payload, ..
+            } => {
+                self.over("DATA", *stream_id, before);
+                if !before
+                    .stream(*stream_id)
+                    .is_some_and(|stream| stream.opened)
+                {
+                    let what = format!("DATA on stream {stream_id} before SYN_REPLY");
+                    self.violation(what, "2.2.2");
+                }
+                self.debit(*stream_id, payload.len());
+            }
+            Message::RstStream(frame) => {
+                let known = match self.version {
+                    Version::Spdy2 => 1..=7,
+                    _ => 1..=11,
+                };
+                if !known.contains(&frame.code.0) {
+                    let what = format!("RST_STREAM with the code {}", frame.code.0);
+                    self.violation(what, "2.6.3");
+                }
+            }
+            Message::Settings(settings) => self.settings(settings),
+            Message::WindowUpdate(frame)
+                if frame.stream_id == 0 && self.version != Version::Spdy31 =>
+            {
+                self.violation("WINDOW_UPDATE on stream 0, which SPDY/3.1 brought", "2.6.8");
+            }
+            Message::Unknown(frame) => {
+                let (kind, version) = (frame.kind, frame.version);
+                let what = format!("{kind} of version {version}, which this version does not have");
+                self.violation(what, "2.2.1");
+            }
+            _ => {}
+        }
+    }
+
+    /// What is left of the stream's window and of the connection's, for us.
+    pub(super) fn rooms(&self, record: &Record, stream: u32) -> (u64, u64) {
+        let sent = |stream| self.sent.get(&stream).copied().unwrap_or(0);
+        let none = u64::from(u32::MAX);
+        let initial = match self.version {
+            Version::Spdy2 => none,
+            _ => record
+                .setting(SettingId::INITIAL_WINDOW_SIZE)
+                .map_or(65_536, u64::from),
+        };
+        let credit = record.stream(stream).map_or(0, |stream| stream.credit);
+        let connection = match self.version {
+            Version::Spdy31 => 65_536_u64.saturating_add(record.credit),
+            _ => none,
+        };
+        (
+            initial.saturating_add(credit).saturating_sub(sent(stream)),
+            connection.saturating_sub(sent(0)),
+        )
+    }
+
+    fn violation(&mut self, what: impl Into<String>, section: &str) {
+        let what = what.into();
+        self.violations.push(format!("{what} ({section})"));
+    }
+
+    fn over(&mut self, what: &str, stream: u32, before: &Record) {
+        if before
+            .stream(stream)
+            .is_some_and(super::record::Stream::is_over)
+        {
+            self.violation(format!("{what} on stream {stream} after its end"), "2.3.7");
+        }
+    }
+
+    fn window(&mut self, stream: u32) -> &mut i64 {
+        let initial = self.initial_window;
+        self.stream_windows.entry(stream).or_insert(initial)
+    }
+
+    fn debit(&mut self, stream: u32, length: usize) {
+        let length = i64::try_from(length).unwrap_or(i64::MAX);
+        if self.version == Version::Spdy2 || length == 0 {
+            return;
+        }
+        let window = self.window(stream);
+        *window = window.saturating_sub(length);
+        if *window < 0 {
+            self.violation(
+                format!("DATA on stream {stream} beyond its window"),
+                "2.6.8",
+            );
+        }
+        self.connection_window = self.connection_window.saturating_sub(length);
+        if self.version == Version::Spdy31 && self.connection_window < 0 {
+            self.violation("DATA beyond the connection's window", "2.6.8");
+        }
+    }
+
+    fn settings(&mut self, settings: &Settings) {
+        if self.tested == Side::Client && settings.clear {
+            self.violation("a client that clears settings", "2.6.4");
+        }
+        for (nth, entry) in settings.entries.iter().enumerate() {
+            if self.tested == Side::Client && entry.persist_value() {
+                self.violation("PERSIST_VALUE from a client", "2.6.4");
+            }
+            if self.tested == Side::Server && entry.persisted() {
+                self.violation("PERSISTED from a server", "2.6.4");
+            }
+            if matches!(entry.id.0.swap_bytes() >> 8, 1..=8) {
+                self.violation("a SETTINGS id in the wrong byte order", "2.6.4");
+            }
+            let mut earlier = settings.entries.iter().take(nth);
+            if earlier.any(|earlier| earlier.id == entry.id) {
+                self.violation(format!("{} twice in SETTINGS", entry.id), "2.6.4");
+            }
+        }
+    }
+
+    fn required(&mut self, block: &Block<List>, names: [&[&str]; 2], section: &str) {
+        let names = match self.version {
+            Version::Spdy2 => names[0],
+            _ => names[1],
+        };
+        for name in names {
+            if !block.list.iter().any(|(known, _)| known == name) {
+                self.violation(format!("a header block without {name}"), section);
+            }
+        }
+    }
+
+    fn block(&mut self, block: &Block<List>) {
+        if let Some(error) = &block.malformed {
+            self.violation(error.to_string(), "2.6.10");
+        }
+        for (name, _) in &block.list {
+            let forbidden = [
+                "connection",
+                "keep-alive",
+                "proxy-connection",
+                "transfer-encoding",
+            ];
+            if forbidden.iter().any(|forbidden| name == forbidden) {
+                let name = name.escape_ascii();
+                self.violation(format!("the header {name}, which is not valid"), "3.2");
+            }
+        }
+    }
+}
+
+/// What must be there, in SPDY/2 and later.
+const REQUEST: [&[&str]; 2] = [
+    &["method", "scheme", "url", "version"],
+    &[":method", ":scheme", ":path", ":version", ":host"],
+];
+const RESPONSE: [&[&str]; 2] = [&["status", "version"], &[":status", ":version"]];
+const PUSH: [&[&str]; 2] = [&["url"], &[":scheme", ":host", ":path"]];

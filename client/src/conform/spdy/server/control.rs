@@ -1,0 +1,294 @@
+//! SYN_STREAM, SYN_REPLY, RST_STREAM, PING, GOAWAY, HEADERS and CREDENTIAL
+//! (sections 2.6.1 to 2.6.3, 2.6.5 to 2.6.7, 2.6.9).
+
+use crate::conform::spdy::vocabulary::*;
+
+pub(super) fn rows(book: &Book) -> Vec<Row> {
+    let mut rows = syn(book);
+    rows.extend(resets(book));
+    rows.extend(pings(book));
+    rows.extend(goaways(book));
+    rows.extend(header_frames(book));
+    rows.extend(credentials(book));
+    rows
+}
+
+fn syn(book: &Book) -> Vec<Row> {
+    let reply = book.reply("200");
+    vec![
+        must(
+            "2.6.1",
+            "SYN_STREAM too short for its fixed part is a session error",
+            [
+                send(control(Kind::SYN_STREAM, b"\0\0\0\x01\0\0\0\0\0")),
+                session_error(),
+            ],
+        ),
+        should(
+            "2.6.1",
+            "SYN_STREAM without a header block does no harm to others",
+            [
+                send_all([
+                    control(Kind::SYN_STREAM, b"\0\0\0\x01\0\0\0\0\0\0").fin(),
+                    syn_stream(3, &book.get()).fin(),
+                ]),
+                response(3),
+            ],
+        ),
+        must(
+            "2.6.2",
+            "SYN_REPLY on a stream that was never opened is refused",
+            [send(syn_reply(2, &reply)), any_error(2)],
+        ),
+        should(
+            "2.6.2",
+            "SYN_REPLY on a stream of the client's own is refused",
+            [
+                send_all([syn_stream(1, &book.post()), syn_reply(1, &reply)]),
+                any_error(1),
+            ],
+        ),
+        must(
+            "2.6.2",
+            "SYN_REPLY too short for its stream is a session error",
+            [send(control(Kind::SYN_REPLY, b"\0\0\0")), session_error()],
+        ),
+    ]
+}
+
+fn resets(book: &Book) -> Vec<Row> {
+    let post = syn_stream(1, &book.post());
+    vec![
+        must(
+            "2.6.3",
+            "RST_STREAM shorter than 8 bytes is a session error",
+            [
+                send_all([post.clone(), control(Kind::RST_STREAM, b"\0\0\0\x01")]),
+                session_error(),
+            ],
+        ),
+        must(
+            "2.6.3",
+            "RST_STREAM longer than 8 bytes is a session error",
+            [
+                send_all([
+                    post.clone(),
+                    control(Kind::RST_STREAM, b"\0\0\0\x01\0\0\0\x05\0\0\0\0"),
+                ]),
+                session_error(),
+            ],
+        ),
+        must(
+            "2.6.3",
+            "RST_STREAM with the status 0, which is none, is not answered by RST_STREAM",
+            [
+                send_all([post.clone(), rst_stream(1, ErrorCode(0))]),
+                settle(),
+                not_reset(1),
+            ],
+        ),
+        must(
+            "2.6.3",
+            "RST_STREAM with an unknown status ends the stream and nothing else",
+            [
+                send_all([post, rst_stream(1, ErrorCode(99))]),
+                settle(),
+                not_reset(1),
+            ],
+        ),
+        must(
+            "2.6.3",
+            "nothing is sent on a stream after its RST_STREAM",
+            [
+                send_all([
+                    settings(&[(0, WINDOW, 0)]),
+                    syn_stream(1, &book.get()).fin(),
+                ]),
+                Step::Expect(Expect::Head(1.into(), 200..=599)),
+                send(rst_stream(1, CANCEL)),
+                alive(),
+                send(settings(&[(0, WINDOW, 65_536)])),
+                settle(),
+                at_most(1, 0),
+            ],
+        )
+        .since_3()
+        .needs(Need::Content(1)),
+    ]
+}
+
+fn pings(book: &Book) -> Vec<Row> {
+    let back = |id| Step::Expect(Expect::Ping(id));
+    vec![
+        must("2.6.5", "PING comes back", [send(ping(1)), back(1)]),
+        must(
+            "2.6.5",
+            "every one of several PINGs comes back",
+            [
+                send_all([1, 3, 5, 7, 9].map(ping)),
+                back(1),
+                back(3),
+                back(5),
+                back(7),
+                back(9),
+            ],
+        ),
+        must(
+            "2.6.5",
+            "PING with an id above 2^31 comes back",
+            [send(ping(0xffff_ffff)), back(0xffff_ffff)],
+        ),
+        must(
+            "2.6.5",
+            "PING with an even id, which the server did not send, is ignored",
+            [send(ping(2)), settle(), Step::Holds(Expect::NoPing(2))],
+        ),
+        must(
+            "2.6.5",
+            "PING shorter than 4 bytes is a session error",
+            [send(control(Kind::PING, b"\0\0\x01")), session_error()],
+        ),
+        must(
+            "2.6.5",
+            "PING longer than 4 bytes is a session error",
+            [
+                send(control(Kind::PING, b"\0\0\0\x01\0\0\0\x01")),
+                session_error(),
+            ],
+        ),
+        must(
+            "2.6.5",
+            "PING comes back while a response waits for its window",
+            [
+                send_all([
+                    settings(&[(0, WINDOW, 0)]),
+                    syn_stream(1, &book.get_large()).fin(),
+                ]),
+                Step::Expect(Expect::Head(1.into(), 200..=599)),
+                send(ping(11)),
+                back(11),
+            ],
+        )
+        .since_3()
+        .needs(Need::LargeContent(1)),
+    ]
+}
+
+fn goaways(book: &Book) -> Vec<Row> {
+    vec![
+        must(
+            "2.6.6",
+            "streams from before GOAWAY are answered",
+            [
+                send_all([
+                    syn_stream(1, &book.post()),
+                    go_away(0, OK),
+                    data(1, b"body").fin(),
+                ]),
+                response(1),
+            ],
+        ),
+        must(
+            "2.6.6",
+            "GOAWAY of another length is a session error",
+            [send(control(Kind::GOAWAY, b"\0\0\0")), session_error()],
+        ),
+        must(
+            "2.6.6",
+            "GOAWAY without a status, as SPDY/2 has it, is a session error",
+            [send(control(Kind::GOAWAY, b"\0\0\0\0")), session_error()],
+        )
+        .since_3(),
+        should(
+            "2.6.6",
+            "GOAWAY with an unknown status is taken",
+            [
+                send_all([
+                    syn_stream(1, &book.get()).fin(),
+                    go_away(0, GoAwayStatus(99)),
+                ]),
+                response(1),
+            ],
+        )
+        .since_3(),
+    ]
+}
+
+fn header_frames(book: &Book) -> Vec<Row> {
+    let more = Block::new([("x-more", "1")]);
+    vec![
+        should(
+            "2.6.7",
+            "HEADERS on a stream that was never opened are refused",
+            [send(headers(7, &more)), any_error(7)],
+        ),
+        should(
+            "2.6.7",
+            "HEADERS on stream 0 are refused",
+            [send(headers(0, &more)), any_error(0)],
+        ),
+        must(
+            "2.6.7",
+            "HEADERS too short for their stream are a session error",
+            [send(control(Kind::HEADERS, b"\0\0\0")), session_error()],
+        ),
+        must(
+            "2.6.7",
+            "HEADERS with no pairs are valid",
+            [
+                send_all([
+                    syn_stream(1, &book.post()),
+                    headers(1, &Block::new([])),
+                    data(1, b"body").fin(),
+                ]),
+                success(1),
+            ],
+        )
+        .needs(Need::Upload),
+    ]
+}
+
+fn credentials(book: &Book) -> Vec<Row> {
+    let get = syn_stream(1, &book.get()).fin();
+    let credential = control(
+        Kind::CREDENTIAL,
+        b"\0\x01\0\0\0\x04abcd\0\0\0\x03one\0\0\0\x03two",
+    );
+    vec![
+        must(
+            "2.6.9",
+            "CREDENTIAL is taken",
+            [
+                send_all([credential.clone(), get.clone()]),
+                response(1),
+                alive(),
+            ],
+        )
+        .in_3(),
+        should(
+            "2.6.9",
+            "CREDENTIAL whose proof reaches past its end is a session error",
+            [
+                send(control(Kind::CREDENTIAL, b"\0\x01\xff\xff\xff\xffabcd")),
+                session_error(),
+            ],
+        )
+        .in_3(),
+        should(
+            "2.6.9",
+            "CREDENTIAL, which SPDY/3.1 removed, is ignored",
+            [
+                send_all([credential.clone(), get.clone()]),
+                response(1),
+                alive(),
+            ],
+        )
+        .in_31(),
+        must(
+            "2.6.9",
+            "CREDENTIAL, which came with SPDY/3, is an unknown type",
+            [send_all([credential, get]), response(1), alive()],
+        )
+        .in_2(),
+    ]
+}
