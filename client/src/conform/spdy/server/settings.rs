@@ -192,7 +192,10 @@ fn windows(book: &Book) -> Vec<Row> {
             "the value counts, whatever the flags of its entry",
             [
                 room(),
-                send_all([settings(&[(3, WINDOW, 10)]), large.clone()]),
+                send_all([
+                    settings(&[(flags::PERSIST_VALUE, WINDOW, 10)]),
+                    large.clone(),
+                ]),
                 content(1, 10),
                 settle(),
                 at_most(1, 10),
