@@ -181,8 +181,8 @@ fn of_clients() {
     );
     expect(
         server,
-        "content-length without a body",
-        [Reset(protocol); 3],
+        "content-length without a body (the SPDY drafts want an answer: 400)",
+        [Nothing, Nothing, Reset(protocol)],
         |peer| {
             peer.request(1, true, &[("content-length", "3")]);
         },

@@ -42,10 +42,7 @@ impl Engine {
             if let Message::Data { stream, .. } = message {
                 // Bytes of another protocol look like this where the first
                 // frame may be any: "GET " is DATA on stream 1195725856.
-                // And a server has nothing to say on a stream that is not open.
-                let foreign =
-                    self.config.side == Side::Client && self.streams.find(stream).is_none();
-                if foreign || stream.value() >= 1 << 24 {
+                if stream.value() >= 1 << 24 {
                     let text = "the first frame is DATA: this is another protocol";
                     return Err(self.fatal(Rule::Malformed).detailed(text));
                 }
@@ -196,6 +193,17 @@ impl Engine {
             expected = match content_length(&head.fields) {
                 Ok(Some(length)) if fin && length != 0 => {
                     let rule = Rule::ContentLengthMismatch;
+                    if self.rules.headers_anywhere {
+                        // As above.
+                        let text = rule.to_string();
+                        return Ok(Some(self.refuse(
+                            id,
+                            fin,
+                            StatusCode::BAD_REQUEST,
+                            rule,
+                            &text,
+                        )));
+                    }
                     return self.broken(now, rule, id).map(|()| None);
                 }
                 Ok(expected) => expected,

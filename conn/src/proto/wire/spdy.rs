@@ -237,6 +237,7 @@ impl Wire {
         // SPDY/2 marks no field as special: in HEADERS only a pushed stream's
         // response has these, and it has both.
         let response = kind != HeadersKind::More || raw.has_version;
+        let connect = raw.connect;
         for (name_end, value_end) in raw.ends {
             let name = text.get(start..name_end).unwrap_or_default();
             let value = name_end..value_end;
@@ -244,7 +245,7 @@ impl Wire {
             match self.pseudo_field(name, kind, response).filter(|_| http) {
                 Some(Pseudo::Version) => version_given = true,
                 Some(pseudo) => {
-                    if set_pseudo_field(&mut fields, pseudo, text.slice(value)).is_none() {
+                    if set_pseudo_field(&mut fields, pseudo, text.slice(value), connect).is_none() {
                         fields.malformed(Rule::InvalidPseudoValue);
                     }
                 }
@@ -258,6 +259,10 @@ impl Wire {
             fields.scheme = None;
         }
         if http && kind != HeadersKind::More && !version_given {
+            fields.malformed(Rule::MissingPseudoField);
+        }
+        let hostless = fields.authority.is_none() && self.version != Version::Spdy2;
+        if http && kind == HeadersKind::Open && hostless {
             fields.malformed(Rule::MissingPseudoField);
         }
         fields
@@ -434,12 +439,17 @@ enum Pseudo {
     Unknown,
 }
 
-fn set_pseudo_field(fields: &mut Fields, pseudo: Pseudo, value: Bytes) -> Option<()> {
+fn set_pseudo_field(
+    fields: &mut Fields,
+    pseudo: Pseudo,
+    value: Bytes,
+    connect: bool,
+) -> Option<()> {
     match pseudo {
         Pseudo::Method => fields.method = Some(Method::from_bytes(&value).ok()?),
         Pseudo::Scheme => fields.scheme = Some(parse_scheme(&value)?),
         Pseudo::Host => fields.authority = Some(parse_authority(&value)?),
-        Pseudo::Path => fields.path = Some(parse_url(fields, value)?),
+        Pseudo::Path => fields.path = Some(parse_url(fields, value, connect)?),
         // "200" or "200 OK"
         Pseudo::Status => {
             let code = value.split(|byte| *byte == b' ').next()?;
@@ -451,12 +461,16 @@ fn set_pseudo_field(fields: &mut Fields, pseudo: Pseudo, value: Bytes) -> Option
     Some(())
 }
 
-/// The path; SPDY/2 also has whole URLs, in pushes and towards proxies.
-fn parse_url(fields: &mut Fields, value: Bytes) -> Option<PathAndQuery> {
+/// The path; SPDY/2 also has whole URLs, in pushes and towards proxies, and
+/// CONNECT has the authority.
+fn parse_url(fields: &mut Fields, value: Bytes, connect: bool) -> Option<PathAndQuery> {
     if value.first() == Some(&b'/') || &value[..] == b"*" {
         return parse_path(value);
     }
     let parts = Uri::from_maybe_shared(value).ok()?.into_parts();
+    if parts.scheme.is_none() && !connect {
+        return None;
+    }
     if let Some(authority) = parts.authority {
         fields.authority = Some(authority);
     }
@@ -501,11 +515,14 @@ pub(crate) struct RawFields {
     ends: Vec<(usize, usize)>,
     /// A field named `version` is among them.
     has_version: bool,
+    /// The method is CONNECT, wherever it stands.
+    connect: bool,
 }
 
 impl frames::HeaderList for RawFields {
     fn push(&mut self, name: &[u8], values: frames::Values<'_>) {
         self.has_version |= name == b"version" || name == b":version";
+        self.connect |= values.joined() == b"CONNECT" && matches!(name, b"method" | b":method");
         self.text.extend_from_slice(name);
         let name_end = self.text.len();
         self.text.extend_from_slice(values.joined());
