@@ -35,6 +35,8 @@ fn what_a_server_asks_to_keep_is_kept_and_comes_back() {
         // They are obeyed as well, the later frame before the earlier.
         assert_eq!(pair.client.engine.peer_max_concurrent_streams(), 77);
         assert!(pair.client.engine.peer_settings().contains(&setting(5, 32)));
+        let stats = pair.client.engine.stats();
+        assert_eq!(stats.peer_settings, pair.client.engine.peer_settings());
 
         let returned = vec![setting(4, 1), setting(5, 32), setting(7, 9)];
         let mut pair = Pair::with(version, |side, config| {

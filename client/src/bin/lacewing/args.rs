@@ -24,7 +24,7 @@ pub(crate) enum Command {
     /// Fetch URLs, over one connection for each origin
     #[command(after_help = status::HELP)]
     Get(Get),
-    /// Test how a server, or a client, keeps to HTTP/2
+    /// Test how a server, or a client, keeps to HTTP/2 or SPDY
     #[command(after_help = conform::HELP)]
     Conform(Conform),
 }
@@ -48,7 +48,7 @@ pub(crate) struct Conform {
     #[arg(long, requires = "listen")]
     pub(crate) client: bool,
 
-    /// Where to wait for clients, which must speak HTTP/2 without being asked
+    /// Where to wait for clients, which must speak the protocol without being asked
     #[arg(long, value_name = "ADDRESS", requires = "client")]
     pub(crate) listen: Option<std::net::SocketAddr>,
 

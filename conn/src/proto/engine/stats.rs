@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Engine;
-use crate::Reason;
+use crate::{Reason, proto::Setting};
 
 /// What a connection holds at a moment, and what it has been through.
 ///
@@ -63,6 +63,8 @@ pub struct ConnectionStats {
     pub headers_sent: HeaderBytes,
     /// Header lists received.
     pub headers_received: HeaderBytes,
+    /// The latest value of every setting that the peer sent, obeyed or not.
+    pub peer_settings: Vec<Setting>,
 }
 
 /// How often data that was there had to wait, by what it waited for.
@@ -183,6 +185,7 @@ impl Engine {
             data_received: self.counters.data_received,
             headers_sent,
             headers_received,
+            peer_settings: self.peer_settings.clone(),
         }
     }
 }
