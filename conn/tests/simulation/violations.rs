@@ -179,6 +179,10 @@ fn of_clients() {
             peer.data(1, b"x", true);
         },
     );
+    expect(server, "DATA on stream 0", [Close(protocol); 3], |peer| {
+        peer.request(1, false, &[]);
+        peer.data(0, b"x", false);
+    });
     expect(
         server,
         "content-length without a body (the SPDY drafts want an answer: 400)",
@@ -211,6 +215,12 @@ fn of_servers() {
         "DATA before the reply",
         [Close(protocol), Reset(protocol), Reset(protocol)],
         |peer| peer.data(1, b"x", false),
+    );
+    expect(
+        client,
+        "zeros, which are DATA on no stream",
+        [Close(protocol); 3],
+        |peer| peer.raw(&[0; 64]),
     );
     expect(
         client,

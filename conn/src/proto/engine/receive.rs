@@ -41,8 +41,9 @@ impl Engine {
         if !self.peer_spoke {
             if let Message::Data { stream, .. } = message {
                 // Bytes of another protocol look like this where the first
-                // frame may be any: "GET " is DATA on stream 1195725856.
-                if stream.value() >= 1 << 24 {
+                // frame may be any: "GET " is DATA on stream 1195725856, and
+                // zeros are DATA on none.
+                if stream.value() == 0 || stream.value() >= 1 << 24 {
                     let text = "the first frame is DATA: this is another protocol";
                     return Err(self.fatal(Rule::Malformed).detailed(text));
                 }
@@ -351,6 +352,9 @@ impl Engine {
         flow_len: u32,
         fin: bool,
     ) -> Outcome {
+        if id.value() == 0 {
+            return Err(self.fatal(Rule::StreamIdParity));
+        }
         if self.recv_window.debit(flow_len).is_err() && self.connection_window_counts() {
             return Err(self.fatal(Rule::ConnectionWindowExceeded));
         }
