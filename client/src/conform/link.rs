@@ -81,6 +81,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         }
     }
 
+    /// Ends our side of the transport.
+    pub(super) async fn finish(&mut self) {
+        let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
+    }
+
     fn came(&mut self, outcome: std::io::Result<usize>) {
         match outcome {
             Ok(0) => self.closed = Some("the end of the connection".to_owned()),

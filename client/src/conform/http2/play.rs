@@ -3,23 +3,18 @@
 mod bulk;
 mod words;
 
-use std::{
-    future::poll_fn,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 use lacewing_frames::http2::{Decoder, DecoderLimits, Head, Message, PREFACE, SettingId};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, timeout_at},
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
 };
 
 use crate::{
     Side,
-    conform::{Conditions, Failure, Need, Outcome, Segmentation, Strictness},
+    conform::{Conditions, Failure, Need, Outcome, Strictness, link::Link},
 };
 
 use super::{
@@ -33,10 +28,6 @@ use super::{
 
 /// Lines of a transcript that are kept.
 const MAX_LINES: usize = 300;
-/// Bytes of one write that are written singly.
-const SINGLE: usize = 1024;
-/// Bytes that are read at once.
-const PIECE: usize = 16 * 1024;
 
 /// Plays a script.
 pub(in crate::conform) async fn play<T>(
@@ -77,19 +68,14 @@ pub(super) enum Stop {
 
 /// One side of a connection, with the tested one at the other end.
 pub(super) struct Player<T> {
-    io: T,
+    link: Link<T>,
     tested: Side,
     conditions: Conditions,
-    input: BytesMut,
     decoder: Decoder<List>,
     preface: Preface,
     pub(super) record: Record,
     monitor: Monitor,
-    /// Input came while we wrote.
-    untaken: bool,
     acknowledges: bool,
-    /// The transport takes nothing more.
-    deaf: bool,
     pings: u32,
     pub(super) lines: Vec<String>,
     /// The last line, and how often it came in a row.
@@ -105,10 +91,9 @@ enum Preface {
 impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
     pub(super) fn new(io: T, tested: Side, conditions: Conditions) -> Self {
         Self {
-            io,
+            link: Link::new(io, conditions),
             tested,
             conditions,
-            input: BytesMut::new(),
             // What the tested side may send is for the monitor to say.
             decoder: Decoder::new(DecoderLimits {
                 max_header_list_size: usize::MAX,
@@ -125,9 +110,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
             },
             record: Record::default(),
             monitor: Monitor::new(tested),
-            untaken: false,
             acknowledges: true,
-            deaf: false,
             pings: 0,
             lines: Vec::new(),
             latest_line: (String::new(), 0),
@@ -148,7 +131,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
     pub(super) async fn handshake(&mut self, entries: &[(SettingId, u32)]) -> Result<(), Stop> {
         if self.tested == Side::Server {
             self.line("> connection preface".into());
-            self.write(PREFACE).await;
+            self.link.write(PREFACE).await;
         }
         self.send(&[frame::settings(entries)]).await;
         self.until(&Expect::SettingsAcks(1)).await
@@ -165,7 +148,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
                     bytes.len(),
                     shown.escape_ascii()
                 ));
-                self.write(bytes).await;
+                self.link.write(bytes).await;
             }
             Step::Expect(expect) => self.until(expect).await?,
             Step::Alive => self.alive().await?,
@@ -192,7 +175,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
             }
             Step::Finish => {
                 self.line("> end of the transport".into());
-                let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
+                self.link.finish().await;
             }
             Step::WithholdAck => self.acknowledges = false,
         }
@@ -220,7 +203,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
             self.monitor.sent(frame, &self.record.requests);
             bytes.extend_from_slice(&frame.encode(&self.record.requests));
         }
-        self.write(&bytes).await;
+        self.link.write(&bytes).await;
     }
 
     /// A PING is answered.
@@ -354,34 +337,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
     /// Reads once and takes what came; `false` when nothing comes any more, or
     /// not in time.
     async fn read(&mut self, deadline: Instant) -> bool {
-        // What came while we wrote.
-        if std::mem::take(&mut self.untaken) {
-            self.take().await;
-            return true;
-        }
-        if self.record.closed.is_some() {
+        if !self.link.read(deadline).await {
             return false;
         }
-        let input = &mut self.input;
-        let io = &mut self.io;
-        let read = timeout_at(deadline, poll_fn(|cx| poll_input(io, input, cx))).await;
-        match read {
-            Err(_) => return false,
-            Ok(outcome) => self.came(outcome),
-        }
         self.take().await;
+        if let (Some(how), None) = (&self.link.closed, &self.record.closed) {
+            let how = how.clone();
+            self.line(format!("< {how}"));
+            self.record.closed = Some(how);
+        }
         true
-    }
-
-    fn came(&mut self, outcome: std::io::Result<usize>) {
-        let how = match outcome {
-            Ok(0) => "the end of the connection".to_owned(),
-            Ok(_) => return,
-            // What we sent after the end was answered with a reset.
-            Err(error) => format!("the end of the connection ({error})"),
-        };
-        self.line(format!("< {how}"));
-        self.record.closed = Some(how);
     }
 
     /// Decodes what was read, and answers what a peer has to.
@@ -389,22 +354,24 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
         let mut answers = Vec::new();
         loop {
             if self.preface == Preface::Expected {
-                if self.input.len() < PREFACE.len() {
+                if self.link.input.len() < PREFACE.len() {
                     break;
                 }
                 self.preface = Preface::Done;
-                if !self.input.starts_with(PREFACE) {
+                if !self.link.input.starts_with(PREFACE) {
                     self.broken("no connection preface (RFC 9113 §3.4)".into());
                     break;
                 }
-                self.input.advance(PREFACE.len());
+                self.link.input.advance(PREFACE.len());
                 self.line("< connection preface".into());
             }
-            let head = Head::parse(&self.input);
-            match self.decoder.decode(&mut self.input) {
+            let head = Head::parse(&self.link.input);
+            match self.decoder.decode(&mut self.link.input) {
                 Ok(Some(message)) => self.message(&message, &mut answers),
                 // A header block that goes on, or a frame that is not whole.
-                Ok(None) if self.input.is_empty() || head == Head::parse(&self.input) => break,
+                Ok(None) if self.link.input.is_empty() || head == Head::parse(&self.link.input) => {
+                    break;
+                }
                 Ok(None) => {}
                 Err(error) => {
                     self.broken(format!("{error} ({})", error.section()));
@@ -441,70 +408,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
     fn broken(&mut self, why: String) {
         self.line(format!("< {why}"));
         self.monitor.violations.push(why.clone());
+        self.link.closed = Some(why.clone());
         self.record.closed = Some(why);
     }
-
-    /// Writes, and reads meanwhile: a peer that waits for its own output to be
-    /// read does not read.
-    async fn write(&mut self, bytes: &[u8]) {
-        match self.conditions.segmentation {
-            Segmentation::Whole => self.write_piece(bytes).await,
-            Segmentation::Bytes => {
-                // Of a long write, the beginning shows what there is to see.
-                let (single, rest) = bytes.split_at(bytes.len().min(SINGLE));
-                for piece in single.chunks(1).chain(rest.chunks(1_009)) {
-                    self.write_piece(piece).await;
-                    tokio::task::yield_now().await;
-                }
-            }
-        }
-    }
-
-    async fn write_piece(&mut self, mut bytes: &[u8]) {
-        let deadline = self.deadline();
-        while !bytes.is_empty() && !self.deaf {
-            let (io, input) = (&mut self.io, &mut self.input);
-            let closed = self.record.closed.is_some();
-            let turn = poll_fn(|cx| {
-                if let Poll::Ready(written) = Pin::new(&mut *io).poll_write(cx, bytes) {
-                    return Poll::Ready(Turn::Wrote(written));
-                }
-                if closed {
-                    return Poll::Pending;
-                }
-                poll_input(io, input, cx).map(Turn::Read)
-            });
-            match timeout_at(deadline, turn).await {
-                Ok(Turn::Wrote(Ok(written))) if written > 0 => bytes.advance(written),
-                Ok(Turn::Read(outcome)) => {
-                    self.untaken = true;
-                    self.came(outcome);
-                }
-                // The end is read as well, or nothing is: both are judged there.
-                Ok(Turn::Wrote(_)) | Err(_) => self.deaf = true,
-            }
-        }
-        if !self.deaf {
-            let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_flush(cx)).await;
-        }
-    }
-}
-
-enum Turn {
-    Wrote(std::io::Result<usize>),
-    Read(std::io::Result<usize>),
-}
-
-fn poll_input<T: AsyncRead + Unpin>(
-    io: &mut T,
-    input: &mut BytesMut,
-    cx: &mut Context<'_>,
-) -> Poll<std::io::Result<usize>> {
-    let mut piece = [0; PIECE];
-    let mut buffer = ReadBuf::new(&mut piece);
-    let read = Pin::new(io).poll_read(cx, &mut buffer);
-    read.map_ok(|()| {
-        input.extend_from_slice(buffer.filled());
-        buffer.filled().len()
-    })
 }
