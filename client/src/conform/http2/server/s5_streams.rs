@@ -341,6 +341,8 @@ fn concurrency(target: &Target) -> Vec<Row> {
             "5.1.2/2",
             "as many streams as SETTINGS_MAX_CONCURRENT_STREAMS are served at once",
             [
+                // The window is for all the bodies together.
+                send(window_update(0_u32, 1 << 30)),
                 send_all(most),
                 settle(),
                 send(all),
