@@ -4,6 +4,7 @@
 mod announce;
 mod keep_alive;
 mod lifecycle;
+mod open;
 mod ping;
 mod priorities;
 mod promises;
