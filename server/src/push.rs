@@ -25,10 +25,11 @@ use crate::{
 /// A handler pushes before it gives its response: then the client learns of the
 /// push before it sees what refers to it (RFC 9113 §8.4.1).
 ///
-/// Over SPDY a response that is ready at once goes out in one frame with its
-/// push, as the servers of its time did it. Node's `spdy` takes no other pushes
-/// and ends the connection: for such clients push only what the service has at
-/// hand.
+/// Over SPDY the head of a pushed response goes out in one frame with its push,
+/// as the servers of its time did it (Node's `spdy` takes no other pushes, and
+/// ends the connection). The body of the response that it belongs to waits for
+/// that, for
+/// [`max_push_delay`](lacewing_conn::Limits::max_push_delay) at most.
 ///
 /// ```
 /// use http::{Request, Response};

@@ -455,7 +455,7 @@ impl Engine {
         if !stream.remote && std::mem::take(&mut stream.counted) {
             self.opened = self.opened.saturating_sub(1);
         }
-        if !stream.retained && stream.unreleased == 0 {
+        if !stream.retained && stream.unreleased == 0 && stream.held.is_none() {
             self.remove(key);
         }
     }
@@ -465,6 +465,9 @@ impl Engine {
         let stream = self.streams.remove(key)?;
         if stream.scheduled {
             self.scheduler.remove(key, stream.priority);
+        }
+        if stream.is_waiting() {
+            self.forget_held_pushes(key, &stream);
         }
         if stream.remote {
             self.accepted = self.accepted.saturating_sub(1);

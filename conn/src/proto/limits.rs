@@ -98,6 +98,10 @@ pub struct Limits {
     pub settings_timeout: Duration,
     /// Time that open streams get after a shutdown began. Default 30 s.
     pub drain_timeout: Duration,
+    /// Time that the body of a response waits for the responses to its pushes,
+    /// where these share a frame with their push (the SPDY drafts §3.3.1: the
+    /// push comes before what refers to it). Default 100 ms.
+    pub max_push_delay: Duration,
     /// Time without a byte accepted by the transport while some wait. Default
     /// 30 s (slow read).
     pub write_stall_timeout: Duration,
@@ -173,6 +177,7 @@ impl Limits {
             headers_timeout: Duration::from_secs(10),
             settings_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(30),
+            max_push_delay: Duration::from_millis(100),
             write_stall_timeout: Duration::from_secs(30),
             keep_alive_interval: None,
             keep_alive_timeout: Duration::from_secs(20),

@@ -7,6 +7,7 @@ use std::{
     collections::HashMap,
     fmt,
     hash::{BuildHasherDefault, Hasher},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -134,8 +135,23 @@ pub(crate) struct Stream {
     pub(crate) pulled: bool,
     /// For a push: the stream that it belongs to.
     pub(crate) parent: Option<StreamId>,
-    /// For a push that is not on the wire yet: its request.
-    pub(crate) held: Option<Box<Head>>,
+    /// For a push that is not on the wire yet.
+    pub(crate) held: Option<Box<HeldPush>>,
+    /// Pushes of this stream that are not on the wire yet: its body waits for
+    /// them.
+    pub(crate) behind: u32,
+}
+
+/// A push that is not on the wire yet, since its response should go in the
+/// same frame.
+#[derive(Debug)]
+pub(crate) struct HeldPush {
+    pub(crate) request: Head,
+    /// The response, if only the pushes before it are waited for, and whether
+    /// it has no body.
+    pub(crate) reply: Option<(Head, bool)>,
+    /// When it goes out without a response.
+    pub(crate) until: Option<Instant>,
 }
 
 /// What follows the last byte of our half.
@@ -181,6 +197,7 @@ impl Stream {
             pulled: false,
             parent: None,
             held: None,
+            behind: 0,
         }
     }
 
@@ -194,9 +211,15 @@ impl Stream {
         self.connect && self.accepted
     }
 
+    /// Its body stands behind a push that is not on the wire yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.behind > 0 || self.held.is_some()
+    }
+
     /// There is something that a frame could be cut from, windows aside.
     pub(crate) fn wants_to_send(&self) -> bool {
         self.state.send == Half::Open
+            && !self.is_waiting()
             && (self.offered || !self.pending.is_empty() || !self.ending.is_open())
     }
 }

@@ -505,6 +505,8 @@ fn pushes_that_nobody_wants_are_refused() {
         } else {
             // SPDY has no setting for it: the client resets the stream.
             let pushed = pushed.unwrap();
+            let head = Head::response(StatusCode::OK);
+            pair.server.engine.reply(pushed, head, false).unwrap();
             pair.run();
             let seen = &pair.server.seen[&pushed.id().value()];
             assert_eq!(seen.reset, Some(Reason::RefusedStream));

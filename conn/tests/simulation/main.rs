@@ -11,6 +11,7 @@
 
 mod behaviour;
 mod extensions;
+mod held_pushes;
 mod hostile;
 mod life;
 mod lifecycle;

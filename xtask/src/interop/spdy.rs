@@ -95,6 +95,16 @@ fn node_client(version: &'static str, security: Security) -> Vec<Case> {
         let port = lab.port(pushing(version), security)?;
         pushed(lab, &run(lab, port, &["push", "/push", "2"])?)
     }));
+    // Files from the disk: no handler of a push is ready at once, and this
+    // client takes no push without its response.
+    if security == Security::Tls {
+        cases.push(Case::new(name("push-from-disk"), move |lab| {
+            let port = lab.port(Shared::Site, security)?;
+            let printed = run(lab, port, &["push", "/push", "3"])?;
+            pushed(lab, &printed)?;
+            expect_part(&printed, &format!("/{MB_1} {}", lab.answer(MB_1)))
+        }));
+    }
     cases
 }
 

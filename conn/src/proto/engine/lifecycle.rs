@@ -155,6 +155,7 @@ impl Engine {
     /// Every stream learns of the same error.
     fn end_all(&mut self, error: &Error) {
         self.phase = Phase::Closed;
+        self.held_pushes.clear();
         for key in self.streams.keys() {
             let refused = self.peer_goaway.is_some_and(|last| key.id() > last);
             self.remove(key);

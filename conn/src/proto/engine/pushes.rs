@@ -1,13 +1,21 @@
 //! Pushes, on the side that sends them (RFC 9113 §8.4; the drafts' §3.3).
 
+use std::time::Instant;
+
 use http::Method;
 
 use super::{Engine, OpenError, UsageError};
-use crate::proto::{
-    Head, Side, StreamId, StreamKey,
-    rules::PushStyle,
-    streams::state::{Half, State},
-    wire::SendKind,
+use crate::{
+    Error, Initiator, Reason,
+    proto::{
+        Event, Head, Side, StreamId, StreamKey,
+        rules::PushStyle,
+        streams::{
+            HeldPush, Stream,
+            state::{Half, State},
+        },
+        wire::SendKind,
+    },
 };
 
 impl Engine {
@@ -51,15 +59,25 @@ impl Engine {
                 encoded.map_err(|error| usage(error.into()))?;
             }
             // Servers of that time sent the response's head in the same frame,
-            // and spdy-transport takes no other push: it waits for the reply,
-            // until something else must go first.
-            PushStyle::Unidirectional => stream.held = Some(Box::new(request)),
+            // and spdy-transport takes no other push: it waits for the reply.
+            PushStyle::Unidirectional => {
+                stream.held = Some(Box::new(HeldPush {
+                    request,
+                    reply: None,
+                    until: self.clock.checked_add(self.config.limits.max_push_delay),
+                }));
+            }
         }
         self.next_id = self.next_id.saturating_add(2);
         self.opened = self.opened.saturating_add(1);
         let key = self.streams.insert(stream);
         if self.rules.push == PushStyle::Unidirectional {
             self.held_pushes.push_back(key);
+            // What may refer to the push waits: the drafts' §3.3.1.
+            self.unschedule(parent);
+            if let Some(open) = self.streams.get_mut(parent) {
+                open.behind = open.behind.saturating_add(1);
+            }
         }
         Ok(key)
     }
@@ -68,59 +86,121 @@ impl Engine {
     pub(super) fn reply_to_push(
         &mut self,
         stream: StreamKey,
-        parent: StreamId,
-        head: &Head,
+        head: Head,
         fin: bool,
     ) -> Result<(), UsageError> {
-        // Ids rise on the wire: those before it go first.
-        while let Some(key) = self.held_pushes.front().copied() {
-            if key.id() >= stream.id() {
-                break;
-            }
-            self.send_held_push();
-        }
-        let held = self
-            .streams
-            .get_mut(stream)
-            .and_then(|open| open.held.take());
-        let out = self.output.buffer();
-        if let Some(request) = held {
-            self.held_pushes.retain(|key| *key != stream);
-            let heads = (&*request, head);
-            let id = stream.id();
-            self.wire.pushed_response(id, parent, heads, fin, out)?;
+        let open = self.streams.get_mut(stream);
+        if let Some(held) = open.and_then(|open| open.held.as_mut()) {
+            held.reply = Some((head, fin));
             return Ok(());
         }
+        let out = self.output.buffer();
         self.wire
-            .headers(stream.id(), SendKind::PushReply, head, fin, out)?;
+            .headers(stream.id(), SendKind::PushReply, &head, fin, out)?;
         Ok(())
     }
 
-    /// Sends all pushes that wait for their response: what comes now may refer
-    /// to them.
+    /// When the first push goes out, with its response or without.
+    pub(super) fn next_held_push(&self) -> Option<Instant> {
+        let first = self.streams.get(*self.held_pushes.front()?)?;
+        first.held.as_ref()?.until
+    }
+
+    /// Sends the pushes that have their response, or waited for it long
+    /// enough, and lets go on what stood behind them. Ids rise on the wire: no
+    /// push overtakes another.
     #[inline]
-    pub(super) fn send_held_pushes(&mut self) {
-        while !self.held_pushes.is_empty() {
-            self.send_held_push();
+    pub(super) fn send_held_pushes(&mut self, now: Instant) {
+        while let Some(key) = self.held_pushes.front().copied() {
+            if !self.send_held_push(key, now) {
+                break;
+            }
         }
     }
 
-    fn send_held_push(&mut self) {
-        let Some(key) = self.held_pushes.pop_front() else {
-            return;
-        };
+    /// Whether it went out.
+    fn send_held_push(&mut self, key: StreamKey, now: Instant) -> bool {
         let Some(stream) = self.streams.get_mut(key) else {
-            return;
+            self.held_pushes.pop_front();
+            return true;
         };
-        let (Some(request), Some(parent)) = (stream.held.take(), stream.parent) else {
-            return;
+        let waits = stream.held.as_ref().is_some_and(|held| {
+            held.reply.is_none() && held.until.is_some_and(|until| until > now)
+        });
+        if waits {
+            return false;
+        }
+        self.held_pushes.pop_front();
+        let (Some(held), Some(parent)) = (stream.held.take(), stream.parent) else {
+            return true;
         };
-        let kind = SendKind::Push { parent };
-        let out = self.output.buffer();
-        let encoded = self.wire.headers(key.id(), kind, &request, false, out);
-        if encoded.is_err() {
+        let (request, out) = (&held.request, self.output.buffer());
+        let encoded = match &held.reply {
+            Some((reply, fin)) => {
+                let heads = (request, reply);
+                self.wire
+                    .pushed_response(key.id(), parent, heads, *fin, out)
+            }
+            None => {
+                let kind = SendKind::Push { parent };
+                self.wire.headers(key.id(), kind, request, false, out)
+            }
+        };
+        if encoded.is_ok() {
+            self.resume(key);
+        } else {
             // Longer than the protocol's length fields: it never was.
-            self.remove(key);
+            self.drop_push(key, Reason::InternalError);
+        }
+        self.resume_parent(parent);
+        true
+    }
+
+    /// The stream may have waited for a push: its body goes on.
+    fn resume(&mut self, key: StreamKey) {
+        self.end(key);
+        self.schedule(key);
+        self.settle(key);
+    }
+
+    /// One push less is in the way of the stream that it belongs to.
+    fn resume_parent(&mut self, parent: StreamId) {
+        let Some(parent) = self.streams.find(parent) else {
+            return;
+        };
+        if let Some(open) = self.streams.get_mut(parent) {
+            open.behind = open.behind.saturating_sub(1);
+        }
+        self.resume(parent);
+    }
+
+    /// Ends a push that is not on the wire. The user learns of it.
+    fn drop_push(&mut self, stream: StreamKey, reason: Reason) {
+        self.remove(stream);
+        let error = Error::reset(Initiator::User, reason);
+        self.push_event(Event::Reset { stream, error });
+    }
+
+    /// A stream is gone before its pushes, or a push itself, were on the wire.
+    pub(super) fn forget_held_pushes(&mut self, key: StreamKey, stream: &Stream) {
+        if stream.held.is_some() {
+            self.held_pushes.retain(|held| *held != key);
+            if let Some(parent) = stream.parent {
+                self.resume_parent(parent);
+            }
+            return;
+        }
+        // Nobody asks for a push of a response that nobody wants.
+        for push in std::mem::take(&mut self.held_pushes) {
+            let orphaned = self
+                .streams
+                .get(push)
+                .is_some_and(|push| push.parent == Some(key.id()));
+            if orphaned {
+                self.drop_push(push, Reason::Cancel);
+            } else {
+                self.held_pushes.push_back(push);
+            }
         }
     }
 }

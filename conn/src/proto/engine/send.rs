@@ -58,22 +58,27 @@ impl Engine {
             .streams
             .get_mut(stream)
             .ok_or(UsageError::StreamClosed)?;
+        // With pushes to come, the end comes behind them.
+        let waits = fin && open.behind > 0;
+        let fin = fin && !waits;
         let after = open.state.send.after(Part::Head { fin });
         let after = after.map_err(|_| UsageError::AlreadyReplied)?;
-        let parent = open.parent;
-        match parent {
-            Some(parent) => self.reply_to_push(stream, parent, &head, fin)?,
-            None => {
-                self.send_held_pushes();
-                let out = self.output.buffer();
-                self.wire
-                    .headers(stream.id(), SendKind::Reply, &head, fin, out)?;
-            }
+        let accepted = head.status().is_some_and(|status| status.is_success());
+        if open.parent.is_some() {
+            self.reply_to_push(stream, head, fin)?;
+        } else {
+            let out = self.output.buffer();
+            self.wire
+                .headers(stream.id(), SendKind::Reply, &head, fin, out)?;
         }
         if let Some(open) = self.streams.get_mut(stream) {
             open.state.send = after;
-            open.accepted = head.status().is_some_and(|status| status.is_success());
+            open.accepted = accepted;
+            if waits {
+                open.ending = Ending::Fin;
+            }
         }
+        self.send_held_pushes(self.clock);
         if fin {
             self.settle(stream);
         }
@@ -113,9 +118,17 @@ impl Engine {
             open.offered = true;
         }
         if data.is_empty() {
-            return if fin { self.end(stream) } else { Ok(()) };
+            if fin {
+                open.ending = Ending::Fin;
+                self.end(stream);
+            }
+            return Ok(());
         }
-        let room = open.send_window.available();
+        let room = if open.is_waiting() {
+            0
+        } else {
+            open.send_window.available()
+        };
         open.pending = data;
         if fin {
             open.ending = Ending::Fin;
@@ -156,9 +169,7 @@ impl Engine {
         }
         open.pulled = false;
         open.ending = Ending::Trailers(Box::new(fields));
-        if open.pending.is_empty() {
-            self.finish_half(stream);
-        }
+        self.end(stream);
         Ok(())
     }
 
@@ -167,7 +178,9 @@ impl Engine {
         if !self.rules.headers_anywhere {
             return Err(UsageError::Unsupported);
         }
-        self.writable(stream)?;
+        if self.writable(stream)?.held.is_some() {
+            return Err(UsageError::Busy);
+        }
         let head = Head::fields(fields);
         self.wire.headers(
             stream.id(),
@@ -251,7 +264,6 @@ impl Engine {
     /// `cut_ahead` bytes, a source must be asked, or nothing is left.
     pub fn poll_transmit(&mut self, now: Instant) -> Transmit {
         self.clock = now;
-        self.send_held_pushes();
         let transmit = self.cut_frames();
         self.watch_output(now);
         transmit
@@ -369,9 +381,14 @@ impl Engine {
         self.settle(key);
     }
 
-    fn end(&mut self, key: StreamKey) -> Result<(), UsageError> {
-        self.finish_half(key);
-        Ok(())
+    /// Ends our half if no data waits, nor the stream itself.
+    pub(super) fn end(&mut self, key: StreamKey) {
+        let at_end = self.streams.get(key).is_some_and(|stream| {
+            !stream.ending.is_open() && stream.pending.is_empty() && !stream.is_waiting()
+        });
+        if at_end {
+            self.finish_half(key);
+        }
     }
 
     /// Queues the stream if it has something to send and a window for it.

@@ -69,7 +69,8 @@ impl Engine {
             return self.timers.write.map(|(deadline, _)| deadline);
         }
         let timers = self.timers.next();
-        [timers, self.next_of_life()].into_iter().flatten().min()
+        let all = [timers, self.next_of_life(), self.next_held_push()];
+        all.into_iter().flatten().min()
     }
 
     /// Time has passed. Call when [`poll_timeout`](Self::poll_timeout) is due,
@@ -101,6 +102,7 @@ impl Engine {
             return self.fail(&self.fatal(Rule::HeadersTimeout));
         }
         self.handle_life(now);
+        self.send_held_pushes(now);
         if due(self.timers.announce) {
             self.timers.announce = None;
             self.send_last_go_away();
