@@ -47,7 +47,8 @@ fn syn(book: &Book) -> Vec<Row> {
                 send_all([syn_stream(1, &book.post()), syn_reply(1, &reply)]),
                 any_error(1),
             ],
-        ),
+        )
+        .needs(Need::Upload),
         must(
             "2.6.2",
             "SYN_REPLY too short for its stream is a session error",
@@ -86,7 +87,8 @@ fn resets(book: &Book) -> Vec<Row> {
                 settle(),
                 not_reset(1),
             ],
-        ),
+        )
+        .needs(Need::Upload),
         must(
             "2.6.3",
             "RST_STREAM with an unknown status ends the stream and nothing else",
@@ -95,7 +97,8 @@ fn resets(book: &Book) -> Vec<Row> {
                 settle(),
                 not_reset(1),
             ],
-        ),
+        )
+        .needs(Need::Upload),
         must(
             "2.6.3",
             "nothing is sent on a stream after its RST_STREAM",

@@ -74,6 +74,7 @@ fn streams(book: &Book) -> Vec<Row> {
                 Step::Overrun(1.into()),
             ],
         )
+        .needs(Need::Upload)
         .since_3(),
         must(
             "2.6.8",
@@ -101,12 +102,14 @@ fn updates(book: &Book) -> Vec<Row> {
                 stream_error(1, &[FLOW_CONTROL_ERROR]),
                 alive(),
             ],
-        ),
+        )
+        .needs(Need::Upload),
         should(
             "2.6.8",
             "a delta of 0 is not legal",
             [send_all([post, window_update(1, 0)]), any_error(1)],
-        ),
+        )
+        .needs(Need::Upload),
         must(
             "2.6.8",
             "WINDOW_UPDATE shorter than 8 bytes is a session error",
@@ -153,7 +156,13 @@ fn session(book: &Book) -> Vec<Row> {
             "2.6.8",
             "the session's window holds for all its streams together",
             [
-                send_all([settings(&[(0, WINDOW, 1 << 20)]), large(1), large(3)]),
+                // A client that gives credit for the session counts with it.
+                send_all([
+                    settings(&[(0, WINDOW, 1 << 20)]),
+                    window_update(0, 1),
+                    large(1),
+                    large(3),
+                ]),
                 // The monitor counts what both have.
                 settle(),
                 settle(),

@@ -256,10 +256,15 @@ fn windows(book: &Book) -> Vec<Row> {
             "2.6.4",
             "INITIAL_WINDOW_SIZE never changes the session's window",
             [
-                send_all([settings(&[(0, WINDOW, 1 << 20)]), large]),
-                content(1, 65_536),
+                // A client that gives credit for the session counts with it.
+                send_all([
+                    settings(&[(0, WINDOW, 1 << 20)]),
+                    window_update(0, 1),
+                    large,
+                ]),
+                content(1, 65_537),
                 settle(),
-                at_most(1, 65_536),
+                at_most(1, 65_537),
             ],
         )
         .in_31()

@@ -48,7 +48,8 @@ fn creation(book: &Book) -> Vec<Row> {
                 stream_error(1, &[PROTOCOL_ERROR]),
                 alive(),
             ],
-        ),
+        )
+        .needs(Need::Upload),
         must(
             "2.3.2",
             "a stream id is not used again",
@@ -217,6 +218,7 @@ fn close(book: &Book) -> Vec<Row> {
                 alive(),
             ],
         )
+        .needs(Need::Upload)
         .since_3(),
         must(
             "2.3.7",
@@ -231,6 +233,7 @@ fn close(book: &Book) -> Vec<Row> {
                 not_reset(1),
             ],
         )
+        .needs(Need::Upload)
         .in_2(),
         must(
             "2.3.7",
