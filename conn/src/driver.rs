@@ -35,10 +35,12 @@ use std::{
 };
 
 pub use incoming::Incoming;
-pub use raw::{Mux, MuxConfig, MuxConnection, OpenOptions, RawReader, RawStream, RawWriter};
+pub use raw::{Mux, MuxConfig, MuxConnection, RawReader, RawStream, RawWriter};
 pub use shared::Notifier;
 pub use task::Connection;
 pub use tunnel::{PendingTunnel, Tunnel, TunnelBody};
+
+pub use crate::proto::OpenOptions;
 
 use bytes::Bytes;
 

@@ -87,6 +87,17 @@ impl Error {
         }
     }
 
+    /// A stream that this side may not open so.
+    pub(crate) fn not_opened(why: String) -> Self {
+        Self {
+            initiator: Initiator::User,
+            reason: Reason::RefusedStream,
+            scope: Scope::Stream,
+            retryable: false,
+            detail: Detail::Text(Arc::new(why.into())),
+        }
+    }
+
     /// A transport that failed.
     pub fn io(error: io::Error) -> Self {
         Self {

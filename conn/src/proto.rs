@@ -36,8 +36,8 @@ mod wire;
 
 pub use config::{Config, HeaderCompression, PersistentSettings, Semantics, Setting, Side};
 pub use engine::{
-    AlternativeFor, ConnectionStats, Engine, HeaderBytes, OpenError, Resets, Stalls, Transmit,
-    UsageError, WindowPool,
+    AlternativeFor, ConnectionStats, Direction, Engine, HeaderBytes, OpenError, OpenOptions,
+    Resets, Stalls, Transmit, UsageError, WindowPool,
 };
 pub use event::Event;
 pub use head::{Control, Head, Priority, Protocol};

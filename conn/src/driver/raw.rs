@@ -19,15 +19,15 @@ use bytes::BytesMut;
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use self::{config::Style, task::Streams};
 pub use self::{
-    config::{MuxConfig, OpenOptions},
+    config::MuxConfig,
     stream::{RawReader, RawStream, RawWriter},
 };
+use self::{config::Style, task::Streams};
 use super::{Connection, Notifier, shared::Cell};
 use crate::{
     Error, Initiator, Reason, Side, Version,
-    proto::{Config, ConnectionStats},
+    proto::{Config, ConnectionStats, OpenOptions},
 };
 
 /// Multiplexed byte streams over one transport: any `AsyncRead + AsyncWrite`,
@@ -105,10 +105,15 @@ impl Mux {
     /// Opens a stream with a header list. Waits while the peer takes no more
     /// streams at once.
     ///
+    /// Over SPDY a stream may be unidirectional, and may belong to another one
+    /// of either side; the peer is told so, and nothing else follows from it.
+    ///
     /// # Errors
     ///
-    /// The connection is over or shutting down, or the protocol cannot carry
-    /// the header list.
+    /// The connection is over or shutting down; the protocol cannot carry the
+    /// header list, or has only plain streams (HTTP/2); the parent is not open.
+    /// Those of the call itself are not
+    /// [retryable](Error::is_retryable).
     pub async fn open(&self, headers: HeaderMap, options: OpenOptions) -> Result<RawStream, Error> {
         let answer = Answer::new();
         self.ask(|hub| {

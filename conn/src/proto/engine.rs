@@ -25,6 +25,7 @@ use bytes::BytesMut;
 
 pub use self::{
     announce::AlternativeFor,
+    open::{Direction, OpenOptions},
     stats::{ConnectionStats, HeaderBytes, Resets, Stalls},
     usage::{OpenError, UsageError},
     windows::WindowPool,

@@ -39,6 +39,9 @@ pub enum Event {
         fin: bool,
         /// The peer takes no reply (the stream is unidirectional).
         unidirectional: bool,
+        /// The stream of either side that it is associated with, on a raw
+        /// connection. It was opened once, and may have ended since.
+        parent: Option<StreamId>,
     },
     /// An informational (1xx) response came.
     Informational {

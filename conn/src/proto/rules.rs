@@ -115,6 +115,9 @@ pub(crate) struct Rules {
     pub(crate) goaway_twice: bool,
     /// Header fields may come in the middle of a body without ending it.
     pub(crate) headers_anywhere: bool,
+    /// Streams may be unidirectional and may name the stream that they belong
+    /// to.
+    pub(crate) stream_associations: bool,
     /// How a server pushes.
     pub(crate) push: PushStyle,
     /// A response's content-length is checked against its body.
@@ -153,6 +156,7 @@ static HTTP_2: Rules = Rules {
     max_concurrent_streams: 100,
     goaway_twice: true,
     headers_anywhere: false,
+    stream_associations: false,
     push: PushStyle::Promise,
     response_length_checked: true,
     stop_upload: Reason::NoError,
@@ -182,6 +186,7 @@ const fn spdy_3_1() -> Rules {
         max_concurrent_streams: 100,
         goaway_twice: false,
         headers_anywhere: true,
+        stream_associations: true,
         push: PushStyle::Unidirectional,
         // SPDY/3 §3.2.2: the client ignores it.
         response_length_checked: false,
@@ -245,6 +250,7 @@ fn http2_reaction(rule: Rule) -> Reaction {
         Rule::HeadersInTunnel
         | Rule::InvalidPromise
         | Rule::MissingCredential
+        | Rule::UnknownParent
         | Rule::SecondReply
         | Rule::DataBeforeReply
         | Rule::TrailersWithoutEnd
@@ -288,6 +294,7 @@ fn spdy3_reaction(rule: Rule) -> Reaction {
         Rule::PushNotAllowed => Stream(Reason::RefusedStream),
         Rule::HeaderListTooLarge => Stream(Reason::FrameTooLarge),
         Rule::MissingCredential => Stream(Reason::InvalidCredentials),
+        Rule::UnknownParent => Stream(Reason::InvalidStream),
         other => http2_reaction(other),
     }
 }

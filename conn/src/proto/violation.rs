@@ -73,6 +73,8 @@ pub enum Rule {
     InvalidPromise,
     /// A push that belongs to no stream of ours, or whose id is wrong.
     InvalidPush,
+    /// A stream that names as its parent one that was never opened.
+    UnknownParent,
     /// A pseudo-header field that the protocol does not define, in the wrong
     /// message, twice, or after a regular field.
     InvalidPseudoField,
@@ -212,6 +214,10 @@ impl Rule {
             Self::InvalidPush => (
                 "a push without an open stream of ours",
                 "RFC 9113 §6.6, drafts §3.3",
+            ),
+            Self::UnknownParent => (
+                "a stream associated with one that was never opened",
+                "drafts §2.6.1, §3.3.1",
             ),
             Self::InvalidPseudoField => (
                 "a pseudo-header field unknown, repeated, misplaced or in the wrong message",

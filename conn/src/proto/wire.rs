@@ -9,7 +9,9 @@ use bytes::{Bytes, BytesMut};
 
 pub(crate) use self::fields::{Fields, ListLimit, content_length, parse_priority};
 pub(crate) use self::http2::settings::payload as settings_payload;
-use super::{Config, Head, HeaderBytes, Priority, Reason, Setting, StreamId, Version, Violation};
+use super::{
+    Config, Direction, Head, HeaderBytes, Priority, Reason, Setting, StreamId, Version, Violation,
+};
 
 /// One direction pair of a connection: decoder, encoder and their compression
 /// contexts.
@@ -82,7 +84,7 @@ pub(crate) struct Headers {
     pub(crate) fin: bool,
     pub(crate) priority: Option<Priority>,
     pub(crate) unidirectional: bool,
-    /// The stream that a push belongs to.
+    /// The stream that it belongs to: of a push, or of a raw stream.
     pub(crate) associated: Option<StreamId>,
 }
 
@@ -120,7 +122,11 @@ pub(crate) struct PeerSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendKind {
     /// Opens it.
-    Open { priority: Priority },
+    Open {
+        priority: Priority,
+        direction: Direction,
+        parent: Option<StreamId>,
+    },
     /// Opens a pushed stream that belongs to `parent`.
     Push { parent: StreamId },
     /// Replies on it.

@@ -15,6 +15,7 @@ mod endings;
 mod espdy;
 mod exchanges;
 mod flow;
+mod kinds;
 mod peer;
 mod support;
 mod transports;

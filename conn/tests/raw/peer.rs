@@ -45,6 +45,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Peer<IO> {
             .await;
     }
 
+    /// The same, with all that SYN_STREAM can say.
+    pub(crate) async fn open_as(&mut self, head: SynStreamHead, fields: &[(&str, &str)]) {
+        self.send(|encoder, bytes| syn_stream_as(encoder, bytes, head, fields))
+            .await;
+    }
+
     pub(crate) async fn reply(&mut self, id: u32, fields: &[(&str, &str)]) {
         self.send(|encoder, bytes| {
             encoder
@@ -135,7 +141,15 @@ pub(crate) fn syn_stream(
     id: u32,
     fields: &[(&str, &str)],
 ) {
-    let head = SynStreamHead::new(id);
+    syn_stream_as(encoder, bytes, SynStreamHead::new(id), fields);
+}
+
+fn syn_stream_as(
+    encoder: &mut Encoder,
+    bytes: &mut BytesMut,
+    head: SynStreamHead,
+    fields: &[(&str, &str)],
+) {
     encoder
         .syn_stream(bytes, head, |block| {
             for (name, value) in fields {

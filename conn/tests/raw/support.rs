@@ -1,11 +1,11 @@
 //! Both ends of a connection in one place, and what they exchange.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, io, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
 use lacewing_conn::{
     Error, Version,
-    driver::{Mux, MuxConfig, RawStream},
+    driver::{Mux, MuxConfig, OpenOptions, RawStream},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
@@ -45,6 +45,11 @@ pub(crate) fn pair_over(
 }
 
 impl Pair {
+    /// A plain stream that the client opened and the server accepted.
+    pub(crate) async fn stream(&self) -> (RawStream, RawStream) {
+        (open(&self.client).await, accept(&self.server).await.1)
+    }
+
     /// Everything ends when nobody holds a handle any more.
     pub(crate) async fn end(self) {
         let Self {
@@ -84,18 +89,38 @@ pub(crate) fn bytes(len: usize, seed: usize) -> Vec<u8> {
     data
 }
 
+/// A plain stream.
+pub(crate) async fn open(mux: &Mux) -> RawStream {
+    let open = mux.open(HeaderMap::new(), OpenOptions::default());
+    soon(open).await.unwrap()
+}
+
+/// The next stream that the peer opened.
+pub(crate) async fn accept(mux: &Mux) -> (HeaderMap, RawStream) {
+    soon(mux.accept()).await.unwrap()
+}
+
 /// Sends back what comes on every stream that the peer opens.
 pub(crate) fn echo(mux: Mux) -> JoinHandle<()> {
     tokio::spawn(async move {
         while let Some((headers, stream)) = mux.accept().await {
-            tokio::spawn(async move {
-                stream.reply(headers);
-                let (mut reader, mut writer) = stream.into_split();
-                let _ = tokio::io::copy(&mut reader, &mut writer).await;
-                let _ = writer.shutdown().await;
-            });
+            tokio::spawn(send_back(headers, stream));
         }
     })
+}
+
+/// Sends back what comes on a stream, its header list as the reply.
+pub(crate) async fn send_back(headers: HeaderMap, stream: RawStream) {
+    stream.reply(headers);
+    let (mut reader, mut writer) = stream.into_split();
+    let _ = tokio::io::copy(&mut reader, &mut writer).await;
+    let _ = writer.shutdown().await;
+}
+
+/// What ended the stream.
+pub(crate) fn cause(error: &io::Error) -> Error {
+    let inner = error.get_ref().expect("an error of ours inside");
+    inner.downcast_ref::<Error>().unwrap().clone()
 }
 
 /// Sends and checks what comes back, at the same time.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Limits, Side, Version,
-    proto::{Config, HeaderCompression, Priority, Rate, Semantics},
+    proto::{Config, HeaderCompression, Rate, Semantics},
 };
 
 /// How a [`Mux`](super::Mux) behaves.
@@ -135,20 +135,4 @@ pub(super) enum Lists {
     Anywhere,
     /// As the end of a half only.
     AtEnd,
-}
-
-/// How a stream is opened.
-///
-/// ```
-/// use lacewing_conn::driver::OpenOptions;
-///
-/// let options = OpenOptions { fin: true, ..OpenOptions::default() };
-/// assert!(options.priority.is_none());
-/// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OpenOptions {
-    /// We send nothing but the header list.
-    pub fin: bool,
-    /// How urgent the stream is.
-    pub priority: Option<Priority>,
 }

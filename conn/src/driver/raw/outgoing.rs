@@ -11,7 +11,11 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
 use super::config::{Lists, Style};
-use crate::{Error, Reason, driver::shared::Cell};
+use crate::{
+    Error, Reason,
+    driver::shared::Cell,
+    proto::{Direction, StreamId},
+};
 
 /// Header lists of one stream that may wait to be sent.
 const MAX_FIELD_LISTS: usize = 4;
@@ -24,6 +28,10 @@ pub(super) struct Outgoing {
     /// Bytes that may wait.
     limit: usize,
     lists: Lists,
+    kind: Kind,
+    /// Both halves were closed when the stream came: it lasts as long as its
+    /// handle, so that those that nobody took count.
+    message: bool,
     state: Cell<State>,
 }
 
@@ -103,6 +111,14 @@ pub(super) enum Piece {
     Nothing,
 }
 
+/// What the opening of a stream said.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind {
+    pub(super) opened_by: OpenedBy,
+    pub(super) direction: Direction,
+    pub(super) parent: Option<StreamId>,
+}
+
 /// Which side opened the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OpenedBy {
@@ -110,15 +126,26 @@ pub(super) enum OpenedBy {
     Peer,
 }
 
+impl Kind {
+    /// There is nothing to be read.
+    pub(super) fn is_ours_alone(self) -> bool {
+        self.opened_by == OpenedBy::Us && self.direction == Direction::Unidirectional
+    }
+}
+
 impl Outgoing {
-    pub(super) fn new(waker: Waker, style: Style, opened_by: OpenedBy, fin: bool) -> Self {
+    /// `fin`: the opener sends nothing but its header list.
+    pub(super) fn new(waker: Waker, style: Style, kind: Kind, fin: bool) -> Self {
+        let one_way = kind.direction == Direction::Unidirectional;
+        let ours = kind.opened_by == OpenedBy::Us;
+        let ended = if ours { fin } else { one_way };
         let state = State {
             queue: VecDeque::new(),
             buffered: 0,
-            fin: if fin { Fin::Sent } else { Fin::Open },
-            reply: match opened_by {
+            fin: if ended { Fin::Sent } else { Fin::Open },
+            reply: match kind.opened_by {
+                _ if one_way => Reply::Done,
                 OpenedBy::Us => Reply::Awaited,
-                OpenedBy::Peer if fin => Reply::Done,
                 OpenedBy::Peer => Reply::Owed,
             },
             await_reply: style.await_reply,
@@ -132,8 +159,19 @@ impl Outgoing {
             waker,
             limit: style.write_buffer,
             lists: style.lists,
+            kind,
+            message: !ours && one_way && fin,
             state: Cell::new(state),
         }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The peer opened it for its header list alone.
+    pub(super) fn is_message(&self) -> bool {
+        self.message
     }
 
     // The handle's side.

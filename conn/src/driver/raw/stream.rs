@@ -17,7 +17,7 @@ use super::outgoing::Outgoing;
 use crate::{
     Error, Reason,
     driver::Incoming,
-    proto::{StreamId, StreamKey},
+    proto::{Direction, StreamId, StreamKey},
 };
 
 /// One stream of a [`Mux`](super::Mux): bytes in both directions, each of which
@@ -63,8 +63,8 @@ impl RawStream {
             reader,
             writer: RawWriter {
                 stream,
+                whole: !outgoing.kind().is_ours_alone(),
                 outgoing,
-                whole: true,
             },
         }
     }
@@ -78,14 +78,28 @@ impl RawStream {
         self.writer.stream.id()
     }
 
+    /// Who sends on the stream. On a unidirectional one only its opener does;
+    /// the other side reads, and [`reply`](Self::reply) does nothing.
+    pub fn direction(&self) -> Direction {
+        self.writer.outgoing.kind().direction
+    }
+
+    /// The stream that this one is associated with, if its opener said so. It
+    /// may have ended since.
+    pub fn parent(&self) -> Option<StreamId> {
+        self.writer.outgoing.kind().parent
+    }
+
     /// Answers a stream that the peer opened with a header list. Data is sent
-    /// after that only. `false` if it was answered before, or if we opened it.
+    /// after that only. `false` if it was answered before, if we opened it, or if it
+    /// is unidirectional.
     pub fn reply(&self, headers: HeaderMap) -> bool {
         self.writer.outgoing.reply(headers)
     }
 
     /// Waits for the peer's answer to a stream that we opened; `None` if it
-    /// was taken before, or if the peer opened the stream.
+    /// was taken before, if the peer opened the stream, or if it is
+    /// unidirectional.
     ///
     /// Data may be sent before the answer is here; some peers discard it (the
     /// Go spdystream family does).
@@ -138,7 +152,7 @@ impl AsyncRead for RawStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.reader).poll_read(cx, buffer);
-        self.writer.whole = !self.reader.ended;
+        self.writer.whole &= !self.reader.ended;
         read
     }
 }
@@ -313,7 +327,8 @@ impl AsyncWrite for RawWriter {
 
 impl Drop for RawWriter {
     fn drop(&mut self) {
-        if self.whole && !self.outgoing.is_finishing() {
+        let unfinished = self.whole && !self.outgoing.is_finishing();
+        if unfinished || self.outgoing.is_message() {
             self.outgoing.reset(Reason::Cancel);
         } else {
             // An error would be that there is nothing to finish any more.

@@ -7,12 +7,12 @@ use http::HeaderMap;
 use super::{
     Accepted, Answer, Hub, Open, RawStream, closed,
     config::Style,
-    outgoing::{OpenedBy, Outgoing, Piece},
+    outgoing::{Kind, OpenedBy, Outgoing, Piece},
 };
 use crate::{
     Error, Initiator, Reason,
     driver::{Application, Context, Incoming},
-    proto::{Event, Head, OpenError, StreamKey},
+    proto::{Direction, Event, Head, OpenError, StreamKey},
 };
 
 /// The application of a [`Mux`](super::Mux): moves bytes between the streams'
@@ -57,16 +57,16 @@ impl Streams {
         conn: &mut Context<'_>,
         stream: StreamKey,
         headers: HeaderMap,
+        kind: Kind,
         fin: bool,
-        unidirectional: bool,
     ) {
         let incoming = if fin {
             Incoming::empty()
         } else {
             conn.incoming(stream, None)
         };
-        let (waker, by) = (conn.waker(stream), OpenedBy::Peer);
-        let outgoing = Arc::new(Outgoing::new(waker, self.style, by, unidirectional));
+        let waker = conn.waker(stream);
+        let outgoing = Arc::new(Outgoing::new(waker, self.style, kind, fin));
         let bound = usize::try_from(conn.engine.limits().max_concurrent_streams);
         let mut hub = self.hub.state.lock();
         if hub.handles_gone || hub.accepted.len() >= bound.unwrap_or(usize::MAX) {
@@ -90,22 +90,36 @@ impl Streams {
             // Nobody waits for it any more.
             return;
         }
-        let fin = open.options.fin;
+        let options = open.options;
         let head = Head::fields(open.headers);
-        let outcome = match conn.engine.open(conn.now, head, fin, open.options.priority) {
+        let outcome = match conn.engine.open_with(conn.now, head, options) {
             Ok(stream) => {
-                let incoming = conn.incoming(stream, None);
+                let kind = Kind {
+                    opened_by: OpenedBy::Us,
+                    direction: options.direction,
+                    parent: options.parent,
+                };
+                let incoming = if kind.is_ours_alone() {
+                    Incoming::empty()
+                } else {
+                    conn.incoming(stream, None)
+                };
                 let waker = conn.waker(stream);
-                let outgoing = Outgoing::new(waker, self.style, OpenedBy::Us, fin);
+                let outgoing = Outgoing::new(waker, self.style, kind, options.fin);
                 let outgoing = Arc::new(outgoing);
                 self.insert(stream, Arc::clone(&outgoing));
                 Ok(RawStream::new(stream, incoming, outgoing))
             }
             Err(error) => {
                 let text = error.to_string();
-                let retryable = !matches!(error, OpenError::Usage(_));
-                let error = Error::connection(Initiator::User, Reason::RefusedStream, text);
-                Err(error.with_retryable(retryable))
+                match error {
+                    OpenError::Usage(_) => Err(Error::not_opened(text)),
+                    _ => {
+                        let reason = Reason::RefusedStream;
+                        let error = Error::connection(Initiator::User, reason, text);
+                        Err(error.with_retryable(true))
+                    }
+                }
             }
         };
         open.answer.settle(outcome);
@@ -139,8 +153,18 @@ impl Application for Streams {
                 head,
                 fin,
                 unidirectional,
+                parent,
             } => {
-                self.accept(conn, stream, head.fields, fin, unidirectional);
+                let kind = Kind {
+                    opened_by: OpenedBy::Peer,
+                    direction: if unidirectional {
+                        Direction::Unidirectional
+                    } else {
+                        Direction::Bidirectional
+                    },
+                    parent,
+                };
+                self.accept(conn, stream, head.fields, kind, fin);
             }
             Event::Reply { stream, head, .. } => {
                 let outgoing = self.find(stream);

@@ -9,6 +9,60 @@ use crate::proto::{
     Head, Priority, Semantics, Side, StreamId, StreamKey, streams::state::State, wire::SendKind,
 };
 
+/// How a stream is opened.
+///
+/// ```
+/// use lacewing_conn::proto::{Direction, OpenOptions, StreamId};
+///
+/// let options = OpenOptions { fin: true, ..OpenOptions::default() };
+/// assert_eq!(options.direction, Direction::Bidirectional);
+///
+/// // A stream of ours alone, which belongs to stream 1.
+/// let options = OpenOptions {
+///     direction: Direction::Unidirectional,
+///     parent: Some(StreamId::new(1)),
+///     ..OpenOptions::default()
+/// };
+/// assert!(options.priority.is_none());
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenOptions {
+    /// We send nothing but the header list.
+    pub fin: bool,
+    /// How urgent the stream is.
+    pub priority: Option<Priority>,
+    /// Who sends on it. On raw connections of SPDY only.
+    pub direction: Direction,
+    /// The stream that this one is associated with, of either side; it has to
+    /// be open (the drafts' §3.3.1), and nothing follows for this one when it
+    /// ends. On raw connections of SPDY only.
+    pub parent: Option<StreamId>,
+}
+
+/// Who sends on a stream (the SPDY drafts' §2.3.2).
+///
+/// ```
+/// use lacewing_conn::proto::Direction;
+///
+/// assert_eq!(Direction::default(), Direction::Bidirectional);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Both sides.
+    #[default]
+    Bidirectional,
+    /// Its opener alone: the other half is closed from the start, and there is
+    /// no reply.
+    Unidirectional,
+}
+
+impl OpenOptions {
+    /// What only raw connections have, and not all of those.
+    fn is_plain(&self) -> bool {
+        self.direction == Direction::Bidirectional && self.parent.is_none()
+    }
+}
+
 impl Engine {
     /// A stream could be opened now.
     pub fn can_open(&self) -> bool {
@@ -24,11 +78,36 @@ impl Engine {
         fin: bool,
         priority: Option<Priority>,
     ) -> Result<StreamKey, OpenError> {
+        let options = OpenOptions {
+            fin,
+            priority,
+            ..OpenOptions::default()
+        };
+        self.open_with(now, head, options)
+    }
+
+    /// [`open`](Self::open), with everything there is to choose. The key of a
+    /// unidirectional stream with `fin` is stale at once: it has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; a direction or a parent that this connection cannot
+    /// express is [`UsageError::PlainStreamsOnly`], a parent that is not open
+    /// [`UsageError::ParentClosed`].
+    pub fn open_with(
+        &mut self,
+        now: Instant,
+        head: Head,
+        options: OpenOptions,
+    ) -> Result<StreamKey, OpenError> {
         self.clock = now;
         let http = self.config.semantics == Semantics::Http;
         let request = head.is_request();
         if http && (!request || self.config.side == Side::Server) {
             return Err(OpenError::Usage(UsageError::WrongHead));
+        }
+        if !options.is_plain() && (http || !self.rules.stream_associations) {
+            return Err(OpenError::Usage(UsageError::PlainStreamsOnly));
         }
         self.check_open()?;
         if head.is_extended_connect() {
@@ -39,12 +118,22 @@ impl Engine {
                 return Err(OpenError::ExtendedConnectDisabled);
             }
         }
+        if options.parent.is_some_and(|parent| !self.is_open(parent)) {
+            return Err(OpenError::Usage(UsageError::ParentClosed));
+        }
         let id = StreamId::new(self.next_id);
-        let mut stream = self.new_stream(id, State::opened(fin), priority);
+        let (fin, direction) = (options.fin, options.direction);
+        let state = match direction {
+            Direction::Bidirectional => State::opened(fin),
+            Direction::Unidirectional => State::opened_one_way(fin),
+        };
+        let mut stream = self.new_stream(id, state, options.priority);
         stream.bodyless = head.is_method(&Method::HEAD);
         stream.connect = head.is_method(&Method::CONNECT);
         let kind = SendKind::Open {
             priority: stream.priority,
+            direction,
+            parent: options.parent,
         };
         let encoded = self
             .wire
@@ -52,7 +141,17 @@ impl Engine {
         encoded.map_err(|error| OpenError::Usage(error.into()))?;
         self.next_id = self.next_id.saturating_add(2);
         self.opened = self.opened.saturating_add(1);
-        Ok(self.streams.insert(stream))
+        let key = self.streams.insert(stream);
+        if state.is_closed() {
+            self.settle(key);
+        }
+        Ok(key)
+    }
+
+    /// The stream is there, and not only because the user still works on it.
+    fn is_open(&self, id: StreamId) -> bool {
+        let stream = self.streams.find(id).and_then(|key| self.streams.get(key));
+        stream.is_some_and(|stream| !stream.state.is_closed())
     }
 
     pub(super) fn check_open(&self) -> Result<(), OpenError> {

@@ -164,6 +164,11 @@ impl Engine {
             return self.broken(now, Rule::TooManyStreams, id).map(|()| None);
         }
         let (fin, unidirectional) = (headers.fin, headers.unidirectional);
+        let parent = headers.associated.filter(|_| !http);
+        if parent.is_some_and(|parent| parent == id || matches!(self.absent(parent), Absent::Idle))
+        {
+            return self.broken(now, Rule::UnknownParent, id).map(|()| None);
+        }
         if let Some(limit) = headers.fields.exceeded {
             return self.refuse_head(now, headers, limit);
         }
@@ -229,6 +234,7 @@ impl Engine {
             head,
             fin,
             unidirectional,
+            parent,
         }))
     }
 
@@ -500,7 +506,8 @@ impl Engine {
             return Ok(None);
         };
         // RFC 9113 §8.1: after a complete response this only stops our body.
-        if (reason == Reason::NoError || reason == self.rules.stop_upload)
+        if self.config.semantics == Semantics::Http
+            && (reason == Reason::NoError || reason == self.rules.stop_upload)
             && !stream.remote
             && stream.state.recv == Half::Closed
             && stream.state.send != Half::Closed

@@ -51,6 +51,7 @@ impl Engine {
             head,
             fin: true,
             unidirectional: false,
+            parent: None,
         });
         Ok(stream)
     }

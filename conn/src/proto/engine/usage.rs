@@ -86,6 +86,10 @@ pub enum UsageError {
     WrongHead,
     /// The protocol cannot express it.
     Unsupported,
+    /// A direction or a parent, which only raw streams of SPDY have.
+    PlainStreamsOnly,
+    /// The stream that is named as parent is not open.
+    ParentClosed,
     /// The head is larger than the protocol's length fields.
     HeadTooLarge,
     /// What is promised must be a GET or HEAD request without a body, with its
@@ -103,6 +107,13 @@ impl fmt::Display for UsageError {
             Self::Busy => "earlier data of the stream is not sent yet: wait for Transmit::Pull",
             Self::WrongHead => "the head's control data does not fit (request or response?)",
             Self::Unsupported => "the protocol of this connection cannot express it",
+            Self::PlainStreamsOnly => {
+                "streams of one direction, and streams with a parent, need a raw connection of \
+                 another protocol than HTTP/2: open a plain one"
+            }
+            Self::ParentClosed => {
+                "the stream that is to be the parent is not open: open one without a parent"
+            }
             Self::HeadTooLarge => "a header field is larger than the protocol's length fields",
             Self::NotPushable => {
                 "only a GET or HEAD request with an authority and without a body can be promised"

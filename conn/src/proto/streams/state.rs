@@ -81,6 +81,14 @@ impl State {
         }
     }
 
+    /// The same, if the stream is unidirectional: nothing comes back.
+    pub(crate) fn opened_one_way(fin: bool) -> Self {
+        Self {
+            recv: Half::Closed,
+            ..Self::opened(fin)
+        }
+    }
+
     /// A stream that the peer opened with its head.
     pub(crate) fn accepted(fin: bool, unidirectional: bool) -> Self {
         Self {

@@ -18,8 +18,8 @@ use super::{
     http2::is_connection_specific,
 };
 use crate::proto::{
-    Config, Head, HeaderBytes, HeaderCompression, Priority, Reason, Rule, Semantics, Side,
-    StreamId, Version, Violation,
+    Config, Direction, Head, HeaderBytes, HeaderCompression, Priority, Reason, Rule, Semantics,
+    Side, StreamId, Version, Violation,
 };
 
 /// DATA frames of ours: small enough that others get their turn (SPDY/2 §2.2.2
@@ -108,8 +108,10 @@ impl Wire {
                     fin,
                     priority: Some(self.neutral_priority(priority)),
                     // spdy-transport pushes without the flag: the association
-                    // says it too.
-                    unidirectional: unidirectional || associated != 0,
+                    // says it too. Without HTTP it does not: streams that
+                    // spdystream opens for another are answered.
+                    unidirectional: unidirectional
+                        || (associated != 0 && self.semantics == Semantics::Http),
                     associated: (associated != 0).then(|| StreamId::new(associated)),
                 })
             }
@@ -299,7 +301,7 @@ impl Wire {
         let id = stream.value();
         let push = matches!(kind, SendKind::Push { .. });
         let priority = match kind {
-            SendKind::Open { priority } => self.wire_priority(priority),
+            SendKind::Open { priority, .. } => self.wire_priority(priority),
             _ => self.wire_priority(Priority::default()),
         };
         let before = out.len();
@@ -314,9 +316,18 @@ impl Wire {
                 let mut syn = frames::SynStreamHead::new(id);
                 syn.priority = priority;
                 syn.fin = fin;
-                if let SendKind::Push { parent } = kind {
-                    syn.associated = parent.value();
-                    syn.unidirectional = true;
+                match kind {
+                    SendKind::Push { parent } => {
+                        syn.associated = parent.value();
+                        syn.unidirectional = true;
+                    }
+                    SendKind::Open {
+                        direction, parent, ..
+                    } => {
+                        syn.associated = parent.map_or(0, StreamId::value);
+                        syn.unidirectional = direction == Direction::Unidirectional;
+                    }
+                    _ => {}
                 }
                 self.encoder.syn_stream(out, syn, fields)
             }
