@@ -11,6 +11,7 @@
 )]
 
 mod client;
+mod requests;
 mod sensitivity;
 mod server;
 mod spdy;

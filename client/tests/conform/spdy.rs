@@ -10,13 +10,13 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use lacewing_client::{
-    Connection, ConnectionConfig, PushPolicy, Version,
-    conform::{Case, Need, Outcome, Report, Segmentation, Target, client_cases, run, server_cases},
+    Version,
+    conform::{Outcome, Report, Segmentation, Target, client_cases, run, server_cases},
 };
 use lacewing_server::{Incoming, Options, serve_connection, service_fn};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
-use crate::{conditions, filter};
+use crate::{conditions, filter, requests};
 
 const VERSIONS: [Version; 3] = [Version::Spdy2, Version::Spdy3, Version::Spdy31];
 
@@ -83,43 +83,15 @@ fn assert_passed(report: &Report) {
     assert_eq!(report.skipped(), 0, "{report}");
 }
 
-/// A client that makes requests for as long as it can; with bodies where the
-/// case needs one.
-fn connect(case: &Case) -> DuplexStream {
-    let (ours, theirs) = tokio::io::duplex(64 * 1024);
-    let config = ConnectionConfig::default().accept_push(PushPolicy::default());
-    let (connection, task) = Connection::handshake(theirs, case.version(), config);
-    tokio::spawn(task);
-    let upload = case.needs().contains(&Need::RequestBody);
-    let at_once = if upload { 1 } else { 2 };
-    for _ in 0..at_once {
-        let connection = connection.clone();
-        tokio::spawn(async move {
-            while connection.is_open() {
-                let request = if upload {
-                    let body = Bytes::from(vec![b'x'; 128 * 1024]);
-                    Request::post("http://localhost/upload").body(Full::new(body))
-                } else {
-                    Request::get("http://localhost/").body(Full::default())
-                };
-                let response = connection.request(request.unwrap()).await;
-                if let Ok(response) = response {
-                    let _ = response.into_body().collect().await;
-                }
-                tokio::task::yield_now().await;
-            }
-        });
-    }
-    ours
-}
-
 async fn check_client(version: Version, segmentation: Segmentation) -> Report {
     let conditions = conditions(segmentation);
     let target = Target::new("http", "localhost");
     let mut report = Report::new(format!("our client, {version}, {segmentation:?}"));
     for case in client_cases(version) {
         if filter().admits(&case) {
-            let outcome = run(&case, connect(&case), &target, &conditions).await;
+            let (ours, theirs) = tokio::io::duplex(64 * 1024);
+            requests::make(&case, theirs);
+            let outcome = run(&case, ours, &target, &conditions).await;
             report.add(&case, outcome);
         }
     }

@@ -4,12 +4,19 @@
 use std::{convert::Infallible, process::Stdio};
 
 use http::{Request, Response};
+use lacewing_client::{
+    Connect as _, Connector, Origin, Version,
+    conform::{Case, Filter, client_cases},
+    tls::{Tls, Trust},
+};
 use lacewing_server::{Incoming, Server, service_fn};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
-    process::Command,
+    process::{Child, Command},
 };
+
+use crate::requests;
 
 fn tool(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lacewing"));
@@ -72,25 +79,31 @@ async fn a_server_that_is_none_fails() {
     assert!(text.contains("6.7/1 failed (MUST)"), "{text}");
 }
 
-#[tokio::test]
-async fn clients_are_tested_one_case_a_connection() {
-    let arguments = ["--client", "--listen", "127.0.0.1:0", "--only", "3.4/3"];
-    let mut child = tool(&arguments)
+/// The tool, and the URL that it waits at.
+async fn waiting(arguments: &[&str]) -> (Child, String) {
+    let mut child = tool(&["--client", "--listen", "127.0.0.1:0"])
+        .args(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let line = lines.next_line().await.unwrap().unwrap();
-    let address = line
-        .split("http://")
-        .nth(1)
-        .and_then(|rest| rest.split('/').next());
+    let url = line.split([' ', ',']).find(|word| word.contains("://"));
+    let url = url.unwrap().to_owned();
+    // What else it has to say must not fill its pipe.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    (child, url)
+}
+
+#[tokio::test]
+async fn clients_are_tested_one_case_a_connection() {
+    let arguments = ["--only", "3.4/3"];
+    let (child, url) = waiting(&arguments).await;
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
     // A client that takes its leave of a server that begins with an
     // acknowledgement.
-    let mut stream = tokio::net::TcpStream::connect(address.unwrap())
-        .await
-        .unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     stream.write_all(preface).await.unwrap();
     let mut answer = [0; 9];
@@ -100,5 +113,80 @@ async fn clients_are_tested_one_case_a_connection() {
     let output = child.wait_with_output().await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("1 passed, 0 failed"), "{text}");
+}
+
+/// Our client passes all cases of these sections, or all there are, strictly.
+async fn our_client_passes(version: Version, options: &[&str], sections: &[&str]) {
+    let mut arguments = vec!["--strict", "--timeout", "4", "--protocol", version.alpn()];
+    arguments.extend(options);
+    let mut cases = client_cases(version);
+    if !sections.is_empty() {
+        arguments.extend(sections.iter().flat_map(|section| ["--only", section]));
+        let admits = |case: &Case| sections.iter().any(|s| Filter::new(*s).admits(case));
+        cases.retain(admits);
+    }
+    let (child, url) = waiting(&arguments).await;
+    let origin = Origin::of(&url.parse().unwrap()).unwrap();
+    // Negotiated, or known beforehand.
+    let tls = Tls::with_trust(Trust::Anyone, vec![Version::Spdy3, Version::Http2, version]);
+    let connector = Connector::tls(tls, Some(version));
+    for case in &cases {
+        let connected = connector.connect(&origin).await.unwrap();
+        assert_eq!(connected.version, version);
+        requests::make(case, connected.io).await.unwrap();
+    }
+    let output = child.wait_with_output().await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let passed = format!("{} passed, 0 failed, 0 advice, 0 skipped", cases.len());
+    assert!(text.contains(&passed), "{version}: {text}");
+    assert_eq!(output.status.code(), Some(0), "{text}");
+}
+
+#[tokio::test]
+async fn our_client_passes_over_sockets_on_spdy_2() {
+    our_client_passes(Version::Spdy2, &[], &[]).await;
+}
+
+#[tokio::test]
+async fn our_client_passes_over_sockets_on_spdy_3() {
+    our_client_passes(Version::Spdy3, &[], &[]).await;
+}
+
+#[tokio::test]
+async fn our_client_passes_over_sockets_on_spdy_31() {
+    our_client_passes(Version::Spdy31, &[], &[]).await;
+}
+
+#[tokio::test]
+async fn clients_are_tested_over_tls_by_the_protocol_that_alpn_chose() {
+    our_client_passes(Version::Http2, &["--tls"], &["6.7", "8.1"]).await;
+    for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
+        our_client_passes(version, &["--tls"], &["2.6.5", "2.6.10"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_alpn_is_no_case() {
+    let arguments = ["--tls", "--patience", "30", "--only", "6.7/1"];
+    let (child, url) = waiting(&arguments).await;
+    let origin = Origin::of(&url.parse().unwrap()).unwrap();
+    // One that offers nothing, one that offers the wrong thing, one that will
+    // have no such certificate; and one that is well.
+    for (trust, offered) in [
+        (Trust::Anyone, vec![]),
+        (Trust::Anyone, vec![Version::Spdy2]),
+        (Trust::WebPki, vec![Version::Http2]),
+    ] {
+        let wrong = Connector::tls(Tls::with_trust(trust, offered), None);
+        assert!(wrong.connect(&origin).await.is_err());
+    }
+    let right = Tls::with_trust(Trust::Anyone, vec![Version::Http2]);
+    let connected = Connector::tls(right, None).connect(&origin).await.unwrap();
+    let cases = client_cases(Version::Http2);
+    let case = cases.iter().find(|case| case.id() == "6.7/1").unwrap();
+    requests::make(case, connected.io).await.unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("1 passed, 0 failed"), "{text}");
 }

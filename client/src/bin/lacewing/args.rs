@@ -48,9 +48,15 @@ pub(crate) struct Conform {
     #[arg(long, requires = "listen")]
     pub(crate) client: bool,
 
-    /// Where to wait for clients, which must speak the protocol without being asked
+    /// Where to wait for clients, which must speak the protocol without being
+    /// asked, unless there is TLS
     #[arg(long, value_name = "ADDRESS", requires = "client")]
     pub(crate) listen: Option<std::net::SocketAddr>,
+
+    /// Wait for clients with TLS: they are offered the protocol by ALPN, and a
+    /// certificate that is made for it and that nobody signed
+    #[arg(long, requires = "client")]
+    pub(crate) tls: bool,
 
     /// Run the cases of this section (6.5, 7541/6.3), of this specification
     /// (7541) or of this id (6.5.2/3); may be given several times
@@ -214,6 +220,8 @@ mod tests {
         let parse = |args: &[&str]| Args::try_parse_from([&["lacewing", "conform"], args].concat());
         assert!(parse(&["http://a.example/", "--only", "6.5", "--strict"]).is_ok());
         assert!(parse(&["--client", "--listen", "127.0.0.1:0"]).is_ok());
+        assert!(parse(&["--client", "--listen", "127.0.0.1:0", "--tls"]).is_ok());
+        assert!(parse(&["http://a.example/", "--tls"]).is_err());
         assert!(parse(&["--list"]).is_ok());
         assert!(parse(&["--list", "--protocol", "spdy/3"]).is_ok());
         assert!(parse(&["--list", "--protocol", "spdy/4"]).is_err());

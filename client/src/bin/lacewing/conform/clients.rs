@@ -1,44 +1,44 @@
 //! Clients under test.
 
+mod door;
+
 use std::{net::SocketAddr, time::Duration};
 
 use lacewing_client::conform::{Outcome, Report, Target, client_cases, run as run_case};
-use tokio::{net::TcpListener, time::timeout};
+use tokio::time::timeout;
 
 use crate::{args::Conform, status::Failure};
+
+use door::Door;
 
 /// So many times in a row no client came: none will.
 const MISSED: u32 = 3;
 
 /// Waits for clients, and runs one case on each connection that comes.
 pub(super) async fn run(args: &Conform, address: SocketAddr) -> Result<Report, Failure> {
-    let failed = |error| Failure::local(format!("cannot listen on {address}: {error}"));
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
+    let door = Door::open(address, args.tls.then_some(args.protocol)).await?;
     let cases = super::chosen(args, client_cases(args.protocol));
     eprintln!(
-        "lacewing: waiting for clients on http://{address}/, one connection for each of {} cases",
+        "lacewing: waiting for clients on {}, one connection for each of {} cases",
+        door.url(),
         cases.len()
     );
     let conditions = super::conditions(args);
     // Of use for servers only.
-    let target = Target::new("http", address.to_string());
+    let target = Target::new("http", door.address().to_string());
     let mut report = super::report("clients");
     let mut missed = 0_u32;
     for case in cases {
-        let accepted = match missed {
+        let patience = match missed {
             // Whoever made connections is gone.
-            MISSED.. => timeout(Duration::ZERO, listener.accept()).await,
-            _ => timeout(args.patience, listener.accept()).await,
+            MISSED.. => Duration::ZERO,
+            _ => args.patience,
         };
-        let outcome = match accepted {
-            Ok(Ok((stream, _))) => {
+        let outcome = match timeout(patience, door.next()).await {
+            Ok(transport) => {
                 missed = 0;
-                // A frame must not wait for the acknowledgement of another.
-                let _ = stream.set_nodelay(true);
-                run_case(&case, stream, &target, &conditions).await
+                run_case(&case, transport?, &target, &conditions).await
             }
-            Ok(Err(error)) => return Err(failed(error)),
             Err(_) => {
                 missed = missed.saturating_add(1);
                 Outcome::Skipped("no client came".into())

@@ -1,0 +1,114 @@
+//! Where clients come in: cleartext, or TLS with a certificate made for it.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use lacewing_client::{Transport, Version};
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::status::Failure;
+
+/// A listener, and the TLS on it.
+pub(super) struct Door {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<Tls>,
+}
+
+struct Tls {
+    acceptor: TlsAcceptor,
+    version: Version,
+}
+
+impl Door {
+    /// Listens; with TLS if there is a protocol to offer by ALPN.
+    pub(super) async fn open(
+        address: SocketAddr,
+        offered: Option<Version>,
+    ) -> Result<Self, Failure> {
+        let failed = |error| Failure::local(format!("cannot listen on {address}: {error}"));
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let tls = offered.map(|version| Tls::new(address, version));
+        Ok(Self {
+            listener,
+            address,
+            tls: tls.transpose()?,
+        })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn url(&self) -> String {
+        let scheme = match self.tls {
+            Some(_) => "https",
+            None => "http",
+        };
+        format!("{scheme}://{}/", self.address)
+    }
+
+    /// The next client that speaks the protocol. Of those that do not, or that
+    /// do not take the certificate, the reason is told.
+    pub(super) async fn next(&self) -> Result<Box<dyn Transport>, Failure> {
+        loop {
+            let accepted = self.listener.accept().await;
+            let (stream, peer) =
+                accepted.map_err(|error| Failure::local(format!("cannot accept: {error}")))?;
+            // A frame must not wait for the acknowledgement of another.
+            let _ = stream.set_nodelay(true);
+            let Some(tls) = &self.tls else {
+                return Ok(Box::new(stream));
+            };
+            match tls.accept(stream).await {
+                Ok(stream) => return Ok(stream),
+                Err(reason) => eprintln!("lacewing: {peer}: {reason}"),
+            }
+        }
+    }
+}
+
+impl Tls {
+    /// With a certificate for this machine's own names and the address.
+    fn new(address: SocketAddr, version: Version) -> Result<Self, Failure> {
+        let mut config = config(address)
+            .map_err(|error| Failure::local(format!("cannot make a certificate: {error}")))?;
+        config.alpn_protocols = vec![version.alpn().into()];
+        Ok(Self {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            version,
+        })
+    }
+
+    async fn accept(&self, stream: TcpStream) -> Result<Box<dyn Transport>, String> {
+        let accepted = self.acceptor.accept(stream).await;
+        let stream = accepted.map_err(|error| format!("no TLS: {error}"))?;
+        match stream.get_ref().1.alpn_protocol() {
+            Some(_) => Ok(Box::new(stream)),
+            // It goes on in HTTP/1.1, or whatever it likes.
+            None => Err(format!("does not offer {} by ALPN", self.version)),
+        }
+    }
+}
+
+fn config(address: SocketAddr) -> Result<ServerConfig, Box<dyn std::error::Error>> {
+    let mut names = ["localhost", "127.0.0.1", "::1"].map(String::from).to_vec();
+    let host = address.ip().to_string();
+    if !address.ip().is_unspecified() && !names.contains(&host) {
+        names.push(host);
+    }
+    let made = rcgen::generate_simple_self_signed(names)?;
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
+    let chain: Vec<CertificateDer<'static>> = vec![made.cert.der().clone()];
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    Ok(config)
+}
