@@ -22,6 +22,12 @@ impl Engine {
     /// Promises the response to a request that the client did not make. Then
     /// [`reply`](Self::reply) on the new stream.
     ///
+    /// Where push and response share a frame, the push goes out with its
+    /// reply, and the parent's body behind it; after
+    /// [`max_push_delay`](crate::Limits::max_push_delay) without it. If the
+    /// parent is reset before, the push ends with an
+    /// [`Event::Reset`].
+    ///
     /// # Errors
     ///
     /// [`OpenError`]: the client takes no pushes, or no more at once; the
