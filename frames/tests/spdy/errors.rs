@@ -2,7 +2,8 @@
 
 use bytes::BytesMut;
 use lacewing_frames::spdy::{
-    DecodeError, ErrorCode, HeaderError, Kind, Message, Scope, SettingId, Version,
+    BlockEncoder, Compression, DecodeError, Encoder, ErrorCode, HeaderError, Kind, Message, Scope,
+    SettingId, SynStreamHead, Version,
 };
 use lacewing_spdy_zlib::DecodeError as Broken;
 use serde::Deserialize;
@@ -73,6 +74,39 @@ fn each_case_gives_its_typed_error() {
                 }
             }
         }
+    }
+}
+
+/// A peer that speaks another version all along has another dictionary too: it is told the version,
+/// as often as it opens a stream, and its other frames are ignored.
+#[test]
+fn a_peer_of_another_version_is_told_so() {
+    for (ours, theirs) in [(Version::V2, Version::V3), (Version::V3, Version::V2)] {
+        let mut encoder = Encoder::new(theirs, Compression::Zlib(6));
+        let mut wire = BytesMut::new();
+        for stream in [1, 3] {
+            let head = SynStreamHead::new(stream);
+            let fields = |block: &mut BlockEncoder<'_>| {
+                block.field(b"x", [&b"y"[..]]);
+            };
+            encoder.syn_stream(&mut wire, head, fields).unwrap();
+            encoder.ping(&mut wire, stream);
+            encoder.headers(&mut wire, stream, true, fields).unwrap();
+        }
+        let mut decoder = decoder(ours);
+        for stream_id in [1, 3] {
+            let version = theirs.number();
+            let error = DecodeError::UnsupportedVersion { stream_id, version };
+            assert_eq!(decoder.decode(&mut wire), Err(error), "{ours:?}");
+            for _ in 0..2 {
+                let message = decoder.decode(&mut wire);
+                assert!(
+                    matches!(message, Ok(Some(Message::Unknown(_)))),
+                    "{ours:?}: {message:?}"
+                );
+            }
+        }
+        assert!(wire.is_empty());
     }
 }
 
