@@ -133,6 +133,11 @@ impl Head {
             && length.is_none_or(|length| length.as_bytes() == b"0")
     }
 
+    /// A request that names the server it is for.
+    pub(crate) fn has_authority(&self) -> bool {
+        matches!(&self.control, Control::Request { uri, .. } if uri.authority().is_some())
+    }
+
     /// A CONNECT request with `:protocol` (RFC 8441).
     pub(crate) fn is_extended_connect(&self) -> bool {
         let protocol = match &self.control {

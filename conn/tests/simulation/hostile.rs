@@ -94,6 +94,22 @@ impl Peer {
         self.spdy.syn_stream(&mut self.bytes, head, fields).unwrap();
     }
 
+    /// A stream for another one, of SPDY.
+    pub(crate) fn associated(
+        &mut self,
+        (id, parent): (u32, u32),
+        unidirectional: bool,
+        fin: bool,
+        fields: &[(&str, &str)],
+    ) {
+        let mut head = spdy::SynStreamHead::new(id);
+        head.associated = parent;
+        head.unidirectional = unidirectional;
+        head.fin = fin;
+        let fields = spdy_fields(fields);
+        self.spdy.syn_stream(&mut self.bytes, head, fields).unwrap();
+    }
+
     pub(crate) fn reply(&mut self, id: u32, fin: bool, fields: &[(&str, &str)]) {
         if self.http2() {
             return self.http2_headers(id, fin, fields);

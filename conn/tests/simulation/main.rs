@@ -18,6 +18,7 @@ mod lifecycle;
 mod limits;
 mod monitor;
 mod pair;
+mod pushes;
 mod random;
 mod settings;
 mod violations;

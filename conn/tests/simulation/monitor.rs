@@ -25,6 +25,8 @@ pub(crate) struct Monitor {
     pub(crate) go_aways: usize,
     pub(crate) data_frames: usize,
     pub(crate) resets: usize,
+    /// The code of the last RST_STREAM, or the status of the last GOAWAY.
+    pub(crate) code: Option<u32>,
     pub(crate) window_updates: usize,
     /// Streams in the order of their DATA frames.
     pub(crate) order: Vec<u32>,
@@ -51,6 +53,7 @@ impl Monitor {
             go_aways: 0,
             data_frames: 0,
             resets: 0,
+            code: None,
             window_updates: 0,
             order: Vec::new(),
         }
@@ -87,8 +90,14 @@ impl Monitor {
                         let len = data.payload.len();
                         self.data(data.stream_id, len);
                     }
-                    http2::Frame::GoAway(_) => self.go_aways += 1,
-                    http2::Frame::RstStream(_) => self.resets += 1,
+                    http2::Frame::GoAway(frame) => {
+                        self.go_aways += 1;
+                        self.code = Some(frame.code.0);
+                    }
+                    http2::Frame::RstStream(frame) => {
+                        self.resets += 1;
+                        self.code = Some(frame.code.0);
+                    }
                     http2::Frame::WindowUpdate(_) => self.window_updates += 1,
                     _ => {}
                 }
@@ -102,8 +111,14 @@ impl Monitor {
                     let len = data.payload.len();
                     self.data(data.stream_id, len);
                 }
-                spdy::Frame::GoAway(_) => self.go_aways += 1,
-                spdy::Frame::RstStream(_) => self.resets += 1,
+                spdy::Frame::GoAway(frame) => {
+                    self.go_aways += 1;
+                    self.code = frame.status.map(|status| status.0);
+                }
+                spdy::Frame::RstStream(frame) => {
+                    self.resets += 1;
+                    self.code = Some(frame.code.0);
+                }
                 spdy::Frame::WindowUpdate(_) => self.window_updates += 1,
                 _ => {}
             }

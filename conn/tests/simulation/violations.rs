@@ -2,7 +2,7 @@
 
 use lacewing_conn::{
     Initiator, Side, Version,
-    proto::{Config, Event, Head, HeaderCompression},
+    proto::{Config, Event, Head, HeaderCompression, Semantics},
 };
 
 use crate::{
@@ -22,6 +22,21 @@ use Reaction::{Close, Nothing, Reset};
 
 /// Reactions of SPDY/2, SPDY/3 and 3.1, HTTP/2.
 type Row = [Reaction; 3];
+
+/// What the wire has for a reason.
+fn code(version: Version, reason: &str) -> u32 {
+    let http2 = version == Version::Http2;
+    match reason {
+        "PROTOCOL_ERROR" => 1,
+        "INVALID_STREAM" if !http2 => 2,
+        "REFUSED_STREAM" if !http2 => 3,
+        "CANCEL" if !http2 => 5,
+        "FLOW_CONTROL_ERROR" => [7, 3][usize::from(http2)],
+        "STREAM_IN_USE" if version != Version::Spdy2 => 8,
+        "STREAM_CLOSED" if version != Version::Spdy2 => [9, 5][usize::from(http2)],
+        other => panic!("{version} has no {other}"),
+    }
+}
 
 fn expect(side: Side, name: &str, row: Row, misbehave: impl Fn(&mut Peer)) {
     every_version(|version| {
@@ -64,6 +79,9 @@ fn expect(side: Side, name: &str, row: Row, misbehave: impl Fn(&mut Peer)) {
                 assert_eq!(error.reason().to_string(), reason, "{name}, {version}");
                 assert_eq!(error.initiator(), Initiator::Library);
                 assert_eq!(victim.monitor.go_aways, 1);
+                // GOAWAY of SPDY/2 has no status.
+                let told = (version != Version::Spdy2).then(|| code(version, reason));
+                assert_eq!(victim.monitor.code, told, "{name}, {version}");
                 assert!(victim.engine.is_closed());
             }
             (Reset(reason), None) => {
@@ -72,6 +90,8 @@ fn expect(side: Side, name: &str, row: Row, misbehave: impl Fn(&mut Peer)) {
                     resets + 1,
                     "{name}, {version}: one reset"
                 );
+                let told = Some(code(version, reason));
+                assert_eq!(victim.monitor.code, told, "{name}, {version}");
                 if let Some(error) = reset {
                     assert_eq!(error.reason().to_string(), reason, "{name}, {version}");
                 }
@@ -138,6 +158,64 @@ fn of_clients() {
         |peer| {
             peer.request(1, true, &[]);
             peer.data(1, b"x", false);
+        },
+    );
+    expect(
+        server,
+        "a second head for an open stream",
+        [Reset(protocol); 3],
+        |peer| {
+            peer.request(1, false, &[]);
+            peer.request(1, false, &[]);
+        },
+    );
+    expect(
+        server,
+        "header fields after the end",
+        [Nothing, Reset("STREAM_CLOSED"), Reset("STREAM_CLOSED")],
+        |peer| {
+            peer.request(1, true, &[]);
+            peer.headers(1, true, &[("x-trailer", "1")]);
+        },
+    );
+    expect(
+        server,
+        "DATA on a closed stream",
+        [Nothing, Reset(protocol), Reset("STREAM_CLOSED")],
+        |peer| {
+            peer.request(1, false, &[]);
+            peer.reset(1);
+            peer.data(1, b"x", false);
+        },
+    );
+    expect(
+        server,
+        "header fields on a closed stream",
+        [Nothing, Nothing, Close("STREAM_CLOSED")],
+        |peer| {
+            peer.request(1, false, &[]);
+            peer.reset(1);
+            peer.headers(1, true, &[("x-trailer", "1")]);
+        },
+    );
+    expect(
+        server,
+        "header fields on an idle stream (in HTTP/2 a request without its fields)",
+        [
+            Reset("INVALID_STREAM"),
+            Reset("INVALID_STREAM"),
+            Reset(protocol),
+        ],
+        |peer| peer.headers(5, true, &[("x-trailer", "1")]),
+    );
+    expect(
+        server,
+        "RST_STREAM on a closed stream",
+        [Nothing; 3],
+        |peer| {
+            peer.request(1, false, &[]);
+            peer.reset(1);
+            peer.reset(1);
         },
     );
     expect(
@@ -252,6 +330,31 @@ fn of_servers() {
         |peer| {
             let ok = peer.ok();
             peer.reply(1, true, ok);
+            peer.data(1, b"x", false);
+        },
+    );
+    expect(
+        client,
+        "header fields before the reply",
+        [Close(protocol), Reset(protocol), Reset(protocol)],
+        |peer| peer.headers(1, false, &[("x-early", "1")]),
+    );
+    expect(
+        client,
+        "a second reply after the end",
+        [Nothing, Reset("STREAM_CLOSED"), Reset("STREAM_CLOSED")],
+        |peer| {
+            let ok = peer.ok();
+            peer.reply(1, true, ok);
+            peer.reply(1, true, ok);
+        },
+    );
+    expect(
+        client,
+        "DATA on a stream that the server reset",
+        [Nothing, Reset(protocol), Reset("STREAM_CLOSED")],
+        |peer| {
+            peer.reset(1);
             peer.data(1, b"x", false);
         },
     );
@@ -423,5 +526,92 @@ fn malformed_spdy_requests_reach_no_handler() {
             answered && matches!(victim.events[..], [Event::Refused { .. }]),
             "{version}: 400 and no handler"
         );
+    }
+}
+
+/// However the transport cuts it: a frame on a stream that was never opened is
+/// one breach.
+#[test]
+fn a_frame_in_pieces_is_answered_once() {
+    for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
+        let mut victim = Victim::new(version, Side::Server);
+        let mut peer = Peer::new(version, Side::Client);
+        peer.ping();
+        peer.data(5, &[0; 1000], true);
+        let bytes = peer.bytes.split();
+        for piece in bytes.chunks(100) {
+            victim.take_bytes(piece);
+        }
+        victim.flush();
+        assert_eq!(victim.monitor.resets, 1, "{version}");
+        let refused = victim
+            .events
+            .iter()
+            .filter(|event| matches!(event, Event::Refused { .. }));
+        assert_eq!(refused.count(), 1, "{version}");
+        // The stream may be opened all the same.
+        peer.request(5, true, &[]);
+        victim.take(&mut peer);
+        assert!(matches!(victim.events.last(), Some(Event::Opened { .. })));
+    }
+}
+
+/// SPDY/3 §2.3.2.1: nothing can be answered there, not even with 400.
+#[test]
+fn a_unidirectional_request_is_reset_and_not_answered() {
+    for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
+        for lacking in [true, false] {
+            let mut victim = Victim::new(version, Side::Server);
+            let mut peer = Peer::new(version, Side::Client);
+            victim.flush();
+            let length = [("content-length", "3")];
+            if lacking {
+                peer.associated((1, 0), true, true, &length);
+            } else {
+                let colon = if version == Version::Spdy2 { "" } else { ":" };
+                let url = if version == Version::Spdy2 {
+                    "url"
+                } else {
+                    ":path"
+                };
+                let names = ["method", "scheme", "host", "version"];
+                let names = names.map(|name| format!("{colon}{name}"));
+                let mut fields = vec![
+                    (&names[0][..], "POST"),
+                    (&names[1], "https"),
+                    (&names[2], "example.org"),
+                    (&names[3], "HTTP/1.1"),
+                    (url, "/"),
+                ];
+                fields.extend(length);
+                peer.associated((1, 0), true, true, &fields);
+            }
+            victim.take(&mut peer);
+            // RST_STREAM and nothing else.
+            let sent = victim.flush();
+            let kind = |sent: &[u8]| u16::from_be_bytes([sent[2], sent[3]]);
+            assert_eq!((sent.len(), kind(&sent)), (16, 3), "{version}, {lacking}");
+            assert_eq!(victim.monitor.code, Some(1), "{version}, {lacking}");
+        }
+    }
+}
+
+/// On raw connections only the flag makes a stream unidirectional: spdystream
+/// answers what is opened for another stream.
+#[test]
+fn raw_streams_that_belong_to_others_have_two_directions() {
+    for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
+        let mut config = Config::new(version, Side::Server);
+        config.semantics = Semantics::Raw;
+        let mut victim = Victim::with(config);
+        let mut peer = Peer::new(version, Side::Client);
+        for (id, parent, flag) in [(1, 0, false), (3, 1, false), (5, 1, true), (7, 0, true)] {
+            peer.associated((id, parent), flag, false, &[("x", "y")]);
+            victim.take(&mut peer);
+            let Some(Event::Opened { unidirectional, .. }) = victim.events.pop() else {
+                panic!("{version}: stream {id}")
+            };
+            assert_eq!(unidirectional, flag, "{version}: stream {id}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     Reason,
     proto::{
         Control, Event, Head, Rule, Side, StreamId, StreamKey, Violation,
+        rules::PushStyle,
         streams::state::{Half, State},
         wire::{Fields, Headers},
     },
@@ -60,10 +61,35 @@ impl Engine {
         if !self.config.accept_push {
             return self.broken(now, Rule::PushNotAllowed, id).map(|()| None);
         }
-        let Some(parent) = self.streams.find(parent) else {
-            return self.broken(now, Rule::InvalidPush, id).map(|()| None);
-        };
-        self.promised(parent, id, headers.fields, Some(headers.fin))
+        let ours = parent.opener() == Some(Side::Client);
+        match (self.streams.find(parent), self.absent(parent)) {
+            (Some(parent), _) if ours => {
+                self.promised(parent, id, headers.fields, Some(headers.fin))
+            }
+            // It may have crossed our reset of the parent.
+            (None, Absent::Reset | Absent::Closed) if ours => {
+                self.send_reset(id, Reason::Cancel);
+                self.glitch(now).map(|()| None)
+            }
+            _ => self.broken(now, Rule::InvalidPush, id).map(|()| None),
+        }
+    }
+
+    /// The client cancels a stream and with it all that is pushed for it: not a
+    /// frame more is sent (the drafts' §3.3.2).
+    pub(super) fn cancel_pushes_of(&mut self, parent: StreamId) {
+        let pushes = self.config.side == Side::Server && self.opened > 0;
+        if !pushes || self.rules.push != PushStyle::Unidirectional {
+            return;
+        }
+        for stream in self.streams.keys() {
+            let pushed = self.streams.get(stream);
+            if pushed.is_some_and(|pushed| pushed.parent == Some(parent)) {
+                self.remove(stream);
+                let error = super::reset_by_peer(Reason::Cancel);
+                self.push_event(Event::Reset { stream, error });
+            }
+        }
     }
 
     /// A pushed stream, with its response if that came in the same head.
@@ -97,6 +123,14 @@ impl Engine {
                 return Err(Violation::stream(id, rule, Reason::ProtocolError));
             }
         };
+        // The drafts' §3.3.1: the URL is whole.
+        if in_one.is_some() && !head.has_authority() {
+            return Err(Violation::stream(
+                id,
+                Rule::MissingPseudoField,
+                Reason::ProtocolError,
+            ));
+        }
         // §8.4: a promise that is not safe, or has a body, is a stream error.
         if in_one.is_none() && !head.is_pushable() {
             return Err(Violation::stream(

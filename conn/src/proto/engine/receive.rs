@@ -173,10 +173,12 @@ impl Engine {
             return self.refuse_head(now, headers, limit);
         }
         let priority = headers.priority;
+        // The SPDY drafts (§3.2.1) want an answer, not a reset, where one can
+        // be given.
+        let answered = self.rules.headers_anywhere && !unidirectional;
         let head = match headers.fields.into_request(self.config.semantics) {
             Ok(head) => head,
-            Err(rule @ Rule::MissingPseudoField) if self.rules.headers_anywhere => {
-                // The SPDY drafts (§3.2.1) want an answer, not a reset.
+            Err(rule @ Rule::MissingPseudoField) if answered => {
                 let text = rule.to_string();
                 return Ok(Some(self.refuse(
                     id,
@@ -199,8 +201,7 @@ impl Engine {
             expected = match content_length(&head.fields) {
                 Ok(Some(length)) if fin && length != 0 => {
                     let rule = Rule::ContentLengthMismatch;
-                    if self.rules.headers_anywhere {
-                        // As above.
+                    if answered {
                         let text = rule.to_string();
                         return Ok(Some(self.refuse(
                             id,
@@ -373,6 +374,10 @@ impl Engine {
             let rule = match self.absent(id) {
                 Absent::Reset if !data.is_empty() => return Ok(None),
                 Absent::Reset => return self.glitch(now).map(|()| None),
+                // One frame may come in many pieces, and is answered once.
+                Absent::Idle if self.remembered_resets.contains(&id) => {
+                    return self.glitch(now).map(|()| None);
+                }
                 Absent::Idle if self.abandoned(id) => return self.glitch(now).map(|()| None),
                 Absent::Idle => Rule::DataOnIdleStream,
                 Absent::Closed => Rule::DataOnClosedStream,
@@ -494,6 +499,9 @@ impl Engine {
 
     fn handle_reset(&mut self, now: Instant, id: StreamId, reason: Reason) -> Outcome {
         self.counters.resets_received.count(reason);
+        if reason == Reason::Cancel {
+            self.cancel_pushes_of(id);
+        }
         let Some(key) = self.streams.find(id) else {
             return match self.absent(id) {
                 Absent::Idle if !self.abandoned(id) => {
@@ -505,10 +513,17 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(None);
         };
+<<<<<<< Updated upstream
         // RFC 9113 §8.1: after a complete response this only stops our body.
         if self.config.semantics == Semantics::Http
             && (reason == Reason::NoError || reason == self.rules.stop_upload)
+=======
+        // RFC 9113 §8.1: after a complete response this only stops our body. A
+        // push has no other half, and ends.
+        if (reason == Reason::NoError || reason == self.rules.stop_upload)
+>>>>>>> Stashed changes
             && !stream.remote
+            && stream.parent.is_none()
             && stream.state.recv == Half::Closed
             && stream.state.send != Half::Closed
         {

@@ -1,0 +1,387 @@
+//! Pushes over SPDY: what they must say, what is taken, and how they end.
+
+use bytes::{Bytes, BytesMut};
+use http::{Method, StatusCode};
+use lacewing_conn::{
+    Initiator, Reason, Side, Version,
+    proto::{Config, Event, Head, StreamKey},
+};
+use lacewing_frames::spdy::{Decoder, DecoderLimits, Message};
+
+use crate::hostile::{Peer, Victim};
+
+const SPDY: [Version; 3] = [Version::Spdy2, Version::Spdy3, Version::Spdy31];
+const PROTOCOL_ERROR: u32 = 1;
+const INVALID_STREAM: u32 = 2;
+const REFUSED_STREAM: u32 = 3;
+const CANCEL: u32 = 5;
+
+type Frame = Message<Vec<(Bytes, Bytes)>>;
+
+/// What a side sent, from its first byte on.
+fn frames(version: Version, bytes: &[u8]) -> Vec<Frame> {
+    let wire = match version {
+        Version::Spdy2 => lacewing_frames::spdy::Version::V2,
+        _ => lacewing_frames::spdy::Version::V3,
+    };
+    let mut decoder = Decoder::new(wire, DecoderLimits::default());
+    let mut bytes = BytesMut::from(bytes);
+    std::iter::from_fn(|| decoder.decode(&mut bytes).unwrap()).collect()
+}
+
+/// A client with one request on its way, that takes pushes, and its server.
+fn client(version: Version) -> (Victim, Peer, StreamKey) {
+    let mut config = Config::new(version, Side::Client);
+    config.accept_push = true;
+    config.limits.max_pushed_streams = 3;
+    let mut victim = Victim::with(config);
+    let uri = "https://example.org/".parse().unwrap();
+    let head = Head::request(Method::GET, uri);
+    let stream = victim.engine.open(victim.now, head, true, None).unwrap();
+    victim.flush();
+    (victim, Peer::new(version, Side::Server), stream)
+}
+
+/// A server with one request.
+fn server(version: Version) -> (Victim, Peer, StreamKey) {
+    let mut victim = Victim::new(version, Side::Server);
+    let mut peer = Peer::new(version, Side::Client);
+    peer.request(1, true, &[]);
+    victim.take(&mut peer);
+    let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
+        panic!("no request")
+    };
+    (victim, peer, stream)
+}
+
+fn style() -> Head {
+    let uri = "https://example.org/style.css".parse().unwrap();
+    Head::request(Method::GET, uri)
+}
+
+fn ok() -> Head {
+    Head::response(StatusCode::OK)
+}
+
+/// What a push of `/style.css` must say.
+fn url(version: Version) -> Vec<(&'static str, &'static str)> {
+    match version {
+        Version::Spdy2 => vec![("url", "https://example.org/style.css")],
+        _ => vec![
+            (":scheme", "https"),
+            (":host", "example.org"),
+            (":path", "/style.css"),
+        ],
+    }
+}
+
+/// The drafts' §3.3.1: an even id, the stream that it is for, the flag, and
+/// the whole URL.
+#[test]
+fn a_push_says_what_it_is_and_for_which_stream() {
+    for version in SPDY {
+        let (mut victim, _, parent) = server(version);
+        let push = victim.engine.push(parent, style()).unwrap();
+        victim.engine.reply(push, ok(), true).unwrap();
+        victim.engine.reply(parent, ok(), true).unwrap();
+        let sent = frames(version, &victim.flush());
+        let pushes = sent.iter().filter_map(|frame| match frame {
+            Message::SynStream {
+                stream_id,
+                associated,
+                unidirectional,
+                block,
+                ..
+            } => Some((*stream_id, *associated, *unidirectional, &block.list)),
+            _ => None,
+        });
+        let pushes: Vec<_> = pushes.collect();
+        let [(2, 1, true, list)] = pushes[..] else {
+            panic!("{version}: {pushes:?}");
+        };
+        for (name, value) in url(version) {
+            let said = list.iter().find(|(said, _)| said == name.as_bytes());
+            let said = said.map(|(_, value)| &value[..]);
+            assert_eq!(said, Some(value.as_bytes()), "{version}: {name}");
+        }
+        // What refers to it comes after it.
+        let place = |wanted: fn(&Frame) -> bool| sent.iter().position(wanted).unwrap();
+        let pushed = place(|frame| matches!(frame, Message::SynStream { .. }));
+        assert!(pushed < place(|frame| matches!(frame, Message::SynReply { .. })));
+    }
+}
+
+/// With its response or without, with the flag or (spdy-transport) without.
+#[test]
+fn pushes_are_taken_as_servers_send_them() {
+    for version in SPDY {
+        for unidirectional in [true, false] {
+            for in_one in [true, false] {
+                let (mut victim, mut peer, parent) = client(version);
+                let mut fields = url(version);
+                if in_one {
+                    fields.extend(peer.ok());
+                }
+                peer.associated((2, 1), unidirectional, false, &fields);
+                if !in_one {
+                    let ok = peer.ok();
+                    peer.headers(2, false, ok);
+                }
+                peer.data(2, b"body", true);
+                victim.take(&mut peer);
+                let context = format!("{version}, {unidirectional}, {in_one}");
+                let mut seen = (0, 0, 0);
+                for event in &victim.events {
+                    match event {
+                        Event::Promised {
+                            parent: of, head, ..
+                        } => {
+                            assert_eq!(*of, parent);
+                            let lacewing_conn::proto::Control::Request { method, uri, .. } =
+                                &head.control
+                            else {
+                                panic!("{context}: {head:?}")
+                            };
+                            assert_eq!(method, "GET", "{context}");
+                            assert_eq!(uri, "https://example.org/style.css", "{context}");
+                            seen.0 += 1;
+                        }
+                        Event::Reply { head, .. } => {
+                            assert_eq!(head.status(), Some(StatusCode::OK), "{context}");
+                            seen.1 += 1;
+                        }
+                        Event::Data { data, fin, .. } => {
+                            assert_eq!((&data[..], *fin), (&b"body"[..], true), "{context}");
+                            seen.2 += 1;
+                        }
+                        other => panic!("{context}: {other:?}"),
+                    }
+                }
+                assert_eq!(seen, (1, 1, 1), "{context}");
+                victim.flush();
+                assert_eq!(victim.monitor.resets, 0, "{context}");
+                assert_eq!(victim.engine.open_streams(), 1, "{context}");
+            }
+        }
+    }
+}
+
+/// What a push lacks or repeats ends it; one that belongs to nothing ends it
+/// in SPDY/2 and the connection in the others.
+#[test]
+fn pushes_that_break_a_rule_are_not_taken() {
+    for version in SPDY {
+        // Of nothing, of a stream that was never opened, of another push.
+        for parent in [0, 9, 2] {
+            let (mut victim, mut peer, _) = client(version);
+            let fields = url(version);
+            if parent == 2 {
+                peer.associated((2, 1), true, false, &fields);
+            }
+            peer.associated((4, parent), true, false, &fields);
+            victim.take(&mut peer);
+            victim.flush();
+            if version == Version::Spdy2 {
+                assert!(!victim.engine.is_closed(), "of {parent}");
+                assert_eq!(victim.monitor.code, Some(INVALID_STREAM), "of {parent}");
+            } else {
+                assert!(victim.engine.is_closed(), "{version}: of {parent}");
+                assert_eq!(victim.monitor.code, Some(PROTOCOL_ERROR));
+            }
+        }
+        for missing in 0..url(version).len() {
+            let (mut victim, mut peer, _) = client(version);
+            let mut fields = url(version);
+            let (name, _) = fields.remove(missing);
+            peer.associated((2, 1), true, false, &fields);
+            victim.take(&mut peer);
+            victim.flush();
+            assert_eq!(victim.monitor.resets, 1, "{version}: without {name}");
+            assert_eq!(victim.monitor.code, Some(PROTOCOL_ERROR));
+            assert!(!victim.engine.is_closed(), "{version}: without {name}");
+        }
+        // "The server can't change the identity of the resource."
+        if version != Version::Spdy2 {
+            for (name, value) in url(version) {
+                let (mut victim, mut peer, _) = client(version);
+                peer.associated((2, 1), true, false, &url(version));
+                let mut fields = peer.ok().to_vec();
+                fields.push((name, value));
+                peer.headers(2, false, &fields);
+                victim.take(&mut peer);
+                victim.flush();
+                assert_eq!(victim.monitor.resets, 1, "{version}: {name} again");
+                assert_eq!(victim.monitor.code, Some(PROTOCOL_ERROR));
+            }
+        }
+        // Ids rise.
+        let (mut victim, mut peer, _) = client(version);
+        peer.associated((4, 1), true, false, &url(version));
+        peer.associated((2, 1), true, false, &url(version));
+        victim.take(&mut peer);
+        victim.flush();
+        assert_eq!(victim.engine.is_closed(), version != Version::Spdy2);
+        assert_eq!(victim.monitor.code.unwrap_or(1), PROTOCOL_ERROR);
+        assert_eq!(victim.monitor.resets + victim.monitor.go_aways, 1);
+    }
+}
+
+#[test]
+fn pushes_are_bounded() {
+    for version in SPDY {
+        let (mut victim, mut peer, _) = client(version);
+        for push in 1..=5 {
+            peer.associated((2 * push, 1), true, false, &url(version));
+        }
+        victim.take(&mut peer);
+        victim.flush();
+        assert_eq!(victim.monitor.resets, 2, "{version}: three are taken");
+        assert_eq!(victim.monitor.code, Some(REFUSED_STREAM));
+        assert!(!victim.engine.is_closed());
+        // An end makes room for another.
+        let ok = peer.ok();
+        peer.headers(2, true, ok);
+        peer.associated((12, 1), true, false, &url(version));
+        victim.take(&mut peer);
+        victim.flush();
+        assert_eq!(victim.monitor.resets, 2, "{version}");
+    }
+}
+
+/// The server could not know: that costs the push and not the connection.
+#[test]
+fn a_push_may_cross_the_reset_of_its_parent() {
+    for version in SPDY {
+        let (mut victim, mut peer, parent) = client(version);
+        victim.engine.reset(victim.now, parent, Reason::Cancel);
+        victim.flush();
+        assert_eq!(victim.monitor.resets, 1);
+        peer.associated((2, 1), true, false, &url(version));
+        peer.data(2, &[7; 10_000], true);
+        victim.take(&mut peer);
+        victim.flush();
+        assert!(!victim.engine.is_closed(), "{version}: {:?}", victim.events);
+        assert_eq!(victim.monitor.resets, 2, "{version}: once for the push");
+        assert_eq!(victim.monitor.code, Some(CANCEL), "{version}");
+        assert_eq!(victim.engine.open_streams(), 0);
+        let stats = victim.engine.stats();
+        assert_eq!(
+            stats.receive_credit,
+            stats.receive_window.map_or(0, i64::from),
+            "{version}: its bytes were given back"
+        );
+        // The compression is in step.
+        let head = Head::request(Method::GET, "https://example.org/".parse().unwrap());
+        let next = victim.engine.open(victim.now, head, true, None).unwrap();
+        victim.flush();
+        let ok = peer.ok();
+        peer.reply(next.id().value(), true, ok);
+        victim.take(&mut peer);
+        assert!(matches!(victim.events.last(), Some(Event::Reply { .. })));
+    }
+}
+
+/// The drafts' §3.3.2: RST_STREAM with CANCEL on a stream ends its pushes, and
+/// the server stops at once.
+#[test]
+fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
+    for version in SPDY {
+        for replied in [false, true] {
+            let (mut victim, mut peer, parent) = server(version);
+            peer.request(3, true, &[]);
+            victim.take(&mut peer);
+            let Some(Event::Opened { stream: other, .. }) = victim.events.pop() else {
+                panic!("no request")
+            };
+            let mut pushes = Vec::new();
+            for stream in [parent, parent, other] {
+                let push = victim.engine.push(stream, style()).unwrap();
+                victim.engine.reply(push, ok(), false).unwrap();
+                pushes.push(push);
+            }
+            if replied {
+                // Its own response is complete; those of its pushes are not.
+                victim.engine.reply(parent, ok(), true).unwrap();
+            }
+            victim.flush();
+            peer.reset(1);
+            victim.take(&mut peer);
+            let context = format!("{version}, replied: {replied}");
+            let ended: Vec<_> = victim
+                .events
+                .iter()
+                .filter_map(|event| match event {
+                    Event::Reset { stream, error } => {
+                        assert_eq!(error.initiator(), Initiator::Peer, "{context}");
+                        assert_eq!(error.reason(), Reason::Cancel, "{context}");
+                        Some(*stream)
+                    }
+                    _ => None,
+                })
+                .collect();
+            for push in &pushes[..2] {
+                assert!(ended.contains(push), "{context}: {ended:?}");
+                let data = Bytes::from_static(b"late");
+                assert!(victim.engine.send_data(*push, data, true).is_err());
+            }
+            assert_eq!(ended.contains(&parent), !replied, "{context}");
+            assert!(!ended.contains(&pushes[2]), "{context}");
+            assert!(victim.flush().is_empty(), "{context}: not a frame more");
+            // What belongs to another stream goes on.
+            let data = Bytes::from_static(b"body");
+            victim.engine.send_data(pushes[2], data, true).unwrap();
+            assert!(!victim.flush().is_empty(), "{context}");
+            assert_eq!(victim.engine.open_streams(), 1, "{context}");
+        }
+        // Another reason ends the stream alone.
+        let (mut victim, mut peer, parent) = server(version);
+        let push = victim.engine.push(parent, style()).unwrap();
+        victim.engine.reply(push, ok(), false).unwrap();
+        victim.flush();
+        let three = u8::from(version != Version::Spdy2);
+        peer.raw(&[0x80, 2 + three, 0, 3, 0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 6]);
+        victim.take(&mut peer);
+        assert_eq!(victim.engine.open_streams(), 1, "{version}");
+    }
+}
+
+/// One push alone, by its own number.
+#[test]
+fn a_push_can_be_cancelled() {
+    for version in SPDY {
+        let (mut victim, mut peer, _) = client(version);
+        peer.associated((2, 1), true, false, &url(version));
+        victim.take(&mut peer);
+        let Some(Event::Promised { stream, .. }) = victim.events.pop() else {
+            panic!("{version}: no push")
+        };
+        victim.engine.reset(victim.now, stream, Reason::Cancel);
+        victim.flush();
+        assert_eq!(victim.monitor.code, Some(CANCEL), "{version}");
+        // What is on its way is ignored, and its credit given back.
+        let fields = peer.ok();
+        peer.headers(2, false, fields);
+        peer.data(2, &[7; 10_000], true);
+        victim.take(&mut peer);
+        victim.flush();
+        assert_eq!(victim.monitor.resets, 1, "{version}");
+        assert!(victim.events.is_empty(), "{version}: {:?}", victim.events);
+        let stats = victim.engine.stats();
+        let full = stats.receive_window.map_or(0, i64::from);
+        assert_eq!(stats.receive_credit, full, "{version}");
+
+        let (mut victim, mut peer, parent) = server(version);
+        let push = victim.engine.push(parent, style()).unwrap();
+        victim.engine.reply(push, ok(), false).unwrap();
+        victim.flush();
+        victim.engine.offer(push);
+        peer.reset(2);
+        victim.take(&mut peer);
+        assert!(
+            matches!(&victim.events[..], [Event::Reset { stream, .. }] if *stream == push),
+            "{version}"
+        );
+        assert!(victim.flush().is_empty(), "{version}: it stops at once");
+        assert_eq!(victim.engine.open_streams(), 1, "{version}: the request");
+    }
+}
