@@ -513,15 +513,10 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(None);
         };
-<<<<<<< Updated upstream
-        // RFC 9113 §8.1: after a complete response this only stops our body.
-        if self.config.semantics == Semantics::Http
-            && (reason == Reason::NoError || reason == self.rules.stop_upload)
-=======
         // RFC 9113 §8.1: after a complete response this only stops our body. A
         // push has no other half, and ends.
-        if (reason == Reason::NoError || reason == self.rules.stop_upload)
->>>>>>> Stashed changes
+        if self.config.semantics == Semantics::Http
+            && (reason == Reason::NoError || reason == self.rules.stop_upload)
             && !stream.remote
             && stream.parent.is_none()
             && stream.state.recv == Half::Closed
