@@ -10,21 +10,39 @@ use std::time::{Duration, Instant};
 /// Some cases ask for it a hundred times, within the smallest windows.
 const TINY: &str = "tiny.txt";
 
+/// The groups of cases, and the protocol of each.
+const PROTOCOLS: [(&str, &str); 4] = [
+    ("http2", "h2"),
+    ("spdy/2", "spdy/2"),
+    ("spdy/3", "spdy/3"),
+    ("spdy/3.1", "spdy/3.1"),
+];
+
+/// Our servers take what looks like this for SPDY/3.1, which has a window that
+/// SPDY/3 has not.
+const AMBIGUOUS: (&str, Security) = ("spdy/3", Security::Plain);
+
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for security in Security::BOTH {
-        for (server, shared) in [("lacewingd", Shared::Lacewingd), ("site", Shared::Site)] {
-            let name = format!("http2/conform/{server}-{}", security.name());
-            cases.push(Case::new(name, move |lab| {
-                let score = score(lab, shared, security)?;
-                match score.passed {
-                    true => Ok(score.line),
-                    false => Err(score.report),
+    for (group, protocol) in PROTOCOLS {
+        for security in Security::BOTH {
+            for (server, shared) in [("lacewingd", Shared::Lacewingd), ("site", Shared::Site)] {
+                if (protocol, security) == AMBIGUOUS {
+                    continue;
                 }
-            }));
+                let name = format!("{group}/conform/{server}-{}", security.name());
+                cases.push(Case::new(name, move |lab| {
+                    let score = score(lab, shared, protocol, security, &["--strict"])?;
+                    match score.passed {
+                        true => Ok(score.line),
+                        false => Err(score.report),
+                    }
+                }));
+            }
+            let name = format!("{group}/conform/lacewing-as-client-{}", security.name());
+            cases.push(Case::new(name, move |lab| client(lab, protocol, security)));
         }
     }
-    cases.push(Case::new("http2/conform/lacewing-as-client", client));
     cases
 }
 
@@ -35,11 +53,18 @@ struct Score {
     report: String,
 }
 
-fn score(lab: &Lab, shared: Shared, security: Security) -> Result<Score, String> {
+fn score(
+    lab: &Lab,
+    shared: Shared,
+    protocol: &str,
+    security: Security,
+    options: &[&str],
+) -> Result<Score, String> {
     let port = lab.port(shared, security)?;
     std::fs::write(lab.file(TINY), "tiny\n").map_err(|e| e.to_string())?;
     let mut command = lab.ours("lacewing");
     command.args(["conform", "--insecure", &security.url(port, TINY)]);
+    command.args(["--protocol", protocol]).args(options);
     command.args(["--large-path", &format!("/{MEDIUM}")]);
     if shared.takes_uploads() {
         command.args(["--post-path", "/digest"]);
@@ -64,11 +89,14 @@ impl Shared {
 }
 
 /// `lacewing get` again and again, until the suite has seen it in every case.
-fn client(lab: &Lab) -> Outcome {
+fn client(lab: &Lab, protocol: &str, security: Security) -> Outcome {
     let port = free_port()?;
     let mut command = lab.ours("lacewing");
-    command.args(["conform", "--client", "--listen"]);
-    command.arg(format!("127.0.0.1:{port}"));
+    command.args(["conform", "--client", "--strict", "--protocol", protocol]);
+    command.args(["--listen", &format!("127.0.0.1:{port}")]);
+    if security == Security::Tls {
+        command.arg("--tls");
+    }
     let mut suite = lab.spawn(&mut command)?;
     let began = Instant::now();
     while !suite.has_ended() {
@@ -76,8 +104,8 @@ fn client(lab: &Lab) -> Outcome {
             return Err("the suite does not end".into());
         }
         // What it gets depends on the case, and is the suite's to judge.
-        let mut get = super::http2::lacewing(lab, "h2");
-        get.args(["-o", "/dev/null", &Security::Plain.url(port, SMALL)]);
+        let mut get = super::http2::lacewing(lab, protocol);
+        get.args(["-o", "/dev/null", &security.url(port, SMALL)]);
         let _ = shell::output(&mut get);
         // It listens a moment after it has started.
         std::thread::sleep(Duration::from_millis(2));
@@ -89,7 +117,7 @@ fn client(lab: &Lab) -> Outcome {
 /// `cargo xtask conform-peers`.
 pub(crate) fn scores(args: &[String]) -> Result<(), String> {
     let only = args.first();
-    let peers = [
+    let http2 = [
         ("lacewingd", Shared::Lacewingd),
         ("lacewing, axum", Shared::Site),
         ("nghttpd", Shared::NghttpdTls),
@@ -99,15 +127,26 @@ pub(crate) fn scores(args: &[String]) -> Result<(), String> {
         ("node", Shared::NodeHttp2Tls),
         ("go", Shared::GoHttp2Tls),
         ("hyper", Shared::HyperTls),
-    ];
+    ]
+    .map(|(name, shared)| (name, shared, "h2"));
+    let spdy = ["spdy/2", "spdy/3", "spdy/3.1"].into_iter();
+    let spdy = spdy.flat_map(|version| {
+        [
+            ("lacewingd", Shared::Lacewingd, version),
+            ("lacewing, axum", Shared::Site, version),
+            ("node spdy", Shared::NodeSpdyPackage, version),
+        ]
+    });
+    let netty = [("netty", Shared::NettyTls, "spdy/3.1")];
     let lab = Lab::set_up()?;
     let mut lines = Vec::new();
-    for (name, shared) in peers {
+    for (name, shared, protocol) in http2.into_iter().chain(spdy).chain(netty) {
+        let name = format!("{name}, {protocol}");
         if only.is_some_and(|only| !name.contains(only.as_str())) {
             continue;
         }
         let began = Instant::now();
-        let line = match score(&lab, shared, Security::Tls) {
+        let line = match score(&lab, shared, protocol, Security::Tls, &[]) {
             Ok(score) => {
                 println!("=== {name}\n{}", score.report);
                 score.line
@@ -115,7 +154,7 @@ pub(crate) fn scores(args: &[String]) -> Result<(), String> {
             Err(error) => error,
         };
         lines.push(format!(
-            "{name:<16} {line} ({} s)",
+            "{name:<24} {line} ({} s)",
             began.elapsed().as_secs()
         ));
     }
