@@ -22,6 +22,14 @@ pub(super) fn cases() -> Vec<Case> {
         let name = format!("spdy/3.1/raw-client-to-go-spdystream/100-mb-{pace}-and-a-busy-stream");
         cases.push(Case::new(name, move |lab| busy_go_server(lab, pace)));
     }
+    cases.push(Case::new(
+        "spdy/3.1/go-spdystream/children-of-a-stream",
+        family_of_go_client,
+    ));
+    cases.push(Case::new(
+        "spdy/3.1/raw-client-to-go-spdystream/children-of-a-stream",
+        family_of_go_server,
+    ));
     cases
 }
 
@@ -119,6 +127,39 @@ fn conversed(told: &str) -> Outcome {
             "{told}; at least 10 messages and at most {MAX_PEAK_KIB} KiB"
         ))
     }
+}
+
+// --- Streams that belong to others, opened by either side ---
+
+fn family_of_go_client(lab: &Lab) -> Outcome {
+    let port = free_port()?;
+    let address = format!("127.0.0.1:{port}");
+    let mut command = lab.rust("raw_family");
+    command.args(["serve", &address]);
+    let log = lab.scratch("raw_family-serve.log");
+    let mut server = Server::start("raw_family serve", &mut command, port, log)?;
+    let mut client = lab.go("spdystream-client")?;
+    client.args([&address, "family", "0"]);
+    let printed = lab.run(&mut client, 70)?.success();
+    let printed = printed.map_err(|error| format!("{error}\n{}", server.log_tail()))?;
+    expect_part(&printed, "parent 1, children 3 and 2")?;
+    server.casualty().map_or(Ok(String::new()), Err)
+}
+
+fn family_of_go_server(lab: &Lab) -> Outcome {
+    let port = free_port()?;
+    let address = format!("127.0.0.1:{port}");
+    let mut command = lab.go("spdystream-server")?;
+    command.arg(&address);
+    let log = lab.scratch("spdystream-server.log");
+    let server = Server::start("spdystream-server", &mut command, port, log)?;
+    let mut client = lab.rust("raw_family");
+    client.args(["client", &address]);
+    let printed = lab.run(&mut client, 70)?.success();
+    let printed = printed.map_err(|error| format!("{error}\n{}", server.log_tail()))?;
+    expect_part(&printed, "parent 1, children 3 and 2")?;
+    expect_part(&server.log(), "stream 3 is a child of 1")?;
+    expect_part(&server.log(), "child 2 answered \"of the server\"")
 }
 
 fn last_line(text: &str) -> &str {

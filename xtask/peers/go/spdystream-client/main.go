@@ -5,6 +5,9 @@
 // spdystream-client ADDR PACE BYTES: one large stream and a busy one beside it;
 // PACE is fast, slow-reader or slow-writer (see beside.go).
 //
+// spdystream-client ADDR family 0: streams that belong to others (see
+// family.go).
+//
 // The library has no flow control. It writes as fast as the socket takes it,
 // whatever the peer's window, so that each stream here keeps at most WINDOW
 // bytes on the way: what a correct peer grants without being asked.
@@ -40,8 +43,15 @@ func main() {
 	check("dial", err)
 	connection, err := spdystream.NewConnection(conn, false)
 	check("connection", err)
-	go connection.Serve(spdystream.NoOpStreamHandler)
+	opened := make(chan *spdystream.Stream, 1)
+	go connection.Serve(func(stream *spdystream.Stream) { opened <- stream })
 
+	if os.Args[2] == "family" {
+		printed := family(connection, opened)
+		check("close", connection.CloseWait())
+		fmt.Println(printed)
+		return
+	}
 	if notNumber != nil {
 		printed := beside(connection, length, os.Args[2])
 		check("close", connection.CloseWait())

@@ -1,5 +1,6 @@
 // spdystream-server ADDR: docker/spdystream as a server of SPDY/3.1 raw
-// streams. Every stream is accepted and echoed; its own end closes ours.
+// streams. Every stream is accepted and echoed; its own end closes ours. For one
+// with the header field "children" a child of it is opened from this side.
 //
 // The library has no flow control: it ignores the peer's windows and never
 // sends a WINDOW_UPDATE.
@@ -42,6 +43,12 @@ func echo(stream *spdystream.Stream) {
 		fmt.Println("reply:", err)
 		return
 	}
+	if parent := stream.Parent(); parent != nil {
+		fmt.Println("stream", stream.Identifier(), "is a child of", parent.Identifier())
+	}
+	if stream.Headers().Get("Children") != "" {
+		go child(stream)
+	}
 	go func() {
 		defer stream.Close()
 		total := 0
@@ -58,4 +65,21 @@ func echo(stream *spdystream.Stream) {
 			}
 		}
 	}()
+}
+
+func child(parent *spdystream.Stream) {
+	stream, err := parent.CreateSubStream(http.Header{"Streamtype": {"child"}}, false)
+	if err == nil {
+		err = stream.Wait()
+	}
+	if err == nil {
+		err = stream.WriteData([]byte("of the server"), false)
+	}
+	if err != nil {
+		fmt.Println("child:", err)
+		return
+	}
+	data, err := stream.ReadData()
+	fmt.Printf("child %d answered %q %v\n", stream.Identifier(), data, err)
+	stream.Close()
 }
