@@ -1,6 +1,9 @@
 //! Whose turn it is: eight levels of urgency (RFC 9218 §4.1), first the lowest
 //! number; round-robin inside a level.
 //!
+//! What is less urgent waits, but does not starve: now and then one frame of it
+//! goes first.
+//!
 //! An incremental stream gives up its turn after one frame. A stream that is
 //! not incremental is served on for longer, since a part of it is of little
 //! use, but not for ever: a response without end must not starve its
@@ -15,6 +18,10 @@ const LEVELS: usize = 8;
 /// How much of a stream that is not incremental is sent in one turn, in bytes.
 const TURN: usize = 256 << 10;
 
+/// How much of the most urgent level is sent while others wait, before one
+/// frame of those, in bytes: a sixteenth is theirs.
+const PATIENCE: usize = 240 << 10;
+
 /// The streams that have something to send and a window to send it in.
 #[derive(Debug, Default)]
 pub(crate) struct Scheduler {
@@ -23,6 +30,12 @@ pub(crate) struct Scheduler {
     occupied: u8,
     /// What the stream at the head of its level has sent in this turn.
     served: usize,
+    /// What the most urgent level has sent while others waited.
+    ahead: usize,
+    /// A less urgent level that goes first for one frame.
+    favoured: Option<usize>,
+    /// The level that was favoured last.
+    last_favoured: usize,
 }
 
 impl Scheduler {
@@ -46,6 +59,7 @@ impl Scheduler {
         let queue = self.levels.get_mut(level)?;
         let stream = queue.pop_front();
         self.served = 0;
+        self.favoured = None;
         if queue.is_empty() {
             self.occupied &= !(1 << level);
         }
@@ -68,12 +82,35 @@ impl Scheduler {
 
     /// The stream whose turn it is sent `len` bytes and wants to send more.
     pub(crate) fn served(&mut self, len: usize, incremental: bool) {
-        self.served = self.served.saturating_add(len.max(1));
-        if !incremental && self.served < TURN {
-            return;
+        let Some(level) = self.level() else { return };
+        if self.favoured.take() == Some(level) {
+            return self.rotate(level);
         }
-        self.served = 0;
-        if let Some(queue) = self.level().and_then(|level| self.levels.get_mut(level)) {
+        let len = len.max(1);
+        self.served = self.served.saturating_add(len);
+        if incremental || self.served >= TURN {
+            self.served = 0;
+            self.rotate(level);
+        }
+        self.ahead = self.ahead.saturating_add(len);
+        let waiting = self.occupied & !(1 << level);
+        if waiting == 0 {
+            self.ahead = 0;
+        } else if self.ahead >= PATIENCE {
+            self.ahead = 0;
+            self.favour(waiting);
+        }
+    }
+
+    /// The levels that wait take turns.
+    fn favour(&mut self, waiting: u8) {
+        let after = (self.last_favoured.saturating_add(1)..LEVELS).chain(0..LEVELS);
+        self.favoured = after.into_iter().find(|level| waiting & (1 << level) != 0);
+        self.last_favoured = self.favoured.unwrap_or(0);
+    }
+
+    fn rotate(&mut self, level: usize) {
+        if let Some(queue) = self.levels.get_mut(level) {
             queue.rotate_left(1.min(queue.len()));
         }
     }
@@ -87,8 +124,13 @@ impl Scheduler {
         }
     }
 
-    /// The most urgent level that has a stream.
+    /// The level whose turn it is: the most urgent that has a stream, if none is
+    /// favoured.
     fn level(&self) -> Option<usize> {
+        let favoured = self.favoured;
+        if let Some(level) = favoured.filter(|level| self.occupied & (1 << level) != 0) {
+            return Some(level);
+        }
         (self.occupied != 0).then_some(self.occupied.trailing_zeros() as usize)
     }
 }
@@ -157,5 +199,27 @@ mod tests {
             assert!(sent <= TURN);
         }
         assert_eq!(scheduler.front(), Some(keys[1]));
+    }
+
+    #[test]
+    fn what_is_less_urgent_gets_a_sixteenth() {
+        let keys = keys(4);
+        let mut scheduler = Scheduler::default();
+        for (key, urgency) in keys.iter().zip([1, 3, 3, 6]) {
+            scheduler.push(*key, Priority::new(urgency, false));
+        }
+        let mut counts = [0; 4];
+        for _ in 0..1600 {
+            let front = scheduler.front().unwrap();
+            counts[keys.iter().position(|key| *key == front).unwrap()] += 1;
+            scheduler.served(16 << 10, false);
+        }
+        assert_eq!(counts, [1500, 25, 25, 50]);
+        // One that ends in its only frame does not bring on the next.
+        while scheduler.front() == Some(keys[0]) {
+            scheduler.served(16 << 10, false);
+        }
+        assert!(scheduler.pop().is_some());
+        assert_eq!(scheduler.front(), Some(keys[0]));
     }
 }

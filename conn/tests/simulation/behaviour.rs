@@ -435,6 +435,54 @@ fn urgent_streams_finish_first_and_none_starves() {
     });
 }
 
+/// An urgent response that never ends leaves something to the others.
+#[test]
+fn what_is_less_urgent_does_not_starve() {
+    every_version(|version| {
+        let mut pair = Pair::with(version, |_, config| {
+            config.limits.stream_window = 16 << 20;
+            config.limits.connection_window = 64 << 20;
+        });
+        let mut streams = Vec::new();
+        for (urgency, len) in [(0, 12 << 20), (4, 100_000), (6, 100_000)] {
+            let mut priority = Priority::new(urgency, false);
+            if version == Version::Http2 {
+                priority = Priority::default();
+            }
+            let stream = pair
+                .try_open_with(Method::GET, "/never/", None, Some(priority))
+                .unwrap();
+            streams.push((stream.id().value(), urgency, len));
+        }
+        pair.run();
+        for (stream, urgency, len) in &streams {
+            if version == Version::Http2 {
+                set_priority(&mut pair, *stream, *urgency);
+            }
+            let key = pair.server.keys[stream];
+            pair.server
+                .engine
+                .reply(key, Head::response(StatusCode::OK), false)
+                .unwrap();
+            pair.server.send(key, Body::of(*len));
+        }
+        pair.run();
+        let order = &pair.server.monitor.order;
+        let last = |id: u32| order.iter().rposition(|other| *other == id).unwrap();
+        let [urgent, others @ ..] = &streams[..] else {
+            panic!("three streams")
+        };
+        for (stream, urgency, _) in others {
+            let ended = last(*stream) < last(urgent.0);
+            assert!(ended, "{version}: urgency {urgency} waited to the end");
+        }
+        for (stream, _, len) in streams {
+            assert_eq!(pair.response(stream).body.len(), len);
+        }
+        pair.assert_quiescent();
+    });
+}
+
 /// HTTP/2 says it in PRIORITY_UPDATE (RFC 9218 §7.1).
 fn set_priority(pair: &mut Pair, stream: u32, urgency: u8) {
     let value = format!("u={urgency}");
