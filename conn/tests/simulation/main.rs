@@ -16,6 +16,7 @@ mod hostile;
 mod life;
 mod lifecycle;
 mod limits;
+mod mapping;
 mod monitor;
 mod pair;
 mod pushes;
