@@ -197,6 +197,19 @@ impl Peer {
         }
     }
 
+    /// SETTINGS with the window that streams start with.
+    pub(crate) fn initial_window(&mut self, size: u32) {
+        if self.http2() {
+            let id = http2::SettingId::INITIAL_WINDOW_SIZE;
+            let window = http2::Setting { id, value: size };
+            self.http2.settings(&mut self.bytes, &[window]);
+        } else {
+            let window = spdy::Setting::new(spdy::SettingId::INITIAL_WINDOW_SIZE, size);
+            let out = &mut self.bytes;
+            self.spdy.settings(out, false, &[window]).unwrap();
+        }
+    }
+
     pub(crate) fn settings_ack(&mut self) {
         if self.http2() {
             self.http2.settings_ack(&mut self.bytes);
@@ -260,6 +273,13 @@ impl Victim {
     /// Takes what the peer wrote, and gives what it answers.
     pub(crate) fn take(&mut self, peer: &mut Peer) {
         let bytes = peer.bytes.split();
+        self.take_bytes(&bytes);
+    }
+
+    /// Takes frames that grant something: the monitor learns of them too.
+    pub(crate) fn grant(&mut self, peer: &mut Peer) {
+        let bytes = peer.bytes.split();
+        self.monitor.receives(&bytes);
         self.take_bytes(&bytes);
     }
 

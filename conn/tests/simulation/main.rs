@@ -10,6 +10,7 @@
 )]
 
 mod behaviour;
+mod credit;
 mod extensions;
 mod held_pushes;
 mod hostile;

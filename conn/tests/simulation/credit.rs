@@ -1,0 +1,357 @@
+//! Windows: what SETTINGS do to them, and that no byte's credit is lost,
+//! whatever became of the byte.
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use lacewing_conn::{
+    Reason, Side, Version,
+    proto::{Config, Event, Head, Rule, StreamKey},
+};
+
+use crate::{
+    hostile::{Peer, Victim},
+    pair::{Body, Pair, every_version},
+};
+
+/// What a stream starts with, and the connection.
+fn initial(version: Version) -> Option<usize> {
+    match version {
+        Version::Spdy2 => None,
+        Version::Spdy3 | Version::Spdy31 => Some(65_536),
+        Version::Http2 => Some(65_535),
+    }
+}
+
+fn has_connection_window(version: Version) -> bool {
+    matches!(version, Version::Spdy31 | Version::Http2)
+}
+
+/// A server with responses of any length on their way.
+fn serving(version: Version, streams: u32) -> (Victim, Peer, Vec<StreamKey>) {
+    let mut victim = Victim::new(version, Side::Server);
+    let mut peer = Peer::new(version, Side::Client);
+    for count in 0..streams {
+        peer.request(2 * count + 1, true, &[]);
+    }
+    victim.grant(&mut peer);
+    let keys: Vec<_> = victim
+        .events
+        .drain(..)
+        .filter_map(|event| match event {
+            Event::Opened { stream, .. } => Some(stream),
+            _ => None,
+        })
+        .collect();
+    for key in &keys {
+        let ok = Head::response(StatusCode::OK);
+        victim.engine.reply(*key, ok, false).unwrap();
+        victim.engine.offer(*key);
+    }
+    (victim, peer, keys)
+}
+
+/// Bytes of DATA that the victim has sent so far.
+fn sent(victim: &mut Victim) -> usize {
+    victim.flush();
+    victim.engine.stats().data_sent as usize
+}
+
+/// SPDY/3 §2.6.4, SPDY/3.1 §2.6.8, RFC 9113 §6.9.2: what is open moves along,
+/// also below zero.
+#[test]
+fn open_streams_move_with_the_initial_window() {
+    for version in [Version::Spdy3, Version::Spdy31, Version::Http2] {
+        let start = initial(version).unwrap();
+        let (mut victim, mut peer, _) = serving(version, 1);
+        if has_connection_window(version) {
+            peer.window_update(0, 1 << 24);
+        }
+        victim.grant(&mut peer);
+        assert_eq!(sent(&mut victim), start, "{version}");
+        // The draft's own example: 48 KiB below zero.
+        peer.initial_window(16_384);
+        victim.grant(&mut peer);
+        assert_eq!(sent(&mut victim), start, "{version}: nothing more");
+        let below = (start - 16_384) as u32;
+        peer.window_update(1, below);
+        victim.grant(&mut peer);
+        assert_eq!(sent(&mut victim), start, "{version}: zero is not enough");
+        peer.window_update(1, 1_000);
+        victim.grant(&mut peer);
+        assert_eq!(sent(&mut victim), start + 1_000, "{version}");
+        peer.initial_window(16_384 + 500);
+        victim.grant(&mut peer);
+        assert_eq!(sent(&mut victim), start + 1_500, "{version}: and up again");
+        // A new one starts with what is said now.
+        peer.request(3, true, &[]);
+        victim.grant(&mut peer);
+        let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
+            panic!("{version}: no request")
+        };
+        let ok = Head::response(StatusCode::OK);
+        victim.engine.reply(stream, ok, false).unwrap();
+        victim.engine.offer(stream);
+        assert_eq!(sent(&mut victim), start + 1_500 + 16_884, "{version}");
+    }
+}
+
+/// The connection's window is moved by WINDOW_UPDATE and nothing else.
+#[test]
+fn the_initial_window_is_not_the_connections() {
+    for version in [Version::Spdy31, Version::Http2] {
+        let start = initial(version).unwrap();
+        for size in [0, 1_000, 1 << 20] {
+            let (mut victim, mut peer, _) = serving(version, 2);
+            peer.initial_window(size);
+            peer.initial_window(1 << 20);
+            victim.grant(&mut peer);
+            assert_eq!(sent(&mut victim), start, "{version}, {size}");
+            peer.window_update(0, 7);
+            victim.grant(&mut peer);
+            assert_eq!(sent(&mut victim), start + 7, "{version}, {size}");
+        }
+    }
+    // Where it has none, streams do not share; and SPDY/2 has none at all.
+    let (mut victim, mut peer, _) = serving(Version::Spdy3, 2);
+    peer.initial_window(100_000);
+    victim.grant(&mut peer);
+    assert_eq!(sent(&mut victim), 200_000);
+    let (mut victim, mut peer, keys) = serving(Version::Spdy2, 1);
+    peer.initial_window(0);
+    victim.take(&mut peer);
+    let data = Bytes::from(vec![0; 100_000]);
+    victim.engine.send_data(keys[0], data, true).unwrap();
+    assert_eq!(sent(&mut victim), 100_000);
+}
+
+#[test]
+fn initial_windows_that_overflow_are_errors() {
+    for version in [Version::Spdy3, Version::Spdy31, Version::Http2] {
+        for (credit, size) in [(None, 0x8000_0000), (Some(0x7fff_0000 - 1), 0x7fff_ffff)] {
+            let (mut victim, mut peer, _) = serving(version, 1);
+            // Its window is used up: the credit alone does not overflow it.
+            if has_connection_window(version) {
+                peer.window_update(0, 1 << 20);
+            }
+            victim.grant(&mut peer);
+            sent(&mut victim);
+            if let Some(credit) = credit {
+                peer.window_update(1, credit);
+            }
+            peer.initial_window(size);
+            victim.take(&mut peer);
+            assert!(victim.engine.is_closed(), "{version}, {size}");
+        }
+    }
+}
+
+/// SPDY/3.1 §2.6.8: an empty frame needs no room.
+#[test]
+fn a_body_ends_without_a_window() {
+    every_version(|version| {
+        let (mut victim, _, keys) = serving(version, 1);
+        let len = initial(version).unwrap_or(10_000);
+        let body = Bytes::from(vec![0; len]);
+        victim.engine.send_data(keys[0], body, false).unwrap();
+        while victim.engine.poll_transmit(victim.now) == lacewing_conn::proto::Transmit::Write {
+            victim.flush();
+        }
+        victim
+            .engine
+            .send_data(keys[0], Bytes::new(), true)
+            .unwrap();
+        victim.flush();
+        assert_eq!(victim.engine.open_streams(), 0, "{version}: it has ended");
+    });
+}
+
+/// Bytes that nobody gets are given back like others, by whatever rule they
+/// are discarded.
+#[test]
+fn credit_of_what_is_discarded_comes_back() {
+    const PIECE: usize = 3_000;
+    type Discard = fn(&mut Victim, &mut Peer, u32);
+    let ways: [(&str, bool, Discard); 8] = [
+        ("on a stream that was never opened", false, |_, peer, id| {
+            peer.data(id, &[7; PIECE], false);
+        }),
+        ("on a stream that the peer reset", true, |_, peer, id| {
+            peer.request(id, false, &[]);
+            peer.reset(id);
+            peer.data(id, &[7; PIECE], false);
+        }),
+        ("on a stream that we reset", true, |victim, peer, id| {
+            peer.request(id, false, &[]);
+            victim.take(peer);
+            let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
+                panic!("no request")
+            };
+            victim.engine.reset(victim.now, stream, Reason::Cancel);
+            peer.data(id, &[7; PIECE], false);
+        }),
+        ("on a stream that is refused", true, |_, peer, id| {
+            for more in 0..3 {
+                peer.request(id + 2 * more, false, &[]);
+            }
+            peer.data(id + 4, &[7; PIECE], false);
+            for more in 0..2 {
+                peer.reset(id + 2 * more);
+            }
+        }),
+        ("after the end", true, |_, peer, id| {
+            peer.request(id, true, &[]);
+            peer.data(id, &[7; PIECE], false);
+            peer.reset(id);
+        }),
+        ("over the content-length", true, |_, peer, id| {
+            peer.request(id, false, &[("content-length", "1")]);
+            peer.data(id, &[7; PIECE], false);
+        }),
+        ("of a malformed request", true, |_, peer, id| {
+            peer.request(id, false, &[("X-UPPER", "1")]);
+            peer.data(id, &[7; PIECE], false);
+        }),
+        ("that nobody reads", true, |victim, peer, id| {
+            peer.request(id, false, &[]);
+            victim.take(peer);
+            let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
+                panic!("no request")
+            };
+            victim.engine.abandon(stream);
+            peer.data(id, &[7; PIECE], true);
+            victim.take(peer);
+            let ok = Head::response(StatusCode::OK);
+            victim.engine.reply(stream, ok, true).unwrap();
+        }),
+    ];
+    for version in [Version::Spdy31, Version::Http2] {
+        for (name, in_http2, discard) in ways {
+            if version == Version::Http2 && !in_http2 {
+                continue;
+            }
+            let mut config = Config::new(version, Side::Server);
+            config.limits.connection_window = 65_536;
+            config.limits.max_connection_window = 0;
+            config.limits.max_concurrent_streams = 2;
+            let mut victim = Victim::with(config);
+            let mut peer = Peer::new(version, Side::Client);
+            for count in 0..40 {
+                discard(&mut victim, &mut peer, 6 * count + 1);
+                victim.take(&mut peer);
+                victim.flush();
+                let context = format!("{version}, {name}, {count}");
+                assert!(!victim.engine.is_closed(), "{context}: {:?}", victim.events);
+                let stats = victim.engine.stats();
+                assert_eq!(stats.open_streams, 0, "{context}");
+                assert_eq!(stats.receive_credit, 65_536, "{context}");
+            }
+            // More than the window went through.
+            assert!(victim.engine.stats().data_received > 65_536);
+        }
+    }
+}
+
+/// A body that nobody reads is larger than its stream's window: that window
+/// opens again and again all the same.
+#[test]
+fn a_stream_that_nobody_reads_gets_its_credit() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        let stream = pair.post("/never/", Body::of(1 << 20));
+        pair.server.greedy = false;
+        pair.run();
+        let key = pair.server.keys[&stream];
+        pair.server.engine.abandon(key);
+        pair.run();
+        let ok = Head::response(StatusCode::OK);
+        pair.server.engine.reply(key, ok, true).unwrap();
+        pair.run();
+        let seen = pair.response(stream);
+        assert!(!seen.stopped, "{version}: all of it was sent before");
+        assert_eq!(seen.status, Some(StatusCode::OK), "{version}");
+        pair.server.release_all();
+        pair.assert_quiescent();
+    });
+}
+
+/// Trailers of a request that nobody reads are not told either.
+#[test]
+fn nobody_hears_of_what_nobody_reads() {
+    every_version(|version| {
+        let mut victim = Victim::new(version, Side::Server);
+        let mut peer = Peer::new(version, Side::Client);
+        peer.request(1, false, &[]);
+        victim.take(&mut peer);
+        let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
+            panic!("no request")
+        };
+        victim.engine.abandon(stream);
+        victim.events.clear();
+        peer.data(1, b"body", false);
+        peer.headers(1, true, &[("x-trailer", "1")]);
+        victim.take(&mut peer);
+        assert!(victim.events.is_empty(), "{version}: {:?}", victim.events);
+    });
+}
+
+/// WINDOW_UPDATE is sent where it exists: for streams since SPDY/3, for the
+/// connection in SPDY/3.1.
+#[test]
+fn credit_is_told_in_the_words_of_the_version() {
+    for (version, streams, connection) in [
+        (Version::Spdy2, false, false),
+        (Version::Spdy3, true, false),
+        (Version::Spdy31, true, true),
+    ] {
+        let mut victim = Victim::new(version, Side::Client);
+        let uri = "https://example.org/".parse().unwrap();
+        let head = Head::request(Method::GET, uri);
+        victim.engine.open(victim.now, head, true, None).unwrap();
+        let mut peer = Peer::new(version, Side::Server);
+        peer.reply(1, false, peer.ok());
+        let mut updates = [false; 2];
+        for _ in 0..400 {
+            peer.data(1, &[7; 10_000], false);
+            victim.take(&mut peer);
+            let bytes = victim.flush();
+            let mut rest = &bytes[..];
+            while let [_, _, _, kind, _, _, _, len, payload @ ..] = rest {
+                if *kind == 9 {
+                    updates[usize::from(payload[..4] == [0; 4])] = true;
+                }
+                rest = &payload[usize::from(*len)..];
+            }
+            victim.events.clear();
+        }
+        assert_eq!(updates, [streams, connection], "{version}");
+        assert!(!victim.engine.is_closed(), "{version}");
+    }
+}
+
+/// What is too much for the connection ends it, where it has a window.
+#[test]
+fn data_over_the_connections_window_is_an_error() {
+    every_version(|version| {
+        let mut config = Config::new(version, Side::Server);
+        config.limits.connection_window = 65_536;
+        config.limits.max_connection_window = 0;
+        config.limits.max_buffered_bytes = 0;
+        config.limits.stream_window = 1 << 20;
+        let mut victim = Victim::with(config);
+        let mut peer = Peer::new(version, Side::Client);
+        peer.request(1, false, &[]);
+        // Nobody takes it: two windows, and no more, may be held.
+        for _ in 0..30 {
+            peer.data(1, &[7; 10_000], false);
+        }
+        let mut input = peer.bytes.split();
+        let mut rule = None;
+        while let Some(event) = victim.engine.poll_event(victim.now, &mut input) {
+            if let Event::Closed { error } = event {
+                rule = error.rule();
+            }
+        }
+        let expected = has_connection_window(version).then_some(Rule::ConnectionWindowExceeded);
+        assert_eq!(rule, expected, "{version}");
+    });
+}
