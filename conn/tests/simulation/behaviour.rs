@@ -224,6 +224,13 @@ fn a_reply_may_come_before_the_request_ends() {
         let seen = pair.response(stream.id().value());
         // Without windows all of the body was on its way before.
         assert_eq!(seen.stopped, version != Version::Spdy2);
+        // NO_ERROR in HTTP/2; CANCEL in SPDY, which has no such code.
+        let code = match version {
+            Version::Http2 => Some(0),
+            Version::Spdy2 => None,
+            _ => Some(5),
+        };
+        assert_eq!(pair.server.monitor.code, code, "{version}");
         assert_eq!(seen.reset, None, "the response is whole");
         pair.assert_quiescent();
         pair.assert_alive();

@@ -10,6 +10,7 @@
 )]
 
 mod behaviour;
+mod control;
 mod credit;
 mod extensions;
 mod held_pushes;

@@ -251,11 +251,8 @@ impl<L: HeaderList> Decoder<L> {
         length: u32,
         payload: &[u8],
     ) -> Result<(), DecodeError> {
-        let layout = match version {
-            0..=2 => Version::V2,
-            _ => Version::V3,
-        };
-        if let Some(offset) = kind.block_offset(layout) {
+        // Only a block that lies where ours do can belong to our zlib stream.
+        if let Some(offset) = kind.block_offset(self.version) {
             let Some(block) = payload.get(offset..) else {
                 return Err(DecodeError::Length { kind, length });
             };

@@ -1,0 +1,345 @@
+//! Control frames that mean nothing, or come too late: they are ignored, and
+//! charged; and the version that each carries.
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use lacewing_conn::{
+    Reason, Side, Version,
+    proto::{Event, Head, Rule, StreamKey},
+};
+
+use crate::{
+    hostile::{Peer, Victim},
+    pair::{Pair, every_version},
+};
+
+const SPDY: [Version; 3] = [Version::Spdy2, Version::Spdy3, Version::Spdy31];
+const UNSUPPORTED_VERSION: u32 = 4;
+
+/// The version that frames carry.
+fn number(version: Version) -> u8 {
+    if version == Version::Spdy2 { 2 } else { 3 }
+}
+
+fn control(version: u8, kind: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x80, version, 0, kind, 0, 0, 0, payload.len() as u8];
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// A server with one request that is still coming.
+fn server(version: Version) -> (Victim, Peer, StreamKey) {
+    let mut victim = Victim::new(version, Side::Server);
+    let mut peer = Peer::new(version, Side::Client);
+    peer.request(1, false, &[]);
+    victim.take(&mut peer);
+    victim.flush();
+    let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
+        panic!("no request")
+    };
+    victim.events.clear();
+    (victim, peer, stream)
+}
+
+/// A client with a request that is still going.
+fn client(version: Version) -> (Victim, Peer, StreamKey) {
+    let mut victim = Victim::new(version, Side::Client);
+    let uri = "https://example.org/".parse().unwrap();
+    let head = Head::request(Method::POST, uri);
+    let stream = victim.engine.open(victim.now, head, false, None).unwrap();
+    victim.flush();
+    (victim, Peer::new(version, Side::Server), stream)
+}
+
+fn rule(victim: &Victim) -> Option<Rule> {
+    victim.events.iter().find_map(|event| match event {
+        Event::Closed { error } => error.rule(),
+        _ => None,
+    })
+}
+
+/// What a version does not define is ignored, and so is every frame of another
+/// version that opens no stream. A flood of them is no more than a flood.
+#[test]
+fn frames_without_a_meaning_are_ignored_and_charged() {
+    let one = [0, 0, 0, 1];
+    for version in SPDY {
+        let ours = number(version);
+        let mut frames = vec![
+            ("an unknown type", control(ours, 77, b"hello")),
+            ("type 0", control(ours, 0, b"")),
+            ("type 11", control(ours, 11, b"")),
+            ("PING of version 9", control(9, 6, &one)),
+            (
+                "SETTINGS of version 9",
+                // MAX_CONCURRENT_STREAMS is 0, in either byte order.
+                control(9, 4, &[0, 0, 0, 1, 4, 0, 0, 4, 0, 0, 0, 0]),
+            ),
+            (
+                "RST_STREAM of version 9",
+                control(9, 3, &[0, 0, 0, 1, 0, 0, 0, 5]),
+            ),
+            (
+                "GOAWAY of version 9",
+                control(9, 7, &[0, 0, 0, 0, 0, 0, 0, 0]),
+            ),
+            (
+                "WINDOW_UPDATE of version 9",
+                control(9, 9, &[0, 0, 0, 1, 0x7f, 0xff, 0xff, 0xff]),
+            ),
+            ("NOOP of version 9", control(9, 5, b"")),
+            ("PING of the other version", control(5 - ours, 6, &one)),
+        ];
+        match version {
+            Version::Spdy2 => frames.extend([
+                ("NOOP", control(2, 5, b"")),
+                (
+                    "WINDOW_UPDATE",
+                    control(2, 9, &[0, 0, 0, 1, 0x7f, 0xff, 0xff, 0xff]),
+                ),
+                ("CREDENTIAL", control(2, 10, b"\0\x01\0\0\0\0")),
+            ]),
+            Version::Spdy3 => frames.extend([
+                ("NOOP", control(3, 5, b"")),
+                (
+                    "WINDOW_UPDATE of the connection",
+                    control(3, 9, &[0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff]),
+                ),
+                ("CREDENTIAL", control(3, 10, b"\0\x01\0\0\0\0")),
+            ]),
+            _ => frames.extend([
+                ("NOOP", control(3, 5, b"")),
+                ("CREDENTIAL", control(3, 10, b"\0\x01\0\0\0\0")),
+            ]),
+        }
+        for (name, frame) in frames {
+            for side in [Side::Server, Side::Client] {
+                let context = format!("{version}, {side:?}: {name}");
+                let (mut victim, _, stream) = match side {
+                    Side::Server => server(version),
+                    Side::Client => client(version),
+                };
+                let room = victim.engine.send_capacity(stream);
+                for _ in 0..3 {
+                    victim.take_bytes(&frame);
+                }
+                assert!(victim.events.is_empty(), "{context}: {:?}", victim.events);
+                assert!(victim.flush().is_empty(), "{context}");
+                assert_eq!(victim.engine.open_streams(), 1, "{context}");
+                assert!(!victim.engine.is_shutting_down(), "{context}");
+                assert_eq!(victim.engine.peer_max_concurrent_streams(), 100);
+                assert_eq!(victim.engine.send_capacity(stream), room, "{context}");
+                for _ in 0..11_000 {
+                    victim.take_bytes(&frame);
+                }
+                assert_eq!(rule(&victim), Some(Rule::TooManyGlitches), "{context}");
+            }
+        }
+    }
+}
+
+/// A stream of another version is refused, of whichever side it is, and its
+/// header block is not lost on those that follow.
+#[test]
+fn streams_of_another_version_are_refused() {
+    for version in SPDY {
+        let (mut victim, mut peer, _) = server(version);
+        for id in [3, 5] {
+            peer.request(id, true, &[("x-lost", "1")]);
+            peer.bytes[1] = 9;
+            victim.take(&mut peer);
+        }
+        victim.flush();
+        assert_eq!(victim.monitor.resets, 2, "{version}");
+        assert_eq!(victim.monitor.code, Some(UNSUPPORTED_VERSION), "{version}");
+        assert!(
+            victim
+                .events
+                .iter()
+                .all(|event| matches!(event, Event::Refused { .. }))
+        );
+        peer.request(7, true, &[("x-lost", "2")]);
+        victim.take(&mut peer);
+        let Some(Event::Opened { head, .. }) = victim.events.last() else {
+            panic!("{version}: {:?}", victim.events)
+        };
+        assert_eq!(head.fields["x-lost"], "2", "{version}");
+
+        // Each of them makes us answer, and is charged for that.
+        let (mut victim, mut peer, _) = server(version);
+        for count in 1..=300 {
+            peer.request(2 * count + 1, true, &[]);
+            peer.bytes[1] = 9;
+            victim.take(&mut peer);
+        }
+        assert_eq!(rule(&victim), Some(Rule::TooManyResets), "{version}");
+
+        let (mut victim, mut peer, _) = client(version);
+        let name = if version == Version::Spdy2 {
+            "url"
+        } else {
+            ":path"
+        };
+        peer.associated((2, 1), true, false, &[(name, "/")]);
+        peer.bytes[1] = 9;
+        victim.take(&mut peer);
+        victim.flush();
+        assert_eq!(victim.monitor.resets, 1, "{version}");
+        assert_eq!(victim.monitor.code, Some(UNSUPPORTED_VERSION), "{version}");
+        // Its replies and header fields of another version are ignored.
+        let ok = peer.ok();
+        peer.reply(1, false, ok);
+        peer.bytes[1] = 9;
+        victim.take(&mut peer);
+        peer.headers(1, true, ok);
+        peer.bytes[1] = 9;
+        victim.take(&mut peer);
+        assert_eq!(victim.events.len(), 1, "{version}: {:?}", victim.events);
+        peer.reply(1, false, ok);
+        victim.take(&mut peer);
+        assert!(
+            matches!(victim.events.last(), Some(Event::Reply { .. })),
+            "{version}: {:?}",
+            victim.events
+        );
+    }
+}
+
+/// The drafts' §2.6.5: the same frame comes back, ahead of DATA that waits;
+/// the ids of clients are odd and those of servers even.
+#[test]
+fn pings_go_ahead_of_data() {
+    for version in SPDY {
+        let (mut victim, mut peer, stream) = server(version);
+        let ok = Head::response(StatusCode::OK);
+        victim.engine.reply(stream, ok, false).unwrap();
+        victim.flush();
+        let body = Bytes::from(vec![7; 50_000]);
+        victim.engine.send_data(stream, body, false).unwrap();
+        let ping = control(number(version), 6, &[0x12, 0x34, 0x56, 0x77]);
+        peer.raw(&ping);
+        victim.take(&mut peer);
+        let sent = victim.flush();
+        assert!(sent.starts_with(&ping), "{version}: {:?}", &sent[..20]);
+        assert!(sent.len() > 50_000, "{version}: the data comes after it");
+
+        for (side, parity) in [(Side::Client, 1), (Side::Server, 0)] {
+            let mut victim = Victim::new(version, side);
+            victim.flush();
+            victim.engine.ping(victim.now);
+            let sent = victim.flush();
+            assert_eq!(sent.len(), 12, "{version}");
+            assert_eq!(sent[3], 6);
+            assert_eq!(sent[11] % 2, parity, "{version}, {side:?}");
+        }
+    }
+}
+
+/// After GOAWAY new streams and all that belongs to them are ignored (§2.6.6):
+/// but for their header blocks, without which nobody understood the rest.
+#[test]
+fn what_comes_after_go_away_is_ignored() {
+    every_version(|version| {
+        let (mut victim, mut peer, _) = server(version);
+        peer.settings_ack();
+        victim.take(&mut peer);
+        victim.engine.shutdown(victim.now);
+        let went = victim.flush();
+        if version == Version::Http2 {
+            // Its first GOAWAY announces, and this answers the PING with it.
+            let at = went.len() - 8;
+            let mut pong = vec![0, 0, 8, 6, 1, 0, 0, 0, 0];
+            pong.extend_from_slice(&went[at..]);
+            peer.raw(&pong);
+            victim.take(&mut peer);
+            victim.flush();
+        } else {
+            let mut expected = vec![0, 0, 0, 1, 0, 0, 0, 0];
+            expected.truncate(if version == Version::Spdy2 { 4 } else { 8 });
+            assert_eq!(went, control(number(version), 7, &expected));
+        }
+        let (resets, go_aways) = (victim.monitor.resets, victim.monitor.go_aways);
+        victim.events.clear();
+        peer.request(3, false, &[("x-shared", "value")]);
+        peer.data(3, b"body", false);
+        if version != Version::Spdy2 {
+            peer.window_update(3, 1000);
+        }
+        peer.reset(3);
+        victim.take(&mut peer);
+        victim.flush();
+        assert!(victim.events.is_empty(), "{version}: {:?}", victim.events);
+        assert_eq!(victim.monitor.resets, resets, "{version}: no answer");
+        assert_eq!(victim.monitor.go_aways, go_aways, "{version}");
+        assert!(!victim.engine.is_closed(), "{version}: stream 1 goes on");
+        peer.headers(1, true, &[("x-shared", "value")]);
+        victim.take(&mut peer);
+        let Some(Event::Headers { fields, fin, .. }) = victim.events.last() else {
+            panic!("{version}: {:?}", victim.events)
+        };
+        assert!(*fin && fields["x-shared"] == "value");
+    });
+}
+
+/// Its last-good id decides: what is above it was not processed and may be
+/// made again, and the rest goes on. A later GOAWAY only ever takes away.
+#[test]
+fn go_away_says_which_requests_may_be_made_again() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        let streams = [(); 4].map(|()| pair.get("/never/"));
+        pair.run();
+        let mut peer = Peer::new(version, Side::Server);
+        peer.bytes.clear();
+        peer.go_away(streams[2]);
+        let hear = |pair: &mut Pair, peer: &mut Peer| {
+            let bytes = peer.bytes.split();
+            pair.client.input.extend_from_slice(&bytes);
+            pair.run();
+        };
+        hear(&mut pair, &mut peer);
+        let refused = |pair: &Pair| {
+            let errors = pair.client.errors.iter();
+            let refused = errors.map(|(stream, error)| {
+                assert!(error.is_retryable(), "{version}: {error}");
+                assert_eq!(error.reason(), Reason::RefusedStream);
+                *stream
+            });
+            refused.collect::<Vec<_>>()
+        };
+        assert_eq!(refused(&pair), [streams[3]], "{version}");
+        peer.go_away(streams[1]);
+        hear(&mut pair, &mut peer);
+        assert_eq!(refused(&pair), [streams[2], streams[3]], "{version}");
+        peer.go_away(streams[3]);
+        hear(&mut pair, &mut peer);
+        // The others get their answers.
+        let key = pair.server.keys[&streams[0]];
+        let ok = Head::response(StatusCode::OK);
+        pair.server.engine.reply(key, ok, true).unwrap();
+        pair.run();
+        assert_eq!(pair.response(streams[0]).status, Some(StatusCode::OK));
+        // One that had no answer when the connection ended may have been
+        // processed.
+        pair.client.engine.handle_eof(pair.now);
+        pair.run();
+        let error = &pair.client.errors[&streams[1]];
+        assert!(!error.is_retryable(), "{version}: {error}");
+    });
+}
+
+/// The drafts' §2.4.1: GOAWAY of an error names the last stream too.
+#[test]
+fn errors_name_the_last_stream() {
+    for version in SPDY {
+        let (mut victim, mut peer, _) = server(version);
+        peer.request(9, true, &[]);
+        peer.raw(&control(number(version), 6, b"odd"));
+        victim.take(&mut peer);
+        let sent = victim.flush();
+        let mut expected = vec![0, 0, 0, 9, 0, 0, 0, 1];
+        expected.truncate(if version == Version::Spdy2 { 4 } else { 8 });
+        assert_eq!(sent, control(number(version), 7, &expected), "{version}");
+        assert!(victim.engine.is_closed());
+    }
+}
