@@ -229,6 +229,58 @@ async fn a_reset_reaches_both_directions_and_nothing_else() {
     }
 }
 
+/// The peer is told why, in the words that its protocol has.
+#[tokio::test(start_paused = true)]
+async fn a_reset_has_a_reason() {
+    for version in Version::ALL {
+        let pair = pair(version, 4096);
+        for reason in [
+            Reason::Cancel,
+            Reason::RefusedStream,
+            Reason::InternalError,
+            Reason::ProtocolError,
+        ] {
+            for by_the_opener in [true, false] {
+                let (ours, theirs) = pair.stream().await;
+                theirs.reply(HeaderMap::new());
+                let (by, mut other) = match by_the_opener {
+                    true => (ours, theirs),
+                    false => (theirs, ours),
+                };
+                by.reset(reason);
+                assert!(soon(other.read_u8()).await.is_err());
+                let error = cause(&other.write_all(b"x").await.unwrap_err());
+                assert_eq!(error.initiator(), Initiator::Peer, "{version}");
+                assert_eq!(error.reason(), reason, "{version}");
+            }
+        }
+        pair.end().await;
+    }
+}
+
+/// Also when only our half was left.
+#[tokio::test(start_paused = true)]
+async fn a_reset_of_the_last_half_has_a_reason() {
+    for version in Version::ALL {
+        let pair = pair(version, 4096);
+        let (mut ours, theirs) = pair.stream().await;
+        theirs.reply(HeaderMap::new());
+        let (_reader, mut writer) = theirs.into_split();
+        writer.shutdown().await.unwrap();
+        assert_eq!(soon(ours.read(&mut [0; 1])).await.unwrap(), 0);
+        writer.reset(Reason::Cancel);
+        soon(async { while ours.write_all(&[0; 1024]).await.is_ok() {} }).await;
+        let error = cause(&ours.write_all(b"x").await.unwrap_err());
+        assert_eq!(
+            (error.initiator(), error.reason()),
+            (Initiator::Peer, Reason::Cancel),
+            "{version}"
+        );
+        drop((ours, _reader, writer));
+        pair.end().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stream_dropped_before_its_end_is_reset() {
     for version in Version::ALL {

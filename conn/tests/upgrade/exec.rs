@@ -1,14 +1,13 @@
 //! `kubectl exec`, frame by frame: one side by hand and ours on the other.
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::Request;
 use lacewing_conn::{
     Version,
     driver::{
         Mux, MuxConfig, OpenOptions, RawStream,
         upgrade::{
             ACCEPTED_STREAM_PROTOCOL_VERSIONS, STREAM_PROTOCOL_VERSION, Upgrade, UpgradeError,
-            choose_stream_protocol,
         },
     },
 };
@@ -30,11 +29,9 @@ const FAILURE: &str = r#"{"metadata":{},"status":"Failure","message":"command te
 /// A node: echoes stdin to stdout, and exits with 7.
 async fn node(io: DuplexStream) {
     let requested = Upgrade::default().accept(io).await.unwrap();
-    let chosen = choose_stream_protocol(requested.request().headers(), &OURS).unwrap();
-    let headers = field("x-stream-protocol-version", chosen);
-    let switched = requested.switch(headers, MuxConfig::kubernetes()).await;
-    let (mux, connection) = switched.unwrap();
-    let connection = tokio::spawn(connection);
+    let switched = requested.switch_kubernetes(&OURS).await.unwrap();
+    assert_eq!(switched.protocol.as_deref(), Some("v4.channel.k8s.io"));
+    let (mux, connection) = (switched.mux, tokio::spawn(switched.connection));
     let mut streams = std::collections::HashMap::new();
     while streams.len() < 4 {
         let (headers, stream) = mux.accept().await.unwrap();
@@ -263,16 +260,8 @@ async fn protocols_have_to_agree() {
     let (here, there) = tokio::io::duplex(64 << 10);
     let node = tokio::spawn(async move {
         let requested = Upgrade::default().accept(there).await.unwrap();
-        let headers = requested.request().headers();
-        assert_eq!(choose_stream_protocol(headers, &OURS), None);
-        let mut no = Response::new(Bytes::from("unable to upgrade: no common protocol"));
-        *no.status_mut() = StatusCode::FORBIDDEN;
-        for ours in OURS {
-            let value = HeaderValue::from_static(ours);
-            no.headers_mut()
-                .append(ACCEPTED_STREAM_PROTOCOL_VERSIONS, value);
-        }
-        requested.refuse(no).await.unwrap();
+        let error = requested.switch_kubernetes(&OURS).await.unwrap_err();
+        assert!(matches!(error, UpgradeError::NoCommonProtocol), "{error}");
     });
     let request = || Request::post("http://node/exec").body(()).unwrap();
     let upgrade = Upgrade::default();
@@ -282,7 +271,8 @@ async fn protocols_have_to_agree() {
     };
     let accepted = no.headers().get_all(ACCEPTED_STREAM_PROTOCOL_VERSIONS);
     assert_eq!(accepted.iter().collect::<Vec<_>>(), OURS);
-    assert_eq!(no.body(), "unable to upgrade: no common protocol");
+    assert_eq!(no.status(), 403);
+    assert!(no.body().starts_with(b"unable to upgrade"));
     soon(node).await.unwrap();
 
     // A server that chooses what was not offered.
@@ -299,5 +289,24 @@ async fn protocols_have_to_agree() {
         matches!(&error, UpgradeError::WrongProtocol(name) if name == "v1"),
         "{error:?}"
     );
+    soon(node).await.unwrap();
+}
+
+/// Kubernetes of old: neither side names what the streams mean.
+#[tokio::test(start_paused = true)]
+async fn a_client_may_name_no_protocol() {
+    let (here, there) = tokio::io::duplex(64 << 10);
+    let node = tokio::spawn(async move {
+        let requested = Upgrade::default().accept(there).await.unwrap();
+        let switched = requested.switch_kubernetes(&OURS).await.unwrap();
+        assert_eq!(switched.protocol, None);
+    });
+    let request = Request::post("http://node/exec").body(()).unwrap();
+    let upgrade = Upgrade::default();
+    let answer = soon(upgrade.request_kubernetes(here, request, &[])).await;
+    let answer = answer.unwrap();
+    assert_eq!(answer.protocol, None);
+    let headers = answer.response.headers();
+    assert!(!headers.contains_key(STREAM_PROTOCOL_VERSION));
     soon(node).await.unwrap();
 }

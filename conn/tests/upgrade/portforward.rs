@@ -1,13 +1,7 @@
 //! `kubectl port-forward`: one connection for every port and local connection.
 
 use http::Request;
-use lacewing_conn::{
-    Version,
-    driver::{
-        MuxConfig,
-        upgrade::{Upgrade, choose_stream_protocol},
-    },
-};
+use lacewing_conn::{Version, driver::upgrade::Upgrade};
 use lacewing_frames::spdy::GoAwayStatus;
 use tokio::io::DuplexStream;
 
@@ -16,12 +10,9 @@ use crate::{peer::Peer, *};
 /// Forwards to an echo; port 1 refuses.
 async fn node(io: DuplexStream) {
     let requested = Upgrade::default().accept(io).await.unwrap();
-    let ours = ["portforward.k8s.io"];
-    let chosen = choose_stream_protocol(requested.request().headers(), &ours).unwrap();
-    let headers = field("x-stream-protocol-version", chosen);
-    let switched = requested.switch(headers, MuxConfig::kubernetes()).await;
-    let (mux, connection) = switched.unwrap();
-    let connection = tokio::spawn(connection);
+    let switched = requested.switch_kubernetes(&["portforward.k8s.io"]).await;
+    let switched = switched.unwrap();
+    let (mux, connection) = (switched.mux, tokio::spawn(switched.connection));
     while let Some((error_headers, mut error)) = mux.accept().await {
         error.reply(HeaderMap::new());
         let Some((headers, mut data)) = mux.accept().await else {

@@ -8,7 +8,7 @@ use lacewing_conn::{
     Version,
     driver::{
         MuxConfig,
-        upgrade::{Upgrade, UpgradeError},
+        upgrade::{STREAM_PROTOCOL_VERSION, Upgrade, UpgradeError, choose_stream_protocol},
     },
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -44,6 +44,29 @@ async fn hasty(head: &str) -> DuplexStream {
         let _ = here.read_to_end(&mut sink).await;
     });
     there
+}
+
+/// The client's order counts, whether it sends one field or several.
+#[test]
+fn the_first_protocol_of_the_client_that_is_known_is_chosen() {
+    let ours = ["v4.channel.k8s.io", "v3.channel.k8s.io"];
+    for (theirs, chosen) in [
+        (&["v3.channel.k8s.io, v4.channel.k8s.io"][..], Some(ours[1])),
+        (&["v4.channel.k8s.io", "v3.channel.k8s.io"], Some(ours[0])),
+        (&["v5.channel.k8s.io", "v3.channel.k8s.io"], Some(ours[1])),
+        (&["v5.channel.k8s.io"], None),
+        (&[], None),
+    ] {
+        let mut headers = HeaderMap::new();
+        for value in theirs {
+            headers.append(STREAM_PROTOCOL_VERSION, HeaderValue::from_static(value));
+        }
+        assert_eq!(
+            choose_stream_protocol(&headers, &ours),
+            chosen,
+            "{theirs:?}"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,8 +5,10 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    Upgrade, UpgradeError,
+    ACCEPTED_STREAM_PROTOCOL_VERSIONS, Kubernetes, STREAM_PROTOCOL_VERSION, Upgrade, UpgradeError,
+    choose_stream_protocol,
     head::{self, Length, encode_head, parse_request, read_exactly, read_head},
+    request::stream_protocol,
     requested, switching, token,
 };
 use crate::{
@@ -18,25 +20,23 @@ use crate::{
 /// [refused](Self::refuse). Dropping it closes the transport without a word.
 ///
 /// ```no_run
-/// use http::{HeaderMap, HeaderValue, Response};
+/// use http::{HeaderMap, Response, StatusCode};
 /// use lacewing_conn::driver::{Mux, MuxConfig, upgrade::*};
 ///
-/// async fn node(io: tokio::net::TcpStream) -> Result<Option<Mux>, UpgradeError> {
+/// async fn serve(io: tokio::net::TcpStream) -> Result<Option<Mux>, UpgradeError> {
 ///     let requested = Upgrade::default().accept(io).await?;
-///     let ours = ["v4.channel.k8s.io"];
-///     let Some(chosen) = choose_stream_protocol(requested.request().headers(), &ours) else {
-///         let mut no = Response::new(bytes::Bytes::from("unable to upgrade"));
-///         *no.status_mut() = http::StatusCode::FORBIDDEN;
+///     if requested.request().uri().path() != "/tunnel" {
+///         let mut no = Response::new(bytes::Bytes::from("nothing here"));
+///         *no.status_mut() = StatusCode::NOT_FOUND;
 ///         requested.refuse(no).await?;
 ///         return Ok(None);
-///     };
-///     let mut headers = HeaderMap::new();
-///     headers.insert(STREAM_PROTOCOL_VERSION, HeaderValue::from_static(chosen));
-///     let (mux, connection) = requested.switch(headers, MuxConfig::kubernetes()).await?;
+///     }
+///     let switched = requested.switch(HeaderMap::new(), MuxConfig::default()).await?;
+///     let (mux, connection) = switched;
 ///     tokio::spawn(connection);
 ///     Ok(Some(mux))
 /// }
-/// # let _ = node;
+/// # let _ = serve;
 /// ```
 #[derive(Debug)]
 #[must_use = "the client waits for an answer"]
@@ -162,6 +162,63 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Requested<IO> {
         head::write(&mut self.io, head).await?;
         let (mux, connection) = Mux::server(self.io, self.version, config);
         Ok((mux, connection.with_input(self.input)))
+    }
+
+    /// Answers as a Kubernetes node or API server does: with 101 and the first
+    /// of the client's stream protocols that is among `ours`, or with 403 and
+    /// all of ours. The connection has the profile [`MuxConfig::kubernetes`].
+    ///
+    /// A client that names no stream protocol is taken, and told none: that
+    /// stands for the oldest.
+    ///
+    /// ```no_run
+    /// use lacewing_conn::driver::upgrade::{Kubernetes, Upgrade, UpgradeError};
+    /// use tokio::net::TcpStream;
+    ///
+    /// async fn node(io: TcpStream) -> Result<Kubernetes<TcpStream>, UpgradeError> {
+    ///     let requested = Upgrade::default().accept(io).await?;
+    ///     requested.switch_kubernetes(&["v4.channel.k8s.io", "v3.channel.k8s.io"]).await
+    /// }
+    /// # let _ = node;
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`UpgradeError::NoCommonProtocol`], after the 403;
+    /// [`UpgradeError::Unsendable`] for a name that no header field can carry;
+    /// [`UpgradeError::Io`].
+    pub async fn switch_kubernetes(self, ours: &[&str]) -> Result<Kubernetes<IO>, UpgradeError> {
+        let theirs = self.request.headers();
+        let named = theirs.contains_key(&STREAM_PROTOCOL_VERSION);
+        let chosen = choose_stream_protocol(theirs, ours);
+        if named && chosen.is_none() {
+            let mut no = Response::new(Bytes::from_static(
+                b"unable to upgrade: unable to negotiate protocol\n",
+            ));
+            *no.status_mut() = StatusCode::FORBIDDEN;
+            for name in ours {
+                let name = stream_protocol(name)?;
+                no.headers_mut()
+                    .append(ACCEPTED_STREAM_PROTOCOL_VERSIONS, name);
+            }
+            self.refuse(no).await?;
+            return Err(UpgradeError::NoCommonProtocol);
+        }
+        let mut headers = HeaderMap::new();
+        if let Some(chosen) = chosen {
+            headers.insert(STREAM_PROTOCOL_VERSION, stream_protocol(chosen)?);
+        }
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *response.headers_mut() = headers.clone();
+        let protocol = chosen.map(str::to_owned);
+        let (mux, connection) = self.switch(headers, MuxConfig::kubernetes()).await?;
+        Ok(Kubernetes {
+            mux,
+            connection,
+            protocol,
+            response,
+        })
     }
 
     /// Answers with another response, and closes the transport.

@@ -33,6 +33,9 @@ pub enum UpgradeError {
     /// The server switches to a protocol that was not asked for: what its
     /// header field says.
     WrongProtocol(String),
+    /// The client knows none of our stream protocols. It was answered with 403
+    /// and their names.
+    NoCommonProtocol,
     /// What the caller gave cannot be sent, and why.
     Unsendable(&'static str),
     /// What the peer sent is not HTTP/1.1 as it has to be here. A client was
@@ -68,6 +71,9 @@ impl fmt::Display for UpgradeError {
                     "the server switched to {name:?}, which was not asked for"
                 )
             }
+            Self::NoCommonProtocol => f.write_str(
+                "the client knows none of the stream protocols; it was told which there are",
+            ),
             Self::Unsendable(why) => write!(f, "the request cannot be sent: {why}"),
             Self::Malformed(what) => write!(f, "not an HTTP/1.1 upgrade: {what}"),
             Self::TooLarge(limit) => {

@@ -45,8 +45,9 @@ pub struct Switched<IO> {
     pub response: Response<()>,
 }
 
-/// A connection to a Kubernetes node or API server, see
-/// [`Upgrade::request_kubernetes`].
+/// A connection between a Kubernetes client and a node or API server, on either
+/// side: see [`Upgrade::request_kubernetes`] and
+/// [`Requested::switch_kubernetes`](super::Requested::switch_kubernetes).
 ///
 /// ```
 /// use lacewing_conn::driver::upgrade::Kubernetes;
@@ -66,7 +67,8 @@ pub struct Kubernetes<IO> {
     /// What the streams mean, as the server chose; `None` if it did not say,
     /// which stands for the oldest.
     pub protocol: Option<String>,
-    /// The 101 response.
+    /// The 101 response: with all of its header fields on the client's side,
+    /// and with what the server itself says on the other.
     pub response: Response<()>,
 }
 
@@ -174,8 +176,7 @@ impl Upgrade {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         for protocol in protocols {
-            let value = HeaderValue::from_str(protocol)
-                .map_err(|_| UpgradeError::Unsendable("the name of a stream protocol"))?;
+            let value = stream_protocol(protocol)?;
             request.headers_mut().append(STREAM_PROTOCOL_VERSION, value);
         }
         let switched = self.request(io, request).await?;
@@ -257,4 +258,10 @@ impl Upgrade {
         }
         Err(UpgradeError::Malformed("more than 8 interim responses"))
     }
+}
+
+/// The name of a stream protocol as a field's value.
+pub(super) fn stream_protocol(name: &str) -> Result<HeaderValue, UpgradeError> {
+    HeaderValue::from_str(name)
+        .map_err(|_| UpgradeError::Unsendable("the name of a stream protocol"))
 }
