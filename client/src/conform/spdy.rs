@@ -1,7 +1,8 @@
 //! SPDY/2, SPDY/3 and SPDY/3.1: the vocabulary of their cases, the tables, and
 //! the odd peer that plays them.
 //!
-//! * `frame`, `block`: frames and header blocks, right or wrong in any way.
+//! * `frame`, `block`, `broken`: frames, header blocks and zlib streams, right or
+//!   wrong in any way.
 //! * `script`, `expect`: a case as data, steps and right reactions.
 //! * `server/…`, `client/…`: the tables, a file for a section or two.
 //! * `play`: sends, receives and judges. `record` is what came, and a monitor
@@ -13,6 +14,7 @@
 
 mod block;
 mod book;
+mod broken;
 mod client;
 mod expect;
 mod frame;

@@ -13,7 +13,7 @@ use lacewing_client::{
     Version,
     conform::{Outcome, Report, Segmentation, Target, client_cases, run, server_cases},
 };
-use lacewing_server::{Incoming, Options, serve_connection, service_fn};
+use lacewing_server::{Incoming, Limits, Options, Side, serve_connection, service_fn};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use crate::{conditions, filter, requests};
@@ -50,11 +50,15 @@ async fn answer(
 }
 
 fn serve(version: Version, answers: Answers) -> DuplexStream {
+    serve_with(version, answers, Options::default())
+}
+
+fn serve_with(version: Version, answers: Answers, options: Options) -> DuplexStream {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let service = service_fn(move |request| answer(request, answers));
     tokio::spawn(async move {
         // How a connection with an odd peer ends is for the cases to judge.
-        let _ = serve_connection(theirs, version, Options::default(), service).await;
+        let _ = serve_connection(theirs, version, options, service).await;
     });
     ours
 }
@@ -218,5 +222,28 @@ async fn an_echo_answers_ping_and_is_no_server() {
             let outcome = run(&case, ours, &target, &conditions).await;
             assert_eq!(!outcome.is_success(), wrong, "{}: {outcome:?}", case.id());
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_inflates_whatever_comes_fails() {
+    let conditions = conditions(Segmentation::Whole);
+    for version in VERSIONS {
+        let target = Target::new("http", "localhost").version(version);
+        let mut bombs = 0;
+        for case in server_cases(&target) {
+            if case.needs().is_empty() && case.title().contains("inflates to") {
+                bombs += 1;
+                let limits = Limits {
+                    max_header_list_size: 1 << 24,
+                    ..Limits::new(Side::Server)
+                };
+                let options = Options::default().limits(limits);
+                let server = serve_with(version, Answers::AtOnce, options);
+                let outcome = run(&case, server, &target, &conditions).await;
+                assert!(!outcome.is_success(), "{}: {outcome:?}", case.id());
+            }
+        }
+        assert_eq!(bombs, 1);
     }
 }

@@ -97,6 +97,22 @@ async fn waiting(arguments: &[&str]) -> (Child, String) {
 }
 
 #[tokio::test]
+async fn cases_are_listed_for_both_sides_and_all_protocols() {
+    for version in ["h2", "spdy/2", "spdy/3", "spdy/3.1"] {
+        for side in [&[][..], &["--client"]] {
+            let arguments = [&["--list", "--protocol", version], side].concat();
+            let output = tool(&arguments).output().await.unwrap();
+            assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+            let text = String::from_utf8(output.stdout).unwrap();
+            assert!(text.lines().count() > 50, "{arguments:?}: {text}");
+        }
+    }
+    // Where would they come?
+    let output = tool(&["--client"]).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[tokio::test]
 async fn clients_are_tested_one_case_a_connection() {
     let arguments = ["--only", "3.4/3"];
     let (child, url) = waiting(&arguments).await;

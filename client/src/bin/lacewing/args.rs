@@ -45,17 +45,22 @@ pub(crate) struct Conform {
     pub(crate) url: Option<Uri>,
 
     /// Test clients instead: wait for them, one case for each connection
-    #[arg(long, requires = "listen")]
+    #[arg(long)]
     pub(crate) client: bool,
 
     /// Where to wait for clients, which must speak the protocol without being
     /// asked, unless there is TLS
-    #[arg(long, value_name = "ADDRESS", requires = "client")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        requires = "client",
+        conflicts_with = "url"
+    )]
     pub(crate) listen: Option<std::net::SocketAddr>,
 
     /// Wait for clients with TLS: they are offered the protocol by ALPN, and a
     /// certificate that is made for it and that nobody signed
-    #[arg(long, requires = "client")]
+    #[arg(long, requires = "client", conflicts_with = "url")]
     pub(crate) tls: bool,
 
     /// Run the cases of this section (6.5, 7541/6.3), of this specification
@@ -225,7 +230,7 @@ mod tests {
         assert!(parse(&["--list"]).is_ok());
         assert!(parse(&["--list", "--protocol", "spdy/3"]).is_ok());
         assert!(parse(&["--list", "--protocol", "spdy/4"]).is_err());
-        assert!(parse(&["--client"]).is_err());
+        assert!(parse(&["--list", "--client", "--protocol", "spdy/2"]).is_ok());
         assert!(parse(&["http://a.example/", "--client", "--listen", "127.0.0.1:0"]).is_err());
         assert!(parse(&[]).is_err());
     }

@@ -7,6 +7,7 @@ pub(super) use lacewing_frames::spdy::{
 pub(super) use super::{
     block::{Block, dictionary, layout, store, zlib_head},
     book::Book,
+    broken,
     expect::{
         Expect, any, any_error, bad_request, content, refused, response, session_error,
         stream_error, success,

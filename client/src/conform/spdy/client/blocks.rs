@@ -1,4 +1,4 @@
-//! Name/value header blocks (section 2.6.10).
+//! Name/value header blocks and their compression (section 2.6.10).
 
 use crate::conform::spdy::vocabulary::*;
 
@@ -28,7 +28,7 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
         ]
     };
     let more = ok.len().saturating_add(1);
-    vec![
+    let mut rows = vec![
         must(
             "2.6.10",
             "an empty name is a stream error PROTOCOL_ERROR",
@@ -85,7 +85,54 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
         must(
             "2.6.10",
             "a block that announces as many pairs as it can is refused",
-            odd(&ok.counting(u32::MAX)),
+            odd(&ok.clone().counting(u32::MAX)),
         ),
-    ]
+        should(
+            "2.6.10",
+            "bytes behind the last pair are refused",
+            odd(&ok.trailed_by(b"\0\0\0")),
+        ),
+    ];
+    rows.extend(compression(book));
+    rows
+}
+
+fn compression(book: &Book) -> Vec<Row> {
+    let layout = layout(book.version);
+    let ok = book.reply("200");
+    let gets = |block: &Block, reaction: Step| {
+        [
+            request_comes(),
+            send(syn_reply(REQUEST, block).fin()),
+            reaction,
+        ]
+    };
+    let mut rows = Vec::new();
+    for (what, block) in broken::streams(layout, &ok) {
+        rows.push(must(
+            "2.6.10.1",
+            format!("{what} is a session error"),
+            gets(&block, session_error()),
+        ));
+    }
+    rows.push(must(
+        "2.6.10.1",
+        "a block that ends in the middle of deflate data is refused",
+        gets(&broken::cut_short(layout, &ok), any_error(REQUEST)),
+    ));
+    rows.push(should(
+        "2.6.10.1",
+        "bytes behind the end of the zlib stream are refused",
+        gets(&broken::ended(layout, &ok), any_error(REQUEST)),
+    ));
+    let swollen = broken::swollen(book, ok);
+    rows.push(
+        should(
+            "2.6.10.1",
+            "a small block that inflates to 3 MB is refused",
+            gets(&swollen, any_error(REQUEST)),
+        )
+        .compressed(Compression::Zlib(9)),
+    );
+    rows
 }

@@ -7,6 +7,8 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
     rows.extend(right_pairs(book));
     rows.extend(counts(book));
     rows.extend(compression(book));
+    rows.extend(broken_streams(book));
+    rows.extend(bombs(book));
     rows
 }
 
@@ -220,4 +222,52 @@ fn compression(book: &Book) -> Vec<Row> {
         )
         .compressed(Compression::Zlib(9)),
     ]
+}
+
+fn broken_streams(book: &Book) -> Vec<Row> {
+    let layout = layout(book.version);
+    let get = book.get();
+    let mut rows = Vec::new();
+    for (what, block) in broken::streams(layout, &get) {
+        rows.push(must(
+            "2.6.10.1",
+            format!("{what} is a session error"),
+            [asks(&block), session_error()],
+        ));
+    }
+    rows.push(must(
+        "2.6.10.1",
+        "a block that ends in the middle of deflate data is refused",
+        [asks(&broken::cut_short(layout, &get)), refused(1)],
+    ));
+    rows.push(should(
+        "2.6.10.1",
+        "bytes behind the end of the zlib stream are refused",
+        [asks(&broken::ended(layout, &get)), refused(1)],
+    ));
+    rows
+}
+
+/// The drafts have no limit for what a block may inflate to; who has none runs
+/// out of memory.
+fn bombs(book: &Book) -> Vec<Row> {
+    let more = broken::swollen(book, Block::new([]));
+    let rows = vec![
+        should(
+            "2.6.10.1",
+            "a small block that inflates to 3 MB is refused",
+            [asks(&broken::swollen(book, book.get())), refused(1)],
+        ),
+        should(
+            "2.6.10.1",
+            "small HEADERS that inflate to 3 MB are refused",
+            [
+                send_all([syn_stream(1, &book.post()), headers(1, &more)]),
+                refused(1),
+            ],
+        )
+        .needs(Need::Upload),
+    ];
+    let compressed = |row: Row| row.compressed(Compression::Zlib(9));
+    rows.into_iter().map(compressed).collect()
 }
