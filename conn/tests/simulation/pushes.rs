@@ -345,6 +345,49 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
     }
 }
 
+/// And the client, whose server may not know that rule, waits for none of
+/// them; what has come whole stays.
+#[test]
+fn who_cancels_a_request_waits_for_no_push_of_it() {
+    for version in SPDY {
+        let (mut victim, mut peer, parent) = client(version);
+        let uri = "https://example.org/other".parse().unwrap();
+        let head = Head::request(Method::GET, uri);
+        victim.engine.open(victim.now, head, true, None).unwrap();
+        peer.associated((2, 1), true, false, &url(version));
+        peer.associated((4, 3), true, false, &url(version));
+        let mut whole = url(version);
+        whole.extend(peer.ok());
+        peer.associated((6, 1), true, false, &whole);
+        peer.data(6, b"whole", true);
+        victim.take(&mut peer);
+        victim.events.clear();
+        victim.flush();
+        victim.engine.reset(victim.now, parent, Reason::Cancel);
+        victim.poll();
+        victim.flush();
+        let ended: Vec<_> = victim
+            .events
+            .iter()
+            .map(|event| match event {
+                Event::Reset { stream, error } => {
+                    assert_eq!(error.initiator(), Initiator::User, "{version}");
+                    stream.id().value()
+                }
+                other => panic!("{version}: {other:?}"),
+            })
+            .collect();
+        assert_eq!(ended, [2], "{version}");
+        assert_eq!(
+            victim.monitor.resets, 2,
+            "{version}: the request's and the push's"
+        );
+        assert_eq!(victim.monitor.code, Some(CANCEL), "{version}");
+        // The other request and its push go on.
+        assert_eq!(victim.engine.open_streams(), 2, "{version}");
+    }
+}
+
 /// One push alone, by its own number.
 #[test]
 fn a_push_can_be_cancelled() {

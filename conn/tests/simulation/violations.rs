@@ -560,13 +560,14 @@ fn a_frame_in_pieces_is_answered_once() {
 #[test]
 fn a_unidirectional_request_is_reset_and_not_answered() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
-        for lacking in [true, false] {
+        // By the flag, or by the stream that it belongs to.
+        for (lacking, parent) in [(true, 0), (false, 0), (true, 9), (false, 9)] {
             let mut victim = Victim::new(version, Side::Server);
             let mut peer = Peer::new(version, Side::Client);
             victim.flush();
             let length = [("content-length", "3")];
             if lacking {
-                peer.associated((1, 0), true, true, &length);
+                peer.associated((1, parent), parent == 0, true, &length);
             } else {
                 let colon = if version == Version::Spdy2 { "" } else { ":" };
                 let url = if version == Version::Spdy2 {
@@ -584,7 +585,7 @@ fn a_unidirectional_request_is_reset_and_not_answered() {
                     (url, "/"),
                 ];
                 fields.extend(length);
-                peer.associated((1, 0), true, true, &fields);
+                peer.associated((1, parent), parent == 0, true, &fields);
             }
             victim.take(&mut peer);
             // RST_STREAM and nothing else.

@@ -178,7 +178,9 @@ impl Engine {
     }
 
     /// Ends a stream before its time. The peer is told `reason`; no event
-    /// follows, and the key is stale.
+    /// follows, and the key is stale. Over SPDY a client that cancels a stream
+    /// cancels what is pushed for it (the drafts' §3.3.2): of those it learns by
+    /// [`Event::Reset`].
     pub fn reset(&mut self, now: Instant, stream: StreamKey, reason: Reason) {
         self.clock = now;
         let Some(open) = self.streams.get(stream) else {
@@ -188,6 +190,9 @@ impl Engine {
         let known = open.held.is_none() && !open.state.is_closed();
         if known && self.phase != Phase::Closed {
             self.send_reset(stream.id(), reason);
+            if reason == Reason::Cancel {
+                self.cancel_promises_of(stream.id());
+            }
         }
         self.remove(stream);
     }

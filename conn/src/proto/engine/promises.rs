@@ -9,7 +9,7 @@ use super::{
     receive::{Absent, Outcome},
 };
 use crate::{
-    Reason,
+    Error, Initiator, Reason,
     proto::{
         Control, Event, Head, Rule, Side, StreamId, StreamKey, Violation,
         rules::PushStyle,
@@ -92,6 +92,26 @@ impl Engine {
         }
     }
 
+    /// The same seen from the client, which cancels a stream: what is pushed for
+    /// it ends here too. It is told of each, as not every server knows the rule.
+    pub(super) fn cancel_promises_of(&mut self, parent: StreamId) {
+        let promises = self.config.side == Side::Client && self.accepted > 0;
+        if !promises || self.rules.push != PushStyle::Unidirectional {
+            return;
+        }
+        for stream in self.streams.keys() {
+            let promised = self.streams.get(stream).is_some_and(|promised| {
+                promised.parent == Some(parent) && !promised.state.is_closed()
+            });
+            if promised {
+                self.send_reset(stream.id(), Reason::Cancel);
+                self.remove(stream);
+                let error = Error::reset(Initiator::User, Reason::Cancel);
+                self.push_event(Event::Reset { stream, error });
+            }
+        }
+    }
+
     /// A pushed stream, with its response if that came in the same head.
     fn promised(
         &mut self,
@@ -141,6 +161,7 @@ impl Engine {
         }
         let mut stream = self.new_stream(id, State::promised(), None);
         stream.remote = true;
+        stream.parent = Some(parent.id());
         stream.bodyless = head.is_method(&http::Method::HEAD);
         self.accepted = self.accepted.saturating_add(1);
         let fin = in_one.unwrap_or(false);
