@@ -4,7 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use http::HeaderMap;
 use lacewing_conn::{
-    Version,
+    Reason, Version,
     driver::{Mux, MuxConfig, OpenOptions},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -104,6 +104,26 @@ async fn streams_outlive_the_last_handle() {
         for task in tasks {
             soon(task).await.unwrap().unwrap();
         }
+    }
+}
+
+/// Nobody will ever accept: the peer may try another connection.
+#[tokio::test(start_paused = true)]
+async fn streams_that_nobody_can_accept_are_refused() {
+    for version in Version::ALL {
+        let pair = pair(version, 4096);
+        let (first, theirs) = pair.stream().await;
+        let Pair { client, server, .. } = pair;
+        drop(server);
+        let mut late = open(&client).await;
+        assert!(soon(late.read_u8()).await.is_err());
+        let error = cause(&late.write_all(b"x").await.unwrap_err());
+        assert_eq!(error.reason(), Reason::RefusedStream, "{version}");
+        assert!(error.is_retryable());
+        // The stream that was there goes on.
+        let echoing = tokio::spawn(send_back(HeaderMap::new(), theirs));
+        soon(exchange(first, bytes(5_000, 4))).await;
+        soon(echoing).await.unwrap();
     }
 }
 

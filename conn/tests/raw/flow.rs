@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::*;
 
-/// One reader that does not read must not stop the others: as long as there is
+/// One reader that does not read must not stop the others.
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_does_not_stall_others() {
     for version in Version::ALL {
@@ -135,4 +135,50 @@ async fn without_flow_control_memory_is_bounded_by_not_reading() {
     drop((theirs, _reader, client, server));
     soon(client_task).await.unwrap().unwrap();
     soon(server_task).await.unwrap().unwrap();
+}
+
+/// What a stream's writer may leave behind is bounded: bytes, and header lists.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_the_reply_is_bounded() {
+    for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
+        // A buffer of nothing still lets a byte through at a time.
+        for write_buffer in [0, 1000] {
+            let config = MuxConfig {
+                write_buffer,
+                await_reply: true,
+                ..MuxConfig::default()
+            };
+            let (here, there) = tokio::io::duplex(4096);
+            let pair = pair_over(version, config, here, there);
+            let (mut ours, mut theirs) = pair.stream().await;
+            let room = write_buffer.max(1);
+            assert_eq!(ours.write(&[1; 5000]).await.unwrap(), room, "{version}");
+            let second = Duration::from_secs(1);
+            let more = tokio::time::timeout(second, ours.write(b"x")).await;
+            assert!(more.is_err(), "{version}: more than the buffer");
+            for list in 0..4 {
+                let list = headers("list", &list.to_string());
+                soon(ours.send_headers(list)).await.unwrap();
+            }
+            let more = ours.send_headers(headers("list", "4"));
+            let more = tokio::time::timeout(second, more).await;
+            assert!(more.is_err(), "{version}: more than four lists");
+
+            assert!(theirs.reply(HeaderMap::new()));
+            let lists = async {
+                for list in 0..4 {
+                    let fields = theirs.recv_headers().await.unwrap();
+                    assert_eq!(fields["list"], list.to_string());
+                }
+            };
+            soon(lists).await;
+            soon(ours.write_all(&[2; 3000])).await.unwrap();
+            ours.shutdown().await.unwrap();
+            let mut got = Vec::new();
+            soon(theirs.read_to_end(&mut got)).await.unwrap();
+            assert_eq!(got, [vec![1; room], vec![2; 3000]].concat());
+            drop((ours, theirs));
+            pair.end().await;
+        }
+    }
 }

@@ -11,6 +11,7 @@
 )]
 
 mod compat;
+mod compression;
 mod endings;
 mod espdy;
 mod exchanges;
