@@ -102,6 +102,11 @@ pub struct Limits {
     /// where these share a frame with their push (the SPDY drafts §3.3.1: the
     /// push comes before what refers to it). Default 100 ms.
     pub max_push_delay: Duration,
+    /// Time that clients get to stop an upload by themselves that nobody reads,
+    /// after its response is complete, before RST_STREAM tells them to. Zero:
+    /// none, and clients lose the response whose one loop sends and reads.
+    /// Default 250 ms.
+    pub upload_linger: Duration,
     /// Time without a byte accepted by the transport while some wait. Default
     /// 30 s (slow read).
     pub write_stall_timeout: Duration,
@@ -178,6 +183,7 @@ impl Limits {
             settings_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(30),
             max_push_delay: Duration::from_millis(100),
+            upload_linger: Duration::from_millis(250),
             write_stall_timeout: Duration::from_secs(30),
             keep_alive_interval: None,
             keep_alive_timeout: Duration::from_secs(20),

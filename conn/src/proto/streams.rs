@@ -127,6 +127,8 @@ pub(crate) struct Stream {
     pub(crate) retained: bool,
     /// The user reads no more of it.
     pub(crate) abandoned: bool,
+    /// Nobody reads it, and its response is complete.
+    pub(crate) lingers: bool,
     /// The peer opened it.
     pub(crate) remote: bool,
     /// It counts among the streams that we opened.
@@ -192,6 +194,7 @@ impl Stream {
             accepted: false,
             retained: false,
             abandoned: false,
+            lingers: false,
             remote: false,
             counted: true,
             pulled: false,

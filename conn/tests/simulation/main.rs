@@ -18,6 +18,7 @@ mod hostile;
 mod life;
 mod lifecycle;
 mod limits;
+mod lingering;
 mod mapping;
 mod monitor;
 mod pair;

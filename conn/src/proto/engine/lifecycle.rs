@@ -44,11 +44,12 @@ impl Engine {
         if self.phase == Phase::Closed {
             return;
         }
-        // Streams that only wait for the user to read them are whole.
+        // Streams that only wait for the user to read them are whole, and of
+        // those that linger nobody wants more.
         if self
             .streams
             .iter_mut()
-            .all(|(_, stream)| stream.state.is_closed())
+            .all(|(_, stream)| stream.state.is_closed() || stream.lingers)
         {
             self.phase = Phase::Closed;
             return;

@@ -413,7 +413,9 @@ impl Engine {
             return self.glitch(now).map(|()| None);
         }
         if stream.abandoned {
-            self.give_back(Some(key), flow);
+            // Who is to stop gets no more credit.
+            let credited = (!stream.lingers).then_some(key);
+            self.give_back(credited, flow);
             if fin {
                 self.settle(key);
             }
@@ -528,6 +530,11 @@ impl Engine {
             self.unschedule(key);
             self.settle(key);
             return Ok(Some(Event::Stopped { stream: key }));
+        }
+        if stream.lingers {
+            // What it was to do. It has its response: nothing was for nothing.
+            self.remove(key);
+            return self.glitch(now).map(|()| None);
         }
         // Rapid Reset, CVE-2023-44487.
         if stream.remote && self.resets.charge(now).is_err() {

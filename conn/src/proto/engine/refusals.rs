@@ -10,6 +10,7 @@ use crate::{
     Error, Reason,
     proto::{
         Event, Head, Rule, Semantics, Side, StreamId, Violation,
+        streams::state::{Half, State},
         wire::{Headers, ListLimit, SendKind},
     },
 };
@@ -86,9 +87,17 @@ impl Engine {
         let out = self.output.buffer();
         // A status alone always fits.
         let _ = self.wire.headers(id, SendKind::Reply, &head, true, out);
-        let reason = self.rules.stop_upload;
         if !fin {
-            self.send_reset(id, reason);
+            let state = State {
+                send: Half::Closed,
+                recv: Half::Open,
+            };
+            let mut stream = self.new_stream(id, state, None);
+            stream.remote = true;
+            stream.abandoned = true;
+            self.accepted = self.accepted.saturating_add(1);
+            let key = self.streams.insert(stream);
+            self.linger(key);
         }
         let violation = Violation::stream(id, rule, Reason::RefusedStream);
         let detail = format!("{text}; answered with {status}");

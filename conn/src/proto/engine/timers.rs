@@ -69,7 +69,12 @@ impl Engine {
             return self.timers.write.map(|(deadline, _)| deadline);
         }
         let timers = self.timers.next();
-        let all = [timers, self.next_of_life(), self.next_held_push()];
+        let all = [
+            timers,
+            self.next_of_life(),
+            self.next_held_push(),
+            self.next_linger(),
+        ];
         all.into_iter().flatten().min()
     }
 
@@ -103,6 +108,7 @@ impl Engine {
         }
         self.handle_life(now);
         self.send_held_pushes(now);
+        self.stop_lingering(now);
         if due(self.timers.announce) {
             self.timers.announce = None;
             self.send_last_go_away();
