@@ -4,6 +4,7 @@
 mod announce;
 mod keep_alive;
 mod lifecycle;
+mod lingering;
 mod open;
 mod ping;
 mod priorities;
@@ -30,7 +31,10 @@ pub use self::{
     usage::{OpenError, UsageError},
     windows::WindowPool,
 };
-use self::{keep_alive::Life, ping::Pings, stats::Counters, timers::Timers, windows::Tuning};
+use self::{
+    keep_alive::Life, lingering::Lingering, ping::Pings, stats::Counters, timers::Timers,
+    windows::Tuning,
+};
 use super::{
     Config, Event, Limits, Output, Priority, Reason, Rule, Setting, Side, StreamId, StreamKey,
     Version, Violation,
@@ -120,6 +124,8 @@ pub struct Engine {
     /// Pushes that are not on the wire yet, in the order of their ids: no more
     /// than the peer lets us open.
     held_pushes: VecDeque<StreamKey>,
+    /// Uploads that are to stop.
+    lingering: Lingering,
     /// Bytes of bodies that the user holds.
     buffered: usize,
     /// Events of a frame that caused several.
@@ -229,6 +235,7 @@ impl Engine {
             last_accepted: 0,
             skipped: VecDeque::new(),
             held_pushes: VecDeque::new(),
+            lingering: Lingering::new(),
             buffered: 0,
             events: VecDeque::new(),
             resets: Bucket::new(limits.resets, now),
@@ -448,8 +455,7 @@ impl Engine {
         if !stream.state.is_closed() {
             // Our half has ended and nobody reads theirs: let them stop.
             if stream.abandoned && stream.state.send == Half::Closed {
-                self.send_reset(key.id(), self.rules.stop_upload);
-                self.remove(key);
+                self.linger(key);
             }
             return;
         }
@@ -469,6 +475,9 @@ impl Engine {
         }
         if stream.is_waiting() {
             self.forget_held_pushes(key, &stream);
+        }
+        if stream.lingers {
+            self.forget_lingering();
         }
         if stream.remote {
             self.accepted = self.accepted.saturating_sub(1);
