@@ -18,6 +18,7 @@ mod gone;
 mod interim;
 mod peer;
 mod push;
+mod requests;
 mod router;
 mod stop;
 mod websocket;

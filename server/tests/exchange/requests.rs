@@ -1,0 +1,74 @@
+//! What a service sees of a request: the same on every protocol.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use lacewing_conn::proto::Head;
+use lacewing_server::{ConnectionInfo, Incoming, Options, Version, service_fn};
+
+use crate::peer::Peer;
+
+/// Everything that is in a request, and apart from it the protocol.
+async fn tell(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let info = parts.extensions.get::<ConnectionInfo>().unwrap();
+    let protocol = info.protocol().to_string();
+    let mut fields: Vec<_> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+        .collect();
+    fields.sort();
+    let body = body.collect().await.unwrap();
+    let trailers = format!("{:?}", body.trailers());
+    let text = format!(
+        "{} {} {fields:?} {:?} {trailers}",
+        parts.method,
+        parts.uri,
+        body.to_bytes()
+    );
+    let mut response = Response::new(text);
+    let value = HeaderValue::from_str(&protocol).unwrap();
+    response.headers_mut().insert("x-protocol", value);
+    Ok(response)
+}
+
+#[tokio::test]
+async fn a_request_is_the_same_on_every_protocol() {
+    let mut expected = None;
+    for version in Version::ALL {
+        let mut peer = Peer::connect(version, Options::default(), service_fn(tell));
+        let uri = "http://example.org:8080/a%20b?c=d&e".parse().unwrap();
+        let mut head = Head::request(Method::PATCH, uri);
+        for (name, value) in [
+            ("accept", "text/html"),
+            ("accept", "text/plain"),
+            ("cookie", "a=1"),
+            ("cookie", "b=2"),
+            ("x-empty", ""),
+            ("user-agent", "a test"),
+            // These belong to a connection of HTTP/1.1, or say what the URI
+            // says.
+            ("host", "example.org:8080"),
+        ] {
+            head.fields.append(name, HeaderValue::from_static(value));
+        }
+        let key = peer.open_with(head);
+        let body = Bytes::from_static(b"a body");
+        peer.engine.send_data(key, body, false).unwrap();
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert("x-checksum", HeaderValue::from_static("0123"));
+        peer.engine.send_trailers(key, trailers).unwrap();
+        let answer = peer.answer(key).await;
+        assert_eq!(answer.status, Some(StatusCode::OK), "{version}");
+        assert_eq!(answer.fields["x-protocol"], version.alpn());
+        let text = answer.text().to_owned();
+        for part in ["accept: text/plain", "a=1; b=2", "a body", "x-checksum"] {
+            assert!(text.contains(part), "{version}: {text}");
+        }
+        assert!(!text.contains("host:"), "{version}: {text}");
+        assert_eq!(*expected.get_or_insert(text.clone()), text, "{version}");
+    }
+}
