@@ -16,7 +16,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use lacewing_client::{Body, Client, Connect, Connected, Connecting, Origin, Setting, Version};
+use lacewing_client::{
+    Body, Client, Connect, Connected, Connecting, Origin, Setting, SettingsKey, SettingsStore,
+    Version,
+};
 use lacewing_server::{Event, Options, PersistentSettings};
 use support::{Witness, every_version, serve};
 
@@ -25,8 +28,11 @@ type Returned = Arc<Mutex<Vec<Vec<Setting>>>>;
 
 struct Lab {
     version: Version,
-    options: Options,
+    /// Of each connection, and those of the last for all that follow.
+    options: Vec<Options>,
     dialled: Arc<AtomicUsize>,
+    /// Which connections go to another address.
+    elsewhere: fn(usize) -> bool,
 }
 
 impl Connect for Lab {
@@ -34,14 +40,10 @@ impl Connect for Lab {
         Box::pin(async {
             let dialled = self.dialled.fetch_add(1, Ordering::SeqCst);
             let (client, server) = tokio::io::duplex(64 * 1024);
-            serve(
-                server,
-                self.version,
-                self.options.clone(),
-                Witness::default(),
-            );
-            // Every third connection goes to another address.
-            let port = if dialled % 3 == 2 { 81 } else { 80 };
+            let options = self.options.get(dialled).or(self.options.last());
+            let options = options.unwrap().clone();
+            serve(server, self.version, options, Witness::default());
+            let port = if (self.elsewhere)(dialled) { 81 } else { 80 };
             let address = Some(([192, 0, 2, 1], port).into());
             Ok(Connected::new(client, self.version).at(address))
         })
@@ -75,8 +77,9 @@ fn what_a_server_asks_to_keep_comes_back_on_the_next_connection() {
         let dialled = Arc::new(AtomicUsize::new(0));
         let lab = Lab {
             version,
-            options,
+            options: vec![options],
             dialled: Arc::clone(&dialled),
+            elsewhere: |dialled| dialled == 2,
         };
         let client = Client::builder().connector(lab).build();
         let origin = Origin::of(&"http://a.example/".parse().unwrap()).unwrap();
@@ -96,14 +99,121 @@ fn what_a_server_asks_to_keep_comes_back_on_the_next_connection() {
     });
 }
 
+/// CLEAR_SETTINGS: what was kept is not returned any more.
+#[test]
+fn what_a_server_asks_to_forget_is_forgotten() {
+    every_version(|version| async move {
+        let returned = Returned::default();
+        let asking = |forget, keep: &[Setting]| {
+            let told = Arc::clone(&returned);
+            Options::default()
+                .persistent_settings(PersistentSettings {
+                    forget,
+                    keep: keep.to_vec(),
+                })
+                .observer(move |event| {
+                    if let Event::SettingsReturned { settings, .. } = event {
+                        told.lock().unwrap().push(settings.to_vec());
+                    }
+                })
+        };
+        let (first, second) = (Setting { id: 5, value: 32 }, Setting { id: 3, value: 9 });
+        let lab = Lab {
+            version,
+            options: vec![
+                asking(false, &[first]),
+                asking(true, &[second]),
+                asking(true, &[]),
+                asking(false, &[]),
+            ],
+            dialled: Arc::default(),
+            elsewhere: |_| false,
+        };
+        let client = Client::builder().connector(lab).build();
+        let origin = Origin::of(&"http://a.example/".parse().unwrap()).unwrap();
+        for _ in 0..5 {
+            get(&client).await;
+            client.connection(&origin).await.unwrap().shutdown();
+        }
+        let returned = returned.lock().unwrap();
+        if version == Version::Http2 {
+            assert!(returned.is_empty());
+        } else {
+            // To the second what the first asked for, to the third what the
+            // second did, and then nothing.
+            assert_eq!(*returned, [[first], [second]], "{version}");
+        }
+    });
+}
+
+/// Kept elsewhere, by origin and address.
+#[test]
+fn settings_may_be_kept_elsewhere() {
+    #[derive(Clone, Default)]
+    struct Store(Arc<Mutex<Vec<String>>>);
+
+    impl SettingsStore for Store {
+        fn load(&self, key: &SettingsKey) -> Vec<Setting> {
+            let SettingsKey { origin, address } = key;
+            let text = format!("load for {origin} at {}", address.unwrap());
+            self.0.lock().unwrap().push(text);
+            vec![Setting { id: 6, value: 1 }]
+        }
+
+        fn keep(&self, key: &SettingsKey, forget: bool, settings: &[Setting]) {
+            let SettingsKey { origin, address } = key;
+            let address = address.unwrap();
+            let text = format!("{forget} {settings:?} for {origin} at {address}");
+            self.0.lock().unwrap().push(text);
+        }
+    }
+
+    every_version(|version| async move {
+        let returned = Returned::default();
+        let told = Arc::clone(&returned);
+        let keep = vec![Setting { id: 5, value: 32 }];
+        let expected = format!("true {keep:?} for http://a.example at 192.0.2.1:80");
+        let options = Options::default()
+            .persistent_settings(PersistentSettings { forget: true, keep })
+            .observer(move |event| {
+                if let Event::SettingsReturned { settings, .. } = event {
+                    told.lock().unwrap().push(settings.to_vec());
+                }
+            });
+        let lab = Lab {
+            version,
+            options: vec![options],
+            dialled: Arc::default(),
+            elsewhere: |_| false,
+        };
+        let store = Store::default();
+        let client = Client::builder()
+            .connector(lab)
+            .settings_store(store.clone())
+            .build();
+        get(&client).await;
+        let log = store.0.lock().unwrap();
+        let returned = returned.lock().unwrap();
+        if version == Version::Http2 {
+            assert!(log.iter().all(|line| line.starts_with("load")));
+            assert!(returned.is_empty());
+        } else {
+            let load = String::from("load for http://a.example at 192.0.2.1:80");
+            assert_eq!(*log, [load, expected], "{version}");
+            assert_eq!(*returned, [[Setting { id: 6, value: 1 }]], "{version}");
+        }
+    });
+}
+
 #[test]
 fn ids_that_run_out_move_the_client_to_another_connection() {
     every_version(|version| async move {
         let dialled = Arc::new(AtomicUsize::new(0));
         let lab = Lab {
             version,
-            options: Options::default(),
+            options: vec![Options::default()],
             dialled: Arc::clone(&dialled),
+            elsewhere: |_| false,
         };
         let client = Client::builder()
             .connector(lab)
