@@ -1,6 +1,6 @@
 //! What streams carry, and how they end one by one.
 
-use std::{io, time::Duration};
+use std::{future::Future, io, time::Duration};
 
 use http::HeaderMap;
 use lacewing_conn::{
@@ -441,4 +441,100 @@ async fn a_reset_comes_after_the_reply() {
         drop((ours, theirs));
         pair.end().await;
     }
+}
+
+/// Whoever is done without a word has answered all the same: there is no end
+/// without a head.
+#[tokio::test(start_paused = true)]
+async fn an_end_without_a_reply_is_a_reply() {
+    for version in Version::ALL {
+        let pair = pair(version, 4096);
+        let (mut ours, mut theirs) = pair.stream().await;
+        theirs.shutdown().await.unwrap();
+        let reply = soon(ours.recv_reply()).await.unwrap().unwrap();
+        assert!(reply.is_empty(), "{version}");
+        assert_eq!(soon(ours.read(&mut [0; 1])).await.unwrap(), 0);
+        ours.write_all(b"still open").await.unwrap();
+        ours.shutdown().await.unwrap();
+        let mut text = String::new();
+        soon(theirs.read_to_string(&mut text)).await.unwrap();
+        assert_eq!(text, "still open", "{version}");
+        drop((ours, theirs));
+        pair.end().await;
+    }
+}
+
+/// A reader that went away does not keep our half from being sent; after that,
+/// the peer is told to stop.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_nobody_reads_is_stopped_when_our_half_is_done() {
+    for version in Version::ALL {
+        let pair = pair(version, 4096);
+        let (ours, mut theirs) = pair.stream().await;
+        theirs.reply(HeaderMap::new());
+        let (reader, mut writer) = ours.into_split();
+        drop(reader);
+        // What comes meanwhile is discarded, and keeps nobody waiting.
+        soon(theirs.write_all(&[1; 2_000_000])).await.unwrap();
+        writer.write_all(b"all of it").await.unwrap();
+        writer.shutdown().await.unwrap();
+        let mut text = String::new();
+        soon(theirs.read_to_string(&mut text)).await.unwrap();
+        assert_eq!(text, "all of it", "{version}");
+        soon(async { while theirs.write_all(&[0; 1024]).await.is_ok() {} }).await;
+        let error = cause(&theirs.write_all(b"x").await.unwrap_err());
+        assert_eq!(
+            (error.initiator(), error.reason()),
+            (Initiator::Peer, Reason::Cancel),
+            "{version}"
+        );
+        drop((theirs, writer));
+        pair.end().await;
+    }
+}
+
+/// Nothing is opened for a caller who went away.
+#[tokio::test(start_paused = true)]
+async fn an_open_that_is_given_up_opens_nothing() {
+    for version in Version::ALL {
+        let pair = pair(version, 4096);
+        {
+            let given_up = pair.client.open(HeaderMap::new(), OpenOptions::default());
+            tokio::pin!(given_up);
+            let polled = std::future::poll_fn(|cx| {
+                std::task::Poll::Ready(given_up.as_mut().poll(cx).is_pending())
+            });
+            assert!(polled.await);
+        }
+        let stream = open(&pair.client).await;
+        assert_eq!(stream.id().value(), 1, "{version}");
+        drop(stream);
+        pair.end().await;
+    }
+}
+
+/// A header list that the protocol has no room for ends its stream: better none
+/// than one with a hole.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_sent_ends_its_stream_and_no_other() {
+    // SPDY/2 has sixteen bits for a length.
+    let pair = pair(Version::Spdy2, 1 << 20);
+    let (mut ours, mut theirs) = pair.stream().await;
+    theirs.reply(HeaderMap::new());
+    let long = headers("long", &"x".repeat(70_000));
+    ours.send_headers(long.clone()).await.unwrap();
+    assert!(soon(theirs.read_u8()).await.is_err());
+    let error = cause(&theirs.write_all(b"x").await.unwrap_err());
+    assert_eq!(error.reason(), Reason::InternalError);
+    assert!(ours.write_all(b"x").await.is_err());
+
+    let refused = pair.client.open(long, OpenOptions::default());
+    let error = soon(refused).await.unwrap_err();
+    assert!(error.to_string().contains("length fields"), "{error}");
+    let echoing = echo(pair.server.clone());
+    soon(exchange(open(&pair.client).await, bytes(5_000, 1))).await;
+    echoing.abort();
+    let _ = echoing.await;
+    drop((ours, theirs));
+    pair.end().await;
 }

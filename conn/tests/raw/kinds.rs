@@ -5,7 +5,7 @@ use http::HeaderMap;
 use lacewing_conn::{
     Error, Initiator, Reason, Version,
     driver::{Mux, MuxConfig, OpenOptions, RawStream},
-    proto::{Direction, Rule, StreamId},
+    proto::{Direction, Priority, Rule, StreamId},
 };
 use lacewing_frames::spdy::{ErrorCode, Message, SynStreamHead};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -288,6 +288,46 @@ async fn the_frame_says_direction_and_parent() {
             assert_eq!(unidirectional, direction == Direction::Unidirectional);
             assert!(!fin, "{version}");
         }
+    }
+}
+
+/// SPDY/2 has four levels of priority, SPDY/3 all eight; what is urgent goes
+/// first.
+#[tokio::test(start_paused = true)]
+async fn the_priority_is_told_and_kept_to() {
+    for version in SPDY {
+        let (mux, _task, mut peer) = by_hand(version);
+        let mut streams = Vec::new();
+        for urgency in [7, 4, 3, 0] {
+            let options = OpenOptions {
+                priority: Some(Priority::new(urgency, false)),
+                ..OpenOptions::default()
+            };
+            streams.push(open_as(&mux, options).await.unwrap());
+            let told = match soon(peer.next()).await {
+                Some(Message::SynStream { priority, .. }) => priority,
+                other => panic!("{version}: {other:?}"),
+            };
+            let expected = match version {
+                Version::Spdy2 => urgency / 2,
+                _ => urgency,
+            };
+            assert_eq!(told, expected, "{version}");
+        }
+        // All at once, the least urgent first; together less than any window.
+        for stream in &mut streams {
+            stream.write_all(&[0; 15_000]).await.unwrap();
+            stream.shutdown().await.unwrap();
+        }
+        let mut ended = Vec::new();
+        while ended.len() < 4 {
+            match soon(peer.next()).await {
+                Some(Message::Data { stream_id, fin, .. }) if fin => ended.push(stream_id),
+                Some(Message::Data { .. }) => {}
+                other => panic!("{version}: {other:?}"),
+            }
+        }
+        assert_eq!(ended, [8, 6, 4, 2], "{version}");
     }
 }
 
