@@ -252,6 +252,7 @@ fn http2_reaction(rule: Rule) -> Reaction {
         | Rule::MissingCredential
         | Rule::UnknownParent
         | Rule::SecondReply
+        | Rule::CompressedData
         | Rule::DataBeforeReply
         | Rule::TrailersWithoutEnd
         | Rule::InvalidPseudoField

@@ -39,6 +39,8 @@ pub enum Rule {
     FrameOnReservedStream,
     /// DATA on a stream that was never opened.
     DataOnIdleStream,
+    /// DATA that is marked as compressed.
+    CompressedData,
     /// DATA on a stream that is gone.
     DataOnClosedStream,
     /// DATA after the peer ended its half.
@@ -155,6 +157,10 @@ impl Rule {
             Self::DataOnIdleStream => (
                 "DATA on a stream that was never opened",
                 "RFC 9113 §5.1, drafts §2.2.2",
+            ),
+            Self::CompressedData => (
+                "DATA that is compressed, which no version kept",
+                "drafts §2.2.2",
             ),
             Self::DataOnClosedStream => (
                 "DATA on a stream that is closed",

@@ -10,7 +10,8 @@ use bytes::{Bytes, BytesMut};
 pub(crate) use self::fields::{Fields, ListLimit, content_length, parse_priority};
 pub(crate) use self::http2::settings::payload as settings_payload;
 use super::{
-    Config, Direction, Head, HeaderBytes, Priority, Reason, Setting, StreamId, Version, Violation,
+    Config, Direction, Head, HeaderBytes, Priority, Reason, Rule, Setting, StreamId, Version,
+    Violation,
 };
 
 /// One direction pair of a connection: decoder, encoder and their compression
@@ -39,6 +40,8 @@ pub(crate) enum Message {
         data: Bytes,
         flow_len: u32,
         fin: bool,
+        /// What its head breaks.
+        broken: Option<Rule>,
     },
     /// RST_STREAM.
     Reset { stream: StreamId, reason: Reason },

@@ -210,6 +210,18 @@ fn of_clients() {
     );
     expect(
         server,
+        "compressed DATA (in HTTP/2 a flag without meaning)",
+        [Reset(protocol), Reset(protocol), Nothing],
+        |peer| {
+            peer.request(1, false, &[]);
+            // Both have their flags in the fifth byte.
+            let flags = peer.bytes.len() + 4;
+            peer.data(1, b"x", false);
+            peer.bytes[flags] |= 2;
+        },
+    );
+    expect(
+        server,
         "RST_STREAM on a closed stream",
         [Nothing; 3],
         |peer| {

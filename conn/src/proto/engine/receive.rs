@@ -58,7 +58,8 @@ impl Engine {
                 data,
                 flow_len,
                 fin,
-            } => self.handle_data(now, stream, data, flow_len, fin),
+                broken,
+            } => self.handle_data(now, stream, (data, flow_len, broken), fin),
             Message::Credit { stream, increment } => self.handle_credit(now, stream, increment),
             Message::Reset { stream, reason } => self.handle_reset(now, stream, reason),
             Message::Settings(settings) => self.handle_settings(now, settings),
@@ -355,8 +356,7 @@ impl Engine {
         &mut self,
         now: Instant,
         id: StreamId,
-        data: Bytes,
-        flow_len: u32,
+        (data, flow_len, broken): (Bytes, u32, Option<Rule>),
         fin: bool,
     ) -> Outcome {
         if id.value() == 0 {
@@ -393,6 +393,7 @@ impl Engine {
             Err(_) if promises && stream.is_reserved() => Some(Rule::FrameOnReservedStream),
             Err(Misplaced::BeforeHead | Misplaced::SecondHead) => Some(Rule::DataBeforeReply),
             Err(Misplaced::AfterEnd) => Some(Rule::DataAfterEnd),
+            Ok(_) if broken.is_some() => broken,
             Ok(after) => match stream.recv_window.debit(flow_len) {
                 Err(_) => Some(Rule::StreamWindowExceeded),
                 Ok(()) if !count_down(&mut stream.expected, data.len(), fin) => {

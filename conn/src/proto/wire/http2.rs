@@ -154,6 +154,7 @@ impl Wire {
                 data: payload,
                 flow_len: flow_controlled_len,
                 fin,
+                broken: None,
             },
             M::WindowUpdate {
                 stream_id,

@@ -26,6 +26,9 @@ use crate::proto::{
 /// asks for it), large enough that heads cost nothing.
 const MAX_DATA: usize = 16 << 10;
 
+/// FLAG_COMPRESS of DATA, which no version has kept.
+const COMPRESSED: u8 = 0x02;
+
 /// The codec of one SPDY connection.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -129,12 +132,17 @@ impl Wire {
                 stream_id,
                 payload,
                 fin,
+                undefined_flags,
                 ..
             } => Message::Data {
                 stream: StreamId::new(stream_id),
                 flow_len: u32::try_from(payload.len()).unwrap_or(u32::MAX),
                 data: payload,
                 fin,
+                // Zlib of its own for each stream: in the first draft alone, and
+                // removed a day later (§2.2.2). Passed on as it is, it would
+                // be taken for the content.
+                broken: (undefined_flags & COMPRESSED != 0).then_some(Rule::CompressedData),
             },
             M::RstStream(frame) => Message::Reset {
                 stream: StreamId::new(frame.stream_id),
