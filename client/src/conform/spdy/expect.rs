@@ -19,6 +19,8 @@ pub(super) enum Expect {
     /// connection; the end alone will do, unless the suite is strict: that
     /// GOAWAY is "a best-effort attempt" (section 2.4.1).
     SessionError,
+    /// The transport ends.
+    Closed,
     /// RST_STREAM with one of these codes.
     StreamError(Id, Vec<ErrorCode>),
     /// RST_STREAM with any code.
@@ -37,8 +39,10 @@ pub(super) enum Expect {
     Ping(u32),
     /// No PING with this id.
     NoPing(u32),
-    /// Not reset.
+    /// Not reset, and the session is not given up.
     NotReset(Id),
+    /// Not reset.
+    NoReset(Id),
     /// No SYN_REPLY, and no DATA.
     Silent(Id),
     /// At most so many bytes of content.
@@ -128,14 +132,18 @@ impl Expect {
         let stream = |id: &Id| record.stream(number(id));
         match self {
             Self::SessionError => session_ended(record, strictness),
-            Self::StreamError(id, codes) => match stream(id).and_then(|stream| stream.reset) {
-                Some(code) if codes.contains(&code) => Verdict::Met,
-                Some(code) => Verdict::Missed(format!("RST_STREAM with {code}")),
-                None => still_open(record, None),
+            // What follows may be answered with another one (section 2.4.2).
+            Self::StreamError(id, codes) => match resets(stream(id)) {
+                came if came.iter().any(|code| codes.contains(code)) => Verdict::Met,
+                _ => still_open(record, None),
             },
-            Self::Reset(id) => match stream(id).and_then(|stream| stream.reset) {
+            Self::Reset(id) => match resets(stream(id)) {
+                [] => still_open(record, None),
+                _ => Verdict::Met,
+            },
+            Self::Closed => match record.closed {
                 Some(_) => Verdict::Met,
-                None => still_open(record, None),
+                None => Verdict::Open,
             },
             Self::Head(id, statuses) => match stream(id).and_then(|stream| stream.status) {
                 Some(status) => judge_status(status, statuses),
@@ -174,12 +182,13 @@ impl Expect {
             Self::Ping(id) if record.pings.contains(id) => Verdict::Met,
             Self::Ping(_) => still_open(record, None),
             Self::NoPing(id) => met_unless(record.pings.contains(id), || "one".into()),
-            Self::NotReset(id) => match stream(id).and_then(|stream| stream.reset) {
-                Some(code) => Verdict::Missed(format!("RST_STREAM with {code}")),
-                None => match still_open(record, None) {
-                    Verdict::Open => Verdict::Met,
-                    verdict => verdict,
-                },
+            Self::NotReset(id) => match still_open(record, stream(id)) {
+                Verdict::Open => Verdict::Met,
+                verdict => verdict,
+            },
+            Self::NoReset(id) => match resets(stream(id)) {
+                [] => Verdict::Met,
+                [code, ..] => Verdict::Missed(format!("RST_STREAM with {code}")),
             },
             Self::Silent(id) => {
                 let spoke = stream(id).is_some_and(|stream| stream.opened || stream.content > 0);
@@ -241,9 +250,13 @@ fn judge_status(status: u16, statuses: &RangeInclusive<u16>) -> Verdict {
     met_unless(!statuses.contains(&status), || format!("status {status}"))
 }
 
+fn resets(stream: Option<&Stream>) -> &[ErrorCode] {
+    stream.map_or(&[], |stream| &stream.resets)
+}
+
 /// Open, unless the stream or the connection was given up.
 fn still_open(record: &Record, stream: Option<&Stream>) -> Verdict {
-    if let Some(code) = stream.and_then(|stream| stream.reset) {
+    if let [code, ..] = resets(stream) {
         return Verdict::Missed(format!("RST_STREAM with {code}"));
     }
     let error = |status: &GoAwayStatus| *status != GoAwayStatus::OK;
@@ -259,6 +272,7 @@ impl fmt::Display for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SessionError => f.write_str("a session error (GOAWAY and the end)"),
+            Self::Closed => f.write_str("the end of the connection"),
             Self::StreamError(id, codes) => {
                 let names: Vec<String> = codes.iter().map(ErrorCode::to_string).collect();
                 write!(f, "RST_STREAM {} on {id}", names.join(" or "))
@@ -271,7 +285,7 @@ impl fmt::Display for Expect {
             Self::Ended(id) => write!(f, "FLAG_FIN on {id}"),
             Self::Ping(id) => write!(f, "PING {id} back"),
             Self::NoPing(id) => write!(f, "no PING {id}"),
-            Self::NotReset(id) => write!(f, "no RST_STREAM on {id}"),
+            Self::NotReset(id) | Self::NoReset(id) => write!(f, "no RST_STREAM on {id}"),
             Self::Silent(id) => write!(f, "neither SYN_REPLY nor DATA on {id}"),
             Self::AtMost(id, bytes) => {
                 write!(f, "no more than {bytes} bytes of content on {id}")

@@ -38,14 +38,15 @@ pub(super) struct Stream {
     /// Content of DATA frames, in bytes.
     pub(super) content: u64,
     pub(super) ended: bool,
-    pub(super) reset: Option<ErrorCode>,
+    /// The codes of RST_STREAM.
+    pub(super) resets: Vec<ErrorCode>,
     /// WINDOW_UPDATE, added up.
     pub(super) credit: u64,
 }
 
 impl Stream {
     pub(super) fn is_over(&self) -> bool {
-        self.ended || self.reset.is_some()
+        self.ended || !self.resets.is_empty()
     }
 }
 
@@ -101,7 +102,7 @@ impl Record {
                 stream.ended |= fin;
             }
             Message::RstStream(frame) => {
-                self.entry(frame.stream_id).reset.get_or_insert(frame.code);
+                self.entry(frame.stream_id).resets.push(frame.code);
             }
             Message::Settings(settings) => self.settings.push(settings.clone()),
             Message::Ping(ping) => self.pings.push(ping.id),

@@ -122,6 +122,22 @@ impl Row {
         self
     }
 
+    /// Binds in SPDY/2 alone: later drafts do not say it.
+    pub(super) fn binding_in_2(mut self, version: Version) -> Self {
+        if version != Version::Spdy2 {
+            self.requirement = Requirement::Should;
+        }
+        self
+    }
+
+    /// Binds in SPDY/3 and SPDY/3.1: SPDY/2 does not say it.
+    pub(super) fn binding_since_3(mut self, version: Version) -> Self {
+        if version == Version::Spdy2 {
+            self.requirement = Requirement::Should;
+        }
+        self
+    }
+
     /// Is skipped unless this is there.
     pub(super) fn needs(mut self, need: Need) -> Self {
         self.needs.push(need);

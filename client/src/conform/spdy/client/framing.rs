@@ -22,7 +22,8 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
                 alive(),
                 not_reset(REQUEST),
             ],
-        ),
+        )
+        .binding_in_2(book.version),
         must(
             "2.2.1",
             "control frames of another version are ignored",
@@ -43,12 +44,14 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
                 alive(),
                 not_reset(REQUEST),
             ],
-        ),
+        )
+        .binding_since_3(book.version),
         must(
             "2.2.1",
             "NOOP is ignored, as what it is or as an unknown type",
             [request_comes(), send(control(Kind::NOOP, b"")), alive()],
-        ),
+        )
+        .binding_in_2(book.version),
         must(
             "2.2.2",
             "DATA on a stream that was never opened is a stream error INVALID_STREAM",
@@ -132,7 +135,7 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
             after_fin(&[STREAM_ALREADY_CLOSED, PROTOCOL_ERROR, INVALID_STREAM]),
         )
         .since_3(),
-        must(
+        should(
             "2.3.6",
             "DATA after FLAG_FIN is ignored",
             [

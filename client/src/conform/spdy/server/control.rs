@@ -68,7 +68,7 @@ fn resets(book: &Book) -> Vec<Row> {
                 session_error(),
             ],
         ),
-        must(
+        should(
             "2.6.3",
             "RST_STREAM longer than 8 bytes is a session error",
             [
@@ -83,9 +83,10 @@ fn resets(book: &Book) -> Vec<Row> {
             "2.6.3",
             "RST_STREAM with the status 0, which is none, is not answered by RST_STREAM",
             [
-                send_all([post.clone(), rst_stream(1, ErrorCode(0))]),
-                settle(),
-                not_reset(1),
+                send_all([post.clone(), rst_stream(1, ErrorCode(0)), ping(1)]),
+                // It may be an error of the session.
+                any([Expect::Ping(1), Expect::SessionError]),
+                Step::Holds(Expect::NoReset(1.into())),
             ],
         )
         .needs(Need::Upload),
@@ -151,7 +152,7 @@ fn pings(book: &Book) -> Vec<Row> {
             "PING shorter than 4 bytes is a session error",
             [send(control(Kind::PING, b"\0\0\x01")), session_error()],
         ),
-        must(
+        should(
             "2.6.5",
             "PING longer than 4 bytes is a session error",
             [
