@@ -39,8 +39,10 @@ import javax.net.ssl.SSLContext;
  */
 public final class SpdyServer extends SimpleChannelInboundHandler<SpdyFrame> {
     private final Path folder;
-    private final Map<Integer, SpdyPeer.Body> digests = new HashMap<>();
-    private final Map<Integer, Boolean> echoes = new HashMap<>();
+    /** What every request must have (draft 3.1, section 3.2.1). */
+    private static final String[] REQUIRED = {":method", ":path", ":version", ":host", ":scheme"};
+
+    private final Map<Integer, Upload> uploads = new HashMap<>();
     private int waitsForPing;
     private int nextPing = 2;
     private int nextPush = 2;
@@ -69,6 +71,8 @@ public final class SpdyServer extends SimpleChannelInboundHandler<SpdyFrame> {
             answer(ctx.channel(), (SpdySynStreamFrame) frame);
         } else if (frame instanceof SpdyDataFrame) {
             data(ctx.channel(), (SpdyDataFrame) frame);
+        } else if (frame instanceof SpdyHeadersFrame) {
+            trailers(ctx.channel(), (SpdyHeadersFrame) frame);
         } else if (frame instanceof SpdyPingFrame) {
             if (waitsForPing != 0) {
                 SpdyPeer.sendText(ctx.channel(), waitsForPing, "pong");
@@ -77,6 +81,7 @@ public final class SpdyServer extends SimpleChannelInboundHandler<SpdyFrame> {
         } else if (frame instanceof SpdyGoAwayFrame) {
             System.out.println("goaway " + ((SpdyGoAwayFrame) frame).status());
         } else if (frame instanceof SpdyRstStreamFrame) {
+            uploads.remove(((SpdyRstStreamFrame) frame).streamId());
             System.out.println("rst " + ((SpdyRstStreamFrame) frame).status());
         }
     }
@@ -89,20 +94,46 @@ public final class SpdyServer extends SimpleChannelInboundHandler<SpdyFrame> {
 
     private void answer(Channel channel, SpdySynStreamFrame request) throws IOException {
         int id = request.streamId();
-        if (request.isInvalid() || request.isTruncated()) {
-            System.out.println("invalid head: " + request);
+        if (request.isUnidirectional()) {
+            // Nobody waits for an answer.
             return;
+        }
+        if (request.isTruncated()) {
+            head(channel, id, "431");
+            return;
+        }
+        for (String name : REQUIRED) {
+            if (text(request.headers().get(name)).isEmpty()) {
+                head(channel, id, "400");
+                return;
+            }
         }
         String method = text(request.headers().get(":method"));
         String path = text(request.headers().get(":path"));
         System.out.println(method + " " + path + " " + text(request.headers().get(":version"))
             + " " + text(request.headers().get(":scheme")));
+        if (!path.startsWith("/")) {
+            head(channel, id, "400");
+            return;
+        }
         if (method.equals("POST")) {
-            echoes.put(id, path.equals("/echo"));
-            digests.put(id, new SpdyPeer.Body());
-            if (path.equals("/echo")) {
+            Upload upload = new Upload(path.equals("/echo"), text(request.headers().get("content-length")));
+            if (!upload.isPlausible()) {
+                head(channel, id, "400");
+                return;
+            }
+            uploads.put(id, upload);
+            if (upload.echo) {
                 reply(channel, id, "200", -1);
             }
+            if (request.isLast()) {
+                finish(channel, id);
+            }
+            return;
+        }
+        if (method.equals("HEAD")) {
+            Path file = folder.resolve(path.substring(1));
+            head(channel, id, Files.isRegularFile(file) ? "200" : "404");
             return;
         }
         switch (path) {
@@ -143,25 +174,75 @@ public final class SpdyServer extends SimpleChannelInboundHandler<SpdyFrame> {
 
     private void data(Channel channel, SpdyDataFrame frame) {
         int id = frame.streamId();
-        SpdyPeer.Body body = digests.get(id);
-        if (body == null) {
+        Upload upload = uploads.get(id);
+        if (upload == null) {
             return;
         }
-        if (echoes.get(id)) {
+        upload.body.add(frame.content());
+        if (upload.echo) {
             DefaultSpdyDataFrame echo = new DefaultSpdyDataFrame(id, frame.content().retain());
             echo.setLast(frame.isLast());
             channel.writeAndFlush(echo);
-        } else {
-            body.add(frame.content());
-            if (frame.isLast()) {
-                reply(channel, id, "200", -1);
-                SpdyPeer.sendText(channel, id, body.digest());
-            }
         }
         if (frame.isLast()) {
-            digests.remove(id);
-            echoes.remove(id);
+            finish(channel, id);
         }
+    }
+
+    /** HEADERS may end a request, and may be more than this server takes. */
+    private void trailers(Channel channel, SpdyHeadersFrame frame) {
+        int id = frame.streamId();
+        if (!uploads.containsKey(id)) {
+            return;
+        }
+        if (frame.isTruncated()) {
+            uploads.remove(id);
+            head(channel, id, "431");
+        } else if (frame.isLast()) {
+            finish(channel, id);
+        }
+    }
+
+    /** The body of a request is complete. */
+    private void finish(Channel channel, int id) {
+        Upload upload = uploads.remove(id);
+        if (upload == null || upload.echo) {
+            return;
+        }
+        if (upload.isComplete()) {
+            reply(channel, id, "200", -1);
+            SpdyPeer.sendText(channel, id, upload.body.digest());
+        } else {
+            head(channel, id, "400");
+        }
+    }
+
+    /** A body that comes. */
+    private static final class Upload {
+        final SpdyPeer.Body body = new SpdyPeer.Body();
+        final boolean echo;
+        final String announced;
+
+        Upload(boolean echo, String announced) {
+            this.echo = echo;
+            this.announced = announced;
+        }
+
+        boolean isPlausible() {
+            return announced.isEmpty() || announced.matches("[0-9]{1,18}");
+        }
+
+        boolean isComplete() {
+            return announced.isEmpty() || Long.parseLong(announced) == body.length;
+        }
+    }
+
+    /** An answer without content. */
+    private static void head(Channel channel, int id, String status) {
+        SpdySynReplyFrame reply = new DefaultSpdySynReplyFrame(id);
+        fill(reply, status);
+        reply.setLast(true);
+        channel.writeAndFlush(reply);
     }
 
     private static void reply(Channel channel, int id, String status, long length) {
@@ -202,7 +283,8 @@ public final class SpdyServer extends SimpleChannelInboundHandler<SpdyFrame> {
         head.headers().add("server", "netty");
     }
 
+    /** A header's value, empty if it is not there. */
     private static String text(CharSequence value) {
-        return String.valueOf(value);
+        return value == null ? "" : value.toString();
     }
 }

@@ -32,7 +32,11 @@ function serve (socket, version) {
   })
   connection.start(NUMBER[version])
   if (version === 'spdy/2') acceptGoaway(connection)
-  connection.on('error', (error) => console.log('connection error: ' + error.message))
+  connection.on('error', (error) => {
+    console.log('connection error: ' + error.message)
+    // Its GOAWAY goes out first. The `spdy` package does it without.
+    socket.destroySoon()
+  })
   connection.on('ping', () => console.log('ping ' + version))
   connection.on('frame', (frame) => {
     if (frame.type === 'GOAWAY') console.log(`goaway ${version} ${frame.code}`)
