@@ -23,7 +23,8 @@ use std::{
 };
 
 use lacewing_client::{
-    Body, Client, Connect, Connected, Connecting, Error, Origin, RequestError, Version,
+    Body, Client, Connect, Connected, Connecting, Error, HeaderCompression, Origin, RequestError,
+    Version,
 };
 use lacewing_server::{Options, Protocol, Server, Shutdown, service_fn};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -337,6 +338,38 @@ fn requests_share_a_connection_and_one_that_died_is_replaced() {
         }
         assert_eq!(connector.dialled.load(Ordering::SeqCst), 2);
     });
+}
+
+/// SPDY's header lists are compressed as the client was told.
+#[tokio::test]
+async fn header_lists_are_compressed_as_the_client_is_told() {
+    for version in [Version::Spdy2, Version::Spdy31] {
+        let mut lengths = Vec::new();
+        for policy in [
+            None,
+            Some(HeaderCompression::WholeField),
+            Some(HeaderCompression::Stored),
+            Some(HeaderCompression::Zlib(9)),
+        ] {
+            let builder = Client::builder().connector(InMemory::new(version));
+            let client = match policy {
+                Some(policy) => builder.header_compression(policy).build(),
+                None => builder.build(),
+            };
+            let origin = Origin::of(&"http://test.example".parse().unwrap()).unwrap();
+            let connection = client.connection(&origin).await.unwrap();
+            let response = connection.request(get("/hello")).await.unwrap();
+            assert_eq!(text(response).await, "hello world");
+            let headers = connection.stats().await.unwrap().headers_sent;
+            lengths.push((headers.compressed, headers.plain));
+        }
+        let [default, whole, (stored, plain), (zlib, _)] = lengths[..] else {
+            panic!("four policies");
+        };
+        let told = format!("{version}: {lengths:?}");
+        assert!(default == whole && stored > plain, "{told}");
+        assert!(zlib < whole.0 && whole.0 < stored, "{told}");
+    }
 }
 
 /// Whether the request arrives before the server's last word, after it, or

@@ -1,12 +1,12 @@
 //! Protocols told from the first bytes.
 
-use lacewing_server::{Protocol, Version};
+use lacewing_server::{HeaderCompression, Protocol, Version};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use crate::{Running, fetch};
+use crate::{Running, fetch, fetch_measured};
 
 async fn start() -> Running {
     Running::start(|builder| builder.bind(([127, 0, 0, 1], 0).into())).await
@@ -34,6 +34,41 @@ async fn the_order_decides_between_spdy_3_and_3_1() {
     let io = TcpStream::connect(server.address).await.unwrap();
     assert_eq!(fetch(io, Version::Spdy3).await, "http spdy/3");
     server.stop().await;
+}
+
+/// SPDY's header lists are compressed as the builder was told.
+#[tokio::test]
+async fn header_lists_are_compressed_as_the_server_is_told() {
+    for version in [Version::Spdy2, Version::Spdy31] {
+        let mut lengths = Vec::new();
+        for policy in [
+            None,
+            Some(HeaderCompression::WholeField),
+            Some(HeaderCompression::Stored),
+            Some(HeaderCompression::Zlib(9)),
+        ] {
+            let server = Running::start(|builder| {
+                let builder = builder.bind(([127, 0, 0, 1], 0).into());
+                match policy {
+                    Some(policy) => builder.header_compression(policy),
+                    None => builder,
+                }
+            })
+            .await;
+            let io = TcpStream::connect(server.address).await.unwrap();
+            let (text, headers) = fetch_measured(io, version).await;
+            assert_eq!(text, format!("http {version}"));
+            assert!(headers.plain > 50, "{headers:?}");
+            lengths.push((headers.compressed, headers.plain));
+            server.stop().await;
+        }
+        let [default, whole, (stored, plain), (zlib, _)] = lengths[..] else {
+            panic!("four policies");
+        };
+        let told = format!("{version}: {lengths:?}");
+        assert!(default == whole && stored > plain, "{told}");
+        assert!(zlib < whole.0 && whole.0 < stored, "{told}");
+    }
 }
 
 #[tokio::test]

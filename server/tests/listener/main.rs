@@ -27,6 +27,7 @@ use axum::{
     Extension, Router,
     routing::{get, post},
 };
+use lacewing_conn::proto::HeaderBytes;
 use lacewing_server::{Builder, ConnectionInfo, Event, Limits, Server, Side};
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -108,6 +109,14 @@ async fn fetch<T>(io: T, version: lacewing_server::Version) -> String
 where
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
+    fetch_measured(io, version).await.0
+}
+
+/// The same, with what the response's header list took.
+async fn fetch_measured<T>(io: T, version: lacewing_server::Version) -> (String, HeaderBytes)
+where
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
     use lacewing_conn::proto::{Config, Engine, Event, Head, Transmit};
     use std::time::Instant;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -127,7 +136,8 @@ where
             if let Event::Data { data, fin, .. } = event {
                 body.extend_from_slice(&data);
                 if fin {
-                    return String::from_utf8(body).unwrap();
+                    let text = String::from_utf8(body).unwrap();
+                    return (text, engine.stats().headers_received);
                 }
             }
         }
