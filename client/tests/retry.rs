@@ -16,15 +16,20 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use bytes::BytesMut;
 use lacewing_client::{
     Body, Client, Connect, Connected, Connecting, ConnectionConfig, Error, Limits, Origin, Reason,
     Side, Version,
 };
+use lacewing_conn::proto::{Config as EngineConfig, Engine, Event, Head};
 use lacewing_server::Options;
-use tokio::{io::DuplexStream, sync::mpsc};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
+    sync::mpsc,
+};
 
 use self::support::{peer::*, *};
 
@@ -32,6 +37,7 @@ use self::support::{peer::*, *};
 /// to a real server.
 #[derive(Clone)]
 struct ByHand {
+    version: Version,
     dialled: Arc<AtomicUsize>,
     first: usize,
     ends: mpsc::UnboundedSender<DuplexStream>,
@@ -40,8 +46,13 @@ struct ByHand {
 
 impl ByHand {
     fn new(first: usize) -> (Self, mpsc::UnboundedReceiver<DuplexStream>) {
+        Self::of(Version::Http2, first)
+    }
+
+    fn of(version: Version, first: usize) -> (Self, mpsc::UnboundedReceiver<DuplexStream>) {
         let (ends, taken) = mpsc::unbounded_channel();
         let connector = Self {
+            version,
             dialled: Arc::default(),
             first,
             ends,
@@ -59,9 +70,9 @@ impl Connect for ByHand {
                 self.ends.send(server).unwrap();
             } else {
                 let witness = self.witness.clone();
-                serve(server, Version::Http2, Options::default(), witness);
+                serve(server, self.version, Options::default(), witness);
             }
-            Ok(Connected::new(client, Version::Http2))
+            Ok(Connected::new(client, self.version))
         })
     }
 }
@@ -107,6 +118,61 @@ async fn a_goaway_in_the_middle_of_many_requests_loses_none() {
     assert_eq!(by_server, 10);
     assert_eq!(connector.witness.requests.load(Ordering::SeqCst), 10);
     assert_eq!(connector.dialled.load(Ordering::SeqCst), 2);
+}
+
+/// Over SPDY too its last-good id decides: of four requests one has its answer,
+/// one may have been processed, and two are made again.
+#[tokio::test]
+async fn a_goaway_of_spdy_says_what_is_made_again() {
+    for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
+        let (connector, mut ends) = ByHand::of(version, 1);
+        let client = Client::builder().connector(connector.clone()).build();
+        let tasks = [(); 4].map(|()| tokio::spawn(client.request(get("/hello"))));
+        let mut io = ends.recv().await.unwrap();
+        let config = EngineConfig::new(version, Side::Server);
+        let mut engine = Engine::new(config, Instant::now(), 1);
+        let (mut input, mut opened) = (BytesMut::new(), Vec::new());
+        while opened.len() < 4 {
+            io.read_buf(&mut input).await.unwrap();
+            while let Some(event) = engine.poll_event(Instant::now(), &mut input) {
+                if let Event::Opened { stream, .. } = event {
+                    opened.push(stream);
+                }
+            }
+        }
+        let answer = Head::response(http::StatusCode::NO_CONTENT);
+        engine.reply(opened[0], answer, true).unwrap();
+        while !engine.output().is_empty() {
+            io.write_buf(engine.output()).await.unwrap();
+        }
+        // GOAWAY: the last one taken is 3; SPDY/3 adds a status.
+        let mut go_away = vec![0x80, 3, 0, 7, 0, 0, 0, 8, 0, 0, 0, 3, 0, 0, 0, 0];
+        if version == Version::Spdy2 {
+            go_away[1] = 2;
+            go_away[7] = 4;
+            go_away.truncate(12);
+        }
+        io.write_all(&go_away).await.unwrap();
+        let both = || connector.witness.requests.load(Ordering::SeqCst) == 2;
+        until("the requests that are made again", both).await;
+        drop(io);
+        let (mut answered, mut again, mut lost) = (0, 0, 0);
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(response) if response.status() == 204 => answered += 1,
+                Ok(response) => {
+                    assert_eq!(text(response).await, "hello world", "{version}");
+                    again += 1;
+                }
+                Err(error) => {
+                    assert!(!error.is_retryable(), "{version}: {error}");
+                    lost += 1;
+                }
+            }
+        }
+        assert_eq!((answered, again, lost), (1, 2, 1), "{version}");
+        assert_eq!(connector.dialled.load(Ordering::SeqCst), 2, "{version}");
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! Settings that a server asks its client to keep; certificates that nobody
 //! keeps; and ids that run out.
 
+use bytes::BytesMut;
 use http::Method;
 use lacewing_conn::{
     Reason, Side, Version,
     proto::{Config, Event, Head, OpenError, PersistentSettings, Rule, Setting},
 };
+use lacewing_frames::spdy;
 
 use crate::{
     hostile::{Peer, Victim},
@@ -75,6 +77,47 @@ fn clients_do_not_ask() {
     victim.take(&mut peer);
     assert!(matches!(victim.events[..], [Event::PeerSettings]));
     assert_eq!(victim.engine.peer_settings(), [setting(5, 7)]);
+}
+
+/// What each side says of itself, and that neither says the other's part.
+#[test]
+fn each_side_announces_its_own() {
+    for version in SPDY {
+        for side in [Side::Client, Side::Server] {
+            let mut config = Config::new(version, side);
+            config.limits.max_concurrent_streams = 123;
+            config.limits.max_pushed_streams = 45;
+            config.limits.stream_window = 99_999;
+            let foreign = vec![setting(5, 1)];
+            match side {
+                Side::Client => config.persistent_settings.keep = foreign,
+                Side::Server => config.returned_settings = foreign,
+            }
+            let sent = Victim::with(config).flush();
+            let wire = match version {
+                Version::Spdy2 => spdy::Version::V2,
+                _ => spdy::Version::V3,
+            };
+            let mut bytes = BytesMut::from(&sent[..]);
+            let mut entries = Vec::new();
+            while let Some(frame) = spdy::Frame::decode(wire, &mut bytes, 1 << 24).unwrap() {
+                if let spdy::Frame::Settings(settings) = frame {
+                    assert!(!settings.clear, "{version}, {side:?}");
+                    let said = settings.entries.iter();
+                    entries.extend(said.map(|entry| (entry.id.0, entry.flags, entry.value)));
+                }
+            }
+            // A client says how many pushes it takes.
+            let streams = if side == Side::Client { 45 } else { 123 };
+            let window = if version == Version::Spdy2 {
+                0x7fff_ffff
+            } else {
+                99_999
+            };
+            let expected = [(4, 0, streams), (7, 0, window)];
+            assert_eq!(entries, expected, "{version}, {side:?}");
+        }
+    }
 }
 
 #[test]
