@@ -353,6 +353,9 @@ fn users_see_the_same_on_every_protocol() {
             ("cookie", "b=2"),
             ("content-length", "3"),
             ("x-empty", ""),
+            ("x-some", ""),
+            ("x-some", "b"),
+            ("x-some", ""),
         ] {
             let value = HeaderValue::from_static(value);
             head.fields.append(name, value);
@@ -381,6 +384,7 @@ fn users_see_the_same_on_every_protocol() {
             ("content-length", "3"),
             ("cookie", "a=1; b=2"),
             ("x-empty", ""),
+            ("x-some", "|b|"),
         ];
         let expected = expected.map(|(name, values)| (name, values.to_owned()));
         assert_eq!(fields, expected, "{version}");

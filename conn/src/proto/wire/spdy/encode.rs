@@ -106,10 +106,12 @@ pub(super) fn encode_fields(version: Version, head: &Head, block: &mut Block<'_,
         if skipped {
             continue;
         }
+        // SPDY/2 knows no empty value, and the others none beside another
+        // (§2.6.10: no two NULs in a row, and none at an end); white space
+        // around a value has no meaning, so that this is one (RFC 9110 §5.5).
+        let padded = version == Version::Spdy2 || values.iter().nth(1).is_some();
         let values = values.iter().map(|value| match value.as_bytes() {
-            // SPDY/2 knows no empty value; white space around a value has no
-            // meaning, so that this is one (RFC 9110 §5.5).
-            b"" if version == Version::Spdy2 => b" ",
+            b"" if padded => b" ",
             value => value,
         });
         let mut all = head.fields.get_all(name).iter();
