@@ -83,6 +83,24 @@ fn our_blocks_of_every_sequence_inflate_with_another_inflater() {
 }
 
 /// A stored block of deflate holds 65535 bytes at most; longer lists take several.
+/// Levels are zlib's own, the nearest for those that it does not have.
+#[test]
+fn a_higher_level_takes_fewer_bytes() {
+    for version in [Version::V2, Version::V3] {
+        let length = |level| {
+            let mut encoder = Encoder::new(version, Compression::Zlib(level));
+            // Repeats begin within one another: a fast search takes the first, a good one the longest.
+            let words: Vec<u8> = (0..20_000_u32)
+                .map(|at| b'a' + (at * at / 7 % 5) as u8)
+                .collect();
+            encode(&mut encoder, &vec![(b"words".to_vec(), words)]).len()
+        };
+        assert!(length(9) < length(1), "{} and {}", length(9), length(1));
+        assert_eq!(length(0), length(1));
+        assert_eq!(length(200), length(9));
+    }
+}
+
 #[test]
 fn long_stored_blocks_are_split() {
     let version = Version::V3;

@@ -121,3 +121,30 @@ async fn hundreds_of_connections_at_once() {
     drop((open, answer.mux));
     soon(node).await.unwrap();
 }
+
+/// Back-pressure is all that such a peer has to say that nobody looks: not a
+/// byte is taken for hours, and then the rest.
+#[tokio::test(start_paused = true)]
+async fn a_terminal_may_be_paused_for_hours() {
+    let (mut here, there) = tokio::io::duplex(4096);
+    let node = tokio::spawn(node(there));
+    let request = "POST /portforward HTTP/1.1\r\nHost: node\r\nConnection: Upgrade\r\n\
+                   Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: portforward.k8s.io\r\n\r\n";
+    here.write_all(request.as_bytes()).await.unwrap();
+    soon(read_head(&mut here)).await;
+    let mut kubectl = Peer::new(here, Version::Spdy31);
+    let fields = |kind| [("streamtype", kind), ("port", "80"), ("requestid", "1")];
+    kubectl.open(1, &fields("error")).await;
+    soon(kubectl.expect_reply(1)).await;
+    kubectl.data(1, b"", true).await;
+    kubectl.open(3, &fields("data")).await;
+    soon(kubectl.expect_reply(3)).await;
+    // More comes back than the pipe holds.
+    soon(kubectl.data(3, &[7; 100_000], true)).await;
+    tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
+    assert_eq!(soon(kubectl.expect_data(3)).await, [7; 100_000]);
+    assert_eq!(soon(kubectl.expect_data(1)).await, b"");
+    kubectl.io.shutdown().await.unwrap();
+    while soon(kubectl.any()).await.is_some() {}
+    soon(node).await.unwrap();
+}
