@@ -199,14 +199,24 @@ impl Peer {
 
     /// SETTINGS with the window that streams start with.
     pub(crate) fn initial_window(&mut self, size: u32) {
+        let http2 = http2::SettingId::INITIAL_WINDOW_SIZE;
+        self.announce(http2, spdy::SettingId::INITIAL_WINDOW_SIZE, size);
+    }
+
+    /// SETTINGS with the number of streams that are taken at once.
+    pub(crate) fn max_streams(&mut self, count: u32) {
+        let http2 = http2::SettingId::MAX_CONCURRENT_STREAMS;
+        self.announce(http2, spdy::SettingId::MAX_CONCURRENT_STREAMS, count);
+    }
+
+    fn announce(&mut self, http2: http2::SettingId, spdy: spdy::SettingId, value: u32) {
         if self.http2() {
-            let id = http2::SettingId::INITIAL_WINDOW_SIZE;
-            let window = http2::Setting { id, value: size };
-            self.http2.settings(&mut self.bytes, &[window]);
+            let setting = http2::Setting { id: http2, value };
+            self.http2.settings(&mut self.bytes, &[setting]);
         } else {
-            let window = spdy::Setting::new(spdy::SettingId::INITIAL_WINDOW_SIZE, size);
+            let setting = spdy::Setting::new(spdy, value);
             let out = &mut self.bytes;
-            self.spdy.settings(out, false, &[window]).unwrap();
+            self.spdy.settings(out, false, &[setting]).unwrap();
         }
     }
 

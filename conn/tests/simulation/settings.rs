@@ -79,6 +79,57 @@ fn clients_do_not_ask() {
     assert_eq!(victim.engine.peer_settings(), [setting(5, 7)]);
 }
 
+/// MAX_CONCURRENT_STREAMS bounds requests and pushes, also when it changes.
+#[test]
+fn the_peer_says_how_many_streams_it_takes() {
+    every_version(|version| {
+        let get = || {
+            let uri = "https://example.org/".parse().unwrap();
+            Head::request(Method::GET, uri)
+        };
+        let mut victim = Victim::new(version, Side::Client);
+        let mut peer = Peer::new(version, Side::Server);
+        let open = |victim: &mut Victim| victim.engine.open(victim.now, get(), true, None);
+        let say = |victim: &mut Victim, peer: &mut Peer, max| {
+            peer.max_streams(max);
+            victim.take(peer);
+        };
+        say(&mut victim, &mut peer, 2);
+        let first = open(&mut victim).unwrap();
+        assert!(open(&mut victim).is_ok());
+        let third = open(&mut victim);
+        assert!(
+            matches!(third, Err(OpenError::TooManyStreams { max: 2 })),
+            "{version}: {third:?}"
+        );
+        // Fewer than are open, which go on.
+        say(&mut victim, &mut peer, 1);
+        assert_eq!(victim.engine.open_streams(), 2, "{version}");
+        victim.flush();
+        let ok = peer.ok();
+        peer.reply(first.id().value(), true, ok);
+        victim.take(&mut peer);
+        assert!(open(&mut victim).is_err(), "{version}: one is open still");
+        say(&mut victim, &mut peer, 2);
+        assert!(open(&mut victim).is_ok(), "{version}");
+
+        let mut victim = Victim::new(version, Side::Server);
+        let mut peer = Peer::new(version, Side::Client);
+        peer.request(1, true, &[]);
+        say(&mut victim, &mut peer, 1);
+        let parent = victim.events.iter().find_map(|event| match event {
+            Event::Opened { stream, .. } => Some(*stream),
+            _ => None,
+        });
+        let mut push = || victim.engine.push(parent.unwrap(), get());
+        assert!(push().is_ok(), "{version}");
+        assert!(
+            matches!(push(), Err(OpenError::TooManyStreams { max: 1 })),
+            "{version}"
+        );
+    });
+}
+
 /// What each side says of itself, and that neither says the other's part.
 #[test]
 fn each_side_announces_its_own() {
