@@ -333,6 +333,20 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
             assert!(!victim.flush().is_empty(), "{context}");
             assert_eq!(victim.engine.open_streams(), 1, "{context}");
         }
+        // One that is not on the wire yet: nobody hears of it, nor of the end of
+        // the response that waited for it.
+        for body in ["page", ""] {
+            let (mut victim, mut peer, parent) = server(version);
+            victim.engine.push(parent, style()).unwrap();
+            victim.engine.reply(parent, ok(), false).unwrap();
+            let body = Bytes::from_static(body.as_bytes());
+            victim.engine.send_data(parent, body, true).unwrap();
+            victim.flush();
+            peer.reset(1);
+            victim.take(&mut peer);
+            assert!(victim.flush().is_empty(), "{version}: not a frame more");
+            assert_eq!(victim.engine.open_streams(), 0, "{version}");
+        }
         // Another reason ends the stream alone.
         let (mut victim, mut peer, parent) = server(version);
         let push = victim.engine.push(parent, style()).unwrap();

@@ -83,8 +83,12 @@ impl Engine {
             return;
         }
         for stream in self.streams.keys() {
-            let pushed = self.streams.get(stream);
-            if pushed.is_some_and(|pushed| pushed.parent == Some(parent)) {
+            // Those that are not on the wire go with the parent itself.
+            let pushed = self
+                .streams
+                .get(stream)
+                .is_some_and(|pushed| pushed.parent == Some(parent) && pushed.held.is_none());
+            if pushed {
                 self.remove(stream);
                 let error = super::reset_by_peer(Reason::Cancel);
                 self.push_event(Event::Reset { stream, error });
