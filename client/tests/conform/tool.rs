@@ -9,7 +9,7 @@ use lacewing_client::{
     conform::{Case, Filter, client_cases},
     tls::{Tls, Trust},
 };
-use lacewing_server::{Incoming, Server, service_fn};
+use lacewing_server::{Incoming, Options, Server, serve_connection, service_fn};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
@@ -77,6 +77,52 @@ async fn a_server_that_is_none_fails() {
     assert_eq!(output.status.code(), Some(3));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("6.7/1 failed (MUST)"), "{text}");
+}
+
+#[tokio::test]
+async fn a_server_that_ends_fails_the_case_and_may_come_back() {
+    let arguments = ["--only", "6.7", "--only", "5.1/1", "--patience"];
+    for (patience, summary) in [("0", "1 passed, 1 failed, 0 advice, "), ("60", " 1 failed")] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            // For the probe, and for two cases.
+            serve(&listener, 3).await;
+            drop(listener);
+            if patience != "0" {
+                tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+                serve(&TcpListener::bind(address).await.unwrap(), usize::MAX).await;
+            }
+        });
+        let mut command = tool(&[&format!("http://{address}/")]);
+        let output = command
+            .args(arguments)
+            .arg(patience)
+            .output()
+            .await
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        assert!(text.contains(summary), "{text}");
+        assert!(text.contains("a server that goes on"), "{text}");
+        assert_eq!(text.contains("0 skipped"), patience != "0", "{text}");
+    }
+}
+
+/// Serves so many connections.
+async fn serve(listener: &TcpListener, connections: usize) {
+    for _ in 0..connections {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = service_fn(|_: Request<Incoming>| async {
+            Ok::<_, Infallible>(Response::new(String::from("hello, world")))
+        });
+        let version = Version::Http2;
+        let serving = serve_connection(stream, version, Options::default(), service);
+        tokio::spawn(async move {
+            // How a connection with an odd peer ends is for the cases to judge.
+            let _ = serving.await;
+        });
+    }
 }
 
 /// The tool, and the URL that it waits at.

@@ -80,7 +80,7 @@ pub(crate) struct Conform {
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub(crate) timeout: std::time::Duration,
 
-    /// How many seconds the next client is waited for
+    /// How many seconds the next client is waited for, or a server that is gone
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) patience: std::time::Duration,
 

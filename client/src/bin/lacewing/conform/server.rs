@@ -1,13 +1,19 @@
 //! A server under test.
 
+use std::time::Duration;
+
 use http::Uri;
 use lacewing_client::{
     Connect as _, Connector, Origin, Security, Transport,
-    conform::{Report, Target, run as run_case, server_cases},
+    conform::{self, Outcome, Report, Target, run as run_case, server_cases},
     tls::{Tls, Trust},
 };
+use tokio::time::{Instant, sleep};
 
 use crate::{args::Conform, status::Failure};
+
+/// How long to wait before a server that is gone is asked again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs the cases one after the other, each on a connection of its own.
 pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
@@ -37,12 +43,41 @@ pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
         }
     }
     let mut report = super::report(url);
+    let mut transport = Some(connect().await?);
     for case in super::chosen(args, server_cases(&target)) {
-        let outcome = run_case(&case, connect().await?, &target, &conditions).await;
+        let mut outcome = match transport.take() {
+            Some(transport) => run_case(&case, transport, &target, &conditions).await,
+            None => Outcome::Skipped("the server is gone".into()),
+        };
+        transport = match (&outcome, connect().await) {
+            (_, Ok(next)) => Some(next),
+            (Outcome::Skipped(_), Err(_)) => None,
+            // Nothing that is sent to a server may end it.
+            (_, Err(error)) => {
+                outcome = Outcome::Failed(conform::Failure {
+                    expected: "a server that goes on".into(),
+                    got: error.message().unwrap_or("no connection").to_owned(),
+                    frames: Vec::new(),
+                });
+                again(args.patience, &connect).await
+            }
+        };
         super::tell(args, &case, &outcome);
         report.add(&case, outcome);
     }
     Ok(report)
+}
+
+/// A connection to a server that somebody may start again.
+async fn again<T>(patience: Duration, connect: &impl AsyncFn() -> Result<T, Failure>) -> Option<T> {
+    let deadline = Instant::now() + patience;
+    while Instant::now() < deadline {
+        sleep(PAUSE).await;
+        if let Ok(transport) = connect().await {
+            return Some(transport);
+        }
+    }
+    None
 }
 
 fn target(args: &Conform, url: &Uri, origin: &Origin) -> Target {
