@@ -19,10 +19,8 @@ async fn handles_learn_that_the_peer_is_gone() {
             server,
             tasks: [client_task, server_task],
         } = pair(version, 4096);
-        let mut ours = soon(client.open(HeaderMap::new(), OpenOptions::default()))
-            .await
-            .unwrap();
-        let accepted = soon(server.accept()).await.unwrap();
+        let mut ours = open(&client).await;
+        let accepted = accept(&server).await;
         let waiting = tokio::spawn({
             let client = client.clone();
             async move { client.accept().await.is_none() }
@@ -58,19 +56,13 @@ async fn shutdown_waits_for_open_streams() {
             server,
             tasks,
         } = pair(version, 4096);
-        let stream = soon(client.open(HeaderMap::new(), OpenOptions::default()))
-            .await
-            .unwrap();
-        let (_, theirs) = soon(server.accept()).await.unwrap();
+        let stream = open(&client).await;
+        let (_, theirs) = accept(&server).await;
         server.shutdown();
         tokio::time::sleep(Duration::from_secs(3)).await;
         let late = soon(client.open(HeaderMap::new(), OpenOptions::default())).await;
         assert!(late.unwrap_err().is_retryable(), "{version}");
-        let echoing = tokio::spawn(async move {
-            theirs.reply(HeaderMap::new());
-            let (mut reader, mut writer) = theirs.into_split();
-            tokio::io::copy(&mut reader, &mut writer).await.unwrap();
-        });
+        let echoing = tokio::spawn(send_back(HeaderMap::new(), theirs));
         soon(exchange(stream, bytes(50_000, 4))).await;
         echoing.await.unwrap();
         for task in tasks {
@@ -88,17 +80,11 @@ async fn streams_outlive_the_last_handle() {
             server,
             tasks,
         } = pair(version, 4096);
-        let stream = soon(client.open(HeaderMap::new(), OpenOptions::default()))
-            .await
-            .unwrap();
-        let (_, theirs) = soon(server.accept()).await.unwrap();
+        let stream = open(&client).await;
+        let (_, theirs) = accept(&server).await;
         drop((client, server));
         tokio::time::sleep(Duration::from_secs(120)).await;
-        let echoing = tokio::spawn(async move {
-            theirs.reply(HeaderMap::new());
-            let (mut reader, mut writer) = theirs.into_split();
-            tokio::io::copy(&mut reader, &mut writer).await.unwrap();
-        });
+        let echoing = tokio::spawn(send_back(HeaderMap::new(), theirs));
         soon(exchange(stream, bytes(50_000, 4))).await;
         echoing.await.unwrap();
         for task in tasks {
@@ -134,15 +120,14 @@ async fn streams_that_were_reset_are_not_accepted() {
     for version in Version::ALL {
         let pair = pair(version, 4096);
         for _ in 0..50 {
-            let open = pair.client.open(HeaderMap::new(), OpenOptions::default());
-            drop(soon(open).await.unwrap());
+            drop(open(&pair.client).await);
         }
         let last = pair
             .client
             .open(headers("last", "yes"), OpenOptions::default());
         let _last = soon(last).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let (headers, _stream) = soon(pair.server.accept()).await.unwrap();
+        let (headers, _stream) = accept(&pair.server).await;
         assert_eq!(headers["last"], "yes", "{version}");
     }
 }
@@ -158,8 +143,8 @@ async fn many_streams_run_on_many_threads() {
                 let client = pair.client.clone();
                 tokio::spawn(async move {
                     for round in 0..3 {
-                        let open = client.open(HeaderMap::new(), OpenOptions::default());
-                        exchange(open.await.unwrap(), bytes(30_000 + seed, round)).await;
+                        let stream = open(&client).await;
+                        exchange(stream, bytes(30_000 + seed, round)).await;
                     }
                 })
             })
@@ -167,8 +152,7 @@ async fn many_streams_run_on_many_threads() {
         for exchange in exchanges {
             soon(exchange).await.unwrap();
         }
-        echoing.abort();
-        let _ = echoing.await;
+        stop(echoing).await;
         pair.end().await;
     }
 }

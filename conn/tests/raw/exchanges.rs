@@ -4,7 +4,7 @@ use std::{future::Future, io, time::Duration};
 
 use http::HeaderMap;
 use lacewing_conn::{
-    Error, Initiator, Reason, Version,
+    Initiator, Reason, Version,
     driver::{Mux, MuxConfig, OpenOptions},
 };
 use tokio::{
@@ -33,8 +33,7 @@ async fn what_is_sent_comes_back_whatever_its_size() {
                 assert_eq!(reply["name"], *name);
                 soon(exchange(stream, bytes(len, len))).await;
             }
-            echoing.abort();
-            let _ = echoing.await;
+            stop(echoing).await;
             pair.end().await;
         }
     }
@@ -53,8 +52,7 @@ async fn the_server_opens_streams_too() {
         let reply = soon(stream.recv_reply()).await.unwrap().unwrap();
         assert_eq!(reply["from"], "server");
         soon(exchange(stream, bytes(100_000, 5))).await;
-        echoing.abort();
-        let _ = echoing.await;
+        stop(echoing).await;
         pair.end().await;
     }
 }
@@ -79,8 +77,7 @@ async fn many_streams_run_at_once() {
         for exchange in exchanges {
             soon(exchange).await.unwrap();
         }
-        echoing.abort();
-        let _ = echoing.await;
+        stop(echoing).await;
         pair.end().await;
     }
 }
@@ -101,7 +98,7 @@ async fn each_half_ends_on_its_own() {
             "{version}: our half has ended"
         );
 
-        let (_, mut theirs) = soon(pair.server.accept()).await.unwrap();
+        let (_, mut theirs) = accept(&pair.server).await;
         let mut nothing = Vec::new();
         soon(theirs.read_to_end(&mut nothing)).await.unwrap();
         assert!(nothing.is_empty());
@@ -123,10 +120,7 @@ async fn each_half_ends_on_its_own() {
 async fn nothing_is_sent_before_the_reply() {
     for version in Version::ALL {
         let pair = pair(version, 4096);
-        let mut ours = soon(pair.client.open(HeaderMap::new(), OpenOptions::default()))
-            .await
-            .unwrap();
-        let (_, mut theirs) = soon(pair.server.accept()).await.unwrap();
+        let (mut ours, mut theirs) = pair.stream().await;
         theirs.write_all(b"early").await.unwrap();
         let mut buffer = [0; 5];
         let early = timeout(Duration::from_secs(1), ours.read_exact(&mut buffer)).await;
@@ -147,10 +141,7 @@ async fn nothing_is_sent_before_the_reply() {
 async fn header_lists_travel_in_order_with_data() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
         let pair = pair(version, 4096);
-        let mut ours = soon(pair.client.open(HeaderMap::new(), OpenOptions::default()))
-            .await
-            .unwrap();
-        let (_, mut theirs) = soon(pair.server.accept()).await.unwrap();
+        let (mut ours, mut theirs) = pair.stream().await;
         theirs.reply(HeaderMap::new());
         ours.write_all(b"before").await.unwrap();
         ours.send_headers(headers("resize", "80x25")).await.unwrap();
@@ -171,10 +162,7 @@ async fn header_lists_travel_in_order_with_data() {
 async fn a_header_list_at_the_end_is_a_trailer() {
     for version in Version::ALL {
         let pair = pair(version, 4096);
-        let mut ours = soon(pair.client.open(HeaderMap::new(), OpenOptions::default()))
-            .await
-            .unwrap();
-        let (_, mut theirs) = soon(pair.server.accept()).await.unwrap();
+        let (mut ours, mut theirs) = pair.stream().await;
         theirs.reply(HeaderMap::new());
         ours.write_all(b"data").await.unwrap();
         ours.send_headers(headers("sum", "1234")).await.unwrap();
@@ -192,11 +180,8 @@ async fn a_header_list_at_the_end_is_a_trailer() {
 async fn a_reset_reaches_both_directions_and_nothing_else() {
     for version in Version::ALL {
         let pair = pair(version, 4096);
-        let open = || pair.client.open(HeaderMap::new(), OpenOptions::default());
-        let mut ours = soon(open()).await.unwrap();
-        let beside = soon(open()).await.unwrap();
-        let (_, mut theirs) = soon(pair.server.accept()).await.unwrap();
-        let (_, their_beside) = soon(pair.server.accept()).await.unwrap();
+        let (mut ours, mut theirs) = pair.stream().await;
+        let (beside, their_beside) = pair.stream().await;
         theirs.reply(HeaderMap::new());
 
         ours.reset(Reason::Cancel);
@@ -205,23 +190,13 @@ async fn a_reset_reaches_both_directions_and_nothing_else() {
             let error = soon(stream.read_exact(&mut buffer)).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{version}");
         }
-        let error = theirs.write_all(b"x").await.unwrap_err();
-        let error = error
-            .get_ref()
-            .unwrap()
-            .downcast_ref::<Error>()
-            .unwrap()
-            .clone();
+        let error = cause(&theirs.write_all(b"x").await.unwrap_err());
         assert_eq!(
             (error.initiator(), error.reason()),
             (Initiator::Peer, Reason::Cancel)
         );
 
-        let echoing = tokio::spawn(async move {
-            their_beside.reply(HeaderMap::new());
-            let (mut reader, mut writer) = their_beside.into_split();
-            tokio::io::copy(&mut reader, &mut writer).await.unwrap();
-        });
+        let echoing = tokio::spawn(send_back(HeaderMap::new(), their_beside));
         soon(exchange(beside, bytes(10_000, 1))).await;
         echoing.await.unwrap();
         drop((ours, theirs));
@@ -285,10 +260,7 @@ async fn a_reset_of_the_last_half_has_a_reason() {
 async fn a_stream_dropped_before_its_end_is_reset() {
     for version in Version::ALL {
         let pair = pair(version, 4096);
-        let ours = soon(pair.client.open(HeaderMap::new(), OpenOptions::default()))
-            .await
-            .unwrap();
-        let (_, mut theirs) = soon(pair.server.accept()).await.unwrap();
+        let (ours, mut theirs) = pair.stream().await;
         theirs.reply(HeaderMap::new());
         drop(ours);
         let error = soon(theirs.read_u8()).await.unwrap_err();
@@ -303,10 +275,7 @@ async fn a_stream_dropped_before_its_end_is_reset() {
 #[tokio::test(start_paused = true)]
 async fn a_trailer_waits_for_its_shutdown() {
     let pair = pair(Version::Http2, 4096);
-    let mut ours = soon(pair.client.open(HeaderMap::new(), OpenOptions::default()))
-        .await
-        .unwrap();
-    let (_, mut theirs) = soon(pair.server.accept()).await.unwrap();
+    let (mut ours, mut theirs) = pair.stream().await;
     theirs.reply(HeaderMap::new());
     ours.write_all(b"data").await.unwrap();
     ours.send_headers(headers("sum", "1234")).await.unwrap();
@@ -332,10 +301,7 @@ async fn a_trailer_waits_for_its_shutdown() {
 async fn halves_work_at_the_same_time() {
     for version in Version::ALL {
         let pair = pair(version, 4096);
-        let ours = soon(pair.client.open(HeaderMap::new(), OpenOptions::default()))
-            .await
-            .unwrap();
-        let (_, theirs) = soon(pair.server.accept()).await.unwrap();
+        let (ours, theirs) = pair.stream().await;
         theirs.reply(HeaderMap::new());
         // Neither waits for the other: more than all windows and buffers.
         soon(async {
@@ -407,12 +373,10 @@ async fn data_may_wait_for_the_reply() {
         };
         let (here, there) = tokio::io::duplex(4096);
         let pair = pair_over(version, config, here, there);
-        let mut ours = soon(pair.client.open(HeaderMap::new(), OpenOptions::default()))
-            .await
-            .unwrap();
+        let mut ours = open(&pair.client).await;
         ours.write_all(b"early").await.unwrap();
         ours.shutdown().await.unwrap();
-        let (_, mut theirs) = soon(pair.server.accept()).await.unwrap();
+        let (_, mut theirs) = accept(&pair.server).await;
         let mut buffer = [0; 5];
         let early = timeout(Duration::from_secs(1), theirs.read(&mut buffer)).await;
         assert!(early.is_err(), "{version}: data before the reply");
@@ -429,10 +393,7 @@ async fn data_may_wait_for_the_reply() {
 async fn a_reset_comes_after_the_reply() {
     for version in Version::ALL {
         let pair = pair(version, 4096);
-        let mut ours = soon(pair.client.open(HeaderMap::new(), OpenOptions::default()))
-            .await
-            .unwrap();
-        let (_, theirs) = soon(pair.server.accept()).await.unwrap();
+        let (mut ours, theirs) = pair.stream().await;
         theirs.reply(headers("why", "no"));
         theirs.reset(Reason::Cancel);
         let reply = soon(ours.recv_reply()).await.unwrap().unwrap();
@@ -533,8 +494,7 @@ async fn what_cannot_be_sent_ends_its_stream_and_no_other() {
     assert!(error.to_string().contains("length fields"), "{error}");
     let echoing = echo(pair.server.clone());
     soon(exchange(open(&pair.client).await, bytes(5_000, 1))).await;
-    echoing.abort();
-    let _ = echoing.await;
+    stop(echoing).await;
     drop((ours, theirs));
     pair.end().await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use lacewing_conn::{
     Limits, Side, Version,
-    driver::{Mux, MuxConfig, OpenOptions},
+    driver::{Mux, MuxConfig},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -16,9 +16,8 @@ use crate::support::*;
 async fn a_slow_reader_does_not_stall_others() {
     for version in Version::ALL {
         let pair = pair(version, 64 << 10);
-        let open = || pair.client.open(HeaderMap::new(), OpenOptions::default());
-        let (_our_reader, mut slow_writer) = soon(open()).await.unwrap().into_split();
-        let (_, mut slow_reader) = soon(pair.server.accept()).await.unwrap();
+        let (ours, mut slow_reader) = pair.stream().await;
+        let (_our_reader, mut slow_writer) = ours.into_split();
         slow_reader.reply(HeaderMap::new());
         let data = bytes(4_000_000, 9);
         let expected = data.clone();
@@ -28,7 +27,7 @@ async fn a_slow_reader_does_not_stall_others() {
         });
         let echoing = echo(pair.server.clone());
         for seed in 0..20 {
-            let stream = soon(open()).await.unwrap();
+            let stream = open(&pair.client).await;
             soon(exchange(stream, bytes(500_000, seed))).await;
         }
         let mut got = Vec::new();
@@ -37,8 +36,7 @@ async fn a_slow_reader_does_not_stall_others() {
         writing.await.unwrap();
         slow_reader.shutdown().await.unwrap();
         drop((slow_reader, _our_reader));
-        echoing.abort();
-        let _ = echoing.await;
+        stop(echoing).await;
         pair.end().await;
     }
 }
@@ -51,12 +49,7 @@ async fn many_open_streams_share_the_connection_window() {
         let pair = pair(version, 64 << 10);
         let mut open = Vec::new();
         for _ in 0..60 {
-            let options = OpenOptions::default();
-            let ours = soon(pair.client.open(HeaderMap::new(), options))
-                .await
-                .unwrap();
-            let (_, theirs) = soon(pair.server.accept()).await.unwrap();
-            open.push((ours, theirs));
+            open.push(pair.stream().await);
         }
         // Three windows of the connection in all, none of a stream.
         let mut buffer = vec![0; 200_000];
@@ -77,9 +70,8 @@ async fn credit_of_what_nobody_reads_comes_back() {
         let pair = pair(version, 64 << 10);
         // Many times the connection's window in streams whose reader leaves.
         for _ in 0..30 {
-            let open = pair.client.open(HeaderMap::new(), OpenOptions::default());
-            let (reader, mut writer) = soon(open).await.unwrap().into_split();
-            let (_, theirs) = soon(pair.server.accept()).await.unwrap();
+            let (ours, theirs) = pair.stream().await;
+            let (reader, mut writer) = ours.into_split();
             theirs.reply(HeaderMap::new());
             let (their_reader, their_writer) = theirs.into_split();
             drop(their_reader);
@@ -113,10 +105,8 @@ async fn without_flow_control_memory_is_bounded_by_not_reading() {
     let (server, connection) = Mux::server(there, Version::Spdy31, server_config);
     let server_task = tokio::spawn(connection);
 
-    let ours = soon(client.open(HeaderMap::new(), OpenOptions::default()))
-        .await
-        .unwrap();
-    let (_, mut theirs) = soon(server.accept()).await.unwrap();
+    let ours = open(&client).await;
+    let (_, mut theirs) = accept(&server).await;
     theirs.reply(HeaderMap::new());
     let (_reader, mut writer) = ours.into_split();
     let data = bytes(20_000_000, 2);

@@ -241,8 +241,7 @@ async fn http2_has_plain_streams_only() {
     // The connection has not noticed.
     let echoing = echo(pair.server.clone());
     soon(exchange(parent, bytes(10_000, 1))).await;
-    echoing.abort();
-    let _ = echoing.await;
+    stop(echoing).await;
     pair.end().await;
 }
 

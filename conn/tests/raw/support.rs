@@ -109,6 +109,12 @@ pub(crate) fn echo(mux: Mux) -> JoinHandle<()> {
     })
 }
 
+/// Ends a task that has no end of its own.
+pub(crate) async fn stop(task: JoinHandle<()>) {
+    task.abort();
+    let _ = task.await;
+}
+
 /// Sends back what comes on a stream, its header list as the reply.
 pub(crate) async fn send_back(headers: HeaderMap, stream: RawStream) {
     stream.reply(headers);

@@ -53,8 +53,7 @@ where
         soon(exchange).await.unwrap();
     }
     for echoing in echoing {
-        echoing.abort();
-        let _ = echoing.await;
+        stop(echoing).await;
     }
     drop((client, server));
     soon(client_task).await.unwrap().unwrap();
