@@ -65,6 +65,39 @@ async fn the_request_says_what_it_has_to() {
     assert_eq!(switched.version, Version::Spdy31);
 }
 
+/// What would give the request another end, and what must not be told, is left
+/// out, whoever put it there.
+#[tokio::test(start_paused = true)]
+async fn the_request_says_nothing_that_it_must_not() {
+    for method in ["GET", "POST"] {
+        let (here, mut there) = tokio::io::duplex(4096);
+        let request = Request::builder()
+            .method(method)
+            .uri("http://user:secret@node:10250/run")
+            .header("connection", "close")
+            .header("upgrade", "h2c")
+            .header("content-length", "5")
+            .header("transfer-encoding", "chunked")
+            .body(())
+            .unwrap();
+        tokio::spawn(async move { Upgrade::default().request(here, request).await });
+        let head = soon(read_head(&mut there)).await;
+        let mut lines: Vec<_> = head.lines().filter(|line| !line.is_empty()).collect();
+        lines.sort_unstable();
+        let first = format!("{method} /run HTTP/1.1");
+        let mut expected = vec![
+            &first,
+            "connection: Upgrade",
+            "host: node:10250",
+            "upgrade: SPDY/3.1",
+        ];
+        if method == "POST" {
+            expected.insert(2, "content-length: 0");
+        }
+        assert_eq!(lines, expected);
+    }
+}
+
 /// attacks.md names the attack: bytes that are sent before the 101 are taken
 /// for a request by a server that refuses.
 #[tokio::test(start_paused = true)]
