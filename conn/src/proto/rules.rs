@@ -253,6 +253,7 @@ fn http2_reaction(rule: Rule) -> Reaction {
         | Rule::UnknownParent
         | Rule::SecondReply
         | Rule::CompressedData
+        | Rule::RepeatedField
         | Rule::DataBeforeReply
         | Rule::TrailersWithoutEnd
         | Rule::InvalidPseudoField

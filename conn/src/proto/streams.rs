@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use self::{
     flow::{RecvWindow, SendWindow},
@@ -129,6 +129,9 @@ pub(crate) struct Stream {
     pub(crate) abandoned: bool,
     /// Nobody reads it, and its response is complete.
     pub(crate) lingers: bool,
+    /// Of a SPDY push that we take, before its body: the names of the fields
+    /// that came.
+    pub(crate) announced: Option<Box<Vec<HeaderName>>>,
     /// The peer opened it.
     pub(crate) remote: bool,
     /// It counts among the streams that we opened.
@@ -195,6 +198,7 @@ impl Stream {
             retained: false,
             abandoned: false,
             lingers: false,
+            announced: None,
             remote: false,
             counted: true,
             pulled: false,

@@ -39,6 +39,8 @@ pub enum Rule {
     FrameOnReservedStream,
     /// DATA on a stream that was never opened.
     DataOnIdleStream,
+    /// A header field of a push that came before.
+    RepeatedField,
     /// DATA that is marked as compressed.
     CompressedData,
     /// DATA on a stream that is gone.
@@ -157,6 +159,10 @@ impl Rule {
             Self::DataOnIdleStream => (
                 "DATA on a stream that was never opened",
                 "RFC 9113 §5.1, drafts §2.2.2",
+            ),
+            Self::RepeatedField => (
+                "a header field of a push that came before",
+                "drafts §3.3.2",
             ),
             Self::CompressedData => (
                 "DATA that is compressed, which no version kept",

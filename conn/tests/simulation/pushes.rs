@@ -214,6 +214,30 @@ fn pushes_that_break_a_rule_are_not_taken() {
                 assert_eq!(victim.monitor.code, Some(PROTOCOL_ERROR));
             }
         }
+        // No field comes twice before the body; behind it are trailers.
+        for (behind, breach) in [(false, true), (true, false)] {
+            let (mut victim, mut peer, _) = client(version);
+            let mut fields = url(version);
+            fields.push(("x-first", "1"));
+            peer.associated((2, 1), true, false, &fields);
+            let mut fields = peer.ok().to_vec();
+            fields.push(("x-second", "2"));
+            peer.headers(2, false, &fields);
+            peer.headers(2, false, &[("x-third", "3")]);
+            if behind {
+                peer.data(2, b"body", false);
+            }
+            victim.take(&mut peer);
+            victim.flush();
+            assert_eq!(victim.monitor.resets, 0, "{version}: {:?}", victim.events);
+            for name in ["x-second", "x-first"] {
+                peer.headers(2, false, &[(name, "again")]);
+            }
+            victim.take(&mut peer);
+            victim.flush();
+            assert_eq!(victim.monitor.resets, usize::from(breach), "{version}");
+            assert_eq!(victim.monitor.code, breach.then_some(PROTOCOL_ERROR));
+        }
         // Ids rise.
         let (mut victim, mut peer, _) = client(version);
         peer.associated((4, 1), true, false, &url(version));

@@ -4,6 +4,8 @@
 
 use std::time::Instant;
 
+use http::HeaderMap;
+
 use super::{
     Engine,
     receive::{Absent, Outcome},
@@ -73,6 +75,22 @@ impl Engine {
             }
             _ => self.broken(now, Rule::InvalidPush, id).map(|()| None),
         }
+    }
+
+    /// More header fields of a push whose body has not begun: none may come
+    /// twice (the drafts' §3.3.2).
+    pub(super) fn check_announced(
+        &mut self,
+        stream: StreamKey,
+        fields: &HeaderMap,
+    ) -> Option<Rule> {
+        let stream = self.streams.get_mut(stream)?;
+        let names = stream.announced.as_mut()?;
+        if names.iter().any(|name| fields.contains_key(name)) {
+            return Some(Rule::RepeatedField);
+        }
+        names.extend(fields.keys().cloned());
+        (names.len() > self.config.limits.max_header_fields).then_some(Rule::HeaderListTooLarge)
     }
 
     /// The client cancels a stream and with it all that is pushed for it: not a
@@ -168,6 +186,9 @@ impl Engine {
         stream.parent = Some(parent.id());
         stream.bodyless = head.is_method(&http::Method::HEAD);
         self.accepted = self.accepted.saturating_add(1);
+        if in_one.is_some() {
+            stream.announced = Some(Box::new(head.fields.keys().cloned().collect()));
+        }
         let fin = in_one.unwrap_or(false);
         if let Some(status) = status {
             response.control = Control::Response { status };

@@ -244,13 +244,16 @@ impl Engine {
     fn continue_stream(&mut self, now: Instant, key: StreamKey, headers: Headers) -> Outcome {
         let id = key.id();
         let semantics = self.config.semantics;
-        let Some(stream) = self.streams.get_mut(key) else {
-            return Ok(None);
-        };
         let (fin, kind) = (headers.fin, headers.kind);
         if let Some(limit) = headers.fields.exceeded {
             return self.list_too_large(now, limit, id);
         }
+        if let Some(rule) = self.check_announced(key, &headers.fields.map) {
+            return self.broken(now, rule, id).map(|()| None);
+        }
+        let Some(stream) = self.streams.get_mut(key) else {
+            return Ok(None);
+        };
         // A pushed stream's response comes as HEADERS.
         let reply = match kind {
             HeadersKind::Reply => true,
@@ -401,6 +404,7 @@ impl Engine {
                 }
                 Ok(()) => {
                     stream.state.recv = after;
+                    stream.announced = None;
                     None
                 }
             },
