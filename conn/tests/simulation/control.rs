@@ -343,3 +343,60 @@ fn errors_name_the_last_stream() {
         assert!(victim.engine.is_closed());
     }
 }
+
+/// The codes of RST_STREAM, as many as a version has (8 to 11 came with
+/// SPDY/3), and the statuses of GOAWAY.
+#[test]
+fn codes_of_resets_and_of_go_away() {
+    let codes = [
+        (Reason::ProtocolError, 1),
+        (Reason::InvalidStream, 2),
+        (Reason::RefusedStream, 3),
+        (Reason::UnsupportedVersion, 4),
+        (Reason::Cancel, 5),
+        (Reason::InternalError, 6),
+        (Reason::FlowControlError, 7),
+        (Reason::StreamInUse, 8),
+        (Reason::StreamClosed, 9),
+        (Reason::InvalidCredentials, 10),
+        (Reason::FrameTooLarge, 11),
+    ];
+    for version in SPDY {
+        for (reason, code) in codes {
+            let (mut victim, _, stream) = server(version);
+            victim.engine.reset(victim.now, stream, reason);
+            victim.flush();
+            let known = version != Version::Spdy2 || code <= 7;
+            let expected = if known { code } else { 1 };
+            assert_eq!(victim.monitor.code, Some(expected), "{version}: {reason}");
+
+            let (mut victim, _, _) = client(version);
+            let payload = [0, 0, 0, 1, 0, 0, 0, code as u8];
+            victim.take_bytes(&control(number(version), 3, &payload));
+            let Some(Event::Reset { error, .. }) = victim.events.last() else {
+                panic!("{version}: {:?}", victim.events)
+            };
+            assert_eq!(error.reason(), reason, "{version}");
+            assert!(victim.flush().is_empty(), "{version}: no answer");
+        }
+        // The first draft's 11 is a mistake for 2.
+        for (status, expected) in [
+            (0, Reason::NoError),
+            (1, Reason::ProtocolError),
+            (2, Reason::InternalError),
+            (11, Reason::InternalError),
+        ] {
+            let (mut victim, _, _) = client(version);
+            let payload = [0, 0, 0, 1, 0, 0, 0, status];
+            let (len, expected) = match version {
+                Version::Spdy2 => (4, Reason::NoError),
+                _ => (8, expected),
+            };
+            victim.take_bytes(&control(number(version), 7, &payload[..len]));
+            let [Event::GoAway { last, reason }] = &victim.events[..] else {
+                panic!("{version}: {:?}", victim.events)
+            };
+            assert_eq!((last.value(), *reason), (1, expected), "{version}");
+        }
+    }
+}

@@ -156,12 +156,16 @@ fn a_body_ends_without_a_window() {
         while victim.engine.poll_transmit(victim.now) == lacewing_conn::proto::Transmit::Write {
             victim.flush();
         }
-        victim
-            .engine
-            .send_data(keys[0], Bytes::new(), true)
-            .unwrap();
         victim.flush();
-        assert_eq!(victim.engine.open_streams(), 0, "{version}: it has ended");
+        let end = Bytes::new();
+        victim.engine.send_data(keys[0], end, true).unwrap();
+        let sent = victim.flush();
+        let expected: &[u8] = match version {
+            Version::Http2 => &[0, 0, 0, 0, 1, 0, 0, 0, 1],
+            _ => &[0, 0, 0, 1, 1, 0, 0, 0],
+        };
+        assert_eq!(sent, expected, "{version}: an empty frame with its end");
+        assert_eq!(victim.engine.open_streams(), 0, "{version}");
     });
 }
 

@@ -8,7 +8,7 @@ use lacewing_frames::spdy::{
 use lacewing_spdy_zlib::DecodeError as Broken;
 use serde::Deserialize;
 
-use crate::support::{List, VERSIONS, decoder, read, unhex};
+use crate::support::{List, VERSIONS, control, decoder, read, unhex};
 
 #[derive(Debug, Deserialize)]
 struct File {
@@ -107,6 +107,24 @@ fn a_peer_of_another_version_is_told_so() {
             }
         }
         assert!(wire.is_empty());
+    }
+}
+
+/// No stream has number 0.
+#[test]
+fn replies_and_headers_on_stream_zero() {
+    for version in VERSIONS {
+        for kind in [Kind::SYN_REPLY, Kind::HEADERS] {
+            let payload = [0; 6];
+            let length = if version == Version::V2 { 6 } else { 4 };
+            let wire = control(version, kind, 0, &payload[..length]);
+            let error = decoder(version).decode(&mut BytesMut::from(&wire[..]));
+            assert_eq!(
+                error,
+                Err(DecodeError::StreamIdZero { kind }),
+                "{version:?}"
+            );
+        }
     }
 }
 
