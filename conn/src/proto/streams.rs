@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 
 use self::{
     flow::{RecvWindow, SendWindow},
@@ -131,7 +131,7 @@ pub(crate) struct Stream {
     pub(crate) lingers: bool,
     /// Of a SPDY push that we take, before its body: the names of the fields
     /// that came.
-    pub(crate) announced: Option<Box<Vec<HeaderName>>>,
+    pub(crate) announced: Option<Box<HeaderMap<()>>>,
     /// The peer opened it.
     pub(crate) remote: bool,
     /// It counts among the streams that we opened.

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::{
     Engine,
@@ -85,12 +85,12 @@ impl Engine {
         fields: &HeaderMap,
     ) -> Option<Rule> {
         let stream = self.streams.get_mut(stream)?;
-        let names = stream.announced.as_mut()?;
-        if names.iter().any(|name| fields.contains_key(name)) {
+        let announced = stream.announced.as_mut()?;
+        if fields.keys().any(|name| announced.contains_key(name)) {
             return Some(Rule::RepeatedField);
         }
-        names.extend(fields.keys().cloned());
-        (names.len() > self.config.limits.max_header_fields).then_some(Rule::HeaderListTooLarge)
+        announced.extend(names(fields));
+        (announced.len() > self.config.limits.max_header_fields).then_some(Rule::HeaderListTooLarge)
     }
 
     /// The client cancels a stream and with it all that is pushed for it: not a
@@ -187,7 +187,7 @@ impl Engine {
         stream.bodyless = head.is_method(&http::Method::HEAD);
         self.accepted = self.accepted.saturating_add(1);
         if in_one.is_some() {
-            stream.announced = Some(Box::new(head.fields.keys().cloned().collect()));
+            stream.announced = Some(Box::new(names(&head.fields).collect()));
         }
         let fin = in_one.unwrap_or(false);
         if let Some(status) = status {
@@ -208,4 +208,8 @@ impl Engine {
             head,
         }))
     }
+}
+
+fn names(fields: &HeaderMap) -> impl Iterator<Item = (HeaderName, ())> {
+    fields.keys().map(|name| (name.clone(), ()))
 }
