@@ -72,16 +72,34 @@ async fn every_version_is_negotiated() {
     server.stop().await;
 }
 
+/// The first of the server's that the client offers too, wherever the client
+/// has it.
 #[tokio::test]
 async fn the_server_s_order_of_preference_counts() {
-    let offer = [Protocol::Spdy31, Protocol::Http2];
-    let (server, certificate) = start(&offer).await;
-    let io = connect(&server, &certificate, &["h2", "spdy/3", "spdy/3.1"])
-        .await
-        .unwrap();
-    assert_eq!(io.get_ref().1.alpn_protocol(), Some(&b"spdy/3.1"[..]));
-    drop(io);
-    server.stop().await;
+    let mut all = Protocol::ALL.to_vec();
+    all.retain(|protocol| cfg!(feature = "http1") || *protocol != Protocol::Http1);
+    let reversed = all.iter().rev().copied().collect();
+    let mut turned = all.clone();
+    turned.rotate_left(2);
+    for order in [all, reversed, turned] {
+        let (server, certificate) = start(&order).await;
+        for offered in [
+            &["http/1.1", "spdy/2", "spdy/3", "spdy/3.1", "h2"][..],
+            &["h2", "spdy/3.1", "spdy/3", "spdy/2", "http/1.1"],
+            &["spdy/3", "unknown", "http/1.1"],
+            &["spdy/3.1", "spdy/2"],
+        ] {
+            let mut names = order.iter().map(|protocol| protocol.alpn());
+            let chosen = names.find(|name| offered.contains(name));
+            let io = connect(&server, &certificate, offered).await.unwrap();
+            assert_eq!(
+                io.get_ref().1.alpn_protocol(),
+                chosen.map(|name| name.as_bytes()),
+                "{order:?}, {offered:?}"
+            );
+        }
+        server.stop().await;
+    }
 }
 
 #[tokio::test]
