@@ -29,6 +29,8 @@ pub(super) struct Monitor {
     sent: BTreeMap<u32, u64>,
     /// A stream was opened, by either side.
     streams: bool,
+    /// The section whose habits are watched.
+    pub(super) habits: Option<&'static str>,
     /// Broken rules, with their sections.
     pub(super) violations: Vec<String>,
 }
@@ -43,6 +45,7 @@ impl Monitor {
             stream_windows: BTreeMap::new(),
             sent: BTreeMap::new(),
             streams: tested == Side::Client,
+            habits: None,
             violations: Vec::new(),
         }
     }
@@ -190,6 +193,13 @@ impl Monitor {
         self.violations.push(format!("{what} ({section})"));
     }
 
+    /// A rule that is broken on every connection, whatever happens there.
+    fn habit(&mut self, what: impl Into<String>, section: &str) {
+        if self.habits == Some(section) {
+            self.violation(what, section);
+        }
+    }
+
     fn over(&mut self, what: &str, stream: u32, before: &Record) {
         if before
             .stream(stream)
@@ -225,21 +235,21 @@ impl Monitor {
 
     fn settings(&mut self, settings: &Settings) {
         if self.tested == Side::Client && settings.clear {
-            self.violation("a client that clears settings", "2.6.4");
+            self.habit("a client that clears settings", "2.6.4");
         }
         for (nth, entry) in settings.entries.iter().enumerate() {
             if self.tested == Side::Client && entry.persist_value() {
-                self.violation("PERSIST_VALUE from a client", "2.6.4");
+                self.habit("PERSIST_VALUE from a client", "2.6.4");
             }
             if self.tested == Side::Server && entry.persisted() {
-                self.violation("PERSISTED from a server", "2.6.4");
+                self.habit("PERSISTED from a server", "2.6.4");
             }
             if matches!(entry.id.0.swap_bytes() >> 8, 1..=8) {
-                self.violation("a SETTINGS id in the wrong byte order", "2.6.4");
+                self.habit("a SETTINGS id in the wrong byte order", "2.6.4");
             }
             let mut earlier = settings.entries.iter().take(nth);
             if earlier.any(|earlier| earlier.id == entry.id) {
-                self.violation(format!("{} twice in SETTINGS", entry.id), "2.6.4");
+                self.habit(format!("{} twice in SETTINGS", entry.id), "2.6.4");
             }
         }
     }
@@ -269,7 +279,7 @@ impl Monitor {
             ];
             if forbidden.iter().any(|forbidden| name == forbidden) {
                 let name = name.escape_ascii();
-                self.violation(format!("the header {name}, which is not valid"), "3.2");
+                self.habit(format!("the header {name}, which is not valid"), "3.2");
             }
         }
     }

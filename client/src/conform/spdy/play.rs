@@ -4,7 +4,7 @@ mod words;
 
 use std::time::Duration;
 
-use lacewing_frames::spdy::{Decoder, DecoderLimits, ListLimits, Message};
+use lacewing_frames::spdy::{Decoder, DecoderLimits, GoAwayStatus, ListLimits, Message};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::Instant,
@@ -41,6 +41,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let mut player = Player::new(io, tested, script.version, *conditions);
+    player.monitor.habits = script.habits;
     if let Some(compression) = script.compression {
         player.zlib = Zlib::compressor(layout(script.version), compression);
     }
@@ -169,16 +170,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
         self.send(&[frame::ping(id)]).await;
         match self.until(&Expect::Ping(id)).await {
             // A client that has what it wanted may go.
-            Err(_) if self.tested == Side::Client && self.record.took_its_leave() => Ok(()),
+            Err(_) if self.tested == Side::Client && self.took_its_leave() => Ok(()),
             outcome => outcome,
         }
+    }
+
+    /// A client that ends its connection, and calls it no error; in strict runs
+    /// not without GOAWAY (section 2.1).
+    fn took_its_leave(&self) -> bool {
+        self.record.closed.is_some()
+            && match self.record.go_aways.last() {
+                Some((_, status)) => matches!(status, None | Some(GoAwayStatus::OK)),
+                None => self.conditions.strictness == Strictness::Usual,
+            }
     }
 
     async fn requests(&mut self, number: usize) -> Result<(), Stop> {
         let deadline = Instant::now() + self.conditions.timeout;
         while self.record.requests.len() < number {
             if !self.read(deadline).await {
-                let open = self.record.closed.is_none() || self.record.took_its_leave();
+                let open = self.record.closed.is_none() || self.took_its_leave();
                 if number > 1 && open {
                     return Err(Stop::Skipped(format!(
                         "needs {number} requests on a connection"

@@ -62,13 +62,6 @@ impl Record {
         backwards.find_map(|settings| settings.value(id))
     }
 
-    /// The connection ended, and GOAWAY called it no error. In SPDY/2 it cannot
-    /// say so.
-    pub(super) fn took_its_leave(&self) -> bool {
-        let status = self.go_aways.last().map(|(_, status)| *status);
-        self.closed.is_some() && matches!(status, Some(None | Some(GoAwayStatus::OK)))
-    }
-
     /// Takes a message of the tested side.
     pub(super) fn take(&mut self, message: &Message<List>, tested: Side) {
         match message {

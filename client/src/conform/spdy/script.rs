@@ -16,6 +16,8 @@ use super::{
 #[derive(Debug)]
 pub(in crate::conform) struct Script {
     pub(in crate::conform) version: Version,
+    /// The section whose habits are watched.
+    pub(super) habits: Option<&'static str>,
     pub(super) compression: Option<Compression>,
     pub(super) steps: Vec<Step>,
 }
@@ -62,6 +64,7 @@ pub(super) struct Row {
     needs: Vec<Need>,
     versions: &'static [Version],
     compression: Option<Compression>,
+    habits: Option<&'static str>,
     steps: Vec<Step>,
 }
 
@@ -81,6 +84,7 @@ pub(super) fn must(
         needs: Vec::new(),
         versions: ALL,
         compression: None,
+        habits: None,
         steps: steps.into_iter().collect(),
     }
 }
@@ -144,6 +148,13 @@ impl Row {
         self
     }
 
+    /// Watches what is done on every connection, as far as that section is about
+    /// it. Elsewhere it would fail all cases there are.
+    pub(super) fn habits(mut self, section: &'static str) -> Self {
+        self.habits = Some(section);
+        self
+    }
+
     /// With blocks that a compressor made.
     pub(super) fn compressed(mut self, compression: Compression) -> Self {
         self.compression = Some(compression);
@@ -171,6 +182,7 @@ pub(super) fn cases(rows: Vec<Row>, version: Version, tested: Side) -> Vec<Case>
             needs: row.needs,
             script: AnyScript::Spdy(Script {
                 version,
+                habits: row.habits,
                 compression: row.compression,
                 steps: row.steps,
             }),

@@ -1,4 +1,4 @@
-//! Responses (section 3.2.2).
+//! Requests and responses (section 3.2).
 
 use crate::conform::spdy::vocabulary::*;
 
@@ -62,5 +62,11 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
             ],
         )
         .needs(Need::RequestBody),
+        must(
+            "3.2.1",
+            "a request has no connection, keep-alive, proxy-connection or transfer-encoding",
+            [request_comes()],
+        )
+        .habits("3.2"),
     ]
 }

@@ -85,5 +85,11 @@ pub(super) fn rows(_book: &Book) -> Vec<Row> {
                 not_reset(REQUEST),
             ],
         ),
+        must(
+            "2.6.4",
+            "SETTINGS of a client have each id once, and ask for nothing to be kept",
+            [request_comes(), alive()],
+        )
+        .habits("2.6.4"),
     ]
 }

@@ -6,6 +6,14 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
     let mut rows = requests(book);
     rows.extend(lengths(book));
     rows.extend(forbidden(book));
+    rows.push(
+        must(
+            "3.2.2",
+            "a response has no connection, keep-alive, proxy-connection or transfer-encoding",
+            [send(syn_stream(1, &book.get()).fin()), response(1)],
+        )
+        .habits("3.2"),
+    );
     rows
 }
 

@@ -6,6 +6,14 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
     let mut rows = layouts(book);
     rows.extend(meaning(book));
     rows.extend(windows(book));
+    rows.push(
+        must(
+            "2.6.4",
+            "SETTINGS of a server have each id once, and none as PERSISTED",
+            [send(syn_stream(1, &book.get()).fin()), response(1), alive()],
+        )
+        .habits("2.6.4"),
+    );
     rows
 }
 
