@@ -400,3 +400,32 @@ fn codes_of_resets_and_of_go_away() {
         }
     }
 }
+
+/// What was on its way when we reset a stream is ignored, header blocks and
+/// all (SPDY/3 §2.4.2, RFC 9113 §5.1).
+#[test]
+fn what_crosses_our_reset_is_ignored() {
+    every_version(|version| {
+        let (mut victim, mut peer, stream) = server(version);
+        victim.engine.reset(victim.now, stream, Reason::Cancel);
+        victim.flush();
+        assert_eq!(victim.monitor.resets, 1, "{version}");
+        victim.events.clear();
+        peer.data(1, b"late", false);
+        if version != Version::Spdy2 {
+            peer.window_update(1, 1000);
+        }
+        peer.headers(1, true, &[("x-shared", "value")]);
+        peer.reset(1);
+        victim.take(&mut peer);
+        victim.flush();
+        assert!(victim.events.is_empty(), "{version}: {:?}", victim.events);
+        assert_eq!(victim.monitor.resets, 1, "{version}: said once");
+        peer.request(3, true, &[("x-shared", "value")]);
+        victim.take(&mut peer);
+        let Some(Event::Opened { head, .. }) = victim.events.last() else {
+            panic!("{version}: {:?}", victim.events)
+        };
+        assert_eq!(head.fields["x-shared"], "value", "{version}");
+    });
+}

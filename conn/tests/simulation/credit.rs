@@ -359,3 +359,44 @@ fn data_over_the_connections_window_is_an_error() {
         assert_eq!(rule, expected, "{version}");
     });
 }
+
+/// What the user held of a stream that ends before its time is given back with
+/// it.
+#[test]
+fn what_a_reset_stream_held_comes_back() {
+    for version in [Version::Spdy31, Version::Http2] {
+        for by_peer in [true, false] {
+            let mut config = Config::new(version, Side::Server);
+            config.limits.connection_window = 65_536;
+            config.limits.max_connection_window = 0;
+            config.limits.max_buffered_bytes = 0;
+            config.limits.stream_window = 1 << 20;
+            let mut victim = Victim::with(config);
+            let mut peer = Peer::new(version, Side::Client);
+            peer.request(1, false, &[]);
+            // More than the window, and nobody takes it.
+            for _ in 0..9 {
+                peer.data(1, &[7; 10_000], false);
+            }
+            let mut input = peer.bytes.split();
+            let mut stream = None;
+            while let Some(event) = victim.engine.poll_event(victim.now, &mut input) {
+                if let Event::Opened { stream: key, .. } = event {
+                    stream = Some(key);
+                }
+            }
+            assert!(!victim.engine.is_closed(), "{version}");
+            let credit = victim.engine.stats().receive_credit;
+            assert!(credit < 65_536, "{version}: {credit} while all is held");
+            if by_peer {
+                peer.reset(1);
+                victim.take(&mut peer);
+            } else {
+                let stream = stream.unwrap();
+                victim.engine.reset(victim.now, stream, Reason::Cancel);
+            }
+            let credit = victim.engine.stats().receive_credit;
+            assert_eq!(credit, 65_536, "{version}, by the peer: {by_peer}");
+        }
+    }
+}
