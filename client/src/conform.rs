@@ -55,7 +55,10 @@ mod link;
 mod report;
 mod run;
 mod spdy;
+mod stream_id;
 mod target;
+mod transcript;
+mod verdict;
 
 pub use case::{Case, Filter, Need, Requirement};
 pub use report::{Failure, Outcome, Report};

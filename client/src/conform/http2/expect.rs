@@ -4,7 +4,7 @@ use std::{fmt, ops::RangeInclusive};
 
 use lacewing_frames::http2::ErrorCode;
 
-use crate::conform::Strictness;
+use crate::conform::{Strictness, verdict::Verdict};
 
 use super::{
     frame::Id,
@@ -67,16 +67,6 @@ pub(super) enum Moment {
     Head,
     /// Later, when a response may be out already.
     Late,
-}
-
-/// What an expectation says of a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Met,
-    /// It cannot be met any more; why.
-    Missed(String),
-    /// More has to come.
-    Open,
 }
 
 pub(super) fn expect(expect: Expect) -> Step {
@@ -177,7 +167,7 @@ impl Expect {
                 }
             }
             Self::Head(id, statuses) => match stream(id).and_then(|stream| stream.status) {
-                Some(status) => judge_status(status, statuses),
+                Some(status) => Verdict::status(status, statuses),
                 None => still_open(record, stream(id)),
             },
             Self::Response(id, statuses) => match stream(id) {
@@ -185,7 +175,7 @@ impl Expect {
                     status: Some(status),
                     ended: true,
                     ..
-                }) => judge_status(*status, statuses),
+                }) => Verdict::status(*status, statuses),
                 stream => still_open(record, stream),
             },
             Self::Informational(id, status) => match stream(id) {
@@ -251,21 +241,11 @@ impl Expect {
                 Verdict::Open => Verdict::Missed("the end of the connection".into()),
                 verdict => verdict,
             },
-            Self::Any(expects) => {
-                let mut missed = Vec::new();
-                for expect in expects {
-                    match expect.judge(record, strictness) {
-                        Verdict::Met => return Verdict::Met,
-                        Verdict::Missed(why) => missed.push(why),
-                        Verdict::Open => {}
-                    }
-                }
-                if missed.len() < expects.len() {
-                    return Verdict::Open;
-                }
-                missed.dedup();
-                Verdict::Missed(missed.join(", "))
-            }
+            Self::Any(expects) => Verdict::any(
+                expects
+                    .iter()
+                    .map(|expect| expect.judge(record, strictness)),
+            ),
         }
     }
 }
@@ -284,14 +264,6 @@ fn ended_by(record: &Record, codes: &[ErrorCode], strictness: Strictness) -> Ver
             Strictness::Strict => Verdict::Missed(format!("{how} without GOAWAY")),
         },
         (None, None) => Verdict::Open,
-    }
-}
-
-fn judge_status(status: u16, statuses: &RangeInclusive<u16>) -> Verdict {
-    if statuses.contains(&status) {
-        Verdict::Met
-    } else {
-        Verdict::Missed(format!("status {status}"))
     }
 }
 
@@ -348,23 +320,6 @@ impl fmt::Display for Expect {
                     expect.fmt(f)?;
                 }
                 Ok(())
-            }
-        }
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(0) => f.write_str("the connection"),
-            Self::Number(number) => write!(f, "stream {number}"),
-            Self::Request(nth, 0) => write!(f, "request {}", nth.saturating_add(1)),
-            Self::Request(nth, above) => {
-                write!(
-                    f,
-                    "the stream {above} above request {}",
-                    nth.saturating_add(1)
-                )
             }
         }
     }

@@ -3,56 +3,9 @@
 
 use lacewing_frames::http2::{ErrorCode, Head, Kind, SettingId, flags};
 
+pub(super) use crate::conform::stream_id::{Id, REQUEST, SECOND_REQUEST};
+
 use super::block::Block;
-
-/// A stream, in the frames of a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Id {
-    /// This number.
-    Number(u32),
-    /// The n-th request of a client under test, counted from 0, plus some.
-    Request(usize, u32),
-}
-
-/// The first request of a client under test.
-pub(super) const REQUEST: Id = Id::Request(0, 0);
-/// The second.
-pub(super) const SECOND_REQUEST: Id = Id::Request(1, 0);
-
-impl From<u32> for Id {
-    fn from(number: u32) -> Self {
-        Self::Number(number)
-    }
-}
-
-/// What a bare number in a table is to the compiler.
-impl From<i32> for Id {
-    fn from(number: i32) -> Self {
-        Self::Number(number.unsigned_abs())
-    }
-}
-
-impl Id {
-    /// The stream so many ids above.
-    pub(super) fn plus(self, more: u32) -> Self {
-        match self {
-            Self::Number(number) => Self::Number(number.saturating_add(more)),
-            Self::Request(nth, above) => Self::Request(nth, above.saturating_add(more)),
-        }
-    }
-
-    /// Its number, once the requests are known.
-    pub(super) fn resolve(self, requests: &[u32]) -> u32 {
-        match self {
-            Self::Number(number) => number,
-            Self::Request(nth, above) => requests
-                .get(nth)
-                .copied()
-                .unwrap_or_else(|| u32::try_from(nth).unwrap_or(0).saturating_mul(2) | 1)
-                .saturating_add(above),
-        }
-    }
-}
 
 /// A frame to send.
 #[derive(Clone, Debug)]

@@ -14,20 +14,22 @@ use tokio::{
 
 use crate::{
     Side,
-    conform::{Conditions, Failure, Need, Outcome, Strictness, link::Link},
+    conform::{
+        Conditions, Need, Outcome, Strictness,
+        link::Link,
+        transcript::{Stop, Transcript},
+        verdict::Verdict,
+    },
 };
 
 use super::{
     block::status,
-    expect::{Expect, Verdict},
+    expect::Expect,
     frame::{self, Frame, Id},
     monitor::Monitor,
     record::{List, Record},
     script::{Script, Start, Step},
 };
-
-/// Lines of a transcript that are kept.
-const MAX_LINES: usize = 300;
 
 /// Plays a script.
 pub(in crate::conform) async fn play<T>(
@@ -40,30 +42,10 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let mut player = Player::new(io, tested, *conditions);
-    let stop = match player.steps(script).await {
-        Ok(()) => match player.monitor.violations.first() {
-            None => return Outcome::Passed,
-            Some(violation) => Stop::Failed {
-                expected: "frames that obey the specification".into(),
-                got: violation.clone(),
-            },
-        },
-        Err(stop) => stop,
-    };
-    match stop {
-        Stop::Skipped(reason) => Outcome::Skipped(reason),
-        Stop::Failed { expected, got } => Outcome::Failed(Failure {
-            expected,
-            got,
-            frames: player.lines,
-        }),
-    }
-}
-
-/// Why a script is not played to its end.
-pub(super) enum Stop {
-    Failed { expected: String, got: String },
-    Skipped(String),
+    let played = player.steps(script).await;
+    player
+        .transcript
+        .outcome(played, &player.monitor.violations)
 }
 
 /// One side of a connection, with the tested one at the other end.
@@ -77,9 +59,7 @@ pub(super) struct Player<T> {
     monitor: Monitor,
     acknowledges: bool,
     pings: u32,
-    pub(super) lines: Vec<String>,
-    /// The last line, and how often it came in a row.
-    latest_line: (String, u32),
+    pub(super) transcript: Transcript,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -112,8 +92,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
             monitor: Monitor::new(tested),
             acknowledges: true,
             pings: 0,
-            lines: Vec::new(),
-            latest_line: (String::new(), 0),
+            transcript: Transcript::default(),
         }
     }
 
@@ -130,7 +109,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
     /// SETTINGS of both sides, acknowledged.
     pub(super) async fn handshake(&mut self, entries: &[(SettingId, u32)]) -> Result<(), Stop> {
         if self.tested == Side::Server {
-            self.line("> connection preface".into());
+            self.transcript.line("> connection preface".into());
             self.link.write(PREFACE).await;
         }
         self.send(&[frame::settings(entries)]).await;
@@ -143,7 +122,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
             Step::Bytes(bytes) => {
                 self.monitor.sent_bytes();
                 let shown = bytes.get(..48).unwrap_or(bytes);
-                self.line(format!(
+                self.transcript.line(format!(
                     "> {} bytes \"{}\"",
                     bytes.len(),
                     shown.escape_ascii()
@@ -174,7 +153,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
                 self.upload(*id, *frames, bulk::Padding::Most).await?
             }
             Step::Finish => {
-                self.line("> end of the transport".into());
+                self.transcript.line("> end of the transport".into());
                 self.link.finish().await;
             }
             Step::WithholdAck => self.acknowledges = false,
@@ -199,7 +178,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
     pub(super) async fn send(&mut self, frames: &[Frame]) {
         let mut bytes = Vec::new();
         for frame in frames {
-            self.line(frame.describe(&self.record.requests));
+            self.transcript.line(frame.describe(&self.record.requests));
             self.monitor.sent(frame, &self.record.requests);
             bytes.extend_from_slice(&frame.encode(&self.record.requests));
         }
@@ -221,7 +200,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
         let deadline = self.deadline();
         while self.record.requests.len() < number {
             if !self.read(deadline).await {
-                let got = self.latest();
+                let got = self.transcript.latest();
                 if number > 1 && self.record.connection_error().is_none() {
                     return Err(Stop::Skipped(format!(
                         "needs {number} requests at once on a connection"
@@ -272,7 +251,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
                 return match self.judge(expect) {
                     Verdict::Met => Ok(()),
                     Verdict::Missed(got) => Err(self.failed(expect, got)),
-                    Verdict::Open => Err(self.failed(expect, self.latest())),
+                    Verdict::Open => Err(self.failed(expect, self.transcript.latest())),
                 };
             }
         }
@@ -303,15 +282,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
         Stop::Failed { expected, got }
     }
 
-    /// What came last.
-    fn latest(&self) -> String {
-        let latest = self.lines.iter().rev().find(|line| line.starts_with('<'));
-        match latest {
-            Some(line) => format!("no such thing in time; the last was '{line}'"),
-            None => "nothing in time".into(),
-        }
-    }
-
     fn deadline(&self) -> Instant {
         Instant::now() + self.conditions.timeout
     }
@@ -319,19 +289,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
     /// How long quiet is listened for.
     fn moment(&self) -> Duration {
         self.conditions.timeout / 10
-    }
-
-    /// Adds to the transcript; what repeats is counted.
-    fn line(&mut self, line: String) {
-        if self.latest_line.0 == line {
-            let (line, times) = &mut self.latest_line;
-            *times = times.saturating_add(1);
-            self.lines.pop();
-            self.lines.push(format!("{line} ({times} times)"));
-        } else if self.lines.len() < MAX_LINES {
-            self.lines.push(line.clone());
-            self.latest_line = (line, 1);
-        }
     }
 
     /// Reads once and takes what came; `false` when nothing comes any more, or
@@ -343,7 +300,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
         self.take().await;
         if let (Some(how), None) = (&self.link.closed, &self.record.closed) {
             let how = how.clone();
-            self.line(format!("< {how}"));
+            self.transcript.line(format!("< {how}"));
             self.record.closed = Some(how);
         }
         true
@@ -363,7 +320,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
                     break;
                 }
                 self.link.input.advance(PREFACE.len());
-                self.line("< connection preface".into());
+                self.transcript.line("< connection preface".into());
             }
             let head = Head::parse(&self.link.input);
             match self.decoder.decode(&mut self.link.input) {
@@ -385,7 +342,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
     }
 
     fn message(&mut self, message: &Message<List>, answers: &mut Vec<Frame>) {
-        self.line(words::describe(message));
+        self.transcript.line(words::describe(message));
         self.monitor.received(message, &self.record);
         self.record.take(message, self.tested);
         match message {
@@ -406,7 +363,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
 
     /// Nothing can be understood any more.
     fn broken(&mut self, why: String) {
-        self.line(format!("< {why}"));
+        self.transcript.line(format!("< {why}"));
         self.monitor.violations.push(why.clone());
         self.link.closed = Some(why.clone());
         self.record.closed = Some(why);

@@ -31,7 +31,7 @@ where
     let mut player = Player::new(io, Side::Server, *conditions);
     let window = [(SettingId::INITIAL_WINDOW_SIZE, MOST)];
     if player.handshake(&window).await.is_err() {
-        return player.lines;
+        return player.transcript.into_lines();
     }
     let settings = |id| player.record.setting(id);
     let abilities = &mut target.abilities;
@@ -73,5 +73,5 @@ where
     abilities.content = ok(1, 200..=299).map_or(0, |stream| stream.content);
     abilities.large_content = ok(3, 200..=299).map_or(0, |stream| stream.content);
     abilities.upload = ok(5, 200..=299).is_some();
-    player.lines
+    player.transcript.into_lines()
 }

@@ -4,7 +4,7 @@ use std::{fmt, ops::RangeInclusive};
 
 use lacewing_frames::spdy::{ErrorCode, GoAwayStatus};
 
-use crate::conform::Strictness;
+use crate::conform::{Strictness, verdict::Verdict};
 
 use super::{
     frame::Id,
@@ -53,16 +53,6 @@ pub(super) enum Expect {
     LastGood(u32),
     /// Any of these.
     Any(Vec<Expect>),
-}
-
-/// What an expectation says of a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Met,
-    /// It cannot be met any more; why.
-    Missed(String),
-    /// More has to come.
-    Open,
 }
 
 /// A session error (section 2.4.1).
@@ -146,7 +136,7 @@ impl Expect {
                 None => Verdict::Open,
             },
             Self::Head(id, statuses) => match stream(id).and_then(|stream| stream.status) {
-                Some(status) => judge_status(status, statuses),
+                Some(status) => Verdict::status(status, statuses),
                 None => still_open(record, stream(id)),
             },
             Self::Response(id, statuses) => match stream(id) {
@@ -154,7 +144,7 @@ impl Expect {
                     status: Some(status),
                     ended: true,
                     ..
-                }) => judge_status(*status, statuses),
+                }) => Verdict::status(*status, statuses),
                 stream => still_open(record, stream),
             },
             Self::Content(id, bytes) => match stream(id) {
@@ -181,7 +171,7 @@ impl Expect {
             },
             Self::Ping(id) if record.pings.contains(id) => Verdict::Met,
             Self::Ping(_) => still_open(record, None),
-            Self::NoPing(id) => met_unless(record.pings.contains(id), || "one".into()),
+            Self::NoPing(id) => Verdict::met_unless(record.pings.contains(id), || "one".into()),
             Self::NotReset(id) => match still_open(record, stream(id)) {
                 Verdict::Open => Verdict::Met,
                 verdict => verdict,
@@ -192,43 +182,28 @@ impl Expect {
             },
             Self::Silent(id) => {
                 let spoke = stream(id).is_some_and(|stream| stream.opened || stream.content > 0);
-                met_unless(spoke, || "SYN_REPLY or DATA".into())
+                Verdict::met_unless(spoke, || "SYN_REPLY or DATA".into())
             }
             Self::AtMost(id, most) => {
                 let came = stream(id).map_or(0, |stream| stream.content);
-                met_unless(came > *most, || format!("{came} bytes of content"))
+                Verdict::met_unless(came > *most, || format!("{came} bytes of content"))
             }
             Self::AtMostSinceMark(most) => {
                 let came = record.requests.len().saturating_sub(record.mark);
-                met_unless(came > *most, || format!("{came} more requests"))
+                Verdict::met_unless(came > *most, || format!("{came} more requests"))
             }
             Self::LastGood(most) => match record.go_aways.last() {
                 None => Verdict::Met,
-                Some((last, _)) => met_unless(last > most, || format!("{last} as the last")),
+                Some((last, _)) => {
+                    Verdict::met_unless(last > most, || format!("{last} as the last"))
+                }
             },
-            Self::Any(expects) => {
-                let mut missed = Vec::new();
-                for expect in expects {
-                    match expect.judge(record, strictness) {
-                        Verdict::Met => return Verdict::Met,
-                        Verdict::Missed(why) => missed.push(why),
-                        Verdict::Open => {}
-                    }
-                }
-                if missed.len() < expects.len() {
-                    return Verdict::Open;
-                }
-                missed.dedup();
-                Verdict::Missed(missed.join(", "))
-            }
+            Self::Any(expects) => Verdict::any(
+                expects
+                    .iter()
+                    .map(|expect| expect.judge(record, strictness)),
+            ),
         }
-    }
-}
-
-fn met_unless(wrong: bool, got: impl FnOnce() -> String) -> Verdict {
-    match wrong {
-        true => Verdict::Missed(got()),
-        false => Verdict::Met,
     }
 }
 
@@ -244,10 +219,6 @@ fn session_ended(record: &Record, strictness: Strictness) -> Verdict {
         Some((_, Some(GoAwayStatus::OK))) => Verdict::Missed(format!("GOAWAY with OK, then {how}")),
         _ => Verdict::Met,
     }
-}
-
-fn judge_status(status: u16, statuses: &RangeInclusive<u16>) -> Verdict {
-    met_unless(!statuses.contains(&status), || format!("status {status}"))
 }
 
 fn resets(stream: Option<&Stream>) -> &[ErrorCode] {
@@ -301,20 +272,6 @@ impl fmt::Display for Expect {
                     expect.fmt(f)?;
                 }
                 Ok(())
-            }
-        }
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(0) => f.write_str("the connection"),
-            Self::Number(number) => write!(f, "stream {number}"),
-            Self::Request(nth, 0) => write!(f, "request {}", nth.saturating_add(1)),
-            Self::Request(nth, above) => {
-                let nth = nth.saturating_add(1);
-                write!(f, "the stream {above} above request {nth}")
             }
         }
     }

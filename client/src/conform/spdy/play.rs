@@ -12,21 +12,24 @@ use tokio::{
 
 use crate::{
     Side, Version,
-    conform::{Conditions, Failure, Need, Outcome, Strictness, link::Link},
+    conform::{
+        Conditions, Need, Outcome, Strictness,
+        link::Link,
+        transcript::{Stop, Transcript},
+        verdict::Verdict,
+    },
 };
 
 use super::{
     block::{Zlib, layout},
     book::Book,
-    expect::{Expect, Verdict},
+    expect::Expect,
     frame::{self, Frame, Id},
     monitor::Monitor,
     record::{List, Record, Stream},
     script::{Script, Step},
 };
 
-/// Lines of a transcript that are kept.
-const MAX_LINES: usize = 300;
 /// Bytes that are sent to see what happens beyond a limit.
 const AFFORDABLE: u64 = 1 << 21;
 
@@ -45,31 +48,10 @@ where
     if let Some(compression) = script.compression {
         player.zlib = Zlib::compressor(layout(script.version), compression);
     }
-    let stop = match player.steps(script).await {
-        Ok(()) => match player.monitor.violations.first() {
-            None => return Outcome::Passed,
-            Some(violation) => Stop::Failed {
-                expected: "frames that obey the draft".into(),
-                got: violation.clone(),
-            },
-        },
-        Err(stop) => stop,
-    };
-    match stop {
-        Stop::Skipped(reason) => Outcome::Skipped(reason),
-        Stop::Failed { expected, got } => Outcome::Failed(Failure {
-            expected,
-            got,
-            frames: player.lines,
-        }),
-    }
-}
-
-/// Why a script is not played to its end.
-#[derive(Debug)]
-pub(super) enum Stop {
-    Failed { expected: String, got: String },
-    Skipped(String),
+    let played = player.steps(script).await;
+    player
+        .transcript
+        .outcome(played, &player.monitor.violations)
 }
 
 /// One side of a connection, with the tested one at the other end.
@@ -84,9 +66,7 @@ pub(super) struct Player<T> {
     monitor: Monitor,
     /// The id of our next PING.
     ping: u32,
-    pub(super) lines: Vec<String>,
-    /// The last line, and how often it came in a row.
-    latest_line: (String, u32),
+    pub(super) transcript: Transcript,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
@@ -113,8 +93,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
                 Side::Server => 1001,
                 Side::Client => 1002,
             },
-            lines: Vec::new(),
-            latest_line: (String::new(), 0),
+            transcript: Transcript::default(),
         }
     }
 
@@ -158,7 +137,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
             self.monitor.sent(frame, requests);
             let wire = frame.encode(layout(self.version), &mut self.zlib, requests);
             bytes.extend_from_slice(&wire);
-            self.line(line);
+            self.transcript.line(line);
         }
         self.link.write(&bytes).await;
     }
@@ -197,7 +176,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
                 }
                 return Err(Stop::Failed {
                     expected: "a request".into(),
-                    got: self.latest(),
+                    got: self.transcript.latest(),
                 });
             }
         }
@@ -306,7 +285,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
                 return match self.judge(expect) {
                     Verdict::Met => Ok(()),
                     Verdict::Missed(got) => Err(self.failed(expect, got)),
-                    Verdict::Open => Err(self.failed(expect, self.latest())),
+                    Verdict::Open => Err(self.failed(expect, self.transcript.latest())),
                 };
             }
         }
@@ -336,28 +315,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
         Stop::Failed { expected, got }
     }
 
-    /// What came last.
-    fn latest(&self) -> String {
-        let latest = self.lines.iter().rev().find(|line| line.starts_with('<'));
-        match latest {
-            Some(line) => format!("no such thing in time; the last was '{line}'"),
-            None => "nothing in time".into(),
-        }
-    }
-
-    /// Adds to the transcript; what repeats is counted.
-    fn line(&mut self, line: String) {
-        if self.latest_line.0 == line {
-            let (line, times) = &mut self.latest_line;
-            *times = times.saturating_add(1);
-            self.lines.pop();
-            self.lines.push(format!("{line} ({times} times)"));
-        } else if self.lines.len() < MAX_LINES {
-            self.lines.push(line.clone());
-            self.latest_line = (line, 1);
-        }
-    }
-
     /// Reads once and takes what came; `false` when nothing comes any more, or
     /// not in time.
     async fn read(&mut self, deadline: Instant) -> bool {
@@ -367,7 +324,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
         self.take().await;
         if let (Some(how), None) = (&self.link.closed, &self.record.closed) {
             let how = how.clone();
-            self.line(format!("< {how}"));
+            self.transcript.line(format!("< {how}"));
             self.record.closed = Some(how);
         }
         true
@@ -382,7 +339,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
                 Ok(None) => break,
                 Err(error) => {
                     let why = format!("{error} ({})", error.section());
-                    self.line(format!("< {why}"));
+                    self.transcript.line(format!("< {why}"));
                     self.monitor.violations.push(why.clone());
                     if error.scope() == lacewing_frames::spdy::Scope::Connection {
                         self.link.closed = Some(why);
@@ -397,7 +354,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
     }
 
     fn message(&mut self, message: &Message<List>, answers: &mut Vec<Frame>) {
-        self.line(words::describe(message));
+        self.transcript.line(words::describe(message));
         self.monitor.received(message, &self.record);
         self.record.take(message, self.tested);
         if let Message::Ping(ping) = message {

@@ -71,5 +71,5 @@ where
     abilities.content = content(1).unwrap_or(0);
     abilities.large_content = content(3).unwrap_or(0);
     abilities.upload = content(5).is_some();
-    player.lines
+    player.transcript.into_lines()
 }

@@ -1,0 +1,44 @@
+//! What an expectation says of what came.
+
+use std::ops::RangeInclusive;
+
+/// What an expectation says of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Met,
+    /// It cannot be met any more; why.
+    Missed(String),
+    /// More has to come.
+    Open,
+}
+
+impl Verdict {
+    pub(super) fn met_unless(wrong: bool, got: impl FnOnce() -> String) -> Self {
+        match wrong {
+            true => Self::Missed(got()),
+            false => Self::Met,
+        }
+    }
+
+    pub(super) fn status(status: u16, right: &RangeInclusive<u16>) -> Self {
+        Self::met_unless(!right.contains(&status), || format!("status {status}"))
+    }
+
+    /// Met if one is; missed if all are.
+    pub(super) fn any(verdicts: impl IntoIterator<Item = Self>) -> Self {
+        let mut missed = Vec::new();
+        let mut open = false;
+        for verdict in verdicts {
+            match verdict {
+                Self::Met => return Self::Met,
+                Self::Missed(why) => missed.push(why),
+                Self::Open => open = true,
+            }
+        }
+        if open {
+            return Self::Open;
+        }
+        missed.dedup();
+        Self::Missed(missed.join(", "))
+    }
+}
