@@ -244,8 +244,7 @@ async fn a_reset_of_the_last_half_has_a_reason() {
         writer.shutdown().await.unwrap();
         assert_eq!(soon(ours.read(&mut [0; 1])).await.unwrap(), 0);
         writer.reset(Reason::Cancel);
-        soon(async { while ours.write_all(&[0; 1024]).await.is_ok() {} }).await;
-        let error = cause(&ours.write_all(b"x").await.unwrap_err());
+        let error = write_to_the_end(&mut ours).await;
         assert_eq!(
             (error.initiator(), error.reason()),
             (Initiator::Peer, Reason::Cancel),
@@ -442,8 +441,7 @@ async fn a_peer_that_nobody_reads_is_stopped_when_our_half_is_done() {
         let mut text = String::new();
         soon(theirs.read_to_string(&mut text)).await.unwrap();
         assert_eq!(text, "all of it", "{version}");
-        soon(async { while theirs.write_all(&[0; 1024]).await.is_ok() {} }).await;
-        let error = cause(&theirs.write_all(b"x").await.unwrap_err());
+        let error = write_to_the_end(&mut theirs).await;
         assert_eq!(
             (error.initiator(), error.reason()),
             (Initiator::Peer, Reason::Cancel),

@@ -143,3 +143,14 @@ pub(crate) async fn exchange(stream: RawStream, data: Vec<u8>) {
     assert_eq!(got.len(), expected.len());
     assert!(got == expected, "other bytes came back");
 }
+
+/// Writes until the stream does not take it any more: what ended it.
+pub(crate) async fn write_to_the_end(stream: &mut RawStream) -> Error {
+    // Far more than any window or buffer.
+    for _ in 0..20_000 {
+        if let Err(error) = soon(stream.write_all(&[0; 1024])).await {
+            return cause(&error);
+        }
+    }
+    panic!("nobody stops the writer");
+}
