@@ -25,5 +25,6 @@ mod pair;
 mod pushes;
 mod random;
 mod settings;
+mod unidirectional;
 mod violations;
 mod windows;

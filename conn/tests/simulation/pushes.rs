@@ -79,12 +79,20 @@ fn url(version: Version) -> Vec<(&'static str, &'static str)> {
 /// the whole URL.
 #[test]
 fn a_push_says_what_it_is_and_for_which_stream() {
-    for version in SPDY {
+    // With its response, and ahead of that.
+    for (version, answered) in SPDY.into_iter().flat_map(|v| [(v, true), (v, false)]) {
         let (mut victim, _, parent) = server(version);
         let push = victim.engine.push(parent, style()).unwrap();
-        victim.engine.reply(push, ok(), true).unwrap();
+        if answered {
+            victim.engine.reply(push, ok(), true).unwrap();
+        } else {
+            victim.now += victim.engine.limits().max_push_delay;
+            victim.engine.handle_timeout(victim.now);
+        }
+        let mut sent = victim.flush().to_vec();
         victim.engine.reply(parent, ok(), true).unwrap();
-        let sent = frames(version, &victim.flush());
+        sent.extend_from_slice(&victim.flush());
+        let sent = frames(version, &sent);
         let pushes = sent.iter().filter_map(|frame| match frame {
             Message::SynStream {
                 stream_id,
