@@ -185,8 +185,8 @@ async fn what_is_not_offered_is_refused_by_name() {
     ] {
         let mut io = TcpStream::connect(server.address).await.unwrap();
         io.write_all(bytes).await.unwrap();
-        let _ = io.read_to_end(&mut Vec::new()).await;
         server.told(told).await;
+        let _ = io.read_to_end(&mut Vec::new()).await;
     }
     server.stop().await;
 }
