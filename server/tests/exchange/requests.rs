@@ -1,12 +1,15 @@
 //! What a service sees of a request: the same on every protocol.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Instant};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use lacewing_conn::proto::Head;
-use lacewing_server::{ConnectionInfo, Incoming, Options, Version, service_fn};
+use lacewing_conn::proto::{Config, Engine, Event, Head};
+use lacewing_server::{
+    ConnectionInfo, Incoming, Options, Reason, Side, Version, serve_connection, service_fn,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::peer::Peer;
 
@@ -70,5 +73,52 @@ async fn a_request_is_the_same_on_every_protocol() {
         }
         assert!(!text.contains("host:"), "{version}: {text}");
         assert_eq!(*expected.get_or_insert(text.clone()), text, "{version}");
+    }
+}
+
+/// SPDY/3 §2.3.2.1: who cannot be answered is refused, and no service is asked.
+#[tokio::test]
+async fn a_request_that_takes_no_response_is_refused() {
+    for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
+        let service = service_fn(|_: Request<Incoming>| async {
+            if true {
+                panic!("it was served");
+            }
+            Ok::<_, Infallible>(Response::new(String::new()))
+        });
+        let (mut io, server) = tokio::io::duplex(64 << 10);
+        tokio::spawn(serve_connection(
+            server,
+            version,
+            Options::default(),
+            service,
+        ));
+        let now = Instant::now();
+        let mut engine = Engine::new(Config::new(version, Side::Client), now, 1);
+        io.write_all_buf(engine.output()).await.unwrap();
+        let uri = "http://example.org/".parse().unwrap();
+        let head = Head::request(Method::POST, uri);
+        engine.open(now, head, false, None).unwrap();
+        let output = engine.output();
+        let len = output.remaining();
+        let mut request = BytesMut::from(&output.copy_to_bytes(len)[..]);
+        // SYN_STREAM, to which FLAG_UNIDIRECTIONAL is added.
+        assert_eq!((request[3], request[4]), (1, 0), "{version}");
+        request[4] = 2;
+        io.write_all(&request).await.unwrap();
+        let mut input = BytesMut::new();
+        let reason = loop {
+            assert_ne!(io.read_buf(&mut input).await.unwrap(), 0, "{version}");
+            let events = std::iter::from_fn(|| engine.poll_event(now, &mut input));
+            let reasons = events.filter_map(|event| match event {
+                Event::Reset { error, .. } => Some(error.reason()),
+                Event::Reply { .. } => panic!("{version}: it was answered"),
+                _ => None,
+            });
+            if let Some(reason) = reasons.last() {
+                break reason;
+            }
+        };
+        assert_eq!(reason, Reason::RefusedStream, "{version}");
     }
 }
