@@ -160,10 +160,7 @@ impl Rule {
                 "DATA on a stream that was never opened",
                 "RFC 9113 §5.1, drafts §2.2.2",
             ),
-            Self::RepeatedField => (
-                "a header field of a push that came before",
-                "drafts §3.3.2",
-            ),
+            Self::RepeatedField => ("a header field of a push that came before", "drafts §3.3.2"),
             Self::CompressedData => (
                 "DATA that is compressed, which no version kept",
                 "drafts §2.2.2",
