@@ -31,11 +31,11 @@ const WRITE_BUFFER: usize = 64 << 10;
 /// are closed, writes wait. So a side that stalls costs neither memory nor the
 /// other streams of its connection.
 ///
-/// [Flushing](tokio::io::AsyncWriteExt::flush) waits until the connection has
-/// taken everything; [shutting down](tokio::io::AsyncWriteExt::shutdown) ends
+/// [Flushing](tokio::io::AsyncWrite::poll_flush) waits until the connection has
+/// taken everything; [shutting down](tokio::io::AsyncWrite::poll_shutdown) ends
 /// our half once it has, while the other goes on. A tunnel that is dropped
 /// without a shutdown resets its stream (CANCEL).
-/// [`tokio::io::split`] makes two halves of it.
+/// `tokio::io::split` makes two halves of it.
 ///
 /// ```
 /// use lacewing_conn::driver::{Incoming, Tunnel};
