@@ -205,6 +205,12 @@ fn certificates_are_not_stored() {
         });
         assert_eq!(refused, answered, "{version}");
     }
+    // SPDY/3.1 has no such frame: what is in it does not matter.
+    for (version, fatal) in [(Version::Spdy3, true), (Version::Spdy31, false)] {
+        let mut victim = Victim::new(version, Side::Server);
+        victim.take_bytes(b"\x80\x03\x00\x0a\x00\x00\x00\x06\x00\x01\xff\xff\xff\xff");
+        assert_eq!(victim.engine.is_closed(), fatal, "{version}");
+    }
     // CREDENTIAL itself is charged and forgotten.
     let mut victim = Victim::new(Version::Spdy3, Side::Server);
     let mut peer = Peer::new(Version::Spdy3, Side::Client);

@@ -139,16 +139,17 @@ impl<L: HeaderList> Decoder<L> {
             flags,
             length,
         };
-        match (kind, self.version) {
-            (Kind::CREDENTIAL, Version::V3) => {
+        match (kind, self.version, self.limits.max_certificates) {
+            (Kind::CREDENTIAL, Version::V3, Some(limit)) => {
                 let payload = take_payload(src, end);
-                let frame = Credential::parse(head, &payload, self.limits.max_certificates)?;
+                let frame = Credential::parse(head, &payload, limit)?;
                 Ok(Some(Message::Credential(frame)))
             }
-            // NOOP went with SPDY/2, WINDOW_UPDATE and CREDENTIAL came with SPDY/3.
-            (Kind::NOOP, Version::V3)
-            | (Kind::WINDOW_UPDATE | Kind::CREDENTIAL, Version::V2)
-            | (Kind(0) | Kind(11..), _) => {
+            // NOOP went with SPDY/2, WINDOW_UPDATE and CREDENTIAL came with SPDY/3, and CREDENTIAL
+            // went with SPDY/3.1.
+            (Kind::NOOP, Version::V3, _)
+            | (Kind::WINDOW_UPDATE, Version::V2, _)
+            | (Kind(0) | Kind::CREDENTIAL | Kind(11..), ..) => {
                 let payload = take_payload(src, end);
                 Ok(Some(Message::Unknown(Unknown {
                     version,
@@ -328,8 +329,9 @@ pub struct DecoderLimits {
     pub list: ListLimits,
     /// Entries of a SETTINGS frame; 32 by default.
     pub max_settings_entries: usize,
-    /// Certificates in a CREDENTIAL frame; 16 by default.
-    pub max_certificates: usize,
+    /// Certificates in a CREDENTIAL frame; 16 by default. `None`: there is no such frame, as in
+    /// SPDY/3.1, and it is unknown.
+    pub max_certificates: Option<usize>,
 }
 
 impl Default for DecoderLimits {
@@ -338,7 +340,7 @@ impl Default for DecoderLimits {
             max_frame_size: 65 * 1024,
             list: ListLimits::default(),
             max_settings_entries: 32,
-            max_certificates: 16,
+            max_certificates: Some(16),
         }
     }
 }

@@ -164,7 +164,7 @@ mod tests {
                 max_fields: usize::MAX,
             },
             max_settings_entries: 0,
-            max_certificates: 0,
+            max_certificates: Some(0),
         };
         let mut decoder = Decoder::<List>::new(layout(version), limits);
         let frame = headers(1, block).encode(layout(version), zlib, &[]);

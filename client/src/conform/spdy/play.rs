@@ -83,7 +83,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
                     max_frame_size: u32::MAX,
                     list: ListLimits::default(),
                     max_settings_entries: usize::MAX,
-                    max_certificates: usize::MAX,
+                    max_certificates: Some(usize::MAX),
                 },
             ),
             zlib: Zlib::stored(),

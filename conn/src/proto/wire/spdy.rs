@@ -55,6 +55,9 @@ impl Wire {
         decoder_limits.list.max_size = limits.max_header_list_size;
         decoder_limits.list.max_fields = limits.max_header_fields;
         decoder_limits.max_settings_entries = limits.max_settings_entries;
+        if config.version == Version::Spdy31 {
+            decoder_limits.max_certificates = None;
+        }
         let compression = match config.header_compression {
             HeaderCompression::WholeField => frames::Compression::WholeField,
             HeaderCompression::Stored => frames::Compression::Stored,

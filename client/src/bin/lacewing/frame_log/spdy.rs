@@ -34,7 +34,7 @@ impl Frames {
                 max_fields: usize::MAX,
             },
             max_settings_entries: usize::MAX,
-            max_certificates: usize::MAX,
+            max_certificates: Some(usize::MAX),
         };
         let decoder = Decoder::new(version, limits);
         Self {
