@@ -126,6 +126,22 @@ fn a_flood_that_is_not_read_stops_being_answered() {
     });
 }
 
+/// They are answered and seen by no handler, and so by no limit of streams.
+#[test]
+fn malformed_requests_are_charged() {
+    for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
+        let mut victim = Victim::new(version, Side::Server);
+        let mut peer = Peer::new(version, Side::Client);
+        for count in 0..10_001 {
+            assert!(!victim.engine.is_closed(), "{version}: after {count}");
+            peer.request(2 * count + 1, true, &[("content-length", "5")]);
+            victim.take(&mut peer);
+            victim.flush();
+        }
+        assert_eq!(closed_by(&victim), Some(Rule::TooManyGlitches), "{version}");
+    }
+}
+
 #[test]
 fn empty_data_is_charged() {
     every_version(|version| {

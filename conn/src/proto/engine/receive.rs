@@ -180,14 +180,7 @@ impl Engine {
         let head = match headers.fields.into_request(self.config.semantics) {
             Ok(head) => head,
             Err(rule @ Rule::MissingPseudoField) if answered => {
-                let text = rule.to_string();
-                return Ok(Some(self.refuse(
-                    id,
-                    fin,
-                    StatusCode::BAD_REQUEST,
-                    rule,
-                    &text,
-                )));
+                return self.refuse_malformed(now, id, fin, rule);
             }
             Err(rule) => return self.broken(now, rule, id).map(|()| None),
         };
@@ -203,14 +196,7 @@ impl Engine {
                 Ok(Some(length)) if fin && length != 0 => {
                     let rule = Rule::ContentLengthMismatch;
                     if answered {
-                        let text = rule.to_string();
-                        return Ok(Some(self.refuse(
-                            id,
-                            fin,
-                            StatusCode::BAD_REQUEST,
-                            rule,
-                            &text,
-                        )));
+                        return self.refuse_malformed(now, id, fin, rule);
                     }
                     return self.broken(now, rule, id).map(|()| None);
                 }

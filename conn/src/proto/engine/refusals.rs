@@ -43,6 +43,20 @@ impl Engine {
         )))
     }
 
+    /// A request that is no message of HTTP is answered where it need not be
+    /// reset. Charged: it counts against no limit of streams.
+    pub(super) fn refuse_malformed(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        fin: bool,
+        rule: Rule,
+    ) -> Outcome {
+        self.glitch(now)?;
+        let (status, text) = (StatusCode::BAD_REQUEST, rule.to_string());
+        Ok(Some(self.refuse(id, fin, status, rule, &text)))
+    }
+
     /// A header list over a limit, where no answer can say so.
     pub(super) fn list_too_large(
         &mut self,
@@ -75,7 +89,7 @@ impl Engine {
     }
 
     /// Answers a request that the user never sees.
-    pub(super) fn refuse(
+    fn refuse(
         &mut self,
         id: StreamId,
         fin: bool,
