@@ -313,6 +313,7 @@ fn go_away_says_which_requests_may_be_made_again() {
         assert_eq!(refused(&pair), [streams[2], streams[3]], "{version}");
         peer.go_away(streams[3]);
         hear(&mut pair, &mut peer);
+        assert_eq!(pair.client.last_good, Some(streams[1]), "{version}");
         // The others get their answers.
         let key = pair.server.keys[&streams[0]];
         let ok = Head::response(StatusCode::OK);

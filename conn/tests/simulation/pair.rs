@@ -113,6 +113,8 @@ pub(crate) struct Node {
     pub(crate) returned: Vec<Setting>,
     pub(crate) alternatives: Vec<(Option<Bytes>, Option<u32>, Bytes)>,
     pub(crate) go_away: Option<Reason>,
+    /// What GOAWAY says that the peer will process.
+    pub(crate) last_good: Option<u32>,
     pub(crate) errors: BTreeMap<u32, Error>,
     pub(crate) answers: bool,
 }
@@ -137,6 +139,7 @@ impl Node {
             returned: Vec::new(),
             alternatives: Vec::new(),
             go_away: None,
+            last_good: None,
             errors: BTreeMap::new(),
             answers: side == Side::Server,
         }
@@ -277,7 +280,10 @@ impl Node {
                 self.alternatives.push((origin, stream, value));
             }
             Event::Pong { round_trip } => self.pongs.push(round_trip),
-            Event::GoAway { reason, .. } => self.go_away = Some(reason),
+            Event::GoAway { reason, last } => {
+                self.go_away = Some(reason);
+                self.last_good = Some(last.value());
+            }
             Event::Closed { error } => self.closed = Some(error),
             _ => {}
         }
