@@ -88,6 +88,7 @@ impl Error {
     }
 
     /// A stream that this side may not open so.
+    #[cfg(feature = "tokio")]
     pub(crate) fn not_opened(why: String) -> Self {
         Self {
             initiator: Initiator::User,

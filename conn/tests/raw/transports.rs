@@ -1,7 +1,7 @@
 //! The same streams over TCP, TLS, and bytes inside WebSocket messages.
 //! (In memory: everywhere else. Upgraded from HTTP/1.1: `tests/upgrade`.)
 
-#[path = "../../examples/websocket/transport.rs"]
+#[path = "../../examples/raw_websocket/transport.rs"]
 mod websocket;
 
 use std::sync::Arc;

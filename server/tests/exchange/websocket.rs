@@ -1,6 +1,6 @@
 //! The example, spoken to in frames of RFC 6455 made by hand.
 
-#[path = "../../examples/websocket.rs"]
+#[path = "../../examples/websocket_server.rs"]
 #[allow(dead_code)]
 mod example;
 

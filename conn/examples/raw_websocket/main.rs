@@ -2,7 +2,7 @@
 //! has them since 1.30: both ends in one program.
 //!
 //! ```text
-//! cargo run -p lacewing-conn --example websocket
+//! cargo run -p lacewing-conn --example raw_websocket
 //! ```
 
 mod transport;

@@ -2,8 +2,8 @@
 //! what comes back.
 //!
 //! ```text
-//! cargo run --example websocket                                   # echoes by itself
-//! cargo run --example websocket -- http://127.0.0.1:8080/chat     # an axum server
+//! cargo run --example websocket_client                                   # echoes by itself
+//! cargo run --example websocket_client -- http://127.0.0.1:8080/chat     # an axum server
 //! ```
 
 use std::{convert::Infallible, error::Error};

@@ -2,7 +2,7 @@
 //! tokio-tungstenite: what is said is said back.
 //!
 //! ```text
-//! cargo run -p lacewing-server --features http1 --example websocket
+//! cargo run -p lacewing-server --features http1 --example websocket_server
 //! ```
 //!
 //! Browsers open WebSockets so on connections that are HTTP/2 already, which
