@@ -332,29 +332,36 @@ fn credit_is_told_in_the_words_of_the_version() {
     }
 }
 
+/// A server with a window of 64 KiB for the connection, and an upload of which
+/// nobody takes anything; what became of that.
+fn unread_upload(version: Version, frames: usize) -> (Victim, Peer, Vec<Event>) {
+    let mut config = Config::new(version, Side::Server);
+    config.limits.connection_window = 65_536;
+    config.limits.max_connection_window = 0;
+    config.limits.max_buffered_bytes = 0;
+    config.limits.stream_window = 1 << 20;
+    let mut victim = Victim::with(config);
+    let mut peer = Peer::new(version, Side::Client);
+    peer.request(1, false, &[]);
+    for _ in 0..frames {
+        peer.data(1, &[7; 10_000], false);
+    }
+    let mut input = peer.bytes.split();
+    let events = std::iter::from_fn(|| victim.engine.poll_event(victim.now, &mut input));
+    let events = events.collect();
+    (victim, peer, events)
+}
+
 /// What is too much for the connection ends it, where it has a window.
 #[test]
 fn data_over_the_connections_window_is_an_error() {
     every_version(|version| {
-        let mut config = Config::new(version, Side::Server);
-        config.limits.connection_window = 65_536;
-        config.limits.max_connection_window = 0;
-        config.limits.max_buffered_bytes = 0;
-        config.limits.stream_window = 1 << 20;
-        let mut victim = Victim::with(config);
-        let mut peer = Peer::new(version, Side::Client);
-        peer.request(1, false, &[]);
-        // Nobody takes it: two windows, and no more, may be held.
-        for _ in 0..30 {
-            peer.data(1, &[7; 10_000], false);
-        }
-        let mut input = peer.bytes.split();
-        let mut rule = None;
-        while let Some(event) = victim.engine.poll_event(victim.now, &mut input) {
-            if let Event::Closed { error } = event {
-                rule = error.rule();
-            }
-        }
+        // Two windows, and no more, may be held.
+        let (_, _, events) = unread_upload(version, 30);
+        let rule = events.iter().find_map(|event| match event {
+            Event::Closed { error } => error.rule(),
+            _ => None,
+        });
         let expected = has_connection_window(version).then_some(Rule::ConnectionWindowExceeded);
         assert_eq!(rule, expected, "{version}");
     });
@@ -366,25 +373,12 @@ fn data_over_the_connections_window_is_an_error() {
 fn what_a_reset_stream_held_comes_back() {
     for version in [Version::Spdy31, Version::Http2] {
         for by_peer in [true, false] {
-            let mut config = Config::new(version, Side::Server);
-            config.limits.connection_window = 65_536;
-            config.limits.max_connection_window = 0;
-            config.limits.max_buffered_bytes = 0;
-            config.limits.stream_window = 1 << 20;
-            let mut victim = Victim::with(config);
-            let mut peer = Peer::new(version, Side::Client);
-            peer.request(1, false, &[]);
-            // More than the window, and nobody takes it.
-            for _ in 0..9 {
-                peer.data(1, &[7; 10_000], false);
-            }
-            let mut input = peer.bytes.split();
-            let mut stream = None;
-            while let Some(event) = victim.engine.poll_event(victim.now, &mut input) {
-                if let Event::Opened { stream: key, .. } = event {
-                    stream = Some(key);
-                }
-            }
+            // More than the window.
+            let (mut victim, mut peer, events) = unread_upload(version, 9);
+            let stream = events.iter().find_map(|event| match event {
+                Event::Opened { stream, .. } => Some(*stream),
+                _ => None,
+            });
             assert!(!victim.engine.is_closed(), "{version}");
             let credit = victim.engine.stats().receive_credit;
             assert!(credit < 65_536, "{version}: {credit} while all is held");

@@ -1,5 +1,7 @@
 //! Raw byte streams over SPDY/3.1: Go's docker/spdystream, in both roles.
 
+use std::process::Command;
+
 use super::lab::Lab;
 use super::process::{Server, free_port};
 use super::{Case, Outcome, expect_part};
@@ -42,19 +44,13 @@ fn go_client(lab: &Lab, streams: usize, bytes: usize) -> Outcome {
     let mut server = Server::start("raw_echo_server", &mut command, port, log)?;
     let mut client = lab.go("spdystream-client")?;
     client.args([&address, &streams.to_string(), &bytes.to_string()]);
-    let printed = lab.run(&mut client, 70)?.success();
-    let printed = printed.map_err(|error| format!("{error}\n{}", server.log_tail()))?;
+    let printed = converse(lab, &mut client, &server)?;
     expect_part(&printed, "ping, goaway")?;
     server.casualty().map_or(Ok(String::new()), Err)
 }
 
 fn go_server(lab: &Lab, bytes: usize) -> Outcome {
-    let port = free_port()?;
-    let address = format!("127.0.0.1:{port}");
-    let mut command = lab.go("spdystream-server")?;
-    command.arg(&address);
-    let log = lab.scratch("spdystream-server.log");
-    let server = Server::start("spdystream-server", &mut command, port, log)?;
+    let (server, address) = start_go_server(lab)?;
     let mut client = lab.ours("examples/raw_client");
     client.args([&address, &bytes.to_string()]);
     let printed = lab.run(&mut client, 70)?.success();
@@ -79,8 +75,7 @@ fn busy_go_client(lab: &Lab, pace: &str) -> Outcome {
     let mut server = Server::start("raw serve", &mut command, port, log)?;
     let mut client = lab.go("spdystream-client")?;
     client.args([&address, pace, &LARGE.to_string()]);
-    let printed = lab.run(&mut client, 70)?.success();
-    let printed = printed.map_err(|error| format!("{error}\n{}", server.log_tail()))?;
+    let printed = converse(lab, &mut client, &server)?;
     // The first line is of the connection that asked whether it listens.
     for _ in 0..100 {
         if server.log().matches("peak").count() > 1 {
@@ -97,16 +92,10 @@ fn busy_go_client(lab: &Lab, pace: &str) -> Outcome {
 }
 
 fn busy_go_server(lab: &Lab, pace: &str) -> Outcome {
-    let port = free_port()?;
-    let address = format!("127.0.0.1:{port}");
-    let mut command = lab.go("spdystream-server")?;
-    command.arg(&address);
-    let log = lab.scratch("spdystream-server.log");
-    let server = Server::start("spdystream-server", &mut command, port, log)?;
+    let (server, address) = start_go_server(lab)?;
     let mut client = lab.rust("raw");
     client.args(["client", &address, &LARGE.to_string(), pace]);
-    let printed = lab.run(&mut client, 70)?.success();
-    let printed = printed.map_err(|error| format!("{error}\n{}", server.log_tail()))?;
+    let printed = converse(lab, &mut client, &server)?;
     conversed(printed.trim())
 }
 
@@ -140,26 +129,36 @@ fn family_of_go_client(lab: &Lab) -> Outcome {
     let mut server = Server::start("raw_family serve", &mut command, port, log)?;
     let mut client = lab.go("spdystream-client")?;
     client.args([&address, "family", "0"]);
-    let printed = lab.run(&mut client, 70)?.success();
-    let printed = printed.map_err(|error| format!("{error}\n{}", server.log_tail()))?;
+    let printed = converse(lab, &mut client, &server)?;
     expect_part(&printed, "parent 1, children 3 and 2")?;
     server.casualty().map_or(Ok(String::new()), Err)
 }
 
 fn family_of_go_server(lab: &Lab) -> Outcome {
+    let (server, address) = start_go_server(lab)?;
+    let mut client = lab.rust("raw_family");
+    client.args(["client", &address]);
+    let printed = converse(lab, &mut client, &server)?;
+    expect_part(&printed, "parent 1, children 3 and 2")?;
+    expect_part(&server.log(), "stream 3 is a child of 1")?;
+    expect_part(&server.log(), "child 2 answered \"of the server\"")
+}
+
+/// Go's server, and where it listens.
+fn start_go_server(lab: &Lab) -> Result<(Server, String), String> {
     let port = free_port()?;
     let address = format!("127.0.0.1:{port}");
     let mut command = lab.go("spdystream-server")?;
     command.arg(&address);
     let log = lab.scratch("spdystream-server.log");
     let server = Server::start("spdystream-server", &mut command, port, log)?;
-    let mut client = lab.rust("raw_family");
-    client.args(["client", &address]);
-    let printed = lab.run(&mut client, 70)?.success();
-    let printed = printed.map_err(|error| format!("{error}\n{}", server.log_tail()))?;
-    expect_part(&printed, "parent 1, children 3 and 2")?;
-    expect_part(&server.log(), "stream 3 is a child of 1")?;
-    expect_part(&server.log(), "child 2 answered \"of the server\"")
+    Ok((server, address))
+}
+
+/// What the client prints; if it fails, what the server said last.
+fn converse(lab: &Lab, client: &mut Command, server: &Server) -> Outcome {
+    let printed = lab.run(client, 70)?.success();
+    printed.map_err(|error| format!("{error}\n{}", server.log_tail()))
 }
 
 fn last_line(text: &str) -> &str {
