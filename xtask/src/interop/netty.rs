@@ -164,6 +164,8 @@ fn java(lab: &Lab, program: &str) -> Result<Command, String> {
     if !classes.join("SpdyServer.class").is_file() {
         let sources = shell::root().join("xtask/peers/java");
         let mut javac = lab.tool("javac")?;
+        // Where no locale is set, Java takes sources for ASCII.
+        javac.args(["-encoding", "UTF-8"]);
         javac.arg("-cp").arg(join(&class_path)).arg("-d");
         javac.arg(&classes).args(
             ["SpdyPeer.java", "SpdyClient.java", "SpdyServer.java"].map(|file| sources.join(file)),
