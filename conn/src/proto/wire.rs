@@ -5,6 +5,8 @@ mod fields;
 mod http2;
 mod spdy;
 
+use std::num::NonZeroU16;
+
 use bytes::{Bytes, BytesMut};
 
 pub(crate) use self::fields::{Fields, ListLimit, content_length, parse_priority};
@@ -338,6 +340,28 @@ impl Wire {
         match self {
             Self::Http2(wire) => wire.alternative(stream, origin, value, out),
             Self::Spdy(_) => Err(HeadTooLarge),
+        }
+    }
+
+    /// CREDENTIAL.
+    pub(crate) fn certificate(
+        &mut self,
+        slot: NonZeroU16,
+        proof: Bytes,
+        chain: Vec<Bytes>,
+        out: &mut BytesMut,
+    ) -> Result<(), HeadTooLarge> {
+        match self {
+            Self::Http2(_) => Err(HeadTooLarge),
+            Self::Spdy(wire) => wire.certificate(slot, proof, chain, out),
+        }
+    }
+
+    /// NOOP.
+    pub(crate) fn noop(&mut self, out: &mut BytesMut) -> Result<(), HeadTooLarge> {
+        match self {
+            Self::Http2(_) => Err(HeadTooLarge),
+            Self::Spdy(wire) => wire.noop(out),
         }
     }
 

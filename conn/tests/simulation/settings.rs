@@ -1,11 +1,13 @@
 //! Settings that a server asks its client to keep; certificates that nobody
 //! keeps; and ids that run out.
 
-use bytes::BytesMut;
-use http::Method;
+use std::num::NonZeroU16;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::{Method, StatusCode};
 use lacewing_conn::{
     Reason, Side, Version,
-    proto::{Config, Event, Head, OpenError, PersistentSettings, Rule, Setting},
+    proto::{Config, Event, Head, OpenError, PersistentSettings, Rule, Setting, UsageError},
 };
 use lacewing_frames::spdy;
 
@@ -260,4 +262,39 @@ fn ids_that_run_out_end_a_connection_without_an_error() {
     });
     let config = Config::new(Version::Http2, Side::Server);
     assert_eq!(config.first_stream, 2);
+}
+
+/// Sent where there are such frames, and taken: they change nothing.
+#[test]
+fn certificates_and_nothing_at_all_can_be_said() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        pair.run();
+        let (client, server) = (&mut pair.client.engine, &mut pair.server.engine);
+        let has = |there: bool| there.then_some(()).ok_or(UsageError::Unsupported);
+        let slot = NonZeroU16::MIN;
+        let (proof, chain) = (
+            Bytes::from_static(b"proof"),
+            vec![Bytes::from_static(b"DER")],
+        );
+        let presented = client.present_certificate(slot, proof.clone(), chain.clone());
+        assert_eq!(presented, has(version == Version::Spdy3), "{version}");
+        let wrong = server.present_certificate(slot, proof, chain);
+        assert_eq!(wrong, has(false), "{version}");
+        assert_eq!(client.say_nothing(), has(version == Version::Spdy2));
+        assert_eq!(server.say_nothing(), has(version == Version::Spdy2));
+        let expected: &[u8] = match version {
+            Version::Spdy3 => b"\x80\x03\0\x0a\0\0\0\x12\0\x01\0\0\0\x05proof\0\0\0\x03DER",
+            Version::Spdy2 => b"\x80\x02\0\x05\0\0\0\0",
+            _ => b"",
+        };
+        assert_eq!(Buf::chunk(client.output()), expected, "{version}");
+        pair.run();
+        let stream = pair.get("/bytes/10");
+        pair.run();
+        assert_eq!(pair.response(stream).status, Some(StatusCode::OK));
+        pair.assert_quiescent();
+        pair.client.engine.abort(Reason::NoError, "enough");
+        assert!(pair.client.engine.say_nothing().is_err(), "{version}");
+    });
 }

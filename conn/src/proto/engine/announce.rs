@@ -1,7 +1,8 @@
-//! Where else, and for what else, a server can be asked: ORIGIN (RFC 8336) and
-//! ALTSVC (RFC 7838).
+//! What a side tells of itself: for what else, and where else, a server can be
+//! asked (ORIGIN, RFC 8336; ALTSVC, RFC 7838); a client's certificates; that it
+//! is there.
 
-use std::time::Instant;
+use std::{num::NonZeroU16, time::Instant};
 
 use bytes::Bytes;
 
@@ -34,7 +35,7 @@ impl Engine {
     /// [`UsageError::Unsupported`] where the protocol has no frame for it, on
     /// the client side, and if the origins do not fit one frame.
     pub fn announce_origins(&mut self, origins: &[Bytes]) -> Result<(), UsageError> {
-        self.check_announce()?;
+        self.check_announce(Side::Server)?;
         let written = self.wire.origins(origins, self.output.buffer());
         written.map_err(|_| UsageError::Unsupported)
     }
@@ -51,7 +52,7 @@ impl Engine {
         whose: &AlternativeFor,
         value: &[u8],
     ) -> Result<(), UsageError> {
-        self.check_announce()?;
+        self.check_announce(Side::Server)?;
         let (stream, origin): (_, &[u8]) = match whose {
             AlternativeFor::Origin(origin) => (None, origin),
             AlternativeFor::Stream(stream) => {
@@ -64,8 +65,44 @@ impl Engine {
         written.map_err(|_| UsageError::Unsupported)
     }
 
-    fn check_announce(&self) -> Result<(), UsageError> {
-        if self.config.side == Side::Client {
+    /// Presents a client's certificate for streams of another origin
+    /// (CREDENTIAL, §2.6.9 of the third draft): `proof` as in TLS, and the
+    /// chain in DER, the client's own first. Slots begin at 1. Servers of ours
+    /// store none.
+    ///
+    /// # Errors
+    ///
+    /// [`UsageError::Unsupported`] where the protocol has no frame for it, on
+    /// the server side, and if it does not fit one frame;
+    /// [`UsageError::StreamClosed`] once the connection is.
+    pub fn present_certificate(
+        &mut self,
+        slot: NonZeroU16,
+        proof: Bytes,
+        chain: Vec<Bytes>,
+    ) -> Result<(), UsageError> {
+        self.check_announce(Side::Client)?;
+        let out = self.output.buffer();
+        let written = self.wire.certificate(slot, proof, chain, out);
+        written.map_err(|_| UsageError::Unsupported)
+    }
+
+    /// Says nothing (NOOP of the second draft): keeps a path open
+    /// through boxes that forget it, and asks for no answer.
+    ///
+    /// # Errors
+    ///
+    /// [`UsageError::Unsupported`] where the protocol has no frame for it;
+    /// [`UsageError::StreamClosed`] once the connection is.
+    pub fn say_nothing(&mut self) -> Result<(), UsageError> {
+        self.check_announce(self.config.side)?;
+        let written = self.wire.noop(self.output.buffer());
+        written.map_err(|_| UsageError::Unsupported)
+    }
+
+    /// Whether `side` may say something now, which is ours.
+    fn check_announce(&self, side: Side) -> Result<(), UsageError> {
+        if self.config.side != side {
             return Err(UsageError::Unsupported);
         }
         if self.phase == Phase::Closed {

@@ -4,6 +4,8 @@ mod codes;
 mod encode;
 mod settings;
 
+use std::num::NonZeroU16;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, uri::PathAndQuery};
 use lacewing_frames::spdy as frames;
@@ -435,6 +437,35 @@ impl Wire {
 
     pub(super) fn pong(&mut self, opaque: u64, out: &mut BytesMut) {
         self.encoder.ping(out, u32::try_from(opaque).unwrap_or(0));
+    }
+
+    /// Of SPDY/3 alone.
+    pub(super) fn certificate(
+        &mut self,
+        slot: NonZeroU16,
+        proof: Bytes,
+        certificates: Vec<Bytes>,
+        out: &mut BytesMut,
+    ) -> Result<(), HeadTooLarge> {
+        if self.version != Version::Spdy3 {
+            return Err(HeadTooLarge);
+        }
+        let frame = frames::Frame::Credential(frames::Credential {
+            slot: slot.get(),
+            proof,
+            certificates,
+            undefined_flags: 0,
+        });
+        self.encoder.frame(out, &frame).map_err(|_| HeadTooLarge)
+    }
+
+    /// Of SPDY/2 alone.
+    pub(super) fn noop(&mut self, out: &mut BytesMut) -> Result<(), HeadTooLarge> {
+        if self.version != Version::Spdy2 {
+            return Err(HeadTooLarge);
+        }
+        let frame = frames::Frame::Noop(frames::Noop::default());
+        self.encoder.frame(out, &frame).map_err(|_| HeadTooLarge)
     }
 
     pub(super) fn go_away(&mut self, last: StreamId, reason: Reason, out: &mut BytesMut) {
