@@ -344,7 +344,7 @@ impl Wire {
     }
 
     /// CREDENTIAL.
-    pub(crate) fn certificate(
+    pub(crate) fn credential(
         &mut self,
         slot: NonZeroU16,
         proof: Bytes,
@@ -353,7 +353,7 @@ impl Wire {
     ) -> Result<(), HeadTooLarge> {
         match self {
             Self::Http2(_) => Err(HeadTooLarge),
-            Self::Spdy(wire) => wire.certificate(slot, proof, chain, out),
+            Self::Spdy(wire) => wire.credential(slot, proof, chain, out),
         }
     }
 

@@ -266,7 +266,7 @@ fn ids_that_run_out_end_a_connection_without_an_error() {
 
 /// Sent where there are such frames, and taken: they change nothing.
 #[test]
-fn certificates_and_nothing_at_all_can_be_said() {
+fn credential_and_noop_are_sent_and_taken() {
     every_version(|version| {
         let mut pair = Pair::new(version);
         pair.run();
@@ -277,12 +277,12 @@ fn certificates_and_nothing_at_all_can_be_said() {
             Bytes::from_static(b"proof"),
             vec![Bytes::from_static(b"DER")],
         );
-        let presented = client.present_certificate(slot, proof.clone(), chain.clone());
+        let presented = client.send_credential(slot, proof.clone(), chain.clone());
         assert_eq!(presented, has(version == Version::Spdy3), "{version}");
-        let wrong = server.present_certificate(slot, proof, chain);
+        let wrong = server.send_credential(slot, proof, chain);
         assert_eq!(wrong, has(false), "{version}");
-        assert_eq!(client.say_nothing(), has(version == Version::Spdy2));
-        assert_eq!(server.say_nothing(), has(version == Version::Spdy2));
+        assert_eq!(client.send_noop(), has(version == Version::Spdy2));
+        assert_eq!(server.send_noop(), has(version == Version::Spdy2));
         let expected: &[u8] = match version {
             Version::Spdy3 => b"\x80\x03\0\x0a\0\0\0\x12\0\x01\0\0\0\x05proof\0\0\0\x03DER",
             Version::Spdy2 => b"\x80\x02\0\x05\0\0\0\0",
@@ -295,6 +295,6 @@ fn certificates_and_nothing_at_all_can_be_said() {
         assert_eq!(pair.response(stream).status, Some(StatusCode::OK));
         pair.assert_quiescent();
         pair.client.engine.abort(Reason::NoError, "enough");
-        assert!(pair.client.engine.say_nothing().is_err(), "{version}");
+        assert!(pair.client.engine.send_noop().is_err(), "{version}");
     });
 }

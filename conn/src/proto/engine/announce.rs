@@ -75,7 +75,7 @@ impl Engine {
     /// [`UsageError::Unsupported`] where the protocol has no frame for it, on
     /// the server side, and if it does not fit one frame;
     /// [`UsageError::StreamClosed`] once the connection is.
-    pub fn present_certificate(
+    pub fn send_credential(
         &mut self,
         slot: NonZeroU16,
         proof: Bytes,
@@ -83,7 +83,7 @@ impl Engine {
     ) -> Result<(), UsageError> {
         self.check_announce(Side::Client)?;
         let out = self.output.buffer();
-        let written = self.wire.certificate(slot, proof, chain, out);
+        let written = self.wire.credential(slot, proof, chain, out);
         written.map_err(|_| UsageError::Unsupported)
     }
 
@@ -94,7 +94,7 @@ impl Engine {
     ///
     /// [`UsageError::Unsupported`] where the protocol has no frame for it;
     /// [`UsageError::StreamClosed`] once the connection is.
-    pub fn say_nothing(&mut self) -> Result<(), UsageError> {
+    pub fn send_noop(&mut self) -> Result<(), UsageError> {
         self.check_announce(self.config.side)?;
         let written = self.wire.noop(self.output.buffer());
         written.map_err(|_| UsageError::Unsupported)

@@ -440,7 +440,7 @@ impl Wire {
     }
 
     /// Of SPDY/3 alone.
-    pub(super) fn certificate(
+    pub(super) fn credential(
         &mut self,
         slot: NonZeroU16,
         proof: Bytes,
