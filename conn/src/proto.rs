@@ -25,6 +25,7 @@ mod config;
 mod engine;
 mod event;
 mod head;
+mod ids;
 mod limits;
 mod output;
 mod reason;

@@ -38,6 +38,7 @@ use self::{
 use super::{
     Config, Event, Limits, Output, Priority, Reason, Rule, Setting, Side, StreamId, StreamKey,
     Version, Violation,
+    ids::StreamIds,
     limits::Bucket,
     rules::{Reaction, Rules},
     scheduler::Scheduler,
@@ -115,12 +116,7 @@ pub struct Engine {
     accepted: u32,
     /// Streams that are gone while the user still works on them.
     orphans: u32,
-    /// Our next stream.
-    next_id: u32,
-    /// The last stream that the peer opened.
-    last_accepted: u32,
-    /// Ids that the peer passed over and thereby closed, as ranges; the latest.
-    skipped: VecDeque<(u32, u32)>,
+    ids: StreamIds,
     /// Pushes that are not on the wire yet, in the order of their ids: no more
     /// than the peer lets us open.
     held_pushes: VecDeque<StreamKey>,
@@ -132,7 +128,6 @@ pub struct Engine {
     events: VecDeque<Event>,
     resets: Bucket,
     glitches: Bucket,
-    remembered_resets: VecDeque<StreamId>,
     /// Data waits for the connection's send window.
     stalled: bool,
     /// Priorities of streams that are not open yet.
@@ -160,8 +155,8 @@ enum Phase {
     Open,
     /// The first of two GOAWAYs is out: streams on their way are still taken.
     Announced,
-    /// The last GOAWAY is out: no stream above this is taken.
-    Draining(StreamId),
+    /// The last GOAWAY is out: no stream above the one that it names is taken.
+    Draining,
     /// Nothing comes in any more, and nothing goes out but what is in the
     /// output.
     Closed,
@@ -231,16 +226,13 @@ impl Engine {
             opened: 0,
             accepted: 0,
             orphans: 0,
-            next_id: first_stream(&config),
-            last_accepted: 0,
-            skipped: VecDeque::new(),
+            ids: StreamIds::new(config.side, config.first_stream),
             held_pushes: VecDeque::new(),
             lingering: Lingering::new(),
             buffered: 0,
             events: VecDeque::new(),
             resets: Bucket::new(limits.resets, now),
             glitches: Bucket::new(limits.glitches, now),
-            remembered_resets: VecDeque::new(),
             phase: Phase::Open,
             peer_goaway: None,
             peer_spoke: false,
@@ -325,7 +317,7 @@ impl Engine {
 
     /// Our stream ids are used up: new streams need another connection.
     pub fn is_exhausted(&self) -> bool {
-        self.next_id > StreamId::MAX.value()
+        self.ids.is_exhausted()
     }
 
     /// Nothing comes in any more, and nothing goes out but what is in the
@@ -411,29 +403,6 @@ impl Engine {
             .map_err(|_| self.fatal(Rule::TooManyGlitches))
     }
 
-    /// The peer uses a new id: those below it that it has not used are closed
-    /// (RFC 9113 §5.1.1).
-    fn note_peer_id(&mut self, id: StreamId) {
-        let first = match self.last_accepted {
-            0 => 2_u32.saturating_sub(id.value() % 2),
-            last => last.saturating_add(2),
-        };
-        if first < id.value() {
-            if self.skipped.len() >= self.config.limits.max_skipped_ids {
-                self.skipped.pop_front();
-            }
-            self.skipped.push_back((first, id.value()));
-        }
-        self.last_accepted = id.value();
-    }
-
-    /// An id that was closed without ever being used.
-    fn was_skipped(&self, id: StreamId) -> bool {
-        self.skipped
-            .iter()
-            .any(|(first, next)| (*first..*next).contains(&id.value()))
-    }
-
     /// A new stream with windows as they are now.
     fn new_stream(&self, id: StreamId, state: State, priority: Option<Priority>) -> Stream {
         let initial = self.rules.stream_window;
@@ -501,13 +470,6 @@ impl Engine {
     fn push_event(&mut self, event: Event) {
         self.events.push_back(event);
     }
-}
-
-/// Of the right parity.
-fn first_stream(config: &Config) -> u32 {
-    let odd = u32::from(config.side == Side::Client);
-    let id = config.first_stream.max(1);
-    id.saturating_add(u32::from(id % 2 != odd))
 }
 
 fn first_four(seed: u64) -> [u8; 4] {

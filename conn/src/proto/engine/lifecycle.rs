@@ -72,11 +72,11 @@ impl Engine {
 
     /// The last GOAWAY: streams above those taken so far are refused.
     pub(super) fn send_last_go_away(&mut self) {
-        if matches!(self.phase, Phase::Draining(_) | Phase::Closed) {
+        if matches!(self.phase, Phase::Draining | Phase::Closed) {
             return;
         }
-        let last = StreamId::new(self.last_accepted);
-        self.phase = Phase::Draining(last);
+        let last = self.ids.stop_peer();
+        self.phase = Phase::Draining;
         self.timers.announce = None;
         self.wire
             .go_away(last, Reason::NoError, "", self.output.buffer());
@@ -88,7 +88,7 @@ impl Engine {
     /// The last stream is gone: a connection that was shutting down closes.
     pub(super) fn finish_drain(&mut self) {
         match self.phase {
-            Phase::Draining(_) => self.phase = Phase::Closed,
+            Phase::Draining => self.phase = Phase::Closed,
             // The peer left: our own GOAWAY tells it what we processed.
             Phase::Open | Phase::Announced if self.peer_goaway.is_some() => {
                 self.send_last_go_away();
@@ -147,7 +147,7 @@ impl Engine {
         if self.phase == Phase::Closed {
             return;
         }
-        let last = StreamId::new(self.last_accepted);
+        let last = self.ids.last_of_peer();
         self.wire
             .go_away(last, reason, detail, self.output.buffer());
         self.end_all(&error);
@@ -172,10 +172,7 @@ impl Engine {
     pub(super) fn send_reset(&mut self, id: StreamId, reason: Reason) {
         self.counters.resets_sent.count(reason);
         self.wire.reset(id, reason, self.output.buffer());
-        if self.remembered_resets.len() >= self.config.limits.max_remembered_resets {
-            self.remembered_resets.pop_front();
-        }
-        self.remembered_resets.push_back(id);
+        self.ids.remember_reset(id, &self.config.limits);
     }
 
     /// Ends a stream before its time. The peer is told `reason`; no event

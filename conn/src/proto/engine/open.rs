@@ -121,7 +121,7 @@ impl Engine {
         if options.parent.is_some_and(|parent| !self.is_open(parent)) {
             return Err(OpenError::Usage(UsageError::ParentClosed));
         }
-        let id = StreamId::new(self.next_id);
+        let id = self.ids.next();
         let (fin, direction) = (options.fin, options.direction);
         let state = match direction {
             Direction::Bidirectional => State::opened(fin),
@@ -139,7 +139,7 @@ impl Engine {
             .wire
             .headers(id, kind, &head, fin, self.output.buffer());
         encoded.map_err(|error| OpenError::Usage(error.into()))?;
-        self.next_id = self.next_id.saturating_add(2);
+        self.ids.take_next();
         self.opened = self.opened.saturating_add(1);
         let key = self.streams.insert(stream);
         if state.is_closed() {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Engine, receive::Absent};
+use super::Engine;
 use crate::proto::{Priority, Rule, Side, StreamId, StreamKey, Violation};
 
 impl Engine {
@@ -36,7 +36,7 @@ impl Engine {
         priority: Priority,
     ) -> Result<(), Violation> {
         self.glitch(now)?;
-        let theirs = id.opener().is_some_and(|side| side != self.config.side);
+        let theirs = self.ids.is_of_peer(id);
         match self.streams.find(id) {
             Some(key) => {
                 let overridden = self.streams.get(key).is_some_and(|open| open.overridden);
@@ -45,7 +45,7 @@ impl Engine {
                 }
                 Ok(())
             }
-            None if !matches!(self.absent(id), Absent::Idle) => Ok(()),
+            None if !self.ids.standing(id).is_unopened() => Ok(()),
             None if theirs => {
                 self.remember_priority(id, priority);
                 Ok(())

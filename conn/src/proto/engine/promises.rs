@@ -6,14 +6,12 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderName};
 
-use super::{
-    Engine,
-    receive::{Absent, Outcome},
-};
+use super::{Engine, receive::Outcome};
 use crate::{
     Error, Initiator, Reason,
     proto::{
         Control, Event, Head, Rule, Side, StreamId, StreamKey, Violation,
+        ids::Standing,
         rules::PushStyle,
         streams::state::{Half, State},
         wire::{Fields, Headers},
@@ -32,16 +30,14 @@ impl Engine {
         if self.config.side == Side::Server || !self.config.accept_push {
             return Err(self.fatal(Rule::PushNotAllowed));
         }
-        let fresh =
-            promised.opener() == Some(Side::Server) && promised.value() > self.last_accepted;
-        if !fresh {
+        if !self.ids.is_next_of_peer(promised) {
             return Err(self.fatal(Rule::InvalidPush));
         }
-        self.note_peer_id(promised);
+        self.ids.open_of_peer(promised, &self.config.limits);
         let Some(parent) = self.streams.find(parent) else {
             // It may have crossed our reset of the parent.
-            return match self.absent(parent) {
-                Absent::Idle => Err(self.fatal(Rule::InvalidPush)),
+            return match self.ids.standing(parent) {
+                Standing::Idle | Standing::BeyondGoAway => Err(self.fatal(Rule::InvalidPush)),
                 _ => {
                     self.send_reset(promised, Reason::Cancel);
                     self.glitch(now).map(|()| None)
@@ -59,17 +55,17 @@ impl Engine {
         headers: Headers,
     ) -> Outcome {
         let id = headers.stream;
-        self.note_peer_id(id);
+        self.ids.open_of_peer(id, &self.config.limits);
         if !self.config.accept_push {
             return self.broken(now, Rule::PushNotAllowed, id).map(|()| None);
         }
         let ours = parent.opener() == Some(Side::Client);
-        match (self.streams.find(parent), self.absent(parent)) {
+        match (self.streams.find(parent), self.ids.standing(parent)) {
             (Some(parent), _) if ours => {
                 self.promised(parent, id, headers.fields, Some(headers.fin))
             }
             // It may have crossed our reset of the parent.
-            (None, Absent::Reset | Absent::Closed) if ours => {
+            (None, Standing::ResetByUs | Standing::PassedOver | Standing::Closed) if ours => {
                 self.send_reset(id, Reason::Cancel);
                 self.glitch(now).map(|()| None)
             }

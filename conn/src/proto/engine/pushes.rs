@@ -52,7 +52,7 @@ impl Engine {
             return Err(OpenError::PushDisabled);
         }
         self.check_open()?;
-        let id = StreamId::new(self.next_id);
+        let id = self.ids.next();
         let mut stream = self.new_stream(id, State::pushed(), Some(priority));
         stream.bodyless = request.is_method(&Method::HEAD);
         stream.parent = Some(parent.id());
@@ -74,7 +74,7 @@ impl Engine {
                 }));
             }
         }
-        self.next_id = self.next_id.saturating_add(2);
+        self.ids.take_next();
         self.opened = self.opened.saturating_add(1);
         let key = self.streams.insert(stream);
         if self.rules.push == PushStyle::Unidirectional {

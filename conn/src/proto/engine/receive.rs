@@ -5,11 +5,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::{Engine, Phase};
+use super::Engine;
 use crate::{
     Reason,
     proto::{
         Event, Head, Rule, Semantics, Side, StreamId, StreamKey, Violation,
+        ids::Standing,
         rules::PushStyle,
         streams::{
             Stream,
@@ -25,16 +26,6 @@ const ID_RESERVE: u32 = 16 << 10;
 
 /// What a message leads to: an event, nothing, or a broken rule.
 pub(super) type Outcome = Result<Option<Event>, Violation>;
-
-/// Where a stream stands that is not in the table.
-pub(super) enum Absent {
-    /// It was never opened.
-    Idle,
-    /// We reset it not long ago: what was on its way is ignored.
-    Reset,
-    /// It is gone.
-    Closed,
-}
 
 impl Engine {
     pub(super) fn handle_message(&mut self, now: Instant, message: Message) -> Outcome {
@@ -92,22 +83,6 @@ impl Engine {
         }
     }
 
-    /// Where a stream stands that is not in the table.
-    pub(super) fn absent(&self, id: StreamId) -> Absent {
-        let opened = match id.opener() {
-            None => false,
-            Some(side) if side == self.config.side => id.value() < self.next_id,
-            Some(_) => id.value() <= self.last_accepted,
-        };
-        if !opened {
-            Absent::Idle
-        } else if self.remembered_resets.contains(&id) {
-            Absent::Reset
-        } else {
-            Absent::Closed
-        }
-    }
-
     fn handle_headers(&mut self, now: Instant, headers: Headers) -> Outcome {
         let id = headers.stream;
         if let Some(key) = self.streams.find(id) {
@@ -117,21 +92,25 @@ impl Engine {
             };
         }
         let opens = matches!(headers.kind, HeadersKind::Open | HeadersKind::ByState);
-        let theirs = id.opener().is_some_and(|side| side != self.config.side);
-        let rule = match (self.absent(id), headers.kind) {
-            (Absent::Idle, _) if opens && theirs => return self.accept(now, headers),
-            (Absent::Idle, HeadersKind::Open) => Rule::StreamIdParity,
+        let standing = self.ids.standing(id);
+        if opens && standing.is_unopened() && self.ids.is_of_peer(id) {
+            return self.accept(now, headers);
+        }
+        let rule = match (standing, headers.kind) {
+            (Standing::Idle | Standing::BeyondGoAway, HeadersKind::Open) => Rule::StreamIdParity,
             (_, HeadersKind::Open) => Rule::StreamIdOrder,
-            (Absent::Reset, _) => return self.glitch(now).map(|()| None),
-            (Absent::Closed, HeadersKind::ByState) if self.was_skipped(id) => Rule::StreamIdOrder,
+            (Standing::ResetByUs, _) => return self.glitch(now).map(|()| None),
+            (Standing::PassedOver, HeadersKind::ByState) => Rule::StreamIdOrder,
             (_, HeadersKind::Reply) => Rule::ReplyOnUnknownStream,
-            (Absent::Idle, HeadersKind::ByState) if id.opener() == Some(self.config.side) => {
+            (Standing::Idle, HeadersKind::ByState) if id.opener() == Some(self.config.side) => {
                 // A client's stream that the server answers before it exists.
                 Rule::HeadersOnIdleStream
             }
-            (Absent::Idle, HeadersKind::ByState) => Rule::StreamIdParity,
-            (Absent::Idle, HeadersKind::More) => Rule::HeadersOnIdleStream,
-            (Absent::Closed, _) => Rule::HeadersOnClosedStream,
+            (Standing::Idle | Standing::BeyondGoAway, HeadersKind::ByState) => Rule::StreamIdParity,
+            (Standing::Idle | Standing::BeyondGoAway, HeadersKind::More) => {
+                Rule::HeadersOnIdleStream
+            }
+            (Standing::PassedOver | Standing::Closed, _) => Rule::HeadersOnClosedStream,
         };
         self.broken(now, rule, id).map(|()| None)
     }
@@ -139,10 +118,8 @@ impl Engine {
     /// The peer opens a stream.
     fn accept(&mut self, now: Instant, headers: Headers) -> Outcome {
         let id = headers.stream;
-        if let Phase::Draining(last) = self.phase {
-            if id > last {
-                return self.broken(now, Rule::OpenAfterGoAway, id).map(|()| None);
-            }
+        if self.ids.standing(id) == Standing::BeyondGoAway {
+            return self.broken(now, Rule::OpenAfterGoAway, id).map(|()| None);
         }
         let http = self.config.semantics == Semantics::Http;
         if http && self.config.side == Side::Client {
@@ -151,7 +128,7 @@ impl Engine {
                     self.accept_pushed_stream(now, parent, headers)
                 }
                 (PushStyle::Unidirectional, None) => {
-                    self.note_peer_id(id);
+                    self.ids.open_of_peer(id, &self.config.limits);
                     self.broken(now, Rule::InvalidPush, id).map(|()| None)
                 }
                 (PushStyle::Promise, _) => self
@@ -159,15 +136,14 @@ impl Engine {
                     .map(|()| None),
             };
         }
-        self.note_peer_id(id);
+        self.ids.open_of_peer(id, &self.config.limits);
         let held = self.accepted.saturating_add(self.orphans);
         if held >= self.config.limits.max_concurrent_streams {
             return self.broken(now, Rule::TooManyStreams, id).map(|()| None);
         }
         let (fin, unidirectional) = (headers.fin, headers.unidirectional);
         let parent = headers.associated.filter(|_| !http);
-        if parent.is_some_and(|parent| parent == id || matches!(self.absent(parent), Absent::Idle))
-        {
+        if parent.is_some_and(|parent| parent == id || self.ids.standing(parent).is_unopened()) {
             return self.broken(now, Rule::UnknownParent, id).map(|()| None);
         }
         if let Some(limit) = headers.fields.exceeded {
@@ -360,16 +336,17 @@ impl Engine {
         let Some(key) = self.streams.find(id) else {
             self.tuning.count(None, flow);
             self.give_back(None, flow);
-            let rule = match self.absent(id) {
-                Absent::Reset if !data.is_empty() => return Ok(None),
-                Absent::Reset => return self.glitch(now).map(|()| None),
-                // One frame may come in many pieces, and is answered once.
-                Absent::Idle if self.remembered_resets.contains(&id) => {
+            let rule = match self.ids.standing(id) {
+                Standing::ResetByUs if !data.is_empty() => return Ok(None),
+                Standing::ResetByUs | Standing::BeyondGoAway => {
                     return self.glitch(now).map(|()| None);
                 }
-                Absent::Idle if self.abandoned(id) => return self.glitch(now).map(|()| None),
-                Absent::Idle => Rule::DataOnIdleStream,
-                Absent::Closed => Rule::DataOnClosedStream,
+                // One frame may come in many pieces, and is answered once.
+                Standing::Idle if self.ids.was_reset(id) => {
+                    return self.glitch(now).map(|()| None);
+                }
+                Standing::Idle => Rule::DataOnIdleStream,
+                Standing::PassedOver | Standing::Closed => Rule::DataOnClosedStream,
             };
             return self.broken(now, rule, id).map(|()| None);
         };
@@ -442,13 +419,6 @@ impl Engine {
         !self.config.version_uncertain || self.connection_credit_seen
     }
 
-    /// A stream that was opened after we said which is the last: its frames
-    /// are to be ignored.
-    fn abandoned(&self, id: StreamId) -> bool {
-        let theirs = id.opener().is_some_and(|side| side != self.config.side);
-        theirs && matches!(self.phase, Phase::Draining(last) if id > last)
-    }
-
     fn handle_credit(&mut self, now: Instant, stream: Option<StreamId>, increment: u32) -> Outcome {
         let Some(id) = stream else {
             self.connection_credit_seen = true;
@@ -458,8 +428,8 @@ impl Engine {
             };
         };
         let Some(key) = self.streams.find(id) else {
-            return match self.absent(id) {
-                Absent::Idle if !self.abandoned(id) => self
+            return match self.ids.standing(id) {
+                Standing::Idle => self
                     .broken(now, Rule::WindowUpdateOnIdleStream, id)
                     .map(|()| None),
                 // It may have crossed the end of its stream (RFC 9113 §5.1).
@@ -496,10 +466,8 @@ impl Engine {
             self.cancel_pushes_of(id);
         }
         let Some(key) = self.streams.find(id) else {
-            return match self.absent(id) {
-                Absent::Idle if !self.abandoned(id) => {
-                    self.broken(now, Rule::ResetOnIdleStream, id).map(|()| None)
-                }
+            return match self.ids.standing(id) {
+                Standing::Idle => self.broken(now, Rule::ResetOnIdleStream, id).map(|()| None),
                 _ => self.glitch(now).map(|()| None),
             };
         };

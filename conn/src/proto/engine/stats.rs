@@ -175,7 +175,7 @@ impl Engine {
             receive_window: self.recv_window.size(),
             stream_receive_window: self.stream_receive_window(),
             send_window: self.send_window.available(),
-            remembered_resets: self.remembered_resets.len(),
+            remembered_resets: self.ids.remembered_resets(),
             round_trip: self.round_trip(),
             pings_sent: self.counters.pings_sent,
             stalls: self.counters.stalls,

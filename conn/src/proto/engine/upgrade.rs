@@ -26,7 +26,7 @@ impl Engine {
     pub fn upgrade_server(&mut self, head: Head, settings: &[u8]) -> Result<StreamKey, Error> {
         let usable = self.config.side == Side::Server
             && self.config.semantics == Semantics::Http
-            && self.last_accepted == 0
+            && self.ids.is_unused()
             && head.is_request();
         if !usable {
             let text = UsageError::WrongHead.to_string();
@@ -39,7 +39,7 @@ impl Engine {
         let settings = self.wire.upgrade_settings(settings);
         let applied = settings.and_then(|settings| self.obey(settings));
         applied.map_err(|violation: Violation| Error::violation(&violation))?;
-        self.last_accepted = 1;
+        self.ids.take_first();
         let id = crate::proto::StreamId::new(1);
         let mut stream = self.new_stream(id, State::accepted(true, false), None);
         stream.remote = true;
@@ -59,13 +59,13 @@ impl Engine {
     /// A client that got 101 goes on: its request, sent whole, is stream 1.
     /// `None` if streams were opened before, or on the wrong side.
     pub fn upgrade_client(&mut self, head: &Head) -> Option<StreamKey> {
-        if self.config.side != Side::Client || self.next_id != 1 {
+        if self.config.side != Side::Client || !self.ids.is_unused() {
             return None;
         }
         let id = crate::proto::StreamId::new(1);
         let mut stream = self.new_stream(id, State::opened(true), None);
         stream.bodyless = head.is_method(&http::Method::HEAD);
-        self.next_id = 3;
+        self.ids.take_first();
         self.opened = self.opened.saturating_add(1);
         Some(self.streams.insert(stream))
     }
