@@ -28,6 +28,7 @@ mod head;
 mod ids;
 mod limits;
 mod output;
+mod peer;
 mod reason;
 mod rules;
 mod scheduler;

@@ -40,6 +40,7 @@ use super::{
     Version, Violation,
     ids::StreamIds,
     limits::Bucket,
+    peer::Peer,
     rules::{Reaction, Rules},
     scheduler::Scheduler,
     streams::{
@@ -102,14 +103,7 @@ pub struct Engine {
     send_window: SendWindow,
     /// What we let the peer send on the whole connection.
     recv_window: RecvWindow,
-    /// The window that a new stream of either side starts with towards the
-    /// peer.
-    peer_stream_window: Option<u32>,
-    peer_max_streams: u32,
-    /// The latest values of all settings of the peer.
-    peer_settings: Vec<Setting>,
-    peer_takes_push: bool,
-    peer_takes_extended_connect: bool,
+    peer: Peer,
     /// Streams that we opened and that are not closed on the wire.
     opened: u32,
     /// Streams that the peer opened and that are not gone.
@@ -135,8 +129,6 @@ pub struct Engine {
     phase: Phase,
     /// The last of our streams that the peer will process.
     peer_goaway: Option<StreamId>,
-    /// The peer's first frame (its SETTINGS, where they come first) came.
-    peer_spoke: bool,
     unacknowledged_settings: u32,
     /// The peer granted credit for the connection: it knows of that window.
     connection_credit_seen: bool,
@@ -216,11 +208,7 @@ impl Engine {
                     .filter(|_| !config.ignore_flow_control),
             ),
             recv_window: RecvWindow::new(recv_window),
-            peer_stream_window: rules.stream_window.filter(|_| !config.ignore_flow_control),
-            peer_max_streams: rules.max_concurrent_streams,
-            peer_settings: Vec::new(),
-            peer_takes_push: true,
-            peer_takes_extended_connect: false,
+            peer: Peer::new(rules, &config),
             stalled: false,
             early_priorities: VecDeque::new(),
             opened: 0,
@@ -235,7 +223,6 @@ impl Engine {
             glitches: Bucket::new(limits.glitches, now),
             phase: Phase::Open,
             peer_goaway: None,
-            peer_spoke: false,
             unacknowledged_settings: u32::from(rules.settings_acknowledged),
             connection_credit_seen: false,
             timers: Timers::starting(limits, rules.settings_acknowledged, now),
@@ -285,29 +272,29 @@ impl Engine {
 
     /// Streams that the peer lets us have open at once.
     pub fn peer_max_concurrent_streams(&self) -> u32 {
-        self.peer_max_streams
+        self.peer.max_streams()
     }
 
     /// The peer takes `:protocol` in CONNECT requests (RFC 8441); `false` until
     /// its SETTINGS came.
     pub fn peer_allows_extended_connect(&self) -> bool {
-        self.peer_takes_extended_connect
+        self.peer.takes_extended_connect()
     }
 
     /// The latest value of every setting that the peer sent, obeyed or not; at
     /// most `max_settings_entries`.
     pub fn peer_settings(&self) -> &[Setting] {
-        &self.peer_settings
+        self.peer.settings()
     }
 
     /// The peer takes pushes.
     pub fn peer_allows_push(&self) -> bool {
-        self.peer_takes_push
+        self.peer.takes_push()
     }
 
     /// The peer's SETTINGS came, where they come first; else its first frame.
     pub fn peer_spoke(&self) -> bool {
-        self.peer_spoke
+        self.peer.has_spoken()
     }
 
     /// No new stream is taken: a shutdown began, by either side.
@@ -409,7 +396,7 @@ impl Engine {
         let initial = initial.filter(|_| !self.config.ignore_flow_control);
         let granted = initial.map(|_| self.config.limits.stream_window);
         let recv = RecvWindow::new(granted).at_least(initial.unwrap_or(0));
-        let send = SendWindow::new(self.peer_stream_window);
+        let send = SendWindow::new(self.peer.stream_window());
         let mut stream = Stream::new(id, state, send, recv);
         stream.priority = priority.unwrap_or_default();
         stream

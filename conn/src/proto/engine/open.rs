@@ -114,7 +114,7 @@ impl Engine {
             if self.rules.headers_anywhere {
                 return Err(OpenError::Usage(UsageError::Unsupported));
             }
-            if !self.peer_takes_extended_connect {
+            if !self.peer.takes_extended_connect() {
                 return Err(OpenError::ExtendedConnectDisabled);
             }
         }
@@ -161,10 +161,9 @@ impl Engine {
         if self.is_exhausted() {
             return Err(OpenError::IdsExhausted);
         }
-        if self.opened >= self.peer_max_streams {
-            return Err(OpenError::TooManyStreams {
-                max: self.peer_max_streams,
-            });
+        let max = self.peer.max_streams();
+        if self.opened >= max {
+            return Err(OpenError::TooManyStreams { max });
         }
         Ok(())
     }

@@ -48,7 +48,7 @@ impl Engine {
             return Err(usage(UsageError::NotPushable));
         }
         let priority = open.priority;
-        if !self.peer_takes_push {
+        if !self.peer.takes_push() {
             return Err(OpenError::PushDisabled);
         }
         self.check_open()?;

@@ -29,7 +29,7 @@ pub(super) type Outcome = Result<Option<Event>, Violation>;
 
 impl Engine {
     pub(super) fn handle_message(&mut self, now: Instant, message: Message) -> Outcome {
-        if !self.peer_spoke {
+        if !self.peer.has_spoken() {
             if let Message::Data { stream, .. } = message {
                 // Bytes of another protocol look like this where the first
                 // frame may be any: "GET " is DATA on stream 1195725856, and
@@ -39,7 +39,7 @@ impl Engine {
                     return Err(self.fatal(Rule::Malformed).detailed(text));
                 }
             }
-            self.peer_spoke = true;
+            self.peer.note_first_frame();
             self.timers.preface = None;
         }
         match message {
@@ -406,7 +406,7 @@ impl Engine {
     /// window, and the connection nothing while that is used up, does not know
     /// that the connection has a window.
     pub(super) fn forget_connection_window(&mut self) -> bool {
-        let raised = self.peer_stream_window > self.rules.stream_window;
+        let raised = self.peer.stream_window() > self.rules.stream_window;
         let forget = raised && !self.connection_window_counts();
         if forget {
             self.send_window = SendWindow::new(None);

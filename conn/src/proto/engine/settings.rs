@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Engine, receive::Outcome};
-use crate::proto::{Event, Rule, Setting, Violation, wire::PeerSettings};
+use crate::proto::{Event, Rule, Violation, wire::PeerSettings};
 
 impl Engine {
     pub(super) fn handle_settings(&mut self, now: Instant, settings: PeerSettings) -> Outcome {
@@ -14,9 +14,8 @@ impl Engine {
     }
 
     pub(super) fn obey(&mut self, settings: PeerSettings) -> Result<(), Violation> {
-        for setting in settings.all {
-            self.remember_setting(setting);
-        }
+        let shift = self.peer.apply(&settings, &self.config.limits);
+        let shift = shift.map_err(|rule| self.fatal(rule))?;
         if settings.forget || !settings.keep.is_empty() {
             self.push_event(Event::KeepSettings {
                 forget: settings.forget,
@@ -28,40 +27,15 @@ impl Engine {
                 settings: settings.returned,
             });
         }
-        if let Some(max) = settings.max_concurrent_streams {
-            self.peer_max_streams = max;
-        }
-        if let Some(push) = settings.enable_push {
-            self.peer_takes_push = push;
-        }
-        if let Some(extended) = settings.extended_connect {
-            self.peer_takes_extended_connect = extended;
-        }
-        if let (Some(new), Some(old)) = (settings.initial_window, self.peer_stream_window) {
-            self.shift_windows(old, new)?;
-        }
-        Ok(())
-    }
-
-    /// The latest value of each; as many as one frame may have.
-    fn remember_setting(&mut self, setting: Setting) {
-        let known = &mut self.peer_settings;
-        let room = known.len() < self.config.limits.max_settings_entries;
-        match known.iter_mut().find(|known| known.id == setting.id) {
-            Some(known) => known.value = setting.value,
-            None if room => known.push(setting),
-            None => {}
+        match shift {
+            Some(change) => self.shift_windows(change),
+            None => Ok(()),
         }
     }
 
-    /// Open streams move with the initial window, perhaps below zero
+    /// Windows of open streams move with the initial window, perhaps below zero
     /// (RFC 9113 §6.9.2); the connection's window does not.
-    fn shift_windows(&mut self, old: u32, new: u32) -> Result<(), Violation> {
-        if new > 0x7fff_ffff {
-            return Err(self.fatal(Rule::ConnectionWindowOverflow));
-        }
-        self.peer_stream_window = Some(new);
-        let change = i64::from(new).saturating_sub(i64::from(old));
+    fn shift_windows(&mut self, change: i64) -> Result<(), Violation> {
         let mut keys = Vec::new();
         let mut overflown = false;
         for (key, stream) in self.streams.iter_mut() {

@@ -185,7 +185,7 @@ impl Engine {
             data_received: self.counters.data_received,
             headers_sent,
             headers_received,
-            peer_settings: self.peer_settings.clone(),
+            peer_settings: self.peer.settings().to_vec(),
         }
     }
 }
