@@ -104,12 +104,6 @@ pub struct Engine {
     /// What we let the peer send on the whole connection.
     recv_window: RecvWindow,
     peer: Peer,
-    /// Streams that we opened and that are not closed on the wire.
-    opened: u32,
-    /// Streams that the peer opened and that are not gone.
-    accepted: u32,
-    /// Streams that are gone while the user still works on them.
-    orphans: u32,
     ids: StreamIds,
     /// Pushes that are not on the wire yet, in the order of their ids: no more
     /// than the peer lets us open.
@@ -211,9 +205,6 @@ impl Engine {
             peer: Peer::new(rules, &config),
             stalled: false,
             early_priorities: VecDeque::new(),
-            opened: 0,
-            accepted: 0,
-            orphans: 0,
             ids: StreamIds::new(config.side, config.first_stream),
             held_pushes: VecDeque::new(),
             lingering: Lingering::new(),
@@ -415,11 +406,11 @@ impl Engine {
             }
             return;
         }
-        if !stream.remote && std::mem::take(&mut stream.counted) {
-            self.opened = self.opened.saturating_sub(1);
-        }
-        if !stream.retained && stream.unreleased == 0 && stream.held.is_none() {
+        let done = !stream.retained && stream.unreleased == 0 && stream.held.is_none();
+        if done {
             self.remove(key);
+        } else {
+            self.streams.count_closed(key);
         }
     }
 
@@ -434,12 +425,6 @@ impl Engine {
         }
         if stream.lingers {
             self.forget_lingering();
-        }
-        if stream.remote {
-            self.accepted = self.accepted.saturating_sub(1);
-            self.orphans = self.orphans.saturating_add(u32::from(stream.retained));
-        } else {
-            self.opened = self.opened.saturating_sub(u32::from(stream.counted));
         }
         // A WINDOW_UPDATE or RST_STREAM that crosses the stream's end comes too
         // late for it: an honest peer sends about one a stream.

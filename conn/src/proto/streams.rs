@@ -238,6 +238,18 @@ pub(crate) struct Streams {
     slots: Vec<Option<Stream>>,
     free: Vec<u32>,
     by_id: HashMap<StreamId, u32, BuildHasherDefault<IdHasher>>,
+    counts: Counts,
+}
+
+/// The numbers that the limits of concurrent streams are about.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Streams of ours that are not closed on the wire.
+    opened: u32,
+    /// Streams of the peer that are in the table.
+    accepted: u32,
+    /// Streams of the peer that are gone while the user still works on them.
+    orphans: u32,
 }
 
 impl Streams {
@@ -249,8 +261,51 @@ impl Streams {
         self.by_id.is_empty()
     }
 
+    /// Streams of ours that are not closed on the wire: they count against the
+    /// peer's limit.
+    pub(crate) fn opened(&self) -> u32 {
+        self.counts.opened
+    }
+
+    /// Streams of the peer that are in the table.
+    pub(crate) fn accepted(&self) -> u32 {
+        self.counts.accepted
+    }
+
+    /// Streams of the peer that are gone while the user still works on them.
+    pub(crate) fn orphans(&self) -> u32 {
+        self.counts.orphans
+    }
+
+    /// Streams that count against `max_concurrent_streams`: all that the peer
+    /// keeps us busy with (Rapid Reset, CVE-2023-44487).
+    pub(crate) fn of_peer(&self) -> u32 {
+        self.counts.accepted.saturating_add(self.counts.orphans)
+    }
+
+    /// Both halves of the stream are closed, though it stays in the table.
+    pub(crate) fn count_closed(&mut self, key: StreamKey) {
+        let Some(stream) = self.get_mut(key) else {
+            return;
+        };
+        if !stream.remote && std::mem::take(&mut stream.counted) {
+            self.counts.opened = self.counts.opened.saturating_sub(1);
+        }
+    }
+
+    /// The user is done with a stream that was gone before.
+    pub(crate) fn finish_orphan(&mut self) {
+        self.counts.orphans = self.counts.orphans.saturating_sub(1);
+    }
+
     pub(crate) fn insert(&mut self, stream: Stream) -> StreamKey {
         let id = stream.id;
+        let count = if stream.remote {
+            &mut self.counts.accepted
+        } else {
+            &mut self.counts.opened
+        };
+        *count = count.saturating_add(1);
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
@@ -286,7 +341,14 @@ impl Streams {
 
     pub(crate) fn remove(&mut self, key: StreamKey) -> Option<Stream> {
         self.get(key)?;
-        let stream = self.slots.get_mut(key.slot())?.take();
+        let stream = self.slots.get_mut(key.slot())?.take()?;
+        let counts = &mut self.counts;
+        if stream.remote {
+            counts.accepted = counts.accepted.saturating_sub(1);
+            counts.orphans = counts.orphans.saturating_add(u32::from(stream.retained));
+        } else {
+            counts.opened = counts.opened.saturating_sub(u32::from(stream.counted));
+        }
         self.by_id.remove(&key.id);
         if self.by_id.is_empty() {
             // An idle connection holds little.
@@ -299,7 +361,7 @@ impl Streams {
         } else {
             self.free.push(key.slot);
         }
-        stream
+        Some(stream)
     }
 
     pub(crate) fn keys(&self) -> Vec<StreamKey> {
@@ -378,6 +440,28 @@ mod tests {
         assert_eq!(streams.find(StreamId::new(5)), Some(second));
         assert_eq!(streams.keys(), [other, second]);
         assert_eq!(streams.len(), 2);
+    }
+
+    #[test]
+    fn streams_are_counted_by_their_opener_until_the_user_is_done() {
+        let mut streams = Streams::default();
+        let ours = streams.insert(stream(1));
+        let theirs = streams.insert(Stream {
+            remote: true,
+            retained: true,
+            ..stream(2)
+        });
+        assert_eq!((streams.opened(), streams.accepted()), (1, 1));
+        streams.count_closed(ours);
+        streams.count_closed(ours);
+        assert_eq!(streams.opened(), 0);
+        assert!(streams.remove(ours).is_some());
+        assert_eq!(streams.opened(), 0);
+        assert!(streams.remove(theirs).is_some());
+        assert_eq!((streams.accepted(), streams.orphans()), (0, 1));
+        assert_eq!(streams.of_peer(), 1);
+        streams.finish_orphan();
+        assert_eq!(streams.of_peer(), 0);
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Engine {
     fn idle_deadline(&self) -> Option<Instant> {
         let idle = self.config.limits.idle_timeout?;
         // A peer that only sends PINGs is idle too.
-        let nothing_open = self.streams.is_empty() && self.orphans == 0;
+        let nothing_open = self.streams.is_empty() && self.streams.orphans() == 0;
         let deadline = self.life.idle_since.checked_add(idle);
         deadline.filter(|_| nothing_open)
     }

@@ -140,7 +140,6 @@ impl Engine {
             .headers(id, kind, &head, fin, self.output.buffer());
         encoded.map_err(|error| OpenError::Usage(error.into()))?;
         self.ids.take_next();
-        self.opened = self.opened.saturating_add(1);
         let key = self.streams.insert(stream);
         if state.is_closed() {
             self.settle(key);
@@ -162,7 +161,7 @@ impl Engine {
             return Err(OpenError::IdsExhausted);
         }
         let max = self.peer.max_streams();
-        if self.opened >= max {
+        if self.streams.opened() >= max {
             return Err(OpenError::TooManyStreams { max });
         }
         Ok(())

@@ -92,7 +92,7 @@ impl Engine {
     /// The client cancels a stream and with it all that is pushed for it: not a
     /// frame more is sent (the drafts' §3.3.2).
     pub(super) fn cancel_pushes_of(&mut self, parent: StreamId) {
-        let pushes = self.config.side == Side::Server && self.opened > 0;
+        let pushes = self.config.side == Side::Server && self.streams.opened() > 0;
         if !pushes || self.rules.push != PushStyle::Unidirectional {
             return;
         }
@@ -113,7 +113,7 @@ impl Engine {
     /// The same seen from the client, which cancels a stream: what is pushed for
     /// it ends here too. It is told of each, as not every server knows the rule.
     pub(super) fn cancel_promises_of(&mut self, parent: StreamId) {
-        let promises = self.config.side == Side::Client && self.accepted > 0;
+        let promises = self.config.side == Side::Client && self.streams.accepted() > 0;
         if !promises || self.rules.push != PushStyle::Unidirectional {
             return;
         }
@@ -138,7 +138,7 @@ impl Engine {
         mut fields: Box<Fields>,
         in_one: Option<bool>,
     ) -> Outcome {
-        if self.accepted >= self.config.limits.max_pushed_streams || fields.exceeded.is_some() {
+        if self.streams.accepted() >= self.config.limits.max_pushed_streams || fields.exceeded.is_some() {
             return Err(Violation::stream(
                 id,
                 Rule::TooManyStreams,
@@ -181,7 +181,6 @@ impl Engine {
         stream.remote = true;
         stream.parent = Some(parent.id());
         stream.bodyless = head.is_method(&http::Method::HEAD);
-        self.accepted = self.accepted.saturating_add(1);
         if in_one.is_some() {
             stream.announced = Some(Box::new(names(&head.fields).collect()));
         }

@@ -75,7 +75,6 @@ impl Engine {
             }
         }
         self.ids.take_next();
-        self.opened = self.opened.saturating_add(1);
         let key = self.streams.insert(stream);
         if self.rules.push == PushStyle::Unidirectional {
             self.held_pushes.push_back(key);

@@ -137,8 +137,7 @@ impl Engine {
             };
         }
         self.ids.open_of_peer(id, &self.config.limits);
-        let held = self.accepted.saturating_add(self.orphans);
-        if held >= self.config.limits.max_concurrent_streams {
+        if self.streams.of_peer() >= self.config.limits.max_concurrent_streams {
             return self.broken(now, Rule::TooManyStreams, id).map(|()| None);
         }
         let (fin, unidirectional) = (headers.fin, headers.unidirectional);
@@ -187,7 +186,6 @@ impl Engine {
         stream.connect = connect;
         stream.expected = expected;
         stream.bodyless = head.is_method(&http::Method::HEAD);
-        self.accepted = self.accepted.saturating_add(1);
         let stream = self.streams.insert(stream);
         if id.value() > StreamId::MAX.value().saturating_sub(ID_RESERVE) {
             // The client is to move before its ids run out (RFC 9113 §5.1.1).

@@ -109,7 +109,6 @@ impl Engine {
             let mut stream = self.new_stream(id, state, None);
             stream.remote = true;
             stream.abandoned = true;
-            self.accepted = self.accepted.saturating_add(1);
             let key = self.streams.insert(stream);
             self.linger(key);
         }

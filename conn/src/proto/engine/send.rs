@@ -228,7 +228,7 @@ impl Engine {
             }
             // Our own streams never count among those that are gone.
             None if stream.id().opener() == Some(self.config.side) => {}
-            None => self.orphans = self.orphans.saturating_sub(1),
+            None => self.streams.finish_orphan(),
         }
     }
 

@@ -168,7 +168,7 @@ impl Engine {
         let (headers_sent, headers_received) = self.wire.header_bytes();
         ConnectionStats {
             open_streams: self.streams.len(),
-            orphaned_handlers: self.orphans,
+            orphaned_handlers: self.streams.orphans(),
             buffered_bytes: self.buffered,
             output_bytes: self.output.len(),
             receive_credit: self.recv_window.accounted(),

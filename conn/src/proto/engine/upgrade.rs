@@ -44,7 +44,6 @@ impl Engine {
         let mut stream = self.new_stream(id, State::accepted(true, false), None);
         stream.remote = true;
         stream.bodyless = head.is_method(&http::Method::HEAD);
-        self.accepted = self.accepted.saturating_add(1);
         let stream = self.streams.insert(stream);
         self.push_event(Event::Opened {
             stream,
@@ -66,7 +65,6 @@ impl Engine {
         let mut stream = self.new_stream(id, State::opened(true), None);
         stream.bodyless = head.is_method(&http::Method::HEAD);
         self.ids.take_first();
-        self.opened = self.opened.saturating_add(1);
         Some(self.streams.insert(stream))
     }
 }
