@@ -24,6 +24,7 @@
 mod config;
 mod engine;
 mod event;
+mod flow;
 mod head;
 mod ids;
 mod limits;
@@ -39,9 +40,10 @@ mod wire;
 pub use config::{Config, HeaderCompression, PersistentSettings, Semantics, Setting, Side};
 pub use engine::{
     AlternativeFor, ConnectionStats, Direction, Engine, HeaderBytes, OpenError, OpenOptions,
-    Resets, Stalls, Transmit, UsageError, WindowPool,
+    Resets, Stalls, Transmit, UsageError,
 };
 pub use event::Event;
+pub use flow::WindowPool;
 pub use head::{Control, Head, Priority, Protocol};
 pub use limits::{Limits, Rate};
 pub use output::Output;

@@ -2,6 +2,7 @@
 //! it does with them stands in its parts.
 
 mod announce;
+mod credit;
 mod keep_alive;
 mod lifecycle;
 mod lingering;
@@ -18,7 +19,6 @@ mod stats;
 mod timers;
 mod upgrade;
 mod usage;
-mod windows;
 
 use std::{collections::VecDeque, time::Instant};
 
@@ -29,15 +29,12 @@ pub use self::{
     open::{Direction, OpenOptions},
     stats::{ConnectionStats, HeaderBytes, Resets, Stalls},
     usage::{OpenError, UsageError},
-    windows::WindowPool,
 };
-use self::{
-    keep_alive::Life, lingering::Lingering, ping::Pings, stats::Counters, timers::Timers,
-    windows::Tuning,
-};
+use self::{keep_alive::Life, lingering::Lingering, ping::Pings, stats::Counters, timers::Timers};
 use super::{
     Config, Event, Limits, Output, Priority, Reason, Rule, Setting, Side, StreamId, StreamKey,
     Version, Violation,
+    flow::{ConnectionFlow, RecvWindow, SendWindow},
     ids::StreamIds,
     limits::Bucket,
     peer::Peer,
@@ -45,7 +42,6 @@ use super::{
     scheduler::Scheduler,
     streams::{
         Stream, Streams,
-        flow::{RecvWindow, SendWindow},
         state::{Half, State},
     },
     wire::Wire,
@@ -99,10 +95,7 @@ pub struct Engine {
     output: Output,
     streams: Streams,
     scheduler: Scheduler,
-    /// What the peer lets us send on the whole connection.
-    send_window: SendWindow,
-    /// What we let the peer send on the whole connection.
-    recv_window: RecvWindow,
+    flow: ConnectionFlow,
     peer: Peer,
     ids: StreamIds,
     /// Pushes that are not on the wire yet, in the order of their ids: no more
@@ -110,26 +103,19 @@ pub struct Engine {
     held_pushes: VecDeque<StreamKey>,
     /// Uploads that are to stop.
     lingering: Lingering,
-    /// Bytes of bodies that the user holds.
-    buffered: usize,
     /// Events of a frame that caused several.
     events: VecDeque<Event>,
     resets: Bucket,
     glitches: Bucket,
-    /// Data waits for the connection's send window.
-    stalled: bool,
     /// Priorities of streams that are not open yet.
     early_priorities: VecDeque<(StreamId, Priority)>,
     phase: Phase,
     /// The last of our streams that the peer will process.
     peer_goaway: Option<StreamId>,
     unacknowledged_settings: u32,
-    /// The peer granted credit for the connection: it knows of that window.
-    connection_credit_seen: bool,
     timers: Timers,
     pings: Pings,
     life: Life,
-    tuning: Tuning,
     counters: Box<Counters>,
     /// The time as far as it was told: for calls that do not bring it.
     clock: Instant,
@@ -185,53 +171,36 @@ impl Engine {
         config.limits.clamp();
         let rules = config.version.rules();
         let limits = &config.limits;
-        let granted = |window: Option<u32>, size: u32| match window {
-            Some(initial) if !config.ignore_flow_control => Some(size.max(initial)),
-            _ => None,
-        };
-        let recv_window = granted(rules.connection_window, limits.connection_window);
         let mut engine = Self {
             rules,
             wire: Wire::new(&config),
             output: Output::default(),
             streams: Streams::default(),
             scheduler: Scheduler::default(),
-            send_window: SendWindow::new(
-                rules
-                    .connection_window
-                    .filter(|_| !config.ignore_flow_control),
-            ),
-            recv_window: RecvWindow::new(recv_window),
+            flow: ConnectionFlow::new(rules, &config),
             peer: Peer::new(rules, &config),
-            stalled: false,
             early_priorities: VecDeque::new(),
             ids: StreamIds::new(config.side, config.first_stream),
             held_pushes: VecDeque::new(),
             lingering: Lingering::new(),
-            buffered: 0,
             events: VecDeque::new(),
             resets: Bucket::new(limits.resets, now),
             glitches: Bucket::new(limits.glitches, now),
             phase: Phase::Open,
             peer_goaway: None,
             unacknowledged_settings: u32::from(rules.settings_acknowledged),
-            connection_credit_seen: false,
             timers: Timers::starting(limits, rules.settings_acknowledged, now),
             pings: Pings::new(u32::from_le_bytes(first_four(seed))),
             life: Life::starting(limits, seed, now),
-            tuning: Tuning::new(config.window_pool.clone(), limits.stream_window),
             counters: Box::default(),
             clock: now,
             config,
         };
         engine.wire.preface(&engine.config, engine.output.buffer());
-        if let (Some(initial), Some(size)) = (rules.connection_window, recv_window) {
-            if size > initial {
-                let raise = size.saturating_sub(initial);
-                engine
-                    .wire
-                    .window_update(None, raise, engine.output.buffer());
-            }
+        if let Some(increment) = engine.flow.initial_increment(rules) {
+            engine
+                .wire
+                .window_update(None, increment.0, engine.output.buffer());
         }
         engine
     }
@@ -316,7 +285,7 @@ impl Engine {
     pub fn wants_input(&self) -> bool {
         let limits = &self.config.limits;
         let backlog = limits.max_output_backlog.saturating_add(limits.cut_ahead);
-        self.output.len() <= backlog && self.buffered <= self.budget()
+        self.output.len() <= backlog && self.flow.buffered() <= self.flow.budget(limits)
     }
 
     /// What the input means. Consumes whole frames of `input` (DATA perhaps in
@@ -429,7 +398,7 @@ impl Engine {
         // A WINDOW_UPDATE or RST_STREAM that crosses the stream's end comes too
         // late for it: an honest peer sends about one a stream.
         self.glitches.refund(self.config.limits.late_frames);
-        self.buffered = self.buffered.saturating_sub(stream.unreleased);
+        self.flow.let_go(stream.unreleased);
         self.give_back(None, stream.unreleased);
         if self.streams.is_empty() {
             self.scheduler.shrink();

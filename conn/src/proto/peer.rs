@@ -1,9 +1,7 @@
 //! The peer, as far as it has told: its settings (RFC 9113 §6.5.2; the SPDY
 //! drafts §2.6.4).
 
-use super::{
-    Config, Limits, Rule, Setting, rules::Rules, streams::flow::MAX_WINDOW, wire::PeerSettings,
-};
+use super::{Config, Limits, Rule, Setting, flow::MAX_WINDOW, rules::Rules, wire::PeerSettings};
 
 /// The peer's settings, and the defaults of the protocol until they arrive.
 #[derive(Debug)]

@@ -138,10 +138,9 @@ impl Scheduler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::streams::{
-        Stream, StreamId, Streams,
+    use crate::proto::{
         flow::{RecvWindow, SendWindow},
-        state::State,
+        streams::{Stream, StreamId, Streams, state::State},
     };
 
     fn keys(count: u32) -> Vec<StreamKey> {

@@ -1,6 +1,5 @@
 //! The streams of a connection: who they are and where they stand.
 
-pub(crate) mod flow;
 pub(crate) mod state;
 
 use std::{
@@ -13,11 +12,11 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 
-use self::{
+use self::state::{Half, State};
+use super::{
+    Head, Priority, Side,
     flow::{RecvWindow, SendWindow},
-    state::{Half, State},
 };
-use super::{Head, Priority, Side};
 
 /// The number of a stream on the wire: 1 to 2³¹−1, odd for the client's, even
 /// for the server's.

@@ -138,7 +138,9 @@ impl Engine {
         mut fields: Box<Fields>,
         in_one: Option<bool>,
     ) -> Outcome {
-        if self.streams.accepted() >= self.config.limits.max_pushed_streams || fields.exceeded.is_some() {
+        if self.streams.accepted() >= self.config.limits.max_pushed_streams
+            || fields.exceeded.is_some()
+        {
             return Err(Violation::stream(
                 id,
                 Rule::TooManyStreams,

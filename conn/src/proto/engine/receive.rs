@@ -14,7 +14,6 @@ use crate::{
         rules::PushStyle,
         streams::{
             Stream,
-            flow::SendWindow,
             state::{Half, Misplaced, Part, State},
         },
         wire::{Headers, HeadersKind, Message, content_length},
@@ -325,14 +324,14 @@ impl Engine {
         if id.value() == 0 {
             return Err(self.fatal(Rule::StreamIdParity));
         }
-        if self.recv_window.debit(flow_len).is_err() && self.connection_window_counts() {
+        if self.flow.debit_recv(flow_len).is_err() {
             return Err(self.fatal(Rule::ConnectionWindowExceeded));
         }
         let flow = usize::try_from(flow_len).unwrap_or(usize::MAX);
         let came = self.counters.data_received;
         self.counters.data_received = came.saturating_add(u64::from(flow_len));
         let Some(key) = self.streams.find(id) else {
-            self.tuning.count(None, flow);
+            self.flow.count(None, flow);
             self.give_back(None, flow);
             let rule = match self.ids.standing(id) {
                 Standing::ResetByUs if !data.is_empty() => return Ok(None),
@@ -348,7 +347,7 @@ impl Engine {
             };
             return self.broken(now, rule, id).map(|()| None);
         };
-        self.tuning.count(Some(key), flow);
+        self.flow.count(Some(key), flow);
         let promises = self.rules.push == PushStyle::Promise;
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(None);
@@ -388,7 +387,7 @@ impl Engine {
             return Ok(None);
         }
         stream.unreleased = stream.unreleased.saturating_add(data.len());
-        self.buffered = self.buffered.saturating_add(data.len());
+        self.flow.hold(data.len());
         self.give_back(Some(key), flow.saturating_sub(data.len()));
         if fin {
             self.settle(key);
@@ -405,22 +404,12 @@ impl Engine {
     /// that the connection has a window.
     pub(super) fn forget_connection_window(&mut self) -> bool {
         let raised = self.peer.stream_window() > self.rules.stream_window;
-        let forget = raised && !self.connection_window_counts();
-        if forget {
-            self.send_window = SendWindow::new(None);
-        }
-        forget
-    }
-
-    /// A peer of uncertain version may know of no window but its streams'.
-    fn connection_window_counts(&self) -> bool {
-        !self.config.version_uncertain || self.connection_credit_seen
+        raised && self.flow.forget_send_window()
     }
 
     fn handle_credit(&mut self, now: Instant, stream: Option<StreamId>, increment: u32) -> Outcome {
         let Some(id) = stream else {
-            self.connection_credit_seen = true;
-            return match self.send_window.credit(increment) {
+            return match self.flow.credit_send(increment) {
                 Ok(()) => Ok(None),
                 Err(_) => Err(self.fatal(Rule::ConnectionWindowOverflow)),
             };
@@ -451,9 +440,7 @@ impl Engine {
         // A stream's window of the initial size is never credited before the
         // connection's of the same size: a peer that does so, while we wait for
         // the other, has no window for the connection.
-        if !self.connection_window_counts() && self.send_window.available() == 0 {
-            self.send_window = SendWindow::new(None);
-        }
+        self.flow.forget_send_window();
         self.schedule(key);
         Ok(None)
     }

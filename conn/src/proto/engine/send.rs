@@ -88,10 +88,9 @@ impl Engine {
     /// Bytes that the windows let this stream send now.
     pub fn send_capacity(&self, stream: StreamKey) -> usize {
         match self.streams.get(stream) {
-            Some(open) if open.state.send == Half::Open => open
-                .send_window
-                .available()
-                .min(self.send_window.available()),
+            Some(open) if open.state.send == Half::Open => {
+                open.send_window.available().min(self.flow.send_available())
+            }
             _ => 0,
         }
     }
@@ -139,7 +138,7 @@ impl Engine {
             && lonely
             && len
                 <= room
-                    .min(self.send_window.available())
+                    .min(self.flow.send_available())
                     .min(self.wire.max_data())
             && self.output.len() < self.config.limits.cut_ahead
         {
@@ -253,7 +252,7 @@ impl Engine {
         };
         let len = len.min(open.unreleased);
         open.unreleased = open.unreleased.saturating_sub(len);
-        self.buffered = self.buffered.saturating_sub(len);
+        self.flow.let_go(len);
         if self.phase != Phase::Closed {
             self.give_back(Some(stream), len);
         }
@@ -281,7 +280,7 @@ impl Engine {
                 self.counters.stalls.transport = self.counters.stalls.transport.saturating_add(1);
                 return Transmit::Write;
             }
-            let connection = self.send_window.available();
+            let connection = self.flow.send_available();
             let Some(stream) = self.streams.get_mut(key) else {
                 self.scheduler.pop();
                 continue;
@@ -301,7 +300,7 @@ impl Engine {
                 if self.forget_connection_window() {
                     continue;
                 }
-                if !std::mem::replace(&mut self.stalled, true) {
+                if self.flow.note_stall() {
                     let stalls = &mut self.counters.stalls.connection_window;
                     *stalls = stalls.saturating_add(1);
                 }
@@ -333,8 +332,7 @@ impl Engine {
         let done = stream.pending.is_empty();
         let fin = done && matches!(stream.ending, Ending::Fin);
         stream.send_window.debit(len);
-        self.send_window.debit(len);
-        self.stalled = false;
+        self.flow.debit_send(len);
         self.counters.data_sent = self.counters.data_sent.saturating_add(len as u64);
         let incremental = stream.priority.incremental();
         let scheduled = stream.scheduled;

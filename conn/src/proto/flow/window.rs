@@ -59,29 +59,28 @@ impl SendWindow {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecvWindow {
     size: Option<u32>,
-    /// Bytes that the peer may still send. Below zero for a peer that is let
-    /// get away with it.
+    /// Bytes that the peer may still send.
     available: i64,
-    /// Bytes consumed and not announced yet.
-    unannounced: u32,
+    /// Bytes consumed and not advertised yet.
+    unadvertised: u32,
 }
 
-/// Credit that must be announced to the peer now.
-#[must_use = "credit that is not announced is lost to the peer"]
+/// Credit that must be advertised to the peer now.
+#[must_use = "credit that is not advertised is lost to the peer"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Announce(pub(crate) u32);
+pub(crate) struct Increment(pub(crate) u32);
 
 impl RecvWindow {
     pub(crate) fn new(size: Option<u32>) -> Self {
         Self {
             size,
             available: size.map_or(0, i64::from),
-            unannounced: 0,
+            unadvertised: 0,
         }
     }
 
-    /// A window whose peer may not know yet that it is smaller than the
-    /// protocol's, and is let get away with that.
+    /// Until our SETTINGS arrive the peer may use the protocol's larger initial
+    /// window: accept that much.
     pub(crate) fn at_least(self, initial: u32) -> Self {
         Self {
             available: self.available.max(i64::from(initial)),
@@ -107,52 +106,65 @@ impl RecvWindow {
         self.size
     }
 
-    /// Makes a window larger. What that adds is owed to the peer.
+    /// Makes a connection's window larger. [`replenish`](Self::replenish)
+    /// advertises the difference.
     pub(crate) fn grow(&mut self, size: u32) {
         self.size = self.size.map(|old| old.max(size));
     }
 
-    /// Gives back what was consumed of a stream. Updates are few: one for each
-    /// half of the window. With them the window grows to `target`; without
-    /// anything consumed, at once.
-    pub(crate) fn credit(&mut self, len: usize, target: u32) -> Option<Announce> {
+    /// Releases what was consumed of a stream. Updates are few: one for each
+    /// half of the window. With the next one the window grows to `target`.
+    pub(crate) fn credit(&mut self, len: usize, target: u32) -> Option<Increment> {
         let size = self.size?;
-        let growth = target.saturating_sub(size);
         let consumed = u32::try_from(len).unwrap_or(u32::MAX);
-        self.unannounced = self.unannounced.saturating_add(consumed);
-        if self.unannounced < (size / 2).max(1) && (len > 0 || growth == 0) {
+        self.unadvertised = self.unadvertised.saturating_add(consumed);
+        if self.unadvertised < (size / 2).max(1) {
             return None;
         }
-        self.grow(target);
-        self.unannounced = self.unannounced.saturating_add(growth);
-        self.announce()
+        self.grow_by(target.saturating_sub(size));
+        self.advertise()
     }
 
-    /// Gives a connection back all that came, as far as the peer may then not
-    /// send more than `room`.
-    pub(crate) fn replenish(&mut self, room: i64) -> Option<Announce> {
+    /// Lets a stream's window grow to `target` without waiting for its reader.
+    pub(crate) fn grow_now(&mut self, target: u32) -> Option<Increment> {
+        let growth = target.saturating_sub(self.size?);
+        if growth == 0 {
+            return None;
+        }
+        self.grow_by(growth);
+        self.advertise()
+    }
+
+    /// Releases to the peer all that arrived on the connection, as far as it may
+    /// then send no more than `room`.
+    pub(crate) fn replenish(&mut self, room: i64) -> Option<Increment> {
         let size = self.size?;
         let target = i64::from(size).min(room);
         let owed = target.saturating_sub(self.accounted());
         if let Ok(owed @ 1..) = u32::try_from(owed) {
-            self.unannounced = self.unannounced.saturating_add(owed);
+            self.unadvertised = self.unadvertised.saturating_add(owed);
         }
-        if self.unannounced < (size / 2).max(1) {
+        if self.unadvertised < (size / 2).max(1) {
             return None;
         }
-        self.announce()
+        self.advertise()
     }
 
-    fn announce(&mut self) -> Option<Announce> {
-        let increment = std::mem::take(&mut self.unannounced);
+    fn grow_by(&mut self, growth: u32) {
+        self.size = self.size.map(|size| size.saturating_add(growth));
+        self.unadvertised = self.unadvertised.saturating_add(growth);
+    }
+
+    fn advertise(&mut self) -> Option<Increment> {
+        let increment = std::mem::take(&mut self.unadvertised);
         self.available = self.available.saturating_add(i64::from(increment));
-        (increment > 0).then_some(Announce(increment))
+        (increment > 0).then_some(Increment(increment))
     }
 
     /// What the peer may send plus what is on its way back to it: constant
     /// when everything received was given back.
     pub(crate) fn accounted(&self) -> i64 {
-        self.available.saturating_add(i64::from(self.unannounced))
+        self.available.saturating_add(i64::from(self.unadvertised))
     }
 }
 
@@ -180,24 +192,24 @@ mod tests {
     }
 
     #[test]
-    fn a_receive_window_is_announced_by_halves() {
+    fn a_receive_window_is_advertised_by_halves() {
         let mut window = RecvWindow::new(Some(100));
         assert_eq!(window.debit(101), Err(WindowError));
         assert_eq!(window.debit(100), Ok(()));
         assert_eq!(window.debit(1), Err(WindowError));
         assert_eq!(window.credit(49, 100), None);
-        assert_eq!(window.credit(11, 100), Some(Announce(60)));
+        assert_eq!(window.credit(11, 100), Some(Increment(60)));
         assert_eq!(window.debit(60), Ok(()));
         assert_eq!(window.accounted(), 0);
-        assert_eq!(window.credit(100, 100), Some(Announce(100)));
+        assert_eq!(window.credit(100, 100), Some(Increment(100)));
         assert_eq!(window.accounted(), 100);
     }
 
     #[test]
-    fn a_small_window_is_announced_by_its_own_halves() {
+    fn a_small_window_is_advertised_by_its_own_halves() {
         let mut window = RecvWindow::new(Some(1000)).at_least(65_535);
         assert_eq!(window.debit(65_535), Ok(()));
-        assert_eq!(window.credit(500, 1000), Some(Announce(500)));
+        assert_eq!(window.credit(500, 1000), Some(Increment(500)));
     }
 
     #[test]
@@ -209,14 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_grows_when_it_announces_or_at_once() {
+    fn a_stream_grows_when_it_advertises_or_at_once() {
         let mut window = RecvWindow::new(Some(100));
         assert_eq!(window.debit(60), Ok(()));
         assert_eq!(window.credit(10, 200), None);
-        assert_eq!(window.credit(50, 200), Some(Announce(160)));
+        assert_eq!(window.credit(50, 200), Some(Increment(160)));
         assert_eq!(window.accounted(), 200);
-        assert_eq!(window.credit(0, 200), None);
-        assert_eq!(window.credit(0, 300), Some(Announce(100)));
+        assert_eq!(window.grow_now(200), None);
+        assert_eq!(window.grow_now(300), Some(Increment(100)));
         assert_eq!(window.accounted(), 300);
     }
 
@@ -226,12 +238,12 @@ mod tests {
         assert_eq!(window.debit(40), Ok(()));
         assert_eq!(window.replenish(160), None);
         assert_eq!(window.debit(20), Ok(()));
-        assert_eq!(window.replenish(140), Some(Announce(60)));
+        assert_eq!(window.replenish(140), Some(Increment(60)));
         // 90 are held: 100 less 90 is what the peer may have.
         assert_eq!(window.debit(90), Ok(()));
         assert_eq!(window.replenish(10), None);
-        assert_eq!(window.replenish(200), Some(Announce(90)));
+        assert_eq!(window.replenish(200), Some(Increment(90)));
         window.grow(300);
-        assert_eq!(window.replenish(1000), Some(Announce(200)));
+        assert_eq!(window.replenish(1000), Some(Increment(200)));
     }
 }

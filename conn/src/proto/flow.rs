@@ -1,0 +1,264 @@
+//! Flow control of the connection: both windows, the bytes that the user holds,
+//! and the tuning (RFC 9113 §5.2; SPDY/3.1 §2.6.8).
+//!
+//! *Receiving.* A stream's window is released as its reader takes the bytes; the
+//! connection's at once, as long as what the user holds stays within the
+//! budget. So a stream that nobody reads stops itself and not the others.
+
+mod pool;
+mod tuning;
+mod window;
+
+use std::time::Instant;
+
+pub use self::pool::WindowPool;
+pub(crate) use self::{
+    tuning::Growth,
+    window::{Increment, MAX_WINDOW, RecvWindow, SendWindow, WindowError},
+};
+use super::{Config, Limits, StreamKey, rules::Rules};
+use tuning::Tuning;
+
+/// Flow control of one connection.
+#[derive(Debug)]
+pub(crate) struct ConnectionFlow {
+    /// What the peer lets us send.
+    send: SendWindow,
+    /// What we let the peer send.
+    recv: RecvWindow,
+    knowledge: Knowledge,
+    /// Bytes of bodies that the user holds.
+    buffered: usize,
+    /// Data has waited for the send window since the last byte was sent.
+    stalled: bool,
+    tuning: Tuning,
+}
+
+/// Whether the peer knows that the connection has a window. In cleartext the
+/// first bytes do not tell SPDY/3.1 from SPDY/3, which has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Knowledge {
+    /// It does, or has credited the window.
+    Certain,
+    /// Not shown yet: the window binds neither side.
+    Uncertain,
+}
+
+impl ConnectionFlow {
+    pub(crate) fn new(rules: &Rules, config: &Config) -> Self {
+        let initial = rules
+            .connection_window
+            .filter(|_| !config.ignore_flow_control);
+        let limits = &config.limits;
+        Self {
+            send: SendWindow::new(initial),
+            recv: RecvWindow::new(initial.map(|initial| limits.connection_window.max(initial))),
+            knowledge: if config.version_uncertain {
+                Knowledge::Uncertain
+            } else {
+                Knowledge::Certain
+            },
+            buffered: 0,
+            stalled: false,
+            tuning: Tuning::new(config.window_pool.clone(), limits.stream_window),
+        }
+    }
+
+    /// How much our window exceeds the protocol's at the start: to be
+    /// advertised with the preface.
+    pub(crate) fn initial_increment(&self, rules: &Rules) -> Option<Increment> {
+        let raise = self.recv.size()?.checked_sub(rules.connection_window?)?;
+        (raise > 0).then_some(Increment(raise))
+    }
+
+    /// Bytes that we may send now.
+    pub(crate) fn send_available(&self) -> usize {
+        self.send.available()
+    }
+
+    /// A DATA frame of `len` bytes is sent.
+    pub(crate) fn debit_send(&mut self, len: usize) {
+        self.send.debit(len);
+        self.stalled = false;
+    }
+
+    /// The peer's WINDOW_UPDATE for the connection.
+    pub(crate) fn credit_send(&mut self, increment: u32) -> Result<(), WindowError> {
+        self.knowledge = Knowledge::Certain;
+        self.send.credit(increment)
+    }
+
+    /// Data waits for the send window. `true` the first time since a byte was
+    /// sent.
+    pub(crate) fn note_stall(&mut self) -> bool {
+        !std::mem::replace(&mut self.stalled, true)
+    }
+
+    /// The send window is used up, and the peer has shown that it does not know
+    /// of it: go on without. `true` if so.
+    pub(crate) fn forget_send_window(&mut self) -> bool {
+        let forget = self.knowledge == Knowledge::Uncertain && self.send.available() == 0;
+        if forget {
+            self.send = SendWindow::new(None);
+        }
+        forget
+    }
+
+    /// A DATA frame of `len` bytes, padding included, arrived.
+    pub(crate) fn debit_recv(&mut self, len: u32) -> Result<(), WindowError> {
+        match self.recv.debit(len) {
+            Err(_) if self.knowledge == Knowledge::Uncertain => Ok(()),
+            debited => debited,
+        }
+    }
+
+    /// Counts what arrived for a known stream, or for none, while a probe is
+    /// under way.
+    #[inline]
+    pub(crate) fn count(&mut self, stream: Option<StreamKey>, len: usize) {
+        self.tuning.count(stream, len);
+    }
+
+    /// Bytes of bodies that the user holds.
+    pub(crate) fn buffered(&self) -> usize {
+        self.buffered
+    }
+
+    /// The user holds `len` bytes more.
+    pub(crate) fn hold(&mut self, len: usize) {
+        self.buffered = self.buffered.saturating_add(len);
+    }
+
+    /// The user holds `len` bytes less.
+    pub(crate) fn let_go(&mut self, len: usize) {
+        self.buffered = self.buffered.saturating_sub(len);
+    }
+
+    /// Bytes that the user may hold and the peer may send, together.
+    pub(crate) fn budget(&self, limits: &Limits) -> usize {
+        let window = self.recv.size().unwrap_or(0);
+        let window = usize::try_from(window).unwrap_or(usize::MAX);
+        limits.max_buffered_bytes.max(window.saturating_mul(2))
+    }
+
+    /// Releases to the peer all that arrived and is not held by the user, as
+    /// far as the budget allows.
+    pub(crate) fn replenish(&mut self, limits: &Limits) -> Option<Increment> {
+        let budget = i64::try_from(self.budget(limits)).unwrap_or(i64::MAX);
+        let held = i64::try_from(self.buffered).unwrap_or(i64::MAX);
+        self.recv.replenish(budget.saturating_sub(held))
+    }
+
+    /// Readers keep up with what is released: the user holds no more than that.
+    pub(crate) fn readers_keep_up(&self, released: Increment) -> bool {
+        self.buffered <= usize::try_from(released.0).unwrap_or(usize::MAX)
+    }
+
+    /// Our window, as it is now; `None`: the connection has none.
+    pub(crate) fn receive_window(&self) -> Option<u32> {
+        self.recv.size()
+    }
+
+    /// What the peer may send plus what is about to be released: constant when
+    /// everything that arrived was released.
+    pub(crate) fn accounted(&self) -> i64 {
+        self.recv.accounted()
+    }
+
+    /// The window that streams are given when they read.
+    pub(crate) fn stream_size(&self) -> u32 {
+        self.tuning.stream_size()
+    }
+
+    /// Half a window was released, perhaps because it is the limit. `true`: a
+    /// PING has to go out, at whose answer
+    /// [`finish_probe`](Self::finish_probe) is to be called.
+    pub(crate) fn start_probe(
+        &mut self,
+        stream: Option<StreamKey>,
+        limits: &Limits,
+        now: Instant,
+    ) -> bool {
+        let full = self.tuning.stream_size() >= limits.max_stream_window
+            && self
+                .recv
+                .size()
+                .is_none_or(|size| size >= limits.max_connection_window);
+        if full || !self.tuning.may_probe(now) {
+            return false;
+        }
+        self.tuning.start_probe(stream);
+        true
+    }
+
+    /// The probe's answer came: windows that were the limit grow.
+    pub(crate) fn finish_probe(&mut self, now: Instant, limits: &Limits) -> Option<Growth> {
+        let growth = self.tuning.finish_probe(
+            now,
+            self.recv.size(),
+            limits.max_stream_window,
+            limits.max_connection_window,
+        )?;
+        if let Some(size) = growth.connection {
+            self.recv.grow(size);
+        }
+        Some(growth)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{Side, Version};
+
+    fn flow(version: Version, change: impl FnOnce(&mut Config)) -> ConnectionFlow {
+        let mut config = Config::new(version, Side::Server);
+        config.window_pool = WindowPool::new(0);
+        change(&mut config);
+        ConnectionFlow::new(version.rules(), &config)
+    }
+
+    #[test]
+    fn an_uncertain_window_binds_nobody_until_it_is_credited() {
+        for version in Version::ALL {
+            let mut flow = flow(version, |config| config.version_uncertain = true);
+            if flow.receive_window().is_none() {
+                continue;
+            }
+            flow.debit_send(flow.send_available());
+            assert!(flow.forget_send_window());
+            assert_eq!(flow.debit_recv(0x7fff_ffff), Ok(()));
+
+            let mut flow = self::flow(version, |config| config.version_uncertain = true);
+            assert_eq!(flow.credit_send(1), Ok(()));
+            flow.debit_send(flow.send_available());
+            assert!(!flow.forget_send_window());
+            assert_eq!(flow.debit_recv(0x7fff_ffff), Err(WindowError));
+        }
+    }
+
+    #[test]
+    fn what_the_user_holds_is_not_released_beyond_the_budget() {
+        for version in Version::ALL {
+            let mut flow = flow(version, |config| config.limits.max_buffered_bytes = 0);
+            let Some(window) = flow.receive_window() else {
+                continue;
+            };
+            let limits = {
+                let mut limits = Limits::new(Side::Server);
+                limits.max_buffered_bytes = 0;
+                limits
+            };
+            // The budget is two windows: a window that is held is released once.
+            assert_eq!(flow.debit_recv(window), Ok(()));
+            flow.hold(window as usize);
+            assert_eq!(flow.replenish(&limits), Some(Increment(window)));
+            assert!(flow.readers_keep_up(Increment(window)));
+            assert_eq!(flow.debit_recv(window), Ok(()));
+            flow.hold(window as usize);
+            assert_eq!(flow.replenish(&limits), None);
+            flow.let_go(window as usize);
+            assert_eq!(flow.replenish(&limits), Some(Increment(window)));
+        }
+    }
+}

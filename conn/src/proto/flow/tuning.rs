@@ -1,0 +1,184 @@
+//! Windows that grow to the bandwidth × delay of the path.
+//!
+//! When half a window is released, a PING goes out with it (at most one, none
+//! when idle), and the bytes that arrive until its answer are counted. That is
+//! what the path holds, or, if the window is the limit, the other half of the
+//! window: then it becomes four times as large, and the next probe starts at
+//! once, so that a long path is full after few round trips. A reader that takes
+//! nothing never makes it grow.
+
+use std::time::{Duration, Instant};
+
+use super::WindowPool;
+use crate::proto::StreamKey;
+
+/// The longest pause between two probes that changed nothing. Short at first:
+/// a path may become better at any time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The growth of a connection's windows, and the measurement under way.
+#[derive(Debug)]
+pub(crate) struct Tuning {
+    pool: WindowPool,
+    /// Bytes taken from the pool.
+    taken: usize,
+    /// The window that streams are given when they read.
+    stream_size: u32,
+    probe: Option<Probe>,
+    /// No probe starts before this.
+    next: Option<Instant>,
+    pause: Duration,
+}
+
+/// Bytes that arrived since the PING.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    stream: Option<StreamKey>,
+    of_stream: usize,
+    of_connection: usize,
+}
+
+/// The outcome of a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Growth {
+    /// The stream whose window grows now; the others follow as they read.
+    pub(crate) stream: Option<StreamKey>,
+    /// The new size of the connection's window.
+    pub(crate) connection: Option<u32>,
+    /// A window was the limit: measure again at once, on this stream.
+    pub(crate) again: Option<Option<StreamKey>>,
+}
+
+impl Tuning {
+    pub(crate) fn new(pool: WindowPool, stream_size: u32) -> Self {
+        Self {
+            pool,
+            taken: 0,
+            stream_size,
+            probe: None,
+            next: None,
+            pause: Duration::ZERO,
+        }
+    }
+
+    /// The window that streams are given when they read.
+    pub(crate) fn stream_size(&self) -> u32 {
+        self.stream_size
+    }
+
+    /// Data arrived, for a known stream or for none.
+    #[inline]
+    pub(crate) fn count(&mut self, stream: Option<StreamKey>, len: usize) {
+        if let Some(probe) = &mut self.probe {
+            probe.of_connection = probe.of_connection.saturating_add(len);
+            if stream.is_some() && stream == probe.stream {
+                probe.of_stream = probe.of_stream.saturating_add(len);
+            }
+        }
+    }
+
+    /// The pause between probes is over.
+    pub(crate) fn may_probe(&self, now: Instant) -> bool {
+        self.next.is_none_or(|next| now >= next)
+    }
+
+    /// Counts what arrives until the answer to the PING that goes out now.
+    pub(crate) fn start_probe(&mut self, stream: Option<StreamKey>) {
+        self.probe = Some(Probe {
+            stream,
+            of_stream: 0,
+            of_connection: 0,
+        });
+    }
+
+    /// The answer came. `connection`: the connection's window as it is.
+    pub(crate) fn finish_probe(
+        &mut self,
+        now: Instant,
+        connection: Option<u32>,
+        max_stream: u32,
+        max_connection: u32,
+    ) -> Option<Growth> {
+        let probe = self.probe.take()?;
+        let stream = self.grown(self.stream_size, max_stream, probe.of_stream);
+        let connection =
+            connection.and_then(|size| self.grown(size, max_connection, probe.of_connection));
+        if let Some(size) = stream {
+            self.stream_size = size;
+        }
+        let grew = stream.is_some() || connection.is_some();
+        self.pause = if grew {
+            Duration::ZERO
+        } else {
+            (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE)
+        };
+        self.next = now.checked_add(self.pause);
+        Some(Growth {
+            stream: probe.stream.filter(|_| stream.is_some()),
+            connection,
+            again: grew.then_some(probe.stream),
+        })
+    }
+
+    /// The larger size, if the peer sent nearly half of this one within a round
+    /// trip, and the pool has as much.
+    fn grown(&mut self, size: u32, max: u32, arrived: usize) -> Option<u32> {
+        let arrived = u32::try_from(arrived).unwrap_or(u32::MAX);
+        if size >= max || arrived < size / 8 * 3 {
+            return None;
+        }
+        let larger = size.saturating_mul(4).min(max);
+        let more = usize::try_from(larger.saturating_sub(size)).unwrap_or(usize::MAX);
+        if !self.pool.take(more) {
+            return None;
+        }
+        self.taken = self.taken.saturating_add(more);
+        Some(larger)
+    }
+}
+
+impl Drop for Tuning {
+    fn drop(&mut self) {
+        self.pool.give_back(self.taken);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_gives_what_it_has_and_gets_it_back() {
+        let pool = WindowPool::new(1000);
+        let mut tuning = Tuning::new(pool.clone(), 100);
+        assert_eq!(tuning.grown(200, 2000, 100), Some(800));
+        assert_eq!(tuning.grown(600, 2000, 600), None, "the pool has only 400");
+        assert_eq!(tuning.grown(600, 900, 200), None, "not half of the window");
+        assert_eq!(
+            tuning.grown(600, 900, 400),
+            Some(900),
+            "no more than the cap"
+        );
+        assert_eq!(pool.used(), 900);
+        drop(tuning);
+        assert_eq!(pool.used(), 0);
+    }
+
+    #[test]
+    fn probes_that_change_nothing_come_at_growing_pauses() {
+        let start = Instant::now();
+        let mut tuning = Tuning::new(WindowPool::new(0), 100);
+        assert_eq!(tuning.finish_probe(start, None, 1000, 1000), None);
+        let mut now = start;
+        for pause in [50, 100, 200, 400] {
+            assert!(tuning.may_probe(now));
+            tuning.start_probe(None);
+            let growth = tuning.finish_probe(now, Some(100), 1000, 1000);
+            assert_eq!(growth.and_then(|growth| growth.again), None);
+            let pause = Duration::from_millis(pause);
+            assert!(!tuning.may_probe(now + pause / 2));
+            now += pause;
+        }
+    }
+}
