@@ -41,7 +41,7 @@ use super::{
     rules::{Reaction, Rules},
     scheduler::Scheduler,
     streams::{
-        Stream, Streams,
+        Reader, Stream, Streams,
         state::{Half, State},
     },
     wire::Wire,
@@ -370,12 +370,12 @@ impl Engine {
         };
         if !stream.state.is_closed() {
             // Our half has ended and nobody reads theirs: let them stop.
-            if stream.abandoned && stream.state.send == Half::Closed {
+            if stream.recv.reader != Reader::Reading && stream.state.send() == Half::Closed {
                 self.linger(key);
             }
             return;
         }
-        let done = !stream.retained && stream.unreleased == 0 && stream.held.is_none();
+        let done = !stream.retained && stream.recv.unreleased == 0 && !stream.is_held();
         if done {
             self.remove(key);
         } else {
@@ -386,20 +386,20 @@ impl Engine {
     /// Takes a stream out of every list and gives back what it held.
     fn remove(&mut self, key: StreamKey) -> Option<Stream> {
         let stream = self.streams.remove(key)?;
-        if stream.scheduled {
+        if stream.send.scheduled {
             self.scheduler.remove(key, stream.priority);
         }
         if stream.is_waiting() {
             self.forget_held_pushes(key, &stream);
         }
-        if stream.lingers {
+        if stream.recv.reader == Reader::Lingering {
             self.forget_lingering();
         }
         // A WINDOW_UPDATE or RST_STREAM that crosses the stream's end comes too
         // late for it: an honest peer sends about one a stream.
         self.glitches.refund(self.config.limits.late_frames);
-        self.flow.let_go(stream.unreleased);
-        self.give_back(None, stream.unreleased);
+        self.flow.let_go(stream.recv.unreleased);
+        self.give_back(None, stream.recv.unreleased);
         if self.streams.is_empty() {
             self.scheduler.shrink();
             self.life.became_idle(self.clock);

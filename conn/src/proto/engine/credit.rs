@@ -22,10 +22,10 @@ impl Engine {
     fn replenish_stream(&mut self, key: StreamKey, len: usize) -> bool {
         let target = self.flow.stream_size();
         let stream = self.streams.get_mut(key);
-        let Some(stream) = stream.filter(|stream| stream.state.recv != Half::Closed) else {
+        let Some(stream) = stream.filter(|stream| stream.state.recv() != Half::Closed) else {
             return false;
         };
-        let increment = stream.recv_window.credit(len, target);
+        let increment = stream.recv.window.credit(len, target);
         self.advertise(Some(key), increment)
     }
 
@@ -78,8 +78,8 @@ impl Engine {
         if let Some(key) = growth.stream {
             let target = self.flow.stream_size();
             let stream = self.streams.get_mut(key);
-            let stream = stream.filter(|stream| stream.state.recv != Half::Closed);
-            let increment = stream.and_then(|stream| stream.recv_window.grow_now(target));
+            let stream = stream.filter(|stream| stream.state.recv() != Half::Closed);
+            let increment = stream.and_then(|stream| stream.recv.window.grow_now(target));
             self.advertise(Some(key), increment);
         }
         if let Some(stream) = growth.again {

@@ -6,7 +6,7 @@ use std::{io, time::Instant};
 use super::{Engine, Phase, ping::Purpose};
 use crate::{
     Error, Initiator, Reason,
-    proto::{Event, Output, Rule, Side, StreamId, StreamKey, Violation},
+    proto::{Event, Output, Rule, Side, StreamId, StreamKey, Violation, streams::Reader},
 };
 
 impl Engine {
@@ -49,7 +49,7 @@ impl Engine {
         if self
             .streams
             .iter_mut()
-            .all(|(_, stream)| stream.state.is_closed() || stream.lingers)
+            .all(|(_, stream)| stream.state.is_closed() || stream.recv.reader == Reader::Lingering)
         {
             self.phase = Phase::Closed;
             return;
@@ -102,7 +102,7 @@ impl Engine {
         let last = self.peer_goaway.map_or(last, |earlier| earlier.min(last));
         self.peer_goaway = Some(last);
         for key in self.streams.keys() {
-            let ours = self.streams.get(key).is_some_and(|stream| !stream.remote);
+            let ours = self.streams.get(key).is_some_and(|stream| stream.is_ours());
             if ours && key.id() > last {
                 self.remove(key);
                 let error = super::reset_by_peer(Reason::RefusedStream);
@@ -185,7 +185,7 @@ impl Engine {
             return;
         };
         // A push that nobody heard of needs no end.
-        let known = open.held.is_none() && !open.state.is_closed();
+        let known = !open.is_held() && !open.state.is_closed();
         if known && self.phase != Phase::Closed {
             self.send_reset(stream.id(), reason);
             if reason == Reason::Cancel {

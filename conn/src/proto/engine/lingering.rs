@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, time::Instant};
 
 use super::{Engine, Phase};
-use crate::proto::StreamKey;
+use crate::proto::{StreamKey, streams::Reader};
 
 /// Streams that linger, with their deadlines, in order. Those that are gone
 /// fall out from the front.
@@ -22,12 +22,12 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
-        if std::mem::replace(&mut stream.lingers, true) {
+        if std::mem::replace(&mut stream.recv.reader, Reader::Lingering) == Reader::Lingering {
             return;
         }
         let patience = self.config.limits.upload_linger;
         let deadline = self.clock.checked_add(patience);
-        match deadline.filter(|_| stream.remote && !patience.is_zero()) {
+        match deadline.filter(|_| !stream.is_ours() && !patience.is_zero()) {
             Some(deadline) => {
                 if self.lingering.len() >= self.streams.len().saturating_mul(2).max(SLACK) {
                     let streams = &self.streams;

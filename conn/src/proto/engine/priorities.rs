@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Engine;
-use crate::proto::{Priority, Rule, Side, StreamId, StreamKey, Violation};
+use crate::proto::{Priority, Rule, Side, StreamId, StreamKey, Violation, streams::PriorityOwner};
 
 impl Engine {
     /// From now on the stream is scheduled by this priority. A client also
@@ -14,8 +14,8 @@ impl Engine {
             return;
         };
         if self.config.side == Side::Server {
-            open.overridden = true;
-        } else if !open.remote && open.priority != priority {
+            open.priority_owner = PriorityOwner::Us;
+        } else if open.is_ours() && open.priority != priority {
             let id = stream.id();
             self.wire
                 .priority_update(id, priority, self.output.buffer());
@@ -39,8 +39,8 @@ impl Engine {
         let theirs = self.ids.is_of_peer(id);
         match self.streams.find(id) {
             Some(key) => {
-                let overridden = self.streams.get(key).is_some_and(|open| open.overridden);
-                if !overridden {
+                let open = self.streams.get(key);
+                if open.is_some_and(|open| open.priority_owner == PriorityOwner::Peer) {
                     self.reschedule(key, priority);
                 }
                 Ok(())
@@ -82,7 +82,7 @@ impl Engine {
             return;
         };
         let before = std::mem::replace(&mut stream.priority, priority);
-        if stream.scheduled && before != priority {
+        if stream.send.scheduled && before != priority {
             self.scheduler.remove(key, before);
             self.scheduler.push(key, priority);
         }

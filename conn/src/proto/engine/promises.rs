@@ -13,7 +13,7 @@ use crate::{
         Control, Event, Head, Rule, Side, StreamId, StreamKey, Violation,
         ids::Standing,
         rules::PushStyle,
-        streams::state::{Half, State},
+        streams::{Opener, Push, state::State},
         wire::{Fields, Headers},
     },
 };
@@ -81,7 +81,7 @@ impl Engine {
         fields: &HeaderMap,
     ) -> Option<Rule> {
         let stream = self.streams.get_mut(stream)?;
-        let announced = stream.announced.as_mut()?;
+        let announced = stream.push.as_mut()?.names.as_mut()?;
         if fields.keys().any(|name| announced.contains_key(name)) {
             return Some(Rule::RepeatedField);
         }
@@ -101,7 +101,7 @@ impl Engine {
             let pushed = self
                 .streams
                 .get(stream)
-                .is_some_and(|pushed| pushed.parent == Some(parent) && pushed.held.is_none());
+                .is_some_and(|pushed| pushed.parent() == Some(parent) && !pushed.is_held());
             if pushed {
                 self.remove(stream);
                 let error = super::reset_by_peer(Reason::Cancel);
@@ -119,7 +119,7 @@ impl Engine {
         }
         for stream in self.streams.keys() {
             let promised = self.streams.get(stream).is_some_and(|promised| {
-                promised.parent == Some(parent) && !promised.state.is_closed()
+                promised.parent() == Some(parent) && !promised.state.is_closed()
             });
             if promised {
                 self.send_reset(stream.id(), Reason::Cancel);
@@ -180,16 +180,14 @@ impl Engine {
             ));
         }
         let mut stream = self.new_stream(id, State::promised(), None);
-        stream.remote = true;
-        stream.parent = Some(parent.id());
+        stream.opener = Opener::Peer;
+        let names = in_one.map(|_| names(&head.fields).collect());
+        stream.push = Some(Push::promised(parent.id(), names));
         stream.bodyless = head.is_method(&http::Method::HEAD);
-        if in_one.is_some() {
-            stream.announced = Some(Box::new(names(&head.fields).collect()));
-        }
         let fin = in_one.unwrap_or(false);
         if let Some(status) = status {
             response.control = Control::Response { status };
-            stream.state.recv = if fin { Half::Closed } else { Half::Open };
+            stream.state = State::promised_with_reply(fin);
         }
         let key = self.streams.insert(stream);
         if status.is_some() {

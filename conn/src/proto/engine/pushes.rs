@@ -11,7 +11,7 @@ use crate::{
         Event, Head, Side, StreamId, StreamKey,
         rules::PushStyle,
         streams::{
-            HeldPush, Stream,
+            HeldPush, Push, Stream,
             state::{Half, State},
         },
         wire::SendKind,
@@ -41,7 +41,7 @@ impl Engine {
             .streams
             .get(parent)
             .ok_or(usage(UsageError::StreamClosed))?;
-        if open.state.send == Half::Closed || !open.remote {
+        if open.state.send() == Half::Closed || open.is_ours() {
             return Err(usage(UsageError::HalfClosed));
         }
         if !request.is_pushable() {
@@ -55,7 +55,7 @@ impl Engine {
         let id = self.ids.next();
         let mut stream = self.new_stream(id, State::pushed(), Some(priority));
         stream.bodyless = request.is_method(&Method::HEAD);
-        stream.parent = Some(parent.id());
+        stream.push = Some(Push::of(parent.id()));
         match self.rules.push {
             PushStyle::Promise => {
                 let parent = parent.id();
@@ -67,11 +67,14 @@ impl Engine {
             // Servers of that time sent the response's head in the same frame,
             // and spdy-transport takes no other push: it waits for the reply.
             PushStyle::Unidirectional => {
-                stream.held = Some(Box::new(HeldPush {
-                    request,
-                    reply: None,
-                    until: self.clock.checked_add(self.config.limits.max_push_delay),
-                }));
+                stream.push = Some(Push::held(
+                    parent.id(),
+                    HeldPush {
+                        request,
+                        reply: None,
+                        until: self.clock.checked_add(self.config.limits.max_push_delay),
+                    },
+                ));
             }
         }
         self.ids.take_next();
@@ -81,7 +84,7 @@ impl Engine {
             // What may refer to the push waits: the drafts' §3.3.1.
             self.unschedule(parent);
             if let Some(open) = self.streams.get_mut(parent) {
-                open.behind = open.behind.saturating_add(1);
+                open.send.behind = open.send.behind.saturating_add(1);
             }
         }
         Ok(key)
@@ -95,7 +98,7 @@ impl Engine {
         fin: bool,
     ) -> Result<(), UsageError> {
         let open = self.streams.get_mut(stream);
-        if let Some(held) = open.and_then(|open| open.held.as_mut()) {
+        if let Some(held) = open.and_then(Stream::held_mut) {
             held.reply = Some((head, fin));
             return Ok(());
         }
@@ -108,7 +111,7 @@ impl Engine {
     /// When the first push goes out, with its response or without.
     pub(super) fn next_held_push(&self) -> Option<Instant> {
         let first = self.streams.get(*self.held_pushes.front()?)?;
-        first.held.as_ref()?.until
+        first.held()?.until
     }
 
     /// Sends the pushes that have their response, or waited for it long
@@ -129,14 +132,14 @@ impl Engine {
             self.held_pushes.pop_front();
             return true;
         };
-        let waits = stream.held.as_ref().is_some_and(|held| {
+        let waits = stream.held().is_some_and(|held| {
             held.reply.is_none() && held.until.is_some_and(|until| until > now)
         });
         if waits {
             return false;
         }
         self.held_pushes.pop_front();
-        let (Some(held), Some(parent)) = (stream.held.take(), stream.parent) else {
+        let (Some(held), Some(parent)) = (stream.take_held(), stream.parent()) else {
             return true;
         };
         let (request, out) = (&held.request, self.output.buffer());
@@ -174,7 +177,7 @@ impl Engine {
             return;
         };
         if let Some(open) = self.streams.get_mut(parent) {
-            open.behind = open.behind.saturating_sub(1);
+            open.send.behind = open.send.behind.saturating_sub(1);
         }
         self.resume(parent);
     }
@@ -188,9 +191,9 @@ impl Engine {
 
     /// A stream is gone before its pushes, or a push itself, were on the wire.
     pub(super) fn forget_held_pushes(&mut self, key: StreamKey, stream: &Stream) {
-        if stream.held.is_some() {
+        if stream.is_held() {
             self.held_pushes.retain(|held| *held != key);
-            if let Some(parent) = stream.parent {
+            if let Some(parent) = stream.parent() {
                 self.resume_parent(parent);
             }
             return;
@@ -200,7 +203,7 @@ impl Engine {
             let orphaned = self
                 .streams
                 .get(push)
-                .is_some_and(|push| push.parent == Some(key.id()));
+                .is_some_and(|push| push.parent() == Some(key.id()));
             if orphaned {
                 self.drop_push(push, Reason::Cancel);
             } else {

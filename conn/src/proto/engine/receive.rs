@@ -13,7 +13,7 @@ use crate::{
         ids::Standing,
         rules::PushStyle,
         streams::{
-            Stream,
+            Opener, Reader, Source, Stream,
             state::{Half, Misplaced, Part, State},
         },
         wire::{Headers, HeadersKind, Message, content_length},
@@ -181,7 +181,7 @@ impl Engine {
         let state = State::accepted(fin, unidirectional);
         let early = self.take_early_priority(id);
         let mut stream = self.new_stream(id, state, early.or(priority));
-        stream.remote = true;
+        stream.opener = Opener::Peer;
         stream.connect = connect;
         stream.expected = expected;
         stream.bodyless = head.is_method(&http::Method::HEAD);
@@ -216,8 +216,8 @@ impl Engine {
         // A pushed stream's response comes as HEADERS.
         let reply = match kind {
             HeadersKind::Reply => true,
-            HeadersKind::More => stream.remote && stream.state.recv == Half::Waiting,
-            _ => stream.state.recv == Half::Waiting,
+            HeadersKind::More => !stream.is_ours() && stream.state.recv() == Half::Waiting,
+            _ => stream.state.recv() == Half::Waiting,
         };
         let part = match headers.fields.status {
             _ if !reply => Part::Trailers { fin },
@@ -226,7 +226,7 @@ impl Engine {
             }
             _ => Part::Head { fin },
         };
-        let after = match stream.state.recv.after(part) {
+        let after = match stream.state.after_recv(part) {
             Ok(after) => after,
             Err(misplaced) => {
                 let rule = match misplaced {
@@ -251,8 +251,8 @@ impl Engine {
                     .broken(now, Rule::ContentLengthMismatch, id)
                     .map(|()| None);
             }
-            stream.state.recv = after;
-            let abandoned = stream.abandoned;
+            stream.state = after;
+            let discarded = stream.recv.reader != Reader::Reading;
             let fields = match headers.fields.into_trailers() {
                 Ok(fields) => fields,
                 Err(rule) => return self.broken(now, rule, id).map(|()| None),
@@ -265,7 +265,7 @@ impl Engine {
                 fields,
                 fin,
             };
-            return Ok((!abandoned).then_some(event));
+            return Ok((!discarded).then_some(event));
         }
         let (bodyless, connect) = (stream.bodyless, stream.connect);
         let head = match headers.fields.into_response(semantics) {
@@ -288,7 +288,7 @@ impl Engine {
         };
         if let Some(stream) = self.streams.get_mut(key) {
             stream.expected = expected;
-            stream.state.recv = after;
+            stream.state = after;
             stream.accepted = accepted;
         }
         if fin {
@@ -352,19 +352,19 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(None);
         };
-        let rule = match stream.state.recv.after(Part::Data { fin }) {
+        let rule = match stream.state.after_recv(Part::Data { fin }) {
             Err(_) if promises && stream.is_reserved() => Some(Rule::FrameOnReservedStream),
             Err(Misplaced::BeforeHead | Misplaced::SecondHead) => Some(Rule::DataBeforeReply),
             Err(Misplaced::AfterEnd) => Some(Rule::DataAfterEnd),
             Ok(_) if broken.is_some() => broken,
-            Ok(after) => match stream.recv_window.debit(flow_len) {
+            Ok(after) => match stream.recv.window.debit(flow_len) {
                 Err(_) => Some(Rule::StreamWindowExceeded),
                 Ok(()) if !count_down(&mut stream.expected, data.len(), fin) => {
                     Some(Rule::ContentLengthMismatch)
                 }
                 Ok(()) => {
-                    stream.state.recv = after;
-                    stream.announced = None;
+                    stream.state = after;
+                    stream.begin_body();
                     None
                 }
             },
@@ -377,16 +377,17 @@ impl Engine {
             self.give_back(Some(key), flow);
             return self.glitch(now).map(|()| None);
         }
-        if stream.abandoned {
-            // Who is to stop gets no more credit.
-            let credited = (!stream.lingers).then_some(key);
+        if stream.recv.reader != Reader::Reading {
+            // A lingering stream gets no more window: we want the client to
+            // stop sending.
+            let credited = (stream.recv.reader != Reader::Lingering).then_some(key);
             self.give_back(credited, flow);
             if fin {
                 self.settle(key);
             }
             return Ok(None);
         }
-        stream.unreleased = stream.unreleased.saturating_add(data.len());
+        stream.recv.unreleased = stream.recv.unreleased.saturating_add(data.len());
         self.flow.hold(data.len());
         self.give_back(Some(key), flow.saturating_sub(data.len()));
         if fin {
@@ -431,7 +432,7 @@ impl Engine {
         let credited = self
             .streams
             .get_mut(key)
-            .map(|open| open.send_window.credit(increment));
+            .map(|open| open.send.window.credit(increment));
         if let Some(Err(_)) = credited {
             return self
                 .broken(now, Rule::StreamWindowOverflow, id)
@@ -463,25 +464,26 @@ impl Engine {
         // push has no other half, and ends.
         if self.config.semantics == Semantics::Http
             && (reason == Reason::NoError || reason == self.rules.stop_upload)
-            && !stream.remote
-            && stream.parent.is_none()
-            && stream.state.recv == Half::Closed
-            && stream.state.send != Half::Closed
+            && stream.is_ours()
+            && stream.push.is_none()
+            && stream.state.recv() == Half::Closed
+            && stream.state.send() != Half::Closed
         {
-            stream.state.send = Half::Closed;
-            stream.offered = false;
-            stream.pending = Bytes::new();
+            stream.state.close_send();
+            stream.send.source = Source::None;
+            stream.send.pending = Bytes::new();
             self.unschedule(key);
             self.settle(key);
             return Ok(Some(Event::Stopped { stream: key }));
         }
-        if stream.lingers {
-            // What it was to do. It has its response: nothing was for nothing.
+        if stream.recv.reader == Reader::Lingering {
+            // The client stopped its upload, as the linger period is for. It
+            // has its whole response: the reset is not charged.
             self.remove(key);
             return self.glitch(now).map(|()| None);
         }
         // Rapid Reset, CVE-2023-44487.
-        if stream.remote && self.resets.charge(now).is_err() {
+        if !stream.is_ours() && self.resets.charge(now).is_err() {
             return Err(self.fatal(Rule::TooManyResets));
         }
         self.remove(key);

@@ -10,7 +10,7 @@ use crate::{
     Error, Reason,
     proto::{
         Event, Head, Rule, Semantics, Side, StreamId, Violation,
-        streams::state::{Half, State},
+        streams::{Opener, Reader, state::State},
         wire::{Headers, ListLimit, SendKind},
     },
 };
@@ -102,13 +102,9 @@ impl Engine {
         // A status alone always fits.
         let _ = self.wire.headers(id, SendKind::Reply, &head, true, out);
         if !fin {
-            let state = State {
-                send: Half::Closed,
-                recv: Half::Open,
-            };
-            let mut stream = self.new_stream(id, state, None);
-            stream.remote = true;
-            stream.abandoned = true;
+            let mut stream = self.new_stream(id, State::answered(), None);
+            stream.opener = Opener::Peer;
+            stream.recv.reader = Reader::Discarding;
             let key = self.streams.insert(stream);
             self.linger(key);
         }

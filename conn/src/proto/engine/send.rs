@@ -9,7 +9,7 @@ use super::{Engine, Phase, Transmit, UsageError};
 use crate::proto::{
     Head, Semantics, StreamKey,
     streams::{
-        Ending,
+        Ending, Source,
         state::{Half, Part},
     },
     wire::SendKind,
@@ -32,7 +32,7 @@ impl Engine {
             return Err(UsageError::Unsupported);
         }
         let open = self.streams.get(stream).ok_or(UsageError::StreamClosed)?;
-        if open.state.send != Half::Waiting {
+        if open.state.send() != Half::Waiting {
             return Err(UsageError::AlreadyReplied);
         }
         self.wire.headers(
@@ -59,12 +59,12 @@ impl Engine {
             .get_mut(stream)
             .ok_or(UsageError::StreamClosed)?;
         // With pushes to come, the end comes behind them.
-        let waits = fin && open.behind > 0;
+        let waits = fin && open.send.behind > 0;
         let fin = fin && !waits;
-        let after = open.state.send.after(Part::Head { fin });
+        let after = open.state.after_send(Part::Head { fin });
         let after = after.map_err(|_| UsageError::AlreadyReplied)?;
         let accepted = head.status().is_some_and(|status| status.is_success());
-        if open.parent.is_some() {
+        if open.push.is_some() {
             self.reply_to_push(stream, head, fin)?;
         } else {
             let out = self.output.buffer();
@@ -72,10 +72,10 @@ impl Engine {
                 .headers(stream.id(), SendKind::Reply, &head, fin, out)?;
         }
         if let Some(open) = self.streams.get_mut(stream) {
-            open.state.send = after;
+            open.state = after;
             open.accepted = accepted;
             if waits {
-                open.ending = Ending::Fin;
+                open.send.ending = Ending::Fin;
             }
         }
         self.send_held_pushes(self.clock);
@@ -88,8 +88,8 @@ impl Engine {
     /// Bytes that the windows let this stream send now.
     pub fn send_capacity(&self, stream: StreamKey) -> usize {
         match self.streams.get(stream) {
-            Some(open) if open.state.send == Half::Open => {
-                open.send_window.available().min(self.flow.send_available())
+            Some(open) if open.state.send() == Half::Open => {
+                open.send.window.available().min(self.flow.send_available())
             }
             _ => 0,
         }
@@ -99,7 +99,7 @@ impl Engine {
     /// [`Transmit::Pull`], when it is its turn and the windows are open.
     pub fn offer(&mut self, stream: StreamKey) {
         if let Some(open) = self.streams.get_mut(stream) {
-            open.offered = true;
+            open.send.source = Source::Offered;
             self.schedule(stream);
         }
     }
@@ -113,12 +113,10 @@ impl Engine {
         fin: bool,
     ) -> Result<(), UsageError> {
         let open = self.writable(stream)?;
-        if std::mem::take(&mut open.pulled) && !fin {
-            open.offered = true;
-        }
+        open.send.source.answered(fin);
         if data.is_empty() {
             if fin {
-                open.ending = Ending::Fin;
+                open.send.ending = Ending::Fin;
                 self.end(stream);
             }
             return Ok(());
@@ -126,13 +124,13 @@ impl Engine {
         let room = if open.is_waiting() {
             0
         } else {
-            open.send_window.available()
+            open.send.window.available()
         };
-        open.pending = data;
+        open.send.pending = data;
         if fin {
-            open.ending = Ending::Fin;
+            open.send.ending = Ending::Fin;
         }
-        let len = open.pending.len();
+        let len = open.send.pending.len();
         let lonely = self.scheduler.front().is_none_or(|front| front == stream);
         if len <= AT_ONCE
             && lonely
@@ -159,15 +157,15 @@ impl Engine {
             .streams
             .get_mut(stream)
             .ok_or(UsageError::StreamClosed)?;
-        match open.state.send {
+        match open.state.send() {
             Half::Waiting => return Err(UsageError::NoHead),
             Half::Closed => return Err(UsageError::HalfClosed),
-            Half::Open if !open.ending.is_open() => return Err(UsageError::HalfClosed),
+            Half::Open if !open.send.ending.is_open() => return Err(UsageError::HalfClosed),
             Half::Open if open.is_tunnel() => return Err(UsageError::Unsupported),
             Half::Open => {}
         }
-        open.pulled = false;
-        open.ending = Ending::Trailers(Box::new(fields));
+        open.send.source.answered(true);
+        open.send.ending = Ending::Trailers(Box::new(fields));
         self.end(stream);
         Ok(())
     }
@@ -177,7 +175,7 @@ impl Engine {
         if !self.rules.headers_anywhere {
             return Err(UsageError::Unsupported);
         }
-        if self.writable(stream)?.held.is_some() {
+        if self.writable(stream)?.is_held() {
             return Err(UsageError::Busy);
         }
         let head = Head::fields(fields);
@@ -200,11 +198,11 @@ impl Engine {
             .streams
             .get_mut(stream)
             .ok_or(UsageError::StreamClosed)?;
-        match open.state.send {
+        match open.state.send() {
             Half::Waiting => Err(UsageError::NoHead),
             Half::Closed => Err(UsageError::HalfClosed),
-            Half::Open if !open.ending.is_open() => Err(UsageError::HalfClosed),
-            Half::Open if !open.pending.is_empty() => Err(UsageError::Busy),
+            Half::Open if !open.send.ending.is_open() => Err(UsageError::HalfClosed),
+            Half::Open if !open.send.pending.is_empty() => Err(UsageError::Busy),
             Half::Open => Ok(open),
         }
     }
@@ -239,8 +237,8 @@ impl Engine {
         let Some(open) = self.streams.get_mut(stream) else {
             return;
         };
-        open.abandoned = true;
-        let held = open.unreleased;
+        open.recv.reader.discard();
+        let held = open.recv.unreleased;
         self.release(stream, held);
     }
 
@@ -250,8 +248,8 @@ impl Engine {
         let Some(open) = self.streams.get_mut(stream) else {
             return;
         };
-        let len = len.min(open.unreleased);
-        open.unreleased = open.unreleased.saturating_sub(len);
+        let len = len.min(open.recv.unreleased);
+        open.recv.unreleased = open.recv.unreleased.saturating_sub(len);
         self.flow.let_go(len);
         if self.phase != Phase::Closed {
             self.give_back(Some(stream), len);
@@ -285,12 +283,12 @@ impl Engine {
                 self.scheduler.pop();
                 continue;
             };
-            let room = stream.send_window.available();
+            let room = stream.send.window.available();
             if !stream.wants_to_send() || room == 0 {
                 let stalls = &mut self.counters.stalls.stream_window;
                 *stalls = stalls.saturating_add(u64::from(stream.wants_to_send()));
-                stream.scheduled = false;
-                stream.pulled = false;
+                stream.send.scheduled = false;
+                stream.send.source.answered(true);
                 self.scheduler.pop();
                 continue;
             }
@@ -306,15 +304,16 @@ impl Engine {
                 }
                 return Transmit::Idle;
             }
-            if stream.pending.is_empty() {
-                stream.offered = false;
-                stream.pulled = true;
+            if stream.send.pending.is_empty() {
+                stream.send.source = Source::Asked;
                 return Transmit::Pull {
                     stream: key,
                     max: room,
                 };
             }
-            let len = room.min(self.wire.max_data()).min(stream.pending.len());
+            let len = room
+                .min(self.wire.max_data())
+                .min(stream.send.pending.len());
             self.cut(key, len);
         }
     }
@@ -324,25 +323,25 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
-        let data = if len == stream.pending.len() {
-            std::mem::take(&mut stream.pending)
+        let data = if len == stream.send.pending.len() {
+            std::mem::take(&mut stream.send.pending)
         } else {
-            stream.pending.split_to(len)
+            stream.send.pending.split_to(len)
         };
-        let done = stream.pending.is_empty();
-        let fin = done && matches!(stream.ending, Ending::Fin);
-        stream.send_window.debit(len);
+        let done = stream.send.pending.is_empty();
+        let fin = done && matches!(stream.send.ending, Ending::Fin);
+        stream.send.window.debit(len);
         self.flow.debit_send(len);
         self.counters.data_sent = self.counters.data_sent.saturating_add(len as u64);
         let incremental = stream.priority.incremental();
-        let scheduled = stream.scheduled;
+        let scheduled = stream.send.scheduled;
         self.wire
             .data_head(key.id(), len, fin, self.output.buffer());
         self.output.append(data);
-        if done && !stream.ending.is_open() {
+        if done && !stream.send.ending.is_open() {
             if fin {
-                stream.state.send = Half::Closed;
-                stream.offered = false;
+                stream.state.close_send();
+                stream.send.source = Source::None;
                 self.unschedule(key);
                 self.settle(key);
             } else {
@@ -361,9 +360,9 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
-        stream.state.send = Half::Closed;
-        stream.offered = false;
-        match std::mem::take(&mut stream.ending) {
+        stream.state.close_send();
+        stream.send.source = Source::None;
+        match std::mem::take(&mut stream.send.ending) {
             Ending::Trailers(fields) => {
                 let head = Head::fields(*fields);
                 let (kind, out) = (SendKind::More, self.output.buffer());
@@ -382,7 +381,7 @@ impl Engine {
     /// Ends our half if no data waits, nor the stream itself.
     pub(super) fn end(&mut self, key: StreamKey) {
         let at_end = self.streams.get(key).is_some_and(|stream| {
-            !stream.ending.is_open() && stream.pending.is_empty() && !stream.is_waiting()
+            !stream.send.ending.is_open() && stream.send.pending.is_empty() && !stream.is_waiting()
         });
         if at_end {
             self.finish_half(key);
@@ -394,8 +393,8 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
-        if !stream.scheduled && stream.wants_to_send() && stream.send_window.available() > 0 {
-            stream.scheduled = true;
+        if !stream.send.scheduled && stream.wants_to_send() && stream.send.window.available() > 0 {
+            stream.send.scheduled = true;
             self.scheduler.push(key, stream.priority);
         }
     }
@@ -404,7 +403,7 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
-        if !std::mem::take(&mut stream.scheduled) {
+        if !std::mem::take(&mut stream.send.scheduled) {
             return;
         }
         if self.scheduler.front() == Some(key) {

@@ -39,7 +39,7 @@ impl Engine {
         let mut keys = Vec::new();
         let mut overflown = false;
         for (key, stream) in self.streams.iter_mut() {
-            overflown |= stream.send_window.shift(change).is_err();
+            overflown |= stream.send.window.shift(change).is_err();
             keys.push(key);
         }
         if overflown {

@@ -4,7 +4,8 @@
 use super::{Engine, UsageError};
 use crate::Error;
 use crate::proto::{
-    Config, Event, Head, Semantics, Side, StreamKey, Violation, streams::state::State,
+    Config, Event, Head, Semantics, Side, StreamKey, Violation,
+    streams::{Opener, state::State},
     wire::settings_payload,
 };
 
@@ -42,7 +43,7 @@ impl Engine {
         self.ids.take_first();
         let id = crate::proto::StreamId::new(1);
         let mut stream = self.new_stream(id, State::accepted(true, false), None);
-        stream.remote = true;
+        stream.opener = Opener::Peer;
         stream.bodyless = head.is_method(&http::Method::HEAD);
         let stream = self.streams.insert(stream);
         self.push_event(Event::Opened {

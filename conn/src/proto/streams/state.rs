@@ -10,7 +10,17 @@
 //!
 //! A request's receiver starts with an open (or closed) receive half and a
 //! waiting send half; its sender the other way round. A reset ends the stream
-//! at once and has no state.
+//! at once and has no state. In the words of RFC 9113 §5.1:
+//!
+//! ```text
+//!   send \ recv   Waiting           Open              Closed
+//!   Waiting       –                 open              half-closed (remote),
+//!                                                     reserved (local)
+//!   Open          open              open              half-closed (remote)
+//!   Closed        half-closed       half-closed       closed
+//!                 (local), reserved (local)
+//!                 (remote)
+//! ```
 
 /// One direction of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +34,11 @@ pub(crate) enum Half {
     Closed,
 }
 
-/// Both directions.
+/// Both directions. Only this file makes one from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct State {
-    pub(crate) send: Half,
-    pub(crate) recv: Half,
+    send: Half,
+    recv: Half,
 }
 
 /// What a frame says about the half that it belongs to.
@@ -57,7 +67,7 @@ pub(crate) enum Misplaced {
 
 impl Half {
     /// The half after `part`.
-    pub(crate) fn after(self, part: Part) -> Result<Self, Misplaced> {
+    fn after(self, part: Part) -> Result<Self, Misplaced> {
         let end = |fin| if fin { Self::Closed } else { Self::Open };
         match (self, part) {
             (Self::Closed, _) => Err(Misplaced::AfterEnd),
@@ -115,6 +125,51 @@ impl State {
             send: Half::Closed,
             recv: Half::Waiting,
         }
+    }
+
+    /// A stream that the peer promised with its response in one frame.
+    pub(crate) fn promised_with_reply(fin: bool) -> Self {
+        Self {
+            send: Half::Closed,
+            recv: if fin { Half::Closed } else { Half::Open },
+        }
+    }
+
+    /// A stream of the peer that has its whole reply, while its own body goes
+    /// on.
+    pub(crate) fn answered() -> Self {
+        Self {
+            send: Half::Closed,
+            recv: Half::Open,
+        }
+    }
+
+    /// The direction from us to the peer.
+    pub(crate) fn send(self) -> Half {
+        self.send
+    }
+
+    /// The direction from the peer to us.
+    pub(crate) fn recv(self) -> Half {
+        self.recv
+    }
+
+    /// The state after we send `part`.
+    pub(crate) fn after_send(self, part: Part) -> Result<Self, Misplaced> {
+        let send = self.send.after(part)?;
+        Ok(Self { send, ..self })
+    }
+
+    /// The state after the peer sends `part`.
+    pub(crate) fn after_recv(self, part: Part) -> Result<Self, Misplaced> {
+        let recv = self.recv.after(part)?;
+        Ok(Self { recv, ..self })
+    }
+
+    /// Our direction ends, with its last frame or because the peer wants no
+    /// more of it.
+    pub(crate) fn close_send(&mut self) {
+        self.send = Half::Closed;
     }
 
     pub(crate) fn is_closed(self) -> bool {
