@@ -99,6 +99,10 @@ impl FromStr for Version {
     }
 }
 
+/// All protocols, for unit tests of what does not know one from another.
+#[cfg(test)]
+pub(crate) const EVERY_VERSION: [Version; 4] = Version::ALL;
+
 /// The capabilities of a protocol.
 #[derive(Debug)]
 pub(crate) struct Rules {

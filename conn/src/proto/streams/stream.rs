@@ -1,0 +1,283 @@
+//! One stream: its two halves, and its relation to the stream that it was pushed
+//! for.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::{
+    StreamId,
+    state::{Half, State},
+};
+use crate::proto::{
+    Head, Priority,
+    flow::{RecvWindow, SendWindow},
+};
+
+/// One stream.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) id: StreamId,
+    pub(crate) opener: Opener,
+    pub(crate) state: State,
+    pub(crate) priority: Priority,
+    pub(crate) priority_owner: PriorityOwner,
+    pub(crate) send: SendHalf,
+    pub(crate) recv: RecvHalf,
+    /// The bytes of a declared content-length that have not arrived.
+    pub(crate) expected: Option<u64>,
+    /// The request was HEAD: its response has no body, whatever its
+    /// content-length.
+    pub(crate) bodyless: bool,
+    /// The request was CONNECT.
+    pub(crate) connect: bool,
+    /// The reply's status is a 2xx: with `connect`, the stream is a tunnel.
+    pub(crate) accepted: bool,
+    /// The user still works on it: it counts although both halves are closed.
+    pub(crate) retained: bool,
+    /// It counts among the streams that we opened.
+    pub(super) counted: bool,
+    /// Of a pushed stream.
+    pub(crate) push: Option<Box<Push>>,
+}
+
+/// The side that opened a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opener {
+    Us,
+    Peer,
+}
+
+/// The side whose word on a stream's priority counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PriorityOwner {
+    Peer,
+    /// A server's own choice goes before the client's (RFC 9218 §8).
+    Us,
+}
+
+/// The half that we send on.
+#[derive(Debug)]
+pub(crate) struct SendHalf {
+    pub(crate) window: SendWindow,
+    /// Data that the user handed over and that is not in a frame yet.
+    pub(crate) pending: Bytes,
+    /// The end of the half, after `pending`.
+    pub(crate) ending: Ending,
+    pub(crate) source: Source,
+    /// The stream is in the scheduler.
+    pub(crate) scheduled: bool,
+    /// Pushes of this stream that are not on the wire yet: its body waits for
+    /// them.
+    pub(crate) behind: u32,
+}
+
+/// The user's source of data, asked when it is the stream's turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// There is none, or it had no data when it was asked.
+    None,
+    /// It may have data.
+    Offered,
+    /// It was asked and has not answered.
+    Asked,
+}
+
+impl Source {
+    /// If it was asked: it answered, with data and more to come, or with its
+    /// last.
+    pub(crate) fn answered(&mut self, last: bool) {
+        if *self == Self::Asked {
+            *self = if last { Self::None } else { Self::Offered };
+        }
+    }
+}
+
+/// The end of our half.
+#[derive(Debug, Default)]
+pub(crate) enum Ending {
+    /// More data may come.
+    #[default]
+    Open,
+    /// The last data frame ends the half.
+    Fin,
+    /// Trailers end the half.
+    Trailers(Box<HeaderMap>),
+}
+
+impl Ending {
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self, Self::Open)
+    }
+}
+
+/// The half that the peer sends on.
+#[derive(Debug)]
+pub(crate) struct RecvHalf {
+    pub(crate) window: RecvWindow,
+    /// Bytes that the user holds and has not released. They are released to
+    /// the connection when the stream goes.
+    pub(crate) unreleased: usize,
+    pub(crate) reader: Reader,
+}
+
+/// The user's interest in what the peer sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    Reading,
+    /// The user reads no more: data is discarded.
+    Discarding,
+    /// Data is discarded, and the response is complete: the peer may stop by
+    /// itself before it is told to.
+    Lingering,
+}
+
+impl Reader {
+    /// The user reads no more.
+    pub(crate) fn discard(&mut self) {
+        if *self == Self::Reading {
+            *self = Self::Discarding;
+        }
+    }
+}
+
+/// A pushed stream's relation to the stream that it belongs to.
+#[derive(Debug)]
+pub(crate) struct Push {
+    parent: StreamId,
+    /// It is not on the wire yet.
+    held: Option<HeldPush>,
+    /// Of a SPDY push that we take, before its body: the names of the fields
+    /// that came.
+    pub(crate) names: Option<HeaderMap<()>>,
+}
+
+/// A push that is not on the wire yet, since its response should go in the
+/// same frame.
+#[derive(Debug)]
+pub(crate) struct HeldPush {
+    pub(crate) request: Head,
+    /// The response, if only the pushes before it are waited for, and whether
+    /// it has no body.
+    pub(crate) reply: Option<(Head, bool)>,
+    /// When it goes out without a response.
+    pub(crate) until: Option<Instant>,
+}
+
+impl Push {
+    /// A push of ours that is on the wire.
+    pub(crate) fn of(parent: StreamId) -> Box<Self> {
+        Self::promised(parent, None)
+    }
+
+    /// A push of ours that waits for its response.
+    pub(crate) fn held(parent: StreamId, held: HeldPush) -> Box<Self> {
+        Box::new(Self {
+            parent,
+            held: Some(held),
+            names: None,
+        })
+    }
+
+    /// A push of the peer.
+    pub(crate) fn promised(parent: StreamId, names: Option<HeaderMap<()>>) -> Box<Self> {
+        Box::new(Self {
+            parent,
+            held: None,
+            names,
+        })
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(id: StreamId, state: State, send: SendWindow, recv: RecvWindow) -> Self {
+        Self {
+            id,
+            opener: Opener::Us,
+            state,
+            priority: Priority::default(),
+            priority_owner: PriorityOwner::Peer,
+            send: SendHalf {
+                window: send,
+                pending: Bytes::new(),
+                ending: Ending::Open,
+                source: Source::None,
+                scheduled: false,
+                behind: 0,
+            },
+            recv: RecvHalf {
+                window: recv,
+                unreleased: 0,
+                reader: Reader::Reading,
+            },
+            expected: None,
+            bodyless: false,
+            connect: false,
+            accepted: false,
+            retained: false,
+            counted: true,
+            push: None,
+        }
+    }
+
+    /// Our side opened it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.opener == Opener::Us
+    }
+
+    /// The peer promised it and has not replied on it yet.
+    pub(crate) fn is_reserved(&self) -> bool {
+        !self.is_ours() && self.state == State::promised()
+    }
+
+    /// After a CONNECT request and its 2xx there is only DATA (RFC 9113 §8.5).
+    pub(crate) fn is_tunnel(&self) -> bool {
+        self.connect && self.accepted
+    }
+
+    /// For a push: the stream that it belongs to.
+    pub(crate) fn parent(&self) -> Option<StreamId> {
+        self.push.as_ref().map(|push| push.parent)
+    }
+
+    /// It is a push that is not on the wire yet.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held().is_some()
+    }
+
+    pub(crate) fn held(&self) -> Option<&HeldPush> {
+        self.push.as_ref()?.held.as_ref()
+    }
+
+    pub(crate) fn held_mut(&mut self) -> Option<&mut HeldPush> {
+        self.push.as_mut()?.held.as_mut()
+    }
+
+    /// The push goes on the wire.
+    pub(crate) fn take_held(&mut self) -> Option<HeldPush> {
+        self.push.as_mut()?.held.take()
+    }
+
+    /// The body begins: no more fields of the head follow.
+    pub(crate) fn begin_body(&mut self) {
+        if let Some(push) = &mut self.push {
+            push.names = None;
+        }
+    }
+
+    /// Its body stands behind a push that is not on the wire yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.send.behind > 0 || self.is_held()
+    }
+
+    /// There is something that a frame could be cut from, windows aside.
+    pub(crate) fn wants_to_send(&self) -> bool {
+        let send = &self.send;
+        self.state.send() == Half::Open
+            && !self.is_waiting()
+            && (send.source == Source::Offered
+                || !send.pending.is_empty()
+                || !send.ending.is_open())
+    }
+}
