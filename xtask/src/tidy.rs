@@ -200,7 +200,11 @@ fn dialect_words(file: &File) -> Vec<String> {
     let Some(rest) = file.path.strip_prefix("conn/src/proto") else {
         return Vec::new();
     };
-    let allowed = rest == "/wire.rs" || rest == "/rules.rs" || rest.starts_with("/wire/");
+    let allowed = rest == "/wire.rs"
+        || rest == "/rules.rs"
+        || ["/wire/", "/rules/"]
+            .iter()
+            .any(|folder| rest.starts_with(folder));
     if allowed || !file.is_rust() || !(rest == ".rs" || rest.starts_with('/')) {
         return Vec::new();
     }
@@ -213,8 +217,7 @@ fn dialect_words(file: &File) -> Vec<String> {
             .find(|word| lower.contains(word));
         let word = word.or_else(|| line.contains("Version::").then_some("Version::"));
         if let Some(word) = word {
-            let what =
-                format!("`{word}` outside wire/ and rules.rs: ask `rules` for the capability");
+            let what = format!("`{word}` outside wire/ and rules/: ask `rules` for the capability");
             complaints.push(file.complaint(number + 1, &what));
         }
     }

@@ -30,15 +30,18 @@ pub use self::{
     stats::{ConnectionStats, HeaderBytes, Resets, Stalls},
     usage::{OpenError, UsageError},
 };
-use self::{keep_alive::Life, lingering::Lingering, ping::Pings, stats::Counters, timers::Timers};
+use self::{
+    keep_alive::Life, lingering::Lingering, ping::Pings, receive::Outcome, stats::Counters,
+    timers::Timers,
+};
 use super::{
-    Config, Event, Limits, Output, Priority, Reason, Rule, Setting, Side, StreamId, StreamKey,
-    Version, Violation,
+    Broken, Config, Event, Limits, Output, Priority, Reason, Rule, Setting, Side, StreamId,
+    StreamKey, Version,
     flow::{ConnectionFlow, RecvWindow, SendWindow},
     ids::StreamIds,
     limits::Bucket,
     peer::Peer,
-    rules::{Reaction, Rules},
+    rules::Rules,
     scheduler::Scheduler,
     streams::{
         Reader, Stream, Streams,
@@ -314,40 +317,26 @@ impl Engine {
                     self.watch_block(now);
                     return None;
                 }
-                Err(violation) => Err(violation),
+                Err(violation) => Err(violation.into()),
             };
             match event {
                 Ok(None) => {}
                 Ok(event) => return event,
-                Err(violation) => self.handle_violation(now, &violation),
+                Err(broken) => self.handle_broken(now, broken),
             }
         }
     }
 
-    /// What follows from a broken rule: an error, or a charge for a useless
-    /// frame.
-    fn broken(&mut self, now: Instant, rule: Rule, stream: StreamId) -> Result<(), Violation> {
-        match self.rules.reaction(rule) {
-            Reaction::Connection(reason) => Err(Violation::connection(rule, reason)),
-            Reaction::Stream(reason) => Err(Violation::stream(stream, rule, reason)),
-            Reaction::Ignore => self.glitch(now),
-        }
-    }
-
-    /// A rule whose breach ends the connection whatever the protocol.
-    fn fatal(&self, rule: Rule) -> Violation {
-        let reason = match self.rules.reaction(rule) {
-            Reaction::Connection(reason) | Reaction::Stream(reason) => reason,
-            Reaction::Ignore => Reason::ProtocolError,
-        };
-        Violation::connection(rule, reason)
-    }
-
     /// Charges a frame that is legal and of no use.
-    fn glitch(&mut self, now: Instant) -> Result<(), Violation> {
-        self.glitches
-            .charge(now)
-            .map_err(|_| self.fatal(Rule::TooManyGlitches))
+    fn glitch(&mut self, now: Instant) -> Result<(), Broken> {
+        let charged = self.glitches.charge(now);
+        charged.map_err(|_| Rule::TooManyGlitches.fatal())
+    }
+
+    /// A frame that is legal and leads to nothing.
+    fn useless(&mut self, now: Instant) -> Outcome {
+        self.glitch(now)?;
+        Ok(None)
     }
 
     /// A new stream with windows as they are now.

@@ -1,9 +1,12 @@
 //! What differs between the protocols, as data: a table of capabilities, and
 //! what follows from a broken rule.
 
+mod table;
+
 use std::{fmt, str::FromStr};
 
-use super::{Reason, Rule, Side};
+pub use self::table::Rule;
+use super::{Reason, Side};
 
 /// A protocol, as ALPN names it.
 ///
@@ -128,8 +131,17 @@ pub(crate) struct Rules {
     pub(crate) response_length_checked: bool,
     /// The code that cancels an upload after a complete response.
     pub(crate) stop_upload: Reason,
-    /// What follows from each broken rule.
-    table: fn(Rule) -> Reaction,
+    /// The column of the table of rules.
+    dialect: Dialect,
+}
+
+/// A column of the table of rules.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Dialect {
+    Http2,
+    /// SPDY/3 and SPDY/3.1.
+    Spdy3,
+    Spdy2,
 }
 
 /// How a server pushes.
@@ -164,7 +176,7 @@ static HTTP_2: Rules = Rules {
     push: PushStyle::Promise,
     response_length_checked: true,
     stop_upload: Reason::NoError,
-    table: http2_reaction,
+    dialect: Dialect::Http2,
 };
 
 static SPDY_3_1: Rules = spdy_3_1();
@@ -177,7 +189,7 @@ static SPDY_3: Rules = Rules {
 static SPDY_2: Rules = Rules {
     stream_window: None,
     connection_window: None,
-    table: spdy2_reaction,
+    dialect: Dialect::Spdy2,
     ..spdy_3_1()
 };
 
@@ -195,126 +207,19 @@ const fn spdy_3_1() -> Rules {
         // SPDY/3 §3.2.2: the client ignores it.
         response_length_checked: false,
         stop_upload: Reason::Cancel,
-        table: spdy3_reaction,
+        dialect: Dialect::Spdy3,
     }
 }
 
 impl Rules {
     /// What follows from a broken rule.
     pub(crate) fn reaction(&self, rule: Rule) -> Reaction {
-        (self.table)(rule)
+        rule.reaction(self.dialect)
     }
 
     /// A request's or a response's content-length is checked, by the side that
     /// receives it.
     pub(crate) fn length_checked(&self, receiver: Side) -> bool {
         receiver == Side::Server || self.response_length_checked
-    }
-}
-
-fn http2_reaction(rule: Rule) -> Reaction {
-    use Reaction::{Connection, Ignore, Stream};
-    match rule {
-        Rule::Compression => Connection(Reason::CompressionError),
-        Rule::StreamIdParity
-        | Rule::StreamIdOrder
-        | Rule::SettingsFirst
-        | Rule::Malformed
-        | Rule::DataOnIdleStream
-        | Rule::HeadersOnIdleStream
-        | Rule::ResetOnIdleStream
-        | Rule::WindowUpdateOnIdleStream
-        | Rule::UnexpectedSettingsAck
-        | Rule::PushNotAllowed
-        | Rule::InvalidPush
-        | Rule::ReplyOnUnknownStream
-        | Rule::InvalidSettings
-        | Rule::FrameOnReservedStream
-        | Rule::InvalidPriorityUpdate
-        | Rule::PrefaceTimeout
-        | Rule::UnexpectedEof => Connection(Reason::ProtocolError),
-        Rule::HeadersOnClosedStream | Rule::DuplicateOpen => Connection(Reason::StreamClosed),
-        Rule::ConnectionWindowExceeded | Rule::ConnectionWindowOverflow => {
-            Connection(Reason::FlowControlError)
-        }
-        Rule::StreamWindowExceeded | Rule::StreamWindowOverflow => Stream(Reason::FlowControlError),
-        Rule::TooManyStreams => Stream(Reason::RefusedStream),
-        // §6.8: streams above the announced id were given up; what comes on
-        // them is only kept in step.
-        Rule::OpenAfterGoAway => Ignore,
-        Rule::DataAfterEnd | Rule::HeadersAfterEnd | Rule::DataOnClosedStream => {
-            Stream(Reason::StreamClosed)
-        }
-        Rule::TooManyResets | Rule::TooManyGlitches | Rule::HeadersTimeout => {
-            Connection(Reason::EnhanceYourCalm)
-        }
-        Rule::HeaderListTooLarge => Stream(Reason::EnhanceYourCalm),
-        Rule::SettingsTimeout => Connection(Reason::SettingsTimeout),
-        Rule::WriteStall | Rule::KeepAliveTimeout => Connection(Reason::InternalError),
-        Rule::HeadersInTunnel
-        | Rule::InvalidPromise
-        | Rule::MissingCredential
-        | Rule::UnknownParent
-        | Rule::SecondReply
-        | Rule::CompressedData
-        | Rule::RepeatedField
-        | Rule::DataBeforeReply
-        | Rule::TrailersWithoutEnd
-        | Rule::InvalidPseudoField
-        | Rule::MissingPseudoField
-        | Rule::PseudoFieldInTrailers
-        | Rule::InvalidPseudoValue
-        | Rule::InvalidFieldName
-        | Rule::InvalidFieldValue
-        | Rule::ConnectionSpecificField
-        | Rule::ContradictingFields
-        | Rule::ContentLengthMismatch
-        | Rule::InvalidInformational => Stream(Reason::ProtocolError),
-    }
-}
-
-fn spdy3_reaction(rule: Rule) -> Reaction {
-    use Reaction::{Connection, Ignore, Stream};
-    match rule {
-        Rule::DuplicateOpen => Stream(Reason::ProtocolError),
-        Rule::SecondReply => Stream(Reason::StreamInUse),
-        Rule::ReplyOnUnknownStream | Rule::DataOnIdleStream | Rule::HeadersOnIdleStream => {
-            Stream(Reason::InvalidStream)
-        }
-        Rule::DataAfterEnd | Rule::HeadersAfterEnd => Stream(Reason::StreamClosed),
-        Rule::DataOnClosedStream => Stream(Reason::ProtocolError),
-        // RST_STREAM is never answered by RST_STREAM; a WINDOW_UPDATE and
-        // header fields may cross the end of their stream.
-        Rule::ResetOnIdleStream | Rule::HeadersOnClosedStream | Rule::WindowUpdateOnIdleStream => {
-            Ignore
-        }
-        // GOAWAY knows neither of these codes.
-        Rule::ConnectionWindowExceeded
-        | Rule::ConnectionWindowOverflow
-        | Rule::TooManyResets
-        | Rule::TooManyGlitches
-        | Rule::HeadersTimeout
-        | Rule::Compression
-        | Rule::SettingsTimeout => Connection(Reason::ProtocolError),
-        Rule::InvalidPush => Connection(Reason::ProtocolError),
-        Rule::PushNotAllowed => Stream(Reason::RefusedStream),
-        Rule::HeaderListTooLarge => Stream(Reason::FrameTooLarge),
-        Rule::MissingCredential => Stream(Reason::InvalidCredentials),
-        Rule::UnknownParent => Stream(Reason::InvalidStream),
-        other => http2_reaction(other),
-    }
-}
-
-fn spdy2_reaction(rule: Rule) -> Reaction {
-    use Reaction::{Connection, Ignore, Stream};
-    match rule {
-        // "Not told" by the draft: a stream error is the milder reading.
-        Rule::StreamIdOrder | Rule::SecondReply => Stream(Reason::ProtocolError),
-        Rule::DataBeforeReply => Connection(Reason::ProtocolError),
-        Rule::DataAfterEnd | Rule::DataOnClosedStream | Rule::HeadersAfterEnd => Ignore,
-        Rule::InvalidPush => Stream(Reason::InvalidStream),
-        // Codes above 7 came with SPDY/3.
-        Rule::HeaderListTooLarge => Stream(Reason::ProtocolError),
-        other => spdy3_reaction(other),
     }
 }

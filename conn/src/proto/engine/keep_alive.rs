@@ -64,7 +64,7 @@ impl Engine {
                 // Data came after the PING: the peer lives, though its answer
                 // stands behind that data.
                 Some(sent) if self.life.heard > sent => self.pings.forgive(),
-                Some(_) => return self.fail(&self.fatal(Rule::KeepAliveTimeout)),
+                Some(_) => return self.fail(Rule::KeepAliveTimeout),
                 None => self.ping_for(now, Purpose::KeepAlive),
             }
         }

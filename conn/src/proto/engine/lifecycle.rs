@@ -6,7 +6,10 @@ use std::{io, time::Instant};
 use super::{Engine, Phase, ping::Purpose};
 use crate::{
     Error, Initiator, Reason,
-    proto::{Event, Output, Rule, Side, StreamId, StreamKey, Violation, streams::Reader},
+    proto::{
+        Broken, Event, Output, Rule, Side, StreamId, StreamKey, Violation, rules::Reaction,
+        streams::Reader,
+    },
 };
 
 impl Engine {
@@ -115,15 +118,52 @@ impl Engine {
         Event::GoAway { last, reason }
     }
 
-    /// A broken rule ends its stream, or the connection.
-    pub(super) fn handle_violation(&mut self, now: Instant, violation: &Violation) {
+    /// What follows from a broken rule: the end of its stream or of the
+    /// connection, or a charge for a useless frame.
+    pub(super) fn handle_broken(&mut self, now: Instant, broken: Broken) {
+        let violation = match broken {
+            Broken::OnStream(id, rule, detail) => match self.rules.reaction(rule) {
+                Reaction::Stream(reason) => Violation {
+                    detail,
+                    ..Violation::stream(id, rule, reason)
+                },
+                Reaction::Connection(_) => self.fatal(Broken::Fatal(rule, detail)),
+                Reaction::Ignore => match self.glitch(now) {
+                    Ok(()) => return,
+                    Err(broken) => self.fatal(broken),
+                },
+            },
+            Broken::Decided(violation) => violation,
+            fatal @ Broken::Fatal(..) => self.fatal(fatal),
+        };
+        self.handle_violation(now, &violation);
+    }
+
+    /// The violation by which a broken rule ends the connection.
+    pub(super) fn fatal(&self, broken: Broken) -> Violation {
+        let (rule, detail) = match broken {
+            Broken::OnStream(_, rule, detail) | Broken::Fatal(rule, detail) => (rule, detail),
+            Broken::Decided(violation) => return violation,
+        };
+        let reason = match self.rules.reaction(rule) {
+            Reaction::Connection(reason) | Reaction::Stream(reason) => reason,
+            Reaction::Ignore => Reason::ProtocolError,
+        };
+        Violation {
+            detail,
+            ..Violation::connection(rule, reason)
+        }
+    }
+
+    /// A violation ends its stream, or the connection.
+    fn handle_violation(&mut self, now: Instant, violation: &Violation) {
         let Some(id) = violation.stream else {
-            return self.fail(violation);
+            return self.end_by(violation);
         };
         // Whoever makes us reset is charged as if it had (MadeYouReset,
         // CVE-2025-8671).
         if self.resets.charge(now).is_err() {
-            return self.fail(&self.fatal(Rule::TooManyResets));
+            return self.fail(Rule::TooManyResets);
         }
         let key = self.streams.find(id);
         self.send_reset(id, violation.reason);
@@ -137,8 +177,14 @@ impl Engine {
         }
     }
 
-    /// A broken rule ends the connection: one GOAWAY, then silence.
-    pub(super) fn fail(&mut self, violation: &Violation) {
+    /// A broken rule ends the connection, whatever the protocol.
+    pub(super) fn fail(&mut self, rule: Rule) {
+        let violation = self.fatal(rule.fatal());
+        self.end_by(&violation);
+    }
+
+    /// One GOAWAY, then silence.
+    fn end_by(&mut self, violation: &Violation) {
         let text = violation.to_string();
         self.close(violation.reason, Error::violation(violation), &text);
     }

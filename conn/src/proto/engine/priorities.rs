@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Engine;
-use crate::proto::{Priority, Rule, Side, StreamId, StreamKey, Violation, streams::PriorityOwner};
+use crate::proto::{Broken, Priority, Rule, Side, StreamId, StreamKey, streams::PriorityOwner};
 
 impl Engine {
     /// From now on the stream is scheduled by this priority. A client also
@@ -34,7 +34,7 @@ impl Engine {
         now: Instant,
         id: StreamId,
         priority: Priority,
-    ) -> Result<(), Violation> {
+    ) -> Result<(), Broken> {
         self.glitch(now)?;
         let theirs = self.ids.is_of_peer(id);
         match self.streams.find(id) {
@@ -51,7 +51,7 @@ impl Engine {
                 Ok(())
             }
             // A push that was not promised.
-            None => self.broken(now, Rule::InvalidPriorityUpdate, id),
+            None => Err(Rule::InvalidPriorityUpdate.on(id)),
         }
     }
 

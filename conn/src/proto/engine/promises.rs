@@ -28,19 +28,19 @@ impl Engine {
         fields: Box<Fields>,
     ) -> Outcome {
         if self.config.side == Side::Server || !self.config.accept_push {
-            return Err(self.fatal(Rule::PushNotAllowed));
+            return Err(Rule::PushNotAllowed.fatal());
         }
         if !self.ids.is_next_of_peer(promised) {
-            return Err(self.fatal(Rule::InvalidPush));
+            return Err(Rule::InvalidPush.fatal());
         }
         self.ids.open_of_peer(promised, &self.config.limits);
         let Some(parent) = self.streams.find(parent) else {
             // It may have crossed our reset of the parent.
             return match self.ids.standing(parent) {
-                Standing::Idle | Standing::BeyondGoAway => Err(self.fatal(Rule::InvalidPush)),
+                Standing::Idle | Standing::BeyondGoAway => Err(Rule::InvalidPush.fatal()),
                 _ => {
                     self.send_reset(promised, Reason::Cancel);
-                    self.glitch(now).map(|()| None)
+                    self.useless(now)
                 }
             };
         };
@@ -57,7 +57,7 @@ impl Engine {
         let id = headers.stream;
         self.ids.open_of_peer(id, &self.config.limits);
         if !self.config.accept_push {
-            return self.broken(now, Rule::PushNotAllowed, id).map(|()| None);
+            return Err(Rule::PushNotAllowed.on(id));
         }
         let ours = parent.opener() == Some(Side::Client);
         match (self.streams.find(parent), self.ids.standing(parent)) {
@@ -67,9 +67,9 @@ impl Engine {
             // It may have crossed our reset of the parent.
             (None, Standing::ResetByUs | Standing::PassedOver | Standing::Closed) if ours => {
                 self.send_reset(id, Reason::Cancel);
-                self.glitch(now).map(|()| None)
+                self.useless(now)
             }
-            _ => self.broken(now, Rule::InvalidPush, id).map(|()| None),
+            _ => Err(Rule::InvalidPush.on(id)),
         }
     }
 
@@ -141,11 +141,7 @@ impl Engine {
         if self.streams.accepted() >= self.config.limits.max_pushed_streams
             || fields.exceeded.is_some()
         {
-            return Err(Violation::stream(
-                id,
-                Rule::TooManyStreams,
-                Reason::RefusedStream,
-            ));
+            return Err(Violation::stream(id, Rule::TooManyStreams, Reason::RefusedStream).into());
         }
         let status = fields.status.take();
         if in_one.is_some() {
@@ -160,24 +156,18 @@ impl Engine {
         let head = match fields.into_request(self.config.semantics) {
             Ok(head) => head,
             Err(rule) => {
-                return Err(Violation::stream(id, rule, Reason::ProtocolError));
+                return Err(Violation::stream(id, rule, Reason::ProtocolError).into());
             }
         };
         // The drafts' §3.3.1: the URL is whole.
         if in_one.is_some() && !head.has_authority() {
-            return Err(Violation::stream(
-                id,
-                Rule::MissingPseudoField,
-                Reason::ProtocolError,
-            ));
+            return Err(
+                Violation::stream(id, Rule::MissingPseudoField, Reason::ProtocolError).into(),
+            );
         }
         // §8.4: a promise that is not safe, or has a body, is a stream error.
         if in_one.is_none() && !head.is_pushable() {
-            return Err(Violation::stream(
-                id,
-                Rule::InvalidPromise,
-                Reason::ProtocolError,
-            ));
+            return Err(Violation::stream(id, Rule::InvalidPromise, Reason::ProtocolError).into());
         }
         let mut stream = self.new_stream(id, State::promised(), None);
         stream.opener = Opener::Peer;

@@ -9,7 +9,7 @@ use super::Engine;
 use crate::{
     Reason,
     proto::{
-        Event, Head, Rule, Semantics, Side, StreamId, StreamKey, Violation,
+        Broken, Event, Head, Rule, Semantics, Side, StreamId, StreamKey,
         ids::Standing,
         rules::PushStyle,
         streams::{
@@ -24,7 +24,7 @@ use crate::{
 const ID_RESERVE: u32 = 16 << 10;
 
 /// What a message leads to: an event, nothing, or a broken rule.
-pub(super) type Outcome = Result<Option<Event>, Violation>;
+pub(super) type Outcome = Result<Option<Event>, Broken>;
 
 impl Engine {
     pub(super) fn handle_message(&mut self, now: Instant, message: Message) -> Outcome {
@@ -35,7 +35,7 @@ impl Engine {
                 // zeros are DATA on none.
                 if stream.value() == 0 || stream.value() >= 1 << 24 {
                     let text = "the first frame is DATA: this is another protocol";
-                    return Err(self.fatal(Rule::Malformed).detailed(text));
+                    return Err(Rule::Malformed.fatal().detailed(text));
                 }
             }
             self.peer.note_first_frame();
@@ -78,7 +78,7 @@ impl Engine {
                 self.glitch(now)?;
                 Ok(Some(Event::Origins { origins }))
             }
-            Message::Ignored => self.glitch(now).map(|()| None),
+            Message::Ignored => self.useless(now),
         }
     }
 
@@ -86,8 +86,8 @@ impl Engine {
         let id = headers.stream;
         if let Some(key) = self.streams.find(id) {
             return match headers.kind {
-                HeadersKind::Open => self.broken(now, Rule::DuplicateOpen, id).map(|()| None),
-                _ => self.continue_stream(now, key, headers),
+                HeadersKind::Open => Err(Rule::DuplicateOpen.on(id)),
+                _ => self.continue_stream(key, headers),
             };
         }
         let opens = matches!(headers.kind, HeadersKind::Open | HeadersKind::ByState);
@@ -98,7 +98,7 @@ impl Engine {
         let rule = match (standing, headers.kind) {
             (Standing::Idle | Standing::BeyondGoAway, HeadersKind::Open) => Rule::StreamIdParity,
             (_, HeadersKind::Open) => Rule::StreamIdOrder,
-            (Standing::ResetByUs, _) => return self.glitch(now).map(|()| None),
+            (Standing::ResetByUs, _) => return self.useless(now),
             (Standing::PassedOver, HeadersKind::ByState) => Rule::StreamIdOrder,
             (_, HeadersKind::Reply) => Rule::ReplyOnUnknownStream,
             (Standing::Idle, HeadersKind::ByState) if id.opener() == Some(self.config.side) => {
@@ -111,14 +111,14 @@ impl Engine {
             }
             (Standing::PassedOver | Standing::Closed, _) => Rule::HeadersOnClosedStream,
         };
-        self.broken(now, rule, id).map(|()| None)
+        Err(rule.on(id))
     }
 
     /// The peer opens a stream.
     fn accept(&mut self, now: Instant, headers: Headers) -> Outcome {
         let id = headers.stream;
         if self.ids.standing(id) == Standing::BeyondGoAway {
-            return self.broken(now, Rule::OpenAfterGoAway, id).map(|()| None);
+            return Err(Rule::OpenAfterGoAway.on(id));
         }
         let http = self.config.semantics == Semantics::Http;
         if http && self.config.side == Side::Client {
@@ -128,21 +128,19 @@ impl Engine {
                 }
                 (PushStyle::Unidirectional, None) => {
                     self.ids.open_of_peer(id, &self.config.limits);
-                    self.broken(now, Rule::InvalidPush, id).map(|()| None)
+                    Err(Rule::InvalidPush.on(id))
                 }
-                (PushStyle::Promise, _) => self
-                    .broken(now, Rule::HeadersOnIdleStream, id)
-                    .map(|()| None),
+                (PushStyle::Promise, _) => Err(Rule::HeadersOnIdleStream.on(id)),
             };
         }
         self.ids.open_of_peer(id, &self.config.limits);
         if self.streams.of_peer() >= self.config.limits.max_concurrent_streams {
-            return self.broken(now, Rule::TooManyStreams, id).map(|()| None);
+            return Err(Rule::TooManyStreams.on(id));
         }
         let (fin, unidirectional) = (headers.fin, headers.unidirectional);
         let parent = headers.associated.filter(|_| !http);
         if parent.is_some_and(|parent| parent == id || self.ids.standing(parent).is_unopened()) {
-            return self.broken(now, Rule::UnknownParent, id).map(|()| None);
+            return Err(Rule::UnknownParent.on(id));
         }
         if let Some(limit) = headers.fields.exceeded {
             return self.refuse_head(now, headers, limit);
@@ -156,12 +154,12 @@ impl Engine {
             Err(rule @ Rule::MissingPseudoField) if answered => {
                 return self.refuse_malformed(now, id, fin, rule);
             }
-            Err(rule) => return self.broken(now, rule, id).map(|()| None),
+            Err(rule) => return Err(rule.on(id)),
         };
         if head.is_extended_connect() && !self.config.extended_connect {
             // RFC 8441 §3: not before we said that we take it.
             let rule = Rule::InvalidPseudoField;
-            return self.broken(now, rule, id).map(|()| None);
+            return Err(rule.on(id));
         }
         let connect = head.is_method(&http::Method::CONNECT);
         let mut expected = None;
@@ -172,10 +170,10 @@ impl Engine {
                     if answered {
                         return self.refuse_malformed(now, id, fin, rule);
                     }
-                    return self.broken(now, rule, id).map(|()| None);
+                    return Err(rule.on(id));
                 }
                 Ok(expected) => expected,
-                Err(rule) => return self.broken(now, rule, id).map(|()| None),
+                Err(rule) => return Err(rule.on(id)),
             };
         }
         let state = State::accepted(fin, unidirectional);
@@ -200,15 +198,15 @@ impl Engine {
     }
 
     /// More header fields on an open stream: the reply, or trailers.
-    fn continue_stream(&mut self, now: Instant, key: StreamKey, headers: Headers) -> Outcome {
+    fn continue_stream(&mut self, key: StreamKey, headers: Headers) -> Outcome {
         let id = key.id();
         let semantics = self.config.semantics;
         let (fin, kind) = (headers.fin, headers.kind);
         if let Some(limit) = headers.fields.exceeded {
-            return self.list_too_large(now, limit, id);
+            return self.list_too_large(limit, id);
         }
         if let Some(rule) = self.check_announced(key, &headers.fields.map) {
-            return self.broken(now, rule, id).map(|()| None);
+            return Err(rule.on(id));
         }
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(None);
@@ -234,29 +232,22 @@ impl Engine {
                     Misplaced::SecondHead => Rule::SecondReply,
                     Misplaced::AfterEnd => Rule::HeadersAfterEnd,
                 };
-                return self.broken(now, rule, id).map(|()| None);
+                return Err(rule.on(id));
             }
         };
         if !reply {
             if stream.is_tunnel() {
-                return self.broken(now, Rule::HeadersInTunnel, id).map(|()| None);
+                return Err(Rule::HeadersInTunnel.on(id));
             }
             if !fin && !self.rules.headers_anywhere {
-                return self
-                    .broken(now, Rule::TrailersWithoutEnd, id)
-                    .map(|()| None);
+                return Err(Rule::TrailersWithoutEnd.on(id));
             }
             if fin && stream.expected.is_some_and(|rest| rest != 0) {
-                return self
-                    .broken(now, Rule::ContentLengthMismatch, id)
-                    .map(|()| None);
+                return Err(Rule::ContentLengthMismatch.on(id));
             }
             stream.state = after;
             let discarded = stream.recv.reader != Reader::Reading;
-            let fields = match headers.fields.into_trailers() {
-                Ok(fields) => fields,
-                Err(rule) => return self.broken(now, rule, id).map(|()| None),
-            };
+            let fields = headers.fields.into_trailers().map_err(|rule| rule.on(id))?;
             if fin {
                 self.settle(key);
             }
@@ -268,24 +259,21 @@ impl Engine {
             return Ok((!discarded).then_some(event));
         }
         let (bodyless, connect) = (stream.bodyless, stream.connect);
-        let head = match headers.fields.into_response(semantics) {
-            Ok(head) => head,
-            Err(rule) => return self.broken(now, rule, id).map(|()| None),
-        };
+        let head = headers
+            .fields
+            .into_response(semantics)
+            .map_err(|rule| rule.on(id))?;
         if part == Part::Informational {
             if fin || head.status() == Some(StatusCode::SWITCHING_PROTOCOLS) {
-                return self
-                    .broken(now, Rule::InvalidInformational, id)
-                    .map(|()| None);
+                return Err(Rule::InvalidInformational.on(id));
             }
             return Ok(Some(Event::Informational { stream: key, head }));
         }
         let accepted = head.status().is_some_and(|status| status.is_success());
         let tunnel = connect && accepted;
-        let expected = match self.response_length(&head, bodyless || tunnel, fin) {
-            Ok(expected) => expected,
-            Err(rule) => return self.broken(now, rule, id).map(|()| None),
-        };
+        let expected = self
+            .response_length(&head, bodyless || tunnel, fin)
+            .map_err(|rule| rule.on(id))?;
         if let Some(stream) = self.streams.get_mut(key) {
             stream.expected = expected;
             stream.state = after;
@@ -322,10 +310,10 @@ impl Engine {
         fin: bool,
     ) -> Outcome {
         if id.value() == 0 {
-            return Err(self.fatal(Rule::StreamIdParity));
+            return Err(Rule::StreamIdParity.fatal());
         }
         if self.flow.debit_recv(flow_len).is_err() {
-            return Err(self.fatal(Rule::ConnectionWindowExceeded));
+            return Err(Rule::ConnectionWindowExceeded.fatal());
         }
         let flow = usize::try_from(flow_len).unwrap_or(usize::MAX);
         let came = self.counters.data_received;
@@ -336,16 +324,16 @@ impl Engine {
             let rule = match self.ids.standing(id) {
                 Standing::ResetByUs if !data.is_empty() => return Ok(None),
                 Standing::ResetByUs | Standing::BeyondGoAway => {
-                    return self.glitch(now).map(|()| None);
+                    return self.useless(now);
                 }
                 // One frame may come in many pieces, and is answered once.
                 Standing::Idle if self.ids.was_reset(id) => {
-                    return self.glitch(now).map(|()| None);
+                    return self.useless(now);
                 }
                 Standing::Idle => Rule::DataOnIdleStream,
                 Standing::PassedOver | Standing::Closed => Rule::DataOnClosedStream,
             };
-            return self.broken(now, rule, id).map(|()| None);
+            return Err(rule.on(id));
         };
         self.flow.count(Some(key), flow);
         let promises = self.rules.push == PushStyle::Promise;
@@ -371,11 +359,11 @@ impl Engine {
         };
         if let Some(rule) = rule {
             self.give_back(None, flow);
-            return self.broken(now, rule, id).map(|()| None);
+            return Err(rule.on(id));
         }
         if data.is_empty() && !fin {
             self.give_back(Some(key), flow);
-            return self.glitch(now).map(|()| None);
+            return self.useless(now);
         }
         if stream.recv.reader != Reader::Reading {
             // A lingering stream gets no more window: we want the client to
@@ -412,31 +400,27 @@ impl Engine {
         let Some(id) = stream else {
             return match self.flow.credit_send(increment) {
                 Ok(()) => Ok(None),
-                Err(_) => Err(self.fatal(Rule::ConnectionWindowOverflow)),
+                Err(_) => Err(Rule::ConnectionWindowOverflow.fatal()),
             };
         };
         let Some(key) = self.streams.find(id) else {
             return match self.ids.standing(id) {
-                Standing::Idle => self
-                    .broken(now, Rule::WindowUpdateOnIdleStream, id)
-                    .map(|()| None),
+                Standing::Idle => Err(Rule::WindowUpdateOnIdleStream.on(id)),
                 // It may have crossed the end of its stream (RFC 9113 §5.1).
-                _ => self.glitch(now).map(|()| None),
+                _ => self.useless(now),
             };
         };
         let reserved = self.streams.get(key).is_some_and(Stream::is_reserved);
         if reserved && self.rules.push == PushStyle::Promise {
             let rule = Rule::FrameOnReservedStream;
-            return self.broken(now, rule, id).map(|()| None);
+            return Err(rule.on(id));
         }
         let credited = self
             .streams
             .get_mut(key)
             .map(|open| open.send.window.credit(increment));
         if let Some(Err(_)) = credited {
-            return self
-                .broken(now, Rule::StreamWindowOverflow, id)
-                .map(|()| None);
+            return Err(Rule::StreamWindowOverflow.on(id));
         }
         // A stream's window of the initial size is never credited before the
         // connection's of the same size: a peer that does so, while we wait for
@@ -453,8 +437,8 @@ impl Engine {
         }
         let Some(key) = self.streams.find(id) else {
             return match self.ids.standing(id) {
-                Standing::Idle => self.broken(now, Rule::ResetOnIdleStream, id).map(|()| None),
-                _ => self.glitch(now).map(|()| None),
+                Standing::Idle => Err(Rule::ResetOnIdleStream.on(id)),
+                _ => self.useless(now),
             };
         };
         let Some(stream) = self.streams.get_mut(key) else {
@@ -480,11 +464,11 @@ impl Engine {
             // The client stopped its upload, as the linger period is for. It
             // has its whole response: the reset is not charged.
             self.remove(key);
-            return self.glitch(now).map(|()| None);
+            return self.useless(now);
         }
         // Rapid Reset, CVE-2023-44487.
         if !stream.is_ours() && self.resets.charge(now).is_err() {
-            return Err(self.fatal(Rule::TooManyResets));
+            return Err(Rule::TooManyResets.fatal());
         }
         self.remove(key);
         Ok(Some(Event::Reset {

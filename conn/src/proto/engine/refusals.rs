@@ -26,11 +26,11 @@ impl Engine {
     ) -> Outcome {
         let answered = self.config.semantics == Semantics::Http && self.config.side == Side::Server;
         if !answered || headers.unidirectional {
-            return self.list_too_large(now, limit, headers.stream);
+            return self.list_too_large(limit, headers.stream);
         }
         // Charged like a reset: it costs as much.
         if self.resets.charge(now).is_err() {
-            return Err(self.fatal(Rule::TooManyResets));
+            return Err(Rule::TooManyResets.fatal());
         }
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         let text = self.limit_in_words(limit);
@@ -58,17 +58,9 @@ impl Engine {
     }
 
     /// A header list over a limit, where no answer can say so.
-    pub(super) fn list_too_large(
-        &mut self,
-        now: Instant,
-        limit: ListLimit,
-        id: StreamId,
-    ) -> Outcome {
+    pub(super) fn list_too_large(&self, limit: ListLimit, id: StreamId) -> Outcome {
         let text = self.limit_in_words(limit);
-        match self.broken(now, Rule::HeaderListTooLarge, id) {
-            Ok(()) => Ok(None),
-            Err(violation) => Err(violation.detailed(text)),
-        }
+        Err(Rule::HeaderListTooLarge.on(id).detailed(text))
     }
 
     /// The limit with its value, and what to do.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Engine, receive::Outcome};
-use crate::proto::{Event, Rule, Violation, wire::PeerSettings};
+use crate::proto::{Broken, Event, Rule, wire::PeerSettings};
 
 impl Engine {
     pub(super) fn handle_settings(&mut self, now: Instant, settings: PeerSettings) -> Outcome {
@@ -13,9 +13,9 @@ impl Engine {
         Ok(Some(Event::PeerSettings))
     }
 
-    pub(super) fn obey(&mut self, settings: PeerSettings) -> Result<(), Violation> {
+    pub(super) fn obey(&mut self, settings: PeerSettings) -> Result<(), Broken> {
         let shift = self.peer.apply(&settings, &self.config.limits);
-        let shift = shift.map_err(|rule| self.fatal(rule))?;
+        let shift = shift.map_err(Rule::fatal)?;
         if settings.forget || !settings.keep.is_empty() {
             self.push_event(Event::KeepSettings {
                 forget: settings.forget,
@@ -35,7 +35,7 @@ impl Engine {
 
     /// Windows of open streams move with the initial window, perhaps below zero
     /// (RFC 9113 §6.9.2); the connection's window does not.
-    fn shift_windows(&mut self, change: i64) -> Result<(), Violation> {
+    fn shift_windows(&mut self, change: i64) -> Result<(), Broken> {
         let mut keys = Vec::new();
         let mut overflown = false;
         for (key, stream) in self.streams.iter_mut() {
@@ -43,7 +43,7 @@ impl Engine {
             keys.push(key);
         }
         if overflown {
-            return Err(self.fatal(Rule::ConnectionWindowOverflow));
+            return Err(Rule::ConnectionWindowOverflow.fatal());
         }
         for key in keys {
             self.schedule(key);
@@ -53,7 +53,7 @@ impl Engine {
 
     pub(super) fn handle_settings_ack(&mut self) -> Outcome {
         if self.unacknowledged_settings == 0 {
-            return Err(self.fatal(Rule::UnexpectedSettingsAck));
+            return Err(Rule::UnexpectedSettingsAck.fatal());
         }
         self.unacknowledged_settings = self.unacknowledged_settings.saturating_sub(1);
         self.timers.settings = None;

@@ -89,7 +89,7 @@ impl Engine {
         }
         if due(self.timers.write.map(|(deadline, _)| deadline)) {
             // The transport is stuck: what is in the output will not go.
-            self.fail(&self.fatal(Rule::WriteStall));
+            self.fail(Rule::WriteStall);
             self.output = Output::default();
             self.timers.write = None;
             return;
@@ -98,13 +98,13 @@ impl Engine {
             return;
         }
         if due(self.timers.preface) {
-            return self.fail(&self.fatal(Rule::PrefaceTimeout));
+            return self.fail(Rule::PrefaceTimeout);
         }
         if due(self.timers.settings) {
-            return self.fail(&self.fatal(Rule::SettingsTimeout));
+            return self.fail(Rule::SettingsTimeout);
         }
         if due(self.timers.block) {
-            return self.fail(&self.fatal(Rule::HeadersTimeout));
+            return self.fail(Rule::HeadersTimeout);
         }
         self.handle_life(now);
         self.send_held_pushes(now);

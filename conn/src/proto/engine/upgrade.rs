@@ -4,7 +4,7 @@
 use super::{Engine, UsageError};
 use crate::Error;
 use crate::proto::{
-    Config, Event, Head, Semantics, Side, StreamKey, Violation,
+    Broken, Config, Event, Head, Semantics, Side, StreamKey,
     streams::{Opener, state::State},
     wire::settings_payload,
 };
@@ -38,8 +38,9 @@ impl Engine {
             ));
         }
         let settings = self.wire.upgrade_settings(settings);
-        let applied = settings.and_then(|settings| self.obey(settings));
-        applied.map_err(|violation: Violation| Error::violation(&violation))?;
+        let applied = settings.map_err(Broken::from);
+        let applied = applied.and_then(|settings| self.obey(settings));
+        applied.map_err(|broken| Error::violation(&self.fatal(broken)))?;
         self.ids.take_first();
         let id = crate::proto::StreamId::new(1);
         let mut stream = self.new_stream(id, State::accepted(true, false), None);
