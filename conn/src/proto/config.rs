@@ -25,6 +25,7 @@ pub enum Side {
 /// assert_eq!(Semantics::default(), Semantics::Http);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Semantics {
     /// HTTP messages, validated by RFC 9113 §8 or the SPDY drafts §3.
     #[default]
@@ -161,5 +162,12 @@ impl Config {
             version_uncertain: false,
             ignore_flow_control: false,
         }
+    }
+
+    /// The same, after `change`: for use where a value is wanted.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
     }
 }
