@@ -25,7 +25,6 @@ pub enum Side {
 /// assert_eq!(Semantics::default(), Semantics::Http);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Semantics {
     /// HTTP messages, validated by RFC 9113 §8 or the SPDY drafts §3.
     #[default]
