@@ -15,6 +15,7 @@ use crate::{
 /// assert_ne!(Initiator::Peer, Initiator::Library);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Initiator {
     /// The user of this library, for example by dropping a body.
     User,

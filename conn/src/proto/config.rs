@@ -162,4 +162,11 @@ impl Config {
             ignore_flow_control: false,
         }
     }
+
+    /// The same, after `change`: for use where a value is wanted.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
 }

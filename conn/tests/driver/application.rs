@@ -180,10 +180,7 @@ async fn bytes_that_were_read_before_come_first() {
     for version in Version::ALL {
         let (here, mut between) = duplex(64 << 10);
         let (mux, _task) = mux(version, here);
-        let options = OpenOptions {
-            fin: true,
-            ..OpenOptions::default()
-        };
+        let options = OpenOptions::default().with(|options| options.fin = true);
         let opening = tokio::spawn(async move { mux.open(HeaderMap::new(), options).await });
         settle().await;
         let mut early = BytesMut::with_capacity(4096);

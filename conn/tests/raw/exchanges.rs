@@ -86,10 +86,7 @@ async fn many_streams_run_at_once() {
 async fn each_half_ends_on_its_own() {
     for version in Version::ALL {
         let pair = pair(version, 4096);
-        let options = OpenOptions {
-            fin: true,
-            ..OpenOptions::default()
-        };
+        let options = OpenOptions::default().with(|options| options.fin = true);
         let mut ours = soon(pair.client.open(HeaderMap::new(), options))
             .await
             .unwrap();
@@ -366,10 +363,7 @@ async fn pings_are_answered_or_given_up() {
 #[tokio::test(start_paused = true)]
 async fn data_may_wait_for_the_reply() {
     for version in Version::ALL {
-        let config = MuxConfig {
-            await_reply: true,
-            ..MuxConfig::default()
-        };
+        let config = MuxConfig::default().with(|config| config.await_reply = true);
         let (here, there) = tokio::io::duplex(4096);
         let pair = pair_over(version, config, here, there);
         let mut ours = open(&pair.client).await;

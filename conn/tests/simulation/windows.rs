@@ -348,14 +348,13 @@ fn probes_are_few() {
 fn streams_that_nobody_reads_stop_only_themselves() {
     for version in WITH_WINDOWS {
         let mut lab = Lab::new(version, LONG, |config| {
-            config.limits = Limits {
-                stream_window: 1 << 20,
-                connection_window: 2 << 20,
-                max_connection_window: 0,
-                max_stream_window: 0,
-                max_buffered_bytes: 16 << 20,
-                ..Limits::new(config.side)
-            };
+            config.limits = Limits::new(config.side).with(|limits| {
+                limits.stream_window = 1 << 20;
+                limits.connection_window = 2 << 20;
+                limits.max_connection_window = 0;
+                limits.max_stream_window = 0;
+                limits.max_buffered_bytes = 16 << 20;
+            });
         });
         lab.client.appetite = 0;
         for _ in 0..8 {

@@ -15,13 +15,14 @@ use crate::{
 /// ```
 /// use lacewing_conn::driver::MuxConfig;
 ///
-/// let config = MuxConfig { write_buffer: 16 * 1024, ..MuxConfig::default() };
+/// let config = MuxConfig::default().with(|config| config.write_buffer = 16 * 1024);
 /// assert!(!config.ignore_flow_control);
 /// assert!(MuxConfig::kubernetes().ignore_flow_control);
 /// ```
 ///
 /// [`kubernetes`]: Self::kubernetes
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct MuxConfig {
     /// The bounds against peers that ask for too much; `None` for the defaults
     /// of the side.
@@ -75,22 +76,28 @@ impl MuxConfig {
     ///   many [resets](Limits::resets): a browser that goes away cancels all of
     ///   its connections.
     pub fn kubernetes() -> Self {
-        let limits = Limits {
-            preface_timeout: Duration::from_secs(24 * 3600),
-            write_stall_timeout: Duration::from_secs(4 * 3600),
-            max_concurrent_streams: 1_000,
-            resets: Rate {
+        let limits = Limits::new(Side::Server).with(|limits| {
+            limits.preface_timeout = Duration::from_secs(24 * 3600);
+            limits.write_stall_timeout = Duration::from_secs(4 * 3600);
+            limits.max_concurrent_streams = 1_000;
+            limits.resets = Rate {
                 burst: 2_000,
                 per_second: 330,
-            },
-            ..Limits::new(Side::Server)
-        };
+            };
+        });
         Self {
             limits: Some(limits),
             ignore_flow_control: true,
             await_reply: true,
             ..Self::default()
         }
+    }
+
+    /// The same, after `change`: for use where a value is wanted.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
     }
 
     /// What the engine wants to know.
