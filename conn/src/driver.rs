@@ -20,10 +20,12 @@
 //! A turn in which nothing happened ends with a sleep.
 
 mod buffers;
+mod cells;
 mod incoming;
 mod io;
+mod notifier;
 mod raw;
-mod shared;
+mod ready_queue;
 mod task;
 mod tunnel;
 pub mod upgrade;
@@ -35,8 +37,8 @@ use std::{
 };
 
 pub use incoming::Incoming;
+pub use notifier::Notifier;
 pub use raw::{Mux, MuxConfig, MuxConnection, RawReader, RawStream, RawWriter};
-pub use shared::Notifier;
 pub use task::Connection;
 pub use tunnel::{PendingTunnel, Tunnel, TunnelBody};
 
@@ -44,7 +46,7 @@ pub use crate::proto::OpenOptions;
 
 use bytes::Bytes;
 
-use self::{incoming::Body, shared::StreamSignal};
+use self::cells::{Body, StreamSignal};
 use crate::{
     Error, Initiator, Reason,
     proto::{Engine, Event, StreamKey},

@@ -19,8 +19,8 @@ use tokio::{
 
 use super::{
     Application, Context, Notifier, Streams,
+    cells::Signal,
     io::{Read, Transport},
-    shared::Signal,
 };
 use crate::{
     Error, Initiator, Reason,
