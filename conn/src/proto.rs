@@ -22,6 +22,7 @@
 //! capabilities. Nothing else in this module knows which protocol it speaks.
 
 mod config;
+mod content;
 mod engine;
 mod event;
 mod flow;
@@ -51,3 +52,4 @@ pub use reason::Reason;
 pub use rules::{UnknownVersion, Version};
 pub use streams::{StreamId, StreamKey};
 pub use violation::{Rule, Violation};
+pub use wire::is_authority;

@@ -3,7 +3,9 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{Reason, Rule, Side};
+use http::StatusCode;
+
+use super::{Reason, Rule};
 
 /// A protocol, as ALPN names it.
 ///
@@ -126,6 +128,8 @@ pub(crate) struct Rules {
     pub(crate) push: PushStyle,
     /// A response's content-length is checked against its body.
     pub(crate) response_length_checked: bool,
+    /// A request that is no message of HTTP is answered rather than reset.
+    malformed_answered: bool,
     /// The code that cancels an upload after a complete response.
     pub(crate) stop_upload: Reason,
     /// What follows from each broken rule.
@@ -163,6 +167,7 @@ static HTTP_2: Rules = Rules {
     stream_associations: false,
     push: PushStyle::Promise,
     response_length_checked: true,
+    malformed_answered: false,
     stop_upload: Reason::NoError,
     table: http2_reaction,
 };
@@ -194,6 +199,9 @@ const fn spdy_3_1() -> Rules {
         push: PushStyle::Unidirectional,
         // SPDY/3 §3.2.2: the client ignores it.
         response_length_checked: false,
+        // §3.2.1: 400, for what a request lacks and for a wrong length. Names
+        // and values that break the rules of header blocks are reset (§2.6.10).
+        malformed_answered: true,
         stop_upload: Reason::Cancel,
         table: spdy3_reaction,
     }
@@ -205,10 +213,24 @@ impl Rules {
         (self.table)(rule)
     }
 
-    /// A request's or a response's content-length is checked, by the side that
-    /// receives it.
-    pub(crate) fn length_checked(&self, receiver: Side) -> bool {
-        receiver == Side::Server || self.response_length_checked
+    /// The status that a request which breaks this rule is answered with; `None`
+    /// if it is reset. A target that only we have no place for is answered
+    /// everywhere: it is no error of framing.
+    pub(crate) fn answer(&self, rule: Rule) -> Option<StatusCode> {
+        let of_message = matches!(
+            rule,
+            Rule::MissingPseudoField
+                | Rule::InvalidPseudoValue
+                | Rule::ContradictingFields
+                | Rule::ContentLengthMismatch
+                | Rule::UnexpectedContent
+        );
+        match rule {
+            Rule::UnsupportedTarget => Some(StatusCode::BAD_REQUEST),
+            Rule::TargetTooLong => Some(StatusCode::URI_TOO_LONG),
+            _ if of_message && self.malformed_answered => Some(StatusCode::BAD_REQUEST),
+            _ => None,
+        }
     }
 }
 
@@ -269,6 +291,9 @@ fn http2_reaction(rule: Rule) -> Reaction {
         | Rule::ConnectionSpecificField
         | Rule::ContradictingFields
         | Rule::ContentLengthMismatch
+        | Rule::UnsupportedTarget
+        | Rule::TargetTooLong
+        | Rule::UnexpectedContent
         | Rule::InvalidInformational => Stream(Reason::ProtocolError),
     }
 }

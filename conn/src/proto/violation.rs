@@ -88,6 +88,10 @@ pub enum Rule {
     PseudoFieldInTrailers,
     /// A pseudo-header field whose value is not valid.
     InvalidPseudoValue,
+    /// A path, or a host to connect to, that an [`http::Uri`] has no place for.
+    UnsupportedTarget,
+    /// A path that is longer than an [`http::Uri`] may be.
+    TargetTooLong,
     /// A field name that is empty, upper case, or no token.
     InvalidFieldName,
     /// A field value with bytes that are not allowed.
@@ -98,6 +102,8 @@ pub enum Rule {
     ContradictingFields,
     /// content-length is not a number, or differs from what came.
     ContentLengthMismatch,
+    /// Content in a message that is defined to have none.
+    UnexpectedContent,
     /// An informational response that ends the stream, or 101.
     InvalidInformational,
     /// The header list is over the limit.
@@ -241,6 +247,11 @@ impl Rule {
                 "a pseudo-header field's value is not valid",
                 "RFC 9113 §8.3.1",
             ),
+            Self::UnsupportedTarget => (
+                "a request target with bytes that belong into no URI",
+                "RFC 3986 §2, §3.3",
+            ),
+            Self::TargetTooLong => ("a path of more than 65,534 bytes", "RFC 9110 §15.5.15"),
             Self::InvalidFieldName => (
                 "a field name that is not a lower-case token",
                 "RFC 9113 §8.2.1, drafts §2.6.10",
@@ -257,6 +268,10 @@ impl Rule {
             Self::ContentLengthMismatch => (
                 "content-length differs from the body",
                 "RFC 9113 §8.1.1, drafts §3.2.1",
+            ),
+            Self::UnexpectedContent => (
+                "content in a message that has none: a response to HEAD, 204, 205, 304, or TRACE",
+                "RFC 9110 §6.4.1, §9.3.8, §15.3.6",
             ),
             Self::InvalidInformational => (
                 "an informational response that is none",
@@ -310,6 +325,13 @@ impl Rule {
                 "RFC 9113 §9.1, drafts §2.3.7",
             ),
         }
+    }
+}
+
+impl Rule {
+    /// What is wrong is no more than that we have no place for the target.
+    pub(crate) fn is_of_target(self) -> bool {
+        matches!(self, Self::UnsupportedTarget | Self::TargetTooLong)
     }
 }
 

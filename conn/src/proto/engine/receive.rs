@@ -3,20 +3,21 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::Method;
 
 use super::Engine;
 use crate::{
     Reason,
     proto::{
         Event, Head, Rule, Semantics, Side, StreamId, StreamKey, Violation,
+        content::{self, Content},
         ids::Standing,
         rules::PushStyle,
         streams::{
             Opener, Reader, Source, Stream,
             state::{Half, Misplaced, Part, State},
         },
-        wire::{Headers, HeadersKind, Message, content_length},
+        wire::{Headers, HeadersKind, Message},
     },
 };
 
@@ -148,43 +149,34 @@ impl Engine {
             return self.refuse_head(now, headers, limit);
         }
         let priority = headers.priority;
-        // The SPDY drafts (§3.2.1) want an answer, not a reset, where one can
-        // be given.
-        let answered = self.rules.headers_anywhere && !unidirectional;
-        let head = match headers.fields.into_request(self.config.semantics) {
-            Ok(head) => head,
-            Err(rule @ Rule::MissingPseudoField) if answered => {
-                return self.refuse_malformed(now, id, fin, rule);
-            }
-            Err(rule) => return self.broken(now, rule, id).map(|()| None),
-        };
-        if head.is_extended_connect() && !self.config.extended_connect {
-            // RFC 8441 §3: not before we said that we take it.
-            let rule = Rule::InvalidPseudoField;
-            return self.broken(now, rule, id).map(|()| None);
-        }
-        let connect = head.is_method(&http::Method::CONNECT);
-        let mut expected = None;
-        if http && !connect && self.rules.length_checked(Side::Server) {
-            expected = match content_length(&head.fields) {
-                Ok(Some(length)) if fin && length != 0 => {
-                    let rule = Rule::ContentLengthMismatch;
-                    if answered {
-                        return self.refuse_malformed(now, id, fin, rule);
-                    }
-                    return self.broken(now, rule, id).map(|()| None);
-                }
-                Ok(expected) => expected,
-                Err(rule) => return self.broken(now, rule, id).map(|()| None),
+        let taken = headers.fields.into_request(self.config.semantics);
+        let taken = taken.and_then(|mut head| {
+            let content = match http {
+                true => content::of_request(&mut head, fin)?,
+                false => Content::default(),
             };
-        }
+            // RFC 8441 §3: not before we said that we take it.
+            if head.is_extended_connect() && !self.config.extended_connect {
+                return Err(Rule::InvalidPseudoField);
+            }
+            Ok((head, content))
+        });
+        let (head, content) = match taken {
+            Ok(taken) => taken,
+            Err(rule) => {
+                return match self.rules.answer(rule).filter(|_| !unidirectional) {
+                    Some(status) => self.refuse_malformed(now, id, fin, (rule, status)),
+                    None => self.broken(now, rule, id).map(|()| None),
+                };
+            }
+        };
         let state = State::accepted(fin, unidirectional);
         let early = self.take_early_priority(id);
         let mut stream = self.new_stream(id, state, early.or(priority));
         stream.opener = Opener::Peer;
-        stream.connect = connect;
-        stream.expected = expected;
-        stream.bodyless = head.is_method(&http::Method::HEAD);
+        stream.connect = head.is_method(&Method::CONNECT);
+        stream.bodyless = head.is_method(&Method::HEAD);
+        stream.content = content;
         let stream = self.streams.insert(stream);
         if id.value() > StreamId::MAX.value().saturating_sub(ID_RESERVE) {
             // The client is to move before its ids run out (RFC 9113 §5.1.1).
@@ -221,7 +213,7 @@ impl Engine {
         };
         let part = match headers.fields.status {
             _ if !reply => Part::Trailers { fin },
-            Some(status) if status.is_informational() && kind == HeadersKind::ByState => {
+            Some(status) if status.is_informational() && kind == HeadersKind::ByState && !fin => {
                 Part::Informational
             }
             _ => Part::Head { fin },
@@ -246,14 +238,12 @@ impl Engine {
                     .broken(now, Rule::TrailersWithoutEnd, id)
                     .map(|()| None);
             }
-            if fin && stream.expected.is_some_and(|rest| rest != 0) {
-                return self
-                    .broken(now, Rule::ContentLengthMismatch, id)
-                    .map(|()| None);
+            if let Err(rule) = stream.content.check_end(fin) {
+                return self.broken_by_content(now, rule, key, fin);
             }
             stream.state = after;
             let discarded = stream.recv.reader != Reader::Reading;
-            let fields = match headers.fields.into_trailers() {
+            let fields = match headers.fields.into_trailers(semantics) {
                 Ok(fields) => fields,
                 Err(rule) => return self.broken(now, rule, id).map(|()| None),
             };
@@ -267,29 +257,24 @@ impl Engine {
             };
             return Ok((!discarded).then_some(event));
         }
-        let (bodyless, connect) = (stream.bodyless, stream.connect);
-        let head = match headers.fields.into_response(semantics) {
-            Ok(head) => head,
+        let asked = stream.asked();
+        let taken = headers.fields.into_response(semantics);
+        let taken = taken.and_then(|mut head| {
+            content::check_informational(&head, part)?;
+            let content = content::of_response(self.rules, &mut head, asked, fin)?;
+            Ok((head, content))
+        });
+        let (head, content) = match taken {
+            Ok(taken) => taken,
             Err(rule) => return self.broken(now, rule, id).map(|()| None),
         };
         if part == Part::Informational {
-            if fin || head.status() == Some(StatusCode::SWITCHING_PROTOCOLS) {
-                return self
-                    .broken(now, Rule::InvalidInformational, id)
-                    .map(|()| None);
-            }
             return Ok(Some(Event::Informational { stream: key, head }));
         }
-        let accepted = head.status().is_some_and(|status| status.is_success());
-        let tunnel = connect && accepted;
-        let expected = match self.response_length(&head, bodyless || tunnel, fin) {
-            Ok(expected) => expected,
-            Err(rule) => return self.broken(now, rule, id).map(|()| None),
-        };
         if let Some(stream) = self.streams.get_mut(key) {
-            stream.expected = expected;
+            stream.content = content;
             stream.state = after;
-            stream.accepted = accepted;
+            stream.accepted = head.status().is_some_and(|status| status.is_success());
         }
         if fin {
             self.settle(key);
@@ -299,19 +284,6 @@ impl Engine {
             head,
             fin,
         }))
-    }
-
-    /// What a response's content-length lets us expect (RFC 9113 §8.1.1).
-    fn response_length(&self, head: &Head, bodyless: bool, fin: bool) -> Result<Option<u64>, Rule> {
-        let http = self.config.semantics == Semantics::Http;
-        let none = bodyless || head.status() == Some(StatusCode::NOT_MODIFIED);
-        if !http || none || !self.rules.length_checked(Side::Client) {
-            return Ok(None);
-        }
-        match content_length(&head.fields)? {
-            Some(length) if fin && length != 0 => Err(Rule::ContentLengthMismatch),
-            expected => Ok(expected),
-        }
     }
 
     fn handle_data(
@@ -359,19 +331,19 @@ impl Engine {
             Ok(_) if broken.is_some() => broken,
             Ok(after) => match stream.recv.window.debit(flow_len) {
                 Err(_) => Some(Rule::StreamWindowExceeded),
-                Ok(()) if !count_down(&mut stream.expected, data.len(), fin) => {
-                    Some(Rule::ContentLengthMismatch)
-                }
-                Ok(()) => {
-                    stream.state = after;
-                    stream.begin_body();
-                    None
-                }
+                Ok(()) => match stream.content.count_down(data.len(), fin) {
+                    Err(rule) => Some(rule),
+                    Ok(()) => {
+                        stream.state = after;
+                        stream.begin_body();
+                        None
+                    }
+                },
             },
         };
         if let Some(rule) = rule {
             self.give_back(None, flow);
-            return self.broken(now, rule, id).map(|()| None);
+            return self.broken_by_content(now, rule, key, fin);
         }
         if data.is_empty() && !fin {
             self.give_back(Some(key), flow);
@@ -491,18 +463,5 @@ impl Engine {
             stream: key,
             error: super::reset_by_peer(reason),
         }))
-    }
-}
-
-/// Takes what came off what is expected; `false` if they do not agree.
-fn count_down(expected: &mut Option<u64>, len: usize, fin: bool) -> bool {
-    let Some(rest) = expected else { return true };
-    let len = u64::try_from(len).unwrap_or(u64::MAX);
-    match rest.checked_sub(len) {
-        Some(left) => {
-            *rest = left;
-            !fin || left == 0
-        }
-        None => false,
     }
 }
