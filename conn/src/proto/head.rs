@@ -1,7 +1,12 @@
 //! Header lists in the neutral vocabulary: what the four wires carry, parsed.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{
+    HeaderMap, Method, StatusCode, Uri,
+    header::{CONTENT_LENGTH, HOST},
+};
+
+use super::wire::is_authority;
 
 /// The head of a message: control data and header fields.
 ///
@@ -127,15 +132,29 @@ impl Head {
         let Control::Request { method, uri, .. } = &self.control else {
             return false;
         };
-        let length = self.fields.get(http::header::CONTENT_LENGTH);
+        let lengths = self.fields.get_all(CONTENT_LENGTH);
         (*method == Method::GET || *method == Method::HEAD)
-            && uri.authority().is_some()
-            && length.is_none_or(|length| length.as_bytes() == b"0")
+            && authority(uri, &self.fields).is_some()
+            && lengths.iter().all(|length| length.as_bytes() == b"0")
     }
 
     /// A request that names the server it is for.
     pub(crate) fn has_authority(&self) -> bool {
-        matches!(&self.control, Control::Request { uri, .. } if uri.authority().is_some())
+        match &self.control {
+            Control::Request { uri, .. } => authority(uri, &self.fields).is_some(),
+            _ => false,
+        }
+    }
+
+    /// Unless its URI says it, the `host` field of a request is an authority, or
+    /// empty.
+    pub(crate) fn has_valid_host(&self) -> bool {
+        match &self.control {
+            Control::Request { uri, .. } if uri.authority().is_none() => {
+                authority(uri, &self.fields).is_none_or(is_authority)
+            }
+            _ => true,
+        }
     }
 
     /// A CONNECT request with `:protocol` (RFC 8441).
@@ -152,6 +171,23 @@ impl Head {
         match self.control {
             Control::Response { status } => Some(status),
             _ => None,
+        }
+    }
+}
+
+/// The authority of a request's target: the URI's, or what the `host` field says
+/// where the URI has none. User information is for nobody to see (RFC 9113
+/// §8.3.1).
+pub(crate) fn authority<'a>(uri: &'a Uri, fields: &'a HeaderMap) -> Option<&'a [u8]> {
+    match uri.authority() {
+        Some(authority) => {
+            let text = authority.as_str();
+            let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
+            Some(host.as_bytes())
+        }
+        None => {
+            let host = fields.get(HOST)?.as_bytes();
+            (!host.is_empty()).then_some(host)
         }
     }
 }

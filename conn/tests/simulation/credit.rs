@@ -209,7 +209,7 @@ fn credit_of_what_is_discarded_comes_back() {
         }),
         ("over the content-length", true, |_, peer, id| {
             peer.request(id, false, &[("content-length", "1")]);
-            peer.data(id, &[7; PIECE], false);
+            peer.data(id, &[7; PIECE], true);
         }),
         ("of a malformed request", true, |_, peer, id| {
             peer.request(id, false, &[("X-UPPER", "1")]);

@@ -42,6 +42,11 @@ fn head(version: Version, bytes: &[u8]) -> Fields {
     lists.next().expect("a head")
 }
 
+fn value_of_status(fields: &Fields) -> &[u8] {
+    let status = fields.iter().find(|(name, _)| name.ends_with(b"status"));
+    &status.expect("a status").1
+}
+
 fn value<'a>(fields: &'a Fields, name: &str) -> Option<&'a [u8]> {
     let found = fields.iter().find(|(other, _)| other == name.as_bytes());
     found.map(|(_, value)| &value[..])
@@ -283,9 +288,15 @@ fn urls_are_understood_as_they_are_sent() {
             if value.is_empty() && version == Version::Spdy2 {
                 continue;
             }
-            let (victim, _) = serve(version, &with(value));
-            assert_eq!(victim.monitor.resets, 1, "{version}: {value}");
-            assert_eq!(victim.monitor.code, Some(1), "{version}: {value}");
+            let (victim, sent) = serve(version, &with(value));
+            assert!(
+                matches!(victim.events[..], [Event::Refused { .. }]),
+                "{version}: {value}"
+            );
+            assert_eq!(victim.monitor.resets, 0, "{version}: {value}");
+            let fields = head(version, &sent);
+            let status = value_of_status(&fields);
+            assert!(status.starts_with(b"400"), "{version}: {value}");
         }
     }
     // Without a host beside it, all is in the URL.

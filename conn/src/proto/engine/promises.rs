@@ -10,10 +10,13 @@ use super::{Engine, receive::Outcome};
 use crate::{
     Error, Initiator, Reason,
     proto::{
-        Control, Event, Head, Rule, Side, StreamId, StreamKey, Violation,
+        Event, Head, Rule, Side, StreamId, StreamKey, Violation, content,
         ids::Standing,
         rules::PushStyle,
-        streams::{Opener, Push, state::State},
+        streams::{
+            Opener, Push,
+            state::{Part, State},
+        },
         wire::{Fields, Headers},
     },
 };
@@ -149,10 +152,10 @@ impl Engine {
             fields.method.get_or_insert(http::Method::GET);
             fields.forgive_missing_version();
         }
-        let mut response = Head::default();
-        if status.is_some() {
-            response.fields = fields.map.clone();
-        }
+        let response = status.map(|status| Head {
+            fields: fields.map.clone(),
+            ..Head::response(status)
+        });
         let head = match fields.into_request(self.config.semantics) {
             Ok(head) => head,
             Err(rule) => {
@@ -175,15 +178,24 @@ impl Engine {
         stream.push = Some(Push::promised(parent.id(), names));
         stream.bodyless = head.is_method(&http::Method::HEAD);
         let fin = in_one.unwrap_or(false);
-        if let Some(status) = status {
-            response.control = Control::Response { status };
-            stream.state = State::promised_with_reply(fin);
-        }
+        let response = match response {
+            None => None,
+            Some(mut head) => {
+                stream.state = State::promised_with_reply(fin);
+                let content =
+                    content::check_informational(&head, Part::Head { fin }).and_then(|()| {
+                        content::of_response(self.rules, &mut head, stream.asked(), fin)
+                    });
+                stream.content =
+                    content.map_err(|rule| Violation::stream(id, rule, Reason::ProtocolError))?;
+                Some(head)
+            }
+        };
         let key = self.streams.insert(stream);
-        if status.is_some() {
+        if let Some(head) = response {
             self.push_event(Event::Reply {
                 stream: key,
-                head: response,
+                head,
                 fin,
             });
         }

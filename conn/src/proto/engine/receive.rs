@@ -3,20 +3,21 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::Method;
 
 use super::Engine;
 use crate::{
     Reason,
     proto::{
-        Broken, Event, Head, Rule, Semantics, Side, StreamId, StreamKey,
+        Broken, Event, Rule, Semantics, Side, StreamId, StreamKey,
+        content::{self, Content},
         ids::Standing,
         rules::PushStyle,
         streams::{
             Opener, Reader, Source, Stream,
             state::{Half, Misplaced, Part, State},
         },
-        wire::{Headers, HeadersKind, Message, content_length},
+        wire::{Headers, HeadersKind, Message},
     },
 };
 
@@ -87,7 +88,7 @@ impl Engine {
         if let Some(key) = self.streams.find(id) {
             return match headers.kind {
                 HeadersKind::Open => Err(Rule::DuplicateOpen.on(id)),
-                _ => self.continue_stream(key, headers),
+                _ => self.continue_stream(now, key, headers),
             };
         }
         let opens = matches!(headers.kind, HeadersKind::Open | HeadersKind::ByState);
@@ -146,43 +147,34 @@ impl Engine {
             return self.refuse_head(now, headers, limit);
         }
         let priority = headers.priority;
-        // The SPDY drafts (§3.2.1) want an answer, not a reset, where one can
-        // be given.
-        let answered = self.rules.headers_anywhere && !unidirectional;
-        let head = match headers.fields.into_request(self.config.semantics) {
-            Ok(head) => head,
-            Err(rule @ Rule::MissingPseudoField) if answered => {
-                return self.refuse_malformed(now, id, fin, rule);
-            }
-            Err(rule) => return Err(rule.on(id)),
-        };
-        if head.is_extended_connect() && !self.config.extended_connect {
-            // RFC 8441 §3: not before we said that we take it.
-            let rule = Rule::InvalidPseudoField;
-            return Err(rule.on(id));
-        }
-        let connect = head.is_method(&http::Method::CONNECT);
-        let mut expected = None;
-        if http && !connect && self.rules.length_checked(Side::Server) {
-            expected = match content_length(&head.fields) {
-                Ok(Some(length)) if fin && length != 0 => {
-                    let rule = Rule::ContentLengthMismatch;
-                    if answered {
-                        return self.refuse_malformed(now, id, fin, rule);
-                    }
-                    return Err(rule.on(id));
-                }
-                Ok(expected) => expected,
-                Err(rule) => return Err(rule.on(id)),
+        let taken = headers.fields.into_request(self.config.semantics);
+        let taken = taken.and_then(|mut head| {
+            let content = match http {
+                true => content::of_request(&mut head, fin)?,
+                false => Content::default(),
             };
-        }
+            // RFC 8441 §3: not before we said that we take it.
+            if head.is_extended_connect() && !self.config.extended_connect {
+                return Err(Rule::InvalidPseudoField);
+            }
+            Ok((head, content))
+        });
+        let (head, content) = match taken {
+            Ok(taken) => taken,
+            Err(rule) => {
+                return match self.rules.answer(rule).filter(|_| !unidirectional) {
+                    Some(status) => self.refuse_malformed(now, id, fin, (rule, status)),
+                    None => Err(rule.on(id)),
+                };
+            }
+        };
         let state = State::accepted(fin, unidirectional);
         let early = self.take_early_priority(id);
         let mut stream = self.new_stream(id, state, early.or(priority));
         stream.opener = Opener::Peer;
-        stream.connect = connect;
-        stream.expected = expected;
-        stream.bodyless = head.is_method(&http::Method::HEAD);
+        stream.connect = head.is_method(&Method::CONNECT);
+        stream.bodyless = head.is_method(&Method::HEAD);
+        stream.content = content;
         let stream = self.streams.insert(stream);
         if id.value() > StreamId::MAX.value().saturating_sub(ID_RESERVE) {
             // The client is to move before its ids run out (RFC 9113 §5.1.1).
@@ -198,7 +190,7 @@ impl Engine {
     }
 
     /// More header fields on an open stream: the reply, or trailers.
-    fn continue_stream(&mut self, key: StreamKey, headers: Headers) -> Outcome {
+    fn continue_stream(&mut self, now: Instant, key: StreamKey, headers: Headers) -> Outcome {
         let id = key.id();
         let semantics = self.config.semantics;
         let (fin, kind) = (headers.fin, headers.kind);
@@ -219,7 +211,7 @@ impl Engine {
         };
         let part = match headers.fields.status {
             _ if !reply => Part::Trailers { fin },
-            Some(status) if status.is_informational() && kind == HeadersKind::ByState => {
+            Some(status) if status.is_informational() && kind == HeadersKind::ByState && !fin => {
                 Part::Informational
             }
             _ => Part::Head { fin },
@@ -242,12 +234,15 @@ impl Engine {
             if !fin && !self.rules.headers_anywhere {
                 return Err(Rule::TrailersWithoutEnd.on(id));
             }
-            if fin && stream.expected.is_some_and(|rest| rest != 0) {
-                return Err(Rule::ContentLengthMismatch.on(id));
+            if let Err(rule) = stream.content.check_end(fin) {
+                return self.broken_by_content(now, rule, key, fin);
             }
             stream.state = after;
             let discarded = stream.recv.reader != Reader::Reading;
-            let fields = headers.fields.into_trailers().map_err(|rule| rule.on(id))?;
+            let fields = headers
+                .fields
+                .into_trailers(semantics)
+                .map_err(|rule| rule.on(id))?;
             if fin {
                 self.settle(key);
             }
@@ -258,26 +253,21 @@ impl Engine {
             };
             return Ok((!discarded).then_some(event));
         }
-        let (bodyless, connect) = (stream.bodyless, stream.connect);
-        let head = headers
-            .fields
-            .into_response(semantics)
-            .map_err(|rule| rule.on(id))?;
+        let asked = stream.asked();
+        let taken = headers.fields.into_response(semantics);
+        let taken = taken.and_then(|mut head| {
+            content::check_informational(&head, part)?;
+            let content = content::of_response(self.rules, &mut head, asked, fin)?;
+            Ok((head, content))
+        });
+        let (head, content) = taken.map_err(|rule| rule.on(id))?;
         if part == Part::Informational {
-            if fin || head.status() == Some(StatusCode::SWITCHING_PROTOCOLS) {
-                return Err(Rule::InvalidInformational.on(id));
-            }
             return Ok(Some(Event::Informational { stream: key, head }));
         }
-        let accepted = head.status().is_some_and(|status| status.is_success());
-        let tunnel = connect && accepted;
-        let expected = self
-            .response_length(&head, bodyless || tunnel, fin)
-            .map_err(|rule| rule.on(id))?;
         if let Some(stream) = self.streams.get_mut(key) {
-            stream.expected = expected;
+            stream.content = content;
             stream.state = after;
-            stream.accepted = accepted;
+            stream.accepted = head.status().is_some_and(|status| status.is_success());
         }
         if fin {
             self.settle(key);
@@ -287,19 +277,6 @@ impl Engine {
             head,
             fin,
         }))
-    }
-
-    /// What a response's content-length lets us expect (RFC 9113 §8.1.1).
-    fn response_length(&self, head: &Head, bodyless: bool, fin: bool) -> Result<Option<u64>, Rule> {
-        let http = self.config.semantics == Semantics::Http;
-        let none = bodyless || head.status() == Some(StatusCode::NOT_MODIFIED);
-        if !http || none || !self.rules.length_checked(Side::Client) {
-            return Ok(None);
-        }
-        match content_length(&head.fields)? {
-            Some(length) if fin && length != 0 => Err(Rule::ContentLengthMismatch),
-            expected => Ok(expected),
-        }
     }
 
     fn handle_data(
@@ -347,19 +324,19 @@ impl Engine {
             Ok(_) if broken.is_some() => broken,
             Ok(after) => match stream.recv.window.debit(flow_len) {
                 Err(_) => Some(Rule::StreamWindowExceeded),
-                Ok(()) if !count_down(&mut stream.expected, data.len(), fin) => {
-                    Some(Rule::ContentLengthMismatch)
-                }
-                Ok(()) => {
-                    stream.state = after;
-                    stream.begin_body();
-                    None
-                }
+                Ok(()) => match stream.content.count_down(data.len(), fin) {
+                    Err(rule) => Some(rule),
+                    Ok(()) => {
+                        stream.state = after;
+                        stream.begin_body();
+                        None
+                    }
+                },
             },
         };
         if let Some(rule) = rule {
             self.give_back(None, flow);
-            return Err(rule.on(id));
+            return self.broken_by_content(now, rule, key, fin);
         }
         if data.is_empty() && !fin {
             self.give_back(Some(key), flow);
@@ -475,18 +452,5 @@ impl Engine {
             stream: key,
             error: super::reset_by_peer(reason),
         }))
-    }
-}
-
-/// Takes what came off what is expected; `false` if they do not agree.
-fn count_down(expected: &mut Option<u64>, len: usize, fin: bool) -> bool {
-    let Some(rest) = expected else { return true };
-    let len = u64::try_from(len).unwrap_or(u64::MAX);
-    match rest.checked_sub(len) {
-        Some(left) => {
-            *rest = left;
-            !fin || left == 0
-        }
-        None => false,
     }
 }

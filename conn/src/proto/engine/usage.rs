@@ -92,6 +92,13 @@ pub enum UsageError {
     ParentClosed,
     /// The head is larger than the protocol's length fields.
     HeadTooLarge,
+    /// content-length is no number in digits, or there are several that differ.
+    InvalidLength,
+    /// Content where a message has none: a response to HEAD, 204, 205 or 304,
+    /// or a TRACE request.
+    ContentForbidden,
+    /// The `host` field of a request whose URI has no authority is none.
+    InvalidHost,
     /// What is promised must be a GET or HEAD request without a body, with its
     /// authority (RFC 9113 §8.4).
     NotPushable,
@@ -115,6 +122,11 @@ impl fmt::Display for UsageError {
                 "the stream that is to be the parent is not open: open one without a parent"
             }
             Self::HeadTooLarge => "a header field is larger than the protocol's length fields",
+            Self::InvalidLength => "content-length must be one number, in digits",
+            Self::ContentForbidden => {
+                "this message has no content: a response to HEAD, 204, 205 and 304, and TRACE"
+            }
+            Self::InvalidHost => "the host field must be a host, with a port if need be",
             Self::NotPushable => {
                 "only a GET or HEAD request with an authority and without a body can be promised"
             }

@@ -7,9 +7,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
     header::{self, Entry},
-    uri::{Authority, PathAndQuery, Scheme},
+    uri::{self, PathAndQuery, Scheme},
 };
 
+use super::authority::Authority;
 use crate::proto::{Control, Head, Priority, Protocol, Rule, Semantics};
 
 /// A header list as far as it was read.
@@ -40,8 +41,13 @@ pub(crate) enum ListLimit {
 }
 
 impl Fields {
+    /// The first rule counts, and before all those by which no answer is
+    /// deserved.
     pub(crate) fn malformed(&mut self, rule: Rule) {
-        self.malformed.get_or_insert(rule);
+        let earlier = self.malformed;
+        if earlier.is_none_or(|earlier| earlier.is_of_target() && !rule.is_of_target()) {
+            self.malformed = Some(rule);
+        }
     }
 
     pub(crate) fn has_pseudo_fields(&self) -> bool {
@@ -119,7 +125,7 @@ impl Fields {
         if let Some(rule) = self.malformed {
             return Err(rule);
         }
-        let map = self.take_map();
+        let mut map = self.take_map();
         if semantics == Semantics::Raw {
             return Ok(Head::fields(map));
         }
@@ -133,9 +139,9 @@ impl Fields {
             return Err(Rule::InvalidPseudoField);
         }
         let uri = if method == Method::CONNECT && protocol.is_none() {
-            self.connect_uri()?
+            self.connect_uri(&mut map)?
         } else {
-            self.uri(&method, &map)?
+            self.uri(&method, &mut map)?
         };
         Ok(Head {
             control: Control::Request {
@@ -148,44 +154,70 @@ impl Fields {
     }
 
     /// CONNECT has an authority and nothing else (RFC 9113 §8.5).
-    fn connect_uri(&mut self) -> Result<Uri, Rule> {
+    fn connect_uri(&mut self, map: &mut HeaderMap) -> Result<Uri, Rule> {
         if self.scheme.is_some() || self.path.is_some() {
             return Err(Rule::InvalidPseudoField);
         }
-        let authority = self.authority.take().ok_or(Rule::MissingPseudoField)?;
-        let mut parts = http::uri::Parts::default();
-        parts.authority = Some(authority);
+        if self.authority.is_none() {
+            return Err(Rule::MissingPseudoField);
+        }
+        let mut parts = uri::Parts::default();
+        // One that a URI has no place for is no target that one can connect to.
+        let authority = self.settle_authority(None, map)?;
+        parts.authority = Some(authority.ok_or(Rule::UnsupportedTarget)?);
         Uri::from_parts(parts).map_err(|_| Rule::InvalidPseudoValue)
     }
 
-    fn uri(&mut self, method: &Method, map: &HeaderMap) -> Result<Uri, Rule> {
+    fn uri(&mut self, method: &Method, map: &mut HeaderMap) -> Result<Uri, Rule> {
         let scheme = self.scheme.take().ok_or(Rule::MissingPseudoField)?;
         let path = self.path.take().ok_or(Rule::MissingPseudoField)?;
         if path.as_str() == "*" && method != Method::OPTIONS {
             return Err(Rule::InvalidPseudoValue);
         }
-        let host = map.get(header::HOST);
-        let authority = match (self.authority.take(), host) {
-            (Some(authority), Some(host))
-                if !authority
-                    .as_str()
-                    .as_bytes()
-                    .eq_ignore_ascii_case(host.as_bytes()) =>
-            {
-                return Err(Rule::ContradictingFields);
-            }
-            (Some(authority), _) => Some(authority),
-            (None, Some(host)) => {
-                Some(parse_authority(host.as_bytes()).ok_or(Rule::InvalidPseudoValue)?)
-            }
-            (None, None) => None,
-        };
-        let mut parts = http::uri::Parts::default();
+        let authority = self.settle_authority(Some(&scheme), map)?;
+        let mut parts = uri::Parts::default();
         // Without an authority a URI cannot carry its scheme.
         parts.scheme = authority.is_some().then_some(scheme);
         parts.authority = authority;
         parts.path_and_query = Some(path);
         Uri::from_parts(parts).map_err(|_| Rule::InvalidPseudoValue)
+    }
+
+    /// The authority for the URI. Whoever reads the `host` field, of which there
+    /// is one at most, reads the same: it says what `:authority` says, and all
+    /// of it where a URI has no place for that.
+    fn settle_authority(
+        &mut self,
+        scheme: Option<&Scheme>,
+        map: &mut HeaderMap,
+    ) -> Result<Option<uri::Authority>, Rule> {
+        let mut hosts = map.get_all(header::HOST).iter();
+        let (host, second) = (hosts.next(), hosts.next());
+        if second.is_some() {
+            return Err(Rule::ContradictingFields);
+        }
+        let authority = match (self.authority.take(), host) {
+            (Some(Authority::Uri(authority)), None) => return Ok(Some(authority)),
+            (None, None) => return Ok(None),
+            // A target without an authority (RFC 9112 §3.2).
+            (None, Some(host)) if host.is_empty() => return Ok(None),
+            (None, Some(host)) => {
+                let parsed = Authority::parse(host.as_bytes());
+                parsed.ok_or(Rule::InvalidPseudoValue)?
+            }
+            (Some(authority), Some(host)) if !authority.is_same(host.as_bytes(), scheme) => {
+                return Err(Rule::ContradictingFields);
+            }
+            (Some(authority), _) => authority,
+        };
+        if host.is_none_or(|host| host.as_bytes() != authority.as_bytes()) {
+            let host = authority.to_field().ok_or(Rule::InvalidPseudoValue)?;
+            map.insert(header::HOST, host);
+        }
+        Ok(match authority {
+            Authority::Uri(authority) => Some(authority),
+            Authority::Field(_) => None,
+        })
     }
 
     /// A response's head, or the first rule that the list breaks.
@@ -208,12 +240,20 @@ impl Fields {
     }
 
     /// Trailers, or the first rule that the list breaks.
-    pub(crate) fn into_trailers(mut self: Box<Self>) -> Result<HeaderMap, Rule> {
+    pub(crate) fn into_trailers(
+        mut self: Box<Self>,
+        semantics: Semantics,
+    ) -> Result<HeaderMap, Rule> {
         if let Some(rule) = self.malformed {
             return Err(rule);
         }
         if self.has_pseudo_fields() {
             return Err(Rule::PseudoFieldInTrailers);
+        }
+        // Framing is no matter of trailers (RFC 9110 §6.5.1): whoever merges
+        // them into the head would believe this one.
+        if semantics == Semantics::Http && self.map.contains_key(header::CONTENT_LENGTH) {
+            return Err(Rule::ContentLengthMismatch);
         }
         Ok(self.take_map())
     }
@@ -248,39 +288,14 @@ pub(crate) fn check_value(name: &HeaderName, value: Bytes) -> Result<HeaderValue
     HeaderValue::from_maybe_shared(value).map_err(|_| Rule::InvalidFieldValue)
 }
 
-/// An authority without user information (RFC 9113 §8.3.1).
-pub(crate) fn parse_authority(value: &[u8]) -> Option<Authority> {
-    if value.contains(&b'@') {
-        return None;
-    }
-    Authority::try_from(value).ok()
-}
-
-/// A scheme, which has at least a letter (RFC 3986 §3.1).
-pub(crate) fn parse_scheme(value: &[u8]) -> Option<Scheme> {
-    if !value.first().is_some_and(u8::is_ascii_alphabetic) {
-        return None;
-    }
-    Scheme::try_from(value).ok()
-}
-
-/// A path with its query, or `*`.
-pub(crate) fn parse_path(value: Bytes) -> Option<PathAndQuery> {
-    let absolute = value.first() == Some(&b'/') || &value[..] == b"*";
-    // A fragment is no part of a request (RFC 9113 §8.3.1), and would be cut
-    // off silently.
-    if !absolute || value.contains(&b'#') {
-        return None;
-    }
-    PathAndQuery::from_maybe_shared(value).ok()
-}
-
-/// What all content-length fields agree on; `None` without any.
-pub(crate) fn content_length(fields: &HeaderMap) -> Result<Option<u64>, Rule> {
+/// What all content-length fields agree on; `None` without any. One of them is
+/// left (RFC 9110 §8.6).
+pub(crate) fn settle_length(fields: &mut HeaderMap) -> Result<Option<u64>, Rule> {
     if fields.is_empty() {
         return Ok(None);
     }
     let mut length = None;
+    let mut repeated = false;
     for value in fields.get_all(header::CONTENT_LENGTH) {
         let bytes = value.as_bytes();
         if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
@@ -291,7 +306,11 @@ pub(crate) fn content_length(fields: &HeaderMap) -> Result<Option<u64>, Rule> {
         if length.is_some_and(|earlier: u64| earlier != number) {
             return Err(Rule::ContentLengthMismatch);
         }
+        repeated |= length.is_some();
         length = Some(number);
+    }
+    if let (true, Some(length)) = (repeated, length) {
+        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(length)
 }
@@ -390,21 +409,15 @@ mod tests {
     }
 
     #[test]
-    fn a_scheme_begins_with_a_letter() {
-        assert!(parse_scheme(b"https").is_some() && parse_scheme(b"x+1").is_some());
-        for bad in [&b""[..], b"1a", b"+x", b"a b"] {
-            assert_eq!(parse_scheme(bad), None, "{bad:?}");
-        }
-    }
-
-    #[test]
     fn content_lengths_must_agree() {
         let lengths = |values: &[&'static str]| {
             let mut map = HeaderMap::new();
             for value in values {
                 map.append(header::CONTENT_LENGTH, HeaderValue::from_static(value));
             }
-            content_length(&map)
+            let length = settle_length(&mut map);
+            assert!(length.is_err() || map.len() < 2);
+            length
         };
         assert_eq!(lengths(&[]), Ok(None));
         assert_eq!(lengths(&["5", "5"]), Ok(Some(5)));
@@ -425,7 +438,7 @@ mod tests {
         for crumb in ["a=1", "b=2", "c=3"] {
             fields.append(header::COOKIE, HeaderValue::from_static(crumb));
         }
-        let map = fields.into_trailers().unwrap();
+        let map = fields.into_trailers(Semantics::Http).unwrap();
         assert_eq!(map.get(header::COOKIE).unwrap(), "a=1; b=2; c=3");
         assert_eq!(map.len(), 1);
     }

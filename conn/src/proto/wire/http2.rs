@@ -235,7 +235,7 @@ impl Wire {
         let before = out.len();
         let fields = |encoder: &mut BlockEncoder<'_>| {
             let mut block = Block { encoder, plain };
-            encode_control(&head.control, digits, &mut block);
+            encode_control(head, digits, &mut block);
             if !head.fields.is_empty() {
                 encode_fields(head, &mut block);
             }

@@ -7,7 +7,10 @@ mod settings;
 use std::num::NonZeroU16;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, uri::PathAndQuery};
+use http::{
+    HeaderName, HeaderValue, Method, StatusCode,
+    uri::{PathAndQuery, Scheme},
+};
 use lacewing_frames::spdy as frames;
 
 use self::{
@@ -16,8 +19,10 @@ use self::{
 };
 use super::{
     Fields, HeadTooLarge, Headers, HeadersKind, ListLimit, Message, SendKind,
-    fields::{check_name, parse_authority, parse_path, parse_scheme},
+    authority::Authority,
+    fields::check_name,
     http2::is_connection_specific,
+    target::{parse_path, parse_scheme},
 };
 use crate::proto::{
     Config, Direction, Head, HeaderBytes, HeaderCompression, Priority, Reason, Rule, Semantics,
@@ -253,20 +258,32 @@ impl Wire {
         // response has these, and it has both.
         let response = kind != HeadersKind::More || raw.has_version;
         let connect = raw.connect;
+        // Fields come in any order: what a whole URL says is set at last.
+        let mut url = Url::default();
         for (name_end, value_end) in raw.ends {
             let name = text.get(start..name_end).unwrap_or_default();
             let value = name_end..value_end;
             start = value_end;
             match self.pseudo_field(name, kind, response).filter(|_| http) {
                 Some(Pseudo::Version) => version_given = true,
+                Some(Pseudo::Path) => match parse_url(&text.slice(value), connect) {
+                    Ok(parsed) => url = parsed,
+                    Err(rule) => fields.malformed(rule),
+                },
                 Some(pseudo) => {
-                    if set_pseudo_field(&mut fields, pseudo, text.slice(value), connect).is_none() {
+                    if set_pseudo_field(&mut fields, pseudo, text.get(value).unwrap_or_default())
+                        .is_none()
+                    {
                         fields.malformed(Rule::InvalidPseudoValue);
                     }
                 }
                 None => append(&mut fields, name, &text.slice(value), http),
             }
         }
+        fields.path = url.path;
+        fields.scheme = fields.scheme.take().or(url.scheme);
+        // It goes before the host beside it (SPDY/2 §3.2.1, RFC 9112 §3.2.2).
+        fields.authority = url.authority.or(fields.authority.take());
         if http && fields.method == Some(Method::CONNECT) {
             // The authority stands where a path would (the drafts do not say
             // it; Chromium's proxies did so), and is all that matters.
@@ -492,48 +509,65 @@ enum Pseudo {
     Unknown,
 }
 
-fn set_pseudo_field(
-    fields: &mut Fields,
-    pseudo: Pseudo,
-    value: Bytes,
-    connect: bool,
-) -> Option<()> {
+fn set_pseudo_field(fields: &mut Fields, pseudo: Pseudo, value: &[u8]) -> Option<()> {
     match pseudo {
-        Pseudo::Method => fields.method = Some(Method::from_bytes(&value).ok()?),
-        Pseudo::Scheme => fields.scheme = Some(parse_scheme(&value)?),
-        Pseudo::Host => fields.authority = Some(parse_authority(&value)?),
-        Pseudo::Path => fields.path = Some(parse_url(fields, value, connect)?),
+        Pseudo::Method => fields.method = Some(Method::from_bytes(value).ok()?),
+        Pseudo::Scheme => fields.scheme = Some(parse_scheme(value)?),
+        Pseudo::Host => fields.authority = Some(Authority::parse(value)?),
         // "200" or "200 OK"
         Pseudo::Status => {
             let code = value.split(|byte| *byte == b' ').next()?;
             fields.status = Some(StatusCode::from_bytes(code).ok()?);
         }
-        Pseudo::Version => {}
+        Pseudo::Path | Pseudo::Version => {}
         Pseudo::Unknown => fields.malformed(Rule::InvalidPseudoField),
     }
     Some(())
 }
 
+/// What stands where a path is expected.
+#[derive(Debug, Default)]
+struct Url {
+    scheme: Option<Scheme>,
+    authority: Option<Authority>,
+    path: Option<PathAndQuery>,
+}
+
 /// The path; SPDY/2 also has whole URLs, in pushes and towards proxies, and
 /// CONNECT has the authority.
-fn parse_url(fields: &mut Fields, value: Bytes, connect: bool) -> Option<PathAndQuery> {
-    if value.first() == Some(&b'/') || &value[..] == b"*" {
-        return parse_path(value);
+fn parse_url(value: &Bytes, connect: bool) -> Result<Url, Rule> {
+    let path = |path: Bytes| parse_path(&path.clone(), || path);
+    let mut url = Url::default();
+    if value.first() == Some(&b'/') || value == "*" {
+        url.path = Some(path(value.clone())?);
+        return Ok(url);
     }
-    let parts = Uri::from_maybe_shared(value).ok()?.into_parts();
-    if parts.scheme.is_none() && !connect {
-        return None;
+    let authority = |value: &[u8]| Authority::parse(value).ok_or(Rule::InvalidPseudoValue);
+    if connect {
+        url.authority = Some(authority(value)?);
+        return Ok(url);
     }
-    if let Some(authority) = parts.authority {
-        fields.authority = Some(authority);
-    }
-    if let Some(scheme) = parts.scheme {
-        fields.scheme.get_or_insert(scheme);
-    }
-    // The authority alone is what CONNECT asks for.
-    parts
-        .path_and_query
-        .or_else(|| Some(PathAndQuery::from_static("/")))
+    let malformed = Rule::InvalidPseudoValue;
+    let colon = value
+        .iter()
+        .position(|byte| *byte == b':')
+        .ok_or(malformed)?;
+    let (scheme, rest) = value.split_at_checked(colon).ok_or(malformed)?;
+    let rest = rest.strip_prefix(b"://").ok_or(malformed)?;
+    let end = rest
+        .iter()
+        .position(|byte| matches!(byte, b'/' | b'?' | b'#'))
+        .unwrap_or(rest.len());
+    let (host, rest) = rest.split_at_checked(end).ok_or(malformed)?;
+    url.scheme = Some(parse_scheme(scheme).ok_or(malformed)?);
+    url.authority = Some(authority(host)?);
+    url.path = Some(match rest.first() {
+        Some(b'/') => path(value.slice_ref(rest))?,
+        // An empty path is "/" (RFC 9110 §4.2.3).
+        None => PathAndQuery::from_static("/"),
+        Some(_) => path([b"/", rest].concat().into())?,
+    });
+    Ok(url)
 }
 
 /// Adds a regular field with all its values.
@@ -552,13 +586,22 @@ fn append(fields: &mut Fields, name: &[u8], values: &Bytes, http: bool) {
         }
     };
     for value in values.split(|byte| *byte == 0) {
-        let value = values.slice_ref(value.trim_ascii());
+        // HTTP/1.1, which SPDY maps, has blanks around a value and does not
+        // count them as its own (RFC 9110 §5.5).
+        let value = values.slice_ref(trim_blanks(value));
         match HeaderValue::from_maybe_shared(value) {
             Ok(value) if http && is_connection_specific(&name, &value) => {}
             Ok(value) => fields.append(name.clone(), value),
             Err(_) => fields.malformed(Rule::InvalidFieldValue),
         }
     }
+}
+
+fn trim_blanks(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// A header list as it comes: one text with the ends of names and values.

@@ -4,14 +4,16 @@
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Method, StatusCode,
-    uri::{Authority, PathAndQuery, Scheme},
+    uri::{PathAndQuery, Scheme},
 };
 use lacewing_frames::http2 as frames;
 use lacewing_hpack::{Sensitivity, StaticIndex};
 
 use super::super::{
     Fields,
-    fields::{check_name, check_value, parse_authority, parse_path, parse_scheme},
+    authority::Authority,
+    fields::{check_name, check_value},
+    target::{parse_path, parse_scheme},
 };
 use crate::proto::{Protocol, Rule};
 
@@ -99,8 +101,11 @@ impl Name {
         let field = match &self {
             Self::Method => Method::from_bytes(value).ok().map(Field::Method),
             Self::Scheme => parse_scheme(value).map(Field::Scheme),
-            Self::Authority => parse_authority(value).map(Field::Authority),
-            Self::Path => parse_path(shared()).map(Field::Path),
+            Self::Authority => Authority::parse(value).map(Field::Authority),
+            Self::Path => match parse_path(value, shared) {
+                Ok(path) => Some(Field::Path(path)),
+                Err(rule) => return Field::Invalid { name: self, rule },
+            },
             Self::Protocol => Protocol::from_bytes(value).map(Field::Protocol),
             Self::Status => StatusCode::from_bytes(value).ok().map(Field::Status),
             Self::Regular(name) => match check_value(name, shared()) {

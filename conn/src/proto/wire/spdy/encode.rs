@@ -1,9 +1,9 @@
 //! Heads to header blocks (the drafts' §3.2).
 
-use http::{HeaderMap, Method, header};
+use http::{HeaderName, Method, header};
 use lacewing_frames::spdy as frames;
 
-use crate::proto::{Control, Head, Version, wire::http2::is_connection_specific};
+use crate::proto::{Control, Head, Version, head::authority, wire::http2::is_connection_specific};
 
 /// A header block in the making, which counts what goes into it.
 pub(super) struct Block<'a, 'b> {
@@ -55,43 +55,51 @@ pub(super) fn encode_control(version: Version, head: &Head, push: bool, block: &
             name
         }
     };
-    let mut put = |name: &str, value: &str| {
-        block.field(name.as_bytes(), std::iter::once(value.as_bytes()));
+    let mut put = |name: &str, value: &[u8]| {
+        block.field(name.as_bytes(), std::iter::once(value));
     };
     match &head.control {
         Control::None => {}
         Control::Response { status } => {
-            put(name(":status"), status.as_str());
-            put(name(":version"), "HTTP/1.1");
+            put(name(":status"), status.as_str().as_bytes());
+            put(name(":version"), b"HTTP/1.1");
         }
         Control::Request { method, uri, .. } => {
             let path = match uri.path_and_query() {
                 Some(path) if !path.as_str().is_empty() => path.as_str(),
                 _ => "/",
             };
-            let host = match uri.authority() {
-                Some(authority) => authority.as_str(),
-                None => host_field(&head.fields).unwrap_or("localhost"),
-            };
+            let host = authority(uri, &head.fields).unwrap_or(b"localhost");
             let scheme = uri.scheme_str().unwrap_or("http");
             // The drafts ask for none in a push; spdy-transport wants one.
-            put(name(":method"), method.as_str());
+            put(name(":method"), method.as_str().as_bytes());
             if two && push {
-                put("url", &format!("{scheme}://{host}{path}"));
+                let origin = [scheme.as_bytes(), b"://", host];
+                put("url", &[&origin.concat(), path.as_bytes()].concat());
             } else if *method == Method::CONNECT {
                 put(if two { "url" } else { ":path" }, host);
             } else {
-                put(if two { "url" } else { ":path" }, path);
+                put(if two { "url" } else { ":path" }, path.as_bytes());
             }
-            put(name(":version"), "HTTP/1.1");
+            put(name(":version"), b"HTTP/1.1");
             put(name(":host"), host);
-            put(name(":scheme"), scheme);
+            put(name(":scheme"), scheme.as_bytes());
         }
     }
 }
 
-fn host_field(fields: &HeaderMap) -> Option<&str> {
-    fields.get(header::HOST)?.to_str().ok()
+/// The name of a field of ours that SPDY/2, which marks none as special, has for
+/// the control data of such a message: it would stand there twice.
+fn is_control_name(version: Version, control: &Control, name: &HeaderName) -> bool {
+    const REQUEST: [&str; 4] = ["method", "scheme", "url", "version"];
+    const RESPONSE: [&str; 2] = ["status", "version"];
+    let names = match control {
+        _ if version != Version::Spdy2 => return false,
+        Control::None => return false,
+        Control::Request { .. } => &REQUEST[..],
+        Control::Response { .. } => &RESPONSE[..],
+    };
+    names.contains(&name.as_str())
 }
 
 pub(super) fn encode_fields(version: Version, head: &Head, block: &mut Block<'_, '_>) {
@@ -100,6 +108,7 @@ pub(super) fn encode_fields(version: Version, head: &Head, block: &mut Block<'_,
         let values = head.fields.get_all(name);
         let skipped = http
             && (*name == header::HOST
+                || is_control_name(version, &head.control, name)
                 || values
                     .iter()
                     .any(|value| is_connection_specific(name, value)));
