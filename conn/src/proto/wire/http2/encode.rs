@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue, Method, uri::Authority};
 use lacewing_hpack::{BlockEncoder, Sensitivity};
 
-use crate::proto::{Control, Head};
+use crate::proto::{Control, Head, wire::fields::without_blanks};
 
 /// A header block in the making, which counts what goes into it.
 pub(super) struct Block<'a, 'b> {
@@ -78,7 +78,8 @@ pub(super) fn encode_fields(head: &Head, block: &mut Block<'_, '_>) {
         } else {
             Sensitivity::Normal
         };
-        block.field(name.as_str().as_bytes(), value.as_bytes(), sensitivity);
+        let value = without_blanks(value.as_bytes());
+        block.field(name.as_str().as_bytes(), value, sensitivity);
     }
 }
 
