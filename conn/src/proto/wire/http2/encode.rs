@@ -90,7 +90,7 @@ pub(in crate::proto::wire) fn is_connection_specific(
 ) -> bool {
     use http::header;
     if *name == header::TE {
-        return !value.as_bytes().eq_ignore_ascii_case(b"trailers");
+        return !without_blanks(value.as_bytes()).eq_ignore_ascii_case(b"trailers");
     }
     *name == header::CONNECTION
         || *name == header::TRANSFER_ENCODING
