@@ -1,5 +1,7 @@
 //! Request bodies, whatever their type.
 
+mod outgoing;
+
 use std::{
     any::Any,
     fmt,
@@ -10,6 +12,8 @@ use std::{
 use bytes::{Buf, Bytes};
 use http_body::{Frame, SizeHint};
 
+pub use self::outgoing::BodyError;
+pub(crate) use self::outgoing::{BodyFailure, Outgoing, Piece};
 use crate::BoxError;
 
 /// A body for the usual cases: none, or bytes at hand. Any other
@@ -75,19 +79,20 @@ pub(crate) enum RequestBody {
     #[default]
     Empty,
     Bytes(Bytes),
-    Source(Pin<Box<dyn Source>>),
+    Source(Outgoing),
 }
 
 /// A body that is asked piece by piece.
 pub(crate) trait Source: Send {
-    fn poll_piece(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>>;
+    fn poll_piece(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>>;
     /// There are no more pieces.
     fn is_done(&self) -> bool;
     /// The whole length, if known.
     fn length(&self) -> Option<u64>;
 }
-
-pub(crate) type Piece = Result<Frame<Bytes>, BoxError>;
 
 impl RequestBody {
     pub(crate) fn new<B>(body: B) -> Self
@@ -106,7 +111,9 @@ impl RequestBody {
         if let Some(text) = known.downcast_mut().and_then(Option::<String>::take) {
             return Self::Bytes(text.into());
         }
-        body.map_or(Self::Empty, |body| Self::Source(Box::pin(body)))
+        body.map_or(Self::Empty, |body| {
+            Self::Source(Outgoing::new(Box::pin(body)))
+        })
     }
 
     /// The same body once more, if that is possible.
@@ -130,6 +137,13 @@ impl RequestBody {
             Self::Source(source) => source.length(),
         }
     }
+
+    /// Holds a body that comes piece by piece to a length.
+    pub(crate) fn announce(&mut self, length: u64) {
+        if let Self::Source(source) = self {
+            source.announce(length);
+        }
+    }
 }
 
 impl fmt::Debug for RequestBody {
@@ -145,7 +159,10 @@ where
     B: http_body::Body + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    fn poll_piece(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
+    fn poll_piece(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         self.poll_frame(cx).map(|frame| {
             frame.map(|frame| match frame {
                 Ok(frame) => Ok(frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))),

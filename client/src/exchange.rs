@@ -3,17 +3,16 @@
 
 mod command;
 mod expect;
+mod fields;
 mod message;
 mod opening;
 mod promises;
 mod queue;
 mod reply;
 
-use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, task::Poll, time::Duration};
 
-use bytes::Bytes;
 use http::Response;
-use http_body::Frame;
 use lacewing_conn::{
     Initiator, Reason, Version,
     driver::{Application, Context, Incoming},
@@ -31,6 +30,7 @@ pub(crate) use self::{
 };
 use self::{
     expect::Expectations,
+    fields::{Section, check_fields},
     message::content_length,
     opening::start,
     queue::{Intent, News},
@@ -39,7 +39,7 @@ use self::{
 use crate::{
     AlternativeService, Error, OnInformational, RequestError, Security,
     announced::OnAlternative,
-    body::{RequestBody, Source},
+    body::{BodyFailure, Outgoing, Piece, RequestBody},
     persistence::Keeper,
     pushes,
     stats::{OnStats, Watch},
@@ -114,9 +114,9 @@ enum Upload {
     /// It waits for 100 (Continue).
     Held(RequestBody),
     /// No piece of it was asked for.
-    Fresh(Pin<Box<dyn Source>>),
+    Fresh(Outgoing),
     /// It is under way.
-    Begun(Pin<Box<dyn Source>>),
+    Begun(Outgoing),
 }
 
 impl Exchanges {
@@ -246,6 +246,17 @@ impl Exchanges {
         conn.reset(stream, Reason::Cancel);
     }
 
+    /// A request cannot be sent to its end, and must not look as if it were.
+    /// Whoever waits for the response learns why; so does whoever reads the
+    /// body of one that came before.
+    fn give_up(&mut self, conn: &mut Context<'_>, stream: StreamKey, error: Error, reason: Reason) {
+        let why = error.to_string();
+        if let Some(reply) = self.remove(stream).and_then(|exchange| exchange.reply) {
+            reply.settle(Err(Failure::new(error)));
+        }
+        conn.reset_because(stream, reason, why);
+    }
+
     fn fail(&mut self, stream: StreamKey, error: lacewing_conn::Error) {
         let Some(exchange) = self.remove(stream) else {
             return;
@@ -304,7 +315,7 @@ impl Exchanges {
     /// What is due by time, or because a response is complete.
     fn handle_due(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
         if !self.expectations.is_empty() {
-            while let std::task::Poll::Ready(stream) = self.expectations.poll_due(cx, conn.now) {
+            while let Poll::Ready(stream) = self.expectations.poll_due(cx, conn.now) {
                 self.send_held(conn, stream);
             }
         }
@@ -417,51 +428,40 @@ impl Application for Exchanges {
             }
         };
         for _ in 0..EMPTY_PIECES {
-            let piece = conn.poll_source(stream, |cx| source.as_mut().poll_piece(cx));
-            let std::task::Poll::Ready(piece) = piece else {
+            let piece = conn.poll_source(stream, |cx| source.poll_piece(cx));
+            let Poll::Ready(piece) = piece else {
                 exchange.upload = Some(Upload::Begun(source));
                 return;
             };
-            let sent = match piece.map(|piece| piece.map(Frame::into_data)) {
-                Some(Ok(Ok(data))) => {
-                    let fin = source.is_done();
-                    if data.is_empty() && !fin {
+            let sent = match piece {
+                Ok(Piece::Data { data, fin: false }) => {
+                    if data.is_empty() {
                         continue;
                     }
-                    if !fin {
-                        let sent = conn.engine.send_data(stream, data, false);
-                        if sent.is_ok() {
-                            conn.engine.offer(stream);
-                        }
-                        exchange.upload = Some(Upload::Begun(source));
-                        return;
+                    let sent = conn.engine.send_data(stream, data, false);
+                    if sent.is_ok() {
+                        conn.engine.offer(stream);
                     }
-                    conn.engine.send_data(stream, data, true)
-                }
-                Some(Ok(Err(frame))) => match frame.into_trailers() {
-                    Ok(trailers) => conn.engine.send_trailers(stream, trailers),
-                    Err(_) => continue,
-                },
-                Some(Err(error)) => {
-                    if let Some(reply) = exchange.reply.take() {
-                        reply.settle(Err(Failure::new(Error::Body(error.into()))));
-                    }
-                    self.cancel(conn, stream);
+                    exchange.upload = Some(Upload::Begun(source));
                     return;
                 }
-                None => conn.engine.send_data(stream, Bytes::new(), true),
+                Ok(Piece::Data { data, fin: true }) => conn.engine.send_data(stream, data, true),
+                Ok(Piece::Trailers(trailers)) => {
+                    if let Err(error) = check_fields(&trailers, Section::Trailers) {
+                        return self.give_up(conn, stream, error.into(), Reason::Cancel);
+                    }
+                    conn.engine.send_trailers(stream, trailers)
+                }
+                Ok(Piece::Unknown) => continue,
+                Err(BodyFailure { error, reason }) => {
+                    return self.give_up(conn, stream, Error::Body(error.into()), reason);
+                }
             };
             if let Err(error) = sent {
                 let version = conn.engine.version();
-                let error = RequestError::Unsupported {
-                    version,
-                    what: error.to_string(),
-                };
-                if let Some(reply) = exchange.reply.take() {
-                    reply.settle(Err(Failure::new(error.into())));
-                }
-                self.cancel(conn, stream);
-                return;
+                let what = error.to_string();
+                let error = RequestError::Unsupported { version, what };
+                return self.give_up(conn, stream, error.into(), Reason::Cancel);
             }
             self.tidy(stream);
             // The stream may end with what is cut now, after `poll_intents` of

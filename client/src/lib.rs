@@ -28,7 +28,7 @@ mod tunnel;
 mod upgrade;
 
 pub use announced::AlternativeService;
-pub use body::Body;
+pub use body::{Body, BodyError};
 pub use client::{Builder, Client, ClientResponse};
 pub use concurrency::{Concurrency, Streams};
 pub use connect::{Connect, Connected, Connecting, Connector, Transport};

@@ -224,6 +224,19 @@ impl<'a> Context<'a> {
             .end(stream, &Error::reset(Initiator::User, reason));
     }
 
+    /// [`reset`](Self::reset), with a word about why for whoever reads the
+    /// stream's [`Incoming`]. What it has received it still gives.
+    pub fn reset_because(
+        &mut self,
+        stream: StreamKey,
+        reason: Reason,
+        why: impl Into<std::borrow::Cow<'static, str>>,
+    ) {
+        self.engine.reset(self.now, stream, reason);
+        let error = Error::reset_because(reason, why.into());
+        self.streams.end(stream, &error);
+    }
+
     /// Wakes this connection's task from elsewhere.
     pub fn notifier(&self) -> Notifier {
         self.streams.notifier.clone()

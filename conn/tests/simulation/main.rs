@@ -10,6 +10,7 @@
 )]
 
 mod behaviour;
+mod blanks;
 mod control;
 mod credit;
 mod extensions;

@@ -288,6 +288,16 @@ pub(crate) fn check_value(name: &HeaderName, value: Bytes) -> Result<HeaderValue
     HeaderValue::from_maybe_shared(value).map_err(|_| Rule::InvalidFieldValue)
 }
 
+/// A value as it is sent: blanks at its ends are no part of it (RFC 9110 §5.5)
+/// and must not leave (RFC 9113 §8.2.1). `HeaderValue` lets them stand.
+#[inline]
+pub(crate) fn without_blanks(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
 /// What all content-length fields agree on; `None` without any. One of them is
 /// left (RFC 9110 §8.6).
 pub(crate) fn settle_length(fields: &mut HeaderMap) -> Result<Option<u64>, Rule> {
@@ -406,6 +416,20 @@ mod tests {
         assert!(check_value(&header::TE, Bytes::from_static(b"trailers")).is_ok());
         let te = check_value(&header::TE, Bytes::from_static(b"gzip"));
         assert_eq!(te, Err(Rule::ConnectionSpecificField));
+    }
+
+    #[test]
+    fn blanks_at_the_ends_are_cut_off() {
+        for (value, expected) in [
+            ("", ""),
+            (" ", ""),
+            ("\t \t", ""),
+            (" a", "a"),
+            ("a\t", "a"),
+            (" \ta b\t ", "a b"),
+        ] {
+            assert_eq!(without_blanks(value.as_bytes()), expected.as_bytes());
+        }
     }
 
     #[test]

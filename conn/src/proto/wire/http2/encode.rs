@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue, Method, header};
 use lacewing_hpack::{BlockEncoder, Sensitivity};
 
-use crate::proto::{Control, Head, head::authority};
+use crate::proto::{Control, Head, head::authority, wire::fields::without_blanks};
 
 /// A header block in the making, which counts what goes into it.
 pub(super) struct Block<'a, 'b> {
@@ -73,7 +73,8 @@ pub(super) fn encode_fields(head: &Head, block: &mut Block<'_, '_>) {
         } else {
             Sensitivity::Normal
         };
-        block.field(name.as_str().as_bytes(), value.as_bytes(), sensitivity);
+        let value = without_blanks(value.as_bytes());
+        block.field(name.as_str().as_bytes(), value, sensitivity);
     }
 }
 
@@ -84,7 +85,7 @@ pub(in crate::proto::wire) fn is_connection_specific(
 ) -> bool {
     use http::header;
     if *name == header::TE {
-        return !value.as_bytes().eq_ignore_ascii_case(b"trailers");
+        return !without_blanks(value.as_bytes()).eq_ignore_ascii_case(b"trailers");
     }
     *name == header::CONNECTION
         || *name == header::TRANSFER_ENCODING

@@ -3,7 +3,11 @@
 use http::{HeaderName, Method, header};
 use lacewing_frames::spdy as frames;
 
-use crate::proto::{Control, Head, Version, head::authority, wire::http2::is_connection_specific};
+use crate::proto::{
+    Control, Head, Version,
+    head::authority,
+    wire::{fields::without_blanks, http2::is_connection_specific},
+};
 
 /// A header block in the making, which counts what goes into it.
 pub(super) struct Block<'a, 'b> {
@@ -119,10 +123,12 @@ pub(super) fn encode_fields(version: Version, head: &Head, block: &mut Block<'_,
         // (§2.6.10: no two NULs in a row, and none at an end); white space
         // around a value has no meaning, so that this is one (RFC 9110 §5.5).
         let padded = version == Version::Spdy2 || values.iter().nth(1).is_some();
-        let values = values.iter().map(|value| match value.as_bytes() {
-            b"" if padded => b" ",
-            value => value,
-        });
+        let values = values
+            .iter()
+            .map(|value| match without_blanks(value.as_bytes()) {
+                b"" if padded => b" ",
+                value => value,
+            });
         let mut all = head.fields.get_all(name).iter();
         if all.any(http::HeaderValue::is_sensitive) {
             block.sensitive_field(name.as_str().as_bytes(), values);
