@@ -60,10 +60,7 @@ fn what_we_encode_we_decode() {
         }
     };
     for max_table_size in [0, 64, 256, 1024, 4096, 16384] {
-        check(EncoderConfig {
-            max_table_size,
-            ..EncoderConfig::DEFAULT
-        });
+        check(EncoderConfig::DEFAULT.with(|config| config.max_table_size = max_table_size));
     }
     for indexing in [Indexing::Sensible, Indexing::Everything, Indexing::Nothing] {
         for strings in [
@@ -71,11 +68,11 @@ fn what_we_encode_we_decode() {
             StringCoding::Huffman,
             StringCoding::Plain,
         ] {
-            check(EncoderConfig {
-                max_table_size: 1024,
-                indexing,
-                strings,
-            });
+            check(EncoderConfig::DEFAULT.with(|config| {
+                config.max_table_size = 1024;
+                config.indexing = indexing;
+                config.strings = strings;
+            }));
         }
     }
 }
@@ -135,7 +132,6 @@ fn decode(decoder: &mut Decoder<HeaderField>, block: &[u8]) -> List {
             list.push((field.name().to_vec(), field.value().to_vec()));
         })
         .unwrap();
-    assert_eq!(summary.exceeded, None);
     assert_eq!(summary.fields, list.len());
     list
 }
