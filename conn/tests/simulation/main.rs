@@ -10,6 +10,7 @@
 )]
 
 mod behaviour;
+mod content;
 mod control;
 mod credit;
 mod extensions;
@@ -20,6 +21,7 @@ mod lifecycle;
 mod limits;
 mod lingering;
 mod mapping;
+mod matrix;
 mod monitor;
 mod pair;
 mod pushes;

@@ -9,7 +9,7 @@ use super::Engine;
 use crate::{
     Reason,
     proto::{
-        Event, Head, Rule, Semantics, Side, StreamId, StreamKey, Violation,
+        Event, Rule, Semantics, Side, StreamId, StreamKey, Violation,
         content::{self, Content},
         ids::Standing,
         rules::PushStyle,
@@ -284,6 +284,15 @@ impl Engine {
             head,
             fin,
         }))
+    }
+
+    /// Whether what the peer sends on this stream is content, or could be.
+    /// `false` after the head of a message that is defined to have none,
+    /// whatever its content-length says: a response to HEAD, 204, 205, 304 (RFC
+    /// 9110 §6.4.1).
+    pub fn has_content(&self, stream: StreamKey) -> bool {
+        let open = self.streams.get(stream);
+        open.is_none_or(|open| open.content != Content::None)
     }
 
     fn handle_data(
