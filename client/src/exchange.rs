@@ -191,7 +191,12 @@ impl Exchanges {
         let body = if fin {
             Incoming::empty()
         } else {
-            conn.incoming(stream, content_length(&head.fields))
+            // HEAD, 204 and 304 may have the length of what they leave out.
+            let length = match conn.engine.has_content(stream) {
+                true => content_length(&head.fields),
+                false => Some(0),
+            };
+            conn.incoming(stream, length)
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;

@@ -2,6 +2,7 @@
 
 use std::{fmt, io, net::SocketAddr};
 
+use http::StatusCode;
 use lacewing_conn::proto::{ConnectionStats, StreamId};
 
 use crate::{BoxError, ConnectionError, ConnectionInfo, Setting};
@@ -143,8 +144,15 @@ pub enum StreamError {
     /// The response's body panicked.
     BodyPanicked,
     /// The service gave what can't be sent: an informational (1xx) response as
-    /// the final one, or one that the protocol has no place for.
+    /// the final one, one that the protocol has no place for, or a
+    /// content-length that is no number.
     Response(BoxError),
+    /// The service gave a body with a status that has no content: 204, 205 or
+    /// 304 (RFC 9110 §15). The response went out without it.
+    NoContent {
+        /// The response's status.
+        status: StatusCode,
+    },
 }
 
 impl fmt::Display for StreamError {
@@ -156,6 +164,11 @@ impl fmt::Display for StreamError {
             Self::Body(error) => write!(f, "the response's body failed: {error}"),
             Self::BodyPanicked => f.write_str("the response's body panicked"),
             Self::Response(error) => write!(f, "the response can't be sent: {error}"),
+            Self::NoContent { status } => write!(
+                f,
+                "the response's body was left out: {} has no content",
+                status.as_u16()
+            ),
         }
     }
 }
@@ -165,7 +178,7 @@ impl std::error::Error for StreamError {
         match self {
             Self::Handler(error) | Self::Body(error) | Self::Response(error) => Some(&**error),
             Self::Refused(error) => Some(error),
-            Self::HandlerPanicked | Self::BodyPanicked => None,
+            Self::HandlerPanicked | Self::BodyPanicked | Self::NoContent { .. } => None,
         }
     }
 }

@@ -27,16 +27,16 @@ use lacewing_conn::{
     proto::{Event as EngineEvent, StreamId, StreamKey, UsageError},
 };
 
-#[cfg(feature = "http1")]
-pub(crate) use self::request::Replayed;
 use self::{
     draining::Draining,
     handler::{Handler, Slot as Spare, Task},
     places::{Place, Places},
-    response::{Heads, Kind},
+    response::{Heads, Kind, Prepared},
     send::Asked,
     wishes::{Reports, Wishes},
 };
+#[cfg(feature = "http1")]
+pub(crate) use self::{request::Replayed, response::has_no_content};
 use crate::{
     ConnectionInfo, Event, HttpService, Options, StreamError,
     telemetry::{Clock, Telemetry},
@@ -119,10 +119,22 @@ impl<S: HttpService> Exchanges<S> {
         }
         // What the handler wanted to be sent before its response.
         self.handle_wishes(conn);
-        let (head, priority, body) = self.heads.prepare(response, ticket.kind, conn.now);
+        let Prepared {
+            head,
+            priority,
+            body,
+            left_out,
+        } = self.heads.prepare(response, ticket.kind, conn.now);
         let status = head.status().unwrap_or_default();
         if let Err(error) = conn.engine.reply(stream, head, body.is_none()) {
-            return self.not_sent(conn, stream, error);
+            if is_over(error) {
+                return;
+            }
+            // No byte of it left: there is room for another.
+            return self.fail(conn, stream, ticket, &StreamError::Response(error.into()));
+        }
+        if left_out {
+            self.report(stream.id(), &StreamError::NoContent { status });
         }
         self.telemetry.response(stream.id(), status, ticket.clock);
         if let Some(priority) = priority {
@@ -161,8 +173,7 @@ impl<S: HttpService> Exchanges<S> {
 
     /// The engine refused what we wanted to send.
     fn not_sent(&mut self, conn: &mut Context<'_>, stream: StreamKey, error: UsageError) {
-        // The peer went away meanwhile, or wants no more: nobody's fault.
-        if matches!(error, UsageError::StreamClosed | UsageError::HalfClosed) {
+        if is_over(error) {
             return;
         }
         self.report(stream.id(), &StreamError::Response(error.into()));
@@ -227,6 +238,11 @@ impl<S: HttpService> Exchanges<S> {
         self.spare_handlers.truncate(1);
         self.spare_bodies.truncate(1);
     }
+}
+
+/// The peer went away meanwhile, or wants no more: nobody's fault.
+fn is_over(error: UsageError) -> bool {
+    matches!(error, UsageError::StreamClosed | UsageError::HalfClosed)
 }
 
 /// The client opened this stream: it is no push.

@@ -1,5 +1,7 @@
 //! HTTP/1.1 on the same ports, by hyper.
 
+mod message;
+
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
@@ -149,7 +151,10 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
-    fn call(&self, request: Request<hyper::body::Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<hyper::body::Incoming>) -> Self::Future {
+        if let Err(status) = message::settle_host(&mut request) {
+            return Box::pin(std::future::ready(Ok(message::refusal(status))));
+        }
         let wish = self.wish(&request);
         let service = self.service.clone();
         let info = self.info.clone();
@@ -207,11 +212,12 @@ async fn handle<S: HttpService>(
     mut request: Request<Incoming>,
 ) -> Result<Response<ReplyBody<S::ResponseBody>>, BoxError> {
     request.extensions_mut().insert(info);
+    let method = request.method().clone();
     poll_fn(|cx| service.poll_ready(cx))
         .await
         .map_err(Into::into)?;
     let response = service.call(request).await.map_err(Into::into)?;
-    Ok(response.map(Either::Left))
+    Ok(message::settle_content(response.map(Either::Left), &method))
 }
 
 fn switching<B: Body>() -> Response<ReplyBody<B>> {

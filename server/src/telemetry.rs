@@ -125,7 +125,7 @@ impl Telemetry {
                 StreamError::Refused(_) => "refused",
                 StreamError::Handler(_) | StreamError::HandlerPanicked => "handler",
                 StreamError::Body(_) | StreamError::BodyPanicked => "body",
-                StreamError::Response(_) => "response",
+                StreamError::Response(_) | StreamError::NoContent { .. } => "response",
             };
             metrics::counter!(
                 "lacewing_server_failures_total",

@@ -11,6 +11,7 @@
 
 mod behaviour;
 mod blanks;
+mod content;
 mod control;
 mod credit;
 mod extensions;
@@ -21,6 +22,7 @@ mod lifecycle;
 mod limits;
 mod lingering;
 mod mapping;
+mod matrix;
 mod monitor;
 mod pair;
 mod pushes;

@@ -35,6 +35,18 @@ impl Kind {
     }
 }
 
+/// A response, ready to be sent.
+pub(super) struct Prepared<B> {
+    pub(super) head: Head,
+    /// The priority that it sets, which goes before what the client asked for
+    /// (RFC 9218 §8).
+    pub(super) priority: Option<Priority>,
+    /// If one is to be sent.
+    pub(super) body: Option<B>,
+    /// It had a body that its status does not allow.
+    pub(super) left_out: bool,
+}
+
 /// Prepares the heads of a connection's responses.
 pub(super) struct Heads {
     date: DateHeader,
@@ -51,15 +63,12 @@ impl Heads {
         }
     }
 
-    /// The head of a response; the priority that it sets, which goes before
-    /// what the client asked for (RFC 9218 §8); and its body if one is to be
-    /// sent.
     pub(super) fn prepare<B: Body>(
         &mut self,
         response: Response<B>,
         kind: Kind,
         now: Instant,
-    ) -> (Head, Option<Priority>, Option<B>) {
+    ) -> Prepared<B> {
         let (parts, body) = response.into_parts();
         let mut head = Head {
             fields: parts.headers,
@@ -67,14 +76,13 @@ impl Heads {
         };
         let priority = settle_fields(&mut head.fields);
         let tunnel = kind == Kind::Connect && parts.status.is_success();
-        if parts.status == StatusCode::NO_CONTENT || tunnel {
+        // A tunnel is no content, whatever the status (RFC 9110 §9.3.6).
+        let forbidden = !tunnel && has_no_content(parts.status);
+        if tunnel || (forbidden && parts.status != StatusCode::NOT_MODIFIED) {
             // RFC 9110 §8.6. axum sets it on every empty body.
             head.fields.remove(CONTENT_LENGTH);
         }
-        let forbidden = matches!(
-            parts.status,
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        );
+        let left_out = forbidden && kind != Kind::Head && body.size_hint().lower() > 0;
         let body = Some(body).filter(|body| !forbidden && !body.is_end_stream());
         let measured = body.as_ref().filter(|_| !tunnel);
         if let Some(length) = measured.and_then(|body| body.size_hint().exact()) {
@@ -82,7 +90,12 @@ impl Heads {
             head.fields.entry(CONTENT_LENGTH).or_insert_with(value);
         }
         self.add_date(&mut head.fields, now);
-        (head, priority, body.filter(|_| kind != Kind::Head))
+        Prepared {
+            head,
+            priority,
+            body: body.filter(|_| kind != Kind::Head),
+            left_out,
+        }
     }
 
     /// What is answered when there is no response.
@@ -106,6 +119,15 @@ impl Heads {
         }
         self.length.1.clone()
     }
+}
+
+/// Responses of this status have no content (RFC 9110 §15.3.5, §15.3.6,
+/// §15.4.5).
+pub(crate) fn has_no_content(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+    )
 }
 
 /// Header fields that belong to a connection of HTTP/1.1 are of no meaning in
@@ -147,8 +169,8 @@ mod tests {
     type TestBody = Either<Full<&'static [u8]>, Empty<&'static [u8]>>;
 
     fn prepare(response: Response<TestBody>, kind: Kind) -> (Head, Option<TestBody>) {
-        let (head, _, body) = Heads::new(DateHeader::Add).prepare(response, kind, Instant::now());
-        (head, body)
+        let prepared = Heads::new(DateHeader::Add).prepare(response, kind, Instant::now());
+        (prepared.head, prepared.body)
     }
 
     fn full() -> Response<TestBody> {
@@ -172,7 +194,8 @@ mod tests {
         assert_eq!(head.fields[CONTENT_LENGTH], "6");
         assert_eq!(head.fields[DATE], "yesterday");
 
-        let (head, ..) = Heads::new(DateHeader::Leave).prepare(full(), Kind::Other, Instant::now());
+        let prepared = Heads::new(DateHeader::Leave).prepare(full(), Kind::Other, Instant::now());
+        let head = prepared.head;
         assert!(!head.fields.contains_key(DATE));
     }
 
@@ -185,12 +208,15 @@ mod tests {
 
     #[test]
     fn a_tunnel_has_no_length() {
-        let mut response = full();
-        response
-            .headers_mut()
-            .insert(CONTENT_LENGTH, HeaderValue::from_static("5"));
-        let (head, body) = prepare(response, Kind::Connect);
-        assert!(!head.fields.contains_key(CONTENT_LENGTH) && body.is_some());
+        for status in [200, 204, 205, 299] {
+            let mut response = full();
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            response
+                .headers_mut()
+                .insert(CONTENT_LENGTH, HeaderValue::from_static("5"));
+            let (head, body) = prepare(response, Kind::Connect);
+            assert!(!head.fields.contains_key(CONTENT_LENGTH) && body.is_some());
+        }
         let mut refusal = full();
         *refusal.status_mut() = StatusCode::FORBIDDEN;
         let (head, _) = prepare(refusal, Kind::Connect);
@@ -203,19 +229,29 @@ mod tests {
         response
             .headers_mut()
             .insert("priority", HeaderValue::from_static("u=0, i"));
-        let (head, priority, _) =
-            Heads::new(DateHeader::Add).prepare(response, Kind::Other, Instant::now());
-        assert_eq!(priority, Some(Priority::new(0, true)));
-        assert_eq!(head.fields["priority"], "u=0, i");
+        let prepared = Heads::new(DateHeader::Add).prepare(response, Kind::Other, Instant::now());
+        assert_eq!(prepared.priority, Some(Priority::new(0, true)));
+        assert_eq!(prepared.head.fields["priority"], "u=0, i");
     }
 
     #[test]
     fn some_responses_never_have_a_body() {
-        for status in [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED] {
-            let mut response = full();
-            *response.status_mut() = status;
-            let (head, body) = prepare(response, Kind::Other);
-            assert!(!head.fields.contains_key(CONTENT_LENGTH) && body.is_none());
+        for (status, kept) in [(204, false), (205, false), (304, true)] {
+            for kind in [Kind::Other, Kind::Head] {
+                let mut response = full();
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                let (head, body) = prepare(response, kind);
+                assert!(!head.fields.contains_key(CONTENT_LENGTH) && body.is_none());
+
+                let mut response = full();
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                response
+                    .headers_mut()
+                    .insert(CONTENT_LENGTH, HeaderValue::from_static("5"));
+                let (head, body) = prepare(response, kind);
+                assert_eq!(head.fields.contains_key(CONTENT_LENGTH), kept, "{status}");
+                assert!(body.is_none());
+            }
         }
         let (head, body) = prepare(Response::new(Either::Right(Empty::new())), Kind::Other);
         assert!(!head.fields.contains_key(CONTENT_LENGTH) && body.is_none());

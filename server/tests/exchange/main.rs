@@ -16,6 +16,8 @@ mod connect;
 mod failures;
 mod gone;
 mod interim;
+mod malformed;
+mod messages;
 mod peer;
 mod push;
 mod requests;

@@ -279,6 +279,15 @@ impl Engine {
         }))
     }
 
+    /// Whether what the peer sends on this stream is content, or could be.
+    /// `false` after the head of a message that is defined to have none,
+    /// whatever its content-length says: a response to HEAD, 204, 205, 304 (RFC
+    /// 9110 §6.4.1).
+    pub fn has_content(&self, stream: StreamKey) -> bool {
+        let open = self.streams.get(stream);
+        open.is_none_or(|open| open.content != Content::None)
+    }
+
     fn handle_data(
         &mut self,
         now: Instant,

@@ -262,8 +262,11 @@ impl Fields {
 /// A regular field's name: a lower-case token, and none of HTTP/1.1's
 /// connection management (RFC 9113 §8.2.1, §8.2.2).
 pub(crate) fn check_name(name: &[u8]) -> Result<HeaderName, Rule> {
-    // `from_lowercase` takes no upper case, `from_bytes` would fold it.
-    let name = HeaderName::from_lowercase(name).map_err(|_| Rule::InvalidFieldName)?;
+    // `from_lowercase` takes no upper case, `from_bytes` would fold it. It does
+    // take quotation marks, which no token has.
+    let token = !name.contains(&b'"');
+    let name = HeaderName::from_lowercase(name).ok().filter(|_| token);
+    let name = name.ok_or(Rule::InvalidFieldName)?;
     let specific = [
         header::CONNECTION,
         header::TRANSFER_ENCODING,

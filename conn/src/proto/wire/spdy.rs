@@ -255,8 +255,9 @@ impl Wire {
         let text = Bytes::from(raw.text);
         let mut start = 0;
         // SPDY/2 marks no field as special: in HEADERS only a pushed stream's
-        // response has these, and it has both.
-        let response = kind != HeadersKind::More || raw.has_version;
+        // response has these, and it has both. Clients send none at all.
+        let whole = kind != HeadersKind::More || raw.has_version;
+        let response = self.side == Side::Client && whole;
         let connect = raw.connect;
         // Fields come in any order: what a whole URL says is set at last.
         let mut url = Url::default();
@@ -313,7 +314,7 @@ impl Wire {
             b"url" if request && self.version == Version::Spdy2 => Some(Pseudo::Path),
             b"path" if request && self.version != Version::Spdy2 => Some(Pseudo::Path),
             b"status" if response => Some(Pseudo::Status),
-            b"version" if response => Some(Pseudo::Version),
+            b"version" if request || response => Some(Pseudo::Version),
             _ if self.version == Version::Spdy2 => None,
             _ => Some(Pseudo::Unknown),
         }
