@@ -1,7 +1,6 @@
 //! The engine: what it is made of, and how messages come in and go out. What
 //! it does with them stands in its parts.
 
-mod announce;
 mod credit;
 mod keep_alive;
 mod lifecycle;
@@ -17,22 +16,23 @@ mod send;
 mod settings;
 mod stats;
 mod timers;
+mod unsolicited;
 mod upgrade;
-mod usage;
+mod usage_error;
 
 use std::{collections::VecDeque, time::Instant};
 
 use bytes::BytesMut;
 
-pub use self::{
-    announce::AlternativeFor,
-    open::{Direction, OpenOptions},
-    stats::{ConnectionStats, HeaderBytes, Resets, Stalls},
-    usage::{OpenError, UsageError},
-};
 use self::{
     keep_alive::Life, lingering::Lingering, ping::Pings, receive::Outcome, stats::Counters,
     timers::Timers,
+};
+pub use self::{
+    open::{Direction, OpenOptions},
+    stats::{ConnectionStats, HeaderBytes, Resets, Stalls},
+    unsolicited::AlternativeFor,
+    usage_error::{OpenError, UsageError},
 };
 use super::{
     Broken, Config, Event, Limits, Output, Priority, Reason, Rule, Setting, Side, StreamId,

@@ -145,9 +145,14 @@ pub(crate) enum SendKind {
     More,
 }
 
-/// A header list that the wire has no room for. Nothing was written.
+/// What the protocol cannot carry. Nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HeadTooLarge;
+pub(crate) enum Unencodable {
+    /// It has no such frame.
+    NoSuchFrame,
+    /// Its length fields are too small.
+    TooLarge,
+}
 
 impl Wire {
     pub(crate) fn new(config: &Config) -> Self {
@@ -218,7 +223,7 @@ impl Wire {
         head: &Head,
         fin: bool,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         match self {
             Self::Http2(wire) => {
                 wire.headers(stream, kind, head, fin, out);
@@ -237,9 +242,9 @@ impl Wire {
         heads: (&Head, &Head),
         fin: bool,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         match self {
-            Self::Http2(_) => Err(HeadTooLarge),
+            Self::Http2(_) => Err(Unencodable::NoSuchFrame),
             Self::Spdy(wire) => wire.pushed_response(stream, parent, heads, fin, out),
         }
     }
@@ -325,10 +330,10 @@ impl Wire {
         &mut self,
         origins: &[Bytes],
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         match self {
             Self::Http2(wire) => wire.origins(origins, out),
-            Self::Spdy(_) => Err(HeadTooLarge),
+            Self::Spdy(_) => Err(Unencodable::NoSuchFrame),
         }
     }
 
@@ -339,10 +344,10 @@ impl Wire {
         origin: &[u8],
         value: &[u8],
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         match self {
             Self::Http2(wire) => wire.alternative(stream, origin, value, out),
-            Self::Spdy(_) => Err(HeadTooLarge),
+            Self::Spdy(_) => Err(Unencodable::NoSuchFrame),
         }
     }
 
@@ -353,17 +358,17 @@ impl Wire {
         proof: Bytes,
         chain: Vec<Bytes>,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         match self {
-            Self::Http2(_) => Err(HeadTooLarge),
+            Self::Http2(_) => Err(Unencodable::NoSuchFrame),
             Self::Spdy(wire) => wire.credential(slot, proof, chain, out),
         }
     }
 
     /// NOOP.
-    pub(crate) fn noop(&mut self, out: &mut BytesMut) -> Result<(), HeadTooLarge> {
+    pub(crate) fn noop(&mut self, out: &mut BytesMut) -> Result<(), Unencodable> {
         match self {
-            Self::Http2(_) => Err(HeadTooLarge),
+            Self::Http2(_) => Err(Unencodable::NoSuchFrame),
             Self::Spdy(wire) => wire.noop(out),
         }
     }

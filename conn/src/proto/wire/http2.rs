@@ -15,7 +15,7 @@ use self::{
     encode::{Block, encode_control, encode_fields},
 };
 use super::{
-    Fields, HeadTooLarge, Headers, HeadersKind, ListLimit, Message, SendKind,
+    Fields, Headers, HeadersKind, ListLimit, Message, SendKind, Unencodable,
     fields::{format_priority, parse_priority},
 };
 use crate::proto::{Config, Head, HeaderBytes, Priority, Reason, Rule, Side, StreamId, Violation};
@@ -280,9 +280,9 @@ impl Wire {
         &mut self,
         origins: &[Bytes],
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         let encoded = self.encoder.origin(out, origins);
-        encoded.map_err(|_| HeadTooLarge)
+        encoded.map_err(|_| Unencodable::TooLarge)
     }
 
     pub(super) fn alternative(
@@ -291,10 +291,10 @@ impl Wire {
         origin: &[u8],
         value: &[u8],
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         let stream = stream.map_or(0, StreamId::value);
         let encoded = self.encoder.alt_svc(out, stream, origin, value);
-        encoded.map_err(|_| HeadTooLarge)
+        encoded.map_err(|_| Unencodable::TooLarge)
     }
 
     #[inline]

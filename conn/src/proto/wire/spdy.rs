@@ -18,7 +18,7 @@ use self::{
     encode::{Block, encode_control, encode_fields, encode_pushed_status},
 };
 use super::{
-    Fields, HeadTooLarge, Headers, HeadersKind, ListLimit, Message, SendKind,
+    Fields, Headers, HeadersKind, ListLimit, Message, SendKind, Unencodable,
     authority::Authority,
     fields::check_name,
     http2::is_connection_specific,
@@ -327,7 +327,7 @@ impl Wire {
         head: &Head,
         fin: bool,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         let version = self.version;
         let id = stream.value();
         let push = matches!(kind, SendKind::Push { .. });
@@ -365,7 +365,7 @@ impl Wire {
             SendKind::Reply => self.encoder.syn_reply(out, id, fin, fields),
             SendKind::PushReply | SendKind::More => self.encoder.headers(out, id, fin, fields),
         };
-        encoded.map_err(|_| HeadTooLarge)?;
+        encoded.map_err(|_| Unencodable::TooLarge)?;
         let len = out.len().saturating_sub(before) as u64;
         self.sent.compressed = self.sent.compressed.saturating_add(len);
         Ok(())
@@ -379,7 +379,7 @@ impl Wire {
         heads: (&Head, &Head),
         fin: bool,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         let version = self.version;
         let (request, response) = heads;
         let mut syn = frames::SynStreamHead::new(stream.value());
@@ -396,7 +396,7 @@ impl Wire {
             encode_fields(version, response, &mut block);
         };
         let encoded = self.encoder.syn_stream(out, syn, fields);
-        encoded.map_err(|_| HeadTooLarge)?;
+        encoded.map_err(|_| Unencodable::TooLarge)?;
         let len = out.len().saturating_sub(before) as u64;
         self.sent.compressed = self.sent.compressed.saturating_add(len);
         Ok(())
@@ -464,9 +464,9 @@ impl Wire {
         proof: Bytes,
         certificates: Vec<Bytes>,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         if self.version != Version::Spdy3 {
-            return Err(HeadTooLarge);
+            return Err(Unencodable::NoSuchFrame);
         }
         let frame = frames::Frame::Credential(frames::Credential {
             slot: slot.get(),
@@ -474,16 +474,20 @@ impl Wire {
             certificates,
             undefined_flags: 0,
         });
-        self.encoder.frame(out, &frame).map_err(|_| HeadTooLarge)
+        self.encoder
+            .frame(out, &frame)
+            .map_err(|_| Unencodable::TooLarge)
     }
 
     /// Of SPDY/2 alone.
-    pub(super) fn noop(&mut self, out: &mut BytesMut) -> Result<(), HeadTooLarge> {
+    pub(super) fn noop(&mut self, out: &mut BytesMut) -> Result<(), Unencodable> {
         if self.version != Version::Spdy2 {
-            return Err(HeadTooLarge);
+            return Err(Unencodable::NoSuchFrame);
         }
         let frame = frames::Frame::Noop(frames::Noop::default());
-        self.encoder.frame(out, &frame).map_err(|_| HeadTooLarge)
+        self.encoder
+            .frame(out, &frame)
+            .map_err(|_| Unencodable::TooLarge)
     }
 
     pub(super) fn go_away(&mut self, last: StreamId, reason: Reason, out: &mut BytesMut) {
