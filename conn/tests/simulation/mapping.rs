@@ -36,7 +36,9 @@ fn head(version: Version, bytes: &[u8]) -> Fields {
     let mut lists = frames(version, bytes)
         .into_iter()
         .filter_map(|frame| match frame {
-            Message::SynStream { block, .. } | Message::SynReply { block, .. } => Some(block.list),
+            Message::SynStream { block, .. } | Message::SynReply { block, .. } => {
+                Some(block.list.unwrap())
+            }
             _ => None,
         });
     lists.next().expect("a head")
@@ -196,7 +198,7 @@ fn each_field_that_a_request_must_have_is_missed() {
                 panic!("{context}: {answer:?}")
             };
             let status = block
-                .list
+                .fields()
                 .iter()
                 .find(|(name, _)| name.ends_with(b"status"));
             assert!(status.unwrap().1.starts_with(b"400"), "{context}");

@@ -6,8 +6,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use lacewing_hpack as hpack;
 
 use super::{
-    AltSvc, Data, DecodeError, GoAway, Head, HeaderList, Headers, Kind, Message, Origin, Ping,
-    Priority, PriorityUpdate, PushPromise, RstStream, Scope, Settings, StreamPriority,
+    AltSvc, BadList, Data, DecodeError, GoAway, Head, HeaderList, Headers, Kind, Message, Origin,
+    Ping, Priority, PriorityUpdate, PushPromise, RstStream, Scope, Settings, StreamPriority,
     WindowUpdate, flags,
 };
 use crate::BlockBytes;
@@ -371,22 +371,22 @@ impl<L: HeaderList> Decoder<L> {
         owner: BlockOwner,
         block: &[u8],
     ) -> Result<Option<Message<L>>, DecodeError> {
-        let limits = hpack::ListLimits {
-            max_size: self.limits.max_header_list_size,
-            max_fields: self.limits.max_header_fields,
+        let mut limits = hpack::ListLimits::default();
+        limits.max_size = self.limits.max_header_list_size;
+        limits.max_fields = self.limits.max_header_fields;
+        let mut fields = L::default();
+        let result = self.hpack.decode(block, limits, |field, sensitivity| {
+            fields.push(field, sensitivity)
+        });
+        let (list, summary) = match result {
+            Ok(summary) => (Ok(fields), summary),
+            Err(hpack::DecodeError::ListTooLarge {
+                exceeded, summary, ..
+            }) => (Err(BadList { fields, exceeded }), summary),
+            Err(error) => return Err(DecodeError::Compression(error)),
         };
-        let mut list = L::default();
-        let hpack::Summary {
-            fields,
-            size,
-            exceeded,
-        } = self
-            .hpack
-            .decode(block, limits, |field, sensitivity| {
-                list.push(field, sensitivity)
-            })
-            .map_err(DecodeError::Compression)?;
-        self.block_bytes.add(block.len(), size, fields);
+        let size = summary.size;
+        self.block_bytes.add(block.len(), size, summary.fields);
         match owner {
             BlockOwner::Headers {
                 stream_id,
@@ -400,7 +400,6 @@ impl<L: HeaderList> Decoder<L> {
                     priority,
                     list,
                     size,
-                    exceeded,
                 }))
             }
             BlockOwner::PushPromise {
@@ -411,7 +410,6 @@ impl<L: HeaderList> Decoder<L> {
                 promised_id,
                 list,
                 size,
-                exceeded,
             })),
         }
     }

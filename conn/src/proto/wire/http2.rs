@@ -46,19 +46,18 @@ pub(crate) struct Wire {
 impl Wire {
     pub(super) fn new(config: &Config) -> Self {
         let limits = &config.limits;
-        let decoder_limits = frames::DecoderLimits {
-            max_frame_size: limits.max_frame_size,
-            max_header_list_size: limits.max_header_list_size,
-            max_header_fields: limits.max_header_fields,
-            max_continuations: u32::try_from(limits.max_continuations).unwrap_or(u32::MAX),
-            max_header_block: limits.max_header_list_size.saturating_mul(2),
-            max_settings_entries: limits.max_settings_entries,
-            ..frames::DecoderLimits::default()
-        };
-        let encoder_config = EncoderConfig {
-            max_table_size: usize::try_from(limits.encoder_table_size).unwrap_or(usize::MAX),
-            ..EncoderConfig::DEFAULT
-        };
+        let decoder_limits = frames::DecoderLimits::default().with(|decoder| {
+            decoder.max_frame_size = limits.max_frame_size;
+            decoder.max_header_list_size = limits.max_header_list_size;
+            decoder.max_header_fields = limits.max_header_fields;
+            decoder.max_continuations = u32::try_from(limits.max_continuations).unwrap_or(u32::MAX);
+            decoder.max_header_block = limits.max_header_list_size.saturating_mul(2);
+            decoder.max_settings_entries = limits.max_settings_entries;
+        });
+        let encoder_config = EncoderConfig::DEFAULT.with(|config| {
+            config.max_table_size =
+                usize::try_from(limits.encoder_table_size).unwrap_or(usize::MAX);
+        });
         Self {
             decoder: frames::Decoder::new(decoder_limits),
             encoder: frames::Encoder::with_hpack(encoder_config),
@@ -129,11 +128,10 @@ impl Wire {
                 stream_id,
                 fin,
                 priority: _,
-                mut list,
-                exceeded,
+                list,
                 ..
             } => {
-                list.exceeded = exceeded.map(list_limit);
+                let list = whole_or_cut(list);
                 Message::Headers(Headers {
                     stream: StreamId::new(stream_id),
                     kind: HeadersKind::ByState,
@@ -186,17 +184,13 @@ impl Wire {
             M::PushPromise {
                 stream_id,
                 promised_id,
-                mut list,
-                exceeded,
+                list,
                 ..
-            } => {
-                list.exceeded = exceeded.map(list_limit);
-                Message::Promise {
-                    parent: StreamId::new(stream_id),
-                    promised: StreamId::new(promised_id),
-                    fields: list,
-                }
-            }
+            } => Message::Promise {
+                parent: StreamId::new(stream_id),
+                promised: StreamId::new(promised_id),
+                fields: whole_or_cut(list),
+            },
             M::PriorityUpdate {
                 prioritized_id,
                 value,
@@ -361,9 +355,15 @@ impl Wire {
     }
 }
 
-fn list_limit(exceeded: ExceededLimit) -> ListLimit {
-    match exceeded {
-        ExceededLimit::Size => ListLimit::Size,
-        ExceededLimit::Fields => ListLimit::Fields,
-    }
+/// A list that exceeds a limit goes on with the limit beside it: what answers
+/// it is decided above.
+fn whole_or_cut(list: Result<Box<Fields>, frames::BadList<Box<Fields>>>) -> Box<Fields> {
+    list.unwrap_or_else(|bad| {
+        let mut fields = bad.fields;
+        fields.exceeded = Some(match bad.exceeded {
+            ExceededLimit::Fields => ListLimit::Fields,
+            _ => ListLimit::Size,
+        });
+        fields
+    })
 }

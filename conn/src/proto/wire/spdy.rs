@@ -241,17 +241,22 @@ impl Wire {
     /// The list in neutral words.
     fn fields(&self, block: frames::Block<RawFields>, kind: HeadersKind) -> Box<Fields> {
         let mut fields = Box::new(Fields::default());
-        fields.exceeded = block.exceeded.map(|exceeded| match exceeded {
-            frames::Exceeded::Fields { .. } => ListLimit::Fields,
-            _ => ListLimit::Size,
-        });
-        if block.malformed.is_some() {
-            fields.malformed(Rule::InvalidFieldName);
-            return fields;
-        }
+        let raw = match block.list {
+            Ok(raw) => raw,
+            Err(bad) => {
+                fields.exceeded = bad.exceeded.map(|exceeded| match exceeded {
+                    frames::Exceeded::Fields { .. } => ListLimit::Fields,
+                    _ => ListLimit::Size,
+                });
+                if bad.malformed.is_some() {
+                    fields.malformed(Rule::InvalidFieldName);
+                    return fields;
+                }
+                bad.fields
+            }
+        };
         let http = self.semantics == Semantics::Http;
         let mut version_given = false;
-        let raw = block.list;
         let text = Bytes::from(raw.text);
         let mut start = 0;
         // SPDY/2 marks no field as special: in HEADERS only a pushed stream's
