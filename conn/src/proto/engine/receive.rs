@@ -243,7 +243,14 @@ impl Engine {
             }
             stream.state = after;
             let discarded = stream.recv.reader != Reader::Reading;
-            let fields = match headers.fields.into_trailers(semantics) {
+            let taken = headers.fields.into_trailers();
+            let taken = taken.and_then(|mut fields| {
+                if semantics == Semantics::Http {
+                    content::of_trailers(self.rules, self.config.side, &mut fields)?;
+                }
+                Ok(fields)
+            });
+            let fields = match taken {
                 Ok(fields) => fields,
                 Err(rule) => return self.broken(now, rule, id).map(|()| None),
             };
