@@ -24,6 +24,7 @@ mod lingering;
 mod mapping;
 mod matrix;
 mod monitor;
+mod outgoing;
 mod pair;
 mod pushes;
 mod random;

@@ -311,6 +311,52 @@ fn urls_are_understood_as_they_are_sent() {
     assert_eq!(uri(&victim), "http://example.org:8080/x");
 }
 
+/// A whole URL counts wherever it stands, and says no more than it may.
+#[test]
+fn whole_urls_go_before_the_host_beside_them() {
+    let url = |value: &'static str, fields: &mut Vec<(&'static str, &'static str)>| {
+        let url = fields.iter_mut().find(|(name, _)| name.ends_with("url"));
+        url.unwrap().1 = value;
+    };
+    for order in [false, true] {
+        let with = |value| {
+            let mut fields = request(Version::Spdy2);
+            url(value, &mut fields);
+            if order {
+                fields.reverse();
+            }
+            serve(Version::Spdy2, &fields).0
+        };
+        for (value, expected) in [
+            ("http://other.example/x", "https://other.example/x"),
+            ("http://other.example?x", "https://other.example/?x"),
+        ] {
+            assert_eq!(uri(&with(value)), expected);
+        }
+        for value in [
+            "http://user@other.example/",
+            "http://other.example/#x",
+            "http://other.example#x",
+            "http://",
+            "http:/other.example/",
+            "//other.example/",
+            "http://a b/",
+        ] {
+            let victim = with(value);
+            if value.starts_with("//") {
+                // A path, as odd as it is.
+                assert_eq!(uri(&victim), "https://example.org//other.example/");
+                continue;
+            }
+            assert!(
+                matches!(victim.events[..], [Event::Refused { .. }]),
+                "{value}: {:?}",
+                victim.events
+            );
+        }
+    }
+}
+
 /// What HTTP/1.1 says of its connections is ignored when it comes.
 #[test]
 fn fields_about_the_connection_are_ignored() {

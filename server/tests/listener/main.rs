@@ -12,6 +12,8 @@
 mod cleartext;
 #[cfg(feature = "http1")]
 mod h2c;
+#[cfg(feature = "http1")]
+mod http1_messages;
 #[cfg(feature = "npn")]
 mod npn;
 #[cfg(feature = "tls")]

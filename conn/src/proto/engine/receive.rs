@@ -239,10 +239,11 @@ impl Engine {
             }
             stream.state = after;
             let discarded = stream.recv.reader != Reader::Reading;
-            let fields = headers
-                .fields
-                .into_trailers(semantics)
-                .map_err(|rule| rule.on(id))?;
+            let mut fields = headers.fields.into_trailers().map_err(|rule| rule.on(id))?;
+            if semantics == Semantics::Http {
+                content::of_trailers(self.rules, self.config.side, &mut fields)
+                    .map_err(|rule| rule.on(id))?;
+            }
             if fin {
                 self.settle(key);
             }

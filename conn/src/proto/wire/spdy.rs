@@ -15,7 +15,9 @@ use lacewing_frames::spdy as frames;
 
 use self::{
     codes::{go_away_reason, reset_code, reset_reason, violation},
-    encode::{Block, encode_control, encode_fields, encode_pushed_status},
+    encode::{
+        Block, control_names, encode_control, encode_fields, encode_pushed_status, pushed_names,
+    },
 };
 use super::{
     Fields, Headers, HeadersKind, ListLimit, Message, SendKind, Unencodable,
@@ -345,7 +347,8 @@ impl Wire {
         let fields = |encoder: &mut frames::BlockEncoder<'_>| {
             let mut block = Block { encoder, plain };
             encode_control(version, head, push, &mut block);
-            encode_fields(version, head, &mut block);
+            let taken = control_names(version, &head.control);
+            encode_fields(version, head, taken, &mut block);
         };
         let encoded = match kind {
             SendKind::Open { .. } | SendKind::Push { .. } => {
@@ -398,7 +401,7 @@ impl Wire {
             let mut block = Block { encoder, plain };
             encode_control(version, request, true, &mut block);
             encode_pushed_status(version, response, &mut block);
-            encode_fields(version, response, &mut block);
+            encode_fields(version, response, pushed_names(version), &mut block);
         };
         let encoded = self.encoder.syn_stream(out, syn, fields);
         encoded.map_err(|_| Unencodable::TooLarge)?;
