@@ -2,14 +2,18 @@
 
 use std::time::Instant;
 
+use bytes::Buf;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, DATE, Entry, TRANSFER_ENCODING, UPGRADE},
 };
 use http_body::Body;
 use lacewing_conn::proto::{Head, Priority};
 
-use crate::{DateHeader, date};
+use crate::{
+    BoxError, DateHeader, StreamError, date,
+    outgoing::{self, Outgoing},
+};
 
 /// What of a request matters to its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,26 +44,40 @@ pub(super) struct Heads {
     date: DateHeader,
     /// The last length that was made: responses of the same size follow each
     /// other, and a clone costs a reference count.
-    length: (u64, HeaderValue),
+    length: LastLength,
+}
+
+struct LastLength(u64, HeaderValue);
+
+/// What is to be sent of a response.
+pub(super) struct Prepared<B> {
+    pub(super) head: Head,
+    /// What the response sets, which goes before what the client asked for (RFC
+    /// 9218 §8).
+    pub(super) priority: Option<Priority>,
+    /// `None` if the head is all.
+    pub(super) body: Option<Outgoing<B>>,
 }
 
 impl Heads {
     pub(super) fn new(date: DateHeader) -> Self {
         Self {
             date,
-            length: (0, HeaderValue::from_static("0")),
+            length: LastLength(0, HeaderValue::from_static("0")),
         }
     }
 
-    /// The head of a response; the priority that it sets, which goes before
-    /// what the client asked for (RFC 9218 §8); and its body if one is to be
-    /// sent.
-    pub(super) fn prepare<B: Body>(
+    /// What is to be sent of a response.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError::Response`], if its content-length is none.
+    pub(super) fn prepare<B: Body<Data: Buf, Error: Into<BoxError>>>(
         &mut self,
         response: Response<B>,
         kind: Kind,
         now: Instant,
-    ) -> (Head, Option<Priority>, Option<B>) {
+    ) -> Result<Prepared<B>, StreamError> {
         let (parts, body) = response.into_parts();
         let mut head = Head {
             fields: parts.headers,
@@ -75,14 +93,28 @@ impl Heads {
             parts.status,
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
         );
-        let body = Some(body).filter(|body| !forbidden && !body.is_end_stream());
-        let measured = body.as_ref().filter(|_| !tunnel);
-        if let Some(length) = measured.and_then(|body| body.size_hint().exact()) {
-            let value = || self.length(length);
-            head.fields.entry(CONTENT_LENGTH).or_insert_with(value);
+        let mut length = None;
+        if !forbidden && !tunnel {
+            length = match head.fields.entry(CONTENT_LENGTH) {
+                Entry::Occupied(entry) => outgoing::declared(entry.iter())?,
+                Entry::Vacant(_) if body.is_end_stream() => None,
+                Entry::Vacant(entry) => {
+                    let exact = body.size_hint().exact();
+                    if let Some(length) = exact {
+                        entry.insert(self.length.value(length));
+                    }
+                    exact
+                }
+            };
         }
         self.add_date(&mut head.fields, now);
-        (head, priority, body.filter(|_| kind != Kind::Head))
+        let body = Some(Outgoing::new(body, length))
+            .filter(|body| !forbidden && kind != Kind::Head && !body.is_end_stream());
+        Ok(Prepared {
+            head,
+            priority,
+            body,
+        })
     }
 
     /// What is answered when there is no response.
@@ -99,12 +131,14 @@ impl Heads {
             fields.entry(DATE).or_insert_with(|| date::value(now));
         }
     }
+}
 
-    fn length(&mut self, length: u64) -> HeaderValue {
-        if self.length.0 != length {
-            self.length = (length, HeaderValue::from(length));
+impl LastLength {
+    fn value(&mut self, length: u64) -> HeaderValue {
+        if self.0 != length {
+            *self = Self(length, HeaderValue::from(length));
         }
-        self.length.1.clone()
+        self.1.clone()
     }
 }
 
@@ -146,8 +180,9 @@ mod tests {
 
     type TestBody = Either<Full<&'static [u8]>, Empty<&'static [u8]>>;
 
-    fn prepare(response: Response<TestBody>, kind: Kind) -> (Head, Option<TestBody>) {
-        let (head, _, body) = Heads::new(DateHeader::Add).prepare(response, kind, Instant::now());
+    fn prepare(response: Response<TestBody>, kind: Kind) -> (Head, Option<Outgoing<TestBody>>) {
+        let prepared = Heads::new(DateHeader::Add).prepare(response, kind, Instant::now());
+        let Prepared { head, body, .. } = prepared.unwrap();
         (head, body)
     }
 
@@ -172,8 +207,9 @@ mod tests {
         assert_eq!(head.fields[CONTENT_LENGTH], "6");
         assert_eq!(head.fields[DATE], "yesterday");
 
-        let (head, ..) = Heads::new(DateHeader::Leave).prepare(full(), Kind::Other, Instant::now());
-        assert!(!head.fields.contains_key(DATE));
+        let mut heads = Heads::new(DateHeader::Leave);
+        let prepared = heads.prepare(full(), Kind::Other, Instant::now()).unwrap();
+        assert!(!prepared.head.fields.contains_key(DATE));
     }
 
     #[test]
@@ -203,10 +239,11 @@ mod tests {
         response
             .headers_mut()
             .insert("priority", HeaderValue::from_static("u=0, i"));
-        let (head, priority, _) =
-            Heads::new(DateHeader::Add).prepare(response, Kind::Other, Instant::now());
-        assert_eq!(priority, Some(Priority::new(0, true)));
-        assert_eq!(head.fields["priority"], "u=0, i");
+        let mut heads = Heads::new(DateHeader::Add);
+        let prepared = heads.prepare(response, Kind::Other, Instant::now());
+        let prepared = prepared.ok().unwrap();
+        assert_eq!(prepared.priority, Some(Priority::new(0, true)));
+        assert_eq!(prepared.head.fields["priority"], "u=0, i");
     }
 
     #[test]

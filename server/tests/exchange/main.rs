@@ -15,10 +15,14 @@ mod bodies;
 mod connect;
 mod failures;
 mod gone;
+#[cfg(feature = "http1")]
+mod http1;
 mod interim;
+mod lengths;
 mod peer;
 mod push;
 mod requests;
+mod reservations;
 mod router;
 mod stop;
 mod websocket;
