@@ -3,6 +3,7 @@
 
 mod announce;
 mod credit;
+mod half_close;
 mod keep_alive;
 mod lifecycle;
 mod lingering;
