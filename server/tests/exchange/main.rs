@@ -15,6 +15,7 @@ mod bodies;
 mod connect;
 mod failures;
 mod gone;
+mod half_close;
 #[cfg(feature = "http1")]
 mod http1;
 mod interim;
