@@ -28,17 +28,20 @@ use lacewing_conn::{
 };
 
 use self::{
+    call::Probe,
     draining::Draining,
     handler::{Handler, Slot as Spare, Task},
     places::{Place, Places},
     response::{Heads, Kind, Prepared},
     send::Asked,
-    wishes::{Reports, Wishes},
+    wishes::Wishes,
 };
 #[cfg(feature = "http1")]
 pub(crate) use self::{request::Replayed, response::has_no_content};
 use crate::{
     ConnectionInfo, Event, HttpService, Options, StreamError,
+    outgoing::Outgoing,
+    reports::Reports,
     telemetry::{Clock, Telemetry},
 };
 
@@ -49,6 +52,7 @@ const SPARES: usize = 8;
 /// The requests of one connection.
 pub(crate) struct Exchanges<S: HttpService> {
     service: S,
+    probe: Probe,
     options: Options,
     info: ConnectionInfo,
     http_version: http::Version,
@@ -69,7 +73,7 @@ pub(crate) struct Exchanges<S: HttpService> {
     shutdown: Option<Draining>,
 }
 
-type PinnedBody<S> = Spare<<S as HttpService>::ResponseBody>;
+type PinnedBody<S> = Spare<Outgoing<<S as HttpService>::ResponseBody>>;
 
 /// What is remembered of a request until its response.
 #[derive(Clone, Copy)]
@@ -88,6 +92,7 @@ impl<S: HttpService> Exchanges<S> {
         let shutdown = options.shutdown.take().map(Draining::new);
         Self {
             service,
+            probe: Probe::new(),
             telemetry: Telemetry::new(&info),
             info,
             http_version: version.http_version(),
@@ -119,12 +124,20 @@ impl<S: HttpService> Exchanges<S> {
         }
         // What the handler wanted to be sent before its response.
         self.handle_wishes(conn);
+        let heads = &mut self.heads;
+        // It asks the body for its size.
+        let prepared = catch_unwind(AssertUnwindSafe(|| {
+            heads.prepare(response, ticket.kind, conn.now)
+        }));
         let Prepared {
             head,
             priority,
             body,
             left_out,
-        } = self.heads.prepare(response, ticket.kind, conn.now);
+        } = match prepared.unwrap_or(Err(StreamError::BodyPanicked)) {
+            Ok(prepared) => prepared,
+            Err(error) => return self.fail(conn, stream, ticket, &error),
+        };
         let status = head.status().unwrap_or_default();
         if let Err(error) = conn.engine.reply(stream, head, body.is_none()) {
             if is_over(error) {

@@ -17,8 +17,10 @@ mod listener;
 #[cfg(feature = "npn")]
 pub mod npn;
 mod options;
+mod outgoing;
 mod protocol;
 mod push;
+mod reports;
 mod rewind;
 mod server;
 mod service;

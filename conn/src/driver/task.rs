@@ -23,7 +23,7 @@ use super::{
     io::{Read, Transport},
 };
 use crate::{
-    Error, Initiator, Reason,
+    Error, Initiator, Reason, Side,
     proto::{Config, Engine, Event, Transmit},
 };
 
@@ -306,6 +306,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         match self.transport.poll_read(cx) {
             Poll::Ready(Ok(Read::Bytes)) => true,
             Poll::Ready(Ok(Read::End)) => {
+                self.input_ended = true;
+                true
+            }
+            // TLS without close_notify: requests that came whole are whole all
+            // the same, and their clients wait for answers.
+            Poll::Ready(Err(error))
+                if error.kind() == io::ErrorKind::UnexpectedEof
+                    && self.engine.side() == Side::Server =>
+            {
                 self.input_ended = true;
                 true
             }

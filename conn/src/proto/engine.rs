@@ -2,6 +2,7 @@
 //! it does with them stands in its parts.
 
 mod credit;
+mod half_close;
 mod keep_alive;
 mod lifecycle;
 mod lingering;

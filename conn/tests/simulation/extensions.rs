@@ -275,7 +275,7 @@ fn origins_and_alternatives_reach_the_client() {
         .unwrap();
     let too_long = vec![b'x'; 20_000];
     let refused = engine.send_alternative(&whose, &too_long);
-    assert_eq!(refused, Err(UsageError::Unsupported));
+    assert_eq!(refused, Err(UsageError::TooLarge));
     pair.run();
     assert_eq!(pair.client.origins, origins);
     let expected = [

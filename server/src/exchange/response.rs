@@ -2,14 +2,18 @@
 
 use std::time::Instant;
 
+use bytes::Buf;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, DATE, Entry, TRANSFER_ENCODING, UPGRADE},
 };
 use http_body::Body;
 use lacewing_conn::proto::{Head, Priority};
 
-use crate::{DateHeader, date};
+use crate::{
+    BoxError, DateHeader, StreamError, date,
+    outgoing::{self, Outgoing},
+};
 
 /// What of a request matters to its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,40 +39,47 @@ impl Kind {
     }
 }
 
-/// A response, ready to be sent.
-pub(super) struct Prepared<B> {
-    pub(super) head: Head,
-    /// The priority that it sets, which goes before what the client asked for
-    /// (RFC 9218 §8).
-    pub(super) priority: Option<Priority>,
-    /// If one is to be sent.
-    pub(super) body: Option<B>,
-    /// It had a body that its status does not allow.
-    pub(super) left_out: bool,
-}
-
 /// Prepares the heads of a connection's responses.
 pub(super) struct Heads {
     date: DateHeader,
     /// The last length that was made: responses of the same size follow each
     /// other, and a clone costs a reference count.
-    length: (u64, HeaderValue),
+    length: LastLength,
+}
+
+struct LastLength(u64, HeaderValue);
+
+/// What is to be sent of a response.
+pub(super) struct Prepared<B> {
+    pub(super) head: Head,
+    /// What the response sets, which goes before what the client asked for (RFC
+    /// 9218 §8).
+    pub(super) priority: Option<Priority>,
+    /// `None` if the head is all.
+    pub(super) body: Option<Outgoing<B>>,
+    /// It had a body that its status does not allow.
+    pub(super) left_out: bool,
 }
 
 impl Heads {
     pub(super) fn new(date: DateHeader) -> Self {
         Self {
             date,
-            length: (0, HeaderValue::from_static("0")),
+            length: LastLength(0, HeaderValue::from_static("0")),
         }
     }
 
-    pub(super) fn prepare<B: Body>(
+    /// What is to be sent of a response.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError::Response`], if its content-length is none.
+    pub(super) fn prepare<B: Body<Data: Buf, Error: Into<BoxError>>>(
         &mut self,
         response: Response<B>,
         kind: Kind,
         now: Instant,
-    ) -> Prepared<B> {
+    ) -> Result<Prepared<B>, StreamError> {
         let (parts, body) = response.into_parts();
         let mut head = Head {
             fields: parts.headers,
@@ -83,19 +94,29 @@ impl Heads {
             head.fields.remove(CONTENT_LENGTH);
         }
         let left_out = forbidden && kind != Kind::Head && body.size_hint().lower() > 0;
-        let body = Some(body).filter(|body| !forbidden && !body.is_end_stream());
-        let measured = body.as_ref().filter(|_| !tunnel);
-        if let Some(length) = measured.and_then(|body| body.size_hint().exact()) {
-            let value = || self.length(length);
-            head.fields.entry(CONTENT_LENGTH).or_insert_with(value);
+        let mut length = None;
+        if !forbidden && !tunnel {
+            length = match head.fields.entry(CONTENT_LENGTH) {
+                Entry::Occupied(entry) => outgoing::declared(entry.iter())?,
+                Entry::Vacant(_) if body.is_end_stream() => None,
+                Entry::Vacant(entry) => {
+                    let exact = body.size_hint().exact();
+                    if let Some(length) = exact {
+                        entry.insert(self.length.value(length));
+                    }
+                    exact
+                }
+            };
         }
         self.add_date(&mut head.fields, now);
-        Prepared {
+        let body = Some(Outgoing::new(body, length))
+            .filter(|body| !forbidden && kind != Kind::Head && !body.is_end_stream());
+        Ok(Prepared {
             head,
             priority,
-            body: body.filter(|_| kind != Kind::Head),
+            body,
             left_out,
-        }
+        })
     }
 
     /// What is answered when there is no response.
@@ -112,12 +133,14 @@ impl Heads {
             fields.entry(DATE).or_insert_with(|| date::value(now));
         }
     }
+}
 
-    fn length(&mut self, length: u64) -> HeaderValue {
-        if self.length.0 != length {
-            self.length = (length, HeaderValue::from(length));
+impl LastLength {
+    fn value(&mut self, length: u64) -> HeaderValue {
+        if self.0 != length {
+            *self = Self(length, HeaderValue::from(length));
         }
-        self.length.1.clone()
+        self.1.clone()
     }
 }
 
@@ -168,9 +191,10 @@ mod tests {
 
     type TestBody = Either<Full<&'static [u8]>, Empty<&'static [u8]>>;
 
-    fn prepare(response: Response<TestBody>, kind: Kind) -> (Head, Option<TestBody>) {
+    fn prepare(response: Response<TestBody>, kind: Kind) -> (Head, Option<Outgoing<TestBody>>) {
         let prepared = Heads::new(DateHeader::Add).prepare(response, kind, Instant::now());
-        (prepared.head, prepared.body)
+        let Prepared { head, body, .. } = prepared.unwrap();
+        (head, body)
     }
 
     fn full() -> Response<TestBody> {
@@ -194,9 +218,9 @@ mod tests {
         assert_eq!(head.fields[CONTENT_LENGTH], "6");
         assert_eq!(head.fields[DATE], "yesterday");
 
-        let prepared = Heads::new(DateHeader::Leave).prepare(full(), Kind::Other, Instant::now());
-        let head = prepared.head;
-        assert!(!head.fields.contains_key(DATE));
+        let mut heads = Heads::new(DateHeader::Leave);
+        let prepared = heads.prepare(full(), Kind::Other, Instant::now()).unwrap();
+        assert!(!prepared.head.fields.contains_key(DATE));
     }
 
     #[test]
@@ -229,7 +253,9 @@ mod tests {
         response
             .headers_mut()
             .insert("priority", HeaderValue::from_static("u=0, i"));
-        let prepared = Heads::new(DateHeader::Add).prepare(response, Kind::Other, Instant::now());
+        let mut heads = Heads::new(DateHeader::Add);
+        let prepared = heads.prepare(response, Kind::Other, Instant::now());
+        let prepared = prepared.ok().unwrap();
         assert_eq!(prepared.priority, Some(Priority::new(0, true)));
         assert_eq!(prepared.head.fields["priority"], "u=0, i");
     }

@@ -1,16 +1,11 @@
-//! The rules of messages that hyper leaves to us: who a request is for, and
-//! which responses have content.
+//! The rules of requests that hyper leaves to us: the host that one is for.
 
-use http::{
-    HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{CONTENT_LENGTH, HOST},
-};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header::HOST};
 use http_body::Body;
 use http_body_util::{Either, Empty};
 use lacewing_conn::proto::is_authority;
 
-use super::ReplyBody;
-use crate::exchange::has_no_content;
+use super::exchange::ReplyBody;
 
 /// Every request of HTTP/1.1 has one `host` field, and it says what the target
 /// says, which goes before it (RFC 9112 §3.2, §3.2.2). Others are to be answered
@@ -38,23 +33,6 @@ pub(super) fn settle_host<B>(request: &mut Request<B>) -> Result<(), StatusCode>
         request.headers_mut().insert(HOST, host);
     }
     Ok(())
-}
-
-/// A response's body is left out where its status has none, and so is a
-/// content-length that may not be there (RFC 9110 §8.6).
-pub(super) fn settle_content<B: Body>(
-    mut response: Response<ReplyBody<B>>,
-    method: &Method,
-) -> Response<ReplyBody<B>> {
-    let status = response.status();
-    let tunnel = *method == Method::CONNECT && status.is_success();
-    if tunnel || status == StatusCode::NO_CONTENT || status == StatusCode::RESET_CONTENT {
-        response.headers_mut().remove(CONTENT_LENGTH);
-    }
-    if has_no_content(status) && !tunnel && status != StatusCode::NOT_MODIFIED {
-        return response.map(|_| Either::Right(Empty::new()));
-    }
-    response
 }
 
 /// A request that no handler sees.

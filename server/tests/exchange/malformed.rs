@@ -217,6 +217,7 @@ async fn outcomes(
                     http2::Message::Headers {
                         stream_id, list, ..
                     } => {
+                        let list = list.unwrap();
                         let status = String::from_utf8_lossy(list[0].0.value()).into_owned();
                         found.push((stream_id, Some(status)));
                     }
@@ -232,10 +233,8 @@ async fn outcomes(
                 spdy::Message::SynReply {
                     stream_id, block, ..
                 } => {
-                    let status = block
-                        .list
-                        .iter()
-                        .find(|(name, _)| name.ends_with(b"status"));
+                    let list = block.list.unwrap();
+                    let status = list.iter().find(|(name, _)| name.ends_with(b"status"));
                     let status = String::from_utf8_lossy(&status.unwrap().1).into_owned();
                     found.push((stream_id, Some(status)));
                 }

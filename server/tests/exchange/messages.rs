@@ -82,7 +82,7 @@ async fn a_length_that_is_none_is_a_failure_of_the_handler() {
             let answer = peer.answer(key).await;
             assert_eq!(answer.status, Some(StatusCode::INTERNAL_SERVER_ERROR));
             let told = peer.log.lock().unwrap().pop().unwrap();
-            assert!(told.contains("content-length must be one number"), "{told}");
+            assert!(told.contains("content-length is not one number"), "{told}");
         }
         let mut head = head(Method::GET, "/200");
         let twice = HeaderValue::from_static("5 5");

@@ -15,6 +15,8 @@ pub(super) struct Life {
     idle_since: Instant,
     /// When the connection is old.
     old: Option<Instant>,
+    /// The peer has closed its side: no sign of life comes any more.
+    silent: bool,
 }
 
 impl Life {
@@ -29,12 +31,22 @@ impl Life {
             heard: now,
             idle_since: now,
             old: age.and_then(|age| now.checked_add(age)),
+            silent: false,
         }
     }
 
     #[inline]
     pub(super) fn heard(&mut self, now: Instant) {
         self.heard = now;
+    }
+
+    /// The peer has closed its side.
+    pub(super) fn lose_the_peer(&mut self) {
+        self.silent = true;
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent
     }
 
     pub(super) fn became_idle(&mut self, now: Instant) {
@@ -84,7 +96,7 @@ impl Engine {
     /// When a PING is to be sent, or its answer missing.
     fn keep_alive_deadline(&self) -> Option<Instant> {
         let limits = &self.config.limits;
-        let interval = limits.keep_alive_interval?;
+        let interval = limits.keep_alive_interval.filter(|_| !self.life.silent)?;
         if let Some(sent) = self.pings.keep_alive_since() {
             return sent.checked_add(limits.keep_alive_timeout);
         }

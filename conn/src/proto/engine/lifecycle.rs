@@ -6,10 +6,7 @@ use std::{io, time::Instant};
 use super::{Engine, Phase, ping::Purpose};
 use crate::{
     Error, Initiator, Reason,
-    proto::{
-        Broken, Event, Output, Rule, Side, StreamId, StreamKey, Violation, rules::Reaction,
-        streams::Reader,
-    },
+    proto::{Broken, Event, Output, Rule, Side, StreamId, StreamKey, Violation, rules::Reaction},
 };
 
 impl Engine {
@@ -39,30 +36,6 @@ impl Engine {
             Error::connection(Initiator::User, reason, detail),
             detail,
         );
-    }
-
-    /// The transport's input ended.
-    pub fn handle_eof(&mut self, now: Instant) {
-        self.clock = now;
-        if self.phase == Phase::Closed {
-            return;
-        }
-        // Streams that only wait for the user to read them are whole, and of
-        // those that linger nobody wants more.
-        if self
-            .streams
-            .iter_mut()
-            .all(|(_, stream)| stream.state.is_closed() || stream.recv.reader == Reader::Lingering)
-        {
-            self.phase = Phase::Closed;
-            return;
-        }
-        let text = Rule::UnexpectedEof.to_string();
-        self.end_all(&Error::connection(
-            Initiator::Peer,
-            Reason::ProtocolError,
-            text,
-        ));
     }
 
     /// The transport failed: nothing more can be written or read.
@@ -200,7 +173,7 @@ impl Engine {
     }
 
     /// Every stream learns of the same error.
-    fn end_all(&mut self, error: &Error) {
+    pub(super) fn end_all(&mut self, error: &Error) {
         self.phase = Phase::Closed;
         self.held_pushes.clear();
         for key in self.streams.keys() {

@@ -16,6 +16,7 @@ pub(super) struct Timers {
     /// The acknowledgement of our SETTINGS.
     pub(super) settings: Option<Instant>,
     /// The second GOAWAY, whether the PING between them was answered or not.
+    /// After the end of the input: another look for the peer.
     pub(super) announce: Option<Instant>,
     /// The end of the open streams, after a shutdown.
     pub(super) drain: Option<Instant>,
@@ -45,6 +46,11 @@ impl Timers {
             self.drain = now.checked_add(limits.drain_timeout);
             self.announce = now.checked_add(ANNOUNCE);
         }
+    }
+
+    /// After the end of the input.
+    pub(super) fn look_again(&mut self, now: Instant) {
+        self.announce = now.checked_add(ANNOUNCE);
     }
 
     fn next(&self) -> Option<Instant> {
@@ -111,7 +117,11 @@ impl Engine {
         self.stop_lingering(now);
         if due(self.timers.announce) {
             self.timers.announce = None;
-            self.send_last_go_away();
+            if self.life.is_silent() {
+                self.look_for_the_peer();
+            } else {
+                self.send_last_go_away();
+            }
         }
         if due(self.timers.drain) {
             self.abort(
