@@ -31,7 +31,12 @@ pub use announced::AlternativeService;
 pub use body::{Body, BodyError};
 pub use client::{Builder, Client, ClientResponse};
 pub use concurrency::{Concurrency, Streams};
-pub use connect::{Connect, Connected, Connecting, Connector, Transport};
+#[cfg(unix)]
+pub use connect::Unix;
+pub use connect::{
+    AddressErrors, Connect, Connected, Connecting, Connector, Dial, DialFn, Dialed, Dialing,
+    Resolve, ResolveFn, Resolving, Tcp, Transport, dial_fn, resolve_fn,
+};
 pub use connection::{Connection, ConnectionConfig, ResponseFuture};
 pub use error::{BoxError, Error, RequestError};
 pub use informational::OnInformational;
@@ -44,3 +49,6 @@ pub use origin::{Origin, Security};
 pub use persistence::{MemorySettings, SettingsKey, SettingsStore};
 pub use priority::PriorityHandle;
 pub use pushes::{PushPolicy, Pushed, Pushes};
+/// The TLS library, for [`tls_config`](Builder::tls_config).
+#[cfg(feature = "tls")]
+pub use rustls;
