@@ -120,7 +120,11 @@ async fn serve(request: Request<Incoming>) -> Result<Response<String>, std::io::
         "/wrong" => Err(std::io::Error::other("no database")),
         "/slow" => {
             tokio::task::yield_now().await;
-            Ok(Response::new("slowly".into()))
+            let mut response = Response::new("slowly".into());
+            // As a service of HTTP/1.1 would.
+            let keep_alive = http::HeaderValue::from_static("keep-alive");
+            response.headers_mut().insert("connection", keep_alive);
+            Ok(response)
         }
         _ => Ok(Response::new("hello".into())),
     }
@@ -183,6 +187,7 @@ fn requests_are_told_and_counted() {
         "uri=http://example.org/",
     ]);
     has(&["DEBUG", "response", "stream=3", "status=200", "elapsed="]);
+    has(&["DEBUG", "left out of the response", "field=connection"]);
     has(&["WARN", "request failed", "stream=5", "no database"]);
 
     let counters = numbers

@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, DATE, TE, TRANSFER_ENCODING, UPGRADE},
 };
 use http_body::Body;
 use lacewing_conn::proto::{Head, Priority};
 
-use crate::{DateHeader, date};
+use crate::{DateHeader, date, telemetry};
 
 /// What of a request matters to its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,16 +110,20 @@ impl Heads {
 
 /// Header fields that belong to a connection of HTTP/1.1 are of no meaning in
 /// the others (RFC 9113 §8.2.2, SPDY/3 §3.2.2). Services that were written for
-/// HTTP/1.1 set them all the same. Gives the priority that the response sets.
+/// HTTP/1.1 set them all the same: they are left out, with a `tracing` event.
+/// Gives the priority that the response sets.
 pub(super) fn settle_fields(fields: &mut HeaderMap) -> Option<Priority> {
     const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
     const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-    const ALL: [HeaderName; 5] = [
+    const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+    const ALL: [HeaderName; 7] = [
         CONNECTION,
         TRANSFER_ENCODING,
         UPGRADE,
+        TE,
         KEEP_ALIVE,
         PROXY_CONNECTION,
+        HTTP2_SETTINGS,
     ];
     const PRIORITY: HeaderName = HeaderName::from_static("priority");
     // Nearly always there are none, and comparing names costs less than
@@ -133,7 +137,9 @@ pub(super) fn settle_fields(fields: &mut HeaderMap) -> Option<Priority> {
     }
     if connection {
         for name in ALL {
-            fields.remove(name);
+            if fields.remove(&name).is_some() {
+                telemetry::left_out(&name);
+            }
         }
     }
     priority
@@ -228,7 +234,10 @@ mod tests {
             "connection",
             "transfer-encoding",
             "keep-alive",
+            "proxy-connection",
             "upgrade",
+            "te",
+            "http2-settings",
             "x-mine",
         ] {
             response
