@@ -19,6 +19,7 @@ mod persistence;
 mod pool;
 mod priority;
 mod pushes;
+mod service;
 mod stats;
 mod telemetry;
 #[cfg(feature = "tls")]
@@ -52,3 +53,4 @@ pub use pushes::{PushPolicy, Pushed, Pushes};
 /// The TLS library, for [`tls_config`](Builder::tls_config).
 #[cfg(feature = "tls")]
 pub use rustls;
+pub use service::ForBody;

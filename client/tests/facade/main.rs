@@ -11,7 +11,11 @@
     missing_docs
 )]
 
+#[cfg(feature = "tls")]
+mod certificates;
+mod dialling;
 mod fields;
+mod layers;
 #[path = "../support.rs"]
 mod support;
 mod uploads;
