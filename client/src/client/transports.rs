@@ -11,6 +11,7 @@ use crate::tls::{CertificateError, Certificates, Tls};
 use crate::{Connect, Connector, Dial};
 
 /// What is known of transports.
+#[derive(Default)]
 pub(super) struct Transports {
     connector: Option<Box<dyn Connect>>,
     dial: Option<Box<dyn FnOnce(Connector) -> Connector + Send + Sync>>,
@@ -154,19 +155,6 @@ impl Transports {
             Some(dial) => dial(connector),
             None => connector,
         })
-    }
-}
-
-impl Default for Transports {
-    fn default() -> Self {
-        Self {
-            connector: None,
-            dial: None,
-            #[cfg(feature = "tls")]
-            certificates: Certificates::mozilla(),
-            #[cfg(feature = "tls")]
-            config: None,
-        }
     }
 }
 

@@ -202,6 +202,12 @@ impl Certificates {
     }
 }
 
+impl Default for Certificates {
+    fn default() -> Self {
+        Self::mozilla()
+    }
+}
+
 impl fmt::Debug for Certificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let base = match self.base {
