@@ -200,3 +200,13 @@ pub(crate) fn in_span<F: Future>(future: F) -> impl Future<Output = F::Output> {
 pub(crate) fn in_span<F: Future>(future: F) -> F {
     future
 }
+
+/// A field of HTTP/1.1 connections was left out of a response.
+#[cfg_attr(not(feature = "tracing"), allow(unused_variables))]
+pub(crate) fn left_out(field: &http::HeaderName) {
+    #[cfg(feature = "tracing")]
+    tracing::debug!(
+        %field,
+        "left out of the response: it is about a connection of HTTP/1.1 (RFC 9113 §8.2.2)"
+    );
+}

@@ -126,7 +126,11 @@ async fn serve(request: Request<Incoming>) -> Result<Response<String>, std::io::
         }
         "/slow" => {
             tokio::task::yield_now().await;
-            Ok(Response::new("slowly".into()))
+            let mut response = Response::new("slowly".into());
+            // As a service of HTTP/1.1 would.
+            let keep_alive = http::HeaderValue::from_static("keep-alive");
+            response.headers_mut().insert("connection", keep_alive);
+            Ok(response)
         }
         _ => Ok(Response::new("hello".into())),
     }
@@ -267,6 +271,7 @@ fn requests_are_told_and_counted() {
         "uri=http://example.org/",
     ]);
     told.has(&["DEBUG", "response", "stream=3", "status=200", "elapsed="]);
+    told.has(&["DEBUG", "left out of the response", "field=connection"]);
     told.has(&["WARN", "request failed", "stream=5", "no database"]);
     assert_eq!(told.count("connections_total h2"), 1);
     assert_eq!(told.count("requests_total h2 2xx"), 2);

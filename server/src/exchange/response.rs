@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Buf;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH, DATE, Entry, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, DATE, Entry, TE, TRANSFER_ENCODING, UPGRADE},
 };
 use http_body::Body;
 use lacewing_conn::proto::{Head, Priority};
@@ -13,6 +13,7 @@ use lacewing_conn::proto::{Head, Priority};
 use crate::{
     BoxError, DateHeader, StreamError, date,
     outgoing::{self, Outgoing},
+    telemetry,
 };
 
 /// What of a request matters to its response.
@@ -155,16 +156,20 @@ pub(crate) fn has_no_content(status: StatusCode) -> bool {
 
 /// Header fields that belong to a connection of HTTP/1.1 are of no meaning in
 /// the others (RFC 9113 §8.2.2, SPDY/3 §3.2.2). Services that were written for
-/// HTTP/1.1 set them all the same. Gives the priority that the response sets.
+/// HTTP/1.1 set them all the same: they are left out, with a `tracing` event.
+/// Gives the priority that the response sets.
 pub(super) fn settle_fields(fields: &mut HeaderMap) -> Option<Priority> {
     const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
     const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-    const ALL: [HeaderName; 5] = [
+    const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+    const ALL: [HeaderName; 7] = [
         CONNECTION,
         TRANSFER_ENCODING,
         UPGRADE,
+        TE,
         KEEP_ALIVE,
         PROXY_CONNECTION,
+        HTTP2_SETTINGS,
     ];
     const PRIORITY: HeaderName = HeaderName::from_static("priority");
     // Nearly always there are none, and comparing names costs less than
@@ -178,7 +183,9 @@ pub(super) fn settle_fields(fields: &mut HeaderMap) -> Option<Priority> {
     }
     if connection {
         for name in ALL {
-            fields.remove(name);
+            if fields.remove(&name).is_some() {
+                telemetry::left_out(&name);
+            }
         }
     }
     priority
@@ -290,7 +297,10 @@ mod tests {
             "connection",
             "transfer-encoding",
             "keep-alive",
+            "proxy-connection",
             "upgrade",
+            "te",
+            "http2-settings",
             "x-mine",
         ] {
             response
