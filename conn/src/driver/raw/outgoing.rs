@@ -50,7 +50,7 @@ struct State {
     unwritten: bool,
     /// Why nothing can be sent any more.
     error: Option<Error>,
-    /// With the error, something was lost that had been written or ended.
+    /// With the error: our half had not come to its end.
     lost: bool,
     /// Halves that somebody holds.
     handles: u8,
@@ -410,7 +410,7 @@ impl Outgoing {
         let mut state = self.state.lock();
         if state.error.is_none() {
             state.error = Some(error.clone());
-            state.lost = state.unwritten || !state.queue.is_empty() || state.fin == Fin::Wanted;
+            state.lost = state.unwritten || state.fin != Fin::Sent;
         }
         let queue = std::mem::take(&mut state.queue);
         state.buffered = 0;
