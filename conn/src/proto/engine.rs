@@ -308,7 +308,7 @@ impl Engine {
             }
             if self.phase == Phase::Closed {
                 input.clear();
-                return None;
+                return self.farewell();
             }
             if input.is_empty() || !self.wants_input() {
                 return None;

@@ -20,6 +20,8 @@ pub(super) struct PeerGoAway {
     last: StreamId,
     /// Its code and debug data.
     pub(super) error: Error,
+    /// The end of the connection was told of.
+    over: bool,
 }
 
 impl PeerGoAway {
@@ -77,10 +79,7 @@ impl Engine {
             .iter_mut()
             .all(|(_, stream)| stream.state.is_closed() || stream.recv.reader == Reader::Lingering)
         {
-            match self.peer_goaway.clone().filter(PeerGoAway::is_error) {
-                Some(go_away) => self.end_all(&go_away.error),
-                None => self.phase = Phase::Closed,
-            }
+            self.phase = Phase::Closed;
             return;
         }
         let error = match &self.peer_goaway {
@@ -154,20 +153,25 @@ impl Engine {
     /// The last stream is gone: a connection that was shutting down closes.
     pub(super) fn finish_drain(&mut self) {
         match self.phase {
-            Phase::Draining => {
-                self.phase = Phase::Closed;
-                if let Some(go_away) = self.peer_goaway.clone().filter(PeerGoAway::is_error) {
-                    self.push_event(Event::Closed {
-                        error: go_away.error,
-                    });
-                }
-            }
+            Phase::Draining => self.phase = Phase::Closed,
             // The peer left: our own GOAWAY tells it what we processed.
             Phase::Open | Phase::Announced | Phase::Finishing if self.peer_goaway.is_some() => {
                 self.send_last_go_away();
             }
             _ => {}
         }
+    }
+
+    /// After everything else: the peer's GOAWAY was an error, and the connection
+    /// ended by it.
+    pub(super) fn farewell(&mut self) -> Option<Event> {
+        let go_away = self.peer_goaway.as_mut()?;
+        if !go_away.is_error() || std::mem::replace(&mut go_away.over, true) {
+            return None;
+        }
+        Some(Event::Closed {
+            error: go_away.error.clone(),
+        })
     }
 
     /// The peer's GOAWAY: our streams above `last` were not processed. After an
@@ -193,6 +197,7 @@ impl Engine {
         self.peer_goaway = Some(PeerGoAway {
             last,
             error: error.clone(),
+            over: false,
         });
         if reason != Reason::NoError {
             self.timers.start_drain(&self.config.limits, now);
@@ -310,6 +315,9 @@ impl Engine {
         self.push_event(Event::Closed {
             error: error.clone(),
         });
+        if let Some(go_away) = &mut self.peer_goaway {
+            go_away.over = true;
+        }
     }
 
     /// RST_STREAM, and the memory of it: what is on its way is ignored.
