@@ -485,6 +485,10 @@ impl Application for Exchanges {
     }
 
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        if conn.engine.is_tunnel(stream) {
+            // Its user is gone, and what it has written still goes.
+            return conn.engine.depart(conn.now, stream);
+        }
         self.cancel(conn, stream);
     }
 

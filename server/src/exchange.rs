@@ -537,6 +537,10 @@ impl<S: HttpService> Application for Exchanges<S> {
 
     /// The handler reads no more of the request.
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        if conn.engine.is_tunnel(stream) {
+            // Its user is gone, and what it has written still goes.
+            return conn.engine.depart(conn.now, stream);
+        }
         conn.engine.abandon(stream);
     }
 
