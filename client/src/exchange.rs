@@ -375,7 +375,7 @@ impl Application for Exchanges {
                     let _ = ping.send(round_trip);
                 }
             }
-            Event::Stopped { stream } => {
+            Event::Stopped { stream, .. } => {
                 self.expectations.settle(stream);
                 if let Some(exchange) = self.exchange(stream) {
                     exchange.upload = None;
@@ -490,6 +490,10 @@ impl Application for Exchanges {
     }
 
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        if conn.engine.is_tunnel(stream) {
+            // Its user is gone, and what it has written still goes.
+            return conn.engine.depart(conn.now, stream);
+        }
         self.cancel(conn, stream);
     }
 

@@ -306,7 +306,7 @@ impl<S: HttpService> Application for Exchanges<S> {
                 });
             }
             EngineEvent::Closed { .. } => self.last_report(conn),
-            EngineEvent::Stopped { stream } => {
+            EngineEvent::Stopped { stream, .. } => {
                 if let Some(Place::Sending { .. }) = self.places.of(stream) {
                     let place = self.places.take(stream);
                     self.end(place);
@@ -343,6 +343,10 @@ impl<S: HttpService> Application for Exchanges<S> {
 
     /// The handler reads no more of the request.
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        if conn.engine.is_tunnel(stream) {
+            // Its user is gone, and what it has written still goes.
+            return conn.engine.depart(conn.now, stream);
+        }
         conn.engine.abandon(stream);
     }
 

@@ -58,8 +58,12 @@ pub(crate) enum Message {
     Ping { opaque: u64 },
     /// The answer to our PING.
     Pong { opaque: u64 },
-    /// GOAWAY.
-    GoAway { last: StreamId, reason: Reason },
+    /// GOAWAY, with its debug data where it has some.
+    GoAway {
+        last: StreamId,
+        reason: Reason,
+        debug: Bytes,
+    },
     /// WINDOW_UPDATE of a stream, or (`None`) of the connection.
     Credit {
         stream: Option<StreamId>,

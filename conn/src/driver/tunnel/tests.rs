@@ -62,6 +62,10 @@ impl Application for One {
         }
     }
 
+    fn handle_abandoned(&mut self, conn: &mut Conn<'_>, stream: StreamKey) {
+        conn.engine.depart(conn.now, stream);
+    }
+
     fn pull(&mut self, conn: &mut Conn<'_>, stream: StreamKey, _: usize) {
         let Some((_, body)) = &mut self.body else {
             return;

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use super::{Engine, Phase};
 use crate::{
-    Error, Initiator, Reason,
+    Error, Reason,
     proto::{
-        Event, Rule,
+        Event,
         streams::{Reader, Stream, state::Half},
     },
 };
@@ -30,9 +30,10 @@ impl Engine {
             unanswered |= fate == Fate::Unanswered;
         }
         drop(fates);
-        let text = Rule::UnexpectedEof.to_string();
-        let error = Error::connection(Initiator::Peer, Reason::ProtocolError, text);
-        match (unanswered, cut) {
+        let error = self.eof_error();
+        // A peer that left because something is wrong waits for no answer.
+        let waits = unanswered && !self.peer_left_with_error();
+        match (waits, cut || unanswered) {
             (true, _) => self.answer_the_rest(now, &error),
             (false, true) => self.end_all(&error),
             (false, false) => self.phase = Phase::Closed,
@@ -51,9 +52,8 @@ impl Engine {
             match self.streams.get_mut(key).map(|stream| fate(stream)) {
                 Some(Fate::Cut) => {
                     self.send_reset(key.id(), error.reason());
-                    let refused = self.peer_goaway.is_some_and(|last| key.id() > last);
-                    let error = error.clone().with_retryable(refused);
                     self.remove(key);
+                    let error = error.clone();
                     self.push_event(Event::Reset { stream: key, error });
                 }
                 Some(Fate::Done) => drop(self.remove(key)),
@@ -61,7 +61,7 @@ impl Engine {
             }
         }
         self.look_for_the_peer();
-        self.timers.look_again(now);
+        self.timers.start_announce(now);
     }
 
     /// A write is how it shows that nobody is there any more: the transport

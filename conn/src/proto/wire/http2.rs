@@ -176,10 +176,11 @@ impl Wire {
             M::GoAway {
                 last_stream_id,
                 code,
-                ..
+                debug_data,
             } => Message::GoAway {
                 last: StreamId::new(last_stream_id),
                 reason: reason(code),
+                debug: debug_data,
             },
             M::PushPromise {
                 stream_id,
