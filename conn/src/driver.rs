@@ -314,23 +314,11 @@ impl Streams {
     }
 
     /// Brings a body's event there; gives back every other event.
-    fn deliver(
-        &mut self,
-        engine: &mut Engine,
-        now: Instant,
-        event: Event,
-        copy_below: usize,
-    ) -> Option<Event> {
+    fn deliver(&mut self, engine: &mut Engine, now: Instant, event: Event) -> Option<Event> {
         match event {
             Event::Data { stream, data, fin } => {
                 let Some(body) = self.find(stream) else {
                     return Some(Event::Data { stream, data, fin });
-                };
-                let short = data.len() < copy_below;
-                let data = if short {
-                    Bytes::copy_from_slice(&data)
-                } else {
-                    data
                 };
                 let due = body.push(data, fin);
                 engine.release(stream, due.credit);

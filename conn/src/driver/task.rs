@@ -193,13 +193,10 @@ impl<IO, A: Application> Connection<IO, A> {
     /// All events that there are; `false` if there were none.
     fn handle_events(&mut self, now: Instant) -> bool {
         let mut any = false;
-        let copy_below = self.transport.copy_below();
+        self.engine.set_copy_below(self.transport.copy_below());
         while let Some(event) = self.engine.poll_event(now, &mut self.transport.input) {
             any = true;
-            let Some(event) = self
-                .streams
-                .deliver(&mut self.engine, now, event, copy_below)
-            else {
+            let Some(event) = self.streams.deliver(&mut self.engine, now, event) else {
                 continue;
             };
             if let Event::Closed { error } = &event {

@@ -298,6 +298,14 @@ impl Engine {
         self.output.len() <= backlog && self.flow.buffered() <= self.flow.budget(limits)
     }
 
+    /// Sets the length in bytes below which DATA is copied off the input, so
+    /// that a few bytes that nobody reads never keep a large buffer alive.
+    /// Longer data is a part of the input itself. Default 1 KiB; about a
+    /// sixteenth of the buffers that are read into is a good value.
+    pub fn set_copy_below(&mut self, length: usize) {
+        self.wire.set_copy_below(length);
+    }
+
     /// What the input means. Consumes whole frames of `input` (DATA perhaps in
     /// pieces) until one causes an event; what is left at `None` is the start
     /// of a frame, to be appended to.

@@ -176,6 +176,15 @@ impl Wire {
         }
     }
 
+    /// Payloads of DATA below this are copied off the input.
+    #[inline]
+    pub(crate) fn set_copy_below(&mut self, length: usize) {
+        match self {
+            Self::Http2(wire) => wire.set_copy_below(length),
+            Self::Spdy(wire) => wire.set_copy_below(length),
+        }
+    }
+
     /// A header block has begun and not ended.
     #[inline]
     pub(crate) fn in_header_block(&self) -> bool {

@@ -19,7 +19,7 @@ const LEAST_CONTROL_FRAME: u32 = 8192;
 
 /// Pieces of DATA from this size on are handed out without copying. Smaller ones are copied, as
 /// they would keep the whole read buffer alive.
-const SHARED_PIECE: usize = 1024;
+const COPY_BELOW: usize = 1024;
 
 /// Decodes one direction of a connection.
 ///
@@ -36,6 +36,8 @@ pub struct Decoder<L> {
     data: Option<OpenData>,
     failed: Option<DecodeError>,
     block_bytes: BlockBytes,
+    /// Pieces of DATA that are shorter are copied.
+    copy_below: usize,
     list: PhantomData<fn() -> L>,
 }
 
@@ -49,6 +51,7 @@ impl<L: HeaderList> Decoder<L> {
             data: None,
             failed: None,
             block_bytes: BlockBytes::default(),
+            copy_below: COPY_BELOW,
             list: PhantomData,
         }
     }
@@ -61,6 +64,13 @@ impl<L: HeaderList> Decoder<L> {
     /// The limits in force.
     pub fn limits(&self) -> &DecoderLimits {
         &self.limits
+    }
+
+    /// Sets the length in bytes below which pieces of DATA are copied, so that a few bytes never
+    /// keep a large read buffer alive; longer ones are split off without copying. 1024 by default.
+    /// Whoever knows the size of the buffers knows better: about a sixteenth of it.
+    pub fn set_copy_below(&mut self, length: usize) {
+        self.copy_below = length;
     }
 
     /// What the header blocks so far took, before and after compression.
@@ -297,7 +307,7 @@ impl<L: HeaderList> Decoder<L> {
         }
         let remaining = remaining.saturating_sub(u32::try_from(length).unwrap_or(u32::MAX));
         self.data = (remaining != 0).then_some(OpenData { remaining, ..data });
-        let payload = if length >= SHARED_PIECE {
+        let payload = if length >= self.copy_below {
             src.split_to(length).freeze()
         } else {
             copy_off(src, length)

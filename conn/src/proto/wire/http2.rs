@@ -105,6 +105,10 @@ impl Wire {
         self.translate(message).map(Some)
     }
 
+    pub(super) fn set_copy_below(&mut self, length: usize) {
+        self.decoder.set_copy_below(length);
+    }
+
     /// Whether the preface is behind us.
     fn read_preface(&mut self, input: &mut BytesMut) -> Result<bool, Violation> {
         let expected = frames::PREFACE;

@@ -191,6 +191,10 @@ impl Wire {
         })
     }
 
+    pub(super) fn set_copy_below(&mut self, length: usize) {
+        self.decoder.set_copy_below(length);
+    }
+
     /// A PING of our parity can only be an answer (the drafts' §2.6.5).
     fn translate_ping(&self, id: u32) -> Message {
         let ours = match self.side {
