@@ -1,16 +1,5 @@
 //! Requests that a server left alone are made again, and no others.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-mod support;
-
 use std::{
     sync::{
         Arc,
@@ -31,7 +20,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use self::support::{peer::*, *};
+use crate::support::{peer::*, *};
 
 /// Connections whose other ends the test takes, the first ones; later ones lead
 /// to a real server.

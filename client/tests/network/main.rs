@@ -1,0 +1,24 @@
+//! The pooled client and the program: over loopback, with TLS and without, and
+//! over connectors in memory whose servers come and go.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
+
+#[cfg(feature = "cli")]
+mod cli;
+#[cfg(feature = "tls")]
+mod client;
+#[cfg(feature = "h2c")]
+mod h2c;
+#[cfg(feature = "npn")]
+mod npn;
+mod persistence;
+mod retry;
+#[path = "../support/lib.rs"]
+mod support;
