@@ -395,11 +395,7 @@ impl Application for Exchanges {
                         .announced(|announced| announced.add_service(service));
                 }
             }
-            Event::GoAway { reason, .. } => {
-                let detail = "the server takes no new requests on this connection";
-                let error = lacewing_conn::Error::connection(Initiator::Peer, reason, detail);
-                self.refuse(error.with_retryable(true));
-            }
+            Event::GoAway { error, .. } => self.refuse(error.with_retryable(true)),
             Event::Closed { error } => self.refuse(error.with_retryable(true)),
             _ => {}
         }

@@ -99,6 +99,16 @@ impl Error {
         }
     }
 
+    /// The peer's GOAWAY, with the words that it added.
+    pub(crate) fn go_away(reason: Reason, text: &str) -> Self {
+        let detail = if text.is_empty() {
+            Cow::Borrowed("GOAWAY")
+        } else {
+            Cow::Owned(format!("GOAWAY, {text:?}"))
+        };
+        Self::connection(Initiator::Peer, reason, detail)
+    }
+
     /// A transport that failed.
     pub fn io(error: io::Error) -> Self {
         Self {

@@ -31,8 +31,8 @@ pub use self::{
     usage::{OpenError, UsageError},
 };
 use self::{
-    keep_alive::Life, lingering::Lingering, ping::Pings, receive::Outcome, stats::Counters,
-    timers::Timers,
+    keep_alive::Life, lifecycle::PeerGoAway, lingering::Lingering, ping::Pings, receive::Outcome,
+    stats::Counters, timers::Timers,
 };
 use super::{
     Broken, Config, Event, Limits, Output, Priority, Reason, Rule, Setting, Side, StreamId,
@@ -113,8 +113,7 @@ pub struct Engine {
     /// Priorities of streams that are not open yet.
     early_priorities: VecDeque<(StreamId, Priority)>,
     phase: Phase,
-    /// The last of our streams that the peer will process.
-    peer_goaway: Option<StreamId>,
+    peer_goaway: Option<PeerGoAway>,
     unacknowledged_settings: u32,
     timers: Timers,
     pings: Pings,

@@ -156,6 +156,8 @@ pub enum Event {
         last: StreamId,
         /// Why.
         reason: Reason,
+        /// The same as an error, with the debug data of the frame.
+        error: Error,
     },
     /// The connection is over, after an error. Every stream's
     /// [`Reset`](Event::Reset) comes before this, and no event comes after.

@@ -56,7 +56,12 @@ pub(crate) enum Message {
     /// The answer to our PING.
     Pong { opaque: u64 },
     /// GOAWAY.
-    GoAway { last: StreamId, reason: Reason },
+    GoAway {
+        last: StreamId,
+        reason: Reason,
+        /// What the peer adds for humans: bounded, but any text.
+        text: String,
+    },
     /// WINDOW_UPDATE of a stream, or (`None`) of the connection.
     Credit {
         stream: Option<StreamId>,

@@ -280,7 +280,7 @@ impl Node {
                 self.alternatives.push((origin, stream, value));
             }
             Event::Pong { round_trip } => self.pongs.push(round_trip),
-            Event::GoAway { reason, last } => {
+            Event::GoAway { reason, last, .. } => {
                 self.go_away = Some(reason);
                 self.last_good = Some(last.value());
             }

@@ -12,6 +12,14 @@ use crate::{
     },
 };
 
+/// What the peer said of its end.
+#[derive(Debug)]
+pub(super) struct PeerGoAway {
+    /// The last of our streams that it may process.
+    last: StreamId,
+    error: Error,
+}
+
 impl Engine {
     /// Ends gracefully: no new streams are taken, those that are open (or on
     /// their way to us) are finished, then the connection closes. Streams that
@@ -57,19 +65,20 @@ impl Engine {
             self.phase = Phase::Closed;
             return;
         }
-        let text = Rule::UnexpectedEof.to_string();
-        self.end_all(&Error::connection(
-            Initiator::Peer,
-            Reason::ProtocolError,
-            text,
-        ));
+        // Who says why it ends the connection, and then does, did no wrong.
+        let error = self.told_error().unwrap_or_else(|| {
+            let text = Rule::UnexpectedEof.to_string();
+            Error::connection(Initiator::Peer, Reason::ProtocolError, text)
+        });
+        self.end_all(&error);
     }
 
     /// The transport failed: nothing more can be written or read.
     pub fn handle_io_error(&mut self, error: io::Error) {
         self.output = Output::default();
         if self.phase != Phase::Closed {
-            self.end_all(&Error::io(error));
+            let error = self.told_error().unwrap_or_else(|| Error::io(error));
+            self.end_all(&error);
         }
     }
 
@@ -91,7 +100,12 @@ impl Engine {
     /// The last stream is gone: a connection that was shutting down closes.
     pub(super) fn finish_drain(&mut self) {
         match self.phase {
-            Phase::Draining => self.phase = Phase::Closed,
+            Phase::Draining => {
+                self.phase = Phase::Closed;
+                if let Some(error) = self.told_error() {
+                    self.push_event(Event::Closed { error });
+                }
+            }
             // The peer left: our own GOAWAY tells it what we processed.
             Phase::Open | Phase::Announced if self.peer_goaway.is_some() => {
                 self.send_last_go_away();
@@ -100,22 +114,67 @@ impl Engine {
         }
     }
 
-    /// The peer's GOAWAY: our streams above `last` were not processed.
-    pub(super) fn handle_go_away(&mut self, last: StreamId, reason: Reason) -> Event {
-        let last = self.peer_goaway.map_or(last, |earlier| earlier.min(last));
-        self.peer_goaway = Some(last);
+    /// The peer's GOAWAY: our streams above `last` were not processed. After an
+    /// error the peer is about to close the connection: if it does not, the
+    /// streams that it may have processed are waited for no longer than in a
+    /// shutdown of our own.
+    pub(super) fn handle_go_away(&mut self, now: Instant, last: StreamId, error: Error) -> Event {
+        let before = self.peer_goaway.take();
+        let last = before
+            .as_ref()
+            .map_or(last, |earlier| earlier.last.min(last));
+        // A later word may only add to an error, not take it back.
+        let error = match before {
+            Some(earlier) if error.reason() == Reason::NoError => earlier.error,
+            _ => error,
+        };
+        if error.reason() != Reason::NoError {
+            self.timers.start_end(&self.config.limits, now);
+        }
+        self.peer_goaway = Some(PeerGoAway {
+            last,
+            error: error.clone(),
+        });
+        // Of an orderly end the streams still need a reason.
+        let refusal = match error.reason() {
+            Reason::NoError => {
+                let detail = "GOAWAY: the peer takes no new streams";
+                Error::connection(Initiator::Peer, Reason::RefusedStream, detail)
+            }
+            _ => error.clone(),
+        };
+        let refusal = refusal.with_retryable(true);
         for key in self.streams.keys() {
             let ours = self.streams.get(key).is_some_and(|stream| stream.is_ours());
             if ours && key.id() > last {
                 self.remove(key);
-                let error = super::reset_by_peer(Reason::RefusedStream);
+                let error = refusal.clone();
                 self.push_event(Event::Reset { stream: key, error });
             }
         }
         if self.streams.is_empty() {
             self.finish_drain();
         }
-        Event::GoAway { last, reason }
+        Event::GoAway {
+            last,
+            reason: error.reason(),
+            error,
+        }
+    }
+
+    /// The streams that were left after the peer's GOAWAY took too long.
+    pub(super) fn fail_drain(&mut self) {
+        let detail = "the streams did not end within drain_timeout";
+        match self.told_error() {
+            Some(error) => self.close(Reason::NoError, error, detail),
+            None => self.abort(Reason::NoError, detail),
+        }
+    }
+
+    /// The error that the peer named as the reason of its GOAWAY.
+    fn told_error(&self) -> Option<Error> {
+        let error = &self.peer_goaway.as_ref()?.error;
+        (error.reason() != Reason::NoError).then(|| error.clone())
     }
 
     /// What follows from a broken rule: the end of its stream or of the
@@ -204,7 +263,8 @@ impl Engine {
         self.phase = Phase::Closed;
         self.held_pushes.clear();
         for key in self.streams.keys() {
-            let refused = self.peer_goaway.is_some_and(|last| key.id() > last);
+            let refused = self.peer_goaway.as_ref();
+            let refused = refused.is_some_and(|goaway| key.id() > goaway.last);
             self.remove(key);
             let error = error.clone().with_retryable(refused);
             self.push_event(Event::Reset { stream: key, error });

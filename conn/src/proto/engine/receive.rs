@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use super::Engine;
 use crate::{
-    Reason,
+    Error, Reason,
     proto::{
         Broken, Event, Head, Rule, Semantics, Side, StreamId, StreamKey,
         ids::Standing,
@@ -60,7 +60,10 @@ impl Engine {
                 Ok(None)
             }
             Message::Pong { opaque } => Ok(self.handle_pong(now, opaque)),
-            Message::GoAway { last, reason } => Ok(Some(self.handle_go_away(last, reason))),
+            Message::GoAway { last, reason, text } => {
+                let error = Error::go_away(reason, &text);
+                Ok(Some(self.handle_go_away(now, last, error)))
+            }
             Message::Promise {
                 parent,
                 promised,

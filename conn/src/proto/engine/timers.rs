@@ -3,10 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Engine, Phase};
-use crate::{
-    Reason,
-    proto::{Limits, Output, Rule},
-};
+use crate::proto::{Limits, Output, Rule};
 
 /// What must happen by when.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,6 +41,13 @@ impl Timers {
         if self.drain.is_none() {
             self.drain = now.checked_add(limits.drain_timeout);
             self.announce = now.checked_add(ANNOUNCE);
+        }
+    }
+
+    /// The peer said that it ends the connection, and why.
+    pub(super) fn start_end(&mut self, limits: &Limits, now: Instant) {
+        if self.drain.is_none() {
+            self.drain = now.checked_add(limits.drain_timeout);
         }
     }
 
@@ -114,10 +118,7 @@ impl Engine {
             self.send_last_go_away();
         }
         if due(self.timers.drain) {
-            self.abort(
-                Reason::NoError,
-                "the streams did not end within drain_timeout",
-            );
+            self.fail_drain();
         }
     }
 

@@ -11,7 +11,7 @@ use lacewing_hpack::{BlockEncoder, EncoderConfig, ExceededLimit};
 
 pub(super) use self::encode::is_connection_specific;
 use self::{
-    codes::{code, reason, violation},
+    codes::{code, debug_text, reason, violation},
     encode::{Block, encode_control, encode_fields},
 };
 use super::{
@@ -178,10 +178,11 @@ impl Wire {
             M::GoAway {
                 last_stream_id,
                 code,
-                ..
+                debug_data,
             } => Message::GoAway {
                 last: StreamId::new(last_stream_id),
                 reason: reason(code),
+                text: debug_text(&debug_data),
             },
             M::PushPromise {
                 stream_id,
