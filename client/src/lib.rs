@@ -19,6 +19,7 @@ mod persistence;
 mod pool;
 mod priority;
 mod pushes;
+mod retry;
 mod stats;
 mod telemetry;
 #[cfg(feature = "tls")]
@@ -33,7 +34,7 @@ pub use client::{Builder, Client, ClientResponse};
 pub use concurrency::{Concurrency, Streams};
 pub use connect::{Connect, Connected, Connecting, Connector, Transport};
 pub use connection::{Connection, ConnectionConfig, ResponseFuture};
-pub use error::{BoxError, Error, RequestError};
+pub use error::{BoxError, Error, GivenUp, RequestError};
 pub use informational::OnInformational;
 pub use lacewing_conn::{
     Error as ConnectionError, Initiator, Limits, Reason, Side, Version,

@@ -16,6 +16,7 @@ mod cli;
 mod client;
 #[cfg(feature = "h2c")]
 mod h2c;
+mod keepalive;
 #[cfg(feature = "npn")]
 mod npn;
 mod persistence;
