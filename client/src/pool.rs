@@ -59,6 +59,7 @@ impl fmt::Debug for Settings {
 /// A connection, and the response to the request that it was made with.
 struct Made {
     connection: Connection,
+    #[cfg(feature = "h2c")]
     response: Option<ResponseFuture>,
 }
 
@@ -420,6 +421,7 @@ impl From<Connection> for Made {
     fn from(connection: Connection) -> Self {
         Self {
             connection,
+            #[cfg(feature = "h2c")]
             response: None,
         }
     }
