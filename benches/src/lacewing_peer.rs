@@ -28,10 +28,8 @@ pub async fn serve(
     protocols: Vec<Protocol>,
     tls: Option<ServerConfig>,
 ) -> Result<(), Error> {
-    let limits = Limits {
-        max_concurrent_streams: max_streams,
-        ..Limits::new(Side::Server)
-    };
+    let limits =
+        Limits::new(Side::Server).with(|limits| limits.max_concurrent_streams = max_streams);
     let mut builder = Server::builder().limits(limits);
     if !protocols.is_empty() {
         builder = builder.protocols(protocols);

@@ -403,7 +403,7 @@ impl Application for Exchanges {
                     let _ = ping.send(round_trip);
                 }
             }
-            Event::Stopped { stream } => {
+            Event::Stopped { stream, .. } => {
                 self.expectations.settle(stream);
                 if let Some(exchange) = self.exchange(stream) {
                     exchange.upload = None;

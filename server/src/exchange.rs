@@ -500,7 +500,7 @@ impl<S: HttpService> Application for Exchanges<S> {
                 });
             }
             EngineEvent::Closed { .. } => self.last_report(conn),
-            EngineEvent::Stopped { stream } => {
+            EngineEvent::Stopped { stream, .. } => {
                 if let Some(Place::Sending { .. }) = self.places.of(stream) {
                     let place = self.places.take(stream);
                     self.end(place);

@@ -16,7 +16,7 @@ use crate::{Event, ExtendedConnect, H2cUpgrade, Handle, ShutdownSignal};
 /// use lacewing_server::{Limits, Options, Side, Spawn};
 ///
 /// let options = Options::default()
-///     .limits(Limits { max_concurrent_streams: 250, ..Limits::new(Side::Server) })
+///     .limits(Limits::new(Side::Server).with(|limits| limits.max_concurrent_streams = 250))
 ///     .spawn(Spawn::Always);
 /// # let _ = options;
 /// ```

@@ -122,7 +122,7 @@ impl fmt::Debug for Server {
 /// let builder = Server::builder()
 ///     .bind(([127, 0, 0, 1], 0).into())
 ///     .protocols([Protocol::Http2, Protocol::Spdy31])
-///     .limits(Limits { max_concurrent_streams: 250, ..Limits::new(Side::Server) });
+///     .limits(Limits::new(Side::Server).with(|limits| limits.max_concurrent_streams = 250));
 /// # let _ = builder;
 /// ```
 #[must_use]

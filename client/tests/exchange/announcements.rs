@@ -154,11 +154,10 @@ fn figures_can_be_asked_for_and_are_told() {
 /// The server is gone without a word: keep-alive finds out.
 #[tokio::test(start_paused = true)]
 async fn keep_alive_gives_a_silent_server_up() {
-    let limits = Limits {
-        keep_alive_interval: Some(Duration::from_secs(10)),
-        keep_alive_timeout: Duration::from_secs(5),
-        ..Limits::new(Side::Client)
-    };
+    let limits = Limits::new(Side::Client).with(|limits| {
+        limits.keep_alive_interval = Some(Duration::from_secs(10));
+        limits.keep_alive_timeout = Duration::from_secs(5);
+    });
     let config = ConnectionConfig::default().limits(limits);
     let (connection, mut peer) = by_hand(config, &[]).await;
     let response = tokio::spawn(connection.request(get("/never")));

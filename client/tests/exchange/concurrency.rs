@@ -19,10 +19,10 @@ use tower_service::Service;
 use crate::support::*;
 
 fn options(max_concurrent_streams: u32) -> Options {
-    Options::default().limits(Limits {
-        max_concurrent_streams,
-        ..Limits::new(Side::Server)
-    })
+    Options::default().limits(
+        Limits::new(Side::Server)
+            .with(|limits| limits.max_concurrent_streams = max_concurrent_streams),
+    )
 }
 
 fn poll_ready(connection: &mut Connection, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -210,14 +210,8 @@ fn a_task_that_is_dropped_leaves_nobody_waiting() {
 #[test]
 fn a_response_over_a_limit_names_the_limit() {
     every_version(|version| async move {
-        let fields = Limits {
-            max_header_fields: 30,
-            ..Limits::new(Side::Client)
-        };
-        let size = Limits {
-            max_header_list_size: 2_000,
-            ..Limits::new(Side::Client)
-        };
+        let fields = Limits::new(Side::Client).with(|limits| limits.max_header_fields = 30);
+        let size = Limits::new(Side::Client).with(|limits| limits.max_header_list_size = 2_000);
         for (limits, named, value) in [
             (fields, "max_header_fields", "30"),
             (size, "max_header_list_size", "2000"),
@@ -335,10 +329,7 @@ fn a_request_body_that_fails_is_the_callers_error() {
 #[test]
 fn requests_wait_for_streams_and_poll_ready_tells_the_truth() {
     every_version(|version| async move {
-        let limits = Limits {
-            max_concurrent_streams: 2,
-            ..Limits::new(Side::Server)
-        };
+        let limits = Limits::new(Side::Server).with(|limits| limits.max_concurrent_streams = 2);
         let config = ConnectionConfig::default().max_queued(3);
         let mut pair = pair_with(version, config, Options::default().limits(limits));
         // The server's settings are known after a first exchange.

@@ -290,14 +290,10 @@ fn connections_that_servers_end_by_age_or_idleness_lose_nothing() {
     every_version(|version| async move {
         tokio::time::pause();
         let step = Duration::from_millis(100);
-        let by_age = Limits {
-            max_connection_age: Some(step * 7),
-            ..Limits::new(Side::Server)
-        };
-        let by_idleness = Limits {
-            idle_timeout: Some(step * 2),
-            ..Limits::new(Side::Server)
-        };
+        let by_age =
+            Limits::new(Side::Server).with(|limits| limits.max_connection_age = Some(step * 7));
+        let by_idleness =
+            Limits::new(Side::Server).with(|limits| limits.idle_timeout = Some(step * 2));
         for limits in [by_age, by_idleness] {
             let connector = Leaving {
                 version,

@@ -330,11 +330,10 @@ mod tests {
 
     #[test]
     fn credit_is_reported_when_enough_gathered() {
-        let limits = Limits {
-            stream_window: 1000,
-            connection_window: 2000,
-            ..Limits::new(Side::Server)
-        };
+        let limits = Limits::new(Side::Server).with(|limits| {
+            limits.stream_window = 1000;
+            limits.connection_window = 2000;
+        });
         let queue = Arc::clone(Notifier::new(&limits).queue());
         // By one stream: a quarter of its window.
         assert!(!queue.consumed(249, 249));

@@ -133,6 +133,7 @@ pub fn choose_stream_protocol<'a>(headers: &HeaderMap, ours: &[&'a str]) -> Opti
 /// ```
 #[cfg(feature = "upgrade")]
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Upgrade {
     /// What to go on in: a version of SPDY. Default SPDY/3.1.
     pub version: Version,
@@ -155,6 +156,16 @@ impl Default for Upgrade {
             max_body: 64 << 10,
             timeout: std::time::Duration::from_secs(30),
         }
+    }
+}
+
+#[cfg(feature = "upgrade")]
+impl Upgrade {
+    /// The same, after `change`: for use where a value is wanted.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
     }
 }
 

@@ -104,7 +104,6 @@ pub struct Engine {
     /// Pushes that are not on the wire yet, in the order of their ids: no more
     /// than the peer lets us open.
     held_pushes: VecDeque<StreamKey>,
-    /// Uploads that are to stop.
     lingering: Lingering,
     /// Events of a frame that caused several.
     events: VecDeque<Event>,
@@ -129,6 +128,8 @@ enum Phase {
     Open,
     /// The first of two GOAWAYs is out: streams on their way are still taken.
     Announced,
+    /// Our halves of the streams come to their ends, and GOAWAY follows.
+    Finishing,
     /// The last GOAWAY is out: no stream above the one that it names is taken.
     Draining,
     /// Nothing comes in any more, and nothing goes out but what is in the
@@ -184,7 +185,7 @@ impl Engine {
             early_priorities: VecDeque::new(),
             ids: StreamIds::new(config.side, config.first_stream),
             held_pushes: VecDeque::new(),
-            lingering: Lingering::new(),
+            lingering: Lingering::default(),
             events: VecDeque::new(),
             resets: Bucket::new(limits.resets, now),
             glitches: Bucket::new(limits.glitches, now),
@@ -264,6 +265,12 @@ impl Engine {
         self.phase != Phase::Open || self.peer_goaway.is_some()
     }
 
+    /// The peer's GOAWAY as an error: its code and what it said beside it.
+    /// `None` until it came.
+    pub fn peer_go_away(&self) -> Option<&Error> {
+        self.peer_goaway.as_ref().map(|go_away| &go_away.error)
+    }
+
     /// Our stream ids are used up: new streams need another connection.
     pub fn is_exhausted(&self) -> bool {
         self.ids.is_exhausted()
@@ -301,7 +308,7 @@ impl Engine {
             }
             if self.phase == Phase::Closed {
                 input.clear();
-                return None;
+                return self.farewell();
             }
             if input.is_empty() || !self.wants_input() {
                 return None;

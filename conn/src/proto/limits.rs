@@ -7,13 +7,18 @@ use super::Side;
 
 /// Every bound of a connection, with its default and the attack it answers.
 ///
+/// Made by [`Limits::new`]; every field can be read and set, and
+/// [`with`](Limits::with) does so inside of an expression.
+///
 /// ```
 /// use lacewing_conn::{Limits, Side};
 ///
-/// let limits = Limits { max_concurrent_streams: 250, ..Limits::new(Side::Server) };
+/// let mut limits = Limits::new(Side::Server);
+/// limits.max_concurrent_streams = 250;
 /// assert_eq!(limits.max_header_list_size, 64 * 1024);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Streams that the peer may have open at once; announced in SETTINGS.
     /// Default 100. A stream counts until both sides and its handler are done
@@ -88,7 +93,9 @@ pub struct Limits {
     /// Priorities that were set for streams before they were opened,
     /// remembered until then (RFC 9218 §7). Default 32.
     pub max_early_priorities: usize,
-    /// Time for the first frame of the peer to arrive. Default 10 s
+    /// Time for the first frame of the peer to arrive, where both sides begin
+    /// with one (RFC 9113 §3.4). Over SPDY a peer may be silent, and this is the
+    /// time that its first frame takes once it has begun. Default 10 s
     /// (slowloris).
     pub preface_timeout: Duration,
     /// Time for a header block that has begun to come to its end. Default 10 s
@@ -191,6 +198,24 @@ impl Limits {
             max_connection_age: None,
             idle_timeout: None,
         }
+    }
+
+    /// The same, after `change`: for use where a value is wanted.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use lacewing_conn::{Limits, Side};
+    ///
+    /// let limits = Limits::new(Side::Server).with(|limits| {
+    ///     limits.max_concurrent_streams = 250;
+    ///     limits.idle_timeout = Some(Duration::from_secs(60));
+    /// });
+    /// assert_eq!(limits.max_concurrent_streams, 250);
+    /// ```
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
     }
 }
 

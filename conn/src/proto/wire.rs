@@ -55,12 +55,11 @@ pub(crate) enum Message {
     Ping { opaque: u64 },
     /// The answer to our PING.
     Pong { opaque: u64 },
-    /// GOAWAY.
+    /// GOAWAY, with its debug data where it has some.
     GoAway {
         last: StreamId,
         reason: Reason,
-        /// What the peer adds for humans: bounded, but any text.
-        text: String,
+        debug: Bytes,
     },
     /// WINDOW_UPDATE of a stream, or (`None`) of the connection.
     Credit {

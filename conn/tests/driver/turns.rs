@@ -18,10 +18,7 @@ async fn head_and_first_data_leave_in_one_write() {
             let served = serve_by(version, Semantics::Raw, there, 2000, vectored);
             settle().await;
             let before = served.counters.writes();
-            let options = OpenOptions {
-                fin: true,
-                ..OpenOptions::default()
-            };
+            let options = OpenOptions::default().with(|options| options.fin = true);
             let mut stream = soon(mux.open(HeaderMap::new(), options)).await.unwrap();
             assert_eq!(read(&mut stream).await.len(), 2000);
             let writes = served.counters.writes() - before;
@@ -39,10 +36,7 @@ async fn many_replies_leave_in_few_writes() {
             let served = serve_by(version, Semantics::Raw, there, 100, vectored);
             settle().await;
             let (writes, polls) = (served.counters.writes(), served.counters.polls());
-            let options = OpenOptions {
-                fin: true,
-                ..OpenOptions::default()
-            };
+            let options = OpenOptions::default().with(|options| options.fin = true);
             let mut asking = Vec::new();
             for _ in 0..100 {
                 let mux = mux.clone();
@@ -68,10 +62,7 @@ async fn a_connection_with_nothing_to_do_sleeps() {
         let (here, there) = duplex(64 << 10);
         let (mux, _task) = mux(version, here);
         let served = serve(version, Semantics::Raw, there, 100);
-        let options = OpenOptions {
-            fin: true,
-            ..OpenOptions::default()
-        };
+        let options = OpenOptions::default().with(|options| options.fin = true);
         let mut stream = soon(mux.open(HeaderMap::new(), options)).await.unwrap();
         read(&mut stream).await;
         settle().await;
@@ -101,10 +92,7 @@ async fn a_blocked_transport_is_waited_for() {
         // A client's first bytes, and its request, without reading.
         let (here, mut client_io) = duplex(64 << 10);
         let (mux, _task) = mux(version, here);
-        let options = OpenOptions {
-            fin: true,
-            ..OpenOptions::default()
-        };
+        let options = OpenOptions::default().with(|options| options.fin = true);
         let opening = tokio::spawn(async move { mux.open(HeaderMap::new(), options).await });
         let mut bytes = vec![0; 4096];
         settle().await;

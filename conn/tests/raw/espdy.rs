@@ -80,17 +80,13 @@ async fn no_unbounded_write_queue() {
         burst: 100_000_000,
         per_second: 0,
     };
-    let limits = Limits {
-        glitches: without_end,
-        resets: without_end,
-        ..Limits::new(Side::Server)
-    };
+    let limits = Limits::new(Side::Server).with(|limits| {
+        limits.glitches = without_end;
+        limits.resets = without_end;
+    });
     for version in SPDY {
         for pings in [true, false] {
-            let config = MuxConfig {
-                limits: Some(limits.clone()),
-                ..MuxConfig::default()
-            };
+            let config = MuxConfig::default().with(|config| config.limits = Some(limits.clone()));
             let (here, there) = tokio::io::duplex(4096);
             let (mux, connection) = Mux::server(there, version, config);
             let task = tokio::spawn(connection);

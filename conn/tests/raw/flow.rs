@@ -87,18 +87,9 @@ async fn credit_of_what_nobody_reads_comes_back() {
 #[tokio::test(start_paused = true)]
 async fn without_flow_control_memory_is_bounded_by_not_reading() {
     // The Go spdystream family: no window updates in either direction.
-    let config = MuxConfig {
-        ignore_flow_control: true,
-        ..MuxConfig::default()
-    };
-    let limits = Limits {
-        max_buffered_bytes: 1 << 20,
-        ..Limits::new(Side::Server)
-    };
-    let server_config = MuxConfig {
-        limits: Some(limits),
-        ..config.clone()
-    };
+    let config = MuxConfig::default().with(|config| config.ignore_flow_control = true);
+    let limits = Limits::new(Side::Server).with(|limits| limits.max_buffered_bytes = 1 << 20);
+    let server_config = config.clone().with(|config| config.limits = Some(limits));
     let (here, there) = tokio::io::duplex(64 << 10);
     let (client, connection) = Mux::client(here, Version::Spdy31, config);
     let client_task = tokio::spawn(connection);
@@ -133,11 +124,10 @@ async fn what_waits_for_the_reply_is_bounded() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
         // A buffer of nothing still lets a byte through at a time.
         for write_buffer in [0, 1000] {
-            let config = MuxConfig {
-                write_buffer,
-                await_reply: true,
-                ..MuxConfig::default()
-            };
+            let config = MuxConfig::default().with(|config| {
+                config.write_buffer = write_buffer;
+                config.await_reply = true;
+            });
             let (here, there) = tokio::io::duplex(4096);
             let pair = pair_over(version, config, here, there);
             let (mut ours, mut theirs) = pair.stream().await;

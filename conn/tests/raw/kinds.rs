@@ -15,17 +15,11 @@ use crate::{peer::Peer, support::*};
 const SPDY: [Version; 3] = [Version::Spdy2, Version::Spdy3, Version::Spdy31];
 
 fn one_way() -> OpenOptions {
-    OpenOptions {
-        direction: Direction::Unidirectional,
-        ..OpenOptions::default()
-    }
+    OpenOptions::default().with(|options| options.direction = Direction::Unidirectional)
 }
 
 fn child_of(parent: StreamId) -> OpenOptions {
-    OpenOptions {
-        parent: Some(parent),
-        ..OpenOptions::default()
-    }
+    OpenOptions::default().with(|options| options.parent = Some(parent))
 }
 
 async fn open_as(mux: &Mux, options: OpenOptions) -> Result<RawStream, Error> {
@@ -110,10 +104,7 @@ async fn a_unidirectional_stream_ends_when_it_is_dropped() {
 /// and counts for the other side until somebody has taken it.
 #[tokio::test(start_paused = true)]
 async fn messages_are_counted_until_they_are_taken() {
-    let message = OpenOptions {
-        fin: true,
-        ..one_way()
-    };
+    let message = one_way().with(|options| options.fin = true);
     for version in SPDY {
         let pair = pair(version, 4096);
         for (here, there) in roles(&pair) {
@@ -165,10 +156,8 @@ async fn a_stream_may_belong_to_one_of_either_side() {
                 soon(exchange(ours, bytes(50_000, 4))).await;
                 soon(echoing).await.unwrap();
 
-                let both = OpenOptions {
-                    direction: Direction::Unidirectional,
-                    ..child_of(parent)
-                };
+                let both =
+                    child_of(parent).with(|options| options.direction = Direction::Unidirectional);
                 let _ours = open_as(opener, both).await.unwrap();
                 let (_, mut theirs) = accept(other).await;
                 assert_eq!(theirs.parent(), Some(parent));
@@ -265,11 +254,10 @@ async fn the_frame_says_direction_and_parent() {
             (Direction::Bidirectional, Some(parent.id())),
             (Direction::Unidirectional, Some(parent.id())),
         ] {
-            let options = OpenOptions {
-                direction,
-                parent,
-                ..OpenOptions::default()
-            };
+            let options = OpenOptions::default().with(|options| {
+                options.direction = direction;
+                options.parent = parent;
+            });
             opened.push(open_as(&mux, options).await.unwrap());
             let frame = soon(peer.next()).await;
             let Some(Message::SynStream {
@@ -296,10 +284,8 @@ async fn the_priority_is_told_and_kept_to() {
         let (mux, _task, mut peer) = by_hand(version);
         let mut streams = Vec::new();
         for urgency in [7, 4, 3, 0] {
-            let options = OpenOptions {
-                priority: Some(Priority::new(urgency, false)),
-                ..OpenOptions::default()
-            };
+            let options = OpenOptions::default()
+                .with(|options| options.priority = Some(Priority::new(urgency, false)));
             streams.push(open_as(&mux, options).await.unwrap());
             let told = match soon(peer.next()).await {
                 Some(Message::SynStream { priority, .. }) => priority,
@@ -314,7 +300,7 @@ async fn the_priority_is_told_and_kept_to() {
         // All at once, the least urgent first; together less than any window.
         for stream in &mut streams {
             stream.write_all(&[0; 15_000]).await.unwrap();
-            stream.shutdown().await.unwrap();
+            begin_shutdown(stream).await;
         }
         let mut ended = Vec::new();
         while ended.len() < 4 {

@@ -227,12 +227,17 @@ impl Peer {
     }
 
     pub(crate) fn go_away(&mut self, last: u32) {
-        if self.http2() {
+        self.go_away_for(last, 0, b"");
+    }
+
+    /// GOAWAY with a code of its protocol, and a text where that has one.
+    pub(crate) fn go_away_for(&mut self, last: u32, code: u32, text: &[u8]) {
+        let bytes = &mut self.bytes;
+        if self.version == Version::Http2 {
             self.http2
-                .go_away(&mut self.bytes, last, http2::ErrorCode::NO_ERROR, b"");
+                .go_away(bytes, last, http2::ErrorCode(code), text);
         } else {
-            self.spdy
-                .go_away(&mut self.bytes, last, spdy::GoAwayStatus::OK);
+            self.spdy.go_away(bytes, last, spdy::GoAwayStatus(code));
         }
     }
 

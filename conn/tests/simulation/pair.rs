@@ -264,7 +264,7 @@ impl Node {
                 seen.reset = Some(error.reason());
                 self.errors.insert(stream.id().value(), error);
             }
-            Event::Stopped { stream } => {
+            Event::Stopped { stream, .. } => {
                 self.sources.remove(&stream);
                 self.see(stream).stopped = true;
             }
@@ -375,12 +375,11 @@ impl Pair {
         let config = |side| {
             let mut config = Config::new(version, side);
             // Windows that bodies of a test fill.
-            config.limits = Limits {
-                stream_window: 100_000,
-                connection_window: 250_000,
-                cut_ahead: 64 << 10,
-                ..Limits::new(side)
-            };
+            config.limits = Limits::new(side).with(|limits| {
+                limits.stream_window = 100_000;
+                limits.connection_window = 250_000;
+                limits.cut_ahead = 64 << 10;
+            });
             adjust(side, &mut config);
             config
         };

@@ -158,7 +158,7 @@ impl Lab {
         let now = Instant::now();
         let config = |side| {
             let mut config = Config::new(version, side);
-            config.window_pool = WindowPool::new(1 << 30);
+            config.window_pool = Some(WindowPool::new(1 << 30));
             adjust(&mut config);
             config
         };
@@ -288,11 +288,11 @@ fn windows_stay_within_their_caps_and_the_pool() {
         let pool = WindowPool::new(3 << 20);
         let shared = pool.clone();
         let mut lab = Lab::new(version, LONG, move |config| {
-            config.window_pool = if config.side == Side::Client {
+            config.window_pool = Some(if config.side == Side::Client {
                 shared.clone()
             } else {
                 WindowPool::new(0)
-            };
+            });
             config.limits.max_stream_window = 3 << 20;
         });
         lab.open(0);
@@ -348,14 +348,13 @@ fn probes_are_few() {
 fn streams_that_nobody_reads_stop_only_themselves() {
     for version in WITH_WINDOWS {
         let mut lab = Lab::new(version, LONG, |config| {
-            config.limits = Limits {
-                stream_window: 1 << 20,
-                connection_window: 2 << 20,
-                max_connection_window: 0,
-                max_stream_window: 0,
-                max_buffered_bytes: 16 << 20,
-                ..Limits::new(config.side)
-            };
+            config.limits = Limits::new(config.side).with(|limits| {
+                limits.stream_window = 1 << 20;
+                limits.connection_window = 2 << 20;
+                limits.max_connection_window = 0;
+                limits.max_stream_window = 0;
+                limits.max_buffered_bytes = 16 << 20;
+            });
         });
         lab.client.appetite = 0;
         for _ in 0..8 {

@@ -104,10 +104,7 @@ async fn the_request_says_nothing_that_it_must_not() {
 async fn nothing_is_sent_before_the_101() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
         let (here, mut there) = tokio::io::duplex(4096);
-        let upgrade = Upgrade {
-            version,
-            ..Upgrade::default()
-        };
+        let upgrade = Upgrade::default().with(|upgrade| upgrade.version = version);
         let client = tokio::spawn(async move {
             let switched = upgrade.request(here, request()).await.unwrap();
             let (mux, connection) = switched.client(MuxConfig::default());
@@ -202,10 +199,7 @@ async fn a_server_that_holds_its_body_back_is_not_waited_for_for_ever() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_an_upgrade_has_its_error() {
-    let upgrade = Upgrade {
-        max_head: 4096,
-        ..Upgrade::default()
-    };
+    let upgrade = Upgrade::default().with(|upgrade| upgrade.max_head = 4096);
     let ask = |answer: String| {
         let upgrade = upgrade.clone();
         async move { answered_by(upgrade, &answer).await }
@@ -240,10 +234,7 @@ async fn what_is_not_an_upgrade_has_its_error() {
 async fn what_cannot_be_asked_for_is_not_sent() {
     let no_host = Request::get("/path").body(()).unwrap();
     let connect = Request::connect("node:443").body(()).unwrap();
-    let h2 = Upgrade {
-        version: Version::Http2,
-        ..Upgrade::default()
-    };
+    let h2 = Upgrade::default().with(|upgrade| upgrade.version = Version::Http2);
     for (upgrade, request) in [
         (Upgrade::default(), no_host),
         (Upgrade::default(), connect),

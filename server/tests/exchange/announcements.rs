@@ -124,10 +124,7 @@ async fn a_header_limit_names_itself() {
                 "max_header_list_size (65536 bytes)",
             ),
             (
-                Limits {
-                    max_header_fields: 20,
-                    ..Limits::new(Side::Server)
-                },
+                Limits::new(Side::Server).with(|limits| limits.max_header_fields = 20),
                 "max_header_fields (20 fields)",
             ),
         ] {

@@ -185,10 +185,7 @@ async fn resets_do_not_multiply_handlers() {
                 }
             }
         });
-        let limits = Limits {
-            max_concurrent_streams: 5,
-            ..Limits::new(Side::Server)
-        };
+        let limits = Limits::new(Side::Server).with(|limits| limits.max_concurrent_streams = 5);
         let mut peer = Peer::connect(version, Options::default().limits(limits), service);
         for _ in 0..100 {
             let key = peer.open(Method::GET, "/", None);

@@ -47,10 +47,8 @@ impl Running {
         let log = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&log);
         let (stop, stopped) = oneshot::channel();
-        let limits = Limits {
-            preface_timeout: Duration::from_secs(3600),
-            ..Limits::new(Side::Server)
-        };
+        let limits = Limits::new(Side::Server)
+            .with(|limits| limits.preface_timeout = Duration::from_secs(3600));
         let server = builder(Server::builder().limits(limits))
             .observer(move |event: &Event<'_>| told.lock().unwrap().push(format!("{event:?}")))
             .shutdown(async { stopped.await.unwrap_or(()) })

@@ -132,11 +132,10 @@ fn request(version: Version) -> Head {
 const WINDOW: u32 = 128 << 10;
 
 fn limits(side: Side) -> Limits {
-    Limits {
-        stream_window: WINDOW,
-        connection_window: 2 * WINDOW,
-        ..Limits::new(side)
-    }
+    Limits::new(side).with(|limits| {
+        limits.stream_window = WINDOW;
+        limits.connection_window = 2 * WINDOW;
+    })
 }
 
 const VERSIONS: [Version; 2] = [Version::Http2, Version::Spdy31];

@@ -34,6 +34,7 @@ const MAX_INTERIM: usize = 8;
 /// # let _ = tunnel;
 /// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Switched<IO> {
     /// The transport.
     pub io: IO,
@@ -58,6 +59,7 @@ pub struct Switched<IO> {
 /// # let _ = speaks_v4::<tokio::io::DuplexStream>;
 /// ```
 #[derive(Debug)]
+#[non_exhaustive]
 #[must_use = "a connection does nothing unless it is polled"]
 pub struct Kubernetes<IO> {
     /// Opens streams.

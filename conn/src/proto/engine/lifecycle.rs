@@ -7,17 +7,29 @@ use super::{Engine, Phase, ping::Purpose};
 use crate::{
     Error, Initiator, Reason,
     proto::{
-        Broken, Event, Output, Rule, Side, StreamId, StreamKey, Violation, rules::Reaction,
-        streams::Reader,
+        Broken, Event, Rule, ShutdownOrder, Side, StreamId, StreamKey, Violation,
+        rules::Reaction,
+        streams::{Reader, state::Half},
     },
 };
 
-/// What the peer said of its end.
-#[derive(Debug)]
+/// The peer's GOAWAY.
+#[derive(Clone, Debug)]
 pub(super) struct PeerGoAway {
-    /// The last of our streams that it may process.
+    /// The last of our streams that the peer will process.
     last: StreamId,
-    error: Error,
+    /// Its code and debug data.
+    pub(super) error: Error,
+    /// The end of the connection was told of.
+    over: bool,
+}
+
+impl PeerGoAway {
+    /// It says that something is wrong: what happens afterwards follows from
+    /// that.
+    fn is_error(&self) -> bool {
+        self.error.reason() != Reason::NoError
+    }
 }
 
 impl Engine {
@@ -29,12 +41,17 @@ impl Engine {
             return;
         }
         self.timers.start_drain(&self.config.limits, now);
+        if self.config.shutdown_order == ShutdownOrder::DataFirst {
+            self.phase = Phase::Finishing;
+            return self.finish_sending();
+        }
         if !self.rules.goaway_twice || self.config.side == Side::Client {
             return self.send_last_go_away();
         }
         // RFC 9113 §6.8: announce it, wait a round trip for streams that are
         // on their way, then name the last one.
         self.phase = Phase::Announced;
+        self.timers.start_announce(now);
         self.wire
             .go_away(StreamId::MAX, Reason::NoError, "", self.output.buffer());
         self.ping_for(now, Purpose::Shutdown);
@@ -65,20 +82,56 @@ impl Engine {
             self.phase = Phase::Closed;
             return;
         }
-        // Who says why it ends the connection, and then does, did no wrong.
-        let error = self.told_error().unwrap_or_else(|| {
-            let text = Rule::UnexpectedEof.to_string();
-            Error::connection(Initiator::Peer, Reason::ProtocolError, text)
-        });
+        let error = match &self.peer_goaway {
+            Some(go_away) => {
+                let then = "the transport ended before its streams did";
+                go_away.error.clone().after_go_away(then)
+            }
+            None => {
+                let text = Rule::UnexpectedEof.to_string();
+                Error::connection(Initiator::Peer, Reason::ProtocolError, text)
+            }
+        };
         self.end_all(&error);
     }
 
     /// The transport failed: nothing more can be written or read.
     pub fn handle_io_error(&mut self, error: io::Error) {
-        self.output = Output::default();
-        if self.phase != Phase::Closed {
-            let error = self.told_error().unwrap_or_else(|| Error::io(error));
-            self.end_all(&error);
+        self.output.discard();
+        if self.phase == Phase::Closed {
+            return;
+        }
+        // Whoever says goodbye with an error hangs up without more ado.
+        let told = self.peer_goaway.clone().filter(PeerGoAway::is_error);
+        self.end_all(&match told {
+            Some(go_away) => go_away.error.after_go_away("the transport failed"),
+            None => Error::io(error),
+        });
+    }
+
+    /// GOAWAY goes out once all of our halves have ended, where it is to follow
+    /// the data.
+    pub(super) fn finish_sending(&mut self) {
+        let finishing = self.phase == Phase::Finishing;
+        if finishing
+            && self
+                .streams
+                .iter_mut()
+                .all(|(_, stream)| stream.state.send() == Half::Closed)
+        {
+            self.send_last_go_away();
+        }
+    }
+
+    /// The open streams had their time.
+    pub(super) fn end_drain(&mut self) {
+        let then = "the streams did not end within drain_timeout";
+        match self.peer_goaway.clone().filter(PeerGoAway::is_error) {
+            Some(go_away) => {
+                let error = go_away.error.after_go_away(then);
+                self.close(Reason::NoError, error, "");
+            }
+            None => self.abort(Reason::NoError, then),
         }
     }
 
@@ -100,55 +153,60 @@ impl Engine {
     /// The last stream is gone: a connection that was shutting down closes.
     pub(super) fn finish_drain(&mut self) {
         match self.phase {
-            Phase::Draining => {
-                self.phase = Phase::Closed;
-                if let Some(error) = self.told_error() {
-                    self.push_event(Event::Closed { error });
-                }
-            }
+            Phase::Draining => self.phase = Phase::Closed,
             // The peer left: our own GOAWAY tells it what we processed.
-            Phase::Open | Phase::Announced if self.peer_goaway.is_some() => {
+            Phase::Open | Phase::Announced | Phase::Finishing if self.peer_goaway.is_some() => {
                 self.send_last_go_away();
             }
             _ => {}
         }
     }
 
+    /// After everything else: the peer's GOAWAY was an error, and the connection
+    /// ended by it.
+    pub(super) fn farewell(&mut self) -> Option<Event> {
+        let go_away = self.peer_goaway.as_mut()?;
+        if !go_away.is_error() || std::mem::replace(&mut go_away.over, true) {
+            return None;
+        }
+        Some(Event::Closed {
+            error: go_away.error.clone(),
+        })
+    }
+
     /// The peer's GOAWAY: our streams above `last` were not processed. After an
-    /// error the peer is about to close the connection: if it does not, the
-    /// streams that it may have processed are waited for no longer than in a
-    /// shutdown of our own.
-    pub(super) fn handle_go_away(&mut self, now: Instant, last: StreamId, error: Error) -> Event {
-        let before = self.peer_goaway.take();
-        let last = before
+    /// error the others get no more time than a shutdown of ours gives them:
+    /// such a peer may never say another word.
+    pub(super) fn handle_go_away(
+        &mut self,
+        now: Instant,
+        last: StreamId,
+        reason: Reason,
+        debug: &[u8],
+    ) -> Event {
+        let earlier = self.peer_goaway.take();
+        let last = earlier
             .as_ref()
             .map_or(last, |earlier| earlier.last.min(last));
-        // A later word may only add to an error, not take it back.
-        let error = match before {
-            Some(earlier) if error.reason() == Reason::NoError => earlier.error,
-            _ => error,
+        // A graceful one after an error takes nothing back.
+        let error = match earlier.filter(|earlier| earlier.is_error() && reason == Reason::NoError)
+        {
+            Some(earlier) => earlier.error,
+            None => Error::go_away(reason, debug),
         };
-        if error.reason() != Reason::NoError {
-            self.timers.start_end(&self.config.limits, now);
-        }
         self.peer_goaway = Some(PeerGoAway {
             last,
             error: error.clone(),
+            over: false,
         });
-        // Of an orderly end the streams still need a reason.
-        let refusal = match error.reason() {
-            Reason::NoError => {
-                let detail = "GOAWAY: the peer takes no new streams";
-                Error::connection(Initiator::Peer, Reason::RefusedStream, detail)
-            }
-            _ => error.clone(),
-        };
-        let refusal = refusal.with_retryable(true);
+        if reason != Reason::NoError {
+            self.timers.start_drain(&self.config.limits, now);
+        }
         for key in self.streams.keys() {
             let ours = self.streams.get(key).is_some_and(|stream| stream.is_ours());
             if ours && key.id() > last {
                 self.remove(key);
-                let error = refusal.clone();
+                let error = error.clone().not_processed();
                 self.push_event(Event::Reset { stream: key, error });
             }
         }
@@ -157,24 +215,9 @@ impl Engine {
         }
         Event::GoAway {
             last,
-            reason: error.reason(),
+            reason,
             error,
         }
-    }
-
-    /// The streams that were left after the peer's GOAWAY took too long.
-    pub(super) fn fail_drain(&mut self) {
-        let detail = "the streams did not end within drain_timeout";
-        match self.told_error() {
-            Some(error) => self.close(Reason::NoError, error, detail),
-            None => self.abort(Reason::NoError, detail),
-        }
-    }
-
-    /// The error that the peer named as the reason of its GOAWAY.
-    fn told_error(&self) -> Option<Error> {
-        let error = &self.peer_goaway.as_ref()?.error;
-        (error.reason() != Reason::NoError).then(|| error.clone())
     }
 
     /// What follows from a broken rule: the end of its stream or of the
@@ -263,8 +306,8 @@ impl Engine {
         self.phase = Phase::Closed;
         self.held_pushes.clear();
         for key in self.streams.keys() {
-            let refused = self.peer_goaway.as_ref();
-            let refused = refused.is_some_and(|goaway| key.id() > goaway.last);
+            let go_away = self.peer_goaway.as_ref();
+            let refused = go_away.is_some_and(|go_away| key.id() > go_away.last);
             self.remove(key);
             let error = error.clone().with_retryable(refused);
             self.push_event(Event::Reset { stream: key, error });
@@ -272,6 +315,9 @@ impl Engine {
         self.push_event(Event::Closed {
             error: error.clone(),
         });
+        if let Some(go_away) = &mut self.peer_goaway {
+            go_away.over = true;
+        }
     }
 
     /// RST_STREAM, and the memory of it: what is on its way is ignored.

@@ -14,18 +14,18 @@ use crate::proto::{
 /// ```
 /// use lacewing_conn::proto::{Direction, OpenOptions, StreamId};
 ///
-/// let options = OpenOptions { fin: true, ..OpenOptions::default() };
+/// let options = OpenOptions::default().with(|options| options.fin = true);
 /// assert_eq!(options.direction, Direction::Bidirectional);
 ///
 /// // A stream of ours alone, which belongs to stream 1.
-/// let options = OpenOptions {
-///     direction: Direction::Unidirectional,
-///     parent: Some(StreamId::new(1)),
-///     ..OpenOptions::default()
-/// };
+/// let options = OpenOptions::default().with(|options| {
+///     options.direction = Direction::Unidirectional;
+///     options.parent = Some(StreamId::new(1));
+/// });
 /// assert!(options.priority.is_none());
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct OpenOptions {
     /// We send nothing but the header list.
     pub fin: bool,
@@ -57,6 +57,13 @@ pub enum Direction {
 }
 
 impl OpenOptions {
+    /// The same, after `change`: for use where a value is wanted.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// What only raw connections have, and not all of those.
     fn is_plain(&self) -> bool {
         self.direction == Direction::Bidirectional && self.parent.is_none()
@@ -78,11 +85,10 @@ impl Engine {
         fin: bool,
         priority: Option<Priority>,
     ) -> Result<StreamKey, OpenError> {
-        let options = OpenOptions {
-            fin,
-            priority,
-            ..OpenOptions::default()
-        };
+        let options = OpenOptions::default().with(|options| {
+            options.fin = fin;
+            options.priority = priority;
+        });
         self.open_with(now, head, options)
     }
 

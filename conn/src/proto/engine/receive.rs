@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use super::Engine;
 use crate::{
-    Error, Reason,
+    Reason,
     proto::{
         Broken, Event, Head, Rule, Semantics, Side, StreamId, StreamKey,
         ids::Standing,
@@ -60,10 +60,11 @@ impl Engine {
                 Ok(None)
             }
             Message::Pong { opaque } => Ok(self.handle_pong(now, opaque)),
-            Message::GoAway { last, reason, text } => {
-                let error = Error::go_away(reason, &text);
-                Ok(Some(self.handle_go_away(now, last, error)))
-            }
+            Message::GoAway {
+                last,
+                reason,
+                debug,
+            } => Ok(Some(self.handle_go_away(now, last, reason, &debug))),
             Message::Promise {
                 parent,
                 promised,
@@ -447,21 +448,40 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(None);
         };
-        // RFC 9113 §8.1: after a complete response this only stops our body. A
-        // push has no other half, and ends.
-        if self.config.semantics == Semantics::Http
-            && (reason == Reason::NoError || reason == self.rules.stop_upload)
-            && stream.is_ours()
-            && stream.push.is_none()
+        let stops = match self.config.semantics {
+            // RFC 9113 §8.1: after a complete response this only stops our body.
+            // A push has no other half, and ends.
+            Semantics::Http => {
+                (reason == Reason::NoError || reason == self.rules.stop_upload)
+                    && stream.is_ours()
+                    && stream.push.is_none()
+            }
+            // The peer has said all that it had to, and wants no answer: what it
+            // said is whole, and may still be read.
+            Semantics::Raw => true,
+        };
+        let raw = self.config.semantics == Semantics::Raw;
+        if raw && stream.state.is_closed() {
+            // Nothing is left to be stopped; what came is whole.
+            return self.useless(now);
+        }
+        if stops
             && stream.state.recv() == Half::Closed
             && stream.state.send() != Half::Closed
         {
+            // Rapid Reset, CVE-2023-44487.
+            if !stream.is_ours() && self.resets.charge(now).is_err() {
+                return Err(Rule::TooManyResets.fatal());
+            }
             stream.state.close_send();
             stream.send.source = Source::None;
             stream.send.pending = Bytes::new();
             self.unschedule(key);
             self.settle(key);
-            return Ok(Some(Event::Stopped { stream: key }));
+            return Ok(Some(Event::Stopped {
+                stream: key,
+                reason,
+            }));
         }
         if stream.recv.reader == Reader::Lingering {
             // The client stopped its upload, as the linger period is for. It

@@ -11,7 +11,7 @@ use lacewing_hpack::{BlockEncoder, EncoderConfig, ExceededLimit};
 
 pub(super) use self::encode::is_connection_specific;
 use self::{
-    codes::{code, debug_text, reason, violation},
+    codes::{code, reason, violation},
     encode::{Block, encode_control, encode_fields},
 };
 use super::{
@@ -182,7 +182,7 @@ impl Wire {
             } => Message::GoAway {
                 last: StreamId::new(last_stream_id),
                 reason: reason(code),
-                text: debug_text(&debug_data),
+                debug: debug_data,
             },
             M::PushPromise {
                 stream_id,

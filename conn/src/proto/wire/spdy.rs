@@ -158,7 +158,7 @@ impl Wire {
             M::GoAway(frame) => Message::GoAway {
                 last: StreamId::new(frame.last_good_stream_id),
                 reason: frame.status.map_or(Reason::NoError, go_away_reason),
-                text: String::new(),
+                debug: Bytes::new(),
             },
             M::WindowUpdate(frame) => self.translate_window_update(frame),
             // NOOP, CREDENTIAL and what is not defined.

@@ -103,12 +103,11 @@ async fn serve(args: &Args, root: &Path) -> Result<(), String> {
 }
 
 fn limits(args: &Args) -> Limits {
-    Limits {
-        keep_alive_interval: args.keep_alive,
-        idle_timeout: args.idle_timeout,
-        max_connection_age: args.max_age,
-        ..Limits::new(Side::Server)
-    }
+    Limits::new(Side::Server).with(|limits| {
+        limits.keep_alive_interval = args.keep_alive;
+        limits.idle_timeout = args.idle_timeout;
+        limits.max_connection_age = args.max_age;
+    })
 }
 
 #[cfg(not(feature = "npn"))]

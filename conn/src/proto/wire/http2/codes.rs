@@ -25,15 +25,6 @@ pub(super) fn violation(error: &frames::DecodeError) -> Violation {
     violation.detailed(error.to_string())
 }
 
-/// The most of GOAWAY's debug data that is kept.
-const DEBUG_TEXT: usize = 256;
-
-/// GOAWAY's debug data as text: it may be anything (RFC 9113 §6.8).
-pub(super) fn debug_text(data: &[u8]) -> String {
-    let data = data.get(..DEBUG_TEXT).unwrap_or(data);
-    String::from_utf8_lossy(data).into_owned()
-}
-
 pub(super) fn reason(code: frames::ErrorCode) -> Reason {
     match code.0 {
         0x0 => Reason::NoError,

@@ -46,10 +46,7 @@ async fn main() -> Result<(), Error> {
 }
 
 fn config() -> MuxConfig {
-    MuxConfig {
-        ignore_flow_control: true,
-        ..MuxConfig::default()
-    }
+    MuxConfig::default().with(|config| config.ignore_flow_control = true)
 }
 
 async fn serve(io: TcpStream) -> Result<(), Error> {

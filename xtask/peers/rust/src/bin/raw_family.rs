@@ -85,10 +85,7 @@ async fn child(mux: &Mux, parent: &RawStream) -> Result<RawStream, Error> {
 }
 
 async fn open_child(mux: &Mux, parent: &RawStream) -> Result<RawStream, Error> {
-    let options = OpenOptions {
-        parent: Some(parent.id()),
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions::default().with(|options| options.parent = Some(parent.id()));
     Ok(mux.open(HeaderMap::new(), options).await?)
 }
 
