@@ -302,8 +302,8 @@ impl Exchanges {
 
     /// No stream will be opened any more: what waits goes back whole.
     fn refuse(&mut self, error: lacewing_conn::Error) {
-        self.queue.set_state(State::Draining);
         if self.refusing.is_none() {
+            self.queue.refuse(&error);
             self.telemetry.draining(&error);
         }
         let error = self.refusing.get_or_insert(error).clone();

@@ -93,6 +93,8 @@ struct Inner {
     crowd: Vec<Waker>,
     /// Wakes the task.
     notifier: Option<Notifier>,
+    /// Why the task takes no more requests.
+    refusing: Option<lacewing_conn::Error>,
     /// Nobody will look here any more.
     closed: Option<lacewing_conn::Error>,
 }
@@ -196,7 +198,8 @@ impl Queue {
         };
         let mut inner = self.lock();
         let closed = inner.closed.clone();
-        if let Some(error) = closed.or_else(|| self.shutting_down()) {
+        let refusing = || inner.refusing.clone();
+        if let Some(error) = closed.or_else(refusing).or_else(|| self.shutting_down()) {
             drop(inner);
             self.forget(1);
             intent.give_back(Error::Connection(error), self.progress());
@@ -277,8 +280,10 @@ impl Queue {
 
     /// Why the connection is over, as far as is known.
     pub(crate) fn over(&self) -> lacewing_conn::Error {
-        let closed = self.lock().closed.clone();
-        closed.unwrap_or_else(|| {
+        let inner = self.lock();
+        let why = inner.closed.as_ref().or(inner.refusing.as_ref()).cloned();
+        drop(inner);
+        why.unwrap_or_else(|| {
             let detail = "the connection is closing";
             lacewing_conn::Error::connection(Initiator::Library, Reason::Cancel, detail)
         })
@@ -336,6 +341,12 @@ impl Queue {
     /// Takes the requests that came, and nothing else.
     pub(super) fn drain_requests(&self, waiting: &mut VecDeque<Intent>) {
         waiting.append(&mut self.lock().intents);
+    }
+
+    /// No more is taken: what comes goes back with this.
+    pub(super) fn refuse(&self, error: &lacewing_conn::Error) {
+        self.set_state(State::Draining);
+        self.lock().refusing.get_or_insert_with(|| error.clone());
     }
 
     /// How many streams there are now, and may be.

@@ -14,7 +14,7 @@ use lacewing_server::{Protocol, Server, service_fn};
 use crate::support::*;
 
 /// A server in a thread of its own, for as long as the test runs.
-fn server(version: Version) -> SocketAddr {
+pub(super) fn server(version: Version) -> SocketAddr {
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()

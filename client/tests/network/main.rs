@@ -14,12 +14,15 @@
 mod cli;
 #[cfg(feature = "tls")]
 mod client;
+mod go_away;
 #[cfg(feature = "h2c")]
 mod h2c;
 mod keepalive;
 #[cfg(feature = "npn")]
 mod npn;
 mod persistence;
+#[cfg(all(feature = "cli", unix))]
+mod pipes;
 mod retry;
 #[path = "../support/lib.rs"]
 mod support;
