@@ -1,6 +1,7 @@
 //! Request bodies, whatever their type.
 
 mod outgoing;
+mod streamed;
 
 use std::{
     any::Any,
@@ -9,16 +10,18 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 pub use self::outgoing::BodyError;
-pub(crate) use self::outgoing::{BodyFailure, Outgoing, Piece};
+pub(crate) use self::{
+    outgoing::{BodyFailure, Outgoing, Piece},
+    streamed::{Replay, Streamed},
+};
 use crate::BoxError;
 
 /// A body for the usual cases: none, or bytes at hand. Any other
-/// [`http_body::Body`] will do as well; but this one (and a `String`) can be
-/// sent a second time, to another connection, should the first refuse it.
+/// [`http_body::Body`] will do as well; this one (and a `String`) costs least.
 ///
 /// ```
 /// use http_body::Body as _;
@@ -82,20 +85,8 @@ pub(crate) enum RequestBody {
     Source(Outgoing),
 }
 
-/// A body that is asked piece by piece.
-pub(crate) trait Source: Send {
-    fn poll_piece(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>>;
-    /// There are no more pieces.
-    fn is_done(&self) -> bool;
-    /// The whole length, if known.
-    fn length(&self) -> Option<u64>;
-}
-
 impl RequestBody {
-    pub(crate) fn new<B>(body: B) -> Self
+    pub(crate) fn new<B>(body: B, replay: Replay) -> Self
     where
         B: http_body::Body + Send + 'static,
         B::Error: Into<BoxError>,
@@ -112,11 +103,11 @@ impl RequestBody {
             return Self::Bytes(text.into());
         }
         body.map_or(Self::Empty, |body| {
-            Self::Source(Outgoing::new(Box::pin(body)))
+            Self::Source(Outgoing::new(Streamed::new(body, replay)))
         })
     }
 
-    /// The same body once more, if that is possible.
+    /// The same body once more, if it is at hand without having been sent.
     pub(crate) fn replay(&self) -> Option<Self> {
         match self {
             Self::Empty => Some(Self::Empty),
@@ -154,48 +145,22 @@ impl fmt::Debug for RequestBody {
     }
 }
 
-impl<B> Source for B
-where
-    B: http_body::Body + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    fn poll_piece(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.poll_frame(cx).map(|frame| {
-            frame.map(|frame| match frame {
-                Ok(frame) => Ok(frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))),
-                Err(error) => Err(error.into()),
-            })
-        })
-    }
-
-    fn is_done(&self) -> bool {
-        self.is_end_stream()
-    }
-
-    fn length(&self) -> Option<u64> {
-        self.size_hint().exact()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn bytes_at_hand_are_recognized_and_can_be_sent_again() {
-        let of_bytes = RequestBody::new(Body::from("four"));
+        let of_bytes = RequestBody::new(Body::from("four"), Replay::Never);
         assert!(matches!(&of_bytes, RequestBody::Bytes(bytes) if bytes == "four"));
-        let of_text = RequestBody::new(String::from("four"));
+        let of_text = RequestBody::new(String::from("four"), Replay::Never);
         assert!(matches!(&of_text, RequestBody::Bytes(bytes) if bytes == "four"));
         assert_eq!(of_text.replay().and_then(|again| again.length()), Some(4));
         assert!(matches!(
-            RequestBody::new(Body::empty()),
+            RequestBody::new(Body::empty(), Replay::Never),
             RequestBody::Empty
         ));
         let stream = http_body_util::Full::new(Bytes::from("four"));
-        assert!(RequestBody::new(stream).replay().is_none());
+        assert!(RequestBody::new(stream, Replay::Never).replay().is_none());
     }
 }

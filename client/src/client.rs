@@ -4,7 +4,7 @@ mod transports;
 
 use std::{
     fmt,
-    future::{Future, poll_fn},
+    future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -19,10 +19,9 @@ use crate::{
     AlternativeService, BoxError, Concurrency, Connection, ConnectionConfig, ConnectionStats,
     Error, HeaderCompression, Incoming, MemorySettings, Origin, PushPolicy, SettingsStore,
     WindowPool,
-    body::RequestBody,
-    exchange::Rest,
-    pool::{Checkout, Pool, Settings},
-    telemetry,
+    body::{Replay, RequestBody},
+    pool::{Pool, Settings},
+    retry,
 };
 
 /// Makes requests to any origin. Cheap to clone; all clones share their
@@ -32,10 +31,12 @@ use crate::{
 /// speaks. One connection per origin carries all requests, any number at once;
 /// [`Concurrency`] says what happens beyond what the server allows.
 ///
-/// A request that the server did not process is made again, on a new connection
-/// if need be, as long as its body is whole: there is none, it is a [`Body`](crate::Body) or
-/// a `String`, or no piece of it was asked for yet. So a server that shuts down
-/// gracefully, or closes connections by age, loses no request.
+/// A request that the server did not process (it is above the last stream of a
+/// GOAWAY, was refused with REFUSED_STREAM, or never went out) is made again, on
+/// a new connection if need be, ahead of younger ones. So a server that shuts
+/// down gracefully, or ends connections by age or after some requests, loses
+/// none. What is repeated is only what can be had again: see
+/// [`replay_limit`](Builder::replay_limit).
 ///
 /// Must be used inside a tokio runtime: connections run as tasks.
 ///
@@ -96,6 +97,7 @@ impl Client {
                 idle_timeout: Duration::from_secs(90),
                 max_connections: 64,
                 max_retries: 5,
+                replay_limit: 64 << 10,
                 store: Arc::new(MemorySettings::default()),
                 #[cfg(feature = "h2c")]
                 h2c_upgrade: false,
@@ -116,10 +118,14 @@ impl Client {
         B: http_body::Body + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let request = request.map(RequestBody::new);
+        let replay = Replay::UpTo(self.pool.settings().replay_limit);
+        let request = request.map(|body| RequestBody::new(body, replay));
         let pool = Arc::clone(&self.pool);
         ClientResponse {
-            inner: Box::pin(exchange(pool, request)),
+            inner: Box::pin(async move {
+                let origin = Origin::of(request.uri())?;
+                retry::exchange(pool, origin, request).await
+            }),
         }
     }
 
@@ -130,12 +136,22 @@ impl Client {
     ///
     /// Those that [`Error::is_connect`] tells.
     pub async fn connection(&self, origin: &Origin) -> Result<Connection, Error> {
-        let checkout = self.pool.checkout(origin, &mut None).await?;
-        Ok(checkout.connection)
+        self.pool.connection(origin).await
     }
 
-    pub(crate) fn max_retries(&self) -> u32 {
-        self.pool.settings().max_retries
+    /// A request to an origin that is not that of its URI.
+    pub(crate) async fn ask<B>(
+        &self,
+        origin: &Origin,
+        request: Request<B>,
+    ) -> Result<Response<Incoming>, Error>
+    where
+        B: http_body::Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let replay = Replay::UpTo(self.pool.settings().replay_limit);
+        let request = request.map(|body| RequestBody::new(body, replay));
+        retry::exchange(Arc::clone(&self.pool), origin.clone(), request).await
     }
 
     /// How many connections are kept right now.
@@ -204,74 +220,6 @@ impl fmt::Debug for ClientResponse {
     }
 }
 
-/// One request, made again as long as servers leave it alone.
-async fn exchange(
-    pool: Arc<Pool>,
-    request: Request<RequestBody>,
-) -> Result<Response<Incoming>, Error> {
-    let origin = Origin::of(request.uri())?;
-    telemetry::wanted(request.method(), request.uri());
-    let mut retries = pool.settings().max_retries;
-    let mut next = request;
-    loop {
-        let spare = Spare::new(&next);
-        let mut request = Some(next);
-        let Checkout {
-            connection,
-            response,
-        } = pool.checkout(&origin, &mut request).await?;
-        let response = response.or_else(|| request.map(|request| connection.send(request)));
-        let Some(mut response) = response else {
-            return Err(Error::Connection(connection.over()));
-        };
-        let failure = match poll_fn(|cx| response.poll_outcome(cx)).await {
-            Ok(response) => return Ok(response),
-            Err(failure) => *failure,
-        };
-        // A queue that is full is the caller's business.
-        let unprocessed = failure.error.connection().is_some() && failure.error.is_retryable();
-        if !unprocessed || retries == 0 {
-            return Err(failure.error);
-        }
-        retries = retries.saturating_sub(1);
-        next = match spare.restore(failure.rest) {
-            Some(request) => request,
-            None => return Err(failure.error),
-        };
-        telemetry::retried(&origin, &failure.error);
-    }
-}
-
-/// What is kept of a request that goes out, should it come back unprocessed.
-struct Spare {
-    head: Request<()>,
-    body: Option<RequestBody>,
-}
-
-impl Spare {
-    fn new(request: &Request<RequestBody>) -> Self {
-        let mut head = Request::new(());
-        *head.method_mut() = request.method().clone();
-        *head.uri_mut() = request.uri().clone();
-        *head.version_mut() = request.version();
-        *head.headers_mut() = request.headers().clone();
-        *head.extensions_mut() = request.extensions().clone();
-        Self {
-            head,
-            body: request.body().replay(),
-        }
-    }
-
-    /// The request once more, if all of it is at hand.
-    fn restore(self, rest: Rest) -> Option<Request<RequestBody>> {
-        match (rest, self.body) {
-            (Rest::Whole(request), _) => Some(*request),
-            (Rest::Body(body), _) | (Rest::Nothing, Some(body)) => Some(self.head.map(|()| body)),
-            (Rest::Nothing, None) => None,
-        }
-    }
-}
-
 impl Builder {
     /// The protocols offered to `https` origins by ALPN, first choice first.
     /// Default: all four, HTTP/2 first.
@@ -327,10 +275,23 @@ impl Builder {
         self
     }
 
-    /// How often a request is made again that the server did not process.
-    /// Default 5.
+    /// Fruitless tries that may follow each other when a server does not
+    /// process a request: after each the request pauses, from 10 ms up to 1 s,
+    /// and is made again. A try costs nothing if other requests of the
+    /// connection were answered; with 0 no request is made again at all. Default
+    /// 5; then the error is [`Error::NotProcessed`].
     pub fn max_retries(mut self, times: u32) -> Self {
         self.settings.max_retries = times;
+        self
+    }
+
+    /// Bytes that are kept of each request's body while it is sent and not
+    /// answered, so that the request can be made again. A [`Body`](crate::Body),
+    /// a `String`, and a body that gives all of itself as one piece (such as
+    /// `Full<Bytes>`) are kept whatever their size, without a copy. Default
+    /// 64 KiB.
+    pub fn replay_limit(mut self, bytes: usize) -> Self {
+        self.settings.replay_limit = bytes;
         self
     }
 

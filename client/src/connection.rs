@@ -21,8 +21,8 @@ use crate::{
     AlternativeService, BoxError, Concurrency, Error, Origin, PushPolicy, Pushes, Security,
     SettingsKey, SettingsStore, Streams, Transport,
     announced::OnAlternative,
-    body::RequestBody,
-    exchange::{self, Command, Exchanges, Failure, Queue, State, Wait},
+    body::{Replay, RequestBody},
+    exchange::{self, Age, Command, Exchanges, Failure, Queue, State, Wait},
     persistence::Keeper,
     pushes,
     stats::OnStats,
@@ -194,7 +194,8 @@ impl Connection {
         B: http_body::Body + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.send(request.map(RequestBody::new))
+        let request = request.map(|body| RequestBody::new(body, Replay::Never));
+        self.send(request, Age::next())
     }
 
     /// The protocol that is spoken.
@@ -283,21 +284,16 @@ impl Connection {
         self.handles.queue.shut_down();
     }
 
-    /// Why it is over.
-    pub(crate) fn over(&self) -> lacewing_conn::Error {
-        self.handles.queue.over()
-    }
-
     /// A request whose body's type is erased already.
-    pub(crate) fn send(&self, request: Request<RequestBody>) -> ResponseFuture {
+    pub(crate) fn send(&self, request: Request<RequestBody>, age: Age) -> ResponseFuture {
         match self.handles.queue.take_place() {
-            Ok(()) => self.send_in_place(request),
+            Ok(()) => self.send_in_place(request, age),
             Err(error) => ResponseFuture::failed(Failure::unsent(error, request)),
         }
     }
 
-    fn send_in_place(&self, request: Request<RequestBody>) -> ResponseFuture {
-        ResponseFuture::waiting(self.handles.queue.submit(request))
+    fn send_in_place(&self, request: Request<RequestBody>, age: Age) -> ResponseFuture {
+        ResponseFuture::waiting(self.handles.queue.submit(request, age))
     }
 }
 
@@ -360,10 +356,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let request = request.map(RequestBody::new);
+        let request = request.map(|body| RequestBody::new(body, Replay::Never));
         match std::mem::replace(&mut self.place, Place::None) {
-            Place::Taken => self.send_in_place(request),
-            Place::None => self.send(request),
+            Place::Taken => self.send_in_place(request, Age::next()),
+            Place::None => self.send(request, Age::next()),
         }
     }
 }

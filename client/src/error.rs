@@ -2,7 +2,7 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use lacewing_conn::Version;
+use lacewing_conn::{Reason, Version};
 
 /// Any error of a request's own body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -91,6 +91,34 @@ pub enum Error {
     Body(Arc<dyn std::error::Error + Send + Sync>),
     /// The stream or its connection ended before the response came.
     Connection(lacewing_conn::Error),
+    /// The server did not process the request, and the client makes it no
+    /// further time.
+    NotProcessed {
+        /// How often it was made.
+        tries: u32,
+        /// Why it is not made again.
+        why: GivenUp,
+        /// What ended the last try.
+        source: lacewing_conn::Error,
+    },
+}
+
+/// Why a request is not made again that the server did not process.
+///
+/// ```
+/// use lacewing_client::GivenUp;
+///
+/// assert!(GivenUp::BodySpent.to_string().contains("body"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GivenUp {
+    /// `max_retries` of the builder.
+    TriesSpent,
+    /// More of its body went out than is kept: `replay_limit` of the builder.
+    BodySpent,
+    /// It would end the same: the server wants HTTP/1.1, or other TLS.
+    Pointless,
 }
 
 /// What is wrong with a request.
@@ -164,7 +192,9 @@ impl Error {
             | Self::Tls { .. }
             | Self::QueueFull { .. }
             | Self::TooManyStreams { .. } => true,
-            Self::Connection(error) => error.is_retryable(),
+            // Not by this client.
+            Self::Connection(error) => error.is_retryable() && !is_pointless(error),
+            Self::NotProcessed { why, .. } => *why != GivenUp::Pointless,
             Self::Request(_)
             | Self::NotNegotiated { .. }
             | Self::TunnelRefused { .. }
@@ -191,9 +221,29 @@ impl Error {
     /// The error of the stream or connection, if that is what happened.
     pub fn connection(&self) -> Option<&lacewing_conn::Error> {
         match self {
-            Self::Connection(error) => Some(error),
+            Self::Connection(error) | Self::NotProcessed { source: error, .. } => Some(error),
             _ => None,
         }
+    }
+}
+
+/// What the server asks for is not to be had from this client.
+pub(crate) fn is_pointless(error: &lacewing_conn::Error) -> bool {
+    advice(error.reason()).is_some()
+}
+
+/// What to do about an error code, where it says so.
+fn advice(reason: Reason) -> Option<&'static str> {
+    match reason {
+        Reason::Http11Required => Some(
+            "the server wants HTTP/1.1 for this, which this client does not speak; use a client \
+             that does",
+        ),
+        Reason::InadequateSecurity => Some(
+            "the server wants better TLS; offer TLS 1.2 or later with AEAD ciphers \
+             (RFC 9113 §9.2)",
+        ),
+        _ => None,
     }
 }
 
@@ -248,10 +298,24 @@ impl fmt::Display for Error {
             Self::Body(error) => write!(f, "the request's body failed: {error}"),
             Self::Connection(error) => {
                 error.fmt(f)?;
-                if error.is_retryable() {
-                    f.write_str("; the server did not process the request")?;
+                match advice(error.reason()) {
+                    Some(advice) => write!(f, "; {advice}"),
+                    None if error.is_retryable() => {
+                        f.write_str("; the server did not process the request")
+                    }
+                    None => Ok(()),
                 }
-                Ok(())
+            }
+            Self::NotProcessed { tries, why, source } => {
+                let times = if *tries == 1 { "try" } else { "tries" };
+                write!(
+                    f,
+                    "the server did not process the request in {tries} {times}; the last: {source}"
+                )?;
+                match advice(source.reason()) {
+                    Some(advice) => write!(f, "; {advice}"),
+                    None => write!(f, "; {why}"),
+                }
             }
         }
     }
@@ -263,7 +327,7 @@ impl std::error::Error for Error {
             Self::Request(error) => Some(error),
             Self::Connect { source, .. } | Self::Tls { source, .. } => Some(&**source),
             Self::Body(error) | Self::Upgrade(error) => Some(&**error),
-            Self::Connection(error) => Some(error),
+            Self::Connection(error) | Self::NotProcessed { source: error, .. } => Some(error),
             Self::ConnectTimeout { .. }
             | Self::NotNegotiated { .. }
             | Self::QueueFull { .. }
@@ -272,6 +336,19 @@ impl std::error::Error for Error {
             | Self::NotUpgraded { .. }
             | Self::PingTimeout { .. } => None,
         }
+    }
+}
+
+impl fmt::Display for GivenUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TriesSpent => "no more are made (max_retries)",
+            Self::BodySpent => {
+                "it cannot be made again, since more of its body went out than is kept \
+                 (replay_limit)"
+            }
+            Self::Pointless => "another would end the same",
+        })
     }
 }
 
@@ -340,7 +417,7 @@ impl std::error::Error for RequestError {}
 
 #[cfg(test)]
 mod tests {
-    use lacewing_conn::{Initiator, Reason};
+    use lacewing_conn::Initiator;
 
     use super::*;
 

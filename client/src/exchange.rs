@@ -1,6 +1,7 @@
 //! What the connection's task does for a client: opens streams for requests
 //! that handles made, pulls their bodies, and brings the responses back.
 
+mod age;
 mod command;
 mod expect;
 mod fields;
@@ -23,10 +24,11 @@ use tokio::sync::oneshot;
 #[cfg(feature = "h2c")]
 pub(crate) use self::message::{Message, message};
 pub(crate) use self::{
+    age::Age,
     command::Command,
     expect::Alarm,
     queue::{Queue, State},
-    reply::{Failure, Reply, Rest, Wait},
+    reply::{Failure, Outcome, Progress, Reply, Rest, Wait},
 };
 use self::{
     expect::Expectations,
@@ -73,6 +75,8 @@ pub(crate) struct Exchanges {
     watch: Option<Watch>,
     keeper: Option<Keeper>,
     telemetry: Telemetry,
+    /// Responses that came.
+    answered: u64,
     /// Why no further stream can be opened, once that is so.
     refusing: Option<lacewing_conn::Error>,
     shutdown: Shutdown,
@@ -100,23 +104,37 @@ struct Exchange {
     stream: StreamKey,
     /// `None` once the response's head was delivered.
     reply: Option<Arc<Reply>>,
-    /// `None` once all of it is with the engine, or nobody wants more.
+    /// `None` once nobody wants it (again).
     upload: Option<Upload>,
     informational: Option<OnInformational>,
     /// What was asked for, where pushes are taken: kept until the slot is used
     /// again.
     uri: Option<Box<http::Uri>>,
     clock: Clock,
+    /// Responses that had come when this one was asked for.
+    answered: u64,
 }
 
-/// A request's body that is not all with the engine.
+/// A request's body.
 enum Upload {
     /// It waits for 100 (Continue).
     Held(RequestBody),
-    /// No piece of it was asked for.
-    Fresh(Outgoing),
     /// It is under way.
-    Begun(Outgoing),
+    Running(Outgoing),
+    /// All of it is with the engine, and kept in case that the server leaves
+    /// the request alone.
+    Sent(Outgoing),
+}
+
+impl Upload {
+    /// The body from its beginning.
+    fn rewind(self) -> Rest {
+        let body = match self {
+            Self::Held(body) => Some(body),
+            Self::Running(body) | Self::Sent(body) => body.rewind().map(RequestBody::Source),
+        };
+        body.map_or(Rest::Nothing, Rest::Body)
+    }
 }
 
 impl Exchanges {
@@ -135,6 +153,7 @@ impl Exchanges {
             watch: settings.on_stats.map(Watch::new),
             keeper: settings.keeper,
             telemetry: Telemetry::new(settings.version),
+            answered: 0,
             refusing: None,
             shutdown: Shutdown::NotYet,
         }
@@ -173,10 +192,12 @@ impl Exchanges {
         };
         let clock = exchange.clock;
         exchange.informational = None;
-        let held = exchange
-            .upload
-            .take_if(|upload| matches!(upload, Upload::Held(_)))
-            .is_some();
+        let held = matches!(exchange.upload, Some(Upload::Held(_)));
+        match &mut exchange.upload {
+            Some(Upload::Running(body)) => body.forget(),
+            upload => *upload = None,
+        }
+        self.note_answer();
         self.tidy(stream);
         self.expectations.settle(stream);
         let Control::Response { status } = head.control else {
@@ -267,27 +288,47 @@ impl Exchanges {
             return;
         };
         if let Some(reply) = exchange.reply {
-            let rest = match exchange.upload {
-                Some(Upload::Held(body)) => Rest::Body(body),
-                Some(Upload::Fresh(source)) => Rest::Body(RequestBody::Source(source)),
-                Some(Upload::Begun(_)) | None => Rest::Nothing,
+            // A connection that ends was of use or not; on one that goes on,
+            // what counts is what happened meanwhile.
+            let progress = if error.is_connection() {
+                self.queue.progress()
+            } else if self.answered > exchange.answered {
+                Progress::Made
+            } else {
+                Progress::None
             };
-            reply.settle(Err(Failure::with_rest(Error::Connection(error), rest)));
+            let rest = exchange.upload.map_or(Rest::Nothing, Upload::rewind);
+            let failure = Failure::with_rest(Error::Connection(error), rest);
+            reply.settle(Err(failure.after(progress)));
+        }
+    }
+
+    fn note_answer(&mut self) {
+        self.answered = self.answered.saturating_add(1);
+        self.queue.note_progress();
+    }
+
+    /// The server ends the connection: the requests that it still works on are
+    /// as good as answered.
+    fn note_accepted(&self, conn: &Context<'_>) {
+        if conn.engine.open_streams() > 0 {
+            self.queue.note_progress();
         }
     }
 
     /// No stream will be opened any more: what waits goes back whole.
     fn refuse(&mut self, error: lacewing_conn::Error) {
-        self.queue.set_state(State::Draining);
         if self.refusing.is_none() {
+            self.queue.refuse(&error);
             self.telemetry.draining(&error);
         }
         let error = self.refusing.get_or_insert(error).clone();
         self.waiting.append(&mut self.deferred);
         self.queue.drain_requests(&mut self.waiting);
         self.queue.forget(self.waiting.len());
+        let progress = self.queue.progress();
         for intent in self.waiting.drain(..) {
-            intent.give_back(Error::Connection(error.clone()));
+            intent.give_back(Error::Connection(error.clone()), progress);
         }
     }
 
@@ -366,6 +407,9 @@ impl Application for Exchanges {
             Event::Informational { stream, head } => self.inform(conn, stream, head),
             Event::Reset { stream, error } => {
                 self.telemetry.reset(stream.id(), &error);
+                if error.is_connection() {
+                    self.note_accepted(conn);
+                }
                 self.fail(stream, error);
             }
             Event::Pong { round_trip } => {
@@ -411,9 +455,8 @@ impl Application for Exchanges {
                         .announced(|announced| announced.add_service(service));
                 }
             }
-            Event::GoAway { reason, .. } => {
-                let detail = "the server takes no new requests on this connection";
-                let error = lacewing_conn::Error::connection(Initiator::Peer, reason, detail);
+            Event::GoAway { error, .. } => {
+                self.note_accepted(conn);
                 self.refuse(error.with_retryable(true));
             }
             Event::Closed { error } => self.refuse(error.with_retryable(true)),
@@ -426,7 +469,7 @@ impl Application for Exchanges {
             return;
         };
         let mut source = match exchange.upload.take() {
-            Some(Upload::Fresh(source) | Upload::Begun(source)) => source,
+            Some(Upload::Running(source)) => source,
             other => {
                 exchange.upload = other;
                 return;
@@ -435,7 +478,7 @@ impl Application for Exchanges {
         for _ in 0..EMPTY_PIECES {
             let piece = conn.poll_source(stream, |cx| source.poll_piece(cx));
             let Poll::Ready(piece) = piece else {
-                exchange.upload = Some(Upload::Begun(source));
+                exchange.upload = Some(Upload::Running(source));
                 return;
             };
             let sent = match piece {
@@ -447,7 +490,7 @@ impl Application for Exchanges {
                     if sent.is_ok() {
                         conn.engine.offer(stream);
                     }
-                    exchange.upload = Some(Upload::Begun(source));
+                    exchange.upload = Some(Upload::Running(source));
                     return;
                 }
                 Ok(Piece::Data { data, fin: true }) => conn.engine.send_data(stream, data, true),
@@ -468,6 +511,9 @@ impl Application for Exchanges {
                 let error = RequestError::Unsupported { version, what };
                 return self.give_up(conn, stream, error.into(), Reason::Cancel);
             }
+            if exchange.reply.is_some() && source.can_rewind() {
+                exchange.upload = Some(Upload::Sent(source));
+            }
             self.tidy(stream);
             // The stream may end with what is cut now, after `poll_intents` of
             // this turn.
@@ -476,14 +522,14 @@ impl Application for Exchanges {
             }
             return;
         }
-        exchange.upload = Some(Upload::Begun(source));
+        exchange.upload = Some(Upload::Running(source));
         conn.engine.offer(stream);
     }
 
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         if self
             .exchange(stream)
-            .is_some_and(|exchange| exchange.upload.is_some())
+            .is_some_and(|exchange| matches!(exchange.upload, Some(Upload::Running(_))))
         {
             conn.engine.offer(stream);
         }

@@ -19,6 +19,7 @@ mod persistence;
 mod pool;
 mod priority;
 mod pushes;
+mod retry;
 mod service;
 mod stats;
 mod telemetry;
@@ -39,7 +40,7 @@ pub use connect::{
     Resolve, ResolveFn, Resolving, Tcp, Transport, dial_fn, resolve_fn,
 };
 pub use connection::{Connection, ConnectionConfig, ResponseFuture};
-pub use error::{BoxError, Error, RequestError};
+pub use error::{BoxError, Error, GivenUp, RequestError};
 pub use informational::OnInformational;
 pub use lacewing_conn::{
     Error as ConnectionError, Initiator, Limits, Reason, Side, Version,

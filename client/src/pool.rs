@@ -1,18 +1,25 @@
 //! Connections to origins, kept for the next request.
 
+mod line;
+
 use std::{
     collections::HashMap,
     fmt,
+    future::poll_fn,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use http::Request;
-use tokio::{task::AbortHandle, time::Instant};
+use tokio::{sync::oneshot, task::AbortHandle, time::Instant};
 
+use self::line::{Answer, Left, Line, Place, Waiting};
 use crate::{
     Concurrency, Connect, Connection, ConnectionConfig, Error, Origin, ResponseFuture, SettingsKey,
-    SettingsStore, body::RequestBody, telemetry,
+    SettingsStore,
+    body::RequestBody,
+    exchange::{Age, Failure, Outcome},
+    telemetry,
 };
 
 /// The connections of a client. Bounded; those that nobody uses are closed
@@ -30,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) idle_timeout: Duration,
     pub(crate) max_connections: usize,
     pub(crate) max_retries: u32,
+    pub(crate) replay_limit: usize,
     pub(crate) store: Arc<dyn SettingsStore>,
     #[cfg(feature = "h2c")]
     pub(crate) h2c_upgrade: bool,
@@ -43,14 +51,16 @@ impl fmt::Debug for Settings {
             .field("idle_timeout", &self.idle_timeout)
             .field("max_connections", &self.max_connections)
             .field("max_retries", &self.max_retries)
+            .field("replay_limit", &self.replay_limit)
             .finish_non_exhaustive()
     }
 }
 
 /// A connection, and the response to the request that it was made with.
-pub(crate) struct Checkout {
-    pub(crate) connection: Connection,
-    pub(crate) response: Option<ResponseFuture>,
+struct Made {
+    connection: Connection,
+    #[cfg(feature = "h2c")]
+    response: Option<ResponseFuture>,
 }
 
 #[derive(Default)]
@@ -58,6 +68,8 @@ struct Entries {
     by_origin: HashMap<Origin, Entry>,
     /// Connections that were ever kept.
     made: u64,
+    /// Tasks that ever made some.
+    dials: u64,
     /// The task that evicts, while there is something to evict.
     reaper: Option<AbortHandle>,
 }
@@ -65,8 +77,15 @@ struct Entries {
 #[derive(Default)]
 struct Entry {
     connections: Vec<Kept>,
-    /// Held by the one request that dials; the others wait for it.
-    dial: Arc<tokio::sync::Mutex<Dial>>,
+    /// Who waits for the connection that is being made.
+    line: Line,
+    /// The task that makes it, as long as somebody waits.
+    dial: Option<Dial>,
+}
+
+struct Dial {
+    serial: u64,
+    task: AbortHandle,
 }
 
 /// A connection and when it was used last.
@@ -80,15 +99,9 @@ struct Kept {
 /// Where a request goes.
 enum Choice {
     Use(Connection),
-    /// A new connection, to be made under this lock; if that fails, one that
-    /// has its hands full.
-    Dial(Arc<tokio::sync::Mutex<Dial>>, Option<Connection>),
-}
-
-/// What became of a dial, for those who waited for it.
-#[derive(Default)]
-struct Dial {
-    failed: Option<Error>,
+    /// A new connection; if there is none to be had, one that has its hands
+    /// full.
+    Dial(Option<Connection>),
 }
 
 impl Pool {
@@ -105,36 +118,106 @@ impl Pool {
     }
 
     /// A connection to the origin, made if there is none, or none with room
-    /// for another stream and the policy wants so. The request is taken if the
-    /// connection is made by it.
-    pub(crate) async fn checkout(
+    /// for another stream and the policy wants so.
+    pub(crate) async fn connection(self: &Arc<Self>, origin: &Origin) -> Result<Connection, Error> {
+        let place = {
+            let mut entries = self.lock();
+            if let Choice::Use(connection) = self.choose(&mut entries, origin) {
+                return Ok(connection);
+            }
+            let (answer, receiver) = oneshot::channel();
+            let age = Age::next();
+            self.line_up(&mut entries, origin, age, Waiting::Connection(answer));
+            self.place(origin, age, receiver)
+        };
+        place.await?
+    }
+
+    /// Sends a request over such a connection. While one is made, the oldest
+    /// request is in front, and all go out together ahead of any that come
+    /// later: so a server that takes few requests on each connection gets them
+    /// in the order of their age.
+    pub(crate) async fn send(
         self: &Arc<Self>,
         origin: &Origin,
-        request: &mut Option<Request<RequestBody>>,
-    ) -> Result<Checkout, Error> {
-        let dial = match self.choose(origin) {
-            Choice::Use(connection) => return Ok(connection.into()),
-            Choice::Dial(dial, _) => dial,
+        request: Request<RequestBody>,
+        age: Age,
+    ) -> Outcome {
+        let place = match self.submit(origin, request, age) {
+            Ok(response) => return outcome(response).await,
+            Err(place) => place,
         };
-        let mut dial = dial.lock().await;
-        let busy = match self.choose(origin) {
-            Choice::Use(connection) => return Ok(connection.into()),
-            Choice::Dial(_, busy) => busy,
+        match place.await {
+            Ok(Ok(response)) => outcome(response).await,
+            Ok(Err(failure)) => Err(failure),
+            Err(error) => Err(Failure::new(error)),
+        }
+    }
+
+    /// Sends a request over a connection that there is, or gives its place in
+    /// the line.
+    fn submit(
+        self: &Arc<Self>,
+        origin: &Origin,
+        request: Request<RequestBody>,
+        age: Age,
+    ) -> Result<ResponseFuture, Place<Answer>> {
+        let mut entries = self.lock();
+        if let Choice::Use(connection) = self.choose(&mut entries, origin) {
+            drop(entries);
+            return Ok(connection.send(request, age));
+        }
+        let (answer, receiver) = oneshot::channel();
+        let waiting = Waiting::Response(Box::new(request), answer);
+        self.line_up(&mut entries, origin, age, waiting);
+        Err(self.place(origin, age, receiver))
+    }
+
+    fn place<T>(
+        self: &Arc<Self>,
+        origin: &Origin,
+        age: Age,
+        answer: oneshot::Receiver<T>,
+    ) -> Place<T> {
+        Place {
+            pool: Arc::clone(self),
+            origin: origin.clone(),
+            age,
+            answer,
+            left: Left::No,
+        }
+    }
+
+    /// Waits for a connection; somebody makes it.
+    fn line_up(self: &Arc<Self>, entries: &mut Entries, origin: &Origin, age: Age, who: Waiting) {
+        let serial = entries.dials.saturating_add(1);
+        let entry = entries.by_origin.entry(origin.clone()).or_default();
+        entry.line.push(age, who);
+        if entry.dial.is_none() {
+            let dialling = Dialling {
+                pool: Arc::clone(self),
+                origin: origin.clone(),
+                serial,
+            };
+            let task = tokio::spawn(telemetry::in_current_span(dialling.run())).abort_handle();
+            entry.dial = Some(Dial { serial, task });
+            entries.dials = serial;
+        }
+    }
+
+    /// Somebody waits no more: without anybody no connection is made.
+    fn leave(&self, origin: &Origin, age: Age) {
+        let mut entries = self.lock();
+        let Some(entry) = entries.by_origin.get_mut(origin) else {
+            return;
         };
-        let error = match &dial.failed {
-            Some(error) => error.clone(),
-            None => match self.dial(origin, request).await {
-                Ok(checkout) => {
-                    self.keep(origin, &checkout.connection);
-                    return Ok(checkout);
-                }
-                Err(error) => error,
-            },
-        };
-        // Who waited for this dial gets its error; who comes later dials again.
-        dial.failed = Some(error.clone());
-        self.lock().forget_dial(origin);
-        busy.map(Checkout::from).ok_or(error)
+        entry.line.leave(age);
+        if entry.line.is_empty() {
+            if let Some(dial) = entry.dial.take() {
+                dial.task.abort();
+            }
+            entries.forget_empty(origin);
+        }
     }
 
     /// How many connections are kept.
@@ -143,16 +226,14 @@ impl Pool {
     }
 
     /// The connection that has least to do, if it is to be used.
-    fn choose(&self, origin: &Origin) -> Choice {
-        let mut entries = self.lock();
+    fn choose(&self, entries: &mut Entries, origin: &Origin) -> Choice {
         let another = match self.settings.connection.concurrency_policy() {
             Concurrency::OpenAnother { max } => max,
             Concurrency::Queue | Concurrency::Fail => 1,
         };
         let crowded = another > 1 && entries.is_crowded(self.settings.max_connections);
-        let entry = match entries.by_origin.get_mut(origin) {
-            Some(entry) => entry,
-            None => entries.by_origin.entry(origin.clone()).or_default(),
+        let Some(entry) = entries.by_origin.get_mut(origin) else {
+            return Choice::Dial(None);
         };
         entry.connections.retain(|kept| kept.connection.is_open());
         let connections = entry.connections.len();
@@ -161,21 +242,70 @@ impl Pool {
             .iter_mut()
             .min_by_key(|kept| kept.connection.streams().load());
         let Some(least) = least else {
-            return Choice::Dial(Arc::clone(&entry.dial), None);
+            return Choice::Dial(None);
         };
         if connections < another && !crowded && !least.connection.streams().has_room() {
-            let busy = Some(least.connection.clone());
-            return Choice::Dial(Arc::clone(&entry.dial), busy);
+            return Choice::Dial(Some(least.connection.clone()));
         }
         least.last_used = Instant::now();
         Choice::Use(least.connection.clone())
+    }
+
+    /// Those in the line go on with a connection that was made. `true` if it is
+    /// not enough for them.
+    fn serve_line(self: &Arc<Self>, origin: &Origin, made: &Connection) -> bool {
+        let mut entries = self.lock();
+        self.keep(&mut entries, origin, made);
+        loop {
+            // One that ended already says why to all of them.
+            let connection = if made.is_open() {
+                match self.choose(&mut entries, origin) {
+                    Choice::Use(connection) => connection,
+                    Choice::Dial(_) => break,
+                }
+            } else {
+                made.clone()
+            };
+            match entries.pop(origin) {
+                Some((age, waiting)) => waiting.go_on(age, &connection),
+                None => break,
+            }
+        }
+        let Some(entry) = entries.by_origin.get_mut(origin) else {
+            return false;
+        };
+        let more = !entry.line.is_empty();
+        if !more {
+            entry.dial = None;
+        }
+        more
+    }
+
+    /// Those in the line get the error, or a connection that has its hands
+    /// full. Who comes later dials again.
+    fn fail_line(&self, origin: &Origin, error: &Error) {
+        let mut entries = self.lock();
+        let busy = match self.choose(&mut entries, origin) {
+            Choice::Use(connection) | Choice::Dial(Some(connection)) => Some(connection),
+            Choice::Dial(None) => None,
+        };
+        while let Some((age, waiting)) = entries.pop(origin) {
+            match &busy {
+                Some(connection) => waiting.go_on(age, connection),
+                None => waiting.fail(error.clone()),
+            }
+        }
+        if let Some(entry) = entries.by_origin.get_mut(origin) {
+            entry.dial = None;
+        }
+        entries.forget_empty(origin);
     }
 
     async fn dial(
         &self,
         origin: &Origin,
         request: &mut Option<Request<RequestBody>>,
-    ) -> Result<Checkout, Error> {
+    ) -> Result<Made, Error> {
         let after = self.settings.connect_timeout;
         let since = std::time::Instant::now();
         let made = tokio::time::timeout(after, self.make(origin, request)).await;
@@ -193,7 +323,7 @@ impl Pool {
         &self,
         origin: &Origin,
         request: &mut Option<Request<RequestBody>>,
-    ) -> Result<Checkout, Error> {
+    ) -> Result<Made, Error> {
         let connected = self.connector.connect(origin).await?;
         let config = self.settings.connection.clone().security(origin.security());
         let key = SettingsKey {
@@ -215,8 +345,7 @@ impl Pool {
         Ok(connection.into())
     }
 
-    fn keep(self: &Arc<Self>, origin: &Origin, connection: &Connection) {
-        let mut entries = self.lock();
+    fn keep(self: &Arc<Self>, entries: &mut Entries, origin: &Origin, connection: &Connection) {
         entries.made = entries.made.saturating_add(1);
         let serial = entries.made;
         let entry = entries.by_origin.entry(origin.clone()).or_default();
@@ -253,8 +382,7 @@ impl Pool {
             for kept in &entry.connections {
                 oldest = Some(oldest.map_or(kept.last_used, |oldest| oldest.min(kept.last_used)));
             }
-            // Somebody dials under this entry.
-            !entry.connections.is_empty() || Arc::strong_count(&entry.dial) > 1
+            !entry.is_empty()
         });
         if oldest.is_none() {
             entries.reaper = None;
@@ -276,23 +404,24 @@ async fn upgrade(
     origin: &Origin,
     request: &mut Option<Request<RequestBody>>,
     config: ConnectionConfig,
-) -> Result<Checkout, Error> {
+) -> Result<Made, Error> {
     let own = request.take_if(|request| crate::upgrade::fits(request));
     let wanted = own.is_some();
     let path = request.as_ref().map(Request::uri);
     let first = own.unwrap_or_else(|| crate::upgrade::neutral(origin, path));
     let (connection, task, response) = crate::upgrade::upgrade(connected.io, first, config).await?;
     tokio::spawn(task);
-    Ok(Checkout {
+    Ok(Made {
         connection,
         response: wanted.then_some(response),
     })
 }
 
-impl From<Connection> for Checkout {
+impl From<Connection> for Made {
     fn from(connection: Connection) -> Self {
         Self {
             connection,
+            #[cfg(feature = "h2c")]
             response: None,
         }
     }
@@ -336,20 +465,115 @@ impl Entries {
         let origin = origin.clone();
         if let Some(entry) = self.by_origin.get_mut(&origin) {
             entry.connections.remove(index);
-            if entry.connections.is_empty() && Arc::strong_count(&entry.dial) == 1 {
-                self.by_origin.remove(&origin);
-            }
         }
+        self.forget_empty(&origin);
         true
     }
 
-    /// A dial failed: the next one is a new one.
-    fn forget_dial(&mut self, origin: &Origin) {
-        if let Some(entry) = self.by_origin.get_mut(origin) {
-            entry.dial = Arc::default();
-            if entry.connections.is_empty() {
-                self.by_origin.remove(origin);
+    /// The oldest of those who wait for a connection to the origin.
+    fn pop(&mut self, origin: &Origin) -> Option<(Age, Waiting)> {
+        self.by_origin.get_mut(origin)?.line.pop()
+    }
+
+    fn forget_empty(&mut self, origin: &Origin) {
+        if self.by_origin.get(origin).is_some_and(Entry::is_empty) {
+            self.by_origin.remove(origin);
+        }
+    }
+}
+
+impl Entry {
+    fn is_empty(&self) -> bool {
+        self.connections.is_empty() && self.line.is_empty() && self.dial.is_none()
+    }
+}
+
+async fn outcome(mut response: ResponseFuture) -> Outcome {
+    poll_fn(|cx| response.poll_outcome(cx)).await
+}
+
+/// The task that makes connections for those in a line.
+struct Dialling {
+    pool: Arc<Pool>,
+    origin: Origin,
+    serial: u64,
+}
+
+impl Dialling {
+    async fn run(self) {
+        loop {
+            match self.make().await {
+                Ok(connection) => {
+                    if !self.pool.serve_line(&self.origin, &connection) {
+                        return;
+                    }
+                }
+                Err(error) => return self.pool.fail_line(&self.origin, &error),
             }
+        }
+    }
+
+    #[cfg(not(feature = "h2c"))]
+    async fn make(&self) -> Result<Connection, Error> {
+        let made = self.pool.dial(&self.origin, &mut None).await?;
+        Ok(made.connection)
+    }
+
+    /// With `Upgrade: h2c` the oldest request makes the connection, if it fits.
+    #[cfg(feature = "h2c")]
+    async fn make(&self) -> Result<Connection, Error> {
+        let pool = &self.pool;
+        let first = if pool.settings.h2c_upgrade {
+            let mut entries = pool.lock();
+            let entry = entries.by_origin.get_mut(&self.origin);
+            entry.and_then(|entry| entry.line.take_to_work())
+        } else {
+            None
+        };
+        let Some((age, request, answer)) = first else {
+            let made = pool.dial(&self.origin, &mut None).await?;
+            return Ok(made.connection);
+        };
+        let mut request = Some(request);
+        let made = pool.dial(&self.origin, &mut request).await;
+        let mut entries = pool.lock();
+        let entry = entries.by_origin.entry(self.origin.clone()).or_default();
+        entry.line.work_is_done();
+        match (made, request) {
+            (Ok(made), None) => {
+                // Whoever asked may have gone.
+                let _ = made.response.map(|response| answer.send(Ok(response)));
+                Ok(made.connection)
+            }
+            (made, Some(request)) => {
+                let waiting = Waiting::Response(Box::new(request), answer);
+                entry.line.push(age, waiting);
+                made.map(|made| made.connection)
+            }
+            (Err(error), None) => {
+                let _ = answer.send(Err(Failure::new(error.clone())));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Nobody waits for a task that is gone.
+impl Drop for Dialling {
+    fn drop(&mut self) {
+        let mut entries = self.pool.lock();
+        let Some(entry) = entries.by_origin.get_mut(&self.origin) else {
+            return;
+        };
+        if entry
+            .dial
+            .take_if(|dial| dial.serial == self.serial)
+            .is_some()
+        {
+            let left = std::mem::take(&mut entry.line);
+            entries.forget_empty(&self.origin);
+            drop(entries);
+            drop(left);
         }
     }
 }

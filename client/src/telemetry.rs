@@ -176,7 +176,7 @@ pub(crate) fn wanted(method: &Method, uri: &Uri) {
 }
 
 /// A request is made again.
-pub(crate) fn retried(origin: &Origin, error: &Error) {
+pub(crate) fn retried(origin: &Origin, error: &lacewing_conn::Error) {
     #[cfg(feature = "tracing")]
     tracing::debug!(%origin, %error, "the request is made again");
     #[cfg(feature = "metrics")]
@@ -211,5 +211,17 @@ pub(crate) fn in_span<F: Future>(version: Version, task: F) -> impl Future<Outpu
 /// A connection's task.
 #[cfg(not(feature = "tracing"))]
 pub(crate) fn in_span<F: Future>(_: Version, task: F) -> F {
+    task
+}
+
+/// A task on behalf of whoever starts it.
+#[cfg(feature = "tracing")]
+pub(crate) fn in_current_span<F: Future>(task: F) -> impl Future<Output = F::Output> {
+    tracing::Instrument::in_current_span(task)
+}
+
+/// A task on behalf of whoever starts it.
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn in_current_span<F: Future>(task: F) -> F {
     task
 }

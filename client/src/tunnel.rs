@@ -2,7 +2,7 @@
 //! CONNECT (RFC 8441).
 
 use http::{Method, Request, Response};
-use lacewing_conn::driver::Tunnel;
+use lacewing_conn::driver::{Incoming, PendingTunnel, Tunnel, TunnelBody};
 
 use crate::{Client, Connection, Error, Origin};
 
@@ -42,16 +42,9 @@ impl Connection {
     /// response's status is not 2xx;
     /// [`RequestError::NoExtendedConnect`](crate::RequestError::NoExtendedConnect).
     pub async fn tunnel(&self, request: Request<()>) -> Result<(Response<()>, Tunnel), Error> {
-        let (pending, body) = Tunnel::pending();
-        let mut request = request.map(|()| body);
-        *request.method_mut() = Method::CONNECT;
-        let (head, body) = self.request(request).await?.into_parts();
-        let response = Response::from_parts(head, ());
-        if !response.status().is_success() {
-            let response = response.into();
-            return Err(Error::TunnelRefused { response });
-        }
-        Ok((response, pending.attach(body)))
+        let (request, pending) = connect(request);
+        let response = self.request(request).await?;
+        accepted(response, pending)
     }
 }
 
@@ -69,15 +62,28 @@ impl Client {
         origin: &Origin,
         request: Request<()>,
     ) -> Result<(Response<()>, Tunnel), Error> {
-        let mut retries = self.max_retries();
-        loop {
-            let connection = self.connection(origin).await?;
-            match connection.tunnel(request.clone()).await {
-                Err(Error::Connection(error)) if error.is_retryable() && retries > 0 => {
-                    retries = retries.saturating_sub(1);
-                }
-                done => return done,
-            }
-        }
+        let (request, pending) = connect(request);
+        let response = self.ask(origin, request).await?;
+        accepted(response, pending)
     }
+}
+
+fn connect(request: Request<()>) -> (Request<TunnelBody>, PendingTunnel) {
+    let (pending, body) = Tunnel::pending();
+    let mut request = request.map(|()| body);
+    *request.method_mut() = Method::CONNECT;
+    (request, pending)
+}
+
+fn accepted(
+    response: Response<Incoming>,
+    pending: PendingTunnel,
+) -> Result<(Response<()>, Tunnel), Error> {
+    let (head, body) = response.into_parts();
+    let response = Response::from_parts(head, ());
+    if !response.status().is_success() {
+        let response = response.into();
+        return Err(Error::TunnelRefused { response });
+    }
+    Ok((response, pending.attach(body)))
 }

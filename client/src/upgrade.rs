@@ -21,7 +21,7 @@ use lacewing_conn::{
 use crate::{
     Body, BoxError, Connection, ConnectionConfig, Error, Origin, RequestError, ResponseFuture,
     Security, Transport,
-    body::RequestBody,
+    body::{Replay, RequestBody},
     exchange::{Message, message},
     telemetry,
 };
@@ -78,7 +78,8 @@ impl Connection {
         B: http_body::Body + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        upgrade(io, request.map(RequestBody::new), config).await
+        let request = request.map(|body| RequestBody::new(body, Replay::Never));
+        upgrade(io, request, config).await
     }
 }
 

@@ -159,6 +159,35 @@ fn a_directory_is_served_until_sigterm() {
     assert!(!log.contains("cut short") && !log.contains("WARN"), "{log}");
 }
 
+/// Neither the announcement nor the log has to be read: requests are answered,
+/// and the end is as it should be.
+#[test]
+fn a_log_that_nobody_reads_is_no_error() {
+    let directory = Directory::new("lacewingd-unread");
+    let mut running = Running::start(&directory, &["--https", "127.0.0.1:0"]);
+    drop(running.child.stderr.take());
+    for _ in 0..3 {
+        let answer = running.get("/hello.txt", "");
+        assert!(answer.ends_with("\r\n\r\nhello world"), "{answer}");
+        // Something to warn of.
+        let mut io = TcpStream::connect(running.http).unwrap();
+        io.write_all(b"no protocol at all\r\n\r\n").unwrap();
+        let _ = io.read_to_end(&mut Vec::new());
+    }
+    let id = running.child.id().to_string();
+    let mut kill = Command::new("kill");
+    assert!(kill.args(["-TERM", &id]).status().unwrap().success());
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    // A failure has its exit code, heard or not.
+    let child = Command::new(PROGRAM)
+        .arg("/no/such/directory")
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
 fn fails(args: &[&str]) -> (Option<i32>, String) {
     let Output { status, stderr, .. } = Command::new(PROGRAM).args(args).output().unwrap();
     (status.code(), String::from_utf8_lossy(&stderr).into_owned())

@@ -4,7 +4,6 @@
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
     task::{Context, Poll, ready},
 };
 
@@ -12,7 +11,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use lacewing_conn::Reason;
 
-use super::Source;
+use super::Streamed;
 use crate::BoxError;
 
 /// A request's body did something that it must not do. [`Error::Body`] has it
@@ -53,7 +52,7 @@ pub enum BodyError {
 /// A body that is asked piece by piece. Polled on the connection's task.
 pub(crate) struct Outgoing {
     /// `None` once it panicked.
-    source: Option<Pin<Box<dyn Source>>>,
+    source: Option<Streamed>,
     /// The whole length by its own word.
     hint: Option<u64>,
     /// What `content-length` says.
@@ -81,7 +80,7 @@ pub(crate) struct BodyFailure {
 }
 
 impl Outgoing {
-    pub(crate) fn new(source: Pin<Box<dyn Source>>) -> Self {
+    pub(crate) fn new(source: Streamed) -> Self {
         Self {
             hint: source.length(),
             source: Some(source),
@@ -107,7 +106,7 @@ impl Outgoing {
             return Poll::Pending;
         };
         let polled = catch_unwind(AssertUnwindSafe(|| {
-            let frame = ready!(source.as_mut().poll_piece(cx));
+            let frame = ready!(source.poll_piece(cx));
             let done = frame.is_none() || source.is_done();
             Poll::Ready((frame, done))
         }));
@@ -139,6 +138,29 @@ impl Outgoing {
             Ok(()) => Ok(piece),
             Err(error) => Err(error.into()),
         })
+    }
+
+    /// The body from its beginning, if all that was taken is still at hand.
+    pub(crate) fn rewind(mut self) -> Option<Self> {
+        let source = self.source.take()?.rewind()?;
+        Some(Self {
+            hint: self.hint,
+            source: Some(source),
+            announced: self.announced,
+            given: 0,
+        })
+    }
+
+    /// [`rewind`](Self::rewind) would give it back.
+    pub(crate) fn can_rewind(&self) -> bool {
+        self.source.as_ref().is_some_and(Streamed::can_rewind)
+    }
+
+    /// It will not be sent again.
+    pub(crate) fn forget(&mut self) {
+        if let Some(source) = &mut self.source {
+            source.forget();
+        }
     }
 
     /// Counts a piece against what was announced.
@@ -231,7 +253,8 @@ mod tests {
             })
             .collect();
         let body = StreamBody::new(futures_util::stream::iter(frames));
-        let RequestBody::Source(mut outgoing) = RequestBody::new(body) else {
+        let RequestBody::Source(mut outgoing) = RequestBody::new(body, crate::body::Replay::Never)
+        else {
             panic!("not a stream")
         };
         outgoing.announce(announced);

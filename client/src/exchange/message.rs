@@ -269,7 +269,7 @@ mod tests {
         };
         assert_eq!(announced(Method::GET, RequestBody::Empty), None);
         assert_eq!(announced(Method::POST, RequestBody::Empty), Some(0));
-        let body = || RequestBody::new(crate::Body::from("four"));
+        let body = || RequestBody::new(crate::Body::from("four"), crate::body::Replay::Never);
         assert_eq!(announced(Method::POST, body()), Some(4));
         assert_eq!(announced(Method::CONNECT, body()), None);
     }

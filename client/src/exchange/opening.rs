@@ -64,7 +64,7 @@ impl Exchanges {
     }
 
     fn open(&mut self, conn: &mut Context<'_>, intent: Intent) {
-        let Intent { request, reply } = intent;
+        let Intent { request, reply, .. } = intent;
         if reply.is_abandoned() {
             return;
         }
@@ -111,6 +111,7 @@ impl Exchanges {
             informational: wishes.informational,
             uri,
             clock: Clock::start(conn.now),
+            answered: self.answered,
         });
     }
 
@@ -134,6 +135,7 @@ impl Exchanges {
             informational: message.wishes.informational,
             uri,
             clock: Clock::start(std::time::Instant::now()),
+            answered: self.answered,
         });
         wait
     }
@@ -166,7 +168,8 @@ impl Exchanges {
         for intent in self.waiting.drain(..) {
             let open = max;
             let error = self.queue.too_many(0);
-            intent.give_back(error.unwrap_or(Error::TooManyStreams { open, max }));
+            let error = error.unwrap_or(Error::TooManyStreams { open, max });
+            intent.give_back(error, self.queue.progress());
         }
     }
 
@@ -206,7 +209,7 @@ pub(super) fn start(
         }
         RequestBody::Source(source) => {
             conn.engine.offer(stream);
-            Some(Upload::Fresh(source))
+            Some(Upload::Running(source))
         }
     }
 }

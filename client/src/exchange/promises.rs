@@ -63,6 +63,7 @@ impl Exchanges {
             informational: None,
             uri: None,
             clock: Clock::start(conn.now),
+            answered: self.answered,
         });
         waiting.put(Pushed {
             parent,

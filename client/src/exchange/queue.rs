@@ -15,8 +15,9 @@ use http::Request;
 use lacewing_conn::{Initiator, Reason, driver::Notifier};
 
 use super::{
+    age::Age,
     command::Command,
-    reply::{Failure, Reply, Wait},
+    reply::{Failure, Progress, Reply, Wait},
 };
 use crate::{Concurrency, Error, Streams, announced::Announced, body::RequestBody};
 
@@ -24,12 +25,14 @@ use crate::{Concurrency, Error, Streams, announced::Announced, body::RequestBody
 pub(super) struct Intent {
     pub(super) request: Request<RequestBody>,
     pub(super) reply: Arc<Reply>,
+    pub(super) age: Age,
 }
 
 impl Intent {
     /// The request was never sent: whoever made it has it back, whole.
-    pub(super) fn give_back(self, error: Error) {
-        self.reply.settle(Err(Failure::unsent(error, self.request)));
+    pub(super) fn give_back(self, error: Error, progress: Progress) {
+        let failure = Failure::unsent(error, self.request).after(progress);
+        self.reply.settle(Err(failure));
     }
 }
 
@@ -50,6 +53,8 @@ pub(crate) struct Queue {
     /// The last measured one in microseconds, 0 before.
     round_trip: AtomicU64,
     state: AtomicU8,
+    /// The server answered a request.
+    useful: AtomicBool,
     idle: AtomicBool,
     /// No handle is left, or shutdown was asked for.
     unwanted: AtomicBool,
@@ -88,6 +93,8 @@ struct Inner {
     crowd: Vec<Waker>,
     /// Wakes the task.
     notifier: Option<Notifier>,
+    /// Why the task takes no more requests.
+    refusing: Option<lacewing_conn::Error>,
     /// Nobody will look here any more.
     closed: Option<lacewing_conn::Error>,
 }
@@ -113,6 +120,7 @@ impl Queue {
             allowed: AtomicUsize::new(INITIALLY_ALLOWED),
             round_trip: AtomicU64::new(0),
             state: AtomicU8::new(State::Open as u8),
+            useful: AtomicBool::new(false),
             idle: AtomicBool::new(true),
             unwanted: AtomicBool::new(false),
             crowded: AtomicBool::new(false),
@@ -180,16 +188,21 @@ impl Queue {
     }
 
     /// Hands a request to the connection's task; its place was taken before.
-    pub(crate) fn submit(self: &Arc<Self>, request: Request<RequestBody>) -> Wait {
+    pub(crate) fn submit(self: &Arc<Self>, request: Request<RequestBody>, age: Age) -> Wait {
         let reply = Reply::new();
         let wait = Wait::new(Arc::clone(&reply), Arc::clone(self));
-        let intent = Intent { request, reply };
+        let intent = Intent {
+            request,
+            reply,
+            age,
+        };
         let mut inner = self.lock();
         let closed = inner.closed.clone();
-        if let Some(error) = closed.or_else(|| self.shutting_down()) {
+        let refusing = || inner.refusing.clone();
+        if let Some(error) = closed.or_else(refusing).or_else(|| self.shutting_down()) {
             drop(inner);
             self.forget(1);
-            intent.give_back(Error::Connection(error));
+            intent.give_back(Error::Connection(error), self.progress());
             return wait;
         }
         inner.intents.push_back(intent);
@@ -251,6 +264,15 @@ impl Queue {
         }
     }
 
+    /// Whether the connection was of use to anybody.
+    pub(super) fn progress(&self) -> Progress {
+        if self.useful.load(Ordering::SeqCst) {
+            Progress::Made
+        } else {
+            Progress::None
+        }
+    }
+
     /// No request is open or waits.
     pub(crate) fn is_idle(&self) -> bool {
         self.idle.load(Ordering::SeqCst) && !self.news.load(Ordering::SeqCst)
@@ -258,8 +280,10 @@ impl Queue {
 
     /// Why the connection is over, as far as is known.
     pub(crate) fn over(&self) -> lacewing_conn::Error {
-        let closed = self.lock().closed.clone();
-        closed.unwrap_or_else(|| {
+        let inner = self.lock();
+        let why = inner.closed.as_ref().or(inner.refusing.as_ref()).cloned();
+        drop(inner);
+        why.unwrap_or_else(|| {
             let detail = "the connection is closing";
             lacewing_conn::Error::connection(Initiator::Library, Reason::Cancel, detail)
         })
@@ -291,8 +315,8 @@ impl Queue {
         self.news.load(Ordering::SeqCst)
     }
 
-    /// Takes the requests that came, behind those in `waiting`, and everything
-    /// else.
+    /// Takes the requests that came, to those in `waiting` by their age, and
+    /// everything else.
     pub(super) fn drain(&self, waiting: &mut VecDeque<Intent>) -> News {
         let mut inner = self.lock();
         if waiting.is_empty() {
@@ -301,15 +325,28 @@ impl Queue {
             waiting.append(&mut inner.intents);
         }
         self.news.store(false, Ordering::SeqCst);
-        News {
+        let news = News {
             cancelled: std::mem::take(&mut inner.cancelled),
             commands: std::mem::take(&mut inner.commands),
+        };
+        drop(inner);
+        // Almost always they come in this order; the others were sent before,
+        // on a connection that ended.
+        if !waiting.iter().is_sorted_by_key(|intent| intent.age) {
+            waiting.make_contiguous().sort_by_key(|intent| intent.age);
         }
+        news
     }
 
     /// Takes the requests that came, and nothing else.
     pub(super) fn drain_requests(&self, waiting: &mut VecDeque<Intent>) {
         waiting.append(&mut self.lock().intents);
+    }
+
+    /// No more is taken: what comes goes back with this.
+    pub(super) fn refuse(&self, error: &lacewing_conn::Error) {
+        self.set_state(State::Draining);
+        self.lock().refusing.get_or_insert_with(|| error.clone());
     }
 
     /// How many streams there are now, and may be.
@@ -359,6 +396,14 @@ impl Queue {
         }
     }
 
+    /// The server answered a request, or is going to.
+    pub(super) fn note_progress(&self) {
+        // Only the task writes this, once.
+        if !self.useful.load(Ordering::Relaxed) {
+            self.useful.store(true, Ordering::SeqCst);
+        }
+    }
+
     pub(super) fn set_round_trip(&self, round_trip: Duration) {
         let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
         self.round_trip.store(micros.max(1), Ordering::Relaxed);
@@ -390,7 +435,7 @@ impl Queue {
         }
         self.forget(intents.len());
         for intent in intents {
-            intent.give_back(Error::Connection(error.clone()));
+            intent.give_back(Error::Connection(error.clone()), self.progress());
         }
     }
 

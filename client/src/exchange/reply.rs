@@ -24,14 +24,22 @@ pub(crate) type Outcome = Result<Response<Incoming>, Box<Failure>>;
 pub(crate) struct Failure {
     pub(crate) error: Error,
     pub(crate) rest: Rest,
+    pub(crate) progress: Progress,
+}
+
+/// Whether others were answered where this request was not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    None,
+    Made,
 }
 
 /// What is left of a request that failed.
 #[derive(Debug)]
 pub(crate) enum Rest {
-    /// Nothing: its body is under way.
+    /// Nothing: its body is gone.
     Nothing,
-    /// Its body, of which no piece was asked for.
+    /// Its body, from its beginning.
     Body(RequestBody),
     /// All of it: it never went out.
     Whole(Box<Request<RequestBody>>),
@@ -47,7 +55,17 @@ impl Failure {
     }
 
     pub(crate) fn with_rest(error: Error, rest: Rest) -> Box<Self> {
-        Box::new(Self { error, rest })
+        Box::new(Self {
+            error,
+            rest,
+            progress: Progress::None,
+        })
+    }
+
+    /// The same, with what became of others.
+    pub(super) fn after(mut self: Box<Self>, progress: Progress) -> Box<Self> {
+        self.progress = progress;
+        self
     }
 }
 

@@ -16,6 +16,6 @@ mod certificates;
 mod dialling;
 mod fields;
 mod layers;
-#[path = "../support.rs"]
+#[path = "../support/lib.rs"]
 mod support;
 mod uploads;

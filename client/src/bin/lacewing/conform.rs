@@ -12,6 +12,7 @@ use lacewing_client::conform::{
 
 use crate::{
     args::Conform,
+    console,
     status::{self, Failure},
 };
 
@@ -31,40 +32,40 @@ Exit codes:
 
 pub(crate) async fn run(args: Conform) -> Result<(), Failure> {
     if args.list {
-        list(&args);
-        return Ok(());
+        return list(&args);
     }
     let report = match (&args.url, args.listen) {
         (Some(url), _) => server::run(&args, url).await?,
         (None, Some(address)) => clients::run(&args, address).await?,
         (None, None) => return Err(Failure::usage("give a URL, or --client --listen ADDRESS")),
     };
-    print!("{report}");
+    let printed = console::print(&report);
     write(args.junit.as_deref(), || report.to_junit())?;
     write(args.json.as_deref(), || report.to_json())?;
     if report.is_success() {
-        Ok(())
+        printed
     } else {
         // The report says it all.
         Err(Failure::quiet(status::PROTOCOL))
     }
 }
 
-fn list(args: &Conform) {
+fn list(args: &Conform) -> Result<(), Failure> {
     let cases = match args.client {
         true => client_cases(args.protocol),
         false => server_cases(&Target::new("http", "localhost").version(args.protocol)),
     };
     for case in chosen(args, cases) {
-        println!(
-            "{:<12} {} §{} {}: {}",
+        console::print(format_args!(
+            "{:<12} {} §{} {}: {}\n",
             case.id(),
             case.specification(),
             case.section(),
             case.requirement(),
             case.title()
-        );
+        ))?;
     }
+    Ok(())
 }
 
 /// The cases that `--only` admits.
@@ -101,7 +102,7 @@ fn tell(args: &Conform, case: &Case, outcome: &Outcome) {
         Outcome::Failed(failure) => format!("failed: {failure}"),
         Outcome::Advised(failure) => format!("advice: {failure}"),
     };
-    eprintln!("{:<12} {what}", case.id());
+    console::note_as_is(format_args!("{:<12} {what}\n", case.id()));
 }
 
 fn write(path: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), Failure> {

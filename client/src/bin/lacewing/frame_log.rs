@@ -9,7 +9,7 @@ mod spdy;
 mod text;
 
 use std::{
-    io::{self, IoSlice, Write as _},
+    io::{self, IoSlice},
     pin::Pin,
     sync::atomic::{AtomicUsize, Ordering},
     task::{Context, Poll, ready},
@@ -17,6 +17,8 @@ use std::{
 
 use lacewing_client::{Connect, Connected, Connecting, Connector, Origin, Transport, Version};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::console;
 
 /// A [`Connector`] whose transports are tapped.
 pub(crate) struct Logging {
@@ -52,7 +54,7 @@ impl Connect for Logging {
                 version,
                 address,
             } = connected;
-            show(&format!(
+            console::note_as_is(format_args!(
                 "{prefix}* connected to {origin}, speaking {version}\n"
             ));
             let tap = Tap::new(io, version, &prefix);
@@ -182,7 +184,7 @@ impl FrameLog {
             text.push_str(&line);
             text.push('\n');
         }
-        show(&text);
+        console::note_as_is(text);
     }
 
     fn decode(&mut self, bytes: &[u8]) {
@@ -191,10 +193,4 @@ impl FrameLog {
             Decoder::Spdy(frames) => frames.decode(bytes, &mut self.lines),
         }
     }
-}
-
-/// Frames of both directions come from one task, but connections are several.
-fn show(text: &str) {
-    // A closed stderr is no reason not to fetch.
-    let _ = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     args::Get,
+    console,
     frame_log::Logging,
     output::{Destination, Plan},
     progress::{Meter, Quiet},
@@ -40,6 +41,9 @@ pub(crate) async fn run(get: Get) -> Result<(), Failure> {
         if running.len() >= parallel {
             failures.extend(finished(running.join_next().await));
         }
+        if failures.iter().any(|(_, failure)| failure.is_unread()) {
+            break;
+        }
         let (client, get, meter) = (client.clone(), Arc::clone(&get), meter.clone());
         running.spawn(async move {
             let done = fetch(&client, &get, &url, destination, &meter).await;
@@ -66,13 +70,15 @@ fn finished(joined: Option<Finished>) -> Option<(usize, Failure)> {
 
 /// Says all that failed, and leaves the code of the first.
 fn report(mut failures: Vec<(usize, Failure)>) -> Result<(), Failure> {
+    // Whoever stops reading has what they want.
+    failures.retain(|(_, failure)| !failure.is_unread());
     failures.sort_by_key(|(index, _)| *index);
     let Some(first) = failures.first().map(|(_, failure)| failure.status()) else {
         return Ok(());
     };
     for (_, failure) in &failures {
         if let Some(message) = failure.message() {
-            eprintln!("lacewing: {message}");
+            console::note(message);
         }
     }
     Err(Failure::quiet(first))

@@ -5,6 +5,7 @@
 
 mod args;
 mod conform;
+mod console;
 mod frame_log;
 mod get;
 mod output;
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::from(status::OK),
         Err(failure) => {
             if let Some(message) = failure.message() {
-                eprintln!("lacewing: {message}");
+                console::note(message);
             }
             ExitCode::from(failure.status())
         }

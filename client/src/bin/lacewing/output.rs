@@ -13,7 +13,7 @@ use tokio::{
     io::{AsyncWrite, AsyncWriteExt as _},
 };
 
-use crate::{args::Get, progress::Quiet, status::Failure};
+use crate::{args::Get, console, progress::Quiet, status::Failure};
 
 /// One destination for each URL, in the order of the command line.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl Sink {
 
 fn failed(destination: &Destination, error: &std::io::Error) -> Failure {
     match destination {
-        Destination::Stdout => Failure::local(format!("cannot write to stdout: {error}")),
+        Destination::Stdout => console::unwritten(error),
         Destination::File(path) => {
             Failure::local(format!("cannot write {}: {error}", path.display()))
         }

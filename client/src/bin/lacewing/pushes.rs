@@ -6,6 +6,8 @@ use http_body::Body as _;
 use lacewing_client::{Pushed, Pushes};
 use tokio::task::JoinSet;
 
+use crate::console;
+
 /// Takes all pushes of a connection until it is over.
 pub(crate) async fn tell(mut pushes: Pushes) {
     let mut running = JoinSet::new();
@@ -36,5 +38,5 @@ async fn tell_one(pushed: Pushed) {
         }
         Err(error) => error.to_string(),
     };
-    eprintln!("lacewing: pushed {uri}: {what}");
+    console::note(format_args!("pushed {uri}: {what}"));
 }

@@ -84,6 +84,16 @@ impl Failure {
         }
     }
 
+    /// Nobody reads the standard output any more: not a failure at all, but an
+    /// end.
+    pub(crate) fn unread() -> Self {
+        Self::quiet(OK)
+    }
+
+    pub(crate) fn is_unread(&self) -> bool {
+        self.status == OK
+    }
+
     /// All was said already.
     pub(crate) fn quiet(status: u8) -> Self {
         Self {

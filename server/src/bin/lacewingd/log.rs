@@ -26,6 +26,8 @@ pub(crate) fn start() {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false)
+        // It would tell of a closed stderr there, and panic.
+        .log_internal_errors(false)
         .init();
 }
 

@@ -10,7 +10,10 @@ mod log;
 mod run;
 mod site;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::Parser;
 
@@ -21,7 +24,8 @@ fn main() -> ExitCode {
     match run::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("lacewingd: {error}");
+            // Nobody may be there to be told.
+            let _ = writeln!(io::stderr(), "lacewingd: {error}");
             ExitCode::FAILURE
         }
     }

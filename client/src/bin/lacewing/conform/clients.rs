@@ -7,7 +7,7 @@ use std::{net::SocketAddr, time::Duration};
 use lacewing_client::conform::{Outcome, Report, Target, client_cases, run as run_case};
 use tokio::time::timeout;
 
-use crate::{args::Conform, status::Failure};
+use crate::{args::Conform, console, status::Failure};
 
 use door::Door;
 
@@ -18,11 +18,11 @@ const MISSED: u32 = 3;
 pub(super) async fn run(args: &Conform, address: SocketAddr) -> Result<Report, Failure> {
     let door = Door::open(address, args.tls.then_some(args.protocol)).await?;
     let cases = super::chosen(args, client_cases(args.protocol));
-    eprintln!(
-        "lacewing: waiting for clients on {}, one connection for each of {} cases",
+    console::note(format_args!(
+        "waiting for clients on {}, one connection for each of {} cases",
         door.url(),
         cases.len()
-    );
+    ));
     let conditions = super::conditions(args);
     // Of use for servers only.
     let target = Target::new("http", door.address().to_string());

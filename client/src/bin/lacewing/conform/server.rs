@@ -10,7 +10,7 @@ use lacewing_client::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::{args::Conform, status::Failure};
+use crate::{args::Conform, console, status::Failure};
 
 /// How long to wait before a server that is gone is asked again.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -35,11 +35,11 @@ pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
     let mut target = target(args, url, &origin);
     let seen = target.probe(connect().await?, &conditions).await;
     if !target.abilities.answers {
-        eprintln!(
-            "lacewing: {url} does not answer GET with 2xx, so that little can be tested; its frames:"
-        );
+        console::note(format_args!(
+            "{url} does not answer GET with 2xx, so that little can be tested; its frames:"
+        ));
         for line in seen {
-            eprintln!("  {line}");
+            console::note_as_is(format_args!("  {line}\n"));
         }
     }
     let mut report = super::report(url);

@@ -11,7 +11,7 @@ use rustls::{
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::status::Failure;
+use crate::{console, status::Failure};
 
 /// A listener, and the TLS on it.
 pub(super) struct Door {
@@ -68,7 +68,7 @@ impl Door {
             };
             match tls.accept(stream).await {
                 Ok(stream) => return Ok(stream),
-                Err(reason) => eprintln!("lacewing: {peer}: {reason}"),
+                Err(reason) => console::note(format_args!("{peer}: {reason}")),
             }
         }
     }

@@ -1,19 +1,6 @@
 //! Roles do not depend on who dialled: an origin dials out to a relay, and
 //! serves over the connection that it dialled.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-#[path = "../examples/proxy/forward.rs"]
-mod forward;
-mod support;
-
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, atomic::Ordering},
@@ -29,7 +16,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use self::support::*;
+use crate::support::*;
 
 /// Takes dialled connections, and is the client on each.
 async fn relay(version: Version) -> (std::net::SocketAddr, mpsc::Receiver<Connection>) {
@@ -102,7 +89,7 @@ fn the_public_is_served_by_whoever_dialled_last() {
             let connection = dialled.lock().unwrap().clone();
             async move {
                 let connection = connection.expect("an origin came first");
-                Ok::<_, Infallible>(forward::forward(&connection, request).await)
+                Ok::<_, Infallible>(crate::forward::forward(&connection, request).await)
             }
         });
         let front = Version::Http2;

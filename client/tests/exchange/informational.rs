@@ -1,22 +1,11 @@
 //! Responses ahead of the response, and bodies that wait for one.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-mod support;
-
 use std::{sync::mpsc, time::Duration};
 
 use http_body_util::BodyExt as _;
 use lacewing_client::{Body, ConnectionConfig, OnInformational};
 
-use self::support::{peer::*, *};
+use crate::support::{peer::*, *};
 
 fn upload(expect: bool) -> http::Request<Body> {
     let mut request = post("/upload", Body::from("twelve bytes"));

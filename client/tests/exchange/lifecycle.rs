@@ -1,16 +1,5 @@
 //! Ends of all kinds: cancelled, shut down, cut off, refused.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-mod support;
-
 use std::{
     future::{Future as _, poll_fn},
     pin::Pin,
@@ -26,7 +15,7 @@ use lacewing_server::{Options, Shutdown};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower_service::Service as _;
 
-use self::support::*;
+use crate::support::*;
 
 #[test]
 fn a_dropped_future_resets_its_stream() {

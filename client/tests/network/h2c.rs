@@ -1,17 +1,5 @@
 //! Connections that begin in HTTP/1.1.
 
-#![cfg(feature = "h2c")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-mod support;
-
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -26,7 +14,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use self::support::{peer::*, *};
+use crate::support::{peer::*, *};
 
 const SWITCHING: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";

@@ -1,22 +1,12 @@
 //! Responses that are defined to have no content: what users see of them, and
 //! that nothing else is handed to them as content (RFC 9110 §6.4.1).
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs
-)]
-
-mod support;
-
 use http::{Method, Request};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use lacewing_client::{Body, Connection, ConnectionConfig, Version};
 
-use self::support::peer::{DATA, END_HEADERS, END_STREAM, HEADERS, Peer, RST_STREAM, block};
+use crate::support::peer::{DATA, END_HEADERS, END_STREAM, HEADERS, Peer, RST_STREAM, block};
 
 const EXCHANGES: [(Method, &str); 6] = [
     (Method::GET, "204"),

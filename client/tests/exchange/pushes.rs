@@ -1,20 +1,9 @@
 //! Pushes: taken, refused, cancelled, bounded.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-mod support;
-
 use http_body_util::BodyExt as _;
 use lacewing_client::{ConnectionConfig, PushPolicy};
 
-use self::support::{peer::*, *};
+use crate::support::{peer::*, *};
 
 const PROTOCOL_ERROR: u32 = 1;
 

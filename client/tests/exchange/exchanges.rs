@@ -1,16 +1,5 @@
 //! Requests and responses, on all four protocols, over a pipe in memory.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-mod support;
-
 use bytes::Bytes;
 use futures::join_all;
 use http::{HeaderMap, Method};
@@ -18,7 +7,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use lacewing_client::{Body, Version};
 
-use self::support::*;
+use crate::support::*;
 
 #[test]
 fn a_small_get() {

@@ -10,6 +10,7 @@
     missing_docs
 )]
 
+#[path = "../support/lib.rs"]
 mod support;
 
 /// A callsite that a thread without a subscriber reaches first may be taken for

@@ -1,18 +1,6 @@
 //! The pooled client, over loopback TCP, with TLS and without, and over
 //! connectors of its own.
 
-#![cfg(feature = "tls")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-mod support;
-
 use std::{
     net::SocketAddr,
     sync::{
@@ -30,7 +18,7 @@ use lacewing_server::{Options, Protocol, Server, Shutdown, service_fn};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use self::support::*;
+use crate::support::*;
 
 struct Running {
     http: SocketAddr,

@@ -1,17 +1,6 @@
 //! What only a server that knows the other half can show: pushes, interim
 //! responses, announcements, upgrades; against our own.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-mod support;
-
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
@@ -21,7 +10,7 @@ use http::{HeaderMap, Request, Response};
 use lacewing_client::{Connection, ConnectionConfig, OnInformational, Origin, PushPolicy, Version};
 use lacewing_server::{Handle, Incoming, Informer, Options, Pusher, serve_connection, service_fn};
 
-use self::support::*;
+use crate::support::*;
 
 /// Pushes a style with each page, and gives hints ahead of it.
 async fn site(request: Request<Incoming>) -> Result<Response<String>, Infallible> {

@@ -1,16 +1,5 @@
 //! Requests that a server left alone are made again, and no others.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-mod support;
-
 use std::{
     sync::{
         Arc,
@@ -31,7 +20,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use self::support::{peer::*, *};
+use crate::support::{peer::*, *};
 
 /// Connections whose other ends the test takes, the first ones; later ones lead
 /// to a real server.
@@ -216,13 +205,17 @@ async fn what_may_have_been_processed_is_not_repeated() {
     assert_eq!(connector.witness.requests.load(Ordering::SeqCst), 0);
 }
 
-/// A stream of unknown source cannot be sent twice: once a piece of it is gone
-/// the error says that the request may be made again, and the caller decides.
+/// A stream of unknown source cannot be sent twice once more of it is gone than
+/// is kept: the error says that the request may be made again, and the caller
+/// decides.
 #[tokio::test]
 async fn a_stream_that_was_begun_is_not_repeated_and_one_that_was_not_is() {
     let (connector, mut ends) = ByHand::new(1);
-    let client = Client::builder().connector(connector.clone()).build();
-    let body = || Generator::new(1000, Arc::default());
+    let client = Client::builder()
+        .connector(connector.clone())
+        .replay_limit(100)
+        .build();
+    let body = || Generator::new(10_000, Arc::default());
     let begun = tokio::spawn(client.request(post("/digest", body())));
     let mut peer = Peer::start(ends.recv().await.unwrap(), &[]).await;
     peer.expect(HEADERS).await;
@@ -238,7 +231,7 @@ async fn a_stream_that_was_begun_is_not_repeated_and_one_that_was_not_is() {
     peer.expect(HEADERS).await;
     peer.go_away(1, 0).await;
     let response = fresh.await.unwrap().unwrap();
-    assert_eq!(text(response).await, sha256(&pattern(1000)));
+    assert_eq!(text(response).await, sha256(&pattern(10_000)));
     assert_eq!(connector.witness.requests.load(Ordering::SeqCst), 1);
 }
 

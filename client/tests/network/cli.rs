@@ -1,17 +1,5 @@
 //! The `lacewing` program against a server on loopback.
 
-#![cfg(feature = "cli")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-mod support;
-
 use std::{
     fs,
     io::Write as _,
@@ -23,10 +11,10 @@ use std::{
 use lacewing_client::Version;
 use lacewing_server::{Protocol, Server, service_fn};
 
-use self::support::*;
+use crate::support::*;
 
 /// A server in a thread of its own, for as long as the test runs.
-fn server(version: Version) -> SocketAddr {
+pub(super) fn server(version: Version) -> SocketAddr {
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,17 +1,6 @@
 //! What a server says besides its responses, what the client says about
 //! priorities, and what is measured.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-mod support;
-
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -22,7 +11,7 @@ use lacewing_client::{
 };
 use lacewing_server::Options;
 
-use self::support::{peer::*, *};
+use crate::support::{peer::*, *};
 
 fn origin(text: &str) -> Origin {
     Origin::of(&text.parse().unwrap()).unwrap()

@@ -1,17 +1,6 @@
 //! Whose pushes are taken, on every protocol: the server is played on the
 //! engine, which promises what it is told to.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-mod support;
-
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -23,7 +12,7 @@ use lacewing_conn::{
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
-use self::support::*;
+use crate::support::*;
 
 /// A server on the engine.
 struct Server {

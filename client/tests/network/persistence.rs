@@ -1,27 +1,17 @@
 //! Settings that SPDY servers ask their clients to keep, and stream ids that
 //! run out, through the pool.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs
-)]
-
-mod support;
-
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 
+use crate::support::{Witness, every_version, serve};
 use lacewing_client::{
     Body, Client, Connect, Connected, Connecting, Origin, Setting, SettingsKey, SettingsStore,
     Version,
 };
 use lacewing_server::{Event, Options, PersistentSettings};
-use support::{Witness, every_version, serve};
 
 /// What clients returned, by connection.
 type Returned = Arc<Mutex<Vec<Vec<Setting>>>>;

@@ -1,16 +1,5 @@
 //! Tunnels by CONNECT, and WebSockets by extended CONNECT.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-mod support;
-
 use std::{
     convert::Infallible,
     future::Future as _,
@@ -38,7 +27,7 @@ use tokio_tungstenite::{
     },
 };
 
-use self::support::{peer::*, *};
+use crate::support::{peer::*, *};
 
 fn to_host() -> http::Request<()> {
     http::Request::connect("db.example:5432").body(()).unwrap()

@@ -1,17 +1,6 @@
 //! Streaming players: they ask for a range, read a little of it, and drop it
 //! for the next one, thousands of times on one connection.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-mod support;
-
 use std::{
     convert::Infallible,
     pin::Pin,
@@ -31,7 +20,7 @@ use lacewing_client::{Body, Connection, ConnectionConfig, Version};
 use lacewing_server::{Event, Options, serve_connection, service_fn};
 use tokio::task::JoinHandle;
 
-use self::support::*;
+use crate::support::*;
 
 const FILM: usize = 50_000_000;
 

@@ -1,18 +1,6 @@
 //! The client with TLS by OpenSSL, against servers that know NPN, ALPN, both or
 //! neither.
 
-#![cfg(feature = "npn")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-mod support;
-
 use std::{
     pin::Pin,
     sync::{Arc, Mutex},
@@ -34,7 +22,7 @@ use openssl::{
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_openssl::SslStream;
 
-use self::support::*;
+use crate::support::*;
 
 const SPDY: [Version; 3] = [Version::Spdy31, Version::Spdy3, Version::Spdy2];
 

@@ -1,17 +1,11 @@
 //! A server with known answers, and ways to it.
 
-#![allow(dead_code, reason = "every test program uses its part")]
 #![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs,
-    unreachable_pub
+    dead_code,
+    unreachable_pub,
+    reason = "every test program uses its part"
 )]
 
-#[path = "support/peer.rs"]
 pub mod peer;
 
 use std::{

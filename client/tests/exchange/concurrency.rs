@@ -1,16 +1,5 @@
 //! More requests than a server allows streams.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-mod support;
-
 use std::{
     future::poll_fn,
     sync::{
@@ -27,7 +16,7 @@ use lacewing_client::{
 use lacewing_server::Options;
 use tower_service::Service;
 
-use self::support::*;
+use crate::support::*;
 
 fn options(max_concurrent_streams: u32) -> Options {
     Options::default().limits(

@@ -1,19 +1,6 @@
 //! A proxy's handler: SPDY in and HTTP/2 out, the other way round, and all
 //! other pairs.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-#[path = "../examples/proxy/forward.rs"]
-mod forward;
-mod support;
-
 use std::{
     convert::Infallible,
     future::Future,
@@ -34,7 +21,7 @@ use lacewing_client::{Body, Connection, ConnectionConfig, Version};
 use lacewing_server::{Options, serve_connection, service_fn};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use self::support::*;
+use crate::support::*;
 
 /// A client, a proxy and an origin.
 struct Chain {
@@ -65,7 +52,7 @@ fn chain_to(
     let to_origin = upstream.clone();
     let service = service_fn(move |request: Request<lacewing_server::Incoming>| {
         let upstream = to_origin.clone();
-        async move { Ok::<_, Infallible>(forward::forward(&upstream, request).await) }
+        async move { Ok::<_, Infallible>(crate::forward::forward(&upstream, request).await) }
     });
     tokio::spawn(serve_connection(there, front, Options::default(), service));
     let (client, task) = Connection::handshake(here, front, ConnectionConfig::default());
@@ -344,7 +331,7 @@ fn fields_about_the_connection_stay_there() {
     ] {
         headers.append(name, value.parse().unwrap());
     }
-    forward::strip(&mut headers);
+    crate::forward::strip(&mut headers);
     let mut left: Vec<_> = headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))

@@ -1,0 +1,17 @@
+//! How long requests are under way, in order: the oldest goes first.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// When a request was made, among all others of the process. It keeps its age
+/// however often it has to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Age(u64);
+
+impl Age {
+    /// The age of a request that is made now.
+    pub(crate) fn next() -> Self {
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}

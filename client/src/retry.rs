@@ -1,0 +1,210 @@
+//! Requests that a server left alone are made again.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Request, Response};
+use lacewing_conn::{Reason, driver::Incoming};
+
+use crate::{
+    Error, GivenUp, Origin,
+    body::RequestBody,
+    error::is_pointless,
+    exchange::{Age, Failure, Progress, Rest},
+    pool::Pool,
+    telemetry,
+};
+
+/// The pause after a fruitless try; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// Where the pause stops growing.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Tries of one request while others were answered. Each stands for a request
+/// that was served, so that this only stops a server that answers all but one.
+const TRIES_OVERTAKEN: u32 = 10_000;
+
+/// One request, made again as long as servers leave it alone.
+pub(crate) async fn exchange(
+    pool: Arc<Pool>,
+    origin: Origin,
+    request: Request<RequestBody>,
+) -> Result<Response<Incoming>, Error> {
+    telemetry::wanted(request.method(), request.uri());
+    let age = Age::next();
+    let mut tries = Tries::new(pool.settings().max_retries);
+    let mut next = request;
+    loop {
+        let spare = Spare::new(&next);
+        let failure = match pool.send(&origin, next, age).await {
+            Ok(response) => return Ok(response),
+            Err(failure) => *failure,
+        };
+        let Failure {
+            error,
+            rest,
+            progress,
+        } = failure;
+        // A queue that is full is the caller's business.
+        let unprocessed = match error {
+            Error::Connection(cause) if cause.is_retryable() => cause,
+            error => return Err(error),
+        };
+        let pause = match tries.next(&unprocessed, progress) {
+            Ok(pause) => pause,
+            Err(why) => return Err(tries.given_up(why, unprocessed)),
+        };
+        next = match spare.restore(rest) {
+            Some(request) => request,
+            None => return Err(tries.given_up(GivenUp::BodySpent, unprocessed)),
+        };
+        telemetry::retried(&origin, &unprocessed);
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// How a request fared so far.
+#[derive(Debug)]
+struct Tries {
+    /// Fruitless tries that may follow each other.
+    max_retries: u32,
+    /// Since somebody was answered last.
+    fruitless: u32,
+    overtaken: u32,
+    made: u32,
+}
+
+impl Tries {
+    fn new(max_retries: u32) -> Self {
+        Self {
+            max_retries,
+            fruitless: 0,
+            overtaken: 0,
+            made: 0,
+        }
+    }
+
+    /// Whether another try is made after one that ended so, and after which
+    /// pause. A try that others made progress by costs nothing: the request's
+    /// turn is yet to come.
+    fn next(
+        &mut self,
+        error: &lacewing_conn::Error,
+        progress: Progress,
+    ) -> Result<Option<Duration>, GivenUp> {
+        self.made = self.made.saturating_add(1);
+        if is_pointless(error) {
+            return Err(GivenUp::Pointless);
+        }
+        // Who asks for calm gets it.
+        if progress == Progress::Made && error.reason() != Reason::EnhanceYourCalm {
+            self.fruitless = 0;
+            self.overtaken = self.overtaken.saturating_add(1);
+            return if self.max_retries == 0 || self.overtaken > TRIES_OVERTAKEN {
+                Err(GivenUp::TriesSpent)
+            } else {
+                Ok(None)
+            };
+        }
+        if self.fruitless >= self.max_retries {
+            return Err(GivenUp::TriesSpent);
+        }
+        let doubled = FIRST_PAUSE.saturating_mul(1 << self.fruitless.min(16));
+        self.fruitless = self.fruitless.saturating_add(1);
+        Ok(Some(doubled.min(LONGEST_PAUSE)))
+    }
+
+    fn given_up(&self, why: GivenUp, source: lacewing_conn::Error) -> Error {
+        Error::NotProcessed {
+            tries: self.made,
+            why,
+            source,
+        }
+    }
+}
+
+/// What is kept of a request that goes out, should it come back unprocessed.
+struct Spare {
+    head: Request<()>,
+    body: Option<RequestBody>,
+}
+
+impl Spare {
+    fn new(request: &Request<RequestBody>) -> Self {
+        let mut head = Request::new(());
+        *head.method_mut() = request.method().clone();
+        *head.uri_mut() = request.uri().clone();
+        *head.version_mut() = request.version();
+        *head.headers_mut() = request.headers().clone();
+        *head.extensions_mut() = request.extensions().clone();
+        Self {
+            head,
+            body: request.body().replay(),
+        }
+    }
+
+    /// The request once more, if all of it is at hand.
+    fn restore(self, rest: Rest) -> Option<Request<RequestBody>> {
+        match (rest, self.body) {
+            (Rest::Whole(request), _) => Some(*request),
+            (Rest::Body(body), _) | (Rest::Nothing, Some(body)) => Some(self.head.map(|()| body)),
+            (Rest::Nothing, None) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lacewing_conn::{Error as Cause, Initiator};
+
+    use super::*;
+
+    fn refused() -> Cause {
+        Cause::reset(Initiator::Peer, Reason::RefusedStream)
+    }
+
+    #[test]
+    fn pauses_grow_between_fruitless_tries_and_these_are_counted() {
+        let mut tries = Tries::new(9);
+        let mut pauses = Vec::new();
+        while let Ok(pause) = tries.next(&refused(), Progress::None) {
+            pauses.push(pause.unwrap().as_millis());
+        }
+        assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+        let error = tries.given_up(GivenUp::TriesSpent, refused()).to_string();
+        assert!(error.contains("10 tries"), "{error}");
+        assert!(error.contains("REFUSED_STREAM"), "{error}");
+    }
+
+    #[test]
+    fn progress_of_others_costs_nothing_and_starts_anew() {
+        let mut tries = Tries::new(1);
+        for _ in 0..100 {
+            assert!(matches!(
+                tries.next(&refused(), Progress::None),
+                Ok(Some(FIRST_PAUSE))
+            ));
+            for _ in 0..10 {
+                assert_eq!(tries.next(&refused(), Progress::Made), Ok(None));
+            }
+        }
+        let spent = (0..TRIES_OVERTAKEN).any(|_| tries.next(&refused(), Progress::Made).is_err());
+        assert!(spent, "there is an end to it");
+        let mut tries = Tries::new(0);
+        assert!(tries.next(&refused(), Progress::Made).is_err());
+    }
+
+    #[test]
+    fn what_would_end_the_same_is_not_tried_and_calm_is_kept() {
+        for reason in [Reason::Http11Required, Reason::InadequateSecurity] {
+            let error = Cause::connection(Initiator::Peer, reason, "GOAWAY");
+            let next = Tries::new(5).next(&error, Progress::Made);
+            assert_eq!(next, Err(GivenUp::Pointless), "{reason}");
+        }
+        let error = Cause::connection(Initiator::Peer, Reason::EnhanceYourCalm, "GOAWAY");
+        let next = Tries::new(5).next(&error, Progress::Made);
+        assert_eq!(next, Ok(Some(FIRST_PAUSE)));
+    }
+}

@@ -1,0 +1,200 @@
+//! What a server says when it ends a connection reaches whoever asked, and is
+//! heeded.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use lacewing_client::{
+    Client, Connect, Connected, Connecting, Connection, ConnectionConfig, Error, GivenUp,
+    Initiator, Limits, Origin, Reason, Side, Version,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+use crate::support::*;
+
+/// What a server does once it has heard the first bytes of a client.
+#[derive(Clone, Debug)]
+struct Script {
+    version: Version,
+    says: Vec<u8>,
+    then: Then,
+    dialled: Arc<AtomicUsize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Close,
+    Silence,
+}
+
+impl Script {
+    fn new(version: Version, says: Vec<u8>, then: Then) -> Self {
+        Self {
+            version,
+            says,
+            then,
+            dialled: Arc::default(),
+        }
+    }
+
+    async fn run(self, mut io: DuplexStream) {
+        let mut heard = vec![0; 64 << 10];
+        let _ = io.read(&mut heard).await;
+        let mut says = Vec::new();
+        if self.version == Version::Http2 {
+            // SETTINGS, and the acknowledgement of the client's.
+            says.extend_from_slice(&[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0]);
+        }
+        says.extend_from_slice(&self.says);
+        let _ = io.write_all(&says).await;
+        if self.then == Then::Close {
+            let _ = io.shutdown().await;
+        }
+        while io.read(&mut heard).await.unwrap_or(0) > 0 {}
+    }
+}
+
+impl Connect for Script {
+    fn connect<'a>(&'a self, _origin: &'a Origin) -> Connecting<'a> {
+        Box::pin(async move {
+            self.dialled.fetch_add(1, Ordering::SeqCst);
+            let (client, server) = tokio::io::duplex(64 << 10);
+            tokio::spawn(self.clone().run(server));
+            Ok(Connected::new(client, self.version))
+        })
+    }
+}
+
+/// GOAWAY; only HTTP/2 has words, and SPDY/2 no code.
+fn go_away(version: Version, last: u8, code: u8, words: &[u8]) -> Vec<u8> {
+    match version {
+        Version::Http2 => {
+            let length = 8 + words.len() as u8;
+            let mut frame = vec![0, 0, length, 7, 0, 0, 0, 0, 0, 0, 0, 0, last, 0, 0, 0, code];
+            frame.extend_from_slice(words);
+            frame
+        }
+        Version::Spdy2 => vec![0x80, 2, 0, 7, 0, 0, 0, 4, 0, 0, 0, last],
+        Version::Spdy3 | Version::Spdy31 => {
+            vec![0x80, 3, 0, 7, 0, 0, 0, 8, 0, 0, 0, last, 0, 0, 0, code]
+        }
+    }
+}
+
+/// ENHANCE_YOUR_CALM, or what SPDY has: its PROTOCOL_ERROR.
+fn too_many_pings(version: Version, last: u8) -> Vec<u8> {
+    let code = if version == Version::Http2 { 0x0b } else { 1 };
+    go_away(version, last, code, b"too_many_pings")
+}
+
+fn is_told(version: Version, error: &Error) {
+    let connection = error.connection().expect("an error of the connection");
+    assert_eq!(
+        connection.initiator(),
+        Initiator::Peer,
+        "{version}: {error}"
+    );
+    let text = error.to_string();
+    assert!(text.contains("GOAWAY"), "{version}: {text}");
+    match version {
+        Version::Http2 => {
+            assert_eq!(connection.reason(), Reason::EnhanceYourCalm, "{text}");
+            assert!(text.contains("ENHANCE_YOUR_CALM"), "{text}");
+            assert!(text.contains("too_many_pings"), "{text}");
+        }
+        Version::Spdy2 => {}
+        _ => assert_eq!(connection.reason(), Reason::ProtocolError, "{text}"),
+    }
+}
+
+#[test]
+fn its_code_and_words_are_in_the_errors_of_requests_and_connections() {
+    every_version(|version| async move {
+        tokio::time::pause();
+        // Taken, perhaps processed; and left alone, five times.
+        for (last, tries) in [(1, 1), (0, 6)] {
+            let script = Script::new(version, too_many_pings(version, last), Then::Close);
+            let client = Client::builder().connector(script.clone()).build();
+            let error = client.request(get("/")).await.unwrap_err();
+            is_told(version, &error);
+            assert_eq!(error.is_retryable(), last == 0, "{version}: {error}");
+            assert_eq!(script.dialled.load(Ordering::SeqCst), tries, "{version}");
+        }
+        // A connection without the pool, whose task has an error too.
+        let (io, server) = tokio::io::duplex(64 << 10);
+        let script = Script::new(version, too_many_pings(version, 1), Then::Close);
+        tokio::spawn(script.run(server));
+        let (connection, task) = Connection::handshake(io, version, ConnectionConfig::default());
+        let task = tokio::spawn(task);
+        is_told(version, &connection.request(get("/")).await.unwrap_err());
+        let error = task.await.unwrap().unwrap_err();
+        is_told(version, &Error::from(error));
+    });
+}
+
+/// Those above the last stream fail at once, the others when the time for a
+/// shutdown is over: nobody waits for ever.
+#[test]
+fn silence_after_it_is_not_waited_out() {
+    every_version(|version| async move {
+        if version == Version::Spdy2 {
+            // It has no code: every GOAWAY is one in good order.
+            return;
+        }
+        tokio::time::pause();
+        let (io, server) = tokio::io::duplex(64 << 10);
+        let script = Script::new(version, too_many_pings(version, 1), Then::Silence);
+        tokio::spawn(script.run(server));
+        let (connection, task) = Connection::handshake(io, version, ConnectionConfig::default());
+        tokio::spawn(task);
+        let since = tokio::time::Instant::now();
+        let taken = connection.request(get("/1"));
+        let left = connection.request(get("/2"));
+        let error = left.await.unwrap_err();
+        assert!(error.is_retryable(), "{version}: {error}");
+        is_told(version, &error);
+        let limit = Limits::new(Side::Client).drain_timeout;
+        assert!(since.elapsed() < limit, "{version}");
+        // Who asks now hears of it too.
+        let late = connection.request(get("/3")).await.unwrap_err();
+        assert!(late.is_retryable(), "{version}: {late}");
+        is_told(version, &late);
+        let error = taken.await.unwrap_err();
+        assert!(!error.is_retryable(), "{version}: {error}");
+        is_told(version, &error);
+        assert!(since.elapsed() < limit * 2, "{version}");
+    });
+}
+
+/// A server that wants HTTP/1.1 is not asked again in HTTP/2.
+#[tokio::test]
+async fn http_1_1_required_is_said_and_not_retried() {
+    let version = Version::Http2;
+    let goaway = go_away(version, 0, 0x0d, b"");
+    let reset = vec![0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0x0d];
+    for (says, how) in [(goaway, "GOAWAY"), (reset, "RST_STREAM")] {
+        let script = Script::new(version, says, Then::Silence);
+        let client = Client::builder().connector(script.clone()).build();
+        let patience = Duration::from_secs(60);
+        let error = tokio::time::timeout(patience, client.request(get("/")));
+        let error = error.await.expect("an answer").unwrap_err();
+        let reason = error.connection().map(|error| error.reason());
+        assert_eq!(reason, Some(Reason::Http11Required), "{how}: {error}");
+        assert!(!error.is_retryable(), "{how}: {error}");
+        let text = error.to_string();
+        assert!(text.contains("HTTP_1_1_REQUIRED"), "{how}: {text}");
+        assert!(text.contains("use a client that does"), "{how}: {text}");
+        if how == "GOAWAY" {
+            let Error::NotProcessed { tries, why, .. } = error else {
+                panic!("{text}")
+            };
+            assert_eq!((tries, why), (1, GivenUp::Pointless));
+        }
+        assert_eq!(script.dialled.load(Ordering::SeqCst), 1, "{how}");
+    }
+}
