@@ -14,6 +14,8 @@ mod exchange;
 mod h2c;
 #[cfg(feature = "http1")]
 mod http1;
+#[cfg(feature = "tls")]
+mod identity;
 mod inform;
 mod intents;
 mod listener;
@@ -42,6 +44,8 @@ pub use detect::{DetectError, Detected, detect, sniff};
 pub use error::{ConnectionError, StartError};
 pub use event::{Event, StreamError};
 pub use h2c::H2cUpgrade;
+#[cfg(feature = "tls")]
+pub use identity::{Identity, IdentityError, IdentityProblem};
 pub use inform::{InformError, Informer};
 pub use intents::{Delivery, Handle};
 pub use options::{DateHeader, InfoExtension, Options, Spawn};
