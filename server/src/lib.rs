@@ -3,6 +3,8 @@
 
 mod acceptor;
 mod address;
+#[cfg(feature = "axum")]
+pub mod axum;
 mod body;
 mod connection;
 mod connection_info;
