@@ -10,7 +10,7 @@
 
 use axum::{
     Router,
-    extract::ws::{WebSocket, WebSocketUpgrade},
+    extract::ws::{Message, WebSocket, WebSocketUpgrade},
     response::{Html, Response},
     routing::{any, get},
 };
@@ -41,7 +41,10 @@ async fn websocket(upgrade: WebSocketUpgrade) -> Response {
 /// What is said is said back.
 async fn echo(mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {
-        if socket.send(message).await.is_err() {
+        // Pings and the closing handshake are axum's, as long as it is asked
+        // for messages.
+        let is_said = matches!(message, Message::Text(_) | Message::Binary(_));
+        if is_said && socket.send(message).await.is_err() {
             return;
         }
     }

@@ -1,6 +1,8 @@
 //! A server: listeners, and a service behind them.
 
-use std::{fmt, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+#[cfg(feature = "tls")]
+use std::sync::Arc;
+use std::{fmt, net::SocketAddr, pin::Pin, time::Duration};
 
 use bytes::Buf;
 use http::{Request, Response};
@@ -93,8 +95,8 @@ impl Server {
 
     /// As [`serve`](Self::serve), with a service for each connection: `make`
     /// is called with what is known of a connection once its protocol is.
-    /// axum's `into_make_service_with_connect_info` is one; see
-    /// [`lacewing_server::axum`](crate::axum).
+    /// axum's `into_make_service_with_connect_info` is one, with the feature
+    /// `axum`.
     ///
     /// ```
     /// use std::convert::Infallible;

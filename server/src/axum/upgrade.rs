@@ -41,18 +41,17 @@ use crate::{Connect, HttpService, Incoming};
 /// use axum::{Router, extract::ws::WebSocketUpgrade, response::Response, routing::any};
 /// use lacewing_server::{ExtendedConnect, Server, axum::Upgrades};
 ///
-/// async fn echo(upgrade: WebSocketUpgrade) -> Response {
+/// async fn greet(upgrade: WebSocketUpgrade) -> Response {
 ///     upgrade.on_upgrade(|mut socket| async move {
+///         let _ = socket.send("hello".into()).await;
 ///         while let Some(Ok(message)) = socket.recv().await {
-///             if socket.send(message).await.is_err() {
-///                 break;
-///             }
+///             println!("{message:?}");
 ///         }
 ///     })
 /// }
 ///
 /// # async fn run() -> Result<(), lacewing_server::StartError> {
-/// let router = Router::new().route("/ws", any(echo));
+/// let router = Router::new().route("/ws", any(greet));
 /// Server::builder()
 ///     .bind(([127, 0, 0, 1], 3000).into())
 ///     .extended_connect(ExtendedConnect::Offer)
@@ -282,6 +281,21 @@ impl Stream {
             };
         }
         taken
+    }
+}
+
+/// What was dropped over HTTP/1.1 is closed, with everything sent that was
+/// written before; users of hyper rely on that, and axum's WebSockets do. A
+/// tunnel of ours that is dropped ends with a reset instead, which is right
+/// for a task that panicked.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        if let Some(tunnel) = self.tunnel() {
+            let _ = tunnel.poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod client_certificates;
 mod make;
 #[cfg(feature = "npn")]
 mod npn;
+mod services;
 #[cfg(all(feature = "axum", feature = "tls"))]
 mod sockets;
 mod support;
@@ -26,5 +27,5 @@ mod support;
 mod unix;
 #[cfg(feature = "axum")]
 mod upgrades;
-#[cfg(feature = "axum")]
+#[cfg(all(feature = "axum", feature = "tls"))]
 mod websocket;

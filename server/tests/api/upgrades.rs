@@ -99,6 +99,26 @@ async fn a_proxy_written_for_http_1_1_works_on_streams() {
     }
 }
 
+/// As over HTTP/1.1, where dropping it closes the connection: what was written
+/// arrives, and then the end.
+#[tokio::test]
+async fn an_upgrade_that_is_dropped_is_closed() {
+    for version in Version::ALL {
+        let router = Router::new().fallback(async |mut request: Request| {
+            let upgrade = hyper::upgrade::on(&mut request);
+            tokio::spawn(async move {
+                let mut io = TokioIo::new(upgrade.await.unwrap());
+                io.read_to_end(&mut Vec::new()).await.unwrap();
+                io.write_all(&[7; 5000]).await.unwrap();
+                io.flush().await.unwrap();
+            });
+        });
+        let mut client = connect(version, router);
+        let (status, heard) = ask(&mut client, "example.org", b"hello").await;
+        assert_eq!((status, heard), (StatusCode::OK, vec![7; 5000]));
+    }
+}
+
 /// Who waits for an upgrade learns that there is none.
 #[tokio::test]
 async fn a_request_that_is_turned_down_has_no_upgrade() {

@@ -91,7 +91,7 @@ where
     }
 }
 
-async fn converse<T>(socket: &mut WebSocketStream<T>)
+async fn converse<T>(socket: &mut WebSocketStream<T>, leg: &str)
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
@@ -103,7 +103,8 @@ where
     }
     socket.close(None).await.unwrap();
     while let Some(message) = socket.next().await {
-        assert!(message.unwrap().is_close());
+        let message = message.unwrap_or_else(|error| panic!("{leg}: {error}"));
+        assert!(message.is_close());
     }
 }
 
@@ -124,14 +125,14 @@ async fn one_route_takes_websockets_over_http_1_1_and_http_2() {
         .insert("sec-websocket-protocol", protocols);
     let (mut socket, response) = tokio_tungstenite::client_async(request, io).await.unwrap();
     assert_eq!(response.headers()["sec-websocket-protocol"], "echo");
-    converse(&mut socket).await;
+    converse(&mut socket, "http/1.1").await;
 
     let io = TcpStream::connect(address).await.unwrap();
     let (status, stream) = open(io, "websocket").await;
     assert_eq!(status, StatusCode::OK);
     let stream = stream.unwrap();
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
-    converse(&mut socket).await;
+    converse(&mut socket, "h2").await;
     drop(socket);
 
     // axum looks at `:protocol`.
