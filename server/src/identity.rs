@@ -200,11 +200,14 @@ impl Identity {
     ///     rustls::{
     ///         RootCertStore, ServerConfig,
     ///         crypto::ring,
-    ///         server::{VerifierBuilderError, WebPkiClientVerifier},
+    ///         server::WebPkiClientVerifier,
     ///     },
     /// };
     ///
-    /// fn config(identity: &Identity, roots: RootCertStore) -> Result<ServerConfig, Box<dyn std::error::Error>> {
+    /// fn config(
+    ///     identity: &Identity,
+    ///     roots: RootCertStore,
+    /// ) -> Result<ServerConfig, Box<dyn std::error::Error>> {
     ///     let provider = Arc::new(ring::default_provider());
     ///     let roots = Arc::new(roots);
     ///     let clients =
