@@ -1,8 +1,8 @@
 //! What can go wrong: with a server as a whole, and with one connection.
 
-use std::{fmt, io, net::SocketAddr, time::Duration};
+use std::{fmt, io, time::Duration};
 
-use crate::{BoxError, DetectError, Initiator, Protocol};
+use crate::{Address, BoxError, DetectError, Initiator, Protocol};
 
 /// A server that cannot start.
 ///
@@ -34,7 +34,7 @@ pub enum StartError {
     /// An address could not be listened on.
     Bind {
         /// The address in question.
-        address: SocketAddr,
+        address: Address,
         /// What the operating system said.
         source: io::Error,
     },
@@ -51,23 +51,41 @@ impl fmt::Display for StartError {
             Self::Tls(error) => write!(f, "cannot set up TLS: {error}"),
             Self::Bind { address, source } => {
                 write!(f, "cannot listen on {address}: {source}")?;
-                match source.kind() {
-                    io::ErrorKind::AddrInUse => write!(
-                        f,
-                        "; another program has port {}: stop it, or choose another port",
-                        address.port()
-                    ),
-                    io::ErrorKind::PermissionDenied => {
-                        f.write_str("; ports below 1024 need privileges: choose a higher one")
-                    }
-                    io::ErrorKind::AddrNotAvailable => {
-                        f.write_str("; the address belongs to no interface of this machine")
-                    }
-                    _ => Ok(()),
+                match address {
+                    Address::Tcp(address) => hint_for_tcp(f, address.port(), source.kind()),
+                    Address::Unix(_) => hint_for_unix(f, source.kind()),
                 }
             }
         }
     }
+}
+
+fn hint_for_tcp(f: &mut fmt::Formatter<'_>, port: u16, kind: io::ErrorKind) -> fmt::Result {
+    match kind {
+        io::ErrorKind::AddrInUse => write!(
+            f,
+            "; another program has port {port}: stop it, or choose another port"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            f.write_str("; ports below 1024 need privileges: choose a higher one")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            f.write_str("; the address belongs to no interface of this machine")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn hint_for_unix(f: &mut fmt::Formatter<'_>, kind: io::ErrorKind) -> fmt::Result {
+    f.write_str(match kind {
+        io::ErrorKind::AddrInUse => {
+            "; another program listens there, or a file that is no socket has the name: stop it, \
+             or choose another path"
+        }
+        io::ErrorKind::PermissionDenied => "; the folder must be writable for this user",
+        io::ErrorKind::NotFound => "; the folder has to exist",
+        _ => "",
+    })
 }
 
 impl std::error::Error for StartError {
@@ -109,6 +127,9 @@ pub enum ConnectionError {
     /// The TLS client negotiated no protocol, and HTTP/1.1, which that stands
     /// for, is not offered.
     NoAlpn,
+    /// No service could be made for the connection: what makes one for each
+    /// failed.
+    Service(BoxError),
     /// The connection failed while requests were served.
     Connection(lacewing_conn::Error),
     /// The HTTP/1.1 connection failed while requests were served.
@@ -160,6 +181,7 @@ impl fmt::Display for ConnectionError {
             Self::NoAlpn => f.write_str(
                 "the TLS client negotiated no protocol (ALPN), and http/1.1 is not offered here",
             ),
+            Self::Service(error) => write!(f, "no service for the connection: {error}"),
             Self::Connection(error) => error.fmt(f),
             Self::Http1(error) => {
                 write!(f, "HTTP/1.1: {error}")?;
@@ -186,7 +208,7 @@ impl std::error::Error for ConnectionError {
             Self::Detect(error) => Some(error),
             Self::Tls(error) => Some(error),
             Self::Connection(error) => Some(error),
-            Self::Http1(error) => Some(&**error),
+            Self::Http1(error) | Self::Service(error) => Some(&**error),
             _ => None,
         }
     }
@@ -212,7 +234,7 @@ mod tests {
     #[test]
     fn a_port_in_use_is_named_with_what_to_do() {
         let error = StartError::Bind {
-            address: SocketAddr::from(([127, 0, 0, 1], 8443)),
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], 8443)).into(),
             source: io::ErrorKind::AddrInUse.into(),
         };
         let text = error.to_string();

@@ -1,11 +1,11 @@
 //! What a server tells an observer, for logs and counters.
 
-use std::{fmt, io, net::SocketAddr};
+use std::{fmt, io};
 
 use http::StatusCode;
 use lacewing_conn::proto::{ConnectionStats, StreamId};
 
-use crate::{BoxError, ConnectionError, ConnectionInfo, Setting};
+use crate::{Address, BoxError, ConnectionError, ConnectionInfo, Setting};
 
 /// Something that is worth a line in a log.
 ///
@@ -24,26 +24,30 @@ pub enum Event<'a> {
     /// Connections can't be accepted because the machine has run out of
     /// something. The listener tries again, and tells of it once until one is
     /// accepted.
+    #[non_exhaustive]
     AcceptFailed {
         /// The listener's address.
-        listener: SocketAddr,
+        listener: &'a Address,
         /// What the operating system said.
         error: &'a io::Error,
     },
     /// A connection ended before its protocol was known.
+    #[non_exhaustive]
     Rejected {
-        /// The peer's address.
-        peer: SocketAddr,
+        /// The peer's address, if it is known.
+        peer: Option<&'a Address>,
         /// Why.
         error: &'a ConnectionError,
     },
     /// The protocol of a connection is known and requests may come.
+    #[non_exhaustive]
     Connected {
         /// The connection in question.
         connection: &'a ConnectionInfo,
     },
     /// A request failed while its connection goes on: its handler failed or
     /// panicked, or its response's body did.
+    #[non_exhaustive]
     StreamFailed {
         /// The connection in question.
         connection: &'a ConnectionInfo,
@@ -55,6 +59,7 @@ pub enum Event<'a> {
     },
     /// What a connection holds and has been through: in the interval that
     /// [`stats_every`](crate::Builder::stats_every) sets, and once at its end.
+    #[non_exhaustive]
     Stats {
         /// The connection in question.
         connection: &'a ConnectionInfo,
@@ -62,6 +67,7 @@ pub enum Event<'a> {
         stats: &'a ConnectionStats,
     },
     /// A client returned settings that it was once asked to keep.
+    #[non_exhaustive]
     SettingsReturned {
         /// The connection in question.
         connection: &'a ConnectionInfo,
@@ -69,6 +75,7 @@ pub enum Event<'a> {
         settings: &'a [Setting],
     },
     /// A connection is closed; every [`Connected`](Event::Connected) has one.
+    #[non_exhaustive]
     Closed {
         /// The connection in question.
         connection: &'a ConnectionInfo,
@@ -83,7 +90,11 @@ impl fmt::Display for Event<'_> {
             Self::AcceptFailed { listener, error } => {
                 write!(f, "accepting on {listener} failed: {error}")
             }
-            Self::Rejected { peer, error } => write!(f, "connection from {peer}: {error}"),
+            Self::Rejected {
+                peer: Some(peer),
+                error,
+            } => write!(f, "connection from {peer}: {error}"),
+            Self::Rejected { peer: None, error } => write!(f, "connection: {error}"),
             Self::Connected { connection } => write!(f, "connected: {connection}"),
             Self::StreamFailed {
                 connection,

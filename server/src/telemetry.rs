@@ -177,7 +177,7 @@ impl Span {
             span: tracing::debug_span!(
                 "connection",
                 protocol = info.protocol().alpn(),
-                peer = info.peer_addr().map(tracing::field::display),
+                peer = info.peer().map(tracing::field::display),
             ),
         }
     }
