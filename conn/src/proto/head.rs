@@ -188,9 +188,12 @@ impl Head {
 pub(crate) fn authority<'a>(uri: &'a Uri, fields: &'a HeaderMap) -> Option<&'a [u8]> {
     match uri.authority() {
         Some(authority) => {
-            let text = authority.as_str();
-            let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
-            Some(host.as_bytes())
+            let text = authority.as_str().as_bytes();
+            // Nearly always there is none, and a short text.
+            if text.iter().all(|byte| *byte != b'@') {
+                return Some(text);
+            }
+            text.rsplit(|byte| *byte == b'@').next()
         }
         None => {
             let host = fields.get(HOST)?.as_bytes();
