@@ -154,9 +154,14 @@ impl Head {
     }
 
     /// Unless its URI says it, the `host` field of a request is an authority, or
-    /// empty.
+    /// empty; and CONNECT names a port (RFC 9110 §9.3.6).
     pub(crate) fn has_valid_host(&self) -> bool {
         match &self.control {
+            Control::Request {
+                method,
+                uri,
+                protocol: None,
+            } if *method == Method::CONNECT => uri.port_u16().is_some(),
             Control::Request { uri, .. } if uri.authority().is_none() => {
                 authority(uri, &self.fields).is_none_or(is_authority)
             }

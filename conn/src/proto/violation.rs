@@ -88,7 +88,8 @@ pub enum Rule {
     PseudoFieldInTrailers,
     /// A pseudo-header field whose value is not valid.
     InvalidPseudoValue,
-    /// A path, or a host to connect to, that an [`http::Uri`] has no place for.
+    /// A path, or a host to connect to, that an [`http::Uri`] has no place for;
+    /// or CONNECT without a port.
     UnsupportedTarget,
     /// A path that is longer than an [`http::Uri`] may be.
     TargetTooLong,
@@ -248,8 +249,8 @@ impl Rule {
                 "RFC 9113 §8.3.1",
             ),
             Self::UnsupportedTarget => (
-                "a request target with bytes that belong into no URI",
-                "RFC 3986 §2, §3.3",
+                "a request target with bytes that belong into no URI, or CONNECT without a port",
+                "RFC 3986 §2, §3.3, RFC 9110 §9.3.6",
             ),
             Self::TargetTooLong => ("a path of more than 65,534 bytes", "RFC 9110 §15.5.15"),
             Self::InvalidFieldName => (

@@ -172,7 +172,12 @@ impl Fields {
         let mut parts = uri::Parts::default();
         // One that a URI has no place for is no target that one can connect to.
         let authority = self.settle_authority(None, map)?;
-        parts.authority = Some(authority.ok_or(Rule::UnsupportedTarget)?);
+        let authority = authority.ok_or(Rule::UnsupportedTarget)?;
+        // There is no default port (RFC 9110 §9.3.6).
+        if authority.port_u16().is_none() {
+            return Err(Rule::UnsupportedTarget);
+        }
+        parts.authority = Some(authority);
         Uri::from_parts(parts).map_err(|_| Rule::InvalidPseudoValue)
     }
 
