@@ -154,9 +154,14 @@ impl Head {
     }
 
     /// Unless its URI says it, the `host` field of a request is an authority, or
-    /// empty.
+    /// empty; and CONNECT names a port (RFC 9110 §9.3.6).
     pub(crate) fn has_valid_host(&self) -> bool {
         match &self.control {
+            Control::Request {
+                method,
+                uri,
+                protocol: None,
+            } if *method == Method::CONNECT => uri.port_u16().is_some(),
             Control::Request { uri, .. } if uri.authority().is_none() => {
                 authority(uri, &self.fields).is_none_or(is_authority)
             }
@@ -188,9 +193,12 @@ impl Head {
 pub(crate) fn authority<'a>(uri: &'a Uri, fields: &'a HeaderMap) -> Option<&'a [u8]> {
     match uri.authority() {
         Some(authority) => {
-            let text = authority.as_str();
-            let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
-            Some(host.as_bytes())
+            let text = authority.as_str().as_bytes();
+            // Nearly always there is none, and a short text.
+            if text.iter().all(|byte| *byte != b'@') {
+                return Some(text);
+            }
+            text.rsplit(|byte| *byte == b'@').next()
         }
         None => {
             let host = fields.get(HOST)?.as_bytes();

@@ -222,6 +222,8 @@ fn responses_of_ours_have_no_content_where_there_is_none() {
             let sent = server.send_data(stream, Bytes::from_static(b"x"), false);
             if after == Nothing {
                 assert_eq!(sent, Err(UsageError::ContentForbidden), "{context}");
+                let trailers = server.send_trailers(stream, http::HeaderMap::new());
+                assert_eq!(trailers, Err(UsageError::ContentForbidden), "{context}");
             } else {
                 assert_eq!(sent, Ok(()), "{context}");
             }

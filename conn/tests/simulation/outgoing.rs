@@ -78,6 +78,20 @@ fn user_information_does_not_leave() {
     });
 }
 
+/// There is no default port (RFC 9110 §9.3.6).
+#[test]
+fn connect_names_a_port() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        let head = Head::request(Method::CONNECT, "example.org".parse().unwrap());
+        let opened = pair.client.engine.open(pair.now, head, false, None);
+        assert!(
+            matches!(opened, Err(OpenError::Usage(UsageError::InvalidHost))),
+            "{version}: {opened:?}"
+        );
+    });
+}
+
 /// A URI without an authority takes it from the `host` field: what HTTP/2 calls
 /// `:authority` and SPDY `:host` (RFC 9113 §8.3.1).
 #[test]

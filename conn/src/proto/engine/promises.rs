@@ -10,7 +10,8 @@ use super::{Engine, receive::Outcome};
 use crate::{
     Error, Initiator, Reason,
     proto::{
-        Event, Head, Rule, Side, StreamId, StreamKey, Violation, content,
+        Event, Head, Rule, Side, StreamId, StreamKey, Violation,
+        content::{self, Said},
         ids::Standing,
         rules::PushStyle,
         streams::{
@@ -153,6 +154,10 @@ impl Engine {
             fields.method.get_or_insert(http::Method::GET);
             fields.forgive_missing_version();
         }
+        let said = Said {
+            fin: in_one.unwrap_or(false),
+            length: fields.has_length,
+        };
         let response = status.map(|status| Head {
             fields: fields.map.clone(),
             ..Head::response(status)
@@ -185,7 +190,7 @@ impl Engine {
                 stream.state = State::promised_with_reply(fin);
                 let content =
                     content::check_informational(&head, Part::Head { fin }).and_then(|()| {
-                        content::of_response(self.rules, &mut head, stream.asked(), fin)
+                        content::of_response(self.rules, &mut head, stream.asked(), said)
                     });
                 stream.content =
                     content.map_err(|rule| Violation::stream(id, rule, Reason::ProtocolError))?;

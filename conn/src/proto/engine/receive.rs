@@ -9,8 +9,8 @@ use super::Engine;
 use crate::{
     Reason,
     proto::{
-        Broken, Event, Rule, Semantics, Side, StreamId, StreamKey,
-        content::{self, Content},
+        Broken, Event, Head, Rule, Semantics, Side, StreamId, StreamKey,
+        content::{self, Content, Said},
         ids::Standing,
         rules::PushStyle,
         streams::{
@@ -151,26 +151,17 @@ impl Engine {
             return self.refuse_head(now, headers, limit);
         }
         let priority = headers.priority;
-        let taken = headers.fields.into_request(self.config.semantics);
-        let taken = taken.and_then(|mut head| {
-            let content = match http {
-                true => content::of_request(&mut head, fin)?,
-                false => Content::default(),
-            };
-            // RFC 8441 §3: not before we said that we take it.
-            if head.is_extended_connect() && !self.config.extended_connect {
-                return Err(Rule::InvalidPseudoField);
-            }
-            Ok((head, content))
-        });
-        let (head, content) = match taken {
-            Ok(taken) => taken,
-            Err(rule) => {
-                return match self.rules.answer(rule).filter(|_| !unidirectional) {
-                    Some(status) => self.refuse_malformed(now, id, fin, (rule, status)),
-                    None => Err(rule.on(id)),
-                };
-            }
+        let said = Said {
+            fin,
+            length: headers.fields.has_length,
+        };
+        let mut head = match headers.fields.into_request(self.config.semantics) {
+            Ok(head) => head,
+            Err(rule) => return self.refuse_malformed(now, id, (fin, unidirectional), rule),
+        };
+        let content = match self.check_request(&mut head, said) {
+            Ok(content) => content,
+            Err(rule) => return self.refuse_malformed(now, id, (fin, unidirectional), rule),
         };
         let state = State::accepted(fin, unidirectional);
         let early = self.take_early_priority(id);
@@ -191,6 +182,18 @@ impl Engine {
             unidirectional,
             parent,
         }))
+    }
+
+    /// What a request that is well-formed for itself may still break.
+    fn check_request(&self, head: &mut Head, said: Said) -> Result<Content, Rule> {
+        if self.config.semantics == Semantics::Raw {
+            return Ok(Content::default());
+        }
+        // RFC 8441 §3: not before we said that we take it.
+        if head.is_extended_connect() && !self.config.extended_connect {
+            return Err(Rule::InvalidPseudoField);
+        }
+        content::of_request(head, said)
     }
 
     /// More header fields on an open stream: the reply, or trailers.
@@ -259,13 +262,15 @@ impl Engine {
             return Ok((!discarded).then_some(event));
         }
         let asked = stream.asked();
-        let taken = headers.fields.into_response(semantics);
-        let taken = taken.and_then(|mut head| {
-            content::check_informational(&head, part)?;
-            let content = content::of_response(self.rules, &mut head, asked, fin)?;
-            Ok((head, content))
-        });
-        let (head, content) = taken.map_err(|rule| rule.on(id))?;
+        let said = Said {
+            fin,
+            length: headers.fields.has_length,
+        };
+        let head = headers.fields.into_response(semantics);
+        let mut head = head.map_err(|rule| rule.on(id))?;
+        content::check_informational(&head, part).map_err(|rule| rule.on(id))?;
+        let content =
+            content::of_response(self.rules, &mut head, asked, said).map_err(|rule| rule.on(id))?;
         if part == Part::Informational {
             return Ok(Some(Event::Informational { stream: key, head }));
         }

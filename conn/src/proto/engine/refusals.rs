@@ -47,15 +47,20 @@ impl Engine {
         )))
     }
 
-    /// A request that is no message of HTTP is answered where it need not be
-    /// reset. Charged: it counts against no limit of streams.
+    /// A request that is no message of HTTP is reset, or answered where the
+    /// protocol wants that. Charged: it counts against no limit of streams.
     pub(super) fn refuse_malformed(
         &mut self,
         now: Instant,
         id: StreamId,
-        fin: bool,
-        (rule, status): (Rule, StatusCode),
+        (fin, unidirectional): (bool, bool),
+        rule: Rule,
     ) -> Outcome {
+        let status = self.rules.answer(rule).filter(|_| !unidirectional);
+        let status = status.filter(|_| self.config.semantics == Semantics::Http);
+        let Some(status) = status else {
+            return Err(rule.on(id));
+        };
         self.glitch(now)?;
         Ok(Some(self.refuse(id, fin, status, rule, &rule.to_string())))
     }

@@ -178,6 +178,10 @@ impl Engine {
             Half::Closed => return Err(UsageError::HalfClosed),
             Half::Open if !open.send.ending.is_open() => return Err(UsageError::HalfClosed),
             Half::Open if open.is_tunnel() => return Err(UsageError::Unsupported),
+            // Nor has it trailers (RFC 9110 §15.3.5, §15.4.5).
+            Half::Open if open.send.content == Content::None => {
+                return Err(UsageError::ContentForbidden);
+            }
             Half::Open => {}
         }
         open.send.source.answered(true);

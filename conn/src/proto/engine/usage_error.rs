@@ -97,7 +97,8 @@ pub enum UsageError {
     /// Content where a message has none: a response to HEAD, 204, 205 or 304,
     /// or a TRACE request.
     ContentForbidden,
-    /// The `host` field of a request whose URI has no authority is none.
+    /// The `host` field of a request whose URI has no authority is none; or
+    /// CONNECT without a port.
     InvalidHost,
     /// What is promised must be a GET or HEAD request without a body, with its
     /// authority (RFC 9113 §8.4).
@@ -128,7 +129,9 @@ impl fmt::Display for UsageError {
             Self::ContentForbidden => {
                 "this message has no content: a response to HEAD, 204, 205 and 304, and TRACE"
             }
-            Self::InvalidHost => "the host field must be a host, with a port if need be",
+            Self::InvalidHost => {
+                "the host field must be a host, with a port if need be; CONNECT needs a port"
+            }
             Self::NotPushable => {
                 "only a GET or HEAD request with an authority and without a body can be promised"
             }

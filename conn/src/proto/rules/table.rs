@@ -100,7 +100,7 @@ rules! {
     ContradictingFields      => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "fields that contradict each other", "RFC 9113 §8.3.1"
     ContentLengthMismatch    => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "content-length differs from the body", "RFC 9113 §8.1.1, drafts §3.2.1"
     UnexpectedContent        => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "content in a message that has none: a response to HEAD, 204, 205, 304, or TRACE", "RFC 9110 §6.4.1, §9.3.8, §15.3.6"
-    UnsupportedTarget        => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "a request target with bytes that belong into no URI", "RFC 3986 §2, §3.3"
+    UnsupportedTarget        => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "a request target with bytes that belong into no URI, or CONNECT without a port", "RFC 3986 §2, §3.3, RFC 9110 §9.3.6"
     TargetTooLong            => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "a path of more than 65,534 bytes", "RFC 9110 §15.5.15"
     InvalidInformational     => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "an informational response that is none", "RFC 9113 §8.1, §8.6"
     HeaderListTooLarge       => Stream(EnhanceYourCalm)     , Stream(FrameTooLarge)     , Stream(ProtocolError)     ; "the header list is over max_header_list_size or max_header_fields", "RFC 9113 §10.5.1"

@@ -23,7 +23,9 @@ pub(crate) enum Authority {
 impl Authority {
     /// `None` unless all of `value` is an authority with a host.
     pub(crate) fn parse(value: &[u8]) -> Option<Self> {
-        HostPort::parse(value)?;
+        if !is_plain(value) {
+            HostPort::parse(value)?;
+        }
         match uri::Authority::try_from(value) {
             Ok(authority) => Some(Self::Uri(authority)),
             Err(_) => HeaderValue::from_bytes(value).ok().map(Self::Field),
@@ -73,6 +75,12 @@ impl Authority {
 /// ```
 pub fn is_authority(value: &[u8]) -> bool {
     HostPort::parse(value).is_some()
+}
+
+/// Most authorities are names without a port, and seen to be valid at a glance.
+fn is_plain(value: &[u8]) -> bool {
+    let plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    !value.is_empty() && value.iter().all(plain)
 }
 
 /// The two parts of an authority.

@@ -27,6 +27,10 @@ pub(crate) struct Fields {
     cookie: Option<BytesMut>,
     /// A `priority` field came (RFC 9218 §5).
     has_priority: bool,
+    /// A `host` field came.
+    has_host: bool,
+    /// A `content-length` field came.
+    pub(crate) has_length: bool,
     /// The first rule that the list breaks.
     pub(crate) malformed: Option<Rule>,
     /// The limit that the list is over, and by which it is cut short.
@@ -62,10 +66,14 @@ impl Fields {
     /// Adds a field that [`check_field`] let pass.
     #[inline]
     pub(crate) fn append(&mut self, name: HeaderName, value: HeaderValue) {
-        if name == header::COOKIE {
-            return self.append_cookie(value);
+        // To note them now costs less than to look for them later.
+        match name.as_str() {
+            "cookie" => return self.append_cookie(value),
+            "priority" => self.has_priority = true,
+            "host" => self.has_host = true,
+            "content-length" => self.has_length = true,
+            _ => {}
         }
-        self.has_priority |= name.as_str() == "priority";
         self.map.append(name, value);
     }
 
@@ -164,7 +172,12 @@ impl Fields {
         let mut parts = uri::Parts::default();
         // One that a URI has no place for is no target that one can connect to.
         let authority = self.settle_authority(None, map)?;
-        parts.authority = Some(authority.ok_or(Rule::UnsupportedTarget)?);
+        let authority = authority.ok_or(Rule::UnsupportedTarget)?;
+        // There is no default port (RFC 9110 §9.3.6).
+        if authority.port_u16().is_none() {
+            return Err(Rule::UnsupportedTarget);
+        }
+        parts.authority = Some(authority);
         Uri::from_parts(parts).map_err(|_| Rule::InvalidPseudoValue)
     }
 
@@ -191,26 +204,33 @@ impl Fields {
         scheme: Option<&Scheme>,
         map: &mut HeaderMap,
     ) -> Result<Option<uri::Authority>, Rule> {
-        let mut hosts = map.get_all(header::HOST).iter();
-        let (host, second) = (hosts.next(), hosts.next());
-        if second.is_some() {
+        let authority = self.authority.take();
+        let host = if self.has_host {
+            map.get(header::HOST)
+        } else {
+            None
+        };
+        let Some(host) = host else {
+            return match authority {
+                None => Ok(None),
+                Some(Authority::Uri(authority)) => Ok(Some(authority)),
+                Some(Authority::Field(host)) => {
+                    map.insert(header::HOST, host);
+                    Ok(None)
+                }
+            };
+        };
+        if map.get_all(header::HOST).iter().nth(1).is_some() {
             return Err(Rule::ContradictingFields);
         }
-        let authority = match (self.authority.take(), host) {
-            (Some(Authority::Uri(authority)), None) => return Ok(Some(authority)),
-            (None, None) => return Ok(None),
+        let authority = match authority {
             // A target without an authority (RFC 9112 §3.2).
-            (None, Some(host)) if host.is_empty() => return Ok(None),
-            (None, Some(host)) => {
-                let parsed = Authority::parse(host.as_bytes());
-                parsed.ok_or(Rule::InvalidPseudoValue)?
-            }
-            (Some(authority), Some(host)) if !authority.is_same(host.as_bytes(), scheme) => {
-                return Err(Rule::ContradictingFields);
-            }
-            (Some(authority), _) => authority,
+            None if host.is_empty() => return Ok(None),
+            None => Authority::parse(host.as_bytes()).ok_or(Rule::InvalidPseudoValue)?,
+            Some(authority) if authority.is_same(host.as_bytes(), scheme) => authority,
+            Some(_) => return Err(Rule::ContradictingFields),
         };
-        if host.is_none_or(|host| host.as_bytes() != authority.as_bytes()) {
+        if host.as_bytes() != authority.as_bytes() {
             let host = authority.to_field().ok_or(Rule::InvalidPseudoValue)?;
             map.insert(header::HOST, host);
         }
@@ -254,11 +274,17 @@ impl Fields {
 /// A regular field's name: a lower-case token, and none of HTTP/1.1's
 /// connection management (RFC 9113 §8.2.1, §8.2.2).
 pub(crate) fn check_name(name: &[u8]) -> Result<HeaderName, Rule> {
-    // `from_lowercase` takes no upper case, `from_bytes` would fold it. It does
-    // take quotation marks, which no token has.
-    let token = !name.contains(&b'"');
-    let name = HeaderName::from_lowercase(name).ok().filter(|_| token);
-    let name = name.ok_or(Rule::InvalidFieldName)?;
+    // `HeaderName` takes quotation marks, which no token has.
+    if name.contains(&b'"') {
+        return Err(Rule::InvalidFieldName);
+    }
+    check_static_name(name)
+}
+
+/// The same of a name without quotation marks.
+pub(crate) fn check_static_name(name: &[u8]) -> Result<HeaderName, Rule> {
+    // `from_lowercase` takes no upper case, `from_bytes` would fold it.
+    let name = HeaderName::from_lowercase(name).map_err(|_| Rule::InvalidFieldName)?;
     let specific = [
         header::CONNECTION,
         header::TRANSFER_ENCODING,
@@ -296,9 +322,6 @@ pub(crate) fn without_blanks(mut value: &[u8]) -> &[u8] {
 /// What all content-length fields agree on; `None` without any. One of them is
 /// left (RFC 9110 §8.6).
 pub(crate) fn settle_length(fields: &mut HeaderMap) -> Result<Option<u64>, Rule> {
-    if fields.is_empty() {
-        return Ok(None);
-    }
     let mut length = None;
     let mut repeated = false;
     for value in fields.get_all(header::CONTENT_LENGTH) {

@@ -138,6 +138,7 @@ fn connect() {
         move |version: Version, fields: &mut Fields| {
             set("method", b"CONNECT")(version, fields);
             if version == Version::Http2 {
+                set("authority", b"example.org:443")(version, fields);
                 for name in ["scheme", "authority", "path"] {
                     if !keep.contains(&name) {
                         without(name)(version, fields);
@@ -172,6 +173,17 @@ fn connect() {
     expect(kind, Reset, Reset, "without CONNECT", |_, fields| {
         fields.insert(0, (b":protocol".to_vec(), b"websocket".to_vec()));
     });
+    // Nowhere to connect to: there is no default port (RFC 9110 §9.3.6).
+    for value in [&b"example.org"[..], b"example.org:"] {
+        expect(kind, BAD, BAD, "no port", move |version, fields| {
+            connect(&["authority"])(version, fields);
+            let name = match version {
+                Version::Http2 => "authority",
+                _ => "path",
+            };
+            set(name, value)(version, fields);
+        });
+    }
     // A target that cannot be told from a path has an answer.
     expect(kind, BAD, BAD, "a socket", |version, fields| {
         connect(&["authority"])(version, fields);

@@ -83,12 +83,9 @@ pub(in crate::proto::wire) fn is_connection_specific(
     name: &HeaderName,
     value: &HeaderValue,
 ) -> bool {
-    use http::header;
-    if *name == header::TE {
-        return !without_blanks(value.as_bytes()).eq_ignore_ascii_case(b"trailers");
+    match name.as_str() {
+        "te" => !without_blanks(value.as_bytes()).eq_ignore_ascii_case(b"trailers"),
+        "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" => true,
+        _ => false,
     }
-    *name == header::CONNECTION
-        || *name == header::TRANSFER_ENCODING
-        || *name == header::UPGRADE
-        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
 }

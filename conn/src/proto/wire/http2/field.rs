@@ -12,7 +12,7 @@ use lacewing_hpack::{Sensitivity, StaticIndex};
 use super::super::{
     Fields,
     authority::Authority,
-    fields::{check_name, check_value},
+    fields::{check_name, check_static_name, check_value},
     target::{parse_path, parse_scheme},
 };
 use crate::proto::{Protocol, Rule};
@@ -78,8 +78,13 @@ pub(crate) enum Name {
 
 impl Name {
     fn parse(name: &[u8]) -> Self {
+        Self::parse_with(name, check_name)
+    }
+
+    #[inline]
+    fn parse_with(name: &[u8], check: fn(&[u8]) -> Result<HeaderName, Rule>) -> Self {
         if name.first() != Some(&b':') {
-            return match check_name(name) {
+            return match check(name) {
                 Ok(name) => Self::Regular(name),
                 Err(rule) => Self::Invalid(rule),
             };
@@ -150,6 +155,7 @@ impl lacewing_hpack::Field for Field {
 
     fn from_static(index: StaticIndex) -> Self {
         let value = index.value();
-        Name::parse(index.name()).field(value, || Bytes::from_static(value))
+        let name = Name::parse_with(index.name(), check_static_name);
+        name.field(value, || Bytes::from_static(value))
     }
 }
