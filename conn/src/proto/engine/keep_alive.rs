@@ -122,7 +122,7 @@ impl Engine {
     /// When the transport is asked whether the peer is still there. With bytes
     /// on their way it tells by itself.
     fn probe_deadline(&self) -> Option<Instant> {
-        if !self.is_held_back() || !self.output.is_empty() {
+        if self.life.silent || !self.is_held_back() || !self.output.is_empty() {
             return None;
         }
         match self.life.probed {
