@@ -152,6 +152,9 @@ impl ConnectionError {
             // has all that content-length says.
             Self::Connection(error) if error.initiator() == Initiator::Peer => return true,
             Self::Connection(error) => error.io_error(),
+            #[cfg(feature = "http1")]
+            Self::Http1(error) if is_cut_short(&**error) => return true,
+            Self::Http1(error) => io_error(&**error),
             _ => None,
         };
         io.is_some_and(|error| {
@@ -165,6 +168,19 @@ impl ConnectionError {
             )
         })
     }
+}
+
+/// The client left in the middle of a request.
+#[cfg(feature = "http1")]
+fn is_cut_short(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<hyper::Error>();
+    error.is_some_and(hyper::Error::is_incomplete_message)
+}
+
+/// The error of the transport that lies below.
+fn io_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
+    let below = std::iter::successors(Some(error), |error| error.source());
+    below.filter_map(|error| error.downcast_ref()).next()
 }
 
 impl fmt::Display for ConnectionError {
@@ -253,5 +269,11 @@ mod tests {
         let broken = lacewing_conn::Error::reset(Initiator::Library, Reason::ProtocolError);
         assert!(!ConnectionError::from(broken).is_disconnect());
         assert!(!ConnectionError::NoAlpn.is_disconnect());
+        let below = StartError::Bind {
+            address: SocketAddr::from(([127, 0, 0, 1], 8443)),
+            source: io::ErrorKind::ConnectionReset.into(),
+        };
+        assert!(ConnectionError::Http1(below.into()).is_disconnect());
+        assert!(!ConnectionError::Http1("a parser's error".into()).is_disconnect());
     }
 }

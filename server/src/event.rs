@@ -59,6 +59,8 @@ pub enum Event<'a> {
     },
     /// What a connection holds and has been through: in the interval that
     /// [`stats_every`](crate::Builder::stats_every) sets, and once at its end.
+    /// HTTP/1.1 has of these the open requests (as streams) and the bytes of
+    /// bodies.
     #[non_exhaustive]
     Stats {
         /// The connection in question.

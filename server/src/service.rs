@@ -37,12 +37,14 @@ use crate::{BoxError, Incoming};
 pub trait HttpService: Clone + Send + 'static {
     /// The body of its responses.
     type ResponseBody: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static;
-    /// Its error, which becomes a reset of the stream.
+    /// Its error, which becomes a response with status 500.
     type Error: Into<BoxError>;
     /// What a request becomes.
     type Future: Future<Output = Result<Response<Self::ResponseBody>, Self::Error>> + Send + 'static;
 
-    /// As [`Service::poll_ready`].
+    /// As [`Service::poll_ready`]: the instance that is ready is the one that
+    /// is called. One that is pending goes to the task of its request, and a
+    /// clone takes its place; one that fails is dropped.
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> task::Poll<Result<(), Self::Error>>;
 
     /// As [`Service::call`].

@@ -232,14 +232,9 @@ impl Peer {
     }
 
     fn cut(&mut self) {
-        loop {
-            match self.engine.poll_transmit(Instant::now()) {
-                Transmit::Pull { stream, .. } => {
-                    if let Some(body) = self.uploads.remove(&stream) {
-                        self.engine.send_data(stream, body, true).unwrap();
-                    }
-                }
-                Transmit::Write | Transmit::Idle => break,
+        while let Transmit::Pull { stream, .. } = self.engine.poll_transmit(Instant::now()) {
+            if let Some(body) = self.uploads.remove(&stream) {
+                self.engine.send_data(stream, body, true).unwrap();
             }
         }
         if self.silent {

@@ -382,3 +382,42 @@ async fn a_service_that_fails_to_be_ready_keeps_nothing() {
         }
     }
 }
+
+/// Counts its clones.
+struct Counted(Arc<AtomicUsize>);
+
+impl Clone for Counted {
+    fn clone(&self) -> Self {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl Service<Request<Incoming>> for Counted {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<String>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+        ready(Ok(Response::new("called".into())))
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_is_always_ready_is_not_cloned_for_a_request() {
+    for version in Version::ALL {
+        let clones = Arc::new(AtomicUsize::new(0));
+        let service = Counted(Arc::clone(&clones));
+        let mut peer = Peer::connect(version, Options::default(), service);
+        assert_eq!(peer.get("/").await.text(), "called", "{version}");
+        let before = clones.load(Ordering::SeqCst);
+        for _ in 0..20 {
+            assert_eq!(peer.get("/").await.text(), "called", "{version}");
+        }
+        assert_eq!(clones.load(Ordering::SeqCst), before, "{version}");
+    }
+}

@@ -8,7 +8,7 @@ use super::{Engine, Phase};
 use crate::{
     Error, Reason,
     proto::{
-        Event,
+        Event, ShutdownOrder,
         streams::{Reader, Stream, state::Half},
     },
 };
@@ -71,6 +71,9 @@ impl Engine {
             let last = self.ids.last_of_peer();
             self.wire
                 .go_away(last, Reason::NoError, "", self.output.buffer());
+        } else if self.config.shutdown_order == ShutdownOrder::DataFirst {
+            self.phase = Phase::Finishing;
+            self.finish_sending();
         } else {
             self.send_last_go_away();
         }
