@@ -2,6 +2,8 @@
 // The README's examples need both modules.
 #![cfg_attr(all(feature = "http2", feature = "spdy"), doc = "\n\n")]
 #![cfg_attr(all(feature = "http2", feature = "spdy"), doc = include_str!("../README.md"))]
+// docs.rs shows which feature each item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod block_bytes;

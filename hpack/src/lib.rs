@@ -25,6 +25,8 @@
 //!
 //! [RFC 7541]: https://www.rfc-editor.org/rfc/rfc7541
 
+// docs.rs shows which feature each item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![no_std]
 
