@@ -28,7 +28,8 @@ pub enum Error {
     Connect {
         /// The origin, as `scheme://authority`.
         origin: String,
-        /// What the operating system said, about the last address tried.
+        /// What the operating system said; of every address that was tried, by
+        /// [`AddressErrors`](crate::AddressErrors).
         source: Arc<io::Error>,
     },
     /// The transport, its TLS handshake included, was not ready in time.
