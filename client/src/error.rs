@@ -136,6 +136,9 @@ pub enum RequestError {
         /// The bytes that the body has.
         length: u64,
     },
+    /// CONNECT to a path, without a [`Protocol`](crate::Protocol): only a host
+    /// can be told.
+    ConnectToPath,
     /// A [`Protocol`](crate::Protocol) with another method than CONNECT.
     ProtocolWithoutConnect,
     /// `http` without a protocol: without TLS there is no negotiation.
@@ -318,6 +321,10 @@ impl fmt::Display for RequestError {
             Self::ContentLength { announced, length } => write!(
                 f,
                 "its content-length is {announced}, and its body has {length} bytes; leave it out"
+            ),
+            Self::ConnectToPath => f.write_str(
+                "it is a CONNECT to a path, which goes with a Protocol only (RFC 8441); without one, \
+                 give the host alone",
             ),
             Self::ProtocolWithoutConnect => {
                 f.write_str("it has a Protocol, which goes with the method CONNECT only (RFC 8441)")

@@ -157,6 +157,10 @@ fn complete(
             });
         }
     }
+    let path = uri.path_and_query().map_or("/", uri::PathAndQuery::as_str);
+    if target == Target::Host && path != "/" {
+        return Err(RequestError::ConnectToPath);
+    }
     let same = host.is_none() || host.as_ref() == uri.authority();
     let whole = uri.authority().is_some() && (uri.scheme().is_some() || target == Target::Host);
     if whole && same {
