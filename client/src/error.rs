@@ -28,7 +28,8 @@ pub enum Error {
     Connect {
         /// The origin, as `scheme://authority`.
         origin: String,
-        /// What the operating system said, about the last address tried.
+        /// What the operating system said; of every address that was tried, by
+        /// [`AddressErrors`](crate::AddressErrors).
         source: Arc<io::Error>,
     },
     /// The transport, its TLS handshake included, was not ready in time.
@@ -163,6 +164,9 @@ pub enum RequestError {
         /// The bytes that the body has.
         length: u64,
     },
+    /// CONNECT to a path, without a [`Protocol`](crate::Protocol): only a host
+    /// can be told.
+    ConnectToPath,
     /// A [`Protocol`](crate::Protocol) with another method than CONNECT.
     ProtocolWithoutConnect,
     /// `http` without a protocol: without TLS there is no negotiation.
@@ -394,6 +398,10 @@ impl fmt::Display for RequestError {
             Self::ContentLength { announced, length } => write!(
                 f,
                 "its content-length is {announced}, and its body has {length} bytes; leave it out"
+            ),
+            Self::ConnectToPath => f.write_str(
+                "it is a CONNECT to a path, which goes with a Protocol only (RFC 8441); without one, \
+                 give the host alone",
             ),
             Self::ProtocolWithoutConnect => {
                 f.write_str("it has a Protocol, which goes with the method CONNECT only (RFC 8441)")

@@ -12,15 +12,26 @@ pub(super) enum Section {
     Trailers,
 }
 
+/// Fields of a list that need more than a look. Most requests have neither, and
+/// comparing all names once costs less than looking these up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Present {
+    pub(super) host: bool,
+    pub(super) length: bool,
+}
+
 /// Refuses fields that would have to be left out.
-pub(super) fn check_fields(fields: &HeaderMap, section: Section) -> Result<(), RequestError> {
+pub(super) fn check_fields(fields: &HeaderMap, section: Section) -> Result<Present, RequestError> {
+    let mut present = Present::default();
     for (name, value) in fields {
         if let Some(why) = why_not(name, value, section) {
             let name = name.clone();
             return Err(RequestError::ForbiddenField { name, why });
         }
+        present.host |= *name == header::HOST;
+        present.length |= *name == header::CONTENT_LENGTH;
     }
-    Ok(())
+    Ok(present)
 }
 
 /// Why a field cannot be sent (RFC 9113 §8.2.2, SPDY/3 §3.2.1; of trailers
@@ -51,47 +62,41 @@ fn why_not(name: &HeaderName, value: &HeaderValue, section: Section) -> Option<&
         .then_some("it goes with an upgrade from HTTP/1.1 only, which sets it (h2c_upgrade)")
 }
 
-/// The authority that the `host` field names.
-pub(super) fn host(fields: &HeaderMap) -> Result<Option<Authority>, RequestError> {
+/// The authority that the `host` field, which is there, names.
+pub(super) fn host(fields: &HeaderMap) -> Result<Authority, RequestError> {
     let mut hosts = fields.get_all(header::HOST).iter();
-    let Some(host) = hosts.next() else {
-        return Ok(None);
-    };
+    let host = hosts.next().map_or(&b""[..], HeaderValue::as_bytes);
     if hosts.next().is_some() {
         return Err(RequestError::SeveralHosts);
     }
-    let host = host.as_bytes().trim_ascii();
+    let host = host.trim_ascii();
     if host.contains(&b'@') {
         return Err(RequestError::Userinfo);
     }
     let authority = Authority::try_from(host).ok();
-    match authority.filter(|authority| !authority.host().is_empty()) {
-        Some(authority) => Ok(Some(authority)),
-        None => Err(RequestError::InvalidHost {
-            host: host.escape_ascii().to_string(),
-        }),
-    }
+    let authority = authority.filter(|authority| !authority.host().is_empty());
+    authority.ok_or_else(|| RequestError::InvalidHost {
+        host: host.escape_ascii().to_string(),
+    })
 }
 
-/// What `content-length` announces. Several fields have to agree (RFC 9110
-/// §8.6); one of them is left.
-pub(super) fn settle_length(fields: &mut HeaderMap) -> Result<Option<u64>, RequestError> {
+/// What `content-length`, which is there, announces. Several fields have to
+/// agree (RFC 9110 §8.6); one of them is left.
+pub(super) fn settle_length(fields: &mut HeaderMap) -> Result<u64, RequestError> {
     let mut lengths = fields.get_all(header::CONTENT_LENGTH).iter();
-    let Some(first) = lengths.next() else {
-        return Ok(None);
-    };
-    let repeated = lengths.next().is_some();
-    let first = first.clone();
-    let mut all = fields.get_all(header::CONTENT_LENGTH).iter();
-    match number(&first) {
-        Some(length) if all.all(|value| number(value) == Some(length)) => {
-            if repeated {
-                fields.insert(header::CONTENT_LENGTH, first);
-            }
-            Ok(Some(length))
+    let length = lengths.next().and_then(number);
+    let length = length.ok_or(RequestError::InvalidContentLength)?;
+    let mut others = 0_usize;
+    for other in lengths {
+        if number(other) != Some(length) {
+            return Err(RequestError::InvalidContentLength);
         }
-        _ => Err(RequestError::InvalidContentLength),
+        others = others.saturating_add(1);
     }
+    if others > 0 {
+        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(length)
 }
 
 fn number(value: &HeaderValue) -> Option<u64> {
@@ -136,7 +141,11 @@ mod tests {
             }
         }
         let fine = fields(&[("te", "Trailers"), ("content-length", "4"), ("host", "a")]);
-        assert_eq!(check_fields(&fine, Section::Head), Ok(()));
+        let present = Present {
+            host: true,
+            length: true,
+        };
+        assert_eq!(check_fields(&fine, Section::Head), Ok(present));
         for name in ["te", "content-length", "host"] {
             let trailers = fields(&[(name, "trailers")]);
             assert!(
@@ -149,9 +158,8 @@ mod tests {
     #[test]
     fn a_host_is_one_authority() {
         let host_of = |list: &[(&'static str, &'static str)]| host(&fields(list));
-        assert_eq!(host_of(&[]), Ok(None));
         let named = host_of(&[("host", " a.example:81")]).unwrap();
-        assert_eq!(named.unwrap().as_str(), "a.example:81");
+        assert_eq!(named.as_str(), "a.example:81");
         let twice = host_of(&[("host", "a"), ("host", "a")]);
         assert_eq!(twice, Err(RequestError::SeveralHosts));
         assert_eq!(host_of(&[("host", "me@a")]), Err(RequestError::Userinfo));
@@ -174,9 +182,8 @@ mod tests {
             assert!(length.is_err() || fields.len() <= 1);
             length
         };
-        assert_eq!(length(&[]), Ok(None));
-        assert_eq!(length(&["5"]), Ok(Some(5)));
-        assert_eq!(length(&["5", "5"]), Ok(Some(5)));
+        assert_eq!(length(&["5"]), Ok(5));
+        assert_eq!(length(&["5", "5"]), Ok(5));
         for bad in [
             &["5", "6"][..],
             &["+5"],

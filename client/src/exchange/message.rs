@@ -53,15 +53,22 @@ pub(crate) fn message(
             priority = Some(handle.priority());
         }
     }
-    check_fields(&parts.headers, Section::Head)?;
+    let present = check_fields(&parts.headers, Section::Head)?;
     if protocol.is_some() && parts.method != Method::CONNECT {
         return Err(RequestError::ProtocolWithoutConnect);
     }
     let target = Target::of(&parts.method, protocol.as_ref());
-    let uri = complete(parts.uri, target, &parts.headers, security)?;
-    // The authority says it; twice is an invitation to differ.
-    parts.headers.remove(header::HOST);
-    settle_length(&mut parts.headers, &parts.method, &mut body)?;
+    let (mut host, mut announced) = (None, None);
+    if present.host {
+        host = Some(fields::host(&parts.headers)?);
+        // The authority says it; twice is an invitation to differ.
+        parts.headers.remove(header::HOST);
+    }
+    if present.length {
+        announced = Some(fields::settle_length(&mut parts.headers)?);
+    }
+    let uri = complete(parts.uri, target, host, security)?;
+    settle_length(&mut parts.headers, &parts.method, announced, &mut body)?;
     let mut expectation = Expectation::None;
     if version == Version::Http2 {
         if let Some(priority) = priority {
@@ -139,10 +146,9 @@ impl Target {
 fn complete(
     uri: Uri,
     target: Target,
-    fields: &HeaderMap,
+    host: Option<uri::Authority>,
     security: Security,
 ) -> Result<Uri, RequestError> {
-    let host = fields::host(fields)?;
     if let (Target::Host, Some(host), Some(authority)) = (target, &host, uri.authority()) {
         if host != authority {
             return Err(RequestError::ForbiddenField {
@@ -150,6 +156,10 @@ fn complete(
                 why: "a CONNECT request is for the host of its URI; leave it out",
             });
         }
+    }
+    let path = uri.path_and_query().map_or("/", uri::PathAndQuery::as_str);
+    if target == Target::Host && path != "/" {
+        return Err(RequestError::ConnectToPath);
     }
     let same = host.is_none() || host.as_ref() == uri.authority();
     let whole = uri.authority().is_some() && (uri.scheme().is_some() || target == Target::Host);
@@ -174,9 +184,9 @@ fn complete(
 fn settle_length(
     fields: &mut HeaderMap,
     method: &Method,
+    announced: Option<u64>,
     body: &mut RequestBody,
 ) -> Result<(), RequestError> {
-    let announced = fields::settle_length(fields)?;
     if *method == Method::CONNECT {
         // What follows is a tunnel.
         return match announced {
@@ -219,12 +229,9 @@ mod tests {
     use super::*;
 
     fn uri_of(uri: &str, host: Option<&str>) -> Result<String, RequestError> {
-        let mut fields = HeaderMap::new();
-        if let Some(host) = host {
-            fields.insert(header::HOST, host.parse().unwrap());
-        }
+        let host = host.map(|host| host.parse().unwrap());
         let (uri, target) = (uri.parse().unwrap(), Target::Resource);
-        complete(uri, target, &fields, Security::Tls).map(|uri| uri.to_string())
+        complete(uri, target, host, Security::Tls).map(|uri| uri.to_string())
     }
 
     #[test]
@@ -232,7 +239,6 @@ mod tests {
         assert_eq!(uri_of("http://a/x", None), Ok("http://a/x".into()));
         assert_eq!(uri_of("/x?y", Some("b:1")), Ok("https://b:1/x?y".into()));
         assert_eq!(uri_of("/x", None), Err(RequestError::NoHost));
-        assert!(uri_of("/x", Some("no host")).is_err());
     }
 
     /// As curl and Go do: the URI says where to connect to.
@@ -240,7 +246,6 @@ mod tests {
     fn a_host_field_names_the_authority() {
         assert_eq!(uri_of("http://a/x", Some("b:1")), Ok("http://b:1/x".into()));
         assert_eq!(uri_of("http://a/x", Some("A")), Ok("http://a/x".into()));
-        assert!(uri_of("http://a/x", Some("no host")).is_err());
     }
 
     #[test]
@@ -264,7 +269,7 @@ mod tests {
     fn a_length_is_announced_when_it_tells_something() {
         let announced = |method: Method, mut body| {
             let mut fields = HeaderMap::new();
-            settle_length(&mut fields, &method, &mut body).unwrap();
+            settle_length(&mut fields, &method, None, &mut body).unwrap();
             content_length(&fields)
         };
         assert_eq!(announced(Method::GET, RequestBody::Empty), None);

@@ -198,6 +198,13 @@ fn what_connect_has_no_place_for_is_refused() {
                 "{version}: {error}"
             );
         }
+        let request = Request::connect("http://other.example:443/chat?x");
+        let request = request.body(Body::empty()).unwrap();
+        let error = connection.request(request).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::Request(RequestError::ConnectToPath)),
+            "{error}"
+        );
         let mut request = Request::get("http://a/").body(Body::empty()).unwrap();
         request
             .extensions_mut()
