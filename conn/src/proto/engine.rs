@@ -3,6 +3,7 @@
 
 mod announce;
 mod credit;
+mod first;
 mod keep_alive;
 mod lifecycle;
 mod lingering;
@@ -31,8 +32,8 @@ pub use self::{
     usage::{OpenError, UsageError},
 };
 use self::{
-    keep_alive::Life, lifecycle::PeerGoAway, lingering::Lingering, ping::Pings, receive::Outcome,
-    stats::Counters, timers::Timers,
+    first::First, keep_alive::Life, lifecycle::PeerGoAway, lingering::Lingering, ping::Pings,
+    receive::Outcome, stats::Counters, timers::Timers,
 };
 use super::{
     Broken, Config, Event, Limits, Output, Priority, Reason, Rule, Setting, Side, StreamId,
@@ -313,6 +314,16 @@ impl Engine {
             if input.is_empty() || !self.wants_input() {
                 return None;
             }
+            let first = match self.look_at_first(input) {
+                Ok(first) => first,
+                Err(broken) => {
+                    self.handle_broken(now, broken);
+                    continue;
+                }
+            };
+            if matches!(first, First::Short) {
+                return None;
+            }
             let event = match self.wire.decode(input) {
                 Ok(Some(message)) => {
                     self.life.heard(now);
@@ -328,7 +339,7 @@ impl Engine {
             match event {
                 Ok(None) => {}
                 Ok(event) => return event,
-                Err(broken) => self.handle_broken(now, broken),
+                Err(broken) => self.handle_broken(now, first.explain(broken)),
             }
         }
     }

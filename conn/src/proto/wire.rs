@@ -2,6 +2,7 @@
 //! protocols on the wire is known here and nowhere above.
 
 mod fields;
+pub(crate) mod foreign;
 mod http2;
 mod spdy;
 

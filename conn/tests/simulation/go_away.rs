@@ -133,13 +133,19 @@ fn the_reason_outlives_the_transport() {
                 };
                 assert_eq!((*told, error.reason()), (reason, reason));
                 go_on(&mut victim, then);
-                let errors: Vec<_> = resets(&victim).into_iter().map(|(_, error)| error).collect();
+                let errors: Vec<_> = resets(&victim)
+                    .into_iter()
+                    .map(|(_, error)| error)
+                    .collect();
                 assert_eq!(errors.len(), streams.len(), "{version}, {side:?}, {then:?}");
                 for error in errors.iter().chain([&closed(&victim)]) {
                     let text = error.to_string();
                     assert_eq!(error.reason(), reason, "{version}, {then:?}: {text}");
                     assert_eq!(error.initiator(), Initiator::Peer, "{text}");
-                    assert!(!error.is_retryable(), "{text}: they may have been processed");
+                    assert!(
+                        !error.is_retryable(),
+                        "{text}: they may have been processed"
+                    );
                     assert!(text.contains("GOAWAY"), "{text}");
                     let said = (version == Version::Http2).then_some("too_many_pings");
                     assert_eq!(error.debug_data(), said, "{text}");
@@ -224,7 +230,10 @@ fn a_graceful_one_has_no_deadline() {
         let error = closed(&victim);
         assert_eq!(error.reason(), Reason::ProtocolError, "{version}");
         let text = error.to_string();
-        assert!(text.contains("GOAWAY") && text.contains("before its streams"), "{text}");
+        assert!(
+            text.contains("GOAWAY") && text.contains("before its streams"),
+            "{text}"
+        );
         if version == Version::Http2 {
             assert!(text.contains("maintenance"), "{text}");
         }

@@ -465,10 +465,7 @@ impl Engine {
             // Nothing is left to be stopped; what came is whole.
             return self.useless(now);
         }
-        if stops
-            && stream.state.recv() == Half::Closed
-            && stream.state.send() != Half::Closed
-        {
+        if stops && stream.state.recv() == Half::Closed && stream.state.send() != Half::Closed {
             // Rapid Reset, CVE-2023-44487.
             if !stream.is_ours() && self.resets.charge(now).is_err() {
                 return Err(Rule::TooManyResets.fatal());
