@@ -13,6 +13,7 @@ mod behaviour;
 mod control;
 mod credit;
 mod extensions;
+mod foreign;
 mod go_away;
 mod held_pushes;
 mod hostile;
