@@ -222,6 +222,15 @@ impl Error {
         )
     }
 
+    /// The server's certificate is what the TLS handshake failed on: it is not
+    /// trusted, not for this name, or not valid now.
+    pub fn is_certificate(&self) -> bool {
+        match self {
+            Self::Tls { source, .. } => tls_failure(source) == TlsFailure::Certificate,
+            _ => false,
+        }
+    }
+
     /// The error of the stream or connection, if that is what happened.
     pub fn connection(&self) -> Option<&lacewing_conn::Error> {
         match self {
@@ -229,6 +238,39 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// What a TLS handshake failed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TlsFailure {
+    Certificate,
+    /// The peer's bytes are no TLS.
+    NotTls,
+    Other,
+}
+
+fn tls_failure(error: &io::Error) -> TlsFailure {
+    let Some(inner) = error.get_ref() else {
+        return TlsFailure::Other;
+    };
+    #[cfg(feature = "tls")]
+    if let Some(error) = inner.downcast_ref::<rustls::Error>() {
+        use rustls::{Error as Tls, InvalidMessage};
+        return match error {
+            Tls::InvalidCertificate(_) | Tls::NoCertificatesPresented => TlsFailure::Certificate,
+            // Text at the place of a record: its type, version or length.
+            Tls::InvalidMessage(
+                InvalidMessage::InvalidContentType
+                | InvalidMessage::UnknownProtocolVersion
+                | InvalidMessage::MessageTooLarge,
+            ) => TlsFailure::NotTls,
+            _ => TlsFailure::Other,
+        };
+    }
+    #[cfg(feature = "npn")]
+    return crate::npn::failure(inner);
+    #[cfg(not(feature = "npn"))]
+    TlsFailure::Other
 }
 
 /// What the server asks for is not to be had from this client.
@@ -261,7 +303,14 @@ impl fmt::Display for Error {
                 "cannot connect to {origin}: not ready within {after:?} (connect_timeout)"
             ),
             Self::Tls { origin, source } => {
-                write!(f, "TLS handshake with {origin} failed: {source}")
+                write!(f, "TLS handshake with {origin} failed: {source}")?;
+                match tls_failure(source) {
+                    TlsFailure::NotTls => f.write_str(
+                        "; the server does not speak TLS on this port: begin the URL with http \
+                         (and name the protocol that it speaks there), or use its port with TLS",
+                    ),
+                    TlsFailure::Certificate | TlsFailure::Other => Ok(()),
+                }
             }
             Self::NotNegotiated { offered, got } => {
                 f.write_str("the server agreed on no common protocol: offered ")?;

@@ -22,6 +22,8 @@ const PREFACE_ENOUGH: usize = 12;
 const CONTROL: u8 = 0x80;
 /// The first byte of a TLS handshake record.
 const TLS_HANDSHAKE: u8 = 0x16;
+/// What SSH clients say first (RFC 4253 §4.2); it looks like a method.
+const SSH: &[u8] = b"SSH-";
 /// Bytes of garbage that an error keeps to show.
 const SHOWN: usize = 16;
 
@@ -83,6 +85,12 @@ pub fn sniff(bytes: &[u8]) -> Result<Option<Detected>, DetectError> {
         return Ok(Some(Detected::Http2));
     }
     if alike == bytes.len() {
+        return Ok(None);
+    }
+    if bytes.starts_with(SSH) {
+        return Err(DetectError::garbage(bytes));
+    }
+    if SSH.starts_with(bytes) {
         return Ok(None);
     }
     // A method is a token (RFC 9110 §5.6.2); an empty line may come before the
@@ -217,7 +225,11 @@ impl fmt::Display for DetectError {
                     f,
                     "the first bytes begin no protocol: \"{}\"",
                     bytes.escape_ascii()
-                )
+                )?;
+                if bytes.starts_with(SSH) {
+                    f.write_str("; the client speaks SSH: it should use another port")?;
+                }
+                Ok(())
             }
             Self::Tls => f.write_str(
                 "the client speaks TLS on the cleartext port; its URL should begin with http:, \
@@ -284,7 +296,7 @@ mod tests {
                     (0x80, 2) => assert_eq!(result, Ok(Some(Detected::Spdy2))),
                     (0x80, 3) => assert_eq!(result, Ok(Some(Detected::Spdy3))),
                     (0x16, 3) => assert_eq!(result, Err(DetectError::Tls)),
-                    (b'P', b'R') => assert_eq!(result, Ok(None)),
+                    (b'P', b'R') | (b'S', b'S') => assert_eq!(result, Ok(None)),
                     (b'A'..=b'Z' | b'a'..=b'z' | b'\r' | b'\n', _) => {
                         assert_eq!(result, Ok(Some(Detected::Http1)));
                     }
@@ -292,6 +304,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn clients_of_ssh_and_tls_are_told_what_they_are() {
+        let ssh = sniff(b"SSH-2.0-OpenSSH_9.6\r\n").unwrap_err().to_string();
+        assert!(ssh.contains("speaks SSH"), "{ssh}");
+        assert_eq!(sniff(b"SSH"), Ok(None));
+        assert_eq!(sniff(b"SSHA / HTTP/1.1"), Ok(Some(Detected::Http1)));
+        let tls = sniff(b"\x16\x03\x01\x02").unwrap_err().to_string();
+        assert!(tls.contains("speaks TLS"), "{tls}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -190,7 +190,16 @@ impl fmt::Display for ConnectionError {
             Self::NotOffered { protocol } => {
                 write!(f, "the client speaks {protocol}, which is not offered here")
             }
-            Self::Tls(error) => write!(f, "TLS handshake failed: {error}"),
+            Self::Tls(error) => {
+                write!(f, "TLS handshake failed: {error}")?;
+                if is_no_tls(error) {
+                    f.write_str(
+                        "; the client does not speak TLS: its URL should begin with https:, or \
+                         name the cleartext port",
+                    )?;
+                }
+                Ok(())
+            }
             Self::TlsTimeout { after } => {
                 write!(f, "TLS handshake not done after {} s", after.as_secs_f32())
             }
@@ -216,6 +225,26 @@ impl fmt::Display for ConnectionError {
             }
         }
     }
+}
+
+/// Text at the place of a record: its type, version or length.
+#[cfg(feature = "tls")]
+fn is_no_tls(error: &io::Error) -> bool {
+    use rustls::{Error as Tls, InvalidMessage};
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(
+        inner,
+        Some(Tls::InvalidMessage(
+            InvalidMessage::InvalidContentType
+                | InvalidMessage::UnknownProtocolVersion
+                | InvalidMessage::MessageTooLarge
+        ))
+    )
+}
+
+#[cfg(not(feature = "tls"))]
+fn is_no_tls(_: &io::Error) -> bool {
+    false
 }
 
 impl std::error::Error for ConnectionError {

@@ -73,7 +73,7 @@ impl Running {
     }
 }
 
-fn tls() -> (rustls::ServerConfig, CertificateDer<'static>) {
+pub(super) fn tls() -> (rustls::ServerConfig, CertificateDer<'static>) {
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));

@@ -14,6 +14,7 @@
 mod cli;
 #[cfg(feature = "tls")]
 mod client;
+mod foreign;
 mod go_away;
 #[cfg(feature = "h2c")]
 mod h2c;

@@ -2,6 +2,7 @@
 //! it does with them stands in its parts.
 
 mod credit;
+mod first;
 mod half_close;
 mod keep_alive;
 mod lifecycle;
@@ -26,8 +27,8 @@ use std::{collections::VecDeque, time::Instant};
 use bytes::BytesMut;
 
 use self::{
-    keep_alive::Life, lifecycle::PeerGoAway, lingering::Lingering, ping::Pings, receive::Outcome,
-    stats::Counters, timers::Timers,
+    first::First, keep_alive::Life, lifecycle::PeerGoAway, lingering::Lingering, ping::Pings,
+    receive::Outcome, stats::Counters, timers::Timers,
 };
 pub use self::{
     open::{Direction, OpenOptions},
@@ -322,6 +323,16 @@ impl Engine {
             if input.is_empty() || !self.wants_input() {
                 return None;
             }
+            let first = match self.look_at_first(input) {
+                Ok(first) => first,
+                Err(broken) => {
+                    self.handle_broken(now, broken);
+                    continue;
+                }
+            };
+            if matches!(first, First::Short) {
+                return None;
+            }
             let event = match self.wire.decode(input) {
                 Ok(Some(message)) => {
                     self.life.heard(now);
@@ -337,7 +348,7 @@ impl Engine {
             match event {
                 Ok(None) => {}
                 Ok(event) => return event,
-                Err(broken) => self.handle_broken(now, broken),
+                Err(broken) => self.handle_broken(now, first.explain(broken)),
             }
         }
     }

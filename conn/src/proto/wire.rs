@@ -3,6 +3,7 @@
 
 mod authority;
 mod fields;
+pub(crate) mod foreign;
 mod http2;
 mod spdy;
 mod target;

@@ -15,6 +15,7 @@ mod content;
 mod control;
 mod credit;
 mod extensions;
+mod foreign;
 mod go_away;
 mod half_close;
 mod held_pushes;

@@ -121,15 +121,18 @@ fn connector(get: &Get) -> Result<Connector, Failure> {
         let npn = Npn::with_trust(trust, offered).map_err(Failure::local)?;
         return Ok(Connector::npn(npn, cleartext));
     }
-    let trust = if get.insecure {
+    Ok(Connector::tls(
+        tls::Tls::with_trust(trust(get), offered),
+        cleartext,
+    ))
+}
+
+fn trust(get: &Get) -> tls::Trust {
+    if get.insecure {
         tls::Trust::Anyone
     } else {
         tls::Trust::WebPki
-    };
-    Ok(Connector::tls(
-        tls::Tls::with_trust(trust, offered),
-        cleartext,
-    ))
+    }
 }
 
 async fn fetch(
@@ -148,12 +151,12 @@ async fn fetch(
     *request.uri_mut() = url.clone();
     *request.headers_mut() = headers(get);
     if get.push {
-        listen(client, url).await?;
+        listen(client, url, trust(get)).await?;
     }
     let response = client
         .request(request)
         .await
-        .map_err(|error| Failure::request(url, &error))?;
+        .map_err(|error| Failure::request(url, &error, trust(get)))?;
     let status = response.status();
     let body = response.into_body();
     if let Some(length) = body.size_hint().exact() {
@@ -167,8 +170,8 @@ async fn fetch(
 }
 
 /// Pushes are the connection's: it has to be there before the request is.
-async fn listen(client: &Client, url: &Uri) -> Result<(), Failure> {
-    let failed = |error| Failure::request(url, &error);
+async fn listen(client: &Client, url: &Uri, trust: tls::Trust) -> Result<(), Failure> {
+    let failed = |error| Failure::request(url, &error, trust);
     let origin = Origin::of(url).map_err(|error| failed(error.into()))?;
     let connection = client.connection(&origin).await.map_err(failed)?;
     tokio::spawn(pushes::tell(connection.pushes()));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lacewing_client::Error;
+use lacewing_client::{Error, tls::Trust};
 
 pub(crate) const OK: u8 = 0;
 pub(crate) const USAGE: u8 = 1;
@@ -55,12 +55,12 @@ impl Failure {
     }
 
     /// No response.
-    pub(crate) fn request(url: &http::Uri, error: &Error) -> Self {
+    pub(crate) fn request(url: &http::Uri, error: &Error, trust: Trust) -> Self {
         let (status, hint) = match error {
             Error::Request(_) => (USAGE, ""),
             // What failed is a file that was to be uploaded.
             Error::Body(_) => (LOCAL, ""),
-            Error::Tls { .. } => (
+            error if error.is_certificate() && trust != Trust::Anyone => (
                 CONNECT,
                 "; if you trust this server anyway (its certificate is self-signed), \
                            use --insecure",

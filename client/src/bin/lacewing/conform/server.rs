@@ -28,7 +28,7 @@ pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
         let connected = connector.connect(&origin).await;
         connected
             .map(|connected| connected.io)
-            .map_err(|error| Failure::request(url, &error))
+            .map_err(|error| Failure::request(url, &error, trust))
     };
 
     let conditions = super::conditions(args);

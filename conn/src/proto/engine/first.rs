@@ -1,0 +1,77 @@
+//! The peer's first bytes: whether they are of this protocol at all.
+
+use super::Engine;
+use crate::proto::{
+    Broken, Rule, Side, Version,
+    wire::foreign::{self, Beginning},
+};
+
+/// First bytes that are kept while they are taken for a frame.
+const KEPT: usize = 64;
+
+/// What is known of the peer's first bytes.
+pub(super) enum First {
+    /// They are long past.
+    Past,
+    /// They are too few.
+    Short,
+    /// They may be a frame.
+    Frame(Head),
+}
+
+/// Bytes at the front of the input.
+pub(super) struct Head {
+    bytes: [u8; KEPT],
+    length: usize,
+    version: Version,
+    side: Side,
+}
+
+impl Engine {
+    /// Ends the connection if the peer speaks something else.
+    #[inline]
+    pub(super) fn look_at_first(&self, input: &[u8]) -> Result<First, Broken> {
+        if self.peer.has_spoken() {
+            return Ok(First::Past);
+        }
+        self.look_closely(input)
+    }
+
+    fn look_closely(&self, input: &[u8]) -> Result<First, Broken> {
+        let (version, side) = (self.config.version, self.config.side);
+        match foreign::look(input, version, side) {
+            Beginning::Short => Ok(First::Short),
+            Beginning::Foreign(text) => Err(Rule::Malformed.fatal().detailed(text)),
+            Beginning::Ours => {
+                let mut bytes = [0; KEPT];
+                let mut length = 0;
+                for (kept, byte) in bytes.iter_mut().zip(input) {
+                    *kept = *byte;
+                    length += 1;
+                }
+                Ok(First::Frame(Head {
+                    bytes,
+                    length,
+                    version,
+                    side,
+                }))
+            }
+        }
+    }
+}
+
+impl First {
+    /// What a broken rule means if the bytes are no first frame of anybody.
+    pub(super) fn explain(&self, broken: Broken) -> Broken {
+        match self {
+            Self::Past | Self::Short => broken,
+            Self::Frame(head) => {
+                let bytes = head.bytes.get(..head.length).unwrap_or_default();
+                match foreign::unknown(bytes, head.version, head.side) {
+                    Some(text) => Rule::Malformed.fatal().detailed(text),
+                    None => broken,
+                }
+            }
+        }
+    }
+}

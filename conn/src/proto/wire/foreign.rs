@@ -1,0 +1,220 @@
+//! Peers that speak something else: what their first bytes are, and what to do.
+
+use crate::proto::{Side, Version};
+
+/// Bytes of a first line that are shown.
+const SHOWN: usize = 64;
+
+/// Bytes by which each of [`BEGINNINGS`] is told.
+const ENOUGH: usize = 4;
+
+/// Bytes by which HTTP/2's first frame is told from SPDY's.
+const FRAME: usize = 8;
+
+/// What a peer's first bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// Perhaps of the protocol that is spoken here.
+    Ours,
+    /// Too few to tell.
+    Short,
+    /// Of another one, in words.
+    Foreign(String),
+}
+
+/// First bytes that neither HTTP/2 nor SPDY begins with: in both they would be
+/// a frame of megabytes, or of a stream of an absurd number.
+const BEGINNINGS: [(&[u8; ENOUGH], Kind); 20] = [
+    (b"HTTP", Kind::Http1Response),
+    (b"GET ", Kind::Http1Request),
+    (b"HEAD", Kind::Http1Request),
+    (b"POST", Kind::Http1Request),
+    (b"PUT ", Kind::Http1Request),
+    (b"DELE", Kind::Http1Request),
+    (b"OPTI", Kind::Http1Request),
+    (b"CONN", Kind::Http1Request),
+    (b"PATC", Kind::Http1Request),
+    (b"SSH-", Kind::Named("SSH")),
+    (b"220 ", Kind::Named("SMTP or FTP")),
+    (b"220-", Kind::Named("SMTP or FTP")),
+    (b"421 ", Kind::Named("SMTP or FTP")),
+    (b"+OK ", Kind::Named("POP3")),
+    (b"* OK", Kind::Named("IMAP")),
+    (b"RFB ", Kind::Named("VNC")),
+    (b"-ERR", Kind::Named("Redis or POP3")),
+    (b"<!DO", Kind::Named("HTML without HTTP")),
+    (b"<htm", Kind::Named("HTML without HTTP")),
+    (b"<?xm", Kind::Named("XML without HTTP")),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Http1Request,
+    Http1Response,
+    Named(&'static str),
+}
+
+/// Looks at the first bytes of the peer of a side that speaks `version`.
+pub(crate) fn look(bytes: &[u8], version: Version, side: Side) -> Beginning {
+    let http2 = version == Version::Http2;
+    match *bytes {
+        [] | [0x15 | 0x16] | [0x15 | 0x16, 3] => return Beginning::Short,
+        [0x15 | 0x16, 3, 0..=4, ..] => return Beginning::Foreign(tls(bytes, side)),
+        [0x80, 2 | 3, 0, ..] if http2 => {
+            let peer = peer(side);
+            return Beginning::Foreign(format!(
+                "the {peer} speaks SPDY, not {version}: agree on one protocol"
+            ));
+        }
+        _ => {}
+    }
+    if !http2 && (bytes.starts_with(b"PRI ") || is_http2_settings(bytes)) {
+        let peer = peer(side);
+        return Beginning::Foreign(format!(
+            "the {peer} speaks HTTP/2, not {version}: agree on one protocol"
+        ));
+    }
+    let head = bytes.get(..ENOUGH).unwrap_or(bytes);
+    // All of these stand in the table by the same bytes.
+    let found = BEGINNINGS.iter().find(|(start, _)| start.starts_with(head));
+    match found {
+        Some(_) if bytes.len() < ENOUGH => Beginning::Short,
+        Some((_, kind)) => Beginning::Foreign(describe(*kind, bytes, version, side)),
+        None => Beginning::Ours,
+    }
+}
+
+/// First bytes that nobody's first frame has, and that are not known: in words.
+/// HTTP/2's frame would have 64 KiB or more, SPDY's would be DATA of a stream of
+/// an absurd number.
+pub(crate) fn unknown(bytes: &[u8], version: Version, side: Side) -> Option<String> {
+    let first = *bytes.first()?;
+    let absurd = match version {
+        Version::Http2 => {
+            first != 0 && !(side == Side::Server && bytes.starts_with(b"PRI * HTTP/2"))
+        }
+        Version::Spdy2 | Version::Spdy3 | Version::Spdy31 => matches!(first, 1..=0x7f),
+    };
+    absurd.then(|| format!(
+        "the first bytes of the {}, {}, are not {version}: it speaks another protocol here; check \
+         the port",
+        peer(side),
+        first_line(bytes)
+    ))
+}
+
+fn describe(kind: Kind, bytes: &[u8], version: Version, side: Side) -> String {
+    let line = first_line(bytes);
+    match (kind, side) {
+        (Kind::Http1Response, Side::Client) => format!(
+            "the server answers in HTTP/1.1, {line}, and does not speak {version} here: use a \
+             client of HTTP/1.1, or the URL or port at which it speaks {version} (over TLS, https)"
+        ),
+        (Kind::Http1Request, Side::Server) => format!(
+            "the client speaks HTTP/1.1, {line}, not {version}: it has to be told to speak \
+             {version}, or HTTP/1.1 be served here"
+        ),
+        (Kind::Http1Response | Kind::Http1Request, _) => {
+            let peer = peer(side);
+            format!("the {peer} speaks HTTP/1.1, {line}, not {version}: check who is there")
+        }
+        (Kind::Named(name), _) => {
+            let peer = peer(side);
+            format!("the {peer} speaks {name}, {line}, not {version}: check the port")
+        }
+    }
+}
+
+fn tls(bytes: &[u8], side: Side) -> String {
+    let what = if bytes.first() == Some(&0x15) {
+        "an alert"
+    } else {
+        "a handshake"
+    };
+    match side {
+        Side::Client => format!(
+            "the server speaks TLS on this port (it sent {what}): begin the URL with https, or \
+             use its port without TLS"
+        ),
+        Side::Server => format!(
+            "the client speaks TLS where none is expected (it sent {what}): begin the URL with \
+             http, or use the port with TLS"
+        ),
+    }
+}
+
+/// SETTINGS on stream 0, which every HTTP/2 server says first.
+fn is_http2_settings(bytes: &[u8]) -> bool {
+    bytes
+        .get(..FRAME)
+        .is_some_and(|head| matches!(head, [0, 0, _, 4, 0, 0, 0, 0]))
+}
+
+fn peer(side: Side) -> &'static str {
+    match side {
+        Side::Client => "server",
+        Side::Server => "client",
+    }
+}
+
+/// What is before the line's end, escaped and in quotes.
+fn first_line(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+    let line = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or(bytes);
+    let line = line.get(..SHOWN).unwrap_or(line);
+    format!("\"{}\"", line.escape_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIDES: [Side; 2] = [Side::Client, Side::Server];
+
+    #[test]
+    fn every_beginning_is_told_wherever_it_is_cut() {
+        for version in Version::ALL {
+            for side in SIDES {
+                for (start, _) in BEGINNINGS {
+                    let bytes = [start, &b"more\r\nlines"[..]].concat();
+                    for length in 0..bytes.len() {
+                        let seen = look(&bytes[..length], version, side);
+                        let short = length < ENOUGH;
+                        assert_eq!(short, seen == Beginning::Short, "{start:?} {length}");
+                        assert_eq!(!short, matches!(seen, Beginning::Foreign(_)));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn first_bytes_of_ours_are_never_foreign() {
+        let spdy: [&[u8]; 2] = [b"\x80\x02\x00\x01\0\0\0\x08", b"\x80\x03\x00\x04\0\0\0\x0c"];
+        for side in SIDES {
+            for length in 0..8 {
+                for bytes in [&b"PRI * HTTP/2.0\r\n"[..], b"\0\0\x24\x04\0\0\0\0\0"] {
+                    let seen = look(&bytes[..length], Version::Http2, side);
+                    assert!(!matches!(seen, Beginning::Foreign(_)), "{bytes:?}");
+                }
+                for bytes in spdy {
+                    let seen = look(&bytes[..length], Version::Spdy31, side);
+                    assert!(!matches!(seen, Beginning::Foreign(_)), "{bytes:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_two_families_know_each_other() {
+        let told = |bytes: &[u8], version| match look(bytes, version, Side::Client) {
+            Beginning::Foreign(text) => text,
+            other => panic!("{other:?}"),
+        };
+        assert!(told(b"\x80\x03\0\x04", Version::Http2).contains("SPDY"));
+        for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
+            assert!(told(b"\0\0\x06\x04\0\0\0\0\0", version).contains("HTTP/2"));
+            assert!(told(b"PRI * HTTP/2.0\r\n", version).contains("HTTP/2"));
+        }
+    }
+}
