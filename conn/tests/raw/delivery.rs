@@ -178,7 +178,7 @@ async fn what_was_flushed_arrives_before_the_reset() {
         // Much more than a window and a pipe.
         for (pipe, len) in [(100, 5_000), (64 << 10, 300_000)] {
             let limits = Limits::new(Side::Server).with(|limits| {
-                limits.stream_window = 0;
+                limits.stream_window = 20_000;
                 limits.max_stream_window = 0;
             });
             let config = MuxConfig::default().with(|config| config.limits = Some(limits));
