@@ -536,7 +536,7 @@ impl ConnectionConfig {
         let mut engine = Config::new(version, Side::Client);
         engine.limits = self.limits.clone();
         engine.header_compression = self.header_compression;
-        engine.window_pool = self.window_pool.clone();
+        engine.window_pool = Some(self.window_pool.clone());
         engine.first_stream = self.first_stream;
         if let Some(keeper) = &self.keeper {
             engine.returned_settings = keeper.load();

@@ -191,7 +191,12 @@ impl Exchanges {
         let body = if fin {
             Incoming::empty()
         } else {
-            conn.incoming(stream, content_length(&head.fields))
+            // HEAD, 204 and 304 may have the length of what they leave out.
+            let length = match conn.engine.has_content(stream) {
+                true => content_length(&head.fields),
+                false => Some(0),
+            };
+            conn.incoming(stream, length)
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -370,7 +375,7 @@ impl Application for Exchanges {
                     let _ = ping.send(round_trip);
                 }
             }
-            Event::Stopped { stream } => {
+            Event::Stopped { stream, .. } => {
                 self.expectations.settle(stream);
                 if let Some(exchange) = self.exchange(stream) {
                     exchange.upload = None;
@@ -485,6 +490,10 @@ impl Application for Exchanges {
     }
 
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        if conn.engine.is_tunnel(stream) {
+            // Its user is gone, and what it has written still goes.
+            return conn.engine.depart(conn.now, stream);
+        }
         self.cancel(conn, stream);
     }
 

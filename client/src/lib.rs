@@ -19,6 +19,7 @@ mod persistence;
 mod pool;
 mod priority;
 mod pushes;
+mod service;
 mod stats;
 mod telemetry;
 #[cfg(feature = "tls")]
@@ -31,7 +32,12 @@ pub use announced::AlternativeService;
 pub use body::{Body, BodyError};
 pub use client::{Builder, Client, ClientResponse};
 pub use concurrency::{Concurrency, Streams};
-pub use connect::{Connect, Connected, Connecting, Connector, Transport};
+#[cfg(unix)]
+pub use connect::Unix;
+pub use connect::{
+    AddressErrors, Connect, Connected, Connecting, Connector, Dial, DialFn, Dialed, Dialing,
+    Resolve, ResolveFn, Resolving, Tcp, Transport, dial_fn, resolve_fn,
+};
 pub use connection::{Connection, ConnectionConfig, ResponseFuture};
 pub use error::{BoxError, Error, RequestError};
 pub use informational::OnInformational;
@@ -44,3 +50,7 @@ pub use origin::{Origin, Security};
 pub use persistence::{MemorySettings, SettingsKey, SettingsStore};
 pub use priority::PriorityHandle;
 pub use pushes::{PushPolicy, Pushed, Pushes};
+/// The TLS library, for [`tls_config`](Builder::tls_config).
+#[cfg(feature = "tls")]
+pub use rustls;
+pub use service::ForBody;

@@ -132,11 +132,23 @@ pub trait Application {
         let _ = (conn, cx);
     }
 
-    /// The connection is over and its transport closed: `Ok` after a graceful
-    /// end. The last call.
+    /// What could be written was given to the transport:
+    /// [`Output::written`](crate::proto::Output::written) tells how much in
+    /// all. Called in every turn, and once more when the last bytes of a
+    /// connection that is over are written.
+    fn handle_written(&mut self, engine: &mut Engine) {
+        let _ = engine;
+    }
+
+    /// The connection is over: `Ok` after a graceful end. Nothing comes in any
+    /// more. What is in the engine's output is still written.
     fn handle_closed(&mut self, result: &Result<(), Error>) {
         let _ = result;
     }
+
+    /// The transport is closed; what was not written by now is lost. The last
+    /// call.
+    fn handle_end(&mut self) {}
 }
 
 /// What an [`Application`] may touch while it is called: the engine, the time,
@@ -302,23 +314,11 @@ impl Streams {
     }
 
     /// Brings a body's event there; gives back every other event.
-    fn deliver(
-        &mut self,
-        engine: &mut Engine,
-        now: Instant,
-        event: Event,
-        copy_below: usize,
-    ) -> Option<Event> {
+    fn deliver(&mut self, engine: &mut Engine, now: Instant, event: Event) -> Option<Event> {
         match event {
             Event::Data { stream, data, fin } => {
                 let Some(body) = self.find(stream) else {
                     return Some(Event::Data { stream, data, fin });
-                };
-                let short = data.len() < copy_below;
-                let data = if short {
-                    Bytes::copy_from_slice(&data)
-                } else {
-                    data
                 };
                 let due = body.push(data, fin);
                 engine.release(stream, due.credit);

@@ -1,6 +1,6 @@
 //! The error that users of a connection see.
 
-use std::{borrow::Cow, fmt, io, sync::Arc};
+use std::{borrow::Cow, fmt, io, sync::Arc, time::Duration};
 
 use crate::{
     Reason,
@@ -44,6 +44,7 @@ pub struct Error {
     reason: Reason,
     scope: Scope,
     retryable: bool,
+    rule: Option<Rule>,
     detail: Detail,
 }
 
@@ -51,15 +52,29 @@ pub struct Error {
 enum Scope {
     Stream,
     Connection,
+    /// One PING: nothing ended.
+    Ping,
 }
 
 #[derive(Clone)]
 enum Detail {
     None,
     Text(Arc<Cow<'static, str>>),
-    Rule(Rule),
+    GoAway(Arc<GoAway>),
     Io(Arc<io::Error>),
 }
+
+/// The peer's GOAWAY.
+#[derive(Clone, Debug)]
+struct GoAway {
+    /// Its debug data: escaped, at most [`MAX_DEBUG_DATA`] bytes of it.
+    text: String,
+    /// How the connection came to its end afterwards.
+    then: Option<&'static str>,
+}
+
+/// The bytes of a GOAWAY's debug data that an error shows.
+const MAX_DEBUG_DATA: usize = 256;
 
 impl Error {
     /// A stream that was reset.
@@ -69,6 +84,7 @@ impl Error {
             reason,
             scope: Scope::Stream,
             retryable: reason == Reason::RefusedStream,
+            rule: None,
             detail: Detail::None,
         }
     }
@@ -84,8 +100,71 @@ impl Error {
             reason,
             scope: Scope::Connection,
             retryable: false,
+            rule: None,
             detail: Detail::Text(Arc::new(detail.into())),
         }
+    }
+
+    /// A PING that was not answered in time. The connection goes on.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use lacewing_conn::Error;
+    ///
+    /// let error = Error::ping_timeout(Duration::from_secs(5));
+    /// assert!(error.is_ping_timeout() && !error.is_connection());
+    /// assert_eq!(error.to_string(), "no answer to a PING within 5s");
+    /// ```
+    pub fn ping_timeout(timeout: Duration) -> Self {
+        Self {
+            initiator: Initiator::Peer,
+            reason: Reason::NoError,
+            scope: Scope::Ping,
+            retryable: false,
+            rule: None,
+            detail: Detail::Text(Arc::new(format!("{timeout:?}").into())),
+        }
+    }
+
+    /// The peer's GOAWAY, with its debug data.
+    pub(crate) fn go_away(reason: Reason, debug: &[u8]) -> Self {
+        let shown = debug.get(..MAX_DEBUG_DATA).unwrap_or(debug);
+        let mut text: String = String::from_utf8_lossy(shown)
+            .chars()
+            .flat_map(char::escape_debug)
+            .collect();
+        if shown.len() < debug.len() {
+            text.push_str(" […]");
+        }
+        Self {
+            initiator: Initiator::Peer,
+            reason,
+            scope: Scope::Connection,
+            retryable: false,
+            rule: None,
+            detail: Detail::GoAway(Arc::new(GoAway { text, then: None })),
+        }
+    }
+
+    /// The same GOAWAY, and how the connection came to its end afterwards. One
+    /// that announced no error does not explain what was lost.
+    pub(crate) fn after_go_away(mut self, then: &'static str) -> Self {
+        if let Detail::GoAway(go_away) = &mut self.detail {
+            Arc::make_mut(go_away).then = Some(then);
+        }
+        if self.reason == Reason::NoError {
+            self.reason = Reason::ProtocolError;
+        }
+        self
+    }
+
+    /// The error of a stream that a GOAWAY says was not processed.
+    pub(crate) fn not_processed(mut self) -> Self {
+        self.retryable = true;
+        if self.reason == Reason::NoError {
+            self.reason = Reason::RefusedStream;
+        }
+        self
     }
 
     /// A stream that this side may not open so.
@@ -96,6 +175,7 @@ impl Error {
             reason: Reason::RefusedStream,
             scope: Scope::Stream,
             retryable: false,
+            rule: None,
             detail: Detail::Text(Arc::new(why.into())),
         }
     }
@@ -116,6 +196,7 @@ impl Error {
             reason: Reason::InternalError,
             scope: Scope::Connection,
             retryable: false,
+            rule: None,
             detail: Detail::Io(Arc::new(error)),
         }
     }
@@ -131,9 +212,10 @@ impl Error {
                 Scope::Connection
             },
             retryable: false,
+            rule: Some(violation.rule),
             detail: match &violation.detail {
                 Some(text) => Detail::Text(Arc::new(text.clone())),
-                None => Detail::Rule(violation.rule),
+                None => Detail::None,
             },
         }
     }
@@ -166,10 +248,22 @@ impl Error {
         self.scope == Scope::Connection
     }
 
+    /// A PING was not answered in time. Nothing ended by it.
+    pub fn is_ping_timeout(&self) -> bool {
+        self.scope == Scope::Ping
+    }
+
     /// The rule that the peer broke, if that is what happened.
     pub fn rule(&self) -> Option<Rule> {
-        match self.detail {
-            Detail::Rule(rule) => Some(rule),
+        self.rule
+    }
+
+    /// What the peer said beside the code of its GOAWAY (the debug data of RFC
+    /// 9113 §6.8, such as `too_many_pings`), escaped and at most 256 bytes of
+    /// it; `None` unless it said something.
+    pub fn debug_data(&self) -> Option<&str> {
+        match &self.detail {
+            Detail::GoAway(go_away) if !go_away.text.is_empty() => Some(&go_away.text),
             _ => None,
         }
     }
@@ -188,6 +282,13 @@ impl fmt::Display for Error {
         let scope = match self.scope {
             Scope::Stream => "stream",
             Scope::Connection => "connection",
+            Scope::Ping => {
+                f.write_str("no answer to a PING")?;
+                return match &self.detail {
+                    Detail::Text(timeout) => write!(f, " within {timeout}"),
+                    _ => Ok(()),
+                };
+            }
         };
         match self.initiator {
             Initiator::User => write!(f, "{scope} ended by this side: {}", self.reason)?,
@@ -195,12 +296,27 @@ impl fmt::Display for Error {
             Initiator::Library => write!(f, "{scope} error: {}", self.reason)?,
             Initiator::Io => write!(f, "the transport failed")?,
         }
-        match &self.detail {
-            Detail::None => Ok(()),
-            Detail::Text(text) if text.is_empty() => Ok(()),
-            Detail::Text(text) => write!(f, " ({text})"),
-            Detail::Rule(rule) => write!(f, " ({rule})"),
-            Detail::Io(error) => write!(f, ": {error}"),
+        match (&self.detail, self.rule) {
+            (Detail::None, None) => Ok(()),
+            (Detail::None, Some(rule)) => write!(f, " ({rule})"),
+            (Detail::Text(text), None) if text.is_empty() => Ok(()),
+            (Detail::Text(text), None) => write!(f, " ({text})"),
+            (Detail::Text(text), Some(rule)) => write!(f, " ({text}: {rule})"),
+            (Detail::GoAway(go_away), _) => write!(f, " ({go_away})"),
+            (Detail::Io(error), _) => write!(f, ": {error}"),
+        }
+    }
+}
+
+impl fmt::Display for GoAway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GOAWAY")?;
+        if !self.text.is_empty() {
+            write!(f, " \"{}\"", self.text)?;
+        }
+        match self.then {
+            Some(then) => write!(f, ", then {then}"),
+            None => Ok(()),
         }
     }
 }
@@ -221,5 +337,34 @@ impl std::error::Error for Error {
             Detail::Io(error) => Some(&**error),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::StreamId;
+
+    #[test]
+    fn rule_and_detail_stand_side_by_side() {
+        let rule = Rule::Malformed;
+        let violation = Violation {
+            detail: Some("byte 7 is odd".into()),
+            ..Violation::stream(StreamId::new(1), rule, Reason::ProtocolError)
+        };
+        let error = Error::violation(&violation);
+        assert_eq!(error.rule(), Some(rule));
+        let text = error.to_string();
+        assert!(text.contains("byte 7 is odd"), "{text}");
+        assert!(text.contains(&rule.to_string()), "{text}");
+    }
+
+    #[test]
+    fn debug_data_is_escaped_and_bounded() {
+        let error = Error::go_away(Reason::EnhanceYourCalm, b"too\x1b[31m many\xff\n");
+        assert_eq!(error.debug_data(), Some("too\\u{1b}[31m many\u{fffd}\\n"));
+        let error = Error::go_away(Reason::EnhanceYourCalm, &[b'a'; 100_000]);
+        assert!(error.to_string().len() < 2 * MAX_DEBUG_DATA);
+        assert_eq!(Error::go_away(Reason::Cancel, b"").debug_data(), None);
     }
 }

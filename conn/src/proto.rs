@@ -38,7 +38,9 @@ mod streams;
 mod violation;
 mod wire;
 
-pub use config::{Config, HeaderCompression, PersistentSettings, Semantics, Setting, Side};
+pub use config::{
+    Config, HeaderCompression, PersistentSettings, Semantics, Setting, ShutdownOrder, Side,
+};
 pub use engine::{
     AlternativeFor, ConnectionStats, Direction, Engine, HeaderBytes, OpenError, OpenOptions,
     Resets, Stalls, Transmit, UsageError,

@@ -10,4 +10,7 @@ pub mod http2;
 #[cfg(feature = "spdy")]
 pub mod spdy;
 
+/// The types of the signatures here.
+pub use bytes;
+
 pub use block_bytes::BlockBytes;

@@ -96,7 +96,7 @@ pub(crate) fn config(version: Version, options: &Options) -> Config {
     config.header_compression = options.header_compression;
     config.version_uncertain = options.version_uncertain;
     config.extended_connect = options.extended_connect.is_offered();
-    config.window_pool = options.window_pool.clone();
+    config.window_pool = Some(options.window_pool.clone());
     config.persistent_settings = options.persistent_settings.clone();
     config
 }

@@ -135,7 +135,7 @@ pub enum ConnectionError {
     /// The HTTP/1.1 connection failed while requests were served.
     Http1(BoxError),
     /// The HTTP/1.1 connection did not come to its end in time after a
-    /// shutdown began.
+    /// shutdown began, or after the client closed its side.
     DrainTimeout {
         /// How long it was waited for.
         after: Duration,
@@ -193,7 +193,8 @@ impl fmt::Display for ConnectionError {
             Self::DrainTimeout { after } => {
                 write!(
                     f,
-                    "HTTP/1.1: not drained {} s after shutdown",
+                    "HTTP/1.1: requests not answered {} s after the shutdown began or the client \
+                     closed its side (limit drain_timeout)",
                     after.as_secs_f32()
                 )
             }

@@ -2,6 +2,7 @@
 
 use std::{fmt, io};
 
+use http::StatusCode;
 use lacewing_conn::proto::{ConnectionStats, StreamId};
 
 use crate::{Address, BoxError, ConnectionError, ConnectionInfo, Setting};
@@ -50,7 +51,8 @@ pub enum Event<'a> {
     StreamFailed {
         /// The connection in question.
         connection: &'a ConnectionInfo,
-        /// The stream in question.
+        /// The stream in question; over HTTP/1.1 the number of the request on
+        /// its connection, from 1.
         stream: StreamId,
         /// Why.
         error: &'a StreamError,
@@ -131,7 +133,8 @@ impl fmt::Display for Event<'_> {
 }
 
 /// What went wrong with one request. If it was on our side, the client saw a
-/// response with status 500, or a reset if the response had begun.
+/// response with status 500, or a reset if the response had begun (over HTTP/1.1
+/// a connection that closes before the response's end).
 ///
 /// ```
 /// use lacewing_server::StreamError;
@@ -153,9 +156,26 @@ pub enum StreamError {
     Body(BoxError),
     /// The response's body panicked.
     BodyPanicked,
+    /// The response's body is longer or shorter than the `content-length` that
+    /// the service set (RFC 9110 §8.6). The client sees a reset, over HTTP/1.1
+    /// a connection that closes early: never a shorter body that looks whole.
+    ContentLength {
+        /// What `content-length` says, in bytes.
+        declared: u64,
+        /// The bytes that the body had; more may have followed if these are
+        /// more.
+        given: u64,
+    },
     /// The service gave what can't be sent: an informational (1xx) response as
-    /// the final one, or one that the protocol has no place for.
+    /// the final one, one that the protocol has no place for, or a
+    /// content-length that is no number.
     Response(BoxError),
+    /// The service gave a body with a status that has no content: 204, 205 or
+    /// 304 (RFC 9110 §15). The response went out without it.
+    NoContent {
+        /// The response's status.
+        status: StatusCode,
+    },
 }
 
 impl fmt::Display for StreamError {
@@ -166,7 +186,20 @@ impl fmt::Display for StreamError {
             Self::HandlerPanicked => f.write_str("the handler panicked"),
             Self::Body(error) => write!(f, "the response's body failed: {error}"),
             Self::BodyPanicked => f.write_str("the response's body panicked"),
+            Self::ContentLength { declared, given } if given < declared => write!(
+                f,
+                "the response's body ended after {given} B, and its content-length is {declared}"
+            ),
+            Self::ContentLength { declared, given } => write!(
+                f,
+                "the response's body has {given} B or more, and its content-length is {declared}"
+            ),
             Self::Response(error) => write!(f, "the response can't be sent: {error}"),
+            Self::NoContent { status } => write!(
+                f,
+                "the response's body was left out: {} has no content",
+                status.as_u16()
+            ),
         }
     }
 }
@@ -176,7 +209,10 @@ impl std::error::Error for StreamError {
         match self {
             Self::Handler(error) | Self::Body(error) | Self::Response(error) => Some(&**error),
             Self::Refused(error) => Some(error),
-            Self::HandlerPanicked | Self::BodyPanicked => None,
+            Self::HandlerPanicked
+            | Self::BodyPanicked
+            | Self::ContentLength { .. }
+            | Self::NoContent { .. } => None,
         }
     }
 }

@@ -27,18 +27,21 @@ use lacewing_conn::{
     proto::{Event as EngineEvent, StreamId, StreamKey, UsageError},
 };
 
-#[cfg(feature = "http1")]
-pub(crate) use self::request::Replayed;
 use self::{
+    call::Probe,
     draining::Draining,
     handler::{Handler, Slot as Spare, Task},
     places::{Place, Places},
-    response::{Heads, Kind},
+    response::{Heads, Kind, Prepared},
     send::Asked,
-    wishes::{Reports, Wishes},
+    wishes::Wishes,
 };
+#[cfg(feature = "http1")]
+pub(crate) use self::{request::Replayed, response::has_no_content};
 use crate::{
     ConnectionInfo, Event, HttpService, Options, StreamError,
+    outgoing::Outgoing,
+    reports::Reports,
     telemetry::{Clock, Telemetry},
 };
 
@@ -49,6 +52,7 @@ const SPARES: usize = 8;
 /// The requests of one connection.
 pub(crate) struct Exchanges<S: HttpService> {
     service: S,
+    probe: Probe,
     options: Options,
     info: ConnectionInfo,
     http_version: http::Version,
@@ -69,7 +73,7 @@ pub(crate) struct Exchanges<S: HttpService> {
     shutdown: Option<Draining>,
 }
 
-type PinnedBody<S> = Spare<<S as HttpService>::ResponseBody>;
+type PinnedBody<S> = Spare<Outgoing<<S as HttpService>::ResponseBody>>;
 
 /// What is remembered of a request until its response.
 #[derive(Clone, Copy)]
@@ -88,6 +92,7 @@ impl<S: HttpService> Exchanges<S> {
         let shutdown = options.shutdown.take().map(Draining::new);
         Self {
             service,
+            probe: Probe::new(),
             telemetry: Telemetry::new(&info),
             info,
             http_version: version.http_version(),
@@ -119,10 +124,30 @@ impl<S: HttpService> Exchanges<S> {
         }
         // What the handler wanted to be sent before its response.
         self.handle_wishes(conn);
-        let (head, priority, body) = self.heads.prepare(response, ticket.kind, conn.now);
+        let heads = &mut self.heads;
+        // It asks the body for its size.
+        let prepared = catch_unwind(AssertUnwindSafe(|| {
+            heads.prepare(response, ticket.kind, conn.now)
+        }));
+        let Prepared {
+            head,
+            priority,
+            body,
+            left_out,
+        } = match prepared.unwrap_or(Err(StreamError::BodyPanicked)) {
+            Ok(prepared) => prepared,
+            Err(error) => return self.fail(conn, stream, ticket, &error),
+        };
         let status = head.status().unwrap_or_default();
         if let Err(error) = conn.engine.reply(stream, head, body.is_none()) {
-            return self.not_sent(conn, stream, error);
+            if is_over(error) {
+                return;
+            }
+            // No byte of it left: there is room for another.
+            return self.fail(conn, stream, ticket, &StreamError::Response(error.into()));
+        }
+        if left_out {
+            self.report(stream.id(), &StreamError::NoContent { status });
         }
         self.telemetry.response(stream.id(), status, ticket.clock);
         if let Some(priority) = priority {
@@ -161,8 +186,7 @@ impl<S: HttpService> Exchanges<S> {
 
     /// The engine refused what we wanted to send.
     fn not_sent(&mut self, conn: &mut Context<'_>, stream: StreamKey, error: UsageError) {
-        // The peer went away meanwhile, or wants no more: nobody's fault.
-        if matches!(error, UsageError::StreamClosed | UsageError::HalfClosed) {
+        if is_over(error) {
             return;
         }
         self.report(stream.id(), &StreamError::Response(error.into()));
@@ -229,6 +253,11 @@ impl<S: HttpService> Exchanges<S> {
     }
 }
 
+/// The peer went away meanwhile, or wants no more: nobody's fault.
+fn is_over(error: UsageError) -> bool {
+    matches!(error, UsageError::StreamClosed | UsageError::HalfClosed)
+}
+
 /// The client opened this stream: it is no push.
 fn is_of_peer(stream: StreamKey) -> bool {
     stream.id().value() % 2 == 1
@@ -277,7 +306,7 @@ impl<S: HttpService> Application for Exchanges<S> {
                 });
             }
             EngineEvent::Closed { .. } => self.last_report(conn),
-            EngineEvent::Stopped { stream } => {
+            EngineEvent::Stopped { stream, .. } => {
                 if let Some(Place::Sending { .. }) = self.places.of(stream) {
                     let place = self.places.take(stream);
                     self.end(place);
@@ -314,6 +343,10 @@ impl<S: HttpService> Application for Exchanges<S> {
 
     /// The handler reads no more of the request.
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        if conn.engine.is_tunnel(stream) {
+            // Its user is gone, and what it has written still goes.
+            return conn.engine.depart(conn.now, stream);
+        }
         conn.engine.abandon(stream);
     }
 

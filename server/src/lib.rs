@@ -25,8 +25,10 @@ mod make;
 #[cfg(feature = "npn")]
 pub mod npn;
 mod options;
+mod outgoing;
 mod protocol;
 mod push;
+mod reports;
 mod rewind;
 mod server;
 mod service;

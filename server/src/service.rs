@@ -14,6 +14,13 @@ use crate::{BoxError, Incoming};
 /// any [`http_body::Body`]. An axum `Router` is one. There is nothing to
 /// implement.
 ///
+/// A request's URI has scheme and authority, except over HTTP/1.1, where the
+/// `host` field has the authority. So it is everywhere with one that a
+/// [`http::Uri`] has no place for, such as `%2Frun%2Fsock.sock`, which gRPC
+/// stacks send over Unix sockets: the URI is then a path alone. There is one
+/// `host` field at most, and it never contradicts the URI. A path of bytes that a
+/// `Uri` has no place for is answered with 400, and calls no service.
+///
 /// ```
 /// use std::convert::Infallible;
 ///

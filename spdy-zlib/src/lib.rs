@@ -8,9 +8,14 @@ mod dictionary;
 mod encoder;
 mod error;
 mod inflate;
+mod list;
 mod whole_field;
 
+/// The types of the signatures here.
+pub use bytes;
+
 pub use block::{Values, ValuesIter, Version};
-pub use decoder::{Decoder, ListLimits, Summary};
+pub use decoder::Decoder;
 pub use encoder::{BlockEncoder, Compression, Encoder};
-pub use error::{DecodeError, EncodeError, Exceeded, HeaderError};
+pub use error::{DecodeError, EncodeError, Exceeded, HeaderError, ListError};
+pub use list::{ListLimits, Summary};

@@ -307,6 +307,11 @@ impl Body {
         state.queue.is_empty() && state.fields.is_empty() && matches!(state.end, End::Fin)
     }
 
+    /// The peer has sent all of it.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.state.lock().end, End::Fin)
+    }
+
     /// Bytes that wait for the reader, and whether no more will come.
     pub(super) fn waiting(&self) -> (usize, bool) {
         let state = self.state.lock();

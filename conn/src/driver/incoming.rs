@@ -63,6 +63,12 @@ impl Incoming {
         polled
     }
 
+    /// Everything of it came, read or not.
+    pub(super) fn is_whole(&self) -> bool {
+        let body = self.body.as_ref();
+        body.is_none_or(|body| body.has_ended())
+    }
+
     /// Takes the next header list that came after the head, for streams on
     /// which lists may come at any time; `None` when no more will come.
     pub(super) fn poll_fields(&mut self, cx: &mut Context<'_>) -> Poll<Option<HeaderMap>> {

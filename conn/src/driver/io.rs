@@ -153,16 +153,9 @@ impl<IO: AsyncRead + Unpin> Transport<IO> {
     /// Reads and forgets, until the peer closes: so that a last word to it is
     /// not destroyed by a reset of the transport (RFC 9113 §9.1 has connections
     /// end by a close of both sides).
-    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        for _ in 0..16 {
-            self.input.clear();
-            match ready!(self.poll_read(cx)) {
-                Ok(Read::Bytes) => {}
-                Ok(Read::End) | Err(_) => return Poll::Ready(()),
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
+        self.input.clear();
+        Poll::Ready(ready!(self.poll_read(cx)).unwrap_or(Read::End))
     }
 }
 

@@ -162,17 +162,13 @@ impl Mux {
     /// # Errors
     ///
     /// The connection is over, or no answer came within `timeout`
-    /// ([`Initiator::Peer`]); the connection goes on after that.
+    /// ([`Error::is_ping_timeout`]); the connection goes on after that.
     pub async fn ping(&self, timeout: Duration) -> Result<Duration, Error> {
         let answer = Answer::new();
         self.ask(|hub| hub.pings.push(Arc::clone(&answer)))?;
         match tokio::time::timeout(timeout, poll_fn(|cx| answer.poll(cx))).await {
             Ok(answered) => answered,
-            Err(_) => Err(Error::connection(
-                Initiator::Peer,
-                Reason::NoError,
-                format!("no answer to a PING within {timeout:?}"),
-            )),
+            Err(_) => Err(Error::ping_timeout(timeout)),
         }
     }
 
@@ -188,13 +184,17 @@ impl Mux {
     }
 
     /// Ends the connection gracefully: no new streams, and those that are open
-    /// get the time to finish that [`drain_timeout`](crate::Limits) gives.
+    /// get the time to finish that
+    /// [`drain_timeout`](crate::Limits::drain_timeout) gives.
+    /// [`MuxConfig::shutdown_order`] says whether the peer is told at once, or
+    /// behind what our side of the streams has to send.
     pub fn shutdown(&self) {
         self.handle.hub.state.lock().shutdown = true;
         self.handle.notifier.notify();
     }
 
-    /// Waits for the end of the connection: `Ok` after a graceful one.
+    /// Waits for the end of the connection, when the last bytes are with the
+    /// transport and that is closed: `Ok` after a graceful one.
     ///
     /// # Errors
     ///
@@ -202,7 +202,7 @@ impl Mux {
     pub async fn closed(&self) -> Result<(), Error> {
         poll_fn(|cx| {
             let mut state = self.handle.hub.state.lock();
-            if let Some(result) = &state.closed {
+            if let (true, Some(result)) = (state.ended, &state.closed) {
                 return Poll::Ready(result.clone());
             }
             wait(&mut state.closers, cx.waker());
@@ -288,6 +288,8 @@ struct HubState {
     shutdown: bool,
     handles_gone: bool,
     closed: Option<Result<(), Error>>,
+    /// The transport is closed.
+    ended: bool,
 }
 
 /// A stream that is wanted.

@@ -23,8 +23,8 @@ use super::{
     io::{Read, Transport},
 };
 use crate::{
-    Error, Initiator, Reason,
-    proto::{Config, Engine, Event, Transmit},
+    Error, Initiator, Reason, Side,
+    proto::{Config, Engine, Event, Transmit, WindowPool},
 };
 
 /// Turns after which other tasks get theirs.
@@ -34,7 +34,9 @@ const TURNS: usize = 32;
 const SIGNALS: usize = 16;
 
 /// How long the peer gets to close its side after we closed ours, so that our
-/// last word reaches it.
+/// last word reaches it. Counted anew, after a graceful end, while it still
+/// sends something: it is reading, and a transport that is closed over what it
+/// sent is reset, with all that it has not read (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(1);
 
 /// One connection: its engine, its transport and the application on top. A
@@ -92,6 +94,7 @@ enum Phase {
     /// Our side of the transport is closed.
     Lingering {
         until: Instant,
+        latest: Instant,
     },
     Over,
 }
@@ -110,7 +113,9 @@ impl<IO: Unpin, A: Application> Unpin for Connection<IO, A> {}
 
 impl<IO, A: Application> Connection<IO, A> {
     /// A connection over a transport, in the role that `config` says.
-    pub fn new(io: IO, config: Config, application: A) -> Self {
+    pub fn new(io: IO, mut config: Config, application: A) -> Self {
+        // Windows of all connections of the process grow within one budget.
+        config.window_pool.get_or_insert_with(WindowPool::global);
         let notifier = Notifier::new(&config.limits);
         let seed = RandomState::new().build_hasher().finish();
         Self {
@@ -188,13 +193,10 @@ impl<IO, A: Application> Connection<IO, A> {
     /// All events that there are; `false` if there were none.
     fn handle_events(&mut self, now: Instant) -> bool {
         let mut any = false;
-        let copy_below = self.transport.copy_below();
+        self.engine.set_copy_below(self.transport.copy_below());
         while let Some(event) = self.engine.poll_event(now, &mut self.transport.input) {
             any = true;
-            let Some(event) = self
-                .streams
-                .deliver(&mut self.engine, now, event, copy_below)
-            else {
+            let Some(event) = self.streams.deliver(&mut self.engine, now, event) else {
                 continue;
             };
             if let Event::Closed { error } = &event {
@@ -208,10 +210,7 @@ impl<IO, A: Application> Connection<IO, A> {
 
     /// Tells everybody that the connection is over.
     fn close(&mut self) {
-        let result = match self.error.clone() {
-            Some(error) if error.reason() != Reason::NoError => Err(error),
-            _ => Ok(()),
-        };
+        let result = self.outcome();
         let error = self.error.clone().unwrap_or_else(|| {
             Error::connection(Initiator::Peer, Reason::NoError, "the connection is closed")
         });
@@ -220,8 +219,8 @@ impl<IO, A: Application> Connection<IO, A> {
         self.application.handle_closed(&result);
     }
 
-    fn result(&mut self) -> Result<(), Error> {
-        match self.error.take() {
+    fn outcome(&self) -> Result<(), Error> {
+        match self.error.clone() {
             Some(error) if error.reason() != Reason::NoError => Err(error),
             _ => Ok(()),
         }
@@ -245,18 +244,33 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
                 self.again_unless_asleep(again, cx, now, self.engine.poll_timeout())
             }
             Phase::Flushing { until } => match self.flush(cx) {
-                Poll::Ready(Ok(())) if self.input_ended => Turn::Over,
                 Poll::Ready(Ok(())) => {
+                    self.application.handle_written(&mut self.engine);
+                    if self.input_ended {
+                        return Turn::Over;
+                    }
                     let until = now.checked_add(LINGER).unwrap_or(now);
-                    self.phase = Phase::Lingering { until };
+                    let drain = now.checked_add(self.engine.limits().drain_timeout);
+                    let latest = drain.filter(|_| self.outcome().is_ok());
+                    self.phase = Phase::Lingering {
+                        until,
+                        latest: latest.unwrap_or(until),
+                    };
                     Turn::Again
                 }
                 Poll::Ready(Err(_)) => Turn::Over,
                 Poll::Pending if now >= until => Turn::Over,
                 Poll::Pending => self.again_unless_asleep(false, cx, now, Some(until)),
             },
-            Phase::Lingering { until } => match self.transport.poll_discard(cx) {
-                Poll::Ready(()) => Turn::Over,
+            Phase::Lingering { until, latest } => match self.transport.poll_discard(cx) {
+                Poll::Ready(Read::End) => Turn::Over,
+                Poll::Ready(Read::Bytes) if now >= latest => Turn::Over,
+                Poll::Ready(Read::Bytes) => {
+                    let later = now.checked_add(LINGER).unwrap_or(latest);
+                    let until = later.min(latest).max(until);
+                    self.phase = Phase::Lingering { until, latest };
+                    Turn::Again
+                }
                 Poll::Pending if now >= until => Turn::Over,
                 Poll::Pending => self.again_unless_asleep(false, cx, now, Some(until)),
             },
@@ -285,7 +299,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
         self.application.poll_intents(&mut conn, cx);
         let open = self.engine.open_streams();
-        match self.transmit(cx, now) {
+        let transmitted = self.transmit(cx, now);
+        self.application.handle_written(&mut self.engine);
+        match transmitted {
             Ok(written) => again |= written,
             Err(error) => {
                 self.fail_output(cx, now, error);
@@ -306,6 +322,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         match self.transport.poll_read(cx) {
             Poll::Ready(Ok(Read::Bytes)) => true,
             Poll::Ready(Ok(Read::End)) => {
+                self.input_ended = true;
+                true
+            }
+            // TLS without close_notify: requests that came whole are whole all
+            // the same, and their clients wait for answers.
+            Poll::Ready(Err(error))
+                if error.kind() == io::ErrorKind::UnexpectedEof
+                    && self.engine.side() == Side::Server =>
+            {
                 self.input_ended = true;
                 true
             }
@@ -425,7 +450,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Connection<I
                 }
                 Turn::Over => {
                     this.phase = Phase::Over;
-                    return Poll::Ready(this.result());
+                    this.application.handle_end();
+                    return Poll::Ready(this.outcome());
                 }
             }
         }
@@ -443,6 +469,9 @@ impl<IO, A: Application> Drop for Connection<IO, A> {
                 "the connection's task was dropped",
             ));
             self.close();
+        }
+        if self.phase != Phase::Over {
+            self.application.handle_end();
         }
     }
 }

@@ -34,6 +34,25 @@ pub enum Semantics {
     Raw,
 }
 
+/// What goes first when a connection is shut down gracefully.
+///
+/// ```
+/// use lacewing_conn::proto::ShutdownOrder;
+///
+/// assert_eq!(ShutdownOrder::default(), ShutdownOrder::GoAwayFirst);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ShutdownOrder {
+    /// GOAWAY: the peer learns at once that no new streams are taken, and those
+    /// that are open go on behind it (RFC 9113 §6.8, the SPDY drafts' §2.6.6).
+    #[default]
+    GoAwayFirst,
+    /// What our side of the open streams has to send, up to their ends; GOAWAY
+    /// follows, at the latest after [`drain_timeout`](Limits::drain_timeout).
+    /// For peers that stop reading at GOAWAY (the Go spdystream family).
+    DataFirst,
+}
+
 /// How header blocks are compressed where that is a choice (SPDY; HPACK needs
 /// none).
 ///
@@ -113,14 +132,18 @@ pub struct Config {
     pub semantics: Semantics,
     /// The bounds against peers that ask for too much.
     pub limits: Limits,
+    /// What goes first when the connection is shut down. Default GOAWAY.
+    pub shutdown_order: ShutdownOrder,
     /// A client takes pushed streams. Off by default.
     pub accept_push: bool,
     /// A server takes `:protocol` in CONNECT requests, and says so (RFC 8441).
     /// Off by default.
     pub extended_connect: bool,
-    /// What connections that share it may have in windows that grew. The
-    /// process's by default.
-    pub window_pool: WindowPool,
+    /// The budget that this connection's windows share with those of others
+    /// when they grow. `None`, the default, is none: they grow as far as the
+    /// limits let them. The driver puts the [process's](WindowPool::global)
+    /// there.
+    pub window_pool: Option<WindowPool>,
     /// How header blocks are compressed where that is a choice.
     pub header_compression: HeaderCompression,
     /// What a server asks its client to keep, where the protocol has that
@@ -151,9 +174,10 @@ impl Config {
             side,
             semantics: Semantics::Http,
             limits: Limits::new(side),
+            shutdown_order: ShutdownOrder::default(),
             accept_push: false,
             extended_connect: false,
-            window_pool: WindowPool::global(),
+            window_pool: None,
             header_compression: HeaderCompression::default(),
             persistent_settings: PersistentSettings::default(),
             returned_settings: Vec::new(),

@@ -3,7 +3,9 @@
 
 use http::{HeaderMap, Method, StatusCode, header::CONTENT_LENGTH};
 
-use super::{Head, Rule, UsageError, rules::Rules, streams::state::Part, wire::settle_length};
+use super::{
+    Head, Rule, Side, UsageError, rules::Rules, streams::state::Part, wire::settle_length,
+};
 
 /// The content of a message that is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +101,24 @@ pub(crate) fn of_response(
         StatusCode::RESET_CONTENT => none_of(length),
         _ => Content::measured(length, fin),
     }
+}
+
+/// Framing is no matter of trailers (RFC 9110 §6.5.1): whoever merges them into
+/// the head would believe this length. Where a client ignores what differs from
+/// the content (SPDY/3 §3.2.2), it does not get to see it.
+pub(crate) fn of_trailers(
+    rules: &Rules,
+    receiver: Side,
+    fields: &mut HeaderMap,
+) -> Result<(), Rule> {
+    if !fields.contains_key(CONTENT_LENGTH) {
+        return Ok(());
+    }
+    if receiver == Side::Server || rules.response_length_checked {
+        return Err(Rule::ContentLengthMismatch);
+    }
+    fields.remove(CONTENT_LENGTH);
+    Ok(())
 }
 
 /// An informational response is not the last one, and 101 is none of these

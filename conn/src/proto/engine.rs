@@ -1,8 +1,8 @@
 //! The engine: what it is made of, and how messages come in and go out. What
 //! it does with them stands in its parts.
 
-mod announce;
 mod credit;
+mod half_close;
 mod keep_alive;
 mod lifecycle;
 mod lingering;
@@ -17,22 +17,23 @@ mod send;
 mod settings;
 mod stats;
 mod timers;
+mod unsolicited;
 mod upgrade;
-mod usage;
+mod usage_error;
 
 use std::{collections::VecDeque, time::Instant};
 
 use bytes::BytesMut;
 
+use self::{
+    keep_alive::Life, lifecycle::PeerGoAway, lingering::Lingering, ping::Pings, receive::Outcome,
+    stats::Counters, timers::Timers,
+};
 pub use self::{
-    announce::AlternativeFor,
     open::{Direction, OpenOptions},
     stats::{ConnectionStats, HeaderBytes, Resets, Stalls},
-    usage::{OpenError, UsageError},
-};
-use self::{
-    keep_alive::Life, lingering::Lingering, ping::Pings, receive::Outcome, stats::Counters,
-    timers::Timers,
+    unsolicited::AlternativeFor,
+    usage_error::{OpenError, UsageError},
 };
 use super::{
     Broken, Config, Event, Limits, Output, Priority, Reason, Rule, Setting, Side, StreamId,
@@ -104,7 +105,6 @@ pub struct Engine {
     /// Pushes that are not on the wire yet, in the order of their ids: no more
     /// than the peer lets us open.
     held_pushes: VecDeque<StreamKey>,
-    /// Uploads that are to stop.
     lingering: Lingering,
     /// Events of a frame that caused several.
     events: VecDeque<Event>,
@@ -113,8 +113,7 @@ pub struct Engine {
     /// Priorities of streams that are not open yet.
     early_priorities: VecDeque<(StreamId, Priority)>,
     phase: Phase,
-    /// The last of our streams that the peer will process.
-    peer_goaway: Option<StreamId>,
+    peer_goaway: Option<PeerGoAway>,
     unacknowledged_settings: u32,
     timers: Timers,
     pings: Pings,
@@ -130,6 +129,8 @@ enum Phase {
     Open,
     /// The first of two GOAWAYs is out: streams on their way are still taken.
     Announced,
+    /// Our halves of the streams come to their ends, and GOAWAY follows.
+    Finishing,
     /// The last GOAWAY is out: no stream above the one that it names is taken.
     Draining,
     /// Nothing comes in any more, and nothing goes out but what is in the
@@ -185,7 +186,7 @@ impl Engine {
             early_priorities: VecDeque::new(),
             ids: StreamIds::new(config.side, config.first_stream),
             held_pushes: VecDeque::new(),
-            lingering: Lingering::new(),
+            lingering: Lingering::default(),
             events: VecDeque::new(),
             resets: Bucket::new(limits.resets, now),
             glitches: Bucket::new(limits.glitches, now),
@@ -265,6 +266,12 @@ impl Engine {
         self.phase != Phase::Open || self.peer_goaway.is_some()
     }
 
+    /// The peer's GOAWAY as an error: its code and what it said beside it.
+    /// `None` until it came.
+    pub fn peer_go_away(&self) -> Option<&Error> {
+        self.peer_goaway.as_ref().map(|go_away| &go_away.error)
+    }
+
     /// Our stream ids are used up: new streams need another connection.
     pub fn is_exhausted(&self) -> bool {
         self.ids.is_exhausted()
@@ -291,6 +298,14 @@ impl Engine {
         self.output.len() <= backlog && self.flow.buffered() <= self.flow.budget(limits)
     }
 
+    /// Sets the length in bytes below which DATA is copied off the input, so
+    /// that a few bytes that nobody reads never keep a large buffer alive.
+    /// Longer data is a part of the input itself. Default 1 KiB; about a
+    /// sixteenth of the buffers that are read into is a good value.
+    pub fn set_copy_below(&mut self, length: usize) {
+        self.wire.set_copy_below(length);
+    }
+
     /// What the input means. Consumes whole frames of `input` (DATA perhaps in
     /// pieces) until one causes an event; what is left at `None` is the start
     /// of a frame, to be appended to.
@@ -302,7 +317,7 @@ impl Engine {
             }
             if self.phase == Phase::Closed {
                 input.clear();
-                return None;
+                return self.farewell();
             }
             if input.is_empty() || !self.wants_input() {
                 return None;

@@ -107,10 +107,13 @@ pub enum Event {
     },
     /// Our send half is of no use any more, though the stream goes on: the
     /// peer wants no more of our body (RFC 9113 §8.1: reset with NO_ERROR
-    /// after a complete response).
+    /// after a complete response), or, on a raw connection, nothing more after
+    /// the end of its own half.
     Stopped {
         /// The stream in question.
         stream: StreamKey,
+        /// The code of the peer's RST_STREAM.
+        reason: Reason,
     },
     /// The answer to a [`ping`](super::Engine::ping) came.
     Pong {
@@ -156,6 +159,9 @@ pub enum Event {
         last: StreamId,
         /// Why.
         reason: Reason,
+        /// The same as an error, with the debug data of the frame: what
+        /// streams and the connection end with, if they end by it.
+        error: Error,
     },
     /// The connection is over, after an error. Every stream's
     /// [`Reset`](Event::Reset) comes before this, and no event comes after.

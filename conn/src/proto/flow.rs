@@ -60,7 +60,7 @@ impl ConnectionFlow {
             },
             buffered: 0,
             stalled: false,
-            tuning: Tuning::new(config.window_pool.clone(), limits.stream_window),
+            tuning: Tuning::new(pool(config), limits.stream_window),
         }
     }
 
@@ -206,6 +206,12 @@ impl ConnectionFlow {
     }
 }
 
+/// The budget of a connection that shares none is beside the limits no bound.
+fn pool(config: &Config) -> WindowPool {
+    let shared = config.window_pool.clone();
+    shared.unwrap_or_else(|| WindowPool::new(usize::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,7 +219,7 @@ mod tests {
 
     fn flow(version: Version, change: impl FnOnce(&mut Config)) -> ConnectionFlow {
         let mut config = Config::new(version, Side::Server);
-        config.window_pool = WindowPool::new(0);
+        config.window_pool = Some(WindowPool::new(0));
         change(&mut config);
         ConnectionFlow::new(version.rules(), &config)
     }
@@ -260,5 +266,13 @@ mod tests {
             flow.let_go(window as usize);
             assert_eq!(flow.replenish(&limits), Some(Increment(window)));
         }
+    }
+
+    /// Equal seeds and calls give equal bytes, whatever other connections do.
+    #[test]
+    fn without_a_shared_pool_no_other_connection_has_a_say() {
+        let config = Config::new(Version::Http2, Side::Server);
+        assert!(pool(&config).take(WindowPool::GLOBAL_CAPACITY + 1));
+        assert!(pool(&config).take(WindowPool::GLOBAL_CAPACITY + 1));
     }
 }

@@ -93,7 +93,9 @@ pub struct Limits {
     /// Priorities that were set for streams before they were opened,
     /// remembered until then (RFC 9218 §7). Default 32.
     pub max_early_priorities: usize,
-    /// Time for the first frame of the peer to arrive. Default 10 s
+    /// Time for the first frame of the peer to arrive, where both sides begin
+    /// with one (RFC 9113 §3.4). Over SPDY a peer may be silent, and this is the
+    /// time that its first frame takes once it has begun. Default 10 s
     /// (slowloris).
     pub preface_timeout: Duration,
     /// Time for a header block that has begun to come to its end. Default 10 s

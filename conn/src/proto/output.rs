@@ -56,8 +56,23 @@ impl Output {
     }
 
     /// Bytes that the transport took since the start.
-    pub(crate) fn written(&self) -> u64 {
+    pub fn written(&self) -> u64 {
         self.written
+    }
+
+    /// What [`written`](Self::written) will be once everything that waits now
+    /// is with the transport.
+    pub fn end(&self) -> u64 {
+        self.written
+            .saturating_add(u64::try_from(self.len()).unwrap_or(u64::MAX))
+    }
+
+    /// The transport takes no more: what waits is lost.
+    pub(crate) fn discard(&mut self) {
+        *self = Self {
+            written: self.written,
+            ..Self::default()
+        };
     }
 
     /// Nothing waits.

@@ -58,8 +58,12 @@ pub(crate) enum Message {
     Ping { opaque: u64 },
     /// The answer to our PING.
     Pong { opaque: u64 },
-    /// GOAWAY.
-    GoAway { last: StreamId, reason: Reason },
+    /// GOAWAY, with its debug data where it has some.
+    GoAway {
+        last: StreamId,
+        reason: Reason,
+        debug: Bytes,
+    },
     /// WINDOW_UPDATE of a stream, or (`None`) of the connection.
     Credit {
         stream: Option<StreamId>,
@@ -145,9 +149,14 @@ pub(crate) enum SendKind {
     More,
 }
 
-/// A header list that the wire has no room for. Nothing was written.
+/// What the protocol cannot carry. Nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HeadTooLarge;
+pub(crate) enum Unencodable {
+    /// It has no such frame.
+    NoSuchFrame,
+    /// Its length fields are too small.
+    TooLarge,
+}
 
 impl Wire {
     pub(crate) fn new(config: &Config) -> Self {
@@ -164,6 +173,15 @@ impl Wire {
         match self {
             Self::Http2(wire) => wire.decode(input),
             Self::Spdy(wire) => wire.decode(input),
+        }
+    }
+
+    /// Payloads of DATA below this are copied off the input.
+    #[inline]
+    pub(crate) fn set_copy_below(&mut self, length: usize) {
+        match self {
+            Self::Http2(wire) => wire.set_copy_below(length),
+            Self::Spdy(wire) => wire.set_copy_below(length),
         }
     }
 
@@ -218,7 +236,7 @@ impl Wire {
         head: &Head,
         fin: bool,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         match self {
             Self::Http2(wire) => {
                 wire.headers(stream, kind, head, fin, out);
@@ -237,9 +255,9 @@ impl Wire {
         heads: (&Head, &Head),
         fin: bool,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         match self {
-            Self::Http2(_) => Err(HeadTooLarge),
+            Self::Http2(_) => Err(Unencodable::NoSuchFrame),
             Self::Spdy(wire) => wire.pushed_response(stream, parent, heads, fin, out),
         }
     }
@@ -325,10 +343,10 @@ impl Wire {
         &mut self,
         origins: &[Bytes],
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         match self {
             Self::Http2(wire) => wire.origins(origins, out),
-            Self::Spdy(_) => Err(HeadTooLarge),
+            Self::Spdy(_) => Err(Unencodable::NoSuchFrame),
         }
     }
 
@@ -339,10 +357,10 @@ impl Wire {
         origin: &[u8],
         value: &[u8],
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         match self {
             Self::Http2(wire) => wire.alternative(stream, origin, value, out),
-            Self::Spdy(_) => Err(HeadTooLarge),
+            Self::Spdy(_) => Err(Unencodable::NoSuchFrame),
         }
     }
 
@@ -353,17 +371,17 @@ impl Wire {
         proof: Bytes,
         chain: Vec<Bytes>,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         match self {
-            Self::Http2(_) => Err(HeadTooLarge),
+            Self::Http2(_) => Err(Unencodable::NoSuchFrame),
             Self::Spdy(wire) => wire.credential(slot, proof, chain, out),
         }
     }
 
     /// NOOP.
-    pub(crate) fn noop(&mut self, out: &mut BytesMut) -> Result<(), HeadTooLarge> {
+    pub(crate) fn noop(&mut self, out: &mut BytesMut) -> Result<(), Unencodable> {
         match self {
-            Self::Http2(_) => Err(HeadTooLarge),
+            Self::Http2(_) => Err(Unencodable::NoSuchFrame),
             Self::Spdy(wire) => wire.noop(out),
         }
     }

@@ -7,9 +7,9 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 use lacewing_conn::{
-    Initiator, Reason, Side, Version,
+    Initiator, Side, Version,
     driver::{Application, Connection, Context, Mux, MuxConfig, OpenOptions},
-    proto::{Config, Event, Head, Semantics, StreamKey},
+    proto::{Config, Event, Head, Rule, Semantics, StreamKey},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex},
@@ -162,16 +162,18 @@ async fn what_is_not_the_protocol_ends_with_an_error() {
     for version in Version::ALL {
         let (mut here, there) = duplex(64 << 10);
         let served = serve(version, Semantics::Http, there, 0);
-        // A SYN_STREAM of a SPDY version that does not exist.
-        let frame = b"\x80\x09\x00\x01\x00\x00\x00\x0c\0\0\0\x01\0\0\0\0\0\0\0\0";
-        here.write_all(frame).await.unwrap();
+        here.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
         let mut said = Vec::new();
         soon(here.read_to_end(&mut said)).await.unwrap();
         assert!(!said.is_empty(), "{version}: a last word");
         drop(here);
         let error = soon(served.task).await.unwrap().unwrap_err();
         assert_eq!(error.initiator(), Initiator::Library, "{version}: {error}");
-        assert!(error.rule().is_some() || error.reason() != Reason::NoError);
+        assert_eq!(error.rule(), Some(Rule::Malformed), "{version}: {error}");
+        let rule = Rule::Malformed.to_string();
+        let detail = error.to_string().replace(&rule, "");
+        assert!(error.to_string().contains(&rule), "{version}: {error}");
+        assert!(detail.len() > "connection error: PROTOCOL_ERROR (: )".len());
     }
 }
 

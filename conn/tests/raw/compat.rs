@@ -205,6 +205,8 @@ where
                     busy.extend_from_slice(&payload);
                 }
             }
+            // Are you still there? Asked while nothing is read.
+            Message::Ping(_) => {}
             other => panic!("{other:?}"),
         }
     }

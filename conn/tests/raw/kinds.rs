@@ -300,7 +300,7 @@ async fn the_priority_is_told_and_kept_to() {
         // All at once, the least urgent first; together less than any window.
         for stream in &mut streams {
             stream.write_all(&[0; 15_000]).await.unwrap();
-            stream.shutdown().await.unwrap();
+            begin_shutdown(stream).await;
         }
         let mut ended = Vec::new();
         while ended.len() < 4 {

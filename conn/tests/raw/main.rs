@@ -12,6 +12,7 @@
 
 mod compat;
 mod compression;
+mod delivery;
 mod endings;
 mod espdy;
 mod exchanges;

@@ -154,3 +154,12 @@ pub(crate) async fn write_to_the_end(stream: &mut RawStream) -> Error {
     }
     panic!("nobody stops the writer");
 }
+
+/// Asks for the end of our half, and does not wait for it to be sent.
+pub(crate) async fn begin_shutdown(stream: &mut RawStream) {
+    tokio::select! {
+        biased;
+        done = stream.shutdown() => done.unwrap(),
+        () = std::future::ready(()) => {}
+    }
+}

@@ -66,7 +66,7 @@ fn lists(version: Version, bytes: &[u8]) -> Vec<Vec<(Bytes, Bytes)>> {
             | http2::Message::PushPromise { list: fields, .. } = message
             {
                 let mut list = Vec::<(Bytes, Bytes)>::new();
-                for (field, _) in fields {
+                for (field, _) in fields.unwrap() {
                     let value = Bytes::copy_from_slice(field.value());
                     match list.iter_mut().find(|(name, _)| name == field.name()) {
                         Some((_, values)) => {
@@ -91,7 +91,7 @@ fn lists(version: Version, bytes: &[u8]) -> Vec<Vec<(Bytes, Bytes)>> {
         | spdy::Message::SynReply { block, .. }
         | spdy::Message::Headers { block, .. } = message
         {
-            lists.push(block.list);
+            lists.push(block.list.unwrap());
         }
     }
     lists

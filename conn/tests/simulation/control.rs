@@ -394,7 +394,7 @@ fn codes_of_resets_and_of_go_away() {
                 _ => (8, expected),
             };
             victim.take_bytes(&control(number(version), 7, &payload[..len]));
-            let [Event::GoAway { last, reason }] = &victim.events[..] else {
+            let [Event::GoAway { last, reason, .. }] = &victim.events[..] else {
                 panic!("{version}: {:?}", victim.events)
             };
             assert_eq!((last.value(), *reason), (1, expected), "{version}");

@@ -250,13 +250,23 @@ fn more_streams_than_announced_are_refused() {
 #[test]
 fn silence_ends_by_its_deadline() {
     every_version(|version| {
-        let mut victim = Victim::new(version, Side::Server);
-        victim.flush();
-        let due = victim.engine.poll_timeout().unwrap();
-        assert_eq!(due, victim.now + Duration::from_secs(10));
-        victim.engine.handle_timeout(due);
-        victim.poll();
-        assert_eq!(closed_by(&victim), Some(Rule::PrefaceTimeout));
+        for side in [Side::Server, Side::Client] {
+            let mut victim = Victim::new(version, side);
+            victim.flush();
+            victim.engine.poll_transmit(victim.now);
+            if version != Version::Http2 {
+                // Nobody has to speak first: a server has nothing to say before
+                // its first response, however long that takes.
+                assert_eq!(victim.engine.poll_timeout(), None, "{version}");
+                // A frame that has begun is to come to its end.
+                victim.take_bytes(&[0x80]);
+            }
+            let due = victim.engine.poll_timeout().unwrap();
+            assert_eq!(due, victim.now + Duration::from_secs(10));
+            victim.engine.handle_timeout(due);
+            victim.poll();
+            assert_eq!(closed_by(&victim), Some(Rule::PrefaceTimeout));
+        }
     });
 }
 

@@ -11,9 +11,12 @@
 
 mod behaviour;
 mod blanks;
+mod content;
 mod control;
 mod credit;
 mod extensions;
+mod go_away;
+mod half_close;
 mod held_pushes;
 mod hostile;
 mod life;
@@ -21,7 +24,9 @@ mod lifecycle;
 mod limits;
 mod lingering;
 mod mapping;
+mod matrix;
 mod monitor;
+mod outgoing;
 mod pair;
 mod pushes;
 mod random;

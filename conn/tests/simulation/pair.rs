@@ -264,7 +264,7 @@ impl Node {
                 seen.reset = Some(error.reason());
                 self.errors.insert(stream.id().value(), error);
             }
-            Event::Stopped { stream } => {
+            Event::Stopped { stream, .. } => {
                 self.sources.remove(&stream);
                 self.see(stream).stopped = true;
             }
@@ -280,7 +280,7 @@ impl Node {
                 self.alternatives.push((origin, stream, value));
             }
             Event::Pong { round_trip } => self.pongs.push(round_trip),
-            Event::GoAway { reason, last } => {
+            Event::GoAway { reason, last, .. } => {
                 self.go_away = Some(reason);
                 self.last_good = Some(last.value());
             }

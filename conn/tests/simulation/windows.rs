@@ -158,7 +158,7 @@ impl Lab {
         let now = Instant::now();
         let config = |side| {
             let mut config = Config::new(version, side);
-            config.window_pool = WindowPool::new(1 << 30);
+            config.window_pool = Some(WindowPool::new(1 << 30));
             adjust(&mut config);
             config
         };
@@ -288,11 +288,11 @@ fn windows_stay_within_their_caps_and_the_pool() {
         let pool = WindowPool::new(3 << 20);
         let shared = pool.clone();
         let mut lab = Lab::new(version, LONG, move |config| {
-            config.window_pool = if config.side == Side::Client {
+            config.window_pool = Some(if config.side == Side::Client {
                 shared.clone()
             } else {
                 WindowPool::new(0)
-            };
+            });
             config.limits.max_stream_window = 3 << 20;
         });
         lab.open(0);

@@ -3,7 +3,8 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    task::{self, Poll, Waker},
+    sync::Arc,
+    task::{self, Poll, Wake, Waker},
 };
 
 use http::Request;
@@ -16,6 +17,40 @@ use super::{
     places::Place,
 };
 use crate::{HttpService, Incoming, Spawn, StreamError};
+
+/// The waker for a service's first [`poll_ready`](HttpService::poll_ready). It
+/// wakes nobody: who is pending is polled again by a task. But it tells whether
+/// a service kept it, to be woken later.
+pub(super) struct Probe {
+    waker: Waker,
+    clones: Arc<Nobody>,
+}
+
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(self: Arc<Self>) {}
+    fn wake_by_ref(self: &Arc<Self>) {}
+}
+
+impl Probe {
+    pub(super) fn new() -> Self {
+        let clones = Arc::new(Nobody);
+        Self {
+            waker: Arc::clone(&clones).into(),
+            clones,
+        }
+    }
+
+    fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Somebody has a clone of the waker.
+    fn is_held(&self) -> bool {
+        Arc::strong_count(&self.clones) > 2
+    }
+}
 
 impl<S: HttpService> Exchanges<S> {
     /// A request is there: its handler gets a first poll, or a task.
@@ -30,21 +65,48 @@ impl<S: HttpService> Exchanges<S> {
             let task = handler::spawn_call(self.service.clone(), request);
             return self.watch(conn, stream, ticket, task);
         }
-        let ready = catch_unwind(AssertUnwindSafe(|| {
-            self.service
-                .poll_ready(&mut task::Context::from_waker(Waker::noop()))
-        }));
+        let mut cx = task::Context::from_waker(self.probe.waker());
+        let service = &mut self.service;
+        let ready = catch_unwind(AssertUnwindSafe(|| service.poll_ready(&mut cx)));
         match ready {
-            Ok(Poll::Ready(Ok(()))) => self.call(conn, stream, ticket, request),
+            Ok(Poll::Ready(Ok(()))) => {
+                self.call(conn, stream, ticket, request);
+                // Ready, though something in it stands in line: a load-shed
+                // layer in front of a limit.
+                if self.probe.is_held() {
+                    self.discard_service();
+                }
+            }
             Ok(Poll::Ready(Err(error))) => {
+                self.discard_service();
                 self.fail(conn, stream, ticket, &StreamError::Handler(error.into()));
             }
             Ok(Poll::Pending) => {
-                let task = handler::spawn_call(self.service.clone(), request);
+                let pending = self.renew_service();
+                let task = handler::spawn_call(pending, request);
                 self.watch(conn, stream, ticket, task);
             }
-            Err(_) => self.fail(conn, stream, ticket, &StreamError::HandlerPanicked),
+            Err(_) => {
+                self.discard_service();
+                self.fail(conn, stream, ticket, &StreamError::HandlerPanicked);
+            }
         }
+    }
+
+    /// Gives out the instance that was polled, and takes a fresh one for the
+    /// next request. An instance that was polled may hold something for the
+    /// call that follows (a permit, a place in a queue), or stand in line for
+    /// it: nothing but that call may follow, and on this instance. A clone is
+    /// never ready, and stands in no line.
+    fn renew_service(&mut self) -> S {
+        let fresh = self.service.clone();
+        std::mem::replace(&mut self.service, fresh)
+    }
+
+    /// What the instance holds for a call that will not come goes back.
+    fn discard_service(&mut self) {
+        let failed = self.renew_service();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(failed)));
     }
 
     /// The service is ready: calls it, and polls the handler once. The waker
@@ -60,11 +122,14 @@ impl<S: HttpService> Exchanges<S> {
         let service = &mut self.service;
         let first = catch_unwind(AssertUnwindSafe(|| {
             handler.put(service.call(request));
-            handler.poll(&mut task::Context::from_waker(Waker::noop()))
+            let polled = handler.poll(&mut task::Context::from_waker(Waker::noop()));
+            if polled.is_ready() {
+                handler.clear();
+            }
+            polled
         }));
         match first {
             Ok(Poll::Ready(result)) => {
-                handler.clear();
                 self.keep_handler(handler);
                 match result {
                     Ok(response) => self.answer(conn, stream, ticket, response),
@@ -80,6 +145,7 @@ impl<S: HttpService> Exchanges<S> {
             Err(_) => {
                 // What is left of the handler may panic too.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(handler)));
+                self.discard_service();
                 self.fail(conn, stream, ticket, &StreamError::HandlerPanicked);
             }
         }

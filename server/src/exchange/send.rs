@@ -37,30 +37,19 @@ impl<S: HttpService> Exchanges<S> {
         asked: Asked,
     ) -> Option<PinnedBody<S>> {
         loop {
-            let polled = conn.poll_source(stream, |cx| {
-                let polled = catch_unwind(AssertUnwindSafe(|| match body.as_pin_mut() {
-                    Some(body) => body.poll_frame(cx),
-                    None => Poll::Ready(None),
-                }));
-                match polled {
-                    Ok(Poll::Pending) => Poll::Pending,
-                    Ok(Poll::Ready(frame)) => Poll::Ready(Ok(frame)),
-                    Err(_) => Poll::Ready(Err(StreamError::BodyPanicked)),
-                }
+            let polled = conn.poll_source(stream, |cx| match body.as_pin_mut() {
+                Some(body) => body.poll_frame(cx),
+                None => Poll::Ready(None),
             });
             let frame = match polled {
                 Poll::Pending => return Some(body),
-                Poll::Ready(Ok(None)) => {
+                Poll::Ready(None) => {
                     let sent = conn.engine.send_data(stream, Bytes::new(), true);
                     return self.sent_last(conn, stream, body, sent);
                 }
-                Poll::Ready(Ok(Some(Ok(frame)))) => frame,
-                Poll::Ready(Ok(Some(Err(error)))) => {
-                    self.fail_body(conn, stream, body, &StreamError::Body(error.into()));
-                    return None;
-                }
-                Poll::Ready(Err(panicked)) => {
-                    self.fail_body(conn, stream, body, &panicked);
+                Poll::Ready(Some(Ok(frame))) => frame,
+                Poll::Ready(Some(Err(error))) => {
+                    self.fail_body(conn, stream, body, &error);
                     return None;
                 }
             };
@@ -96,8 +85,9 @@ impl<S: HttpService> Exchanges<S> {
         mut body: PinnedBody<S>,
         sent: Result<(), UsageError>,
     ) -> Option<PinnedBody<S>> {
-        body.clear();
-        if self.spare_bodies.len() < SPARES {
+        // A body that panics as it goes has given all that it had.
+        let cleared = catch_unwind(AssertUnwindSafe(|| body.clear()));
+        if cleared.is_ok() && self.spare_bodies.len() < SPARES {
             self.spare_bodies.push(body);
         }
         if let Err(error) = sent {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Limits, Side, Version,
-    proto::{Config, HeaderCompression, Rate, Semantics},
+    proto::{Config, HeaderCompression, Rate, Semantics, ShutdownOrder},
 };
 
 /// How a [`Mux`](super::Mux) behaves.
@@ -37,6 +37,9 @@ pub struct MuxConfig {
     /// For peers that discard what comes before it (the Go spdystream family).
     /// Default no: data follows the header list at once.
     pub await_reply: bool,
+    /// What goes first when the connection is shut down: GOAWAY, or what our
+    /// side of the streams has to send. Default GOAWAY.
+    pub shutdown_order: ShutdownOrder,
     /// Bytes written to a stream that may wait to be sent. Default 64 KiB.
     pub write_buffer: usize,
     /// How header lists are compressed where that is a choice (SPDY). Default
@@ -50,6 +53,7 @@ impl Default for MuxConfig {
             limits: None,
             ignore_flow_control: false,
             await_reply: false,
+            shutdown_order: ShutdownOrder::default(),
             write_buffer: 64 << 10,
             header_compression: HeaderCompression::default(),
         }
@@ -66,8 +70,8 @@ impl MuxConfig {
     ///   holds up its connection, as TCP does.
     /// * [`await_reply`](Self::await_reply): data sent before the reply would
     ///   be lost.
-    /// * No [`preface_timeout`](Limits::preface_timeout) to speak of (one
-    ///   day): a port-forward says nothing until somebody uses it.
+    /// * [`shutdown_order`](Self::shutdown_order): such peers stop reading at
+    ///   GOAWAY, so it follows what was written and ended.
     /// * A [`write_stall_timeout`](Limits::write_stall_timeout) of four hours,
     ///   the kubelet's own for streams that stand still: back-pressure is how
     ///   such a peer says that its terminal is paused.
@@ -77,7 +81,6 @@ impl MuxConfig {
     ///   its connections.
     pub fn kubernetes() -> Self {
         let limits = Limits::new(Side::Server).with(|limits| {
-            limits.preface_timeout = Duration::from_secs(24 * 3600);
             limits.write_stall_timeout = Duration::from_secs(4 * 3600);
             limits.max_concurrent_streams = 1_000;
             limits.resets = Rate {
@@ -89,6 +92,7 @@ impl MuxConfig {
             limits: Some(limits),
             ignore_flow_control: true,
             await_reply: true,
+            shutdown_order: ShutdownOrder::DataFirst,
             ..Self::default()
         }
     }
@@ -105,6 +109,7 @@ impl MuxConfig {
         let mut config = Config::new(version, side);
         config.semantics = Semantics::Raw;
         config.ignore_flow_control = self.ignore_flow_control;
+        config.shutdown_order = self.shutdown_order;
         config.header_compression = self.header_compression;
         if let Some(limits) = &self.limits {
             config.limits = limits.clone();
@@ -117,6 +122,7 @@ impl MuxConfig {
         Style {
             write_buffer: self.write_buffer.max(1),
             await_reply: self.await_reply,
+            shutdown_order: self.shutdown_order,
             lists: match version.rules().headers_anywhere {
                 true => Lists::Anywhere,
                 false => Lists::AtEnd,
@@ -132,6 +138,7 @@ pub(super) struct Style {
     pub(super) write_buffer: usize,
     /// Nothing is sent before the peer's reply.
     pub(super) await_reply: bool,
+    pub(super) shutdown_order: ShutdownOrder,
     pub(super) lists: Lists,
 }
 

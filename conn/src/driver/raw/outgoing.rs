@@ -44,10 +44,17 @@ struct State {
     /// Nothing is sent while the reply is awaited.
     await_reply: bool,
     reset: Option<Reason>,
+    /// Pieces that the task took so far.
+    taken: u64,
+    /// The last of them is not known to be with the transport.
+    unwritten: bool,
     /// Why nothing can be sent any more.
     error: Option<Error>,
-    /// Reading has come to the end, or nobody reads.
-    reading: Reading,
+    /// With the error: our half had not come to its end.
+    lost: bool,
+    /// Halves that somebody holds.
+    handles: u8,
+    /// Waits for room, or for everything to be with the transport.
     writer: Option<Waker>,
     /// Waits for the peer's reply.
     reply_reader: Option<Waker>,
@@ -64,13 +71,6 @@ enum Fin {
     Open,
     Wanted,
     Sent,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reading {
-    Going,
-    /// Nobody reads, and the peer was not done.
-    Abandoned,
 }
 
 #[derive(Debug)]
@@ -94,6 +94,8 @@ pub(super) struct Wishes {
     pub(super) reply: Option<HeaderMap>,
     /// There is something to pull.
     pub(super) offer: bool,
+    /// Nobody holds a half any more.
+    pub(super) departed: bool,
 }
 
 /// What is sent next.
@@ -150,8 +152,11 @@ impl Outgoing {
             },
             await_reply: style.await_reply,
             reset: None,
+            taken: 0,
+            unwritten: false,
             error: None,
-            reading: Reading::Going,
+            lost: false,
+            handles: 2,
             writer: None,
             reply_reader: None,
         };
@@ -201,20 +206,24 @@ impl Outgoing {
         Poll::Ready(Ok(len))
     }
 
-    /// Ready when all that was written has been cut into frames.
+    /// Ready when all that was written, and the end if it was asked for, is
+    /// with the transport.
     pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state.lock();
-        if state.queue.is_empty() || (state.fin == Fin::Open && state.waits_for_end(self.lists)) {
-            return Poll::Ready(Ok(()));
+        if let (true, Some(error)) = (state.lost, &state.error) {
+            return Poll::Ready(Err(broken_pipe(error)));
         }
-        if let Some(error) = &state.error {
-            return Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                error.clone(),
-            )));
+        if !state.unwritten && !state.has_untaken(self.lists) {
+            return Poll::Ready(Ok(()));
         }
         register(&mut state.writer, cx.waker());
         Poll::Pending
+    }
+
+    /// Ends our half, and is ready when all of it is with the transport.
+    pub(super) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.finish()?;
+        self.poll_flush(cx)
     }
 
     pub(super) fn finish(&self) -> io::Result<()> {
@@ -226,7 +235,7 @@ impl Outgoing {
         let failed = state.error.clone();
         drop(state);
         match failed {
-            Some(error) => Err(io::Error::new(io::ErrorKind::BrokenPipe, error)),
+            Some(error) => Err(broken_pipe(&error)),
             None => {
                 self.waker.wake_by_ref();
                 Ok(())
@@ -237,6 +246,17 @@ impl Outgoing {
     /// The end of our half was asked for or sent.
     pub(super) fn is_finishing(&self) -> bool {
         self.state.lock().fin != Fin::Open
+    }
+
+    /// One of the halves was dropped.
+    pub(super) fn leave(&self) {
+        let mut state = self.state.lock();
+        state.handles = state.handles.saturating_sub(1);
+        let last = state.handles == 0;
+        drop(state);
+        if last {
+            self.waker.wake_by_ref();
+        }
     }
 
     pub(super) fn reset(&self, reason: Reason) {
@@ -314,8 +334,12 @@ impl Outgoing {
         let mut state = self.state.lock();
         let mut wishes = Wishes {
             reset: state.reset.take(),
+            departed: state.handles == 0,
             ..Wishes::default()
         };
+        if state.error.is_some() {
+            return wishes;
+        }
         if matches!(state.reply, Reply::Owed) && state.fin == Fin::Wanted {
             // Done without a word: there is no end without a head.
             state.reply = Reply::Given(HeaderMap::new());
@@ -328,16 +352,42 @@ impl Outgoing {
         wishes
     }
 
-    /// The next piece, of at most `max` bytes of data.
-    pub(super) fn take(&self, max: usize) -> Piece {
+    /// The next piece, of at most `max` bytes of data, and whether it is the
+    /// first since everything was with the transport.
+    pub(super) fn take(&self, max: usize) -> (Piece, bool) {
         let mut state = self.state.lock();
         let piece = state.take(max.max(1), self.lists);
+        let mut first = false;
+        if !matches!(piece, Piece::Nothing) {
+            state.taken = state.taken.wrapping_add(1);
+            first = !std::mem::replace(&mut state.unwritten, true);
+        }
         let writer = state.writer.take();
         drop(state);
         if let Some(writer) = writer {
             writer.wake();
         }
-        piece
+        (piece, first)
+    }
+
+    /// Pieces that were taken so far.
+    pub(super) fn taken(&self) -> u64 {
+        self.state.lock().taken
+    }
+
+    pub(super) fn is_written(&self) -> bool {
+        !self.state.lock().unwritten
+    }
+
+    /// Every piece that was taken is with the transport.
+    pub(super) fn written(&self) {
+        let mut state = self.state.lock();
+        state.unwritten = false;
+        let writer = state.writer.take();
+        drop(state);
+        if let Some(writer) = writer {
+            writer.wake();
+        }
     }
 
     /// `true` if there is something to pull now.
@@ -355,34 +405,14 @@ impl Outgoing {
         offer
     }
 
-    /// Nobody reads the stream any more. `true` if nobody writes either.
-    pub(super) fn abandon(&self) -> bool {
-        let mut state = self.state.lock();
-        state.reading = Reading::Abandoned;
-        state.fin == Fin::Sent
-    }
-
-    /// Our half is done and nobody reads the other.
-    pub(super) fn is_useless(&self) -> bool {
-        let state = self.state.lock();
-        state.fin == Fin::Sent && state.reading == Reading::Abandoned
-    }
-
     /// Nothing more can be sent.
     pub(super) fn fail(&self, error: &Error) {
         let mut state = self.state.lock();
         if state.error.is_none() {
             state.error = Some(error.clone());
+            state.lost = state.unwritten || state.fin != Fin::Sent;
         }
-        let queue = if state.fin == Fin::Sent {
-            VecDeque::new()
-        } else {
-            // `poll_flush` reports the error while something is in the queue.
-            std::mem::replace(
-                &mut state.queue,
-                VecDeque::from([Item::Data(BytesMut::new())]),
-            )
-        };
+        let queue = std::mem::take(&mut state.queue);
         state.buffered = 0;
         let wakers = [state.writer.take(), state.reply_reader.take()];
         drop(state);
@@ -396,7 +426,7 @@ impl Outgoing {
 impl State {
     fn check_open(&self) -> io::Result<()> {
         if let Some(error) = &self.error {
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, error.clone()));
+            return Err(broken_pipe(error));
         }
         if self.fin != Fin::Open {
             let text = "the stream's sending half was shut down";
@@ -418,6 +448,16 @@ impl State {
     /// The last item is a header list that is to end our half.
     fn waits_for_end(&self, lists: Lists) -> bool {
         lists == Lists::AtEnd && matches!(self.queue.back(), Some(Item::Fields(_)))
+    }
+
+    /// The task has something to take yet. A header list that waits for the end
+    /// alone does not count.
+    fn has_untaken(&self, lists: Lists) -> bool {
+        match self.fin {
+            Fin::Open if self.waits_for_end(lists) => self.queue.len() > 1,
+            Fin::Open | Fin::Sent => !self.queue.is_empty(),
+            Fin::Wanted => true,
+        }
     }
 
     /// A head has to go first, ours or the peer's.
@@ -474,6 +514,10 @@ impl State {
     fn ends(&self) -> bool {
         self.fin == Fin::Wanted && self.queue.is_empty()
     }
+}
+
+fn broken_pipe(error: &Error) -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, error.clone())
 }
 
 fn register(slot: &mut Option<Waker>, waker: &Waker) {

@@ -24,13 +24,19 @@ use crate::{
 /// ends on its own, and header lists.
 ///
 /// It reads and writes with [`AsyncRead`] and [`AsyncWrite`]. What is written
-/// waits in a bounded buffer until the connection sends it;
-/// `flush` waits until it has been cut into
-/// frames, `shutdown` ends our half.
+/// waits in a bounded buffer until the connection sends it. `flush` waits until
+/// all of it is with the transport; `shutdown` ends our half, and waits for all
+/// of it, its end included. Both wait while the peer takes nothing, and fail if
+/// something was lost. What they said `Ok` to arrives, whatever is dropped
+/// then: the stream, its halves, the [`Mux`](super::Mux).
 ///
-/// Dropping it is like closing a socket: when the peer's half was read to its
-/// end, what was written is sent and our half ends; otherwise the stream is
-/// reset with `CANCEL`.
+/// Dropping it without a shutdown is like closing a socket. When the peer's
+/// half was read to its end, what was written is sent and our half ends;
+/// otherwise the stream is reset with `CANCEL`, behind what was flushed, and
+/// the rest is lost. Dropping it after a shutdown says that the peer's half is
+/// of no interest: `CANCEL` follows behind the end of ours. What is left to
+/// send when nobody holds a half any more gets
+/// [`drain_timeout`](crate::Limits::drain_timeout).
 ///
 /// ```
 /// use lacewing_conn::driver::RawStream;
@@ -55,6 +61,7 @@ impl RawStream {
     pub(super) fn new(stream: StreamKey, incoming: Incoming, outgoing: Arc<Outgoing>) -> Self {
         let reader = RawReader {
             incoming,
+            outgoing: Arc::clone(&outgoing),
             chunk: Bytes::new(),
             failed: None,
             ended: false,
@@ -67,6 +74,11 @@ impl RawStream {
                 outgoing,
             },
         }
+    }
+
+    /// The peer's half has come, all of it.
+    pub(super) fn is_whole(&self) -> bool {
+        self.reader.incoming.is_whole()
     }
 
     pub(super) fn key(&self) -> StreamKey {
@@ -138,7 +150,9 @@ impl RawStream {
     }
 
     /// The two halves, to be used by different tasks. Dropping the writer ends
-    /// our half as `shutdown` does.
+    /// our half as `shutdown` does, without waiting. Dropping the reader before
+    /// the peer's end discards what comes, and the peer is told to stop by
+    /// `CANCEL` once our half has ended.
     pub fn into_split(mut self) -> (RawReader, RawWriter) {
         self.writer.whole = false;
         (self.reader, self.writer)
@@ -170,8 +184,8 @@ impl AsyncWrite for RawStream {
         self.writer.outgoing.poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.writer.outgoing.finish())
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer.outgoing.poll_shutdown(cx)
     }
 }
 
@@ -189,6 +203,7 @@ impl AsyncWrite for RawStream {
 /// ```
 pub struct RawReader {
     incoming: Incoming,
+    outgoing: Arc<Outgoing>,
     /// What is left of the chunk that is being read.
     chunk: Bytes,
     /// What ended the stream before its time: every later read tells it again,
@@ -264,6 +279,12 @@ impl AsyncRead for RawReader {
     }
 }
 
+impl Drop for RawReader {
+    fn drop(&mut self) {
+        self.outgoing.leave();
+    }
+}
+
 impl fmt::Debug for RawReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawReader")
@@ -320,8 +341,8 @@ impl AsyncWrite for RawWriter {
         self.outgoing.poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.outgoing.finish())
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.outgoing.poll_shutdown(cx)
     }
 }
 
@@ -334,6 +355,7 @@ impl Drop for RawWriter {
             // An error would be that there is nothing to finish any more.
             let _ = self.outgoing.finish();
         }
+        self.outgoing.leave();
     }
 }
 

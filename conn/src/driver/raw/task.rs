@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Error, Initiator, Reason,
     driver::{Application, Context, Incoming},
-    proto::{Direction, Event, Head, OpenError, StreamKey},
+    proto::{Direction, Engine, Event, Head, OpenError, ShutdownOrder, StreamKey},
 };
 
 /// The application of a [`Mux`](super::Mux): moves bytes between the streams'
@@ -22,8 +22,43 @@ pub(super) struct Streams {
     hub: Arc<Hub>,
     style: Style,
     slots: Vec<Option<(StreamKey, Arc<Outgoing>)>>,
+    /// Streams with pieces that are not known to be with the transport.
+    unwritten: Vec<Unwritten>,
     /// Callers who wait for the answer to a PING.
     pings: Vec<Arc<Answer<Duration>>>,
+    /// New streams of the peer are refused: a shutdown began that it was not
+    /// told of.
+    refusing: bool,
+}
+
+/// A stream with pieces that are not known to be with the transport.
+#[derive(Debug)]
+struct Unwritten {
+    stream: StreamKey,
+    outgoing: Arc<Outgoing>,
+    /// How many of them were in frames at last, and where these end in the
+    /// output.
+    framed: Option<(u64, u64)>,
+}
+
+impl Unwritten {
+    /// Everything that was taken is with the transport.
+    fn is_written(&mut self, engine: &mut Engine) -> bool {
+        let (written, end) = (engine.output().written(), engine.output().end());
+        if let Some((taken, at)) = self.framed {
+            if written < at {
+                return false;
+            }
+            if self.outgoing.taken() == taken {
+                return true;
+            }
+            self.framed = None;
+        }
+        if !engine.has_unsent(self.stream) {
+            self.framed = Some((self.outgoing.taken(), end));
+        }
+        self.framed.is_some() && written == end
+    }
 }
 
 impl Streams {
@@ -32,6 +67,8 @@ impl Streams {
             hub,
             style,
             slots: Vec::new(),
+            unwritten: Vec::new(),
+            refusing: false,
             pings: Vec::new(),
         }
     }
@@ -69,7 +106,7 @@ impl Streams {
         let outgoing = Arc::new(Outgoing::new(waker, self.style, kind, fin));
         let bound = usize::try_from(conn.engine.limits().max_concurrent_streams);
         let mut hub = self.hub.state.lock();
-        if hub.handles_gone || hub.accepted.len() >= bound.unwrap_or(usize::MAX) {
+        if hub.handles_gone || self.refusing || hub.accepted.len() >= bound.unwrap_or(usize::MAX) {
             drop(hub);
             conn.reset(stream, Reason::RefusedStream);
             return;
@@ -116,7 +153,11 @@ impl Streams {
                     OpenError::Usage(_) => Err(Error::not_opened(text)),
                     _ => {
                         let reason = Reason::RefusedStream;
-                        let error = Error::connection(Initiator::User, reason, text);
+                        let go_away = conn.engine.peer_go_away().cloned();
+                        let error = go_away.map_or_else(
+                            || Error::connection(Initiator::User, reason, text),
+                            Error::not_processed,
+                        );
                         Err(error.with_retryable(true))
                     }
                 }
@@ -133,12 +174,13 @@ impl Streams {
             outgoing.fail(error);
         }
         // A stream that ended before it was accepted must not be kept: a peer
-        // could open and reset without end.
+        // could open and reset without end. Unless all that the peer had to say
+        // is there, as when the connection ended behind it.
         let mut hub = self.hub.state.lock();
         let place = hub
             .accepted
             .iter()
-            .position(|accepted| accepted.stream.key() == stream);
+            .position(|accepted| accepted.stream.key() == stream && !accepted.stream.is_whole());
         let forgotten = place.and_then(|place| hub.accepted.remove(place));
         drop(hub);
         drop(forgotten);
@@ -180,9 +222,9 @@ impl Application for Streams {
             }
             Event::Data { stream, data, .. } => conn.engine.release(stream, data.len()),
             Event::Reset { stream, error } => self.end(stream, &error),
-            Event::Stopped { stream } => {
+            Event::Stopped { stream, reason } => {
                 if let Some(outgoing) = self.find(stream) {
-                    outgoing.fail(&Error::reset(Initiator::Peer, Reason::NoError));
+                    outgoing.fail(&Error::reset(Initiator::Peer, reason));
                 }
             }
             Event::Promised { stream, .. } => conn.reset(stream, Reason::RefusedStream),
@@ -194,7 +236,15 @@ impl Application for Streams {
         let Some(outgoing) = self.find(stream) else {
             return;
         };
-        let sent = match outgoing.take(max) {
+        let (piece, first) = outgoing.take(max);
+        if first {
+            self.unwritten.push(Unwritten {
+                stream,
+                outgoing: Arc::clone(outgoing),
+                framed: None,
+            });
+        }
+        let sent = match piece {
             Piece::Nothing => return,
             Piece::Data { data, fin } => {
                 // The engine asks again as long as there was data.
@@ -214,9 +264,6 @@ impl Application for Streams {
                 stream,
                 &Error::reset(Initiator::User, Reason::InternalError),
             );
-        } else if outgoing.is_useless() {
-            conn.reset(stream, Reason::Cancel);
-            self.end(stream, &Error::reset(Initiator::User, Reason::Cancel));
         }
     }
 
@@ -248,13 +295,24 @@ impl Application for Streams {
         if wishes.offer {
             conn.engine.offer(stream);
         }
+        if wishes.departed {
+            conn.engine.depart(conn.now, stream);
+        }
     }
 
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        if self.find(stream).is_some_and(|outgoing| outgoing.abandon()) {
-            conn.reset(stream, Reason::Cancel);
-            self.end(stream, &Error::reset(Initiator::User, Reason::Cancel));
-        }
+        // Once our half has ended the peer is told to stop.
+        conn.engine.abandon(stream);
+    }
+
+    fn handle_written(&mut self, engine: &mut Engine) {
+        self.unwritten.retain_mut(|unwritten| {
+            let written = unwritten.is_written(engine);
+            if written {
+                unwritten.outgoing.written();
+            }
+            !written
+        });
     }
 
     fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut task::Context<'_>) {
@@ -263,6 +321,7 @@ impl Application for Streams {
             if hub.shutdown {
                 hub.shutdown = false;
                 drop(hub);
+                self.refusing = self.style.shutdown_order == ShutdownOrder::DataFirst;
                 conn.engine.shutdown(conn.now);
                 continue;
             }
@@ -308,11 +367,8 @@ impl Application for Streams {
         let stats = std::mem::take(&mut hub.stats);
         self.pings.append(&mut hub.pings);
         let wakers: Vec<_> = hub.acceptors.drain(..).collect();
-        let closers: Vec<_> = hub.closers.drain(..).collect();
         drop(hub);
-        for waker in wakers.into_iter().chain(closers) {
-            waker.wake();
-        }
+        wakers.into_iter().for_each(task::Waker::wake);
         for open in opens {
             open.answer.settle(Err(closed(result)));
         }
@@ -322,9 +378,26 @@ impl Application for Streams {
         for ping in self.pings.drain(..) {
             ping.settle(Err(closed(result)));
         }
+        // Streams that were open have learned of it. The others may have their
+        // last bytes in the output, which is still written.
         let error = closed(result).with_retryable(false);
         for (_, outgoing) in self.slots.drain(..).flatten() {
-            outgoing.fail(&error);
+            if outgoing.is_written() {
+                outgoing.fail(&error);
+            }
         }
+    }
+
+    fn handle_end(&mut self) {
+        let mut hub = self.hub.state.lock();
+        let result = hub.closed.clone().unwrap_or(Ok(()));
+        hub.ended = true;
+        let closers = std::mem::take(&mut hub.closers);
+        drop(hub);
+        let error = closed(&result).with_retryable(false);
+        for unwritten in self.unwritten.drain(..) {
+            unwritten.outgoing.fail(&error);
+        }
+        closers.into_iter().for_each(task::Waker::wake);
     }
 }

@@ -1,7 +1,7 @@
 //! How long a connection lives: signs of life, its greatest age, and the time
 //! that it may do nothing.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Engine, Phase, ping::Purpose};
 use crate::proto::{Limits, Rule};
@@ -15,7 +15,19 @@ pub(super) struct Life {
     idle_since: Instant,
     /// When the connection is old.
     old: Option<Instant>,
+    /// The peer has closed its side: no sign of life comes any more.
+    silent: bool,
+    /// The last PING that asked the transport alone.
+    probed: Option<Instant>,
 }
+
+/// While nothing is read since the user holds so much, nothing is heard of the
+/// peer's end either. A write every so often finds out: the transport of a peer
+/// that is gone refuses it.
+const PROBE: Duration = Duration::from_millis(400);
+
+/// The PINGs for that. Their answers are ignored, as those to nothing are.
+const PROBE_OPAQUE: u64 = 0x3fff_ffff;
 
 impl Life {
     pub(super) fn starting(limits: &Limits, seed: u64, now: Instant) -> Self {
@@ -29,12 +41,23 @@ impl Life {
             heard: now,
             idle_since: now,
             old: age.and_then(|age| now.checked_add(age)),
+            silent: false,
+            probed: None,
         }
     }
 
     #[inline]
     pub(super) fn heard(&mut self, now: Instant) {
         self.heard = now;
+    }
+
+    /// The peer has closed its side.
+    pub(super) fn lose_the_peer(&mut self) {
+        self.silent = true;
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent
     }
 
     pub(super) fn became_idle(&mut self, now: Instant) {
@@ -50,7 +73,7 @@ impl Engine {
             .flatten()
             .min()
             .filter(|_| self.phase == Phase::Open);
-        [graceful, self.keep_alive_deadline()]
+        [graceful, self.keep_alive_deadline(), self.probe_deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -59,6 +82,14 @@ impl Engine {
     /// Those of them that have come.
     pub(super) fn handle_life(&mut self, now: Instant) {
         let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        if due(self.probe_deadline()) {
+            self.life.probed = Some(now);
+            // Its silence is ours.
+            self.life.heard(now);
+            self.pings.forgive();
+            self.wire.ping(PROBE_OPAQUE, self.output.buffer());
+            self.counters.pings_sent = self.counters.pings_sent.saturating_add(1);
+        }
         if due(self.keep_alive_deadline()) {
             match self.pings.keep_alive_since() {
                 // Data came after the PING: the peer lives, though its answer
@@ -81,10 +112,32 @@ impl Engine {
         deadline.filter(|_| nothing_open)
     }
 
+    /// Nothing is read, since the user holds so much, on a connection whose
+    /// peer no window stops.
+    fn is_held_back(&self) -> bool {
+        self.flow.receive_window().is_none()
+            && self.flow.buffered() > self.flow.budget(&self.config.limits)
+    }
+
+    /// When the transport is asked whether the peer is still there. With bytes
+    /// on their way it tells by itself.
+    fn probe_deadline(&self) -> Option<Instant> {
+        if !self.is_held_back() || !self.output.is_empty() {
+            return None;
+        }
+        match self.life.probed {
+            Some(probed) => probed.checked_add(PROBE),
+            None => Some(self.clock),
+        }
+    }
+
     /// When a PING is to be sent, or its answer missing.
     fn keep_alive_deadline(&self) -> Option<Instant> {
+        if self.is_held_back() {
+            return None;
+        }
         let limits = &self.config.limits;
-        let interval = limits.keep_alive_interval?;
+        let interval = limits.keep_alive_interval.filter(|_| !self.life.silent)?;
         if let Some(sent) = self.pings.keep_alive_since() {
             return sent.checked_add(limits.keep_alive_timeout);
         }

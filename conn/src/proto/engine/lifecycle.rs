@@ -7,10 +7,29 @@ use super::{Engine, Phase, ping::Purpose};
 use crate::{
     Error, Initiator, Reason,
     proto::{
-        Broken, Event, Output, Rule, Side, StreamId, StreamKey, Violation, rules::Reaction,
-        streams::Reader,
+        Broken, Event, Rule, ShutdownOrder, Side, StreamId, StreamKey, Violation, rules::Reaction,
+        streams::state::Half,
     },
 };
+
+/// The peer's GOAWAY.
+#[derive(Clone, Debug)]
+pub(super) struct PeerGoAway {
+    /// The last of our streams that the peer will process.
+    last: StreamId,
+    /// Its code and debug data.
+    pub(super) error: Error,
+    /// The end of the connection was told of.
+    over: bool,
+}
+
+impl PeerGoAway {
+    /// It says that something is wrong: what happens afterwards follows from
+    /// that.
+    fn is_error(&self) -> bool {
+        self.error.reason() != Reason::NoError
+    }
+}
 
 impl Engine {
     /// Ends gracefully: no new streams are taken, those that are open (or on
@@ -21,12 +40,17 @@ impl Engine {
             return;
         }
         self.timers.start_drain(&self.config.limits, now);
+        if self.config.shutdown_order == ShutdownOrder::DataFirst {
+            self.phase = Phase::Finishing;
+            return self.finish_sending();
+        }
         if !self.rules.goaway_twice || self.config.side == Side::Client {
             return self.send_last_go_away();
         }
         // RFC 9113 §6.8: announce it, wait a round trip for streams that are
         // on their way, then name the last one.
         self.phase = Phase::Announced;
+        self.timers.start_announce(now);
         self.wire
             .go_away(StreamId::MAX, Reason::NoError, "", self.output.buffer());
         self.ping_for(now, Purpose::Shutdown);
@@ -41,35 +65,62 @@ impl Engine {
         );
     }
 
-    /// The transport's input ended.
-    pub fn handle_eof(&mut self, now: Instant) {
-        self.clock = now;
-        if self.phase == Phase::Closed {
-            return;
+    /// The peer sent a GOAWAY with an error.
+    pub(super) fn peer_left_with_error(&self) -> bool {
+        self.peer_goaway.as_ref().is_some_and(PeerGoAway::is_error)
+    }
+
+    /// The error of what the end of the transport's input leaves unfinished.
+    pub(super) fn eof_error(&self) -> Error {
+        match &self.peer_goaway {
+            Some(go_away) => {
+                let then = "the transport ended before its streams did";
+                go_away.error.clone().after_go_away(then)
+            }
+            None => {
+                let text = Rule::UnexpectedEof.to_string();
+                Error::connection(Initiator::Peer, Reason::ProtocolError, text)
+            }
         }
-        // Streams that only wait for the user to read them are whole, and of
-        // those that linger nobody wants more.
-        if self
-            .streams
-            .iter_mut()
-            .all(|(_, stream)| stream.state.is_closed() || stream.recv.reader == Reader::Lingering)
-        {
-            self.phase = Phase::Closed;
-            return;
-        }
-        let text = Rule::UnexpectedEof.to_string();
-        self.end_all(&Error::connection(
-            Initiator::Peer,
-            Reason::ProtocolError,
-            text,
-        ));
     }
 
     /// The transport failed: nothing more can be written or read.
     pub fn handle_io_error(&mut self, error: io::Error) {
-        self.output = Output::default();
-        if self.phase != Phase::Closed {
-            self.end_all(&Error::io(error));
+        self.output.discard();
+        if self.phase == Phase::Closed {
+            return;
+        }
+        // Whoever says goodbye with an error hangs up without more ado.
+        let told = self.peer_goaway.clone().filter(PeerGoAway::is_error);
+        self.end_all(&match told {
+            Some(go_away) => go_away.error.after_go_away("the transport failed"),
+            None => Error::io(error),
+        });
+    }
+
+    /// GOAWAY goes out once all of our halves have ended, where it is to follow
+    /// the data.
+    pub(super) fn finish_sending(&mut self) {
+        let finishing = self.phase == Phase::Finishing;
+        if finishing
+            && self
+                .streams
+                .iter_mut()
+                .all(|(_, stream)| stream.state.send() == Half::Closed)
+        {
+            self.send_last_go_away();
+        }
+    }
+
+    /// The open streams had their time.
+    pub(super) fn end_drain(&mut self) {
+        let then = "the streams did not end within drain_timeout";
+        match self.peer_goaway.clone().filter(PeerGoAway::is_error) {
+            Some(go_away) => {
+                let error = go_away.error.after_go_away(then);
+                self.close(Reason::NoError, error, "");
+            }
+            None => self.abort(Reason::NoError, then),
         }
     }
 
@@ -93,29 +144,69 @@ impl Engine {
         match self.phase {
             Phase::Draining => self.phase = Phase::Closed,
             // The peer left: our own GOAWAY tells it what we processed.
-            Phase::Open | Phase::Announced if self.peer_goaway.is_some() => {
+            Phase::Open | Phase::Announced | Phase::Finishing if self.peer_goaway.is_some() => {
                 self.send_last_go_away();
             }
             _ => {}
         }
     }
 
-    /// The peer's GOAWAY: our streams above `last` were not processed.
-    pub(super) fn handle_go_away(&mut self, last: StreamId, reason: Reason) -> Event {
-        let last = self.peer_goaway.map_or(last, |earlier| earlier.min(last));
-        self.peer_goaway = Some(last);
+    /// After everything else: the peer's GOAWAY was an error, and the connection
+    /// ended by it.
+    pub(super) fn farewell(&mut self) -> Option<Event> {
+        let go_away = self.peer_goaway.as_mut()?;
+        if !go_away.is_error() || std::mem::replace(&mut go_away.over, true) {
+            return None;
+        }
+        Some(Event::Closed {
+            error: go_away.error.clone(),
+        })
+    }
+
+    /// The peer's GOAWAY: our streams above `last` were not processed. After an
+    /// error the others get no more time than a shutdown of ours gives them:
+    /// such a peer may never say another word.
+    pub(super) fn handle_go_away(
+        &mut self,
+        now: Instant,
+        last: StreamId,
+        reason: Reason,
+        debug: &[u8],
+    ) -> Event {
+        let earlier = self.peer_goaway.take();
+        let last = earlier
+            .as_ref()
+            .map_or(last, |earlier| earlier.last.min(last));
+        // A graceful one after an error takes nothing back.
+        let error = match earlier.filter(|earlier| earlier.is_error() && reason == Reason::NoError)
+        {
+            Some(earlier) => earlier.error,
+            None => Error::go_away(reason, debug),
+        };
+        self.peer_goaway = Some(PeerGoAway {
+            last,
+            error: error.clone(),
+            over: false,
+        });
+        if reason != Reason::NoError {
+            self.timers.start_drain(&self.config.limits, now);
+        }
         for key in self.streams.keys() {
             let ours = self.streams.get(key).is_some_and(|stream| stream.is_ours());
             if ours && key.id() > last {
                 self.remove(key);
-                let error = super::reset_by_peer(Reason::RefusedStream);
+                let error = error.clone().not_processed();
                 self.push_event(Event::Reset { stream: key, error });
             }
         }
         if self.streams.is_empty() {
             self.finish_drain();
         }
-        Event::GoAway { last, reason }
+        Event::GoAway {
+            last,
+            reason,
+            error,
+        }
     }
 
     /// What follows from a broken rule: the end of its stream or of the
@@ -200,11 +291,12 @@ impl Engine {
     }
 
     /// Every stream learns of the same error.
-    fn end_all(&mut self, error: &Error) {
+    pub(super) fn end_all(&mut self, error: &Error) {
         self.phase = Phase::Closed;
         self.held_pushes.clear();
         for key in self.streams.keys() {
-            let refused = self.peer_goaway.is_some_and(|last| key.id() > last);
+            let go_away = self.peer_goaway.as_ref();
+            let refused = go_away.is_some_and(|go_away| key.id() > go_away.last);
             self.remove(key);
             let error = error.clone().with_retryable(refused);
             self.push_event(Event::Reset { stream: key, error });
@@ -212,6 +304,9 @@ impl Engine {
         self.push_event(Event::Closed {
             error: error.clone(),
         });
+        if let Some(go_away) = &mut self.peer_goaway {
+            go_away.over = true;
+        }
     }
 
     /// RST_STREAM, and the memory of it: what is on its way is ignored.

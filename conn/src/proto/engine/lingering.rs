@@ -1,17 +1,61 @@
-//! Uploads that nobody reads any more and whose response is complete: the
-//! client may end them by itself before it is told to.
+//! Streams that outlive their use. Uploads that nobody reads any more and whose
+//! response is complete: the client may end them by itself before it is told
+//! to. And streams whose user is gone: what it left behind is still sent.
 
 use std::{collections::VecDeque, time::Instant};
 
 use super::{Engine, Phase};
-use crate::proto::{StreamKey, streams::Reader};
+use crate::{
+    Error, Initiator, Reason,
+    proto::{
+        Event, Semantics, Side, StreamKey,
+        streams::{Reader, Streams, state::Half},
+    },
+};
 
-/// Streams that linger, with their deadlines, in order. Those that are gone
-/// fall out from the front.
-pub(super) type Lingering = VecDeque<(Instant, StreamKey)>;
+/// Streams that outlive their use.
+#[derive(Debug, Default)]
+pub(super) struct Lingering {
+    /// Uploads that are to stop.
+    uploads: Deadlines,
+    /// Streams whose user is gone.
+    departed: Deadlines,
+}
 
-/// How many more may stand in the queue than linger.
+/// Streams with their deadlines, in order. Those that are gone fall out from
+/// the front.
+#[derive(Debug, Default)]
+struct Deadlines(VecDeque<(Instant, StreamKey)>);
+
+/// How many more may stand in a queue than linger.
 const SLACK: usize = 64;
+
+impl Deadlines {
+    fn next(&self) -> Option<Instant> {
+        self.0.front().map(|(deadline, _)| *deadline)
+    }
+
+    fn push(&mut self, deadline: Instant, key: StreamKey, streams: &Streams) {
+        if self.0.len() >= streams.len().saturating_mul(2).max(SLACK) {
+            self.0.retain(|(_, key)| streams.get(*key).is_some());
+        }
+        self.0.push_back((deadline, key));
+    }
+
+    fn pop_due(&mut self, now: Instant) -> Option<StreamKey> {
+        self.next().filter(|deadline| *deadline <= now)?;
+        self.0.pop_front().map(|(_, key)| key)
+    }
+
+    fn forget_gone(&mut self, streams: &Streams) {
+        while let Some((_, key)) = self.0.front() {
+            if streams.get(*key).is_some() {
+                break;
+            }
+            self.0.pop_front();
+        }
+    }
+}
 
 impl Engine {
     /// The response is complete and nobody reads the rest of the request (RFC
@@ -27,40 +71,74 @@ impl Engine {
         }
         let patience = self.config.limits.upload_linger;
         let deadline = self.clock.checked_add(patience);
-        match deadline.filter(|_| !stream.is_ours() && !patience.is_zero()) {
-            Some(deadline) => {
-                if self.lingering.len() >= self.streams.len().saturating_mul(2).max(SLACK) {
-                    let streams = &self.streams;
-                    self.lingering
-                        .retain(|(_, key)| streams.get(*key).is_some());
-                }
-                self.lingering.push_back((deadline, key));
-            }
+        let http = self.config.semantics == Semantics::Http;
+        match deadline.filter(|_| http && !stream.is_ours() && !patience.is_zero()) {
+            Some(deadline) => self.lingering.uploads.push(deadline, key, &self.streams),
             None => self.stop_upload(key),
         }
     }
 
     /// When the first upload is told to stop.
     pub(super) fn next_linger(&self) -> Option<Instant> {
-        self.lingering.front().map(|(deadline, _)| *deadline)
+        self.lingering.uploads.next()
     }
 
     pub(super) fn stop_lingering(&mut self, now: Instant) {
-        while self.next_linger().is_some_and(|deadline| deadline <= now) {
-            if let Some((_, key)) = self.lingering.pop_front() {
-                self.stop_upload(key);
-            }
+        while let Some(key) = self.lingering.uploads.pop_due(now) {
+            self.stop_upload(key);
         }
     }
 
     /// A stream that lingered is gone.
     pub(super) fn forget_lingering(&mut self) {
-        while let Some((_, key)) = self.lingering.front() {
-            if self.streams.get(*key).is_some() {
-                break;
+        self.lingering.uploads.forget_gone(&self.streams);
+    }
+
+    /// The user is gone and reads no more. What it handed over, and what its
+    /// source still has, is sent within `drain_timeout`; with its end, or at
+    /// that time, the stream ends in both directions.
+    pub fn depart(&mut self, now: Instant, stream: StreamKey) {
+        self.clock = now;
+        self.abandon(stream);
+        self.lingering.departed.forget_gone(&self.streams);
+        let deadline = now.checked_add(self.config.limits.drain_timeout);
+        let (Some(deadline), Some(_)) = (deadline, self.streams.get(stream)) else {
+            return;
+        };
+        self.lingering
+            .departed
+            .push(deadline, stream, &self.streams);
+    }
+
+    /// The stream carries bytes in both directions, after CONNECT and a 2xx (RFC
+    /// 9113 §8.5): its halves end apart, whoever sends them.
+    pub fn is_tunnel(&self, stream: StreamKey) -> bool {
+        let open = self.streams.get(stream);
+        open.is_some_and(|open| open.is_tunnel())
+    }
+
+    /// When the first of the streams whose user is gone has had its time.
+    pub(super) fn next_departed(&self) -> Option<Instant> {
+        self.lingering.departed.next()
+    }
+
+    pub(super) fn end_departed(&mut self, now: Instant) {
+        while let Some(key) = self.lingering.departed.pop_due(now) {
+            if self.streams.get(key).is_some() {
+                self.reset(now, key, Reason::Cancel);
+                let error = Error::reset(Initiator::Library, Reason::Cancel);
+                self.push_event(Event::Reset { stream: key, error });
             }
-            self.lingering.pop_front();
         }
+    }
+
+    /// Data of this stream, or the end of our half, was handed over and waits
+    /// for a window or its turn.
+    pub fn has_unsent(&self, stream: StreamKey) -> bool {
+        self.streams.get(stream).is_some_and(|open| {
+            open.state.send() != Half::Closed
+                && (!open.send.pending.is_empty() || !open.send.ending.is_open())
+        })
     }
 
     fn stop_upload(&mut self, key: StreamKey) {
@@ -68,7 +146,14 @@ impl Engine {
             return;
         }
         if self.phase != Phase::Closed {
-            self.send_reset(key.id(), self.rules.stop_upload);
+            // What a server says of an upload has a code of its own (RFC 9113
+            // §8.1).
+            let server = self.config.side == Side::Server;
+            let reason = match self.config.semantics {
+                Semantics::Http if server => self.rules.stop_upload,
+                _ => Reason::Cancel,
+            };
+            self.send_reset(key.id(), reason);
         }
         self.remove(key);
     }

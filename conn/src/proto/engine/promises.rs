@@ -146,8 +146,9 @@ impl Engine {
         {
             return Err(Violation::stream(id, Rule::TooManyStreams, Reason::RefusedStream).into());
         }
-        let status = fields.status.take();
+        let mut status = None;
         if in_one.is_some() {
+            status = fields.status.take();
             // What a push leaves out is as in its parent (SPDY §3.3.1): GET.
             fields.method.get_or_insert(http::Method::GET);
             fields.forgive_missing_version();

@@ -61,7 +61,11 @@ impl Engine {
                 Ok(None)
             }
             Message::Pong { opaque } => Ok(self.handle_pong(now, opaque)),
-            Message::GoAway { last, reason } => Ok(Some(self.handle_go_away(last, reason))),
+            Message::GoAway {
+                last,
+                reason,
+                debug,
+            } => Ok(Some(self.handle_go_away(now, last, reason, &debug))),
             Message::Promise {
                 parent,
                 promised,
@@ -239,10 +243,11 @@ impl Engine {
             }
             stream.state = after;
             let discarded = stream.recv.reader != Reader::Reading;
-            let fields = headers
-                .fields
-                .into_trailers(semantics)
-                .map_err(|rule| rule.on(id))?;
+            let mut fields = headers.fields.into_trailers().map_err(|rule| rule.on(id))?;
+            if semantics == Semantics::Http {
+                content::of_trailers(self.rules, self.config.side, &mut fields)
+                    .map_err(|rule| rule.on(id))?;
+            }
             if fin {
                 self.settle(key);
             }
@@ -277,6 +282,15 @@ impl Engine {
             head,
             fin,
         }))
+    }
+
+    /// Whether what the peer sends on this stream is content, or could be.
+    /// `false` after the head of a message that is defined to have none,
+    /// whatever its content-length says: a response to HEAD, 204, 205, 304 (RFC
+    /// 9110 §6.4.1).
+    pub fn has_content(&self, stream: StreamKey) -> bool {
+        let open = self.streams.get(stream);
+        open.is_none_or(|open| open.content != Content::None)
     }
 
     fn handle_data(
@@ -421,21 +435,37 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(None);
         };
-        // RFC 9113 §8.1: after a complete response this only stops our body. A
-        // push has no other half, and ends.
-        if self.config.semantics == Semantics::Http
-            && (reason == Reason::NoError || reason == self.rules.stop_upload)
-            && stream.is_ours()
-            && stream.push.is_none()
-            && stream.state.recv() == Half::Closed
-            && stream.state.send() != Half::Closed
-        {
+        let stops = match self.config.semantics {
+            // RFC 9113 §8.1: after a complete response this only stops our body.
+            // A push has no other half, and ends.
+            Semantics::Http => {
+                (reason == Reason::NoError || reason == self.rules.stop_upload)
+                    && stream.is_ours()
+                    && stream.push.is_none()
+            }
+            // The peer has said all that it had to, and wants no answer: what it
+            // said is whole, and may still be read.
+            Semantics::Raw => true,
+        };
+        let raw = self.config.semantics == Semantics::Raw;
+        if raw && stream.state.is_closed() {
+            // Nothing is left to be stopped; what came is whole.
+            return self.useless(now);
+        }
+        if stops && stream.state.recv() == Half::Closed && stream.state.send() != Half::Closed {
+            // Rapid Reset, CVE-2023-44487.
+            if !stream.is_ours() && self.resets.charge(now).is_err() {
+                return Err(Rule::TooManyResets.fatal());
+            }
             stream.state.close_send();
             stream.send.source = Source::None;
             stream.send.pending = Bytes::new();
             self.unschedule(key);
             self.settle(key);
-            return Ok(Some(Event::Stopped { stream: key }));
+            return Ok(Some(Event::Stopped {
+                stream: key,
+                reason,
+            }));
         }
         if stream.recv.reader == Reader::Lingering {
             // The client stopped its upload, as the linger period is for. It

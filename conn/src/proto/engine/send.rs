@@ -281,6 +281,7 @@ impl Engine {
     pub fn poll_transmit(&mut self, now: Instant) -> Transmit {
         self.clock = now;
         let transmit = self.cut_frames();
+        self.finish_sending();
         self.watch_output(now);
         transmit
     }

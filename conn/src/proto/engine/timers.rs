@@ -3,10 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Engine, Phase};
-use crate::{
-    Reason,
-    proto::{Limits, Output, Rule},
-};
+use crate::proto::{Limits, Rule};
 
 /// What must happen by when.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,8 +13,9 @@ pub(super) struct Timers {
     /// The acknowledgement of our SETTINGS.
     pub(super) settings: Option<Instant>,
     /// The second GOAWAY, whether the PING between them was answered or not.
+    /// After the end of the input: another look for the peer.
     pub(super) announce: Option<Instant>,
-    /// The end of the open streams, after a shutdown.
+    /// The end of the open streams, after a shutdown or the peer's GOAWAY.
     pub(super) drain: Option<Instant>,
     /// The end of a header block that has begun.
     pub(super) block: Option<Instant>,
@@ -31,11 +29,16 @@ pub(super) struct Timers {
 const ANNOUNCE: Duration = Duration::from_secs(1);
 
 impl Timers {
+    /// `settings_acknowledged`: both sides begin with SETTINGS. Where they do
+    /// not, a peer that has nothing to say is silent: a server before the first
+    /// request, or while it works on one.
     pub(super) fn starting(limits: &Limits, settings_acknowledged: bool, now: Instant) -> Self {
-        let settings = now.checked_add(limits.settings_timeout);
+        if !settings_acknowledged {
+            return Self::default();
+        }
         Self {
             preface: now.checked_add(limits.preface_timeout),
-            settings: settings.filter(|_| settings_acknowledged),
+            settings: now.checked_add(limits.settings_timeout),
             ..Self::default()
         }
     }
@@ -43,8 +46,13 @@ impl Timers {
     pub(super) fn start_drain(&mut self, limits: &Limits, now: Instant) {
         if self.drain.is_none() {
             self.drain = now.checked_add(limits.drain_timeout);
-            self.announce = now.checked_add(ANNOUNCE);
         }
+    }
+
+    /// The second GOAWAY is due, or after the end of the input another look for
+    /// the peer.
+    pub(super) fn start_announce(&mut self, now: Instant) {
+        self.announce = now.checked_add(ANNOUNCE);
     }
 
     fn next(&self) -> Option<Instant> {
@@ -74,6 +82,7 @@ impl Engine {
             self.next_of_life(),
             self.next_held_push(),
             self.next_linger(),
+            self.next_departed(),
         ];
         all.into_iter().flatten().min()
     }
@@ -90,7 +99,7 @@ impl Engine {
         if due(self.timers.write.map(|(deadline, _)| deadline)) {
             // The transport is stuck: what is in the output will not go.
             self.fail(Rule::WriteStall);
-            self.output = Output::default();
+            self.output.discard();
             self.timers.write = None;
             return;
         }
@@ -109,21 +118,27 @@ impl Engine {
         self.handle_life(now);
         self.send_held_pushes(now);
         self.stop_lingering(now);
+        self.end_departed(now);
         if due(self.timers.announce) {
             self.timers.announce = None;
-            self.send_last_go_away();
+            if self.life.is_silent() {
+                self.look_for_the_peer();
+            } else {
+                self.send_last_go_away();
+            }
         }
         if due(self.timers.drain) {
-            self.abort(
-                Reason::NoError,
-                "the streams did not end within drain_timeout",
-            );
+            self.end_drain();
         }
     }
 
     /// The input ends in the middle of something: a header block gets so long
-    /// to come to its end (CONTINUATION flood by drops).
+    /// to come to its end (CONTINUATION flood by drops), and a first frame.
     pub(super) fn watch_block(&mut self, now: Instant) {
+        if !self.peer.has_spoken() && self.timers.preface.is_none() {
+            // Nobody has to speak first, but what has begun is a frame.
+            self.timers.preface = now.checked_add(self.config.limits.preface_timeout);
+        }
         if !self.wire.in_header_block() {
             self.timers.block = None;
         } else if self.timers.block.is_none() {

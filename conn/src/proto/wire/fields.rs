@@ -240,20 +240,12 @@ impl Fields {
     }
 
     /// Trailers, or the first rule that the list breaks.
-    pub(crate) fn into_trailers(
-        mut self: Box<Self>,
-        semantics: Semantics,
-    ) -> Result<HeaderMap, Rule> {
+    pub(crate) fn into_trailers(mut self: Box<Self>) -> Result<HeaderMap, Rule> {
         if let Some(rule) = self.malformed {
             return Err(rule);
         }
         if self.has_pseudo_fields() {
             return Err(Rule::PseudoFieldInTrailers);
-        }
-        // Framing is no matter of trailers (RFC 9110 §6.5.1): whoever merges
-        // them into the head would believe this one.
-        if semantics == Semantics::Http && self.map.contains_key(header::CONTENT_LENGTH) {
-            return Err(Rule::ContentLengthMismatch);
         }
         Ok(self.take_map())
     }
@@ -262,8 +254,11 @@ impl Fields {
 /// A regular field's name: a lower-case token, and none of HTTP/1.1's
 /// connection management (RFC 9113 §8.2.1, §8.2.2).
 pub(crate) fn check_name(name: &[u8]) -> Result<HeaderName, Rule> {
-    // `from_lowercase` takes no upper case, `from_bytes` would fold it.
-    let name = HeaderName::from_lowercase(name).map_err(|_| Rule::InvalidFieldName)?;
+    // `from_lowercase` takes no upper case, `from_bytes` would fold it. It does
+    // take quotation marks, which no token has.
+    let token = !name.contains(&b'"');
+    let name = HeaderName::from_lowercase(name).ok().filter(|_| token);
+    let name = name.ok_or(Rule::InvalidFieldName)?;
     let specific = [
         header::CONNECTION,
         header::TRANSFER_ENCODING,
@@ -462,7 +457,7 @@ mod tests {
         for crumb in ["a=1", "b=2", "c=3"] {
             fields.append(header::COOKIE, HeaderValue::from_static(crumb));
         }
-        let map = fields.into_trailers(Semantics::Http).unwrap();
+        let map = fields.into_trailers().unwrap();
         assert_eq!(map.get(header::COOKIE).unwrap(), "a=1; b=2; c=3");
         assert_eq!(map.len(), 1);
     }

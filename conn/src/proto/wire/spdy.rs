@@ -15,10 +15,12 @@ use lacewing_frames::spdy as frames;
 
 use self::{
     codes::{go_away_reason, reset_code, reset_reason, violation},
-    encode::{Block, encode_control, encode_fields, encode_pushed_status},
+    encode::{
+        Block, control_names, encode_control, encode_fields, encode_pushed_status, pushed_names,
+    },
 };
 use super::{
-    Fields, HeadTooLarge, Headers, HeadersKind, ListLimit, Message, SendKind,
+    Fields, Headers, HeadersKind, ListLimit, Message, SendKind, Unencodable,
     authority::Authority,
     fields::check_name,
     http2::is_connection_specific,
@@ -163,6 +165,7 @@ impl Wire {
             M::GoAway(frame) => Message::GoAway {
                 last: StreamId::new(frame.last_good_stream_id),
                 reason: frame.status.map_or(Reason::NoError, go_away_reason),
+                debug: Bytes::new(),
             },
             M::WindowUpdate(frame) => self.translate_window_update(frame),
             // NOOP, CREDENTIAL and what is not defined.
@@ -186,6 +189,10 @@ impl Wire {
             unidirectional: false,
             associated: None,
         })
+    }
+
+    pub(super) fn set_copy_below(&mut self, length: usize) {
+        self.decoder.set_copy_below(length);
     }
 
     /// A PING of our parity can only be an answer (the drafts' §2.6.5).
@@ -241,22 +248,28 @@ impl Wire {
     /// The list in neutral words.
     fn fields(&self, block: frames::Block<RawFields>, kind: HeadersKind) -> Box<Fields> {
         let mut fields = Box::new(Fields::default());
-        fields.exceeded = block.exceeded.map(|exceeded| match exceeded {
-            frames::Exceeded::Fields { .. } => ListLimit::Fields,
-            _ => ListLimit::Size,
-        });
-        if block.malformed.is_some() {
-            fields.malformed(Rule::InvalidFieldName);
-            return fields;
-        }
+        let raw = match block.list {
+            Ok(raw) => raw,
+            Err(bad) => {
+                fields.exceeded = bad.exceeded.map(|exceeded| match exceeded {
+                    frames::Exceeded::Fields { .. } => ListLimit::Fields,
+                    _ => ListLimit::Size,
+                });
+                if bad.malformed.is_some() {
+                    fields.malformed(Rule::InvalidFieldName);
+                    return fields;
+                }
+                bad.fields
+            }
+        };
         let http = self.semantics == Semantics::Http;
         let mut version_given = false;
-        let raw = block.list;
         let text = Bytes::from(raw.text);
         let mut start = 0;
         // SPDY/2 marks no field as special: in HEADERS only a pushed stream's
-        // response has these, and it has both.
-        let response = kind != HeadersKind::More || raw.has_version;
+        // response has these, and it has both. Clients send none at all.
+        let whole = kind != HeadersKind::More || raw.has_version;
+        let response = self.side == Side::Client && whole;
         let connect = raw.connect;
         // Fields come in any order: what a whole URL says is set at last.
         let mut url = Url::default();
@@ -313,7 +326,7 @@ impl Wire {
             b"url" if request && self.version == Version::Spdy2 => Some(Pseudo::Path),
             b"path" if request && self.version != Version::Spdy2 => Some(Pseudo::Path),
             b"status" if response => Some(Pseudo::Status),
-            b"version" if response => Some(Pseudo::Version),
+            b"version" if request || response => Some(Pseudo::Version),
             _ if self.version == Version::Spdy2 => None,
             _ => Some(Pseudo::Unknown),
         }
@@ -326,7 +339,7 @@ impl Wire {
         head: &Head,
         fin: bool,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         let version = self.version;
         let id = stream.value();
         let push = matches!(kind, SendKind::Push { .. });
@@ -339,7 +352,8 @@ impl Wire {
         let fields = |encoder: &mut frames::BlockEncoder<'_>| {
             let mut block = Block { encoder, plain };
             encode_control(version, head, push, &mut block);
-            encode_fields(version, head, &mut block);
+            let taken = control_names(version, &head.control);
+            encode_fields(version, head, taken, &mut block);
         };
         let encoded = match kind {
             SendKind::Open { .. } | SendKind::Push { .. } => {
@@ -364,7 +378,7 @@ impl Wire {
             SendKind::Reply => self.encoder.syn_reply(out, id, fin, fields),
             SendKind::PushReply | SendKind::More => self.encoder.headers(out, id, fin, fields),
         };
-        encoded.map_err(|_| HeadTooLarge)?;
+        encoded.map_err(|_| Unencodable::TooLarge)?;
         let len = out.len().saturating_sub(before) as u64;
         self.sent.compressed = self.sent.compressed.saturating_add(len);
         Ok(())
@@ -378,7 +392,7 @@ impl Wire {
         heads: (&Head, &Head),
         fin: bool,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         let version = self.version;
         let (request, response) = heads;
         let mut syn = frames::SynStreamHead::new(stream.value());
@@ -392,10 +406,10 @@ impl Wire {
             let mut block = Block { encoder, plain };
             encode_control(version, request, true, &mut block);
             encode_pushed_status(version, response, &mut block);
-            encode_fields(version, response, &mut block);
+            encode_fields(version, response, pushed_names(version), &mut block);
         };
         let encoded = self.encoder.syn_stream(out, syn, fields);
-        encoded.map_err(|_| HeadTooLarge)?;
+        encoded.map_err(|_| Unencodable::TooLarge)?;
         let len = out.len().saturating_sub(before) as u64;
         self.sent.compressed = self.sent.compressed.saturating_add(len);
         Ok(())
@@ -463,9 +477,9 @@ impl Wire {
         proof: Bytes,
         certificates: Vec<Bytes>,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         if self.version != Version::Spdy3 {
-            return Err(HeadTooLarge);
+            return Err(Unencodable::NoSuchFrame);
         }
         let frame = frames::Frame::Credential(frames::Credential {
             slot: slot.get(),
@@ -473,16 +487,20 @@ impl Wire {
             certificates,
             undefined_flags: 0,
         });
-        self.encoder.frame(out, &frame).map_err(|_| HeadTooLarge)
+        self.encoder
+            .frame(out, &frame)
+            .map_err(|_| Unencodable::TooLarge)
     }
 
     /// Of SPDY/2 alone.
-    pub(super) fn noop(&mut self, out: &mut BytesMut) -> Result<(), HeadTooLarge> {
+    pub(super) fn noop(&mut self, out: &mut BytesMut) -> Result<(), Unencodable> {
         if self.version != Version::Spdy2 {
-            return Err(HeadTooLarge);
+            return Err(Unencodable::NoSuchFrame);
         }
         let frame = frames::Frame::Noop(frames::Noop::default());
-        self.encoder.frame(out, &frame).map_err(|_| HeadTooLarge)
+        self.encoder
+            .frame(out, &frame)
+            .map_err(|_| Unencodable::TooLarge)
     }
 
     pub(super) fn go_away(&mut self, last: StreamId, reason: Reason, out: &mut BytesMut) {

@@ -1,6 +1,6 @@
 //! Heads to header blocks (the drafts' §3.2).
 
-use http::{HeaderName, Method, header};
+use http::{Method, header};
 use lacewing_frames::spdy as frames;
 
 use crate::proto::{
@@ -92,27 +92,38 @@ pub(super) fn encode_control(version: Version, head: &Head, push: bool, block: &
     }
 }
 
-/// The name of a field of ours that SPDY/2, which marks none as special, has for
-/// the control data of such a message: it would stand there twice.
-fn is_control_name(version: Version, control: &Control, name: &HeaderName) -> bool {
-    const REQUEST: [&str; 4] = ["method", "scheme", "url", "version"];
-    const RESPONSE: [&str; 2] = ["status", "version"];
-    let names = match control {
-        _ if version != Version::Spdy2 => return false,
-        Control::None => return false,
-        Control::Request { .. } => &REQUEST[..],
-        Control::Response { .. } => &RESPONSE[..],
-    };
-    names.contains(&name.as_str())
+/// The names of control data in such a head, where none is marked as special: a
+/// field of the user's with one of these would stand there twice.
+pub(super) fn control_names(version: Version, control: &Control) -> &'static [&'static str] {
+    match control {
+        _ if version != Version::Spdy2 => &[],
+        Control::None => &[],
+        Control::Request { .. } => &["method", "scheme", "url", "version"],
+        Control::Response { .. } => &["status", "version"],
+    }
 }
 
-pub(super) fn encode_fields(version: Version, head: &Head, block: &mut Block<'_, '_>) {
+/// The same of a push and its response in one.
+pub(super) fn pushed_names(version: Version) -> &'static [&'static str] {
+    match version {
+        Version::Spdy2 => &["method", "scheme", "url", "version", "host", "status"],
+        _ => &[],
+    }
+}
+
+/// All but those that are `taken` by control data.
+pub(super) fn encode_fields(
+    version: Version,
+    head: &Head,
+    taken: &[&str],
+    block: &mut Block<'_, '_>,
+) {
     let http = !matches!(head.control, Control::None);
     for name in head.fields.keys() {
         let values = head.fields.get_all(name);
         let skipped = http
             && (*name == header::HOST
-                || is_control_name(version, &head.control, name)
+                || taken.contains(&name.as_str())
                 || values
                     .iter()
                     .any(|value| is_connection_specific(name, value)));
