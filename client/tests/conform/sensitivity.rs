@@ -120,7 +120,7 @@ async fn a_server_that_never_objects_fails_wherever_it_has_to() {
         "6.5.2/1",
         "6.9/1",
         "7541/6.1/2",
-        "8.1/14",
+        "8.3.1/28",
     ] {
         assert!(!outcome(id, polite).await.is_success(), "{id}");
     }
@@ -130,9 +130,9 @@ async fn a_server_that_never_objects_fails_wherever_it_has_to() {
 
 #[tokio::test(start_paused = true)]
 async fn rules_of_sending_are_watched_in_every_case() {
-    let got = complaint(outcome("8.1/14", greedy).await);
+    let got = complaint(outcome("8.3.1/28", greedy).await);
     assert!(got.contains("beyond its window"), "{got}");
-    let got = complaint(outcome("8.1/14", old_fashioned).await);
+    let got = complaint(outcome("8.3.1/28", old_fashioned).await);
     assert!(
         got.contains("the connection-specific field connection"),
         "{got}"

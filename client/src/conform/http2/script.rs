@@ -127,6 +127,12 @@ impl Row {
         self
     }
 
+    /// Is recommended, or left open by the specification: advice.
+    pub(super) fn advised(mut self) -> Self {
+        self.requirement = Requirement::Should;
+        self
+    }
+
     /// Is skipped unless this is there.
     pub(super) fn needs(mut self, need: Need) -> Self {
         self.needs.push(need);

@@ -277,7 +277,9 @@ impl Monitor {
                 "proxy-connection",
                 "transfer-encoding",
             ];
-            if forbidden.iter().any(|forbidden| name == forbidden) {
+            // SPDY/2 does not name it.
+            let unnamed = self.version == Version::Spdy2 && name == "proxy-connection";
+            if !unnamed && forbidden.iter().any(|forbidden| name == forbidden) {
                 let name = name.escape_ascii();
                 self.habit(format!("the header {name}, which is not valid"), "3.2");
             }

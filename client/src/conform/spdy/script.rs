@@ -142,6 +142,14 @@ impl Row {
         self
     }
 
+    /// Binds in SPDY/3.1 alone: earlier drafts do not say it.
+    pub(super) fn binding_in_31(mut self, version: Version) -> Self {
+        if version != Version::Spdy31 {
+            self.requirement = Requirement::Should;
+        }
+        self
+    }
+
     /// Is skipped unless this is there.
     pub(super) fn needs(mut self, need: Need) -> Self {
         self.needs.push(need);

@@ -111,7 +111,8 @@ pub(super) fn rows() -> Vec<Row> {
             "7541/4.2/1",
             "a size update between fields",
             &ok.clone().table_size(0).field("x-behind", "1"),
-        ),
+        )
+        .advised(),
         must(
             "7541/2.3.2/1",
             "the table lives as long as the connection",

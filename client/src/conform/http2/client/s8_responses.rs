@@ -107,7 +107,8 @@ fn framing() -> Vec<Row> {
                 REQUEST,
                 &status("101").field("x-protocol", "websocket"),
             )],
-        ),
+        )
+        .advised(),
         refused(
             "8.1.1/1",
             "DATA longer than content-length is malformed",
@@ -117,12 +118,14 @@ fn framing() -> Vec<Row> {
             "8.1.1/2",
             "contradicting content-length fields are malformed",
             vec![head(&[("content-length", "7"), ("content-length", "8")])],
-        ),
+        )
+        .advised(),
         refused(
             "8.1.1/3",
             "a content-length that is no number is malformed",
             vec![head(&[("content-length", "seven")])],
-        ),
+        )
+        .advised(),
         taken(
             "8.1.1/4",
             "padding does not count for content-length",

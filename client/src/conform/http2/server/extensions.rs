@@ -53,7 +53,7 @@ fn extended_connect(target: &Target) -> Vec<Row> {
             [send(without(":path")), malformed(1)],
         )
         .needs(Need::ExtendedConnect),
-        must(
+        should(
             "8441/4/4",
             ":protocol with another method than CONNECT is malformed",
             [

@@ -227,7 +227,7 @@ fn closed(target: &Target) -> Vec<Row> {
             "closed by RST_STREAM: WINDOW_UPDATE and PRIORITY are fine",
             after_reset([send_all([window_update(1, 1), priority(1, 0, 15)]), alive()]),
         ),
-        must(
+        should(
             "5.1/22",
             "closed by RST_STREAM: another RST_STREAM may come",
             after_reset([send(rst_stream(1, NO_ERROR)), alive()]),
@@ -337,7 +337,7 @@ fn concurrency(target: &Target) -> Vec<Row> {
             )),
         )
         .needs(Need::StreamLimit(140)),
-        must(
+        should(
             "5.1.2/2",
             "as many streams as SETTINGS_MAX_CONCURRENT_STREAMS are served at once",
             [
@@ -359,7 +359,7 @@ fn concurrency(target: &Target) -> Vec<Row> {
 fn errors(target: &Target) -> Vec<Row> {
     let get = get(target);
     vec![
-        must(
+        should(
             "5.3/1",
             "a stream that depends on itself is a stream error PROTOCOL_ERROR (RFC 7540), or is \
              ignored",
@@ -410,7 +410,7 @@ fn errors(target: &Target) -> Vec<Row> {
         )
         .settings(&[(SettingId::INITIAL_WINDOW_SIZE, 0)])
         .needs(Need::Content(1)),
-        must(
+        should(
             "5.4.2/2",
             "a stream error leaves other streams alone",
             [

@@ -347,7 +347,7 @@ fn overflow(target: &Target) -> Vec<Row> {
 /// and then it has to take what it allowed.
 fn own_windows(target: &Target) -> Vec<Row> {
     vec![
-        must(
+        should(
             "6.9.1/12",
             "DATA beyond a window is an error FLOW_CONTROL_ERROR, unless the window was opened \
              meanwhile",
@@ -364,7 +364,7 @@ fn own_windows(target: &Target) -> Vec<Row> {
             ],
         )
         .needs(Need::Upload),
-        must(
+        should(
             "6.9/8",
             "what is sent on a stream that was reset counts for the connection's window, and is \
              given back",
@@ -378,7 +378,7 @@ fn own_windows(target: &Target) -> Vec<Row> {
             ],
         )
         .needs(Need::Upload),
-        must(
+        should(
             "6.9.1/13",
             "padding counts for flow control, and is given back",
             [

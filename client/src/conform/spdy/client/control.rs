@@ -35,7 +35,7 @@ fn replies(book: &Book) -> Vec<Row> {
             twice(PROTOCOL_ERROR),
         )
         .in_2(),
-        must(
+        should(
             "2.6.2",
             "SYN_REPLY on a stream that was never opened is a stream error INVALID_STREAM",
             [
@@ -45,7 +45,7 @@ fn replies(book: &Book) -> Vec<Row> {
                 alive(),
             ],
         ),
-        must(
+        should(
             "2.6.2",
             "SYN_REPLY too short for its stream is a session error",
             [
@@ -74,7 +74,7 @@ fn resets() -> Vec<Row> {
                 not_reset(REQUEST),
             ],
         ),
-        must(
+        should(
             "2.6.3",
             "RST_STREAM of another length is a session error",
             [
@@ -115,12 +115,12 @@ fn resets() -> Vec<Row> {
 
 fn pings() -> Vec<Row> {
     vec![
-        must(
+        should(
             "2.6.5",
             "PING comes back",
             [send(ping(2)), Step::Expect(Expect::Ping(2))],
         ),
-        must(
+        should(
             "2.6.5",
             "every one of several PINGs comes back",
             [
@@ -165,7 +165,7 @@ fn goaways(book: &Book) -> Vec<Row> {
                 Step::Holds(Expect::AtMostSinceMark(0)),
             ],
         ),
-        must(
+        should(
             "2.6.6",
             "a request up to the last good stream goes on",
             [
@@ -178,7 +178,7 @@ fn goaways(book: &Book) -> Vec<Row> {
                 not_reset(REQUEST),
             ],
         ),
-        must(
+        should(
             "2.6.6",
             "GOAWAY of another length is a session error",
             [

@@ -43,7 +43,7 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
         )
         .since_3()
         .needs(Need::RequestBody),
-        must(
+        should(
             "2.6.8",
             "INITIAL_WINDOW_SIZE opens the windows of streams that are open",
             upload(vec![
@@ -130,7 +130,7 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
             ],
         )
         .in_2(),
-        must(
+        should(
             "2.6.8",
             "WINDOW_UPDATE of another length is a session error",
             [

@@ -106,7 +106,7 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
                 alive(),
             ],
         ),
-        must(
+        should(
             "2.3.2",
             "a server's stream has an even id",
             [
@@ -128,7 +128,8 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
                 alive(),
                 not_reset(REQUEST),
             ],
-        ),
+        )
+        .binding_since_3(book.version),
         must(
             "2.3.6",
             "DATA after FLAG_FIN is a stream error",
@@ -154,8 +155,9 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
                 send(syn_reply(REQUEST, &Block::on_wire(&[0xff; 32]))),
                 session_error(),
             ],
-        ),
-        must(
+        )
+        .binding_since_3(book.version),
+        should(
             "2.4.1",
             "the block of a reply that is refused is inflated",
             [
@@ -175,10 +177,11 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
             "a stream error leaves the session alone",
             [
                 request_comes(),
-                send_all([data(1001, b"x"), syn_reply(REQUEST, &ok).fin()]),
-                stream_error(1001, &[INVALID_STREAM]),
+                Step::Mark,
+                // An empty name is a stream error (section 2.6.10).
+                send(syn_reply(REQUEST, &ok.clone().and("", "x")).fin()),
+                Step::Another,
                 alive(),
-                not_reset(REQUEST),
             ],
         ),
         must(
@@ -186,9 +189,10 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
             "RST_STREAM on a stream that was never opened is not answered by RST_STREAM",
             [
                 request_comes(),
-                send(rst_stream(1001, CANCEL)),
-                settle(),
-                not_reset(1001),
+                send_all([rst_stream(1001, CANCEL), ping(2)]),
+                // It may be an error of the session.
+                any([Expect::Ping(2), Expect::SessionError]),
+                Step::Holds(Expect::NoReset(1001.into())),
             ],
         ),
     ]

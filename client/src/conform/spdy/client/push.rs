@@ -50,7 +50,8 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
                 send(push(even, REQUEST, &book.pushed("elsewhere.example"))),
                 any_error(even),
             ],
-        ),
+        )
+        .binding_since_3(book.version),
         should(
             "3.3",
             "a push on a stream that was never opened is refused",

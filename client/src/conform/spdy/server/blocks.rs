@@ -117,7 +117,8 @@ fn right_pairs(book: &Book) -> Vec<Row> {
                 asks(&(0..50).fold(get, |block, nth| block.and(format!("x-{nth}"), "v"))),
                 response(1),
             ],
-        ),
+        )
+        .binding_since_3(book.version),
     ]
 }
 
@@ -139,22 +140,22 @@ fn counts(book: &Book) -> Vec<Row> {
     });
     let more = get.len().saturating_add(1);
     vec![
-        must(
+        should(
             "2.6.10",
             "a block with fewer pairs than it announces is refused",
             refused_anyhow(&get.clone().counting(more)),
         ),
-        must(
+        should(
             "2.6.10",
             "a block that announces as many pairs as it can is refused",
             refused_anyhow(&get.clone().counting(u32::MAX)),
         ),
-        must(
+        should(
             "2.6.10",
             "a name that reaches past the block is refused",
             refused_anyhow(&long_name),
         ),
-        must(
+        should(
             "2.6.10",
             "a value that reaches past the block is refused",
             refused_anyhow(&long_value),
@@ -203,7 +204,8 @@ fn compression(book: &Book) -> Vec<Row> {
             "2.6.10.1",
             "the other version's dictionary is a session error",
             [asks(&Block::on_wire(&wrong)), session_error()],
-        ),
+        )
+        .binding_since_3(book.version),
         must(
             "2.6.10.1",
             "a zlib stream may have stored blocks of one byte",
@@ -229,13 +231,16 @@ fn broken_streams(book: &Book) -> Vec<Row> {
     let get = book.get();
     let mut rows = Vec::new();
     for (what, block) in broken::streams(layout, &get) {
-        rows.push(must(
-            "2.6.10.1",
-            format!("{what} is a session error"),
-            [asks(&block), session_error()],
-        ));
+        rows.push(
+            must(
+                "2.6.10.1",
+                format!("{what} is a session error"),
+                [asks(&block), session_error()],
+            )
+            .binding_since_3(book.version),
+        );
     }
-    rows.push(must(
+    rows.push(should(
         "2.6.10.1",
         "a block that ends in the middle of deflate data is refused",
         [asks(&broken::cut_short(layout, &get)), refused(1)],

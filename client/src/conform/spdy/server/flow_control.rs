@@ -51,7 +51,7 @@ fn streams(book: &Book) -> Vec<Row> {
         )
         .since_3()
         .needs(Need::LargeContent(70_000)),
-        must(
+        should(
             "2.6.8",
             "a stream that waits for its window does not hold up another",
             [
@@ -65,7 +65,7 @@ fn streams(book: &Book) -> Vec<Row> {
         .since_3()
         .needs(Need::LargeContent(70_000))
         .needs(Need::Content(1)),
-        must(
+        should(
             "2.6.8",
             "DATA beyond the window of a stream is a stream error FLOW_CONTROL_ERROR",
             [
@@ -110,7 +110,7 @@ fn updates(book: &Book) -> Vec<Row> {
             [send_all([post, window_update(1, 0)]), any_error(1)],
         )
         .needs(Need::Upload),
-        must(
+        should(
             "2.6.8",
             "WINDOW_UPDATE shorter than 8 bytes is a session error",
             [
@@ -212,7 +212,7 @@ fn session(book: &Book) -> Vec<Row> {
             "a delta of 0 for the session is a session error",
             [send(window_update(0, 0)), session_error()],
         ),
-        must(
+        should(
             "2.6.8",
             "DATA of streams that are refused or gone counts, and credit comes back for it",
             [

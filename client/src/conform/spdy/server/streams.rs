@@ -15,12 +15,12 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
 fn creation(book: &Book) -> Vec<Row> {
     let get = book.get();
     let mut rows = vec![
-        must(
+        should(
             "2.3.2",
             "a client's stream has an odd id",
             [send(syn_stream(2, &get).fin()), any_error(2)],
         ),
-        must(
+        should(
             "2.3.2",
             "0 is not a valid stream id",
             [send(syn_stream(0, &get).fin()), any_error(0)],
@@ -62,7 +62,8 @@ fn creation(book: &Book) -> Vec<Row> {
                 send(syn_stream(1, &get).fin()),
                 any_error(1),
             ],
-        ),
+        )
+        .binding_since_3(book.version),
         must(
             "2.3.2",
             "stream ids may be left out",
@@ -90,7 +91,7 @@ fn creation(book: &Book) -> Vec<Row> {
             ],
         )
         .needs(Need::Upload),
-        must(
+        should(
             "2.3.2",
             "a server answers 32 streams at once",
             std::iter::once(send_all(
@@ -160,6 +161,7 @@ fn life(book: &Book) -> Vec<Row> {
                 success(1),
             ],
         )
+        .binding_since_3(book.version)
         .needs(Need::Upload),
         must(
             "2.3.5",
