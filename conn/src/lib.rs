@@ -20,5 +20,10 @@ pub mod driver;
 #[allow(unsafe_code)]
 pub mod npn;
 
+/// The types of the signatures here.
+pub use bytes;
+/// The types of the signatures here.
+pub use http;
+
 pub use error::{Error, Initiator};
 pub use proto::{Limits, Reason, Side, Version};

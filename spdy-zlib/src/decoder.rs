@@ -3,6 +3,8 @@
 use std::fmt;
 use std::mem;
 
+use bytes::Bytes;
+
 use crate::block::Reader;
 use crate::inflate::Inflater;
 use crate::{DecodeError, Exceeded, HeaderError, ListError, ListLimits, Summary, Values, Version};
@@ -42,7 +44,7 @@ const FIELD_OVERHEAD: usize = 32;
 ///
 /// let mut decoder = Decoder::new(Version::V3);
 /// let fields = decoder.decode_to_vec(&block, ListLimits::default())?;
-/// assert_eq!(fields, [(b":status".to_vec(), b"200 OK".to_vec())]);
+/// assert_eq!(fields, [(":status".into(), "200 OK".into())]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Decoder {
@@ -130,10 +132,11 @@ impl Decoder {
         &mut self,
         block: &[u8],
         limits: ListLimits,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, DecodeError> {
+    ) -> Result<Vec<(Bytes, Bytes)>, DecodeError> {
         let mut list = Vec::new();
         self.decode(block, limits, |name, values| {
-            list.push((name.to_vec(), values.joined().to_vec()));
+            let value = Bytes::copy_from_slice(values.joined());
+            list.push((Bytes::copy_from_slice(name), value));
         })?;
         Ok(list)
     }

@@ -179,7 +179,11 @@ fn encode(encoder: &mut Encoder, fields: &Fields) -> Vec<u8> {
 }
 
 fn decode(decoder: &mut Decoder, block: &[u8]) -> Fields {
-    decoder.decode_to_vec(block, ListLimits::default()).unwrap()
+    let fields = decoder.decode_to_vec(block, ListLimits::default()).unwrap();
+    let fields = fields.into_iter();
+    fields
+        .map(|(name, value)| (name.to_vec(), value.to_vec()))
+        .collect()
 }
 
 fn pattern(length: usize) -> Vec<u8> {

@@ -260,7 +260,6 @@ pub(super) fn caddy(lab: &Lab, port: &str) -> Result<Command, String> {
         "{{
     admin off
     auto_https off
-    persist_config off
 }}
 https://127.0.0.1:{port} {{
     bind 127.0.0.1
