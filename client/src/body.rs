@@ -1,5 +1,6 @@
 //! Request bodies, whatever their type.
 
+mod outgoing;
 mod streamed;
 
 use std::{
@@ -12,7 +13,11 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-pub(crate) use self::streamed::{Replay, Streamed};
+pub use self::outgoing::BodyError;
+pub(crate) use self::{
+    outgoing::{BodyFailure, Outgoing, Piece},
+    streamed::{Replay, Streamed},
+};
 use crate::BoxError;
 
 /// A body for the usual cases: none, or bytes at hand. Any other
@@ -77,7 +82,7 @@ pub(crate) enum RequestBody {
     #[default]
     Empty,
     Bytes(Bytes),
-    Source(Streamed),
+    Source(Outgoing),
 }
 
 impl RequestBody {
@@ -98,7 +103,7 @@ impl RequestBody {
             return Self::Bytes(text.into());
         }
         body.map_or(Self::Empty, |body| {
-            Self::Source(Streamed::new(body, replay))
+            Self::Source(Outgoing::new(Streamed::new(body, replay)))
         })
     }
 
@@ -121,6 +126,13 @@ impl RequestBody {
             Self::Empty => Some(0),
             Self::Bytes(bytes) => u64::try_from(bytes.len()).ok(),
             Self::Source(source) => source.length(),
+        }
+    }
+
+    /// Holds a body that comes piece by piece to a length.
+    pub(crate) fn announce(&mut self, length: u64) {
+        if let Self::Source(source) = self {
+            source.announce(length);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The client: requests to any origin, over connections that it keeps.
 
+mod transports;
+
 use std::{
     fmt,
     future::Future,
@@ -12,10 +14,11 @@ use std::{
 use http::{Request, Response};
 use lacewing_conn::{Limits, Version};
 
+use self::transports::Transports;
 use crate::{
-    AlternativeService, BoxError, Concurrency, Connect, Connection, ConnectionConfig,
-    ConnectionStats, Connector, Error, HeaderCompression, Incoming, MemorySettings, Origin,
-    PushPolicy, SettingsStore, WindowPool,
+    AlternativeService, BoxError, Concurrency, Connection, ConnectionConfig, ConnectionStats,
+    Error, HeaderCompression, Incoming, MemorySettings, Origin, PushPolicy, SettingsStore,
+    WindowPool,
     body::{Replay, RequestBody},
     pool::{Pool, Settings},
     retry,
@@ -71,19 +74,8 @@ pub struct Client {
 pub struct Builder {
     protocols: Vec<Version>,
     cleartext: Option<Version>,
-    connector: Option<CustomConnector>,
+    transports: Transports,
     settings: Settings,
-    #[cfg(feature = "tls")]
-    tls: TlsSource,
-}
-
-struct CustomConnector(Box<dyn Connect>);
-
-#[cfg(feature = "tls")]
-#[derive(Debug)]
-enum TlsSource {
-    Trust(crate::tls::Trust),
-    Config(Box<rustls::ClientConfig>),
 }
 
 impl Client {
@@ -98,7 +90,7 @@ impl Client {
         Builder {
             protocols: Version::ALL.to_vec(),
             cleartext: None,
-            connector: None,
+            transports: Transports::default(),
             settings: Settings {
                 connection: ConnectionConfig::default(),
                 connect_timeout: Duration::from_secs(10),
@@ -110,8 +102,6 @@ impl Client {
                 #[cfg(feature = "h2c")]
                 h2c_upgrade: false,
             },
-            #[cfg(feature = "tls")]
-            tls: TlsSource::Trust(crate::tls::Trust::WebPki),
         }
     }
 
@@ -257,30 +247,6 @@ impl Builder {
         self
     }
 
-    /// How TLS is done: roots, client certificates, versions. ALPN is set from
-    /// [`protocols`](Self::protocols). Default: Mozilla's roots, by
-    /// `webpki-roots`.
-    #[cfg(feature = "tls")]
-    pub fn tls_config(mut self, config: rustls::ClientConfig) -> Self {
-        self.tls = TlsSource::Config(Box::new(config));
-        self
-    }
-
-    /// Takes any server certificate: for tests only, as anybody on the way can
-    /// then read and change everything.
-    #[cfg(feature = "tls")]
-    pub fn danger_accept_invalid_certs(mut self) -> Self {
-        self.tls = TlsSource::Trust(crate::tls::Trust::Anyone);
-        self
-    }
-
-    /// Makes the transports in another way than by TCP and TLS; the settings
-    /// about protocols and TLS are then its own.
-    pub fn connector(mut self, connector: impl Connect) -> Self {
-        self.connector = Some(CustomConnector(Box::new(connector)));
-        self
-    }
-
     /// The bounds of every connection against servers that send too much.
     /// Default: [`Limits::new`] for a client.
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -409,35 +375,9 @@ impl Builder {
 
     /// The client.
     pub fn build(self) -> Client {
-        let connector = match self.connector {
-            Some(CustomConnector(connector)) => connector,
-            None => {
-                #[cfg(feature = "tls")]
-                let connector = {
-                    use crate::tls::Tls;
-                    let tls = match self.tls {
-                        TlsSource::Trust(trust) => Tls::with_trust(trust, self.protocols),
-                        TlsSource::Config(config) => Tls::with_config(*config, self.protocols),
-                    };
-                    Connector::tls(tls, self.cleartext)
-                };
-                #[cfg(not(feature = "tls"))]
-                let connector = Connector {
-                    cleartext: self.cleartext,
-                    #[cfg(feature = "npn")]
-                    npn: None,
-                };
-                Box::new(connector)
-            }
-        };
+        let connector = self.transports.connector(self.protocols, self.cleartext);
         Client {
             pool: Arc::new(Pool::new(connector, self.settings)),
         }
-    }
-}
-
-impl fmt::Debug for CustomConnector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CustomConnector")
     }
 }

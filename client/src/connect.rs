@@ -1,14 +1,26 @@
 //! Transports: from an origin to bytes and the protocol spoken on them.
 
-use std::{fmt, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
+mod dial;
+mod race;
+mod resolve;
+mod tcp;
+#[cfg(unix)]
+mod unix;
+
+use std::{any::Any, fmt, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 
 use lacewing_conn::Version;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{Error, Origin, RequestError, Security};
+#[cfg(unix)]
+pub use self::unix::Unix;
+pub use self::{
+    dial::{Dial, DialFn, Dialed, Dialing, dial_fn},
+    race::AddressErrors,
+    resolve::{Resolve, ResolveFn, Resolving, resolve_fn},
+    tcp::Tcp,
+};
+use crate::{BoxError, Error, Origin, RequestError, Security};
 
 /// A transport: any bidirectional byte stream.
 ///
@@ -43,8 +55,9 @@ pub struct Connected {
 /// What [`Connect::connect`] gives: a transport in the making.
 pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Connected, Error>> + Send + 'a>>;
 
-/// A way to make transports. [`Connector`] is the usual one; others go through
-/// proxies, Unix sockets or memory, or wrap one to look at its bytes.
+/// A way to make transports, TLS and the choice of a protocol included.
+/// [`Connector`] is the usual one. To reach the server in another way than by
+/// TCP, a [`Dial`] is enough, and leaves TLS to the connector.
 ///
 /// ```
 /// use lacewing_client::{Connect, Connected, Connecting, Origin, Version};
@@ -62,7 +75,8 @@ pub trait Connect: Send + Sync + 'static {
     fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a>;
 }
 
-/// TCP, with TLS where the origin is `https`.
+/// TCP, or what [`dial`](Self::dial) says instead, with TLS where the origin is
+/// `https`.
 ///
 /// For `https` the protocols are offered by ALPN (RFC 7301) and the server
 /// chooses; for `http` both sides know beforehand ("prior knowledge", RFC 9113
@@ -76,12 +90,21 @@ pub trait Connect: Send + Sync + 'static {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Connector {
-    pub(crate) cleartext: Option<Version>,
+    cleartext: Option<Version>,
+    dialler: Dialler,
     #[cfg(feature = "tls")]
-    pub(crate) tls: Option<crate::tls::Tls>,
+    tls: Option<crate::tls::Tls>,
     /// Before `tls`, if both are there.
     #[cfg(feature = "npn")]
-    pub(crate) npn: Option<crate::npn::Npn>,
+    npn: Option<crate::npn::Npn>,
+}
+
+/// How the server is reached.
+#[derive(Clone)]
+enum Dialler {
+    /// Whose streams need no box.
+    Tcp(Tcp),
+    Other(Arc<dyn Dial>),
 }
 
 impl Connected {
@@ -113,13 +136,7 @@ impl fmt::Debug for Connected {
 impl Connector {
     /// Connects to `http` origins only, and speaks `version` there.
     pub fn cleartext(version: Version) -> Self {
-        Self {
-            cleartext: Some(version),
-            #[cfg(feature = "tls")]
-            tls: None,
-            #[cfg(feature = "npn")]
-            npn: None,
-        }
+        Self::plain(Some(version))
     }
 
     /// Connects to `https` origins by these settings, and to `http` origins if
@@ -128,7 +145,7 @@ impl Connector {
     pub fn tls(tls: crate::tls::Tls, cleartext: Option<Version>) -> Self {
         Self {
             tls: Some(tls),
-            ..Self::secured(cleartext)
+            ..Self::plain(cleartext)
         }
     }
 
@@ -139,15 +156,31 @@ impl Connector {
     pub fn npn(npn: crate::npn::Npn, cleartext: Option<Version>) -> Self {
         Self {
             npn: Some(npn),
-            ..Self::secured(cleartext)
+            ..Self::plain(cleartext)
         }
     }
 
-    /// What is there beside TLS.
-    #[cfg(any(feature = "tls", feature = "npn"))]
-    fn secured(cleartext: Option<Version>) -> Self {
+    /// Reaches servers in this way; TLS and the choice of a protocol stay as
+    /// they are. Default: [`Tcp::new`].
+    ///
+    /// ```
+    /// use lacewing_client::{Connector, Tcp, Version};
+    ///
+    /// let tcp = Tcp::new().local_address([127, 0, 0, 1].into());
+    /// let connector = Connector::cleartext(Version::Http2).dial(tcp);
+    /// # let _ = connector;
+    /// ```
+    #[must_use]
+    pub fn dial(mut self, dial: impl Dial) -> Self {
+        self.dialler = Dialler::new(dial);
+        self
+    }
+
+    /// Without TLS.
+    pub(crate) fn plain(cleartext: Option<Version>) -> Self {
         Self {
             cleartext,
+            dialler: Dialler::Tcp(Tcp::new()),
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "npn")]
@@ -156,29 +189,60 @@ impl Connector {
     }
 
     async fn make(&self, origin: &Origin) -> Result<Connected, Error> {
+        // Before anything is dialled.
         match origin.security() {
-            Security::Cleartext => {
-                let version = self.cleartext.ok_or(RequestError::NoCleartextProtocol)?;
-                let stream = tcp(origin).await?;
-                let address = stream.peer_addr().ok();
-                Ok(Connected::new(stream, version).at(address))
+            Security::Cleartext if self.cleartext.is_none() => {
+                return Err(RequestError::NoCleartextProtocol.into());
             }
-            Security::Tls => self.make_secure(origin).await,
+            Security::Tls if !self.has_tls() => return Err(RequestError::NoTls.into()),
+            Security::Cleartext | Security::Tls => {}
+        }
+        let failed = |error| Error::Connect {
+            origin: origin.to_string(),
+            source: Arc::new(error),
+        };
+        match &self.dialler {
+            Dialler::Tcp(tcp) => {
+                let io = tcp.connect(origin).await.map_err(failed)?;
+                let address = io.peer_addr().ok();
+                Ok(self.agree(origin, io).await?.at(address))
+            }
+            Dialler::Other(dial) => {
+                let Dialed { io, address } = dial.dial(origin).await.map_err(failed)?;
+                Ok(self.agree(origin, io).await?.at(address))
+            }
         }
     }
 
+    fn has_tls(&self) -> bool {
+        #[cfg(feature = "npn")]
+        if self.npn.is_some() {
+            return true;
+        }
+        #[cfg(feature = "tls")]
+        if self.tls.is_some() {
+            return true;
+        }
+        false
+    }
+
+    /// TLS if it is to be, and the protocol.
     #[cfg_attr(
         not(any(feature = "tls", feature = "npn")),
-        expect(unused_variables, clippy::unused_async, reason = "no TLS is built in")
+        expect(clippy::unused_async, reason = "no TLS is built in")
     )]
-    async fn make_secure(&self, origin: &Origin) -> Result<Connected, Error> {
+    async fn agree(&self, origin: &Origin, io: impl Transport) -> Result<Connected, Error> {
+        if origin.security() == Security::Cleartext {
+            let version = self.cleartext.ok_or(RequestError::NoCleartextProtocol)?;
+            return Ok(Connected::new(io, version));
+        }
         #[cfg(feature = "npn")]
         if let Some(npn) = &self.npn {
-            return npn.handshake(origin, tcp(origin).await?).await;
+            return npn.handshake(origin, io).await;
         }
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            return tls.handshake(origin, tcp(origin).await?).await;
+            return tls.handshake(origin, io).await;
         }
         Err(RequestError::NoTls.into())
     }
@@ -190,26 +254,33 @@ impl Connect for Connector {
     }
 }
 
-/// The first address of the origin that answers.
-async fn tcp(origin: &Origin) -> Result<TcpStream, Error> {
-    let failed = |error| Error::Connect {
-        origin: origin.to_string(),
-        source: Arc::new(error),
-    };
-    let addresses = tokio::net::lookup_host((origin.host(), origin.port()))
-        .await
-        .map_err(failed)?;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // Nagle's algorithm would hold a small request back until the
-                // peer acknowledges the previous one (the 40 ms cliff).
-                stream.set_nodelay(true).map_err(failed)?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
+impl Dialler {
+    fn new(dial: impl Dial) -> Self {
+        let mut dial = Some(dial);
+        let known: &mut dyn Any = &mut dial;
+        if let Some(tcp) = known.downcast_mut().and_then(Option::<Tcp>::take) {
+            return Self::Tcp(tcp);
+        }
+        match dial {
+            Some(dial) => Self::Other(Arc::new(dial)),
+            None => Self::Tcp(Tcp::new()),
         }
     }
-    Err(failed(last))
+}
+
+impl fmt::Debug for Dialler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(tcp) => tcp.fmt(f),
+            Self::Other(_) => f.write_str("Other"),
+        }
+    }
+}
+
+/// Keeps the kind of what is an [`io::Error`] already.
+fn io_error(error: BoxError) -> io::Error {
+    match error.downcast::<io::Error>() {
+        Ok(error) => *error,
+        Err(error) => io::Error::other(error),
+    }
 }

@@ -28,7 +28,8 @@ pub enum Error {
     Connect {
         /// The origin, as `scheme://authority`.
         origin: String,
-        /// What the operating system said, about the last address tried.
+        /// What the operating system said; of every address that was tried, by
+        /// [`AddressErrors`](crate::AddressErrors).
         source: Arc<io::Error>,
     },
     /// The transport, its TLS handshake included, was not ready in time.
@@ -140,6 +141,34 @@ pub enum RequestError {
     },
     /// The URI's authority has a user name or password in it.
     Userinfo,
+    /// Its `host` field is no authority.
+    InvalidHost {
+        /// What it says.
+        host: String,
+    },
+    /// It has more than one `host` field.
+    SeveralHosts,
+    /// A field that cannot be sent, and would have to be left out.
+    ForbiddenField {
+        /// The field.
+        name: http::HeaderName,
+        /// Why it cannot be sent, and what to do.
+        why: &'static str,
+    },
+    /// Its `content-length` is no number, or there are several that differ.
+    InvalidContentLength,
+    /// Its `content-length` is not the length of its body.
+    ContentLength {
+        /// The bytes that `content-length` announces.
+        announced: u64,
+        /// The bytes that the body has.
+        length: u64,
+    },
+    /// CONNECT to a path, without a [`Protocol`](crate::Protocol): only a host
+    /// can be told.
+    ConnectToPath,
+    /// A [`Protocol`](crate::Protocol) with another method than CONNECT.
+    ProtocolWithoutConnect,
     /// `http` without a protocol: without TLS there is no negotiation.
     NoCleartextProtocol,
     /// `https` in a client that was built without the feature `tls`.
@@ -404,6 +433,28 @@ impl fmt::Display for RequestError {
                 "its URI has a user name or password, which no request may carry there; use the \
                  authorization header",
             ),
+            Self::InvalidHost { host } => write!(
+                f,
+                "its host field says {host:?}, which is no host with or without a port"
+            ),
+            Self::SeveralHosts => f.write_str("it has more than one host field; leave one"),
+            Self::ForbiddenField { name, why } => {
+                write!(f, "its field {name} cannot be sent: {why}")
+            }
+            Self::InvalidContentLength => {
+                f.write_str("its content-length is no number, or several differ; leave it out")
+            }
+            Self::ContentLength { announced, length } => write!(
+                f,
+                "its content-length is {announced}, and its body has {length} bytes; leave it out"
+            ),
+            Self::ConnectToPath => f.write_str(
+                "it is a CONNECT to a path, which goes with a Protocol only (RFC 8441); without one, \
+                 give the host alone",
+            ),
+            Self::ProtocolWithoutConnect => {
+                f.write_str("it has a Protocol, which goes with the method CONNECT only (RFC 8441)")
+            }
             Self::NoCleartextProtocol => f.write_str(
                 "its URI is http, where no protocol can be negotiated; name one with \
                  cleartext_protocol of the builder",

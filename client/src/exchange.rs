@@ -4,17 +4,16 @@
 mod age;
 mod command;
 mod expect;
+mod fields;
 mod message;
 mod opening;
 mod promises;
 mod queue;
 mod reply;
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, task::Poll, time::Duration};
 
-use bytes::Bytes;
 use http::Response;
-use http_body::Frame;
 use lacewing_conn::{
     Initiator, Reason, Version,
     driver::{Application, Context, Incoming},
@@ -33,6 +32,7 @@ pub(crate) use self::{
 };
 use self::{
     expect::Expectations,
+    fields::{Section, check_fields},
     message::content_length,
     opening::start,
     queue::{Intent, News},
@@ -41,7 +41,7 @@ use self::{
 use crate::{
     AlternativeService, Error, OnInformational, RequestError, Security,
     announced::OnAlternative,
-    body::{RequestBody, Streamed},
+    body::{BodyFailure, Outgoing, Piece, RequestBody},
     persistence::Keeper,
     pushes,
     stats::{OnStats, Watch},
@@ -120,10 +120,10 @@ enum Upload {
     /// It waits for 100 (Continue).
     Held(RequestBody),
     /// It is under way.
-    Running(Streamed),
+    Running(Outgoing),
     /// All of it is with the engine, and kept in case that the server leaves
     /// the request alone.
-    Sent(Streamed),
+    Sent(Outgoing),
 }
 
 impl Upload {
@@ -212,7 +212,12 @@ impl Exchanges {
         let body = if fin {
             Incoming::empty()
         } else {
-            conn.incoming(stream, content_length(&head.fields))
+            // HEAD, 204 and 304 may have the length of what they leave out.
+            let length = match conn.engine.has_content(stream) {
+                true => content_length(&head.fields),
+                false => Some(0),
+            };
+            conn.incoming(stream, length)
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -265,6 +270,17 @@ impl Exchanges {
     fn cancel(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         drop(self.remove(stream));
         conn.reset(stream, Reason::Cancel);
+    }
+
+    /// A request cannot be sent to its end, and must not look as if it were.
+    /// Whoever waits for the response learns why; so does whoever reads the
+    /// body of one that came before.
+    fn give_up(&mut self, conn: &mut Context<'_>, stream: StreamKey, error: Error, reason: Reason) {
+        let why = error.to_string();
+        if let Some(reply) = self.remove(stream).and_then(|exchange| exchange.reply) {
+            reply.settle(Err(Failure::new(error)));
+        }
+        conn.reset_because(stream, reason, why);
     }
 
     fn fail(&mut self, stream: StreamKey, error: lacewing_conn::Error) {
@@ -345,7 +361,7 @@ impl Exchanges {
     /// What is due by time, or because a response is complete.
     fn handle_due(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
         if !self.expectations.is_empty() {
-            while let std::task::Poll::Ready(stream) = self.expectations.poll_due(cx, conn.now) {
+            while let Poll::Ready(stream) = self.expectations.poll_due(cx, conn.now) {
                 self.send_held(conn, stream);
             }
         }
@@ -461,50 +477,39 @@ impl Application for Exchanges {
         };
         for _ in 0..EMPTY_PIECES {
             let piece = conn.poll_source(stream, |cx| source.poll_piece(cx));
-            let std::task::Poll::Ready(piece) = piece else {
+            let Poll::Ready(piece) = piece else {
                 exchange.upload = Some(Upload::Running(source));
                 return;
             };
-            let sent = match piece.map(|piece| piece.map(Frame::into_data)) {
-                Some(Ok(Ok(data))) => {
-                    let fin = source.is_done();
-                    if data.is_empty() && !fin {
+            let sent = match piece {
+                Ok(Piece::Data { data, fin: false }) => {
+                    if data.is_empty() {
                         continue;
                     }
-                    if !fin {
-                        let sent = conn.engine.send_data(stream, data, false);
-                        if sent.is_ok() {
-                            conn.engine.offer(stream);
-                        }
-                        exchange.upload = Some(Upload::Running(source));
-                        return;
+                    let sent = conn.engine.send_data(stream, data, false);
+                    if sent.is_ok() {
+                        conn.engine.offer(stream);
                     }
-                    conn.engine.send_data(stream, data, true)
-                }
-                Some(Ok(Err(frame))) => match frame.into_trailers() {
-                    Ok(trailers) => conn.engine.send_trailers(stream, trailers),
-                    Err(_) => continue,
-                },
-                Some(Err(error)) => {
-                    if let Some(reply) = exchange.reply.take() {
-                        reply.settle(Err(Failure::new(Error::Body(error.into()))));
-                    }
-                    self.cancel(conn, stream);
+                    exchange.upload = Some(Upload::Running(source));
                     return;
                 }
-                None => conn.engine.send_data(stream, Bytes::new(), true),
+                Ok(Piece::Data { data, fin: true }) => conn.engine.send_data(stream, data, true),
+                Ok(Piece::Trailers(trailers)) => {
+                    if let Err(error) = check_fields(&trailers, Section::Trailers) {
+                        return self.give_up(conn, stream, error.into(), Reason::Cancel);
+                    }
+                    conn.engine.send_trailers(stream, trailers)
+                }
+                Ok(Piece::Unknown) => continue,
+                Err(BodyFailure { error, reason }) => {
+                    return self.give_up(conn, stream, Error::Body(error.into()), reason);
+                }
             };
             if let Err(error) = sent {
                 let version = conn.engine.version();
-                let error = RequestError::Unsupported {
-                    version,
-                    what: error.to_string(),
-                };
-                if let Some(reply) = exchange.reply.take() {
-                    reply.settle(Err(Failure::new(error.into())));
-                }
-                self.cancel(conn, stream);
-                return;
+                let what = error.to_string();
+                let error = RequestError::Unsupported { version, what };
+                return self.give_up(conn, stream, error.into(), Reason::Cancel);
             }
             if exchange.reply.is_some() && source.can_rewind() {
                 exchange.upload = Some(Upload::Sent(source));
@@ -531,6 +536,10 @@ impl Application for Exchanges {
     }
 
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        if conn.engine.is_tunnel(stream) {
+            // Its user is gone, and what it has written still goes.
+            return conn.engine.depart(conn.now, stream);
+        }
         self.cancel(conn, stream);
     }
 

@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// docs.rs shows which feature each item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod announced;
@@ -20,6 +22,7 @@ mod pool;
 mod priority;
 mod pushes;
 mod retry;
+mod service;
 mod stats;
 mod telemetry;
 #[cfg(feature = "tls")]
@@ -29,10 +32,15 @@ mod tunnel;
 mod upgrade;
 
 pub use announced::AlternativeService;
-pub use body::Body;
+pub use body::{Body, BodyError};
 pub use client::{Builder, Client, ClientResponse};
 pub use concurrency::{Concurrency, Streams};
-pub use connect::{Connect, Connected, Connecting, Connector, Transport};
+#[cfg(unix)]
+pub use connect::Unix;
+pub use connect::{
+    AddressErrors, Connect, Connected, Connecting, Connector, Dial, DialFn, Dialed, Dialing,
+    Resolve, ResolveFn, Resolving, Tcp, Transport, dial_fn, resolve_fn,
+};
 pub use connection::{Connection, ConnectionConfig, ResponseFuture};
 pub use error::{BoxError, Error, GivenUp, RequestError};
 pub use informational::OnInformational;
@@ -45,3 +53,7 @@ pub use origin::{Origin, Security};
 pub use persistence::{MemorySettings, SettingsKey, SettingsStore};
 pub use priority::PriorityHandle;
 pub use pushes::{PushPolicy, Pushed, Pushes};
+/// The TLS library, for [`tls_config`](Builder::tls_config).
+#[cfg(feature = "tls")]
+pub use rustls;
+pub use service::ForBody;

@@ -30,10 +30,9 @@ use openssl::{
     },
     x509::X509VerifyResult,
 };
-use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
-use crate::{Connected, Error, Origin, error::TlsFailure};
+use crate::{Connected, Error, Origin, Transport, error::TlsFailure};
 
 /// The alert of servers that know ALPN but none of our protocols (RFC 7301
 /// §3.2), as OpenSSL numbers its reasons: 1000 and the alert.
@@ -160,11 +159,17 @@ impl Npn {
         &self.offered
     }
 
-    /// The handshake over a fresh TCP connection.
-    pub(crate) async fn handshake(
+    /// The handshake with an origin, over a transport on which nothing was said
+    /// yet: for a [`Connect`](crate::Connect) of your own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tls`]; [`Error::NotNegotiated`] when the server takes none of
+    /// the protocols.
+    pub async fn handshake(
         &self,
         origin: &Origin,
-        stream: TcpStream,
+        stream: impl Transport,
     ) -> Result<Connected, Error> {
         let failed = |error: io::Error| Error::Tls {
             origin: origin.to_string(),
@@ -195,10 +200,7 @@ impl Npn {
             .and_then(Version::from_alpn)
             .filter(|version| self.offered.contains(version));
         match version {
-            Some(version) => {
-                let address = stream.get_ref().peer_addr().ok();
-                Ok(Connected::new(stream, version).at(address))
-            }
+            Some(version) => Ok(Connected::new(stream, version)),
             None => Err(self.not_negotiated(name)),
         }
     }

@@ -1,18 +1,20 @@
 //! TLS by rustls: certificates, ALPN, and what the server chose.
 
+mod certificates;
+
 use std::{fmt, sync::Arc};
 
 use lacewing_conn::Version;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, SignatureScheme, WantsVerifier,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::{Connected, Error, Origin};
+pub use self::certificates::{CertificateError, Certificates};
+use crate::{Connected, Error, Origin, Transport};
 
 /// How a client does TLS: whom it trusts and which protocols it offers.
 ///
@@ -28,7 +30,7 @@ pub struct Tls {
     offered: Vec<Version>,
 }
 
-/// Which server certificates are taken.
+/// Which server certificates are taken. [`Certificates`] says more.
 ///
 /// ```
 /// use lacewing_client::tls::Trust;
@@ -36,6 +38,7 @@ pub struct Tls {
 /// assert_ne!(Trust::WebPki, Trust::Anyone);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Trust {
     /// Those that lead to one of Mozilla's root certificates.
     WebPki,
@@ -53,7 +56,17 @@ impl Tls {
 
     /// Trusts as told and offers these protocols, first choice first.
     pub fn with_trust(trust: Trust, offered: Vec<Version>) -> Self {
-        Self::with_config(config(trust), offered)
+        let certificates = match trust {
+            Trust::WebPki => Certificates::mozilla(),
+            Trust::Anyone => Certificates::anyone(),
+        };
+        Self::with_certificates(certificates, offered)
+    }
+
+    /// Trusts those certificates, shows its own if there is one, and offers
+    /// these protocols, first choice first.
+    pub fn with_certificates(certificates: Certificates, offered: Vec<Version>) -> Self {
+        Self::with_config(certificates.config(), offered)
     }
 
     /// Does as the given configuration says; its ALPN protocols are replaced by
@@ -74,11 +87,17 @@ impl Tls {
         &self.offered
     }
 
-    /// The handshake over a fresh TCP connection.
-    pub(crate) async fn handshake(
+    /// The handshake with an origin, over a transport on which nothing was said
+    /// yet: for a [`Connect`](crate::Connect) of your own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tls`]; [`Error::NotNegotiated`] when the server takes none of
+    /// the protocols.
+    pub async fn handshake(
         &self,
         origin: &Origin,
-        stream: TcpStream,
+        stream: impl Transport,
     ) -> Result<Connected, Error> {
         let failed = |error| Error::Tls {
             origin: origin.to_string(),
@@ -94,10 +113,7 @@ impl Tls {
             .map_err(|error| self.explain(origin, error))?;
         let chosen = stream.get_ref().1.alpn_protocol();
         match chosen.and_then(Version::from_alpn) {
-            Some(version) => {
-                let address = stream.get_ref().0.peer_addr().ok();
-                Ok(Connected::new(stream, version).at(address))
-            }
+            Some(version) => Ok(Connected::new(stream, version)),
             None => Err(self.not_negotiated(chosen)),
         }
     }
@@ -135,28 +151,16 @@ impl fmt::Debug for Tls {
     }
 }
 
-fn config(trust: Trust) -> ClientConfig {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn config_builder(provider: &Arc<CryptoProvider>) -> ConfigBuilder<ClientConfig, WantsVerifier> {
     // The provider's own defaults always fit together; a protocol-less builder
     // is the only other way out.
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(rustls::DEFAULT_VERSIONS);
-    let builder = match builder {
-        Ok(builder) => builder,
-        Err(_) => ClientConfig::builder(),
-    };
-    match trust {
-        Trust::WebPki => {
-            let roots = RootCertStore {
-                roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-            };
-            builder.with_root_certificates(roots).with_no_client_auth()
-        }
-        Trust::Anyone => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AcceptAnyone(provider)))
-            .with_no_client_auth(),
-    }
+    ClientConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(rustls::DEFAULT_VERSIONS)
+        .unwrap_or_else(|_| ClientConfig::builder())
 }
 
 /// Takes any certificate, but still checks that the server holds its key.

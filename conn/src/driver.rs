@@ -20,10 +20,14 @@
 //! A turn in which nothing happened ends with a sleep.
 
 mod buffers;
+mod cells;
 mod incoming;
 mod io;
+mod mailbox;
+mod notifier;
 mod raw;
-mod shared;
+mod ready_queue;
+mod stream_table;
 mod task;
 mod tunnel;
 pub mod upgrade;
@@ -35,8 +39,10 @@ use std::{
 };
 
 pub use incoming::Incoming;
+pub use mailbox::{Mailbox, SendError};
+pub use notifier::Notifier;
 pub use raw::{Mux, MuxConfig, MuxConnection, RawReader, RawStream, RawWriter};
-pub use shared::Notifier;
+pub use stream_table::StreamTable;
 pub use task::Connection;
 pub use tunnel::{PendingTunnel, Tunnel, TunnelBody};
 
@@ -44,7 +50,7 @@ pub use crate::proto::OpenOptions;
 
 use bytes::Bytes;
 
-use self::{incoming::Body, shared::StreamSignal};
+use self::cells::{Body, StreamSignal};
 use crate::{
     Error, Initiator, Reason,
     proto::{Engine, Event, StreamKey},
@@ -230,67 +236,77 @@ impl<'a> Context<'a> {
             .end(stream, &Error::reset(Initiator::User, reason));
     }
 
+    /// [`reset`](Self::reset), with a word about why for whoever reads the
+    /// stream's [`Incoming`]. What it has received it still gives.
+    pub fn reset_because(
+        &mut self,
+        stream: StreamKey,
+        reason: Reason,
+        why: impl Into<std::borrow::Cow<'static, str>>,
+    ) {
+        self.engine.reset(self.now, stream, reason);
+        let error = Error::reset_because(reason, why.into());
+        self.streams.end(stream, &error);
+    }
+
     /// Wakes this connection's task from elsewhere.
     pub fn notifier(&self) -> Notifier {
         self.streams.notifier.clone()
     }
 }
 
-/// What the driver keeps of each stream, by slot.
+/// What the driver keeps of each stream.
 #[derive(Debug)]
 struct Streams {
-    slots: Vec<Slot>,
+    table: StreamTable<Cells>,
     notifier: Notifier,
 }
 
+/// What handles of one stream share with the connection's task.
 #[derive(Debug, Default)]
-struct Slot {
-    waker: Option<(StreamKey, Waker)>,
+struct Cells {
+    waker: Option<Waker>,
     body: Option<Arc<Body>>,
 }
 
 impl Streams {
     fn new(notifier: Notifier) -> Self {
         Self {
-            slots: Vec::new(),
+            table: StreamTable::new(),
             notifier,
         }
     }
 
-    fn slot(&mut self, stream: StreamKey) -> Option<&mut Slot> {
-        let slot = stream.slot();
-        if slot >= self.slots.len() {
-            self.slots
-                .resize_with(slot.saturating_add(1), Slot::default);
+    /// The cells of this stream. Those of an earlier one in its slot end.
+    fn cells(&mut self, stream: StreamKey) -> Option<&mut Cells> {
+        if self.table.get(stream).is_none() {
+            if let Some(earlier) = self.table.insert(stream, Cells::default()) {
+                earlier.end(&Error::reset(Initiator::User, Reason::Cancel));
+            }
         }
-        self.slots.get_mut(slot)
+        self.table.get_mut(stream)
     }
 
     fn has_waker(&self, stream: StreamKey) -> bool {
-        let slot = self.slots.get(stream.slot());
-        slot.and_then(|slot| slot.waker.as_ref())
-            .is_some_and(|(key, _)| *key == stream)
+        let cells = self.table.get(stream);
+        cells.is_some_and(|cells| cells.waker.is_some())
     }
 
     fn waker(&mut self, stream: StreamKey) -> Waker {
         let queue = Arc::clone(self.notifier.queue());
-        let Some(slot) = self.slot(stream) else {
+        let Some(cells) = self.cells(stream) else {
             return Waker::noop().clone();
         };
-        match &slot.waker {
-            Some((key, waker)) if *key == stream => waker.clone(),
-            _ => {
-                let waker = StreamSignal::waker(stream, queue);
-                slot.waker = Some((stream, waker.clone()));
-                waker
-            }
-        }
+        let waker = cells
+            .waker
+            .get_or_insert_with(|| StreamSignal::waker(stream, queue));
+        waker.clone()
     }
 
     fn body(&mut self, stream: StreamKey) -> Arc<Body> {
         let body = Body::new(stream, Arc::clone(self.notifier.queue()));
-        if let Some(slot) = self.slot(stream) {
-            if let Some(old) = slot.body.replace(Arc::clone(&body)) {
+        if let Some(cells) = self.cells(stream) {
+            if let Some(old) = cells.body.replace(Arc::clone(&body)) {
                 old.detach(&Error::reset(Initiator::User, Reason::Cancel));
             }
         }
@@ -298,23 +314,11 @@ impl Streams {
     }
 
     /// Brings a body's event there; gives back every other event.
-    fn deliver(
-        &mut self,
-        engine: &mut Engine,
-        now: Instant,
-        event: Event,
-        copy_below: usize,
-    ) -> Option<Event> {
+    fn deliver(&mut self, engine: &mut Engine, now: Instant, event: Event) -> Option<Event> {
         match event {
             Event::Data { stream, data, fin } => {
                 let Some(body) = self.find(stream) else {
                     return Some(Event::Data { stream, data, fin });
-                };
-                let short = data.len() < copy_below;
-                let data = if short {
-                    Bytes::copy_from_slice(&data)
-                } else {
-                    data
                 };
                 let due = body.push(data, fin);
                 engine.release(stream, due.credit);
@@ -359,24 +363,25 @@ impl Streams {
     }
 
     fn find(&self, stream: StreamKey) -> Option<&Arc<Body>> {
-        let body = self.slots.get(stream.slot())?.body.as_ref()?;
-        (body.stream() == stream).then_some(body)
+        self.table.get(stream)?.body.as_ref()
     }
 
     /// The stream is gone.
     fn end(&mut self, stream: StreamKey, error: &Error) {
-        let Some(slot) = self.slots.get_mut(stream.slot()) else {
-            return;
-        };
-        if let Some(body) = slot.body.take_if(|body| body.stream() == stream) {
-            body.detach(error);
+        if let Some(cells) = self.table.remove(stream) {
+            cells.end(error);
         }
-        slot.waker.take_if(|(key, _)| *key == stream);
+    }
+
+    fn bodies(&self) -> impl Iterator<Item = &Arc<Body>> {
+        self.table
+            .iter()
+            .filter_map(|(_, cells)| cells.body.as_ref())
     }
 
     /// Asks all bodies for the credit that they kept to themselves.
     fn sweep(&self, engine: &mut Engine) {
-        for body in self.slots.iter().filter_map(|slot| slot.body.as_ref()) {
+        for body in self.bodies() {
             engine.release(body.stream(), body.credit());
         }
     }
@@ -384,7 +389,7 @@ impl Streams {
     /// The transport brings no more. Bodies that are complete and not yet read
     /// do not make their streams unfinished.
     fn settle(&self, engine: &mut Engine) {
-        for body in self.slots.iter().filter_map(|slot| slot.body.as_ref()) {
+        for body in self.bodies() {
             engine.release(body.stream(), body.settle());
         }
     }
@@ -392,14 +397,20 @@ impl Streams {
     /// No stream is open: nothing is kept of those that were.
     fn clear(&mut self) {
         self.fail(&Error::reset(Initiator::User, Reason::Cancel));
-        if self.slots.capacity() > 8 {
-            self.slots = Vec::new();
-        }
     }
 
     /// Whoever still reads learns that nothing more will come.
     fn fail(&mut self, error: &Error) {
-        for body in self.slots.drain(..).filter_map(|slot| slot.body) {
+        for (_, cells) in self.table.drain() {
+            cells.end(error);
+        }
+    }
+}
+
+impl Cells {
+    /// The stream is gone.
+    fn end(self, error: &Error) {
+        if let Some(body) = self.body {
             body.detach(error);
         }
     }

@@ -180,6 +180,15 @@ impl Error {
         }
     }
 
+    /// A stream that this side reset, with a word about why.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn reset_because(reason: Reason, why: Cow<'static, str>) -> Self {
+        Self {
+            detail: Detail::Text(Arc::new(why)),
+            ..Self::reset(Initiator::User, reason)
+        }
+    }
+
     /// A transport that failed.
     pub fn io(error: io::Error) -> Self {
         Self {

@@ -4,6 +4,8 @@
     not(feature = "tokio"),
     doc = "HTTP/2 and SPDY connections: the engine alone."
 )]
+// docs.rs shows which feature each item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(feature = "npn"), forbid(unsafe_code))]
 #![cfg_attr(feature = "npn", deny(unsafe_code))]
 

@@ -22,6 +22,7 @@
 //! capabilities. Nothing else in this module knows which protocol it speaks.
 
 mod config;
+mod content;
 mod engine;
 mod event;
 mod flow;
@@ -54,3 +55,4 @@ pub use rules::{Rule, UnknownVersion, Version};
 pub use streams::{StreamId, StreamKey};
 pub(crate) use violation::Broken;
 pub use violation::Violation;
+pub use wire::is_authority;

@@ -9,6 +9,7 @@
 /// assert_eq!((bytes.plain, bytes.compressed), (0, 0));
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BlockBytes {
     /// Bytes of names and values.
     pub plain: u64,

@@ -25,8 +25,8 @@
 //! else {
 //!     unreachable!("that is what was sent");
 //! };
-//! assert_eq!(list[1].0, HeaderField::new(b":path", b"/"));
-//! # Ok::<(), lacewing_frames::http2::DecodeError>(())
+//! assert_eq!(list?[1].0, HeaderField::new(b":path", b"/"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod alt_svc;
@@ -67,7 +67,7 @@ pub use frame::Frame;
 pub use go_away::GoAway;
 pub use head::{Head, Kind, flags};
 pub use headers::Headers;
-pub use message::{HeaderList, Message};
+pub use message::{BadList, HeaderList, Message};
 pub use origin::Origin;
 pub use ping::Ping;
 pub use priority::{Priority, StreamPriority};

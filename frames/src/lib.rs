@@ -2,6 +2,8 @@
 // The README's examples need both modules.
 #![cfg_attr(all(feature = "http2", feature = "spdy"), doc = "\n\n")]
 #![cfg_attr(all(feature = "http2", feature = "spdy"), doc = include_str!("../README.md"))]
+// docs.rs shows which feature each item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod block_bytes;
@@ -9,5 +11,8 @@ mod block_bytes;
 pub mod http2;
 #[cfg(feature = "spdy")]
 pub mod spdy;
+
+/// The types of the signatures here.
+pub use bytes;
 
 pub use block_bytes::BlockBytes;

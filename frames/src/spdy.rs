@@ -35,7 +35,7 @@
 //! else {
 //!     unreachable!("that is what was sent");
 //! };
-//! assert_eq!(block.list[1], (Bytes::from(":path"), Bytes::from("/")));
+//! assert_eq!(block.list?[1], (Bytes::from(":path"), Bytes::from("/")));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -73,7 +73,7 @@ pub use frame::Frame;
 pub use go_away::GoAway;
 pub use head::{Head, Kind, flags};
 pub use headers::Headers;
-pub use message::{Block, HeaderList, Message};
+pub use message::{BadList, Block, HeaderList, Message};
 pub use noop::Noop;
 pub use ping::Ping;
 pub use rst_stream::RstStream;

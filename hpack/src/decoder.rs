@@ -1,12 +1,17 @@
+use alloc::vec::Vec;
+
 use crate::dynamic_table::{DynamicTable, Entry};
 use crate::string::{self, Scratch};
-use crate::{DecodeError, FIELD_OVERHEAD, Field, HeaderField, Sensitivity, StaticIndex, integer};
+use crate::{
+    DecodeError, ExceededLimit, FIELD_OVERHEAD, Field, HeaderField, ListLimits, Sensitivity,
+    StaticIndex, Summary, integer,
+};
 
 /// Decodes the header blocks of one direction of a connection.
 ///
-/// Every block that the peer sends goes through [`decode`](Self::decode), in the
-/// order of sending and whole (HEADERS with its CONTINUATIONs): also one whose
-/// stream is refused, as it may change the table.
+/// Every block that the peer sends goes through [`decode`](Self::decode) or
+/// [`decode_to_vec`](Self::decode_to_vec), in the order of sending and whole (HEADERS
+/// with its CONTINUATIONs): also one whose stream is refused, as it may change the table.
 ///
 /// `F` is what the caller wants of a header field; see [`Field`]. A new decoder, and
 /// one whose table is empty, holds no heap memory.
@@ -15,10 +20,9 @@ use crate::{DecodeError, FIELD_OVERHEAD, Field, HeaderField, Sensitivity, Static
 /// use lacewing_hpack::{Decoder, HeaderField, ListLimits};
 ///
 /// let mut decoder = Decoder::<HeaderField>::new(4096);
-/// let mut list = Vec::new();
-/// decoder.decode(b"\x82\x84", ListLimits::default(), |field, _| list.push(field))?;
-/// assert_eq!(list[0], HeaderField::new(b":method", b"GET"));
-/// assert_eq!(list[1], HeaderField::new(b":path", b"/"));
+/// let list = decoder.decode_to_vec(b"\x82\x84", ListLimits::default())?;
+/// assert_eq!(list[0].0, HeaderField::new(b":method", b"GET"));
+/// assert_eq!(list[1].0, HeaderField::new(b":path", b"/"));
 /// # Ok::<(), lacewing_hpack::DecodeError>(())
 /// ```
 #[derive(Debug)]
@@ -29,86 +33,6 @@ pub struct Decoder<F = HeaderField> {
     /// We reduced the maximum below what the peer used: the next block must begin
     /// with an update to this or less.
     required_update: Option<usize>,
-}
-
-/// When to stop handing over the fields of one block. Sizes count as in
-/// SETTINGS_MAX_HEADER_LIST_SIZE: name, value and 32 bytes for each field.
-///
-/// The count matters as much as the size: what a field costs its receiver beyond
-/// its bytes is far more than 32 bytes, and one byte on the wire can repeat it.
-///
-/// ```
-/// use lacewing_hpack::{Decoder, ExceededLimit, HeaderField, ListLimits};
-///
-/// let mut decoder = Decoder::<HeaderField>::new(4096);
-/// let limits = ListLimits { max_fields: 2, ..ListLimits::default() };
-/// let mut seen = 0;
-/// let summary = decoder.decode(&[0x82; 5], limits, |_, _| seen += 1)?;
-/// assert_eq!((seen, summary.fields), (2, 5));
-/// assert_eq!(summary.exceeded, Some(ExceededLimit::Fields));
-/// # Ok::<(), lacewing_hpack::DecodeError>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ListLimits {
-    /// The size of the decoded list, in bytes.
-    pub max_size: usize,
-    /// The number of fields.
-    pub max_fields: usize,
-}
-
-impl Default for ListLimits {
-    /// 64 KiB and 1000 fields.
-    fn default() -> Self {
-        Self {
-            max_size: 64 * 1024,
-            max_fields: 1000,
-        }
-    }
-}
-
-/// What a block held.
-///
-/// ```
-/// use lacewing_hpack::{Decoder, HeaderField, ListLimits};
-///
-/// let mut decoder = Decoder::<HeaderField>::new(4096);
-/// let summary = decoder.decode(&[0x82], ListLimits::default(), |_, _| {})?;
-/// assert_eq!((summary.fields, summary.size), (1, ":methodGET".len() + 32));
-/// # Ok::<(), lacewing_hpack::DecodeError>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Summary {
-    /// Fields in the block, those beyond a limit included.
-    pub fields: usize,
-    /// The size of the list (name, value and 32 bytes for each field), those beyond
-    /// a limit included.
-    pub size: usize,
-    /// The limit that came first, if one did. The sink then has the fields before it.
-    pub exceeded: Option<ExceededLimit>,
-}
-
-/// Which of [`ListLimits`] a block exceeds.
-///
-/// ```
-/// use lacewing_hpack::ExceededLimit;
-///
-/// assert_eq!(ExceededLimit::Size.to_string(), "size of the header list");
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExceededLimit {
-    /// [`ListLimits::max_size`].
-    Size,
-    /// [`ListLimits::max_fields`].
-    Fields,
-}
-
-impl core::fmt::Display for ExceededLimit {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Size => "size of the header list",
-            Self::Fields => "number of header fields",
-        })
-    }
 }
 
 impl<F: Field> Decoder<F> {
@@ -151,13 +75,32 @@ impl<F: Field> Decoder<F> {
 
     /// Decodes one header block and hands its fields to `sink` in their order.
     ///
-    /// Beyond one of `limits` the rest is still decoded, so that the table stays in
-    /// step, but not handed over; the [`Summary`] tells.
-    ///
     /// # Errors
     ///
-    /// A [`DecodeError`] is final: the connection must end, and the decoder must not
-    /// be used again. Fields that the sink had by then don't count.
+    /// [`DecodeError::ListTooLarge`] when the list exceeds one of `limits`. The sink then
+    /// has the fields before the limit; the rest was decoded, so that the table is in
+    /// step, and not handed over. The next block can follow.
+    ///
+    /// Every other error [is final](DecodeError::is_final): the connection must end, and
+    /// the decoder must not be used again. Fields that the sink had by then don't count.
+    ///
+    /// ```
+    /// use lacewing_hpack::{DecodeError, Decoder, ListLimits};
+    ///
+    /// let mut decoder: Decoder = Decoder::new(4096);
+    /// let limits = ListLimits::default().with(|limits| limits.max_fields = 2);
+    /// let mut seen = 0;
+    /// match decoder.decode(&[0x82; 5], limits, |_, _| seen += 1) {
+    ///     Ok(summary) => unreachable!("{summary:?}"),
+    ///     // Answer 431, or reset the stream.
+    ///     Err(DecodeError::ListTooLarge { summary, .. }) => {
+    ///         assert_eq!((seen, summary.fields), (2, 5));
+    ///     }
+    ///     // COMPRESSION_ERROR: GOAWAY.
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok::<(), DecodeError>(())
+    /// ```
     pub fn decode(
         &mut self,
         block: &[u8],
@@ -168,6 +111,7 @@ impl<F: Field> Decoder<F> {
         let mut list = List {
             limits,
             summary: Summary::default(),
+            exceeded: None,
         };
         let (mut name_scratch, mut value_scratch) = (Scratch::new(), Scratch::new());
         while let Some((&first, rest)) = input.split_first() {
@@ -221,7 +165,34 @@ impl<F: Field> Decoder<F> {
                 }
             }
         }
-        Ok(list.summary)
+        list.finish()
+    }
+
+    /// Decodes one header block to a list of its fields, all of them. With each stands
+    /// whether it may be indexed, which whoever sends it on must keep to (section 6.2.3).
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode); a list that exceeds one of `limits` is dropped.
+    ///
+    /// ```
+    /// use lacewing_hpack::{DecodeError, Decoder, HeaderField, ListLimits, Sensitivity};
+    ///
+    /// let mut decoder = Decoder::new(4096);
+    /// let list = decoder.decode_to_vec(&[0x82], ListLimits::default())?;
+    /// assert_eq!(list, [(HeaderField::new(b":method", b"GET"), Sensitivity::Normal)]);
+    /// # Ok::<(), DecodeError>(())
+    /// ```
+    pub fn decode_to_vec(
+        &mut self,
+        block: &[u8],
+        limits: ListLimits,
+    ) -> Result<Vec<(F, Sensitivity)>, DecodeError> {
+        let mut list = Vec::new();
+        self.decode(block, limits, |field, sensitivity| {
+            list.push((field, sensitivity));
+        })?;
+        Ok(list)
     }
 
     /// Obeys the size updates at the front of `block` and returns what follows.
@@ -345,6 +316,8 @@ impl<F: Field> Name<'_, F> {
 struct List {
     limits: ListLimits,
     summary: Summary,
+    /// The limit that came first, if one did.
+    exceeded: Option<ExceededLimit>,
 }
 
 impl List {
@@ -358,13 +331,24 @@ impl List {
             .size
             .saturating_add(len)
             .saturating_add(FIELD_OVERHEAD);
-        if summary.exceeded.is_none() {
+        if self.exceeded.is_none() {
             if summary.size > self.limits.max_size {
-                summary.exceeded = Some(ExceededLimit::Size);
+                self.exceeded = Some(ExceededLimit::Size);
             } else if summary.fields > self.limits.max_fields {
-                summary.exceeded = Some(ExceededLimit::Fields);
+                self.exceeded = Some(ExceededLimit::Fields);
             }
         }
-        summary.exceeded.is_none()
+        self.exceeded.is_none()
+    }
+
+    fn finish(self) -> Result<Summary, DecodeError> {
+        match self.exceeded {
+            None => Ok(self.summary),
+            Some(exceeded) => Err(DecodeError::ListTooLarge {
+                exceeded,
+                limits: self.limits,
+                summary: self.summary,
+            }),
+        }
     }
 }

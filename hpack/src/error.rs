@@ -1,18 +1,21 @@
 use core::fmt;
 
 use crate::huffman::HuffmanError;
+use crate::{ExceededLimit, ListLimits, Summary};
 
-/// A header block that breaks RFC 7541.
+/// A header block that breaks RFC 7541, or a list that exceeds a limit.
 ///
-/// The decoder's table is no longer in step with the peer's encoder: the
-/// connection is over (`COMPRESSION_ERROR`, RFC 9113, section 4.3).
+/// After all but [`ListTooLarge`](Self::ListTooLarge) the decoder's table is no longer
+/// in step with the peer's encoder: the connection is over (`COMPRESSION_ERROR`,
+/// RFC 9113, section 4.3).
 ///
 /// ```
 /// use lacewing_hpack::{DecodeError, Decoder, HeaderField, ListLimits};
 ///
 /// let mut decoder = Decoder::<HeaderField>::new(4096);
-/// let result = decoder.decode(&[0x80], ListLimits::default(), |_, _| {});
-/// assert_eq!(result, Err(DecodeError::IndexZero));
+/// let error = decoder.decode_to_vec(&[0x80], ListLimits::default()).unwrap_err();
+/// assert_eq!(error, DecodeError::IndexZero);
+/// assert!(error.is_final());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -53,6 +56,36 @@ pub enum DecodeError {
         /// The largest size that the update may have, in bytes.
         limit: usize,
     },
+    /// The list exceeds one of the caller's limits. The table is in step, and the
+    /// connection lives on: a request to refuse (431, RFC 6585, section 5), a response
+    /// that can't be taken.
+    ListTooLarge {
+        /// The limit that came first. Fields before it were handed over.
+        exceeded: ExceededLimit,
+        /// The limits.
+        limits: ListLimits,
+        /// What the block held as a whole.
+        summary: Summary,
+    },
+}
+
+impl DecodeError {
+    /// Whether the connection is over: the next block can't be decoded. So it is with
+    /// every error but [`ListTooLarge`](Self::ListTooLarge).
+    ///
+    /// ```
+    /// use lacewing_hpack::{Decoder, ListLimits};
+    ///
+    /// let mut decoder: Decoder = Decoder::new(4096);
+    /// let limits = ListLimits::default().with(|limits| limits.max_fields = 1);
+    /// let error = decoder.decode_to_vec(b"\x82\x84", limits).unwrap_err();
+    /// assert!(!error.is_final());
+    /// assert_eq!(decoder.decode_to_vec(b"\x82", limits)?.len(), 1);
+    /// # Ok::<(), lacewing_hpack::DecodeError>(())
+    /// ```
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Self::ListTooLarge { .. })
+    }
 }
 
 impl fmt::Display for DecodeError {
@@ -83,6 +116,24 @@ impl fmt::Display for DecodeError {
                 f,
                 "SETTINGS_HEADER_TABLE_SIZE was reduced, but the next header block doesn't begin \
                  with a dynamic table size update to {limit} bytes or less"
+            ),
+            Self::ListTooLarge {
+                exceeded: ExceededLimit::Size,
+                limits,
+                summary,
+            } => write!(
+                f,
+                "header list of {} bytes (32 counted for each field), but the limit is {}",
+                summary.size, limits.max_size
+            ),
+            Self::ListTooLarge {
+                exceeded: ExceededLimit::Fields,
+                limits,
+                summary,
+            } => write!(
+                f,
+                "header list of {} fields, but the limit is {}",
+                summary.fields, limits.max_fields
             ),
         }
     }

@@ -37,6 +37,7 @@ pub use encode::encoded_len;
 /// assert_eq!(text, b"a");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HuffmanError {
     /// More than seven bits of padding.
     PaddingTooLong,

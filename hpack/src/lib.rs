@@ -6,7 +6,7 @@
 //! decoder, in order, wanted or not.
 //!
 //! ```
-//! use bytes::BytesMut;
+//! use lacewing_hpack::bytes::BytesMut;
 //! use lacewing_hpack::{Decoder, Encoder, HeaderField, ListLimits, Sensitivity};
 //!
 //! let mut block = BytesMut::new();
@@ -17,11 +17,7 @@
 //! drop(fields);
 //!
 //! let mut decoder = Decoder::<HeaderField>::new(4096);
-//! let mut list = Vec::new();
-//! let summary = decoder.decode(&block, ListLimits::default(), |field, sensitivity| {
-//!     list.push((field, sensitivity));
-//! })?;
-//! assert_eq!(summary.exceeded, None);
+//! let list = decoder.decode_to_vec(&block, ListLimits::default())?;
 //! assert_eq!(list[0], (HeaderField::new(b":method", b"GET"), Sensitivity::Normal));
 //! assert_eq!(list[1].1, Sensitivity::Sensitive);
 //! # Ok::<(), lacewing_hpack::DecodeError>(())
@@ -29,6 +25,8 @@
 //!
 //! [RFC 7541]: https://www.rfc-editor.org/rfc/rfc7541
 
+// docs.rs shows which feature each item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![no_std]
 
@@ -43,13 +41,18 @@ mod error;
 mod field;
 mod index;
 mod integer;
+mod list;
 mod static_table;
 mod string;
 
-pub use decoder::{Decoder, ExceededLimit, ListLimits, Summary};
+/// The types of the signatures here.
+pub use bytes;
+
+pub use decoder::Decoder;
 pub use encoder::{BlockEncoder, Encoder, EncoderConfig, Indexing, StringCoding};
 pub use error::DecodeError;
 pub use field::{Field, HeaderField, Sensitivity};
+pub use list::{ExceededLimit, ListLimits, Summary};
 pub use static_table::StaticIndex;
 
 /// The size of a dynamic table before anybody has said otherwise

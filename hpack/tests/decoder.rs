@@ -167,21 +167,58 @@ fn a_name_outlives_its_entry() {
     assert_eq!(decoder.table_size(), 4 + 5 + 32);
 }
 
+/// Whoever takes a list as a whole gets all of it or an error, never a part.
+#[test]
+fn a_list_is_whole_or_an_error() {
+    let mut decoder = Decoder::<HeaderField>::new(4096);
+    // Of three fields two enter the table.
+    let block = b"\x40\x01a\x01b\x40\x01c\x01d\x82";
+    let error = decoder.decode_to_vec(block, limits(1000, 2)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "header list of 3 fields, but the limit is 2"
+    );
+    let error = decoder.decode_to_vec(block, limits(70, 9)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "header list of 110 bytes (32 counted for each field), but the limit is 70"
+    );
+    let list = decoder
+        .decode_to_vec(b"\xbe\x10\x01e\x01f", limits(1000, 2))
+        .unwrap();
+    assert_eq!(
+        list,
+        [
+            (HeaderField::new(b"c", b"d"), Sensitivity::Normal),
+            (HeaderField::new(b"e", b"f"), Sensitivity::Sensitive),
+        ]
+    );
+}
+
+fn limits(max_size: usize, max_fields: usize) -> ListLimits {
+    ListLimits::default().with(|limits| {
+        limits.max_size = max_size;
+        limits.max_fields = max_fields;
+    })
+}
+
 #[test]
 fn limits_are_exact() {
     // 42 bytes each.
     let block = [0x82; 10];
     let run = |max_size, max_fields| {
-        let limits = ListLimits {
-            max_size,
-            max_fields,
-        };
+        let limits = limits(max_size, max_fields);
         let mut seen = 0;
-        let summary = Decoder::new(4096)
-            .decode(&block, limits, |_: HeaderField, _| seen += 1)
-            .unwrap();
+        let result = Decoder::new(4096).decode(&block, limits, |_: HeaderField, _| seen += 1);
+        let (summary, exceeded) = match result {
+            Ok(summary) => (summary, None),
+            Err(DecodeError::ListTooLarge {
+                exceeded, summary, ..
+            }) => (summary, Some(exceeded)),
+            Err(error) => panic!("{error}"),
+        };
         assert_eq!((summary.fields, summary.size), (10, 420));
-        (seen, summary.exceeded)
+        (seen, exceeded)
     };
     assert_eq!(run(420, 10), (10, None));
     assert_eq!(run(419, 10), (9, Some(ExceededLimit::Size)));
@@ -193,32 +230,27 @@ fn limits_are_exact() {
 /// Smaller fields behind the one that is too much are not handed over either.
 #[test]
 fn nothing_comes_after_a_limit() {
-    let limits = ListLimits {
-        max_size: 100,
-        max_fields: 100,
-    };
+    let limits = limits(100, 100);
     let mut block = b"\x82\x00\x01a\x7f\x00".to_vec();
     block.extend([b'x'; 127]);
     block.push(0x82);
     let mut seen = Vec::new();
-    Decoder::new(4096)
-        .decode(&block, limits, |field: HeaderField, _| seen.push(field))
-        .unwrap();
+    let result =
+        Decoder::new(4096).decode(&block, limits, |field: HeaderField, _| seen.push(field));
+    assert!(matches!(result, Err(DecodeError::ListTooLarge { .. })));
     assert_eq!(seen, [HeaderField::new(b":method", b"GET")]);
 }
 
 #[test]
 fn the_table_stays_in_step_beyond_a_limit() {
-    let limits = ListLimits {
-        max_size: 0,
-        max_fields: 0,
-    };
+    let limits = limits(0, 0);
     let mut decoder = Decoder::new(4096);
     let block = b"\x40\x01a\x01b\x40\x03abc\x81\x1f\x10\x01s\x01t\x7f\x00\x01c";
-    let summary = decoder
+    let error = decoder
         .decode(block, limits, |_: HeaderField, _| unreachable!())
-        .unwrap();
-    assert_eq!(summary.fields, 4);
+        .unwrap_err();
+    assert!(!error.is_final());
+    assert!(matches!(error, DecodeError::ListTooLarge { summary, .. } if summary.fields == 4));
     let mut seen = Vec::new();
     decoder
         .decode(
@@ -261,11 +293,13 @@ fn a_repeated_large_entry_ends_at_the_limit() {
     block.extend([b'x'; 4000]);
     block.extend([0xbe; 16_000]);
     let mut handed_over = 0;
-    let summary = Decoder::new(4096)
-        .decode(&block, ListLimits::default(), |field: HeaderField, _| {
-            handed_over += field.size();
-        })
-        .unwrap();
-    assert_eq!(summary.exceeded, Some(ExceededLimit::Size));
+    let result =
+        Decoder::new(4096).decode(&block, ListLimits::default(), |field: HeaderField, _| {
+            handed_over += field.size()
+        });
+    let Err(DecodeError::ListTooLarge { exceeded, .. }) = result else {
+        panic!("{result:?}");
+    };
+    assert_eq!(exceeded, ExceededLimit::Size);
     assert!(handed_over <= ListLimits::default().max_size);
 }

@@ -45,10 +45,7 @@ const SENSITIVE: Sensitivity = Sensitivity::Sensitive;
 
 #[test]
 fn the_first_block_tells_a_smaller_table() {
-    let config = EncoderConfig {
-        max_table_size: 256,
-        ..EncoderConfig::DEFAULT
-    };
+    let config = EncoderConfig::DEFAULT.with(|config| config.max_table_size = 256);
     let mut encoder = Encoder::with_config(config);
     assert_eq!(encode(&mut encoder, &[]), &b"\x3f\xe1\x01"[..]);
     assert_eq!(encode(&mut encoder, &[]), &b""[..], "once is enough");
@@ -61,10 +58,7 @@ fn settings_are_clamped() {
     assert_eq!(encoder.max_table_size(), 4096);
     assert_eq!(encode(&mut encoder, &[]), &b""[..], "nothing has changed");
 
-    let config = EncoderConfig {
-        max_table_size: 8192,
-        ..EncoderConfig::DEFAULT
-    };
+    let config = EncoderConfig::DEFAULT.with(|config| config.max_table_size = 8192);
     let mut encoder = Encoder::with_config(config);
     assert_eq!(
         encoder.max_table_size(),
@@ -151,10 +145,9 @@ fn names_of_the_table_are_referred_to() {
 
 #[test]
 fn no_indexing_means_an_empty_table() {
-    let mut encoder = Encoder::with_config(EncoderConfig {
-        indexing: Indexing::Nothing,
-        ..EncoderConfig::DEFAULT
-    });
+    let mut encoder = Encoder::with_config(
+        EncoderConfig::DEFAULT.with(|config| config.indexing = Indexing::Nothing),
+    );
     let fields = [(":method", "GET", NORMAL), ("x-custom", "value", NORMAL)];
     let first = encode(&mut encoder, &fields);
     assert_eq!(encode(&mut encoder, &fields), first);
@@ -164,10 +157,9 @@ fn no_indexing_means_an_empty_table() {
 
 #[test]
 fn fields_larger_than_the_table() {
-    let mut encoder = Encoder::with_config(EncoderConfig {
-        indexing: Indexing::Everything,
-        ..EncoderConfig::DEFAULT
-    });
+    let mut encoder = Encoder::with_config(
+        EncoderConfig::DEFAULT.with(|config| config.indexing = Indexing::Everything),
+    );
     let mut decoder = Decoder::new(4096);
     let large = "x".repeat(5000);
     let fields = [
@@ -184,10 +176,9 @@ fn fields_larger_than_the_table() {
 /// Long runs through a small table: places and chains of the look-up wrap many times.
 #[test]
 fn both_tables_agree_over_many_entries() {
-    let mut encoder = Encoder::with_config(EncoderConfig {
-        indexing: Indexing::Everything,
-        ..EncoderConfig::DEFAULT
-    });
+    let mut encoder = Encoder::with_config(
+        EncoderConfig::DEFAULT.with(|config| config.indexing = Indexing::Everything),
+    );
     let mut decoder = Decoder::new(4096);
     for round in 0..5000 {
         let names = [

@@ -13,8 +13,8 @@
 
 use bytes::BytesMut;
 use lacewing_hpack::{
-    Decoder, Encoder, EncoderConfig, ExceededLimit, HeaderField, Indexing, ListLimits, Sensitivity,
-    StringCoding, huffman,
+    DecodeError, Decoder, Encoder, EncoderConfig, ExceededLimit, HeaderField, Indexing, ListLimits,
+    Sensitivity, StringCoding, huffman,
 };
 
 /// xorshift64*: the same numbers in every run.
@@ -52,15 +52,16 @@ fn round_trips() {
 
 /// A connection with random lists, random settings on the way and random limits.
 fn round_trip(random: &mut Random) {
-    let mut encoder = Encoder::with_config(EncoderConfig {
-        max_table_size: [0, 40, 300, 4096, 20_000][random.below(5)],
-        indexing: [Indexing::Sensible, Indexing::Everything, Indexing::Nothing][random.below(3)],
-        strings: [
+    let mut encoder = Encoder::with_config(EncoderConfig::DEFAULT.with(|config| {
+        config.max_table_size = [0, 40, 300, 4096, 20_000][random.below(5)];
+        config.indexing =
+            [Indexing::Sensible, Indexing::Everything, Indexing::Nothing][random.below(3)];
+        config.strings = [
             StringCoding::HuffmanWhenShorter,
             StringCoding::Huffman,
             StringCoding::Plain,
-        ][random.below(3)],
-    });
+        ][random.below(3)];
+    }));
     let mut decoder = Decoder::<HeaderField>::new(4096);
     let mut pool: Vec<_> = (0..20)
         .map(|_| (random.bytes(20), random.bytes(60)))
@@ -93,22 +94,27 @@ fn round_trip(random: &mut Random) {
             fields.field(name, value, *sensitivity);
         }
         assert_eq!(&block[..6], b"before");
-        let limits = ListLimits {
-            max_size: [usize::MAX, 2000][random.below(2)],
-            max_fields: [usize::MAX, 4][random.below(2)],
-        };
+        let limits = ListLimits::default().with(|limits| {
+            limits.max_size = [usize::MAX, 2000][random.below(2)];
+            limits.max_fields = [usize::MAX, 4][random.below(2)];
+        });
         let mut seen = Vec::new();
-        let summary = decoder
-            .decode(&block[6..], limits, |field, sensitivity| {
-                seen.push((field, sensitivity))
-            })
-            .unwrap();
-        assert_eq!(summary.fields, list.len());
+        let result = decoder.decode(&block[6..], limits, |field, sensitivity| {
+            seen.push((field, sensitivity))
+        });
         assert_eq!(encoder.table_size(), decoder.table_size());
-        match summary.exceeded {
-            None => assert_eq!(seen.len(), list.len()),
-            Some(ExceededLimit::Size) => assert!(summary.size > limits.max_size),
-            Some(ExceededLimit::Fields) => assert_eq!(seen.len(), limits.max_fields),
+        match result {
+            Ok(summary) => assert_eq!((summary.fields, seen.len()), (list.len(), list.len())),
+            Err(DecodeError::ListTooLarge {
+                exceeded, summary, ..
+            }) => {
+                assert_eq!(summary.fields, list.len());
+                match exceeded {
+                    ExceededLimit::Fields => assert_eq!(seen.len(), limits.max_fields),
+                    _ => assert!(summary.size > limits.max_size),
+                }
+            }
+            Err(error) => panic!("{error}"),
         }
         for (((name, value), sensitivity), (field, told)) in list.iter().zip(&seen) {
             assert_eq!((field.name(), field.value()), (&name[..], &value[..]));

@@ -1,45 +1,44 @@
 //! An axum `Router` over HTTP/2, SPDY/3.1, SPDY/3, SPDY/2 and HTTP/1.1, all on
-//! one port:
+//! one port: `lacewing_server::axum::serve` stands where `axum::serve` stood.
 //!
 //! ```text
-//! cargo run -p lacewing-server --features http1 --example axum
+//! cargo run -p lacewing-server --features axum --example axum
 //! curl http://127.0.0.1:3000/hello/you
 //! curl --http2-prior-knowledge http://127.0.0.1:3000/hello/you
 //! lacewing get --protocol spdy/3.1 http://127.0.0.1:3000/hello/you
 //! ```
 
+use std::net::SocketAddr;
+
 use axum::{
     Extension, Router,
-    extract::Path,
+    extract::{ConnectInfo, Path},
     routing::{get, post},
 };
-use lacewing_server::{ConnectionInfo, Server};
+use lacewing_server::ConnectionInfo;
+use tokio::net::TcpListener;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let router = Router::new()
+async fn main() -> std::io::Result<()> {
+    let app = Router::new()
         .route("/hello/{name}", get(hello))
         .route("/echo", post(echo));
-    let server = Server::builder()
-        .bind(([127, 0, 0, 1], 3000).into())
-        .observer(|event| eprintln!("{event}"))
-        .shutdown(async {
+    let listener = TcpListener::bind("127.0.0.1:3000").await?;
+    println!("http://{}/hello/you", listener.local_addr()?);
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    lacewing_server::axum::serve(listener, app)
+        .with_graceful_shutdown(async {
             let _ = tokio::signal::ctrl_c().await;
         })
-        .build()
-        .await?;
-    for address in server.local_addrs() {
-        println!("http://{address}/hello/you");
-    }
-    server.serve(router).await;
-    Ok(())
+        .await
 }
 
 async fn hello(
     Extension(connection): Extension<ConnectionInfo>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(name): Path<String>,
 ) -> String {
-    format!("hello {name}, over {}\n", connection.protocol())
+    format!("hello {name} at {peer}, over {}\n", connection.protocol())
 }
 
 async fn echo(body: axum::body::Bytes) -> axum::body::Bytes {

@@ -33,7 +33,7 @@ pub struct Incoming(Source);
 enum Source {
     Multiplexed(driver::Incoming),
     #[cfg(feature = "http1")]
-    Http1(hyper::body::Incoming),
+    Http1(crate::http1::Upload),
     /// Some of it was read before it came to the handler.
     #[cfg(feature = "http1")]
     Read(Box<Read>),
@@ -44,7 +44,7 @@ struct Read {
     data: Bytes,
     trailers: Option<http::HeaderMap>,
     /// What was not.
-    rest: Option<hyper::body::Incoming>,
+    rest: Option<crate::http1::Upload>,
 }
 
 impl Default for Source {
@@ -60,7 +60,7 @@ impl Incoming {
     }
 
     #[cfg(feature = "http1")]
-    pub(crate) fn http1(body: hyper::body::Incoming) -> Self {
+    pub(crate) fn http1(body: crate::http1::Upload) -> Self {
         Self(Source::Http1(body))
     }
 
@@ -76,7 +76,7 @@ impl Incoming {
 
     /// A body that began with `data`.
     #[cfg(feature = "http1")]
-    pub(crate) fn partly_read(data: Bytes, rest: hyper::body::Incoming) -> Self {
+    pub(crate) fn partly_read(data: Bytes, rest: crate::http1::Upload) -> Self {
         Self(Source::Read(Box::new(Read {
             data,
             trailers: None,
@@ -102,9 +102,7 @@ impl Body for Incoming {
         match &mut self.get_mut().0 {
             Source::Multiplexed(body) => Pin::new(body).poll_frame(cx),
             #[cfg(feature = "http1")]
-            Source::Http1(body) => Pin::new(body)
-                .poll_frame(cx)
-                .map(|frame| frame.map(|frame| frame.map_err(neutral))),
+            Source::Http1(body) => Pin::new(body).poll_frame(cx),
             #[cfg(feature = "http1")]
             Source::Read(body) => {
                 if !body.data.is_empty() {
@@ -112,9 +110,7 @@ impl Body for Incoming {
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
                 match &mut body.rest {
-                    Some(rest) => Pin::new(rest)
-                        .poll_frame(cx)
-                        .map(|frame| frame.map(|frame| frame.map_err(neutral))),
+                    Some(rest) => Pin::new(rest).poll_frame(cx),
                     None => Poll::Ready(body.trailers.take().map(Frame::trailers).map(Ok)),
                 }
             }
@@ -173,17 +169,4 @@ impl Read {
         }
         hint
     }
-}
-
-/// The handler sees one type of error, whatever the protocol.
-#[cfg(feature = "http1")]
-fn neutral(error: hyper::Error) -> Error {
-    use lacewing_conn::{Initiator, Reason};
-
-    let reason = if error.is_incomplete_message() {
-        Reason::Cancel
-    } else {
-        Reason::ProtocolError
-    };
-    Error::connection(Initiator::Peer, reason, format!("HTTP/1.1: {error}"))
 }

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
 use crate::{
-    BoxError, ConnectionError, ConnectionInfo, HttpService, Incoming, Options, Protocol, Rewind,
+    BoxError, ConnectionError, ConnectionInfo, HttpService, Incoming, Options, Rewind,
     exchange::Exchanges, telemetry::Span,
 };
 
@@ -218,7 +218,7 @@ where
             Kind::Http1(serving) => serving.as_mut().poll(cx),
             #[cfg(not(feature = "http1"))]
             Kind::NotBuilt => Poll::Ready(Err(ConnectionError::NotOffered {
-                protocol: Protocol::Http1,
+                protocol: crate::Protocol::Http1,
             })),
         })
     }
@@ -233,17 +233,5 @@ impl<T, S: HttpService> fmt::Debug for Serving<T, S> {
             #[cfg(not(feature = "http1"))]
             Kind::NotBuilt => f.write_str("Serving(not built)"),
         }
-    }
-}
-
-impl From<Protocol> for ConnectionInfo {
-    fn from(protocol: Protocol) -> Self {
-        Self::new(protocol)
-    }
-}
-
-impl From<Version> for ConnectionInfo {
-    fn from(version: Version) -> Self {
-        Self::new(version.into())
     }
 }

@@ -38,6 +38,7 @@ const SHOWN: usize = 16;
 /// assert_eq!(sniff(b"P"), Ok(None));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Detected {
     /// The preface of HTTP/2.
     Http2,

@@ -1,8 +1,8 @@
 //! What can go wrong: with a server as a whole, and with one connection.
 
-use std::{fmt, io, net::SocketAddr, time::Duration};
+use std::{fmt, io, time::Duration};
 
-use crate::{BoxError, DetectError, Initiator, Protocol};
+use crate::{Address, BoxError, DetectError, Initiator, Protocol};
 
 /// A server that cannot start.
 ///
@@ -34,7 +34,7 @@ pub enum StartError {
     /// An address could not be listened on.
     Bind {
         /// The address in question.
-        address: SocketAddr,
+        address: Address,
         /// What the operating system said.
         source: io::Error,
     },
@@ -51,23 +51,41 @@ impl fmt::Display for StartError {
             Self::Tls(error) => write!(f, "cannot set up TLS: {error}"),
             Self::Bind { address, source } => {
                 write!(f, "cannot listen on {address}: {source}")?;
-                match source.kind() {
-                    io::ErrorKind::AddrInUse => write!(
-                        f,
-                        "; another program has port {}: stop it, or choose another port",
-                        address.port()
-                    ),
-                    io::ErrorKind::PermissionDenied => {
-                        f.write_str("; ports below 1024 need privileges: choose a higher one")
-                    }
-                    io::ErrorKind::AddrNotAvailable => {
-                        f.write_str("; the address belongs to no interface of this machine")
-                    }
-                    _ => Ok(()),
+                match address {
+                    Address::Tcp(address) => hint_for_tcp(f, address.port(), source.kind()),
+                    Address::Unix(_) => hint_for_unix(f, source.kind()),
                 }
             }
         }
     }
+}
+
+fn hint_for_tcp(f: &mut fmt::Formatter<'_>, port: u16, kind: io::ErrorKind) -> fmt::Result {
+    match kind {
+        io::ErrorKind::AddrInUse => write!(
+            f,
+            "; another program has port {port}: stop it, or choose another port"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            f.write_str("; ports below 1024 need privileges: choose a higher one")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            f.write_str("; the address belongs to no interface of this machine")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn hint_for_unix(f: &mut fmt::Formatter<'_>, kind: io::ErrorKind) -> fmt::Result {
+    f.write_str(match kind {
+        io::ErrorKind::AddrInUse => {
+            "; another program listens there, or a file that is no socket has the name: stop it, \
+             or choose another path"
+        }
+        io::ErrorKind::PermissionDenied => "; the folder must be writable for this user",
+        io::ErrorKind::NotFound => "; the folder has to exist",
+        _ => "",
+    })
 }
 
 impl std::error::Error for StartError {
@@ -109,12 +127,15 @@ pub enum ConnectionError {
     /// The TLS client negotiated no protocol, and HTTP/1.1, which that stands
     /// for, is not offered.
     NoAlpn,
+    /// No service could be made for the connection: what makes one for each
+    /// failed.
+    Service(BoxError),
     /// The connection failed while requests were served.
     Connection(lacewing_conn::Error),
     /// The HTTP/1.1 connection failed while requests were served.
     Http1(BoxError),
     /// The HTTP/1.1 connection did not come to its end in time after a
-    /// shutdown began.
+    /// shutdown began, or after the client closed its side.
     DrainTimeout {
         /// How long it was waited for.
         after: Duration,
@@ -131,6 +152,9 @@ impl ConnectionError {
             // has all that content-length says.
             Self::Connection(error) if error.initiator() == Initiator::Peer => return true,
             Self::Connection(error) => error.io_error(),
+            #[cfg(feature = "http1")]
+            Self::Http1(error) if is_cut_short(&**error) => return true,
+            Self::Http1(error) => io_error(&**error),
             _ => None,
         };
         io.is_some_and(|error| {
@@ -144,6 +168,19 @@ impl ConnectionError {
             )
         })
     }
+}
+
+/// The client left in the middle of a request.
+#[cfg(feature = "http1")]
+fn is_cut_short(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<hyper::Error>();
+    error.is_some_and(hyper::Error::is_incomplete_message)
+}
+
+/// The error of the transport that lies below.
+fn io_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
+    let below = std::iter::successors(Some(error), |error| error.source());
+    below.filter_map(|error| error.downcast_ref()).next()
 }
 
 impl fmt::Display for ConnectionError {
@@ -169,6 +206,7 @@ impl fmt::Display for ConnectionError {
             Self::NoAlpn => f.write_str(
                 "the TLS client negotiated no protocol (ALPN), and http/1.1 is not offered here",
             ),
+            Self::Service(error) => write!(f, "no service for the connection: {error}"),
             Self::Connection(error) => error.fmt(f),
             Self::Http1(error) => {
                 write!(f, "HTTP/1.1: {error}")?;
@@ -180,7 +218,8 @@ impl fmt::Display for ConnectionError {
             Self::DrainTimeout { after } => {
                 write!(
                     f,
-                    "HTTP/1.1: not drained {} s after shutdown",
+                    "HTTP/1.1: requests not answered {} s after the shutdown began or the client \
+                     closed its side (limit drain_timeout)",
                     after.as_secs_f32()
                 )
             }
@@ -214,7 +253,7 @@ impl std::error::Error for ConnectionError {
             Self::Detect(error) => Some(error),
             Self::Tls(error) => Some(error),
             Self::Connection(error) => Some(error),
-            Self::Http1(error) => Some(&**error),
+            Self::Http1(error) | Self::Service(error) => Some(&**error),
             _ => None,
         }
     }
@@ -240,7 +279,7 @@ mod tests {
     #[test]
     fn a_port_in_use_is_named_with_what_to_do() {
         let error = StartError::Bind {
-            address: SocketAddr::from(([127, 0, 0, 1], 8443)),
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], 8443)).into(),
             source: io::ErrorKind::AddrInUse.into(),
         };
         let text = error.to_string();
@@ -259,5 +298,11 @@ mod tests {
         let broken = lacewing_conn::Error::reset(Initiator::Library, Reason::ProtocolError);
         assert!(!ConnectionError::from(broken).is_disconnect());
         assert!(!ConnectionError::NoAlpn.is_disconnect());
+        let below = StartError::Bind {
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], 8443)).into(),
+            source: io::ErrorKind::ConnectionReset.into(),
+        };
+        assert!(ConnectionError::Http1(below.into()).is_disconnect());
+        assert!(!ConnectionError::Http1("a parser's error".into()).is_disconnect());
     }
 }

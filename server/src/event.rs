@@ -1,10 +1,11 @@
 //! What a server tells an observer, for logs and counters.
 
-use std::{fmt, io, net::SocketAddr};
+use std::{fmt, io};
 
+use http::StatusCode;
 use lacewing_conn::proto::{ConnectionStats, StreamId};
 
-use crate::{BoxError, ConnectionError, ConnectionInfo, Setting};
+use crate::{Address, BoxError, ConnectionError, ConnectionInfo, Setting};
 
 /// Something that is worth a line in a log.
 ///
@@ -23,36 +24,44 @@ pub enum Event<'a> {
     /// Connections can't be accepted because the machine has run out of
     /// something. The listener tries again, and tells of it once until one is
     /// accepted.
+    #[non_exhaustive]
     AcceptFailed {
         /// The listener's address.
-        listener: SocketAddr,
+        listener: &'a Address,
         /// What the operating system said.
         error: &'a io::Error,
     },
     /// A connection ended before its protocol was known.
+    #[non_exhaustive]
     Rejected {
-        /// The peer's address.
-        peer: SocketAddr,
+        /// The peer's address, if it is known.
+        peer: Option<&'a Address>,
         /// Why.
         error: &'a ConnectionError,
     },
     /// The protocol of a connection is known and requests may come.
+    #[non_exhaustive]
     Connected {
         /// The connection in question.
         connection: &'a ConnectionInfo,
     },
     /// A request failed while its connection goes on: its handler failed or
     /// panicked, or its response's body did.
+    #[non_exhaustive]
     StreamFailed {
         /// The connection in question.
         connection: &'a ConnectionInfo,
-        /// The stream in question.
+        /// The stream in question; over HTTP/1.1 the number of the request on
+        /// its connection, from 1.
         stream: StreamId,
         /// Why.
         error: &'a StreamError,
     },
     /// What a connection holds and has been through: in the interval that
     /// [`stats_every`](crate::Builder::stats_every) sets, and once at its end.
+    /// HTTP/1.1 has of these the open requests (as streams) and the bytes of
+    /// bodies.
+    #[non_exhaustive]
     Stats {
         /// The connection in question.
         connection: &'a ConnectionInfo,
@@ -60,6 +69,7 @@ pub enum Event<'a> {
         stats: &'a ConnectionStats,
     },
     /// A client returned settings that it was once asked to keep.
+    #[non_exhaustive]
     SettingsReturned {
         /// The connection in question.
         connection: &'a ConnectionInfo,
@@ -67,6 +77,7 @@ pub enum Event<'a> {
         settings: &'a [Setting],
     },
     /// A connection is closed; every [`Connected`](Event::Connected) has one.
+    #[non_exhaustive]
     Closed {
         /// The connection in question.
         connection: &'a ConnectionInfo,
@@ -81,7 +92,11 @@ impl fmt::Display for Event<'_> {
             Self::AcceptFailed { listener, error } => {
                 write!(f, "accepting on {listener} failed: {error}")
             }
-            Self::Rejected { peer, error } => write!(f, "connection from {peer}: {error}"),
+            Self::Rejected {
+                peer: Some(peer),
+                error,
+            } => write!(f, "connection from {peer}: {error}"),
+            Self::Rejected { peer: None, error } => write!(f, "connection: {error}"),
             Self::Connected { connection } => write!(f, "connected: {connection}"),
             Self::StreamFailed {
                 connection,
@@ -120,7 +135,8 @@ impl fmt::Display for Event<'_> {
 }
 
 /// What went wrong with one request. If it was on our side, the client saw a
-/// response with status 500, or a reset if the response had begun.
+/// response with status 500, or a reset if the response had begun (over HTTP/1.1
+/// a connection that closes before the response's end).
 ///
 /// ```
 /// use lacewing_server::StreamError;
@@ -142,9 +158,26 @@ pub enum StreamError {
     Body(BoxError),
     /// The response's body panicked.
     BodyPanicked,
+    /// The response's body is longer or shorter than the `content-length` that
+    /// the service set (RFC 9110 §8.6). The client sees a reset, over HTTP/1.1
+    /// a connection that closes early: never a shorter body that looks whole.
+    ContentLength {
+        /// What `content-length` says, in bytes.
+        declared: u64,
+        /// The bytes that the body had; more may have followed if these are
+        /// more.
+        given: u64,
+    },
     /// The service gave what can't be sent: an informational (1xx) response as
-    /// the final one, or one that the protocol has no place for.
+    /// the final one, one that the protocol has no place for, or a
+    /// content-length that is no number.
     Response(BoxError),
+    /// The service gave a body with a status that has no content: 204, 205 or
+    /// 304 (RFC 9110 §15). The response went out without it.
+    NoContent {
+        /// The response's status.
+        status: StatusCode,
+    },
 }
 
 impl fmt::Display for StreamError {
@@ -155,7 +188,20 @@ impl fmt::Display for StreamError {
             Self::HandlerPanicked => f.write_str("the handler panicked"),
             Self::Body(error) => write!(f, "the response's body failed: {error}"),
             Self::BodyPanicked => f.write_str("the response's body panicked"),
+            Self::ContentLength { declared, given } if given < declared => write!(
+                f,
+                "the response's body ended after {given} B, and its content-length is {declared}"
+            ),
+            Self::ContentLength { declared, given } => write!(
+                f,
+                "the response's body has {given} B or more, and its content-length is {declared}"
+            ),
             Self::Response(error) => write!(f, "the response can't be sent: {error}"),
+            Self::NoContent { status } => write!(
+                f,
+                "the response's body was left out: {} has no content",
+                status.as_u16()
+            ),
         }
     }
 }
@@ -165,7 +211,10 @@ impl std::error::Error for StreamError {
         match self {
             Self::Handler(error) | Self::Body(error) | Self::Response(error) => Some(&**error),
             Self::Refused(error) => Some(error),
-            Self::HandlerPanicked | Self::BodyPanicked => None,
+            Self::HandlerPanicked
+            | Self::BodyPanicked
+            | Self::ContentLength { .. }
+            | Self::NoContent { .. } => None,
         }
     }
 }

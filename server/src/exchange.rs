@@ -6,37 +6,42 @@
 //! no spawn, no lock, no wake-up. What takes longer has a place in a table,
 //! indexed by the stream's slot.
 
+mod call;
+mod draining;
 mod handler;
 mod places;
 mod request;
 mod response;
+mod send;
 mod wishes;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
-    task::{self, Poll, Waker},
+    task,
 };
 
-use bytes::{Buf, Bytes};
-use http::{Request, Response};
-use http_body::Body;
+use http::Response;
 use lacewing_conn::{
     Error, Initiator, Reason, Version,
     driver::{Application, Context},
     proto::{Event as EngineEvent, StreamId, StreamKey, UsageError},
 };
 
-#[cfg(feature = "http1")]
-pub(crate) use self::request::Replayed;
 use self::{
-    handler::{Handler, Outcome, Slot as Spare, Task},
+    call::Probe,
+    draining::Draining,
+    handler::{Handler, Slot as Spare, Task},
     places::{Place, Places},
-    response::{Heads, Kind},
-    wishes::{Reports, Wishes},
+    response::{Heads, Kind, Prepared},
+    send::Asked,
+    wishes::Wishes,
 };
+#[cfg(feature = "http1")]
+pub(crate) use self::{request::Replayed, response::has_no_content};
 use crate::{
-    ConnectionInfo, Event, HttpService, Incoming, Options, ShutdownSignal, Spawn, StreamError,
+    ConnectionInfo, Event, HttpService, Options, StreamError,
+    outgoing::Outgoing,
+    reports::Reports,
     telemetry::{Clock, Telemetry},
 };
 
@@ -47,6 +52,7 @@ const SPARES: usize = 8;
 /// The requests of one connection.
 pub(crate) struct Exchanges<S: HttpService> {
     service: S,
+    probe: Probe,
     options: Options,
     info: ConnectionInfo,
     http_version: http::Version,
@@ -67,7 +73,7 @@ pub(crate) struct Exchanges<S: HttpService> {
     shutdown: Option<Draining>,
 }
 
-type PinnedBody<S> = Spare<<S as HttpService>::ResponseBody>;
+type PinnedBody<S> = Spare<Outgoing<<S as HttpService>::ResponseBody>>;
 
 /// What is remembered of a request until its response.
 #[derive(Clone, Copy)]
@@ -86,6 +92,7 @@ impl<S: HttpService> Exchanges<S> {
         let shutdown = options.shutdown.take().map(Draining::new);
         Self {
             service,
+            probe: Probe::new(),
             telemetry: Telemetry::new(&info),
             info,
             http_version: version.http_version(),
@@ -103,114 +110,6 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
-    /// A request is there: its handler gets a first poll, or a task.
-    fn serve(
-        &mut self,
-        conn: &mut Context<'_>,
-        stream: StreamKey,
-        ticket: Ticket,
-        request: Request<Incoming>,
-    ) {
-        if self.options.spawn == Spawn::Always {
-            let task = handler::spawn_call(self.service.clone(), request);
-            return self.watch(conn, stream, ticket, task);
-        }
-        let ready = catch_unwind(AssertUnwindSafe(|| {
-            self.service
-                .poll_ready(&mut task::Context::from_waker(Waker::noop()))
-        }));
-        match ready {
-            Ok(Poll::Ready(Ok(()))) => self.call(conn, stream, ticket, request),
-            Ok(Poll::Ready(Err(error))) => {
-                self.fail(conn, stream, ticket, &StreamError::Handler(error.into()));
-            }
-            Ok(Poll::Pending) => {
-                let task = handler::spawn_call(self.service.clone(), request);
-                self.watch(conn, stream, ticket, task);
-            }
-            Err(_) => self.fail(conn, stream, ticket, &StreamError::HandlerPanicked),
-        }
-    }
-
-    /// The service is ready: calls it, and polls the handler once. The waker
-    /// is none, because a handler that is pending is polled again by its task.
-    fn call(
-        &mut self,
-        conn: &mut Context<'_>,
-        stream: StreamKey,
-        ticket: Ticket,
-        request: Request<Incoming>,
-    ) {
-        let mut handler = self.spare_handlers.pop().unwrap_or_default();
-        let service = &mut self.service;
-        let first = catch_unwind(AssertUnwindSafe(|| {
-            handler.put(service.call(request));
-            handler.poll(&mut task::Context::from_waker(Waker::noop()))
-        }));
-        match first {
-            Ok(Poll::Ready(result)) => {
-                handler.clear();
-                self.keep_handler(handler);
-                match result {
-                    Ok(response) => self.answer(conn, stream, ticket, response),
-                    Err(error) => {
-                        self.fail(conn, stream, ticket, &StreamError::Handler(error.into()))
-                    }
-                }
-            }
-            Ok(Poll::Pending) => {
-                let task = handler::spawn(handler);
-                self.watch(conn, stream, ticket, task);
-            }
-            Err(_) => {
-                // What is left of the handler may panic too.
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(handler)));
-                self.fail(conn, stream, ticket, &StreamError::HandlerPanicked);
-            }
-        }
-    }
-
-    /// The handler has a task of its own: the stream counts as open until that
-    /// ends, whatever the peer does.
-    fn watch(&mut self, conn: &mut Context<'_>, stream: StreamKey, ticket: Ticket, task: Task<S>) {
-        // A push that the client resets is none of those that it may have open.
-        if is_of_peer(stream) {
-            conn.engine.retain(stream);
-        }
-        let place = Place::Handling {
-            stream,
-            ticket,
-            task,
-        };
-        self.place(stream, place);
-        self.poll_handler(conn, stream);
-    }
-
-    fn poll_handler(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        let Some(Place::Handling { ticket, task, .. }) = self.places.of(stream) else {
-            return;
-        };
-        let ticket = *ticket;
-        let waker = conn.waker(stream);
-        let Poll::Ready(outcome) = task.poll(&mut task::Context::from_waker(&waker)) else {
-            return;
-        };
-        drop(self.places.take(stream));
-        finish(conn, stream);
-        match outcome {
-            Outcome::Answered { result, handler } => {
-                if let Some(handler) = handler {
-                    self.keep_handler(handler);
-                }
-                match result {
-                    Ok(response) => self.answer(conn, stream, ticket, response),
-                    Err(error) => self.fail(conn, stream, ticket, &StreamError::Handler(error)),
-                }
-            }
-            Outcome::Panicked => self.fail(conn, stream, ticket, &StreamError::HandlerPanicked),
-        }
-    }
-
     /// Sends the response, as far as it is there.
     fn answer(
         &mut self,
@@ -225,10 +124,30 @@ impl<S: HttpService> Exchanges<S> {
         }
         // What the handler wanted to be sent before its response.
         self.handle_wishes(conn);
-        let (head, priority, body) = self.heads.prepare(response, ticket.kind, conn.now);
+        let heads = &mut self.heads;
+        // It asks the body for its size.
+        let prepared = catch_unwind(AssertUnwindSafe(|| {
+            heads.prepare(response, ticket.kind, conn.now)
+        }));
+        let Prepared {
+            head,
+            priority,
+            body,
+            left_out,
+        } = match prepared.unwrap_or(Err(StreamError::BodyPanicked)) {
+            Ok(prepared) => prepared,
+            Err(error) => return self.fail(conn, stream, ticket, &error),
+        };
         let status = head.status().unwrap_or_default();
         if let Err(error) = conn.engine.reply(stream, head, body.is_none()) {
-            return self.not_sent(conn, stream, error);
+            if is_over(error) {
+                return;
+            }
+            // No byte of it left: there is room for another.
+            return self.fail(conn, stream, ticket, &StreamError::Response(error.into()));
+        }
+        if left_out {
+            self.report(stream.id(), &StreamError::NoContent { status });
         }
         self.telemetry.response(stream.id(), status, ticket.clock);
         if let Some(priority) = priority {
@@ -265,105 +184,9 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
-    /// Polls the body, and sends what it gives. Gives the body back unless that
-    /// was its end.
-    fn send(
-        &mut self,
-        conn: &mut Context<'_>,
-        stream: StreamKey,
-        mut body: PinnedBody<S>,
-        asked: Asked,
-    ) -> Option<PinnedBody<S>> {
-        loop {
-            let polled = conn.poll_source(stream, |cx| {
-                let polled = catch_unwind(AssertUnwindSafe(|| match body.as_pin_mut() {
-                    Some(body) => body.poll_frame(cx),
-                    None => Poll::Ready(None),
-                }));
-                match polled {
-                    Ok(Poll::Pending) => Poll::Pending,
-                    Ok(Poll::Ready(frame)) => Poll::Ready(Ok(frame)),
-                    Err(_) => Poll::Ready(Err(StreamError::BodyPanicked)),
-                }
-            });
-            let frame = match polled {
-                Poll::Pending => return Some(body),
-                Poll::Ready(Ok(None)) => {
-                    let sent = conn.engine.send_data(stream, Bytes::new(), true);
-                    return self.sent_last(conn, stream, body, sent);
-                }
-                Poll::Ready(Ok(Some(Ok(frame)))) => frame,
-                Poll::Ready(Ok(Some(Err(error)))) => {
-                    self.fail_body(conn, stream, body, &StreamError::Body(error.into()));
-                    return None;
-                }
-                Poll::Ready(Err(panicked)) => {
-                    self.fail_body(conn, stream, body, &panicked);
-                    return None;
-                }
-            };
-            let frame = match frame.into_data() {
-                Ok(mut data) => {
-                    let data = data.copy_to_bytes(data.remaining());
-                    let fin = body.is_end_stream();
-                    if data.is_empty() && !fin {
-                        continue;
-                    }
-                    let sent = conn.engine.send_data(stream, data, fin);
-                    if fin || sent.is_err() {
-                        return self.sent_last(conn, stream, body, sent);
-                    }
-                    if asked == Asked::First {
-                        conn.engine.offer(stream);
-                    }
-                    return Some(body);
-                }
-                Err(frame) => frame,
-            };
-            if let Ok(trailers) = frame.into_trailers() {
-                let sent = conn.engine.send_trailers(stream, trailers);
-                return self.sent_last(conn, stream, body, sent);
-            }
-        }
-    }
-
-    fn sent_last(
-        &mut self,
-        conn: &mut Context<'_>,
-        stream: StreamKey,
-        mut body: PinnedBody<S>,
-        sent: Result<(), UsageError>,
-    ) -> Option<PinnedBody<S>> {
-        body.clear();
-        if self.spare_bodies.len() < SPARES {
-            self.spare_bodies.push(body);
-        }
-        if let Err(error) = sent {
-            self.not_sent(conn, stream, error);
-        }
-        None
-    }
-
-    fn fail_body(
-        &mut self,
-        conn: &mut Context<'_>,
-        stream: StreamKey,
-        body: PinnedBody<S>,
-        error: &StreamError,
-    ) {
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
-        // Whoever ends a tunnel says why, and need not be told.
-        if let Some(reason) = asked_for(error) {
-            return conn.reset(stream, reason);
-        }
-        self.report(stream.id(), error);
-        conn.reset(stream, Reason::InternalError);
-    }
-
     /// The engine refused what we wanted to send.
     fn not_sent(&mut self, conn: &mut Context<'_>, stream: StreamKey, error: UsageError) {
-        // The peer went away meanwhile, or wants no more: nobody's fault.
-        if matches!(error, UsageError::StreamClosed | UsageError::HalfClosed) {
+        if is_over(error) {
             return;
         }
         self.report(stream.id(), &StreamError::Response(error.into()));
@@ -430,17 +253,9 @@ impl<S: HttpService> Exchanges<S> {
     }
 }
 
-/// The reason with which our own side ends a stream on purpose: a tunnel that
-/// was dropped.
-fn asked_for(error: &StreamError) -> Option<Reason> {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<Error>() {
-            return (error.initiator() == Initiator::User).then(|| error.reason());
-        }
-        source = error.source();
-    }
-    None
+/// The peer went away meanwhile, or wants no more: nobody's fault.
+fn is_over(error: UsageError) -> bool {
+    matches!(error, UsageError::StreamClosed | UsageError::HalfClosed)
 }
 
 /// The client opened this stream: it is no push.
@@ -453,15 +268,6 @@ fn finish(conn: &mut Context<'_>, stream: StreamKey) {
     if is_of_peer(stream) {
         conn.engine.finish(stream);
     }
-}
-
-/// Why a body is polled.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    /// Its response's head was just sent.
-    First,
-    /// It is the stream's turn: the engine goes on asking by itself.
-    InTurn,
 }
 
 impl<S: HttpService> Application for Exchanges<S> {
@@ -537,6 +343,10 @@ impl<S: HttpService> Application for Exchanges<S> {
 
     /// The handler reads no more of the request.
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        if conn.engine.is_tunnel(stream) {
+            // Its user is gone, and what it has written still goes.
+            return conn.engine.depart(conn.now, stream);
+        }
         conn.engine.abandon(stream);
     }
 
@@ -563,36 +373,5 @@ impl<S: HttpService> Application for Exchanges<S> {
         self.places = Places::default();
         self.ending = Vec::new();
         self.wishes.close();
-    }
-}
-
-/// Waits for a shutdown to start, at the cost of a load in every turn.
-struct Draining {
-    signal: ShutdownSignal,
-    wait: Pin<Box<dyn Future<Output = ()> + Send>>,
-    waker: Option<Waker>,
-}
-
-impl Draining {
-    fn new(signal: ShutdownSignal) -> Self {
-        let mut waiting = signal.clone();
-        Self {
-            signal,
-            wait: Box::pin(async move { waiting.wait().await }),
-            waker: None,
-        }
-    }
-
-    /// The future is polled only when it does not know the task's waker yet.
-    fn poll(&mut self, cx: &mut task::Context<'_>) -> bool {
-        let known = self
-            .waker
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()));
-        if known {
-            return self.signal.has_started();
-        }
-        self.waker = Some(cx.waker().clone());
-        self.wait.as_mut().poll(cx).is_ready()
     }
 }

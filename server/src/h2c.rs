@@ -22,6 +22,7 @@ pub(crate) use self::request::{Drained, Upgrade, Wish, drain};
 /// assert_eq!(H2cUpgrade::default(), H2cUpgrade::Ignore);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum H2cUpgrade {
     /// No: the field is ignored, and the request served as it came.
     #[default]

@@ -1,27 +1,39 @@
 //! HTTP/1.1 on the same ports, by hyper.
 
+mod exchange;
+mod message;
+mod upload;
+mod watch;
+
 use std::{
-    future::poll_fn,
+    future::{pending, poll_fn},
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
+    task::Poll,
     time::Instant,
 };
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{Either, Empty};
-use hyper::server::conn::http1;
+use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use lacewing_conn::{Error, Initiator, Reason, proto::Engine};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::timeout,
+    time::{Sleep, sleep},
 };
 
+pub(crate) use self::upload::Upload;
+use self::{
+    exchange::{Exchange, Ledger, ReplyBody},
+    watch::Watched,
+};
 use crate::{
     BoxError, ConnectionError, ConnectionInfo, H2cUpgrade, HttpService, Incoming, Options,
     Protocol, Serving, connection,
     h2c::{self, Drained, Upgrade, Wish},
+    reports::Reports,
     telemetry,
 };
 
@@ -39,43 +51,26 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
-    let limits = &options.limits;
+    let limits = Arc::clone(&options.limits);
     let upgrade = Arc::default();
+    let ledger = Arc::new(Ledger::new(info.clone(), options.clone()));
     let adapter = Adapter {
         service: service.clone(),
-        info: info.clone(),
-        options: options.clone(),
+        ledger: Arc::clone(&ledger),
         upgrade: Arc::clone(&upgrade),
     };
+    let io = Watched::new(io, Arc::clone(&ledger.watch));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.preface_timeout)
         .max_buf_size(limits.max_header_list_size.max(MIN_BUFFER))
         .auto_date_header(options.date.is_added())
+        .half_close(true)
         .serve_connection(TokioIo::new(io), adapter)
         .with_upgrades();
-    let mut connection = pin!(connection);
-    let result = match options.shutdown.clone() {
-        None => connection.await.map_err(failed),
-        Some(mut signal) => {
-            let early = tokio::select! {
-                result = connection.as_mut() => Some(result.map_err(failed)),
-                () = signal.wait() => None,
-            };
-            match early {
-                Some(result) => result,
-                None => {
-                    connection.as_mut().graceful_shutdown();
-                    let after = limits.drain_timeout;
-                    match timeout(after, connection).await {
-                        Ok(result) => result.map_err(failed),
-                        Err(_) => Err(ConnectionError::DrainTimeout { after }),
-                    }
-                }
-            }
-        }
-    };
-    result?;
+    drive(connection, &ledger).await?;
+    // It is no connection of HTTP/1.1 any more.
+    drop(ledger);
     let upgrade = upgrade
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
@@ -84,6 +79,61 @@ where
         Some(upgrade) => upgraded::<T, S>(upgrade, options, &info, service).await,
         None => Ok(()),
     }
+}
+
+/// Goes on until the connection is over, or its end is not waited for any
+/// longer.
+async fn drive<T, S>(
+    connection: UpgradeableConnection<TokioIo<Watched<T>>, Adapter<S>>,
+    ledger: &Ledger,
+) -> Result<(), ConnectionError>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: HttpService,
+{
+    let options = &ledger.options;
+    let after = options.limits.drain_timeout;
+    let mut connection = pin!(connection);
+    let mut stop = pin!(async {
+        match options.shutdown.clone() {
+            Some(mut signal) => signal.wait().await,
+            None => pending().await,
+        }
+    });
+    let mut stopping = false;
+    let mut deadline: Option<Pin<Box<Sleep>>> = None;
+    let mut reports = options.stats_every.map(Reports::new);
+    let result = poll_fn(|cx| {
+        if !stopping && stop.as_mut().poll(cx).is_ready() {
+            stopping = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+            return Poll::Ready(result.map_err(|error| {
+                if error.is_parse() {
+                    ledger.refused(&error);
+                }
+                failed(error)
+            }));
+        }
+        if let Some(reports) = &mut reports {
+            if reports.is_due(tokio::time::Instant::now().into_std(), cx) {
+                ledger.tell_stats();
+            }
+        }
+        if stopping || ledger.watch.has_ended() {
+            let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(after)));
+            if deadline.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(ConnectionError::DrainTimeout { after }));
+            }
+        }
+        Poll::Pending
+    })
+    .await;
+    if reports.is_some() {
+        ledger.tell_stats();
+    }
+    result
 }
 
 fn failed(error: hyper::Error) -> ConnectionError {
@@ -102,59 +152,58 @@ where
     S: HttpService,
 {
     let io = upgrade.on.await.map_err(failed)?;
-    let parts = io.downcast::<TokioIo<T>>().map_err(|_| {
+    let parts = io.downcast::<TokioIo<Watched<T>>>().map_err(|_| {
         ConnectionError::Http1("the connection is not the one that was upgraded".into())
     })?;
+    let (io, ahead) = parts.io.into_inner().into_parts();
     // A client may not say anything in HTTP/2 before it has the 101. What came
     // earlier was said to HTTP/1.1: somebody hopes that it will be taken for
     // something else.
-    if !parts.read_buf.is_empty() {
+    if !parts.read_buf.is_empty() || !ahead.is_empty() {
         let text = "bytes after a request for h2c came before its 101";
         let error = Error::connection(Initiator::Library, Reason::ProtocolError, text);
         return Err(ConnectionError::Connection(error));
     }
     let info = info.clone().with_protocol(Protocol::Http2);
     // In a box: rare, and large.
-    let serving: Serving<T, S> = Serving::upgraded(
-        parts.io.into_inner(),
-        info,
-        options,
-        service,
-        upgrade.wish,
-        |application| {
+    let serving: Serving<T, S> =
+        Serving::upgraded(io, info, options, service, upgrade.wish, |application| {
             application.replay(crate::exchange::Replayed {
                 data: upgrade.data,
                 trailers: upgrade.trailers,
             });
-        },
-    )
-    .map_err(ConnectionError::Connection)?;
+        })
+        .map_err(ConnectionError::Connection)?;
     Box::pin(serving).await
 }
 
 /// One of our services as one of hyper's.
 struct Adapter<S> {
     service: S,
-    info: ConnectionInfo,
-    options: Options,
+    ledger: Arc<Ledger>,
     /// Where the connection goes when this one is over.
     upgrade: Arc<Mutex<Option<Upgrade>>>,
 }
-
-/// The body of a response: the service's, or none with a 101.
-type ReplyBody<B> = Either<B, Empty<<B as Body>::Data>>;
 
 impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for Adapter<S> {
     type Response = Response<ReplyBody<S::ResponseBody>>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
-    fn call(&self, request: Request<hyper::body::Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<hyper::body::Incoming>) -> Self::Future {
+        if let Err(status) = message::settle_host(&mut request) {
+            return Box::pin(std::future::ready(Ok(message::refusal(status))));
+        }
         let wish = self.wish(&request);
+        let number = self.ledger.next_request();
+        let watch = Arc::clone(&self.ledger.watch);
+        let upload = move |body| Upload::new(body, watch, number);
         let service = self.service.clone();
-        let info = self.info.clone();
+        let ledger = Arc::clone(&self.ledger);
         let Some((wish, max_body)) = wish else {
-            return Box::pin(handle(service, info, request.map(Incoming::http1)));
+            let exchange = Exchange::begin(&ledger, number, &request);
+            let request = request.map(|body| Incoming::http1(upload(body)));
+            return Box::pin(async { Ok(exchange.answer(service, request).await) });
         };
         let slot = Arc::clone(&self.upgrade);
         Box::pin(telemetry::in_span(async move {
@@ -170,10 +219,13 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
                     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
                     return Ok(switching());
                 }
-                Drained::TooLarge(read) => request.map(|rest| Incoming::partly_read(read, rest)),
+                Drained::TooLarge(read) => {
+                    request.map(|rest| Incoming::partly_read(read, upload(rest)))
+                }
                 Drained::Failed(error) => return Err(error.into()),
             };
-            handle(service, info, request).await
+            let exchange = Exchange::begin(&ledger, number, &request);
+            Ok(exchange.answer(service, request).await)
         }))
     }
 }
@@ -181,37 +233,24 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
 impl<S: HttpService> Adapter<S> {
     /// The request asks for h2c, and may have it.
     fn wish<B>(&self, request: &Request<B>) -> Option<(Wish, usize)> {
-        let H2cUpgrade::Accept { max_body } = self.options.h2c_upgrade else {
+        let H2cUpgrade::Accept { max_body } = self.ledger.options.h2c_upgrade else {
             return None;
         };
         // RFC 7540 §3.2: h2c is for cleartext. A shutdown wants no new
         // connection.
-        let stopping = self.options.shutdown.as_ref();
-        if self.info.is_tls() || stopping.is_some_and(crate::ShutdownSignal::has_started) {
+        let stopping = self.ledger.options.shutdown.as_ref();
+        if self.ledger.info.is_tls() || stopping.is_some_and(crate::ShutdownSignal::has_started) {
             return None;
         }
         let wish = Wish::of(request)?;
         // After the 101 it would be too late for bad settings.
-        let config = connection::config(lacewing_conn::Version::Http2, &self.options);
+        let config = connection::config(lacewing_conn::Version::Http2, &self.ledger.options);
         let mut probe = Engine::new(config, Instant::now(), 0);
         probe
             .upgrade_server(wish.head.clone(), &wish.settings)
             .ok()?;
         Some((wish, max_body))
     }
-}
-
-async fn handle<S: HttpService>(
-    mut service: S,
-    info: ConnectionInfo,
-    mut request: Request<Incoming>,
-) -> Result<Response<ReplyBody<S::ResponseBody>>, BoxError> {
-    request.extensions_mut().insert(info);
-    poll_fn(|cx| service.poll_ready(cx))
-        .await
-        .map_err(Into::into)?;
-    let response = service.call(request).await.map_err(Into::into)?;
-    Ok(response.map(Either::Left))
 }
 
 fn switching<B: Body>() -> Response<ReplyBody<B>> {

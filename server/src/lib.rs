@@ -1,8 +1,15 @@
 #![doc = include_str!("../README.md")]
+// docs.rs shows which feature each item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod acceptor;
+mod address;
+#[cfg(feature = "axum")]
+pub mod axum;
 mod body;
 mod connection;
+mod connection_info;
 mod date;
 mod detect;
 mod error;
@@ -11,38 +18,50 @@ mod exchange;
 mod h2c;
 #[cfg(feature = "http1")]
 mod http1;
+#[cfg(feature = "tls")]
+mod identity;
 mod inform;
 mod intents;
 mod listener;
+mod make;
 #[cfg(feature = "npn")]
 pub mod npn;
 mod options;
+mod outgoing;
 mod protocol;
 mod push;
+mod reports;
 mod rewind;
 mod server;
 mod service;
 mod shutdown;
+mod socket;
 mod telemetry;
 #[cfg(feature = "tls")]
 mod tls;
 mod tunnel;
 
+pub use acceptor::Acceptor;
+pub use address::{Address, Credentials, Endpoints, UnixAddress};
 pub use body::Incoming;
 pub use connection::{Serving, serve_connection};
+pub use connection_info::{ConnectionInfo, TlsInfo};
 pub use detect::{DetectError, Detected, detect, sniff};
 pub use error::{ConnectionError, StartError};
 pub use event::{Event, StreamError};
 pub use h2c::H2cUpgrade;
+#[cfg(feature = "tls")]
+pub use identity::{Identity, IdentityError, IdentityProblem};
 pub use inform::{InformError, Informer};
 pub use intents::{Delivery, Handle};
 pub use options::{DateHeader, InfoExtension, Options, Spawn};
-pub use protocol::{ConnectionInfo, Protocol, UnknownProtocol};
+pub use protocol::{Protocol, UnknownProtocol};
 pub use push::{PushError, PushRule, Pushed, Pusher};
 pub use rewind::Rewind;
 pub use server::{Builder, Server};
 pub use service::{HttpService, ServiceFn, service_fn};
 pub use shutdown::{Shutdown, ShutdownSignal};
+pub use socket::Socket;
 pub use tunnel::{Connect, ExtendedConnect, TunnelError, tunnel};
 
 pub use lacewing_conn::{
@@ -53,6 +72,11 @@ pub use lacewing_conn::{
         Setting, StreamId, WindowPool,
     },
 };
+
+/// The TLS library whose types [`Builder::bind_tls`](Builder#method.bind_tls)
+/// takes, so that no second dependency has to be kept at the same version.
+#[cfg(feature = "tls")]
+pub use rustls;
 
 /// An error of any type, of a handler or of a body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -23,13 +23,17 @@
 //! # let _ = run;
 //! ```
 
-use std::{io, pin::Pin, time::Duration};
+use std::{io, pin::Pin};
 
+use bytes::Bytes;
 use lacewing_conn::npn;
 use openssl::{
     error::ErrorStack,
     pkey::PKey,
-    ssl::{self, AlpnError, ErrorCode, Ssl, SslAcceptor, SslMethod, SslVersion, select_next_proto},
+    ssl::{
+        self, AlpnError, ErrorCode, NameType, Ssl, SslAcceptor, SslMethod, SslVersion,
+        select_next_proto,
+    },
     x509::X509,
 };
 use tokio::{
@@ -38,7 +42,7 @@ use tokio::{
 };
 use tokio_openssl::SslStream;
 
-use crate::{ConnectionError, Protocol, StartError};
+use crate::{ConnectionError, Options, Protocol, StartError, TlsInfo};
 
 pub use openssl::ssl::SslAcceptorBuilder;
 
@@ -125,12 +129,12 @@ impl Npn {
     pub(crate) async fn accept<T>(
         &self,
         io: T,
-        protocols: &[Protocol],
-        deadline: Duration,
-    ) -> Result<(Protocol, SslStream<T>), ConnectionError>
+        options: &Options,
+    ) -> Result<(Protocol, TlsInfo, SslStream<T>), ConnectionError>
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
+        let (protocols, deadline) = (&options.protocols, options.limits.preface_timeout);
         let stream = Ssl::new(self.acceptor.context()).and_then(|ssl| SslStream::new(ssl, io));
         let mut stream = stream.map_err(|error| ConnectionError::Tls(error.into()))?;
         match timeout(deadline, Pin::new(&mut stream).accept()).await {
@@ -141,18 +145,37 @@ impl Npn {
         let name = ssl
             .selected_alpn_protocol()
             .or_else(|| npn::negotiated(ssl));
+        let mut tls = told(ssl);
         let protocol = match name {
-            Some(name) => Protocol::from_alpn(name).ok_or(ConnectionError::NoAlpn)?,
+            Some(name) => {
+                let negotiated = Protocol::from_alpn(name).ok_or(ConnectionError::NoAlpn)?;
+                tls = tls.with_alpn(negotiated);
+                negotiated
+            }
             None if protocols.contains(&Protocol::Http1) => Protocol::Http1,
             None => return Err(ConnectionError::NoAlpn),
         };
         // The choice is the client's, and need not be among ours.
         if protocols.contains(&protocol) {
-            Ok((protocol, stream))
+            Ok((protocol, tls, stream))
         } else {
             Err(ConnectionError::NotOffered { protocol })
         }
     }
+}
+
+/// The name that the client asked for, and its certificates.
+fn told(ssl: &ssl::SslRef) -> TlsInfo {
+    let mut tls = TlsInfo::default();
+    if let Some(name) = ssl.servername(NameType::HOST_NAME) {
+        tls = tls.with_server_name(name);
+    }
+    // A server has the client's own certificate beside the chain, not in it.
+    let own = ssl.peer_certificate().and_then(|own| own.to_der().ok());
+    let chain = ssl.peer_cert_chain().into_iter().flatten();
+    let chain = chain.filter_map(|certificate| certificate.to_der().ok());
+    let all = own.into_iter().chain(chain).map(Bytes::from);
+    tls.with_peer_certificates(all)
 }
 
 /// With the kinds that tell a client that went away from one that failed.

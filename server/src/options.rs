@@ -8,7 +8,7 @@ use lacewing_conn::{
     proto::{HeaderCompression, PersistentSettings, WindowPool},
 };
 
-use crate::{Event, ExtendedConnect, H2cUpgrade, Handle, ShutdownSignal};
+use crate::{Event, ExtendedConnect, H2cUpgrade, Handle, Protocol, ShutdownSignal};
 
 /// What is set for each connection, with or without a [`Server`](crate::Server).
 ///
@@ -24,6 +24,8 @@ use crate::{Event, ExtendedConnect, H2cUpgrade, Handle, ShutdownSignal};
 pub struct Options {
     /// Shared, because a task that holds options should be small.
     pub(crate) limits: Arc<Limits>,
+    /// The preferred first.
+    pub(crate) protocols: Arc<[Protocol]>,
     pub(crate) spawn: Spawn,
     pub(crate) date: DateHeader,
     pub(crate) attach_info: bool,
@@ -49,6 +51,7 @@ pub struct Options {
 /// assert_eq!(Spawn::default(), Spawn::WhenPending);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Spawn {
     /// On the connection's task first; if it is not ready at its first poll, it
     /// moves to a task of its own. Right for handlers that don't compute for
@@ -107,6 +110,29 @@ impl Options {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = Arc::new(limits);
+        self
+    }
+
+    /// The protocols that are offered, the preferred first; what is named twice
+    /// counts once. A connection whose protocol is known already, as that of
+    /// [`serve_connection`](crate::serve_connection), does not look at them.
+    ///
+    /// A cleartext client that speaks SPDY/3 or SPDY/3.1, which look the same
+    /// on the wire, is answered in the one that comes first here. Those two
+    /// differ in the window of the connection: with the wrong one, transfers
+    /// stop after 64 KiB in all.
+    ///
+    /// Default: `h2`, `spdy/3.1`, `spdy/3`, `spdy/2`, and with the feature
+    /// `http1` also `http/1.1`.
+    #[must_use]
+    pub fn protocols(mut self, protocols: impl IntoIterator<Item = Protocol>) -> Self {
+        let mut offered = Vec::new();
+        for protocol in protocols {
+            if !offered.contains(&protocol) {
+                offered.push(protocol);
+            }
+        }
+        self.protocols = offered.into();
         self
     }
 
@@ -254,6 +280,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             limits: Arc::new(Limits::new(Side::Server)),
+            protocols: Protocol::default_offer().into(),
             spawn: Spawn::default(),
             date: DateHeader::default(),
             attach_info: true,

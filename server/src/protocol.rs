@@ -1,7 +1,6 @@
-//! The protocols that a server offers, and what a handler learns about the
-//! connection that its request came on.
+//! The protocols that a server offers.
 
-use std::{fmt, net::SocketAddr, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr};
 
 use lacewing_conn::Version;
 
@@ -14,6 +13,7 @@ use lacewing_conn::Version;
 /// assert_eq!(Protocol::Http2.to_string(), "h2");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Protocol {
     /// HTTP/2 (RFC 9113).
     Http2,
@@ -125,105 +125,6 @@ impl fmt::Display for UnknownProtocol {
 
 impl std::error::Error for UnknownProtocol {}
 
-/// What is known of the connection that a request came on. Every request has
-/// one in its extensions; cloning it costs a reference count.
-///
-/// ```
-/// use lacewing_server::{ConnectionInfo, Protocol};
-///
-/// fn protocol<B>(request: &http::Request<B>) -> Option<Protocol> {
-///     request.extensions().get::<ConnectionInfo>().map(ConnectionInfo::protocol)
-/// }
-///
-/// let info = ConnectionInfo::new(Protocol::Spdy31);
-/// let mut request = http::Request::new(());
-/// request.extensions_mut().insert(info);
-/// assert_eq!(protocol(&request), Some(Protocol::Spdy31));
-/// ```
-#[derive(Clone, Debug)]
-pub struct ConnectionInfo(Arc<Facts>);
-
-#[derive(Clone, Copy, Debug)]
-struct Facts {
-    protocol: Protocol,
-    peer: Option<SocketAddr>,
-    local: Option<SocketAddr>,
-    tls: bool,
-}
-
-impl ConnectionInfo {
-    /// A connection without TLS of which no address is known, for example one
-    /// in memory.
-    pub fn new(protocol: Protocol) -> Self {
-        Self(Arc::new(Facts {
-            protocol,
-            peer: None,
-            local: None,
-            tls: false,
-        }))
-    }
-
-    /// The same with the peer's address and ours.
-    #[must_use]
-    pub fn with_addresses(self, peer: Option<SocketAddr>, local: Option<SocketAddr>) -> Self {
-        Self(Arc::new(Facts {
-            peer,
-            local,
-            ..*self.0
-        }))
-    }
-
-    /// The same behind TLS.
-    #[must_use]
-    pub fn with_tls(self) -> Self {
-        Self(Arc::new(Facts {
-            tls: true,
-            ..*self.0
-        }))
-    }
-
-    /// The same once another protocol is spoken.
-    #[cfg(feature = "http1")]
-    #[must_use]
-    pub(crate) fn with_protocol(self, protocol: Protocol) -> Self {
-        Self(Arc::new(Facts {
-            protocol,
-            ..*self.0
-        }))
-    }
-
-    /// The protocol spoken.
-    pub fn protocol(&self) -> Protocol {
-        self.0.protocol
-    }
-
-    /// The peer's address.
-    pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.0.peer
-    }
-
-    /// The address that the peer connected to.
-    pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.0.local
-    }
-
-    /// The connection is behind TLS.
-    pub fn is_tls(&self) -> bool {
-        self.0.tls
-    }
-}
-
-impl fmt::Display for ConnectionInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.is_tls() { "tls" } else { "cleartext" };
-        write!(f, "{} over {scheme}", self.protocol())?;
-        match self.peer_addr() {
-            Some(peer) => write!(f, " from {peer}"),
-            None => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,13 +139,5 @@ mod tests {
             );
         }
         assert!("HTTP/2".parse::<Protocol>().is_err());
-    }
-
-    #[test]
-    fn what_a_connection_is_reads_well() {
-        let info = ConnectionInfo::new(Protocol::Http2)
-            .with_addresses("192.0.2.1:4711".parse().ok(), None)
-            .with_tls();
-        assert_eq!(info.to_string(), "h2 over tls from 192.0.2.1:4711");
     }
 }

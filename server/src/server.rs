@@ -1,6 +1,8 @@
 //! A server: listeners, and a service behind them.
 
-use std::{fmt, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+#[cfg(feature = "tls")]
+use std::sync::Arc;
+use std::{fmt, net::SocketAddr, pin::Pin, time::Duration};
 
 use bytes::Buf;
 use http::{Request, Response};
@@ -9,13 +11,15 @@ use lacewing_conn::{
     Limits,
     proto::{HeaderCompression, PersistentSettings, WindowPool},
 };
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::task::JoinSet;
 use tower_service::Service;
 
 use crate::{
-    BoxError, DateHeader, Event, ExtendedConnect, H2cUpgrade, Handle, Incoming, InfoExtension,
-    Options, Protocol, Shutdown, Spawn, StartError,
-    listener::{self, Listener, Shared, Transport},
+    Address, BoxError, ConnectionInfo, DateHeader, Event, ExtendedConnect, H2cUpgrade, Handle,
+    HttpService, Incoming, InfoExtension, Options, Protocol, Shutdown, Socket, Spawn, StartError,
+    acceptor::Transport,
+    listener::Listener,
+    make::{Each, Make, Same},
     shutdown::Tracker,
 };
 
@@ -48,7 +52,6 @@ type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// ```
 pub struct Server {
     listeners: Vec<Listener>,
-    protocols: Vec<Protocol>,
     options: Options,
     signal: Option<Signal>,
 }
@@ -58,16 +61,20 @@ impl Server {
     pub fn builder() -> Builder {
         Builder {
             places: Vec::new(),
-            protocols: Protocol::default_offer(),
             options: Options::default(),
             signal: None,
         }
     }
 
-    /// The addresses that the listeners are bound to, in the order in which
-    /// they were given.
+    /// The IP addresses and ports that listeners are bound to, in the order in
+    /// which they were given; Unix sockets have none.
     pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> {
-        self.listeners.iter().map(|listener| listener.address)
+        self.addresses().filter_map(Address::socket_addr)
+    }
+
+    /// The addresses of all listeners, in the order in which they were given.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.listeners.iter().map(|listener| &listener.address)
     }
 
     /// Accepts connections and serves each on a task of its own, until the
@@ -83,18 +90,50 @@ impl Server {
         S::Future: Send + 'static,
         B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
     {
-        let shared = Arc::new(Shared {
-            protocols: self.protocols,
-            options: self.options,
-        });
+        self.run(Same(service)).await;
+    }
+
+    /// As [`serve`](Self::serve), with a service for each connection: `make`
+    /// is called with what is known of a connection once its protocol is.
+    /// axum's `into_make_service_with_connect_info` is one, with the feature
+    /// `axum`.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use lacewing_server::{ConnectionInfo, Server};
+    /// use tower::service_fn;
+    ///
+    /// # async fn run(server: Server) {
+    /// server
+    ///     .serve_each(service_fn(|connection: ConnectionInfo| async move {
+    ///         let greeting = format!("you came by {connection}\n");
+    ///         let router = axum::Router::new().fallback(|| async { greeting });
+    ///         Ok::<_, Infallible>(router)
+    ///     }))
+    ///     .await;
+    /// # }
+    /// # let _ = run;
+    /// ```
+    pub async fn serve_each<M>(self, make: M)
+    where
+        M: Service<ConnectionInfo, Response: HttpService, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+    {
+        self.run(Each(make)).await;
+    }
+
+    async fn run<M: Make>(self, make: M) {
         let shutdown = Shutdown::new();
         let tracker = Tracker::new();
         let mut accepting = JoinSet::new();
         for listener in self.listeners {
-            let (shared, service) = (Arc::clone(&shared), service.clone());
-            accepting.spawn(listener.run(shared, service, shutdown.signal(), tracker.alive()));
+            let (options, make) = (self.options.clone(), make.clone());
+            accepting.spawn(listener.run(options, make, shutdown.signal(), tracker.alive()));
         }
-        drop(service);
+        drop(make);
         match self.signal {
             Some(signal) => signal.await,
             None => std::future::pending().await,
@@ -108,8 +147,8 @@ impl Server {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("listeners", &self.local_addrs().collect::<Vec<_>>())
-            .field("protocols", &self.protocols)
+            .field("listeners", &self.addresses().collect::<Vec<_>>())
+            .field("protocols", &self.options.protocols)
             .finish_non_exhaustive()
     }
 }
@@ -128,14 +167,15 @@ impl fmt::Debug for Server {
 #[must_use]
 pub struct Builder {
     places: Vec<(Place, Handshake)>,
-    protocols: Vec<Protocol>,
     options: Options,
     signal: Option<Signal>,
 }
 
 enum Place {
     Address(SocketAddr),
-    Listener(TcpListener),
+    #[cfg(unix)]
+    Path(std::path::PathBuf),
+    Bound(Socket),
 }
 
 /// What comes before the protocol.
@@ -154,13 +194,50 @@ impl Builder {
         self.place(Place::Address(address), Handshake::None)
     }
 
-    /// As [`bind`](Self::bind), on a listener that is bound already.
-    pub fn listen(self, listener: TcpListener) -> Self {
-        self.place(Place::Listener(listener), Handshake::None)
+    /// As [`bind`](Self::bind), on a listener that is bound already, of TCP or
+    /// a Unix socket.
+    pub fn listen(self, listener: impl Into<Socket>) -> Self {
+        self.place(Place::Bound(listener.into()), Handshake::None)
+    }
+
+    /// Listens in cleartext on a Unix socket. A socket that a server left
+    /// behind when it died is replaced; the file is removed when the server
+    /// ends. Who may connect is what the folder's and the file's permissions
+    /// say. (For TLS on a Unix socket, see [`listen_tls`](Self::listen_tls).)
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), lacewing_server::StartError> {
+    /// use lacewing_server::Server;
+    ///
+    /// let server = Server::builder().bind_unix("/run/app.sock").build().await?;
+    /// server.serve(axum::Router::new()).await;
+    /// # Ok(())
+    /// # }
+    /// # let _ = run;
+    /// ```
+    #[cfg(unix)]
+    pub fn bind_unix(self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.place(Place::Path(path.into()), Handshake::None)
     }
 
     /// Listens with TLS on an address. The [protocols](Self::protocols) are
     /// offered by ALPN, in place of those that the configuration has.
+    ///
+    /// `config` is an [`Identity`](crate::Identity), which is a certificate and
+    /// its key, or a configuration of rustls.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use lacewing_server::{Identity, Server};
+    ///
+    /// Server::builder()
+    ///     .bind_tls(([0, 0, 0, 0], 443).into(), Identity::from_pem_files("cert.pem", "key.pem")?)
+    ///     .serve(axum::Router::new())
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// # let _ = run;
+    /// ```
     #[cfg(feature = "tls")]
     pub fn bind_tls(
         self,
@@ -174,10 +251,10 @@ impl Builder {
     #[cfg(feature = "tls")]
     pub fn listen_tls(
         self,
-        listener: TcpListener,
+        listener: impl Into<Socket>,
         config: impl Into<Arc<rustls::ServerConfig>>,
     ) -> Self {
-        self.place(Place::Listener(listener), Handshake::Tls(config.into()))
+        self.place(Place::Bound(listener.into()), Handshake::Tls(config.into()))
     }
 
     /// Listens on an address with TLS by OpenSSL, for clients of the time before
@@ -192,27 +269,16 @@ impl Builder {
     #[cfg(feature = "npn")]
     pub fn listen_npn(
         self,
-        listener: TcpListener,
+        listener: impl Into<Socket>,
         acceptor: crate::npn::SslAcceptorBuilder,
     ) -> Self {
-        self.place(Place::Listener(listener), Handshake::Npn(acceptor))
+        self.place(Place::Bound(listener.into()), Handshake::Npn(acceptor))
     }
 
-    /// The protocols that are offered, the preferred first. A cleartext client
-    /// that speaks SPDY/3 or SPDY/3.1, which look the same on the wire, is
-    /// answered in the one that comes first here. Those two differ in the
-    /// window of the connection: with the wrong one, transfers stop after 64
-    /// KiB in all.
-    ///
-    /// Default: `h2`, `spdy/3.1`, `spdy/3`, `spdy/2`, and with the feature
-    /// `http1` also `http/1.1`.
+    /// The protocols that are offered, the preferred first; see
+    /// [`Options::protocols`].
     pub fn protocols(mut self, protocols: impl IntoIterator<Item = Protocol>) -> Self {
-        self.protocols.clear();
-        for protocol in protocols {
-            if !self.protocols.contains(&protocol) {
-                self.protocols.push(protocol);
-            }
-        }
+        self.options = self.options.protocols(protocols);
         self
     }
 
@@ -341,36 +407,37 @@ impl Builder {
         if self.places.is_empty() {
             return Err(StartError::NoListener);
         }
-        if self.protocols.is_empty() {
+        if self.options.protocols.is_empty() {
             return Err(StartError::NoProtocol);
         }
-        if cfg!(not(feature = "http1")) && self.protocols.contains(&Protocol::Http1) {
+        if cfg!(not(feature = "http1")) && self.options.protocols.contains(&Protocol::Http1) {
             return Err(StartError::NotBuilt {
                 protocol: Protocol::Http1,
             });
         }
         // A protocol that is not offered is not upgraded to either.
         let mut options = self.options;
-        if !self.protocols.contains(&Protocol::Http2) {
+        if !options.protocols.contains(&Protocol::Http2) {
             options.h2c_upgrade = H2cUpgrade::Ignore;
         }
         let mut listeners = Vec::with_capacity(self.places.len());
         for (place, handshake) in self.places {
             let socket = match place {
-                Place::Address(address) => listener::bind(address)?,
-                Place::Listener(listener) => listener,
+                Place::Address(address) => Socket::bind(address)?,
+                #[cfg(unix)]
+                Place::Path(path) => Socket::bind_unix(&path)?,
+                Place::Bound(socket) => socket,
             };
-            let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
-            let address = socket.local_addr().unwrap_or(unknown);
+            let address = socket.address();
             let transport = match handshake {
                 Handshake::None => Transport::Cleartext,
                 #[cfg(feature = "tls")]
                 Handshake::Tls(config) => {
-                    Transport::Tls(crate::tls::Tls::new(config, &self.protocols))
+                    Transport::Tls(crate::tls::Tls::new(config, &options.protocols))
                 }
                 #[cfg(feature = "npn")]
                 Handshake::Npn(acceptor) => {
-                    Transport::Npn(crate::npn::Npn::new(acceptor, &self.protocols)?)
+                    Transport::Npn(crate::npn::Npn::new(acceptor, &options.protocols)?)
                 }
             };
             listeners.push(Listener {
@@ -381,7 +448,6 @@ impl Builder {
         }
         Ok(Server {
             listeners,
-            protocols: self.protocols,
             options,
             signal: self.signal,
         })
@@ -403,6 +469,23 @@ impl Builder {
         Ok(())
     }
 
+    /// [Builds](Self::build) the server and [serves](Server::serve_each) each
+    /// connection by a service of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub async fn serve_each<M>(self, make: M) -> Result<(), StartError>
+    where
+        M: Service<ConnectionInfo, Response: HttpService, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+    {
+        self.build().await?.serve_each(make).await;
+        Ok(())
+    }
+
     fn place(mut self, place: Place, handshake: Handshake) -> Self {
         self.places.push((place, handshake));
         self
@@ -412,7 +495,7 @@ impl Builder {
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("protocols", &self.protocols)
+            .field("protocols", &self.options.protocols)
             .field("options", &self.options)
             .finish_non_exhaustive()
     }

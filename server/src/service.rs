@@ -14,6 +14,13 @@ use crate::{BoxError, Incoming};
 /// any [`http_body::Body`]. An axum `Router` is one. There is nothing to
 /// implement.
 ///
+/// A request's URI has scheme and authority, except over HTTP/1.1, where the
+/// `host` field has the authority. So it is everywhere with one that a
+/// [`http::Uri`] has no place for, such as `%2Frun%2Fsock.sock`, which gRPC
+/// stacks send over Unix sockets: the URI is then a path alone. There is one
+/// `host` field at most, and it never contradicts the URI. A path of bytes that a
+/// `Uri` has no place for is answered with 400, and calls no service.
+///
 /// ```
 /// use std::convert::Infallible;
 ///
@@ -30,12 +37,14 @@ use crate::{BoxError, Incoming};
 pub trait HttpService: Clone + Send + 'static {
     /// The body of its responses.
     type ResponseBody: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static;
-    /// Its error, which becomes a reset of the stream.
+    /// Its error, which becomes a response with status 500.
     type Error: Into<BoxError>;
     /// What a request becomes.
     type Future: Future<Output = Result<Response<Self::ResponseBody>, Self::Error>> + Send + 'static;
 
-    /// As [`Service::poll_ready`].
+    /// As [`Service::poll_ready`]: the instance that is ready is the one that
+    /// is called. One that is pending goes to the task of its request, and a
+    /// clone takes its place; one that fails is dropped.
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> task::Poll<Result<(), Self::Error>>;
 
     /// As [`Service::call`].

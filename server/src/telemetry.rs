@@ -1,6 +1,8 @@
 //! Spans and events, with the feature `tracing`; counters, a gauge and a
 //! histogram, with the feature `metrics`. Without them all of this is empty.
 
+#[cfg(feature = "metrics")]
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use http::{Method, StatusCode, Uri};
@@ -14,7 +16,7 @@ pub(crate) struct Telemetry {
     protocol: &'static str,
     /// As many as the gauge was told.
     #[cfg(feature = "metrics")]
-    open: usize,
+    open: AtomicUsize,
 }
 
 /// When a request came.
@@ -45,7 +47,7 @@ impl Telemetry {
             #[cfg(feature = "metrics")]
             protocol: info.protocol().alpn(),
             #[cfg(feature = "metrics")]
-            open: 0,
+            open: AtomicUsize::new(0),
         }
     }
 
@@ -124,8 +126,10 @@ impl Telemetry {
             let kind = match error {
                 StreamError::Refused(_) => "refused",
                 StreamError::Handler(_) | StreamError::HandlerPanicked => "handler",
-                StreamError::Body(_) | StreamError::BodyPanicked => "body",
-                StreamError::Response(_) => "response",
+                StreamError::Body(_)
+                | StreamError::BodyPanicked
+                | StreamError::ContentLength { .. } => "body",
+                StreamError::Response(_) | StreamError::NoContent { .. } => "response",
             };
             metrics::counter!(
                 "lacewing_server_failures_total",
@@ -136,13 +140,12 @@ impl Telemetry {
     }
 
     /// So many streams are open.
-    pub(crate) fn streams(&mut self, open: usize) {
+    pub(crate) fn streams(&self, open: usize) {
         #[cfg(feature = "metrics")]
-        if open != self.open {
+        if open != self.open.load(Ordering::Relaxed) {
             let gauge = metrics::gauge!("lacewing_server_streams", "protocol" => self.protocol);
-            let (before, now) = (count(self.open), count(open));
-            gauge.increment(now - before);
-            self.open = open;
+            let before = self.open.swap(open, Ordering::Relaxed);
+            gauge.increment(count(open) - count(before));
         }
     }
 }
@@ -174,7 +177,7 @@ impl Span {
             span: tracing::debug_span!(
                 "connection",
                 protocol = info.protocol().alpn(),
-                peer = info.peer_addr().map(tracing::field::display),
+                peer = info.peer().map(tracing::field::display),
             ),
         }
     }
@@ -196,4 +199,14 @@ pub(crate) fn in_span<F: Future>(future: F) -> impl Future<Output = F::Output> {
 #[cfg(not(feature = "tracing"))]
 pub(crate) fn in_span<F: Future>(future: F) -> F {
     future
+}
+
+/// A field of HTTP/1.1 connections was left out of a response.
+#[cfg_attr(not(feature = "tracing"), allow(unused_variables))]
+pub(crate) fn left_out(field: &http::HeaderName) {
+    #[cfg(feature = "tracing")]
+    tracing::debug!(
+        %field,
+        "left out of the response: it is about a connection of HTTP/1.1 (RFC 9113 §8.2.2)"
+    );
 }

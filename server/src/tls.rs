@@ -1,18 +1,18 @@
 //! TLS by rustls: the handshake, and the protocol that came out of it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use rustls::ServerConfig;
+use bytes::Bytes;
+use rustls::{ServerConfig, ServerConnection};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::{ConnectionError, Protocol};
+use crate::{ConnectionError, Options, Protocol, TlsInfo};
 
 /// What a TLS listener needs.
-#[derive(Clone)]
 pub(crate) struct Tls {
     acceptor: TlsAcceptor,
 }
@@ -36,22 +36,38 @@ impl Tls {
     pub(crate) async fn accept<T>(
         &self,
         io: T,
-        protocols: &[Protocol],
-        deadline: Duration,
-    ) -> Result<(Protocol, TlsStream<T>), ConnectionError>
+        options: &Options,
+    ) -> Result<(Protocol, TlsInfo, TlsStream<T>), ConnectionError>
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
+        let deadline = options.limits.preface_timeout;
         let io = match timeout(deadline, self.acceptor.accept(io)).await {
             Ok(result) => result.map_err(ConnectionError::Tls)?,
             Err(_) => return Err(ConnectionError::TlsTimeout { after: deadline }),
         };
-        let protocol = match io.get_ref().1.alpn_protocol() {
+        let connection = io.get_ref().1;
+        let protocol = match connection.alpn_protocol() {
             // rustls negotiates only what was offered.
             Some(name) => Protocol::from_alpn(name).ok_or(ConnectionError::NoAlpn)?,
-            None if protocols.contains(&Protocol::Http1) => Protocol::Http1,
+            None if options.protocols.contains(&Protocol::Http1) => Protocol::Http1,
             None => return Err(ConnectionError::NoAlpn),
         };
-        Ok((protocol, io))
+        Ok((protocol, TlsInfo::from(connection), io))
+    }
+}
+
+/// After the handshake.
+impl From<&ServerConnection> for TlsInfo {
+    fn from(connection: &ServerConnection) -> Self {
+        let mut info = Self::default();
+        if let Some(name) = connection.server_name() {
+            info = info.with_server_name(name);
+        }
+        if let Some(protocol) = connection.alpn_protocol().and_then(Protocol::from_alpn) {
+            info = info.with_alpn(protocol);
+        }
+        let chain = connection.peer_certificates().unwrap_or_default();
+        info.with_peer_certificates(chain.iter().map(|der| Bytes::copy_from_slice(der)))
     }
 }

@@ -22,6 +22,7 @@ use lacewing_conn::{
 /// assert_eq!(ExtendedConnect::default(), ExtendedConnect::Off);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ExtendedConnect {
     /// No: a request with `:protocol` is malformed.
     #[default]

@@ -118,12 +118,69 @@ impl Recorder for Numbers {
 async fn serve(request: Request<Incoming>) -> Result<Response<String>, std::io::Error> {
     match request.uri().path() {
         "/wrong" => Err(std::io::Error::other("no database")),
+        "/never" => std::future::pending().await,
+        "/read" => {
+            use http_body_util::BodyExt;
+            let _ = request.into_body().collect().await;
+            Ok(Response::new("hello".into()))
+        }
         "/slow" => {
             tokio::task::yield_now().await;
-            Ok(Response::new("slowly".into()))
+            let mut response = Response::new("slowly".into());
+            // As a service of HTTP/1.1 would.
+            let keep_alive = http::HeaderValue::from_static("keep-alive");
+            response.headers_mut().insert("connection", keep_alive);
+            Ok(response)
         }
         _ => Ok(Response::new("hello".into())),
     }
+}
+
+/// Makes three requests by HTTP/1.1 and is gone in the middle of a fourth; then
+/// one more by another connection, which ends as it should.
+#[cfg(feature = "http1")]
+async fn converse_by_http1() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let connect = || {
+        let (io, server) = tokio::io::duplex(64 << 10);
+        let told = Arc::clone(&told);
+        let options = Options::default()
+            .stats_every(std::time::Duration::from_secs(3600))
+            .observer(move |event| {
+                if let lacewing_server::Event::Stats { stats, .. } = event {
+                    told.lock().unwrap().push((*stats).clone());
+                }
+            });
+        let protocol = lacewing_server::Protocol::Http1;
+        let serving = serve_connection(server, protocol, options, service_fn(serve));
+        (io, tokio::spawn(serving))
+    };
+    let post = |path: &str, close: &str| {
+        format!("POST {path} HTTP/1.1\r\nhost: a\r\n{close}content-length: 4\r\n\r\nbody")
+    };
+    let (mut io, serving) = connect();
+    for (path, last) in [("/", "hello"), ("/slow", "slowly"), ("/wrong", "\r\n\r\n")] {
+        io.write_all(post(path, "").as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(last.as_bytes()) {
+            assert_ne!(io.read_buf(&mut answer).await.unwrap(), 0);
+        }
+    }
+    io.write_all(post("/never", "").as_bytes()).await.unwrap();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    serving.abort();
+    let _ = serving.await;
+
+    let (mut io, serving) = connect();
+    let request = post("/read", "connection: close\r\n");
+    io.write_all(request.as_bytes()).await.unwrap();
+    io.read_to_end(&mut Vec::new()).await.unwrap();
+    serving.await.unwrap().unwrap();
+    let last = told.lock().unwrap().pop().unwrap();
+    let numbers = (last.open_streams, last.data_sent, last.data_received);
+    assert_eq!(numbers, (0, 5, 4));
 }
 
 /// Makes three requests of a server, and hangs up.
@@ -157,49 +214,87 @@ async fn converse() {
     let _ = serving.await.unwrap();
 }
 
-#[test]
-fn requests_are_told_and_counted() {
+struct Told {
+    lines: Vec<String>,
+    numbers: Numbers,
+}
+
+/// What is told while this happens.
+fn told_of(conversation: impl Future<Output = ()>) -> Told {
     let (lines, numbers) = (Lines::default(), Numbers::default());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     tracing::subscriber::with_default(lines.clone(), || {
-        metrics::with_local_recorder(&numbers, || runtime.block_on(converse()));
+        metrics::with_local_recorder(&numbers, || runtime.block_on(conversation));
     });
-    let told = lines.0.lock().unwrap().clone();
-    let has = |parts: &[&str]| {
-        let found = told
-            .iter()
-            .any(|line| parts.iter().all(|part| line.contains(part)));
-        assert!(found, "{parts:?} in {told:#?}");
-    };
-    has(&["span connection", "protocol=\"h2\""]);
-    has(&[
+    let lines = lines.0.lock().unwrap().clone();
+    Told { lines, numbers }
+}
+
+impl Told {
+    fn has(&self, parts: &[&str]) {
+        let mut lines = self.lines.iter();
+        let found = lines.any(|line| parts.iter().all(|part| line.contains(part)));
+        assert!(found, "{parts:?} in {:#?}", self.lines);
+    }
+
+    fn count(&self, name: &str) -> u64 {
+        self.numbers.count(&format!("lacewing_server_{name}"))
+    }
+
+    fn recorded(&self) -> u64 {
+        self.numbers.recorded.load(Ordering::SeqCst)
+    }
+
+    /// Gauges are back at nothing.
+    fn nothing_is_left(&self, protocol: &str) {
+        for gauge in ["connections", "streams"] {
+            let left = self
+                .numbers
+                .gauge(&format!("lacewing_server_{gauge} {protocol}"));
+            assert!(left.abs() < f64::EPSILON, "{gauge}: {left}");
+        }
+    }
+}
+
+#[test]
+fn requests_are_told_and_counted() {
+    let told = told_of(converse());
+    told.has(&["span connection", "protocol=\"h2\""]);
+    told.has(&[
         "DEBUG",
         "request",
         "stream=1",
         "method=GET",
         "uri=http://example.org/",
     ]);
-    has(&["DEBUG", "response", "stream=3", "status=200", "elapsed="]);
-    has(&["WARN", "request failed", "stream=5", "no database"]);
+    told.has(&["DEBUG", "response", "stream=3", "status=200", "elapsed="]);
+    told.has(&["DEBUG", "left out of the response", "field=connection"]);
+    told.has(&["WARN", "request failed", "stream=5", "no database"]);
+    assert_eq!(told.count("connections_total h2"), 1);
+    assert_eq!(told.count("requests_total h2 2xx"), 2);
+    assert_eq!(told.count("requests_total h2 5xx"), 1);
+    assert_eq!(told.count("failures_total h2 handler"), 1);
+    assert_eq!(told.recorded(), 3);
+    told.nothing_is_left("h2");
+}
 
-    let counters = numbers
-        .counters
-        .lock()
-        .unwrap()
-        .keys()
-        .cloned()
-        .collect::<Vec<_>>();
-    let count = |name: &str| numbers.count(&format!("lacewing_server_{name}"));
-    assert_eq!(count("connections_total h2"), 1, "{counters:?}");
-    assert_eq!(count("requests_total h2 2xx"), 2, "{counters:?}");
-    assert_eq!(count("requests_total h2 5xx"), 1, "{counters:?}");
-    assert_eq!(count("failures_total h2 handler"), 1, "{counters:?}");
-    assert_eq!(numbers.recorded.load(Ordering::SeqCst), 3);
-    for gauge in ["connections h2", "streams h2"] {
-        let left = numbers.gauge(&format!("lacewing_server_{gauge}"));
-        assert!(left.abs() < f64::EPSILON, "{gauge}: {left}");
-    }
+#[cfg(feature = "http1")]
+#[test]
+fn requests_of_http_1_1_are_told_and_counted_as_all_others() {
+    let told = told_of(converse_by_http1());
+    told.has(&["span connection", "protocol=\"http/1.1\""]);
+    told.has(&["DEBUG", "request", "stream=1", "method=POST", "uri=/"]);
+    told.has(&["DEBUG", "response", "stream=2", "status=200", "elapsed="]);
+    told.has(&["WARN", "request failed", "stream=3", "no database"]);
+    told.has(&["DEBUG", "stream reset", "stream=4"]);
+    assert_eq!(told.count("connections_total http/1.1"), 2);
+    assert_eq!(told.count("requests_total http/1.1 2xx"), 3);
+    assert_eq!(told.count("requests_total http/1.1 5xx"), 1);
+    assert_eq!(told.count("failures_total http/1.1 handler"), 1);
+    assert_eq!(told.count("resets_total http/1.1 CANCEL"), 1);
+    assert_eq!(told.recorded(), 4);
+    told.nothing_is_left("http/1.1");
 }

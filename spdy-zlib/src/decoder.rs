@@ -5,7 +5,7 @@ use std::mem;
 
 use crate::block::Reader;
 use crate::inflate::Inflater;
-use crate::{DecodeError, Exceeded, HeaderError, Values, Version};
+use crate::{DecodeError, Exceeded, HeaderError, ListError, ListLimits, Summary, Values, Version};
 
 /// What a flushed zlib block ends with (Z_SYNC_FLUSH: an empty stored block).
 const FLUSH_MARKER: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
@@ -41,12 +41,8 @@ const FIELD_OVERHEAD: usize = 32;
 /// list.finish()?;
 ///
 /// let mut decoder = Decoder::new(Version::V3);
-/// let mut fields = Vec::new();
-/// let summary = decoder.decode(&block, ListLimits::default(), |name, values| {
-///     fields.push((name.to_vec(), values.joined().to_vec()));
-/// })?;
+/// let fields = decoder.decode_to_vec(&block, ListLimits::default())?;
 /// assert_eq!(fields, [(b":status".to_vec(), b"200 OK".to_vec())]);
-/// assert_eq!(summary.malformed, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Decoder {
@@ -81,15 +77,39 @@ impl Decoder {
 
     /// Decodes one complete compressed block and gives its fields to `sink`, in wire order.
     ///
-    /// A block of no bytes holds no fields (Netty sends such ones). Lists that break a rule or
-    /// go over a limit are inflated to their end all the same, so that the next block decodes;
-    /// the [`Summary`] tells. Fields of a malformed list are given as they are; fields after an
-    /// exceeded limit are not given.
+    /// A block of no bytes holds no fields (Netty sends such ones).
     ///
     /// # Errors
     ///
-    /// Any [`DecodeError`] ends the zlib stream, and with it the connection; what `sink` was
-    /// given before is to be dropped. Every later call gives [`DecodeError::Poisoned`].
+    /// [`DecodeError::List`] when the list breaks a rule or goes over one of `limits`. It was
+    /// inflated to its end all the same, so that the next block decodes. Fields of a malformed
+    /// list are given as they are; fields after an exceeded limit are not given.
+    ///
+    /// Every other error [is final](DecodeError::is_final): it ends the zlib stream, and with it
+    /// the connection; what `sink` was given before is to be dropped. Every later call gives
+    /// [`DecodeError::Poisoned`].
+    ///
+    /// ```
+    /// use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, Version};
+    ///
+    /// let mut block = bytes::BytesMut::new();
+    /// let mut encoder = Encoder::new(Version::V3, Compression::Stored);
+    /// let mut list = encoder.block(&mut block);
+    /// list.field(b"a", [b"1"]).field(b"b", [b"2"]);
+    /// list.finish()?;
+    ///
+    /// let mut decoder = Decoder::new(Version::V3);
+    /// let limits = ListLimits::default().with(|limits| limits.max_fields = 1);
+    /// let mut seen = 0;
+    /// match decoder.decode(&block, limits, |_, _| seen += 1) {
+    ///     Ok(summary) => unreachable!("{summary:?}"),
+    ///     // Answer 431, or reset the stream.
+    ///     Err(DecodeError::List(error)) => assert!(error.exceeded.is_some() && seen == 1),
+    ///     // The connection is lost.
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn decode(
         &mut self,
         block: &[u8],
@@ -98,6 +118,24 @@ impl Decoder {
     ) -> Result<Summary, DecodeError> {
         self.feed(block, limits)?;
         self.finish(limits, sink)
+    }
+
+    /// Decodes one complete compressed block to a list of names and values, all of them; the
+    /// values of one name are joined by NUL as on the wire (see [`Values`]).
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode); a list that breaks a rule or goes over a limit is dropped.
+    pub fn decode_to_vec(
+        &mut self,
+        block: &[u8],
+        limits: ListLimits,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, DecodeError> {
+        let mut list = Vec::new();
+        self.decode(block, limits, |name, values| {
+            list.push((name.to_vec(), values.joined().to_vec()));
+        })?;
+        Ok(list)
     }
 
     /// Inflates a piece of a compressed block; [`finish`](Self::finish) ends the block. For
@@ -156,10 +194,11 @@ impl Decoder {
             State::Empty => return Ok(Summary::default()),
             State::Fed => {}
         }
-        let summary = read_list(self.version, &self.scratch, limits, &mut self.names, sink);
+        let result = read_list(self.version, &self.scratch, limits, &mut self.names, sink);
         // A list that breaks off is a matter of its stream when the zlib data was flushed, and
         // of the connection when it stops in the middle.
-        if summary.malformed == Some(HeaderError::BlockTooShort) && self.tail != FLUSH_MARKER {
+        let breaks_off = |error: &ListError| error.malformed == Some(HeaderError::BlockTooShort);
+        if result.as_ref().is_err_and(breaks_off) && self.tail != FLUSH_MARKER {
             self.poison();
             return Err(DecodeError::Truncated);
         }
@@ -168,7 +207,7 @@ impl Decoder {
         } else {
             self.scratch.clear();
         }
-        Ok(summary)
+        result.map_err(DecodeError::List)
     }
 
     fn keep_tail(&mut self, piece: &[u8]) {
@@ -195,57 +234,6 @@ impl fmt::Debug for Decoder {
     }
 }
 
-/// How much of a header list is taken.
-///
-/// ```
-/// use lacewing_spdy_zlib::ListLimits;
-///
-/// let limits = ListLimits { max_fields: 100, ..ListLimits::default() };
-/// assert_eq!(limits.max_size, 65_536);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ListLimits {
-    /// Bytes of names and values, and 32 for each field: over it, the list is
-    /// [`Exceeded::Size`]. Also the most bytes that a block may inflate to: over it, inflating
-    /// stops with [`DecodeError::TooLarge`] (a zlib bomb; CVE-2026-55833 is what comes of going
-    /// on). 64 KiB by default.
-    pub max_size: usize,
-    /// Fields: over it, the list is [`Exceeded::Fields`]. 1000 by default.
-    pub max_fields: usize,
-}
-
-impl Default for ListLimits {
-    fn default() -> Self {
-        ListLimits {
-            max_size: 65_536,
-            max_fields: 1000,
-        }
-    }
-}
-
-/// What is to be known of a block beside its fields.
-///
-/// ```
-/// use lacewing_spdy_zlib::{Decoder, ListLimits, Summary, Version};
-///
-/// // A block of no bytes: no fields, nothing wrong.
-/// let summary = Decoder::new(Version::V3).decode(&[], ListLimits::default(), |_, _| {})?;
-/// assert_eq!(summary, Summary::default());
-/// # Ok::<(), lacewing_spdy_zlib::DecodeError>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Summary {
-    /// Fields handed out.
-    pub fields: usize,
-    /// Bytes of their names and values, and 32 for each.
-    pub size: usize,
-    /// The first rule that the list breaks: reset the stream with PROTOCOL_ERROR.
-    pub malformed: Option<HeaderError>,
-    /// The first limit that the list went over: answer 431 or reset the stream.
-    pub exceeded: Option<Exceeded>,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Nothing of the next block has been seen.
@@ -268,31 +256,31 @@ fn read_list(
     limits: ListLimits,
     names: &mut Vec<Span>,
     mut sink: impl FnMut(&[u8], Values<'_>),
-) -> Summary {
-    let mut summary = Summary::default();
+) -> Result<Summary, ListError> {
+    let mut list = ListError::default();
     let mut reader = Reader::new(version, block);
     names.clear();
 
     let Some(count) = reader.count() else {
-        summary.malformed = Some(HeaderError::BlockTooShort);
-        return summary;
+        list.malformed = Some(HeaderError::BlockTooShort);
+        return Err(list);
     };
     for _ in 0..count {
         let end_of_name = |reader: &Reader<'_>| block.len() - reader.remaining();
         let Some(name) = reader.string() else {
-            summary.malformed = Some(HeaderError::BlockTooShort);
-            return summary;
+            list.malformed = Some(HeaderError::BlockTooShort);
+            return Err(list);
         };
         let end = end_of_name(&reader);
         let Some(value) = reader.string() else {
-            summary.malformed = Some(HeaderError::BlockTooShort);
-            return summary;
+            list.malformed = Some(HeaderError::BlockTooShort);
+            return Err(list);
         };
-        if summary.exceeded.is_some() {
+        if list.exceeded.is_some() {
             continue;
         }
-        let size = summary.size + name.len() + value.len() + FIELD_OVERHEAD;
-        summary.exceeded = if summary.fields == limits.max_fields {
+        let size = list.summary.size + name.len() + value.len() + FIELD_OVERHEAD;
+        list.exceeded = if list.summary.fields == limits.max_fields {
             let limit = limits.max_fields;
             Some(Exceeded::Fields { limit })
         } else if size > limits.max_size {
@@ -301,29 +289,32 @@ fn read_list(
         } else {
             None
         };
-        if summary.exceeded.is_some() {
+        if list.exceeded.is_some() {
             continue;
         }
-        summary.size = size;
-        summary.fields += 1;
-        summary.malformed = summary.malformed.or_else(|| broken(version, name, value));
+        list.summary.size = size;
+        list.summary.fields += 1;
+        list.malformed = list.malformed.or_else(|| broken(version, name, value));
         names.push(Span {
             start: end - name.len(),
             end,
         });
         sink(name, Values::from(value));
     }
-    if summary.malformed.is_none() {
+    if list.malformed.is_none() {
         if reader.remaining() != 0 {
-            summary.malformed = Some(HeaderError::TrailingBytes);
+            list.malformed = Some(HeaderError::TrailingBytes);
         } else if has_duplicate(block, names) {
-            summary.malformed = Some(HeaderError::DuplicateName);
+            list.malformed = Some(HeaderError::DuplicateName);
         }
     }
     if names.capacity() > KEPT_NAMES {
         *names = Vec::new();
     }
-    summary
+    match (list.malformed, list.exceeded) {
+        (None, None) => Ok(list.summary),
+        _ => Err(list),
+    }
 }
 
 /// The rule that one field breaks, when it does.

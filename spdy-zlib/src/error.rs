@@ -4,8 +4,12 @@
 use std::error::Error;
 use std::fmt;
 
-/// The compressed data can't be followed any further. All header blocks of a direction are
-/// one zlib stream, so every later block is lost as well: close the connection.
+use crate::Summary;
+
+/// The compressed data can't be followed any further, or the list in it can't be taken.
+///
+/// All header blocks of a direction are one zlib stream. So with every error but
+/// [`List`](Self::List), all later blocks are lost as well: close the connection.
 ///
 /// ```
 /// use lacewing_spdy_zlib::{DecodeError, Decoder, ListLimits, Version};
@@ -15,6 +19,7 @@ use std::fmt;
 ///     .decode(&[0xff; 8], ListLimits::default(), |_, _| {})
 ///     .unwrap_err();
 /// assert_eq!(error, DecodeError::Corrupt);
+/// assert!(error.is_final());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -38,8 +43,19 @@ pub enum DecodeError {
         /// [`ListLimits::max_size`](crate::ListLimits::max_size), bytes.
         limit: usize,
     },
-    /// An earlier block of this decoder failed with one of the other errors.
+    /// An earlier block of this decoder failed with one of the errors above.
     Poisoned,
+    /// The list breaks a rule or goes over a limit. The zlib stream is in step: the error is one
+    /// of the stream that the list belongs to.
+    List(ListError),
+}
+
+impl DecodeError {
+    /// Whether the connection is lost: the next block can't be decoded. So it is with every error
+    /// but [`List`](Self::List).
+    pub fn is_final(&self) -> bool {
+        !matches!(self, DecodeError::List(_))
+    }
 }
 
 impl fmt::Display for DecodeError {
@@ -63,17 +79,62 @@ impl fmt::Display for DecodeError {
             DecodeError::Poisoned => {
                 f.write_str("an earlier header block failed: the compression state is lost")
             }
+            DecodeError::List(error) => error.fmt(f),
         }
     }
 }
 
 impl Error for DecodeError {}
 
+/// What is wrong with a header list that was decompressed. The zlib stream is in step.
+///
+/// ```
+/// use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, Version};
+///
+/// let mut block = bytes::BytesMut::new();
+/// let mut encoder = Encoder::new(Version::V3, Compression::Stored);
+/// let mut list = encoder.block(&mut block);
+/// list.field(b"a", [b"1"]).field(b"b", [b"2"]);
+/// list.finish()?;
+///
+/// let limits = ListLimits::default().with(|limits| limits.max_fields = 1);
+/// let error = Decoder::new(Version::V3).decode_to_vec(&block, limits).unwrap_err();
+/// assert_eq!(error.to_string(), "header list has more than 1 fields");
+/// let DecodeError::List(error) = error else { unreachable!() };
+/// assert_eq!((error.summary.fields, error.malformed), (1, None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ListError {
+    /// What was handed out all the same.
+    pub summary: Summary,
+    /// The first rule that the list breaks: reset the stream with PROTOCOL_ERROR.
+    pub malformed: Option<HeaderError>,
+    /// The first limit that the list went over: answer 431 or reset the stream. The fields behind
+    /// it were not handed out.
+    pub exceeded: Option<Exceeded>,
+}
+
+impl fmt::Display for ListError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.malformed, self.exceeded) {
+            (Some(error), _) => error.fmt(f),
+            (None, Some(error)) => error.fmt(f),
+            (None, None) => f.write_str("header list can't be taken"),
+        }
+    }
+}
+
+impl Error for ListError {}
+
 /// A header list that breaks a rule of the drafts. The zlib stream is in step: only the
 /// stream that the list belongs to is to be reset, with PROTOCOL_ERROR.
 ///
 /// ```
-/// use lacewing_spdy_zlib::{Compression, Decoder, Encoder, HeaderError, ListLimits, Version};
+/// use lacewing_spdy_zlib::{
+///     Compression, DecodeError, Decoder, Encoder, HeaderError, ListLimits, Version,
+/// };
 ///
 /// let mut block = bytes::BytesMut::new();
 /// let mut encoder = Encoder::new(Version::V3, Compression::Stored);
@@ -81,8 +142,9 @@ impl Error for DecodeError {}
 /// list.field(b"Upper", [b"1"]);
 /// list.finish()?;
 ///
-/// let summary = Decoder::new(Version::V3).decode(&block, ListLimits::default(), |_, _| {})?;
-/// assert_eq!(summary.malformed, Some(HeaderError::UppercaseName));
+/// let result = Decoder::new(Version::V3).decode_to_vec(&block, ListLimits::default());
+/// let Err(DecodeError::List(error)) = result else { unreachable!() };
+/// assert_eq!(error.malformed, Some(HeaderError::UppercaseName));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// docs.rs shows which feature each item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod block;
@@ -8,9 +10,14 @@ mod dictionary;
 mod encoder;
 mod error;
 mod inflate;
+mod list;
 mod whole_field;
 
+/// The types of the signatures here.
+pub use bytes;
+
 pub use block::{Values, ValuesIter, Version};
-pub use decoder::{Decoder, ListLimits, Summary};
+pub use decoder::Decoder;
 pub use encoder::{BlockEncoder, Compression, Encoder};
-pub use error::{DecodeError, EncodeError, Exceeded, HeaderError};
+pub use error::{DecodeError, EncodeError, Exceeded, HeaderError, ListError};
+pub use list::{ListLimits, Summary};

@@ -140,38 +140,49 @@ fn limits_on_fields_and_size_cut_the_list_and_keep_the_stream() {
         let names: Vec<String> = (0..20).map(|index| format!("name-{index}")).collect();
         let fields: Vec<(&str, &str)> = names.iter().map(|name| (&name[..], "value")).collect();
 
-        let limits = ListLimits {
-            max_fields: 20,
-            ..ListLimits::default()
-        };
+        let limits = ListLimits::default().with(|limits| limits.max_fields = 20);
         let summary = decode(&mut decoder, &encode(&mut encoder, &fields), limits).unwrap();
         assert_eq!((summary.fields, summary.exceeded), (20, None));
 
-        let limits = ListLimits {
-            max_fields: 19,
-            ..limits
-        };
+        let limits = limits.with(|limits| limits.max_fields = 19);
         let summary = decode(&mut decoder, &encode(&mut encoder, &fields), limits).unwrap();
         assert_eq!(summary.fields, 19);
         assert_eq!(summary.exceeded, Some(Exceeded::Fields { limit: 19 }));
 
         // 20 × (6 or 7 + 5 + 32) bytes are 870, inflated they are less.
-        let exact = ListLimits {
-            max_size: 870,
-            ..ListLimits::default()
-        };
+        let exact = ListLimits::default().with(|limits| limits.max_size = 870);
         let summary = decode(&mut decoder, &encode(&mut encoder, &fields), exact).unwrap();
         assert_eq!((summary.size, summary.exceeded), (870, None));
-        let tight = ListLimits {
-            max_size: 869,
-            ..exact
-        };
+        let tight = exact.with(|limits| limits.max_size = 869);
         let summary = decode(&mut decoder, &encode(&mut encoder, &fields), tight).unwrap();
         assert_eq!(summary.fields, 19);
         assert_eq!(summary.exceeded, Some(Exceeded::Size { limit: 869 }));
 
         let summary = decode(&mut decoder, &encode(&mut encoder, &[("a", "b")]), tight).unwrap();
         assert_eq!((summary.fields, summary.exceeded), (1, None));
+    }
+}
+
+/// Whoever takes a list as a whole gets all of it or an error, never a part.
+#[test]
+fn a_list_is_whole_or_an_error() {
+    for version in VERSIONS {
+        let mut encoder = Encoder::new(version, Compression::Zlib(6));
+        let mut decoder = Decoder::new(version);
+        let limits = ListLimits::default().with(|limits| limits.max_fields = 2);
+        let list = |error: Result<_, _>| match error {
+            Err(DecodeError::List(error)) => error,
+            other => panic!("{other:?}"),
+        };
+        let block = encode(&mut encoder, &[("a", "1"), ("b", "2"), ("c", "3")]);
+        let error = list(decoder.decode_to_vec(&block, limits));
+        assert_eq!(error.exceeded, Some(Exceeded::Fields { limit: 2 }));
+        let block = encode(&mut encoder, &[("a", "1"), ("a", "2")]);
+        let error = list(decoder.decode_to_vec(&block, limits));
+        assert_eq!(error.malformed, Some(HeaderError::DuplicateName));
+        let block = encode(&mut encoder, &[("a", "1"), ("b", "2")]);
+        let fields = decoder.decode_to_vec(&block, limits).unwrap();
+        assert_eq!(fields[1], (b"b".to_vec(), b"2".to_vec()));
     }
 }
 
@@ -194,10 +205,7 @@ fn a_zlib_bomb_is_stopped_at_the_limit() {
 
     // One byte decides.
     for (size, fits) in [(raw.len(), true), (raw.len() - 1, false)] {
-        let limits = ListLimits {
-            max_size: size,
-            ..limits
-        };
+        let limits = limits.with(|limits| limits.max_size = size);
         let result = Decoder::new(Version::V3).feed(&bomb, limits);
         assert_eq!(result.is_ok(), fits);
     }
@@ -388,13 +396,35 @@ fn encode(encoder: &mut Encoder, fields: &[(&str, &str)]) -> Vec<u8> {
     dst.to_vec()
 }
 
-fn decode(decoder: &mut Decoder, block: &[u8], limits: ListLimits) -> Result<Summary, DecodeError> {
-    let mut fields = 0;
-    let result = decoder.decode(block, limits, |_, _| fields += 1);
-    if let Ok(summary) = result {
-        assert_eq!(summary.fields, fields);
-    }
-    result
+/// A list that was decompressed, sound or not.
+#[derive(Debug, PartialEq)]
+struct List {
+    fields: usize,
+    size: usize,
+    malformed: Option<HeaderError>,
+    exceeded: Option<Exceeded>,
+}
+
+/// The list, or the error that ends the connection.
+fn decode(decoder: &mut Decoder, block: &[u8], limits: ListLimits) -> Result<List, DecodeError> {
+    let mut handed_out = 0;
+    let (summary, malformed, exceeded) = match decoder.decode(block, limits, |_, _| handed_out += 1)
+    {
+        Ok(summary) => (summary, None, None),
+        Err(DecodeError::List(error)) => (error.summary, error.malformed, error.exceeded),
+        Err(error) => {
+            assert!(error.is_final());
+            return Err(error);
+        }
+    };
+    assert_eq!(summary.fields, handed_out);
+    let Summary { fields, size, .. } = summary;
+    Ok(List {
+        fields,
+        size,
+        malformed,
+        exceeded,
+    })
 }
 
 struct Random(u64);

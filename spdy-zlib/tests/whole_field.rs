@@ -20,7 +20,7 @@ mod vectors;
 
 use bytes::BytesMut;
 use flate2::{Decompress, FlushDecompress};
-use lacewing_spdy_zlib::{Compression, Decoder, Encoder, ListLimits, Version};
+use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, Version};
 
 use inflater::Inflater;
 use trace::Tracer;
@@ -74,15 +74,20 @@ impl Stream {
             .iter()
             .map(|field| (field.name.clone(), field.value.clone()))
             .collect();
+        let limits = ListLimits::default().with(|limits| {
+            limits.max_size = 1 << 24;
+            limits.max_fields = 1 << 20;
+        });
         let mut decoded = Vec::new();
-        let limits = ListLimits {
-            max_size: 1 << 24,
-            max_fields: 1 << 20,
-        };
-        let summary = self.decoder.decode(&wire, limits, |name, values| {
+        let result = self.decoder.decode(&wire, limits, |name, values| {
             decoded.push((name.to_vec(), values.joined().to_vec()));
         });
-        assert_eq!(summary.unwrap().exceeded, None);
+        match result {
+            // Empty values and names that come twice are matter for the compression, too.
+            Ok(_) => {}
+            Err(DecodeError::List(error)) if error.exceeded.is_none() => {}
+            Err(error) => panic!("{error}"),
+        }
         assert!(decoded == expected);
         let raw = self.inflater.inflate(&wire);
         assert!(inflater::parse(self.version, &raw) == expected);

@@ -53,6 +53,7 @@ const STEPS: &[Step] = &[
         crate::codegen::run(&["--check".to_owned()])
     }),
     ("tidy", || crate::tidy::run(&[])),
+    ("deny", || crate::deny::in_ci()),
     ("clippy, all features", || {
         // The lint `incompatible_msrv` is on in the workspace: this step is
         // also the check of `rust-version`.
@@ -72,12 +73,19 @@ const STEPS: &[Step] = &[
         })
     }),
     ("test", || crate::test::run(&[])),
-    ("doc", || {
+    ("doc, all features", || {
         let mut command = cargo(["doc", "--no-deps", "--all-features"]);
         for library in LIBRARIES {
             command.args(["--package", library]);
         }
         shell::run(command.env("RUSTDOCFLAGS", "-D warnings"))
+    }),
+    ("doc, default features", || {
+        // One at a time: together, one crate turns on features of another.
+        LIBRARIES.iter().try_for_each(|library| {
+            let mut command = cargo(["doc", "--quiet", "--no-deps", "--package", library]);
+            shell::run(command.env("RUSTDOCFLAGS", "-D warnings"))
+        })
     }),
     ("interop", || crate::interop::run(&[])),
 ];

@@ -8,6 +8,7 @@
 mod dictionary;
 mod huffman;
 mod static_table;
+mod stories;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ const GENERATORS: &[fn(&Path) -> Result<Generated, String>] = &[
     huffman::generate,
     static_table::generate,
     dictionary::generate,
+    stories::generate,
 ];
 
 /// The first line of every generated file; `cargo xtask tidy` looks for it.
@@ -48,7 +50,11 @@ pub fn run(args: &[String]) -> Result<(), String> {
     for generate in GENERATORS {
         let generated = generate(&root.join("xtask/spec"))?;
         let path = root.join(generated.path);
-        let text = format!("{BANNER}{}", generated.text);
+        let banner = match path.extension() {
+            Some(rust) if rust == "rs" => BANNER.to_owned(),
+            _ => BANNER.replacen("//", "#", 1),
+        };
+        let text = format!("{banner}{}", generated.text);
         let old = fs::read_to_string(&path).unwrap_or_default();
         if old == text {
             continue;

@@ -11,6 +11,9 @@ pub(crate) mod conform;
 mod grpc;
 mod haproxy;
 mod http2;
+mod java;
+mod jetty;
+mod keepalive;
 mod lab;
 pub(crate) mod netpath;
 mod netty;
@@ -49,7 +52,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         http2::cases,
         grpc::cases,
         chromium::cases,
+        jetty::cases,
         proxies::cases,
+        keepalive::cases,
         python_h2::cases,
         conform::cases,
         spdy::cases,

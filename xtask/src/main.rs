@@ -7,7 +7,11 @@
 mod bench;
 mod ci;
 mod codegen;
+mod deny;
+mod features;
 mod interop;
+mod packages;
+mod report;
 mod shell;
 mod test;
 mod tidy;
@@ -19,6 +23,7 @@ cargo xtask <command>
 
   codegen [--check]     write the generated files from xtask/spec (or fail if they differ)
   tidy                  check the rules a compiler cannot hold
+  deny                  check licences and dependencies against deny.toml (needs cargo-deny)
   test                  run every test this machine can build, and say what was left out
   interop [--only TEXT] drive real clients and servers against ours
           [--list]      print the cases without running them
@@ -38,6 +43,7 @@ fn main() -> ExitCode {
     let result = match command.as_str() {
         "codegen" => codegen::run(rest),
         "tidy" => tidy::run(rest),
+        "deny" => deny::run(rest),
         "test" => test::run(rest),
         "interop" => interop::run(rest),
         "conform-peers" => interop::conform::scores(rest),

@@ -1,54 +1,79 @@
-//! `cargo xtask test`: the one command that runs the tests.
+//! `cargo xtask test`: the one command that runs the tests. What this machine
+//! cannot build is left out, and named at the end.
 
-use crate::shell;
+use crate::report::Report;
+use crate::{features, shell};
 use std::process::{Command, Stdio};
 
 /// A target without `std`, to prove that `lacewing-hpack` needs none.
 const NO_STD_TARGET: &str = "thumbv7m-none-eabi";
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let mut left_out: Vec<String> = Vec::new();
-
-    let mut test = shell::cargo(["test", "--workspace", "--all-features", "--no-fail-fast"]);
-    if !(shell::exists("cc") || shell::exists("gcc") || shell::exists("clang")) {
-        test.args(["--exclude", "lacewing-benches"]);
-        left_out
-            .push("lacewing-benches: libnghttp2-sys needs a C compiler (`cc` not found)".into());
-    }
-    test.args(args);
-    let tests = shell::run(&mut test);
-
-    let no_std = if has_target(NO_STD_TARGET) {
-        shell::run(&mut shell::cargo([
-            "check",
-            "--quiet",
-            "--package",
-            "lacewing-hpack",
-            "--no-default-features",
-            "--target",
-            NO_STD_TARGET,
-        ]))
+    let mut report = Report::default();
+    let tests = workspace(args, &mut report);
+    let no_std = no_std(&mut report);
+    let vectors = vectors();
+    if vectors.is_dir() {
+        report.ran("the vector corpora", &vectors.display().to_string());
     } else {
-        left_out.push(format!(
-            "lacewing-hpack without std: target not installed (rustup target add {NO_STD_TARGET})"
-        ));
-        Ok(())
-    };
-
-    if !vectors().is_dir() {
-        left_out.push(format!(
-            "the vector corpora: {} is absent (LACEWING_SHARED names another place)",
-            vectors().display()
-        ));
+        let why = format!(
+            "{} is absent (LACEWING_SHARED names another place)",
+            vectors.display()
+        );
+        report.left_out("the vector corpora", &why);
     }
-    left_out.push("fuzz targets: they need a nightly toolchain and cargo-fuzz".into());
-    left_out.push("real peers: run `cargo xtask interop`".into());
-
-    println!("\nLeft out:");
-    for line in &left_out {
-        println!("  {line}");
-    }
+    report.left_out(
+        "fuzz targets",
+        "they need a nightly toolchain and cargo-fuzz",
+    );
+    report.left_out("real peers", "run `cargo xtask interop`");
+    println!("\n{report}");
     tests.and(no_std)
+}
+
+fn workspace(args: &[String], report: &mut Report) -> Result<(), String> {
+    let mut test = shell::cargo(["test", "--workspace", "--no-fail-fast"]);
+    let mut shown = "all features";
+    match features::missing_openssl() {
+        None => {
+            test.arg("--all-features");
+            report.ran("feature `npn`", "OpenSSL's headers are there");
+        }
+        Some(why) => {
+            test.arg("--features");
+            test.arg(features::without_npn(&shell::root())?.join(","));
+            shown = "all features but `npn`";
+            report.left_out("feature `npn`", &why);
+        }
+    }
+    if ["cc", "gcc", "clang"].into_iter().any(shell::exists) {
+        report.ran("lacewing-benches", "there is a C compiler");
+    } else {
+        test.args(["--exclude", "lacewing-benches"]);
+        let why = "libnghttp2-sys needs a C compiler (`cc` not found)";
+        report.left_out("lacewing-benches", why);
+    }
+    report.ran("tests of the workspace", shown);
+    shell::run(test.args(args))
+}
+
+fn no_std(report: &mut Report) -> Result<(), String> {
+    let what = "lacewing-hpack without std";
+    if !has_target(NO_STD_TARGET) {
+        let why = format!("target not installed (rustup target add {NO_STD_TARGET})");
+        report.left_out(what, &why);
+        return Ok(());
+    }
+    report.ran(what, NO_STD_TARGET);
+    shell::run(&mut shell::cargo([
+        "check",
+        "--quiet",
+        "--package",
+        "lacewing-hpack",
+        "--no-default-features",
+        "--target",
+        NO_STD_TARGET,
+    ]))
 }
 
 fn vectors() -> std::path::PathBuf {

@@ -6,7 +6,7 @@
 mod manifest;
 mod source;
 
-use crate::shell;
+use crate::{packages, shell};
 use std::path::Path;
 use std::process::Command;
 
@@ -15,7 +15,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         return Err(format!("`tidy` takes no argument, got `{arg}`"));
     }
     let tree = Tree::read(&shell::root())?;
-    let complaints = check(&tree);
+    let mut complaints = check(&tree);
+    complaints.extend(packages::check()?);
     for complaint in &complaints {
         println!("{complaint}");
     }

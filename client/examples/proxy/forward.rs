@@ -76,6 +76,10 @@ where
 fn prepare(parts: &mut request::Parts) {
     strip(&mut parts.headers);
     parts.headers.remove(header::PROXY_AUTHORIZATION);
+    if parts.uri.authority().is_some() {
+        // It would be asked for in place of what the URI says.
+        parts.headers.remove(header::HOST);
+    }
     // A cookie that came in crumbs goes on as one (RFC 9113 §8.2.3): the
     // protocol behind may have another way to join fields, as SPDY has.
     let crumbs: Vec<_> = parts.headers.get_all(header::COOKIE).iter().collect();

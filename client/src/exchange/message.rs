@@ -6,6 +6,7 @@ use lacewing_conn::{
     proto::{Control, Head, Priority, Protocol},
 };
 
+use super::fields::{self, Section, check_fields};
 use crate::{OnInformational, PriorityHandle, RequestError, Security, body::RequestBody};
 
 /// The field of RFC 9218 §5.
@@ -41,7 +42,7 @@ pub(crate) fn message(
     version: Version,
     security: Security,
 ) -> Result<Message, RequestError> {
-    let (mut parts, body) = request.into_parts();
+    let (mut parts, mut body) = request.into_parts();
     let (mut protocol, mut priority, mut wishes) = (None, None, Wishes::default());
     if !parts.extensions.is_empty() {
         protocol = parts.extensions.remove::<Protocol>();
@@ -52,10 +53,22 @@ pub(crate) fn message(
             priority = Some(handle.priority());
         }
     }
-    let uri = complete(parts.uri, &parts.method, &parts.headers, security)?;
-    announce_length(&mut parts.headers, &parts.method, &body);
-    // The authority says it; twice is an invitation to differ.
-    parts.headers.remove(header::HOST);
+    let present = check_fields(&parts.headers, Section::Head)?;
+    if protocol.is_some() && parts.method != Method::CONNECT {
+        return Err(RequestError::ProtocolWithoutConnect);
+    }
+    let target = Target::of(&parts.method, protocol.as_ref());
+    let (mut host, mut announced) = (None, None);
+    if present.host {
+        host = Some(fields::host(&parts.headers)?);
+        // The authority says it; twice is an invitation to differ.
+        parts.headers.remove(header::HOST);
+    }
+    if present.length {
+        announced = Some(fields::settle_length(&mut parts.headers)?);
+    }
+    let uri = complete(parts.uri, target, host, security)?;
+    settle_length(&mut parts.headers, &parts.method, announced, &mut body)?;
     let mut expectation = Expectation::None;
     if version == Version::Http2 {
         if let Some(priority) = priority {
@@ -108,25 +121,53 @@ fn announce_priority(fields: &mut HeaderMap, priority: Priority) {
     }
 }
 
-/// A URI with scheme and authority: those of an origin-form URI come from the
-/// `host` field and the connection.
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    /// A host to connect to, and nothing else (RFC 9110 §9.3.6).
+    Host,
+    /// A resource.
+    Resource,
+}
+
+impl Target {
+    fn of(method: &Method, protocol: Option<&Protocol>) -> Self {
+        if *method == Method::CONNECT && protocol.is_none() {
+            Self::Host
+        } else {
+            Self::Resource
+        }
+    }
+}
+
+/// A URI with scheme and authority. The authority is that of the `host` field,
+/// if there is one: it names whom the request is for, and the URI where to
+/// connect to. The scheme of an origin-form URI is that of the connection.
 fn complete(
     uri: Uri,
-    method: &Method,
-    fields: &HeaderMap,
+    target: Target,
+    host: Option<uri::Authority>,
     security: Security,
 ) -> Result<Uri, RequestError> {
-    if uri.authority().is_some() && (uri.scheme().is_some() || method == Method::CONNECT) {
+    if let (Target::Host, Some(host), Some(authority)) = (target, &host, uri.authority()) {
+        if host != authority {
+            return Err(RequestError::ForbiddenField {
+                name: header::HOST,
+                why: "a CONNECT request is for the host of its URI; leave it out",
+            });
+        }
+    }
+    let path = uri.path_and_query().map_or("/", uri::PathAndQuery::as_str);
+    if target == Target::Host && path != "/" {
+        return Err(RequestError::ConnectToPath);
+    }
+    let same = host.is_none() || host.as_ref() == uri.authority();
+    let whole = uri.authority().is_some() && (uri.scheme().is_some() || target == Target::Host);
+    if whole && same {
         return Ok(uri);
     }
-    let authority = match (uri.authority(), fields.get(header::HOST)) {
-        (Some(authority), _) => authority.clone(),
-        (None, Some(host)) => {
-            uri::Authority::try_from(host.as_bytes()).map_err(|_| RequestError::NoHost)?
-        }
-        (None, None) => return Err(RequestError::NoHost),
-    };
     let mut parts = uri.into_parts();
+    let authority = host.or(parts.authority).ok_or(RequestError::NoHost)?;
     parts.authority = Some(authority);
     parts.scheme.get_or_insert(match security {
         Security::Cleartext => uri::Scheme::HTTP,
@@ -138,16 +179,40 @@ fn complete(
     Uri::from_parts(parts).map_err(|_| RequestError::NoHost)
 }
 
-/// `content-length` where it is known and tells something (RFC 9110 §8.6).
-fn announce_length(fields: &mut HeaderMap, method: &Method, body: &RequestBody) {
-    let means_something =
-        !body.is_empty() || matches!(*method, Method::POST | Method::PUT | Method::PATCH);
-    if !means_something || *method == Method::CONNECT {
-        return;
+/// Announces the body's length where it is known and tells something (RFC 9110
+/// §8.6), and holds the body to what is announced.
+fn settle_length(
+    fields: &mut HeaderMap,
+    method: &Method,
+    announced: Option<u64>,
+    body: &mut RequestBody,
+) -> Result<(), RequestError> {
+    if *method == Method::CONNECT {
+        // What follows is a tunnel.
+        return match announced {
+            None => Ok(()),
+            Some(_) => Err(RequestError::ForbiddenField {
+                name: header::CONTENT_LENGTH,
+                why: "a CONNECT request has no content; leave it out",
+            }),
+        };
     }
-    if let (Some(length), false) = (body.length(), fields.contains_key(header::CONTENT_LENGTH)) {
-        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    }
+    let length = match (announced, body.length()) {
+        (Some(announced), Some(length)) if announced != length => {
+            return Err(RequestError::ContentLength { announced, length });
+        }
+        (Some(length), _) => length,
+        (None, Some(length)) => {
+            let method = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
+            if method || !body.is_empty() {
+                fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            }
+            length
+        }
+        (None, None) => return Ok(()),
+    };
+    body.announce(length);
+    Ok(())
 }
 
 pub(super) fn content_length(fields: &HeaderMap) -> Option<u64> {
@@ -164,12 +229,9 @@ mod tests {
     use super::*;
 
     fn uri_of(uri: &str, host: Option<&str>) -> Result<String, RequestError> {
-        let mut fields = HeaderMap::new();
-        if let Some(host) = host {
-            fields.insert(header::HOST, host.parse().unwrap());
-        }
-        complete(uri.parse().unwrap(), &Method::GET, &fields, Security::Tls)
-            .map(|uri| uri.to_string())
+        let host = host.map(|host| host.parse().unwrap());
+        let (uri, target) = (uri.parse().unwrap(), Target::Resource);
+        complete(uri, target, host, Security::Tls).map(|uri| uri.to_string())
     }
 
     #[test]
@@ -177,7 +239,13 @@ mod tests {
         assert_eq!(uri_of("http://a/x", None), Ok("http://a/x".into()));
         assert_eq!(uri_of("/x?y", Some("b:1")), Ok("https://b:1/x?y".into()));
         assert_eq!(uri_of("/x", None), Err(RequestError::NoHost));
-        assert_eq!(uri_of("/x", Some("no host")), Err(RequestError::NoHost));
+    }
+
+    /// As curl and Go do: the URI says where to connect to.
+    #[test]
+    fn a_host_field_names_the_authority() {
+        assert_eq!(uri_of("http://a/x", Some("b:1")), Ok("http://b:1/x".into()));
+        assert_eq!(uri_of("http://a/x", Some("A")), Ok("http://a/x".into()));
     }
 
     #[test]
@@ -199,9 +267,9 @@ mod tests {
 
     #[test]
     fn a_length_is_announced_when_it_tells_something() {
-        let announced = |method: Method, body| {
+        let announced = |method: Method, mut body| {
             let mut fields = HeaderMap::new();
-            announce_length(&mut fields, &method, &body);
+            settle_length(&mut fields, &method, None, &mut body).unwrap();
             content_length(&fields)
         };
         assert_eq!(announced(Method::GET, RequestBody::Empty), None);

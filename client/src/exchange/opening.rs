@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lacewing_conn::{
     Version,
     driver::Context,
-    proto::{OpenError, Protocol, StreamKey},
+    proto::{Control, OpenError, Protocol, StreamKey},
 };
 
 use super::{
@@ -69,7 +69,6 @@ impl Exchanges {
             return;
         }
         let version = conn.engine.version();
-        let uri = self.pushes.is_some().then(|| request.uri().clone().into());
         let Message {
             head,
             priority,
@@ -79,6 +78,11 @@ impl Exchanges {
         } = match message(request, version, self.security) {
             Ok(message) => message,
             Err(error) => return reply.settle(Err(Failure::new(error.into()))),
+        };
+        // As the server sees it: pushes have to be of its origin.
+        let uri = match &head.control {
+            Control::Request { uri, .. } if self.pushes.is_some() => Some(uri.clone().into()),
+            _ => None,
         };
         let fin = body.is_empty();
         let stream = match conn.engine.open(conn.now, head, fin, priority) {
@@ -114,7 +118,6 @@ impl Exchanges {
     /// Takes over a stream whose request went out in another way, whole.
     #[cfg(feature = "h2c")]
     pub(crate) fn adopt(&mut self, stream: StreamKey, message: Message) -> super::Wait {
-        use lacewing_conn::proto::Control;
         let reply = Reply::new();
         reply.opened(stream);
         if let Some(handle) = &message.wishes.priority {

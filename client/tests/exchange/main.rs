@@ -17,6 +17,7 @@ mod exchanges;
 mod forward;
 mod informational;
 mod lifecycle;
+mod no_content;
 mod proxy;
 mod push_rules;
 mod pushes;

@@ -110,6 +110,62 @@ fn bytes_go_through_a_tunnel_and_its_halves_end_apart() {
     });
 }
 
+/// What was shut down arrives whatever is dropped then; what was flushed comes
+/// before the reset of a tunnel that was dropped without a shutdown.
+#[test]
+fn what_was_sent_before_a_drop_arrives() {
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Last {
+        Shutdown,
+        Flush,
+    }
+    async fn send(mut tunnel: Tunnel, len: usize, last: Last) {
+        tunnel.write_all(&pattern(len)).await.unwrap();
+        match last {
+            Last::Shutdown => tunnel.shutdown().await.unwrap(),
+            Last::Flush => tunnel.flush().await.unwrap(),
+        }
+    }
+    async fn receive(mut tunnel: Tunnel, len: usize, last: Last) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let mut received = vec![0; len];
+        let read = tunnel.read_exact(&mut received).await;
+        assert!(read.is_ok(), "{last:?}, {len}: {read:?}");
+        assert!(received == pattern(len), "{last:?}, {len}");
+        let ended = tunnel.read(&mut [0; 8]).await;
+        match last {
+            Last::Shutdown => assert_eq!(ended.unwrap(), 0),
+            Last::Flush => assert!(ended.is_err()),
+        }
+    }
+    every_version(|version| async move {
+        for len in [10, 5_000, 300_000] {
+            for last in [Last::Shutdown, Last::Flush] {
+                // The client sends.
+                let (tell, told) = tokio::sync::oneshot::channel();
+                let tell = Arc::new(std::sync::Mutex::new(Some(tell)));
+                let connection = through_proxy(
+                    version,
+                    Arc::new(move |tunnel| {
+                        let _ = tell.lock().unwrap().take().unwrap().send(tunnel);
+                    }),
+                );
+                let (_, tunnel) = connection.tunnel(to_host()).await.unwrap();
+                let theirs = told.await.unwrap();
+                tokio::join!(send(tunnel, len, last), receive(theirs, len, last));
+                // The server does.
+                let connection = through_proxy(
+                    version,
+                    Arc::new(move |tunnel| drop(tokio::spawn(send(tunnel, len, last)))),
+                );
+                let (_, tunnel) = connection.tunnel(to_host()).await.unwrap();
+                receive(tunnel, len, last).await;
+                until("an idle connection", || connection.is_idle()).await;
+            }
+        }
+    });
+}
+
 #[test]
 fn a_tunnel_that_is_refused_says_how() {
     every_version(|version| async move {

@@ -58,5 +58,9 @@ fuzz_target!(|input: (u8, u8, u8, &[u8])| {
     }
     engine.handle_eof(now);
     while engine.poll_event(now, &mut received).is_some() {}
+    // What came whole may be answered until then.
+    now += engine.limits().drain_timeout;
+    engine.handle_timeout(now);
+    while engine.poll_event(now, &mut received).is_some() {}
     assert!(engine.is_closed());
 });

@@ -24,7 +24,7 @@ pub use self::{
     stream::{RawReader, RawStream, RawWriter},
 };
 use self::{config::Style, task::Streams};
-use super::{Connection, Notifier, shared::Cell};
+use super::{Connection, Notifier, ready_queue::Cell};
 use crate::{
     Error, Initiator, Reason, Side, Version,
     proto::{Config, ConnectionStats, OpenOptions},

@@ -19,11 +19,11 @@ use tokio::{
 
 use super::{
     Application, Context, Notifier, Streams,
+    cells::Signal,
     io::{Read, Transport},
-    shared::Signal,
 };
 use crate::{
-    Error, Initiator, Reason,
+    Error, Initiator, Reason, Side,
     proto::{Config, Engine, Event, Transmit, WindowPool},
 };
 
@@ -193,13 +193,10 @@ impl<IO, A: Application> Connection<IO, A> {
     /// All events that there are; `false` if there were none.
     fn handle_events(&mut self, now: Instant) -> bool {
         let mut any = false;
-        let copy_below = self.transport.copy_below();
+        self.engine.set_copy_below(self.transport.copy_below());
         while let Some(event) = self.engine.poll_event(now, &mut self.transport.input) {
             any = true;
-            let Some(event) = self
-                .streams
-                .deliver(&mut self.engine, now, event, copy_below)
-            else {
+            let Some(event) = self.streams.deliver(&mut self.engine, now, event) else {
                 continue;
             };
             if let Event::Closed { error } = &event {
@@ -325,6 +322,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         match self.transport.poll_read(cx) {
             Poll::Ready(Ok(Read::Bytes)) => true,
             Poll::Ready(Ok(Read::End)) => {
+                self.input_ended = true;
+                true
+            }
+            // TLS without close_notify: requests that came whole are whole all
+            // the same, and their clients wait for answers.
+            Poll::Ready(Err(error))
+                if error.kind() == io::ErrorKind::UnexpectedEof
+                    && self.engine.side() == Side::Server =>
+            {
                 self.input_ended = true;
                 true
             }

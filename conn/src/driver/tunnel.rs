@@ -15,7 +15,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Incoming, shared::Cell};
+use super::{Incoming, ready_queue::Cell};
 use crate::{Error, Initiator, Reason};
 
 /// Bytes that were written and that the connection has not taken yet.
@@ -32,10 +32,13 @@ const WRITE_BUFFER: usize = 64 << 10;
 /// other streams of its connection.
 ///
 /// [Flushing](tokio::io::AsyncWrite::poll_flush) waits until the connection has
-/// taken everything; [shutting down](tokio::io::AsyncWrite::poll_shutdown) ends
-/// our half once it has, while the other goes on. A tunnel that is dropped
-/// without a shutdown resets its stream (CANCEL).
-/// `tokio::io::split` makes two halves of it.
+/// taken everything. [Shutting down](tokio::io::AsyncWrite::poll_shutdown) does
+/// so too and ends our half, while the other goes on; both fail if something was
+/// lost. What they said `Ok` to is sent, whatever is dropped then, if the peer
+/// takes it within [`drain_timeout`](crate::Limits::drain_timeout).
+///
+/// A tunnel that is dropped without a shutdown resets its stream (CANCEL),
+/// behind what was flushed. `tokio::io::split` makes two halves of it.
 ///
 /// ```
 /// use lacewing_conn::driver::{Incoming, Tunnel};
@@ -46,12 +49,13 @@ const WRITE_BUFFER: usize = 64 << 10;
 /// // The body of a CONNECT request; what comes back with the tunnel is the
 /// // body of the response.
 /// let (mut tunnel, body) = Tunnel::new(Incoming::empty());
+/// # let sent = tokio::spawn(http_body_util::BodyExt::collect(body));
 /// tunnel.write_all(b"hello").await?;
 /// tunnel.shutdown().await?;
 /// let mut said = String::new();
 /// tunnel.read_to_string(&mut said).await?;
 /// assert_eq!(said, "");
-/// # let _ = body;
+/// # assert_eq!(sent.await.unwrap().unwrap().to_bytes(), "hello");
 /// # Ok(())
 /// # }
 /// ```
@@ -188,8 +192,9 @@ impl AsyncWrite for Tunnel {
         self.pipe.0.poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.pipe.0.finish())
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pipe.0.finish()?;
+        self.pipe.0.poll_flush(cx)
     }
 }
 

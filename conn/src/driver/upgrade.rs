@@ -4,7 +4,7 @@
 //! * [`requested`], [`switching`] and [`choose_stream_protocol`] are for those
 //!   who have an HTTP/1.1 server already: it gives the upgraded transport and
 //!   what was read from it, and [`MuxConnection::with_input`] takes both.
-//! * With the feature `upgrade`, [`Upgrade`] does the HTTP/1.1 part itself, on
+//! * With the feature `upgrade`, `Upgrade` does the HTTP/1.1 part itself, on
 //!   either side and over any transport.
 //!
 //! Nothing of SPDY is sent before the 101 response, and nothing that came

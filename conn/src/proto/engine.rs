@@ -1,9 +1,9 @@
 //! The engine: what it is made of, and how messages come in and go out. What
 //! it does with them stands in its parts.
 
-mod announce;
 mod credit;
 mod first;
+mod half_close;
 mod keep_alive;
 mod lifecycle;
 mod lingering;
@@ -18,22 +18,23 @@ mod send;
 mod settings;
 mod stats;
 mod timers;
+mod unsolicited;
 mod upgrade;
-mod usage;
+mod usage_error;
 
 use std::{collections::VecDeque, time::Instant};
 
 use bytes::BytesMut;
 
-pub use self::{
-    announce::AlternativeFor,
-    open::{Direction, OpenOptions},
-    stats::{ConnectionStats, HeaderBytes, Resets, Stalls},
-    usage::{OpenError, UsageError},
-};
 use self::{
     first::First, keep_alive::Life, lifecycle::PeerGoAway, lingering::Lingering, ping::Pings,
     receive::Outcome, stats::Counters, timers::Timers,
+};
+pub use self::{
+    open::{Direction, OpenOptions},
+    stats::{ConnectionStats, HeaderBytes, Resets, Stalls},
+    unsolicited::AlternativeFor,
+    usage_error::{OpenError, UsageError},
 };
 use super::{
     Broken, Config, Event, Limits, Output, Priority, Reason, Rule, Setting, Side, StreamId,
@@ -296,6 +297,14 @@ impl Engine {
         let limits = &self.config.limits;
         let backlog = limits.max_output_backlog.saturating_add(limits.cut_ahead);
         self.output.len() <= backlog && self.flow.buffered() <= self.flow.budget(limits)
+    }
+
+    /// Sets the length in bytes below which DATA is copied off the input, so
+    /// that a few bytes that nobody reads never keep a large buffer alive.
+    /// Longer data is a part of the input itself. Default 1 KiB; about a
+    /// sixteenth of the buffers that are read into is a good value.
+    pub fn set_copy_below(&mut self, length: usize) {
+        self.wire.set_copy_below(length);
     }
 
     /// What the input means. Consumes whole frames of `input` (DATA perhaps in

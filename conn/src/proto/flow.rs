@@ -267,4 +267,12 @@ mod tests {
             assert_eq!(flow.replenish(&limits), Some(Increment(window)));
         }
     }
+
+    /// Equal seeds and calls give equal bytes, whatever other connections do.
+    #[test]
+    fn without_a_shared_pool_no_other_connection_has_a_say() {
+        let config = Config::new(EVERY_VERSION[0], Side::Server);
+        assert!(pool(&config).take(WindowPool::GLOBAL_CAPACITY + 1));
+        assert!(pool(&config).take(WindowPool::GLOBAL_CAPACITY + 1));
+    }
 }

@@ -1,7 +1,12 @@
 //! Header lists in the neutral vocabulary: what the four wires carry, parsed.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{
+    HeaderMap, Method, StatusCode, Uri,
+    header::{CONTENT_LENGTH, HOST},
+};
+
+use super::wire::is_authority;
 
 /// The head of a message: control data and header fields.
 ///
@@ -42,6 +47,13 @@ pub enum Control {
         method: Method,
         /// Scheme, authority and path as far as the peer gave them; the
         /// authority alone in a CONNECT request.
+        ///
+        /// An authority that a [`Uri`] has no place for, such as the
+        /// percent-encoded path of a Unix socket that gRPC stacks send, is in
+        /// the `host` field, and the URI is a path alone. A received request
+        /// has one `host` field at most, and it never says anything else than
+        /// the URI. Of a request that is sent, the `host` field counts where
+        /// the URI has no authority.
         uri: Uri,
         /// The `:protocol` of an extended CONNECT (RFC 8441 §4).
         protocol: Option<Protocol>,
@@ -127,15 +139,34 @@ impl Head {
         let Control::Request { method, uri, .. } = &self.control else {
             return false;
         };
-        let length = self.fields.get(http::header::CONTENT_LENGTH);
+        let lengths = self.fields.get_all(CONTENT_LENGTH);
         (*method == Method::GET || *method == Method::HEAD)
-            && uri.authority().is_some()
-            && length.is_none_or(|length| length.as_bytes() == b"0")
+            && authority(uri, &self.fields).is_some()
+            && lengths.iter().all(|length| length.as_bytes() == b"0")
     }
 
     /// A request that names the server it is for.
     pub(crate) fn has_authority(&self) -> bool {
-        matches!(&self.control, Control::Request { uri, .. } if uri.authority().is_some())
+        match &self.control {
+            Control::Request { uri, .. } => authority(uri, &self.fields).is_some(),
+            _ => false,
+        }
+    }
+
+    /// Unless its URI says it, the `host` field of a request is an authority, or
+    /// empty; and CONNECT names a port (RFC 9110 §9.3.6).
+    pub(crate) fn has_valid_host(&self) -> bool {
+        match &self.control {
+            Control::Request {
+                method,
+                uri,
+                protocol: None,
+            } if *method == Method::CONNECT => uri.port_u16().is_some(),
+            Control::Request { uri, .. } if uri.authority().is_none() => {
+                authority(uri, &self.fields).is_none_or(is_authority)
+            }
+            _ => true,
+        }
     }
 
     /// A CONNECT request with `:protocol` (RFC 8441).
@@ -152,6 +183,26 @@ impl Head {
         match self.control {
             Control::Response { status } => Some(status),
             _ => None,
+        }
+    }
+}
+
+/// The authority of a request's target: the URI's, or what the `host` field says
+/// where the URI has none. User information is for nobody to see (RFC 9113
+/// §8.3.1).
+pub(crate) fn authority<'a>(uri: &'a Uri, fields: &'a HeaderMap) -> Option<&'a [u8]> {
+    match uri.authority() {
+        Some(authority) => {
+            let text = authority.as_str().as_bytes();
+            // Nearly always there is none, and a short text.
+            if text.iter().all(|byte| *byte != b'@') {
+                return Some(text);
+            }
+            text.rsplit(|byte| *byte == b'@').next()
+        }
+        None => {
+            let host = fields.get(HOST)?.as_bytes();
+            (!host.is_empty()).then_some(host)
         }
     }
 }

@@ -103,7 +103,8 @@ pub struct Limits {
     pub headers_timeout: Duration,
     /// Time for our SETTINGS to be acknowledged, where they are. Default 10 s.
     pub settings_timeout: Duration,
-    /// Time that open streams get after a shutdown began. Default 30 s.
+    /// Time that open streams get after a shutdown began, or after the peer
+    /// closed its side of the transport. Default 30 s.
     pub drain_timeout: Duration,
     /// Time that the body of a response waits for the responses to its pushes,
     /// where these share a frame with their push (the SPDY drafts §3.3.1: the

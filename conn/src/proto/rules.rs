@@ -5,8 +5,10 @@ mod table;
 
 use std::{fmt, str::FromStr};
 
+use http::StatusCode;
+
 pub use self::table::Rule;
-use super::{Reason, Side};
+use super::Reason;
 
 /// A protocol, as ALPN names it.
 ///
@@ -129,6 +131,8 @@ pub(crate) struct Rules {
     pub(crate) push: PushStyle,
     /// A response's content-length is checked against its body.
     pub(crate) response_length_checked: bool,
+    /// A request that is no message of HTTP is answered rather than reset.
+    malformed_answered: bool,
     /// The code that cancels an upload after a complete response.
     pub(crate) stop_upload: Reason,
     /// The column of the table of rules.
@@ -175,6 +179,7 @@ static HTTP_2: Rules = Rules {
     stream_associations: false,
     push: PushStyle::Promise,
     response_length_checked: true,
+    malformed_answered: false,
     stop_upload: Reason::NoError,
     dialect: Dialect::Http2,
 };
@@ -206,6 +211,9 @@ const fn spdy_3_1() -> Rules {
         push: PushStyle::Unidirectional,
         // SPDY/3 §3.2.2: the client ignores it.
         response_length_checked: false,
+        // §3.2.1: 400, for what a request lacks and for a wrong length. Names
+        // and values that break the rules of header blocks are reset (§2.6.10).
+        malformed_answered: true,
         stop_upload: Reason::Cancel,
         dialect: Dialect::Spdy3,
     }
@@ -217,9 +225,23 @@ impl Rules {
         rule.reaction(self.dialect)
     }
 
-    /// A request's or a response's content-length is checked, by the side that
-    /// receives it.
-    pub(crate) fn length_checked(&self, receiver: Side) -> bool {
-        receiver == Side::Server || self.response_length_checked
+    /// The status that a request which breaks this rule is answered with; `None`
+    /// if it is reset. A target that only we have no place for is answered
+    /// everywhere: it is no error of framing.
+    pub(crate) fn answer(&self, rule: Rule) -> Option<StatusCode> {
+        let of_message = matches!(
+            rule,
+            Rule::MissingPseudoField
+                | Rule::InvalidPseudoValue
+                | Rule::ContradictingFields
+                | Rule::ContentLengthMismatch
+                | Rule::UnexpectedContent
+        );
+        match rule {
+            Rule::UnsupportedTarget => Some(StatusCode::BAD_REQUEST),
+            Rule::TargetTooLong => Some(StatusCode::URI_TOO_LONG),
+            _ if of_message && self.malformed_answered => Some(StatusCode::BAD_REQUEST),
+            _ => None,
+        }
     }
 }

@@ -23,6 +23,11 @@ impl Rule {
         Broken::OnStream(stream, self, None)
     }
 
+    /// What is wrong is no more than that we have no place for the target.
+    pub(crate) fn is_of_target(self) -> bool {
+        matches!(self, Self::UnsupportedTarget | Self::TargetTooLong)
+    }
+
     /// Broken in a way that ends the connection.
     pub(crate) fn fatal(self) -> Broken {
         Broken::Fatal(self, None)

@@ -1,16 +1,19 @@
 //! The wires: frames to neutral messages and back. What differs between the
 //! protocols on the wire is known here and nowhere above.
 
+mod authority;
 mod fields;
 pub(crate) mod foreign;
 mod http2;
 mod spdy;
+mod target;
 
 use std::num::NonZeroU16;
 
 use bytes::{Bytes, BytesMut};
 
-pub(crate) use self::fields::{Fields, ListLimit, content_length, parse_priority};
+pub use self::authority::is_authority;
+pub(crate) use self::fields::{Fields, ListLimit, parse_priority, settle_length};
 pub(crate) use self::http2::settings::payload as settings_payload;
 use super::{
     Config, Direction, Head, HeaderBytes, Priority, Reason, Rule, Setting, StreamId, Version,
@@ -147,9 +150,14 @@ pub(crate) enum SendKind {
     More,
 }
 
-/// A header list that the wire has no room for. Nothing was written.
+/// What the protocol cannot carry. Nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HeadTooLarge;
+pub(crate) enum Unencodable {
+    /// It has no such frame.
+    NoSuchFrame,
+    /// Its length fields are too small.
+    TooLarge,
+}
 
 impl Wire {
     pub(crate) fn new(config: &Config) -> Self {
@@ -166,6 +174,15 @@ impl Wire {
         match self {
             Self::Http2(wire) => wire.decode(input),
             Self::Spdy(wire) => wire.decode(input),
+        }
+    }
+
+    /// Payloads of DATA below this are copied off the input.
+    #[inline]
+    pub(crate) fn set_copy_below(&mut self, length: usize) {
+        match self {
+            Self::Http2(wire) => wire.set_copy_below(length),
+            Self::Spdy(wire) => wire.set_copy_below(length),
         }
     }
 
@@ -220,7 +237,7 @@ impl Wire {
         head: &Head,
         fin: bool,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         match self {
             Self::Http2(wire) => {
                 wire.headers(stream, kind, head, fin, out);
@@ -239,9 +256,9 @@ impl Wire {
         heads: (&Head, &Head),
         fin: bool,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         match self {
-            Self::Http2(_) => Err(HeadTooLarge),
+            Self::Http2(_) => Err(Unencodable::NoSuchFrame),
             Self::Spdy(wire) => wire.pushed_response(stream, parent, heads, fin, out),
         }
     }
@@ -327,10 +344,10 @@ impl Wire {
         &mut self,
         origins: &[Bytes],
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         match self {
             Self::Http2(wire) => wire.origins(origins, out),
-            Self::Spdy(_) => Err(HeadTooLarge),
+            Self::Spdy(_) => Err(Unencodable::NoSuchFrame),
         }
     }
 
@@ -341,10 +358,10 @@ impl Wire {
         origin: &[u8],
         value: &[u8],
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         match self {
             Self::Http2(wire) => wire.alternative(stream, origin, value, out),
-            Self::Spdy(_) => Err(HeadTooLarge),
+            Self::Spdy(_) => Err(Unencodable::NoSuchFrame),
         }
     }
 
@@ -355,17 +372,17 @@ impl Wire {
         proof: Bytes,
         chain: Vec<Bytes>,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         match self {
-            Self::Http2(_) => Err(HeadTooLarge),
+            Self::Http2(_) => Err(Unencodable::NoSuchFrame),
             Self::Spdy(wire) => wire.credential(slot, proof, chain, out),
         }
     }
 
     /// NOOP.
-    pub(crate) fn noop(&mut self, out: &mut BytesMut) -> Result<(), HeadTooLarge> {
+    pub(crate) fn noop(&mut self, out: &mut BytesMut) -> Result<(), Unencodable> {
         match self {
-            Self::Http2(_) => Err(HeadTooLarge),
+            Self::Http2(_) => Err(Unencodable::NoSuchFrame),
             Self::Spdy(wire) => wire.noop(out),
         }
     }

@@ -175,13 +175,22 @@ async fn what_was_shut_down_arrives_over_sockets_in_every_schedule() {
 #[tokio::test(start_paused = true)]
 async fn what_was_flushed_arrives_before_the_reset() {
     for version in Version::ALL {
-        for pipe in [100, 64 << 10] {
-            let pair = pair(version, pipe);
+        // Much more than a window and a pipe.
+        for (pipe, len) in [(100, 5_000), (64 << 10, 300_000)] {
+            let limits = Limits::new(Side::Server).with(|limits| {
+                limits.stream_window = 20_000;
+                limits.max_stream_window = 0;
+            });
+            let config = MuxConfig::default().with(|config| config.limits = Some(limits));
+            let (here, there) = tokio::io::duplex(pipe);
+            let pair = pair_over(version, config, here, there);
             let (mut ours, mut theirs) = pair.stream().await;
-            let data = bytes(5_000, 4);
-            ours.write_all(&data).await.unwrap();
-            ours.flush().await.unwrap();
-            drop(ours);
+            let data = bytes(len, 4);
+            let sent = data.clone();
+            tokio::spawn(async move {
+                ours.write_all(&sent).await.unwrap();
+                ours.flush().await.unwrap();
+            });
             let mut got = vec![0; data.len()];
             soon(theirs.read_exact(&mut got)).await.unwrap();
             assert!(got == data, "{version}");

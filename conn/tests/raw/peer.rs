@@ -99,7 +99,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Peer<IO> {
         match self.next().await {
             Some(Message::SynStream {
                 stream_id, block, ..
-            }) if stream_id == id => block.list,
+            }) if stream_id == id => block.list.unwrap(),
             other => panic!("SYN_STREAM {id} expected: {other:?}"),
         }
     }
@@ -108,7 +108,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Peer<IO> {
         match self.next().await {
             Some(Message::SynReply {
                 stream_id, block, ..
-            }) if stream_id == id => block.list,
+            }) if stream_id == id => block.list.unwrap(),
             other => panic!("SYN_REPLY {id} expected: {other:?}"),
         }
     }

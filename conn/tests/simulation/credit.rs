@@ -1,11 +1,13 @@
 //! Windows: what SETTINGS do to them, and that no byte's credit is lost,
 //! whatever became of the byte.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use lacewing_conn::{
     Reason, Side, Version,
-    proto::{Config, Event, Head, Rule, StreamKey},
+    proto::{Config, Engine, Event, Head, Rule, StreamKey},
 };
 
 use crate::{
@@ -209,7 +211,7 @@ fn credit_of_what_is_discarded_comes_back() {
         }),
         ("over the content-length", true, |_, peer, id| {
             peer.request(id, false, &[("content-length", "1")]);
-            peer.data(id, &[7; PIECE], false);
+            peer.data(id, &[7; PIECE], true);
         }),
         ("of a malformed request", true, |_, peer, id| {
             peer.request(id, false, &[("X-UPPER", "1")]);
@@ -393,4 +395,38 @@ fn what_a_reset_stream_held_comes_back() {
             assert_eq!(credit, 65_536, "{version}, by the peer: {by_peer}");
         }
     }
+}
+
+/// Short data does not keep the buffer alive that it was read into; how short,
+/// the driver says. It is copied once.
+#[test]
+fn data_is_copied_below_a_length_of_the_drivers_choice() {
+    every_version(|version| {
+        for (copy_below, len, copied) in [
+            (None, 1_000, true),
+            (None, 1_024, false),
+            (Some(4_096), 4_000, true),
+            (Some(4_096), 4_096, false),
+            (Some(1), 10, false),
+        ] {
+            let mut engine = Engine::new(Config::new(version, Side::Server), Instant::now(), 1);
+            if let Some(copy_below) = copy_below {
+                engine.set_copy_below(copy_below);
+            }
+            let mut peer = Peer::new(version, Side::Client);
+            peer.request(1, false, &[]);
+            peer.data(1, &vec![7; len], false);
+            let mut input = peer.bytes.split();
+            let range = input.as_ptr_range();
+            let mut seen = false;
+            while let Some(event) = engine.poll_event(Instant::now(), &mut input) {
+                if let Event::Data { data, .. } = event {
+                    assert_eq!(data.len(), len, "{version}");
+                    assert_eq!(range.contains(&data.as_ptr()), !copied, "{version}, {len}");
+                    seen = true;
+                }
+            }
+            assert!(seen, "{version}");
+        }
+    });
 }

@@ -265,17 +265,17 @@ fn origins_and_alternatives_reach_the_client() {
         Bytes::from_static(b"https://example.org"),
         Bytes::from_static(b"https://example.com"),
     ];
-    engine.announce_origins(&origins).unwrap();
+    engine.send_origins(&origins).unwrap();
     let whose = AlternativeFor::Origin(Bytes::from_static(b"https://example.org"));
     engine
-        .announce_alternative(&whose, b"h2=\"other:443\"")
+        .send_alternative(&whose, b"h2=\"other:443\"")
         .unwrap();
     engine
-        .announce_alternative(&AlternativeFor::Stream(key), b"clear")
+        .send_alternative(&AlternativeFor::Stream(key), b"clear")
         .unwrap();
     let too_long = vec![b'x'; 20_000];
-    let refused = engine.announce_alternative(&whose, &too_long);
-    assert_eq!(refused, Err(UsageError::Unsupported));
+    let refused = engine.send_alternative(&whose, &too_long);
+    assert_eq!(refused, Err(UsageError::TooLarge));
     pair.run();
     assert_eq!(pair.client.origins, origins);
     let expected = [
@@ -291,10 +291,10 @@ fn origins_and_alternatives_reach_the_client() {
     every_version(|version| {
         let mut pair = Pair::new(version);
         pair.run();
-        let client = pair.client.engine.announce_origins(&origins);
+        let client = pair.client.engine.send_origins(&origins);
         assert_eq!(client, Err(UsageError::Unsupported));
         if version != Version::Http2 {
-            let server = pair.server.engine.announce_origins(&origins);
+            let server = pair.server.engine.send_origins(&origins);
             assert_eq!(server, Err(UsageError::Unsupported));
         }
     });

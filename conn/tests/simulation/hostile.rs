@@ -15,6 +15,18 @@ use crate::{
     pair::{Rng, every_version},
 };
 
+/// A header list of any bytes.
+pub(crate) type List = [(Vec<u8>, Vec<u8>)];
+
+/// The kind of frame that a header list comes in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ListFrame {
+    Open,
+    Reply,
+    More,
+    Promise { parent: u32 },
+}
+
 /// A peer that writes frames by hand.
 pub(crate) struct Peer {
     pub(crate) version: Version,
@@ -56,22 +68,26 @@ impl Peer {
 
     /// A request with these extra fields.
     pub(crate) fn request(&mut self, id: u32, fin: bool, extra: &[(&str, &str)]) {
+        self.request_of("POST", id, fin, extra);
+    }
+
+    pub(crate) fn request_of(&mut self, method: &str, id: u32, fin: bool, extra: &[(&str, &str)]) {
         let pseudo: &[(&str, &str)] = match self.version {
             Version::Http2 => &[
-                (":method", "POST"),
+                (":method", method),
                 (":scheme", "https"),
                 (":authority", "example.org"),
                 (":path", "/"),
             ],
             Version::Spdy2 => &[
-                ("method", "POST"),
+                ("method", method),
                 ("scheme", "https"),
                 ("host", "example.org"),
                 ("url", "/"),
                 ("version", "HTTP/1.1"),
             ],
             _ => &[
-                (":method", "POST"),
+                (":method", method),
                 (":scheme", "https"),
                 (":host", "example.org"),
                 (":path", "/"),
@@ -92,6 +108,51 @@ impl Peer {
         head.slot = self.slot;
         let fields = spdy_fields(fields);
         self.spdy.syn_stream(&mut self.bytes, head, fields).unwrap();
+    }
+
+    /// A header list of any bytes, in a frame of this kind.
+    pub(crate) fn list(&mut self, frame: ListFrame, id: u32, fin: bool, list: &List) {
+        if self.http2() {
+            let fields = |block: &mut lacewing_hpack::BlockEncoder<'_>| {
+                for (name, value) in list {
+                    block.field(name, value, Sensitivity::Normal);
+                }
+            };
+            if let ListFrame::Promise { parent } = frame {
+                let head = http2::PushPromiseHead {
+                    stream_id: parent,
+                    promised_id: id,
+                    padding: None,
+                };
+                return self.http2.push_promise(&mut self.bytes, head, fields);
+            }
+            let head = http2::HeadersHead {
+                stream_id: id,
+                fin,
+                priority: None,
+                padding: None,
+            };
+            return self.http2.headers(&mut self.bytes, head, fields);
+        }
+        let fields = |block: &mut spdy::BlockEncoder<'_>| {
+            for (name, value) in list {
+                block.field(name, [&value[..]]);
+            }
+        };
+        let out = &mut self.bytes;
+        let mut head = spdy::SynStreamHead::new(id);
+        head.fin = fin;
+        match frame {
+            ListFrame::Open => self.spdy.syn_stream(out, head, fields),
+            ListFrame::Promise { parent } => {
+                head.associated = parent;
+                head.unidirectional = true;
+                self.spdy.syn_stream(out, head, fields)
+            }
+            ListFrame::Reply => self.spdy.syn_reply(out, id, fin, fields),
+            ListFrame::More => self.spdy.headers(out, id, fin, fields),
+        }
+        .unwrap();
     }
 
     /// A stream for another one, of SPDY.

@@ -10,11 +10,14 @@
 )]
 
 mod behaviour;
+mod blanks;
+mod content;
 mod control;
 mod credit;
 mod extensions;
 mod foreign;
 mod go_away;
+mod half_close;
 mod held_pushes;
 mod hostile;
 mod life;
@@ -22,7 +25,9 @@ mod lifecycle;
 mod limits;
 mod lingering;
 mod mapping;
+mod matrix;
 mod monitor;
+mod outgoing;
 mod pair;
 mod pushes;
 mod random;

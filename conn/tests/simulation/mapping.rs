@@ -36,10 +36,17 @@ fn head(version: Version, bytes: &[u8]) -> Fields {
     let mut lists = frames(version, bytes)
         .into_iter()
         .filter_map(|frame| match frame {
-            Message::SynStream { block, .. } | Message::SynReply { block, .. } => Some(block.list),
+            Message::SynStream { block, .. } | Message::SynReply { block, .. } => {
+                Some(block.list.unwrap())
+            }
             _ => None,
         });
     lists.next().expect("a head")
+}
+
+fn value_of_status(fields: &Fields) -> &[u8] {
+    let status = fields.iter().find(|(name, _)| name.ends_with(b"status"));
+    &status.expect("a status").1
 }
 
 fn value<'a>(fields: &'a Fields, name: &str) -> Option<&'a [u8]> {
@@ -191,7 +198,7 @@ fn each_field_that_a_request_must_have_is_missed() {
                 panic!("{context}: {answer:?}")
             };
             let status = block
-                .list
+                .fields()
                 .iter()
                 .find(|(name, _)| name.ends_with(b"status"));
             assert!(status.unwrap().1.starts_with(b"400"), "{context}");
@@ -283,9 +290,15 @@ fn urls_are_understood_as_they_are_sent() {
             if value.is_empty() && version == Version::Spdy2 {
                 continue;
             }
-            let (victim, _) = serve(version, &with(value));
-            assert_eq!(victim.monitor.resets, 1, "{version}: {value}");
-            assert_eq!(victim.monitor.code, Some(1), "{version}: {value}");
+            let (victim, sent) = serve(version, &with(value));
+            assert!(
+                matches!(victim.events[..], [Event::Refused { .. }]),
+                "{version}: {value}"
+            );
+            assert_eq!(victim.monitor.resets, 0, "{version}: {value}");
+            let fields = head(version, &sent);
+            let status = value_of_status(&fields);
+            assert!(status.starts_with(b"400"), "{version}: {value}");
         }
     }
     // Without a host beside it, all is in the URL.
@@ -296,6 +309,52 @@ fn urls_are_understood_as_they_are_sent() {
     ];
     let (victim, _) = serve(Version::Spdy2, &fields);
     assert_eq!(uri(&victim), "http://example.org:8080/x");
+}
+
+/// A whole URL counts wherever it stands, and says no more than it may.
+#[test]
+fn whole_urls_go_before_the_host_beside_them() {
+    let url = |value: &'static str, fields: &mut Vec<(&'static str, &'static str)>| {
+        let url = fields.iter_mut().find(|(name, _)| name.ends_with("url"));
+        url.unwrap().1 = value;
+    };
+    for order in [false, true] {
+        let with = |value| {
+            let mut fields = request(Version::Spdy2);
+            url(value, &mut fields);
+            if order {
+                fields.reverse();
+            }
+            serve(Version::Spdy2, &fields).0
+        };
+        for (value, expected) in [
+            ("http://other.example/x", "https://other.example/x"),
+            ("http://other.example?x", "https://other.example/?x"),
+        ] {
+            assert_eq!(uri(&with(value)), expected);
+        }
+        for value in [
+            "http://user@other.example/",
+            "http://other.example/#x",
+            "http://other.example#x",
+            "http://",
+            "http:/other.example/",
+            "//other.example/",
+            "http://a b/",
+        ] {
+            let victim = with(value);
+            if value.starts_with("//") {
+                // A path, as odd as it is.
+                assert_eq!(uri(&victim), "https://example.org//other.example/");
+                continue;
+            }
+            assert!(
+                matches!(victim.events[..], [Event::Refused { .. }]),
+                "{value}: {:?}",
+                victim.events
+            );
+        }
+    }
 }
 
 /// What HTTP/1.1 says of its connections is ignored when it comes.

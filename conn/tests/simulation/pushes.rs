@@ -100,7 +100,12 @@ fn a_push_says_what_it_is_and_for_which_stream() {
                 unidirectional,
                 block,
                 ..
-            } => Some((*stream_id, *associated, *unidirectional, &block.list)),
+            } => Some((
+                *stream_id,
+                *associated,
+                *unidirectional,
+                block.list.as_ref().unwrap(),
+            )),
             _ => None,
         });
         let pushes: Vec<_> = pushes.collect();

@@ -253,8 +253,8 @@ fn of_clients() {
     );
     expect(
         server,
-        "content-length too small",
-        [Reset(protocol); 3],
+        "content-length too small (the SPDY drafts want an answer: 400)",
+        [Nothing, Nothing, Reset(protocol)],
         |peer| {
             peer.request(1, false, &[("content-length", "3")]);
             peer.data(1, b"four", false);
@@ -262,8 +262,8 @@ fn of_clients() {
     );
     expect(
         server,
-        "content-length too large",
-        [Reset(protocol); 3],
+        "content-length too large (the SPDY drafts want an answer: 400)",
+        [Nothing, Nothing, Reset(protocol)],
         |peer| {
             peer.request(1, false, &[("content-length", "3")]);
             peer.data(1, b"x", true);

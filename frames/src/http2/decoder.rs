@@ -6,8 +6,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use lacewing_hpack as hpack;
 
 use super::{
-    AltSvc, Data, DecodeError, GoAway, Head, HeaderList, Headers, Kind, Message, Origin, Ping,
-    Priority, PriorityUpdate, PushPromise, RstStream, Scope, Settings, StreamPriority,
+    AltSvc, BadList, Data, DecodeError, GoAway, Head, HeaderList, Headers, Kind, Message, Origin,
+    Ping, Priority, PriorityUpdate, PushPromise, RstStream, Scope, Settings, StreamPriority,
     WindowUpdate, flags,
 };
 use crate::BlockBytes;
@@ -24,9 +24,10 @@ pub use limits::DecoderLimits;
 /// and touches no more bytes. After one with [`Scope::Stream`] the frame is consumed and the next
 /// call goes on behind it.
 ///
-/// Small messages are parsed where they lie; payloads of 1 KiB and more are split off without
-/// copying, smaller ones copied, so that a few bytes never keep a large read buffer alive. Between
-/// frames the decoder holds nothing but its HPACK table.
+/// Small messages are parsed where they lie; payloads of 1 KiB and more (see
+/// [`set_copy_below`](Self::set_copy_below)) are split off without copying, smaller ones copied, so
+/// that a few bytes never keep a large read buffer alive. Between frames the decoder holds nothing
+/// but its HPACK table.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -55,6 +56,8 @@ pub struct Decoder<L: HeaderList> {
     /// The connection error that ended it.
     failed: Option<DecodeError>,
     block_bytes: BlockBytes,
+    /// Payloads of DATA that are shorter are copied.
+    copy_below: usize,
 }
 
 /// A header block in pieces.
@@ -90,7 +93,7 @@ impl BlockOwner {
 }
 
 /// Payloads below this are copied out of the read buffer, others share its memory.
-const SHARE_FROM: usize = 1024;
+const COPY_BELOW: usize = 1024;
 
 impl<L: HeaderList> Decoder<L> {
     /// A decoder for a new connection, with an HPACK table of 4,096 bytes.
@@ -101,6 +104,7 @@ impl<L: HeaderList> Decoder<L> {
             open: None,
             failed: None,
             block_bytes: BlockBytes::default(),
+            copy_below: COPY_BELOW,
         }
     }
 
@@ -114,6 +118,13 @@ impl<L: HeaderList> Decoder<L> {
     /// acknowledged if it is less.
     pub fn set_max_frame_size(&mut self, max_frame_size: u32) {
         self.limits.max_frame_size = max_frame_size.clamp(16_384, Head::MAX_LENGTH);
+    }
+
+    /// Sets the length in bytes below which payloads of DATA are copied, so that a few bytes never
+    /// keep a large read buffer alive; longer ones are split off without copying. 1024 by default.
+    /// Whoever knows the size of the buffers knows better: about a sixteenth of it.
+    pub fn set_copy_below(&mut self, length: usize) {
+        self.copy_below = length;
     }
 
     /// Sets the largest HPACK table that the peer may use, in bytes. To be called with our
@@ -200,7 +211,7 @@ impl<L: HeaderList> Decoder<L> {
                 src.advance(total);
                 Bytes::new()
             }
-            1..SHARE_FROM => {
+            length if length < self.copy_below => {
                 let payload = Bytes::copy_from_slice(content);
                 src.advance(total);
                 payload
@@ -371,22 +382,22 @@ impl<L: HeaderList> Decoder<L> {
         owner: BlockOwner,
         block: &[u8],
     ) -> Result<Option<Message<L>>, DecodeError> {
-        let limits = hpack::ListLimits {
-            max_size: self.limits.max_header_list_size,
-            max_fields: self.limits.max_header_fields,
+        let mut limits = hpack::ListLimits::default();
+        limits.max_size = self.limits.max_header_list_size;
+        limits.max_fields = self.limits.max_header_fields;
+        let mut fields = L::default();
+        let result = self.hpack.decode(block, limits, |field, sensitivity| {
+            fields.push(field, sensitivity)
+        });
+        let (list, summary) = match result {
+            Ok(summary) => (Ok(fields), summary),
+            Err(hpack::DecodeError::ListTooLarge {
+                exceeded, summary, ..
+            }) => (Err(BadList { fields, exceeded }), summary),
+            Err(error) => return Err(DecodeError::Compression(error)),
         };
-        let mut list = L::default();
-        let hpack::Summary {
-            fields,
-            size,
-            exceeded,
-        } = self
-            .hpack
-            .decode(block, limits, |field, sensitivity| {
-                list.push(field, sensitivity)
-            })
-            .map_err(DecodeError::Compression)?;
-        self.block_bytes.add(block.len(), size, fields);
+        let size = summary.size;
+        self.block_bytes.add(block.len(), size, summary.fields);
         match owner {
             BlockOwner::Headers {
                 stream_id,
@@ -400,7 +411,6 @@ impl<L: HeaderList> Decoder<L> {
                     priority,
                     list,
                     size,
-                    exceeded,
                 }))
             }
             BlockOwner::PushPromise {
@@ -411,7 +421,6 @@ impl<L: HeaderList> Decoder<L> {
                 promised_id,
                 list,
                 size,
-                exceeded,
             })),
         }
     }

@@ -1,5 +1,8 @@
 //! What the stateful decoder gives: frames with whole, decompressed header lists.
 
+use core::error::Error;
+use core::fmt;
+
 use bytes::Bytes;
 use lacewing_hpack::{ExceededLimit, Field, Sensitivity};
 
@@ -48,6 +51,39 @@ impl<F: Field> HeaderList for Vec<(F, Sensitivity)> {
     }
 }
 
+/// A header list that was cut where it exceeds a limit. The compression state is in step.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use lacewing_frames::http2::{Decoder, DecoderLimits, HeaderField, Message, Sensitivity};
+///
+/// let limits = DecoderLimits::default().with(|limits| limits.max_header_fields = 1);
+/// let mut decoder = Decoder::<Vec<(HeaderField, Sensitivity)>>::new(limits);
+/// let mut received = BytesMut::from(&b"\x00\x00\x02\x01\x05\x00\x00\x00\x01\x82\x84"[..]);
+/// let Some(Message::Headers { list: Err(bad), .. }) = decoder.decode(&mut received)? else {
+///     unreachable!("two fields are more than one");
+/// };
+/// assert_eq!(bad.to_string(), "the number of header fields exceeds the limit");
+/// assert_eq!(bad.fields.len(), 1);
+/// # Ok::<(), lacewing_frames::http2::DecodeError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BadList<L> {
+    /// The fields before the limit.
+    pub fields: L,
+    /// The limit.
+    pub exceeded: ExceededLimit,
+}
+
+impl<L> fmt::Display for BadList<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the {} exceeds the limit", self.exceeded)
+    }
+}
+
+impl<L: fmt::Debug> Error for BadList<L> {}
+
 /// One thing that the peer said: a frame, or a header block with all its CONTINUATION frames.
 ///
 /// Whatever the receiver does with a message, the compression state is already in step.
@@ -64,11 +100,12 @@ impl<F: Field> HeaderList for Vec<(F, Sensitivity)> {
 /// let mut received = BytesMut::from(&b"\x00\x00\x01\x01\x05\x00\x00\x00\x01\x82"[..]);
 /// match decoder.decode(&mut received)? {
 ///     Some(Message::Headers { stream_id: 1, fin: true, list, .. }) => {
-///         assert_eq!(list[0].0, HeaderField::new(b":method", b"GET"));
+///         // An error here is a list over a limit: a request to refuse.
+///         assert_eq!(list?[0].0, HeaderField::new(b":method", b"GET"));
 ///     }
 ///     other => unreachable!("{other:?}"),
 /// }
-/// # Ok::<(), lacewing_frames::http2::DecodeError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -93,12 +130,11 @@ pub enum Message<L> {
         fin: bool,
         /// The place in the deprecated dependency tree, if given.
         priority: Option<StreamPriority>,
-        /// The header list; only a part of it when a limit was exceeded.
-        list: L,
+        /// The header list, all of it. An error when it exceeds a limit: a request to refuse, on a
+        /// connection that lives on.
+        list: Result<L, BadList<L>>,
         /// The size of the whole list in bytes, with 32 for each field (§6.5.2), delivered or not.
         size: usize,
-        /// The limit that the list exceeds: a request to refuse, on a connection that lives on.
-        exceeded: Option<ExceededLimit>,
     },
     /// PRIORITY (RFC 9113 §6.3).
     Priority {
@@ -124,12 +160,10 @@ pub enum Message<L> {
         stream_id: u32,
         /// The promised stream: even, not 0.
         promised_id: u32,
-        /// The header list of the promised request; only a part of it when a limit was exceeded.
-        list: L,
+        /// The header list of the promised request, all of it. An error when it exceeds a limit.
+        list: Result<L, BadList<L>>,
         /// The size of the whole list in bytes, with 32 for each field, delivered or not.
         size: usize,
-        /// The limit that the list exceeds.
-        exceeded: Option<ExceededLimit>,
     },
     /// PING (RFC 9113 §6.7). To be answered.
     Ping {

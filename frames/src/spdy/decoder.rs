@@ -4,12 +4,13 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use bytes::{Buf, Bytes, BytesMut};
+use lacewing_spdy_zlib::ListError;
 
 use super::head::{ControlHead, STREAM_ID_MASK};
 use super::headers::{self, ReplyPayload};
 use super::{
-    Block, Credential, DecodeError, GoAway, Head, HeaderList, Kind, ListLimits, Message, Noop,
-    Ping, RstStream, Scope, Settings, SynStreamHead, Unknown, Version, WindowUpdate, flags,
+    BadList, Block, Credential, DecodeError, GoAway, Head, HeaderList, Kind, ListLimits, Message,
+    Noop, Ping, RstStream, Scope, Settings, SynStreamHead, Unknown, Version, WindowUpdate, flags,
 };
 use crate::BlockBytes;
 
@@ -18,7 +19,7 @@ const LEAST_CONTROL_FRAME: u32 = 8192;
 
 /// Pieces of DATA from this size on are handed out without copying. Smaller ones are copied, as
 /// they would keep the whole read buffer alive.
-const SHARED_PIECE: usize = 1024;
+const COPY_BELOW: usize = 1024;
 
 /// Decodes one direction of a connection.
 ///
@@ -35,6 +36,8 @@ pub struct Decoder<L> {
     data: Option<OpenData>,
     failed: Option<DecodeError>,
     block_bytes: BlockBytes,
+    /// Pieces of DATA that are shorter are copied.
+    copy_below: usize,
     list: PhantomData<fn() -> L>,
 }
 
@@ -48,6 +51,7 @@ impl<L: HeaderList> Decoder<L> {
             data: None,
             failed: None,
             block_bytes: BlockBytes::default(),
+            copy_below: COPY_BELOW,
             list: PhantomData,
         }
     }
@@ -60,6 +64,13 @@ impl<L: HeaderList> Decoder<L> {
     /// The limits in force.
     pub fn limits(&self) -> &DecoderLimits {
         &self.limits
+    }
+
+    /// Sets the length in bytes below which pieces of DATA are copied, so that a few bytes never
+    /// keep a large read buffer alive; longer ones are split off without copying. 1024 by default.
+    /// Whoever knows the size of the buffers knows better: about a sixteenth of it.
+    pub fn set_copy_below(&mut self, length: usize) {
+        self.copy_below = length;
     }
 
     /// What the header blocks so far took, before and after compression.
@@ -225,20 +236,31 @@ impl<L: HeaderList> Decoder<L> {
     }
 
     fn block(&mut self, block: &[u8]) -> Result<Block<L>, DecodeError> {
-        let mut list = L::default();
-        let summary = self
-            .blocks
-            .decode(block, self.limits.list, |name, values| {
-                list.push(name, values);
-            })?;
-        self.block_bytes
-            .add(block.len(), summary.size, summary.fields);
-        Ok(Block {
-            list,
-            size: summary.size,
-            malformed: summary.malformed,
-            exceeded: summary.exceeded,
-        })
+        let mut fields = L::default();
+        let result = self.blocks.decode(block, self.limits.list, |name, values| {
+            fields.push(name, values);
+        });
+        let (list, summary) = match result {
+            Ok(summary) => (Ok(fields), summary),
+            Err(lacewing_spdy_zlib::DecodeError::List(error)) => {
+                let ListError {
+                    malformed,
+                    exceeded,
+                    summary,
+                    ..
+                } = error;
+                let bad = BadList {
+                    fields,
+                    malformed,
+                    exceeded,
+                };
+                (Err(bad), summary)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let size = summary.size;
+        self.block_bytes.add(block.len(), size, summary.fields);
+        Ok(Block { list, size })
     }
 
     /// A control frame of another version: SYN_STREAM is refused, others are ignored ("Protocol
@@ -285,7 +307,7 @@ impl<L: HeaderList> Decoder<L> {
         }
         let remaining = remaining.saturating_sub(u32::try_from(length).unwrap_or(u32::MAX));
         self.data = (remaining != 0).then_some(OpenData { remaining, ..data });
-        let payload = if length >= SHARED_PIECE {
+        let payload = if length >= self.copy_below {
             src.split_to(length).freeze()
         } else {
             copy_off(src, length)
@@ -316,10 +338,11 @@ impl<L> fmt::Debug for Decoder<L> {
 /// ```
 /// use lacewing_frames::spdy::DecoderLimits;
 ///
-/// let limits = DecoderLimits { max_settings_entries: 8, ..DecoderLimits::default() };
+/// let limits = DecoderLimits::default().with(|limits| limits.max_settings_entries = 8);
 /// assert_eq!(limits.list.max_fields, 1000);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DecoderLimits {
     /// Payload of a control frame, bytes; DATA has none, as it is not held back. 65 KiB by
     /// default, so that a stored header list of the default size fits. Taken as 8192 when it is
@@ -342,6 +365,15 @@ impl Default for DecoderLimits {
             max_settings_entries: 32,
             max_certificates: Some(16),
         }
+    }
+}
+
+impl DecoderLimits {
+    /// The same limits after `change`, for chains.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
     }
 }
 

@@ -6,8 +6,8 @@ use super::{ErrorCode, GoAwayStatus, Head, Kind};
 
 /// A rule of SPDY that received bytes break: one variant per rule.
 ///
-/// Rules about a header *list* are not here: they are [`Block::malformed`](super::Block), beside
-/// the list, since the frame was read and the stream is known.
+/// Rules about a header *list* are not here: they are in [`Block::list`](super::Block), since the
+/// frame was read and the stream is known.
 ///
 /// ```
 /// use bytes::BytesMut;

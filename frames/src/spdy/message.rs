@@ -1,5 +1,8 @@
 //! What a connection's decoder hands out: frames whose header blocks are header lists.
 
+use core::error::Error;
+use core::fmt;
+
 use bytes::Bytes;
 
 use super::{
@@ -91,24 +94,88 @@ pub enum Message<L> {
 /// A decompressed header block.
 ///
 /// ```
-/// use bytes::Bytes;
-/// use lacewing_frames::spdy::Block;
+/// use bytes::{Bytes, BytesMut};
+/// use lacewing_frames::spdy::{
+///     Compression, Decoder, DecoderLimits, Encoder, Message, Version,
+/// };
 ///
-/// let block: Block<Vec<(Bytes, Bytes)>> = Block::default();
-/// assert!(block.list.is_empty() && block.malformed.is_none());
+/// let mut wire = BytesMut::new();
+/// let mut encoder = Encoder::new(Version::V3, Compression::default());
+/// encoder.headers(&mut wire, 1, true, |block| {
+///     block.field(b"x-sum", [b"42"]);
+/// })?;
+///
+/// let mut decoder: Decoder<Vec<(Bytes, Bytes)>> =
+///     Decoder::new(Version::V3, DecoderLimits::default());
+/// let Some(Message::Headers { block, .. }) = decoder.decode(&mut wire)? else {
+///     unreachable!("that is what was sent");
+/// };
+/// // An error here is a list that breaks a rule or exceeds a limit: a stream to reset.
+/// assert_eq!(block.list?, [(Bytes::from("x-sum"), Bytes::from("42"))]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Block<L> {
-    /// The fields, up to the limits.
-    pub list: L,
-    /// Bytes of names and values of the fields, and 32 for each.
+    /// The header list, all of it. An error when it breaks a rule or exceeds a limit: a stream to
+    /// refuse or reset, on a connection that lives on.
+    pub list: Result<L, BadList<L>>,
+    /// Bytes of names and values of the fields that were handed over, and 32 for each.
     pub size: usize,
+}
+
+impl<L> Block<L> {
+    /// The fields that came, those of a bad list too: to show them, not to act on them.
+    pub fn fields(&self) -> &L {
+        self.list.as_ref().unwrap_or_else(|bad| &bad.fields)
+    }
+}
+
+/// A header list that breaks a rule or was cut where it exceeds a limit. The compression state is
+/// in step.
+///
+/// ```
+/// use bytes::{Bytes, BytesMut};
+/// use lacewing_frames::spdy::{
+///     Compression, Decoder, DecoderLimits, Encoder, HeaderError, Message, Version,
+/// };
+///
+/// let mut wire = BytesMut::new();
+/// let mut encoder = Encoder::new(Version::V3, Compression::default());
+/// encoder.headers(&mut wire, 1, true, |block| {
+///     block.field(b"Upper", [b"1"]);
+/// })?;
+///
+/// let mut decoder: Decoder<Vec<(Bytes, Bytes)>> =
+///     Decoder::new(Version::V3, DecoderLimits::default());
+/// let Some(Message::Headers { block, .. }) = decoder.decode(&mut wire)? else {
+///     unreachable!("that is what was sent");
+/// };
+/// assert_eq!(block.list.unwrap_err().malformed, Some(HeaderError::UppercaseName));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BadList<L> {
+    /// The fields: those before the limit, and as they are where they break a rule.
+    pub fields: L,
     /// The first rule that the list breaks: reset the stream with PROTOCOL_ERROR.
     pub malformed: Option<HeaderError>,
     /// The limit that cut the list short.
     pub exceeded: Option<Exceeded>,
 }
+
+impl<L> fmt::Display for BadList<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.malformed, self.exceeded) {
+            (Some(error), _) => error.fmt(f),
+            (None, Some(error)) => error.fmt(f),
+            (None, None) => f.write_str("header list can't be taken"),
+        }
+    }
+}
+
+impl<L: fmt::Debug> Error for BadList<L> {}
 
 /// Collects the fields of a header block, in wire order.
 ///
@@ -128,7 +195,7 @@ pub struct Block<L> {
 /// }
 /// ```
 pub trait HeaderList: Default {
-    /// Takes a field. Names and values may be anything that [`Block::malformed`] tells of.
+    /// Takes a field. Names and values may be anything that [`BadList::malformed`] tells of.
     fn push(&mut self, name: &[u8], values: Values<'_>);
 }
 

@@ -133,8 +133,11 @@ fn judge(name: &str, message: Message<List>) -> Verdict {
         Message::SynStream { block, .. }
         | Message::SynReply { block, .. }
         | Message::Headers { block, .. } => {
-            assert_eq!(block.exceeded, None);
-            block.malformed.map_or(Verdict::Fine, Verdict::Malformed)
+            let malformed = block.list.err().and_then(|bad| {
+                assert_eq!(bad.exceeded, None);
+                bad.malformed
+            });
+            malformed.map_or(Verdict::Fine, Verdict::Malformed)
         }
         Message::Unknown(_) => Verdict::Unknown,
         Message::Settings(settings) => {

@@ -56,7 +56,7 @@ pub(crate) fn list(message: &Message<List>) -> Option<&List> {
     match message {
         Message::SynStream { block, .. }
         | Message::SynReply { block, .. }
-        | Message::Headers { block, .. } => Some(&block.list),
+        | Message::Headers { block, .. } => Some(block.fields()),
         _ => None,
     }
 }

@@ -10,13 +10,9 @@ fuzz_target!(|input: &[u8]| {
     let mut encoder = Encoder::new();
     let mut decoder = Decoder::<HeaderField>::new(4096);
     for block in input.split(|&byte| byte == 0xff) {
-        let mut list = Vec::new();
-        let result = peer.decode(block, ListLimits::default(), |field, sensitivity| {
-            list.push((field, sensitivity));
-        });
-        if result.is_err() {
+        let Ok(list) = peer.decode_to_vec(block, ListLimits::default()) else {
             break;
-        }
+        };
         let setting = list.len() * 100;
         if setting % 300 == 0 {
             encoder.set_max_table_size(setting);
@@ -27,11 +23,8 @@ fuzz_target!(|input: &[u8]| {
         for (field, sensitivity) in &list {
             fields.field(field.name(), field.value(), *sensitivity);
         }
-        let mut again = Vec::new();
-        decoder
-            .decode(&block, ListLimits::default(), |field, sensitivity| {
-                again.push((field, sensitivity));
-            })
+        let again = decoder
+            .decode_to_vec(&block, ListLimits::default())
             .expect("our own block");
         assert_eq!(list.len(), again.len());
         for ((field, sensitivity), (same, told)) in list.iter().zip(&again) {

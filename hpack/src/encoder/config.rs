@@ -6,11 +6,12 @@ use crate::DEFAULT_TABLE_SIZE;
 /// use lacewing_hpack::{Encoder, EncoderConfig, Indexing};
 ///
 /// // Nothing of earlier blocks is remembered, so nothing can leak through sizes.
-/// let config = EncoderConfig { indexing: Indexing::Nothing, ..EncoderConfig::DEFAULT };
+/// let config = EncoderConfig::DEFAULT.with(|config| config.indexing = Indexing::Nothing);
 /// let encoder = Encoder::with_config(config);
 /// # drop(encoder);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EncoderConfig {
     /// The most that we spend on a table, in bytes as section 4.1 counts them, however
     /// much the peer allows.
@@ -28,6 +29,13 @@ impl EncoderConfig {
         indexing: Indexing::Sensible,
         strings: StringCoding::HuffmanWhenShorter,
     };
+
+    /// The same choices after `change`, for chains.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 impl Default for EncoderConfig {
@@ -46,6 +54,7 @@ impl Default for EncoderConfig {
 /// assert_eq!(Indexing::default(), Indexing::Sensible);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Indexing {
     /// Those likely to come again. Credentials and short cookies are sent as
     /// never-indexed literals even if the caller doesn't call them sensitive.
@@ -65,6 +74,7 @@ pub enum Indexing {
 /// assert_eq!(StringCoding::default(), StringCoding::HuffmanWhenShorter);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum StringCoding {
     /// Huffman-coded where that is shorter, else as they are.
     #[default]

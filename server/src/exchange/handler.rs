@@ -105,7 +105,12 @@ pub(super) fn spawn_call<S: HttpService>(mut service: S, request: Request<Incomi
         // Converted at once: a service's own error may be bound to its thread.
         let ready = poll_fn(|cx| service.poll_ready(cx).map_err(Into::into)).await;
         let result = match ready {
-            Ok(()) => service.call(request).await.map_err(Into::into),
+            Ok(()) => {
+                let handler = service.call(request);
+                // Whatever it stands in line for is for nobody.
+                drop(service);
+                handler.await.map_err(Into::into)
+            }
             Err(error) => Err(error),
         };
         Outcome::Answered {

@@ -2,14 +2,19 @@
 
 use std::time::Instant;
 
+use bytes::Buf;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, DATE, Entry, TE, TRANSFER_ENCODING, UPGRADE},
 };
 use http_body::Body;
 use lacewing_conn::proto::{Head, Priority};
 
-use crate::{DateHeader, date};
+use crate::{
+    BoxError, DateHeader, StreamError, date,
+    outgoing::{self, Outgoing},
+    telemetry,
+};
 
 /// What of a request matters to its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,26 +45,42 @@ pub(super) struct Heads {
     date: DateHeader,
     /// The last length that was made: responses of the same size follow each
     /// other, and a clone costs a reference count.
-    length: (u64, HeaderValue),
+    length: LastLength,
+}
+
+struct LastLength(u64, HeaderValue);
+
+/// What is to be sent of a response.
+pub(super) struct Prepared<B> {
+    pub(super) head: Head,
+    /// What the response sets, which goes before what the client asked for (RFC
+    /// 9218 §8).
+    pub(super) priority: Option<Priority>,
+    /// `None` if the head is all.
+    pub(super) body: Option<Outgoing<B>>,
+    /// It had a body that its status does not allow.
+    pub(super) left_out: bool,
 }
 
 impl Heads {
     pub(super) fn new(date: DateHeader) -> Self {
         Self {
             date,
-            length: (0, HeaderValue::from_static("0")),
+            length: LastLength(0, HeaderValue::from_static("0")),
         }
     }
 
-    /// The head of a response; the priority that it sets, which goes before
-    /// what the client asked for (RFC 9218 §8); and its body if one is to be
-    /// sent.
-    pub(super) fn prepare<B: Body>(
+    /// What is to be sent of a response.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError::Response`], if its content-length is none.
+    pub(super) fn prepare<B: Body<Data: Buf, Error: Into<BoxError>>>(
         &mut self,
         response: Response<B>,
         kind: Kind,
         now: Instant,
-    ) -> (Head, Option<Priority>, Option<B>) {
+    ) -> Result<Prepared<B>, StreamError> {
         let (parts, body) = response.into_parts();
         let mut head = Head {
             fields: parts.headers,
@@ -67,22 +88,36 @@ impl Heads {
         };
         let priority = settle_fields(&mut head.fields);
         let tunnel = kind == Kind::Connect && parts.status.is_success();
-        if parts.status == StatusCode::NO_CONTENT || tunnel {
+        // A tunnel is no content, whatever the status (RFC 9110 §9.3.6).
+        let forbidden = !tunnel && has_no_content(parts.status);
+        if tunnel || (forbidden && parts.status != StatusCode::NOT_MODIFIED) {
             // RFC 9110 §8.6. axum sets it on every empty body.
             head.fields.remove(CONTENT_LENGTH);
         }
-        let forbidden = matches!(
-            parts.status,
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        );
-        let body = Some(body).filter(|body| !forbidden && !body.is_end_stream());
-        let measured = body.as_ref().filter(|_| !tunnel);
-        if let Some(length) = measured.and_then(|body| body.size_hint().exact()) {
-            let value = || self.length(length);
-            head.fields.entry(CONTENT_LENGTH).or_insert_with(value);
+        let left_out = forbidden && kind != Kind::Head && body.size_hint().lower() > 0;
+        let mut length = None;
+        if !forbidden && !tunnel {
+            length = match head.fields.entry(CONTENT_LENGTH) {
+                Entry::Occupied(entry) => outgoing::declared(entry.iter())?,
+                Entry::Vacant(_) if body.is_end_stream() => None,
+                Entry::Vacant(entry) => {
+                    let exact = body.size_hint().exact();
+                    if let Some(length) = exact {
+                        entry.insert(self.length.value(length));
+                    }
+                    exact
+                }
+            };
         }
         self.add_date(&mut head.fields, now);
-        (head, priority, body.filter(|_| kind != Kind::Head))
+        let body = Some(Outgoing::new(body, length))
+            .filter(|body| !forbidden && kind != Kind::Head && !body.is_end_stream());
+        Ok(Prepared {
+            head,
+            priority,
+            body,
+            left_out,
+        })
     }
 
     /// What is answered when there is no response.
@@ -99,27 +134,42 @@ impl Heads {
             fields.entry(DATE).or_insert_with(|| date::value(now));
         }
     }
+}
 
-    fn length(&mut self, length: u64) -> HeaderValue {
-        if self.length.0 != length {
-            self.length = (length, HeaderValue::from(length));
+impl LastLength {
+    fn value(&mut self, length: u64) -> HeaderValue {
+        if self.0 != length {
+            *self = Self(length, HeaderValue::from(length));
         }
-        self.length.1.clone()
+        self.1.clone()
     }
+}
+
+/// Responses of this status have no content (RFC 9110 §15.3.5, §15.3.6,
+/// §15.4.5).
+pub(crate) fn has_no_content(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+    )
 }
 
 /// Header fields that belong to a connection of HTTP/1.1 are of no meaning in
 /// the others (RFC 9113 §8.2.2, SPDY/3 §3.2.2). Services that were written for
-/// HTTP/1.1 set them all the same. Gives the priority that the response sets.
+/// HTTP/1.1 set them all the same: they are left out, with a `tracing` event.
+/// Gives the priority that the response sets.
 pub(super) fn settle_fields(fields: &mut HeaderMap) -> Option<Priority> {
     const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
     const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-    const ALL: [HeaderName; 5] = [
+    const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+    const ALL: [HeaderName; 7] = [
         CONNECTION,
         TRANSFER_ENCODING,
         UPGRADE,
+        TE,
         KEEP_ALIVE,
         PROXY_CONNECTION,
+        HTTP2_SETTINGS,
     ];
     const PRIORITY: HeaderName = HeaderName::from_static("priority");
     // Nearly always there are none, and comparing names costs less than
@@ -133,7 +183,9 @@ pub(super) fn settle_fields(fields: &mut HeaderMap) -> Option<Priority> {
     }
     if connection {
         for name in ALL {
-            fields.remove(name);
+            if fields.remove(&name).is_some() {
+                telemetry::left_out(&name);
+            }
         }
     }
     priority
@@ -146,8 +198,9 @@ mod tests {
 
     type TestBody = Either<Full<&'static [u8]>, Empty<&'static [u8]>>;
 
-    fn prepare(response: Response<TestBody>, kind: Kind) -> (Head, Option<TestBody>) {
-        let (head, _, body) = Heads::new(DateHeader::Add).prepare(response, kind, Instant::now());
+    fn prepare(response: Response<TestBody>, kind: Kind) -> (Head, Option<Outgoing<TestBody>>) {
+        let prepared = Heads::new(DateHeader::Add).prepare(response, kind, Instant::now());
+        let Prepared { head, body, .. } = prepared.unwrap();
         (head, body)
     }
 
@@ -172,8 +225,9 @@ mod tests {
         assert_eq!(head.fields[CONTENT_LENGTH], "6");
         assert_eq!(head.fields[DATE], "yesterday");
 
-        let (head, ..) = Heads::new(DateHeader::Leave).prepare(full(), Kind::Other, Instant::now());
-        assert!(!head.fields.contains_key(DATE));
+        let mut heads = Heads::new(DateHeader::Leave);
+        let prepared = heads.prepare(full(), Kind::Other, Instant::now()).unwrap();
+        assert!(!prepared.head.fields.contains_key(DATE));
     }
 
     #[test]
@@ -185,12 +239,15 @@ mod tests {
 
     #[test]
     fn a_tunnel_has_no_length() {
-        let mut response = full();
-        response
-            .headers_mut()
-            .insert(CONTENT_LENGTH, HeaderValue::from_static("5"));
-        let (head, body) = prepare(response, Kind::Connect);
-        assert!(!head.fields.contains_key(CONTENT_LENGTH) && body.is_some());
+        for status in [200, 204, 205, 299] {
+            let mut response = full();
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            response
+                .headers_mut()
+                .insert(CONTENT_LENGTH, HeaderValue::from_static("5"));
+            let (head, body) = prepare(response, Kind::Connect);
+            assert!(!head.fields.contains_key(CONTENT_LENGTH) && body.is_some());
+        }
         let mut refusal = full();
         *refusal.status_mut() = StatusCode::FORBIDDEN;
         let (head, _) = prepare(refusal, Kind::Connect);
@@ -203,19 +260,31 @@ mod tests {
         response
             .headers_mut()
             .insert("priority", HeaderValue::from_static("u=0, i"));
-        let (head, priority, _) =
-            Heads::new(DateHeader::Add).prepare(response, Kind::Other, Instant::now());
-        assert_eq!(priority, Some(Priority::new(0, true)));
-        assert_eq!(head.fields["priority"], "u=0, i");
+        let mut heads = Heads::new(DateHeader::Add);
+        let prepared = heads.prepare(response, Kind::Other, Instant::now());
+        let prepared = prepared.ok().unwrap();
+        assert_eq!(prepared.priority, Some(Priority::new(0, true)));
+        assert_eq!(prepared.head.fields["priority"], "u=0, i");
     }
 
     #[test]
     fn some_responses_never_have_a_body() {
-        for status in [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED] {
-            let mut response = full();
-            *response.status_mut() = status;
-            let (head, body) = prepare(response, Kind::Other);
-            assert!(!head.fields.contains_key(CONTENT_LENGTH) && body.is_none());
+        for (status, kept) in [(204, false), (205, false), (304, true)] {
+            for kind in [Kind::Other, Kind::Head] {
+                let mut response = full();
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                let (head, body) = prepare(response, kind);
+                assert!(!head.fields.contains_key(CONTENT_LENGTH) && body.is_none());
+
+                let mut response = full();
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                response
+                    .headers_mut()
+                    .insert(CONTENT_LENGTH, HeaderValue::from_static("5"));
+                let (head, body) = prepare(response, kind);
+                assert_eq!(head.fields.contains_key(CONTENT_LENGTH), kept, "{status}");
+                assert!(body.is_none());
+            }
         }
         let (head, body) = prepare(Response::new(Either::Right(Empty::new())), Kind::Other);
         assert!(!head.fields.contains_key(CONTENT_LENGTH) && body.is_none());
@@ -228,7 +297,10 @@ mod tests {
             "connection",
             "transfer-encoding",
             "keep-alive",
+            "proxy-connection",
             "upgrade",
+            "te",
+            "http2-settings",
             "x-mine",
         ] {
             response

@@ -1,13 +1,7 @@
 //! What happens beside requests and responses: interim responses, pushes,
 //! announcements, reports.
 
-use std::{
-    collections::VecDeque,
-    pin::Pin,
-    sync::Arc,
-    task,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, sync::Arc, task};
 
 use bytes::Buf;
 use http::{Request, StatusCode};
@@ -151,11 +145,11 @@ impl<S: HttpService> Exchanges<S> {
         let announcements = &self.options.announcements;
         // In cleartext a client must ignore it (RFC 8336 §2.4).
         if !announcements.origins.is_empty() && self.info.is_tls() {
-            let _ = conn.engine.announce_origins(&announcements.origins);
+            let _ = conn.engine.send_origins(&announcements.origins);
         }
         for (origin, value) in &announcements.alternatives {
             let whose = AlternativeFor::Origin(origin.clone());
-            let _ = conn.engine.announce_alternative(&whose, value);
+            let _ = conn.engine.send_alternative(&whose, value);
         }
     }
 
@@ -183,45 +177,5 @@ impl<S: HttpService> Exchanges<S> {
             connection: &self.info,
             stats: &conn.engine.stats(),
         });
-    }
-}
-
-/// When the observer is told of a connection's numbers.
-pub(super) struct Reports {
-    every: Duration,
-    next: Option<Instant>,
-    sleep: Option<Pin<Box<tokio::time::Sleep>>>,
-}
-
-impl Reports {
-    pub(super) fn new(every: Duration) -> Self {
-        Self {
-            every,
-            next: None,
-            sleep: None,
-        }
-    }
-
-    /// The interval has passed; otherwise the task is woken when it has.
-    fn is_due(&mut self, now: Instant, cx: &mut task::Context<'_>) -> bool {
-        let due = self.next.is_some_and(|next| now >= next);
-        if due || self.next.is_none() {
-            self.next = now.checked_add(self.every);
-        }
-        let Some(next) = self.next else {
-            return due;
-        };
-        let deadline = tokio::time::Instant::from_std(next);
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if sleep.deadline() != deadline {
-            sleep.as_mut().reset(deadline);
-        }
-        // Ready means that the next turn will find the interval passed.
-        if sleep.as_mut().poll(cx).is_ready() {
-            cx.waker().wake_by_ref();
-        }
-        due
     }
 }

@@ -113,6 +113,152 @@ async fn a_failure_costs_its_own_request() {
     }
 }
 
+/// A handler's failure is answered over HTTP/1.1 too, and its connection goes
+/// on; only a response that has begun cannot be taken back.
+#[cfg(feature = "http1")]
+#[tokio::test]
+async fn a_failure_costs_its_own_request_over_http_1_1() {
+    use crate::http1::Http1;
+
+    for spawn in [Spawn::WhenPending, Spawn::Always] {
+        let options = Options::default().spawn(spawn);
+        let mut client = Http1::connect(options.clone(), service_fn(handle));
+        let mut requests = 0;
+        for (path, told) in [
+            ("/error", "no database"),
+            ("/late-error", "no database"),
+            ("/panic", "handler panicked"),
+            ("/late-panic", "handler panicked"),
+            ("/100", "informational"),
+        ] {
+            requests += 1;
+            let reply = client.get(path).await;
+            assert_eq!(reply.status(), 500, "{path}: {reply:?}");
+            assert!(reply.whole && reply.body.is_empty(), "{path}");
+            let last = client.log.lock().unwrap().pop().unwrap();
+            assert!(last.contains(told), "{path}: {last}");
+            assert!(last.contains(&format!("stream {requests}:")), "{last}");
+            // The request is over: its failure is told once.
+            assert!(client.get("/").await.body.contains("fine"), "{path}");
+            requests += 1;
+            assert!(client.log.lock().unwrap().is_empty(), "{path}");
+        }
+        for (path, told) in [
+            ("/body-error", "the disk is gone"),
+            ("/body-panic", "body panicked"),
+        ] {
+            let mut client = Http1::connect(options.clone(), service_fn(handle));
+            let reply = client.get(path).await;
+            assert_eq!(reply.status(), 200, "{path}");
+            // What came before the failure is there.
+            assert!(
+                reply.body.contains("begin") && !reply.whole,
+                "{path}: {reply:?}"
+            );
+            let last = client.log.lock().unwrap().pop().unwrap();
+            assert!(last.contains(told), "{path}: {last}");
+        }
+    }
+}
+
+/// What is no request gets its status from hyper, and is told as in the other
+/// protocols.
+#[cfg(feature = "http1")]
+#[tokio::test]
+async fn a_malformed_request_of_http_1_1_is_told() {
+    use tokio::io::AsyncWriteExt;
+
+    let large = format!("GET / HTTP/1.1\r\nx-large: {}\r\n\r\n", "x".repeat(200_000));
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\ncontent-length: ten\r\n\r\n", 400),
+        (large.as_str(), 431),
+    ] {
+        let mut client = crate::http1::Http1::connect(Options::default(), service_fn(handle));
+        assert_eq!(client.get("/").await.status(), 200);
+        client.io.write_all(request.as_bytes()).await.unwrap();
+        assert_eq!(client.reply("GET").await.status(), status, "{request:.30}");
+        assert!(client.serving.await.unwrap().is_err());
+        let last = client.log.lock().unwrap().pop().unwrap();
+        assert!(
+            last.contains("stream 2: refused: "),
+            "{request:.30}: {last}"
+        );
+    }
+}
+
+/// Bodies and handlers that panic wherever they are touched.
+#[tokio::test]
+async fn a_panic_anywhere_costs_its_own_request() {
+    #[derive(Clone, Copy, PartialEq)]
+    enum When {
+        Size,
+        End,
+        Frame,
+        Drop,
+        HandlerDrop,
+    }
+    struct Touchy(When, Option<Bytes>);
+    struct Bomb(bool);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert!(!self.0, "the handler panics as it goes, as it should");
+        }
+    }
+    impl Drop for Touchy {
+        fn drop(&mut self) {
+            let fine = self.0 != When::Drop || std::thread::panicking();
+            assert!(fine, "the body panics as it goes, as it should");
+        }
+    }
+    impl Body for Touchy {
+        type Data = Bytes;
+        type Error = BoxError;
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            assert!(self.0 != When::Frame, "the body panics, as it should");
+            Poll::Ready(self.1.take().map(|bytes| Ok(Frame::data(bytes))))
+        }
+        fn is_end_stream(&self) -> bool {
+            assert!(self.0 != When::End, "the body panics, as it should");
+            false
+        }
+        fn size_hint(&self) -> http_body::SizeHint {
+            assert!(self.0 != When::Size, "the body panics, as it should");
+            http_body::SizeHint::default()
+        }
+    }
+    let service = service_fn(|request: Request<Incoming>| async move {
+        let when = match request.uri().path() {
+            "/size" => When::Size,
+            "/end" => When::End,
+            "/frame" => When::Frame,
+            "/drop" => When::Drop,
+            _ => When::HandlerDrop,
+        };
+        let _bomb = Bomb(when == When::HandlerDrop && request.uri().path() == "/handler");
+        let body = Touchy(when, Some(Bytes::from_static(b"fine")));
+        Ok::<_, BoxError>(Response::new(body))
+    });
+    for version in Version::ALL {
+        for spawn in [Spawn::WhenPending, Spawn::Always] {
+            let mut peer = Peer::connect(version, Options::default().spawn(spawn), service);
+            for path in ["/size", "/end", "/frame", "/handler"] {
+                let answer = peer.get(path).await;
+                let internal = Some(StatusCode::INTERNAL_SERVER_ERROR);
+                let told = answer.status == internal || answer.reset.is_some();
+                assert!(told, "{version} {path}: {answer:?}");
+                let last = peer.log.lock().unwrap().pop().unwrap();
+                assert!(last.contains("panicked"), "{version} {path}: {last}");
+            }
+            assert_eq!(peer.get("/drop").await.text(), "fine", "{version}");
+            assert_eq!(peer.get("/").await.text(), "fine", "{version}");
+        }
+    }
+}
+
 /// A service that is not ready at once, and fails to be at times.
 #[derive(Clone)]
 struct Moody(Arc<AtomicU32>);

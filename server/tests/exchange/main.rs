@@ -15,10 +15,17 @@ mod bodies;
 mod connect;
 mod failures;
 mod gone;
+mod half_close;
+#[cfg(feature = "http1")]
+mod http1;
 mod interim;
+mod lengths;
+mod malformed;
+mod messages;
 mod peer;
 mod push;
 mod requests;
+mod reservations;
 mod router;
 mod stop;
 mod websocket;

@@ -66,6 +66,8 @@ pub(crate) struct Peer {
     /// Bodies that are to be sent.
     uploads: HashMap<StreamKey, Bytes>,
     ended: bool,
+    /// We have closed our side: nothing is written any more.
+    silent: bool,
     /// The server's task.
     pub(crate) serving: JoinHandle<Result<(), ConnectionError>>,
     /// What the observer was told.
@@ -115,6 +117,7 @@ impl Peer {
             answers: HashMap::new(),
             uploads: HashMap::new(),
             ended: false,
+            silent: false,
             serving,
             log,
         }
@@ -215,21 +218,28 @@ impl Peer {
         }
     }
 
+    /// Closes our side of the transport, behind everything that can be sent
+    /// now.
+    pub(crate) async fn half_close(&mut self) {
+        self.flush().await;
+        self.io.shutdown().await.unwrap();
+        self.silent = true;
+    }
+
     /// Hangs up, with what was written still on its way.
     pub(crate) fn hang_up(self) -> JoinHandle<Result<(), ConnectionError>> {
         self.serving
     }
 
     fn cut(&mut self) {
-        loop {
-            match self.engine.poll_transmit(Instant::now()) {
-                Transmit::Pull { stream, .. } => {
-                    if let Some(body) = self.uploads.remove(&stream) {
-                        self.engine.send_data(stream, body, true).unwrap();
-                    }
-                }
-                Transmit::Write | Transmit::Idle => return,
+        while let Transmit::Pull { stream, .. } = self.engine.poll_transmit(Instant::now()) {
+            if let Some(body) = self.uploads.remove(&stream) {
+                self.engine.send_data(stream, body, true).unwrap();
             }
+        }
+        if self.silent {
+            let output = self.engine.output();
+            bytes::Buf::advance(output, output.len());
         }
     }
 

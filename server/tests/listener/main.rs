@@ -12,6 +12,10 @@
 mod cleartext;
 #[cfg(feature = "http1")]
 mod h2c;
+#[cfg(all(feature = "http1", feature = "tls"))]
+mod half_close;
+#[cfg(feature = "http1")]
+mod http1_messages;
 #[cfg(feature = "npn")]
 mod npn;
 #[cfg(feature = "tls")]
@@ -91,7 +95,14 @@ impl Running {
 }
 
 fn router() -> Router {
-    let router = Router::new().route("/echo", post(|body: String| async { body }));
+    let late = |body: String| async move {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        format!("late {body}")
+    };
+    let router = Router::new()
+        .route("/echo", post(|body: String| async { body }))
+        .route("/late", post(late))
+        .route("/never", post(|_: String| std::future::pending::<String>()));
     router.route(
         "/",
         get(|Extension(info): Extension<ConnectionInfo>| async move {

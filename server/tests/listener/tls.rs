@@ -18,7 +18,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{Running, fetch};
 
-async fn start(protocols: &[Protocol]) -> (Running, CertificateDer<'static>) {
+pub(crate) async fn start(protocols: &[Protocol]) -> (Running, CertificateDer<'static>) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let certificate = made.cert.der().clone();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
@@ -37,7 +37,7 @@ async fn start(protocols: &[Protocol]) -> (Running, CertificateDer<'static>) {
     (running, certificate)
 }
 
-async fn connect(
+pub(crate) async fn connect(
     server: &Running,
     certificate: &CertificateDer<'static>,
     alpn: &[&str],

@@ -74,7 +74,7 @@ public final class SpdyClient extends SimpleChannelInboundHandler<SpdyFrame> {
     }
 
     public static void main(String[] args) throws Exception {
-        SSLContext tls = args[1].equals("tls") ? SpdyPeer.clientTls() : null;
+        SSLContext tls = args[1].equals("tls") ? Tls.client() : null;
         NioEventLoopGroup group = new NioEventLoopGroup(1);
         SpdyClient client = new SpdyClient(args);
         Bootstrap bootstrap = new Bootstrap()

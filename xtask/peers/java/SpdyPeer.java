@@ -16,23 +16,12 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
-import java.security.KeyFactory;
-import java.security.KeyStore;
 import java.security.MessageDigest;
-import java.security.PrivateKey;
-import java.security.cert.Certificate;
-import java.security.cert.CertificateFactory;
-import java.security.cert.X509Certificate;
-import java.security.spec.PKCS8EncodedKeySpec;
-import java.util.Base64;
-import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLEngine;
 import javax.net.ssl.SSLParameters;
-import javax.net.ssl.TrustManager;
-import javax.net.ssl.X509TrustManager;
 
-/** What Netty's client and server share: the pipeline, TLS, bodies. */
+/** What Netty's client and server share: the pipeline, bodies. */
 final class SpdyPeer {
     private static final int PIECE = 64 * 1024;
 
@@ -58,36 +47,6 @@ final class SpdyPeer {
         parameters.setApplicationProtocols(new String[] {"spdy/3.1"});
         engine.setSSLParameters(parameters);
         return engine;
-    }
-
-    static SSLContext serverTls(String cert, String key) throws GeneralSecurityException, IOException {
-        String pem = Files.readString(Path.of(key)).replaceAll("-----[^-]+-----|\\s", "");
-        PKCS8EncodedKeySpec spec = new PKCS8EncodedKeySpec(Base64.getDecoder().decode(pem));
-        PrivateKey secret = KeyFactory.getInstance("EC").generatePrivate(spec);
-        Certificate certificate;
-        try (InputStream in = Files.newInputStream(Path.of(cert))) {
-            certificate = CertificateFactory.getInstance("X.509").generateCertificate(in);
-        }
-        KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
-        store.load(null, null);
-        store.setKeyEntry("server", secret, new char[0], new Certificate[] {certificate});
-        KeyManagerFactory managers = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
-        managers.init(store, new char[0]);
-        SSLContext context = SSLContext.getInstance("TLS");
-        context.init(managers.getKeyManagers(), null, null);
-        return context;
-    }
-
-    /** Takes any certificate: it is the test's own. */
-    static SSLContext clientTls() throws GeneralSecurityException {
-        X509TrustManager any = new X509TrustManager() {
-            @Override public void checkClientTrusted(X509Certificate[] chain, String type) {}
-            @Override public void checkServerTrusted(X509Certificate[] chain, String type) {}
-            @Override public X509Certificate[] getAcceptedIssuers() { return new X509Certificate[0]; }
-        };
-        SSLContext context = SSLContext.getInstance("TLS");
-        context.init(null, new TrustManager[] {any}, null);
-        return context;
     }
 
     /** Sends a file as the body of a stream, a piece after the other was taken. */

@@ -52,7 +52,7 @@ public final class SpdyServer extends SimpleChannelInboundHandler<SpdyFrame> {
     }
 
     public static void main(String[] args) throws Exception {
-        SSLContext tls = args.length > 2 ? SpdyPeer.serverTls(args[2], args[3]) : null;
+        SSLContext tls = args.length > 2 ? Tls.server(args[2], args[3]) : null;
         Path folder = Path.of(args[1]);
         ServerBootstrap bootstrap = new ServerBootstrap()
             .group(new NioEventLoopGroup(2))

@@ -1,35 +1,77 @@
-//! gRPC by tonic: its client on its own transport (hyper) and on ours, against
-//! its server on its own transport and on ours.
+//! gRPC: tonic, on its own transport (hyper) and on ours, grpcio (the C core's
+//! Python) and grpc-js. Each calls every method of one echo service, and each
+//! serves it.
 
 use super::lab::{Lab, Security, Shared};
+use super::process::Server;
 use super::{Case, Outcome, expect};
+use std::os::unix::net::UnixStream;
+use std::process::Command;
 
-/// The client's transport and the server's.
-const PAIRS: [(&str, &str, Shared); 7] = [
+/// The client's program, or transport, and the server's.
+const PAIRS: [(&str, &str, Shared); 13] = [
     ("tonic", "lacewing", Shared::GrpcLacewing),
+    ("grpcio", "lacewing", Shared::GrpcLacewing),
+    ("grpc-js", "lacewing", Shared::GrpcLacewing),
     ("lacewing", "tonic", Shared::GrpcTonic),
+    ("lacewing", "grpcio", Shared::GrpcIo),
+    ("lacewing", "grpc-js", Shared::GrpcJs),
     ("lacewing", "lacewing", Shared::GrpcLacewing),
     ("tonic", "lacewing-behind-nginx", Shared::NginxGrpc),
     ("tonic", "lacewing-behind-nghttpx", Shared::NghttpxGrpc),
+    ("grpcio", "lacewing-behind-nginx", Shared::NginxGrpc),
+    ("grpc-js", "lacewing-behind-nghttpx", Shared::NghttpxGrpc),
     ("lacewing", "lacewing-behind-nginx", Shared::NginxGrpc),
     ("lacewing", "lacewing-behind-nghttpx", Shared::NghttpxGrpc),
 ];
 
 pub(super) fn cases() -> Vec<Case> {
     let pairs = PAIRS.into_iter();
-    pairs
+    let mut cases: Vec<Case> = pairs
         .map(|(client, server, shared)| {
             let name = format!("http2/grpc/client-on-{client}-server-on-{server}");
-            Case::new(name, move |lab| calls(lab, client, shared))
+            Case::new(name, move |lab| {
+                let port = lab.port(shared, Security::Plain)?;
+                every_method(lab, client, &format!("127.0.0.1:{port}"))
+            })
         })
-        .collect()
+        .collect();
+    for client in ["grpcio", "grpc-js"] {
+        let name = format!("http2/grpc/unix-client-on-{client}-server-on-lacewing");
+        cases.push(Case::new(name, move |lab| unix(lab, client)));
+    }
+    cases
 }
 
-fn calls(lab: &Lab, transport: &str, server: Shared) -> Outcome {
-    let port = lab.port(server, Security::Plain)?;
-    let mut client = lab.rust("grpc-client");
-    client.args([&port.to_string(), transport]);
-    let printed = lab.run(&mut client, 60)?.success()?;
+/// Over a Unix socket. The C core percent-encodes its path into `:authority`.
+fn unix(lab: &Lab, client: &str) -> Outcome {
+    let socket = lab.scratch("grpc.sock");
+    let target = format!("unix:{}", socket.display());
+    let mut command = lab.rust("grpc-server");
+    command.args([&target, "lacewing"]);
+    let log = lab.scratch("grpc-unix.log");
+    let listens = || UnixStream::connect(&socket).is_ok();
+    let server = Server::start_unseen("grpc-server", &mut command, log, listens)?;
+    every_method(lab, client, &target).map_err(|error| format!("{error}\n{}", server.log_tail()))
+}
+
+fn every_method(lab: &Lab, client: &str, target: &str) -> Outcome {
+    let mut client = match client {
+        "grpcio" => with(lab.python("grpc_client.py")?, target),
+        "grpc-js" => with(lab.node("grpc-client.js")?, target),
+        transport => {
+            let port = target.rsplit(':').next().unwrap_or(target);
+            let mut client = with(lab.rust("grpc-client"), port);
+            client.arg(transport);
+            client
+        }
+    };
+    let printed = lab.run(&mut client, 90)?.success()?;
     let calls = "unary\nrefused\ncollect\nrepeat\nabandoned\nconverse\nin step\nat once";
     expect(&printed, calls)
+}
+
+fn with(mut command: Command, argument: &str) -> Command {
+    command.arg(argument);
+    command
 }

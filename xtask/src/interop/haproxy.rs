@@ -132,10 +132,7 @@ pub(super) struct Proxy {
 impl Proxy {
     /// TLS towards the client, cleartext towards the server at `port`.
     fn take_off(lab: &Lab, negotiation: &str, port: u16) -> Result<Self, String> {
-        let both = lab.scratch("cert-and-key.pem");
-        let read = |path| std::fs::read_to_string(path).map_err(|e| e.to_string());
-        let pem = read(lab.cert())? + &read(lab.key())?;
-        std::fs::write(&both, pem).map_err(|e| e.to_string())?;
+        let both = lab.cert_and_key()?;
         let mut tls = format!("ssl crt {} {negotiation}", both.display());
         if negotiation.starts_with("npn") {
             tls.push_str(" ssl-max-ver TLSv1.2");

@@ -1,5 +1,5 @@
 //! HTTP/2: curl, nghttp, h2load, Node, Go and hyper against our servers; our
-//! clients against nghttpd, Node, Go and hyper.
+//! clients against nghttpd, Node, Go, hyper and Jetty.
 
 mod curl;
 mod extensions;
@@ -30,21 +30,28 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// What every server of theirs is asked for.
 fn our_client(security: Security) -> Vec<Case> {
-    let (nghttpd, node, go, hyper) = match security {
+    let (nghttpd, node, go, hyper, jetty) = match security {
         Security::Plain => (
             Shared::NghttpdPlain,
             Shared::NodeHttp2Plain,
             Shared::GoHttp2Plain,
             Shared::HyperPlain,
+            Shared::JettyPlain,
         ),
         Security::Tls => (
             Shared::NghttpdTls,
             Shared::NodeHttp2Tls,
             Shared::GoHttp2Tls,
             Shared::HyperTls,
+            Shared::JettyTls,
         ),
     };
-    let with_digest = [("node", node), ("go", go), ("hyper", hyper)];
+    let with_digest = [
+        ("node", node),
+        ("go", go),
+        ("hyper", hyper),
+        ("jetty", jetty),
+    ];
     let mut cases = Vec::new();
     for (peer, shared) in [("nghttpd", nghttpd)].into_iter().chain(with_digest) {
         let name = move |what: &str| format!("http2/lacewing-to-{peer}/{what}-{}", security.name());

@@ -137,6 +137,15 @@ impl Lab {
         self.folder.join("key.pem")
     }
 
+    /// Both in one file, as HAProxy takes them.
+    pub(super) fn cert_and_key(&self) -> Result<PathBuf, String> {
+        let both = self.scratch("cert-and-key.pem");
+        let read = |path| std::fs::read_to_string(path).map_err(|e| e.to_string());
+        let pem = read(self.cert())? + &read(self.key())?;
+        std::fs::write(&both, pem).map_err(|e| e.to_string())?;
+        Ok(both)
+    }
+
     /// SHA-256 of a served file, in hex.
     pub(super) fn digest(&self, name: &str) -> &str {
         self.digests

@@ -3,13 +3,22 @@
 
 use super::http2::{echo_port, get, get_parallel, lacewing, library, post_digest};
 use super::lab::{Lab, MB_1, MB_50, MEDIUM, Security, Shared};
-use super::{Case, Outcome, expect, spdy};
-use crate::shell;
-use std::path::{Path, PathBuf};
+use super::{Case, Outcome, expect, java, spdy};
 use std::process::Command;
 use std::time::Duration;
 
 const VERSION: &str = "spdy/3.1";
+
+/// Netty as the system's packages have it.
+const JARS: [&str; 7] = [
+    "netty-buffer",
+    "netty-codec",
+    "netty-codec-http",
+    "netty-common",
+    "netty-handler",
+    "netty-resolver",
+    "netty-transport",
+];
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -157,50 +166,7 @@ pub(super) fn server(lab: &Lab) -> Result<Command, String> {
     java(lab, "SpdyServer")
 }
 
-/// A program of `xtask/peers/java`, compiled when first asked for.
 fn java(lab: &Lab, program: &str) -> Result<Command, String> {
-    let mut class_path = jars()?;
-    let classes = lab.folder().join("java");
-    if !classes.join("SpdyServer.class").is_file() {
-        let sources = shell::root().join("xtask/peers/java");
-        let mut javac = lab.tool("javac")?;
-        // Where no locale is set, Java takes sources for ASCII.
-        javac.args(["-encoding", "UTF-8"]);
-        javac.arg("-cp").arg(join(&class_path)).arg("-d");
-        javac.arg(&classes).args(
-            ["SpdyPeer.java", "SpdyClient.java", "SpdyServer.java"].map(|file| sources.join(file)),
-        );
-        shell::output(&mut javac)?;
-    }
-    class_path.push(classes);
-    let mut java = lab.tool("java")?;
-    java.args(["-XX:+UseSerialGC", "-Xmx256m", "-cp"]);
-    java.arg(join(&class_path)).arg(program);
-    Ok(java)
-}
-
-/// Netty as the system's packages have it.
-fn jars() -> Result<Vec<PathBuf>, String> {
-    let parts = [
-        "buffer",
-        "codec",
-        "codec-http",
-        "common",
-        "handler",
-        "resolver",
-        "transport",
-    ];
-    let jars = parts.map(|part| Path::new("/usr/share/java").join(format!("netty-{part}.jar")));
-    match jars.iter().find(|jar| !jar.is_file()) {
-        Some(jar) => Err(format!(
-            "Netty is not installed: no {} (.ci/run installs it)",
-            jar.display()
-        )),
-        None => Ok(jars.to_vec()),
-    }
-}
-
-fn join(paths: &[PathBuf]) -> String {
-    let paths: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
-    paths.join(":")
+    let sources = ["Tls", "SpdyPeer", "SpdyClient", "SpdyServer"];
+    java::program(lab, program, &sources, &JARS)
 }

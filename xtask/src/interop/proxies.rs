@@ -1,6 +1,6 @@
-//! Reverse proxies in front of us: nginx, h2o and nghttpx. The client on the
-//! other side is curl, h2load, and `lacewing`, for which they are three more
-//! servers.
+//! Reverse proxies in front of us. nghttpx, Apache, HAProxy and Caddy speak
+//! HTTP/2 with us, nginx, h2o and lighttpd HTTP/1.1. The client on the other
+//! side is curl, h2load, and `lacewing`, for which they are so many more servers.
 
 use super::http2::nghttp2::loaded;
 use super::http2::{get, get_parallel, lacewing, same_file};
@@ -14,6 +14,10 @@ pub(super) fn cases() -> Vec<Case> {
         ("nginx", Shared::Nginx),
         ("h2o", Shared::H2o),
         ("nghttpx", Shared::Nghttpx),
+        ("apache", Shared::Apache),
+        ("haproxy", Shared::Haproxy),
+        ("caddy", Shared::Caddy),
+        ("lighttpd", Shared::Lighttpd),
     ] {
         let mut add = |what: &str, run: fn(&Lab, u16) -> Outcome| {
             let name = format!("http2/proxy/{proxy}/{what}");
@@ -130,7 +134,7 @@ pub(super) fn nginx_grpc(lab: &Lab, port: &str) -> Result<Command, String> {
     )
 }
 
-fn nginx_with(lab: &Lab, servers: &str) -> Result<Command, String> {
+pub(super) fn nginx_with(lab: &Lab, servers: &str) -> Result<Command, String> {
     let folder = lab.scratch("nginx");
     std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -174,6 +178,133 @@ hosts:
     std::fs::write(&file, config).map_err(|e| e.to_string())?;
     let mut command = lab.tool("h2o")?;
     command.arg("-c").arg(&file);
+    Ok(command)
+}
+
+/// HTTP/2 towards us, in cleartext.
+pub(super) fn apache(lab: &Lab, port: &str) -> Result<Command, String> {
+    let site = lab.port(Shared::Site, Security::Plain)?;
+    let folder = lab.scratch("apache");
+    std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+    let modules: String = [
+        "mpm_event",
+        "authz_core",
+        "socache_shmcb",
+        "ssl",
+        "http2",
+        "proxy",
+        "proxy_http2",
+    ]
+    .iter()
+    .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"))
+    .collect();
+    let config = format!(
+        "{modules}
+ServerRoot {folder}
+DefaultRuntimeDir {folder}
+PidFile {folder}/pid
+ServerName localhost
+ErrorLog /dev/stderr
+User www-data
+Group www-data
+Listen 127.0.0.1:{port}
+Protocols h2 http/1.1
+SSLEngine on
+SSLCertificateFile {}
+SSLCertificateKeyFile {}
+ProxyPass / h2c://127.0.0.1:{site}/ flushpackets=on
+",
+        lab.cert().display(),
+        lab.key().display(),
+        folder = folder.display(),
+    );
+    let file = folder.join("apache.conf");
+    std::fs::write(&file, config).map_err(|e| e.to_string())?;
+    let mut command = lab.tool("apache2")?;
+    // One process, so that ending it ends all of it.
+    command.arg("-X").arg("-f").arg(&file);
+    Ok(command)
+}
+
+/// HTTP/2 towards us, in cleartext.
+pub(super) fn haproxy(lab: &Lab, port: &str) -> Result<Command, String> {
+    let site = lab.port(Shared::Site, Security::Plain)?;
+    let both = lab.cert_and_key()?;
+    let config = format!(
+        "global
+  log stderr local0
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+listen site
+  bind 127.0.0.1:{port} ssl crt {} alpn h2,http/1.1
+  server site 127.0.0.1:{site} proto h2
+",
+        both.display()
+    );
+    let file = lab.scratch("haproxy.cfg");
+    std::fs::write(&file, config).map_err(|e| e.to_string())?;
+    let mut command = lab.tool("haproxy")?;
+    command.arg("-db").arg("-f").arg(&file);
+    Ok(command)
+}
+
+/// HTTP/2 towards us, in cleartext.
+pub(super) fn caddy(lab: &Lab, port: &str) -> Result<Command, String> {
+    let site = lab.port(Shared::Site, Security::Plain)?;
+    let folder = lab.scratch("caddy");
+    std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+    let config = format!(
+        "{{
+    admin off
+    auto_https off
+    persist_config off
+}}
+https://127.0.0.1:{port} {{
+    bind 127.0.0.1
+    tls {} {}
+    reverse_proxy h2c://127.0.0.1:{site} {{
+        flush_interval -1
+    }}
+}}
+",
+        lab.cert().display(),
+        lab.key().display()
+    );
+    let file = folder.join("Caddyfile");
+    std::fs::write(&file, config).map_err(|e| e.to_string())?;
+    let mut command = lab.tool("caddy")?;
+    command.args(["run", "--adapter", "caddyfile", "--config"]);
+    command.arg(&file).env("HOME", &folder);
+    Ok(command)
+}
+
+/// HTTP/1.1 towards us.
+pub(super) fn lighttpd(lab: &Lab, port: &str) -> Result<Command, String> {
+    let site = lab.port(Shared::Site, Security::Plain)?;
+    let config = format!(
+        "server.modules = (\"mod_openssl\", \"mod_proxy\")
+server.document-root = \"{}\"
+server.bind = \"127.0.0.1\"
+server.port = {port}
+# As it comes, not when it is complete.
+server.stream-request-body = 2
+server.stream-response-body = 2
+ssl.engine = \"enable\"
+ssl.pemfile = \"{}\"
+ssl.privkey = \"{}\"
+proxy.server = (\"\" => ((\"host\" => \"127.0.0.1\", \"port\" => {site})))
+",
+        lab.folder().display(),
+        lab.cert().display(),
+        lab.key().display()
+    );
+    let file = lab.scratch("lighttpd.conf");
+    std::fs::write(&file, config).map_err(|e| e.to_string())?;
+    let mut command = lab.tool("lighttpd")?;
+    command.arg("-D").arg("-f").arg(&file);
     Ok(command)
 }
 

@@ -2,7 +2,7 @@
 
 use super::lab::{Lab, Security};
 use super::process::{Server, free_port};
-use super::{netty, old_node, proxies};
+use super::{jetty, keepalive, netty, old_node, proxies};
 use std::process::Command;
 
 /// Offers everything, and on cleartext SPDY/3 rather than SPDY/3.1.
@@ -51,13 +51,25 @@ pub(super) enum Shared {
     GoHttp2Tls,
     HyperPlain,
     HyperTls,
-    /// tonic's echo service, on its own transport and on our server.
+    JettyPlain,
+    JettyTls,
+    /// The echo service of gRPC: tonic's on its own transport and on our server,
+    /// grpcio's and grpc-js'.
     GrpcTonic,
     GrpcLacewing,
+    GrpcIo,
+    GrpcJs,
+    /// nginx, which ends connections after so many requests.
+    NginxAfter100,
+    NginxAfter3,
     /// Reverse proxies in front of `Site`, with TLS.
     Nginx,
     H2o,
     Nghttpx,
+    Apache,
+    Haproxy,
+    Caddy,
+    Lighttpd,
     /// The same in cleartext, where it takes `Upgrade: h2c`.
     NghttpxPlain,
     /// Reverse proxies in front of `GrpcLacewing`, in cleartext.
@@ -141,6 +153,20 @@ impl Shared {
             Self::GoHttp2Tls => serve(lab.go("http2-server")?, &[], Tls),
             Self::HyperPlain => serve(lab.rust("hyper-server"), &[], Plain),
             Self::HyperTls => serve(lab.rust("hyper-server"), &[], Tls),
+            Self::JettyPlain => serve(jetty::server(lab)?, &[], Plain),
+            Self::JettyTls => serve(jetty::server(lab)?, &[], Tls),
+            Self::GrpcIo => {
+                let mut command = lab.python("grpc_server.py")?;
+                command.arg(port);
+                command
+            }
+            Self::GrpcJs => {
+                let mut command = lab.node("grpc-server.js")?;
+                command.arg(port);
+                command
+            }
+            Self::NginxAfter100 => keepalive::nginx(lab, port, 100)?,
+            Self::NginxAfter3 => keepalive::nginx(lab, port, 3)?,
             Self::GrpcTonic => {
                 let mut command = lab.rust("grpc-server");
                 command.args([port, "tonic"]);
@@ -155,6 +181,10 @@ impl Shared {
             Self::H2o => proxies::h2o(lab, port)?,
             Self::Nghttpx => proxies::nghttpx(lab, port)?,
             Self::NghttpxPlain => proxies::nghttpx_plain(lab, port)?,
+            Self::Apache => proxies::apache(lab, port)?,
+            Self::Haproxy => proxies::haproxy(lab, port)?,
+            Self::Caddy => proxies::caddy(lab, port)?,
+            Self::Lighttpd => proxies::lighttpd(lab, port)?,
             Self::NginxGrpc => proxies::nginx_grpc(lab, port)?,
             Self::NghttpxGrpc => proxies::nghttpx_grpc(lab, port)?,
             Self::NghttpdPlain => {

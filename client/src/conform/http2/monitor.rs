@@ -144,6 +144,7 @@ impl Monitor {
                 ..
             } => {
                 self.on_open_stream("HEADERS", *stream_id, before);
+                let list = list.as_ref().unwrap_or_else(|bad| &bad.fields);
                 match self.tested {
                     Side::Server => self.response(*stream_id, *fin, list, before),
                     Side::Client => self.request(*stream_id, *fin, list, before),

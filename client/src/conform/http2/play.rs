@@ -75,15 +75,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
             tested,
             conditions,
             // What the tested side may send is for the monitor to say.
-            decoder: Decoder::new(DecoderLimits {
-                max_header_list_size: usize::MAX,
-                max_header_fields: usize::MAX,
-                max_continuations: u32::MAX,
-                max_header_block: usize::MAX,
-                max_settings_entries: usize::MAX,
-                max_origins: usize::MAX,
-                ..DecoderLimits::default()
-            }),
+            decoder: Decoder::new(DecoderLimits::default().with(|limits| {
+                limits.max_header_list_size = usize::MAX;
+                limits.max_header_fields = usize::MAX;
+                limits.max_continuations = u32::MAX;
+                limits.max_header_block = usize::MAX;
+                limits.max_settings_entries = usize::MAX;
+                limits.max_origins = usize::MAX;
+            })),
             preface: match tested {
                 Side::Client => Preface::Expected,
                 Side::Server => Preface::Done,

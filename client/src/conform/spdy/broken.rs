@@ -139,9 +139,7 @@ fn adler32(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use bytes::BytesMut;
-    use lacewing_frames::spdy::{
-        Compression, DecodeError, Decoder, DecoderLimits, ListLimits, Message,
-    };
+    use lacewing_frames::spdy::{Compression, DecodeError, Decoder, DecoderLimits, Message};
 
     use crate::Version;
     use crate::conform::{
@@ -157,20 +155,18 @@ mod tests {
         block: &Block,
         zlib: &mut Zlib,
     ) -> (usize, Result<List, DecodeError>) {
-        let limits = DecoderLimits {
-            max_frame_size: u32::MAX,
-            list: ListLimits {
-                max_size: usize::MAX,
-                max_fields: usize::MAX,
-            },
-            max_settings_entries: 0,
-            max_certificates: Some(0),
-        };
+        let limits = DecoderLimits::default().with(|limits| {
+            limits.max_frame_size = u32::MAX;
+            limits.list.max_size = usize::MAX;
+            limits.list.max_fields = usize::MAX;
+            limits.max_settings_entries = 0;
+            limits.max_certificates = Some(0);
+        });
         let mut decoder = Decoder::<List>::new(layout(version), limits);
         let frame = headers(1, block).encode(layout(version), zlib, &[]);
         let decoded = decoder.decode(&mut BytesMut::from(&frame[..]));
         let list = decoded.map(|message| match message {
-            Some(Message::Headers { block, .. }) if block.malformed.is_none() => block.list,
+            Some(Message::Headers { block, .. }) => block.list.unwrap(),
             other => panic!("{other:?}"),
         });
         (frame.len(), list)

@@ -260,17 +260,17 @@ impl Monitor {
             _ => names[1],
         };
         for name in names {
-            if !block.list.iter().any(|(known, _)| known == name) {
+            if !block.fields().iter().any(|(known, _)| known == name) {
                 self.violation(format!("a header block without {name}"), section);
             }
         }
     }
 
     fn block(&mut self, block: &Block<List>) {
-        if let Some(error) = &block.malformed {
+        if let Err(error) = &block.list {
             self.violation(error.to_string(), "2.6.10");
         }
-        for (name, _) in &block.list {
+        for (name, _) in block.fields() {
             let forbidden = [
                 "connection",
                 "keep-alive",

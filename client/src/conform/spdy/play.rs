@@ -4,7 +4,7 @@ mod words;
 
 use std::time::Duration;
 
-use lacewing_frames::spdy::{Decoder, DecoderLimits, GoAwayStatus, ListLimits, Message};
+use lacewing_frames::spdy::{Decoder, DecoderLimits, GoAwayStatus, Message};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::Instant,
@@ -79,12 +79,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
             // What the tested side may send is for the monitor to say.
             decoder: Decoder::new(
                 layout(version),
-                DecoderLimits {
-                    max_frame_size: u32::MAX,
-                    list: ListLimits::default(),
-                    max_settings_entries: usize::MAX,
-                    max_certificates: Some(usize::MAX),
-                },
+                DecoderLimits::default().with(|limits| {
+                    limits.max_frame_size = u32::MAX;
+                    limits.max_settings_entries = usize::MAX;
+                    limits.max_certificates = Some(usize::MAX);
+                }),
             ),
             zlib: Zlib::stored(),
             record: Record::default(),

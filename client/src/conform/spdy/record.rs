@@ -75,13 +75,13 @@ impl Record {
                 if tested == Side::Client && !unidirectional {
                     self.requests.push(*stream_id);
                 }
-                self.opened(*stream_id, *fin, &block.list);
+                self.opened(*stream_id, *fin, block.fields());
             }
             Message::SynReply {
                 stream_id,
                 fin,
                 block,
-            } => self.opened(*stream_id, *fin, &block.list),
+            } => self.opened(*stream_id, *fin, block.fields()),
             Message::Headers { stream_id, fin, .. } => self.entry(*stream_id).ended |= fin,
             Message::Data {
                 stream_id,

@@ -13,7 +13,7 @@ use http::HeaderMap;
 use super::config::{Lists, Style};
 use crate::{
     Error, Reason,
-    driver::shared::Cell,
+    driver::ready_queue::Cell,
     proto::{Direction, StreamId},
 };
 

@@ -15,6 +15,8 @@ pub(super) struct Life {
     idle_since: Instant,
     /// When the connection is old.
     old: Option<Instant>,
+    /// The peer has closed its side: no sign of life comes any more.
+    silent: bool,
     /// The last PING that asked the transport alone.
     probed: Option<Instant>,
 }
@@ -39,6 +41,7 @@ impl Life {
             heard: now,
             idle_since: now,
             old: age.and_then(|age| now.checked_add(age)),
+            silent: false,
             probed: None,
         }
     }
@@ -46,6 +49,15 @@ impl Life {
     #[inline]
     pub(super) fn heard(&mut self, now: Instant) {
         self.heard = now;
+    }
+
+    /// The peer has closed its side.
+    pub(super) fn lose_the_peer(&mut self) {
+        self.silent = true;
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent
     }
 
     pub(super) fn became_idle(&mut self, now: Instant) {
@@ -110,7 +122,7 @@ impl Engine {
     /// When the transport is asked whether the peer is still there. With bytes
     /// on their way it tells by itself.
     fn probe_deadline(&self) -> Option<Instant> {
-        if !self.is_held_back() || !self.output.is_empty() {
+        if self.life.silent || !self.is_held_back() || !self.output.is_empty() {
             return None;
         }
         match self.life.probed {
@@ -125,7 +137,7 @@ impl Engine {
             return None;
         }
         let limits = &self.config.limits;
-        let interval = limits.keep_alive_interval?;
+        let interval = limits.keep_alive_interval.filter(|_| !self.life.silent)?;
         if let Some(sent) = self.pings.keep_alive_since() {
             return sent.checked_add(limits.keep_alive_timeout);
         }

@@ -7,9 +7,8 @@ use super::{Engine, Phase, ping::Purpose};
 use crate::{
     Error, Initiator, Reason,
     proto::{
-        Broken, Event, Rule, ShutdownOrder, Side, StreamId, StreamKey, Violation,
-        rules::Reaction,
-        streams::{Reader, state::Half},
+        Broken, Event, Rule, ShutdownOrder, Side, StreamId, StreamKey, Violation, rules::Reaction,
+        streams::state::Half,
     },
 };
 
@@ -66,23 +65,14 @@ impl Engine {
         );
     }
 
-    /// The transport's input ended.
-    pub fn handle_eof(&mut self, now: Instant) {
-        self.clock = now;
-        if self.phase == Phase::Closed {
-            return;
-        }
-        // Streams that only wait for the user to read them are whole, and of
-        // those that linger nobody wants more.
-        if self
-            .streams
-            .iter_mut()
-            .all(|(_, stream)| stream.state.is_closed() || stream.recv.reader == Reader::Lingering)
-        {
-            self.phase = Phase::Closed;
-            return;
-        }
-        let error = match &self.peer_goaway {
+    /// The peer sent a GOAWAY with an error.
+    pub(super) fn peer_left_with_error(&self) -> bool {
+        self.peer_goaway.as_ref().is_some_and(PeerGoAway::is_error)
+    }
+
+    /// The error of what the end of the transport's input leaves unfinished.
+    pub(super) fn eof_error(&self) -> Error {
+        match &self.peer_goaway {
             Some(go_away) => {
                 let then = "the transport ended before its streams did";
                 go_away.error.clone().after_go_away(then)
@@ -91,8 +81,7 @@ impl Engine {
                 let text = Rule::UnexpectedEof.to_string();
                 Error::connection(Initiator::Peer, Reason::ProtocolError, text)
             }
-        };
-        self.end_all(&error);
+        }
     }
 
     /// The transport failed: nothing more can be written or read.
@@ -302,7 +291,7 @@ impl Engine {
     }
 
     /// Every stream learns of the same error.
-    fn end_all(&mut self, error: &Error) {
+    pub(super) fn end_all(&mut self, error: &Error) {
         self.phase = Phase::Closed;
         self.held_pushes.clear();
         for key in self.streams.keys() {

@@ -8,7 +8,7 @@ use super::{Engine, Phase};
 use crate::{
     Error, Initiator, Reason,
     proto::{
-        Event, Semantics, StreamKey,
+        Event, Semantics, Side, StreamKey,
         streams::{Reader, Streams, state::Half},
     },
 };
@@ -110,6 +110,13 @@ impl Engine {
             .push(deadline, stream, &self.streams);
     }
 
+    /// The stream carries bytes in both directions, after CONNECT and a 2xx (RFC
+    /// 9113 §8.5): its halves end apart, whoever sends them.
+    pub fn is_tunnel(&self, stream: StreamKey) -> bool {
+        let open = self.streams.get(stream);
+        open.is_some_and(|open| open.is_tunnel())
+    }
+
     /// When the first of the streams whose user is gone has had its time.
     pub(super) fn next_departed(&self) -> Option<Instant> {
         self.lingering.departed.next()
@@ -139,9 +146,12 @@ impl Engine {
             return;
         }
         if self.phase != Phase::Closed {
+            // What a server says of an upload has a code of its own (RFC 9113
+            // §8.1).
+            let server = self.config.side == Side::Server;
             let reason = match self.config.semantics {
-                Semantics::Http => self.rules.stop_upload,
-                Semantics::Raw => Reason::Cancel,
+                Semantics::Http if server => self.rules.stop_upload,
+                _ => Reason::Cancel,
             };
             self.send_reset(key.id(), reason);
         }

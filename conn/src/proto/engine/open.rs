@@ -6,7 +6,8 @@ use http::Method;
 
 use super::{Engine, OpenError, UsageError};
 use crate::proto::{
-    Head, Priority, Semantics, Side, StreamId, StreamKey, streams::state::State, wire::SendKind,
+    Head, Priority, Semantics, Side, StreamId, StreamKey, content, streams::state::State,
+    wire::SendKind,
 };
 
 /// How a stream is opened.
@@ -103,7 +104,7 @@ impl Engine {
     pub fn open_with(
         &mut self,
         now: Instant,
-        head: Head,
+        mut head: Head,
         options: OpenOptions,
     ) -> Result<StreamKey, OpenError> {
         self.clock = now;
@@ -126,6 +127,12 @@ impl Engine {
         }
         if options.parent.is_some_and(|parent| !self.is_open(parent)) {
             return Err(OpenError::Usage(UsageError::ParentClosed));
+        }
+        if http {
+            content::of_our_request(&mut head, options.fin).map_err(OpenError::Usage)?;
+            if !head.has_valid_host() {
+                return Err(OpenError::Usage(UsageError::InvalidHost));
+            }
         }
         let id = self.ids.next();
         let (fin, direction) = (options.fin, options.direction);

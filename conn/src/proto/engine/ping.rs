@@ -75,7 +75,7 @@ impl Engine {
     }
 
     pub(super) fn ping_for(&mut self, now: Instant, purpose: Purpose) {
-        if self.phase == Phase::Closed {
+        if self.phase == Phase::Closed || self.life.is_silent() {
             return;
         }
         if self.pings.current.is_none() {

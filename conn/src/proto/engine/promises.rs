@@ -10,10 +10,14 @@ use super::{Engine, receive::Outcome};
 use crate::{
     Error, Initiator, Reason,
     proto::{
-        Control, Event, Head, Rule, Side, StreamId, StreamKey, Violation,
+        Event, Head, Rule, Side, StreamId, StreamKey, Violation,
+        content::{self, Said},
         ids::Standing,
         rules::PushStyle,
-        streams::{Opener, Push, state::State},
+        streams::{
+            Opener, Push,
+            state::{Part, State},
+        },
         wire::{Fields, Headers},
     },
 };
@@ -143,16 +147,21 @@ impl Engine {
         {
             return Err(Violation::stream(id, Rule::TooManyStreams, Reason::RefusedStream).into());
         }
-        let status = fields.status.take();
+        let mut status = None;
         if in_one.is_some() {
+            status = fields.status.take();
             // What a push leaves out is as in its parent (SPDY §3.3.1): GET.
             fields.method.get_or_insert(http::Method::GET);
             fields.forgive_missing_version();
         }
-        let mut response = Head::default();
-        if status.is_some() {
-            response.fields = fields.map.clone();
-        }
+        let said = Said {
+            fin: in_one.unwrap_or(false),
+            length: fields.has_length,
+        };
+        let response = status.map(|status| Head {
+            fields: fields.map.clone(),
+            ..Head::response(status)
+        });
         let head = match fields.into_request(self.config.semantics) {
             Ok(head) => head,
             Err(rule) => {
@@ -175,15 +184,24 @@ impl Engine {
         stream.push = Some(Push::promised(parent.id(), names));
         stream.bodyless = head.is_method(&http::Method::HEAD);
         let fin = in_one.unwrap_or(false);
-        if let Some(status) = status {
-            response.control = Control::Response { status };
-            stream.state = State::promised_with_reply(fin);
-        }
+        let response = match response {
+            None => None,
+            Some(mut head) => {
+                stream.state = State::promised_with_reply(fin);
+                let content =
+                    content::check_informational(&head, Part::Head { fin }).and_then(|()| {
+                        content::of_response(self.rules, &mut head, stream.asked(), said)
+                    });
+                stream.content =
+                    content.map_err(|rule| Violation::stream(id, rule, Reason::ProtocolError))?;
+                Some(head)
+            }
+        };
         let key = self.streams.insert(stream);
-        if status.is_some() {
+        if let Some(head) = response {
             self.push_event(Event::Reply {
                 stream: key,
-                head: response,
+                head,
                 fin,
             });
         }

@@ -3,20 +3,21 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::Method;
 
 use super::Engine;
 use crate::{
     Reason,
     proto::{
         Broken, Event, Head, Rule, Semantics, Side, StreamId, StreamKey,
+        content::{self, Content, Said},
         ids::Standing,
         rules::PushStyle,
         streams::{
             Opener, Reader, Source, Stream,
             state::{Half, Misplaced, Part, State},
         },
-        wire::{Headers, HeadersKind, Message, content_length},
+        wire::{Headers, HeadersKind, Message},
     },
 };
 
@@ -91,7 +92,7 @@ impl Engine {
         if let Some(key) = self.streams.find(id) {
             return match headers.kind {
                 HeadersKind::Open => Err(Rule::DuplicateOpen.on(id)),
-                _ => self.continue_stream(key, headers),
+                _ => self.continue_stream(now, key, headers),
             };
         }
         let opens = matches!(headers.kind, HeadersKind::Open | HeadersKind::ByState);
@@ -150,43 +151,25 @@ impl Engine {
             return self.refuse_head(now, headers, limit);
         }
         let priority = headers.priority;
-        // The SPDY drafts (§3.2.1) want an answer, not a reset, where one can
-        // be given.
-        let answered = self.rules.headers_anywhere && !unidirectional;
-        let head = match headers.fields.into_request(self.config.semantics) {
-            Ok(head) => head,
-            Err(rule @ Rule::MissingPseudoField) if answered => {
-                return self.refuse_malformed(now, id, fin, rule);
-            }
-            Err(rule) => return Err(rule.on(id)),
+        let said = Said {
+            fin,
+            length: headers.fields.has_length,
         };
-        if head.is_extended_connect() && !self.config.extended_connect {
-            // RFC 8441 §3: not before we said that we take it.
-            let rule = Rule::InvalidPseudoField;
-            return Err(rule.on(id));
-        }
-        let connect = head.is_method(&http::Method::CONNECT);
-        let mut expected = None;
-        if http && !connect && self.rules.length_checked(Side::Server) {
-            expected = match content_length(&head.fields) {
-                Ok(Some(length)) if fin && length != 0 => {
-                    let rule = Rule::ContentLengthMismatch;
-                    if answered {
-                        return self.refuse_malformed(now, id, fin, rule);
-                    }
-                    return Err(rule.on(id));
-                }
-                Ok(expected) => expected,
-                Err(rule) => return Err(rule.on(id)),
-            };
-        }
+        let mut head = match headers.fields.into_request(self.config.semantics) {
+            Ok(head) => head,
+            Err(rule) => return self.refuse_malformed(now, id, (fin, unidirectional), rule),
+        };
+        let content = match self.check_request(&mut head, said) {
+            Ok(content) => content,
+            Err(rule) => return self.refuse_malformed(now, id, (fin, unidirectional), rule),
+        };
         let state = State::accepted(fin, unidirectional);
         let early = self.take_early_priority(id);
         let mut stream = self.new_stream(id, state, early.or(priority));
         stream.opener = Opener::Peer;
-        stream.connect = connect;
-        stream.expected = expected;
-        stream.bodyless = head.is_method(&http::Method::HEAD);
+        stream.connect = head.is_method(&Method::CONNECT);
+        stream.bodyless = head.is_method(&Method::HEAD);
+        stream.content = content;
         let stream = self.streams.insert(stream);
         if id.value() > StreamId::MAX.value().saturating_sub(ID_RESERVE) {
             // The client is to move before its ids run out (RFC 9113 §5.1.1).
@@ -201,8 +184,20 @@ impl Engine {
         }))
     }
 
+    /// What a request that is well-formed for itself may still break.
+    fn check_request(&self, head: &mut Head, said: Said) -> Result<Content, Rule> {
+        if self.config.semantics == Semantics::Raw {
+            return Ok(Content::default());
+        }
+        // RFC 8441 §3: not before we said that we take it.
+        if head.is_extended_connect() && !self.config.extended_connect {
+            return Err(Rule::InvalidPseudoField);
+        }
+        content::of_request(head, said)
+    }
+
     /// More header fields on an open stream: the reply, or trailers.
-    fn continue_stream(&mut self, key: StreamKey, headers: Headers) -> Outcome {
+    fn continue_stream(&mut self, now: Instant, key: StreamKey, headers: Headers) -> Outcome {
         let id = key.id();
         let semantics = self.config.semantics;
         let (fin, kind) = (headers.fin, headers.kind);
@@ -223,7 +218,7 @@ impl Engine {
         };
         let part = match headers.fields.status {
             _ if !reply => Part::Trailers { fin },
-            Some(status) if status.is_informational() && kind == HeadersKind::ByState => {
+            Some(status) if status.is_informational() && kind == HeadersKind::ByState && !fin => {
                 Part::Informational
             }
             _ => Part::Head { fin },
@@ -246,12 +241,16 @@ impl Engine {
             if !fin && !self.rules.headers_anywhere {
                 return Err(Rule::TrailersWithoutEnd.on(id));
             }
-            if fin && stream.expected.is_some_and(|rest| rest != 0) {
-                return Err(Rule::ContentLengthMismatch.on(id));
+            if let Err(rule) = stream.content.check_end(fin) {
+                return self.broken_by_content(now, rule, key, fin);
             }
             stream.state = after;
             let discarded = stream.recv.reader != Reader::Reading;
-            let fields = headers.fields.into_trailers().map_err(|rule| rule.on(id))?;
+            let mut fields = headers.fields.into_trailers().map_err(|rule| rule.on(id))?;
+            if semantics == Semantics::Http {
+                content::of_trailers(self.rules, self.config.side, &mut fields)
+                    .map_err(|rule| rule.on(id))?;
+            }
             if fin {
                 self.settle(key);
             }
@@ -262,26 +261,23 @@ impl Engine {
             };
             return Ok((!discarded).then_some(event));
         }
-        let (bodyless, connect) = (stream.bodyless, stream.connect);
-        let head = headers
-            .fields
-            .into_response(semantics)
-            .map_err(|rule| rule.on(id))?;
+        let asked = stream.asked();
+        let said = Said {
+            fin,
+            length: headers.fields.has_length,
+        };
+        let head = headers.fields.into_response(semantics);
+        let mut head = head.map_err(|rule| rule.on(id))?;
+        content::check_informational(&head, part).map_err(|rule| rule.on(id))?;
+        let content =
+            content::of_response(self.rules, &mut head, asked, said).map_err(|rule| rule.on(id))?;
         if part == Part::Informational {
-            if fin || head.status() == Some(StatusCode::SWITCHING_PROTOCOLS) {
-                return Err(Rule::InvalidInformational.on(id));
-            }
             return Ok(Some(Event::Informational { stream: key, head }));
         }
-        let accepted = head.status().is_some_and(|status| status.is_success());
-        let tunnel = connect && accepted;
-        let expected = self
-            .response_length(&head, bodyless || tunnel, fin)
-            .map_err(|rule| rule.on(id))?;
         if let Some(stream) = self.streams.get_mut(key) {
-            stream.expected = expected;
+            stream.content = content;
             stream.state = after;
-            stream.accepted = accepted;
+            stream.accepted = head.status().is_some_and(|status| status.is_success());
         }
         if fin {
             self.settle(key);
@@ -293,17 +289,13 @@ impl Engine {
         }))
     }
 
-    /// What a response's content-length lets us expect (RFC 9113 §8.1.1).
-    fn response_length(&self, head: &Head, bodyless: bool, fin: bool) -> Result<Option<u64>, Rule> {
-        let http = self.config.semantics == Semantics::Http;
-        let none = bodyless || head.status() == Some(StatusCode::NOT_MODIFIED);
-        if !http || none || !self.rules.length_checked(Side::Client) {
-            return Ok(None);
-        }
-        match content_length(&head.fields)? {
-            Some(length) if fin && length != 0 => Err(Rule::ContentLengthMismatch),
-            expected => Ok(expected),
-        }
+    /// Whether what the peer sends on this stream is content, or could be.
+    /// `false` after the head of a message that is defined to have none,
+    /// whatever its content-length says: a response to HEAD, 204, 205, 304 (RFC
+    /// 9110 §6.4.1).
+    pub fn has_content(&self, stream: StreamKey) -> bool {
+        let open = self.streams.get(stream);
+        open.is_none_or(|open| open.content != Content::None)
     }
 
     fn handle_data(
@@ -351,19 +343,19 @@ impl Engine {
             Ok(_) if broken.is_some() => broken,
             Ok(after) => match stream.recv.window.debit(flow_len) {
                 Err(_) => Some(Rule::StreamWindowExceeded),
-                Ok(()) if !count_down(&mut stream.expected, data.len(), fin) => {
-                    Some(Rule::ContentLengthMismatch)
-                }
-                Ok(()) => {
-                    stream.state = after;
-                    stream.begin_body();
-                    None
-                }
+                Ok(()) => match stream.content.count_down(data.len(), fin) {
+                    Err(rule) => Some(rule),
+                    Ok(()) => {
+                        stream.state = after;
+                        stream.begin_body();
+                        None
+                    }
+                },
             },
         };
         if let Some(rule) = rule {
             self.give_back(None, flow);
-            return Err(rule.on(id));
+            return self.broken_by_content(now, rule, key, fin);
         }
         if data.is_empty() && !fin {
             self.give_back(Some(key), flow);
@@ -495,18 +487,5 @@ impl Engine {
             stream: key,
             error: super::reset_by_peer(reason),
         }))
-    }
-}
-
-/// Takes what came off what is expected; `false` if they do not agree.
-fn count_down(expected: &mut Option<u64>, len: usize, fin: bool) -> bool {
-    let Some(rest) = expected else { return true };
-    let len = u64::try_from(len).unwrap_or(u64::MAX);
-    match rest.checked_sub(len) {
-        Some(left) => {
-            *rest = left;
-            !fin || left == 0
-        }
-        None => false,
     }
 }

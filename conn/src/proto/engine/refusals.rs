@@ -9,8 +9,12 @@ use super::{Engine, receive::Outcome};
 use crate::{
     Error, Reason,
     proto::{
-        Event, Head, Rule, Semantics, Side, StreamId, Violation,
-        streams::{Opener, Reader, state::State},
+        Event, Head, Rule, Semantics, Side, StreamId, StreamKey, Violation,
+        content::Content,
+        streams::{
+            Opener, Reader,
+            state::{Half, Part, State},
+        },
         wire::{Headers, ListLimit, SendKind},
     },
 };
@@ -43,18 +47,68 @@ impl Engine {
         )))
     }
 
-    /// A request that is no message of HTTP is answered where it need not be
-    /// reset. Charged: it counts against no limit of streams.
+    /// A request that is no message of HTTP is reset, or answered where the
+    /// protocol wants that. Charged: it counts against no limit of streams.
     pub(super) fn refuse_malformed(
         &mut self,
         now: Instant,
         id: StreamId,
-        fin: bool,
+        (fin, unidirectional): (bool, bool),
         rule: Rule,
     ) -> Outcome {
+        let status = self.rules.answer(rule).filter(|_| !unidirectional);
+        let status = status.filter(|_| self.config.semantics == Semantics::Http);
+        let Some(status) = status else {
+            return Err(rule.on(id));
+        };
         self.glitch(now)?;
-        let (status, text) = (StatusCode::BAD_REQUEST, rule.to_string());
-        Ok(Some(self.refuse(id, fin, status, rule, &text)))
+        Ok(Some(self.refuse(id, fin, status, rule, &rule.to_string())))
+    }
+
+    /// What came on an open stream breaks `rule`. A request whose response has
+    /// not begun is answered, where the protocol wants that, and ends for the
+    /// user as if it were reset.
+    pub(super) fn broken_by_content(
+        &mut self,
+        now: Instant,
+        rule: Rule,
+        key: StreamKey,
+        fin: bool,
+    ) -> Outcome {
+        let status = self.rules.answer(rule);
+        let status = status.filter(|_| self.config.semantics == Semantics::Http);
+        let (Some(status), Some(stream)) = (status, self.streams.get_mut(key)) else {
+            return Err(rule.on(key.id()));
+        };
+        // With pushes before it the answer would have to wait.
+        let unanswered = !stream.is_ours()
+            && stream.state.send() == Half::Waiting
+            && stream.state.recv() == Half::Open
+            && !stream.is_waiting();
+        let after = stream.state.after_recv(Part::Data { fin });
+        let (true, Ok(after)) = (unanswered, after) else {
+            return Err(rule.on(key.id()));
+        };
+        stream.state = after;
+        stream.state.close_send();
+        stream.content = Content::default();
+        // It ends a handler, as a reset would (MadeYouReset, CVE-2025-8671).
+        if self.resets.charge(now).is_err() {
+            return Err(Rule::TooManyResets.fatal());
+        }
+        self.answer(key.id(), status);
+        // The rest of the body is of no use to anybody.
+        self.abandon(key);
+        Ok(Some(Event::Reset {
+            stream: key,
+            error: answered(
+                key.id(),
+                rule,
+                Reason::ProtocolError,
+                status,
+                &rule.to_string(),
+            ),
+        }))
     }
 
     /// A header list over a limit, where no answer can say so.
@@ -89,10 +143,7 @@ impl Engine {
         rule: Rule,
         text: &str,
     ) -> Event {
-        let head = Head::response(status);
-        let out = self.output.buffer();
-        // A status alone always fits.
-        let _ = self.wire.headers(id, SendKind::Reply, &head, true, out);
+        self.answer(id, status);
         if !fin {
             let mut stream = self.new_stream(id, State::answered(), None);
             stream.opener = Opener::Peer;
@@ -100,11 +151,22 @@ impl Engine {
             let key = self.streams.insert(stream);
             self.linger(key);
         }
-        let violation = Violation::stream(id, rule, Reason::RefusedStream);
-        let detail = format!("{text}; answered with {status}");
         Event::Refused {
             id,
-            error: Error::violation(&violation.detailed(detail)),
+            error: answered(id, rule, Reason::RefusedStream, status, text),
         }
     }
+
+    fn answer(&mut self, id: StreamId, status: StatusCode) {
+        let head = Head::response(status);
+        let out = self.output.buffer();
+        // A status alone always fits.
+        let _ = self.wire.headers(id, SendKind::Reply, &head, true, out);
+    }
+}
+
+fn answered(id: StreamId, rule: Rule, reason: Reason, status: StatusCode, text: &str) -> Error {
+    let violation = Violation::stream(id, rule, reason);
+    let detail = format!("{text}; answered with {status}");
+    Error::violation(&violation.detailed(detail))
 }

@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, header::CONTENT_LENGTH};
 
 use super::{Engine, Phase, Transmit, UsageError};
 use crate::proto::{
     Head, Semantics, StreamKey,
+    content::{self, Content},
     streams::{
         Ending, Source,
         state::{Half, Part},
@@ -20,7 +21,7 @@ const AT_ONCE: usize = 4096;
 
 impl Engine {
     /// Sends an informational (1xx) response ahead of the reply.
-    pub fn inform(&mut self, stream: StreamKey, head: Head) -> Result<(), UsageError> {
+    pub fn inform(&mut self, stream: StreamKey, mut head: Head) -> Result<(), UsageError> {
         let informational = head
             .status()
             .is_some_and(|status| status.is_informational());
@@ -35,6 +36,7 @@ impl Engine {
         if open.state.send() != Half::Waiting {
             return Err(UsageError::AlreadyReplied);
         }
+        content::of_our_response(&mut head, open.asked())?;
         self.wire.headers(
             stream.id(),
             SendKind::Reply,
@@ -45,8 +47,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Sends the head of the reply. `fin`: no body follows.
-    pub fn reply(&mut self, stream: StreamKey, head: Head, fin: bool) -> Result<(), UsageError> {
+    /// Sends the head of the reply. `fin`: no body follows. A content-length
+    /// that may not be sent is left out: with 204 and 205, and where a 2xx to
+    /// CONNECT opens a tunnel (RFC 9110 §8.6).
+    pub fn reply(
+        &mut self,
+        stream: StreamKey,
+        mut head: Head,
+        fin: bool,
+    ) -> Result<(), UsageError> {
         let informational = head
             .status()
             .is_some_and(|status| status.is_informational());
@@ -63,6 +72,7 @@ impl Engine {
         let fin = fin && !waits;
         let after = open.state.after_send(Part::Head { fin });
         let after = after.map_err(|_| UsageError::AlreadyReplied)?;
+        let content = content::of_our_response(&mut head, open.asked())?;
         let accepted = head.status().is_some_and(|status| status.is_success());
         if open.push.is_some() {
             self.reply_to_push(stream, head, fin)?;
@@ -74,6 +84,7 @@ impl Engine {
         if let Some(open) = self.streams.get_mut(stream) {
             open.state = after;
             open.accepted = accepted;
+            open.send.content = content;
             if waits {
                 open.send.ending = Ending::Fin;
             }
@@ -113,6 +124,9 @@ impl Engine {
         fin: bool,
     ) -> Result<(), UsageError> {
         let open = self.writable(stream)?;
+        if open.send.content == Content::None && !data.is_empty() {
+            return Err(UsageError::ContentForbidden);
+        }
         open.send.source.answered(fin);
         if data.is_empty() {
             if fin {
@@ -147,11 +161,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends our half with trailers, after the data that still waits.
+    /// Ends our half with trailers, after the data that still waits. A
+    /// content-length, which no trailers may have, is left out (RFC 9110
+    /// §6.5.1).
     pub fn send_trailers(
         &mut self,
         stream: StreamKey,
-        fields: HeaderMap,
+        mut fields: HeaderMap,
     ) -> Result<(), UsageError> {
         let open = self
             .streams
@@ -162,9 +178,16 @@ impl Engine {
             Half::Closed => return Err(UsageError::HalfClosed),
             Half::Open if !open.send.ending.is_open() => return Err(UsageError::HalfClosed),
             Half::Open if open.is_tunnel() => return Err(UsageError::Unsupported),
+            // Nor has it trailers (RFC 9110 §15.3.5, §15.4.5).
+            Half::Open if open.send.content == Content::None => {
+                return Err(UsageError::ContentForbidden);
+            }
             Half::Open => {}
         }
         open.send.source.answered(true);
+        if self.config.semantics == Semantics::Http {
+            fields.remove(CONTENT_LENGTH);
+        }
         open.send.ending = Ending::Trailers(Box::new(fields));
         self.end(stream);
         Ok(())

@@ -19,7 +19,7 @@ use crate::{Reason, proto::Setting};
 /// assert_eq!(stats.open_streams, 0);
 /// assert_eq!(stats.round_trip, None);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionStats {
     /// Streams that are not gone.

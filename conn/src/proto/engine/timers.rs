@@ -13,6 +13,7 @@ pub(super) struct Timers {
     /// The acknowledgement of our SETTINGS.
     pub(super) settings: Option<Instant>,
     /// The second GOAWAY, whether the PING between them was answered or not.
+    /// After the end of the input: another look for the peer.
     pub(super) announce: Option<Instant>,
     /// The end of the open streams, after a shutdown or the peer's GOAWAY.
     pub(super) drain: Option<Instant>,
@@ -48,6 +49,8 @@ impl Timers {
         }
     }
 
+    /// The second GOAWAY is due, or after the end of the input another look for
+    /// the peer.
     pub(super) fn start_announce(&mut self, now: Instant) {
         self.announce = now.checked_add(ANNOUNCE);
     }
@@ -118,7 +121,11 @@ impl Engine {
         self.end_departed(now);
         if due(self.timers.announce) {
             self.timers.announce = None;
-            self.send_last_go_away();
+            if self.life.is_silent() {
+                self.look_for_the_peer();
+            } else {
+                self.send_last_go_away();
+            }
         }
         if due(self.timers.drain) {
             self.end_drain();

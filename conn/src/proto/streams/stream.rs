@@ -12,6 +12,7 @@ use super::{
 };
 use crate::proto::{
     Head, Priority,
+    content::{Asked, Content},
     flow::{RecvWindow, SendWindow},
 };
 
@@ -25,8 +26,8 @@ pub(crate) struct Stream {
     pub(crate) priority_owner: PriorityOwner,
     pub(crate) send: SendHalf,
     pub(crate) recv: RecvHalf,
-    /// The bytes of a declared content-length that have not arrived.
-    pub(crate) expected: Option<u64>,
+    /// What is still to come of the peer's content.
+    pub(crate) content: Content,
     /// The request was HEAD: its response has no body, whatever its
     /// content-length.
     pub(crate) bodyless: bool,
@@ -61,6 +62,8 @@ pub(crate) enum PriorityOwner {
 #[derive(Debug)]
 pub(crate) struct SendHalf {
     pub(crate) window: SendWindow,
+    /// What our message may have of it.
+    pub(crate) content: Content,
     /// Data that the user handed over and that is not in a frame yet.
     pub(crate) pending: Bytes,
     /// The end of the half, after `pending`.
@@ -200,6 +203,7 @@ impl Stream {
             priority_owner: PriorityOwner::Peer,
             send: SendHalf {
                 window: send,
+                content: Content::default(),
                 pending: Bytes::new(),
                 ending: Ending::Open,
                 source: Source::None,
@@ -211,7 +215,7 @@ impl Stream {
                 unreleased: 0,
                 reader: Reader::Reading,
             },
-            expected: None,
+            content: Content::default(),
             bodyless: false,
             connect: false,
             accepted: false,
@@ -229,6 +233,14 @@ impl Stream {
     /// The peer promised it and has not replied on it yet.
     pub(crate) fn is_reserved(&self) -> bool {
         !self.is_ours() && self.state == State::promised()
+    }
+
+    /// What of its request decides on the content of its response.
+    pub(crate) fn asked(&self) -> Asked {
+        Asked {
+            head: self.bodyless,
+            connect: self.connect,
+        }
     }
 
     /// After a CONNECT request and its 2xx there is only DATA (RFC 9113 §8.5).

@@ -7,9 +7,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
     header::{self, Entry},
-    uri::{Authority, PathAndQuery, Scheme},
+    uri::{self, PathAndQuery, Scheme},
 };
 
+use super::authority::Authority;
 use crate::proto::{Control, Head, Priority, Protocol, Rule, Semantics};
 
 /// A header list as far as it was read.
@@ -26,6 +27,10 @@ pub(crate) struct Fields {
     cookie: Option<BytesMut>,
     /// A `priority` field came (RFC 9218 §5).
     has_priority: bool,
+    /// A `host` field came.
+    has_host: bool,
+    /// A `content-length` field came.
+    pub(crate) has_length: bool,
     /// The first rule that the list breaks.
     pub(crate) malformed: Option<Rule>,
     /// The limit that the list is over, and by which it is cut short.
@@ -40,8 +45,13 @@ pub(crate) enum ListLimit {
 }
 
 impl Fields {
+    /// The first rule counts, and before all those by which no answer is
+    /// deserved.
     pub(crate) fn malformed(&mut self, rule: Rule) {
-        self.malformed.get_or_insert(rule);
+        let earlier = self.malformed;
+        if earlier.is_none_or(|earlier| earlier.is_of_target() && !rule.is_of_target()) {
+            self.malformed = Some(rule);
+        }
     }
 
     pub(crate) fn has_pseudo_fields(&self) -> bool {
@@ -56,10 +66,14 @@ impl Fields {
     /// Adds a field that [`check_field`] let pass.
     #[inline]
     pub(crate) fn append(&mut self, name: HeaderName, value: HeaderValue) {
-        if name == header::COOKIE {
-            return self.append_cookie(value);
+        // To note them now costs less than to look for them later.
+        match name.as_str() {
+            "cookie" => return self.append_cookie(value),
+            "priority" => self.has_priority = true,
+            "host" => self.has_host = true,
+            "content-length" => self.has_length = true,
+            _ => {}
         }
-        self.has_priority |= name.as_str() == "priority";
         self.map.append(name, value);
     }
 
@@ -119,7 +133,7 @@ impl Fields {
         if let Some(rule) = self.malformed {
             return Err(rule);
         }
-        let map = self.take_map();
+        let mut map = self.take_map();
         if semantics == Semantics::Raw {
             return Ok(Head::fields(map));
         }
@@ -133,9 +147,9 @@ impl Fields {
             return Err(Rule::InvalidPseudoField);
         }
         let uri = if method == Method::CONNECT && protocol.is_none() {
-            self.connect_uri()?
+            self.connect_uri(&mut map)?
         } else {
-            self.uri(&method, &map)?
+            self.uri(&method, &mut map)?
         };
         Ok(Head {
             control: Control::Request {
@@ -148,44 +162,82 @@ impl Fields {
     }
 
     /// CONNECT has an authority and nothing else (RFC 9113 §8.5).
-    fn connect_uri(&mut self) -> Result<Uri, Rule> {
+    fn connect_uri(&mut self, map: &mut HeaderMap) -> Result<Uri, Rule> {
         if self.scheme.is_some() || self.path.is_some() {
             return Err(Rule::InvalidPseudoField);
         }
-        let authority = self.authority.take().ok_or(Rule::MissingPseudoField)?;
-        let mut parts = http::uri::Parts::default();
+        if self.authority.is_none() {
+            return Err(Rule::MissingPseudoField);
+        }
+        let mut parts = uri::Parts::default();
+        // One that a URI has no place for is no target that one can connect to.
+        let authority = self.settle_authority(None, map)?;
+        let authority = authority.ok_or(Rule::UnsupportedTarget)?;
+        // There is no default port (RFC 9110 §9.3.6).
+        if authority.port_u16().is_none() {
+            return Err(Rule::UnsupportedTarget);
+        }
         parts.authority = Some(authority);
         Uri::from_parts(parts).map_err(|_| Rule::InvalidPseudoValue)
     }
 
-    fn uri(&mut self, method: &Method, map: &HeaderMap) -> Result<Uri, Rule> {
+    fn uri(&mut self, method: &Method, map: &mut HeaderMap) -> Result<Uri, Rule> {
         let scheme = self.scheme.take().ok_or(Rule::MissingPseudoField)?;
         let path = self.path.take().ok_or(Rule::MissingPseudoField)?;
         if path.as_str() == "*" && method != Method::OPTIONS {
             return Err(Rule::InvalidPseudoValue);
         }
-        let host = map.get(header::HOST);
-        let authority = match (self.authority.take(), host) {
-            (Some(authority), Some(host))
-                if !authority
-                    .as_str()
-                    .as_bytes()
-                    .eq_ignore_ascii_case(host.as_bytes()) =>
-            {
-                return Err(Rule::ContradictingFields);
-            }
-            (Some(authority), _) => Some(authority),
-            (None, Some(host)) => {
-                Some(parse_authority(host.as_bytes()).ok_or(Rule::InvalidPseudoValue)?)
-            }
-            (None, None) => None,
-        };
-        let mut parts = http::uri::Parts::default();
+        let authority = self.settle_authority(Some(&scheme), map)?;
+        let mut parts = uri::Parts::default();
         // Without an authority a URI cannot carry its scheme.
         parts.scheme = authority.is_some().then_some(scheme);
         parts.authority = authority;
         parts.path_and_query = Some(path);
         Uri::from_parts(parts).map_err(|_| Rule::InvalidPseudoValue)
+    }
+
+    /// The authority for the URI. Whoever reads the `host` field, of which there
+    /// is one at most, reads the same: it says what `:authority` says, and all
+    /// of it where a URI has no place for that.
+    fn settle_authority(
+        &mut self,
+        scheme: Option<&Scheme>,
+        map: &mut HeaderMap,
+    ) -> Result<Option<uri::Authority>, Rule> {
+        let authority = self.authority.take();
+        let host = if self.has_host {
+            map.get(header::HOST)
+        } else {
+            None
+        };
+        let Some(host) = host else {
+            return match authority {
+                None => Ok(None),
+                Some(Authority::Uri(authority)) => Ok(Some(authority)),
+                Some(Authority::Field(host)) => {
+                    map.insert(header::HOST, host);
+                    Ok(None)
+                }
+            };
+        };
+        if map.get_all(header::HOST).iter().nth(1).is_some() {
+            return Err(Rule::ContradictingFields);
+        }
+        let authority = match authority {
+            // A target without an authority (RFC 9112 §3.2).
+            None if host.is_empty() => return Ok(None),
+            None => Authority::parse(host.as_bytes()).ok_or(Rule::InvalidPseudoValue)?,
+            Some(authority) if authority.is_same(host.as_bytes(), scheme) => authority,
+            Some(_) => return Err(Rule::ContradictingFields),
+        };
+        if host.as_bytes() != authority.as_bytes() {
+            let host = authority.to_field().ok_or(Rule::InvalidPseudoValue)?;
+            map.insert(header::HOST, host);
+        }
+        Ok(match authority {
+            Authority::Uri(authority) => Some(authority),
+            Authority::Field(_) => None,
+        })
     }
 
     /// A response's head, or the first rule that the list breaks.
@@ -222,6 +274,15 @@ impl Fields {
 /// A regular field's name: a lower-case token, and none of HTTP/1.1's
 /// connection management (RFC 9113 §8.2.1, §8.2.2).
 pub(crate) fn check_name(name: &[u8]) -> Result<HeaderName, Rule> {
+    // `HeaderName` takes quotation marks, which no token has.
+    if name.contains(&b'"') {
+        return Err(Rule::InvalidFieldName);
+    }
+    check_static_name(name)
+}
+
+/// The same of a name without quotation marks.
+pub(crate) fn check_static_name(name: &[u8]) -> Result<HeaderName, Rule> {
     // `from_lowercase` takes no upper case, `from_bytes` would fold it.
     let name = HeaderName::from_lowercase(name).map_err(|_| Rule::InvalidFieldName)?;
     let specific = [
@@ -248,39 +309,21 @@ pub(crate) fn check_value(name: &HeaderName, value: Bytes) -> Result<HeaderValue
     HeaderValue::from_maybe_shared(value).map_err(|_| Rule::InvalidFieldValue)
 }
 
-/// An authority without user information (RFC 9113 §8.3.1).
-pub(crate) fn parse_authority(value: &[u8]) -> Option<Authority> {
-    if value.contains(&b'@') {
-        return None;
+/// A value as it is sent: blanks at its ends are no part of it (RFC 9110 §5.5)
+/// and must not leave (RFC 9113 §8.2.1). `HeaderValue` lets them stand.
+#[inline]
+pub(crate) fn without_blanks(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
     }
-    Authority::try_from(value).ok()
+    value
 }
 
-/// A scheme, which has at least a letter (RFC 3986 §3.1).
-pub(crate) fn parse_scheme(value: &[u8]) -> Option<Scheme> {
-    if !value.first().is_some_and(u8::is_ascii_alphabetic) {
-        return None;
-    }
-    Scheme::try_from(value).ok()
-}
-
-/// A path with its query, or `*`.
-pub(crate) fn parse_path(value: Bytes) -> Option<PathAndQuery> {
-    let absolute = value.first() == Some(&b'/') || &value[..] == b"*";
-    // A fragment is no part of a request (RFC 9113 §8.3.1), and would be cut
-    // off silently.
-    if !absolute || value.contains(&b'#') {
-        return None;
-    }
-    PathAndQuery::from_maybe_shared(value).ok()
-}
-
-/// What all content-length fields agree on; `None` without any.
-pub(crate) fn content_length(fields: &HeaderMap) -> Result<Option<u64>, Rule> {
-    if fields.is_empty() {
-        return Ok(None);
-    }
+/// What all content-length fields agree on; `None` without any. One of them is
+/// left (RFC 9110 §8.6).
+pub(crate) fn settle_length(fields: &mut HeaderMap) -> Result<Option<u64>, Rule> {
     let mut length = None;
+    let mut repeated = false;
     for value in fields.get_all(header::CONTENT_LENGTH) {
         let bytes = value.as_bytes();
         if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
@@ -291,7 +334,11 @@ pub(crate) fn content_length(fields: &HeaderMap) -> Result<Option<u64>, Rule> {
         if length.is_some_and(|earlier: u64| earlier != number) {
             return Err(Rule::ContentLengthMismatch);
         }
+        repeated |= length.is_some();
         length = Some(number);
+    }
+    if let (true, Some(length)) = (repeated, length) {
+        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(length)
 }
@@ -390,10 +437,16 @@ mod tests {
     }
 
     #[test]
-    fn a_scheme_begins_with_a_letter() {
-        assert!(parse_scheme(b"https").is_some() && parse_scheme(b"x+1").is_some());
-        for bad in [&b""[..], b"1a", b"+x", b"a b"] {
-            assert_eq!(parse_scheme(bad), None, "{bad:?}");
+    fn blanks_at_the_ends_are_cut_off() {
+        for (value, expected) in [
+            ("", ""),
+            (" ", ""),
+            ("\t \t", ""),
+            (" a", "a"),
+            ("a\t", "a"),
+            (" \ta b\t ", "a b"),
+        ] {
+            assert_eq!(without_blanks(value.as_bytes()), expected.as_bytes());
         }
     }
 
@@ -404,7 +457,9 @@ mod tests {
             for value in values {
                 map.append(header::CONTENT_LENGTH, HeaderValue::from_static(value));
             }
-            content_length(&map)
+            let length = settle_length(&mut map);
+            assert!(length.is_err() || map.len() < 2);
+            length
         };
         assert_eq!(lengths(&[]), Ok(None));
         assert_eq!(lengths(&["5", "5"]), Ok(Some(5)));

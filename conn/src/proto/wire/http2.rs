@@ -15,7 +15,7 @@ use self::{
     encode::{Block, encode_control, encode_fields},
 };
 use super::{
-    Fields, HeadTooLarge, Headers, HeadersKind, ListLimit, Message, SendKind,
+    Fields, Headers, HeadersKind, ListLimit, Message, SendKind, Unencodable,
     fields::{format_priority, parse_priority},
 };
 use crate::proto::{Config, Head, HeaderBytes, Priority, Reason, Rule, Side, StreamId, Violation};
@@ -46,19 +46,18 @@ pub(crate) struct Wire {
 impl Wire {
     pub(super) fn new(config: &Config) -> Self {
         let limits = &config.limits;
-        let decoder_limits = frames::DecoderLimits {
-            max_frame_size: limits.max_frame_size,
-            max_header_list_size: limits.max_header_list_size,
-            max_header_fields: limits.max_header_fields,
-            max_continuations: u32::try_from(limits.max_continuations).unwrap_or(u32::MAX),
-            max_header_block: limits.max_header_list_size.saturating_mul(2),
-            max_settings_entries: limits.max_settings_entries,
-            ..frames::DecoderLimits::default()
-        };
-        let encoder_config = EncoderConfig {
-            max_table_size: usize::try_from(limits.encoder_table_size).unwrap_or(usize::MAX),
-            ..EncoderConfig::DEFAULT
-        };
+        let decoder_limits = frames::DecoderLimits::default().with(|decoder| {
+            decoder.max_frame_size = limits.max_frame_size;
+            decoder.max_header_list_size = limits.max_header_list_size;
+            decoder.max_header_fields = limits.max_header_fields;
+            decoder.max_continuations = u32::try_from(limits.max_continuations).unwrap_or(u32::MAX);
+            decoder.max_header_block = limits.max_header_list_size.saturating_mul(2);
+            decoder.max_settings_entries = limits.max_settings_entries;
+        });
+        let encoder_config = EncoderConfig::DEFAULT.with(|config| {
+            config.max_table_size =
+                usize::try_from(limits.encoder_table_size).unwrap_or(usize::MAX);
+        });
         Self {
             decoder: frames::Decoder::new(decoder_limits),
             encoder: frames::Encoder::with_hpack(encoder_config),
@@ -106,6 +105,10 @@ impl Wire {
         self.translate(message).map(Some)
     }
 
+    pub(super) fn set_copy_below(&mut self, length: usize) {
+        self.decoder.set_copy_below(length);
+    }
+
     /// Whether the preface is behind us.
     fn read_preface(&mut self, input: &mut BytesMut) -> Result<bool, Violation> {
         let expected = frames::PREFACE;
@@ -129,11 +132,10 @@ impl Wire {
                 stream_id,
                 fin,
                 priority: _,
-                mut list,
-                exceeded,
+                list,
                 ..
             } => {
-                list.exceeded = exceeded.map(list_limit);
+                let list = whole_or_cut(list);
                 Message::Headers(Headers {
                     stream: StreamId::new(stream_id),
                     kind: HeadersKind::ByState,
@@ -187,17 +189,13 @@ impl Wire {
             M::PushPromise {
                 stream_id,
                 promised_id,
-                mut list,
-                exceeded,
+                list,
                 ..
-            } => {
-                list.exceeded = exceeded.map(list_limit);
-                Message::Promise {
-                    parent: StreamId::new(stream_id),
-                    promised: StreamId::new(promised_id),
-                    fields: list,
-                }
-            }
+            } => Message::Promise {
+                parent: StreamId::new(stream_id),
+                promised: StreamId::new(promised_id),
+                fields: whole_or_cut(list),
+            },
             M::PriorityUpdate {
                 prioritized_id,
                 value,
@@ -236,7 +234,7 @@ impl Wire {
         let before = out.len();
         let fields = |encoder: &mut BlockEncoder<'_>| {
             let mut block = Block { encoder, plain };
-            encode_control(&head.control, digits, &mut block);
+            encode_control(head, digits, &mut block);
             if !head.fields.is_empty() {
                 encode_fields(head, &mut block);
             }
@@ -281,9 +279,9 @@ impl Wire {
         &mut self,
         origins: &[Bytes],
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         let encoded = self.encoder.origin(out, origins);
-        encoded.map_err(|_| HeadTooLarge)
+        encoded.map_err(|_| Unencodable::TooLarge)
     }
 
     pub(super) fn alternative(
@@ -292,10 +290,10 @@ impl Wire {
         origin: &[u8],
         value: &[u8],
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         let stream = stream.map_or(0, StreamId::value);
         let encoded = self.encoder.alt_svc(out, stream, origin, value);
-        encoded.map_err(|_| HeadTooLarge)
+        encoded.map_err(|_| Unencodable::TooLarge)
     }
 
     #[inline]
@@ -362,9 +360,15 @@ impl Wire {
     }
 }
 
-fn list_limit(exceeded: ExceededLimit) -> ListLimit {
-    match exceeded {
-        ExceededLimit::Size => ListLimit::Size,
-        ExceededLimit::Fields => ListLimit::Fields,
-    }
+/// A list that exceeds a limit goes on with the limit beside it: what answers
+/// it is decided above.
+fn whole_or_cut(list: Result<Box<Fields>, frames::BadList<Box<Fields>>>) -> Box<Fields> {
+    list.unwrap_or_else(|bad| {
+        let mut fields = bad.fields;
+        fields.exceeded = Some(match bad.exceeded {
+            ExceededLimit::Fields => ListLimit::Fields,
+            _ => ListLimit::Size,
+        });
+        fields
+    })
 }

@@ -7,17 +7,24 @@ mod settings;
 use std::num::NonZeroU16;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, uri::PathAndQuery};
+use http::{
+    HeaderName, HeaderValue, Method, StatusCode,
+    uri::{PathAndQuery, Scheme},
+};
 use lacewing_frames::spdy as frames;
 
 use self::{
     codes::{go_away_reason, reset_code, reset_reason, violation},
-    encode::{Block, encode_control, encode_fields, encode_pushed_status},
+    encode::{
+        Block, control_names, encode_control, encode_fields, encode_pushed_status, pushed_names,
+    },
 };
 use super::{
-    Fields, HeadTooLarge, Headers, HeadersKind, ListLimit, Message, SendKind,
-    fields::{check_name, parse_authority, parse_path, parse_scheme},
+    Fields, Headers, HeadersKind, ListLimit, Message, SendKind, Unencodable,
+    authority::Authority,
+    fields::check_name,
     http2::is_connection_specific,
+    target::{parse_path, parse_scheme},
 };
 use crate::proto::{
     Config, Direction, Head, HeaderBytes, HeaderCompression, Priority, Reason, Rule, Semantics,
@@ -184,6 +191,10 @@ impl Wire {
         })
     }
 
+    pub(super) fn set_copy_below(&mut self, length: usize) {
+        self.decoder.set_copy_below(length);
+    }
+
     /// A PING of our parity can only be an answer (the drafts' §2.6.5).
     fn translate_ping(&self, id: u32) -> Message {
         let ours = match self.side {
@@ -237,37 +248,55 @@ impl Wire {
     /// The list in neutral words.
     fn fields(&self, block: frames::Block<RawFields>, kind: HeadersKind) -> Box<Fields> {
         let mut fields = Box::new(Fields::default());
-        fields.exceeded = block.exceeded.map(|exceeded| match exceeded {
-            frames::Exceeded::Fields { .. } => ListLimit::Fields,
-            _ => ListLimit::Size,
-        });
-        if block.malformed.is_some() {
-            fields.malformed(Rule::InvalidFieldName);
-            return fields;
-        }
+        let raw = match block.list {
+            Ok(raw) => raw,
+            Err(bad) => {
+                fields.exceeded = bad.exceeded.map(|exceeded| match exceeded {
+                    frames::Exceeded::Fields { .. } => ListLimit::Fields,
+                    _ => ListLimit::Size,
+                });
+                if bad.malformed.is_some() {
+                    fields.malformed(Rule::InvalidFieldName);
+                    return fields;
+                }
+                bad.fields
+            }
+        };
         let http = self.semantics == Semantics::Http;
         let mut version_given = false;
-        let raw = block.list;
         let text = Bytes::from(raw.text);
         let mut start = 0;
         // SPDY/2 marks no field as special: in HEADERS only a pushed stream's
-        // response has these, and it has both.
-        let response = kind != HeadersKind::More || raw.has_version;
+        // response has these, and it has both. Clients send none at all.
+        let whole = kind != HeadersKind::More || raw.has_version;
+        let response = self.side == Side::Client && whole;
         let connect = raw.connect;
+        // Fields come in any order: what a whole URL says is set at last.
+        let mut url = Url::default();
         for (name_end, value_end) in raw.ends {
             let name = text.get(start..name_end).unwrap_or_default();
             let value = name_end..value_end;
             start = value_end;
             match self.pseudo_field(name, kind, response).filter(|_| http) {
                 Some(Pseudo::Version) => version_given = true,
+                Some(Pseudo::Path) => match parse_url(&text.slice(value), connect) {
+                    Ok(parsed) => url = parsed,
+                    Err(rule) => fields.malformed(rule),
+                },
                 Some(pseudo) => {
-                    if set_pseudo_field(&mut fields, pseudo, text.slice(value), connect).is_none() {
+                    if set_pseudo_field(&mut fields, pseudo, text.get(value).unwrap_or_default())
+                        .is_none()
+                    {
                         fields.malformed(Rule::InvalidPseudoValue);
                     }
                 }
                 None => append(&mut fields, name, &text.slice(value), http),
             }
         }
+        fields.path = url.path;
+        fields.scheme = fields.scheme.take().or(url.scheme);
+        // It goes before the host beside it (SPDY/2 §3.2.1, RFC 9112 §3.2.2).
+        fields.authority = url.authority.or(fields.authority.take());
         if http && fields.method == Some(Method::CONNECT) {
             // The authority stands where a path would (the drafts do not say
             // it; Chromium's proxies did so), and is all that matters.
@@ -297,7 +326,7 @@ impl Wire {
             b"url" if request && self.version == Version::Spdy2 => Some(Pseudo::Path),
             b"path" if request && self.version != Version::Spdy2 => Some(Pseudo::Path),
             b"status" if response => Some(Pseudo::Status),
-            b"version" if response => Some(Pseudo::Version),
+            b"version" if request || response => Some(Pseudo::Version),
             _ if self.version == Version::Spdy2 => None,
             _ => Some(Pseudo::Unknown),
         }
@@ -310,7 +339,7 @@ impl Wire {
         head: &Head,
         fin: bool,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         let version = self.version;
         let id = stream.value();
         let push = matches!(kind, SendKind::Push { .. });
@@ -323,7 +352,8 @@ impl Wire {
         let fields = |encoder: &mut frames::BlockEncoder<'_>| {
             let mut block = Block { encoder, plain };
             encode_control(version, head, push, &mut block);
-            encode_fields(version, head, &mut block);
+            let taken = control_names(version, &head.control);
+            encode_fields(version, head, taken, &mut block);
         };
         let encoded = match kind {
             SendKind::Open { .. } | SendKind::Push { .. } => {
@@ -348,7 +378,7 @@ impl Wire {
             SendKind::Reply => self.encoder.syn_reply(out, id, fin, fields),
             SendKind::PushReply | SendKind::More => self.encoder.headers(out, id, fin, fields),
         };
-        encoded.map_err(|_| HeadTooLarge)?;
+        encoded.map_err(|_| Unencodable::TooLarge)?;
         let len = out.len().saturating_sub(before) as u64;
         self.sent.compressed = self.sent.compressed.saturating_add(len);
         Ok(())
@@ -362,7 +392,7 @@ impl Wire {
         heads: (&Head, &Head),
         fin: bool,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         let version = self.version;
         let (request, response) = heads;
         let mut syn = frames::SynStreamHead::new(stream.value());
@@ -376,10 +406,10 @@ impl Wire {
             let mut block = Block { encoder, plain };
             encode_control(version, request, true, &mut block);
             encode_pushed_status(version, response, &mut block);
-            encode_fields(version, response, &mut block);
+            encode_fields(version, response, pushed_names(version), &mut block);
         };
         let encoded = self.encoder.syn_stream(out, syn, fields);
-        encoded.map_err(|_| HeadTooLarge)?;
+        encoded.map_err(|_| Unencodable::TooLarge)?;
         let len = out.len().saturating_sub(before) as u64;
         self.sent.compressed = self.sent.compressed.saturating_add(len);
         Ok(())
@@ -447,9 +477,9 @@ impl Wire {
         proof: Bytes,
         certificates: Vec<Bytes>,
         out: &mut BytesMut,
-    ) -> Result<(), HeadTooLarge> {
+    ) -> Result<(), Unencodable> {
         if self.version != Version::Spdy3 {
-            return Err(HeadTooLarge);
+            return Err(Unencodable::NoSuchFrame);
         }
         let frame = frames::Frame::Credential(frames::Credential {
             slot: slot.get(),
@@ -457,16 +487,20 @@ impl Wire {
             certificates,
             undefined_flags: 0,
         });
-        self.encoder.frame(out, &frame).map_err(|_| HeadTooLarge)
+        self.encoder
+            .frame(out, &frame)
+            .map_err(|_| Unencodable::TooLarge)
     }
 
     /// Of SPDY/2 alone.
-    pub(super) fn noop(&mut self, out: &mut BytesMut) -> Result<(), HeadTooLarge> {
+    pub(super) fn noop(&mut self, out: &mut BytesMut) -> Result<(), Unencodable> {
         if self.version != Version::Spdy2 {
-            return Err(HeadTooLarge);
+            return Err(Unencodable::NoSuchFrame);
         }
         let frame = frames::Frame::Noop(frames::Noop::default());
-        self.encoder.frame(out, &frame).map_err(|_| HeadTooLarge)
+        self.encoder
+            .frame(out, &frame)
+            .map_err(|_| Unencodable::TooLarge)
     }
 
     pub(super) fn go_away(&mut self, last: StreamId, reason: Reason, out: &mut BytesMut) {
@@ -493,48 +527,65 @@ enum Pseudo {
     Unknown,
 }
 
-fn set_pseudo_field(
-    fields: &mut Fields,
-    pseudo: Pseudo,
-    value: Bytes,
-    connect: bool,
-) -> Option<()> {
+fn set_pseudo_field(fields: &mut Fields, pseudo: Pseudo, value: &[u8]) -> Option<()> {
     match pseudo {
-        Pseudo::Method => fields.method = Some(Method::from_bytes(&value).ok()?),
-        Pseudo::Scheme => fields.scheme = Some(parse_scheme(&value)?),
-        Pseudo::Host => fields.authority = Some(parse_authority(&value)?),
-        Pseudo::Path => fields.path = Some(parse_url(fields, value, connect)?),
+        Pseudo::Method => fields.method = Some(Method::from_bytes(value).ok()?),
+        Pseudo::Scheme => fields.scheme = Some(parse_scheme(value)?),
+        Pseudo::Host => fields.authority = Some(Authority::parse(value)?),
         // "200" or "200 OK"
         Pseudo::Status => {
             let code = value.split(|byte| *byte == b' ').next()?;
             fields.status = Some(StatusCode::from_bytes(code).ok()?);
         }
-        Pseudo::Version => {}
+        Pseudo::Path | Pseudo::Version => {}
         Pseudo::Unknown => fields.malformed(Rule::InvalidPseudoField),
     }
     Some(())
 }
 
+/// What stands where a path is expected.
+#[derive(Debug, Default)]
+struct Url {
+    scheme: Option<Scheme>,
+    authority: Option<Authority>,
+    path: Option<PathAndQuery>,
+}
+
 /// The path; SPDY/2 also has whole URLs, in pushes and towards proxies, and
 /// CONNECT has the authority.
-fn parse_url(fields: &mut Fields, value: Bytes, connect: bool) -> Option<PathAndQuery> {
-    if value.first() == Some(&b'/') || &value[..] == b"*" {
-        return parse_path(value);
+fn parse_url(value: &Bytes, connect: bool) -> Result<Url, Rule> {
+    let path = |path: Bytes| parse_path(&path.clone(), || path);
+    let mut url = Url::default();
+    if value.first() == Some(&b'/') || value == "*" {
+        url.path = Some(path(value.clone())?);
+        return Ok(url);
     }
-    let parts = Uri::from_maybe_shared(value).ok()?.into_parts();
-    if parts.scheme.is_none() && !connect {
-        return None;
+    let authority = |value: &[u8]| Authority::parse(value).ok_or(Rule::InvalidPseudoValue);
+    if connect {
+        url.authority = Some(authority(value)?);
+        return Ok(url);
     }
-    if let Some(authority) = parts.authority {
-        fields.authority = Some(authority);
-    }
-    if let Some(scheme) = parts.scheme {
-        fields.scheme.get_or_insert(scheme);
-    }
-    // The authority alone is what CONNECT asks for.
-    parts
-        .path_and_query
-        .or_else(|| Some(PathAndQuery::from_static("/")))
+    let malformed = Rule::InvalidPseudoValue;
+    let colon = value
+        .iter()
+        .position(|byte| *byte == b':')
+        .ok_or(malformed)?;
+    let (scheme, rest) = value.split_at_checked(colon).ok_or(malformed)?;
+    let rest = rest.strip_prefix(b"://").ok_or(malformed)?;
+    let end = rest
+        .iter()
+        .position(|byte| matches!(byte, b'/' | b'?' | b'#'))
+        .unwrap_or(rest.len());
+    let (host, rest) = rest.split_at_checked(end).ok_or(malformed)?;
+    url.scheme = Some(parse_scheme(scheme).ok_or(malformed)?);
+    url.authority = Some(authority(host)?);
+    url.path = Some(match rest.first() {
+        Some(b'/') => path(value.slice_ref(rest))?,
+        // An empty path is "/" (RFC 9110 §4.2.3).
+        None => PathAndQuery::from_static("/"),
+        Some(_) => path([b"/", rest].concat().into())?,
+    });
+    Ok(url)
 }
 
 /// Adds a regular field with all its values.
@@ -553,13 +604,22 @@ fn append(fields: &mut Fields, name: &[u8], values: &Bytes, http: bool) {
         }
     };
     for value in values.split(|byte| *byte == 0) {
-        let value = values.slice_ref(value.trim_ascii());
+        // HTTP/1.1, which SPDY maps, has blanks around a value and does not
+        // count them as its own (RFC 9110 §5.5).
+        let value = values.slice_ref(trim_blanks(value));
         match HeaderValue::from_maybe_shared(value) {
             Ok(value) if http && is_connection_specific(&name, &value) => {}
             Ok(value) => fields.append(name.clone(), value),
             Err(_) => fields.malformed(Rule::InvalidFieldValue),
         }
     }
+}
+
+fn trim_blanks(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// A header list as it comes: one text with the ends of names and values.

@@ -5,10 +5,11 @@
 /// ```
 /// use lacewing_frames::http2::DecoderLimits;
 ///
-/// let limits = DecoderLimits { max_header_fields: 200, ..DecoderLimits::default() };
+/// let limits = DecoderLimits::default().with(|limits| limits.max_header_fields = 200);
 /// assert_eq!(limits.max_frame_size, 16_384);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DecoderLimits {
     /// The longest payload of a frame in bytes: our SETTINGS_MAX_FRAME_SIZE. Longer frames are
     /// refused from their head, so that nobody can make us buffer 16 MiB. Default 16,384, the
@@ -53,6 +54,13 @@ impl Default for DecoderLimits {
 }
 
 impl DecoderLimits {
+    /// The same limits after `change`, for chains.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> DecoderLimits {
+        change(&mut self);
+        self
+    }
+
     /// The same with another limit on header lists, and as much room for compressed blocks and
     /// CONTINUATION frames as an honest list of that size can need: the other two limits never
     /// close the connection over a list that this one allows.

@@ -14,12 +14,11 @@ fn main() {
             block.field(b"user-agent", [format!("round {round}")]);
             block.finish().expect("compresses");
             let mut names = Vec::new();
-            let summary = decoder
+            decoder
                 .decode(&wire, ListLimits::default(), |name, _| {
                     names.push(name.to_vec());
                 })
                 .expect("inflates");
-            assert_eq!(summary.malformed, None);
             assert_eq!(names, [&b"accept-encoding"[..], b"user-agent"]);
             // Both names are in the dictionary: they were not written out.
             assert!(wire.len() < 60, "{} bytes", wire.len());

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BytesMut};
 use lacewing_frames::http2::{
-    Decoder, DecoderLimits, Head, Kind, Message, PREFACE, StreamPriority, flags,
+    BadList, Decoder, DecoderLimits, Head, Kind, Message, PREFACE, StreamPriority, flags,
 };
 use lacewing_hpack::{HeaderField, Sensitivity};
 
@@ -34,15 +34,15 @@ enum Preface {
 impl Frames {
     pub(super) fn new(direction: Direction) -> Self {
         // Whatever the two sides allow each other is shown.
-        let mut decoder = Decoder::new(DecoderLimits {
-            max_frame_size: Head::MAX_LENGTH,
-            max_header_list_size: usize::MAX,
-            max_header_fields: usize::MAX,
-            max_continuations: u32::MAX,
-            max_header_block: usize::MAX,
-            max_settings_entries: usize::MAX,
-            max_origins: usize::MAX,
-        });
+        let mut decoder = Decoder::new(DecoderLimits::default().with(|limits| {
+            limits.max_frame_size = Head::MAX_LENGTH;
+            limits.max_header_list_size = usize::MAX;
+            limits.max_header_fields = usize::MAX;
+            limits.max_continuations = u32::MAX;
+            limits.max_header_block = usize::MAX;
+            limits.max_settings_entries = usize::MAX;
+            limits.max_origins = usize::MAX;
+        }));
         decoder.set_header_table_size(u32::MAX);
         let preface = match direction {
             Direction::Sent => Preface::Expected,
@@ -169,13 +169,13 @@ fn describe(message: Message<List>, lines: &mut Vec<String>) {
             if let Some(priority) = priority {
                 lines.push(dependency(priority));
             }
-            fields(&list, lines);
+            fields(list, lines);
         }
         Message::PushPromise {
             promised_id, list, ..
         } => {
             lines.push(format!("    promised stream={promised_id}"));
-            fields(&list, lines);
+            fields(list, lines);
         }
         Message::Priority { priority, .. } => lines.push(dependency(priority)),
         Message::RstStream { code, .. } => lines.push(format!("    {code}")),
@@ -238,8 +238,9 @@ fn dependency(priority: StreamPriority) -> String {
     format!("    depends on stream={dependency}, weight={weight}{exclusive}")
 }
 
-fn fields(list: &List, lines: &mut Vec<String>) {
-    for (field, sensitivity) in list {
+fn fields(list: Result<List, BadList<List>>, lines: &mut Vec<String>) {
+    // No list exceeds the limits of this decoder.
+    for (field, sensitivity) in list.unwrap_or_else(|bad| bad.fields) {
         let never = match sensitivity {
             Sensitivity::Normal => "",
             _ => "  (never indexed)",

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use lacewing_frames::spdy::{
-    Block, Decoder, DecoderLimits, Head, Kind, ListLimits, Message, Scope, Version, flags,
+    Block, Decoder, DecoderLimits, Head, Kind, Message, Scope, Version, flags,
 };
 
 use super::text;
@@ -27,15 +27,13 @@ impl Frames {
     pub(super) fn new(version: Version) -> Self {
         // Whatever the two sides allow each other is shown, but for a header
         // list that no program could mean.
-        let limits = DecoderLimits {
-            max_frame_size: Head::MAX_LENGTH,
-            list: ListLimits {
-                max_size: 64 << 20,
-                max_fields: usize::MAX,
-            },
-            max_settings_entries: usize::MAX,
-            max_certificates: Some(usize::MAX),
-        };
+        let limits = DecoderLimits::default().with(|limits| {
+            limits.max_frame_size = Head::MAX_LENGTH;
+            limits.list.max_size = 64 << 20;
+            limits.list.max_fields = usize::MAX;
+            limits.max_settings_entries = usize::MAX;
+            limits.max_certificates = Some(usize::MAX);
+        });
         let decoder = Decoder::new(version, limits);
         Self {
             buffer: BytesMut::new(),
@@ -200,14 +198,14 @@ fn describe(head: Head, message: Message<List>, lines: &mut Vec<String>) {
 }
 
 fn fields(block: &Block<List>, lines: &mut Vec<String>) {
-    for (name, values) in &block.list {
+    for (name, values) in block.fields() {
         let name = text::readable(name);
         for value in values.split(|byte| *byte == 0) {
             lines.push(format!("    {name}: {}", text::readable(value)));
         }
     }
-    if let Some(rule) = &block.malformed {
-        lines.push(format!("    ! {rule}"));
+    if let Err(bad) = &block.list {
+        lines.push(format!("    ! {bad}"));
     }
 }
 

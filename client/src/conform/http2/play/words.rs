@@ -1,6 +1,6 @@
 //! Received messages in words, for the transcript.
 
-use lacewing_frames::http2::Message;
+use lacewing_frames::http2::{BadList, Message};
 
 use crate::conform::http2::record::List;
 
@@ -74,7 +74,8 @@ pub(super) fn describe(message: &Message<List>) -> String {
     }
 }
 
-fn fields(list: &List) -> String {
+fn fields(list: &Result<List, BadList<List>>) -> String {
+    let list = list.as_ref().unwrap_or_else(|bad| &bad.fields);
     let mut text = String::new();
     for (field, _) in list.iter().take(SHOWN) {
         let name = field.name().escape_ascii();

@@ -85,7 +85,7 @@ pub(super) fn describe(message: &Message<List>) -> String {
 
 fn fields(block: &Block<List>) -> String {
     let mut text = String::new();
-    for (name, value) in block.list.iter().take(SHOWN) {
+    for (name, value) in block.fields().iter().take(SHOWN) {
         let shown = value.get(..40).unwrap_or(value);
         text.push_str(&format!(
             " {}={}",

@@ -1,9 +1,9 @@
 //! Heads to header blocks.
 
-use http::{HeaderName, HeaderValue, Method, uri::Authority};
+use http::{HeaderName, HeaderValue, Method, header};
 use lacewing_hpack::{BlockEncoder, Sensitivity};
 
-use crate::proto::{Control, Head};
+use crate::proto::{Control, Head, head::authority, wire::fields::without_blanks};
 
 /// A header block in the making, which counts what goes into it.
 pub(super) struct Block<'a, 'b> {
@@ -20,9 +20,9 @@ impl Block<'_, '_> {
     }
 }
 
-pub(super) fn encode_control(control: &Control, digits: &mut [u8; 3], block: &mut Block<'_, '_>) {
+pub(super) fn encode_control(head: &Head, digits: &mut [u8; 3], block: &mut Block<'_, '_>) {
     let plain = Sensitivity::Normal;
-    match control {
+    match &head.control {
         Control::None => {}
         Control::Response { status } => {
             let number = status.as_u16();
@@ -37,7 +37,6 @@ pub(super) fn encode_control(control: &Control, digits: &mut [u8; 3], block: &mu
             protocol,
         } => {
             block.field(b":method", method.as_str().as_bytes(), plain);
-            let authority = uri.authority().map(Authority::as_str);
             if let Some(protocol) = protocol {
                 block.field(b":protocol", protocol.as_str().as_bytes(), plain);
             }
@@ -45,8 +44,8 @@ pub(super) fn encode_control(control: &Control, digits: &mut [u8; 3], block: &mu
                 let scheme = uri.scheme_str().unwrap_or("http");
                 block.field(b":scheme", scheme.as_bytes(), plain);
             }
-            if let Some(authority) = authority {
-                block.field(b":authority", authority.as_bytes(), plain);
+            if let Some(authority) = authority(uri, &head.fields) {
+                block.field(b":authority", authority, plain);
             }
             if *method != Method::CONNECT || protocol.is_some() {
                 let path = match uri.path_and_query() {
@@ -61,15 +60,11 @@ pub(super) fn encode_control(control: &Control, digits: &mut [u8; 3], block: &mu
 
 pub(super) fn encode_fields(head: &Head, block: &mut Block<'_, '_>) {
     let request = matches!(head.control, Control::Request { .. });
-    let authority = match &head.control {
-        Control::Request { uri, .. } => uri.authority(),
-        _ => None,
-    };
     for (name, value) in &head.fields {
         // HTTP/1.1's connection management has no place here (§8.2.2), and
         // `host` says what `:authority` said.
         let skipped = is_connection_specific(name, value)
-            || (request && authority.is_some() && *name == http::header::HOST);
+            || (request && *name == header::HOST && head.has_authority());
         if skipped {
             continue;
         }
@@ -78,7 +73,8 @@ pub(super) fn encode_fields(head: &Head, block: &mut Block<'_, '_>) {
         } else {
             Sensitivity::Normal
         };
-        block.field(name.as_str().as_bytes(), value.as_bytes(), sensitivity);
+        let value = without_blanks(value.as_bytes());
+        block.field(name.as_str().as_bytes(), value, sensitivity);
     }
 }
 
@@ -87,12 +83,9 @@ pub(in crate::proto::wire) fn is_connection_specific(
     name: &HeaderName,
     value: &HeaderValue,
 ) -> bool {
-    use http::header;
-    if *name == header::TE {
-        return !value.as_bytes().eq_ignore_ascii_case(b"trailers");
+    match name.as_str() {
+        "te" => !without_blanks(value.as_bytes()).eq_ignore_ascii_case(b"trailers"),
+        "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" => true,
+        _ => false,
     }
-    *name == header::CONNECTION
-        || *name == header::TRANSFER_ENCODING
-        || *name == header::UPGRADE
-        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
 }

@@ -4,14 +4,16 @@
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Method, StatusCode,
-    uri::{Authority, PathAndQuery, Scheme},
+    uri::{PathAndQuery, Scheme},
 };
 use lacewing_frames::http2 as frames;
 use lacewing_hpack::{Sensitivity, StaticIndex};
 
 use super::super::{
     Fields,
-    fields::{check_name, check_value, parse_authority, parse_path, parse_scheme},
+    authority::Authority,
+    fields::{check_name, check_static_name, check_value},
+    target::{parse_path, parse_scheme},
 };
 use crate::proto::{Protocol, Rule};
 
@@ -76,8 +78,13 @@ pub(crate) enum Name {
 
 impl Name {
     fn parse(name: &[u8]) -> Self {
+        Self::parse_with(name, check_name)
+    }
+
+    #[inline]
+    fn parse_with(name: &[u8], check: fn(&[u8]) -> Result<HeaderName, Rule>) -> Self {
         if name.first() != Some(&b':') {
-            return match check_name(name) {
+            return match check(name) {
                 Ok(name) => Self::Regular(name),
                 Err(rule) => Self::Invalid(rule),
             };
@@ -99,8 +106,11 @@ impl Name {
         let field = match &self {
             Self::Method => Method::from_bytes(value).ok().map(Field::Method),
             Self::Scheme => parse_scheme(value).map(Field::Scheme),
-            Self::Authority => parse_authority(value).map(Field::Authority),
-            Self::Path => parse_path(shared()).map(Field::Path),
+            Self::Authority => Authority::parse(value).map(Field::Authority),
+            Self::Path => match parse_path(value, shared) {
+                Ok(path) => Some(Field::Path(path)),
+                Err(rule) => return Field::Invalid { name: self, rule },
+            },
             Self::Protocol => Protocol::from_bytes(value).map(Field::Protocol),
             Self::Status => StatusCode::from_bytes(value).ok().map(Field::Status),
             Self::Regular(name) => match check_value(name, shared()) {
@@ -145,6 +155,7 @@ impl lacewing_hpack::Field for Field {
 
     fn from_static(index: StaticIndex) -> Self {
         let value = index.value();
-        Name::parse(index.name()).field(value, || Bytes::from_static(value))
+        let name = Name::parse_with(index.name(), check_static_name);
+        name.field(value, || Bytes::from_static(value))
     }
 }

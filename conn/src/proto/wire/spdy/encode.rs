@@ -1,9 +1,13 @@
 //! Heads to header blocks (the drafts' §3.2).
 
-use http::{HeaderMap, Method, header};
+use http::{Method, header};
 use lacewing_frames::spdy as frames;
 
-use crate::proto::{Control, Head, Version, wire::http2::is_connection_specific};
+use crate::proto::{
+    Control, Head, Version,
+    head::authority,
+    wire::{fields::without_blanks, http2::is_connection_specific},
+};
 
 /// A header block in the making, which counts what goes into it.
 pub(super) struct Block<'a, 'b> {
@@ -55,51 +59,71 @@ pub(super) fn encode_control(version: Version, head: &Head, push: bool, block: &
             name
         }
     };
-    let mut put = |name: &str, value: &str| {
-        block.field(name.as_bytes(), std::iter::once(value.as_bytes()));
+    let mut put = |name: &str, value: &[u8]| {
+        block.field(name.as_bytes(), std::iter::once(value));
     };
     match &head.control {
         Control::None => {}
         Control::Response { status } => {
-            put(name(":status"), status.as_str());
-            put(name(":version"), "HTTP/1.1");
+            put(name(":status"), status.as_str().as_bytes());
+            put(name(":version"), b"HTTP/1.1");
         }
         Control::Request { method, uri, .. } => {
             let path = match uri.path_and_query() {
                 Some(path) if !path.as_str().is_empty() => path.as_str(),
                 _ => "/",
             };
-            let host = match uri.authority() {
-                Some(authority) => authority.as_str(),
-                None => host_field(&head.fields).unwrap_or("localhost"),
-            };
+            let host = authority(uri, &head.fields).unwrap_or(b"localhost");
             let scheme = uri.scheme_str().unwrap_or("http");
             // The drafts ask for none in a push; spdy-transport wants one.
-            put(name(":method"), method.as_str());
+            put(name(":method"), method.as_str().as_bytes());
             if two && push {
-                put("url", &format!("{scheme}://{host}{path}"));
+                let origin = [scheme.as_bytes(), b"://", host];
+                put("url", &[&origin.concat(), path.as_bytes()].concat());
             } else if *method == Method::CONNECT {
                 put(if two { "url" } else { ":path" }, host);
             } else {
-                put(if two { "url" } else { ":path" }, path);
+                put(if two { "url" } else { ":path" }, path.as_bytes());
             }
-            put(name(":version"), "HTTP/1.1");
+            put(name(":version"), b"HTTP/1.1");
             put(name(":host"), host);
-            put(name(":scheme"), scheme);
+            put(name(":scheme"), scheme.as_bytes());
         }
     }
 }
 
-fn host_field(fields: &HeaderMap) -> Option<&str> {
-    fields.get(header::HOST)?.to_str().ok()
+/// The names of control data in such a head, where none is marked as special: a
+/// field of the user's with one of these would stand there twice.
+pub(super) fn control_names(version: Version, control: &Control) -> &'static [&'static str] {
+    match control {
+        _ if version != Version::Spdy2 => &[],
+        Control::None => &[],
+        Control::Request { .. } => &["method", "scheme", "url", "version"],
+        Control::Response { .. } => &["status", "version"],
+    }
 }
 
-pub(super) fn encode_fields(version: Version, head: &Head, block: &mut Block<'_, '_>) {
+/// The same of a push and its response in one.
+pub(super) fn pushed_names(version: Version) -> &'static [&'static str] {
+    match version {
+        Version::Spdy2 => &["method", "scheme", "url", "version", "host", "status"],
+        _ => &[],
+    }
+}
+
+/// All but those that are `taken` by control data.
+pub(super) fn encode_fields(
+    version: Version,
+    head: &Head,
+    taken: &[&str],
+    block: &mut Block<'_, '_>,
+) {
     let http = !matches!(head.control, Control::None);
     for name in head.fields.keys() {
         let values = head.fields.get_all(name);
         let skipped = http
             && (*name == header::HOST
+                || taken.contains(&name.as_str())
                 || values
                     .iter()
                     .any(|value| is_connection_specific(name, value)));
@@ -110,10 +134,12 @@ pub(super) fn encode_fields(version: Version, head: &Head, block: &mut Block<'_,
         // (§2.6.10: no two NULs in a row, and none at an end); white space
         // around a value has no meaning, so that this is one (RFC 9110 §5.5).
         let padded = version == Version::Spdy2 || values.iter().nth(1).is_some();
-        let values = values.iter().map(|value| match value.as_bytes() {
-            b"" if padded => b" ",
-            value => value,
-        });
+        let values = values
+            .iter()
+            .map(|value| match without_blanks(value.as_bytes()) {
+                b"" if padded => b" ",
+                value => value,
+            });
         let mut all = head.fields.get_all(name).iter();
         if all.any(http::HeaderValue::is_sensitive) {
             block.sensitive_field(name.as_str().as_bytes(), values);

@@ -1,22 +1,27 @@
-//! grpc-server PORT tonic|lacewing: the echo service on tonic's own transport
-//! (hyper) or on ours.
+//! grpc-server PORT|unix:PATH tonic|lacewing: the echo service on tonic's own
+//! transport (hyper) or on ours.
 
 use lacewing_interop_peers::Error;
 use lacewing_interop_peers::echo::{Echo, EchoServer};
-use lacewing_server::Server;
+use lacewing_server::{Options, Server, Version, serve_connection};
+use tokio::net::UnixListener;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let mut args = std::env::args().skip(1);
-    let usage = "usage: grpc-server PORT tonic|lacewing";
-    let port: u16 = args.next().ok_or(usage)?.parse()?;
-    let address = ([127, 0, 0, 1], port).into();
-    match args.next().as_deref() {
-        Some("tonic") => {
+    let usage = "usage: grpc-server PORT|unix:PATH tonic|lacewing";
+    let place = args.next().ok_or(usage)?;
+    let transport = args.next().ok_or(usage)?;
+    if let (Some(path), "lacewing") = (place.strip_prefix("unix:"), &transport[..]) {
+        return unix(UnixListener::bind(path)?).await;
+    }
+    let address = ([127, 0, 0, 1], place.parse()?).into();
+    match &transport[..] {
+        "tonic" => {
             let router = tonic::transport::Server::builder().add_service(EchoServer::new(Echo));
             router.serve(address).await?;
         }
-        Some("lacewing") => {
+        "lacewing" => {
             let routes = tonic::service::Routes::new(EchoServer::new(Echo));
             let server = Server::builder()
                 .bind(address)
@@ -26,4 +31,18 @@ async fn main() -> Result<(), Error> {
         _ => return Err(usage.into()),
     }
     Ok(())
+}
+
+async fn unix(listener: UnixListener) -> Result<(), Error> {
+    let router = tonic::service::Routes::new(EchoServer::new(Echo)).into_axum_router();
+    loop {
+        let (io, _) = listener.accept().await?;
+        let options = Options::default().observer(|event| eprintln!("{event}"));
+        let serving = serve_connection(io, Version::Http2, options, router.clone());
+        tokio::spawn(async {
+            if let Err(error) = serving.await {
+                eprintln!("{error}");
+            }
+        });
+    }
 }

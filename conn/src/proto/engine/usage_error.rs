@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::proto::wire::HeadTooLarge;
+use crate::proto::wire::Unencodable;
 
 /// Why a stream was not opened.
 ///
@@ -90,8 +90,16 @@ pub enum UsageError {
     PlainStreamsOnly,
     /// The stream that is named as parent is not open.
     ParentClosed,
-    /// The head is larger than the protocol's length fields.
-    HeadTooLarge,
+    /// It is larger than the protocol's length fields.
+    TooLarge,
+    /// content-length is no number in digits, or there are several that differ.
+    InvalidLength,
+    /// Content where a message has none: a response to HEAD, 204, 205 or 304,
+    /// or a TRACE request.
+    ContentForbidden,
+    /// The `host` field of a request whose URI has no authority is none; or
+    /// CONNECT without a port.
+    InvalidHost,
     /// What is promised must be a GET or HEAD request without a body, with its
     /// authority (RFC 9113 §8.4).
     NotPushable,
@@ -114,7 +122,16 @@ impl fmt::Display for UsageError {
             Self::ParentClosed => {
                 "the stream that is to be the parent is not open: open one without a parent"
             }
-            Self::HeadTooLarge => "a header field is larger than the protocol's length fields",
+            Self::TooLarge => {
+                "it is larger than the protocol's length fields: send less in one frame"
+            }
+            Self::InvalidLength => "content-length must be one number, in digits",
+            Self::ContentForbidden => {
+                "this message has no content: a response to HEAD, 204, 205 and 304, and TRACE"
+            }
+            Self::InvalidHost => {
+                "the host field must be a host, with a port if need be; CONNECT needs a port"
+            }
             Self::NotPushable => {
                 "only a GET or HEAD request with an authority and without a body can be promised"
             }
@@ -124,8 +141,11 @@ impl fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
-impl From<HeadTooLarge> for UsageError {
-    fn from(_: HeadTooLarge) -> Self {
-        Self::HeadTooLarge
+impl From<Unencodable> for UsageError {
+    fn from(error: Unencodable) -> Self {
+        match error {
+            Unencodable::NoSuchFrame => Self::Unsupported,
+            Unencodable::TooLarge => Self::TooLarge,
+        }
     }
 }

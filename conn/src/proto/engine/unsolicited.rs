@@ -1,6 +1,5 @@
-//! What a side tells of itself: for what else, and where else, a server can be
-//! asked (ORIGIN, RFC 8336; ALTSVC, RFC 7838); a client's certificates; that it
-//! is there.
+//! Unsolicited frames: ORIGIN (RFC 8336), ALTSVC (RFC 7838), CREDENTIAL and NOOP
+//! (the SPDY drafts).
 
 use std::{num::NonZeroU16, time::Instant};
 
@@ -9,7 +8,7 @@ use bytes::Bytes;
 use super::{Engine, Phase, UsageError, receive::Outcome};
 use crate::proto::{Event, Side, StreamId, StreamKey};
 
-/// Whose alternative services are announced.
+/// The origin that an alternative service is for.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -32,12 +31,13 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`UsageError::Unsupported`] where the protocol has no frame for it, on
-    /// the client side, and if the origins do not fit one frame.
-    pub fn announce_origins(&mut self, origins: &[Bytes]) -> Result<(), UsageError> {
-        self.check_announce(Side::Server)?;
-        let written = self.wire.origins(origins, self.output.buffer());
-        written.map_err(|_| UsageError::Unsupported)
+    /// [`UsageError::Unsupported`] where the protocol has no frame for it, and on
+    /// the client side; [`UsageError::TooLarge`] if the origins do not fit one
+    /// frame.
+    pub fn send_origins(&mut self, origins: &[Bytes]) -> Result<(), UsageError> {
+        self.check_sender(Side::Server)?;
+        self.wire.origins(origins, self.output.buffer())?;
+        Ok(())
     }
 
     /// Tells the client where else an origin is served: a value as in the
@@ -45,15 +45,15 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// As [`announce_origins`](Self::announce_origins), and
+    /// As [`send_origins`](Self::send_origins), and
     /// [`UsageError::StreamClosed`].
-    pub fn announce_alternative(
+    pub fn send_alternative(
         &mut self,
-        whose: &AlternativeFor,
+        origin_of: &AlternativeFor,
         value: &[u8],
     ) -> Result<(), UsageError> {
-        self.check_announce(Side::Server)?;
-        let (stream, origin): (_, &[u8]) = match whose {
+        self.check_sender(Side::Server)?;
+        let (stream, origin): (_, &[u8]) = match origin_of {
             AlternativeFor::Origin(origin) => (None, origin),
             AlternativeFor::Stream(stream) => {
                 self.streams.get(*stream).ok_or(UsageError::StreamClosed)?;
@@ -61,8 +61,8 @@ impl Engine {
             }
         };
         let out = self.output.buffer();
-        let written = self.wire.alternative(stream, origin, value, out);
-        written.map_err(|_| UsageError::Unsupported)
+        self.wire.alternative(stream, origin, value, out)?;
+        Ok(())
     }
 
     /// Presents a client's certificate for streams of another origin
@@ -72,8 +72,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`UsageError::Unsupported`] where the protocol has no frame for it, on
-    /// the server side, and if it does not fit one frame;
+    /// [`UsageError::Unsupported`] where the protocol has no frame for it, and on
+    /// the server side; [`UsageError::TooLarge`] if it does not fit one frame;
     /// [`UsageError::StreamClosed`] once the connection is.
     pub fn send_credential(
         &mut self,
@@ -81,10 +81,10 @@ impl Engine {
         proof: Bytes,
         chain: Vec<Bytes>,
     ) -> Result<(), UsageError> {
-        self.check_announce(Side::Client)?;
+        self.check_sender(Side::Client)?;
         let out = self.output.buffer();
-        let written = self.wire.credential(slot, proof, chain, out);
-        written.map_err(|_| UsageError::Unsupported)
+        self.wire.credential(slot, proof, chain, out)?;
+        Ok(())
     }
 
     /// Says nothing (NOOP of the second draft): keeps a path open
@@ -95,13 +95,13 @@ impl Engine {
     /// [`UsageError::Unsupported`] where the protocol has no frame for it;
     /// [`UsageError::StreamClosed`] once the connection is.
     pub fn send_noop(&mut self) -> Result<(), UsageError> {
-        self.check_announce(self.config.side)?;
-        let written = self.wire.noop(self.output.buffer());
-        written.map_err(|_| UsageError::Unsupported)
+        self.check_sender(self.config.side)?;
+        self.wire.noop(self.output.buffer())?;
+        Ok(())
     }
 
-    /// Whether `side` may say something now, which is ours.
-    fn check_announce(&self, side: Side) -> Result<(), UsageError> {
+    /// Fails unless `side` is ours and may still send.
+    fn check_sender(&self, side: Side) -> Result<(), UsageError> {
         if self.config.side != side {
             return Err(UsageError::Unsupported);
         }

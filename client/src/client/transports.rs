@@ -1,0 +1,173 @@
+//! What a client's builder is told of transports: how servers are reached, and
+//! whom it trusts.
+
+use std::fmt;
+
+use lacewing_conn::Version;
+
+use super::Builder;
+#[cfg(feature = "tls")]
+use crate::tls::{CertificateError, Certificates, Tls};
+use crate::{Connect, Connector, Dial};
+
+/// What is known of transports.
+#[derive(Default)]
+pub(super) struct Transports {
+    connector: Option<Box<dyn Connect>>,
+    dial: Option<Box<dyn FnOnce(Connector) -> Connector + Send + Sync>>,
+    #[cfg(feature = "tls")]
+    certificates: Certificates,
+    #[cfg(feature = "tls")]
+    config: Option<Box<rustls::ClientConfig>>,
+}
+
+impl Builder {
+    /// Reaches servers in another way than by TCP alone: from a local address,
+    /// with addresses of your own ([`Tcp`](crate::Tcp)), over a Unix socket
+    /// ([`Unix`](crate::Unix)), through a proxy ([`dial_fn`](crate::dial_fn)).
+    /// TLS and the choice of a protocol stay as they are.
+    pub fn dial(mut self, dial: impl Dial) -> Self {
+        self.transports.dial = Some(Box::new(|connector| connector.dial(dial)));
+        self
+    }
+
+    /// Makes the transports in another way than by TCP and TLS; the settings
+    /// about protocols, TLS and [`dial`](Self::dial) are then its own.
+    pub fn connector(mut self, connector: impl Connect) -> Self {
+        self.transports.connector = Some(Box::new(connector));
+        self
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Builder {
+    /// Trusts the root certificates of the operating system instead of
+    /// Mozilla's.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateError`] if there is none that can be used.
+    #[cfg(feature = "platform-roots")]
+    pub fn platform_roots(self) -> Result<Self, CertificateError> {
+        Ok(self.trust(Certificates::platform()?))
+    }
+
+    /// Trusts the certificates of a PEM file too, such as that of an authority
+    /// of your own.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateError`], which names the file and what is wrong with it.
+    ///
+    /// ```no_run
+    /// use lacewing_client::Client;
+    ///
+    /// let client = Client::builder().add_ca_file("ca.pem")?.build();
+    /// # drop(client);
+    /// # Ok::<(), lacewing_client::tls::CertificateError>(())
+    /// ```
+    pub fn add_ca_file(
+        mut self,
+        path: impl AsRef<std::path::Path>,
+    ) -> Result<Self, CertificateError> {
+        self.transports.certificates = self.transports.certificates.add_ca_file(path)?;
+        Ok(self)
+    }
+
+    /// Shows a certificate to servers that ask for one: the chain from a PEM
+    /// file, the client's own first, and its key from another, or the same.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateError`], which names the file and what is wrong with it.
+    ///
+    /// ```no_run
+    /// use lacewing_client::Client;
+    ///
+    /// let client = Client::builder()
+    ///     .client_certificate_files("client.pem", "client.key")?
+    ///     .build();
+    /// # drop(client);
+    /// # Ok::<(), lacewing_client::tls::CertificateError>(())
+    /// ```
+    pub fn client_certificate_files(
+        mut self,
+        chain: impl AsRef<std::path::Path>,
+        key: impl AsRef<std::path::Path>,
+    ) -> Result<Self, CertificateError> {
+        let certificates = self.transports.certificates;
+        self.transports.certificates = certificates.client_certificate_files(chain, key)?;
+        Ok(self)
+    }
+
+    /// Whom to trust and what to show, in place of all that was said before.
+    /// Default: [`Certificates::mozilla`].
+    pub fn certificates(mut self, certificates: Certificates) -> Self {
+        self.transports.certificates = certificates;
+        self
+    }
+
+    /// How TLS is done, for what nothing else here says: versions, resumption,
+    /// verifiers. Stands in place of everything that is said of certificates;
+    /// ALPN is set from [`protocols`](Self::protocols). The library is
+    /// [`lacewing_client::rustls`](crate::rustls).
+    pub fn tls_config(mut self, config: rustls::ClientConfig) -> Self {
+        self.transports.config = Some(Box::new(config));
+        self
+    }
+
+    /// Takes any server certificate: for tests only, as anybody on the way can
+    /// then read and change everything.
+    pub fn danger_accept_invalid_certs(self) -> Self {
+        self.trust(Certificates::anyone())
+    }
+
+    /// What was added stays.
+    fn trust(mut self, base: Certificates) -> Self {
+        self.transports.certificates = self.transports.certificates.upon(base);
+        self
+    }
+}
+
+impl Transports {
+    pub(super) fn connector(
+        self,
+        protocols: Vec<Version>,
+        cleartext: Option<Version>,
+    ) -> Box<dyn Connect> {
+        if let Some(connector) = self.connector {
+            return connector;
+        }
+        #[cfg(feature = "tls")]
+        let connector = {
+            let tls = match self.config {
+                Some(config) => Tls::with_config(*config, protocols),
+                None => Tls::with_certificates(self.certificates, protocols),
+            };
+            Connector::tls(tls, cleartext)
+        };
+        #[cfg(not(feature = "tls"))]
+        let connector = {
+            drop(protocols);
+            Connector::plain(cleartext)
+        };
+        Box::new(match self.dial {
+            Some(dial) => dial(connector),
+            None => connector,
+        })
+    }
+}
+
+impl fmt::Debug for Transports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("Transports");
+        fields
+            .field("connector", &self.connector.is_some())
+            .field("dial", &self.dial.is_some());
+        #[cfg(feature = "tls")]
+        fields
+            .field("certificates", &self.certificates)
+            .field("config", &self.config.is_some());
+        fields.finish()
+    }
+}

@@ -1,0 +1,92 @@
+//! From a host's name to its addresses.
+
+use std::{fmt, future::Future, io, net::SocketAddr, pin::Pin};
+
+use crate::BoxError;
+
+/// Finds the addresses of a host, for [`Tcp`](crate::Tcp). The usual one asks
+/// the operating system; [`resolve_fn`] makes another of a closure.
+///
+/// ```
+/// use lacewing_client::{Resolve, Resolving};
+///
+/// /// Everything is here.
+/// struct Localhost;
+///
+/// impl Resolve for Localhost {
+///     fn resolve<'a>(&'a self, _host: &'a str, port: u16) -> Resolving<'a> {
+///         Box::pin(async move { Ok(vec![([127, 0, 0, 1], port).into()]) })
+///     }
+/// }
+/// ```
+pub trait Resolve: Send + Sync + 'static {
+    /// The addresses of a host, best first; none is an error. Names only: what
+    /// is an IP address already is not asked for.
+    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a>;
+}
+
+/// What [`Resolve::resolve`] gives: addresses to come.
+pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>>;
+
+/// A [`Resolve`] of a closure, which gets the host and the port.
+///
+/// ```
+/// use lacewing_client::{Tcp, resolve_fn};
+///
+/// let tcp = Tcp::new().resolver(resolve_fn(|host: String, port| async move {
+///     println!("asked for {host}");
+///     Ok::<_, std::io::Error>(vec![([127, 0, 0, 1], port).into()])
+/// }));
+/// # let _ = tcp;
+/// ```
+pub fn resolve_fn<F, Fut, E>(resolve: F) -> ResolveFn<F>
+where
+    F: Fn(String, u16) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Vec<SocketAddr>, E>> + Send + 'static,
+    E: Into<BoxError>,
+{
+    ResolveFn(resolve)
+}
+
+/// A closure that resolves; from [`resolve_fn`].
+///
+/// ```
+/// use lacewing_client::{ResolveFn, resolve_fn};
+///
+/// let nowhere = resolve_fn(|_: String, _| async { Err(std::io::Error::other("no names here")) });
+/// let _: ResolveFn<_> = nowhere;
+/// ```
+#[derive(Clone, Copy)]
+pub struct ResolveFn<F>(F);
+
+impl<F, Fut, E> Resolve for ResolveFn<F>
+where
+    F: Fn(String, u16) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Vec<SocketAddr>, E>> + Send + 'static,
+    E: Into<BoxError>,
+{
+    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a> {
+        let resolving = (self.0)(host.to_owned(), port);
+        Box::pin(async move {
+            resolving
+                .await
+                .map_err(|error| super::io_error(error.into()))
+        })
+    }
+}
+
+impl<F> fmt::Debug for ResolveFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResolveFn")
+    }
+}
+
+/// Asks the operating system.
+#[derive(Debug)]
+pub(super) struct System;
+
+impl Resolve for System {
+    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a> {
+        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+    }
+}

@@ -1,0 +1,202 @@
+//! Header fields that no request may have: refused, and not left out, so that
+//! whoever sets one learns that it has no effect.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority};
+
+use crate::RequestError;
+
+/// Where fields stand in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    Head,
+    Trailers,
+}
+
+/// Fields of a list that need more than a look. Most requests have neither, and
+/// comparing all names once costs less than looking these up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Present {
+    pub(super) host: bool,
+    pub(super) length: bool,
+}
+
+/// Refuses fields that would have to be left out.
+pub(super) fn check_fields(fields: &HeaderMap, section: Section) -> Result<Present, RequestError> {
+    let mut present = Present::default();
+    for (name, value) in fields {
+        if let Some(why) = why_not(name, value, section) {
+            let name = name.clone();
+            return Err(RequestError::ForbiddenField { name, why });
+        }
+        present.host |= *name == header::HOST;
+        present.length |= *name == header::CONTENT_LENGTH;
+    }
+    Ok(present)
+}
+
+/// Why a field cannot be sent (RFC 9113 §8.2.2, SPDY/3 §3.2.1; of trailers
+/// RFC 9110 §6.5.1).
+fn why_not(name: &HeaderName, value: &HeaderValue, section: Section) -> Option<&'static str> {
+    if section == Section::Trailers
+        && (*name == header::CONTENT_LENGTH || *name == header::HOST || *name == header::TE)
+    {
+        return Some("it says how to read or route the message, and comes too late in trailers");
+    }
+    if *name == header::TE {
+        let trailers = value.as_bytes().trim_ascii();
+        let fine = trailers.eq_ignore_ascii_case(b"trailers");
+        return (!fine).then_some("only `trailers` may stand there in HTTP/2 and SPDY");
+    }
+    if *name == header::TRANSFER_ENCODING {
+        return Some("frames say where the body ends; leave it out");
+    }
+    if *name == header::UPGRADE {
+        return Some("HTTP/2 and SPDY have no upgrades; ask for a tunnel with a Protocol");
+    }
+    let about_connection =
+        *name == header::CONNECTION || matches!(name.as_str(), "keep-alive" | "proxy-connection");
+    if about_connection {
+        return Some("it is about a connection of HTTP/1.1; leave it out");
+    }
+    (name.as_str() == "http2-settings")
+        .then_some("it goes with an upgrade from HTTP/1.1 only, which sets it (h2c_upgrade)")
+}
+
+/// The authority that the `host` field, which is there, names.
+pub(super) fn host(fields: &HeaderMap) -> Result<Authority, RequestError> {
+    let mut hosts = fields.get_all(header::HOST).iter();
+    let host = hosts.next().map_or(&b""[..], HeaderValue::as_bytes);
+    if hosts.next().is_some() {
+        return Err(RequestError::SeveralHosts);
+    }
+    let host = host.trim_ascii();
+    if host.contains(&b'@') {
+        return Err(RequestError::Userinfo);
+    }
+    let authority = Authority::try_from(host).ok();
+    let authority = authority.filter(|authority| !authority.host().is_empty());
+    authority.ok_or_else(|| RequestError::InvalidHost {
+        host: host.escape_ascii().to_string(),
+    })
+}
+
+/// What `content-length`, which is there, announces. Several fields have to
+/// agree (RFC 9110 §8.6); one of them is left.
+pub(super) fn settle_length(fields: &mut HeaderMap) -> Result<u64, RequestError> {
+    let mut lengths = fields.get_all(header::CONTENT_LENGTH).iter();
+    let length = lengths.next().and_then(number);
+    let length = length.ok_or(RequestError::InvalidContentLength)?;
+    let mut others = 0_usize;
+    for other in lengths {
+        if number(other) != Some(length) {
+            return Err(RequestError::InvalidContentLength);
+        }
+        others = others.saturating_add(1);
+    }
+    if others > 0 {
+        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(length)
+}
+
+fn number(value: &HeaderValue) -> Option<u64> {
+    let digits = value.as_bytes().trim_ascii();
+    // `parse` would take a sign.
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(list: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        for (name, value) in list {
+            fields.append(*name, HeaderValue::from_static(value));
+        }
+        fields
+    }
+
+    #[test]
+    fn what_belongs_to_http_1_is_refused_by_name() {
+        for (name, value) in [
+            ("connection", "close"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "websocket"),
+            ("te", "gzip"),
+            ("te", "trailers, deflate"),
+            ("http2-settings", "AAMAAABk"),
+        ] {
+            for section in [Section::Head, Section::Trailers] {
+                let refused = check_fields(&fields(&[("accept", "a"), (name, value)]), section);
+                let Err(RequestError::ForbiddenField { name: named, .. }) = refused else {
+                    panic!("{name}: {value} is taken: {refused:?}")
+                };
+                assert_eq!(named, name);
+            }
+        }
+        let fine = fields(&[("te", "Trailers"), ("content-length", "4"), ("host", "a")]);
+        let present = Present {
+            host: true,
+            length: true,
+        };
+        assert_eq!(check_fields(&fine, Section::Head), Ok(present));
+        for name in ["te", "content-length", "host"] {
+            let trailers = fields(&[(name, "trailers")]);
+            assert!(
+                check_fields(&trailers, Section::Trailers).is_err(),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_host_is_one_authority() {
+        let host_of = |list: &[(&'static str, &'static str)]| host(&fields(list));
+        let named = host_of(&[("host", " a.example:81")]).unwrap();
+        assert_eq!(named.as_str(), "a.example:81");
+        let twice = host_of(&[("host", "a"), ("host", "a")]);
+        assert_eq!(twice, Err(RequestError::SeveralHosts));
+        assert_eq!(host_of(&[("host", "me@a")]), Err(RequestError::Userinfo));
+        for bad in ["", "a b", "a/b", "%2Frun%2Fsock"] {
+            let refused = host_of(&[("host", bad)]);
+            let expected = RequestError::InvalidHost { host: bad.into() };
+            assert_eq!(refused, Err(expected), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lengths_have_to_agree() {
+        let length = |values: &[&'static str]| {
+            let list: Vec<_> = values
+                .iter()
+                .map(|value| ("content-length", *value))
+                .collect();
+            let mut fields = fields(&list);
+            let length = settle_length(&mut fields);
+            assert!(length.is_err() || fields.len() <= 1);
+            length
+        };
+        assert_eq!(length(&["5"]), Ok(5));
+        assert_eq!(length(&["5", "5"]), Ok(5));
+        for bad in [
+            &["5", "6"][..],
+            &["+5"],
+            &["-1"],
+            &[""],
+            &["5, 5"],
+            &["0x5"],
+        ] {
+            assert_eq!(
+                length(bad),
+                Err(RequestError::InvalidContentLength),
+                "{bad:?}"
+            );
+        }
+    }
+}

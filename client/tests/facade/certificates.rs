@@ -1,0 +1,289 @@
+//! Certificates from PEM files, and TLS over transports of the user's making.
+
+use std::{
+    convert::Infallible,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use http::{Request, Response};
+use lacewing_client::{
+    Body, Client, Error, Origin, Tcp, Version, dial_fn,
+    rustls::{
+        RootCertStore, ServerConfig,
+        crypto::ring::default_provider,
+        pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+        server::WebPkiClientVerifier,
+    },
+    tls::{CertificateError, Certificates},
+};
+use lacewing_server::{Incoming, Protocol, Server, service_fn};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
+use crate::support::text;
+
+/// An authority, and files of what it signed; gone with the test.
+struct Authority {
+    folder: PathBuf,
+    issuer: Issuer<'static, KeyPair>,
+    root: CertificateDer<'static>,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("lacewing-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
+        Self {
+            root: certificate.der().clone(),
+            issuer: Issuer::new(params, key),
+            folder,
+        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Writes `NAME.pem` and `NAME.key`.
+    fn sign(&self, name: &str) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        fs::write(self.file(&format!("{name}.pem")), certificate.pem()).unwrap();
+        fs::write(self.file(&format!("{name}.key")), key.serialize_pem()).unwrap();
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        (certificate.der().clone(), key.into())
+    }
+
+    /// A server for `app.example`, which asks for client certificates or not.
+    async fn serve(&self, clients: Clients) -> SocketAddr {
+        let (certificate, key) = self.sign("app.example");
+        let provider = Arc::new(default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let builder = match clients {
+            Clients::Anonymous => builder.with_no_client_auth(),
+            Clients::Known => {
+                let mut roots = RootCertStore::empty();
+                roots.add(self.root.clone()).unwrap();
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+                builder.with_client_cert_verifier(verifier.build().unwrap())
+            }
+        };
+        let config = builder.with_single_cert(vec![certificate], key).unwrap();
+        let server = Server::builder()
+            .bind_tls(([127, 0, 0, 1], 0).into(), Arc::new(config))
+            .protocols(Version::ALL.map(Protocol::from))
+            .build()
+            .await
+            .unwrap();
+        let address = server.local_addrs().next().unwrap();
+        tokio::spawn(
+            server.serve(service_fn(|request: Request<Incoming>| async move {
+                Ok::<_, Infallible>(Response::new(request.uri().to_string()))
+            })),
+        );
+        address
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Clients {
+    Anonymous,
+    Known,
+}
+
+const URL: &str = "https://app.example/";
+
+async fn fetch(client: &Client) -> Result<String, Error> {
+    let request = Request::get(URL).body(Body::empty()).unwrap();
+    Ok(text(client.request(request).await?).await)
+}
+
+fn at(address: SocketAddr) -> Tcp {
+    Tcp::new().resolve_to("app.example", [address])
+}
+
+#[tokio::test]
+async fn an_authority_of_ones_own_is_added_from_a_file() {
+    let authority = Authority::new("ca");
+    let address = authority.serve(Clients::Anonymous).await;
+    for version in Version::ALL {
+        let builder = || Client::builder().protocols([version]).dial(at(address));
+        let client = builder()
+            .add_ca_file(authority.file("ca.pem"))
+            .unwrap()
+            .build();
+        assert_eq!(fetch(&client).await.unwrap(), URL, "{version}");
+        let only = Certificates::nobody().add_ca_file(authority.file("ca.pem"));
+        let client = builder().certificates(only.unwrap()).build();
+        assert_eq!(fetch(&client).await.unwrap(), URL, "{version}");
+        // Mozilla does not know it.
+        let error = fetch(&builder().build()).await.unwrap_err();
+        assert!(matches!(error, Error::Tls { .. }), "{version}: {error}");
+        let client = builder().danger_accept_invalid_certs().build();
+        assert_eq!(fetch(&client).await.unwrap(), URL, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_from_files() {
+    let authority = Authority::new("client");
+    let address = authority.serve(Clients::Known).await;
+    authority.sign("client");
+    let builder = || Client::builder().dial(at(address));
+    let show = |builder: lacewing_client::Builder| {
+        let (chain, key) = (authority.file("client.pem"), authority.file("client.key"));
+        builder.client_certificate_files(chain, key).unwrap()
+    };
+    let ca = authority.file("ca.pem");
+    // In either order, and where anyone is trusted too.
+    let client = show(builder()).add_ca_file(&ca).unwrap().build();
+    assert_eq!(fetch(&client).await.unwrap(), URL);
+    let client = show(builder().add_ca_file(&ca).unwrap()).build();
+    assert_eq!(fetch(&client).await.unwrap(), URL);
+    let client = show(builder()).danger_accept_invalid_certs().build();
+    assert_eq!(fetch(&client).await.unwrap(), URL);
+    let client = builder().add_ca_file(&ca).unwrap().build();
+    assert!(fetch(&client).await.is_err(), "nobody was shown");
+}
+
+#[cfg(feature = "platform-roots")]
+#[tokio::test]
+async fn what_was_added_stays_beside_the_roots_of_the_platform() {
+    let authority = Authority::new("platform");
+    let address = authority.serve(Clients::Anonymous).await;
+    let builder = Client::builder()
+        .dial(at(address))
+        .add_ca_file(authority.file("ca.pem"))
+        .unwrap();
+    match builder.platform_roots() {
+        Ok(builder) => assert_eq!(fetch(&builder.build()).await.unwrap(), URL),
+        // A machine without any says so.
+        Err(error) => assert!(error.to_string().contains("operating system"), "{error}"),
+    }
+}
+
+/// Which file, and what is wrong with it.
+#[test]
+fn errors_name_the_file_and_its_fault() {
+    let authority = Authority::new("faults");
+    authority.sign("one");
+    authority.sign("two");
+    let write = |name: &str, text: &str| {
+        fs::write(authority.file(name), text).unwrap();
+    };
+    write("empty.pem", "");
+    write(
+        "broken.pem",
+        "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
+    );
+    write(
+        "no-x509.pem",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
+    write(
+        "odd.key",
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+    );
+    let encrypted =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    write("encrypted.key", encrypted);
+
+    let told = |result: Result<Certificates, CertificateError>, file: &str, fault: &str| {
+        let error = result.err().unwrap_or_else(|| panic!("{file} is taken"));
+        assert_eq!(error.path(), Some(&*authority.file(file)), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(file) && text.contains(fault), "{text}");
+    };
+    let ca = |file: &str| Certificates::nobody().add_ca_file(authority.file(file));
+    told(ca("missing.pem"), "missing.pem", "cannot be read");
+    told(ca("empty.pem"), "empty.pem", "no certificate");
+    told(ca("one.key"), "one.key", "no certificate");
+    told(ca("broken.pem"), "broken.pem", "not PEM");
+    told(ca("no-x509.pem"), "no-x509.pem", "certificate 1");
+
+    let show = |chain: &str, key: &str| {
+        let file = |name: &str| -> PathBuf { Path::new(&authority.folder).join(name) };
+        Certificates::nobody().client_certificate_files(file(chain), file(key))
+    };
+    assert!(show("one.pem", "one.key").is_ok());
+    told(
+        show("missing.pem", "one.key"),
+        "missing.pem",
+        "cannot be read",
+    );
+    told(
+        show("one.pem", "missing.key"),
+        "missing.key",
+        "cannot be read",
+    );
+    told(show("one.pem", "one.pem"), "one.pem", "no private key");
+    told(show("one.pem", "two.key"), "two.key", "is not that of");
+    told(show("one.pem", "odd.key"), "odd.key", "cannot be used");
+    told(
+        show("one.pem", "encrypted.key"),
+        "encrypted.key",
+        "encrypted",
+    );
+}
+
+/// The client does TLS and ALPN over whatever is dialled: here a tunnel through
+/// a proxy that speaks HTTP/2.
+#[tokio::test]
+async fn tls_goes_through_a_proxy() {
+    let authority = Authority::new("proxy");
+    let origin = authority.serve(Clients::Anonymous).await;
+    let proxy = Server::builder()
+        .bind(([127, 0, 0, 1], 0).into())
+        .build()
+        .await
+        .unwrap();
+    let address = proxy.local_addrs().next().unwrap();
+    tokio::spawn(
+        proxy.serve(service_fn(move |request: Request<Incoming>| async move {
+            assert_eq!(request.uri().to_string(), "app.example:443");
+            let (response, mut tunnel) = lacewing_server::tunnel(&request).unwrap();
+            let mut upstream = tokio::net::TcpStream::connect(origin).await.unwrap();
+            tokio::spawn(async move {
+                let _ = tokio::io::copy_bidirectional(&mut tunnel, &mut upstream).await;
+            });
+            Ok::<_, Infallible>(response)
+        })),
+    );
+    for version in Version::ALL {
+        let io = tokio::net::TcpStream::connect(address).await.unwrap();
+        let config = lacewing_client::ConnectionConfig::default();
+        let (proxy, task) = lacewing_client::Connection::handshake(io, Version::Http2, config);
+        tokio::spawn(task);
+        let dial = dial_fn(move |origin: Origin| {
+            let proxy = proxy.clone();
+            async move {
+                let target = format!("{}:{}", origin.host(), origin.port());
+                let request = Request::connect(target).body(()).unwrap();
+                proxy.tunnel(request).await.map(|(_, tunnel)| tunnel)
+            }
+        });
+        let client = Client::builder()
+            .protocols([version])
+            .add_ca_file(authority.file("ca.pem"))
+            .unwrap()
+            .dial(dial)
+            .build();
+        assert_eq!(fetch(&client).await.unwrap(), URL, "{version}");
+    }
+}

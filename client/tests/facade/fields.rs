@@ -1,0 +1,247 @@
+//! What of a request's fields is sent, and what is refused: nothing is dropped
+//! without a word.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use lacewing_client::{
+    Body, Client, Connection, ConnectionConfig, Error, Protocol, RequestError, Version,
+};
+use lacewing_server::{Incoming, Options, Server, serve_connection, service_fn};
+
+use crate::support::{every_version, pair, text};
+
+/// Says which URI was asked for, and the fields that came along.
+async fn describe(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let trailers = body.collect().await.unwrap().trailers().cloned();
+    let fields = parts.headers.iter().chain(trailers.iter().flatten());
+    let fields: Vec<_> = fields
+        .filter(|(name, _)| name.as_str() != "host")
+        .map(|(name, value)| format!("{name}={}", value.to_str().unwrap()))
+        .collect();
+    Ok(Response::new(format!("{} {}", parts.uri, fields.join(" "))))
+}
+
+fn described(version: Version) -> Connection {
+    let (client, server) = tokio::io::duplex(64 * 1024);
+    let service = service_fn(describe);
+    tokio::spawn(serve_connection(
+        server,
+        version,
+        Options::default(),
+        service,
+    ));
+    let (connection, task) = Connection::handshake(client, version, ConnectionConfig::default());
+    tokio::spawn(task);
+    connection
+}
+
+const FORBIDDEN: [(&str, &str); 8] = [
+    ("connection", "close"),
+    ("keep-alive", "timeout=5"),
+    ("proxy-connection", "keep-alive"),
+    ("transfer-encoding", "chunked"),
+    ("upgrade", "websocket"),
+    ("te", "gzip"),
+    ("te", "trailers, deflate"),
+    ("http2-settings", "AAMAAABk"),
+];
+
+#[test]
+fn fields_that_cannot_be_sent_are_refused_by_name() {
+    every_version(|version| async move {
+        let pair = pair(version);
+        for (name, value) in FORBIDDEN {
+            let request = Request::get("http://test.example/hello")
+                .header(name, value)
+                .body(Body::empty())
+                .unwrap();
+            let error = pair.connection.request(request).await.unwrap_err();
+            let Error::Request(RequestError::ForbiddenField { name: named, why }) = &error else {
+                panic!("{version}: {name}: {error}")
+            };
+            assert_eq!(named, name);
+            assert!(
+                !why.is_empty() && error.to_string().contains(name),
+                "{error}"
+            );
+        }
+        let requests = pair
+            .witness
+            .requests
+            .load(std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(requests, 0, "{version}");
+        // The one value that may stand.
+        let request = Request::get("http://test.example/fields")
+            .header("te", " trailers ")
+            .body(Body::empty())
+            .unwrap();
+        let response = pair.connection.request(request).await.unwrap();
+        assert!(text(response).await.contains("trailers"), "{version}");
+    });
+}
+
+#[test]
+fn trailers_that_cannot_be_sent_are_refused_by_name() {
+    every_version(|version| async move {
+        let pair = pair(version);
+        let more = [("content-length", "4"), ("host", "a"), ("te", "trailers")];
+        for (name, value) in FORBIDDEN.into_iter().chain(more) {
+            let mut trailers = HeaderMap::new();
+            trailers.insert(name, HeaderValue::from_static(value));
+            let frames = [
+                Ok::<_, Infallible>(Frame::data(Bytes::from("body"))),
+                Ok(Frame::trailers(trailers)),
+            ];
+            let request = Request::post("http://test.example/never")
+                .body(StreamBody::new(futures_util::stream::iter(frames)))
+                .unwrap();
+            let error = pair.connection.request(request).await.unwrap_err();
+            let Error::Request(RequestError::ForbiddenField { name: named, .. }) = &error else {
+                panic!("{version}: {name}: {error}")
+            };
+            assert_eq!(named, name);
+        }
+    });
+}
+
+#[test]
+fn blanks_around_a_value_are_no_part_of_it() {
+    every_version(|version| async move {
+        let connection = described(version);
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-behind", HeaderValue::from_static("3\t"));
+        let frames = [
+            Ok::<_, Infallible>(Frame::data(Bytes::from("body"))),
+            Ok(Frame::trailers(trailers)),
+        ];
+        let request = Request::post("http://test.example/")
+            .header("x-before", " 1")
+            .header("x-around", "\t2 2 ")
+            .body(StreamBody::new(futures_util::stream::iter(frames)))
+            .unwrap();
+        let response = connection.request(request).await.unwrap();
+        let text = text(response).await;
+        for field in ["x-before=1", "x-around=2 2", "x-behind=3"] {
+            assert!(text.contains(field), "{version}: {text}");
+        }
+    });
+}
+
+/// As curl and Go do: the URI says where to connect to, `host` whom to ask.
+#[test]
+fn a_host_field_becomes_the_authority() {
+    every_version(|version| async move {
+        let connection = described(version);
+        for (uri, host, seen) in [
+            (
+                "http://test.example/a",
+                "other.example:81",
+                "http://other.example:81/a",
+            ),
+            (
+                "http://test.example/a",
+                "TEST.example",
+                "http://test.example/a",
+            ),
+            ("/a?b", "other.example", "http://other.example/a?b"),
+        ] {
+            let request = Request::get(uri)
+                .header("host", host)
+                .body(Body::empty())
+                .unwrap();
+            let response = connection.request(request).await.unwrap();
+            let text = text(response).await;
+            assert!(
+                text.eq_ignore_ascii_case(&format!("{seen} ")),
+                "{version}: {text}"
+            );
+        }
+        for (hosts, error) in [
+            (&["a", "b"][..], RequestError::SeveralHosts),
+            (&["a", "a"], RequestError::SeveralHosts),
+            (&["me@a"], RequestError::Userinfo),
+            (&["a b"], RequestError::InvalidHost { host: "a b".into() }),
+        ] {
+            let mut request = Request::get("http://a/").body(Body::empty()).unwrap();
+            for host in hosts {
+                request
+                    .headers_mut()
+                    .append("host", HeaderValue::from_static(host));
+            }
+            let refused = connection.request(request).await.unwrap_err();
+            assert!(
+                matches!(&refused, Error::Request(told) if *told == error),
+                "{refused}"
+            );
+        }
+    });
+}
+
+#[test]
+fn what_connect_has_no_place_for_is_refused() {
+    every_version(|version| async move {
+        let connection = described(version);
+        let connect = |name: &'static str, value: &'static str| {
+            let request = Request::connect("other.example:443").header(name, value);
+            connection.request(request.body(Body::empty()).unwrap())
+        };
+        for (name, value) in [("host", "third.example:443"), ("content-length", "4")] {
+            let error = connect(name, value).await.unwrap_err();
+            assert!(
+                matches!(&error, Error::Request(RequestError::ForbiddenField { name: named, .. })
+                    if named == name),
+                "{version}: {error}"
+            );
+        }
+        let request = Request::connect("http://other.example:443/chat?x");
+        let request = request.body(Body::empty()).unwrap();
+        let error = connection.request(request).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::Request(RequestError::ConnectToPath)),
+            "{error}"
+        );
+        let mut request = Request::get("http://a/").body(Body::empty()).unwrap();
+        request
+            .extensions_mut()
+            .insert(Protocol::from_static("websocket"));
+        let error = connection.request(request).await.unwrap_err();
+        let expected = RequestError::ProtocolWithoutConnect;
+        assert!(
+            matches!(&error, Error::Request(told) if *told == expected),
+            "{error}"
+        );
+    });
+}
+
+/// The pool goes by the URI: both requests share its connection.
+#[tokio::test]
+async fn a_client_connects_to_the_uri_and_asks_for_the_host() {
+    let server = Server::builder()
+        .bind(([127, 0, 0, 1], 0).into())
+        .build()
+        .await
+        .unwrap();
+    let address = server.local_addrs().next().unwrap();
+    tokio::spawn(server.serve(service_fn(describe)));
+    for version in Version::ALL {
+        let client = Client::builder().cleartext_protocol(version).build();
+        for host in ["one.example", "two.example:8080"] {
+            let request = Request::get(format!("http://{address}/x"))
+                .header("host", host)
+                .body(Body::empty())
+                .unwrap();
+            let response = client.request(request).await.unwrap();
+            assert_eq!(
+                text(response).await,
+                format!("http://{host}/x "),
+                "{version}"
+            );
+        }
+        assert_eq!(client.connections(), 1, "{version}");
+    }
+}

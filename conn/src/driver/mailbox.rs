@@ -1,0 +1,164 @@
+//! Messages from handles on other tasks to the connection's task.
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::Notifier;
+
+/// A bounded list of messages for an application, filled by handles on other
+/// tasks. A message wakes the connection's task, which takes all of them in
+/// [`poll_intents`](super::Application::poll_intents); looking for messages
+/// costs no lock while there are none.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use lacewing_conn::driver::{Mailbox, SendError};
+///
+/// /// Names of files to be sent.
+/// let mailbox = Arc::new(Mailbox::new(2));
+/// mailbox.send("a")?;
+/// mailbox.send("b")?;
+/// assert_eq!(mailbox.send("c"), Err(SendError::Full("c")));
+/// assert_eq!(mailbox.take(), ["a", "b"]);
+///
+/// mailbox.close();
+/// assert_eq!(mailbox.send("d"), Err(SendError::Closed("d")));
+/// # Ok::<(), SendError<&'static str>>(())
+/// ```
+pub struct Mailbox<T> {
+    pending: AtomicBool,
+    bound: usize,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    messages: Vec<T>,
+    /// Wakes the task; `None` before it is connected.
+    notifier: Option<Notifier>,
+    closed: bool,
+}
+
+/// A message that was not accepted, with why.
+///
+/// ```
+/// use lacewing_conn::driver::SendError;
+///
+/// let error = SendError::Full("message");
+/// assert!(error.to_string().contains("full"));
+/// assert_eq!(error.into_message(), "message");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendError<T> {
+    /// As many messages wait as may.
+    Full(T),
+    /// The connection is over.
+    Closed(T),
+}
+
+impl<T> Mailbox<T> {
+    /// A mailbox in which at most `bound` messages wait.
+    pub fn new(bound: usize) -> Self {
+        Self {
+            pending: AtomicBool::new(false),
+            bound,
+            state: Mutex::new(State {
+                messages: Vec::new(),
+                notifier: None,
+                closed: false,
+            }),
+        }
+    }
+
+    /// From now on messages wake the connection's task.
+    pub fn connect(&self, notifier: Notifier) {
+        let mut state = self.lock();
+        let waiting = !state.messages.is_empty();
+        state.notifier = Some(notifier.clone());
+        drop(state);
+        if waiting {
+            notifier.notify();
+        }
+    }
+
+    /// Leaves a message, and wakes the task if it is the first one.
+    ///
+    /// # Errors
+    ///
+    /// The message comes back if the mailbox is full or closed.
+    pub fn send(&self, message: T) -> Result<(), SendError<T>> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(SendError::Closed(message));
+        }
+        if state.messages.len() >= self.bound {
+            return Err(SendError::Full(message));
+        }
+        state.messages.push(message);
+        let first = !self.pending.swap(true, Ordering::SeqCst);
+        let notifier = if first { state.notifier.clone() } else { None };
+        drop(state);
+        if let Some(notifier) = notifier {
+            notifier.notify();
+        }
+        Ok(())
+    }
+
+    /// All messages, in order.
+    pub fn take(&self) -> Vec<T> {
+        if !self.pending.load(Ordering::SeqCst) {
+            return Vec::new();
+        }
+        let mut state = self.lock();
+        self.pending.store(false, Ordering::SeqCst);
+        std::mem::take(&mut state.messages)
+    }
+
+    /// Accepts no more messages. Returns those that nobody took.
+    pub fn close(&self) -> Vec<T> {
+        let mut state = self.lock();
+        state.closed = true;
+        state.notifier = None;
+        self.pending.store(false, Ordering::SeqCst);
+        std::mem::take(&mut state.messages)
+    }
+
+    /// No code of others runs under this lock, so that a poisoned one holds a
+    /// consistent value.
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> fmt::Debug for Mailbox<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox")
+            .field("bound", &self.bound)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> SendError<T> {
+    /// The message that was not accepted.
+    pub fn into_message(self) -> T {
+        match self {
+            Self::Full(message) | Self::Closed(message) => message,
+        }
+    }
+}
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "the mailbox is full: wait until the connection took its messages",
+            Self::Closed(_) => "the connection is over",
+        })
+    }
+}
+
+impl<T: fmt::Debug> std::error::Error for SendError<T> {}

@@ -1,0 +1,396 @@
+//! The queue through which handles on other tasks reach the connection's task,
+//! and cells with a lock of their own. The only place of the driver with locks
+//! and atomics.
+//!
+//! The rule that keeps wake-ups from being lost: whoever signals first puts
+//! its signal into the queue, then looks whether the task is awake; the task
+//! first declares itself asleep, then looks into the queue. One of the two
+//! sees the other.
+
+use std::task::Waker;
+
+#[cfg(not(lacewing_loom))]
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicUsize, Ordering, fence},
+};
+
+// Every interleaving of the tests below, by `cargo xtask loom`.
+#[cfg(lacewing_loom)]
+use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicUsize, Ordering, fence},
+};
+#[cfg(lacewing_loom)]
+use std::sync::PoisonError;
+
+use crate::proto::Limits;
+
+/// A value behind a lock that is held for a few instructions only, and never
+/// while a waker runs.
+#[derive(Debug, Default)]
+pub(super) struct Cell<T>(Mutex<T>);
+
+impl<T> Cell<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    /// No code that can panic runs under these locks, so that a poisoned one
+    /// holds a consistent value.
+    pub(super) fn lock(&self) -> Guard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) type Guard<'a, T> = MutexGuard<'a, T>;
+
+/// The signals of one connection. Each signaller is in it at most once, so
+/// that it is bounded by the number of streams.
+#[derive(Debug)]
+pub(super) struct ReadyQueue<S> {
+    /// The task runs, or is about to: it will look into the queue.
+    awake: AtomicBool,
+    /// There may be something in the queue.
+    pending: AtomicBool,
+    /// All bodies have to be asked for credit.
+    sweep: AtomicBool,
+    /// Bytes that readers consumed and the engine was not told of.
+    unreported: AtomicUsize,
+    /// The most of them that one reader keeps to itself, and all together.
+    report_stream: usize,
+    report_connection: usize,
+    inner: Cell<Inner<S>>,
+}
+
+#[derive(Debug)]
+struct Inner<S> {
+    signals: Vec<S>,
+    waker: Option<Waker>,
+    closed: bool,
+}
+
+impl<S> ReadyQueue<S> {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let window = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let connection = window(limits.connection_window).min(limits.max_buffered_bytes) / 4;
+        Self {
+            awake: AtomicBool::new(true),
+            pending: AtomicBool::new(false),
+            sweep: AtomicBool::new(false),
+            unreported: AtomicUsize::new(0),
+            report_stream: (window(limits.stream_window) / 4).min(connection),
+            report_connection: connection,
+            inner: Cell::new(Inner {
+                signals: Vec::new(),
+                waker: None,
+                closed: false,
+            }),
+        }
+    }
+
+    /// Wakes the task, which looks at everything that it shares.
+    pub(super) fn notify(&self) {
+        self.pending.store(true, Ordering::Release);
+        // One of the two sides sees the other: see the module's rule.
+        fence(Ordering::SeqCst);
+        if !self.awake.load(Ordering::Acquire) {
+            self.wake();
+        }
+    }
+
+    /// The task is over.
+    pub(super) fn is_closed(&self) -> bool {
+        self.inner.lock().closed
+    }
+
+    /// The connection's task starts to work.
+    pub(super) fn wake_up(&self) {
+        self.awake.store(true, Ordering::Release);
+    }
+
+    /// The connection's task wants to sleep; `false` if it must not.
+    #[must_use]
+    pub(super) fn fall_asleep(&self) -> bool {
+        self.awake.store(false, Ordering::Release);
+        fence(Ordering::SeqCst);
+        if self.pending.load(Ordering::Acquire) {
+            self.awake.store(true, Ordering::Release);
+            return false;
+        }
+        true
+    }
+
+    /// The waker of the connection's task, when it is not the one before.
+    pub(super) fn register(&self, waker: &Waker) {
+        self.inner.lock().waker = Some(waker.clone());
+    }
+
+    /// Moves the signals into an empty list. Costs no lock when there are
+    /// none.
+    pub(super) fn drain(&self, signals: &mut Vec<S>) {
+        if self.pending.load(Ordering::Acquire) && self.pending.swap(false, Ordering::AcqRel) {
+            std::mem::swap(&mut self.inner.lock().signals, signals);
+        }
+    }
+
+    /// Whether readers kept so much credit together that all have to be asked.
+    pub(super) fn take_sweep(&self) -> bool {
+        self.sweep.load(Ordering::Relaxed) && self.sweep.swap(false, Ordering::SeqCst)
+    }
+
+    /// Nobody will look into the queue any more.
+    pub(super) fn close(&self) {
+        let mut inner = self.inner.lock();
+        inner.closed = true;
+        inner.waker = None;
+        let signals = std::mem::take(&mut inner.signals);
+        drop(inner);
+        drop(signals);
+    }
+
+    pub(super) fn push(&self, signal: S) {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            drop(inner);
+            return;
+        }
+        inner.signals.push(signal);
+        drop(inner);
+        self.notify();
+    }
+
+    /// A reader consumed bytes, and has not told of `kept` in all. `true` if
+    /// it is time to.
+    pub(super) fn consumed(&self, len: usize, kept: usize) -> bool {
+        let all = self
+            .unreported
+            .fetch_add(len, Ordering::Relaxed)
+            .saturating_add(len);
+        if all >= self.report_connection && all.saturating_sub(len) < self.report_connection {
+            self.sweep.store(true, Ordering::SeqCst);
+            return true;
+        }
+        kept >= self.report_stream
+    }
+
+    /// The engine was told of this much.
+    pub(super) fn reported(&self, len: usize) {
+        self.unreported.fetch_sub(len, Ordering::Relaxed);
+    }
+
+    fn wake(&self) {
+        let waker = self.inner.lock().waker.clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// A flag that keeps its owner from being in the queue twice.
+#[derive(Debug, Default)]
+pub(super) struct Queued(AtomicBool);
+
+impl Queued {
+    /// `true` if the owner was not in the queue and has to put itself there.
+    #[must_use]
+    pub(super) fn set(&self) -> bool {
+        !self.0.swap(true, Ordering::SeqCst)
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Keeps the waker that is to be woken next, without a copy of one that is
+/// there already.
+pub(super) fn register(slot: &mut Option<Waker>, waker: &Waker) {
+    match slot {
+        Some(known) => known.clone_from(waker),
+        None => *slot = Some(waker.clone()),
+    }
+}
+
+#[cfg(all(test, not(lacewing_loom)))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::{
+        sync::{Arc, atomic::AtomicU64},
+        task::Wake,
+        thread::{self, Thread},
+    };
+
+    use super::*;
+    use crate::Side;
+
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    /// One thread sleeps as the connection's task does; others count up and
+    /// notify. A lost wake-up leaves it parked for ever.
+    #[test]
+    fn no_notification_is_lost() {
+        const EACH: u64 = 20_000;
+        let queue: Arc<ReadyQueue<()>> = Arc::new(ReadyQueue::new(&Limits::new(Side::Server)));
+        let counter = Arc::new(AtomicU64::new(0));
+        queue.register(&Waker::from(Arc::new(Unpark(thread::current()))));
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                let (queue, counter) = (Arc::clone(&queue), Arc::clone(&counter));
+                thread::spawn(move || {
+                    for _ in 0..EACH {
+                        counter.fetch_add(1, Ordering::SeqCst);
+                        queue.notify();
+                    }
+                })
+            })
+            .collect();
+        let mut signals = Vec::new();
+        loop {
+            queue.wake_up();
+            queue.drain(&mut signals);
+            if counter.load(Ordering::SeqCst) == 3 * EACH {
+                break;
+            }
+            if queue.fall_asleep() {
+                thread::park();
+            }
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn credit_is_reported_when_enough_gathered() {
+        let limits = Limits::new(Side::Server).with(|limits| {
+            limits.stream_window = 1000;
+            limits.connection_window = 2000;
+        });
+        let queue = ReadyQueue::<()>::new(&limits);
+        // By one stream: a quarter of its window.
+        assert!(!queue.consumed(249, 249));
+        assert!(queue.consumed(1, 250));
+        queue.reported(250);
+        // By many, each with less: a quarter of the connection's.
+        assert!(!queue.consumed(240, 240));
+        assert!(!queue.consumed(240, 240));
+        assert!(!queue.take_sweep());
+        assert!(queue.consumed(240, 240));
+        assert!(queue.take_sweep());
+        assert!(!queue.take_sweep());
+    }
+}
+
+#[cfg(all(test, lacewing_loom))]
+mod interleavings {
+    use std::{sync::Arc, task::Wake};
+
+    use loom::{
+        sync::{Notify, atomic::AtomicU64},
+        thread,
+    };
+
+    use super::*;
+    use crate::Side;
+
+    struct Unpark(Notify);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.notify();
+        }
+    }
+
+    /// The connection's task: works until `done`, and sleeps in between.
+    fn run<S>(queue: &ReadyQueue<S>, unpark: &Arc<Unpark>, mut done: impl FnMut(Vec<S>) -> bool) {
+        queue.register(&Waker::from(Arc::clone(unpark)));
+        loop {
+            queue.wake_up();
+            let mut signals = Vec::new();
+            queue.drain(&mut signals);
+            if done(signals) {
+                return;
+            }
+            if queue.fall_asleep() {
+                unpark.0.wait();
+            }
+        }
+    }
+
+    #[test]
+    fn a_notification_wakes_the_task_in_every_interleaving() {
+        loom::model(|| {
+            let queue: Arc<ReadyQueue<()>> = Arc::new(ReadyQueue::new(&Limits::new(Side::Server)));
+            let counter = Arc::new(AtomicU64::new(0));
+            let handle = {
+                let (queue, counter) = (Arc::clone(&queue), Arc::clone(&counter));
+                thread::spawn(move || {
+                    counter.store(1, Ordering::SeqCst);
+                    queue.notify();
+                })
+            };
+            let unpark = Arc::new(Unpark(Notify::new()));
+            run(&queue, &unpark, |_| counter.load(Ordering::SeqCst) == 1);
+            handle.join().ok();
+        });
+    }
+
+    #[test]
+    fn a_signal_is_seen_once_in_every_interleaving() {
+        loom::model(|| {
+            let queue: Arc<ReadyQueue<u8>> = Arc::new(ReadyQueue::new(&Limits::new(Side::Server)));
+            let queued = Arc::new(Queued::default());
+            let handle = {
+                let (queue, queued) = (Arc::clone(&queue), Arc::clone(&queued));
+                thread::spawn(move || {
+                    for signal in 1..=2 {
+                        // In the queue at most once, whatever the task does
+                        // meanwhile.
+                        if queued.set() {
+                            queue.push(signal);
+                        }
+                    }
+                })
+            };
+            let unpark = Arc::new(Unpark(Notify::new()));
+            let mut seen = Vec::new();
+            run(&queue, &unpark, |signals| {
+                assert!(signals.len() <= 1, "one signaller, one place");
+                for signal in signals {
+                    queued.clear();
+                    seen.push(signal);
+                }
+                !seen.is_empty()
+            });
+            handle.join().ok();
+            let mut rest = Vec::new();
+            queue.drain(&mut rest);
+            seen.append(&mut rest);
+            assert!(seen.first() == Some(&1) && seen.len() <= 2, "{seen:?}");
+        });
+    }
+
+    #[test]
+    fn a_closed_queue_keeps_nothing_in_every_interleaving() {
+        loom::model(|| {
+            let queue: Arc<ReadyQueue<Arc<()>>> =
+                Arc::new(ReadyQueue::new(&Limits::new(Side::Server)));
+            let token = Arc::new(());
+            let handle = {
+                let (queue, token) = (Arc::clone(&queue), Arc::clone(&token));
+                thread::spawn(move || queue.push(token))
+            };
+            queue.close();
+            handle.join().ok();
+            assert!(queue.is_closed());
+            assert_eq!(Arc::strong_count(&token), 1);
+        });
+    }
+}

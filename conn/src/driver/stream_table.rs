@@ -1,0 +1,180 @@
+//! Values by stream, found without hashing.
+
+use crate::proto::StreamKey;
+
+/// Slots that an empty table keeps.
+const IDLE_SLOTS: usize = 8;
+
+/// A table of values by stream, for applications. Look-ups cost an index: the
+/// slots of an engine's streams are small and used again. A value belongs to one
+/// stream, not to its slot: what is asked with the key of another stream finds
+/// nothing.
+///
+/// ```
+/// use lacewing_conn::{driver::StreamTable, proto::StreamKey};
+///
+/// /// Counts the bytes of each stream.
+/// #[derive(Default)]
+/// struct Received(StreamTable<usize>);
+///
+/// impl Received {
+///     fn opened(&mut self, stream: StreamKey) {
+///         self.0.insert(stream, 0);
+///     }
+///
+///     fn data(&mut self, stream: StreamKey, len: usize) {
+///         if let Some(bytes) = self.0.get_mut(stream) {
+///             *bytes += len;
+///         }
+///     }
+///
+///     fn ended(&mut self, stream: StreamKey) -> usize {
+///         self.0.remove(stream).unwrap_or_default()
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct StreamTable<T> {
+    /// As long as the highest slot in use: bounded by the engine's limits of
+    /// concurrent streams.
+    slots: Vec<Option<(StreamKey, T)>>,
+    len: usize,
+}
+
+impl<T> Default for StreamTable<T> {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            len: 0,
+        }
+    }
+}
+
+impl<T> StreamTable<T> {
+    /// An empty table. Allocates nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The number of values.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// There are no values.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The value of this stream.
+    pub fn get(&self, stream: StreamKey) -> Option<&T> {
+        let (key, value) = self.slots.get(stream.slot())?.as_ref()?;
+        (*key == stream).then_some(value)
+    }
+
+    /// The value of this stream, to be changed.
+    pub fn get_mut(&mut self, stream: StreamKey) -> Option<&mut T> {
+        let (key, value) = self.slots.get_mut(stream.slot())?.as_mut()?;
+        (*key == stream).then_some(value)
+    }
+
+    /// Puts a value there. Returns the value that was in the slot: this
+    /// stream's, or that of an earlier stream that was never removed.
+    pub fn insert(&mut self, stream: StreamKey, value: T) -> Option<T> {
+        let slot = stream.slot();
+        if slot >= self.slots.len() {
+            self.slots.resize_with(slot.saturating_add(1), || None);
+        }
+        let old = self.slots.get_mut(slot)?.replace((stream, value));
+        if old.is_none() {
+            self.len = self.len.saturating_add(1);
+        }
+        old.map(|(_, value)| value)
+    }
+
+    /// Takes the value of this stream. The last one takes the table's memory
+    /// along.
+    pub fn remove(&mut self, stream: StreamKey) -> Option<T> {
+        let slot = self.slots.get_mut(stream.slot())?;
+        let (_, value) = slot.take_if(|(key, _)| *key == stream)?;
+        self.len = self.len.saturating_sub(1);
+        if self.len == 0 {
+            self.release_memory();
+        }
+        Some(value)
+    }
+
+    /// All values, in the order of their slots.
+    pub fn iter(&self) -> impl Iterator<Item = (StreamKey, &T)> {
+        let slots = self.slots.iter().flatten();
+        slots.map(|(stream, value)| (*stream, value))
+    }
+
+    /// Takes all values.
+    pub fn drain(&mut self) -> impl Iterator<Item = (StreamKey, T)> {
+        self.len = 0;
+        std::mem::take(&mut self.slots).into_iter().flatten()
+    }
+
+    /// An idle connection holds next to nothing.
+    fn release_memory(&mut self) {
+        if self.slots.capacity() > IDLE_SLOTS {
+            self.slots = Vec::new();
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::Instant;
+
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::{
+        Side,
+        proto::{Config, Engine, Head, Reason, Semantics},
+    };
+
+    /// Keys of two streams in one slot, and of a third in another.
+    fn keys() -> [StreamKey; 3] {
+        let now = Instant::now();
+        let mut config = Config::new("spdy/3.1".parse().unwrap(), Side::Client);
+        config.semantics = Semantics::Raw;
+        let mut engine = Engine::new(config, now, 0);
+        let open = |engine: &mut Engine| {
+            let head = Head::fields(HeaderMap::new());
+            engine.open(now, head, false, None).unwrap()
+        };
+        let first = open(&mut engine);
+        let other = open(&mut engine);
+        engine.reset(now, first, Reason::Cancel);
+        let second = open(&mut engine);
+        assert_eq!(first.slot(), second.slot());
+        [first, second, other]
+    }
+
+    #[test]
+    fn a_value_belongs_to_its_stream_and_not_to_its_slot() {
+        let [first, second, other] = keys();
+        let mut table = StreamTable::new();
+        assert_eq!(table.insert(first, 1), None);
+        assert_eq!(table.get(second), None);
+        assert_eq!(table.remove(second), None);
+        assert_eq!(table.insert(second, 2), Some(1), "what was never removed");
+        assert_eq!(table.get(first), None);
+        assert_eq!(table.insert(other, 3), None);
+        assert_eq!(table.len(), 2);
+        *table.get_mut(other).unwrap() += 1;
+        let all: Vec<_> = table.iter().map(|(_, value)| *value).collect();
+        assert_eq!(all, [2, 4]);
+        assert_eq!(table.remove(second), Some(2));
+        assert_eq!(table.remove(second), None);
+        assert_eq!(
+            table.drain().map(|(_, value)| value).collect::<Vec<_>>(),
+            [4]
+        );
+        assert!(table.is_empty());
+    }
+}

@@ -1,0 +1,97 @@
+//! The scheme and the path of a request's target (RFC 9113 §8.3.1, the drafts'
+//! §3.2.1).
+
+use bytes::Bytes;
+use http::uri::{PathAndQuery, Scheme};
+
+use crate::proto::Rule;
+
+/// The longest path that an [`http::Uri`] holds.
+const MAX_PATH: usize = u16::MAX as usize - 1;
+
+/// A scheme, which has at least a letter (RFC 3986 §3.1).
+pub(crate) fn parse_scheme(value: &[u8]) -> Option<Scheme> {
+    if !value.first().is_some_and(u8::is_ascii_alphabetic) {
+        return None;
+    }
+    Scheme::try_from(value).ok()
+}
+
+/// A path with its query, or `*`. `shared` makes bytes of `value` that last.
+#[inline]
+pub(crate) fn parse_path(
+    value: &[u8],
+    shared: impl FnOnce() -> Bytes,
+) -> Result<PathAndQuery, Rule> {
+    let absolute = value.first() == Some(&b'/') || value == b"*";
+    // A fragment is no part of a request (RFC 9113 §8.3.1), and would be cut
+    // off silently.
+    if !absolute || value.contains(&b'#') {
+        return Err(Rule::InvalidPseudoValue);
+    }
+    PathAndQuery::from_maybe_shared(shared()).map_err(|_| refused(value))
+}
+
+/// The rule that a path breaks which no URI holds. Others serve some of these,
+/// so that a client deserves an answer.
+#[cold]
+fn refused(value: &[u8]) -> Rule {
+    let control = |byte: &u8| *byte <= b' ' || *byte == 0x7f;
+    if value.iter().any(control) {
+        Rule::InvalidPseudoValue
+    } else if value.len() > MAX_PATH {
+        Rule::TargetTooLong
+    } else {
+        Rule::UnsupportedTarget
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(value: &[u8]) -> Result<String, Rule> {
+        let parsed = parse_path(value, || Bytes::copy_from_slice(value));
+        parsed.map(|path| path.as_str().to_owned())
+    }
+
+    #[test]
+    fn a_scheme_begins_with_a_letter() {
+        assert!(parse_scheme(b"https").is_some() && parse_scheme(b"x+1").is_some());
+        for bad in [&b""[..], b"1a", b"+x", b"a b"] {
+            assert_eq!(parse_scheme(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_served_refused_or_malformed() {
+        let served = ["*", "/", "/a?b", "/%22", "/\u{e9}\u{4e2d}?\u{e9}"];
+        for good in served {
+            assert_eq!(path(good.as_bytes()), Ok(good.to_owned()), "{good}");
+        }
+        for bad in [
+            "", "a", "?", "*a", "/#", "/a b", "/\t", "/\r", "/\n", "/\0", "/\x7f",
+        ] {
+            assert_eq!(
+                path(bad.as_bytes()),
+                Err(Rule::InvalidPseudoValue),
+                "{bad:?}"
+            );
+        }
+        assert_eq!(path(b"/\xff"), Err(Rule::UnsupportedTarget));
+        let mut long = vec![b'a'; MAX_PATH];
+        long[0] = b'/';
+        assert!(path(&long).is_ok());
+        long.push(b'a');
+        assert_eq!(path(&long), Err(Rule::TargetTooLong));
+        // Every byte of ASCII beside these has an answer.
+        for byte in b'!'..0x7f {
+            for text in [format!("/{}", byte as char), format!("/?{}", byte as char)] {
+                match path(text.as_bytes()) {
+                    Ok(_) | Err(Rule::UnsupportedTarget) => assert_ne!(byte, b'#'),
+                    Err(rule) => assert_eq!((byte, rule), (b'#', Rule::InvalidPseudoValue)),
+                }
+            }
+        }
+    }
+}

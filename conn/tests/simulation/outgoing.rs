@@ -1,0 +1,120 @@
+//! What users say that is no legal message: it does not leave.
+
+use http::{HeaderValue, Method, StatusCode};
+use lacewing_conn::{
+    Version,
+    proto::{Head, OpenError, UsageError},
+};
+
+use crate::pair::{Pair, every_version};
+
+/// A field of the user's that SPDY/2 has for control data would stand there
+/// twice, and no name may (§2.6.10): it stays at home, and the message goes.
+#[test]
+fn names_of_control_data_are_taken_in_spdy_2() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        pair.server.answers = false;
+        let names = ["method", "scheme", "url", "version", "status", "x-mine"];
+        let mut head = Head::request(Method::GET, "https://example.org/".parse().unwrap());
+        for name in names {
+            let value = HeaderValue::from_static("mine");
+            head.fields.insert(name, value);
+        }
+        let fields = head.fields.clone();
+        let opened = pair.client.engine.open(pair.now, head, true, None);
+        let id = opened.unwrap().id().value();
+        pair.run();
+        let sees = |fields: &std::collections::BTreeMap<String, Vec<String>>| {
+            names.map(|name| fields.contains_key(name))
+        };
+        let seen = &pair.server.seen[&id];
+        assert_eq!(seen.request.as_deref(), Some("GET https://example.org/"));
+        let two = version == Version::Spdy2;
+        assert_eq!(
+            sees(&seen.fields),
+            [!two, !two, !two, !two, true, true],
+            "{version}"
+        );
+        let stream = pair.server.keys[&id];
+        let response = Head {
+            fields,
+            ..Head::response(StatusCode::OK)
+        };
+        pair.server.engine.reply(stream, response, true).unwrap();
+        pair.run();
+        let seen = &pair.client.seen[&id];
+        assert_eq!(seen.status, Some(StatusCode::OK), "{version}");
+        assert_eq!(
+            sees(&seen.fields),
+            [true, true, true, !two, !two, true],
+            "{version}"
+        );
+        pair.assert_quiescent();
+    });
+}
+
+/// What names no server but user information is not said.
+#[test]
+fn user_information_does_not_leave() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        pair.server.answers = false;
+        let uri = "https://user:secret@example.org/".parse().unwrap();
+        let head = Head::request(Method::GET, uri);
+        let opened = pair.client.engine.open(pair.now, head, true, None);
+        let id = opened.unwrap().id().value();
+        pair.run();
+        let request = pair.server.seen[&id].request.as_deref();
+        assert_eq!(request, Some("GET https://example.org/"), "{version}");
+        let mut head = Head::request(Method::GET, "/".parse().unwrap());
+        let host = HeaderValue::from_static("user@example.org");
+        head.fields.insert("host", host);
+        let opened = pair.client.engine.open(pair.now, head, true, None);
+        assert!(
+            matches!(opened, Err(OpenError::Usage(UsageError::InvalidHost))),
+            "{version}: {opened:?}"
+        );
+    });
+}
+
+/// There is no default port (RFC 9110 §9.3.6).
+#[test]
+fn connect_names_a_port() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        let head = Head::request(Method::CONNECT, "example.org".parse().unwrap());
+        let opened = pair.client.engine.open(pair.now, head, false, None);
+        assert!(
+            matches!(opened, Err(OpenError::Usage(UsageError::InvalidHost))),
+            "{version}: {opened:?}"
+        );
+    });
+}
+
+/// A URI without an authority takes it from the `host` field: what HTTP/2 calls
+/// `:authority` and SPDY `:host` (RFC 9113 §8.3.1).
+#[test]
+fn the_host_field_stands_in_for_an_authority() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        pair.server.answers = false;
+        for (host, request, field) in [
+            ("example.org:80", "http://example.org:80/a", None),
+            ("[::1]", "http://[::1]/a", None),
+            ("%2Frun%2Fsock.sock", "/a", Some("%2Frun%2Fsock.sock")),
+        ] {
+            let mut head = Head::request(Method::GET, "/a".parse().unwrap());
+            let value = HeaderValue::from_static(host);
+            head.fields.insert("host", value);
+            let opened = pair.client.engine.open(pair.now, head, true, None);
+            let id = opened.unwrap().id().value();
+            pair.run();
+            let seen = &pair.server.seen[&id];
+            let expected = format!("GET {request}");
+            assert_eq!(seen.request, Some(expected), "{version}: {host}");
+            let hosts = seen.fields.get("host").map(|hosts| hosts.join("|"));
+            assert_eq!(hosts.as_deref(), field, "{version}: {host}");
+        }
+    });
+}

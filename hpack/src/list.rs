@@ -1,0 +1,86 @@
+use core::fmt;
+
+/// When to stop handing over the fields of one block. Sizes count as in
+/// SETTINGS_MAX_HEADER_LIST_SIZE: name, value and 32 bytes for each field.
+///
+/// The count matters as much as the size: what a field costs its receiver beyond
+/// its bytes is far more than 32 bytes, and one byte on the wire can repeat it.
+///
+/// ```
+/// use lacewing_hpack::ListLimits;
+///
+/// let limits = ListLimits::default().with(|limits| limits.max_fields = 100);
+/// assert_eq!((limits.max_size, limits.max_fields), (65_536, 100));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListLimits {
+    /// The size of the decoded list, in bytes. Default 64 KiB.
+    pub max_size: usize,
+    /// The number of fields. Default 1000.
+    pub max_fields: usize,
+}
+
+impl Default for ListLimits {
+    /// 64 KiB and 1000 fields.
+    fn default() -> Self {
+        Self {
+            max_size: 64 * 1024,
+            max_fields: 1000,
+        }
+    }
+}
+
+impl ListLimits {
+    /// The same limits after `change`, for chains.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
+/// What a block held, whether its fields were handed over or not.
+///
+/// ```
+/// use lacewing_hpack::{Decoder, HeaderField, ListLimits};
+///
+/// let mut decoder = Decoder::<HeaderField>::new(4096);
+/// let summary = decoder.decode(&[0x82], ListLimits::default(), |_, _| {})?;
+/// assert_eq!((summary.fields, summary.size), (1, ":methodGET".len() + 32));
+/// # Ok::<(), lacewing_hpack::DecodeError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Fields in the block, those beyond a limit included.
+    pub fields: usize,
+    /// The size of the list (name, value and 32 bytes for each field), those beyond
+    /// a limit included.
+    pub size: usize,
+}
+
+/// Which of [`ListLimits`] a list exceeds.
+///
+/// ```
+/// use lacewing_hpack::ExceededLimit;
+///
+/// assert_eq!(ExceededLimit::Size.to_string(), "size of the header list");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExceededLimit {
+    /// [`ListLimits::max_size`].
+    Size,
+    /// [`ListLimits::max_fields`].
+    Fields,
+}
+
+impl fmt::Display for ExceededLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Size => "size of the header list",
+            Self::Fields => "number of header fields",
+        })
+    }
+}

@@ -1,0 +1,318 @@
+//! From a connection that was accepted to one that is served: what it speaks
+//! is found out in between.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Buf;
+use http::{Request, Response};
+use http_body::Body;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tower_service::Service;
+
+use crate::{
+    BoxError, ConnectionError, ConnectionInfo, Detected, Endpoints, Event, Incoming, Options,
+    Protocol, Rewind, ShutdownSignal,
+    connection::{self, Served},
+    detect,
+    make::{Make, Same},
+};
+
+/// Finds out what a client speaks and serves it, over any transport: what a
+/// [`Server`](crate::Server) does with the connections of its listeners. For
+/// those who accept connections themselves.
+///
+/// It is made once and cloned for each connection, at the cost of a reference
+/// count. The protocols are those of [`Options::protocols`]. In cleartext the
+/// first bytes tell what is spoken; behind TLS, ALPN does.
+///
+/// ```
+/// use lacewing_server::{Acceptor, Options};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let acceptor = Acceptor::new(Options::default());
+/// let (mut client, io) = tokio::io::duplex(64 * 1024);
+/// let router = axum::Router::new().fallback(|| async { "hello" });
+/// let serving = tokio::spawn(async move { acceptor.serve(io, router).await });
+/// # if cfg!(feature = "http1") {
+/// client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer).await?;
+/// assert!(answer.ends_with("hello"));
+/// serving.await??;
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Acceptor(Arc<Settings>);
+
+struct Settings {
+    options: Options,
+    transport: Transport,
+}
+
+/// What lies between a connection and its protocol.
+pub(crate) enum Transport {
+    Cleartext,
+    #[cfg(feature = "tls")]
+    Tls(crate::tls::Tls),
+    #[cfg(feature = "npn")]
+    Npn(crate::npn::Npn),
+}
+
+impl Acceptor {
+    /// For connections in cleartext.
+    pub fn new(options: Options) -> Self {
+        Self::with(options, Transport::Cleartext)
+    }
+
+    /// For connections with TLS by rustls. The protocols are offered by ALPN,
+    /// in place of those that the configuration has.
+    #[cfg(feature = "tls")]
+    pub fn tls(options: Options, config: impl Into<Arc<rustls::ServerConfig>>) -> Self {
+        let tls = crate::tls::Tls::new(config.into(), &options.protocols);
+        Self::with(options, Transport::Tls(tls))
+    }
+
+    pub(crate) fn with(options: Options, transport: Transport) -> Self {
+        Self(Arc::new(Settings { options, transport }))
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Serves one connection of which no address is known. It completes when
+    /// the connection is over.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectionError`], if no protocol came out, or the connection did not
+    /// come to a graceful end. The observer is told as well.
+    pub async fn serve<T, S, B>(&self, io: T, service: S) -> Result<(), ConnectionError>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+        B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        self.serve_from(Endpoints::default(), io, service).await
+    }
+
+    /// As [`serve`](Self::serve), with the addresses that requests are told of.
+    ///
+    /// ```
+    /// use lacewing_server::{Acceptor, ConnectionError, Endpoints};
+    /// use tokio::net::TcpStream;
+    ///
+    /// async fn serve(acceptor: Acceptor, socket: TcpStream) -> Result<(), ConnectionError> {
+    ///     let router = axum::Router::new();
+    ///     acceptor.serve_from(Endpoints::of_tcp(&socket), socket, router).await
+    /// }
+    /// # let _ = serve;
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`serve`](Self::serve).
+    pub async fn serve_from<T, S, B>(
+        &self,
+        endpoints: Endpoints,
+        io: T,
+        service: S,
+    ) -> Result<(), ConnectionError>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+        B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        self.run(endpoints, io, Same(service)).await
+    }
+
+    /// A connection from its first byte to its last.
+    pub(crate) async fn run<T, M>(
+        &self,
+        endpoints: Endpoints,
+        io: T,
+        make: M,
+    ) -> Result<(), ConnectionError>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        M: Make,
+    {
+        let observer = &self.0.options.observer;
+        let peer = endpoints.peer.clone();
+        // What comes before the first request is in a box of its own: it is
+        // large, and gone by then.
+        let prepared = Box::pin(self.prepare(endpoints, io, make)).await;
+        let (connection, serving) = match prepared {
+            Ok(Some(prepared)) => prepared,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                observer.tell(&Event::Rejected {
+                    peer: peer.as_ref(),
+                    error: &error,
+                });
+                return Err(error);
+            }
+        };
+        drop(peer);
+        observer.tell(&Event::Connected {
+            connection: &connection,
+        });
+        let result = serving.await;
+        observer.tell(&Event::Closed {
+            connection: &connection,
+            error: result.as_ref().err(),
+        });
+        result
+    }
+
+    /// Finds out the protocol. `None` if the shutdown started before it was
+    /// known: such a client has asked for nothing.
+    async fn prepare<T, M>(
+        &self,
+        endpoints: Endpoints,
+        io: T,
+        make: M,
+    ) -> Result<Option<(ConnectionInfo, Served)>, ConnectionError>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        M: Make,
+    {
+        let options = &self.0.options;
+        let stop = options.shutdown.clone();
+        match &self.0.transport {
+            Transport::Cleartext => {
+                let detecting = detected(options, io);
+                let Some((protocol, io)) = before_shutdown(detecting, stop).await? else {
+                    return Ok(None);
+                };
+                let alike =
+                    protocol == Protocol::Spdy31 && options.protocols.contains(&Protocol::Spdy3);
+                let options = options.clone().version_uncertain(alike);
+                let info = ConnectionInfo::new(protocol).with_endpoints(endpoints);
+                serve(io, info, options, make).await.map(Some)
+            }
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => {
+                let accepting = tls.accept(io, options);
+                let Some((protocol, tls, io)) = before_shutdown(accepting, stop).await? else {
+                    return Ok(None);
+                };
+                let info = ConnectionInfo::new(protocol).with_endpoints(endpoints);
+                let io = Rewind::new(io, bytes::Bytes::new());
+                serve(io, info.with_tls_info(tls), options.clone(), make)
+                    .await
+                    .map(Some)
+            }
+            #[cfg(feature = "npn")]
+            Transport::Npn(npn) => {
+                let accepting = npn.accept(io, options);
+                let Some((protocol, tls, io)) = before_shutdown(accepting, stop).await? else {
+                    return Ok(None);
+                };
+                let info = ConnectionInfo::new(protocol).with_endpoints(endpoints);
+                let io = Rewind::new(io, bytes::Bytes::new());
+                serve(io, info.with_tls_info(tls), options.clone(), make)
+                    .await
+                    .map(Some)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor")
+            .field("protocols", &self.0.options.protocols)
+            .field("options", &self.0.options)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn serve<T, M>(
+    io: Rewind<T>,
+    info: ConnectionInfo,
+    options: Options,
+    make: M,
+) -> Result<(ConnectionInfo, Served), ConnectionError>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    M: Make,
+{
+    let service = make.make(&info).await.map_err(ConnectionError::Service)?;
+    let serving = connection::serve_detected(io, info.clone(), options, service);
+    Ok((info, serving))
+}
+
+/// The protocol of a cleartext connection.
+async fn detected<T>(options: &Options, io: T) -> Result<(Protocol, Rewind<T>), ConnectionError>
+where
+    T: AsyncRead + Unpin,
+{
+    let (detected, io) = detect::detect(io, options.limits.preface_timeout).await?;
+    let protocol = match detected {
+        Detected::Http2 => Protocol::Http2,
+        Detected::Spdy2 => Protocol::Spdy2,
+        Detected::Http1 => Protocol::Http1,
+        // SPDY/3 and SPDY/3.1 look the same. The order in which they are
+        // offered decides; if that is 3.1, the engine finds out whether the
+        // client knows of the connection's window.
+        Detected::Spdy3 => {
+            let alike =
+                |offered: &&Protocol| matches!(**offered, Protocol::Spdy3 | Protocol::Spdy31);
+            let first = options.protocols.iter().find(alike);
+            first.copied().unwrap_or(Protocol::Spdy3)
+        }
+    };
+    if options.protocols.contains(&protocol) {
+        Ok((protocol, io))
+    } else {
+        Err(ConnectionError::NotOffered { protocol })
+    }
+}
+
+/// What comes of `work`; `None` if the shutdown started before that was over.
+async fn before_shutdown<T>(
+    work: impl Future<Output = Result<T, ConnectionError>>,
+    shutdown: Option<ShutdownSignal>,
+) -> Result<Option<T>, ConnectionError> {
+    let Some(mut shutdown) = shutdown else {
+        return work.await.map(Some);
+    };
+    tokio::select! {
+        result = work => result.map(Some),
+        () = shutdown.wait() => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    /// A task that holds all that a connection may ever need costs memory as
+    /// long as it lives.
+    #[tokio::test]
+    async fn the_task_of_a_connection_is_small() {
+        let service = crate::service_fn(|_: http::Request<Incoming>| async {
+            Ok::<_, io::Error>(http::Response::new(String::new()))
+        });
+        let options = Options::default().shutdown(crate::Shutdown::new().signal());
+        let acceptor = Acceptor::new(options);
+        let (io, _) = tokio::io::duplex(1);
+        let task = acceptor.run(Endpoints::default(), io, Same(service));
+        assert!(size_of_val(&task) <= 512, "{}", size_of_val(&task));
+        let info = ConnectionInfo::new(Protocol::Http2);
+        let (io, _) = tokio::io::duplex(1);
+        let serving = crate::serve_connection(io, info, Options::default(), service);
+        assert!(size_of_val(&serving) <= 2448, "{}", size_of_val(&serving));
+    }
+}

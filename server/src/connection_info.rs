@@ -1,0 +1,223 @@
+//! What a handler learns about the connection that its request came on.
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{Address, Endpoints, Protocol};
+
+/// What is known of the connection that a request came on. Every request has
+/// one in its extensions; cloning it costs a reference count.
+///
+/// ```
+/// use lacewing_server::{ConnectionInfo, Protocol};
+///
+/// fn protocol<B>(request: &http::Request<B>) -> Option<Protocol> {
+///     request.extensions().get::<ConnectionInfo>().map(ConnectionInfo::protocol)
+/// }
+///
+/// let info = ConnectionInfo::new(Protocol::Spdy31);
+/// let mut request = http::Request::new(());
+/// request.extensions_mut().insert(info);
+/// assert_eq!(protocol(&request), Some(Protocol::Spdy31));
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConnectionInfo(Arc<Facts>);
+
+#[derive(Clone, Debug)]
+struct Facts {
+    protocol: Protocol,
+    endpoints: Endpoints,
+    tls: Option<TlsInfo>,
+}
+
+impl ConnectionInfo {
+    /// A connection without TLS of which no address is known, for example one
+    /// in memory.
+    pub fn new(protocol: Protocol) -> Self {
+        Self(Arc::new(Facts {
+            protocol,
+            endpoints: Endpoints::default(),
+            tls: None,
+        }))
+    }
+
+    /// The same with the peer's address and ours.
+    #[must_use]
+    pub fn with_addresses(self, peer: Option<SocketAddr>, local: Option<SocketAddr>) -> Self {
+        self.with_endpoints(Endpoints {
+            peer: peer.map(Address::Tcp),
+            local: local.map(Address::Tcp),
+        })
+    }
+
+    /// The same with addresses of any kind.
+    #[must_use]
+    pub fn with_endpoints(mut self, endpoints: Endpoints) -> Self {
+        Arc::make_mut(&mut self.0).endpoints = endpoints;
+        self
+    }
+
+    /// The same behind TLS of which nothing else is known.
+    #[must_use]
+    pub fn with_tls(self) -> Self {
+        self.with_tls_info(TlsInfo::default())
+    }
+
+    /// The same behind TLS.
+    #[must_use]
+    pub fn with_tls_info(mut self, tls: TlsInfo) -> Self {
+        Arc::make_mut(&mut self.0).tls = Some(tls);
+        self
+    }
+
+    /// The same once another protocol is spoken.
+    #[cfg(feature = "http1")]
+    #[must_use]
+    pub(crate) fn with_protocol(mut self, protocol: Protocol) -> Self {
+        Arc::make_mut(&mut self.0).protocol = protocol;
+        self
+    }
+
+    /// The protocol spoken.
+    pub fn protocol(&self) -> Protocol {
+        self.0.protocol
+    }
+
+    /// The peer's address, of whatever kind.
+    pub fn peer(&self) -> Option<&Address> {
+        self.0.endpoints.peer.as_ref()
+    }
+
+    /// The address that the peer connected to, of whatever kind.
+    pub fn local(&self) -> Option<&Address> {
+        self.0.endpoints.local.as_ref()
+    }
+
+    /// The peer's IP address and port; `None` on a Unix socket.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer().and_then(Address::socket_addr)
+    }
+
+    /// The IP address and port that the peer connected to; `None` on a Unix
+    /// socket.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.local().and_then(Address::socket_addr)
+    }
+
+    /// The connection is behind TLS.
+    pub fn is_tls(&self) -> bool {
+        self.0.tls.is_some()
+    }
+
+    /// What the TLS handshake told: the name that the client asked for, and
+    /// its certificates.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.0.tls.as_ref()
+    }
+}
+
+impl fmt::Display for ConnectionInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_tls() { "tls" } else { "cleartext" };
+        write!(f, "{} over {scheme}", self.protocol())?;
+        match self.peer() {
+            Some(peer) => write!(f, " from {peer}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Protocol> for ConnectionInfo {
+    fn from(protocol: Protocol) -> Self {
+        Self::new(protocol)
+    }
+}
+
+impl From<lacewing_conn::Version> for ConnectionInfo {
+    fn from(version: lacewing_conn::Version) -> Self {
+        Self::new(version.into())
+    }
+}
+
+/// What a TLS handshake told of the client.
+///
+/// ```
+/// use lacewing_server::ConnectionInfo;
+///
+/// /// The client's certificate in DER, if it was asked for one and had one.
+/// fn certificate<B>(request: &http::Request<B>) -> Option<&[u8]> {
+///     let tls = request.extensions().get::<ConnectionInfo>()?.tls()?;
+///     tls.peer_certificates().first().map(|certificate| &certificate[..])
+/// }
+/// # let _ = certificate::<()>;
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsInfo {
+    server_name: Option<Box<str>>,
+    alpn: Option<Protocol>,
+    peer_certificates: Vec<Bytes>,
+}
+
+impl TlsInfo {
+    /// The same with the name that the client asked for.
+    #[must_use]
+    pub fn with_server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into().into());
+        self
+    }
+
+    /// The same with what was negotiated by ALPN or NPN.
+    #[must_use]
+    pub fn with_alpn(mut self, protocol: Protocol) -> Self {
+        self.alpn = Some(protocol);
+        self
+    }
+
+    /// The same with the client's certificate and those that lead to its root,
+    /// in DER.
+    #[must_use]
+    pub fn with_peer_certificates(mut self, chain: impl IntoIterator<Item = Bytes>) -> Self {
+        self.peer_certificates = chain.into_iter().collect();
+        self
+    }
+
+    /// The name that the client asked for (SNI, RFC 6066 §3); `None` if it
+    /// named none, as with an IP address.
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
+    /// What was negotiated by ALPN (RFC 7301) or NPN; `None` if nothing was,
+    /// which stands for HTTP/1.1.
+    pub fn alpn(&self) -> Option<Protocol> {
+        self.alpn
+    }
+
+    /// The client's certificate, then those that lead to its root, each in
+    /// DER. Empty unless the server's configuration asks clients for
+    /// certificates.
+    pub fn peer_certificates(&self) -> &[Bytes] {
+        &self.peer_certificates
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Credentials, UnixAddress};
+
+    #[test]
+    fn what_a_connection_is_reads_well() {
+        let info = ConnectionInfo::new(Protocol::Http2);
+        let tcp = info
+            .clone()
+            .with_addresses("192.0.2.1:4711".parse().ok(), None)
+            .with_tls();
+        assert_eq!(tcp.to_string(), "h2 over tls from 192.0.2.1:4711");
+        let peer = UnixAddress::default().with_credentials(Credentials::new(7, 8));
+        let unix = info.with_endpoints(Endpoints::default().with_peer(peer));
+        assert_eq!(unix.to_string(), "h2 over cleartext from unix:user 7");
+        assert_eq!(unix.peer_addr(), None);
+    }
+}

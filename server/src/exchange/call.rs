@@ -1,0 +1,194 @@
+//! Calls of the service: a first poll on the connection's task, and a task of
+//! its own for what takes longer.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::{self, Poll, Wake, Waker},
+};
+
+use http::Request;
+use lacewing_conn::{driver::Context, proto::StreamKey};
+
+use super::{
+    Exchanges, Ticket, finish,
+    handler::{self, Outcome, Task},
+    is_of_peer,
+    places::Place,
+};
+use crate::{HttpService, Incoming, Spawn, StreamError};
+
+/// The waker for a service's first [`poll_ready`](HttpService::poll_ready). It
+/// wakes nobody: who is pending is polled again by a task. But it tells whether
+/// a service kept it, to be woken later.
+pub(super) struct Probe {
+    waker: Waker,
+    clones: Arc<Nobody>,
+}
+
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(self: Arc<Self>) {}
+    fn wake_by_ref(self: &Arc<Self>) {}
+}
+
+impl Probe {
+    pub(super) fn new() -> Self {
+        let clones = Arc::new(Nobody);
+        Self {
+            waker: Arc::clone(&clones).into(),
+            clones,
+        }
+    }
+
+    fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Somebody has a clone of the waker.
+    fn is_held(&self) -> bool {
+        Arc::strong_count(&self.clones) > 2
+    }
+}
+
+impl<S: HttpService> Exchanges<S> {
+    /// A request is there: its handler gets a first poll, or a task.
+    pub(super) fn serve(
+        &mut self,
+        conn: &mut Context<'_>,
+        stream: StreamKey,
+        ticket: Ticket,
+        request: Request<Incoming>,
+    ) {
+        if self.options.spawn == Spawn::Always {
+            let task = handler::spawn_call(self.service.clone(), request);
+            return self.watch(conn, stream, ticket, task);
+        }
+        let mut cx = task::Context::from_waker(self.probe.waker());
+        let service = &mut self.service;
+        let ready = catch_unwind(AssertUnwindSafe(|| service.poll_ready(&mut cx)));
+        match ready {
+            Ok(Poll::Ready(Ok(()))) => {
+                self.call(conn, stream, ticket, request);
+                // Ready, though something in it stands in line: a load-shed
+                // layer in front of a limit.
+                if self.probe.is_held() {
+                    self.discard_service();
+                }
+            }
+            Ok(Poll::Ready(Err(error))) => {
+                self.discard_service();
+                self.fail(conn, stream, ticket, &StreamError::Handler(error.into()));
+            }
+            Ok(Poll::Pending) => {
+                let pending = self.renew_service();
+                let task = handler::spawn_call(pending, request);
+                self.watch(conn, stream, ticket, task);
+            }
+            Err(_) => {
+                self.discard_service();
+                self.fail(conn, stream, ticket, &StreamError::HandlerPanicked);
+            }
+        }
+    }
+
+    /// Gives out the instance that was polled, and takes a fresh one for the
+    /// next request. An instance that was polled may hold something for the
+    /// call that follows (a permit, a place in a queue), or stand in line for
+    /// it: nothing but that call may follow, and on this instance. A clone is
+    /// never ready, and stands in no line.
+    fn renew_service(&mut self) -> S {
+        let fresh = self.service.clone();
+        std::mem::replace(&mut self.service, fresh)
+    }
+
+    /// What the instance holds for a call that will not come goes back.
+    fn discard_service(&mut self) {
+        let failed = self.renew_service();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(failed)));
+    }
+
+    /// The service is ready: calls it, and polls the handler once. The waker
+    /// is none, because a handler that is pending is polled again by its task.
+    fn call(
+        &mut self,
+        conn: &mut Context<'_>,
+        stream: StreamKey,
+        ticket: Ticket,
+        request: Request<Incoming>,
+    ) {
+        let mut handler = self.spare_handlers.pop().unwrap_or_default();
+        let service = &mut self.service;
+        let first = catch_unwind(AssertUnwindSafe(|| {
+            handler.put(service.call(request));
+            let polled = handler.poll(&mut task::Context::from_waker(Waker::noop()));
+            if polled.is_ready() {
+                handler.clear();
+            }
+            polled
+        }));
+        match first {
+            Ok(Poll::Ready(result)) => {
+                self.keep_handler(handler);
+                match result {
+                    Ok(response) => self.answer(conn, stream, ticket, response),
+                    Err(error) => {
+                        self.fail(conn, stream, ticket, &StreamError::Handler(error.into()))
+                    }
+                }
+            }
+            Ok(Poll::Pending) => {
+                let task = handler::spawn(handler);
+                self.watch(conn, stream, ticket, task);
+            }
+            Err(_) => {
+                // What is left of the handler may panic too.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(handler)));
+                self.discard_service();
+                self.fail(conn, stream, ticket, &StreamError::HandlerPanicked);
+            }
+        }
+    }
+
+    /// The handler has a task of its own: the stream counts as open until that
+    /// ends, whatever the peer does.
+    fn watch(&mut self, conn: &mut Context<'_>, stream: StreamKey, ticket: Ticket, task: Task<S>) {
+        // A push that the client resets is none of those that it may have open.
+        if is_of_peer(stream) {
+            conn.engine.retain(stream);
+        }
+        let place = Place::Handling {
+            stream,
+            ticket,
+            task,
+        };
+        self.place(stream, place);
+        self.poll_handler(conn, stream);
+    }
+
+    pub(super) fn poll_handler(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
+        let Some(Place::Handling { ticket, task, .. }) = self.places.of(stream) else {
+            return;
+        };
+        let ticket = *ticket;
+        let waker = conn.waker(stream);
+        let Poll::Ready(outcome) = task.poll(&mut task::Context::from_waker(&waker)) else {
+            return;
+        };
+        drop(self.places.take(stream));
+        finish(conn, stream);
+        match outcome {
+            Outcome::Answered { result, handler } => {
+                if let Some(handler) = handler {
+                    self.keep_handler(handler);
+                }
+                match result {
+                    Ok(response) => self.answer(conn, stream, ticket, response),
+                    Err(error) => self.fail(conn, stream, ticket, &StreamError::Handler(error)),
+                }
+            }
+            Outcome::Panicked => self.fail(conn, stream, ticket, &StreamError::HandlerPanicked),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The body of a response, on its way out: it is asked when it is the stream's
+//! turn.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    task::Poll,
+};
+
+use bytes::{Buf, Bytes};
+use http_body::Body;
+use lacewing_conn::{
+    Error, Initiator, Reason,
+    driver::Context,
+    proto::{StreamKey, UsageError},
+};
+
+use super::{Exchanges, PinnedBody, SPARES};
+use crate::{HttpService, StreamError};
+
+/// Why a body is polled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Its response's head was just sent.
+    First,
+    /// It is the stream's turn: the engine goes on asking by itself.
+    InTurn,
+}
+
+impl<S: HttpService> Exchanges<S> {
+    /// Polls the body, and sends what it gives. Gives the body back unless that
+    /// was its end.
+    pub(super) fn send(
+        &mut self,
+        conn: &mut Context<'_>,
+        stream: StreamKey,
+        mut body: PinnedBody<S>,
+        asked: Asked,
+    ) -> Option<PinnedBody<S>> {
+        loop {
+            let polled = conn.poll_source(stream, |cx| match body.as_pin_mut() {
+                Some(body) => body.poll_frame(cx),
+                None => Poll::Ready(None),
+            });
+            let frame = match polled {
+                Poll::Pending => return Some(body),
+                Poll::Ready(None) => {
+                    let sent = conn.engine.send_data(stream, Bytes::new(), true);
+                    return self.sent_last(conn, stream, body, sent);
+                }
+                Poll::Ready(Some(Ok(frame))) => frame,
+                Poll::Ready(Some(Err(error))) => {
+                    self.fail_body(conn, stream, body, &error);
+                    return None;
+                }
+            };
+            let frame = match frame.into_data() {
+                Ok(mut data) => {
+                    let data = data.copy_to_bytes(data.remaining());
+                    let fin = body.is_end_stream();
+                    if data.is_empty() && !fin {
+                        continue;
+                    }
+                    let sent = conn.engine.send_data(stream, data, fin);
+                    if fin || sent.is_err() {
+                        return self.sent_last(conn, stream, body, sent);
+                    }
+                    if asked == Asked::First {
+                        conn.engine.offer(stream);
+                    }
+                    return Some(body);
+                }
+                Err(frame) => frame,
+            };
+            if let Ok(trailers) = frame.into_trailers() {
+                let sent = conn.engine.send_trailers(stream, trailers);
+                return self.sent_last(conn, stream, body, sent);
+            }
+        }
+    }
+
+    fn sent_last(
+        &mut self,
+        conn: &mut Context<'_>,
+        stream: StreamKey,
+        mut body: PinnedBody<S>,
+        sent: Result<(), UsageError>,
+    ) -> Option<PinnedBody<S>> {
+        // A body that panics as it goes has given all that it had.
+        let cleared = catch_unwind(AssertUnwindSafe(|| body.clear()));
+        if cleared.is_ok() && self.spare_bodies.len() < SPARES {
+            self.spare_bodies.push(body);
+        }
+        if let Err(error) = sent {
+            self.not_sent(conn, stream, error);
+        }
+        None
+    }
+
+    fn fail_body(
+        &mut self,
+        conn: &mut Context<'_>,
+        stream: StreamKey,
+        body: PinnedBody<S>,
+        error: &StreamError,
+    ) {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
+        // Whoever ends a tunnel says why, and need not be told.
+        if let Some(reason) = asked_for(error) {
+            return conn.reset(stream, reason);
+        }
+        self.report(stream.id(), error);
+        conn.reset(stream, Reason::InternalError);
+    }
+}
+
+/// The reason with which our own side ends a stream on purpose: a tunnel that
+/// was dropped.
+fn asked_for(error: &StreamError) -> Option<Reason> {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<Error>() {
+            return (error.initiator() == Initiator::User).then(|| error.reason());
+        }
+        source = error.source();
+    }
+    None
+}

@@ -1,0 +1,368 @@
+//! One request over HTTP/1.1, from its head to the end of its response: with
+//! the same care for failures, and the same reports, as in the other protocols.
+
+use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use bytes::Buf;
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONTENT_LENGTH, Entry},
+};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{Either, Empty};
+use lacewing_conn::{Error, Initiator, Reason, proto::ConnectionStats};
+use pin_project_lite::pin_project;
+
+use super::watch::Watch;
+use crate::{
+    BoxError, ConnectionInfo, Event, HttpService, Incoming, Options, StreamError, StreamId,
+    exchange::has_no_content,
+    outgoing::{self, Outgoing},
+    telemetry::{Clock, Telemetry},
+};
+
+/// The body of a response: the service's, or none.
+pub(super) type ReplyBody<B> = Either<Reply<B>, Empty<<B as Body>::Data>>;
+
+/// What the requests of a connection share.
+pub(super) struct Ledger {
+    pub(super) info: ConnectionInfo,
+    pub(super) options: Options,
+    pub(super) watch: Arc<Watch>,
+    telemetry: Telemetry,
+    /// Requests so far.
+    requests: AtomicU32,
+    /// Requests that are not answered.
+    open: AtomicUsize,
+    /// Bytes of responses' bodies.
+    sent: AtomicU64,
+}
+
+impl Ledger {
+    pub(super) fn new(info: ConnectionInfo, options: Options) -> Self {
+        Self {
+            telemetry: Telemetry::new(&info),
+            info,
+            options,
+            watch: Arc::default(),
+            requests: AtomicU32::new(0),
+            open: AtomicUsize::new(0),
+            sent: AtomicU64::new(0),
+        }
+    }
+
+    /// The numbers that HTTP/1.1 has too.
+    pub(super) fn stats(&self) -> ConnectionStats {
+        let mut stats = ConnectionStats::default();
+        stats.open_streams = self.open.load(Ordering::Relaxed);
+        stats.data_sent = self.sent.load(Ordering::Relaxed);
+        stats.data_received = self.watch.bytes_received();
+        stats
+    }
+
+    pub(super) fn tell_stats(&self) {
+        self.options.observer.tell(&Event::Stats {
+            connection: &self.info,
+            stats: &self.stats(),
+        });
+    }
+
+    /// A request that hyper answers by itself, because it is none.
+    pub(super) fn refused(&self, error: &hyper::Error) {
+        let stream = self.next_request();
+        let error = Error::connection(
+            Initiator::Peer,
+            Reason::ProtocolError,
+            format!("HTTP/1.1: {error}"),
+        );
+        self.report(stream, &StreamError::Refused(error));
+    }
+
+    /// The number of a request that came.
+    pub(super) fn next_request(&self) -> StreamId {
+        let before = self.requests.fetch_add(1, Ordering::Relaxed);
+        StreamId::new(before.wrapping_add(1))
+    }
+
+    fn report(&self, stream: StreamId, error: &StreamError) {
+        self.telemetry.failed(stream, error);
+        self.options.observer.tell(&Event::StreamFailed {
+            connection: &self.info,
+            stream,
+            error,
+        });
+    }
+}
+
+/// A request that is being answered.
+pub(super) struct Exchange {
+    ledger: Arc<Ledger>,
+    stream: StreamId,
+    clock: Clock,
+    /// The response is complete, or its failure was told.
+    over: bool,
+}
+
+impl Exchange {
+    pub(super) fn begin<B>(ledger: &Arc<Ledger>, stream: StreamId, request: &Request<B>) -> Self {
+        let (method, uri) = (request.method(), request.uri());
+        let clock = ledger
+            .telemetry
+            .request(stream, method, uri, Instant::now());
+        let before = ledger.open.fetch_add(1, Ordering::Relaxed);
+        ledger.telemetry.streams(before.saturating_add(1));
+        Self {
+            ledger: Arc::clone(ledger),
+            stream,
+            clock,
+            over: false,
+        }
+    }
+
+    /// The response of the service, or what is said when there is none.
+    pub(super) async fn answer<S: HttpService>(
+        mut self,
+        service: S,
+        mut request: Request<Incoming>,
+    ) -> Response<ReplyBody<S::ResponseBody>> {
+        if self.ledger.options.attach_info {
+            request.extensions_mut().insert(self.ledger.info.clone());
+        }
+        let method = request.method().clone();
+        let response = call(service, request).await.and_then(|response| {
+            let ledger = &self.ledger;
+            let settled = catch_unwind(AssertUnwindSafe(|| {
+                if let Some(status) = left_out(&response, &method) {
+                    ledger.report(self.stream, &StreamError::NoContent { status });
+                }
+                settle(response, &method)
+            }));
+            settled.unwrap_or(Err(StreamError::BodyPanicked))
+        });
+        let response = match response {
+            Ok(response) => response,
+            Err(error) => {
+                self.fail(&error);
+                let mut response = Response::new(None);
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            }
+        };
+        let ledger = &self.ledger;
+        ledger
+            .telemetry
+            .response(self.stream, response.status(), self.clock);
+        let (parts, body) = response.into_parts();
+        let body = match body {
+            Some(body) => {
+                self.over = body.is_complete() || body.is_end_stream();
+                Either::Left(Reply {
+                    body,
+                    exchange: self,
+                    failed: None,
+                })
+            }
+            None => {
+                self.over = true;
+                Either::Right(Empty::new())
+            }
+        };
+        Response::from_parts(parts, body)
+    }
+
+    fn fail(&mut self, error: &StreamError) {
+        self.over = true;
+        self.ledger.report(self.stream, error);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let ledger = &self.ledger;
+        ledger.watch.request_is_over(self.stream);
+        let before = ledger.open.fetch_sub(1, Ordering::Relaxed);
+        ledger.telemetry.streams(before.saturating_sub(1));
+        if !self.over {
+            let error = Error::reset(Initiator::Peer, Reason::Cancel);
+            ledger.telemetry.reset(self.stream, &error);
+        }
+    }
+}
+
+/// Calls the service once it is ready. Whatever panics is an error.
+async fn call<S: HttpService>(
+    mut service: S,
+    request: Request<Incoming>,
+) -> Result<Response<S::ResponseBody>, StreamError> {
+    // A service's own error may be bound to its thread: converted at once.
+    poll_fn(|cx| guarded(|| service.poll_ready(cx).map_err(Into::into))).await?;
+    let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
+    // Whatever it stands in line for is for nobody.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(service)));
+    let future = called.map_err(|_| StreamError::HandlerPanicked)?;
+    let mut future = pin!(Some(future));
+    let result = poll_fn(|cx| {
+        guarded(|| match future.as_mut().as_pin_mut() {
+            Some(future) => future.poll(cx).map_err(Into::into),
+            None => Poll::Pending,
+        })
+    })
+    .await;
+    // What is left of it may panic too.
+    let _ = catch_unwind(AssertUnwindSafe(|| future.set(None)));
+    let response = result?;
+    let status = response.status();
+    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+        let error = "its status is informational (1xx)".into();
+        return Err(StreamError::Response(error));
+    }
+    Ok(response)
+}
+
+fn guarded<T>(poll: impl FnOnce() -> Poll<Result<T, BoxError>>) -> Poll<Result<T, StreamError>> {
+    match catch_unwind(AssertUnwindSafe(poll)) {
+        Ok(polled) => polled.map_err(StreamError::Handler),
+        Err(_) => Poll::Ready(Err(StreamError::HandlerPanicked)),
+    }
+}
+
+/// The status of a response whose body it does not allow.
+fn left_out<B: Body>(response: &Response<B>, method: &Method) -> Option<StatusCode> {
+    let status = response.status();
+    let forbidden = has_no_content(status) && *method != Method::HEAD;
+    let tunnel = *method == Method::CONNECT && status.is_success();
+    (forbidden && !tunnel && response.body().size_hint().lower() > 0).then_some(status)
+}
+
+/// Holds a response to its content-length. Its body is left out where there is
+/// none to be sent.
+fn settle<B>(
+    response: Response<B>,
+    method: &Method,
+) -> Result<Response<Option<Outgoing<B>>>, StreamError>
+where
+    B: Body<Data: Buf, Error: Into<BoxError>>,
+{
+    let (mut parts, body) = response.into_parts();
+    let status = parts.status;
+    let tunnel = *method == Method::CONNECT && status.is_success();
+    let forbidden = has_no_content(status);
+    if tunnel || (forbidden && status != StatusCode::NOT_MODIFIED) {
+        // RFC 9110 §8.6.
+        parts.headers.remove(CONTENT_LENGTH);
+    }
+    if tunnel || forbidden || status.is_informational() {
+        return Ok(Response::from_parts(parts, None));
+    }
+    let length = match parts.headers.entry(CONTENT_LENGTH) {
+        Entry::Occupied(entry) => outgoing::declared(entry.iter())?,
+        Entry::Vacant(entry) => {
+            let exact = body.size_hint().exact();
+            if let Some(length) = exact {
+                entry.insert(HeaderValue::from(length));
+            }
+            exact
+        }
+    };
+    if *method == Method::HEAD {
+        return Ok(Response::from_parts(parts, None));
+    }
+    // hyper does not ask for a body of no length.
+    let given = body.size_hint().lower();
+    if length == Some(0) && given > 0 {
+        return Err(StreamError::ContentLength { declared: 0, given });
+    }
+    let body = Some(Outgoing::new(body, length));
+    Ok(Response::from_parts(parts, body))
+}
+
+pin_project! {
+    /// The body of a response, whose failure is told.
+    pub(super) struct Reply<B> {
+        #[pin]
+        body: Outgoing<B>,
+        exchange: Exchange,
+        // What ends the connection once what was sent before is on its way.
+        failed: Option<StreamError>,
+    }
+}
+
+impl<B> Body for Reply<B>
+where
+    B: Body<Data: Buf, Error: Into<BoxError>>,
+{
+    type Data = B::Data;
+    type Error = StreamError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, StreamError>>> {
+        let mut this = self.project();
+        if let Some(error) = this.failed.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let frame = match ready!(this.body.as_mut().poll_frame(cx)) {
+            Some(Ok(frame)) => match this.body.is_complete() {
+                // hyper stops here, and would take too long a body for whole.
+                true => surplus(this.body.as_mut(), cx).map_or(Some(Ok(frame)), |e| Some(Err(e))),
+                false => Some(Ok(frame)),
+            },
+            other => other,
+        };
+        match frame {
+            Some(Err(error)) => {
+                this.exchange.fail(&error);
+                *this.failed = Some(error);
+                // hyper drops what it has not written when a body fails.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(Ok(frame)) => {
+                let len = frame.data_ref().map_or(0, Buf::remaining) as u64;
+                let sent = &this.exchange.ledger.sent;
+                sent.fetch_add(len, Ordering::Relaxed);
+                this.exchange.over =
+                    frame.is_trailers() || this.body.is_complete() || this.body.is_end_stream();
+                Poll::Ready(Some(Ok(frame)))
+            }
+            None => {
+                this.exchange.over = true;
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.failed.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// What a body has beyond its content-length, if that is ready.
+fn surplus<B>(mut body: Pin<&mut Outgoing<B>>, cx: &mut Context<'_>) -> Option<StreamError>
+where
+    B: Body<Data: Buf, Error: Into<BoxError>>,
+{
+    while !body.is_end_stream() {
+        match body.as_mut().poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) if frame.is_data() => {}
+            Poll::Ready(Some(Err(error))) => return Some(error),
+            Poll::Ready(Some(Ok(_)) | None) | Poll::Pending => return None,
+        }
+    }
+    None
+}

@@ -1,0 +1,365 @@
+//! The certificate of a TLS server and its key: from PEM, and replaced while
+//! the server runs.
+
+mod error;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use rustls::{
+    ServerConfig,
+    client::verify_server_name,
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    server::{ClientHello, ParsedCertificate, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+
+pub use self::error::{IdentityError, IdentityProblem};
+
+/// A certificate chain and its private key, for
+/// [`Builder::bind_tls`](crate::Builder#method.bind_tls) and whatever else
+/// takes a `rustls::ServerConfig`. They can be replaced while a server runs:
+/// a clone is the same identity, so keep one to [`reload`](Self::reload) it.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use lacewing_server::{Identity, Server};
+///
+/// let identity = Identity::from_pem_files("cert.pem", "key.pem")?;
+/// let server = Server::builder()
+///     .bind_tls(([0, 0, 0, 0], 443).into(), &identity)
+///     .build()
+///     .await?;
+/// tokio::spawn(async move {
+///     let mut daily = tokio::time::interval(std::time::Duration::from_secs(24 * 3600));
+///     loop {
+///         daily.tick().await;
+///         if let Err(error) = identity.reload() {
+///             eprintln!("the old certificate stays: {error}");
+///         }
+///     }
+/// });
+/// server.serve(axum::Router::new()).await;
+/// # Ok(())
+/// # }
+/// # let _ = run;
+/// ```
+///
+/// The cryptography is that of rustls's process-wide default provider if one
+/// is installed, else ring. TLS 1.2 and 1.3 are spoken, and no certificate is
+/// asked of clients; who wants it otherwise makes a configuration with the
+/// [`resolver`](Self::resolver).
+#[derive(Clone)]
+pub struct Identity {
+    /// The first is for clients that ask for no name, or for one that no
+    /// certificate is valid for.
+    slots: Vec<Arc<Slot>>,
+    template: Arc<ServerConfig>,
+}
+
+/// One certificate at a time.
+#[derive(Debug)]
+struct Slot {
+    files: Option<Files>,
+    current: RwLock<Arc<CertifiedKey>>,
+}
+
+/// Where a certificate and its key come from.
+#[derive(Clone, Debug)]
+struct Files {
+    certificates: PathBuf,
+    key: PathBuf,
+}
+
+impl Identity {
+    /// Reads PEM files: the server's certificate followed by those that lead
+    /// to its root, and the private key, which is not encrypted (PKCS #8, PKCS
+    /// #1 or SEC 1). Both may be in one file, which is then named twice.
+    ///
+    /// This reads with blocking calls; the files are small.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError`], which names the file and what is wrong with it.
+    pub fn from_pem_files(
+        certificates: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<Self, IdentityError> {
+        let files = Files {
+            certificates: certificates.as_ref().to_owned(),
+            key: key.as_ref().to_owned(),
+        };
+        let template = template()?;
+        let current = files.load(template.crypto_provider())?;
+        Ok(Self::new(current, Some(files), template))
+    }
+
+    /// As [`from_pem_files`](Self::from_pem_files), from PEM in memory.
+    ///
+    /// ```
+    /// use lacewing_server::Identity;
+    ///
+    /// let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    /// let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// let identity = Identity::from_pem(certificate.as_bytes(), key.as_bytes())?;
+    /// # let _ = identity;
+    ///
+    /// let error = Identity::from_pem(key.as_bytes(), key.as_bytes()).unwrap_err();
+    /// assert!(error.to_string().contains("no certificate"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError`], which says what is wrong.
+    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, IdentityError> {
+        let template = template()?;
+        let current = parse(certificates, key, template.crypto_provider())?;
+        Ok(Self::new(current, None, template))
+    }
+
+    fn new(current: CertifiedKey, files: Option<Files>, template: ServerConfig) -> Self {
+        let slot = Slot {
+            files,
+            current: RwLock::new(Arc::new(current)),
+        };
+        Self {
+            slots: vec![Arc::new(slot)],
+            template: Arc::new(template),
+        }
+    }
+
+    /// More certificates behind the same listener. Each client gets the first
+    /// that is valid for the name that it asks for (SNI), and the very first
+    /// if none is, or it asks for none.
+    ///
+    /// ```no_run
+    /// use lacewing_server::Identity;
+    ///
+    /// let identity = Identity::from_pem_files("example.org.pem", "example.org.key")?
+    ///     .and(Identity::from_pem_files("example.net.pem", "example.net.key")?);
+    /// # let _ = identity;
+    /// # Ok::<(), lacewing_server::IdentityError>(())
+    /// ```
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.slots.extend(other.slots);
+        self
+    }
+
+    /// Reads the files again. Handshakes from now on get what is in them now;
+    /// connections that exist go on as they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_pem_files`](Self::from_pem_files), and
+    /// [`IdentityProblem::NoFiles`] for an identity from memory. After an error
+    /// nothing has changed.
+    pub fn reload(&self) -> Result<(), IdentityError> {
+        let provider = self.template.crypto_provider();
+        let mut loaded = Vec::with_capacity(self.slots.len());
+        for slot in &self.slots {
+            match &slot.files {
+                Some(files) => loaded.push(files.load(provider)?),
+                None => return Err(IdentityProblem::NoFiles.into()),
+            }
+        }
+        for (slot, new) in self.slots.iter().zip(loaded) {
+            slot.replace(new);
+        }
+        Ok(())
+    }
+
+    /// Puts another certificate and key, PEM in memory, in the place of the
+    /// first. Handshakes from now on get them; connections that exist go on as
+    /// they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_pem`](Self::from_pem). After an error nothing has changed.
+    pub fn replace_pem(&self, certificates: &[u8], key: &[u8]) -> Result<(), IdentityError> {
+        let new = parse(certificates, key, self.template.crypto_provider())?;
+        if let Some(slot) = self.slots.first() {
+            slot.replace(new);
+        }
+        Ok(())
+    }
+
+    /// What gives rustls the certificates, for a configuration of one's own,
+    /// for example one that asks clients for certificates.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use lacewing_server::{
+    ///     Identity,
+    ///     rustls::{
+    ///         RootCertStore, ServerConfig,
+    ///         crypto::ring,
+    ///         server::WebPkiClientVerifier,
+    ///     },
+    /// };
+    ///
+    /// fn config(
+    ///     identity: &Identity,
+    ///     roots: RootCertStore,
+    /// ) -> Result<ServerConfig, Box<dyn std::error::Error>> {
+    ///     let provider = Arc::new(ring::default_provider());
+    ///     let roots = Arc::new(roots);
+    ///     let clients =
+    ///         WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider)).build()?;
+    ///     Ok(ServerConfig::builder_with_provider(provider)
+    ///         .with_safe_default_protocol_versions()?
+    ///         .with_client_cert_verifier(clients)
+    ///         .with_cert_resolver(identity.resolver()))
+    /// }
+    /// # let _ = config;
+    /// ```
+    pub fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
+        Arc::new(Resolver(self.slots.clone()))
+    }
+}
+
+impl Slot {
+    fn replace(&self, new: CertifiedKey) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+    }
+
+    fn current(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Files {
+    fn load(&self, provider: &CryptoProvider) -> Result<CertifiedKey, IdentityError> {
+        let certificates = read(&self.certificates)?;
+        let key = read(&self.key)?;
+        parse(&certificates, &key, provider).map_err(|error| match error.problem() {
+            IdentityProblem::NoCertificate { .. }
+            | IdentityProblem::CertificatePem(_)
+            | IdentityProblem::InvalidCertificate(_) => error.of(&self.certificates),
+            _ => error.of(&self.key),
+        })
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, IdentityError> {
+    std::fs::read(file).map_err(|error| IdentityProblem::Unreadable(error).of(file))
+}
+
+/// Certificate and key, held against each other.
+fn parse(
+    certificates: &[u8],
+    key: &[u8],
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, IdentityError> {
+    let chain = CertificateDer::pem_slice_iter(certificates)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| IdentityProblem::CertificatePem(error.into()))?;
+    let Some(own) = chain.first() else {
+        let has_key = PrivateKeyDer::from_pem_slice(certificates).is_ok();
+        return Err(IdentityProblem::NoCertificate { has_key }.into());
+    };
+    ParsedCertificate::try_from(own).map_err(IdentityProblem::InvalidCertificate)?;
+    // Before the rest: what is encrypted is no key for the parser, or no
+    // base64.
+    if is_encrypted(key) {
+        return Err(IdentityProblem::EncryptedKey.into());
+    }
+    let key = match PrivateKeyDer::pem_slice_iter(key).next() {
+        Some(Ok(key)) => key,
+        Some(Err(error)) => return Err(IdentityProblem::KeyPem(error.into()).into()),
+        None => {
+            let has_certificate = CertificateDer::from_pem_slice(key).is_ok();
+            return Err(IdentityProblem::NoKey { has_certificate }.into());
+        }
+    };
+    CertifiedKey::from_der(chain, key, provider).map_err(|error| {
+        match error {
+            rustls::Error::InconsistentKeys(_) => IdentityProblem::KeyMismatch,
+            error => IdentityProblem::UnusableKey(error),
+        }
+        .into()
+    })
+}
+
+/// PKCS #8, or what OpenSSL once wrote (RFC 1421 §4.6.1.1).
+fn is_encrypted(key: &[u8]) -> bool {
+    let has = |text: &[u8]| key.windows(text.len()).any(|window| window == text);
+    has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED")
+}
+
+/// A configuration that only lacks its certificate.
+fn template() -> Result<ServerConfig, IdentityError> {
+    let provider = CryptoProvider::get_default()
+        .cloned()
+        .unwrap_or_else(|| Arc::new(ring::default_provider()));
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(IdentityProblem::Provider)?;
+    Ok(builder
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Resolver(Vec::new()))))
+}
+
+/// Finds the certificate for each client.
+#[derive(Debug)]
+struct Resolver(Vec<Arc<Slot>>);
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let first = self.0.first()?;
+        let name = hello.server_name();
+        let name = name.and_then(|name| ServerName::try_from(name).ok());
+        let Some(name) = name.filter(|_| self.0.len() > 1) else {
+            return Some(first.current());
+        };
+        let mut all = self.0.iter().map(|slot| slot.current());
+        all.find(|key| is_valid_for(key, &name))
+            .or_else(|| Some(first.current()))
+    }
+}
+
+fn is_valid_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
+    let own = key.end_entity_cert().and_then(ParsedCertificate::try_from);
+    own.is_ok_and(|own| verify_server_name(&own, name).is_ok())
+}
+
+impl From<&Identity> for ServerConfig {
+    fn from(identity: &Identity) -> Self {
+        let mut config = Self::clone(&identity.template);
+        config.cert_resolver = identity.resolver();
+        config
+    }
+}
+
+impl From<Identity> for ServerConfig {
+    fn from(identity: Identity) -> Self {
+        Self::from(&identity)
+    }
+}
+
+impl From<&Identity> for Arc<ServerConfig> {
+    fn from(identity: &Identity) -> Self {
+        Self::new(identity.into())
+    }
+}
+
+impl From<Identity> for Arc<ServerConfig> {
+    fn from(identity: Identity) -> Self {
+        Self::new(identity.into())
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let files = self.slots.iter().map(|slot| &slot.files);
+        f.debug_struct("Identity")
+            .field("files", &files.collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,164 @@
+//! What is wrong with a certificate or its key.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+use crate::BoxError;
+
+/// A certificate or a key that is of no use.
+///
+/// ```
+/// use lacewing_server::{Identity, IdentityProblem};
+///
+/// let error = Identity::from_pem_files("/nonexistent/cert.pem", "key.pem").unwrap_err();
+/// assert_eq!(error.file(), Some("/nonexistent/cert.pem".as_ref()));
+/// assert!(matches!(error.problem(), IdentityProblem::Unreadable(_)));
+/// assert!(error.to_string().contains("/nonexistent/cert.pem"));
+/// ```
+#[derive(Debug)]
+pub struct IdentityError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    file: Option<PathBuf>,
+    problem: IdentityProblem,
+}
+
+impl IdentityError {
+    /// The file in question; `None` for PEM from memory.
+    pub fn file(&self) -> Option<&Path> {
+        self.0.file.as_deref()
+    }
+
+    /// What is wrong.
+    pub fn problem(&self) -> &IdentityProblem {
+        &self.0.problem
+    }
+
+    pub(super) fn of(mut self, file: &Path) -> Self {
+        self.0.file = Some(file.to_owned());
+        self
+    }
+}
+
+/// What is wrong with a certificate or a key.
+///
+/// ```
+/// use lacewing_server::IdentityProblem;
+///
+/// assert!(IdentityProblem::EncryptedKey.to_string().contains("openssl pkey"));
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum IdentityProblem {
+    /// The file cannot be read.
+    Unreadable(io::Error),
+    /// The certificates are no PEM.
+    CertificatePem(BoxError),
+    /// There is no certificate.
+    NoCertificate {
+        /// There is a private key instead.
+        has_key: bool,
+    },
+    /// The server's own certificate, which is the first, cannot be understood.
+    InvalidCertificate(rustls::Error),
+    /// The key is no PEM.
+    KeyPem(BoxError),
+    /// There is no private key.
+    NoKey {
+        /// There is a certificate instead.
+        has_certificate: bool,
+    },
+    /// The private key is encrypted.
+    EncryptedKey,
+    /// The private key is of a kind that is not known.
+    UnusableKey(rustls::Error),
+    /// The private key does not belong to the first certificate.
+    KeyMismatch,
+    /// There are no files to read again.
+    NoFiles,
+    /// The cryptography that is installed for the process cannot speak TLS.
+    Provider(rustls::Error),
+}
+
+impl IdentityProblem {
+    pub(super) fn of(self, file: &Path) -> IdentityError {
+        IdentityError::from(self).of(file)
+    }
+}
+
+impl From<IdentityProblem> for IdentityError {
+    fn from(problem: IdentityProblem) -> Self {
+        Self(Box::new(Inner {
+            file: None,
+            problem,
+        }))
+    }
+}
+
+impl fmt::Display for IdentityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = self.file() {
+            write!(f, "{}: ", file.display())?;
+        }
+        self.problem().fmt(f)
+    }
+}
+
+impl fmt::Display for IdentityProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) => write!(f, "cannot be read: {error}"),
+            Self::CertificatePem(error) => write!(f, "the certificate is no PEM: {error}"),
+            Self::NoCertificate { has_key: true } => f.write_str(
+                "no certificate, but a private key: are certificate and key the wrong way round?",
+            ),
+            Self::NoCertificate { has_key: false } => {
+                f.write_str("no certificate in PEM (-----BEGIN CERTIFICATE-----)")
+            }
+            Self::InvalidCertificate(error) => {
+                write!(f, "the first certificate cannot be understood: {error}")
+            }
+            Self::KeyPem(error) => write!(f, "the private key is no PEM: {error}"),
+            Self::NoKey {
+                has_certificate: true,
+            } => f.write_str(
+                "no private key, but a certificate: are certificate and key the wrong way round?",
+            ),
+            Self::NoKey {
+                has_certificate: false,
+            } => f.write_str("no private key in PEM (-----BEGIN PRIVATE KEY-----)"),
+            Self::EncryptedKey => f.write_str(
+                "the private key is encrypted; decrypt it first: openssl pkey -in KEY -out PLAIN",
+            ),
+            Self::UnusableKey(error) => write!(f, "the private key cannot be used: {error}"),
+            Self::KeyMismatch => f.write_str(
+                "the private key does not belong to the first certificate; the server's own \
+                 certificate comes before those that lead to its root",
+            ),
+            Self::NoFiles => {
+                f.write_str("this identity came from memory, so that there is no file to read")
+            }
+            Self::Provider(error) => {
+                write!(f, "the process's cryptography cannot speak TLS: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for IdentityError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.problem() {
+            IdentityProblem::Unreadable(error) => Some(error),
+            IdentityProblem::CertificatePem(error) | IdentityProblem::KeyPem(error) => {
+                Some(&**error)
+            }
+            IdentityProblem::InvalidCertificate(error)
+            | IdentityProblem::UnusableKey(error)
+            | IdentityProblem::Provider(error) => Some(error),
+            _ => None,
+        }
+    }
+}

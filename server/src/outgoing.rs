@@ -1,0 +1,188 @@
+//! The body of a response on its way out, held to what its head says.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Buf;
+use http::HeaderValue;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::{BoxError, StreamError};
+
+pin_project! {
+    /// The body of a response, which fails instead of being shorter or longer
+    /// than its content-length: what a client takes for whole has to be whole.
+    /// A panic of the service's body becomes an error too.
+    pub(crate) struct Outgoing<B> {
+        #[pin]
+        body: B,
+        length: Option<Length>,
+    }
+}
+
+/// A content-length, and how much of it there was.
+#[derive(Clone, Copy, Debug)]
+struct Length {
+    declared: u64,
+    given: u64,
+}
+
+impl Length {
+    /// The body may not end here.
+    fn is_short(self) -> bool {
+        self.given < self.declared
+    }
+
+    fn error(self) -> StreamError {
+        let Self { declared, given } = self;
+        StreamError::ContentLength { declared, given }
+    }
+}
+
+impl<B: Body> Outgoing<B> {
+    /// `declared` is the content-length that the response's head has, if the
+    /// body is sent with it.
+    pub(crate) fn new(body: B, declared: Option<u64>) -> Self {
+        let length = declared.map(|declared| Length { declared, given: 0 });
+        Self { body, length }
+    }
+
+    fn is_short(&self) -> bool {
+        self.length.is_some_and(Length::is_short)
+    }
+
+    /// There was as much as the content-length says.
+    #[cfg(feature = "http1")]
+    pub(crate) fn is_complete(&self) -> bool {
+        self.length.is_some_and(|length| !length.is_short())
+    }
+}
+
+/// The length that all values of a response's content-length agree on.
+pub(crate) fn declared<'a>(
+    values: impl IntoIterator<Item = &'a HeaderValue>,
+) -> Result<Option<u64>, StreamError> {
+    let mut declared = None;
+    for value in values {
+        let digits = value.as_bytes();
+        let length = match digits.iter().all(u8::is_ascii_digit) {
+            true => value.to_str().ok().and_then(|value| value.parse().ok()),
+            false => None,
+        };
+        if length.is_none() || declared.is_some_and(|earlier| Some(earlier) != length) {
+            let text = format!("its content-length is not one number: {value:?}");
+            return Err(StreamError::Response(text.into()));
+        }
+        declared = length;
+    }
+    Ok(declared)
+}
+
+impl<B> Body for Outgoing<B>
+where
+    B: Body<Data: Buf, Error: Into<BoxError>>,
+{
+    type Data = B::Data;
+    type Error = StreamError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, StreamError>>> {
+        let this = self.project();
+        let (mut body, length) = (this.body, this.length);
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            // A body may not be polled after its end.
+            let over = length.is_some_and(Length::is_short) && body.is_end_stream();
+            match over {
+                true => Poll::Ready(None),
+                false => body.as_mut().poll_frame(cx),
+            }
+        }));
+        let frame = match polled {
+            Ok(polled) => ready!(polled),
+            Err(_) => return Poll::Ready(Some(Err(StreamError::BodyPanicked))),
+        };
+        let frame = match frame.transpose() {
+            Ok(frame) => frame,
+            Err(error) => return Poll::Ready(Some(Err(StreamError::Body(error.into())))),
+        };
+        let Some(length) = length else {
+            return Poll::Ready(frame.map(Ok));
+        };
+        let data = frame.as_ref().and_then(Frame::data_ref);
+        let wrong = match data.map(Buf::remaining) {
+            Some(more) => {
+                length.given = length.given.saturating_add(more as u64);
+                length.given > length.declared
+            }
+            // The end, or trailers, which are followed by nothing.
+            None => length.is_short(),
+        };
+        Poll::Ready(match wrong {
+            true => Some(Err(length.error())),
+            false => frame.map(Ok),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let ended = || self.body.is_end_stream();
+        // One that panics is asked for a frame, and fails then.
+        !self.is_short() && catch_unwind(AssertUnwindSafe(ended)).unwrap_or(false)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.length {
+            Some(length) => SizeHint::with_exact(length.declared.saturating_sub(length.given)),
+            None => catch_unwind(AssertUnwindSafe(|| self.body.size_hint())).unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::Full;
+
+    #[test]
+    fn a_length_is_one_number() {
+        let values = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| HeaderValue::from_str(text).unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(declared(&values(&[])).unwrap(), None);
+        assert_eq!(declared(&values(&["12"])).unwrap(), Some(12));
+        assert_eq!(declared(&values(&["12", "12"])).unwrap(), Some(12));
+        for wrong in [
+            &["12", "13"][..],
+            &["12, 12"],
+            &["+1"],
+            &["-1"],
+            &["0x10"],
+            &["99999999999999999999"],
+            &[""],
+        ] {
+            let error = declared(&values(wrong)).unwrap_err();
+            assert!(error.to_string().contains("content-length"), "{error}");
+        }
+    }
+
+    /// What the length says is what others plan with, HTTP/1.1's encoder for
+    /// example.
+    #[test]
+    fn a_contradiction_shows_in_neither_end_nor_size() {
+        let body = Outgoing::new(Full::new(&b"four"[..]), Some(10));
+        assert_eq!(body.size_hint().exact(), Some(10));
+        assert!(!body.is_end_stream());
+        let empty = Outgoing::new(Full::new(&b""[..]), Some(1));
+        assert!(!empty.is_end_stream());
+        let whole = Outgoing::new(Full::new(&b""[..]), Some(0));
+        assert!(whole.is_end_stream());
+    }
+}

@@ -1,0 +1,104 @@
+//! Unix sockets: where they are in the file system, and when they leave it.
+
+use std::{
+    fs, io,
+    os::unix::{
+        fs::{FileTypeExt, MetadataExt},
+        net::UnixStream as StdUnixStream,
+    },
+    path::{Path, PathBuf},
+};
+
+use tokio::net::{UnixListener, UnixStream};
+
+use super::Accept;
+use crate::{Endpoints, UnixAddress};
+
+/// A Unix listener, and its name if that is ours to remove.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    listener: UnixListener,
+    _name: Option<Name>,
+}
+
+impl Listening {
+    /// Listens at a path. What a server that died left there makes way.
+    pub(super) fn bind(path: &Path) -> io::Result<Self> {
+        let listener = match UnixListener::bind(path) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
+                fs::remove_file(path)?;
+                UnixListener::bind(path)?
+            }
+            other => other?,
+        };
+        Ok(Self {
+            listener,
+            _name: Some(Name::of(path)?),
+        })
+    }
+
+    pub(super) fn address(&self) -> UnixAddress {
+        let address = self.listener.local_addr();
+        address.map_or_else(|_| UnixAddress::default(), UnixAddress::from)
+    }
+}
+
+impl From<UnixListener> for Listening {
+    fn from(listener: UnixListener) -> Self {
+        Self {
+            listener,
+            _name: None,
+        }
+    }
+}
+
+/// A socket that nobody listens on. Others are left alone: files that are no
+/// sockets, and sockets whose server is there.
+fn is_abandoned(path: &Path) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    is_socket && StdUnixStream::connect(path).is_err_and(refused)
+}
+
+/// The name of a socket that we made. It goes when the listener does, unless
+/// another server has taken the path meanwhile.
+#[derive(Debug)]
+struct Name {
+    path: PathBuf,
+    file: (u64, u64),
+}
+
+impl Name {
+    fn of(path: &Path) -> io::Result<Self> {
+        // The folder that is the current one may change.
+        let path = std::path::absolute(path)?;
+        let file = identity(&path)?;
+        Ok(Self { path, file })
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|file| file == self.file) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let file = fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
+}
+
+impl Accept for Listening {
+    type Io = UnixStream;
+
+    async fn accept(&self) -> io::Result<UnixStream> {
+        let (io, _) = self.listener.accept().await?;
+        Ok(io)
+    }
+
+    fn prepare(io: &UnixStream) -> Endpoints {
+        Endpoints::of_unix(io)
+    }
+}

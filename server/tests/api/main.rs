@@ -1,0 +1,31 @@
+//! What a user of the library calls, over sockets and other transports, in
+//! all protocols.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod acceptor;
+#[cfg(feature = "axum")]
+mod axum_serve;
+#[cfg(feature = "tls")]
+mod certificates;
+#[cfg(feature = "tls")]
+mod client_certificates;
+mod make;
+#[cfg(feature = "npn")]
+mod npn;
+mod services;
+#[cfg(all(feature = "axum", feature = "tls"))]
+mod sockets;
+mod support;
+#[cfg(unix)]
+mod unix;
+#[cfg(feature = "axum")]
+mod upgrades;
+#[cfg(all(feature = "axum", feature = "tls"))]
+mod websocket;

@@ -1,0 +1,145 @@
+//! Messages over HTTP/1.1: hyper's rules, and those that it leaves to us.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_LENGTH};
+use http_body_util::Full;
+use lacewing_server::{Incoming, Server, service_fn};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::oneshot,
+};
+
+/// Tells who the request is for; or answers with the status that the path
+/// names, five bytes and their length.
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let status = request.uri().path().trim_start_matches('/');
+    let Ok(status) = StatusCode::from_bytes(status.as_bytes()) else {
+        let hosts: Vec<_> = request.headers().get_all("host").iter().collect();
+        let text = format!("{} {hosts:?}", request.uri());
+        return Ok(Response::new(text.into()));
+    };
+    let mut response = Response::new(Full::from("hello"));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, HeaderValue::from_static("5"));
+    Ok(response)
+}
+
+/// Sends requests, each on a connection of its own, and gives the answers.
+async fn ask(requests: &[&[u8]]) -> Vec<String> {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = Server::builder()
+        .bind(([127, 0, 0, 1], 0).into())
+        .shutdown(async { stopped.await.unwrap_or(()) })
+        .build()
+        .await
+        .unwrap();
+    let address = server.local_addrs().next().unwrap();
+    let serving = tokio::spawn(server.serve(service_fn(answer)));
+    let mut answers = Vec::new();
+    for request in requests {
+        let mut io = TcpStream::connect(address).await.unwrap();
+        io.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        io.read_to_end(&mut answer).await.unwrap();
+        answers.push(String::from_utf8(answer).unwrap());
+    }
+    stop.send(()).unwrap();
+    serving.await.unwrap();
+    answers
+}
+
+fn get(target: &str, fields: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\n{fields}connection: close\r\n\r\n").into_bytes()
+}
+
+#[tokio::test]
+async fn a_request_is_for_one_host() {
+    let good = [
+        ("/", "host: a:80\r\n", "/ [\"a:80\"]"),
+        ("/", "host:\r\n", "/ [\"\"]"),
+        (
+            "/",
+            "host: %2Frun%2Fsock.sock\r\n",
+            "/ [\"%2Frun%2Fsock.sock\"]",
+        ),
+        // The target goes before the field (RFC 9112 §3.2.2).
+        ("http://b/", "host: a\r\n", "http://b/ [\"b\"]"),
+    ];
+    let requests: Vec<_> = good
+        .iter()
+        .map(|(target, fields, _)| get(target, fields))
+        .collect();
+    let requests: Vec<_> = requests.iter().map(Vec::as_slice).collect();
+    for (answer, (_, _, expected)) in ask(&requests).await.iter().zip(good) {
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert!(answer.ends_with(expected), "{answer}: {expected}");
+    }
+    let bad = [
+        ("/", ""),
+        ("http://a/", ""),
+        ("/", "host: a\r\nhost: b\r\n"),
+        ("/", "host: a\r\nhost: a\r\n"),
+        ("/", "host: a b\r\n"),
+        ("/", "host: user@a\r\n"),
+        ("http://user@a/", "host: a\r\n"),
+    ];
+    let requests: Vec<_> = bad
+        .iter()
+        .map(|(target, fields)| get(target, fields))
+        .collect();
+    let requests: Vec<_> = requests.iter().map(Vec::as_slice).collect();
+    for (answer, request) in ask(&requests).await.iter().zip(bad) {
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{request:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_status_without_content_leaves_without_it() {
+    for (status, length) in [(204, None), (205, Some("0")), (304, Some("5"))] {
+        let request = get(&format!("/{status}"), "host: a\r\n");
+        let answer = ask(&[&request]).await.remove(0);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert_eq!(body, "", "{answer}");
+        let sent = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        assert_eq!(sent, length, "{answer}");
+    }
+    let request = b"HEAD /200 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let answer = ask(&[request]).await.remove(0);
+    assert!(answer.contains("content-length: 5"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+/// Served or answered, and never a connection that just ends.
+#[tokio::test]
+async fn odd_paths_have_an_answer() {
+    let paths: Vec<Vec<u8>> = (b'!'..=0xff)
+        .filter(|byte| *byte != 0x7f)
+        .map(|byte| vec![b'/', byte])
+        .chain([b"/\xc3\xa9".to_vec(), b"/?\xc3\xa9".to_vec()])
+        .collect();
+    let requests: Vec<Vec<u8>> = paths
+        .iter()
+        .map(|path| {
+            let mut request = b"GET ".to_vec();
+            request.extend_from_slice(path);
+            request.extend_from_slice(b" HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+            request
+        })
+        .collect();
+    let requests: Vec<_> = requests.iter().map(Vec::as_slice).collect();
+    for (answer, path) in ask(&requests).await.iter().zip(&paths) {
+        let served = answer.starts_with("HTTP/1.1 200 ");
+        let answered = answer.starts_with("HTTP/1.1 400 ");
+        assert!(served || answered, "{path:?}: {answer}");
+        let fits = http::uri::PathAndQuery::try_from(&path[..]).is_ok();
+        assert!(fits || answered, "{path:?}: {answer}");
+    }
+}

@@ -1,0 +1,58 @@
+//! What is taken of a header list, and what is to be known of one beside its fields.
+
+/// How much of a header list is taken.
+///
+/// ```
+/// use lacewing_spdy_zlib::ListLimits;
+///
+/// let limits = ListLimits::default().with(|limits| limits.max_fields = 100);
+/// assert_eq!(limits.max_size, 65_536);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListLimits {
+    /// Bytes of names and values, and 32 for each field: over it, the list is
+    /// [`Exceeded::Size`](crate::Exceeded::Size). Also the most bytes that a block may inflate to:
+    /// over it, inflating stops with [`DecodeError::TooLarge`](crate::DecodeError::TooLarge) (a zlib
+    /// bomb; CVE-2026-55833 is what comes of going on). 64 KiB by default.
+    pub max_size: usize,
+    /// Fields: over it, the list is [`Exceeded::Fields`](crate::Exceeded::Fields). 1000 by default.
+    pub max_fields: usize,
+}
+
+impl Default for ListLimits {
+    fn default() -> Self {
+        ListLimits {
+            max_size: 65_536,
+            max_fields: 1000,
+        }
+    }
+}
+
+impl ListLimits {
+    /// The same limits after `change`, for chains.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
+/// What was handed out of a block.
+///
+/// ```
+/// use lacewing_spdy_zlib::{Decoder, ListLimits, Summary, Version};
+///
+/// // A block of no bytes: no fields, nothing wrong.
+/// let summary = Decoder::new(Version::V3).decode(&[], ListLimits::default(), |_, _| {})?;
+/// assert_eq!(summary, Summary::default());
+/// # Ok::<(), lacewing_spdy_zlib::DecodeError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Fields handed out.
+    pub fields: usize,
+    /// Bytes of their names and values, and 32 for each.
+    pub size: usize,
+}

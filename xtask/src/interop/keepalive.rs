@@ -1,0 +1,58 @@
+//! Servers that end connections after so many requests, as nginx does with
+//! `keepalive_requests`. Over HTTP/2 it announces with GOAWAY which of those
+//! under way it does not take: our client makes them again elsewhere, and loses
+//! none, whatever their number.
+
+use super::lab::{Lab, Security, Shared};
+use super::proxies::nginx_with;
+use super::{Case, Outcome, expect};
+use std::process::Command;
+
+/// Requests of one run.
+const REQUESTS: usize = 2_000;
+
+/// Requests of a connection, the server that ends it then, and requests at once.
+const CASES: [(u32, Shared, usize); 3] = [
+    (100, Shared::NginxAfter100, 200),
+    (100, Shared::NginxAfter100, 20),
+    (3, Shared::NginxAfter3, 32),
+];
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for method in ["GET", "POST"] {
+        for (after, server, at_once) in CASES {
+            let name = method.to_lowercase();
+            let name =
+                format!("http2/lacewing-to-nginx/{name}-{at_once}-at-once-closed-after-{after}");
+            cases.push(Case::new(name, move |lab| {
+                lose_none(lab, server, method, at_once)
+            }));
+        }
+    }
+    cases
+}
+
+fn lose_none(lab: &Lab, server: Shared, method: &str, at_once: usize) -> Outcome {
+    let port = lab.port(server, Security::Plain)?;
+    let mut client = lab.rust("flood");
+    client.args([method, &Security::Plain.url(port, "")]);
+    client.args([REQUESTS.to_string(), at_once.to_string()]);
+    let printed = lab.run(&mut client, 90)?.success()?;
+    expect(&printed, &format!("{REQUESTS} of {REQUESTS} answered"))
+}
+
+/// HTTP/2 in cleartext; answers everything itself.
+pub(super) fn nginx(lab: &Lab, port: &str, requests: u32) -> Result<Command, String> {
+    nginx_with(
+        lab,
+        &format!(
+            "server {{
+                listen 127.0.0.1:{port} http2;
+                keepalive_requests {requests};
+                http2_max_concurrent_streams 1000;
+                location / {{ return 200 'answered'; }}
+            }}"
+        ),
+    )
+}

@@ -1,0 +1,66 @@
+//! What the published packages hold: what users need, and no more than that.
+
+use crate::ci::LIBRARIES;
+use crate::shell;
+
+/// The most that one package may hold, in bytes. The largest, the client with
+/// its conformance suite, has 0.8 MB.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// What a package is made of.
+const WANTED: [&str; 3] = ["src/", "examples/", "cli/"];
+
+/// A complaint for each package that is too large, or holds what only this
+/// repository needs.
+pub(crate) fn check() -> Result<Vec<String>, String> {
+    let mut complaints = Vec::new();
+    for library in LIBRARIES {
+        let mut list = shell::cargo(["package", "--list", "--allow-dirty", "--package", library]);
+        let list = shell::output(&mut list)?;
+        let folder = shell::root().join(folder(library));
+        let sizes = list.lines().map(|file| {
+            let size = std::fs::metadata(folder.join(file)).map_or(0, |meta| meta.len());
+            (file, size)
+        });
+        complaints.extend(judge(library, &sizes.collect::<Vec<_>>()));
+    }
+    Ok(complaints)
+}
+
+fn folder(library: &str) -> &str {
+    library.strip_prefix("lacewing-").unwrap_or(library)
+}
+
+fn judge(library: &str, files: &[(&str, u64)]) -> Vec<String> {
+    let unwanted = files.iter().filter(|(file, _)| {
+        file.contains('/') && !WANTED.iter().any(|folder| file.starts_with(folder))
+    });
+    let mut complaints: Vec<String> = unwanted
+        .map(|(file, _)| format!("{library}: the package holds {file}: mend `include`"))
+        .collect();
+    let total: u64 = files.iter().map(|(_, size)| size).sum();
+    if total > MAX_BYTES {
+        let largest = files.iter().max_by_key(|(_, size)| size);
+        let largest = largest.map_or("", |(file, _)| file);
+        complaints.push(format!(
+            "{library}: the package holds {total} bytes, over {MAX_BYTES}; the largest file is \
+             {largest}"
+        ));
+    }
+    complaints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_are_small_and_without_tests() {
+        let good = [("Cargo.toml", 100), ("src/lib.rs", MAX_BYTES - 100)];
+        assert!(judge("a", &good).is_empty());
+        let large = [("Cargo.toml", 100), ("src/lib.rs", MAX_BYTES)];
+        assert_eq!(judge("a", &large).len(), 1);
+        let tests = [("tests/vectors/a.json", 1), ("fuzz/Cargo.toml", 1)];
+        assert_eq!(judge("a", &tests).len(), 2);
+    }
+}
