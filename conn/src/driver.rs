@@ -294,6 +294,15 @@ impl Streams {
 
     fn waker(&mut self, stream: StreamKey) -> Waker {
         let queue = Arc::clone(self.notifier.queue());
+        // Work may go on for a stream that is gone, while its slot is that of
+        // another: whose body must not end by this.
+        let taken = self.table.other(stream).is_some_and(|cells| {
+            let body = cells.body.as_ref();
+            body.is_some_and(|body| body.is_open())
+        });
+        if taken {
+            return StreamSignal::waker(stream, queue);
+        }
         let Some(cells) = self.cells(stream) else {
             return Waker::noop().clone();
         };

@@ -78,6 +78,12 @@ impl<T> StreamTable<T> {
         (*key == stream).then_some(value)
     }
 
+    /// The value of another stream that has this one's slot.
+    pub(super) fn other(&self, stream: StreamKey) -> Option<&T> {
+        let (key, value) = self.slots.get(stream.slot())?.as_ref()?;
+        (*key != stream).then_some(value)
+    }
+
     /// Puts a value there. Returns the value that was in the slot: this
     /// stream's, or that of an earlier stream that was never removed.
     pub fn insert(&mut self, stream: StreamKey, value: T) -> Option<T> {
