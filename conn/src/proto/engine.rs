@@ -114,7 +114,7 @@ pub struct Engine {
     /// Priorities of streams that are not open yet.
     early_priorities: VecDeque<(StreamId, Priority)>,
     phase: Phase,
-    peer_goaway: Option<PeerGoAway>,
+    peer_goaway: Option<Box<PeerGoAway>>,
     unacknowledged_settings: u32,
     timers: Timers,
     pings: Pings,

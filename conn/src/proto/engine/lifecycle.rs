@@ -91,7 +91,7 @@ impl Engine {
             return;
         }
         // Whoever says goodbye with an error hangs up without more ado.
-        let told = self.peer_goaway.clone().filter(PeerGoAway::is_error);
+        let told = self.peer_goaway.clone().filter(|told| told.is_error());
         self.end_all(&match told {
             Some(go_away) => go_away.error.after_go_away("the transport failed"),
             None => Error::io(error),
@@ -115,7 +115,7 @@ impl Engine {
     /// The open streams had their time.
     pub(super) fn end_drain(&mut self) {
         let then = "the streams did not end within drain_timeout";
-        match self.peer_goaway.clone().filter(PeerGoAway::is_error) {
+        match self.peer_goaway.clone().filter(|told| told.is_error()) {
             Some(go_away) => {
                 let error = go_away.error.after_go_away(then);
                 self.close(Reason::NoError, error, "");
@@ -183,11 +183,11 @@ impl Engine {
             Some(earlier) => earlier.error,
             None => Error::go_away(reason, debug),
         };
-        self.peer_goaway = Some(PeerGoAway {
+        self.peer_goaway = Some(Box::new(PeerGoAway {
             last,
             error: error.clone(),
             over: false,
-        });
+        }));
         if reason != Reason::NoError {
             self.timers.start_drain(&self.config.limits, now);
         }
