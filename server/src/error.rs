@@ -299,7 +299,7 @@ mod tests {
         assert!(!ConnectionError::from(broken).is_disconnect());
         assert!(!ConnectionError::NoAlpn.is_disconnect());
         let below = StartError::Bind {
-            address: SocketAddr::from(([127, 0, 0, 1], 8443)),
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], 8443)).into(),
             source: io::ErrorKind::ConnectionReset.into(),
         };
         assert!(ConnectionError::Http1(below.into()).is_disconnect());
