@@ -313,6 +313,6 @@ mod tests {
         let info = ConnectionInfo::new(Protocol::Http2);
         let (io, _) = tokio::io::duplex(1);
         let serving = crate::serve_connection(io, info, Options::default(), service);
-        assert!(size_of_val(&serving) <= 2448, "{}", size_of_val(&serving));
+        assert!(size_of_val(&serving) <= 2560, "{}", size_of_val(&serving));
     }
 }
