@@ -5,7 +5,7 @@ mod server;
 
 use std::path::Path;
 
-use lacewing_client::conform::{
+use lacewing_conform::{
     Case, Conditions, Filter, Outcome, Report, Segmentation, Strictness, Target, client_cases,
     server_cases,
 };

@@ -1,22 +1,29 @@
 //! `lacewing conform` over sockets.
-#![cfg(feature = "cli")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+#[path = "../../conform/tests/conform/requests.rs"]
+mod requests;
 
 use std::{convert::Infallible, process::Stdio};
 
 use http::{Request, Response};
 use lacewing_client::{
     Connect as _, Connector, Origin, Version,
-    conform::{Case, Filter, client_cases},
     tls::{Tls, Trust},
 };
+use lacewing_conform::{Case, Filter, client_cases};
 use lacewing_server::{Incoming, Options, Server, serve_connection, service_fn};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
     process::{Child, Command},
 };
-
-use crate::requests;
 
 fn tool(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lacewing"));

@@ -1,6 +1,5 @@
 //! The `lacewing` program against a server on loopback.
 
-#![cfg(feature = "cli")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,6 +9,7 @@
     missing_docs
 )]
 
+#[path = "../../tests/support.rs"]
 mod support;
 
 use std::{

@@ -9,7 +9,7 @@ use super::{Target, http2, spdy};
 /// One case: what is sent, and which reactions are right.
 ///
 /// ```
-/// use lacewing_client::{Version, conform::{Requirement, client_cases}};
+/// use lacewing_conform::{Requirement, Version, client_cases};
 ///
 /// let cases = client_cases(Version::Http2);
 /// let case = cases.iter().find(|case| case.id() == "6.7/1").expect("PING is answered");
@@ -37,7 +37,7 @@ pub(super) enum Script {
 /// How binding the rule behind a case is (RFC 2119).
 ///
 /// ```
-/// use lacewing_client::conform::Requirement;
+/// use lacewing_conform::Requirement;
 ///
 /// assert_eq!(Requirement::Should.to_string(), "SHOULD");
 /// ```
@@ -54,7 +54,7 @@ pub enum Requirement {
 /// What the tested side must be able to show for a case to mean anything.
 ///
 /// ```
-/// use lacewing_client::conform::Need;
+/// use lacewing_conform::Need;
 ///
 /// assert_eq!(Need::Upload.to_string(), "a resource that takes POST with 2xx");
 /// ```
@@ -88,7 +88,7 @@ pub enum Need {
 /// Chooses cases: by section with everything below it, or by id.
 ///
 /// ```
-/// use lacewing_client::{Version, conform::{Filter, client_cases}};
+/// use lacewing_conform::{Filter, Version, client_cases};
 ///
 /// let cases = client_cases(Version::Http2);
 /// let chosen = |text: &str| cases.iter().filter(|case| Filter::new(text).admits(case)).count();

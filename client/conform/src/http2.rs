@@ -1,4 +1,4 @@
-//! HTTP/2: the vocabulary of its cases, the tables, and the odd peer that
+//! HTTP/2: the prelude of its cases, the tables, and the odd peer that
 //! plays them.
 //!
 //! * `frame`, `block`: frames and header blocks, right or wrong in any way.
@@ -13,11 +13,11 @@ mod expect;
 mod frame;
 mod monitor;
 mod play;
+mod prelude;
 mod probe;
 mod record;
 mod script;
 mod server;
-mod vocabulary;
 
 pub(super) use play::play;
 pub(super) use probe::probe;

@@ -18,7 +18,7 @@
 //! throughout: its windows, frame sizes, header blocks, fields and ids.
 //!
 //! ```
-//! use lacewing_client::conform::{Conditions, Filter, Report, Target, run, server_cases};
+//! use lacewing_conform::{Conditions, Filter, Report, Target, run, server_cases};
 //! use lacewing_server::{Incoming, Options, Version, serve_connection, service_fn};
 //!
 //! // A server under test, in memory: a connection of its own for each case.
@@ -49,6 +49,8 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod case;
 mod http2;
 mod link;
@@ -67,12 +69,12 @@ pub use target::{Abilities, Target};
 
 use case::Script;
 
-use crate::Version;
+pub use lacewing_conn::{Side, Version};
 
 /// The cases for a server under test, of the target's version.
 ///
 /// ```
-/// use lacewing_client::{Version, conform::{Target, server_cases}};
+/// use lacewing_conform::{Target, Version, server_cases};
 ///
 /// assert!(server_cases(&Target::new("http", "localhost")).len() > 330);
 /// let spdy = Target::new("http", "localhost").version(Version::Spdy31);

@@ -11,7 +11,7 @@ use super::Case;
 /// What became of one case.
 ///
 /// ```
-/// use lacewing_client::conform::Outcome;
+/// use lacewing_conform::Outcome;
 ///
 /// assert!(Outcome::Passed.is_success());
 /// assert!(Outcome::Skipped("needs POST".into()).is_success());
@@ -32,7 +32,7 @@ pub enum Outcome {
 /// A wrong reaction.
 ///
 /// ```
-/// use lacewing_client::conform::Failure;
+/// use lacewing_conform::Failure;
 ///
 /// let failure = Failure { expected: "PING ACK".into(), got: "nothing".into(), frames: vec![] };
 /// assert_eq!(failure.to_string(), "expected PING ACK; got nothing");
@@ -53,7 +53,7 @@ pub struct Failure {
 /// failures.
 ///
 /// ```
-/// use lacewing_client::{Version, conform::{Outcome, Report, client_cases}};
+/// use lacewing_conform::{Outcome, Report, Version, client_cases};
 ///
 /// let mut report = Report::new("some client");
 /// report.add(&client_cases(Version::Http2)[0], Outcome::Passed);

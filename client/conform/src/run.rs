@@ -10,7 +10,7 @@ use super::{Case, Outcome, Requirement, Script, Target, http2, spdy};
 ///
 /// ```
 /// use std::time::Duration;
-/// use lacewing_client::conform::{Conditions, Strictness};
+/// use lacewing_conform::{Conditions, Strictness};
 ///
 /// let conditions = Conditions { strictness: Strictness::Strict, ..Conditions::default() };
 /// assert_eq!(conditions.timeout, Duration::from_secs(2));
@@ -28,7 +28,7 @@ pub struct Conditions {
 /// Whether recommendations bind.
 ///
 /// ```
-/// use lacewing_client::conform::Strictness;
+/// use lacewing_conform::Strictness;
 ///
 /// assert_eq!(Strictness::default(), Strictness::Usual);
 /// ```
@@ -46,7 +46,7 @@ pub enum Strictness {
 /// How bytes are handed to the transport.
 ///
 /// ```
-/// use lacewing_client::conform::Segmentation;
+/// use lacewing_conform::Segmentation;
 ///
 /// assert_eq!(Segmentation::default(), Segmentation::Whole);
 /// ```
@@ -75,7 +75,7 @@ impl Default for Conditions {
 /// is of no use, and [`Target::new`] will do.
 ///
 /// ```
-/// use lacewing_client::conform::{Conditions, Outcome, Target, run, server_cases};
+/// use lacewing_conform::{Conditions, Outcome, Target, run, server_cases};
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// # runtime.block_on(async {

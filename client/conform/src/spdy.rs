@@ -1,7 +1,7 @@
-//! SPDY/2, SPDY/3 and SPDY/3.1: the vocabulary of their cases, the tables, and
+//! SPDY/2, SPDY/3 and SPDY/3.1: the prelude of their cases, the tables, and
 //! the odd peer that plays them.
 //!
-//! * `frame`, `block`, `broken`: frames, header blocks and zlib streams, right or
+//! * `frame`, `block`, `malformed`: frames, header blocks and zlib streams, right or
 //!   wrong in any way.
 //! * `script`, `expect`: a case as data, steps and right reactions.
 //! * `server/…`, `client/…`: the tables, a file for a section or two.
@@ -13,18 +13,18 @@
 //! those of the same matter in SPDY/3.
 
 mod block;
-mod book;
-mod broken;
 mod client;
+mod dialect;
 mod expect;
 mod frame;
+mod malformed;
 mod monitor;
 mod play;
+mod prelude;
 mod probe;
 mod record;
 mod script;
 mod server;
-mod vocabulary;
 
 pub(super) use play::play;
 pub(super) use probe::probe;
@@ -35,17 +35,17 @@ use crate::{Side, Version};
 
 pub(super) fn server_cases(target: &Target) -> Vec<Case> {
     let version = target.version;
-    let book = book::Book {
+    let dialect = dialect::Dialect {
         version,
         target: target.clone(),
     };
-    script::cases(server::rows(&book), version, Side::Server)
+    script::cases(server::rows(&dialect), version, Side::Server)
 }
 
 pub(super) fn client_cases(version: Version) -> Vec<Case> {
-    let book = book::Book {
+    let dialect = dialect::Dialect {
         version,
         target: Target::new("http", "localhost"),
     };
-    script::cases(client::rows(&book), version, Side::Client)
+    script::cases(client::rows(&dialect), version, Side::Client)
 }

@@ -9,7 +9,7 @@ use super::{Conditions, http2, spdy};
 /// A server under test: where its resources are, and what it can show.
 ///
 /// ```
-/// use lacewing_client::conform::Target;
+/// use lacewing_conform::Target;
 ///
 /// let mut target = Target::new("https", "example.org");
 /// target.large_path = "/video".into();
@@ -36,7 +36,7 @@ pub struct Target {
 /// What a server showed when it was probed.
 ///
 /// ```
-/// use lacewing_client::conform::Abilities;
+/// use lacewing_conform::Abilities;
 ///
 /// assert!(!Abilities::default().upload);
 /// ```

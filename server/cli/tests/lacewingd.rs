@@ -1,6 +1,5 @@
 //! The program `lacewingd`, run as a user would run it.
 
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::{

@@ -4,7 +4,7 @@ mod door;
 
 use std::{net::SocketAddr, time::Duration};
 
-use lacewing_client::conform::{Outcome, Report, Target, client_cases, run as run_case};
+use lacewing_conform::{Outcome, Report, Target, client_cases, run as run_case};
 use tokio::time::timeout;
 
 use crate::{args::Conform, status::Failure};

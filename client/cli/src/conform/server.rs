@@ -5,9 +5,9 @@ use std::time::Duration;
 use http::Uri;
 use lacewing_client::{
     Connect as _, Connector, Origin, Security, Transport,
-    conform::{self, Outcome, Report, Target, run as run_case, server_cases},
     tls::{Tls, Trust},
 };
+use lacewing_conform::{Outcome, Report, Target, run as run_case, server_cases};
 use tokio::time::{Instant, sleep};
 
 use crate::{args::Conform, status::Failure};
@@ -54,7 +54,7 @@ pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
             (Outcome::Skipped(_), Err(_)) => None,
             // Nothing that is sent to a server may end it.
             (_, Err(error)) => {
-                outcome = Outcome::Failed(conform::Failure {
+                outcome = Outcome::Failed(lacewing_conform::Failure {
                     expected: "a server that goes on".into(),
                     got: error.message().unwrap_or("no connection").to_owned(),
                     frames: Vec::new(),

@@ -4,7 +4,7 @@
 
 use lacewing_hpack::huffman;
 
-use crate::conform::Target;
+use crate::Target;
 
 /// A header block.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@ use std::{fmt, ops::RangeInclusive};
 
 use lacewing_frames::http2::ErrorCode;
 
-use crate::conform::{Strictness, verdict::Verdict};
+use crate::{Strictness, verdict::Verdict};
 
 use super::{
     frame::Id,

@@ -1,7 +1,7 @@
 //! The odd peer: plays a script on a connection and judges what comes back.
 
 mod bulk;
-mod words;
+mod describe;
 
 use std::time::Duration;
 
@@ -13,13 +13,10 @@ use tokio::{
 };
 
 use crate::{
-    Side,
-    conform::{
-        Conditions, Need, Outcome, Strictness,
-        link::Link,
-        transcript::{Stop, Transcript},
-        verdict::Verdict,
-    },
+    Conditions, Need, Outcome, Side, Strictness,
+    link::Link,
+    transcript::{Stop, Transcript},
+    verdict::Verdict,
 };
 
 use super::{
@@ -32,7 +29,7 @@ use super::{
 };
 
 /// Plays a script.
-pub(in crate::conform) async fn play<T>(
+pub(crate) async fn play<T>(
     script: &Script,
     tested: Side,
     io: T,
@@ -342,7 +339,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
     }
 
     fn message(&mut self, message: &Message<List>, answers: &mut Vec<Frame>) {
-        self.transcript.line(words::describe(message));
+        self.transcript.line(describe::describe(message));
         self.monitor.received(message, &self.record);
         self.record.take(message, self.tested);
         match message {

@@ -18,7 +18,7 @@ pub(super) use super::{
         requests, send, send_all, settle, should, upload_comes,
     },
 };
-pub(super) use crate::conform::{Need, Target};
+pub(super) use crate::{Need, Target};
 
 pub(super) const NO_ERROR: ErrorCode = ErrorCode::NO_ERROR;
 pub(super) const PROTOCOL_ERROR: ErrorCode = ErrorCode::PROTOCOL_ERROR;

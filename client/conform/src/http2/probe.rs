@@ -5,10 +5,7 @@ use std::time::Duration;
 use lacewing_frames::http2::{SettingId, flags};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{
-    Side,
-    conform::{Conditions, Target},
-};
+use crate::{Conditions, Side, Target};
 
 use super::{
     block::{get, get_large, post},
@@ -20,11 +17,7 @@ use super::{
 /// Content that is counted.
 const MOST: u32 = 256 * 1024;
 
-pub(in crate::conform) async fn probe<T>(
-    target: &mut Target,
-    io: T,
-    conditions: &Conditions,
-) -> Vec<String>
+pub(crate) async fn probe<T>(target: &mut Target, io: T, conditions: &Conditions) -> Vec<String>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {

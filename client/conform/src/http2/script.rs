@@ -2,10 +2,7 @@
 
 use lacewing_frames::http2::SettingId;
 
-use crate::{
-    Side,
-    conform::{Case, Need, Requirement, case::Script as AnyScript},
-};
+use crate::{Case, Need, Requirement, Side, case::Script as AnyScript};
 
 use super::{
     expect::Expect,
@@ -14,7 +11,7 @@ use super::{
 
 /// What a case plays.
 #[derive(Debug)]
-pub(in crate::conform) struct Script {
+pub(crate) struct Script {
     pub(super) start: Start,
     pub(super) steps: Vec<Step>,
 }

@@ -11,7 +11,7 @@ mod s6_messages;
 mod s8_fields;
 mod s8_messages;
 
-use crate::conform::Target;
+use crate::Target;
 
 use super::script::Row;
 

@@ -1,17 +1,17 @@
 //! What tables are written for: a version, and a server's resources.
 
-use crate::{Version, conform::Target};
+use crate::{Target, Version};
 
 use super::block::Block;
 
 /// A version and the resources of a server under test.
 #[derive(Clone, Debug)]
-pub(super) struct Book {
+pub(super) struct Dialect {
     pub(super) version: Version,
     pub(super) target: Target,
 }
 
-impl Book {
+impl Dialect {
     pub(super) fn is_2(&self) -> bool {
         self.version == Version::Spdy2
     }

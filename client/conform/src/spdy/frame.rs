@@ -3,7 +3,7 @@
 
 use lacewing_frames::spdy::{ErrorCode, GoAwayStatus, Kind, SettingId, Version as Layout, flags};
 
-pub(super) use crate::conform::stream_id::{Id, REQUEST};
+pub(super) use crate::stream_id::{Id, REQUEST};
 
 use super::block::{Block, Zlib};
 

@@ -4,7 +4,7 @@ use lacewing_frames::spdy::Version as Layout;
 
 use super::{
     block::{Block, dictionary, store, zlib_head},
-    book::Book,
+    dialect::Dialect,
 };
 
 /// What a stored block of deflate has before its bytes.
@@ -68,8 +68,8 @@ pub(super) fn ended(layout: Layout, block: &Block) -> Block {
 }
 
 /// With megabytes of one letter, of which a compressor leaves next to nothing.
-pub(super) fn swollen(book: &Book, block: Block) -> Block {
-    let length = if book.is_2() { VALUE } else { SWOLLEN };
+pub(super) fn swollen(dialect: &Dialect, block: Block) -> Block {
+    let length = if dialect.is_2() { VALUE } else { SWOLLEN };
     (0..SWOLLEN / length).fold(block, |block, nth| {
         block.and(format!("x-{nth}"), vec![b'x'; length])
     })
@@ -144,7 +144,7 @@ mod tests {
     };
 
     use crate::Version;
-    use crate::conform::{
+    use crate::{
         Target,
         spdy::{block::Zlib, block::layout, frame::headers, record::List},
     };
@@ -176,9 +176,9 @@ mod tests {
         (frame.len(), list)
     }
 
-    fn books() -> impl Iterator<Item = Book> {
+    fn books() -> impl Iterator<Item = Dialect> {
         let versions = [Version::Spdy2, Version::Spdy3, Version::Spdy31];
-        versions.into_iter().map(|version| Book {
+        versions.into_iter().map(|version| Dialect {
             version,
             target: Target::new("http", "localhost"),
         })
@@ -186,10 +186,10 @@ mod tests {
 
     #[test]
     fn a_block_that_swells_is_right_and_fits_the_smallest_limit_of_frames() {
-        for book in books() {
-            let mut zlib = Zlib::compressor(layout(book.version), Compression::Zlib(9));
-            let block = swollen(&book, book.get());
-            let (length, list) = decode(book.version, &block, &mut zlib);
+        for dialect in books() {
+            let mut zlib = Zlib::compressor(layout(dialect.version), Compression::Zlib(9));
+            let block = swollen(&dialect, dialect.get());
+            let (length, list) = decode(dialect.version, &block, &mut zlib);
             assert!(length <= 8_192, "{length}");
             let values: usize = list.unwrap().iter().map(|(_, value)| value.len()).sum();
             assert!(values > SWOLLEN, "{values}");
@@ -198,14 +198,18 @@ mod tests {
 
     #[test]
     fn what_is_broken_does_not_inflate() {
-        for book in books() {
-            let layout = layout(book.version);
-            let plain = book.get();
+        for dialect in books() {
+            let layout = layout(dialect.version);
+            let plain = dialect.get();
             for (what, block) in streams(layout, &plain) {
-                let (_, list) = decode(book.version, &block, &mut Zlib::stored());
+                let (_, list) = decode(dialect.version, &block, &mut Zlib::stored());
                 assert!(list.is_err(), "{what}");
             }
-            assert!(decode(book.version, &plain, &mut Zlib::stored()).1.is_ok());
+            assert!(
+                decode(dialect.version, &plain, &mut Zlib::stored())
+                    .1
+                    .is_ok()
+            );
         }
     }
 

@@ -1,6 +1,6 @@
 //! The odd peer: plays a script on a connection and judges what comes back.
 
-mod words;
+mod describe;
 
 use std::time::Duration;
 
@@ -11,18 +11,15 @@ use tokio::{
 };
 
 use crate::{
-    Side, Version,
-    conform::{
-        Conditions, Need, Outcome, Strictness,
-        link::Link,
-        transcript::{Stop, Transcript},
-        verdict::Verdict,
-    },
+    Conditions, Need, Outcome, Side, Strictness, Version,
+    link::Link,
+    transcript::{Stop, Transcript},
+    verdict::Verdict,
 };
 
 use super::{
     block::{Zlib, layout},
-    book::Book,
+    dialect::Dialect,
     expect::Expect,
     frame::{self, Frame, Id},
     monitor::Monitor,
@@ -34,7 +31,7 @@ use super::{
 const AFFORDABLE: u64 = 1 << 21;
 
 /// Plays a script.
-pub(in crate::conform) async fn play<T>(
+pub(crate) async fn play<T>(
     script: &Script,
     tested: Side,
     io: T,
@@ -185,11 +182,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
 
     /// Answers the requests that came since the mark, and sets it.
     async fn answer_all(&mut self) {
-        let book = Book {
+        let dialect = Dialect {
             version: self.version,
-            target: crate::conform::Target::new("http", "localhost"),
+            target: crate::Target::new("http", "localhost"),
         };
-        let ok = book.reply("200");
+        let ok = dialect.reply("200");
         let answers: Vec<Frame> = (self.record.mark..self.record.requests.len())
             .map(|nth| frame::syn_reply(Id::Request(nth, 0), &ok).fin())
             .collect();
@@ -354,7 +351,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Player<T> {
     }
 
     fn message(&mut self, message: &Message<List>, answers: &mut Vec<Frame>) {
-        self.transcript.line(words::describe(message));
+        self.transcript.line(describe::describe(message));
         self.monitor.received(message, &self.record);
         self.record.take(message, self.tested);
         if let Message::Ping(ping) = message {

@@ -6,8 +6,7 @@ pub(super) use lacewing_frames::spdy::{
 
 pub(super) use super::{
     block::{Block, dictionary, layout, store, zlib_head},
-    book::Book,
-    broken,
+    dialect::Dialect,
     expect::{
         Expect, any, any_error, bad_request, content, refused, response, session_error,
         stream_error, success,
@@ -16,12 +15,13 @@ pub(super) use super::{
         REQUEST, control, data, data_of, go_away, headers, ping, push, rst_stream, settings,
         settings_counting, syn_reply, syn_stream, window_update,
     },
+    malformed,
     script::{
         Row, Step, alive, at_most, must, no_request_since_mark, not_reset, request_comes, send,
         send_all, settle, should,
     },
 };
-pub(super) use crate::conform::Need;
+pub(super) use crate::Need;
 
 pub(super) const PROTOCOL_ERROR: ErrorCode = ErrorCode::PROTOCOL_ERROR;
 pub(super) const INVALID_STREAM: ErrorCode = ErrorCode::INVALID_STREAM;

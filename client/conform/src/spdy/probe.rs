@@ -5,13 +5,10 @@ use std::time::Duration;
 use lacewing_frames::spdy::SettingId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{
-    Side,
-    conform::{Conditions, Target},
-};
+use crate::{Conditions, Side, Target};
 
 use super::{
-    book::Book,
+    dialect::Dialect,
     expect::Expect,
     frame::{data, settings, syn_stream, window_update},
     play::Player,
@@ -20,17 +17,13 @@ use super::{
 /// Content that is counted.
 const MOST: u32 = 256 * 1024;
 
-pub(in crate::conform) async fn probe<T>(
-    target: &mut Target,
-    io: T,
-    conditions: &Conditions,
-) -> Vec<String>
+pub(crate) async fn probe<T>(target: &mut Target, io: T, conditions: &Conditions) -> Vec<String>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let version = target.version;
     let mut player = Player::new(io, Side::Server, version, *conditions);
-    let book = Book {
+    let dialect = Dialect {
         version,
         target: target.clone(),
     };
@@ -42,9 +35,9 @@ where
     }
     player
         .send(&[
-            syn_stream(1, &book.get()).fin(),
-            syn_stream(3, &book.get_large()).fin(),
-            syn_stream(5, &book.post().and("content-length", "5")),
+            syn_stream(1, &dialect.get()).fin(),
+            syn_stream(3, &dialect.get_large()).fin(),
+            syn_stream(5, &dialect.post().and("content-length", "5")),
             data(5, b"hello").fin(),
         ])
         .await;

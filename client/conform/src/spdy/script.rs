@@ -2,10 +2,7 @@
 
 use lacewing_frames::spdy::Compression;
 
-use crate::{
-    Side, Version,
-    conform::{Case, Need, Requirement, case::Script as AnyScript},
-};
+use crate::{Case, Need, Requirement, Side, Version, case::Script as AnyScript};
 
 use super::{
     expect::Expect,
@@ -14,8 +11,8 @@ use super::{
 
 /// What a case plays.
 #[derive(Debug)]
-pub(in crate::conform) struct Script {
-    pub(in crate::conform) version: Version,
+pub(crate) struct Script {
+    pub(crate) version: Version,
     /// The section whose habits are watched.
     pub(super) habits: Option<&'static str>,
     pub(super) compression: Option<Compression>,

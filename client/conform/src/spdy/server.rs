@@ -8,9 +8,9 @@ mod messages;
 mod settings;
 mod streams;
 
-use super::{book::Book, script::Row};
+use super::{dialect::Dialect, script::Row};
 
-pub(super) fn rows(book: &Book) -> Vec<Row> {
+pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
     let tables = [
         framing::rows,
         streams::rows,
@@ -20,5 +20,5 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
         blocks::rows,
         messages::rows,
     ];
-    tables.iter().flat_map(|table| table(book)).collect()
+    tables.iter().flat_map(|table| table(dialect)).collect()
 }

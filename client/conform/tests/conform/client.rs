@@ -1,9 +1,7 @@
 //! Our client against an odd server.
 
-use lacewing_client::{
-    Version,
-    conform::{Report, Segmentation, Target, client_cases, run},
-};
+use lacewing_client::Version;
+use lacewing_conform::{Report, Segmentation, Target, client_cases, run};
 
 use crate::{conditions, filter, requests};
 

@@ -16,9 +16,8 @@ mod sensitivity;
 mod server;
 mod spdy;
 mod tables;
-mod tool;
 
-use lacewing_client::conform::{Conditions, Filter, Segmentation, Strictness};
+use lacewing_conform::{Conditions, Filter, Segmentation, Strictness};
 
 /// Everything that is tested here is tested strictly.
 fn conditions(segmentation: Segmentation) -> Conditions {

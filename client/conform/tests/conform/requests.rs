@@ -3,10 +3,8 @@
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
-use lacewing_client::{
-    Connection, ConnectionConfig, PushPolicy, Transport, Version,
-    conform::{Case, Need},
-};
+use lacewing_client::{Connection, ConnectionConfig, PushPolicy, Transport, Version};
+use lacewing_conform::{Case, Need};
 use tokio::task::JoinHandle;
 
 /// Makes requests for as long as the connection is open; with bodies where the

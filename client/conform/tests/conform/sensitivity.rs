@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use lacewing_client::Version;
-use lacewing_client::conform::{Outcome, Segmentation, Target, client_cases, run, server_cases};
+use lacewing_conform::{Outcome, Segmentation, Target, client_cases, run, server_cases};
 use lacewing_frames::http2::{Decoder, DecoderLimits, Encoder, HeaderField, Message, Sensitivity};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 

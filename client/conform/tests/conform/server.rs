@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use lacewing_client::conform::{Report, Segmentation, Target, run, server_cases};
+use lacewing_conform::{Report, Segmentation, Target, run, server_cases};
 use lacewing_server::{ExtendedConnect, Incoming, Options, Version, serve_connection, service_fn};
 use tokio::io::DuplexStream;
 

@@ -9,10 +9,8 @@ use std::{
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use lacewing_client::{
-    Version,
-    conform::{Outcome, Report, Segmentation, Target, client_cases, run, server_cases},
-};
+use lacewing_client::Version;
+use lacewing_conform::{Outcome, Report, Segmentation, Target, client_cases, run, server_cases};
 use lacewing_server::{Incoming, Limits, Options, Side, serve_connection, service_fn};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use lacewing_client::Version;
-use lacewing_client::conform::{Target, client_cases, server_cases};
+use lacewing_conform::{Target, client_cases, server_cases};
 
 #[test]
 fn ids_are_numbered_through_in_every_section() {

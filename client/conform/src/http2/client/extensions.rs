@@ -1,7 +1,7 @@
 //! Extended CONNECT (RFC 8441), priorities (RFC 9218), ALTSVC (RFC 7838) and
 //! ORIGIN (RFC 8336), towards a client under test.
 
-use crate::conform::http2::vocabulary::*;
+use crate::http2::prelude::*;
 
 pub(super) fn rows() -> Vec<Row> {
     let ok = status("200");

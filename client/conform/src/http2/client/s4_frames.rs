@@ -1,6 +1,6 @@
 //! Frame format, frame size, header blocks (RFC 9113 §4).
 
-use crate::conform::http2::vocabulary::*;
+use crate::http2::prelude::*;
 
 /// A type that no specification gave away.
 const UNKNOWN: Kind = Kind(0xfa);

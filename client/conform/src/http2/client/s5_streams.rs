@@ -1,6 +1,6 @@
 //! Streams, their states, ids and number, and errors (RFC 9113 §5).
 
-use crate::conform::http2::vocabulary::*;
+use crate::http2::prelude::*;
 
 pub(super) fn rows() -> Vec<Row> {
     let ok = status("200");

@@ -1,6 +1,6 @@
 //! PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY (RFC 9113 §6.3 to §6.8).
 
-use crate::conform::http2::vocabulary::*;
+use crate::http2::prelude::*;
 
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = settings_frames();

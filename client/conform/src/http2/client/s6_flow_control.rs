@@ -1,6 +1,6 @@
 //! Flow control (RFC 9113 §5.2, §6.9).
 
-use crate::conform::http2::vocabulary::*;
+use crate::http2::prelude::*;
 
 /// The largest window (§6.9.1).
 const MAX: u32 = 0x7fff_ffff;

@@ -1,6 +1,6 @@
 //! DATA, HEADERS and CONTINUATION (RFC 9113 §6.1, §6.2, §6.10).
 
-use crate::conform::http2::vocabulary::*;
+use crate::http2::prelude::*;
 
 pub(super) fn rows() -> Vec<Row> {
     let ok = status("200");

@@ -1,6 +1,6 @@
 //! PUSH_PROMISE and pushes (RFC 9113 §6.6, §8.4).
 
-use crate::conform::http2::vocabulary::*;
+use crate::http2::prelude::*;
 
 /// The authority that a client asked must be the one that is pushed for.
 const FOREIGN: &str = "elsewhere.example";

@@ -1,6 +1,6 @@
 //! Responses (RFC 9113 §8): what makes them malformed, and what does not.
 
-use crate::conform::http2::vocabulary::*;
+use crate::http2::prelude::*;
 
 use super::super::frame::Frame;
 

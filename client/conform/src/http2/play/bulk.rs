@@ -6,7 +6,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::conform::Need;
+use crate::Need;
 
 use super::{
     super::{

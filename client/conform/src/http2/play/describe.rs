@@ -2,7 +2,7 @@
 
 use lacewing_frames::http2::Message;
 
-use crate::conform::http2::record::List;
+use crate::http2::record::List;
 
 /// Fields of a header list that are shown.
 const SHOWN: usize = 12;

@@ -1,7 +1,7 @@
 //! Extended CONNECT (RFC 8441) and priorities (RFC 9218), towards a server
 //! under test.
 
-use crate::conform::http2::vocabulary::*;
+use crate::http2::prelude::*;
 
 pub(super) fn rows(target: &Target) -> Vec<Row> {
     let mut rows = extended_connect(target);

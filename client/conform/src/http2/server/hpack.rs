@@ -1,6 +1,6 @@
 //! Header compression (RFC 7541), towards a server under test.
 
-use crate::conform::http2::vocabulary::*;
+use crate::http2::prelude::*;
 
 pub(super) fn rows(target: &Target) -> Vec<Row> {
     let mut rows = representations(target);

@@ -1,6 +1,6 @@
 //! How a connection starts (RFC 9113 §3.4).
 
-use crate::conform::http2::vocabulary::*;
+use crate::http2::prelude::*;
 
 pub(super) fn rows(target: &Target) -> Vec<Row> {
     vec![

@@ -1,7 +1,7 @@
 //! PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY (RFC 9113 §6.3 to
 //! §6.8) and error codes (§7).
 
-use crate::conform::http2::vocabulary::*;
+use crate::http2::prelude::*;
 
 pub(super) fn rows(target: &Target) -> Vec<Row> {
     let mut rows = priority_frames(target);

@@ -1,7 +1,7 @@
 //! Fields and control data (RFC 9113 §8.2, §8.3): what makes a request
 //! malformed.
 
-use crate::conform::http2::vocabulary::*;
+use crate::http2::prelude::*;
 
 pub(super) fn rows(target: &Target) -> Vec<Row> {
     let mut rows = names(target);

@@ -1,6 +1,6 @@
 //! Exchanges of messages (RFC 9113 §8.1), CONNECT (§8.5).
 
-use crate::conform::http2::vocabulary::*;
+use crate::http2::prelude::*;
 
 pub(super) fn rows(target: &Target) -> Vec<Row> {
     let mut rows = framing(target);

@@ -1,9 +1,9 @@
 //! Name/value header blocks and their compression (section 2.6.10).
 
-use crate::conform::spdy::vocabulary::*;
+use crate::spdy::prelude::*;
 
-pub(super) fn rows(book: &Book) -> Vec<Row> {
-    let ok = book.reply("200");
+pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
+    let ok = dialect.reply("200");
     let wrong = |block: &Block| {
         [
             request_comes(),
@@ -93,13 +93,13 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
             odd(&ok.trailed_by(b"\0\0\0")),
         ),
     ];
-    rows.extend(compression(book));
+    rows.extend(compression(dialect));
     rows
 }
 
-fn compression(book: &Book) -> Vec<Row> {
-    let layout = layout(book.version);
-    let ok = book.reply("200");
+fn compression(dialect: &Dialect) -> Vec<Row> {
+    let layout = layout(dialect.version);
+    let ok = dialect.reply("200");
     let gets = |block: &Block, reaction: Step| {
         [
             request_comes(),
@@ -108,27 +108,27 @@ fn compression(book: &Book) -> Vec<Row> {
         ]
     };
     let mut rows = Vec::new();
-    for (what, block) in broken::streams(layout, &ok) {
+    for (what, block) in malformed::streams(layout, &ok) {
         rows.push(
             must(
                 "2.6.10.1",
                 format!("{what} is a session error"),
                 gets(&block, session_error()),
             )
-            .binding_since_3(book.version),
+            .binding_since_3(dialect.version),
         );
     }
     rows.push(should(
         "2.6.10.1",
         "a block that ends in the middle of deflate data is refused",
-        gets(&broken::cut_short(layout, &ok), any_error(REQUEST)),
+        gets(&malformed::cut_short(layout, &ok), any_error(REQUEST)),
     ));
     rows.push(should(
         "2.6.10.1",
         "bytes behind the end of the zlib stream are refused",
-        gets(&broken::ended(layout, &ok), any_error(REQUEST)),
+        gets(&malformed::ended(layout, &ok), any_error(REQUEST)),
     ));
-    let swollen = broken::swollen(book, ok);
+    let swollen = malformed::swollen(dialect, ok);
     rows.push(
         should(
             "2.6.10.1",

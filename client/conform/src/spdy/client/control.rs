@@ -1,19 +1,19 @@
 //! SYN_REPLY, RST_STREAM, PING, GOAWAY and HEADERS (sections 2.6.2, 2.6.3,
 //! 2.6.5 to 2.6.7).
 
-use crate::conform::spdy::vocabulary::*;
+use crate::spdy::prelude::*;
 
-pub(super) fn rows(book: &Book) -> Vec<Row> {
-    let mut rows = replies(book);
+pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
+    let mut rows = replies(dialect);
     rows.extend(resets());
     rows.extend(pings());
-    rows.extend(goaways(book));
-    rows.extend(header_frames(book));
+    rows.extend(goaways(dialect));
+    rows.extend(header_frames(dialect));
     rows
 }
 
-fn replies(book: &Book) -> Vec<Row> {
-    let ok = book.reply("200");
+fn replies(dialect: &Dialect) -> Vec<Row> {
+    let ok = dialect.reply("200");
     let twice = |code| {
         [
             request_comes(),
@@ -148,8 +148,8 @@ fn pings() -> Vec<Row> {
     ]
 }
 
-fn goaways(book: &Book) -> Vec<Row> {
-    let ok = book.reply("200");
+fn goaways(dialect: &Dialect) -> Vec<Row> {
+    let ok = dialect.reply("200");
     vec![
         must(
             "2.6.6",
@@ -190,8 +190,8 @@ fn goaways(book: &Book) -> Vec<Row> {
     ]
 }
 
-fn header_frames(book: &Book) -> Vec<Row> {
-    let ok = book.reply("200");
+fn header_frames(dialect: &Dialect) -> Vec<Row> {
+    let ok = dialect.reply("200");
     let more = Block::new([("x-more", "1")]);
     vec![
         should(

@@ -1,10 +1,10 @@
 //! WINDOW_UPDATE and flow control (section 2.6.8).
 
-use crate::conform::spdy::vocabulary::*;
+use crate::spdy::prelude::*;
 
-pub(super) fn rows(book: &Book) -> Vec<Row> {
-    let ok = book.reply("200");
-    let is_31 = book.version == crate::Version::Spdy31;
+pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
+    let ok = dialect.reply("200");
+    let is_31 = dialect.version == crate::Version::Spdy31;
     let upload = |steps: Vec<Step>| {
         [request_comes(), settle(), Step::Body]
             .into_iter()

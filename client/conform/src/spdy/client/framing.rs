@@ -1,9 +1,9 @@
 //! Frames, streams and errors (sections 2.2 to 2.4).
 
-use crate::conform::spdy::vocabulary::*;
+use crate::spdy::prelude::*;
 
-pub(super) fn rows(book: &Book) -> Vec<Row> {
-    let ok = book.reply("200");
+pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
+    let ok = dialect.reply("200");
     let after_fin = |codes: &[ErrorCode]| {
         [
             request_comes(),
@@ -23,7 +23,7 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
                 not_reset(REQUEST),
             ],
         )
-        .binding_in_2(book.version),
+        .binding_in_2(dialect.version),
         must(
             "2.2.1",
             "control frames of another version are ignored",
@@ -45,13 +45,13 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
                 not_reset(REQUEST),
             ],
         )
-        .binding_since_3(book.version),
+        .binding_since_3(dialect.version),
         must(
             "2.2.1",
             "NOOP is ignored, as what it is or as an unknown type",
             [request_comes(), send(control(Kind::NOOP, b"")), alive()],
         )
-        .binding_in_2(book.version),
+        .binding_in_2(dialect.version),
         must(
             "2.2.2",
             "DATA on a stream that was never opened is a stream error INVALID_STREAM",
@@ -111,7 +111,7 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
             "a server's stream has an even id",
             [
                 request_comes(),
-                send(push(1001, REQUEST, &book.pushed("localhost"))),
+                send(push(1001, REQUEST, &dialect.pushed("localhost"))),
                 any_error(1001),
             ],
         ),
@@ -129,7 +129,7 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
                 not_reset(REQUEST),
             ],
         )
-        .binding_since_3(book.version),
+        .binding_since_3(dialect.version),
         must(
             "2.3.6",
             "DATA after FLAG_FIN is a stream error",
@@ -156,7 +156,7 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
                 session_error(),
             ],
         )
-        .binding_since_3(book.version),
+        .binding_since_3(dialect.version),
         should(
             "2.4.1",
             "the block of a reply that is refused is inflated",

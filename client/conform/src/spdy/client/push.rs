@@ -1,11 +1,11 @@
 //! Server push (sections 3.3 and 3.3.2).
 
-use crate::conform::spdy::vocabulary::*;
+use crate::spdy::prelude::*;
 
-pub(super) fn rows(book: &Book) -> Vec<Row> {
-    let pushed = book.pushed("localhost");
+pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
+    let pushed = dialect.pushed("localhost");
     let even = 1000;
-    let url = match book.is_2() {
+    let url = match dialect.is_2() {
         true => "url",
         false => ":path",
     };
@@ -47,11 +47,11 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
             "a push for another origin is refused",
             [
                 request_comes(),
-                send(push(even, REQUEST, &book.pushed("elsewhere.example"))),
+                send(push(even, REQUEST, &dialect.pushed("elsewhere.example"))),
                 any_error(even),
             ],
         )
-        .binding_since_3(book.version),
+        .binding_since_3(dialect.version),
         should(
             "3.3",
             "a push on a stream that was never opened is refused",
@@ -69,7 +69,7 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
                 send_all([
                     push(even, REQUEST, &pushed),
                     data(even, b"pushed").fin(),
-                    syn_reply(REQUEST, &book.reply("200")).fin(),
+                    syn_reply(REQUEST, &dialect.reply("200")).fin(),
                 ]),
                 alive(),
                 not_reset(REQUEST),

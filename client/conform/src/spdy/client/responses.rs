@@ -1,17 +1,17 @@
 //! Requests and responses (section 3.2).
 
-use crate::conform::spdy::vocabulary::*;
+use crate::spdy::prelude::*;
 
-pub(super) fn rows(book: &Book) -> Vec<Row> {
-    let ok = book.reply("200");
+pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
+    let ok = dialect.reply("200");
     let without = |name: &str| {
-        let name = book.name(name);
+        let name = dialect.name(name);
         must(
             "3.2.2",
             format!("a reply without {name} is a stream error PROTOCOL_ERROR"),
             [
                 request_comes(),
-                send(syn_reply(REQUEST, &book.reply("200").without(&name)).fin()),
+                send(syn_reply(REQUEST, &dialect.reply("200").without(&name)).fin()),
                 stream_error(REQUEST, &[PROTOCOL_ERROR]),
                 alive(),
             ],
@@ -31,7 +31,7 @@ pub(super) fn rows(book: &Book) -> Vec<Row> {
         must(
             "3.2.2",
             "a status may have words behind its number",
-            taken(vec![syn_reply(REQUEST, &book.reply("200 OK")).fin()]),
+            taken(vec![syn_reply(REQUEST, &dialect.reply("200 OK")).fin()]),
         ),
         must(
             "3.2.2",

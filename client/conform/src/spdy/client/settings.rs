@@ -1,8 +1,8 @@
 //! SETTINGS (section 2.6.4).
 
-use crate::conform::spdy::vocabulary::*;
+use crate::spdy::prelude::*;
 
-pub(super) fn rows(_book: &Book) -> Vec<Row> {
+pub(super) fn rows(_dialect: &Dialect) -> Vec<Row> {
     let one = (0, STREAMS, 100);
     let limited = |first: &[(u8, SettingId, u32)]| {
         [

@@ -2,7 +2,7 @@
 
 use lacewing_frames::spdy::{Block, Message};
 
-use crate::conform::spdy::record::List;
+use crate::spdy::record::List;
 
 /// Fields of a header list that are shown.
 const SHOWN: usize = 12;

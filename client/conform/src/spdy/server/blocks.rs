@@ -1,14 +1,14 @@
 //! Name/value header blocks and their compression (section 2.6.10).
 
-use crate::conform::spdy::vocabulary::*;
+use crate::spdy::prelude::*;
 
-pub(super) fn rows(book: &Book) -> Vec<Row> {
-    let mut rows = wrong_pairs(book);
-    rows.extend(right_pairs(book));
-    rows.extend(counts(book));
-    rows.extend(compression(book));
-    rows.extend(broken_streams(book));
-    rows.extend(bombs(book));
+pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
+    let mut rows = wrong_pairs(dialect);
+    rows.extend(right_pairs(dialect));
+    rows.extend(counts(dialect));
+    rows.extend(compression(dialect));
+    rows.extend(broken_streams(dialect));
+    rows.extend(bombs(dialect));
     rows
 }
 
@@ -16,8 +16,8 @@ fn asks(block: &Block) -> Step {
     send(syn_stream(1, block).fin())
 }
 
-fn wrong_pairs(book: &Book) -> Vec<Row> {
-    let get = book.get();
+fn wrong_pairs(dialect: &Dialect) -> Vec<Row> {
+    let get = dialect.get();
     let wrong = |block: &Block| [asks(block), stream_error(1, &[PROTOCOL_ERROR]), alive()];
     vec![
         must(
@@ -65,7 +65,7 @@ fn wrong_pairs(book: &Book) -> Vec<Row> {
             "2.6.10",
             "a pseudo-header that occurs twice is refused",
             [
-                asks(&get.clone().and(book.name("path"), "/other")),
+                asks(&get.clone().and(dialect.name("path"), "/other")),
                 refused(1),
             ],
         ),
@@ -85,8 +85,8 @@ fn wrong_pairs(book: &Book) -> Vec<Row> {
     ]
 }
 
-fn right_pairs(book: &Book) -> Vec<Row> {
-    let get = book.get();
+fn right_pairs(dialect: &Dialect) -> Vec<Row> {
+    let get = dialect.get();
     vec![
         must(
             "2.6.10",
@@ -118,14 +118,14 @@ fn right_pairs(book: &Book) -> Vec<Row> {
                 response(1),
             ],
         )
-        .binding_since_3(book.version),
+        .binding_since_3(dialect.version),
     ]
 }
 
-fn counts(book: &Book) -> Vec<Row> {
-    let get = book.get();
+fn counts(dialect: &Dialect) -> Vec<Row> {
+    let get = dialect.get();
     let refused_anyhow = |block: &Block| [asks(block), refused(1)];
-    let lengths: [&[u8]; 2] = match book.is_2() {
+    let lengths: [&[u8]; 2] = match dialect.is_2() {
         true => [b"\0\x01\xff\xffab", b"\0\x01\0\x01a\xff\xffb"],
         false => [
             b"\0\0\0\x01\xff\xff\xff\xffab",
@@ -133,7 +133,7 @@ fn counts(book: &Book) -> Vec<Row> {
         ],
     };
     let [long_name, long_value] = lengths.map(|plain| {
-        let layout = layout(book.version);
+        let layout = layout(dialect.version);
         let mut wire = zlib_head(Some(dictionary(layout)));
         store(&mut wire, plain, usize::MAX);
         Block::on_wire(&wire)
@@ -168,14 +168,14 @@ fn counts(book: &Book) -> Vec<Row> {
     ]
 }
 
-fn compression(book: &Book) -> Vec<Row> {
-    let get = book.get();
-    let other = match book.is_2() {
+fn compression(dialect: &Dialect) -> Vec<Row> {
+    let get = dialect.get();
+    let other = match dialect.is_2() {
         true => dictionary(layout(crate::Version::Spdy3)),
         false => dictionary(layout(crate::Version::Spdy2)),
     };
     let mut wrong = zlib_head(Some(other));
-    store(&mut wrong, &get.plain(layout(book.version)), usize::MAX);
+    store(&mut wrong, &get.plain(layout(dialect.version)), usize::MAX);
     let three = |compression| {
         let block = get
             .clone()
@@ -205,7 +205,7 @@ fn compression(book: &Book) -> Vec<Row> {
             "the other version's dictionary is a session error",
             [asks(&Block::on_wire(&wrong)), session_error()],
         )
-        .binding_since_3(book.version),
+        .binding_since_3(dialect.version),
         must(
             "2.6.10.1",
             "a zlib stream may have stored blocks of one byte",
@@ -226,48 +226,51 @@ fn compression(book: &Book) -> Vec<Row> {
     ]
 }
 
-fn broken_streams(book: &Book) -> Vec<Row> {
-    let layout = layout(book.version);
-    let get = book.get();
+fn broken_streams(dialect: &Dialect) -> Vec<Row> {
+    let layout = layout(dialect.version);
+    let get = dialect.get();
     let mut rows = Vec::new();
-    for (what, block) in broken::streams(layout, &get) {
+    for (what, block) in malformed::streams(layout, &get) {
         rows.push(
             must(
                 "2.6.10.1",
                 format!("{what} is a session error"),
                 [asks(&block), session_error()],
             )
-            .binding_since_3(book.version),
+            .binding_since_3(dialect.version),
         );
     }
     rows.push(should(
         "2.6.10.1",
         "a block that ends in the middle of deflate data is refused",
-        [asks(&broken::cut_short(layout, &get)), refused(1)],
+        [asks(&malformed::cut_short(layout, &get)), refused(1)],
     ));
     rows.push(should(
         "2.6.10.1",
         "bytes behind the end of the zlib stream are refused",
-        [asks(&broken::ended(layout, &get)), refused(1)],
+        [asks(&malformed::ended(layout, &get)), refused(1)],
     ));
     rows
 }
 
 /// The drafts have no limit for what a block may inflate to; who has none runs
 /// out of memory.
-fn bombs(book: &Book) -> Vec<Row> {
-    let more = broken::swollen(book, Block::new([]));
+fn bombs(dialect: &Dialect) -> Vec<Row> {
+    let more = malformed::swollen(dialect, Block::new([]));
     let rows = vec![
         should(
             "2.6.10.1",
             "a small block that inflates to 3 MB is refused",
-            [asks(&broken::swollen(book, book.get())), refused(1)],
+            [
+                asks(&malformed::swollen(dialect, dialect.get())),
+                refused(1),
+            ],
         ),
         should(
             "2.6.10.1",
             "small HEADERS that inflate to 3 MB are refused",
             [
-                send_all([syn_stream(1, &book.post()), headers(1, &more)]),
+                send_all([syn_stream(1, &dialect.post()), headers(1, &more)]),
                 refused(1),
             ],
         )

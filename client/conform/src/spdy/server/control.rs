@@ -1,20 +1,20 @@
 //! SYN_STREAM, SYN_REPLY, RST_STREAM, PING, GOAWAY, HEADERS and CREDENTIAL
 //! (sections 2.6.1 to 2.6.3, 2.6.5 to 2.6.7, 2.6.9).
 
-use crate::conform::spdy::vocabulary::*;
+use crate::spdy::prelude::*;
 
-pub(super) fn rows(book: &Book) -> Vec<Row> {
-    let mut rows = syn(book);
-    rows.extend(resets(book));
-    rows.extend(pings(book));
-    rows.extend(goaways(book));
-    rows.extend(header_frames(book));
-    rows.extend(credentials(book));
+pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
+    let mut rows = syn(dialect);
+    rows.extend(resets(dialect));
+    rows.extend(pings(dialect));
+    rows.extend(goaways(dialect));
+    rows.extend(header_frames(dialect));
+    rows.extend(credentials(dialect));
     rows
 }
 
-fn syn(book: &Book) -> Vec<Row> {
-    let reply = book.reply("200");
+fn syn(dialect: &Dialect) -> Vec<Row> {
+    let reply = dialect.reply("200");
     vec![
         should(
             "2.6.1",
@@ -30,7 +30,7 @@ fn syn(book: &Book) -> Vec<Row> {
             [
                 send_all([
                     control(Kind::SYN_STREAM, b"\0\0\0\x01\0\0\0\0\0\0").fin(),
-                    syn_stream(3, &book.get()).fin(),
+                    syn_stream(3, &dialect.get()).fin(),
                 ]),
                 response(3),
             ],
@@ -44,7 +44,7 @@ fn syn(book: &Book) -> Vec<Row> {
             "2.6.2",
             "SYN_REPLY on a stream of the client's own is refused",
             [
-                send_all([syn_stream(1, &book.post()), syn_reply(1, &reply)]),
+                send_all([syn_stream(1, &dialect.post()), syn_reply(1, &reply)]),
                 any_error(1),
             ],
         )
@@ -57,8 +57,8 @@ fn syn(book: &Book) -> Vec<Row> {
     ]
 }
 
-fn resets(book: &Book) -> Vec<Row> {
-    let post = syn_stream(1, &book.post());
+fn resets(dialect: &Dialect) -> Vec<Row> {
+    let post = syn_stream(1, &dialect.post());
     vec![
         should(
             "2.6.3",
@@ -106,7 +106,7 @@ fn resets(book: &Book) -> Vec<Row> {
             [
                 send_all([
                     settings(&[(0, WINDOW, 0)]),
-                    syn_stream(1, &book.get()).fin(),
+                    syn_stream(1, &dialect.get()).fin(),
                 ]),
                 Step::Expect(Expect::Head(1.into(), 200..=599)),
                 send(rst_stream(1, CANCEL)),
@@ -121,7 +121,7 @@ fn resets(book: &Book) -> Vec<Row> {
     ]
 }
 
-fn pings(book: &Book) -> Vec<Row> {
+fn pings(dialect: &Dialect) -> Vec<Row> {
     let back = |id| Step::Expect(Expect::Ping(id));
     vec![
         should("2.6.5", "PING comes back", [send(ping(1)), back(1)]),
@@ -166,7 +166,7 @@ fn pings(book: &Book) -> Vec<Row> {
             [
                 send_all([
                     settings(&[(0, WINDOW, 0)]),
-                    syn_stream(1, &book.get_large()).fin(),
+                    syn_stream(1, &dialect.get_large()).fin(),
                 ]),
                 Step::Expect(Expect::Head(1.into(), 200..=599)),
                 send(ping(11)),
@@ -178,14 +178,14 @@ fn pings(book: &Book) -> Vec<Row> {
     ]
 }
 
-fn goaways(book: &Book) -> Vec<Row> {
+fn goaways(dialect: &Dialect) -> Vec<Row> {
     vec![
         should(
             "2.6.6",
             "streams from before GOAWAY are answered",
             [
                 send_all([
-                    syn_stream(1, &book.post()),
+                    syn_stream(1, &dialect.post()),
                     go_away(0, OK),
                     data(1, b"body").fin(),
                 ]),
@@ -208,7 +208,7 @@ fn goaways(book: &Book) -> Vec<Row> {
             "GOAWAY with an unknown status is taken",
             [
                 send_all([
-                    syn_stream(1, &book.get()).fin(),
+                    syn_stream(1, &dialect.get()).fin(),
                     go_away(0, GoAwayStatus(99)),
                 ]),
                 response(1),
@@ -218,7 +218,7 @@ fn goaways(book: &Book) -> Vec<Row> {
     ]
 }
 
-fn header_frames(book: &Book) -> Vec<Row> {
+fn header_frames(dialect: &Dialect) -> Vec<Row> {
     let more = Block::new([("x-more", "1")]);
     vec![
         should(
@@ -241,7 +241,7 @@ fn header_frames(book: &Book) -> Vec<Row> {
             "HEADERS with no pairs are valid",
             [
                 send_all([
-                    syn_stream(1, &book.post()),
+                    syn_stream(1, &dialect.post()),
                     headers(1, &Block::new([])),
                     data(1, b"body").fin(),
                 ]),
@@ -252,8 +252,8 @@ fn header_frames(book: &Book) -> Vec<Row> {
     ]
 }
 
-fn credentials(book: &Book) -> Vec<Row> {
-    let get = syn_stream(1, &book.get()).fin();
+fn credentials(dialect: &Dialect) -> Vec<Row> {
+    let get = syn_stream(1, &dialect.get()).fin();
     let credential = control(
         Kind::CREDENTIAL,
         b"\0\x01\0\0\0\x04abcd\0\0\0\x03one\0\0\0\x03two",

@@ -1,18 +1,18 @@
 //! WINDOW_UPDATE and flow control (section 2.6.8).
 
-use crate::conform::spdy::vocabulary::*;
+use crate::spdy::prelude::*;
 
-pub(super) fn rows(book: &Book) -> Vec<Row> {
-    let mut rows = streams(book);
-    rows.extend(updates(book));
-    rows.extend(session(book));
-    rows.extend(none(book));
+pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
+    let mut rows = streams(dialect);
+    rows.extend(updates(dialect));
+    rows.extend(session(dialect));
+    rows.extend(none(dialect));
     rows
 }
 
-fn streams(book: &Book) -> Vec<Row> {
-    let large = syn_stream(1, &book.get_large()).fin();
-    let session = book.version == crate::Version::Spdy31;
+fn streams(dialect: &Dialect) -> Vec<Row> {
+    let large = syn_stream(1, &dialect.get_large()).fin();
+    let session = dialect.version == crate::Version::Spdy31;
     let credit = |bytes: u32| {
         let mut frames = vec![window_update(1, bytes)];
         if session {
@@ -57,7 +57,10 @@ fn streams(book: &Book) -> Vec<Row> {
             [
                 send_all([settings(&[(0, WINDOW, 0)]), large]),
                 Step::Expect(Expect::Head(1.into(), 200..=299)),
-                send_all([syn_stream(3, &book.get()).fin(), window_update(3, 30_000)]),
+                send_all([
+                    syn_stream(3, &dialect.get()).fin(),
+                    window_update(3, 30_000),
+                ]),
                 content(3, 1),
                 at_most(1, 0),
             ],
@@ -69,7 +72,7 @@ fn streams(book: &Book) -> Vec<Row> {
             "2.6.8",
             "DATA beyond the window of a stream is a stream error FLOW_CONTROL_ERROR",
             [
-                send(syn_stream(1, &book.post())),
+                send(syn_stream(1, &dialect.post())),
                 alive(),
                 Step::Overrun(1.into()),
             ],
@@ -80,7 +83,7 @@ fn streams(book: &Book) -> Vec<Row> {
             "2.6.8",
             "a server gives credit for what it consumes",
             [
-                send(syn_stream(1, &book.post())),
+                send(syn_stream(1, &dialect.post())),
                 alive(),
                 Step::Upload(1.into(), 300_000),
                 success(1),
@@ -90,9 +93,9 @@ fn streams(book: &Book) -> Vec<Row> {
     ]
 }
 
-fn updates(book: &Book) -> Vec<Row> {
-    let post = syn_stream(1, &book.post());
-    let get = syn_stream(1, &book.get()).fin();
+fn updates(dialect: &Dialect) -> Vec<Row> {
+    let post = syn_stream(1, &dialect.post());
+    let get = syn_stream(1, &dialect.get()).fin();
     let rows = vec![
         must(
             "2.6.8",
@@ -149,8 +152,8 @@ fn updates(book: &Book) -> Vec<Row> {
     rows.into_iter().map(Row::since_3).collect()
 }
 
-fn session(book: &Book) -> Vec<Row> {
-    let large = |id: i32| syn_stream(id, &book.get_large()).fin();
+fn session(dialect: &Dialect) -> Vec<Row> {
+    let large = |id: i32| syn_stream(id, &dialect.get_large()).fin();
     let rows = vec![
         must(
             "2.6.8",
@@ -216,11 +219,11 @@ fn session(book: &Book) -> Vec<Row> {
             "2.6.8",
             "DATA of streams that are refused or gone counts, and credit comes back for it",
             [
-                send_all([syn_stream(1, &book.post()), rst_stream(1, CANCEL)]),
+                send_all([syn_stream(1, &dialect.post()), rst_stream(1, CANCEL)]),
                 alive(),
                 send_all([data_of(1, 16_384), data_of(1, 16_384), data_of(1, 16_384)]),
                 settle(),
-                send(syn_stream(3, &book.post())),
+                send(syn_stream(3, &dialect.post())),
                 Step::Upload(3.into(), 60_000),
                 success(3),
             ],
@@ -230,12 +233,12 @@ fn session(book: &Book) -> Vec<Row> {
     rows.into_iter().map(Row::in_31).collect()
 }
 
-fn none(book: &Book) -> Vec<Row> {
+fn none(dialect: &Dialect) -> Vec<Row> {
     vec![
         must(
             "2.6.8",
             "there is no flow control: a large response comes whole",
-            [send(syn_stream(1, &book.get_large()).fin()), success(1)],
+            [send(syn_stream(1, &dialect.get_large()).fin()), success(1)],
         )
         .in_2()
         .needs(Need::LargeContent(70_000)),
@@ -244,7 +247,7 @@ fn none(book: &Book) -> Vec<Row> {
             "WINDOW_UPDATE is an unknown type, even one that would overflow",
             [
                 send_all([
-                    syn_stream(1, &book.post()),
+                    syn_stream(1, &dialect.post()),
                     window_update(1, 0x7fff_ffff),
                     window_update(0, 0),
                     data(1, b"body").fin(),

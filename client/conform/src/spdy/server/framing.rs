@@ -3,17 +3,17 @@
 //! A server that finds out the version by the first bytes is told by SETTINGS
 //! where the frame in question does not tell it.
 
-use crate::conform::spdy::vocabulary::*;
+use crate::spdy::prelude::*;
 
-pub(super) fn rows(book: &Book) -> Vec<Row> {
-    let mut rows = control_frames(book);
-    rows.extend(data_frames(book));
-    rows.extend(errors(book));
+pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
+    let mut rows = control_frames(dialect);
+    rows.extend(data_frames(dialect));
+    rows.extend(errors(dialect));
     rows
 }
 
-fn control_frames(book: &Book) -> Vec<Row> {
-    let get = syn_stream(1, &book.get()).fin();
+fn control_frames(dialect: &Dialect) -> Vec<Row> {
+    let get = syn_stream(1, &dialect.get()).fin();
     vec![
         must(
             "2.2.1",
@@ -24,7 +24,7 @@ fn control_frames(book: &Book) -> Vec<Row> {
                 alive(),
             ],
         )
-        .binding_in_2(book.version),
+        .binding_in_2(dialect.version),
         must(
             "2.2.1",
             "an empty control frame of an unknown type is ignored",
@@ -33,34 +33,37 @@ fn control_frames(book: &Book) -> Vec<Row> {
                 alive(),
             ],
         )
-        .binding_in_2(book.version),
+        .binding_in_2(dialect.version),
         must(
             "2.2.1",
             "a control frame of 8192 bytes is taken, of whatever type",
             [send(control(Kind(0x100), &[0; 8192])), alive()],
         )
-        .binding_in_2(book.version),
+        .binding_in_2(dialect.version),
         must(
             "2.2.1",
             "SYN_STREAM of about 8192 bytes is taken",
             [
-                send(syn_stream(1, &book.get().and("x-fill", vec![b'x'; 7_800])).fin()),
+                send(syn_stream(1, &dialect.get().and("x-fill", vec![b'x'; 7_800])).fin()),
                 response(1),
             ],
         )
-        .binding_since_3(book.version),
+        .binding_since_3(dialect.version),
         must(
             "2.2.1",
             "SYN_STREAM of another version is refused with UNSUPPORTED_VERSION",
             [
-                send_all([settings(&[]), syn_stream(1, &book.get()).fin().version(1)]),
+                send_all([
+                    settings(&[]),
+                    syn_stream(1, &dialect.get()).fin().version(1),
+                ]),
                 any([
                     Expect::StreamError(1.into(), vec![UNSUPPORTED_VERSION]),
                     Expect::SessionError,
                 ]),
             ],
         )
-        .binding_in_2(book.version),
+        .binding_in_2(dialect.version),
         must(
             "2.2.1",
             "control frames of another version, SYN_STREAM aside, are ignored",
@@ -94,8 +97,8 @@ fn control_frames(book: &Book) -> Vec<Row> {
     ]
 }
 
-fn data_frames(book: &Book) -> Vec<Row> {
-    let post = syn_stream(1, &book.post());
+fn data_frames(dialect: &Dialect) -> Vec<Row> {
+    let post = syn_stream(1, &dialect.post());
     vec![
         must(
             "2.2.2",
@@ -157,8 +160,8 @@ fn data_frames(book: &Book) -> Vec<Row> {
     ]
 }
 
-fn errors(book: &Book) -> Vec<Row> {
-    let get = book.get();
+fn errors(dialect: &Dialect) -> Vec<Row> {
+    let get = dialect.get();
     let garbage = Block::on_wire(&[0xff; 32]);
     vec![
         must(
@@ -166,7 +169,7 @@ fn errors(book: &Book) -> Vec<Row> {
             "a block that does not inflate is a session error",
             [send(syn_stream(1, &garbage).fin()), session_error()],
         )
-        .binding_since_3(book.version),
+        .binding_since_3(dialect.version),
         must(
             "2.4.1",
             "GOAWAY of a session error names no stream that was not sent",
@@ -178,13 +181,13 @@ fn errors(book: &Book) -> Vec<Row> {
                 Step::Holds(Expect::LastGood(3)),
             ],
         )
-        .binding_since_3(book.version),
+        .binding_since_3(dialect.version),
         should(
             "2.4.1",
             "the block of a stream that is refused is inflated",
             [
                 send_all([
-                    syn_stream(1, &book.post()),
+                    syn_stream(1, &dialect.post()),
                     syn_stream(1, &get.clone().and("x-lost", "0123456789abcdef")).fin(),
                 ]),
                 send(syn_stream(3, &get.clone().and("x-lost", "0123456789abcdef")).fin()),
@@ -211,7 +214,7 @@ fn errors(book: &Book) -> Vec<Row> {
             [
                 // An empty name is a stream error (section 2.6.10).
                 send_all([
-                    syn_stream(1, &book.post()),
+                    syn_stream(1, &dialect.post()),
                     syn_stream(3, &get.clone().and("", "x")).fin(),
                     data(1, b"body").fin(),
                 ]),
@@ -245,7 +248,7 @@ fn errors(book: &Book) -> Vec<Row> {
             "a second RST_STREAM is not answered by RST_STREAM",
             [
                 send_all([
-                    syn_stream(1, &book.post()),
+                    syn_stream(1, &dialect.post()),
                     rst_stream(1, CANCEL),
                     rst_stream(1, CANCEL),
                 ]),

@@ -1,33 +1,36 @@
 //! Requests and responses (section 3.2).
 
-use crate::conform::spdy::vocabulary::*;
+use crate::spdy::prelude::*;
 
-pub(super) fn rows(book: &Book) -> Vec<Row> {
-    let mut rows = requests(book);
-    rows.extend(lengths(book));
-    rows.extend(forbidden(book));
+pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
+    let mut rows = requests(dialect);
+    rows.extend(lengths(dialect));
+    rows.extend(forbidden(dialect));
     rows.push(
         must(
             "3.2.2",
             "a response has no connection, keep-alive, proxy-connection or transfer-encoding",
-            [send(syn_stream(1, &book.get()).fin()), response(1)],
+            [send(syn_stream(1, &dialect.get()).fin()), response(1)],
         )
         .habits("3.2"),
     );
     rows
 }
 
-fn without(book: &Book, name: &str) -> [Step; 3] {
-    let name = book.name(name);
-    let block = book.get().without(&name);
+fn without(dialect: &Dialect, name: &str) -> [Step; 3] {
+    let name = dialect.name(name);
+    let block = dialect.get().without(&name);
     [send(syn_stream(1, &block).fin()), bad_request(1), alive()]
 }
 
-fn requests(book: &Book) -> Vec<Row> {
-    let get = book.get();
+fn requests(dialect: &Dialect) -> Vec<Row> {
+    let get = dialect.get();
     let lacking = |name: &str| {
-        let title = format!("a request without {} is answered with 400", book.name(name));
-        must("3.2.1", title, without(book, name))
+        let title = format!(
+            "a request without {} is answered with 400",
+            dialect.name(name)
+        );
+        must("3.2.1", title, without(dialect, name))
     };
     vec![
         must(
@@ -43,7 +46,7 @@ fn requests(book: &Book) -> Vec<Row> {
         should(
             "3.2.1",
             "a request without scheme is answered with 400",
-            without(book, "scheme"),
+            without(dialect, "scheme"),
         )
         .in_2(),
         must(
@@ -59,7 +62,7 @@ fn requests(book: &Book) -> Vec<Row> {
             "3.2.1",
             "after a request that was answered with 400 the next one is served",
             [
-                send(syn_stream(1, &get.clone().without(&book.name("method"))).fin()),
+                send(syn_stream(1, &get.clone().without(&dialect.name("method"))).fin()),
                 bad_request(1),
                 send(syn_stream(3, &get).fin()),
                 success(3),
@@ -69,7 +72,7 @@ fn requests(book: &Book) -> Vec<Row> {
             "3.2.1",
             "a path that does not begin with a slash is refused",
             [
-                send(syn_stream(1, &book.request("GET", "index.html")).fin()),
+                send(syn_stream(1, &dialect.request("GET", "index.html")).fin()),
                 refused(1),
             ],
         ),
@@ -77,7 +80,7 @@ fn requests(book: &Book) -> Vec<Row> {
             "3.2.1",
             "an empty method is refused",
             [
-                send(syn_stream(1, &get.clone().set(&book.name("method"), "")).fin()),
+                send(syn_stream(1, &get.clone().set(&dialect.name("method"), "")).fin()),
                 refused(1),
             ],
         ),
@@ -88,9 +91,9 @@ fn requests(book: &Book) -> Vec<Row> {
                 send(
                     syn_stream(
                         1,
-                        &book.request(
+                        &dialect.request(
                             "GET",
-                            &format!("http://{}{}", book.target.authority, book.target.path),
+                            &format!("http://{}{}", dialect.target.authority, dialect.target.path),
                         ),
                     )
                     .fin(),
@@ -103,7 +106,7 @@ fn requests(book: &Book) -> Vec<Row> {
             "3.2.2",
             "a response to HEAD has no content",
             [
-                send(syn_stream(1, &book.request("HEAD", &book.target.path)).fin()),
+                send(syn_stream(1, &dialect.request("HEAD", &dialect.target.path)).fin()),
                 response(1),
                 at_most(1, 0),
             ],
@@ -113,7 +116,7 @@ fn requests(book: &Book) -> Vec<Row> {
             "a response to a request with a body comes",
             [
                 send_all([
-                    syn_stream(1, &book.post().and("content-length", "4")),
+                    syn_stream(1, &dialect.post().and("content-length", "4")),
                     data(1, b"body").fin(),
                 ]),
                 success(1),
@@ -123,10 +126,10 @@ fn requests(book: &Book) -> Vec<Row> {
     ]
 }
 
-fn lengths(book: &Book) -> Vec<Row> {
+fn lengths(dialect: &Dialect) -> Vec<Row> {
     let upload = |length: &str| {
         send_all([
-            syn_stream(1, &book.post().and("content-length", length)),
+            syn_stream(1, &dialect.post().and("content-length", length)),
             data(1, b"body").fin(),
         ])
     };
@@ -147,7 +150,7 @@ fn lengths(book: &Book) -> Vec<Row> {
             "3.2.1",
             "content-length without a body is answered with 400",
             [
-                send(syn_stream(1, &book.post().and("content-length", "7")).fin()),
+                send(syn_stream(1, &dialect.post().and("content-length", "7")).fin()),
                 bad_request(1),
             ],
         )
@@ -162,7 +165,7 @@ fn lengths(book: &Book) -> Vec<Row> {
             "3.2.1",
             "a body without content-length is taken",
             [
-                send_all([syn_stream(1, &book.post()), data(1, b"body").fin()]),
+                send_all([syn_stream(1, &dialect.post()), data(1, b"body").fin()]),
                 success(1),
             ],
         )
@@ -170,7 +173,7 @@ fn lengths(book: &Book) -> Vec<Row> {
     ]
 }
 
-fn forbidden(book: &Book) -> Vec<Row> {
+fn forbidden(dialect: &Dialect) -> Vec<Row> {
     let names = [
         ("connection", "close"),
         ("keep-alive", "timeout=5"),
@@ -179,7 +182,7 @@ fn forbidden(book: &Book) -> Vec<Row> {
     ];
     let mut rows = Vec::new();
     for (name, value) in names {
-        let ask = || send(syn_stream(1, &book.get().and(name, value)).fin());
+        let ask = || send(syn_stream(1, &dialect.get().and(name, value)).fin());
         let row = match name {
             "connection" | "keep-alive" => must,
             // The page does not name them.

@@ -1,23 +1,27 @@
 //! SETTINGS (section 2.6.4).
 
-use crate::conform::spdy::vocabulary::*;
+use crate::spdy::prelude::*;
 
-pub(super) fn rows(book: &Book) -> Vec<Row> {
-    let mut rows = layouts(book);
-    rows.extend(meaning(book));
-    rows.extend(windows(book));
+pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
+    let mut rows = layouts(dialect);
+    rows.extend(meaning(dialect));
+    rows.extend(windows(dialect));
     rows.push(
         must(
             "2.6.4",
             "SETTINGS of a server have each id once, and none as PERSISTED",
-            [send(syn_stream(1, &book.get()).fin()), response(1), alive()],
+            [
+                send(syn_stream(1, &dialect.get()).fin()),
+                response(1),
+                alive(),
+            ],
         )
         .habits("2.6.4"),
     );
     rows
 }
 
-fn layouts(book: &Book) -> Vec<Row> {
+fn layouts(dialect: &Dialect) -> Vec<Row> {
     let one = (0, STREAMS, 10);
     vec![
         must(
@@ -59,7 +63,7 @@ fn layouts(book: &Book) -> Vec<Row> {
             [
                 send_all([
                     settings(&[one]),
-                    syn_stream(1, &book.post()),
+                    syn_stream(1, &dialect.post()),
                     settings(&[one]),
                     data(1, b"body"),
                     settings(&[(0, STREAMS, 100)]),
@@ -71,9 +75,9 @@ fn layouts(book: &Book) -> Vec<Row> {
     ]
 }
 
-fn meaning(book: &Book) -> Vec<Row> {
-    let ids = 1..=if book.is_2() { 7 } else { 8 };
-    let get = syn_stream(1, &book.get()).fin();
+fn meaning(dialect: &Dialect) -> Vec<Row> {
+    let ids = 1..=if dialect.is_2() { 7 } else { 8 };
+    let get = syn_stream(1, &dialect.get()).fin();
     vec![
         should(
             "2.6.4",
@@ -137,7 +141,7 @@ fn meaning(book: &Book) -> Vec<Row> {
             [
                 send_all([
                     settings(&[(0, WINDOW, 0)]),
-                    syn_stream(1, &book.get()).fin(),
+                    syn_stream(1, &dialect.get()).fin(),
                 ]),
                 response(1),
             ],
@@ -147,11 +151,11 @@ fn meaning(book: &Book) -> Vec<Row> {
     ]
 }
 
-fn windows(book: &Book) -> Vec<Row> {
-    let large = syn_stream(1, &book.get_large()).fin();
+fn windows(dialect: &Dialect) -> Vec<Row> {
+    let large = syn_stream(1, &dialect.get_large()).fin();
     // A session's window that is in nobody's way.
     let room = || {
-        let more = if book.version == crate::Version::Spdy31 {
+        let more = if dialect.version == crate::Version::Spdy31 {
             vec![window_update(0, 1 << 20)]
         } else {
             Vec::new()
@@ -228,7 +232,7 @@ fn windows(book: &Book) -> Vec<Row> {
                 at_most(1, 1_000),
             ],
         )
-        .binding_in_31(book.version),
+        .binding_in_31(dialect.version),
         must(
             "2.6.4",
             "INITIAL_WINDOW_SIZE may take a window below zero",
@@ -251,7 +255,7 @@ fn windows(book: &Book) -> Vec<Row> {
             "INITIAL_WINDOW_SIZE above 2^31 - 1 does no harm",
             [
                 send(settings(&[(0, WINDOW, 0xffff_ffff)])),
-                send(syn_stream(1, &book.get()).fin()),
+                send(syn_stream(1, &dialect.get()).fin()),
                 any([
                     Expect::Response(1.into(), 200..=599),
                     Expect::Reset(1.into()),

@@ -3,17 +3,17 @@
 //! SPDY/2 has "ignore" for DATA on streams that were torn down and INVALID_STREAM
 //! for those that do not exist; who forgets streams cannot tell one from the other.
 
-use crate::conform::spdy::vocabulary::*;
+use crate::spdy::prelude::*;
 
-pub(super) fn rows(book: &Book) -> Vec<Row> {
-    let mut rows = creation(book);
-    rows.extend(life(book));
-    rows.extend(close(book));
+pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
+    let mut rows = creation(dialect);
+    rows.extend(life(dialect));
+    rows.extend(close(dialect));
     rows
 }
 
-fn creation(book: &Book) -> Vec<Row> {
-    let get = book.get();
+fn creation(dialect: &Dialect) -> Vec<Row> {
+    let get = dialect.get();
     let mut rows = vec![
         should(
             "2.3.2",
@@ -47,7 +47,7 @@ fn creation(book: &Book) -> Vec<Row> {
             "2.3.2",
             "a second SYN_STREAM on an open stream is a stream error PROTOCOL_ERROR",
             [
-                send_all([syn_stream(1, &book.post()), syn_stream(1, &get)]),
+                send_all([syn_stream(1, &dialect.post()), syn_stream(1, &get)]),
                 stream_error(1, &[PROTOCOL_ERROR]),
                 alive(),
             ],
@@ -63,7 +63,7 @@ fn creation(book: &Book) -> Vec<Row> {
                 any_error(1),
             ],
         )
-        .binding_since_3(book.version),
+        .binding_since_3(dialect.version),
         must(
             "2.3.2",
             "stream ids may be left out",
@@ -86,7 +86,7 @@ fn creation(book: &Book) -> Vec<Row> {
             "2.3.2",
             "DATA need not wait for SYN_REPLY",
             [
-                send_all([syn_stream(1, &book.post()), data(1, b"body").fin()]),
+                send_all([syn_stream(1, &dialect.post()), data(1, b"body").fin()]),
                 success(1),
             ],
         )
@@ -121,7 +121,7 @@ fn creation(book: &Book) -> Vec<Row> {
             ],
         ),
     ];
-    let lowest: u8 = if book.is_2() { 3 } else { 7 };
+    let lowest: u8 = if dialect.is_2() { 3 } else { 7 };
     rows.push(must(
         "2.3.3",
         "streams of every priority are answered",
@@ -132,7 +132,7 @@ fn creation(book: &Book) -> Vec<Row> {
     rows
 }
 
-fn life(book: &Book) -> Vec<Row> {
+fn life(dialect: &Dialect) -> Vec<Row> {
     let more = Block::new([("x-more", "1")]);
     vec![
         must(
@@ -140,7 +140,7 @@ fn life(book: &Book) -> Vec<Row> {
             "HEADERS may come between DATA frames",
             [
                 send_all([
-                    syn_stream(1, &book.post()),
+                    syn_stream(1, &dialect.post()),
                     data(1, b"a"),
                     headers(1, &more),
                     data(1, b"b").fin(),
@@ -154,25 +154,29 @@ fn life(book: &Book) -> Vec<Row> {
             "HEADERS with FLAG_FIN end a stream",
             [
                 send_all([
-                    syn_stream(1, &book.post()),
+                    syn_stream(1, &dialect.post()),
                     data(1, b"body"),
                     headers(1, &more).fin(),
                 ]),
                 success(1),
             ],
         )
-        .binding_since_3(book.version)
+        .binding_since_3(dialect.version)
         .needs(Need::Upload),
         must(
             "2.3.5",
             "SYN_STREAM with FLAG_FIN ends the client's half",
-            [send(syn_stream(1, &book.get()).fin()), response(1), alive()],
+            [
+                send(syn_stream(1, &dialect.get()).fin()),
+                response(1),
+                alive(),
+            ],
         ),
     ]
 }
 
-fn close(book: &Book) -> Vec<Row> {
-    let get = book.get();
+fn close(dialect: &Dialect) -> Vec<Row> {
+    let get = dialect.get();
     vec![
         must(
             "2.3.6",
@@ -215,7 +219,7 @@ fn close(book: &Book) -> Vec<Row> {
             "DATA after RST_STREAM is a stream error",
             [
                 send_all([
-                    syn_stream(1, &book.post()),
+                    syn_stream(1, &dialect.post()),
                     rst_stream(1, CANCEL),
                     data(1, b"late"),
                 ]),
@@ -230,7 +234,7 @@ fn close(book: &Book) -> Vec<Row> {
             "DATA after RST_STREAM is ignored",
             [
                 send_all([
-                    syn_stream(1, &book.post()),
+                    syn_stream(1, &dialect.post()),
                     rst_stream(1, CANCEL),
                     data(1, b"late"),
                 ]),
