@@ -102,3 +102,28 @@ pub fn client_cases(version: Version) -> Vec<Case> {
         Version::Spdy2 | Version::Spdy3 | Version::Spdy31 => spdy::client_cases(version),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn no_two_cases_play_the_same() {
+        let mut doubles = Vec::new();
+        for version in Version::ALL {
+            let target = Target::new("http", "localhost").version(version);
+            for cases in [server_cases(&target), client_cases(version)] {
+                let mut played = HashMap::new();
+                for case in &cases {
+                    let script = format!("{:?}", case.script);
+                    if let Some(other) = played.insert(script, case.id()) {
+                        doubles.push(format!("{version}: {other} and {}", case.id()));
+                    }
+                }
+            }
+        }
+        assert!(doubles.is_empty(), "{doubles:#?}");
+    }
+}

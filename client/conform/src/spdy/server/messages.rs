@@ -161,15 +161,6 @@ fn lengths(dialect: &Dialect) -> Vec<Row> {
             "content-length that is no number is refused",
             [upload("four"), refused(1)],
         ),
-        must(
-            "3.2.1",
-            "a body without content-length is taken",
-            [
-                send_all([syn_stream(1, &dialect.post()), data(1, b"body").fin()]),
-                success(1),
-            ],
-        )
-        .needs(Need::Upload),
     ]
 }
 
