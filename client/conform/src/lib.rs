@@ -91,7 +91,7 @@ pub fn server_cases(target: &Target) -> Vec<Case> {
 /// that it opens.
 ///
 /// ```
-/// use lacewing_client::{Version, conform::client_cases};
+/// use lacewing_conform::{Version, client_cases};
 ///
 /// assert!(client_cases(Version::Http2).len() > 180);
 /// assert!(client_cases(Version::Spdy2).len() > 40);
