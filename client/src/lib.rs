@@ -7,8 +7,6 @@ mod announced;
 mod body;
 mod client;
 mod concurrency;
-#[cfg(feature = "conform")]
-pub mod conform;
 mod connect;
 mod connection;
 mod error;

@@ -6,13 +6,14 @@ use std::process::Command;
 use std::time::Instant;
 
 /// The published crates, lowest layer first.
-pub(crate) const LIBRARIES: [&str; 6] = [
+pub(crate) const LIBRARIES: [&str; 7] = [
     "lacewing-hpack",
     "lacewing-spdy-zlib",
     "lacewing-frames",
     "lacewing-conn",
     "lacewing-server",
     "lacewing-client",
+    "lacewing-conform",
 ];
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {

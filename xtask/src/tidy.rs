@@ -32,7 +32,17 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 }
 
 /// Folders of the crates that are published.
-const PUBLISHED: [&str; 6] = ["hpack", "spdy-zlib", "frames", "conn", "server", "client"];
+const PUBLISHED: [&str; 9] = [
+    "hpack",
+    "spdy-zlib",
+    "frames",
+    "conn",
+    "server",
+    "client",
+    "client/conform",
+    "client/cli",
+    "server/cli",
+];
 /// What each of them must have beside its manifest.
 const BESIDE_MANIFEST: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
 /// Where a file is split is about 600 lines; this is where we insist.

@@ -1,4 +1,4 @@
-//! The pooled client and the program: over loopback, with TLS and without, and
+//! The pooled client: over loopback, with TLS and without, and
 //! over connectors in memory whose servers come and go.
 
 #![allow(
@@ -10,8 +10,6 @@
     missing_docs
 )]
 
-#[cfg(feature = "cli")]
-mod cli;
 #[cfg(feature = "tls")]
 mod client;
 mod foreign;
@@ -22,8 +20,6 @@ mod keepalive;
 #[cfg(feature = "npn")]
 mod npn;
 mod persistence;
-#[cfg(all(feature = "cli", unix))]
-mod pipes;
 mod retry;
 #[path = "../support/lib.rs"]
 mod support;

@@ -341,17 +341,18 @@ fn build() -> Result<PathBuf, String> {
         command.args(["--config", setting]);
     }
     for package in [
-        "lacewing-server",
+        "lacewing",
+        "lacewingd",
         "lacewing-client",
         "lacewing-conn",
         "lacewing-benches",
     ] {
         command.args(["--package", package]);
     }
-    let features = ["cli", "npn"]
-        .map(|feature| format!("lacewing-server/{feature},lacewing-client/{feature}"))
-        .join(",");
-    command.args(["--features", &features]);
+    command.args([
+        "--features",
+        "lacewing/npn,lacewingd/npn,lacewing-client/tls",
+    ]);
     for program in ["lacewingd", "lacewing", "bench-server"] {
         command.args(["--bin", program]);
     }

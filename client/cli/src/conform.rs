@@ -1,0 +1,117 @@
+//! `lacewing conform`: the conformance suite on a socket.
+
+mod clients;
+mod server;
+
+use std::path::Path;
+
+use lacewing_conform::{
+    Case, Conditions, Filter, Outcome, Report, Segmentation, Strictness, Target, client_cases,
+    server_cases,
+};
+
+use crate::{
+    args::Conform,
+    console,
+    status::{self, Failure},
+};
+
+/// For `--help`.
+pub(crate) const HELP: &str = "\
+Each case has a connection of its own, and is named by the section of the
+specification that it proves: 6.5.2/1 is the first of RFC 9113 section 6.5.2.
+SPDY's cases have the sections of SPDY/3, in all three versions.
+Cases that need what the server does not show are skipped, with the reason.
+
+Exit codes:
+  0  no case failed
+  1  usage: the command line makes no sense
+  2  connect: no connection
+  3  protocol: a case failed
+  5  local: an address could not be listened on, or a report not be written";
+
+pub(crate) async fn run(args: Conform) -> Result<(), Failure> {
+    if args.list {
+        return list(&args);
+    }
+    let report = match (&args.url, args.listen) {
+        (Some(url), _) => server::run(&args, url).await?,
+        (None, Some(address)) => clients::run(&args, address).await?,
+        (None, None) => return Err(Failure::usage("give a URL, or --client --listen ADDRESS")),
+    };
+    let printed = console::print(&report);
+    write(args.junit.as_deref(), || report.to_junit())?;
+    write(args.json.as_deref(), || report.to_json())?;
+    if report.is_success() {
+        printed
+    } else {
+        // The report says it all.
+        Err(Failure::quiet(status::PROTOCOL))
+    }
+}
+
+fn list(args: &Conform) -> Result<(), Failure> {
+    let cases = match args.client {
+        true => client_cases(args.protocol),
+        false => server_cases(&Target::new("http", "localhost").version(args.protocol)),
+    };
+    for case in chosen(args, cases) {
+        console::print(format_args!(
+            "{:<12} {} §{} {}: {}\n",
+            case.id(),
+            case.specification(),
+            case.section(),
+            case.requirement(),
+            case.title()
+        ))?;
+    }
+    Ok(())
+}
+
+/// The cases that `--only` admits.
+fn chosen(args: &Conform, mut cases: Vec<Case>) -> Vec<Case> {
+    let filters: Vec<Filter> = args.only.iter().map(Filter::new).collect();
+    if !filters.is_empty() {
+        cases.retain(|case| filters.iter().any(|filter| filter.admits(case)));
+    }
+    cases
+}
+
+fn conditions(args: &Conform) -> Conditions {
+    Conditions {
+        timeout: args.timeout,
+        strictness: match args.strict {
+            true => Strictness::Strict,
+            false => Strictness::Usual,
+        },
+        segmentation: match args.bytewise {
+            true => Segmentation::Bytes,
+            false => Segmentation::Whole,
+        },
+    }
+}
+
+/// Tells of a case that is done.
+fn tell(args: &Conform, case: &Case, outcome: &Outcome) {
+    if !args.verbose {
+        return;
+    }
+    let what = match outcome {
+        Outcome::Passed => "passed".to_owned(),
+        Outcome::Skipped(reason) => format!("skipped: {reason}"),
+        Outcome::Failed(failure) => format!("failed: {failure}"),
+        Outcome::Advised(failure) => format!("advice: {failure}"),
+    };
+    console::note_as_is(format_args!("{:<12} {what}\n", case.id()));
+}
+
+fn write(path: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
+    std::fs::write(path, text())
+        .map_err(|error| Failure::local(format!("cannot write {}: {error}", path.display())))
+}
+
+/// The name of a report on `subject`.
+fn report(subject: impl std::fmt::Display) -> Report {
+    Report::new(format!("conformance of {subject}"))
+}

@@ -1,0 +1,137 @@
+//! The program and servers that speak something else.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener},
+    process::{Command, Stdio},
+};
+
+use lacewing_client::Version;
+use lacewing_server::{Server, service_fn};
+
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::support::{Witness, routes};
+
+/// A certificate that nobody signed but its owner.
+fn tls() -> rustls::ServerConfig {
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap()
+}
+
+
+/// A server of another kind, for any number of clients.
+fn says(bytes: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(bytes);
+        }
+    });
+    address
+}
+
+/// A server whose certificate nobody signed.
+fn self_signed() -> SocketAddr {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let config = tls();
+            let server = Server::builder()
+                .bind_tls(([127, 0, 0, 1], 0).into(), config)
+                .build()
+                .await
+                .unwrap();
+            send.send(server.local_addrs().next().unwrap()).unwrap();
+            let witness = Witness::default();
+            server
+                .serve(service_fn(move |request| routes(request, witness.clone())))
+                .await;
+        });
+    });
+    receive.recv().unwrap()
+}
+
+fn lacewing(args: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_lacewing"))
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), said)
+}
+
+#[test]
+fn insecure_is_for_certificates_only() {
+    let trusted = format!("https://localhost:{}/hello", self_signed().port());
+    for args in [&["get", &trusted][..], &["conform", &trusted]] {
+        let (code, said) = lacewing(args);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("--insecure"), "{said}");
+    }
+    let (code, said) = lacewing(&["get", "-k", &trusted]);
+    assert_eq!(code, Some(0), "{said}");
+    for bytes in [
+        &b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"[..],
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"220 mail.example.org ESMTP\r\n",
+    ] {
+        let plain = format!("https://{}/", says(bytes));
+        for args in [
+            &["get"][..],
+            &["get", "-k"],
+            &["conform"],
+            &["conform", "-k"],
+        ] {
+            let (code, said) = lacewing(&[args, &[&plain]].concat());
+            assert_eq!(code, Some(2), "{said}");
+            assert!(said.contains("does not speak TLS"), "{said}");
+            assert!(!said.contains("--insecure"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn tls_on_a_port_that_was_taken_for_cleartext_is_said() {
+    let port = self_signed().port();
+    let url = format!("http://127.0.0.1:{port}/hello");
+    for version in Version::ALL {
+        let (code, said) = lacewing(&["get", "--protocol", version.alpn(), &url]);
+        assert_eq!(code, Some(3), "{version}: {said}");
+        assert!(
+            said.contains("begin the URL with https"),
+            "{version}: {said}"
+        );
+    }
+}
+
+#[cfg(feature = "npn")]
+#[test]
+fn the_same_with_openssl() {
+    let (_, said) = lacewing(&[
+        "get",
+        "--npn",
+        &format!("https://localhost:{}/hello", self_signed().port()),
+    ]);
+    assert!(said.contains("--insecure"), "{said}");
+    let plain = format!("https://{}/", says(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+    let (_, said) = lacewing(&["get", "--npn", &plain]);
+    assert!(said.contains("does not speak TLS"), "{said}");
+    assert!(!said.contains("--insecure"), "{said}");
+}

@@ -1,0 +1,17 @@
+//! The program `lacewing` against servers on loopback.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
+
+mod foreign;
+mod get;
+#[cfg(unix)]
+mod pipes;
+#[path = "../../../tests/support/lib.rs"]
+mod support;

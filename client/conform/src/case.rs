@@ -1,0 +1,240 @@
+//! What a case is, whatever the protocol.
+
+use std::fmt;
+
+use crate::{Side, Version};
+
+use super::{Target, http2, spdy};
+
+/// One case: what is sent, and which reactions are right.
+///
+/// ```
+/// use lacewing_conform::{Requirement, Version, client_cases};
+///
+/// let cases = client_cases(Version::Http2);
+/// let case = cases.iter().find(|case| case.id() == "6.7/1").expect("PING is answered");
+/// assert_eq!((case.section(), case.specification()), ("6.7", "RFC 9113"));
+/// assert_eq!(case.requirement(), Requirement::Must);
+/// ```
+#[derive(Debug)]
+pub struct Case {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) requirement: Requirement,
+    /// The side that is tested.
+    pub(super) tested: Side,
+    pub(super) needs: Vec<Need>,
+    pub(super) script: Script,
+}
+
+/// What is played, by protocol.
+#[derive(Debug)]
+pub(super) enum Script {
+    Http2(http2::Script),
+    Spdy(spdy::Script),
+}
+
+/// How binding the rule behind a case is (RFC 2119).
+///
+/// ```
+/// use lacewing_conform::Requirement;
+///
+/// assert_eq!(Requirement::Should.to_string(), "SHOULD");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requirement {
+    /// MUST or MUST NOT: a deviation is a failure.
+    Must,
+    /// SHOULD, or a choice that the specification recommends: a deviation is a
+    /// failure when the suite is [strict](super::Strictness::Strict), else
+    /// advice.
+    Should,
+}
+
+/// What the tested side must be able to show for a case to mean anything.
+///
+/// ```
+/// use lacewing_conform::Need;
+///
+/// assert_eq!(Need::Upload.to_string(), "a resource that takes POST with 2xx");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Need {
+    /// A response with at least so many bytes of content at the path.
+    Content(u64),
+    /// A response with at least so many bytes of content at the large path.
+    LargeContent(u64),
+    /// A resource that takes POST.
+    Upload,
+    /// Extended CONNECT is on (RFC 8441).
+    ExtendedConnect,
+    /// Extended CONNECT is off.
+    NoExtendedConnect,
+    /// Streams with an initial window of at most so many bytes.
+    Window(u32),
+    /// Frames of at most so many bytes.
+    FrameSize(u32),
+    /// At most so many concurrent streams.
+    StreamLimit(u32),
+    /// A client under test that sends a body of 128 KiB or more.
+    RequestBody,
+    /// A client under test that allows push.
+    Push,
+    /// A client under test that does not allow push.
+    NoPush,
+}
+
+/// Chooses cases: by section with everything below it, or by id.
+///
+/// ```
+/// use lacewing_conform::{Filter, Version, client_cases};
+///
+/// let cases = client_cases(Version::Http2);
+/// let chosen = |text: &str| cases.iter().filter(|case| Filter::new(text).admits(case)).count();
+/// assert!(chosen("6.5") > chosen("6.5.2"));
+/// assert_eq!(chosen("6.7/1"), 1);
+/// assert!(chosen("7541") > 0); // all of RFC 7541
+/// ```
+#[derive(Clone, Debug)]
+pub struct Filter(String);
+
+impl Case {
+    /// The section and a number, such as `6.5.2/3`; sections of other
+    /// specifications than RFC 9113 have its number in front: `7541/6.3/1`.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The rule in words.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// How binding the rule is.
+    pub fn requirement(&self) -> Requirement {
+        self.requirement
+    }
+
+    /// The side that is tested.
+    pub fn tested(&self) -> Side {
+        self.tested
+    }
+
+    /// What the tested side must be able to show.
+    pub fn needs(&self) -> &[Need] {
+        &self.needs
+    }
+
+    /// The protocol.
+    pub fn version(&self) -> Version {
+        match &self.script {
+            Script::Http2(_) => Version::Http2,
+            Script::Spdy(script) => script.version,
+        }
+    }
+
+    /// The specification, such as `RFC 9113` or `SPDY/3.1`.
+    pub fn specification(&self) -> &'static str {
+        match self.version() {
+            Version::Spdy2 => return "SPDY/2",
+            Version::Spdy3 => return "SPDY/3",
+            Version::Spdy31 => return "SPDY/3.1",
+            Version::Http2 => {}
+        }
+        match self.id.split_once('/') {
+            Some(("7541", _)) => "RFC 7541",
+            Some(("9110", _)) => "RFC 9110",
+            Some(("8441", _)) => "RFC 8441",
+            Some(("9218", _)) => "RFC 9218",
+            Some(("8336", _)) => "RFC 8336",
+            Some(("7838", _)) => "RFC 7838",
+            _ => "RFC 9113",
+        }
+    }
+
+    /// The section of the specification, such as `6.5.2`.
+    pub fn section(&self) -> &str {
+        let place = self.id.rsplit_once('/').map_or("", |(place, _)| place);
+        place.rsplit_once('/').map_or(place, |(_, section)| section)
+    }
+
+    /// Why it cannot be run on this target, if so.
+    pub(super) fn lacks(&self, target: &Target) -> Option<String> {
+        let missing = self.needs.iter().find(|need| !need.is_met(target))?;
+        Some(format!("needs {missing}"))
+    }
+}
+
+impl Need {
+    fn is_met(self, target: &Target) -> bool {
+        let abilities = &target.abilities;
+        match self {
+            Self::Content(bytes) => abilities.content >= bytes,
+            Self::LargeContent(bytes) => abilities.large_content >= bytes,
+            Self::Upload => abilities.upload,
+            Self::ExtendedConnect => abilities.extended_connect,
+            Self::NoExtendedConnect => !abilities.extended_connect,
+            Self::StreamLimit(most) => abilities
+                .max_concurrent_streams
+                .is_some_and(|limit| limit <= most),
+            Self::Window(most) => abilities.initial_window_size <= most,
+            Self::FrameSize(most) => abilities.max_frame_size <= most,
+            // Only its connection shows what a client does.
+            Self::RequestBody | Self::Push | Self::NoPush => true,
+        }
+    }
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Content(bytes) => {
+                write!(
+                    f,
+                    "a response with {bytes} bytes of content or more at --path"
+                )
+            }
+            Self::LargeContent(bytes) => write!(
+                f,
+                "a response with {bytes} bytes of content or more at --large-path"
+            ),
+            Self::Upload => f.write_str("a resource that takes POST with 2xx"),
+            Self::ExtendedConnect => f.write_str("extended CONNECT"),
+            Self::NoExtendedConnect => f.write_str("extended CONNECT to be off"),
+            Self::FrameSize(most) => write!(f, "frames of {most} bytes or less"),
+            Self::Window(most) => write!(f, "windows of {most} bytes or less"),
+            Self::StreamLimit(most) => {
+                write!(f, "a limit of {most} concurrent streams or fewer")
+            }
+            Self::RequestBody => f.write_str("a request with a body of 128 KiB or more"),
+            Self::Push => f.write_str("a client that allows push"),
+            Self::NoPush => f.write_str("a client that does not allow push"),
+        }
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Must => "MUST",
+            Self::Should => "SHOULD",
+        })
+    }
+}
+
+impl Filter {
+    /// A section (`6.5`, `7541/6.3`), the number of a specification (`7541`),
+    /// or the id of one case (`6.5.2/3`). Empty text chooses all.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Whether the case is one of those chosen.
+    pub fn admits(&self, case: &Case) -> bool {
+        match case.id.strip_prefix(self.0.as_str()) {
+            Some(rest) => self.0.is_empty() || rest.is_empty() || rest.starts_with(['.', '/']),
+            None => false,
+        }
+    }
+}

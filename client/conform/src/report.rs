@@ -1,0 +1,273 @@
+//! What became of the cases: on a terminal, as JUnit XML, as JSON.
+
+mod junit;
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::Case;
+
+/// What became of one case.
+///
+/// ```
+/// use lacewing_conform::Outcome;
+///
+/// assert!(Outcome::Passed.is_success());
+/// assert!(Outcome::Skipped("needs POST".into()).is_success());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The reaction was right.
+    Passed,
+    /// The reaction was wrong, or there was none.
+    Failed(Failure),
+    /// The reaction was not as the specification recommends, which is a
+    /// failure in strict runs only.
+    Advised(Failure),
+    /// The case means nothing here; why.
+    Skipped(String),
+}
+
+/// A wrong reaction.
+///
+/// ```
+/// use lacewing_conform::Failure;
+///
+/// let failure = Failure { expected: "PING ACK".into(), got: "nothing".into(), frames: vec![] };
+/// assert_eq!(failure.to_string(), "expected PING ACK; got nothing");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The reactions that would have been right.
+    pub expected: String,
+    /// What came instead.
+    pub got: String,
+    /// The frames of the connection in words, sent (`>`) and received (`<`).
+    pub frames: Vec<String>,
+}
+
+/// What became of a number of cases.
+///
+/// Its `Display` is for a terminal: a line for each section, and all about the
+/// failures.
+///
+/// ```
+/// use lacewing_conform::{Outcome, Report, Version, client_cases};
+///
+/// let mut report = Report::new("some client");
+/// report.add(&client_cases(Version::Http2)[0], Outcome::Passed);
+/// assert_eq!((report.passed(), report.failed(), report.is_success()), (1, 0, true));
+/// assert!(report.to_junit().contains("<testcase"));
+/// assert!(report.to_json().contains("\"passed\""));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Report {
+    subject: String,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    id: String,
+    /// Specification and section.
+    place: String,
+    title: String,
+    requirement: &'static str,
+    outcome: Outcome,
+}
+
+impl Outcome {
+    /// Whether it is not a failure.
+    pub fn is_success(&self) -> bool {
+        !matches!(self, Self::Failed(_))
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed(_) => "failed",
+            Self::Advised(_) => "advice",
+            Self::Skipped(_) => "skipped",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}; got {}", self.expected, self.got)
+    }
+}
+
+impl Report {
+    /// An empty report on `subject`, a name for people.
+    pub fn new(subject: impl Into<String>) -> Self {
+        Self {
+            subject: subject.into(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Adds what became of a case.
+    pub fn add(&mut self, case: &Case, outcome: Outcome) {
+        self.entries.push(Entry {
+            id: case.id().to_owned(),
+            place: format!("{} §{}", case.specification(), case.section()),
+            title: case.title().to_owned(),
+            requirement: match case.requirement() {
+                super::Requirement::Must => "MUST",
+                super::Requirement::Should => "SHOULD",
+            },
+            outcome,
+        });
+    }
+
+    /// The number of cases that passed.
+    pub fn passed(&self) -> usize {
+        self.count("passed")
+    }
+
+    /// The number of cases that failed.
+    pub fn failed(&self) -> usize {
+        self.count("failed")
+    }
+
+    /// The number of recommendations that were not followed.
+    pub fn advised(&self) -> usize {
+        self.count("advice")
+    }
+
+    /// The number of cases that meant nothing here.
+    pub fn skipped(&self) -> usize {
+        self.count("skipped")
+    }
+
+    /// Whether no case failed.
+    pub fn is_success(&self) -> bool {
+        self.failed() == 0
+    }
+
+    /// The ids of the cases that failed, in their order.
+    pub fn failures(&self) -> impl Iterator<Item = &str> {
+        let failed = |entry: &&Entry| !entry.outcome.is_success();
+        self.entries
+            .iter()
+            .filter(failed)
+            .map(|entry| entry.id.as_str())
+    }
+
+    /// JUnit's XML, as build servers read it: a test suite for each section.
+    pub fn to_junit(&self) -> String {
+        junit::write(self)
+    }
+
+    /// A JSON object: `subject`, the four counts, and `cases`, an array of
+    /// objects with `id`, `section`, `title`, `requirement`, `outcome`, and
+    /// where they apply `reason`, `expected`, `got` and `frames`.
+    pub fn to_json(&self) -> String {
+        let cases: Vec<Value> = self.entries.iter().map(Entry::to_json).collect();
+        let report = json!({
+            "subject": self.subject,
+            "passed": self.passed(),
+            "failed": self.failed(),
+            "advice": self.advised(),
+            "skipped": self.skipped(),
+            "cases": cases,
+        });
+        format!("{report:#}\n")
+    }
+
+    fn count(&self, word: &str) -> usize {
+        self.entries
+            .iter()
+            .filter(|entry| entry.outcome.word() == word)
+            .count()
+    }
+
+    /// The entries by section, in the order in which sections came first.
+    fn sections(&self) -> Vec<(&str, Vec<&Entry>)> {
+        let mut sections: Vec<(&str, Vec<&Entry>)> = Vec::new();
+        for entry in &self.entries {
+            match sections.iter_mut().find(|(place, _)| *place == entry.place) {
+                Some((_, entries)) => entries.push(entry),
+                None => sections.push((&entry.place, vec![entry])),
+            }
+        }
+        sections
+    }
+}
+
+impl Entry {
+    fn to_json(&self) -> Value {
+        let mut value = json!({
+            "id": self.id,
+            "section": self.place,
+            "title": self.title,
+            "requirement": self.requirement,
+            "outcome": self.outcome.word(),
+        });
+        if let Value::Object(map) = &mut value {
+            match &self.outcome {
+                Outcome::Passed => {}
+                Outcome::Skipped(reason) => {
+                    map.insert("reason".into(), reason.as_str().into());
+                }
+                Outcome::Failed(failure) | Outcome::Advised(failure) => {
+                    map.insert("expected".into(), failure.expected.as_str().into());
+                    map.insert("got".into(), failure.got.as_str().into());
+                    map.insert("frames".into(), failure.frames.clone().into());
+                }
+            }
+        }
+        value
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.subject)?;
+        for (place, entries) in self.sections() {
+            let count = |word| {
+                entries
+                    .iter()
+                    .filter(|entry| entry.outcome.word() == word)
+                    .count()
+            };
+            write!(f, "  {place:<18} {:>3} passed", count("passed"))?;
+            for word in ["failed", "advice", "skipped"] {
+                let number = count(word);
+                if number > 0 {
+                    write!(f, ", {number} {word}")?;
+                }
+            }
+            writeln!(f)?;
+        }
+        for entry in &self.entries {
+            let failure = match &entry.outcome {
+                Outcome::Failed(failure) | Outcome::Advised(failure) => failure,
+                _ => continue,
+            };
+            let Entry {
+                id,
+                requirement,
+                title,
+                outcome,
+                ..
+            } = entry;
+            writeln!(f, "\n{id} {} ({requirement}): {title}", outcome.word())?;
+            writeln!(f, "    expected {}", failure.expected)?;
+            writeln!(f, "    got      {}", failure.got)?;
+            for frame in &failure.frames {
+                writeln!(f, "      {frame}")?;
+            }
+        }
+        writeln!(
+            f,
+            "\n{} passed, {} failed, {} advice, {} skipped",
+            self.passed(),
+            self.failed(),
+            self.advised(),
+            self.skipped()
+        )
+    }
+}

@@ -1,0 +1,106 @@
+//! The server under test, as far as cases must know it.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::Version;
+
+use super::{Conditions, http2, spdy};
+
+/// A server under test: where its resources are, and what it can show.
+///
+/// ```
+/// use lacewing_conform::Target;
+///
+/// let mut target = Target::new("https", "example.org");
+/// target.large_path = "/video".into();
+/// assert_eq!(target.path, "/");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The protocol to test it on.
+    pub version: Version,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// Host and port, as requests name them.
+    pub authority: String,
+    /// A resource that answers GET with 200 and a little content.
+    pub path: String,
+    /// A resource with 64 KiB of content or more.
+    pub large_path: String,
+    /// A resource that takes POST, reads the body and answers 2xx.
+    pub post_path: String,
+    /// What the server showed when it was probed.
+    pub abilities: Abilities,
+}
+
+/// What a server showed when it was probed.
+///
+/// ```
+/// use lacewing_conform::Abilities;
+///
+/// assert!(!Abilities::default().upload);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Abilities {
+    /// It answers GET with 200.
+    pub answers: bool,
+    /// Bytes of content at the path.
+    pub content: u64,
+    /// Bytes of content at the large path (counted up to 256 KiB).
+    pub large_content: u64,
+    /// POST is answered with 2xx.
+    pub upload: bool,
+    /// Extended CONNECT is on (RFC 8441).
+    pub extended_connect: bool,
+    /// SETTINGS_MAX_CONCURRENT_STREAMS.
+    pub max_concurrent_streams: Option<u32>,
+    /// SETTINGS_MAX_FRAME_SIZE.
+    pub max_frame_size: u32,
+    /// SETTINGS_INITIAL_WINDOW_SIZE.
+    pub initial_window_size: u32,
+    /// SETTINGS_HEADER_TABLE_SIZE.
+    pub header_table_size: u32,
+}
+
+impl Target {
+    /// A server of HTTP/2 whose resources are all at `/`, and which showed
+    /// nothing yet.
+    pub fn new(scheme: impl Into<String>, authority: impl Into<String>) -> Self {
+        Self {
+            version: Version::Http2,
+            scheme: scheme.into(),
+            authority: authority.into(),
+            path: "/".into(),
+            large_path: "/".into(),
+            post_path: "/".into(),
+            abilities: Abilities {
+                max_frame_size: 16_384,
+                initial_window_size: 65_535,
+                header_table_size: 4_096,
+                ..Abilities::default()
+            },
+        }
+    }
+
+    /// Another protocol to test it on.
+    #[must_use]
+    pub fn version(mut self, version: Version) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Finds out on one connection what the server can show, and gives the
+    /// frames that went over it, in words.
+    pub async fn probe<T>(&mut self, io: T, conditions: &Conditions) -> Vec<String>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        match self.version {
+            Version::Http2 => http2::probe(self, io, conditions).await,
+            Version::Spdy2 | Version::Spdy3 | Version::Spdy31 => {
+                spdy::probe(self, io, conditions).await
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Our server against an odd client.
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use lacewing_conform::{Report, Segmentation, Target, run, server_cases};
+use lacewing_server::{ExtendedConnect, Incoming, Options, Version, serve_connection, service_fn};
+use tokio::io::DuplexStream;
+
+use crate::{conditions, filter};
+
+/// When a handler answers.
+#[derive(Clone, Copy, Debug)]
+enum Answers {
+    AtOnce,
+    /// After the whole request, and a moment.
+    Late,
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    answers: Answers,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let content = match request.uri().path() {
+        "/large" => Bytes::from(vec![b'x'; 300 * 1024]),
+        _ => Bytes::from_static(b"hello, world"),
+    };
+    let mut response = Response::new(Full::new(content));
+    // A tunnel has no end to wait for.
+    let tunnel = request.method() == Method::CONNECT;
+    if matches!(answers, Answers::Late) && !tunnel {
+        // A request that breaks on the way has no answer that anybody sees.
+        if request.into_body().collect().await.is_err() {
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+        }
+        tokio::time::sleep(Duration::from_millis(70)).await;
+    }
+    Ok(response)
+}
+
+fn connect(answers: Answers, extended: ExtendedConnect) -> DuplexStream {
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let service = service_fn(move |request| answer(request, answers));
+    let options = Options::default().extended_connect(extended);
+    tokio::spawn(async move {
+        // How a connection with an odd peer ends is for the cases to judge.
+        let _ = serve_connection(theirs, Version::Http2, options, service).await;
+    });
+    ours
+}
+
+async fn check(answers: Answers, segmentation: Segmentation) {
+    for extended in [ExtendedConnect::Offer, ExtendedConnect::Off] {
+        check_with(answers, segmentation, extended).await;
+    }
+}
+
+async fn check_with(answers: Answers, segmentation: Segmentation, extended: ExtendedConnect) {
+    let conditions = conditions(segmentation);
+    let mut target = Target::new("http", "localhost");
+    target.large_path = "/large".into();
+    target.post_path = "/post".into();
+    let seen = target.probe(connect(answers, extended), &conditions).await;
+    assert!(target.abilities.upload, "{seen:#?}");
+    let mut report = Report::new(format!("our server, answers {answers:?}, {segmentation:?}"));
+    for case in server_cases(&target) {
+        if filter().admits(&case) {
+            let outcome = run(&case, connect(answers, extended), &target, &conditions).await;
+            report.add(&case, outcome);
+        }
+    }
+    assert!(report.is_success(), "{report}");
+    // Those for extended CONNECT on, or those for off.
+    assert!(report.skipped() <= 6, "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_at_once() {
+    check(Answers::AtOnce, Segmentation::Whole).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_late() {
+    check(Answers::Late, Segmentation::Whole).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_at_once_to_single_bytes() {
+    check(Answers::AtOnce, Segmentation::Bytes).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_late_to_single_bytes() {
+    check(Answers::Late, Segmentation::Bytes).await;
+}

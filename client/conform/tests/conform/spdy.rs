@@ -1,0 +1,245 @@
+//! Our server and client on SPDY/2, SPDY/3 and SPDY/3.1.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    convert::Infallible,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use lacewing_client::Version;
+use lacewing_conform::{Outcome, Report, Segmentation, Target, client_cases, run, server_cases};
+use lacewing_server::{Incoming, Limits, Options, Side, serve_connection, service_fn};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+use crate::{conditions, filter, requests};
+
+const VERSIONS: [Version; 3] = [Version::Spdy2, Version::Spdy3, Version::Spdy31];
+
+/// When a handler answers.
+#[derive(Clone, Copy, Debug)]
+enum Answers {
+    AtOnce,
+    /// After the whole request, and a moment.
+    Late,
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    answers: Answers,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let content = match (request.method(), request.uri().path()) {
+        (&Method::GET, "/large") => Bytes::from(vec![b'x'; 300 * 1024]),
+        _ => Bytes::from_static(b"hello, world"),
+    };
+    let mut response = Response::new(Full::new(content));
+    if matches!(answers, Answers::Late) || request.method() == Method::POST {
+        // A request that breaks on the way has no answer that anybody sees.
+        if request.into_body().collect().await.is_err() {
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+        }
+    }
+    if matches!(answers, Answers::Late) {
+        tokio::time::sleep(Duration::from_millis(70)).await;
+    }
+    Ok(response)
+}
+
+fn serve(version: Version, answers: Answers) -> DuplexStream {
+    serve_with(version, answers, Options::default())
+}
+
+fn serve_with(version: Version, answers: Answers, options: Options) -> DuplexStream {
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let service = service_fn(move |request| answer(request, answers));
+    tokio::spawn(async move {
+        // How a connection with an odd peer ends is for the cases to judge.
+        let _ = serve_connection(theirs, version, options, service).await;
+    });
+    ours
+}
+
+async fn check_server(version: Version, answers: Answers, segmentation: Segmentation) -> Report {
+    let conditions = conditions(segmentation);
+    let mut target = Target::new("http", "localhost").version(version);
+    target.large_path = "/large".into();
+    target.post_path = "/post".into();
+    let seen = target.probe(serve(version, answers), &conditions).await;
+    assert!(target.abilities.upload, "{seen:#?}");
+    let subject = format!("our server, {version}, answers {answers:?}, {segmentation:?}");
+    let mut report = Report::new(subject);
+    for case in server_cases(&target) {
+        if filter().admits(&case) {
+            let outcome = run(&case, serve(version, answers), &target, &conditions).await;
+            report.add(&case, outcome);
+        }
+    }
+    report
+}
+
+/// Nothing fails, and nothing is skipped.
+fn assert_passed(report: &Report) {
+    assert_eq!(report.failures().count(), 0, "{report}");
+    assert_eq!(report.skipped(), 0, "{report}");
+}
+
+async fn check_client(version: Version, segmentation: Segmentation) -> Report {
+    let conditions = conditions(segmentation);
+    let target = Target::new("http", "localhost");
+    let mut report = Report::new(format!("our client, {version}, {segmentation:?}"));
+    for case in client_cases(version) {
+        if filter().admits(&case) {
+            let (ours, theirs) = tokio::io::duplex(64 * 1024);
+            requests::make(&case, theirs);
+            let outcome = run(&case, ours, &target, &conditions).await;
+            report.add(&case, outcome);
+        }
+    }
+    report
+}
+
+#[tokio::test(start_paused = true)]
+async fn server_answers_at_once() {
+    for version in VERSIONS {
+        let report = check_server(version, Answers::AtOnce, Segmentation::Whole).await;
+        assert_passed(&report);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn server_answers_late() {
+    for version in VERSIONS {
+        let report = check_server(version, Answers::Late, Segmentation::Whole).await;
+        assert_passed(&report);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn server_answers_at_once_to_single_bytes() {
+    for version in VERSIONS {
+        let report = check_server(version, Answers::AtOnce, Segmentation::Bytes).await;
+        assert_passed(&report);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn server_answers_late_to_single_bytes() {
+    for version in VERSIONS {
+        let report = check_server(version, Answers::Late, Segmentation::Bytes).await;
+        assert_passed(&report);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_and_whole_frames() {
+    for version in VERSIONS {
+        let report = check_client(version, Segmentation::Whole).await;
+        assert_passed(&report);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_and_single_bytes() {
+    for version in VERSIONS {
+        let report = check_client(version, Segmentation::Bytes).await;
+        assert_passed(&report);
+    }
+}
+
+#[test]
+fn a_rule_has_one_id_in_all_versions_and_no_number_is_missing() {
+    let server = |version| server_cases(&Target::new("http", "localhost").version(version));
+    let mut sides: [BTreeMap<String, HashSet<String>>; 2] = Default::default();
+    for version in VERSIONS {
+        for (titles, cases) in sides
+            .iter_mut()
+            .zip([server(version), client_cases(version)])
+        {
+            let ids: HashSet<&str> = cases.iter().map(|case| case.id()).collect();
+            assert_eq!(ids.len(), cases.len(), "an id stands twice");
+            for case in &cases {
+                assert_eq!(case.specification(), version.to_string().to_uppercase());
+                titles
+                    .entry(case.id().into())
+                    .or_default()
+                    .insert(case.title().into());
+            }
+        }
+    }
+    for titles in &sides {
+        for id in titles.keys() {
+            let (section, number) = id.rsplit_once('/').unwrap();
+            let number: usize = number.parse().unwrap();
+            let before = format!("{section}/{}", number - 1);
+            assert!(number == 1 || titles.contains_key(&before), "no {before}");
+        }
+    }
+    let [server, client] = sides.map(|titles| titles.len());
+    assert!(server >= 120 && client >= 50, "{server} and {client} rules");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_passes_no_case() {
+    let conditions = conditions(Segmentation::Whole);
+    for version in VERSIONS {
+        let target = Target::new("http", "localhost").version(version);
+        for case in server_cases(&target).iter().chain(&client_cases(version)) {
+            let (io, _silent) = tokio::io::duplex(64 * 1024);
+            let outcome = run(case, io, &target, &conditions).await;
+            assert_ne!(outcome, Outcome::Passed, "{}: {}", case.id(), case.title());
+        }
+    }
+}
+
+/// What an echo must fail; PING it has right.
+const NOT_BY_ECHO: [&str; 7] = [
+    "2.2.1/1", "2.2.2/1", "2.3.2/1", "2.4.1/1", "2.6.4/2", "2.6.10/1", "3.2.1/1",
+];
+
+#[tokio::test(start_paused = true)]
+async fn an_echo_answers_ping_and_is_no_server() {
+    let conditions = conditions(Segmentation::Whole);
+    for version in VERSIONS {
+        let target = Target::new("http", "localhost").version(version);
+        for case in server_cases(&target) {
+            let wrong = NOT_BY_ECHO.contains(&case.id());
+            if !wrong && case.id() != "2.6.5/1" {
+                continue;
+            }
+            let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+            tokio::spawn(async move {
+                let mut piece = vec![0; 64 * 1024];
+                while let Ok(read @ 1..) = theirs.read(&mut piece).await {
+                    if theirs.write_all(&piece[..read]).await.is_err() {
+                        break;
+                    }
+                }
+            });
+            let outcome = run(&case, ours, &target, &conditions).await;
+            assert_eq!(!outcome.is_success(), wrong, "{}: {outcome:?}", case.id());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_inflates_whatever_comes_fails() {
+    let conditions = conditions(Segmentation::Whole);
+    for version in VERSIONS {
+        let target = Target::new("http", "localhost").version(version);
+        let mut bombs = 0;
+        for case in server_cases(&target) {
+            if case.needs().is_empty() && case.title().contains("inflates to") {
+                bombs += 1;
+                let limits =
+                    Limits::new(Side::Server).with(|limits| limits.max_header_list_size = 1 << 24);
+                let options = Options::default().limits(limits);
+                let server = serve_with(version, Answers::AtOnce, options);
+                let outcome = run(&case, server, &target, &conditions).await;
+                assert!(!outcome.is_success(), "{}: {outcome:?}", case.id());
+            }
+        }
+        assert_eq!(bombs, 1);
+    }
+}
