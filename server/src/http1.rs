@@ -192,6 +192,8 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
 
     fn call(&self, mut request: Request<hyper::body::Incoming>) -> Self::Future {
         if let Err(status) = message::settle_host(&mut request) {
+            let why = "a request needs one valid host (RFC 9112 §3.2); answered with 400";
+            self.ledger.refused(&why);
             return Box::pin(std::future::ready(Ok(message::refusal(status))));
         }
         let wish = self.wish(&request);

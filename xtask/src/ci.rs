@@ -16,6 +16,9 @@ pub(crate) const LIBRARIES: [&str; 7] = [
     "lacewing-conform",
 ];
 
+/// The published programs.
+pub(crate) const PROGRAMS: [&str; 2] = ["lacewing", "lacewingd"];
+
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if let Some(arg) = args.first() {
         return Err(format!("`ci` takes no argument, got `{arg}`"));
@@ -74,6 +77,7 @@ const STEPS: &[Step] = &[
         })
     }),
     ("test", || crate::test::run(&[])),
+    ("loom", || crate::loom::run(&[])),
     ("doc, all features", || {
         let mut command = cargo(["doc", "--no-deps", "--all-features"]);
         for library in LIBRARIES {

@@ -10,6 +10,7 @@ mod codegen;
 mod deny;
 mod features;
 mod interop;
+mod loom;
 mod packages;
 mod report;
 mod shell;
@@ -25,6 +26,7 @@ cargo xtask <command>
   tidy                  check the rules a compiler cannot hold
   deny                  check licences and dependencies against deny.toml (needs cargo-deny)
   test                  run every test this machine can build, and say what was left out
+  loom                  every interleaving of what the driver's tasks share
   interop [--only TEXT] drive real clients and servers against ours
           [--list]      print the cases without running them
   conform-peers [NAME]  the conformance suite on other servers: prints what they score
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(rest),
         "deny" => deny::run(rest),
         "test" => test::run(rest),
+        "loom" => loom::run(rest),
         "interop" => interop::run(rest),
         "conform-peers" => interop::conform::scores(rest),
         "netpath" => interop::netpath::run(rest),

@@ -77,13 +77,14 @@ impl Ledger {
         });
     }
 
-    /// A request that hyper answers by itself, because it is none.
-    pub(super) fn refused(&self, error: &hyper::Error) {
+    /// A request that no handler sees, because it is none: hyper answers it by
+    /// itself, or the rules of `message` do.
+    pub(super) fn refused(&self, why: &dyn std::fmt::Display) {
         let stream = self.next_request();
         let error = Error::connection(
             Initiator::Peer,
             Reason::ProtocolError,
-            format!("HTTP/1.1: {error}"),
+            format!("HTTP/1.1: {why}"),
         );
         self.report(stream, &StreamError::Refused(error));
     }
@@ -165,7 +166,8 @@ impl Exchange {
         let (parts, body) = response.into_parts();
         let body = match body {
             Some(body) => {
-                self.over = body.is_complete() || body.is_end_stream();
+                let unasked = parts.status == StatusCode::NOT_MODIFIED;
+                self.over = unasked || body.is_complete() || body.is_end_stream();
                 Either::Left(Reply {
                     body,
                     exchange: self,
@@ -260,6 +262,12 @@ where
     if tunnel || (forbidden && status != StatusCode::NOT_MODIFIED) {
         // RFC 9110 §8.6.
         parts.headers.remove(CONTENT_LENGTH);
+    }
+    if status == StatusCode::NOT_MODIFIED && !tunnel && *method != Method::HEAD {
+        // hyper leaves out the content-length of a response without a body, and
+        // the body of this status.
+        let body = Some(Outgoing::new(body, None));
+        return Ok(Response::from_parts(parts, body));
     }
     if tunnel || forbidden || status.is_informational() {
         return Ok(Response::from_parts(parts, None));

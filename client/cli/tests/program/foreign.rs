@@ -27,7 +27,6 @@ fn tls() -> rustls::ServerConfig {
         .unwrap()
 }
 
-
 /// A server of another kind, for any number of clients.
 fn says(bytes: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();

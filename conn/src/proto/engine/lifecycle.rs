@@ -67,7 +67,9 @@ impl Engine {
 
     /// The peer sent a GOAWAY with an error.
     pub(super) fn peer_left_with_error(&self) -> bool {
-        self.peer_goaway.as_ref().is_some_and(|go_away| go_away.is_error())
+        self.peer_goaway
+            .as_ref()
+            .is_some_and(|go_away| go_away.is_error())
     }
 
     /// The error of what the end of the transport's input leaves unfinished.

@@ -1,0 +1,19 @@
+//! `cargo xtask loom`: every interleaving of what the driver's tasks share.
+
+use crate::shell;
+
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let mut test = shell::cargo([
+        "test",
+        "--package",
+        "lacewing-conn",
+        "--lib",
+        "interleavings",
+    ]);
+    test.args(args)
+        .env("RUSTFLAGS", "--cfg lacewing_loom")
+        // Other flags build everything anew: that must not touch the rest.
+        .env("CARGO_TARGET_DIR", shell::root().join("target/loom"))
+        .env("LOOM_MAX_PREEMPTIONS", "3");
+    shell::run(&mut test)
+}
