@@ -242,6 +242,10 @@ impl Error {
 
 /// What a TLS handshake failed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(feature = "tls", feature = "npn")),
+    expect(dead_code, reason = "without TLS there is only one")
+)]
 pub(crate) enum TlsFailure {
     Certificate,
     /// The peer's bytes are no TLS.
@@ -249,6 +253,13 @@ pub(crate) enum TlsFailure {
     Other,
 }
 
+/// Without TLS there is nothing to fail.
+#[cfg(not(any(feature = "tls", feature = "npn")))]
+fn tls_failure(_: &io::Error) -> TlsFailure {
+    TlsFailure::Other
+}
+
+#[cfg(any(feature = "tls", feature = "npn"))]
 fn tls_failure(error: &io::Error) -> TlsFailure {
     let Some(inner) = error.get_ref() else {
         return TlsFailure::Other;

@@ -333,6 +333,7 @@ impl Engine {
             if matches!(first, First::Short) {
                 return None;
             }
+            let before = input.len();
             let event = match self.wire.decode(input) {
                 Ok(Some(message)) => {
                     self.life.heard(now);
@@ -340,6 +341,9 @@ impl Engine {
                     self.handle_message(now, message)
                 }
                 Ok(None) => {
+                    if input.len() < before {
+                        self.peer.note_first_bytes();
+                    }
                     self.watch_block(now);
                     return None;
                 }

@@ -11,9 +11,20 @@ pub(crate) struct Peer {
     max_streams: u32,
     takes_push: bool,
     takes_extended_connect: bool,
-    has_spoken: bool,
+    speech: Speech,
     /// The latest value of every setting.
     settings: Vec<Setting>,
+}
+
+/// What has arrived of the peer's first frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speech {
+    /// No byte was consumed.
+    Silent,
+    /// A part of it was consumed: the next bytes are no beginning.
+    Begun,
+    /// All of it.
+    Spoken,
 }
 
 impl Peer {
@@ -23,7 +34,7 @@ impl Peer {
             max_streams: rules.max_concurrent_streams,
             takes_push: true,
             takes_extended_connect: false,
-            has_spoken: false,
+            speech: Speech::Silent,
             settings: Vec::new(),
         }
     }
@@ -55,11 +66,23 @@ impl Peer {
 
     /// The peer's first frame has arrived.
     pub(crate) fn has_spoken(&self) -> bool {
-        self.has_spoken
+        self.speech == Speech::Spoken
+    }
+
+    /// No byte of the peer was consumed: the next ones are its first.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.speech == Speech::Silent
     }
 
     pub(crate) fn note_first_frame(&mut self) {
-        self.has_spoken = true;
+        self.speech = Speech::Spoken;
+    }
+
+    /// Bytes were consumed that make no whole message yet.
+    pub(crate) fn note_first_bytes(&mut self) {
+        if self.speech == Speech::Silent {
+            self.speech = Speech::Begun;
+        }
     }
 
     /// Takes over new settings. `Some`: the send windows of all open streams

@@ -75,3 +75,32 @@ fn only_first_bytes_are_looked_at() {
         assert!(!text.contains("answers in HTTP/1.1"), "{text}");
     });
 }
+
+/// The payload of a first frame that comes in pieces is no beginning.
+#[test]
+fn a_first_frame_in_single_bytes_is_one_frame() {
+    every_version(|version| {
+        if version == Version::Http2 {
+            // DATA cannot come first there.
+            return;
+        }
+        let mut victim = Victim::new(version, Side::Client);
+        victim.flush();
+        // DATA on stream 1001, which was never opened: a stream error.
+        for byte in *b"\x00\x00\x03\xe9\x00\x00\x00\x04HTTP" {
+            victim.take_bytes(&[byte]);
+        }
+        let refused = |event: &Event| matches!(event, Event::Refused { .. });
+        assert!(
+            victim.events.iter().any(refused),
+            "{version}: {:?}",
+            victim.events
+        );
+        let closed = |event: &Event| matches!(event, Event::Closed { .. });
+        assert!(
+            !victim.events.iter().any(closed),
+            "{version}: {:?}",
+            victim.events
+        );
+    });
+}

@@ -31,7 +31,7 @@ impl Engine {
     /// Ends the connection if the peer speaks something else.
     #[inline]
     pub(super) fn look_at_first(&self, input: &[u8]) -> Result<First, Broken> {
-        if self.peer.has_spoken() {
+        if !self.peer.is_silent() {
             return Ok(First::Past);
         }
         self.look_closely(input)
