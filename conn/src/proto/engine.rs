@@ -345,7 +345,10 @@ impl Engine {
                         self.peer.note_first_bytes();
                     }
                     self.watch_block(now);
-                    return None;
+                    match first.foreign().filter(|_| input.len() < before) {
+                        Some(broken) => Err(broken),
+                        None => return None,
+                    }
                 }
                 Err(violation) => Err(violation.into()),
             };

@@ -63,15 +63,16 @@ impl Engine {
 impl First {
     /// What a broken rule means if the bytes are no first frame of anybody.
     pub(super) fn explain(&self, broken: Broken) -> Broken {
-        match self {
-            Self::Past | Self::Short => broken,
-            Self::Frame(head) => {
-                let bytes = head.bytes.get(..head.length).unwrap_or_default();
-                match foreign::unknown(bytes, head.version, head.side) {
-                    Some(text) => Rule::Malformed.fatal().detailed(text),
-                    None => broken,
-                }
-            }
-        }
+        self.foreign().unwrap_or(broken)
+    }
+
+    /// The bytes are no first frame of anybody.
+    pub(super) fn foreign(&self) -> Option<Broken> {
+        let Self::Frame(head) = self else {
+            return None;
+        };
+        let bytes = head.bytes.get(..head.length)?;
+        let text = foreign::unknown(bytes, head.version, head.side)?;
+        Some(Rule::Malformed.fatal().detailed(text))
     }
 }
