@@ -323,15 +323,16 @@ impl Engine {
             if input.is_empty() || !self.wants_input() {
                 return None;
             }
-            let first = match self.look_at_first(input) {
-                Ok(first) => first,
-                Err(broken) => {
-                    self.handle_broken(now, broken);
-                    continue;
+            let mut first = First::Past;
+            if self.peer.is_silent() {
+                match self.look_at_first(input) {
+                    Ok(First::Short) => return None,
+                    Ok(looked) => first = looked,
+                    Err(broken) => {
+                        self.handle_broken(now, broken);
+                        continue;
+                    }
                 }
-            };
-            if matches!(first, First::Short) {
-                return None;
             }
             let before = input.len();
             let event = match self.wire.decode(input) {

@@ -149,8 +149,7 @@ impl StreamIds {
             Some(_) => id.value() <= self.last_of_peer,
         };
         if !opened {
-            let beyond = self.is_of_peer(id) && self.last_taken.is_some_and(|last| id > last);
-            return if beyond {
+            return if self.is_beyond_go_away(id) {
                 Standing::BeyondGoAway
             } else {
                 Standing::Idle
@@ -163,6 +162,11 @@ impl StreamIds {
         } else {
             Standing::Closed
         }
+    }
+
+    /// The id is the peer's, and above the last of our final GOAWAY.
+    pub(crate) fn is_beyond_go_away(&self, id: StreamId) -> bool {
+        self.last_taken.is_some_and(|last| id > last) && self.is_of_peer(id)
     }
 
     fn was_passed_over(&self, id: StreamId) -> bool {

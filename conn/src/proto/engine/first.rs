@@ -15,8 +15,8 @@ pub(super) enum First {
     Past,
     /// They are too few.
     Short,
-    /// They may be a frame.
-    Frame(Head),
+    /// They may be a frame. Boxed: this is passed on with every later frame too.
+    Frame(Box<Head>),
 }
 
 /// Bytes at the front of the input.
@@ -28,16 +28,14 @@ pub(super) struct Head {
 }
 
 impl Engine {
-    /// Ends the connection if the peer speaks something else.
-    #[inline]
+    /// Looks at the front of the input while no byte of the peer was consumed.
+    ///
+    /// # Errors
+    ///
+    /// The peer speaks something else.
+    #[cold]
+    #[inline(never)]
     pub(super) fn look_at_first(&self, input: &[u8]) -> Result<First, Broken> {
-        if !self.peer.is_silent() {
-            return Ok(First::Past);
-        }
-        self.look_closely(input)
-    }
-
-    fn look_closely(&self, input: &[u8]) -> Result<First, Broken> {
         let (version, side) = (self.config.version, self.config.side);
         match foreign::look(input, version, side) {
             Beginning::Short => Ok(First::Short),
@@ -49,12 +47,12 @@ impl Engine {
                     *kept = *byte;
                     length += 1;
                 }
-                Ok(First::Frame(Head {
+                Ok(First::Frame(Box::new(Head {
                     bytes,
                     length,
                     version,
                     side,
-                }))
+                })))
             }
         }
     }

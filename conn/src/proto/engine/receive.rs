@@ -122,7 +122,7 @@ impl Engine {
     /// The peer opens a stream.
     fn accept(&mut self, now: Instant, headers: Headers) -> Outcome {
         let id = headers.stream;
-        if self.ids.standing(id) == Standing::BeyondGoAway {
+        if self.ids.is_beyond_go_away(id) {
             return Err(Rule::OpenAfterGoAway.on(id));
         }
         let http = self.config.semantics == Semantics::Http;
