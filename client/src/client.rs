@@ -343,8 +343,8 @@ impl Builder {
         self
     }
 
-    /// Is called with the figures of each connection so often, and once more
-    /// when it is over; on the connection's task: it must not block.
+    /// Calls `call` with each connection's statistics every `every`, and a final
+    /// time when it closes; on the connection's task: it must not block.
     pub fn on_stats(
         mut self,
         every: Duration,

@@ -20,11 +20,11 @@ use lacewing_conn::{
 use crate::{
     AlternativeService, BoxError, Concurrency, Error, Origin, PushPolicy, Pushes, Security,
     SettingsKey, SettingsStore, Streams, Transport,
-    announced::OnAlternative,
+    alternative_services::OnAlternative,
     body::{Replay, RequestBody},
     exchange::{self, Age, Command, Exchanges, Failure, Queue, State, Wait},
-    persistence::Keeper,
     pushes,
+    spdy_settings::Keeper,
     stats::OnStats,
     telemetry,
 };
@@ -341,9 +341,9 @@ where
 
     /// Ready when there is a place for this handle's request, which is then
     /// kept until `call`: in the queue, or with [`Concurrency::Fail`] among the
-    /// streams that the server allows. (So who asks first waits, and who calls
-    /// without asking gets the error.) Ready at once if the connection is over,
-    /// so that `call` can say why.
+    /// streams that the server allows. `poll_ready` waits; `call` without it
+    /// fails. Ready at once if the connection is over, so that `call` can say
+    /// why.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.place == Place::None {
             if !self.is_open() {
@@ -515,8 +515,8 @@ impl ConnectionConfig {
         self
     }
 
-    /// Is called with the figures of the connection so often, and once more
-    /// when it is over; on the connection's task: it must not block.
+    /// Calls `call` with the connection's statistics every `every`, and a final
+    /// time when it closes; on the connection's task: it must not block.
     pub fn on_stats(
         mut self,
         every: Duration,

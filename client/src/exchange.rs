@@ -3,7 +3,7 @@
 
 mod age;
 mod command;
-mod expect;
+mod expect_continue;
 mod fields;
 mod message;
 mod opening;
@@ -26,12 +26,12 @@ pub(crate) use self::message::{Message, message};
 pub(crate) use self::{
     age::Age,
     command::Command,
-    expect::Alarm,
+    expect_continue::Alarm,
     queue::{Queue, State},
     reply::{Failure, Outcome, Progress, Reply, Rest, Wait},
 };
 use self::{
-    expect::Expectations,
+    expect_continue::Expectations,
     fields::{Section, check_fields},
     message::content_length,
     opening::start,
@@ -40,10 +40,10 @@ use self::{
 };
 use crate::{
     AlternativeService, Error, OnInformational, RequestError, Security,
-    announced::OnAlternative,
+    alternative_services::OnAlternative,
     body::{BodyFailure, Outgoing, Piece, RequestBody},
-    persistence::Keeper,
     pushes,
+    spdy_settings::Keeper,
     stats::{OnStats, Watch},
     telemetry::{Clock, Telemetry},
 };

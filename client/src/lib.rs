@@ -3,10 +3,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-mod announced;
+mod alternative_services;
 mod body;
 mod client;
-mod concurrency;
 mod connect;
 mod connection;
 mod error;
@@ -15,13 +14,14 @@ mod informational;
 #[cfg(feature = "npn")]
 pub mod npn;
 mod origin;
-mod persistence;
 mod pool;
 mod priority;
 mod pushes;
 mod retry;
 mod service;
+mod spdy_settings;
 mod stats;
+mod stream_limit;
 mod telemetry;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -29,10 +29,9 @@ mod tunnel;
 #[cfg(feature = "h2c")]
 mod upgrade;
 
-pub use announced::AlternativeService;
+pub use alternative_services::AlternativeService;
 pub use body::{Body, BodyError};
 pub use client::{Builder, Client, ClientResponse};
-pub use concurrency::{Concurrency, Streams};
 #[cfg(unix)]
 pub use connect::Unix;
 pub use connect::{
@@ -48,10 +47,11 @@ pub use lacewing_conn::{
     proto::{ConnectionStats, HeaderCompression, Priority, Protocol, Rate, Setting, WindowPool},
 };
 pub use origin::{Origin, Security};
-pub use persistence::{MemorySettings, SettingsKey, SettingsStore};
 pub use priority::PriorityHandle;
 pub use pushes::{PushPolicy, Pushed, Pushes};
 /// The TLS library, for [`tls_config`](Builder::tls_config).
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use service::ForBody;
+pub use spdy_settings::{MemorySettings, SettingsKey, SettingsStore};
+pub use stream_limit::{Concurrency, Streams};

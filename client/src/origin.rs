@@ -1,4 +1,4 @@
-//! Where a request goes: what a connection is pooled by.
+//! Origins (scheme and authority): the key of the pool.
 
 use std::fmt;
 

@@ -96,7 +96,7 @@ struct Kept {
     last_used: Instant,
 }
 
-/// Where a request goes.
+/// The destination of a request.
 enum Choice {
     Use(Connection),
     /// A new connection; if there is none to be had, one that has its hands

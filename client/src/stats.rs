@@ -11,7 +11,7 @@ use lacewing_conn::proto::ConnectionStats;
 
 use crate::exchange::Alarm;
 
-/// Is called with the figures of a connection.
+/// Called with a connection's statistics.
 #[derive(Clone)]
 pub(crate) struct OnStats {
     pub(crate) every: Duration,

@@ -51,7 +51,7 @@ pub use head::{Control, Head, Priority, Protocol};
 pub use limits::{Limits, Rate};
 pub use output::Output;
 pub use reason::Reason;
-pub use rules::{Rule, UnknownVersion, Version};
+pub use rules::{Capabilities, PushScope, Rule, UnknownVersion, Version};
 pub use streams::{StreamId, StreamKey};
 pub(crate) use violation::Broken;
 pub use violation::Violation;

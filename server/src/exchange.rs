@@ -9,7 +9,7 @@
 mod call;
 mod draining;
 mod handler;
-mod places;
+mod pending;
 mod request;
 mod response;
 mod send;
@@ -31,7 +31,7 @@ use self::{
     call::Probe,
     draining::Draining,
     handler::{Handler, Slot as Spare, Task},
-    places::{Place, Places},
+    pending::{Place, Places},
     response::{Heads, Kind, Prepared},
     send::Asked,
     wishes::Wishes,

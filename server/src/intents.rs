@@ -36,10 +36,10 @@ const MAX_WAITING: usize = 256;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Handle {
-    /// They don't.
+    /// Do not insert the handle.
     #[default]
     Omit,
-    /// They do.
+    /// Insert the handle.
     Insert,
 }
 

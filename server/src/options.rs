@@ -96,7 +96,7 @@ impl DateHeader {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum InfoExtension {
-    /// It is.
+    /// Insert it.
     #[default]
     Insert,
     /// It is not, which saves three allocations a request.

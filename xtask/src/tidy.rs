@@ -205,11 +205,41 @@ fn length(file: &File) -> Vec<String> {
     vec![file.complaint(0, &what)]
 }
 
+/// What a protocol can carry, the facades ask of its capabilities: a version is
+/// named only where one is negotiated.
+fn versions_in_facades(file: &File) -> Vec<String> {
+    let exchange = ["client/src/exchange", "server/src/exchange"]
+        .iter()
+        .any(|place| file.path.starts_with(place));
+    if !exchange || !file.is_rust() {
+        return Vec::new();
+    }
+    let code = source::without_comments(&file.text);
+    let code = code
+        .split("#[cfg(test)]\nmod tests")
+        .next()
+        .unwrap_or_default();
+    let named = |line: &str| {
+        ["Version::Http2", "Version::Spdy"]
+            .iter()
+            .any(|word| line.contains(word))
+    };
+    let lines = code.lines().enumerate().filter(|(_, line)| named(line));
+    lines
+        .map(|(number, _)| {
+            file.complaint(
+                number + 1,
+                "a version in a facade: ask `Version::capabilities`",
+            )
+        })
+        .collect()
+}
+
 /// The words that name a dialect stand in the engine only where the dialects
 /// are told apart: the wire mapping and the table of capabilities.
 fn dialect_words(file: &File) -> Vec<String> {
     let Some(rest) = file.path.strip_prefix("conn/src/proto") else {
-        return Vec::new();
+        return versions_in_facades(file);
     };
     let allowed = rest == "/wire.rs"
         || rest == "/rules.rs"

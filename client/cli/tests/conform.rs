@@ -126,7 +126,7 @@ async fn serve(listener: &TcpListener, connections: usize) {
         let version = Version::Http2;
         let serving = serve_connection(stream, version, Options::default(), service);
         tokio::spawn(async move {
-            // How a connection with an odd peer ends is for the cases to judge.
+            // How a connection with a scripted peer ends is for the cases to judge.
             let _ = serving.await;
         });
     }

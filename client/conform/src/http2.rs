@@ -1,4 +1,4 @@
-//! HTTP/2: the prelude of its cases, the tables, and the odd peer that
+//! HTTP/2: the prelude of its cases, the tables, and the scripted peer that
 //! plays them.
 //!
 //! * `frame`, `block`: frames and header blocks, right or wrong in any way.

@@ -1,4 +1,4 @@
-//! A conformance suite: odd peers that test a server or a client.
+//! A conformance suite: scripted peers that test a server or a client.
 //!
 //! Every case says *send these frames or bytes, expect this reaction*, and is
 //! named by the section of the specification that it proves: `6.5.2/3` is the

@@ -69,7 +69,7 @@ impl Default for Conditions {
     }
 }
 
-/// Runs one case on a fresh connection, as the odd peer at its other end.
+/// Runs one case on a fresh connection, as the scripted peer at its other end.
 ///
 /// `target` is what a server under test can show; for a client under test it
 /// is of no use, and [`Target::new`] will do.

@@ -1,5 +1,5 @@
 //! SPDY/2, SPDY/3 and SPDY/3.1: the prelude of their cases, the tables, and
-//! the odd peer that plays them.
+//! the scripted peer that plays them.
 //!
 //! * `frame`, `block`, `malformed`: frames, header blocks and zlib streams, right or
 //!   wrong in any way.

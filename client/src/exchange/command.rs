@@ -16,7 +16,7 @@ use super::Exchanges;
 pub(crate) enum Command {
     /// Measure a round trip.
     Ping(oneshot::Sender<Duration>),
-    /// Tell how the connection does.
+    /// Report the connection's statistics.
     Stats(oneshot::Sender<ConnectionStats>),
     /// Change how urgent a stream is.
     Prioritize(StreamKey, Priority),

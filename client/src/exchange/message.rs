@@ -70,14 +70,13 @@ pub(crate) fn message(
     let uri = complete(parts.uri, target, host, security)?;
     settle_length(&mut parts.headers, &parts.method, announced, &mut body)?;
     let mut expectation = Expectation::None;
-    if version == Version::Http2 {
-        if let Some(priority) = priority {
-            announce_priority(&mut parts.headers, priority);
-        }
-        // Elsewhere there is no frame for the answer.
-        if !body.is_empty() && expects_continue(&parts.headers) {
-            expectation = Expectation::Continue;
-        }
+    let capabilities = version.capabilities();
+    if let Some(priority) = priority.filter(|_| capabilities.priority_field) {
+        announce_priority(&mut parts.headers, priority);
+    }
+    // Elsewhere there is no frame for the answer.
+    if capabilities.informational && !body.is_empty() && expects_continue(&parts.headers) {
+        expectation = Expectation::Continue;
     }
     let control = Control::Request {
         method: parts.method,

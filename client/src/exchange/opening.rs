@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use lacewing_conn::{
-    Version,
     driver::Context,
     proto::{Control, OpenError, Protocol, StreamKey},
 };
@@ -189,7 +188,7 @@ fn is_too_early(conn: &Context<'_>, intent: &Intent) -> bool {
     let extensions = intent.request.extensions();
     !extensions.is_empty()
         && extensions.get::<Protocol>().is_some()
-        && conn.engine.version() == Version::Http2
+        && conn.engine.version().capabilities().extended_connect
         && !conn.engine.peer_spoke()
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use http::{Method, Request, Uri};
 use lacewing_conn::{
-    Reason, Version,
+    Reason,
     driver::Context,
-    proto::{Control, Head, StreamKey},
+    proto::{Control, Head, PushScope, StreamKey},
 };
 
 use super::{Exchange, Exchanges, Reply, Wait};
@@ -40,8 +40,10 @@ impl Exchanges {
         };
         // RFC 9113 §8.4: a promise has to be safe and cacheable, and for an
         // origin that the server is known to speak for.
-        let spdy = conn.engine.version() != Version::Http2;
-        let allowed = same_origin(&uri, &parent) || (spdy && same_server(&uri, &parent));
+        let allowed = match conn.engine.version().capabilities().push_scope {
+            PushScope::SameOrigin => same_origin(&uri, &parent),
+            PushScope::SameServer => same_origin(&uri, &parent) || same_server(&uri, &parent),
+        };
         if !matches!(method, Method::GET | Method::HEAD) || !allowed {
             return conn.reset(stream, Reason::ProtocolError);
         }

@@ -1,5 +1,5 @@
 //! What handles and the connection's task share: the requests on their way to
-//! the task, and how the connection does.
+//! the task, and the connection's lifecycle.
 
 use std::{
     collections::VecDeque,
@@ -19,7 +19,7 @@ use super::{
     command::Command,
     reply::{Failure, Progress, Reply, Wait},
 };
-use crate::{Concurrency, Error, Streams, announced::Announced, body::RequestBody};
+use crate::{Concurrency, Error, Streams, alternative_services::Announced, body::RequestBody};
 
 /// A request for the connection's task.
 pub(super) struct Intent {
@@ -66,14 +66,14 @@ pub(crate) struct Queue {
 /// §6.5.2 recommends no less).
 const INITIALLY_ALLOWED: usize = 100;
 
-/// What came for the connection's task, besides requests.
+/// Messages for the connection's task, besides requests.
 pub(super) struct News {
     /// Nobody waits for these any more.
     pub(super) cancelled: Vec<Arc<Reply>>,
     pub(super) commands: Vec<Command>,
 }
 
-/// How a connection does.
+/// Lifecycle of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// Takes requests.

@@ -110,10 +110,9 @@ pub struct Limits {
     /// where these share a frame with their push (the SPDY drafts §3.3.1: the
     /// push comes before what refers to it). Default 100 ms.
     pub max_push_delay: Duration,
-    /// Time that clients get to stop an upload by themselves that nobody reads,
-    /// after its response is complete, before RST_STREAM tells them to. Zero:
-    /// none, and clients lose the response whose one loop sends and reads.
-    /// Default 250 ms.
+    /// How long an upload that nobody reads is discarded after the complete
+    /// response, before RST_STREAM. Zero sends it at once; clients that read and
+    /// write in one loop (curl before 8) then lose the response. Default 250 ms.
     pub upload_linger: Duration,
     /// Time without a byte accepted by the transport while some wait. Default
     /// 30 s (slow read).

@@ -79,6 +79,18 @@ impl Version {
         }
     }
 
+    /// What messages of this protocol can carry.
+    ///
+    /// ```
+    /// use lacewing_conn::Version;
+    ///
+    /// assert!(Version::Http2.capabilities().informational);
+    /// assert!(!Version::Spdy31.capabilities().informational);
+    /// ```
+    pub fn capabilities(self) -> Capabilities {
+        self.rules().capabilities
+    }
+
     /// The capabilities of this protocol.
     pub(crate) fn rules(self) -> &'static Rules {
         match self {
@@ -108,9 +120,37 @@ impl FromStr for Version {
 #[cfg(test)]
 pub(crate) const EVERY_VERSION: [Version; 4] = Version::ALL;
 
+/// What messages of a protocol can carry: for those who build on the engine, and
+/// need not know which protocol they speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// Informational (1xx) responses, `100 Continue` among them.
+    pub informational: bool,
+    /// `:protocol` in CONNECT requests (RFC 8441), if the peer offers it.
+    pub extended_connect: bool,
+    /// A request's priority is a header field (RFC 9218 §5), and not a part of
+    /// the frame that opens its stream.
+    pub priority_field: bool,
+    /// The origins that a server may push for.
+    pub push_scope: PushScope,
+}
+
+/// The origins that a server may push for, beside that of the parent request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PushScope {
+    /// None (RFC 9113 §8.4).
+    SameOrigin,
+    /// Those of the same host and port, if the parent is in cleartext (the SPDY
+    /// drafts §3.3.1).
+    SameServer,
+}
+
 /// The capabilities of a protocol.
 #[derive(Debug)]
 pub(crate) struct Rules {
+    /// What users are told of.
+    pub(crate) capabilities: Capabilities,
     /// The window of a new stream until SETTINGS say otherwise. `None`: streams
     /// have no windows.
     pub(crate) stream_window: Option<u32>,
@@ -170,6 +210,12 @@ pub(crate) enum Reaction {
 }
 
 static HTTP_2: Rules = Rules {
+    capabilities: Capabilities {
+        informational: true,
+        extended_connect: true,
+        priority_field: true,
+        push_scope: PushScope::SameOrigin,
+    },
     stream_window: Some(65_535),
     connection_window: Some(65_535),
     settings_acknowledged: true,
@@ -201,6 +247,13 @@ static SPDY_2: Rules = Rules {
 /// The rules of the last SPDY, from which the earlier ones differ.
 const fn spdy_3_1() -> Rules {
     Rules {
+        // A SYN_REPLY comes once: there is no frame for the first two.
+        capabilities: Capabilities {
+            informational: false,
+            extended_connect: false,
+            priority_field: false,
+            push_scope: PushScope::SameServer,
+        },
         stream_window: Some(65_536),
         connection_window: Some(65_536),
         settings_acknowledged: false,

@@ -1,8 +1,6 @@
-//! Whose turn it is: eight levels of urgency (RFC 9218 §4.1), first the lowest
-//! number; round-robin inside a level.
-//!
-//! What is less urgent waits, but does not starve: now and then one frame of it
-//! goes first.
+//! Picks the next stream: strict urgency in eight levels (RFC 9218 §4.1), the
+//! lowest number first, and round-robin within a level. A sixteenth of the
+//! bytes is reserved for less urgent levels, so that they do not starve.
 //!
 //! An incremental stream gives up its turn after one frame. A stream that is
 //! not incremental is served on for longer, since a part of it is of little

@@ -14,7 +14,7 @@ use super::{
     Exchanges, Ticket, finish,
     handler::{self, Outcome, Task},
     is_of_peer,
-    places::Place,
+    pending::Place,
 };
 use crate::{HttpService, Incoming, Spawn, StreamError};
 

@@ -1,4 +1,4 @@
-//! The odd peer: plays a script on a connection and judges what comes back.
+//! The scripted peer: plays a script on a connection and judges what comes back.
 
 mod describe;
 

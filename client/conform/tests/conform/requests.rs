@@ -18,7 +18,7 @@ pub(crate) fn make(case: &Case, io: impl Transport) -> JoinHandle<()> {
     }
     let (connection, task) = Connection::handshake(io, case.version(), config);
     let task = tokio::spawn(async move {
-        // How a connection with an odd peer ends is for the cases to judge.
+        // How a connection with a scripted peer ends is for the cases to judge.
         let _ = task.await;
     });
     let upload = needs(Need::RequestBody);

@@ -45,7 +45,7 @@ fn connect(answers: Answers, extended: ExtendedConnect) -> DuplexStream {
     let service = service_fn(move |request| answer(request, answers));
     let options = Options::default().extended_connect(extended);
     tokio::spawn(async move {
-        // How a connection with an odd peer ends is for the cases to judge.
+        // How a connection with a scripted peer ends is for the cases to judge.
         let _ = serve_connection(theirs, Version::Http2, options, service).await;
     });
     ours

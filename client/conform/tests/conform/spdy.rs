@@ -55,7 +55,7 @@ fn serve_with(version: Version, answers: Answers, options: Options) -> DuplexStr
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let service = service_fn(move |request| answer(request, answers));
     tokio::spawn(async move {
-        // How a connection with an odd peer ends is for the cases to judge.
+        // How a connection with a scripted peer ends is for the cases to judge.
         let _ = serve_connection(theirs, version, options, service).await;
     });
     ours

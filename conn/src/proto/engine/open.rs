@@ -118,7 +118,7 @@ impl Engine {
         }
         self.check_open()?;
         if head.is_extended_connect() {
-            if self.rules.headers_anywhere {
+            if !self.rules.capabilities.extended_connect {
                 return Err(OpenError::Usage(UsageError::Unsupported));
             }
             if !self.peer.takes_extended_connect() {

@@ -28,8 +28,7 @@ impl Engine {
         if !informational {
             return Err(UsageError::WrongHead);
         }
-        if self.rules.headers_anywhere {
-            // A SYN_REPLY comes once: there is no frame for this.
+        if !self.rules.capabilities.informational {
             return Err(UsageError::Unsupported);
         }
         let open = self.streams.get(stream).ok_or(UsageError::StreamClosed)?;

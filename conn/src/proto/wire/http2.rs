@@ -20,8 +20,8 @@ use super::{
 };
 use crate::proto::{Config, Head, HeaderBytes, Priority, Reason, Rule, Side, StreamId, Violation};
 
-/// DATA frames of ours, however large the peer takes them: others want their
-/// turn.
+/// Upper bound of our DATA frames, so that one stream cannot monopolise the
+/// connection.
 const MAX_DATA: usize = 64 << 10;
 
 /// The codec of one HTTP/2 connection.
