@@ -203,7 +203,7 @@ impl Builder {
     /// Listens in cleartext on a Unix socket. A socket that a server left
     /// behind when it died is replaced; the file is removed when the server
     /// ends. Who may connect is what the folder's and the file's permissions
-    /// say. (For TLS on a Unix socket, see [`listen_tls`](Self::listen_tls).)
+    /// say. (TLS on a Unix socket is `listen_tls`, with the feature `tls`.)
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), lacewing_server::StartError> {
