@@ -85,12 +85,32 @@ impl Said {
 }
 
 /// What of a request decides on the content of its response.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
     /// The method is HEAD.
-    pub(crate) head: bool,
+    Head,
     /// The method is CONNECT.
-    pub(crate) connect: bool,
+    Connect,
+    /// The method is CONNECT, and the response agreed: what follows is a tunnel.
+    Tunnel,
+    Other,
+}
+
+impl Asked {
+    /// What a request's head asks for.
+    pub(crate) fn by(head: &Head) -> Self {
+        if head.is_method(&Method::HEAD) {
+            Self::Head
+        } else if head.is_method(&Method::CONNECT) {
+            Self::Connect
+        } else {
+            Self::Other
+        }
+    }
+
+    fn is_connect(self) -> bool {
+        matches!(self, Self::Connect | Self::Tunnel)
+    }
 }
 
 /// The content that a response has by its head.
@@ -103,7 +123,7 @@ pub(crate) fn of_response(
     let Some(status) = head.status() else {
         return Ok(Content::Unmeasured);
     };
-    if asked.connect && status.is_success() {
+    if asked.is_connect() && status.is_success() {
         // A client must ignore it (RFC 9110 §9.3.6).
         head.fields.remove(CONTENT_LENGTH);
         return Ok(Content::Unmeasured);
@@ -114,7 +134,7 @@ pub(crate) fn of_response(
         None
     };
     match status {
-        _ if asked.head || status.is_informational() => Ok(Content::None),
+        _ if asked == Asked::Head || status.is_informational() => Ok(Content::None),
         StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Ok(Content::None),
         // It has content, of no length (RFC 9110 §15.3.6).
         StatusCode::RESET_CONTENT => none_of(length),
@@ -167,11 +187,11 @@ pub(crate) fn of_our_response(head: &mut Head, asked: Asked) -> Result<Content, 
     let Some(status) = head.status() else {
         return Ok(Content::Unmeasured);
     };
-    let tunnel = asked.connect && status.is_success();
+    let tunnel = asked.is_connect() && status.is_success();
     let forbidden = match status {
         _ if tunnel => false,
         StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED => true,
-        _ => asked.head || status.is_informational(),
+        _ => asked == Asked::Head || status.is_informational(),
     };
     let unsaid = tunnel
         || status.is_informational()
@@ -234,15 +254,9 @@ mod tests {
         head
     }
 
-    const GET: Asked = Asked {
-        head: false,
-        connect: false,
-    };
-    const HEAD: Asked = Asked { head: true, ..GET };
-    const CONNECT: Asked = Asked {
-        connect: true,
-        ..GET
-    };
+    const GET: Asked = Asked::Other;
+    const HEAD: Asked = Asked::Head;
+    const CONNECT: Asked = Asked::Connect;
 
     #[test]
     fn our_responses_say_no_length_where_none_may_be_said() {

@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use http::Method;
-
 use super::{Engine, OpenError, UsageError};
 use crate::proto::{
     Head, Priority, Semantics, Side, StreamId, StreamKey, content, streams::state::State,
@@ -141,8 +139,7 @@ impl Engine {
             Direction::Unidirectional => State::opened_one_way(fin),
         };
         let mut stream = self.new_stream(id, state, options.priority);
-        stream.bodyless = head.is_method(&Method::HEAD);
-        stream.connect = head.is_method(&Method::CONNECT);
+        stream.asked = content::Asked::by(&head);
         let kind = SendKind::Open {
             priority: stream.priority,
             direction,

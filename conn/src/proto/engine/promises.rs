@@ -182,16 +182,14 @@ impl Engine {
         stream.opener = Opener::Peer;
         let names = in_one.map(|_| names(&head.fields).collect());
         stream.push = Some(Push::promised(parent.id(), names));
-        stream.bodyless = head.is_method(&http::Method::HEAD);
+        stream.asked = content::Asked::by(&head);
         let fin = in_one.unwrap_or(false);
         let response = match response {
             None => None,
             Some(mut head) => {
                 stream.state = State::promised_with_reply(fin);
-                let content =
-                    content::check_informational(&head, Part::Head { fin }).and_then(|()| {
-                        content::of_response(self.rules, &mut head, stream.asked(), said)
-                    });
+                let content = content::check_informational(&head, Part::Head { fin })
+                    .and_then(|()| content::of_response(self.rules, &mut head, stream.asked, said));
                 stream.content =
                     content.map_err(|rule| Violation::stream(id, rule, Reason::ProtocolError))?;
                 Some(head)

@@ -2,13 +2,11 @@
 
 use std::time::Instant;
 
-use http::Method;
-
 use super::{Engine, OpenError, UsageError};
 use crate::{
     Error, Initiator, Reason,
     proto::{
-        Event, Head, Side, StreamId, StreamKey,
+        Event, Head, Side, StreamId, StreamKey, content,
         rules::PushStyle,
         streams::{
             HeldPush, Push, Stream,
@@ -54,7 +52,7 @@ impl Engine {
         self.check_open()?;
         let id = self.ids.next();
         let mut stream = self.new_stream(id, State::pushed(), Some(priority));
-        stream.bodyless = request.is_method(&Method::HEAD);
+        stream.asked = content::Asked::by(&request);
         stream.push = Some(Push::of(parent.id()));
         match self.rules.push {
             PushStyle::Promise => {

@@ -3,14 +3,13 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::Method;
 
 use super::Engine;
 use crate::{
     Reason,
     proto::{
         Broken, Event, Head, Rule, Semantics, Side, StreamId, StreamKey,
-        content::{self, Content, Said},
+        content::{self, Asked, Content, Said},
         ids::Standing,
         rules::PushStyle,
         streams::{
@@ -167,8 +166,7 @@ impl Engine {
         let early = self.take_early_priority(id);
         let mut stream = self.new_stream(id, state, early.or(priority));
         stream.opener = Opener::Peer;
-        stream.connect = head.is_method(&Method::CONNECT);
-        stream.bodyless = head.is_method(&Method::HEAD);
+        stream.asked = Asked::by(&head);
         stream.content = content;
         let stream = self.streams.insert(stream);
         if id.value() > StreamId::MAX.value().saturating_sub(ID_RESERVE) {
@@ -261,7 +259,7 @@ impl Engine {
             };
             return Ok((!discarded).then_some(event));
         }
-        let asked = stream.asked();
+        let asked = stream.asked;
         let said = Said {
             fin,
             length: headers.fields.has_length,
@@ -277,7 +275,7 @@ impl Engine {
         if let Some(stream) = self.streams.get_mut(key) {
             stream.content = content;
             stream.state = after;
-            stream.accepted = head.status().is_some_and(|status| status.is_success());
+            stream.note_reply(head.status());
         }
         if fin {
             self.settle(key);

@@ -35,7 +35,7 @@ impl Engine {
         if open.state.send() != Half::Waiting {
             return Err(UsageError::AlreadyReplied);
         }
-        content::of_our_response(&mut head, open.asked())?;
+        content::of_our_response(&mut head, open.asked)?;
         self.wire.headers(
             stream.id(),
             SendKind::Reply,
@@ -71,8 +71,8 @@ impl Engine {
         let fin = fin && !waits;
         let after = open.state.after_send(Part::Head { fin });
         let after = after.map_err(|_| UsageError::AlreadyReplied)?;
-        let content = content::of_our_response(&mut head, open.asked())?;
-        let accepted = head.status().is_some_and(|status| status.is_success());
+        let content = content::of_our_response(&mut head, open.asked)?;
+        let status = head.status();
         if open.push.is_some() {
             self.reply_to_push(stream, head, fin)?;
         } else {
@@ -82,7 +82,7 @@ impl Engine {
         }
         if let Some(open) = self.streams.get_mut(stream) {
             open.state = after;
-            open.accepted = accepted;
+            open.note_reply(status);
             open.send.content = content;
             if waits {
                 open.send.ending = Ending::Fin;

@@ -4,7 +4,7 @@
 use super::{Engine, UsageError};
 use crate::Error;
 use crate::proto::{
-    Broken, Config, Event, Head, Semantics, Side, StreamKey,
+    Broken, Config, Event, Head, Semantics, Side, StreamKey, content,
     streams::{Opener, state::State},
     wire::settings_payload,
 };
@@ -45,7 +45,7 @@ impl Engine {
         let id = crate::proto::StreamId::new(1);
         let mut stream = self.new_stream(id, State::accepted(true, false), None);
         stream.opener = Opener::Peer;
-        stream.bodyless = head.is_method(&http::Method::HEAD);
+        stream.asked = content::Asked::by(&head);
         let stream = self.streams.insert(stream);
         self.push_event(Event::Opened {
             stream,
@@ -65,7 +65,7 @@ impl Engine {
         }
         let id = crate::proto::StreamId::new(1);
         let mut stream = self.new_stream(id, State::opened(true), None);
-        stream.bodyless = head.is_method(&http::Method::HEAD);
+        stream.asked = content::Asked::by(head);
         self.ids.take_first();
         Some(self.streams.insert(stream))
     }

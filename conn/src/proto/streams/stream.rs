@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 use super::{
     StreamId,
@@ -28,13 +28,8 @@ pub(crate) struct Stream {
     pub(crate) recv: RecvHalf,
     /// What is still to come of the peer's content.
     pub(crate) content: Content,
-    /// The request was HEAD: its response has no body, whatever its
-    /// content-length.
-    pub(crate) bodyless: bool,
-    /// The request was CONNECT.
-    pub(crate) connect: bool,
-    /// The reply's status is a 2xx: with `connect`, the stream is a tunnel.
-    pub(crate) accepted: bool,
+    /// What its request asks for.
+    pub(crate) asked: Asked,
     /// The user still works on it: it counts although both halves are closed.
     pub(crate) retained: bool,
     /// It counts among the streams that we opened.
@@ -216,9 +211,7 @@ impl Stream {
                 reader: Reader::Reading,
             },
             content: Content::default(),
-            bodyless: false,
-            connect: false,
-            accepted: false,
+            asked: Asked::Other,
             retained: false,
             counted: true,
             push: None,
@@ -235,17 +228,17 @@ impl Stream {
         !self.is_ours() && self.state == State::promised()
     }
 
-    /// What of its request decides on the content of its response.
-    pub(crate) fn asked(&self) -> Asked {
-        Asked {
-            head: self.bodyless,
-            connect: self.connect,
+    /// A CONNECT that is agreed to is a tunnel from now on.
+    pub(crate) fn note_reply(&mut self, status: Option<StatusCode>) {
+        let agreed = status.is_some_and(|status| status.is_success());
+        if agreed && self.asked == Asked::Connect {
+            self.asked = Asked::Tunnel;
         }
     }
 
     /// After a CONNECT request and its 2xx there is only DATA (RFC 9113 §8.5).
     pub(crate) fn is_tunnel(&self) -> bool {
-        self.connect && self.accepted
+        self.asked == Asked::Tunnel
     }
 
     /// For a push: the stream that it belongs to.
