@@ -32,9 +32,13 @@ pub(super) fn cases() -> Vec<Case> {
         add("lacewing-get-100-mb", |lab, port| {
             get(lab, "h2", Security::Tls, port, MB_100)
         });
-        add("lacewing-parallel-20", |lab, port| {
-            get_parallel(lab, "h2", Security::Tls, port, MEDIUM, 20)
-        });
+        // lighttpd 1.4.69 now and then stops to read: with several downloads over
+        // TLS it sleeps on a connection that has our WINDOW_UPDATE frames.
+        if proxy != "lighttpd" {
+            add("lacewing-parallel-20", |lab, port| {
+                get_parallel(lab, "h2", Security::Tls, port, MEDIUM, 20)
+            });
+        }
         add("lacewing-upload-100-mb", lacewing_upload);
     }
     cases
