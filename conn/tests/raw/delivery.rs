@@ -408,6 +408,22 @@ async fn a_peer_that_is_killed_is_noticed_while_nothing_is_read() {
         let filled = tokio::time::timeout(Duration::from_secs(60), filled);
         filled.await.unwrap_err();
         assert!(mux.stats().await.unwrap().buffered_bytes > 100_000);
+        // The peer was asked for no answer: one that reads and writes in one
+        // loop, such as Go's spdystream, would wait until we read it.
+        let mut looked = 0;
+        while let Ok(frame) = tokio::time::timeout(Duration::from_millis(900), peer.any()).await {
+            match frame {
+                Some(Message::Ping(ping)) => {
+                    assert_eq!(ping.id % 2, 1, "{version}: a PING of the server's own");
+                    looked += 1;
+                }
+                other => panic!("{version}: {other:?}"),
+            }
+            if looked == 3 {
+                break;
+            }
+        }
+        assert_eq!(looked, 3, "{version}");
         let start = Instant::now();
         drop(peer);
         let error: Error = soon(mux.closed()).await.unwrap_err();

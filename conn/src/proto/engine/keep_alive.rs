@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Engine, Phase, ping::Purpose};
-use crate::proto::{Limits, Rule};
+use crate::proto::{Limits, Rule, Side};
 
 /// What the deadlines of a connection's life are counted from.
 #[derive(Debug)]
@@ -26,8 +26,8 @@ pub(super) struct Life {
 /// that is gone refuses it.
 const PROBE: Duration = Duration::from_millis(400);
 
-/// The PINGs for that. Their answers are ignored, as those to nothing are.
-const PROBE_OPAQUE: u64 = 0x3fff_ffff;
+/// The largest value of a PING, of either parity: no peer gets there.
+const PROBE_OPAQUE: u64 = 0xffff_fffe;
 
 impl Life {
     pub(super) fn starting(limits: &Limits, seed: u64, now: Instant) -> Self {
@@ -87,8 +87,12 @@ impl Engine {
             // Its silence is ours.
             self.life.heard(now);
             self.pings.forgive();
-            self.wire.ping(PROBE_OPAQUE, self.output.buffer());
-            self.counters.pings_sent = self.counters.pings_sent.saturating_add(1);
+            // An answer to a PING that the peer never sent: it is ignored (the
+            // drafts' §2.6.5, RFC 9113 §6.7). Were it a PING, a peer with one
+            // loop for both directions, such as Go's spdystream, would write the
+            // answer and wait for us to read it, while we wait for it to read.
+            let odd = u64::from(self.config.side == Side::Server);
+            self.wire.pong(PROBE_OPAQUE | odd, self.output.buffer());
         }
         if due(self.keep_alive_deadline()) {
             match self.pings.keep_alive_since() {
