@@ -92,6 +92,9 @@ async fn open_child(mux: &Mux, parent: &RawStream) -> Result<RawStream, Error> {
 /// Says something on a stream of ours, and expects it back.
 async fn talk(mut stream: RawStream, text: &[u8]) -> Result<(), Error> {
     stream.recv_reply().await?;
+    // Go's spdystream writes its reply before it notes that it did, and drops
+    // DATA that comes in between.
+    tokio::time::sleep(Duration::from_millis(20)).await;
     stream.write_all(text).await?;
     expect(&mut stream, text).await?;
     stream.shutdown().await?;
