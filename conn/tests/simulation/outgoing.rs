@@ -118,3 +118,20 @@ fn the_host_field_stands_in_for_an_authority() {
         }
     });
 }
+
+/// An `http::Uri` lets bytes stand that no path has (RFC 3986 §3.3).
+#[test]
+fn odd_bytes_of_a_path_are_encoded() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        pair.server.answers = false;
+        let uri = "https://example.org/a\"b{}?{".parse().unwrap();
+        let head = Head::request(Method::GET, uri);
+        let opened = pair.client.engine.open(pair.now, head, true, None);
+        let id = opened.unwrap().id().value();
+        pair.run();
+        let seen = pair.server.seen[&id].request.as_deref();
+        let expected = "GET https://example.org/a%22b%7B%7D?%7B";
+        assert_eq!(seen, Some(expected), "{version}");
+    });
+}

@@ -1,8 +1,10 @@
 //! The scheme and the path of a request's target (RFC 9113 §8.3.1, the drafts'
 //! §3.2.1).
 
+use std::{borrow::Cow, fmt::Write as _};
+
 use bytes::Bytes;
-use http::uri::{PathAndQuery, Scheme};
+use http::uri::{PathAndQuery, Scheme, Uri};
 
 use crate::proto::Rule;
 
@@ -46,6 +48,51 @@ fn refused(value: &[u8]) -> Rule {
     }
 }
 
+/// The path with its query as it is sent: bytes that an [`http::Uri`] lets stand
+/// and RFC 3986 (§3.3, §3.4) does not are percent-encoded.
+pub(crate) fn path_of(uri: &Uri) -> Cow<'_, str> {
+    let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    if path.is_empty() {
+        return Cow::Borrowed("/");
+    }
+    if path.bytes().all(is_of_a_path) {
+        return Cow::Borrowed(path);
+    }
+    let mut encoded = String::with_capacity(path.len().saturating_add(16));
+    for byte in path.bytes() {
+        if is_of_a_path(byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    Cow::Owned(encoded)
+}
+
+#[expect(clippy::indexing_slicing, reason = "at compile time")]
+/// By byte: all of ASCII that is seen may stand in a path or query, but for nine.
+static OF_A_PATH: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        let odd = b"\"<>\\^`{|}";
+        let mut seen = 0;
+        let mut stands = true;
+        while seen < odd.len() {
+            stands &= odd[seen] != byte;
+            seen += 1;
+        }
+        table[byte as usize] = stands;
+        byte += 1;
+    }
+    table
+};
+
+fn is_of_a_path(byte: u8) -> bool {
+    OF_A_PATH.get(usize::from(byte)) == Some(&true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +107,20 @@ mod tests {
         assert!(parse_scheme(b"https").is_some() && parse_scheme(b"x+1").is_some());
         for bad in [&b""[..], b"1a", b"+x", b"a b"] {
             assert_eq!(parse_scheme(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn odd_bytes_of_a_path_are_encoded_on_the_way_out() {
+        for (path, sent) in [
+            ("/", "/"),
+            ("*", "*"),
+            ("/a%22?b[]=';", "/a%22?b[]=';"),
+            ("/\"{|}?{}", "/%22%7B%7C%7D?%7B%7D"),
+            ("/\u{e9}?\u{4e2d}", "/%C3%A9?%E4%B8%AD"),
+        ] {
+            let path = PathAndQuery::from_maybe_shared(Bytes::from(path)).unwrap();
+            assert_eq!(path_of(&Uri::from(path)), sent);
         }
     }
 

@@ -3,7 +3,11 @@
 use http::{HeaderName, HeaderValue, Method, header};
 use lacewing_hpack::{BlockEncoder, Sensitivity};
 
-use crate::proto::{Control, Head, head::authority, wire::fields::without_blanks};
+use crate::proto::{
+    Control, Head,
+    head::authority,
+    wire::{fields::without_blanks, target::path_of},
+};
 
 /// A header block in the making, which counts what goes into it.
 pub(super) struct Block<'a, 'b> {
@@ -48,11 +52,7 @@ pub(super) fn encode_control(head: &Head, digits: &mut [u8; 3], block: &mut Bloc
                 block.field(b":authority", authority, plain);
             }
             if *method != Method::CONNECT || protocol.is_some() {
-                let path = match uri.path_and_query() {
-                    Some(path) if !path.as_str().is_empty() => path.as_str(),
-                    _ => "/",
-                };
-                block.field(b":path", path.as_bytes(), plain);
+                block.field(b":path", path_of(uri).as_bytes(), plain);
             }
         }
     }

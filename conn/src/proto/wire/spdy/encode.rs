@@ -6,7 +6,7 @@ use lacewing_frames::spdy as frames;
 use crate::proto::{
     Control, Head, Version,
     head::authority,
-    wire::{fields::without_blanks, http2::is_connection_specific},
+    wire::{fields::without_blanks, http2::is_connection_specific, target::path_of},
 };
 
 /// A header block in the making, which counts what goes into it.
@@ -69,10 +69,7 @@ pub(super) fn encode_control(version: Version, head: &Head, push: bool, block: &
             put(name(":version"), b"HTTP/1.1");
         }
         Control::Request { method, uri, .. } => {
-            let path = match uri.path_and_query() {
-                Some(path) if !path.as_str().is_empty() => path.as_str(),
-                _ => "/",
-            };
+            let path = path_of(uri);
             let host = authority(uri, &head.fields).unwrap_or(b"localhost");
             let scheme = uri.scheme_str().unwrap_or("http");
             // The drafts ask for none in a push; spdy-transport wants one.
