@@ -20,6 +20,8 @@ mod http1_messages;
 mod npn;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod wrong_port;
 
 use std::{
     net::SocketAddr,
