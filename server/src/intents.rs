@@ -5,16 +5,13 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use http::Request;
 use lacewing_conn::{
-    driver::Notifier,
+    driver::{Mailbox, Notifier, SendError},
     proto::{Head, StreamKey},
 };
 use tokio::sync::oneshot;
@@ -66,58 +63,13 @@ pub(crate) enum Intent {
 pub(crate) type Tell<E> = oneshot::Sender<Result<(), E>>;
 
 /// The wishes of one connection.
-pub(crate) struct Intents {
-    pending: AtomicBool,
-    /// `None` once the connection is over.
-    waiting: Mutex<Option<Vec<Intent>>>,
-    notifier: Notifier,
-}
+pub(crate) type Intents = Mailbox<Intent>;
 
-/// There are as many wishes as may wait.
-pub(crate) struct Full;
-
-impl Intents {
-    pub(crate) fn new(notifier: Notifier) -> Arc<Self> {
-        Arc::new(Self {
-            pending: AtomicBool::new(false),
-            waiting: Mutex::new(Some(Vec::new())),
-            notifier,
-        })
-    }
-
-    pub(crate) fn put(&self, intent: Intent) -> Result<(), Full> {
-        let mut guard = self.lock();
-        // Dropped where the connection is over: whoever waits learns of it.
-        let Some(waiting) = &mut *guard else {
-            return Ok(());
-        };
-        if waiting.len() >= MAX_WAITING {
-            return Err(Full);
-        }
-        waiting.push(intent);
-        drop(guard);
-        self.pending.store(true, Ordering::SeqCst);
-        self.notifier.notify();
-        Ok(())
-    }
-
-    /// All wishes, in order. Costs no lock when there are none.
-    pub(crate) fn take(&self) -> Vec<Intent> {
-        if !self.pending.load(Ordering::SeqCst) || !self.pending.swap(false, Ordering::SeqCst) {
-            return Vec::new();
-        }
-        self.lock().as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// The connection is over: handles live on, wishes do not.
-    pub(crate) fn close(&self) {
-        let waiting = self.lock().take();
-        drop(waiting);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Vec<Intent>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// An empty list of wishes that wakes the connection's task.
+pub(crate) fn intents(notifier: Notifier) -> Arc<Intents> {
+    let intents = Mailbox::new(MAX_WAITING);
+    intents.connect(notifier);
+    Arc::new(intents)
 }
 
 /// What becomes of an interim response or of a push. The wish is on its way
@@ -148,9 +100,10 @@ impl<E> Delivery<E> {
     /// Sends a wish out. `full` is the error for a list that is full.
     pub(crate) fn send(intents: &Intents, full: E, intent: impl FnOnce(Tell<E>) -> Intent) -> Self {
         let (tell, told) = oneshot::channel();
-        match intents.put(intent(tell)) {
-            Ok(()) => Self(Stage::Waiting(told)),
-            Err(Full) => Self::failed(full),
+        match intents.send(intent(tell)) {
+            // Over: the wish is dropped here, and whoever waits learns of it.
+            Ok(()) | Err(SendError::Closed(_)) => Self(Stage::Waiting(told)),
+            Err(SendError::Full(_)) => Self::failed(full),
         }
     }
 }

@@ -13,7 +13,7 @@ use lacewing_conn::{
 use super::{Exchanges, Ticket, response::Kind};
 use crate::{
     Event, HttpService, Incoming, InformError, PushError, Pushed,
-    intents::{Intent, Intents},
+    intents::{Intent, Intents, intents},
 };
 
 /// What handlers of this connection wish for.
@@ -30,16 +30,14 @@ pub(super) struct Wishes {
 
 impl Wishes {
     pub(super) fn intents(&mut self, conn: &Context<'_>) -> Arc<Intents> {
-        let intents = self
-            .intents
-            .get_or_insert_with(|| Intents::new(conn.notifier()));
+        let intents = self.intents.get_or_insert_with(|| intents(conn.notifier()));
         Arc::clone(intents)
     }
 
     /// The connection is over.
     pub(super) fn close(&mut self) {
         if let Some(intents) = self.intents.take() {
-            intents.close();
+            drop(intents.close());
         }
         self.promised.clear();
     }

@@ -288,3 +288,33 @@ async fn what_is_malformed_calls_no_handler() {
         assert_eq!(log.lock().unwrap().len(), refused, "{version}");
     }
 }
+
+/// Bytes that belong into no path are served where a `Uri` holds them: others
+/// serve them too.
+#[tokio::test]
+async fn odd_paths_are_served() {
+    const PATH: &str = "/\u{e9}\"{}|";
+    for version in Version::ALL {
+        let paths = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&paths);
+        let service = service_fn(move |request: Request<Incoming>| {
+            seen.lock().unwrap().push(request.uri().path().to_owned());
+            async { Ok::<_, std::convert::Infallible>(Response::new(String::new())) }
+        });
+        let (mut io, server) = tokio::io::duplex(256 << 10);
+        tokio::spawn(serve_connection(
+            server,
+            version,
+            Options::default(),
+            service,
+        ));
+        let mut writer = Writer::new(version);
+        let odd = Control("path", PATH.as_bytes());
+        let (fields, _) = request(version, odd).unwrap();
+        writer.request(1, &fields);
+        io.write_all(&writer.bytes).await.unwrap();
+        let outcomes = outcomes(version, &mut io, 1).await;
+        assert_eq!(outcomes, [(1, Some("200".to_owned()))], "{version}");
+        assert_eq!(paths.lock().unwrap()[..], [PATH.to_owned()], "{version}");
+    }
+}

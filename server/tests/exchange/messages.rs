@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
-use lacewing_conn::proto::{Control, Head};
+use lacewing_conn::proto::Head;
 use lacewing_server::{BoxError, Incoming, Options, Version, service_fn};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -165,24 +165,5 @@ async fn an_authority_that_no_uri_holds_is_in_the_host_field() {
         peer.engine.send_data(key, Bytes::new(), true).unwrap();
         let answer = peer.answer(key).await;
         assert_eq!(answer.text(), "http://example.org:80/path []", "{version}");
-    }
-}
-
-/// Bytes that belong into no URI: served where a `Uri` holds them.
-#[tokio::test]
-async fn odd_paths_are_served() {
-    for version in Version::ALL {
-        let service = service_fn(|request: Request<Incoming>| async move {
-            Ok::<_, Infallible>(Response::new(request.uri().path().to_owned()))
-        });
-        let mut peer = Peer::connect(version, Options::default(), service);
-        let path = "/\u{e9}\"{}|";
-        let mut head = head(Method::GET, "/");
-        if let Control::Request { uri, .. } = &mut head.control {
-            *uri = format!("http://example.org{path}").parse().unwrap();
-        }
-        let key = peer.open_with(head);
-        peer.engine.send_data(key, Bytes::new(), true).unwrap();
-        assert_eq!(peer.answer(key).await.text(), path, "{version}");
     }
 }
