@@ -47,7 +47,7 @@ fn first_bytes_of_another_protocol_are_named() {
                     let Some(Event::Closed { error }) = victim.events.last() else {
                         panic!("{what}: {:?}", victim.events)
                     };
-                    assert_eq!(error.rule(), Some(Rule::Malformed), "{what}: {error}");
+                    assert_eq!(error.rule(), Some(Rule::ForeignProtocol), "{what}: {error}");
                     let text = error.to_string();
                     // By single bytes no more of a line may have come.
                     let named = text.contains(word) || piece < 4 && text.contains("speaks");

@@ -39,7 +39,7 @@ impl Engine {
         let (version, side) = (self.config.version, self.config.side);
         match foreign::look(input, version, side) {
             Beginning::Short => Ok(First::Short),
-            Beginning::Foreign(text) => Err(Rule::Malformed.fatal().detailed(text)),
+            Beginning::Foreign(text) => Err(Rule::ForeignProtocol.fatal().detailed(text)),
             Beginning::Ours => {
                 let mut bytes = [0; KEPT];
                 let mut length = 0;
@@ -71,6 +71,6 @@ impl First {
         };
         let bytes = head.bytes.get(..head.length)?;
         let text = foreign::unknown(bytes, head.version, head.side)?;
-        Some(Rule::Malformed.fatal().detailed(text))
+        Some(Rule::ForeignProtocol.fatal().detailed(text))
     }
 }

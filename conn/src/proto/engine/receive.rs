@@ -35,7 +35,7 @@ impl Engine {
                 // zeros are DATA on none.
                 if stream.value() == 0 || stream.value() >= 1 << 24 {
                     let text = "the first frame is DATA: this is another protocol";
-                    return Err(Rule::Malformed.fatal().detailed(text));
+                    return Err(Rule::ForeignProtocol.fatal().detailed(text));
                 }
             }
             self.peer.note_first_frame();
