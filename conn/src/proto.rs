@@ -21,6 +21,7 @@
 //! which maps frames to neutral messages and back, and `rules`, a table of
 //! capabilities. Nothing else in this module knows which protocol it speaks.
 
+mod authority;
 mod config;
 mod content;
 mod engine;
@@ -31,6 +32,7 @@ mod ids;
 mod limits;
 mod output;
 mod peer;
+mod priority;
 mod reason;
 mod rules;
 mod scheduler;
@@ -38,6 +40,7 @@ mod streams;
 mod violation;
 mod wire;
 
+pub use authority::is_authority;
 pub use config::{
     Config, HeaderCompression, PersistentSettings, Semantics, Setting, ShutdownOrder, Side,
 };
@@ -47,12 +50,12 @@ pub use engine::{
 };
 pub use event::Event;
 pub use flow::WindowPool;
-pub use head::{Control, Head, Priority, Protocol};
+pub use head::{Control, Head, Protocol};
 pub use limits::{Limits, Rate};
 pub use output::Output;
+pub use priority::Priority;
 pub use reason::Reason;
 pub use rules::{Capabilities, PushScope, Rule, UnknownVersion, Version};
 pub use streams::{StreamId, StreamKey};
 pub(crate) use violation::Broken;
 pub use violation::Violation;
-pub use wire::is_authority;

@@ -6,7 +6,7 @@ use http::{
     header::{CONTENT_LENGTH, HOST},
 };
 
-use super::wire::is_authority;
+use super::authority::is_authority;
 
 /// The head of a message: control data and header fields.
 ///
@@ -204,60 +204,5 @@ pub(crate) fn authority<'a>(uri: &'a Uri, fields: &'a HeaderMap) -> Option<&'a [
             let host = fields.get(HOST)?.as_bytes();
             (!host.is_empty()).then_some(host)
         }
-    }
-}
-
-/// How urgent a stream is: the eight levels of RFC 9218 §4.1, on which the
-/// levels of every wire map.
-///
-/// ```
-/// use lacewing_conn::proto::Priority;
-///
-/// assert_eq!(Priority::default().urgency(), 3);
-/// assert_eq!(Priority::new(9, true).urgency(), 7);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Priority {
-    urgency: u8,
-    incremental: bool,
-}
-
-impl Priority {
-    /// Urgency 0 (first) to 7 (last; larger values are 7), and whether the
-    /// response is of use in pieces.
-    pub const fn new(urgency: u8, incremental: bool) -> Self {
-        Self {
-            urgency: if urgency > 7 { 7 } else { urgency },
-            incremental,
-        }
-    }
-
-    /// What a `priority` header field says (RFC 9218 §4). What does not parse
-    /// is as if it were absent.
-    ///
-    /// ```
-    /// use lacewing_conn::proto::Priority;
-    ///
-    /// assert_eq!(Priority::from_field(b"u=1, i"), Priority::new(1, true));
-    /// ```
-    pub fn from_field(value: &[u8]) -> Self {
-        super::wire::parse_priority(value)
-    }
-
-    /// 0 (first) to 7 (last).
-    pub const fn urgency(self) -> u8 {
-        self.urgency
-    }
-
-    /// Whether the response is of use in pieces, so that it shares the
-    /// connection with others of its urgency frame by frame.
-    pub const fn incremental(self) -> bool {
-        self.incremental
-    }
-}
-
-impl Default for Priority {
-    fn default() -> Self {
-        Self::new(3, false)
     }
 }

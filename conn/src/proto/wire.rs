@@ -1,7 +1,6 @@
 //! The wires: frames to neutral messages and back. What differs between the
 //! protocols on the wire is known here and nowhere above.
 
-mod authority;
 mod fields;
 pub(crate) mod foreign;
 mod http2;
@@ -12,8 +11,7 @@ use std::num::NonZeroU16;
 
 use bytes::{Bytes, BytesMut};
 
-pub use self::authority::is_authority;
-pub(crate) use self::fields::{Fields, ListLimit, parse_priority, settle_length};
+pub(crate) use self::fields::{Fields, ListLimit, settle_length};
 pub(crate) use self::http2::settings::payload as settings_payload;
 use super::{
     Config, Direction, Head, HeaderBytes, Priority, Reason, Rule, Setting, StreamId, Version,

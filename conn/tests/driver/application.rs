@@ -169,7 +169,11 @@ async fn what_is_not_the_protocol_ends_with_an_error() {
         drop(here);
         let error = soon(served.task).await.unwrap().unwrap_err();
         assert_eq!(error.initiator(), Initiator::Library, "{version}: {error}");
-        assert_eq!(error.rule(), Some(Rule::ForeignProtocol), "{version}: {error}");
+        assert_eq!(
+            error.rule(),
+            Some(Rule::ForeignProtocol),
+            "{version}: {error}"
+        );
         let rule = Rule::ForeignProtocol.to_string();
         let detail = error.to_string().replace(&rule, "");
         assert!(error.to_string().contains(&rule), "{version}: {error}");

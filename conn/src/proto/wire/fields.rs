@@ -10,8 +10,7 @@ use http::{
     uri::{self, PathAndQuery, Scheme},
 };
 
-use super::authority::Authority;
-use crate::proto::{Control, Head, Priority, Protocol, Rule, Semantics};
+use crate::proto::{Control, Head, Priority, Protocol, Rule, Semantics, authority::Authority};
 
 /// A header list as far as it was read.
 #[derive(Debug, Default)]
@@ -125,7 +124,7 @@ impl Fields {
             return None;
         }
         let value = self.map.get("priority")?;
-        Some(parse_priority(value.as_bytes()))
+        Some(Priority::from_field(value.as_bytes()))
     }
 
     /// A request's head, or the first rule that the list breaks.
@@ -309,6 +308,15 @@ pub(crate) fn check_value(name: &HeaderName, value: Bytes) -> Result<HeaderValue
     HeaderValue::from_maybe_shared(value).map_err(|_| Rule::InvalidFieldValue)
 }
 
+/// Fields that must not be sent (RFC 9113 §8.2.2).
+pub(crate) fn is_connection_specific(name: &HeaderName, value: &HeaderValue) -> bool {
+    match name.as_str() {
+        "te" => !without_blanks(value.as_bytes()).eq_ignore_ascii_case(b"trailers"),
+        "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" => true,
+        _ => false,
+    }
+}
+
 /// A value as it is sent: blanks at its ends are no part of it (RFC 9110 §5.5)
 /// and must not leave (RFC 9113 §8.2.1). `HeaderValue` lets them stand.
 #[inline]
@@ -343,56 +351,9 @@ pub(crate) fn settle_length(fields: &mut HeaderMap) -> Result<Option<u64>, Rule>
     Ok(length)
 }
 
-/// RFC 9218 §4: a dictionary of which `u` (0 to 7) and `i` (a boolean) matter;
-/// what does not parse is as if it were absent.
-pub(crate) fn parse_priority(value: &[u8]) -> Priority {
-    let default = Priority::default();
-    let (mut urgency, mut incremental) = (default.urgency(), default.incremental());
-    for member in value.split(|byte| *byte == b',') {
-        let member = member.trim_ascii();
-        let member = member
-            .split(|byte| *byte == b';')
-            .next()
-            .unwrap_or_default();
-        match member {
-            [b'u', b'=', digit @ b'0'..=b'7'] => urgency = digit.wrapping_sub(b'0'),
-            b"i" | b"i=?1" => incremental = true,
-            b"i=?0" => incremental = false,
-            _ => {}
-        }
-    }
-    Priority::new(urgency, incremental)
-}
-
-/// The same the other way round.
-pub(crate) fn format_priority(priority: Priority) -> String {
-    let incremental = if priority.incremental() { ", i" } else { "" };
-    format!("u={}{incremental}", priority.urgency())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn priorities_format_as_they_parse() {
-        for urgency in 0..8 {
-            for incremental in [false, true] {
-                let priority = Priority::new(urgency, incremental);
-                let text = format_priority(priority);
-                assert_eq!(parse_priority(text.as_bytes()), priority, "{text}");
-            }
-        }
-    }
-
-    #[test]
-    fn priorities_parse_and_what_does_not_is_ignored() {
-        assert_eq!(parse_priority(b"u=0"), Priority::new(0, false));
-        assert_eq!(parse_priority(b"u=5, i"), Priority::new(5, true));
-        assert_eq!(parse_priority(b"i=?1;x=1,u=7"), Priority::new(7, true));
-        assert_eq!(parse_priority(b"u=9, i=2, foo"), Priority::default());
-        assert_eq!(parse_priority(b""), Priority::default());
-    }
 
     #[test]
     fn names_are_lower_case_tokens() {

@@ -9,15 +9,11 @@ use bytes::{Bytes, BytesMut};
 use lacewing_frames::http2 as frames;
 use lacewing_hpack::{BlockEncoder, EncoderConfig, ExceededLimit};
 
-pub(super) use self::encode::is_connection_specific;
 use self::{
     codes::{code, reason, violation},
     encode::{Block, encode_control, encode_fields},
 };
-use super::{
-    Fields, Headers, HeadersKind, ListLimit, Message, SendKind, Unencodable,
-    fields::{format_priority, parse_priority},
-};
+use super::{Fields, Headers, HeadersKind, ListLimit, Message, SendKind, Unencodable};
 use crate::proto::{Config, Head, HeaderBytes, Priority, Reason, Rule, Side, StreamId, Violation};
 
 /// Upper bound of our DATA frames, so that one stream cannot monopolise the
@@ -206,7 +202,7 @@ impl Wire {
                 }
                 Message::Priority {
                     stream: StreamId::new(prioritized_id),
-                    priority: parse_priority(&value),
+                    priority: Priority::from_field(&value),
                 }
             }
             M::AltSvc(frame) if self.side == Side::Client => Message::Alternative {
@@ -268,7 +264,7 @@ impl Wire {
         priority: Priority,
         out: &mut BytesMut,
     ) {
-        let value = format_priority(priority);
+        let value = priority.to_field();
         // A few bytes always fit.
         let _ = self
             .encoder

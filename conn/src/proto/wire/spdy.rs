@@ -21,14 +21,12 @@ use self::{
 };
 use super::{
     Fields, Headers, HeadersKind, ListLimit, Message, SendKind, Unencodable,
-    authority::Authority,
-    fields::check_name,
-    http2::is_connection_specific,
+    fields::{check_name, is_connection_specific},
     target::{parse_path, parse_scheme},
 };
 use crate::proto::{
     Config, Direction, Head, HeaderBytes, HeaderCompression, Priority, Reason, Rule, Semantics,
-    Side, StreamId, Version, Violation,
+    Side, StreamId, Version, Violation, authority::Authority,
 };
 
 /// DATA frames of ours: small enough that others get their turn (SPDY/2 §2.2.2

@@ -1,12 +1,15 @@
 //! Heads to header blocks.
 
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{Method, header};
 use lacewing_hpack::{BlockEncoder, Sensitivity};
 
 use crate::proto::{
     Control, Head,
     head::authority,
-    wire::{fields::without_blanks, target::path_of},
+    wire::{
+        fields::{is_connection_specific, without_blanks},
+        target::path_of,
+    },
 };
 
 /// A header block in the making, which counts what goes into it.
@@ -75,17 +78,5 @@ pub(super) fn encode_fields(head: &Head, block: &mut Block<'_, '_>) {
         };
         let value = without_blanks(value.as_bytes());
         block.field(name.as_str().as_bytes(), value, sensitivity);
-    }
-}
-
-/// Fields that must not be sent (RFC 9113 §8.2.2).
-pub(in crate::proto::wire) fn is_connection_specific(
-    name: &HeaderName,
-    value: &HeaderValue,
-) -> bool {
-    match name.as_str() {
-        "te" => !without_blanks(value.as_bytes()).eq_ignore_ascii_case(b"trailers"),
-        "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" => true,
-        _ => false,
     }
 }

@@ -11,11 +11,10 @@ use lacewing_hpack::{Sensitivity, StaticIndex};
 
 use super::super::{
     Fields,
-    authority::Authority,
     fields::{check_name, check_static_name, check_value},
     target::{parse_path, parse_scheme},
 };
-use crate::proto::{Protocol, Rule};
+use crate::proto::{Protocol, Rule, authority::Authority};
 
 impl frames::HeaderList for Box<Fields> {
     type Field = Field;

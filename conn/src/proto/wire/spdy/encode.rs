@@ -6,7 +6,10 @@ use lacewing_frames::spdy as frames;
 use crate::proto::{
     Control, Head, Version,
     head::authority,
-    wire::{fields::without_blanks, http2::is_connection_specific, target::path_of},
+    wire::{
+        fields::{is_connection_specific, without_blanks},
+        target::path_of,
+    },
 };
 
 /// A header block in the making, which counts what goes into it.
