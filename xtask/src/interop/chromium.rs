@@ -33,12 +33,16 @@ pub(super) fn cases() -> Vec<Case> {
         }),
         Case::new("http2/chromium/download-through-connect", through_proxy),
         // Nothing but extended CONNECT opens a WebSocket there.
-        Case::new("http2/chromium/websocket", |lab| {
-            let websocket = ["websocket", "/chat", "100"];
-            let printed = browse(lab, Shared::Site, EMPTY, &websocket)?;
-            expect(&printed, "100 echoes, closed 1000 true")
+        Case::new("http2/chromium/websocket", |lab| websocket(lab, "/chat")),
+        Case::new("http2/chromium/axum-websocket", |lab| {
+            websocket(lab, "/axum-websocket")
         }),
     ]
+}
+
+fn websocket(lab: &Lab, path: &str) -> Outcome {
+    let printed = browse(lab, Shared::Site, EMPTY, &["websocket", path, "100"])?;
+    expect(&printed, "100 echoes, closed 1000 true")
 }
 
 /// TLS and HTTP/2 to `lacewingd`, through a tunnel of HTTP/2 by `site`.

@@ -23,15 +23,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use lacewing_interop_peers::{Error, files, tls, tunnels};
+use lacewing_server::axum::Upgrades;
 use lacewing_server::{Connect, ExtendedConnect, H2cUpgrade, Handle, Informer, Pusher, Server};
 use tokio::net::TcpStream;
 use tower_http::services::ServeDir;
@@ -51,6 +53,7 @@ async fn main() -> Result<(), Error> {
         .route("/events", get(events))
         .route("/hints", get(hints))
         .route("/push", get(push))
+        .route(AXUM_WEBSOCKET, any(axum_websocket))
         .fallback_service(ServeDir::new(folder))
         .layer(middleware::from_fn(connect));
     let origin = format!("https://localhost:{tls_port}");
@@ -66,9 +69,23 @@ async fn main() -> Result<(), Error> {
         .bind((address, plain.parse()?).into())
         .bind_tls((address, tls_port.parse()?).into(), tls::server(cert, key)?)
         .observer(|event| println!("{event}"))
-        .serve(router)
+        .serve(Upgrades::new(router))
         .await?;
     Ok(())
+}
+
+/// By axum's own extractor, and not by a tunnel of ours.
+const AXUM_WEBSOCKET: &str = "/axum-websocket";
+
+async fn axum_websocket(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async |mut socket: WebSocket| {
+        while let Some(Ok(message)) = socket.recv().await {
+            let is_said = matches!(message, Message::Text(_) | Message::Binary(_));
+            if is_said && socket.send(message).await.is_err() {
+                return;
+            }
+        }
+    })
 }
 
 async fn digest(request: Request) -> Response {
@@ -133,7 +150,9 @@ async fn push(request: Request) -> Result<&'static str, String> {
 /// CONNECT requests; all others go on.
 async fn connect(request: Request, next: Next) -> Response {
     match request.extensions().get::<Connect>() {
-        Some(connect) if request.method() == Method::CONNECT => {
+        Some(connect)
+            if request.method() == Method::CONNECT && request.uri().path() != AXUM_WEBSOCKET =>
+        {
             let target = request.uri().to_string();
             println!("CONNECT {target}");
             let tunneled = tunnel(connect, target).await;
