@@ -2,6 +2,7 @@
 
 mod codes;
 mod encode;
+mod raw_fields;
 mod settings;
 
 use std::num::NonZeroU16;
@@ -18,6 +19,7 @@ use self::{
     encode::{
         Block, control_names, encode_control, encode_fields, encode_pushed_status, pushed_names,
     },
+    raw_fields::RawFields,
 };
 use super::{
     Fields, Headers, HeadersKind, ListLimit, Message, SendKind, Unencodable,
@@ -44,8 +46,8 @@ pub(crate) struct Wire {
     version: Version,
     side: Side,
     semantics: Semantics,
-    /// For errors that name it.
     max_header_list_size: usize,
+    max_header_fields: usize,
     sent: HeaderBytes,
 }
 
@@ -77,6 +79,7 @@ impl Wire {
             side: config.side,
             semantics: config.semantics,
             max_header_list_size: limits.max_header_list_size,
+            max_header_fields: limits.max_header_fields,
             sent: HeaderBytes::default(),
         }
     }
@@ -260,6 +263,12 @@ impl Wire {
                 bad.fields
             }
         };
+        // Before anything is built of them: a thousand values cost what a
+        // thousand fields do, and are one byte each on the wire.
+        fields.exceeded = fields
+            .exceeded
+            .or_else(|| raw.exceeded(self.max_header_fields, self.max_header_list_size));
+        let built = fields.exceeded.is_none();
         let http = self.semantics == Semantics::Http;
         let mut version_given = false;
         let text = Bytes::from(raw.text);
@@ -288,7 +297,8 @@ impl Wire {
                         fields.malformed(Rule::InvalidPseudoValue);
                     }
                 }
-                None => append(&mut fields, name, &text.slice(value), http),
+                None if built => append(&mut fields, name, &text.slice(value), http),
+                None => {}
             }
         }
         fields.path = url.path;
@@ -618,26 +628,4 @@ fn trim_blanks(mut value: &[u8]) -> &[u8] {
         value = rest;
     }
     value
-}
-
-/// A header list as it comes: one text with the ends of names and values.
-#[derive(Debug, Default)]
-pub(crate) struct RawFields {
-    text: Vec<u8>,
-    ends: Vec<(usize, usize)>,
-    /// A field named `version` is among them.
-    has_version: bool,
-    /// The method is CONNECT, wherever it stands.
-    connect: bool,
-}
-
-impl frames::HeaderList for RawFields {
-    fn push(&mut self, name: &[u8], values: frames::Values<'_>) {
-        self.has_version |= name == b"version" || name == b":version";
-        self.connect |= values.joined() == b"CONNECT" && matches!(name, b"method" | b":method");
-        self.text.extend_from_slice(name);
-        let name_end = self.text.len();
-        self.text.extend_from_slice(values.joined());
-        self.ends.push((name_end, self.text.len()));
-    }
 }
