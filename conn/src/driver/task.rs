@@ -6,7 +6,7 @@ use std::{
     future::Future,
     hash::{BuildHasher, Hasher, RandomState},
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{self, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -29,6 +29,10 @@ use crate::{
 
 /// Turns after which other tasks get theirs.
 const TURNS: usize = 32;
+
+/// Time after which they get theirs, too: a flood of small frames takes longer
+/// than as many bytes of DATA.
+const SLICE: Duration = Duration::from_millis(1);
 
 /// Signals that a sleeping connection keeps room for.
 const SIGNALS: usize = 16;
@@ -443,9 +447,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Connection<I
             this.streams.notifier.queue().register(cx.waker());
             this.timer.forget_waker();
         }
+        let began = now();
         for _ in 0..TURNS {
             match this.turn(cx) {
-                Turn::Again => {}
+                Turn::Again if now().saturating_duration_since(began) < SLICE => {}
+                Turn::Again => break,
                 Turn::Sleep => {
                     this.release_memory();
                     return Poll::Pending;
@@ -457,7 +463,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Connection<I
                 }
             }
         }
-        cx.waker().wake_by_ref();
+        // Not by the waker: tokio would poll a task that wakes itself dozens of
+        // times before it looks at its sockets, and all others of the thread
+        // would wait.
+        let _: Poll<()> = pin!(tokio::task::yield_now()).poll(cx);
         Poll::Pending
     }
 }

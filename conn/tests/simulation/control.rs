@@ -145,6 +145,43 @@ fn frames_without_a_meaning_are_ignored_and_charged() {
     }
 }
 
+/// A stream error on an id that we may still open ends the connection: a reset
+/// would hit our next stream, which then waits for an answer for ever.
+#[test]
+fn a_malformed_frame_of_a_stream_that_we_did_not_open_ends_the_connection() {
+    for version in SPDY {
+        for (side, id) in [(Side::Client, 1), (Side::Client, 7), (Side::Server, 2)] {
+            let mut victim = Victim::new(version, side);
+            victim.flush();
+            let head = [0x80, 9, 0, 1, 1, 0, 0, 10, 0, 0, 0, id];
+            victim.take_bytes(&[&head[..], &[0; 6]].concat());
+            victim.flush();
+            let what = format!("{version} {side:?} {id}: {:?}", victim.events);
+            assert_eq!(victim.monitor.resets, 0, "{what}");
+            assert_eq!(rule(&victim), Some(Rule::Malformed), "{what}");
+            assert!(victim.engine.is_closed(), "{what}");
+        }
+    }
+}
+
+/// What we reset is not opened later: the peer would take it for a closed one.
+#[test]
+fn an_id_of_ours_that_was_reset_is_passed_over() {
+    for version in SPDY {
+        let mut victim = Victim::new(version, Side::Client);
+        victim.flush();
+        let mut peer = Peer::new(version, Side::Server);
+        peer.reply(1, true, peer.ok());
+        victim.take(&mut peer);
+        victim.flush();
+        assert_eq!(victim.monitor.resets, 1, "{version}");
+        let uri = "https://example.org/".parse().unwrap();
+        let head = Head::request(Method::GET, uri);
+        let stream = victim.engine.open(victim.now, head, true, None).unwrap();
+        assert_eq!(stream.id().value(), 3, "{version}");
+    }
+}
+
 /// A stream of another version is refused, of whichever side it is, and its
 /// header block is not lost on those that follow.
 #[test]

@@ -257,6 +257,20 @@ impl Engine {
         let Some(id) = violation.stream else {
             return self.end_by(now, violation);
         };
+        if self.ids.is_unopened_of_ours(id) {
+            if violation.rule == Rule::Malformed {
+                // The peer does not speak this protocol: nothing that it sends
+                // will be a response.
+                let rest = violation.clone();
+                return self.end_by(&Violation {
+                    stream: None,
+                    ..rest
+                });
+            }
+            // The peer takes our reset for one of the stream that would have
+            // this id.
+            self.ids.pass_over_ours(id);
+        }
         // Whoever makes us reset is charged as if it had (MadeYouReset,
         // CVE-2025-8671).
         if self.resets.charge(now).is_err() {
