@@ -177,7 +177,10 @@ fn an_id_of_ours_that_was_reset_is_passed_over() {
         assert_eq!(victim.monitor.resets, 1, "{version}");
         let uri = "https://example.org/".parse().unwrap();
         let head = Head::request(Method::GET, uri);
-        let stream = victim.engine.open(victim.now, head, true, None).unwrap();
+        let stream = victim
+            .engine
+            .open(victim.now, head, OpenOptions::without_content())
+            .unwrap();
         assert_eq!(stream.id().value(), 3, "{version}");
     }
 }

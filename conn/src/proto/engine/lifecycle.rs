@@ -262,10 +262,11 @@ impl Engine {
                 // The peer does not speak this protocol: nothing that it sends
                 // will be a response.
                 let rest = violation.clone();
-                return self.end_by(&Violation {
+                let whole = Violation {
                     stream: None,
                     ..rest
-                });
+                };
+                return self.end_by(now, &whole);
             }
             // The peer takes our reset for one of the stream that would have
             // this id.
