@@ -166,7 +166,7 @@ impl<IO, A: Application> Connection<IO, A> {
         let queue = self.streams.notifier.queue();
         queue.drain(&mut self.signals);
         if queue.take_sweep() {
-            self.streams.sweep(&mut self.engine);
+            self.streams.sweep(&mut self.engine, now);
         }
         if self.signals.is_empty() {
             return false;
@@ -179,7 +179,9 @@ impl<IO, A: Application> Connection<IO, A> {
                 Signal::Body(body) => {
                     let due = body.take_signal();
                     if due.credit > 0 {
-                        conn.engine.release(body.stream(), due.credit);
+                        conn.engine
+                            .stream(conn.now, body.stream())
+                            .release(due.credit);
                     }
                     if due.wanted {
                         self.application.handle_wanted(&mut conn, body.stream());
@@ -249,7 +251,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
             }
             Phase::Flushing { until } => match self.flush(cx) {
                 Poll::Ready(Ok(())) => {
-                    self.application.handle_written(&mut self.engine);
+                    self.application.handle_written(&mut self.engine, now);
                     if self.input_ended {
                         return Turn::Over;
                     }
@@ -291,12 +293,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
             self.engine.handle_timeout(now);
             again = true;
         }
-        again |= self.read(cx);
+        again |= self.read(cx, now);
         again |= self.handle_events(now);
         // What was read before the end comes first; it may have to wait.
         if self.input_ended && !self.end_told && self.engine.wants_input() {
             self.end_told = true;
-            self.streams.settle(&mut self.engine);
+            self.streams.settle(&mut self.engine, now);
             self.engine.handle_eof(now);
             again |= self.handle_events(now);
         }
@@ -304,7 +306,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         self.application.poll_intents(&mut conn, cx);
         let open = self.engine.open_streams();
         let transmitted = self.transmit(cx, now);
-        self.application.handle_written(&mut self.engine);
+        self.application.handle_written(&mut self.engine, now);
         match transmitted {
             Ok(written) => again |= written,
             Err(error) => {
@@ -319,7 +321,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
 
     /// Reads once, if the engine wants to know more; `true` if it was told
     /// something.
-    fn read(&mut self, cx: &mut task::Context<'_>) -> bool {
+    fn read(&mut self, cx: &mut task::Context<'_>, now: Instant) -> bool {
         if self.input_ended || !self.engine.wants_input() {
             return false;
         }
@@ -340,7 +342,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
             }
             Poll::Ready(Err(error)) => {
                 (self.input_ended, self.end_told) = (true, true);
-                self.engine.handle_io_error(error);
+                self.engine.handle_io_error(now, error);
                 true
             }
             Poll::Pending => false,
@@ -391,7 +393,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         }
         (self.input_ended, self.end_told) = (true, true);
         if !self.engine.is_closed() {
-            self.engine.handle_io_error(error);
+            self.engine.handle_io_error(now, error);
         }
     }
 

@@ -70,7 +70,10 @@ impl Application for NoContent {
     fn handle_event(&mut self, conn: &mut Context<'_>, event: Event) {
         if let Event::Opened { stream, .. } = event {
             let head = Head::response(StatusCode::NO_CONTENT);
-            conn.engine.reply(stream, head, true).unwrap();
+            conn.engine
+                .stream(conn.now, stream)
+                .reply(head, true)
+                .unwrap();
         }
     }
 
