@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lacewing_conn::{
     Reason, Side, Version,
-    proto::{Config, Event, Head, Rule},
+    proto::{Config, Event, Head, OpenOptions, Rule},
 };
 
 use crate::{
@@ -267,7 +267,8 @@ fn joined_values_count_as_fields() {
                 let mut peer = Peer::new(version, Side::Server);
                 let uri = "https://example.org/".parse().unwrap();
                 let head = Head::request(http::Method::GET, uri);
-                victim.engine.open(victim.now, head, true, None).unwrap();
+                let options = OpenOptions::without_content();
+                victim.engine.open(victim.now, head, options).unwrap();
                 victim.flush();
                 if headers_after_reply {
                     peer.reply(1, false, peer.ok());
