@@ -24,6 +24,7 @@
 //! capabilities. Nothing else in this module knows which protocol it speaks.
 
 mod authority;
+mod charges;
 mod config;
 mod content;
 mod engine;

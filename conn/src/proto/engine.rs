@@ -1,6 +1,7 @@
 //! The engine: what it is made of, and how messages come in and go out. What
 //! it does with them stands in its parts.
 
+mod admission;
 mod credit;
 mod first;
 mod half_close;
@@ -28,8 +29,8 @@ use std::{collections::VecDeque, time::Instant};
 use bytes::BytesMut;
 
 use self::{
-    first::First, keep_alive::Life, lifecycle::PeerGoAway, lingering::Lingering, ping::Pings,
-    receive::Outcome, stats::Counters, timers::Timers,
+    admission::Admission, first::First, keep_alive::Life, lifecycle::PeerGoAway,
+    lingering::Lingering, ping::Pings, receive::Outcome, stats::Counters, timers::Timers,
 };
 pub use self::{
     open::{Direction, OpenOptions},
@@ -39,11 +40,11 @@ pub use self::{
     usage_error::{OpenError, UsageError},
 };
 use super::{
-    Broken, Config, Event, Limits, Output, Priority, Reason, Rule, Setting, Side, StreamId,
-    StreamKey, Version,
+    Broken, Config, Event, Limits, Output, Priority, Reason, Setting, Side, StreamId, StreamKey,
+    Version,
+    charges::Charges,
     flow::{ConnectionFlow, RecvWindow, SendWindow},
     ids::StreamIds,
-    limits::Bucket,
     peer::Peer,
     rules::Rules,
     scheduler::Scheduler,
@@ -110,10 +111,10 @@ pub struct Engine {
     /// than the peer lets us open.
     held_pushes: VecDeque<StreamKey>,
     lingering: Lingering,
+    admission: Admission,
     /// Events of a frame that caused several.
     events: VecDeque<Event>,
-    resets: Bucket,
-    glitches: Bucket,
+    charges: Charges,
     /// Priorities of streams that are not open yet.
     early_priorities: VecDeque<(StreamId, Priority)>,
     phase: Phase,
@@ -123,6 +124,7 @@ pub struct Engine {
     pings: Pings,
     life: Life,
     counters: Box<Counters>,
+    began: Instant,
 }
 
 /// Where the connection stands.
@@ -189,9 +191,10 @@ impl Engine {
             ids: StreamIds::new(config.side, config.first_stream),
             held_pushes: VecDeque::new(),
             lingering: Lingering::default(),
+            admission: Admission::default(),
+            began: now,
             events: VecDeque::new(),
-            resets: Bucket::new(limits.resets, now),
-            glitches: Bucket::new(limits.glitches, now),
+            charges: Charges::new(limits, now),
             phase: Phase::Open,
             peer_goaway: None,
             unacknowledged_settings: u32::from(rules.settings_acknowledged),
@@ -296,7 +299,9 @@ impl Engine {
     pub fn wants_input(&self) -> bool {
         let limits = &self.config.limits;
         let backlog = limits.max_output_backlog.saturating_add(limits.cut_ahead);
-        self.output.len() <= backlog && self.flow.buffered() <= self.flow.budget(limits)
+        !self.admission.is_waiting()
+            && self.output.len() <= backlog
+            && self.flow.buffered() <= self.flow.budget(limits)
     }
 
     /// Sets the length in bytes below which DATA is copied off the input, so
@@ -318,6 +323,14 @@ impl Engine {
             if self.phase == Phase::Closed {
                 input.clear();
                 return self.farewell();
+            }
+            if self.admission.is_waiting() {
+                match self.admit_waiting(now)? {
+                    Ok(None) => {}
+                    Ok(event) => return event,
+                    Err(broken) => self.handle_broken(now, broken),
+                }
+                continue;
             }
             if input.is_empty() || !self.wants_input() {
                 return None;
@@ -362,8 +375,7 @@ impl Engine {
 
     /// Charges a frame that is legal and of no use.
     fn glitch(&mut self, now: Instant) -> Result<(), Broken> {
-        let charged = self.glitches.charge(now);
-        charged.map_err(|_| Rule::TooManyGlitches.fatal())
+        self.charges.useless(now)
     }
 
     /// A frame that is legal and leads to nothing.
@@ -418,8 +430,11 @@ impl Engine {
             self.forget_lingering();
         }
         // A WINDOW_UPDATE or RST_STREAM that crosses the stream's end comes too
-        // late for it: an honest peer sends about one a stream.
-        self.glitches.refund(self.config.limits.late_frames);
+        // late for it: an honest peer sends about one a stream. A push pays for
+        // nothing: it is charged itself.
+        if stream.push.is_none() || stream.is_ours() {
+            self.charges.refund(self.config.limits.late_frames);
+        }
         self.flow.let_go(stream.recv.unreleased);
         self.give_back(now, None, stream.recv.unreleased);
         if self.streams.is_empty() {

@@ -1,7 +1,6 @@
-//! The bounds against peers that ask for too much, and the buckets that charge
-//! them.
+//! The bounds against peers that ask for too much.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Side;
 
@@ -63,7 +62,8 @@ pub struct Limits {
     /// Default 1,000 (CVE-2026-49975: thousands of tiny fields).
     pub max_header_fields: usize,
     /// The most CONTINUATION frames after one HEADERS. Default 8 (CONTINUATION
-    /// flood, CVE-2024-27316).
+    /// flood, CVE-2024-27316). More are taken where a list of
+    /// `max_header_list_size` needs them: as many as it fills at 8 KiB each.
     pub max_continuations: usize,
     /// The most entries of one SETTINGS frame. Default 32 (CVE-2026-35469).
     pub max_settings_entries: usize,
@@ -73,13 +73,16 @@ pub struct Limits {
     /// Bytes of DATA that are cut ahead of the transport. Default 256 KiB;
     /// less keeps urgent streams more urgent.
     pub cut_ahead: usize,
-    /// Streams that may end by RST_STREAM, sent or received, at once, and per
-    /// second afterwards. Default 200 and 33 (Rapid Reset, MadeYouReset
-    /// CVE-2025-8671).
+    /// Streams that may end early by RST_STREAM, sent or received, at once, and
+    /// per second afterwards. Default 200 and 150 (Rapid Reset, MadeYouReset
+    /// CVE-2025-8671). A stream that the peer cancels after a second or more
+    /// does not count: it cost what any request costs.
     pub resets: Rate,
     /// Frames that are legal and of no use: unknown types, PRIORITY, empty
-    /// DATA, PING, SETTINGS, what comes too late for its stream. Each stream
-    /// that ends pays for four. Default 10,000 and 330.
+    /// DATA, PING and answers to none, SETTINGS, GOAWAY, 1xx responses, pushes,
+    /// more WINDOW_UPDATEs than our DATA explains, and what is received too late
+    /// for its stream. Each stream that ends pays for four. Default 10,000 at
+    /// once and 330 per second afterwards.
     pub glitches: Rate,
     /// Ids of streams that we reset, remembered so that what was already on
     /// the way is ignored. Default 128.
@@ -175,7 +178,7 @@ impl Limits {
             cut_ahead: 256 << 10,
             resets: Rate {
                 burst: 200,
-                per_second: 33,
+                per_second: 150,
             },
             glitches: Rate {
                 burst: 10_000,
@@ -228,80 +231,5 @@ impl Limits {
         self.max_stream_window = self.max_stream_window.min(0x7fff_ffff);
         self.max_connection_window = self.max_connection_window.min(0x7fff_ffff);
         self.cut_ahead = self.cut_ahead.max(1);
-    }
-}
-
-/// A token bucket on the engine's clock.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bucket {
-    rate: Rate,
-    /// Tokens in thousandths, so that a rate below one a tick adds up.
-    millitokens: u64,
-    filled: Instant,
-}
-
-/// The bucket is empty: the peer did too much of what it charges.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Overdrawn;
-
-impl Bucket {
-    pub(crate) fn new(rate: Rate, now: Instant) -> Self {
-        Self {
-            rate,
-            millitokens: u64::from(rate.burst) * 1000,
-            filled: now,
-        }
-    }
-
-    /// Takes one token.
-    pub(crate) fn charge(&mut self, now: Instant) -> Result<(), Overdrawn> {
-        if self.millitokens < 1000 {
-            self.refill(now);
-        }
-        self.millitokens = self.millitokens.checked_sub(1000).ok_or(Overdrawn)?;
-        Ok(())
-    }
-
-    /// Gives tokens back, up to the burst: what was done well pays for them.
-    pub(crate) fn refund(&mut self, tokens: u32) {
-        let full = u64::from(self.rate.burst) * 1000;
-        let more = self.millitokens.saturating_add(u64::from(tokens) * 1000);
-        self.millitokens = more.min(full);
-    }
-
-    fn refill(&mut self, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.filled).as_millis();
-        let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX);
-        let gained = elapsed.saturating_mul(u64::from(self.rate.per_second));
-        let full = u64::from(self.rate.burst) * 1000;
-        self.millitokens = self.millitokens.saturating_add(gained).min(full);
-        self.filled = now;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bucket_refills_with_time_up_to_its_burst() {
-        let start = Instant::now();
-        let mut bucket = Bucket::new(
-            Rate {
-                burst: 2,
-                per_second: 10,
-            },
-            start,
-        );
-        assert_eq!(bucket.charge(start), Ok(()));
-        assert_eq!(bucket.charge(start), Ok(()));
-        assert_eq!(bucket.charge(start), Err(Overdrawn));
-        let later = start + Duration::from_millis(100);
-        assert_eq!(bucket.charge(later), Ok(()));
-        assert_eq!(bucket.charge(later), Err(Overdrawn));
-        let much_later = later + Duration::from_secs(3600);
-        assert_eq!(bucket.charge(much_later), Ok(()));
-        assert_eq!(bucket.charge(much_later), Ok(()));
-        assert_eq!(bucket.charge(much_later), Err(Overdrawn));
     }
 }

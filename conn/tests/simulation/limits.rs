@@ -65,7 +65,10 @@ fn resets_that_we_are_made_to_send_are_charged() {
             victim.flush();
             count += 1;
         }
-        assert!((200..=201).contains(&count), "{version}: {count} resets");
+        // Where an answer comes before the end of the upload, streams linger, and
+        // up to 400 more are refused to a peer that may not know the limit.
+        let most = if version == Version::Http2 { 201 } else { 701 };
+        assert!((200..=most).contains(&count), "{version}: {count} resets");
     });
 }
 

@@ -3,7 +3,7 @@
 
 use std::{io, time::Instant};
 
-use super::{Engine, Phase, ping::Purpose};
+use super::{Engine, Phase, ping::Purpose, receive::Outcome};
 use crate::{
     Error, Initiator, Reason,
     proto::{
@@ -147,6 +147,9 @@ impl Engine {
 
     /// The last stream is gone: a connection that was shutting down closes.
     pub(super) fn finish_drain(&mut self) {
+        if self.admission.is_waiting() {
+            return;
+        }
         match self.phase {
             Phase::Draining => self.phase = Phase::Closed,
             // The peer left: our own GOAWAY tells it what we processed.
@@ -178,8 +181,10 @@ impl Engine {
         last: StreamId,
         reason: Reason,
         debug: &[u8],
-    ) -> Event {
+    ) -> Outcome {
+        self.glitch(now)?;
         let earlier = self.peer_goaway.take();
+        let named = earlier.as_ref().map(|earlier| earlier.last);
         let last = earlier
             .as_ref()
             .map_or(last, |earlier| earlier.last.min(last));
@@ -197,7 +202,14 @@ impl Engine {
         if reason != Reason::NoError {
             self.timers.start_drain(&self.config.limits, now);
         }
-        for key in self.streams.keys() {
+        // One that names the same stream again refuses no more.
+        let refusing = named.is_none_or(|named| last < named);
+        let keys = if refusing {
+            self.streams.keys()
+        } else {
+            Vec::new()
+        };
+        for key in keys {
             let ours = self.streams.get(key).is_some_and(|stream| stream.is_ours());
             if ours && key.id() > last {
                 self.remove(now, key);
@@ -208,11 +220,11 @@ impl Engine {
         if self.streams.is_empty() {
             self.finish_drain();
         }
-        Event::GoAway {
+        Ok(Some(Event::GoAway {
             last,
             reason,
             error,
-        }
+        }))
     }
 
     /// What follows from a broken rule: the end of its stream or of the
@@ -274,8 +286,9 @@ impl Engine {
         }
         // Whoever makes us reset is charged as if it had (MadeYouReset,
         // CVE-2025-8671).
-        if self.resets.charge(now).is_err() {
-            return self.fail(now, Rule::TooManyResets);
+        if let Err(broken) = self.charges.reset(now) {
+            let violation = self.fatal(broken);
+            return self.end_by(now, &violation);
         }
         let key = self.streams.find(id);
         self.send_reset(id, violation.reason);

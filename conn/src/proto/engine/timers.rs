@@ -83,6 +83,7 @@ impl Engine {
             self.next_held_push(),
             self.next_linger(),
             self.next_departed(),
+            self.admission.deadline(),
         ];
         all.into_iter().flatten().min()
     }
@@ -118,6 +119,7 @@ impl Engine {
         self.send_held_pushes(now);
         self.stop_lingering(now);
         self.end_departed(now);
+        self.end_admission(now);
         if due(self.timers.announce) {
             self.timers.announce = None;
             if self.life.is_silent() {
