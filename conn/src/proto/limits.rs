@@ -37,13 +37,15 @@ pub struct Limits {
     /// How large the connection's receive window becomes where the path is
     /// long and readers keep up, in bytes. At or below `connection_window`: it
     /// stays as it is. What all connections grow by is bounded by a
-    /// [`WindowPool`](super::WindowPool). Default 16 MiB.
+    /// [`WindowPool`](super::WindowPool), and each by `max_buffered_bytes`.
+    /// Default 16 MiB.
     pub max_connection_window: u32,
-    /// Bytes of bodies that may wait for the user. The connection's window is
-    /// given back as they come, until they are as many: streams that nobody
-    /// reads stop only themselves before that. Where a protocol has no window
-    /// for the connection, no more is read from the transport. Counts as twice
-    /// the connection's window if that is more. Default 8 MiB.
+    /// Bytes of bodies that may wait for the user, those included that the peer
+    /// may still send. The connection's window is released as they arrive, as
+    /// far as this allows: streams that nobody reads stop only themselves until
+    /// then. Where a protocol has no window for the connection, no more is read
+    /// from the transport. Never less than `connection_window`. Default 6 MiB
+    /// for a server, 16 MiB for a client.
     pub max_buffered_bytes: usize,
     /// The largest frame payload that is taken, in bytes; 16,384 to 2²⁴−1.
     /// Default 16,384.
@@ -163,7 +165,10 @@ impl Limits {
             connection_window: 4 << 20,
             max_stream_window: 16 << 20,
             max_connection_window: 16 << 20,
-            max_buffered_bytes: 8 << 20,
+            max_buffered_bytes: match side {
+                Side::Server => 6 << 20,
+                Side::Client => 16 << 20,
+            },
             max_frame_size: 16_384,
             header_table_size: 4_096,
             encoder_table_size: 4_096,
