@@ -24,6 +24,7 @@
 //! capabilities. Nothing else in this module knows which protocol it speaks.
 
 mod authority;
+mod charges;
 mod config;
 mod content;
 mod engine;
@@ -38,7 +39,9 @@ mod priority;
 mod reason;
 mod rules;
 mod scheduler;
+mod shutdown;
 mod streams;
+mod timers;
 mod violation;
 mod wire;
 

@@ -2,11 +2,11 @@
 //! it does with them stands in its parts.
 
 mod credit;
+mod departures;
 mod first;
 mod half_close;
 mod keep_alive;
 mod lifecycle;
-mod lingering;
 mod open;
 mod ping;
 mod priorities;
@@ -18,7 +18,7 @@ mod send;
 mod settings;
 mod stats;
 mod stream_mut;
-mod timers;
+mod timeouts;
 mod unsolicited;
 mod upgrade;
 mod usage_error;
@@ -27,10 +27,7 @@ use std::{collections::VecDeque, time::Instant};
 
 use bytes::BytesMut;
 
-use self::{
-    first::First, keep_alive::Life, lifecycle::PeerGoAway, lingering::Lingering, ping::Pings,
-    receive::Outcome, stats::Counters, timers::Timers,
-};
+use self::{first::First, keep_alive::Life, receive::Outcome, stats::Counters};
 pub use self::{
     open::{Direction, OpenOptions},
     stats::{ConnectionStats, HeaderBytes, Resets, Stalls},
@@ -39,18 +36,20 @@ pub use self::{
     usage_error::{OpenError, UsageError},
 };
 use super::{
-    Broken, Config, Event, Limits, Output, Priority, Reason, Rule, Setting, Side, StreamId,
-    StreamKey, Version,
+    Config, Event, Limits, Output, Reason, Setting, Side, StreamId, StreamKey, Version,
+    charges::Charges,
     flow::{ConnectionFlow, RecvWindow, SendWindow},
     ids::StreamIds,
-    limits::Bucket,
     peer::Peer,
+    priority::Priority,
     rules::Rules,
     scheduler::Scheduler,
+    shutdown::Shutdown,
     streams::{
         Reader, Stream, Streams,
         state::{Half, State},
     },
+    timers::{StreamTimer, Timer, Timers},
     wire::Wire,
 };
 use crate::Error;
@@ -109,35 +108,13 @@ pub struct Engine {
     /// Pushes that are not on the wire yet, in the order of their ids: no more
     /// than the peer lets us open.
     held_pushes: VecDeque<StreamKey>,
-    lingering: Lingering,
     /// Events of a frame that caused several.
     events: VecDeque<Event>,
-    resets: Bucket,
-    glitches: Bucket,
-    /// Priorities of streams that are not open yet.
-    early_priorities: VecDeque<(StreamId, Priority)>,
-    phase: Phase,
-    peer_goaway: Option<Box<PeerGoAway>>,
-    unacknowledged_settings: u32,
+    charges: Charges,
+    shutdown: Shutdown,
     timers: Timers,
-    pings: Pings,
     life: Life,
     counters: Box<Counters>,
-}
-
-/// Where the connection stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Open,
-    /// The first of two GOAWAYs is out: streams on their way are still taken.
-    Announced,
-    /// Our halves of the streams come to their ends, and GOAWAY follows.
-    Finishing,
-    /// The last GOAWAY is out: no stream above the one that it names is taken.
-    Draining,
-    /// Nothing comes in any more, and nothing goes out but what is in the
-    /// output.
-    Closed,
 }
 
 /// What to do next with the output.
@@ -185,22 +162,17 @@ impl Engine {
             scheduler: Scheduler::default(),
             flow: ConnectionFlow::new(rules, &config),
             peer: Peer::new(rules, &config),
-            early_priorities: VecDeque::new(),
             ids: StreamIds::new(config.side, config.first_stream),
             held_pushes: VecDeque::new(),
-            lingering: Lingering::default(),
             events: VecDeque::new(),
-            resets: Bucket::new(limits.resets, now),
-            glitches: Bucket::new(limits.glitches, now),
-            phase: Phase::Open,
-            peer_goaway: None,
-            unacknowledged_settings: u32::from(rules.settings_acknowledged),
-            timers: Timers::starting(limits, rules.settings_acknowledged, now),
-            pings: Pings::new(u32::from_le_bytes(first_four(seed))),
-            life: Life::starting(limits, seed, now),
+            charges: Charges::new(limits, now),
+            shutdown: Shutdown::default(),
+            timers: Timers::default(),
+            life: Life::new(seed, now),
             counters: Box::default(),
             config,
         };
+        engine.start_timers(now, seed);
         engine.wire.preface(&engine.config, engine.output.buffer());
         if let Some(increment) = engine.flow.initial_increment(rules) {
             engine
@@ -264,13 +236,13 @@ impl Engine {
 
     /// No new stream is taken: a shutdown began, by either side.
     pub fn is_shutting_down(&self) -> bool {
-        self.phase != Phase::Open || self.peer_goaway.is_some()
+        self.shutdown.has_begun()
     }
 
     /// The peer's GOAWAY as an error: its code and what it said beside it.
     /// `None` until it came.
     pub fn peer_go_away(&self) -> Option<&Error> {
-        self.peer_goaway.as_ref().map(|go_away| &go_away.error)
+        self.shutdown.peer()
     }
 
     /// Our stream ids are used up: new streams need another connection.
@@ -281,7 +253,7 @@ impl Engine {
     /// Nothing comes in any more, and nothing goes out but what is in the
     /// output: write that, then close the transport.
     pub fn is_closed(&self) -> bool {
-        self.phase == Phase::Closed
+        self.shutdown.is_closed()
     }
 
     /// The bytes that want to be written.
@@ -315,9 +287,12 @@ impl Engine {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
-            if self.phase == Phase::Closed {
+            if self.shutdown.is_closed() {
                 input.clear();
-                return self.farewell();
+                return self
+                    .shutdown
+                    .take_report()
+                    .map(|error| Event::Closed { error });
             }
             if input.is_empty() || !self.wants_input() {
                 return None;
@@ -337,7 +312,7 @@ impl Engine {
             let event = match self.wire.decode(input) {
                 Ok(Some(message)) => {
                     self.life.heard(now);
-                    self.timers.block = None;
+                    self.timers.stop(Timer::HeaderBlock);
                     self.handle_message(now, message)
                 }
                 Ok(None) => {
@@ -360,15 +335,9 @@ impl Engine {
         }
     }
 
-    /// Charges a frame that is legal and of no use.
-    fn glitch(&mut self, now: Instant) -> Result<(), Broken> {
-        let charged = self.glitches.charge(now);
-        charged.map_err(|_| Rule::TooManyGlitches.fatal())
-    }
-
     /// A frame that is legal and leads to nothing.
     fn useless(&mut self, now: Instant) -> Outcome {
-        self.glitch(now)?;
+        self.charges.glitch(now)?;
         Ok(None)
     }
 
@@ -425,11 +394,9 @@ impl Engine {
             self.drop_held_pushes_of(now, key.id());
         }
         if lingers {
-            self.forget_lingering();
+            self.timers.forget_gone(StreamTimer::Upload, &self.streams);
         }
-        // A WINDOW_UPDATE or RST_STREAM that crosses the stream's end comes too
-        // late for it: an honest peer sends about one a stream.
-        self.glitches.refund(self.config.limits.late_frames);
+        self.charges.note_ended_stream();
         self.flow.let_go(unreleased);
         self.give_back(now, None, unreleased);
         if self.streams.is_empty() {
@@ -442,11 +409,6 @@ impl Engine {
     fn push_event(&mut self, event: Event) {
         self.events.push_back(event);
     }
-}
-
-fn first_four(seed: u64) -> [u8; 4] {
-    let [a, b, c, d, ..] = seed.to_le_bytes();
-    [a, b, c, d]
 }
 
 /// An error of the peer's making, for the streams that it ends.

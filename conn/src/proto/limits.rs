@@ -1,7 +1,6 @@
-//! The bounds against peers that ask for too much, and the buckets that charge
-//! them.
+//! The bounds against peers that ask for too much.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Side;
 
@@ -228,80 +227,5 @@ impl Limits {
         self.max_stream_window = self.max_stream_window.min(0x7fff_ffff);
         self.max_connection_window = self.max_connection_window.min(0x7fff_ffff);
         self.cut_ahead = self.cut_ahead.max(1);
-    }
-}
-
-/// A token bucket on the engine's clock.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bucket {
-    rate: Rate,
-    /// Tokens in thousandths, so that a rate below one a tick adds up.
-    millitokens: u64,
-    filled: Instant,
-}
-
-/// The bucket is empty: the peer did too much of what it charges.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Overdrawn;
-
-impl Bucket {
-    pub(crate) fn new(rate: Rate, now: Instant) -> Self {
-        Self {
-            rate,
-            millitokens: u64::from(rate.burst) * 1000,
-            filled: now,
-        }
-    }
-
-    /// Takes one token.
-    pub(crate) fn charge(&mut self, now: Instant) -> Result<(), Overdrawn> {
-        if self.millitokens < 1000 {
-            self.refill(now);
-        }
-        self.millitokens = self.millitokens.checked_sub(1000).ok_or(Overdrawn)?;
-        Ok(())
-    }
-
-    /// Gives tokens back, up to the burst: what was done well pays for them.
-    pub(crate) fn refund(&mut self, tokens: u32) {
-        let full = u64::from(self.rate.burst) * 1000;
-        let more = self.millitokens.saturating_add(u64::from(tokens) * 1000);
-        self.millitokens = more.min(full);
-    }
-
-    fn refill(&mut self, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.filled).as_millis();
-        let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX);
-        let gained = elapsed.saturating_mul(u64::from(self.rate.per_second));
-        let full = u64::from(self.rate.burst) * 1000;
-        self.millitokens = self.millitokens.saturating_add(gained).min(full);
-        self.filled = now;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bucket_refills_with_time_up_to_its_burst() {
-        let start = Instant::now();
-        let mut bucket = Bucket::new(
-            Rate {
-                burst: 2,
-                per_second: 10,
-            },
-            start,
-        );
-        assert_eq!(bucket.charge(start), Ok(()));
-        assert_eq!(bucket.charge(start), Ok(()));
-        assert_eq!(bucket.charge(start), Err(Overdrawn));
-        let later = start + Duration::from_millis(100);
-        assert_eq!(bucket.charge(later), Ok(()));
-        assert_eq!(bucket.charge(later), Err(Overdrawn));
-        let much_later = later + Duration::from_secs(3600);
-        assert_eq!(bucket.charge(much_later), Ok(()));
-        assert_eq!(bucket.charge(much_later), Ok(()));
-        assert_eq!(bucket.charge(much_later), Err(Overdrawn));
     }
 }

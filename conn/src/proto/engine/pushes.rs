@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Engine, OpenError, StreamMut, UsageError};
+use super::{Engine, OpenError, StreamMut, Timer, UsageError};
 use crate::{
     Error, Initiator, Reason,
     proto::{
@@ -78,6 +78,7 @@ impl StreamMut<'_> {
                 engine.ids.take_next();
                 let key = engine.streams.insert(push);
                 engine.held_pushes.push_back(key);
+                engine.arm_held_push();
                 // What may refer to the push waits: the drafts' §3.3.1.
                 engine.unschedule(*parent);
                 if let Some(stream) = engine.streams.get_mut(*parent) {
@@ -90,10 +91,12 @@ impl StreamMut<'_> {
 }
 
 impl Engine {
-    /// When the first push goes out, with its response or without.
-    pub(super) fn next_held_push(&self) -> Option<Instant> {
-        let first = self.streams.get(*self.held_pushes.front()?)?;
-        first.held()?.until
+    /// The first push goes out at its deadline, with its response or without.
+    fn arm_held_push(&mut self) {
+        let first = self.held_pushes.front();
+        let first = first.and_then(|key| self.streams.get(*key));
+        let deadline = first.and_then(|push| push.held()?.until);
+        self.timers.set(Timer::HeldPush, deadline);
     }
 
     /// Sends the pushes that have their response, or waited for it long
@@ -101,11 +104,15 @@ impl Engine {
     /// push overtakes another.
     #[inline]
     pub(super) fn send_held_pushes(&mut self, now: Instant) {
+        if self.held_pushes.is_empty() {
+            return;
+        }
         while let Some(key) = self.held_pushes.front().copied() {
             if !self.send_held_push(key, now) {
                 break;
             }
         }
+        self.arm_held_push();
     }
 
     /// Whether it went out.
@@ -174,6 +181,7 @@ impl Engine {
     /// A push is gone before it was on the wire.
     pub(super) fn forget_held_push(&mut self, now: Instant, push: StreamKey, parent: StreamId) {
         self.held_pushes.retain(|held| *held != push);
+        self.arm_held_push();
         self.resume_parent(now, parent);
     }
 
@@ -191,5 +199,6 @@ impl Engine {
                 self.held_pushes.push_back(push);
             }
         }
+        self.arm_held_push();
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::Engine;
+use super::{Engine, Timer};
 use crate::{
     Reason,
     proto::{
@@ -39,7 +39,7 @@ impl Engine {
                 }
             }
             self.peer.note_first_frame();
-            self.timers.preface = None;
+            self.timers.stop(Timer::Preface);
         }
         match message {
             Message::Headers(headers) => self.handle_headers(now, headers),
@@ -55,7 +55,7 @@ impl Engine {
             Message::Settings(settings) => self.handle_settings(now, settings),
             Message::SettingsAck => self.handle_settings_ack(),
             Message::Ping { opaque } => {
-                self.glitch(now)?;
+                self.charges.glitch(now)?;
                 self.wire.pong(opaque, self.output.buffer());
                 Ok(None)
             }
@@ -79,7 +79,7 @@ impl Engine {
                 value,
             } => self.handle_alternative(now, stream, origin, value),
             Message::Origins(origins) => {
-                self.glitch(now)?;
+                self.charges.glitch(now)?;
                 Ok(Some(Event::Origins { origins }))
             }
             Message::Ignored => self.useless(now),
@@ -163,7 +163,7 @@ impl Engine {
             Err(rule) => return self.refuse_malformed(now, id, (fin, unidirectional), rule),
         };
         let state = State::accepted(fin, unidirectional);
-        let early = self.take_early_priority(id);
+        let early = self.scheduler.early.take(id);
         let mut stream = self.new_stream(id, state, early.or(priority));
         stream.opener = Opener::Peer;
         stream.asked = Asked::by(&head);
@@ -448,8 +448,8 @@ impl Engine {
         }
         if stops && stream.state.recv() == Half::Closed && stream.state.send() != Half::Closed {
             // Rapid Reset, CVE-2023-44487.
-            if !stream.is_ours() && self.resets.charge(now).is_err() {
-                return Err(Rule::TooManyResets.fatal());
+            if !stream.is_ours() {
+                self.charges.reset(now)?;
             }
             stream.state.close_send();
             stream.send.source = Source::None;
@@ -468,8 +468,8 @@ impl Engine {
             return self.useless(now);
         }
         // Rapid Reset, CVE-2023-44487.
-        if !stream.is_ours() && self.resets.charge(now).is_err() {
-            return Err(Rule::TooManyResets.fatal());
+        if !stream.is_ours() {
+            self.charges.reset(now)?;
         }
         self.remove(now, key);
         Ok(Some(Event::Reset {

@@ -33,9 +33,7 @@ impl Engine {
             return self.list_too_large(limit, headers.stream);
         }
         // Charged like a reset: it costs as much.
-        if self.resets.charge(now).is_err() {
-            return Err(Rule::TooManyResets.fatal());
-        }
+        self.charges.reset(now)?;
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         let text = self.limit_in_words(limit);
         Ok(Some(self.refuse(
@@ -62,7 +60,7 @@ impl Engine {
         let Some(status) = status else {
             return Err(rule.on(id));
         };
-        self.glitch(now)?;
+        self.charges.glitch(now)?;
         Ok(Some(self.refuse(
             now,
             id,
@@ -101,9 +99,7 @@ impl Engine {
         stream.state.close_send();
         stream.content = Content::default();
         // It ends a handler, as a reset would (MadeYouReset, CVE-2025-8671).
-        if self.resets.charge(now).is_err() {
-            return Err(Rule::TooManyResets.fatal());
-        }
+        self.charges.reset(now)?;
         self.answer(key.id(), status);
         // The rest of the body is of no use to anybody.
         self.stream(now, key).abandon();
