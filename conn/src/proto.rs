@@ -39,7 +39,9 @@ mod priority;
 mod reason;
 mod rules;
 mod scheduler;
+mod shutdown;
 mod streams;
+mod timers;
 mod violation;
 mod wire;
 

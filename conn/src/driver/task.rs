@@ -247,7 +247,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
                     };
                     return Turn::Again;
                 }
-                self.again_unless_asleep(again, cx, now, self.engine.poll_timeout())
+                let due = self.engine.poll_timeout();
+                self.again_unless_asleep(again, cx, now, due)
             }
             Phase::Flushing { until } => match self.flush(cx) {
                 Poll::Ready(Ok(())) => {

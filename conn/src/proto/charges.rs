@@ -31,6 +31,7 @@ pub(crate) const CHEAP_DATA: usize = 256;
 pub(crate) struct Charges {
     resets: Bucket,
     glitches: Bucket,
+    late_frames: u32,
     /// DATA frames that we sent.
     data_frames: u64,
     window_updates: u64,
@@ -41,37 +42,40 @@ impl Charges {
         Self {
             resets: Bucket::new(limits.resets, now),
             glitches: Bucket::new(limits.glitches, now),
+            late_frames: limits.late_frames,
             data_frames: 0,
             window_updates: 0,
         }
     }
 
-    /// A frame that is legal and of no use.
-    pub(crate) fn useless(&mut self, now: Instant) -> Result<(), Broken> {
+    /// Charges a frame that is legal and of no use.
+    pub(crate) fn glitch(&mut self, now: Instant) -> Result<(), Broken> {
         let charged = self.glitches.charge(now);
         charged.map_err(|_| Rule::TooManyGlitches.fatal())
     }
 
-    /// A stream that ends early, by the peer's reset or by ours (Rapid Reset,
-    /// CVE-2023-44487; MadeYouReset, CVE-2025-8671).
+    /// Charges a stream of the peer that ends early (Rapid Reset,
+    /// CVE-2023-44487), whichever side resets it (MadeYouReset, CVE-2025-8671).
     pub(crate) fn reset(&mut self, now: Instant) -> Result<(), Broken> {
         let charged = self.resets.charge(now);
         charged.map_err(|_| Rule::TooManyResets.fatal())
     }
 
-    /// The peer cancels a stream that it opened at `opened`.
+    /// The peer cancels a stream that it opened at `opened`. One that lived for
+    /// long is charged as a frame only.
     pub(crate) fn cancel(&mut self, now: Instant, opened: Option<Instant>) -> Result<(), Broken> {
         let age = opened.map(|opened| now.saturating_duration_since(opened));
         if age.is_some_and(|age| age >= LONG_LIVED) {
-            return self.useless(now);
+            return self.glitch(now);
         }
         self.reset(now)
     }
 
-    /// A stream came to its end: it pays for frames that cross its end.
+    /// A stream has ended. A WINDOW_UPDATE or RST_STREAM that crosses its end
+    /// arrives too late for it: an honest peer sends about one a stream.
     #[inline]
-    pub(crate) fn refund(&mut self, late_frames: u32) {
-        self.glitches.refund(late_frames);
+    pub(crate) fn note_ended_stream(&mut self) {
+        self.glitches.refund(self.late_frames);
     }
 
     /// A DATA frame of ours goes out: its receiver will release its bytes.
@@ -88,7 +92,7 @@ impl Charges {
             .saturating_add(frames)
             .saturating_add(bytes / BYTES_PER_WINDOW_UPDATE);
         if self.window_updates > explained {
-            return self.useless(now);
+            return self.glitch(now);
         }
         Ok(())
     }

@@ -3,11 +3,11 @@
 
 mod admission;
 mod credit;
+mod departures;
 mod first;
 mod half_close;
 mod keep_alive;
 mod lifecycle;
-mod lingering;
 mod open;
 mod ping;
 mod priorities;
@@ -19,7 +19,7 @@ mod send;
 mod settings;
 mod stats;
 mod stream_mut;
-mod timers;
+mod timeouts;
 mod unsolicited;
 mod upgrade;
 mod usage_error;
@@ -29,8 +29,7 @@ use std::{collections::VecDeque, time::Instant};
 use bytes::BytesMut;
 
 use self::{
-    admission::Admission, first::First, keep_alive::Life, lifecycle::PeerGoAway,
-    lingering::Lingering, ping::Pings, receive::Outcome, stats::Counters, timers::Timers,
+    admission::Admission, first::First, keep_alive::Life, receive::Outcome, stats::Counters,
 };
 pub use self::{
     open::{Direction, OpenOptions},
@@ -40,18 +39,20 @@ pub use self::{
     usage_error::{OpenError, UsageError},
 };
 use super::{
-    Broken, Config, Event, Limits, Output, Priority, Reason, Setting, Side, StreamId, StreamKey,
-    Version,
+    Config, Event, Limits, Output, Reason, Setting, Side, StreamId, StreamKey, Version,
     charges::Charges,
     flow::{ConnectionFlow, RecvWindow, SendWindow},
     ids::StreamIds,
     peer::Peer,
+    priority::Priority,
     rules::Rules,
     scheduler::Scheduler,
+    shutdown::Shutdown,
     streams::{
         Reader, Stream, Streams,
         state::{Half, State},
     },
+    timers::{StreamTimer, Timer, Timers},
     wire::Wire,
 };
 use crate::Error;
@@ -110,36 +111,14 @@ pub struct Engine {
     /// Pushes that are not on the wire yet, in the order of their ids: no more
     /// than the peer lets us open.
     held_pushes: VecDeque<StreamKey>,
-    lingering: Lingering,
     admission: Admission,
     /// Events of a frame that caused several.
     events: VecDeque<Event>,
     charges: Charges,
-    /// Priorities of streams that are not open yet.
-    early_priorities: VecDeque<(StreamId, Priority)>,
-    phase: Phase,
-    peer_goaway: Option<Box<PeerGoAway>>,
-    unacknowledged_settings: u32,
+    shutdown: Shutdown,
     timers: Timers,
-    pings: Pings,
     life: Life,
     counters: Box<Counters>,
-    began: Instant,
-}
-
-/// Where the connection stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Open,
-    /// The first of two GOAWAYs is out: streams on their way are still taken.
-    Announced,
-    /// Our halves of the streams come to their ends, and GOAWAY follows.
-    Finishing,
-    /// The last GOAWAY is out: no stream above the one that it names is taken.
-    Draining,
-    /// Nothing comes in any more, and nothing goes out but what is in the
-    /// output.
-    Closed,
 }
 
 /// What to do next with the output.
@@ -187,23 +166,18 @@ impl Engine {
             scheduler: Scheduler::default(),
             flow: ConnectionFlow::new(rules, &config),
             peer: Peer::new(rules, &config),
-            early_priorities: VecDeque::new(),
             ids: StreamIds::new(config.side, config.first_stream),
             held_pushes: VecDeque::new(),
-            lingering: Lingering::default(),
-            admission: Admission::default(),
-            began: now,
+            admission: Admission::new(now),
             events: VecDeque::new(),
             charges: Charges::new(limits, now),
-            phase: Phase::Open,
-            peer_goaway: None,
-            unacknowledged_settings: u32::from(rules.settings_acknowledged),
-            timers: Timers::starting(limits, rules.settings_acknowledged, now),
-            pings: Pings::new(u32::from_le_bytes(first_four(seed))),
-            life: Life::starting(limits, seed, now),
+            shutdown: Shutdown::default(),
+            timers: Timers::default(),
+            life: Life::new(seed, now),
             counters: Box::default(),
             config,
         };
+        engine.start_timers(now, seed);
         engine.wire.preface(&engine.config, engine.output.buffer());
         if let Some(increment) = engine.flow.initial_increment(rules) {
             engine
@@ -267,13 +241,13 @@ impl Engine {
 
     /// No new stream is taken: a shutdown began, by either side.
     pub fn is_shutting_down(&self) -> bool {
-        self.phase != Phase::Open || self.peer_goaway.is_some()
+        self.shutdown.has_begun()
     }
 
     /// The peer's GOAWAY as an error: its code and what it said beside it.
     /// `None` until it came.
     pub fn peer_go_away(&self) -> Option<&Error> {
-        self.peer_goaway.as_ref().map(|go_away| &go_away.error)
+        self.shutdown.peer()
     }
 
     /// Our stream ids are used up: new streams need another connection.
@@ -284,7 +258,7 @@ impl Engine {
     /// Nothing comes in any more, and nothing goes out but what is in the
     /// output: write that, then close the transport.
     pub fn is_closed(&self) -> bool {
-        self.phase == Phase::Closed
+        self.shutdown.is_closed()
     }
 
     /// The bytes that want to be written.
@@ -320,9 +294,12 @@ impl Engine {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
-            if self.phase == Phase::Closed {
+            if self.shutdown.is_closed() {
                 input.clear();
-                return self.farewell();
+                return self
+                    .shutdown
+                    .take_report()
+                    .map(|error| Event::Closed { error });
             }
             if self.admission.is_waiting() {
                 match self.admit_waiting(now)? {
@@ -350,7 +327,7 @@ impl Engine {
             let event = match self.wire.decode(input) {
                 Ok(Some(message)) => {
                     self.life.heard(now);
-                    self.timers.block = None;
+                    self.timers.stop(Timer::HeaderBlock);
                     self.handle_message(now, message)
                 }
                 Ok(None) => {
@@ -373,14 +350,9 @@ impl Engine {
         }
     }
 
-    /// Charges a frame that is legal and of no use.
-    fn glitch(&mut self, now: Instant) -> Result<(), Broken> {
-        self.charges.useless(now)
-    }
-
     /// A frame that is legal and leads to nothing.
     fn useless(&mut self, now: Instant) -> Outcome {
-        self.glitch(now)?;
+        self.charges.glitch(now)?;
         Ok(None)
     }
 
@@ -417,42 +389,45 @@ impl Engine {
         }
     }
 
-    /// Takes a stream out of every list and gives back what it held.
-    fn remove(&mut self, now: Instant, key: StreamKey) -> Option<Stream> {
-        let stream = self.streams.remove(key)?;
-        if stream.send.scheduled {
-            self.scheduler.remove(key, stream.priority);
+    /// Takes a stream out of every list and releases what it held.
+    fn remove(&mut self, now: Instant, key: StreamKey) {
+        let Some(stream) = self.streams.get(key) else {
+            return;
+        };
+        let queued = stream.send.scheduled.then_some(stream.priority);
+        let unreleased = stream.recv.unreleased;
+        let lingers = stream.recv.reader == Reader::Lingering;
+        // A push is charged itself, and pays for nothing.
+        let charged = stream.push.is_some() && !stream.is_ours();
+        let has_held_pushes = stream.send.behind > 0;
+        let parent = stream.parent().filter(|_| stream.is_held());
+        self.streams.remove(key);
+        if let Some(priority) = queued {
+            self.scheduler.remove(key, priority);
         }
-        if stream.is_waiting() {
-            self.forget_held_pushes(now, key, &stream);
+        if let Some(parent) = parent {
+            self.forget_held_push(now, key, parent);
+        } else if has_held_pushes {
+            self.drop_held_pushes_of(now, key.id());
         }
-        if stream.recv.reader == Reader::Lingering {
-            self.forget_lingering();
+        if lingers {
+            self.timers.forget_gone(StreamTimer::Upload, &self.streams);
         }
-        // A WINDOW_UPDATE or RST_STREAM that crosses the stream's end comes too
-        // late for it: an honest peer sends about one a stream. A push pays for
-        // nothing: it is charged itself.
-        if stream.push.is_none() || stream.is_ours() {
-            self.charges.refund(self.config.limits.late_frames);
+        if !charged {
+            self.charges.note_ended_stream();
         }
-        self.flow.let_go(stream.recv.unreleased);
-        self.give_back(now, None, stream.recv.unreleased);
+        self.flow.let_go(unreleased);
+        self.give_back(now, None, unreleased);
         if self.streams.is_empty() {
             self.scheduler.shrink();
             self.life.became_idle(now);
             self.finish_drain();
         }
-        Some(stream)
     }
 
     fn push_event(&mut self, event: Event) {
         self.events.push_back(event);
     }
-}
-
-fn first_four(seed: u64) -> [u8; 4] {
-    let [a, b, c, d, ..] = seed.to_le_bytes();
-    [a, b, c, d]
 }
 
 /// An error of the peer's making, for the streams that it ends.

@@ -12,6 +12,8 @@ pub(crate) struct Peer {
     takes_push: bool,
     takes_extended_connect: bool,
     speech: Speech,
+    /// SETTINGS of ours that the peer has not acknowledged.
+    unacknowledged: u32,
     /// The latest value of every setting.
     settings: Vec<Setting>,
 }
@@ -35,6 +37,7 @@ impl Peer {
             takes_push: true,
             takes_extended_connect: false,
             speech: Speech::Silent,
+            unacknowledged: u32::from(rules.settings_acknowledged),
             settings: Vec::new(),
         }
     }
@@ -83,6 +86,18 @@ impl Peer {
         if self.speech == Speech::Silent {
             self.speech = Speech::Begun;
         }
+    }
+
+    /// SETTINGS of ours may not have reached the peer.
+    pub(crate) fn has_unacknowledged_settings(&self) -> bool {
+        self.unacknowledged > 0
+    }
+
+    /// The peer acknowledges SETTINGS of ours.
+    pub(crate) fn acknowledge(&mut self) -> Result<(), Rule> {
+        let left = self.unacknowledged.checked_sub(1);
+        self.unacknowledged = left.ok_or(Rule::UnexpectedSettingsAck)?;
+        Ok(())
     }
 
     /// Takes over new settings. `Some`: the send windows of all open streams

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Priority, StreamKey};
+use super::{Priority, StreamId, StreamKey};
 
 const LEVELS: usize = 8;
 
@@ -34,6 +34,37 @@ pub(crate) struct Scheduler {
     favoured: Option<usize>,
     /// The level that was favoured last.
     last_favoured: usize,
+    pub(crate) early: EarlyPriorities,
+}
+
+/// Priorities that arrived before their streams were open (RFC 9218 §7.1).
+#[derive(Debug, Default)]
+pub(crate) struct EarlyPriorities(VecDeque<(StreamId, Priority)>);
+
+impl EarlyPriorities {
+    /// Keeps the priority of a stream, and of `max` streams at most: the latest.
+    pub(crate) fn remember(&mut self, stream: StreamId, priority: Priority, max: usize) {
+        self.0.retain(|(known, _)| *known != stream);
+        if self.0.len() >= max {
+            self.0.pop_front();
+        }
+        if max > 0 {
+            self.0.push_back((stream, priority));
+        }
+    }
+
+    /// The priority of a stream that is opened now. Streams below it will never
+    /// be: their priorities are forgotten.
+    #[inline]
+    pub(crate) fn take(&mut self, stream: StreamId) -> Option<Priority> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let known = self.0.iter().find(|(known, _)| *known == stream);
+        let priority = known.map(|(_, priority)| *priority);
+        self.0.retain(|(known, _)| *known > stream);
+        priority
+    }
 }
 
 impl Scheduler {
@@ -138,7 +169,7 @@ mod tests {
     use super::*;
     use crate::proto::{
         flow::{RecvWindow, SendWindow},
-        streams::{Stream, StreamId, Streams, state::State},
+        streams::{Stream, Streams, state::State},
     };
 
     fn keys(count: u32) -> Vec<StreamKey> {
@@ -151,6 +182,21 @@ mod tests {
                 streams.insert(Stream::new(id, State::opened(false), send, recv))
             })
             .collect()
+    }
+
+    #[test]
+    fn early_priorities_are_bounded_and_last_until_their_stream_opens() {
+        let (id, urgent) = (StreamId::new, |urgency| Priority::new(urgency, false));
+        let mut early = EarlyPriorities::default();
+        for (stream, urgency) in [(1, 0), (3, 1), (3, 2), (5, 4)] {
+            early.remember(id(stream), urgent(urgency), 2);
+        }
+        assert_eq!(early.take(id(1)), None, "the older one is forgotten");
+        assert_eq!(early.take(id(3)), Some(urgent(2)));
+        assert_eq!(early.take(id(7)), None);
+        assert_eq!(early.take(id(5)), None, "its stream will never be");
+        early.remember(id(9), urgent(0), 0);
+        assert_eq!(early.take(id(9)), None);
     }
 
     #[test]

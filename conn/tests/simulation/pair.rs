@@ -548,7 +548,7 @@ impl Pair {
     pub(crate) fn sleep(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
-            let due = [&self.client, &self.server]
+            let due = [&mut self.client, &mut self.server]
                 .into_iter()
                 .filter_map(|node| node.engine.poll_timeout())
                 .min()

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Engine, Phase, receive::Outcome};
+use super::{Engine, Timer, receive::Outcome};
 use crate::{
     Error,
     proto::{Event, Rule, StreamId, Violation, rules::Reaction, wire::Headers},
@@ -21,9 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const FORGIVEN: u32 = 4;
 
 /// The stream that waits. No input is read meanwhile: there is one at most.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Admission {
-    waiting: Option<Box<(Headers, Instant)>>,
+    /// The start of the connection.
+    began: Instant,
+    waiting: Option<Box<Headers>>,
     /// The handlers took too long once, and none has ended since: nothing waits
     /// for them.
     handlers: Handlers,
@@ -31,20 +33,24 @@ pub(super) struct Admission {
     forgiven: u32,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Handlers {
-    #[default]
     Ending,
     Stuck,
 }
 
 impl Admission {
-    pub(super) fn is_waiting(&self) -> bool {
-        self.waiting.is_some()
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            began: now,
+            waiting: None,
+            handlers: Handlers::Ending,
+            forgiven: 0,
+        }
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.waiting.as_ref().map(|waiting| waiting.1)
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
     }
 
     /// A handler of a stream that is gone has ended.
@@ -68,13 +74,12 @@ impl Engine {
         if self.streams.of_peer() < max {
             return self.accept(now, headers);
         }
-        match now.checked_add(PATIENCE) {
-            Some(until) if self.admission.handlers == Handlers::Ending => {
-                self.admission.waiting = Some(Box::new((headers, until)));
-                Ok(None)
-            }
-            _ => self.refuse_uncharged(now, headers.stream),
+        if self.admission.handlers == Handlers::Stuck {
+            return self.refuse_uncharged(now, headers.stream);
         }
+        self.timers.set(Timer::Admission, now.checked_add(PATIENCE));
+        self.admission.waiting = Some(Box::new(headers));
+        Ok(None)
     }
 
     /// The stream that waits, once there is room for it.
@@ -82,25 +87,23 @@ impl Engine {
         if self.streams.of_peer() >= self.config.limits.max_concurrent_streams {
             return None;
         }
-        let (headers, _) = *self.admission.waiting.take()?;
-        Some(self.accept(now, headers))
+        let headers = self.admission.waiting.take()?;
+        self.timers.stop(Timer::Admission);
+        Some(self.accept(now, *headers))
     }
 
     /// The stream that waits is refused when its time is over.
     pub(super) fn end_admission(&mut self, now: Instant) {
-        if self.admission.deadline().is_none_or(|until| until > now) {
-            return;
-        }
         self.admission.handlers = Handlers::Stuck;
         let Some(waiting) = self.admission.waiting.take() else {
             return;
         };
-        match self.refuse_uncharged(now, waiting.0.stream) {
+        match self.refuse_uncharged(now, waiting.stream) {
             Ok(Some(event)) => self.push_event(event),
             Ok(None) => {}
             Err(broken) => self.handle_broken(now, broken),
         }
-        if self.streams.is_empty() && self.phase != Phase::Open {
+        if self.streams.is_empty() && self.shutdown.has_begun() {
             self.finish_drain();
         }
     }
@@ -109,16 +112,19 @@ impl Engine {
     /// protocol's default, without a limit.
     fn peer_may_not_know_limits(&self, now: Instant) -> bool {
         if self.rules.settings_acknowledged {
-            return self.unacknowledged_settings > 0;
+            return self.peer.has_unacknowledged_settings();
         }
-        let known = self.began.checked_add(self.config.limits.settings_timeout);
+        let known = self
+            .admission
+            .began
+            .checked_add(self.config.limits.settings_timeout);
         known.is_some_and(|known| now < known)
     }
 
     /// Refuses a stream that the peer opened in good faith: it costs the peer no
     /// more than any useless frame.
     fn refuse_uncharged(&mut self, now: Instant, id: StreamId) -> Outcome {
-        self.glitch(now)?;
+        self.charges.glitch(now)?;
         let rule = Rule::TooManyStreams;
         let reason = match self.rules.reaction(rule) {
             Reaction::Stream(reason) => reason,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Engine, Phase, ping::Purpose};
+use super::{Engine, ping::Purpose};
 use crate::proto::{StreamKey, flow::Increment, streams::state::Half};
 
 impl Engine {
@@ -31,7 +31,7 @@ impl Engine {
 
     /// Releases what the connection is owed.
     fn replenish(&mut self) -> Option<Increment> {
-        if self.phase == Phase::Closed {
+        if self.shutdown.is_closed() {
             return None;
         }
         let increment = self.flow.replenish(&self.config.limits);

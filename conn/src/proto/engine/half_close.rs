@@ -4,11 +4,12 @@
 
 use std::time::Instant;
 
-use super::{Engine, Phase};
+use super::{Engine, Timer, lifecycle::ROUND_TRIP};
 use crate::{
     Error, Reason,
     proto::{
         Event, ShutdownOrder,
+        shutdown::Phase,
         streams::{Reader, Stream, state::Half},
     },
 };
@@ -19,7 +20,7 @@ impl Engine {
     /// transport that the peer has closed altogether shows when it is written
     /// to.
     pub fn handle_eof(&mut self, now: Instant) {
-        if self.phase == Phase::Closed {
+        if self.shutdown.is_closed() {
             return;
         }
         let mut fates = self.streams.iter_mut().map(|(_, stream)| fate(stream));
@@ -29,13 +30,13 @@ impl Engine {
             unanswered |= fate == Fate::Unanswered;
         }
         drop(fates);
-        let error = self.eof_error();
+        let error = self.shutdown.eof_error();
         // A peer that left because something is wrong waits for no answer.
-        let waits = unanswered && !self.peer_left_with_error();
+        let waits = unanswered && self.shutdown.peer_error().is_none();
         match (waits, cut || unanswered) {
             (true, _) => self.answer_the_rest(now, &error),
             (false, true) => self.end_all(now, &error),
-            (false, false) => self.phase = Phase::Closed,
+            (false, false) => self.shutdown.close(),
         }
     }
 
@@ -43,10 +44,10 @@ impl Engine {
     fn answer_the_rest(&mut self, now: Instant, error: &Error) {
         // Nothing more is to be heard, answers to our PINGs and SETTINGS least.
         self.life.lose_the_peer();
-        self.timers.preface = None;
-        self.timers.settings = None;
-        self.timers.block = None;
-        self.timers.start_drain(&self.config.limits, now);
+        for timer in [Timer::Preface, Timer::Settings, Timer::HeaderBlock] {
+            self.timers.stop(timer);
+        }
+        self.start_drain(now);
         for key in self.streams.keys() {
             match self.streams.get_mut(key).map(|stream| fate(stream)) {
                 Some(Fate::Cut) => {
@@ -55,23 +56,24 @@ impl Engine {
                     let error = error.clone();
                     self.push_event(Event::Reset { stream: key, error });
                 }
-                Some(Fate::Done) => drop(self.remove(now, key)),
+                Some(Fate::Done) => self.remove(now, key),
                 Some(Fate::Unanswered) | None => {}
             }
         }
         self.look_for_the_peer();
-        self.timers.start_announce(now);
+        self.timers
+            .set(Timer::SecondLook, now.checked_add(ROUND_TRIP));
     }
 
     /// A write is how it shows that nobody is there any more: the transport
     /// fails soon after. GOAWAY is one that takes nothing from a peer that is.
     pub(super) fn look_for_the_peer(&mut self) {
-        if self.phase == Phase::Draining {
+        if self.shutdown.phase() == Phase::Draining {
             let last = self.ids.last_of_peer();
             self.wire
                 .go_away(last, Reason::NoError, "", self.output.buffer());
         } else if self.config.shutdown_order == ShutdownOrder::DataFirst {
-            self.phase = Phase::Finishing;
+            self.shutdown.wait_for_data();
             self.finish_sending();
         } else {
             self.send_last_go_away();

@@ -3,22 +3,24 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Engine, Phase, ping::Purpose};
-use crate::proto::{Limits, Rule, Side};
+use super::{
+    Engine,
+    ping::{Pings, Purpose},
+};
+use crate::proto::{Rule, Side, shutdown::Phase};
 
-/// What the deadlines of a connection's life are counted from.
+/// The signs of life that the peer gives.
 #[derive(Debug)]
 pub(super) struct Life {
-    /// The last frame that came.
+    /// The time of the last frame.
     heard: Instant,
-    /// Since when no stream is open.
+    /// The time since which no stream is open.
     idle_since: Instant,
-    /// When the connection is old.
-    old: Option<Instant>,
-    /// The peer has closed its side: no sign of life comes any more.
+    /// The peer has closed its side: no sign of life arrives any more.
     silent: bool,
-    /// The last PING that asked the transport alone.
+    /// The last frame that asked the transport alone.
     probed: Option<Instant>,
+    pub(super) pings: Pings,
 }
 
 /// While nothing is read since the user holds so much, nothing is heard of the
@@ -30,19 +32,13 @@ const PROBE: Duration = Duration::from_millis(400);
 const PROBE_OPAQUE: u64 = 0xffff_fffe;
 
 impl Life {
-    pub(super) fn starting(limits: &Limits, seed: u64, now: Instant) -> Self {
-        // Up to a tenth less, so that connections that began together do not
-        // all end together.
-        let age = limits.max_connection_age.map(|age| {
-            let tenths = u32::try_from(seed % 1024).unwrap_or(0);
-            age.saturating_sub(age.saturating_mul(tenths) / 10_240)
-        });
+    pub(super) fn new(seed: u64, now: Instant) -> Self {
         Self {
             heard: now,
             idle_since: now,
-            old: age.and_then(|age| now.checked_add(age)),
             silent: false,
             probed: None,
+            pings: Pings::new(seed),
         }
     }
 
@@ -66,54 +62,38 @@ impl Life {
 }
 
 impl Engine {
-    /// When the next of these deadlines is.
-    pub(super) fn next_of_life(&self) -> Option<Instant> {
-        let graceful = [self.life.old, self.idle_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
-            .filter(|_| self.phase == Phase::Open);
-        [graceful, self.keep_alive_deadline(), self.probe_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+    /// Asks the transport whether the peer is still there.
+    pub(super) fn probe(&mut self, now: Instant) {
+        self.life.probed = Some(now);
+        // Its silence is ours.
+        self.life.heard(now);
+        self.life.pings.forgive();
+        // An answer to a PING that the peer never sent: it is ignored (the
+        // drafts' §2.6.5, RFC 9113 §6.7). Were it a PING, a peer with one
+        // loop for both directions, such as Go's spdystream, would write the
+        // answer and wait for us to read it, while we wait for it to read.
+        let odd = u64::from(self.config.side == Side::Server);
+        self.wire.pong(PROBE_OPAQUE | odd, self.output.buffer());
     }
 
-    /// Those of them that have come.
-    pub(super) fn handle_life(&mut self, now: Instant) {
-        let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
-        if due(self.probe_deadline()) {
-            self.life.probed = Some(now);
-            // Its silence is ours.
-            self.life.heard(now);
-            self.pings.forgive();
-            // An answer to a PING that the peer never sent: it is ignored (the
-            // drafts' §2.6.5, RFC 9113 §6.7). Were it a PING, a peer with one
-            // loop for both directions, such as Go's spdystream, would write the
-            // answer and wait for us to read it, while we wait for it to read.
-            let odd = u64::from(self.config.side == Side::Server);
-            self.wire.pong(PROBE_OPAQUE | odd, self.output.buffer());
-        }
-        if due(self.keep_alive_deadline()) {
-            match self.pings.keep_alive_since() {
-                // Data came after the PING: the peer lives, though its answer
-                // stands behind that data.
-                Some(sent) if self.life.heard > sent => self.pings.forgive(),
-                Some(_) => return self.fail(now, Rule::KeepAliveTimeout),
-                None => self.ping_for(now, Purpose::KeepAlive),
-            }
-        }
-        if self.phase == Phase::Open && (due(self.life.old) || due(self.idle_deadline())) {
-            self.shutdown(now);
+    /// Sends a PING, or misses the answer to the one that was sent.
+    pub(super) fn keep_alive(&mut self, now: Instant) {
+        match self.life.pings.keep_alive_since() {
+            // Data arrived after the PING: the peer lives, though its answer
+            // stands behind that data.
+            Some(sent) if self.life.heard > sent => self.life.pings.forgive(),
+            Some(_) => self.fail(now, Rule::KeepAliveTimeout),
+            None => self.ping_for(now, Purpose::KeepAlive),
         }
     }
 
-    fn idle_deadline(&self) -> Option<Instant> {
+    /// The time at which a connection without streams shuts down.
+    pub(super) fn idle_deadline(&self) -> Option<Instant> {
         let idle = self.config.limits.idle_timeout?;
         // A peer that only sends PINGs is idle too.
         let nothing_open = self.streams.is_empty() && self.streams.orphans() == 0;
         let deadline = self.life.idle_since.checked_add(idle);
-        deadline.filter(|_| nothing_open)
+        deadline.filter(|_| nothing_open && self.shutdown.phase() == Phase::Open)
     }
 
     /// Nothing is read, since the user holds so much, on a connection whose
@@ -125,7 +105,7 @@ impl Engine {
 
     /// When the transport is asked whether the peer is still there. With bytes
     /// on their way it tells by itself.
-    fn probe_deadline(&self) -> Option<Instant> {
+    pub(super) fn probe_deadline(&self) -> Option<Instant> {
         if self.life.silent || !self.is_held_back() || !self.output.is_empty() {
             return None;
         }
@@ -137,13 +117,13 @@ impl Engine {
     }
 
     /// When a PING is to be sent, or its answer missing.
-    fn keep_alive_deadline(&self) -> Option<Instant> {
+    pub(super) fn keep_alive_deadline(&self) -> Option<Instant> {
         if self.is_held_back() {
             return None;
         }
         let limits = &self.config.limits;
         let interval = limits.keep_alive_interval.filter(|_| !self.life.silent)?;
-        if let Some(sent) = self.pings.keep_alive_since() {
+        if let Some(sent) = self.life.pings.keep_alive_since() {
             return sent.checked_add(limits.keep_alive_timeout);
         }
         if self.streams.is_empty() && !limits.keep_alive_while_idle {

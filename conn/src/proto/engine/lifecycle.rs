@@ -1,59 +1,54 @@
 //! The end of a connection: graceful, by the peer, or by an error. A broken
 //! rule becomes a GOAWAY or an RST_STREAM here and nowhere else.
 
-use std::{io, time::Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
-use super::{Engine, Phase, ping::Purpose, receive::Outcome};
+use super::{Engine, Timer, ping::Purpose, receive::Outcome};
 use crate::{
     Error, Initiator, Reason,
     proto::{
-        Broken, Event, Rule, ShutdownOrder, Side, StreamId, Violation, rules::Reaction,
-        streams::state::Half,
+        Broken, Event, Rule, ShutdownOrder, Side, StreamId, Violation,
+        rules::Reaction,
+        shutdown::{GoAways, Phase},
+        streams::{Stream, state::Half},
     },
 };
 
-/// The peer's GOAWAY.
-#[derive(Clone, Debug)]
-pub(super) struct PeerGoAway {
-    /// The last of our streams that the peer will process.
-    last: StreamId,
-    /// Its code and debug data.
-    pub(super) error: Error,
-    /// The end of the connection was told of.
-    over: bool,
-}
-
-impl PeerGoAway {
-    /// It says that something is wrong: what happens afterwards follows from
-    /// that.
-    fn is_error(&self) -> bool {
-        self.error.reason() != Reason::NoError
-    }
-}
+/// The time that a round trip takes at most, for a peer that answers no PING
+/// must not hold up a shutdown.
+pub(super) const ROUND_TRIP: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Ends gracefully: no new streams are taken, those that are open (or on
     /// their way to us) are finished, then the connection closes. Streams that
     /// are not done within `drain_timeout` are reset.
     pub fn shutdown(&mut self, now: Instant) {
-        if self.phase != Phase::Open {
+        let twice = self.rules.goaway_twice && self.config.side == Side::Server;
+        let go_aways = match self.config.shutdown_order {
+            ShutdownOrder::DataFirst => GoAways::AfterData,
+            _ if twice => GoAways::Twice,
+            _ => GoAways::Once,
+        };
+        if !self.shutdown.begin(go_aways) {
             return;
         }
-        self.timers.start_drain(&self.config.limits, now);
-        if self.config.shutdown_order == ShutdownOrder::DataFirst {
-            self.phase = Phase::Finishing;
-            return self.finish_sending();
+        self.start_drain(now);
+        match go_aways {
+            GoAways::Once => self.send_last_go_away(),
+            GoAways::AfterData => self.finish_sending(),
+            GoAways::Twice => {
+                // A round trip later no more streams are on their way, and the
+                // last GOAWAY names the last one.
+                let round_trip = now.checked_add(ROUND_TRIP);
+                self.timers.set(Timer::SecondGoAway, round_trip);
+                let out = self.output.buffer();
+                self.wire.go_away(StreamId::MAX, Reason::NoError, "", out);
+                self.ping_for(now, Purpose::Shutdown);
+            }
         }
-        if !self.rules.goaway_twice || self.config.side == Side::Client {
-            return self.send_last_go_away();
-        }
-        // RFC 9113 §6.8: announce it, wait a round trip for streams that are
-        // on their way, then name the last one.
-        self.phase = Phase::Announced;
-        self.timers.start_announce(now);
-        self.wire
-            .go_away(StreamId::MAX, Reason::NoError, "", self.output.buffer());
-        self.ping_for(now, Purpose::Shutdown);
     }
 
     /// Ends at once: the peer is told `reason`, every stream ends.
@@ -66,54 +61,25 @@ impl Engine {
         );
     }
 
-    /// The peer sent a GOAWAY with an error.
-    pub(super) fn peer_left_with_error(&self) -> bool {
-        self.peer_goaway
-            .as_ref()
-            .is_some_and(|go_away| go_away.is_error())
-    }
-
-    /// The error of what the end of the transport's input leaves unfinished.
-    pub(super) fn eof_error(&self) -> Error {
-        match &self.peer_goaway {
-            Some(go_away) => {
-                let then = "the transport ended before its streams did";
-                go_away.error.clone().after_go_away(then)
-            }
-            None => {
-                let text = Rule::UnexpectedEof.to_string();
-                Error::connection(Initiator::Peer, Reason::ProtocolError, text)
-            }
-        }
-    }
-
     /// The transport failed: nothing more can be written or read.
     pub fn handle_io_error(&mut self, now: Instant, error: io::Error) {
         self.output.discard();
-        if self.phase == Phase::Closed {
+        if self.shutdown.is_closed() {
             return;
         }
-        // Whoever says goodbye with an error hangs up without more ado.
-        let told = self.peer_goaway.clone().filter(|told| told.is_error());
-        self.end_all(
-            now,
-            &match told {
-                Some(go_away) => go_away.error.after_go_away("the transport failed"),
-                None => Error::io(error),
-            },
-        );
+        // A peer that sent an error hangs up without more ado.
+        let error = match self.shutdown.peer_error() {
+            Some(go_away) => go_away.clone().after_go_away("the transport failed"),
+            None => Error::io(error),
+        };
+        self.end_all(now, &error);
     }
 
     /// GOAWAY goes out once all of our halves have ended, where it is to follow
     /// the data.
     pub(super) fn finish_sending(&mut self) {
-        let finishing = self.phase == Phase::Finishing;
-        if finishing
-            && self
-                .streams
-                .iter_mut()
-                .all(|(_, stream)| stream.state.send() == Half::Closed)
-        {
+        let ended = |(_, stream): (_, &mut Stream)| stream.state.send() == Half::Closed;
+        if self.shutdown.phase() == Phase::Finishing && self.streams.iter_mut().all(ended) {
             self.send_last_go_away();
         }
     }
@@ -121,9 +87,9 @@ impl Engine {
     /// The open streams had their time.
     pub(super) fn end_drain(&mut self, now: Instant) {
         let then = "the streams did not end within drain_timeout";
-        match self.peer_goaway.clone().filter(|told| told.is_error()) {
+        match self.shutdown.peer_error() {
             Some(go_away) => {
-                let error = go_away.error.after_go_away(then);
+                let error = go_away.clone().after_go_away(then);
                 self.close(now, Reason::NoError, error, "");
             }
             None => self.abort(now, Reason::NoError, then),
@@ -132,44 +98,28 @@ impl Engine {
 
     /// The last GOAWAY: streams above those taken so far are refused.
     pub(super) fn send_last_go_away(&mut self) {
-        if matches!(self.phase, Phase::Draining | Phase::Closed) {
+        if !self.shutdown.send_last() {
             return;
         }
         let last = self.ids.stop_peer();
-        self.phase = Phase::Draining;
-        self.timers.announce = None;
-        self.wire
-            .go_away(last, Reason::NoError, "", self.output.buffer());
+        self.timers.stop(Timer::SecondGoAway);
+        self.timers.stop(Timer::SecondLook);
+        let out = self.output.buffer();
+        self.wire.go_away(last, Reason::NoError, "", out);
         if self.streams.is_empty() {
             self.finish_drain();
         }
     }
 
-    /// The last stream is gone: a connection that was shutting down closes.
+    /// The last stream is gone: a connection that was shutting down closes. If
+    /// the peer left, our own GOAWAY tells it which streams we processed.
     pub(super) fn finish_drain(&mut self) {
         if self.admission.is_waiting() {
             return;
         }
-        match self.phase {
-            Phase::Draining => self.phase = Phase::Closed,
-            // The peer left: our own GOAWAY tells it what we processed.
-            Phase::Open | Phase::Announced | Phase::Finishing if self.peer_goaway.is_some() => {
-                self.send_last_go_away();
-            }
-            _ => {}
+        if self.shutdown.drained() {
+            self.send_last_go_away();
         }
-    }
-
-    /// After everything else: the peer's GOAWAY was an error, and the connection
-    /// ended by it.
-    pub(super) fn farewell(&mut self) -> Option<Event> {
-        let go_away = self.peer_goaway.as_mut()?;
-        if !go_away.is_error() || std::mem::replace(&mut go_away.over, true) {
-            return None;
-        }
-        Some(Event::Closed {
-            error: go_away.error.clone(),
-        })
     }
 
     /// The peer's GOAWAY: our streams above `last` were not processed. After an
@@ -182,36 +132,24 @@ impl Engine {
         reason: Reason,
         debug: &[u8],
     ) -> Outcome {
-        self.glitch(now)?;
-        let earlier = self.peer_goaway.take();
-        let named = earlier.as_ref().map(|earlier| earlier.last);
-        let last = earlier
-            .as_ref()
-            .map_or(last, |earlier| earlier.last.min(last));
-        // A graceful one after an error takes nothing back.
-        let error = match earlier.filter(|earlier| earlier.is_error() && reason == Reason::NoError)
-        {
-            Some(earlier) => earlier.error,
-            None => Error::go_away(reason, debug),
-        };
-        self.peer_goaway = Some(Box::new(PeerGoAway {
-            last,
-            error: error.clone(),
-            over: false,
-        }));
+        self.charges.glitch(now)?;
+        let refused = self.shutdown.refused_from();
+        let last = self.shutdown.note_peer(last, reason, debug);
+        let error = self.shutdown.peer().cloned();
+        let error = error.unwrap_or_else(|| Error::go_away(reason, debug));
         if reason != Reason::NoError {
-            self.timers.start_drain(&self.config.limits, now);
+            self.start_drain(now);
         }
         // One that names the same stream again refuses no more.
-        let refusing = named.is_none_or(|named| last < named);
-        let keys = if refusing {
+        let refuses_more = refused.is_none_or(|refused| last < refused);
+        let keys = if refuses_more {
             self.streams.keys()
         } else {
             Vec::new()
         };
         for key in keys {
             let ours = self.streams.get(key).is_some_and(|stream| stream.is_ours());
-            if ours && key.id() > last {
+            if ours && self.shutdown.refuses(key.id()) {
                 self.remove(now, key);
                 let error = error.clone().not_processed();
                 self.push_event(Event::Reset { stream: key, error });
@@ -237,7 +175,7 @@ impl Engine {
                     ..Violation::stream(id, rule, reason)
                 },
                 Reaction::Connection(_) => self.fatal(Broken::Fatal(rule, detail)),
-                Reaction::Ignore => match self.glitch(now) {
+                Reaction::Ignore => match self.charges.glitch(now) {
                     Ok(()) => return,
                     Err(broken) => self.fatal(broken),
                 },
@@ -315,7 +253,7 @@ impl Engine {
     }
 
     fn close(&mut self, now: Instant, reason: Reason, error: Error, detail: &str) {
-        if self.phase == Phase::Closed {
+        if self.shutdown.is_closed() {
             return;
         }
         let last = self.ids.last_of_peer();
@@ -326,11 +264,10 @@ impl Engine {
 
     /// Every stream learns of the same error.
     pub(super) fn end_all(&mut self, now: Instant, error: &Error) {
-        self.phase = Phase::Closed;
+        self.shutdown.close();
         self.held_pushes.clear();
         for key in self.streams.keys() {
-            let go_away = self.peer_goaway.as_ref();
-            let refused = go_away.is_some_and(|go_away| key.id() > go_away.last);
+            let refused = self.shutdown.refuses(key.id());
             self.remove(now, key);
             let error = error.clone().with_retryable(refused);
             self.push_event(Event::Reset { stream: key, error });
@@ -338,9 +275,7 @@ impl Engine {
         self.push_event(Event::Closed {
             error: error.clone(),
         });
-        if let Some(go_away) = &mut self.peer_goaway {
-            go_away.over = true;
-        }
+        self.shutdown.note_reported();
     }
 
     /// RST_STREAM, and the memory of it: what is on its way is ignored.

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Engine, Phase, receive::Outcome};
-use crate::proto::Event;
+use super::{Engine, receive::Outcome};
+use crate::proto::{Event, shutdown::Phase};
 
 /// The PING on its way, and what has been learned from earlier ones.
 #[derive(Debug, Default)]
@@ -35,9 +35,10 @@ pub(super) enum Purpose {
 }
 
 impl Pings {
-    pub(super) fn new(seed: u32) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
+        let [a, b, c, d, ..] = seed.to_le_bytes();
         Self {
-            counter: seed >> 2,
+            counter: u32::from_le_bytes([a, b, c, d]) >> 2,
             ..Self::default()
         }
     }
@@ -67,30 +68,30 @@ impl Engine {
     /// first. PINGs are sent by [`ping`](Self::ping), by keep-alive, and while
     /// windows are tuned.
     pub fn round_trip(&self) -> Option<Duration> {
-        self.pings.round_trip
+        self.life.pings.round_trip
     }
 
     pub(super) fn is_pinging(&self) -> bool {
-        self.pings.current.is_some()
+        self.life.pings.current.is_some()
     }
 
     pub(super) fn ping_for(&mut self, now: Instant, purpose: Purpose) {
-        if self.phase == Phase::Closed || self.life.is_silent() {
+        if self.shutdown.is_closed() || self.life.is_silent() {
             return;
         }
-        if self.pings.current.is_none() {
-            self.pings.counter = self.pings.counter.wrapping_add(1) & 0x3fff_ffff;
-            let opaque = u64::from(self.pings.counter);
+        if self.life.pings.current.is_none() {
+            self.life.pings.counter = self.life.pings.counter.wrapping_add(1) & 0x3fff_ffff;
+            let opaque = u64::from(self.life.pings.counter);
             self.wire.ping(opaque, self.output.buffer());
             self.counters.pings_sent = self.counters.pings_sent.saturating_add(1);
-            self.pings.current = Some(Ping {
+            self.life.pings.current = Some(Ping {
                 opaque,
                 sent: now,
                 wanted: false,
                 keep_alive: false,
             });
         }
-        if let Some(ping) = &mut self.pings.current {
+        if let Some(ping) = &mut self.life.pings.current {
             ping.wanted |= purpose == Purpose::User;
             ping.keep_alive |= purpose == Purpose::KeepAlive;
         }
@@ -98,12 +99,13 @@ impl Engine {
 
     pub(super) fn handle_pong(&mut self, now: Instant, opaque: u64) -> Outcome {
         // An answer to nothing is ignored, as the SPDY drafts demand.
-        let Some(ping) = self.pings.current.take_if(|ping| ping.opaque == opaque) else {
+        let current = &mut self.life.pings.current;
+        let Some(ping) = current.take_if(|ping| ping.opaque == opaque) else {
             return self.useless(now);
         };
         let round_trip = now.saturating_duration_since(ping.sent);
-        self.pings.round_trip = Some(round_trip);
-        if self.phase == Phase::Announced {
+        self.life.pings.round_trip = Some(round_trip);
+        if self.shutdown.phase() == Phase::Announced {
             self.send_last_go_away();
         }
         self.finish_probe(now);

@@ -13,7 +13,7 @@ impl Engine {
         id: StreamId,
         priority: Priority,
     ) -> Result<(), Broken> {
-        self.glitch(now)?;
+        self.charges.glitch(now)?;
         let theirs = self.ids.is_of_peer(id);
         match self.streams.find(id) {
             Some(key) => {
@@ -25,34 +25,13 @@ impl Engine {
             }
             None if !self.ids.standing(id).is_unopened() => Ok(()),
             None if theirs => {
-                self.remember_priority(id, priority);
+                let max = self.config.limits.max_early_priorities;
+                self.scheduler.early.remember(id, priority, max);
                 Ok(())
             }
             // A push that was not promised.
             None => Err(Rule::InvalidPriorityUpdate.on(id)),
         }
-    }
-
-    fn remember_priority(&mut self, id: StreamId, priority: Priority) {
-        self.early_priorities.retain(|(known, _)| *known != id);
-        if self.early_priorities.len() >= self.config.limits.max_early_priorities {
-            self.early_priorities.pop_front();
-        }
-        if self.config.limits.max_early_priorities > 0 {
-            self.early_priorities.push_back((id, priority));
-        }
-    }
-
-    /// What was set for a stream that is opened now. Those below it will never
-    /// be.
-    pub(super) fn take_early_priority(&mut self, id: StreamId) -> Option<Priority> {
-        if self.early_priorities.is_empty() {
-            return None;
-        }
-        let known = self.early_priorities.iter().find(|(known, _)| *known == id);
-        let priority = known.map(|(_, priority)| *priority);
-        self.early_priorities.retain(|(known, _)| *known > id);
-        priority
     }
 
     pub(super) fn reschedule(&mut self, key: StreamKey, priority: Priority) {

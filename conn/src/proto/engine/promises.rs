@@ -34,7 +34,7 @@ impl Engine {
         if self.config.side == Side::Server || !self.config.accept_push {
             return Err(Rule::PushNotAllowed.fatal());
         }
-        self.glitch(now)?;
+        self.charges.glitch(now)?;
         if !self.ids.is_next_of_peer(promised) {
             return Err(Rule::InvalidPush.fatal());
         }
@@ -60,7 +60,7 @@ impl Engine {
         headers: Headers,
     ) -> Outcome {
         let id = headers.stream;
-        self.glitch(now)?;
+        self.charges.glitch(now)?;
         self.ids.open_of_peer(id, &self.config.limits);
         if !self.config.accept_push {
             return Err(Rule::PushNotAllowed.on(id));

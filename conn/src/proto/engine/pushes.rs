@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use super::{Engine, OpenError, StreamMut, UsageError};
+use super::{Engine, OpenError, StreamMut, Timer, UsageError};
 use crate::{
     Error, Initiator, Reason,
     proto::{
         Event, Head, Side, StreamId, StreamKey, content,
         rules::PushStyle,
         streams::{
-            HeldPush, Push, Stream,
+            HeldPush, Push,
             state::{Half, State},
         },
         wire::SendKind,
@@ -78,6 +78,7 @@ impl StreamMut<'_> {
                 engine.ids.take_next();
                 let key = engine.streams.insert(push);
                 engine.held_pushes.push_back(key);
+                engine.arm_held_push();
                 // What may refer to the push waits: the drafts' §3.3.1.
                 engine.unschedule(*parent);
                 if let Some(stream) = engine.streams.get_mut(*parent) {
@@ -90,10 +91,12 @@ impl StreamMut<'_> {
 }
 
 impl Engine {
-    /// When the first push goes out, with its response or without.
-    pub(super) fn next_held_push(&self) -> Option<Instant> {
-        let first = self.streams.get(*self.held_pushes.front()?)?;
-        first.held()?.until
+    /// The first push goes out at its deadline, with its response or without.
+    fn arm_held_push(&mut self) {
+        let first = self.held_pushes.front();
+        let first = first.and_then(|key| self.streams.get(*key));
+        let deadline = first.and_then(|push| push.held()?.until);
+        self.timers.set(Timer::HeldPush, deadline);
     }
 
     /// Sends the pushes that have their response, or waited for it long
@@ -101,11 +104,15 @@ impl Engine {
     /// push overtakes another.
     #[inline]
     pub(super) fn send_held_pushes(&mut self, now: Instant) {
+        if self.held_pushes.is_empty() {
+            return;
+        }
         while let Some(key) = self.held_pushes.front().copied() {
             if !self.send_held_push(key, now) {
                 break;
             }
         }
+        self.arm_held_push();
     }
 
     /// Whether it went out.
@@ -171,26 +178,27 @@ impl Engine {
         self.push_event(Event::Reset { stream, error });
     }
 
-    /// A stream is gone before its pushes, or a push itself, were on the wire.
-    pub(super) fn forget_held_pushes(&mut self, now: Instant, key: StreamKey, stream: &Stream) {
-        if stream.is_held() {
-            self.held_pushes.retain(|held| *held != key);
-            if let Some(parent) = stream.parent() {
-                self.resume_parent(now, parent);
-            }
-            return;
-        }
-        // Nobody asks for a push of a response that nobody wants.
+    /// A push is gone before it was on the wire.
+    pub(super) fn forget_held_push(&mut self, now: Instant, push: StreamKey, parent: StreamId) {
+        self.held_pushes.retain(|held| *held != push);
+        self.arm_held_push();
+        self.resume_parent(now, parent);
+    }
+
+    /// A stream is gone before its pushes were on the wire: they are of no use
+    /// without its response.
+    pub(super) fn drop_held_pushes_of(&mut self, now: Instant, parent: StreamId) {
         for push in std::mem::take(&mut self.held_pushes) {
             let orphaned = self
                 .streams
                 .get(push)
-                .is_some_and(|push| push.parent() == Some(key.id()));
+                .is_some_and(|push| push.parent() == Some(parent));
             if orphaned {
                 self.drop_push(now, push, Reason::Cancel);
             } else {
                 self.held_pushes.push_back(push);
             }
         }
+        self.arm_held_push();
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::Engine;
+use super::{Engine, Timer};
 use crate::{
     Reason,
     proto::{
@@ -40,7 +40,7 @@ impl Engine {
                 }
             }
             self.peer.note_first_frame();
-            self.timers.preface = None;
+            self.timers.stop(Timer::Preface);
         }
         match message {
             Message::Headers(headers) => self.handle_headers(now, headers),
@@ -56,7 +56,7 @@ impl Engine {
             Message::Settings(settings) => self.handle_settings(now, settings),
             Message::SettingsAck => self.handle_settings_ack(),
             Message::Ping { opaque } => {
-                self.glitch(now)?;
+                self.charges.glitch(now)?;
                 self.wire.pong(opaque, self.output.buffer());
                 Ok(None)
             }
@@ -80,7 +80,7 @@ impl Engine {
                 value,
             } => self.handle_alternative(now, stream, origin, value),
             Message::Origins(origins) => {
-                self.glitch(now)?;
+                self.charges.glitch(now)?;
                 Ok(Some(Event::Origins { origins }))
             }
             Message::Ignored => self.useless(now),
@@ -168,7 +168,7 @@ impl Engine {
             Err(rule) => return self.refuse_malformed(now, id, (fin, unidirectional), rule),
         };
         let state = State::accepted(fin, unidirectional);
-        let early = self.take_early_priority(id);
+        let early = self.scheduler.early.take(id);
         let mut stream = self.new_stream(id, state, early.or(priority));
         stream.opener = Opener::Peer;
         stream.opened = Some(now);
@@ -276,7 +276,7 @@ impl Engine {
         let content =
             content::of_response(self.rules, &mut head, asked, said).map_err(|rule| rule.on(id))?;
         if part == Part::Informational {
-            self.glitch(now)?;
+            self.charges.glitch(now)?;
             return Ok(Some(Event::Informational { stream: key, head }));
         }
         if let Some(stream) = self.streams.get_mut(key) {

@@ -60,7 +60,7 @@ impl Engine {
         let Some(status) = status else {
             return Err(rule.on(id));
         };
-        self.glitch(now)?;
+        self.charges.glitch(now)?;
         Ok(Some(self.refuse(
             now,
             id,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Engine, Phase, Transmit};
+use super::{Engine, Transmit};
 use crate::proto::{
     Head, StreamKey,
     streams::{Ending, Source},
@@ -20,7 +20,7 @@ impl Engine {
     }
 
     fn cut_frames(&mut self, now: Instant) -> Transmit {
-        if self.phase == Phase::Closed {
+        if self.shutdown.is_closed() {
             return Transmit::Idle;
         }
         loop {

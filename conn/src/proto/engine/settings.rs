@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use super::{Engine, receive::Outcome};
+use super::{Engine, Timer, receive::Outcome};
 use crate::proto::{Broken, Event, Rule, wire::PeerSettings};
 
 impl Engine {
     pub(super) fn handle_settings(&mut self, now: Instant, settings: PeerSettings) -> Outcome {
-        self.glitch(now)?;
+        self.charges.glitch(now)?;
         self.obey(settings)?;
         self.wire.settings_ack(self.output.buffer());
         Ok(Some(Event::PeerSettings))
@@ -52,11 +52,8 @@ impl Engine {
     }
 
     pub(super) fn handle_settings_ack(&mut self) -> Outcome {
-        if self.unacknowledged_settings == 0 {
-            return Err(Rule::UnexpectedSettingsAck.fatal());
-        }
-        self.unacknowledged_settings = self.unacknowledged_settings.saturating_sub(1);
-        self.timers.settings = None;
+        self.peer.acknowledge().map_err(Rule::fatal)?;
+        self.timers.stop(Timer::Settings);
         self.wire.settings_acknowledged();
         Ok(None)
     }

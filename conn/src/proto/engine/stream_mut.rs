@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, header::CONTENT_LENGTH};
 
-use super::{Engine, Phase, UsageError};
+use super::{Engine, UsageError};
 use crate::{
     Reason,
     proto::{
@@ -277,7 +277,7 @@ impl StreamMut<'_> {
         let len = len.min(stream.recv.unreleased);
         stream.recv.unreleased = stream.recv.unreleased.saturating_sub(len);
         self.engine.flow.let_go(len);
-        if self.engine.phase != Phase::Closed {
+        if !self.engine.shutdown.is_closed() {
             self.engine.give_back(now, Some(key), len);
         }
         self.engine.settle(now, key);
@@ -372,7 +372,7 @@ impl StreamMut<'_> {
         // A push that the peer never heard of needs no end.
         let known = !stream.is_held() && !stream.state.is_closed();
         let Self { engine, now, key } = self;
-        if known && engine.phase != Phase::Closed {
+        if known && !engine.shutdown.is_closed() {
             engine.send_reset(key.id(), reason);
             if reason == Reason::Cancel {
                 engine.cancel_promises_of(*now, key.id());

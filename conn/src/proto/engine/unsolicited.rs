@@ -5,7 +5,7 @@ use std::{num::NonZeroU16, time::Instant};
 
 use bytes::Bytes;
 
-use super::{Engine, Phase, UsageError, receive::Outcome};
+use super::{Engine, UsageError, receive::Outcome};
 use crate::proto::{Event, Side, StreamId, StreamKey};
 
 /// The origin that an alternative service is for.
@@ -105,7 +105,7 @@ impl Engine {
         if self.config.side != side {
             return Err(UsageError::Unsupported);
         }
-        if self.phase == Phase::Closed {
+        if self.shutdown.is_closed() {
             return Err(UsageError::StreamClosed);
         }
         Ok(())
@@ -118,7 +118,7 @@ impl Engine {
         origin: Option<Bytes>,
         value: Bytes,
     ) -> Outcome {
-        self.glitch(now)?;
+        self.charges.glitch(now)?;
         let key = stream.and_then(|id| self.streams.find(id));
         // RFC 7838 §4: for a stream that is not known it means nothing.
         if stream.is_some() && key.is_none() {

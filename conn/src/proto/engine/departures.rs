@@ -1,0 +1,75 @@
+//! Streams that outlive their use. Uploads that nobody reads any more and whose
+//! response is complete: the client may end them by itself before it is told
+//! to. And streams whose user is gone: what it left behind is still sent.
+
+use std::time::Instant;
+
+use super::{Engine, StreamTimer};
+use crate::{
+    Error, Initiator, Reason,
+    proto::{Event, Semantics, Side, StreamKey, streams::Reader},
+};
+
+impl Engine {
+    /// The response is complete and nobody reads the rest of the request (RFC
+    /// 9113 §8.1). RST_STREAM right behind the response costs clients the
+    /// response whose one loop sends and reads, such as curl's before 8: they
+    /// find the stream closed first.
+    pub(super) fn linger(&mut self, now: Instant, key: StreamKey) {
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
+        if std::mem::replace(&mut stream.recv.reader, Reader::Lingering) == Reader::Lingering {
+            return;
+        }
+        let patience = self.config.limits.upload_linger;
+        let deadline = now.checked_add(patience);
+        let http = self.config.semantics == Semantics::Http;
+        match deadline.filter(|_| http && !stream.is_ours() && !patience.is_zero()) {
+            Some(deadline) => {
+                self.timers
+                    .add(StreamTimer::Upload, deadline, key, &self.streams);
+            }
+            None => self.stop_upload(now, key),
+        }
+    }
+
+    /// Ends the stream at `drain_timeout`, if it has not ended before.
+    pub(super) fn end_later(&mut self, now: Instant, stream: StreamKey) {
+        self.timers
+            .forget_gone(StreamTimer::Departure, &self.streams);
+        let deadline = now.checked_add(self.config.limits.drain_timeout);
+        let (Some(deadline), Some(_)) = (deadline, self.streams.get(stream)) else {
+            return;
+        };
+        self.timers
+            .add(StreamTimer::Departure, deadline, stream, &self.streams);
+    }
+
+    /// A stream without a user has had its time.
+    pub(super) fn end_departed(&mut self, now: Instant, key: StreamKey) {
+        if self.streams.get(key).is_some() {
+            self.stream(now, key).reset(Reason::Cancel);
+            let error = Error::reset(Initiator::Library, Reason::Cancel);
+            self.push_event(Event::Reset { stream: key, error });
+        }
+    }
+
+    /// Asks the client to stop an upload that is of no use.
+    pub(super) fn stop_upload(&mut self, now: Instant, key: StreamKey) {
+        if self.streams.get(key).is_none() {
+            return;
+        }
+        if !self.shutdown.is_closed() {
+            // What a server says of an upload has a code of its own (RFC 9113
+            // §8.1).
+            let server = self.config.side == Side::Server;
+            let reason = match self.config.semantics {
+                Semantics::Http if server => self.rules.stop_upload,
+                _ => Reason::Cancel,
+            };
+            self.send_reset(key.id(), reason);
+        }
+        self.remove(now, key);
+    }
+}

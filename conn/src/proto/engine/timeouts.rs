@@ -1,0 +1,140 @@
+//! The deadlines of the engine: set, and handled when they are due.
+
+use std::time::Instant;
+
+use super::{Engine, StreamTimer, Timer};
+use crate::proto::{Rule, shutdown::Phase};
+
+impl Engine {
+    /// The deadlines of a connection that begins.
+    pub(super) fn start_timers(&mut self, now: Instant, seed: u64) {
+        let limits = &self.config.limits;
+        // Where both sides begin with SETTINGS. Elsewhere a peer that has
+        // nothing to say is silent: a server before the first request, or while
+        // it works on one.
+        if self.rules.settings_acknowledged {
+            let preface = now.checked_add(limits.preface_timeout);
+            self.timers.set(Timer::Preface, preface);
+            let settings = now.checked_add(limits.settings_timeout);
+            self.timers.set(Timer::Settings, settings);
+        }
+        // Up to a tenth less, so that connections that began together do not
+        // all end together.
+        let age = limits.max_connection_age.map(|age| {
+            let tenths = u32::try_from(seed % 1024).unwrap_or(0);
+            age.saturating_sub(age.saturating_mul(tenths) / 10_240)
+        });
+        let age = age.and_then(|age| now.checked_add(age));
+        self.timers.set(Timer::Age, age);
+    }
+
+    /// Streams that are open get this much time at most.
+    pub(super) fn start_drain(&mut self, now: Instant) {
+        let deadline = now.checked_add(self.config.limits.drain_timeout);
+        self.timers.start(Timer::Drain, deadline);
+    }
+
+    /// Returns the time at which [`handle_timeout`](Self::handle_timeout) is to
+    /// be called; `None`: at no time.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        if self.shutdown.is_closed() {
+            // The last bytes are left to be written, and nothing else.
+            return self.timers.get(Timer::Write);
+        }
+        self.arm_life();
+        self.timers.next()
+    }
+
+    /// Handles the deadlines that are due. Call it at the time that
+    /// [`poll_timeout`](Self::poll_timeout) returns, then poll for events.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.timers.is_due(Timer::Write, now) {
+            // What was written since the last frame counts too.
+            self.watch_output(now);
+        }
+        if self.timers.is_due(Timer::Write, now) {
+            // The transport is stuck: it will not take the output.
+            self.fail(now, Rule::WriteStall);
+            self.output.discard();
+            self.timers.stop(Timer::Write);
+            return;
+        }
+        if self.shutdown.is_closed() {
+            return;
+        }
+        self.arm_life();
+        for timer in self.timers.take_due(now) {
+            self.handle_timer(now, timer);
+            if self.shutdown.is_closed() {
+                return;
+            }
+        }
+    }
+
+    fn handle_timer(&mut self, now: Instant, timer: Timer) {
+        match timer {
+            Timer::Write => {}
+            Timer::Preface => self.fail(now, Rule::PrefaceTimeout),
+            Timer::Settings => self.fail(now, Rule::SettingsTimeout),
+            Timer::HeaderBlock => self.fail(now, Rule::HeadersTimeout),
+            Timer::Probe => self.probe(now),
+            Timer::KeepAlive => self.keep_alive(now),
+            Timer::Age | Timer::Idle => self.shutdown(now),
+            Timer::HeldPush => self.send_held_pushes(now),
+            Timer::Upload => {
+                while let Some(key) = self.timers.pop_stream(StreamTimer::Upload, now) {
+                    self.stop_upload(now, key);
+                }
+            }
+            Timer::Departure => {
+                while let Some(key) = self.timers.pop_stream(StreamTimer::Departure, now) {
+                    self.end_departed(now, key);
+                }
+            }
+            Timer::Admission => self.end_admission(now),
+            Timer::SecondGoAway => self.send_last_go_away(),
+            Timer::SecondLook => self.look_for_the_peer(),
+            Timer::Drain => self.end_drain(now),
+        }
+    }
+
+    /// The deadlines that follow from the state of the connection.
+    fn arm_life(&mut self) {
+        let idle = self.idle_deadline();
+        self.timers.set(Timer::Idle, idle);
+        if self.shutdown.phase() != Phase::Open {
+            self.timers.stop(Timer::Age);
+        }
+        let keep_alive = self.keep_alive_deadline();
+        self.timers.set(Timer::KeepAlive, keep_alive);
+        let probe = self.probe_deadline();
+        self.timers.set(Timer::Probe, probe);
+    }
+
+    /// The input ends in the middle of something: a header block gets so long
+    /// to end (CONTINUATION flood by drops), and a first frame.
+    pub(super) fn watch_block(&mut self, now: Instant) {
+        let limits = &self.config.limits;
+        if !self.peer.has_spoken() {
+            // No side has to send first, but what has begun is a frame.
+            let deadline = now.checked_add(limits.preface_timeout);
+            self.timers.start(Timer::Preface, deadline);
+        }
+        if self.wire.in_header_block() {
+            let deadline = now.checked_add(limits.headers_timeout);
+            self.timers.start(Timer::HeaderBlock, deadline);
+        } else {
+            self.timers.stop(Timer::HeaderBlock);
+        }
+    }
+
+    /// Watches whether the transport takes the output.
+    pub(super) fn watch_output(&mut self, now: Instant) {
+        if self.output.is_empty() {
+            self.timers.stop(Timer::Write);
+        } else {
+            let deadline = now.checked_add(self.config.limits.write_stall_timeout);
+            self.timers.watch_write(self.output.written(), deadline);
+        }
+    }
+}

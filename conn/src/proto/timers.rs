@@ -1,0 +1,306 @@
+//! One table of all deadlines. There is no clock: time is a parameter.
+
+use std::{collections::VecDeque, time::Instant};
+
+use super::{StreamKey, streams::Streams};
+
+/// Deadlines of a connection by name, in the order in which those that are due
+/// at once are handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// The transport takes a byte of the output.
+    Write,
+    /// The peer's first frame arrives.
+    Preface,
+    /// The peer acknowledges our SETTINGS.
+    Settings,
+    /// A header block that has begun ends.
+    HeaderBlock,
+    /// A write finds out whether the transport still has a peer, while nothing
+    /// is read.
+    Probe,
+    /// A PING is sent, or its answer is missing.
+    KeepAlive,
+    /// The connection is old and shuts down.
+    Age,
+    /// The connection has had no stream for long and shuts down.
+    Idle,
+    /// The first held push goes out without its response.
+    HeldPush,
+    /// The peer is asked to stop the first of the uploads that linger.
+    Upload,
+    /// The first of the streams without a user ends.
+    Departure,
+    /// A stream waits no longer for the handlers of cancelled ones.
+    Admission,
+    /// The second GOAWAY follows the first, whether the PING between them was
+    /// answered or not.
+    SecondGoAway,
+    /// A second write after the end of the input finds out whether the
+    /// transport still has a peer.
+    SecondLook,
+    /// Streams end that are open long after a shutdown or the peer's GOAWAY.
+    Drain,
+}
+
+impl Timer {
+    const ALL: [Self; 15] = [
+        Self::Write,
+        Self::Preface,
+        Self::Settings,
+        Self::HeaderBlock,
+        Self::Probe,
+        Self::KeepAlive,
+        Self::Age,
+        Self::Idle,
+        Self::HeldPush,
+        Self::Upload,
+        Self::Departure,
+        Self::Admission,
+        Self::SecondGoAway,
+        Self::SecondLook,
+        Self::Drain,
+    ];
+}
+
+/// The deadlines of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    deadlines: [Option<Instant>; Timer::ALL.len()],
+    /// Bytes that the transport had taken when [`Timer::Write`] was set.
+    written: u64,
+    /// Uploads that are asked to stop.
+    uploads: StreamDeadlines,
+    /// Streams without a user.
+    departures: StreamDeadlines,
+}
+
+/// Deadlines of single streams. All of one kind last equally long, so that they
+/// are in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StreamTimer {
+    Upload,
+    Departure,
+}
+
+impl Timers {
+    /// Sets a deadline in place of an earlier one; `None` (a time beyond what an
+    /// [`Instant`] holds) stops it.
+    #[inline]
+    pub(crate) fn set(&mut self, timer: Timer, deadline: Option<Instant>) {
+        if let Some(slot) = self.deadlines.get_mut(timer as usize) {
+            *slot = deadline;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn stop(&mut self, timer: Timer) {
+        self.set(timer, None);
+    }
+
+    pub(crate) fn get(&self, timer: Timer) -> Option<Instant> {
+        self.deadlines.get(timer as usize).copied().flatten()
+    }
+
+    /// Sets a deadline unless it is set.
+    pub(crate) fn start(&mut self, timer: Timer, deadline: Option<Instant>) {
+        if self.get(timer).is_none() {
+            self.set(timer, deadline);
+        }
+    }
+
+    pub(crate) fn is_due(&self, timer: Timer, now: Instant) -> bool {
+        self.get(timer).is_some_and(|deadline| deadline <= now)
+    }
+
+    /// The first deadline of all.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.deadlines.iter().flatten().min().copied()
+    }
+
+    /// The deadlines that are due. Each is stopped, and may be set again.
+    pub(crate) fn take_due(&mut self, now: Instant) -> impl Iterator<Item = Timer> + use<> {
+        let mut due = [None; Timer::ALL.len()];
+        for (timer, due) in Timer::ALL.into_iter().zip(&mut due) {
+            if self.is_due(timer, now) {
+                self.stop(timer);
+                *due = Some(timer);
+            }
+        }
+        due.into_iter().flatten()
+    }
+
+    /// The output has bytes, of which the transport had taken `written` by now:
+    /// it has until `deadline` to take one more.
+    pub(crate) fn watch_write(&mut self, written: u64, deadline: Option<Instant>) {
+        if self.get(Timer::Write).is_none() || self.written != written {
+            self.written = written;
+            self.set(Timer::Write, deadline);
+        }
+    }
+
+    /// Gives a stream a deadline, not before those of the same kind.
+    pub(crate) fn add(
+        &mut self,
+        timer: StreamTimer,
+        deadline: Instant,
+        stream: StreamKey,
+        streams: &Streams,
+    ) {
+        self.queue(timer).push(deadline, stream, streams);
+        self.follow(timer);
+    }
+
+    /// The first stream of this kind whose deadline is due, once.
+    pub(crate) fn pop_stream(&mut self, timer: StreamTimer, now: Instant) -> Option<StreamKey> {
+        let stream = self.queue(timer).pop_due(now);
+        self.follow(timer);
+        stream
+    }
+
+    /// Streams that are gone need no deadline.
+    pub(crate) fn forget_gone(&mut self, timer: StreamTimer, streams: &Streams) {
+        self.queue(timer).forget_gone(streams);
+        self.follow(timer);
+    }
+
+    fn queue(&mut self, timer: StreamTimer) -> &mut StreamDeadlines {
+        match timer {
+            StreamTimer::Upload => &mut self.uploads,
+            StreamTimer::Departure => &mut self.departures,
+        }
+    }
+
+    /// The connection's deadline of this kind is that of the first stream.
+    fn follow(&mut self, timer: StreamTimer) {
+        let first = self.queue(timer).next();
+        match timer {
+            StreamTimer::Upload => self.set(Timer::Upload, first),
+            StreamTimer::Departure => self.set(Timer::Departure, first),
+        }
+    }
+}
+
+/// Streams with their deadlines, in order. Those that are gone fall out from
+/// the front.
+#[derive(Debug, Default)]
+struct StreamDeadlines(VecDeque<(Instant, StreamKey)>);
+
+/// A queue holds this many entries before those of streams that are gone are
+/// looked for.
+const UNSWEPT: usize = 64;
+
+impl StreamDeadlines {
+    fn next(&self) -> Option<Instant> {
+        self.0.front().map(|(deadline, _)| *deadline)
+    }
+
+    fn push(&mut self, deadline: Instant, key: StreamKey, streams: &Streams) {
+        if self.0.len() >= streams.len().saturating_mul(2).max(UNSWEPT) {
+            self.0.retain(|(_, key)| streams.get(*key).is_some());
+        }
+        self.0.push_back((deadline, key));
+    }
+
+    fn pop_due(&mut self, now: Instant) -> Option<StreamKey> {
+        self.next().filter(|deadline| *deadline <= now)?;
+        self.0.pop_front().map(|(_, key)| key)
+    }
+
+    fn forget_gone(&mut self, streams: &Streams) {
+        while let Some((_, key)) = self.0.front() {
+            if streams.get(*key).is_some() {
+                break;
+            }
+            self.0.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::proto::{
+        StreamId,
+        flow::{RecvWindow, SendWindow},
+        streams::{Stream, state::State},
+    };
+
+    fn seconds(start: Instant, seconds: u64) -> Instant {
+        start + Duration::from_secs(seconds)
+    }
+
+    fn stream(streams: &mut Streams, id: u32) -> StreamKey {
+        let (send, recv) = (SendWindow::new(None), RecvWindow::new(None));
+        let state = State::opened(false);
+        streams.insert(Stream::new(StreamId::new(id), state, send, recv))
+    }
+
+    #[test]
+    fn every_timer_has_its_own_place() {
+        for (place, timer) in Timer::ALL.into_iter().enumerate() {
+            assert_eq!(timer as usize, place);
+        }
+    }
+
+    #[test]
+    fn the_first_deadline_is_next_and_those_due_are_taken_once() {
+        let now = Instant::now();
+        let mut timers = Timers::default();
+        assert_eq!(timers.next(), None);
+        timers.set(Timer::Drain, Some(seconds(now, 3)));
+        timers.set(Timer::Settings, Some(seconds(now, 2)));
+        timers.set(Timer::Preface, Some(seconds(now, 4)));
+        timers.start(Timer::Preface, Some(seconds(now, 1)));
+        assert_eq!(timers.next(), Some(seconds(now, 2)));
+        assert_eq!(timers.take_due(seconds(now, 1)).count(), 0);
+        let due: Vec<_> = timers.take_due(seconds(now, 3)).collect();
+        assert_eq!(due, [Timer::Settings, Timer::Drain]);
+        assert_eq!(timers.next(), Some(seconds(now, 4)));
+        timers.stop(Timer::Preface);
+        assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn a_write_that_makes_progress_gets_more_time() {
+        let now = Instant::now();
+        let mut timers = Timers::default();
+        timers.watch_write(10, Some(seconds(now, 1)));
+        timers.watch_write(10, Some(seconds(now, 2)));
+        assert_eq!(timers.next(), Some(seconds(now, 1)));
+        timers.watch_write(11, Some(seconds(now, 3)));
+        assert_eq!(timers.next(), Some(seconds(now, 3)));
+    }
+
+    #[test]
+    fn streams_that_are_gone_have_no_deadline() {
+        let now = Instant::now();
+        let (mut timers, mut streams) = (Timers::default(), Streams::default());
+        let (first, second) = (stream(&mut streams, 1), stream(&mut streams, 3));
+        timers.add(StreamTimer::Upload, seconds(now, 1), first, &streams);
+        timers.add(StreamTimer::Upload, seconds(now, 2), second, &streams);
+        assert_eq!(timers.get(Timer::Upload), Some(seconds(now, 1)));
+        assert!(streams.remove(first));
+        timers.forget_gone(StreamTimer::Upload, &streams);
+        assert_eq!(timers.get(Timer::Upload), Some(seconds(now, 2)));
+        assert_eq!(timers.pop_stream(StreamTimer::Upload, now), None);
+        let due = timers.pop_stream(StreamTimer::Upload, seconds(now, 2));
+        assert_eq!((due, timers.next()), (Some(second), None));
+    }
+
+    #[test]
+    fn a_queue_of_streams_is_bounded_by_those_that_are_open() {
+        let now = Instant::now();
+        let (mut timers, mut streams) = (Timers::default(), Streams::default());
+        let open = stream(&mut streams, 1);
+        timers.add(StreamTimer::Departure, now, open, &streams);
+        for n in 1..1000 {
+            let gone = stream(&mut streams, 2 * n + 1);
+            timers.add(StreamTimer::Departure, now, gone, &streams);
+            assert!(streams.remove(gone));
+        }
+        assert!(timers.departures.0.len() <= UNSWEPT);
+    }
+}
