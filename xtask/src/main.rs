@@ -14,6 +14,7 @@ mod loom;
 mod packages;
 mod report;
 mod shell;
+mod standalone;
 mod test;
 mod tidy;
 
@@ -25,7 +26,9 @@ cargo xtask <command>
   codegen [--check]     write the generated files from xtask/spec (or fail if they differ)
   tidy                  check the rules a compiler cannot hold
   deny                  check licences and dependencies against deny.toml (needs cargo-deny)
-  test                  run every test this machine can build, and say what was left out
+  test [--corpora]      run every test this machine can build, and say what was left out
+                        (--corpora: the third-party corpora too, which have to be there)
+  standalone            hpack without std, spdy-zlib with each backend of flate2
   loom                  every interleaving of what the driver's tasks share
   interop [--only TEXT] drive real clients and servers against ours
           [--list]      print the cases without running them
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(rest),
         "deny" => deny::run(rest),
         "test" => test::run(rest),
+        "standalone" => standalone::run(rest),
         "loom" => loom::run(rest),
         "interop" => interop::run(rest),
         "conform-peers" => interop::conform::scores(rest),

@@ -1,10 +1,11 @@
 //! What the cases share: our programs, the peers, the served files with their
 //! digests, the certificate, and servers that start when first asked for.
 
-use super::process::{Finished, Running, run_for};
-pub(super) use super::servers::Shared;
-use super::servers::Started;
+mod server;
+
+use super::process::{Finished, Running, Server, free_port, run_for};
 use crate::shell;
+pub(super) use server::{Shared, Started};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,9 @@ const FILES: [(&str, usize); 5] = [
     (MB_50, 50_000_000),
     (MB_100, 100_000_000),
 ];
+
+/// Offers everything, and on cleartext SPDY/3 rather than SPDY/3.1.
+pub(super) const SPDY3_FIRST: &str = "h2,spdy/3,spdy/3.1,spdy/2,http/1.1";
 
 /// How a connection is secured, and with it how the protocol is chosen.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,19 +58,24 @@ impl Security {
     }
 }
 
-pub(super) struct Lab {
+pub(super) struct Fixture {
     folder: PathBuf,
     programs: PathBuf,
     go_peers: OnceCell<Result<PathBuf, String>>,
     rust_peers: PathBuf,
     digests: Vec<(&'static str, usize, String)>,
     servers: RefCell<Vec<(Shared, Result<Started, String>)>>,
+    start: Start,
     runs: Cell<usize>,
 }
 
-impl Lab {
+/// Starts a shared server. The fixture does not know how: the servers' files
+/// need the fixture.
+pub(super) type Start = fn(Shared, &Fixture) -> Result<Started, String>;
+
+impl Fixture {
     /// Builds our programs, makes the files and the certificate.
-    pub(super) fn set_up() -> Result<Self, String> {
+    pub(super) fn set_up(start: Start) -> Result<Self, String> {
         let programs = build()?;
         let rust_peers = build_rust()?;
         let node = node_folder();
@@ -87,13 +96,14 @@ impl Lab {
             write_file(&path, length).map_err(|e| format!("{}: {e}", path.display()))?;
             digests.push((name, length, sha256(&path)?));
         }
-        let lab = Self {
+        let fixture = Self {
             folder,
             programs,
             go_peers: OnceCell::new(),
             rust_peers,
             digests,
             servers: RefCell::default(),
+            start,
             runs: Cell::new(0),
         };
         shell::output(
@@ -109,11 +119,11 @@ impl Lab {
                 .args(["-nodes", "-days", "30", "-subj", "/CN=localhost"])
                 .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
                 .arg("-keyout")
-                .arg(lab.key())
+                .arg(fixture.key())
                 .arg("-out")
-                .arg(lab.cert()),
+                .arg(fixture.cert()),
         )?;
-        Ok(lab)
+        Ok(fixture)
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -234,7 +244,7 @@ impl Lab {
         let running = |(name, _): &(Shared, _)| *name == shared;
         if !self.servers.borrow().iter().any(running) {
             // May start others: a proxy needs what it stands in front of.
-            let started = shared.start(self);
+            let started = (self.start)(shared, self);
             self.servers.borrow_mut().push((shared, started));
         }
         let servers = self.servers.borrow();
@@ -245,6 +255,39 @@ impl Lab {
             Some(Err(error)) => Err(error.clone()),
             None => Err(format!("{shared:?} was not started")),
         }
+    }
+
+    /// A `lacewingd` of its own, with its cleartext and its TLS port; `version`
+    /// is what will be spoken with it.
+    pub(super) fn lacewingd(&self, version: &str) -> Result<(Server, u16, u16), String> {
+        let Started { server, plain, tls } = self.start_lacewingd(version, &[])?;
+        Ok((server, plain, tls))
+    }
+
+    /// The same, with more options.
+    pub(super) fn start_lacewingd(
+        &self,
+        version: &str,
+        options: &[&str],
+    ) -> Result<Started, String> {
+        let (plain, tls) = (free_port()?, free_port()?);
+        let mut command = self.ours("lacewingd");
+        command
+            .arg(self.files())
+            .args(["--http", &format!("127.0.0.1:{plain}")])
+            .args(["--https", &format!("127.0.0.1:{tls}")])
+            .arg("--cert")
+            .arg(self.cert())
+            .arg("--key")
+            .arg(self.key())
+            .args(options)
+            .env("RUST_BACKTRACE", "1");
+        if version == "spdy/3" {
+            command.args(["--protocols", SPDY3_FIRST]);
+        }
+        let log = self.scratch("lacewingd.log");
+        let server = Server::start("lacewingd", &mut command, plain, log)?;
+        Ok(Started { server, plain, tls })
     }
 
     /// What a shared server has logged; empty if it never started.

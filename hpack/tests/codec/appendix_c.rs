@@ -1,24 +1,11 @@
 //! RFC 7541, appendix C: every example byte for byte, both ways.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs,
-    unreachable_pub,
-    dead_code
-)]
-
-#[path = "support/corpus.rs"]
-mod corpus;
-
 use bytes::BytesMut;
-use corpus::{List, hex};
 use lacewing_hpack::{
     Decoder, Encoder, EncoderConfig, HeaderField, Indexing, ListLimits, Sensitivity, StringCoding,
 };
+
+use crate::story::{List, hex};
 
 /// Blocks that share their tables.
 struct Example {
@@ -266,14 +253,11 @@ fn encoded() {
     }
 }
 
-/// The same examples from the file, with the entries of the table after each block.
+/// The same examples from a file, with the entries of the table after each block.
 #[test]
-fn corpus_file() {
-    let Some(folder) = corpus::folder() else {
-        return;
-    };
-    let text = std::fs::read_to_string(folder.join("rfc7541-appendix-c.json")).unwrap();
-    let sections: serde_json::Value = serde_json::from_str(&text).unwrap();
+fn the_table_has_the_entries_of_the_examples() {
+    let text = include_str!("../appendix-c.json");
+    let sections: serde_json::Value = serde_json::from_str(text).unwrap();
     let mut seen = 0;
     for section in sections.as_array().unwrap() {
         let Some(table_size) = section["dynamic_table_size"].as_u64() else {

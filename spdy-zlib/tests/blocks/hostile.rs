@@ -1,14 +1,5 @@
 //! Broken and hostile header blocks: each gives its own error, at a bounded cost.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
 use bytes::BytesMut;
 use flate2::{Compress, FlushCompress};
 use lacewing_spdy_zlib::{

@@ -1,16 +1,5 @@
 //! What an encoder puts on the wire.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs,
-    unreachable_pub,
-    dead_code
-)]
-
 use bytes::BytesMut;
 use lacewing_hpack::{
     Decoder, Encoder, EncoderConfig, HeaderField, Indexing, ListLimits, Sensitivity,

@@ -1,30 +1,13 @@
 //! Blocks compressed by whole fields: any zlib inflates them, and matches cover units only.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-#[path = "support/inflater.rs"]
-mod inflater;
-#[path = "support/trace.rs"]
-mod trace;
-#[path = "support/units.rs"]
-mod units;
-#[path = "support/vectors.rs"]
-mod vectors;
-
 use bytes::BytesMut;
 use flate2::{Decompress, FlushDecompress};
 use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, Version};
 
-use inflater::Inflater;
-use trace::Tracer;
-use units::{Field, Units};
+use crate::inflater::{self, Inflater};
+use crate::trace::Tracer;
+use crate::units::{Field, Units};
+use crate::vectors;
 
 const VERSIONS: [Version; 2] = [Version::V2, Version::V3];
 

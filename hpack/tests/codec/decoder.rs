@@ -1,16 +1,5 @@
 //! What a decoder refuses, and what it does at its limits.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs,
-    unreachable_pub,
-    dead_code
-)]
-
 use lacewing_hpack::{
     DecodeError, Decoder, ExceededLimit, HeaderField, ListLimits, Sensitivity, Summary,
 };

@@ -1,23 +1,10 @@
 //! The header blocks that real implementations sent, in order, and our own of the same fields.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
-#[path = "support/inflater.rs"]
-mod inflater;
-#[path = "support/vectors.rs"]
-mod vectors;
-
 use bytes::BytesMut;
 use lacewing_spdy_zlib::{Compression, Decoder, Encoder, ListLimits, Version};
 
-use inflater::Inflater;
+use crate::inflater::{self, Inflater};
+use crate::vectors;
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 

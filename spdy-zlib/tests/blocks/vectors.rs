@@ -1,8 +1,5 @@
 //! Where the vectors are, and how they are read.
 
-// Not every test that includes this needs all of it.
-#![allow(dead_code)]
-
 use std::path::{Path, PathBuf};
 
 use lacewing_spdy_zlib::Version;
@@ -40,12 +37,9 @@ impl Block {
     }
 }
 
-/// Every header sequence with its file name, or nothing (and a message) without the vectors.
+/// Every header sequence with its file name.
 pub(crate) fn sequences() -> Vec<(String, Sequence)> {
-    let Some(folder) = folder() else {
-        println!("SPDY vectors absent: not run");
-        return Vec::new();
-    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../frames/tests/vectors/spdy");
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder.join("header-sequences"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -60,18 +54,6 @@ pub(crate) fn sequences() -> Vec<(String, Sequence)> {
             (name, serde_json::from_str(&text).unwrap())
         })
         .collect()
-}
-
-fn folder() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
-    let shared =
-        std::env::var_os("LACEWING_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
-    [
-        root.join("frames/tests/vectors/spdy"),
-        shared.join("vectors/spdy"),
-    ]
-    .into_iter()
-    .find(|folder| folder.is_dir())
 }
 
 /// The files give bytes as the Latin-1 characters of their values.

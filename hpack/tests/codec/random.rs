@@ -1,16 +1,5 @@
 //! Seeded random input: nothing panics, and what goes in comes out.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs,
-    unreachable_pub,
-    dead_code
-)]
-
 use bytes::BytesMut;
 use lacewing_hpack::{
     DecodeError, Decoder, Encoder, EncoderConfig, ExceededLimit, HeaderField, Indexing, ListLimits,

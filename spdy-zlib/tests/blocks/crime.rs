@@ -1,15 +1,6 @@
 //! CRIME (CVE-2012-4929): somebody who chooses paths and sees the lengths of requests wants the
 //! cookie beside them. zlib tells it, whole fields don't.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
-
 use bytes::BytesMut;
 use lacewing_spdy_zlib::{Compression, Encoder, Version};
 
