@@ -13,7 +13,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    task::{JoinHandle, spawn_blocking},
+    time::timeout,
+};
 
 pub(crate) use self::{
     handles::{Handles, IDLE_HANDLE},
@@ -25,7 +29,7 @@ use crate::failure::Failure;
 /// Time for a job to begin and to end. A network disk whose server is gone
 /// never answers.
 const DISK_TIMEOUT: Duration = Duration::from_secs(30);
-/// Requests that wait for a job of one kind to begin.
+/// Jobs of one kind that wait to begin.
 const MAX_WAITING: usize = 4096;
 /// The most jobs of each kind at once, whatever the limit of open files is.
 const MAX_LOOKUPS: usize = 32;
@@ -72,7 +76,7 @@ pub(crate) struct Lane {
     at_once: Arc<Semaphore>,
     max: usize,
     max_open_files: usize,
-    waiting: AtomicUsize,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Lane {
@@ -82,7 +86,7 @@ impl Lane {
             at_once: Arc::new(Semaphore::new(max)),
             max,
             max_open_files,
-            waiting: AtomicUsize::new(0),
+            waiting: Arc::default(),
         }
     }
 
@@ -96,17 +100,23 @@ impl Lane {
         if waiting.before >= MAX_WAITING {
             return Err(self.busy("too many wait already"));
         }
-        let running = async {
-            let permit = Arc::clone(&self.at_once).acquire_owned().await.ok();
-            spawn_blocking(move || {
+        let at_once = Arc::clone(&self.at_once);
+        // On a task of its own: a response that its reader holds is not polled,
+        // and would keep a place that it is given meanwhile.
+        let mut running = Cancelled(tokio::spawn(async move {
+            let permit = at_once.acquire_owned().await.ok();
+            drop(waiting);
+            let blocking = spawn_blocking(move || {
                 let _permit = permit;
                 job()
-            })
-            .await
-        };
-        match timeout(DISK_TIMEOUT, running).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(Failure::Internal(format!("a job failed: {error}"))),
+            });
+            blocking.await
+        }));
+        match timeout(DISK_TIMEOUT, &mut running.0).await {
+            Ok(Ok(Ok(done))) => Ok(done),
+            Ok(Ok(Err(error)) | Err(error)) => {
+                Err(Failure::Internal(format!("a job failed: {error}")))
+            }
             Err(_) => Err(self.busy("the disk did not answer in 30 s")),
         }
     }
@@ -119,20 +129,31 @@ impl Lane {
     }
 }
 
-/// Counts a request that waits, until it does no longer.
-struct Waiting<'a> {
-    count: &'a AtomicUsize,
-    before: usize,
-}
+/// A task that does not begin its job any more once it is dropped.
+struct Cancelled<T>(JoinHandle<T>);
 
-impl<'a> Waiting<'a> {
-    fn enter(count: &'a AtomicUsize) -> Self {
-        let before = count.fetch_add(1, Ordering::Relaxed);
-        Self { count, before }
+impl<T> Drop for Cancelled<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
-impl Drop for Waiting<'_> {
+/// Counts a job until it begins.
+struct Waiting {
+    count: Arc<AtomicUsize>,
+    before: usize,
+}
+
+impl Waiting {
+    fn enter(count: &Arc<AtomicUsize>) -> Self {
+        Self {
+            before: count.fetch_add(1, Ordering::Relaxed),
+            count: Arc::clone(count),
+        }
+    }
+}
+
+impl Drop for Waiting {
     fn drop(&mut self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
     }
@@ -157,6 +178,43 @@ mod tests {
             assert!(jobs + disk.handles.max() <= max, "{max}");
             assert!(disk.handles.max() > 0, "{max}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_not_polled_keeps_no_place() {
+        let disk = Disk::new(MIN_OPEN_FILES);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut held: Vec<_> = (0..10 * disk.reads.max)
+            .map(|_| Box::pin(disk.reads.run(|| ())))
+            .collect();
+        for job in &mut held {
+            assert!(job.as_mut().poll(&mut cx).is_pending());
+        }
+        // It comes after all of them.
+        assert_eq!(disk.reads.run(|| 1).await, Ok(1));
+        assert_eq!(disk.reads.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn jobs_that_wait_are_bounded_and_those_nobody_waits_for_do_not_begin() {
+        let disk = Disk::new(MIN_OPEN_FILES);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut jobs: Vec<_> = (0..MAX_WAITING)
+            .map(|_| Box::pin(disk.lookups.run(|| ())))
+            .collect();
+        for job in &mut jobs {
+            assert!(job.as_mut().poll(&mut cx).is_pending());
+        }
+        let Err(Failure::Busy(said)) = disk.lookups.run(|| ()).await else {
+            panic!("there are too many")
+        };
+        assert!(said.contains("--max-open-files 16"), "{said}");
+        assert_eq!(disk.reads.run(|| 1).await, Ok(1));
+        drop(jobs);
+        while disk.lookups.waiting.load(Ordering::Relaxed) > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(disk.lookups.run(|| 1).await, Ok(1));
     }
 
     #[tokio::test]

@@ -34,9 +34,7 @@ fn a_response_that_is_held_keeps_no_file_open() {
                 session.open(2 * number + 1, &head(protocol, "localhost", "GET", &path));
             }
             for number in 0..100 {
-                let answer = session.read_until(2 * number + 1, |answer| {
-                    answer.status > 0 && answer.body.len() >= window as usize
-                });
+                let answer = session.read_until(2 * number + 1, |answer| answer.status > 0);
                 assert_eq!(answer.status, 200, "{protocol:?}");
             }
             held.push(session);

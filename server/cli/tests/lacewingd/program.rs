@@ -12,7 +12,7 @@ use std::{
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_lacewingd");
 
 /// The end of a test that would never end.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A directory that is removed at the end.
 pub(crate) struct Directory(pub(crate) PathBuf);
