@@ -14,7 +14,7 @@ use std::{
 };
 
 use tokio::{
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::{JoinHandle, spawn_blocking},
     time::timeout,
 };
@@ -96,6 +96,10 @@ impl Lane {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Failure> {
+        // Those who wait go before.
+        if let Ok(permit) = Arc::clone(&self.at_once).try_acquire_owned() {
+            return self.wait_for(begin(permit, job)).await;
+        }
         let waiting = Waiting::enter(&self.waiting);
         if waiting.before >= MAX_WAITING {
             return Err(self.busy("too many wait already"));
@@ -103,22 +107,29 @@ impl Lane {
         let at_once = Arc::clone(&self.at_once);
         // On a task of its own: a response that its reader holds is not polled,
         // and would keep a place that it is given meanwhile.
-        let mut running = Cancelled(tokio::spawn(async move {
-            let permit = at_once.acquire_owned().await.ok();
+        let mut begun = Cancelled(tokio::spawn(async move {
+            let permit = at_once.acquire_owned().await.ok()?;
             drop(waiting);
-            let blocking = spawn_blocking(move || {
-                let _permit = permit;
-                job()
-            });
-            blocking.await
+            Some(begin(permit, job))
         }));
-        match timeout(DISK_TIMEOUT, &mut running.0).await {
-            Ok(Ok(Ok(done))) => Ok(done),
-            Ok(Ok(Err(error)) | Err(error)) => {
-                Err(Failure::Internal(format!("a job failed: {error}")))
-            }
-            Err(_) => Err(self.busy("the disk did not answer in 30 s")),
+        match timeout(DISK_TIMEOUT, &mut begun.0).await {
+            Ok(Ok(Some(running))) => self.wait_for(running).await,
+            Ok(_) => Err(Failure::Internal("the program ends".into())),
+            Err(_) => Err(self.slow()),
         }
+    }
+
+    async fn wait_for<T>(&self, running: JoinHandle<T>) -> Result<T, Failure> {
+        match timeout(DISK_TIMEOUT, running).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(Failure::Internal(format!("a job failed: {error}"))),
+            Err(_) => Err(self.slow()),
+        }
+    }
+
+    fn slow(&self) -> Failure {
+        let seconds = DISK_TIMEOUT.as_secs();
+        self.busy(&format!("the disk did not answer in {seconds} s"))
     }
 
     fn busy(&self, why: &str) -> Failure {
@@ -127,6 +138,17 @@ impl Lane {
             self.max, self.name, self.max_open_files
         ))
     }
+}
+
+/// The place is free again when the job is done, whoever waits for it.
+fn begin<T: Send + 'static>(
+    permit: OwnedSemaphorePermit,
+    job: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    spawn_blocking(move || {
+        let _permit = permit;
+        job()
+    })
 }
 
 /// A task that does not begin its job any more once it is dropped.
@@ -163,7 +185,7 @@ impl Drop for Waiting {
 mod tests {
     use std::{
         pin::pin,
-        sync::mpsc,
+        sync::{Mutex, mpsc},
         task::{Context, Waker},
     };
 
@@ -188,7 +210,7 @@ mod tests {
             .map(|_| Box::pin(disk.reads.run(|| ())))
             .collect();
         for job in &mut held {
-            assert!(job.as_mut().poll(&mut cx).is_pending());
+            let _ = job.as_mut().poll(&mut cx);
         }
         // It comes after all of them.
         assert_eq!(disk.reads.run(|| 1).await, Ok(1));
@@ -196,11 +218,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn jobs_that_wait_are_bounded_and_those_nobody_waits_for_do_not_begin() {
+    async fn jobs_that_wait_are_bounded_and_give_up_their_place_when_dropped() {
         let disk = Disk::new(MIN_OPEN_FILES);
         let mut cx = Context::from_waker(Waker::noop());
-        let mut jobs: Vec<_> = (0..MAX_WAITING)
-            .map(|_| Box::pin(disk.lookups.run(|| ())))
+        let (unblock, blocked) = mpsc::channel::<()>();
+        let blocked = Arc::new(Mutex::new(blocked));
+        let mut jobs: Vec<_> = (0..disk.lookups.max + MAX_WAITING)
+            .map(|_| {
+                let blocked = Arc::clone(&blocked);
+                Box::pin(disk.lookups.run(move || {
+                    let _ = blocked.lock().unwrap().recv();
+                }))
+            })
             .collect();
         for job in &mut jobs {
             assert!(job.as_mut().poll(&mut cx).is_pending());
@@ -210,7 +239,7 @@ mod tests {
         };
         assert!(said.contains("--max-open-files 16"), "{said}");
         assert_eq!(disk.reads.run(|| 1).await, Ok(1));
-        drop(jobs);
+        drop((jobs, unblock));
         while disk.lookups.waiting.load(Ordering::Relaxed) > 0 {
             tokio::task::yield_now().await;
         }

@@ -29,7 +29,20 @@ const MAX_PAGES: usize = 1024;
 /// read again after so long.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
+/// A page that took long to make is good for so many times as long, even if the
+/// directory has changed: a crowded directory that changes all the time costs
+/// no more than a share of one core.
+const HEAVY: Duration = Duration::from_millis(5);
+const REST: u32 = 10;
+
 type Rows = Result<Bytes, Failure>;
+
+/// Rows, and the time that it took to make them.
+#[derive(Clone)]
+struct Made {
+    rows: Rows,
+    took: Duration,
+}
 
 /// The pages of all directories.
 pub(crate) struct Listings {
@@ -49,21 +62,25 @@ struct Page {
     /// A change after that shows in the identity.
     settled: bool,
     /// `None` while it is read.
-    rows: watch::Receiver<Option<Rows>>,
+    made: watch::Receiver<Option<Made>>,
 }
 
 impl Page {
     fn is_finished(&self) -> bool {
-        self.rows.borrow().is_some()
+        self.made.borrow().is_some()
     }
 
     fn is_good_for(&self, identity: Identity) -> bool {
-        let good = self.settled && self.since.elapsed() < MAX_AGE;
-        self.identity == identity && (good || !self.is_finished())
+        let age = self.since.elapsed();
+        match &*self.made.borrow() {
+            None => self.identity == identity,
+            Some(made) if made.took >= HEAVY && age < made.took * (REST + 1) => true,
+            Some(_) => self.identity == identity && self.settled && age < MAX_AGE,
+        }
     }
 
-    fn finished(&self) -> Option<Bytes> {
-        self.rows.borrow().as_ref()?.as_ref().ok().cloned()
+    fn rows(&self) -> Option<Bytes> {
+        self.made.borrow().as_ref()?.rows.as_ref().ok().cloned()
     }
 }
 
@@ -80,28 +97,28 @@ impl Listings {
 
     /// The rows of the directory at `path`, which was `identity` just now.
     pub(crate) async fn page(self: &Arc<Self>, path: &str, identity: Identity) -> Rows {
-        let mut rows = self.read_once(path, identity);
-        let rows = rows.wait_for(Option::is_some).await;
-        rows.ok()
-            .and_then(|rows| rows.clone())
+        let mut made = self.make_once(path, identity);
+        let made = made.wait_for(Option::is_some).await;
+        made.ok()
+            .and_then(|made| Some(made.as_ref()?.rows.clone()))
             .unwrap_or_else(|| Err(Failure::Internal("a directory page failed".into())))
     }
 
     /// Begins to read the directory unless that is done, or being done. It goes
     /// on when those who asked for it are gone: otherwise a client that cancels
     /// would start it again and again.
-    fn read_once(
+    fn make_once(
         self: &Arc<Self>,
         path: &str,
         identity: Identity,
-    ) -> watch::Receiver<Option<Rows>> {
+    ) -> watch::Receiver<Option<Made>> {
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
         let old = pages.get(&identity.place());
         if let Some(page) = old.filter(|page| page.is_good_for(identity)) {
-            return page.rows.clone();
+            return page.made.clone();
         }
-        let before = old.and_then(Page::finished);
-        let (done, rows) = watch::channel(None);
+        let before = old.and_then(Page::rows);
+        let (done, made) = watch::channel(None);
         if pages.len() >= MAX_PAGES {
             make_room(&mut pages);
         }
@@ -111,44 +128,51 @@ impl Listings {
                 identity,
                 since: Instant::now(),
                 settled: identity.is_settled(SystemTime::now()),
-                rows: rows.clone(),
+                made: made.clone(),
             },
         );
         drop(pages);
         let listings = Arc::clone(self);
         let path = path.to_owned();
         tokio::spawn(async move {
-            let rows = listings.read(path, before).await;
-            done.send_replace(Some(rows));
+            let made = listings.make(path, before).await;
+            done.send_replace(Some(made));
         });
-        rows
+        made
     }
 
-    async fn read(self: Arc<Self>, path: String, before: Option<Bytes>) -> Rows {
+    async fn make(self: Arc<Self>, path: String, before: Option<Bytes>) -> Made {
         let listings = Arc::clone(&self);
         let job = self.disk.listings.run(move || {
-            let (entries, left_out) = read::read(&listings.root, &path, listings.hidden)?;
-            let rows = page::rows(entries, left_out);
-            // The same page is not held twice, whoever holds it still.
-            if let Some(before) = before.filter(|before| before == rows.as_bytes()) {
-                return Ok(before);
-            }
-            let charge = listings.budget.charge(rows.len()).or_else(|| {
-                let mut pages = listings
-                    .pages
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                pages.retain(|_, page| !page.is_finished());
-                drop(pages);
-                listings.budget.charge(rows.len())
-            });
-            let Some(charge) = charge else {
-                let text = format!("directory pages that are being sent hold {MAX_BYTES} bytes");
-                return Err(Failure::Busy(text));
-            };
-            Ok(charge.hold(rows.into_bytes()))
+            let begin = Instant::now();
+            let rows = listings.read(&path, before);
+            let took = begin.elapsed();
+            Made { rows, took }
         });
-        job.await?
+        job.await.unwrap_or_else(|failure| Made {
+            rows: Err(failure),
+            took: Duration::ZERO,
+        })
+    }
+
+    fn read(&self, path: &str, before: Option<Bytes>) -> Rows {
+        let (entries, left_out) = read::read(&self.root, path, self.hidden)?;
+        let rows = page::rows(entries, left_out);
+        // The same page is not held twice, whoever holds it still.
+        if let Some(before) = before.filter(|before| before == rows.as_bytes()) {
+            return Ok(before);
+        }
+        let charge = self.budget.charge(rows.len()).or_else(|| {
+            let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+            pages.retain(|_, page| !page.is_finished());
+            drop(pages);
+            self.budget.charge(rows.len())
+        });
+        let Some(charge) = charge else {
+            let text = format!("directory pages that are being sent hold {MAX_BYTES} bytes");
+            return Err(Failure::Busy(text));
+        };
+        Ok(charge.hold(rows.into_bytes()))
     }
 }
 
@@ -214,16 +238,21 @@ mod tests {
         // Read again or not, what did not change is held once.
         assert_eq!(first.as_ptr(), tree.page().await.as_ptr());
         fs::write(tree.path.join("b"), "").unwrap();
-        let changed = String::from_utf8(tree.page().await.to_vec()).unwrap();
-        assert!(changed.contains("./b\""), "{changed}");
+        // A page that took long is good for a while.
+        loop {
+            let page = String::from_utf8(tree.page().await.to_vec()).unwrap();
+            if page.contains("./b\"") {
+                break;
+            }
+        }
     }
 
     #[tokio::test]
     async fn those_who_wait_share_one_reading() {
         let tree = Tree::new("lacewingd-once");
         let identity = tree.identity();
-        let first = tree.listings.read_once("", identity);
-        let second = tree.listings.read_once("", identity);
+        let first = tree.listings.make_once("", identity);
+        let second = tree.listings.make_once("", identity);
         assert!(first.same_channel(&second));
         drop((first, second));
         assert_eq!(tree.listings.pages.lock().unwrap().len(), 1);
@@ -246,8 +275,30 @@ mod tests {
     }
 
     #[test]
+    fn a_page_that_took_long_outlives_a_change() {
+        let before = Identity::from(&fs::metadata(".").unwrap());
+        let after = Identity::from(&fs::metadata("..").unwrap());
+        let is_good = |took| {
+            let rows = Ok(Bytes::new());
+            let (_done, made) = watch::channel(Some(Made { rows, took }));
+            let page = Page {
+                identity: before,
+                since: Instant::now(),
+                settled: false,
+                made,
+            };
+            page.is_good_for(after)
+        };
+        assert!(is_good(Duration::from_secs(60)));
+        assert!(!is_good(Duration::from_millis(1)));
+    }
+
+    #[test]
     fn the_number_of_pages_is_bounded() {
-        let (_done, rows) = watch::channel(Some(Ok(Bytes::new())));
+        let (_done, made) = watch::channel(Some(Made {
+            rows: Ok(Bytes::new()),
+            took: Duration::ZERO,
+        }));
         let mut pages = HashMap::new();
         let identity = Identity::from(&fs::metadata(".").unwrap());
         for number in 0..10 {
@@ -255,7 +306,7 @@ mod tests {
                 identity,
                 since: Instant::now(),
                 settled: true,
-                rows: rows.clone(),
+                made: made.clone(),
             };
             pages.insert((0, number), page);
         }

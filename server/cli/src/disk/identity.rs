@@ -9,6 +9,8 @@ use std::{
 /// A change that comes sooner after another may not show: clocks of file
 /// systems tick every few milliseconds.
 const TICK: Duration = Duration::from_millis(50);
+/// Some of them count seconds only, or pairs of seconds.
+const COARSE_TICK: Duration = Duration::from_secs(2);
 
 /// A file as it was at one moment: the same identity has the same content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,10 +58,11 @@ impl Identity {
         else {
             return false;
         };
+        let tick = if nanoseconds == 0 { COARSE_TICK } else { TICK };
         UNIX_EPOCH
             .checked_add(Duration::new(seconds, nanoseconds))
             .and_then(|changed| now.duration_since(changed).ok())
-            .is_some_and(|age| age >= TICK)
+            .is_some_and(|age| age >= tick)
     }
 }
 
@@ -71,10 +74,13 @@ mod tests {
     fn a_file_is_settled_when_its_last_change_is_old() {
         let metadata = std::fs::metadata(".");
         let mut identity = Identity::from(&metadata.unwrap());
-        identity.changed = (100, 0);
+        identity.changed = (100, 1);
         let at = |millis| UNIX_EPOCH + Duration::from_millis(millis);
         assert!(!identity.is_settled(at(99_000)));
         assert!(!identity.is_settled(at(100_010)));
-        assert!(identity.is_settled(at(100_050)));
+        assert!(identity.is_settled(at(100_051)));
+        identity.changed = (100, 0);
+        assert!(!identity.is_settled(at(100_051)));
+        assert!(identity.is_settled(at(102_000)));
     }
 }

@@ -17,7 +17,7 @@ use crate::disk::Identity;
 /// stalls holds no more.
 const FIRST_CHUNK: usize = 16 << 10;
 /// Pieces grow up to this while the reader is fast.
-const MAX_CHUNK: usize = 128 << 10;
+const MAX_CHUNK: usize = 256 << 10;
 /// A piece is sent in this time, or the next one is a small one.
 const PAUSE: Duration = Duration::from_secs(1);
 

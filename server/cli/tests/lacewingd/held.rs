@@ -5,7 +5,7 @@
 use std::{fs, time::Duration};
 
 use crate::{
-    exchange::{ALL, MULTIPLEXED, Session, get, head},
+    exchange::{ALL, MULTIPLEXED, Session, ask_over, get, head},
     program::{Directory, Running},
 };
 
@@ -57,4 +57,30 @@ fn a_response_that_is_held_keeps_no_file_open() {
     while running.open_files(&directory) > 0 {
         std::thread::sleep(Duration::from_millis(200));
     }
+}
+
+/// Connections take all descriptors; requests on them get no file, and are told
+/// why.
+#[test]
+fn without_a_file_descriptor_the_limit_is_named() {
+    const DESCRIPTORS: u32 = 40;
+    let directory = Directory::new("lacewingd-descriptors");
+    let running = Running::start_limited(&directory, DESCRIPTORS, &["--https", "off"]);
+    let connections: Vec<_> = (0..DESCRIPTORS).map(|_| running.connect()).collect();
+    while running.open_descriptors() < DESCRIPTORS as usize {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Those that were accepted first; the one that ends with its response last.
+    for (protocol, early) in ALL.iter().rev().zip(&connections) {
+        let io = early.try_clone().unwrap();
+        let answer = ask_over(io, *protocol, "localhost", "GET", "/hello.txt", &[]);
+        assert_eq!(answer.status, 503, "{protocol:?}");
+        assert_eq!(answer.field("retry-after"), Some("1"));
+    }
+    drop(connections);
+    let (_, log) = running.terminate();
+    assert!(
+        log.contains("answered with 503") && log.contains("RLIMIT_NOFILE"),
+        "{log}"
+    );
 }

@@ -49,11 +49,19 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(directory: &Directory, args: &[&str]) -> Self {
-        Self::start_in(&directory.0, args)
+        Self::start_by(Command::new(PROGRAM), &directory.0, args)
     }
 
-    pub(crate) fn start_in(directory: &Path, args: &[&str]) -> Self {
-        let mut child = Command::new(PROGRAM)
+    /// As a shell starts it that grants fewer file descriptors.
+    pub(crate) fn start_limited(directory: &Directory, descriptors: u32, args: &[&str]) -> Self {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {descriptors}; exec \"$@\"");
+        shell.args(["-c", &script, "sh", PROGRAM]);
+        Self::start_by(shell, &directory.0, args)
+    }
+
+    fn start_by(mut command: Command, directory: &Path, args: &[&str]) -> Self {
+        let mut child = command
             .arg(directory)
             .args(["--http", "127.0.0.1:0"])
             .args(args)
@@ -124,6 +132,13 @@ impl Running {
         let mut stderr = self.child.stderr.take().unwrap();
         stderr.read_to_string(&mut log).unwrap();
         (self.child.wait().unwrap().code(), log)
+    }
+
+    /// Everything that the program has open.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn open_descriptors(&self) -> usize {
+        let handles = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        handles.unwrap().count()
     }
 
     /// The regular files that the program has open.
