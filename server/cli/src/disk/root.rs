@@ -228,15 +228,12 @@ mod tests {
         let root = tree.0.join("root");
         fs::write(tree.0.join("file"), "outside").unwrap();
         let within = tree.root(Links::Within);
-        let swapping = std::thread::spawn({
-            let root = root.clone();
-            move || {
-                for _ in 0..300 {
-                    fs::rename(root.join("a/b"), root.join("a/c")).unwrap();
-                    symlink("../..", root.join("a/b")).unwrap();
-                    fs::remove_file(root.join("a/b")).unwrap();
-                    fs::rename(root.join("a/c"), root.join("a/b")).unwrap();
-                }
+        let swapping = std::thread::spawn(move || {
+            for _ in 0..300 {
+                fs::rename(root.join("a/b"), root.join("a/c")).unwrap();
+                symlink("../..", root.join("a/b")).unwrap();
+                fs::remove_file(root.join("a/b")).unwrap();
+                fs::rename(root.join("a/c"), root.join("a/b")).unwrap();
             }
         });
         let outside = Identity::from(&fs::metadata(tree.0.join("file")).unwrap());

@@ -34,19 +34,19 @@ impl Validators {
             if !self.is_in(fields, &IF_MATCH, Comparison::Strong) {
                 return Verdict::PreconditionFailed;
             }
-        } else if let Some(since) = date(fields, &IF_UNMODIFIED_SINCE) {
-            if self.modified.is_some_and(|modified| modified > since) {
-                return Verdict::PreconditionFailed;
-            }
+        } else if let Some(since) = date(fields, &IF_UNMODIFIED_SINCE)
+            && self.modified.is_some_and(|modified| modified > since)
+        {
+            return Verdict::PreconditionFailed;
         }
         if fields.contains_key(IF_NONE_MATCH) {
             if self.is_in(fields, &IF_NONE_MATCH, Comparison::Weak) {
                 return Verdict::NotModified;
             }
-        } else if let Some(since) = date(fields, &IF_MODIFIED_SINCE) {
-            if self.modified.is_some_and(|modified| modified <= since) {
-                return Verdict::NotModified;
-            }
+        } else if let Some(since) = date(fields, &IF_MODIFIED_SINCE)
+            && self.modified.is_some_and(|modified| modified <= since)
+        {
+            return Verdict::NotModified;
         }
         Verdict::Proceed
     }
@@ -58,10 +58,9 @@ impl Validators {
         let (Some(value), None) = (values.next(), values.next()) else {
             return !fields.contains_key(IF_RANGE);
         };
-        if let Some(etag) = &self.etag {
-            if value.as_bytes() == etag.as_bytes() {
-                return true;
-            }
+        let same = |etag: &HeaderValue| value.as_bytes() == etag.as_bytes();
+        if self.etag.as_ref().is_some_and(same) {
+            return true;
         }
         let (Some(since), Some(modified)) = (date(fields, &IF_RANGE), self.modified) else {
             return false;

@@ -153,7 +153,6 @@ pub(crate) struct Session<T> {
     answers: Vec<(u32, Answer)>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "one at a time")]
 enum Codec {
     Http2(
         http2::Encoder,
