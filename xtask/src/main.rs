@@ -4,6 +4,7 @@
 //! real peers of `interop`, the load generator of `bench`) it names when it is
 //! missing.
 
+mod attack;
 mod bench;
 mod ci;
 mod codegen;
@@ -36,6 +37,8 @@ cargo xtask <command>
   netpath               one stream over a long, fast path, beside HTTP/1.1 (needs root)
   bench [--quick]       measure ours and hyper in turns, and print the ratios
         [--only TEXT]   only the workloads whose name contains TEXT
+  attack [--only TEXT]  play attacks and honest traffic against ours, and print what they cost
+         [--list]       name the cases; --help has the rest: --full, --json, --against
   ci                    everything that CI runs, in its order
 ";
 
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         "conform-peers" => interop::conform::scores(rest),
         "netpath" => interop::netpath::run(rest),
         "bench" => bench::run(rest),
+        "attack" => attack::run(rest),
         "ci" => ci::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
