@@ -10,7 +10,7 @@ use std::{convert::Infallible, error::Error};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Request, Response, Uri};
-use lacewing_client::{Client, Origin, Protocol, Tunnel, Version};
+use lacewing_client::{Client, ConnectProtocol, Origin, Tunnel, Version};
 use lacewing_server::{ExtendedConnect, Incoming, Server, service_fn};
 use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::{
@@ -41,11 +41,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Opens a WebSocket at a path of an origin. There is no `Sec-WebSocket-Key` in
 /// HTTP/2: the protocol is named by `:protocol`.
-async fn connect(client: &Client, url: &Uri) -> Result<WebSocketStream<Tunnel>, Box<dyn Error>> {
+async fn connect(
+    client: &Client,
+    url: &Uri,
+) -> Result<WebSocketStream<Tunnel>, Box<dyn Error>> {
     let mut request = Request::connect(url.clone())
         .header("sec-websocket-version", "13")
         .body(())?;
-    let websocket = Protocol::from_static("websocket");
+    let websocket = ConnectProtocol::from_static("websocket");
     request.extensions_mut().insert(websocket);
     let (_, tunnel) = client.tunnel(&Origin::of(url)?, request).await?;
     Ok(WebSocketStream::from_raw_socket(tunnel, Role::Client, None).await)
@@ -55,7 +58,7 @@ async fn connect(client: &Client, url: &Uri) -> Result<WebSocketStream<Tunnel>, 
 async fn echo_server() -> Result<Uri, Box<dyn Error>> {
     let server = Server::builder()
         .bind(([127, 0, 0, 1], 0).into())
-        .extended_connect(ExtendedConnect::Offer)
+        .options(|options| options.extended_connect(ExtendedConnect::Offer))
         .build()
         .await?;
     let address = server.local_addrs().next().ok_or("no address")?;

@@ -20,7 +20,7 @@ pub use self::{
     resolve::{Resolve, ResolveFn, Resolving, resolve_fn},
     tcp::Tcp,
 };
-use crate::{BoxError, Error, Origin, RequestError, Security};
+use crate::{BoxError, ClientError, Origin, RequestError, Security};
 
 /// A transport: any bidirectional byte stream.
 ///
@@ -53,7 +53,7 @@ pub struct Connected {
 }
 
 /// What [`Connect::connect`] gives: a transport in the making.
-pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Connected, Error>> + Send + 'a>>;
+pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Connected, ClientError>> + Send + 'a>>;
 
 /// A way to make transports, TLS and the choice of a protocol included.
 /// [`Connector`] is the usual one. To reach the server in another way than by
@@ -188,7 +188,7 @@ impl Connector {
         }
     }
 
-    async fn make(&self, origin: &Origin) -> Result<Connected, Error> {
+    async fn make(&self, origin: &Origin) -> Result<Connected, ClientError> {
         // Before anything is dialled.
         match origin.security() {
             Security::Cleartext if self.cleartext.is_none() => {
@@ -197,7 +197,7 @@ impl Connector {
             Security::Tls if !self.has_tls() => return Err(RequestError::NoTls.into()),
             Security::Cleartext | Security::Tls => {}
         }
-        let failed = |error| Error::Connect {
+        let failed = |error| ClientError::Connect {
             origin: origin.to_string(),
             source: Arc::new(error),
         };
@@ -231,7 +231,7 @@ impl Connector {
         not(any(feature = "tls", feature = "npn")),
         expect(clippy::unused_async, reason = "no TLS is built in")
     )]
-    async fn agree(&self, origin: &Origin, io: impl Transport) -> Result<Connected, Error> {
+    async fn agree(&self, origin: &Origin, io: impl Transport) -> Result<Connected, ClientError> {
         if origin.security() == Security::Cleartext {
             let version = self.cleartext.ok_or(RequestError::NoCleartextProtocol)?;
             return Ok(Connected::new(io, version));

@@ -12,21 +12,16 @@ use std::{
 
 use http::{Request, Response};
 use lacewing_conn::{
-    Limits, Side, Version,
+    Version,
     driver::{Connection as Driver, Incoming},
-    proto::{Config, ConnectionStats, HeaderCompression, WindowPool},
+    proto::ConnectionStats,
 };
 
 use crate::{
-    AlternativeService, BoxError, Concurrency, Error, Origin, PushPolicy, Pushes, Security,
-    SettingsKey, SettingsStore, Streams, Transport,
-    alternative_services::OnAlternative,
+    AlternativeService, BoxError, ClientError, ClientOptions, Origin, Pushes, Streams, Transport,
     body::{Replay, RequestBody},
     exchange::{self, Age, Command, Exchanges, Failure, Queue, State, Wait},
-    pushes,
-    spdy_settings::Keeper,
-    stats::OnStats,
-    telemetry,
+    pushes, telemetry,
 };
 
 /// A handle to one connection. Cheap to clone; requests of all clones share
@@ -38,11 +33,11 @@ use crate::{
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// use lacewing_client::{Body, Connection, ConnectionConfig, Version};
+/// use lacewing_client::{Body, Connection, ClientOptions, Version};
 ///
 /// let io = tokio::net::TcpStream::connect("127.0.0.1:8080").await?;
-/// let config = ConnectionConfig::default();
-/// let (connection, task) = Connection::handshake(io, Version::Spdy31, config);
+/// let options = ClientOptions::default();
+/// let (connection, task) = Connection::handshake(io, Version::Spdy31, options);
 /// tokio::spawn(task);
 /// let request = http::Request::get("http://127.0.0.1:8080/").body(Body::empty())?;
 /// let response = connection.request(request).await?;
@@ -54,31 +49,6 @@ pub struct Connection {
     handles: Arc<Handles>,
     /// A place in the queue that `poll_ready` promised to this handle.
     place: Place,
-}
-
-/// What a [`Connection`] is told at its start.
-///
-/// ```
-/// use lacewing_client::{ConnectionConfig, Security};
-///
-/// let config = ConnectionConfig::default().security(Security::Tls).max_queued(100);
-/// # let _ = config;
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "settings are of use in Connection::handshake only"]
-pub struct ConnectionConfig {
-    limits: Limits,
-    security: Security,
-    header_compression: HeaderCompression,
-    max_queued: usize,
-    concurrency: Concurrency,
-    continue_timeout: Duration,
-    push: Option<PushPolicy>,
-    window_pool: WindowPool,
-    on_alternative: Option<OnAlternative>,
-    on_stats: Option<OnStats>,
-    keeper: Option<Keeper>,
-    first_stream: u32,
 }
 
 /// All handles of a connection together: without them it has no purpose.
@@ -104,12 +74,12 @@ impl Connection {
     pub fn handshake(
         io: impl Transport,
         version: Version,
-        config: ConnectionConfig,
+        options: ClientOptions,
     ) -> (
         Self,
         impl Future<Output = Result<(), lacewing_conn::Error>> + Send + 'static,
     ) {
-        let (connection, driver) = Self::make(io, version, config);
+        let (connection, driver) = Self::make(io, version, options);
         (connection, telemetry::in_span(version, driver))
     }
 
@@ -121,12 +91,13 @@ impl Connection {
         io: IO,
         rest: bytes::BytesMut,
         message: exchange::Message,
-        config: ConnectionConfig,
-    ) -> Result<(Self, Driver<IO, Exchanges>, ResponseFuture), Error> {
-        let (connection, driver) = Self::make(io, Version::Http2, config);
+        options: ClientOptions,
+    ) -> Result<(Self, Driver<IO, Exchanges>, ResponseFuture), ClientError> {
+        let (connection, driver) = Self::make(io, Version::Http2, options);
         let mut driver = driver.with_input(rest);
         let stream = driver.engine().upgrade_client(&message.head);
-        let stream = stream.ok_or_else(|| Error::Connection(connection.handles.queue.over()))?;
+        let stream =
+            stream.ok_or_else(|| ClientError::Connection(connection.handles.queue.over()))?;
         let wait = driver.application().adopt(stream, message);
         Ok((connection, driver, ResponseFuture::waiting(wait)))
     }
@@ -134,19 +105,19 @@ impl Connection {
     fn make<IO: Transport>(
         io: IO,
         version: Version,
-        config: ConnectionConfig,
+        options: ClientOptions,
     ) -> (Self, Driver<IO, Exchanges>) {
-        let engine = config.engine(version);
-        let waiting = config.push.map(pushes::Waiting::new);
-        let queue = Queue::new(config.max_queued, config.concurrency);
+        let engine = options.engine(version);
+        let waiting = options.push.map(pushes::Waiting::new);
+        let queue = Queue::new(options.max_queued, options.concurrency);
         let settings = exchange::Settings {
             version,
-            security: config.security,
-            continue_timeout: config.continue_timeout,
+            security: options.security,
+            continue_timeout: options.continue_timeout,
             pushes: waiting.clone(),
-            on_alternative: config.on_alternative,
-            on_stats: config.on_stats,
-            keeper: config.keeper,
+            on_alternative: options.on_alternative,
+            on_stats: options.on_stats,
+            keeper: options.keeper,
         };
         let exchanges = Exchanges::new(Arc::clone(&queue), settings);
         let driver = Driver::new(io, engine, exchanges);
@@ -186,9 +157,9 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Error::Request`] if the protocol cannot express the request,
-    /// [`Error::QueueFull`] or [`Error::TooManyStreams`], [`Error::Body`],
-    /// [`Error::Connection`].
+    /// [`ClientError::Request`] if the protocol cannot express the request,
+    /// [`ClientError::QueueFull`] or [`ClientError::TooManyStreams`], [`ClientError::Body`],
+    /// [`ClientError::Connection`].
     pub fn request<B>(&self, request: Request<B>) -> ResponseFuture
     where
         B: http_body::Body + Send + 'static,
@@ -224,15 +195,15 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Error::PingTimeout`] when no answer came in time, which leaves the
-    /// connection as it is; [`Error::Connection`] when it is over.
-    pub async fn ping(&self, timeout: Duration) -> Result<Duration, Error> {
+    /// [`ClientError::PingTimeout`] when no answer came in time, which leaves the
+    /// connection as it is; [`ClientError::Connection`] when it is over.
+    pub async fn ping(&self, timeout: Duration) -> Result<Duration, ClientError> {
         let (answer, answered) = tokio::sync::oneshot::channel();
         self.handles.queue.command(Command::Ping(answer))?;
         match tokio::time::timeout(timeout, answered).await {
             Ok(Ok(round_trip)) => Ok(round_trip),
             Ok(Err(_)) => Err(self.handles.queue.over().into()),
-            Err(_) => Err(Error::PingTimeout { after: timeout }),
+            Err(_) => Err(ClientError::PingTimeout { after: timeout }),
         }
     }
 
@@ -246,15 +217,15 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Error::Connection`] when it is over.
-    pub async fn stats(&self) -> Result<ConnectionStats, Error> {
+    /// [`ClientError::Connection`] when it is over.
+    pub async fn stats(&self) -> Result<ConnectionStats, ClientError> {
         let (answer, answered) = tokio::sync::oneshot::channel();
         self.handles.queue.command(Command::Stats(answer))?;
-        let over = |_| Error::Connection(self.handles.queue.over());
+        let over = |_| ClientError::Connection(self.handles.queue.over());
         answered.await.map_err(over)
     }
 
-    /// What the server pushes, if [`accept_push`](ConnectionConfig::accept_push)
+    /// What the server pushes, if [`accept_push`](ClientOptions::accept_push)
     /// was set. All handles take from the same queue.
     pub fn pushes(&self) -> Pushes {
         Pushes {
@@ -336,7 +307,7 @@ where
     B::Error: Into<BoxError>,
 {
     type Response = Response<Incoming>;
-    type Error = Error;
+    type Error = ClientError;
     type Future = ResponseFuture;
 
     /// Ready when there is a place for this handle's request, which is then
@@ -344,7 +315,7 @@ where
     /// streams that the server allows. `poll_ready` waits; `call` without it
     /// fails. Ready at once if the connection is over, so that `call` can say
     /// why.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
         if self.place == Place::None {
             if !self.is_open() {
                 return Poll::Ready(Ok(()));
@@ -366,11 +337,6 @@ where
 
 /// The response to come; from [`Connection::request`]. Dropping it cancels the
 /// request.
-///
-/// ```
-/// fn is_future<F: Future<Output = Result<http::Response<lacewing_client::Incoming>, lacewing_client::Error>>>() {}
-/// is_future::<lacewing_client::ResponseFuture>();
-/// ```
 #[derive(Debug)]
 #[must_use = "dropping it cancels the request"]
 pub struct ResponseFuture(Progress);
@@ -406,145 +372,9 @@ impl ResponseFuture {
 }
 
 impl Future for ResponseFuture {
-    type Output = Result<Response<Incoming>, Error>;
+    type Output = Result<Response<Incoming>, ClientError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.poll_outcome(cx).map_err(|failure| failure.error)
-    }
-}
-
-impl Default for ConnectionConfig {
-    fn default() -> Self {
-        Self {
-            limits: Limits::new(Side::Client),
-            security: Security::Cleartext,
-            header_compression: HeaderCompression::default(),
-            max_queued: 1024,
-            concurrency: Concurrency::default(),
-            continue_timeout: Duration::from_secs(1),
-            push: None,
-            window_pool: WindowPool::global(),
-            on_alternative: None,
-            on_stats: None,
-            keeper: None,
-            first_stream: 1,
-        }
-    }
-}
-
-impl ConnectionConfig {
-    /// The bounds against a server that sends too much. Default:
-    /// [`Limits::new`] for a client.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Whether the transport is TLS: the scheme of requests that name none.
-    /// Default: it is not.
-    pub fn security(mut self, security: Security) -> Self {
-        self.security = security;
-        self
-    }
-
-    /// How SPDY's header blocks are compressed. Default: by whole
-    /// fields, whose lengths tell no more than those of HPACK do (CRIME).
-    pub fn header_compression(mut self, compression: HeaderCompression) -> Self {
-        self.header_compression = compression;
-        self
-    }
-
-    /// Requests that may wait while the server allows no further stream. One
-    /// more is [`Error::QueueFull`], unless it was made through
-    /// `tower_service::Service`, whose `poll_ready` waits. Default 1,024.
-    pub fn max_queued(mut self, requests: usize) -> Self {
-        self.max_queued = requests;
-        self
-    }
-
-    /// What happens to requests when the server allows no further stream.
-    /// Default: [`Concurrency::Queue`].
-    pub fn concurrency(mut self, concurrency: Concurrency) -> Self {
-        self.concurrency = concurrency;
-        self
-    }
-
-    /// Time that a body with `expect: 100-continue` waits for the server's
-    /// word; then it goes without. Default 1 s.
-    pub fn continue_timeout(mut self, timeout: Duration) -> Self {
-        self.continue_timeout = timeout;
-        self
-    }
-
-    /// Bounds what the receive windows of all connections that share it may
-    /// grow by where the path is long. Default: [`WindowPool::global`], shared
-    /// by all connections of the process.
-    pub fn window_pool(mut self, pool: WindowPool) -> Self {
-        self.window_pool = pool;
-        self
-    }
-
-    /// Where the settings are kept that a SPDY server asks its client to keep,
-    /// and which server this is. Default: they are not kept.
-    pub fn settings_store(mut self, store: Arc<dyn SettingsStore>, key: SettingsKey) -> Self {
-        self.keeper = Some(Keeper::new(store, key));
-        self
-    }
-
-    /// The number of the first stream, odd: for tests of what happens when
-    /// they run out, at 2³¹. Default 1.
-    pub fn first_stream(mut self, id: u32) -> Self {
-        self.first_stream = id;
-        self
-    }
-
-    /// Takes pushes, within the bounds of the policy;
-    /// [`Connection::pushes`] gives them. Default: none are taken.
-    pub fn accept_push(mut self, policy: PushPolicy) -> Self {
-        self.push = Some(policy);
-        self
-    }
-
-    /// Is called with each alternative service that the server names, on the
-    /// connection's task: it must not block.
-    pub fn on_alternative_service(
-        mut self,
-        call: impl Fn(&AlternativeService) + Send + Sync + 'static,
-    ) -> Self {
-        self.on_alternative = Some(OnAlternative(Arc::new(call)));
-        self
-    }
-
-    /// Calls `call` with the connection's statistics every `every`, and a final
-    /// time when it closes; on the connection's task: it must not block.
-    pub fn on_stats(
-        mut self,
-        every: Duration,
-        call: impl Fn(&ConnectionStats) + Send + Sync + 'static,
-    ) -> Self {
-        let call = Arc::new(call);
-        self.on_stats = Some(OnStats { every, call });
-        self
-    }
-
-    /// What the engine is made from.
-    pub(crate) fn engine(&self, version: Version) -> Config {
-        let mut engine = Config::new(version, Side::Client);
-        engine.limits = self.limits.clone();
-        engine.header_compression = self.header_compression;
-        engine.window_pool = Some(self.window_pool.clone());
-        engine.first_stream = self.first_stream;
-        if let Some(keeper) = &self.keeper {
-            engine.returned_settings = keeper.load();
-        }
-        if let Some(policy) = self.push {
-            engine.accept_push = true;
-            engine.limits.max_pushed_streams = policy.max_streams;
-        }
-        engine
-    }
-
-    pub(crate) fn concurrency_policy(&self) -> Concurrency {
-        self.concurrency
     }
 }

@@ -39,7 +39,7 @@ use self::{
     reply::Verdict,
 };
 use crate::{
-    AlternativeService, Error, OnInformational, RequestError, Security,
+    AlternativeService, ClientError, OnInformational, RequestError, Security,
     alternative_services::OnAlternative,
     body::{BodyFailure, Outgoing, Piece, RequestBody},
     pushes,
@@ -275,7 +275,13 @@ impl Exchanges {
     /// A request cannot be sent to its end, and must not look as if it were.
     /// Whoever waits for the response learns why; so does whoever reads the
     /// body of one that came before.
-    fn give_up(&mut self, conn: &mut Context<'_>, stream: StreamKey, error: Error, reason: Reason) {
+    fn give_up(
+        &mut self,
+        conn: &mut Context<'_>,
+        stream: StreamKey,
+        error: ClientError,
+        reason: Reason,
+    ) {
         let why = error.to_string();
         if let Some(reply) = self.remove(stream).and_then(|exchange| exchange.reply) {
             reply.settle(Err(Failure::new(error)));
@@ -298,7 +304,7 @@ impl Exchanges {
                 Progress::None
             };
             let rest = exchange.upload.map_or(Rest::Nothing, Upload::rewind);
-            let failure = Failure::with_rest(Error::Connection(error), rest);
+            let failure = Failure::with_rest(ClientError::Connection(error), rest);
             reply.settle(Err(failure.after(progress)));
         }
     }
@@ -328,7 +334,7 @@ impl Exchanges {
         self.queue.forget(self.waiting.len());
         let progress = self.queue.progress();
         for intent in self.waiting.drain(..) {
-            intent.give_back(Error::Connection(error.clone()), progress);
+            intent.give_back(ClientError::Connection(error.clone()), progress);
         }
     }
 
@@ -384,7 +390,7 @@ impl Exchanges {
         self.queue.set_state(State::Closed);
         for exchange in self.exchanges.drain(..).flatten() {
             if let Some(reply) = exchange.reply {
-                reply.settle(Err(Failure::new(Error::Connection(error.clone()))));
+                reply.settle(Err(Failure::new(ClientError::Connection(error.clone()))));
             }
         }
         self.refuse(error.clone().with_retryable(true));
@@ -502,7 +508,7 @@ impl Application for Exchanges {
                 }
                 Ok(Piece::Unknown) => continue,
                 Err(BodyFailure { error, reason }) => {
-                    return self.give_up(conn, stream, Error::Body(error.into()), reason);
+                    return self.give_up(conn, stream, ClientError::Body(error.into()), reason);
                 }
             };
             if let Err(error) = sent {

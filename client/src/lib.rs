@@ -13,6 +13,7 @@ mod exchange;
 mod informational;
 #[cfg(feature = "npn")]
 pub mod npn;
+mod options;
 mod origin;
 mod pool;
 mod priority;
@@ -38,14 +39,17 @@ pub use connect::{
     AddressErrors, Connect, Connected, Connecting, Connector, Dial, DialFn, Dialed, Dialing,
     Resolve, ResolveFn, Resolving, Tcp, Transport, dial_fn, resolve_fn,
 };
-pub use connection::{Connection, ConnectionConfig, ResponseFuture};
-pub use error::{BoxError, Error, GivenUp, RequestError};
+pub use connection::{Connection, ResponseFuture};
+pub use error::{BoxError, ClientError, GivenUp, RequestError};
 pub use informational::OnInformational;
 pub use lacewing_conn::{
-    Error as ConnectionError, Initiator, Limits, Reason, Side, Version,
-    driver::{Incoming, Tunnel},
-    proto::{ConnectionStats, HeaderCompression, Priority, Protocol, Rate, Setting, WindowPool},
+    Error, Initiator, Limits, Reason, Side, Version,
+    driver::{ConnectionConfig, Incoming, Tunnel},
+    proto::{
+        ConnectProtocol, ConnectionStats, HeaderCompression, Priority, Rate, Setting, WindowPool,
+    },
 };
+pub use options::ClientOptions;
 pub use origin::{Origin, Security};
 pub use priority::PriorityHandle;
 pub use pushes::{PushPolicy, Pushed, Pushes};

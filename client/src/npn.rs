@@ -32,7 +32,7 @@ use openssl::{
 };
 use tokio_openssl::SslStream;
 
-use crate::{Connected, Error, Origin, Transport, error::TlsFailure};
+use crate::{ClientError, Connected, Origin, Transport, error::TlsFailure};
 
 /// The alert of servers that know ALPN but none of our protocols (RFC 7301
 /// §3.2), as OpenSSL numbers its reasons: 1000 and the alert.
@@ -164,14 +164,14 @@ impl Npn {
     ///
     /// # Errors
     ///
-    /// [`Error::Tls`]; [`Error::NotNegotiated`] when the server takes none of
+    /// [`ClientError::Tls`]; [`ClientError::NotNegotiated`] when the server takes none of
     /// the protocols.
     pub async fn handshake(
         &self,
         origin: &Origin,
         stream: impl Transport,
-    ) -> Result<Connected, Error> {
-        let failed = |error: io::Error| Error::Tls {
+    ) -> Result<Connected, ClientError> {
+        let failed = |error: io::Error| ClientError::Tls {
             origin: origin.to_string(),
             source: Arc::new(error),
         };
@@ -205,8 +205,8 @@ impl Npn {
         }
     }
 
-    fn not_negotiated(&self, chosen: Option<&[u8]>) -> Error {
-        Error::NotNegotiated {
+    fn not_negotiated(&self, chosen: Option<&[u8]>) -> ClientError {
+        ClientError::NotNegotiated {
             offered: self.offered.clone(),
             got: chosen.map(|name| name.escape_ascii().to_string()),
         }

@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use http::{Request, Response};
 use http_body::Body;
 use lacewing_conn::{
-    Limits, Side, Version,
+    Side, Version,
     driver::Connection,
     proto::{Config, ConnectionStats},
 };
@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
 use crate::{
-    BoxError, ConnectionError, ConnectionInfo, HttpService, Incoming, Options, Rewind,
+    BoxError, ConnectionInfo, HttpService, Incoming, Rewind, ServeError, ServerOptions,
     exchange::Exchanges, telemetry::Span,
 };
 
@@ -33,7 +33,7 @@ use crate::{
 /// use std::convert::Infallible;
 ///
 /// use http::{Request, Response};
-/// use lacewing_server::{Incoming, Options, Version, serve_connection, service_fn};
+/// use lacewing_server::{Incoming, ServerOptions, Version, serve_connection, service_fn};
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// # runtime.block_on(async {
@@ -41,7 +41,7 @@ use crate::{
 /// let hello = service_fn(|_: Request<Incoming>| async {
 ///     Ok::<_, Infallible>(Response::new(String::from("hello")))
 /// });
-/// let serving = tokio::spawn(serve_connection(server, Version::Http2, Options::default(), hello));
+/// let serving = tokio::spawn(serve_connection(server, Version::Http2, ServerOptions::default(), hello));
 /// drop(client);
 /// assert!(serving.await?.is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -51,13 +51,13 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`ConnectionError::Connection`] or [`ConnectionError::Http1`] if it did not
-/// come to a graceful end, and [`ConnectionError::NotOffered`] for HTTP/1.1
+/// [`ServeError::Connection`] or [`ServeError::Http1`] if it did not
+/// come to a graceful end, and [`ServeError::NotOffered`] for HTTP/1.1
 /// without the feature `http1`.
 pub fn serve_connection<T, S, B>(
     io: T,
     connection: impl Into<ConnectionInfo>,
-    options: Options,
+    options: ServerOptions,
     service: S,
 ) -> Serving<T, S>
 where
@@ -71,14 +71,14 @@ where
 }
 
 /// A connection on its way to its end.
-pub(crate) type Served = Pin<Box<dyn Future<Output = Result<(), ConnectionError>> + Send>>;
+pub(crate) type Served = Pin<Box<dyn Future<Output = Result<(), ServeError>> + Send>>;
 
 /// As [`serve_connection`], with bytes that were read already. In a box, so
 /// that what comes before it does not pay for its size, nor it for theirs.
 pub(crate) fn serve_detected<T, S>(
     io: Rewind<T>,
     info: ConnectionInfo,
-    options: Options,
+    options: ServerOptions,
     service: S,
 ) -> Served
 where
@@ -90,13 +90,10 @@ where
 }
 
 /// How an engine behaves by these options.
-pub(crate) fn config(version: Version, options: &Options) -> Config {
-    let mut config = Config::new(version, Side::Server);
-    config.limits = Limits::clone(&options.limits);
-    config.header_compression = options.header_compression;
+pub(crate) fn config(version: Version, options: &ServerOptions) -> Config {
+    let mut config = options.connection.engine(version, Side::Server);
     config.version_uncertain = options.version_uncertain;
     config.extended_connect = options.extended_connect.is_offered();
-    config.window_pool = Some(options.window_pool.clone());
     config.persistent_settings = options.persistent_settings.clone();
     config
 }
@@ -104,10 +101,10 @@ pub(crate) fn config(version: Version, options: &Options) -> Config {
 /// The future of [`serve_connection`].
 ///
 /// ```
-/// use lacewing_server::{Options, Protocol, serve_connection};
+/// use lacewing_server::{ServerOptions, Protocol, serve_connection};
 ///
 /// let (_client, io) = tokio::io::duplex(1024);
-/// let serving = serve_connection(io, Protocol::Spdy3, Options::default(), axum::Router::new());
+/// let serving = serve_connection(io, Protocol::Spdy3, ServerOptions::default(), axum::Router::new());
 /// // Nothing happens until it is polled.
 /// drop(serving);
 /// ```
@@ -123,7 +120,7 @@ pub struct Serving<T, S: HttpService> {
 enum Kind<T, S: HttpService> {
     Multiplexed(Connection<T, Exchanges<S>>),
     #[cfg(feature = "http1")]
-    Http1(Pin<Box<dyn Future<Output = Result<(), ConnectionError>> + Send>>),
+    Http1(Pin<Box<dyn Future<Output = Result<(), ServeError>> + Send>>),
     #[cfg(not(feature = "http1"))]
     NotBuilt,
 }
@@ -133,7 +130,13 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
-    fn new(io: T, input: BytesMut, info: ConnectionInfo, options: Options, service: S) -> Self {
+    fn new(
+        io: T,
+        input: BytesMut,
+        info: ConnectionInfo,
+        options: ServerOptions,
+        service: S,
+    ) -> Self {
         let Some(version) = info.protocol().version() else {
             return Self::http1(Rewind::new(io, input.freeze()), info, options, service);
         };
@@ -153,7 +156,7 @@ where
     pub(crate) fn upgraded(
         io: T,
         info: ConnectionInfo,
-        options: Options,
+        options: ServerOptions,
         service: S,
         wish: crate::h2c::Wish,
         prepare: impl FnOnce(&mut Exchanges<S>),
@@ -184,7 +187,7 @@ where
     }
 
     #[cfg(feature = "http1")]
-    fn http1(io: Rewind<T>, info: ConnectionInfo, options: Options, service: S) -> Self {
+    fn http1(io: Rewind<T>, info: ConnectionInfo, options: ServerOptions, service: S) -> Self {
         let span = Span::new(&info);
         Self {
             kind: Kind::Http1(Box::pin(crate::http1::serve(io, options, info, service))),
@@ -193,7 +196,7 @@ where
     }
 
     #[cfg(not(feature = "http1"))]
-    fn http1(_: Rewind<T>, info: ConnectionInfo, _: Options, _: S) -> Self {
+    fn http1(_: Rewind<T>, info: ConnectionInfo, _: ServerOptions, _: S) -> Self {
         Self {
             kind: Kind::NotBuilt,
             span: Span::new(&info),
@@ -206,18 +209,18 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
 {
-    type Output = Result<(), ConnectionError>;
+    type Output = Result<(), ServeError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { kind, span } = self.get_mut();
         span.within(|| match kind {
             Kind::Multiplexed(connection) => Pin::new(connection)
                 .poll(cx)
-                .map_err(ConnectionError::Connection),
+                .map_err(ServeError::Connection),
             #[cfg(feature = "http1")]
             Kind::Http1(serving) => serving.as_mut().poll(cx),
             #[cfg(not(feature = "http1"))]
-            Kind::NotBuilt => Poll::Ready(Err(ConnectionError::NotOffered {
+            Kind::NotBuilt => Poll::Ready(Err(ServeError::NotOffered {
                 protocol: crate::Protocol::Http1,
             })),
         })

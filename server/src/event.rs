@@ -5,17 +5,17 @@ use std::{fmt, io};
 use http::StatusCode;
 use lacewing_conn::proto::{ConnectionStats, StreamId};
 
-use crate::{Address, BoxError, ConnectionError, ConnectionInfo, Setting};
+use crate::{Address, BoxError, ConnectionInfo, ServeError, Setting};
 
 /// Something that is worth a line in a log.
 ///
 /// ```
 /// use lacewing_server::{Event, Server};
 ///
-/// let server = Server::builder().observer(|event: &Event<'_>| match event {
+/// let server = Server::builder().options(|options| options.observer(|event: &Event<'_>| match event {
 ///     Event::Connected { .. } | Event::Closed { .. } => {}
 ///     trouble => eprintln!("{trouble}"),
-/// });
+/// }));
 /// # let _ = server;
 /// ```
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub enum Event<'a> {
         /// The peer's address, if it is known.
         peer: Option<&'a Address>,
         /// Why.
-        error: &'a ConnectionError,
+        error: &'a ServeError,
     },
     /// The protocol of a connection is known and requests may come.
     #[non_exhaustive]
@@ -58,7 +58,7 @@ pub enum Event<'a> {
         error: &'a StreamError,
     },
     /// What a connection holds and has been through: in the interval that
-    /// [`stats_every`](crate::Builder::stats_every) sets, and once at its end.
+    /// [`stats_every`](crate::ServerOptions::stats_every) sets, and once at its end.
     /// HTTP/1.1 has of these the open requests (as streams) and the bytes of
     /// bodies.
     #[non_exhaustive]
@@ -82,7 +82,7 @@ pub enum Event<'a> {
         /// The connection in question.
         connection: &'a ConnectionInfo,
         /// Why, if not by a graceful end.
-        error: Option<&'a ConnectionError>,
+        error: Option<&'a ServeError>,
     },
 }
 

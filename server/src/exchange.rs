@@ -39,7 +39,7 @@ use self::{
 #[cfg(feature = "http1")]
 pub(crate) use self::{request::Replayed, response::has_no_content};
 use crate::{
-    ConnectionInfo, Event, HttpService, Options, StreamError,
+    ConnectionInfo, Event, HttpService, ServerOptions, StreamError,
     outgoing::Outgoing,
     reports::Reports,
     telemetry::{Clock, Telemetry},
@@ -53,7 +53,7 @@ const SPARES: usize = 8;
 pub(crate) struct Exchanges<S: HttpService> {
     service: S,
     probe: Probe,
-    options: Options,
+    options: ServerOptions,
     info: ConnectionInfo,
     http_version: http::Version,
     places: Places<S>,
@@ -86,7 +86,7 @@ impl<S: HttpService> Exchanges<S> {
     pub(crate) fn new(
         version: Version,
         info: ConnectionInfo,
-        mut options: Options,
+        mut options: ServerOptions,
         service: S,
     ) -> Self {
         let shutdown = options.shutdown.take().map(Draining::new);

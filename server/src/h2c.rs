@@ -17,7 +17,8 @@ pub(crate) use self::request::{Drained, Upgrade, Wish, drain};
 /// ```
 /// use lacewing_server::{H2cUpgrade, Server};
 ///
-/// let server = Server::builder().h2c_upgrade(H2cUpgrade::Accept { max_body: 64 * 1024 });
+/// let server = Server::builder()
+///     .options(|options| options.h2c_upgrade(H2cUpgrade::Accept { max_body: 64 * 1024 }));
 /// # let _ = server;
 /// assert_eq!(H2cUpgrade::default(), H2cUpgrade::Ignore);
 /// ```

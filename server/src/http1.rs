@@ -30,8 +30,8 @@ use self::{
     watch::Watched,
 };
 use crate::{
-    BoxError, ConnectionError, ConnectionInfo, H2cUpgrade, HttpService, Incoming, Options,
-    Protocol, Serving, connection,
+    BoxError, ConnectionInfo, H2cUpgrade, HttpService, Incoming, Protocol, ServeError,
+    ServerOptions, Serving, connection,
     h2c::{self, Drained, Upgrade, Wish},
     reports::Reports,
     telemetry,
@@ -43,15 +43,16 @@ const MIN_BUFFER: usize = 8 << 10;
 /// Serves one connection to its end.
 pub(crate) async fn serve<T, S>(
     io: T,
-    options: Options,
+    options: ServerOptions,
     info: ConnectionInfo,
     service: S,
-) -> Result<(), ConnectionError>
+) -> Result<(), ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
-    let limits = Arc::clone(&options.limits);
+    let connection = Arc::clone(&options.connection);
+    let limits = &connection.limits;
     let upgrade = Arc::default();
     let ledger = Arc::new(Ledger::new(info.clone(), options.clone()));
     let adapter = Adapter {
@@ -86,13 +87,13 @@ where
 async fn drive<T, S>(
     connection: UpgradeableConnection<TokioIo<Watched<T>>, Adapter<S>>,
     ledger: &Ledger,
-) -> Result<(), ConnectionError>
+) -> Result<(), ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
     let options = &ledger.options;
-    let after = options.limits.drain_timeout;
+    let after = options.connection.limits.drain_timeout;
     let mut connection = pin!(connection);
     let mut stop = pin!(async {
         match options.shutdown.clone() {
@@ -124,7 +125,7 @@ where
         if stopping || ledger.watch.has_ended() {
             let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(after)));
             if deadline.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(ConnectionError::DrainTimeout { after }));
+                return Poll::Ready(Err(ServeError::DrainTimeout { after }));
             }
         }
         Poll::Pending
@@ -136,25 +137,25 @@ where
     result
 }
 
-fn failed(error: hyper::Error) -> ConnectionError {
-    ConnectionError::Http1(error.into())
+fn failed(error: hyper::Error) -> ServeError {
+    ServeError::Http1(error.into())
 }
 
 /// Goes on in HTTP/2, after the 101.
 async fn upgraded<T, S>(
     upgrade: Upgrade,
-    options: Options,
+    options: ServerOptions,
     info: &ConnectionInfo,
     service: S,
-) -> Result<(), ConnectionError>
+) -> Result<(), ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
     let io = upgrade.on.await.map_err(failed)?;
-    let parts = io.downcast::<TokioIo<Watched<T>>>().map_err(|_| {
-        ConnectionError::Http1("the connection is not the one that was upgraded".into())
-    })?;
+    let parts = io
+        .downcast::<TokioIo<Watched<T>>>()
+        .map_err(|_| ServeError::Http1("the connection is not the one that was upgraded".into()))?;
     let (io, ahead) = parts.io.into_inner().into_parts();
     // A client may not say anything in HTTP/2 before it has the 101. What came
     // earlier was said to HTTP/1.1: somebody hopes that it will be taken for
@@ -162,7 +163,7 @@ where
     if !parts.read_buf.is_empty() || !ahead.is_empty() {
         let text = "bytes after a request for h2c came before its 101";
         let error = Error::connection(Initiator::Library, Reason::ProtocolError, text);
-        return Err(ConnectionError::Connection(error));
+        return Err(ServeError::Connection(error));
     }
     let info = info.clone().with_protocol(Protocol::Http2);
     // In a box: rare, and large.
@@ -173,7 +174,7 @@ where
                 trailers: upgrade.trailers,
             });
         })
-        .map_err(ConnectionError::Connection)?;
+        .map_err(ServeError::Connection)?;
     Box::pin(serving).await
 }
 

@@ -12,7 +12,7 @@ use crate::{
 
 /// Sends interim (1xx) responses ahead of the response of one request. In the
 /// extensions of every request of HTTP/2 and SPDY, if the server was built
-/// [with it](crate::Builder::informer).
+/// [with it](crate::ServerOptions::informer).
 ///
 /// `100 Continue` needs none: it is sent when the handler asks for the body of
 /// a request that expects it.

@@ -21,31 +21,6 @@ use crate::{InformError, PushError};
 /// Wishes of one connection that may wait for its task.
 const MAX_WAITING: usize = 256;
 
-/// Whether requests carry a handle in their extensions. Each costs allocations
-/// for every request, so none is there by default.
-///
-/// ```
-/// use lacewing_server::{Handle, Server};
-///
-/// let server = Server::builder().informer(Handle::Insert).pusher(Handle::Insert);
-/// # let _ = server;
-/// assert_eq!(Handle::default(), Handle::Omit);
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Handle {
-    /// Do not insert the handle.
-    #[default]
-    Omit,
-    /// Insert the handle.
-    Insert,
-}
-
-impl Handle {
-    pub(crate) fn is_inserted(self) -> bool {
-        self == Self::Insert
-    }
-}
-
 /// A wish on its way to the connection's task.
 pub(crate) enum Intent {
     Inform {

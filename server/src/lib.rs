@@ -47,29 +47,29 @@ pub use body::Incoming;
 pub use connection::{Serving, serve_connection};
 pub use connection_info::{ConnectionInfo, TlsInfo};
 pub use detect::{DetectError, Detected, detect, sniff};
-pub use error::{ConnectionError, StartError};
+pub use error::{ServeError, StartError};
 pub use event::{Event, StreamError};
 pub use h2c::H2cUpgrade;
 #[cfg(feature = "tls")]
 pub use identity::{Identity, IdentityError, IdentityProblem};
 pub use inform::{InformError, Informer};
-pub use intents::{Delivery, Handle};
-pub use options::{DateHeader, InfoExtension, Options, Spawn};
+pub use intents::Delivery;
+pub use options::{DateHeader, Extension, ServerOptions, Spawn};
 pub use protocol::{Protocol, UnknownProtocol};
-pub use push::{PushError, PushRule, Pushed, Pusher};
+pub use push::{PushError, PushRule, PushedRequest, Pusher};
 pub use rewind::Rewind;
 pub use server::{Builder, Server};
 pub use service::{HttpService, ServiceFn, service_fn};
 pub use shutdown::{Shutdown, ShutdownSignal};
 pub use socket::Socket;
-pub use tunnel::{Connect, ExtendedConnect, TunnelError, tunnel};
+pub use tunnel::{ConnectRequest, ExtendedConnect, TunnelError, tunnel};
 
 pub use lacewing_conn::{
     Error, Initiator, Limits, Reason, Side, Version,
-    driver::{Tunnel, TunnelBody},
+    driver::{ConnectionConfig, Tunnel, TunnelBody},
     proto::{
-        ConnectionStats, HeaderCompression, PersistentSettings, Protocol as TunnelProtocol, Rate,
-        Setting, StreamId, WindowPool,
+        ConnectProtocol, ConnectionStats, HeaderCompression, PersistentSettings, Rate, Setting,
+        StreamId, WindowPool,
     },
 };
 

@@ -15,11 +15,11 @@ use crate::{
 
 /// Pushes responses that belong to the response of one request. In the
 /// extensions of requests of HTTP/2 and SPDY, if the server was built
-/// [with it](crate::Builder::pusher) and the client takes pushes; never in
+/// [with it](crate::ServerOptions::pusher) and the client takes pushes; never in
 /// those of requests that are pushed themselves.
 ///
 /// The pushed request is served by the same service, as if the client had made
-/// it, with [`Pushed`] in its extensions. (A response that is made already can
+/// it, with [`PushedRequest`] in its extensions. (A response that is made already can
 /// travel in the extensions of the request, to be given out by the service.)
 ///
 /// A handler pushes before it gives its response: then the client learns of the
@@ -55,15 +55,15 @@ pub struct Pusher {
 /// response.
 ///
 /// ```
-/// use lacewing_server::Pushed;
+/// use lacewing_server::PushedRequest;
 ///
 /// fn was_asked_for<B>(request: &http::Request<B>) -> bool {
-///     request.extensions().get::<Pushed>().is_none()
+///     request.extensions().get::<PushedRequest>().is_none()
 /// }
 /// assert!(was_asked_for(&http::Request::new(())));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pushed;
+pub struct PushedRequest;
 
 impl Pusher {
     pub(crate) fn new(intents: Arc<Intents>, stream: StreamKey, uri: Uri) -> Self {

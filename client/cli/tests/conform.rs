@@ -18,7 +18,7 @@ use lacewing_client::{
     tls::{Tls, Trust},
 };
 use lacewing_conform::{Case, Filter, client_cases};
-use lacewing_server::{Incoming, Options, Server, serve_connection, service_fn};
+use lacewing_server::{Incoming, Server, ServerOptions, serve_connection, service_fn};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
@@ -124,7 +124,7 @@ async fn serve(listener: &TcpListener, connections: usize) {
             Ok::<_, Infallible>(Response::new(String::from("hello, world")))
         });
         let version = Version::Http2;
-        let serving = serve_connection(stream, version, Options::default(), service);
+        let serving = serve_connection(stream, version, ServerOptions::default(), service);
         tokio::spawn(async move {
             // How a connection with a scripted peer ends is for the cases to judge.
             let _ = serving.await;

@@ -19,7 +19,7 @@
 //!
 //! ```
 //! use lacewing_conform::{Conditions, Filter, Report, Target, run, server_cases};
-//! use lacewing_server::{Incoming, Options, Version, serve_connection, service_fn};
+//! use lacewing_server::{Incoming, ServerOptions, Version, serve_connection, service_fn};
 //!
 //! // A server under test, in memory: a connection of its own for each case.
 //! async fn connect() -> std::io::Result<tokio::io::DuplexStream> {
@@ -27,7 +27,7 @@
 //!     let service = service_fn(|_: http::Request<Incoming>| async {
 //!         Ok::<_, std::convert::Infallible>(http::Response::new(String::from("hello")))
 //!     });
-//!     tokio::spawn(serve_connection(theirs, Version::Http2, Options::default(), service));
+//!     tokio::spawn(serve_connection(theirs, Version::Http2, ServerOptions::default(), service));
 //!     Ok(ours)
 //! }
 //!

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header, uri};
 use lacewing_conn::{
     Version,
-    proto::{Control, Head, Priority, Protocol},
+    proto::{ConnectProtocol, Control, Head, Priority},
 };
 
 use super::fields::{self, Section, check_fields};
@@ -45,7 +45,7 @@ pub(crate) fn message(
     let (mut parts, mut body) = request.into_parts();
     let (mut protocol, mut priority, mut wishes) = (None, None, Wishes::default());
     if !parts.extensions.is_empty() {
-        protocol = parts.extensions.remove::<Protocol>();
+        protocol = parts.extensions.remove::<ConnectProtocol>();
         priority = parts.extensions.remove::<Priority>();
         wishes.informational = parts.extensions.remove();
         wishes.priority = parts.extensions.remove::<PriorityHandle>();
@@ -130,7 +130,7 @@ enum Target {
 }
 
 impl Target {
-    fn of(method: &Method, protocol: Option<&Protocol>) -> Self {
+    fn of(method: &Method, protocol: Option<&ConnectProtocol>) -> Self {
         if *method == Method::CONNECT && protocol.is_none() {
             Self::Host
         } else {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lacewing_conn::{
     driver::Context,
-    proto::{Control, OpenError, Protocol, StreamKey},
+    proto::{ConnectProtocol, Control, OpenError, StreamKey},
 };
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     not_sent,
     queue::Intent,
 };
-use crate::{Error, RequestError, body::RequestBody, telemetry::Clock};
+use crate::{ClientError, RequestError, body::RequestBody, telemetry::Clock};
 
 impl Exchanges {
     /// Opens streams for those that wait, as far as the server allows.
@@ -153,7 +153,7 @@ impl Exchanges {
                 if !too_many {
                     self.refuse(error.clone());
                 }
-                Error::Connection(error)
+                ClientError::Connection(error)
             }
         };
         reply.settle(Err(Failure::new(error)));
@@ -167,7 +167,7 @@ impl Exchanges {
         for intent in self.waiting.drain(..) {
             let open = max;
             let error = self.queue.too_many(0);
-            let error = error.unwrap_or(Error::TooManyStreams { open, max });
+            let error = error.unwrap_or(ClientError::TooManyStreams { open, max });
             intent.give_back(error, self.queue.progress());
         }
     }
@@ -187,7 +187,7 @@ impl Exchanges {
 fn is_too_early(conn: &Context<'_>, intent: &Intent) -> bool {
     let extensions = intent.request.extensions();
     !extensions.is_empty()
-        && extensions.get::<Protocol>().is_some()
+        && extensions.get::<ConnectProtocol>().is_some()
         && conn.engine.version().capabilities().extended_connect
         && !conn.engine.peer_spoke()
 }

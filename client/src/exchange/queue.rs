@@ -19,7 +19,9 @@ use super::{
     command::Command,
     reply::{Failure, Progress, Reply, Wait},
 };
-use crate::{Concurrency, Error, Streams, alternative_services::Announced, body::RequestBody};
+use crate::{
+    ClientError, Concurrency, Streams, alternative_services::Announced, body::RequestBody,
+};
 
 /// A request for the connection's task.
 pub(super) struct Intent {
@@ -30,7 +32,7 @@ pub(super) struct Intent {
 
 impl Intent {
     /// The request was never sent: whoever made it has it back, whole.
-    pub(super) fn give_back(self, error: Error, progress: Progress) {
+    pub(super) fn give_back(self, error: ClientError, progress: Progress) {
         let failure = Failure::unsent(error, self.request).after(progress);
         self.reply.settle(Err(failure));
     }
@@ -129,12 +131,12 @@ impl Queue {
 
     /// A place in the queue, to be filled by [`submit`](Self::submit) or given
     /// up by [`release_place`](Self::release_place).
-    pub(crate) fn take_place(&self) -> Result<(), Error> {
+    pub(crate) fn take_place(&self) -> Result<(), ClientError> {
         let before = self.places.fetch_add(1, Ordering::SeqCst);
         let refusal = if self.concurrency == Concurrency::Fail {
             self.too_many(before)
         } else {
-            (before >= self.max_queued).then_some(Error::QueueFull {
+            (before >= self.max_queued).then_some(ClientError::QueueFull {
                 limit: self.max_queued,
             })
         };
@@ -148,10 +150,10 @@ impl Queue {
     }
 
     /// The error of a request that finds `queued` others without a stream.
-    pub(super) fn too_many(&self, queued: usize) -> Option<Error> {
+    pub(super) fn too_many(&self, queued: usize) -> Option<ClientError> {
         let open = self.open.load(Ordering::SeqCst).saturating_add(queued);
         let max = self.allowed.load(Ordering::SeqCst);
-        (open >= max).then_some(Error::TooManyStreams { open, max })
+        (open >= max).then_some(ClientError::TooManyStreams { open, max })
     }
 
     /// Streams open, waiting and allowed.
@@ -202,7 +204,7 @@ impl Queue {
         if let Some(error) = closed.or_else(refusing).or_else(|| self.shutting_down()) {
             drop(inner);
             self.forget(1);
-            intent.give_back(Error::Connection(error), self.progress());
+            intent.give_back(ClientError::Connection(error), self.progress());
             return wait;
         }
         inner.intents.push_back(intent);
@@ -435,7 +437,7 @@ impl Queue {
         }
         self.forget(intents.len());
         for intent in intents {
-            intent.give_back(Error::Connection(error.clone()), self.progress());
+            intent.give_back(ClientError::Connection(error.clone()), self.progress());
         }
     }
 

@@ -14,7 +14,7 @@ use http::{Request, Response};
 use lacewing_conn::{driver::Incoming, proto::StreamKey};
 
 use super::Queue;
-use crate::{Error, body::RequestBody};
+use crate::{ClientError, body::RequestBody};
 
 /// What a request comes to.
 pub(crate) type Outcome = Result<Response<Incoming>, Box<Failure>>;
@@ -22,7 +22,7 @@ pub(crate) type Outcome = Result<Response<Incoming>, Box<Failure>>;
 /// Why there is no response, and what is left of the request.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    pub(crate) error: Error,
+    pub(crate) error: ClientError,
     pub(crate) rest: Rest,
     pub(crate) progress: Progress,
 }
@@ -46,15 +46,15 @@ pub(crate) enum Rest {
 }
 
 impl Failure {
-    pub(crate) fn new(error: Error) -> Box<Self> {
+    pub(crate) fn new(error: ClientError) -> Box<Self> {
         Self::with_rest(error, Rest::Nothing)
     }
 
-    pub(crate) fn unsent(error: Error, request: Request<RequestBody>) -> Box<Self> {
+    pub(crate) fn unsent(error: ClientError, request: Request<RequestBody>) -> Box<Self> {
         Self::with_rest(error, Rest::Whole(Box::new(request)))
     }
 
-    pub(crate) fn with_rest(error: Error, rest: Rest) -> Box<Self> {
+    pub(crate) fn with_rest(error: ClientError, rest: Rest) -> Box<Self> {
         Box::new(Self {
             error,
             rest,

@@ -16,8 +16,8 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
-use lacewing_client::{Body, Connection, ConnectionConfig, Version};
-use lacewing_server::{Event, Options, serve_connection, service_fn};
+use lacewing_client::{Body, ClientOptions, Connection, Version};
+use lacewing_server::{Event, ServerOptions, serve_connection, service_fn};
 use tokio::task::JoinHandle;
 
 use crate::support::*;
@@ -62,8 +62,8 @@ impl Drop for Film {
 
 struct Theatre {
     connection: Connection,
-    client_task: JoinHandle<Result<(), lacewing_client::ConnectionError>>,
-    server_task: JoinHandle<Result<(), lacewing_server::ConnectionError>>,
+    client_task: JoinHandle<Result<(), lacewing_client::Error>>,
+    server_task: JoinHandle<Result<(), lacewing_server::ServeError>>,
     /// Responses whose body was made, and dropped.
     begun: Arc<AtomicUsize>,
     gone: Arc<AtomicUsize>,
@@ -106,7 +106,7 @@ fn open(version: Version) -> Theatre {
     });
     let server_stats = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&server_stats);
-    let options = Options::default()
+    let options = ServerOptions::default()
         .stats_every(Duration::from_secs(1))
         .observer(move |event| {
             if let Event::Stats { stats, .. } = event {
@@ -115,7 +115,7 @@ fn open(version: Version) -> Theatre {
         });
     let (here, there) = tokio::io::duplex(64 << 10);
     let server_task = tokio::spawn(serve_connection(there, version, options, service));
-    let (connection, task) = Connection::handshake(here, version, ConnectionConfig::default());
+    let (connection, task) = Connection::handshake(here, version, ClientOptions::default());
     Theatre {
         connection,
         client_task: tokio::spawn(task),

@@ -10,7 +10,7 @@ use std::{
 
 use http::{Request, Response};
 use lacewing_client::{
-    Body, Client, Error, Origin, Tcp, Version, dial_fn,
+    Body, Client, ClientError, Origin, Tcp, Version, dial_fn,
     rustls::{
         RootCertStore, ServerConfig,
         crypto::ring::default_provider,
@@ -81,7 +81,7 @@ impl Authority {
         let config = builder.with_single_cert(vec![certificate], key).unwrap();
         let server = Server::builder()
             .bind_tls(([127, 0, 0, 1], 0).into(), Arc::new(config))
-            .protocols(Version::ALL.map(Protocol::from))
+            .options(|options| options.protocols(Version::ALL.map(Protocol::from)))
             .build()
             .await
             .unwrap();
@@ -109,7 +109,7 @@ enum Clients {
 
 const URL: &str = "https://app.example/";
 
-async fn fetch(client: &Client) -> Result<String, Error> {
+async fn fetch(client: &Client) -> Result<String, ClientError> {
     let request = Request::get(URL).body(Body::empty()).unwrap();
     Ok(text(client.request(request).await?).await)
 }
@@ -134,7 +134,10 @@ async fn an_authority_of_ones_own_is_added_from_a_file() {
         assert_eq!(fetch(&client).await.unwrap(), URL, "{version}");
         // Mozilla does not know it.
         let error = fetch(&builder().build()).await.unwrap_err();
-        assert!(matches!(error, Error::Tls { .. }), "{version}: {error}");
+        assert!(
+            matches!(error, ClientError::Tls { .. }),
+            "{version}: {error}"
+        );
         let client = builder().danger_accept_invalid_certs().build();
         assert_eq!(fetch(&client).await.unwrap(), URL, "{version}");
     }
@@ -267,7 +270,7 @@ async fn tls_goes_through_a_proxy() {
     );
     for version in Version::ALL {
         let io = tokio::net::TcpStream::connect(address).await.unwrap();
-        let config = lacewing_client::ConnectionConfig::default();
+        let config = lacewing_client::ClientOptions::default();
         let (proxy, task) = lacewing_client::Connection::handshake(io, Version::Http2, config);
         tokio::spawn(task);
         let dial = dial_fn(move |origin: Origin| {

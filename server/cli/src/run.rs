@@ -8,7 +8,7 @@ use std::{
     process,
 };
 
-use lacewing_server::{H2cUpgrade, Limits, Server, Side};
+use lacewing_server::{ConnectionConfig, H2cUpgrade, Limits, Server, Side};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
@@ -65,17 +65,21 @@ async fn serve(args: &Args, root: &Path) -> Result<(), String> {
     if args.https == Listen::Off && args.http == Listen::Off {
         return Err("both --https and --http are off: nobody could connect".into());
     }
+    let upgrade = if args.h2c_upgrade {
+        H2cUpgrade::Accept {
+            max_body: UPGRADE_BODY,
+        }
+    } else {
+        H2cUpgrade::Ignore
+    };
     let mut builder = Server::builder()
-        .protocols(args.protocols.iter().copied())
-        .limits(limits(args))
-        .h2c_upgrade(if args.h2c_upgrade {
-            H2cUpgrade::Accept {
-                max_body: UPGRADE_BODY,
-            }
-        } else {
-            H2cUpgrade::Ignore
+        .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits(args)))
+        .options(|options| {
+            options
+                .protocols(args.protocols.iter().copied())
+                .h2c_upgrade(upgrade)
+                .observer(log::event)
         })
-        .observer(log::event)
         .shutdown(until_signalled()?);
     let mut fingerprint = None;
     if let Some(address) = args.https.address() {

@@ -51,7 +51,8 @@ where
         socket: listener.into(),
         transport: Transport::Cleartext,
         // As `axum::serve` has it.
-        builder: Server::builder().extended_connect(ExtendedConnect::Offer),
+        builder: Server::builder()
+            .options(|options| options.extended_connect(ExtendedConnect::Offer)),
         app,
         kind: PhantomData,
     }
@@ -86,7 +87,7 @@ impl<A, K> Serve<A, K> {
     /// ```no_run
     /// # async fn run(listener: tokio::net::TcpListener) -> std::io::Result<()> {
     /// lacewing_server::axum::serve(listener, axum::Router::new())
-    ///     .configure(|builder| builder.observer(|event| eprintln!("{event}")))
+    ///     .configure(|builder| builder.options(|options| options.observer(|event| eprintln!("{event}"))))
     ///     .await
     /// # }
     /// # let _ = run;

@@ -11,7 +11,7 @@ use lacewing_conn::{
 };
 
 use super::{Exchanges, Ticket, response::Kind};
-use crate::{Connect, HttpService, Incoming, Informer, Pusher};
+use crate::{ConnectRequest, HttpService, Incoming, Informer, Pusher};
 
 /// The body of a request that came by HTTP/1.1 and is answered by HTTP/2.
 #[cfg(feature = "http1")]
@@ -75,7 +75,7 @@ impl<S: HttpService> Exchanges<S> {
             } else {
                 conn.incoming(stream, None)
             };
-            Connect::new(incoming, protocol.clone())
+            ConnectRequest::new(incoming, protocol.clone())
         });
         let body = if fin || connect.is_some() {
             self.replayed()
@@ -112,7 +112,7 @@ impl<S: HttpService> Exchanges<S> {
         request: &mut Request<Incoming>,
     ) {
         *request.version_mut() = self.http_version;
-        if self.options.attach_info {
+        if self.options.connection_info.is_inserted() {
             request.extensions_mut().insert(self.info.clone());
         }
         if self.options.informer.is_inserted() {

@@ -12,7 +12,7 @@ use lacewing_conn::{
 
 use super::{Exchanges, Ticket, response::Kind};
 use crate::{
-    Event, HttpService, Incoming, InformError, PushError, Pushed,
+    Event, HttpService, Incoming, InformError, PushError, PushedRequest,
     intents::{Intent, Intents, intents},
 };
 
@@ -108,7 +108,7 @@ impl<S: HttpService> Exchanges<S> {
         let stream = conn.engine.push(parent, head)?;
         self.telemetry.interim(parent.id(), "promise of a push");
         let mut request = Request::from_parts(parts, Incoming::empty());
-        request.extensions_mut().insert(Pushed);
+        request.extensions_mut().insert(PushedRequest);
         self.wishes.promised.push_back((stream, request));
         Ok(())
     }

@@ -25,7 +25,7 @@ use pin_project_lite::pin_project;
 
 use super::watch::Watch;
 use crate::{
-    BoxError, ConnectionInfo, Event, HttpService, Incoming, Options, StreamError, StreamId,
+    BoxError, ConnectionInfo, Event, HttpService, Incoming, ServerOptions, StreamError, StreamId,
     exchange::has_no_content,
     outgoing::{self, Outgoing},
     telemetry::{Clock, Telemetry},
@@ -37,7 +37,7 @@ pub(super) type ReplyBody<B> = Either<Reply<B>, Empty<<B as Body>::Data>>;
 /// What the requests of a connection share.
 pub(super) struct Ledger {
     pub(super) info: ConnectionInfo,
-    pub(super) options: Options,
+    pub(super) options: ServerOptions,
     pub(super) watch: Arc<Watch>,
     telemetry: Telemetry,
     /// Requests so far.
@@ -49,7 +49,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(info: ConnectionInfo, options: Options) -> Self {
+    pub(super) fn new(info: ConnectionInfo, options: ServerOptions) -> Self {
         Self {
             telemetry: Telemetry::new(&info),
             info,
@@ -136,7 +136,7 @@ impl Exchange {
         service: S,
         mut request: Request<Incoming>,
     ) -> Response<ReplyBody<S::ResponseBody>> {
-        if self.ledger.options.attach_info {
+        if self.ledger.options.connection_info.is_inserted() {
             request.extensions_mut().insert(self.ledger.info.clone());
         }
         let method = request.method().clone();

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use lacewing_server::{BoxError, Incoming, Options, Version, service_fn};
+use lacewing_server::{BoxError, Incoming, ServerOptions, Version, service_fn};
 use tokio::sync::mpsc;
 
 use crate::peer::Peer;
@@ -56,7 +56,7 @@ async fn pieces_arrive_as_they_are_made_and_trailers_at_the_end() {
         Ok::<_, Infallible>(Response::new(body))
     });
     for version in Version::ALL {
-        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
         let keys: Vec<_> = (0..10).map(|_| peer.open(Method::GET, "/", None)).collect();
         for key in keys {
             let answer = peer.answer(key).await;
@@ -76,7 +76,7 @@ async fn a_body_can_be_echoed_as_it_comes() {
     });
     let body: Vec<u8> = (0..3_000_000_u32).map(|index| (index >> 5) as u8).collect();
     for version in Version::ALL {
-        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
         let answer = peer.post("/", body.clone()).await;
         assert!(
             answer.body == body,
@@ -99,7 +99,7 @@ async fn a_body_that_nobody_reads_holds_nothing_up() {
         Ok::<_, BoxError>(Response::new("not read".to_owned()))
     });
     for version in Version::ALL {
-        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
         for _ in 0..8 {
             let answer = peer.post("/ignore", vec![1; 900_000]).await;
             assert_eq!(answer.text(), "not read", "{version}");
@@ -143,7 +143,7 @@ async fn a_body_that_is_ready_is_not_polled_again() {
                 let body = body.clone();
                 async move { Ok::<_, Infallible>(Response::new(body)) }
             });
-            let mut peer = Peer::connect(version, Options::default(), service);
+            let mut peer = Peer::connect(version, ServerOptions::default(), service);
             assert_eq!(peer.get("/").await.body, expected, "{version}");
         }
     }
@@ -163,7 +163,7 @@ async fn request_trailers_reach_the_handler() {
         )))
     });
     for version in Version::ALL {
-        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
         let uri = "http://example.org/".parse().unwrap();
         let head = lacewing_conn::proto::Head::request(Method::POST, uri);
         let key = peer.open_with(head);

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
 use lacewing_conn::proto::{Config, Engine, Event, Head, StreamKey, Transmit};
 use lacewing_server::{
-    BoxError, ConnectionError, ConnectionInfo, Incoming, Limits, Options, Reason, Side, Version,
+    BoxError, ConnectionInfo, Incoming, Limits, Reason, ServeError, ServerOptions, Side, Version,
     serve_connection,
 };
 use tokio::{
@@ -69,13 +69,13 @@ pub(crate) struct Peer {
     /// We have closed our side: nothing is written any more.
     silent: bool,
     /// The server's task.
-    pub(crate) serving: JoinHandle<Result<(), ConnectionError>>,
+    pub(crate) serving: JoinHandle<Result<(), ServeError>>,
     /// What the observer was told.
     pub(crate) log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Peer {
-    pub(crate) fn connect<S, B>(version: Version, options: Options, service: S) -> Self
+    pub(crate) fn connect<S, B>(version: Version, options: ServerOptions, service: S) -> Self
     where
         S: Service<http::Request<Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
@@ -90,7 +90,7 @@ impl Peer {
     /// configuration of the client.
     pub(crate) fn connect_as<S, B>(
         info: ConnectionInfo,
-        options: Options,
+        options: ServerOptions,
         service: S,
         configure: impl FnOnce(&mut Config),
     ) -> Self
@@ -227,7 +227,7 @@ impl Peer {
     }
 
     /// Hangs up, with what was written still on its way.
-    pub(crate) fn hang_up(self) -> JoinHandle<Result<(), ConnectionError>> {
+    pub(crate) fn hang_up(self) -> JoinHandle<Result<(), ServeError>> {
         self.serving
     }
 

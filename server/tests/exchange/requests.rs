@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use lacewing_conn::proto::{Config, Engine, Event, Head};
 use lacewing_server::{
-    ConnectionInfo, Incoming, Options, Reason, Side, Version, serve_connection, service_fn,
+    ConnectionInfo, Incoming, Reason, ServerOptions, Side, Version, serve_connection, service_fn,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -45,7 +45,7 @@ async fn tell(request: Request<Incoming>) -> Result<Response<String>, Infallible
 async fn a_request_is_the_same_on_every_protocol() {
     let mut expected = None;
     for version in Version::ALL {
-        let mut peer = Peer::connect(version, Options::default(), service_fn(tell));
+        let mut peer = Peer::connect(version, ServerOptions::default(), service_fn(tell));
         let uri = "http://example.org:8080/a%20b?c=d&e".parse().unwrap();
         let mut head = Head::request(Method::PATCH, uri);
         for (name, value) in [
@@ -93,7 +93,7 @@ async fn a_request_that_takes_no_response_is_refused() {
         tokio::spawn(serve_connection(
             server,
             version,
-            Options::default(),
+            ServerOptions::default(),
             service,
         ));
         let now = Instant::now();

@@ -14,7 +14,7 @@ use std::{
 };
 
 use http::{Method, Request, Response, StatusCode};
-use lacewing_server::{BoxError, Incoming, Options, Spawn, Version, service_fn};
+use lacewing_server::{BoxError, Incoming, ServerOptions, Spawn, Version, service_fn};
 use tokio::sync::watch;
 use tower::{
     Layer, ServiceBuilder,
@@ -72,7 +72,12 @@ impl Running {
 
 /// Several requests at once on one connection, and some on another; twice.
 /// Gives the number of those that were served.
-async fn two_connections<S, T>(what: &str, options: Options, first: S, second: T) -> Vec<usize>
+async fn two_connections<S, T>(
+    what: &str,
+    options: ServerOptions,
+    first: S,
+    second: T,
+) -> Vec<usize>
 where
     S: Service<Request<Incoming>, Response = Response<String>, Error: Into<BoxError>, Future: Send>
         + Clone
@@ -138,8 +143,8 @@ async fn answers(peer: &mut Peer, keys: Vec<lacewing_conn::proto::StreamKey>) ->
     served
 }
 
-fn both_ways() -> [Options; 2] {
-    [Spawn::WhenPending, Spawn::Always].map(|spawn| Options::default().spawn(spawn))
+fn both_ways() -> [ServerOptions; 2] {
+    [Spawn::WhenPending, Spawn::Always].map(|spawn| ServerOptions::default().spawn(spawn))
 }
 
 #[tokio::test(start_paused = true)]
@@ -412,7 +417,7 @@ async fn a_service_that_is_always_ready_is_not_cloned_for_a_request() {
     for version in Version::ALL {
         let clones = Arc::new(AtomicUsize::new(0));
         let service = Counted(Arc::clone(&clones));
-        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
         assert_eq!(peer.get("/").await.text(), "called", "{version}");
         let before = clones.load(Ordering::SeqCst);
         for _ in 0..20 {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use http::{Method, Request, Response};
-use lacewing_server::{Incoming, Options, Shutdown, Version, service_fn};
+use lacewing_server::{Incoming, ServerOptions, Shutdown, Version, service_fn};
 use tokio::sync::watch;
 
 use crate::peer::Peer;
@@ -20,7 +20,7 @@ async fn what_was_accepted_is_answered_and_then_the_connection_closes() {
                 Ok::<_, Infallible>(Response::new("answered".to_owned()))
             }
         });
-        let options = Options::default().shutdown(shutdown.signal());
+        let options = ServerOptions::default().shutdown(shutdown.signal());
         let mut peer = Peer::connect(version, options, service);
         let keys: Vec<_> = (0..20).map(|_| peer.open(Method::GET, "/", None)).collect();
         peer.flush().await;
@@ -42,7 +42,7 @@ async fn what_was_accepted_is_answered_and_then_the_connection_closes() {
 async fn an_idle_connection_closes_at_once() {
     for version in Version::ALL {
         let shutdown = Shutdown::new();
-        let options = Options::default().shutdown(shutdown.signal());
+        let options = ServerOptions::default().shutdown(shutdown.signal());
         let service = service_fn(|_: Request<Incoming>| async {
             Ok::<_, Infallible>(Response::new(String::from("hello")))
         });

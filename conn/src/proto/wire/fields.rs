@@ -10,7 +10,9 @@ use http::{
     uri::{self, PathAndQuery, Scheme},
 };
 
-use crate::proto::{Control, Head, Priority, Protocol, Rule, Semantics, authority::Authority};
+use crate::proto::{
+    ConnectProtocol, Control, Head, Priority, Rule, Semantics, authority::Authority,
+};
 
 /// A header list as far as it was read.
 #[derive(Debug, Default)]
@@ -19,7 +21,7 @@ pub(crate) struct Fields {
     pub(crate) scheme: Option<Scheme>,
     pub(crate) authority: Option<Authority>,
     pub(crate) path: Option<PathAndQuery>,
-    pub(crate) protocol: Option<Protocol>,
+    pub(crate) protocol: Option<ConnectProtocol>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) map: HeaderMap,
     /// Crumbs of the cookie after the first, joined (RFC 9113 §8.2.3).
