@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use http::{Request, Response};
-use lacewing_client::{ConnectionConfig, ClientOptions, Connection, Incoming};
+use lacewing_client::{ClientOptions, Connection, ConnectionConfig, Incoming};
 use lacewing_server::{Limits, Protocol, Server, Side, Version};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};

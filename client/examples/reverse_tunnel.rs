@@ -23,7 +23,7 @@ use std::{
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use lacewing_client::{ClientOptions, Connection, Version};
-use lacewing_server::{Incoming, Server, ServerOptions, serve_connection, service_fn};
+use lacewing_server::{RequestBody, Server, ServerOptions, serve_connection, service_fn};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Both sides know it beforehand.
@@ -54,7 +54,7 @@ async fn relay(public: SocketAddr, origins: SocketAddr) -> Result<(), Box<dyn Er
             *taking.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
         }
     });
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<RequestBody>| {
         let connection = current
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -81,7 +81,7 @@ async fn relay(public: SocketAddr, origins: SocketAddr) -> Result<(), Box<dyn Er
 
 /// Dials out, serves, and dials again when the connection is over.
 async fn origin(relay: SocketAddr) -> Result<(), Box<dyn Error>> {
-    let service = service_fn(|request: Request<Incoming>| async move {
+    let service = service_fn(|request: Request<RequestBody>| async move {
         let text = format!("{} from behind the tunnel\n", request.uri().path());
         Ok::<_, Infallible>(Response::new(text))
     });

@@ -11,7 +11,7 @@ use std::{convert::Infallible, error::Error};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Request, Response, Uri};
 use lacewing_client::{Client, ConnectProtocol, Origin, Tunnel, Version};
-use lacewing_server::{ExtendedConnect, Incoming, Server, service_fn};
+use lacewing_server::{ExtendedConnect, RequestBody, Server, service_fn};
 use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::{
     WebSocketStream,
@@ -41,10 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Opens a WebSocket at a path of an origin. There is no `Sec-WebSocket-Key` in
 /// HTTP/2: the protocol is named by `:protocol`.
-async fn connect(
-    client: &Client,
-    url: &Uri,
-) -> Result<WebSocketStream<Tunnel>, Box<dyn Error>> {
+async fn connect(client: &Client, url: &Uri) -> Result<WebSocketStream<Tunnel>, Box<dyn Error>> {
     let mut request = Request::connect(url.clone())
         .header("sec-websocket-version", "13")
         .body(())?;
@@ -62,7 +59,7 @@ async fn echo_server() -> Result<Uri, Box<dyn Error>> {
         .build()
         .await?;
     let address = server.local_addrs().next().ok_or("no address")?;
-    let service = service_fn(|request: Request<Incoming>| async move {
+    let service = service_fn(|request: Request<RequestBody>| async move {
         let Ok((response, tunnel)) = lacewing_server::tunnel(&request) else {
             let mut refusal = Response::new(None);
             *refusal.status_mut() = http::StatusCode::BAD_REQUEST;

@@ -35,7 +35,7 @@ use crate::{
 /// a new connection if need be, ahead of younger ones. So a server that shuts
 /// down gracefully, or ends connections by age or after some requests, loses
 /// none. What is repeated is only what can be had again: see
-/// [`replay_limit`](Builder::replay_limit).
+/// [`replay_limit`](ClientBuilder::replay_limit).
 ///
 /// Must be used inside a tokio runtime: connections run as tasks.
 ///
@@ -70,7 +70,7 @@ pub struct Client {
 /// ```
 #[derive(Debug)]
 #[must_use = "a builder does nothing until build()"]
-pub struct Builder {
+pub struct ClientBuilder {
     protocols: Vec<Version>,
     cleartext: Option<Version>,
     transports: Transports,
@@ -85,8 +85,8 @@ impl Client {
     }
 
     /// Every default, to be changed.
-    pub fn builder() -> Builder {
-        Builder {
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder {
             protocols: Version::ALL.to_vec(),
             cleartext: None,
             transports: Transports::default(),
@@ -214,7 +214,7 @@ impl fmt::Debug for ClientResponse {
     }
 }
 
-impl Builder {
+impl ClientBuilder {
     /// The protocols offered to `https` origins by ALPN, first choice first.
     /// Default: all four, HTTP/2 first.
     pub fn protocols(mut self, protocols: impl IntoIterator<Item = Version>) -> Self {

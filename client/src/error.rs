@@ -4,9 +4,6 @@ use std::{fmt, io, sync::Arc, time::Duration};
 
 use lacewing_conn::{Reason, Version};
 
-/// Any error of a request's own body.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
 /// Why a request got no response. A response with a status of 400 or above is
 /// not an error. Cheap to clone: requests that wait for one connection see the
 /// same one.
@@ -495,7 +492,7 @@ mod tests {
         assert!(ClientError::from(refused).is_retryable());
         let cancelled = lacewing_conn::Error::reset(Initiator::Peer, Reason::Cancel);
         assert!(!ClientError::from(cancelled).is_retryable());
-        assert!(!ClientError::Body(BoxError::from("disk on fire").into()).is_retryable());
+        assert!(!ClientError::Body(crate::BoxError::from("disk on fire").into()).is_retryable());
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod upgrade;
 
 pub use alternative_services::AlternativeService;
 pub use body::{Body, BodyError};
-pub use client::{Builder, Client, ClientResponse};
+pub use client::{Client, ClientBuilder, ClientResponse};
 #[cfg(unix)]
 pub use connect::Unix;
 pub use connect::{
@@ -40,10 +40,10 @@ pub use connect::{
     Resolve, ResolveFn, Resolving, Tcp, Transport, dial_fn, resolve_fn,
 };
 pub use connection::{Connection, ResponseFuture};
-pub use error::{BoxError, ClientError, GivenUp, RequestError};
+pub use error::{ClientError, GivenUp, RequestError};
 pub use informational::OnInformational;
 pub use lacewing_conn::{
-    Error, Initiator, Limits, Reason, Side, Version,
+    BoxError, Error, Initiator, Limits, Reason, Side, Version,
     driver::{ConnectionConfig, Incoming, Tunnel},
     proto::{
         ConnectProtocol, ConnectionStats, HeaderCompression, Priority, Rate, Setting, WindowPool,
@@ -53,7 +53,7 @@ pub use options::ClientOptions;
 pub use origin::{Origin, Security};
 pub use priority::PriorityHandle;
 pub use pushes::{PushPolicy, Pushed, Pushes};
-/// The TLS library, for [`tls_config`](Builder::tls_config).
+/// The TLS library, for [`tls_config`](ClientBuilder::tls_config).
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use service::ForBody;

@@ -81,7 +81,7 @@ impl ClientOptions {
     /// Sets where to keep the settings that a SPDY server asks its client to
     /// keep (the drafts' §2.6.4), and for which server. Default: they are not
     /// kept. A [`Client`](crate::Client) sets it by its own
-    /// [`settings_store`](crate::Builder::settings_store).
+    /// [`settings_store`](crate::ClientBuilder::settings_store).
     pub fn settings_store(mut self, store: Arc<dyn SettingsStore>, key: SettingsKey) -> Self {
         self.keeper = Some(Keeper::new(store, key));
         self

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Browsers open WebSockets so on connections that are HTTP/2 already, which
-//! for them means TLS; see `Builder::bind_tls`.
+//! for them means TLS; see `ServerBuilder::bind_tls`.
 
 use axum::{
     Router,

@@ -10,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
 use crate::{
-    BoxError, ConnectionInfo, Detected, Endpoints, Event, Incoming, Protocol, Rewind, ServeError,
-    ServerOptions, ShutdownSignal,
+    BoxError, ConnectionInfo, Detected, Endpoints, Protocol, RequestBody, Rewind, ServeError,
+    ServerEvent, ServerOptions, ShutdownSignal,
     connection::{self, Served},
     detect,
     make::{Make, Same},
@@ -95,7 +95,7 @@ impl Acceptor {
     pub async fn serve<T, S, B>(&self, io: T, service: S) -> Result<(), ServeError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
         B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
@@ -127,7 +127,7 @@ impl Acceptor {
     ) -> Result<(), ServeError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
         B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
@@ -155,7 +155,7 @@ impl Acceptor {
             Ok(Some(prepared)) => prepared,
             Ok(None) => return Ok(()),
             Err(error) => {
-                observer.tell(&Event::Rejected {
+                observer.tell(&ServerEvent::Rejected {
                     peer: peer.as_ref(),
                     error: &error,
                 });
@@ -163,11 +163,11 @@ impl Acceptor {
             }
         };
         drop(peer);
-        observer.tell(&Event::Connected {
+        observer.tell(&ServerEvent::Connected {
             connection: &connection,
         });
         let result = serving.await;
-        observer.tell(&Event::Closed {
+        observer.tell(&ServerEvent::Closed {
             connection: &connection,
             error: result.as_ref().err(),
         });
@@ -302,7 +302,7 @@ mod tests {
     /// long as it lives.
     #[tokio::test]
     async fn the_task_of_a_connection_is_small() {
-        let service = crate::service_fn(|_: http::Request<Incoming>| async {
+        let service = crate::service_fn(|_: http::Request<RequestBody>| async {
             Ok::<_, io::Error>(http::Response::new(String::new()))
         });
         let options = ServerOptions::default().shutdown(crate::Shutdown::new().signal());

@@ -19,16 +19,16 @@ use lacewing_conn::{Error, driver};
 /// ```
 /// use http::{Request, Response};
 /// use http_body_util::BodyExt;
-/// use lacewing_server::{Error, Incoming};
+/// use lacewing_server::{Error, RequestBody};
 ///
-/// async fn length(request: Request<Incoming>) -> Result<Response<String>, Error> {
+/// async fn length(request: Request<RequestBody>) -> Result<Response<String>, Error> {
 ///     let body = request.into_body().collect().await?;
 ///     Ok(Response::new(body.to_bytes().len().to_string()))
 /// }
 /// # let _ = length;
 /// ```
 #[derive(Default)]
-pub struct Incoming(Source);
+pub struct RequestBody(Source);
 
 enum Source {
     Multiplexed(driver::Incoming),
@@ -53,7 +53,7 @@ impl Default for Source {
     }
 }
 
-impl Incoming {
+impl RequestBody {
     /// A body without data.
     pub fn empty() -> Self {
         Self::default()
@@ -85,13 +85,13 @@ impl Incoming {
     }
 }
 
-impl From<driver::Incoming> for Incoming {
+impl From<driver::Incoming> for RequestBody {
     fn from(body: driver::Incoming) -> Self {
         Self(Source::Multiplexed(body))
     }
 }
 
-impl Body for Incoming {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -143,14 +143,14 @@ impl Body for Incoming {
     }
 }
 
-impl fmt::Debug for Incoming {
+impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Source::Multiplexed(body) => body.fmt(f),
             #[cfg(feature = "http1")]
             Source::Http1(body) => body.fmt(f),
             #[cfg(feature = "http1")]
-            Source::Read(body) => write!(f, "Incoming({} B read before)", body.data.len()),
+            Source::Read(body) => write!(f, "RequestBody({} B read before)", body.data.len()),
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
 use crate::{
-    BoxError, ConnectionInfo, HttpService, Incoming, Rewind, ServeError, ServerOptions,
+    BoxError, ConnectionInfo, HttpService, RequestBody, Rewind, ServeError, ServerOptions,
     exchange::Exchanges, telemetry::Span,
 };
 
@@ -33,12 +33,12 @@ use crate::{
 /// use std::convert::Infallible;
 ///
 /// use http::{Request, Response};
-/// use lacewing_server::{Incoming, ServerOptions, Version, serve_connection, service_fn};
+/// use lacewing_server::{RequestBody, ServerOptions, Version, serve_connection, service_fn};
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// # runtime.block_on(async {
 /// let (client, server) = tokio::io::duplex(64 * 1024);
-/// let hello = service_fn(|_: Request<Incoming>| async {
+/// let hello = service_fn(|_: Request<RequestBody>| async {
 ///     Ok::<_, Infallible>(Response::new(String::from("hello")))
 /// });
 /// let serving = tokio::spawn(serve_connection(server, Version::Http2, ServerOptions::default(), hello));
@@ -62,7 +62,7 @@ pub fn serve_connection<T, S, B>(
 ) -> Serving<T, S>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
     B: Body<Data: bytes::Buf + Send, Error: Into<BoxError>> + Send + 'static,

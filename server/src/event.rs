@@ -10,17 +10,19 @@ use crate::{Address, BoxError, ConnectionInfo, ServeError, Setting};
 /// Something that is worth a line in a log.
 ///
 /// ```
-/// use lacewing_server::{Event, Server};
+/// use lacewing_server::{ServerEvent, Server};
 ///
-/// let server = Server::builder().options(|options| options.observer(|event: &Event<'_>| match event {
-///     Event::Connected { .. } | Event::Closed { .. } => {}
-///     trouble => eprintln!("{trouble}"),
-/// }));
+/// let server = Server::builder().options(|options| {
+///     options.observer(|event: &ServerEvent<'_>| match event {
+///         ServerEvent::Connected { .. } | ServerEvent::Closed { .. } => {}
+///         trouble => eprintln!("{trouble}"),
+///     })
+/// });
 /// # let _ = server;
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Event<'a> {
+pub enum ServerEvent<'a> {
     /// Connections can't be accepted because the machine has run out of
     /// something. The listener tries again, and tells of it once until one is
     /// accepted.
@@ -76,7 +78,7 @@ pub enum Event<'a> {
         /// The settings.
         settings: &'a [Setting],
     },
-    /// A connection is closed; every [`Connected`](Event::Connected) has one.
+    /// A connection is closed; every [`Connected`](ServerEvent::Connected) has one.
     #[non_exhaustive]
     Closed {
         /// The connection in question.
@@ -86,7 +88,7 @@ pub enum Event<'a> {
     },
 }
 
-impl fmt::Display for Event<'_> {
+impl fmt::Display for ServerEvent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AcceptFailed { listener, error } => {

@@ -39,7 +39,7 @@ use self::{
 #[cfg(feature = "http1")]
 pub(crate) use self::{request::Replayed, response::has_no_content};
 use crate::{
-    ConnectionInfo, Event, HttpService, ServerOptions, StreamError,
+    ConnectionInfo, HttpService, ServerEvent, ServerOptions, StreamError,
     outgoing::Outgoing,
     reports::Reports,
     telemetry::{Clock, Telemetry},
@@ -195,7 +195,7 @@ impl<S: HttpService> Exchanges<S> {
 
     fn report(&self, stream: StreamId, error: &StreamError) {
         self.telemetry.failed(stream, error);
-        let event = Event::StreamFailed {
+        let event = ServerEvent::StreamFailed {
             connection: &self.info,
             stream,
             error,
@@ -300,7 +300,7 @@ impl<S: HttpService> Application for Exchanges<S> {
                 self.poll_ending(conn, stream);
             }
             EngineEvent::ReturnedSettings { settings } => {
-                self.options.observer.tell(&Event::SettingsReturned {
+                self.options.observer.tell(&ServerEvent::SettingsReturned {
                     connection: &self.info,
                     settings: &settings,
                 });

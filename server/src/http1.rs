@@ -30,7 +30,7 @@ use self::{
     watch::Watched,
 };
 use crate::{
-    BoxError, ConnectionInfo, H2cUpgrade, HttpService, Incoming, Protocol, ServeError,
+    BoxError, ConnectionInfo, H2cUpgrade, HttpService, Protocol, RequestBody, ServeError,
     ServerOptions, Serving, connection,
     h2c::{self, Drained, Upgrade, Wish},
     reports::Reports,
@@ -205,7 +205,7 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
         let ledger = Arc::clone(&self.ledger);
         let Some((wish, max_body)) = wish else {
             let exchange = Exchange::begin(&ledger, number, &request);
-            let request = request.map(|body| Incoming::http1(upload(body)));
+            let request = request.map(|body| RequestBody::http1(upload(body)));
             return Box::pin(async { Ok(exchange.answer(service, request).await) });
         };
         let slot = Arc::clone(&self.upgrade);
@@ -223,7 +223,7 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
                     return Ok(switching());
                 }
                 Drained::TooLarge(read) => {
-                    request.map(|rest| Incoming::partly_read(read, upload(rest)))
+                    request.map(|rest| RequestBody::partly_read(read, upload(rest)))
                 }
                 Drained::Failed(error) => return Err(error.into()),
             };

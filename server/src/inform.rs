@@ -19,9 +19,9 @@ use crate::{
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, Request, Response, header::LINK};
-/// use lacewing_server::{BoxError, Incoming, Informer};
+/// use lacewing_server::{BoxError, RequestBody, Informer};
 ///
-/// async fn page(request: Request<Incoming>) -> Result<Response<String>, BoxError> {
+/// async fn page(request: Request<RequestBody>) -> Result<Response<String>, BoxError> {
 ///     if let Some(informer) = request.extensions().get::<Informer>() {
 ///         let mut fields = HeaderMap::new();
 ///         fields.insert(LINK, HeaderValue::from_static("</style.css>; rel=preload; as=style"));

@@ -43,12 +43,12 @@ mod tunnel;
 
 pub use acceptor::Acceptor;
 pub use address::{Address, Credentials, Endpoints, UnixAddress};
-pub use body::Incoming;
+pub use body::RequestBody;
 pub use connection::{Serving, serve_connection};
 pub use connection_info::{ConnectionInfo, TlsInfo};
 pub use detect::{DetectError, Detected, detect, sniff};
 pub use error::{ServeError, StartError};
-pub use event::{Event, StreamError};
+pub use event::{ServerEvent, StreamError};
 pub use h2c::H2cUpgrade;
 #[cfg(feature = "tls")]
 pub use identity::{Identity, IdentityError, IdentityProblem};
@@ -58,14 +58,14 @@ pub use options::{DateHeader, Extension, ServerOptions, Spawn};
 pub use protocol::{Protocol, UnknownProtocol};
 pub use push::{PushError, PushRule, PushedRequest, Pusher};
 pub use rewind::Rewind;
-pub use server::{Builder, Server};
+pub use server::{Server, ServerBuilder};
 pub use service::{HttpService, ServiceFn, service_fn};
 pub use shutdown::{Shutdown, ShutdownSignal};
 pub use socket::Socket;
 pub use tunnel::{ConnectRequest, ExtendedConnect, TunnelError, tunnel};
 
 pub use lacewing_conn::{
-    Error, Initiator, Limits, Reason, Side, Version,
+    BoxError, Error, Initiator, Limits, Reason, Side, Version,
     driver::{ConnectionConfig, Tunnel, TunnelBody},
     proto::{
         ConnectProtocol, ConnectionStats, HeaderCompression, PersistentSettings, Rate, Setting,
@@ -73,10 +73,7 @@ pub use lacewing_conn::{
     },
 };
 
-/// The TLS library whose types [`Builder::bind_tls`](Builder#method.bind_tls)
+/// The TLS library whose types [`ServerBuilder::bind_tls`](ServerBuilder#method.bind_tls)
 /// takes, so that no second dependency has to be kept at the same version.
 #[cfg(feature = "tls")]
 pub use rustls;
-
-/// An error of any type, of a handler or of a body.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use tokio::time::sleep;
 
 use crate::{
-    Address, Event, ServerOptions, ShutdownSignal, Socket,
+    Address, ServerEvent, ServerOptions, ShutdownSignal, Socket,
     acceptor::{Acceptor, Transport},
     make::Make,
     shutdown::Alive,
@@ -83,7 +83,7 @@ impl<M: Make> Accepting<M> {
                 Err(error) => {
                     // Told once, not at every attempt until it is over.
                     if !std::mem::replace(&mut exhausted, true) {
-                        let event = Event::AcceptFailed {
+                        let event = ServerEvent::AcceptFailed {
                             listener: &self.address,
                             error: &error,
                         };

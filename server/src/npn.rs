@@ -1,6 +1,6 @@
 //! TLS by OpenSSL, with Next Protocol Negotiation (draft-agl-tls-nextprotoneg)
 //! beside ALPN: for clients of the years from 2011 to 2016. Everybody else is
-//! better served by [`Builder::bind_tls`](crate::Builder#method.bind_tls).
+//! better served by [`ServerBuilder::bind_tls`](crate::ServerBuilder#method.bind_tls).
 //!
 //! The [protocols](crate::ServerOptions::protocols) are offered in its
 //! order. Where a client knows ALPN, the server chooses; where it only knows

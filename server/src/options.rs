@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use lacewing_conn::{Side, driver::ConnectionConfig, proto::PersistentSettings};
 
-use crate::{Event, ExtendedConnect, H2cUpgrade, Protocol, ShutdownSignal};
+use crate::{ExtendedConnect, H2cUpgrade, Protocol, ServerEvent, ShutdownSignal};
 
 /// What a server sets for each of its connections, with or without a
 /// [`Server`](crate::Server).
@@ -249,7 +249,7 @@ impl ServerOptions {
 
     /// Called with everything that is worth a line in a log. Must not block.
     #[must_use]
-    pub fn observer(mut self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+    pub fn observer(mut self, observer: impl Fn(&ServerEvent<'_>) + Send + Sync + 'static) -> Self {
         self.observer = Observer(Some(Arc::new(observer)));
         self
     }
@@ -306,10 +306,10 @@ pub(crate) struct Announcements {
 #[derive(Clone)]
 pub(crate) struct Observer(Option<Arc<Tell>>);
 
-type Tell = dyn Fn(&Event<'_>) + Send + Sync;
+type Tell = dyn Fn(&ServerEvent<'_>) + Send + Sync;
 
 impl Observer {
-    pub(crate) fn tell(&self, event: &Event<'_>) {
+    pub(crate) fn tell(&self, event: &ServerEvent<'_>) {
         if let Some(observer) = &self.0 {
             observer(event);
         }

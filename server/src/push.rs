@@ -33,9 +33,9 @@ use crate::{
 ///
 /// ```
 /// use http::{Request, Response};
-/// use lacewing_server::{BoxError, Incoming, Pusher};
+/// use lacewing_server::{BoxError, RequestBody, Pusher};
 ///
-/// async fn page(request: Request<Incoming>) -> Result<Response<String>, BoxError> {
+/// async fn page(request: Request<RequestBody>) -> Result<Response<String>, BoxError> {
 ///     if let Some(pusher) = request.extensions().get::<Pusher>() {
 ///         pusher.push(Request::get("/style.css").body(())?);
 ///     }

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use tower_service::Service;
 
 use crate::{
-    Address, BoxError, ConnectionInfo, H2cUpgrade, HttpService, Incoming, Protocol, ServerOptions,
-    Shutdown, Socket, StartError,
+    Address, BoxError, ConnectionInfo, H2cUpgrade, HttpService, Protocol, RequestBody,
+    ServerOptions, Shutdown, Socket, StartError,
     acceptor::Transport,
     listener::Listener,
     make::{Each, Make, Same},
@@ -28,7 +28,7 @@ type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// use std::convert::Infallible;
 ///
 /// use http::{Request, Response};
-/// use lacewing_server::{Incoming, Server, service_fn};
+/// use lacewing_server::{RequestBody, Server, service_fn};
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// # runtime.block_on(async {
@@ -39,7 +39,7 @@ type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 ///     .await?;
 /// println!("listening on {:?}", server.local_addrs().collect::<Vec<_>>());
 ///
-/// let service = service_fn(|request: Request<Incoming>| async move {
+/// let service = service_fn(|request: Request<RequestBody>| async move {
 ///     Ok::<_, Infallible>(Response::new(format!("hello over {:?}\n", request.version())))
 /// });
 /// server.serve(service).await;
@@ -55,8 +55,8 @@ pub struct Server {
 
 impl Server {
     /// Nothing set, and every protocol offered that this build speaks.
-    pub fn builder() -> Builder {
-        Builder {
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder {
             binds: Vec::new(),
             options: ServerOptions::default(),
             signal: None,
@@ -75,14 +75,14 @@ impl Server {
     }
 
     /// Accepts connections and serves each on a task of its own, until the
-    /// [shutdown signal](Builder::shutdown) completes and every connection has
+    /// [shutdown signal](ServerBuilder::shutdown) completes and every connection has
     /// come to its end. Without a signal it never completes.
     ///
     /// Dropping the future closes the listeners and starts a graceful shutdown
     /// of the connections.
     pub async fn serve<S, B>(self, service: S)
     where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
         B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
@@ -164,7 +164,7 @@ impl fmt::Debug for Server {
 /// # let _ = builder;
 /// ```
 #[must_use]
-pub struct Builder {
+pub struct ServerBuilder {
     binds: Vec<(Bind, Handshake)>,
     options: ServerOptions,
     signal: Option<Signal>,
@@ -186,7 +186,7 @@ enum Handshake {
     Npn(crate::npn::SslAcceptorBuilder),
 }
 
-impl Builder {
+impl ServerBuilder {
     /// Listens in cleartext on an address. What a client speaks is told from
     /// its first bytes.
     pub fn bind(self, address: SocketAddr) -> Self {
@@ -361,7 +361,7 @@ impl Builder {
     /// As [`build`](Self::build).
     pub async fn serve<S, B>(self, service: S) -> Result<(), StartError>
     where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
         B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
@@ -393,9 +393,9 @@ impl Builder {
     }
 }
 
-impl fmt::Debug for Builder {
+impl fmt::Debug for ServerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("ServerBuilder")
             .field("protocols", &self.options.protocols)
             .field("options", &self.options)
             .finish_non_exhaustive()

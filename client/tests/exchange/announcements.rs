@@ -6,8 +6,9 @@ use std::{
     time::Duration,
 };
 
-use lacewing_client::{ConnectionConfig, 
-    ClientOptions, ConnectionStats, Limits, Origin, Priority, PriorityHandle, Security, Side,
+use lacewing_client::{
+    ClientOptions, ConnectionConfig, ConnectionStats, Limits, Origin, Priority, PriorityHandle,
+    Security, Side,
 };
 use lacewing_server::ServerOptions;
 

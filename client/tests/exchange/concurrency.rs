@@ -9,9 +9,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use lacewing_client::{ConnectionConfig, 
+use lacewing_client::{
     Body, Client, ClientError, ClientOptions, Concurrency, Connect, Connected, Connecting,
-    Connection, Limits, Origin, Side, Version,
+    Connection, ConnectionConfig, Limits, Origin, Side, Version,
 };
 use lacewing_server::ServerOptions;
 use tower_service::Service;

@@ -10,7 +10,9 @@ use std::{
 use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
-use lacewing_client::{ConnectionConfig, ClientError, ClientOptions, Connection, Limits, Reason, Side};
+use lacewing_client::{
+    ClientError, ClientOptions, Connection, ConnectionConfig, Limits, Reason, Side,
+};
 use lacewing_server::{ServerOptions, Shutdown};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower_service::Service as _;

@@ -50,7 +50,7 @@ fn chain_to(
     tokio::spawn(task);
     let (here, there) = tokio::io::duplex(64 << 10);
     let to_origin = upstream.clone();
-    let service = service_fn(move |request: Request<lacewing_server::Incoming>| {
+    let service = service_fn(move |request: Request<lacewing_server::RequestBody>| {
         let upstream = to_origin.clone();
         async move { Ok::<_, Infallible>(crate::forward::forward(&upstream, request).await) }
     });
@@ -164,11 +164,14 @@ fn trailers_are_forwarded_both_ways() {
 fn fields_are_forwarded_and_cookies_stay_one() {
     every_pair(|front, back| async move {
         // Values as they are: Debug would hide what is sensitive.
-        let service = service_fn(|request: Request<lacewing_server::Incoming>| async move {
-            let fields = request.headers().iter();
-            let lines = fields.map(|(name, value)| format!("{name}={}\n", value.to_str().unwrap()));
-            Ok::<_, Infallible>(Response::new(lines.collect::<String>()))
-        });
+        let service = service_fn(
+            |request: Request<lacewing_server::RequestBody>| async move {
+                let fields = request.headers().iter();
+                let lines =
+                    fields.map(|(name, value)| format!("{name}={}\n", value.to_str().unwrap()));
+                Ok::<_, Infallible>(Response::new(lines.collect::<String>()))
+            },
+        );
         let (here, there) = tokio::io::duplex(64 << 10);
         let origin = tokio::spawn(serve_connection(
             there,
@@ -279,7 +282,7 @@ fn a_slow_client_slows_the_origin_down() {
     every_pair(|front, back| async move {
         let sent = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&sent);
-        let service = service_fn(move |_: Request<lacewing_server::Incoming>| {
+        let service = service_fn(move |_: Request<lacewing_server::RequestBody>| {
             let counter = Arc::clone(&counter);
             async move { Ok::<_, Infallible>(Response::new(Endless(counter))) }
         });

@@ -17,7 +17,7 @@ use http::{Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 use lacewing_client::{Body, ClientOptions, Connection, Version};
-use lacewing_server::{Event, ServerOptions, serve_connection, service_fn};
+use lacewing_server::{ServerEvent, ServerOptions, serve_connection, service_fn};
 use tokio::task::JoinHandle;
 
 use crate::support::*;
@@ -74,7 +74,7 @@ struct Theatre {
 fn open(version: Version) -> Theatre {
     let (begun, gone) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
     let counters = (Arc::clone(&begun), Arc::clone(&gone));
-    let service = service_fn(move |request: Request<lacewing_server::Incoming>| {
+    let service = service_fn(move |request: Request<lacewing_server::RequestBody>| {
         let (begun, gone) = counters.clone();
         async move {
             let range = request.headers()[header::RANGE].to_str().unwrap();
@@ -109,7 +109,7 @@ fn open(version: Version) -> Theatre {
     let options = ServerOptions::default()
         .stats_every(Duration::from_secs(1))
         .observer(move |event| {
-            if let Event::Stats { stats, .. } = event {
+            if let ServerEvent::Stats { stats, .. } = event {
                 told.lock().unwrap().push((*stats).clone());
             }
         });

@@ -89,7 +89,7 @@ fn the_public_is_served_by_whoever_dialled_last() {
         let current: Arc<Mutex<Option<Connection>>> = Arc::default();
         let (here, there) = tokio::io::duplex(64 << 10);
         let dialled = Arc::clone(&current);
-        let service = service_fn(move |request: Request<lacewing_server::Incoming>| {
+        let service = service_fn(move |request: Request<lacewing_server::RequestBody>| {
             let connection = dialled.lock().unwrap().clone();
             async move {
                 let connection = connection.expect("an origin came first");

@@ -55,21 +55,23 @@ type Handler = Arc<dyn Fn(lacewing_server::Tunnel) + Send + Sync>;
 
 /// A server that agrees to all tunnels but those to port 1.
 fn proxy(io: DuplexStream, version: Version, handle: Handler) {
-    let service = service_fn(move |request: http::Request<lacewing_server::Incoming>| {
-        let handle = Arc::clone(&handle);
-        async move {
-            if request.uri().port_u16() == Some(1) {
-                let mut refusal = Response::new(AxumBody::from("not there"));
-                *refusal.status_mut() = StatusCode::FORBIDDEN;
-                return Ok::<_, Infallible>(refusal);
+    let service = service_fn(
+        move |request: http::Request<lacewing_server::RequestBody>| {
+            let handle = Arc::clone(&handle);
+            async move {
+                if request.uri().port_u16() == Some(1) {
+                    let mut refusal = Response::new(AxumBody::from("not there"));
+                    *refusal.status_mut() = StatusCode::FORBIDDEN;
+                    return Ok::<_, Infallible>(refusal);
+                }
+                let Ok((response, tunnel)) = lacewing_server::tunnel(&request) else {
+                    return Ok(Response::new(AxumBody::from("hello world")));
+                };
+                handle(tunnel);
+                Ok(response.map(AxumBody::new))
             }
-            let Ok((response, tunnel)) = lacewing_server::tunnel(&request) else {
-                return Ok(Response::new(AxumBody::from("hello world")));
-            };
-            handle(tunnel);
-            Ok(response.map(AxumBody::new))
-        }
-    });
+        },
+    );
     tokio::spawn(serve_connection(
         io,
         version,

@@ -9,13 +9,13 @@ use std::{
 use http::{HeaderMap, Request, Response};
 use lacewing_client::{ClientOptions, Connection, OnInformational, Origin, PushPolicy, Version};
 use lacewing_server::{
-    Extension, Incoming, Informer, Pusher, ServerOptions, serve_connection, service_fn,
+    Extension, Informer, Pusher, RequestBody, ServerOptions, serve_connection, service_fn,
 };
 
 use crate::support::*;
 
 /// Pushes a style with each page, and gives hints ahead of it.
-async fn site(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+async fn site(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
     let path = request.uri().path().to_owned();
     if path != "/page" {
         return Ok(Response::new(format!("this is {path}")));
@@ -123,7 +123,11 @@ async fn a_client_upgrades_with_our_server() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = Server::builder()
         .bind(([127, 0, 0, 1], 0).into())
-        .options(|options| options.protocols([Protocol::Http2, Protocol::Http1]).h2c_upgrade(H2cUpgrade::Accept { max_body: 64 << 10 }))
+        .options(|options| {
+            options
+                .protocols([Protocol::Http2, Protocol::Http1])
+                .h2c_upgrade(H2cUpgrade::Accept { max_body: 64 << 10 })
+        })
         .shutdown(async move { drop(stopped.await) })
         .build()
         .await

@@ -19,7 +19,7 @@ use lacewing_client::{
     },
     tls::{CertificateError, Certificates},
 };
-use lacewing_server::{Incoming, Protocol, Server, service_fn};
+use lacewing_server::{Protocol, RequestBody, Server, service_fn};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use crate::support::text;
@@ -87,7 +87,7 @@ impl Authority {
             .unwrap();
         let address = server.local_addrs().next().unwrap();
         tokio::spawn(
-            server.serve(service_fn(|request: Request<Incoming>| async move {
+            server.serve(service_fn(|request: Request<RequestBody>| async move {
                 Ok::<_, Infallible>(Response::new(request.uri().to_string()))
             })),
         );
@@ -149,7 +149,7 @@ async fn a_client_certificate_is_shown_from_files() {
     let address = authority.serve(Clients::Known).await;
     authority.sign("client");
     let builder = || Client::builder().dial(at(address));
-    let show = |builder: lacewing_client::Builder| {
+    let show = |builder: lacewing_client::ClientBuilder| {
         let (chain, key) = (authority.file("client.pem"), authority.file("client.key"));
         builder.client_certificate_files(chain, key).unwrap()
     };
@@ -257,8 +257,8 @@ async fn tls_goes_through_a_proxy() {
         .await
         .unwrap();
     let address = proxy.local_addrs().next().unwrap();
-    tokio::spawn(
-        proxy.serve(service_fn(move |request: Request<Incoming>| async move {
+    tokio::spawn(proxy.serve(service_fn(
+        move |request: Request<RequestBody>| async move {
             assert_eq!(request.uri().to_string(), "app.example:443");
             let (response, mut tunnel) = lacewing_server::tunnel(&request).unwrap();
             let mut upstream = tokio::net::TcpStream::connect(origin).await.unwrap();
@@ -266,8 +266,8 @@ async fn tls_goes_through_a_proxy() {
                 let _ = tokio::io::copy_bidirectional(&mut tunnel, &mut upstream).await;
             });
             Ok::<_, Infallible>(response)
-        })),
-    );
+        },
+    )));
     for version in Version::ALL {
         let io = tokio::net::TcpStream::connect(address).await.unwrap();
         let config = lacewing_client::ClientOptions::default();

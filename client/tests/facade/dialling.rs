@@ -16,7 +16,7 @@ use http::{Request, Response};
 use lacewing_client::{
     AddressErrors, Body, Client, ClientError, Origin, Tcp, Version, dial_fn, resolve_fn,
 };
-use lacewing_server::{ConnectionInfo, Extension, Incoming, Server, ServerOptions, service_fn};
+use lacewing_server::{ConnectionInfo, Extension, RequestBody, Server, ServerOptions, service_fn};
 use tokio::net::TcpListener;
 
 use crate::support::{Witness, serve, text};
@@ -31,7 +31,7 @@ async fn server() -> SocketAddr {
         .unwrap();
     let address = server.local_addrs().next().unwrap();
     tokio::spawn(
-        server.serve(service_fn(|request: Request<Incoming>| async move {
+        server.serve(service_fn(|request: Request<RequestBody>| async move {
             let info = request.extensions().get::<ConnectionInfo>();
             let peer = info
                 .and_then(ConnectionInfo::peer_addr)
@@ -167,7 +167,7 @@ async fn a_unix_socket_is_a_way() {
     tokio::spawn(async move {
         while let Ok((io, _)) = listener.accept().await {
             let version = Version::ALL[versions.load(Ordering::SeqCst)];
-            let service = service_fn(|request: Request<Incoming>| async move {
+            let service = service_fn(|request: Request<RequestBody>| async move {
                 Ok::<_, Infallible>(Response::new(request.uri().to_string()))
             });
             let options = ServerOptions::default();

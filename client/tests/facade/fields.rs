@@ -10,12 +10,12 @@ use http_body_util::{BodyExt as _, StreamBody};
 use lacewing_client::{
     Body, Client, ClientError, ClientOptions, ConnectProtocol, Connection, RequestError, Version,
 };
-use lacewing_server::{Incoming, Server, ServerOptions, serve_connection, service_fn};
+use lacewing_server::{RequestBody, Server, ServerOptions, serve_connection, service_fn};
 
 use crate::support::{every_version, pair, text};
 
 /// Says which URI was asked for, and the fields that came along.
-async fn describe(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+async fn describe(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
     let (parts, body) = request.into_parts();
     let trailers = body.collect().await.unwrap().trailers().cloned();
     let fields = parts.headers.iter().chain(trailers.iter().flatten());

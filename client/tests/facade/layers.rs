@@ -4,8 +4,9 @@
 use std::{future::Ready, time::Duration};
 
 use http::{Request, Response};
-use lacewing_client::{Side, ConnectionConfig, 
-    Body, Client, ClientError, ClientOptions, Connection, Incoming, Version, dial_fn,
+use lacewing_client::{
+    Body, Client, ClientError, ClientOptions, Connection, ConnectionConfig, Incoming, Side,
+    Version, dial_fn,
 };
 use lacewing_server::ServerOptions;
 use tower::{

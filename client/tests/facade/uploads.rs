@@ -28,7 +28,7 @@ type Received = (usize, Result<(), lacewing_server::Error>);
 fn pair(version: Version) -> (Connection, mpsc::UnboundedReceiver<Received>) {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (sender, receiver) = mpsc::unbounded_channel();
-    let service = service_fn(move |request: Request<lacewing_server::Incoming>| {
+    let service = service_fn(move |request: Request<lacewing_server::RequestBody>| {
         let sender = sender.clone();
         async move {
             let early = request.uri().path().to_owned();
@@ -69,7 +69,7 @@ fn pair(version: Version) -> (Connection, mpsc::UnboundedReceiver<Received>) {
     (connection, receiver)
 }
 
-async fn read(mut body: lacewing_server::Incoming, sender: mpsc::UnboundedSender<Received>) {
+async fn read(mut body: lacewing_server::RequestBody, sender: mpsc::UnboundedSender<Received>) {
     let mut bytes = 0;
     let end = loop {
         match body.frame().await {
@@ -345,7 +345,7 @@ async fn uploads_of_an_upgraded_connection_are_held_to_their_length() {
     use lacewing_server::{H2cUpgrade, Server};
 
     let (sender, mut received) = mpsc::unbounded_channel();
-    let service = service_fn(move |request: Request<lacewing_server::Incoming>| {
+    let service = service_fn(move |request: Request<lacewing_server::RequestBody>| {
         let sender = sender.clone();
         async move {
             if request.method() == http::Method::POST {

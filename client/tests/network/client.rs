@@ -10,9 +10,9 @@ use std::{
     time::Duration,
 };
 
-use lacewing_client::{Side, ConnectionConfig, 
-    Body, Client, ClientError, Connect, Connected, Connecting, HeaderCompression, Origin,
-    RequestError, Version,
+use lacewing_client::{
+    Body, Client, ClientError, Connect, Connected, Connecting, ConnectionConfig, HeaderCompression,
+    Origin, RequestError, Side, Version,
 };
 use lacewing_server::{Protocol, Server, ServerOptions, Shutdown, service_fn};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};

@@ -7,11 +7,11 @@ use std::sync::{
 };
 
 use crate::support::{Witness, every_version, serve};
-use lacewing_client::{Side, ConnectionConfig, 
-    Body, Client, Connect, Connected, Connecting, Origin, Setting, SettingsKey, SettingsStore,
-    Version,
+use lacewing_client::{
+    Body, Client, Connect, Connected, Connecting, ConnectionConfig, Origin, Setting, SettingsKey,
+    SettingsStore, Side, Version,
 };
-use lacewing_server::{Event, PersistentSettings, ServerOptions};
+use lacewing_server::{PersistentSettings, ServerEvent, ServerOptions};
 
 /// What clients returned, by connection.
 type Returned = Arc<Mutex<Vec<Vec<Setting>>>>;
@@ -60,7 +60,7 @@ fn what_a_server_asks_to_keep_comes_back_on_the_next_connection() {
                 keep,
             })
             .observer(move |event| {
-                if let Event::SettingsReturned { settings, .. } = event {
+                if let ServerEvent::SettingsReturned { settings, .. } = event {
                     told.lock().unwrap().push(settings.to_vec());
                 }
             });
@@ -102,7 +102,7 @@ fn what_a_server_asks_to_forget_is_forgotten() {
                     keep: keep.to_vec(),
                 })
                 .observer(move |event| {
-                    if let Event::SettingsReturned { settings, .. } = event {
+                    if let ServerEvent::SettingsReturned { settings, .. } = event {
                         told.lock().unwrap().push(settings.to_vec());
                     }
                 })
@@ -166,7 +166,7 @@ fn settings_may_be_kept_elsewhere() {
         let options = ServerOptions::default()
             .persistent_settings(PersistentSettings { forget: true, keep })
             .observer(move |event| {
-                if let Event::SettingsReturned { settings, .. } = event {
+                if let ServerEvent::SettingsReturned { settings, .. } = event {
                     told.lock().unwrap().push(settings.to_vec());
                 }
             });

@@ -9,9 +9,9 @@ use std::{
 };
 
 use bytes::BytesMut;
-use lacewing_client::{ConnectionConfig, 
-    Body, Client, ClientError, ClientOptions, Connect, Connected, Connecting, Limits, Origin,
-    Reason, Side, Version,
+use lacewing_client::{
+    Body, Client, ClientError, ClientOptions, Connect, Connected, Connecting, ConnectionConfig,
+    Limits, Origin, Reason, Side, Version,
 };
 use lacewing_conn::proto::{Config as EngineConfig, Engine, Event, Head};
 use lacewing_server::ServerOptions;

@@ -95,7 +95,7 @@ pub fn serve(
 
 /// The routes of the test server.
 pub async fn routes(
-    request: Request<lacewing_server::Incoming>,
+    request: Request<lacewing_server::RequestBody>,
     witness: Witness,
 ) -> Result<Response<BoxBody>, Infallible> {
     witness.requests.fetch_add(1, Ordering::SeqCst);

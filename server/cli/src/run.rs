@@ -116,21 +116,21 @@ fn limits(args: &Args) -> Limits {
 
 #[cfg(not(feature = "npn"))]
 fn secured(
-    builder: lacewing_server::Builder,
+    builder: lacewing_server::ServerBuilder,
     _: &Args,
     address: SocketAddr,
     certificate: Certificate,
-) -> Result<lacewing_server::Builder, String> {
+) -> Result<lacewing_server::ServerBuilder, String> {
     Ok(builder.bind_tls(address, certificate.into_config()?))
 }
 
 #[cfg(feature = "npn")]
 fn secured(
-    builder: lacewing_server::Builder,
+    builder: lacewing_server::ServerBuilder,
     args: &Args,
     address: SocketAddr,
     certificate: Certificate,
-) -> Result<lacewing_server::Builder, String> {
+) -> Result<lacewing_server::ServerBuilder, String> {
     Ok(if args.npn {
         builder.bind_npn(address, certificate.into_acceptor()?)
     } else {

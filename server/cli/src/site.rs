@@ -16,7 +16,7 @@ use http::{
     header::{ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
 };
 use http_body::{Body, Frame, SizeHint};
-use lacewing_server::Incoming;
+use lacewing_server::RequestBody;
 use tower_http::services::{ServeDir, fs::ServeFileSystemResponseBody};
 use tower_service::Service;
 
@@ -38,7 +38,7 @@ impl Site {
     }
 }
 
-impl Service<Request<Incoming>> for Site {
+impl Service<Request<RequestBody>> for Site {
     type Response = Response<Page>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
@@ -47,7 +47,7 @@ impl Service<Request<Incoming>> for Site {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Box::pin(std::future::ready(Ok(not_allowed())));
         }
@@ -66,7 +66,7 @@ impl Service<Request<Incoming>> for Site {
                 }
             }
             // The body of a GET is of no use; it is dropped before the answer.
-            let request = request.map(drop).map(|()| Incoming::empty());
+            let request = request.map(drop).map(|()| RequestBody::empty());
             files
                 .call(request)
                 .await

@@ -25,7 +25,7 @@ use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower_service::Service;
 
-use crate::{ConnectRequest, HttpService, Incoming};
+use crate::{ConnectRequest, HttpService, RequestBody};
 
 /// Lets a service take CONNECT requests of HTTP/2 and SPDY the way it takes
 /// upgrades of HTTP/1.1: each has a `hyper::upgrade::OnUpgrade`, and a
@@ -70,7 +70,7 @@ impl<S> Upgrades<S> {
     }
 }
 
-impl<S> Service<Request<Incoming>> for Upgrades<S>
+impl<S> Service<Request<RequestBody>> for Upgrades<S>
 where
     S: HttpService<ResponseBody: Body<Data = Bytes>>,
 {
@@ -82,7 +82,7 @@ where
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         let connect = request.extensions().get::<ConnectRequest>().cloned();
         let pending = connect.and_then(|connect| Pending::begin(connect, &mut request));
         UpgradeFuture {
@@ -98,7 +98,7 @@ pin_project! {
     /// ```
     /// use lacewing_server::{HttpService, axum::{UpgradeFuture, Upgrades}};
     ///
-    /// fn future<S>(service: &mut Upgrades<S>, request: http::Request<lacewing_server::Incoming>)
+    /// fn future<S>(service: &mut Upgrades<S>, request: http::Request<lacewing_server::RequestBody>)
     ///     -> UpgradeFuture<S::Future>
     /// where
     ///     S: HttpService<ResponseBody: http_body::Body<Data = bytes::Bytes>>,
@@ -166,7 +166,7 @@ fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
 
 impl Pending {
     /// Gives the request what users of hyper look for.
-    fn begin(connect: ConnectRequest, request: &mut Request<Incoming>) -> Option<Self> {
+    fn begin(connect: ConnectRequest, request: &mut Request<RequestBody>) -> Option<Self> {
         let slot = Arc::new(Mutex::new(Slot::default()));
         let alive = Arc::new(());
         let stream = Arc::downgrade(&alive);

@@ -16,7 +16,7 @@ use super::{
     is_of_peer,
     pending::Place,
 };
-use crate::{HttpService, Incoming, Spawn, StreamError};
+use crate::{HttpService, RequestBody, Spawn, StreamError};
 
 /// The waker for a service's first [`poll_ready`](HttpService::poll_ready). It
 /// wakes nobody: who is pending is polled again by a task. But it tells whether
@@ -59,7 +59,7 @@ impl<S: HttpService> Exchanges<S> {
         conn: &mut Context<'_>,
         stream: StreamKey,
         ticket: Ticket,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
     ) {
         if self.options.spawn == Spawn::Always {
             let task = handler::spawn_call(self.service.clone(), request);
@@ -116,7 +116,7 @@ impl<S: HttpService> Exchanges<S> {
         conn: &mut Context<'_>,
         stream: StreamKey,
         ticket: Ticket,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
     ) {
         let mut handler = self.spare_handlers.pop().unwrap_or_default();
         let service = &mut self.service;

@@ -12,7 +12,7 @@ use lacewing_conn::{
 
 use super::{Exchanges, Ticket, response::Kind};
 use crate::{
-    Event, HttpService, Incoming, InformError, PushError, PushedRequest,
+    HttpService, InformError, PushError, PushedRequest, RequestBody, ServerEvent,
     intents::{Intent, Intents, intents},
 };
 
@@ -23,7 +23,7 @@ pub(super) struct Wishes {
     intents: Option<Arc<Intents>>,
     /// Requests that were promised and are to be served, as many as the peer
     /// lets us push at most.
-    promised: VecDeque<(StreamKey, Request<Incoming>)>,
+    promised: VecDeque<(StreamKey, Request<RequestBody>)>,
     /// What is told at the start was told.
     announced: bool,
 }
@@ -107,7 +107,7 @@ impl<S: HttpService> Exchanges<S> {
         };
         let stream = conn.engine.push(parent, head)?;
         self.telemetry.interim(parent.id(), "promise of a push");
-        let mut request = Request::from_parts(parts, Incoming::empty());
+        let mut request = Request::from_parts(parts, RequestBody::empty());
         request.extensions_mut().insert(PushedRequest);
         self.wishes.promised.push_back((stream, request));
         Ok(())
@@ -171,7 +171,7 @@ impl<S: HttpService> Exchanges<S> {
     }
 
     fn tell_stats(&self, conn: &Context<'_>) {
-        self.options.observer.tell(&Event::Stats {
+        self.options.observer.tell(&ServerEvent::Stats {
             connection: &self.info,
             stats: &conn.engine.stats(),
         });

@@ -5,11 +5,13 @@ use std::{convert::Infallible, time::Duration};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use lacewing_conn::proto::Head;
-use lacewing_server::{ConnectionConfig, ConnectionInfo, Incoming, Limits, ServerOptions, Side, Version, service_fn};
+use lacewing_server::{
+    ConnectionConfig, ConnectionInfo, Limits, RequestBody, ServerOptions, Side, Version, service_fn,
+};
 
 use crate::peer::{Peer, Seen};
 
-async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> {
+async fn hello(_: Request<RequestBody>) -> Result<Response<String>, Infallible> {
     Ok(Response::new("hello".into()))
 }
 
@@ -85,7 +87,7 @@ async fn stats_are_told_in_an_interval_and_at_the_end() {
 
 #[tokio::test]
 async fn a_response_s_own_priority_goes_before_the_client_s() {
-    let service = service_fn(|request: Request<Incoming>| async move {
+    let service = service_fn(|request: Request<RequestBody>| async move {
         let mut response = Response::new("x".repeat(1 << 20));
         if request.uri().path() == "/urgent" {
             let value = HeaderValue::from_static("u=0");

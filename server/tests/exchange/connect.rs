@@ -5,8 +5,8 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use lacewing_conn::proto::{ConnectProtocol, Control, Head, OpenError};
 use lacewing_server::{
-    ConnectRequest, ConnectionInfo, ExtendedConnect, Incoming, Reason, ServerOptions, TunnelError,
-    Version,
+    ConnectRequest, ConnectionInfo, ExtendedConnect, Reason, RequestBody, ServerOptions,
+    TunnelError, Version,
 };
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -136,7 +136,7 @@ async fn extended_connect_is_there_when_it_was_offered() {
 /// The protocol is there for those who look at the request alone, too.
 #[tokio::test]
 async fn the_protocol_is_in_the_extensions() {
-    let service = lacewing_server::service_fn(|request: http::Request<Incoming>| async move {
+    let service = lacewing_server::service_fn(|request: http::Request<RequestBody>| async move {
         let protocol = request.extensions().get::<ConnectProtocol>();
         let text = protocol.map_or("none", ConnectProtocol::as_str).to_owned();
         Ok::<_, std::convert::Infallible>(http::Response::new(text))

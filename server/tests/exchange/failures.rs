@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
-use lacewing_server::{BoxError, Incoming, Reason, ServerOptions, Spawn, Version, service_fn};
+use lacewing_server::{BoxError, Reason, RequestBody, ServerOptions, Spawn, Version, service_fn};
 use tower_service::Service;
 
 use crate::{bodies::pieces, peer::Peer};
@@ -46,7 +46,7 @@ impl Body for Failing {
     }
 }
 
-async fn handle(request: Request<Incoming>) -> Result<Response<Failing>, BoxError> {
+async fn handle(request: Request<RequestBody>) -> Result<Response<Failing>, BoxError> {
     match request.uri().path() {
         "/error" => Err("no database".into()),
         "/late-error" => {
@@ -230,7 +230,7 @@ async fn a_panic_anywhere_costs_its_own_request() {
             http_body::SizeHint::default()
         }
     }
-    let service = service_fn(|request: Request<Incoming>| async move {
+    let service = service_fn(|request: Request<RequestBody>| async move {
         let when = match request.uri().path() {
             "/size" => When::Size,
             "/end" => When::End,
@@ -263,7 +263,7 @@ async fn a_panic_anywhere_costs_its_own_request() {
 #[derive(Clone)]
 struct Moody(Arc<AtomicU32>);
 
-impl Service<Request<Incoming>> for Moody {
+impl Service<Request<RequestBody>> for Moody {
     type Response = Response<String>;
     type Error = BoxError;
     type Future = std::future::Ready<Result<Response<String>, BoxError>>;
@@ -279,7 +279,7 @@ impl Service<Request<Incoming>> for Moody {
         }
     }
 
-    fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, _: Request<RequestBody>) -> Self::Future {
         std::future::ready(Ok(Response::new("called".into())))
     }
 }
@@ -310,7 +310,7 @@ async fn connections_go_on_beside_a_body_that_stalls() {
     for version in Version::ALL {
         let (sender, body) = pieces();
         let body = Arc::new(std::sync::Mutex::new(Some(body)));
-        let service = service_fn(move |_: Request<Incoming>| {
+        let service = service_fn(move |_: Request<RequestBody>| {
             let first = body.lock().unwrap().take();
             async move {
                 let body = match first {

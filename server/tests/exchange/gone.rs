@@ -13,7 +13,9 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body::Frame;
 use http_body_util::BodyExt;
-use lacewing_server::{ConnectionConfig, Incoming, Limits, ServerOptions, Side, Spawn, Version, service_fn};
+use lacewing_server::{
+    ConnectionConfig, Limits, RequestBody, ServerOptions, Side, Spawn, Version, service_fn,
+};
 use tokio::runtime::Handle;
 
 use crate::{bodies::pieces, peer::Peer};
@@ -54,7 +56,7 @@ async fn settle(what: &str, mut done: impl FnMut() -> bool) {
 
 async fn handle(
     census: Census,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Result<
     Response<impl http_body::Body<Data = Bytes, Error = lacewing_server::BoxError>>,
     Infallible,
@@ -175,7 +177,7 @@ async fn resets_do_not_multiply_handlers() {
         let (census, most) = (Census::default(), Arc::new(AtomicUsize::new(0)));
         let service = service_fn({
             let (census, most) = (census.clone(), Arc::clone(&most));
-            move |_: Request<Incoming>| {
+            move |_: Request<RequestBody>| {
                 let citizen = census.born();
                 most.fetch_max(census.alive(), Ordering::SeqCst);
                 async move {

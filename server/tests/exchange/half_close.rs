@@ -11,7 +11,7 @@ use http::{Method, Request, Response};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use lacewing_conn::proto::Head;
-use lacewing_server::{BoxError, Incoming, ServerOptions, Spawn, Version, service_fn};
+use lacewing_server::{BoxError, RequestBody, ServerOptions, Spawn, Version, service_fn};
 use tower_service::Service;
 
 use crate::{bodies::pieces, peer::Peer};
@@ -23,7 +23,7 @@ type Failures = Arc<Mutex<Vec<String>>>;
 fn service(
     failures: &Failures,
 ) -> impl Service<
-    Request<Incoming>,
+    Request<RequestBody>,
     Response = Response<impl http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static>,
     Error = Infallible,
     Future: Send + 'static,
@@ -31,7 +31,7 @@ fn service(
 + Send
 + 'static {
     let failures = Arc::clone(failures);
-    service_fn(move |request: Request<Incoming>| {
+    service_fn(move |request: Request<RequestBody>| {
         let failures = Arc::clone(&failures);
         async move {
             let path = request.uri().path().to_owned();

@@ -3,7 +3,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use lacewing_server::{BoxError, Incoming, Protocol, ServeError, ServerOptions, serve_connection};
+use lacewing_server::{
+    BoxError, Protocol, RequestBody, ServeError, ServerOptions, serve_connection,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     task::JoinHandle,
@@ -39,7 +41,10 @@ impl Reply {
 impl Http1 {
     pub(crate) fn connect<S, B>(options: ServerOptions, service: S) -> Self
     where
-        S: Service<http::Request<Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
+        S: Service<http::Request<RequestBody>, Response = http::Response<B>>
+            + Clone
+            + Send
+            + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
         B: http_body::Body<Data: bytes::Buf + Send, Error: Into<BoxError>> + Send + 'static,

@@ -8,7 +8,7 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 use lacewing_conn::proto::{Head, StreamKey};
 use lacewing_server::{
-    BoxError, Extension, Incoming, InformError, Informer, ServerOptions, Version, service_fn,
+    BoxError, Extension, InformError, Informer, RequestBody, ServerOptions, Version, service_fn,
 };
 use tokio::sync::{Mutex, Notify, mpsc};
 
@@ -30,7 +30,7 @@ async fn continue_is_sent_when_the_handler_asks_for_the_body() {
     for version in Version::ALL {
         let gate = Arc::new(Notify::new());
         let open = Arc::clone(&gate);
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |request: Request<RequestBody>| {
             let gate = Arc::clone(&open);
             async move {
                 if request.method() == Method::GET {
@@ -67,7 +67,7 @@ async fn continue_is_sent_when_the_handler_asks_for_the_body() {
 
 #[tokio::test]
 async fn continue_is_not_sent_by_a_handler_that_does_not_read() {
-    let service = service_fn(|_: Request<Incoming>| async {
+    let service = service_fn(|_: Request<RequestBody>| async {
         tokio::task::yield_now().await;
         let mut response = Response::new(String::new());
         *response.status_mut() = StatusCode::FORBIDDEN;
@@ -82,7 +82,7 @@ async fn continue_is_not_sent_by_a_handler_that_does_not_read() {
 
 #[tokio::test]
 async fn continue_is_not_sent_to_a_client_that_went_on() {
-    let service = service_fn(|request: Request<Incoming>| async move {
+    let service = service_fn(|request: Request<RequestBody>| async move {
         let body = request.into_body().collect().await?.to_bytes();
         Ok::<_, BoxError>(Response::new(format!("{} bytes", body.len())))
     });
@@ -100,7 +100,7 @@ async fn continue_is_not_sent_to_a_client_that_went_on() {
     assert!(peer.interim(key).is_empty());
 }
 
-async fn page(request: Request<Incoming>) -> Result<Response<String>, BoxError> {
+async fn page(request: Request<RequestBody>) -> Result<Response<String>, BoxError> {
     let informer = request.extensions().get::<Informer>().ok_or("none")?;
     let mut fields = HeaderMap::new();
     fields.insert(LINK, HeaderValue::from_static("</style.css>; rel=preload"));
@@ -153,7 +153,7 @@ async fn an_interim_response_that_comes_too_late_is_an_error() {
     let (sender, mut informers) = mpsc::unbounded_channel();
     let bodies = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&bodies);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<RequestBody>| {
         let (sender, kept) = (sender.clone(), Arc::clone(&kept));
         async move {
             let informer = request.extensions().get::<Informer>().unwrap();

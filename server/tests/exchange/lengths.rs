@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use lacewing_server::{BoxError, Incoming, Reason, ServerOptions, Version, service_fn};
+use lacewing_server::{BoxError, Reason, RequestBody, ServerOptions, Version, service_fn};
 
 use crate::peer::Peer;
 
@@ -79,7 +79,7 @@ impl Step {
 }
 
 /// `/KIND/LENGTH`, with `-` for no content-length.
-async fn handle(request: Request<Incoming>) -> Result<Response<Script>, Infallible> {
+async fn handle(request: Request<RequestBody>) -> Result<Response<Script>, Infallible> {
     let path = request.uri().path().to_owned();
     let mut parts = path.split('/').skip(1);
     let (kind, length) = (parts.next().unwrap(), parts.next().unwrap());
@@ -199,7 +199,7 @@ async fn a_push_is_held_to_its_length_too() {
     use lacewing_server::{ConnectionInfo, Extension, Pusher};
 
     for version in Version::ALL {
-        let service = service_fn(|request: Request<Incoming>| async move {
+        let service = service_fn(|request: Request<RequestBody>| async move {
             let length = if request.uri().path() == "/pushed" {
                 "10"
             } else {

@@ -11,8 +11,8 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
 use lacewing_conn::proto::{Config, Engine, Event, Head, StreamKey, Transmit};
 use lacewing_server::{
-    BoxError, ConnectionInfo, Incoming, Limits, Reason, ServeError, ServerOptions, Side, Version,
-    serve_connection,
+    BoxError, ConnectionInfo, Limits, Reason, RequestBody, ServeError, ServerOptions, Side,
+    Version, serve_connection,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
@@ -77,7 +77,10 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn connect<S, B>(version: Version, options: ServerOptions, service: S) -> Self
     where
-        S: Service<http::Request<Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
+        S: Service<http::Request<RequestBody>, Response = http::Response<B>>
+            + Clone
+            + Send
+            + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
         B: http_body::Body<Data: bytes::Buf + Send, Error: Into<BoxError>> + Send + 'static,
@@ -95,7 +98,10 @@ impl Peer {
         configure: impl FnOnce(&mut Config),
     ) -> Self
     where
-        S: Service<http::Request<Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
+        S: Service<http::Request<RequestBody>, Response = http::Response<B>>
+            + Clone
+            + Send
+            + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
         B: http_body::Body<Data: bytes::Buf + Send, Error: Into<BoxError>> + Send + 'static,

@@ -3,7 +3,7 @@
 use http::{Method, Request, Response};
 use lacewing_conn::proto::{Config, Control};
 use lacewing_server::{
-    BoxError, ConnectionInfo, Extension, Incoming, PushError, PushRule, PushedRequest, Pusher,
+    BoxError, ConnectionInfo, Extension, PushError, PushRule, PushedRequest, Pusher, RequestBody,
     ServerOptions, Version, service_fn,
 };
 
@@ -13,7 +13,7 @@ fn get(uri: &str) -> Request<()> {
     Request::get(uri).body(()).unwrap()
 }
 
-async fn site(request: Request<Incoming>) -> Result<Response<String>, BoxError> {
+async fn site(request: Request<RequestBody>) -> Result<Response<String>, BoxError> {
     let pushed = request.extensions().get::<PushedRequest>().is_some();
     let pusher = request.extensions().get::<Pusher>();
     match request.uri().path() {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use http::{Method, Request, Response, StatusCode};
-use lacewing_server::{BoxError, Incoming, ServerOptions, Spawn, Version, service_fn};
+use lacewing_server::{BoxError, RequestBody, ServerOptions, Spawn, Version, service_fn};
 use tokio::sync::watch;
 use tower::{
     Layer, ServiceBuilder,
@@ -43,7 +43,7 @@ impl Running {
     fn service(
         &self,
     ) -> impl Service<
-        Request<Incoming>,
+        Request<RequestBody>,
         Response = Response<String>,
         Error = Infallible,
         Future: Send,
@@ -51,7 +51,7 @@ impl Running {
     + Send
     + 'static {
         let running = self.clone();
-        service_fn(move |_: Request<Incoming>| {
+        service_fn(move |_: Request<RequestBody>| {
             let running = running.clone();
             async move {
                 let now = running.now.fetch_add(1, Ordering::SeqCst) + 1;
@@ -79,13 +79,21 @@ async fn two_connections<S, T>(
     second: T,
 ) -> Vec<usize>
 where
-    S: Service<Request<Incoming>, Response = Response<String>, Error: Into<BoxError>, Future: Send>
-        + Clone
+    S: Service<
+            Request<RequestBody>,
+            Response = Response<String>,
+            Error: Into<BoxError>,
+            Future: Send,
+        > + Clone
         + Send
         + 'static,
     S::Future: 'static,
-    T: Service<Request<Incoming>, Response = Response<String>, Error: Into<BoxError>, Future: Send>
-        + Clone
+    T: Service<
+            Request<RequestBody>,
+            Response = Response<String>,
+            Error: Into<BoxError>,
+            Future: Send,
+        > + Clone
         + Send
         + 'static,
     T::Future: 'static,
@@ -239,7 +247,7 @@ async fn load_is_shed_while_there_is_too_much_and_not_after() {
 fn gated() -> (
     watch::Sender<bool>,
     impl Service<
-        Request<Incoming>,
+        Request<RequestBody>,
         Response = Response<String>,
         Error = Infallible,
         Future: Send + 'static,
@@ -248,7 +256,7 @@ fn gated() -> (
     + 'static,
 ) {
     let (open, gate) = watch::channel(false);
-    let service = service_fn(move |_: Request<Incoming>| {
+    let service = service_fn(move |_: Request<RequestBody>| {
         let mut gate = gate.clone();
         async move {
             let _ = gate.wait_for(|open| *open).await;
@@ -337,7 +345,7 @@ struct Moody {
     panics: bool,
 }
 
-impl Service<Request<Incoming>> for Moody {
+impl Service<Request<RequestBody>> for Moody {
     type Response = Response<String>;
     type Error = BoxError;
     type Future = Ready<Result<Response<String>, BoxError>>;
@@ -350,7 +358,7 @@ impl Service<Request<Incoming>> for Moody {
         }
     }
 
-    fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, _: Request<RequestBody>) -> Self::Future {
         ready(Ok(Response::new("called".into())))
     }
 }
@@ -398,7 +406,7 @@ impl Clone for Counted {
     }
 }
 
-impl Service<Request<Incoming>> for Counted {
+impl Service<Request<RequestBody>> for Counted {
     type Response = Response<String>;
     type Error = Infallible;
     type Future = Ready<Result<Response<String>, Infallible>>;
@@ -407,7 +415,7 @@ impl Service<Request<Incoming>> for Counted {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, _: Request<RequestBody>) -> Self::Future {
         ready(Ok(Response::new("called".into())))
     }
 }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use http::{Method, Request, Response};
-use lacewing_server::{Incoming, ServerOptions, Shutdown, Version, service_fn};
+use lacewing_server::{RequestBody, ServerOptions, Shutdown, Version, service_fn};
 use tokio::sync::watch;
 
 use crate::peer::Peer;
@@ -13,7 +13,7 @@ async fn what_was_accepted_is_answered_and_then_the_connection_closes() {
     for version in Version::ALL {
         let shutdown = Shutdown::new();
         let (let_go, gate) = watch::channel(false);
-        let service = service_fn(move |_: Request<Incoming>| {
+        let service = service_fn(move |_: Request<RequestBody>| {
             let mut gate = gate.clone();
             async move {
                 let _ = gate.wait_for(|open| *open).await;
@@ -43,7 +43,7 @@ async fn an_idle_connection_closes_at_once() {
     for version in Version::ALL {
         let shutdown = Shutdown::new();
         let options = ServerOptions::default().shutdown(shutdown.signal());
-        let service = service_fn(|_: Request<Incoming>| async {
+        let service = service_fn(|_: Request<RequestBody>| async {
             Ok::<_, Infallible>(Response::new(String::from("hello")))
         });
         let mut peer = Peer::connect(version, options, service);

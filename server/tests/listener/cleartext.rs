@@ -1,6 +1,6 @@
 //! Protocols told from the first bytes.
 
-use lacewing_server::{Side, ConnectionConfig, HeaderCompression, Protocol, Version};
+use lacewing_server::{ConnectionConfig, HeaderCompression, Protocol, Side, Version};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

@@ -7,7 +7,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use lacewing_conform::{Report, Segmentation, Target, run, server_cases};
 use lacewing_server::{
-    ExtendedConnect, Incoming, ServerOptions, Version, serve_connection, service_fn,
+    ExtendedConnect, RequestBody, ServerOptions, Version, serve_connection, service_fn,
 };
 use tokio::io::DuplexStream;
 
@@ -22,7 +22,7 @@ enum Answers {
 }
 
 async fn answer(
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
     answers: Answers,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let content = match request.uri().path() {

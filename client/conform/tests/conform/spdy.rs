@@ -11,7 +11,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use lacewing_client::{ConnectionConfig, Version};
 use lacewing_conform::{Outcome, Report, Segmentation, Target, client_cases, run, server_cases};
-use lacewing_server::{Incoming, Limits, ServerOptions, Side, serve_connection, service_fn};
+use lacewing_server::{Limits, RequestBody, ServerOptions, Side, serve_connection, service_fn};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use crate::{conditions, filter, requests};
@@ -27,7 +27,7 @@ enum Answers {
 }
 
 async fn answer(
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
     answers: Answers,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let content = match (request.method(), request.uri().path()) {
