@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::{Method, StatusCode, Uri};
-use lacewing_conn::proto::{Config, Engine, Event, Head, Transmit};
+use lacewing_conn::proto::{Config, Engine, Event, Head, OpenOptions, Transmit};
 use lacewing_conn::{Side, Version};
 
 criterion_group!(benches, small_gets, download);
@@ -85,7 +85,9 @@ impl Pair {
         self.now += Duration::from_secs(1);
         for _ in 0..requests {
             let head = Head::request(Method::GET, self.uri.clone());
-            self.client.open(self.now, head, true, None).unwrap();
+            self.client
+                .open(self.now, head, OpenOptions::without_content())
+                .unwrap();
         }
         let (mut received, mut ended) = (0, 0);
         while ended < requests {
@@ -97,7 +99,7 @@ impl Pair {
                     Event::Data { stream, data, fin } => {
                         received += data.len();
                         ended += usize::from(fin);
-                        self.client.release(stream, data.len());
+                        self.client.stream(self.now, stream).release(data.len());
                     }
                     Event::Reset { error, .. } | Event::Closed { error } => panic!("{error}"),
                     _ => {}
@@ -112,17 +114,23 @@ impl Pair {
             match event {
                 Event::Opened { stream, .. } => {
                     let head = Head::response(StatusCode::OK);
-                    self.server.reply(stream, head, false).unwrap();
+                    self.server
+                        .stream(self.now, stream)
+                        .reply(head, false)
+                        .unwrap();
                     if len <= HELLO.len() {
                         let body = Bytes::from_static(HELLO);
-                        self.server.send_data(stream, body, true).unwrap();
+                        self.server
+                            .stream(self.now, stream)
+                            .send_data(body, true)
+                            .unwrap();
                         continue;
                     }
                     if self.left.len() <= stream.slot() {
                         self.left.resize(stream.slot() + 1, 0);
                     }
                     self.left[stream.slot()] = len;
-                    self.server.offer(stream);
+                    self.server.stream(self.now, stream).offer();
                 }
                 Event::Reset { error, .. } | Event::Closed { error } => panic!("{error}"),
                 _ => {}
@@ -149,9 +157,12 @@ impl Pair {
                     *left -= piece;
                     let fin = *left == 0;
                     let data = Bytes::from_static(&BLOCK[..piece]);
-                    self.server.send_data(stream, data, fin).unwrap();
+                    self.server
+                        .stream(self.now, stream)
+                        .send_data(data, fin)
+                        .unwrap();
                     if !fin {
-                        self.server.offer(stream);
+                        self.server.stream(self.now, stream).offer();
                     }
                 }
                 Transmit::Write => transfer(&mut self.server, &mut self.to_client),

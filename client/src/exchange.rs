@@ -213,7 +213,7 @@ impl Exchanges {
             Incoming::empty()
         } else {
             // HEAD, 204 and 304 may have the length of what they leave out.
-            let length = match conn.engine.has_content(stream) {
+            let length = match conn.engine.stream(conn.now, stream).has_content() {
                 true => content_length(&head.fields),
                 false => Some(0),
             };
@@ -432,7 +432,9 @@ impl Application for Exchanges {
                     self.tidy(stream);
                 }
             }
-            Event::Data { stream, data, .. } => conn.engine.release(stream, data.len()),
+            Event::Data { stream, data, .. } => {
+                conn.engine.stream(conn.now, stream).release(data.len())
+            }
             Event::Promised {
                 parent,
                 stream,
@@ -492,19 +494,21 @@ impl Application for Exchanges {
                     if data.is_empty() {
                         continue;
                     }
-                    let sent = conn.engine.send_data(stream, data, false);
+                    let sent = conn.engine.stream(conn.now, stream).send_data(data, false);
                     if sent.is_ok() {
-                        conn.engine.offer(stream);
+                        conn.engine.stream(conn.now, stream).offer();
                     }
                     exchange.upload = Some(Upload::Running(source));
                     return;
                 }
-                Ok(Piece::Data { data, fin: true }) => conn.engine.send_data(stream, data, true),
+                Ok(Piece::Data { data, fin: true }) => {
+                    conn.engine.stream(conn.now, stream).send_data(data, true)
+                }
                 Ok(Piece::Trailers(trailers)) => {
                     if let Err(error) = check_fields(&trailers, Section::Trailers) {
                         return self.give_up(conn, stream, error.into(), Reason::Cancel);
                     }
-                    conn.engine.send_trailers(stream, trailers)
+                    conn.engine.stream(conn.now, stream).send_trailers(trailers)
                 }
                 Ok(Piece::Unknown) => continue,
                 Err(BodyFailure { error, reason }) => {
@@ -529,7 +533,7 @@ impl Application for Exchanges {
             return;
         }
         exchange.upload = Some(Upload::Running(source));
-        conn.engine.offer(stream);
+        conn.engine.stream(conn.now, stream).offer();
     }
 
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
@@ -537,14 +541,14 @@ impl Application for Exchanges {
             .exchange(stream)
             .is_some_and(|exchange| matches!(exchange.upload, Some(Upload::Running(_))))
         {
-            conn.engine.offer(stream);
+            conn.engine.stream(conn.now, stream).offer();
         }
     }
 
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        if conn.engine.is_tunnel(stream) {
+        if conn.engine.stream(conn.now, stream).is_tunnel() {
             // Its user is gone, and what it has written still goes.
-            return conn.engine.depart(conn.now, stream);
+            return conn.engine.stream(conn.now, stream).depart();
         }
         self.cancel(conn, stream);
     }

@@ -79,7 +79,7 @@ use crate::{
 ///     fn handle_event(&mut self, conn: &mut Context<'_>, event: Event) {
 ///         if let Event::Opened { stream, .. } = event {
 ///             let reply = Head::response(StatusCode::NO_CONTENT);
-///             let _ = conn.engine.reply(stream, reply, true);
+///             let _ = conn.engine.stream(conn.now, stream).reply(reply, true);
 ///         }
 ///     }
 ///
@@ -91,16 +91,16 @@ pub trait Application {
     /// taken by [`Context::incoming`] do not come here but go to the
     /// [`Incoming`]; the end of such a stream by [`Event::Reset`] goes to
     /// both. Whoever gets [`Event::Data`] has to
-    /// [release](Engine::release) it.
+    /// [release](crate::proto::StreamMut::release) it.
     ///
     /// [`Event::Closed`] comes here too; [`handle_closed`](Self::handle_closed)
     /// follows when the transport is closed.
     fn handle_event(&mut self, conn: &mut Context<'_>, event: Event);
 
     /// It is this stream's turn to send at most about `max` bytes, because it
-    /// was [offered](Engine::offer). If it has data now, it calls
-    /// [`send_data`](Engine::send_data) (and `offer` again unless that was
-    /// all) or [`send_trailers`](Engine::send_trailers). If not, it does
+    /// was [offered](crate::proto::StreamMut::offer). If it has data now, it calls
+    /// [`send_data`](crate::proto::StreamMut::send_data) (and `offer` again unless that was
+    /// all) or [`send_trailers`](crate::proto::StreamMut::send_trailers). If not, it does
     /// nothing and has a [`Context::waker`] woken when it has some; then
     /// [`handle_ready`](Self::handle_ready) follows, and that is where `offer`
     /// is called again.
@@ -138,8 +138,8 @@ pub trait Application {
     /// [`Output::written`](crate::proto::Output::written) tells how much in
     /// all. Called in every turn, and once more when the last bytes of a
     /// connection that is over are written.
-    fn handle_written(&mut self, engine: &mut Engine) {
-        let _ = engine;
+    fn handle_written(&mut self, engine: &mut Engine, now: Instant) {
+        let _ = (engine, now);
     }
 
     /// The connection is over: `Ok` after a graceful end. Nothing comes in any
@@ -231,9 +231,9 @@ impl<'a> Context<'a> {
     }
 
     /// Ends a stream with RST_STREAM, and its [`Incoming`] with an error.
-    /// ([`Engine::reset`] alone leaves a reader waiting.)
+    /// ([`StreamMut::reset`](crate::proto::StreamMut::reset) alone leaves a reader waiting.)
     pub fn reset(&mut self, stream: StreamKey, reason: Reason) {
-        self.engine.reset(self.now, stream, reason);
+        self.engine.stream(self.now, stream).reset(reason);
         self.streams
             .end(stream, &Error::reset(Initiator::User, reason));
     }
@@ -246,7 +246,7 @@ impl<'a> Context<'a> {
         reason: Reason,
         why: impl Into<std::borrow::Cow<'static, str>>,
     ) {
-        self.engine.reset(self.now, stream, reason);
+        self.engine.stream(self.now, stream).reset(reason);
         let error = Error::reset_because(reason, why.into());
         self.streams.end(stream, &error);
     }
@@ -332,7 +332,7 @@ impl Streams {
                     return Some(Event::Data { stream, data, fin });
                 };
                 let due = body.push(data, fin);
-                engine.release(stream, due.credit);
+                engine.stream(now, stream).release(due.credit);
                 None
             }
             Event::Headers {
@@ -348,12 +348,12 @@ impl Streams {
                     });
                 };
                 let due = body.push_fields(fields, fin);
-                engine.release(stream, due.credit);
+                engine.stream(now, stream).release(due.credit);
                 if !due.overflow {
                     return None;
                 }
                 let reason = Reason::EnhanceYourCalm;
-                engine.reset(now, stream, reason);
+                engine.stream(now, stream).reset(reason);
                 let error = Error::reset(Initiator::Library, reason);
                 self.end(stream, &error);
                 Some(Event::Reset { stream, error })
@@ -361,7 +361,9 @@ impl Streams {
             Event::Reply { stream, head, fin } => {
                 // A reader may have come before the reply.
                 if let (true, Some(body)) = (fin, self.find(stream)) {
-                    engine.release(stream, body.push(Bytes::new(), fin).credit);
+                    engine
+                        .stream(now, stream)
+                        .release(body.push(Bytes::new(), fin).credit);
                 }
                 Some(Event::Reply { stream, head, fin })
             }
@@ -391,17 +393,17 @@ impl Streams {
     }
 
     /// Asks all bodies for the credit that they kept to themselves.
-    fn sweep(&self, engine: &mut Engine) {
+    fn sweep(&self, engine: &mut Engine, now: Instant) {
         for body in self.bodies() {
-            engine.release(body.stream(), body.credit());
+            engine.stream(now, body.stream()).release(body.credit());
         }
     }
 
     /// The transport brings no more. Bodies that are complete and not yet read
     /// do not make their streams unfinished.
-    fn settle(&self, engine: &mut Engine) {
+    fn settle(&self, engine: &mut Engine, now: Instant) {
         for body in self.bodies() {
-            engine.release(body.stream(), body.settle());
+            engine.stream(now, body.stream()).release(body.settle());
         }
     }
 

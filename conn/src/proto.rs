@@ -5,9 +5,11 @@
 //!
 //! * `handle_*`: input. Bytes are read by [`Engine::poll_event`], the end of
 //!   the input by [`Engine::handle_eof`], time by [`Engine::handle_timeout`].
-//! * plain verbs: what the user wants. [`open`](Engine::open),
-//!   [`reply`](Engine::reply), [`send_data`](Engine::send_data),
-//!   [`release`](Engine::release), [`reset`](Engine::reset), …
+//! * plain verbs: the user's calls. [`open`](Engine::open),
+//!   [`shutdown`](Engine::shutdown), [`ping`](Engine::ping), …; and those that
+//!   need one stream on [`Engine::stream`]: [`reply`](StreamMut::reply),
+//!   [`send_data`](StreamMut::send_data), [`release`](StreamMut::release),
+//!   [`reset`](StreamMut::reset), …
 //! * `poll_*`: what comes out. [`poll_event`](Engine::poll_event),
 //!   [`poll_transmit`](Engine::poll_transmit),
 //!   [`poll_timeout`](Engine::poll_timeout).
@@ -46,7 +48,7 @@ pub use config::{
 };
 pub use engine::{
     AlternativeFor, ConnectionStats, Direction, Engine, HeaderBytes, OpenError, OpenOptions,
-    Resets, Stalls, Transmit, UsageError,
+    Resets, Stalls, StreamMut, Transmit, UsageError,
 };
 pub use event::Event;
 pub use flow::WindowPool;

@@ -15,7 +15,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{Method, StatusCode};
 use lacewing_conn::{
     Side, Version,
-    proto::{Config, Control, Engine, Event, Head, Transmit},
+    proto::{Config, Control, Engine, Event, Head, OpenOptions, Transmit},
 };
 use lacewing_frames::spdy::{self, Frame};
 use serde_json::Value;
@@ -153,7 +153,11 @@ fn every_illegal_input_has_the_reaction_of_its_draft() {
                 let method = if get { Method::GET } else { Method::POST };
                 subject
                     .engine
-                    .open(subject.now, Head::request(method, uri), get, None)
+                    .open(
+                        subject.now,
+                        Head::request(method, uri),
+                        OpenOptions::default().with(|options| options.fin = get),
+                    )
                     .unwrap();
                 subject.flush();
                 subject.sent.clear();
@@ -282,15 +286,18 @@ fn recorded_clients_are_served() {
                         };
                         requests.push(format!("{method} {}", uri.path()));
                         if fin {
-                            answer(&mut subject.engine, stream);
+                            answer(&mut subject, stream);
                             ended += 1;
                         }
                     }
                     Event::Data { stream, data, fin } => {
                         uploaded += data.len();
-                        subject.engine.release(stream, data.len());
+                        subject
+                            .engine
+                            .stream(subject.now, stream)
+                            .release(data.len());
                         if fin {
-                            answer(&mut subject.engine, stream);
+                            answer(&mut subject, stream);
                             ended += 1;
                         }
                     }
@@ -335,7 +342,14 @@ fn recorded_servers_are_understood() {
                     let uri = "http://example.org/".parse().unwrap();
                     let fin = frame["frame"]["flags"].as_u64().unwrap() & 1 != 0;
                     let head = Head::request(Method::POST, uri);
-                    subject.engine.open(subject.now, head, fin, None).unwrap();
+                    subject
+                        .engine
+                        .open(
+                            subject.now,
+                            head,
+                            OpenOptions::default().with(|options| options.fin = fin),
+                        )
+                        .unwrap();
                 }
                 if frame["frame"]["type"] == "DATA" && frame["frame"]["flags"] == 1 {
                     let id = frame["frame"]["stream_id"].as_u64().unwrap() as u32;
@@ -352,7 +366,10 @@ fn recorded_servers_are_understood() {
                     }
                     Event::Data { stream, data, .. } => {
                         downloaded += data.len();
-                        subject.engine.release(stream, data.len());
+                        subject
+                            .engine
+                            .stream(subject.now, stream)
+                            .release(data.len());
                     }
                     Event::Promised { .. } => pushed += 1,
                     Event::Closed { error } => panic!("{version}: {error}"),
@@ -367,12 +384,11 @@ fn recorded_servers_are_understood() {
     }
 }
 
-fn answer(engine: &mut Engine, stream: lacewing_conn::proto::StreamKey) {
-    engine
-        .reply(stream, Head::response(StatusCode::OK), false)
-        .unwrap();
-    engine
-        .send_data(stream, Bytes::from_static(b"hello"), true)
+fn answer(subject: &mut Subject, stream: lacewing_conn::proto::StreamKey) {
+    let mut stream = subject.engine.stream(subject.now, stream);
+    stream.reply(Head::response(StatusCode::OK), false).unwrap();
+    stream
+        .send_data(Bytes::from_static(b"hello"), true)
         .unwrap();
 }
 

@@ -139,7 +139,11 @@ impl<S: HttpService> Exchanges<S> {
             Err(error) => return self.fail(conn, stream, ticket, &error),
         };
         let status = head.status().unwrap_or_default();
-        if let Err(error) = conn.engine.reply(stream, head, body.is_none()) {
+        if let Err(error) = conn
+            .engine
+            .stream(conn.now, stream)
+            .reply(head, body.is_none())
+        {
             if is_over(error) {
                 return;
             }
@@ -151,7 +155,7 @@ impl<S: HttpService> Exchanges<S> {
         }
         self.telemetry.response(stream.id(), status, ticket.clock);
         if let Some(priority) = priority {
-            conn.engine.prioritize(stream, priority);
+            conn.engine.stream(conn.now, stream).prioritize(priority);
         }
         let Some(body) = body else { return };
         let mut pinned = self.spare_bodies.pop().unwrap_or_default();
@@ -178,7 +182,7 @@ impl<S: HttpService> Exchanges<S> {
         self.report(stream.id(), error);
         let head = self.heads.internal_error(conn.now);
         let status = head.status().unwrap_or_default();
-        match conn.engine.reply(stream, head, true) {
+        match conn.engine.stream(conn.now, stream).reply(head, true) {
             Ok(()) => self.telemetry.response(stream.id(), status, ticket.clock),
             Err(error) => self.not_sent(conn, stream, error),
         }
@@ -266,7 +270,7 @@ fn is_of_peer(stream: StreamKey) -> bool {
 /// The handler of this stream is gone.
 fn finish(conn: &mut Context<'_>, stream: StreamKey) {
     if is_of_peer(stream) {
-        conn.engine.finish(stream);
+        conn.engine.stream(conn.now, stream).finish();
     }
 }
 
@@ -288,7 +292,9 @@ impl<S: HttpService> Application for Exchanges<S> {
                     self.serve(conn, stream, ticket, request);
                 }
             }
-            EngineEvent::Data { stream, data, .. } => conn.engine.release(stream, data.len()),
+            EngineEvent::Data { stream, data, .. } => {
+                conn.engine.stream(conn.now, stream).release(data.len())
+            }
             EngineEvent::Refused { id, error } => self.report(id, &StreamError::Refused(error)),
             EngineEvent::Reset { stream, error } => {
                 self.telemetry.reset(stream.id(), &error);
@@ -331,7 +337,7 @@ impl<S: HttpService> Application for Exchanges<S> {
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         match self.places.of(stream) {
             Some(Place::Handling { .. }) => self.poll_handler(conn, stream),
-            Some(Place::Sending { .. }) => conn.engine.offer(stream),
+            Some(Place::Sending { .. }) => conn.engine.stream(conn.now, stream).offer(),
             _ => self.poll_ending(conn, stream),
         }
     }
@@ -343,11 +349,11 @@ impl<S: HttpService> Application for Exchanges<S> {
 
     /// The handler reads no more of the request.
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        if conn.engine.is_tunnel(stream) {
+        if conn.engine.stream(conn.now, stream).is_tunnel() {
             // Its user is gone, and what it has written still goes.
-            return conn.engine.depart(conn.now, stream);
+            return conn.engine.stream(conn.now, stream).depart();
         }
-        conn.engine.abandon(stream);
+        conn.engine.stream(conn.now, stream).abandon();
     }
 
     fn poll_intents(&mut self, conn: &mut Context<'_>, cx: &mut task::Context<'_>) {

@@ -14,7 +14,7 @@ use std::{
 
 use bytes::BytesMut;
 use http::{Method, Request, Response};
-use lacewing_conn::proto::{Config, Engine, Event, Head, Transmit};
+use lacewing_conn::proto::{Config, Engine, Event, Head, OpenOptions, Transmit};
 use lacewing_server::{RequestBody, ServerOptions, Side, Version, serve_connection, service_fn};
 use metrics::{
     Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
@@ -197,7 +197,9 @@ async fn converse() {
     for path in ["/", "/slow", "/wrong"] {
         let uri = format!("http://example.org{path}").parse().unwrap();
         let head = Head::request(Method::GET, uri);
-        engine.open(Instant::now(), head, true, None).unwrap();
+        engine
+            .open(Instant::now(), head, OpenOptions::without_content())
+            .unwrap();
     }
     let mut input = BytesMut::new();
     while engine.open_streams() > 0 {
@@ -206,7 +208,7 @@ async fn converse() {
         assert_ne!(io.read_buf(&mut input).await.unwrap(), 0);
         while let Some(event) = engine.poll_event(Instant::now(), &mut input) {
             if let Event::Data { stream, data, .. } = event {
-                engine.release(stream, data.len());
+                engine.stream(Instant::now(), stream).release(data.len());
             }
         }
     }

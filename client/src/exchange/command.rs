@@ -54,7 +54,7 @@ impl Exchanges {
                     let _ = answer.send(conn.engine.stats());
                 }
                 Command::Prioritize(stream, priority) => {
-                    conn.engine.prioritize(stream, priority);
+                    conn.engine.stream(conn.now, stream).prioritize(priority);
                 }
             }
         }

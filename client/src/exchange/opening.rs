@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lacewing_conn::{
     driver::Context,
-    proto::{ConnectProtocol, Control, OpenError, StreamKey},
+    proto::{ConnectProtocol, Control, OpenError, OpenOptions, StreamKey},
 };
 
 use super::{
@@ -84,7 +84,14 @@ impl Exchanges {
             _ => None,
         };
         let fin = body.is_empty();
-        let stream = match conn.engine.open(conn.now, head, fin, priority) {
+        let stream = match conn.engine.open(
+            conn.now,
+            head,
+            OpenOptions::default().with(|options| {
+                options.fin = fin;
+                options.priority = priority;
+            }),
+        ) {
             Ok(stream) => stream,
             Err(error) => return self.not_opened(conn, &reply, error),
         };
@@ -93,7 +100,7 @@ impl Exchanges {
         if let Some(handle) = wishes.priority {
             let current = handle.bind(Arc::downgrade(&self.queue), stream);
             if Some(current) != priority {
-                conn.engine.prioritize(stream, current);
+                conn.engine.stream(conn.now, stream).prioritize(current);
             }
         }
         let upload = match expectation {
@@ -203,11 +210,11 @@ pub(super) fn start(
         RequestBody::Bytes(bytes) => {
             // It was opened without an end, and nothing was sent on it: there
             // is no reason to refuse this.
-            let _ = conn.engine.send_data(stream, bytes, true);
+            let _ = conn.engine.stream(conn.now, stream).send_data(bytes, true);
             None
         }
         RequestBody::Source(source) => {
-            conn.engine.offer(stream);
+            conn.engine.stream(conn.now, stream).offer();
             Some(Upload::Running(source))
         }
     }

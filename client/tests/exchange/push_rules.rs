@@ -46,20 +46,33 @@ impl Server {
     fn push(&mut self, uri: &str) -> StreamKey {
         let request = Head::request(Method::GET, uri.parse().unwrap());
         let parent = self.requests[0];
-        let push = self.engine.push(parent, request).unwrap();
+        let push = self
+            .engine
+            .stream(Instant::now(), parent)
+            .push(request)
+            .unwrap();
         let ok = Head::response(StatusCode::OK);
-        self.engine.reply(push, ok, false).unwrap();
+        self.engine
+            .stream(Instant::now(), push)
+            .reply(ok, false)
+            .unwrap();
         push
     }
 
     fn finish(&mut self, stream: StreamKey, text: &'static str) {
         let data = Bytes::from_static(text.as_bytes());
-        self.engine.send_data(stream, data, true).unwrap();
+        self.engine
+            .stream(Instant::now(), stream)
+            .send_data(data, true)
+            .unwrap();
     }
 
     fn reply(&mut self) {
         let ok = Head::response(StatusCode::OK);
-        self.engine.reply(self.requests[0], ok, false).unwrap();
+        self.engine
+            .stream(Instant::now(), self.requests[0])
+            .reply(ok, false)
+            .unwrap();
     }
 
     async fn until(&mut self, done: impl Fn(&Self) -> bool) {

@@ -178,7 +178,9 @@ impl Served {
                 }
             }
             Event::Data { stream, data, fin } => {
-                self.engine.release(stream, data.len());
+                self.engine
+                    .stream(Instant::now(), stream)
+                    .release(data.len());
                 if let Some((_, length)) = self.taken.get_mut(&stream) {
                     *length += data.len();
                     if fin {
@@ -198,7 +200,8 @@ impl Served {
     fn refuse(&mut self, stream: StreamKey, complete: bool) {
         if complete {
             self.engine
-                .reset(Instant::now(), stream, Reason::RefusedStream);
+                .stream(Instant::now(), stream)
+                .reset(Reason::RefusedStream);
         }
     }
 
@@ -207,7 +210,10 @@ impl Served {
         let (path, length) = self.taken.remove(&stream).unwrap();
         let mut head = Head::response(StatusCode::OK);
         head.fields.insert("x-length", HeaderValue::from(length));
-        self.engine.reply(stream, head, true).unwrap();
+        self.engine
+            .stream(Instant::now(), stream)
+            .reply(head, true)
+            .unwrap();
         *self
             .options
             .answered

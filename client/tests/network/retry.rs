@@ -130,7 +130,10 @@ async fn a_goaway_of_spdy_says_what_is_made_again() {
             }
         }
         let answer = Head::response(http::StatusCode::NO_CONTENT);
-        engine.reply(opened[0], answer, true).unwrap();
+        engine
+            .stream(Instant::now(), opened[0])
+            .reply(answer, true)
+            .unwrap();
         while !engine.output().is_empty() {
             io.write_buf(engine.output()).await.unwrap();
         }

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{Method, StatusCode};
 use lacewing_conn::{
     Reason, Side, Version,
-    proto::{Config, Engine, Event, Head, Transmit},
+    proto::{Config, Engine, Event, Head, OpenOptions, Transmit},
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -24,7 +24,7 @@ fuzz_target!(|input: (u8, u8, u8, &[u8])| {
     if side == Side::Client {
         for _ in 0..3 {
             let uri = "https://example.org/".parse().expect("a URI");
-            let _ = engine.open(now, Head::request(Method::POST, uri), false, None);
+            let _ = engine.open(now, Head::request(Method::POST, uri), OpenOptions::default());
         }
     }
     let mut received = BytesMut::new();
@@ -35,16 +35,16 @@ fuzz_target!(|input: (u8, u8, u8, &[u8])| {
             assert!(!ended, "an event after the end");
             match event {
                 Event::Opened { stream, .. } if answers & 1 != 0 => {
-                    let _ = engine.reply(stream, Head::response(StatusCode::OK), answers & 2 != 0);
-                    let _ = engine.send_data(stream, Bytes::from_static(&[0; 5000]), true);
+                    let _ = engine.stream(now, stream).reply(Head::response(StatusCode::OK), answers & 2 != 0);
+                    let _ = engine.stream(now, stream).send_data(Bytes::from_static(&[0; 5000]), true);
                 }
                 Event::Opened { stream, .. } if answers & 4 != 0 => {
-                    engine.reset(now, stream, Reason::Cancel);
+                    engine.stream(now, stream).reset(Reason::Cancel);
                 }
                 Event::Data { stream, data, .. } if answers & 8 != 0 => {
-                    engine.release(stream, data.len());
+                    engine.stream(now, stream).release(data.len());
                 }
-                Event::Data { stream, .. } if answers & 16 != 0 => engine.abandon(stream),
+                Event::Data { stream, .. } if answers & 16 != 0 => engine.stream(now, stream).abandon(),
                 Event::Closed { .. } => ended = true,
                 _ => {}
             }

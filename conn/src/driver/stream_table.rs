@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use crate::{
         Side,
-        proto::{Config, Engine, Head, Reason, Semantics},
+        proto::{Config, Engine, Head, OpenOptions, Reason, Semantics},
     };
 
     /// Keys of two streams in one slot, and of a third in another.
@@ -151,11 +151,11 @@ mod tests {
         let mut engine = Engine::new(config, now, 0);
         let open = |engine: &mut Engine| {
             let head = Head::fields(HeaderMap::new());
-            engine.open(now, head, false, None).unwrap()
+            engine.open(now, head, OpenOptions::default()).unwrap()
         };
         let first = open(&mut engine);
         let other = open(&mut engine);
-        engine.reset(now, first, Reason::Cancel);
+        engine.stream(now, first).reset(Reason::Cancel);
         let second = open(&mut engine);
         assert_eq!(first.slot(), second.slot());
         [first, second, other]

@@ -6,7 +6,7 @@ use std::{
     future::Future,
     hash::{BuildHasher, Hasher, RandomState},
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{self, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -29,6 +29,10 @@ use crate::{
 
 /// Turns after which other tasks get theirs.
 const TURNS: usize = 32;
+
+/// Time after which they get theirs, too: a flood of small frames takes longer
+/// than as many bytes of DATA.
+const SLICE: Duration = Duration::from_millis(1);
 
 /// Signals that a sleeping connection keeps room for.
 const SIGNALS: usize = 16;
@@ -162,7 +166,7 @@ impl<IO, A: Application> Connection<IO, A> {
         let queue = self.streams.notifier.queue();
         queue.drain(&mut self.signals);
         if queue.take_sweep() {
-            self.streams.sweep(&mut self.engine);
+            self.streams.sweep(&mut self.engine, now);
         }
         if self.signals.is_empty() {
             return false;
@@ -175,7 +179,9 @@ impl<IO, A: Application> Connection<IO, A> {
                 Signal::Body(body) => {
                     let due = body.take_signal();
                     if due.credit > 0 {
-                        conn.engine.release(body.stream(), due.credit);
+                        conn.engine
+                            .stream(conn.now, body.stream())
+                            .release(due.credit);
                     }
                     if due.wanted {
                         self.application.handle_wanted(&mut conn, body.stream());
@@ -245,7 +251,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
             }
             Phase::Flushing { until } => match self.flush(cx) {
                 Poll::Ready(Ok(())) => {
-                    self.application.handle_written(&mut self.engine);
+                    self.application.handle_written(&mut self.engine, now);
                     if self.input_ended {
                         return Turn::Over;
                     }
@@ -287,12 +293,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
             self.engine.handle_timeout(now);
             again = true;
         }
-        again |= self.read(cx);
+        again |= self.read(cx, now);
         again |= self.handle_events(now);
         // What was read before the end comes first; it may have to wait.
         if self.input_ended && !self.end_told && self.engine.wants_input() {
             self.end_told = true;
-            self.streams.settle(&mut self.engine);
+            self.streams.settle(&mut self.engine, now);
             self.engine.handle_eof(now);
             again |= self.handle_events(now);
         }
@@ -300,7 +306,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         self.application.poll_intents(&mut conn, cx);
         let open = self.engine.open_streams();
         let transmitted = self.transmit(cx, now);
-        self.application.handle_written(&mut self.engine);
+        self.application.handle_written(&mut self.engine, now);
         match transmitted {
             Ok(written) => again |= written,
             Err(error) => {
@@ -315,7 +321,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
 
     /// Reads once, if the engine wants to know more; `true` if it was told
     /// something.
-    fn read(&mut self, cx: &mut task::Context<'_>) -> bool {
+    fn read(&mut self, cx: &mut task::Context<'_>, now: Instant) -> bool {
         if self.input_ended || !self.engine.wants_input() {
             return false;
         }
@@ -336,7 +342,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
             }
             Poll::Ready(Err(error)) => {
                 (self.input_ended, self.end_told) = (true, true);
-                self.engine.handle_io_error(error);
+                self.engine.handle_io_error(now, error);
                 true
             }
             Poll::Pending => false,
@@ -387,7 +393,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         }
         (self.input_ended, self.end_told) = (true, true);
         if !self.engine.is_closed() {
-            self.engine.handle_io_error(error);
+            self.engine.handle_io_error(now, error);
         }
     }
 
@@ -441,9 +447,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Connection<I
             this.streams.notifier.queue().register(cx.waker());
             this.timer.forget_waker();
         }
+        let began = now();
         for _ in 0..TURNS {
             match this.turn(cx) {
-                Turn::Again => {}
+                Turn::Again if now().saturating_duration_since(began) < SLICE => {}
+                Turn::Again => break,
                 Turn::Sleep => {
                     this.release_memory();
                     return Poll::Pending;
@@ -455,7 +463,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Connection<I
                 }
             }
         }
-        cx.waker().wake_by_ref();
+        // Not by the waker: tokio would poll a task that wakes itself dozens of
+        // times before it looks at its sockets, and all others of the thread
+        // would wait.
+        let _: Poll<()> = pin!(tokio::task::yield_now()).poll(cx);
         Poll::Pending
     }
 }

@@ -17,6 +17,7 @@ mod refusals;
 mod send;
 mod settings;
 mod stats;
+mod stream_mut;
 mod timers;
 mod unsolicited;
 mod upgrade;
@@ -33,6 +34,7 @@ use self::{
 pub use self::{
     open::{Direction, OpenOptions},
     stats::{ConnectionStats, HeaderBytes, Resets, Stalls},
+    stream_mut::StreamMut,
     unsolicited::AlternativeFor,
     usage_error::{OpenError, UsageError},
 };
@@ -60,7 +62,7 @@ use crate::Error;
 /// use bytes::{Buf, BytesMut};
 /// use http::{Method, StatusCode};
 /// use lacewing_conn::{Side, Version};
-/// use lacewing_conn::proto::{Config, Engine, Event, Head, Transmit};
+/// use lacewing_conn::proto::{Config, Engine, Event, Head, OpenOptions, Transmit};
 ///
 /// /// Moves the bytes of one side to the other.
 /// fn transfer(from: &mut Engine, to: &mut BytesMut, now: Instant) {
@@ -77,11 +79,12 @@ use crate::Error;
 /// let (mut to_server, mut to_client) = (BytesMut::new(), BytesMut::new());
 ///
 /// let uri = "https://example.org/".parse().unwrap();
-/// client.open(now, Head::request(Method::GET, uri), true, None).unwrap();
+/// client.open(now, Head::request(Method::GET, uri), OpenOptions::without_content()).unwrap();
 /// transfer(&mut client, &mut to_server, now);
 /// while let Some(event) = server.poll_event(now, &mut to_server) {
 ///     if let Event::Opened { stream, .. } = event {
-///         server.reply(stream, Head::response(StatusCode::NO_CONTENT), true).unwrap();
+///         let reply = Head::response(StatusCode::NO_CONTENT);
+///         server.stream(now, stream).reply(reply, true).unwrap();
 ///     }
 /// }
 /// transfer(&mut server, &mut to_client, now);
@@ -120,8 +123,6 @@ pub struct Engine {
     pings: Pings,
     life: Life,
     counters: Box<Counters>,
-    /// The time as far as it was told: for calls that do not bring it.
-    clock: Instant,
 }
 
 /// Where the connection stands.
@@ -151,9 +152,9 @@ pub enum Transmit {
     /// The output is full enough: write it, then ask again.
     Write,
     /// It is this stream's turn and its source was offered: ask it for data.
-    /// If it has some, [`send_data`](Engine::send_data) and poll again: the
+    /// If it has some, [`send_data`](StreamMut::send_data) and poll again: the
     /// source stays offered. If it has none now, poll again, and
-    /// [`offer`](Engine::offer) it once it has.
+    /// [`offer`](StreamMut::offer) it once it has.
     Pull {
         /// Whose turn it is.
         stream: StreamKey,
@@ -198,7 +199,6 @@ impl Engine {
             pings: Pings::new(u32::from_le_bytes(first_four(seed))),
             life: Life::starting(limits, seed, now),
             counters: Box::default(),
-            clock: now,
             config,
         };
         engine.wire.preface(&engine.config, engine.output.buffer());
@@ -292,7 +292,7 @@ impl Engine {
     /// Input should be read and polled. `false` while too much waits, either
     /// in the output (a peer that asks and does not read) or with the user
     /// (bodies that nobody consumes). Input that was read already stays where
-    /// it is; poll again after writing and after [`release`](Self::release).
+    /// it is; poll again after writing and after [`release`](StreamMut::release).
     pub fn wants_input(&self) -> bool {
         let limits = &self.config.limits;
         let backlog = limits.max_output_backlog.saturating_add(limits.cut_ahead);
@@ -311,7 +311,6 @@ impl Engine {
     /// pieces) until one causes an event; what is left at `None` is the start
     /// of a frame, to be appended to.
     pub fn poll_event(&mut self, now: Instant, input: &mut BytesMut) -> Option<Event> {
-        self.clock = now;
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
@@ -387,33 +386,33 @@ impl Engine {
 
     /// Forgets a stream that is done: on the wire for the count of our own,
     /// altogether once the user is done too.
-    fn settle(&mut self, key: StreamKey) {
+    fn settle(&mut self, now: Instant, key: StreamKey) {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
         if !stream.state.is_closed() {
             // Our half has ended and nobody reads theirs: let them stop.
             if stream.recv.reader != Reader::Reading && stream.state.send() == Half::Closed {
-                self.linger(key);
+                self.linger(now, key);
             }
             return;
         }
         let done = !stream.retained && stream.recv.unreleased == 0 && !stream.is_held();
         if done {
-            self.remove(key);
+            self.remove(now, key);
         } else {
             self.streams.count_closed(key);
         }
     }
 
     /// Takes a stream out of every list and gives back what it held.
-    fn remove(&mut self, key: StreamKey) -> Option<Stream> {
+    fn remove(&mut self, now: Instant, key: StreamKey) -> Option<Stream> {
         let stream = self.streams.remove(key)?;
         if stream.send.scheduled {
             self.scheduler.remove(key, stream.priority);
         }
         if stream.is_waiting() {
-            self.forget_held_pushes(key, &stream);
+            self.forget_held_pushes(now, key, &stream);
         }
         if stream.recv.reader == Reader::Lingering {
             self.forget_lingering();
@@ -422,10 +421,10 @@ impl Engine {
         // late for it: an honest peer sends about one a stream.
         self.glitches.refund(self.config.limits.late_frames);
         self.flow.let_go(stream.recv.unreleased);
-        self.give_back(None, stream.recv.unreleased);
+        self.give_back(now, None, stream.recv.unreleased);
         if self.streams.is_empty() {
             self.scheduler.shrink();
-            self.life.became_idle(self.clock);
+            self.life.became_idle(now);
             self.finish_drain();
         }
         Some(stream)

@@ -61,7 +61,7 @@ pub enum Event {
         fin: bool,
     },
     /// A piece of a body came. Its bytes count against the receive windows
-    /// until [`Engine::release`](super::Engine::release) gives them back.
+    /// until [`StreamMut::release`](super::StreamMut::release) gives them back.
     Data {
         /// The stream it came on.
         stream: StreamKey,

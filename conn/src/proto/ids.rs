@@ -70,6 +70,11 @@ impl StreamIds {
         self.next = self.next.saturating_add(2);
     }
 
+    /// Our next stream has a higher id than this one of ours.
+    pub(crate) fn pass_over_ours(&mut self, id: StreamId) {
+        self.next = self.next.max(id.value().saturating_add(2));
+    }
+
     /// No id is left for streams of ours.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.next > StreamId::MAX.value()
@@ -88,6 +93,11 @@ impl StreamIds {
     /// The peer's streams have this parity.
     pub(crate) fn is_of_peer(&self, id: StreamId) -> bool {
         id.opener().is_some_and(|side| side != self.side)
+    }
+
+    /// The id is one that we may use, and have not used.
+    pub(crate) fn is_unopened_of_ours(&self, id: StreamId) -> bool {
+        id.opener() == Some(self.side) && id.value() >= self.next
     }
 
     /// The peer may open a stream of this id: it is the peer's, and above all

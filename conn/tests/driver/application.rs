@@ -220,7 +220,9 @@ async fn requests_and_responses() {
 
         fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut task::Context<'_>) {
             if let Some(head) = self.request.take() {
-                conn.engine.open(conn.now, head, true, None).unwrap();
+                conn.engine
+                    .open(conn.now, head, OpenOptions::without_content())
+                    .unwrap();
             } else if conn.engine.is_idle() {
                 conn.engine.shutdown(conn.now);
             }

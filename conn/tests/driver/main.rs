@@ -12,5 +12,7 @@
 )]
 
 mod application;
+#[cfg(unix)]
+mod fairness;
 mod support;
 mod turns;

@@ -161,9 +161,13 @@ impl Application for Server {
             let _ = self.told.send(Told::Request(head, body));
             let _ = self.wakers.send(conn.waker(stream));
             if !self.reply.is_empty() {
-                conn.engine.reply(stream, self.head.clone(), false).unwrap();
                 conn.engine
-                    .send_data(stream, self.reply.clone(), true)
+                    .stream(conn.now, stream)
+                    .reply(self.head.clone(), false)
+                    .unwrap();
+                conn.engine
+                    .stream(conn.now, stream)
+                    .send_data(self.reply.clone(), true)
                     .unwrap();
             }
         }

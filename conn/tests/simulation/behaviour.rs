@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderValue, Method, StatusCode};
 use lacewing_conn::{
     Reason, Side, Version,
-    proto::{Head, OpenError, Priority, UsageError},
+    proto::{Head, OpenError, OpenOptions, Priority, UsageError},
 };
 
 use crate::{
@@ -151,7 +151,7 @@ fn unreleased_data_stops_its_stream_and_no_other() {
         pair.run();
         assert_eq!(pair.response(other).body, content(300_000));
         assert_eq!(pair.response(stalled).ended, version == Version::Spdy2);
-        pair.client.release_all();
+        pair.client.release_all(pair.now);
         pair.run();
         assert_eq!(pair.response(stalled).body, content(300_000));
         pair.assert_quiescent();
@@ -173,7 +173,7 @@ fn where_nothing_flows_by_windows_reading_stops() {
         assert!((150_000..150_000 + 90_000).contains(&held), "{held}");
         assert!(!pair.client.engine.wants_input());
         pair.client.greedy = true;
-        pair.client.release_all();
+        pair.client.release_all(pair.now);
         pair.run();
         assert!(
             pair.client
@@ -213,15 +213,16 @@ fn a_reply_may_come_before_the_request_ends() {
         let key = pair.server.keys[&stream.id().value()];
         pair.server
             .engine
-            .reply(key, Head::response(StatusCode::FORBIDDEN), true)
+            .stream(pair.now, key)
+            .reply(Head::response(StatusCode::FORBIDDEN), true)
             .unwrap();
         pair.run();
         let seen = pair.response(stream.id().value());
         assert_eq!(seen.status, Some(StatusCode::FORBIDDEN));
         assert!(seen.ended);
         // Nobody reads the rest: the server says so, a little later.
-        pair.server.engine.abandon(key);
-        pair.server.release_all();
+        pair.server.engine.stream(pair.now, key).abandon();
+        pair.server.release_all(pair.now);
         pair.run();
         assert!(!pair.response(stream.id().value()).stopped);
         pair.sleep(Duration::from_millis(250));
@@ -249,16 +250,17 @@ fn a_body_that_nobody_reads_is_discarded_until_the_reply_is_complete() {
         pair.server.greedy = false;
         pair.run();
         let key = pair.server.keys[&stream];
-        pair.server.engine.abandon(key);
+        pair.server.engine.stream(pair.now, key).abandon();
         pair.run();
         // All of it came, credit and all, and nobody heard of it.
         assert!(pair.server.seen[&stream].body.len() < 150_000 || version == Version::Spdy2);
         assert_eq!(pair.server.engine.stats().buffered_bytes, 0);
         pair.server
             .engine
-            .reply(key, Head::response(StatusCode::OK), false)
+            .stream(pair.now, key)
+            .reply(Head::response(StatusCode::OK), false)
             .unwrap();
-        pair.server.send(key, Body::of(1000));
+        pair.server.send(pair.now, key, Body::of(1000));
         pair.run();
         let seen = pair.response(stream);
         assert!(seen.ended && seen.body == content(1000));
@@ -267,7 +269,7 @@ fn a_body_that_nobody_reads_is_discarded_until_the_reply_is_complete() {
             (false, None),
             "the body was sent whole"
         );
-        pair.server.release_all();
+        pair.server.release_all(pair.now);
         pair.assert_quiescent();
         pair.assert_alive();
     });
@@ -325,7 +327,8 @@ fn informational_responses_where_there_is_a_frame_for_them() {
         let informed = pair
             .server
             .engine
-            .inform(key, Head::response(StatusCode::EARLY_HINTS));
+            .stream(pair.now, key)
+            .inform(Head::response(StatusCode::EARLY_HINTS));
         if version == Version::Http2 {
             informed.unwrap();
         } else {
@@ -333,7 +336,8 @@ fn informational_responses_where_there_is_a_frame_for_them() {
         }
         pair.server
             .engine
-            .reply(key, Head::response(StatusCode::OK), true)
+            .stream(pair.now, key)
+            .reply(Head::response(StatusCode::OK), true)
             .unwrap();
         pair.run();
         let seen = pair.response(stream);
@@ -357,38 +361,47 @@ fn calls_out_of_place_have_no_effect() {
         let ok = || Head::response(StatusCode::OK);
         let data = bytes::Bytes::from_static(b"data");
         assert_eq!(
-            engine.send_data(key, data.clone(), false),
+            engine.stream(pair.now, key).send_data(data.clone(), false),
             Err(UsageError::NoHead)
         );
         assert_eq!(
-            engine.reply(key, Head::fields(Default::default()), true),
+            engine
+                .stream(pair.now, key)
+                .reply(Head::fields(Default::default()), true),
             Err(UsageError::WrongHead)
         );
-        engine.reply(key, ok(), false).unwrap();
+        engine.stream(pair.now, key).reply(ok(), false).unwrap();
         assert_eq!(
-            engine.reply(key, ok(), false),
+            engine.stream(pair.now, key).reply(ok(), false),
             Err(UsageError::AlreadyReplied)
         );
         let large = content(100_000);
-        engine.send_data(key, large, false).unwrap();
+        engine
+            .stream(pair.now, key)
+            .send_data(large, false)
+            .unwrap();
         assert_eq!(
-            engine.send_data(key, data.clone(), false),
+            engine.stream(pair.now, key).send_data(data.clone(), false),
             Err(UsageError::Busy)
         );
         pair.run();
         let engine = &mut pair.server.engine;
-        engine.send_data(key, data.clone(), true).unwrap();
+        engine
+            .stream(pair.now, key)
+            .send_data(data.clone(), true)
+            .unwrap();
         assert_eq!(
-            engine.send_data(key, data, true),
+            engine.stream(pair.now, key).send_data(data, true),
             Err(UsageError::StreamClosed)
         );
         pair.run();
         assert_eq!(pair.response(stream).body.len(), 100_004);
         let uri = "https://example.org/".parse().unwrap();
-        let opened = pair
-            .server
-            .engine
-            .open(pair.now, Head::request(Method::GET, uri), true, None);
+        let opened = pair.server.engine.open(
+            pair.now,
+            Head::request(Method::GET, uri),
+            OpenOptions::without_content(),
+        );
         assert!(matches!(
             opened,
             Err(OpenError::Usage(UsageError::WrongHead))
@@ -425,9 +438,10 @@ fn urgent_streams_finish_first_and_none_starves() {
             let key = pair.server.keys[stream];
             pair.server
                 .engine
-                .reply(key, Head::response(StatusCode::OK), false)
+                .stream(pair.now, key)
+                .reply(Head::response(StatusCode::OK), false)
                 .unwrap();
-            pair.server.send(key, Body::of(200_000));
+            pair.server.send(pair.now, key, Body::of(200_000));
         }
         pair.run();
         let order = &pair.server.monitor.order;
@@ -473,9 +487,10 @@ fn what_is_less_urgent_does_not_starve() {
             let key = pair.server.keys[stream];
             pair.server
                 .engine
-                .reply(key, Head::response(StatusCode::OK), false)
+                .stream(pair.now, key)
+                .reply(Head::response(StatusCode::OK), false)
                 .unwrap();
-            pair.server.send(key, Body::of(*len));
+            pair.server.send(pair.now, key, Body::of(*len));
         }
         pair.run();
         let order = &pair.server.monitor.order;
@@ -522,15 +537,25 @@ fn pushed_responses_arrive() {
         let key = pair.server.keys[&parent];
         let uri = "https://example.org/style.css".parse().unwrap();
         let request = Head::request(Method::GET, uri);
-        let pushed = pair.server.engine.push(key, request).unwrap();
+        let pushed = pair
+            .server
+            .engine
+            .stream(pair.now, key)
+            .push(request)
+            .unwrap();
         let mut head = Head::response(StatusCode::OK);
         head.fields
             .insert("content-type", HeaderValue::from_static("text/css"));
-        pair.server.engine.reply(pushed, head, false).unwrap();
-        pair.server.send(pushed, Body::of(50_000));
         pair.server
             .engine
-            .reply(key, Head::response(StatusCode::OK), true)
+            .stream(pair.now, pushed)
+            .reply(head, false)
+            .unwrap();
+        pair.server.send(pair.now, pushed, Body::of(50_000));
+        pair.server
+            .engine
+            .stream(pair.now, key)
+            .reply(Head::response(StatusCode::OK), true)
             .unwrap();
         pair.run();
         assert_eq!(pair.client.promised, [(parent, pushed.id().value())]);
@@ -558,21 +583,27 @@ fn pushes_that_nobody_wants_are_refused() {
         let pushed = pair
             .server
             .engine
-            .push(key, Head::request(Method::GET, uri));
+            .stream(pair.now, key)
+            .push(Head::request(Method::GET, uri));
         if version == Version::Http2 {
             assert!(matches!(pushed, Err(OpenError::PushDisabled)));
         } else {
             // SPDY has no setting for it: the client resets the stream.
             let pushed = pushed.unwrap();
             let head = Head::response(StatusCode::OK);
-            pair.server.engine.reply(pushed, head, false).unwrap();
+            pair.server
+                .engine
+                .stream(pair.now, pushed)
+                .reply(head, false)
+                .unwrap();
             pair.run();
             let seen = &pair.server.seen[&pushed.id().value()];
             assert_eq!(seen.reset, Some(Reason::RefusedStream));
         }
         pair.server
             .engine
-            .reply(key, Head::response(StatusCode::OK), true)
+            .stream(pair.now, key)
+            .reply(Head::response(StatusCode::OK), true)
             .unwrap();
         pair.run();
         assert!(pair.client.promised.is_empty());

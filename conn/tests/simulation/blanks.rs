@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lacewing_conn::{
     Side, Version,
-    proto::{Config, Event, Head, StreamKey},
+    proto::{Config, Event, Head, OpenOptions, StreamKey},
 };
 use lacewing_frames::{http2, spdy};
 use lacewing_hpack::{HeaderField, Sensitivity};
@@ -139,13 +139,21 @@ fn no_list_leaves_with_blanks_around_its_values() {
             ..Head::request(Method::POST, uri.clone())
         };
         let now = client.now;
-        let stream = client.engine.open(now, head, false, None).unwrap();
+        let stream = client
+            .engine
+            .open(now, head, OpenOptions::default())
+            .unwrap();
         let data = Bytes::from_static(b"data");
         client
             .engine
-            .send_data(stream, data.clone(), false)
+            .stream(now, stream)
+            .send_data(data.clone(), false)
             .unwrap();
-        client.engine.send_trailers(stream, fields()).unwrap();
+        client
+            .engine
+            .stream(now, stream)
+            .send_trailers(fields())
+            .unwrap();
         let sent = client.flush();
         assert_clean(version, &sent, 2);
 
@@ -160,7 +168,7 @@ fn no_list_leaves_with_blanks_around_its_values() {
         let mut lists = 3;
         if version == Version::Http2 {
             let interim = response(StatusCode::EARLY_HINTS);
-            server.engine.inform(stream, interim).unwrap();
+            server.engine.stream(now, stream).inform(interim).unwrap();
             // And a promise apart from the head of its response.
             lists += 2;
         }
@@ -168,13 +176,25 @@ fn no_list_leaves_with_blanks_around_its_values() {
             fields: fields(),
             ..Head::request(Method::GET, uri)
         };
-        let push = server.engine.push(stream, promised).unwrap();
+        let push = server.engine.stream(now, stream).push(promised).unwrap();
         let head = response(StatusCode::OK);
-        server.engine.reply(stream, head, false).unwrap();
+        server
+            .engine
+            .stream(now, stream)
+            .reply(head, false)
+            .unwrap();
         let head = response(StatusCode::OK);
-        server.engine.reply(push, head, true).unwrap();
-        server.engine.send_data(stream, data, false).unwrap();
-        server.engine.send_trailers(stream, fields()).unwrap();
+        server.engine.stream(now, push).reply(head, true).unwrap();
+        server
+            .engine
+            .stream(now, stream)
+            .send_data(data, false)
+            .unwrap();
+        server
+            .engine
+            .stream(now, stream)
+            .send_trailers(fields())
+            .unwrap();
         let sent = server.flush();
         assert_clean(version, &sent, lists);
         client.take_bytes(&sent);

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header::CONTENT_LENGTH};
 use lacewing_conn::{
     Initiator, Side, Version,
-    proto::{Config, Event, Head, HeaderCompression, OpenError, StreamKey, UsageError},
+    proto::{
+        Config, Event, Head, HeaderCompression, OpenError, OpenOptions, StreamKey, UsageError,
+    },
 };
 
 use crate::{
@@ -71,7 +73,14 @@ fn client(version: Version, method: &Method) -> (Victim, Peer, StreamKey) {
     let mut victim = Victim::new(version, Side::Client);
     let fin = *method != Method::CONNECT;
     let head = request(method);
-    let stream = victim.engine.open(victim.now, head, fin, None).unwrap();
+    let stream = victim
+        .engine
+        .open(
+            victim.now,
+            head,
+            OpenOptions::default().with(|options| options.fin = fin),
+        )
+        .unwrap();
     victim.flush();
     (victim, Peer::new(version, Side::Server), stream)
 }
@@ -100,7 +109,10 @@ fn no_content_reaches_the_user_where_there_is_none() {
             let (mut victim, mut peer, stream) = client(version, &method);
             reply(&mut peer, status, false, &[]);
             victim.take(&mut peer);
-            assert_eq!(victim.engine.has_content(stream), after != Nothing);
+            assert_eq!(
+                victim.engine.stream(victim.now, stream).has_content(),
+                after != Nothing
+            );
             peer.data(1, b"seven b", false);
             victim.take(&mut peer);
             victim.flush();
@@ -173,7 +185,10 @@ fn tunnels_are_opened_by_any_success() {
             let mut pair = Pair::new(version);
             pair.server.answers = false;
             let head = request(&Method::CONNECT);
-            let opened = pair.client.engine.open(pair.now, head, false, None);
+            let opened = pair
+                .client
+                .engine
+                .open(pair.now, head, OpenOptions::default());
             let stream = opened.unwrap();
             pair.run();
             let id = stream.id().value();
@@ -181,13 +196,23 @@ fn tunnels_are_opened_by_any_success() {
             let mut head = Head::response(StatusCode::from_u16(status).unwrap());
             head.fields
                 .insert(CONTENT_LENGTH, HeaderValue::from_static("3"));
-            pair.server.engine.reply(at_server, head, false).unwrap();
+            pair.server
+                .engine
+                .stream(pair.now, at_server)
+                .reply(head, false)
+                .unwrap();
             let bytes = Bytes::from_static(b"of a tunnel");
             let server = &mut pair.server.engine;
-            server.send_data(at_server, bytes.clone(), false).unwrap();
+            server
+                .stream(pair.now, at_server)
+                .send_data(bytes.clone(), false)
+                .unwrap();
             pair.run();
             let client = &mut pair.client.engine;
-            client.send_data(stream, bytes.clone(), true).unwrap();
+            client
+                .stream(pair.now, stream)
+                .send_data(bytes.clone(), true)
+                .unwrap();
             pair.run();
             let seen = &pair.client.seen[&id];
             assert_eq!(seen.body, bytes, "{version}, {status}");
@@ -210,7 +235,11 @@ fn responses_of_ours_have_no_content_where_there_is_none() {
             pair.server.answers = false;
             let fin = method != Method::CONNECT;
             let head = request(&method);
-            let opened = pair.client.engine.open(pair.now, head, fin, None);
+            let opened = pair.client.engine.open(
+                pair.now,
+                head,
+                OpenOptions::default().with(|options| options.fin = fin),
+            );
             let id = opened.unwrap().id().value();
             pair.run();
             let stream = pair.server.keys[&id];
@@ -218,16 +247,23 @@ fn responses_of_ours_have_no_content_where_there_is_none() {
             head.fields
                 .insert(CONTENT_LENGTH, HeaderValue::from_static("1"));
             let server = &mut pair.server.engine;
-            server.reply(stream, head, false).unwrap();
-            let sent = server.send_data(stream, Bytes::from_static(b"x"), false);
+            server.stream(pair.now, stream).reply(head, false).unwrap();
+            let sent = server
+                .stream(pair.now, stream)
+                .send_data(Bytes::from_static(b"x"), false);
             if after == Nothing {
                 assert_eq!(sent, Err(UsageError::ContentForbidden), "{context}");
-                let trailers = server.send_trailers(stream, http::HeaderMap::new());
+                let trailers = server
+                    .stream(pair.now, stream)
+                    .send_trailers(http::HeaderMap::new());
                 assert_eq!(trailers, Err(UsageError::ContentForbidden), "{context}");
             } else {
                 assert_eq!(sent, Ok(()), "{context}");
             }
-            server.send_data(stream, Bytes::new(), true).unwrap();
+            server
+                .stream(pair.now, stream)
+                .send_data(Bytes::new(), true)
+                .unwrap();
             pair.run();
             let seen = &pair.client.seen[&id];
             assert!(seen.ended && seen.reset.is_none(), "{context}: {seen:?}");
@@ -251,7 +287,11 @@ fn informational_responses_have_no_length() {
     let mut head = Head::response(StatusCode::EARLY_HINTS);
     let length = HeaderValue::from_static("1");
     head.fields.insert(CONTENT_LENGTH, length);
-    server.engine.inform(stream, head).unwrap();
+    server
+        .engine
+        .stream(server.now, stream)
+        .inform(head)
+        .unwrap();
     let (mut client, _, _) = client(Version::Http2, &Method::GET);
     client.take_bytes(&server.flush());
     let Some(Event::Informational { head, .. }) = client.events.last() else {
@@ -265,15 +305,19 @@ fn informational_responses_have_no_length() {
 fn trace_has_no_content() {
     every_version(|version| {
         let mut victim = Victim::new(version, Side::Client);
-        let refused = victim
-            .engine
-            .open(victim.now, request(&Method::TRACE), false, None);
+        let refused =
+            victim
+                .engine
+                .open(victim.now, request(&Method::TRACE), OpenOptions::default());
         assert!(matches!(
             refused,
             Err(OpenError::Usage(UsageError::ContentForbidden))
         ));
         let head = request(&Method::TRACE);
-        victim.engine.open(victim.now, head, true, None).unwrap();
+        victim
+            .engine
+            .open(victim.now, head, OpenOptions::without_content())
+            .unwrap();
 
         for (extra, data) in [(&[("content-length", "1")][..], None), (&[], Some(b"x"))] {
             let mut victim = Victim::new(version, Side::Server);
@@ -333,10 +377,14 @@ fn a_body_of_another_length_is_answered_over_spdy() {
                 let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
                     panic!("no request")
                 };
-                victim.engine.retain(stream);
+                victim.engine.stream(victim.now, stream).retain();
                 if begun {
                     let head = Head::response(StatusCode::OK);
-                    victim.engine.reply(stream, head, false).unwrap();
+                    victim
+                        .engine
+                        .stream(victim.now, stream)
+                        .reply(head, false)
+                        .unwrap();
                 }
                 victim.flush();
                 let (data, fin) = misbehave;
@@ -363,11 +411,17 @@ fn a_body_of_another_length_is_answered_over_spdy() {
                 assert!(error.to_string().contains("content-length"), "{error}");
                 // Until the handler is gone it counts, and no longer.
                 let response = Head::response(StatusCode::OK);
-                assert!(victim.engine.reply(stream, response, true).is_err());
+                assert!(
+                    victim
+                        .engine
+                        .stream(victim.now, stream)
+                        .reply(response, true)
+                        .is_err()
+                );
                 let handlers = victim.engine.stats();
                 let counted = handlers.open_streams + handlers.orphaned_handlers as usize;
                 assert_eq!(counted, 1, "{context}");
-                victim.engine.finish(stream);
+                victim.engine.stream(victim.now, stream).finish();
                 if answered && !ends {
                     // The rest of the body is discarded.
                     peer.data(1, &[0; 1000], true);
@@ -398,7 +452,9 @@ fn lengths_of_ours_are_numbers() {
                 head.fields
                     .append(CONTENT_LENGTH, HeaderValue::from_static(length));
             }
-            let opened = victim.engine.open(victim.now, head.clone(), false, None);
+            let opened = victim
+                .engine
+                .open(victim.now, head.clone(), OpenOptions::default());
             assert!(
                 matches!(opened, Err(OpenError::Usage(UsageError::InvalidLength))),
                 "{version}: {lengths:?}"
@@ -414,11 +470,18 @@ fn lengths_of_ours_are_numbers() {
                 fields: head.fields,
                 ..Head::response(StatusCode::OK)
             };
-            let refused = victim.engine.reply(stream, response, false);
+            let refused = victim
+                .engine
+                .stream(victim.now, stream)
+                .reply(response, false);
             assert_eq!(refused, Err(UsageError::InvalidLength), "{version}");
             // And it may still answer.
             let sorry = Head::response(StatusCode::INTERNAL_SERVER_ERROR);
-            victim.engine.reply(stream, sorry, true).unwrap();
+            victim
+                .engine
+                .stream(victim.now, stream)
+                .reply(sorry, true)
+                .unwrap();
         }
         let mut pair = Pair::new(version);
         pair.server.answers = false;
@@ -427,7 +490,10 @@ fn lengths_of_ours_are_numbers() {
             head.fields
                 .append(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let opened = pair.client.engine.open(pair.now, head, true, None);
+        let opened = pair
+            .client
+            .engine
+            .open(pair.now, head, OpenOptions::without_content());
         let id = opened.unwrap().id().value();
         pair.run();
         assert_eq!(pair.server.seen[&id].fields["content-length"], ["0"]);
@@ -440,16 +506,19 @@ fn trailers_of_ours_have_no_length() {
     every_version(|version| {
         let mut pair = Pair::new(version);
         pair.server.answers = false;
-        let opened = pair
-            .client
-            .engine
-            .open(pair.now, request(&Method::POST), false, None);
+        let opened =
+            pair.client
+                .engine
+                .open(pair.now, request(&Method::POST), OpenOptions::default());
         let stream = opened.unwrap();
         let mut trailers = http::HeaderMap::new();
         trailers.insert(CONTENT_LENGTH, HeaderValue::from_static("1"));
         trailers.insert("x-checksum", HeaderValue::from_static("1"));
         let client = &mut pair.client.engine;
-        client.send_trailers(stream, trailers).unwrap();
+        client
+            .stream(pair.now, stream)
+            .send_trailers(trailers)
+            .unwrap();
         pair.run();
         let seen = &pair.server.seen[&stream.id().value()];
         assert!(seen.reset.is_none() && seen.ended, "{version}: {seen:?}");

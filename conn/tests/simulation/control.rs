@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use lacewing_conn::{
     Reason, Side, Version,
-    proto::{Event, Head, Rule, StreamKey},
+    proto::{Event, Head, OpenOptions, Rule, StreamKey},
 };
 
 use crate::{
@@ -46,7 +46,10 @@ fn client(version: Version) -> (Victim, Peer, StreamKey) {
     let mut victim = Victim::new(version, Side::Client);
     let uri = "https://example.org/".parse().unwrap();
     let head = Head::request(Method::POST, uri);
-    let stream = victim.engine.open(victim.now, head, false, None).unwrap();
+    let stream = victim
+        .engine
+        .open(victim.now, head, OpenOptions::default())
+        .unwrap();
     victim.flush();
     (victim, Peer::new(version, Side::Server), stream)
 }
@@ -119,7 +122,7 @@ fn frames_without_a_meaning_are_ignored_and_charged() {
                     Side::Server => server(version),
                     Side::Client => client(version),
                 };
-                let room = victim.engine.send_capacity(stream);
+                let room = victim.engine.stream(victim.now, stream).send_capacity();
                 for _ in 0..3 {
                     victim.take_bytes(&frame);
                 }
@@ -128,13 +131,57 @@ fn frames_without_a_meaning_are_ignored_and_charged() {
                 assert_eq!(victim.engine.open_streams(), 1, "{context}");
                 assert!(!victim.engine.is_shutting_down(), "{context}");
                 assert_eq!(victim.engine.peer_max_concurrent_streams(), 100);
-                assert_eq!(victim.engine.send_capacity(stream), room, "{context}");
+                assert_eq!(
+                    victim.engine.stream(victim.now, stream).send_capacity(),
+                    room,
+                    "{context}"
+                );
                 for _ in 0..11_000 {
                     victim.take_bytes(&frame);
                 }
                 assert_eq!(rule(&victim), Some(Rule::TooManyGlitches), "{context}");
             }
         }
+    }
+}
+
+/// A stream error on an id that we may still open ends the connection: a reset
+/// would hit our next stream, which then waits for an answer for ever.
+#[test]
+fn a_malformed_frame_of_a_stream_that_we_did_not_open_ends_the_connection() {
+    for version in SPDY {
+        for (side, id) in [(Side::Client, 1), (Side::Client, 7), (Side::Server, 2)] {
+            let mut victim = Victim::new(version, side);
+            victim.flush();
+            let head = [0x80, 9, 0, 1, 1, 0, 0, 10, 0, 0, 0, id];
+            victim.take_bytes(&[&head[..], &[0; 6]].concat());
+            victim.flush();
+            let what = format!("{version} {side:?} {id}: {:?}", victim.events);
+            assert_eq!(victim.monitor.resets, 0, "{what}");
+            assert_eq!(rule(&victim), Some(Rule::Malformed), "{what}");
+            assert!(victim.engine.is_closed(), "{what}");
+        }
+    }
+}
+
+/// What we reset is not opened later: the peer would take it for a closed one.
+#[test]
+fn an_id_of_ours_that_was_reset_is_passed_over() {
+    for version in SPDY {
+        let mut victim = Victim::new(version, Side::Client);
+        victim.flush();
+        let mut peer = Peer::new(version, Side::Server);
+        peer.reply(1, true, peer.ok());
+        victim.take(&mut peer);
+        victim.flush();
+        assert_eq!(victim.monitor.resets, 1, "{version}");
+        let uri = "https://example.org/".parse().unwrap();
+        let head = Head::request(Method::GET, uri);
+        let stream = victim
+            .engine
+            .open(victim.now, head, OpenOptions::without_content())
+            .unwrap();
+        assert_eq!(stream.id().value(), 3, "{version}");
     }
 }
 
@@ -212,10 +259,18 @@ fn pings_go_ahead_of_data() {
     for version in SPDY {
         let (mut victim, mut peer, stream) = server(version);
         let ok = Head::response(StatusCode::OK);
-        victim.engine.reply(stream, ok, false).unwrap();
+        victim
+            .engine
+            .stream(victim.now, stream)
+            .reply(ok, false)
+            .unwrap();
         victim.flush();
         let body = Bytes::from(vec![7; 50_000]);
-        victim.engine.send_data(stream, body, false).unwrap();
+        victim
+            .engine
+            .stream(victim.now, stream)
+            .send_data(body, false)
+            .unwrap();
         let ping = control(number(version), 6, &[0x12, 0x34, 0x56, 0x77]);
         peer.raw(&ping);
         victim.take(&mut peer);
@@ -317,7 +372,11 @@ fn go_away_says_which_requests_may_be_made_again() {
         // The others get their answers.
         let key = pair.server.keys[&streams[0]];
         let ok = Head::response(StatusCode::OK);
-        pair.server.engine.reply(key, ok, true).unwrap();
+        pair.server
+            .engine
+            .stream(pair.now, key)
+            .reply(ok, true)
+            .unwrap();
         pair.run();
         assert_eq!(pair.response(streams[0]).status, Some(StatusCode::OK));
         // One that had no answer when the connection ended may have been
@@ -365,7 +424,7 @@ fn codes_of_resets_and_of_go_away() {
     for version in SPDY {
         for (reason, code) in codes {
             let (mut victim, _, stream) = server(version);
-            victim.engine.reset(victim.now, stream, reason);
+            victim.engine.stream(victim.now, stream).reset(reason);
             victim.flush();
             let known = version != Version::Spdy2 || code <= 7;
             let expected = if known { code } else { 1 };
@@ -408,7 +467,10 @@ fn codes_of_resets_and_of_go_away() {
 fn what_crosses_our_reset_is_ignored() {
     every_version(|version| {
         let (mut victim, mut peer, stream) = server(version);
-        victim.engine.reset(victim.now, stream, Reason::Cancel);
+        victim
+            .engine
+            .stream(victim.now, stream)
+            .reset(Reason::Cancel);
         victim.flush();
         assert_eq!(victim.monitor.resets, 1, "{version}");
         victim.events.clear();

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use lacewing_conn::{
     Reason, Side, Version,
-    proto::{Config, Engine, Event, Head, Rule, StreamKey},
+    proto::{Config, Engine, Event, Head, OpenOptions, Rule, StreamKey},
 };
 
 use crate::{
@@ -46,8 +46,12 @@ fn serving(version: Version, streams: u32) -> (Victim, Peer, Vec<StreamKey>) {
         .collect();
     for key in &keys {
         let ok = Head::response(StatusCode::OK);
-        victim.engine.reply(*key, ok, false).unwrap();
-        victim.engine.offer(*key);
+        victim
+            .engine
+            .stream(victim.now, *key)
+            .reply(ok, false)
+            .unwrap();
+        victim.engine.stream(victim.now, *key).offer();
     }
     (victim, peer, keys)
 }
@@ -91,8 +95,12 @@ fn open_streams_move_with_the_initial_window() {
             panic!("{version}: no request")
         };
         let ok = Head::response(StatusCode::OK);
-        victim.engine.reply(stream, ok, false).unwrap();
-        victim.engine.offer(stream);
+        victim
+            .engine
+            .stream(victim.now, stream)
+            .reply(ok, false)
+            .unwrap();
+        victim.engine.stream(victim.now, stream).offer();
         assert_eq!(sent(&mut victim), start + 1_500 + 16_884, "{version}");
     }
 }
@@ -122,7 +130,11 @@ fn the_initial_window_is_not_the_connections() {
     peer.initial_window(0);
     victim.take(&mut peer);
     let data = Bytes::from(vec![0; 100_000]);
-    victim.engine.send_data(keys[0], data, true).unwrap();
+    victim
+        .engine
+        .stream(victim.now, keys[0])
+        .send_data(data, true)
+        .unwrap();
     assert_eq!(sent(&mut victim), 100_000);
 }
 
@@ -154,13 +166,21 @@ fn a_body_ends_without_a_window() {
         let (mut victim, _, keys) = serving(version, 1);
         let len = initial(version).unwrap_or(10_000);
         let body = Bytes::from(vec![0; len]);
-        victim.engine.send_data(keys[0], body, false).unwrap();
+        victim
+            .engine
+            .stream(victim.now, keys[0])
+            .send_data(body, false)
+            .unwrap();
         while victim.engine.poll_transmit(victim.now) == lacewing_conn::proto::Transmit::Write {
             victim.flush();
         }
         victim.flush();
         let end = Bytes::new();
-        victim.engine.send_data(keys[0], end, true).unwrap();
+        victim
+            .engine
+            .stream(victim.now, keys[0])
+            .send_data(end, true)
+            .unwrap();
         let sent = victim.flush();
         let expected: &[u8] = match version {
             Version::Http2 => &[0, 0, 0, 0, 1, 0, 0, 0, 1],
@@ -192,7 +212,10 @@ fn credit_of_what_is_discarded_comes_back() {
             let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
                 panic!("no request")
             };
-            victim.engine.reset(victim.now, stream, Reason::Cancel);
+            victim
+                .engine
+                .stream(victim.now, stream)
+                .reset(Reason::Cancel);
             peer.data(id, &[7; PIECE], false);
         }),
         ("on a stream that is refused", true, |_, peer, id| {
@@ -223,11 +246,15 @@ fn credit_of_what_is_discarded_comes_back() {
             let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
                 panic!("no request")
             };
-            victim.engine.abandon(stream);
+            victim.engine.stream(victim.now, stream).abandon();
             peer.data(id, &[7; PIECE], true);
             victim.take(peer);
             let ok = Head::response(StatusCode::OK);
-            victim.engine.reply(stream, ok, true).unwrap();
+            victim
+                .engine
+                .stream(victim.now, stream)
+                .reply(ok, true)
+                .unwrap();
         }),
     ];
     for version in [Version::Spdy31, Version::Http2] {
@@ -267,15 +294,19 @@ fn a_stream_that_nobody_reads_gets_its_credit() {
         pair.server.greedy = false;
         pair.run();
         let key = pair.server.keys[&stream];
-        pair.server.engine.abandon(key);
+        pair.server.engine.stream(pair.now, key).abandon();
         pair.run();
         let ok = Head::response(StatusCode::OK);
-        pair.server.engine.reply(key, ok, true).unwrap();
+        pair.server
+            .engine
+            .stream(pair.now, key)
+            .reply(ok, true)
+            .unwrap();
         pair.run();
         let seen = pair.response(stream);
         assert!(!seen.stopped, "{version}: all of it was sent before");
         assert_eq!(seen.status, Some(StatusCode::OK), "{version}");
-        pair.server.release_all();
+        pair.server.release_all(pair.now);
         pair.assert_quiescent();
     });
 }
@@ -291,7 +322,7 @@ fn nobody_hears_of_what_nobody_reads() {
         let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
             panic!("no request")
         };
-        victim.engine.abandon(stream);
+        victim.engine.stream(victim.now, stream).abandon();
         victim.events.clear();
         peer.data(1, b"body", false);
         peer.headers(1, true, &[("x-trailer", "1")]);
@@ -312,7 +343,10 @@ fn credit_is_told_in_the_words_of_the_version() {
         let mut victim = Victim::new(version, Side::Client);
         let uri = "https://example.org/".parse().unwrap();
         let head = Head::request(Method::GET, uri);
-        victim.engine.open(victim.now, head, true, None).unwrap();
+        victim
+            .engine
+            .open(victim.now, head, OpenOptions::without_content())
+            .unwrap();
         let mut peer = Peer::new(version, Side::Server);
         peer.reply(1, false, peer.ok());
         let mut updates = [false; 2];
@@ -389,7 +423,10 @@ fn what_a_reset_stream_held_comes_back() {
                 victim.take(&mut peer);
             } else {
                 let stream = stream.unwrap();
-                victim.engine.reset(victim.now, stream, Reason::Cancel);
+                victim
+                    .engine
+                    .stream(victim.now, stream)
+                    .reset(Reason::Cancel);
             }
             let credit = victim.engine.stats().receive_credit;
             assert_eq!(credit, 65_536, "{version}, by the peer: {by_peer}");

@@ -6,8 +6,8 @@ use http::{HeaderMap, Method, StatusCode};
 use lacewing_conn::{
     Reason, Side, Version,
     proto::{
-        AlternativeFor, Config, ConnectProtocol, Control, Engine, Event, Head, OpenError, Priority,
-        Rule, StreamId, UsageError,
+        AlternativeFor, Config, ConnectProtocol, Control, Engine, Event, Head, OpenError,
+        OpenOptions, Priority, Rule, StreamId, UsageError,
     },
 };
 
@@ -46,10 +46,10 @@ fn extended_connect_is_used_only_where_it_is_offered() {
     let mut pair = Pair::with(Version::Http2, |_, config| {
         config.extended_connect = true;
     });
-    let early = pair
-        .client
-        .engine
-        .open(pair.now, connect(Some("websocket")), false, None);
+    let early =
+        pair.client
+            .engine
+            .open(pair.now, connect(Some("websocket")), OpenOptions::default());
     assert!(matches!(early, Err(OpenError::ExtendedConnectDisabled)));
     pair.run();
     assert!(pair.client.engine.peer_allows_extended_connect());
@@ -57,31 +57,35 @@ fn extended_connect_is_used_only_where_it_is_offered() {
     let stream = pair
         .client
         .engine
-        .open(pair.now, head, false, None)
+        .open(pair.now, head, OpenOptions::default())
         .unwrap();
     pair.run();
     let key = pair.server.keys[&stream.id().value()];
     let ok = Head::response(StatusCode::OK);
-    pair.server.engine.reply(key, ok, false).unwrap();
-    pair.server.send(key, Body::of(1000));
+    pair.server
+        .engine
+        .stream(pair.now, key)
+        .reply(ok, false)
+        .unwrap();
+    pair.server.send(pair.now, key, Body::of(1000));
     pair.run();
     assert_eq!(pair.response(1).body, content(1000));
 
     let mut pair = Pair::new(Version::Http2);
     pair.run();
-    let refused = pair
-        .client
-        .engine
-        .open(pair.now, connect(Some("websocket")), false, None);
+    let refused =
+        pair.client
+            .engine
+            .open(pair.now, connect(Some("websocket")), OpenOptions::default());
     assert!(matches!(refused, Err(OpenError::ExtendedConnectDisabled)));
 
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
         let mut pair = Pair::new(version);
         pair.run();
-        let refused = pair
-            .client
-            .engine
-            .open(pair.now, connect(Some("websocket")), false, None);
+        let refused =
+            pair.client
+                .engine
+                .open(pair.now, connect(Some("websocket")), OpenOptions::default());
         let unsupported = OpenError::Usage(UsageError::Unsupported).to_string();
         assert_eq!(refused.unwrap_err().to_string(), unsupported);
     }
@@ -127,16 +131,20 @@ fn a_tunnel_carries_data_and_nothing_else() {
         let stream = pair
             .client
             .engine
-            .open(pair.now, connect(None), false, None)
+            .open(pair.now, connect(None), OpenOptions::default())
             .unwrap();
         pair.run();
         let key = pair.server.keys[&1];
         let mut ok = Head::response(StatusCode::OK);
         // RFC 9110 §9.3.6: in a 2xx to CONNECT it means nothing.
         ok.fields.insert("content-length", 5.into());
-        pair.server.engine.reply(key, ok, false).unwrap();
-        pair.client.send(stream, Body::of(300_000));
-        pair.server.send(key, Body::of(200_000));
+        pair.server
+            .engine
+            .stream(pair.now, key)
+            .reply(ok, false)
+            .unwrap();
+        pair.client.send(pair.now, stream, Body::of(300_000));
+        pair.server.send(pair.now, key, Body::of(200_000));
         pair.run();
         assert_eq!(pair.response(1).body, content(200_000), "{version}");
         assert_eq!(pair.server.seen[&1].body, content(300_000));
@@ -148,11 +156,14 @@ fn a_tunnel_carries_data_and_nothing_else() {
         victim.take(&mut peer);
         let key = victim
             .engine
-            .open(victim.now, connect(None), false, None)
+            .open(victim.now, connect(None), OpenOptions::default())
             .unwrap();
         peer.reply(1, false, peer.ok());
         victim.take(&mut peer);
-        let trailers = victim.engine.send_trailers(key, HeaderMap::new());
+        let trailers = victim
+            .engine
+            .stream(victim.now, key)
+            .send_trailers(HeaderMap::new());
         assert_eq!(trailers, Err(UsageError::Unsupported));
         peer.headers(1, true, &[("x-checksum", "1")]);
         victim.take(&mut peer);
@@ -168,13 +179,18 @@ fn a_refused_tunnel_is_an_ordinary_response() {
         pair.server.answers = false;
         pair.client
             .engine
-            .open(pair.now, connect(None), true, None)
+            .open(pair.now, connect(None), OpenOptions::without_content())
             .unwrap();
         pair.run();
         let key = pair.server.keys[&1];
         let forbidden = Head::response(StatusCode::FORBIDDEN);
-        pair.server.engine.reply(key, forbidden, false).unwrap();
-        pair.server.send(key, Body::of(100).with_trailers());
+        pair.server
+            .engine
+            .stream(pair.now, key)
+            .reply(forbidden, false)
+            .unwrap();
+        pair.server
+            .send(pair.now, key, Body::of(100).with_trailers());
         pair.run();
         let seen = pair.response(1);
         assert_eq!(seen.status, Some(StatusCode::FORBIDDEN));
@@ -192,22 +208,35 @@ fn priorities_are_heard_before_during_and_over() {
     pair.run();
     let server_key = pair.server.keys[&first];
     assert_eq!(
-        pair.server.engine.priority(server_key),
+        pair.server.engine.stream(pair.now, server_key).priority(),
         Some(Priority::default())
     );
     // The client changes its mind.
     let urgent = Priority::new(0, true);
-    pair.client.engine.prioritize(client_key, urgent);
-    pair.run();
-    assert_eq!(pair.server.engine.priority(server_key), Some(urgent));
-    // The server's own word counts from then on.
-    let late = Priority::new(7, false);
-    pair.server.engine.prioritize(server_key, late);
     pair.client
         .engine
-        .prioritize(client_key, Priority::new(1, false));
+        .stream(pair.now, client_key)
+        .prioritize(urgent);
     pair.run();
-    assert_eq!(pair.server.engine.priority(server_key), Some(late));
+    assert_eq!(
+        pair.server.engine.stream(pair.now, server_key).priority(),
+        Some(urgent)
+    );
+    // The server's own word counts from then on.
+    let late = Priority::new(7, false);
+    pair.server
+        .engine
+        .stream(pair.now, server_key)
+        .prioritize(late);
+    pair.client
+        .engine
+        .stream(pair.now, client_key)
+        .prioritize(Priority::new(1, false));
+    pair.run();
+    assert_eq!(
+        pair.server.engine.stream(pair.now, server_key).priority(),
+        Some(late)
+    );
 }
 
 #[test]
@@ -233,7 +262,7 @@ fn a_priority_may_come_before_its_stream() {
         .events
         .iter()
         .filter_map(|event| match event {
-            Event::Opened { stream, .. } => victim.engine.priority(*stream),
+            Event::Opened { stream, .. } => victim.engine.stream(victim.now, *stream).priority(),
             _ => None,
         })
         .map(Priority::urgency)
@@ -367,11 +396,16 @@ fn only_plain_requests_are_promised() {
         promise(Method::GET, "/no-authority", None),
         promise(Method::GET, "https://example.org/", Some(3)),
     ] {
-        let refused = pair.server.engine.push(key, bad).unwrap_err();
+        let refused = pair
+            .server
+            .engine
+            .stream(pair.now, key)
+            .push(bad)
+            .unwrap_err();
         assert!(matches!(refused, OpenError::Usage(UsageError::NotPushable)));
     }
     let good = promise(Method::HEAD, "https://example.org/", Some(0));
-    assert!(pair.server.engine.push(key, good).is_ok());
+    assert!(pair.server.engine.stream(pair.now, key).push(good).is_ok());
 }
 
 #[test]
@@ -391,7 +425,7 @@ fn a_connection_tells_what_it_has_been_through() {
         assert_eq!(stats.stalls.stream_window > 0, windows, "{version}");
         pair.client.greedy = true;
         for _ in 0..100 {
-            pair.client.release_all();
+            pair.client.release_all(pair.now);
             pair.run();
         }
         assert_eq!(pair.response(stream).body.len(), 200_000);
@@ -406,7 +440,10 @@ fn a_connection_tells_what_it_has_been_through() {
         let stream = pair.get("/never/");
         pair.run();
         let key = pair.client.keys[&stream];
-        pair.client.engine.reset(pair.now, key, Reason::Cancel);
+        pair.client
+            .engine
+            .stream(pair.now, key)
+            .reset(Reason::Cancel);
         pair.run();
         let (server, client) = (pair.server.engine.stats(), pair.client.engine.stats());
         assert_eq!(client.resets_sent.of(Reason::Cancel), 1);
@@ -449,7 +486,10 @@ fn header_limits_name_themselves() {
                 } else {
                     let uri = "https://example.org/".parse().unwrap();
                     let head = Head::request(Method::GET, uri);
-                    victim.engine.open(victim.now, head, true, None).unwrap();
+                    victim
+                        .engine
+                        .open(victim.now, head, OpenOptions::without_content())
+                        .unwrap();
                     let fields: Vec<_> = peer.ok().iter().chain(&fields).copied().collect();
                     peer.reply(1, true, &fields);
                 }
@@ -488,7 +528,10 @@ fn repeated_fields_are_short_unless_they_are_sensitive() {
                 let mut token = http::HeaderValue::try_from(token).unwrap();
                 token.set_sensitive(sensitive);
                 head.fields.insert("x-token", token);
-                let opened = pair.client.engine.open(pair.now, head, true, None);
+                let opened =
+                    pair.client
+                        .engine
+                        .open(pair.now, head, OpenOptions::without_content());
                 opened.unwrap();
                 pair.run();
                 costs.push(pair.client.engine.stats().headers_sent.compressed - before);
@@ -532,7 +575,10 @@ fn a_promised_stream_gets_its_response_first() {
         let mut victim = Victim::with(config);
         let uri = "https://example.org/".parse().unwrap();
         let head = Head::request(Method::GET, uri);
-        victim.engine.open(victim.now, head, true, None).unwrap();
+        victim
+            .engine
+            .open(victim.now, head, OpenOptions::without_content())
+            .unwrap();
         let mut peer = Peer::new(Version::Http2, Side::Server);
         peer.raw(&promise(whole));
         peer.raw(frame);
@@ -545,7 +591,10 @@ fn a_promised_stream_gets_its_response_first() {
     let mut victim = Victim::with(config);
     let uri = "https://example.org/".parse().unwrap();
     let head = Head::request(Method::GET, uri);
-    victim.engine.open(victim.now, head, true, None).unwrap();
+    victim
+        .engine
+        .open(victim.now, head, OpenOptions::without_content())
+        .unwrap();
     let mut peer = Peer::new(Version::Http2, Side::Server);
     peer.raw(&promise(&whole[1..]));
     victim.take(&mut peer);

@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use http::Method;
 use lacewing_conn::{
     Error, Initiator, Reason, Side, Version,
-    proto::{Config, Event, Head, Semantics, StreamKey},
+    proto::{Config, Event, Head, OpenOptions, Semantics, StreamKey},
 };
 
 use crate::{
@@ -38,7 +38,12 @@ fn victim(version: Version, side: Side, semantics: Semantics) -> (Victim, Peer, 
             for _ in 0..2 {
                 let uri = "https://example.org/".parse().unwrap();
                 let head = Head::request(Method::GET, uri);
-                streams.push(victim.engine.open(victim.now, head, true, None).unwrap());
+                streams.push(
+                    victim
+                        .engine
+                        .open(victim.now, head, OpenOptions::without_content())
+                        .unwrap(),
+                );
             }
         }
         Side::Server => {
@@ -92,7 +97,7 @@ fn go_on(victim: &mut Victim, then: Then) {
         Then::End => victim.engine.handle_eof(victim.now),
         Then::Failure => victim
             .engine
-            .handle_io_error(io::ErrorKind::ConnectionReset.into()),
+            .handle_io_error(victim.now, io::ErrorKind::ConnectionReset.into()),
         Then::Silence => {
             // Another word of the peer does not help.
             let due = victim.engine.poll_timeout().expect("waits for ever");
@@ -257,14 +262,22 @@ fn ours_may_follow_the_data() {
                 panic!("{version}")
             };
             let reply = Head::response(http::StatusCode::OK);
-            victim.engine.reply(stream, reply, false).unwrap();
+            victim
+                .engine
+                .stream(victim.now, stream)
+                .reply(reply, false)
+                .unwrap();
             victim.engine.shutdown(victim.now);
             victim.flush();
             assert!(victim.engine.is_shutting_down());
             assert_eq!(victim.monitor.go_aways, 0, "{version}");
             if ends {
                 let data = bytes::Bytes::from_static(b"the last word");
-                victim.engine.send_data(stream, data, true).unwrap();
+                victim
+                    .engine
+                    .stream(victim.now, stream)
+                    .send_data(data, true)
+                    .unwrap();
                 victim.flush();
             } else {
                 victim.now += Duration::from_secs(31);

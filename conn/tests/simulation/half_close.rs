@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderValue, Method, StatusCode};
 use lacewing_conn::{
     Initiator, Side, Version,
-    proto::{Head, StreamKey, Transmit},
+    proto::{Head, OpenOptions, StreamKey, Transmit},
 };
 
 use crate::pair::{Body, Pair, every_version};
@@ -21,8 +21,12 @@ fn answer(pair: &mut Pair, stream: u32, body: Body) {
     let mut head = Head::response(StatusCode::OK);
     head.fields
         .insert("x-late", HeaderValue::from_static("yes"));
-    pair.server.engine.reply(key, head, false).unwrap();
-    pair.server.send(key, body);
+    pair.server
+        .engine
+        .stream(pair.now, key)
+        .reply(head, false)
+        .unwrap();
+    pair.server.send(pair.now, key, body);
     pair.run();
 }
 
@@ -31,9 +35,10 @@ fn cut(pair: &mut Pair) -> StreamKey {
     let uri = "https://example.org/cut".parse().unwrap();
     let head = Head::request(Method::POST, uri);
     let engine = &mut pair.client.engine;
-    let stream = engine.open(pair.now, head, false, None).unwrap();
+    let stream = engine.open(pair.now, head, OpenOptions::default()).unwrap();
     engine
-        .send_data(stream, vec![1; 500].into(), false)
+        .stream(pair.now, stream)
+        .send_data(vec![1; 500].into(), false)
         .unwrap();
     stream
 }
@@ -167,7 +172,11 @@ fn nothing_is_asked_of_a_peer_that_says_no_more() {
         assert_eq!(pair.server.engine.stats().pings_sent, pings, "{version}");
         assert!(!pair.server.engine.is_closed(), "{version}");
         let head = Head::response(StatusCode::OK);
-        pair.server.engine.reply(key, head, true).unwrap();
+        pair.server
+            .engine
+            .stream(pair.now, key)
+            .reply(head, true)
+            .unwrap();
         assert!(pair.server.engine.is_closed(), "{version}");
     });
 }
@@ -183,12 +192,16 @@ fn pushes_are_finished_too() {
         let key = pair.server.keys[&parent];
         let uri = "https://example.org/style".parse().unwrap();
         let head = Head::request(Method::GET, uri);
-        let push = pair.server.engine.push(key, head).unwrap();
+        let push = pair.server.engine.stream(pair.now, key).push(head).unwrap();
         pair.run();
         half_close(&mut pair);
         let reply = Head::response(StatusCode::OK);
-        pair.server.engine.reply(push, reply, false).unwrap();
-        pair.server.send(push, Body::of(2000));
+        pair.server
+            .engine
+            .stream(pair.now, push)
+            .reply(reply, false)
+            .unwrap();
+        pair.server.send(pair.now, push, Body::of(2000));
         pair.run();
         answer(&mut pair, parent, Body::of(1000));
         let pushed = pair.response(push.id().value());
@@ -209,7 +222,11 @@ fn a_server_that_closes_its_side_ends_the_connection() {
         pair.run();
         let key = pair.server.keys[&upload.id().value()];
         let early = Head::response(StatusCode::OK);
-        pair.server.engine.reply(key, early, true).unwrap();
+        pair.server
+            .engine
+            .stream(pair.now, key)
+            .reply(early, true)
+            .unwrap();
         pair.run();
         pair.client.engine.handle_eof(pair.now);
         pair.run();

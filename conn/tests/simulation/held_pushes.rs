@@ -63,7 +63,11 @@ fn start(version: Version) -> (Victim, StreamKey) {
 fn push(victim: &mut Victim, parent: StreamKey, n: u8) -> StreamKey {
     let uri = format!("https://example.org/{n}").parse().unwrap();
     let request = Head::request(Method::GET, uri);
-    victim.engine.push(parent, request).unwrap()
+    victim
+        .engine
+        .stream(victim.now, parent)
+        .push(request)
+        .unwrap()
 }
 
 fn ok() -> Head {
@@ -85,13 +89,29 @@ fn the_body_waits_for_the_responses_to_its_pushes() {
     for version in SPDY {
         let (mut victim, parent) = start(version);
         let pushed = push(&mut victim, parent, 1);
-        victim.engine.reply(parent, ok(), false).unwrap();
+        victim
+            .engine
+            .stream(victim.now, parent)
+            .reply(ok(), false)
+            .unwrap();
         let page = Bytes::from_static(b"page");
-        victim.engine.send_data(parent, page, true).unwrap();
+        victim
+            .engine
+            .stream(victim.now, parent)
+            .send_data(page, true)
+            .unwrap();
         assert_eq!(frames(&victim.flush()), [(SYN_REPLY, 1, OPEN)], "{version}");
-        victim.engine.reply(pushed, ok(), false).unwrap();
+        victim
+            .engine
+            .stream(victim.now, pushed)
+            .reply(ok(), false)
+            .unwrap();
         let style = Bytes::from_static(b"style");
-        victim.engine.send_data(pushed, style, true).unwrap();
+        victim
+            .engine
+            .stream(victim.now, pushed)
+            .send_data(style, true)
+            .unwrap();
         let expected = [(SYN_STREAM, 2, OPEN), (DATA, 1, FIN), (DATA, 2, FIN)];
         let mut sent = frames(&victim.flush());
         sent[1..].sort_unstable();
@@ -105,11 +125,22 @@ fn the_end_of_a_response_without_a_body_waits_too() {
     for version in SPDY {
         let (mut victim, parent) = start(version);
         let pushed = push(&mut victim, parent, 1);
-        victim.engine.reply(parent, ok(), true).unwrap();
-        let more = victim.engine.send_data(parent, Bytes::new(), true);
+        victim
+            .engine
+            .stream(victim.now, parent)
+            .reply(ok(), true)
+            .unwrap();
+        let more = victim
+            .engine
+            .stream(victim.now, parent)
+            .send_data(Bytes::new(), true);
         assert_eq!(more, Err(UsageError::HalfClosed), "{version}");
         assert_eq!(frames(&victim.flush()), [(SYN_REPLY, 1, OPEN)], "{version}");
-        victim.engine.reply(pushed, ok(), true).unwrap();
+        victim
+            .engine
+            .stream(victim.now, pushed)
+            .reply(ok(), true)
+            .unwrap();
         let expected = [(SYN_STREAM, 2, FIN), (DATA, 1, FIN)];
         assert_eq!(frames(&victim.flush()), expected, "{version}");
         assert_eq!(victim.engine.open_streams(), 0, "{version}");
@@ -117,8 +148,16 @@ fn the_end_of_a_response_without_a_body_waits_too() {
         // A reply that is there at once needs none of that.
         let (mut victim, parent) = start(version);
         let pushed = push(&mut victim, parent, 1);
-        victim.engine.reply(pushed, ok(), true).unwrap();
-        victim.engine.reply(parent, ok(), true).unwrap();
+        victim
+            .engine
+            .stream(victim.now, pushed)
+            .reply(ok(), true)
+            .unwrap();
+        victim
+            .engine
+            .stream(victim.now, parent)
+            .reply(ok(), true)
+            .unwrap();
         let expected = [(SYN_STREAM, 2, FIN), (SYN_REPLY, 1, FIN)];
         assert_eq!(frames(&victim.flush()), expected, "{version}");
     }
@@ -129,12 +168,24 @@ fn trailers_wait_too() {
     for version in SPDY {
         let (mut victim, parent) = start(version);
         let pushed = push(&mut victim, parent, 1);
-        victim.engine.reply(parent, ok(), false).unwrap();
+        victim
+            .engine
+            .stream(victim.now, parent)
+            .reply(ok(), false)
+            .unwrap();
         let mut trailers = HeaderMap::new();
         trailers.insert("x-sum", "1".parse().unwrap());
-        victim.engine.send_trailers(parent, trailers).unwrap();
+        victim
+            .engine
+            .stream(victim.now, parent)
+            .send_trailers(trailers)
+            .unwrap();
         assert_eq!(frames(&victim.flush()), [(SYN_REPLY, 1, OPEN)], "{version}");
-        victim.engine.reply(pushed, ok(), true).unwrap();
+        victim
+            .engine
+            .stream(victim.now, pushed)
+            .reply(ok(), true)
+            .unwrap();
         let expected = [(SYN_STREAM, 2, FIN), (HEADERS, 1, FIN)];
         assert_eq!(frames(&victim.flush()), expected, "{version}");
     }
@@ -144,9 +195,13 @@ fn trailers_wait_too() {
 fn a_body_that_is_under_way_stops_for_a_push() {
     for version in SPDY {
         let (mut victim, parent) = start(version);
-        victim.engine.reply(parent, ok(), false).unwrap();
+        victim
+            .engine
+            .stream(victim.now, parent)
+            .reply(ok(), false)
+            .unwrap();
         // Longer than what is cut ahead, so that it stands in the queue.
-        victim.engine.offer(parent);
+        victim.engine.stream(victim.now, parent).offer();
         victim.flush();
         let pushed = push(&mut victim, parent, 1);
         let mut peer = Peer::new(version, Side::Client);
@@ -158,9 +213,13 @@ fn a_body_that_is_under_way_stops_for_a_push() {
         }
         victim.monitor.receives(&peer.bytes);
         victim.take(&mut peer);
-        victim.engine.offer(parent);
+        victim.engine.stream(victim.now, parent).offer();
         assert_eq!(frames(&victim.flush()), [], "{version}");
-        victim.engine.reply(pushed, ok(), true).unwrap();
+        victim
+            .engine
+            .stream(victim.now, pushed)
+            .reply(ok(), true)
+            .unwrap();
         let sent = frames(&victim.flush());
         assert_eq!(
             sent[..2],
@@ -177,13 +236,28 @@ fn no_push_overtakes_another() {
         let (mut victim, parent) = start(version);
         let first = push(&mut victim, parent, 1);
         let second = push(&mut victim, parent, 2);
-        victim.engine.reply(second, ok(), false).unwrap();
+        victim
+            .engine
+            .stream(victim.now, second)
+            .reply(ok(), false)
+            .unwrap();
         let style = Bytes::from_static(b"style");
-        victim.engine.send_data(second, style, true).unwrap();
-        let early = victim.engine.send_headers(second, HeaderMap::new());
+        victim
+            .engine
+            .stream(victim.now, second)
+            .send_data(style, true)
+            .unwrap();
+        let early = victim
+            .engine
+            .stream(victim.now, second)
+            .send_headers(HeaderMap::new());
         assert!(early.is_err(), "{version}");
         assert_eq!(frames(&victim.flush()), [], "{version}");
-        victim.engine.reply(first, ok(), true).unwrap();
+        victim
+            .engine
+            .stream(victim.now, first)
+            .reply(ok(), true)
+            .unwrap();
         let expected = [(SYN_STREAM, 2, FIN), (SYN_STREAM, 4, OPEN), (DATA, 4, FIN)];
         assert_eq!(frames(&victim.flush()), expected, "{version}");
     }
@@ -197,13 +271,25 @@ fn nothing_waits_longer_than_its_limit() {
         let (mut victim, parent) = asked(config);
         let first = push(&mut victim, parent, 1);
         let second = push(&mut victim, parent, 2);
-        victim.engine.reply(second, ok(), true).unwrap();
-        victim.engine.reply(parent, ok(), true).unwrap();
+        victim
+            .engine
+            .stream(victim.now, second)
+            .reply(ok(), true)
+            .unwrap();
+        victim
+            .engine
+            .stream(victim.now, parent)
+            .reply(ok(), true)
+            .unwrap();
         assert_eq!(frames(&victim.flush()), [(SYN_REPLY, 1, OPEN)], "{version}");
         assert_eq!(wait(&mut victim), Duration::from_millis(40), "{version}");
         let expected = [(SYN_STREAM, 2, OPEN), (SYN_STREAM, 4, FIN), (DATA, 1, FIN)];
         assert_eq!(frames(&victim.flush()), expected, "{version}");
-        victim.engine.reply(first, ok(), true).unwrap();
+        victim
+            .engine
+            .stream(victim.now, first)
+            .reply(ok(), true)
+            .unwrap();
         assert_eq!(frames(&victim.flush()), [(HEADERS, 2, FIN)], "{version}");
         assert_eq!(victim.engine.open_streams(), 0, "{version}");
     }
@@ -216,9 +302,16 @@ fn a_push_that_is_given_up_lets_its_parent_go() {
     for version in SPDY {
         let (mut victim, parent) = start(version);
         let pushed = push(&mut victim, parent, 1);
-        victim.engine.reply(parent, ok(), true).unwrap();
+        victim
+            .engine
+            .stream(victim.now, parent)
+            .reply(ok(), true)
+            .unwrap();
         victim.flush();
-        victim.engine.reset(victim.now, pushed, Reason::Cancel);
+        victim
+            .engine
+            .stream(victim.now, pushed)
+            .reset(Reason::Cancel);
         assert_eq!(frames(&victim.flush()), [(DATA, 1, FIN)], "{version}");
         assert_eq!(victim.engine.stats().open_streams, 0, "{version}");
     }
@@ -232,8 +325,12 @@ fn a_parent_that_is_reset_takes_its_pushes_along() {
         let (mut victim, parent) = start(version);
         let first = push(&mut victim, parent, 1);
         let second = push(&mut victim, parent, 2);
-        victim.engine.retain(first);
-        victim.engine.reply(second, ok(), true).unwrap();
+        victim.engine.stream(victim.now, first).retain();
+        victim
+            .engine
+            .stream(victim.now, second)
+            .reply(ok(), true)
+            .unwrap();
         let mut peer = Peer::new(version, Side::Client);
         peer.reset(1);
         victim.take(&mut peer);
@@ -253,7 +350,10 @@ fn a_parent_that_is_reset_takes_its_pushes_along() {
         // The same if it is ours that gives up.
         let (mut victim, parent) = start(version);
         push(&mut victim, parent, 1);
-        victim.engine.reset(victim.now, parent, Reason::Cancel);
+        victim
+            .engine
+            .stream(victim.now, parent)
+            .reset(Reason::Cancel);
         victim.poll();
         assert_eq!(
             frames(&victim.flush()),
@@ -270,7 +370,7 @@ fn the_end_of_the_connection_ends_held_pushes_once() {
     for version in SPDY {
         let (mut victim, parent) = start(version);
         push(&mut victim, parent, 1);
-        victim.engine.abort(Reason::NoError, "enough");
+        victim.engine.abort(victim.now, Reason::NoError, "enough");
         victim.poll();
         let resets = victim.events.iter();
         let resets = resets.filter(|event| matches!(event, Event::Reset { .. }));

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::{Buf, Bytes, BytesMut};
 use lacewing_conn::{
     Side, Version,
-    proto::{Config, Engine, Event, Head, Transmit},
+    proto::{Config, Engine, Event, Head, OpenOptions, Transmit},
 };
 use lacewing_frames::{http2, spdy};
 use lacewing_hpack::Sensitivity;
@@ -367,7 +367,7 @@ impl Victim {
     pub(crate) fn poll(&mut self) {
         while let Some(event) = self.engine.poll_event(self.now, &mut self.input) {
             if let Event::Data { stream, data, .. } = &event {
-                self.engine.release(*stream, data.len());
+                self.engine.stream(self.now, *stream).release(data.len());
             }
             self.events.push(event);
         }
@@ -377,7 +377,8 @@ impl Victim {
     pub(crate) fn flush(&mut self) -> Bytes {
         while let Transmit::Pull { stream, .. } = self.engine.poll_transmit(self.now) {
             self.engine
-                .send_data(stream, Bytes::from_static(&[0; 10_000]), false)
+                .stream(self.now, stream)
+                .send_data(Bytes::from_static(&[0; 10_000]), false)
                 .unwrap();
             if self.engine.output().len() > 1 << 20 {
                 break;
@@ -414,7 +415,11 @@ pub(crate) fn random_frames(version: Version, seed: u64) -> bool {
             let head = Head::request(http::Method::POST, uri);
             victim
                 .engine
-                .open(victim.now, head, rng.chance(50), None)
+                .open(
+                    victim.now,
+                    head,
+                    OpenOptions::default().with(|options| options.fin = rng.chance(50)),
+                )
                 .unwrap();
         }
     }
@@ -451,7 +456,10 @@ pub(crate) fn random_frames(version: Version, seed: u64) -> bool {
                 let stream = *stream;
                 if rng.chance(50) {
                     let head = Head::response(http::StatusCode::OK);
-                    let _ = victim.engine.reply(stream, head, rng.chance(50));
+                    let _ = victim
+                        .engine
+                        .stream(victim.now, stream)
+                        .reply(head, rng.chance(50));
                 }
             }
         }

@@ -56,7 +56,8 @@ fn a_graceful_shutdown_finishes_what_was_accepted() {
         let key = pair.server.keys[&running];
         pair.server
             .engine
-            .reply(key, Head::response(StatusCode::OK), true)
+            .stream(pair.now, key)
+            .reply(Head::response(StatusCode::OK), true)
             .unwrap();
         pair.run();
         assert_eq!(pair.response(running).status, Some(StatusCode::OK));
@@ -112,7 +113,9 @@ fn an_abort_ends_every_stream_with_one_error() {
         let mut pair = Pair::new(version);
         let streams = [pair.get("/never/"), pair.get("/never/")];
         pair.run();
-        pair.server.engine.abort(Reason::InternalError, "a test");
+        pair.server
+            .engine
+            .abort(pair.now, Reason::InternalError, "a test");
         pair.run();
         for stream in streams {
             assert!(pair.server.errors[&stream].is_connection());
@@ -146,7 +149,8 @@ fn a_peer_that_disappears_leaves_nothing_behind() {
                 // The only source gives everything at once.
                 pair.client
                     .engine
-                    .send_data(pair.client.keys[&stream], content(300), true)
+                    .stream(pair.now, pair.client.keys[&stream])
+                    .send_data(content(300), true)
                     .unwrap();
             }
             let output = pair.client.engine.output();
@@ -209,7 +213,7 @@ fn an_end_of_input_does_not_spoil_what_came_whole() {
         assert!(pair.client.engine.is_closed());
         assert!(pair.client.closed.is_none(), "no error");
         assert_eq!(pair.response(stream).reset, None);
-        pair.client.release_all();
+        pair.client.release_all(pair.now);
         assert_eq!(pair.client.engine.stats().open_streams, 0);
     });
 }

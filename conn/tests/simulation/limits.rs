@@ -80,7 +80,7 @@ fn handlers_that_still_run_count_after_a_reset() {
             peer.request(2 * count + 1, true, &[]);
             victim.take(&mut peer);
             if let Some(Event::Opened { stream, .. }) = victim.events.last() {
-                victim.engine.retain(*stream);
+                victim.engine.stream(victim.now, *stream).retain();
             }
             peer.reset(2 * count + 1);
             victim.take(&mut peer);
@@ -96,7 +96,7 @@ fn handlers_that_still_run_count_after_a_reset() {
         assert_eq!(opened.len(), 5, "{version}");
         assert_eq!(victim.engine.stats().orphaned_handlers, 5);
         for stream in opened {
-            victim.engine.finish(stream);
+            victim.engine.stream(victim.now, stream).finish();
         }
         peer.request(101, true, &[]);
         victim.take(&mut peer);
@@ -170,7 +170,11 @@ fn late_credit_for_streams_that_ended_is_paid_for_by_them() {
                 panic!("{version}: {:?}", victim.events);
             };
             let head = lacewing_conn::proto::Head::response(http::StatusCode::OK);
-            victim.engine.reply(stream, head, true).unwrap();
+            victim
+                .engine
+                .stream(victim.now, stream)
+                .reply(head, true)
+                .unwrap();
             victim.flush();
             peer.window_update(id, 1000);
             peer.window_update(id, 1000);

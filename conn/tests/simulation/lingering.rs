@@ -22,8 +22,12 @@ fn refuse(victim: &mut Victim, peer: &mut Peer, id: u32) {
         panic!("no request")
     };
     let forbidden = Head::response(StatusCode::FORBIDDEN);
-    victim.engine.reply(stream, forbidden, true).unwrap();
-    victim.engine.abandon(stream);
+    victim
+        .engine
+        .stream(victim.now, stream)
+        .reply(forbidden, true)
+        .unwrap();
+    victim.engine.stream(victim.now, stream).abandon();
     victim.flush();
     victim.events.clear();
 }

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, StatusCode};
 use lacewing_conn::{
     Side, Version,
-    proto::{Control, Event, Head, Priority},
+    proto::{Control, Event, Head, OpenOptions, Priority},
 };
 use lacewing_frames::spdy::{Decoder, DecoderLimits, Message};
 
@@ -118,7 +118,10 @@ fn a_request_says_all_that_the_drafts_ask_for() {
         }
         sent.fields
             .append("x-many", HeaderValue::from_static("two"));
-        victim.engine.open(victim.now, sent, true, None).unwrap();
+        victim
+            .engine
+            .open(victim.now, sent, OpenOptions::without_content())
+            .unwrap();
         let fields = head(version, &victim.flush());
         for (name, expected) in request(version) {
             assert_eq!(value(&fields, name), Some(expected.as_bytes()), "{version}");
@@ -154,7 +157,11 @@ fn a_response_says_all_that_the_drafts_ask_for() {
             let value = HeaderValue::from_static(value);
             response.fields.append("set-cookie", value);
         }
-        victim.engine.reply(stream, response, true).unwrap();
+        victim
+            .engine
+            .stream(victim.now, stream)
+            .reply(response, true)
+            .unwrap();
         let fields = head(version, &victim.flush());
         let names = match version {
             Version::Spdy2 => ["status", "version"],
@@ -214,7 +221,10 @@ fn each_field_that_a_response_must_have_is_missed() {
             let mut victim = Victim::new(version, Side::Client);
             let uri = "https://example.org/".parse().unwrap();
             let head = Head::request(Method::GET, uri);
-            victim.engine.open(victim.now, head, true, None).unwrap();
+            victim
+                .engine
+                .open(victim.now, head, OpenOptions::without_content())
+                .unwrap();
             victim.flush();
             let mut peer = Peer::new(version, Side::Server);
             let mut fields = peer.ok().to_vec();
@@ -239,7 +249,10 @@ fn a_status_may_have_its_phrase() {
             let mut victim = Victim::new(version, Side::Client);
             let uri = "https://example.org/".parse().unwrap();
             let head = Head::request(Method::GET, uri);
-            victim.engine.open(victim.now, head, true, None).unwrap();
+            victim
+                .engine
+                .open(victim.now, head, OpenOptions::without_content())
+                .unwrap();
             let mut peer = Peer::new(version, Side::Server);
             let mut fields = peer.ok().to_vec();
             fields[0].1 = text;
@@ -422,10 +435,10 @@ fn users_see_the_same_on_every_protocol() {
         let stream = pair
             .client
             .engine
-            .open(pair.now, head, false, None)
+            .open(pair.now, head, OpenOptions::default())
             .unwrap();
         pair.server.answers = false;
-        pair.client.send(stream, Body::of(3));
+        pair.client.send(pair.now, stream, Body::of(3));
         pair.run();
         let seen = &pair.server.seen[&stream.id().value()];
         assert_eq!(
@@ -465,7 +478,10 @@ fn lengths_of_responses() {
                 let mut victim = Victim::new(version, Side::Client);
                 let uri = "https://example.org/".parse().unwrap();
                 let head = Head::request(method.clone(), uri);
-                victim.engine.open(victim.now, head, true, None).unwrap();
+                victim
+                    .engine
+                    .open(victim.now, head, OpenOptions::without_content())
+                    .unwrap();
                 let mut peer = Peer::new(version, Side::Server);
                 let mut fields = peer.ok().to_vec();
                 fields[0].1 = status;
@@ -496,7 +512,14 @@ fn levels_of_priority() {
             let priority = Some(Priority::new(urgency, false));
             victim
                 .engine
-                .open(victim.now, head, true, priority)
+                .open(
+                    victim.now,
+                    head,
+                    OpenOptions::default().with(|options| {
+                        options.fin = true;
+                        options.priority = priority;
+                    }),
+                )
                 .unwrap();
         }
         let sent = victim.flush();
@@ -519,7 +542,9 @@ fn levels_of_priority() {
             .events
             .iter()
             .filter_map(|event| match event {
-                Event::Opened { stream, .. } => server.engine.priority(*stream),
+                Event::Opened { stream, .. } => {
+                    server.engine.stream(server.now, *stream).priority()
+                }
                 _ => None,
             })
             .map(Priority::urgency)

@@ -5,7 +5,7 @@
 
 use lacewing_conn::{
     Side, Version,
-    proto::{Config, Event, Head, HeaderCompression},
+    proto::{Config, Event, Head, HeaderCompression, OpenOptions},
 };
 
 use crate::{
@@ -142,7 +142,10 @@ fn fate(version: Version, kind: Kind, fields: &Fields) -> (Fate, Victim) {
     if side == Side::Client {
         let uri = "https://example.org/".parse().unwrap();
         let head = Head::request(http::Method::GET, uri);
-        victim.engine.open(victim.now, head, true, None).unwrap();
+        victim
+            .engine
+            .open(victim.now, head, OpenOptions::without_content())
+            .unwrap();
     }
     match kind {
         Kind::RequestTrailers => peer.request(1, false, &[]),

@@ -3,7 +3,7 @@
 use http::{HeaderValue, Method, StatusCode};
 use lacewing_conn::{
     Version,
-    proto::{Head, OpenError, UsageError},
+    proto::{Head, OpenError, OpenOptions, UsageError},
 };
 
 use crate::pair::{Pair, every_version};
@@ -22,7 +22,10 @@ fn names_of_control_data_are_taken_in_spdy_2() {
             head.fields.insert(name, value);
         }
         let fields = head.fields.clone();
-        let opened = pair.client.engine.open(pair.now, head, true, None);
+        let opened = pair
+            .client
+            .engine
+            .open(pair.now, head, OpenOptions::without_content());
         let id = opened.unwrap().id().value();
         pair.run();
         let sees = |fields: &std::collections::BTreeMap<String, Vec<String>>| {
@@ -41,7 +44,11 @@ fn names_of_control_data_are_taken_in_spdy_2() {
             fields,
             ..Head::response(StatusCode::OK)
         };
-        pair.server.engine.reply(stream, response, true).unwrap();
+        pair.server
+            .engine
+            .stream(pair.now, stream)
+            .reply(response, true)
+            .unwrap();
         pair.run();
         let seen = &pair.client.seen[&id];
         assert_eq!(seen.status, Some(StatusCode::OK), "{version}");
@@ -62,7 +69,10 @@ fn user_information_does_not_leave() {
         pair.server.answers = false;
         let uri = "https://user:secret@example.org/".parse().unwrap();
         let head = Head::request(Method::GET, uri);
-        let opened = pair.client.engine.open(pair.now, head, true, None);
+        let opened = pair
+            .client
+            .engine
+            .open(pair.now, head, OpenOptions::without_content());
         let id = opened.unwrap().id().value();
         pair.run();
         let request = pair.server.seen[&id].request.as_deref();
@@ -70,7 +80,10 @@ fn user_information_does_not_leave() {
         let mut head = Head::request(Method::GET, "/".parse().unwrap());
         let host = HeaderValue::from_static("user@example.org");
         head.fields.insert("host", host);
-        let opened = pair.client.engine.open(pair.now, head, true, None);
+        let opened = pair
+            .client
+            .engine
+            .open(pair.now, head, OpenOptions::without_content());
         assert!(
             matches!(opened, Err(OpenError::Usage(UsageError::InvalidHost))),
             "{version}: {opened:?}"
@@ -84,7 +97,10 @@ fn connect_names_a_port() {
     every_version(|version| {
         let mut pair = Pair::new(version);
         let head = Head::request(Method::CONNECT, "example.org".parse().unwrap());
-        let opened = pair.client.engine.open(pair.now, head, false, None);
+        let opened = pair
+            .client
+            .engine
+            .open(pair.now, head, OpenOptions::default());
         assert!(
             matches!(opened, Err(OpenError::Usage(UsageError::InvalidHost))),
             "{version}: {opened:?}"
@@ -107,7 +123,10 @@ fn the_host_field_stands_in_for_an_authority() {
             let mut head = Head::request(Method::GET, "/a".parse().unwrap());
             let value = HeaderValue::from_static(host);
             head.fields.insert("host", value);
-            let opened = pair.client.engine.open(pair.now, head, true, None);
+            let opened = pair
+                .client
+                .engine
+                .open(pair.now, head, OpenOptions::without_content());
             let id = opened.unwrap().id().value();
             pair.run();
             let seen = &pair.server.seen[&id];
@@ -127,7 +146,10 @@ fn odd_bytes_of_a_path_are_encoded() {
         pair.server.answers = false;
         let uri = "https://example.org/a\"b{}?{".parse().unwrap();
         let head = Head::request(Method::GET, uri);
-        let opened = pair.client.engine.open(pair.now, head, true, None);
+        let opened = pair
+            .client
+            .engine
+            .open(pair.now, head, OpenOptions::without_content());
         let id = opened.unwrap().id().value();
         pair.run();
         let seen = pair.server.seen[&id].request.as_deref();

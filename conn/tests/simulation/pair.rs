@@ -9,7 +9,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lacewing_conn::{
     Error, Limits, Reason, Side, Version,
-    proto::{Config, Engine, Event, Head, OpenError, Priority, Setting, StreamKey, Transmit},
+    proto::{
+        Config, Engine, Event, Head, OpenError, OpenOptions, Priority, Setting, StreamKey, Transmit,
+    },
 };
 
 use crate::monitor::Monitor;
@@ -145,19 +147,27 @@ impl Node {
         }
     }
 
-    pub(crate) fn send(&mut self, stream: StreamKey, body: Body) {
+    pub(crate) fn send(&mut self, now: Instant, stream: StreamKey, body: Body) {
         if body.data.is_empty() {
             match body.trailers {
-                Some(trailers) => self.engine.send_trailers(stream, trailers).unwrap(),
-                None => self.engine.send_data(stream, Bytes::new(), true).unwrap(),
+                Some(trailers) => self
+                    .engine
+                    .stream(now, stream)
+                    .send_trailers(trailers)
+                    .unwrap(),
+                None => self
+                    .engine
+                    .stream(now, stream)
+                    .send_data(Bytes::new(), true)
+                    .unwrap(),
             }
             return;
         }
         self.sources.insert(stream, body);
-        self.engine.offer(stream);
+        self.engine.stream(now, stream).offer();
     }
 
-    fn pull(&mut self, stream: StreamKey) {
+    fn pull(&mut self, now: Instant, stream: StreamKey) {
         let Some(body) = self.sources.get_mut(&stream) else {
             return;
         };
@@ -165,9 +175,15 @@ impl Node {
         let last = body.data.is_empty();
         let trailers = if last { body.trailers.take() } else { None };
         let fin = last && trailers.is_none();
-        self.engine.send_data(stream, piece, fin).unwrap();
+        self.engine
+            .stream(now, stream)
+            .send_data(piece, fin)
+            .unwrap();
         if let Some(trailers) = trailers {
-            self.engine.send_trailers(stream, trailers).unwrap();
+            self.engine
+                .stream(now, stream)
+                .send_trailers(trailers)
+                .unwrap();
         }
         if last {
             self.sources.remove(&stream);
@@ -175,19 +191,19 @@ impl Node {
     }
 
     /// Gives back what was held.
-    pub(crate) fn release_all(&mut self) {
+    pub(crate) fn release_all(&mut self, now: Instant) {
         for (stream, len) in std::mem::take(&mut self.held) {
-            self.engine.release(stream, len);
+            self.engine.stream(now, stream).release(len);
         }
     }
 
-    pub(crate) fn release_some(&mut self, rng: &mut Rng) {
+    pub(crate) fn release_some(&mut self, now: Instant, rng: &mut Rng) {
         for _ in 0..rng.below(4) {
             let Some((stream, len)) = self.held.pop_front() else {
                 return;
             };
             let part = 1 + rng.below(len);
-            self.engine.release(stream, part);
+            self.engine.stream(now, stream).release(part);
             if part < len {
                 self.held.push_front((stream, len - part));
             }
@@ -227,7 +243,7 @@ impl Node {
                 seen.body.extend_from_slice(&data);
                 seen.ended = fin;
                 if self.greedy {
-                    self.engine.release(stream, data.len());
+                    self.engine.stream(now, stream).release(data.len());
                 } else if !data.is_empty() {
                     self.held.push_back((stream, data.len()));
                 }
@@ -295,7 +311,7 @@ impl Node {
     }
 
     /// The application of a server: the path says what to answer.
-    fn answer(&mut self, _now: Instant, stream: StreamKey) {
+    fn answer(&mut self, now: Instant, stream: StreamKey) {
         let seen = self.seen[&stream.id().value()].clone();
         let path = seen
             .request
@@ -333,9 +349,9 @@ impl Node {
             _ => Body::default(),
         };
         let fin = body.data.is_empty() && body.trailers.is_none();
-        self.engine.reply(stream, head, fin).unwrap();
+        self.engine.stream(now, stream).reply(head, fin).unwrap();
         if !fin {
-            self.send(stream, body);
+            self.send(now, stream, body);
         }
     }
 }
@@ -414,13 +430,17 @@ impl Pair {
             .insert("user-agent", HeaderValue::from_static("simulation/1"));
         head.fields
             .insert("cookie", HeaderValue::from_static("a=1; b=2"));
-        let stream = self
-            .client
-            .engine
-            .open(self.now, head, body.is_none(), priority)?;
+        let stream = self.client.engine.open(
+            self.now,
+            head,
+            OpenOptions::default().with(|options| {
+                options.fin = body.is_none();
+                options.priority = priority;
+            }),
+        )?;
         self.client.see(stream);
         if let Some(body) = body {
-            self.client.send(stream, body);
+            self.client.send(self.now, stream, body);
         }
         Ok(stream)
     }
@@ -467,7 +487,7 @@ impl Pair {
         let mut moved = false;
         while let Transmit::Pull { stream, max } = from.engine.poll_transmit(self.now) {
             assert!(max > 0);
-            from.pull(stream);
+            from.pull(self.now, stream);
         }
         let limits = from.engine.limits();
         let bound = limits.cut_ahead + limits.max_output_backlog + (512 << 10);
@@ -507,7 +527,7 @@ impl Pair {
     pub(crate) fn assert_progress(&mut self) {
         for node in [&mut self.client, &mut self.server] {
             let sendable = node.sources.iter().any(|(stream, body)| {
-                !body.data.is_empty() && node.engine.send_capacity(*stream) > 0
+                !body.data.is_empty() && node.engine.stream(self.now, *stream).send_capacity() > 0
             });
             if !sendable {
                 continue;
@@ -516,7 +536,7 @@ impl Pair {
             match node.engine.poll_transmit(self.now) {
                 Transmit::Pull { stream, max } => {
                     assert!(max > 0);
-                    node.pull(stream);
+                    node.pull(self.now, stream);
                 }
                 Transmit::Write => {}
                 Transmit::Idle => assert!(node.engine.output().len() > before, "stuck"),
@@ -546,8 +566,8 @@ impl Pair {
     /// Nothing is left of what went on: no stream, no byte, no credit, no
     /// timer.
     pub(crate) fn assert_quiescent(&mut self) {
-        self.client.release_all();
-        self.server.release_all();
+        self.client.release_all(self.now);
+        self.server.release_all(self.now);
         self.run();
         for node in [&mut self.client, &mut self.server] {
             let stats = node.engine.stats();

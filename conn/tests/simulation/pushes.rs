@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 use lacewing_conn::{
     Initiator, Reason, Side, Version,
-    proto::{Config, Event, Head, StreamKey},
+    proto::{Config, Event, Head, OpenOptions, StreamKey},
 };
 use lacewing_frames::spdy::{Decoder, DecoderLimits, Message};
 
@@ -37,7 +37,10 @@ fn client(version: Version) -> (Victim, Peer, StreamKey) {
     let mut victim = Victim::with(config);
     let uri = "https://example.org/".parse().unwrap();
     let head = Head::request(Method::GET, uri);
-    let stream = victim.engine.open(victim.now, head, true, None).unwrap();
+    let stream = victim
+        .engine
+        .open(victim.now, head, OpenOptions::without_content())
+        .unwrap();
     victim.flush();
     (victim, Peer::new(version, Side::Server), stream)
 }
@@ -82,15 +85,27 @@ fn a_push_says_what_it_is_and_for_which_stream() {
     // With its response, and ahead of that.
     for (version, answered) in SPDY.into_iter().flat_map(|v| [(v, true), (v, false)]) {
         let (mut victim, _, parent) = server(version);
-        let push = victim.engine.push(parent, style()).unwrap();
+        let push = victim
+            .engine
+            .stream(victim.now, parent)
+            .push(style())
+            .unwrap();
         if answered {
-            victim.engine.reply(push, ok(), true).unwrap();
+            victim
+                .engine
+                .stream(victim.now, push)
+                .reply(ok(), true)
+                .unwrap();
         } else {
             victim.now += victim.engine.limits().max_push_delay;
             victim.engine.handle_timeout(victim.now);
         }
         let mut sent = victim.flush().to_vec();
-        victim.engine.reply(parent, ok(), true).unwrap();
+        victim
+            .engine
+            .stream(victim.now, parent)
+            .reply(ok(), true)
+            .unwrap();
         sent.extend_from_slice(&victim.flush());
         let sent = frames(version, &sent);
         let pushes = sent.iter().filter_map(|frame| match frame {
@@ -290,7 +305,10 @@ fn pushes_are_bounded() {
 fn a_push_may_cross_the_reset_of_its_parent() {
     for version in SPDY {
         let (mut victim, mut peer, parent) = client(version);
-        victim.engine.reset(victim.now, parent, Reason::Cancel);
+        victim
+            .engine
+            .stream(victim.now, parent)
+            .reset(Reason::Cancel);
         victim.flush();
         assert_eq!(victim.monitor.resets, 1);
         peer.associated((2, 1), true, false, &url(version));
@@ -309,7 +327,10 @@ fn a_push_may_cross_the_reset_of_its_parent() {
         );
         // The compression is in step.
         let head = Head::request(Method::GET, "https://example.org/".parse().unwrap());
-        let next = victim.engine.open(victim.now, head, true, None).unwrap();
+        let next = victim
+            .engine
+            .open(victim.now, head, OpenOptions::without_content())
+            .unwrap();
         victim.flush();
         let ok = peer.ok();
         peer.reply(next.id().value(), true, ok);
@@ -332,13 +353,25 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
             };
             let mut pushes = Vec::new();
             for stream in [parent, parent, other] {
-                let push = victim.engine.push(stream, style()).unwrap();
-                victim.engine.reply(push, ok(), false).unwrap();
+                let push = victim
+                    .engine
+                    .stream(victim.now, stream)
+                    .push(style())
+                    .unwrap();
+                victim
+                    .engine
+                    .stream(victim.now, push)
+                    .reply(ok(), false)
+                    .unwrap();
                 pushes.push(push);
             }
             if replied {
                 // Its own response is complete; those of its pushes are not.
-                victim.engine.reply(parent, ok(), true).unwrap();
+                victim
+                    .engine
+                    .stream(victim.now, parent)
+                    .reply(ok(), true)
+                    .unwrap();
             }
             victim.flush();
             peer.reset(1);
@@ -359,14 +392,24 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
             for push in &pushes[..2] {
                 assert!(ended.contains(push), "{context}: {ended:?}");
                 let data = Bytes::from_static(b"late");
-                assert!(victim.engine.send_data(*push, data, true).is_err());
+                assert!(
+                    victim
+                        .engine
+                        .stream(victim.now, *push)
+                        .send_data(data, true)
+                        .is_err()
+                );
             }
             assert_eq!(ended.contains(&parent), !replied, "{context}");
             assert!(!ended.contains(&pushes[2]), "{context}");
             assert!(victim.flush().is_empty(), "{context}: not a frame more");
             // What belongs to another stream goes on.
             let data = Bytes::from_static(b"body");
-            victim.engine.send_data(pushes[2], data, true).unwrap();
+            victim
+                .engine
+                .stream(victim.now, pushes[2])
+                .send_data(data, true)
+                .unwrap();
             assert!(!victim.flush().is_empty(), "{context}");
             assert_eq!(victim.engine.open_streams(), 1, "{context}");
         }
@@ -374,10 +417,22 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
         // the response that waited for it.
         for body in ["page", ""] {
             let (mut victim, mut peer, parent) = server(version);
-            victim.engine.push(parent, style()).unwrap();
-            victim.engine.reply(parent, ok(), false).unwrap();
+            victim
+                .engine
+                .stream(victim.now, parent)
+                .push(style())
+                .unwrap();
+            victim
+                .engine
+                .stream(victim.now, parent)
+                .reply(ok(), false)
+                .unwrap();
             let body = Bytes::from_static(body.as_bytes());
-            victim.engine.send_data(parent, body, true).unwrap();
+            victim
+                .engine
+                .stream(victim.now, parent)
+                .send_data(body, true)
+                .unwrap();
             victim.flush();
             peer.reset(1);
             victim.take(&mut peer);
@@ -386,8 +441,16 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
         }
         // Another reason ends the stream alone.
         let (mut victim, mut peer, parent) = server(version);
-        let push = victim.engine.push(parent, style()).unwrap();
-        victim.engine.reply(push, ok(), false).unwrap();
+        let push = victim
+            .engine
+            .stream(victim.now, parent)
+            .push(style())
+            .unwrap();
+        victim
+            .engine
+            .stream(victim.now, push)
+            .reply(ok(), false)
+            .unwrap();
         victim.flush();
         let three = u8::from(version != Version::Spdy2);
         peer.raw(&[0x80, 2 + three, 0, 3, 0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 6]);
@@ -404,7 +467,10 @@ fn who_cancels_a_request_waits_for_no_push_of_it() {
         let (mut victim, mut peer, parent) = client(version);
         let uri = "https://example.org/other".parse().unwrap();
         let head = Head::request(Method::GET, uri);
-        victim.engine.open(victim.now, head, true, None).unwrap();
+        victim
+            .engine
+            .open(victim.now, head, OpenOptions::without_content())
+            .unwrap();
         peer.associated((2, 1), true, false, &url(version));
         peer.associated((4, 3), true, false, &url(version));
         let mut whole = url(version);
@@ -414,7 +480,10 @@ fn who_cancels_a_request_waits_for_no_push_of_it() {
         victim.take(&mut peer);
         victim.events.clear();
         victim.flush();
-        victim.engine.reset(victim.now, parent, Reason::Cancel);
+        victim
+            .engine
+            .stream(victim.now, parent)
+            .reset(Reason::Cancel);
         victim.poll();
         victim.flush();
         let ended: Vec<_> = victim
@@ -449,7 +518,10 @@ fn a_push_can_be_cancelled() {
         let Some(Event::Promised { stream, .. }) = victim.events.pop() else {
             panic!("{version}: no push")
         };
-        victim.engine.reset(victim.now, stream, Reason::Cancel);
+        victim
+            .engine
+            .stream(victim.now, stream)
+            .reset(Reason::Cancel);
         victim.flush();
         assert_eq!(victim.monitor.code, Some(CANCEL), "{version}");
         // What is on its way is ignored, and its credit given back.
@@ -465,10 +537,18 @@ fn a_push_can_be_cancelled() {
         assert_eq!(stats.receive_credit, full, "{version}");
 
         let (mut victim, mut peer, parent) = server(version);
-        let push = victim.engine.push(parent, style()).unwrap();
-        victim.engine.reply(push, ok(), false).unwrap();
+        let push = victim
+            .engine
+            .stream(victim.now, parent)
+            .push(style())
+            .unwrap();
+        victim
+            .engine
+            .stream(victim.now, push)
+            .reply(ok(), false)
+            .unwrap();
         victim.flush();
-        victim.engine.offer(push);
+        victim.engine.stream(victim.now, push).offer();
         peer.reset(2);
         victim.take(&mut peer);
         assert!(

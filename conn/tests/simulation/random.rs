@@ -60,12 +60,12 @@ fn script(version: Version, seed: u64) {
                 };
                 let keys: Vec<_> = node.keys.values().copied().collect();
                 if let Some(key) = keys.get(rng.below(keys.len().max(1))) {
-                    node.engine.reset(pair.now, *key, Reason::Cancel);
+                    node.engine.stream(pair.now, *key).reset(Reason::Cancel);
                     expected.retain(|(id, _)| *id != key.id().value());
                 }
             }
-            8 => pair.client.release_some(&mut rng),
-            _ => pair.server.release_some(&mut rng),
+            8 => pair.client.release_some(pair.now, &mut rng),
+            _ => pair.server.release_some(pair.now, &mut rng),
         }
         pair.assert_progress();
         let accepted = pair.server.engine.open_streams();
@@ -73,8 +73,8 @@ fn script(version: Version, seed: u64) {
     }
     for _ in 0..10_000 {
         let moved = pair.step();
-        pair.client.release_some(&mut rng);
-        pair.server.release_some(&mut rng);
+        pair.client.release_some(pair.now, &mut rng);
+        pair.server.release_some(pair.now, &mut rng);
         pair.assert_progress();
         if !moved && pair.client.holds() == 0 && pair.server.holds() == 0 {
             break;

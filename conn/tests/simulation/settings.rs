@@ -7,7 +7,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{Method, StatusCode};
 use lacewing_conn::{
     Reason, Side, Version,
-    proto::{Config, Event, Head, OpenError, PersistentSettings, Rule, Setting, UsageError},
+    proto::{
+        Config, Event, Head, OpenError, OpenOptions, PersistentSettings, Rule, Setting, UsageError,
+    },
 };
 use lacewing_frames::spdy;
 
@@ -91,7 +93,11 @@ fn the_peer_says_how_many_streams_it_takes() {
         };
         let mut victim = Victim::new(version, Side::Client);
         let mut peer = Peer::new(version, Side::Server);
-        let open = |victim: &mut Victim| victim.engine.open(victim.now, get(), true, None);
+        let open = |victim: &mut Victim| {
+            victim
+                .engine
+                .open(victim.now, get(), OpenOptions::without_content())
+        };
         let say = |victim: &mut Victim, peer: &mut Peer, max| {
             peer.max_streams(max);
             victim.take(peer);
@@ -123,7 +129,12 @@ fn the_peer_says_how_many_streams_it_takes() {
             Event::Opened { stream, .. } => Some(*stream),
             _ => None,
         });
-        let mut push = || victim.engine.push(parent.unwrap(), get());
+        let mut push = || {
+            victim
+                .engine
+                .stream(victim.now, parent.unwrap())
+                .push(get())
+        };
         assert!(push().is_ok(), "{version}");
         assert!(
             matches!(push(), Err(OpenError::TooManyStreams { max: 1 })),
@@ -243,7 +254,10 @@ fn ids_that_run_out_end_a_connection_without_an_error() {
         assert!(pair.client.engine.is_exhausted());
         let uri = "https://example.org/".parse().unwrap();
         let head = Head::request(Method::GET, uri);
-        let none = pair.client.engine.open(pair.now, head, true, None);
+        let none = pair
+            .client
+            .engine
+            .open(pair.now, head, OpenOptions::without_content());
         assert!(matches!(none, Err(OpenError::IdsExhausted)));
         pair.run();
         // Those on their way when the server said so are taken where it is
@@ -294,7 +308,9 @@ fn credential_and_noop_are_sent_and_taken() {
         pair.run();
         assert_eq!(pair.response(stream).status, Some(StatusCode::OK));
         pair.assert_quiescent();
-        pair.client.engine.abort(Reason::NoError, "enough");
+        pair.client
+            .engine
+            .abort(pair.now, Reason::NoError, "enough");
         assert!(pair.client.engine.send_noop().is_err(), "{version}");
     });
 }

@@ -2,7 +2,7 @@
 
 use lacewing_conn::{
     Initiator, Side, Version,
-    proto::{Config, Event, Head, HeaderCompression},
+    proto::{Config, Event, Head, HeaderCompression, OpenOptions},
 };
 
 use crate::{
@@ -51,7 +51,10 @@ fn expect(side: Side, name: &str, row: Row, misbehave: impl Fn(&mut Peer)) {
             // Stream 1: a POST that is still being sent.
             let uri = "https://example.org/".parse().unwrap();
             let head = Head::request(http::Method::POST, uri);
-            victim.engine.open(victim.now, head, false, None).unwrap();
+            victim
+                .engine
+                .open(victim.now, head, OpenOptions::default())
+                .unwrap();
         }
         victim.take(&mut peer);
         victim.flush();

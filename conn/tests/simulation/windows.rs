@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{Method, StatusCode};
 use lacewing_conn::{
     Limits, Side, Version,
-    proto::{Config, Engine, Event, Head, StreamKey, Transmit, WindowPool},
+    proto::{Config, Engine, Event, Head, OpenOptions, StreamKey, Transmit, WindowPool},
 };
 
 /// One direction of a path: what goes in comes out `delay` later, and not
@@ -98,18 +98,19 @@ impl End {
             match event {
                 Event::Opened { stream, fin, .. } => {
                     self.engine
-                        .reply(stream, Head::response(StatusCode::OK), reply_len == 0)
+                        .stream(now, stream)
+                        .reply(Head::response(StatusCode::OK), reply_len == 0)
                         .unwrap();
                     if fin && reply_len > 0 {
                         self.sending.push((stream, reply_len));
-                        self.engine.offer(stream);
+                        self.engine.stream(now, stream).offer();
                     }
                 }
                 Event::Data { stream, data, fin } => {
                     self.received += data.len();
                     if data.len() <= self.appetite {
                         self.appetite -= data.len();
-                        self.engine.release(stream, data.len());
+                        self.engine.stream(now, stream).release(data.len());
                     } else {
                         self.held.push((stream, data.len()));
                     }
@@ -130,7 +131,10 @@ impl End {
                 let piece = body.1.min(65_536);
                 body.1 -= piece;
                 let data = Bytes::from(vec![7; piece]);
-                self.engine.send_data(stream, data, body.1 == 0).unwrap();
+                self.engine
+                    .stream(now, stream)
+                    .send_data(data, body.1 == 0)
+                    .unwrap();
             }
             let room = line.room(now);
             let output = self.engine.output();
@@ -183,11 +187,15 @@ impl Lab {
         let stream = self
             .client
             .engine
-            .open(self.now, head, upload == 0, None)
+            .open(
+                self.now,
+                head,
+                OpenOptions::default().with(|options| options.fin = upload == 0),
+            )
             .unwrap();
         if upload > 0 {
             self.client.sending.push((stream, upload));
-            self.client.engine.offer(stream);
+            self.client.engine.stream(self.now, stream).offer();
         }
         stream
     }
@@ -373,7 +381,7 @@ fn streams_that_nobody_reads_stop_only_themselves() {
         let stats = lab.client.engine.stats();
         assert_eq!(stats.buffered_bytes, 8 << 20);
         for (stream, len) in std::mem::take(&mut lab.client.held) {
-            lab.client.engine.release(stream, len);
+            lab.client.engine.stream(lab.now, stream).release(len);
         }
         lab.run(5_000_000, |lab| lab.client.finished == 9);
         assert_eq!(lab.client.finished, 9);

@@ -44,7 +44,10 @@ impl<S: HttpService> Exchanges<S> {
             let frame = match polled {
                 Poll::Pending => return Some(body),
                 Poll::Ready(None) => {
-                    let sent = conn.engine.send_data(stream, Bytes::new(), true);
+                    let sent = conn
+                        .engine
+                        .stream(conn.now, stream)
+                        .send_data(Bytes::new(), true);
                     return self.sent_last(conn, stream, body, sent);
                 }
                 Poll::Ready(Some(Ok(frame))) => frame,
@@ -60,19 +63,19 @@ impl<S: HttpService> Exchanges<S> {
                     if data.is_empty() && !fin {
                         continue;
                     }
-                    let sent = conn.engine.send_data(stream, data, fin);
+                    let sent = conn.engine.stream(conn.now, stream).send_data(data, fin);
                     if fin || sent.is_err() {
                         return self.sent_last(conn, stream, body, sent);
                     }
                     if asked == Asked::First {
-                        conn.engine.offer(stream);
+                        conn.engine.stream(conn.now, stream).offer();
                     }
                     return Some(body);
                 }
                 Err(frame) => frame,
             };
             if let Ok(trailers) = frame.into_trailers() {
-                let sent = conn.engine.send_trailers(stream, trailers);
+                let sent = conn.engine.stream(conn.now, stream).send_trailers(trailers);
                 return self.sent_last(conn, stream, body, sent);
             }
         }

@@ -48,7 +48,7 @@ impl<S: HttpService> Exchanges<S> {
     pub(super) fn go_on(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         // Without effect where there is none (SPDY), and after the response.
         let head = Head::response(StatusCode::CONTINUE);
-        if conn.engine.inform(stream, head).is_ok() {
+        if conn.engine.stream(conn.now, stream).inform(head).is_ok() {
             self.telemetry.interim(stream.id(), "100 Continue");
         }
     }
@@ -85,7 +85,7 @@ impl<S: HttpService> Exchanges<S> {
             return Err(InformError::Busy);
         }
         super::response::settle_fields(&mut head.fields);
-        conn.engine.inform(stream, head)?;
+        conn.engine.stream(conn.now, stream).inform(head)?;
         self.telemetry.interim(stream.id(), "interim response");
         Ok(())
     }
@@ -105,7 +105,7 @@ impl<S: HttpService> Exchanges<S> {
             },
             fields: parts.headers.clone(),
         };
-        let stream = conn.engine.push(parent, head)?;
+        let stream = conn.engine.stream(conn.now, parent).push(head)?;
         self.telemetry.interim(parent.id(), "promise of a push");
         let mut request = Request::from_parts(parts, RequestBody::empty());
         request.extensions_mut().insert(PushedRequest);
@@ -118,7 +118,7 @@ impl<S: HttpService> Exchanges<S> {
     pub(super) fn serve_promised(&mut self, conn: &mut Context<'_>) {
         while let Some((stream, mut request)) = self.wishes.promised.pop_front() {
             // The client may have declined it meanwhile.
-            if conn.engine.priority(stream).is_none() {
+            if conn.engine.stream(conn.now, stream).priority().is_none() {
                 continue;
             }
             let ticket = Ticket {

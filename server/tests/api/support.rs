@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use lacewing_conn::proto::{Config, Engine, Event, Head, Transmit};
+use lacewing_conn::proto::{Config, Engine, Event, Head, OpenOptions, Transmit};
 use lacewing_server::{Protocol, Side, Version};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -111,7 +111,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
     pub(crate) async fn get(&mut self, path: &str) -> String {
         let uri = format!("http://localhost{path}").parse().unwrap();
         let head = Head::request(http::Method::GET, uri);
-        self.engine.open(Instant::now(), head, true, None).unwrap();
+        self.engine
+            .open(Instant::now(), head, OpenOptions::without_content())
+            .unwrap();
         let mut body = Vec::new();
         loop {
             match self.event().await {
@@ -120,7 +122,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
                     assert!(!fin, "a body comes");
                 }
                 Event::Data { stream, data, fin } => {
-                    self.engine.release(stream, data.len());
+                    self.engine
+                        .stream(Instant::now(), stream)
+                        .release(data.len());
                     body.extend_from_slice(&data);
                     if fin {
                         return String::from_utf8(body).unwrap();

@@ -11,7 +11,7 @@ use axum::{
 };
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
-use lacewing_conn::proto::{Event, Head};
+use lacewing_conn::proto::{Event, Head, OpenOptions};
 use lacewing_server::{ConnectRequest, ServerOptions, Version, axum::Upgrades, serve_connection};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
@@ -60,7 +60,10 @@ fn connect(version: Version, router: Router) -> Client<DuplexStream> {
 async fn ask(client: &mut Client<DuplexStream>, host: &str, say: &[u8]) -> (StatusCode, Vec<u8>) {
     let head = Head::request(Method::CONNECT, format!("{host}:443").parse().unwrap());
     let now = std::time::Instant::now();
-    let stream = client.engine.open(now, head, false, None).unwrap();
+    let stream = client
+        .engine
+        .open(now, head, OpenOptions::default())
+        .unwrap();
     let (mut status, mut said, mut heard) = (None, false, Vec::new());
     loop {
         match client.event().await {
@@ -71,11 +74,15 @@ async fn ask(client: &mut Client<DuplexStream>, host: &str, say: &[u8]) -> (Stat
                 }
                 if !std::mem::replace(&mut said, true) {
                     let say = Bytes::copy_from_slice(say);
-                    client.engine.send_data(stream, say, true).unwrap();
+                    client
+                        .engine
+                        .stream(now, stream)
+                        .send_data(say, true)
+                        .unwrap();
                 }
             }
             Event::Data { stream, data, fin } => {
-                client.engine.release(stream, data.len());
+                client.engine.stream(now, stream).release(data.len());
                 heard.extend_from_slice(&data);
                 if fin {
                     return (status.unwrap(), heard);

@@ -7,7 +7,7 @@ mod example;
 
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderValue, Method, StatusCode};
-use lacewing_conn::proto::{ConnectProtocol, Control, Event, Head, StreamKey};
+use lacewing_conn::proto::{ConnectProtocol, Control, Event, Head, OpenOptions, StreamKey};
 use lacewing_server::{Version, axum::serve};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
@@ -37,7 +37,10 @@ async fn open(io: TcpStream, protocol: &'static str) -> (StatusCode, Option<Dupl
         head.fields.insert(name, HeaderValue::from_static(value));
     }
     let now = std::time::Instant::now();
-    let stream = client.engine.open(now, head, false, None).unwrap();
+    let stream = client
+        .engine
+        .open(now, head, OpenOptions::default())
+        .unwrap();
     let (status, fields) = loop {
         if let Event::Reply { head, .. } = client.event().await {
             break (head.status().unwrap(), head.fields);
@@ -66,7 +69,7 @@ where
         while let Some(event) = client.engine.poll_event(now, &mut client.input) {
             match event {
                 Event::Data { stream, data, fin } => {
-                    client.engine.release(stream, data.len());
+                    client.engine.stream(now, stream).release(data.len());
                     writer.write_all(&data).await.unwrap();
                     if fin {
                         return;
@@ -85,7 +88,7 @@ where
                 let len = read.unwrap();
                 open = len > 0;
                 let data = bytes::Bytes::copy_from_slice(&buffer[..len]);
-                client.engine.send_data(stream, data, !open).unwrap();
+                client.engine.stream(now, stream).send_data(data, !open).unwrap();
             }
         }
     }

@@ -167,13 +167,13 @@ async fn request_trailers_reach_the_handler() {
         let uri = "http://example.org/".parse().unwrap();
         let head = lacewing_conn::proto::Head::request(Method::POST, uri);
         let key = peer.open_with(head);
-        peer.engine
-            .send_data(key, Bytes::from_static(b"data"), false)
+        peer.stream(key)
+            .send_data(Bytes::from_static(b"data"), false)
             .unwrap();
         peer.flush().await;
         let mut trailers = HeaderMap::new();
         trailers.insert("x-end", HeaderValue::from_static("yes"));
-        peer.engine.send_trailers(key, trailers).unwrap();
+        peer.stream(key).send_trailers(trailers).unwrap();
         assert_eq!(
             peer.answer(key).await.text(),
             "yes after b\"data\"",

@@ -3,7 +3,7 @@
 use axum::{body::Body, extract::Request, response::Response};
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use lacewing_conn::proto::{ConnectProtocol, Control, Head, OpenError};
+use lacewing_conn::proto::{ConnectProtocol, Control, Head, OpenError, OpenOptions};
 use lacewing_server::{
     ConnectRequest, ConnectionInfo, ExtendedConnect, Reason, RequestBody, ServerOptions,
     TunnelError, Version,
@@ -70,8 +70,8 @@ async fn a_tunnel_carries_bytes_both_ways() {
     assert_eq!(peer.received(key).status, Some(StatusCode::OK));
     assert!(!peer.received(key).fields.contains_key("content-length"));
     assert_eq!(peer.received(key).text(), "example.org:22 None: ");
-    peer.engine
-        .send_data(key, Bytes::from_static(b"abc"), true)
+    peer.stream(key)
+        .send_data(Bytes::from_static(b"abc"), true)
         .unwrap();
     let answer = peer.answer(key).await;
     assert_eq!(answer.text(), "example.org:22 None: cba");
@@ -118,16 +118,18 @@ async fn extended_connect_is_there_when_it_was_offered() {
     };
     let mut without = peer(ServerOptions::default());
     without.get("/chat").await;
-    let refused = without.engine.open(Instant::now(), head(), false, None);
+    let refused = without
+        .engine
+        .open(Instant::now(), head(), OpenOptions::default());
     assert!(matches!(refused, Err(OpenError::ExtendedConnectDisabled)));
 
     let mut peer = peer(ServerOptions::default().extended_connect(ExtendedConnect::Offer));
     peer.until(|peer| peer.engine.peer_allows_extended_connect())
         .await;
     let key = peer.open_with(head());
-    peer.engine.send_data(key, Bytes::new(), false).unwrap();
-    peer.engine
-        .send_data(key, Bytes::from_static(b"xyz"), true)
+    peer.stream(key).send_data(Bytes::new(), false).unwrap();
+    peer.stream(key)
+        .send_data(Bytes::from_static(b"xyz"), true)
         .unwrap();
     let expected = "http://example.org/chat Some(\"websocket\"): zyx";
     assert_eq!(peer.answer(key).await.text(), expected);

@@ -113,8 +113,8 @@ async fn a_peer_that_hangs_up_leaves_nothing_behind() {
                         let uri = "http://example.org/reads".parse().unwrap();
                         let head = lacewing_conn::proto::Head::request(Method::POST, uri);
                         let key = peer.open_with(head);
-                        peer.engine
-                            .send_data(key, Bytes::from_static(b"half"), false)
+                        peer.stream(key)
+                            .send_data(Bytes::from_static(b"half"), false)
                             .unwrap();
                         peer.flush().await;
                         settle("a handler", || census.alive() == 1).await;
@@ -197,11 +197,7 @@ async fn resets_do_not_multiply_handlers() {
         );
         for _ in 0..100 {
             let key = peer.open(Method::GET, "/", None);
-            peer.engine.reset(
-                std::time::Instant::now(),
-                key,
-                lacewing_server::Reason::Cancel,
-            );
+            peer.stream(key).reset(lacewing_server::Reason::Cancel);
         }
         peer.flush().await;
         for _ in 0..1000 {

@@ -109,7 +109,7 @@ async fn an_upload_that_is_cut_fails() {
             let uri = "http://example.org/upload".parse().unwrap();
             let upload = peer.open_with(Head::request(Method::POST, uri));
             let half = Bytes::from_static(b"half");
-            peer.engine.send_data(upload, half, false).unwrap();
+            peer.stream(upload).send_data(half, false).unwrap();
             peer.half_close().await;
             if let Some(late) = late {
                 assert_eq!(peer.answer(late).await.text(), "late", "{version}");

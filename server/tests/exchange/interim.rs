@@ -52,8 +52,8 @@ async fn continue_is_sent_when_the_handler_asks_for_the_body() {
         if version == Version::Http2 {
             peer.until(|peer| !peer.interim(key).is_empty()).await;
         }
-        peer.engine
-            .send_data(key, Bytes::from_static(b"data"), true)
+        peer.stream(key)
+            .send_data(Bytes::from_static(b"data"), true)
             .unwrap();
         assert_eq!(peer.answer(key).await.text(), "4 bytes", "{version}");
         let expected: &[u16] = if version == Version::Http2 {
@@ -88,13 +88,13 @@ async fn continue_is_not_sent_to_a_client_that_went_on() {
     });
     let mut peer = Peer::connect(Version::Http2, ServerOptions::default(), service);
     let key = expecting(&mut peer, "/");
-    peer.engine
-        .send_data(key, Bytes::from_static(b"early"), false)
+    peer.stream(key)
+        .send_data(Bytes::from_static(b"early"), false)
         .unwrap();
     peer.flush().await;
     peer.get("/").await;
-    peer.engine
-        .send_data(key, Bytes::from_static(b"late"), true)
+    peer.stream(key)
+        .send_data(Bytes::from_static(b"late"), true)
         .unwrap();
     assert_eq!(peer.answer(key).await.text(), "9 bytes");
     assert!(peer.interim(key).is_empty());

@@ -49,7 +49,7 @@ async fn a_status_without_content_leaves_without_it() {
                     head.fields.insert("x-length", length);
                 }
                 let key = peer.open_with(head);
-                peer.engine.send_data(key, Bytes::new(), true).unwrap();
+                peer.stream(key).send_data(Bytes::new(), true).unwrap();
                 let answer = peer.answer(key).await;
                 assert!(answer.fin && answer.reset.is_none(), "{version} {status}");
                 assert_eq!(answer.status.unwrap().as_u16(), status);
@@ -78,7 +78,7 @@ async fn a_length_that_is_none_is_a_failure_of_the_handler() {
             let lengths = HeaderValue::from_static(lengths);
             head.fields.insert("x-length", lengths);
             let key = peer.open_with(head);
-            peer.engine.send_data(key, Bytes::new(), true).unwrap();
+            peer.stream(key).send_data(Bytes::new(), true).unwrap();
             let answer = peer.answer(key).await;
             assert_eq!(answer.status, Some(StatusCode::INTERNAL_SERVER_ERROR));
             let told = peer.log.lock().unwrap().pop().unwrap();
@@ -88,7 +88,7 @@ async fn a_length_that_is_none_is_a_failure_of_the_handler() {
         let twice = HeaderValue::from_static("5 5");
         head.fields.insert("x-length", twice);
         let key = peer.open_with(head);
-        peer.engine.send_data(key, Bytes::new(), true).unwrap();
+        peer.stream(key).send_data(Bytes::new(), true).unwrap();
         let answer = peer.answer(key).await;
         assert_eq!(answer.text(), "hello", "{version}");
         assert_eq!(answer.fields.get_all(CONTENT_LENGTH).iter().count(), 1);
@@ -128,7 +128,7 @@ async fn a_tunnel_may_be_opened_by_any_success() {
                 "{version}: {status} ended the tunnel"
             );
             let bytes = Bytes::from_static(b"abc");
-            peer.engine.send_data(key, bytes, true).unwrap();
+            peer.stream(key).send_data(bytes, true).unwrap();
             let answer = peer.answer(key).await;
             assert_eq!(answer.status.unwrap().as_str(), status);
             assert_eq!(answer.text(), "cba", "{version}: {status}");
@@ -153,7 +153,7 @@ async fn an_authority_that_no_uri_holds_is_in_the_host_field() {
         let host = HeaderValue::from_static("%2Frun%2Fsock.sock");
         head.fields.insert("host", host);
         let key = peer.open_with(head);
-        peer.engine.send_data(key, Bytes::new(), true).unwrap();
+        peer.stream(key).send_data(Bytes::new(), true).unwrap();
         let answer = peer.answer(key).await;
         let expected = "/package.Service/Method [\"%2Frun%2Fsock.sock\"]";
         assert_eq!(answer.text(), expected, "{version}");
@@ -162,7 +162,7 @@ async fn an_authority_that_no_uri_holds_is_in_the_host_field() {
         let host = HeaderValue::from_static("example.org:80");
         head.fields.insert("host", host);
         let key = peer.open_with(head);
-        peer.engine.send_data(key, Bytes::new(), true).unwrap();
+        peer.stream(key).send_data(Bytes::new(), true).unwrap();
         let answer = peer.answer(key).await;
         assert_eq!(answer.text(), "http://example.org:80/path []", "{version}");
     }

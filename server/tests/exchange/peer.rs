@@ -9,7 +9,9 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
-use lacewing_conn::proto::{Config, Engine, Event, Head, StreamKey, Transmit};
+use lacewing_conn::proto::{
+    Config, Engine, Event, Head, OpenOptions, StreamKey, StreamMut, Transmit,
+};
 use lacewing_server::{
     BoxError, ConnectionInfo, Limits, Reason, RequestBody, ServeError, ServerOptions, Side,
     Version, serve_connection,
@@ -137,11 +139,15 @@ impl Peer {
         }
         let key = self
             .engine
-            .open(Instant::now(), head, body.is_none(), None)
+            .open(
+                Instant::now(),
+                head,
+                OpenOptions::default().with(|options| options.fin = body.is_none()),
+            )
             .unwrap();
         if let Some(body) = body {
             self.uploads.insert(key, body);
-            self.engine.offer(key);
+            self.stream(key).offer();
         }
         self.answers.insert(key, Answer::default());
         key
@@ -173,7 +179,7 @@ impl Peer {
     }
 
     pub(crate) fn reset(&mut self, key: StreamKey) {
-        self.engine.reset(Instant::now(), key, Reason::Cancel);
+        self.stream(key).reset(Reason::Cancel);
         self.answers.remove(&key);
     }
 
@@ -206,7 +212,7 @@ impl Peer {
                 }
                 written = writer.write_buf(self.engine.output()), if !self.engine.output().is_empty() => {
                     if written.is_err() {
-                        self.engine.handle_io_error(std::io::ErrorKind::BrokenPipe.into());
+                        self.engine.handle_io_error(Instant::now(), std::io::ErrorKind::BrokenPipe.into());
                     }
                 }
             }
@@ -240,7 +246,10 @@ impl Peer {
     fn cut(&mut self) {
         while let Transmit::Pull { stream, .. } = self.engine.poll_transmit(Instant::now()) {
             if let Some(body) = self.uploads.remove(&stream) {
-                self.engine.send_data(stream, body, true).unwrap();
+                self.engine
+                    .stream(Instant::now(), stream)
+                    .send_data(body, true)
+                    .unwrap();
             }
         }
         if self.silent {
@@ -288,7 +297,9 @@ impl Peer {
                 answer.fin = fin;
             }
             Event::Data { stream, data, fin } => {
-                self.engine.release(stream, data.len());
+                self.engine
+                    .stream(Instant::now(), stream)
+                    .release(data.len());
                 let Some(answer) = self.answers.get_mut(&stream) else {
                     return;
                 };
@@ -327,9 +338,17 @@ impl Peer {
         self.seen.iter().filter_map(of_stream).collect()
     }
 
+    /// The calls that need one stream.
+    pub(crate) fn stream(&mut self, key: StreamKey) -> StreamMut<'_> {
+        self.engine.stream(Instant::now(), key)
+    }
+
     /// Opens a stream whose body the test sends itself.
     pub(crate) fn open_with(&mut self, head: Head) -> StreamKey {
-        let key = self.engine.open(Instant::now(), head, false, None).unwrap();
+        let key = self
+            .engine
+            .open(Instant::now(), head, OpenOptions::default())
+            .unwrap();
         self.answers.insert(key, Answer::default());
         key
     }

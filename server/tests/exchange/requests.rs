@@ -8,7 +8,7 @@ use std::{
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use lacewing_conn::proto::{Config, Engine, Event, Head};
+use lacewing_conn::proto::{Config, Engine, Event, Head, OpenOptions};
 use lacewing_server::{
     ConnectionInfo, Reason, RequestBody, ServerOptions, Side, Version, serve_connection, service_fn,
 };
@@ -63,10 +63,10 @@ async fn a_request_is_the_same_on_every_protocol() {
         }
         let key = peer.open_with(head);
         let body = Bytes::from_static(b"a body");
-        peer.engine.send_data(key, body, false).unwrap();
+        peer.stream(key).send_data(body, false).unwrap();
         let mut trailers = http::HeaderMap::new();
         trailers.insert("x-checksum", HeaderValue::from_static("0123"));
-        peer.engine.send_trailers(key, trailers).unwrap();
+        peer.stream(key).send_trailers(trailers).unwrap();
         let answer = peer.answer(key).await;
         assert_eq!(answer.status, Some(StatusCode::OK), "{version}");
         assert_eq!(answer.fields["x-protocol"], version.alpn());
@@ -101,7 +101,7 @@ async fn a_request_that_takes_no_response_is_refused() {
         io.write_all_buf(engine.output()).await.unwrap();
         let uri = "http://example.org/".parse().unwrap();
         let head = Head::request(Method::POST, uri);
-        engine.open(now, head, false, None).unwrap();
+        engine.open(now, head, OpenOptions::default()).unwrap();
         let output = engine.output();
         let len = output.remaining();
         let mut request = BytesMut::from(&output.copy_to_bytes(len)[..]);

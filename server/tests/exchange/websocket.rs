@@ -43,8 +43,8 @@ async fn a_websocket_echoes_over_a_stream() {
         .await;
     let streams = [open(&mut peer), open(&mut peer)];
     for key in streams {
-        peer.engine
-            .send_data(key, frame(TEXT, b"hello"), false)
+        peer.stream(key)
+            .send_data(frame(TEXT, b"hello"), false)
             .unwrap();
         peer.until(|peer| peer.received(key).body.len() >= 7).await;
         assert_eq!(peer.received(key).status, Some(StatusCode::OK));
@@ -54,7 +54,7 @@ async fn a_websocket_echoes_over_a_stream() {
     assert_eq!(peer.get("/").await.status, Some(StatusCode::OK));
     for key in streams {
         let close = frame(CLOSE, &1000_u16.to_be_bytes());
-        peer.engine.send_data(key, close, true).unwrap();
+        peer.stream(key).send_data(close, true).unwrap();
         let answer = peer.answer(key).await;
         assert_eq!(&answer.body[7..9], [0x88, 2]);
         assert!(answer.fin && answer.reset.is_none(), "{answer:?}");

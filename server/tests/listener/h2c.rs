@@ -6,7 +6,7 @@ use std::time::Instant;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::BytesMut;
 use http::Method;
-use lacewing_conn::proto::{Config, Engine, Event, Head, Transmit};
+use lacewing_conn::proto::{Config, Engine, Event, Head, OpenOptions, Transmit};
 use lacewing_server::{H2cUpgrade, Protocol, Side, Version};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -69,8 +69,7 @@ async fn go_on(mut io: TcpStream, method: Method) -> Vec<String> {
         .open(
             Instant::now(),
             Head::request(Method::GET, uri()),
-            true,
-            None,
+            OpenOptions::without_content(),
         )
         .unwrap();
     let (mut input, mut bodies, mut over) = (BytesMut::new(), vec![String::new(); 2], 0);

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use http::Method;
-use lacewing_conn::proto::{Config, Engine, Event, Head, Transmit};
+use lacewing_conn::proto::{Config, Engine, Event, Head, OpenOptions, Transmit};
 use lacewing_server::{ConnectionConfig, Limits, Protocol, Side, Version};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -18,8 +18,11 @@ fn request(engine: &mut Engine, path: &str) -> Vec<u8> {
     let uri = format!("http://localhost{path}").parse().unwrap();
     let head = Head::request(Method::POST, uri);
     let now = Instant::now();
-    let stream = engine.open(now, head, false, None).unwrap();
-    engine.send_data(stream, "body".into(), true).unwrap();
+    let stream = engine.open(now, head, OpenOptions::default()).unwrap();
+    engine
+        .stream(Instant::now(), stream)
+        .send_data("body".into(), true)
+        .unwrap();
     while engine.poll_transmit(now) != Transmit::Idle {}
     let output = engine.output();
     let len = output.len();

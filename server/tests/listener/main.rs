@@ -137,14 +137,16 @@ async fn fetch_measured<T>(io: T, version: lacewing_server::Version) -> (String,
 where
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
-    use lacewing_conn::proto::{Config, Engine, Event, Head, Transmit};
+    use lacewing_conn::proto::{Config, Engine, Event, Head, OpenOptions, Transmit};
     use std::time::Instant;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     let mut io = io;
     let mut engine = Engine::new(Config::new(version, Side::Client), Instant::now(), 1);
     let head = Head::request(http::Method::GET, "http://localhost/".parse().unwrap());
-    engine.open(Instant::now(), head, true, None).unwrap();
+    engine
+        .open(Instant::now(), head, OpenOptions::without_content())
+        .unwrap();
     let (mut input, mut body) = (bytes::BytesMut::new(), Vec::new());
     loop {
         while engine.poll_transmit(Instant::now()) != Transmit::Idle {}

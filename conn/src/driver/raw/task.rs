@@ -1,6 +1,10 @@
 //! The connection's side of a [`Mux`](super::Mux).
 
-use std::{sync::Arc, task, time::Duration};
+use std::{
+    sync::Arc,
+    task,
+    time::{Duration, Instant},
+};
 
 use http::HeaderMap;
 
@@ -43,7 +47,7 @@ struct Unwritten {
 
 impl Unwritten {
     /// Everything that was taken is with the transport.
-    fn is_written(&mut self, engine: &mut Engine) -> bool {
+    fn is_written(&mut self, engine: &mut Engine, now: Instant) -> bool {
         let (written, end) = (engine.output().written(), engine.output().end());
         if let Some((taken, at)) = self.framed {
             if written < at {
@@ -54,7 +58,7 @@ impl Unwritten {
             }
             self.framed = None;
         }
-        if !engine.has_unsent(self.stream) {
+        if !engine.stream(now, self.stream).has_unsent() {
             self.framed = Some((self.outgoing.taken(), end));
         }
         self.framed.is_some() && written == end
@@ -129,7 +133,7 @@ impl Streams {
         }
         let options = open.options;
         let head = Head::fields(open.headers);
-        let outcome = match conn.engine.open_with(conn.now, head, options) {
+        let outcome = match conn.engine.open(conn.now, head, options) {
             Ok(stream) => {
                 let kind = Kind {
                     opened_by: OpenedBy::Us,
@@ -212,7 +216,7 @@ impl Application for Streams {
                 let outgoing = self.find(stream);
                 let offer = outgoing.is_some_and(|outgoing| outgoing.reply_came(head.fields));
                 if offer {
-                    conn.engine.offer(stream);
+                    conn.engine.stream(conn.now, stream).offer();
                 }
             }
             Event::Pong { round_trip } => {
@@ -220,7 +224,9 @@ impl Application for Streams {
                     ping.settle(Ok(round_trip));
                 }
             }
-            Event::Data { stream, data, .. } => conn.engine.release(stream, data.len()),
+            Event::Data { stream, data, .. } => {
+                conn.engine.stream(conn.now, stream).release(data.len())
+            }
             Event::Reset { stream, error } => self.end(stream, &error),
             Event::Stopped { stream, reason } => {
                 if let Some(outgoing) = self.find(stream) {
@@ -248,12 +254,14 @@ impl Application for Streams {
             Piece::Nothing => return,
             Piece::Data { data, fin } => {
                 // The engine asks again as long as there was data.
-                conn.engine.send_data(stream, data, fin)
+                conn.engine.stream(conn.now, stream).send_data(data, fin)
             }
-            Piece::Fields { fields, fin: true } => conn.engine.send_trailers(stream, fields),
+            Piece::Fields { fields, fin: true } => {
+                conn.engine.stream(conn.now, stream).send_trailers(fields)
+            }
             Piece::Fields { fields, fin: false } => {
-                let sent = conn.engine.send_headers(stream, fields);
-                conn.engine.offer(stream);
+                let sent = conn.engine.stream(conn.now, stream).send_headers(fields);
+                conn.engine.stream(conn.now, stream).offer();
                 sent
             }
         };
@@ -275,7 +283,8 @@ impl Application for Streams {
         if let Some(fields) = wishes.reply {
             if conn
                 .engine
-                .reply(stream, Head::fields(fields), false)
+                .stream(conn.now, stream)
+                .reply(Head::fields(fields), false)
                 .is_err()
             {
                 conn.reset(stream, Reason::InternalError);
@@ -293,21 +302,21 @@ impl Application for Streams {
             return;
         }
         if wishes.offer {
-            conn.engine.offer(stream);
+            conn.engine.stream(conn.now, stream).offer();
         }
         if wishes.departed {
-            conn.engine.depart(conn.now, stream);
+            conn.engine.stream(conn.now, stream).depart();
         }
     }
 
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         // Once our half has ended the peer is told to stop.
-        conn.engine.abandon(stream);
+        conn.engine.stream(conn.now, stream).abandon();
     }
 
-    fn handle_written(&mut self, engine: &mut Engine) {
+    fn handle_written(&mut self, engine: &mut Engine, now: Instant) {
         self.unwritten.retain_mut(|unwritten| {
-            let written = unwritten.is_written(engine);
+            let written = unwritten.is_written(engine, now);
             if written {
                 unwritten.outgoing.written();
             }

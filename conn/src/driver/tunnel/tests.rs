@@ -19,7 +19,7 @@ use super::*;
 use crate::{
     Limits, Side, Version,
     driver::{Application, Connection, Context as Conn},
-    proto::{Config, Control, Event, Head, StreamKey},
+    proto::{Config, Control, Event, Head, OpenOptions, StreamKey},
 };
 
 /// Either side of one request; the tunnel comes out of the channel.
@@ -45,9 +45,10 @@ impl Application for One {
                 assert!(matches!(head.control, Control::Request { .. }));
                 let (tunnel, body) = Tunnel::new(conn.incoming(stream, None));
                 conn.engine
-                    .reply(stream, Head::response(StatusCode::OK), false)
+                    .stream(conn.now, stream)
+                    .reply(Head::response(StatusCode::OK), false)
                     .unwrap();
-                conn.engine.offer(stream);
+                conn.engine.stream(conn.now, stream).offer();
                 self.body = Some((stream, body));
                 self.hand_over(tunnel);
             }
@@ -63,7 +64,7 @@ impl Application for One {
     }
 
     fn handle_abandoned(&mut self, conn: &mut Conn<'_>, stream: StreamKey) {
-        conn.engine.depart(conn.now, stream);
+        conn.engine.stream(conn.now, stream).depart();
     }
 
     fn pull(&mut self, conn: &mut Conn<'_>, stream: StreamKey, _: usize) {
@@ -73,11 +74,14 @@ impl Application for One {
         match conn.poll_source(stream, |cx| Pin::new(&mut *body).poll_frame(cx)) {
             Poll::Pending => {}
             Poll::Ready(None) => {
-                let _ = conn.engine.send_data(stream, Bytes::new(), true);
+                let _ = conn
+                    .engine
+                    .stream(conn.now, stream)
+                    .send_data(Bytes::new(), true);
             }
             Poll::Ready(Some(Ok(frame))) => {
                 let data = frame.into_data().unwrap();
-                let _ = conn.engine.send_data(stream, data, false);
+                let _ = conn.engine.stream(conn.now, stream).send_data(data, false);
             }
             Poll::Ready(Some(Err(error))) => {
                 self.body = None;
@@ -87,16 +91,19 @@ impl Application for One {
     }
 
     fn handle_ready(&mut self, conn: &mut Conn<'_>, stream: StreamKey) {
-        conn.engine.offer(stream);
+        conn.engine.stream(conn.now, stream).offer();
     }
 
     fn poll_intents(&mut self, conn: &mut Conn<'_>, _: &mut Context<'_>) {
         let Some(head) = self.request.take() else {
             return;
         };
-        let stream = conn.engine.open(conn.now, head, false, None).unwrap();
+        let stream = conn
+            .engine
+            .open(conn.now, head, OpenOptions::default())
+            .unwrap();
         let (pending, body) = Tunnel::pending();
-        conn.engine.offer(stream);
+        conn.engine.stream(conn.now, stream).offer();
         self.pending = Some(pending);
         self.body = Some((stream, body));
     }

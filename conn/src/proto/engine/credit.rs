@@ -9,12 +9,12 @@ impl Engine {
     /// Receive credit goes back here, and nowhere else: `len` bytes of a
     /// stream were consumed, discarded, refused or padding. What the connection
     /// is owed shows from what it holds.
-    pub(super) fn give_back(&mut self, stream: Option<StreamKey>, len: usize) {
+    pub(super) fn give_back(&mut self, now: Instant, stream: Option<StreamKey>, len: usize) {
         let released = self.replenish();
         let keep_up = released.is_some_and(|released| self.flow.readers_keep_up(released));
         let of_stream = stream.filter(|key| len > 0 && self.replenish_stream(*key, len));
         if of_stream.is_some() || keep_up {
-            self.start_probe(of_stream);
+            self.start_probe(now, of_stream);
         }
     }
 
@@ -57,13 +57,9 @@ impl Engine {
     }
 
     /// Half a window was released: perhaps the window is the limit.
-    fn start_probe(&mut self, stream: Option<StreamKey>) {
-        if !self.is_pinging()
-            && self
-                .flow
-                .start_probe(stream, &self.config.limits, self.clock)
-        {
-            self.ping_for(self.clock, Purpose::Tuning);
+    fn start_probe(&mut self, now: Instant, stream: Option<StreamKey>) {
+        if !self.is_pinging() && self.flow.start_probe(stream, &self.config.limits, now) {
+            self.ping_for(now, Purpose::Tuning);
         }
     }
 
@@ -83,7 +79,7 @@ impl Engine {
             self.advertise(Some(key), increment);
         }
         if let Some(stream) = growth.again {
-            self.start_probe(stream);
+            self.start_probe(now, stream);
         }
     }
 }

@@ -19,7 +19,6 @@ impl Engine {
     /// transport that the peer has closed altogether shows when it is written
     /// to.
     pub fn handle_eof(&mut self, now: Instant) {
-        self.clock = now;
         if self.phase == Phase::Closed {
             return;
         }
@@ -35,7 +34,7 @@ impl Engine {
         let waits = unanswered && !self.peer_left_with_error();
         match (waits, cut || unanswered) {
             (true, _) => self.answer_the_rest(now, &error),
-            (false, true) => self.end_all(&error),
+            (false, true) => self.end_all(now, &error),
             (false, false) => self.phase = Phase::Closed,
         }
     }
@@ -52,11 +51,11 @@ impl Engine {
             match self.streams.get_mut(key).map(|stream| fate(stream)) {
                 Some(Fate::Cut) => {
                     self.send_reset(key.id(), error.reason());
-                    self.remove(key);
+                    self.remove(now, key);
                     let error = error.clone();
                     self.push_event(Event::Reset { stream: key, error });
                 }
-                Some(Fate::Done) => drop(self.remove(key)),
+                Some(Fate::Done) => drop(self.remove(now, key)),
                 Some(Fate::Unanswered) | None => {}
             }
         }

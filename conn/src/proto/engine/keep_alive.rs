@@ -99,7 +99,7 @@ impl Engine {
                 // Data came after the PING: the peer lives, though its answer
                 // stands behind that data.
                 Some(sent) if self.life.heard > sent => self.pings.forgive(),
-                Some(_) => return self.fail(Rule::KeepAliveTimeout),
+                Some(_) => return self.fail(now, Rule::KeepAliveTimeout),
                 None => self.ping_for(now, Purpose::KeepAlive),
             }
         }
@@ -131,7 +131,8 @@ impl Engine {
         }
         match self.life.probed {
             Some(probed) => probed.checked_add(PROBE),
-            None => Some(self.clock),
+            // At once: a moment that has passed.
+            None => Some(self.life.heard),
         }
     }
 

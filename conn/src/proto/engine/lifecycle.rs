@@ -7,7 +7,7 @@ use super::{Engine, Phase, ping::Purpose};
 use crate::{
     Error, Initiator, Reason,
     proto::{
-        Broken, Event, Rule, ShutdownOrder, Side, StreamId, StreamKey, Violation, rules::Reaction,
+        Broken, Event, Rule, ShutdownOrder, Side, StreamId, Violation, rules::Reaction,
         streams::state::Half,
     },
 };
@@ -57,8 +57,9 @@ impl Engine {
     }
 
     /// Ends at once: the peer is told `reason`, every stream ends.
-    pub fn abort(&mut self, reason: Reason, detail: &'static str) {
+    pub fn abort(&mut self, now: Instant, reason: Reason, detail: &'static str) {
         self.close(
+            now,
             reason,
             Error::connection(Initiator::User, reason, detail),
             detail,
@@ -87,17 +88,20 @@ impl Engine {
     }
 
     /// The transport failed: nothing more can be written or read.
-    pub fn handle_io_error(&mut self, error: io::Error) {
+    pub fn handle_io_error(&mut self, now: Instant, error: io::Error) {
         self.output.discard();
         if self.phase == Phase::Closed {
             return;
         }
         // Whoever says goodbye with an error hangs up without more ado.
         let told = self.peer_goaway.clone().filter(|told| told.is_error());
-        self.end_all(&match told {
-            Some(go_away) => go_away.error.after_go_away("the transport failed"),
-            None => Error::io(error),
-        });
+        self.end_all(
+            now,
+            &match told {
+                Some(go_away) => go_away.error.after_go_away("the transport failed"),
+                None => Error::io(error),
+            },
+        );
     }
 
     /// GOAWAY goes out once all of our halves have ended, where it is to follow
@@ -115,14 +119,14 @@ impl Engine {
     }
 
     /// The open streams had their time.
-    pub(super) fn end_drain(&mut self) {
+    pub(super) fn end_drain(&mut self, now: Instant) {
         let then = "the streams did not end within drain_timeout";
         match self.peer_goaway.clone().filter(|told| told.is_error()) {
             Some(go_away) => {
                 let error = go_away.error.after_go_away(then);
-                self.close(Reason::NoError, error, "");
+                self.close(now, Reason::NoError, error, "");
             }
-            None => self.abort(Reason::NoError, then),
+            None => self.abort(now, Reason::NoError, then),
         }
     }
 
@@ -196,7 +200,7 @@ impl Engine {
         for key in self.streams.keys() {
             let ours = self.streams.get(key).is_some_and(|stream| stream.is_ours());
             if ours && key.id() > last {
-                self.remove(key);
+                self.remove(now, key);
                 let error = error.clone().not_processed();
                 self.push_event(Event::Reset { stream: key, error });
             }
@@ -251,19 +255,34 @@ impl Engine {
     /// A violation ends its stream, or the connection.
     fn handle_violation(&mut self, now: Instant, violation: &Violation) {
         let Some(id) = violation.stream else {
-            return self.end_by(violation);
+            return self.end_by(now, violation);
         };
+        if self.ids.is_unopened_of_ours(id) {
+            if violation.rule == Rule::Malformed {
+                // The peer does not speak this protocol: nothing that it sends
+                // will be a response.
+                let rest = violation.clone();
+                let whole = Violation {
+                    stream: None,
+                    ..rest
+                };
+                return self.end_by(now, &whole);
+            }
+            // The peer takes our reset for one of the stream that would have
+            // this id.
+            self.ids.pass_over_ours(id);
+        }
         // Whoever makes us reset is charged as if it had (MadeYouReset,
         // CVE-2025-8671).
         if self.resets.charge(now).is_err() {
-            return self.fail(Rule::TooManyResets);
+            return self.fail(now, Rule::TooManyResets);
         }
         let key = self.streams.find(id);
         self.send_reset(id, violation.reason);
         let error = Error::violation(violation);
         match key {
             Some(stream) => {
-                self.remove(stream);
+                self.remove(now, stream);
                 self.push_event(Event::Reset { stream, error });
             }
             None => self.push_event(Event::Refused { id, error }),
@@ -271,35 +290,35 @@ impl Engine {
     }
 
     /// A broken rule ends the connection, whatever the protocol.
-    pub(super) fn fail(&mut self, rule: Rule) {
+    pub(super) fn fail(&mut self, now: Instant, rule: Rule) {
         let violation = self.fatal(rule.fatal());
-        self.end_by(&violation);
+        self.end_by(now, &violation);
     }
 
     /// One GOAWAY, then silence.
-    fn end_by(&mut self, violation: &Violation) {
+    fn end_by(&mut self, now: Instant, violation: &Violation) {
         let text = violation.to_string();
-        self.close(violation.reason, Error::violation(violation), &text);
+        self.close(now, violation.reason, Error::violation(violation), &text);
     }
 
-    fn close(&mut self, reason: Reason, error: Error, detail: &str) {
+    fn close(&mut self, now: Instant, reason: Reason, error: Error, detail: &str) {
         if self.phase == Phase::Closed {
             return;
         }
         let last = self.ids.last_of_peer();
         self.wire
             .go_away(last, reason, detail, self.output.buffer());
-        self.end_all(&error);
+        self.end_all(now, &error);
     }
 
     /// Every stream learns of the same error.
-    pub(super) fn end_all(&mut self, error: &Error) {
+    pub(super) fn end_all(&mut self, now: Instant, error: &Error) {
         self.phase = Phase::Closed;
         self.held_pushes.clear();
         for key in self.streams.keys() {
             let go_away = self.peer_goaway.as_ref();
             let refused = go_away.is_some_and(|go_away| key.id() > go_away.last);
-            self.remove(key);
+            self.remove(now, key);
             let error = error.clone().with_retryable(refused);
             self.push_event(Event::Reset { stream: key, error });
         }
@@ -316,25 +335,5 @@ impl Engine {
         self.counters.resets_sent.count(reason);
         self.wire.reset(id, reason, self.output.buffer());
         self.ids.remember_reset(id, &self.config.limits);
-    }
-
-    /// Ends a stream before its time. The peer is told `reason`; no event
-    /// follows, and the key is stale. Over SPDY a client that cancels a stream
-    /// cancels what is pushed for it (the drafts' §3.3.2): of those it learns by
-    /// [`Event::Reset`].
-    pub fn reset(&mut self, now: Instant, stream: StreamKey, reason: Reason) {
-        self.clock = now;
-        let Some(open) = self.streams.get(stream) else {
-            return;
-        };
-        // A push that nobody heard of needs no end.
-        let known = !open.is_held() && !open.state.is_closed();
-        if known && self.phase != Phase::Closed {
-            self.send_reset(stream.id(), reason);
-            if reason == Reason::Cancel {
-                self.cancel_promises_of(stream.id());
-            }
-        }
-        self.remove(stream);
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     Error, Initiator, Reason,
     proto::{
         Event, Semantics, Side, StreamKey,
-        streams::{Reader, Streams, state::Half},
+        streams::{Reader, Streams},
     },
 };
 
@@ -62,7 +62,7 @@ impl Engine {
     /// 9113 §8.1). RST_STREAM right behind the response costs clients the
     /// response whose one loop sends and reads, such as curl's before 8: they
     /// find the stream closed first.
-    pub(super) fn linger(&mut self, key: StreamKey) {
+    pub(super) fn linger(&mut self, now: Instant, key: StreamKey) {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
@@ -70,11 +70,11 @@ impl Engine {
             return;
         }
         let patience = self.config.limits.upload_linger;
-        let deadline = self.clock.checked_add(patience);
+        let deadline = now.checked_add(patience);
         let http = self.config.semantics == Semantics::Http;
         match deadline.filter(|_| http && !stream.is_ours() && !patience.is_zero()) {
             Some(deadline) => self.lingering.uploads.push(deadline, key, &self.streams),
-            None => self.stop_upload(key),
+            None => self.stop_upload(now, key),
         }
     }
 
@@ -85,7 +85,7 @@ impl Engine {
 
     pub(super) fn stop_lingering(&mut self, now: Instant) {
         while let Some(key) = self.lingering.uploads.pop_due(now) {
-            self.stop_upload(key);
+            self.stop_upload(now, key);
         }
     }
 
@@ -94,12 +94,8 @@ impl Engine {
         self.lingering.uploads.forget_gone(&self.streams);
     }
 
-    /// The user is gone and reads no more. What it handed over, and what its
-    /// source still has, is sent within `drain_timeout`; with its end, or at
-    /// that time, the stream ends in both directions.
-    pub fn depart(&mut self, now: Instant, stream: StreamKey) {
-        self.clock = now;
-        self.abandon(stream);
+    /// Ends the stream at `drain_timeout`, if it has not ended before.
+    pub(super) fn end_later(&mut self, now: Instant, stream: StreamKey) {
         self.lingering.departed.forget_gone(&self.streams);
         let deadline = now.checked_add(self.config.limits.drain_timeout);
         let (Some(deadline), Some(_)) = (deadline, self.streams.get(stream)) else {
@@ -110,13 +106,6 @@ impl Engine {
             .push(deadline, stream, &self.streams);
     }
 
-    /// The stream carries bytes in both directions, after CONNECT and a 2xx (RFC
-    /// 9113 §8.5): its halves end apart, whoever sends them.
-    pub fn is_tunnel(&self, stream: StreamKey) -> bool {
-        let open = self.streams.get(stream);
-        open.is_some_and(|open| open.is_tunnel())
-    }
-
     /// When the first of the streams whose user is gone has had its time.
     pub(super) fn next_departed(&self) -> Option<Instant> {
         self.lingering.departed.next()
@@ -125,23 +114,14 @@ impl Engine {
     pub(super) fn end_departed(&mut self, now: Instant) {
         while let Some(key) = self.lingering.departed.pop_due(now) {
             if self.streams.get(key).is_some() {
-                self.reset(now, key, Reason::Cancel);
+                self.stream(now, key).reset(Reason::Cancel);
                 let error = Error::reset(Initiator::Library, Reason::Cancel);
                 self.push_event(Event::Reset { stream: key, error });
             }
         }
     }
 
-    /// Data of this stream, or the end of our half, was handed over and waits
-    /// for a window or its turn.
-    pub fn has_unsent(&self, stream: StreamKey) -> bool {
-        self.streams.get(stream).is_some_and(|open| {
-            open.state.send() != Half::Closed
-                && (!open.send.pending.is_empty() || !open.send.ending.is_open())
-        })
-    }
-
-    fn stop_upload(&mut self, key: StreamKey) {
+    fn stop_upload(&mut self, now: Instant, key: StreamKey) {
         if self.streams.get(key).is_none() {
             return;
         }
@@ -155,6 +135,6 @@ impl Engine {
             };
             self.send_reset(key.id(), reason);
         }
-        self.remove(key);
+        self.remove(now, key);
     }
 }

@@ -56,6 +56,12 @@ pub enum Direction {
 }
 
 impl OpenOptions {
+    /// The options of a stream on which we send nothing but the header list.
+    #[must_use]
+    pub fn without_content() -> Self {
+        Self::default().with(|options| options.fin = true)
+    }
+
     /// The same, after `change`: for use where a value is wanted.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
@@ -75,37 +81,21 @@ impl Engine {
         self.check_open().is_ok()
     }
 
-    /// Opens a stream with a request (or, on a raw connection, any header
-    /// fields). `fin`: no body follows.
-    pub fn open(
-        &mut self,
-        now: Instant,
-        head: Head,
-        fin: bool,
-        priority: Option<Priority>,
-    ) -> Result<StreamKey, OpenError> {
-        let options = OpenOptions::default().with(|options| {
-            options.fin = fin;
-            options.priority = priority;
-        });
-        self.open_with(now, head, options)
-    }
-
-    /// [`open`](Self::open), with everything there is to choose. The key of a
-    /// unidirectional stream with `fin` is stale at once: it has ended.
+    /// Opens a stream with a request or, on a raw connection, with any header
+    /// fields. The key of a unidirectional stream with `fin` is stale at once:
+    /// the stream has ended.
     ///
     /// # Errors
     ///
     /// [`OpenError`]; a direction or a parent that this connection cannot
     /// express is [`UsageError::PlainStreamsOnly`], a parent that is not open
     /// [`UsageError::ParentClosed`].
-    pub fn open_with(
+    pub fn open(
         &mut self,
         now: Instant,
         mut head: Head,
         options: OpenOptions,
     ) -> Result<StreamKey, OpenError> {
-        self.clock = now;
         let http = self.config.semantics == Semantics::Http;
         let request = head.is_request();
         if http && (!request || self.config.side == Side::Server) {
@@ -152,7 +142,7 @@ impl Engine {
         self.ids.take_next();
         let key = self.streams.insert(stream);
         if state.is_closed() {
-            self.settle(key);
+            self.settle(now, key);
         }
         Ok(key)
     }

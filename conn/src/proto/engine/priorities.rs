@@ -3,31 +3,9 @@
 use std::time::Instant;
 
 use super::Engine;
-use crate::proto::{Broken, Priority, Rule, Side, StreamId, StreamKey, streams::PriorityOwner};
+use crate::proto::{Broken, Priority, Rule, StreamId, StreamKey, streams::PriorityOwner};
 
 impl Engine {
-    /// From now on the stream is scheduled by this priority. A client also
-    /// tells the server where the protocol can say it (PRIORITY_UPDATE); a
-    /// server's own word goes before the client's.
-    pub fn prioritize(&mut self, stream: StreamKey, priority: Priority) {
-        let Some(open) = self.streams.get_mut(stream) else {
-            return;
-        };
-        if self.config.side == Side::Server {
-            open.priority_owner = PriorityOwner::Us;
-        } else if open.is_ours() && open.priority != priority {
-            let id = stream.id();
-            self.wire
-                .priority_update(id, priority, self.output.buffer());
-        }
-        self.reschedule(stream, priority);
-    }
-
-    /// How urgent the stream is; `None` once it is gone.
-    pub fn priority(&self, stream: StreamKey) -> Option<Priority> {
-        self.streams.get(stream).map(|open| open.priority)
-    }
-
     /// The client sets a priority, perhaps before the stream is open.
     pub(super) fn handle_priority(
         &mut self,
@@ -77,7 +55,7 @@ impl Engine {
         priority
     }
 
-    fn reschedule(&mut self, key: StreamKey, priority: Priority) {
+    pub(super) fn reschedule(&mut self, key: StreamKey, priority: Priority) {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };

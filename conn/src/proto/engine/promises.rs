@@ -95,7 +95,7 @@ impl Engine {
 
     /// The client cancels a stream and with it all that is pushed for it: not a
     /// frame more is sent (the drafts' §3.3.2).
-    pub(super) fn cancel_pushes_of(&mut self, parent: StreamId) {
+    pub(super) fn cancel_pushes_of(&mut self, now: Instant, parent: StreamId) {
         let pushes = self.config.side == Side::Server && self.streams.opened() > 0;
         if !pushes || self.rules.push != PushStyle::Unidirectional {
             return;
@@ -107,7 +107,7 @@ impl Engine {
                 .get(stream)
                 .is_some_and(|pushed| pushed.parent() == Some(parent) && !pushed.is_held());
             if pushed {
-                self.remove(stream);
+                self.remove(now, stream);
                 let error = super::reset_by_peer(Reason::Cancel);
                 self.push_event(Event::Reset { stream, error });
             }
@@ -116,7 +116,7 @@ impl Engine {
 
     /// The same seen from the client, which cancels a stream: what is pushed for
     /// it ends here too. It is told of each, as not every server knows the rule.
-    pub(super) fn cancel_promises_of(&mut self, parent: StreamId) {
+    pub(super) fn cancel_promises_of(&mut self, now: Instant, parent: StreamId) {
         let promises = self.config.side == Side::Client && self.streams.accepted() > 0;
         if !promises || self.rules.push != PushStyle::Unidirectional {
             return;
@@ -127,7 +127,7 @@ impl Engine {
             });
             if promised {
                 self.send_reset(stream.id(), Reason::Cancel);
-                self.remove(stream);
+                self.remove(now, stream);
                 let error = Error::reset(Initiator::User, Reason::Cancel);
                 self.push_event(Event::Reset { stream, error });
             }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Engine, OpenError, UsageError};
+use super::{Engine, OpenError, StreamMut, UsageError};
 use crate::{
     Error, Initiator, Reason,
     proto::{
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-impl Engine {
+impl StreamMut<'_> {
     /// Promises the response to a request that the client did not make. Then
     /// [`reply`](Self::reply) on the new stream.
     ///
@@ -30,82 +30,66 @@ impl Engine {
     ///
     /// [`OpenError`]: the client takes no pushes, or no more at once; the
     /// parent has ended; the request is none that may be pushed.
-    pub fn push(&mut self, parent: StreamKey, request: Head) -> Result<StreamKey, OpenError> {
+    pub fn push(&mut self, request: Head) -> Result<StreamKey, OpenError> {
         let usage = OpenError::Usage;
-        if self.config.side != Side::Server || !request.is_request() {
+        let Self {
+            engine,
+            now,
+            key: parent,
+        } = self;
+        if engine.config.side != Side::Server || !request.is_request() {
             return Err(usage(UsageError::WrongHead));
         }
-        let open = self
-            .streams
-            .get(parent)
-            .ok_or(usage(UsageError::StreamClosed))?;
-        if open.state.send() == Half::Closed || open.is_ours() {
+        let stream = engine.streams.get(*parent);
+        let stream = stream.ok_or(usage(UsageError::StreamClosed))?;
+        if stream.state.send() == Half::Closed || stream.is_ours() {
             return Err(usage(UsageError::HalfClosed));
         }
         if !request.is_pushable() {
             return Err(usage(UsageError::NotPushable));
         }
-        let priority = open.priority;
-        if !self.peer.takes_push() {
+        let priority = stream.priority;
+        if !engine.peer.takes_push() {
             return Err(OpenError::PushDisabled);
         }
-        self.check_open()?;
-        let id = self.ids.next();
-        let mut stream = self.new_stream(id, State::pushed(), Some(priority));
-        stream.asked = content::Asked::by(&request);
-        stream.push = Some(Push::of(parent.id()));
-        match self.rules.push {
+        engine.check_open()?;
+        let id = engine.ids.next();
+        let mut push = engine.new_stream(id, State::pushed(), Some(priority));
+        push.asked = content::Asked::by(&request);
+        match engine.rules.push {
             PushStyle::Promise => {
                 let parent = parent.id();
-                let kind = SendKind::Push { parent };
-                let out = self.output.buffer();
-                let encoded = self.wire.headers(id, kind, &request, false, out);
+                push.push = Some(Push::of(parent));
+                let (kind, out) = (SendKind::Push { parent }, engine.output.buffer());
+                let encoded = engine.wire.headers(id, kind, &request, false, out);
                 encoded.map_err(|error| usage(error.into()))?;
+                engine.ids.take_next();
+                Ok(engine.streams.insert(push))
             }
             // Servers of that time sent the response's head in the same frame,
             // and spdy-transport takes no other push: it waits for the reply.
             PushStyle::Unidirectional => {
-                stream.push = Some(Push::held(
-                    parent.id(),
-                    HeldPush {
-                        request,
-                        reply: None,
-                        until: self.clock.checked_add(self.config.limits.max_push_delay),
-                    },
-                ));
+                let held = HeldPush {
+                    request,
+                    reply: None,
+                    until: now.checked_add(engine.config.limits.max_push_delay),
+                };
+                push.push = Some(Push::held(parent.id(), held));
+                engine.ids.take_next();
+                let key = engine.streams.insert(push);
+                engine.held_pushes.push_back(key);
+                // What may refer to the push waits: the drafts' §3.3.1.
+                engine.unschedule(*parent);
+                if let Some(stream) = engine.streams.get_mut(*parent) {
+                    stream.send.behind = stream.send.behind.saturating_add(1);
+                }
+                Ok(key)
             }
         }
-        self.ids.take_next();
-        let key = self.streams.insert(stream);
-        if self.rules.push == PushStyle::Unidirectional {
-            self.held_pushes.push_back(key);
-            // What may refer to the push waits: the drafts' §3.3.1.
-            self.unschedule(parent);
-            if let Some(open) = self.streams.get_mut(parent) {
-                open.send.behind = open.send.behind.saturating_add(1);
-            }
-        }
-        Ok(key)
     }
+}
 
-    /// The response's head on a pushed stream.
-    pub(super) fn reply_to_push(
-        &mut self,
-        stream: StreamKey,
-        head: Head,
-        fin: bool,
-    ) -> Result<(), UsageError> {
-        let open = self.streams.get_mut(stream);
-        if let Some(held) = open.and_then(Stream::held_mut) {
-            held.reply = Some((head, fin));
-            return Ok(());
-        }
-        let out = self.output.buffer();
-        self.wire
-            .headers(stream.id(), SendKind::PushReply, &head, fin, out)?;
-        Ok(())
-    }
-
+impl Engine {
     /// When the first push goes out, with its response or without.
     pub(super) fn next_held_push(&self) -> Option<Instant> {
         let first = self.streams.get(*self.held_pushes.front()?)?;
@@ -153,46 +137,46 @@ impl Engine {
             }
         };
         if encoded.is_ok() {
-            self.resume(key);
+            self.resume(now, key);
         } else {
             // Longer than the protocol's length fields: it never was.
-            self.drop_push(key, Reason::InternalError);
+            self.drop_push(now, key, Reason::InternalError);
         }
-        self.resume_parent(parent);
+        self.resume_parent(now, parent);
         true
     }
 
     /// The stream may have waited for a push: its body goes on.
-    fn resume(&mut self, key: StreamKey) {
-        self.end(key);
+    fn resume(&mut self, now: Instant, key: StreamKey) {
+        self.end(now, key);
         self.schedule(key);
-        self.settle(key);
+        self.settle(now, key);
     }
 
     /// One push less is in the way of the stream that it belongs to.
-    fn resume_parent(&mut self, parent: StreamId) {
+    fn resume_parent(&mut self, now: Instant, parent: StreamId) {
         let Some(parent) = self.streams.find(parent) else {
             return;
         };
         if let Some(open) = self.streams.get_mut(parent) {
             open.send.behind = open.send.behind.saturating_sub(1);
         }
-        self.resume(parent);
+        self.resume(now, parent);
     }
 
     /// Ends a push that is not on the wire. The user learns of it.
-    fn drop_push(&mut self, stream: StreamKey, reason: Reason) {
-        self.remove(stream);
+    fn drop_push(&mut self, now: Instant, stream: StreamKey, reason: Reason) {
+        self.remove(now, stream);
         let error = Error::reset(Initiator::User, reason);
         self.push_event(Event::Reset { stream, error });
     }
 
     /// A stream is gone before its pushes, or a push itself, were on the wire.
-    pub(super) fn forget_held_pushes(&mut self, key: StreamKey, stream: &Stream) {
+    pub(super) fn forget_held_pushes(&mut self, now: Instant, key: StreamKey, stream: &Stream) {
         if stream.is_held() {
             self.held_pushes.retain(|held| *held != key);
             if let Some(parent) = stream.parent() {
-                self.resume_parent(parent);
+                self.resume_parent(now, parent);
             }
             return;
         }
@@ -203,7 +187,7 @@ impl Engine {
                 .get(push)
                 .is_some_and(|push| push.parent() == Some(key.id()));
             if orphaned {
-                self.drop_push(push, Reason::Cancel);
+                self.drop_push(now, push, Reason::Cancel);
             } else {
                 self.held_pushes.push_back(push);
             }

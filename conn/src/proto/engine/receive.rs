@@ -250,7 +250,7 @@ impl Engine {
                     .map_err(|rule| rule.on(id))?;
             }
             if fin {
-                self.settle(key);
+                self.settle(now, key);
             }
             let event = Event::Headers {
                 stream: key,
@@ -278,22 +278,13 @@ impl Engine {
             stream.note_reply(head.status());
         }
         if fin {
-            self.settle(key);
+            self.settle(now, key);
         }
         Ok(Some(Event::Reply {
             stream: key,
             head,
             fin,
         }))
-    }
-
-    /// Whether what the peer sends on this stream is content, or could be.
-    /// `false` after the head of a message that is defined to have none,
-    /// whatever its content-length says: a response to HEAD, 204, 205, 304 (RFC
-    /// 9110 §6.4.1).
-    pub fn has_content(&self, stream: StreamKey) -> bool {
-        let open = self.streams.get(stream);
-        open.is_none_or(|open| open.content != Content::None)
     }
 
     fn handle_data(
@@ -314,7 +305,7 @@ impl Engine {
         self.counters.data_received = came.saturating_add(u64::from(flow_len));
         let Some(key) = self.streams.find(id) else {
             self.flow.count(None, flow);
-            self.give_back(None, flow);
+            self.give_back(now, None, flow);
             let rule = match self.ids.standing(id) {
                 Standing::ResetByUs if !data.is_empty() => return Ok(None),
                 Standing::ResetByUs | Standing::BeyondGoAway => {
@@ -352,28 +343,28 @@ impl Engine {
             },
         };
         if let Some(rule) = rule {
-            self.give_back(None, flow);
+            self.give_back(now, None, flow);
             return self.broken_by_content(now, rule, key, fin);
         }
         if data.is_empty() && !fin {
-            self.give_back(Some(key), flow);
+            self.give_back(now, Some(key), flow);
             return self.useless(now);
         }
         if stream.recv.reader != Reader::Reading {
             // A lingering stream gets no more window: we want the client to
             // stop sending.
             let credited = (stream.recv.reader != Reader::Lingering).then_some(key);
-            self.give_back(credited, flow);
+            self.give_back(now, credited, flow);
             if fin {
-                self.settle(key);
+                self.settle(now, key);
             }
             return Ok(None);
         }
         stream.recv.unreleased = stream.recv.unreleased.saturating_add(data.len());
         self.flow.hold(data.len());
-        self.give_back(Some(key), flow.saturating_sub(data.len()));
+        self.give_back(now, Some(key), flow.saturating_sub(data.len()));
         if fin {
-            self.settle(key);
+            self.settle(now, key);
         }
         Ok(Some(Event::Data {
             stream: key,
@@ -427,7 +418,7 @@ impl Engine {
     fn handle_reset(&mut self, now: Instant, id: StreamId, reason: Reason) -> Outcome {
         self.counters.resets_received.count(reason);
         if reason == Reason::Cancel {
-            self.cancel_pushes_of(id);
+            self.cancel_pushes_of(now, id);
         }
         let Some(key) = self.streams.find(id) else {
             return match self.ids.standing(id) {
@@ -464,7 +455,7 @@ impl Engine {
             stream.send.source = Source::None;
             stream.send.pending = Bytes::new();
             self.unschedule(key);
-            self.settle(key);
+            self.settle(now, key);
             return Ok(Some(Event::Stopped {
                 stream: key,
                 reason,
@@ -473,14 +464,14 @@ impl Engine {
         if stream.recv.reader == Reader::Lingering {
             // The client stopped its upload, as the linger period is for. It
             // has its whole response: the reset is not charged.
-            self.remove(key);
+            self.remove(now, key);
             return self.useless(now);
         }
         // Rapid Reset, CVE-2023-44487.
         if !stream.is_ours() && self.resets.charge(now).is_err() {
             return Err(Rule::TooManyResets.fatal());
         }
-        self.remove(key);
+        self.remove(now, key);
         Ok(Some(Event::Reset {
             stream: key,
             error: super::reset_by_peer(reason),

@@ -39,6 +39,7 @@ impl Engine {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         let text = self.limit_in_words(limit);
         Ok(Some(self.refuse(
+            now,
             headers.stream,
             headers.fin,
             status,
@@ -62,7 +63,14 @@ impl Engine {
             return Err(rule.on(id));
         };
         self.glitch(now)?;
-        Ok(Some(self.refuse(id, fin, status, rule, &rule.to_string())))
+        Ok(Some(self.refuse(
+            now,
+            id,
+            fin,
+            status,
+            rule,
+            &rule.to_string(),
+        )))
     }
 
     /// What came on an open stream breaks `rule`. A request whose response has
@@ -98,7 +106,7 @@ impl Engine {
         }
         self.answer(key.id(), status);
         // The rest of the body is of no use to anybody.
-        self.abandon(key);
+        self.stream(now, key).abandon();
         Ok(Some(Event::Reset {
             stream: key,
             error: answered(
@@ -137,6 +145,7 @@ impl Engine {
     /// Answers a request that the user never sees.
     fn refuse(
         &mut self,
+        now: Instant,
         id: StreamId,
         fin: bool,
         status: StatusCode,
@@ -149,7 +158,7 @@ impl Engine {
             stream.opener = Opener::Peer;
             stream.recv.reader = Reader::Discarding;
             let key = self.streams.insert(stream);
-            self.linger(key);
+            self.linger(now, key);
         }
         Event::Refused {
             id,

@@ -90,7 +90,6 @@ impl Engine {
     /// Time has passed. Call when [`poll_timeout`](Self::poll_timeout) is due,
     /// then poll for events.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.clock = now;
         let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         if due(self.timers.write.map(|(deadline, _)| deadline)) {
             // What was written since the last cut counts too.
@@ -98,7 +97,7 @@ impl Engine {
         }
         if due(self.timers.write.map(|(deadline, _)| deadline)) {
             // The transport is stuck: what is in the output will not go.
-            self.fail(Rule::WriteStall);
+            self.fail(now, Rule::WriteStall);
             self.output.discard();
             self.timers.write = None;
             return;
@@ -107,13 +106,13 @@ impl Engine {
             return;
         }
         if due(self.timers.preface) {
-            return self.fail(Rule::PrefaceTimeout);
+            return self.fail(now, Rule::PrefaceTimeout);
         }
         if due(self.timers.settings) {
-            return self.fail(Rule::SettingsTimeout);
+            return self.fail(now, Rule::SettingsTimeout);
         }
         if due(self.timers.block) {
-            return self.fail(Rule::HeadersTimeout);
+            return self.fail(now, Rule::HeadersTimeout);
         }
         self.handle_life(now);
         self.send_held_pushes(now);
@@ -128,7 +127,7 @@ impl Engine {
             }
         }
         if due(self.timers.drain) {
-            self.end_drain();
+            self.end_drain(now);
         }
     }
 

@@ -26,6 +26,8 @@ pub(super) fn rows() -> Vec<Row> {
                 Expect::PingAck(*b"tolerant"),
                 Expect::StreamError(REQUEST, vec![STREAM_CLOSED]),
                 Expect::ConnectionError(vec![STREAM_CLOSED, PROTOCOL_ERROR]),
+                // A client that has its whole response may leave.
+                Expect::GoAway(NO_ERROR),
             ]),
         ]
     };
