@@ -1,5 +1,8 @@
 //! The body of a request, whatever protocol it came by.
 
+#[cfg(feature = "http1")]
+mod upload;
+
 use std::{
     fmt,
     pin::Pin,
@@ -9,6 +12,9 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use lacewing_conn::{Error, driver};
+
+#[cfg(feature = "http1")]
+pub(crate) use self::upload::Upload;
 
 /// The body of a request: data, then trailers if there are any.
 ///
@@ -33,7 +39,7 @@ pub struct RequestBody(Source);
 enum Source {
     Multiplexed(driver::Incoming),
     #[cfg(feature = "http1")]
-    Http1(crate::http1::Upload),
+    Http1(Upload),
     /// Some of it was read before it came to the handler.
     #[cfg(feature = "http1")]
     Read(Box<Read>),
@@ -44,7 +50,7 @@ struct Read {
     data: Bytes,
     trailers: Option<http::HeaderMap>,
     /// What was not.
-    rest: Option<crate::http1::Upload>,
+    rest: Option<Upload>,
 }
 
 impl Default for Source {
@@ -60,7 +66,7 @@ impl RequestBody {
     }
 
     #[cfg(feature = "http1")]
-    pub(crate) fn http1(body: crate::http1::Upload) -> Self {
+    pub(crate) fn http1(body: Upload) -> Self {
         Self(Source::Http1(body))
     }
 
@@ -76,7 +82,7 @@ impl RequestBody {
 
     /// A body that began with `data`.
     #[cfg(feature = "http1")]
-    pub(crate) fn partly_read(data: Bytes, rest: crate::http1::Upload) -> Self {
+    pub(crate) fn partly_read(data: Bytes, rest: Upload) -> Self {
         Self(Source::Read(Box::new(Read {
             data,
             trailers: None,

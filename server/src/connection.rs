@@ -9,17 +9,14 @@ use std::{
 use bytes::BytesMut;
 use http::{Request, Response};
 use http_body::Body;
-use lacewing_conn::{
-    Side, Version,
-    driver::Connection,
-    proto::{Config, ConnectionStats},
-};
+use lacewing_conn::proto::ConnectionStats;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
 use crate::{
     BoxError, ConnectionInfo, HttpService, RequestBody, Rewind, ServeError, ServerOptions,
-    exchange::Exchanges, telemetry::Span,
+    multiplexed::{self, Multiplexed},
+    telemetry::Span,
 };
 
 /// Serves one connection whose protocol is known, over any transport: a
@@ -89,15 +86,6 @@ where
     Box::pin(Serving::new(io, prefix.into(), info, options, service))
 }
 
-/// How an engine behaves by these options.
-pub(crate) fn config(version: Version, options: &ServerOptions) -> Config {
-    let mut config = options.connection.engine(version, Side::Server);
-    config.version_uncertain = options.version_uncertain;
-    config.extended_connect = options.extended_connect.is_offered();
-    config.persistent_settings = options.persistent_settings.clone();
-    config
-}
-
 /// The future of [`serve_connection`].
 ///
 /// ```
@@ -118,7 +106,7 @@ pub struct Serving<T, S: HttpService> {
 /// beside the connection that was made of them.
 #[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 enum Kind<T, S: HttpService> {
-    Multiplexed(Connection<T, Exchanges<S>>),
+    Multiplexed(Multiplexed<T, S>),
     #[cfg(feature = "http1")]
     Http1(Pin<Box<dyn Future<Output = Result<(), ServeError>> + Send>>),
     #[cfg(not(feature = "http1"))]
@@ -141,38 +129,11 @@ where
             return Self::http1(Rewind::new(io, input.freeze()), info, options, service);
         };
         let span = Span::new(&info);
-        let config = config(version, &options);
-        let exchanges = Exchanges::new(version, info, options, service);
-        let connection = Connection::new(io, config, exchanges).with_input(input);
+        let connection = multiplexed::serve(io, input, version, info, options, service);
         Self {
             kind: Kind::Multiplexed(connection),
             span,
         }
-    }
-
-    /// A connection that was one of HTTP/1.1 until now. `prepare` sees it
-    /// before anything happens.
-    #[cfg(feature = "http1")]
-    pub(crate) fn upgraded(
-        io: T,
-        info: ConnectionInfo,
-        options: ServerOptions,
-        service: S,
-        wish: crate::h2c::Wish,
-        prepare: impl FnOnce(&mut Exchanges<S>),
-    ) -> Result<Self, lacewing_conn::Error> {
-        let span = Span::new(&info);
-        let config = config(lacewing_conn::Version::Http2, &options);
-        let exchanges = Exchanges::new(config.version, info, options, service);
-        let mut connection = Connection::new(io, config, exchanges);
-        prepare(connection.application());
-        connection
-            .engine()
-            .upgrade_server(wish.head, &wish.settings)?;
-        Ok(Self {
-            kind: Kind::Multiplexed(connection),
-            span,
-        })
     }
 
     /// What the connection holds and has been through; `None` over HTTP/1.1.

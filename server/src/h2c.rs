@@ -5,7 +5,7 @@
 mod request;
 
 #[cfg(feature = "http1")]
-pub(crate) use self::request::{Drained, Upgrade, Wish, drain};
+pub(crate) use self::request::{Drained, Upgrade, UpgradeRequest, drain};
 
 /// Whether a cleartext HTTP/1.1 request may turn its connection into an HTTP/2
 /// one.

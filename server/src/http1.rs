@@ -2,8 +2,6 @@
 
 mod exchange;
 mod message;
-mod upload;
-mod watch;
 
 use std::{
     future::{pending, poll_fn},
@@ -24,17 +22,16 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-pub(crate) use self::upload::Upload;
-use self::{
-    exchange::{Exchange, Ledger, ReplyBody},
-    watch::Watched,
-};
+use self::exchange::{Exchange, Ledger, ReplyBody};
 use crate::{
     BoxError, ConnectionInfo, H2cUpgrade, HttpService, Protocol, RequestBody, ServeError,
-    ServerOptions, Serving, connection,
-    h2c::{self, Drained, Upgrade, Wish},
-    reports::Reports,
-    telemetry,
+    ServerOptions,
+    body::Upload,
+    h2c::{self, Drained, Upgrade, UpgradeRequest},
+    http1_transport::Watched,
+    multiplexed::{self, Multiplexed},
+    stats::StatsTimer,
+    telemetry::{self, Span},
 };
 
 /// The least that hyper takes for a buffer.
@@ -103,7 +100,7 @@ where
     });
     let mut stopping = false;
     let mut deadline: Option<Pin<Box<Sleep>>> = None;
-    let mut reports = options.stats_every.map(Reports::new);
+    let mut reports = options.stats_every.map(StatsTimer::new);
     let result = poll_fn(|cx| {
         if !stopping && stop.as_mut().poll(cx).is_ready() {
             stopping = true;
@@ -166,16 +163,20 @@ where
         return Err(ServeError::Connection(error));
     }
     let info = info.clone().with_protocol(Protocol::Http2);
-    // In a box: rare, and large.
-    let serving: Serving<T, S> =
-        Serving::upgraded(io, info, options, service, upgrade.wish, |application| {
-            application.replay(crate::exchange::Replayed {
+    let span = Span::new(&info);
+    let connection: Multiplexed<T, S> =
+        multiplexed::upgrade(io, info, options, service, upgrade.request, |exchanges| {
+            exchanges.replay(crate::exchange::Replayed {
                 data: upgrade.data,
                 trailers: upgrade.trailers,
             });
         })
         .map_err(ServeError::Connection)?;
-    Box::pin(serving).await
+    // In a box: rare, and large.
+    let mut connection = Box::pin(connection);
+    std::future::poll_fn(|cx| span.within(|| connection.as_mut().poll(cx)))
+        .await
+        .map_err(ServeError::Connection)
 }
 
 /// One of our services as one of hyper's.
@@ -197,13 +198,13 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
             self.ledger.refused(&why);
             return Box::pin(std::future::ready(Ok(message::refusal(status))));
         }
-        let wish = self.wish(&request);
+        let upgrade = self.upgrade_request(&request);
         let number = self.ledger.next_request();
         let watch = Arc::clone(&self.ledger.watch);
         let upload = move |body| Upload::new(body, watch, number);
         let service = self.service.clone();
         let ledger = Arc::clone(&self.ledger);
-        let Some((wish, max_body)) = wish else {
+        let Some((wanted, max_body)) = upgrade else {
             let exchange = Exchange::begin(&ledger, number, &request);
             let request = request.map(|body| RequestBody::http1(upload(body)));
             return Box::pin(async { Ok(exchange.answer(service, request).await) });
@@ -215,7 +216,7 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
                 Drained::All { data, trailers } => {
                     let upgrade = Upgrade {
                         on: hyper::upgrade::on(&mut request),
-                        wish,
+                        request: wanted,
                         data,
                         trailers,
                     };
@@ -235,7 +236,7 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
 
 impl<S: HttpService> Adapter<S> {
     /// The request asks for h2c, and may have it.
-    fn wish<B>(&self, request: &Request<B>) -> Option<(Wish, usize)> {
+    fn upgrade_request<B>(&self, request: &Request<B>) -> Option<(UpgradeRequest, usize)> {
         let H2cUpgrade::Accept { max_body } = self.ledger.options.h2c_upgrade else {
             return None;
         };
@@ -245,14 +246,14 @@ impl<S: HttpService> Adapter<S> {
         if self.ledger.info.is_tls() || stopping.is_some_and(crate::ShutdownSignal::has_started) {
             return None;
         }
-        let wish = Wish::of(request)?;
+        let upgrade = UpgradeRequest::of(request)?;
         // After the 101 it would be too late for bad settings.
-        let config = connection::config(lacewing_conn::Version::Http2, &self.ledger.options);
+        let config = multiplexed::config(lacewing_conn::Version::Http2, &self.ledger.options);
         let mut probe = Engine::new(config, Instant::now(), 0);
         probe
-            .upgrade_server(wish.head.clone(), &wish.settings)
+            .upgrade_server(upgrade.head.clone(), &upgrade.settings)
             .ok()?;
-        Some((wish, max_body))
+        Some((upgrade, max_body))
     }
 }
 

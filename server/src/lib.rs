@@ -8,9 +8,11 @@ mod address;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod body;
+mod commands;
 mod connection;
 mod connection_info;
 mod date;
+mod delivery;
 mod detect;
 mod error;
 mod event;
@@ -18,24 +20,26 @@ mod exchange;
 mod h2c;
 #[cfg(feature = "http1")]
 mod http1;
+#[cfg(feature = "http1")]
+mod http1_transport;
 #[cfg(feature = "tls")]
 mod identity;
 mod inform;
-mod intents;
 mod listener;
 mod make;
+mod multiplexed;
 #[cfg(feature = "npn")]
 pub mod npn;
 mod options;
 mod outgoing;
 mod protocol;
 mod push;
-mod reports;
 mod rewind;
 mod server;
 mod service;
 mod shutdown;
 mod socket;
+mod stats;
 mod telemetry;
 #[cfg(feature = "tls")]
 mod tls;
@@ -46,17 +50,17 @@ pub use address::{Address, Credentials, Endpoints, UnixAddress};
 pub use body::RequestBody;
 pub use connection::{Serving, serve_connection};
 pub use connection_info::{ConnectionInfo, TlsInfo};
+pub use delivery::{Delivery, InformError, PushError, PushRule};
 pub use detect::{DetectError, Detected, detect, sniff};
 pub use error::{ServeError, StartError};
 pub use event::{ServerEvent, StreamError};
 pub use h2c::H2cUpgrade;
 #[cfg(feature = "tls")]
 pub use identity::{Identity, IdentityError, IdentityProblem};
-pub use inform::{InformError, Informer};
-pub use intents::Delivery;
+pub use inform::Informer;
 pub use options::{DateHeader, Extension, ServerOptions, Spawn};
 pub use protocol::{Protocol, UnknownProtocol};
-pub use push::{PushError, PushRule, PushedRequest, Pusher};
+pub use push::{PushedRequest, Pusher};
 pub use rewind::Rewind;
 pub use server::{Server, ServerBuilder};
 pub use service::{HttpService, ServiceFn, service_fn};

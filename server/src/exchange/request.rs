@@ -118,7 +118,7 @@ impl<S: HttpService> Exchanges<S> {
             request.extensions_mut().insert(self.info.clone());
         }
         if self.options.informer.is_inserted() {
-            let informer = Informer::new(self.wishes.intents(conn), stream);
+            let informer = Informer::new(self.commands(conn), stream);
             request.extensions_mut().insert(informer);
         }
         // A push belongs to a request of the client's (RFC 9113 §8.4).
@@ -127,7 +127,7 @@ impl<S: HttpService> Exchanges<S> {
             && conn.engine.peer_allows_push();
         if pushable {
             let uri = request.uri().clone();
-            let pusher = Pusher::new(self.wishes.intents(conn), stream, uri);
+            let pusher = Pusher::new(self.commands(conn), stream, uri);
             request.extensions_mut().insert(pusher);
         }
     }

@@ -23,11 +23,11 @@ use http_body_util::{Either, Empty};
 use lacewing_conn::{Error, Initiator, Reason, proto::ConnectionStats};
 use pin_project_lite::pin_project;
 
-use super::watch::Watch;
 use crate::{
     BoxError, ConnectionInfo, HttpService, RequestBody, ServerEvent, ServerOptions, StreamError,
     StreamId,
     exchange::has_no_content,
+    http1_transport::Watch,
     outgoing::{self, Outgoing},
     telemetry::{Clock, Telemetry},
 };
