@@ -4,7 +4,6 @@
 use std::{
     fmt,
     future::Future,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -18,9 +17,12 @@ use lacewing_conn::{
 };
 
 use crate::{
-    AlternativeService, BoxError, ClientError, ClientOptions, Origin, Pushes, Streams, Transport,
+    AlternativeService, BoxError, ClientError, ClientOptions, Origin, Pushes, ResponseFuture,
+    Streams, Transport,
+    age::Age,
     body::{Replay, RequestBody},
-    exchange::{self, Age, Command, Exchanges, Failure, Queue, State, Wait},
+    exchange::{self, Exchanges},
+    link::{Failure, Link, Message, State},
     pushes, telemetry,
 };
 
@@ -47,19 +49,19 @@ use crate::{
 /// ```
 pub struct Connection {
     handles: Arc<Handles>,
-    /// A place in the queue that `poll_ready` promised to this handle.
-    place: Place,
+    /// The slot that `poll_ready` reserved for this handle.
+    slot: Slot,
 }
 
 /// All handles of a connection together: without them it has no purpose.
 struct Handles {
-    queue: Arc<Queue>,
+    link: Arc<Link>,
     version: Version,
     pushes: Option<Arc<pushes::Waiting>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Slot {
     None,
     Taken,
 }
@@ -90,16 +92,16 @@ impl Connection {
     pub(crate) fn upgraded<IO: Transport>(
         io: IO,
         rest: bytes::BytesMut,
-        message: exchange::Message,
+        request: exchange::PreparedRequest,
         options: ClientOptions,
     ) -> Result<(Self, Driver<IO, Exchanges>, ResponseFuture), ClientError> {
         let (connection, driver) = Self::make(io, Version::Http2, options);
         let mut driver = driver.with_input(rest);
-        let stream = driver.engine().upgrade_client(&message.head);
-        let stream =
-            stream.ok_or_else(|| ClientError::Connection(connection.handles.queue.over()))?;
-        let wait = driver.application().adopt(stream, message);
-        Ok((connection, driver, ResponseFuture::waiting(wait)))
+        let stream = driver.engine().upgrade_client(&request.head);
+        let stream = stream
+            .ok_or_else(|| ClientError::Connection(connection.handles.link.lifecycle.error()))?;
+        let response = driver.application().adopt(stream, request);
+        Ok((connection, driver, response))
     }
 
     fn make<IO: Transport>(
@@ -109,7 +111,7 @@ impl Connection {
     ) -> (Self, Driver<IO, Exchanges>) {
         let engine = options.engine(version);
         let waiting = options.push.map(pushes::Waiting::new);
-        let queue = Queue::new(options.max_queued, options.concurrency);
+        let link = Link::new(options.max_queued, options.concurrency);
         let settings = exchange::Settings {
             version,
             security: options.security,
@@ -119,18 +121,18 @@ impl Connection {
             on_stats: options.on_stats,
             keeper: options.keeper,
         };
-        let exchanges = Exchanges::new(Arc::clone(&queue), settings);
+        let exchanges = Exchanges::new(Arc::clone(&link), settings);
         let driver = Driver::new(io, engine, exchanges);
-        queue.connect(driver.notifier());
+        link.connect(driver.notifier());
         let handles = Arc::new(Handles {
-            queue,
+            link,
             version,
             pushes: waiting,
         });
         (
             Self {
                 handles,
-                place: Place::None,
+                slot: Slot::None,
             },
             driver,
         )
@@ -177,18 +179,18 @@ impl Connection {
     /// Whether it takes requests: it is not over, and neither side is about to
     /// end it.
     pub fn is_open(&self) -> bool {
-        self.handles.queue.state() == State::Open
+        self.handles.link.lifecycle.state() == State::Open
     }
 
     /// Whether no request is under way.
     pub fn is_idle(&self) -> bool {
-        self.handles.queue.is_idle()
+        self.handles.link.is_idle()
     }
 
     /// How many streams are open, how many requests wait for one, and how many
     /// the server allows.
     pub fn streams(&self) -> Streams {
-        self.handles.queue.streams()
+        self.handles.link.admission.streams()
     }
 
     /// Asks the server for a sign of life, by a PING: gives the round trip.
@@ -199,10 +201,10 @@ impl Connection {
     /// connection as it is; [`ClientError::Connection`] when it is over.
     pub async fn ping(&self, timeout: Duration) -> Result<Duration, ClientError> {
         let (answer, answered) = tokio::sync::oneshot::channel();
-        self.handles.queue.command(Command::Ping(answer))?;
+        self.handles.link.send(Message::Ping(answer))?;
         match tokio::time::timeout(timeout, answered).await {
             Ok(Ok(round_trip)) => Ok(round_trip),
-            Ok(Err(_)) => Err(self.handles.queue.over().into()),
+            Ok(Err(_)) => Err(self.handles.link.lifecycle.error().into()),
             Err(_) => Err(ClientError::PingTimeout { after: timeout }),
         }
     }
@@ -210,7 +212,7 @@ impl Connection {
     /// The round trip to the server and back as it was measured last; `None`
     /// before the first PING of any kind was answered.
     pub fn round_trip(&self) -> Option<Duration> {
-        self.handles.queue.round_trip()
+        self.handles.link.figures.round_trip()
     }
 
     /// How the connection does: windows, stalls, resets, bytes.
@@ -220,8 +222,8 @@ impl Connection {
     /// [`ClientError::Connection`] when it is over.
     pub async fn stats(&self) -> Result<ConnectionStats, ClientError> {
         let (answer, answered) = tokio::sync::oneshot::channel();
-        self.handles.queue.command(Command::Stats(answer))?;
-        let over = |_| ClientError::Connection(self.handles.queue.over());
+        self.handles.link.send(Message::Stats(answer))?;
+        let over = |_| ClientError::Connection(self.handles.link.lifecycle.error());
         answered.await.map_err(over)
     }
 
@@ -238,33 +240,34 @@ impl Connection {
     /// and in cleartext, where it could be anybody's word. A client has to check
     /// the server's certificate before it believes them. At most 256.
     pub fn origins(&self) -> Vec<Origin> {
-        let queue = &self.handles.queue;
-        queue.announced(|announced| announced.origins.clone())
+        let figures = &self.handles.link.figures;
+        figures.announced(|announced| announced.origins.clone())
     }
 
     /// Where else the server says that origins are served (RFC 7838). The last
     /// word about each origin, at most 64 of them.
     pub fn alternative_services(&self) -> Vec<AlternativeService> {
-        let queue = &self.handles.queue;
-        queue.announced(|announced| announced.services.clone())
+        let figures = &self.handles.link.figures;
+        figures.announced(|announced| announced.services.clone())
     }
 
     /// Ends the connection gracefully: takes no requests any more, and closes
     /// when those under way are done.
     pub fn shutdown(&self) {
-        self.handles.queue.shut_down();
+        self.handles.link.shut_down();
     }
 
     /// A request whose body's type is erased already.
     pub(crate) fn send(&self, request: Request<RequestBody>, age: Age) -> ResponseFuture {
-        match self.handles.queue.take_place() {
-            Ok(()) => self.send_in_place(request, age),
+        match self.handles.link.admission.take_slot() {
+            Ok(()) => self.send_in_slot(request, age),
             Err(error) => ResponseFuture::failed(Failure::unsent(error, request)),
         }
     }
 
-    fn send_in_place(&self, request: Request<RequestBody>, age: Age) -> ResponseFuture {
-        ResponseFuture::waiting(self.handles.queue.submit(request, age))
+    fn send_in_slot(&self, request: Request<RequestBody>, age: Age) -> ResponseFuture {
+        let link = &self.handles.link;
+        ResponseFuture::new(link.submit(request, age), Arc::clone(link))
     }
 }
 
@@ -272,22 +275,22 @@ impl Clone for Connection {
     fn clone(&self) -> Self {
         Self {
             handles: Arc::clone(&self.handles),
-            place: Place::None,
+            slot: Slot::None,
         }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.place == Place::Taken {
-            self.handles.queue.release_place();
+        if self.slot == Slot::Taken {
+            self.handles.link.admission.release_slots(1);
         }
     }
 }
 
 impl Drop for Handles {
     fn drop(&mut self) {
-        self.queue.shut_down();
+        self.link.shut_down();
     }
 }
 
@@ -316,65 +319,21 @@ where
     /// fails. Ready at once if the connection is over, so that `call` can say
     /// why.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
-        if self.place == Place::None {
+        if self.slot == Slot::None {
             if !self.is_open() {
                 return Poll::Ready(Ok(()));
             }
-            std::task::ready!(self.handles.queue.poll_place(cx));
-            self.place = Place::Taken;
+            std::task::ready!(self.handles.link.admission.poll_slot(cx));
+            self.slot = Slot::Taken;
         }
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let request = request.map(|body| RequestBody::new(body, Replay::Never));
-        match std::mem::replace(&mut self.place, Place::None) {
-            Place::Taken => self.send_in_place(request, Age::next()),
-            Place::None => self.send(request, Age::next()),
+        match std::mem::replace(&mut self.slot, Slot::None) {
+            Slot::Taken => self.send_in_slot(request, Age::next()),
+            Slot::None => self.send(request, Age::next()),
         }
-    }
-}
-
-/// The response to come; from [`Connection::request`]. Dropping it cancels the
-/// request.
-#[derive(Debug)]
-#[must_use = "dropping it cancels the request"]
-pub struct ResponseFuture(Progress);
-
-#[derive(Debug)]
-enum Progress {
-    Waiting(Wait),
-    Failed(Option<Box<Failure>>),
-}
-
-impl ResponseFuture {
-    pub(crate) fn waiting(wait: Wait) -> Self {
-        Self(Progress::Waiting(wait))
-    }
-
-    fn failed(failure: Box<Failure>) -> Self {
-        Self(Progress::Failed(Some(failure)))
-    }
-
-    /// As [`Future::poll`], but a request that never went out comes back.
-    pub(crate) fn poll_outcome(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Response<Incoming>, Box<Failure>>> {
-        match &mut self.0 {
-            Progress::Waiting(wait) => Pin::new(wait).poll(cx),
-            Progress::Failed(failure) => match failure.take() {
-                Some(failure) => Poll::Ready(Err(failure)),
-                None => Poll::Pending,
-            },
-        }
-    }
-}
-
-impl Future for ResponseFuture {
-    type Output = Result<Response<Incoming>, ClientError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_outcome(cx).map_err(|failure| failure.error)
     }
 }

@@ -4,6 +4,8 @@ use std::{fmt, io, sync::Arc, time::Duration};
 
 use lacewing_conn::{Reason, Version};
 
+use crate::tls_failure::{TlsFailure, tls_failure};
+
 /// Why a request got no response. A response with a status of 400 or above is
 /// not an error. Cheap to clone: requests that wait for one connection see the
 /// same one.
@@ -235,50 +237,6 @@ impl ClientError {
             _ => None,
         }
     }
-}
-
-/// What a TLS handshake failed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(any(feature = "tls", feature = "npn")),
-    expect(dead_code, reason = "without TLS there is only one")
-)]
-pub(crate) enum TlsFailure {
-    Certificate,
-    /// The peer's bytes are no TLS.
-    NotTls,
-    Other,
-}
-
-/// Without TLS there is nothing to fail.
-#[cfg(not(any(feature = "tls", feature = "npn")))]
-fn tls_failure(_: &io::Error) -> TlsFailure {
-    TlsFailure::Other
-}
-
-#[cfg(any(feature = "tls", feature = "npn"))]
-fn tls_failure(error: &io::Error) -> TlsFailure {
-    let Some(inner) = error.get_ref() else {
-        return TlsFailure::Other;
-    };
-    #[cfg(feature = "tls")]
-    if let Some(error) = inner.downcast_ref::<rustls::Error>() {
-        use rustls::{Error as Tls, InvalidMessage};
-        return match error {
-            Tls::InvalidCertificate(_) | Tls::NoCertificatesPresented => TlsFailure::Certificate,
-            // Text at the place of a record: its type, version or length.
-            Tls::InvalidMessage(
-                InvalidMessage::InvalidContentType
-                | InvalidMessage::UnknownProtocolVersion
-                | InvalidMessage::MessageTooLarge,
-            ) => TlsFailure::NotTls,
-            _ => TlsFailure::Other,
-        };
-    }
-    #[cfg(feature = "npn")]
-    return crate::npn::failure(inner);
-    #[cfg(not(feature = "npn"))]
-    TlsFailure::Other
 }
 
 /// What the server asks for is not to be had from this client.

@@ -17,8 +17,9 @@ use self::line::{Answer, Left, Line, Place, Waiting};
 use crate::{
     ClientError, ClientOptions, Concurrency, Connect, Connection, Origin, ResponseFuture,
     SettingsKey, SettingsStore,
+    age::Age,
     body::RequestBody,
-    exchange::{Age, Failure, Outcome},
+    link::{Failure, Outcome},
     telemetry,
 };
 

@@ -7,9 +7,10 @@ use lacewing_conn::{Reason, driver::Incoming};
 
 use crate::{
     ClientError, GivenUp, Origin,
+    age::Age,
     body::RequestBody,
     error::is_pointless,
-    exchange::{Age, Failure, Progress, Rest},
+    link::{Failure, Progress, Rest},
     pool::Pool,
     telemetry,
 };

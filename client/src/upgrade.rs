@@ -22,7 +22,7 @@ use crate::{
     Body, BoxError, ClientError, ClientOptions, Connection, Origin, RequestError, ResponseFuture,
     Security, Transport,
     body::{Replay, RequestBody},
-    exchange::{Message, message},
+    exchange::{PreparedRequest, prepare},
     telemetry,
 };
 
@@ -126,7 +126,7 @@ pub(crate) async fn upgrade(
         let what = what.to_owned();
         return Err(RequestError::Unsupported { version, what }.into());
     }
-    let message = message(request, version, Security::Cleartext)?;
+    let message = prepare(request, version, Security::Cleartext)?;
     let settings = Engine::upgrade_settings(&options.engine(version));
     let asked = http1(&message, &settings)?;
     let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io))
@@ -188,7 +188,7 @@ fn is_switch(response: &Response<Incoming>) -> bool {
 }
 
 /// The request in HTTP/1.1, with what asks for the upgrade.
-fn http1(message: &Message, settings: &[u8]) -> Result<Request<Body>, RequestError> {
+fn http1(message: &PreparedRequest, settings: &[u8]) -> Result<Request<Body>, RequestError> {
     let Control::Request { method, uri, .. } = &message.head.control else {
         return Err(RequestError::NoHost);
     };

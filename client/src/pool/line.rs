@@ -14,9 +14,7 @@ use tokio::sync::oneshot;
 
 use super::Pool;
 use crate::{
-    ClientError, Connection, Origin, ResponseFuture,
-    body::RequestBody,
-    exchange::{Age, Failure},
+    ClientError, Connection, Origin, ResponseFuture, age::Age, body::RequestBody, link::Failure,
 };
 
 /// Those who wait for a connection to one origin. Each leaves with its future.
