@@ -4,23 +4,22 @@ use std::{fmt, io, sync::Arc, time::Duration};
 
 use lacewing_conn::{Reason, Version};
 
-/// Any error of a request's own body.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::tls_failure::{TlsFailure, tls_failure};
 
 /// Why a request got no response. A response with a status of 400 or above is
 /// not an error. Cheap to clone: requests that wait for one connection see the
 /// same one.
 ///
 /// ```
-/// use lacewing_client::{Error, Version};
+/// use lacewing_client::{ClientError, Version};
 ///
-/// let error = Error::NotNegotiated { offered: vec![Version::Http2], got: None };
+/// let error = ClientError::NotNegotiated { offered: vec![Version::Http2], got: None };
 /// assert!(!error.is_retryable());
 /// assert!(error.to_string().contains("offered h2"));
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Error {
+pub enum ClientError {
     /// The request cannot be sent as it is, on any connection of this kind.
     Request(RequestError),
     /// No transport to the origin: its name does not resolve, or nothing
@@ -57,7 +56,7 @@ pub enum Error {
     },
     /// As many requests wait for a stream as the client lets wait.
     QueueFull {
-        /// The limit: `max_queued` of the builder.
+        /// The limit: `max_queued` of [`ClientOptions`](crate::ClientOptions).
         limit: usize,
     },
     /// As many streams are open as the server allows, and the client does not
@@ -164,10 +163,10 @@ pub enum RequestError {
         /// The bytes that the body has.
         length: u64,
     },
-    /// CONNECT to a path, without a [`Protocol`](crate::Protocol): only a host
-    /// can be told.
+    /// CONNECT to a path, without a [`ConnectProtocol`](crate::ConnectProtocol):
+    /// plain CONNECT names only a host and a port.
     ConnectToPath,
-    /// A [`Protocol`](crate::Protocol) with another method than CONNECT.
+    /// A [`ConnectProtocol`](crate::ConnectProtocol) with another method than CONNECT.
     ProtocolWithoutConnect,
     /// `http` without a protocol: without TLS there is no negotiation.
     NoCleartextProtocol,
@@ -186,7 +185,7 @@ pub enum RequestError {
     },
 }
 
-impl Error {
+impl ClientError {
     /// The peer did not process the request: it may be made again, whatever
     /// its method.
     pub fn is_retryable(&self) -> bool {
@@ -240,50 +239,6 @@ impl Error {
     }
 }
 
-/// What a TLS handshake failed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(any(feature = "tls", feature = "npn")),
-    expect(dead_code, reason = "without TLS there is only one")
-)]
-pub(crate) enum TlsFailure {
-    Certificate,
-    /// The peer's bytes are no TLS.
-    NotTls,
-    Other,
-}
-
-/// Without TLS there is nothing to fail.
-#[cfg(not(any(feature = "tls", feature = "npn")))]
-fn tls_failure(_: &io::Error) -> TlsFailure {
-    TlsFailure::Other
-}
-
-#[cfg(any(feature = "tls", feature = "npn"))]
-fn tls_failure(error: &io::Error) -> TlsFailure {
-    let Some(inner) = error.get_ref() else {
-        return TlsFailure::Other;
-    };
-    #[cfg(feature = "tls")]
-    if let Some(error) = inner.downcast_ref::<rustls::Error>() {
-        use rustls::{Error as Tls, InvalidMessage};
-        return match error {
-            Tls::InvalidCertificate(_) | Tls::NoCertificatesPresented => TlsFailure::Certificate,
-            // Text at the place of a record: its type, version or length.
-            Tls::InvalidMessage(
-                InvalidMessage::InvalidContentType
-                | InvalidMessage::UnknownProtocolVersion
-                | InvalidMessage::MessageTooLarge,
-            ) => TlsFailure::NotTls,
-            _ => TlsFailure::Other,
-        };
-    }
-    #[cfg(feature = "npn")]
-    return crate::npn::failure(inner);
-    #[cfg(not(feature = "npn"))]
-    TlsFailure::Other
-}
-
 /// What the server asks for is not to be had from this client.
 pub(crate) fn is_pointless(error: &lacewing_conn::Error) -> bool {
     advice(error.reason()).is_some()
@@ -304,7 +259,7 @@ fn advice(reason: Reason) -> Option<&'static str> {
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Request(error) => write!(f, "the request cannot be sent: {error}"),
@@ -385,7 +340,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
+impl std::error::Error for ClientError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Request(error) => Some(error),
@@ -416,13 +371,13 @@ impl fmt::Display for GivenUp {
     }
 }
 
-impl From<lacewing_conn::Error> for Error {
+impl From<lacewing_conn::Error> for ClientError {
     fn from(error: lacewing_conn::Error) -> Self {
         Self::Connection(error)
     }
 }
 
-impl From<RequestError> for Error {
+impl From<RequestError> for ClientError {
     fn from(error: RequestError) -> Self {
         Self::Request(error)
     }
@@ -460,11 +415,11 @@ impl fmt::Display for RequestError {
                 "its content-length is {announced}, and its body has {length} bytes; leave it out"
             ),
             Self::ConnectToPath => f.write_str(
-                "it is a CONNECT to a path, which goes with a Protocol only (RFC 8441); without one, \
+                "it is a CONNECT to a path, which needs a ConnectProtocol (RFC 8441); without one, \
                  give the host alone",
             ),
             Self::ProtocolWithoutConnect => {
-                f.write_str("it has a Protocol, which goes with the method CONNECT only (RFC 8441)")
+                f.write_str("it has a ConnectProtocol, which needs the method CONNECT (RFC 8441)")
             }
             Self::NoCleartextProtocol => f.write_str(
                 "its URI is http, where no protocol can be negotiated; name one with \
@@ -492,15 +447,15 @@ mod tests {
     #[test]
     fn only_what_was_not_processed_is_retryable() {
         let refused = lacewing_conn::Error::reset(Initiator::Peer, Reason::RefusedStream);
-        assert!(Error::from(refused).is_retryable());
+        assert!(ClientError::from(refused).is_retryable());
         let cancelled = lacewing_conn::Error::reset(Initiator::Peer, Reason::Cancel);
-        assert!(!Error::from(cancelled).is_retryable());
-        assert!(!Error::Body(BoxError::from("disk on fire").into()).is_retryable());
+        assert!(!ClientError::from(cancelled).is_retryable());
+        assert!(!ClientError::Body(crate::BoxError::from("disk on fire").into()).is_retryable());
     }
 
     #[test]
     fn what_was_offered_and_chosen_is_in_the_text() {
-        let error = Error::NotNegotiated {
+        let error = ClientError::NotNegotiated {
             offered: vec![Version::Http2, Version::Spdy31],
             got: Some("http/1.1".into()),
         };

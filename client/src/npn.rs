@@ -32,7 +32,7 @@ use openssl::{
 };
 use tokio_openssl::SslStream;
 
-use crate::{Connected, Error, Origin, Transport, error::TlsFailure};
+use crate::{ClientError, Connected, Origin, Transport, tls_failure::UntrustedCertificate};
 
 /// The alert of servers that know ALPN but none of our protocols (RFC 7301
 /// §3.2), as OpenSSL numbers its reasons: 1000 and the alert.
@@ -164,14 +164,14 @@ impl Npn {
     ///
     /// # Errors
     ///
-    /// [`Error::Tls`]; [`Error::NotNegotiated`] when the server takes none of
+    /// [`ClientError::Tls`]; [`ClientError::NotNegotiated`] when the server takes none of
     /// the protocols.
     pub async fn handshake(
         &self,
         origin: &Origin,
         stream: impl Transport,
-    ) -> Result<Connected, Error> {
-        let failed = |error: io::Error| Error::Tls {
+    ) -> Result<Connected, ClientError> {
+        let failed = |error: io::Error| ClientError::Tls {
             origin: origin.to_string(),
             source: Arc::new(error),
         };
@@ -205,8 +205,8 @@ impl Npn {
         }
     }
 
-    fn not_negotiated(&self, chosen: Option<&[u8]>) -> Error {
-        Error::NotNegotiated {
+    fn not_negotiated(&self, chosen: Option<&[u8]>) -> ClientError {
+        ClientError::NotNegotiated {
             offered: self.offered.clone(),
             got: chosen.map(|name| name.escape_ascii().to_string()),
         }
@@ -220,38 +220,6 @@ fn says_no_protocol(error: &ssl::Error) -> bool {
     })
 }
 
-/// OpenSSL's reasons for bytes that are no record of TLS: WRONG_VERSION_NUMBER,
-/// and two for plain HTTP.
-const NO_TLS: [std::ffi::c_int; 3] = [267, 156, 155];
-
-/// What the error of a handshake is about.
-pub(crate) fn failure(error: &(dyn std::error::Error + Send + Sync + 'static)) -> TlsFailure {
-    if error.is::<CertificateError>() {
-        return TlsFailure::Certificate;
-    }
-    let stack = error
-        .downcast_ref::<ssl::Error>()
-        .and_then(ssl::Error::ssl_error);
-    let mut errors = stack.map(ErrorStack::errors).unwrap_or_default().iter();
-    if errors.any(|error| NO_TLS.contains(&error.reason_code())) {
-        TlsFailure::NotTls
-    } else {
-        TlsFailure::Other
-    }
-}
-
-/// A certificate that is not taken.
-#[derive(Debug)]
-struct CertificateError(String);
-
-impl fmt::Display for CertificateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for CertificateError {}
-
 /// With what is wrong with the certificate, if that is it.
 fn io_error(error: ssl::Error, ssl: &SslRef) -> io::Error {
     let verified = ssl.verify_result();
@@ -263,7 +231,7 @@ fn io_error(error: ssl::Error, ssl: &SslRef) -> io::Error {
         }
         Err(error) if verifies && verified != X509VerifyResult::OK => {
             let text = format!("{error} ({})", verified.error_string());
-            io::Error::new(io::ErrorKind::InvalidData, CertificateError(text))
+            io::Error::new(io::ErrorKind::InvalidData, UntrustedCertificate(text))
         }
         Err(error) => io::Error::other(error),
     }

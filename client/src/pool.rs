@@ -15,10 +15,11 @@ use tokio::{sync::oneshot, task::AbortHandle, time::Instant};
 
 use self::line::{Answer, Left, Line, Place, Waiting};
 use crate::{
-    Concurrency, Connect, Connection, ConnectionConfig, Error, Origin, ResponseFuture, SettingsKey,
-    SettingsStore,
+    ClientError, ClientOptions, Concurrency, Connect, Connection, Origin, ResponseFuture,
+    SettingsKey, SettingsStore,
+    age::Age,
     body::RequestBody,
-    exchange::{Age, Failure, Outcome},
+    link::{Failure, Outcome},
     telemetry,
 };
 
@@ -32,7 +33,7 @@ pub(crate) struct Pool {
 
 #[derive(Clone)]
 pub(crate) struct Settings {
-    pub(crate) connection: ConnectionConfig,
+    pub(crate) options: ClientOptions,
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) max_connections: usize,
@@ -46,7 +47,7 @@ pub(crate) struct Settings {
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
-            .field("connection", &self.connection)
+            .field("options", &self.options)
             .field("connect_timeout", &self.connect_timeout)
             .field("idle_timeout", &self.idle_timeout)
             .field("max_connections", &self.max_connections)
@@ -119,7 +120,10 @@ impl Pool {
 
     /// A connection to the origin, made if there is none, or none with room
     /// for another stream and the policy wants so.
-    pub(crate) async fn connection(self: &Arc<Self>, origin: &Origin) -> Result<Connection, Error> {
+    pub(crate) async fn connection(
+        self: &Arc<Self>,
+        origin: &Origin,
+    ) -> Result<Connection, ClientError> {
         let place = {
             let mut entries = self.lock();
             if let Choice::Use(connection) = self.choose(&mut entries, origin) {
@@ -227,7 +231,7 @@ impl Pool {
 
     /// The connection that has least to do, if it is to be used.
     fn choose(&self, entries: &mut Entries, origin: &Origin) -> Choice {
-        let another = match self.settings.connection.concurrency_policy() {
+        let another = match self.settings.options.concurrency {
             Concurrency::OpenAnother { max } => max,
             Concurrency::Queue | Concurrency::Fail => 1,
         };
@@ -283,7 +287,7 @@ impl Pool {
 
     /// Those in the line get the error, or a connection that has its hands
     /// full. Who comes later dials again.
-    fn fail_line(&self, origin: &Origin, error: &Error) {
+    fn fail_line(&self, origin: &Origin, error: &ClientError) {
         let mut entries = self.lock();
         let busy = match self.choose(&mut entries, origin) {
             Choice::Use(connection) | Choice::Dial(Some(connection)) => Some(connection),
@@ -305,12 +309,12 @@ impl Pool {
         &self,
         origin: &Origin,
         request: &mut Option<Request<RequestBody>>,
-    ) -> Result<Made, Error> {
+    ) -> Result<Made, ClientError> {
         let after = self.settings.connect_timeout;
         let since = std::time::Instant::now();
         let made = tokio::time::timeout(after, self.make(origin, request)).await;
         let made = made.unwrap_or_else(|_| {
-            Err(Error::ConnectTimeout {
+            Err(ClientError::ConnectTimeout {
                 origin: origin.to_string(),
                 after,
             })
@@ -323,24 +327,24 @@ impl Pool {
         &self,
         origin: &Origin,
         request: &mut Option<Request<RequestBody>>,
-    ) -> Result<Made, Error> {
+    ) -> Result<Made, ClientError> {
         let connected = self.connector.connect(origin).await?;
-        let config = self.settings.connection.clone().security(origin.security());
+        let options = self.settings.options.clone().security(origin.security());
         let key = SettingsKey {
             origin: origin.clone(),
             address: connected.address,
         };
-        let config = config.settings_store(Arc::clone(&self.settings.store), key);
+        let options = options.settings_store(Arc::clone(&self.settings.store), key);
         #[cfg(feature = "h2c")]
         if self.settings.h2c_upgrade
             && origin.security() == crate::Security::Cleartext
             && connected.version == crate::Version::Http2
         {
-            return upgrade(connected, origin, request, config).await;
+            return upgrade(connected, origin, request, options).await;
         }
         #[cfg(not(feature = "h2c"))]
         let _ = request;
-        let (connection, task) = Connection::handshake(connected.io, connected.version, config);
+        let (connection, task) = Connection::handshake(connected.io, connected.version, options);
         tokio::spawn(task);
         Ok(connection.into())
     }
@@ -403,13 +407,14 @@ async fn upgrade(
     connected: crate::Connected,
     origin: &Origin,
     request: &mut Option<Request<RequestBody>>,
-    config: ConnectionConfig,
-) -> Result<Made, Error> {
+    options: ClientOptions,
+) -> Result<Made, ClientError> {
     let own = request.take_if(|request| crate::upgrade::fits(request));
     let wanted = own.is_some();
     let path = request.as_ref().map(Request::uri);
     let first = own.unwrap_or_else(|| crate::upgrade::neutral(origin, path));
-    let (connection, task, response) = crate::upgrade::upgrade(connected.io, first, config).await?;
+    let (connection, task, response) =
+        crate::upgrade::upgrade(connected.io, first, options).await?;
     tokio::spawn(task);
     Ok(Made {
         connection,
@@ -514,14 +519,14 @@ impl Dialling {
     }
 
     #[cfg(not(feature = "h2c"))]
-    async fn make(&self) -> Result<Connection, Error> {
+    async fn make(&self) -> Result<Connection, ClientError> {
         let made = self.pool.dial(&self.origin, &mut None).await?;
         Ok(made.connection)
     }
 
     /// With `Upgrade: h2c` the oldest request makes the connection, if it fits.
     #[cfg(feature = "h2c")]
-    async fn make(&self) -> Result<Connection, Error> {
+    async fn make(&self) -> Result<Connection, ClientError> {
         let pool = &self.pool;
         let first = if pool.settings.h2c_upgrade {
             let mut entries = pool.lock();

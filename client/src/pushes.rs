@@ -12,14 +12,16 @@ use http::{Request, Uri};
 use crate::ResponseFuture;
 
 /// Pushes are taken, within these bounds; for
-/// [`Builder::accept_push`](crate::Builder::accept_push). Without one, servers
+/// [`ClientOptions::accept_push`](crate::ClientOptions::accept_push). Without one, servers
 /// are told not to push, and what SPDY servers push all the same is refused.
 ///
 /// ```
 /// use lacewing_client::{Client, PushPolicy};
 ///
 /// let policy = PushPolicy::default().max_streams(10).max_waiting(4);
-/// let client = Client::builder().accept_push(policy).build();
+/// let client = Client::builder()
+///     .options(|options| options.accept_push(policy))
+///     .build();
 /// # let _ = client;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub struct PushPolicy {
 /// ones are refused. Its data is bounded by the receive windows.
 ///
 /// ```
-/// # async fn run(connection: lacewing_client::Connection) -> Result<(), lacewing_client::Error> {
+/// # async fn run(connection: lacewing_client::Connection) -> Result<(), lacewing_client::ClientError> {
 /// let mut pushes = connection.pushes();
 /// while let Some(pushed) = pushes.next().await {
 ///     println!("{} comes with {}", pushed.request.uri(), pushed.parent);

@@ -6,10 +6,11 @@ use http::{Request, Response};
 use lacewing_conn::{Reason, driver::Incoming};
 
 use crate::{
-    Error, GivenUp, Origin,
+    ClientError, GivenUp, Origin,
+    age::Age,
     body::RequestBody,
     error::is_pointless,
-    exchange::{Age, Failure, Progress, Rest},
+    link::{Failure, Progress, Rest},
     pool::Pool,
     telemetry,
 };
@@ -29,7 +30,7 @@ pub(crate) async fn exchange(
     pool: Arc<Pool>,
     origin: Origin,
     request: Request<RequestBody>,
-) -> Result<Response<Incoming>, Error> {
+) -> Result<Response<Incoming>, ClientError> {
     telemetry::wanted(request.method(), request.uri());
     let age = Age::next();
     let mut tries = Tries::new(pool.settings().max_retries);
@@ -47,7 +48,7 @@ pub(crate) async fn exchange(
         } = failure;
         // A queue that is full is the caller's business.
         let unprocessed = match error {
-            Error::Connection(cause) if cause.is_retryable() => cause,
+            ClientError::Connection(cause) if cause.is_retryable() => cause,
             error => return Err(error),
         };
         let pause = match tries.next(&unprocessed, progress) {
@@ -116,8 +117,8 @@ impl Tries {
         Ok(Some(doubled.min(LONGEST_PAUSE)))
     }
 
-    fn given_up(&self, why: GivenUp, source: lacewing_conn::Error) -> Error {
-        Error::NotProcessed {
+    fn given_up(&self, why: GivenUp, source: lacewing_conn::Error) -> ClientError {
+        ClientError::NotProcessed {
             tries: self.made,
             why,
             source,

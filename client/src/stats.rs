@@ -9,7 +9,7 @@ use std::{
 
 use lacewing_conn::proto::ConnectionStats;
 
-use crate::exchange::Alarm;
+use crate::alarm::Alarm;
 
 /// Called with a connection's statistics.
 #[derive(Clone)]

@@ -6,7 +6,9 @@
 /// ```
 /// use lacewing_client::{Client, Concurrency};
 ///
-/// let client = Client::builder().concurrency(Concurrency::OpenAnother { max: 4 }).build();
+/// let client = Client::builder()
+///     .options(|options| options.concurrency(Concurrency::OpenAnother { max: 4 }))
+///     .build();
 /// # let _ = client;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub enum Concurrency {
         max: usize,
     },
     /// It fails at once, with
-    /// [`Error::TooManyStreams`](crate::Error::TooManyStreams).
+    /// [`ClientError::TooManyStreams`](crate::ClientError::TooManyStreams).
     Fail,
 }
 
@@ -32,10 +34,10 @@ pub enum Concurrency {
 /// [`Connection::streams`](crate::Connection::streams).
 ///
 /// ```
-/// use lacewing_client::{Connection, ConnectionConfig, Version};
+/// use lacewing_client::{Connection, ClientOptions, Version};
 ///
 /// let (io, _peer) = tokio::io::duplex(64);
-/// let (connection, _task) = Connection::handshake(io, Version::Http2, ConnectionConfig::default());
+/// let (connection, _task) = Connection::handshake(io, Version::Http2, ClientOptions::default());
 /// let streams = connection.streams();
 /// assert_eq!((streams.open, streams.queued), (0, 0));
 /// assert!(streams.has_room());

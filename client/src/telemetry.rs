@@ -15,7 +15,7 @@ use std::{future::Future, time::Instant};
 use http::{Method, StatusCode, Uri};
 use lacewing_conn::{Version, proto::StreamId};
 
-use crate::{Error, Origin};
+use crate::{ClientError, Origin};
 
 /// What is measured and told of one connection.
 pub(crate) struct Telemetry {
@@ -184,7 +184,7 @@ pub(crate) fn retried(origin: &Origin, error: &lacewing_conn::Error) {
 }
 
 /// A connection was made, or not.
-pub(crate) fn dialled<T>(origin: &Origin, since: Instant, result: &Result<T, Error>) {
+pub(crate) fn dialled<T>(origin: &Origin, since: Instant, result: &Result<T, ClientError>) {
     #[cfg(feature = "tracing")]
     match result {
         Ok(_) => tracing::debug!(%origin, elapsed = ?since.elapsed(), "connected"),

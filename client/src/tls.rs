@@ -14,7 +14,7 @@ use rustls::{
 use tokio_rustls::TlsConnector;
 
 pub use self::certificates::{CertificateError, Certificates};
-use crate::{Connected, Error, Origin, Transport};
+use crate::{ClientError, Connected, Origin, Transport};
 
 /// How a client does TLS: whom it trusts and which protocols it offers.
 ///
@@ -92,14 +92,14 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// [`Error::Tls`]; [`Error::NotNegotiated`] when the server takes none of
+    /// [`ClientError::Tls`]; [`ClientError::NotNegotiated`] when the server takes none of
     /// the protocols.
     pub async fn handshake(
         &self,
         origin: &Origin,
         stream: impl Transport,
-    ) -> Result<Connected, Error> {
-        let failed = |error| Error::Tls {
+    ) -> Result<Connected, ClientError> {
+        let failed = |error| ClientError::Tls {
             origin: origin.to_string(),
             source: Arc::new(error),
         };
@@ -120,7 +120,7 @@ impl Tls {
 
     /// Servers that know ALPN but none of our protocols end the handshake with
     /// an alert (RFC 7301 §3.2).
-    fn explain(&self, origin: &Origin, error: std::io::Error) -> Error {
+    fn explain(&self, origin: &Origin, error: std::io::Error) -> ClientError {
         let alert = error
             .get_ref()
             .and_then(|inner| inner.downcast_ref::<rustls::Error>());
@@ -128,15 +128,15 @@ impl Tls {
             Some(rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)) => {
                 self.not_negotiated(None)
             }
-            _ => Error::Tls {
+            _ => ClientError::Tls {
                 origin: origin.to_string(),
                 source: Arc::new(error),
             },
         }
     }
 
-    fn not_negotiated(&self, chosen: Option<&[u8]>) -> Error {
-        Error::NotNegotiated {
+    fn not_negotiated(&self, chosen: Option<&[u8]>) -> ClientError {
+        ClientError::NotNegotiated {
             offered: self.offered.clone(),
             got: chosen.map(|name| name.escape_ascii().to_string()),
         }

@@ -55,7 +55,7 @@ pub use engine::{
 };
 pub use event::Event;
 pub use flow::WindowPool;
-pub use head::{Control, Head, Protocol};
+pub use head::{ConnectProtocol, Control, Head};
 pub use limits::{Limits, Rate};
 pub use output::Output;
 pub use priority::Priority;

@@ -5,22 +5,24 @@ use std::{fmt, io};
 use http::StatusCode;
 use lacewing_conn::proto::{ConnectionStats, StreamId};
 
-use crate::{Address, BoxError, ConnectionError, ConnectionInfo, Setting};
+use crate::{Address, BoxError, ConnectionInfo, ServeError, Setting};
 
 /// Something that is worth a line in a log.
 ///
 /// ```
-/// use lacewing_server::{Event, Server};
+/// use lacewing_server::{ServerEvent, Server};
 ///
-/// let server = Server::builder().observer(|event: &Event<'_>| match event {
-///     Event::Connected { .. } | Event::Closed { .. } => {}
-///     trouble => eprintln!("{trouble}"),
+/// let server = Server::builder().options(|options| {
+///     options.observer(|event: &ServerEvent<'_>| match event {
+///         ServerEvent::Connected { .. } | ServerEvent::Closed { .. } => {}
+///         trouble => eprintln!("{trouble}"),
+///     })
 /// });
 /// # let _ = server;
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Event<'a> {
+pub enum ServerEvent<'a> {
     /// Connections can't be accepted because the machine has run out of
     /// something. The listener tries again, and tells of it once until one is
     /// accepted.
@@ -37,7 +39,7 @@ pub enum Event<'a> {
         /// The peer's address, if it is known.
         peer: Option<&'a Address>,
         /// Why.
-        error: &'a ConnectionError,
+        error: &'a ServeError,
     },
     /// The protocol of a connection is known and requests may come.
     #[non_exhaustive]
@@ -58,7 +60,7 @@ pub enum Event<'a> {
         error: &'a StreamError,
     },
     /// What a connection holds and has been through: in the interval that
-    /// [`stats_every`](crate::Builder::stats_every) sets, and once at its end.
+    /// [`stats_every`](crate::ServerOptions::stats_every) sets, and once at its end.
     /// HTTP/1.1 has of these the open requests (as streams) and the bytes of
     /// bodies.
     #[non_exhaustive]
@@ -76,17 +78,17 @@ pub enum Event<'a> {
         /// The settings.
         settings: &'a [Setting],
     },
-    /// A connection is closed; every [`Connected`](Event::Connected) has one.
+    /// A connection is closed; every [`Connected`](ServerEvent::Connected) has one.
     #[non_exhaustive]
     Closed {
         /// The connection in question.
         connection: &'a ConnectionInfo,
         /// Why, if not by a graceful end.
-        error: Option<&'a ConnectionError>,
+        error: Option<&'a ServeError>,
     },
 }
 
-impl fmt::Display for Event<'_> {
+impl fmt::Display for ServerEvent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AcceptFailed { listener, error } => {

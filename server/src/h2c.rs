@@ -5,7 +5,7 @@
 mod request;
 
 #[cfg(feature = "http1")]
-pub(crate) use self::request::{Drained, Upgrade, Wish, drain};
+pub(crate) use self::request::{Drained, Upgrade, UpgradeRequest, drain};
 
 /// Whether a cleartext HTTP/1.1 request may turn its connection into an HTTP/2
 /// one.
@@ -17,7 +17,8 @@ pub(crate) use self::request::{Drained, Upgrade, Wish, drain};
 /// ```
 /// use lacewing_server::{H2cUpgrade, Server};
 ///
-/// let server = Server::builder().h2c_upgrade(H2cUpgrade::Accept { max_body: 64 * 1024 });
+/// let server = Server::builder()
+///     .options(|options| options.h2c_upgrade(H2cUpgrade::Accept { max_body: 64 * 1024 }));
 /// # let _ = server;
 /// assert_eq!(H2cUpgrade::default(), H2cUpgrade::Ignore);
 /// ```

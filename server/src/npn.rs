@@ -1,8 +1,8 @@
 //! TLS by OpenSSL, with Next Protocol Negotiation (draft-agl-tls-nextprotoneg)
 //! beside ALPN: for clients of the years from 2011 to 2016. Everybody else is
-//! better served by [`Builder::bind_tls`](crate::Builder#method.bind_tls).
+//! better served by [`ServerBuilder::bind_tls`](crate::ServerBuilder#method.bind_tls).
 //!
-//! The protocols of the [builder](crate::Builder::protocols) are offered in its
+//! The [protocols](crate::ServerOptions::protocols) are offered in its
 //! order. Where a client knows ALPN, the server chooses; where it only knows
 //! NPN, it is the client that does, and it may choose what it was not offered:
 //! such a connection is closed. HTTP/2 is not offered by NPN, since RFC 9113
@@ -15,7 +15,7 @@
 //! let acceptor = npn::acceptor(&std::fs::read("cert.pem")?, &std::fs::read("key.pem")?)?;
 //! Server::builder()
 //!     .bind_npn(([0, 0, 0, 0], 8443).into(), acceptor)
-//!     .protocols([Protocol::Spdy31, Protocol::Spdy3, Protocol::Spdy2])
+//!     .options(|options| options.protocols([Protocol::Spdy31, Protocol::Spdy3, Protocol::Spdy2]))
 //!     .serve(axum::Router::new())
 //!     .await?;
 //! # Ok(())
@@ -42,7 +42,7 @@ use tokio::{
 };
 use tokio_openssl::SslStream;
 
-use crate::{ConnectionError, Options, Protocol, StartError, TlsInfo};
+use crate::{Protocol, ServeError, ServerOptions, StartError, TlsInfo};
 
 pub use openssl::ssl::SslAcceptorBuilder;
 
@@ -129,17 +129,20 @@ impl Npn {
     pub(crate) async fn accept<T>(
         &self,
         io: T,
-        options: &Options,
-    ) -> Result<(Protocol, TlsInfo, SslStream<T>), ConnectionError>
+        options: &ServerOptions,
+    ) -> Result<(Protocol, TlsInfo, SslStream<T>), ServeError>
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        let (protocols, deadline) = (&options.protocols, options.limits.preface_timeout);
+        let (protocols, deadline) = (
+            &options.protocols,
+            options.connection.limits.preface_timeout,
+        );
         let stream = Ssl::new(self.acceptor.context()).and_then(|ssl| SslStream::new(ssl, io));
-        let mut stream = stream.map_err(|error| ConnectionError::Tls(error.into()))?;
+        let mut stream = stream.map_err(|error| ServeError::Tls(error.into()))?;
         match timeout(deadline, Pin::new(&mut stream).accept()).await {
-            Ok(result) => result.map_err(|error| ConnectionError::Tls(io_error(error)))?,
-            Err(_) => return Err(ConnectionError::TlsTimeout { after: deadline }),
+            Ok(result) => result.map_err(|error| ServeError::Tls(io_error(error)))?,
+            Err(_) => return Err(ServeError::TlsTimeout { after: deadline }),
         }
         let ssl = stream.ssl();
         let name = ssl
@@ -148,18 +151,18 @@ impl Npn {
         let mut tls = told(ssl);
         let protocol = match name {
             Some(name) => {
-                let negotiated = Protocol::from_alpn(name).ok_or(ConnectionError::NoAlpn)?;
+                let negotiated = Protocol::from_alpn(name).ok_or(ServeError::NoAlpn)?;
                 tls = tls.with_alpn(negotiated);
                 negotiated
             }
             None if protocols.contains(&Protocol::Http1) => Protocol::Http1,
-            None => return Err(ConnectionError::NoAlpn),
+            None => return Err(ServeError::NoAlpn),
         };
         // The choice is the client's, and need not be among ours.
         if protocols.contains(&protocol) {
             Ok((protocol, tls, stream))
         } else {
-            Err(ConnectionError::NotOffered { protocol })
+            Err(ServeError::NotOffered { protocol })
         }
     }
 }

@@ -3,38 +3,34 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use lacewing_conn::{
-    Limits, Side,
-    proto::{HeaderCompression, PersistentSettings, WindowPool},
-};
+use lacewing_conn::{Side, driver::ConnectionConfig, proto::PersistentSettings};
 
-use crate::{Event, ExtendedConnect, H2cUpgrade, Handle, Protocol, ShutdownSignal};
+use crate::{ExtendedConnect, H2cUpgrade, Protocol, ServerEvent, ShutdownSignal};
 
-/// What is set for each connection, with or without a [`Server`](crate::Server).
+/// What a server sets for each of its connections, with or without a
+/// [`Server`](crate::Server).
 ///
 /// ```
-/// use lacewing_server::{Limits, Options, Side, Spawn};
+/// use lacewing_server::{ConnectionConfig, ServerOptions, Side, Spawn};
 ///
-/// let options = Options::default()
-///     .limits(Limits::new(Side::Server).with(|limits| limits.max_concurrent_streams = 250))
-///     .spawn(Spawn::Always);
+/// let connection = ConnectionConfig::new(Side::Server)
+///     .with(|config| config.limits.max_concurrent_streams = 250);
+/// let options = ServerOptions::default().connection(connection).spawn(Spawn::Always);
 /// # let _ = options;
 /// ```
 #[derive(Clone)]
-pub struct Options {
+pub struct ServerOptions {
     /// Shared, because a task that holds options should be small.
-    pub(crate) limits: Arc<Limits>,
+    pub(crate) connection: Arc<ConnectionConfig>,
     /// The preferred first.
     pub(crate) protocols: Arc<[Protocol]>,
     pub(crate) spawn: Spawn,
     pub(crate) date: DateHeader,
-    pub(crate) attach_info: bool,
-    pub(crate) header_compression: HeaderCompression,
-    pub(crate) window_pool: WindowPool,
+    pub(crate) connection_info: Extension,
     pub(crate) persistent_settings: PersistentSettings,
     pub(crate) extended_connect: ExtendedConnect,
-    pub(crate) informer: Handle,
-    pub(crate) pusher: Handle,
+    pub(crate) informer: Extension,
+    pub(crate) pusher: Extension,
     pub(crate) h2c_upgrade: H2cUpgrade,
     pub(crate) announcements: Arc<Announcements>,
     pub(crate) stats_every: Option<Duration>,
@@ -86,30 +82,38 @@ impl DateHeader {
     }
 }
 
-/// Whether a [`ConnectionInfo`](crate::ConnectionInfo) is put into the
-/// extensions of every request.
+/// Whether each request carries one of the server's extensions. Each of them
+/// costs allocations for every request.
 ///
 /// ```
-/// use lacewing_server::InfoExtension;
+/// use lacewing_server::{Extension, ServerOptions};
 ///
-/// assert_eq!(InfoExtension::default(), InfoExtension::Insert);
+/// let options = ServerOptions::default()
+///     .connection_info(Extension::Omit)
+///     .informer(Extension::Insert);
+/// # let _ = options;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum InfoExtension {
-    /// Insert it.
-    #[default]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Extension {
+    /// Every request carries it.
     Insert,
-    /// It is not, which saves three allocations a request.
+    /// No request carries it.
     Omit,
 }
 
-impl Options {
-    /// The bounds against clients that ask for too much. HTTP/1.1 obeys
-    /// `preface_timeout` (for each request's head), `max_header_list_size` and
-    /// `drain_timeout` of them.
+impl Extension {
+    pub(crate) fn is_inserted(self) -> bool {
+        self == Self::Insert
+    }
+}
+
+impl ServerOptions {
+    /// Configures the connections themselves: limits, header compression,
+    /// window pool. Of the limits, HTTP/1.1 obeys `preface_timeout` (for each
+    /// request's head), `max_header_list_size` and `drain_timeout`.
     #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = Arc::new(limits);
+    pub fn connection(mut self, config: ConnectionConfig) -> Self {
+        self.connection = Arc::new(config);
         self
     }
 
@@ -152,25 +156,8 @@ impl Options {
 
     /// Whether requests carry a [`ConnectionInfo`](crate::ConnectionInfo).
     #[must_use]
-    pub fn connection_info(mut self, extension: InfoExtension) -> Self {
-        self.attach_info = extension == InfoExtension::Insert;
-        self
-    }
-
-    /// How the heads of responses are compressed in SPDY. Default:
-    /// by whole fields, whose lengths tell no more than those of HPACK do; see
-    /// [`HeaderCompression`] before it is changed.
-    #[must_use]
-    pub fn header_compression(mut self, compression: HeaderCompression) -> Self {
-        self.header_compression = compression;
-        self
-    }
-
-    /// What the receive windows of connections may take together when they
-    /// grow. All connections of the process share one pool by default.
-    #[must_use]
-    pub fn window_pool(mut self, pool: WindowPool) -> Self {
-        self.window_pool = pool;
+    pub fn connection_info(mut self, extension: Extension) -> Self {
+        self.connection_info = extension;
         self
     }
 
@@ -185,7 +172,7 @@ impl Options {
 
     /// Whether clients may open WebSockets and the like by extended CONNECT
     /// (RFC 8441). Off by default. Plain CONNECT needs no permission: every
-    /// CONNECT request reaches the service, with a [`Connect`](crate::Connect).
+    /// CONNECT request reaches the service, with a [`ConnectRequest`](crate::ConnectRequest).
     #[must_use]
     pub fn extended_connect(mut self, connect: ExtendedConnect) -> Self {
         self.extended_connect = connect;
@@ -195,7 +182,7 @@ impl Options {
     /// Whether requests carry an [`Informer`](crate::Informer), for interim
     /// responses such as `103 Early Hints`. They don't by default.
     #[must_use]
-    pub fn informer(mut self, informer: Handle) -> Self {
+    pub fn informer(mut self, informer: Extension) -> Self {
         self.informer = informer;
         self
     }
@@ -203,7 +190,7 @@ impl Options {
     /// Whether requests carry a [`Pusher`](crate::Pusher), if the client takes
     /// pushes. They don't by default.
     #[must_use]
-    pub fn pusher(mut self, pusher: Handle) -> Self {
+    pub fn pusher(mut self, pusher: Extension) -> Self {
         self.pusher = pusher;
         self
     }
@@ -262,13 +249,13 @@ impl Options {
 
     /// Called with everything that is worth a line in a log. Must not block.
     #[must_use]
-    pub fn observer(mut self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+    pub fn observer(mut self, observer: impl Fn(&ServerEvent<'_>) + Send + Sync + 'static) -> Self {
         self.observer = Observer(Some(Arc::new(observer)));
         self
     }
 }
 
-impl Options {
+impl ServerOptions {
     /// SPDY/3.1 is a guess: it may be SPDY/3.
     pub(crate) fn version_uncertain(mut self, uncertain: bool) -> Self {
         self.version_uncertain = uncertain;
@@ -276,20 +263,18 @@ impl Options {
     }
 }
 
-impl Default for Options {
+impl Default for ServerOptions {
     fn default() -> Self {
         Self {
-            limits: Arc::new(Limits::new(Side::Server)),
+            connection: Arc::new(ConnectionConfig::new(Side::Server)),
             protocols: Protocol::default_offer().into(),
             spawn: Spawn::default(),
             date: DateHeader::default(),
-            attach_info: true,
-            header_compression: HeaderCompression::default(),
-            window_pool: WindowPool::global(),
+            connection_info: Extension::Insert,
             persistent_settings: PersistentSettings::default(),
             extended_connect: ExtendedConnect::default(),
-            informer: Handle::default(),
-            pusher: Handle::default(),
+            informer: Extension::Omit,
+            pusher: Extension::Omit,
             h2c_upgrade: H2cUpgrade::default(),
             announcements: Arc::default(),
             stats_every: None,
@@ -300,10 +285,10 @@ impl Default for Options {
     }
 }
 
-impl fmt::Debug for Options {
+impl fmt::Debug for ServerOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("limits", &self.limits)
+        f.debug_struct("ServerOptions")
+            .field("connection", &self.connection)
             .field("spawn", &self.spawn)
             .field("date", &self.date)
             .finish_non_exhaustive()
@@ -321,10 +306,10 @@ pub(crate) struct Announcements {
 #[derive(Clone)]
 pub(crate) struct Observer(Option<Arc<Tell>>);
 
-type Tell = dyn Fn(&Event<'_>) + Send + Sync;
+type Tell = dyn Fn(&ServerEvent<'_>) + Send + Sync;
 
 impl Observer {
-    pub(crate) fn tell(&self, event: &Event<'_>) {
+    pub(crate) fn tell(&self, event: &ServerEvent<'_>) {
         if let Some(observer) = &self.0 {
             observer(event);
         }

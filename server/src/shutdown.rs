@@ -72,10 +72,10 @@ impl Default for Shutdown {
 /// Tells a connection that the shutdown started.
 ///
 /// ```
-/// use lacewing_server::{Options, Shutdown};
+/// use lacewing_server::{ServerOptions, Shutdown};
 ///
 /// let shutdown = Shutdown::new();
-/// let options = Options::default().shutdown(shutdown.signal());
+/// let options = ServerOptions::default().shutdown(shutdown.signal());
 /// # let _ = options;
 /// ```
 #[derive(Clone, Debug)]

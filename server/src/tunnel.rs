@@ -8,7 +8,7 @@ use std::{
 use http::{Request, Response};
 use lacewing_conn::{
     driver::{self, Tunnel, TunnelBody},
-    proto::Protocol,
+    proto::ConnectProtocol,
 };
 
 /// Whether a client may open streams for other protocols, such as WebSockets,
@@ -17,7 +17,7 @@ use lacewing_conn::{
 /// ```
 /// use lacewing_server::{ExtendedConnect, Server};
 ///
-/// let server = Server::builder().extended_connect(ExtendedConnect::Offer);
+/// let server = Server::builder().options(|options| options.extended_connect(ExtendedConnect::Offer));
 /// # let _ = server;
 /// assert_eq!(ExtendedConnect::default(), ExtendedConnect::Off);
 /// ```
@@ -40,7 +40,7 @@ impl ExtendedConnect {
 
 /// Agrees to a CONNECT request: gives the response to be returned, with status
 /// 200 and more header fields if wanted, and the stream of bytes that the
-/// request becomes. Short for [`Connect::accept`].
+/// request becomes. Short for [`ConnectRequest::accept`].
 ///
 /// The response has to leave the handler before bytes go through the tunnel,
 /// so what works on the tunnel is a task of its own.
@@ -69,7 +69,7 @@ impl ExtendedConnect {
 /// [`TunnelError`], if the request is no CONNECT request of HTTP/2 or SPDY, or
 /// was agreed to before.
 pub fn tunnel<B>(request: &Request<B>) -> Result<(Response<TunnelBody>, Tunnel), TunnelError> {
-    let connect = request.extensions().get::<Connect>();
+    let connect = request.extensions().get::<ConnectRequest>();
     connect.ok_or(TunnelError::NotConnect)?.accept()
 }
 
@@ -82,24 +82,24 @@ pub fn tunnel<B>(request: &Request<B>) -> Result<(Response<TunnelBody>, Tunnel),
 ///
 /// ```
 /// use http::{Request, StatusCode};
-/// use lacewing_server::Connect;
+/// use lacewing_server::ConnectRequest;
 ///
 /// fn wants_a_websocket<B>(request: &Request<B>) -> bool {
-///     let connect = request.extensions().get::<Connect>();
-///     connect.and_then(Connect::protocol) == Some("websocket")
+///     let connect = request.extensions().get::<ConnectRequest>();
+///     connect.and_then(ConnectRequest::protocol) == Some("websocket")
 /// }
 /// assert!(!wants_a_websocket(&Request::new(())));
 /// ```
 #[derive(Clone)]
-pub struct Connect(Arc<Wanted>);
+pub struct ConnectRequest(Arc<Wanted>);
 
 struct Wanted {
-    protocol: Option<Protocol>,
+    protocol: Option<ConnectProtocol>,
     incoming: Mutex<Option<driver::Incoming>>,
 }
 
-impl Connect {
-    pub(crate) fn new(incoming: driver::Incoming, protocol: Option<Protocol>) -> Self {
+impl ConnectRequest {
+    pub(crate) fn new(incoming: driver::Incoming, protocol: Option<ConnectProtocol>) -> Self {
         Self(Arc::new(Wanted {
             protocol,
             incoming: Mutex::new(Some(incoming)),
@@ -109,7 +109,7 @@ impl Connect {
     /// What the client wants to speak, by its `:protocol`; `None` for a plain
     /// CONNECT, to the host and port that are the request's URI.
     pub fn protocol(&self) -> Option<&str> {
-        self.0.protocol.as_ref().map(Protocol::as_str)
+        self.0.protocol.as_ref().map(ConnectProtocol::as_str)
     }
 
     /// As [`tunnel`].
@@ -129,7 +129,7 @@ impl Connect {
     }
 }
 
-impl fmt::Debug for Connect {
+impl fmt::Debug for ConnectRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connect")
             .field("protocol", &self.protocol())

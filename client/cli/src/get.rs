@@ -92,7 +92,7 @@ fn client(get: &Get) -> Result<Client, Failure> {
         builder = builder.h2c_upgrade();
     }
     if get.push {
-        builder = builder.accept_push(PushPolicy::default());
+        builder = builder.options(|options| options.accept_push(PushPolicy::default()));
     }
     Ok(if get.verbose {
         builder.connector(Logging::new(connector)).build()

@@ -18,7 +18,7 @@ use lacewing_client::{
     tls::{Tls, Trust},
 };
 use lacewing_conform::{Case, Filter, client_cases};
-use lacewing_server::{Incoming, Options, Server, serve_connection, service_fn};
+use lacewing_server::{RequestBody, Server, ServerOptions, serve_connection, service_fn};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
@@ -35,7 +35,7 @@ async fn server() -> String {
     let server = Server::builder().bind(([127, 0, 0, 1], 0).into());
     let server = server.build().await.unwrap();
     let address = server.local_addrs().next().unwrap();
-    let service = service_fn(|_: Request<Incoming>| async {
+    let service = service_fn(|_: Request<RequestBody>| async {
         Ok::<_, Infallible>(Response::new(String::from("hello, world")))
     });
     tokio::spawn(server.serve(service));
@@ -120,11 +120,11 @@ async fn a_server_that_ends_fails_the_case_and_may_come_back() {
 async fn serve(listener: &TcpListener, connections: usize) {
     for _ in 0..connections {
         let (stream, _) = listener.accept().await.unwrap();
-        let service = service_fn(|_: Request<Incoming>| async {
+        let service = service_fn(|_: Request<RequestBody>| async {
             Ok::<_, Infallible>(Response::new(String::from("hello, world")))
         });
         let version = Version::Http2;
-        let serving = serve_connection(stream, version, Options::default(), service);
+        let serving = serve_connection(stream, version, ServerOptions::default(), service);
         tokio::spawn(async move {
             // How a connection with a scripted peer ends is for the cases to judge.
             let _ = serving.await;

@@ -14,10 +14,10 @@ use lacewing_conn::Reason;
 use super::Streamed;
 use crate::BoxError;
 
-/// A request's body did something that it must not do. [`Error::Body`] has it
+/// A request's body did something that it must not do. [`ClientError::Body`] has it
 /// as its source.
 ///
-/// [`Error::Body`]: crate::Error::Body
+/// [`ClientError::Body`]: crate::ClientError::Body
 ///
 /// ```
 /// use lacewing_client::BodyError;

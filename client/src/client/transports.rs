@@ -5,7 +5,7 @@ use std::fmt;
 
 use lacewing_conn::Version;
 
-use super::Builder;
+use super::ClientBuilder;
 #[cfg(feature = "tls")]
 use crate::tls::{CertificateError, Certificates, Tls};
 use crate::{Connect, Connector, Dial};
@@ -21,7 +21,7 @@ pub(super) struct Transports {
     config: Option<Box<rustls::ClientConfig>>,
 }
 
-impl Builder {
+impl ClientBuilder {
     /// Reaches servers in another way than by TCP alone: from a local address,
     /// with addresses of your own ([`Tcp`](crate::Tcp)), over a Unix socket
     /// ([`Unix`](crate::Unix)), through a proxy ([`dial_fn`](crate::dial_fn)).
@@ -40,7 +40,7 @@ impl Builder {
 }
 
 #[cfg(feature = "tls")]
-impl Builder {
+impl ClientBuilder {
     /// Trusts the root certificates of the operating system instead of
     /// Mozilla's.
     ///

@@ -51,7 +51,7 @@ fn why_not(name: &HeaderName, value: &HeaderValue, section: Section) -> Option<&
         return Some("frames say where the body ends; leave it out");
     }
     if *name == header::UPGRADE {
-        return Some("HTTP/2 and SPDY have no upgrades; ask for a tunnel with a Protocol");
+        return Some("HTTP/2 and SPDY have no upgrades; ask for a tunnel with a ConnectProtocol");
     }
     let about_connection =
         *name == header::CONNECTION || matches!(name.as_str(), "keep-alive" | "proxy-connection");

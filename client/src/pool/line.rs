@@ -14,9 +14,7 @@ use tokio::sync::oneshot;
 
 use super::Pool;
 use crate::{
-    Connection, Error, Origin, ResponseFuture,
-    body::RequestBody,
-    exchange::{Age, Failure},
+    ClientError, Connection, Origin, ResponseFuture, age::Age, body::RequestBody, link::Failure,
 };
 
 /// Those who wait for a connection to one origin. Each leaves with its future.
@@ -30,7 +28,7 @@ pub(super) struct Line {
 /// What somebody waits for.
 pub(super) enum Waiting {
     Response(Box<Request<RequestBody>>, oneshot::Sender<Answer>),
-    Connection(oneshot::Sender<Result<Connection, Error>>),
+    Connection(oneshot::Sender<Result<Connection, ClientError>>),
 }
 
 /// The response to a request that is on a connection now.
@@ -53,7 +51,7 @@ impl Waiting {
     }
 
     /// There is no connection.
-    pub(super) fn fail(self, error: Error) {
+    pub(super) fn fail(self, error: ClientError) {
         match self {
             Self::Response(request, answer) => {
                 let _ = answer.send(Err(Failure::unsent(error, *request)));
@@ -125,7 +123,7 @@ pub(super) enum Left {
 
 impl<T> Future for Place<T> {
     /// An error if whoever makes the connection ended without a word.
-    type Output = Result<T, Error>;
+    type Output = Result<T, ClientError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(Pin::new(&mut self.answer).poll(cx));

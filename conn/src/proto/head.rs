@@ -56,7 +56,7 @@ pub enum Control {
         /// the URI has no authority.
         uri: Uri,
         /// The `:protocol` of an extended CONNECT (RFC 8441 §4).
-        protocol: Option<Protocol>,
+        protocol: Option<ConnectProtocol>,
     },
     /// A response.
     Response {
@@ -69,14 +69,14 @@ pub enum Control {
 /// `websocket`.
 ///
 /// ```
-/// use lacewing_conn::proto::Protocol;
+/// use lacewing_conn::proto::ConnectProtocol;
 ///
-/// assert_eq!(Protocol::from_static("websocket").as_str(), "websocket");
+/// assert_eq!(ConnectProtocol::from_static("websocket").as_str(), "websocket");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Protocol(Bytes);
+pub struct ConnectProtocol(Bytes);
 
-impl Protocol {
+impl ConnectProtocol {
     /// A protocol name known at compile time.
     pub const fn from_static(name: &'static str) -> Self {
         Self(Bytes::from_static(name.as_bytes()))

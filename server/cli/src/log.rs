@@ -14,7 +14,7 @@ use std::{
 use bytes::Buf;
 use http::{Method, Request, Response, StatusCode, Uri, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
-use lacewing_server::{ConnectionInfo, Event, Incoming};
+use lacewing_server::{ConnectionInfo, RequestBody, ServerEvent};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 use tracing::{debug, info, warn};
@@ -44,14 +44,16 @@ pub(crate) fn start() -> io::Result<Output> {
 }
 
 /// What the server tells of its connections.
-pub(crate) fn event(event: &Event<'_>) {
+pub(crate) fn event(event: &ServerEvent<'_>) {
     match event {
-        Event::Connected { .. } | Event::Closed { error: None, .. } => debug!("{event}"),
+        ServerEvent::Connected { .. } | ServerEvent::Closed { error: None, .. } => {
+            debug!("{event}")
+        }
         // Clients that hang up are none of our business.
-        Event::Closed {
+        ServerEvent::Closed {
             error: Some(error), ..
         }
-        | Event::Rejected { error, .. }
+        | ServerEvent::Rejected { error, .. }
             if error.is_disconnect() =>
         {
             debug!("{event}");
@@ -64,9 +66,9 @@ pub(crate) fn event(event: &Event<'_>) {
 #[derive(Clone)]
 pub(crate) struct Logged<S>(pub(crate) S);
 
-impl<S, B> Service<Request<Incoming>> for Logged<S>
+impl<S, B> Service<Request<RequestBody>> for Logged<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>>,
+    S: Service<Request<RequestBody>, Response = Response<B>>,
     B: Body,
 {
     type Response = Response<LoggedBody<B>>;
@@ -77,7 +79,7 @@ where
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let line = Line {
             connection: request.extensions().get().cloned(),
             method: request.method().clone(),

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use lacewing_server::{H2cUpgrade, Limits, Server, Side};
+use lacewing_server::{ConnectionConfig, H2cUpgrade, Limits, Server, Side};
 use rustix::process::{Resource, getrlimit};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -77,17 +77,21 @@ async fn serve(args: &Args, root: &Path, log: &Output) -> Result<(), String> {
     if args.https == Listen::Off && args.http == Listen::Off {
         return Err("both --https and --http are off: nobody could connect".into());
     }
+    let upgrade = if args.h2c_upgrade {
+        H2cUpgrade::Accept {
+            max_body: UPGRADE_BODY,
+        }
+    } else {
+        H2cUpgrade::Ignore
+    };
     let mut builder = Server::builder()
-        .protocols(args.protocols.iter().copied())
-        .limits(limits(args))
-        .h2c_upgrade(if args.h2c_upgrade {
-            H2cUpgrade::Accept {
-                max_body: UPGRADE_BODY,
-            }
-        } else {
-            H2cUpgrade::Ignore
+        .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits(args)))
+        .options(|options| {
+            options
+                .protocols(args.protocols.iter().copied())
+                .h2c_upgrade(upgrade)
+                .observer(log::event)
         })
-        .observer(log::event)
         .shutdown(until_signalled(log.clone())?);
     let mut fingerprint = None;
     let mut names = Names::default();
@@ -153,21 +157,21 @@ fn limits(args: &Args) -> Limits {
 
 #[cfg(not(feature = "npn"))]
 fn secured(
-    builder: lacewing_server::Builder,
+    builder: lacewing_server::ServerBuilder,
     _: &Args,
     address: SocketAddr,
     certificate: Certificate,
-) -> Result<lacewing_server::Builder, String> {
+) -> Result<lacewing_server::ServerBuilder, String> {
     Ok(builder.bind_tls(address, certificate.into_config()?))
 }
 
 #[cfg(feature = "npn")]
 fn secured(
-    builder: lacewing_server::Builder,
+    builder: lacewing_server::ServerBuilder,
     args: &Args,
     address: SocketAddr,
     certificate: Certificate,
-) -> Result<lacewing_server::Builder, String> {
+) -> Result<lacewing_server::ServerBuilder, String> {
     Ok(if args.npn {
         builder.bind_npn(address, certificate.into_acceptor()?)
     } else {

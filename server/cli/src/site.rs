@@ -21,7 +21,7 @@ use http::{
         X_CONTENT_TYPE_OPTIONS,
     },
 };
-use lacewing_server::Incoming;
+use lacewing_server::RequestBody;
 use tokio::time::interval;
 use tower_service::Service;
 use tracing::warn;
@@ -92,7 +92,7 @@ impl Site {
     }
 }
 
-impl Service<Request<Incoming>> for Site {
+impl Service<Request<RequestBody>> for Site {
     type Response = Response<Content>;
     type Error = Infallible;
     type Future = Answering;
@@ -101,7 +101,7 @@ impl Service<Request<Incoming>> for Site {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Answering {
+    fn call(&mut self, request: Request<RequestBody>) -> Answering {
         if self.0.names.is_misdirected(&request) {
             return Answering::now(status_page(StatusCode::MISDIRECTED_REQUEST));
         }

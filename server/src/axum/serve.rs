@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use super::Upgrades;
 use crate::{
-    Address, BoxError, Builder, ConnectionInfo, ExtendedConnect, HttpService, Server, Socket,
+    Address, BoxError, ConnectionInfo, ExtendedConnect, HttpService, Server, ServerBuilder, Socket,
     StartError,
 };
 
@@ -51,7 +51,8 @@ where
         socket: listener.into(),
         transport: Transport::Cleartext,
         // As `axum::serve` has it.
-        builder: Server::builder().extended_connect(ExtendedConnect::Offer),
+        builder: Server::builder()
+            .options(|options| options.extended_connect(ExtendedConnect::Offer)),
         app,
         kind: PhantomData,
     }
@@ -63,7 +64,7 @@ where
 pub struct Serve<A, K> {
     socket: Socket,
     transport: Transport,
-    builder: Builder,
+    builder: ServerBuilder,
     app: A,
     kind: PhantomData<fn() -> K>,
 }
@@ -81,17 +82,17 @@ impl<A, K> Serve<A, K> {
         self.configure(|builder| builder.shutdown(signal))
     }
 
-    /// Sets what a [`Builder`] can: limits, protocols, an observer, and so on.
+    /// Sets what a [`ServerBuilder`] can: limits, protocols, an observer, and so on.
     ///
     /// ```no_run
     /// # async fn run(listener: tokio::net::TcpListener) -> std::io::Result<()> {
     /// lacewing_server::axum::serve(listener, axum::Router::new())
-    ///     .configure(|builder| builder.observer(|event| eprintln!("{event}")))
+    ///     .configure(|builder| builder.options(|options| options.observer(|event| eprintln!("{event}"))))
     ///     .await
     /// # }
     /// # let _ = run;
     /// ```
-    pub fn configure(mut self, configure: impl FnOnce(Builder) -> Builder) -> Self {
+    pub fn configure(mut self, configure: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
         self.builder = configure(self.builder);
         self
     }
@@ -191,7 +192,10 @@ impl<A, K> fmt::Debug for Serve<A, K> {
 pub trait App<K>: Sized + Send + 'static {
     /// Builds the server and runs it to its end.
     #[doc(hidden)]
-    fn run(self, builder: Builder) -> Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>>;
+    fn run(
+        self,
+        builder: ServerBuilder,
+    ) -> Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>>;
 }
 
 /// The kind of an [`App`] that is one service for all connections.
@@ -220,7 +224,10 @@ impl<S> App<Shared> for S
 where
     S: HttpService<ResponseBody: Body<Data = Bytes>>,
 {
-    fn run(self, builder: Builder) -> Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>> {
+    fn run(
+        self,
+        builder: ServerBuilder,
+    ) -> Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>> {
         Box::pin(builder.serve(Upgrades::new(self)))
     }
 }
@@ -236,7 +243,10 @@ where
         + Send
         + 'static,
 {
-    fn run(self, builder: Builder) -> Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>> {
+    fn run(
+        self,
+        builder: ServerBuilder,
+    ) -> Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>> {
         Box::pin(builder.serve_each(Upgrading(self)))
     }
 }

@@ -11,7 +11,7 @@ use lacewing_conn::{
 };
 
 use super::{Exchanges, Ticket, response::Kind};
-use crate::{Connect, HttpService, Incoming, Informer, Pusher};
+use crate::{ConnectRequest, HttpService, Informer, Pusher, RequestBody};
 
 /// The body of a request that came by HTTP/1.1 and is answered by HTTP/2.
 #[cfg(feature = "http1")]
@@ -30,16 +30,18 @@ impl<S: HttpService> Exchanges<S> {
     }
 
     #[cfg(feature = "http1")]
-    fn replayed(&mut self) -> Incoming {
-        self.replayed.take().map_or_else(Incoming::empty, |body| {
-            Incoming::replayed(body.data, body.trailers)
-        })
+    fn replayed(&mut self) -> RequestBody {
+        self.replayed
+            .take()
+            .map_or_else(RequestBody::empty, |body| {
+                RequestBody::replayed(body.data, body.trailers)
+            })
     }
 
     #[cfg(not(feature = "http1"))]
     #[expect(clippy::unused_self, reason = "of use with the feature")]
-    fn replayed(&mut self) -> Incoming {
-        Incoming::empty()
+    fn replayed(&mut self) -> RequestBody {
+        RequestBody::empty()
     }
 
     /// The request for the service; `None` if there is none to be served.
@@ -49,7 +51,7 @@ impl<S: HttpService> Exchanges<S> {
         stream: StreamKey,
         head: Head,
         fin: bool,
-    ) -> Option<(Ticket, Request<Incoming>)> {
+    ) -> Option<(Ticket, Request<RequestBody>)> {
         self.announce(conn);
         let Head {
             control:
@@ -75,7 +77,7 @@ impl<S: HttpService> Exchanges<S> {
             } else {
                 conn.incoming(stream, None)
             };
-            Connect::new(incoming, protocol.clone())
+            ConnectRequest::new(incoming, protocol.clone())
         });
         let body = if fin || connect.is_some() {
             self.replayed()
@@ -109,14 +111,14 @@ impl<S: HttpService> Exchanges<S> {
         &mut self,
         conn: &Context<'_>,
         stream: StreamKey,
-        request: &mut Request<Incoming>,
+        request: &mut Request<RequestBody>,
     ) {
         *request.version_mut() = self.http_version;
-        if self.options.attach_info {
+        if self.options.connection_info.is_inserted() {
             request.extensions_mut().insert(self.info.clone());
         }
         if self.options.informer.is_inserted() {
-            let informer = Informer::new(self.wishes.intents(conn), stream);
+            let informer = Informer::new(self.commands(conn), stream);
             request.extensions_mut().insert(informer);
         }
         // A push belongs to a request of the client's (RFC 9113 §8.4).
@@ -125,7 +127,7 @@ impl<S: HttpService> Exchanges<S> {
             && conn.engine.peer_allows_push();
         if pushable {
             let uri = request.uri().clone();
-            let pusher = Pusher::new(self.wishes.intents(conn), stream, uri);
+            let pusher = Pusher::new(self.commands(conn), stream, uri);
             request.extensions_mut().insert(pusher);
         }
     }

@@ -13,7 +13,7 @@ use std::{future::poll_fn, pin::Pin};
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// What a request that may be upgraded asks for.
-pub(crate) struct Wish {
+pub(crate) struct UpgradeRequest {
     /// The request as HTTP/2 has it.
     pub(crate) head: Head,
     /// The payload of the client's SETTINGS.
@@ -23,12 +23,12 @@ pub(crate) struct Wish {
 /// A connection that is to speak HTTP/2 from now on.
 pub(crate) struct Upgrade {
     pub(crate) on: hyper::upgrade::OnUpgrade,
-    pub(crate) wish: Wish,
+    pub(crate) request: UpgradeRequest,
     pub(crate) data: Bytes,
     pub(crate) trailers: Option<HeaderMap>,
 }
 
-impl Wish {
+impl UpgradeRequest {
     /// `None` unless everything is as RFC 7540 §3.2 wants it: then the request
     /// is one of HTTP/1.1 like any other.
     pub(crate) fn of<B>(request: &Request<B>) -> Option<Self> {
@@ -167,21 +167,21 @@ mod tests {
     #[test]
     fn a_request_for_an_upgrade_becomes_one_of_http2() {
         let request = request().header("http2-settings", "AAMAAABkAAQAoAAA");
-        let wish = Wish::of(&request.body(()).unwrap()).unwrap();
-        assert_eq!(wish.settings, [0, 3, 0, 0, 0, 100, 0, 4, 0, 160, 0, 0]);
-        let Control::Request { method, uri, .. } = wish.head.control else {
+        let upgrade = UpgradeRequest::of(&request.body(()).unwrap()).unwrap();
+        assert_eq!(upgrade.settings, [0, 3, 0, 0, 0, 100, 0, 4, 0, 160, 0, 0]);
+        let Control::Request { method, uri, .. } = upgrade.head.control else {
             panic!();
         };
         assert_eq!(method, Method::POST);
         assert_eq!(uri, "http://example.org:8080/path?query");
-        let names: Vec<_> = wish.head.fields.keys().map(HeaderName::as_str).collect();
+        let names: Vec<_> = upgrade.head.fields.keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x-end"]);
     }
 
     #[test]
     fn what_is_not_quite_a_request_for_an_upgrade_is_none() {
         let none = |request: http::request::Builder| {
-            assert!(Wish::of(&request.body(()).unwrap()).is_none());
+            assert!(UpgradeRequest::of(&request.body(()).unwrap()).is_none());
         };
         // No settings, two, or none that decode.
         none(request());

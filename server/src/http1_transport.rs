@@ -1,4 +1,5 @@
-//! A transport that is watched for its end while nobody reads it.
+//! The transport of an HTTP/1.1 connection: finds the end of the transport
+//! while hyper does not read.
 
 use std::{
     io::{self, IoSlice},
@@ -19,7 +20,7 @@ const AHEAD: usize = 64;
 
 /// What a connection's transport, its uploads and its task know of each other.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     /// The request that is answered and of which all has come, by its number;
     /// 0 for none.
     whole: AtomicU32,
@@ -31,12 +32,12 @@ pub(super) struct Watch {
 impl Watch {
     /// All of the request that is answered has come: hyper reads no more until
     /// the response is sent.
-    pub(super) fn request_is_whole(&self, number: StreamId) {
+    pub(crate) fn request_is_whole(&self, number: StreamId) {
         self.whole.store(number.value(), Ordering::Relaxed);
     }
 
     /// The response is sent, or there will be none.
-    pub(super) fn request_is_over(&self, number: StreamId) {
+    pub(crate) fn request_is_over(&self, number: StreamId) {
         // The next one may have come by now.
         let relaxed = Ordering::Relaxed;
         let _ = self
@@ -45,16 +46,16 @@ impl Watch {
     }
 
     /// So much of a request's body came.
-    pub(super) fn received(&self, len: usize) {
+    pub(crate) fn received(&self, len: usize) {
         self.received.fetch_add(len as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn bytes_received(&self) -> u64 {
+    pub(crate) fn bytes_received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
 
     /// The client has closed its side of the transport.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }
 
@@ -67,7 +68,7 @@ impl Watch {
 /// answered: it may be the end of what the client has to say (a half-close), or
 /// it may be gone. So the connection's task has to know.
 #[derive(Debug)]
-pub(super) struct Watched<T> {
+pub(crate) struct Watched<T> {
     io: T,
     watch: Arc<Watch>,
     /// What was read to find the end.
@@ -76,7 +77,7 @@ pub(super) struct Watched<T> {
 }
 
 impl<T> Watched<T> {
-    pub(super) fn new(io: T, watch: Arc<Watch>) -> Self {
+    pub(crate) fn new(io: T, watch: Arc<Watch>) -> Self {
         Self {
             io,
             watch,
@@ -86,7 +87,7 @@ impl<T> Watched<T> {
     }
 
     /// The transport, and what was read from it and not taken.
-    pub(super) fn into_parts(self) -> (T, Bytes) {
+    pub(crate) fn into_parts(self) -> (T, Bytes) {
         (self.io, self.ahead)
     }
 

@@ -1,9 +1,9 @@
-//! Requests in the engine's words.
+//! Requests, prepared for the engine.
 
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header, uri};
 use lacewing_conn::{
     Version,
-    proto::{Control, Head, Priority, Protocol},
+    proto::{ConnectProtocol, Control, Head, Priority},
 };
 
 use super::fields::{self, Section, check_fields};
@@ -13,18 +13,18 @@ use crate::{OnInformational, PriorityHandle, RequestError, Security, body::Reque
 const PRIORITY: header::HeaderName = header::HeaderName::from_static("priority");
 
 /// A request, taken apart.
-pub(crate) struct Message {
+pub(crate) struct PreparedRequest {
     pub(crate) head: Head,
     pub(super) priority: Option<Priority>,
     pub(crate) body: RequestBody,
     /// What the request's extensions ask for. Most have none.
-    pub(super) wishes: Wishes,
+    pub(super) extensions: RequestExtensions,
     pub(super) expectation: Expectation,
 }
 
 /// What a request's extensions ask of the connection's task.
 #[derive(Debug, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct RequestExtensions {
     pub(super) informational: Option<OnInformational>,
     pub(super) priority: Option<PriorityHandle>,
 }
@@ -37,19 +37,19 @@ pub(crate) enum Expectation {
 }
 
 /// Takes a request apart for a connection of this protocol.
-pub(crate) fn message(
+pub(crate) fn prepare(
     request: Request<RequestBody>,
     version: Version,
     security: Security,
-) -> Result<Message, RequestError> {
+) -> Result<PreparedRequest, RequestError> {
     let (mut parts, mut body) = request.into_parts();
-    let (mut protocol, mut priority, mut wishes) = (None, None, Wishes::default());
+    let (mut protocol, mut priority, mut extensions) = (None, None, RequestExtensions::default());
     if !parts.extensions.is_empty() {
-        protocol = parts.extensions.remove::<Protocol>();
+        protocol = parts.extensions.remove::<ConnectProtocol>();
         priority = parts.extensions.remove::<Priority>();
-        wishes.informational = parts.extensions.remove();
-        wishes.priority = parts.extensions.remove::<PriorityHandle>();
-        if let Some(handle) = &wishes.priority {
+        extensions.informational = parts.extensions.remove();
+        extensions.priority = parts.extensions.remove::<PriorityHandle>();
+        if let Some(handle) = &extensions.priority {
             priority = Some(handle.priority());
         }
     }
@@ -83,14 +83,14 @@ pub(crate) fn message(
         uri,
         protocol,
     };
-    Ok(Message {
+    Ok(PreparedRequest {
         head: Head {
             control,
             fields: parts.headers,
         },
         priority,
         body,
-        wishes,
+        extensions,
         expectation,
     })
 }
@@ -130,7 +130,7 @@ enum Target {
 }
 
 impl Target {
-    fn of(method: &Method, protocol: Option<&Protocol>) -> Self {
+    fn of(method: &Method, protocol: Option<&ConnectProtocol>) -> Self {
         if *method == Method::CONNECT && protocol.is_none() {
             Self::Host
         } else {
