@@ -10,11 +10,11 @@ mod request;
 
 use std::{collections::VecDeque, sync::Arc, task::Poll, time::Duration};
 
-use http::Response;
+use http::{Response, header::CONTENT_LENGTH};
 use lacewing_conn::{
     Initiator, Reason, Version,
     driver::{Application, Context, Incoming, StreamTable},
-    proto::{Control, Event, Head, StreamKey},
+    proto::{Control, Event, Head, StreamKey, fields::content_length},
 };
 use tokio::sync::oneshot;
 
@@ -24,7 +24,6 @@ use self::{
     expect_continue::Expectations,
     fields::{Section, check_fields},
     opening::start,
-    request::content_length,
 };
 use crate::{
     AlternativeService, ClientError, OnInformational, RequestError, Security,
@@ -203,7 +202,9 @@ impl Exchanges {
         } else {
             // HEAD, 204 and 304 may have the length of what they leave out.
             let length = match conn.engine.stream(conn.now, stream).has_content() {
-                true => content_length(&head.fields),
+                true => content_length(head.fields.get_all(CONTENT_LENGTH))
+                    .ok()
+                    .flatten(),
                 false => Some(0),
             };
             conn.incoming(stream, length)

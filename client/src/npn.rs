@@ -24,10 +24,7 @@ use lacewing_conn::{
 };
 use openssl::{
     error::ErrorStack,
-    ssl::{
-        self, ErrorCode, SslConnector, SslConnectorBuilder, SslMethod, SslRef, SslVerifyMode,
-        SslVersion,
-    },
+    ssl::{self, SslConnector, SslConnectorBuilder, SslMethod, SslRef, SslVerifyMode, SslVersion},
     x509::X509VerifyResult,
 };
 use tokio_openssl::SslStream;
@@ -129,17 +126,9 @@ impl Npn {
             return Err(SetupError(NpnError::NoProtocol));
         }
         builder.set_max_proto_version(Some(SslVersion::TLS1_2))?;
-        let mut list = Vec::new();
-        for name in offered.iter().map(|version| version.alpn()) {
-            list.extend(u8::try_from(name.len()));
-            list.extend_from_slice(name.as_bytes());
-        }
-        builder.set_alpn_protos(&list)?;
-        let by_npn: Vec<_> = offered
-            .iter()
-            .filter(|version| **version != Version::Http2)
-            .map(|version| version.alpn())
-            .collect();
+        let names = offered.iter().map(|version| version.alpn());
+        builder.set_alpn_protos(&npn::alpn_list(names.clone()).map_err(SetupError)?)?;
+        let by_npn: Vec<_> = names.filter(|name| npn::may_negotiate(name)).collect();
         if !by_npn.is_empty() {
             // A server with which we have nothing in common must not take us
             // for a speaker of what it never offered: the connection is closed
@@ -193,9 +182,7 @@ impl Npn {
             });
         }
         let ssl = stream.ssl();
-        let name = ssl
-            .selected_alpn_protocol()
-            .or_else(|| npn::negotiated(ssl));
+        let name = npn::protocol(ssl);
         let version = name
             .and_then(Version::from_alpn)
             .filter(|version| self.offered.contains(version));
@@ -220,21 +207,16 @@ fn says_no_protocol(error: &ssl::Error) -> bool {
     })
 }
 
-/// With what is wrong with the certificate, if that is it.
+/// Converts the error of a handshake, with what is wrong with the certificate
+/// if that is the cause.
 fn io_error(error: ssl::Error, ssl: &SslRef) -> io::Error {
     let verified = ssl.verify_result();
     let verifies = ssl.verify_mode() != SslVerifyMode::NONE;
-    match error.into_io_error() {
-        Ok(error) => error,
-        Err(error) if error.code() == ErrorCode::SYSCALL => {
-            io::Error::new(io::ErrorKind::UnexpectedEof, error)
-        }
-        Err(error) if verifies && verified != X509VerifyResult::OK => {
-            let text = format!("{error} ({})", verified.error_string());
-            io::Error::new(io::ErrorKind::InvalidData, UntrustedCertificate(text))
-        }
-        Err(error) => io::Error::other(error),
+    if error.ssl_error().is_some() && verifies && verified != X509VerifyResult::OK {
+        let text = format!("{error} ({})", verified.error_string());
+        return io::Error::new(io::ErrorKind::InvalidData, UntrustedCertificate(text));
     }
+    npn::io_error(error)
 }
 
 impl fmt::Debug for Npn {

@@ -29,6 +29,7 @@ mod config;
 mod content;
 mod engine;
 mod event;
+pub mod fields;
 mod flow;
 mod head;
 mod ids;

@@ -23,17 +23,14 @@
 //! # let _ = run;
 //! ```
 
-use std::{io, pin::Pin};
+use std::pin::Pin;
 
 use bytes::Bytes;
 use lacewing_conn::npn;
 use openssl::{
     error::ErrorStack,
     pkey::PKey,
-    ssl::{
-        self, AlpnError, ErrorCode, NameType, Ssl, SslAcceptor, SslMethod, SslVersion,
-        select_next_proto,
-    },
+    ssl::{self, AlpnError, NameType, Ssl, SslAcceptor, SslMethod, SslVersion, select_next_proto},
     x509::X509,
 };
 use tokio::{
@@ -98,11 +95,8 @@ impl Npn {
         mut builder: SslAcceptorBuilder,
         protocols: &[Protocol],
     ) -> Result<Self, StartError> {
-        let mut list = Vec::new();
-        for name in protocols.iter().map(|protocol| protocol.alpn()) {
-            list.extend(u8::try_from(name.len()));
-            list.extend_from_slice(name.as_bytes());
-        }
+        let names = protocols.iter().map(|protocol| protocol.alpn());
+        let list = npn::alpn_list(names.clone()).map_err(|error| StartError::Tls(error.into()))?;
         builder.set_alpn_select_callback(move |_, theirs| {
             select_next_proto(&list, theirs)
                 .and_then(Protocol::from_alpn)
@@ -110,11 +104,7 @@ impl Npn {
                 // As RFC 7301 §3.2 demands.
                 .ok_or(AlpnError::ALERT_FATAL)
         });
-        let by_npn: Vec<_> = protocols
-            .iter()
-            .filter(|protocol| **protocol != Protocol::Http2)
-            .map(|protocol| protocol.alpn())
-            .collect();
+        let by_npn: Vec<_> = names.filter(|name| npn::may_negotiate(name)).collect();
         // An empty list would invite clients to choose what they like.
         if !by_npn.is_empty() {
             npn::advertise(&mut builder, by_npn).map_err(|error| StartError::Tls(error.into()))?;
@@ -141,14 +131,12 @@ impl Npn {
         let stream = Ssl::new(self.acceptor.context()).and_then(|ssl| SslStream::new(ssl, io));
         let mut stream = stream.map_err(|error| ServeError::Tls(error.into()))?;
         match timeout(deadline, Pin::new(&mut stream).accept()).await {
-            Ok(result) => result.map_err(|error| ServeError::Tls(io_error(error)))?,
+            Ok(result) => result.map_err(|error| ServeError::Tls(npn::io_error(error)))?,
             Err(_) => return Err(ServeError::TlsTimeout { after: deadline }),
         }
         let ssl = stream.ssl();
-        let name = ssl
-            .selected_alpn_protocol()
-            .or_else(|| npn::negotiated(ssl));
-        let mut tls = told(ssl);
+        let name = npn::protocol(ssl);
+        let mut tls = info(ssl);
         let protocol = match name {
             Some(name) => {
                 let negotiated = Protocol::from_alpn(name).ok_or(ServeError::NoAlpn)?;
@@ -168,7 +156,7 @@ impl Npn {
 }
 
 /// The name that the client asked for, and its certificates.
-fn told(ssl: &ssl::SslRef) -> TlsInfo {
+fn info(ssl: &ssl::SslRef) -> TlsInfo {
     let mut tls = TlsInfo::default();
     if let Some(name) = ssl.servername(NameType::HOST_NAME) {
         tls = tls.with_server_name(name);
@@ -179,15 +167,4 @@ fn told(ssl: &ssl::SslRef) -> TlsInfo {
     let chain = chain.filter_map(|certificate| certificate.to_der().ok());
     let all = own.into_iter().chain(chain).map(Bytes::from);
     tls.with_peer_certificates(all)
-}
-
-/// With the kinds that tell a client that went away from one that failed.
-fn io_error(error: ssl::Error) -> io::Error {
-    match error.into_io_error() {
-        Ok(error) => error,
-        Err(error) if matches!(error.code(), ErrorCode::SYSCALL | ErrorCode::ZERO_RETURN) => {
-            io::Error::new(io::ErrorKind::UnexpectedEof, error)
-        }
-        Err(error) => io::Error::other(error),
-    }
 }

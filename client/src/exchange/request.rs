@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header, uri};
 use lacewing_conn::{
     Version,
-    proto::{ConnectProtocol, Control, Head, Priority},
+    proto::{ConnectProtocol, Control, Head, Priority, fields::expects_continue},
 };
 
 use super::fields::{self, Section, check_fields};
@@ -93,12 +93,6 @@ pub(crate) fn prepare(
         extensions,
         expectation,
     })
-}
-
-fn expects_continue(fields: &HeaderMap) -> bool {
-    fields
-        .get(header::EXPECT)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// The `priority` field tells servers and caches behind them (RFC 9218 §5),
@@ -214,17 +208,10 @@ fn settle_length(
     Ok(())
 }
 
-pub(super) fn content_length(fields: &HeaderMap) -> Option<u64> {
-    fields
-        .get(header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use lacewing_conn::proto::fields::content_length;
+
     use super::*;
 
     fn uri_of(uri: &str, host: Option<&str>) -> Result<String, RequestError> {
@@ -269,7 +256,7 @@ mod tests {
         let announced = |method: Method, mut body| {
             let mut fields = HeaderMap::new();
             settle_length(&mut fields, &method, None, &mut body).unwrap();
-            content_length(&fields)
+            content_length(fields.get_all(header::CONTENT_LENGTH)).unwrap()
         };
         assert_eq!(announced(Method::GET, RequestBody::Empty), None);
         assert_eq!(announced(Method::POST, RequestBody::Empty), Some(0));

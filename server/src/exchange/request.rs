@@ -1,13 +1,13 @@
 //! Requests: from what the engine tells to what a service takes.
 
-use http::{
-    Method, Request,
-    header::{CONTENT_LENGTH, EXPECT},
-};
+use http::{Method, Request, header::CONTENT_LENGTH};
 use lacewing_conn::{
     Reason,
     driver::Context,
-    proto::{Control, Head, StreamKey},
+    proto::{
+        Control, Head, StreamKey,
+        fields::{content_length, expects_continue},
+    },
 };
 
 use super::{Exchanges, Ticket, response::Kind};
@@ -82,12 +82,9 @@ impl<S: HttpService> Exchanges<S> {
         let body = if fin || connect.is_some() {
             self.replayed()
         } else {
-            let length = fields
-                .get(CONTENT_LENGTH)
-                .and_then(|value| value.to_str().ok());
-            let body = conn.incoming(stream, length.and_then(|length| length.parse().ok()));
-            let expects = fields.get(EXPECT);
-            if expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+            let length = content_length(fields.get_all(CONTENT_LENGTH));
+            let body = conn.incoming(stream, length.ok().flatten());
+            if expects_continue(&fields) {
                 conn.watch_incoming(stream);
             }
             body.into()

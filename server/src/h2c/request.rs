@@ -7,7 +7,7 @@ use http::{
     uri::{Authority, Scheme},
 };
 use http_body::Body;
-use lacewing_conn::proto::{Control, Head};
+use lacewing_conn::proto::{Control, Head, fields::CONNECTION_SPECIFIC};
 use std::{future::poll_fn, pin::Pin};
 
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
@@ -82,21 +82,12 @@ fn absolute<B>(request: &Request<B>) -> Option<Uri> {
 /// The fields that are of the message and not of the connection (RFC 9110
 /// §7.6.1).
 fn without_connection(fields: &HeaderMap) -> HeaderMap {
-    const OURS: [HeaderName; 9] = [
-        header::CONNECTION,
-        header::HOST,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        header::TE,
-        // Its body has come.
-        header::EXPECT,
-        HeaderName::from_static("keep-alive"),
-        HeaderName::from_static("proxy-connection"),
-        HTTP2_SETTINGS,
-    ];
+    // EXPECT too: the body has arrived.
+    const OTHERS: [HeaderName; 3] = [header::HOST, header::TE, header::EXPECT];
     let mut kept = HeaderMap::with_capacity(fields.len());
     for (name, value) in fields {
-        if !OURS.contains(name) && !has_token(fields, &header::CONNECTION, name.as_str()) {
+        let ours = CONNECTION_SPECIFIC.contains(name) || OTHERS.contains(name);
+        if !ours && !has_token(fields, &header::CONNECTION, name.as_str()) {
             kept.append(name, value.clone());
         }
     }
