@@ -78,7 +78,7 @@ pub use settings::{Setting, SettingId, Settings};
 pub use unknown::Unknown;
 pub use window_update::WindowUpdate;
 
-/// What a client sends before its first frame, a SETTINGS frame (RFC 9113 §3.4).
+/// The connection preface of a client; its first frame, SETTINGS, follows (RFC 9113 §3.4).
 ///
 /// ```
 /// use lacewing_frames::http2::PREFACE;

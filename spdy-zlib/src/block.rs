@@ -192,7 +192,7 @@ impl<'a> Iterator for ValuesIter<'a> {
 }
 
 /// Reads counts, lengths and strings off an inflated block. `None` is "not that many bytes
-/// left": nothing is ever allocated for an announced length (CVE-2026-35469).
+/// left": no length of the wire allocates by itself (CVE-2026-35469).
 #[derive(Debug, Clone)]
 pub(crate) struct Reader<'a> {
     version: Version,

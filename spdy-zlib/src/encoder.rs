@@ -241,7 +241,7 @@ impl BlockEncoder<'_> {
     }
 
     /// Appends a field whose value is a secret. Under [`Compression::WholeField`] the value is
-    /// written out each time, no match ever covers it, and so nobody learns from the length of any
+    /// written out each time, no match ever covers it, and so no observer learns from the length of any
     /// block whether a guess at it was right. Other policies make no difference.
     ///
     /// `authorization`, `proxy-authorization`, and `cookie` and `set-cookie` with values of less than

@@ -31,7 +31,7 @@ impl ErrorCode {
     pub const FLOW_CONTROL_ERROR: ErrorCode = ErrorCode(0x03);
     /// A SETTINGS frame was not acknowledged in time.
     pub const SETTINGS_TIMEOUT: ErrorCode = ErrorCode(0x04);
-    /// A frame came for a stream that was half-closed.
+    /// A frame arrived on a stream that was half-closed.
     pub const STREAM_CLOSED: ErrorCode = ErrorCode(0x05);
     /// A frame with an invalid size.
     pub const FRAME_SIZE_ERROR: ErrorCode = ErrorCode(0x06);

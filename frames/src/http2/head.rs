@@ -37,7 +37,7 @@ impl Head {
     /// Length of a frame head in bytes.
     pub const LEN: usize = 9;
 
-    /// The longest payload that a head can announce: 2^24-1 bytes.
+    /// The longest payload that a head can declare: 2^24-1 bytes.
     pub const MAX_LENGTH: u32 = 0x00ff_ffff;
 
     /// Reads a head from the front of `bytes`; `None` when fewer than nine bytes are there.

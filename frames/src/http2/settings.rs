@@ -125,7 +125,7 @@ impl Settings {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Setting {
-    /// Which parameter.
+    /// The parameter.
     pub id: SettingId,
     /// Its value.
     pub value: u32,

@@ -112,7 +112,7 @@ pub(crate) fn put(
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Setting {
-    /// Which parameter.
+    /// The parameter.
     pub id: SettingId,
     /// [`flags::PERSIST_VALUE`], [`flags::PERSISTED`].
     pub flags: u8,

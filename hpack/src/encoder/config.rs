@@ -16,7 +16,7 @@ pub struct EncoderConfig {
     /// The most that we spend on a table, in bytes as section 4.1 counts them, however
     /// much the peer allows.
     pub max_table_size: usize,
-    /// Which fields enter the table.
+    /// Selects the fields that enter the table.
     pub indexing: Indexing,
     /// How strings are written.
     pub strings: StringCoding,
@@ -44,7 +44,7 @@ impl Default for EncoderConfig {
     }
 }
 
-/// Which fields an encoder enters into its table.
+/// Selects the fields that an encoder inserts into its table.
 ///
 /// A field that the caller calls sensitive never does.
 ///
@@ -56,7 +56,7 @@ impl Default for EncoderConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Indexing {
-    /// Those likely to come again. Credentials and short cookies are sent as
+    /// Fields that are likely to repeat. Credentials and short cookies are sent as
     /// never-indexed literals even if the caller doesn't call them sensitive.
     #[default]
     Sensible,

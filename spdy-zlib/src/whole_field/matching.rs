@@ -1,4 +1,4 @@
-//! Which units of a block are matches, and which are literals.
+//! Splits the units of a block into matches and literals.
 
 use bytes::BytesMut;
 
