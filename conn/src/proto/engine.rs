@@ -21,7 +21,6 @@ mod stream_mut;
 mod timeouts;
 mod unsolicited;
 mod upgrade;
-mod usage_error;
 
 use std::{collections::VecDeque, time::Instant};
 
@@ -29,11 +28,10 @@ use bytes::BytesMut;
 
 use self::{first::First, keep_alive::Life, receive::Outcome, stats::Counters};
 pub use self::{
-    open::{Direction, OpenOptions},
-    stats::{ConnectionStats, HeaderBytes, Resets, Stalls},
+    open::OpenOptions,
+    stats::{ConnectionStats, Resets, Stalls},
     stream_mut::StreamMut,
     unsolicited::AlternativeFor,
-    usage_error::{OpenError, UsageError},
 };
 use super::{
     Config, Event, Limits, Output, Reason, Setting, Side, StreamId, StreamKey, Version,

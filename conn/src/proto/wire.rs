@@ -3,6 +3,7 @@
 
 mod fields;
 pub(crate) mod foreign;
+mod header_bytes;
 mod http2;
 mod spdy;
 mod target;
@@ -12,10 +13,10 @@ use std::num::NonZeroU16;
 use bytes::{Bytes, BytesMut};
 
 pub(crate) use self::fields::{Fields, ListLimit, settle_length};
+pub use self::header_bytes::HeaderBytes;
 pub(crate) use self::http2::settings::payload as settings_payload;
 use super::{
-    Config, Direction, Head, HeaderBytes, Priority, Reason, Rule, Setting, StreamId, Version,
-    Violation,
+    Config, Direction, Head, Priority, Reason, Rule, Setting, StreamId, Version, Violation,
 };
 
 /// One direction pair of a connection: decoder, encoder and their compression

@@ -188,7 +188,8 @@ impl Engine {
             None => None,
             Some(mut head) => {
                 stream.state = State::promised_with_reply(fin);
-                let content = content::check_informational(&head, Part::Head { fin })
+                let content = Part::Head { fin }
+                    .check_status(head.status())
                     .and_then(|()| content::of_response(self.rules, &mut head, stream.asked, said));
                 stream.content =
                     content.map_err(|rule| Violation::stream(id, rule, Reason::ProtocolError))?;

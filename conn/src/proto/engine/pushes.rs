@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::{Engine, OpenError, StreamMut, Timer, UsageError};
+use super::{Engine, StreamMut, Timer};
 use crate::{
     Error, Initiator, Reason,
     proto::{
-        Event, Head, Side, StreamId, StreamKey, content,
+        Event, Head, OpenError, Side, StreamId, StreamKey, UsageError, content,
         rules::PushStyle,
         streams::{
             HeldPush, Push,

@@ -266,7 +266,8 @@ impl Engine {
         };
         let head = headers.fields.into_response(semantics);
         let mut head = head.map_err(|rule| rule.on(id))?;
-        content::check_informational(&head, part).map_err(|rule| rule.on(id))?;
+        part.check_status(head.status())
+            .map_err(|rule| rule.on(id))?;
         let content =
             content::of_response(self.rules, &mut head, asked, said).map_err(|rule| rule.on(id))?;
         if part == Part::Informational {

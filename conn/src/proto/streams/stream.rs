@@ -6,12 +6,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use super::{
-    StreamId,
-    state::{Half, State},
-};
+use super::state::{Half, State};
 use crate::proto::{
-    Head, Priority,
+    Head, Priority, StreamId,
     content::{Asked, Content},
     flow::{RecvWindow, SendWindow},
 };
