@@ -38,16 +38,8 @@ pub(crate) enum Message {
         promised: StreamId,
         fields: Box<Fields>,
     },
-    /// A DATA frame, or a piece of one. `flow_len` is what it takes from the
-    /// windows, padding included.
-    Data {
-        stream: StreamId,
-        data: Bytes,
-        flow_len: u32,
-        fin: bool,
-        /// What its head breaks.
-        broken: Option<Rule>,
-    },
+    /// A DATA frame, or a piece of one.
+    Data(Data),
     /// RST_STREAM.
     Reset { stream: StreamId, reason: Reason },
     /// SETTINGS; what concerns the wire itself has been obeyed.
@@ -85,6 +77,18 @@ pub(crate) enum Message {
     Origins(Vec<Bytes>),
     /// A frame that is legal and of no use here.
     Ignored,
+}
+
+/// A DATA frame, or a piece of one.
+#[derive(Debug)]
+pub(crate) struct Data {
+    pub(crate) stream: StreamId,
+    pub(crate) data: Bytes,
+    /// Bytes that it takes from the windows, padding included.
+    pub(crate) flow_len: u32,
+    pub(crate) fin: bool,
+    /// The rule that its head breaks.
+    pub(crate) broken: Option<Rule>,
 }
 
 /// A header list with what its frame says.
@@ -247,18 +251,19 @@ impl Wire {
     }
 
     /// A push and the head of its response in one frame, where there is such a
-    /// frame: the request is the first of `heads`.
+    /// frame.
     pub(crate) fn pushed_response(
         &mut self,
         stream: StreamId,
         parent: StreamId,
-        heads: (&Head, &Head),
+        request: &Head,
+        response: &Head,
         fin: bool,
         out: &mut BytesMut,
     ) -> Result<(), Unencodable> {
         match self {
             Self::Http2(_) => Err(Unencodable::NoSuchFrame),
-            Self::Spdy(wire) => wire.pushed_response(stream, parent, heads, fin, out),
+            Self::Spdy(wire) => wire.pushed_response(stream, parent, request, response, fin, out),
         }
     }
 

@@ -134,9 +134,8 @@ impl Engine {
         let (request, out) = (&held.request, self.output.buffer());
         let encoded = match &held.reply {
             Some((reply, fin)) => {
-                let heads = (request, reply);
                 self.wire
-                    .pushed_response(key.id(), parent, heads, *fin, out)
+                    .pushed_response(key.id(), parent, request, reply, *fin, out)
             }
             None => {
                 let kind = SendKind::Push { parent };
