@@ -4,9 +4,11 @@
 //!
 //! The programs are `bench-server` (Lacewing) and `bench-server-hyper`,
 //! `bench-client` (either library) and `idle-clients`; `cargo xtask bench` runs
-//! them in turns. The criterion benches are under `benches/`.
+//! them in turns. `attack` and `attack-victim` are the attack suite
+//! (`cargo xtask attack`). The criterion benches are under `benches/`.
 
 pub mod allocations;
+pub mod attack;
 pub mod corpus;
 pub mod cpu;
 pub mod hyper_peer;

@@ -25,6 +25,7 @@ mod incoming;
 mod io;
 mod mailbox;
 mod notifier;
+mod pieces;
 mod raw;
 mod ready_queue;
 mod stream_table;

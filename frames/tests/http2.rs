@@ -21,5 +21,7 @@ mod limits;
 mod rules;
 #[path = "http2/support.rs"]
 mod support;
+#[path = "http2/vector.rs"]
+mod vector;
 #[path = "http2/vectors.rs"]
 mod vectors;

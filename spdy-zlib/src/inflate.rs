@@ -6,7 +6,7 @@ use crate::{DecodeError, Version};
 
 /// The method is there with zlib-rs and with every C zlib, and missing with miniz_oxide alone.
 /// flate2 takes one backend for the whole build, so this line is the proof at build time that
-/// no other crate's choice has taken dictionaries away; tests/backends.rs runs each of them.
+/// no other crate's choice has taken dictionaries away; `cargo xtask standalone` runs each of them.
 const _: fn(&mut Decompress, &[u8]) -> Result<u32, DecompressError> = Decompress::set_dictionary;
 
 /// Senders choose windows from 256 bytes to 32 KiB; the largest reads them all.

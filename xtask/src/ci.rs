@@ -76,7 +76,12 @@ const STEPS: &[Step] = &[
             shell::run(deny_warnings(&mut cargo(args)))
         })
     }),
-    ("test", || crate::test::run(&[])),
+    ("test", || {
+        // Not part of a clone: a machine without them says so in the table.
+        let corpora = crate::test::has_corpora().then(|| "--corpora".to_owned());
+        crate::test::run(corpora.as_slice())
+    }),
+    ("standalone", || crate::standalone::run(&[])),
     ("loom", || crate::loom::run(&[])),
     ("doc, all features", || {
         let mut command = cargo(["doc", "--no-deps", "--all-features"]);
@@ -93,6 +98,7 @@ const STEPS: &[Step] = &[
         })
     }),
     ("interop", || crate::interop::run(&[])),
+    ("attack", crate::attack::in_ci),
 ];
 
 fn deny_warnings(command: &mut Command) -> &mut Command {

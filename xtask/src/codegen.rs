@@ -6,6 +6,7 @@
 //! shape that `rustfmt` leaves alone.
 
 mod dictionary;
+mod http2_frames;
 mod huffman;
 mod static_table;
 mod stories;
@@ -19,6 +20,7 @@ const GENERATORS: &[fn(&Path) -> Result<Generated, String>] = &[
     static_table::generate,
     dictionary::generate,
     stories::generate,
+    http2_frames::generate,
 ];
 
 /// The first line of every generated file; `cargo xtask tidy` looks for it.
@@ -52,6 +54,8 @@ pub fn run(args: &[String]) -> Result<(), String> {
         let path = root.join(generated.path);
         let banner = match path.extension() {
             Some(rust) if rust == "rs" => BANNER.to_owned(),
+            // JSON has no comments.
+            Some(json) if json == "json" => String::new(),
             _ => BANNER.replacen("//", "#", 1),
         };
         let text = format!("{banner}{}", generated.text);

@@ -8,28 +8,28 @@ mod bad_input;
 mod capture;
 mod chromium;
 pub(crate) mod conform;
+mod fixture;
 mod grpc;
 mod haproxy;
 mod http2;
 mod java;
 mod jetty;
 mod keepalive;
-mod lab;
 pub(crate) mod netpath;
 mod netty;
 mod npn;
 mod old_node;
 mod openssl;
+mod peer_servers;
 mod process;
 mod proxies;
 mod python_h2;
 mod qt;
 mod raw;
-mod servers;
 mod spdy;
 
 use crate::shell;
-use lab::Lab;
+use fixture::Fixture;
 use std::time::Instant;
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
@@ -47,6 +47,36 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             }
         }
     }
+    let cases = cases(only.as_deref())?;
+    if list {
+        cases.iter().for_each(|case| println!("{}", case.name));
+        return Ok(());
+    }
+
+    let fixture = Fixture::set_up(peer_servers::start)?;
+    println!("files and logs: {}\n", fixture.folder().display());
+    let start = Instant::now();
+    let failed = run_all(&cases, &fixture);
+    println!(
+        "\n{} passed, {} failed, in {} s",
+        cases.len() - failed.len().min(cases.len()),
+        failed.len(),
+        start.elapsed().as_secs()
+    );
+    if failed.is_empty() {
+        fixture.remove();
+        Ok(())
+    } else {
+        Err(format!(
+            "failed:\n  {}\nlogs in {}",
+            failed.join("\n  "),
+            fixture.folder().display()
+        ))
+    }
+}
+
+/// Every case, or those with `only` in their names: at least one.
+fn cases(only: Option<&str>) -> Result<Vec<Case>, String> {
     let mut cases: Vec<Case> = Vec::new();
     for group in [
         http2::cases,
@@ -70,26 +100,23 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     ] {
         cases.extend(group());
     }
-    if let Some(only) = &only {
-        cases.retain(|case| case.name.contains(only.as_str()));
+    if let Some(only) = only {
+        cases.retain(|case| case.name.contains(only));
         if cases.is_empty() {
             return Err(format!(
                 "no case has `{only}` in its name (--list prints them)"
             ));
         }
     }
-    if list {
-        cases.iter().for_each(|case| println!("{}", case.name));
-        return Ok(());
-    }
+    Ok(cases)
+}
 
-    let lab = Lab::set_up()?;
-    println!("files and logs: {}\n", lab.folder().display());
-    let start = Instant::now();
+/// Runs the cases, prints a line of each, and returns the names of those that failed.
+fn run_all(cases: &[Case], fixture: &Fixture) -> Vec<String> {
     let mut failed = Vec::new();
-    for case in &cases {
+    for case in cases {
         let began = Instant::now();
-        let result = (case.run)(&lab);
+        let result = (case.run)(fixture);
         let seconds = began.elapsed().as_secs_f64();
         match result {
             Ok(detail) => println!("ok   {:<48} {seconds:>6.1} s  {detail}", case.name),
@@ -100,39 +127,24 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             }
         }
     }
-    for (name, what) in lab.casualties() {
+    for (name, what) in fixture.casualties() {
         println!("FAIL {name}");
         what.lines().for_each(|line| println!("     | {line}"));
         failed.push(name);
     }
-    println!(
-        "\n{} passed, {} failed, in {} s",
-        cases.len() - failed.len().min(cases.len()),
-        failed.len(),
-        start.elapsed().as_secs()
-    );
-    if failed.is_empty() {
-        lab.remove();
-        Ok(())
-    } else {
-        Err(format!(
-            "failed:\n  {}\nlogs in {}",
-            failed.join("\n  "),
-            lab.folder().display()
-        ))
-    }
+    failed
 }
 
 /// One line of the report. `run` answers what is worth telling beside `ok`.
 struct Case {
     name: String,
-    run: Box<dyn Fn(&Lab) -> Outcome>,
+    run: Box<dyn Fn(&Fixture) -> Outcome>,
 }
 
 type Outcome = Result<String, String>;
 
 impl Case {
-    fn new(name: impl Into<String>, run: impl Fn(&Lab) -> Outcome + 'static) -> Self {
+    fn new(name: impl Into<String>, run: impl Fn(&Fixture) -> Outcome + 'static) -> Self {
         Self {
             name: name.into(),
             run: Box::new(run),

@@ -4,6 +4,7 @@
 //! real peers of `interop`, the load generator of `bench`) it names when it is
 //! missing.
 
+mod attack;
 mod bench;
 mod ci;
 mod codegen;
@@ -14,6 +15,7 @@ mod loom;
 mod packages;
 mod report;
 mod shell;
+mod standalone;
 mod test;
 mod tidy;
 
@@ -25,7 +27,9 @@ cargo xtask <command>
   codegen [--check]     write the generated files from xtask/spec (or fail if they differ)
   tidy                  check the rules a compiler cannot hold
   deny                  check licences and dependencies against deny.toml (needs cargo-deny)
-  test                  run every test this machine can build, and say what was left out
+  test [--corpora]      run every test this machine can build, and say what was left out
+                        (--corpora: the third-party corpora too, which have to be there)
+  standalone            hpack without std, spdy-zlib with each backend of flate2
   loom                  every interleaving of what the driver's tasks share
   interop [--only TEXT] drive real clients and servers against ours
           [--list]      print the cases without running them
@@ -33,6 +37,8 @@ cargo xtask <command>
   netpath               one stream over a long, fast path, beside HTTP/1.1 (needs root)
   bench [--quick]       measure ours and hyper in turns, and print the ratios
         [--only TEXT]   only the workloads whose name contains TEXT
+  attack [--only TEXT]  play attacks and honest traffic against ours, and print what they cost
+         [--list]       name the cases; --help has the rest: --full, --json, --against
   ci                    everything that CI runs, in its order
 ";
 
@@ -47,11 +53,13 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(rest),
         "deny" => deny::run(rest),
         "test" => test::run(rest),
+        "standalone" => standalone::run(rest),
         "loom" => loom::run(rest),
         "interop" => interop::run(rest),
         "conform-peers" => interop::conform::scores(rest),
         "netpath" => interop::netpath::run(rest),
         "bench" => bench::run(rest),
+        "attack" => attack::run(rest),
         "ci" => ci::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -1,34 +1,40 @@
-//! `cargo xtask test`: the one command that runs the tests. What this machine
-//! cannot build is left out, and named at the end.
+//! `cargo xtask test [--corpora]`: runs the tests. The table at its end names
+//! what ran, and what was left out and why. Other arguments go to `cargo test`.
 
 use crate::report::Report;
 use crate::{features, shell};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
-/// A target without `std`, to prove that `lacewing-hpack` needs none.
-const NO_STD_TARGET: &str = "thumbv7m-none-eabi";
+/// Test programs that read third-party corpora: package, and the folder.
+const CORPORA: [(&str, &str); 2] = [
+    ("lacewing-hpack", "hpack"),
+    ("lacewing-frames", "h2-frames"),
+];
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let (asked, args): (Vec<String>, Vec<String>) =
+        args.iter().cloned().partition(|arg| arg == "--corpora");
     let mut report = Report::default();
-    let tests = workspace(args, &mut report);
-    let no_std = no_std(&mut report);
-    let vectors = vectors();
-    if vectors.is_dir() {
-        report.ran("the vector corpora", &vectors.display().to_string());
-    } else {
-        let why = format!(
-            "{} is absent (LACEWING_SHARED names another place)",
-            vectors.display()
-        );
-        report.left_out("the vector corpora", &why);
-    }
+    let mut failed: Vec<String> = Vec::new();
+    failed.extend(workspace(&args, &mut report).err());
+    failed.extend(python(&mut report).err());
+    failed.extend(corpora(!asked.is_empty(), &mut report).err());
+    report.left_out(
+        "builds of their own",
+        "run `cargo xtask standalone` (hpack without std, backends of flate2)",
+    );
+    report.left_out("interleavings", "run `cargo xtask loom`");
     report.left_out(
         "fuzz targets",
         "they need a nightly toolchain and cargo-fuzz",
     );
     report.left_out("real peers", "run `cargo xtask interop`");
     println!("\n{report}");
-    tests.and(no_std)
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(failed.join("\n"))
+    }
 }
 
 fn workspace(args: &[String], report: &mut Report) -> Result<(), String> {
@@ -57,45 +63,67 @@ fn workspace(args: &[String], report: &mut Report) -> Result<(), String> {
     shell::run(test.args(args))
 }
 
-fn no_std(report: &mut Report) -> Result<(), String> {
-    let what = "lacewing-hpack without std";
-    if !has_target(NO_STD_TARGET) {
-        let why = format!("target not installed (rustup target add {NO_STD_TARGET})");
-        report.left_out(what, &why);
+/// C's zlib, as Python has it, inflates what lacewing-spdy-zlib writes.
+fn python(report: &mut Report) -> Result<(), String> {
+    let what = "zlib of Python on our blocks";
+    if !shell::exists("python3") {
+        report.left_out(what, "`python3` not found");
         return Ok(());
     }
-    report.ran(what, NO_STD_TARGET);
-    shell::run(&mut shell::cargo([
-        "check",
-        "--quiet",
-        "--package",
-        "lacewing-hpack",
-        "--no-default-features",
-        "--target",
-        NO_STD_TARGET,
-    ]))
+    report.ran(what, "python3 is there");
+    shell::run(&mut test_program("lacewing-spdy-zlib", "python"))
 }
 
-fn vectors() -> std::path::PathBuf {
+/// The third-party corpora: asked for, they have to be there.
+fn corpora(asked: bool, report: &mut Report) -> Result<(), String> {
+    let mut failed: Vec<String> = Vec::new();
+    for (package, folder) in CORPORA {
+        let what = format!("third-party corpus {folder}");
+        let folder = vectors().join(folder);
+        if !asked {
+            report.left_out(&what, "ask for it with --corpora");
+        } else if folder.is_dir() {
+            report.ran(&what, &folder.display().to_string());
+            failed.extend(shell::run(&mut test_program(package, "corpora")).err());
+        } else {
+            let why = format!(
+                "{} is absent (LACEWING_SHARED names the folder that has vectors/)",
+                folder.display()
+            );
+            report.left_out(&what, &why);
+            failed.push(format!("{what}: {why}"));
+        }
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(failed.join("\n"))
+    }
+}
+
+/// Whether the third-party corpora are on this machine.
+pub(crate) fn has_corpora() -> bool {
+    CORPORA
+        .iter()
+        .all(|(_, folder)| vectors().join(folder).is_dir())
+}
+
+/// A test program that a plain `cargo test` leaves out.
+fn test_program(package: &str, name: &str) -> std::process::Command {
+    let mut test = shell::cargo(["test", "--package", package, "--test", name]);
+    // The programs look from the folder of their package.
+    test.env("LACEWING_SHARED", shared());
+    test
+}
+
+fn vectors() -> PathBuf {
+    shared().join("vectors")
+}
+
+fn shared() -> PathBuf {
     let shared = match std::env::var_os("LACEWING_SHARED") {
         Some(dir) => shell::root().join(dir),
         None => shell::root().join("..").join("shared"),
     };
-    let vectors = shared.join("vectors");
-    vectors.canonicalize().unwrap_or(vectors)
-}
-
-/// Whether the standard libraries of `target` (here: `core` and `alloc`) are
-/// installed.
-fn has_target(target: &str) -> bool {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let Ok(out) = Command::new(rustc)
-        .args(["--print", "target-libdir", "--target", target])
-        .stderr(Stdio::null())
-        .output()
-    else {
-        return false;
-    };
-    out.status.success()
-        && std::path::Path::new(String::from_utf8_lossy(&out.stdout).trim()).is_dir()
+    shared.canonicalize().unwrap_or(shared)
 }

@@ -3,7 +3,9 @@
 //! Each rule is a function from one file (or the list of files) to complaints;
 //! a complaint names the file, the line where there is one, and what to do.
 
+mod imports;
 mod manifest;
+mod shape;
 mod source;
 
 use crate::{packages, shell};
@@ -19,6 +21,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     complaints.extend(packages::check()?);
     for complaint in &complaints {
         println!("{complaint}");
+    }
+    for place in shape::needless_exceptions(&tree.files) {
+        println!("note: {place} needs its exception no more (xtask/src/tidy/shape.rs)");
     }
     if complaints.is_empty() {
         println!(
@@ -51,6 +56,21 @@ const MAX_LINES: usize = 660;
 const NAMELESS: [&str; 6] = ["util", "utils", "misc", "helpers", "common", "stuff"];
 /// The only module of the published crates with unsafe code.
 const UNSAFE_MODULE: &str = "conn/src/npn.rs";
+/// Files of the facades that choose a protocol, and so name them.
+const NEGOTIATION: [&str; 9] = [
+    // `Upgrade: h2c` is HTTP/2 by its definition.
+    "client/src/client.rs",
+    "client/src/connection.rs",
+    "client/src/pool.rs",
+    "client/src/upgrade.rs",
+    "server/src/connection.rs",
+    "server/src/http1.rs",
+    // NPN never offers HTTP/2.
+    "client/src/npn.rs",
+    "server/src/npn.rs",
+    // The server's names for what it negotiates.
+    "server/src/protocol.rs",
+];
 /// The command that writes the generated files, as their banner names it.
 const GENERATOR: &str = "cargo xtask codegen";
 
@@ -126,6 +146,8 @@ impl Tree {
 
 fn check(tree: &Tree) -> Vec<String> {
     let mut complaints = crate_files(tree);
+    complaints.extend(imports::circles(tree));
+    complaints.extend(imports::upward(tree));
     let rules = [
         file_names,
         length,
@@ -135,6 +157,7 @@ fn check(tree: &Tree) -> Vec<String> {
         forbid_unsafe,
         unsafe_module,
         foreign_words,
+        shape::shape,
         manifest::features_documented,
         manifest::dependencies_inherited,
     ];
@@ -208,10 +231,11 @@ fn length(file: &File) -> Vec<String> {
 /// What a protocol can carry, the facades ask of its capabilities: a version is
 /// named only where one is negotiated.
 fn versions_in_facades(file: &File) -> Vec<String> {
-    let exchange = ["client/src/exchange", "server/src/exchange"]
+    let facade = ["client/src/", "server/src/"]
         .iter()
         .any(|place| file.path.starts_with(place));
-    if !exchange || !file.is_rust() {
+    let negotiates = NEGOTIATION.contains(&file.path.as_str());
+    if !facade || negotiates || !file.is_rust() {
         return Vec::new();
     }
     let code = source::without_comments(&file.text);
@@ -398,6 +422,22 @@ mod tests {
         assert_eq!(dialect_words(&file("conn/src/proto.rs", code)).len(), 2);
         assert!(dialect_words(&file("conn/src/driver.rs", code)).is_empty());
         assert!(dialect_words(&file("conn/src/protocol.rs", code)).is_empty());
+    }
+
+    #[test]
+    fn facades_name_a_version_only_where_one_is_negotiated() {
+        let code = "fn f() { v == Version::Http2 }\n// Version::Http2\n#[cfg(test)]\nmod tests {\n    const V: Version = Version::Spdy3;\n}\n";
+        let found = dialect_words(&file("client/src/stats.rs", code));
+        assert!(
+            found.len() == 1 && found[0].contains("stats.rs:1:"),
+            "{found:?}"
+        );
+        assert_eq!(
+            dialect_words(&file("server/src/exchange/a.rs", code)).len(),
+            1
+        );
+        assert!(dialect_words(&file("client/src/npn.rs", code)).is_empty());
+        assert!(dialect_words(&file("client/tests/a.rs", code)).is_empty());
     }
 
     #[test]

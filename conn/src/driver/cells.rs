@@ -12,7 +12,10 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::ready_queue::{Cell, Guard, Queued, ReadyQueue, register};
+use super::{
+    pieces::Pieces,
+    ready_queue::{Cell, Guard, Queued, ReadyQueue, register},
+};
 use crate::{Error, proto::StreamKey};
 
 /// A body that ends with no more than this unread is not accounted for any
@@ -87,8 +90,7 @@ pub(super) struct Body {
 struct State {
     /// Bounded by the receive window, or by the bytes that the engine lets
     /// wait.
-    queue: VecDeque<Bytes>,
-    buffered: usize,
+    data: Pieces,
     fields: VecDeque<HeaderMap>,
     end: End,
     reader: Option<Waker>,
@@ -158,7 +160,7 @@ impl Body {
     /// The application wants to know when the reader first waits for data.
     pub(super) fn watch(&self) {
         let mut state = self.state.lock();
-        if state.queue.is_empty() && matches!(state.end, End::Open) {
+        if state.data.is_empty() && matches!(state.end, End::Open) {
             state.interest = Interest::Awaited;
         }
     }
@@ -176,8 +178,7 @@ impl Body {
         if state.dropped {
             due.credit = data.len();
         } else if !data.is_empty() {
-            state.buffered = state.buffered.saturating_add(data.len());
-            state.queue.push_back(data);
+            state.data.push(data);
         }
         if fin {
             due.credit = due.credit.saturating_add(state.end(&self.ready));
@@ -234,7 +235,7 @@ impl Body {
             return 0;
         }
         state.detached = true;
-        state.buffered.saturating_add(state.report(&self.ready))
+        state.data.len().saturating_add(state.report(&self.ready))
     }
 
     /// The stream is gone for the engine, which took the rest of the credit.
@@ -255,8 +256,7 @@ impl Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Error>>> {
         let mut state = self.state.lock();
-        if let Some(data) = state.queue.pop_front() {
-            state.buffered = state.buffered.saturating_sub(data.len());
+        if let Some(data) = state.data.pop() {
             let report = state.consume(data.len(), &self.ready);
             drop(state);
             if report {
@@ -304,7 +304,7 @@ impl Body {
     /// The reader has taken all there will be.
     pub(super) fn is_read(&self) -> bool {
         let state = self.state.lock();
-        state.queue.is_empty() && state.fields.is_empty() && matches!(state.end, End::Fin)
+        state.data.is_empty() && state.fields.is_empty() && matches!(state.end, End::Fin)
     }
 
     /// The peer has sent all of it.
@@ -315,7 +315,7 @@ impl Body {
     /// Bytes that wait for the reader, and whether no more will come.
     pub(super) fn waiting(&self) -> (usize, bool) {
         let state = self.state.lock();
-        (state.buffered, matches!(state.end, End::Fin))
+        (state.data.len(), matches!(state.end, End::Fin))
     }
 
     /// The reader goes away, perhaps before the end.
@@ -323,12 +323,11 @@ impl Body {
         let mut state = self.state.lock();
         state.dropped = true;
         state.reader = None;
-        let queue = std::mem::take(&mut state.queue);
-        let unread = std::mem::take(&mut state.buffered);
-        let report = state.consume(unread, &self.ready) || matches!(state.end, End::Open);
+        let unread = std::mem::take(&mut state.data);
+        let report = state.consume(unread.len(), &self.ready) || matches!(state.end, End::Open);
         let report = report && !state.detached;
         drop(state);
-        drop(queue);
+        drop(unread);
         if report {
             self.signal();
         }
@@ -361,18 +360,18 @@ impl State {
         self.unreported = self.unreported.saturating_add(len);
         let due = ready.consumed(len, self.unreported);
         // The engine keeps the stream until all of its body is consumed.
-        let last = self.queue.is_empty() && !matches!(self.end, End::Open);
+        let last = self.data.is_empty() && !matches!(self.end, End::Open);
         due || (last && self.unreported > 0)
     }
 
     /// No more will come. Returns the credit to give back.
     fn end(&mut self, ready: &ReadyQueue<Signal>) -> usize {
         self.end = End::Fin;
-        if self.buffered > SMALL_REST {
+        if self.data.len() > SMALL_REST {
             return 0;
         }
         self.detached = true;
-        self.buffered.saturating_add(self.report(ready))
+        self.data.len().saturating_add(self.report(ready))
     }
 
     fn report(&mut self, ready: &ReadyQueue<Signal>) -> usize {

@@ -1,16 +1,40 @@
-//! What the peer is charged for: streams that it makes useless, and frames that
-//! lead to nothing. Both cost us more than they cost the peer.
+//! The charges for what a peer makes us do: token buckets for early resets and
+//! for frames of no use, on the engine's clock.
+//!
+//! What is honest is not charged: it costs the peer as much as it costs us, or
+//! is a consequence of our own lateness.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Broken, Limits, Rate, Rule};
 
-/// The peer's accounts.
+/// A stream that lived as long cost what any request costs, however it ends.
+const LONG_LIVED: Duration = Duration::from_secs(1);
+
+/// WINDOW_UPDATEs that need no DATA of ours: windows that are raised at the
+/// start of the connection and of its streams.
+const FREE_WINDOW_UPDATES: u64 = 1000;
+
+/// WINDOW_UPDATEs that each DATA frame of ours explains: for its stream and the
+/// connection, by readers that take it in two pieces.
+const WINDOW_UPDATES_PER_DATA: u64 = 4;
+
+/// A reader that takes long DATA in small pieces reports each.
+const BYTES_PER_WINDOW_UPDATE: u64 = 256;
+
+/// DATA that is received too late for its stream costs its sender at least so
+/// many bytes, or is charged.
+pub(crate) const CHEAP_DATA: usize = 256;
+
+/// The buckets of a connection.
 #[derive(Debug)]
 pub(crate) struct Charges {
     resets: Bucket,
     glitches: Bucket,
     late_frames: u32,
+    /// DATA frames that we sent.
+    data_frames: u64,
+    window_updates: u64,
 }
 
 impl Charges {
@@ -19,26 +43,58 @@ impl Charges {
             resets: Bucket::new(limits.resets, now),
             glitches: Bucket::new(limits.glitches, now),
             late_frames: limits.late_frames,
+            data_frames: 0,
+            window_updates: 0,
         }
-    }
-
-    /// Charges a stream of the peer that ends before its time (Rapid Reset,
-    /// CVE-2023-44487), whichever side resets it (MadeYouReset, CVE-2025-8671).
-    pub(crate) fn reset(&mut self, now: Instant) -> Result<(), Broken> {
-        let charged = self.resets.charge(now);
-        charged.map_err(|Overdrawn| Rule::TooManyResets.fatal())
     }
 
     /// Charges a frame that is legal and of no use.
     pub(crate) fn glitch(&mut self, now: Instant) -> Result<(), Broken> {
         let charged = self.glitches.charge(now);
-        charged.map_err(|Overdrawn| Rule::TooManyGlitches.fatal())
+        charged.map_err(|_| Rule::TooManyGlitches.fatal())
+    }
+
+    /// Charges a stream of the peer that ends early (Rapid Reset,
+    /// CVE-2023-44487), whichever side resets it (MadeYouReset, CVE-2025-8671).
+    pub(crate) fn reset(&mut self, now: Instant) -> Result<(), Broken> {
+        let charged = self.resets.charge(now);
+        charged.map_err(|_| Rule::TooManyResets.fatal())
+    }
+
+    /// The peer cancels a stream that it opened at `opened`. One that lived for
+    /// long is charged as a frame only.
+    pub(crate) fn cancel(&mut self, now: Instant, opened: Option<Instant>) -> Result<(), Broken> {
+        let age = opened.map(|opened| now.saturating_duration_since(opened));
+        if age.is_some_and(|age| age >= LONG_LIVED) {
+            return self.glitch(now);
+        }
+        self.reset(now)
     }
 
     /// A stream has ended. A WINDOW_UPDATE or RST_STREAM that crosses its end
     /// arrives too late for it: an honest peer sends about one a stream.
+    #[inline]
     pub(crate) fn note_ended_stream(&mut self) {
         self.glitches.refund(self.late_frames);
+    }
+
+    /// A DATA frame of ours goes out: its receiver will release its bytes.
+    #[inline]
+    pub(crate) fn sent_data(&mut self) {
+        self.data_frames = self.data_frames.saturating_add(1);
+    }
+
+    /// A WINDOW_UPDATE, after we sent `bytes` of DATA, which explain most of them.
+    pub(crate) fn window_update(&mut self, now: Instant, bytes: u64) -> Result<(), Broken> {
+        self.window_updates = self.window_updates.saturating_add(1);
+        let frames = self.data_frames.saturating_mul(WINDOW_UPDATES_PER_DATA);
+        let explained = FREE_WINDOW_UPDATES
+            .saturating_add(frames)
+            .saturating_add(bytes / BYTES_PER_WINDOW_UPDATE);
+        if self.window_updates > explained {
+            return self.glitch(now);
+        }
+        Ok(())
     }
 }
 
@@ -59,53 +115,57 @@ impl Bucket {
     fn new(rate: Rate, now: Instant) -> Self {
         Self {
             rate,
-            millitokens: u64::from(rate.burst) * 1000,
+            millitokens: full(rate),
             filled: now,
         }
     }
 
     /// Takes one token.
     fn charge(&mut self, now: Instant) -> Result<(), Overdrawn> {
-        if self.millitokens < 1000 {
-            self.refill(now);
-        }
+        self.refill(now);
         self.millitokens = self.millitokens.checked_sub(1000).ok_or(Overdrawn)?;
         Ok(())
     }
 
     /// Gives tokens back, up to the burst: what was done well pays for them.
     fn refund(&mut self, tokens: u32) {
-        let full = u64::from(self.rate.burst) * 1000;
         let more = self.millitokens.saturating_add(u64::from(tokens) * 1000);
-        self.millitokens = more.min(full);
+        self.millitokens = more.min(full(self.rate));
     }
 
+    /// Time that is paid for is over: a full bucket gains nothing while it waits.
     fn refill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.filled).as_millis();
         let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX);
+        if elapsed == 0 {
+            return;
+        }
         let gained = elapsed.saturating_mul(u64::from(self.rate.per_second));
-        let full = u64::from(self.rate.burst) * 1000;
-        self.millitokens = self.millitokens.saturating_add(gained).min(full);
-        self.filled = now;
+        self.millitokens = self.millitokens.saturating_add(gained).min(full(self.rate));
+        // The rest of a millisecond counts next time.
+        let paid = self.filled.checked_add(Duration::from_millis(elapsed));
+        self.filled = paid.unwrap_or(now);
     }
+}
+
+fn full(rate: Rate) -> u64 {
+    u64::from(rate.burst) * 1000
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::Side;
+
+    const RATE: Rate = Rate {
+        burst: 2,
+        per_second: 10,
+    };
 
     #[test]
     fn a_bucket_refills_with_time_up_to_its_burst() {
         let start = Instant::now();
-        let mut bucket = Bucket::new(
-            Rate {
-                burst: 2,
-                per_second: 10,
-            },
-            start,
-        );
+        let mut bucket = Bucket::new(RATE, start);
         assert_eq!(bucket.charge(start), Ok(()));
         assert_eq!(bucket.charge(start), Ok(()));
         assert_eq!(bucket.charge(start), Err(Overdrawn));
@@ -116,5 +176,45 @@ mod tests {
         assert_eq!(bucket.charge(much_later), Ok(()));
         assert_eq!(bucket.charge(much_later), Ok(()));
         assert_eq!(bucket.charge(much_later), Err(Overdrawn));
+    }
+
+    #[test]
+    fn a_pause_before_the_first_charge_gains_nothing() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(RATE, start);
+        let later = start + Duration::from_secs(3600);
+        let taken = (0..10).filter(|_| bucket.charge(later).is_ok()).count();
+        assert_eq!(taken, 2);
+    }
+
+    #[test]
+    fn charges_within_a_millisecond_do_not_stop_the_clock() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(RATE, start);
+        let step = Duration::from_micros(300);
+        let taken = (0..10_000).filter(|&n| bucket.charge(start + step * n).is_ok());
+        // Three seconds at ten a second, and the burst.
+        assert_eq!(taken.count(), 31);
+    }
+
+    #[test]
+    fn data_of_ours_explains_window_updates() {
+        let now = Instant::now();
+        let mut limits = Limits::new(Side::Server);
+        limits.glitches = Rate {
+            burst: 10,
+            per_second: 0,
+        };
+        let mut charges = Charges::new(&limits, now);
+        for bytes in 1..=50_000 {
+            charges.sent_data();
+            for _ in 0..2 {
+                assert!(charges.window_update(now, bytes).is_ok());
+            }
+        }
+        let bytes = 1 << 20;
+        let flood = (0..1_000_000).take_while(|_| charges.window_update(now, bytes).is_ok());
+        let explained = FREE_WINDOW_UPDATES + 2 * 50_000 + 4096;
+        assert_eq!(flood.count() as u64, explained + 10);
     }
 }

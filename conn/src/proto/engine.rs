@@ -1,6 +1,7 @@
 //! The engine: what it is made of, and how messages come in and go out. What
 //! it does with them stands in its parts.
 
+mod admission;
 mod credit;
 mod departures;
 mod first;
@@ -26,7 +27,9 @@ use std::{collections::VecDeque, time::Instant};
 
 use bytes::BytesMut;
 
-use self::{first::First, keep_alive::Life, receive::Outcome, stats::Counters};
+use self::{
+    admission::Admission, first::First, keep_alive::Life, receive::Outcome, stats::Counters,
+};
 pub use self::{
     open::OpenOptions,
     stats::{ConnectionStats, Resets, Stalls},
@@ -106,6 +109,7 @@ pub struct Engine {
     /// Pushes that are not on the wire yet, in the order of their ids: no more
     /// than the peer lets us open.
     held_pushes: VecDeque<StreamKey>,
+    admission: Admission,
     /// Events of a frame that caused several.
     events: VecDeque<Event>,
     charges: Charges,
@@ -162,6 +166,7 @@ impl Engine {
             peer: Peer::new(rules, &config),
             ids: StreamIds::new(config.side, config.first_stream),
             held_pushes: VecDeque::new(),
+            admission: Admission::new(now),
             events: VecDeque::new(),
             charges: Charges::new(limits, now),
             shutdown: Shutdown::default(),
@@ -266,7 +271,9 @@ impl Engine {
     pub fn wants_input(&self) -> bool {
         let limits = &self.config.limits;
         let backlog = limits.max_output_backlog.saturating_add(limits.cut_ahead);
-        self.output.len() <= backlog && self.flow.buffered() <= self.flow.budget(limits)
+        !self.admission.is_waiting()
+            && self.output.len() <= backlog
+            && self.flow.buffered() <= self.flow.budget(limits)
     }
 
     /// Sets the length in bytes below which DATA is copied off the input, so
@@ -291,6 +298,14 @@ impl Engine {
                     .shutdown
                     .take_report()
                     .map(|error| Event::Closed { error });
+            }
+            if self.admission.is_waiting() {
+                match self.admit_waiting(now)? {
+                    Ok(None) => {}
+                    Ok(event) => return event,
+                    Err(broken) => self.handle_broken(now, broken),
+                }
+                continue;
             }
             if input.is_empty() || !self.wants_input() {
                 return None;
@@ -380,6 +395,8 @@ impl Engine {
         let queued = stream.send.scheduled.then_some(stream.priority);
         let unreleased = stream.recv.unreleased;
         let lingers = stream.recv.reader == Reader::Lingering;
+        // A push is charged itself, and pays for nothing.
+        let charged = stream.push.is_some() && !stream.is_ours();
         let has_held_pushes = stream.send.behind > 0;
         let parent = stream.parent().filter(|_| stream.is_held());
         self.streams.remove(key);
@@ -394,7 +411,9 @@ impl Engine {
         if lingers {
             self.timers.forget_gone(StreamTimer::Upload, &self.streams);
         }
-        self.charges.note_ended_stream();
+        if !charged {
+            self.charges.note_ended_stream();
+        }
         self.flow.let_go(unreleased);
         self.give_back(now, None, unreleased);
         if self.streams.is_empty() {

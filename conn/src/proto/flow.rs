@@ -132,11 +132,19 @@ impl ConnectionFlow {
         self.buffered = self.buffered.saturating_sub(len);
     }
 
-    /// Bytes that the user may hold and the peer may send, together.
+    /// Bytes that the user may hold and the peer may send, together: no less than
+    /// the window that the connection begins with.
     pub(crate) fn budget(&self, limits: &Limits) -> usize {
-        let window = self.recv.size().unwrap_or(0);
-        let window = usize::try_from(window).unwrap_or(usize::MAX);
-        limits.max_buffered_bytes.max(window.saturating_mul(2))
+        let initial = self.recv.size().map_or(0, |_| limits.connection_window);
+        let initial = usize::try_from(initial).unwrap_or(usize::MAX);
+        limits.max_buffered_bytes.max(initial)
+    }
+
+    /// How large the connection's window may become: what is advertised may be
+    /// held, so it is never more than the budget.
+    fn max_window(&self, limits: &Limits) -> u32 {
+        let budget = u32::try_from(self.budget(limits)).unwrap_or(u32::MAX);
+        limits.max_connection_window.min(budget)
     }
 
     /// Releases to the peer all that arrived and is not held by the user, as
@@ -181,7 +189,7 @@ impl ConnectionFlow {
             && self
                 .recv
                 .size()
-                .is_none_or(|size| size >= limits.max_connection_window);
+                .is_none_or(|size| size >= self.max_window(limits));
         if full || !self.tuning.may_probe(now) {
             return false;
         }
@@ -195,7 +203,7 @@ impl ConnectionFlow {
             now,
             self.recv.size(),
             limits.max_stream_window,
-            limits.max_connection_window,
+            self.max_window(limits),
         )?;
         if let Some(size) = growth.connection {
             self.recv.grow(size);
@@ -253,14 +261,11 @@ mod tests {
                 limits.max_buffered_bytes = 0;
                 limits
             };
-            // The budget is two windows: a window that is held is released once.
-            assert_eq!(flow.debit_recv(window), Ok(()));
-            flow.hold(window as usize);
-            assert_eq!(flow.replenish(&limits), Some(Increment(window)));
-            assert!(flow.readers_keep_up(Increment(window)));
+            // The budget is the window: one that is held is not released.
             assert_eq!(flow.debit_recv(window), Ok(()));
             flow.hold(window as usize);
             assert_eq!(flow.replenish(&limits), None);
+            assert!(flow.readers_keep_up(Increment(window)));
             flow.let_go(window as usize);
             assert_eq!(flow.replenish(&limits), Some(Increment(window)));
         }

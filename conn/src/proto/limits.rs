@@ -37,13 +37,15 @@ pub struct Limits {
     /// How large the connection's receive window becomes where the path is
     /// long and readers keep up, in bytes. At or below `connection_window`: it
     /// stays as it is. What all connections grow by is bounded by a
-    /// [`WindowPool`](super::WindowPool). Default 16 MiB.
+    /// [`WindowPool`](super::WindowPool), and each by `max_buffered_bytes`.
+    /// Default 16 MiB.
     pub max_connection_window: u32,
-    /// Bytes of bodies that may wait for the user. The connection's window is
-    /// given back as they come, until they are as many: streams that nobody
-    /// reads stop only themselves before that. Where a protocol has no window
-    /// for the connection, no more is read from the transport. Counts as twice
-    /// the connection's window if that is more. Default 8 MiB.
+    /// Bytes of bodies that may wait for the user, those included that the peer
+    /// may still send. The connection's window is released as they arrive, as
+    /// far as this allows: streams that nobody reads stop only themselves until
+    /// then. Where a protocol has no window for the connection, no more is read
+    /// from the transport. Never less than `connection_window`. Default 6 MiB
+    /// for a server, 16 MiB for a client.
     pub max_buffered_bytes: usize,
     /// The largest frame payload that is taken, in bytes; 16,384 to 2²⁴−1.
     /// Default 16,384.
@@ -62,7 +64,8 @@ pub struct Limits {
     /// Default 1,000 (CVE-2026-49975: thousands of tiny fields).
     pub max_header_fields: usize,
     /// The most CONTINUATION frames after one HEADERS. Default 8 (CONTINUATION
-    /// flood, CVE-2024-27316).
+    /// flood, CVE-2024-27316). More are taken where a list of
+    /// `max_header_list_size` needs them: as many as it fills at 8 KiB each.
     pub max_continuations: usize,
     /// The most entries of one SETTINGS frame. Default 32 (CVE-2026-35469).
     pub max_settings_entries: usize,
@@ -72,13 +75,16 @@ pub struct Limits {
     /// Bytes of DATA that are cut ahead of the transport. Default 256 KiB;
     /// less keeps urgent streams more urgent.
     pub cut_ahead: usize,
-    /// Streams that may end by RST_STREAM, sent or received, at once, and per
-    /// second afterwards. Default 200 and 33 (Rapid Reset, MadeYouReset
-    /// CVE-2025-8671).
+    /// Streams that may end early by RST_STREAM, sent or received, at once, and
+    /// per second afterwards. Default 200 and 150 (Rapid Reset, MadeYouReset
+    /// CVE-2025-8671). A stream that the peer cancels after a second or more
+    /// does not count: it cost what any request costs.
     pub resets: Rate,
     /// Frames that are legal and of no use: unknown types, PRIORITY, empty
-    /// DATA, PING, SETTINGS, what comes too late for its stream. Each stream
-    /// that ends pays for four. Default 10,000 and 330.
+    /// DATA, PING and answers to none, SETTINGS, GOAWAY, 1xx responses, pushes,
+    /// more WINDOW_UPDATEs than our DATA explains, and what is received too late
+    /// for its stream. Each stream that ends pays for four. Default 10,000 at
+    /// once and 330 per second afterwards.
     pub glitches: Rate,
     /// Ids of streams that we reset, remembered so that what was already on
     /// the way is ignored. Default 128.
@@ -159,7 +165,10 @@ impl Limits {
             connection_window: 4 << 20,
             max_stream_window: 16 << 20,
             max_connection_window: 16 << 20,
-            max_buffered_bytes: 8 << 20,
+            max_buffered_bytes: match side {
+                Side::Server => 6 << 20,
+                Side::Client => 16 << 20,
+            },
             max_frame_size: 16_384,
             header_table_size: 4_096,
             encoder_table_size: 4_096,
@@ -174,7 +183,7 @@ impl Limits {
             cut_ahead: 256 << 10,
             resets: Rate {
                 burst: 200,
-                per_second: 33,
+                per_second: 150,
             },
             glitches: Rate {
                 burst: 10_000,

@@ -88,6 +88,11 @@ impl Peer {
         }
     }
 
+    /// SETTINGS of ours may not have reached the peer.
+    pub(crate) fn has_unacknowledged_settings(&self) -> bool {
+        self.unacknowledged > 0
+    }
+
     /// The peer acknowledges SETTINGS of ours.
     pub(crate) fn acknowledge(&mut self) -> Result<(), Rule> {
         let left = self.unacknowledged.checked_sub(1);

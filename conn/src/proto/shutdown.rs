@@ -143,6 +143,11 @@ impl Shutdown {
         last
     }
 
+    /// The last of our streams that the peer's GOAWAY named; `None` before one.
+    pub(crate) fn refused_from(&self) -> Option<StreamId> {
+        self.peer.as_ref().map(|go_away| go_away.last)
+    }
+
     /// The peer's GOAWAY says that it has not processed this stream of ours.
     pub(crate) fn refuses(&self, stream: StreamId) -> bool {
         self.peer

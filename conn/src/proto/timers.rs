@@ -31,6 +31,8 @@ pub(crate) enum Timer {
     Upload,
     /// The first of the streams without a user ends.
     Departure,
+    /// A stream waits no longer for the handlers of cancelled ones.
+    Admission,
     /// The second GOAWAY follows the first, whether the PING between them was
     /// answered or not.
     SecondGoAway,
@@ -42,7 +44,7 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Write,
         Self::Preface,
         Self::Settings,
@@ -54,6 +56,7 @@ impl Timer {
         Self::HeldPush,
         Self::Upload,
         Self::Departure,
+        Self::Admission,
         Self::SecondGoAway,
         Self::SecondLook,
         Self::Drain,

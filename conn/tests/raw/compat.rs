@@ -139,10 +139,10 @@ async fn run(
     // written and cut, and the pipe.
     let most_in = progress.most_in.load(Ordering::SeqCst);
     let most_out = progress.most_out.load(Ordering::SeqCst);
-    assert!(most_in < 10 << 20, "{side:?}: {most_in} bytes were held");
+    assert!(most_in < 7 << 20, "{side:?}: {most_in} bytes were held");
     assert!(most_out < 1 << 20, "{side:?}: {most_out} bytes were held");
     // The reader was slow enough for its bound to be reached.
-    assert!(most_in > 7 << 20, "{side:?}: only {most_in}");
+    assert!(most_in > 5 << 20, "{side:?}: only {most_in}");
     drop((mux, open));
     soon(task).await.unwrap().unwrap();
 }

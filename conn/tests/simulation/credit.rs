@@ -392,8 +392,8 @@ fn unread_upload(version: Version, frames: usize) -> (Victim, Peer, Vec<Event>) 
 #[test]
 fn data_over_the_connections_window_is_an_error() {
     every_version(|version| {
-        // Two windows, and no more, may be held.
-        let (_, _, events) = unread_upload(version, 30);
+        // One window, and no more, may be held.
+        let (_, _, events) = unread_upload(version, 7);
         let rule = events.iter().find_map(|event| match event {
             Event::Closed { error } => error.rule(),
             _ => None,
@@ -409,8 +409,8 @@ fn data_over_the_connections_window_is_an_error() {
 fn what_a_reset_stream_held_comes_back() {
     for version in [Version::Spdy31, Version::Http2] {
         for by_peer in [true, false] {
-            // More than the window.
-            let (mut victim, mut peer, events) = unread_upload(version, 9);
+            // Nearly the window.
+            let (mut victim, mut peer, events) = unread_upload(version, 6);
             let stream = events.iter().find_map(|event| match event {
                 Event::Opened { stream, .. } => Some(*stream),
                 _ => None,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lacewing_conn::{
     Reason, Side, Version,
-    proto::{Config, Event, Rule},
+    proto::{Config, Event, Head, OpenOptions, Rule},
 };
 
 use crate::{
@@ -65,7 +65,10 @@ fn resets_that_we_are_made_to_send_are_charged() {
             victim.flush();
             count += 1;
         }
-        assert!((200..=201).contains(&count), "{version}: {count} resets");
+        // Where an answer comes before the end of the upload, streams linger, and
+        // up to 400 more are refused to a peer that may not know the limit.
+        let most = if version == Version::Http2 { 201 } else { 701 };
+        assert!((200..=most).contains(&count), "{version}: {count} resets");
     });
 }
 
@@ -231,6 +234,62 @@ fn header_lists_over_the_limit_get_an_answer_and_cost_little() {
             "{version}"
         );
     });
+}
+
+/// SPDY joins the values of a field by NUL: each counts as a field, in every
+/// message, and none of them is built once there are too many.
+#[test]
+fn joined_values_count_as_fields() {
+    let values = |count: usize| vec!["1"; count].join("\0");
+    let (few, many) = (values(900), values(16_000));
+    for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
+        for (list, taken) in [(&few, true), (&many, false)] {
+            let fields = [("x-a", &list[..]), ("x-b", "1")];
+            let mut victim = Victim::new(version, Side::Server);
+            let mut peer = Peer::new(version, Side::Client);
+            peer.request(1, true, &fields);
+            victim.take(&mut peer);
+            let what = format!("{version} {taken}: {:?}", victim.events.len());
+            match victim.events.last() {
+                Some(Event::Opened { head, .. }) if taken => {
+                    assert_eq!(head.fields.get_all("x-a").iter().count(), 900, "{what}");
+                }
+                Some(Event::Refused { error, .. }) if !taken => {
+                    assert_eq!(error.rule(), Some(Rule::HeaderListTooLarge), "{what}");
+                    let text = error.to_string();
+                    assert!(
+                        text.contains("431") && text.contains("max_header_fields"),
+                        "{text}"
+                    );
+                }
+                other => panic!("{what}: {other:?}"),
+            }
+
+            for headers_after_reply in [false, true] {
+                let mut victim = Victim::new(version, Side::Client);
+                let mut peer = Peer::new(version, Side::Server);
+                let uri = "https://example.org/".parse().unwrap();
+                let head = Head::request(http::Method::GET, uri);
+                let options = OpenOptions::without_content();
+                victim.engine.open(victim.now, head, options).unwrap();
+                victim.flush();
+                if headers_after_reply {
+                    peer.reply(1, false, peer.ok());
+                    peer.headers(1, false, &fields);
+                } else {
+                    let fields: Vec<_> = peer.ok().iter().chain(&fields).copied().collect();
+                    peer.reply(1, false, &fields);
+                }
+                victim.take(&mut peer);
+                let reset = victim.events.iter().find_map(|event| match event {
+                    Event::Reset { error, .. } => Some(error.rule()),
+                    _ => None,
+                });
+                let expected = (!taken).then_some(Some(Rule::HeaderListTooLarge));
+                assert_eq!(reset, expected, "{version} {headers_after_reply}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@
 
 mod behaviour;
 mod blanks;
+mod charges;
 mod content;
 mod control;
 mod credit;

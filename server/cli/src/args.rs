@@ -1,18 +1,37 @@
 //! The command line.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Parser;
 use lacewing_server::Protocol;
+
+use crate::disk::MIN_OPEN_FILES;
+
+const EXAMPLES: &str = "\
+Examples:
+  lacewingd
+      the current directory, at https://127.0.0.1:8443 and http://127.0.0.1:8080
+  lacewingd public --https 0.0.0.0:443 --http off --cert cert.pem --key key.pem
+      to the world, with a certificate
+  lacewingd --protocols spdy/3.1,http/1.1 --http 127.0.0.1:6121 --https off
+      SPDY/3.1 in cleartext, for a client without HTTP/2
+  lacewingd ~/notes --hidden --follow-links
+      with dotfiles, and wherever links lead
+  RUST_LOG=warn lacewingd --idle-timeout 60 --max-age 3600
+      quiet, and without connections that are idle or old";
 
 /// Serves a directory over HTTP/2, SPDY/3.1, SPDY/3, SPDY/2 and HTTP/1.1.
 ///
 /// Every protocol is spoken on both ports: behind TLS it is negotiated by ALPN,
 /// in cleartext it is told from the client's first bytes. One line a request
-/// goes to the standard error output (RUST_LOG=warn leaves only trouble).
+/// goes to the standard error output (RUST_LOG=warn leaves only trouble); a
+/// log that is not read loses lines and never stops the server.
 /// SIGTERM and SIGINT let open requests finish; a second one does not.
+///
+/// Files whose names begin with a dot, and links that lead out of the directory,
+/// are not served unless asked for; FIFOs, sockets and devices never are.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version, about, after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The directory to serve.
     #[arg(default_value = ".")]
@@ -45,16 +64,34 @@ pub(crate) struct Args {
     )]
     pub(crate) protocols: Vec<Protocol>,
 
+    /// Serves names that begin with a dot, and shows them on directory pages.
+    /// Without it they are not found, /.well-known/ aside.
+    #[arg(long, short = 'H')]
+    pub(crate) hidden: bool,
+
+    /// Follows symbolic links that lead out of the directory. Without it they
+    /// are not found; links that stay inside are always followed.
+    #[arg(long, visible_aliases = ["follow-symlinks", "allow-symlink"])]
+    pub(crate) follow_links: bool,
+
+    /// Files that are open at once, 16 or more. By default a quarter of the
+    /// file descriptors that the system grants (ulimit -n), and at most 1024.
+    #[arg(long, value_name = "N", value_parser = open_files)]
+    pub(crate) max_open_files: Option<NonZeroU16>,
+
     /// Asks clients with open requests for a sign of life after so long
-    /// without a word, and closes the connection if none comes (PING).
+    /// without a word, and closes the connection if none comes (PING of HTTP/2
+    /// and SPDY; HTTP/1.1 has none).
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) keep_alive: Option<Duration>,
 
-    /// Closes connections after so long without a request.
+    /// Closes connections after so long without a request (HTTP/2 and SPDY;
+    /// over HTTP/1.1 always after 10 s).
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) idle_timeout: Option<Duration>,
 
-    /// Closes connections after so long, once their requests are answered.
+    /// Closes connections after so long, once their requests are answered
+    /// (HTTP/2 and SPDY).
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) max_age: Option<Duration>,
 
@@ -71,6 +108,13 @@ pub(crate) struct Args {
     /// Threads that serve. As many as the machine has cores, by default.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+}
+
+fn open_files(text: &str) -> Result<NonZeroU16, String> {
+    let files = text.parse::<NonZeroU16>().ok();
+    files
+        .filter(|files| usize::from(files.get()) >= MIN_OPEN_FILES)
+        .ok_or_else(|| format!("`{text}` is no number from {MIN_OPEN_FILES} to 65535"))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -133,6 +177,30 @@ mod tests {
         assert_eq!(args.https, Listen::On("127.0.0.1:8443".parse().unwrap()));
         assert_eq!(args.http, Listen::On("127.0.0.1:8080".parse().unwrap()));
         assert_eq!(args.protocols, Protocol::ALL);
+        assert!(!args.hidden && !args.follow_links);
+    }
+
+    #[test]
+    fn switches_have_the_names_of_other_file_servers() {
+        for links in ["--follow-links", "--follow-symlinks", "--allow-symlink"] {
+            let args = Args::try_parse_from(["lacewingd", links, "-H"]).unwrap();
+            assert!(args.follow_links && args.hidden, "{links}");
+        }
+    }
+
+    #[test]
+    fn the_help_ends_in_examples_that_are_valid() {
+        let help = Args::command().render_long_help().to_string();
+        assert!(help.trim_end().ends_with(EXAMPLES), "{help}");
+        let lines = EXAMPLES
+            .lines()
+            .map(|line| line.trim_start_matches("  RUST_LOG=warn"));
+        for line in lines
+            .map(str::trim)
+            .filter(|line| line.starts_with("lacewingd"))
+        {
+            assert!(Args::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
     }
 
     #[test]
@@ -144,6 +212,8 @@ mod tests {
             &["--threads", "0"],
             &["--keep-alive", "0"],
             &["--max-age", "soon"],
+            &["--max-open-files", "15"],
+            &["--max-open-files", "many"],
         ] {
             assert!(
                 Args::try_parse_from(["lacewingd"].iter().chain(wrong)).is_err(),

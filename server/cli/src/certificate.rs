@@ -8,6 +8,8 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
+use crate::site::Names;
+
 /// A certificate chain and its key.
 pub(crate) struct Certificate {
     chain: Vec<CertificateDer<'static>>,
@@ -68,6 +70,13 @@ impl Certificate {
             let _ = write!(text, "{colon}{byte:02X}");
         }
         text
+    }
+
+    /// The names that it is for.
+    pub(crate) fn names(&self) -> Names {
+        self.chain
+            .first()
+            .map_or_else(Names::default, |first| Names::of(first.clone()))
     }
 
     /// The configuration of a server that has it.

@@ -1,253 +1,316 @@
-//! A directory as a page.
+//! Directories as pages: each rendered once for all who ask for it, and kept
+//! while it is as the directory is.
+
+mod page;
+mod read;
 
 use std::{
-    fmt::Write,
-    fs, io,
-    path::{Component, Path, PathBuf},
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime},
 };
 
-/// Entries on one page; a directory of a million files must not become a page
-/// of a hundred megabytes.
-const MAX_ENTRIES: usize = 10_000;
+use bytes::Bytes;
+use tokio::sync::watch;
 
-/// What a path with a slash at its end stands for.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Directory {
-    /// A directory without an `index.html`: its page.
-    Page(String),
-    /// Anything else.
-    Other,
+pub(crate) use self::page::{END, top};
+use crate::{
+    budget::Budget,
+    disk::{Disk, Identity, Root},
+    failure::Failure,
+    site::Hidden,
+};
+
+/// Bytes of pages in memory, those that a stalled response holds counted.
+const MAX_BYTES: usize = 16 << 20;
+/// Pages in memory.
+const MAX_PAGES: usize = 1024;
+/// The sizes of files change without a change of their directory; a page is
+/// read again after so long.
+const MAX_AGE: Duration = Duration::from_secs(1);
+
+/// A page that took long to make is good for so many times as long, even if the
+/// directory has changed: a crowded directory that changes all the time costs
+/// no more than a share of one core.
+const HEAVY: Duration = Duration::from_millis(5);
+const REST: u32 = 10;
+
+type Rows = Result<Bytes, Failure>;
+
+/// Rows, and the time that it took to make them.
+#[derive(Clone)]
+struct Made {
+    rows: Rows,
+    took: Duration,
 }
 
-/// Reads the directory that `path` of a request names below `root`.
-pub(crate) fn read(root: &Path, path: &str) -> io::Result<Directory> {
-    let Some((directory, shown)) = resolve(root, path) else {
-        return Ok(Directory::Other);
-    };
-    if !directory.is_dir() || directory.join("index.html").is_file() {
-        return Ok(Directory::Other);
+/// The pages of all directories.
+pub(crate) struct Listings {
+    root: Arc<Root>,
+    disk: Arc<Disk>,
+    hidden: Hidden,
+    /// By device and inode, so that every path to a directory has one page.
+    pages: Mutex<HashMap<(u64, u64), Page>>,
+    budget: Arc<Budget>,
+}
+
+struct Page {
+    /// The directory before it was read.
+    identity: Identity,
+    /// When reading began.
+    since: Instant,
+    /// A change after that shows in the identity.
+    settled: bool,
+    /// `None` while it is read.
+    made: watch::Receiver<Option<Made>>,
+}
+
+impl Page {
+    fn is_finished(&self) -> bool {
+        self.made.borrow().is_some()
     }
-    let mut entries = Vec::new();
-    let mut more = false;
-    for entry in fs::read_dir(&directory)? {
-        if entries.len() == MAX_ENTRIES {
-            more = true;
-            break;
+
+    fn is_good_for(&self, identity: Identity) -> bool {
+        let age = self.since.elapsed();
+        match &*self.made.borrow() {
+            None => self.identity == identity,
+            Some(made) if made.took >= HEAVY && age < made.took * (REST + 1) => true,
+            Some(_) => self.identity == identity && self.settled && age < MAX_AGE,
         }
-        let entry = entry?;
-        // Follows symbolic links, as the file service does; a dangling one is
-        // left out.
-        let Ok(metadata) = fs::metadata(entry.path()) else {
-            continue;
-        };
-        // Without a name in UTF-8 there is no link to it.
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
-        entries.push(Entry {
-            name,
-            size: (!metadata.is_dir()).then_some(metadata.len()),
-        });
     }
-    entries.sort_by(|a, b| (a.size.is_some(), &a.name).cmp(&(b.size.is_some(), &b.name)));
-    Ok(Directory::Page(page(&shown, &entries, more)))
+
+    fn rows(&self) -> Option<Bytes> {
+        self.made.borrow().as_ref()?.rows.as_ref().ok().cloned()
+    }
 }
 
-struct Entry {
-    name: String,
-    /// `None` for a directory.
-    size: Option<u64>,
-}
-
-/// The directory and its path as text. `None` for a path that leads out of the
-/// root, or that has a name which no directory can have.
-fn resolve(root: &Path, path: &str) -> Option<(PathBuf, String)> {
-    let decoded = percent_decode(path)?;
-    let mut directory = root.to_path_buf();
-    for name in decoded.split('/').filter(|name| !name.is_empty()) {
-        let mut components = Path::new(name).components();
-        let plain = matches!(components.next(), Some(Component::Normal(_)));
-        if !plain || components.next().is_some() || name.contains(['\0', '\\']) {
-            return None;
+impl Listings {
+    pub(crate) fn new(root: Arc<Root>, disk: Arc<Disk>, hidden: Hidden) -> Self {
+        Self {
+            root,
+            disk,
+            hidden,
+            pages: Mutex::default(),
+            budget: Budget::new(MAX_BYTES),
         }
-        directory.push(name);
     }
-    Some((directory, decoded))
-}
 
-fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
-        bytes.push(match byte {
-            b'%' => u8::try_from(digit()? * 16 + digit()?).ok()?,
-            byte => byte,
-        });
+    /// The rows of the directory at `path`, which was `identity` just now.
+    pub(crate) async fn page(self: &Arc<Self>, path: &str, identity: Identity) -> Rows {
+        let mut made = self.make_once(path, identity);
+        let made = made.wait_for(Option::is_some).await;
+        made.ok()
+            .and_then(|made| Some(made.as_ref()?.rows.clone()))
+            .unwrap_or_else(|| Err(Failure::Internal("a directory page failed".into())))
     }
-    String::from_utf8(bytes).ok()
-}
 
-fn page(path: &str, entries: &[Entry], more: bool) -> String {
-    let title = escape(path);
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
-         <style>body{{font-family:sans-serif;margin:2em}}td{{padding:.1em 1em .1em 0}}\
-         td+td{{text-align:right;color:#666}}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<table>\n"
-    );
-    if path.split('/').any(|name| !name.is_empty()) {
-        page.push_str("<tr><td><a href=\"../\">..</a></td><td></td></tr>\n");
-    }
-    for Entry { name, size } in entries {
-        let slash = if size.is_none() { "/" } else { "" };
-        let size = size.map(readable).unwrap_or_default();
-        // `./` keeps a name with a colon from being a scheme.
-        let _ = writeln!(
-            page,
-            "<tr><td><a href=\"./{}{slash}\">{}{slash}</a></td><td>{size}</td></tr>",
-            percent_encode(name),
-            escape(name),
+    /// Begins to read the directory unless that is done, or being done. It goes
+    /// on when those who asked for it are gone: otherwise a client that cancels
+    /// would start it again and again.
+    fn make_once(
+        self: &Arc<Self>,
+        path: &str,
+        identity: Identity,
+    ) -> watch::Receiver<Option<Made>> {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = pages.get(&identity.place());
+        if let Some(page) = old.filter(|page| page.is_good_for(identity)) {
+            return page.made.clone();
+        }
+        let before = old.and_then(Page::rows);
+        let (done, made) = watch::channel(None);
+        if pages.len() >= MAX_PAGES {
+            make_room(&mut pages);
+        }
+        pages.insert(
+            identity.place(),
+            Page {
+                identity,
+                since: Instant::now(),
+                settled: identity.is_settled(SystemTime::now()),
+                made: made.clone(),
+            },
         );
+        drop(pages);
+        let listings = Arc::clone(self);
+        let path = path.to_owned();
+        tokio::spawn(async move {
+            let made = listings.make(path, before).await;
+            done.send_replace(Some(made));
+        });
+        made
     }
-    page.push_str("</table>\n");
-    if more {
-        let _ = writeln!(page, "<p>Only {MAX_ENTRIES} entries are shown.</p>");
+
+    async fn make(self: Arc<Self>, path: String, before: Option<Bytes>) -> Made {
+        let listings = Arc::clone(&self);
+        let job = self.disk.listings.run(move || {
+            let begin = Instant::now();
+            let rows = listings.read(&path, before);
+            let took = begin.elapsed();
+            Made { rows, took }
+        });
+        job.await.unwrap_or_else(|failure| Made {
+            rows: Err(failure),
+            took: Duration::ZERO,
+        })
     }
-    page.push_str("</body>\n</html>\n");
-    page
+
+    fn read(&self, path: &str, before: Option<Bytes>) -> Rows {
+        let (entries, left_out) = read::read(&self.root, path, self.hidden)?;
+        let rows = page::rows(entries, left_out);
+        // The same page is not held twice, whoever holds it still.
+        if let Some(before) = before.filter(|before| before == rows.as_bytes()) {
+            return Ok(before);
+        }
+        let charge = self.budget.charge(rows.len()).or_else(|| {
+            let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+            pages.retain(|_, page| !page.is_finished());
+            drop(pages);
+            self.budget.charge(rows.len())
+        });
+        let Some(charge) = charge else {
+            let text = format!("directory pages that are being sent hold {MAX_BYTES} bytes");
+            return Err(Failure::Busy(text));
+        };
+        Ok(charge.hold(rows.into_bytes()))
+    }
 }
 
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            char => escaped.push(char),
-        }
+/// Drops the oldest half of the pages that are finished.
+fn make_room(pages: &mut HashMap<(u64, u64), Page>) {
+    let mut times: Vec<_> = pages
+        .values()
+        .filter(|page| page.is_finished())
+        .map(|page| page.since)
+        .collect();
+    if times.is_empty() {
+        return;
     }
-    escaped
-}
-
-fn percent_encode(name: &str) -> String {
-    let mut encoded = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte));
-            }
-            byte => {
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-        }
-    }
-    encoded
-}
-
-/// A size in bytes, or in the largest binary unit that leaves a digit before
-/// the point.
-fn readable(size: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    if size < 1024 {
-        return format!("{size} B");
-    }
-    let mut tenths = u128::from(size) * 10;
-    let mut unit = "B";
-    for larger in UNITS {
-        if tenths < 10_240 {
-            break;
-        }
-        tenths /= 1024;
-        unit = larger;
-    }
-    format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    let half = times.len() / 2;
+    let (_, &mut last, _) = times.select_nth_unstable(half);
+    pages.retain(|_, page| !page.is_finished() || page.since > last);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::PathBuf};
+
     use super::*;
+    use crate::disk::{Links, MIN_OPEN_FILES};
 
-    #[test]
-    fn no_path_leads_out_of_the_root() {
-        let root = Path::new("/srv");
-        for path in [
-            "/../",
-            "/a/../../",
-            "/%2e%2e/",
-            "/..%2f/",
-            "/a\\b/",
-            "/%00/",
-            "/%zz/",
-            "/./",
-        ] {
-            assert_eq!(resolve(root, path), None, "{path}");
+    struct Tree {
+        path: PathBuf,
+        listings: Arc<Listings>,
+    }
+
+    impl Tree {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            let path = fs::canonicalize(path).unwrap();
+            let root = Arc::new(Root::new(&path, Links::Within));
+            let disk = Arc::new(Disk::new(MIN_OPEN_FILES));
+            let listings = Arc::new(Listings::new(root, disk, Hidden::Omit));
+            Self { path, listings }
         }
-        let (directory, shown) = resolve(root, "//a%20b/%C3%A9/").unwrap();
-        assert_eq!(directory, Path::new("/srv/a b/é"));
-        assert_eq!(shown, "//a b/é/");
-    }
 
-    #[test]
-    fn names_can_not_break_out_of_the_page() {
-        let name = "<img src=x onerror='alert(1)'>\"&%?#".to_owned();
-        let page = page(
-            "/<b>/",
-            &[Entry {
-                name,
-                size: Some(0),
-            }],
-            false,
-        );
-        assert!(!page.contains("<img") && !page.contains("<b>"), "{page}");
-        assert!(page.contains(
-            "href=\"./%3Cimg%20src%3Dx%20onerror%3D%27alert%281%29%27%3E%22%26%25%3F%23\""
-        ));
-        assert!(page.contains("href=\"../\""));
-    }
+        fn identity(&self) -> Identity {
+            Identity::from(&fs::metadata(&self.path).unwrap())
+        }
 
-    #[test]
-    fn the_root_has_no_parent() {
-        assert!(!page("/", &[], false).contains("../"));
-    }
-
-    #[test]
-    fn sizes_are_readable() {
-        for (size, expected) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (1536, "1.5 KiB"),
-            (5 << 20, "5.0 MiB"),
-            (u64::MAX, "15.9 EiB"),
-        ] {
-            assert_eq!(readable(size), expected);
+        async fn page(&self) -> Bytes {
+            self.listings.page("", self.identity()).await.unwrap()
         }
     }
 
-    #[test]
-    fn directories_come_first_and_an_index_is_left_to_the_file_service() {
-        let root = tempdir();
-        fs::create_dir(root.join("zoo")).unwrap();
-        fs::write(root.join("apple.txt"), "12345").unwrap();
-        let Directory::Page(page) = read(&root, "/").unwrap() else {
-            panic!("no page")
+    impl Drop for Tree {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+
+    #[tokio::test]
+    async fn one_page_is_shared_and_a_changed_directory_has_a_new_one() {
+        let tree = Tree::new("lacewingd-shared");
+        fs::write(tree.path.join("a"), "").unwrap();
+        let (first, second) = tokio::join!(tree.page(), tree.page());
+        assert_eq!(first.as_ptr(), second.as_ptr());
+        // Read again or not, what did not change is held once.
+        assert_eq!(first.as_ptr(), tree.page().await.as_ptr());
+        fs::write(tree.path.join("b"), "").unwrap();
+        // A page that took long is good for a while.
+        loop {
+            let page = String::from_utf8(tree.page().await.to_vec()).unwrap();
+            if page.contains("./b\"") {
+                break;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_share_one_reading() {
+        let tree = Tree::new("lacewingd-once");
+        let identity = tree.identity();
+        let first = tree.listings.make_once("", identity);
+        let second = tree.listings.make_once("", identity);
+        assert!(first.same_channel(&second));
+        drop((first, second));
+        assert_eq!(tree.listings.pages.lock().unwrap().len(), 1);
+        assert!(tree.listings.page("", identity).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn pages_that_are_held_are_bounded() {
+        let tree = Tree::new("lacewingd-held");
+        let all = tree.listings.budget.charge(MAX_BYTES).unwrap();
+        let page = tree.listings.page("", tree.identity()).await;
+        let Err(Failure::Busy(said)) = page else {
+            panic!("{page:?}")
         };
-        let zoo = page.find("./zoo/").unwrap();
-        let apple = page.find("./apple.txt").unwrap();
-        assert!(zoo < apple && page.contains("5 B"));
-        fs::write(root.join("zoo/index.html"), "").unwrap();
-        assert_eq!(read(&root, "/zoo/").unwrap(), Directory::Other);
-        assert_eq!(read(&root, "/none/").unwrap(), Directory::Other);
-        fs::remove_dir_all(root).unwrap();
+        assert!(said.contains("16777216 bytes"), "{said}");
+        drop(all);
+        // A failure is not kept longer than a page.
+        tree.listings.pages.lock().unwrap().clear();
+        assert!(tree.listings.page("", tree.identity()).await.is_ok());
     }
 
-    fn tempdir() -> PathBuf {
-        let path = std::env::temp_dir().join(format!("lacewingd-listing-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        path
+    #[test]
+    fn a_page_that_took_long_outlives_a_change() {
+        let before = Identity::from(&fs::metadata(".").unwrap());
+        let after = Identity::from(&fs::metadata("..").unwrap());
+        let is_good = |took| {
+            let rows = Ok(Bytes::new());
+            let (_done, made) = watch::channel(Some(Made { rows, took }));
+            let page = Page {
+                identity: before,
+                since: Instant::now(),
+                settled: false,
+                made,
+            };
+            page.is_good_for(after)
+        };
+        assert!(is_good(Duration::from_secs(60)));
+        assert!(!is_good(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn the_number_of_pages_is_bounded() {
+        let (_done, made) = watch::channel(Some(Made {
+            rows: Ok(Bytes::new()),
+            took: Duration::ZERO,
+        }));
+        let mut pages = HashMap::new();
+        let identity = Identity::from(&fs::metadata(".").unwrap());
+        for number in 0..10 {
+            let page = Page {
+                identity,
+                since: Instant::now(),
+                settled: true,
+                made: made.clone(),
+            };
+            pages.insert((0, number), page);
+        }
+        make_room(&mut pages);
+        assert!(pages.len() <= 5, "{}", pages.len());
     }
 }

@@ -1,9 +1,13 @@
-//! One line in the log for each request, when its response is over.
+//! The log: one line for each request, when its response is over.
+
+mod output;
 
 use std::{
+    borrow::Cow,
     future::Future,
+    io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Instant,
 };
 
@@ -11,24 +15,32 @@ use bytes::Buf;
 use http::{Method, Request, Response, StatusCode, Uri, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
 use lacewing_server::{ConnectionInfo, Event, Incoming};
+use pin_project_lite::pin_project;
 use tower_service::Service;
 use tracing::{debug, info, warn};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
+pub(crate) use self::output::Output;
+
+/// Bytes of a path that a line shows; a path may be as long as a header list.
+const MAX_PATH: usize = 2048;
+
 /// Turns the log on: to the standard error output, at the level `info` unless
-/// the environment variable `RUST_LOG` says otherwise.
-pub(crate) fn start() {
+/// the environment variable `RUST_LOG` says otherwise. Lines are in no hurry
+/// until they are flushed.
+pub(crate) fn start() -> io::Result<Output> {
+    let output = Output::start(io::stderr())?;
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .from_env_lossy();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_writer(output.clone())
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
         .with_target(false)
-        // It would tell of a closed stderr there, and panic.
         .log_internal_errors(false)
         .init();
+    Ok(output)
 }
 
 /// What the server tells of its connections.
@@ -56,18 +68,17 @@ impl<S, B> Service<Request<Incoming>> for Logged<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>>,
     B: Body,
-    S::Future: Send + 'static,
 {
     type Response = Response<LoggedBody<B>>;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+    type Future = Logging<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.0.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let mut line = Line {
+        let line = Line {
             connection: request.extensions().get().cloned(),
             method: request.method().clone(),
             uri: request.uri().clone(),
@@ -77,29 +88,47 @@ where
             start: Instant::now(),
             whole: false,
         };
-        let response = self.0.call(request);
-        Box::pin(async move {
-            let response = response.await?;
-            line.status = Some(response.status());
-            let announced = response.headers().get(CONTENT_LENGTH);
-            line.expected = announced.and_then(|length| length.to_str().ok()?.parse().ok());
-            Ok(response.map(|body| {
-                line.expected = line.expected.or(body.size_hint().exact());
-                let empty = line.expected == Some(0) || body.is_end_stream();
-                line.whole = empty || line.method == Method::HEAD;
-                LoggedBody {
-                    body: Box::pin(body),
-                    line,
-                }
-            }))
-        })
+        Logging {
+            response: self.0.call(request),
+            line: Some(line),
+        }
     }
 }
 
-/// A body whose end, or whose end before its time, is a line in the log.
-pub(crate) struct LoggedBody<B> {
-    body: Pin<Box<B>>,
-    line: Line,
+pin_project! {
+    /// A response on its way, with its line.
+    pub(crate) struct Logging<F> {
+        #[pin]
+        response: F,
+        line: Option<Line>,
+    }
+}
+
+impl<F, B, E> Future for Logging<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+{
+    type Output = Result<Response<LoggedBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = ready!(this.response.poll(cx))?;
+        let line = this.line.take().map(|mut line| {
+            line.answered(&response);
+            line
+        });
+        Poll::Ready(Ok(response.map(|body| LoggedBody { body, line })))
+    }
+}
+
+pin_project! {
+    /// A body whose end, or whose end before its time, is a line in the log.
+    pub(crate) struct LoggedBody<B> {
+        #[pin]
+        body: B,
+        line: Option<Line>,
+    }
 }
 
 impl<B: Body> Body for LoggedBody<B> {
@@ -107,22 +136,23 @@ impl<B: Body> Body for LoggedBody<B> {
     type Error = B::Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let polled = self.body.as_mut().poll_frame(cx);
+        let mut this = self.project();
+        let polled = this.body.as_mut().poll_frame(cx);
+        let Some(line) = this.line else {
+            return polled;
+        };
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let len = frame.data_ref().map_or(0, Buf::remaining);
-                self.line.bytes = self.line.bytes.saturating_add(len as u64);
+                line.bytes = line.bytes.saturating_add(len as u64);
                 // HTTP/1.1 asks no more once it has the length that it announced.
-                self.line.whole = self.body.is_end_stream()
-                    || self
-                        .line
-                        .expected
-                        .is_some_and(|expected| self.line.bytes >= expected);
+                line.whole = this.body.is_end_stream()
+                    || line.expected.is_some_and(|expected| line.bytes >= expected);
             }
-            Poll::Ready(None) => self.line.whole = true,
+            Poll::Ready(None) => line.whole = true,
             _ => {}
         }
         polled
@@ -152,11 +182,34 @@ struct Line {
     whole: bool,
 }
 
+impl Line {
+    fn answered<B: Body>(&mut self, response: &Response<B>) {
+        self.status = Some(response.status());
+        let announced = response.headers().get(CONTENT_LENGTH);
+        self.expected = announced
+            .and_then(|length| length.to_str().ok()?.parse().ok())
+            .or(response.body().size_hint().exact());
+        let empty = self.expected == Some(0) || response.body().is_end_stream();
+        self.whole = empty || self.method == Method::HEAD;
+    }
+
+    /// The path, or as much of it as a line shows.
+    fn path(&self) -> Cow<'_, str> {
+        let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
+        match path.as_bytes().get(..MAX_PATH) {
+            Some(begin) if path.len() > MAX_PATH => {
+                Cow::Owned(format!("{}...", String::from_utf8_lossy(begin)))
+            }
+            _ => Cow::Borrowed(path),
+        }
+    }
+}
+
 impl Drop for Line {
     fn drop(&mut self) {
         let milliseconds = self.start.elapsed().as_secs_f64() * 1e3;
         let status = self.status.as_ref().map_or("-", StatusCode::as_str);
-        let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
+        let path = self.path();
         let (protocol, peer) = match &self.connection {
             Some(connection) => (
                 connection.protocol().alpn(),

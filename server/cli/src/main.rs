@@ -4,7 +4,11 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod budget;
 mod certificate;
+mod disk;
+mod failure;
+mod files;
 mod listing;
 mod log;
 mod run;

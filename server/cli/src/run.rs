@@ -6,9 +6,11 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process,
+    time::Duration,
 };
 
 use lacewing_server::{H2cUpgrade, Limits, Server, Side};
+use rustix::process::{Resource, getrlimit};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
@@ -18,9 +20,18 @@ use tracing::info;
 use crate::{
     args::{Args, Listen},
     certificate::Certificate,
-    log::{self, Logged},
-    site::Site,
+    disk::{Links, MIN_OPEN_FILES},
+    log::{self, Logged, Output},
+    site::{Hidden, Names, Policy, Site},
 };
+
+/// One of so many file descriptors that the system grants is for files, the
+/// others for connections; and no more than this.
+const OPEN_FILES_SHARE: usize = 4;
+const MAX_OPEN_FILES: usize = 1024;
+
+/// The time that the last lines of the log get to be read.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The largest body of a request that turns its connection into one of HTTP/2.
 const UPGRADE_BODY: usize = 64 << 10;
@@ -30,12 +41,13 @@ const EXIT_INTERRUPTED: i32 = 130;
 
 pub(crate) fn run(args: Args) -> Result<(), String> {
     let root = directory(&args.directory)?;
-    log::start();
-    let runtime =
-        runtime(args.threads).map_err(|error| format!("cannot start threads: {error}"))?;
-    let result = runtime.block_on(serve(&args, &root));
+    let failed = |error| format!("cannot start threads: {error}");
+    let log = log::start().map_err(failed)?;
+    let runtime = runtime(args.threads).map_err(failed)?;
+    let result = runtime.block_on(serve(&args, &root, &log));
     // A file that is being read must not keep the program alive.
     runtime.shutdown_background();
+    log.flush(LAST_LINES);
     result
 }
 
@@ -61,7 +73,7 @@ fn runtime(threads: Option<u16>) -> io::Result<Runtime> {
     }
 }
 
-async fn serve(args: &Args, root: &Path) -> Result<(), String> {
+async fn serve(args: &Args, root: &Path, log: &Output) -> Result<(), String> {
     if args.https == Listen::Off && args.http == Listen::Off {
         return Err("both --https and --http are off: nobody could connect".into());
     }
@@ -76,11 +88,13 @@ async fn serve(args: &Args, root: &Path) -> Result<(), String> {
             H2cUpgrade::Ignore
         })
         .observer(log::event)
-        .shutdown(until_signalled()?);
+        .shutdown(until_signalled(log.clone())?);
     let mut fingerprint = None;
+    let mut names = Names::default();
     if let Some(address) = args.https.address() {
         let certificate = certificate(args, address.ip())?;
         fingerprint = Some(certificate.fingerprint());
+        names = certificate.names();
         builder = secured(builder, args, address, certificate)?;
     }
     if let Some(address) = args.http.address() {
@@ -97,9 +111,36 @@ async fn serve(args: &Args, root: &Path) -> Result<(), String> {
     let announcement = announcement(args, root, https, http, fingerprint.as_deref());
     // Whoever closed the standard output does not want to know.
     let _ = io::stdout().write_all(announcement.as_bytes());
-    server.serve(Logged(Site::new(root))).await;
+    let site = Site::new(root, policy(args), names);
+    tokio::spawn(site.clone().close_idle_files());
+    server.serve(Logged(site)).await;
     info!("all requests are answered, goodbye");
     Ok(())
+}
+
+fn policy(args: &Args) -> Policy {
+    Policy {
+        links: if args.follow_links {
+            Links::Follow
+        } else {
+            Links::Within
+        },
+        hidden: if args.hidden {
+            Hidden::Serve
+        } else {
+            Hidden::Omit
+        },
+        max_open_files: args
+            .max_open_files
+            .map_or_else(max_open_files, |max| usize::from(max.get())),
+    }
+}
+
+/// What the system's limit leaves for files.
+fn max_open_files() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+    (descriptors / OPEN_FILES_SHARE).clamp(MIN_OPEN_FILES, MAX_OPEN_FILES)
 }
 
 fn limits(args: &Args) -> Limits {
@@ -196,7 +237,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// Completes at the first SIGTERM or SIGINT; the second one ends the program.
-fn until_signalled() -> Result<impl Future<Output = ()> + Send + 'static, String> {
+fn until_signalled(log: Output) -> Result<impl Future<Output = ()> + Send + 'static, String> {
     let failed = |error: io::Error| format!("cannot wait for signals: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -211,6 +252,7 @@ fn until_signalled() -> Result<impl Future<Output = ()> + Send + 'static, String
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
+            log.flush(LAST_LINES);
             process::exit(EXIT_INTERRUPTED);
         });
     })

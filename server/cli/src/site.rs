@@ -1,152 +1,280 @@
-//! The service: files by tower-http, directories as pages of our own.
+//! The service: which request gets a file, a page, or a refusal.
+
+mod authority;
+pub(crate) mod body;
+mod target;
 
 use std::{
     convert::Infallible,
     future::Future,
-    io,
     path::Path,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode,
-    header::{ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{
+        ALLOW, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, RETRY_AFTER,
+        X_CONTENT_TYPE_OPTIONS,
+    },
 };
-use http_body::{Body, Frame, SizeHint};
 use lacewing_server::Incoming;
-use tower_http::services::{ServeDir, fs::ServeFileSystemResponseBody};
+use tokio::time::interval;
 use tower_service::Service;
+use tracing::warn;
 
-use crate::listing::{self, Directory};
+pub(crate) use self::{
+    authority::Names,
+    target::{Hidden, percent_encode},
+};
+use self::{
+    body::{Content, Piece},
+    target::Target,
+};
+use crate::{
+    disk::{Disk, IDLE_HANDLE, Links, Root},
+    failure::Failure,
+    files::{Asked, Files, Found, answer, index_of},
+    listing::{self, Listings},
+};
+
+/// Seconds after which a client may ask again when a limit was reached.
+const RETRY_SECONDS: u16 = 1;
+/// Reached limits are logged at most so often.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What is served, and what is not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    pub(crate) links: Links,
+    pub(crate) hidden: Hidden,
+    pub(crate) max_open_files: usize,
+}
 
 /// Serves one directory and everything below.
 #[derive(Clone)]
-pub(crate) struct Site {
-    root: Arc<Path>,
-    files: ServeDir,
+pub(crate) struct Site(Arc<Shared>);
+
+struct Shared {
+    hidden: Hidden,
+    names: Names,
+    disk: Arc<Disk>,
+    files: Arc<Files>,
+    listings: Arc<Listings>,
+    complained: Mutex<Option<Instant>>,
 }
 
 impl Site {
-    pub(crate) fn new(root: &Path) -> Self {
-        Self {
-            root: root.into(),
-            files: ServeDir::new(root),
+    /// `root` has no links in it.
+    pub(crate) fn new(root: &Path, policy: Policy, names: Names) -> Self {
+        let root = Arc::new(Root::new(root, policy.links));
+        let disk = Arc::new(Disk::new(policy.max_open_files));
+        Self(Arc::new(Shared {
+            hidden: policy.hidden,
+            names,
+            files: Arc::new(Files::new(Arc::clone(&root), Arc::clone(&disk))),
+            listings: Arc::new(Listings::new(root, Arc::clone(&disk), policy.hidden)),
+            disk,
+            complained: Mutex::default(),
+        }))
+    }
+
+    /// Closes files that are not read any more. It has no end.
+    pub(crate) async fn close_idle_files(self) {
+        let mut ticks = interval(IDLE_HANDLE);
+        loop {
+            ticks.tick().await;
+            self.0.disk.handles.close_idle(IDLE_HANDLE);
         }
     }
 }
 
 impl Service<Request<Incoming>> for Site {
-    type Response = Response<Page>;
+    type Response = Response<Content>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Box::pin(std::future::ready(Ok(not_allowed())));
+    fn call(&mut self, request: Request<Incoming>) -> Answering {
+        if self.0.names.is_misdirected(&request) {
+            return Answering::now(status_page(StatusCode::MISDIRECTED_REQUEST));
         }
-        let root = Arc::clone(&self.root);
-        let mut files = self.files.clone();
-        Box::pin(async move {
-            let path = request.uri().path();
-            if path.ends_with('/') {
-                let path = path.to_owned();
-                let reading = tokio::task::spawn_blocking(move || listing::read(&root, &path));
-                match reading.await {
-                    Ok(Ok(Directory::Page(page))) => return Ok(html(page)),
-                    Ok(Ok(Directory::Other)) => {}
-                    Ok(Err(error)) => return Ok(unreadable(&error)),
-                    Err(_) => return Ok(status(StatusCode::INTERNAL_SERVER_ERROR)),
-                }
+        // The body of a GET is of no use; it is dropped before the answer.
+        let (head, _) = request.into_parts();
+        if !matches!(head.method, Method::GET | Method::HEAD) {
+            return Answering::now(not_allowed());
+        }
+        let shared = &self.0;
+        let target = match Target::parse(head.uri.path(), shared.hidden) {
+            Ok(target) => target,
+            Err(failure) => return Answering::now(shared.refuse(&failure)),
+        };
+        let index;
+        let path = if target.directory {
+            index = index_of(&target.path);
+            &index
+        } else {
+            &*target.path
+        };
+        if let Some(entry) = shared.files.remembered(path) {
+            let asked = Asked {
+                method: &head.method,
+                fields: &head.headers,
+            };
+            return Answering::now(answer(&shared.files, asked, path, &entry));
+        }
+        let path = target.path.into_owned();
+        let looking = Arc::clone(shared).look(head.method, head.uri, head.headers, path);
+        Answering(Kind::Later(Box::pin(async { Ok(looking.await) })))
+    }
+}
+
+impl Shared {
+    async fn look(
+        self: Arc<Self>,
+        method: Method,
+        uri: Uri,
+        fields: HeaderMap,
+        path: String,
+    ) -> Response<Content> {
+        let directory = uri.path().ends_with('/');
+        let found = match self.files.find(path.clone(), directory).await {
+            Ok(found) => found,
+            Err(failure) => return self.refuse(&failure),
+        };
+        match found {
+            Found::File(entry, path) => {
+                let asked = Asked {
+                    method: &method,
+                    fields: &fields,
+                };
+                answer(&self.files, asked, &path, &entry)
             }
-            // The body of a GET is of no use; it is dropped before the answer.
-            let request = request.map(drop).map(|()| Incoming::empty());
-            files
-                .call(request)
-                .await
-                .map(|response| response.map(Page::File))
-        })
-    }
-}
-
-/// The body of a response: a page that we made, or a file.
-pub(crate) enum Page {
-    Made(Option<Bytes>),
-    File(ServeFileSystemResponseBody),
-}
-
-impl Body for Page {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        match self.get_mut() {
-            Self::Made(page) => Poll::Ready(page.take().map(|page| Ok(Frame::data(page)))),
-            Self::File(file) => Pin::new(file).poll_frame(cx),
+            Found::Directory(_) if !directory => redirect(&uri, self.hidden),
+            Found::Directory(identity) => match self.listings.page(&path, identity).await {
+                Ok(rows) => page(
+                    &method,
+                    [listing::top(&path).into(), rows, listing::END.into()],
+                ),
+                Err(failure) => self.refuse(&failure),
+            },
         }
     }
 
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Made(page) => page.as_ref().is_none_or(Bytes::is_empty),
-            Self::File(file) => file.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Made(page) => {
-                SizeHint::with_exact(page.as_ref().map_or(0, |page| page.len() as u64))
+    /// The response that says why, and a line in the log if the server is to
+    /// blame.
+    fn refuse(&self, failure: &Failure) -> Response<Content> {
+        let mut response = status_page(failure.status());
+        match failure {
+            Failure::Busy(_) => {
+                let fields = response.headers_mut();
+                fields.insert(RETRY_AFTER, RETRY_SECONDS.into());
+                self.complain(failure);
             }
-            Self::File(file) => file.size_hint(),
+            Failure::Internal(_) => self.complain(failure),
+            _ => {}
+        }
+        response
+    }
+
+    fn complain(&self, failure: &Failure) {
+        let now = Instant::now();
+        let mut complained = self
+            .complained
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let recently = |then: Instant| now.saturating_duration_since(then) < COMPLAINT_INTERVAL;
+        if !complained.is_some_and(recently) {
+            *complained = Some(now);
+            drop(complained);
+            warn!("answered with {}: {failure}", failure.status().as_u16());
         }
     }
 }
 
-fn html(page: String) -> Response<Page> {
-    let mut response = Response::new(Page::Made(Some(page.into())));
-    let fields = response.headers_mut();
-    fields.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/html; charset=utf-8"),
-    );
-    // Names of files are escaped. This is for the day when one is not.
-    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
-    fields.insert(CONTENT_SECURITY_POLICY, policy);
-    fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+/// A response that is there, or that the disk is asked for.
+pub(crate) struct Answering(Kind);
+
+enum Kind {
+    Now(Option<Response<Content>>),
+    Later(Pin<Box<dyn Future<Output = Result<Response<Content>, Infallible>> + Send>>),
 }
 
-fn status(status: StatusCode) -> Response<Page> {
+impl Answering {
+    fn now(response: Response<Content>) -> Self {
+        Self(Kind::Now(Some(response)))
+    }
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Content>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.get_mut().0 {
+            Kind::Now(response) => response
+                .take()
+                .map_or(Poll::Pending, |response| Poll::Ready(Ok(response))),
+            Kind::Later(looking) => looking.as_mut().poll(cx),
+        }
+    }
+}
+
+/// A page that says a status in words.
+pub(crate) fn status_page(status: StatusCode) -> Response<Content> {
     let text = format!("{status}\n");
-    let mut response = Response::new(Page::Made(Some(text.into())));
+    let mut response = Response::new(Content::bytes(text));
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
     response
 }
 
-fn not_allowed() -> Response<Page> {
-    let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
+fn not_allowed() -> Response<Content> {
+    let mut response = status_page(StatusCode::METHOD_NOT_ALLOWED);
     response
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     response
 }
 
-fn unreadable(error: &io::Error) -> Response<Page> {
-    status(match error.kind() {
-        // Not to be told from what is not there.
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => StatusCode::NOT_FOUND,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    })
+fn redirect(uri: &Uri, hidden: Hidden) -> Response<Content> {
+    let location = Target::parse(uri.path(), hidden).ok().and_then(|target| {
+        let mut location = target.with_slash();
+        if let Some(query) = uri.query() {
+            location.push('?');
+            location.push_str(query);
+        }
+        HeaderValue::try_from(location).ok()
+    });
+    let Some(location) = location else {
+        return status_page(StatusCode::NOT_FOUND);
+    };
+    let mut response = status_page(StatusCode::TEMPORARY_REDIRECT);
+    response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+fn page<const N: usize>(method: &Method, pieces: [bytes::Bytes; N]) -> Response<Content> {
+    let content = Content::pieces(pieces.map(Piece::Bytes).into(), None);
+    let len = content.len();
+    let mut response = Response::new(if method == Method::HEAD {
+        Content::empty()
+    } else {
+        content
+    });
+    let fields = response.headers_mut();
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    fields.insert(CONTENT_TYPE, html);
+    fields.insert(CONTENT_LENGTH, len.into());
+    // Names of files are escaped. This is for the day when one is not.
+    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
+    fields.insert(CONTENT_SECURITY_POLICY, policy);
+    fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }

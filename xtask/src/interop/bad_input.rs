@@ -1,8 +1,8 @@
 //! Peers that speak no protocol of ours: each ends in a clear error, soon, and
 //! the server goes on serving.
 
+use super::fixture::{Fixture, SMALL, Security, Shared};
 use super::http2::get;
-use super::lab::{Lab, SMALL, Security, Shared};
 use super::{Case, Outcome};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -28,31 +28,35 @@ pub(super) fn cases() -> Vec<Case> {
     for (name, bytes) in GARBAGE {
         for security in Security::BOTH {
             let name = format!("bad-input/server/{name}-{}-port", security.name());
-            cases.push(Case::new(name, move |lab| {
-                let port = lab.port(Shared::Lacewingd, security)?;
+            cases.push(Case::new(name, move |fixture| {
+                let port = fixture.port(Shared::Lacewingd, security)?;
                 closed_soon(port, bytes)?;
-                still_serving(lab)
+                still_serving(fixture)
             }));
         }
-        cases.push(Case::new(format!("bad-input/client/{name}"), move |lab| {
-            client_against(lab, bytes)
-        }));
+        cases.push(Case::new(
+            format!("bad-input/client/{name}"),
+            move |fixture| client_against(fixture, bytes),
+        ));
     }
-    cases.push(Case::new("bad-input/server/half-a-preface", |lab| {
-        let port = lab.port(Shared::Lacewingd, Security::Plain)?;
+    cases.push(Case::new("bad-input/server/half-a-preface", |fixture| {
+        let port = fixture.port(Shared::Lacewingd, Security::Plain)?;
         hang_up_after(port, b"PRI * HTTP/2.0\r\n")?;
         hang_up_after(port, b"\x80\x03\0\x01")?;
         hang_up_after(port, b"")?;
-        still_serving(lab)
+        still_serving(fixture)
     }));
     cases.push(Case::new("bad-input/server/unknown-alpn", unknown_alpn));
     cases.push(Case::new(
         "bad-input/client/tls-server-without-alpn",
         server_without_alpn,
     ));
-    cases.push(Case::new("bad-input/client/nobody-listens", |lab| {
+    cases.push(Case::new("bad-input/client/nobody-listens", |fixture| {
         let port = super::process::free_port()?;
-        fails_clearly(lab, &["--protocol", "h2", &Security::Plain.url(port, "")])
+        fails_clearly(
+            fixture,
+            &["--protocol", "h2", &Security::Plain.url(port, "")],
+        )
     }));
     cases
 }
@@ -83,13 +87,13 @@ fn hang_up_after(port: u16, bytes: &[u8]) -> Result<(), String> {
     stream.shutdown(Shutdown::Both).map_err(|e| e.to_string())
 }
 
-fn still_serving(lab: &Lab) -> Outcome {
-    let port = lab.port(Shared::Lacewingd, Security::Plain)?;
-    get(lab, "h2", Security::Plain, port, SMALL)
+fn still_serving(fixture: &Fixture) -> Outcome {
+    let port = fixture.port(Shared::Lacewingd, Security::Plain)?;
+    get(fixture, "h2", Security::Plain, port, SMALL)
 }
 
 /// A server that answers anything with `bytes`, and keeps the connection open.
-fn client_against(lab: &Lab, bytes: &'static [u8]) -> Outcome {
+fn client_against(fixture: &Fixture, bytes: &'static [u8]) -> Outcome {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string())?;
     let port = listener.local_addr().map_err(|e| e.to_string())?.port();
     std::thread::spawn(move || {
@@ -104,7 +108,7 @@ fn client_against(lab: &Lab, bytes: &'static [u8]) -> Outcome {
     });
     for protocol in ["h2", "spdy/2", "spdy/3", "spdy/3.1"] {
         fails_clearly(
-            lab,
+            fixture,
             &["--protocol", protocol, &Security::Plain.url(port, "")],
         )
         .map_err(|error| format!("--protocol {protocol}: {error}"))?;
@@ -114,9 +118,9 @@ fn client_against(lab: &Lab, bytes: &'static [u8]) -> Outcome {
 
 /// A client that offers what the server has never heard of must not get a
 /// connection (RFC 7301 section 3.2).
-fn unknown_alpn(lab: &Lab) -> Outcome {
-    let port = lab.port(Shared::Lacewingd, Security::Tls)?;
-    let mut openssl = lab.tool("openssl")?;
+fn unknown_alpn(fixture: &Fixture) -> Outcome {
+    let port = fixture.port(Shared::Lacewingd, Security::Tls)?;
+    let mut openssl = fixture.tool("openssl")?;
     openssl.args([
         "s_client",
         "-connect",
@@ -124,7 +128,7 @@ fn unknown_alpn(lab: &Lab) -> Outcome {
         "-alpn",
         "carrier-pigeon",
     ]);
-    let finished = lab.run(&mut openssl, 20)?;
+    let finished = fixture.run(&mut openssl, 20)?;
     let said = format!("{}{}", finished.stdout, finished.stderr);
     if finished.status.success() || !said.contains("alert no application protocol") {
         return Err(format!(
@@ -133,27 +137,27 @@ fn unknown_alpn(lab: &Lab) -> Outcome {
             crate::shell::tail(&said, 8)
         ));
     }
-    still_serving(lab)
+    still_serving(fixture)
 }
 
-fn server_without_alpn(lab: &Lab) -> Outcome {
+fn server_without_alpn(fixture: &Fixture) -> Outcome {
     let port = super::process::free_port()?;
-    let mut openssl = lab.tool("openssl")?;
+    let mut openssl = fixture.tool("openssl")?;
     openssl
         .args(["s_server", "-www", "-accept", &port.to_string(), "-cert"])
-        .arg(lab.cert());
-    openssl.arg("-key").arg(lab.key());
-    let log = lab.scratch("s_server.log");
+        .arg(fixture.cert());
+    openssl.arg("-key").arg(fixture.key());
+    let log = fixture.scratch("s_server.log");
     let _server = super::process::Server::start("openssl s_server", &mut openssl, port, log)?;
-    fails_clearly(lab, &["--insecure", &Security::Tls.url(port, "")])
+    fails_clearly(fixture, &["--insecure", &Security::Tls.url(port, "")])
 }
 
 /// `lacewing get` ends soon, with an exit code that is not that of a crash,
 /// and says why.
-fn fails_clearly(lab: &Lab, args: &[&str]) -> Outcome {
-    let mut command = lab.ours("lacewing");
+fn fails_clearly(fixture: &Fixture, args: &[&str]) -> Outcome {
+    let mut command = fixture.ours("lacewing");
     command.arg("get").args(args);
-    let finished = lab.run(&mut command, SOON.as_secs())?;
+    let finished = fixture.run(&mut command, SOON.as_secs())?;
     let said = finished.stderr.trim().to_owned();
     match finished.status.code() {
         Some(0) => Err("it succeeded".into()),

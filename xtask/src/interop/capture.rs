@@ -7,45 +7,45 @@
 mod pcap;
 mod relay;
 
+use super::fixture::{Fixture, MB_1, MEDIUM, SMALL, Security, Shared};
 use super::http2::{get_parallel, lacewing};
-use super::lab::{Lab, MB_1, MEDIUM, SMALL, Security, Shared};
 use super::{Case, Outcome, netty};
 use relay::Relay;
 use std::process::Command;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        Case::new("http2/tshark/lacewing-to-lacewingd", |lab| {
-            decoded(lab, &HTTP2, Shared::Lacewingd, |lab, port| {
-                get_parallel(lab, "h2", Security::Plain, port, MEDIUM, 5).map(drop)
+        Case::new("http2/tshark/lacewing-to-lacewingd", |fixture| {
+            decoded(fixture, &HTTP2, Shared::Lacewingd, |fixture, port| {
+                get_parallel(fixture, "h2", Security::Plain, port, MEDIUM, 5).map(drop)
             })
         }),
-        Case::new("http2/tshark/upload", |lab| {
-            decoded(lab, &HTTP2, Shared::EchoPlain, |lab, port| {
-                upload(lab, "h2", port)
+        Case::new("http2/tshark/upload", |fixture| {
+            decoded(fixture, &HTTP2, Shared::EchoPlain, |fixture, port| {
+                upload(fixture, "h2", port)
             })
         }),
-        Case::new("http2/tshark/curl-to-lacewingd", |lab| {
-            decoded(lab, &HTTP2, Shared::Lacewingd, |lab, port| {
-                let mut curl = lab.tool("curl")?;
+        Case::new("http2/tshark/curl-to-lacewingd", |fixture| {
+            decoded(fixture, &HTTP2, Shared::Lacewingd, |fixture, port| {
+                let mut curl = fixture.tool("curl")?;
                 curl.args(["-sS", "-o", "/dev/null", "--http2-prior-knowledge"]);
                 curl.arg(Security::Plain.url(port, SMALL));
-                lab.run(&mut curl, 20)?.success().map(drop)
+                fixture.run(&mut curl, 20)?.success().map(drop)
             })
         }),
-        Case::new("spdy/3/tshark/lacewing-to-lacewingd", |lab| {
-            decoded(lab, &SPDY3, Shared::LacewingdSpdy3, |lab, port| {
-                get_parallel(lab, "spdy/3", Security::Plain, port, MEDIUM, 5).map(drop)
+        Case::new("spdy/3/tshark/lacewing-to-lacewingd", |fixture| {
+            decoded(fixture, &SPDY3, Shared::LacewingdSpdy3, |fixture, port| {
+                get_parallel(fixture, "spdy/3", Security::Plain, port, MEDIUM, 5).map(drop)
             })
         }),
-        Case::new("spdy/3/tshark/upload", |lab| {
-            decoded(lab, &SPDY3, Shared::EchoPlainSpdy3, |lab, port| {
-                upload(lab, "spdy/3", port)
+        Case::new("spdy/3/tshark/upload", |fixture| {
+            decoded(fixture, &SPDY3, Shared::EchoPlainSpdy3, |fixture, port| {
+                upload(fixture, "spdy/3", port)
             })
         }),
-        Case::new("spdy/3/tshark/node-to-lacewingd", |lab| {
-            decoded(lab, &SPDY3, Shared::LacewingdSpdy3, |lab, port| {
-                let mut node = lab.node("spdy-client.js")?;
+        Case::new("spdy/3/tshark/node-to-lacewingd", |fixture| {
+            decoded(fixture, &SPDY3, Shared::LacewingdSpdy3, |fixture, port| {
+                let mut node = fixture.node("spdy-client.js")?;
                 node.args([
                     "spdy/3",
                     &port.to_string(),
@@ -53,24 +53,24 @@ pub(super) fn cases() -> Vec<Case> {
                     "get",
                     &format!("/{SMALL}"),
                 ]);
-                lab.run(&mut node, 20)?.success().map(drop)
+                fixture.run(&mut node, 20)?.success().map(drop)
             })
         }),
-        Case::new("spdy/3.1/tshark/netty-to-lacewingd", |lab| {
-            decoded(lab, &SPDY3, Shared::Lacewingd, |lab, port| {
-                let mut netty = netty::client(lab, Security::Plain, port)?;
+        Case::new("spdy/3.1/tshark/netty-to-lacewingd", |fixture| {
+            decoded(fixture, &SPDY3, Shared::Lacewingd, |fixture, port| {
+                let mut netty = netty::client(fixture, Security::Plain, port)?;
                 netty.args(["parallel", "5", &format!("/{SMALL}")]);
-                lab.run(&mut netty, 20)?.success().map(drop)
+                fixture.run(&mut netty, 20)?.success().map(drop)
             })
         }),
-        Case::new("spdy/3.1/tshark/lacewing-to-netty", |lab| {
-            decoded(lab, &SPDY3, Shared::NettyPlain, |lab, port| {
-                get_parallel(lab, "spdy/3.1", Security::Plain, port, SMALL, 5).map(drop)
+        Case::new("spdy/3.1/tshark/lacewing-to-netty", |fixture| {
+            decoded(fixture, &SPDY3, Shared::NettyPlain, |fixture, port| {
+                get_parallel(fixture, "spdy/3.1", Security::Plain, port, SMALL, 5).map(drop)
             })
         }),
-        Case::new("spdy/3.1/tshark/lacewing-to-node-0.10", |lab| {
-            decoded(lab, &SPDY3, Shared::OldNodeSpdy31, |lab, port| {
-                get_parallel(lab, "spdy/3.1", Security::Plain, port, SMALL, 5).map(drop)
+        Case::new("spdy/3.1/tshark/lacewing-to-node-0.10", |fixture| {
+            decoded(fixture, &SPDY3, Shared::OldNodeSpdy31, |fixture, port| {
+                get_parallel(fixture, "spdy/3.1", Security::Plain, port, SMALL, 5).map(drop)
             })
         }),
     ]
@@ -106,16 +106,16 @@ const SPDY3: Dissector = Dissector {
     opens: Some(("1", 60)),
 };
 
-fn upload(lab: &Lab, protocol: &str, port: u16) -> Result<(), String> {
-    let mut command = lacewing(lab, protocol);
+fn upload(fixture: &Fixture, protocol: &str, port: u16) -> Result<(), String> {
+    let mut command = lacewing(fixture, protocol);
     command
         .arg("-d")
-        .arg(lab.file(MB_1))
+        .arg(fixture.file(MB_1))
         .arg(Security::Plain.url(port, "echo"));
-    let finished = lab.run(&mut command, 30)?;
+    let finished = fixture.run(&mut command, 30)?;
     let length = finished.stdout_length;
     finished.success()?;
-    if length == lab.length(MB_1) as u64 {
+    if length == fixture.length(MB_1) as u64 {
         Ok(())
     } else {
         Err(format!("{length} bytes came back"))
@@ -124,19 +124,19 @@ fn upload(lab: &Lab, protocol: &str, port: u16) -> Result<(), String> {
 
 /// Runs `exchange` through a recording relay, and lets tshark read the record.
 fn decoded(
-    lab: &Lab,
+    fixture: &Fixture,
     dissector: &Dissector,
     server: Shared,
-    exchange: impl Fn(&Lab, u16) -> Result<(), String>,
+    exchange: impl Fn(&Fixture, u16) -> Result<(), String>,
 ) -> Outcome {
-    let target = lab.port(server, Security::Plain)?;
+    let target = fixture.port(server, Security::Plain)?;
     let relay = Relay::start(target)?;
-    exchange(lab, relay.port())?;
-    let file = lab.scratch("relay.pcap");
+    exchange(fixture, relay.port())?;
+    let file = fixture.scratch("relay.pcap");
     pcap::write(&file, relay.port(), &relay.record()).map_err(|e| e.to_string())?;
 
     let tshark = |filter: &str, fields: &[&str]| -> Result<String, String> {
-        let mut command: Command = lab.tool("tshark")?;
+        let mut command: Command = fixture.tool("tshark")?;
         command
             .arg("-r")
             .arg(&file)
@@ -150,7 +150,7 @@ fn decoded(
         for field in fields {
             command.args(["-e", field]);
         }
-        lab.run(&mut command, 60)?.success()
+        fixture.run(&mut command, 60)?.success()
     };
     let bad = tshark(dissector.bad, &["frame.number", "_ws.expert.message"])?;
     if !bad.trim().is_empty() {

@@ -1,6 +1,6 @@
 //! A real browser: Chromium against `lacewingd` and `site`, over TLS.
 
-use super::lab::{Lab, MB_100, Security, Shared};
+use super::fixture::{Fixture, MB_100, Security, Shared};
 use super::process::{Server, free_port};
 use super::{Case, Outcome, expect, expect_part};
 use std::fmt::Write as _;
@@ -15,86 +15,96 @@ const RESOURCES: usize = 200;
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::new("http2/chromium/page-of-200-resources", page),
-        Case::new("http2/chromium/download-100-mb", |lab| {
+        Case::new("http2/chromium/download-100-mb", |fixture| {
             let path = format!("/{MB_100}");
-            let printed = browse(lab, Shared::Lacewingd, EMPTY, &["download", &path])?;
-            let (length, digest) = (lab.length(MB_100), lab.digest(MB_100));
+            let printed = browse(fixture, Shared::Lacewingd, EMPTY, &["download", &path])?;
+            let (length, digest) = (fixture.length(MB_100), fixture.digest(MB_100));
             expect(&printed, &format!("{length} {digest}"))
         }),
-        Case::new("http2/chromium/upload-20-mb", |lab| {
+        Case::new("http2/chromium/upload-20-mb", |fixture| {
             let upload = ["upload", "/digest", "20000000"];
-            let printed = browse(lab, Shared::Site, EMPTY, &upload)?;
+            let printed = browse(fixture, Shared::Site, EMPTY, &upload)?;
             expect(&printed, "both arrived")
         }),
-        Case::new("http2/chromium/events", |lab| {
+        Case::new("http2/chromium/events", |fixture| {
             let events = ["events", "/events", "1000"];
-            let printed = browse(lab, Shared::Site, EMPTY, &events)?;
+            let printed = browse(fixture, Shared::Site, EMPTY, &events)?;
             expect(&printed, "1000 events")
         }),
         Case::new("http2/chromium/download-through-connect", through_proxy),
         // Nothing but extended CONNECT opens a WebSocket there.
-        Case::new("http2/chromium/websocket", |lab| websocket(lab, "/chat")),
-        Case::new("http2/chromium/axum-websocket", |lab| {
-            websocket(lab, "/axum-websocket")
+        Case::new("http2/chromium/websocket", |fixture| {
+            websocket(fixture, "/chat")
+        }),
+        Case::new("http2/chromium/axum-websocket", |fixture| {
+            websocket(fixture, "/axum-websocket")
         }),
     ]
 }
 
-fn websocket(lab: &Lab, path: &str) -> Outcome {
-    let printed = browse(lab, Shared::Site, EMPTY, &["websocket", path, "100"])?;
+fn websocket(fixture: &Fixture, path: &str) -> Outcome {
+    let printed = browse(fixture, Shared::Site, EMPTY, &["websocket", path, "100"])?;
     expect(&printed, "100 echoes, closed 1000 true")
 }
 
 /// TLS and HTTP/2 to `lacewingd`, through a tunnel of HTTP/2 by `site`.
-fn through_proxy(lab: &Lab) -> Outcome {
-    let proxy = lab.port(Shared::Site, Security::Tls)?;
+fn through_proxy(fixture: &Fixture) -> Outcome {
+    let proxy = fixture.port(Shared::Site, Security::Tls)?;
     let command = ["download", &format!("/{MB_100}")];
-    let printed = browse_by(lab, Some(proxy), Shared::Lacewingd, EMPTY, &command)?;
-    let (length, digest) = (lab.length(MB_100), lab.digest(MB_100));
+    let printed = browse_by(fixture, Some(proxy), Shared::Lacewingd, EMPTY, &command)?;
+    let (length, digest) = (fixture.length(MB_100), fixture.digest(MB_100));
     expect(&printed, &format!("{length} {digest}"))?;
-    let port = lab.port(Shared::Lacewingd, Security::Tls)?;
-    expect_part(&lab.log(Shared::Site), &format!("CONNECT localhost:{port}"))
+    let port = fixture.port(Shared::Lacewingd, Security::Tls)?;
+    expect_part(
+        &fixture.log(Shared::Site),
+        &format!("CONNECT localhost:{port}"),
+    )
 }
 
 /// What Chromium says after it has opened `path` and done the command.
-fn browse(lab: &Lab, server: Shared, path: &str, command: &[&str]) -> Result<String, String> {
-    browse_by(lab, None, server, path, command)
+fn browse(
+    fixture: &Fixture,
+    server: Shared,
+    path: &str,
+    command: &[&str],
+) -> Result<String, String> {
+    browse_by(fixture, None, server, path, command)
 }
 
 fn browse_by(
-    lab: &Lab,
+    fixture: &Fixture,
     proxy: Option<u16>,
     server: Shared,
     path: &str,
     command: &[&str],
 ) -> Result<String, String> {
-    let port = lab.port(server, Security::Tls)?;
-    std::fs::write(lab.file(EMPTY), "<!doctype html>").map_err(|e| e.to_string())?;
+    let port = fixture.port(server, Security::Tls)?;
+    std::fs::write(fixture.file(EMPTY), "<!doctype html>").map_err(|e| e.to_string())?;
     let driver_port = free_port()?;
-    lab.tool("chromium")?;
-    let mut driver = lab.tool("chromedriver")?;
+    fixture.tool("chromium")?;
+    let mut driver = fixture.tool("chromedriver")?;
     driver.arg(format!("--port={driver_port}"));
-    let log = lab.scratch("chromedriver.log");
+    let log = fixture.scratch("chromedriver.log");
     let driver = Server::start("chromedriver", &mut driver, driver_port, log)?;
-    let mut node = lab.node("browse.js")?;
+    let mut node = fixture.node("browse.js")?;
     if let Some(proxy) = proxy {
         node.env("CHROMIUM_PROXY", format!("https://localhost:{proxy}"));
     }
-    node.arg(driver_port.to_string()).arg(lab.cert());
+    node.arg(driver_port.to_string()).arg(fixture.cert());
     node.arg(format!("https://localhost:{port}/{path}"));
-    let printed = lab.run(node.args(command), 100)?.success();
+    let printed = fixture.run(node.args(command), 100)?.success();
     printed.map_err(|error| format!("{error}\n{}", driver.log_tail()))
 }
 
-fn page(lab: &Lab) -> Outcome {
-    write_page(&lab.files().join("page")).map_err(|e| e.to_string())?;
+fn page(fixture: &Fixture) -> Outcome {
+    write_page(&fixture.files().join("page")).map_err(|e| e.to_string())?;
     let command = ["page", &RESOURCES.to_string()];
-    let printed = browse(lab, Shared::Lacewingd, "page/index.html", &command)?;
+    let printed = browse(fixture, Shared::Lacewingd, "page/index.html", &command)?;
     expect_part(&printed, &format!("{RESOURCES} resources over h2, "))?;
     expect_part(&printed, "50 scripts ran")?;
     // The connections that it took: a second one for what is fetched without
     // credentials (fonts).
-    let log = lab.log(Shared::Lacewingd);
+    let log = fixture.log(Shared::Lacewingd);
     let mut clients: Vec<&str> = log
         .lines()
         .filter(|line| line.contains("/page/"))

@@ -1,7 +1,8 @@
 //! The conformance suite, `lacewing conform`: all of it must pass on our servers
 //! and our client. `cargo xtask conform-peers` prints what others score.
 
-use super::lab::{Lab, MEDIUM, SMALL, Security, Shared};
+use super::fixture::{Fixture, MEDIUM, SMALL, Security, Shared};
+use super::peer_servers;
 use super::process::free_port;
 use super::{Case, Outcome};
 use crate::shell;
@@ -31,8 +32,8 @@ pub(super) fn cases() -> Vec<Case> {
                     continue;
                 }
                 let name = format!("{group}/conform/{server}-{}", security.name());
-                cases.push(Case::new(name, move |lab| {
-                    let score = score(lab, shared, protocol, security, &["--strict"])?;
+                cases.push(Case::new(name, move |fixture| {
+                    let score = score(fixture, shared, protocol, security, &["--strict"])?;
                     match score.passed {
                         true => Ok(score.line),
                         false => Err(score.report),
@@ -40,7 +41,9 @@ pub(super) fn cases() -> Vec<Case> {
                 }));
             }
             let name = format!("{group}/conform/lacewing-as-client-{}", security.name());
-            cases.push(Case::new(name, move |lab| client(lab, protocol, security)));
+            cases.push(Case::new(name, move |fixture| {
+                client(fixture, protocol, security)
+            }));
         }
     }
     cases
@@ -54,22 +57,22 @@ struct Score {
 }
 
 fn score(
-    lab: &Lab,
+    fixture: &Fixture,
     shared: Shared,
     protocol: &str,
     security: Security,
     options: &[&str],
 ) -> Result<Score, String> {
-    let port = lab.port(shared, security)?;
-    std::fs::write(lab.file(TINY), "tiny\n").map_err(|e| e.to_string())?;
-    let mut command = lab.ours("lacewing");
+    let port = fixture.port(shared, security)?;
+    std::fs::write(fixture.file(TINY), "tiny\n").map_err(|e| e.to_string())?;
+    let mut command = fixture.ours("lacewing");
     command.args(["conform", "--insecure", &security.url(port, TINY)]);
     command.args(["--protocol", protocol]).args(options);
     command.args(["--large-path", &format!("/{MEDIUM}")]);
     if shared.takes_uploads() {
         command.args(["--post-path", "/digest"]);
     }
-    let finished = lab.run(&mut command, 400)?;
+    let finished = fixture.run(&mut command, 400)?;
     let line = finished.stdout.trim().lines().last().unwrap_or_default();
     Ok(Score {
         passed: finished.status.success(),
@@ -89,22 +92,22 @@ impl Shared {
 }
 
 /// `lacewing get` again and again, until the suite has seen it in every case.
-fn client(lab: &Lab, protocol: &str, security: Security) -> Outcome {
+fn client(fixture: &Fixture, protocol: &str, security: Security) -> Outcome {
     let port = free_port()?;
-    let mut command = lab.ours("lacewing");
+    let mut command = fixture.ours("lacewing");
     command.args(["conform", "--client", "--strict", "--protocol", protocol]);
     command.args(["--listen", &format!("127.0.0.1:{port}")]);
     if security == Security::Tls {
         command.arg("--tls");
     }
-    let mut suite = lab.spawn(&mut command)?;
+    let mut suite = fixture.spawn(&mut command)?;
     let began = Instant::now();
     while !suite.has_ended() {
         if began.elapsed() > Duration::from_secs(200) {
             return Err("the suite does not end".into());
         }
         // What it gets depends on the case, and is the suite's to judge.
-        let mut get = super::http2::lacewing(lab, protocol);
+        let mut get = super::http2::lacewing(fixture, protocol);
         get.args(["-o", "/dev/null", &security.url(port, SMALL)]);
         let _ = shell::output(&mut get);
         // It listens a moment after it has started.
@@ -138,7 +141,7 @@ pub(crate) fn scores(args: &[String]) -> Result<(), String> {
         ]
     });
     let netty = [("netty", Shared::NettyTls, "spdy/3.1")];
-    let lab = Lab::set_up()?;
+    let fixture = Fixture::set_up(peer_servers::start)?;
     let mut lines = Vec::new();
     for (name, shared, protocol) in http2.into_iter().chain(spdy).chain(netty) {
         let name = format!("{name}, {protocol}");
@@ -146,7 +149,7 @@ pub(crate) fn scores(args: &[String]) -> Result<(), String> {
             continue;
         }
         let began = Instant::now();
-        let line = match score(&lab, shared, protocol, Security::Tls, &[]) {
+        let line = match score(&fixture, shared, protocol, Security::Tls, &[]) {
             Ok(score) => {
                 println!("=== {name}\n{}", score.report);
                 score.line
@@ -158,7 +161,7 @@ pub(crate) fn scores(args: &[String]) -> Result<(), String> {
             began.elapsed().as_secs()
         ));
     }
-    lab.remove();
+    fixture.remove();
     println!("\n{}", lines.join("\n"));
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! Python) and grpc-js. Each calls every method of one echo service, and each
 //! serves it.
 
-use super::lab::{Lab, Security, Shared};
+use super::fixture::{Fixture, Security, Shared};
 use super::process::Server;
 use super::{Case, Outcome, expect};
 use std::os::unix::net::UnixStream;
@@ -30,43 +30,44 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = pairs
         .map(|(client, server, shared)| {
             let name = format!("http2/grpc/client-on-{client}-server-on-{server}");
-            Case::new(name, move |lab| {
-                let port = lab.port(shared, Security::Plain)?;
-                every_method(lab, client, &format!("127.0.0.1:{port}"))
+            Case::new(name, move |fixture| {
+                let port = fixture.port(shared, Security::Plain)?;
+                every_method(fixture, client, &format!("127.0.0.1:{port}"))
             })
         })
         .collect();
     for client in ["grpcio", "grpc-js"] {
         let name = format!("http2/grpc/unix-client-on-{client}-server-on-lacewing");
-        cases.push(Case::new(name, move |lab| unix(lab, client)));
+        cases.push(Case::new(name, move |fixture| unix(fixture, client)));
     }
     cases
 }
 
 /// Over a Unix socket. The C core percent-encodes its path into `:authority`.
-fn unix(lab: &Lab, client: &str) -> Outcome {
-    let socket = lab.scratch("grpc.sock");
+fn unix(fixture: &Fixture, client: &str) -> Outcome {
+    let socket = fixture.scratch("grpc.sock");
     let target = format!("unix:{}", socket.display());
-    let mut command = lab.rust("grpc-server");
+    let mut command = fixture.rust("grpc-server");
     command.args([&target, "lacewing"]);
-    let log = lab.scratch("grpc-unix.log");
+    let log = fixture.scratch("grpc-unix.log");
     let listens = || UnixStream::connect(&socket).is_ok();
     let server = Server::start_unseen("grpc-server", &mut command, log, listens)?;
-    every_method(lab, client, &target).map_err(|error| format!("{error}\n{}", server.log_tail()))
+    every_method(fixture, client, &target)
+        .map_err(|error| format!("{error}\n{}", server.log_tail()))
 }
 
-fn every_method(lab: &Lab, client: &str, target: &str) -> Outcome {
+fn every_method(fixture: &Fixture, client: &str, target: &str) -> Outcome {
     let mut client = match client {
-        "grpcio" => with(lab.python("grpc_client.py")?, target),
-        "grpc-js" => with(lab.node("grpc-client.js")?, target),
+        "grpcio" => with(fixture.python("grpc_client.py")?, target),
+        "grpc-js" => with(fixture.node("grpc-client.js")?, target),
         transport => {
             let port = target.rsplit(':').next().unwrap_or(target);
-            let mut client = with(lab.rust("grpc-client"), port);
+            let mut client = with(fixture.rust("grpc-client"), port);
             client.arg(transport);
             client
         }
     };
-    let printed = lab.run(&mut client, 90)?.success()?;
+    let printed = fixture.run(&mut client, 90)?.success()?;
     let calls = "unary\nrefused\ncollect\nrepeat\nabandoned\nconverse\nin step\nat once";
     expect(&printed, calls)
 }

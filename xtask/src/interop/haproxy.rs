@@ -1,8 +1,8 @@
 //! HAProxy 2.6 takes TLS off or puts it on, with ALPN or with NPN, around
 //! programs that speak SPDY in cleartext. It passes the bytes as they are.
 
+use super::fixture::{Fixture, MB_1, MB_50, MEDIUM, SMALL, Security, Shared};
 use super::http2::{get, get_parallel, post_digest};
-use super::lab::{Lab, MB_1, MB_50, MEDIUM, SMALL, Security, Shared};
 use super::process::{Server, free_port};
 use super::{Case, Outcome, expect, expect_part, old_node, qt};
 
@@ -20,10 +20,10 @@ pub(super) fn cases() -> Vec<Case> {
         cases.extend(in_front(version, server));
         cases.extend(in_between(version));
     }
-    cases.push(Case::new("spdy/3/haproxy/npn-qt-get-50-mb", |lab| {
-        let port = lab.port(Shared::LacewingdSpdy3, Security::Plain)?;
-        let proxy = Proxy::take_off(lab, "npn spdy/3", port)?;
-        qt::get(lab, proxy.port, MB_50)
+    cases.push(Case::new("spdy/3/haproxy/npn-qt-get-50-mb", |fixture| {
+        let port = fixture.port(Shared::LacewingdSpdy3, Security::Plain)?;
+        let proxy = Proxy::take_off(fixture, "npn spdy/3", port)?;
+        qt::get(fixture, proxy.port, MB_50)
     }));
     cases
 }
@@ -31,39 +31,45 @@ pub(super) fn cases() -> Vec<Case> {
 /// Clients with TLS, HAProxy, our server without.
 fn in_front(version: &'static str, server: Shared) -> Vec<Case> {
     let mut cases = Vec::new();
-    let mut add = |by: &'static str, what: &str, run: fn(&Lab, &str, u16) -> Outcome| {
+    let mut add = |by: &'static str, what: &str, run: fn(&Fixture, &str, u16) -> Outcome| {
         let name = format!("{version}/haproxy/{by}-{what}");
-        cases.push(Case::new(name, move |lab| {
-            let port = lab.port(server, Security::Plain)?;
-            let proxy = Proxy::take_off(lab, &format!("{by} {version}"), port)?;
-            run(lab, version, proxy.port)
+        cases.push(Case::new(name, move |fixture| {
+            let port = fixture.port(server, Security::Plain)?;
+            let proxy = Proxy::take_off(fixture, &format!("{by} {version}"), port)?;
+            run(fixture, version, proxy.port)
         }));
     };
-    add("alpn", "lacewing-get-50-mb", |lab, version, port| {
-        get(lab, version, Security::Tls, port, MB_50)
+    add("alpn", "lacewing-get-50-mb", |fixture, version, port| {
+        get(fixture, version, Security::Tls, port, MB_50)
     });
-    add("alpn", "lacewing-parallel-20", |lab, version, port| {
-        get_parallel(lab, version, Security::Tls, port, MEDIUM, 20)
+    add("alpn", "lacewing-parallel-20", |fixture, version, port| {
+        get_parallel(fixture, version, Security::Tls, port, MEDIUM, 20)
     });
-    add("alpn", "s-client", |lab, version, port| {
-        s_client(lab, port, &["-alpn", version], "ALPN protocol: ", version)
+    add("alpn", "s-client", |fixture, version, port| {
+        s_client(
+            fixture,
+            port,
+            &["-alpn", version],
+            "ALPN protocol: ",
+            version,
+        )
     });
-    add("npn", "node-8-get-1-mb", |lab, version, port| {
-        old_node::client(lab, version, port, &["get", &format!("/{MB_1}")])
-            .and_then(|printed| expect(&printed, &lab.answer(MB_1)))
+    add("npn", "node-8-get-1-mb", |fixture, version, port| {
+        old_node::client(fixture, version, port, &["get", &format!("/{MB_1}")])
+            .and_then(|printed| expect(&printed, &fixture.answer(MB_1)))
     });
-    add("npn", "node-8-parallel-20", |lab, version, port| {
+    add("npn", "node-8-parallel-20", |fixture, version, port| {
         let printed = old_node::client(
-            lab,
+            fixture,
             version,
             port,
             &["parallel", "20", &format!("/{SMALL}")],
         )?;
-        expect(&printed, &format!("20 {}", lab.answer(SMALL)))
+        expect(&printed, &format!("20 {}", fixture.answer(SMALL)))
     });
-    add("npn", "s-client", |lab, version, port| {
+    add("npn", "s-client", |fixture, version, port| {
         let options = ["-tls1_2", "-nextprotoneg", version];
-        s_client(lab, port, &options, "Next protocol: (1) ", version)
+        s_client(fixture, port, &options, "Next protocol: (1) ", version)
     });
     cases
 }
@@ -77,48 +83,52 @@ fn in_between(version: &'static str) -> Vec<Case> {
         ("npn", "node-8", Shared::Node8Npn),
         ("npn", "node-0.10", Shared::OldNodeNpn),
     ] {
-        let mut add = |what: &str, run: fn(&Lab, &str, u16) -> Outcome| {
+        let mut add = |what: &str, run: fn(&Fixture, &str, u16) -> Outcome| {
             let name = format!("{version}/lacewing-to-haproxy/{by}-{peer}-{what}");
-            cases.push(Case::new(name, move |lab| {
-                let port = lab.port(shared, Security::Tls)?;
-                let proxy = Proxy::put_on(lab, &format!("{by} {version}"), port)?;
-                run(lab, version, proxy.port)
+            cases.push(Case::new(name, move |fixture| {
+                let port = fixture.port(shared, Security::Tls)?;
+                let proxy = Proxy::put_on(fixture, &format!("{by} {version}"), port)?;
+                run(fixture, version, proxy.port)
             }));
         };
         if shared == Shared::EchoTls {
             add("echo-1-mb", echo);
             continue;
         }
-        add("get-1-mb", |lab, version, port| {
-            get(lab, version, Security::Plain, port, MB_1)
+        add("get-1-mb", |fixture, version, port| {
+            get(fixture, version, Security::Plain, port, MB_1)
         });
-        add("upload-1-mb", |lab, version, port| {
-            post_digest(lab, version, Security::Plain, port, MB_1)
+        add("upload-1-mb", |fixture, version, port| {
+            post_digest(fixture, version, Security::Plain, port, MB_1)
         });
     }
     cases
 }
 
-fn echo(lab: &Lab, version: &str, port: u16) -> Outcome {
-    let out = lab.scratch(MB_1);
-    let mut command = super::http2::lacewing(lab, version);
-    command.arg("-d").arg(lab.file(MB_1)).arg("-o").arg(&out);
+fn echo(fixture: &Fixture, version: &str, port: u16) -> Outcome {
+    let out = fixture.scratch(MB_1);
+    let mut command = super::http2::lacewing(fixture, version);
+    command
+        .arg("-d")
+        .arg(fixture.file(MB_1))
+        .arg("-o")
+        .arg(&out);
     command.arg(Security::Plain.url(port, "echo"));
-    lab.run(&mut command, 30)?.success()?;
-    super::http2::same_file(lab, &out, MB_1)
+    fixture.run(&mut command, 30)?.success()?;
+    super::http2::same_file(fixture, &out, MB_1)
 }
 
 /// What `openssl s_client` says that was agreed on.
 pub(super) fn s_client(
-    lab: &Lab,
+    fixture: &Fixture,
     port: u16,
     options: &[&str],
     says: &str,
     version: &str,
 ) -> Outcome {
-    let mut openssl = lab.tool("openssl")?;
+    let mut openssl = fixture.tool("openssl")?;
     openssl.args(["s_client", "-connect", &format!("127.0.0.1:{port}")]);
-    let printed = lab.run(openssl.args(options), 20)?.stdout;
+    let printed = fixture.run(openssl.args(options), 20)?.stdout;
     expect_part(&printed, &format!("{says}{version}\n"))
 }
 
@@ -131,22 +141,22 @@ pub(super) struct Proxy {
 
 impl Proxy {
     /// TLS towards the client, cleartext towards the server at `port`.
-    fn take_off(lab: &Lab, negotiation: &str, port: u16) -> Result<Self, String> {
-        let both = lab.cert_and_key()?;
+    fn take_off(fixture: &Fixture, negotiation: &str, port: u16) -> Result<Self, String> {
+        let both = fixture.cert_and_key()?;
         let mut tls = format!("ssl crt {} {negotiation}", both.display());
         if negotiation.starts_with("npn") {
             tls.push_str(" ssl-max-ver TLSv1.2");
         }
-        Self::start(lab, &tls, &format!("127.0.0.1:{port}"))
+        Self::start(fixture, &tls, &format!("127.0.0.1:{port}"))
     }
 
     /// Cleartext towards the client, TLS towards the server at `port`.
-    pub(super) fn put_on(lab: &Lab, negotiation: &str, port: u16) -> Result<Self, String> {
+    pub(super) fn put_on(fixture: &Fixture, negotiation: &str, port: u16) -> Result<Self, String> {
         let tls = format!("ssl verify none ssl-max-ver TLSv1.2 {negotiation}");
-        Self::start(lab, "", &format!("127.0.0.1:{port} {tls}"))
+        Self::start(fixture, "", &format!("127.0.0.1:{port} {tls}"))
     }
 
-    fn start(lab: &Lab, bind: &str, server: &str) -> Result<Self, String> {
+    fn start(fixture: &Fixture, bind: &str, server: &str) -> Result<Self, String> {
         let port = free_port()?;
         let config = format!(
             "global
@@ -163,11 +173,11 @@ listen spdy
   server peer {server}
 "
         );
-        let file = lab.scratch("haproxy.cfg");
+        let file = fixture.scratch("haproxy.cfg");
         std::fs::write(&file, config).map_err(|e| e.to_string())?;
-        let mut haproxy = lab.tool("haproxy")?;
+        let mut haproxy = fixture.tool("haproxy")?;
         haproxy.arg("-db").arg("-f").arg(&file);
-        let log = lab.scratch("haproxy.log");
+        let log = fixture.scratch("haproxy.log");
         Ok(Self {
             port,
             _server: Server::start("haproxy", &mut haproxy, port, log)?,

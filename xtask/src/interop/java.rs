@@ -1,23 +1,23 @@
 //! The programs of `xtask/peers/java`, against the libraries that the system's
 //! packages have.
 
-use super::lab::Lab;
+use super::fixture::Fixture;
 use crate::shell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The command of `program`, compiled from `sources` when first asked for.
 pub(super) fn program(
-    lab: &Lab,
+    fixture: &Fixture,
     program: &str,
     sources: &[&str],
     libraries: &[&str],
 ) -> Result<Command, String> {
     let mut class_path = jars(libraries)?;
-    let classes = lab.folder().join("java");
+    let classes = fixture.folder().join("java");
     if !classes.join(format!("{program}.class")).is_file() {
         let folder = shell::root().join("xtask/peers/java");
-        let mut javac = lab.tool("javac")?;
+        let mut javac = fixture.tool("javac")?;
         // Where no locale is set, Java takes sources for ASCII.
         javac.args(["-encoding", "UTF-8"]);
         javac.arg("-cp").arg(join(&class_path)).arg("-d");
@@ -30,7 +30,7 @@ pub(super) fn program(
         shell::output(&mut javac)?;
     }
     class_path.push(classes);
-    let mut java = lab.tool("java")?;
+    let mut java = fixture.tool("java")?;
     java.args(["-XX:+UseSerialGC", "-Xmx256m", "-cp"]);
     java.arg(join(&class_path)).arg(program);
     Ok(java)

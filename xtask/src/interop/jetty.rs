@@ -1,8 +1,8 @@
 //! Jetty 9.4, an HTTP/2 stack of its own, in both roles. Its server is asked as
 //! every other one is, in `http2.rs`.
 
+use super::fixture::{Fixture, MB_100, MEDIUM, SMALL, Security, Shared};
 use super::http2::echo_port;
-use super::lab::{Lab, MB_100, MEDIUM, SMALL, Security, Shared};
 use super::{Case, Outcome, expect, java};
 use std::process::Command;
 
@@ -31,44 +31,49 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn client(security: Security) -> Vec<Case> {
     let mut cases = Vec::new();
-    let mut add = |what: &str, run: fn(&Lab, Security) -> Outcome| {
+    let mut add = |what: &str, run: fn(&Fixture, Security) -> Outcome| {
         let name = format!("http2/jetty/{what}-{}", security.name());
-        cases.push(Case::new(name, move |lab| run(lab, security)));
+        cases.push(Case::new(name, move |fixture| run(fixture, security)));
     };
-    add("get-100-mb", |lab, security| {
-        let port = lab.port(Shared::Lacewingd, security)?;
-        let printed = ask(lab, security, port, &["get", &format!("/{MB_100}")])?;
-        expect(&printed, &lab.answer(MB_100))
+    add("get-100-mb", |fixture, security| {
+        let port = fixture.port(Shared::Lacewingd, security)?;
+        let printed = ask(fixture, security, port, &["get", &format!("/{MB_100}")])?;
+        expect(&printed, &fixture.answer(MB_100))
     });
-    add("parallel-20", |lab, security| {
-        let port = lab.port(Shared::Lacewingd, security)?;
+    add("parallel-20", |fixture, security| {
+        let port = fixture.port(Shared::Lacewingd, security)?;
         let command = ["parallel", "20", &format!("/{MEDIUM}")];
-        let printed = ask(lab, security, port, &command)?;
-        expect(&printed, &format!("20 {}", lab.answer(MEDIUM)))
+        let printed = ask(fixture, security, port, &command)?;
+        expect(&printed, &format!("20 {}", fixture.answer(MEDIUM)))
     });
-    add("parallel-500", |lab, security| {
-        let port = lab.port(Shared::Lacewingd, security)?;
+    add("parallel-500", |fixture, security| {
+        let port = fixture.port(Shared::Lacewingd, security)?;
         let command = ["parallel", "500", &format!("/{SMALL}")];
-        let printed = ask(lab, security, port, &command)?;
-        expect(&printed, &format!("500 {}", lab.answer(SMALL)))
+        let printed = ask(fixture, security, port, &command)?;
+        expect(&printed, &format!("500 {}", fixture.answer(SMALL)))
     });
-    add("echo-100-mb", |lab, security| {
-        let file = lab.file(MB_100);
+    add("echo-100-mb", |fixture, security| {
+        let file = fixture.file(MB_100);
         let command = ["post", "/echo", &file.to_string_lossy()];
-        let printed = ask(lab, security, echo_port(lab, "h2", security)?, &command)?;
-        expect(&printed, &lab.answer(MB_100))
+        let printed = ask(
+            fixture,
+            security,
+            echo_port(fixture, "h2", security)?,
+            &command,
+        )?;
+        expect(&printed, &fixture.answer(MB_100))
     });
     cases
 }
 
-fn ask(lab: &Lab, security: Security, port: u16, command: &[&str]) -> Outcome {
-    let mut client = java::program(lab, "JettyClient", &["Tls", "JettyClient"], &JARS)?;
+fn ask(fixture: &Fixture, security: Security, port: u16, command: &[&str]) -> Outcome {
+    let mut client = java::program(fixture, "JettyClient", &["Tls", "JettyClient"], &JARS)?;
     client.args([&port.to_string(), security.name()]);
-    lab.run(client.args(command), 70)?.success()
+    fixture.run(client.args(command), 70)?.success()
 }
 
 /// The command of the server, without its arguments.
-pub(super) fn server(lab: &Lab) -> Result<Command, String> {
+pub(super) fn server(fixture: &Fixture) -> Result<Command, String> {
     let sources = ["Tls", "JettyClient", "JettyServer"];
-    java::program(lab, "JettyServer", &sources, &JARS)
+    java::program(fixture, "JettyServer", &sources, &JARS)
 }

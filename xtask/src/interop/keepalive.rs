@@ -3,7 +3,7 @@
 //! under way it does not take: our client makes them again elsewhere, and loses
 //! none, whatever their number.
 
-use super::lab::{Lab, Security, Shared};
+use super::fixture::{Fixture, Security, Shared};
 use super::proxies::nginx_with;
 use super::{Case, Outcome, expect};
 use std::process::Command;
@@ -25,27 +25,27 @@ pub(super) fn cases() -> Vec<Case> {
             let name = method.to_lowercase();
             let name =
                 format!("http2/lacewing-to-nginx/{name}-{at_once}-at-once-closed-after-{after}");
-            cases.push(Case::new(name, move |lab| {
-                lose_none(lab, server, method, at_once)
+            cases.push(Case::new(name, move |fixture| {
+                lose_none(fixture, server, method, at_once)
             }));
         }
     }
     cases
 }
 
-fn lose_none(lab: &Lab, server: Shared, method: &str, at_once: usize) -> Outcome {
-    let port = lab.port(server, Security::Plain)?;
-    let mut client = lab.rust("flood");
+fn lose_none(fixture: &Fixture, server: Shared, method: &str, at_once: usize) -> Outcome {
+    let port = fixture.port(server, Security::Plain)?;
+    let mut client = fixture.rust("flood");
     client.args([method, &Security::Plain.url(port, "")]);
     client.args([REQUESTS.to_string(), at_once.to_string()]);
-    let printed = lab.run(&mut client, 90)?.success()?;
+    let printed = fixture.run(&mut client, 90)?.success()?;
     expect(&printed, &format!("{REQUESTS} of {REQUESTS} answered"))
 }
 
 /// HTTP/2 in cleartext; answers everything itself.
-pub(super) fn nginx(lab: &Lab, port: &str, requests: u32) -> Result<Command, String> {
+pub(super) fn nginx(fixture: &Fixture, port: &str, requests: u32) -> Result<Command, String> {
     nginx_with(
-        lab,
+        fixture,
         &format!(
             "server {{
                 listen 127.0.0.1:{port} http2;

@@ -7,7 +7,8 @@
 
 mod relay;
 
-use super::lab::{Lab, MB_100, Security, Shared};
+use super::fixture::{Fixture, MB_100, Security, Shared};
+use super::peer_servers;
 use super::process::Server;
 use crate::shell;
 use std::process::Command;
@@ -34,26 +35,27 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if let Some(arg) = args.first() {
         return Err(format!("`netpath` takes no argument, got `{arg}`"));
     }
-    let lab = Lab::set_up()?;
-    let part = std::fs::read(lab.file(MB_100)).map_err(|e| e.to_string())?;
-    std::fs::write(lab.file(FILE), [part.as_slice(), &part].concat()).map_err(|e| e.to_string())?;
+    let fixture = Fixture::set_up(peer_servers::start)?;
+    let part = std::fs::read(fixture.file(MB_100)).map_err(|e| e.to_string())?;
+    std::fs::write(fixture.file(FILE), [part.as_slice(), &part].concat())
+        .map_err(|e| e.to_string())?;
     drop(part);
     let (measured, how) = match Namespaces::lay() {
         Ok(path) => {
-            let _server = path.server(&lab)?;
+            let _server = path.server(&fixture)?;
             let authority = format!("{SERVER}:{PORT}");
-            let rows = measure(&lab, &authority, |command| path.client(command))?;
+            let rows = measure(&fixture, &authority, |command| path.client(command))?;
             (rows, "netem between two namespaces")
         }
         Err(why) => {
             println!("no namespaces with netem on this machine:\n{why}\n");
-            let site = lab.port(Shared::Site, Security::Plain)?;
+            let site = fixture.port(Shared::Site, Security::Plain)?;
             let port = relay::start(site, DELAY, MEGABITS * 1e6 / 8.0)?;
-            let rows = measure(&lab, &format!("127.0.0.1:{port}"), plain)?;
+            let rows = measure(&fixture, &format!("127.0.0.1:{port}"), plain)?;
             (rows, "a relay")
         }
     };
-    lab.remove();
+    fixture.remove();
     println!("\n{DELAY:?} each way, {MEGABITS} Mbit/s, by {how}; {FILE}, the best of {RUNS}:\n");
     let mut slow = Vec::new();
     for direction in ["download", "upload"] {
@@ -90,16 +92,16 @@ fn megabits(time: &Duration) -> f64 {
 type Row = (&'static str, &'static str, Duration);
 
 fn measure(
-    lab: &Lab,
+    fixture: &Fixture,
     authority: &str,
     client: impl Fn(&[&str]) -> Command,
 ) -> Result<Vec<Row>, String> {
     let get = format!("http://{authority}/{FILE}");
     let digest = format!("http://{authority}/digest");
-    let file = lab.file(FILE).display().to_string();
+    let file = fixture.file(FILE).display().to_string();
     let curl = shell::find("curl").ok_or("`curl` is not installed (.ci/run installs it)")?;
     let curl = curl.display().to_string();
-    let lacewing = lab
+    let lacewing = fixture
         .ours("lacewing")
         .get_program()
         .to_string_lossy()
@@ -198,13 +200,16 @@ impl Namespaces {
     }
 
     /// `site`, on the other side of the path.
-    fn server(&self, lab: &Lab) -> Result<Server, String> {
-        let site = lab.rust("site");
+    fn server(&self, fixture: &Fixture) -> Result<Server, String> {
+        let site = fixture.rust("site");
         let mut command = inside(&self.server);
         command.arg(site.get_program());
-        command.arg(lab.files()).arg(lab.cert()).arg(lab.key());
+        command
+            .arg(fixture.files())
+            .arg(fixture.cert())
+            .arg(fixture.key());
         command.args([&PORT.to_string(), "8443", SERVER]);
-        let log = lab.scratch("site.log");
+        let log = fixture.scratch("site.log");
         Server::start_unseen("site", &mut command, log, || {
             let url = format!("http://{SERVER}:{PORT}/small.txt");
             shell::output(&mut self.client(&["curl", "-sSf", "-o", "/dev/null", &url])).is_ok()

@@ -1,8 +1,8 @@
 //! NPN with OpenSSL's own programs, `s_client` and `s_server`, as the side that
 //! does TLS: behind them is one of our programs in cleartext.
 
+use super::fixture::{Fixture, MB_1, SMALL, Security, Shared};
 use super::http2::{get, lacewing, same_file};
-use super::lab::{Lab, MB_1, SMALL, Security, Shared};
 use super::process::free_port;
 use super::{Case, Outcome, expect, expect_part};
 use std::io::{Read, Write};
@@ -15,14 +15,14 @@ pub(super) fn cases() -> Vec<Case> {
     for version in ["spdy/2", "spdy/3", "spdy/3.1"] {
         cases.push(Case::new(
             format!("{version}/npn/through-s_client-get-1-mb"),
-            move |lab| {
-                let port = s_client_in_front(lab, version)?;
-                get(lab, version, Security::Plain, port, MB_1)
+            move |fixture| {
+                let port = s_client_in_front(fixture, version)?;
+                get(fixture, version, Security::Plain, port, MB_1)
             },
         ));
         cases.push(Case::new(
             format!("{version}/lacewing-npn-to-s_server/get-1-mb"),
-            move |lab| through_s_server(lab, version),
+            move |fixture| through_s_server(fixture, version),
         ));
     }
     cases.push(Case::new(
@@ -45,9 +45,9 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// A cleartext port: each of its connections goes through an `s_client` that
 /// selects `version`, to `lacewingd`.
-fn s_client_in_front(lab: &Lab, version: &'static str) -> Result<u16, String> {
-    let target = lab.port(Shared::LacewingdNpn, Security::Tls)?;
-    let program = lab.tool("openssl")?.get_program().to_owned();
+fn s_client_in_front(fixture: &Fixture, version: &'static str) -> Result<u16, String> {
+    let target = fixture.port(Shared::LacewingdNpn, Security::Tls)?;
+    let program = fixture.tool("openssl")?.get_program().to_owned();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string())?;
     let port = listener.local_addr().map_err(|e| e.to_string())?.port();
     // Ends with the process, as the listener does.
@@ -64,15 +64,15 @@ fn s_client_in_front(lab: &Lab, version: &'static str) -> Result<u16, String> {
     Ok(port)
 }
 
-fn advertised(lab: &Lab) -> Outcome {
-    let printed = s_client(lab, &["-nextprotoneg", "spdy/3"])?;
+fn advertised(fixture: &Fixture) -> Outcome {
+    let printed = s_client(fixture, &["-nextprotoneg", "spdy/3"])?;
     let list = "Protocols advertised by server: spdy/3.1, spdy/3, spdy/2, http/1.1\n";
     expect_part(&printed, list)
 }
 
-fn alpn_first(lab: &Lab) -> Outcome {
+fn alpn_first(fixture: &Fixture) -> Outcome {
     let printed = s_client(
-        lab,
+        fixture,
         &["-nextprotoneg", "spdy/3", "-alpn", "spdy/2,spdy/3.1"],
     )?;
     expect_part(&printed, "ALPN protocol: spdy/3.1\n")?;
@@ -82,19 +82,19 @@ fn alpn_first(lab: &Lab) -> Outcome {
     }
 }
 
-fn s_client(lab: &Lab, options: &[&str]) -> Result<String, String> {
-    let port = lab.port(Shared::LacewingdNpn, Security::Tls)?;
-    let mut command = lab.tool("openssl")?;
+fn s_client(fixture: &Fixture, options: &[&str]) -> Result<String, String> {
+    let port = fixture.port(Shared::LacewingdNpn, Security::Tls)?;
+    let mut command = fixture.tool("openssl")?;
     command.args(["s_client", "-tls1_2", "-connect"]);
     command.arg(format!("127.0.0.1:{port}")).args(options);
     // The input is at its end at once: the handshake is all that happens.
-    let finished = lab.run(&mut command, 20)?;
+    let finished = fixture.run(&mut command, 20)?;
     Ok(finished.stdout + &finished.stderr)
 }
 
-fn http1(lab: &Lab) -> Outcome {
-    let port = lab.port(Shared::LacewingdNpn, Security::Tls)?;
-    let mut command = lab.tool("openssl")?;
+fn http1(fixture: &Fixture) -> Outcome {
+    let port = fixture.port(Shared::LacewingdNpn, Security::Tls)?;
+    let mut command = fixture.tool("openssl")?;
     command.args(["s_client", "-quiet", "-tls1_2", "-nextprotoneg", "http/1.1"]);
     command.args(["-connect", &format!("127.0.0.1:{port}")]);
     let mut child = piped(&mut command)?;
@@ -109,56 +109,56 @@ fn http1(lab: &Lab) -> Outcome {
     let body = answer.windows(head.len()).position(|part| part == head);
     let (head, body) = answer.split_at(body.map_or(answer.len(), |at| at + head.len()));
     expect_part(&String::from_utf8_lossy(head), "HTTP/1.1 200 OK")?;
-    let saved = lab.scratch(SMALL);
+    let saved = fixture.scratch(SMALL);
     std::fs::write(&saved, body).map_err(|e| e.to_string())?;
-    same_file(lab, &saved, SMALL)
+    same_file(fixture, &saved, SMALL)
 }
 
 // --- our client, their server ---
 
 /// `lacewing`, with TLS and NPN, to `s_server`, and from there in cleartext to
 /// `lacewingd`.
-fn through_s_server(lab: &Lab, version: &str) -> Outcome {
+fn through_s_server(fixture: &Fixture, version: &str) -> Outcome {
     let behind = match version {
         "spdy/3" => Shared::LacewingdSpdy3,
         _ => Shared::Lacewingd,
     };
-    let behind = lab.port(behind, Security::Plain)?;
-    let (port, child) = s_server(lab, &format!("spdy/1,{version},http/1.1"))?;
+    let behind = fixture.port(behind, Security::Plain)?;
+    let (port, child) = s_server(fixture, &format!("spdy/1,{version},http/1.1"))?;
     let io = TcpStream::connect((Ipv4Addr::LOCALHOST, behind)).map_err(|e| e.to_string())?;
     std::thread::scope(|scope| {
         let pumping = scope.spawn(|| child.join(io));
-        let out = lab.scratch(MB_1);
-        let mut command = lacewing(lab, version);
+        let out = fixture.scratch(MB_1);
+        let mut command = lacewing(fixture, version);
         command.arg("--npn").arg("-o").arg(&out);
         command.arg(Security::Tls.url(port, MB_1));
-        let fetched = lab
+        let fetched = fixture
             .run(&mut command, 30)
             .and_then(|finished| finished.success());
         let pumped = pumping.join().map_err(|_| "the relay panicked".to_owned());
         fetched?;
         pumped??;
-        same_file(lab, &out, MB_1)
+        same_file(fixture, &out, MB_1)
     })
 }
 
-fn nothing_in_common(lab: &Lab) -> Outcome {
-    let (port, _child) = s_server(lab, "http/1.1")?;
-    let mut command = lab.ours("lacewing");
+fn nothing_in_common(fixture: &Fixture) -> Outcome {
+    let (port, _child) = s_server(fixture, "http/1.1")?;
+    let mut command = fixture.ours("lacewing");
     command.args(["get", "--insecure", "--npn", &Security::Tls.url(port, "")]);
-    let finished = lab.run(&mut command, 20)?;
+    let finished = fixture.run(&mut command, 20)?;
     expect(&format!("{:?}", finished.status.code()), "Some(2)")?;
     expect_part(&finished.stderr, "agreed on no common protocol")
 }
 
 /// `s_server` with its streams in our hands, and listening.
-fn s_server(lab: &Lab, advertised: &str) -> Result<(u16, Piped), String> {
+fn s_server(fixture: &Fixture, advertised: &str) -> Result<(u16, Piped), String> {
     let port = free_port()?;
-    let mut command = lab.tool("openssl")?;
+    let mut command = fixture.tool("openssl")?;
     command.args(["s_server", "-quiet", "-nextprotoneg", advertised, "-accept"]);
     command.arg(port.to_string());
-    command.arg("-cert").arg(lab.cert());
-    command.arg("-key").arg(lab.key());
+    command.arg("-cert").arg(fixture.cert());
+    command.arg("-key").arg(fixture.key());
     let child = piped(&mut command)?;
     // It goes on after a connection that ends before its handshake.
     let deadline = Instant::now() + Duration::from_secs(10);

@@ -2,9 +2,9 @@
 //! HTTP/2 with us, nginx, h2o and lighttpd HTTP/1.1. The client on the other
 //! side is curl, h2load, and `lacewing`, for which they are so many more servers.
 
+use super::fixture::{Fixture, MB_100, MEDIUM, SMALL, Security, Shared};
 use super::http2::nghttp2::loaded;
 use super::http2::{get, get_parallel, lacewing, same_file};
-use super::lab::{Lab, MB_100, MEDIUM, SMALL, Security, Shared};
 use super::{Case, Outcome, expect, expect_part};
 use std::process::Command;
 
@@ -19,24 +19,24 @@ pub(super) fn cases() -> Vec<Case> {
         ("caddy", Shared::Caddy),
         ("lighttpd", Shared::Lighttpd),
     ] {
-        let mut add = |what: &str, run: fn(&Lab, u16) -> Outcome| {
+        let mut add = |what: &str, run: fn(&Fixture, u16) -> Outcome| {
             let name = format!("http2/proxy/{proxy}/{what}");
-            cases.push(Case::new(name, move |lab| {
-                run(lab, lab.port(shared, Security::Tls)?)
+            cases.push(Case::new(name, move |fixture| {
+                run(fixture, fixture.port(shared, Security::Tls)?)
             }));
         };
         add("curl-get-100-mb", curl_get);
         add("curl-upload-100-mb", curl_upload);
         add("curl-events", curl_events);
         add("h2load-10000", h2load);
-        add("lacewing-get-100-mb", |lab, port| {
-            get(lab, "h2", Security::Tls, port, MB_100)
+        add("lacewing-get-100-mb", |fixture, port| {
+            get(fixture, "h2", Security::Tls, port, MB_100)
         });
         // lighttpd 1.4.69 now and then stops to read: with several downloads over
         // TLS it sleeps on a connection that has our WINDOW_UPDATE frames.
         if proxy != "lighttpd" {
-            add("lacewing-parallel-20", |lab, port| {
-                get_parallel(lab, "h2", Security::Tls, port, MEDIUM, 20)
+            add("lacewing-parallel-20", |fixture, port| {
+                get_parallel(fixture, "h2", Security::Tls, port, MEDIUM, 20)
             });
         }
         add("lacewing-upload-100-mb", lacewing_upload);
@@ -44,60 +44,60 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-fn curl_get(lab: &Lab, port: u16) -> Outcome {
-    let out = lab.scratch(MB_100);
-    let mut curl = curl(lab)?;
+fn curl_get(fixture: &Fixture, port: u16) -> Outcome {
+    let out = fixture.scratch(MB_100);
+    let mut curl = curl(fixture)?;
     curl.arg("-o")
         .arg(&out)
         .arg(Security::Tls.url(port, MB_100));
-    expect(&lab.run(&mut curl, 60)?.success()?, "2 200")?;
-    same_file(lab, &out, MB_100)
+    expect(&fixture.run(&mut curl, 60)?.success()?, "2 200")?;
+    same_file(fixture, &out, MB_100)
 }
 
-fn curl_upload(lab: &Lab, port: u16) -> Outcome {
-    let mut curl = curl(lab)?;
-    curl.arg("-T").arg(lab.file(MB_100));
+fn curl_upload(fixture: &Fixture, port: u16) -> Outcome {
+    let mut curl = curl(fixture)?;
+    curl.arg("-T").arg(fixture.file(MB_100));
     curl.arg(Security::Tls.url(port, "digest"));
-    let expected = format!("{} {}2 200", lab.length(MB_100), lab.digest(MB_100));
-    expect(&lab.run(&mut curl, 60)?.success()?, &expected)
+    let expected = format!("{} {}2 200", fixture.length(MB_100), fixture.digest(MB_100));
+    expect(&fixture.run(&mut curl, 60)?.success()?, &expected)
 }
 
-fn curl_events(lab: &Lab, port: u16) -> Outcome {
-    let mut curl = curl(lab)?;
+fn curl_events(fixture: &Fixture, port: u16) -> Outcome {
+    let mut curl = curl(fixture)?;
     curl.arg("-N").arg(Security::Tls.url(port, "events"));
-    let printed = lab.run(&mut curl, 20)?.success()?;
+    let printed = fixture.run(&mut curl, 20)?.success()?;
     expect_part(&printed, "id: 999\ndata: event 999\n\n2 200")
 }
 
-fn h2load(lab: &Lab, port: u16) -> Outcome {
-    let mut h2load = lab.tool("h2load")?;
+fn h2load(fixture: &Fixture, port: u16) -> Outcome {
+    let mut h2load = fixture.tool("h2load")?;
     h2load.args(["-n10000", "-c10", "-m50", &Security::Tls.url(port, SMALL)]);
-    loaded(lab, &mut h2load, 10_000)
+    loaded(fixture, &mut h2load, 10_000)
 }
 
-fn lacewing_upload(lab: &Lab, port: u16) -> Outcome {
-    let mut command = lacewing(lab, "h2");
-    command.arg("-d").arg(lab.file(MB_100));
+fn lacewing_upload(fixture: &Fixture, port: u16) -> Outcome {
+    let mut command = lacewing(fixture, "h2");
+    command.arg("-d").arg(fixture.file(MB_100));
     command.arg(Security::Tls.url(port, "digest"));
-    let expected = format!("{} {}", lab.length(MB_100), lab.digest(MB_100));
-    expect(&lab.run(&mut command, 60)?.success()?, &expected)
+    let expected = format!("{} {}", fixture.length(MB_100), fixture.digest(MB_100));
+    expect(&fixture.run(&mut command, 60)?.success()?, &expected)
 }
 
-fn curl(lab: &Lab) -> Result<Command, String> {
-    let mut command = lab.tool("curl")?;
+fn curl(fixture: &Fixture) -> Result<Command, String> {
+    let mut command = fixture.tool("curl")?;
     command.args(["-sS", "--http2", "-w", "%{http_version} %{http_code}"]);
-    command.arg("--cacert").arg(lab.cert());
+    command.arg("--cacert").arg(fixture.cert());
     Ok(command)
 }
 
 // --- how each is started ---
 
 /// HTTP/1.1 towards us, over connections that it keeps.
-pub(super) fn nginx(lab: &Lab, port: &str) -> Result<Command, String> {
-    let site = lab.port(Shared::Site, Security::Plain)?;
-    let (cert, key) = (lab.cert(), lab.key());
+pub(super) fn nginx(fixture: &Fixture, port: &str) -> Result<Command, String> {
+    let site = fixture.port(Shared::Site, Security::Plain)?;
+    let (cert, key) = (fixture.cert(), fixture.key());
     nginx_with(
-        lab,
+        fixture,
         &format!(
             "upstream site {{ server 127.0.0.1:{site}; keepalive 16; }}
             server {{
@@ -122,10 +122,10 @@ pub(super) fn nginx(lab: &Lab, port: &str) -> Result<Command, String> {
 }
 
 /// HTTP/2 towards us: nginx 1.22 speaks it for gRPC alone.
-pub(super) fn nginx_grpc(lab: &Lab, port: &str) -> Result<Command, String> {
-    let grpc = lab.port(Shared::GrpcLacewing, Security::Plain)?;
+pub(super) fn nginx_grpc(fixture: &Fixture, port: &str) -> Result<Command, String> {
+    let grpc = fixture.port(Shared::GrpcLacewing, Security::Plain)?;
     nginx_with(
-        lab,
+        fixture,
         &format!(
             "upstream echo {{ server 127.0.0.1:{grpc}; keepalive 16; }}
             server {{
@@ -138,8 +138,8 @@ pub(super) fn nginx_grpc(lab: &Lab, port: &str) -> Result<Command, String> {
     )
 }
 
-pub(super) fn nginx_with(lab: &Lab, servers: &str) -> Result<Command, String> {
-    let folder = lab.scratch("nginx");
+pub(super) fn nginx_with(fixture: &Fixture, servers: &str) -> Result<Command, String> {
+    let folder = fixture.scratch("nginx");
     std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .iter()
@@ -153,14 +153,14 @@ pub(super) fn nginx_with(lab: &Lab, servers: &str) -> Result<Command, String> {
     );
     let file = folder.join("nginx.conf");
     std::fs::write(&file, config).map_err(|e| e.to_string())?;
-    let mut command = lab.tool("nginx")?;
+    let mut command = fixture.tool("nginx")?;
     command.arg("-p").arg(&folder).arg("-c").arg(&file);
     Ok(command)
 }
 
 /// HTTP/1.1 towards us.
-pub(super) fn h2o(lab: &Lab, port: &str) -> Result<Command, String> {
-    let site = lab.port(Shared::Site, Security::Plain)?;
+pub(super) fn h2o(fixture: &Fixture, port: &str) -> Result<Command, String> {
+    let site = fixture.port(Shared::Site, Security::Plain)?;
     let config = format!(
         "num-threads: 2
 listen:
@@ -175,20 +175,20 @@ hosts:
       /:
         proxy.reverse.url: http://127.0.0.1:{site}/
 ",
-        lab.cert().display(),
-        lab.key().display()
+        fixture.cert().display(),
+        fixture.key().display()
     );
-    let file = lab.scratch("h2o.conf");
+    let file = fixture.scratch("h2o.conf");
     std::fs::write(&file, config).map_err(|e| e.to_string())?;
-    let mut command = lab.tool("h2o")?;
+    let mut command = fixture.tool("h2o")?;
     command.arg("-c").arg(&file);
     Ok(command)
 }
 
 /// HTTP/2 towards us, in cleartext.
-pub(super) fn apache(lab: &Lab, port: &str) -> Result<Command, String> {
-    let site = lab.port(Shared::Site, Security::Plain)?;
-    let folder = lab.scratch("apache");
+pub(super) fn apache(fixture: &Fixture, port: &str) -> Result<Command, String> {
+    let site = fixture.port(Shared::Site, Security::Plain)?;
+    let folder = fixture.scratch("apache");
     std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
     let modules: String = [
         "mpm_event",
@@ -218,22 +218,22 @@ SSLCertificateFile {}
 SSLCertificateKeyFile {}
 ProxyPass / h2c://127.0.0.1:{site}/ flushpackets=on
 ",
-        lab.cert().display(),
-        lab.key().display(),
+        fixture.cert().display(),
+        fixture.key().display(),
         folder = folder.display(),
     );
     let file = folder.join("apache.conf");
     std::fs::write(&file, config).map_err(|e| e.to_string())?;
-    let mut command = lab.tool("apache2")?;
+    let mut command = fixture.tool("apache2")?;
     // One process, so that ending it ends all of it.
     command.arg("-X").arg("-f").arg(&file);
     Ok(command)
 }
 
 /// HTTP/2 towards us, in cleartext.
-pub(super) fn haproxy(lab: &Lab, port: &str) -> Result<Command, String> {
-    let site = lab.port(Shared::Site, Security::Plain)?;
-    let both = lab.cert_and_key()?;
+pub(super) fn haproxy(fixture: &Fixture, port: &str) -> Result<Command, String> {
+    let site = fixture.port(Shared::Site, Security::Plain)?;
+    let both = fixture.cert_and_key()?;
     let config = format!(
         "global
   log stderr local0
@@ -248,17 +248,17 @@ listen site
 ",
         both.display()
     );
-    let file = lab.scratch("haproxy.cfg");
+    let file = fixture.scratch("haproxy.cfg");
     std::fs::write(&file, config).map_err(|e| e.to_string())?;
-    let mut command = lab.tool("haproxy")?;
+    let mut command = fixture.tool("haproxy")?;
     command.arg("-db").arg("-f").arg(&file);
     Ok(command)
 }
 
 /// HTTP/2 towards us, in cleartext.
-pub(super) fn caddy(lab: &Lab, port: &str) -> Result<Command, String> {
-    let site = lab.port(Shared::Site, Security::Plain)?;
-    let folder = lab.scratch("caddy");
+pub(super) fn caddy(fixture: &Fixture, port: &str) -> Result<Command, String> {
+    let site = fixture.port(Shared::Site, Security::Plain)?;
+    let folder = fixture.scratch("caddy");
     std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
     let config = format!(
         "{{
@@ -273,20 +273,20 @@ https://127.0.0.1:{port} {{
     }}
 }}
 ",
-        lab.cert().display(),
-        lab.key().display()
+        fixture.cert().display(),
+        fixture.key().display()
     );
     let file = folder.join("Caddyfile");
     std::fs::write(&file, config).map_err(|e| e.to_string())?;
-    let mut command = lab.tool("caddy")?;
+    let mut command = fixture.tool("caddy")?;
     command.args(["run", "--adapter", "caddyfile", "--config"]);
     command.arg(&file).env("HOME", &folder);
     Ok(command)
 }
 
 /// HTTP/1.1 towards us.
-pub(super) fn lighttpd(lab: &Lab, port: &str) -> Result<Command, String> {
-    let site = lab.port(Shared::Site, Security::Plain)?;
+pub(super) fn lighttpd(fixture: &Fixture, port: &str) -> Result<Command, String> {
+    let site = fixture.port(Shared::Site, Security::Plain)?;
     let config = format!(
         "server.modules = (\"mod_openssl\", \"mod_proxy\")
 server.document-root = \"{}\"
@@ -300,44 +300,44 @@ ssl.pemfile = \"{}\"
 ssl.privkey = \"{}\"
 proxy.server = (\"\" => ((\"host\" => \"127.0.0.1\", \"port\" => {site})))
 ",
-        lab.folder().display(),
-        lab.cert().display(),
-        lab.key().display()
+        fixture.folder().display(),
+        fixture.cert().display(),
+        fixture.key().display()
     );
-    let file = lab.scratch("lighttpd.conf");
+    let file = fixture.scratch("lighttpd.conf");
     std::fs::write(&file, config).map_err(|e| e.to_string())?;
-    let mut command = lab.tool("lighttpd")?;
+    let mut command = fixture.tool("lighttpd")?;
     command.arg("-D").arg("-f").arg(&file);
     Ok(command)
 }
 
 /// HTTP/2 towards us, and TLS in front.
-pub(super) fn nghttpx(lab: &Lab, port: &str) -> Result<Command, String> {
-    let site = lab.port(Shared::Site, Security::Plain)?;
-    let mut command = nghttpx_to(lab, site)?;
+pub(super) fn nghttpx(fixture: &Fixture, port: &str) -> Result<Command, String> {
+    let site = fixture.port(Shared::Site, Security::Plain)?;
+    let mut command = nghttpx_to(fixture, site)?;
     command.arg(format!("--frontend=127.0.0.1,{port}"));
-    command.arg(lab.key()).arg(lab.cert());
+    command.arg(fixture.key()).arg(fixture.cert());
     Ok(command)
 }
 
 /// HTTP/2 on both sides, in cleartext.
-pub(super) fn nghttpx_plain(lab: &Lab, port: &str) -> Result<Command, String> {
-    let site = lab.port(Shared::Site, Security::Plain)?;
-    let mut command = nghttpx_to(lab, site)?;
+pub(super) fn nghttpx_plain(fixture: &Fixture, port: &str) -> Result<Command, String> {
+    let site = fixture.port(Shared::Site, Security::Plain)?;
+    let mut command = nghttpx_to(fixture, site)?;
     command.arg(format!("--frontend=127.0.0.1,{port};no-tls"));
     Ok(command)
 }
 
 /// HTTP/2 on both sides, in cleartext.
-pub(super) fn nghttpx_grpc(lab: &Lab, port: &str) -> Result<Command, String> {
-    let grpc = lab.port(Shared::GrpcLacewing, Security::Plain)?;
-    let mut command = nghttpx_to(lab, grpc)?;
+pub(super) fn nghttpx_grpc(fixture: &Fixture, port: &str) -> Result<Command, String> {
+    let grpc = fixture.port(Shared::GrpcLacewing, Security::Plain)?;
+    let mut command = nghttpx_to(fixture, grpc)?;
     command.arg(format!("--frontend=127.0.0.1,{port};no-tls"));
     Ok(command)
 }
 
-fn nghttpx_to(lab: &Lab, port: u16) -> Result<Command, String> {
-    let mut command = lab.tool("nghttpx")?;
+fn nghttpx_to(fixture: &Fixture, port: u16) -> Result<Command, String> {
+    let mut command = fixture.tool("nghttpx")?;
     command.args(["--conf=/dev/null", "--no-ocsp", "--single-process"]);
     command.arg(format!("--backend=127.0.0.1,{port};;proto=h2"));
     Ok(command)

@@ -1,7 +1,7 @@
 //! python-hyper's `h2`, which does legal things in odd ways, in both roles.
 
+use super::fixture::{Fixture, MB_1, MEDIUM, SMALL, Security, Shared};
 use super::http2::{get, get_parallel, lacewing, post_digest};
-use super::lab::{Lab, MB_1, MEDIUM, SMALL, Security, Shared};
 use super::process::{Server, free_port};
 use super::{Case, Outcome, expect};
 use crate::shell;
@@ -44,29 +44,34 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for oddity in ODDITIES.into_iter().chain(CLIENT) {
         let name = format!("http2/python-h2/{oddity}");
-        cases.push(Case::new(name, move |lab| client(lab, oddity)));
+        cases.push(Case::new(name, move |fixture| client(fixture, oddity)));
     }
     for oddity in ODDITIES.into_iter().chain(SERVER) {
         let name = format!("http2/lacewing-to-python-h2/{oddity}");
-        cases.push(Case::new(name, move |lab| server(lab, oddity)));
+        cases.push(Case::new(name, move |fixture| server(fixture, oddity)));
     }
     cases
 }
 
-fn client(lab: &Lab, oddity: &str) -> Outcome {
-    let port = lab.port(Shared::Site, Security::Plain)?;
-    let mut python = lab.python("h2_client.py")?;
-    python.args([&port.to_string(), oddity]).arg(lab.files());
-    expect(&lab.run(&mut python, 40)?.success()?, "ok")
+fn client(fixture: &Fixture, oddity: &str) -> Outcome {
+    let port = fixture.port(Shared::Site, Security::Plain)?;
+    let mut python = fixture.python("h2_client.py")?;
+    python
+        .args([&port.to_string(), oddity])
+        .arg(fixture.files());
+    expect(&fixture.run(&mut python, 40)?.success()?, "ok")
 }
 
-fn server(lab: &Lab, oddity: &str) -> Outcome {
+fn server(fixture: &Fixture, oddity: &str) -> Outcome {
     let port = free_port()?;
-    let mut python = lab.python("h2_server.py")?;
-    python.arg(port.to_string()).arg(lab.files()).arg(oddity);
-    let log = lab.scratch("h2_server.log");
+    let mut python = fixture.python("h2_server.py")?;
+    python
+        .arg(port.to_string())
+        .arg(fixture.files())
+        .arg(oddity);
+    let log = fixture.scratch("h2_server.log");
     let server = Server::start("h2_server", &mut python, port, log)?;
-    let asked = ask(lab, port, oddity);
+    let asked = ask(fixture, port, oddity);
     let log = server.log();
     match asked {
         Err(error) => Err(format!("{error}\n{}", server.log_tail())),
@@ -75,16 +80,16 @@ fn server(lab: &Lab, oddity: &str) -> Outcome {
     }
 }
 
-fn ask(lab: &Lab, port: u16, oddity: &str) -> Outcome {
-    get(lab, "h2", Security::Plain, port, MEDIUM)?;
+fn ask(fixture: &Fixture, port: u16, oddity: &str) -> Outcome {
+    get(fixture, "h2", Security::Plain, port, MEDIUM)?;
     if oddity != "goaway" {
-        get_parallel(lab, "h2", Security::Plain, port, SMALL, 20)?;
+        get_parallel(fixture, "h2", Security::Plain, port, SMALL, 20)?;
     }
     if oddity == "early-answer" {
-        let mut command = lacewing(lab, "h2");
-        command.arg("-d").arg(lab.file(MB_1));
+        let mut command = lacewing(fixture, "h2");
+        command.arg("-d").arg(fixture.file(MB_1));
         command.arg(Security::Plain.url(port, "digest"));
-        return expect(&lab.run(&mut command, 20)?.success()?, "early");
+        return expect(&fixture.run(&mut command, 20)?.success()?, "early");
     }
-    post_digest(lab, "h2", Security::Plain, port, MEDIUM)
+    post_digest(fixture, "h2", Security::Plain, port, MEDIUM)
 }

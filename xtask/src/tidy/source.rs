@@ -37,6 +37,39 @@ pub(super) fn without_comments(text: &str) -> String {
     out
 }
 
+/// `text`, which has no comments, with the insides of string and character
+/// literals gone; line numbers stay.
+pub(super) fn without_literals(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let at = |i: usize| chars.get(i).copied().unwrap_or('\0');
+    let mut out = String::with_capacity(text.len());
+    let mut i = 0;
+    while i < chars.len() {
+        let end = match (at(i), at(i + 1)) {
+            ('"', _) => string_end(&chars, i),
+            ('r', '"' | '#') if i == 0 || !is_word(at(i - 1)) || at(i - 1) == 'b' => {
+                raw_string_end(&chars, i)
+            }
+            ('\'', '\\') => (i + 4).min(chars.len()),
+            ('\'', _) if at(i + 2) == '\'' => i + 3,
+            _ => i + 1,
+        };
+        if end > i + 1 {
+            out.push_str("\"\"");
+            out.extend(chars[i..end].iter().filter(|c| **c == '\n'));
+        } else {
+            out.push(at(i));
+        }
+        i = end;
+    }
+    out
+}
+
+/// Whether `name` is an identifier.
+pub(super) fn is_identifier(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(is_word)
+}
+
 /// Whether `line` holds `word`, not as a part of a longer word.
 pub(super) fn has_word(line: &str, word: &str) -> bool {
     let first_is_word = word.chars().next().is_some_and(is_word);
@@ -128,6 +161,12 @@ mod tests {
             let expected = text.trim_end_matches("// x");
             assert_eq!(without_comments(text), expected);
         }
+    }
+
+    #[test]
+    fn literals_lose_their_insides() {
+        let text = "f(\"}\n\\\"{\", '{', '\\'', r#\"}\"#, &'a x)";
+        assert_eq!(without_literals(text), "f(\"\"\n, \"\", \"\", \"\", &'a x)");
     }
 
     #[test]

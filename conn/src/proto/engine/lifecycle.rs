@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Engine, Timer, ping::Purpose};
+use super::{Engine, Timer, ping::Purpose, receive::Outcome};
 use crate::{
     Error, Initiator, Reason,
     proto::{
@@ -114,6 +114,9 @@ impl Engine {
     /// The last stream is gone: a connection that was shutting down closes. If
     /// the peer left, our own GOAWAY tells it which streams we processed.
     pub(super) fn finish_drain(&mut self) {
+        if self.admission.is_waiting() {
+            return;
+        }
         if self.shutdown.drained() {
             self.send_last_go_away();
         }
@@ -128,14 +131,23 @@ impl Engine {
         last: StreamId,
         reason: Reason,
         debug: &[u8],
-    ) -> Event {
+    ) -> Outcome {
+        self.charges.glitch(now)?;
+        let refused = self.shutdown.refused_from();
         let last = self.shutdown.note_peer(last, reason, debug);
         let error = self.shutdown.peer().cloned();
         let error = error.unwrap_or_else(|| Error::go_away(reason, debug));
         if reason != Reason::NoError {
             self.start_drain(now);
         }
-        for key in self.streams.keys() {
+        // One that names the same stream again refuses no more.
+        let refuses_more = refused.is_none_or(|refused| last < refused);
+        let keys = if refuses_more {
+            self.streams.keys()
+        } else {
+            Vec::new()
+        };
+        for key in keys {
             let ours = self.streams.get(key).is_some_and(|stream| stream.is_ours());
             if ours && self.shutdown.refuses(key.id()) {
                 self.remove(now, key);
@@ -146,11 +158,11 @@ impl Engine {
         if self.streams.is_empty() {
             self.finish_drain();
         }
-        Event::GoAway {
+        Ok(Some(Event::GoAway {
             last,
             reason,
             error,
-        }
+        }))
     }
 
     /// What follows from a broken rule: the end of its stream or of the

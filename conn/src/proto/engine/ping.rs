@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Engine;
+use super::{Engine, receive::Outcome};
 use crate::proto::{Event, shutdown::Phase};
 
 /// The PING on its way, and what has been learned from earlier ones.
@@ -97,19 +97,18 @@ impl Engine {
         }
     }
 
-    pub(super) fn handle_pong(&mut self, now: Instant, opaque: u64) -> Option<Event> {
-        // An answer to nothing is ignored, as the SPDY drafts want.
-        let ping = self
-            .life
-            .pings
-            .current
-            .take_if(|ping| ping.opaque == opaque)?;
+    pub(super) fn handle_pong(&mut self, now: Instant, opaque: u64) -> Outcome {
+        // An answer to nothing is ignored, as the SPDY drafts demand.
+        let current = &mut self.life.pings.current;
+        let Some(ping) = current.take_if(|ping| ping.opaque == opaque) else {
+            return self.useless(now);
+        };
         let round_trip = now.saturating_duration_since(ping.sent);
         self.life.pings.round_trip = Some(round_trip);
         if self.shutdown.phase() == Phase::Announced {
             self.send_last_go_away();
         }
         self.finish_probe(now);
-        ping.wanted.then_some(Event::Pong { round_trip })
+        Ok(ping.wanted.then_some(Event::Pong { round_trip }))
     }
 }

@@ -34,6 +34,7 @@ impl Engine {
         if self.config.side == Side::Server || !self.config.accept_push {
             return Err(Rule::PushNotAllowed.fatal());
         }
+        self.charges.glitch(now)?;
         if !self.ids.is_next_of_peer(promised) {
             return Err(Rule::InvalidPush.fatal());
         }
@@ -59,6 +60,7 @@ impl Engine {
         headers: Headers,
     ) -> Outcome {
         let id = headers.stream;
+        self.charges.glitch(now)?;
         self.ids.open_of_peer(id, &self.config.limits);
         if !self.config.accept_push {
             return Err(Rule::PushNotAllowed.on(id));

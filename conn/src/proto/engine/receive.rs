@@ -9,6 +9,7 @@ use crate::{
     Reason,
     proto::{
         Broken, Event, Head, Rule, Semantics, Side, StreamId, StreamKey,
+        charges::CHEAP_DATA,
         content::{self, Asked, Content, Said},
         ids::Standing,
         rules::{PushStyle, Rules},
@@ -53,12 +54,12 @@ impl Engine {
                 self.wire.pong(opaque, self.output.buffer());
                 Ok(None)
             }
-            Message::Pong { opaque } => Ok(self.handle_pong(now, opaque)),
+            Message::Pong { opaque } => self.handle_pong(now, opaque),
             Message::GoAway {
                 last,
                 reason,
                 debug,
-            } => Ok(Some(self.handle_go_away(now, last, reason, &debug))),
+            } => self.handle_go_away(now, last, reason, &debug),
             Message::Promise {
                 parent,
                 promised,
@@ -91,7 +92,7 @@ impl Engine {
         let opens = matches!(headers.kind, HeadersKind::Open | HeadersKind::ByState);
         let standing = self.ids.standing(id);
         if opens && standing.is_unopened() && self.ids.is_of_peer(id) {
-            return self.accept(now, headers);
+            return self.open_of_peer(now, headers);
         }
         let rule = match (standing, headers.kind) {
             (Standing::Idle | Standing::BeyondGoAway, HeadersKind::Open) => Rule::StreamIdParity,
@@ -113,7 +114,7 @@ impl Engine {
     }
 
     /// The peer opens a stream.
-    fn accept(&mut self, now: Instant, headers: Headers) -> Outcome {
+    fn open_of_peer(&mut self, now: Instant, headers: Headers) -> Outcome {
         let id = headers.stream;
         if self.ids.is_beyond_go_away(id) {
             return Err(Rule::OpenAfterGoAway.on(id));
@@ -132,9 +133,13 @@ impl Engine {
             };
         }
         self.ids.open_of_peer(id, &self.config.limits);
-        if self.streams.of_peer() >= self.config.limits.max_concurrent_streams {
-            return Err(Rule::TooManyStreams.on(id));
-        }
+        self.admit(now, headers)
+    }
+
+    /// Takes a stream of the peer that is within the limits.
+    pub(super) fn accept(&mut self, now: Instant, headers: Headers) -> Outcome {
+        let id = headers.stream;
+        let http = self.config.semantics == Semantics::Http;
         let (fin, unidirectional) = (headers.fin, headers.unidirectional);
         let parent = headers.associated.filter(|_| !http);
         if parent.is_some_and(|parent| parent == id || self.ids.standing(parent).is_unopened()) {
@@ -160,6 +165,7 @@ impl Engine {
         let early = self.scheduler.early.take(id);
         let mut stream = self.new_stream(id, state, early.or(priority));
         stream.opener = Opener::Peer;
+        stream.opened = Some(now);
         stream.asked = Asked::by(&head);
         stream.content = content;
         let stream = self.streams.insert(stream);
@@ -222,6 +228,7 @@ impl Engine {
         });
         let content = content.map_err(|rule| rule.on(id))?;
         if part == Part::Informational {
+            self.charges.glitch(now)?;
             return Ok(Some(Event::Informational { stream: key, head }));
         }
         stream.content = content;
@@ -313,6 +320,9 @@ impl Engine {
             if fin {
                 self.settle(now, key);
             }
+            if data.len() < CHEAP_DATA && !fin {
+                return self.useless(now);
+            }
             return Ok(None);
         }
         stream.recv.unreleased = stream.recv.unreleased.saturating_add(data.len());
@@ -332,7 +342,7 @@ impl Engine {
     fn handle_stray_data(&mut self, now: Instant, frame: &Data) -> Outcome {
         let id = frame.stream;
         let rule = match self.ids.standing(id) {
-            Standing::ResetByUs if !frame.data.is_empty() => return Ok(None),
+            Standing::ResetByUs if frame.data.len() >= CHEAP_DATA => return Ok(None),
             Standing::ResetByUs | Standing::BeyondGoAway => return self.useless(now),
             // One frame may arrive in many pieces, and is answered once.
             Standing::Idle if self.ids.was_reset(id) => return self.useless(now),
@@ -351,6 +361,7 @@ impl Engine {
     }
 
     fn handle_credit(&mut self, now: Instant, stream: Option<StreamId>, increment: u32) -> Outcome {
+        self.charges.window_update(now, self.counters.data_sent)?;
         let Some(id) = stream else {
             return match self.flow.credit_send(increment) {
                 Ok(()) => Ok(None),
@@ -418,7 +429,7 @@ impl Engine {
         if stops && stream.state.recv() == Half::Closed && stream.state.send() != Half::Closed {
             // Rapid Reset, CVE-2023-44487.
             if !stream.is_ours() {
-                self.charges.reset(now)?;
+                self.charges.cancel(now, stream.opened)?;
             }
             stream.state.close_send();
             stream.send.source = Source::None;
@@ -438,7 +449,7 @@ impl Engine {
         }
         // Rapid Reset, CVE-2023-44487.
         if !stream.is_ours() {
-            self.charges.reset(now)?;
+            self.charges.cancel(now, stream.opened)?;
         }
         self.remove(now, key);
         Ok(Some(Event::Reset {

@@ -86,6 +86,7 @@ impl Engine {
         stream.send.window.debit(len);
         self.flow.debit_send(len);
         self.counters.data_sent = self.counters.data_sent.saturating_add(len as u64);
+        self.charges.sent_data();
         let incremental = stream.priority.incremental();
         let scheduled = stream.send.scheduled;
         self.wire

@@ -354,7 +354,10 @@ impl StreamMut<'_> {
             }
             // Our own streams never count among those that are gone.
             None if key.id().opener() == Some(engine.config.side) => {}
-            None => engine.streams.finish_orphan(),
+            None => {
+                engine.streams.finish_orphan();
+                engine.admission.handler_ended();
+            }
         }
     }
 

@@ -91,6 +91,7 @@ impl Engine {
                     self.end_departed(now, key);
                 }
             }
+            Timer::Admission => self.end_admission(now),
             Timer::SecondGoAway => self.send_last_go_away(),
             Timer::SecondLook => self.look_for_the_peer(),
             Timer::Drain => self.end_drain(now),

@@ -27,6 +27,8 @@ pub(crate) struct Stream {
     pub(crate) content: Content,
     /// What its request asks for.
     pub(crate) asked: Asked,
+    /// The peer opened it then.
+    pub(crate) opened: Option<Instant>,
     /// The user still works on it: it counts although both halves are closed.
     pub(crate) retained: bool,
     /// It counts among the streams that we opened.
@@ -208,6 +210,7 @@ impl Stream {
                 reader: Reader::Reading,
             },
             content: Content::default(),
+            opened: None,
             asked: Asked::Other,
             retained: false,
             counted: true,

@@ -20,6 +20,10 @@ use crate::proto::{Config, Head, HeaderBytes, Priority, Reason, Rule, Side, Stre
 /// connection.
 const MAX_DATA: usize = 64 << 10;
 
+/// A header list that our SETTINGS allow may come in frames of this size: half
+/// of what every peer takes.
+const CONTINUATION: usize = 8 << 10;
+
 /// The codec of one HTTP/2 connection.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -46,7 +50,9 @@ impl Wire {
             decoder.max_frame_size = limits.max_frame_size;
             decoder.max_header_list_size = limits.max_header_list_size;
             decoder.max_header_fields = limits.max_header_fields;
-            decoder.max_continuations = u32::try_from(limits.max_continuations).unwrap_or(u32::MAX);
+            let needed = limits.max_header_list_size / CONTINUATION;
+            let continuations = limits.max_continuations.max(needed);
+            decoder.max_continuations = u32::try_from(continuations).unwrap_or(u32::MAX);
             decoder.max_header_block = limits.max_header_list_size.saturating_mul(2);
             decoder.max_settings_entries = limits.max_settings_entries;
         });

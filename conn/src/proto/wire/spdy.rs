@@ -3,6 +3,7 @@
 mod codes;
 mod encode;
 mod fields;
+mod raw_fields;
 mod settings;
 
 use std::num::NonZeroU16;
@@ -15,7 +16,7 @@ use self::{
     encode::{
         Block, control_names, encode_control, encode_fields, encode_pushed_status, pushed_names,
     },
-    fields::RawFields,
+    raw_fields::RawFields,
 };
 use super::{Data, Headers, HeadersKind, Message, SendKind, Unencodable};
 use crate::proto::{
@@ -38,8 +39,8 @@ pub(crate) struct Wire {
     version: Version,
     side: Side,
     semantics: Semantics,
-    /// For errors that name it.
     max_header_list_size: usize,
+    max_header_fields: usize,
     sent: HeaderBytes,
 }
 
@@ -71,6 +72,7 @@ impl Wire {
             side: config.side,
             semantics: config.semantics,
             max_header_list_size: limits.max_header_list_size,
+            max_header_fields: limits.max_header_fields,
             sent: HeaderBytes::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! What is not in every exchange: trailers, interim responses, 100-continue,
 //! push, ORIGIN and ALTSVC, tunnels, WebSockets, `Upgrade: h2c`.
 
-use crate::interop::lab::{Lab, MB_1, MB_50, MEDIUM, SMALL, Security, Shared};
+use crate::interop::fixture::{Fixture, MB_1, MB_50, MEDIUM, SMALL, Security, Shared};
 use crate::interop::process::{Server, free_port};
 use crate::interop::{Case, Outcome, expect, expect_part};
 use crate::shell;
@@ -39,16 +39,16 @@ pub(super) fn cases() -> Vec<Case> {
             let name = |peer: &str| format!("http2/{peer}/{what}-{}", security.name());
             for (peer, shared) in servers(security, kind) {
                 let name = name(&format!("lacewing-to-{peer}"));
-                cases.push(Case::new(name, move |lab| {
-                    let port = lab.port(shared, security)?;
-                    kind.run(lab, lab.rust("visit"), Urls::Whole, security, port)
+                cases.push(Case::new(name, move |fixture| {
+                    let port = fixture.port(shared, security)?;
+                    kind.run(fixture, fixture.rust("visit"), Urls::Whole, security, port)
                 }));
             }
-            cases.push(Case::new(name("node"), move |lab| {
-                let port = lab.port(Shared::Site, security)?;
-                let mut node = lab.node("http2-client.js")?;
+            cases.push(Case::new(name("node"), move |fixture| {
+                let port = fixture.port(Shared::Site, security)?;
+                let mut node = fixture.node("http2-client.js")?;
                 node.args([&port.to_string(), security.name()]);
-                kind.run(lab, node, Urls::Paths, security, port)
+                kind.run(fixture, node, Urls::Paths, security, port)
             }));
             let go = match kind {
                 Kind::Trailers | Kind::Hints => true,
@@ -56,36 +56,37 @@ pub(super) fn cases() -> Vec<Case> {
                 _ => false,
             };
             if go {
-                cases.push(Case::new(name("go"), move |lab| {
-                    let port = lab.port(Shared::Site, security)?;
-                    let mut go = lab.go("http2-client")?;
+                cases.push(Case::new(name("go"), move |fixture| {
+                    let port = fixture.port(Shared::Site, security)?;
+                    let mut go = fixture.go("http2-client")?;
                     go.args([&port.to_string(), security.name()]);
-                    kind.run(lab, go, Urls::Paths, security, port)
+                    kind.run(fixture, go, Urls::Paths, security, port)
                 }));
             }
         }
         let name = |what: &str| format!("http2/{what}-{}", security.name());
-        cases.push(Case::new(name("nghttp/pushes"), move |lab| {
-            nghttp_pushes(lab, security)
-        }));
-        cases.push(Case::new(name("lacewing-to-nghttpd/pushes"), move |lab| {
-            nghttpd_pushes(lab, security)
+        cases.push(Case::new(name("nghttp/pushes"), move |fixture| {
+            nghttp_pushes(fixture, security)
         }));
         cases.push(Case::new(
+            name("lacewing-to-nghttpd/pushes"),
+            move |fixture| nghttpd_pushes(fixture, security),
+        ));
+        cases.push(Case::new(
             name("lacewing-to-lacewing/websocket"),
-            move |lab| {
-                let port = lab.port(Shared::Site, security)?;
-                let mut visit = lab.rust("visit");
+            move |fixture| {
+                let port = fixture.port(Shared::Site, security)?;
+                let mut visit = fixture.rust("visit");
                 visit.args(["websocket", &security.url(port, "chat"), "100"]);
-                expect(&lab.run(&mut visit, 60)?.success()?, "100 echoes")
+                expect(&fixture.run(&mut visit, 60)?.success()?, "100 echoes")
             },
         ));
     }
-    cases.push(Case::new("http2/curl/upgrade", |lab| {
-        curl_upgrade(lab, None)
+    cases.push(Case::new("http2/curl/upgrade", |fixture| {
+        curl_upgrade(fixture, None)
     }));
-    cases.push(Case::new("http2/curl/upgrade-with-body", |lab| {
-        curl_upgrade(lab, Some(MEDIUM))
+    cases.push(Case::new("http2/curl/upgrade-with-body", |fixture| {
+        curl_upgrade(fixture, Some(MEDIUM))
     }));
     cases.push(Case::new("http2/nghttp/upgrade", nghttp_upgrade));
     for (peer, shared) in [
@@ -95,7 +96,7 @@ pub(super) fn cases() -> Vec<Case> {
     ] {
         cases.push(Case::new(
             format!("http2/lacewing-to-{peer}/upgrade"),
-            move |lab| our_upgrade(lab, shared),
+            move |fixture| our_upgrade(fixture, shared),
         ));
     }
     cases
@@ -134,7 +135,7 @@ impl Kind {
     /// Lets `client` have the exchange with the server on `port`.
     fn run(
         self,
-        lab: &Lab,
+        fixture: &Fixture,
         mut client: Command,
         urls: Urls,
         security: Security,
@@ -144,33 +145,33 @@ impl Kind {
             Urls::Whole => security.url(port, path),
             Urls::Paths => format!("/{path}"),
         };
-        let file = |name: &str| lab.file(name).display().to_string();
+        let file = |name: &str| fixture.file(name).display().to_string();
         match self {
             Self::Trailers => {
                 client.args(["trailers", &url("trailers"), &file(MB_1), "x-sum=42"]);
-                expect(&lab.run(&mut client, 40)?.success()?, "x-sum=42")
+                expect(&fixture.run(&mut client, 40)?.success()?, "x-sum=42")
             }
             Self::Hints => {
                 client.args(["hints", &url("hints")]);
-                let printed = lab.run(&mut client, 20)?.success()?;
+                let printed = fixture.run(&mut client, 20)?.success()?;
                 let hints = "103 </a.css>; rel=preload\n103 </b.css>; rel=preload\n200 7 ";
                 expect_part(&printed, hints)
             }
             Self::Continue => {
                 client.args(["expect", &url("digest"), &file(MB_1)]);
-                let printed = lab.run(&mut client, 20)?.success()?;
+                let printed = fixture.run(&mut client, 20)?.success()?;
                 // `visit` and Go print the digest of the answer.
                 expect_part(printed.trim_start_matches('['), "100")
             }
             Self::Pushes => {
                 client.args(["pushes", &url("push"), "3"]);
-                let printed = lab.run(&mut client, 20)?.success()?;
-                expect_part(&printed, &pushed(lab, &[MB_1, MEDIUM, SMALL]))?;
+                let printed = fixture.run(&mut client, 20)?.success()?;
+                expect_part(&printed, &pushed(fixture, &[MB_1, MEDIUM, SMALL]))?;
                 expect_part(&printed, "\n200 7 ")
             }
             Self::Announced => {
                 client.args(["announced", &url("hello")]);
-                let printed = lab.run(&mut client, 20)?.success()?;
+                let printed = fixture.run(&mut client, 20)?.success()?;
                 expect_part(&printed, "h2=\":8000\"; ma=60")?;
                 if security == Security::Tls {
                     expect_part(&printed, &format!("origin https://localhost:{port}\n"))?;
@@ -180,7 +181,10 @@ impl Kind {
             }
             Self::Tunnel => {
                 client.args(["tunnel", &url("chat"), "bytes", &file(MB_50)]);
-                expect(&lab.run(&mut client, 40)?.success()?, lab.digest(MB_50))
+                expect(
+                    &fixture.run(&mut client, 40)?.success()?,
+                    fixture.digest(MB_50),
+                )
             }
             Self::Connect => {
                 let target = format!("127.0.0.1:{}", echo_server()?);
@@ -189,17 +193,20 @@ impl Kind {
                     client.arg(url(""));
                 }
                 client.args([&target, &file(MB_50)]);
-                expect(&lab.run(&mut client, 40)?.success()?, lab.digest(MB_50))
+                expect(
+                    &fixture.run(&mut client, 40)?.success()?,
+                    fixture.digest(MB_50),
+                )
             }
         }
     }
 }
 
 /// What clients print of pushed files.
-fn pushed(lab: &Lab, files: &[&str]) -> String {
+fn pushed(fixture: &Fixture, files: &[&str]) -> String {
     let lines: Vec<String> = files
         .iter()
-        .map(|file| format!("/{file} {}", lab.answer(file)))
+        .map(|file| format!("/{file} {}", fixture.answer(file)))
         .collect();
     lines.join("\n")
 }
@@ -219,11 +226,11 @@ fn echo_server() -> Result<u16, String> {
     Ok(port)
 }
 
-fn nghttp_pushes(lab: &Lab, security: Security) -> Outcome {
-    let port = lab.port(Shared::Site, security)?;
-    let mut nghttp = lab.tool("nghttp")?;
+fn nghttp_pushes(fixture: &Fixture, security: Security) -> Outcome {
+    let port = fixture.port(Shared::Site, security)?;
+    let mut nghttp = fixture.tool("nghttp")?;
     nghttp.args(["-nv", "--no-verify-peer", &security.url(port, "push")]);
-    let printed = lab.run(&mut nghttp, 20)?.success()?;
+    let printed = fixture.run(&mut nghttp, 20)?.success()?;
     let promises = printed.matches("recv PUSH_PROMISE frame").count();
     let answers = printed.matches(":status: 200").count();
     let bad = ["[ERROR]", "recv RST_STREAM", "recv GOAWAY"];
@@ -234,62 +241,65 @@ fn nghttp_pushes(lab: &Lab, security: Security) -> Outcome {
     Ok(String::new())
 }
 
-fn nghttpd_pushes(lab: &Lab, security: Security) -> Outcome {
+fn nghttpd_pushes(fixture: &Fixture, security: Security) -> Outcome {
     let port = free_port()?;
-    let mut command = lab.tool("nghttpd")?;
+    let mut command = fixture.tool("nghttpd")?;
     command.arg(format!("--push=/{SMALL}=/{MEDIUM},/{MB_1}"));
-    command.arg("-d").arg(lab.files()).arg(port.to_string());
+    command.arg("-d").arg(fixture.files()).arg(port.to_string());
     match security {
         Security::Plain => command.arg("--no-tls"),
-        Security::Tls => command.arg(lab.key()).arg(lab.cert()),
+        Security::Tls => command.arg(fixture.key()).arg(fixture.cert()),
     };
-    let log = lab.scratch("nghttpd.log");
+    let log = fixture.scratch("nghttpd.log");
     let _server = Server::start("nghttpd", &mut command, port, log)?;
-    let mut visit = lab.rust("visit");
+    let mut visit = fixture.rust("visit");
     visit.args(["pushes", &security.url(port, SMALL), "2"]);
-    let printed = lab.run(&mut visit, 20)?.success()?;
-    let expected = pushed(lab, &[MB_1, MEDIUM]);
-    expect(&printed, &format!("{expected}\n{}", lab.answer(SMALL)))
+    let printed = fixture.run(&mut visit, 20)?.success()?;
+    let expected = pushed(fixture, &[MB_1, MEDIUM]);
+    expect(&printed, &format!("{expected}\n{}", fixture.answer(SMALL)))
 }
 
-fn curl_upgrade(lab: &Lab, upload: Option<&str>) -> Outcome {
-    let port = lab.port(Shared::Site, Security::Plain)?;
-    let mut curl = lab.tool("curl")?;
+fn curl_upgrade(fixture: &Fixture, upload: Option<&str>) -> Outcome {
+    let port = fixture.port(Shared::Site, Security::Plain)?;
+    let mut curl = fixture.tool("curl")?;
     curl.args(["-sS", "--http2", "-w", "%{http_version} %{http_code}"]);
     let Some(file) = upload else {
         // Small: curl 7.88 has room for 32 KiB behind the 101, and gives up on more.
-        let out = lab.scratch(SMALL);
+        let out = fixture.scratch(SMALL);
         curl.arg("-o").arg(&out);
         curl.arg(Security::Plain.url(port, SMALL));
-        expect(&lab.run(&mut curl, 20)?.success()?, "2 200")?;
-        return super::same_file(lab, &out, SMALL);
+        expect(&fixture.run(&mut curl, 20)?.success()?, "2 200")?;
+        return super::same_file(fixture, &out, SMALL);
     };
     curl.arg("--data-binary")
-        .arg(format!("@{}", lab.file(file).display()));
+        .arg(format!("@{}", fixture.file(file).display()));
     curl.arg(Security::Plain.url(port, "digest"));
-    let expected = format!("{} {}2 200", lab.length(file), lab.digest(file));
-    expect(&lab.run(&mut curl, 20)?.success()?, &expected)
+    let expected = format!("{} {}2 200", fixture.length(file), fixture.digest(file));
+    expect(&fixture.run(&mut curl, 20)?.success()?, &expected)
 }
 
-fn nghttp_upgrade(lab: &Lab) -> Outcome {
-    let port = lab.port(Shared::Site, Security::Plain)?;
-    let mut nghttp = lab.tool("nghttp")?;
+fn nghttp_upgrade(fixture: &Fixture) -> Outcome {
+    let port = fixture.port(Shared::Site, Security::Plain)?;
+    let mut nghttp = fixture.tool("nghttp")?;
     nghttp.args(["-nvu", &Security::Plain.url(port, MB_1)]);
-    let printed = lab.run(&mut nghttp, 20)?.success()?;
+    let printed = fixture.run(&mut nghttp, 20)?.success()?;
     expect_part(&printed, "HTTP Upgrade success")?;
     expect_part(&printed, "recv (stream_id=1) :status: 200")?;
     expect_part(&printed, "; END_STREAM")
 }
 
-fn our_upgrade(lab: &Lab, shared: Shared) -> Outcome {
-    let port = lab.port(shared, Security::Plain)?;
-    let mut visit = lab.rust("visit");
+fn our_upgrade(fixture: &Fixture, shared: Shared) -> Outcome {
+    let port = fixture.port(shared, Security::Plain)?;
+    let mut visit = fixture.rust("visit");
     visit.args(["upgrade", &Security::Plain.url(port, MB_1)]);
-    expect(&lab.run(&mut visit, 20)?.success()?, &lab.answer(MB_1))?;
-    let mut visit = lab.rust("visit");
+    expect(
+        &fixture.run(&mut visit, 20)?.success()?,
+        &fixture.answer(MB_1),
+    )?;
+    let mut visit = fixture.rust("visit");
     visit.args(["upgrade", &Security::Plain.url(port, "digest")]);
     // Small: with a larger one the client asks by `OPTIONS *` first, which Go
     // answers by itself, without an upgrade.
-    let printed = lab.run(visit.arg(lab.file(SMALL)), 20)?.success()?;
+    let printed = fixture.run(visit.arg(fixture.file(SMALL)), 20)?.success()?;
     expect_part(&printed, "200 ")
 }

@@ -1,7 +1,7 @@
 //! Go's x/net/http2, in both roles.
 
 use super::echo_port;
-use crate::interop::lab::{Lab, MB_100, MEDIUM, Security, Shared};
+use crate::interop::fixture::{Fixture, MB_100, MEDIUM, Security, Shared};
 use crate::interop::{Case, expect};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -10,30 +10,30 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn client(security: Security) -> Vec<Case> {
     let name = move |what: &str| format!("http2/go/{what}-{}", security.name());
-    let run = move |lab: &Lab, port: u16, args: &[&str]| {
-        let mut client = lab.go("http2-client")?;
+    let run = move |fixture: &Fixture, port: u16, args: &[&str]| {
+        let mut client = fixture.go("http2-client")?;
         client.args([&port.to_string(), security.name()]).args(args);
-        lab.run(&mut client, 70)?.success()
+        fixture.run(&mut client, 70)?.success()
     };
     vec![
-        Case::new(name("get-100-mb"), move |lab| {
-            let port = lab.port(Shared::Lacewingd, security)?;
+        Case::new(name("get-100-mb"), move |fixture| {
+            let port = fixture.port(Shared::Lacewingd, security)?;
             expect(
-                &run(lab, port, &["get", &format!("/{MB_100}")])?,
-                &lab.answer(MB_100),
+                &run(fixture, port, &["get", &format!("/{MB_100}")])?,
+                &fixture.answer(MB_100),
             )
         }),
-        Case::new(name("parallel-50"), move |lab| {
-            let port = lab.port(Shared::Lacewingd, security)?;
-            let printed = run(lab, port, &["parallel", "50", &format!("/{MEDIUM}")])?;
-            expect(&printed, &format!("50 {}", lab.answer(MEDIUM)))
+        Case::new(name("parallel-50"), move |fixture| {
+            let port = fixture.port(Shared::Lacewingd, security)?;
+            let printed = run(fixture, port, &["parallel", "50", &format!("/{MEDIUM}")])?;
+            expect(&printed, &format!("50 {}", fixture.answer(MEDIUM)))
         }),
-        Case::new(name("echo-100-mb"), move |lab| {
-            let path = lab.file(MB_100);
+        Case::new(name("echo-100-mb"), move |fixture| {
+            let path = fixture.file(MB_100);
             let args = ["post", "/echo", &path.to_string_lossy()];
             expect(
-                &run(lab, echo_port(lab, "h2", security)?, &args)?,
-                &lab.answer(MB_100),
+                &run(fixture, echo_port(fixture, "h2", security)?, &args)?,
+                &fixture.answer(MB_100),
             )
         }),
     ]

@@ -2,7 +2,7 @@
 //! in its less usual moods.
 
 use super::{lacewing, same_file};
-use crate::interop::lab::{Lab, MB_1, MB_50, MEDIUM, SMALL, Security, Shared};
+use crate::interop::fixture::{Fixture, MB_1, MB_50, MEDIUM, SMALL, Security, Shared};
 use crate::interop::process::{Server, free_port};
 use crate::interop::{Case, Outcome, expect_part};
 use crate::shell;
@@ -82,41 +82,42 @@ pub(super) fn cases() -> Vec<Case> {
     for security in Security::BOTH {
         let name = move |peer: &str, what: &str| format!("http2/{peer}/{what}-{}", security.name());
         for (what, options) in NGHTTP {
-            cases.push(Case::new(name("nghttp", what), move |lab| {
-                nghttp(lab, security, options)
+            cases.push(Case::new(name("nghttp", what), move |fixture| {
+                nghttp(fixture, security, options)
             }));
         }
         for (what, options) in UPLOADS {
             let what = format!("upload-{what}");
-            cases.push(Case::new(name("nghttp", &what), move |lab| {
-                nghttp_upload(lab, security, options)
+            cases.push(Case::new(name("nghttp", &what), move |fixture| {
+                nghttp_upload(fixture, security, options)
             }));
         }
         for (what, options, ask) in NGHTTPD {
-            cases.push(Case::new(name("lacewing-to-nghttpd", what), move |lab| {
-                nghttpd(lab, security, options, ask)
-            }));
+            cases.push(Case::new(
+                name("lacewing-to-nghttpd", what),
+                move |fixture| nghttpd(fixture, security, options, ask),
+            ));
         }
         for (what, options, requests) in LOADS {
             let requests = match security {
                 Security::Plain => requests,
                 Security::Tls => requests.min(20_000),
             };
-            cases.push(Case::new(name("h2load", what), move |lab| {
-                h2load(lab, security, options, requests)
+            cases.push(Case::new(name("h2load", what), move |fixture| {
+                h2load(fixture, security, options, requests)
             }));
         }
     }
     cases
 }
 
-fn nghttp(lab: &Lab, security: Security, options: &[&str]) -> Outcome {
-    let port = lab.port(Shared::Lacewingd, security)?;
-    let mut command = lab.tool("nghttp")?;
+fn nghttp(fixture: &Fixture, security: Security, options: &[&str]) -> Outcome {
+    let port = fixture.port(Shared::Lacewingd, security)?;
+    let mut command = fixture.tool("nghttp")?;
     // The second URL goes over the same connection.
     command.args(["-nv", "--no-verify-peer"]).args(options);
     command.args([security.url(port, MEDIUM), security.url(port, SMALL)]);
-    let printed = lab.run(&mut command, 30)?.success()?;
+    let printed = fixture.run(&mut command, 30)?.success()?;
     undisturbed(&printed)?;
     match printed.matches(":status: 200").count() {
         2 => Ok(String::new()),
@@ -127,16 +128,16 @@ fn nghttp(lab: &Lab, security: Security, options: &[&str]) -> Outcome {
     }
 }
 
-fn nghttp_upload(lab: &Lab, security: Security, options: &[&str]) -> Outcome {
-    let port = lab.port(Shared::Site, security)?;
-    let mut command = lab.tool("nghttp")?;
+fn nghttp_upload(fixture: &Fixture, security: Security, options: &[&str]) -> Outcome {
+    let port = fixture.port(Shared::Site, security)?;
+    let mut command = fixture.tool("nghttp")?;
     command
         .args(["-v", "--no-verify-peer", "-d"])
-        .arg(lab.file(MB_1));
+        .arg(fixture.file(MB_1));
     command.args(options).arg(security.url(port, "trailers"));
-    let printed = lab.run(&mut command, 30)?.success()?;
+    let printed = fixture.run(&mut command, 30)?.success()?;
     undisturbed(&printed)?;
-    expect_part(&printed, lab.digest(MB_1))?;
+    expect_part(&printed, fixture.digest(MB_1))?;
     if options.contains(&"--trailer") {
         let trailers = printed
             .rsplit("recv (stream_id=")
@@ -161,52 +162,64 @@ fn undisturbed(printed: &str) -> Outcome {
     Ok(String::new())
 }
 
-fn nghttpd(lab: &Lab, security: Security, options: &[&str], ask: Ask) -> Outcome {
+fn nghttpd(fixture: &Fixture, security: Security, options: &[&str], ask: Ask) -> Outcome {
     let port = free_port()?;
-    let mut command = lab.tool("nghttpd")?;
+    let mut command = fixture.tool("nghttpd")?;
     command
         .args(options)
         .arg("-d")
-        .arg(lab.files())
+        .arg(fixture.files())
         .arg(port.to_string());
     match security {
         Security::Plain => command.arg("--no-tls"),
-        Security::Tls => command.arg(lab.key()).arg(lab.cert()),
+        Security::Tls => command.arg(fixture.key()).arg(fixture.cert()),
     };
-    let log = lab.scratch("nghttpd.log");
+    let log = fixture.scratch("nghttpd.log");
     let _server = Server::start("nghttpd", &mut command, port, log)?;
     match ask {
-        Ask::Get => super::get(lab, "h2", security, port, MEDIUM),
-        Ask::Parallel => super::get_parallel(lab, "h2", security, port, MEDIUM, 20),
+        Ask::Get => super::get(fixture, "h2", security, port, MEDIUM),
+        Ask::Parallel => super::get_parallel(fixture, "h2", security, port, MEDIUM, 20),
         Ask::Echo => {
-            let out = lab.scratch("echo");
-            let mut command = lacewing(lab, "h2");
-            command.arg("-d").arg(lab.file(MB_1)).arg("-o").arg(&out);
+            let out = fixture.scratch("echo");
+            let mut command = lacewing(fixture, "h2");
+            command
+                .arg("-d")
+                .arg(fixture.file(MB_1))
+                .arg("-o")
+                .arg(&out);
             command.arg(security.url(port, "upload"));
-            lab.run(&mut command, 60)?.success()?;
-            same_file(lab, &out, MB_1)
+            fixture.run(&mut command, 60)?.success()?;
+            same_file(fixture, &out, MB_1)
         }
         Ask::Upload => {
-            let out = lab.scratch(SMALL);
-            let mut command = lacewing(lab, "h2");
-            command.arg("-d").arg(lab.file(MB_50)).arg("-o").arg(&out);
+            let out = fixture.scratch(SMALL);
+            let mut command = lacewing(fixture, "h2");
+            command
+                .arg("-d")
+                .arg(fixture.file(MB_50))
+                .arg("-o")
+                .arg(&out);
             command.arg(security.url(port, SMALL));
-            lab.run(&mut command, 60)?.success()?;
-            same_file(lab, &out, SMALL)
+            fixture.run(&mut command, 60)?.success()?;
+            same_file(fixture, &out, SMALL)
         }
     }
 }
 
-fn h2load(lab: &Lab, security: Security, options: &[&str], requests: usize) -> Outcome {
-    let port = lab.port(Shared::Lacewingd, security)?;
-    let mut command = lab.tool("h2load")?;
+fn h2load(fixture: &Fixture, security: Security, options: &[&str], requests: usize) -> Outcome {
+    let port = fixture.port(Shared::Lacewingd, security)?;
+    let mut command = fixture.tool("h2load")?;
     command.arg(format!("-n{requests}")).args(options);
-    loaded(lab, command.arg(security.url(port, SMALL)), requests)
+    loaded(fixture, command.arg(security.url(port, SMALL)), requests)
 }
 
 /// All requests of an h2load that is ready to go were answered with 2xx.
-pub(in crate::interop) fn loaded(lab: &Lab, command: &mut Command, requests: usize) -> Outcome {
-    let printed = lab.run(command, 120)?.success()?;
+pub(in crate::interop) fn loaded(
+    fixture: &Fixture,
+    command: &mut Command,
+    requests: usize,
+) -> Outcome {
+    let printed = fixture.run(command, 120)?.success()?;
     let line = format!("{requests} succeeded, 0 failed, 0 errored, 0 timeout");
     expect_part(&printed, &line)?;
     expect_part(&printed, &format!("{requests} 2xx"))?;

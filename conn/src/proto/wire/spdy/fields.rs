@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, uri::PathAndQuery};
 use lacewing_frames::spdy as frames;
 
-use super::Wire;
+use super::{Wire, raw_fields::RawFields};
 use crate::proto::{
     Rule, Semantics, Side, Version,
     authority::Authority,
@@ -14,28 +14,6 @@ use crate::proto::{
         target::{Target, parse_path, parse_scheme},
     },
 };
-
-/// A header list as it arrives: one text with the ends of names and values.
-#[derive(Debug, Default)]
-pub(crate) struct RawFields {
-    text: Vec<u8>,
-    ends: Vec<(usize, usize)>,
-    /// A field named `version` is among them.
-    has_version: bool,
-    /// The method is CONNECT, wherever it stands.
-    connect: bool,
-}
-
-impl frames::HeaderList for RawFields {
-    fn push(&mut self, name: &[u8], values: frames::Values<'_>) {
-        self.has_version |= name == b"version" || name == b":version";
-        self.connect |= values.joined() == b"CONNECT" && matches!(name, b"method" | b":method");
-        self.text.extend_from_slice(name);
-        let name_end = self.text.len();
-        self.text.extend_from_slice(values.joined());
-        self.ends.push((name_end, self.text.len()));
-    }
-}
 
 impl Wire {
     /// The list in neutral words.
@@ -55,6 +33,12 @@ impl Wire {
                 bad.fields
             }
         };
+        // Before anything is built of them: a thousand values cost what a
+        // thousand fields do, and are one byte each on the wire.
+        fields.exceeded = fields
+            .exceeded
+            .or_else(|| raw.exceeded(self.max_header_fields, self.max_header_list_size));
+        let built = fields.exceeded.is_none();
         let http = self.semantics == Semantics::Http;
         let mut version_given = false;
         let text = Bytes::from(raw.text);
@@ -83,7 +67,8 @@ impl Wire {
                         fields.malformed(Rule::InvalidPseudoValue);
                     }
                 }
-                None => append(&mut fields, name, &text.slice(value), http),
+                None if built => append(&mut fields, name, &text.slice(value), http),
+                None => {}
             }
         }
         let target = &mut fields.target;

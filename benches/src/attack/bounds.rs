@@ -1,0 +1,31 @@
+//! The bounds that every case is held to, in one table.
+
+use std::time::Duration;
+
+/// What no case may exceed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Heap above the start, for each connection of the attacker.
+    pub(crate) peak: u64,
+    /// Heap above the start one second after the attacker left, for each of
+    /// its connections.
+    pub(crate) left: u64,
+    /// CPU of the victim for each byte of the attacker, in nanoseconds.
+    pub(crate) cpu_per_byte: u64,
+    /// CPU below which the rate means nothing.
+    pub(crate) cpu_floor: Duration,
+    /// The 99th percentile of small requests on another connection; held in a
+    /// full run on a quiet machine only.
+    pub(crate) honest_p99: Duration,
+    /// Handlers at a time, for each connection.
+    pub(crate) handlers: u64,
+}
+
+pub(crate) const BOUNDS: Bounds = Bounds {
+    peak: 8 << 20,
+    left: 1 << 20,
+    cpu_per_byte: 5_000,
+    cpu_floor: Duration::from_millis(300),
+    honest_p99: Duration::from_millis(30),
+    handlers: 100,
+};

@@ -1,0 +1,64 @@
+//! The cases, one file a family.
+
+mod client;
+mod connections;
+mod control;
+mod data;
+mod headers;
+mod honest;
+mod http1;
+mod resets;
+mod tables;
+mod waits;
+mod windows;
+
+use super::case::Case;
+
+/// Every case.
+pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
+    [
+        headers::CASES,
+        tables::CASES,
+        data::CASES,
+        control::CASES,
+        resets::CASES,
+        windows::CASES,
+        waits::CASES,
+        connections::CASES,
+        http1::CASES,
+        client::CASES,
+        honest::CASES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_honest_variants_exist() {
+        let names: BTreeSet<&str> = all().map(|case| case.name).collect();
+        assert_eq!(names.len(), all().count());
+        for case in all().filter(|case| !case.honest.is_empty()) {
+            let honest = all().find(|other| other.name == case.honest);
+            assert!(honest.is_some_and(Case::is_honest), "{}", case.name);
+        }
+    }
+
+    #[test]
+    fn every_row_of_the_known_attacks_is_played() {
+        let played: BTreeSet<&str> = all()
+            .flat_map(|case| case.answers.split([' ', ',']))
+            .collect();
+        for row in 1..=31 {
+            assert!(played.contains(row.to_string().as_str()), "row {row}");
+        }
+        for row in 1..=12 {
+            assert!(played.contains(format!("S{row}").as_str()), "row S{row}");
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! A hostile server against our client.
+
+use std::time::{Duration, Instant};
+
+use lacewing_frames::http2::Kind;
+
+use crate::attack::case::{Case, LOWERED};
+use crate::attack::dialect::{CONNECTION_WINDOWS, Dialect, H2, MULTIPLEXED, SPDY};
+use crate::attack::peer::{Pace, Peer};
+use crate::attack::play::{Play, flood};
+use crate::attack::seen::Manners;
+use crate::attack::wire::{Field, Fin, Start, Wire, field};
+
+type Played = Result<Vec<Peer>, String>;
+
+const OK: Start<'_> = Start::Response { status: "200" };
+/// As many connections as the client has threads.
+const TWO: &[&str] = &["--connections", "2"];
+const HELD: &[&str] = &["--requests", "100", "--bodies", "hold"];
+const HONEST: &str = "honest/client";
+
+pub(super) const CASES: &[Case] = &[
+    flooded("client/informational", "6 1xx", H2, |play| {
+        let mut peers = servers(play)?;
+        // 103 by the static table's name: a block that can be repeated.
+        let mut wire = Wire::new(Dialect::Http2);
+        for id in [1, 3] {
+            wire.http2_frame(Kind::HEADERS, 0x4, id, b"\x08\x03103");
+        }
+        flood(&mut peers, &wire.take(), play.flood_time());
+        Ok(peers)
+    }),
+    flooded("client/pushes", "30", MULTIPLEXED, pushes),
+    flooded("client/foreign-pushes", "30 foreign", H2, |play| {
+        let mut peers = servers(play)?;
+        let end = Instant::now() + play.flood_time();
+        let mut promised = 2_u32;
+        while Instant::now() < end && peers.iter().any(|peer| peer.seen().closed.is_none()) {
+            for peer in &mut peers {
+                for _ in 0..300 {
+                    let elsewhere = [field("x", "1")];
+                    peer.wire.push(1, promised, &elsewhere);
+                    promised += 2;
+                }
+                peer.flush_within(Duration::from_millis(100));
+            }
+        }
+        Ok(peers)
+    }),
+    flooded("client/go-away", "27 GOAWAY", MULTIPLEXED, |play| {
+        // Of the last possible stream: what is open goes on.
+        floods(play, |wire| wire.go_away(0x7fff_ffff))
+    }),
+    flooded("client/ping", "6 PING", MULTIPLEXED, |play| {
+        floods(play, |wire| wire.ping(2))
+    }),
+    flooded("client/pong", "6 PONG", MULTIPLEXED, |play| {
+        floods(play, |wire| wire.pong(false))
+    }),
+    flooded("client/settings", "6 SETTINGS", MULTIPLEXED, |play| {
+        floods(play, Wire::settings)
+    }),
+    flooded("client/window-update", "7", CONNECTION_WINDOWS, |play| {
+        floods(play, |wire| wire.window_update(0, 1))
+    }),
+    flooded("client/unknown", "21", MULTIPLEXED, |play| {
+        floods(play, |wire| wire.unknown(b""))
+    }),
+    flooded("client/altsvc", "21 ALTSVC", H2, |play| {
+        floods(play, |wire| {
+            wire.http2_frame(Kind::ALTSVC, 0, 0, b"\0\x01ah2=\":1\"")
+        })
+    }),
+    flooded("client/origin", "21 ORIGIN", H2, |play| {
+        floods(play, |wire| {
+            wire.http2_frame(Kind::ORIGIN, 0, 0, b"\0\x08http://v")
+        })
+    }),
+    Case::closed("client/frame-size", "20", H2, |play| {
+        let mut peer = play.accept(Manners::Polite, 1)?;
+        peer.wire
+            .http2_frame(Kind::SETTINGS, 0, 0, b"\0\x05\0\0\0\0");
+        peer.flush();
+        Ok(vec![peer])
+    })
+    .code("PROTOCOL_ERROR")
+    .client(&[])
+    .beside(HONEST),
+    Case::closed("client/continuations", "12 20", H2, |play| {
+        let mut peer = play.accept(Manners::Polite, 1)?;
+        peer.wire.http2_frame(Kind::HEADERS, 0, 1, b"\x88");
+        for _ in 0..20_000 {
+            peer.wire.http2_frame(Kind::CONTINUATION, 0, 1, b"");
+            if peer.wire.out.len() >= 32 << 10 && !peer.flush() {
+                break;
+            }
+        }
+        peer.flush();
+        Ok(vec![peer])
+    })
+    .code("ENHANCE_YOUR_CALM")
+    .client(&[])
+    .beside(HONEST),
+    Case::bounded(
+        "client/one-byte-unread",
+        "11 one-byte",
+        MULTIPLEXED,
+        one_byte,
+    )
+    .client(HELD)
+    .beside(HONEST)
+    .busy(),
+    Case::bounded("client/lists-held", "14 held", MULTIPLEXED, lists_held)
+        .client(HELD)
+        .beside(HONEST),
+    Case::bounded("client/nul-joined-held", "nul-joined", SPDY, |play| {
+        let mut peer = play.accept(Manners::Stingy, 50)?;
+        let fields = ["x-a", "x-b"].map(|name| Field {
+            name: name.as_bytes().to_vec(),
+            values: vec![b"x".to_vec(); 16_000],
+        });
+        respond(&mut peer, &fields);
+        Ok(vec![peer])
+    })
+    .client(HELD)
+    .beside(HONEST),
+    Case::bounded("client/trailers-held", "14 trailers", MULTIPLEXED, |play| {
+        let mut peer = play.accept(Manners::Stingy, 50)?;
+        let ids = peer.seen().requests.clone();
+        let list = large_list();
+        for id in ids {
+            peer.wire.head(id, OK, Fin::More, &[]);
+            peer.wire.data(id, b"x", Fin::More);
+            peer.wire.head(id, Start::Trailers, Fin::End, &list);
+            peer.flush_batch();
+        }
+        peer.flush();
+        peer.wait(Duration::from_millis(500), |_| false);
+        Ok(vec![peer])
+    })
+    .client(HELD)
+    .beside(HONEST),
+    waits("client/says-nothing", "19 client", MULTIPLEXED, |play| {
+        Ok(vec![play.accept_silently(Manners::Mute)?])
+    }),
+    waits(
+        "client/nothing-after-settings",
+        "19 client",
+        MULTIPLEXED,
+        |play| Ok(vec![play.accept(Manners::Polite, 1)?]),
+    ),
+    waits(
+        "client/nothing-after-go-away",
+        "27 client",
+        MULTIPLEXED,
+        |play| {
+            let mut peer = play.accept(Manners::Polite, 1)?;
+            peer.wire.go_away(0x7fff_ffff);
+            peer.flush();
+            Ok(vec![peer])
+        },
+    ),
+    waits("client/headers-drip", "19 client", MULTIPLEXED, |play| {
+        let mut peer = play.accept(Manners::Polite, 1)?;
+        peer.wire
+            .head(1, OK, Fin::End, &[field("a", "value"), field("b", "value")]);
+        let frame = peer.wire.take();
+        for byte in frame
+            .get(..frame.len().saturating_sub(1))
+            .unwrap_or_default()
+        {
+            peer.wire.raw([*byte]);
+            peer.flush();
+            peer.wait(Duration::from_millis(play.small_or(100, 3_000)), |_| false);
+            if peer.is_closed() {
+                break;
+            }
+        }
+        Ok(vec![peer])
+    }),
+    waits("client/body-stops", "18 client", MULTIPLEXED, |play| {
+        let mut peer = play.accept(Manners::Polite, 1)?;
+        peer.wire.head(1, OK, Fin::More, &[]);
+        peer.wire.data(1, b"some", Fin::More);
+        peer.flush();
+        Ok(vec![peer])
+    }),
+    waits(
+        "client/half-a-data-frame",
+        "18 client",
+        MULTIPLEXED,
+        |play| {
+            let mut peer = play.accept(Manners::Polite, 1)?;
+            peer.wire.head(1, OK, Fin::More, &[]);
+            peer.wire.data_head(1, 1_000, Fin::End);
+            peer.wire.raw("half");
+            peer.flush();
+            Ok(vec![peer])
+        },
+    ),
+];
+
+/// A flood that the client must end.
+const fn flooded(
+    name: &'static str,
+    answers: &'static str,
+    dialects: &'static [Dialect],
+    script: crate::attack::case::Script,
+) -> Case {
+    Case::closed(name, answers, dialects, script)
+        .client(TWO)
+        .beside(HONEST)
+        .busy()
+}
+
+/// A wait of the client's that must end: the request fails, or the connection.
+const fn waits(
+    name: &'static str,
+    answers: &'static str,
+    dialects: &'static [Dialect],
+    script: crate::attack::case::Script,
+) -> Case {
+    Case::wait(name, answers, dialects, script)
+        .limits(LOWERED)
+        .client(&["--requests", "1"])
+        .beside("honest/client-slow-server")
+}
+
+fn servers(play: &Play<'_>) -> Result<Vec<Peer>, String> {
+    (0..2).map(|_| play.accept(Manners::Polite, 2)).collect()
+}
+
+fn floods(play: &mut Play<'_>, frame: fn(&mut Wire)) -> Played {
+    let mut peers = servers(play)?;
+    let mut wire = Wire::new(play.dialect);
+    frame(&mut wire);
+    flood(&mut peers, &wire.take(), play.flood_time());
+    Ok(peers)
+}
+
+/// Pushes to a client that has not asked for any.
+fn pushes(play: &mut Play<'_>) -> Played {
+    let mut peers = servers(play)?;
+    let end = Instant::now() + play.flood_time();
+    let mut promised = 2_u32;
+    while Instant::now() < end && peers.iter().any(|peer| peer.seen().closed.is_none()) {
+        for peer in &mut peers {
+            for _ in 0..300 {
+                peer.wire.push(1, promised, &[]);
+                promised += 2;
+            }
+            peer.flush_within(Duration::from_millis(100));
+        }
+    }
+    Ok(peers)
+}
+
+fn respond(peer: &mut Peer, fields: &[Field]) {
+    let ids = peer.seen().requests.clone();
+    for id in ids {
+        peer.wire.head(id, OK, Fin::More, fields);
+        peer.flush_batch();
+    }
+    peer.flush();
+    peer.wait(Duration::from_secs(1), |_| false);
+}
+
+fn large_list() -> Vec<Field> {
+    (0..60)
+        .map(|number| {
+            let value: Vec<u8> = (0..3_900_usize)
+                .map(|at| b"abcdefghijklmnop"[(at * 7 + number + at / 16) % 16])
+                .collect();
+            field(format!("x-{number}"), value)
+        })
+        .collect()
+}
+
+fn lists_held(play: &mut Play<'_>) -> Played {
+    let mut peer = play.accept(Manners::Stingy, 50)?;
+    // Within a frame of the SPDY decoder and 256 KiB.
+    let mut list = large_list();
+    list.truncate(if play.dialect == Dialect::Http2 {
+        30
+    } else {
+        15
+    });
+    respond(&mut peer, &list);
+    Ok(vec![peer])
+}
+
+/// Bodies in frames of one byte, which nobody reads.
+fn one_byte(play: &mut Play<'_>) -> Played {
+    let mut peer = play.accept(Manners::Stingy, 50)?;
+    peer.read_at(Pace::Full);
+    let ids = peer.seen().requests.clone();
+    for id in &ids {
+        peer.wire.head(*id, OK, Fin::More, &[]);
+    }
+    for _ in 0..play.small_or(4_000, 90_000) {
+        for id in &ids {
+            peer.data_in_credit(*id, b"x", Fin::More);
+        }
+        if peer.wire.out.len() > 64 << 10 || peer.seen().closed.is_some() {
+            break;
+        }
+    }
+    peer.flush();
+    peer.wait(Duration::from_millis(300), |_| false);
+    Ok(vec![peer])
+}

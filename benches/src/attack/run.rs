@@ -1,0 +1,315 @@
+//! Runs cases, each against a victim of its own, several at a time.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::case::{Case, Expect, Load, VictimSide};
+use super::dialect::Dialect;
+use super::figures::{Row, p99};
+use super::peer::Peer;
+use super::play::{Play, Size};
+use super::probe::{self, Probe};
+use super::victim::Victim;
+
+/// What is the same for every case.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) size: Size,
+    /// The victim's program; unused when `against` is set.
+    pub(crate) program: PathBuf,
+    pub(crate) against: Option<std::net::SocketAddr>,
+    pub(crate) pid: Option<u32>,
+    /// Limits of the command line, in place of a case's own.
+    pub(crate) limits: Vec<String>,
+}
+
+/// A case and the protocol it is played in.
+pub(crate) type Job = (&'static Case, Dialect);
+
+/// Plays all jobs; the rows are in the order of the jobs.
+pub(crate) fn all(jobs: &[Job], settings: &Settings, each: impl Fn(&Row) + Sync) -> Vec<Row> {
+    let rows = Mutex::new(BTreeMap::new());
+    for load in [Load::Quiet, Load::Busy] {
+        let chosen: Vec<(usize, Job)> = jobs
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(|(_, (case, _))| case.load == load)
+            .collect();
+        let next = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..workers(load, settings) {
+                scope.spawn(|| {
+                    while let Some((index, (case, dialect))) =
+                        chosen.get(next.fetch_add(1, Relaxed))
+                    {
+                        let row = one(case, *dialect, settings);
+                        each(&row);
+                        let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
+                        rows.insert(*index, row);
+                    }
+                });
+            }
+        });
+    }
+    let rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+    rows.into_values().collect()
+}
+
+/// One at a time where figures of a shared process, or honest p99, must be clean.
+fn workers(load: Load, settings: &Settings) -> usize {
+    match (settings.against, settings.size, load) {
+        (Some(_), ..) | (None, Size::Full, Load::Busy) => 1,
+        (None, Size::Small, Load::Busy) => 2,
+        (None, _, Load::Quiet) => 10,
+    }
+}
+
+fn one(case: &Case, dialect: Dialect, settings: &Settings) -> Row {
+    let limits: Vec<String> = match (settings.size, settings.limits.is_empty()) {
+        (_, false) => settings.limits.clone(),
+        (Size::Full, true) => Vec::new(),
+        (Size::Small, true) => case
+            .limits
+            .iter()
+            .map(|(name, seconds)| format!("{name}={seconds}s"))
+            .collect(),
+    };
+    let mut row = Row {
+        case: case.name.to_owned(),
+        dialect: dialect.name().to_owned(),
+        answers: case.answers.to_owned(),
+        honest: case.honest.to_owned(),
+        limits: if settings.against.is_some() {
+            String::new()
+        } else {
+            limits.join(" ")
+        },
+        ..Row::default()
+    };
+    if let Err(message) = play(case, dialect, settings, &limits, &mut row) {
+        row.failures.push(message);
+    }
+    row
+}
+
+fn play(
+    case: &Case,
+    dialect: Dialect,
+    settings: &Settings,
+    limits: &[String],
+    row: &mut Row,
+) -> Result<(), String> {
+    let listener = match case.victim {
+        VictimSide::Server => None,
+        VictimSide::Client => {
+            let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
+            listener.set_nonblocking(true).map_err(|e| e.to_string())?;
+            Some(listener)
+        }
+    };
+    let victim = Arc::new(start(case, dialect, settings, limits, listener.as_ref())?);
+    // A server of another project may know HTTP/2 alone.
+    let honest = match (settings.against, dialect) {
+        (Some(_), Dialect::Http1) => Dialect::Http1,
+        _ => Dialect::Http2,
+    };
+    let probe = Probe::start(&victim, honest);
+    thread::sleep(Duration::from_millis(100));
+    let start = victim.stats().unwrap_or_default();
+    victim.restart_peak();
+    let cpu = victim.cpu();
+    let began = Instant::now();
+    if case.victim == VictimSide::Client {
+        victim.begin();
+    }
+
+    let mut play = Play::new(dialect, settings.size, &victim, listener.as_ref());
+    let mut peers = match (case.script)(&mut play) {
+        Ok(peers) => peers,
+        Err(message) => {
+            play.fail(format!("the script stopped: {message}"));
+            Vec::new()
+        }
+    };
+    let within = Duration::from_secs(settings.size.pick(case.within));
+    await_reaction(case.expect, &mut peers, within);
+
+    row.serves = probe::is_served(victim.address, honest);
+    let end = victim.stats();
+    row.cpu = victim
+        .cpu()
+        .zip(cpu)
+        .map(|(now, then)| now.saturating_sub(then));
+    row.p99 = p99(&probe.finish());
+    row.connections = peers.len().max(1) as u64;
+    row.sent = play.sent + peers.iter().map(|peer| peer.sent).sum::<u64>();
+    row.peak = end.as_ref().map(|end| end.peak.saturating_sub(start.live));
+    row.handlers = end.as_ref().map_or(0, |end| end.handlers);
+    row.notes = std::mem::take(&mut play.notes);
+    row.failures = std::mem::take(&mut play.failures);
+    describe(case, &peers, began, row);
+    if let Some(end) = end.filter(|_| case.victim == VictimSide::Client) {
+        row.notes.push(format!(
+            "client: {} answered, {} failed, {} ended{}{}",
+            end.answered,
+            end.failed,
+            end.ended,
+            if end.error.is_empty() { "" } else { ": " },
+            end.error
+        ));
+    }
+    drop(peers);
+    thread::sleep(Duration::from_secs(1));
+    let left = victim
+        .stats()
+        .map(|left| left.live.saturating_sub(start.live));
+    row.left = left;
+    if victim.is_lost() {
+        row.failures.push("the victim died".to_owned());
+    }
+    row.judge(settings.size);
+    Ok(())
+}
+
+fn start(
+    case: &Case,
+    dialect: Dialect,
+    settings: &Settings,
+    limits: &[String],
+    listener: Option<&TcpListener>,
+) -> Result<Victim, String> {
+    if let Some(address) = settings.against {
+        return Ok(Victim::running(address, settings.pid));
+    }
+    let mut arguments = match listener {
+        None => vec![
+            "server".to_owned(),
+            "--protocols".to_owned(),
+            dialect.offer(),
+        ],
+        Some(listener) => {
+            let address = listener.local_addr().map_err(|e| e.to_string())?;
+            vec![
+                "client".to_owned(),
+                "--connect".to_owned(),
+                address.to_string(),
+                "--protocol".to_owned(),
+                dialect.name().to_owned(),
+            ]
+        }
+    };
+    arguments.extend(case.arguments.iter().map(|argument| (*argument).to_owned()));
+    for limit in limits {
+        arguments.extend(["--limit".to_owned(), limit.clone()]);
+    }
+    Victim::start(&settings.program, &arguments, case.descriptors)
+}
+
+/// Waits for what is expected; the rest is read from what was seen.
+fn await_reaction(expect: Expect, peers: &mut [Peer], within: Duration) {
+    let end = Instant::now() + within;
+    let is_done = |peer: &Peer| match expect {
+        Expect::Close(_) => peer.is_closed(),
+        Expect::Release => peer.is_closed() || are_over(peer),
+        Expect::Refuse => peer.is_closed() || peer.seen().first_reaction.is_some(),
+        Expect::Bounded | Expect::Unharmed => true,
+    };
+    while Instant::now() < end {
+        if peers.iter().all(is_done) {
+            break;
+        }
+        for peer in peers.iter_mut() {
+            peer.wait(Duration::from_millis(5), |_| false);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    // What is on its way may still arrive.
+    for peer in peers.iter_mut() {
+        peer.wait(Duration::from_millis(30), |_| false);
+    }
+}
+
+/// Whether no stream of the attacker is open.
+fn are_over(peer: &Peer) -> bool {
+    let seen = peer.seen();
+    !peer.opened.is_empty() && peer.opened.iter().all(|id| seen.is_over(*id))
+}
+
+/// Says how the victim has met the case, and whether that is what must follow.
+fn describe(case: &Case, peers: &[Peer], began: Instant, row: &mut Row) {
+    let mut parts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut count = |part: String| *parts.entry(part).or_default() += 1;
+    let mut is_met = true;
+    for peer in peers {
+        let closed = peer.is_closed();
+        let seen = peer.seen();
+        for go_away in &seen.go_aways {
+            let debug = match go_away.debug.as_str() {
+                "" => String::new(),
+                text => format!(" \"{text}\""),
+            };
+            count(format!("GOAWAY {}{debug}", go_away.code));
+        }
+        for code in seen.resets.values() {
+            count(format!("RST {code}"));
+        }
+        for status in seen.statuses.values() {
+            count(status.clone());
+        }
+        if let Some(error) = &seen.undecodable {
+            count(format!("not decoded: {error}"));
+        }
+        count(if closed { "closed" } else { "open" }.to_owned());
+        let named = |code: &str| seen.go_aways.iter().any(|go_away| go_away.code == code);
+        is_met &= match case.expect {
+            Expect::Close(Some(code)) if peer.wire.dialect == Dialect::Http2 => {
+                closed && (named(code) || !peer.reads())
+            }
+            Expect::Close(_) => closed,
+            Expect::Release => {
+                let over = peer.opened.iter().all(|id| seen.is_over(*id));
+                closed || !peer.opened.is_empty() && over
+            }
+            Expect::Refuse => closed || seen.first_reaction.is_some(),
+            Expect::Bounded => true,
+            Expect::Unharmed => {
+                let calm = seen
+                    .go_aways
+                    .iter()
+                    .all(|go_away| matches!(go_away.code.as_str(), "NO_ERROR" | "OK"));
+                let refused = seen
+                    .statuses
+                    .values()
+                    .any(|status| !status.starts_with('2'));
+                calm && !closed && !refused && seen.resets.is_empty()
+            }
+        };
+        let since = |at: Option<Instant>| at.map(|at| at.saturating_duration_since(began));
+        row.reacted_after = row.reacted_after.or(since(seen.first_reaction));
+        drop(seen);
+        row.closed_after = row.closed_after.max(peer.closed_after());
+    }
+    row.reaction = parts
+        .iter()
+        .map(|(part, count)| match count {
+            1 => part.clone(),
+            count => format!("{part} ×{count}"),
+        })
+        .collect::<Vec<_>>()
+        .join(", ");
+    if !is_met {
+        row.failures.push(match case.expect {
+            Expect::Close(Some(code)) => format!("not closed with {code}"),
+            Expect::Close(None) => "not closed".to_owned(),
+            Expect::Release => "held for ever".to_owned(),
+            Expect::Refuse => "not refused".to_owned(),
+            Expect::Bounded | Expect::Unharmed => "honest traffic is punished".to_owned(),
+        });
+    }
+}

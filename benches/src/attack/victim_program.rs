@@ -1,0 +1,317 @@
+//! The victim's program: the facades at their defaults, with routes that behave
+//! well and badly, and figures over the standard streams. Every name of the
+//! facades that the suite uses is here.
+
+use std::io::{BufRead, Write};
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::{Parser, Subcommand, ValueEnum};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Either, Empty};
+use lacewing_client::{Connection, ConnectionConfig};
+use lacewing_server::{Incoming, Limits, Protocol, Server, Side, Version, service_fn};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+
+use super::heap;
+use crate::routes::{RouteBody, Routes};
+use crate::{Error, runtime};
+
+/// How long a handler that never ends does so.
+const FOR_EVER: Duration = Duration::from_secs(3600);
+
+#[derive(Debug, Parser)]
+#[command(about = "The victim of the attack suite; its figures go over the standard streams")]
+struct Arguments {
+    #[command(subcommand)]
+    side: Victim,
+    /// Worker threads
+    #[arg(long, global = true, default_value_t = 2)]
+    threads: usize,
+    /// A limit other than the default: preface, headers, settings, stall, drain
+    /// or idle, and seconds
+    #[arg(long, global = true, value_name = "NAME=SECONDS", value_parser = limit)]
+    limit: Vec<(String, Duration)>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Victim {
+    /// Serves every protocol on one port
+    Server {
+        /// What is spoken in cleartext, preferred first
+        #[arg(long, value_delimiter = ',')]
+        protocols: Vec<Protocol>,
+    },
+    /// Asks a server for `/`, again and again
+    Client {
+        #[arg(long)]
+        connect: SocketAddr,
+        #[arg(long)]
+        protocol: Protocol,
+        /// Requests at a time
+        #[arg(long, default_value_t = 8)]
+        requests: usize,
+        /// What becomes of the bodies of responses
+        #[arg(long, value_enum, default_value_t = Bodies::Read)]
+        bodies: Bodies,
+        /// Connections, one after another where they end
+        #[arg(long, default_value_t = 1)]
+        connections: usize,
+    },
+}
+
+/// What a client does with bodies.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Bodies {
+    Read,
+    Hold,
+}
+
+static HANDLERS: AtomicU64 = AtomicU64::new(0);
+static MOST_HANDLERS: AtomicU64 = AtomicU64::new(0);
+static ANSWERED: AtomicU64 = AtomicU64::new(0);
+static FAILED: AtomicU64 = AtomicU64::new(0);
+static ENDED: AtomicU64 = AtomicU64::new(0);
+static ERROR: Mutex<String> = Mutex::new(String::new());
+
+/// Runs the victim until its standard input ends.
+///
+/// # Errors
+///
+/// Sockets that do not open, and arguments without meaning.
+pub fn main() -> Result<(), Error> {
+    let arguments = Arguments::parse();
+    let (begin, begun) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || answer_questions(begin));
+    runtime::build(arguments.threads)?.block_on(async {
+        match arguments.side {
+            Victim::Server { protocols } => serve(&arguments.limit, protocols).await,
+            Victim::Client {
+                connect,
+                protocol,
+                requests,
+                bodies,
+                connections,
+            } => {
+                // The server beside it shows whether the client starves others.
+                let limit = arguments.limit.clone();
+                let beside = tokio::spawn(async move { serve(&limit, Vec::new()).await });
+                let _ = begun.await;
+                let Some(version) = protocol.version() else {
+                    return Err("the client multiplexes: no HTTP/1.1".into());
+                };
+                for _ in 0..connections {
+                    let limits = limits(Side::Client, &arguments.limit);
+                    tokio::spawn(ask(connect, version, limits, requests, bodies));
+                }
+                beside.await?
+            }
+        }
+    })
+}
+
+/// Changes the limits that the command line names.
+fn limits(side: Side, changes: &[(String, Duration)]) -> Limits {
+    let mut limits = Limits::new(side);
+    for (name, time) in changes {
+        match name.as_str() {
+            "preface" => limits.preface_timeout = *time,
+            "headers" => limits.headers_timeout = *time,
+            "settings" => limits.settings_timeout = *time,
+            // Every limit on a peer that makes no progress.
+            "stall" => limits.write_stall_timeout = *time,
+            "drain" => limits.drain_timeout = *time,
+            _ => limits.idle_timeout = Some(*time),
+        }
+    }
+    limits
+}
+
+async fn serve(changes: &[(String, Duration)], protocols: Vec<Protocol>) -> Result<(), Error> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let mut builder = Server::builder().limits(limits(Side::Server, changes));
+    if !protocols.is_empty() {
+        builder = builder.protocols(protocols);
+    }
+    let address = listener.local_addr()?;
+    let server = builder.listen(listener).build().await?;
+    println!("{address}");
+    server.serve(service_fn(handle)).await;
+    Ok(())
+}
+
+type ResponseBody = Either<RouteBody<Incoming>, Empty<Bytes>>;
+
+/// The bench routes, and handlers that are slow or rude.
+///
+/// | request | answer |
+/// |---|---|
+/// | `GET /sleep/N` | after N milliseconds |
+/// | `POST /unread` | never; keeps the body and does not read it |
+/// | `POST /ignore` | at once; drops the body |
+async fn handle(request: Request<Incoming>) -> Result<Response<ResponseBody>, Error> {
+    let _counted = Handler::count();
+    let path = request.uri().path();
+    let slept = path.strip_prefix("/sleep/").map(str::parse::<u64>);
+    match path {
+        "/unread" => {
+            sleep(FOR_EVER).await;
+            drop(request);
+        }
+        "/ignore" => drop(request),
+        _ => match slept {
+            Some(Ok(milliseconds)) => {
+                sleep(Duration::from_millis(milliseconds)).await;
+                drop(request);
+            }
+            Some(Err(_)) => {
+                let mut response = Response::new(Either::Right(Empty::new()));
+                *response.status_mut() = StatusCode::BAD_REQUEST;
+                return Ok(response);
+            }
+            None => {
+                let response = Routes.respond(request).await.map_err(Error::from)?;
+                return Ok(response.map(Either::Left));
+            }
+        },
+    }
+    Ok(Response::new(Either::Right(Empty::new())))
+}
+
+/// A handler that runs.
+struct Handler;
+
+impl Handler {
+    fn count() -> Handler {
+        let now = HANDLERS.fetch_add(1, Relaxed) + 1;
+        MOST_HANDLERS.fetch_max(now, Relaxed);
+        Handler
+    }
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        HANDLERS.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Makes requests on one connection until it ends.
+async fn ask(to: SocketAddr, version: Version, limits: Limits, requests: usize, bodies: Bodies) {
+    let Ok(socket) = TcpStream::connect(to).await else {
+        return;
+    };
+    let config = ConnectionConfig::default().limits(limits);
+    let (connection, driver) = Connection::handshake(socket, version, config);
+    for _ in 0..requests {
+        let connection = connection.clone();
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            while connection.is_open() {
+                let request = Request::get(format!("http://{to}/")).body(Empty::<Bytes>::new());
+                let Ok(request) = request else { return };
+                match connection.request(request).await {
+                    Err(_) => {
+                        FAILED.fetch_add(1, Relaxed);
+                        sleep(Duration::from_millis(5)).await;
+                    }
+                    Ok(response) => match bodies {
+                        Bodies::Hold => {
+                            ANSWERED.fetch_add(1, Relaxed);
+                            held.push(response);
+                        }
+                        Bodies::Read => {
+                            let counter = match read(response.into_body()).await {
+                                Ok(()) => &ANSWERED,
+                                Err(_) => &FAILED,
+                            };
+                            counter.fetch_add(1, Relaxed);
+                        }
+                    },
+                }
+            }
+            // The connection is over, and with it what was held.
+            drop(held);
+        });
+    }
+    let result = driver.await;
+    ENDED.fetch_add(1, Relaxed);
+    if let (Err(error), Ok(mut text)) = (result, ERROR.lock()) {
+        *text = error.to_string();
+    }
+}
+
+/// Reads a body piece by piece, and keeps nothing.
+async fn read(mut body: lacewing_client::Incoming) -> Result<(), Error> {
+    while let Some(frame) = body.frame().await {
+        frame?;
+    }
+    Ok(())
+}
+
+/// A thread of its own: a busy runtime answers nobody.
+fn answer_questions(begin: tokio::sync::oneshot::Sender<()>) {
+    let mut begin = Some(begin);
+    for line in std::io::stdin().lock().lines() {
+        let Ok(line) = line else { break };
+        let mut out = std::io::stdout().lock();
+        let written = match line.as_str() {
+            "restart" => {
+                heap::restart();
+                writeln!(out, "restarted")
+            }
+            "begin" => {
+                if let Some(begin) = begin.take() {
+                    let _ = begin.send(());
+                }
+                writeln!(out, "begun")
+            }
+            _ => writeln!(
+                out,
+                "live={} peak={} handlers={} answered={} failed={} ended={} error={}",
+                heap::live(),
+                heap::peak(),
+                MOST_HANDLERS.load(Relaxed),
+                ANSWERED.load(Relaxed),
+                FAILED.load(Relaxed),
+                ENDED.load(Relaxed),
+                ERROR.lock().map(|text| text.clone()).unwrap_or_default(),
+            ),
+        };
+        if written.is_err() {
+            break;
+        }
+    }
+    std::process::exit(0);
+}
+
+/// `NAME=SECONDS`.
+fn limit(text: &str) -> Result<(String, Duration), String> {
+    const NAMES: [&str; 6] = ["preface", "headers", "settings", "stall", "drain", "idle"];
+    let (name, seconds) = text.split_once('=').ok_or("NAME=SECONDS")?;
+    if !NAMES.contains(&name) {
+        return Err(format!("no limit `{name}`: {}", NAMES.join(", ")));
+    }
+    let seconds = seconds.strip_suffix('s').unwrap_or(seconds);
+    let seconds = seconds
+        .parse()
+        .map_err(|_| format!("no time: `{seconds}`"))?;
+    Ok((name.to_owned(), Duration::from_secs(seconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_have_a_name_and_seconds() {
+        let two = Duration::from_secs(2);
+        assert_eq!(limit("stall=2s"), Ok(("stall".to_owned(), two)));
+        assert!(limit("stall").is_err() && limit("stall=x").is_err() && limit("x=1").is_err());
+        let changed = limits(Side::Server, &[("headers".to_owned(), two)]);
+        assert_eq!(changed.headers_timeout, two);
+    }
+}

@@ -1,0 +1,137 @@
+//! Streams of the peer, held against `max_concurrent_streams`.
+//!
+//! A stream that the peer cancels is over for the peer at once, and counts here
+//! until its handler is gone (Rapid Reset, CVE-2023-44487). Its successor in
+//! the same flight is within the limit as the peer counts it: it waits for the
+//! handler instead of being refused for our lateness.
+
+use std::time::{Duration, Instant};
+
+use super::{Engine, Timer, receive::Outcome};
+use crate::{
+    Error,
+    proto::{Event, Rule, StreamId, Violation, rules::Reaction, wire::Headers},
+};
+
+/// How long a stream waits for the handlers of cancelled ones to end.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// So many times `max_concurrent_streams` are refused without a charge, of a peer
+/// that may not know the limit yet.
+const FORGIVEN: u32 = 4;
+
+/// The stream that waits. No input is read meanwhile: there is one at most.
+#[derive(Debug)]
+pub(super) struct Admission {
+    /// The start of the connection.
+    began: Instant,
+    waiting: Option<Box<Headers>>,
+    /// The handlers took too long once, and none has ended since: nothing waits
+    /// for them.
+    handlers: Handlers,
+    /// Streams that were refused because the peer may not know the limit.
+    forgiven: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Handlers {
+    Ending,
+    Stuck,
+}
+
+impl Admission {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            began: now,
+            waiting: None,
+            handlers: Handlers::Ending,
+            forgiven: 0,
+        }
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// A handler of a stream that is gone has ended.
+    pub(super) fn handler_ended(&mut self) {
+        self.handlers = Handlers::Ending;
+    }
+}
+
+impl Engine {
+    /// Takes a new stream of the peer, makes it wait, or refuses it.
+    pub(super) fn admit(&mut self, now: Instant, headers: Headers) -> Outcome {
+        let max = self.config.limits.max_concurrent_streams;
+        if self.streams.accepted() >= max {
+            let forgiven = self.admission.forgiven;
+            if forgiven < max.saturating_mul(FORGIVEN) && self.peer_may_not_know_limits(now) {
+                self.admission.forgiven = forgiven.saturating_add(1);
+                return self.refuse_uncharged(now, headers.stream);
+            }
+            return Err(Rule::TooManyStreams.on(headers.stream));
+        }
+        if self.streams.of_peer() < max {
+            return self.accept(now, headers);
+        }
+        if self.admission.handlers == Handlers::Stuck {
+            return self.refuse_uncharged(now, headers.stream);
+        }
+        self.timers.set(Timer::Admission, now.checked_add(PATIENCE));
+        self.admission.waiting = Some(Box::new(headers));
+        Ok(None)
+    }
+
+    /// The stream that waits, once there is room for it.
+    pub(super) fn admit_waiting(&mut self, now: Instant) -> Option<Outcome> {
+        if self.streams.of_peer() >= self.config.limits.max_concurrent_streams {
+            return None;
+        }
+        let headers = self.admission.waiting.take()?;
+        self.timers.stop(Timer::Admission);
+        Some(self.accept(now, *headers))
+    }
+
+    /// The stream that waits is refused when its time is over.
+    pub(super) fn end_admission(&mut self, now: Instant) {
+        self.admission.handlers = Handlers::Stuck;
+        let Some(waiting) = self.admission.waiting.take() else {
+            return;
+        };
+        match self.refuse_uncharged(now, waiting.stream) {
+            Ok(Some(event)) => self.push_event(event),
+            Ok(None) => {}
+            Err(broken) => self.handle_broken(now, broken),
+        }
+        if self.streams.is_empty() && self.shutdown.has_begun() {
+            self.finish_drain();
+        }
+    }
+
+    /// Our SETTINGS may not have reached the peer: it opens streams by the
+    /// protocol's default, without a limit.
+    fn peer_may_not_know_limits(&self, now: Instant) -> bool {
+        if self.rules.settings_acknowledged {
+            return self.peer.has_unacknowledged_settings();
+        }
+        let known = self
+            .admission
+            .began
+            .checked_add(self.config.limits.settings_timeout);
+        known.is_some_and(|known| now < known)
+    }
+
+    /// Refuses a stream that the peer opened in good faith: it costs the peer no
+    /// more than any useless frame.
+    fn refuse_uncharged(&mut self, now: Instant, id: StreamId) -> Outcome {
+        self.charges.glitch(now)?;
+        let rule = Rule::TooManyStreams;
+        let reason = match self.rules.reaction(rule) {
+            Reaction::Stream(reason) => reason,
+            _ => return Err(rule.on(id)),
+        };
+        self.send_reset(id, reason);
+        let error = Error::violation(&Violation::stream(id, rule, reason));
+        Ok(Some(Event::Refused { id, error }))
+    }
+}

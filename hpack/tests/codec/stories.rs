@@ -1,0 +1,92 @@
+//! The repository's own sequences of header blocks: every representation, every form of a
+//! string and of an integer, at every table size.
+
+use lacewing_hpack::{Decoder, EncoderConfig, HeaderField, ListLimits, Sensitivity, StringCoding};
+
+use crate::story::{Case, List, Story, check_round_trip, check_story, hex};
+
+/// Written by `cargo xtask codegen`, by an encoder that shares nothing with ours.
+const OWN: &str = include_str!("../stories.txt");
+
+#[test]
+fn every_form_at_every_table_size_is_understood() {
+    let stories = own_stories();
+    assert_eq!(
+        stories.len(),
+        OWN.lines().filter(|line| line.starts_with("story")).count()
+    );
+    for story in &stories {
+        check_story(story);
+    }
+    // What the stories are for: fields that are never indexed, fields that
+    // enter the table, and sizes that change.
+    let (mut never, mut entered, mut resized) = (0, 0, 0);
+    for story in &stories {
+        let mut decoder = Decoder::<HeaderField>::new(4096);
+        for case in &story.cases {
+            if let Some(size) = case.header_table_size {
+                decoder.set_max_table_size(size);
+            }
+            let before = decoder.table_size();
+            let decoded = decoder.decode(&case.wire, ListLimits::default(), |_, sensitivity| {
+                never += usize::from(sensitivity == Sensitivity::Sensitive);
+            });
+            decoded.unwrap();
+            entered += usize::from(decoder.table_size() > before);
+            resized += usize::from(case.wire[0] & 0xe0 == 0x20);
+        }
+    }
+    assert!(
+        never > 20 && entered > 20 && resized > 10,
+        "{never} {entered} {resized}"
+    );
+}
+
+#[test]
+fn what_we_encode_of_our_own_stories_we_decode() {
+    for story in own_stories() {
+        for max_table_size in [0, 64, 4096, 16384] {
+            for strings in [
+                StringCoding::HuffmanWhenShorter,
+                StringCoding::Huffman,
+                StringCoding::Plain,
+            ] {
+                check_round_trip(
+                    &story,
+                    EncoderConfig::DEFAULT.with(|config| {
+                        config.max_table_size = max_table_size;
+                        config.strings = strings;
+                    }),
+                );
+            }
+        }
+    }
+}
+
+fn own_stories() -> Vec<Story> {
+    let bytes = |text: &str| {
+        if text == "-" { Vec::new() } else { hex(text) }
+    };
+    let mut stories: Vec<Story> = Vec::new();
+    let mut limit = None;
+    for line in OWN.lines().filter(|line| !line.starts_with('#')) {
+        let (word, rest) = line.split_once(' ').unwrap();
+        match word {
+            "story" => stories.push(Story {
+                name: line.into(),
+                cases: Vec::new(),
+            }),
+            "limit" => limit = Some(rest.parse().unwrap()),
+            "block" => stories.last_mut().unwrap().cases.push(Case {
+                wire: bytes(rest),
+                header_table_size: limit.take(),
+                headers: List::new(),
+            }),
+            name => {
+                let case = stories.last_mut().unwrap().cases.last_mut().unwrap();
+                case.headers.push((bytes(name), bytes(rest)));
+            }
+        }
+    }
+    stories
+}

@@ -1,0 +1,86 @@
+//! A file as it was at one moment.
+
+use std::{
+    fs::Metadata,
+    os::unix::fs::MetadataExt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// A change that comes sooner after another may not show: clocks of file
+/// systems tick every few milliseconds.
+const TICK: Duration = Duration::from_millis(50);
+/// Some of them count seconds only, or pairs of seconds.
+const COARSE_TICK: Duration = Duration::from_secs(2);
+
+/// A file as it was at one moment: the same identity has the same content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Identity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl From<&Metadata> for Identity {
+    fn from(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+impl Identity {
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Device and inode: the file, whatever is in it.
+    pub(crate) fn place(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+
+    /// Seconds and nanoseconds since 1970; `None` before that.
+    pub(crate) fn modified(&self) -> Option<(u64, u32)> {
+        let (seconds, nanoseconds) = self.modified;
+        Some((seconds.try_into().ok()?, nanoseconds.try_into().ok()?))
+    }
+
+    /// The last change is so long ago at `now` that the next one will show in
+    /// the identity.
+    pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
+        let (Ok(seconds), Ok(nanoseconds)) =
+            (u64::try_from(self.changed.0), u32::try_from(self.changed.1))
+        else {
+            return false;
+        };
+        let tick = if nanoseconds == 0 { COARSE_TICK } else { TICK };
+        UNIX_EPOCH
+            .checked_add(Duration::new(seconds, nanoseconds))
+            .and_then(|changed| now.duration_since(changed).ok())
+            .is_some_and(|age| age >= tick)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_settled_when_its_last_change_is_old() {
+        let metadata = std::fs::metadata(".");
+        let mut identity = Identity::from(&metadata.unwrap());
+        identity.changed = (100, 1);
+        let at = |millis| UNIX_EPOCH + Duration::from_millis(millis);
+        assert!(!identity.is_settled(at(99_000)));
+        assert!(!identity.is_settled(at(100_010)));
+        assert!(identity.is_settled(at(100_051)));
+        identity.changed = (100, 0);
+        assert!(!identity.is_settled(at(100_051)));
+        assert!(identity.is_settled(at(102_000)));
+    }
+}

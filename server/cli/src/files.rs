@@ -1,0 +1,245 @@
+//! Files: small ones from memory, large ones piece by piece from the disk.
+
+mod answer;
+mod cache;
+mod conditions;
+mod facts;
+mod ranges;
+mod reader;
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::FileExt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+
+pub(crate) use self::{
+    answer::{Asked, answer},
+    cache::Entry,
+    ranges::Span,
+    reader::{Reader, Source},
+};
+use self::{cache::Cache, facts::Facts};
+use crate::{
+    budget::Budget,
+    disk::{Disk, Identity, Opened, Root, below},
+    failure::Failure,
+};
+
+/// Files up to this length are read at once and kept in memory.
+const SMALL_FILE: u64 = 64 << 10;
+/// Bytes of large files that responses hold between disk and transport.
+const MAX_CHUNK_BYTES: usize = 64 << 20;
+/// Without room for more, a piece has this length.
+const LEAST_CHUNK: usize = 4 << 10;
+/// A disk that takes so long to say whether a file is the same is not asked
+/// on the connection's thread for a while.
+const SLOW_LOOK: Duration = Duration::from_millis(20);
+const SLOW_FOR: Duration = Duration::from_secs(10);
+/// Looks at a file that changes while it is read.
+const ATTEMPTS: usize = 3;
+
+/// What a path of the disk is.
+pub(crate) enum Found {
+    /// A file, at a path below the root.
+    File(Arc<Entry>, String),
+    /// A directory without an `index.html`, or one whose path has no slash.
+    Directory(Identity),
+}
+
+/// The files below the root.
+pub(crate) struct Files {
+    root: Arc<Root>,
+    disk: Arc<Disk>,
+    cache: Cache,
+    chunks: Arc<Budget>,
+    start: Instant,
+    /// Milliseconds after the start until which the disk counts as slow.
+    slow_until: AtomicU64,
+}
+
+impl Files {
+    pub(crate) fn new(root: Arc<Root>, disk: Arc<Disk>) -> Self {
+        Self {
+            root,
+            disk,
+            cache: Cache::default(),
+            chunks: Budget::new(MAX_CHUNK_BYTES),
+            start: Instant::now(),
+            slow_until: AtomicU64::new(0),
+        }
+    }
+
+    /// A file that was asked for before and has not changed since, if that can
+    /// be said without a wait for the disk.
+    pub(crate) fn remembered(&self, path: &str) -> Option<Arc<Entry>> {
+        let entry = self.cache.get(path)?;
+        let begin = Instant::now();
+        if self.millis(begin) < self.slow_until.load(Ordering::Relaxed) {
+            return None;
+        }
+        let fresh = entry.is_fresh();
+        let end = Instant::now();
+        if end.saturating_duration_since(begin) >= SLOW_LOOK {
+            let until = self.millis(end + SLOW_FOR);
+            self.slow_until.store(until, Ordering::Relaxed);
+        }
+        if !fresh {
+            self.cache.remove(path);
+        }
+        fresh.then_some(entry)
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.start).as_millis();
+        u64::try_from(since).unwrap_or(u64::MAX)
+    }
+
+    /// Looks at the disk. With `directory`, the path ends in a slash.
+    pub(crate) async fn find(
+        self: &Arc<Self>,
+        path: String,
+        directory: bool,
+    ) -> Result<Found, Failure> {
+        let files = Arc::clone(self);
+        let found = self.disk.lookups.run(move || {
+            if directory {
+                files.look_into(path)
+            } else {
+                files.look_at(path)
+            }
+        });
+        found.await?
+    }
+
+    fn look_at(&self, path: String) -> Result<Found, Failure> {
+        if let Some(entry) = self.cache.get(&path).filter(|entry| entry.is_fresh()) {
+            return Ok(Found::File(entry, path));
+        }
+        match self.root.open(&path)? {
+            Opened::File(file, identity) => {
+                let entry = self.load(&path, file, identity)?;
+                Ok(Found::File(entry, path))
+            }
+            Opened::Directory(_, identity) => Ok(Found::Directory(identity)),
+        }
+    }
+
+    fn look_into(&self, path: String) -> Result<Found, Failure> {
+        let Opened::Directory(directory, identity) = self.root.open(&path)? else {
+            return Err(Failure::NotFound);
+        };
+        drop(directory);
+        match self.look_at(index_of(&path)) {
+            Err(Failure::NotFound) | Ok(Found::Directory(_)) => Ok(Found::Directory(identity)),
+            other => other,
+        }
+    }
+
+    fn load(&self, path: &str, mut file: File, found: Identity) -> Result<Arc<Entry>, Failure> {
+        let whole = self.root.whole(path);
+        let mut identity = found;
+        for _ in 0..ATTEMPTS {
+            let now = SystemTime::now();
+            let body = if identity.size() <= SMALL_FILE {
+                match self.read_whole(&mut file, &mut identity)? {
+                    Whole::Read(bytes) => Some(bytes),
+                    Whole::NoRoom => None,
+                    Whole::Changed => continue,
+                }
+            } else {
+                None
+            };
+            if body.is_none() {
+                // It will be read next.
+                self.disk.handles.keep(identity, Arc::new(file));
+            }
+            let facts = Facts::new(&whole, identity);
+            let entry = Arc::new(Entry::new(whole, facts, body));
+            if identity.is_settled(now) {
+                self.cache.insert(path, Arc::clone(&entry));
+            }
+            return Ok(entry);
+        }
+        let facts = Facts::new(&whole, identity);
+        self.disk.handles.keep(identity, Arc::new(file));
+        Ok(Arc::new(Entry::new(whole, facts, None)))
+    }
+
+    fn read_whole(&self, file: &mut File, identity: &mut Identity) -> Result<Whole, Failure> {
+        let size = usize::try_from(identity.size()).unwrap_or(usize::MAX);
+        let Some(charge) = self.cache.charge(size) else {
+            return Ok(Whole::NoRoom);
+        };
+        let mut content = Vec::with_capacity(size.saturating_add(1));
+        // One more than there should be, so that growth shows.
+        let most = identity.size().saturating_add(1);
+        io::Seek::rewind(file)?;
+        file.take(most).read_to_end(&mut content)?;
+        let after = Identity::from(&file.metadata()?);
+        if after == *identity && content.len() == size {
+            return Ok(Whole::Read(charge.hold(content)));
+        }
+        *identity = after;
+        Ok(Whole::Changed)
+    }
+
+    /// Reads a piece of a large file, `len` bytes or fewer.
+    async fn read(
+        self: &Arc<Self>,
+        source: Arc<Source>,
+        start: u64,
+        len: usize,
+    ) -> io::Result<Bytes> {
+        let files = Arc::clone(self);
+        let read = self.disk.reads.run(move || {
+            let (charge, len) = match files.chunks.charge(len) {
+                Some(charge) => (Some(charge), len),
+                None => (None, len.min(LEAST_CHUNK)),
+            };
+            let mut piece = vec![0; len];
+            files.reopen(&source)?.read_exact_at(&mut piece, start)?;
+            Ok::<_, Failure>(match charge {
+                Some(charge) => charge.hold(piece),
+                None => piece.into(),
+            })
+        });
+        read.await
+            .and_then(|read| read)
+            .map_err(|failure| io::Error::other(failure.to_string()))
+    }
+
+    fn reopen(&self, source: &Source) -> Result<Arc<File>, Failure> {
+        if let Some(file) = self.disk.handles.get(&source.identity) {
+            return Ok(file);
+        }
+        match self.root.open(&source.path)? {
+            Opened::File(file, identity) if identity == source.identity => {
+                let file = Arc::new(file);
+                self.disk.handles.keep(identity, Arc::clone(&file));
+                Ok(file)
+            }
+            _ => Err(Failure::Internal(
+                "the file changed while it was sent".into(),
+            )),
+        }
+    }
+}
+
+enum Whole {
+    Read(Bytes),
+    NoRoom,
+    Changed,
+}
+
+/// The file that stands for a directory.
+pub(crate) fn index_of(path: &str) -> String {
+    below(path, "index.html")
+}

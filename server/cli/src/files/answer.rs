@@ -1,0 +1,193 @@
+//! Responses that have a file: whole, in part, or not again.
+
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Method, Response, StatusCode,
+    header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED},
+};
+
+use super::{
+    Files,
+    cache::Entry,
+    conditions::Verdict,
+    ranges::{Ranges, Span},
+    reader::{Reader, Source},
+};
+use crate::site::{
+    body::{Content, Piece},
+    status_page,
+};
+
+/// What a request says, as far as a file's response depends on it.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) fields: &'a HeaderMap,
+}
+
+/// The response to a request for a file, which is at `path` below the root.
+pub(crate) fn answer(
+    files: &Arc<Files>,
+    asked: Asked<'_>,
+    path: &str,
+    entry: &Entry,
+) -> Response<Content> {
+    let validators = &entry.facts.validators;
+    match validators.check(asked.fields) {
+        Verdict::Proceed => {}
+        Verdict::NotModified => {
+            let mut response = Response::new(Content::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            put_validators(response.headers_mut(), entry);
+            return response;
+        }
+        Verdict::PreconditionFailed => return status_page(StatusCode::PRECONDITION_FAILED),
+    }
+    let size = entry.facts.identity.size();
+    // Only GET has ranges (RFC 9110 §14.2).
+    let ranges =
+        asked.method == Method::GET && validators.allow_range(asked.fields, SystemTime::now());
+    let ranges = if ranges {
+        Ranges::of(asked.fields, size)
+    } else {
+        Ranges::Whole
+    };
+    let file = File { files, path, entry };
+    match ranges {
+        Ranges::Unsatisfiable => unsatisfiable(size),
+        Ranges::Whole if asked.method == Method::HEAD => {
+            file.response(StatusCode::OK, Content::empty(), size)
+        }
+        Ranges::Whole => file.whole(size),
+        Ranges::Parts(parts) => match parts[..] {
+            [part] => file.part(part, size),
+            _ => file.parts(&parts, size),
+        },
+    }
+}
+
+fn unsatisfiable(size: u64) -> Response<Content> {
+    let mut response = status_page(StatusCode::RANGE_NOT_SATISFIABLE);
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_RANGE, text(format!("bytes */{size}")));
+    fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    response
+}
+
+struct File<'a> {
+    files: &'a Arc<Files>,
+    path: &'a str,
+    entry: &'a Entry,
+}
+
+impl File<'_> {
+    fn response(&self, status: StatusCode, content: Content, len: u64) -> Response<Content> {
+        let mut response = Response::new(content);
+        *response.status_mut() = status;
+        let fields = response.headers_mut();
+        fields.reserve(8);
+        fields.insert(CONTENT_TYPE, self.entry.facts.content_type.clone());
+        fields.insert(CONTENT_LENGTH, len.into());
+        fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        put_validators(fields, self.entry);
+        response
+    }
+
+    fn whole(&self, size: u64) -> Response<Content> {
+        let content = match &self.entry.body {
+            Some(body) => Content::bytes(body.clone()),
+            None => {
+                let all = Span {
+                    start: 0,
+                    len: size,
+                };
+                self.pieces([Piece::Span(all)].into())
+            }
+        };
+        self.response(StatusCode::OK, content, size)
+    }
+
+    fn part(&self, part: Span, size: u64) -> Response<Content> {
+        let content = self.pieces([self.piece(part)].into());
+        let mut response = self.response(StatusCode::PARTIAL_CONTENT, content, part.len);
+        let fields = response.headers_mut();
+        fields.insert(CONTENT_RANGE, text(content_range(part, size)));
+        response
+    }
+
+    /// Several parts (RFC 9110 §14.6).
+    fn parts(&self, parts: &[Span], size: u64) -> Response<Content> {
+        let boundary = boundary();
+        let content_type = String::from_utf8_lossy(self.entry.facts.content_type.as_bytes());
+        let mut pieces = VecDeque::with_capacity(2 * parts.len() + 1);
+        for part in parts {
+            let head = format!(
+                "\r\n--{boundary}\r\ncontent-type: {content_type}\r\ncontent-range: {}\r\n\r\n",
+                content_range(*part, size)
+            );
+            pieces.push_back(Piece::Bytes(head.into()));
+            pieces.push_back(self.piece(*part));
+        }
+        pieces.push_back(Piece::Bytes(format!("\r\n--{boundary}--\r\n").into()));
+        let len = pieces.iter().map(Piece::len).fold(0, u64::saturating_add);
+        let content = self.pieces(pieces);
+        let mut response = self.response(StatusCode::PARTIAL_CONTENT, content, len);
+        let multipart = format!("multipart/byteranges; boundary={boundary}");
+        response.headers_mut().insert(CONTENT_TYPE, text(multipart));
+        response
+    }
+
+    /// From memory if it is there.
+    fn piece(&self, part: Span) -> Piece {
+        let in_memory = self.entry.body.as_ref().and_then(|body| {
+            let start = usize::try_from(part.start).ok()?;
+            let end = usize::try_from(part.end()).ok()?;
+            (end <= body.len()).then(|| body.slice(start..end))
+        });
+        in_memory.map_or(Piece::Span(part), Piece::Bytes)
+    }
+
+    fn pieces(&self, pieces: VecDeque<Piece>) -> Content {
+        let from_disk = pieces.iter().any(|piece| matches!(piece, Piece::Span(_)));
+        let reader = from_disk.then(|| {
+            let source = Source {
+                path: self.path.to_owned(),
+                identity: self.entry.facts.identity,
+            };
+            Reader::new(Arc::clone(self.files), source)
+        });
+        Content::pieces(pieces, reader)
+    }
+}
+
+fn put_validators(fields: &mut HeaderMap, entry: &Entry) {
+    if let Some(etag) = &entry.facts.validators.etag {
+        fields.insert(ETAG, etag.clone());
+    }
+    if let Some(last_modified) = &entry.facts.last_modified {
+        fields.insert(LAST_MODIFIED, last_modified.clone());
+    }
+}
+
+fn content_range(part: Span, size: u64) -> String {
+    format!("bytes {}-{}/{size}", part.start, part.last())
+}
+
+/// A line that no file has but by chance of one in 2^128.
+fn boundary() -> String {
+    let random = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", random(), random())
+}
+
+/// Digits and plain words are always the value of a field.
+fn text(value: String) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(value))
+        .unwrap_or_else(|_| HeaderValue::from_static(""))
+}

@@ -1,0 +1,165 @@
+//! Files in memory.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+
+use super::facts::Facts;
+use crate::{
+    budget::{Budget, Charge},
+    disk::Identity,
+};
+
+/// The most files that are remembered; of large ones, only what responses say
+/// of them.
+const MAX_ENTRIES: usize = 4096;
+/// Bytes of small files in memory, those that a stalled response holds counted.
+const MAX_BYTES: usize = 32 << 20;
+/// One of so many entries makes room at once, the longest unused first.
+const EVICTED_SHARE: usize = 8;
+
+/// A file that was read, or looked at.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// Where it is on the disk.
+    pub(crate) path: PathBuf,
+    pub(crate) facts: Facts,
+    /// A small file's content.
+    pub(crate) body: Option<Bytes>,
+    used: AtomicU64,
+}
+
+impl Entry {
+    pub(crate) fn new(path: PathBuf, facts: Facts, body: Option<Bytes>) -> Self {
+        Self {
+            path,
+            facts,
+            body,
+            used: AtomicU64::new(0),
+        }
+    }
+
+    /// The file is as it was.
+    pub(crate) fn is_fresh(&self) -> bool {
+        fs::metadata(&self.path)
+            .is_ok_and(|metadata| Identity::from(&metadata) == self.facts.identity)
+    }
+}
+
+/// Files by their path below the root.
+pub(crate) struct Cache {
+    entries: RwLock<HashMap<Box<str>, Arc<Entry>>>,
+    budget: Arc<Budget>,
+    /// Counts look-ups.
+    clock: AtomicU64,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            entries: RwLock::default(),
+            budget: Budget::new(MAX_BYTES),
+            clock: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Cache {
+    pub(crate) fn get(&self, path: &str) -> Option<Arc<Entry>> {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let entry = entries.get(path)?;
+        let now = self.clock.fetch_add(1, Ordering::Relaxed);
+        entry.used.store(now, Ordering::Relaxed);
+        Some(Arc::clone(entry))
+    }
+
+    pub(crate) fn insert(&self, path: &str, entry: Arc<Entry>) {
+        let now = self.clock.fetch_add(1, Ordering::Relaxed);
+        entry.used.store(now, Ordering::Relaxed);
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= MAX_ENTRIES {
+            evict(&mut entries);
+        }
+        entries.insert(path.into(), entry);
+    }
+
+    pub(crate) fn remove(&self, path: &str) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        entries.remove(path);
+    }
+
+    /// Room for the content of a file. `None` if there is none even after some
+    /// others have made room: stalled responses hold them.
+    pub(crate) fn charge(&self, len: usize) -> Option<Charge> {
+        self.budget.charge(len).or_else(|| {
+            let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+            evict(&mut entries);
+            drop(entries);
+            self.budget.charge(len)
+        })
+    }
+}
+
+fn evict(entries: &mut HashMap<Box<str>, Arc<Entry>>) {
+    let used = |entry: &Arc<Entry>| entry.used.load(Ordering::Relaxed);
+    let mut times: Vec<_> = entries.values().map(used).collect();
+    let share = times.len() / EVICTED_SHARE;
+    if times.is_empty() {
+        return;
+    }
+    let (_, &mut last, _) = times.select_nth_unstable(share);
+    entries.retain(|_, entry| used(entry) > last);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn entry(cache: &Cache, len: usize) -> Option<Arc<Entry>> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let identity = Identity::from(&fs::metadata(&path).unwrap());
+        let facts = Facts::new(&path, identity);
+        let body = cache.charge(len)?.hold(vec![0; len]);
+        Some(Arc::new(Entry::new(path, facts, Some(body))))
+    }
+
+    #[test]
+    fn the_number_of_entries_is_bounded_and_those_in_use_stay() {
+        let cache = Cache::default();
+        for number in 0..2 * MAX_ENTRIES {
+            cache.insert(&number.to_string(), entry(&cache, 1).unwrap());
+            assert!(cache.get("0").is_some());
+        }
+        let entries = cache.entries.read().unwrap().len();
+        assert!(entries <= MAX_ENTRIES, "{entries}");
+        assert!(cache.get("1").is_none());
+        cache.remove("0");
+        assert!(cache.get("0").is_none());
+    }
+
+    #[test]
+    fn content_that_a_response_holds_is_counted() {
+        let cache = Cache::default();
+        const LEN: usize = MAX_BYTES / 4;
+        let held: Vec<_> = (0..4)
+            .map(|number| {
+                let entry = entry(&cache, LEN).unwrap();
+                cache.insert(&number.to_string(), Arc::clone(&entry));
+                entry.body.clone()
+            })
+            .collect();
+        assert!(entry(&cache, 1).is_none());
+        drop(held);
+        assert!(entry(&cache, 1).is_some());
+    }
+}

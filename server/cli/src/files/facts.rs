@@ -1,0 +1,80 @@
+//! What responses say of a file.
+
+use std::{
+    path::Path,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use http::HeaderValue;
+use httpdate::fmt_http_date;
+
+use super::conditions::Validators;
+use crate::disk::Identity;
+
+/// What responses say of a file, made once for many of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) identity: Identity,
+    pub(crate) content_type: HeaderValue,
+    pub(crate) last_modified: Option<HeaderValue>,
+    pub(crate) validators: Validators,
+}
+
+impl Facts {
+    pub(crate) fn new(path: &Path, identity: Identity) -> Self {
+        let content_type = mime_guess::from_path(path)
+            .first_raw()
+            .unwrap_or("application/octet-stream");
+        let modified = identity.modified();
+        // A time to the nanosecond and a length: a change that keeps both is
+        // too fast for the clock of the file system.
+        let etag = modified.and_then(|(seconds, nanoseconds)| {
+            let size = identity.size();
+            HeaderValue::try_from(format!("\"{seconds:x}.{nanoseconds:08x}-{size:x}\"")).ok()
+        });
+        let last_modified = modified.and_then(|(seconds, _)| {
+            // What the date cannot say, no field says.
+            let date = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
+            let sayable = seconds < LAST_SECOND;
+            sayable.then(|| HeaderValue::try_from(fmt_http_date(date)).ok())?
+        });
+        Self {
+            identity,
+            content_type: HeaderValue::from_static(content_type),
+            last_modified,
+            validators: Validators {
+                etag,
+                modified: modified.map(|(seconds, _)| seconds),
+            },
+        }
+    }
+}
+
+/// The year 9999 ends; an HTTP date has four digits.
+const LAST_SECOND: u64 = 253_402_300_800;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_an_odd_time_has_no_date() {
+        let name = format!("lacewingd-facts-{}.svg", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let file = std::fs::File::create(&path).unwrap();
+        let facts = |modified| {
+            file.set_modified(modified).unwrap();
+            Facts::new(&path, (&file.metadata().unwrap()).into())
+        };
+        let usual = facts(UNIX_EPOCH + Duration::new(784_111_777, 5));
+        assert_eq!(usual.content_type, "image/svg+xml");
+        assert_eq!(
+            usual.last_modified.unwrap(),
+            "Sun, 06 Nov 1994 08:49:37 GMT"
+        );
+        assert_eq!(usual.validators.etag.unwrap(), "\"2ebc98a1.00000005-0\"");
+        let early = facts(UNIX_EPOCH - Duration::from_secs(9));
+        assert!(early.last_modified.is_none() && early.validators.etag.is_none());
+        std::fs::remove_file(path).unwrap();
+    }
+}

@@ -1,0 +1,90 @@
+//! The content of large files, piece by piece, as the reader takes it.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::{Files, ranges::Span};
+use crate::disk::Identity;
+
+/// The first piece of a response, and each after a pause: a reader that
+/// stalls holds no more.
+const FIRST_CHUNK: usize = 16 << 10;
+/// Pieces grow up to this while the reader is fast.
+const MAX_CHUNK: usize = 256 << 10;
+/// A piece is sent in this time, or the next one is a small one.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A file that was opened once, and how to open it again.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// Below the root.
+    pub(crate) path: String,
+    pub(crate) identity: Identity,
+}
+
+/// Reads a file for one response. Nothing is open between two pieces that
+/// belongs to it.
+pub(crate) struct Reader {
+    files: Arc<Files>,
+    source: Arc<Source>,
+    chunk: usize,
+    /// When the last piece was given out.
+    given: Option<Instant>,
+    reading: Option<Reading>,
+}
+
+type Reading = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>;
+
+impl Reader {
+    pub(crate) fn new(files: Arc<Files>, source: Source) -> Self {
+        Self {
+            files,
+            source: Arc::new(source),
+            chunk: FIRST_CHUNK,
+            given: None,
+            reading: None,
+        }
+    }
+
+    /// The next bytes of `span`, which becomes shorter by them.
+    pub(crate) fn poll_read(
+        &mut self,
+        span: &mut Span,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Bytes>> {
+        if self.reading.is_none() {
+            self.adapt();
+        }
+        let reading = self.reading.get_or_insert_with(|| {
+            let files = Arc::clone(&self.files);
+            let source = Arc::clone(&self.source);
+            let len = usize::try_from(span.len).unwrap_or(usize::MAX);
+            let (start, len) = (span.start, len.min(self.chunk));
+            Box::pin(async move { files.read(source, start, len).await })
+        });
+        let bytes = ready!(reading.as_mut().poll(cx))?;
+        self.reading = None;
+        self.given = Some(Instant::now());
+        let len = bytes.len() as u64;
+        span.start = span.start.saturating_add(len);
+        span.len = span.len.saturating_sub(len);
+        Poll::Ready(Ok(bytes))
+    }
+
+    fn adapt(&mut self) {
+        if let Some(given) = self.given {
+            self.chunk = if given.elapsed() < PAUSE {
+                (2 * self.chunk).min(MAX_CHUNK)
+            } else {
+                FIRST_CHUNK
+            };
+        }
+    }
+}

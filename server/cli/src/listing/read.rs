@@ -1,0 +1,141 @@
+//! The names in a directory.
+
+use std::str;
+
+use rustix::{
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat},
+    io::Errno,
+};
+
+use super::page::{Entry, LeftOut};
+use crate::{
+    disk::{Opened, Root, below},
+    failure::Failure,
+    site::Hidden,
+};
+
+/// Entries on one page; a directory of a million files must not become a page
+/// of a hundred megabytes.
+const MAX_ENTRIES: usize = 10_000;
+/// Names that are counted.
+const MAX_COUNTED: usize = 200_000;
+
+/// Reads the directory at `path` below the root. Names that no request can
+/// have are left out: they are hidden, lead elsewhere, or are not UTF-8.
+pub(super) fn read(
+    root: &Root,
+    path: &str,
+    hidden: Hidden,
+) -> Result<(Vec<Entry>, LeftOut), Failure> {
+    let Opened::Directory(directory, _) = root.open(path)? else {
+        return Err(Failure::NotFound);
+    };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let names = openat(&directory, ".", flags, Mode::empty())?;
+    drop(directory);
+    let mut names = Dir::new(names)?;
+    let mut entries = Vec::new();
+    let mut left_out: usize = 0;
+    while let Some(name) = names.read() {
+        let name = name?;
+        let Ok(name) = str::from_utf8(name.file_name().to_bytes()) else {
+            continue;
+        };
+        let dots = matches!(name, "." | "..");
+        if dots || name.contains('\\') || name.starts_with('.') && hidden == Hidden::Omit {
+            continue;
+        }
+        if entries.len() == MAX_ENTRIES {
+            left_out += 1;
+            if left_out == MAX_COUNTED {
+                return Ok((entries, LeftOut::AtLeast(left_out)));
+            }
+        } else if let Some(entry) = entry(&names, root, path, name)? {
+            entries.push(entry);
+        }
+    }
+    Ok((entries, LeftOut::Exactly(left_out)))
+}
+
+/// `None` for what is not served: a link that leads elsewhere or nowhere, a
+/// FIFO, a socket, a device; and for what is gone.
+fn entry(names: &Dir, root: &Root, path: &str, name: &str) -> Result<Option<Entry>, Failure> {
+    let directory = names.fd()?;
+    let found = match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) => found,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let found = if FileType::from_raw_mode(found.st_mode) == FileType::Symlink {
+        if !root.serves_link(&below(path, name)) {
+            return Ok(None);
+        }
+        match statat(directory, name, AtFlags::empty()) {
+            Ok(found) => found,
+            Err(_) => return Ok(None),
+        }
+    } else {
+        found
+    };
+    let size = match FileType::from_raw_mode(found.st_mode) {
+        FileType::Directory => None,
+        FileType::RegularFile => Some(found.st_size.try_into().unwrap_or(0)),
+        _ => return Ok(None),
+    };
+    Ok(Some(Entry {
+        name: name.to_owned(),
+        size,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink, path::Path};
+
+    use super::*;
+    use crate::disk::Links;
+
+    fn names(root: &Path, links: Links, hidden: Hidden) -> Vec<String> {
+        let (entries, left_out) = read(&Root::new(root, links), "", hidden).unwrap();
+        assert_eq!(left_out, LeftOut::Exactly(0));
+        let mut names: Vec<_> = entries.into_iter().map(|entry| entry.name).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_page_has_what_can_be_asked_for() {
+        let path = std::env::temp_dir().join(format!("lacewingd-read-{}", std::process::id()));
+        fs::create_dir_all(path.join("root/sub")).unwrap();
+        let path = fs::canonicalize(path).unwrap();
+        let root = path.join("root");
+        fs::write(root.join("file"), "").unwrap();
+        fs::write(root.join(".env"), "").unwrap();
+        fs::write(path.join("outside"), "").unwrap();
+        symlink("file", root.join("within")).unwrap();
+        symlink("../outside", root.join("without")).unwrap();
+        symlink("nothing", root.join("dangling")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
+        let safe = names(&root, Links::Within, Hidden::Omit);
+        assert_eq!(safe, ["file", "sub", "within"]);
+        let all = names(&root, Links::Follow, Hidden::Serve);
+        assert_eq!(all, [".env", "file", "sub", "within", "without"]);
+        fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn more_names_than_a_page_has_are_counted() {
+        let path = std::env::temp_dir().join(format!("lacewingd-many-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        for number in 0..MAX_ENTRIES + 3 {
+            fs::write(path.join(number.to_string()), "").unwrap();
+        }
+        let root = Root::new(&fs::canonicalize(&path).unwrap(), Links::Within);
+        let (entries, left_out) = read(&root, "", Hidden::Omit).unwrap();
+        assert_eq!(
+            (entries.len(), left_out),
+            (MAX_ENTRIES, LeftOut::Exactly(3))
+        );
+        fs::remove_dir_all(path).unwrap();
+    }
+}

@@ -1,0 +1,201 @@
+//! The way of the log to the standard error output: nothing that serves waits
+//! for whoever reads it.
+
+use std::{
+    io::{self, Write},
+    mem,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Bytes of lines that wait; those that come then are left out. As many again
+/// are being written.
+const MAX_WAITING: usize = 512 << 10;
+
+/// Lines that wait for a thread of their own to write them.
+#[derive(Clone)]
+pub(crate) struct Output(Arc<Shared>);
+
+struct Shared {
+    queue: Mutex<Queue>,
+    /// There is something to write, or the writer is done with it.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    lines: Vec<u8>,
+    left_out: u64,
+    writing: bool,
+}
+
+impl Output {
+    /// Starts the thread that writes to `sink`.
+    pub(crate) fn start(sink: impl Write + Send + 'static) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let writer = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("log".into())
+            .spawn(move || writer.write_to(sink))?;
+        Ok(Self(shared))
+    }
+
+    /// Waits until all is written, but no longer than `patience`.
+    pub(crate) fn flush(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut queue = self.0.lock();
+        while queue.writing || !queue.lines.is_empty() || queue.left_out > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.0.changed.wait_timeout(queue, left);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: &[u8]) {
+        let mut queue = self.lock();
+        if queue.lines.len().saturating_add(line.len()) > MAX_WAITING {
+            queue.left_out = queue.left_out.saturating_add(1);
+        } else {
+            queue.lines.extend_from_slice(line);
+        }
+        let wake = !queue.writing;
+        drop(queue);
+        if wake {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Goes on for as long as the program.
+    fn write_to(&self, mut sink: impl Write) {
+        let mut batch = Vec::new();
+        loop {
+            let mut queue = self.lock();
+            queue.writing = false;
+            self.changed.notify_all();
+            while queue.lines.is_empty() && queue.left_out == 0 {
+                let waited = self.changed.wait(queue);
+                queue = waited.unwrap_or_else(PoisonError::into_inner);
+            }
+            queue.writing = true;
+            mem::swap(&mut batch, &mut queue.lines);
+            let left_out = mem::take(&mut queue.left_out);
+            drop(queue);
+            // An output that is closed is no reason to stop serving.
+            let _ = sink.write_all(&batch);
+            if left_out > 0 {
+                let _ = writeln!(
+                    sink,
+                    "WARN {left_out} lines of the log are left out here: it was not read in \
+                     time, and no more than {MAX_WAITING} bytes wait"
+                );
+            }
+            let _ = sink.flush();
+            batch.clear();
+            batch.shrink_to(MAX_WAITING / 8);
+        }
+    }
+}
+
+impl<'a> MakeWriter<'a> for Output {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(&self.0)
+    }
+}
+
+/// Takes one line by each call of `write`.
+pub(crate) struct Line<'a>(&'a Shared);
+
+impl Write for Line<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+
+    /// Takes nothing until it may.
+    struct Stuck {
+        may: Receiver<()>,
+        took: Sender<Vec<u8>>,
+    }
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.may.recv();
+            let _ = self.took.send(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_stops_costs_lines_and_no_time() {
+        let (release, may) = channel();
+        let (took, taken) = channel();
+        let output = Output::start(Stuck { may, took }).unwrap();
+        let line = [b'x'; 1023];
+        let lines = 4 * MAX_WAITING / 1024;
+        for _ in 0..lines {
+            let mut line = [&line[..], b"\n"].concat();
+            output.make_writer().write_all(&line).unwrap();
+            line.clear();
+        }
+        let waiting = output.0.lock().lines.len();
+        assert!(waiting <= MAX_WAITING, "{waiting}");
+        output.flush(Duration::from_millis(1));
+        drop(release);
+        output.flush(Duration::from_secs(600));
+        let all: Vec<u8> = taken.try_iter().flatten().collect();
+        let all = String::from_utf8(all).unwrap();
+        let written = all.lines().filter(|line| line.starts_with('x')).count();
+        let said = format!("WARN {} lines of the log are left out", lines - written);
+        assert!(
+            written < lines && all.contains(&said),
+            "{written} of {lines}"
+        );
+    }
+
+    #[test]
+    fn lines_are_written_in_their_order() {
+        let (took, taken) = channel();
+        let (release, may) = channel();
+        drop(release);
+        let output = Output::start(Stuck { may, took }).unwrap();
+        for number in 0..100 {
+            writeln!(output.make_writer(), "{number}").unwrap();
+        }
+        output.flush(Duration::from_secs(600));
+        let all: Vec<u8> = taken.try_iter().flatten().collect();
+        let expected: String = (0..100).map(|number| format!("{number}\n")).collect();
+        assert_eq!(String::from_utf8(all).unwrap(), expected);
+    }
+}

@@ -1,0 +1,87 @@
+//! The log: nobody has to read it.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    process::{Command, Stdio},
+};
+
+use crate::{
+    exchange::{ALL, get},
+    program::{Directory, PROGRAM, Running},
+};
+
+/// Neither the announcement nor the log has to be read: requests are answered,
+/// and the end is as it should be.
+#[test]
+fn a_log_that_nobody_reads_is_no_error() {
+    let directory = Directory::new("lacewingd-unread");
+    let mut running = Running::start(&directory, &["--https", "127.0.0.1:0"]);
+    drop(running.child.stderr.take());
+    for _ in 0..3 {
+        let answer = running.get("/hello.txt", "");
+        assert!(answer.ends_with("\r\n\r\nhello world"), "{answer}");
+        // Something to warn of.
+        let mut io = TcpStream::connect(running.http).unwrap();
+        io.write_all(b"no protocol at all\r\n\r\n").unwrap();
+        let _ = io.read_to_end(&mut Vec::new());
+    }
+    running.signal("-TERM");
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    // A failure has its exit code, heard or not.
+    let child = Command::new(PROGRAM)
+        .arg("/no/such/directory")
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+/// More lines than the pipe and the queue hold, and a request on each protocol
+/// after that.
+#[test]
+fn an_unread_log_does_not_stop_the_server() {
+    let directory = Directory::new("lacewingd-stuck");
+    let running = Running::start(&directory, &["--https", "127.0.0.1:0"]);
+    let mut io = running.connect();
+    let path = format!("/hello.txt?{}", "x".repeat(7000));
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let mut reading = io.try_clone().unwrap();
+    // Each line shows 2 KiB: 1,500 of them are three times what may wait.
+    let requests = 1500;
+    let counting = std::thread::spawn(move || {
+        let (mut seen, mut bytes) = (Vec::new(), [0; 4096]);
+        let mut answers = 0;
+        while answers < requests {
+            let len = reading.read(&mut bytes).unwrap();
+            assert!(len > 0, "only {answers} answers");
+            seen.extend_from_slice(&bytes[..len]);
+            let text = String::from_utf8_lossy(&seen).into_owned();
+            answers += text.matches("hello world").count();
+            let end = text.rfind("hello world").map_or(0, |at| at + 11);
+            seen.drain(..end);
+        }
+    });
+    for _ in 0..requests {
+        io.write_all(request.as_bytes()).unwrap();
+    }
+    counting.join().unwrap();
+    for protocol in ALL {
+        let answer = get(&running, protocol, "/hello.txt", &[]);
+        assert_eq!((answer.status, &*answer.text()), (200, "hello world"));
+    }
+    // Once it is read, the log says what it lost.
+    let (code, log) = running.terminate();
+    assert_eq!(code, Some(0));
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("GET /hello.txt?xxx"));
+    let lines = lines.count();
+    assert!(lines < requests, "{lines}");
+    assert!(
+        log.contains("lines of the log are left out here"),
+        "{lines}"
+    );
+    assert!(log.lines().all(|line| line.len() < 4096));
+}

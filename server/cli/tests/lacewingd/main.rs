@@ -1,0 +1,104 @@
+//! The program `lacewingd`, run as a user would run it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod directories;
+mod exchange;
+mod files;
+mod held;
+mod hosts;
+mod log;
+mod program;
+mod ranges;
+
+use std::{
+    net::TcpListener,
+    process::{Command, Output},
+};
+
+use program::{Directory, PROGRAM, Running};
+
+#[test]
+fn a_directory_is_served_until_sigterm() {
+    let directory = Directory::new("lacewingd-serves");
+    let running = Running::start(&directory, &["--https", "127.0.0.1:0", "--threads", "1"]);
+    let said = running.said.join("\n");
+    for expected in [
+        "https://127.0.0.1:",
+        "h2, spdy/3.1, spdy/3, spdy/2, http/1.1",
+        "SHA-256 ",
+    ] {
+        assert!(said.contains(expected), "{said}");
+    }
+
+    let answer = running.get("/hello.txt", "");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("content-type: text/plain"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nhello world"), "{answer}");
+    let answer = running.get("/hello.txt", "range: bytes=6-\r\n");
+    assert!(answer.starts_with("HTTP/1.1 206"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nworld"), "{answer}");
+
+    let page = running.get("/", "");
+    assert!(page.contains("content-type: text/html"), "{page}");
+    assert!(
+        page.contains(">below/</a>") && page.contains("a&lt;b&gt;&amp;c.txt"),
+        "{page}"
+    );
+    assert!(running.get("/below/", "").contains("href=\"../\""));
+    assert!(running.get("/below", "").starts_with("HTTP/1.1 307"));
+    assert!(running.get("/none", "").starts_with("HTTP/1.1 404"));
+    for path in [
+        "/../../etc/passwd",
+        "/..%2f..%2fetc/passwd",
+        "/%2e%2e/%2e%2e/",
+        "/below/..%5c",
+    ] {
+        let answer = running.get(path, "");
+        assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
+    }
+
+    let (code, log) = running.terminate();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("http/1.1 GET /hello.txt 200 11 B"), "{log}");
+    assert!(log.contains("http/1.1 GET /hello.txt 206 5 B"), "{log}");
+    assert!(!log.contains("cut short") && !log.contains("WARN"), "{log}");
+}
+
+fn fails(args: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stderr, .. } = Command::new(PROGRAM).args(args).output().unwrap();
+    (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+}
+
+#[test]
+fn a_start_that_fails_says_why_and_what_to_do() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, said) = fails(&[".", "--https", "off", "--http", &address]);
+    assert_eq!(code, Some(1), "{said}");
+    for expected in [&*address, "another program has port", "--http ADDR"] {
+        assert!(said.contains(expected), "{said}");
+    }
+
+    let (code, said) = fails(&["/no/such/directory"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("/no/such/directory"), "{said}");
+
+    let (code, said) = fails(&[".", "--https", "off", "--http", "off"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("nobody could connect"), "{said}");
+
+    let (code, said) = fails(&["--protocols", "h2,h3"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("`h3` is no protocol"), "{said}");
+
+    let (code, said) = fails(&[".", "--cert", "/no/cert.pem", "--key", "/no/key.pem"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("/no/cert.pem"), "{said}");
+}

@@ -1,0 +1,32 @@
+//! flate2 takes one backend for the whole build, so another crate's choice decides for us too. The one
+//! of this build must set dictionaries; `cargo xtask standalone` tries the others.
+
+use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
+use lacewing_spdy_zlib::Version;
+
+/// This build has flate2's default backend on, through the dev-dependencies, beside our `zlib-rs`.
+#[test]
+fn a_dictionary_can_be_set_beside_the_default_backend() {
+    for version in [Version::V2, Version::V3] {
+        let mut deflate = Compress::new(flate2::Compression::default(), true);
+        let id = deflate.set_dictionary(version.dictionary()).unwrap();
+        assert_eq!(id, version.dictionary_id());
+        let mut block = Vec::with_capacity(256);
+        deflate
+            .compress_vec(b"accept-encoding", &mut block, FlushCompress::Sync)
+            .unwrap();
+
+        let mut inflate = Decompress::new(true);
+        let mut out = Vec::with_capacity(256);
+        let needed = inflate
+            .decompress_vec(&block, &mut out, FlushDecompress::Sync)
+            .unwrap_err();
+        assert_eq!(needed.needs_dictionary(), Some(id));
+        assert_eq!(inflate.set_dictionary(version.dictionary()).unwrap(), id);
+        let rest = &block[usize::try_from(inflate.total_in()).unwrap()..];
+        inflate
+            .decompress_vec(rest, &mut out, FlushDecompress::Sync)
+            .unwrap();
+        assert_eq!(out, b"accept-encoding");
+    }
+}

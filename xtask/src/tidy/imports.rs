@@ -1,0 +1,372 @@
+//! Rules on `use` lines: no circle between the files of a crate, and no import
+//! from a lower room to a higher one.
+//!
+//! A module and its submodules are one room: imports between them do not count.
+
+use super::{Tree, source};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Crates whose files are looked at.
+const CRATES: [&str; 10] = [
+    "hpack",
+    "spdy-zlib",
+    "frames",
+    "conn",
+    "server",
+    "client",
+    "client/conform",
+    "client/cli",
+    "server/cli",
+    "xtask",
+];
+
+/// Rooms of one folder, the lowest first. A room imports from lower ones, and
+/// from those on its own floor.
+struct Floors {
+    krate: &'static str,
+    folder: &'static str,
+    floors: &'static [&'static [&'static str]],
+}
+
+const FLOORS: &[Floors] = &[
+    Floors {
+        krate: "conn",
+        folder: "proto",
+        floors: &[
+            &[
+                "authority",
+                "config",
+                "event",
+                "ids",
+                "limits",
+                "output",
+                "priority",
+                "reason",
+                "rules",
+                "scheduler",
+                "violation",
+            ],
+            &["flow", "head"],
+            &["wire"],
+            &["peer", "content", "streams"],
+            &["engine"],
+        ],
+    },
+    Floors {
+        krate: "hpack",
+        folder: "",
+        floors: &[
+            &["field", "huffman", "integer", "list", "static_table"],
+            &["dynamic_table", "error", "index", "string"],
+            &["decoder", "encoder"],
+        ],
+    },
+    Floors {
+        krate: "spdy-zlib",
+        folder: "",
+        floors: &[
+            &["deflate", "dictionary", "error", "inflate", "list"],
+            &["block"],
+            &["decoder", "whole_field"],
+            &["encoder"],
+        ],
+    },
+    Floors {
+        krate: "frames",
+        folder: "",
+        floors: &[&["block_bytes"], &["http2", "spdy"]],
+    },
+    Floors {
+        krate: "server",
+        folder: "",
+        floors: &[
+            &["exchange"],
+            &["connection"],
+            &["acceptor", "http1"],
+            &["listener"],
+            &["server"],
+        ],
+    },
+    Floors {
+        krate: "xtask",
+        folder: "interop",
+        floors: &[&["process"], &["fixture"], &["java"], &["peer_servers"]],
+    },
+];
+
+/// Circles that exist, by the names of their files. To be emptied.
+const CIRCLES: &[&[&str]] = &[
+    // client
+    &["exchange", "stats"],
+    // client/conform
+    &["http2::expect", "http2::script"],
+    &["spdy::expect", "spdy::script"],
+    // client/cli
+    &["args", "conform"],
+];
+
+pub(super) fn circles(tree: &Tree) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for krate in CRATES {
+        for circle in Modules::of(tree, krate).circles() {
+            if CIRCLES.iter().any(|known| *known == circle) {
+                continue;
+            }
+            complaints.push(format!(
+                "{krate}/src: these files import each other: {}; move what they share below them",
+                circle.join(", ")
+            ));
+        }
+    }
+    complaints
+}
+
+pub(super) fn upward(tree: &Tree) -> Vec<String> {
+    FLOORS
+        .iter()
+        .flat_map(|floors| floors.check(&Modules::of(tree, floors.krate)))
+        .collect()
+}
+
+impl Floors {
+    fn check(&self, modules: &Modules) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let floor = |module: &str| -> Option<usize> {
+            let rest = match self.folder {
+                "" => module,
+                folder => module.strip_prefix(folder)?.strip_prefix("::")?,
+            };
+            let room = rest.split("::").next()?;
+            self.floors.iter().position(|floor| floor.contains(&room))
+        };
+        for (from, targets) in &modules.imports {
+            for to in targets {
+                let (Some(low), Some(high)) = (floor(from), floor(to)) else {
+                    continue;
+                };
+                if low < high {
+                    complaints.push(format!(
+                        "{}/src: {from} imports {to}, which is above it (the floors are in \
+                         xtask/src/tidy/imports.rs)",
+                        self.krate
+                    ));
+                }
+            }
+        }
+        complaints
+    }
+}
+
+/// The modules of a crate, each a file, and whom they import.
+struct Modules {
+    imports: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Modules {
+    fn of(tree: &Tree, krate: &str) -> Self {
+        let prefix = format!("{krate}/src/");
+        let files = tree.files.iter().filter_map(|file| {
+            let inner = file.path.strip_prefix(&prefix)?.strip_suffix(".rs")?;
+            let module = match inner {
+                "lib" | "main" => String::new(),
+                _ => inner.replace('/', "::"),
+            };
+            Some((module, file.text.as_str()))
+        });
+        Self::from_files(&files.collect())
+    }
+
+    fn from_files(files: &BTreeMap<String, &str>) -> Self {
+        let mut imports = BTreeMap::new();
+        for (module, text) in files {
+            let targets = uses(text)
+                .iter()
+                .filter_map(|path| resolve(module, path, files))
+                .filter(|target| !related(module, target))
+                .collect();
+            imports.insert(module.clone(), targets);
+        }
+        Self { imports }
+    }
+
+    /// Groups of files of which each reaches each other.
+    fn circles(&self) -> Vec<Vec<&str>> {
+        let reach: BTreeMap<&str, BTreeSet<&str>> = self
+            .imports
+            .keys()
+            .map(|module| (module.as_str(), self.reachable(module)))
+            .collect();
+        let mut circles: Vec<Vec<&str>> = Vec::new();
+        for (module, reached) in &reach {
+            let circle: Vec<&str> = reached
+                .iter()
+                .copied()
+                .filter(|other| reach.get(other).is_some_and(|back| back.contains(module)))
+                .collect();
+            if circle.len() > 1 && !circles.contains(&circle) {
+                circles.push(circle);
+            }
+        }
+        circles
+    }
+
+    fn reachable(&self, from: &str) -> BTreeSet<&str> {
+        let mut reached = BTreeSet::new();
+        let mut open = vec![from];
+        while let Some(module) = open.pop() {
+            for target in self.imports.get(module).into_iter().flatten() {
+                if reached.insert(target.as_str()) {
+                    open.push(target);
+                }
+            }
+        }
+        reached
+    }
+}
+
+/// Whether one of the two is the other's module.
+fn related(a: &str, b: &str) -> bool {
+    let holds = |outer: &str, inner: &str| {
+        outer.is_empty()
+            || outer == inner
+            || inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.starts_with("::"))
+    };
+    holds(a, b) || holds(b, a)
+}
+
+/// The module of this crate that `path` leads to, seen from `module`.
+fn resolve(module: &str, path: &str, files: &BTreeMap<String, &str>) -> Option<String> {
+    let mut place: Vec<&str> = module.split("::").filter(|part| !part.is_empty()).collect();
+    let mut parts = path.split("::").peekable();
+    match *parts.peek()? {
+        "crate" => {
+            place.clear();
+            parts.next();
+        }
+        "self" => {
+            parts.next();
+        }
+        "super" => {
+            while parts.next_if_eq(&"super").is_some() {
+                place.pop()?;
+            }
+        }
+        _ => return None,
+    }
+    for part in parts {
+        place.push(part);
+        if !files.contains_key(&place.join("::")) {
+            place.pop();
+            break;
+        }
+    }
+    Some(place.join("::"))
+}
+
+/// Every path that a `use` of `text` names, outside its tests.
+fn uses(text: &str) -> Vec<String> {
+    let code = source::without_comments(text);
+    let code = code
+        .split("#[cfg(test)]\nmod tests")
+        .next()
+        .unwrap_or_default();
+    let mut paths = Vec::new();
+    let mut rest = code;
+    while let Some(at) = rest.find("use ") {
+        let starts = rest[..at]
+            .rsplit('\n')
+            .next()
+            .is_some_and(|before| before.trim().is_empty() || before.trim().starts_with("pub"));
+        rest = &rest[at + 4..];
+        if starts {
+            let end = rest.find(';').unwrap_or(rest.len());
+            expand("", &rest[..end], &mut paths);
+        }
+    }
+    paths
+}
+
+/// Splits `a::{b, c::{d}}` into `a::b` and `a::c::d`.
+fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
+    let tree = tree.trim();
+    let Some((head, group)) = tree.split_once('{') else {
+        let name = tree.split_whitespace().next().unwrap_or_default();
+        paths.push(format!("{prefix}{name}"));
+        return;
+    };
+    let prefix = format!("{prefix}{}", head.trim());
+    let group = group.strip_suffix('}').unwrap_or(group);
+    let (mut depth, mut start) = (0_usize, 0);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                expand(&prefix, &group[start..at], paths);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if !group[start..].trim().is_empty() {
+        expand(&prefix, &group[start..], paths);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn modules(files: &[(&str, &'static str)]) -> Modules {
+        let files = files.iter().map(|(name, text)| ((*name).to_owned(), *text));
+        Modules::from_files(&files.collect())
+    }
+
+    #[test]
+    fn circles_are_found() {
+        let found = modules(&[
+            ("", "mod a;\nuse a::A;\n"),
+            ("a", "use crate::{\n    b::B,\n    c::{C, D},\n};\n"),
+            ("b", "pub(crate) use super::c::C;\n"),
+            ("c", "fn f() {\n    use super::a;\n}\n"),
+            ("d", "use crate::a::A;\n"),
+        ]);
+        assert_eq!(found.circles(), [["a", "b", "c"]]);
+    }
+
+    #[test]
+    fn a_module_and_its_parts_are_one_room() {
+        let found = modules(&[
+            ("a", "use self::b::B;\n"),
+            ("a::b", "use super::{A, c::C};\n// use super::d;\n"),
+            (
+                "a::c",
+                "#[cfg(test)]\nmod tests {\n    use super::super::b::B;\n}\n",
+            ),
+        ]);
+        assert!(found.circles().is_empty());
+        assert_eq!(found.imports["a::b"].iter().next().unwrap(), "a::c");
+    }
+
+    #[test]
+    fn a_lower_room_imports_nothing_from_a_higher_one() {
+        let floors = Floors {
+            krate: "x",
+            folder: "p",
+            floors: &[&["ids", "limits"], &["engine"]],
+        };
+        let good = modules(&[
+            ("p::engine::a", "use crate::p::ids::Ids;\n"),
+            ("p::ids", ""),
+        ]);
+        assert!(floors.check(&good).is_empty());
+        let bad = modules(&[("p::ids", "use super::engine::E;\n"), ("p::engine", "")]);
+        let found = floors.check(&bad);
+        assert!(
+            found.len() == 1 && found[0].contains("p::ids imports p::engine"),
+            "{found:?}"
+        );
+    }
+}
