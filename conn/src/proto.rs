@@ -41,27 +41,33 @@ mod reason;
 mod rules;
 mod scheduler;
 mod shutdown;
+mod side;
+mod stream_id;
 mod streams;
 mod timers;
+mod usage_error;
 mod violation;
+mod window_pool;
 mod wire;
 
 pub use authority::is_authority;
 pub use config::{
-    Config, HeaderCompression, PersistentSettings, Semantics, Setting, ShutdownOrder, Side,
+    Config, HeaderCompression, PersistentSettings, Semantics, Setting, ShutdownOrder,
 };
 pub use engine::{
-    AlternativeFor, ConnectionStats, Direction, Engine, HeaderBytes, OpenError, OpenOptions,
-    Resets, Stalls, StreamMut, Transmit, UsageError,
+    AlternativeFor, ConnectionStats, Engine, OpenOptions, Resets, Stalls, StreamMut, Transmit,
 };
 pub use event::Event;
-pub use flow::WindowPool;
 pub use head::{ConnectProtocol, Control, Head};
 pub use limits::{Limits, Rate};
 pub use output::Output;
 pub use priority::Priority;
 pub use reason::Reason;
 pub use rules::{Capabilities, PushScope, Rule, UnknownVersion, Version};
-pub use streams::{StreamId, StreamKey};
+pub use side::Side;
+pub use stream_id::{Direction, StreamId, StreamKey};
+pub use usage_error::{OpenError, UsageError};
 pub(crate) use violation::Broken;
 pub use violation::Violation;
+pub use window_pool::WindowPool;
+pub use wire::HeaderBytes;

@@ -1,21 +1,6 @@
 //! What an engine is made from.
 
-use super::{Limits, Version, WindowPool};
-
-/// Which end of the connection this is. Roles do not depend on who dialled.
-///
-/// ```
-/// use lacewing_conn::Side;
-///
-/// assert_ne!(Side::Client, Side::Server);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// Opens streams with odd ids.
-    Client,
-    /// Opens streams (pushes) with even ids.
-    Server,
-}
+use super::{Limits, Side, Version, WindowPool};
 
 /// What the streams of a connection carry.
 ///

@@ -3,9 +3,7 @@
 
 use http::{HeaderMap, Method, StatusCode, header::CONTENT_LENGTH};
 
-use super::{
-    Head, Rule, Side, UsageError, rules::Rules, streams::state::Part, wire::settle_length,
-};
+use super::{Head, Rule, Side, UsageError, rules::Rules, wire::settle_length};
 
 /// The content of a message that is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -157,18 +155,6 @@ pub(crate) fn of_trailers(
         return Err(Rule::ContentLengthMismatch);
     }
     fields.remove(CONTENT_LENGTH);
-    Ok(())
-}
-
-/// An informational response is not the last one, and 101 is none of these
-/// protocols (RFC 9110 §15.2, RFC 9113 §8.6).
-pub(crate) fn check_informational(head: &Head, part: Part) -> Result<(), Rule> {
-    let Some(status) = head.status().filter(StatusCode::is_informational) else {
-        return Ok(());
-    };
-    if part != Part::Informational || status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Rule::InvalidInformational);
-    }
     Ok(())
 }
 

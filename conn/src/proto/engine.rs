@@ -22,7 +22,6 @@ mod stream_mut;
 mod timeouts;
 mod unsolicited;
 mod upgrade;
-mod usage_error;
 
 use std::{collections::VecDeque, time::Instant};
 
@@ -32,11 +31,10 @@ use self::{
     admission::Admission, first::First, keep_alive::Life, receive::Outcome, stats::Counters,
 };
 pub use self::{
-    open::{Direction, OpenOptions},
-    stats::{ConnectionStats, HeaderBytes, Resets, Stalls},
+    open::OpenOptions,
+    stats::{ConnectionStats, Resets, Stalls},
     stream_mut::StreamMut,
     unsolicited::AlternativeFor,
-    usage_error::{OpenError, UsageError},
 };
 use super::{
     Config, Event, Limits, Output, Reason, Setting, Side, StreamId, StreamKey, Version,

@@ -5,18 +5,16 @@
 //! connection's at once, as long as what the user holds stays within the
 //! budget. So a stream that nobody reads stops itself and not the others.
 
-mod pool;
 mod tuning;
 mod window;
 
 use std::time::Instant;
 
-pub use self::pool::WindowPool;
 pub(crate) use self::{
     tuning::Growth,
     window::{Increment, MAX_WINDOW, RecvWindow, SendWindow, WindowError},
 };
-use super::{Config, Limits, StreamKey, rules::Rules};
+use super::{Config, Limits, StreamKey, WindowPool, rules::Rules};
 use tuning::Tuning;
 
 /// Flow control of one connection.

@@ -5,87 +5,14 @@ mod stream;
 
 use std::{
     collections::HashMap,
-    fmt,
     hash::{BuildHasherDefault, Hasher},
 };
 
-use super::Side;
+use super::{StreamId, StreamKey};
 
 pub(crate) use self::stream::{
     Ending, HeldPush, Opener, PriorityOwner, Push, Reader, Source, Stream,
 };
-
-/// The number of a stream on the wire: 1 to 2³¹−1, odd for the client's, even
-/// for the server's.
-///
-/// ```
-/// use lacewing_conn::proto::StreamId;
-///
-/// assert_eq!(StreamId::new(5).value(), 5);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamId(u32);
-
-impl StreamId {
-    /// The largest id there is.
-    pub(crate) const MAX: Self = Self(0x7fff_ffff);
-
-    /// The stream of this number; the reserved bit is dropped.
-    pub const fn new(value: u32) -> Self {
-        Self(value & 0x7fff_ffff)
-    }
-
-    /// The number.
-    pub const fn value(self) -> u32 {
-        self.0
-    }
-
-    /// The side whose streams have this parity. Zero belongs to nobody.
-    pub(crate) fn opener(self) -> Option<Side> {
-        match (self.0, self.0 % 2) {
-            (0, _) => None,
-            (_, 1) => Some(Side::Client),
-            _ => Some(Side::Server),
-        }
-    }
-}
-
-impl fmt::Display for StreamId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// A stream of one engine. Stale once the stream is gone, which is harmless:
-/// whatever is asked of a stale key answers that the stream is closed.
-///
-/// ```
-/// use lacewing_conn::proto::StreamKey;
-///
-/// fn remember(table: &mut Vec<Option<StreamKey>>, stream: StreamKey) {
-///     // Slots are small and reused: a side table is a vector.
-///     table.resize(table.len().max(stream.slot() + 1), None);
-///     table[stream.slot()] = Some(stream);
-/// }
-/// # let _ = remember;
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct StreamKey {
-    slot: u32,
-    id: StreamId,
-}
-
-impl StreamKey {
-    /// A small number that no other open stream of the connection has.
-    pub const fn slot(self) -> usize {
-        self.slot as usize
-    }
-
-    /// The stream's number on the wire.
-    pub const fn id(self) -> StreamId {
-        self.id
-    }
-}
 
 /// All streams of a connection, found by key without hashing and by number
 /// with one.
@@ -172,32 +99,32 @@ impl Streams {
             *place = Some(stream);
         }
         self.by_id.insert(id, slot);
-        StreamKey { slot, id }
+        StreamKey::new(slot, id)
     }
 
     pub(crate) fn get(&self, key: StreamKey) -> Option<&Stream> {
         self.slots
             .get(key.slot())?
             .as_ref()
-            .filter(|stream| stream.id == key.id)
+            .filter(|stream| stream.id == key.id())
     }
 
     pub(crate) fn get_mut(&mut self, key: StreamKey) -> Option<&mut Stream> {
         self.slots
             .get_mut(key.slot())?
             .as_mut()
-            .filter(|stream| stream.id == key.id)
+            .filter(|stream| stream.id == key.id())
     }
 
     pub(crate) fn find(&self, id: StreamId) -> Option<StreamKey> {
         let slot = *self.by_id.get(&id)?;
-        Some(StreamKey { slot, id })
+        Some(StreamKey::new(slot, id))
     }
 
     /// Drops a stream; `false` if it is gone.
     pub(crate) fn remove(&mut self, key: StreamKey) -> bool {
         let slot = self.slots.get_mut(key.slot());
-        let Some(slot) = slot.filter(|slot| matches!(slot, Some(stream) if stream.id == key.id))
+        let Some(slot) = slot.filter(|slot| matches!(slot, Some(stream) if stream.id == key.id()))
         else {
             return false;
         };
@@ -213,7 +140,7 @@ impl Streams {
             None => {}
         }
         *slot = None;
-        self.by_id.remove(&key.id);
+        self.by_id.remove(&key.id());
         if self.by_id.is_empty() {
             // An idle connection holds little.
             self.slots.truncate(4);
@@ -223,7 +150,8 @@ impl Streams {
             self.free.shrink_to(4);
             self.slots.shrink_to(4);
         } else {
-            self.free.push(key.slot);
+            self.free
+                .push(u32::try_from(key.slot()).unwrap_or(u32::MAX));
         }
         true
     }
@@ -232,9 +160,9 @@ impl Streams {
         let mut keys: Vec<_> = self
             .by_id
             .iter()
-            .map(|(&id, &slot)| StreamKey { slot, id })
+            .map(|(&id, &slot)| StreamKey::new(slot, id))
             .collect();
-        keys.sort_unstable_by_key(|key| key.id);
+        keys.sort_unstable_by_key(|key| key.id());
         keys
     }
 
@@ -243,13 +171,7 @@ impl Streams {
             .zip(self.slots.iter_mut())
             .filter_map(|(slot, stream)| {
                 let stream = stream.as_mut()?;
-                Some((
-                    StreamKey {
-                        slot,
-                        id: stream.id,
-                    },
-                    stream,
-                ))
+                Some((StreamKey::new(slot, stream.id), stream))
             })
     }
 }

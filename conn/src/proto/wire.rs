@@ -3,6 +3,7 @@
 
 mod fields;
 pub(crate) mod foreign;
+mod header_bytes;
 mod http2;
 mod spdy;
 mod target;
@@ -12,10 +13,10 @@ use std::num::NonZeroU16;
 use bytes::{Bytes, BytesMut};
 
 pub(crate) use self::fields::{Fields, ListLimit, settle_length};
+pub use self::header_bytes::HeaderBytes;
 pub(crate) use self::http2::settings::payload as settings_payload;
 use super::{
-    Config, Direction, Head, HeaderBytes, Priority, Reason, Rule, Setting, StreamId, Version,
-    Violation,
+    Config, Direction, Head, Priority, Reason, Rule, Setting, StreamId, Version, Violation,
 };
 
 /// One direction pair of a connection: decoder, encoder and their compression
@@ -37,16 +38,8 @@ pub(crate) enum Message {
         promised: StreamId,
         fields: Box<Fields>,
     },
-    /// A DATA frame, or a piece of one. `flow_len` is what it takes from the
-    /// windows, padding included.
-    Data {
-        stream: StreamId,
-        data: Bytes,
-        flow_len: u32,
-        fin: bool,
-        /// What its head breaks.
-        broken: Option<Rule>,
-    },
+    /// A DATA frame, or a piece of one.
+    Data(Data),
     /// RST_STREAM.
     Reset { stream: StreamId, reason: Reason },
     /// SETTINGS; what concerns the wire itself has been obeyed.
@@ -84,6 +77,18 @@ pub(crate) enum Message {
     Origins(Vec<Bytes>),
     /// A frame that is legal and of no use here.
     Ignored,
+}
+
+/// A DATA frame, or a piece of one.
+#[derive(Debug)]
+pub(crate) struct Data {
+    pub(crate) stream: StreamId,
+    pub(crate) data: Bytes,
+    /// Bytes that it takes from the windows, padding included.
+    pub(crate) flow_len: u32,
+    pub(crate) fin: bool,
+    /// The rule that its head breaks.
+    pub(crate) broken: Option<Rule>,
 }
 
 /// A header list with what its frame says.
@@ -246,18 +251,19 @@ impl Wire {
     }
 
     /// A push and the head of its response in one frame, where there is such a
-    /// frame: the request is the first of `heads`.
+    /// frame.
     pub(crate) fn pushed_response(
         &mut self,
         stream: StreamId,
         parent: StreamId,
-        heads: (&Head, &Head),
+        request: &Head,
+        response: &Head,
         fin: bool,
         out: &mut BytesMut,
     ) -> Result<(), Unencodable> {
         match self {
             Self::Http2(_) => Err(Unencodable::NoSuchFrame),
-            Self::Spdy(wire) => wire.pushed_response(stream, parent, heads, fin, out),
+            Self::Spdy(wire) => wire.pushed_response(stream, parent, request, response, fin, out),
         }
     }
 

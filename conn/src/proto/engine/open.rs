@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::{Engine, OpenError, UsageError};
+use super::Engine;
 use crate::proto::{
-    Head, Priority, Semantics, Side, StreamId, StreamKey, content, streams::state::State,
-    wire::SendKind,
+    Direction, Head, OpenError, Priority, Semantics, Side, StreamId, StreamKey, UsageError,
+    content, streams::state::State, wire::SendKind,
 };
 
 /// How a stream is opened.
@@ -36,23 +36,6 @@ pub struct OpenOptions {
     /// be open (the drafts' §3.3.1), and nothing follows for this one when it
     /// ends. On raw connections of SPDY only.
     pub parent: Option<StreamId>,
-}
-
-/// Who sends on a stream (the SPDY drafts' §2.3.2).
-///
-/// ```
-/// use lacewing_conn::proto::Direction;
-///
-/// assert_eq!(Direction::default(), Direction::Bidirectional);
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// Both sides.
-    #[default]
-    Bidirectional,
-    /// Its opener alone: the other half is closed from the start, and there is
-    /// no reply.
-    Unidirectional,
 }
 
 impl OpenOptions {

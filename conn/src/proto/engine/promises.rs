@@ -79,22 +79,6 @@ impl Engine {
         }
     }
 
-    /// More header fields of a push whose body has not begun: none may come
-    /// twice (the drafts' §3.3.2).
-    pub(super) fn check_announced(
-        &mut self,
-        stream: StreamKey,
-        fields: &HeaderMap,
-    ) -> Option<Rule> {
-        let stream = self.streams.get_mut(stream)?;
-        let announced = stream.push.as_mut()?.names.as_mut()?;
-        if fields.keys().any(|name| announced.contains_key(name)) {
-            return Some(Rule::RepeatedField);
-        }
-        announced.extend(names(fields));
-        (announced.len() > self.config.limits.max_header_fields).then_some(Rule::HeaderListTooLarge)
-    }
-
     /// The client cancels a stream and with it all that is pushed for it: not a
     /// frame more is sent (the drafts' §3.3.2).
     pub(super) fn cancel_pushes_of(&mut self, now: Instant, parent: StreamId) {
@@ -190,7 +174,8 @@ impl Engine {
             None => None,
             Some(mut head) => {
                 stream.state = State::promised_with_reply(fin);
-                let content = content::check_informational(&head, Part::Head { fin })
+                let content = Part::Head { fin }
+                    .check_status(head.status())
                     .and_then(|()| content::of_response(self.rules, &mut head, stream.asked, said));
                 stream.content =
                     content.map_err(|rule| Violation::stream(id, rule, Reason::ProtocolError))?;

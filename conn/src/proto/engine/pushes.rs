@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::{Engine, OpenError, StreamMut, Timer, UsageError};
+use super::{Engine, StreamMut, Timer};
 use crate::{
     Error, Initiator, Reason,
     proto::{
-        Event, Head, Side, StreamId, StreamKey, content,
+        Event, Head, OpenError, Side, StreamId, StreamKey, UsageError, content,
         rules::PushStyle,
         streams::{
             HeldPush, Push,
@@ -134,9 +134,8 @@ impl Engine {
         let (request, out) = (&held.request, self.output.buffer());
         let encoded = match &held.reply {
             Some((reply, fin)) => {
-                let heads = (request, reply);
                 self.wire
-                    .pushed_response(key.id(), parent, heads, *fin, out)
+                    .pushed_response(key.id(), parent, request, reply, *fin, out)
             }
             None => {
                 let kind = SendKind::Push { parent };

@@ -12,12 +12,12 @@ use crate::{
         charges::CHEAP_DATA,
         content::{self, Asked, Content, Said},
         ids::Standing,
-        rules::PushStyle,
+        rules::{PushStyle, Rules},
         streams::{
             Opener, Reader, Source, Stream,
             state::{Half, Misplaced, Part, State},
         },
-        wire::{Headers, HeadersKind, Message},
+        wire::{Data, Headers, HeadersKind, Message},
     },
 };
 
@@ -30,7 +30,7 @@ pub(super) type Outcome = Result<Option<Event>, Broken>;
 impl Engine {
     pub(super) fn handle_message(&mut self, now: Instant, message: Message) -> Outcome {
         if !self.peer.has_spoken() {
-            if let Message::Data { stream, .. } = message {
+            if let Message::Data(Data { stream, .. }) = message {
                 // Bytes of another protocol look like this where the first
                 // frame may be any: "GET " is DATA on stream 1195725856, and
                 // zeros are DATA on none.
@@ -44,13 +44,7 @@ impl Engine {
         }
         match message {
             Message::Headers(headers) => self.handle_headers(now, headers),
-            Message::Data {
-                stream,
-                data,
-                flow_len,
-                fin,
-                broken,
-            } => self.handle_data(now, stream, (data, flow_len, broken), fin),
+            Message::Data(data) => self.handle_data(now, data),
             Message::Credit { stream, increment } => self.handle_credit(now, stream, increment),
             Message::Reset { stream, reason } => self.handle_reset(now, stream, reason),
             Message::Settings(settings) => self.handle_settings(now, settings),
@@ -161,11 +155,11 @@ impl Engine {
         };
         let mut head = match headers.fields.into_request(self.config.semantics) {
             Ok(head) => head,
-            Err(rule) => return self.refuse_malformed(now, id, (fin, unidirectional), rule),
+            Err(rule) => return self.refuse_malformed(now, id, fin, unidirectional, rule),
         };
         let content = match self.check_request(&mut head, said) {
             Ok(content) => content,
-            Err(rule) => return self.refuse_malformed(now, id, (fin, unidirectional), rule),
+            Err(rule) => return self.refuse_malformed(now, id, fin, unidirectional, rule),
         };
         let state = State::accepted(fin, unidirectional);
         let early = self.scheduler.early.take(id);
@@ -203,104 +197,95 @@ impl Engine {
     /// More header fields on an open stream: the reply, or trailers.
     fn continue_stream(&mut self, now: Instant, key: StreamKey, headers: Headers) -> Outcome {
         let id = key.id();
-        let semantics = self.config.semantics;
-        let (fin, kind) = (headers.fin, headers.kind);
         if let Some(limit) = headers.fields.exceeded {
             return self.list_too_large(limit, id);
-        }
-        if let Some(rule) = self.check_announced(key, &headers.fields.map) {
-            return Err(rule.on(id));
         }
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(None);
         };
-        // A pushed stream's response comes as HEADERS.
-        let reply = match kind {
-            HeadersKind::Reply => true,
-            HeadersKind::More => !stream.is_ours() && stream.state.recv() == Half::Waiting,
-            _ => stream.state.recv() == Half::Waiting,
-        };
-        let part = match headers.fields.status {
-            _ if !reply => Part::Trailers { fin },
-            Some(status) if status.is_informational() && kind == HeadersKind::ByState && !fin => {
-                Part::Informational
-            }
-            _ => Part::Head { fin },
-        };
-        let after = match stream.state.after_recv(part) {
-            Ok(after) => after,
-            Err(misplaced) => {
-                let rule = match misplaced {
-                    Misplaced::BeforeHead => Rule::DataBeforeReply,
-                    Misplaced::SecondHead => Rule::SecondReply,
-                    Misplaced::AfterEnd => Rule::HeadersAfterEnd,
-                };
-                return Err(rule.on(id));
-            }
-        };
-        if !reply {
-            if stream.is_tunnel() {
-                return Err(Rule::HeadersInTunnel.on(id));
-            }
-            if !fin && !self.rules.headers_anywhere {
-                return Err(Rule::TrailersWithoutEnd.on(id));
-            }
-            if let Err(rule) = stream.content.check_end(fin) {
-                return self.broken_by_content(now, rule, key, fin);
-            }
-            stream.state = after;
-            let discarded = stream.recv.reader != Reader::Reading;
-            let mut fields = headers.fields.into_trailers().map_err(|rule| rule.on(id))?;
-            if semantics == Semantics::Http {
-                content::of_trailers(self.rules, self.config.side, &mut fields)
-                    .map_err(|rule| rule.on(id))?;
-            }
-            if fin {
-                self.settle(now, key);
-            }
-            let event = Event::Headers {
-                stream: key,
-                fields,
-                fin,
-            };
-            return Ok((!discarded).then_some(event));
+        let max = self.config.limits.max_header_fields;
+        let names = stream.add_names(&headers.fields.map, max);
+        names.map_err(|rule| rule.on(id))?;
+        let part = part_of(stream, &headers);
+        let after = stream.state.after_recv(part);
+        let after = after.map_err(|misplaced| match misplaced {
+            Misplaced::BeforeHead => Rule::DataBeforeReply.on(id),
+            Misplaced::SecondHead => Rule::SecondReply.on(id),
+            Misplaced::AfterEnd => Rule::HeadersAfterEnd.on(id),
+        })?;
+        if matches!(part, Part::Trailers { .. }) {
+            return self.receive_trailers(now, key, headers, after);
         }
-        let asked = stream.asked;
         let said = Said {
-            fin,
+            fin: headers.fin,
             length: headers.fields.has_length,
         };
-        let head = headers.fields.into_response(semantics);
+        let head = headers.fields.into_response(self.config.semantics);
         let mut head = head.map_err(|rule| rule.on(id))?;
-        content::check_informational(&head, part).map_err(|rule| rule.on(id))?;
-        let content =
-            content::of_response(self.rules, &mut head, asked, said).map_err(|rule| rule.on(id))?;
+        let content = part.check_status(head.status()).and_then(|()| {
+            let (rules, asked) = (self.rules, stream.asked);
+            content::of_response(rules, &mut head, asked, said)
+        });
+        let content = content.map_err(|rule| rule.on(id))?;
         if part == Part::Informational {
             self.charges.glitch(now)?;
             return Ok(Some(Event::Informational { stream: key, head }));
         }
-        if let Some(stream) = self.streams.get_mut(key) {
-            stream.content = content;
-            stream.state = after;
-            stream.note_reply(head.status());
-        }
-        if fin {
+        stream.content = content;
+        stream.state = after;
+        stream.note_reply(head.status());
+        if headers.fin {
             self.settle(now, key);
         }
         Ok(Some(Event::Reply {
             stream: key,
             head,
-            fin,
+            fin: headers.fin,
         }))
     }
 
-    fn handle_data(
+    /// Header fields after the head: trailers, or more of SPDY's.
+    fn receive_trailers(
         &mut self,
         now: Instant,
-        id: StreamId,
-        (data, flow_len, broken): (Bytes, u32, Option<Rule>),
-        fin: bool,
+        key: StreamKey,
+        headers: Headers,
+        after: State,
     ) -> Outcome {
+        let (id, fin) = (key.id(), headers.fin);
+        let Some(stream) = self.streams.get_mut(key) else {
+            return Ok(None);
+        };
+        if stream.is_tunnel() {
+            return Err(Rule::HeadersInTunnel.on(id));
+        }
+        if !fin && !self.rules.headers_anywhere {
+            return Err(Rule::TrailersWithoutEnd.on(id));
+        }
+        if let Err(rule) = stream.content.check_end(fin) {
+            return self.broken_by_content(now, rule, key, fin);
+        }
+        stream.state = after;
+        let discarded = stream.recv.reader != Reader::Reading;
+        let fields = headers.fields.into_trailers();
+        let mut fields = fields.map_err(|rule| rule.on(id))?;
+        if self.config.semantics == Semantics::Http {
+            let checked = content::of_trailers(self.rules, self.config.side, &mut fields);
+            checked.map_err(|rule| rule.on(id))?;
+        }
+        if fin {
+            self.settle(now, key);
+        }
+        let event = Event::Headers {
+            stream: key,
+            fields,
+            fin,
+        };
+        Ok((!discarded).then_some(event))
+    }
+
+    fn handle_data(&mut self, now: Instant, frame: Data) -> Outcome {
+        let (id, flow_len, fin) = (frame.stream, frame.flow_len, frame.fin);
         if id.value() == 0 {
             return Err(Rule::StreamIdParity.fatal());
         }
@@ -308,58 +293,28 @@ impl Engine {
             return Err(Rule::ConnectionWindowExceeded.fatal());
         }
         let flow = usize::try_from(flow_len).unwrap_or(usize::MAX);
-        let came = self.counters.data_received;
-        self.counters.data_received = came.saturating_add(u64::from(flow_len));
+        let received = &mut self.counters.data_received;
+        *received = received.saturating_add(u64::from(flow_len));
         let Some(key) = self.streams.find(id) else {
             self.flow.count(None, flow);
             self.give_back(now, None, flow);
-            let rule = match self.ids.standing(id) {
-                Standing::ResetByUs if data.len() >= CHEAP_DATA => return Ok(None),
-                Standing::ResetByUs | Standing::BeyondGoAway => {
-                    return self.useless(now);
-                }
-                // One frame may come in many pieces, and is answered once.
-                Standing::Idle if self.ids.was_reset(id) => {
-                    return self.useless(now);
-                }
-                Standing::Idle => Rule::DataOnIdleStream,
-                Standing::PassedOver | Standing::Closed => Rule::DataOnClosedStream,
-            };
-            return Err(rule.on(id));
+            return self.handle_stray_data(now, &frame);
         };
         self.flow.count(Some(key), flow);
-        let promises = self.rules.push == PushStyle::Promise;
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(None);
         };
-        let rule = match stream.state.after_recv(Part::Data { fin }) {
-            Err(_) if promises && stream.is_reserved() => Some(Rule::FrameOnReservedStream),
-            Err(Misplaced::BeforeHead | Misplaced::SecondHead) => Some(Rule::DataBeforeReply),
-            Err(Misplaced::AfterEnd) => Some(Rule::DataAfterEnd),
-            Ok(_) if broken.is_some() => broken,
-            Ok(after) => match stream.recv.window.debit(flow_len) {
-                Err(_) => Some(Rule::StreamWindowExceeded),
-                Ok(()) => match stream.content.count_down(data.len(), fin) {
-                    Err(rule) => Some(rule),
-                    Ok(()) => {
-                        stream.state = after;
-                        stream.begin_body();
-                        None
-                    }
-                },
-            },
-        };
-        if let Some(rule) = rule {
+        if let Err(rule) = take_data(self.rules, stream, &frame) {
             self.give_back(now, None, flow);
             return self.broken_by_content(now, rule, key, fin);
         }
+        let data = frame.data;
         if data.is_empty() && !fin {
             self.give_back(now, Some(key), flow);
             return self.useless(now);
         }
         if stream.recv.reader != Reader::Reading {
-            // A lingering stream gets no more window: we want the client to
-            // stop sending.
+            // A lingering stream gets no more window: the client is to stop.
             let credited = (stream.recv.reader != Reader::Lingering).then_some(key);
             self.give_back(now, credited, flow);
             if fin {
@@ -381,6 +336,20 @@ impl Engine {
             data,
             fin,
         }))
+    }
+
+    /// DATA without an open stream.
+    fn handle_stray_data(&mut self, now: Instant, frame: &Data) -> Outcome {
+        let id = frame.stream;
+        let rule = match self.ids.standing(id) {
+            Standing::ResetByUs if frame.data.len() >= CHEAP_DATA => return Ok(None),
+            Standing::ResetByUs | Standing::BeyondGoAway => return self.useless(now),
+            // One frame may arrive in many pieces, and is answered once.
+            Standing::Idle if self.ids.was_reset(id) => return self.useless(now),
+            Standing::Idle => Rule::DataOnIdleStream,
+            Standing::PassedOver | Standing::Closed => Rule::DataOnClosedStream,
+        };
+        Err(rule.on(id))
     }
 
     /// A peer of uncertain version that grants streams more than the initial
@@ -488,4 +457,48 @@ impl Engine {
             error: super::reset_by_peer(reason),
         }))
     }
+}
+
+/// The part of its message that a header list on an open stream is.
+fn part_of(stream: &Stream, headers: &Headers) -> Part {
+    let (fin, kind) = (headers.fin, headers.kind);
+    let waiting = stream.state.recv() == Half::Waiting;
+    // A pushed stream's response may be HEADERS.
+    let reply = match kind {
+        HeadersKind::Reply => true,
+        HeadersKind::More => !stream.is_ours() && waiting,
+        _ => waiting,
+    };
+    if !reply {
+        return Part::Trailers { fin };
+    }
+    let status = headers.fields.status;
+    let informational = status.is_some_and(|status| status.is_informational());
+    if informational && kind == HeadersKind::ByState && !fin {
+        Part::Informational
+    } else {
+        Part::Head { fin }
+    }
+}
+
+/// Takes a DATA frame into the stream: its state, window and content.
+fn take_data(rules: &Rules, stream: &mut Stream, frame: &Data) -> Result<(), Rule> {
+    let fin = frame.fin;
+    let after = match stream.state.after_recv(Part::Data { fin }) {
+        Ok(after) => after,
+        Err(_) if rules.push == PushStyle::Promise && stream.is_reserved() => {
+            return Err(Rule::FrameOnReservedStream);
+        }
+        Err(Misplaced::BeforeHead | Misplaced::SecondHead) => return Err(Rule::DataBeforeReply),
+        Err(Misplaced::AfterEnd) => return Err(Rule::DataAfterEnd),
+    };
+    if let Some(rule) = frame.broken {
+        return Err(rule);
+    }
+    let debited = stream.recv.window.debit(frame.flow_len);
+    debited.map_err(|_| Rule::StreamWindowExceeded)?;
+    stream.content.count_down(frame.data.len(), fin)?;
+    stream.state = after;
+    stream.begin_body();
+    Ok(())
 }

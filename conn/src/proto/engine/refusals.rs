@@ -52,7 +52,8 @@ impl Engine {
         &mut self,
         now: Instant,
         id: StreamId,
-        (fin, unidirectional): (bool, bool),
+        fin: bool,
+        unidirectional: bool,
         rule: Rule,
     ) -> Outcome {
         let status = self.rules.answer(rule).filter(|_| !unidirectional);

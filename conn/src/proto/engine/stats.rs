@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use super::Engine;
-use crate::{Reason, proto::Setting};
+use crate::{
+    Reason,
+    proto::{HeaderBytes, Setting},
+};
 
 /// What a connection holds at a moment, and what it has been through.
 ///
@@ -95,22 +98,6 @@ pub struct Stalls {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resets([u32; Reason::KNOWN.len() + 1]);
 
-/// Header bytes before and after compression.
-///
-/// ```
-/// use lacewing_conn::proto::HeaderBytes;
-///
-/// assert_eq!(HeaderBytes::default().ratio(), None);
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HeaderBytes {
-    /// Bytes of names and values.
-    pub plain: u64,
-    /// Bytes of header blocks on the wire, frame heads included.
-    pub compressed: u64,
-}
-
 impl Resets {
     /// How many streams were reset with this code. All codes that no protocol
     /// defines count as one.
@@ -134,15 +121,6 @@ impl Resets {
         if let Some(count) = self.0.get_mut(index(reason)) {
             *count = count.saturating_add(1);
         }
-    }
-}
-
-impl HeaderBytes {
-    /// Compressed over plain; `None` before the first header list.
-    pub fn ratio(&self) -> Option<f64> {
-        #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
-        let ratio = self.compressed as f64 / self.plain as f64;
-        (self.plain > 0).then_some(ratio)
     }
 }
 

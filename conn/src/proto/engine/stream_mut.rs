@@ -5,11 +5,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, header::CONTENT_LENGTH};
 
-use super::{Engine, UsageError};
+use super::Engine;
 use crate::{
     Reason,
     proto::{
-        Head, Priority, Semantics, Side, StreamKey,
+        Head, Priority, Semantics, Side, StreamKey, UsageError,
         content::{self, Content},
         streams::{
             Ending, PriorityOwner, Source, Stream,

@@ -5,8 +5,8 @@ use std::{num::NonZeroU16, time::Instant};
 
 use bytes::Bytes;
 
-use super::{Engine, UsageError, receive::Outcome};
-use crate::proto::{Event, Side, StreamId, StreamKey};
+use super::{Engine, receive::Outcome};
+use crate::proto::{Event, Side, StreamId, StreamKey, UsageError};
 
 /// The origin that an alternative service is for.
 ///

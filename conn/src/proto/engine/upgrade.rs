@@ -1,10 +1,10 @@
 //! Connections that began as HTTP/1.1: the request that asked for the upgrade
 //! is stream 1 (RFC 7540 §3.2).
 
-use super::{Engine, UsageError};
+use super::Engine;
 use crate::Error;
 use crate::proto::{
-    Broken, Config, Event, Head, Semantics, Side, StreamKey, content,
+    Broken, Config, Event, Head, Semantics, Side, StreamKey, UsageError, content,
     streams::{Opener, state::State},
     wire::settings_payload,
 };

@@ -22,6 +22,10 @@
 //!                 (remote)
 //! ```
 
+use http::StatusCode;
+
+use crate::proto::Rule;
+
 /// One direction of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Half {
@@ -63,6 +67,19 @@ pub(crate) enum Misplaced {
     SecondHead,
     /// Anything after the end.
     AfterEnd,
+}
+
+impl Part {
+    /// Checks the status of a response's head: an informational response is not
+    /// the last one, and 101 is none of these protocols (RFC 9110 §15.2, RFC
+    /// 9113 §8.6).
+    pub(crate) fn check_status(self, status: Option<StatusCode>) -> Result<(), Rule> {
+        match status.filter(StatusCode::is_informational) {
+            Some(StatusCode::SWITCHING_PROTOCOLS) => Err(Rule::InvalidInformational),
+            Some(_) if self != Self::Informational => Err(Rule::InvalidInformational),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Half {

@@ -6,12 +6,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use super::{
-    StreamId,
-    state::{Half, State},
-};
+use super::state::{Half, State};
 use crate::proto::{
-    Head, Priority,
+    Head, Priority, Rule, StreamId,
     content::{Asked, Content},
     flow::{RecvWindow, SendWindow},
 };
@@ -265,6 +262,23 @@ impl Stream {
     /// The push goes on the wire.
     pub(crate) fn take_held(&mut self) -> Option<HeldPush> {
         self.push.as_mut()?.held.take()
+    }
+
+    /// More header fields of a push whose body has not begun, `max` at most: none
+    /// may occur twice (the drafts' §3.3.2).
+    pub(crate) fn add_names(&mut self, fields: &HeaderMap, max: usize) -> Result<(), Rule> {
+        let names = self.push.as_mut().and_then(|push| push.names.as_mut());
+        let Some(names) = names else {
+            return Ok(());
+        };
+        if fields.keys().any(|name| names.contains_key(name)) {
+            return Err(Rule::RepeatedField);
+        }
+        names.extend(fields.keys().map(|name| (name.clone(), ())));
+        if names.len() > max {
+            return Err(Rule::HeaderListTooLarge);
+        }
+        Ok(())
     }
 
     /// The body begins: no more fields of the head follow.

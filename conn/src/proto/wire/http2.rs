@@ -13,7 +13,7 @@ use self::{
     codes::{code, reason, violation},
     encode::{Block, encode_control, encode_fields},
 };
-use super::{Fields, Headers, HeadersKind, ListLimit, Message, SendKind, Unencodable};
+use super::{Data, Fields, Headers, HeadersKind, ListLimit, Message, SendKind, Unencodable};
 use crate::proto::{Config, Head, HeaderBytes, Priority, Reason, Rule, Side, StreamId, Violation};
 
 /// Upper bound of our DATA frames, so that one stream cannot monopolise the
@@ -153,13 +153,13 @@ impl Wire {
                 fin,
                 payload,
                 flow_controlled_len,
-            } => Message::Data {
+            } => Message::Data(Data {
                 stream: StreamId::new(stream_id),
                 data: payload,
                 flow_len: flow_controlled_len,
                 fin,
                 broken: None,
-            },
+            }),
             M::WindowUpdate {
                 stream_id,
                 increment,
@@ -171,6 +171,27 @@ impl Wire {
                 stream: StreamId::new(stream_id),
                 reason: reason(code),
             },
+            M::PushPromise {
+                stream_id,
+                promised_id,
+                list,
+                ..
+            } => Message::Promise {
+                parent: StreamId::new(stream_id),
+                promised: StreamId::new(promised_id),
+                fields: whole_or_cut(list),
+            },
+            rest => return self.translate_control(rest),
+        })
+    }
+
+    /// Frames that carry no part of a message.
+    fn translate_control(
+        &mut self,
+        message: frames::Message<Box<Fields>>,
+    ) -> Result<Message, Violation> {
+        use frames::Message as M;
+        Ok(match message {
             M::Settings(settings) => Message::Settings(self.obey(&settings.entries)?),
             M::SettingsAck => Message::SettingsAck,
             M::Ping { payload } => Message::Ping {
@@ -187,16 +208,6 @@ impl Wire {
                 last: StreamId::new(last_stream_id),
                 reason: reason(code),
                 debug: debug_data,
-            },
-            M::PushPromise {
-                stream_id,
-                promised_id,
-                list,
-                ..
-            } => Message::Promise {
-                parent: StreamId::new(stream_id),
-                promised: StreamId::new(promised_id),
-                fields: whole_or_cut(list),
             },
             M::PriorityUpdate {
                 prioritized_id,

@@ -1,0 +1,26 @@
+//! The size of header blocks.
+
+/// Header bytes before and after compression.
+///
+/// ```
+/// use lacewing_conn::proto::HeaderBytes;
+///
+/// assert_eq!(HeaderBytes::default().ratio(), None);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeaderBytes {
+    /// Bytes of names and values.
+    pub plain: u64,
+    /// Bytes of header blocks on the wire, frame heads included.
+    pub compressed: u64,
+}
+
+impl HeaderBytes {
+    /// Compressed over plain; `None` before the first header list.
+    pub fn ratio(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+        let ratio = self.compressed as f64 / self.plain as f64;
+        (self.plain > 0).then_some(ratio)
+    }
+}
