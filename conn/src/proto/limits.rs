@@ -42,7 +42,7 @@ pub struct Limits {
     pub max_connection_window: u32,
     /// Bytes of bodies that may wait for the user, those included that the peer
     /// may still send. The connection's window is released as they arrive, as
-    /// far as this allows: streams that nobody reads stop only themselves until
+    /// far as this allows: streams without a reader stop only themselves until
     /// then. Where a protocol has no window for the connection, no more is read
     /// from the transport. Never less than `connection_window`. Default 6 MiB
     /// for a server, 16 MiB for a client.
@@ -90,9 +90,9 @@ pub struct Limits {
     /// the way is ignored. Default 128.
     pub max_remembered_resets: usize,
     /// Ranges of ids that the peer passed over, remembered so that they are
-    /// told from ids that were used (RFC 9113 §5.1.1). Default 16.
+    /// distinguished from ids that were used (RFC 9113 §5.1.1). Default 16.
     pub max_skipped_ids: usize,
-    /// Frames that may come too late for their stream, which each stream pays
+    /// Frames that may arrive too late for their stream, which each stream pays
     /// for by its end. Default 4.
     pub late_frames: u32,
     /// Priorities that were set for streams before they were opened,
@@ -103,7 +103,7 @@ pub struct Limits {
     /// time that its first frame takes once it has begun. Default 10 s
     /// (slowloris).
     pub preface_timeout: Duration,
-    /// Time for a header block that has begun to come to its end. Default 10 s
+    /// Time for a header block that has begun to end. Default 10 s
     /// (CONTINUATION flood by drops).
     pub headers_timeout: Duration,
     /// Time for our SETTINGS to be acknowledged, where they are. Default 10 s.
@@ -115,7 +115,7 @@ pub struct Limits {
     /// where these share a frame with their push (the SPDY drafts §3.3.1: the
     /// push comes before what refers to it). Default 100 ms.
     pub max_push_delay: Duration,
-    /// How long an upload that nobody reads is discarded after the complete
+    /// Time for which an upload without a reader is discarded after the complete
     /// response, before RST_STREAM. Zero sends it at once; clients that read and
     /// write in one loop (curl before 8) then lose the response. Default 250 ms.
     pub upload_linger: Duration,
@@ -140,16 +140,9 @@ pub struct Limits {
 }
 
 /// A token bucket's size: how many at once, and how many more each second.
-///
-/// ```
-/// use lacewing_conn::proto::Rate;
-///
-/// let rate = Rate { burst: 200, per_second: 33 };
-/// assert!(rate.burst > rate.per_second);
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// How many may come at once.
+    /// The number that may arrive at once.
     pub burst: u32,
     /// How many more each second.
     pub per_second: u32,

@@ -1,4 +1,4 @@
-//! The streams of a connection: who they are and where they stand.
+//! The table of a connection's streams.
 
 pub(crate) mod state;
 mod stream;

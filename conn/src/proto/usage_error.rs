@@ -6,13 +6,6 @@ use std::fmt;
 use crate::proto::wire::Unencodable;
 
 /// Why a stream was not opened.
-///
-/// ```
-/// use lacewing_conn::proto::OpenError;
-///
-/// let error = OpenError::TooManyStreams { max: 100 };
-/// assert!(error.to_string().contains("100"));
-/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -62,12 +55,6 @@ impl std::error::Error for OpenError {}
 
 /// A call that the state of its stream, or the protocol, does not allow. It
 /// has no effect and never reaches the wire.
-///
-/// ```
-/// use lacewing_conn::proto::UsageError;
-///
-/// assert!(UsageError::Busy.to_string().contains("earlier data"));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UsageError {
@@ -100,7 +87,7 @@ pub enum UsageError {
     /// The `host` field of a request whose URI has no authority is none; or
     /// CONNECT without a port.
     InvalidHost,
-    /// What is promised must be a GET or HEAD request without a body, with its
+    /// A promise must be of a GET or HEAD request without a body, with its
     /// authority (RFC 9113 §8.4).
     NotPushable,
 }

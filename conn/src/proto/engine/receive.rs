@@ -1,4 +1,4 @@
-//! What the peer says, and what follows from it.
+//! Messages of the peer: headers, DATA, WINDOW_UPDATE and RST_STREAM.
 
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ use crate::{
 /// A server says that the connection has to end while so many ids are left.
 const ID_RESERVE: u32 = 16 << 10;
 
-/// What a message leads to: an event, nothing, or a broken rule.
+/// The outcome of a message: an event, nothing, or a broken rule.
 pub(super) type Outcome = Result<Option<Event>, Broken>;
 
 impl Engine {
@@ -182,7 +182,7 @@ impl Engine {
         }))
     }
 
-    /// What a request that is well-formed for itself may still break.
+    /// Checks the rules that a well-formed request may still break.
     fn check_request(&self, head: &mut Head, said: Said) -> Result<Content, Rule> {
         if self.config.semantics == Semantics::Raw {
             return Ok(Content::default());
@@ -417,13 +417,13 @@ impl Engine {
                     && stream.is_ours()
                     && stream.push.is_none()
             }
-            // The peer has said all that it had to, and wants no answer: what it
-            // said is whole, and may still be read.
+            // The peer has ended its half and needs no answer: its half is whole,
+            // and may still be read.
             Semantics::Raw => true,
         };
         let raw = self.config.semantics == Semantics::Raw;
         if raw && stream.state.is_closed() {
-            // Nothing is left to be stopped; what came is whole.
+            // Nothing is left to be stopped; the peer's half is whole.
             return self.useless(now);
         }
         if stops && stream.state.recv() == Half::Closed && stream.state.send() != Half::Closed {

@@ -25,7 +25,7 @@ macro_rules! rules {
         }
 
         impl Rule {
-            /// What follows when the peer breaks it.
+            /// The outcome when the peer breaks it.
             pub(super) fn reaction(self, dialect: Dialect) -> Reaction {
                 let [http2, spdy3, spdy2] = match self {
                     $(Self::$rule => [$http2, $spdy3, $spdy2],)*
