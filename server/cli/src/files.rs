@@ -37,20 +37,20 @@ use crate::{
 const SMALL_FILE: u64 = 64 << 10;
 /// Bytes of large files that responses hold between disk and transport.
 const MAX_CHUNK_BYTES: usize = 64 << 20;
-/// Without room for more, a piece has this length.
+/// The length of a piece when that budget is exhausted.
 const LEAST_CHUNK: usize = 4 << 10;
-/// A disk that takes so long to say whether a file is the same is not asked
-/// on the connection's thread for a while.
+/// A disk that takes so long for the metadata of one file is not asked on the
+/// connection's thread for a while.
 const SLOW_LOOK: Duration = Duration::from_millis(20);
 const SLOW_FOR: Duration = Duration::from_secs(10);
-/// Looks at a file that changes while it is read.
+/// Attempts to read a small file that changes meanwhile.
 const ATTEMPTS: usize = 3;
 
-/// What a path of the disk is.
+/// The kind of thing at a path.
 pub(crate) enum Found {
     /// A file, at a path below the root.
     File(Arc<Entry>, String),
-    /// A directory without an `index.html`, or one whose path has no slash.
+    /// A directory without an `index.html`, or asked for without a slash.
     Directory(Identity),
 }
 
@@ -77,8 +77,8 @@ impl Files {
         }
     }
 
-    /// A file that was asked for before and has not changed since, if that can
-    /// be said without a wait for the disk.
+    /// A file that was served before and has not changed since. `None` also while
+    /// the disk is too slow to be asked on this thread.
     pub(crate) fn remembered(&self, path: &str) -> Option<Arc<Entry>> {
         let entry = self.cache.get(path)?;
         let begin = Instant::now();
@@ -158,7 +158,7 @@ impl Files {
                 None
             };
             if body.is_none() {
-                // It will be read next.
+                // The response reads it next.
                 self.disk.handles.keep(identity, Arc::new(file));
             }
             let facts = Facts::new(&whole, identity);

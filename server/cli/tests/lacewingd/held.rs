@@ -59,8 +59,8 @@ fn a_response_that_is_held_keeps_no_file_open() {
     }
 }
 
-/// Connections take all descriptors; requests on them get no file, and are told
-/// why.
+/// Connections take all descriptors. A request on one of them gets 503, and the
+/// log names the limit.
 #[test]
 fn without_a_file_descriptor_the_limit_is_named() {
     const DESCRIPTORS: u32 = 40;
