@@ -1,4 +1,4 @@
-//! What the connection's task does for a client: opens streams for requests
+//! The exchanges of a connection, on its task: opens streams for requests
 //! that handles made, pulls their bodies, and brings the responses back.
 
 mod expect_continue;
@@ -36,7 +36,7 @@ use crate::{
     telemetry::{Clock, Telemetry},
 };
 
-/// Empty pieces that a body may give in one turn before others get theirs.
+/// Empty pieces that a body may return in one turn before others have theirs.
 const EMPTY_PIECES: usize = 16;
 
 /// The [`Application`] of a client's connection.
@@ -58,15 +58,15 @@ pub(crate) struct Exchanges {
     /// Streams whose response began before their body was asked for: it is
     /// never sent, and they end with their response.
     unfinished: Vec<StreamKey>,
-    /// Who waits for the answer to a PING.
+    /// Handles that wait for the answer to a PING.
     pings: Vec<oneshot::Sender<Duration>>,
-    /// Where pushes go, if they are taken.
+    /// The queue of pushes, if they are accepted.
     pushes: Option<Arc<pushes::Waiting>>,
     on_alternative: Option<OnAlternative>,
     watch: Option<Watch>,
     keeper: Option<Keeper>,
     telemetry: Telemetry,
-    /// Responses that came.
+    /// Responses that arrived.
     answered: u64,
     /// Why no further stream can be opened, once that is so.
     refusing: Option<lacewing_conn::Error>,
@@ -94,14 +94,14 @@ enum Shutdown {
 struct Exchange {
     /// `None` once the response's head was delivered.
     reply: Option<Arc<Reply>>,
-    /// `None` once nobody wants it (again).
+    /// `None` once it is not needed (again).
     upload: Option<Upload>,
     informational: Option<OnInformational>,
-    /// What was asked for, where pushes are taken: kept until the slot is used
+    /// The request's URI, where pushes are accepted: kept until the slot is used
     /// again.
     uri: Option<Box<http::Uri>>,
     clock: Clock,
-    /// Responses that had come when this one was asked for.
+    /// Responses that had arrived when this request was sent.
     answered: u64,
 }
 
@@ -223,7 +223,7 @@ impl Exchanges {
         }
     }
 
-    /// An informational response came.
+    /// Delivers an informational response.
     fn inform(&mut self, conn: &mut Context<'_>, stream: StreamKey, head: Head) {
         let version = conn.engine.version();
         let Control::Response { status } = head.control else {
@@ -245,7 +245,7 @@ impl Exchanges {
         }
     }
 
-    /// A body that was held back goes out now.
+    /// Sends a body that was held back.
     fn send_held(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         self.expectations.settle(stream);
         if let Some(exchange) = self.exchanges.get_mut(stream) {
@@ -256,7 +256,7 @@ impl Exchanges {
         }
     }
 
-    /// Nobody waits for this stream's response any more.
+    /// Cancels a stream whose response is not needed.
     fn cancel(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         drop(self.remove(stream));
         conn.reset(stream, Reason::Cancel);
@@ -312,7 +312,7 @@ impl Exchanges {
         }
     }
 
-    /// No stream will be opened any more: what waits goes back whole.
+    /// Opens no more streams: requests that wait are returned whole.
     fn refuse(&mut self, error: lacewing_conn::Error) {
         if self.refusing.is_none() {
             self.link.lifecycle.refuse(&error);
@@ -327,7 +327,7 @@ impl Exchanges {
         }
     }
 
-    /// The future of this response was dropped.
+    /// Cancels a stream whose future was dropped.
     fn cancel_abandoned(
         &mut self,
         conn: &mut Context<'_>,
@@ -351,7 +351,7 @@ impl Exchanges {
         }
     }
 
-    /// What is due by time, or because a response is complete.
+    /// Handles what is due by time, or because a response is complete.
     fn handle_due(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
         if !self.expectations.is_empty() {
             while let Poll::Ready(stream) = self.expectations.poll_due(cx, conn.now) {
@@ -372,7 +372,7 @@ impl Exchanges {
         }
     }
 
-    /// Everything ends here: nothing is left that nobody answers.
+    /// Ends everything: each request has an answer.
     fn close(&mut self, error: &lacewing_conn::Error) {
         self.link.lifecycle.drain();
         for (_, exchange) in self.exchanges.drain() {
@@ -444,8 +444,8 @@ impl Application for Exchanges {
             }
             Event::AlternativeServices { origin, value, .. } => {
                 if let Some(service) = AlternativeService::new(origin, value) {
-                    if let Some(told) = &self.on_alternative {
-                        (told.0)(&service);
+                    if let Some(callback) = &self.on_alternative {
+                        (callback.0)(&service);
                     }
                     self.link
                         .figures
@@ -578,7 +578,7 @@ impl Application for Exchanges {
     }
 }
 
-/// The task may end without a word: its runtime shuts down, or whoever holds
+/// The task may be dropped at any time: its runtime shuts down, or the owner of
 /// the future drops it.
 impl Drop for Exchanges {
     fn drop(&mut self) {

@@ -32,6 +32,8 @@ mod telemetry;
 pub mod tls;
 mod tls_failure;
 mod transport;
+#[cfg(any(feature = "tls", feature = "npn"))]
+mod trust;
 mod tunnel;
 #[cfg(feature = "h2c")]
 mod upgrade;
@@ -67,3 +69,5 @@ pub use service::ForBody;
 pub use spdy_settings::{MemorySettings, SettingsKey, SettingsStore};
 pub use stream_limit::{Concurrency, Streams};
 pub use transport::{Connected, Transport};
+#[cfg(any(feature = "tls", feature = "npn"))]
+pub use trust::Trust;

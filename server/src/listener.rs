@@ -16,7 +16,7 @@ use crate::{
 /// again at once would keep a core busy until somebody closes a connection.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A bound listener, and what it speaks first.
+/// A bound listener, and its TLS.
 pub(crate) struct Listener {
     pub(crate) socket: Socket,
     pub(crate) address: Address,

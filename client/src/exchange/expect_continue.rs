@@ -14,7 +14,7 @@ use crate::alarm::Alarm;
 #[derive(Debug)]
 pub(super) struct Expectations {
     timeout: Duration,
-    /// All wait equally long: the first came first.
+    /// All wait equally long, so that they are in order.
     waiting: VecDeque<(Instant, StreamKey)>,
     alarm: Alarm,
 }

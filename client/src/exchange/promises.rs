@@ -1,4 +1,4 @@
-//! Pushes on their way to those who take them.
+//! Pushes on their way to the handles.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl Exchanges {
     ) {
         self.telemetry.interim(stream.id(), "promise");
         let Some(waiting) = self.pushes.clone() else {
-            // Nobody asked for pushes.
+            // Pushes are not accepted.
             return conn.reset(stream, Reason::RefusedStream);
         };
         let parent = self

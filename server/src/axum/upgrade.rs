@@ -27,7 +27,7 @@ use tower_service::Service;
 
 use crate::{ConnectRequest, HttpService, RequestBody};
 
-/// Lets a service take CONNECT requests of HTTP/2 and SPDY the way it takes
+/// Makes a service treat CONNECT requests of HTTP/2 and SPDY as it treats
 /// upgrades of HTTP/1.1: each has a `hyper::upgrade::OnUpgrade`, and a
 /// `hyper::ext::Protocol` if it has a `:protocol`. So axum's
 /// `WebSocketUpgrade` works over HTTP/2, if
