@@ -12,7 +12,7 @@ use bytes::Bytes;
 use clap::{Parser, Subcommand, ValueEnum};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Either, Empty};
-use lacewing_client::{Connection, ConnectionConfig};
+use lacewing_client::{Connection, ConnectionConfig, PushPolicy};
 use lacewing_server::{Incoming, Limits, Protocol, Server, Side, Version, service_fn};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
@@ -61,6 +61,9 @@ enum Victim {
         /// Connections, one after another where they end
         #[arg(long, default_value_t = 1)]
         connections: usize,
+        /// Takes pushes, and leaves them waiting
+        #[arg(long)]
+        push: bool,
     },
 }
 
@@ -96,6 +99,7 @@ pub fn main() -> Result<(), Error> {
                 requests,
                 bodies,
                 connections,
+                push,
             } => {
                 // The server beside it shows whether the client starves others.
                 let limit = arguments.limit.clone();
@@ -106,7 +110,11 @@ pub fn main() -> Result<(), Error> {
                 };
                 for _ in 0..connections {
                     let limits = limits(Side::Client, &arguments.limit);
-                    tokio::spawn(ask(connect, version, limits, requests, bodies));
+                    let mut config = ConnectionConfig::default().limits(limits);
+                    if push {
+                        config = config.accept_push(PushPolicy::default());
+                    }
+                    tokio::spawn(ask(connect, version, config, requests, bodies));
                 }
                 beside.await?
             }
@@ -200,11 +208,16 @@ impl Drop for Handler {
 }
 
 /// Makes requests on one connection until it ends.
-async fn ask(to: SocketAddr, version: Version, limits: Limits, requests: usize, bodies: Bodies) {
+async fn ask(
+    to: SocketAddr,
+    version: Version,
+    config: ConnectionConfig,
+    requests: usize,
+    bodies: Bodies,
+) {
     let Ok(socket) = TcpStream::connect(to).await else {
         return;
     };
-    let config = ConnectionConfig::default().limits(limits);
     let (connection, driver) = Connection::handshake(socket, version, config);
     for _ in 0..requests {
         let connection = connection.clone();
