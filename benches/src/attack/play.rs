@@ -79,6 +79,15 @@ impl<'a> Play<'a> {
         Peer::connect(self.address, self.dialect, manners).map_err(|error| error.to_string())
     }
 
+    /// A client whose kernel takes a few KiB only.
+    pub(crate) fn connect_narrow(&self, manners: Manners) -> Result<Peer, String> {
+        let mut peer = Peer::connect_narrow(self.address, self.dialect, manners)
+            .map_err(|error| error.to_string())?;
+        peer.greet();
+        peer.settle();
+        Ok(peer)
+    }
+
     /// The client's connection, its first requests read, our SETTINGS sent.
     pub(crate) fn accept(&self, manners: Manners, requests: usize) -> Result<Peer, String> {
         let mut peer = self.accept_silently(manners)?;
@@ -89,6 +98,7 @@ impl<'a> Play<'a> {
         }) {
             return Err("the client made too few requests".into());
         }
+        peer.flush();
         Ok(peer)
     }
 
@@ -131,7 +141,7 @@ impl<'a> Play<'a> {
 
     /// How long a flood lasts.
     pub(crate) fn flood_time(&self) -> Duration {
-        Duration::from_millis(self.small_or(1_000, 10_000))
+        Duration::from_millis(self.small_or(600, 10_000))
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::case::{Case, Expect, Load, VictimSide};
 use super::dialect::Dialect;
 use super::figures::{Row, p99};
-use super::peer::Peer;
+use super::peer::{self, Peer};
 use super::play::{Play, Size};
 use super::probe::{self, Probe};
 use super::victim::Victim;
@@ -65,8 +65,8 @@ pub(crate) fn all(jobs: &[Job], settings: &Settings, each: impl Fn(&Row) + Sync)
 fn workers(load: Load, settings: &Settings) -> usize {
     match (settings.against, settings.size, load) {
         (Some(_), ..) | (None, Size::Full, Load::Busy) => 1,
-        (None, Size::Small, Load::Busy) => 2,
-        (None, _, Load::Quiet) => 10,
+        (None, Size::Small, Load::Busy) => 3,
+        (None, _, Load::Quiet) => 16,
     }
 }
 
@@ -164,7 +164,7 @@ fn play(
             end.error
         ));
     }
-    drop(peers);
+    peer::abort(peers);
     thread::sleep(Duration::from_secs(1));
     let left = victim
         .stats()

@@ -145,9 +145,6 @@ fn after_a_pause(play: &mut Play<'_>) -> Played {
     let mut counts = Vec::new();
     for pause in [0, play.small_or(2, 8)] {
         let mut peer = play.connect()?;
-        // A stream that has lived as long as the pause.
-        let lives = peer.get("/sleep/60000");
-        peer.flush();
         peer.wait(Duration::from_secs(pause), |_| false);
         let mut count = 0_u64;
         while count < 2_000 {
@@ -162,14 +159,13 @@ fn after_a_pause(play: &mut Play<'_>) -> Played {
             }
             count += 1;
         }
-        let _ = lives;
         counts.push(count);
         peers.push(peer);
     }
     play.note(format!("resets taken: {counts:?} (at once, after a pause)"));
     if let [at_once, later] = counts[..] {
-        if later > at_once + at_once / 2 {
-            play.fail("a pause doubles the burst");
+        if later > at_once + at_once / 5 {
+            play.fail("a pause lengthens the burst");
         }
     }
     Ok(peers)
