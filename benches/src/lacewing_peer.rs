@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use http::{Request, Response};
-use lacewing_client::{Connection, ConnectionConfig, Incoming};
+use lacewing_client::{ClientOptions, Connection, ConnectionConfig, Incoming};
 use lacewing_server::{Limits, Protocol, Server, Side, Version};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
@@ -30,9 +30,10 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let limits =
         Limits::new(Side::Server).with(|limits| limits.max_concurrent_streams = max_streams);
-    let mut builder = Server::builder().limits(limits);
+    let mut builder = Server::builder()
+        .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits));
     if !protocols.is_empty() {
-        builder = builder.protocols(protocols);
+        builder = builder.options(|options| options.protocols(protocols));
     }
     let builder = match tls {
         None => builder.listen(listener),
@@ -52,7 +53,7 @@ impl Peer for LacewingClient {
     async fn connect(address: SocketAddr) -> Result<Self, Error> {
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
-        let config = ConnectionConfig::default();
+        let config = ClientOptions::default();
         let (connection, driver) = Connection::handshake(socket, Version::Http2, config);
         tokio::spawn(async move {
             if let Err(error) = driver.await {

@@ -14,7 +14,7 @@ use std::{error::Error, io, net::SocketAddr};
 use http::{Request, Uri};
 use http_body_util::BodyExt as _;
 use lacewing_client::{
-    Body, BoxError, Client, Connection, ConnectionConfig, Origin, Tcp, Tunnel, Version, dial_fn,
+    Body, BoxError, Client, ClientOptions, Connection, Origin, Tcp, Tunnel, Version, dial_fn,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "h2-proxy" => {
             // All origins share the connection to the proxy.
             let io = TcpStream::connect(*place).await?;
-            let config = ConnectionConfig::default();
+            let config = ClientOptions::default();
             let (proxy, task) = Connection::handshake(io, Version::Http2, config);
             tokio::spawn(task);
             builder.dial(dial_fn(move |origin| through_http2(proxy.clone(), origin)))

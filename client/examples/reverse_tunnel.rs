@@ -22,8 +22,8 @@ use std::{
 
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use lacewing_client::{Connection, ConnectionConfig, Version};
-use lacewing_server::{Incoming, Options, Server, serve_connection, service_fn};
+use lacewing_client::{ClientOptions, Connection, Version};
+use lacewing_server::{RequestBody, Server, ServerOptions, serve_connection, service_fn};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Both sides know it beforehand.
@@ -49,13 +49,12 @@ async fn relay(public: SocketAddr, origins: SocketAddr) -> Result<(), Box<dyn Er
         while let Ok((io, from)) = listener.accept().await {
             println!("an origin at {from}");
             // It dialled, and we ask.
-            let (connection, task) =
-                Connection::handshake(io, PROTOCOL, ConnectionConfig::default());
+            let (connection, task) = Connection::handshake(io, PROTOCOL, ClientOptions::default());
             tokio::spawn(task);
             *taking.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
         }
     });
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<RequestBody>| {
         let connection = current
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -82,7 +81,7 @@ async fn relay(public: SocketAddr, origins: SocketAddr) -> Result<(), Box<dyn Er
 
 /// Dials out, serves, and dials again when the connection is over.
 async fn origin(relay: SocketAddr) -> Result<(), Box<dyn Error>> {
-    let service = service_fn(|request: Request<Incoming>| async move {
+    let service = service_fn(|request: Request<RequestBody>| async move {
         let text = format!("{} from behind the tunnel\n", request.uri().path());
         Ok::<_, Infallible>(Response::new(text))
     });
@@ -91,7 +90,7 @@ async fn origin(relay: SocketAddr) -> Result<(), Box<dyn Error>> {
             Ok(io) => {
                 io.set_nodelay(true)?;
                 println!("connected to {relay}");
-                let serving = serve_connection(io, PROTOCOL, Options::default(), service);
+                let serving = serve_connection(io, PROTOCOL, ServerOptions::default(), service);
                 if let Err(error) = serving.await {
                     eprintln!("{error}");
                 }

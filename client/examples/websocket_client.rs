@@ -10,8 +10,8 @@ use std::{convert::Infallible, error::Error};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Request, Response, Uri};
-use lacewing_client::{Client, Origin, Protocol, Tunnel, Version};
-use lacewing_server::{ExtendedConnect, Incoming, Server, service_fn};
+use lacewing_client::{Client, ConnectProtocol, Origin, Tunnel, Version};
+use lacewing_server::{ExtendedConnect, RequestBody, Server, service_fn};
 use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::{
     WebSocketStream,
@@ -45,7 +45,7 @@ async fn connect(client: &Client, url: &Uri) -> Result<WebSocketStream<Tunnel>, 
     let mut request = Request::connect(url.clone())
         .header("sec-websocket-version", "13")
         .body(())?;
-    let websocket = Protocol::from_static("websocket");
+    let websocket = ConnectProtocol::from_static("websocket");
     request.extensions_mut().insert(websocket);
     let (_, tunnel) = client.tunnel(&Origin::of(url)?, request).await?;
     Ok(WebSocketStream::from_raw_socket(tunnel, Role::Client, None).await)
@@ -55,11 +55,11 @@ async fn connect(client: &Client, url: &Uri) -> Result<WebSocketStream<Tunnel>, 
 async fn echo_server() -> Result<Uri, Box<dyn Error>> {
     let server = Server::builder()
         .bind(([127, 0, 0, 1], 0).into())
-        .extended_connect(ExtendedConnect::Offer)
+        .options(|options| options.extended_connect(ExtendedConnect::Offer))
         .build()
         .await?;
     let address = server.local_addrs().next().ok_or("no address")?;
-    let service = service_fn(|request: Request<Incoming>| async move {
+    let service = service_fn(|request: Request<RequestBody>| async move {
         let Ok((response, tunnel)) = lacewing_server::tunnel(&request) else {
             let mut refusal = Response::new(None);
             *refusal.status_mut() = http::StatusCode::BAD_REQUEST;

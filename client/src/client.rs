@@ -12,13 +12,12 @@ use std::{
 };
 
 use http::{Request, Response};
-use lacewing_conn::{Limits, Version};
+use lacewing_conn::{Version, driver::ConnectionConfig};
 
 use self::transports::Transports;
 use crate::{
-    AlternativeService, BoxError, Concurrency, Connection, ConnectionConfig, ConnectionStats,
-    Error, HeaderCompression, Incoming, MemorySettings, Origin, PushPolicy, SettingsStore,
-    WindowPool,
+    BoxError, ClientError, ClientOptions, Connection, Incoming, MemorySettings, Origin,
+    SettingsStore,
     body::{Replay, RequestBody},
     pool::{Pool, Settings},
     retry,
@@ -29,19 +28,19 @@ use crate::{
 ///
 /// An `https` origin is asked by ALPN which of the client's protocols it
 /// speaks. One connection per origin carries all requests, any number at once;
-/// [`Concurrency`] says what happens beyond what the server allows.
+/// [`Concurrency`](crate::Concurrency) says what happens beyond what the server allows.
 ///
 /// A request that the server did not process (it is above the last stream of a
 /// GOAWAY, was refused with REFUSED_STREAM, or never went out) is made again, on
 /// a new connection if need be, ahead of younger ones. So a server that shuts
 /// down gracefully, or ends connections by age or after some requests, loses
 /// none. What is repeated is only what can be had again: see
-/// [`replay_limit`](Builder::replay_limit).
+/// [`replay_limit`](ClientBuilder::replay_limit).
 ///
 /// Must be used inside a tokio runtime: connections run as tasks.
 ///
 /// ```no_run
-/// # async fn run() -> Result<(), lacewing_client::Error> {
+/// # async fn run() -> Result<(), lacewing_client::ClientError> {
 /// use lacewing_client::{Body, Client, Version};
 ///
 /// let client = Client::builder().cleartext_protocol(Version::Spdy31).build();
@@ -56,7 +55,7 @@ pub struct Client {
     pool: Arc<Pool>,
 }
 
-/// How a [`Client`] is made; from [`Client::builder`].
+/// Builds a [`Client`]; from [`Client::builder`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -71,7 +70,7 @@ pub struct Client {
 /// ```
 #[derive(Debug)]
 #[must_use = "a builder does nothing until build()"]
-pub struct Builder {
+pub struct ClientBuilder {
     protocols: Vec<Version>,
     cleartext: Option<Version>,
     transports: Transports,
@@ -85,14 +84,14 @@ impl Client {
         Self::builder().build()
     }
 
-    /// Every default, to be changed.
-    pub fn builder() -> Builder {
-        Builder {
+    /// Returns a builder with every default.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder {
             protocols: Version::ALL.to_vec(),
             cleartext: None,
             transports: Transports::default(),
             settings: Settings {
-                connection: ConnectionConfig::default(),
+                options: ClientOptions::default(),
                 connect_timeout: Duration::from_secs(10),
                 idle_timeout: Duration::from_secs(90),
                 max_connections: 64,
@@ -105,13 +104,13 @@ impl Client {
         }
     }
 
-    /// Sends a request to the origin of its URI and gives the response's head;
+    /// Sends a request to the origin of its URI and returns the response's head;
     /// its body streams. Dropping the future resets the stream with CANCEL, and
     /// so does dropping the response's body before its end.
     ///
     /// # Errors
     ///
-    /// Every [`Error`]; [`Error::is_retryable`] says whether the server left
+    /// Every [`ClientError`]; [`ClientError::is_retryable`] says whether the server left
     /// the request alone.
     pub fn request<B>(&self, request: Request<B>) -> ClientResponse
     where
@@ -134,8 +133,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Those that [`Error::is_connect`] tells.
-    pub async fn connection(&self, origin: &Origin) -> Result<Connection, Error> {
+    /// Those for which [`ClientError::is_connect`] is true.
+    pub async fn connection(&self, origin: &Origin) -> Result<Connection, ClientError> {
         self.pool.connection(origin).await
     }
 
@@ -144,7 +143,7 @@ impl Client {
         &self,
         origin: &Origin,
         request: Request<B>,
-    ) -> Result<Response<Incoming>, Error>
+    ) -> Result<Response<Incoming>, ClientError>
     where
         B: http_body::Body + Send + 'static,
         B::Error: Into<BoxError>,
@@ -154,7 +153,7 @@ impl Client {
         retry::exchange(Arc::clone(&self.pool), origin.clone(), request).await
     }
 
-    /// How many connections are kept right now.
+    /// Returns the number of connections in the pool.
     pub fn connections(&self) -> usize {
         self.pool.len()
     }
@@ -181,12 +180,12 @@ where
     B::Error: Into<BoxError>,
 {
     type Response = Response<Incoming>;
-    type Error = Error;
+    type Error = ClientError;
     type Future = ClientResponse;
 
     /// Always ready: which connection a request needs is known by its URI
     /// only. [`Connection`] is the one to ask.
-    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
         Poll::Ready(Ok(()))
     }
 
@@ -195,19 +194,14 @@ where
     }
 }
 
-/// The response to come; from [`Client::request`].
-///
-/// ```
-/// fn is_future<F: Future<Output = Result<http::Response<lacewing_client::Incoming>, lacewing_client::Error>>>() {}
-/// is_future::<lacewing_client::ClientResponse>();
-/// ```
+/// The future of a response; from [`Client::request`].
 #[must_use = "the request is not made unless the future is polled"]
 pub struct ClientResponse {
-    inner: Pin<Box<dyn Future<Output = Result<Response<Incoming>, Error>> + Send>>,
+    inner: Pin<Box<dyn Future<Output = Result<Response<Incoming>, ClientError>> + Send>>,
 }
 
 impl Future for ClientResponse {
-    type Output = Result<Response<Incoming>, Error>;
+    type Output = Result<Response<Incoming>, ClientError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.inner.as_mut().poll(cx)
@@ -220,15 +214,15 @@ impl fmt::Debug for ClientResponse {
     }
 }
 
-impl Builder {
-    /// The protocols offered to `https` origins by ALPN, first choice first.
+impl ClientBuilder {
+    /// Sets the protocols to offer to `https` origins by ALPN, first choice first.
     /// Default: all four, HTTP/2 first.
     pub fn protocols(mut self, protocols: impl IntoIterator<Item = Version>) -> Self {
         self.protocols = protocols.into_iter().collect();
         self
     }
 
-    /// The protocol spoken with `http` origins, which must know it beforehand.
+    /// Sets the protocol of `http` origins, which must know it beforehand.
     /// Default: none; a request to such an origin is an error.
     pub fn cleartext_protocol(mut self, version: Version) -> Self {
         self.cleartext = Some(version);
@@ -238,7 +232,7 @@ impl Builder {
     /// Begins with `http` origins in HTTP/1.1 and asks them to go on in HTTP/2
     /// (`Upgrade: h2c`, RFC 7540 §3.2), with the first request, or before it if
     /// its body is not at hand or large. For servers that cannot be told
-    /// beforehand; one that does not switch is [`Error::NotUpgraded`]. Default:
+    /// beforehand; one that does not switch is [`ClientError::NotUpgraded`]. Default:
     /// off.
     #[cfg(feature = "h2c")]
     pub fn h2c_upgrade(mut self) -> Self {
@@ -247,45 +241,29 @@ impl Builder {
         self
     }
 
-    /// The bounds of every connection against servers that send too much.
-    /// Default: [`Limits::new`] for a client.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.settings.connection = self.settings.connection.limits(limits);
+    /// Configures the connections: limits, header compression, window pool.
+    pub fn connection(self, config: ConnectionConfig) -> Self {
+        self.options(|options| options.connection(config))
+    }
+
+    /// Changes what [`ClientOptions`] has: the queue of requests, pushes,
+    /// `expect: 100-continue`, and callbacks of each connection.
+    pub fn options(mut self, change: impl FnOnce(ClientOptions) -> ClientOptions) -> Self {
+        self.settings.options = change(self.settings.options);
         self
     }
 
-    /// How SPDY's header blocks are compressed. Default: by whole
-    /// fields, whose lengths tell no more than those of HPACK do (CRIME).
-    pub fn header_compression(mut self, compression: HeaderCompression) -> Self {
-        self.settings.connection = self.settings.connection.header_compression(compression);
-        self
-    }
-
-    /// Requests that wait on a connection while the server allows no further
-    /// stream. Default 1,024; one more is [`Error::QueueFull`].
-    pub fn max_queued(mut self, requests: usize) -> Self {
-        self.settings.connection = self.settings.connection.max_queued(requests);
-        self
-    }
-
-    /// What happens to requests when the server allows no further stream.
-    /// Default: [`Concurrency::Queue`].
-    pub fn concurrency(mut self, concurrency: Concurrency) -> Self {
-        self.settings.connection = self.settings.connection.concurrency(concurrency);
-        self
-    }
-
-    /// Fruitless tries that may follow each other when a server does not
+    /// Sets how many fruitless tries may follow each other when a server does not
     /// process a request: after each the request pauses, from 10 ms up to 1 s,
     /// and is made again. A try costs nothing if other requests of the
     /// connection were answered; with 0 no request is made again at all. Default
-    /// 5; then the error is [`Error::NotProcessed`].
+    /// 5; then the error is [`ClientError::NotProcessed`].
     pub fn max_retries(mut self, times: u32) -> Self {
         self.settings.max_retries = times;
         self
     }
 
-    /// Bytes that are kept of each request's body while it is sent and not
+    /// Sets how many bytes of each request's body are kept while it is sent and not
     /// answered, so that the request can be made again. A [`Body`](crate::Body),
     /// a `String`, and a body that gives all of itself as one piece (such as
     /// `Full<Bytes>`) are kept whatever their size, without a copy. Default
@@ -295,85 +273,35 @@ impl Builder {
         self
     }
 
-    /// Time that a body with `expect: 100-continue` waits for the server's
-    /// word; then it goes without. Default 1 s.
-    pub fn continue_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.connection = self.settings.connection.continue_timeout(timeout);
-        self
-    }
-
-    /// The number of every connection's first stream, odd: for tests of what
-    /// happens when they run out, at 2³¹. Default 1.
-    pub fn first_stream(mut self, id: u32) -> Self {
-        self.settings.connection = self.settings.connection.first_stream(id);
-        self
-    }
-
-    /// Where the settings are kept that SPDY servers ask their clients to keep
-    /// (the drafts' §2.6.4). Default: in the memory of this client and its
+    /// Sets where to keep the settings that SPDY servers ask their clients to
+    /// keep (the drafts' §2.6.4). Default: in the memory of this client and its
     /// clones, by [`MemorySettings`].
     pub fn settings_store(mut self, store: impl SettingsStore) -> Self {
         self.settings.store = Arc::new(store);
         self
     }
 
-    /// Bounds what the receive windows of all connections that share it may
-    /// grow by where the path is long. Default: [`WindowPool::global`], shared
-    /// by all connections of the process.
-    pub fn window_pool(mut self, pool: WindowPool) -> Self {
-        self.settings.connection = self.settings.connection.window_pool(pool);
-        self
-    }
-
-    /// Takes pushes, within the bounds of the policy: [`Connection::pushes`] of
-    /// the origin's [`connection`](Client::connection) gives them. Default: none
-    /// are taken.
-    pub fn accept_push(mut self, policy: PushPolicy) -> Self {
-        self.settings.connection = self.settings.connection.accept_push(policy);
-        self
-    }
-
-    /// Is called with each alternative service that a server names (RFC 7838),
-    /// on its connection's task: it must not block.
-    pub fn on_alternative_service(
-        mut self,
-        call: impl Fn(&AlternativeService) + Send + Sync + 'static,
-    ) -> Self {
-        self.settings.connection = self.settings.connection.on_alternative_service(call);
-        self
-    }
-
-    /// Calls `call` with each connection's statistics every `every`, and a final
-    /// time when it closes; on the connection's task: it must not block.
-    pub fn on_stats(
-        mut self,
-        every: Duration,
-        call: impl Fn(&ConnectionStats) + Send + Sync + 'static,
-    ) -> Self {
-        self.settings.connection = self.settings.connection.on_stats(every, call);
-        self
-    }
-
-    /// Time for a transport to be ready: names, TCP, TLS. Default 10 s.
+    /// Sets the time for a transport to be ready: names, TCP, TLS. Default 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
     }
 
-    /// Time after which a connection without requests is closed. Default 90 s.
+    /// Sets the time after which a connection without requests is closed. Default
+    /// 90 s.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.settings.idle_timeout = timeout;
         self
     }
 
-    /// Connections that are kept, at least 1: beyond, the one used least
-    /// recently is let go, and closes when its requests are done. Default 64.
+    /// Sets how many connections the pool keeps, at least 1: beyond, it releases
+    /// the one used least recently, which closes when its requests are done. Default 64.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.max_connections = connections;
         self
     }
 
-    /// The client.
+    /// Builds the client.
     pub fn build(self) -> Client {
         let connector = self.transports.connector(self.protocols, self.cleartext);
         Client {

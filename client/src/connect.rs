@@ -7,10 +7,9 @@ mod tcp;
 #[cfg(unix)]
 mod unix;
 
-use std::{any::Any, fmt, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{any::Any, fmt, future::Future, io, pin::Pin, sync::Arc};
 
 use lacewing_conn::Version;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 #[cfg(unix)]
 pub use self::unix::Unix;
@@ -20,40 +19,10 @@ pub use self::{
     resolve::{Resolve, ResolveFn, Resolving, resolve_fn},
     tcp::Tcp,
 };
-use crate::{BoxError, Error, Origin, RequestError, Security};
+use crate::{BoxError, ClientError, Connected, Origin, RequestError, Security, Transport};
 
-/// A transport: any bidirectional byte stream.
-///
-/// ```
-/// fn transport() -> impl lacewing_client::Transport {
-///     tokio::io::duplex(64).0
-/// }
-/// # let _ = transport;
-/// ```
-pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}
-
-/// A transport that is ready, and what is spoken on it.
-///
-/// ```
-/// use lacewing_client::{Connected, Version};
-///
-/// let connected = Connected::new(tokio::io::duplex(64).0, Version::Spdy3);
-/// assert_eq!(connected.version, Version::Spdy3);
-/// ```
-pub struct Connected {
-    /// The transport.
-    pub io: Box<dyn Transport>,
-    /// The protocol that both sides agreed on.
-    pub version: Version,
-    /// The address that answered, if there is one: settings of SPDY servers
-    /// are kept by it.
-    pub address: Option<SocketAddr>,
-}
-
-/// What [`Connect::connect`] gives: a transport in the making.
-pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Connected, Error>> + Send + 'a>>;
+/// The future of a transport; from [`Connect::connect`].
+pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Connected, ClientError>> + Send + 'a>>;
 
 /// A way to make transports, TLS and the choice of a protocol included.
 /// [`Connector`] is the usual one. To reach the server in another way than by
@@ -75,7 +44,7 @@ pub trait Connect: Send + Sync + 'static {
     fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a>;
 }
 
-/// TCP, or what [`dial`](Self::dial) says instead, with TLS where the origin is
+/// Connects by TCP, or as [`dial`](Self::dial) says instead, with TLS where the origin is
 /// `https`.
 ///
 /// For `https` the protocols are offered by ALPN (RFC 7301) and the server
@@ -102,35 +71,9 @@ pub struct Connector {
 /// How the server is reached.
 #[derive(Clone)]
 enum Dialler {
-    /// Whose streams need no box.
+    /// Its streams need no box.
     Tcp(Tcp),
     Other(Arc<dyn Dial>),
-}
-
-impl Connected {
-    /// A transport and the protocol to speak on it.
-    pub fn new(io: impl Transport, version: Version) -> Self {
-        Self {
-            io: Box::new(io),
-            version,
-            address: None,
-        }
-    }
-
-    /// The same with the address that answered.
-    #[must_use]
-    pub fn at(mut self, address: Option<SocketAddr>) -> Self {
-        self.address = address;
-        self
-    }
-}
-
-impl fmt::Debug for Connected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connected")
-            .field("version", &self.version)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Connector {
@@ -149,8 +92,8 @@ impl Connector {
         }
     }
 
-    /// Connects to `https` origins by OpenSSL with ALPN and NPN, for servers of
-    /// the time before ALPN, and to `http` origins if a protocol is given for
+    /// Connects to `https` origins by OpenSSL with ALPN and NPN, for legacy servers
+    /// (NPN era), and to `http` origins if a protocol is given for
     /// them.
     #[cfg(feature = "npn")]
     pub fn npn(npn: crate::npn::Npn, cleartext: Option<Version>) -> Self {
@@ -188,7 +131,7 @@ impl Connector {
         }
     }
 
-    async fn make(&self, origin: &Origin) -> Result<Connected, Error> {
+    async fn make(&self, origin: &Origin) -> Result<Connected, ClientError> {
         // Before anything is dialled.
         match origin.security() {
             Security::Cleartext if self.cleartext.is_none() => {
@@ -197,7 +140,7 @@ impl Connector {
             Security::Tls if !self.has_tls() => return Err(RequestError::NoTls.into()),
             Security::Cleartext | Security::Tls => {}
         }
-        let failed = |error| Error::Connect {
+        let failed = |error| ClientError::Connect {
             origin: origin.to_string(),
             source: Arc::new(error),
         };
@@ -231,7 +174,7 @@ impl Connector {
         not(any(feature = "tls", feature = "npn")),
         expect(clippy::unused_async, reason = "no TLS is built in")
     )]
-    async fn agree(&self, origin: &Origin, io: impl Transport) -> Result<Connected, Error> {
+    async fn agree(&self, origin: &Origin, io: impl Transport) -> Result<Connected, ClientError> {
         if origin.security() == Security::Cleartext {
             let version = self.cleartext.ok_or(RequestError::NoCleartextProtocol)?;
             return Ok(Connected::new(io, version));
@@ -277,7 +220,7 @@ impl fmt::Debug for Dialler {
     }
 }
 
-/// Keeps the kind of what is an [`io::Error`] already.
+/// Converts an error, and keeps an [`io::Error`] as it is.
 fn io_error(error: BoxError) -> io::Error {
     match error.downcast::<io::Error>() {
         Ok(error) => *error,

@@ -4,7 +4,6 @@
 use std::{
     fmt,
     future::Future,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -12,21 +11,19 @@ use std::{
 
 use http::{Request, Response};
 use lacewing_conn::{
-    Limits, Side, Version,
+    Version,
     driver::{Connection as Driver, Incoming},
-    proto::{Config, ConnectionStats, HeaderCompression, WindowPool},
+    proto::ConnectionStats,
 };
 
 use crate::{
-    AlternativeService, BoxError, Concurrency, Error, Origin, PushPolicy, Pushes, Security,
-    SettingsKey, SettingsStore, Streams, Transport,
-    alternative_services::OnAlternative,
+    AlternativeService, BoxError, ClientError, ClientOptions, Origin, Pushes, ResponseFuture,
+    Streams, Transport,
+    age::Age,
     body::{Replay, RequestBody},
-    exchange::{self, Age, Command, Exchanges, Failure, Queue, State, Wait},
-    pushes,
-    spdy_settings::Keeper,
-    stats::OnStats,
-    telemetry,
+    exchange::{self, Exchanges},
+    link::{Failure, Link, Message, State},
+    pushes, telemetry,
 };
 
 /// A handle to one connection. Cheap to clone; requests of all clones share
@@ -38,11 +35,11 @@ use crate::{
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// use lacewing_client::{Body, Connection, ConnectionConfig, Version};
+/// use lacewing_client::{Body, Connection, ClientOptions, Version};
 ///
 /// let io = tokio::net::TcpStream::connect("127.0.0.1:8080").await?;
-/// let config = ConnectionConfig::default();
-/// let (connection, task) = Connection::handshake(io, Version::Spdy31, config);
+/// let options = ClientOptions::default();
+/// let (connection, task) = Connection::handshake(io, Version::Spdy31, options);
 /// tokio::spawn(task);
 /// let request = http::Request::get("http://127.0.0.1:8080/").body(Body::empty())?;
 /// let response = connection.request(request).await?;
@@ -52,44 +49,19 @@ use crate::{
 /// ```
 pub struct Connection {
     handles: Arc<Handles>,
-    /// A place in the queue that `poll_ready` promised to this handle.
-    place: Place,
-}
-
-/// What a [`Connection`] is told at its start.
-///
-/// ```
-/// use lacewing_client::{ConnectionConfig, Security};
-///
-/// let config = ConnectionConfig::default().security(Security::Tls).max_queued(100);
-/// # let _ = config;
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "settings are of use in Connection::handshake only"]
-pub struct ConnectionConfig {
-    limits: Limits,
-    security: Security,
-    header_compression: HeaderCompression,
-    max_queued: usize,
-    concurrency: Concurrency,
-    continue_timeout: Duration,
-    push: Option<PushPolicy>,
-    window_pool: WindowPool,
-    on_alternative: Option<OnAlternative>,
-    on_stats: Option<OnStats>,
-    keeper: Option<Keeper>,
-    first_stream: u32,
+    /// The slot that `poll_ready` reserved for this handle.
+    slot: Slot,
 }
 
 /// All handles of a connection together: without them it has no purpose.
 struct Handles {
-    queue: Arc<Queue>,
+    link: Arc<Link>,
     version: Version,
     pushes: Option<Arc<pushes::Waiting>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Slot {
     None,
     Taken,
 }
@@ -99,73 +71,74 @@ impl Connection {
     /// speak `version`. Nothing is awaited: requests may be made at once, and
     /// go out together with the connection's first bytes.
     ///
-    /// Gives a handle, and the future that does the work. It resolves to `Ok`
+    /// Returns a handle, and the future that does the work. It resolves to `Ok`
     /// after a graceful end.
     pub fn handshake(
         io: impl Transport,
         version: Version,
-        config: ConnectionConfig,
+        options: ClientOptions,
     ) -> (
         Self,
         impl Future<Output = Result<(), lacewing_conn::Error>> + Send + 'static,
     ) {
-        let (connection, driver) = Self::make(io, version, config);
+        let (connection, driver) = Self::make(io, version, options);
         (connection, telemetry::in_span(version, driver))
     }
 
-    /// Goes on in HTTP/2 on a transport that began in HTTP/1.1: `rest` is what
+    /// Continues in HTTP/2 on a transport that began in HTTP/1.1: `rest` is what
     /// was read from it behind the response that said so, `message` the request
     /// that went out.
     #[cfg(feature = "h2c")]
     pub(crate) fn upgraded<IO: Transport>(
         io: IO,
         rest: bytes::BytesMut,
-        message: exchange::Message,
-        config: ConnectionConfig,
-    ) -> Result<(Self, Driver<IO, Exchanges>, ResponseFuture), Error> {
-        let (connection, driver) = Self::make(io, Version::Http2, config);
+        request: exchange::PreparedRequest,
+        options: ClientOptions,
+    ) -> Result<(Self, Driver<IO, Exchanges>, ResponseFuture), ClientError> {
+        let (connection, driver) = Self::make(io, Version::Http2, options);
         let mut driver = driver.with_input(rest);
-        let stream = driver.engine().upgrade_client(&message.head);
-        let stream = stream.ok_or_else(|| Error::Connection(connection.handles.queue.over()))?;
-        let wait = driver.application().adopt(stream, message);
-        Ok((connection, driver, ResponseFuture::waiting(wait)))
+        let stream = driver.engine().upgrade_client(&request.head);
+        let stream = stream
+            .ok_or_else(|| ClientError::Connection(connection.handles.link.lifecycle.error()))?;
+        let response = driver.application().adopt(stream, request);
+        Ok((connection, driver, response))
     }
 
     fn make<IO: Transport>(
         io: IO,
         version: Version,
-        config: ConnectionConfig,
+        options: ClientOptions,
     ) -> (Self, Driver<IO, Exchanges>) {
-        let engine = config.engine(version);
-        let waiting = config.push.map(pushes::Waiting::new);
-        let queue = Queue::new(config.max_queued, config.concurrency);
+        let engine = options.engine(version);
+        let waiting = options.push.map(pushes::Waiting::new);
+        let link = Link::new(options.max_queued, options.concurrency);
         let settings = exchange::Settings {
             version,
-            security: config.security,
-            continue_timeout: config.continue_timeout,
+            security: options.security,
+            continue_timeout: options.continue_timeout,
             pushes: waiting.clone(),
-            on_alternative: config.on_alternative,
-            on_stats: config.on_stats,
-            keeper: config.keeper,
+            on_alternative: options.on_alternative,
+            on_stats: options.on_stats,
+            keeper: options.keeper,
         };
-        let exchanges = Exchanges::new(Arc::clone(&queue), settings);
+        let exchanges = Exchanges::new(Arc::clone(&link), settings);
         let driver = Driver::new(io, engine, exchanges);
-        queue.connect(driver.notifier());
+        link.connect(driver.notifier());
         let handles = Arc::new(Handles {
-            queue,
+            link,
             version,
             pushes: waiting,
         });
         (
             Self {
                 handles,
-                place: Place::None,
+                slot: Slot::None,
             },
             driver,
         )
     }
 
-    /// Sends a request and gives the response's head; its body streams.
+    /// Sends a request and returns the response's head; its body streams.
     /// Dropping the future resets the stream with CANCEL, and so does dropping
     /// the response's body before its end.
     ///
@@ -174,21 +147,21 @@ impl Connection {
     ///
     /// A URI without scheme and authority gets the connection's own and that
     /// of the `host` field. `content-length` is added where it is known. With a
-    /// field `expect: 100-continue` the body waits until the server wants it,
-    /// or `continue_timeout` is over; if the response comes before, it is not
+    /// field `expect: 100-continue` the body waits until the server asks for it,
+    /// or `continue_timeout` is over; if the response arrives first, it is not
     /// sent at all (RFC 9110 §10.1.1; HTTP/2 only, elsewhere it goes at once).
     ///
     /// Extensions of the request that are heeded: a
     /// [`Priority`](lacewing_conn::proto::Priority) or a
     /// [`PriorityHandle`](crate::PriorityHandle) says how urgent it is, to the
     /// server by a `priority` field too (RFC 9218);
-    /// [`OnInformational`](crate::OnInformational) is told of 1xx responses.
+    /// [`OnInformational`](crate::OnInformational) receives 1xx responses.
     ///
     /// # Errors
     ///
-    /// [`Error::Request`] if the protocol cannot express the request,
-    /// [`Error::QueueFull`] or [`Error::TooManyStreams`], [`Error::Body`],
-    /// [`Error::Connection`].
+    /// [`ClientError::Request`] if the protocol cannot express the request,
+    /// [`ClientError::QueueFull`] or [`ClientError::TooManyStreams`], [`ClientError::Body`],
+    /// [`ClientError::Connection`].
     pub fn request<B>(&self, request: Request<B>) -> ResponseFuture
     where
         B: http_body::Body + Send + 'static,
@@ -198,63 +171,63 @@ impl Connection {
         self.send(request, Age::next())
     }
 
-    /// The protocol that is spoken.
+    /// Returns the protocol of the connection.
     pub fn version(&self) -> Version {
         self.handles.version
     }
 
-    /// Whether it takes requests: it is not over, and neither side is about to
-    /// end it.
+    /// Returns whether the connection accepts requests: it is not over, and
+    /// neither side is about to end it.
     pub fn is_open(&self) -> bool {
-        self.handles.queue.state() == State::Open
+        self.handles.link.lifecycle.state() == State::Open
     }
 
-    /// Whether no request is under way.
+    /// Returns whether no request is under way.
     pub fn is_idle(&self) -> bool {
-        self.handles.queue.is_idle()
+        self.handles.link.is_idle()
     }
 
-    /// How many streams are open, how many requests wait for one, and how many
-    /// the server allows.
+    /// Returns how many streams are open, how many requests wait for one, and
+    /// how many streams the server allows.
     pub fn streams(&self) -> Streams {
-        self.handles.queue.streams()
+        self.handles.link.admission.streams()
     }
 
-    /// Asks the server for a sign of life, by a PING: gives the round trip.
+    /// Sends a PING and returns the round-trip time.
     ///
     /// # Errors
     ///
-    /// [`Error::PingTimeout`] when no answer came in time, which leaves the
-    /// connection as it is; [`Error::Connection`] when it is over.
-    pub async fn ping(&self, timeout: Duration) -> Result<Duration, Error> {
+    /// [`ClientError::PingTimeout`] when no answer arrived in time, which leaves the
+    /// connection as it is; [`ClientError::Connection`] when it is over.
+    pub async fn ping(&self, timeout: Duration) -> Result<Duration, ClientError> {
         let (answer, answered) = tokio::sync::oneshot::channel();
-        self.handles.queue.command(Command::Ping(answer))?;
+        self.handles.link.send(Message::Ping(answer))?;
         match tokio::time::timeout(timeout, answered).await {
             Ok(Ok(round_trip)) => Ok(round_trip),
-            Ok(Err(_)) => Err(self.handles.queue.over().into()),
-            Err(_) => Err(Error::PingTimeout { after: timeout }),
+            Ok(Err(_)) => Err(self.handles.link.lifecycle.error().into()),
+            Err(_) => Err(ClientError::PingTimeout { after: timeout }),
         }
     }
 
     /// The round trip to the server and back as it was measured last; `None`
     /// before the first PING of any kind was answered.
     pub fn round_trip(&self) -> Option<Duration> {
-        self.handles.queue.round_trip()
+        self.handles.link.figures.round_trip()
     }
 
-    /// How the connection does: windows, stalls, resets, bytes.
+    /// Returns the connection's statistics: windows, stalls, resets, bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::Connection`] when it is over.
-    pub async fn stats(&self) -> Result<ConnectionStats, Error> {
+    /// [`ClientError::Connection`] when it is over.
+    pub async fn stats(&self) -> Result<ConnectionStats, ClientError> {
         let (answer, answered) = tokio::sync::oneshot::channel();
-        self.handles.queue.command(Command::Stats(answer))?;
-        let over = |_| Error::Connection(self.handles.queue.over());
+        self.handles.link.send(Message::Stats(answer))?;
+        let over = |_| ClientError::Connection(self.handles.link.lifecycle.error());
         answered.await.map_err(over)
     }
 
-    /// What the server pushes, if [`accept_push`](ConnectionConfig::accept_push)
+    /// Returns the pushes of the server, if [`accept_push`](ClientOptions::accept_push)
     /// was set. All handles take from the same queue.
     pub fn pushes(&self) -> Pushes {
         Pushes {
@@ -262,38 +235,39 @@ impl Connection {
         }
     }
 
-    /// The origins that the server says this connection is good for (RFC 8336).
+    /// Returns the origins for which the server claims authority (RFC 8336).
     /// Empty as long as it said nothing, which means: those of its requests;
-    /// and in cleartext, where it could be anybody's word. A client has to check
+    /// and in cleartext, where anyone on the path could say so. A client has to check
     /// the server's certificate before it believes them. At most 256.
     pub fn origins(&self) -> Vec<Origin> {
-        let queue = &self.handles.queue;
-        queue.announced(|announced| announced.origins.clone())
+        let figures = &self.handles.link.figures;
+        figures.announced(|announced| announced.origins.clone())
     }
 
-    /// Where else the server says that origins are served (RFC 7838). The last
-    /// word about each origin, at most 64 of them.
+    /// Returns the alternative services that the server advertised (RFC 7838):
+    /// the latest of each origin, at most 64.
     pub fn alternative_services(&self) -> Vec<AlternativeService> {
-        let queue = &self.handles.queue;
-        queue.announced(|announced| announced.services.clone())
+        let figures = &self.handles.link.figures;
+        figures.announced(|announced| announced.services.clone())
     }
 
-    /// Ends the connection gracefully: takes no requests any more, and closes
-    /// when those under way are done.
+    /// Ends the connection gracefully: accepts no more requests, and closes when
+    /// those under way are done.
     pub fn shutdown(&self) {
-        self.handles.queue.shut_down();
+        self.handles.link.shut_down();
     }
 
     /// A request whose body's type is erased already.
     pub(crate) fn send(&self, request: Request<RequestBody>, age: Age) -> ResponseFuture {
-        match self.handles.queue.take_place() {
-            Ok(()) => self.send_in_place(request, age),
+        match self.handles.link.admission.take_slot() {
+            Ok(()) => self.send_in_slot(request, age),
             Err(error) => ResponseFuture::failed(Failure::unsent(error, request)),
         }
     }
 
-    fn send_in_place(&self, request: Request<RequestBody>, age: Age) -> ResponseFuture {
-        ResponseFuture::waiting(self.handles.queue.submit(request, age))
+    fn send_in_slot(&self, request: Request<RequestBody>, age: Age) -> ResponseFuture {
+        let link = &self.handles.link;
+        ResponseFuture::new(link.submit(request, age), Arc::clone(link))
     }
 }
 
@@ -301,22 +275,22 @@ impl Clone for Connection {
     fn clone(&self) -> Self {
         Self {
             handles: Arc::clone(&self.handles),
-            place: Place::None,
+            slot: Slot::None,
         }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.place == Place::Taken {
-            self.handles.queue.release_place();
+        if self.slot == Slot::Taken {
+            self.handles.link.admission.release_slots(1);
         }
     }
 }
 
 impl Drop for Handles {
     fn drop(&mut self) {
-        self.queue.shut_down();
+        self.link.shut_down();
     }
 }
 
@@ -336,7 +310,7 @@ where
     B::Error: Into<BoxError>,
 {
     type Response = Response<Incoming>;
-    type Error = Error;
+    type Error = ClientError;
     type Future = ResponseFuture;
 
     /// Ready when there is a place for this handle's request, which is then
@@ -344,207 +318,22 @@ where
     /// streams that the server allows. `poll_ready` waits; `call` without it
     /// fails. Ready at once if the connection is over, so that `call` can say
     /// why.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.place == Place::None {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
+        if self.slot == Slot::None {
             if !self.is_open() {
                 return Poll::Ready(Ok(()));
             }
-            std::task::ready!(self.handles.queue.poll_place(cx));
-            self.place = Place::Taken;
+            std::task::ready!(self.handles.link.admission.poll_slot(cx));
+            self.slot = Slot::Taken;
         }
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let request = request.map(|body| RequestBody::new(body, Replay::Never));
-        match std::mem::replace(&mut self.place, Place::None) {
-            Place::Taken => self.send_in_place(request, Age::next()),
-            Place::None => self.send(request, Age::next()),
+        match std::mem::replace(&mut self.slot, Slot::None) {
+            Slot::Taken => self.send_in_slot(request, Age::next()),
+            Slot::None => self.send(request, Age::next()),
         }
-    }
-}
-
-/// The response to come; from [`Connection::request`]. Dropping it cancels the
-/// request.
-///
-/// ```
-/// fn is_future<F: Future<Output = Result<http::Response<lacewing_client::Incoming>, lacewing_client::Error>>>() {}
-/// is_future::<lacewing_client::ResponseFuture>();
-/// ```
-#[derive(Debug)]
-#[must_use = "dropping it cancels the request"]
-pub struct ResponseFuture(Progress);
-
-#[derive(Debug)]
-enum Progress {
-    Waiting(Wait),
-    Failed(Option<Box<Failure>>),
-}
-
-impl ResponseFuture {
-    pub(crate) fn waiting(wait: Wait) -> Self {
-        Self(Progress::Waiting(wait))
-    }
-
-    fn failed(failure: Box<Failure>) -> Self {
-        Self(Progress::Failed(Some(failure)))
-    }
-
-    /// As [`Future::poll`], but a request that never went out comes back.
-    pub(crate) fn poll_outcome(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Response<Incoming>, Box<Failure>>> {
-        match &mut self.0 {
-            Progress::Waiting(wait) => Pin::new(wait).poll(cx),
-            Progress::Failed(failure) => match failure.take() {
-                Some(failure) => Poll::Ready(Err(failure)),
-                None => Poll::Pending,
-            },
-        }
-    }
-}
-
-impl Future for ResponseFuture {
-    type Output = Result<Response<Incoming>, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_outcome(cx).map_err(|failure| failure.error)
-    }
-}
-
-impl Default for ConnectionConfig {
-    fn default() -> Self {
-        Self {
-            limits: Limits::new(Side::Client),
-            security: Security::Cleartext,
-            header_compression: HeaderCompression::default(),
-            max_queued: 1024,
-            concurrency: Concurrency::default(),
-            continue_timeout: Duration::from_secs(1),
-            push: None,
-            window_pool: WindowPool::global(),
-            on_alternative: None,
-            on_stats: None,
-            keeper: None,
-            first_stream: 1,
-        }
-    }
-}
-
-impl ConnectionConfig {
-    /// The bounds against a server that sends too much. Default:
-    /// [`Limits::new`] for a client.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Whether the transport is TLS: the scheme of requests that name none.
-    /// Default: it is not.
-    pub fn security(mut self, security: Security) -> Self {
-        self.security = security;
-        self
-    }
-
-    /// How SPDY's header blocks are compressed. Default: by whole
-    /// fields, whose lengths tell no more than those of HPACK do (CRIME).
-    pub fn header_compression(mut self, compression: HeaderCompression) -> Self {
-        self.header_compression = compression;
-        self
-    }
-
-    /// Requests that may wait while the server allows no further stream. One
-    /// more is [`Error::QueueFull`], unless it was made through
-    /// `tower_service::Service`, whose `poll_ready` waits. Default 1,024.
-    pub fn max_queued(mut self, requests: usize) -> Self {
-        self.max_queued = requests;
-        self
-    }
-
-    /// What happens to requests when the server allows no further stream.
-    /// Default: [`Concurrency::Queue`].
-    pub fn concurrency(mut self, concurrency: Concurrency) -> Self {
-        self.concurrency = concurrency;
-        self
-    }
-
-    /// Time that a body with `expect: 100-continue` waits for the server's
-    /// word; then it goes without. Default 1 s.
-    pub fn continue_timeout(mut self, timeout: Duration) -> Self {
-        self.continue_timeout = timeout;
-        self
-    }
-
-    /// Bounds what the receive windows of all connections that share it may
-    /// grow by where the path is long. Default: [`WindowPool::global`], shared
-    /// by all connections of the process.
-    pub fn window_pool(mut self, pool: WindowPool) -> Self {
-        self.window_pool = pool;
-        self
-    }
-
-    /// Where the settings are kept that a SPDY server asks its client to keep,
-    /// and which server this is. Default: they are not kept.
-    pub fn settings_store(mut self, store: Arc<dyn SettingsStore>, key: SettingsKey) -> Self {
-        self.keeper = Some(Keeper::new(store, key));
-        self
-    }
-
-    /// The number of the first stream, odd: for tests of what happens when
-    /// they run out, at 2³¹. Default 1.
-    pub fn first_stream(mut self, id: u32) -> Self {
-        self.first_stream = id;
-        self
-    }
-
-    /// Takes pushes, within the bounds of the policy;
-    /// [`Connection::pushes`] gives them. Default: none are taken.
-    pub fn accept_push(mut self, policy: PushPolicy) -> Self {
-        self.push = Some(policy);
-        self
-    }
-
-    /// Is called with each alternative service that the server names, on the
-    /// connection's task: it must not block.
-    pub fn on_alternative_service(
-        mut self,
-        call: impl Fn(&AlternativeService) + Send + Sync + 'static,
-    ) -> Self {
-        self.on_alternative = Some(OnAlternative(Arc::new(call)));
-        self
-    }
-
-    /// Calls `call` with the connection's statistics every `every`, and a final
-    /// time when it closes; on the connection's task: it must not block.
-    pub fn on_stats(
-        mut self,
-        every: Duration,
-        call: impl Fn(&ConnectionStats) + Send + Sync + 'static,
-    ) -> Self {
-        let call = Arc::new(call);
-        self.on_stats = Some(OnStats { every, call });
-        self
-    }
-
-    /// What the engine is made from.
-    pub(crate) fn engine(&self, version: Version) -> Config {
-        let mut engine = Config::new(version, Side::Client);
-        engine.limits = self.limits.clone();
-        engine.header_compression = self.header_compression;
-        engine.window_pool = Some(self.window_pool.clone());
-        engine.first_stream = self.first_stream;
-        if let Some(keeper) = &self.keeper {
-            engine.returned_settings = keeper.load();
-        }
-        if let Some(policy) = self.push {
-            engine.accept_push = true;
-            engine.limits.max_pushed_streams = policy.max_streams;
-        }
-        engine
-    }
-
-    pub(crate) fn concurrency_policy(&self) -> Concurrency {
-        self.concurrency
     }
 }

@@ -1,26 +1,25 @@
-//! What a caller of the client sees when a request does not succeed.
+//! The errors of requests.
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
 use lacewing_conn::{Reason, Version};
 
-/// Any error of a request's own body.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::tls_failure::{TlsFailure, tls_failure};
 
-/// Why a request got no response. A response with a status of 400 or above is
+/// The error of a request without a response. A response with a status of 400 or above is
 /// not an error. Cheap to clone: requests that wait for one connection see the
 /// same one.
 ///
 /// ```
-/// use lacewing_client::{Error, Version};
+/// use lacewing_client::{ClientError, Version};
 ///
-/// let error = Error::NotNegotiated { offered: vec![Version::Http2], got: None };
+/// let error = ClientError::NotNegotiated { offered: vec![Version::Http2], got: None };
 /// assert!(!error.is_retryable());
 /// assert!(error.to_string().contains("offered h2"));
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Error {
+pub enum ClientError {
     /// The request cannot be sent as it is, on any connection of this kind.
     Request(RequestError),
     /// No transport to the origin: its name does not resolve, or nothing
@@ -28,7 +27,7 @@ pub enum Error {
     Connect {
         /// The origin, as `scheme://authority`.
         origin: String,
-        /// What the operating system said; of every address that was tried, by
+        /// The error of the operating system; of every address that was tried, by
         /// [`AddressErrors`](crate::AddressErrors).
         source: Arc<io::Error>,
     },
@@ -43,7 +42,7 @@ pub enum Error {
     Tls {
         /// The origin, as `scheme://authority`.
         origin: String,
-        /// What the TLS library said.
+        /// The error of the TLS library.
         source: Arc<io::Error>,
     },
     /// The server agreed on none of the protocols that were offered by ALPN
@@ -51,13 +50,13 @@ pub enum Error {
     NotNegotiated {
         /// The protocols offered, first choice first.
         offered: Vec<Version>,
-        /// What the server chose instead; `None` if it answered without ALPN,
+        /// The protocol that the server chose instead; `None` if it answered without ALPN,
         /// as servers do that speak HTTP/1.1 only.
         got: Option<String>,
     },
-    /// As many requests wait for a stream as the client lets wait.
+    /// As many requests wait for a stream as the client permits.
     QueueFull {
-        /// The limit: `max_queued` of the builder.
+        /// The limit: `max_queued` of [`ClientOptions`](crate::ClientOptions).
         limit: usize,
     },
     /// As many streams are open as the server allows, and the client does not
@@ -70,7 +69,7 @@ pub enum Error {
     },
     /// The server answered a CONNECT request with a status that is not 2xx.
     TunnelRefused {
-        /// What it answered.
+        /// The server's response.
         response: Arc<http::Response<()>>,
     },
     /// The server answered a request to go on in HTTP/2 (`Upgrade: h2c`) in
@@ -80,7 +79,7 @@ pub enum Error {
         /// The status of its answer.
         status: http::StatusCode,
     },
-    /// The transport ended, or something else than HTTP came, before the server
+    /// The transport ended, or something else than HTTP arrived, before the server
     /// answered a request to go on in HTTP/2.
     Upgrade(Arc<dyn std::error::Error + Send + Sync>),
     /// No answer to a PING in time.
@@ -90,7 +89,7 @@ pub enum Error {
     },
     /// The request's own body failed; the stream was reset.
     Body(Arc<dyn std::error::Error + Send + Sync>),
-    /// The stream or its connection ended before the response came.
+    /// The stream or its connection ended before the response arrived.
     Connection(lacewing_conn::Error),
     /// The server did not process the request, and the client makes it no
     /// further time.
@@ -99,7 +98,7 @@ pub enum Error {
         tries: u32,
         /// Why it is not made again.
         why: GivenUp,
-        /// What ended the last try.
+        /// The error of the last try.
         source: lacewing_conn::Error,
     },
 }
@@ -116,13 +115,13 @@ pub enum Error {
 pub enum GivenUp {
     /// `max_retries` of the builder.
     TriesSpent,
-    /// More of its body went out than is kept: `replay_limit` of the builder.
+    /// More of its body was sent than is kept: `replay_limit` of the builder.
     BodySpent,
-    /// It would end the same: the server wants HTTP/1.1, or other TLS.
+    /// It would end the same: the server requires HTTP/1.1, or better TLS.
     Pointless,
 }
 
-/// What is wrong with a request.
+/// The error of a request that cannot be sent.
 ///
 /// ```
 /// use lacewing_client::RequestError;
@@ -143,7 +142,7 @@ pub enum RequestError {
     Userinfo,
     /// Its `host` field is no authority.
     InvalidHost {
-        /// What it says.
+        /// Its value.
         host: String,
     },
     /// It has more than one `host` field.
@@ -164,16 +163,16 @@ pub enum RequestError {
         /// The bytes that the body has.
         length: u64,
     },
-    /// CONNECT to a path, without a [`Protocol`](crate::Protocol): only a host
-    /// can be told.
+    /// CONNECT to a path, without a [`ConnectProtocol`](crate::ConnectProtocol):
+    /// plain CONNECT names only a host and a port.
     ConnectToPath,
-    /// A [`Protocol`](crate::Protocol) with another method than CONNECT.
+    /// A [`ConnectProtocol`](crate::ConnectProtocol) with another method than CONNECT.
     ProtocolWithoutConnect,
     /// `http` without a protocol: without TLS there is no negotiation.
     NoCleartextProtocol,
     /// `https` in a client that was built without the feature `tls`.
     NoTls,
-    /// The server does not take extended CONNECT requests (RFC 8441 §3), or
+    /// The server does not accept extended CONNECT requests (RFC 8441 §3), or
     /// has not spoken before the connection ended.
     NoExtendedConnect,
     /// The connection's protocol has no way to say this, or its rules forbid
@@ -181,14 +180,14 @@ pub enum RequestError {
     Unsupported {
         /// The protocol of the connection.
         version: Version,
-        /// What it lacks.
+        /// The missing capability.
         what: String,
     },
 }
 
-impl Error {
-    /// The peer did not process the request: it may be made again, whatever
-    /// its method.
+impl ClientError {
+    /// Returns whether the server did not process the request: it may be made
+    /// again, with any method.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connect { .. }
@@ -209,7 +208,7 @@ impl Error {
         }
     }
 
-    /// No connection came about.
+    /// Returns whether no connection was made.
     pub fn is_connect(&self) -> bool {
         matches!(
             self,
@@ -222,8 +221,8 @@ impl Error {
         )
     }
 
-    /// The server's certificate is what the TLS handshake failed on: it is not
-    /// trusted, not for this name, or not valid now.
+    /// Returns whether the TLS handshake failed on the server's certificate: it is
+    /// not trusted, not for this name, or not valid now.
     pub fn is_certificate(&self) -> bool {
         match self {
             Self::Tls { source, .. } => tls_failure(source) == TlsFailure::Certificate,
@@ -231,7 +230,7 @@ impl Error {
         }
     }
 
-    /// The error of the stream or connection, if that is what happened.
+    /// Returns the error of the stream or connection, if that ended the request.
     pub fn connection(&self) -> Option<&lacewing_conn::Error> {
         match self {
             Self::Connection(error) | Self::NotProcessed { source: error, .. } => Some(error),
@@ -240,71 +239,27 @@ impl Error {
     }
 }
 
-/// What a TLS handshake failed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(any(feature = "tls", feature = "npn")),
-    expect(dead_code, reason = "without TLS there is only one")
-)]
-pub(crate) enum TlsFailure {
-    Certificate,
-    /// The peer's bytes are no TLS.
-    NotTls,
-    Other,
-}
-
-/// Without TLS there is nothing to fail.
-#[cfg(not(any(feature = "tls", feature = "npn")))]
-fn tls_failure(_: &io::Error) -> TlsFailure {
-    TlsFailure::Other
-}
-
-#[cfg(any(feature = "tls", feature = "npn"))]
-fn tls_failure(error: &io::Error) -> TlsFailure {
-    let Some(inner) = error.get_ref() else {
-        return TlsFailure::Other;
-    };
-    #[cfg(feature = "tls")]
-    if let Some(error) = inner.downcast_ref::<rustls::Error>() {
-        use rustls::{Error as Tls, InvalidMessage};
-        return match error {
-            Tls::InvalidCertificate(_) | Tls::NoCertificatesPresented => TlsFailure::Certificate,
-            // Text at the place of a record: its type, version or length.
-            Tls::InvalidMessage(
-                InvalidMessage::InvalidContentType
-                | InvalidMessage::UnknownProtocolVersion
-                | InvalidMessage::MessageTooLarge,
-            ) => TlsFailure::NotTls,
-            _ => TlsFailure::Other,
-        };
-    }
-    #[cfg(feature = "npn")]
-    return crate::npn::failure(inner);
-    #[cfg(not(feature = "npn"))]
-    TlsFailure::Other
-}
-
-/// What the server asks for is not to be had from this client.
+/// The server requires what this client does not have.
 pub(crate) fn is_pointless(error: &lacewing_conn::Error) -> bool {
     advice(error.reason()).is_some()
 }
 
-/// What to do about an error code, where it says so.
+/// Advice for an error code that needs it.
 fn advice(reason: Reason) -> Option<&'static str> {
     match reason {
         Reason::Http11Required => Some(
-            "the server wants HTTP/1.1 for this, which this client does not speak; use a client \
+            "the server requires HTTP/1.1 for this, which this client does not speak; use a client \
              that does",
         ),
         Reason::InadequateSecurity => Some(
-            "the server wants better TLS; offer TLS 1.2 or later with AEAD ciphers \
+            "the server requires better TLS; offer TLS 1.2 or later with AEAD ciphers \
              (RFC 9113 §9.2)",
         ),
         _ => None,
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Request(error) => write!(f, "the request cannot be sent: {error}"),
@@ -385,7 +340,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
+impl std::error::Error for ClientError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Request(error) => Some(error),
@@ -416,13 +371,13 @@ impl fmt::Display for GivenUp {
     }
 }
 
-impl From<lacewing_conn::Error> for Error {
+impl From<lacewing_conn::Error> for ClientError {
     fn from(error: lacewing_conn::Error) -> Self {
         Self::Connection(error)
     }
 }
 
-impl From<RequestError> for Error {
+impl From<RequestError> for ClientError {
     fn from(error: RequestError) -> Self {
         Self::Request(error)
     }
@@ -460,11 +415,11 @@ impl fmt::Display for RequestError {
                 "its content-length is {announced}, and its body has {length} bytes; leave it out"
             ),
             Self::ConnectToPath => f.write_str(
-                "it is a CONNECT to a path, which goes with a Protocol only (RFC 8441); without one, \
+                "it is a CONNECT to a path, which needs a ConnectProtocol (RFC 8441); without one, \
                  give the host alone",
             ),
             Self::ProtocolWithoutConnect => {
-                f.write_str("it has a Protocol, which goes with the method CONNECT only (RFC 8441)")
+                f.write_str("it has a ConnectProtocol, which needs the method CONNECT (RFC 8441)")
             }
             Self::NoCleartextProtocol => f.write_str(
                 "its URI is http, where no protocol can be negotiated; name one with \
@@ -492,15 +447,15 @@ mod tests {
     #[test]
     fn only_what_was_not_processed_is_retryable() {
         let refused = lacewing_conn::Error::reset(Initiator::Peer, Reason::RefusedStream);
-        assert!(Error::from(refused).is_retryable());
+        assert!(ClientError::from(refused).is_retryable());
         let cancelled = lacewing_conn::Error::reset(Initiator::Peer, Reason::Cancel);
-        assert!(!Error::from(cancelled).is_retryable());
-        assert!(!Error::Body(BoxError::from("disk on fire").into()).is_retryable());
+        assert!(!ClientError::from(cancelled).is_retryable());
+        assert!(!ClientError::Body(crate::BoxError::from("disk on fire").into()).is_retryable());
     }
 
     #[test]
     fn what_was_offered_and_chosen_is_in_the_text() {
-        let error = Error::NotNegotiated {
+        let error = ClientError::NotNegotiated {
             offered: vec![Version::Http2, Version::Spdy31],
             got: Some("http/1.1".into()),
         };

@@ -1,81 +1,72 @@
-//! What the connection's task does for a client: opens streams for requests
+//! The exchanges of a connection, on its task: opens streams for requests
 //! that handles made, pulls their bodies, and brings the responses back.
 
-mod age;
-mod command;
 mod expect_continue;
 mod fields;
-mod message;
+mod messages;
 mod opening;
 mod promises;
-mod queue;
-mod reply;
+mod request;
 
 use std::{collections::VecDeque, sync::Arc, task::Poll, time::Duration};
 
-use http::Response;
+use http::{Response, header::CONTENT_LENGTH};
 use lacewing_conn::{
     Initiator, Reason, Version,
-    driver::{Application, Context, Incoming},
-    proto::{Control, Event, Head, StreamKey},
+    driver::{Application, Context, Incoming, StreamTable},
+    proto::{Control, Event, Head, StreamKey, fields::content_length},
 };
 use tokio::sync::oneshot;
 
 #[cfg(feature = "h2c")]
-pub(crate) use self::message::{Message, message};
-pub(crate) use self::{
-    age::Age,
-    command::Command,
-    expect_continue::Alarm,
-    queue::{Queue, State},
-    reply::{Failure, Outcome, Progress, Reply, Rest, Wait},
-};
+pub(crate) use self::request::{PreparedRequest, prepare};
 use self::{
     expect_continue::Expectations,
     fields::{Section, check_fields},
-    message::content_length,
     opening::start,
-    queue::{Intent, News},
-    reply::Verdict,
 };
 use crate::{
-    AlternativeService, Error, OnInformational, RequestError, Security,
+    AlternativeService, ClientError, OnInformational, RequestError, Security,
     alternative_services::OnAlternative,
     body::{BodyFailure, Outgoing, Piece, RequestBody},
+    link::{Delivered, Failure, Link, Message, Progress, Reply, Rest, State, Submission},
     pushes,
     spdy_settings::Keeper,
     stats::{OnStats, Watch},
     telemetry::{Clock, Telemetry},
 };
 
-/// Empty pieces that a body may give in one turn before others get theirs.
+/// Empty pieces that a body may return in one turn before others have theirs.
 const EMPTY_PIECES: usize = 16;
 
 /// The [`Application`] of a client's connection.
 pub(crate) struct Exchanges {
-    queue: Arc<Queue>,
+    link: Arc<Link>,
+    /// Taken from the link in a turn; empty between turns.
+    messages: Vec<Message>,
     security: Security,
-    /// Taken from the queue; the server allows no further stream yet.
-    waiting: VecDeque<Intent>,
-    /// The same, for a word of the server about extended CONNECT.
-    deferred: VecDeque<Intent>,
-    /// By [`StreamKey::slot`]: those that wait for a response or still send,
-    /// and those whose URI may be asked for.
-    exchanges: Vec<Option<Exchange>>,
+    /// Requests that wait until the server allows a further stream.
+    waiting: VecDeque<Submission>,
+    /// Requests that wait until the server says whether it takes extended
+    /// CONNECT.
+    deferred: VecDeque<Submission>,
+    /// Exchanges that wait for a response or still send, and those whose URI a
+    /// push may refer to.
+    exchanges: StreamTable<Exchange>,
     /// Bodies that wait for 100 (Continue).
     expectations: Expectations,
     /// Streams whose response began before their body was asked for: it is
     /// never sent, and they end with their response.
     unfinished: Vec<StreamKey>,
-    /// Who waits for the answer to a PING.
+    /// Handles that wait for the answer to a PING.
     pings: Vec<oneshot::Sender<Duration>>,
-    /// Where pushes go, if they are taken.
+    /// The queue of pushes, if they are accepted.
     pushes: Option<Arc<pushes::Waiting>>,
     on_alternative: Option<OnAlternative>,
     watch: Option<Watch>,
     keeper: Option<Keeper>,
     telemetry: Telemetry,
-    /// Responses that came.
+    /// Responses that arrived.
     answered: u64,
     /// Why no further stream can be opened, once that is so.
     refusing: Option<lacewing_conn::Error>,
@@ -101,17 +92,16 @@ enum Shutdown {
 }
 
 struct Exchange {
-    stream: StreamKey,
     /// `None` once the response's head was delivered.
     reply: Option<Arc<Reply>>,
-    /// `None` once nobody wants it (again).
+    /// `None` once it is not needed (again).
     upload: Option<Upload>,
     informational: Option<OnInformational>,
-    /// What was asked for, where pushes are taken: kept until the slot is used
+    /// The request's URI, where pushes are accepted: kept until the slot is used
     /// again.
     uri: Option<Box<http::Uri>>,
     clock: Clock,
-    /// Responses that had come when this one was asked for.
+    /// Responses that had arrived when this request was sent.
     answered: u64,
 }
 
@@ -137,14 +127,22 @@ impl Upload {
     }
 }
 
+impl Exchange {
+    /// It is settled, sends no more, and no push may refer to it.
+    fn is_done(&self) -> bool {
+        self.reply.is_none() && self.upload.is_none() && self.uri.is_none()
+    }
+}
+
 impl Exchanges {
-    pub(crate) fn new(queue: Arc<Queue>, settings: Settings) -> Self {
+    pub(crate) fn new(link: Arc<Link>, settings: Settings) -> Self {
         Self {
-            queue,
+            link,
+            messages: Vec::new(),
             security: settings.security,
             waiting: VecDeque::new(),
             deferred: VecDeque::new(),
-            exchanges: Vec::new(),
+            exchanges: StreamTable::new(),
             expectations: Expectations::new(settings.continue_timeout),
             unfinished: Vec::new(),
             pings: Vec::new(),
@@ -159,32 +157,22 @@ impl Exchanges {
         }
     }
 
-    fn exchange(&mut self, stream: StreamKey) -> Option<&mut Exchange> {
-        let exchange = self.exchanges.get_mut(stream.slot())?.as_mut()?;
-        (exchange.stream == stream).then_some(exchange)
-    }
-
     fn remove(&mut self, stream: StreamKey) -> Option<Exchange> {
         self.expectations.settle(stream);
-        let entry = self.exchanges.get_mut(stream.slot())?;
-        entry.take_if(|exchange| exchange.stream == stream)
+        self.exchanges.remove(stream)
     }
 
     /// Forgets an exchange that is settled and sends no more.
-    fn tidy(&mut self, stream: StreamKey) {
-        if let Some(entry) = self.exchanges.get_mut(stream.slot()) {
-            entry.take_if(|exchange| {
-                exchange.stream == stream
-                    && exchange.reply.is_none()
-                    && exchange.upload.is_none()
-                    && exchange.uri.is_none()
-            });
+    fn forget_if_done(&mut self, stream: StreamKey) {
+        let exchange = self.exchanges.get(stream);
+        if exchange.is_some_and(Exchange::is_done) {
+            self.exchanges.remove(stream);
         }
     }
 
     fn respond(&mut self, conn: &mut Context<'_>, stream: StreamKey, head: Head, fin: bool) {
         let version = conn.engine.version();
-        let Some(exchange) = self.exchange(stream) else {
+        let Some(exchange) = self.exchanges.get_mut(stream) else {
             return;
         };
         let Some(reply) = exchange.reply.take() else {
@@ -198,7 +186,7 @@ impl Exchanges {
             upload => *upload = None,
         }
         self.note_answer();
-        self.tidy(stream);
+        self.forget_if_done(stream);
         self.expectations.settle(stream);
         let Control::Response { status } = head.control else {
             return;
@@ -214,7 +202,9 @@ impl Exchanges {
         } else {
             // HEAD, 204 and 304 may have the length of what they leave out.
             let length = match conn.engine.stream(conn.now, stream).has_content() {
-                true => content_length(&head.fields),
+                true => content_length(head.fields.get_all(CONTENT_LENGTH))
+                    .ok()
+                    .flatten(),
                 false => Some(0),
             };
             conn.incoming(stream, length)
@@ -225,7 +215,7 @@ impl Exchanges {
         *response.headers_mut() = head.fields;
         // Nobody took it, or nobody asked for the request's body. Without
         // effect on a stream that is complete.
-        let unwanted = reply.deliver(Ok(response)) == Verdict::Unwanted;
+        let unwanted = reply.deliver(Ok(response)) == Delivered::No;
         if unwanted || (held && fin) {
             self.cancel(conn, stream);
         } else if held {
@@ -233,14 +223,14 @@ impl Exchanges {
         }
     }
 
-    /// An informational response came.
+    /// Delivers an informational response.
     fn inform(&mut self, conn: &mut Context<'_>, stream: StreamKey, head: Head) {
         let version = conn.engine.version();
         let Control::Response { status } = head.control else {
             return;
         };
         self.telemetry.interim(stream.id(), "informational");
-        let Some(exchange) = self.exchange(stream) else {
+        let Some(exchange) = self.exchanges.get_mut(stream) else {
             return;
         };
         if let Some(informational) = &exchange.informational {
@@ -255,10 +245,10 @@ impl Exchanges {
         }
     }
 
-    /// A body that was held back goes out now.
+    /// Sends a body that was held back.
     fn send_held(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         self.expectations.settle(stream);
-        if let Some(exchange) = self.exchange(stream) {
+        if let Some(exchange) = self.exchanges.get_mut(stream) {
             match exchange.upload.take() {
                 Some(Upload::Held(body)) => exchange.upload = start(conn, stream, body),
                 other => exchange.upload = other,
@@ -266,7 +256,7 @@ impl Exchanges {
         }
     }
 
-    /// Nobody waits for this stream's response any more.
+    /// Cancels a stream whose response is not needed.
     fn cancel(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         drop(self.remove(stream));
         conn.reset(stream, Reason::Cancel);
@@ -275,7 +265,13 @@ impl Exchanges {
     /// A request cannot be sent to its end, and must not look as if it were.
     /// Whoever waits for the response learns why; so does whoever reads the
     /// body of one that came before.
-    fn give_up(&mut self, conn: &mut Context<'_>, stream: StreamKey, error: Error, reason: Reason) {
+    fn give_up(
+        &mut self,
+        conn: &mut Context<'_>,
+        stream: StreamKey,
+        error: ClientError,
+        reason: Reason,
+    ) {
         let why = error.to_string();
         if let Some(reply) = self.remove(stream).and_then(|exchange| exchange.reply) {
             reply.settle(Err(Failure::new(error)));
@@ -291,74 +287,71 @@ impl Exchanges {
             // A connection that ends was of use or not; on one that goes on,
             // what counts is what happened meanwhile.
             let progress = if error.is_connection() {
-                self.queue.progress()
+                self.link.lifecycle.progress()
             } else if self.answered > exchange.answered {
                 Progress::Made
             } else {
                 Progress::None
             };
             let rest = exchange.upload.map_or(Rest::Nothing, Upload::rewind);
-            let failure = Failure::with_rest(Error::Connection(error), rest);
+            let failure = Failure::with_rest(ClientError::Connection(error), rest);
             reply.settle(Err(failure.after(progress)));
         }
     }
 
     fn note_answer(&mut self) {
         self.answered = self.answered.saturating_add(1);
-        self.queue.note_progress();
+        self.link.lifecycle.note_progress();
     }
 
     /// The server ends the connection: the requests that it still works on are
     /// as good as answered.
     fn note_accepted(&self, conn: &Context<'_>) {
         if conn.engine.open_streams() > 0 {
-            self.queue.note_progress();
+            self.link.lifecycle.note_progress();
         }
     }
 
-    /// No stream will be opened any more: what waits goes back whole.
+    /// Opens no more streams: requests that wait are returned whole.
     fn refuse(&mut self, error: lacewing_conn::Error) {
         if self.refusing.is_none() {
-            self.queue.refuse(&error);
+            self.link.lifecycle.refuse(&error);
             self.telemetry.draining(&error);
         }
         let error = self.refusing.get_or_insert(error).clone();
         self.waiting.append(&mut self.deferred);
-        self.queue.drain_requests(&mut self.waiting);
-        self.queue.forget(self.waiting.len());
-        let progress = self.queue.progress();
-        for intent in self.waiting.drain(..) {
-            intent.give_back(Error::Connection(error.clone()), progress);
+        self.link.admission.release_slots(self.waiting.len());
+        let progress = self.link.lifecycle.progress();
+        for submission in self.waiting.drain(..) {
+            submission.fail(ClientError::Connection(error.clone()), progress);
         }
     }
 
-    /// Futures of these were dropped.
-    fn cancel_abandoned(&mut self, conn: &mut Context<'_>, cancelled: Vec<Arc<Reply>>) {
-        let mut before_opening = false;
-        for reply in cancelled {
-            match reply.stream() {
-                Some(stream) => {
-                    let current = self.exchange(stream).is_some_and(|exchange| {
-                        let waiting = exchange.reply.as_ref();
-                        waiting.is_some_and(|other| Arc::ptr_eq(other, &reply))
-                    });
-                    if current {
-                        self.cancel(conn, stream);
-                    }
-                }
-                None => before_opening = true,
-            }
-        }
-        if before_opening {
-            for waiting in [&mut self.waiting, &mut self.deferred] {
-                let before = waiting.len();
-                waiting.retain(|intent| !intent.reply.is_abandoned());
-                self.queue.forget(before.saturating_sub(waiting.len()));
-            }
+    /// Cancels a stream whose future was dropped.
+    fn cancel_abandoned(
+        &mut self,
+        conn: &mut Context<'_>,
+        stream: StreamKey,
+        abandoned: &Arc<Reply>,
+    ) {
+        let exchange = self.exchanges.get(stream);
+        let reply = exchange.and_then(|exchange| exchange.reply.as_ref());
+        if reply.is_some_and(|reply| Arc::ptr_eq(reply, abandoned)) {
+            self.cancel(conn, stream);
         }
     }
 
-    /// What is due by time, or because a response is complete.
+    /// Forgets the waiting requests whose futures were dropped.
+    fn forget_abandoned(&mut self) {
+        for waiting in [&mut self.waiting, &mut self.deferred] {
+            let before = waiting.len();
+            waiting.retain(|submission| !submission.reply.is_abandoned());
+            let forgotten = before.saturating_sub(waiting.len());
+            self.link.admission.release_slots(forgotten);
+        }
+    }
+
+    /// Handles what is due by time, or because a response is complete.
     fn handle_due(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
         if !self.expectations.is_empty() {
             while let Poll::Ready(stream) = self.expectations.poll_due(cx, conn.now) {
@@ -379,16 +372,16 @@ impl Exchanges {
         }
     }
 
-    /// Everything ends here: nothing is left that nobody answers.
+    /// Ends everything: each request has an answer.
     fn close(&mut self, error: &lacewing_conn::Error) {
-        self.queue.set_state(State::Closed);
-        for exchange in self.exchanges.drain(..).flatten() {
+        self.link.lifecycle.drain();
+        for (_, exchange) in self.exchanges.drain() {
             if let Some(reply) = exchange.reply {
-                reply.settle(Err(Failure::new(Error::Connection(error.clone()))));
+                reply.settle(Err(Failure::new(ClientError::Connection(error.clone()))));
             }
         }
         self.refuse(error.clone().with_retryable(true));
-        self.queue.close(error.clone().with_retryable(true));
+        self.link.close(&error.clone().with_retryable(true));
         // Their answers will not come.
         self.pings.clear();
         if let Some(pushes) = &self.pushes {
@@ -413,7 +406,7 @@ impl Application for Exchanges {
                 self.fail(stream, error);
             }
             Event::Pong { round_trip } => {
-                self.queue.set_round_trip(round_trip);
+                self.link.figures.set_round_trip(round_trip);
                 for ping in self.pings.drain(..) {
                     // Whoever asked may have gone.
                     let _ = ping.send(round_trip);
@@ -421,9 +414,9 @@ impl Application for Exchanges {
             }
             Event::Stopped { stream, .. } => {
                 self.expectations.settle(stream);
-                if let Some(exchange) = self.exchange(stream) {
+                if let Some(exchange) = self.exchanges.get_mut(stream) {
                     exchange.upload = None;
-                    self.tidy(stream);
+                    self.forget_if_done(stream);
                 }
             }
             Event::Data { stream, data, .. } => {
@@ -445,15 +438,17 @@ impl Application for Exchanges {
                 }
             }
             Event::Origins { origins } if self.security == Security::Tls => {
-                self.queue
+                self.link
+                    .figures
                     .announced(|announced| announced.add_origins(origins));
             }
             Event::AlternativeServices { origin, value, .. } => {
                 if let Some(service) = AlternativeService::new(origin, value) {
-                    if let Some(told) = &self.on_alternative {
-                        (told.0)(&service);
+                    if let Some(callback) = &self.on_alternative {
+                        (callback.0)(&service);
                     }
-                    self.queue
+                    self.link
+                        .figures
                         .announced(|announced| announced.add_service(service));
                 }
             }
@@ -467,7 +462,7 @@ impl Application for Exchanges {
     }
 
     fn pull(&mut self, conn: &mut Context<'_>, stream: StreamKey, _max: usize) {
-        let Some(exchange) = self.exchange(stream) else {
+        let Some(exchange) = self.exchanges.get_mut(stream) else {
             return;
         };
         let mut source = match exchange.upload.take() {
@@ -506,7 +501,7 @@ impl Application for Exchanges {
                 }
                 Ok(Piece::Unknown) => continue,
                 Err(BodyFailure { error, reason }) => {
-                    return self.give_up(conn, stream, Error::Body(error.into()), reason);
+                    return self.give_up(conn, stream, ClientError::Body(error.into()), reason);
                 }
             };
             if let Err(error) = sent {
@@ -518,10 +513,10 @@ impl Application for Exchanges {
             if exchange.reply.is_some() && source.can_rewind() {
                 exchange.upload = Some(Upload::Sent(source));
             }
-            self.tidy(stream);
+            self.forget_if_done(stream);
             // The stream may end with what is cut now, after `poll_intents` of
             // this turn.
-            if self.queue.is_unwanted() {
+            if self.link.lifecycle.is_unwanted() {
                 conn.notifier().notify();
             }
             return;
@@ -532,7 +527,8 @@ impl Application for Exchanges {
 
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         if self
-            .exchange(stream)
+            .exchanges
+            .get(stream)
             .is_some_and(|exchange| matches!(exchange.upload, Some(Upload::Running(_))))
         {
             conn.engine.stream(conn.now, stream).offer();
@@ -548,30 +544,26 @@ impl Application for Exchanges {
     }
 
     fn poll_intents(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
-        if self.queue.has_news() {
-            let News {
-                cancelled,
-                commands,
-            } = self.queue.drain(&mut self.waiting);
-            self.cancel_abandoned(conn, cancelled);
-            self.obey(conn, commands);
-        }
+        self.handle_messages(conn);
         if let Some(error) = self.refusing.clone() {
             self.refuse(error);
         }
         self.handle_due(conn, cx);
         self.open_waiting(conn);
         let idle = self.waiting.is_empty() && self.deferred.is_empty() && conn.engine.is_idle();
-        self.queue.set_idle(idle);
+        self.link.lifecycle.set_idle(idle);
+        if idle {
+            self.release_memory();
+        }
         if let Some(pushes) = &self.pushes {
             // No handle is left to take them.
-            if self.queue.is_unwanted() && Arc::strong_count(pushes) == 1 {
+            if self.link.lifecycle.is_unwanted() && Arc::strong_count(pushes) == 1 {
                 pushes.discard();
             }
         }
-        if idle && self.shutdown == Shutdown::NotYet && self.queue.is_unwanted() {
+        if idle && self.shutdown == Shutdown::NotYet && self.link.lifecycle.is_unwanted() {
             self.shutdown = Shutdown::Begun;
-            self.queue.set_state(State::Draining);
+            self.link.lifecycle.drain();
             conn.engine.shutdown(conn.now);
         }
     }
@@ -586,11 +578,11 @@ impl Application for Exchanges {
     }
 }
 
-/// The task may end without a word: its runtime shuts down, or whoever holds
+/// The task may be dropped at any time: its runtime shuts down, or the owner of
 /// the future drops it.
 impl Drop for Exchanges {
     fn drop(&mut self) {
-        if self.queue.state() != State::Closed {
+        if self.link.lifecycle.state() != State::Closed {
             let detail = "the connection's task was dropped";
             let error = lacewing_conn::Error::connection(Initiator::User, Reason::Cancel, detail);
             self.close(&error);

@@ -3,6 +3,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod age;
+mod alarm;
 mod alternative_services;
 mod body;
 mod client;
@@ -11,12 +13,15 @@ mod connection;
 mod error;
 mod exchange;
 mod informational;
+mod link;
 #[cfg(feature = "npn")]
 pub mod npn;
+mod options;
 mod origin;
 mod pool;
 mod priority;
 mod pushes;
+mod response;
 mod retry;
 mod service;
 mod spdy_settings;
@@ -25,33 +30,44 @@ mod stream_limit;
 mod telemetry;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod tls_failure;
+mod transport;
+#[cfg(any(feature = "tls", feature = "npn"))]
+mod trust;
 mod tunnel;
 #[cfg(feature = "h2c")]
 mod upgrade;
 
 pub use alternative_services::AlternativeService;
 pub use body::{Body, BodyError};
-pub use client::{Builder, Client, ClientResponse};
+pub use client::{Client, ClientBuilder, ClientResponse};
 #[cfg(unix)]
 pub use connect::Unix;
 pub use connect::{
-    AddressErrors, Connect, Connected, Connecting, Connector, Dial, DialFn, Dialed, Dialing,
-    Resolve, ResolveFn, Resolving, Tcp, Transport, dial_fn, resolve_fn,
+    AddressErrors, Connect, Connecting, Connector, Dial, DialFn, Dialed, Dialing, Resolve,
+    ResolveFn, Resolving, Tcp, dial_fn, resolve_fn,
 };
-pub use connection::{Connection, ConnectionConfig, ResponseFuture};
-pub use error::{BoxError, Error, GivenUp, RequestError};
+pub use connection::Connection;
+pub use error::{ClientError, GivenUp, RequestError};
 pub use informational::OnInformational;
 pub use lacewing_conn::{
-    Error as ConnectionError, Initiator, Limits, Reason, Side, Version,
-    driver::{Incoming, Tunnel},
-    proto::{ConnectionStats, HeaderCompression, Priority, Protocol, Rate, Setting, WindowPool},
+    BoxError, Error, Initiator, Limits, Reason, Side, Version,
+    driver::{ConnectionConfig, Incoming, Tunnel},
+    proto::{
+        ConnectProtocol, ConnectionStats, HeaderCompression, Priority, Rate, Setting, WindowPool,
+    },
 };
+pub use options::ClientOptions;
 pub use origin::{Origin, Security};
 pub use priority::PriorityHandle;
 pub use pushes::{PushPolicy, Pushed, Pushes};
-/// The TLS library, for [`tls_config`](Builder::tls_config).
+pub use response::ResponseFuture;
+/// The TLS library, for [`tls_config`](ClientBuilder::tls_config).
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use service::ForBody;
 pub use spdy_settings::{MemorySettings, SettingsKey, SettingsStore};
 pub use stream_limit::{Concurrency, Streams};
+pub use transport::{Connected, Transport};
+#[cfg(any(feature = "tls", feature = "npn"))]
+pub use trust::Trust;

@@ -4,7 +4,7 @@
 //!
 //! A server that knows ALPN chooses among what is offered. One that only knows
 //! NPN advertises, and this client chooses the first protocol of the server's
-//! list that it offers too; HTTP/2 is not among them, since RFC 9113 §3.2 wants
+//! list that it offers too; HTTP/2 is not among them, since RFC 9113 §3.2 requires
 //! ALPN for it.
 //!
 //! ```
@@ -24,22 +24,18 @@ use lacewing_conn::{
 };
 use openssl::{
     error::ErrorStack,
-    ssl::{
-        self, ErrorCode, SslConnector, SslConnectorBuilder, SslMethod, SslRef, SslVerifyMode,
-        SslVersion,
-    },
+    ssl::{self, SslConnector, SslConnectorBuilder, SslMethod, SslRef, SslVerifyMode, SslVersion},
     x509::X509VerifyResult,
 };
 use tokio_openssl::SslStream;
 
-use crate::{Connected, Error, Origin, Transport, error::TlsFailure};
+use crate::{ClientError, Connected, Origin, Transport, Trust, tls_failure::UntrustedCertificate};
 
 /// The alert of servers that know ALPN but none of our protocols (RFC 7301
 /// §3.2), as OpenSSL numbers its reasons: 1000 and the alert.
 const NO_APPLICATION_PROTOCOL: std::ffi::c_int = 1120;
 
-/// How a client does TLS by OpenSSL: whom it trusts and which protocols it
-/// offers.
+/// TLS by OpenSSL: the trusted certificates and the protocols to offer.
 ///
 /// ```
 /// use lacewing_client::{Version, npn::Npn};
@@ -53,23 +49,6 @@ pub struct Npn {
     connector: SslConnector,
     trust: Trust,
     offered: Vec<Version>,
-}
-
-/// Which server certificates are taken.
-///
-/// ```
-/// use lacewing_client::npn::Trust;
-///
-/// assert_ne!(Trust::System, Trust::Anyone);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
-    /// Those that lead to one of the root certificates which OpenSSL finds in
-    /// its usual place, or where `SSL_CERT_FILE` or `SSL_CERT_DIR` say.
-    System,
-    /// All of them, for tests: anybody on the way can read and change
-    /// everything.
-    Anyone,
 }
 
 /// OpenSSL could not be set up.
@@ -91,10 +70,10 @@ impl Npn {
     ///
     /// [`SetupError`] for no protocol at all, and when OpenSSL fails.
     pub fn new(offered: Vec<Version>) -> Result<Self, SetupError> {
-        Self::with_trust(Trust::System, offered)
+        Self::with_trust(Trust::Roots, offered)
     }
 
-    /// Trusts as told and offers these protocols, first choice first.
+    /// Trusts these certificates and offers these protocols, first choice first.
     ///
     /// # Errors
     ///
@@ -117,7 +96,7 @@ impl Npn {
         builder: SslConnectorBuilder,
         offered: Vec<Version>,
     ) -> Result<Self, SetupError> {
-        Self::make(builder, Trust::System, offered)
+        Self::make(builder, Trust::Roots, offered)
     }
 
     fn make(
@@ -129,17 +108,9 @@ impl Npn {
             return Err(SetupError(NpnError::NoProtocol));
         }
         builder.set_max_proto_version(Some(SslVersion::TLS1_2))?;
-        let mut list = Vec::new();
-        for name in offered.iter().map(|version| version.alpn()) {
-            list.extend(u8::try_from(name.len()));
-            list.extend_from_slice(name.as_bytes());
-        }
-        builder.set_alpn_protos(&list)?;
-        let by_npn: Vec<_> = offered
-            .iter()
-            .filter(|version| **version != Version::Http2)
-            .map(|version| version.alpn())
-            .collect();
+        let names = offered.iter().map(|version| version.alpn());
+        builder.set_alpn_protos(&npn::alpn_list(names.clone()).map_err(SetupError)?)?;
+        let by_npn: Vec<_> = names.filter(|name| npn::may_negotiate(name)).collect();
         if !by_npn.is_empty() {
             // A server with which we have nothing in common must not take us
             // for a speaker of what it never offered: the connection is closed
@@ -164,14 +135,14 @@ impl Npn {
     ///
     /// # Errors
     ///
-    /// [`Error::Tls`]; [`Error::NotNegotiated`] when the server takes none of
+    /// [`ClientError::Tls`]; [`ClientError::NotNegotiated`] when the server accepts none of
     /// the protocols.
     pub async fn handshake(
         &self,
         origin: &Origin,
         stream: impl Transport,
-    ) -> Result<Connected, Error> {
-        let failed = |error: io::Error| Error::Tls {
+    ) -> Result<Connected, ClientError> {
+        let failed = |error: io::Error| ClientError::Tls {
             origin: origin.to_string(),
             source: Arc::new(error),
         };
@@ -193,9 +164,7 @@ impl Npn {
             });
         }
         let ssl = stream.ssl();
-        let name = ssl
-            .selected_alpn_protocol()
-            .or_else(|| npn::negotiated(ssl));
+        let name = npn::protocol(ssl);
         let version = name
             .and_then(Version::from_alpn)
             .filter(|version| self.offered.contains(version));
@@ -205,8 +174,8 @@ impl Npn {
         }
     }
 
-    fn not_negotiated(&self, chosen: Option<&[u8]>) -> Error {
-        Error::NotNegotiated {
+    fn not_negotiated(&self, chosen: Option<&[u8]>) -> ClientError {
+        ClientError::NotNegotiated {
             offered: self.offered.clone(),
             got: chosen.map(|name| name.escape_ascii().to_string()),
         }
@@ -220,53 +189,16 @@ fn says_no_protocol(error: &ssl::Error) -> bool {
     })
 }
 
-/// OpenSSL's reasons for bytes that are no record of TLS: WRONG_VERSION_NUMBER,
-/// and two for plain HTTP.
-const NO_TLS: [std::ffi::c_int; 3] = [267, 156, 155];
-
-/// What the error of a handshake is about.
-pub(crate) fn failure(error: &(dyn std::error::Error + Send + Sync + 'static)) -> TlsFailure {
-    if error.is::<CertificateError>() {
-        return TlsFailure::Certificate;
-    }
-    let stack = error
-        .downcast_ref::<ssl::Error>()
-        .and_then(ssl::Error::ssl_error);
-    let mut errors = stack.map(ErrorStack::errors).unwrap_or_default().iter();
-    if errors.any(|error| NO_TLS.contains(&error.reason_code())) {
-        TlsFailure::NotTls
-    } else {
-        TlsFailure::Other
-    }
-}
-
-/// A certificate that is not taken.
-#[derive(Debug)]
-struct CertificateError(String);
-
-impl fmt::Display for CertificateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for CertificateError {}
-
-/// With what is wrong with the certificate, if that is it.
+/// Converts the error of a handshake, with what is wrong with the certificate
+/// if that is the cause.
 fn io_error(error: ssl::Error, ssl: &SslRef) -> io::Error {
     let verified = ssl.verify_result();
     let verifies = ssl.verify_mode() != SslVerifyMode::NONE;
-    match error.into_io_error() {
-        Ok(error) => error,
-        Err(error) if error.code() == ErrorCode::SYSCALL => {
-            io::Error::new(io::ErrorKind::UnexpectedEof, error)
-        }
-        Err(error) if verifies && verified != X509VerifyResult::OK => {
-            let text = format!("{error} ({})", verified.error_string());
-            io::Error::new(io::ErrorKind::InvalidData, CertificateError(text))
-        }
-        Err(error) => io::Error::other(error),
+    if error.ssl_error().is_some() && verifies && verified != X509VerifyResult::OK {
+        let text = format!("{error} ({})", verified.error_string());
+        return io::Error::new(io::ErrorKind::InvalidData, UntrustedCertificate(text));
     }
+    npn::io_error(error)
 }
 
 impl fmt::Debug for Npn {

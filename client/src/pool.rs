@@ -1,6 +1,6 @@
 //! Connections to origins, kept for the next request.
 
-mod line;
+mod wait_queue;
 
 use std::{
     collections::HashMap,
@@ -13,16 +13,17 @@ use std::{
 use http::Request;
 use tokio::{sync::oneshot, task::AbortHandle, time::Instant};
 
-use self::line::{Answer, Left, Line, Place, Waiting};
+use self::wait_queue::{Answer, Left, WaitQueue, Waiter, Waiting};
 use crate::{
-    Concurrency, Connect, Connection, ConnectionConfig, Error, Origin, ResponseFuture, SettingsKey,
-    SettingsStore,
+    ClientError, ClientOptions, Concurrency, Connect, Connection, Origin, ResponseFuture,
+    SettingsKey, SettingsStore,
+    age::Age,
     body::RequestBody,
-    exchange::{Age, Failure, Outcome},
+    link::{Failure, Outcome},
     telemetry,
 };
 
-/// The connections of a client. Bounded; those that nobody uses are closed
+/// The connections of a client. Bounded; unused ones are closed
 /// after a while.
 pub(crate) struct Pool {
     connector: Box<dyn Connect>,
@@ -32,7 +33,7 @@ pub(crate) struct Pool {
 
 #[derive(Clone)]
 pub(crate) struct Settings {
-    pub(crate) connection: ConnectionConfig,
+    pub(crate) options: ClientOptions,
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) max_connections: usize,
@@ -46,7 +47,7 @@ pub(crate) struct Settings {
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
-            .field("connection", &self.connection)
+            .field("options", &self.options)
             .field("connect_timeout", &self.connect_timeout)
             .field("idle_timeout", &self.idle_timeout)
             .field("max_connections", &self.max_connections)
@@ -77,9 +78,9 @@ struct Entries {
 #[derive(Default)]
 struct Entry {
     connections: Vec<Kept>,
-    /// Who waits for the connection that is being made.
-    line: Line,
-    /// The task that makes it, as long as somebody waits.
+    /// Requests that wait for the connection that is being made.
+    queue: WaitQueue,
+    /// The task that makes it, while requests wait.
     dial: Option<Dial>,
 }
 
@@ -90,7 +91,7 @@ struct Dial {
 
 /// A connection and when it was used last.
 struct Kept {
-    /// Grows: of two that were used at the same time the older goes first.
+    /// Grows: of two that were used at the same time, the older is evicted first.
     serial: u64,
     connection: Connection,
     last_used: Instant,
@@ -119,18 +120,21 @@ impl Pool {
 
     /// A connection to the origin, made if there is none, or none with room
     /// for another stream and the policy wants so.
-    pub(crate) async fn connection(self: &Arc<Self>, origin: &Origin) -> Result<Connection, Error> {
-        let place = {
+    pub(crate) async fn connection(
+        self: &Arc<Self>,
+        origin: &Origin,
+    ) -> Result<Connection, ClientError> {
+        let waiter = {
             let mut entries = self.lock();
             if let Choice::Use(connection) = self.choose(&mut entries, origin) {
                 return Ok(connection);
             }
             let (answer, receiver) = oneshot::channel();
             let age = Age::next();
-            self.line_up(&mut entries, origin, age, Waiting::Connection(answer));
-            self.place(origin, age, receiver)
+            self.enqueue(&mut entries, origin, age, Waiting::Connection(answer));
+            self.waiter(origin, age, receiver)
         };
-        place.await?
+        waiter.await?
     }
 
     /// Sends a request over such a connection. While one is made, the oldest
@@ -143,11 +147,11 @@ impl Pool {
         request: Request<RequestBody>,
         age: Age,
     ) -> Outcome {
-        let place = match self.submit(origin, request, age) {
+        let waiter = match self.submit(origin, request, age) {
             Ok(response) => return outcome(response).await,
-            Err(place) => place,
+            Err(waiter) => waiter,
         };
-        match place.await {
+        match waiter.await {
             Ok(Ok(response)) => outcome(response).await,
             Ok(Err(failure)) => Err(failure),
             Err(error) => Err(Failure::new(error)),
@@ -155,13 +159,13 @@ impl Pool {
     }
 
     /// Sends a request over a connection that there is, or gives its place in
-    /// the line.
+    /// the queue.
     fn submit(
         self: &Arc<Self>,
         origin: &Origin,
         request: Request<RequestBody>,
         age: Age,
-    ) -> Result<ResponseFuture, Place<Answer>> {
+    ) -> Result<ResponseFuture, Waiter<Answer>> {
         let mut entries = self.lock();
         if let Choice::Use(connection) = self.choose(&mut entries, origin) {
             drop(entries);
@@ -169,17 +173,17 @@ impl Pool {
         }
         let (answer, receiver) = oneshot::channel();
         let waiting = Waiting::Response(Box::new(request), answer);
-        self.line_up(&mut entries, origin, age, waiting);
-        Err(self.place(origin, age, receiver))
+        self.enqueue(&mut entries, origin, age, waiting);
+        Err(self.waiter(origin, age, receiver))
     }
 
-    fn place<T>(
+    fn waiter<T>(
         self: &Arc<Self>,
         origin: &Origin,
         age: Age,
         answer: oneshot::Receiver<T>,
-    ) -> Place<T> {
-        Place {
+    ) -> Waiter<T> {
+        Waiter {
             pool: Arc::clone(self),
             origin: origin.clone(),
             age,
@@ -188,11 +192,11 @@ impl Pool {
         }
     }
 
-    /// Waits for a connection; somebody makes it.
-    fn line_up(self: &Arc<Self>, entries: &mut Entries, origin: &Origin, age: Age, who: Waiting) {
+    /// Queues for a connection, and starts to make one if need be.
+    fn enqueue(self: &Arc<Self>, entries: &mut Entries, origin: &Origin, age: Age, who: Waiting) {
         let serial = entries.dials.saturating_add(1);
         let entry = entries.by_origin.entry(origin.clone()).or_default();
-        entry.line.push(age, who);
+        entry.queue.push(age, who);
         if entry.dial.is_none() {
             let dialling = Dialling {
                 pool: Arc::clone(self),
@@ -205,14 +209,14 @@ impl Pool {
         }
     }
 
-    /// Somebody waits no more: without anybody no connection is made.
+    /// Leaves the queue. An empty queue ends the making of a connection.
     fn leave(&self, origin: &Origin, age: Age) {
         let mut entries = self.lock();
         let Some(entry) = entries.by_origin.get_mut(origin) else {
             return;
         };
-        entry.line.leave(age);
-        if entry.line.is_empty() {
+        entry.queue.leave(age);
+        if entry.queue.is_empty() {
             if let Some(dial) = entry.dial.take() {
                 dial.task.abort();
             }
@@ -220,18 +224,18 @@ impl Pool {
         }
     }
 
-    /// How many connections are kept.
+    /// The number of connections.
     pub(crate) fn len(&self) -> usize {
         self.lock().count()
     }
 
     /// The connection that has least to do, if it is to be used.
     fn choose(&self, entries: &mut Entries, origin: &Origin) -> Choice {
-        let another = match self.settings.connection.concurrency_policy() {
+        let another = match self.settings.options.concurrency {
             Concurrency::OpenAnother { max } => max,
             Concurrency::Queue | Concurrency::Fail => 1,
         };
-        let crowded = another > 1 && entries.is_crowded(self.settings.max_connections);
+        let is_full = another > 1 && entries.is_full_and_busy(self.settings.max_connections);
         let Some(entry) = entries.by_origin.get_mut(origin) else {
             return Choice::Dial(None);
         };
@@ -244,16 +248,16 @@ impl Pool {
         let Some(least) = least else {
             return Choice::Dial(None);
         };
-        if connections < another && !crowded && !least.connection.streams().has_room() {
+        if connections < another && !is_full && !least.connection.streams().has_room() {
             return Choice::Dial(Some(least.connection.clone()));
         }
         least.last_used = Instant::now();
         Choice::Use(least.connection.clone())
     }
 
-    /// Those in the line go on with a connection that was made. `true` if it is
+    /// Those in the queue go on with a connection that was made. `true` if it is
     /// not enough for them.
-    fn serve_line(self: &Arc<Self>, origin: &Origin, made: &Connection) -> bool {
+    fn serve_queue(self: &Arc<Self>, origin: &Origin, made: &Connection) -> bool {
         let mut entries = self.lock();
         self.keep(&mut entries, origin, made);
         loop {
@@ -267,23 +271,23 @@ impl Pool {
                 made.clone()
             };
             match entries.pop(origin) {
-                Some((age, waiting)) => waiting.go_on(age, &connection),
+                Some((age, waiting)) => waiting.proceed(age, &connection),
                 None => break,
             }
         }
         let Some(entry) = entries.by_origin.get_mut(origin) else {
             return false;
         };
-        let more = !entry.line.is_empty();
+        let more = !entry.queue.is_empty();
         if !more {
             entry.dial = None;
         }
         more
     }
 
-    /// Those in the line get the error, or a connection that has its hands
+    /// Those in the queue get the error, or a connection that has its hands
     /// full. Who comes later dials again.
-    fn fail_line(&self, origin: &Origin, error: &Error) {
+    fn fail_queue(&self, origin: &Origin, error: &ClientError) {
         let mut entries = self.lock();
         let busy = match self.choose(&mut entries, origin) {
             Choice::Use(connection) | Choice::Dial(Some(connection)) => Some(connection),
@@ -291,7 +295,7 @@ impl Pool {
         };
         while let Some((age, waiting)) = entries.pop(origin) {
             match &busy {
-                Some(connection) => waiting.go_on(age, connection),
+                Some(connection) => waiting.proceed(age, connection),
                 None => waiting.fail(error.clone()),
             }
         }
@@ -305,12 +309,12 @@ impl Pool {
         &self,
         origin: &Origin,
         request: &mut Option<Request<RequestBody>>,
-    ) -> Result<Made, Error> {
+    ) -> Result<Made, ClientError> {
         let after = self.settings.connect_timeout;
         let since = std::time::Instant::now();
         let made = tokio::time::timeout(after, self.make(origin, request)).await;
         let made = made.unwrap_or_else(|_| {
-            Err(Error::ConnectTimeout {
+            Err(ClientError::ConnectTimeout {
                 origin: origin.to_string(),
                 after,
             })
@@ -323,24 +327,24 @@ impl Pool {
         &self,
         origin: &Origin,
         request: &mut Option<Request<RequestBody>>,
-    ) -> Result<Made, Error> {
+    ) -> Result<Made, ClientError> {
         let connected = self.connector.connect(origin).await?;
-        let config = self.settings.connection.clone().security(origin.security());
+        let options = self.settings.options.clone().security(origin.security());
         let key = SettingsKey {
             origin: origin.clone(),
             address: connected.address,
         };
-        let config = config.settings_store(Arc::clone(&self.settings.store), key);
+        let options = options.settings_store(Arc::clone(&self.settings.store), key);
         #[cfg(feature = "h2c")]
         if self.settings.h2c_upgrade
             && origin.security() == crate::Security::Cleartext
             && connected.version == crate::Version::Http2
         {
-            return upgrade(connected, origin, request, config).await;
+            return upgrade(connected, origin, request, options).await;
         }
         #[cfg(not(feature = "h2c"))]
         let _ = request;
-        let (connection, task) = Connection::handshake(connected.io, connected.version, config);
+        let (connection, task) = Connection::handshake(connected.io, connected.version, options);
         tokio::spawn(task);
         Ok(connection.into())
     }
@@ -403,13 +407,14 @@ async fn upgrade(
     connected: crate::Connected,
     origin: &Origin,
     request: &mut Option<Request<RequestBody>>,
-    config: ConnectionConfig,
-) -> Result<Made, Error> {
+    options: ClientOptions,
+) -> Result<Made, ClientError> {
     let own = request.take_if(|request| crate::upgrade::fits(request));
     let wanted = own.is_some();
     let path = request.as_ref().map(Request::uri);
     let first = own.unwrap_or_else(|| crate::upgrade::neutral(origin, path));
-    let (connection, task, response) = crate::upgrade::upgrade(connected.io, first, config).await?;
+    let (connection, task, response) =
+        crate::upgrade::upgrade(connected.io, first, options).await?;
     tokio::spawn(task);
     Ok(Made {
         connection,
@@ -441,8 +446,8 @@ impl Entries {
         each.map(|entry| entry.connections.len()).sum()
     }
 
-    /// As many connections are kept as may be, and all have something to do.
-    fn is_crowded(&self, max: usize) -> bool {
+    /// The pool is full, and all connections have something to do.
+    fn is_full_and_busy(&self, max: usize) -> bool {
         let mut kept = self.by_origin.values().flat_map(|entry| &entry.connections);
         self.count() >= max && kept.all(|kept| !kept.connection.is_idle())
     }
@@ -470,9 +475,9 @@ impl Entries {
         true
     }
 
-    /// The oldest of those who wait for a connection to the origin.
+    /// Takes the oldest that waits for a connection to the origin.
     fn pop(&mut self, origin: &Origin) -> Option<(Age, Waiting)> {
-        self.by_origin.get_mut(origin)?.line.pop()
+        self.by_origin.get_mut(origin)?.queue.pop()
     }
 
     fn forget_empty(&mut self, origin: &Origin) {
@@ -484,7 +489,7 @@ impl Entries {
 
 impl Entry {
     fn is_empty(&self) -> bool {
-        self.connections.is_empty() && self.line.is_empty() && self.dial.is_none()
+        self.connections.is_empty() && self.queue.is_empty() && self.dial.is_none()
     }
 }
 
@@ -492,7 +497,7 @@ async fn outcome(mut response: ResponseFuture) -> Outcome {
     poll_fn(|cx| response.poll_outcome(cx)).await
 }
 
-/// The task that makes connections for those in a line.
+/// The task that makes connections for those in a queue.
 struct Dialling {
     pool: Arc<Pool>,
     origin: Origin,
@@ -504,29 +509,29 @@ impl Dialling {
         loop {
             match self.make().await {
                 Ok(connection) => {
-                    if !self.pool.serve_line(&self.origin, &connection) {
+                    if !self.pool.serve_queue(&self.origin, &connection) {
                         return;
                     }
                 }
-                Err(error) => return self.pool.fail_line(&self.origin, &error),
+                Err(error) => return self.pool.fail_queue(&self.origin, &error),
             }
         }
     }
 
     #[cfg(not(feature = "h2c"))]
-    async fn make(&self) -> Result<Connection, Error> {
+    async fn make(&self) -> Result<Connection, ClientError> {
         let made = self.pool.dial(&self.origin, &mut None).await?;
         Ok(made.connection)
     }
 
     /// With `Upgrade: h2c` the oldest request makes the connection, if it fits.
     #[cfg(feature = "h2c")]
-    async fn make(&self) -> Result<Connection, Error> {
+    async fn make(&self) -> Result<Connection, ClientError> {
         let pool = &self.pool;
         let first = if pool.settings.h2c_upgrade {
             let mut entries = pool.lock();
             let entry = entries.by_origin.get_mut(&self.origin);
-            entry.and_then(|entry| entry.line.take_to_work())
+            entry.and_then(|entry| entry.queue.take_for_upgrade())
         } else {
             None
         };
@@ -538,7 +543,7 @@ impl Dialling {
         let made = pool.dial(&self.origin, &mut request).await;
         let mut entries = pool.lock();
         let entry = entries.by_origin.entry(self.origin.clone()).or_default();
-        entry.line.work_is_done();
+        entry.queue.upgrade_is_over();
         match (made, request) {
             (Ok(made), None) => {
                 // Whoever asked may have gone.
@@ -547,7 +552,7 @@ impl Dialling {
             }
             (made, Some(request)) => {
                 let waiting = Waiting::Response(Box::new(request), answer);
-                entry.line.push(age, waiting);
+                entry.queue.push(age, waiting);
                 made.map(|made| made.connection)
             }
             (Err(error), None) => {
@@ -558,7 +563,7 @@ impl Dialling {
     }
 }
 
-/// Nobody waits for a task that is gone.
+/// Nothing may wait for a task that is gone.
 impl Drop for Dialling {
     fn drop(&mut self) {
         let mut entries = self.pool.lock();
@@ -570,7 +575,7 @@ impl Drop for Dialling {
             .take_if(|dial| dial.serial == self.serial)
             .is_some()
         {
-            let left = std::mem::take(&mut entry.line);
+            let left = std::mem::take(&mut entry.queue);
             entries.forget_empty(&self.origin);
             drop(entries);
             drop(left);

@@ -7,7 +7,7 @@ use std::{
 
 use lacewing_conn::proto::{Priority, StreamKey};
 
-use crate::exchange::{Command, Queue};
+use crate::link::{Link, NewPriority};
 
 /// A request extension: says how urgent the request is, as [`Priority`] does,
 /// and can change its mind while the request or its response is under way
@@ -32,7 +32,7 @@ pub struct PriorityHandle(Arc<Mutex<Target>>);
 
 struct Target {
     priority: Priority,
-    stream: Option<(Weak<Queue>, StreamKey)>,
+    stream: Option<(Weak<Link>, Arc<NewPriority>)>,
 }
 
 impl PriorityHandle {
@@ -54,18 +54,18 @@ impl PriorityHandle {
     pub fn set(&self, priority: Priority) {
         let mut target = self.lock();
         target.priority = priority;
-        if let Some((queue, stream)) = &target.stream {
-            if let Some(queue) = queue.upgrade() {
+        if let Some((link, stream)) = &target.stream {
+            if let (Some(link), Some(message)) = (link.upgrade(), stream.set(priority)) {
                 // A connection that is over has nothing to reorder.
-                let _ = queue.command(Command::Prioritize(*stream, priority));
+                let _ = link.send(message);
             }
         }
     }
 
-    /// The request has a stream. Tells how urgent it is by now.
-    pub(crate) fn bind(&self, queue: Weak<Queue>, stream: StreamKey) -> Priority {
+    /// Binds the handle to the request's stream. Returns the current priority.
+    pub(crate) fn bind(&self, link: Weak<Link>, stream: StreamKey) -> Priority {
         let mut target = self.lock();
-        target.stream = Some((queue, stream));
+        target.stream = Some((link, NewPriority::new(stream)));
         target.priority
     }
 

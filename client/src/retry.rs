@@ -6,10 +6,11 @@ use http::{Request, Response};
 use lacewing_conn::{Reason, driver::Incoming};
 
 use crate::{
-    Error, GivenUp, Origin,
+    ClientError, GivenUp, Origin,
+    age::Age,
     body::RequestBody,
     error::is_pointless,
-    exchange::{Age, Failure, Progress, Rest},
+    link::{Failure, Progress, Rest},
     pool::Pool,
     telemetry,
 };
@@ -29,7 +30,7 @@ pub(crate) async fn exchange(
     pool: Arc<Pool>,
     origin: Origin,
     request: Request<RequestBody>,
-) -> Result<Response<Incoming>, Error> {
+) -> Result<Response<Incoming>, ClientError> {
     telemetry::wanted(request.method(), request.uri());
     let age = Age::next();
     let mut tries = Tries::new(pool.settings().max_retries);
@@ -47,7 +48,7 @@ pub(crate) async fn exchange(
         } = failure;
         // A queue that is full is the caller's business.
         let unprocessed = match error {
-            Error::Connection(cause) if cause.is_retryable() => cause,
+            ClientError::Connection(cause) if cause.is_retryable() => cause,
             error => return Err(error),
         };
         let pause = match tries.next(&unprocessed, progress) {
@@ -70,7 +71,7 @@ pub(crate) async fn exchange(
 struct Tries {
     /// Fruitless tries that may follow each other.
     max_retries: u32,
-    /// Since somebody was answered last.
+    /// Tries since the last answered request.
     fruitless: u32,
     overtaken: u32,
     made: u32,
@@ -86,7 +87,7 @@ impl Tries {
         }
     }
 
-    /// Whether another try is made after one that ended so, and after which
+    /// Decides whether another try follows one that ended so, and after which
     /// pause. A try that others made progress by costs nothing: the request's
     /// turn is yet to come.
     fn next(
@@ -116,8 +117,8 @@ impl Tries {
         Ok(Some(doubled.min(LONGEST_PAUSE)))
     }
 
-    fn given_up(&self, why: GivenUp, source: lacewing_conn::Error) -> Error {
-        Error::NotProcessed {
+    fn given_up(&self, why: GivenUp, source: lacewing_conn::Error) -> ClientError {
+        ClientError::NotProcessed {
             tries: self.made,
             why,
             source,
@@ -125,7 +126,7 @@ impl Tries {
     }
 }
 
-/// What is kept of a request that goes out, should it come back unprocessed.
+/// The parts of a request that are kept for another try.
 struct Spare {
     head: Request<()>,
     body: Option<RequestBody>,

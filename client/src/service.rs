@@ -1,4 +1,4 @@
-//! What makes tower easier with services that take any body: `ready()` needs no
+//! Helpers for tower with services of any body: `ready()` needs no
 //! type annotations.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 use http::Request;
 use tower_service::Service;
 
-use crate::{Body, Client, Connection, Error};
+use crate::{Body, Client, ClientError, Connection};
 
 impl Client {
     /// Ready to take a request, as it always is: `tower::ServiceExt::ready`
@@ -33,7 +33,7 @@ impl Client {
     /// # Errors
     ///
     /// None; it has the type that `Service` has.
-    pub async fn ready(&mut self) -> Result<&mut Self, Error> {
+    pub async fn ready(&mut self) -> Result<&mut Self, ClientError> {
         poll_fn(|cx| Service::<Request<Body>>::poll_ready(self, cx)).await?;
         Ok(self)
     }
@@ -82,7 +82,7 @@ impl Connection {
     /// # Errors
     ///
     /// None; a connection that is over says so at `call`.
-    pub async fn ready(&mut self) -> Result<&mut Self, Error> {
+    pub async fn ready(&mut self) -> Result<&mut Self, ClientError> {
         poll_fn(|cx| Service::<Request<Body>>::poll_ready(self, cx)).await?;
         Ok(self)
     }

@@ -1,12 +1,14 @@
-//! What happens when a server allows no further stream.
+//! The policy for requests beyond the server's limit of streams.
 
-/// What is done with a request when as many streams are open as the server
-/// allows (`SETTINGS_MAX_CONCURRENT_STREAMS`).
+/// The policy for a request when as many streams are open as the server allows
+/// at once (`SETTINGS_MAX_CONCURRENT_STREAMS`).
 ///
 /// ```
 /// use lacewing_client::{Client, Concurrency};
 ///
-/// let client = Client::builder().concurrency(Concurrency::OpenAnother { max: 4 }).build();
+/// let client = Client::builder()
+///     .options(|options| options.concurrency(Concurrency::OpenAnother { max: 4 }))
+///     .build();
 /// # let _ = client;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub enum Concurrency {
         max: usize,
     },
     /// It fails at once, with
-    /// [`Error::TooManyStreams`](crate::Error::TooManyStreams).
+    /// [`ClientError::TooManyStreams`](crate::ClientError::TooManyStreams).
     Fail,
 }
 
@@ -32,10 +34,10 @@ pub enum Concurrency {
 /// [`Connection::streams`](crate::Connection::streams).
 ///
 /// ```
-/// use lacewing_client::{Connection, ConnectionConfig, Version};
+/// use lacewing_client::{Connection, ClientOptions, Version};
 ///
 /// let (io, _peer) = tokio::io::duplex(64);
-/// let (connection, _task) = Connection::handshake(io, Version::Http2, ConnectionConfig::default());
+/// let (connection, _task) = Connection::handshake(io, Version::Http2, ClientOptions::default());
 /// let streams = connection.streams();
 /// assert_eq!((streams.open, streams.queued), (0, 0));
 /// assert!(streams.has_room());
@@ -48,12 +50,12 @@ pub struct Streams {
     /// Requests that wait for a stream, and those that `poll_ready` promised a
     /// place to.
     pub queued: usize,
-    /// Streams that the server allows at once. Until its settings come: 100.
+    /// Streams that the server allows at once. Until its settings arrive: 100.
     pub max: usize,
 }
 
 impl Streams {
-    /// One more request would have a stream at once.
+    /// Returns whether one more request would have a stream at once.
     pub fn has_room(&self) -> bool {
         self.load() < self.max
     }

@@ -15,13 +15,13 @@ use std::{future::Future, time::Instant};
 use http::{Method, StatusCode, Uri};
 use lacewing_conn::{Version, proto::StreamId};
 
-use crate::{Error, Origin};
+use crate::{ClientError, Origin};
 
-/// What is measured and told of one connection.
+/// Spans, events and metrics of one connection.
 pub(crate) struct Telemetry {
     #[cfg(feature = "metrics")]
     protocol: &'static str,
-    /// As many as the gauges were told.
+    /// The numbers that the gauges have.
     #[cfg(feature = "metrics")]
     open: usize,
     #[cfg(feature = "metrics")]
@@ -69,7 +69,7 @@ impl Telemetry {
         tracing::debug!(stream = stream.value(), "request sent");
     }
 
-    /// The head of its response came.
+    /// The head of its response arrived.
     pub(crate) fn response(
         &self,
         stream: StreamId,
@@ -104,7 +104,7 @@ impl Telemetry {
         }
     }
 
-    /// An interim response or a promise came.
+    /// An informational response or a promise arrived.
     pub(crate) fn interim(&self, stream: StreamId, what: &'static str) {
         #[cfg(feature = "tracing")]
         tracing::trace!(stream = stream.value(), what, "ahead of the response");
@@ -122,7 +122,7 @@ impl Telemetry {
         .increment(1);
     }
 
-    /// No new streams are taken any more.
+    /// No more streams are opened.
     pub(crate) fn draining(&self, error: &lacewing_conn::Error) {
         #[cfg(feature = "tracing")]
         tracing::debug!(%error, "the connection takes no more requests");
@@ -184,7 +184,7 @@ pub(crate) fn retried(origin: &Origin, error: &lacewing_conn::Error) {
 }
 
 /// A connection was made, or not.
-pub(crate) fn dialled<T>(origin: &Origin, since: Instant, result: &Result<T, Error>) {
+pub(crate) fn dialled<T>(origin: &Origin, since: Instant, result: &Result<T, ClientError>) {
     #[cfg(feature = "tracing")]
     match result {
         Ok(_) => tracing::debug!(%origin, elapsed = ?since.elapsed(), "connected"),

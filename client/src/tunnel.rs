@@ -4,30 +4,30 @@
 use http::{Method, Request, Response};
 use lacewing_conn::driver::{Incoming, PendingTunnel, Tunnel, TunnelBody};
 
-use crate::{Client, Connection, Error, Origin};
+use crate::{Client, ClientError, Connection, Origin};
 
 impl Connection {
     /// Asks the server for a tunnel: to another host, if the URI is an
     /// authority alone (`example.org:443`); or with a
-    /// [`Protocol`](crate::Protocol) among the request's extensions, to what
+    /// [`ConnectProtocol`](crate::ConnectProtocol) among the request's extensions, to what
     /// speaks that protocol on the server, such as a WebSocket. The method
     /// becomes CONNECT.
     ///
-    /// Gives the head of the response, and the bytes of both directions as one
+    /// Returns the head of the response, and the bytes of both directions as one
     /// `AsyncRead + AsyncWrite`. Each direction holds at most a window of data:
     /// who stalls makes the other wait. Dropping the tunnel without a shutdown
     /// resets the stream.
     ///
-    /// Whether a server takes a `Protocol` it says in its SETTINGS, which are
-    /// waited for.
+    /// A server says in its SETTINGS whether it accepts a `ConnectProtocol`; the
+    /// request waits for them.
     ///
     /// ```no_run
     /// # async fn run(connection: lacewing_client::Connection) -> Result<(), Box<dyn std::error::Error>> {
-    /// use lacewing_client::Protocol;
+    /// use lacewing_client::ConnectProtocol;
     /// use tokio::io::AsyncWriteExt;
     ///
     /// let mut request = http::Request::connect("https://example.org/chat").body(())?;
-    /// request.extensions_mut().insert(Protocol::from_static("websocket"));
+    /// request.extensions_mut().insert(ConnectProtocol::from_static("websocket"));
     /// let (response, mut tunnel) = connection.tunnel(request).await?;
     /// println!("{}", response.status());
     /// tunnel.write_all(b"frames of RFC 6455").await?;
@@ -38,10 +38,13 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// Those of [`request`](Self::request); [`Error::TunnelRefused`] when the
+    /// Those of [`request`](Self::request); [`ClientError::TunnelRefused`] when the
     /// response's status is not 2xx;
     /// [`RequestError::NoExtendedConnect`](crate::RequestError::NoExtendedConnect).
-    pub async fn tunnel(&self, request: Request<()>) -> Result<(Response<()>, Tunnel), Error> {
+    pub async fn tunnel(
+        &self,
+        request: Request<()>,
+    ) -> Result<(Response<()>, Tunnel), ClientError> {
         let (request, pending) = connect(request);
         let response = self.request(request).await?;
         accepted(response, pending)
@@ -50,18 +53,18 @@ impl Connection {
 
 impl Client {
     /// Asks an origin for a tunnel, as [`Connection::tunnel`] does: the origin
-    /// of the URI where the request has a [`Protocol`](crate::Protocol), else
+    /// of the URI where the request has a [`ConnectProtocol`](crate::ConnectProtocol), else
     /// that of the proxy. A server that leaves the request alone is asked
     /// again.
     ///
     /// # Errors
     ///
-    /// As [`Connection::tunnel`], and those that [`Error::is_connect`] tells.
+    /// As [`Connection::tunnel`], and those for which [`ClientError::is_connect`] is true.
     pub async fn tunnel(
         &self,
         origin: &Origin,
         request: Request<()>,
-    ) -> Result<(Response<()>, Tunnel), Error> {
+    ) -> Result<(Response<()>, Tunnel), ClientError> {
         let (request, pending) = connect(request);
         let response = self.ask(origin, request).await?;
         accepted(response, pending)
@@ -78,12 +81,12 @@ fn connect(request: Request<()>) -> (Request<TunnelBody>, PendingTunnel) {
 fn accepted(
     response: Response<Incoming>,
     pending: PendingTunnel,
-) -> Result<(Response<()>, Tunnel), Error> {
+) -> Result<(Response<()>, Tunnel), ClientError> {
     let (head, body) = response.into_parts();
     let response = Response::from_parts(head, ());
     if !response.status().is_success() {
         let response = response.into();
-        return Err(Error::TunnelRefused { response });
+        return Err(ClientError::TunnelRefused { response });
     }
     Ok((response, pending.attach(body)))
 }

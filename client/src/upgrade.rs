@@ -19,10 +19,10 @@ use lacewing_conn::{
 };
 
 use crate::{
-    Body, BoxError, Connection, ConnectionConfig, Error, Origin, RequestError, ResponseFuture,
+    Body, BoxError, ClientError, ClientOptions, Connection, Origin, RequestError, ResponseFuture,
     Security, Transport,
     body::{Replay, RequestBody},
-    exchange::{Message, message},
+    exchange::{PreparedRequest, prepare},
     telemetry,
 };
 
@@ -43,12 +43,12 @@ impl Connection {
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-    /// use lacewing_client::{Body, Connection, ConnectionConfig};
+    /// use lacewing_client::{Body, Connection, ClientOptions};
     ///
     /// let io = tokio::net::TcpStream::connect("127.0.0.1:8080").await?;
     /// let request = http::Request::get("http://127.0.0.1:8080/").body(Body::empty())?;
     /// let (connection, task, response) =
-    ///     Connection::upgrade(io, request, ConnectionConfig::default()).await?;
+    ///     Connection::upgrade(io, request, ClientOptions::default()).await?;
     /// tokio::spawn(task);
     /// println!("{}", response.await?.status());
     /// # Ok(())
@@ -58,32 +58,32 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Error::NotUpgraded`] when the server answers in HTTP/1.1: this client
-    /// does not speak it, and the answer is lost. [`Error::Upgrade`] when it
-    /// gives no answer. [`Error::Request`] for a body that is not at hand (a
+    /// [`ClientError::NotUpgraded`] when the server answers in HTTP/1.1: this client
+    /// does not speak it, and the answer is lost. [`ClientError::Upgrade`] when it
+    /// gives no answer. [`ClientError::Request`] for a body that is not at hand (a
     /// [`Body`] or a `String`) or has more than 64 KiB.
     pub async fn upgrade<B>(
         io: impl Transport,
         request: Request<B>,
-        config: ConnectionConfig,
+        options: ClientOptions,
     ) -> Result<
         (
             Self,
             impl Future<Output = Result<(), lacewing_conn::Error>> + Send + 'static,
             ResponseFuture,
         ),
-        Error,
+        ClientError,
     >
     where
         B: http_body::Body + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let request = request.map(|body| RequestBody::new(body, Replay::Never));
-        upgrade(io, request, config).await
+        upgrade(io, request, options).await
     }
 }
 
-/// Whether a request can ask for the upgrade itself.
+/// Returns whether a request can ask for the upgrade itself.
 pub(crate) fn fits(request: &Request<RequestBody>) -> bool {
     if request.method() == Method::CONNECT {
         return false;
@@ -111,14 +111,14 @@ pub(crate) fn neutral(origin: &Origin, wanted: Option<&Uri>) -> Request<RequestB
 pub(crate) async fn upgrade(
     io: impl Transport,
     request: Request<RequestBody>,
-    config: ConnectionConfig,
+    options: ClientOptions,
 ) -> Result<
     (
         Connection,
         impl Future<Output = Result<(), lacewing_conn::Error>> + Send + 'static,
         ResponseFuture,
     ),
-    Error,
+    ClientError,
 > {
     let version = Version::Http2;
     if !fits(&request) {
@@ -126,8 +126,8 @@ pub(crate) async fn upgrade(
         let what = what.to_owned();
         return Err(RequestError::Unsupported { version, what }.into());
     }
-    let message = message(request, version, Security::Cleartext)?;
-    let settings = Engine::upgrade_settings(&config.engine(version));
+    let message = prepare(request, version, Security::Cleartext)?;
+    let settings = Engine::upgrade_settings(&options.engine(version));
     let asked = http1(&message, &settings)?;
     let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io))
         .await
@@ -137,24 +137,24 @@ pub(crate) async fn upgrade(
         Some(parts) if is_switch(&response) => (parts.io.into_inner(), parts.read_buf),
         _ => {
             let status = response.status();
-            return Err(Error::NotUpgraded { status });
+            return Err(ClientError::NotUpgraded { status });
         }
     };
     // What the server sent right behind its 101 is HTTP/2 already.
     let rest = BytesMut::from(&rest[..]);
-    let (connection, driver, response) = Connection::upgraded(io, rest, message, config)?;
+    let (connection, driver, response) = Connection::upgraded(io, rest, message, options)?;
     Ok((connection, telemetry::in_span(version, driver), response))
 }
 
 type Http1<IO> = hyper::client::conn::http1::Connection<TokioIo<IO>, Body>;
 type Parts<IO> = hyper::client::conn::http1::Parts<TokioIo<IO>>;
 
-/// One exchange of HTTP/1.1. The transport comes back if the server switched.
+/// One exchange of HTTP/1.1. Returns the transport if the server switched.
 async fn talk<IO: Transport>(
     mut sender: hyper::client::conn::http1::SendRequest<Body>,
     connection: Http1<IO>,
     request: Request<Body>,
-) -> Result<(Response<Incoming>, Option<Parts<IO>>), Error> {
+) -> Result<(Response<Incoming>, Option<Parts<IO>>), ClientError> {
     let mut connection = pin!(connection.without_shutdown());
     let mut response = pin!(sender.send_request(request));
     let mut ended = None;
@@ -178,8 +178,8 @@ async fn talk<IO: Transport>(
     Ok((response, Some(ended.map_err(failed)?)))
 }
 
-fn failed(error: hyper::Error) -> Error {
-    Error::Upgrade(std::sync::Arc::new(error))
+fn failed(error: hyper::Error) -> ClientError {
+    ClientError::Upgrade(std::sync::Arc::new(error))
 }
 
 fn is_switch(response: &Response<Incoming>) -> bool {
@@ -187,8 +187,8 @@ fn is_switch(response: &Response<Incoming>) -> bool {
     named.is_none_or(|name| name.as_bytes().eq_ignore_ascii_case(b"h2c"))
 }
 
-/// The request in HTTP/1.1, with what asks for the upgrade.
-fn http1(message: &Message, settings: &[u8]) -> Result<Request<Body>, RequestError> {
+/// The request in HTTP/1.1, with the fields that ask for the upgrade.
+fn http1(message: &PreparedRequest, settings: &[u8]) -> Result<Request<Body>, RequestError> {
     let Control::Request { method, uri, .. } = &message.head.control else {
         return Err(RequestError::NoHost);
     };

@@ -21,6 +21,7 @@
 
 mod buffers;
 mod cells;
+mod connection_config;
 mod incoming;
 mod io;
 mod mailbox;
@@ -39,6 +40,7 @@ use std::{
     time::Instant,
 };
 
+pub use connection_config::ConnectionConfig;
 pub use incoming::Incoming;
 pub use mailbox::{Mailbox, SendError};
 pub use notifier::Notifier;

@@ -7,6 +7,9 @@ use crate::{
     proto::{Rule, Violation},
 };
 
+/// An error of any type: of a message's body, or of a service.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Who caused an [`Error`].
 ///
 /// ```

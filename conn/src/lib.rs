@@ -25,5 +25,5 @@ pub use bytes;
 /// The types of the signatures here.
 pub use http;
 
-pub use error::{Error, Initiator};
+pub use error::{BoxError, Error, Initiator};
 pub use proto::{Limits, Reason, Side, Version};

@@ -130,12 +130,7 @@ pub fn advertise(
     builder: &mut SslContextBuilder,
     protocols: impl IntoIterator<Item = impl AsRef<[u8]>>,
 ) -> Result<(), NpnError> {
-    let mut list = Vec::new();
-    for name in protocols {
-        let name = name.as_ref();
-        list.push(checked_length(name)?);
-        list.extend_from_slice(name);
-    }
+    let list = alpn_list(protocols)?;
     if list.len() > MAX_LIST {
         return Err(NpnError::ListLength { length: list.len() });
     }
@@ -182,6 +177,54 @@ pub fn select(
         ffi::SSL_CTX_set_next_proto_select_cb(builder.as_ptr(), on_select, ptr::null_mut());
     }
     Ok(())
+}
+
+/// Returns the names in the form that ALPN has them (RFC 7301 §3.1), for
+/// OpenSSL's functions.
+///
+/// # Errors
+///
+/// [`NpnError::NameLength`] for a name without a byte, or with more than 255.
+///
+/// ```
+/// let list = lacewing_conn::npn::alpn_list(["h2", "spdy/3.1"])?;
+/// assert_eq!(list, b"\x02h2\x08spdy/3.1");
+/// # Ok::<(), lacewing_conn::npn::NpnError>(())
+/// ```
+pub fn alpn_list(
+    protocols: impl IntoIterator<Item = impl AsRef<[u8]>>,
+) -> Result<Vec<u8>, NpnError> {
+    let mut list = Vec::new();
+    for name in protocols {
+        let name = name.as_ref();
+        list.push(checked_length(name)?);
+        list.extend_from_slice(name);
+    }
+    Ok(list)
+}
+
+/// Returns whether NPN may negotiate a protocol: all but HTTP/2, which needs
+/// ALPN (RFC 9113 §3.2).
+pub fn may_negotiate(protocol: &str) -> bool {
+    protocol != "h2"
+}
+
+/// Returns the protocol that ALPN negotiated, or else NPN.
+pub fn protocol(ssl: &SslRef) -> Option<&[u8]> {
+    ssl.selected_alpn_protocol().or_else(|| negotiated(ssl))
+}
+
+/// Converts the error of a handshake. A peer that went away becomes
+/// [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof).
+pub fn io_error(error: openssl::ssl::Error) -> std::io::Error {
+    use openssl::ssl::ErrorCode;
+    match error.into_io_error() {
+        Ok(error) => error,
+        Err(error) if matches!(error.code(), ErrorCode::SYSCALL | ErrorCode::ZERO_RETURN) => {
+            std::io::Error::new(std::io::ErrorKind::UnexpectedEof, error)
+        }
+        Err(error) => std::io::Error::other(error),
+    }
 }
 
 /// The protocol that the client selected by NPN: on the client's side what it

@@ -29,6 +29,7 @@ mod config;
 mod content;
 mod engine;
 mod event;
+pub mod fields;
 mod flow;
 mod head;
 mod ids;
@@ -57,7 +58,7 @@ pub use engine::{
     AlternativeFor, ConnectionStats, Engine, OpenOptions, Resets, Stalls, StreamMut, Transmit,
 };
 pub use event::Event;
-pub use head::{Control, Head, Protocol};
+pub use head::{ConnectProtocol, Control, Head};
 pub use limits::{Limits, Rate};
 pub use output::Output;
 pub use priority::Priority;

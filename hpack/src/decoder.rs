@@ -13,7 +13,7 @@ use crate::{
 /// [`decode_to_vec`](Self::decode_to_vec), in the order of sending and whole (HEADERS
 /// with its CONTINUATIONs): also one whose stream is refused, as it may change the table.
 ///
-/// `F` is what the caller wants of a header field; see [`Field`]. A new decoder, and
+/// `F` is the caller's type for a header field; see [`Field`]. A new decoder, and
 /// one whose table is empty, holds no heap memory.
 ///
 /// ```
@@ -28,7 +28,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Decoder<F = HeaderField> {
     table: DynamicTable<Stored<F>>,
-    /// What size updates may ask for.
+    /// The largest size that an update may set.
     max_table_size: usize,
     /// We reduced the maximum below what the peer used: the next block must begin
     /// with an update to this or less.
@@ -36,7 +36,7 @@ pub struct Decoder<F = HeaderField> {
 }
 
 impl<F: Field> Decoder<F> {
-    /// A decoder whose table may have `max_table_size` bytes: what we announced as
+    /// A decoder whose table may have `max_table_size` bytes: the value that we advertised as
     /// SETTINGS_HEADER_TABLE_SIZE, or [`DEFAULT_TABLE_SIZE`](crate::DEFAULT_TABLE_SIZE).
     ///
     /// For a size other than the default, start with the default and call
@@ -169,7 +169,7 @@ impl<F: Field> Decoder<F> {
     }
 
     /// Decodes one header block to a list of its fields, all of them. With each stands
-    /// whether it may be indexed, which whoever sends it on must keep to (section 6.2.3).
+    /// whether it may be indexed; an intermediary must keep that (section 6.2.3).
     ///
     /// # Errors
     ///
@@ -209,7 +209,7 @@ impl<F: Field> Decoder<F> {
                 return Err(DecodeError::SizeUpdateTooLarge { size, limit });
             }
             if let Some(limit) = self.required_update {
-                // Of several reductions the smallest comes first (section 4.2).
+                // Of several reductions the smallest is signalled first (section 4.2).
                 if size > limit {
                     return Err(DecodeError::SizeUpdateMissing { limit });
                 }
@@ -223,7 +223,7 @@ impl<F: Field> Decoder<F> {
         }
     }
 
-    /// What an index that isn't 0 refers to (section 2.3.3).
+    /// The entry at an index other than 0 (section 2.3.3).
     #[inline(always)]
     fn find(&self, index: usize) -> Result<Name<'_, F>, DecodeError> {
         if let Some(place) = u8::try_from(index).ok().and_then(StaticIndex::new) {
@@ -248,7 +248,7 @@ enum Indexing {
     None,
 }
 
-/// What the dynamic table keeps of a field.
+/// A field in the dynamic table.
 #[derive(Debug)]
 struct Stored<F> {
     field: F,
@@ -265,7 +265,7 @@ impl<F> Stored<F> {
     }
 }
 
-/// Where a field, or only its name, comes from.
+/// The source of a field, or of its name alone.
 enum Name<'a, F> {
     Literal(&'a [u8]),
     Static(StaticIndex),
@@ -316,12 +316,12 @@ impl<F: Field> Name<'_, F> {
 struct List {
     limits: ListLimits,
     summary: Summary,
-    /// The limit that came first, if one did.
+    /// The limit that the list exceeded first, if any.
     exceeded: Option<ExceededLimit>,
 }
 
 impl List {
-    /// Counts a field with `len` bytes of name and value, and tells whether the sink
+    /// Counts a field with `len` bytes of name and value, and returns whether the sink
     /// shall have it.
     #[inline(always)]
     fn admits(&mut self, len: usize) -> bool {

@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 
 /// Entries, newest first, with the sizes that eviction counts. Holds no memory
-/// until the first entry comes.
+/// until the first insertion.
 #[derive(Debug)]
 pub(crate) struct DynamicTable<T> {
     entries: VecDeque<Entry<T>>,
@@ -20,7 +20,7 @@ pub(crate) struct Entry<T> {
 }
 
 impl<T> Entry<T> {
-    /// What it counts in the table (section 4.1).
+    /// Its size in the table (section 4.1).
     #[inline]
     pub(crate) fn size(&self) -> usize {
         self.size as usize
@@ -50,7 +50,7 @@ impl<T> DynamicTable<T> {
         self.max_size
     }
 
-    /// The entry that came `age` entries before the newest.
+    /// The entry that was inserted `age` entries before the newest.
     #[inline]
     pub(crate) fn entry(&self, age: usize) -> Option<&Entry<T>> {
         self.entries.get(age)
@@ -81,7 +81,7 @@ impl<T> DynamicTable<T> {
         self.evict_to(0);
     }
 
-    /// Evicts what must go before an entry of `size` can come (section 4.4).
+    /// Evicts entries until one of `size` bytes fits (section 4.4).
     #[inline]
     pub(crate) fn make_room(&mut self, size: usize) {
         self.evict_to(self.max_size.saturating_sub(size));

@@ -60,7 +60,7 @@ impl Encoder {
     }
 
     /// Obeys the peer's SETTINGS_HEADER_TABLE_SIZE, up to our own maximum. The next
-    /// block tells the peer (section 4.2): if it was several times, the smallest size
+    /// block signals it to the peer (section 4.2): after several changes, the smallest size
     /// and then the last.
     pub fn set_max_table_size(&mut self, peers_setting: usize) {
         let size = peers_setting.min(self.config.max_table_size);
@@ -119,7 +119,7 @@ pub struct BlockEncoder<'a> {
 }
 
 impl BlockEncoder<'_> {
-    /// Adds a field. HTTP/2 wants names in lower case and pseudo-headers first, which
+    /// Adds a field. HTTP/2 requires names in lower case and pseudo-headers first, which
     /// is the caller's to see to.
     #[inline]
     pub fn field(&mut self, name: &[u8], value: &[u8], sensitivity: Sensitivity) {

@@ -41,7 +41,7 @@ pub enum DecodeError {
     HuffmanPaddingNotEos,
     /// A Huffman-coded string contains the end-of-string symbol (section 5.2).
     HuffmanEos,
-    /// A dynamic table size update exceeds what we announced (section 6.3).
+    /// A dynamic table size update exceeds SETTINGS_HEADER_TABLE_SIZE (section 6.3).
     SizeUpdateTooLarge {
         /// The size in the block, in bytes.
         size: usize,
@@ -57,21 +57,21 @@ pub enum DecodeError {
         limit: usize,
     },
     /// The list exceeds one of the caller's limits. The table is in step, and the
-    /// connection lives on: a request to refuse (431, RFC 6585, section 5), a response
-    /// that can't be taken.
+    /// connection goes on. Refuse a request with 431 (RFC 6585, section 5); a response
+    /// fails.
     ListTooLarge {
-        /// The limit that came first. Fields before it were handed over.
+        /// The limit that was exceeded first. The sink received the fields before it.
         exceeded: ExceededLimit,
         /// The limits.
         limits: ListLimits,
-        /// What the block held as a whole.
+        /// The number and size of all fields of the block.
         summary: Summary,
     },
 }
 
 impl DecodeError {
-    /// Whether the connection is over: the next block can't be decoded. So it is with
-    /// every error but [`ListTooLarge`](Self::ListTooLarge).
+    /// Returns whether the connection has to end, because the next block can't be decoded:
+    /// true for every error but [`ListTooLarge`](Self::ListTooLarge).
     ///
     /// ```
     /// use lacewing_hpack::{Decoder, ListLimits};
@@ -123,7 +123,8 @@ impl fmt::Display for DecodeError {
                 summary,
             } => write!(
                 f,
-                "header list of {} bytes (32 counted for each field), but the limit is {}",
+                "header list of {} bytes (32 counted for each field) exceeds the limit of {} \
+                 (max_size): raise it, or refuse the message",
                 summary.size, limits.max_size
             ),
             Self::ListTooLarge {
@@ -132,7 +133,8 @@ impl fmt::Display for DecodeError {
                 summary,
             } => write!(
                 f,
-                "header list of {} fields, but the limit is {}",
+                "header list of {} fields exceeds the limit of {} (max_fields): raise it, or refuse \
+                 the message",
                 summary.fields, limits.max_fields
             ),
         }

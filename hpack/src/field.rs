@@ -11,12 +11,12 @@ pub enum Sensitivity {
     /// May be indexed.
     #[default]
     Normal,
-    /// A secret: always sent as a never-indexed literal, so that nobody can guess
+    /// A secret: always sent as a never-indexed literal, so that no peer can guess
     /// it from the size of compressed blocks (section 7.1).
     Sensitive,
 }
 
-/// What a [`Decoder`](crate::Decoder) makes of header fields.
+/// A type that a [`Decoder`](crate::Decoder) makes of header fields.
 ///
 /// A value is made once, when the block spells it out; what the dynamic table
 /// repeats is a clone. So a type that validates or parses in `new`, and is cheap
@@ -132,7 +132,7 @@ impl HeaderField {
         self.joined.slice_ref(self.value())
     }
 
-    /// What the field counts in a table or list (section 4.1): both lengths and
+    /// The size of the field in a table or list (section 4.1): both lengths and
     /// [`FIELD_OVERHEAD`](crate::FIELD_OVERHEAD), in bytes.
     pub fn size(&self) -> usize {
         self.joined.len().saturating_add(crate::FIELD_OVERHEAD)

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::dynamic_table::DynamicTable;
 use crate::{FIELD_OVERHEAD, StaticIndex};
 
-/// The dynamic table of an encoder. Holds no memory until the first entry comes.
+/// The dynamic table of an encoder. Allocates with the first entry.
 ///
 /// Entries have consecutive numbers. Two chained hash tables, one by field and one by
 /// name, lead to the newest entry of a bucket, and every entry leads to the next older
@@ -266,7 +266,7 @@ impl Index {
     }
 }
 
-/// What a field counts in a table (section 4.1).
+/// The size of a field in a table (section 4.1).
 #[inline]
 pub(crate) fn entry_size(name: &[u8], value: &[u8]) -> usize {
     name.len()
@@ -279,7 +279,7 @@ fn index(age: usize) -> usize {
     usize::from(StaticIndex::LAST.number()) + 1 + age
 }
 
-/// The bytes of all entries, in the order in which they came. What was evicted is cut
+/// The bytes of all entries, in the order of insertion. What was evicted is cut
 /// off the front now and then, so that a text stays in one piece.
 #[derive(Debug)]
 struct Texts {

@@ -55,11 +55,11 @@ pub use field::{Field, HeaderField, Sensitivity};
 pub use list::{ExceededLimit, ListLimits, Summary};
 pub use static_table::StaticIndex;
 
-/// The size of a dynamic table before anybody has said otherwise
+/// The size of a dynamic table before a setting changes it
 /// (`SETTINGS_HEADER_TABLE_SIZE`, RFC 9113, section 6.5.2), in bytes.
 pub const DEFAULT_TABLE_SIZE: usize = 4096;
 
-/// What every header field counts beyond its name and value (RFC 7541,
+/// The overhead of a header field beyond its name and value (RFC 7541,
 /// section 4.1), in bytes.
 pub const FIELD_OVERHEAD: usize = 32;
 

@@ -40,7 +40,7 @@ impl ListLimits {
     }
 }
 
-/// What a block held, whether its fields were handed over or not.
+/// The number and size of a block's fields, handed over or not.
 ///
 /// ```
 /// use lacewing_hpack::{Decoder, HeaderField, ListLimits};
@@ -60,13 +60,7 @@ pub struct Summary {
     pub size: usize,
 }
 
-/// Which of [`ListLimits`] a list exceeds.
-///
-/// ```
-/// use lacewing_hpack::ExceededLimit;
-///
-/// assert_eq!(ExceededLimit::Size.to_string(), "size of the header list");
-/// ```
+/// The limit of [`ListLimits`] that a list exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExceededLimit {

@@ -84,7 +84,7 @@ pub(crate) fn encode(string: &[u8], coding: StringCoding, out: &mut [u8]) -> usi
 /// `None` if it would have more than `limit` bytes without their length.
 #[inline]
 fn encode_huffman(string: &[u8], limit: usize, out: &mut [u8]) -> Option<usize> {
-    // The length comes first but is known last: guess how many octets it needs.
+    // The length stands first and is known last: guess how many octets it needs.
     let guess = integer::encoded_len(string.len() - string.len() / 4, 7);
     let len = huffman::encode_into(string, out.get_mut(guess..)?, limit)?;
     let start = integer::encoded_len(len, 7);

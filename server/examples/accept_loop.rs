@@ -8,13 +8,13 @@
 //! ```
 
 use axum::{Router, routing::get};
-use lacewing_server::{Acceptor, Endpoints, Options};
+use lacewing_server::{Acceptor, Endpoints, ServerOptions};
 use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let router = Router::new().route("/", get(|| async { "hello world\n" }));
-    let acceptor = Acceptor::new(Options::default());
+    let acceptor = Acceptor::new(ServerOptions::default());
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     println!("http://{}/", listener.local_addr()?);
     loop {

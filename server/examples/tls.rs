@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let identity = Identity::from_pem_files("cert.pem", "key.pem")?;
     let server = Server::builder()
         .bind_tls(([127, 0, 0, 1], 8443).into(), &identity)
-        .observer(|event| eprintln!("{event}"))
+        .options(|options| options.observer(|event| eprintln!("{event}")))
         .shutdown(async {
             let _ = tokio::signal::ctrl_c().await;
         })

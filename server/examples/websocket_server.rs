@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Browsers open WebSockets so on connections that are HTTP/2 already, which
-//! for them means TLS; see `Builder::bind_tls`.
+//! for them means TLS; see `ServerBuilder::bind_tls`.
 
 use axum::{
     Router,
@@ -17,15 +17,18 @@ use axum::{
     routing::{any, get},
 };
 use futures_util::{SinkExt, StreamExt};
-use lacewing_server::{Connect, ExtendedConnect, Server, Tunnel};
+use lacewing_server::{ConnectRequest, ExtendedConnect, Server, Tunnel};
 use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::builder()
         .bind(([127, 0, 0, 1], 3000).into())
-        .extended_connect(ExtendedConnect::Offer)
-        .observer(|event| eprintln!("{event}"))
+        .options(|options| {
+            options
+                .extended_connect(ExtendedConnect::Offer)
+                .observer(|event| eprintln!("{event}"))
+        })
         .build()
         .await?;
     for address in server.local_addrs() {
@@ -43,7 +46,7 @@ pub(crate) fn router() -> Router {
 
 /// Agrees to a WebSocket, whose work is a task of its own.
 async fn websocket(request: Request) -> Response {
-    let Some(connect) = request.extensions().get::<Connect>() else {
+    let Some(connect) = request.extensions().get::<ConnectRequest>() else {
         return (StatusCode::BAD_REQUEST, "only over HTTP/2").into_response();
     };
     if connect.protocol() != Some("websocket") {

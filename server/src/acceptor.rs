@@ -10,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
 use crate::{
-    BoxError, ConnectionError, ConnectionInfo, Detected, Endpoints, Event, Incoming, Options,
-    Protocol, Rewind, ShutdownSignal,
+    BoxError, ConnectionInfo, Detected, Endpoints, Protocol, RequestBody, Rewind, ServeError,
+    ServerEvent, ServerOptions, ShutdownSignal,
     connection::{self, Served},
     detect,
     make::{Make, Same},
@@ -22,16 +22,16 @@ use crate::{
 /// those who accept connections themselves.
 ///
 /// It is made once and cloned for each connection, at the cost of a reference
-/// count. The protocols are those of [`Options::protocols`]. In cleartext the
+/// count. The protocols are those of [`ServerOptions::protocols`]. In cleartext the
 /// first bytes tell what is spoken; behind TLS, ALPN does.
 ///
 /// ```
-/// use lacewing_server::{Acceptor, Options};
+/// use lacewing_server::{Acceptor, ServerOptions};
 /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// # runtime.block_on(async {
-/// let acceptor = Acceptor::new(Options::default());
+/// let acceptor = Acceptor::new(ServerOptions::default());
 /// let (mut client, io) = tokio::io::duplex(64 * 1024);
 /// let router = axum::Router::new().fallback(|| async { "hello" });
 /// let serving = tokio::spawn(async move { acceptor.serve(io, router).await });
@@ -50,11 +50,11 @@ use crate::{
 pub struct Acceptor(Arc<Settings>);
 
 struct Settings {
-    options: Options,
+    options: ServerOptions,
     transport: Transport,
 }
 
-/// What lies between a connection and its protocol.
+/// The layer between a connection and its protocol.
 pub(crate) enum Transport {
     Cleartext,
     #[cfg(feature = "tls")]
@@ -65,23 +65,23 @@ pub(crate) enum Transport {
 
 impl Acceptor {
     /// For connections in cleartext.
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: ServerOptions) -> Self {
         Self::with(options, Transport::Cleartext)
     }
 
     /// For connections with TLS by rustls. The protocols are offered by ALPN,
     /// in place of those that the configuration has.
     #[cfg(feature = "tls")]
-    pub fn tls(options: Options, config: impl Into<Arc<rustls::ServerConfig>>) -> Self {
+    pub fn tls(options: ServerOptions, config: impl Into<Arc<rustls::ServerConfig>>) -> Self {
         let tls = crate::tls::Tls::new(config.into(), &options.protocols);
         Self::with(options, Transport::Tls(tls))
     }
 
-    pub(crate) fn with(options: Options, transport: Transport) -> Self {
+    pub(crate) fn with(options: ServerOptions, transport: Transport) -> Self {
         Self(Arc::new(Settings { options, transport }))
     }
 
-    pub(crate) fn options(&self) -> &Options {
+    pub(crate) fn options(&self) -> &ServerOptions {
         &self.0.options
     }
 
@@ -90,12 +90,12 @@ impl Acceptor {
     ///
     /// # Errors
     ///
-    /// [`ConnectionError`], if no protocol came out, or the connection did not
-    /// come to a graceful end. The observer is told as well.
-    pub async fn serve<T, S, B>(&self, io: T, service: S) -> Result<(), ConnectionError>
+    /// [`ServeError`], if no protocol was negotiated, or the connection did not
+    /// end gracefully. The observer receives it too.
+    pub async fn serve<T, S, B>(&self, io: T, service: S) -> Result<(), ServeError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
         B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
@@ -103,13 +103,13 @@ impl Acceptor {
         self.serve_from(Endpoints::default(), io, service).await
     }
 
-    /// As [`serve`](Self::serve), with the addresses that requests are told of.
+    /// As [`serve`](Self::serve), with the addresses for the requests' [`ConnectionInfo`].
     ///
     /// ```
-    /// use lacewing_server::{Acceptor, ConnectionError, Endpoints};
+    /// use lacewing_server::{Acceptor, ServeError, Endpoints};
     /// use tokio::net::TcpStream;
     ///
-    /// async fn serve(acceptor: Acceptor, socket: TcpStream) -> Result<(), ConnectionError> {
+    /// async fn serve(acceptor: Acceptor, socket: TcpStream) -> Result<(), ServeError> {
     ///     let router = axum::Router::new();
     ///     acceptor.serve_from(Endpoints::of_tcp(&socket), socket, router).await
     /// }
@@ -124,10 +124,10 @@ impl Acceptor {
         endpoints: Endpoints,
         io: T,
         service: S,
-    ) -> Result<(), ConnectionError>
+    ) -> Result<(), ServeError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
         B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
@@ -141,7 +141,7 @@ impl Acceptor {
         endpoints: Endpoints,
         io: T,
         make: M,
-    ) -> Result<(), ConnectionError>
+    ) -> Result<(), ServeError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         M: Make,
@@ -155,7 +155,7 @@ impl Acceptor {
             Ok(Some(prepared)) => prepared,
             Ok(None) => return Ok(()),
             Err(error) => {
-                observer.tell(&Event::Rejected {
+                observer.tell(&ServerEvent::Rejected {
                     peer: peer.as_ref(),
                     error: &error,
                 });
@@ -163,11 +163,11 @@ impl Acceptor {
             }
         };
         drop(peer);
-        observer.tell(&Event::Connected {
+        observer.tell(&ServerEvent::Connected {
             connection: &connection,
         });
         let result = serving.await;
-        observer.tell(&Event::Closed {
+        observer.tell(&ServerEvent::Closed {
             connection: &connection,
             error: result.as_ref().err(),
         });
@@ -181,7 +181,7 @@ impl Acceptor {
         endpoints: Endpoints,
         io: T,
         make: M,
-    ) -> Result<Option<(ConnectionInfo, Served)>, ConnectionError>
+    ) -> Result<Option<(ConnectionInfo, Served)>, ServeError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         M: Make,
@@ -240,24 +240,24 @@ impl fmt::Debug for Acceptor {
 async fn serve<T, M>(
     io: Rewind<T>,
     info: ConnectionInfo,
-    options: Options,
+    options: ServerOptions,
     make: M,
-) -> Result<(ConnectionInfo, Served), ConnectionError>
+) -> Result<(ConnectionInfo, Served), ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     M: Make,
 {
-    let service = make.make(&info).await.map_err(ConnectionError::Service)?;
+    let service = make.make(&info).await.map_err(ServeError::Service)?;
     let serving = connection::serve_detected(io, info.clone(), options, service);
     Ok((info, serving))
 }
 
 /// The protocol of a cleartext connection.
-async fn detected<T>(options: &Options, io: T) -> Result<(Protocol, Rewind<T>), ConnectionError>
+async fn detected<T>(options: &ServerOptions, io: T) -> Result<(Protocol, Rewind<T>), ServeError>
 where
     T: AsyncRead + Unpin,
 {
-    let (detected, io) = detect::detect(io, options.limits.preface_timeout).await?;
+    let (detected, io) = detect::detect(io, options.connection.limits.preface_timeout).await?;
     let protocol = match detected {
         Detected::Http2 => Protocol::Http2,
         Detected::Spdy2 => Protocol::Spdy2,
@@ -275,15 +275,15 @@ where
     if options.protocols.contains(&protocol) {
         Ok((protocol, io))
     } else {
-        Err(ConnectionError::NotOffered { protocol })
+        Err(ServeError::NotOffered { protocol })
     }
 }
 
-/// What comes of `work`; `None` if the shutdown started before that was over.
+/// Returns the output of `work`; `None` if the shutdown started before it ended.
 async fn before_shutdown<T>(
-    work: impl Future<Output = Result<T, ConnectionError>>,
+    work: impl Future<Output = Result<T, ServeError>>,
     shutdown: Option<ShutdownSignal>,
-) -> Result<Option<T>, ConnectionError> {
+) -> Result<Option<T>, ServeError> {
     let Some(mut shutdown) = shutdown else {
         return work.await.map(Some);
     };
@@ -302,17 +302,17 @@ mod tests {
     /// long as it lives.
     #[tokio::test]
     async fn the_task_of_a_connection_is_small() {
-        let service = crate::service_fn(|_: http::Request<Incoming>| async {
+        let service = crate::service_fn(|_: http::Request<RequestBody>| async {
             Ok::<_, io::Error>(http::Response::new(String::new()))
         });
-        let options = Options::default().shutdown(crate::Shutdown::new().signal());
+        let options = ServerOptions::default().shutdown(crate::Shutdown::new().signal());
         let acceptor = Acceptor::new(options);
         let (io, _) = tokio::io::duplex(1);
         let task = acceptor.run(Endpoints::default(), io, Same(service));
         assert!(size_of_val(&task) <= 512, "{}", size_of_val(&task));
         let info = ConnectionInfo::new(Protocol::Http2);
         let (io, _) = tokio::io::duplex(1);
-        let serving = crate::serve_connection(io, info, Options::default(), service);
+        let serving = crate::serve_connection(io, info, ServerOptions::default(), service);
         assert!(size_of_val(&serving) <= 2560, "{}", size_of_val(&serving));
     }
 }

@@ -1,4 +1,7 @@
-//! The body of a request, whatever protocol it came by.
+//! The body of a request, over any protocol.
+
+#[cfg(feature = "http1")]
+mod upload;
 
 use std::{
     fmt,
@@ -10,31 +13,34 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use lacewing_conn::{Error, driver};
 
+#[cfg(feature = "http1")]
+pub(crate) use self::upload::Upload;
+
 /// The body of a request: data, then trailers if there are any.
 ///
-/// What is read is given back to the client as flow-control credit, so that a
+/// Reading releases the bytes as flow-control credit to the client, so that a
 /// slow handler slows its client down instead of filling memory. A body that is
 /// dropped before its end is discarded.
 ///
 /// ```
 /// use http::{Request, Response};
 /// use http_body_util::BodyExt;
-/// use lacewing_server::{Error, Incoming};
+/// use lacewing_server::{Error, RequestBody};
 ///
-/// async fn length(request: Request<Incoming>) -> Result<Response<String>, Error> {
+/// async fn length(request: Request<RequestBody>) -> Result<Response<String>, Error> {
 ///     let body = request.into_body().collect().await?;
 ///     Ok(Response::new(body.to_bytes().len().to_string()))
 /// }
 /// # let _ = length;
 /// ```
 #[derive(Default)]
-pub struct Incoming(Source);
+pub struct RequestBody(Source);
 
 enum Source {
     Multiplexed(driver::Incoming),
     #[cfg(feature = "http1")]
-    Http1(crate::http1::Upload),
-    /// Some of it was read before it came to the handler.
+    Http1(Upload),
+    /// Some of it was read before the handler received it.
     #[cfg(feature = "http1")]
     Read(Box<Read>),
 }
@@ -43,8 +49,8 @@ enum Source {
 struct Read {
     data: Bytes,
     trailers: Option<http::HeaderMap>,
-    /// What was not.
-    rest: Option<crate::http1::Upload>,
+    /// The part that was not read.
+    rest: Option<Upload>,
 }
 
 impl Default for Source {
@@ -53,18 +59,18 @@ impl Default for Source {
     }
 }
 
-impl Incoming {
+impl RequestBody {
     /// A body without data.
     pub fn empty() -> Self {
         Self::default()
     }
 
     #[cfg(feature = "http1")]
-    pub(crate) fn http1(body: crate::http1::Upload) -> Self {
+    pub(crate) fn http1(body: Upload) -> Self {
         Self(Source::Http1(body))
     }
 
-    /// A body that has come as a whole.
+    /// A body that has arrived whole.
     #[cfg(feature = "http1")]
     pub(crate) fn replayed(data: Bytes, trailers: Option<http::HeaderMap>) -> Self {
         Self(Source::Read(Box::new(Read {
@@ -76,7 +82,7 @@ impl Incoming {
 
     /// A body that began with `data`.
     #[cfg(feature = "http1")]
-    pub(crate) fn partly_read(data: Bytes, rest: crate::http1::Upload) -> Self {
+    pub(crate) fn partly_read(data: Bytes, rest: Upload) -> Self {
         Self(Source::Read(Box::new(Read {
             data,
             trailers: None,
@@ -85,13 +91,13 @@ impl Incoming {
     }
 }
 
-impl From<driver::Incoming> for Incoming {
+impl From<driver::Incoming> for RequestBody {
     fn from(body: driver::Incoming) -> Self {
         Self(Source::Multiplexed(body))
     }
 }
 
-impl Body for Incoming {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -143,14 +149,14 @@ impl Body for Incoming {
     }
 }
 
-impl fmt::Debug for Incoming {
+impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Source::Multiplexed(body) => body.fmt(f),
             #[cfg(feature = "http1")]
             Source::Http1(body) => body.fmt(f),
             #[cfg(feature = "http1")]
-            Source::Read(body) => write!(f, "Incoming({} B read before)", body.data.len()),
+            Source::Read(body) => write!(f, "RequestBody({} B read before)", body.data.len()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One connection: by whom it is served, from its first byte to its last.
+//! Serving one connection, from its first byte to its last.
 
 use std::{
     fmt,
@@ -9,17 +9,14 @@ use std::{
 use bytes::BytesMut;
 use http::{Request, Response};
 use http_body::Body;
-use lacewing_conn::{
-    Limits, Side, Version,
-    driver::Connection,
-    proto::{Config, ConnectionStats},
-};
+use lacewing_conn::proto::ConnectionStats;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
 use crate::{
-    BoxError, ConnectionError, ConnectionInfo, HttpService, Incoming, Options, Rewind,
-    exchange::Exchanges, telemetry::Span,
+    BoxError, ConnectionInfo, HttpService, RequestBody, Rewind, ServeError, ServerOptions,
+    multiplexed::{self, Multiplexed},
+    telemetry::Span,
 };
 
 /// Serves one connection whose protocol is known, over any transport: a
@@ -33,15 +30,15 @@ use crate::{
 /// use std::convert::Infallible;
 ///
 /// use http::{Request, Response};
-/// use lacewing_server::{Incoming, Options, Version, serve_connection, service_fn};
+/// use lacewing_server::{RequestBody, ServerOptions, Version, serve_connection, service_fn};
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// # runtime.block_on(async {
 /// let (client, server) = tokio::io::duplex(64 * 1024);
-/// let hello = service_fn(|_: Request<Incoming>| async {
+/// let hello = service_fn(|_: Request<RequestBody>| async {
 ///     Ok::<_, Infallible>(Response::new(String::from("hello")))
 /// });
-/// let serving = tokio::spawn(serve_connection(server, Version::Http2, Options::default(), hello));
+/// let serving = tokio::spawn(serve_connection(server, Version::Http2, ServerOptions::default(), hello));
 /// drop(client);
 /// assert!(serving.await?.is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -51,18 +48,18 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`ConnectionError::Connection`] or [`ConnectionError::Http1`] if it did not
-/// come to a graceful end, and [`ConnectionError::NotOffered`] for HTTP/1.1
+/// [`ServeError::Connection`] or [`ServeError::Http1`] if it did not
+/// end gracefully, and [`ServeError::NotOffered`] for HTTP/1.1
 /// without the feature `http1`.
 pub fn serve_connection<T, S, B>(
     io: T,
     connection: impl Into<ConnectionInfo>,
-    options: Options,
+    options: ServerOptions,
     service: S,
 ) -> Serving<T, S>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
     B: Body<Data: bytes::Buf + Send, Error: Into<BoxError>> + Send + 'static,
@@ -71,14 +68,14 @@ where
 }
 
 /// A connection on its way to its end.
-pub(crate) type Served = Pin<Box<dyn Future<Output = Result<(), ConnectionError>> + Send>>;
+pub(crate) type Served = Pin<Box<dyn Future<Output = Result<(), ServeError>> + Send>>;
 
 /// As [`serve_connection`], with bytes that were read already. In a box, so
-/// that what comes before it does not pay for its size, nor it for theirs.
+/// that the futures before it do not include its size, nor it theirs.
 pub(crate) fn serve_detected<T, S>(
     io: Rewind<T>,
     info: ConnectionInfo,
-    options: Options,
+    options: ServerOptions,
     service: S,
 ) -> Served
 where
@@ -89,25 +86,13 @@ where
     Box::pin(Serving::new(io, prefix.into(), info, options, service))
 }
 
-/// How an engine behaves by these options.
-pub(crate) fn config(version: Version, options: &Options) -> Config {
-    let mut config = Config::new(version, Side::Server);
-    config.limits = Limits::clone(&options.limits);
-    config.header_compression = options.header_compression;
-    config.version_uncertain = options.version_uncertain;
-    config.extended_connect = options.extended_connect.is_offered();
-    config.window_pool = Some(options.window_pool.clone());
-    config.persistent_settings = options.persistent_settings.clone();
-    config
-}
-
 /// The future of [`serve_connection`].
 ///
 /// ```
-/// use lacewing_server::{Options, Protocol, serve_connection};
+/// use lacewing_server::{ServerOptions, Protocol, serve_connection};
 ///
 /// let (_client, io) = tokio::io::duplex(1024);
-/// let serving = serve_connection(io, Protocol::Spdy3, Options::default(), axum::Router::new());
+/// let serving = serve_connection(io, Protocol::Spdy3, ServerOptions::default(), axum::Router::new());
 /// // Nothing happens until it is polled.
 /// drop(serving);
 /// ```
@@ -121,9 +106,9 @@ pub struct Serving<T, S: HttpService> {
 /// beside the connection that was made of them.
 #[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 enum Kind<T, S: HttpService> {
-    Multiplexed(Connection<T, Exchanges<S>>),
+    Multiplexed(Multiplexed<T, S>),
     #[cfg(feature = "http1")]
-    Http1(Pin<Box<dyn Future<Output = Result<(), ConnectionError>> + Send>>),
+    Http1(Pin<Box<dyn Future<Output = Result<(), ServeError>> + Send>>),
     #[cfg(not(feature = "http1"))]
     NotBuilt,
 }
@@ -133,46 +118,25 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
-    fn new(io: T, input: BytesMut, info: ConnectionInfo, options: Options, service: S) -> Self {
+    fn new(
+        io: T,
+        input: BytesMut,
+        info: ConnectionInfo,
+        options: ServerOptions,
+        service: S,
+    ) -> Self {
         let Some(version) = info.protocol().version() else {
             return Self::http1(Rewind::new(io, input.freeze()), info, options, service);
         };
         let span = Span::new(&info);
-        let config = config(version, &options);
-        let exchanges = Exchanges::new(version, info, options, service);
-        let connection = Connection::new(io, config, exchanges).with_input(input);
+        let connection = multiplexed::serve(io, input, version, info, options, service);
         Self {
             kind: Kind::Multiplexed(connection),
             span,
         }
     }
 
-    /// A connection that was one of HTTP/1.1 until now. `prepare` sees it
-    /// before anything happens.
-    #[cfg(feature = "http1")]
-    pub(crate) fn upgraded(
-        io: T,
-        info: ConnectionInfo,
-        options: Options,
-        service: S,
-        wish: crate::h2c::Wish,
-        prepare: impl FnOnce(&mut Exchanges<S>),
-    ) -> Result<Self, lacewing_conn::Error> {
-        let span = Span::new(&info);
-        let config = config(lacewing_conn::Version::Http2, &options);
-        let exchanges = Exchanges::new(config.version, info, options, service);
-        let mut connection = Connection::new(io, config, exchanges);
-        prepare(connection.application());
-        connection
-            .engine()
-            .upgrade_server(wish.head, &wish.settings)?;
-        Ok(Self {
-            kind: Kind::Multiplexed(connection),
-            span,
-        })
-    }
-
-    /// What the connection holds and has been through; `None` over HTTP/1.1.
+    /// Returns the connection's statistics; `None` over HTTP/1.1.
     pub fn stats(&mut self) -> Option<ConnectionStats> {
         match &mut self.kind {
             Kind::Multiplexed(connection) => Some(connection.engine().stats()),
@@ -184,7 +148,7 @@ where
     }
 
     #[cfg(feature = "http1")]
-    fn http1(io: Rewind<T>, info: ConnectionInfo, options: Options, service: S) -> Self {
+    fn http1(io: Rewind<T>, info: ConnectionInfo, options: ServerOptions, service: S) -> Self {
         let span = Span::new(&info);
         Self {
             kind: Kind::Http1(Box::pin(crate::http1::serve(io, options, info, service))),
@@ -193,7 +157,7 @@ where
     }
 
     #[cfg(not(feature = "http1"))]
-    fn http1(_: Rewind<T>, info: ConnectionInfo, _: Options, _: S) -> Self {
+    fn http1(_: Rewind<T>, info: ConnectionInfo, _: ServerOptions, _: S) -> Self {
         Self {
             kind: Kind::NotBuilt,
             span: Span::new(&info),
@@ -206,18 +170,18 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
 {
-    type Output = Result<(), ConnectionError>;
+    type Output = Result<(), ServeError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { kind, span } = self.get_mut();
         span.within(|| match kind {
             Kind::Multiplexed(connection) => Pin::new(connection)
                 .poll(cx)
-                .map_err(ConnectionError::Connection),
+                .map_err(ServeError::Connection),
             #[cfg(feature = "http1")]
             Kind::Http1(serving) => serving.as_mut().poll(cx),
             #[cfg(not(feature = "http1"))]
-            Kind::NotBuilt => Poll::Ready(Err(ConnectionError::NotOffered {
+            Kind::NotBuilt => Poll::Ready(Err(ServeError::NotOffered {
                 protocol: crate::Protocol::Http1,
             })),
         })

@@ -1,4 +1,4 @@
-//! What can go wrong: with a server as a whole, and with one connection.
+//! The errors of a server as a whole, and of one connection.
 
 use std::{fmt, io, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{Address, BoxError, DetectError, Initiator, Protocol};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
-    /// No listener was given, so that nobody could connect.
+    /// The builder has no listener, so that no client could connect.
     NoListener,
     /// The list of protocols to offer is empty.
     NoProtocol,
@@ -35,7 +35,7 @@ pub enum StartError {
     Bind {
         /// The address in question.
         address: Address,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -98,17 +98,17 @@ impl std::error::Error for StartError {
     }
 }
 
-/// What ended a connection before its time.
+/// The error that ended a connection.
 ///
 /// ```
-/// use lacewing_server::{ConnectionError, Protocol};
+/// use lacewing_server::{ServeError, Protocol};
 ///
-/// let error = ConnectionError::NotOffered { protocol: Protocol::Spdy2 };
+/// let error = ServeError::NotOffered { protocol: Protocol::Spdy2 };
 /// assert!(error.to_string().contains("spdy/2"));
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum ConnectionError {
+pub enum ServeError {
     /// The first bytes on a cleartext port were of no protocol.
     Detect(DetectError),
     /// The client speaks a protocol that this server does not offer.
@@ -142,7 +142,7 @@ pub enum ConnectionError {
     },
 }
 
-impl ConnectionError {
+impl ServeError {
     /// The peer went away, which is nothing to worry about.
     pub fn is_disconnect(&self) -> bool {
         let io = match self {
@@ -183,7 +183,7 @@ fn io_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::
     below.filter_map(|error| error.downcast_ref()).next()
 }
 
-impl fmt::Display for ConnectionError {
+impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Detect(error) => error.fmt(f),
@@ -247,7 +247,7 @@ fn is_no_tls(_: &io::Error) -> bool {
     false
 }
 
-impl std::error::Error for ConnectionError {
+impl std::error::Error for ServeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Detect(error) => Some(error),
@@ -259,13 +259,13 @@ impl std::error::Error for ConnectionError {
     }
 }
 
-impl From<DetectError> for ConnectionError {
+impl From<DetectError> for ServeError {
     fn from(error: DetectError) -> Self {
         Self::Detect(error)
     }
 }
 
-impl From<lacewing_conn::Error> for ConnectionError {
+impl From<lacewing_conn::Error> for ServeError {
     fn from(error: lacewing_conn::Error) -> Self {
         Self::Connection(error)
     }
@@ -292,17 +292,17 @@ mod tests {
     #[test]
     fn a_peer_that_went_away_is_told_from_a_peer_that_misbehaved() {
         let gone = lacewing_conn::Error::io(io::ErrorKind::ConnectionReset.into());
-        assert!(ConnectionError::from(gone).is_disconnect());
+        assert!(ServeError::from(gone).is_disconnect());
         let closed = lacewing_conn::Error::reset(Initiator::Peer, Reason::ProtocolError);
-        assert!(ConnectionError::from(closed).is_disconnect());
+        assert!(ServeError::from(closed).is_disconnect());
         let broken = lacewing_conn::Error::reset(Initiator::Library, Reason::ProtocolError);
-        assert!(!ConnectionError::from(broken).is_disconnect());
-        assert!(!ConnectionError::NoAlpn.is_disconnect());
+        assert!(!ServeError::from(broken).is_disconnect());
+        assert!(!ServeError::NoAlpn.is_disconnect());
         let below = StartError::Bind {
             address: std::net::SocketAddr::from(([127, 0, 0, 1], 8443)).into(),
             source: io::ErrorKind::ConnectionReset.into(),
         };
-        assert!(ConnectionError::Http1(below.into()).is_disconnect());
-        assert!(!ConnectionError::Http1("a parser's error".into()).is_disconnect());
+        assert!(ServeError::Http1(below.into()).is_disconnect());
+        assert!(!ServeError::Http1("a parser's error".into()).is_disconnect());
     }
 }

@@ -1,34 +1,36 @@
-//! What a server tells an observer, for logs and counters.
+//! Events for a server's observer, for logs and counters.
 
 use std::{fmt, io};
 
 use http::StatusCode;
 use lacewing_conn::proto::{ConnectionStats, StreamId};
 
-use crate::{Address, BoxError, ConnectionError, ConnectionInfo, Setting};
+use crate::{Address, BoxError, ConnectionInfo, ServeError, Setting};
 
 /// Something that is worth a line in a log.
 ///
 /// ```
-/// use lacewing_server::{Event, Server};
+/// use lacewing_server::{ServerEvent, Server};
 ///
-/// let server = Server::builder().observer(|event: &Event<'_>| match event {
-///     Event::Connected { .. } | Event::Closed { .. } => {}
-///     trouble => eprintln!("{trouble}"),
+/// let server = Server::builder().options(|options| {
+///     options.observer(|event: &ServerEvent<'_>| match event {
+///         ServerEvent::Connected { .. } | ServerEvent::Closed { .. } => {}
+///         trouble => eprintln!("{trouble}"),
+///     })
 /// });
 /// # let _ = server;
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Event<'a> {
+pub enum ServerEvent<'a> {
     /// Connections can't be accepted because the machine has run out of
-    /// something. The listener tries again, and tells of it once until one is
+    /// something. The listener tries again, and reports it once until one is
     /// accepted.
     #[non_exhaustive]
     AcceptFailed {
         /// The listener's address.
         listener: &'a Address,
-        /// What the operating system said.
+        /// The error of the operating system.
         error: &'a io::Error,
     },
     /// A connection ended before its protocol was known.
@@ -37,9 +39,9 @@ pub enum Event<'a> {
         /// The peer's address, if it is known.
         peer: Option<&'a Address>,
         /// Why.
-        error: &'a ConnectionError,
+        error: &'a ServeError,
     },
-    /// The protocol of a connection is known and requests may come.
+    /// The protocol of a connection is known and requests may arrive.
     #[non_exhaustive]
     Connected {
         /// The connection in question.
@@ -57,8 +59,8 @@ pub enum Event<'a> {
         /// Why.
         error: &'a StreamError,
     },
-    /// What a connection holds and has been through: in the interval that
-    /// [`stats_every`](crate::Builder::stats_every) sets, and once at its end.
+    /// The statistics of a connection: in the interval that
+    /// [`stats_every`](crate::ServerOptions::stats_every) sets, and once at its end.
     /// HTTP/1.1 has of these the open requests (as streams) and the bytes of
     /// bodies.
     #[non_exhaustive]
@@ -76,17 +78,17 @@ pub enum Event<'a> {
         /// The settings.
         settings: &'a [Setting],
     },
-    /// A connection is closed; every [`Connected`](Event::Connected) has one.
+    /// A connection is closed; every [`Connected`](ServerEvent::Connected) has one.
     #[non_exhaustive]
     Closed {
         /// The connection in question.
         connection: &'a ConnectionInfo,
         /// Why, if not by a graceful end.
-        error: Option<&'a ConnectionError>,
+        error: Option<&'a ServeError>,
     },
 }
 
-impl fmt::Display for Event<'_> {
+impl fmt::Display for ServerEvent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AcceptFailed { listener, error } => {
@@ -134,7 +136,7 @@ impl fmt::Display for Event<'_> {
     }
 }
 
-/// What went wrong with one request. If it was on our side, the client saw a
+/// The failure of one request. If it was on our side, the client saw a
 /// response with status 500, or a reset if the response had begun (over HTTP/1.1
 /// a connection that closes before the response's end).
 ///
@@ -162,13 +164,13 @@ pub enum StreamError {
     /// the service set (RFC 9110 §8.6). The client sees a reset, over HTTP/1.1
     /// a connection that closes early: never a shorter body that looks whole.
     ContentLength {
-        /// What `content-length` says, in bytes.
+        /// The value of `content-length`, in bytes.
         declared: u64,
         /// The bytes that the body had; more may have followed if these are
         /// more.
         given: u64,
     },
-    /// The service gave what can't be sent: an informational (1xx) response as
+    /// The service returned what cannot be sent: an informational (1xx) response as
     /// the final one, one that the protocol has no place for, or a
     /// content-length that is no number.
     Response(BoxError),

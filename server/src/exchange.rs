@@ -3,24 +3,30 @@
 //!
 //! A request whose handler is ready at its first poll, and whose response's
 //! body has all its data then, is answered within the event that brought it:
-//! no spawn, no lock, no wake-up. What takes longer has a place in a table,
-//! indexed by the stream's slot.
+//! no spawn, no lock, no wake-up. What takes longer is kept in a table by
+//! stream.
 
+mod announce;
 mod call;
+mod commands;
 mod draining;
 mod handler;
+mod interim;
 mod pending;
+mod push;
 mod request;
 mod response;
 mod send;
-mod wishes;
+mod stats;
 
 use std::{
+    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     task,
 };
 
-use http::Response;
+use http::{Request, Response};
 use lacewing_conn::{
     Error, Initiator, Reason, Version,
     driver::{Application, Context},
@@ -31,17 +37,17 @@ use self::{
     call::Probe,
     draining::Draining,
     handler::{Handler, Slot as Spare, Task},
-    pending::{Place, Places},
+    pending::{Pending, PendingTable, put_body, take_body},
     response::{Heads, Kind, Prepared},
     send::Asked,
-    wishes::Wishes,
 };
 #[cfg(feature = "http1")]
 pub(crate) use self::{request::Replayed, response::has_no_content};
 use crate::{
-    ConnectionInfo, Event, HttpService, Options, StreamError,
+    ConnectionInfo, HttpService, RequestBody, ServerEvent, ServerOptions, StreamError,
+    commands::Commands,
     outgoing::Outgoing,
-    reports::Reports,
+    stats::StatsTimer,
     telemetry::{Clock, Telemetry},
 };
 
@@ -53,19 +59,25 @@ const SPARES: usize = 8;
 pub(crate) struct Exchanges<S: HttpService> {
     service: S,
     probe: Probe,
-    options: Options,
+    options: ServerOptions,
     info: ConnectionInfo,
     http_version: http::Version,
-    places: Places<S>,
-    /// Handlers that were told to end because their stream did, and have not
-    /// yet. Their streams count against `max_concurrent_streams` until then, so
+    pending: PendingTable<S>,
+    /// Handlers that were aborted because their stream ended, and have not
+    /// ended yet. Their streams count against `max_concurrent_streams` until then, so
     /// that there are never more of them.
     ending: Vec<(StreamKey, Task<S>)>,
     spare_handlers: Vec<Handler<S>>,
     spare_bodies: Vec<PinnedBody<S>>,
     heads: Heads,
-    wishes: Wishes,
-    reports: Option<Box<Reports>>,
+    /// The commands of handlers. Made when the first handle is.
+    commands: Option<Arc<Commands>>,
+    /// Requests that were promised and are to be served, as many as the peer
+    /// permits at most.
+    promised: VecDeque<(StreamKey, Request<RequestBody>)>,
+    /// Origins and alternative services were sent.
+    announced: bool,
+    stats: Option<Box<StatsTimer>>,
     /// The body of the request that asked for HTTP/2, by HTTP/1.1.
     #[cfg(feature = "http1")]
     replayed: Option<Box<Replayed>>,
@@ -75,7 +87,7 @@ pub(crate) struct Exchanges<S: HttpService> {
 
 type PinnedBody<S> = Spare<Outgoing<<S as HttpService>::ResponseBody>>;
 
-/// What is remembered of a request until its response.
+/// What an exchange keeps of a request until its response.
 #[derive(Clone, Copy)]
 struct Ticket {
     kind: Kind,
@@ -86,7 +98,7 @@ impl<S: HttpService> Exchanges<S> {
     pub(crate) fn new(
         version: Version,
         info: ConnectionInfo,
-        mut options: Options,
+        mut options: ServerOptions,
         service: S,
     ) -> Self {
         let shutdown = options.shutdown.take().map(Draining::new);
@@ -96,9 +108,11 @@ impl<S: HttpService> Exchanges<S> {
             telemetry: Telemetry::new(&info),
             info,
             http_version: version.http_version(),
-            places: Places::default(),
-            wishes: Wishes::default(),
-            reports: options.stats_every.map(Reports::new).map(Box::new),
+            pending: PendingTable::new(),
+            commands: None,
+            promised: VecDeque::new(),
+            announced: false,
+            stats: options.stats_every.map(StatsTimer::new).map(Box::new),
             #[cfg(feature = "http1")]
             replayed: None,
             ending: Vec::new(),
@@ -123,7 +137,7 @@ impl<S: HttpService> Exchanges<S> {
             return self.fail(conn, stream, ticket, &StreamError::Response(error));
         }
         // What the handler wanted to be sent before its response.
-        self.handle_wishes(conn);
+        self.handle_commands(conn);
         let heads = &mut self.heads;
         // It asks the body for its size.
         let prepared = catch_unwind(AssertUnwindSafe(|| {
@@ -161,13 +175,7 @@ impl<S: HttpService> Exchanges<S> {
         let mut pinned = self.spare_bodies.pop().unwrap_or_default();
         pinned.put(body);
         if let Some(pinned) = self.send(conn, stream, pinned, Asked::First) {
-            self.place(
-                stream,
-                Place::Sending {
-                    stream,
-                    body: pinned,
-                },
-            );
+            self.keep(stream, Pending::Sending(Some(pinned)));
         }
     }
 
@@ -199,7 +207,7 @@ impl<S: HttpService> Exchanges<S> {
 
     fn report(&self, stream: StreamId, error: &StreamError) {
         self.telemetry.failed(stream, error);
-        let event = Event::StreamFailed {
+        let event = ServerEvent::StreamFailed {
             connection: &self.info,
             stream,
             error,
@@ -213,26 +221,26 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
-    fn place(&mut self, stream: StreamKey, new: Place<S>) {
-        let old = self.places.put(stream, new);
-        self.end(old);
+    fn keep(&mut self, stream: StreamKey, pending: Pending<S>) {
+        // An earlier stream's entry left the table when that stream ended.
+        self.pending.insert(stream, pending);
     }
 
-    /// The stream ended before its exchange did.
-    fn end(&mut self, place: Place<S>) {
-        match place {
-            Place::Free => {}
-            Place::Handling { stream, task, .. } => {
+    /// Ends the exchange of a stream that ended before it.
+    fn end(&mut self, stream: StreamKey) {
+        match self.pending.remove(stream) {
+            None => {}
+            Some(Pending::Handling { task, .. }) => {
                 task.abort();
                 self.ending.push((stream, task));
             }
-            Place::Sending { body, .. } => {
+            Some(Pending::Sending(body)) => {
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
             }
         }
     }
 
-    /// A handler that was told to end did so.
+    /// Finishes a stream whose aborted handler has ended.
     fn poll_ending(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         let Some(index) = self.ending.iter().position(|(ending, _)| *ending == stream) else {
             return;
@@ -251,13 +259,12 @@ impl<S: HttpService> Exchanges<S> {
 
     /// An idle connection holds next to nothing.
     fn release_memory(&mut self) {
-        self.places.release_memory();
         self.spare_handlers.truncate(1);
         self.spare_bodies.truncate(1);
     }
 }
 
-/// The peer went away meanwhile, or wants no more: nobody's fault.
+/// The peer left meanwhile, or refuses the rest: not an error of ours.
 fn is_over(error: UsageError) -> bool {
     matches!(error, UsageError::StreamClosed | UsageError::HalfClosed)
 }
@@ -301,21 +308,19 @@ impl<S: HttpService> Application for Exchanges<S> {
                 if error.initiator() == Initiator::Library && !error.is_connection() {
                     self.report(stream.id(), &StreamError::Refused(error));
                 }
-                let place = self.places.take(stream);
-                self.end(place);
+                self.end(stream);
                 self.poll_ending(conn, stream);
             }
             EngineEvent::ReturnedSettings { settings } => {
-                self.options.observer.tell(&Event::SettingsReturned {
+                self.options.observer.tell(&ServerEvent::SettingsReturned {
                     connection: &self.info,
                     settings: &settings,
                 });
             }
             EngineEvent::Closed { .. } => self.last_report(conn),
             EngineEvent::Stopped { stream, .. } => {
-                if let Some(Place::Sending { .. }) = self.places.of(stream) {
-                    let place = self.places.take(stream);
-                    self.end(place);
+                if let Some(Pending::Sending(_)) = self.pending.get(stream) {
+                    self.end(stream);
                 }
             }
             _ => {}
@@ -323,28 +328,23 @@ impl<S: HttpService> Application for Exchanges<S> {
     }
 
     fn pull(&mut self, conn: &mut Context<'_>, stream: StreamKey, _: usize) {
-        let Some(Place::Sending { .. }) = self.places.of(stream) else {
-            return;
-        };
-        let Place::Sending { body, .. } = self.places.take(stream) else {
-            return;
-        };
-        if let Some(body) = self.send(conn, stream, body, Asked::InTurn) {
-            self.place(stream, Place::Sending { stream, body });
+        if let Some(body) = take_body(&mut self.pending, stream) {
+            let polled = self.send(conn, stream, body, Asked::InTurn);
+            put_body(&mut self.pending, stream, polled);
         }
     }
 
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        match self.places.of(stream) {
-            Some(Place::Handling { .. }) => self.poll_handler(conn, stream),
-            Some(Place::Sending { .. }) => conn.engine.stream(conn.now, stream).offer(),
+        match self.pending.get(stream) {
+            Some(Pending::Handling { .. }) => self.poll_handler(conn, stream),
+            Some(Pending::Sending(_)) => conn.engine.stream(conn.now, stream).offer(),
             _ => self.poll_ending(conn, stream),
         }
     }
 
     /// The handler waits for a body that the client holds back until then.
     fn handle_wanted(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        self.go_on(conn, stream);
+        self.send_continue(conn, stream);
     }
 
     /// The handler reads no more of the request.
@@ -366,18 +366,21 @@ impl<S: HttpService> Application for Exchanges<S> {
             conn.engine.shutdown(conn.now);
         }
         self.announce(conn);
-        self.handle_wishes(conn);
+        self.handle_commands(conn);
         self.serve_promised(conn);
         self.report_stats(conn, cx);
         self.telemetry.streams(conn.engine.open_streams());
-        if self.places.is_empty() && conn.engine.is_idle() {
+        if self.pending.is_empty() && conn.engine.is_idle() {
             self.release_memory();
         }
     }
 
     fn handle_closed(&mut self, _: &Result<(), Error>) {
-        self.places = Places::default();
+        self.pending = PendingTable::new();
         self.ending = Vec::new();
-        self.wishes.close();
+        if let Some(commands) = self.commands.take() {
+            drop(commands.close());
+        }
+        self.promised.clear();
     }
 }

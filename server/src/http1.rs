@@ -2,8 +2,6 @@
 
 mod exchange;
 mod message;
-mod upload;
-mod watch;
 
 use std::{
     future::{pending, poll_fn},
@@ -24,17 +22,16 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-pub(crate) use self::upload::Upload;
-use self::{
-    exchange::{Exchange, Ledger, ReplyBody},
-    watch::Watched,
-};
+use self::exchange::{Exchange, Ledger, ReplyBody};
 use crate::{
-    BoxError, ConnectionError, ConnectionInfo, H2cUpgrade, HttpService, Incoming, Options,
-    Protocol, Serving, connection,
-    h2c::{self, Drained, Upgrade, Wish},
-    reports::Reports,
-    telemetry,
+    BoxError, ConnectionInfo, H2cUpgrade, HttpService, Protocol, RequestBody, ServeError,
+    ServerOptions,
+    body::Upload,
+    h2c::{self, Drained, Upgrade, UpgradeRequest},
+    http1_transport::Watched,
+    multiplexed::{self, Multiplexed},
+    stats::StatsTimer,
+    telemetry::{self, Span},
 };
 
 /// The least that hyper takes for a buffer.
@@ -43,15 +40,16 @@ const MIN_BUFFER: usize = 8 << 10;
 /// Serves one connection to its end.
 pub(crate) async fn serve<T, S>(
     io: T,
-    options: Options,
+    options: ServerOptions,
     info: ConnectionInfo,
     service: S,
-) -> Result<(), ConnectionError>
+) -> Result<(), ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
-    let limits = Arc::clone(&options.limits);
+    let connection = Arc::clone(&options.connection);
+    let limits = &connection.limits;
     let upgrade = Arc::default();
     let ledger = Arc::new(Ledger::new(info.clone(), options.clone()));
     let adapter = Adapter {
@@ -86,13 +84,13 @@ where
 async fn drive<T, S>(
     connection: UpgradeableConnection<TokioIo<Watched<T>>, Adapter<S>>,
     ledger: &Ledger,
-) -> Result<(), ConnectionError>
+) -> Result<(), ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
     let options = &ledger.options;
-    let after = options.limits.drain_timeout;
+    let after = options.connection.limits.drain_timeout;
     let mut connection = pin!(connection);
     let mut stop = pin!(async {
         match options.shutdown.clone() {
@@ -102,7 +100,7 @@ where
     });
     let mut stopping = false;
     let mut deadline: Option<Pin<Box<Sleep>>> = None;
-    let mut reports = options.stats_every.map(Reports::new);
+    let mut reports = options.stats_every.map(StatsTimer::new);
     let result = poll_fn(|cx| {
         if !stopping && stop.as_mut().poll(cx).is_ready() {
             stopping = true;
@@ -124,7 +122,7 @@ where
         if stopping || ledger.watch.has_ended() {
             let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(after)));
             if deadline.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(ConnectionError::DrainTimeout { after }));
+                return Poll::Ready(Err(ServeError::DrainTimeout { after }));
             }
         }
         Poll::Pending
@@ -136,25 +134,25 @@ where
     result
 }
 
-fn failed(error: hyper::Error) -> ConnectionError {
-    ConnectionError::Http1(error.into())
+fn failed(error: hyper::Error) -> ServeError {
+    ServeError::Http1(error.into())
 }
 
 /// Goes on in HTTP/2, after the 101.
 async fn upgraded<T, S>(
     upgrade: Upgrade,
-    options: Options,
+    options: ServerOptions,
     info: &ConnectionInfo,
     service: S,
-) -> Result<(), ConnectionError>
+) -> Result<(), ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
     let io = upgrade.on.await.map_err(failed)?;
-    let parts = io.downcast::<TokioIo<Watched<T>>>().map_err(|_| {
-        ConnectionError::Http1("the connection is not the one that was upgraded".into())
-    })?;
+    let parts = io
+        .downcast::<TokioIo<Watched<T>>>()
+        .map_err(|_| ServeError::Http1("the connection is not the one that was upgraded".into()))?;
     let (io, ahead) = parts.io.into_inner().into_parts();
     // A client may not say anything in HTTP/2 before it has the 101. What came
     // earlier was said to HTTP/1.1: somebody hopes that it will be taken for
@@ -162,19 +160,23 @@ where
     if !parts.read_buf.is_empty() || !ahead.is_empty() {
         let text = "bytes after a request for h2c came before its 101";
         let error = Error::connection(Initiator::Library, Reason::ProtocolError, text);
-        return Err(ConnectionError::Connection(error));
+        return Err(ServeError::Connection(error));
     }
     let info = info.clone().with_protocol(Protocol::Http2);
-    // In a box: rare, and large.
-    let serving: Serving<T, S> =
-        Serving::upgraded(io, info, options, service, upgrade.wish, |application| {
-            application.replay(crate::exchange::Replayed {
+    let span = Span::new(&info);
+    let connection: Multiplexed<T, S> =
+        multiplexed::upgrade(io, info, options, service, upgrade.request, |exchanges| {
+            exchanges.replay(crate::exchange::Replayed {
                 data: upgrade.data,
                 trailers: upgrade.trailers,
             });
         })
-        .map_err(ConnectionError::Connection)?;
-    Box::pin(serving).await
+        .map_err(ServeError::Connection)?;
+    // In a box: rare, and large.
+    let mut connection = Box::pin(connection);
+    std::future::poll_fn(|cx| span.within(|| connection.as_mut().poll(cx)))
+        .await
+        .map_err(ServeError::Connection)
 }
 
 /// One of our services as one of hyper's.
@@ -196,15 +198,15 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
             self.ledger.refused(&why);
             return Box::pin(std::future::ready(Ok(message::refusal(status))));
         }
-        let wish = self.wish(&request);
+        let upgrade = self.upgrade_request(&request);
         let number = self.ledger.next_request();
         let watch = Arc::clone(&self.ledger.watch);
         let upload = move |body| Upload::new(body, watch, number);
         let service = self.service.clone();
         let ledger = Arc::clone(&self.ledger);
-        let Some((wish, max_body)) = wish else {
+        let Some((wanted, max_body)) = upgrade else {
             let exchange = Exchange::begin(&ledger, number, &request);
-            let request = request.map(|body| Incoming::http1(upload(body)));
+            let request = request.map(|body| RequestBody::http1(upload(body)));
             return Box::pin(async { Ok(exchange.answer(service, request).await) });
         };
         let slot = Arc::clone(&self.upgrade);
@@ -214,7 +216,7 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
                 Drained::All { data, trailers } => {
                     let upgrade = Upgrade {
                         on: hyper::upgrade::on(&mut request),
-                        wish,
+                        request: wanted,
                         data,
                         trailers,
                     };
@@ -222,7 +224,7 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
                     return Ok(switching());
                 }
                 Drained::TooLarge(read) => {
-                    request.map(|rest| Incoming::partly_read(read, upload(rest)))
+                    request.map(|rest| RequestBody::partly_read(read, upload(rest)))
                 }
                 Drained::Failed(error) => return Err(error.into()),
             };
@@ -234,7 +236,7 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
 
 impl<S: HttpService> Adapter<S> {
     /// The request asks for h2c, and may have it.
-    fn wish<B>(&self, request: &Request<B>) -> Option<(Wish, usize)> {
+    fn upgrade_request<B>(&self, request: &Request<B>) -> Option<(UpgradeRequest, usize)> {
         let H2cUpgrade::Accept { max_body } = self.ledger.options.h2c_upgrade else {
             return None;
         };
@@ -244,14 +246,14 @@ impl<S: HttpService> Adapter<S> {
         if self.ledger.info.is_tls() || stopping.is_some_and(crate::ShutdownSignal::has_started) {
             return None;
         }
-        let wish = Wish::of(request)?;
+        let upgrade = UpgradeRequest::of(request)?;
         // After the 101 it would be too late for bad settings.
-        let config = connection::config(lacewing_conn::Version::Http2, &self.ledger.options);
+        let config = multiplexed::config(lacewing_conn::Version::Http2, &self.ledger.options);
         let mut probe = Engine::new(config, Instant::now(), 0);
         probe
-            .upgrade_server(wish.head.clone(), &wish.settings)
+            .upgrade_server(upgrade.head.clone(), &upgrade.settings)
             .ok()?;
-        Some((wish, max_body))
+        Some((upgrade, max_body))
     }
 }
 

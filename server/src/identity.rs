@@ -21,7 +21,7 @@ use rustls::{
 pub use self::error::{IdentityError, IdentityProblem};
 
 /// A certificate chain and its private key, for
-/// [`Builder::bind_tls`](crate::Builder#method.bind_tls) and whatever else
+/// [`ServerBuilder::bind_tls`](crate::ServerBuilder#method.bind_tls) and whatever else
 /// takes a `rustls::ServerConfig`. They can be replaced while a server runs:
 /// a clone is the same identity, so keep one to [`reload`](Self::reload) it.
 ///

@@ -8,9 +8,11 @@ mod address;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod body;
+mod commands;
 mod connection;
 mod connection_info;
 mod date;
+mod delivery;
 mod detect;
 mod error;
 mod event;
@@ -18,24 +20,26 @@ mod exchange;
 mod h2c;
 #[cfg(feature = "http1")]
 mod http1;
+#[cfg(feature = "http1")]
+mod http1_transport;
 #[cfg(feature = "tls")]
 mod identity;
 mod inform;
-mod intents;
 mod listener;
 mod make;
+mod multiplexed;
 #[cfg(feature = "npn")]
 pub mod npn;
 mod options;
 mod outgoing;
 mod protocol;
 mod push;
-mod reports;
 mod rewind;
 mod server;
 mod service;
 mod shutdown;
 mod socket;
+mod stats;
 mod telemetry;
 #[cfg(feature = "tls")]
 mod tls;
@@ -43,40 +47,38 @@ mod tunnel;
 
 pub use acceptor::Acceptor;
 pub use address::{Address, Credentials, Endpoints, UnixAddress};
-pub use body::Incoming;
+pub use body::RequestBody;
 pub use connection::{Serving, serve_connection};
 pub use connection_info::{ConnectionInfo, TlsInfo};
+pub use delivery::{Delivery, InformError, PushError, PushRule};
 pub use detect::{DetectError, Detected, detect, sniff};
-pub use error::{ConnectionError, StartError};
-pub use event::{Event, StreamError};
+pub use error::{ServeError, StartError};
+pub use event::{ServerEvent, StreamError};
 pub use h2c::H2cUpgrade;
 #[cfg(feature = "tls")]
 pub use identity::{Identity, IdentityError, IdentityProblem};
-pub use inform::{InformError, Informer};
-pub use intents::{Delivery, Handle};
-pub use options::{DateHeader, InfoExtension, Options, Spawn};
+pub use inform::Informer;
+pub use options::{DateHeader, Extension, ServerOptions, Spawn};
 pub use protocol::{Protocol, UnknownProtocol};
-pub use push::{PushError, PushRule, Pushed, Pusher};
+pub use push::{PushedRequest, Pusher};
 pub use rewind::Rewind;
-pub use server::{Builder, Server};
+pub use server::{Server, ServerBuilder};
 pub use service::{HttpService, ServiceFn, service_fn};
 pub use shutdown::{Shutdown, ShutdownSignal};
 pub use socket::Socket;
-pub use tunnel::{Connect, ExtendedConnect, TunnelError, tunnel};
+pub use tunnel::{ConnectRequest, ExtendedConnect, TunnelError, tunnel};
 
 pub use lacewing_conn::{
-    Error, Initiator, Limits, Reason, Side, Version,
-    driver::{Tunnel, TunnelBody},
+    BoxError, Error, Initiator, Limits, Reason, Side, Version,
+    driver::{ConnectionConfig, Tunnel, TunnelBody},
     proto::{
-        ConnectionStats, HeaderCompression, PersistentSettings, Protocol as TunnelProtocol, Rate,
-        Setting, StreamId, WindowPool,
+        ConnectProtocol, ConnectionStats, HeaderCompression, PersistentSettings, Rate, Setting,
+        StreamId, WindowPool,
     },
 };
 
-/// The TLS library whose types [`Builder::bind_tls`](Builder#method.bind_tls)
-/// takes, so that no second dependency has to be kept at the same version.
+/// The TLS library whose types [`ServerBuilder::bind_tls`](ServerBuilder#method.bind_tls)
+/// has in its signature, so that users need no second dependency at the same
+/// version.
 #[cfg(feature = "tls")]
 pub use rustls;
-
-/// An error of any type, of a handler or of a body.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use tokio::time::sleep;
 
 use crate::{
-    Address, Event, Options, ShutdownSignal, Socket,
+    Address, ServerEvent, ServerOptions, ShutdownSignal, Socket,
     acceptor::{Acceptor, Transport},
     make::Make,
     shutdown::Alive,
@@ -16,7 +16,7 @@ use crate::{
 /// again at once would keep a core busy until somebody closes a connection.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A bound listener, and what it speaks first.
+/// A bound listener, and its TLS.
 pub(crate) struct Listener {
     pub(crate) socket: Socket,
     pub(crate) address: Address,
@@ -27,7 +27,7 @@ impl Listener {
     /// Accepts until the shutdown starts. Each connection has a task.
     pub(crate) async fn run<M: Make>(
         self,
-        options: Options,
+        options: ServerOptions,
         make: M,
         shutdown: ShutdownSignal,
         alive: Alive,
@@ -83,7 +83,7 @@ impl<M: Make> Accepting<M> {
                 Err(error) => {
                     // Told once, not at every attempt until it is over.
                     if !std::mem::replace(&mut exhausted, true) {
-                        let event = Event::AcceptFailed {
+                        let event = ServerEvent::AcceptFailed {
                             listener: &self.address,
                             error: &error,
                         };

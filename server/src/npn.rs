@@ -1,11 +1,11 @@
 //! TLS by OpenSSL, with Next Protocol Negotiation (draft-agl-tls-nextprotoneg)
-//! beside ALPN: for clients of the years from 2011 to 2016. Everybody else is
-//! better served by [`Builder::bind_tls`](crate::Builder#method.bind_tls).
+//! beside ALPN: for legacy clients (NPN era, 2011 to 2016). All others are
+//! better served by [`ServerBuilder::bind_tls`](crate::ServerBuilder#method.bind_tls).
 //!
-//! The protocols of the [builder](crate::Builder::protocols) are offered in its
+//! The [protocols](crate::ServerOptions::protocols) are offered in its
 //! order. Where a client knows ALPN, the server chooses; where it only knows
-//! NPN, it is the client that does, and it may choose what it was not offered:
-//! such a connection is closed. HTTP/2 is not offered by NPN, since RFC 9113
+//! NPN, the client chooses, and may choose what it was not offered: then the
+//! server closes the connection. HTTP/2 is not offered by NPN, since RFC 9113
 //! §3.2 wants ALPN for it.
 //!
 //! ```no_run
@@ -15,7 +15,7 @@
 //! let acceptor = npn::acceptor(&std::fs::read("cert.pem")?, &std::fs::read("key.pem")?)?;
 //! Server::builder()
 //!     .bind_npn(([0, 0, 0, 0], 8443).into(), acceptor)
-//!     .protocols([Protocol::Spdy31, Protocol::Spdy3, Protocol::Spdy2])
+//!     .options(|options| options.protocols([Protocol::Spdy31, Protocol::Spdy3, Protocol::Spdy2]))
 //!     .serve(axum::Router::new())
 //!     .await?;
 //! # Ok(())
@@ -23,17 +23,14 @@
 //! # let _ = run;
 //! ```
 
-use std::{io, pin::Pin};
+use std::pin::Pin;
 
 use bytes::Bytes;
 use lacewing_conn::npn;
 use openssl::{
     error::ErrorStack,
     pkey::PKey,
-    ssl::{
-        self, AlpnError, ErrorCode, NameType, Ssl, SslAcceptor, SslMethod, SslVersion,
-        select_next_proto,
-    },
+    ssl::{self, AlpnError, NameType, Ssl, SslAcceptor, SslMethod, SslVersion, select_next_proto},
     x509::X509,
 };
 use tokio::{
@@ -42,7 +39,7 @@ use tokio::{
 };
 use tokio_openssl::SslStream;
 
-use crate::{ConnectionError, Options, Protocol, StartError, TlsInfo};
+use crate::{Protocol, ServeError, ServerOptions, StartError, TlsInfo};
 
 pub use openssl::ssl::SslAcceptorBuilder;
 
@@ -51,8 +48,8 @@ pub use openssl::ssl::SslAcceptorBuilder;
 ///
 /// TLS 1.2 is all that it speaks: there is no NPN in TLS 1.3, so that a client
 /// that has both would negotiate nothing. The ciphers are those that Mozilla
-/// calls intermediate. Who needs others, or TLS 1.3 for clients with ALPN,
-/// changes the builder that this returns, or brings one.
+/// calls intermediate. For others, or for TLS 1.3 with
+/// clients that have ALPN, change the builder that this returns, or bring one.
 ///
 /// # Errors
 ///
@@ -85,7 +82,7 @@ fn failed(what: &str, error: &ErrorStack) -> StartError {
     StartError::Tls(format!("{what}: {error}").into())
 }
 
-/// What a listener with NPN needs.
+/// The TLS of a listener with NPN.
 #[derive(Clone)]
 pub(crate) struct Npn {
     acceptor: SslAcceptor,
@@ -98,11 +95,8 @@ impl Npn {
         mut builder: SslAcceptorBuilder,
         protocols: &[Protocol],
     ) -> Result<Self, StartError> {
-        let mut list = Vec::new();
-        for name in protocols.iter().map(|protocol| protocol.alpn()) {
-            list.extend(u8::try_from(name.len()));
-            list.extend_from_slice(name.as_bytes());
-        }
+        let names = protocols.iter().map(|protocol| protocol.alpn());
+        let list = npn::alpn_list(names.clone()).map_err(|error| StartError::Tls(error.into()))?;
         builder.set_alpn_select_callback(move |_, theirs| {
             select_next_proto(&list, theirs)
                 .and_then(Protocol::from_alpn)
@@ -110,11 +104,7 @@ impl Npn {
                 // As RFC 7301 §3.2 demands.
                 .ok_or(AlpnError::ALERT_FATAL)
         });
-        let by_npn: Vec<_> = protocols
-            .iter()
-            .filter(|protocol| **protocol != Protocol::Http2)
-            .map(|protocol| protocol.alpn())
-            .collect();
+        let by_npn: Vec<_> = names.filter(|name| npn::may_negotiate(name)).collect();
         // An empty list would invite clients to choose what they like.
         if !by_npn.is_empty() {
             npn::advertise(&mut builder, by_npn).map_err(|error| StartError::Tls(error.into()))?;
@@ -125,47 +115,48 @@ impl Npn {
     }
 
     /// The handshake. No protocol negotiated stands for HTTP/1.1, as every
-    /// client of the time before NPN expects.
+    /// legacy client expects.
     pub(crate) async fn accept<T>(
         &self,
         io: T,
-        options: &Options,
-    ) -> Result<(Protocol, TlsInfo, SslStream<T>), ConnectionError>
+        options: &ServerOptions,
+    ) -> Result<(Protocol, TlsInfo, SslStream<T>), ServeError>
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        let (protocols, deadline) = (&options.protocols, options.limits.preface_timeout);
+        let (protocols, deadline) = (
+            &options.protocols,
+            options.connection.limits.preface_timeout,
+        );
         let stream = Ssl::new(self.acceptor.context()).and_then(|ssl| SslStream::new(ssl, io));
-        let mut stream = stream.map_err(|error| ConnectionError::Tls(error.into()))?;
+        let mut stream = stream.map_err(|error| ServeError::Tls(error.into()))?;
         match timeout(deadline, Pin::new(&mut stream).accept()).await {
-            Ok(result) => result.map_err(|error| ConnectionError::Tls(io_error(error)))?,
-            Err(_) => return Err(ConnectionError::TlsTimeout { after: deadline }),
+            Ok(result) => result.map_err(|error| ServeError::Tls(npn::io_error(error)))?,
+            Err(_) => return Err(ServeError::TlsTimeout { after: deadline }),
         }
         let ssl = stream.ssl();
-        let name = ssl
-            .selected_alpn_protocol()
-            .or_else(|| npn::negotiated(ssl));
-        let mut tls = told(ssl);
+        let name = npn::protocol(ssl);
+        let mut tls = info(ssl);
         let protocol = match name {
             Some(name) => {
-                let negotiated = Protocol::from_alpn(name).ok_or(ConnectionError::NoAlpn)?;
+                let negotiated = Protocol::from_alpn(name).ok_or(ServeError::NoAlpn)?;
                 tls = tls.with_alpn(negotiated);
                 negotiated
             }
             None if protocols.contains(&Protocol::Http1) => Protocol::Http1,
-            None => return Err(ConnectionError::NoAlpn),
+            None => return Err(ServeError::NoAlpn),
         };
         // The choice is the client's, and need not be among ours.
         if protocols.contains(&protocol) {
             Ok((protocol, tls, stream))
         } else {
-            Err(ConnectionError::NotOffered { protocol })
+            Err(ServeError::NotOffered { protocol })
         }
     }
 }
 
 /// The name that the client asked for, and its certificates.
-fn told(ssl: &ssl::SslRef) -> TlsInfo {
+fn info(ssl: &ssl::SslRef) -> TlsInfo {
     let mut tls = TlsInfo::default();
     if let Some(name) = ssl.servername(NameType::HOST_NAME) {
         tls = tls.with_server_name(name);
@@ -176,15 +167,4 @@ fn told(ssl: &ssl::SslRef) -> TlsInfo {
     let chain = chain.filter_map(|certificate| certificate.to_der().ok());
     let all = own.into_iter().chain(chain).map(Bytes::from);
     tls.with_peer_certificates(all)
-}
-
-/// With the kinds that tell a client that went away from one that failed.
-fn io_error(error: ssl::Error) -> io::Error {
-    match error.into_io_error() {
-        Ok(error) => error,
-        Err(error) if matches!(error.code(), ErrorCode::SYSCALL | ErrorCode::ZERO_RETURN) => {
-            io::Error::new(io::ErrorKind::UnexpectedEof, error)
-        }
-        Err(error) => io::Error::other(error),
-    }
 }

@@ -1,40 +1,36 @@
-//! What is set for each connection.
+//! The options of a server.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use lacewing_conn::{
-    Limits, Side,
-    proto::{HeaderCompression, PersistentSettings, WindowPool},
-};
+use lacewing_conn::{Side, driver::ConnectionConfig, proto::PersistentSettings};
 
-use crate::{Event, ExtendedConnect, H2cUpgrade, Handle, Protocol, ShutdownSignal};
+use crate::{ExtendedConnect, H2cUpgrade, Protocol, ServerEvent, ShutdownSignal};
 
-/// What is set for each connection, with or without a [`Server`](crate::Server).
+/// The options of each connection of a server, with or without a
+/// [`Server`](crate::Server).
 ///
 /// ```
-/// use lacewing_server::{Limits, Options, Side, Spawn};
+/// use lacewing_server::{ConnectionConfig, ServerOptions, Side, Spawn};
 ///
-/// let options = Options::default()
-///     .limits(Limits::new(Side::Server).with(|limits| limits.max_concurrent_streams = 250))
-///     .spawn(Spawn::Always);
+/// let connection = ConnectionConfig::new(Side::Server)
+///     .with(|config| config.limits.max_concurrent_streams = 250);
+/// let options = ServerOptions::default().connection(connection).spawn(Spawn::Always);
 /// # let _ = options;
 /// ```
 #[derive(Clone)]
-pub struct Options {
+pub struct ServerOptions {
     /// Shared, because a task that holds options should be small.
-    pub(crate) limits: Arc<Limits>,
+    pub(crate) connection: Arc<ConnectionConfig>,
     /// The preferred first.
     pub(crate) protocols: Arc<[Protocol]>,
     pub(crate) spawn: Spawn,
     pub(crate) date: DateHeader,
-    pub(crate) attach_info: bool,
-    pub(crate) header_compression: HeaderCompression,
-    pub(crate) window_pool: WindowPool,
+    pub(crate) connection_info: Extension,
     pub(crate) persistent_settings: PersistentSettings,
     pub(crate) extended_connect: ExtendedConnect,
-    pub(crate) informer: Handle,
-    pub(crate) pusher: Handle,
+    pub(crate) informer: Extension,
+    pub(crate) pusher: Extension,
     pub(crate) h2c_upgrade: H2cUpgrade,
     pub(crate) announcements: Arc<Announcements>,
     pub(crate) stats_every: Option<Duration>,
@@ -43,7 +39,7 @@ pub struct Options {
     pub(crate) observer: Observer,
 }
 
-/// Where a request's handler runs.
+/// The task on which a request's handler runs.
 ///
 /// ```
 /// use lacewing_server::Spawn;
@@ -63,8 +59,8 @@ pub enum Spawn {
     Always,
 }
 
-/// Whether responses get a `date` header field if they have none (RFC 9110
-/// §6.6.1).
+/// Adds a `date` header field to responses that have none (RFC 9110 §6.6.1),
+/// or leaves them as they are.
 ///
 /// ```
 /// use lacewing_server::DateHeader;
@@ -73,10 +69,10 @@ pub enum Spawn {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DateHeader {
-    /// They get one.
+    /// Add the field.
     #[default]
     Add,
-    /// They stay as they are.
+    /// Leave responses as they are.
     Leave,
 }
 
@@ -86,39 +82,47 @@ impl DateHeader {
     }
 }
 
-/// Whether a [`ConnectionInfo`](crate::ConnectionInfo) is put into the
-/// extensions of every request.
+/// Inserts one of the server's extensions into each request, or omits it. Each
+/// extension costs allocations for every request.
 ///
 /// ```
-/// use lacewing_server::InfoExtension;
+/// use lacewing_server::{Extension, ServerOptions};
 ///
-/// assert_eq!(InfoExtension::default(), InfoExtension::Insert);
+/// let options = ServerOptions::default()
+///     .connection_info(Extension::Omit)
+///     .informer(Extension::Insert);
+/// # let _ = options;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum InfoExtension {
-    /// Insert it.
-    #[default]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Extension {
+    /// Every request carries it.
     Insert,
-    /// It is not, which saves three allocations a request.
+    /// No request carries it.
     Omit,
 }
 
-impl Options {
-    /// The bounds against clients that ask for too much. HTTP/1.1 obeys
-    /// `preface_timeout` (for each request's head), `max_header_list_size` and
-    /// `drain_timeout` of them.
+impl Extension {
+    pub(crate) fn is_inserted(self) -> bool {
+        self == Self::Insert
+    }
+}
+
+impl ServerOptions {
+    /// Configures the connections themselves: limits, header compression,
+    /// window pool. Of the limits, HTTP/1.1 obeys `preface_timeout` (for each
+    /// request's head), `max_header_list_size` and `drain_timeout`.
     #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = Arc::new(limits);
+    pub fn connection(mut self, config: ConnectionConfig) -> Self {
+        self.connection = Arc::new(config);
         self
     }
 
-    /// The protocols that are offered, the preferred first; what is named twice
-    /// counts once. A connection whose protocol is known already, as that of
-    /// [`serve_connection`](crate::serve_connection), does not look at them.
+    /// Sets the protocols to offer, the preferred one first. Repetitions count
+    /// once. [`serve_connection`](crate::serve_connection), whose protocol is
+    /// known, does not use them.
     ///
-    /// A cleartext client that speaks SPDY/3 or SPDY/3.1, which look the same
-    /// on the wire, is answered in the one that comes first here. Those two
+    /// SPDY/3 and SPDY/3.1 look the same on a cleartext connection: the server
+    /// answers in the one that is first here. Those two
     /// differ in the window of the connection: with the wrong one, transfers
     /// stop after 64 KiB in all.
     ///
@@ -136,80 +140,66 @@ impl Options {
         self
     }
 
-    /// Where handlers run. HTTP/1.1 has them on the connection's task always.
+    /// Sets where handlers run. With HTTP/1.1 they always run on the
+    /// connection's task.
     #[must_use]
     pub fn spawn(mut self, spawn: Spawn) -> Self {
         self.spawn = spawn;
         self
     }
 
-    /// Whether responses get a `date`.
+    /// Adds a `date` to responses, or leaves them. Default: adds it.
     #[must_use]
     pub fn date(mut self, date: DateHeader) -> Self {
         self.date = date;
         self
     }
 
-    /// Whether requests carry a [`ConnectionInfo`](crate::ConnectionInfo).
+    /// Inserts a [`ConnectionInfo`](crate::ConnectionInfo) into requests.
+    /// Default: inserts it, for three allocations a request.
     #[must_use]
-    pub fn connection_info(mut self, extension: InfoExtension) -> Self {
-        self.attach_info = extension == InfoExtension::Insert;
+    pub fn connection_info(mut self, extension: Extension) -> Self {
+        self.connection_info = extension;
         self
     }
 
-    /// How the heads of responses are compressed in SPDY. Default:
-    /// by whole fields, whose lengths tell no more than those of HPACK do; see
-    /// [`HeaderCompression`] before it is changed.
-    #[must_use]
-    pub fn header_compression(mut self, compression: HeaderCompression) -> Self {
-        self.header_compression = compression;
-        self
-    }
-
-    /// What the receive windows of connections may take together when they
-    /// grow. All connections of the process share one pool by default.
-    #[must_use]
-    pub fn window_pool(mut self, pool: WindowPool) -> Self {
-        self.window_pool = pool;
-        self
-    }
-
-    /// What clients are asked to keep and to return on their next connection,
-    /// where the protocol has that (SPDY). Nothing by default. What comes back
-    /// is told to the observer.
+    /// Asks clients to keep these settings and to return them on their next
+    /// connection, where the protocol has that (SPDY). The observer receives
+    /// the settings that clients return. Default: none.
     #[must_use]
     pub fn persistent_settings(mut self, settings: PersistentSettings) -> Self {
         self.persistent_settings = settings;
         self
     }
 
-    /// Whether clients may open WebSockets and the like by extended CONNECT
-    /// (RFC 8441). Off by default. Plain CONNECT needs no permission: every
-    /// CONNECT request reaches the service, with a [`Connect`](crate::Connect).
+    /// Permits clients to open WebSockets and the like by extended CONNECT (RFC
+    /// 8441). Default: off. Plain CONNECT needs no permission: every CONNECT
+    /// request reaches the service, with a
+    /// [`ConnectRequest`](crate::ConnectRequest).
     #[must_use]
     pub fn extended_connect(mut self, connect: ExtendedConnect) -> Self {
         self.extended_connect = connect;
         self
     }
 
-    /// Whether requests carry an [`Informer`](crate::Informer), for interim
-    /// responses such as `103 Early Hints`. They don't by default.
+    /// Inserts an [`Informer`](crate::Informer) into requests, for informational
+    /// responses such as `103 Early Hints`. Default: omits it.
     #[must_use]
-    pub fn informer(mut self, informer: Handle) -> Self {
+    pub fn informer(mut self, informer: Extension) -> Self {
         self.informer = informer;
         self
     }
 
-    /// Whether requests carry a [`Pusher`](crate::Pusher), if the client takes
-    /// pushes. They don't by default.
+    /// Inserts a [`Pusher`](crate::Pusher) into requests, if the client accepts
+    /// pushes. Default: omits it.
     #[must_use]
-    pub fn pusher(mut self, pusher: Handle) -> Self {
+    pub fn pusher(mut self, pusher: Extension) -> Self {
         self.pusher = pusher;
         self
     }
 
-    /// Whether a cleartext HTTP/1.1 request may turn its connection into an
-    /// HTTP/2 one (`Upgrade: h2c`, RFC 7540 §3.2). Off by default; needs the
+    /// Permits a cleartext HTTP/1.1 request to turn its connection into an
+    /// HTTP/2 one (`Upgrade: h2c`, RFC 7540 §3.2). Default: off. Needs the
     /// feature `http1`.
     #[must_use]
     pub fn h2c_upgrade(mut self, upgrade: H2cUpgrade) -> Self {
@@ -217,8 +207,8 @@ impl Options {
         self
     }
 
-    /// The origins that this server is good for, as `https://example.org`:
-    /// announced at the start of each HTTP/2 connection behind TLS (ORIGIN,
+    /// Sets the origins for which this server has authority, as
+    /// `https://example.org`. They are sent at the start of each HTTP/2 connection behind TLS (ORIGIN,
     /// RFC 8336). The certificate must be valid for them.
     #[must_use]
     pub fn origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -227,8 +217,8 @@ impl Options {
         self
     }
 
-    /// Where else an origin is served: a value as in the `Alt-Svc` header
-    /// field, announced at the start of each HTTP/2 connection (ALTSVC, RFC
+    /// Adds an alternative service of an origin: a value as in the `Alt-Svc`
+    /// header field, sent at the start of each HTTP/2 connection (ALTSVC, RFC
     /// 7838). For several origins, call it several times.
     #[must_use]
     pub fn alternative_services(
@@ -242,8 +232,8 @@ impl Options {
         self
     }
 
-    /// Tells the observer of each connection's [`ConnectionStats`] in this
-    /// interval, and at its end ([`Event::Stats`]). Never by default.
+    /// Reports each connection's [`ConnectionStats`] to the observer in this
+    /// interval, and at its end ([`ServerEvent::Stats`]). Default: never.
     ///
     /// [`ConnectionStats`]: crate::ConnectionStats
     #[must_use]
@@ -252,44 +242,44 @@ impl Options {
         self
     }
 
-    /// What starts a graceful shutdown: the peer is told, requests that came
-    /// are answered, then the connection is closed.
+    /// Shuts connections down gracefully when this signal starts: clients
+    /// receive GOAWAY, requests that arrived are answered, and then the
+    /// connection closes.
     #[must_use]
     pub fn shutdown(mut self, signal: ShutdownSignal) -> Self {
         self.shutdown = Some(signal);
         self
     }
 
-    /// Called with everything that is worth a line in a log. Must not block.
+    /// Calls `observer` with everything that is worth a line in a log. It must
+    /// not block.
     #[must_use]
-    pub fn observer(mut self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+    pub fn observer(mut self, observer: impl Fn(&ServerEvent<'_>) + Send + Sync + 'static) -> Self {
         self.observer = Observer(Some(Arc::new(observer)));
         self
     }
 }
 
-impl Options {
-    /// SPDY/3.1 is a guess: it may be SPDY/3.
+impl ServerOptions {
+    /// Marks SPDY/3.1 as a guess: it may be SPDY/3.
     pub(crate) fn version_uncertain(mut self, uncertain: bool) -> Self {
         self.version_uncertain = uncertain;
         self
     }
 }
 
-impl Default for Options {
+impl Default for ServerOptions {
     fn default() -> Self {
         Self {
-            limits: Arc::new(Limits::new(Side::Server)),
+            connection: Arc::new(ConnectionConfig::new(Side::Server)),
             protocols: Protocol::default_offer().into(),
             spawn: Spawn::default(),
             date: DateHeader::default(),
-            attach_info: true,
-            header_compression: HeaderCompression::default(),
-            window_pool: WindowPool::global(),
+            connection_info: Extension::Insert,
             persistent_settings: PersistentSettings::default(),
             extended_connect: ExtendedConnect::default(),
-            informer: Handle::default(),
-            pusher: Handle::default(),
+            informer: Extension::Omit,
+            pusher: Extension::Omit,
             h2c_upgrade: H2cUpgrade::default(),
             announcements: Arc::default(),
             stats_every: None,
@@ -300,17 +290,17 @@ impl Default for Options {
     }
 }
 
-impl fmt::Debug for Options {
+impl fmt::Debug for ServerOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("limits", &self.limits)
+        f.debug_struct("ServerOptions")
+            .field("connection", &self.connection)
             .field("spawn", &self.spawn)
             .field("date", &self.date)
             .finish_non_exhaustive()
     }
 }
 
-/// What is told at the start of a connection.
+/// What a connection advertises at its start.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Announcements {
     pub(crate) origins: Vec<Bytes>,
@@ -321,10 +311,10 @@ pub(crate) struct Announcements {
 #[derive(Clone)]
 pub(crate) struct Observer(Option<Arc<Tell>>);
 
-type Tell = dyn Fn(&Event<'_>) + Send + Sync;
+type Tell = dyn Fn(&ServerEvent<'_>) + Send + Sync;
 
 impl Observer {
-    pub(crate) fn tell(&self, event: &Event<'_>) {
+    pub(crate) fn tell(&self, event: &ServerEvent<'_>) {
         if let Some(observer) = &self.0 {
             observer(event);
         }

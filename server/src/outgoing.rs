@@ -9,6 +9,7 @@ use std::{
 use bytes::Buf;
 use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
+use lacewing_conn::proto::fields::content_length;
 use pin_project_lite::pin_project;
 
 use crate::{BoxError, StreamError};
@@ -66,20 +67,10 @@ impl<B: Body> Outgoing<B> {
 pub(crate) fn declared<'a>(
     values: impl IntoIterator<Item = &'a HeaderValue>,
 ) -> Result<Option<u64>, StreamError> {
-    let mut declared = None;
-    for value in values {
-        let digits = value.as_bytes();
-        let length = match digits.iter().all(u8::is_ascii_digit) {
-            true => value.to_str().ok().and_then(|value| value.parse().ok()),
-            false => None,
-        };
-        if length.is_none() || declared.is_some_and(|earlier| Some(earlier) != length) {
-            let text = format!("its content-length is not one number: {value:?}");
-            return Err(StreamError::Response(text.into()));
-        }
-        declared = length;
-    }
-    Ok(declared)
+    content_length(values).map_err(|value| {
+        let text = format!("its content-length is not one number: {value:?}");
+        StreamError::Response(text.into())
+    })
 }
 
 impl<B> Body for Outgoing<B>

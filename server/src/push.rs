@@ -6,24 +6,24 @@ use http::{
     Method, Request, Uri,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
-use lacewing_conn::proto::{OpenError, StreamKey, UsageError};
+use lacewing_conn::proto::StreamKey;
 
 use crate::{
-    Delivery,
-    intents::{Gone, Intent, Intents},
+    Delivery, PushError, PushRule,
+    commands::{self, Command, Commands},
 };
 
 /// Pushes responses that belong to the response of one request. In the
 /// extensions of requests of HTTP/2 and SPDY, if the server was built
-/// [with it](crate::Builder::pusher) and the client takes pushes; never in
+/// [with it](crate::ServerOptions::pusher) and the client accepts pushes; never in
 /// those of requests that are pushed themselves.
 ///
 /// The pushed request is served by the same service, as if the client had made
-/// it, with [`Pushed`] in its extensions. (A response that is made already can
+/// it, with [`PushedRequest`] in its extensions. (A response that is made already can
 /// travel in the extensions of the request, to be given out by the service.)
 ///
-/// A handler pushes before it gives its response: then the client learns of the
-/// push before it sees what refers to it (RFC 9113 §8.4.1).
+/// A handler pushes before it returns its response: then the client receives
+/// the promise before it sees the reference to it (RFC 9113 §8.4.1).
 ///
 /// Over SPDY the head of a pushed response goes out in one frame with its push,
 /// as the servers of its time did it (Node's `spdy` takes no other pushes, and
@@ -33,9 +33,9 @@ use crate::{
 ///
 /// ```
 /// use http::{Request, Response};
-/// use lacewing_server::{BoxError, Incoming, Pusher};
+/// use lacewing_server::{BoxError, RequestBody, Pusher};
 ///
-/// async fn page(request: Request<Incoming>) -> Result<Response<String>, BoxError> {
+/// async fn page(request: Request<RequestBody>) -> Result<Response<String>, BoxError> {
 ///     if let Some(pusher) = request.extensions().get::<Pusher>() {
 ///         pusher.push(Request::get("/style.css").body(())?);
 ///     }
@@ -45,7 +45,7 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Pusher {
-    intents: Arc<Intents>,
+    commands: Arc<Commands>,
     stream: StreamKey,
     /// Of the request that the pushes belong to.
     uri: Uri,
@@ -55,20 +55,20 @@ pub struct Pusher {
 /// response.
 ///
 /// ```
-/// use lacewing_server::Pushed;
+/// use lacewing_server::PushedRequest;
 ///
 /// fn was_asked_for<B>(request: &http::Request<B>) -> bool {
-///     request.extensions().get::<Pushed>().is_none()
+///     request.extensions().get::<PushedRequest>().is_none()
 /// }
 /// assert!(was_asked_for(&http::Request::new(())));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pushed;
+pub struct PushedRequest;
 
 impl Pusher {
-    pub(crate) fn new(intents: Arc<Intents>, stream: StreamKey, uri: Uri) -> Self {
+    pub(crate) fn new(commands: Arc<Commands>, stream: StreamKey, uri: Uri) -> Self {
         Self {
-            intents,
+            commands,
             stream,
             uri,
         }
@@ -79,8 +79,8 @@ impl Pusher {
     /// Header fields should be those that the client would send, so that it
     /// finds the response when it looks for it.
     ///
-    /// The promise is on its way at once; what this returns need not be
-    /// awaited. It gives a [`PushError`] if nothing is pushed.
+    /// The promise is on its way at once; the [`Delivery`] need not be awaited.
+    /// It returns a [`PushError`] if nothing is pushed.
     pub fn push(&self, mut request: Request<()>) -> Delivery<PushError> {
         if let Err(rule) = check(&request) {
             return Delivery::failed(PushError::NotAllowed(rule));
@@ -90,10 +90,10 @@ impl Pusher {
             Err(rule) => return Delivery::failed(PushError::NotAllowed(rule)),
         }
         let parent = self.stream;
-        Delivery::send(&self.intents, PushError::Busy, |tell| Intent::Push {
+        commands::send(&self.commands, PushError::Busy, |report| Command::Push {
             parent,
             request,
-            tell,
+            report,
         })
     }
 
@@ -135,94 +135,6 @@ impl fmt::Debug for Pusher {
             .finish_non_exhaustive()
     }
 }
-
-/// Why nothing was pushed. None of these is a failure of the request that the
-/// push would have belonged to.
-///
-/// ```
-/// use lacewing_server::PushError;
-///
-/// assert!(PushError::TooMany { max: 100 }.to_string().contains("100"));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PushError {
-    /// The client takes no pushes (SETTINGS_ENABLE_PUSH), or not any more.
-    Disabled,
-    /// The client takes no more pushes at once.
-    TooMany {
-        /// How many it takes.
-        max: u32,
-    },
-    /// The request is none that may be pushed.
-    NotAllowed(PushRule),
-    /// The request that it belongs to is answered to its end, or gone.
-    Gone,
-    /// Handlers want more at once than the connection keeps up with.
-    Busy,
-}
-
-/// Which rule about pushed requests was broken (RFC 9113 §8.4).
-///
-/// ```
-/// assert!(lacewing_server::PushRule::Method.to_string().contains("GET"));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PushRule {
-    /// Only GET and HEAD can be pushed: safe and cacheable.
-    Method,
-    /// A pushed request has no body.
-    Body,
-    /// Only what is on the origin of the client's request can be pushed.
-    Authority,
-    /// The head cannot be sent.
-    Head,
-}
-
-impl fmt::Display for PushRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Method => "only GET and HEAD requests can be pushed",
-            Self::Body => "a pushed request has no body",
-            Self::Authority => "only what is on the origin of the client's request can be pushed",
-            Self::Head => "the head of the pushed request cannot be sent",
-        })
-    }
-}
-
-impl From<OpenError> for PushError {
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::PushDisabled => Self::Disabled,
-            OpenError::TooManyStreams { max } => Self::TooMany { max },
-            OpenError::Usage(UsageError::StreamClosed | UsageError::HalfClosed)
-            | OpenError::ShuttingDown
-            | OpenError::IdsExhausted => Self::Gone,
-            _ => Self::NotAllowed(PushRule::Head),
-        }
-    }
-}
-
-impl Gone for PushError {
-    fn gone() -> Self {
-        Self::Gone
-    }
-}
-
-impl fmt::Display for PushError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Disabled => f.write_str("the client takes no pushes"),
-            Self::TooMany { max } => write!(f, "the client takes {max} pushes at once"),
-            Self::NotAllowed(rule) => rule.fmt(f),
-            Self::Gone => f.write_str("the request that the push belongs to is gone"),
-            Self::Busy => f.write_str("too many pushes wait for the connection"),
-        }
-    }
-}
-
-impl std::error::Error for PushError {}
 
 #[cfg(test)]
 mod tests {

@@ -2,21 +2,18 @@
 
 #[cfg(feature = "tls")]
 use std::sync::Arc;
-use std::{fmt, net::SocketAddr, pin::Pin, time::Duration};
+use std::{fmt, net::SocketAddr, pin::Pin};
 
 use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
-use lacewing_conn::{
-    Limits,
-    proto::{HeaderCompression, PersistentSettings, WindowPool},
-};
+use lacewing_conn::driver::ConnectionConfig;
 use tokio::task::JoinSet;
 use tower_service::Service;
 
 use crate::{
-    Address, BoxError, ConnectionInfo, DateHeader, Event, ExtendedConnect, H2cUpgrade, Handle,
-    HttpService, Incoming, InfoExtension, Options, Protocol, Shutdown, Socket, Spawn, StartError,
+    Address, BoxError, ConnectionInfo, H2cUpgrade, HttpService, Protocol, RequestBody,
+    ServerOptions, Shutdown, Socket, StartError,
     acceptor::Transport,
     listener::Listener,
     make::{Each, Make, Same},
@@ -31,7 +28,7 @@ type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// use std::convert::Infallible;
 ///
 /// use http::{Request, Response};
-/// use lacewing_server::{Incoming, Server, service_fn};
+/// use lacewing_server::{RequestBody, Server, service_fn};
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// # runtime.block_on(async {
@@ -42,7 +39,7 @@ type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 ///     .await?;
 /// println!("listening on {:?}", server.local_addrs().collect::<Vec<_>>());
 ///
-/// let service = service_fn(|request: Request<Incoming>| async move {
+/// let service = service_fn(|request: Request<RequestBody>| async move {
 ///     Ok::<_, Infallible>(Response::new(format!("hello over {:?}\n", request.version())))
 /// });
 /// server.serve(service).await;
@@ -52,40 +49,42 @@ type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// ```
 pub struct Server {
     listeners: Vec<Listener>,
-    options: Options,
+    options: ServerOptions,
     signal: Option<Signal>,
 }
 
 impl Server {
-    /// Nothing set, and every protocol offered that this build speaks.
-    pub fn builder() -> Builder {
-        Builder {
-            places: Vec::new(),
-            options: Options::default(),
+    /// Returns a builder with the default options: it offers every protocol
+    /// that this build has.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder {
+            binds: Vec::new(),
+            options: ServerOptions::default(),
             signal: None,
         }
     }
 
-    /// The IP addresses and ports that listeners are bound to, in the order in
-    /// which they were given; Unix sockets have none.
+    /// Returns the IP addresses and ports of the listeners, in the order of the
+    /// builder's calls; Unix sockets have none.
     pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> {
         self.addresses().filter_map(Address::socket_addr)
     }
 
-    /// The addresses of all listeners, in the order in which they were given.
+    /// Returns the addresses of all listeners, in the order of the builder's
+    /// calls.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
         self.listeners.iter().map(|listener| &listener.address)
     }
 
     /// Accepts connections and serves each on a task of its own, until the
-    /// [shutdown signal](Builder::shutdown) completes and every connection has
-    /// come to its end. Without a signal it never completes.
+    /// [shutdown signal](ServerBuilder::shutdown) completes and every connection
+    /// has ended. Without a signal it never completes.
     ///
     /// Dropping the future closes the listeners and starts a graceful shutdown
     /// of the connections.
     pub async fn serve<S, B>(self, service: S)
     where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
         B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
@@ -94,7 +93,7 @@ impl Server {
     }
 
     /// As [`serve`](Self::serve), with a service for each connection: `make`
-    /// is called with what is known of a connection once its protocol is.
+    /// receives the [`ConnectionInfo`] of a connection once its protocol is known.
     /// axum's `into_make_service_with_connect_info` is one, with the feature
     /// `axum`.
     ///
@@ -153,32 +152,34 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Where a server listens, what it offers, and what it obeys.
+/// Builds a [`Server`].
 ///
 /// ```
-/// use lacewing_server::{Limits, Protocol, Server, Side};
+/// use lacewing_server::{ConnectionConfig, Protocol, Server, Side};
 ///
+/// let connection = ConnectionConfig::new(Side::Server)
+///     .with(|config| config.limits.max_concurrent_streams = 250);
 /// let builder = Server::builder()
 ///     .bind(([127, 0, 0, 1], 0).into())
-///     .protocols([Protocol::Http2, Protocol::Spdy31])
-///     .limits(Limits::new(Side::Server).with(|limits| limits.max_concurrent_streams = 250));
+///     .connection(connection)
+///     .options(|options| options.protocols([Protocol::Http2, Protocol::Spdy31]));
 /// # let _ = builder;
 /// ```
 #[must_use]
-pub struct Builder {
-    places: Vec<(Place, Handshake)>,
-    options: Options,
+pub struct ServerBuilder {
+    binds: Vec<(Bind, Handshake)>,
+    options: ServerOptions,
     signal: Option<Signal>,
 }
 
-enum Place {
+enum Bind {
     Address(SocketAddr),
     #[cfg(unix)]
     Path(std::path::PathBuf),
     Bound(Socket),
 }
 
-/// What comes before the protocol.
+/// The handshake before the protocol.
 enum Handshake {
     None,
     #[cfg(feature = "tls")]
@@ -187,23 +188,23 @@ enum Handshake {
     Npn(crate::npn::SslAcceptorBuilder),
 }
 
-impl Builder {
-    /// Listens in cleartext on an address. What a client speaks is told from
-    /// its first bytes.
+impl ServerBuilder {
+    /// Listens in cleartext on an address. The first bytes of a connection say
+    /// which protocol the client speaks.
     pub fn bind(self, address: SocketAddr) -> Self {
-        self.place(Place::Address(address), Handshake::None)
+        self.bind_with(Bind::Address(address), Handshake::None)
     }
 
     /// As [`bind`](Self::bind), on a listener that is bound already, of TCP or
     /// a Unix socket.
     pub fn listen(self, listener: impl Into<Socket>) -> Self {
-        self.place(Place::Bound(listener.into()), Handshake::None)
+        self.bind_with(Bind::Bound(listener.into()), Handshake::None)
     }
 
     /// Listens in cleartext on a Unix socket. A socket that a server left
     /// behind when it died is replaced; the file is removed when the server
-    /// ends. Who may connect is what the folder's and the file's permissions
-    /// say. (TLS on a Unix socket is `listen_tls`, with the feature `tls`.)
+    /// ends. The permissions of the folder and the
+    /// file say which users may connect. (TLS on a Unix socket is `listen_tls`, with the feature `tls`.)
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), lacewing_server::StartError> {
@@ -217,10 +218,10 @@ impl Builder {
     /// ```
     #[cfg(unix)]
     pub fn bind_unix(self, path: impl Into<std::path::PathBuf>) -> Self {
-        self.place(Place::Path(path.into()), Handshake::None)
+        self.bind_with(Bind::Path(path.into()), Handshake::None)
     }
 
-    /// Listens with TLS on an address. The [protocols](Self::protocols) are
+    /// Listens with TLS on an address. The [protocols](ServerOptions::protocols) are
     /// offered by ALPN, in place of those that the configuration has.
     ///
     /// `config` is an [`Identity`](crate::Identity), which is a certificate and
@@ -244,7 +245,7 @@ impl Builder {
         address: SocketAddr,
         config: impl Into<Arc<rustls::ServerConfig>>,
     ) -> Self {
-        self.place(Place::Address(address), Handshake::Tls(config.into()))
+        self.bind_with(Bind::Address(address), Handshake::Tls(config.into()))
     }
 
     /// As [`bind_tls`](Self::bind_tls), on a listener that is bound already.
@@ -254,15 +255,15 @@ impl Builder {
         listener: impl Into<Socket>,
         config: impl Into<Arc<rustls::ServerConfig>>,
     ) -> Self {
-        self.place(Place::Bound(listener.into()), Handshake::Tls(config.into()))
+        self.bind_with(Bind::Bound(listener.into()), Handshake::Tls(config.into()))
     }
 
-    /// Listens on an address with TLS by OpenSSL, for clients of the time before
-    /// ALPN. The [protocols](Self::protocols) are offered by ALPN and by NPN; see
+    /// Listens on an address with TLS by OpenSSL, for legacy clients (NPN
+    /// era). The [protocols](ServerOptions::protocols) are offered by ALPN and by NPN; see
     /// [`npn`](crate::npn).
     #[cfg(feature = "npn")]
     pub fn bind_npn(self, address: SocketAddr, acceptor: crate::npn::SslAcceptorBuilder) -> Self {
-        self.place(Place::Address(address), Handshake::Npn(acceptor))
+        self.bind_with(Bind::Address(address), Handshake::Npn(acceptor))
     }
 
     /// As [`bind_npn`](Self::bind_npn), on a listener that is bound already.
@@ -272,122 +273,24 @@ impl Builder {
         listener: impl Into<Socket>,
         acceptor: crate::npn::SslAcceptorBuilder,
     ) -> Self {
-        self.place(Place::Bound(listener.into()), Handshake::Npn(acceptor))
+        self.bind_with(Bind::Bound(listener.into()), Handshake::Npn(acceptor))
     }
 
-    /// The protocols that are offered, the preferred first; see
-    /// [`Options::protocols`].
-    pub fn protocols(mut self, protocols: impl IntoIterator<Item = Protocol>) -> Self {
-        self.options = self.options.protocols(protocols);
+    /// Configures the connections: limits, header compression, window pool.
+    pub fn connection(self, config: ConnectionConfig) -> Self {
+        self.options(|options| options.connection(config))
+    }
+
+    /// Changes what [`ServerOptions`] has: the protocols that are offered,
+    /// where handlers run, what requests carry, the observer, and more.
+    pub fn options(mut self, change: impl FnOnce(ServerOptions) -> ServerOptions) -> Self {
+        self.options = change(self.options);
         self
     }
 
-    /// The bounds against clients that ask for too much.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.options = self.options.limits(limits);
-        self
-    }
-
-    /// Where handlers run.
-    pub fn spawn(mut self, spawn: Spawn) -> Self {
-        self.options = self.options.spawn(spawn);
-        self
-    }
-
-    /// Whether responses get a `date`.
-    pub fn date(mut self, date: DateHeader) -> Self {
-        self.options = self.options.date(date);
-        self
-    }
-
-    /// Whether requests carry a [`ConnectionInfo`](crate::ConnectionInfo).
-    pub fn connection_info(mut self, extension: InfoExtension) -> Self {
-        self.options = self.options.connection_info(extension);
-        self
-    }
-
-    /// How the heads of responses are compressed in SPDY. Default:
-    /// by whole fields, whose lengths tell no more than those of HPACK do; see
-    /// [`HeaderCompression`] before it is changed.
-    pub fn header_compression(mut self, compression: HeaderCompression) -> Self {
-        self.options = self.options.header_compression(compression);
-        self
-    }
-
-    /// What clients are asked to keep and to return on their next connection,
-    /// where the protocol has that (SPDY). Nothing by default.
-    pub fn persistent_settings(mut self, settings: PersistentSettings) -> Self {
-        self.options = self.options.persistent_settings(settings);
-        self
-    }
-
-    /// What the receive windows of connections may take together when they
-    /// grow. All connections of the process share one pool by default.
-    pub fn window_pool(mut self, pool: WindowPool) -> Self {
-        self.options = self.options.window_pool(pool);
-        self
-    }
-
-    /// Whether clients may open WebSockets and the like by extended CONNECT
-    /// (RFC 8441). Off by default; see [`Options::extended_connect`].
-    pub fn extended_connect(mut self, connect: ExtendedConnect) -> Self {
-        self.options = self.options.extended_connect(connect);
-        self
-    }
-
-    /// Whether requests carry an [`Informer`](crate::Informer), for interim
-    /// responses such as `103 Early Hints`. They don't by default.
-    pub fn informer(mut self, informer: Handle) -> Self {
-        self.options = self.options.informer(informer);
-        self
-    }
-
-    /// Whether requests carry a [`Pusher`](crate::Pusher), if the client takes
-    /// pushes. They don't by default.
-    pub fn pusher(mut self, pusher: Handle) -> Self {
-        self.options = self.options.pusher(pusher);
-        self
-    }
-
-    /// Whether a cleartext HTTP/1.1 request may turn its connection into an
-    /// HTTP/2 one, if that is offered. Off by default; see [`H2cUpgrade`].
-    pub fn h2c_upgrade(mut self, upgrade: H2cUpgrade) -> Self {
-        self.options = self.options.h2c_upgrade(upgrade);
-        self
-    }
-
-    /// The origins that this server is good for; see [`Options::origins`].
-    pub fn origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.options = self.options.origins(origins);
-        self
-    }
-
-    /// Where else an origin is served; see [`Options::alternative_services`].
-    pub fn alternative_services(
-        mut self,
-        origin: impl Into<String>,
-        value: impl Into<String>,
-    ) -> Self {
-        self.options = self.options.alternative_services(origin, value);
-        self
-    }
-
-    /// Tells the observer of each connection's numbers in this interval, and
-    /// at its end ([`Event::Stats`]). Never by default.
-    pub fn stats_every(mut self, interval: Duration) -> Self {
-        self.options = self.options.stats_every(interval);
-        self
-    }
-
-    /// Called with everything that is worth a line in a log. Must not block.
-    pub fn observer(mut self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
-        self.options = self.options.observer(observer);
-        self
-    }
-
-    /// When `signal` completes, the server accepts no more connections, tells
-    /// its clients to make no more requests, answers those that came, and is
-    /// done: at the latest after the limit `drain_timeout`.
+    /// Shuts the server down gracefully when `signal` completes: it accepts no
+    /// more connections, sends GOAWAY, answers the requests that arrived, and
+    /// ends, at the latest after the limit `drain_timeout`.
     pub fn shutdown(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
         self.signal = Some(Box::pin(signal));
         self
@@ -397,36 +300,36 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StartError`], if an address cannot be listened on, TLS cannot be set
-    /// up, or nothing could ever be served.
+    /// [`StartError`], if an address cannot be bound, TLS cannot be set up, or
+    /// the options exclude every connection.
     #[expect(
         clippy::unused_async,
         reason = "listeners belong to the runtime that this awaits on"
     )]
     pub async fn build(self) -> Result<Server, StartError> {
-        if self.places.is_empty() {
+        if self.binds.is_empty() {
             return Err(StartError::NoListener);
         }
-        if self.options.protocols.is_empty() {
+        let mut options = self.options;
+        if options.protocols.is_empty() {
             return Err(StartError::NoProtocol);
         }
-        if cfg!(not(feature = "http1")) && self.options.protocols.contains(&Protocol::Http1) {
+        if cfg!(not(feature = "http1")) && options.protocols.contains(&Protocol::Http1) {
             return Err(StartError::NotBuilt {
                 protocol: Protocol::Http1,
             });
         }
         // A protocol that is not offered is not upgraded to either.
-        let mut options = self.options;
         if !options.protocols.contains(&Protocol::Http2) {
             options.h2c_upgrade = H2cUpgrade::Ignore;
         }
-        let mut listeners = Vec::with_capacity(self.places.len());
-        for (place, handshake) in self.places {
-            let socket = match place {
-                Place::Address(address) => Socket::bind(address)?,
+        let mut listeners = Vec::with_capacity(self.binds.len());
+        for (bind, handshake) in self.binds {
+            let socket = match bind {
+                Bind::Address(address) => Socket::bind(address)?,
                 #[cfg(unix)]
-                Place::Path(path) => Socket::bind_unix(&path)?,
-                Place::Bound(socket) => socket,
+                Bind::Path(path) => Socket::bind_unix(&path)?,
+                Bind::Bound(socket) => socket,
             };
             let address = socket.address();
             let transport = match handshake {
@@ -460,7 +363,7 @@ impl Builder {
     /// As [`build`](Self::build).
     pub async fn serve<S, B>(self, service: S) -> Result<(), StartError>
     where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
         B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
@@ -486,15 +389,15 @@ impl Builder {
         Ok(())
     }
 
-    fn place(mut self, place: Place, handshake: Handshake) -> Self {
-        self.places.push((place, handshake));
+    fn bind_with(mut self, bind: Bind, handshake: Handshake) -> Self {
+        self.binds.push((bind, handshake));
         self
     }
 }
 
-impl fmt::Debug for Builder {
+impl fmt::Debug for ServerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("ServerBuilder")
             .field("protocols", &self.options.protocols)
             .field("options", &self.options)
             .finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! What can be served.
+//! Services that a server can serve.
 
 use std::{future::Future, task};
 
@@ -7,10 +7,10 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::{BoxError, Incoming};
+use crate::{BoxError, RequestBody};
 
-/// What can be served: every [`tower_service::Service`] that takes a
-/// `http::Request` with an [`Incoming`] body and gives a `http::Response` with
+/// A service that a server can serve: every [`tower_service::Service`] of a
+/// `http::Request` with a [`RequestBody`] that returns a `http::Response` with
 /// any [`http_body::Body`]. An axum `Router` is one. There is nothing to
 /// implement.
 ///
@@ -25,12 +25,12 @@ use crate::{BoxError, Incoming};
 /// use std::convert::Infallible;
 ///
 /// use http::{Request, Response};
-/// use lacewing_server::{HttpService, Incoming, service_fn};
+/// use lacewing_server::{HttpService, RequestBody, service_fn};
 ///
 /// fn servable(_: &impl HttpService) {}
 ///
 /// servable(&axum::Router::new());
-/// servable(&service_fn(|_: Request<Incoming>| async {
+/// servable(&service_fn(|_: Request<RequestBody>| async {
 ///     Ok::<_, Infallible>(Response::new(String::from("hello")))
 /// }));
 /// ```
@@ -39,7 +39,7 @@ pub trait HttpService: Clone + Send + 'static {
     type ResponseBody: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static;
     /// Its error, which becomes a response with status 500.
     type Error: Into<BoxError>;
-    /// What a request becomes.
+    /// The future of a response.
     type Future: Future<Output = Result<Response<Self::ResponseBody>, Self::Error>> + Send + 'static;
 
     /// As [`Service::poll_ready`]: the instance that is ready is the one that
@@ -48,12 +48,12 @@ pub trait HttpService: Clone + Send + 'static {
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> task::Poll<Result<(), Self::Error>>;
 
     /// As [`Service::call`].
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future;
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future;
 }
 
 impl<S, B> HttpService for S
 where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
     B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
@@ -66,7 +66,7 @@ where
         Service::poll_ready(self, cx)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> S::Future {
+    fn call(&mut self, request: Request<RequestBody>) -> S::Future {
         Service::call(self, request)
     }
 }
@@ -77,9 +77,9 @@ where
 /// use std::convert::Infallible;
 ///
 /// use http::{Request, Response};
-/// use lacewing_server::{Incoming, service_fn};
+/// use lacewing_server::{RequestBody, service_fn};
 ///
-/// let service = service_fn(|request: Request<Incoming>| async move {
+/// let service = service_fn(|request: Request<RequestBody>| async move {
 ///     let answer = format!("you asked for {}\n", request.uri().path());
 ///     Ok::<_, Infallible>(Response::new(answer))
 /// });
@@ -88,19 +88,19 @@ where
 /// ```
 pub fn service_fn<F, R>(function: F) -> ServiceFn<F>
 where
-    F: Fn(Request<Incoming>) -> R,
+    F: Fn(Request<RequestBody>) -> R,
     R: Future,
 {
     ServiceFn(function)
 }
 
-/// What [`service_fn`] gives.
+/// The service of an asynchronous function; from [`service_fn`].
 ///
 /// ```
 /// use http::{Request, Response};
-/// use lacewing_server::{Incoming, ServiceFn, service_fn};
+/// use lacewing_server::{RequestBody, ServiceFn, service_fn};
 ///
-/// async fn hello(_: Request<Incoming>) -> Result<Response<String>, std::io::Error> {
+/// async fn hello(_: Request<RequestBody>) -> Result<Response<String>, std::io::Error> {
 ///     Ok(Response::new("hello".into()))
 /// }
 ///
@@ -110,9 +110,9 @@ where
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceFn<F>(F);
 
-impl<F, R, B, E> Service<Request<Incoming>> for ServiceFn<F>
+impl<F, R, B, E> Service<Request<RequestBody>> for ServiceFn<F>
 where
-    F: Fn(Request<Incoming>) -> R,
+    F: Fn(Request<RequestBody>) -> R,
     R: Future<Output = Result<Response<B>, E>>,
 {
     type Response = Response<B>;
@@ -123,7 +123,7 @@ where
         task::Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> R {
+    fn call(&mut self, request: Request<RequestBody>) -> R {
         (self.0)(request)
     }
 }

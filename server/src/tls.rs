@@ -1,4 +1,4 @@
-//! TLS by rustls: the handshake, and the protocol that came out of it.
+//! TLS by rustls: the handshake, and the protocol that it negotiated.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::{ConnectionError, Options, Protocol, TlsInfo};
+use crate::{Protocol, ServeError, ServerOptions, TlsInfo};
 
-/// What a TLS listener needs.
+/// The TLS of a listener.
 pub(crate) struct Tls {
     acceptor: TlsAcceptor,
 }
@@ -32,26 +32,26 @@ impl Tls {
     }
 
     /// The handshake. No protocol negotiated stands for HTTP/1.1, as every
-    /// client of the time before ALPN expects.
+    /// legacy client expects.
     pub(crate) async fn accept<T>(
         &self,
         io: T,
-        options: &Options,
-    ) -> Result<(Protocol, TlsInfo, TlsStream<T>), ConnectionError>
+        options: &ServerOptions,
+    ) -> Result<(Protocol, TlsInfo, TlsStream<T>), ServeError>
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        let deadline = options.limits.preface_timeout;
+        let deadline = options.connection.limits.preface_timeout;
         let io = match timeout(deadline, self.acceptor.accept(io)).await {
-            Ok(result) => result.map_err(ConnectionError::Tls)?,
-            Err(_) => return Err(ConnectionError::TlsTimeout { after: deadline }),
+            Ok(result) => result.map_err(ServeError::Tls)?,
+            Err(_) => return Err(ServeError::TlsTimeout { after: deadline }),
         };
         let connection = io.get_ref().1;
         let protocol = match connection.alpn_protocol() {
             // rustls negotiates only what was offered.
-            Some(name) => Protocol::from_alpn(name).ok_or(ConnectionError::NoAlpn)?,
+            Some(name) => Protocol::from_alpn(name).ok_or(ServeError::NoAlpn)?,
             None if options.protocols.contains(&Protocol::Http1) => Protocol::Http1,
-            None => return Err(ConnectionError::NoAlpn),
+            None => return Err(ServeError::NoAlpn),
         };
         Ok((protocol, TlsInfo::from(connection), io))
     }

@@ -15,7 +15,7 @@ use std::{
 use bytes::BytesMut;
 use http::{Method, Request, Response};
 use lacewing_conn::proto::{Config, Engine, Event, Head, OpenOptions, Transmit};
-use lacewing_server::{Incoming, Options, Side, Version, serve_connection, service_fn};
+use lacewing_server::{RequestBody, ServerOptions, Side, Version, serve_connection, service_fn};
 use metrics::{
     Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
@@ -115,7 +115,7 @@ impl Recorder for Numbers {
     }
 }
 
-async fn serve(request: Request<Incoming>) -> Result<Response<String>, std::io::Error> {
+async fn serve(request: Request<RequestBody>) -> Result<Response<String>, std::io::Error> {
     match request.uri().path() {
         "/wrong" => Err(std::io::Error::other("no database")),
         "/never" => std::future::pending().await,
@@ -144,10 +144,10 @@ async fn converse_by_http1() {
     let connect = || {
         let (io, server) = tokio::io::duplex(64 << 10);
         let told = Arc::clone(&told);
-        let options = Options::default()
+        let options = ServerOptions::default()
             .stats_every(std::time::Duration::from_secs(3600))
             .observer(move |event| {
-                if let lacewing_server::Event::Stats { stats, .. } = event {
+                if let lacewing_server::ServerEvent::Stats { stats, .. } = event {
                     told.lock().unwrap().push((*stats).clone());
                 }
             });
@@ -189,7 +189,7 @@ async fn converse() {
     let serving = serve_connection(
         server,
         Version::Http2,
-        Options::default(),
+        ServerOptions::default(),
         service_fn(serve),
     );
     let serving = tokio::spawn(serving);

@@ -158,15 +158,6 @@ impl fmt::Debug for Values<'_> {
 }
 
 /// Iterator over the values of one name, made by [`Values::iter`].
-///
-/// ```
-/// use lacewing_spdy_zlib::Values;
-///
-/// let mut values = Values::from(&b"gzip\0br"[..]).iter();
-/// assert_eq!(values.next(), Some(&b"gzip"[..]));
-/// assert_eq!(values.next(), Some(&b"br"[..]));
-/// assert_eq!(values.next(), None);
-/// ```
 #[derive(Debug, Clone)]
 pub struct ValuesIter<'a> {
     rest: Option<&'a [u8]>,
@@ -192,7 +183,7 @@ impl<'a> Iterator for ValuesIter<'a> {
 }
 
 /// Reads counts, lengths and strings off an inflated block. `None` is "not that many bytes
-/// left": nothing is ever allocated for an announced length (CVE-2026-35469).
+/// left": no length of the wire allocates by itself (CVE-2026-35469).
 #[derive(Debug, Clone)]
 pub(crate) struct Reader<'a> {
     version: Version,

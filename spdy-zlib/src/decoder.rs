@@ -9,7 +9,7 @@ use crate::block::Reader;
 use crate::inflate::Inflater;
 use crate::{DecodeError, Exceeded, HeaderError, ListError, ListLimits, Summary, Values, Version};
 
-/// What a flushed zlib block ends with (Z_SYNC_FLUSH: an empty stored block).
+/// The end of a flushed zlib block (Z_SYNC_FLUSH: an empty stored block).
 const FLUSH_MARKER: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// No bytes yet, and none that could be taken for a part of the marker.
@@ -142,7 +142,7 @@ impl Decoder {
     }
 
     /// Inflates a piece of a compressed block; [`finish`](Self::finish) ends the block. For
-    /// callers that don't want to hold the compressed block as a whole.
+    /// callers that do not buffer the whole compressed block.
     ///
     /// # Errors
     ///

@@ -18,12 +18,6 @@ const MAX_BLOCK: usize = 0xff_0000;
 /// block gets, learns the cookie byte by byte (CRIME, CVE-2012-4929). Hence
 /// [`Compression::WholeField`] is the default, which every zlib inflates and which repeats nothing
 /// less than whole fields.
-///
-/// ```
-/// use lacewing_spdy_zlib::Compression;
-///
-/// assert_eq!(Compression::default(), Compression::WholeField);
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Compression {
@@ -241,7 +235,7 @@ impl BlockEncoder<'_> {
     }
 
     /// Appends a field whose value is a secret. Under [`Compression::WholeField`] the value is
-    /// written out each time, no match ever covers it, and so nobody learns from the length of any
+    /// written out each time, no match ever covers it, and so no observer learns from the length of any
     /// block whether a guess at it was right. Other policies make no difference.
     ///
     /// `authorization`, `proxy-authorization`, and `cookie` and `set-cookie` with values of less than

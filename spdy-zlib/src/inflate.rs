@@ -57,7 +57,7 @@ impl Inflater {
             }
             match result {
                 Ok(Status::StreamEnd) => return Err(DecodeError::StreamEnded),
-                // With room left in the output, there is nothing more to come out.
+                // With room left in the output, the inflater has no more to give.
                 Ok(_) if input.is_empty() && out.len() < out.capacity() => return Ok(()),
                 Ok(_) if out.len() == out.capacity() => {}
                 Ok(_) if consumed == 0 && out.len() == produced => {

@@ -1,4 +1,4 @@
-//! What is taken of a header list, and what is to be known of one beside its fields.
+//! Limits on a header list, and the summary of one.
 
 /// How much of a header list is taken.
 ///
@@ -14,7 +14,7 @@ pub struct ListLimits {
     /// Bytes of names and values, and 32 for each field: over it, the list is
     /// [`Exceeded::Size`](crate::Exceeded::Size). Also the most bytes that a block may inflate to:
     /// over it, inflating stops with [`DecodeError::TooLarge`](crate::DecodeError::TooLarge) (a zlib
-    /// bomb; CVE-2026-55833 is what comes of going on). 64 KiB by default.
+    /// bomb; CVE-2026-55833 is the result of going on). 64 KiB by default.
     pub max_size: usize,
     /// Fields: over it, the list is [`Exceeded::Fields`](crate::Exceeded::Fields). 1000 by default.
     pub max_fields: usize,
@@ -38,16 +38,7 @@ impl ListLimits {
     }
 }
 
-/// What was handed out of a block.
-///
-/// ```
-/// use lacewing_spdy_zlib::{Decoder, ListLimits, Summary, Version};
-///
-/// // A block of no bytes: no fields, nothing wrong.
-/// let summary = Decoder::new(Version::V3).decode(&[], ListLimits::default(), |_, _| {})?;
-/// assert_eq!(summary, Summary::default());
-/// # Ok::<(), lacewing_spdy_zlib::DecodeError>(())
-/// ```
+/// The number and size of the fields that a block handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Summary {

@@ -1,7 +1,7 @@
 //! Deflate that gives no secrets away: matches cover whole header fields and nothing less.
 //!
 //! zlib matches the longest text that it finds, so a block gets shorter with each byte of a secret
-//! that somebody guesses rightly (CRIME). Here a match covers whole *units*, and a guess that is
+//! that an attacker guesses rightly (CRIME). Here a match covers whole *units*, and a guess that is
 //! wrong in one byte is worth as little as one that is wrong in all of them, as in HPACK:
 //!
 //! * the number of fields at the start of a block;
@@ -45,7 +45,7 @@ const FIRST_HISTORY: usize = 2 << 10;
 /// Room for history that is kept from one block to the next, bytes.
 const KEPT_HISTORY: usize = 16 << 10;
 
-/// What every connection starts with.
+/// The first bytes of every connection.
 static DICTIONARY_V2: LazyLock<Index> = LazyLock::new(|| Index::of_dictionary(Version::V2));
 static DICTIONARY_V3: LazyLock<Index> = LazyLock::new(|| Index::of_dictionary(Version::V3));
 
@@ -135,7 +135,7 @@ impl WholeField {
     }
 }
 
-/// What matches reach, with the block under way at its end.
+/// The bytes that matches can reach; the current block is at their end.
 #[derive(Clone, Copy)]
 struct History<'a> {
     bytes: &'a [u8],

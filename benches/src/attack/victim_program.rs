@@ -12,8 +12,10 @@ use bytes::Bytes;
 use clap::{Parser, Subcommand, ValueEnum};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Either, Empty};
-use lacewing_client::{Connection, ConnectionConfig};
-use lacewing_server::{Incoming, Limits, Protocol, Server, Side, Version, service_fn};
+use lacewing_client::{ClientOptions, Connection};
+use lacewing_server::{
+    ConnectionConfig, Limits, Protocol, RequestBody, Server, Side, Version, service_fn,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
@@ -133,9 +135,11 @@ fn limits(side: Side, changes: &[(String, Duration)]) -> Limits {
 
 async fn serve(changes: &[(String, Duration)], protocols: Vec<Protocol>) -> Result<(), Error> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let mut builder = Server::builder().limits(limits(Side::Server, changes));
+    let config = ConnectionConfig::new(Side::Server)
+        .with(|config| config.limits = limits(Side::Server, changes));
+    let mut builder = Server::builder().connection(config);
     if !protocols.is_empty() {
-        builder = builder.protocols(protocols);
+        builder = builder.options(|options| options.protocols(protocols));
     }
     let address = listener.local_addr()?;
     let server = builder.listen(listener).build().await?;
@@ -144,7 +148,7 @@ async fn serve(changes: &[(String, Duration)], protocols: Vec<Protocol>) -> Resu
     Ok(())
 }
 
-type ResponseBody = Either<RouteBody<Incoming>, Empty<Bytes>>;
+type ResponseBody = Either<RouteBody<RequestBody>, Empty<Bytes>>;
 
 /// The bench routes, and handlers that are slow or rude.
 ///
@@ -153,7 +157,7 @@ type ResponseBody = Either<RouteBody<Incoming>, Empty<Bytes>>;
 /// | `GET /sleep/N` | after N milliseconds |
 /// | `POST /unread` | never; keeps the body and does not read it |
 /// | `POST /ignore` | at once; drops the body |
-async fn handle(request: Request<Incoming>) -> Result<Response<ResponseBody>, Error> {
+async fn handle(request: Request<RequestBody>) -> Result<Response<ResponseBody>, Error> {
     let _counted = Handler::count();
     let path = request.uri().path();
     let slept = path.strip_prefix("/sleep/").map(str::parse::<u64>);
@@ -204,8 +208,9 @@ async fn ask(to: SocketAddr, version: Version, limits: Limits, requests: usize, 
     let Ok(socket) = TcpStream::connect(to).await else {
         return;
     };
-    let config = ConnectionConfig::default().limits(limits);
-    let (connection, driver) = Connection::handshake(socket, version, config);
+    let config = ConnectionConfig::new(Side::Client).with(|config| config.limits = limits);
+    let options = ClientOptions::default().connection(config);
+    let (connection, driver) = Connection::handshake(socket, version, options);
     for _ in 0..requests {
         let connection = connection.clone();
         tokio::spawn(async move {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lacewing_client::{Error, tls::Trust};
+use lacewing_client::{ClientError, Trust};
 
 pub(crate) const OK: u8 = 0;
 pub(crate) const USAGE: u8 = 1;
@@ -55,11 +55,11 @@ impl Failure {
     }
 
     /// No response.
-    pub(crate) fn request(url: &http::Uri, error: &Error, trust: Trust) -> Self {
+    pub(crate) fn request(url: &http::Uri, error: &ClientError, trust: Trust) -> Self {
         let (status, hint) = match error {
-            Error::Request(_) => (USAGE, ""),
+            ClientError::Request(_) => (USAGE, ""),
             // What failed is a file that was to be uploaded.
-            Error::Body(_) => (LOCAL, ""),
+            ClientError::Body(_) => (LOCAL, ""),
             error if error.is_certificate() && trust != Trust::Anyone => (
                 CONNECT,
                 "; if you trust this server anyway (its certificate is self-signed), \
@@ -76,7 +76,7 @@ impl Failure {
     }
 
     /// A response that ended early.
-    pub(crate) fn response(url: &http::Uri, error: &lacewing_client::ConnectionError) -> Self {
+    pub(crate) fn response(url: &http::Uri, error: &lacewing_client::Error) -> Self {
         let message = format!("{url}: the response's body is not complete: {error}");
         Self {
             status: PROTOCOL,

@@ -13,12 +13,9 @@ mod requests;
 use std::{convert::Infallible, process::Stdio};
 
 use http::{Request, Response};
-use lacewing_client::{
-    Connect as _, Connector, Origin, Version,
-    tls::{Tls, Trust},
-};
+use lacewing_client::{Connect as _, Connector, Origin, Trust, Version, tls::Tls};
 use lacewing_conform::{Case, Filter, client_cases};
-use lacewing_server::{Incoming, Options, Server, serve_connection, service_fn};
+use lacewing_server::{RequestBody, Server, ServerOptions, serve_connection, service_fn};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
@@ -35,7 +32,7 @@ async fn server() -> String {
     let server = Server::builder().bind(([127, 0, 0, 1], 0).into());
     let server = server.build().await.unwrap();
     let address = server.local_addrs().next().unwrap();
-    let service = service_fn(|_: Request<Incoming>| async {
+    let service = service_fn(|_: Request<RequestBody>| async {
         Ok::<_, Infallible>(Response::new(String::from("hello, world")))
     });
     tokio::spawn(server.serve(service));
@@ -120,11 +117,11 @@ async fn a_server_that_ends_fails_the_case_and_may_come_back() {
 async fn serve(listener: &TcpListener, connections: usize) {
     for _ in 0..connections {
         let (stream, _) = listener.accept().await.unwrap();
-        let service = service_fn(|_: Request<Incoming>| async {
+        let service = service_fn(|_: Request<RequestBody>| async {
             Ok::<_, Infallible>(Response::new(String::from("hello, world")))
         });
         let version = Version::Http2;
-        let serving = serve_connection(stream, version, Options::default(), service);
+        let serving = serve_connection(stream, version, ServerOptions::default(), service);
         tokio::spawn(async move {
             // How a connection with a scripted peer ends is for the cases to judge.
             let _ = serving.await;
@@ -245,7 +242,7 @@ async fn a_client_without_alpn_is_no_case() {
     for (trust, offered) in [
         (Trust::Anyone, vec![]),
         (Trust::Anyone, vec![Version::Spdy2]),
-        (Trust::WebPki, vec![Version::Http2]),
+        (Trust::Roots, vec![Version::Http2]),
     ] {
         let wrong = Connector::tls(Tls::with_trust(trust, offered), None);
         assert!(wrong.connect(&origin).await.is_err());

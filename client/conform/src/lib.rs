@@ -19,15 +19,15 @@
 //!
 //! ```
 //! use lacewing_conform::{Conditions, Filter, Report, Target, run, server_cases};
-//! use lacewing_server::{Incoming, Options, Version, serve_connection, service_fn};
+//! use lacewing_server::{RequestBody, ServerOptions, Version, serve_connection, service_fn};
 //!
 //! // A server under test, in memory: a connection of its own for each case.
 //! async fn connect() -> std::io::Result<tokio::io::DuplexStream> {
 //!     let (ours, theirs) = tokio::io::duplex(64 * 1024);
-//!     let service = service_fn(|_: http::Request<Incoming>| async {
+//!     let service = service_fn(|_: http::Request<RequestBody>| async {
 //!         Ok::<_, std::convert::Infallible>(http::Response::new(String::from("hello")))
 //!     });
-//!     tokio::spawn(serve_connection(theirs, Version::Http2, Options::default(), service));
+//!     tokio::spawn(serve_connection(theirs, Version::Http2, ServerOptions::default(), service));
 //!     Ok(ours)
 //! }
 //!

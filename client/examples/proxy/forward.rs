@@ -8,7 +8,7 @@ use http::{
 };
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
-use lacewing_client::{BoxError, Client, Connection, Error, ResponseFuture};
+use lacewing_client::{BoxError, Client, ClientError, Connection, ResponseFuture};
 
 /// What forwarded responses have.
 pub(crate) type Forwarded = UnsyncBoxBody<bytes::Bytes, BoxError>;
@@ -22,7 +22,7 @@ pub(crate) trait Upstream {
         B::Error: Into<BoxError>;
 }
 
-type Sent = Result<Response<lacewing_client::Incoming>, Error>;
+type Sent = Result<Response<lacewing_client::Incoming>, ClientError>;
 
 impl Upstream for Connection {
     fn send<B>(&self, request: Request<B>) -> impl Future<Output = Sent> + Send
@@ -137,10 +137,12 @@ fn add_via(headers: &mut HeaderMap, received: Version) {
 }
 
 /// What the client is told when there is no response.
-fn refuse(error: &Error) -> Response<Forwarded> {
+fn refuse(error: &ClientError) -> Response<Forwarded> {
     let status = match error {
-        Error::ConnectTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
-        Error::QueueFull { .. } | Error::TooManyStreams { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        ClientError::ConnectTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+        ClientError::QueueFull { .. } | ClientError::TooManyStreams { .. } => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         // Nobody has seen the request: it may be made again.
         error if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_GATEWAY,

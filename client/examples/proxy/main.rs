@@ -15,7 +15,7 @@ use std::{convert::Infallible, error::Error};
 
 use http::{Request, Uri, uri::PathAndQuery};
 use lacewing_client::{Client, Version};
-use lacewing_server::{Incoming, Server, service_fn};
+use lacewing_server::{RequestBody, Server, service_fn};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .protocols([version])
         .cleartext_protocol(version)
         .build();
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<RequestBody>| {
         let (client, origin) = (client.clone(), origin.clone());
         async move {
             if let Some(uri) = at(&origin, request.uri()) {

@@ -8,13 +8,13 @@ use tokio::{task::JoinSet, time::timeout};
 const MAX_ADDRESSES: usize = 64;
 
 /// No address of a host answered: what happened at each. It is inside of the
-/// `source` of [`Error::Connect`](crate::Error::Connect).
+/// `source` of [`ClientError::Connect`](crate::ClientError::Connect).
 ///
 /// ```
-/// use lacewing_client::{AddressErrors, Error};
+/// use lacewing_client::{AddressErrors, ClientError};
 ///
-/// fn tried(error: &Error) -> usize {
-///     let Error::Connect { source, .. } = error else { return 0 };
+/// fn tried(error: &ClientError) -> usize {
+///     let ClientError::Connect { source, .. } = error else { return 0 };
 ///     let each = source.get_ref().and_then(|error| error.downcast_ref::<AddressErrors>());
 ///     each.map_or(0, |each| each.errors().len())
 /// }

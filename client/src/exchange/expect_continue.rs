@@ -1,22 +1,20 @@
-//! Bodies that wait until the server wants them (RFC 9110 §10.1.1), and the
-//! clock of the connection's task.
+//! Bodies that wait for 100 (Continue) (RFC 9110 §10.1.1).
 
 use std::{
     collections::VecDeque,
-    future::Future as _,
-    pin::Pin,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use lacewing_conn::proto::StreamKey;
-use tokio::time::Sleep;
+
+use crate::alarm::Alarm;
 
 /// Streams whose body waits for 100 (Continue), and until when.
 #[derive(Debug)]
 pub(super) struct Expectations {
     timeout: Duration,
-    /// All wait equally long: the first came first.
+    /// All wait equally long, so that they are in order.
     waiting: VecDeque<(Instant, StreamKey)>,
     alarm: Alarm,
 }
@@ -54,26 +52,5 @@ impl Expectations {
         }
         self.waiting.pop_front();
         Poll::Ready(stream)
-    }
-}
-
-/// A timer that is made when it is first needed.
-#[derive(Debug, Default)]
-pub(crate) struct Alarm(Option<Pin<Box<Sleep>>>);
-
-impl Alarm {
-    /// Ready at an instant, which may be another one at each call.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
-        let at = tokio::time::Instant::from_std(at);
-        let sleep = match &mut self.0 {
-            Some(sleep) => {
-                if sleep.deadline() != at {
-                    sleep.as_mut().reset(at);
-                }
-                sleep
-            }
-            None => self.0.insert(Box::pin(tokio::time::sleep_until(at))),
-        };
-        sleep.as_mut().poll(cx)
     }
 }

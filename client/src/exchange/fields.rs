@@ -1,7 +1,9 @@
-//! Header fields that no request may have: refused, and not left out, so that
-//! whoever sets one learns that it has no effect.
+//! Header fields that no request may have. They are refused rather than left
+//! out, so that the user learns that they have no effect.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority};
+
+use lacewing_conn::proto::fields::{CONNECTION_SPECIFIC, content_length};
 
 use crate::RequestError;
 
@@ -34,7 +36,7 @@ pub(super) fn check_fields(fields: &HeaderMap, section: Section) -> Result<Prese
     Ok(present)
 }
 
-/// Why a field cannot be sent (RFC 9113 §8.2.2, SPDY/3 §3.2.1; of trailers
+/// Returns why a field cannot be sent (RFC 9113 §8.2.2, SPDY/3 §3.2.1; of trailers
 /// RFC 9110 §6.5.1).
 fn why_not(name: &HeaderName, value: &HeaderValue, section: Section) -> Option<&'static str> {
     if section == Section::Trailers
@@ -51,15 +53,14 @@ fn why_not(name: &HeaderName, value: &HeaderValue, section: Section) -> Option<&
         return Some("frames say where the body ends; leave it out");
     }
     if *name == header::UPGRADE {
-        return Some("HTTP/2 and SPDY have no upgrades; ask for a tunnel with a Protocol");
+        return Some("HTTP/2 and SPDY have no upgrades; ask for a tunnel with a ConnectProtocol");
     }
-    let about_connection =
-        *name == header::CONNECTION || matches!(name.as_str(), "keep-alive" | "proxy-connection");
-    if about_connection {
-        return Some("it is about a connection of HTTP/1.1; leave it out");
+    if name.as_str() == "http2-settings" {
+        return Some("it goes with an upgrade from HTTP/1.1 only, which sets it (h2c_upgrade)");
     }
-    (name.as_str() == "http2-settings")
-        .then_some("it goes with an upgrade from HTTP/1.1 only, which sets it (h2c_upgrade)")
+    CONNECTION_SPECIFIC
+        .contains(name)
+        .then_some("it is about a connection of HTTP/1.1; leave it out")
 }
 
 /// The authority that the `host` field, which is there, names.
@@ -80,32 +81,17 @@ pub(super) fn host(fields: &HeaderMap) -> Result<Authority, RequestError> {
     })
 }
 
-/// What `content-length`, which is there, announces. Several fields have to
+/// Returns the length that `content-length`, which is there, announces. Several fields have to
 /// agree (RFC 9110 §8.6); one of them is left.
 pub(super) fn settle_length(fields: &mut HeaderMap) -> Result<u64, RequestError> {
-    let mut lengths = fields.get_all(header::CONTENT_LENGTH).iter();
-    let length = lengths.next().and_then(number);
+    let values = fields.get_all(header::CONTENT_LENGTH);
+    let several = values.iter().nth(1).is_some();
+    let length = content_length(values).ok().flatten();
     let length = length.ok_or(RequestError::InvalidContentLength)?;
-    let mut others = 0_usize;
-    for other in lengths {
-        if number(other) != Some(length) {
-            return Err(RequestError::InvalidContentLength);
-        }
-        others = others.saturating_add(1);
-    }
-    if others > 0 {
+    if several {
         fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(length)
-}
-
-fn number(value: &HeaderValue) -> Option<u64> {
-    let digits = value.as_bytes().trim_ascii();
-    // `parse` would take a sign.
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 #[cfg(test)]

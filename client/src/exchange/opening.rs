@@ -4,42 +4,45 @@ use std::sync::Arc;
 
 use lacewing_conn::{
     driver::Context,
-    proto::{Control, OpenError, OpenOptions, Protocol, StreamKey},
+    proto::{ConnectProtocol, Control, OpenError, OpenOptions, StreamKey},
 };
 
 use super::{
-    Exchange, Exchanges, Failure, Reply, Upload,
-    message::{Expectation, Message, message},
-    not_sent,
-    queue::Intent,
+    Exchange, Exchanges, Upload, not_sent,
+    request::{Expectation, PreparedRequest, prepare},
 };
-use crate::{Error, RequestError, body::RequestBody, telemetry::Clock};
+use crate::{
+    ClientError, RequestError,
+    body::RequestBody,
+    link::{Failure, Reply, Submission},
+    telemetry::Clock,
+};
 
 impl Exchanges {
     /// Opens streams for those that wait, as far as the server allows.
     pub(super) fn open_waiting(&mut self, conn: &mut Context<'_>) {
         if !self.deferred.is_empty() && conn.engine.peer_spoke() {
-            while let Some(intent) = self.deferred.pop_back() {
-                self.waiting.push_front(intent);
+            while let Some(submission) = self.deferred.pop_back() {
+                self.waiting.push_front(submission);
             }
         }
         let mut opened: usize = 0;
         while !self.waiting.is_empty() && conn.engine.can_open() {
-            let Some(intent) = self.waiting.pop_front() else {
+            let Some(submission) = self.waiting.pop_front() else {
                 break;
             };
-            if is_too_early(conn, &intent) {
-                self.deferred.push_back(intent);
+            if is_too_early(conn, &submission) {
+                self.deferred.push_back(submission);
                 continue;
             }
             opened = opened.saturating_add(1);
-            self.open(conn, intent);
+            self.open(conn, submission);
         }
         if conn.engine.is_exhausted() && self.refusing.is_none() {
             // Those that wait, and all that come, go to another connection.
             self.refuse(not_sent("the connection's stream ids are used up"));
         }
-        if self.queue.fails_rather_than_waits() && !self.waiting.is_empty() {
+        if self.link.admission.fails_rather_than_waits() && !self.waiting.is_empty() {
             self.refuse_waiting(conn);
         }
         let max = usize::try_from(conn.engine.peer_max_concurrent_streams());
@@ -51,31 +54,31 @@ impl Exchanges {
         } else {
             conn.engine.open_streams().max(max)
         };
-        self.queue.set_streams(open, max);
+        self.link.admission.set_streams(open, max);
         if let Some(round_trip) = conn.engine.round_trip() {
-            self.queue.set_round_trip(round_trip);
+            self.link.figures.set_round_trip(round_trip);
         }
         if opened > 0 {
-            self.queue.forget(opened);
+            self.link.admission.release_slots(opened);
         }
         let queued = self.waiting.len().saturating_add(self.deferred.len());
         self.telemetry.streams(conn.engine.open_streams(), queued);
     }
 
-    fn open(&mut self, conn: &mut Context<'_>, intent: Intent) {
-        let Intent { request, reply, .. } = intent;
+    fn open(&mut self, conn: &mut Context<'_>, submission: Submission) {
+        let Submission { request, reply, .. } = submission;
         if reply.is_abandoned() {
             return;
         }
         let version = conn.engine.version();
-        let Message {
+        let PreparedRequest {
             head,
             priority,
             body,
-            wishes,
+            extensions,
             expectation,
-        } = match message(request, version, self.security) {
-            Ok(message) => message,
+        } = match prepare(request, version, self.security) {
+            Ok(prepared) => prepared,
             Err(error) => return reply.settle(Err(Failure::new(error.into()))),
         };
         // As the server sees it: pushes have to be of its origin.
@@ -97,8 +100,8 @@ impl Exchanges {
         };
         reply.opened(stream);
         self.telemetry.request(stream.id());
-        if let Some(handle) = wishes.priority {
-            let current = handle.bind(Arc::downgrade(&self.queue), stream);
+        if let Some(handle) = extensions.priority {
+            let current = handle.bind(Arc::downgrade(&self.link), stream);
             if Some(current) != priority {
                 conn.engine.stream(conn.now, stream).prioritize(current);
             }
@@ -110,40 +113,48 @@ impl Exchanges {
                 Some(Upload::Held(body))
             }
         };
-        self.insert(Exchange {
+        self.exchanges.insert(
             stream,
-            reply: Some(reply),
-            upload,
-            informational: wishes.informational,
-            uri,
-            clock: Clock::start(conn.now),
-            answered: self.answered,
-        });
+            Exchange {
+                reply: Some(reply),
+                upload,
+                informational: extensions.informational,
+                uri,
+                clock: Clock::start(conn.now),
+                answered: self.answered,
+            },
+        );
     }
 
-    /// Takes over a stream whose request went out in another way, whole.
+    /// Adopts a stream whose request was sent in another way, whole.
     #[cfg(feature = "h2c")]
-    pub(crate) fn adopt(&mut self, stream: StreamKey, message: Message) -> super::Wait {
+    pub(crate) fn adopt(
+        &mut self,
+        stream: StreamKey,
+        request: PreparedRequest,
+    ) -> crate::ResponseFuture {
         let reply = Reply::new();
         reply.opened(stream);
-        if let Some(handle) = &message.wishes.priority {
-            handle.bind(Arc::downgrade(&self.queue), stream);
+        if let Some(handle) = &request.extensions.priority {
+            handle.bind(Arc::downgrade(&self.link), stream);
         }
-        let uri = match message.head.control {
+        let uri = match request.head.control {
             Control::Request { uri, .. } if self.pushes.is_some() => Some(uri.into()),
             _ => None,
         };
-        let wait = super::Wait::new(Arc::clone(&reply), Arc::clone(&self.queue));
-        self.insert(Exchange {
+        let response = crate::ResponseFuture::new(Arc::clone(&reply), Arc::clone(&self.link));
+        self.exchanges.insert(
             stream,
-            reply: Some(reply),
-            upload: None,
-            informational: message.wishes.informational,
-            uri,
-            clock: Clock::start(std::time::Instant::now()),
-            answered: self.answered,
-        });
-        wait
+            Exchange {
+                reply: Some(reply),
+                upload: None,
+                informational: request.extensions.informational,
+                uri,
+                clock: Clock::start(std::time::Instant::now()),
+                answered: self.answered,
+            },
+        );
+        response
     }
 
     fn not_opened(&mut self, conn: &Context<'_>, reply: &Reply, error: OpenError) {
@@ -160,7 +171,7 @@ impl Exchanges {
                 if !too_many {
                     self.refuse(error.clone());
                 }
-                Error::Connection(error)
+                ClientError::Connection(error)
             }
         };
         reply.settle(Err(Failure::new(error)));
@@ -170,36 +181,26 @@ impl Exchanges {
     fn refuse_waiting(&mut self, conn: &Context<'_>) {
         let max = usize::try_from(conn.engine.peer_max_concurrent_streams());
         let max = max.unwrap_or(usize::MAX);
-        self.queue.forget(self.waiting.len());
-        for intent in self.waiting.drain(..) {
+        self.link.admission.release_slots(self.waiting.len());
+        for submission in self.waiting.drain(..) {
             let open = max;
-            let error = self.queue.too_many(0);
-            let error = error.unwrap_or(Error::TooManyStreams { open, max });
-            intent.give_back(error, self.queue.progress());
-        }
-    }
-
-    pub(super) fn insert(&mut self, exchange: Exchange) {
-        let slot = exchange.stream.slot();
-        if slot >= self.exchanges.len() {
-            self.exchanges.resize_with(slot.saturating_add(1), || None);
-        }
-        if let Some(entry) = self.exchanges.get_mut(slot) {
-            *entry = Some(exchange);
+            let error = self.link.admission.too_many(0);
+            let error = error.unwrap_or(ClientError::TooManyStreams { open, max });
+            submission.fail(error, self.link.lifecycle.progress());
         }
     }
 }
 
-/// Whether the server takes extended CONNECT it says with its first frame.
-fn is_too_early(conn: &Context<'_>, intent: &Intent) -> bool {
-    let extensions = intent.request.extensions();
+/// The server says with its first frame whether it accepts extended CONNECT.
+fn is_too_early(conn: &Context<'_>, submission: &Submission) -> bool {
+    let extensions = submission.request.extensions();
     !extensions.is_empty()
-        && extensions.get::<Protocol>().is_some()
+        && extensions.get::<ConnectProtocol>().is_some()
         && conn.engine.version().capabilities().extended_connect
         && !conn.engine.peer_spoke()
 }
 
-/// Brings a body on its way: at once what is at hand.
+/// Starts to send a body: at once what is at hand.
 pub(super) fn start(
     conn: &mut Context<'_>,
     stream: StreamKey,

@@ -1,4 +1,4 @@
-//! Pushes on their way to those who take them.
+//! Pushes on their way to the handles.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use lacewing_conn::{
     proto::{Control, Head, PushScope, StreamKey},
 };
 
-use super::{Exchange, Exchanges, Reply, Wait};
-use crate::{Pushed, ResponseFuture, telemetry::Clock};
+use super::{Exchange, Exchanges};
+use crate::{Pushed, ResponseFuture, link::Reply, telemetry::Clock};
 
 impl Exchanges {
     /// The server promises a response. It is refused when too many wait
@@ -24,11 +24,12 @@ impl Exchanges {
     ) {
         self.telemetry.interim(stream.id(), "promise");
         let Some(waiting) = self.pushes.clone() else {
-            // Nobody asked for pushes.
+            // Pushes are not accepted.
             return conn.reset(stream, Reason::RefusedStream);
         };
         let parent = self
-            .exchange(parent)
+            .exchanges
+            .get(parent)
             .and_then(|exchange| exchange.uri.as_deref().cloned());
         let Control::Request { method, uri, .. } = head.control else {
             return conn.reset(stream, Reason::ProtocolError);
@@ -57,20 +58,22 @@ impl Exchanges {
         *request.headers_mut() = head.fields;
         let reply = Reply::new();
         reply.opened(stream);
-        let wait = Wait::new(Arc::clone(&reply), Arc::clone(&self.queue));
-        self.insert(Exchange {
+        let response = ResponseFuture::new(Arc::clone(&reply), Arc::clone(&self.link));
+        self.exchanges.insert(
             stream,
-            reply: Some(reply),
-            upload: None,
-            informational: None,
-            uri: None,
-            clock: Clock::start(conn.now),
-            answered: self.answered,
-        });
+            Exchange {
+                reply: Some(reply),
+                upload: None,
+                informational: None,
+                uri: None,
+                clock: Clock::start(conn.now),
+                answered: self.answered,
+            },
+        );
         waiting.put(Pushed {
             parent,
             request,
-            response: ResponseFuture::waiting(wait),
+            response,
         });
     }
 }

@@ -7,9 +7,10 @@ use std::{
 };
 
 use lacewing_client::{
-    ConnectionConfig, ConnectionStats, Limits, Origin, Priority, PriorityHandle, Security, Side,
+    ClientOptions, ConnectionConfig, ConnectionStats, Limits, Origin, Priority, PriorityHandle,
+    Security, Side,
 };
-use lacewing_server::Options;
+use lacewing_server::ServerOptions;
 
 use crate::support::{peer::*, *};
 
@@ -31,7 +32,7 @@ async fn origins_are_remembered() {
 }
 
 async fn announced(security: Security) -> Vec<Origin> {
-    let config = ConnectionConfig::default().security(security);
+    let config = ClientOptions::default().security(security);
     let (connection, mut peer) = by_hand(config, &[]).await;
     assert_eq!(connection.origins(), []);
     for text in [
@@ -54,7 +55,7 @@ async fn announced(security: Security) -> Vec<Origin> {
 async fn alternative_services_are_remembered_and_told() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let to = Arc::clone(&told);
-    let config = ConnectionConfig::default()
+    let config = ClientOptions::default()
         .on_alternative_service(move |service| to.lock().unwrap().push(service.clone()));
     let (connection, mut peer) = by_hand(config, &[]).await;
     let response = connection.request(get("/"));
@@ -76,7 +77,7 @@ async fn alternative_services_are_remembered_and_told() {
 
 #[tokio::test]
 async fn a_priority_is_told_in_a_field_and_changed_by_a_frame() {
-    let (connection, mut peer) = by_hand(ConnectionConfig::default(), &[]).await;
+    let (connection, mut peer) = by_hand(ClientOptions::default(), &[]).await;
     let handle = PriorityHandle::new(Priority::new(5, false));
     let mut request = get("/image");
     request.extensions_mut().insert(handle.clone());
@@ -130,10 +131,10 @@ fn figures_can_be_asked_for_and_are_told() {
     every_version(|version| async move {
         let told: Arc<Mutex<Vec<ConnectionStats>>> = Arc::default();
         let to = Arc::clone(&told);
-        let config = ConnectionConfig::default().on_stats(Duration::from_millis(5), move |stats| {
+        let config = ClientOptions::default().on_stats(Duration::from_millis(5), move |stats| {
             to.lock().unwrap().push(stats.clone());
         });
-        let pair = pair_with(version, config, Options::default());
+        let pair = pair_with(version, config, ServerOptions::default());
         let response = pair.connection.request(get("/bytes/100000")).await.unwrap();
         assert_eq!(measure(response.into_body()).await.0, 100_000);
         let stats = pair.connection.stats().await.unwrap();
@@ -158,7 +159,8 @@ async fn keep_alive_gives_a_silent_server_up() {
         limits.keep_alive_interval = Some(Duration::from_secs(10));
         limits.keep_alive_timeout = Duration::from_secs(5);
     });
-    let config = ConnectionConfig::default().limits(limits);
+    let config = ClientOptions::default()
+        .connection(ConnectionConfig::new(Side::Client).with(|config| config.limits = limits));
     let (connection, mut peer) = by_hand(config, &[]).await;
     let response = tokio::spawn(connection.request(get("/never")));
     // It answers for a while.

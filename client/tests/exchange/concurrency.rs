@@ -10,22 +10,22 @@ use std::{
 };
 
 use lacewing_client::{
-    Body, Client, Concurrency, Connect, Connected, Connecting, Connection, ConnectionConfig, Error,
-    Limits, Origin, Side, Version,
+    Body, Client, ClientError, ClientOptions, Concurrency, Connect, Connected, Connecting,
+    Connection, ConnectionConfig, Limits, Origin, Side, Version,
 };
-use lacewing_server::Options;
+use lacewing_server::ServerOptions;
 use tower_service::Service;
 
 use crate::support::*;
 
-fn options(max_concurrent_streams: u32) -> Options {
-    Options::default().limits(
-        Limits::new(Side::Server)
-            .with(|limits| limits.max_concurrent_streams = max_concurrent_streams),
-    )
+fn options(max_concurrent_streams: u32) -> ServerOptions {
+    ServerOptions::default().connection(ConnectionConfig::new(Side::Server).with(|config| {
+        config.limits = Limits::new(Side::Server)
+            .with(|limits| limits.max_concurrent_streams = max_concurrent_streams)
+    }))
 }
 
-fn poll_ready(connection: &mut Connection, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+fn poll_ready(connection: &mut Connection, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
     Service::<http::Request<Body>>::poll_ready(connection, cx)
 }
 
@@ -36,7 +36,7 @@ fn is_ready(connection: &mut Connection) -> bool {
 #[test]
 fn fail_says_how_many_there_are_and_may_be() {
     every_version(|version| async move {
-        let config = ConnectionConfig::default().concurrency(Concurrency::Fail);
+        let config = ClientOptions::default().concurrency(Concurrency::Fail);
         let mut pair = pair_with(version, config, options(2));
         let response = pair.connection.request(get("/hello")).await.unwrap();
         assert_eq!(text(response).await, "hello world");
@@ -49,7 +49,7 @@ fn fail_says_how_many_there_are_and_may_be() {
         assert_eq!((streams.open, streams.queued, streams.max), (2, 0, 2));
         let error = pair.connection.request(get("/hello")).await.unwrap_err();
         assert!(
-            matches!(error, Error::TooManyStreams { open: 2, max: 2 }),
+            matches!(error, ClientError::TooManyStreams { open: 2, max: 2 }),
             "{error}"
         );
         assert!(error.is_retryable());
@@ -64,7 +64,10 @@ fn fail_says_how_many_there_are_and_may_be() {
         let mut other = pair.connection.clone();
         assert!(!is_ready(&mut other), "the promised stream is not free");
         let error = other.request(get("/hello")).await.unwrap_err();
-        assert!(matches!(error, Error::TooManyStreams { .. }), "{error}");
+        assert!(
+            matches!(error, ClientError::TooManyStreams { .. }),
+            "{error}"
+        );
         let response = pair.connection.call(get("/hello")).await.unwrap();
         assert_eq!(text(response).await, "hello world");
         drop(second);
@@ -78,7 +81,7 @@ fn fail_says_how_many_there_are_and_may_be() {
 #[test]
 fn fail_before_the_settings_came() {
     every_version(|version| async move {
-        let config = ConnectionConfig::default().concurrency(Concurrency::Fail);
+        let config = ClientOptions::default().concurrency(Concurrency::Fail);
         let pair = pair_with(version, config, options(3));
         assert_eq!(pair.connection.streams().max, 100);
         let responses: Vec<_> = (0..150)
@@ -102,7 +105,7 @@ fn fail_before_the_settings_came() {
 #[test]
 fn a_single_connection_queues_where_it_cannot_open_another() {
     every_version(|version| async move {
-        let config = ConnectionConfig::default().concurrency(Concurrency::OpenAnother { max: 2 });
+        let config = ClientOptions::default().concurrency(Concurrency::OpenAnother { max: 2 });
         let pair = pair_with(version, config, options(1));
         let first = pair.connection.request(get("/hello")).await.unwrap();
         assert_eq!(text(first).await, "hello world");
@@ -154,7 +157,7 @@ fn another_connection_is_opened_up_to_a_number() {
         let connector = in_memory(version, 2);
         let client = Client::builder()
             .connector(connector.clone())
-            .concurrency(Concurrency::OpenAnother { max: 3 })
+            .options(|options| options.concurrency(Concurrency::OpenAnother { max: 3 }))
             .build();
         let mut stalled = Vec::new();
         for open in 0..6 {
@@ -183,7 +186,7 @@ fn no_more_connections_are_opened_than_are_kept() {
         let connector = in_memory(version, 1);
         let client = Client::builder()
             .connector(connector.clone())
-            .concurrency(Concurrency::OpenAnother { max: 8 })
+            .options(|options| options.concurrency(Concurrency::OpenAnother { max: 8 }))
             .max_connections(2)
             .build();
         let mut stalled = Vec::new();
@@ -215,7 +218,7 @@ fn a_burst_ahead_of_the_settings_loses_nothing() {
             let connector = in_memory(version, 2);
             let client = Client::builder()
                 .connector(connector.clone())
-                .concurrency(policy)
+                .options(|options| options.concurrency(policy))
                 .build();
             let tasks: Vec<_> = (0..30)
                 .map(|_| tokio::spawn(client.request(get("/hello"))))

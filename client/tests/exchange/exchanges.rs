@@ -204,7 +204,7 @@ fn what_no_connection_can_say_is_an_error_and_nothing_is_sent() {
         let request = http::Request::get("/no-host").body(Body::empty()).unwrap();
         let error = pair.connection.request(request).await.unwrap_err();
         assert!(
-            matches!(error, lacewing_client::Error::Request(_)),
+            matches!(error, lacewing_client::ClientError::Request(_)),
             "{error}"
         );
         assert!(!error.is_retryable());
@@ -213,7 +213,7 @@ fn what_no_connection_can_say_is_an_error_and_nothing_is_sent() {
         *request.method_mut() = Method::CONNECT;
         request
             .extensions_mut()
-            .insert(lacewing_client::Protocol::from_static("websocket"));
+            .insert(lacewing_client::ConnectProtocol::from_static("websocket"));
         let result = pair.connection.request(request).await;
         if version != Version::Http2 {
             let error = result.unwrap_err();

@@ -3,7 +3,7 @@
 use std::{sync::mpsc, time::Duration};
 
 use http_body_util::BodyExt as _;
-use lacewing_client::{Body, ConnectionConfig, OnInformational};
+use lacewing_client::{Body, ClientOptions, OnInformational};
 
 use crate::support::{peer::*, *};
 
@@ -18,7 +18,7 @@ fn upload(expect: bool) -> http::Request<Body> {
 
 #[tokio::test]
 async fn early_hints_come_before_the_response() {
-    let (connection, mut peer) = by_hand(ConnectionConfig::default(), &[]).await;
+    let (connection, mut peer) = by_hand(ClientOptions::default(), &[]).await;
     let (seen, hints) = mpsc::channel();
     let mut request = get("/page");
     request
@@ -48,7 +48,7 @@ async fn early_hints_come_before_the_response() {
 #[tokio::test]
 async fn a_body_waits_for_its_100() {
     // For ever, as far as this test is concerned.
-    let config = ConnectionConfig::default().continue_timeout(Duration::from_secs(3600));
+    let config = ClientOptions::default().continue_timeout(Duration::from_secs(3600));
     let (connection, mut peer) = by_hand(config, &[]).await;
     let response = connection.request(upload(true));
     assert!(!peer.expect(HEADERS).await.ends());
@@ -69,7 +69,7 @@ async fn a_body_waits_for_its_100() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_goes_without_its_100_in_the_end() {
-    let config = ConnectionConfig::default().continue_timeout(Duration::from_secs(2));
+    let config = ClientOptions::default().continue_timeout(Duration::from_secs(2));
     let (connection, mut peer) = by_hand(config, &[]).await;
     let began = tokio::time::Instant::now();
     let first = connection.request(upload(true));
@@ -88,7 +88,7 @@ async fn a_body_goes_without_its_100_in_the_end() {
 
 #[tokio::test]
 async fn without_the_field_a_body_goes_at_once() {
-    let (connection, mut peer) = by_hand(ConnectionConfig::default(), &[]).await;
+    let (connection, mut peer) = by_hand(ClientOptions::default(), &[]).await;
     let response = connection.request(upload(false));
     peer.expect(HEADERS).await;
     peer.expect(DATA).await;
@@ -100,7 +100,7 @@ async fn without_the_field_a_body_goes_at_once() {
 /// the stream does not stay open.
 #[tokio::test]
 async fn a_body_that_is_refused_by_a_head_is_not_sent() {
-    let (connection, mut peer) = by_hand(ConnectionConfig::default(), &[]).await;
+    let (connection, mut peer) = by_hand(ClientOptions::default(), &[]).await;
     let response = connection.request(upload(true));
     peer.expect(HEADERS).await;
     let refusal = block("417", &[]);
@@ -115,7 +115,7 @@ async fn a_body_that_is_refused_by_a_head_is_not_sent() {
 /// The response has a body: it is read to its end, then the stream is ended.
 #[tokio::test]
 async fn a_body_that_is_refused_by_a_long_response_is_not_sent() {
-    let (connection, mut peer) = by_hand(ConnectionConfig::default(), &[]).await;
+    let (connection, mut peer) = by_hand(ClientOptions::default(), &[]).await;
     let response = connection.request(upload(true));
     peer.expect(HEADERS).await;
     let refusal = block("413", &[]);
@@ -141,8 +141,8 @@ async fn a_body_that_is_refused_by_a_long_response_is_not_sent() {
 #[test]
 fn every_server_gets_the_body() {
     every_version(|version| async move {
-        let config = ConnectionConfig::default().continue_timeout(Duration::from_millis(20));
-        let pair = pair_with(version, config, lacewing_server::Options::default());
+        let config = ClientOptions::default().continue_timeout(Duration::from_millis(20));
+        let pair = pair_with(version, config, lacewing_server::ServerOptions::default());
         let mut request = upload(true);
         *request.uri_mut() = "http://test.example/digest".parse().unwrap();
         let response = pair.connection.request(request).await.unwrap();

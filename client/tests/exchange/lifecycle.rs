@@ -10,8 +10,10 @@ use std::{
 use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
-use lacewing_client::{Connection, ConnectionConfig, Error, Limits, Reason, Side};
-use lacewing_server::{Options, Shutdown};
+use lacewing_client::{
+    ClientError, ClientOptions, Connection, ConnectionConfig, Limits, Reason, Side,
+};
+use lacewing_server::{ServerOptions, Shutdown};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower_service::Service as _;
 
@@ -87,8 +89,8 @@ fn a_dropped_body_resets_its_stream() {
 fn a_graceful_shutdown_of_the_server_loses_nothing() {
     every_version(|version| async move {
         let shutdown = Shutdown::new();
-        let options = Options::default().shutdown(shutdown.signal());
-        let pair = pair_with(version, ConnectionConfig::default(), options);
+        let options = ServerOptions::default().shutdown(shutdown.signal());
+        let pair = pair_with(version, ClientOptions::default(), options);
         let mut responses = Vec::new();
         for _ in 0..20 {
             responses.push(pair.connection.request(get("/bytes/50000")).await.unwrap());
@@ -138,19 +140,24 @@ fn a_peer_that_disappears_at_any_point() {
             let (client, left) = tokio::io::duplex(64 * 1024);
             let (right, server) = tokio::io::duplex(64 * 1024);
             let relay = tokio::spawn(relay(left, right, towards_client, towards_server));
-            let server = serve(server, version, Options::default(), Witness::default());
-            let config = ConnectionConfig::default();
+            let server = serve(
+                server,
+                version,
+                ServerOptions::default(),
+                Witness::default(),
+            );
+            let config = ClientOptions::default();
             let (connection, task) = Connection::handshake(client, version, config);
             let task = tokio::spawn(task);
             let outcome = async {
                 let body = Generator::new(200, Default::default());
                 let response = connection.request(post("/echo", body)).await?;
                 let body = response.into_body().collect().await?.to_bytes();
-                Ok::<_, Error>(body)
+                Ok::<_, ClientError>(body)
             };
             match outcome.await {
                 Ok(body) => assert_eq!(body, pattern(200)),
-                Err(Error::Connection(error)) => assert!(error.is_connection(), "{error}"),
+                Err(ClientError::Connection(error)) => assert!(error.is_connection(), "{error}"),
                 Err(error) => panic!("{error}"),
             }
             drop(connection);
@@ -200,7 +207,10 @@ fn a_task_that_is_dropped_leaves_nobody_waiting() {
         })
         .await;
         pair.client_task.abort();
-        assert!(matches!(waiting.await.unwrap(), Err(Error::Connection(_))));
+        assert!(matches!(
+            waiting.await.unwrap(),
+            Err(ClientError::Connection(_))
+        ));
         assert!(response.into_body().collect().await.is_err());
         let error = pair.connection.request(get("/hello")).await.unwrap_err();
         assert!(error.is_retryable(), "{error}");
@@ -216,8 +226,10 @@ fn a_response_over_a_limit_names_the_limit() {
             (fields, "max_header_fields", "30"),
             (size, "max_header_list_size", "2000"),
         ] {
-            let config = ConnectionConfig::default().limits(limits);
-            let mut pair = pair_with(version, config.clone(), Options::default());
+            let config = ClientOptions::default().connection(
+                ConnectionConfig::new(Side::Client).with(|config| config.limits = limits),
+            );
+            let mut pair = pair_with(version, config.clone(), ServerOptions::default());
             let response = pair.connection.request(get("/many-fields/100")).await;
             let text_of = response.unwrap_err().to_string();
             assert!(text_of.contains(named), "{version}: {text_of}");
@@ -232,7 +244,7 @@ fn a_response_over_a_limit_names_the_limit() {
             if !pair.connection.is_open() {
                 assert_ne!(version, lacewing_client::Version::Http2);
                 assert_eq!(named, "max_header_list_size");
-                pair = pair_with(version, config, Options::default());
+                pair = pair_with(version, config, ServerOptions::default());
             }
             // The same for trailers: the data before them is not lost.
             let response = pair.connection.request(get("/many-trailers/100")).await;
@@ -292,7 +304,7 @@ fn a_request_body_that_fails_is_the_callers_error() {
             },
         );
         let error = pair.connection.request(request).await.unwrap_err();
-        assert!(matches!(error, Error::Body(_)), "{error}");
+        assert!(matches!(error, ClientError::Body(_)), "{error}");
         assert!(error.to_string().contains("disk on fire"));
 
         // With the response under way, its body ends with an error.
@@ -330,8 +342,14 @@ fn a_request_body_that_fails_is_the_callers_error() {
 fn requests_wait_for_streams_and_poll_ready_tells_the_truth() {
     every_version(|version| async move {
         let limits = Limits::new(Side::Server).with(|limits| limits.max_concurrent_streams = 2);
-        let config = ConnectionConfig::default().max_queued(3);
-        let mut pair = pair_with(version, config, Options::default().limits(limits));
+        let config = ClientOptions::default().max_queued(3);
+        let mut pair = pair_with(
+            version,
+            config,
+            ServerOptions::default().connection(
+                ConnectionConfig::new(Side::Server).with(|config| config.limits = limits),
+            ),
+        );
         // The server's settings are known after a first exchange.
         assert_eq!(
             text(pair.connection.request(get("/hello")).await.unwrap()).await,
@@ -345,11 +363,14 @@ fn requests_wait_for_streams_and_poll_ready_tells_the_truth() {
             .map(|_| pair.connection.request(get("/hello")))
             .collect();
         let error = pair.connection.request(get("/hello")).await.unwrap_err();
-        assert!(matches!(error, Error::QueueFull { limit: 3 }), "{error}");
+        assert!(
+            matches!(error, ClientError::QueueFull { limit: 3 }),
+            "{error}"
+        );
         let request = get("/hello");
         let connection = &mut pair.connection;
         let not_ready = poll_fn(|cx| {
-            let ready: Poll<Result<(), Error>> = tower_service::Service::<
+            let ready: Poll<Result<(), ClientError>> = tower_service::Service::<
                 http::Request<lacewing_client::Body>,
             >::poll_ready(connection, cx);
             Poll::Ready(ready.is_pending())
@@ -379,7 +400,7 @@ fn requests_wait_for_streams_and_poll_ready_tells_the_truth() {
 fn garbage_instead_of_a_server_is_a_protocol_error() {
     every_version(|version| async move {
         let (client, mut server) = tokio::io::duplex(64 * 1024);
-        let config = ConnectionConfig::default();
+        let config = ClientOptions::default();
         let (connection, task) = Connection::handshake(client, version, config);
         let task = tokio::spawn(task);
         server
@@ -389,7 +410,7 @@ fn garbage_instead_of_a_server_is_a_protocol_error() {
         // Closed afterwards, as such servers do.
         drop(server);
         let error = connection.request(get("/hello")).await.unwrap_err();
-        let Error::Connection(error) = error else {
+        let ClientError::Connection(error) = error else {
             panic!("{error}")
         };
         assert_ne!(error.reason(), Reason::NoError, "{error}");

@@ -4,7 +4,7 @@
 use http::{Method, Request};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use lacewing_client::{Body, Connection, ConnectionConfig, Version};
+use lacewing_client::{Body, ClientOptions, Connection, Version};
 
 use crate::support::peer::{DATA, END_HEADERS, END_STREAM, HEADERS, Peer, RST_STREAM, block};
 
@@ -19,7 +19,7 @@ const EXCHANGES: [(Method, &str); 6] = [
 
 async fn start() -> (Peer, Connection) {
     let (client, server) = tokio::io::duplex(64 << 10);
-    let config = ConnectionConfig::default();
+    let config = ClientOptions::default();
     let (connection, task) = Connection::handshake(client, Version::Http2, config);
     tokio::spawn(task);
     (Peer::start(server, &[]).await, connection)

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
-use lacewing_client::{Body, Connection, ConnectionConfig, Version};
-use lacewing_server::{Options, serve_connection, service_fn};
+use lacewing_client::{Body, ClientOptions, Connection, Version};
+use lacewing_server::{ServerOptions, serve_connection, service_fn};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::support::*;
@@ -29,13 +29,13 @@ struct Chain {
     witness: Witness,
     /// The proxy's connection to the origin.
     upstream: Connection,
-    origin: JoinHandle<Result<(), lacewing_server::ConnectionError>>,
+    origin: JoinHandle<Result<(), lacewing_server::ServeError>>,
 }
 
 fn chain(front: Version, back: Version) -> Chain {
     let witness = Witness::default();
     let (here, there) = tokio::io::duplex(64 << 10);
-    let origin = serve(there, back, Options::default(), witness.clone());
+    let origin = serve(there, back, ServerOptions::default(), witness.clone());
     chain_to(front, back, here, origin, witness)
 }
 
@@ -43,19 +43,24 @@ fn chain_to(
     front: Version,
     back: Version,
     origin_io: tokio::io::DuplexStream,
-    origin: JoinHandle<Result<(), lacewing_server::ConnectionError>>,
+    origin: JoinHandle<Result<(), lacewing_server::ServeError>>,
     witness: Witness,
 ) -> Chain {
-    let (upstream, task) = Connection::handshake(origin_io, back, ConnectionConfig::default());
+    let (upstream, task) = Connection::handshake(origin_io, back, ClientOptions::default());
     tokio::spawn(task);
     let (here, there) = tokio::io::duplex(64 << 10);
     let to_origin = upstream.clone();
-    let service = service_fn(move |request: Request<lacewing_server::Incoming>| {
+    let service = service_fn(move |request: Request<lacewing_server::RequestBody>| {
         let upstream = to_origin.clone();
         async move { Ok::<_, Infallible>(crate::forward::forward(&upstream, request).await) }
     });
-    tokio::spawn(serve_connection(there, front, Options::default(), service));
-    let (client, task) = Connection::handshake(here, front, ConnectionConfig::default());
+    tokio::spawn(serve_connection(
+        there,
+        front,
+        ServerOptions::default(),
+        service,
+    ));
+    let (client, task) = Connection::handshake(here, front, ClientOptions::default());
     tokio::spawn(task);
     Chain {
         client,
@@ -159,13 +164,21 @@ fn trailers_are_forwarded_both_ways() {
 fn fields_are_forwarded_and_cookies_stay_one() {
     every_pair(|front, back| async move {
         // Values as they are: Debug would hide what is sensitive.
-        let service = service_fn(|request: Request<lacewing_server::Incoming>| async move {
-            let fields = request.headers().iter();
-            let lines = fields.map(|(name, value)| format!("{name}={}\n", value.to_str().unwrap()));
-            Ok::<_, Infallible>(Response::new(lines.collect::<String>()))
-        });
+        let service = service_fn(
+            |request: Request<lacewing_server::RequestBody>| async move {
+                let fields = request.headers().iter();
+                let lines =
+                    fields.map(|(name, value)| format!("{name}={}\n", value.to_str().unwrap()));
+                Ok::<_, Infallible>(Response::new(lines.collect::<String>()))
+            },
+        );
         let (here, there) = tokio::io::duplex(64 << 10);
-        let origin = tokio::spawn(serve_connection(there, back, Options::default(), service));
+        let origin = tokio::spawn(serve_connection(
+            there,
+            back,
+            ServerOptions::default(),
+            service,
+        ));
         let chain = chain_to(front, back, here, origin, Witness::default());
         let request = Request::get("http://test.example/fields?x=1")
             .header("cookie", "a=1")
@@ -269,12 +282,17 @@ fn a_slow_client_slows_the_origin_down() {
     every_pair(|front, back| async move {
         let sent = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&sent);
-        let service = service_fn(move |_: Request<lacewing_server::Incoming>| {
+        let service = service_fn(move |_: Request<lacewing_server::RequestBody>| {
             let counter = Arc::clone(&counter);
             async move { Ok::<_, Infallible>(Response::new(Endless(counter))) }
         });
         let (here, there) = tokio::io::duplex(64 << 10);
-        let origin = tokio::spawn(serve_connection(there, back, Options::default(), service));
+        let origin = tokio::spawn(serve_connection(
+            there,
+            back,
+            ServerOptions::default(),
+            service,
+        ));
         let chain = chain_to(front, back, here, origin, Witness::default());
         let mut body = chain.client.request(get("/")).await.unwrap().into_body();
         // Until nothing moves any more.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
-use lacewing_client::{Connection, ConnectionConfig, PushPolicy, Version};
+use lacewing_client::{ClientOptions, Connection, PushPolicy, Version};
 use lacewing_conn::{
     Reason, Side,
     proto::{Config, Engine, Event, Head, StreamKey, Transmit},
@@ -27,7 +27,7 @@ impl Server {
     /// And its client, whose first request is on its way.
     async fn start(version: Version, policy: PushPolicy) -> (Self, Connection, Page) {
         let (client, io) = tokio::io::duplex(64 << 10);
-        let config = ConnectionConfig::default().accept_push(policy);
+        let config = ClientOptions::default().accept_push(policy);
         let (connection, task) = Connection::handshake(client, version, config);
         tokio::spawn(task);
         let config = Config::new(version, Side::Server);
@@ -97,7 +97,7 @@ impl Server {
 }
 
 type Page = tokio::task::JoinHandle<
-    Result<http::Response<lacewing_client::Incoming>, lacewing_client::Error>,
+    Result<http::Response<lacewing_client::Incoming>, lacewing_client::ClientError>,
 >;
 
 /// RFC 9113 §8.4, SPDY/3 §5.1: the server speaks for the origin that was asked,

@@ -1,7 +1,7 @@
 //! Pushes: taken, refused, cancelled, bounded.
 
 use http_body_util::BodyExt as _;
-use lacewing_client::{ConnectionConfig, PushPolicy};
+use lacewing_client::{ClientOptions, PushPolicy};
 
 use crate::support::{peer::*, *};
 
@@ -17,8 +17,8 @@ fn style(name: &str) -> Vec<u8> {
     request_block("GET", "test.example", name)
 }
 
-fn taking() -> ConnectionConfig {
-    ConnectionConfig::default().accept_push(PushPolicy::default())
+fn taking() -> ClientOptions {
+    ClientOptions::default().accept_push(PushPolicy::default())
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn promises_that_the_server_may_not_make_are_refused() {
 #[tokio::test]
 async fn promises_are_bounded() {
     let policy = PushPolicy::default().max_streams(3).max_waiting(2);
-    let config = ConnectionConfig::default().accept_push(policy);
+    let config = ClientOptions::default().accept_push(policy);
     let (connection, mut peer) = by_hand(config, &[]).await;
     let page = connection.request(get("/page"));
     peer.expect(HEADERS).await;
@@ -194,7 +194,7 @@ async fn pushes_without_takers_end_with_the_last_handle() {
 #[tokio::test]
 async fn without_a_policy_pushes_are_forbidden() {
     let (client, server) = tokio::io::duplex(64 * 1024);
-    let config = ConnectionConfig::default();
+    let config = ClientOptions::default();
     let (connection, task) =
         lacewing_client::Connection::handshake(client, lacewing_client::Version::Http2, config);
     tokio::spawn(task);

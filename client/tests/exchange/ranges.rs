@@ -16,8 +16,8 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
-use lacewing_client::{Body, Connection, ConnectionConfig, Version};
-use lacewing_server::{Event, Options, serve_connection, service_fn};
+use lacewing_client::{Body, ClientOptions, Connection, Version};
+use lacewing_server::{ServerEvent, ServerOptions, serve_connection, service_fn};
 use tokio::task::JoinHandle;
 
 use crate::support::*;
@@ -62,8 +62,8 @@ impl Drop for Film {
 
 struct Theatre {
     connection: Connection,
-    client_task: JoinHandle<Result<(), lacewing_client::ConnectionError>>,
-    server_task: JoinHandle<Result<(), lacewing_server::ConnectionError>>,
+    client_task: JoinHandle<Result<(), lacewing_client::Error>>,
+    server_task: JoinHandle<Result<(), lacewing_server::ServeError>>,
     /// Responses whose body was made, and dropped.
     begun: Arc<AtomicUsize>,
     gone: Arc<AtomicUsize>,
@@ -74,7 +74,7 @@ struct Theatre {
 fn open(version: Version) -> Theatre {
     let (begun, gone) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
     let counters = (Arc::clone(&begun), Arc::clone(&gone));
-    let service = service_fn(move |request: Request<lacewing_server::Incoming>| {
+    let service = service_fn(move |request: Request<lacewing_server::RequestBody>| {
         let (begun, gone) = counters.clone();
         async move {
             let range = request.headers()[header::RANGE].to_str().unwrap();
@@ -106,16 +106,16 @@ fn open(version: Version) -> Theatre {
     });
     let server_stats = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&server_stats);
-    let options = Options::default()
+    let options = ServerOptions::default()
         .stats_every(Duration::from_secs(1))
         .observer(move |event| {
-            if let Event::Stats { stats, .. } = event {
+            if let ServerEvent::Stats { stats, .. } = event {
                 told.lock().unwrap().push((*stats).clone());
             }
         });
     let (here, there) = tokio::io::duplex(64 << 10);
     let server_task = tokio::spawn(serve_connection(there, version, options, service));
-    let (connection, task) = Connection::handshake(here, version, ConnectionConfig::default());
+    let (connection, task) = Connection::handshake(here, version, ClientOptions::default());
     Theatre {
         connection,
         client_task: tokio::spawn(task),

@@ -8,8 +8,8 @@ use std::{
 };
 
 use http::{Request, StatusCode};
-use lacewing_client::{Connection, ConnectionConfig, Version};
-use lacewing_server::{Options, serve_connection, service_fn};
+use lacewing_client::{ClientOptions, Connection, Version};
+use lacewing_server::{ServerOptions, serve_connection, service_fn};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
@@ -26,8 +26,7 @@ async fn relay(version: Version) -> (std::net::SocketAddr, mpsc::Receiver<Connec
     tokio::spawn(async move {
         loop {
             let (io, _) = listener.accept().await.unwrap();
-            let (connection, task) =
-                Connection::handshake(io, version, ConnectionConfig::default());
+            let (connection, task) = Connection::handshake(io, version, ClientOptions::default());
             tokio::spawn(task);
             if sender.send(connection).await.is_err() {
                 break;
@@ -42,10 +41,15 @@ async fn origin(
     relay: std::net::SocketAddr,
     version: Version,
     witness: Witness,
-) -> JoinHandle<Result<(), lacewing_server::ConnectionError>> {
+) -> JoinHandle<Result<(), lacewing_server::ServeError>> {
     let io = TcpStream::connect(relay).await.unwrap();
     let service = service_fn(move |request| routes(request, witness.clone()));
-    tokio::spawn(serve_connection(io, version, Options::default(), service))
+    tokio::spawn(serve_connection(
+        io,
+        version,
+        ServerOptions::default(),
+        service,
+    ))
 }
 
 #[test]
@@ -85,7 +89,7 @@ fn the_public_is_served_by_whoever_dialled_last() {
         let current: Arc<Mutex<Option<Connection>>> = Arc::default();
         let (here, there) = tokio::io::duplex(64 << 10);
         let dialled = Arc::clone(&current);
-        let service = service_fn(move |request: Request<lacewing_server::Incoming>| {
+        let service = service_fn(move |request: Request<lacewing_server::RequestBody>| {
             let connection = dialled.lock().unwrap().clone();
             async move {
                 let connection = connection.expect("an origin came first");
@@ -93,8 +97,13 @@ fn the_public_is_served_by_whoever_dialled_last() {
             }
         });
         let front = Version::Http2;
-        tokio::spawn(serve_connection(there, front, Options::default(), service));
-        let (public, task) = Connection::handshake(here, front, ConnectionConfig::default());
+        tokio::spawn(serve_connection(
+            there,
+            front,
+            ServerOptions::default(),
+            service,
+        ));
+        let (public, task) = Connection::handshake(here, front, ClientOptions::default());
         tokio::spawn(task);
 
         for _ in 0..3 {

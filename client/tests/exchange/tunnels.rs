@@ -15,10 +15,10 @@ use axum::{Router, body::Body as AxumBody, extract::Request, routing::any};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Response, StatusCode};
 use lacewing_client::{
-    Client, Connect, Connected, Connecting, Connection, ConnectionConfig, Error, Origin, Protocol,
-    RequestError, Tunnel, Version,
+    Client, ClientError, ClientOptions, Connect, ConnectProtocol, Connected, Connecting,
+    Connection, Origin, RequestError, Tunnel, Version,
 };
-use lacewing_server::{ExtendedConnect, Options, serve_connection, service_fn};
+use lacewing_server::{ExtendedConnect, ServerOptions, serve_connection, service_fn};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -37,7 +37,7 @@ fn websocket(path: &str) -> http::Request<()> {
     let mut request = http::Request::connect(format!("http://test.example{path}"))
         .body(())
         .unwrap();
-    let protocol = Protocol::from_static("websocket");
+    let protocol = ConnectProtocol::from_static("websocket");
     request.extensions_mut().insert(protocol);
     request
 }
@@ -55,28 +55,35 @@ type Handler = Arc<dyn Fn(lacewing_server::Tunnel) + Send + Sync>;
 
 /// A server that agrees to all tunnels but those to port 1.
 fn proxy(io: DuplexStream, version: Version, handle: Handler) {
-    let service = service_fn(move |request: http::Request<lacewing_server::Incoming>| {
-        let handle = Arc::clone(&handle);
-        async move {
-            if request.uri().port_u16() == Some(1) {
-                let mut refusal = Response::new(AxumBody::from("not there"));
-                *refusal.status_mut() = StatusCode::FORBIDDEN;
-                return Ok::<_, Infallible>(refusal);
+    let service = service_fn(
+        move |request: http::Request<lacewing_server::RequestBody>| {
+            let handle = Arc::clone(&handle);
+            async move {
+                if request.uri().port_u16() == Some(1) {
+                    let mut refusal = Response::new(AxumBody::from("not there"));
+                    *refusal.status_mut() = StatusCode::FORBIDDEN;
+                    return Ok::<_, Infallible>(refusal);
+                }
+                let Ok((response, tunnel)) = lacewing_server::tunnel(&request) else {
+                    return Ok(Response::new(AxumBody::from("hello world")));
+                };
+                handle(tunnel);
+                Ok(response.map(AxumBody::new))
             }
-            let Ok((response, tunnel)) = lacewing_server::tunnel(&request) else {
-                return Ok(Response::new(AxumBody::from("hello world")));
-            };
-            handle(tunnel);
-            Ok(response.map(AxumBody::new))
-        }
-    });
-    tokio::spawn(serve_connection(io, version, Options::default(), service));
+        },
+    );
+    tokio::spawn(serve_connection(
+        io,
+        version,
+        ServerOptions::default(),
+        service,
+    ));
 }
 
 fn through_proxy(version: Version, handle: Handler) -> Connection {
     let (client, server) = tokio::io::duplex(64 * 1024);
     proxy(server, version, handle);
-    let (connection, task) = Connection::handshake(client, version, ConnectionConfig::default());
+    let (connection, task) = Connection::handshake(client, version, ClientOptions::default());
     tokio::spawn(task);
     connection
 }
@@ -173,7 +180,7 @@ fn a_tunnel_that_is_refused_says_how() {
         let request = http::Request::connect("db.example:1").body(()).unwrap();
         let error = connection.tunnel(request).await.unwrap_err();
         match &error {
-            Error::TunnelRefused { response } => assert_eq!(response.status(), 403),
+            ClientError::TunnelRefused { response } => assert_eq!(response.status(), 403),
             other => panic!("{version}: {other}"),
         }
         assert!(error.to_string().contains("403"), "{error}");
@@ -324,9 +331,9 @@ fn site(extended: ExtendedConnect) -> Connection {
     let router = Router::new()
         .route("/chat", any(echo_messages))
         .route("/hello", any(|| async { "hello world" }));
-    let options = Options::default().extended_connect(extended);
+    let options = ServerOptions::default().extended_connect(extended);
     tokio::spawn(serve_connection(server, Version::Http2, options, router));
-    let config = ConnectionConfig::default();
+    let config = ClientOptions::default();
     let (connection, task) = Connection::handshake(client, Version::Http2, config);
     tokio::spawn(task);
     connection
@@ -378,7 +385,7 @@ async fn a_server_without_extended_connect_is_found_out() {
     for _ in 0..2 {
         let error = connection.tunnel(websocket("/chat")).await.unwrap_err();
         assert!(
-            matches!(error, Error::Request(RequestError::NoExtendedConnect)),
+            matches!(error, ClientError::Request(RequestError::NoExtendedConnect)),
             "{error}"
         );
         assert!(error.to_string().contains("RFC 8441"), "{error}");
@@ -396,7 +403,10 @@ fn spdy_has_no_extended_connect() {
         let connection = through_proxy(version, echoing());
         let error = connection.tunnel(websocket("/chat")).await.unwrap_err();
         assert!(
-            matches!(error, Error::Request(RequestError::Unsupported { .. })),
+            matches!(
+                error,
+                ClientError::Request(RequestError::Unsupported { .. })
+            ),
             "{error}"
         );
     });
@@ -407,7 +417,7 @@ fn spdy_has_no_extended_connect() {
 #[tokio::test]
 async fn only_extended_connect_waits_for_the_settings() {
     let (client, mut server) = tokio::io::duplex(64 * 1024);
-    let config = ConnectionConfig::default();
+    let config = ClientOptions::default();
     let (connection, task) = Connection::handshake(client, Version::Http2, config);
     let task = tokio::spawn(task);
     let mut dropped = Box::pin(connection.tunnel(websocket("/dropped")));

@@ -7,13 +7,15 @@ use std::{
 };
 
 use http::{HeaderMap, Request, Response};
-use lacewing_client::{Connection, ConnectionConfig, OnInformational, Origin, PushPolicy, Version};
-use lacewing_server::{Handle, Incoming, Informer, Options, Pusher, serve_connection, service_fn};
+use lacewing_client::{ClientOptions, Connection, OnInformational, Origin, PushPolicy, Version};
+use lacewing_server::{
+    Extension, Informer, Pusher, RequestBody, ServerOptions, serve_connection, service_fn,
+};
 
 use crate::support::*;
 
 /// Pushes a style with each page, and gives hints ahead of it.
-async fn site(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+async fn site(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
     let path = request.uri().path().to_owned();
     if path != "/page" {
         return Ok(Response::new(format!("this is {path}")));
@@ -34,11 +36,11 @@ async fn site(request: Request<Incoming>) -> Result<Response<String>, Infallible
     Ok(Response::new(String::from("page")))
 }
 
-fn connect(version: Version, config: ConnectionConfig) -> Connection {
+fn connect(version: Version, config: ClientOptions) -> Connection {
     let (client, server) = tokio::io::duplex(64 * 1024);
-    let options = Options::default()
-        .informer(Handle::Insert)
-        .pusher(Handle::Insert)
+    let options = ServerOptions::default()
+        .informer(Extension::Insert)
+        .pusher(Extension::Insert)
         .alternative_services("http://test.example", "h2=\":8443\"");
     tokio::spawn(serve_connection(server, version, options, service_fn(site)));
     let (connection, task) = Connection::handshake(client, version, config);
@@ -49,7 +51,7 @@ fn connect(version: Version, config: ConnectionConfig) -> Connection {
 #[test]
 fn pages_push_their_styles() {
     every_version(|version| async move {
-        let config = ConnectionConfig::default().accept_push(PushPolicy::default());
+        let config = ClientOptions::default().accept_push(PushPolicy::default());
         let connection = connect(version, config);
         let mut pushes = connection.pushes();
         for _ in 0..3 {
@@ -71,7 +73,7 @@ fn pages_push_their_styles() {
 #[test]
 fn by_default_nothing_is_pushed() {
     every_version(|version| async move {
-        let connection = connect(version, ConnectionConfig::default());
+        let connection = connect(version, ClientOptions::default());
         let page = connection.request(get("/page")).await.unwrap();
         assert_eq!(text(page).await, "page");
         assert!(connection.pushes().next().await.is_none());
@@ -82,7 +84,7 @@ fn by_default_nothing_is_pushed() {
 #[test]
 fn hints_come_where_there_is_a_word_for_them() {
     every_version(|version| async move {
-        let connection = connect(version, ConnectionConfig::default());
+        let connection = connect(version, ClientOptions::default());
         let hints: Arc<Mutex<Vec<Response<()>>>> = Arc::default();
         let seen = Arc::clone(&hints);
         let mut request = get("/page");
@@ -102,7 +104,7 @@ fn hints_come_where_there_is_a_word_for_them() {
 
 #[tokio::test]
 async fn the_servers_alternatives_are_known() {
-    let connection = connect(Version::Http2, ConnectionConfig::default());
+    let connection = connect(Version::Http2, ClientOptions::default());
     let page = connection.request(get("/other")).await.unwrap();
     assert_eq!(text(page).await, "this is /other");
     let services = connection.alternative_services();
@@ -121,8 +123,11 @@ async fn a_client_upgrades_with_our_server() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = Server::builder()
         .bind(([127, 0, 0, 1], 0).into())
-        .protocols([Protocol::Http2, Protocol::Http1])
-        .h2c_upgrade(H2cUpgrade::Accept { max_body: 64 << 10 })
+        .options(|options| {
+            options
+                .protocols([Protocol::Http2, Protocol::Http1])
+                .h2c_upgrade(H2cUpgrade::Accept { max_body: 64 << 10 })
+        })
         .shutdown(async move { drop(stopped.await) })
         .build()
         .await

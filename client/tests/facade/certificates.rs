@@ -10,7 +10,7 @@ use std::{
 
 use http::{Request, Response};
 use lacewing_client::{
-    Body, Client, Error, Origin, Tcp, Version, dial_fn,
+    Body, Client, ClientError, Origin, Tcp, Version, dial_fn,
     rustls::{
         RootCertStore, ServerConfig,
         crypto::ring::default_provider,
@@ -19,7 +19,7 @@ use lacewing_client::{
     },
     tls::{CertificateError, Certificates},
 };
-use lacewing_server::{Incoming, Protocol, Server, service_fn};
+use lacewing_server::{Protocol, RequestBody, Server, service_fn};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use crate::support::text;
@@ -81,13 +81,13 @@ impl Authority {
         let config = builder.with_single_cert(vec![certificate], key).unwrap();
         let server = Server::builder()
             .bind_tls(([127, 0, 0, 1], 0).into(), Arc::new(config))
-            .protocols(Version::ALL.map(Protocol::from))
+            .options(|options| options.protocols(Version::ALL.map(Protocol::from)))
             .build()
             .await
             .unwrap();
         let address = server.local_addrs().next().unwrap();
         tokio::spawn(
-            server.serve(service_fn(|request: Request<Incoming>| async move {
+            server.serve(service_fn(|request: Request<RequestBody>| async move {
                 Ok::<_, Infallible>(Response::new(request.uri().to_string()))
             })),
         );
@@ -109,7 +109,7 @@ enum Clients {
 
 const URL: &str = "https://app.example/";
 
-async fn fetch(client: &Client) -> Result<String, Error> {
+async fn fetch(client: &Client) -> Result<String, ClientError> {
     let request = Request::get(URL).body(Body::empty()).unwrap();
     Ok(text(client.request(request).await?).await)
 }
@@ -134,7 +134,10 @@ async fn an_authority_of_ones_own_is_added_from_a_file() {
         assert_eq!(fetch(&client).await.unwrap(), URL, "{version}");
         // Mozilla does not know it.
         let error = fetch(&builder().build()).await.unwrap_err();
-        assert!(matches!(error, Error::Tls { .. }), "{version}: {error}");
+        assert!(
+            matches!(error, ClientError::Tls { .. }),
+            "{version}: {error}"
+        );
         let client = builder().danger_accept_invalid_certs().build();
         assert_eq!(fetch(&client).await.unwrap(), URL, "{version}");
     }
@@ -146,7 +149,7 @@ async fn a_client_certificate_is_shown_from_files() {
     let address = authority.serve(Clients::Known).await;
     authority.sign("client");
     let builder = || Client::builder().dial(at(address));
-    let show = |builder: lacewing_client::Builder| {
+    let show = |builder: lacewing_client::ClientBuilder| {
         let (chain, key) = (authority.file("client.pem"), authority.file("client.key"));
         builder.client_certificate_files(chain, key).unwrap()
     };
@@ -254,8 +257,8 @@ async fn tls_goes_through_a_proxy() {
         .await
         .unwrap();
     let address = proxy.local_addrs().next().unwrap();
-    tokio::spawn(
-        proxy.serve(service_fn(move |request: Request<Incoming>| async move {
+    tokio::spawn(proxy.serve(service_fn(
+        move |request: Request<RequestBody>| async move {
             assert_eq!(request.uri().to_string(), "app.example:443");
             let (response, mut tunnel) = lacewing_server::tunnel(&request).unwrap();
             let mut upstream = tokio::net::TcpStream::connect(origin).await.unwrap();
@@ -263,11 +266,11 @@ async fn tls_goes_through_a_proxy() {
                 let _ = tokio::io::copy_bidirectional(&mut tunnel, &mut upstream).await;
             });
             Ok::<_, Infallible>(response)
-        })),
-    );
+        },
+    )));
     for version in Version::ALL {
         let io = tokio::net::TcpStream::connect(address).await.unwrap();
-        let config = lacewing_client::ConnectionConfig::default();
+        let config = lacewing_client::ClientOptions::default();
         let (proxy, task) = lacewing_client::Connection::handshake(io, Version::Http2, config);
         tokio::spawn(task);
         let dial = dial_fn(move |origin: Origin| {

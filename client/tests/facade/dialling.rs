@@ -14,9 +14,9 @@ use std::{
 
 use http::{Request, Response};
 use lacewing_client::{
-    AddressErrors, Body, Client, Error, Origin, Tcp, Version, dial_fn, resolve_fn,
+    AddressErrors, Body, Client, ClientError, Origin, Tcp, Version, dial_fn, resolve_fn,
 };
-use lacewing_server::{ConnectionInfo, Incoming, InfoExtension, Options, Server, service_fn};
+use lacewing_server::{ConnectionInfo, Extension, RequestBody, Server, ServerOptions, service_fn};
 use tokio::net::TcpListener;
 
 use crate::support::{Witness, serve, text};
@@ -25,13 +25,13 @@ use crate::support::{Witness, serve, text};
 async fn server() -> SocketAddr {
     let server = Server::builder()
         .bind(([127, 0, 0, 1], 0).into())
-        .connection_info(InfoExtension::Insert)
+        .options(|options| options.connection_info(Extension::Insert))
         .build()
         .await
         .unwrap();
     let address = server.local_addrs().next().unwrap();
     tokio::spawn(
-        server.serve(service_fn(|request: Request<Incoming>| async move {
+        server.serve(service_fn(|request: Request<RequestBody>| async move {
             let info = request.extensions().get::<ConnectionInfo>();
             let peer = info
                 .and_then(ConnectionInfo::peer_addr)
@@ -55,7 +55,7 @@ fn dialling(version: Version, tcp: Tcp) -> Client {
         .build()
 }
 
-async fn fetch(client: &Client, uri: &str) -> Result<String, Error> {
+async fn fetch(client: &Client, uri: &str) -> Result<String, ClientError> {
     let request = Request::get(uri).body(Body::empty()).unwrap();
     Ok(text(client.request(request).await?).await)
 }
@@ -85,7 +85,7 @@ async fn a_resolver_of_ones_own_is_asked_for_names_only() {
     let failing = resolve_fn(|_, _| async { Err::<Vec<SocketAddr>, _>("no such name") });
     let client = dialling(Version::Http2, Tcp::new().resolver(failing));
     let error = fetch(&client, "http://app.example/").await.unwrap_err();
-    assert!(matches!(error, Error::Connect { .. }), "{error}");
+    assert!(matches!(error, ClientError::Connect { .. }), "{error}");
     assert!(error.to_string().contains("no such name"), "{error}");
     let empty = resolve_fn(|_, _| async { Ok::<_, io::Error>(Vec::new()) });
     let client = dialling(Version::Http2, Tcp::new().resolver(empty));
@@ -132,7 +132,7 @@ async fn if_no_address_answers_the_error_has_that_of_each() {
     for address in addresses {
         assert!(text.contains(&format!("{address}: ")), "{text}");
     }
-    let Error::Connect { source, .. } = error else {
+    let ClientError::Connect { source, .. } = error else {
         panic!("{error}")
     };
     assert_eq!(source.kind(), io::ErrorKind::ConnectionRefused);
@@ -167,10 +167,10 @@ async fn a_unix_socket_is_a_way() {
     tokio::spawn(async move {
         while let Ok((io, _)) = listener.accept().await {
             let version = Version::ALL[versions.load(Ordering::SeqCst)];
-            let service = service_fn(|request: Request<Incoming>| async move {
+            let service = service_fn(|request: Request<RequestBody>| async move {
                 Ok::<_, Infallible>(Response::new(request.uri().to_string()))
             });
-            let options = Options::default();
+            let options = ServerOptions::default();
             tokio::spawn(lacewing_server::serve_connection(
                 io, version, options, service,
             ));
@@ -206,7 +206,12 @@ async fn a_dial_in_memory_knows_the_origin() {
                 return Err("only here");
             }
             let (client, server) = tokio::io::duplex(64 * 1024);
-            serve(server, version, Options::default(), Witness::default());
+            serve(
+                server,
+                version,
+                ServerOptions::default(),
+                Witness::default(),
+            );
             Ok(client)
         });
         let client = Client::builder()
@@ -218,7 +223,7 @@ async fn a_dial_in_memory_knows_the_origin() {
         let error = fetch(&client, "http://there.example/hello")
             .await
             .unwrap_err();
-        assert!(matches!(error, Error::Connect { .. }));
+        assert!(matches!(error, ClientError::Connect { .. }));
         assert!(error.to_string().contains("only here"), "{error}");
     }
 }
@@ -233,5 +238,8 @@ async fn a_dial_that_hangs_ends() {
         .connect_timeout(Duration::from_secs(3))
         .build();
     let error = fetch(&client, "http://a.example/").await.unwrap_err();
-    assert!(matches!(error, Error::ConnectTimeout { .. }), "{error}");
+    assert!(
+        matches!(error, ClientError::ConnectTimeout { .. }),
+        "{error}"
+    );
 }

@@ -8,14 +8,14 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use lacewing_client::{
-    Body, Client, Connection, ConnectionConfig, Error, Protocol, RequestError, Version,
+    Body, Client, ClientError, ClientOptions, ConnectProtocol, Connection, RequestError, Version,
 };
-use lacewing_server::{Incoming, Options, Server, serve_connection, service_fn};
+use lacewing_server::{RequestBody, Server, ServerOptions, serve_connection, service_fn};
 
 use crate::support::{every_version, pair, text};
 
 /// Says which URI was asked for, and the fields that came along.
-async fn describe(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+async fn describe(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
     let (parts, body) = request.into_parts();
     let trailers = body.collect().await.unwrap().trailers().cloned();
     let fields = parts.headers.iter().chain(trailers.iter().flatten());
@@ -32,10 +32,10 @@ fn described(version: Version) -> Connection {
     tokio::spawn(serve_connection(
         server,
         version,
-        Options::default(),
+        ServerOptions::default(),
         service,
     ));
-    let (connection, task) = Connection::handshake(client, version, ConnectionConfig::default());
+    let (connection, task) = Connection::handshake(client, version, ClientOptions::default());
     tokio::spawn(task);
     connection
 }
@@ -61,7 +61,8 @@ fn fields_that_cannot_be_sent_are_refused_by_name() {
                 .body(Body::empty())
                 .unwrap();
             let error = pair.connection.request(request).await.unwrap_err();
-            let Error::Request(RequestError::ForbiddenField { name: named, why }) = &error else {
+            let ClientError::Request(RequestError::ForbiddenField { name: named, why }) = &error
+            else {
                 panic!("{version}: {name}: {error}")
             };
             assert_eq!(named, name);
@@ -101,7 +102,8 @@ fn trailers_that_cannot_be_sent_are_refused_by_name() {
                 .body(StreamBody::new(futures_util::stream::iter(frames)))
                 .unwrap();
             let error = pair.connection.request(request).await.unwrap_err();
-            let Error::Request(RequestError::ForbiddenField { name: named, .. }) = &error else {
+            let ClientError::Request(RequestError::ForbiddenField { name: named, .. }) = &error
+            else {
                 panic!("{version}: {name}: {error}")
             };
             assert_eq!(named, name);
@@ -175,7 +177,7 @@ fn a_host_field_becomes_the_authority() {
             }
             let refused = connection.request(request).await.unwrap_err();
             assert!(
-                matches!(&refused, Error::Request(told) if *told == error),
+                matches!(&refused, ClientError::Request(told) if *told == error),
                 "{refused}"
             );
         }
@@ -193,7 +195,7 @@ fn what_connect_has_no_place_for_is_refused() {
         for (name, value) in [("host", "third.example:443"), ("content-length", "4")] {
             let error = connect(name, value).await.unwrap_err();
             assert!(
-                matches!(&error, Error::Request(RequestError::ForbiddenField { name: named, .. })
+                matches!(&error, ClientError::Request(RequestError::ForbiddenField { name: named, .. })
                     if named == name),
                 "{version}: {error}"
             );
@@ -202,17 +204,17 @@ fn what_connect_has_no_place_for_is_refused() {
         let request = request.body(Body::empty()).unwrap();
         let error = connection.request(request).await.unwrap_err();
         assert!(
-            matches!(&error, Error::Request(RequestError::ConnectToPath)),
+            matches!(&error, ClientError::Request(RequestError::ConnectToPath)),
             "{error}"
         );
         let mut request = Request::get("http://a/").body(Body::empty()).unwrap();
         request
             .extensions_mut()
-            .insert(Protocol::from_static("websocket"));
+            .insert(ConnectProtocol::from_static("websocket"));
         let error = connection.request(request).await.unwrap_err();
         let expected = RequestError::ProtocolWithoutConnect;
         assert!(
-            matches!(&error, Error::Request(told) if *told == expected),
+            matches!(&error, ClientError::Request(told) if *told == expected),
             "{error}"
         );
     });

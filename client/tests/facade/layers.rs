@@ -5,9 +5,10 @@ use std::{future::Ready, time::Duration};
 
 use http::{Request, Response};
 use lacewing_client::{
-    Body, Client, Connection, ConnectionConfig, Error, Incoming, Version, dial_fn,
+    Body, Client, ClientError, ClientOptions, Connection, ConnectionConfig, Incoming, Side,
+    Version, dial_fn,
 };
-use lacewing_server::Options;
+use lacewing_server::ServerOptions;
 use tower::{
     Service, ServiceBuilder, ServiceExt as _, load_shed::error::Overloaded, retry::Policy,
     timeout::error::Elapsed,
@@ -20,7 +21,7 @@ fn client(version: Version) -> Client {
     let witness = Witness::default();
     let dial = dial_fn(move |_| {
         let (client, server) = tokio::io::duplex(64 * 1024);
-        serve(server, version, Options::default(), witness.clone());
+        serve(server, version, ServerOptions::default(), witness.clone());
         async { Ok::<_, std::io::Error>(client) }
     });
     Client::builder()
@@ -51,13 +52,13 @@ fn ready_needs_no_annotations() {
 #[derive(Clone)]
 struct Elsewhere;
 
-impl Policy<Request<Body>, Response<Incoming>, Error> for Elsewhere {
+impl Policy<Request<Body>, Response<Incoming>, ClientError> for Elsewhere {
     type Future = Ready<()>;
 
     fn retry(
         &mut self,
         request: &mut Request<Body>,
-        result: &mut Result<Response<Incoming>, Error>,
+        result: &mut Result<Response<Incoming>, ClientError>,
     ) -> Option<Ready<()>> {
         if !matches!(result, Ok(response) if response.status() == 404) {
             return None;
@@ -74,7 +75,7 @@ impl Policy<Request<Body>, Response<Incoming>, Error> for Elsewhere {
 /// Each layer alone and all of them in a stack, several requests at once.
 async fn through_layers<S>(service: S)
 where
-    S: Service<Request<Body>, Response = Response<Incoming>, Error = Error>
+    S: Service<Request<Body>, Response = Response<Incoming>, Error = ClientError>
         + Clone
         + Send
         + 'static,
@@ -155,11 +156,10 @@ fn a_timeout_gives_the_stream_up() {
 #[test]
 fn a_full_queue_is_shed() {
     every_version(|version| async move {
-        let mut options = Options::default();
-        let mut limits = lacewing_server::Limits::new(lacewing_server::Side::Server);
-        limits.max_concurrent_streams = 1;
-        options = options.limits(limits);
-        let config = ConnectionConfig::default().max_queued(1);
+        let connection = ConnectionConfig::new(Side::Server)
+            .with(|config| config.limits.max_concurrent_streams = 1);
+        let options = ServerOptions::default().connection(connection);
+        let config = ClientOptions::default().max_queued(1);
         let connection: Connection = pair_with(version, config, options).connection;
         let open = || connection.streams().open;
         let running = tokio::spawn(connection.request(get("/stall")));

@@ -12,10 +12,10 @@ use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
 use lacewing_client::{
-    Body, BodyError, BoxError, Connection, ConnectionConfig, Error, Initiator, Reason,
+    Body, BodyError, BoxError, ClientError, ClientOptions, Connection, Initiator, Reason,
     RequestError, Version,
 };
-use lacewing_server::{Options, serve_connection, service_fn};
+use lacewing_server::{ServerOptions, serve_connection, service_fn};
 use tokio::sync::mpsc;
 
 use crate::support::{every_version, get, text};
@@ -28,7 +28,7 @@ type Received = (usize, Result<(), lacewing_server::Error>);
 fn pair(version: Version) -> (Connection, mpsc::UnboundedReceiver<Received>) {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (sender, receiver) = mpsc::unbounded_channel();
-    let service = service_fn(move |request: Request<lacewing_server::Incoming>| {
+    let service = service_fn(move |request: Request<lacewing_server::RequestBody>| {
         let sender = sender.clone();
         async move {
             let early = request.uri().path().to_owned();
@@ -61,15 +61,15 @@ fn pair(version: Version) -> (Connection, mpsc::UnboundedReceiver<Received>) {
     tokio::spawn(serve_connection(
         server,
         version,
-        Options::default(),
+        ServerOptions::default(),
         service,
     ));
-    let (connection, task) = Connection::handshake(client, version, ConnectionConfig::default());
+    let (connection, task) = Connection::handshake(client, version, ClientOptions::default());
     tokio::spawn(task);
     (connection, receiver)
 }
 
-async fn read(mut body: lacewing_server::Incoming, sender: mpsc::UnboundedSender<Received>) {
+async fn read(mut body: lacewing_server::RequestBody, sender: mpsc::UnboundedSender<Received>) {
     let mut bytes = 0;
     let end = loop {
         match body.frame().await {
@@ -123,9 +123,9 @@ fn assert_truncated(received: Received, at_most: usize, reason: Reason) {
     assert_eq!(error.reason(), reason);
 }
 
-fn body_error(error: &Error) -> Option<&BodyError> {
+fn body_error(error: &ClientError) -> Option<&BodyError> {
     match error {
-        Error::Body(error) => error.downcast_ref(),
+        ClientError::Body(error) => error.downcast_ref(),
         _ => None,
     }
 }
@@ -192,7 +192,7 @@ fn an_upload_that_fails_is_not_taken_for_whole() {
             .body(body(pieces))
             .unwrap();
         let error = connection.request(request).await.unwrap_err();
-        assert!(matches!(error, Error::Body(_)), "{version}: {error}");
+        assert!(matches!(error, ClientError::Body(_)), "{version}: {error}");
         assert!(error.to_string().contains("disk on fire"));
         assert_truncated(received.recv().await.unwrap(), 4, Reason::Cancel);
     });
@@ -295,9 +295,9 @@ fn a_response_that_came_before_stays() {
 fn a_body_at_hand_of_another_length_is_not_sent() {
     every_version(|version| async move {
         let (connection, mut received) = pair(version);
-        let expect = |error: Error, announced: u64, length: u64| {
+        let expect = |error: ClientError, announced: u64, length: u64| {
             let told = match error {
-                Error::Request(error) => error,
+                ClientError::Request(error) => error,
                 other => panic!("{version}: {other}"),
             };
             assert_eq!(told, RequestError::ContentLength { announced, length });
@@ -321,7 +321,10 @@ fn a_body_at_hand_of_another_length_is_not_sent() {
             }
             let error = connection.request(request).await.unwrap_err();
             assert!(
-                matches!(error, Error::Request(RequestError::InvalidContentLength)),
+                matches!(
+                    error,
+                    ClientError::Request(RequestError::InvalidContentLength)
+                ),
                 "{version}: {bad:?}: {error}"
             );
         }
@@ -342,7 +345,7 @@ async fn uploads_of_an_upgraded_connection_are_held_to_their_length() {
     use lacewing_server::{H2cUpgrade, Server};
 
     let (sender, mut received) = mpsc::unbounded_channel();
-    let service = service_fn(move |request: Request<lacewing_server::Incoming>| {
+    let service = service_fn(move |request: Request<lacewing_server::RequestBody>| {
         let sender = sender.clone();
         async move {
             if request.method() == http::Method::POST {
@@ -354,7 +357,7 @@ async fn uploads_of_an_upgraded_connection_are_held_to_their_length() {
     });
     let server = Server::builder()
         .bind(([127, 0, 0, 1], 0).into())
-        .h2c_upgrade(H2cUpgrade::Accept { max_body: 1 << 16 })
+        .options(|options| options.h2c_upgrade(H2cUpgrade::Accept { max_body: 1 << 16 }))
         .build()
         .await
         .unwrap();
@@ -369,7 +372,10 @@ async fn uploads_of_an_upgraded_connection_are_held_to_their_length() {
         let error = client.request(request(length).body(Body::from("four")).unwrap());
         let error = error.await.unwrap_err();
         assert!(
-            matches!(error, Error::Request(RequestError::ContentLength { .. })),
+            matches!(
+                error,
+                ClientError::Request(RequestError::ContentLength { .. })
+            ),
             "{error}"
         );
         let pieces = vec![data("four"), data("five!")];

@@ -11,10 +11,10 @@ use std::{
 };
 
 use lacewing_client::{
-    Body, Client, Connect, Connected, Connecting, Error, HeaderCompression, Origin, RequestError,
-    Version,
+    Body, Client, ClientError, Connect, Connected, Connecting, ConnectionConfig, HeaderCompression,
+    Origin, RequestError, Side, Version,
 };
-use lacewing_server::{Options, Protocol, Server, Shutdown, service_fn};
+use lacewing_server::{Protocol, Server, ServerOptions, Shutdown, service_fn};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -38,7 +38,7 @@ impl Running {
         let server = Server::builder()
             .bind(anywhere)
             .bind_tls(anywhere, config)
-            .protocols(offered.iter().cloned())
+            .options(|options| options.protocols(offered.iter().cloned()))
             .shutdown(async move {
                 let _ = stopped.await;
             })
@@ -164,7 +164,7 @@ async fn a_server_that_is_not_trusted_is_refused() {
         .request(request(url.clone()))
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::Tls { .. }), "{error}");
+    assert!(matches!(error, ClientError::Tls { .. }), "{error}");
     assert!(error.is_connect());
     let client = Client::builder().danger_accept_invalid_certs().build();
     assert_eq!(
@@ -198,7 +198,7 @@ async fn a_server_without_a_common_protocol_is_told_by_name() {
             .await
             .unwrap_err();
         match &error {
-            Error::NotNegotiated {
+            ClientError::NotNegotiated {
                 offered: named,
                 got: None,
             } => assert_eq!(named[..], offered),
@@ -217,7 +217,10 @@ async fn what_cannot_be_connected_to_is_said() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error, Error::Request(RequestError::NoCleartextProtocol)),
+        matches!(
+            error,
+            ClientError::Request(RequestError::NoCleartextProtocol)
+        ),
         "{error}"
     );
     let client = Client::builder().cleartext_protocol(Version::Http2).build();
@@ -231,7 +234,7 @@ async fn what_cannot_be_connected_to_is_said() {
         .request(request(format!("http://{address}/")))
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::Connect { .. }), "{error}");
+    assert!(matches!(error, ClientError::Connect { .. }), "{error}");
     let all = (0..10).map(|_| client.request(request(format!("http://{address}/"))));
     for refused in all {
         assert!(refused.await.unwrap_err().is_connect());
@@ -252,10 +255,13 @@ async fn a_transport_that_never_comes_is_given_up() {
         .connect_timeout(Duration::from_secs(3))
         .build();
     let error = client.request(get("/hello")).await.unwrap_err();
-    assert!(matches!(error, Error::ConnectTimeout { .. }), "{error}");
+    assert!(
+        matches!(error, ClientError::ConnectTimeout { .. }),
+        "{error}"
+    );
 }
 
-type Serving = JoinHandle<Result<(), lacewing_server::ConnectionError>>;
+type Serving = JoinHandle<Result<(), lacewing_server::ServeError>>;
 
 /// Servers in memory, one for each connection.
 #[derive(Clone)]
@@ -285,7 +291,7 @@ impl Connect for InMemory {
             self.dialled.fetch_add(1, Ordering::SeqCst);
             let (client, server) = tokio::io::duplex(64 * 1024);
             let shutdown = Shutdown::new();
-            let options = Options::default().shutdown(shutdown.signal());
+            let options = ServerOptions::default().shutdown(shutdown.signal());
             self.shutdowns.lock().unwrap().push(shutdown);
             let server = serve(server, self.version, options, self.witness.clone());
             self.servers.lock().unwrap().push(server);
@@ -321,7 +327,7 @@ fn requests_share_a_connection_and_one_that_died_is_replaced() {
                 Ok(response) => assert_eq!(text(response).await, "hello world"),
                 // It went out into a dead transport: nobody knows whether it
                 // was processed.
-                Err(error) => assert!(matches!(error, Error::Connection(_)), "{error}"),
+                Err(error) => assert!(matches!(error, ClientError::Connection(_)), "{error}"),
             }
         }
         assert_eq!(connector.dialled.load(Ordering::SeqCst), 2);
@@ -341,7 +347,12 @@ async fn header_lists_are_compressed_as_the_client_is_told() {
         ] {
             let builder = Client::builder().connector(InMemory::new(version));
             let client = match policy {
-                Some(policy) => builder.header_compression(policy).build(),
+                Some(policy) => builder
+                    .connection(
+                        ConnectionConfig::new(Side::Client)
+                            .with(|config| config.header_compression = policy),
+                    )
+                    .build(),
                 None => builder.build(),
             };
             let origin = Origin::of(&"http://test.example".parse().unwrap()).unwrap();

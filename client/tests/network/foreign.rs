@@ -1,6 +1,6 @@
 //! Servers that speak something else: the error says what, and what to do.
 
-use lacewing_client::{Connection, ConnectionConfig, Error};
+use lacewing_client::{ClientError, ClientOptions, Connection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::*;
@@ -31,7 +31,7 @@ fn what_the_server_speaks_is_said() {
             // Before it has heard anything, and after; it closes, or does not.
             for (first, closes) in [(true, true), (false, true), (false, false)] {
                 let (client, mut server) = tokio::io::duplex(64 << 10);
-                let config = ConnectionConfig::default();
+                let config = ClientOptions::default();
                 let (connection, task) = Connection::handshake(client, version, config);
                 tokio::spawn(task);
                 tokio::spawn(async move {
@@ -46,7 +46,10 @@ fn what_the_server_speaks_is_said() {
                     while server.read(&mut heard).await.unwrap_or(0) > 0 {}
                 });
                 let error = connection.request(get("/")).await.unwrap_err();
-                assert!(matches!(error, Error::Connection(_)), "{version}: {error}");
+                assert!(
+                    matches!(error, ClientError::Connection(_)),
+                    "{version}: {error}"
+                );
                 let text = error.to_string();
                 for word in words {
                     assert!(text.contains(word), "{version}: {text}");

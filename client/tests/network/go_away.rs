@@ -10,7 +10,7 @@ use std::{
 };
 
 use lacewing_client::{
-    Client, Connect, Connected, Connecting, Connection, ConnectionConfig, Error, GivenUp,
+    Client, ClientError, ClientOptions, Connect, Connected, Connecting, Connection, GivenUp,
     Initiator, Limits, Origin, Reason, Side, Version,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -92,7 +92,7 @@ fn too_many_pings(version: Version, last: u8) -> Vec<u8> {
     go_away(version, last, code, b"too_many_pings")
 }
 
-fn is_told(version: Version, error: &Error) {
+fn is_told(version: Version, error: &ClientError) {
     let connection = error.connection().expect("an error of the connection");
     assert_eq!(
         connection.initiator(),
@@ -129,11 +129,11 @@ fn its_code_and_words_are_in_the_errors_of_requests_and_connections() {
         let (io, server) = tokio::io::duplex(64 << 10);
         let script = Script::new(version, too_many_pings(version, 1), Then::Close);
         tokio::spawn(script.run(server));
-        let (connection, task) = Connection::handshake(io, version, ConnectionConfig::default());
+        let (connection, task) = Connection::handshake(io, version, ClientOptions::default());
         let task = tokio::spawn(task);
         is_told(version, &connection.request(get("/")).await.unwrap_err());
         let error = task.await.unwrap().unwrap_err();
-        is_told(version, &Error::from(error));
+        is_told(version, &ClientError::from(error));
     });
 }
 
@@ -150,7 +150,7 @@ fn silence_after_it_is_not_waited_out() {
         let (io, server) = tokio::io::duplex(64 << 10);
         let script = Script::new(version, too_many_pings(version, 1), Then::Silence);
         tokio::spawn(script.run(server));
-        let (connection, task) = Connection::handshake(io, version, ConnectionConfig::default());
+        let (connection, task) = Connection::handshake(io, version, ClientOptions::default());
         tokio::spawn(task);
         let since = tokio::time::Instant::now();
         let taken = connection.request(get("/1"));
@@ -190,7 +190,7 @@ async fn http_1_1_required_is_said_and_not_retried() {
         assert!(text.contains("HTTP_1_1_REQUIRED"), "{how}: {text}");
         assert!(text.contains("use a client that does"), "{how}: {text}");
         if how == "GOAWAY" {
-            let Error::NotProcessed { tries, why, .. } = error else {
+            let ClientError::NotProcessed { tries, why, .. } = error else {
                 panic!("{text}")
             };
             assert_eq!((tries, why), (1, GivenUp::Pointless));

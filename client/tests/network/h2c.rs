@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use lacewing_client::{
-    Body, Client, Connect, Connected, Connecting, Connection, ConnectionConfig, Error, Origin,
+    Body, Client, ClientError, ClientOptions, Connect, Connected, Connecting, Connection, Origin,
     Version,
 };
 use tokio::{
@@ -49,7 +49,7 @@ async fn read_preface(io: DuplexStream) -> Peer {
 async fn the_first_request_becomes_stream_1() {
     let (client, mut io) = tokio::io::duplex(64 * 1024);
     let request = post("/upload?x=1", Body::from("twelve bytes"));
-    let config = ConnectionConfig::default();
+    let config = ClientOptions::default();
     let upgraded = tokio::spawn(Connection::upgrade(client, request, config));
     let head = read_head(&mut io).await.to_ascii_lowercase();
     assert!(head.starts_with("post /upload?x=1 http/1.1\r\n"), "{head}");
@@ -90,7 +90,7 @@ async fn the_first_request_becomes_stream_1() {
 #[tokio::test]
 async fn a_server_that_does_not_switch_is_told_by_its_status() {
     let (client, mut io) = tokio::io::duplex(64 * 1024);
-    let config = ConnectionConfig::default();
+    let config = ClientOptions::default();
     let upgraded = tokio::spawn(Connection::upgrade(client, get("/hello"), config));
     read_head(&mut io).await;
     io.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
@@ -98,23 +98,23 @@ async fn a_server_that_does_not_switch_is_told_by_its_status() {
         .unwrap();
     let error = upgraded.await.unwrap().err().unwrap();
     assert!(
-        matches!(&error, Error::NotUpgraded { status } if *status == 200),
+        matches!(&error, ClientError::NotUpgraded { status } if *status == 200),
         "{error}"
     );
     assert!(error.is_connect() && !error.is_retryable(), "{error}");
 
     let (client, io) = tokio::io::duplex(64 * 1024);
-    let config = ConnectionConfig::default();
+    let config = ClientOptions::default();
     let upgraded = tokio::spawn(Connection::upgrade(client, get("/hello"), config));
     drop(io);
     let error = upgraded.await.unwrap().err().unwrap();
-    assert!(matches!(error, Error::Upgrade(_)), "{error}");
+    assert!(matches!(error, ClientError::Upgrade(_)), "{error}");
 
     let (client, _io) = tokio::io::duplex(64 * 1024);
     let request = post("/upload", Generator::new(5, Arc::default()));
-    let refused = Connection::upgrade(client, request, ConnectionConfig::default());
+    let refused = Connection::upgrade(client, request, ClientOptions::default());
     let error = refused.await.err().unwrap();
-    assert!(matches!(error, Error::Request(_)), "{error}");
+    assert!(matches!(error, ClientError::Request(_)), "{error}");
 }
 
 #[derive(Clone)]

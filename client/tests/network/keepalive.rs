@@ -17,7 +17,7 @@ use http::{HeaderValue, Request, StatusCode};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use lacewing_client::{
-    Client, Connect, Connected, Connecting, Error, GivenUp, Origin, Reason, Side, Version,
+    Client, ClientError, Connect, Connected, Connecting, GivenUp, Origin, Reason, Side, Version,
 };
 use lacewing_conn::proto::{Config, Control, Engine, Event, Head, StreamId, StreamKey, Transmit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -373,7 +373,7 @@ fn a_server_that_takes_nothing_is_given_up() {
             let requests = [(); 5].map(|()| client.request(get("/hello")));
             for error in futures_util::future::join_all(requests).await {
                 let error = error.unwrap_err();
-                let Error::NotProcessed { tries, why, .. } = &error else {
+                let ClientError::NotProcessed { tries, why, .. } = &error else {
                     panic!("{version}: {error}")
                 };
                 assert_eq!((*tries, *why), (4, GivenUp::TriesSpent), "{version}");
@@ -416,7 +416,7 @@ fn a_body_that_is_gone_is_told() {
             ),
         ] {
             let error = client.request(request).await.unwrap_err();
-            let Error::NotProcessed { tries, why, .. } = &error else {
+            let ClientError::NotProcessed { tries, why, .. } = &error else {
                 panic!("{version}: {error}")
             };
             assert_eq!((*tries, *why), expected, "{version}: {error}");

@@ -6,12 +6,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use lacewing_client::{
-    Client, Connector, Error, RequestError, Version,
-    npn::{Npn, Trust},
-};
+use lacewing_client::{Client, ClientError, Connector, RequestError, Trust, Version, npn::Npn};
 use lacewing_conn::npn;
-use lacewing_server::{Options, serve_connection, service_fn};
+use lacewing_server::{ServerOptions, serve_connection, service_fn};
 use openssl::{
     pkey::PKey,
     ssl::{
@@ -108,7 +105,12 @@ async fn accept(listener: TcpListener, builder: SslAcceptorBuilder, told: Arc<Mu
         if let Some(version) = version {
             let witness = Witness::default();
             let service = service_fn(move |request| routes(request, witness.clone()));
-            tokio::spawn(serve_connection(io, version, Options::default(), service));
+            tokio::spawn(serve_connection(
+                io,
+                version,
+                ServerOptions::default(),
+                service,
+            ));
         }
     }
 }
@@ -119,7 +121,7 @@ fn client(npn: Npn) -> Client {
         .build()
 }
 
-async fn hello(client: &Client, url: &str) -> Result<String, Error> {
+async fn hello(client: &Client, url: &str) -> Result<String, ClientError> {
     let request = http::Request::get(url).body(lacewing_client::Body::empty());
     Ok(text(client.request(request.unwrap()).await?).await)
 }
@@ -180,7 +182,7 @@ async fn nothing_in_common_is_said_and_http_1_1_told() {
         let client = server.client(&SPDY);
         let url = server.url("127.0.0.1", "/hello");
         match hello(&client, &url).await.unwrap_err() {
-            Error::NotNegotiated {
+            ClientError::NotNegotiated {
                 offered,
                 got: chosen,
             } => {
@@ -200,7 +202,7 @@ async fn certificates_are_verified_unless_told_otherwise() {
     let url = server.url("127.0.0.1", "/hello");
     let stranger = client(Npn::new(vec![Version::Spdy3]).unwrap());
     let error = hello(&stranger, &url).await.unwrap_err();
-    assert!(matches!(error, Error::Tls { .. }), "{error}");
+    assert!(matches!(error, ClientError::Tls { .. }), "{error}");
     assert!(error.to_string().contains("self-signed"), "{error}");
     // Trusted, but it is another's.
     let wrong = server.url("localhost", "/hello");
@@ -221,7 +223,7 @@ async fn a_server_that_hangs_up_is_no_riddle() {
     tokio::spawn(async move { while listener.accept().await.is_ok() {} });
     let client = client(Npn::new(vec![Version::Spdy3]).unwrap());
     let error = hello(&client, &url).await.unwrap_err();
-    assert!(matches!(error, Error::Tls { .. }), "{error}");
+    assert!(matches!(error, ClientError::Tls { .. }), "{error}");
     assert!(error.is_retryable() && error.is_connect());
 }
 
@@ -231,6 +233,6 @@ async fn cleartext_needs_a_protocol_of_its_own() {
     let error = hello(&client, "http://127.0.0.1:1/").await.unwrap_err();
     assert!(matches!(
         error,
-        Error::Request(RequestError::NoCleartextProtocol)
+        ClientError::Request(RequestError::NoCleartextProtocol)
     ));
 }

@@ -8,10 +8,10 @@ use std::sync::{
 
 use crate::support::{Witness, every_version, serve};
 use lacewing_client::{
-    Body, Client, Connect, Connected, Connecting, Origin, Setting, SettingsKey, SettingsStore,
-    Version,
+    Body, Client, Connect, Connected, Connecting, ConnectionConfig, Origin, Setting, SettingsKey,
+    SettingsStore, Side, Version,
 };
-use lacewing_server::{Event, Options, PersistentSettings};
+use lacewing_server::{PersistentSettings, ServerEvent, ServerOptions};
 
 /// What clients returned, by connection.
 type Returned = Arc<Mutex<Vec<Vec<Setting>>>>;
@@ -19,7 +19,7 @@ type Returned = Arc<Mutex<Vec<Vec<Setting>>>>;
 struct Lab {
     version: Version,
     /// Of each connection, and those of the last for all that follow.
-    options: Vec<Options>,
+    options: Vec<ServerOptions>,
     dialled: Arc<AtomicUsize>,
     /// Which connections go to another address.
     elsewhere: fn(usize) -> bool,
@@ -54,13 +54,13 @@ fn what_a_server_asks_to_keep_comes_back_on_the_next_connection() {
         let returned = Returned::default();
         let told = Arc::clone(&returned);
         let keep = vec![Setting { id: 5, value: 32 }, Setting { id: 3, value: 9 }];
-        let options = Options::default()
+        let options = ServerOptions::default()
             .persistent_settings(PersistentSettings {
                 forget: false,
                 keep,
             })
             .observer(move |event| {
-                if let Event::SettingsReturned { settings, .. } = event {
+                if let ServerEvent::SettingsReturned { settings, .. } = event {
                     told.lock().unwrap().push(settings.to_vec());
                 }
             });
@@ -96,13 +96,13 @@ fn what_a_server_asks_to_forget_is_forgotten() {
         let returned = Returned::default();
         let asking = |forget, keep: &[Setting]| {
             let told = Arc::clone(&returned);
-            Options::default()
+            ServerOptions::default()
                 .persistent_settings(PersistentSettings {
                     forget,
                     keep: keep.to_vec(),
                 })
                 .observer(move |event| {
-                    if let Event::SettingsReturned { settings, .. } = event {
+                    if let ServerEvent::SettingsReturned { settings, .. } = event {
                         told.lock().unwrap().push(settings.to_vec());
                     }
                 })
@@ -163,10 +163,10 @@ fn settings_may_be_kept_elsewhere() {
         let told = Arc::clone(&returned);
         let keep = vec![Setting { id: 5, value: 32 }];
         let expected = format!("true {keep:?} for http://a.example at 192.0.2.1:80");
-        let options = Options::default()
+        let options = ServerOptions::default()
             .persistent_settings(PersistentSettings { forget: true, keep })
             .observer(move |event| {
-                if let Event::SettingsReturned { settings, .. } = event {
+                if let ServerEvent::SettingsReturned { settings, .. } = event {
                     told.lock().unwrap().push(settings.to_vec());
                 }
             });
@@ -201,13 +201,16 @@ fn ids_that_run_out_move_the_client_to_another_connection() {
         let dialled = Arc::new(AtomicUsize::new(0));
         let lab = Lab {
             version,
-            options: vec![Options::default()],
+            options: vec![ServerOptions::default()],
             dialled: Arc::clone(&dialled),
             elsewhere: |_| false,
         };
         let client = Client::builder()
             .connector(lab)
-            .first_stream(0x7fff_fffb)
+            .connection(
+                ConnectionConfig::new(Side::Client)
+                    .with(|config| config.first_stream = 0x7fff_fffb),
+            )
             // A SPDY server that says so takes one request a connection: the
             // last of twelve is refused eleven times.
             .max_retries(12)

@@ -10,11 +10,11 @@ use std::{
 
 use bytes::BytesMut;
 use lacewing_client::{
-    Body, Client, Connect, Connected, Connecting, ConnectionConfig, Error, Limits, Origin, Reason,
-    Side, Version,
+    Body, Client, ClientError, ClientOptions, Connect, Connected, Connecting, ConnectionConfig,
+    Limits, Origin, Reason, Side, Version,
 };
 use lacewing_conn::proto::{Config as EngineConfig, Engine, Event, Head};
-use lacewing_server::Options;
+use lacewing_server::ServerOptions;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
     sync::mpsc,
@@ -59,7 +59,7 @@ impl Connect for ByHand {
                 self.ends.send(server).unwrap();
             } else {
                 let witness = self.witness.clone();
-                serve(server, self.version, Options::default(), witness);
+                serve(server, self.version, ServerOptions::default(), witness);
             }
             Ok(Connected::new(client, self.version))
         })
@@ -281,7 +281,10 @@ impl Connect for Leaving {
         Box::pin(async move {
             self.dialled.fetch_add(1, Ordering::SeqCst);
             let (client, server) = tokio::io::duplex(64 * 1024);
-            let options = Options::default().limits(self.limits.clone());
+            let options = ServerOptions::default().connection(
+                ConnectionConfig::new(Side::Server)
+                    .with(|config| config.limits = self.limits.clone()),
+            );
             serve(server, self.version, options, self.witness.clone());
             Ok(Connected::new(client, self.version))
         })
@@ -339,16 +342,16 @@ fn a_ping_measures_the_round_trip() {
         pair.connection.shutdown();
         until("a closed connection", || pair.client_task.is_finished()).await;
         let error = pair.connection.ping(patience).await.unwrap_err();
-        assert!(matches!(error, Error::Connection(_)), "{error}");
+        assert!(matches!(error, ClientError::Connection(_)), "{error}");
     });
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_ping_that_is_not_answered_is_told() {
-    let (connection, peer) = by_hand(ConnectionConfig::default(), &[]).await;
+    let (connection, peer) = by_hand(ClientOptions::default(), &[]).await;
     let after = Duration::from_secs(5);
     let error = connection.ping(after).await.unwrap_err();
-    assert!(matches!(error, Error::PingTimeout { .. }), "{error}");
+    assert!(matches!(error, ClientError::PingTimeout { .. }), "{error}");
     assert_eq!(connection.round_trip(), None);
     drop(peer);
 }
@@ -356,11 +359,11 @@ async fn a_ping_that_is_not_answered_is_told() {
 /// The answer will not come: that is told at once, not after the timeout.
 #[tokio::test]
 async fn a_ping_on_a_connection_that_ends_is_told() {
-    let (connection, mut peer) = by_hand(ConnectionConfig::default(), &[]).await;
+    let (connection, mut peer) = by_hand(ClientOptions::default(), &[]).await;
     let handle = connection.clone();
     let ping = tokio::spawn(async move { handle.ping(Duration::from_secs(3600)).await });
     while peer.frame().await.unwrap().kind != PING {}
     drop(peer);
     let error = ping.await.unwrap().unwrap_err();
-    assert!(matches!(error, Error::Connection(_)), "{error}");
+    assert!(matches!(error, ClientError::Connection(_)), "{error}");
 }

@@ -23,8 +23,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Empty, combinators::UnsyncBoxBody};
-use lacewing_client::{Connection, ConnectionConfig, Incoming, Version};
-use lacewing_server::{Options, serve_connection, service_fn};
+use lacewing_client::{ClientOptions, Connection, Incoming, Version};
+use lacewing_server::{ServerOptions, serve_connection, service_fn};
 use sha2::{Digest as _, Sha256};
 use tokio::{io::DuplexStream, task::JoinHandle};
 
@@ -61,16 +61,16 @@ where
 /// A server on a pipe in memory, and a client's connection to it.
 pub struct Pair {
     pub connection: Connection,
-    pub client_task: JoinHandle<Result<(), lacewing_client::ConnectionError>>,
-    pub server_task: JoinHandle<Result<(), lacewing_server::ConnectionError>>,
+    pub client_task: JoinHandle<Result<(), lacewing_client::Error>>,
+    pub server_task: JoinHandle<Result<(), lacewing_server::ServeError>>,
     pub witness: Witness,
 }
 
 pub fn pair(version: Version) -> Pair {
-    pair_with(version, ConnectionConfig::default(), Options::default())
+    pair_with(version, ClientOptions::default(), ServerOptions::default())
 }
 
-pub fn pair_with(version: Version, config: ConnectionConfig, options: Options) -> Pair {
+pub fn pair_with(version: Version, config: ClientOptions, options: ServerOptions) -> Pair {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let witness = Witness::default();
     let server_task = serve(server, version, options, witness.clone());
@@ -86,16 +86,16 @@ pub fn pair_with(version: Version, config: ConnectionConfig, options: Options) -
 pub fn serve(
     io: DuplexStream,
     version: Version,
-    options: Options,
+    options: ServerOptions,
     witness: Witness,
-) -> JoinHandle<Result<(), lacewing_server::ConnectionError>> {
+) -> JoinHandle<Result<(), lacewing_server::ServeError>> {
     let service = service_fn(move |request| routes(request, witness.clone()));
     tokio::spawn(serve_connection(io, version, options, service))
 }
 
 /// The routes of the test server.
 pub async fn routes(
-    request: Request<lacewing_server::Incoming>,
+    request: Request<lacewing_server::RequestBody>,
     witness: Witness,
 ) -> Result<Response<BoxBody>, Infallible> {
     witness.requests.fetch_add(1, Ordering::SeqCst);
@@ -308,10 +308,7 @@ pub async fn no_tasks_left() {
 }
 
 /// A server that a test plays itself, and a client's connection to it.
-pub async fn by_hand(
-    config: ConnectionConfig,
-    settings: &[(u16, u32)],
-) -> (Connection, peer::Peer) {
+pub async fn by_hand(config: ClientOptions, settings: &[(u16, u32)]) -> (Connection, peer::Peer) {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (connection, task) = Connection::handshake(client, Version::Http2, config);
     tokio::spawn(task);

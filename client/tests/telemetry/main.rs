@@ -24,7 +24,7 @@ mod events {
         sync::{Arc, Mutex},
     };
 
-    use lacewing_client::{ConnectionConfig, Version};
+    use lacewing_client::{ClientOptions, Version};
 
     use crate::support::{peer::*, *};
 
@@ -54,7 +54,7 @@ mod events {
             .finish();
         // The tests of this program run on threads of their own.
         let _guard = tracing::subscriber::set_default(subscriber);
-        let (connection, mut peer) = by_hand(ConnectionConfig::default(), &[]).await;
+        let (connection, mut peer) = by_hand(ClientOptions::default(), &[]).await;
         let first = connection.request(get("/first"));
         peer.expect(HEADERS).await;
         peer.answer(1).await;

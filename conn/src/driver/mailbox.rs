@@ -119,6 +119,27 @@ impl<T> Mailbox<T> {
         std::mem::take(&mut state.messages)
     }
 
+    /// Moves all messages, in order, to the end of a list. An empty list and
+    /// the mailbox swap their memory, so that neither allocates in the long
+    /// run.
+    pub fn take_into(&self, messages: &mut Vec<T>) {
+        if !self.pending.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut state = self.lock();
+        self.pending.store(false, Ordering::SeqCst);
+        if messages.is_empty() {
+            std::mem::swap(&mut state.messages, messages);
+        } else {
+            messages.append(&mut state.messages);
+        }
+    }
+
+    /// No message waits.
+    pub fn is_empty(&self) -> bool {
+        !self.pending.load(Ordering::SeqCst)
+    }
+
     /// Accepts no more messages. Returns those that nobody took.
     pub fn close(&self) -> Vec<T> {
         let mut state = self.lock();
@@ -162,3 +183,28 @@ impl<T> fmt::Display for SendError<T> {
 }
 
 impl<T: fmt::Debug> std::error::Error for SendError<T> {}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_keep_their_order_and_lists_their_memory() {
+        let mailbox = Mailbox::new(9);
+        assert!(mailbox.is_empty());
+        mailbox.send(1).unwrap();
+        assert!(!mailbox.is_empty());
+        let mut messages = Vec::with_capacity(32);
+        mailbox.take_into(&mut messages);
+        assert!(mailbox.is_empty());
+        mailbox.send(2).unwrap();
+        mailbox.take_into(&mut messages);
+        assert_eq!(messages, [1, 2]);
+        messages.clear();
+        mailbox.send(3).unwrap();
+        mailbox.take_into(&mut messages);
+        assert_eq!(messages, [3]);
+        assert!(messages.capacity() >= 32, "the list that was swapped in");
+    }
+}

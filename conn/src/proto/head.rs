@@ -42,7 +42,7 @@ pub enum Control {
         /// the URI has no authority.
         uri: Uri,
         /// The `:protocol` of an extended CONNECT (RFC 8441 §4).
-        protocol: Option<Protocol>,
+        protocol: Option<ConnectProtocol>,
     },
     /// A response.
     Response {
@@ -54,9 +54,9 @@ pub enum Control {
 /// The `:protocol` of an extended CONNECT request (RFC 8441 §4), for example
 /// `websocket`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Protocol(Bytes);
+pub struct ConnectProtocol(Bytes);
 
-impl Protocol {
+impl ConnectProtocol {
     /// A protocol name known at compile time.
     pub const fn from_static(name: &'static str) -> Self {
         Self(Bytes::from_static(name.as_bytes()))

@@ -6,8 +6,8 @@ use http::{HeaderMap, Method, StatusCode};
 use lacewing_conn::{
     Reason, Side, Version,
     proto::{
-        AlternativeFor, Config, Control, Engine, Event, Head, OpenError, OpenOptions, Priority,
-        Protocol, Rule, StreamId, UsageError,
+        AlternativeFor, Config, ConnectProtocol, Control, Engine, Event, Head, OpenError,
+        OpenOptions, Priority, Rule, StreamId, UsageError,
     },
 };
 
@@ -25,7 +25,7 @@ fn connect(protocol: Option<&'static str>) -> Head {
         control: Control::Request {
             method: Method::CONNECT,
             uri: uri.parse().unwrap(),
-            protocol: protocol.map(Protocol::from_static),
+            protocol: protocol.map(ConnectProtocol::from_static),
         },
         fields: HeaderMap::new(),
     }

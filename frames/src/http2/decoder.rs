@@ -51,7 +51,7 @@ pub use limits::DecoderLimits;
 pub struct Decoder<L: HeaderList> {
     limits: DecoderLimits,
     hpack: hpack::Decoder<L::Field>,
-    /// A header block whose last CONTINUATION has not come yet.
+    /// A header block whose last CONTINUATION has not arrived yet.
     open: Option<Box<OpenBlock>>,
     /// The connection error that ended it.
     failed: Option<DecodeError>,
@@ -134,13 +134,13 @@ impl<L: HeaderList> Decoder<L> {
             .set_max_table_size(usize::try_from(size).unwrap_or(usize::MAX));
     }
 
-    /// Whether a header block has begun whose end has not come yet: an endpoint gives it a
+    /// Returns whether a header block is incomplete: an endpoint gives it a
     /// deadline.
     pub fn in_header_block(&self) -> bool {
         self.open.is_some()
     }
 
-    /// What the header blocks so far took, before and after compression.
+    /// The size of the header blocks so far, before and after compression.
     pub fn block_bytes(&self) -> BlockBytes {
         self.block_bytes
     }
@@ -174,7 +174,7 @@ impl<L: HeaderList> Decoder<L> {
     /// `src` for it.
     ///
     /// Not inlined, and every arm returns what it builds: so a message is written once, where the
-    /// caller wants it. Moving one through layers of results costs more than parsing it.
+    /// caller needs it. Moving one through layers of results costs more than parsing it.
     #[inline(never)]
     fn step(
         &mut self,
@@ -289,7 +289,7 @@ impl<L: HeaderList> Decoder<L> {
         }
     }
 
-    /// What can be refused before the payload arrives: length, and order around header blocks.
+    /// Checks before the payload arrives: length, and order around header blocks.
     #[inline]
     fn check_head(&self, head: Head) -> Result<(), DecodeError> {
         let Head {
@@ -376,7 +376,7 @@ impl<L: HeaderList> Decoder<L> {
         }
     }
 
-    /// Decompresses a whole header block. It comes before every judgement on the frame around it.
+    /// Decompresses a whole header block. This precedes every check of the frame around it.
     fn block(
         &mut self,
         owner: BlockOwner,

@@ -35,7 +35,7 @@ pub struct Encoder {
     max_frame_size: u32,
 }
 
-/// What stands around the header block in HEADERS (RFC 9113 §6.2).
+/// The fields of HEADERS beside its header block (RFC 9113 §6.2).
 ///
 /// ```
 /// use lacewing_frames::http2::HeadersHead;
@@ -67,14 +67,7 @@ impl HeadersHead {
     }
 }
 
-/// What stands around the header block in PUSH_PROMISE (RFC 9113 §6.6).
-///
-/// ```
-/// use lacewing_frames::http2::PushPromiseHead;
-///
-/// let head = PushPromiseHead::new(1, 2);
-/// assert_eq!((head.stream_id, head.promised_id, head.padding), (1, 2, None));
-/// ```
+/// The fields of PUSH_PROMISE beside its header block (RFC 9113 §6.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PushPromiseHead {
     /// The stream of the request that the push belongs to, not 0.
@@ -133,7 +126,7 @@ impl Encoder {
 
     /// Sets the largest HPACK table that the peer keeps, in bytes: its SETTINGS_HEADER_TABLE_SIZE.
     /// The table here stays within a bound of its own, whatever the peer offers; the change is
-    /// announced in the next header block (RFC 7541 §4.2).
+    /// signalled in the next header block (RFC 7541 §4.2).
     pub fn set_header_table_size(&mut self, size: u32) {
         self.hpack
             .set_max_table_size(usize::try_from(size).unwrap_or(usize::MAX));
@@ -411,7 +404,7 @@ impl Encoder {
     }
 }
 
-/// What stands in front of a header block.
+/// The fields in front of a header block.
 struct FirstFrame<'a> {
     kind: Kind,
     flags: u8,

@@ -1,4 +1,4 @@
-//! What can be wrong with bytes (`DecodeError`) and with a caller's frame (`EncodeError`).
+//! Errors of received bytes (`DecodeError`) and of a caller's frame (`EncodeError`).
 
 use core::fmt;
 
@@ -24,11 +24,11 @@ use super::{ErrorCode, Kind, SettingId};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// A head announces a payload longer than the SETTINGS_MAX_FRAME_SIZE in force (§4.2).
+    /// A head declares a payload longer than the SETTINGS_MAX_FRAME_SIZE in force (§4.2).
     FrameTooLong {
         /// The frame.
         kind: Kind,
-        /// The announced length in bytes.
+        /// The declared length in bytes.
         length: u32,
         /// The limit in bytes.
         limit: u32,
@@ -49,12 +49,12 @@ pub enum DecodeError {
         /// The length of its payload in bytes.
         length: u32,
     },
-    /// A frame that belongs to a stream came on stream 0.
+    /// A frame that belongs to a stream arrived on stream 0.
     StreamIdZero {
         /// The frame.
         kind: Kind,
     },
-    /// A frame that belongs to the connection came on a stream.
+    /// A frame that belongs to the connection arrived on a stream.
     StreamIdNotZero {
         /// The frame.
         kind: Kind,
@@ -115,7 +115,7 @@ pub enum DecodeError {
     ExpectedContinuation {
         /// The stream of the open header block.
         stream_id: u32,
-        /// The frame that came.
+        /// The frame that arrived.
         kind: Kind,
         /// Its stream.
         on: u32,
@@ -131,7 +131,7 @@ pub enum DecodeError {
     HeaderBlockTooLong {
         /// The stream of the header block.
         stream_id: u32,
-        /// The bytes that came or were announced.
+        /// The bytes that arrived or were declared.
         length: usize,
         /// The limit.
         limit: usize,
@@ -140,14 +140,7 @@ pub enum DecodeError {
     Compression(lacewing_hpack::DecodeError),
 }
 
-/// What an error takes down: the connection or one stream (RFC 9113 §5.4).
-///
-/// ```
-/// use lacewing_frames::http2::{DecodeError, Kind, Scope};
-///
-/// let error = DecodeError::StreamIdZero { kind: Kind::DATA };
-/// assert_eq!(error.scope(), Scope::Connection);
-/// ```
+/// The scope of an error: the connection or one stream (RFC 9113 §5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Send GOAWAY and close; the decoder gives the same error from now on.
@@ -157,7 +150,7 @@ pub enum Scope {
 }
 
 impl DecodeError {
-    /// What the error takes down (RFC 9113 §5.4).
+    /// Returns the scope of the error: the connection or a stream (RFC 9113 §5.4).
     pub fn scope(&self) -> Scope {
         match *self {
             DecodeError::PriorityLength { stream_id, .. }
@@ -167,7 +160,7 @@ impl DecodeError {
         }
     }
 
-    /// The code to send to the peer (RFC 9113 §7).
+    /// Returns the code for GOAWAY or RST_STREAM (RFC 9113 §7).
     pub fn error_code(&self) -> ErrorCode {
         match self {
             DecodeError::FrameTooLong { .. }
@@ -264,7 +257,7 @@ impl fmt::Display for DecodeError {
             DecodeError::TooManySettings { entries, limit } => write!(
                 f,
                 "SETTINGS frame with {entries} entries exceeds the limit of {limit} \
-                 (max_settings_entries)"
+                 (max_settings_entries); raise it for this peer"
             ),
             DecodeError::PromisedStreamId { promised_id } => write!(
                 f,
@@ -298,7 +291,7 @@ impl fmt::Display for DecodeError {
             DecodeError::TooManyContinuations { stream_id, limit } => write!(
                 f,
                 "header block of stream {stream_id} exceeds the limit of {limit} CONTINUATION \
-                 frames (max_continuations)"
+                 frames (max_continuations); raise it for this peer"
             ),
             DecodeError::HeaderBlockTooLong {
                 stream_id,
@@ -307,7 +300,7 @@ impl fmt::Display for DecodeError {
             } => write!(
                 f,
                 "header block of stream {stream_id} has {length} compressed bytes or more, over \
-                 the limit of {limit} (max_header_block)"
+                 the limit of {limit} (max_header_block); raise it for this peer"
             ),
             DecodeError::Compression(error) => write!(f, "header block: {error}"),
         }
@@ -377,13 +370,13 @@ impl fmt::Display for EncodeError {
             EncodeError::PaddingTooLong { length } => {
                 write!(
                     f,
-                    "padding of {length} bytes; a frame can carry at most 255"
+                    "padding of {length} bytes exceeds the 255 that a frame can carry; shorten it"
                 )
             }
             EncodeError::OriginTooLong { length } => {
                 write!(
                     f,
-                    "origin of {length} bytes; its length field ends at 65,535"
+                    "origin of {length} bytes exceeds the 65,535 of its length field; leave it out"
                 )
             }
         }

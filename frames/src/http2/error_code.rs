@@ -6,14 +6,6 @@ use core::fmt;
 ///
 /// Any 32-bit value may arrive. Codes without a name are kept as they are and are no reason for
 /// special behaviour.
-///
-/// ```
-/// use lacewing_frames::http2::ErrorCode;
-///
-/// assert_eq!(ErrorCode(0x7).to_string(), "REFUSED_STREAM");
-/// assert_eq!(ErrorCode(0xabcd).to_string(), "0x0000abcd");
-/// assert_eq!(ErrorCode::CANCEL.name(), Some("CANCEL"));
-/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ErrorCode(
     /// The value on the wire.
@@ -31,7 +23,7 @@ impl ErrorCode {
     pub const FLOW_CONTROL_ERROR: ErrorCode = ErrorCode(0x03);
     /// A SETTINGS frame was not acknowledged in time.
     pub const SETTINGS_TIMEOUT: ErrorCode = ErrorCode(0x04);
-    /// A frame came for a stream that was half-closed.
+    /// A frame arrived on a stream that was half-closed.
     pub const STREAM_CLOSED: ErrorCode = ErrorCode(0x05);
     /// A frame with an invalid size.
     pub const FRAME_SIZE_ERROR: ErrorCode = ErrorCode(0x06);

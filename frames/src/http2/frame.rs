@@ -8,7 +8,7 @@ use super::{
 };
 
 /// One frame, faithful to the wire: it encodes to the bytes it was decoded from, padding and
-/// undefined flags included. (Reserved bits, which a receiver ignores, come out as zero.)
+/// undefined flags included. (Reserved bits, which a receiver ignores, are encoded as zero.)
 ///
 /// Header blocks stay compressed here, and a frame says nothing about its neighbours. For the
 /// frames of a living connection use [`Decoder`](super::Decoder) and

@@ -1,4 +1,4 @@
-//! What the stateful decoder gives: frames with whole, decompressed header lists.
+//! The stateful decoder's results: frames with whole, decompressed header lists.
 
 use core::error::Error;
 use core::fmt;
@@ -11,7 +11,7 @@ use super::{AltSvc, ErrorCode, Kind, Origin, Settings, StreamPriority};
 /// Where the [`Decoder`](super::Decoder) puts the header fields of one block, in wire order.
 ///
 /// A vector of fields with their sensitivity is one; an engine brings its own, which validates
-/// fields and keeps pseudo-headers apart as they come.
+/// fields and keeps pseudo-headers apart as they arrive.
 ///
 /// ```
 /// use lacewing_frames::http2::HeaderList;
@@ -34,7 +34,7 @@ use super::{AltSvc, ErrorCode, Kind, Origin, Settings, StreamPriority};
 /// # assert!(list.0.is_some());
 /// ```
 pub trait HeaderList: Default {
-    /// What the fields are; the decoder's dynamic table keeps them, and a repeated field is a
+    /// The type of the fields; the decoder's dynamic table keeps them, and a repeated field is a
     /// clone.
     type Field: Field;
 
@@ -118,7 +118,7 @@ pub enum Message<L> {
         fin: bool,
         /// The content, without padding.
         payload: Bytes,
-        /// What the frame takes from both windows, in bytes: the payload, the padding and the
+        /// The flow-controlled length, in bytes, which counts against both windows: the payload, the padding and the
         /// padding length (§6.9.1). All of it must be given back in the end.
         flow_controlled_len: u32,
     },
@@ -203,7 +203,7 @@ pub enum Message<L> {
         value: Bytes,
     },
     /// A frame to ignore (RFC 9113 §5.5): of an unknown type, or an ALTSVC or ORIGIN that is not
-    /// valid where it came. It is reported so that an endpoint can bound how many it puts up with.
+    /// valid where it arrived. It is reported so that an endpoint can bound how many it accepts.
     Unknown {
         /// The type.
         kind: Kind,

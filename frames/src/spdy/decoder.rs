@@ -25,7 +25,7 @@ const COPY_BELOW: usize = 1024;
 ///
 /// Header blocks go through the connection's zlib stream whatever becomes of their frame, so that
 /// the next one decodes. DATA is handed on in pieces as it arrives: nothing is held back or
-/// allocated for an announced length (a DATA frame may announce 16 MiB). Control frames are held
+/// allocated for a declared length (a DATA frame may declare 16 MiB). Control frames are held
 /// until they are complete, and refused from their head alone when they are too long.
 ///
 /// See the [module](super) for an example.
@@ -73,7 +73,7 @@ impl<L: HeaderList> Decoder<L> {
         self.copy_below = length;
     }
 
-    /// What the header blocks so far took, before and after compression.
+    /// The size of the header blocks so far, before and after compression.
     pub fn block_bytes(&self) -> BlockBytes {
         self.block_bytes
     }
@@ -156,7 +156,7 @@ impl<L: HeaderList> Decoder<L> {
                 let frame = Credential::parse(head, &payload, limit)?;
                 Ok(Some(Message::Credential(frame)))
             }
-            // NOOP went with SPDY/2, WINDOW_UPDATE and CREDENTIAL came with SPDY/3, and CREDENTIAL
+            // NOOP ended with SPDY/2, WINDOW_UPDATE and CREDENTIAL began with SPDY/3, and CREDENTIAL
             // went with SPDY/3.1.
             (Kind::NOOP, Version::V3, _)
             | (Kind::WINDOW_UPDATE, Version::V2, _)
@@ -348,7 +348,7 @@ pub struct DecoderLimits {
     /// default, so that a stored header list of the default size fits. Taken as 8192 when it is
     /// less, which every endpoint must accept (section 2.4.2).
     pub max_frame_size: u32,
-    /// What is taken of a header list.
+    /// The limits on a header list.
     pub list: ListLimits,
     /// Entries of a SETTINGS frame; 32 by default.
     pub max_settings_entries: usize,

@@ -1,4 +1,4 @@
-//! What can be wrong with bytes (`DecodeError`) and with a caller's frame (`EncodeError`).
+//! Errors of received bytes (`DecodeError`) and of a caller's frame (`EncodeError`).
 
 use core::fmt;
 
@@ -23,7 +23,7 @@ use super::{ErrorCode, GoAwayStatus, Head, Kind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// A head announces a payload longer than the limit (section 2.4.2). Control frames of up to
+    /// A head declares a payload longer than the limit (section 2.4.2). Control frames of up to
     /// 8192 bytes must be taken.
     FrameTooLong {
         /// The frame's head.
@@ -57,7 +57,7 @@ pub enum DecodeError {
     },
     /// SETTINGS whose number of entries doesn't match its length (section 2.6.4).
     SettingsCount {
-        /// The announced number of entries.
+        /// The declared number of entries.
         entries: u32,
         /// The length of the payload in bytes.
         length: u32,
@@ -83,14 +83,7 @@ pub enum DecodeError {
     Compression(lacewing_spdy_zlib::DecodeError),
 }
 
-/// What an error takes down: the connection or one stream (section 2.4).
-///
-/// ```
-/// use lacewing_frames::spdy::{DecodeError, Scope};
-///
-/// let error = DecodeError::UnsupportedVersion { stream_id: 5, version: 1 };
-/// assert_eq!(error.scope(), Scope::Stream(5));
-/// ```
+/// The scope of an error: the connection or one stream (section 2.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Send GOAWAY and close; the decoder gives the same error from now on.
@@ -100,8 +93,8 @@ pub enum Scope {
 }
 
 impl DecodeError {
-    /// A header block is, or inflates to, more than the limits of header lists and frames let
-    /// through.
+    /// Returns whether a header block is, or inflates to, more than the limits of header lists and
+    /// frames allow.
     pub fn is_list_too_large(&self) -> bool {
         match self {
             DecodeError::Compression(lacewing_spdy_zlib::DecodeError::TooLarge { .. }) => true,
@@ -116,7 +109,7 @@ impl DecodeError {
         }
     }
 
-    /// What the error takes down (section 2.4).
+    /// Returns the scope of the error: the connection or a stream (section 2.4).
     pub fn scope(&self) -> Scope {
         match *self {
             DecodeError::UnsupportedVersion { stream_id, .. } => Scope::Stream(stream_id),
@@ -163,7 +156,8 @@ impl fmt::Display for DecodeError {
         match self {
             DecodeError::FrameTooLong { head, limit } => write!(
                 f,
-                "{head} frame of {} bytes exceeds the limit of {limit} (max_frame_size)",
+                "{head} frame of {} bytes exceeds the limit of {limit} (max_frame_size); the peer must \
+                 split it, or raise the limit",
                 head.length()
             ),
             DecodeError::Length { kind, length } => write!(
@@ -186,12 +180,12 @@ impl fmt::Display for DecodeError {
             ),
             DecodeError::SettingsCount { entries, length } => write!(
                 f,
-                "SETTINGS frame announces {entries} entries in a payload of {length} bytes"
+                "SETTINGS frame declares {entries} entries in a payload of {length} bytes"
             ),
             DecodeError::TooManySettings { entries, limit } => write!(
                 f,
                 "SETTINGS frame with {entries} entries exceeds the limit of {limit} \
-                 (max_settings_entries)"
+                 (max_settings_entries); raise it for this peer"
             ),
             DecodeError::CredentialLength { length } => write!(
                 f,
@@ -199,7 +193,8 @@ impl fmt::Display for DecodeError {
             ),
             DecodeError::TooManyCertificates { limit } => write!(
                 f,
-                "CREDENTIAL frame has more certificates than the limit of {limit}"
+                "CREDENTIAL frame has more certificates than the limit of {limit} \
+                 (max_certificates); raise it for this peer"
             ),
             DecodeError::Compression(error) => error.fmt(f),
         }
@@ -214,7 +209,7 @@ impl From<lacewing_spdy_zlib::DecodeError> for DecodeError {
     }
 }
 
-/// A frame that its layout can't carry. Nothing was written.
+/// A frame beyond what its layout can carry. Nothing was written.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -227,7 +222,7 @@ impl From<lacewing_spdy_zlib::DecodeError> for DecodeError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// A payload whose length 24 bits can't tell.
+    /// A payload whose length does not fit into 24 bits.
     FrameTooLong {
         /// The length in bytes.
         length: usize,
@@ -241,7 +236,7 @@ impl fmt::Display for EncodeError {
         match self {
             EncodeError::FrameTooLong { length } => write!(
                 f,
-                "payload of {length} bytes does not fit into a frame, which takes {} at most",
+                "payload of {length} bytes does not fit into a frame, which takes {} at most; split it",
                 Head::MAX_LENGTH
             ),
             EncodeError::Block(error) => error.fmt(f),

@@ -67,7 +67,7 @@ impl Head {
     /// Length of a frame head in bytes.
     pub const LEN: usize = 8;
 
-    /// The longest payload that a head can announce: 2^24-1 bytes.
+    /// The longest payload that a head can declare: 2^24-1 bytes.
     pub const MAX_LENGTH: u32 = 0x00ff_ffff;
 
     /// Reads a head from the front of `bytes`; `None` when fewer than eight bytes are there.
@@ -122,7 +122,7 @@ impl Head {
     }
 }
 
-/// What the frame is, as in `SYN_STREAM` or `DATA`.
+/// The name of the frame, as in `SYN_STREAM` or `DATA`.
 impl fmt::Display for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -133,13 +133,6 @@ impl fmt::Display for Head {
 }
 
 /// The type of a control frame (section 2.6); prints as the specification spells it.
-///
-/// ```
-/// use lacewing_frames::spdy::Kind;
-///
-/// assert_eq!(Kind::SYN_STREAM.to_string(), "SYN_STREAM");
-/// assert_eq!(Kind(0xff).to_string(), "0x00ff");
-/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Kind(
     /// The value on the wire.
@@ -264,7 +257,7 @@ pub(crate) fn put_control(
     Ok(())
 }
 
-/// The length of a payload, when 24 bits can tell it.
+/// The length of a payload, if it fits into 24 bits.
 #[inline]
 pub(crate) fn checked_length(length: usize) -> Result<u32, EncodeError> {
     u32::try_from(length)

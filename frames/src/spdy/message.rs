@@ -1,4 +1,4 @@
-//! What a connection's decoder hands out: frames whose header blocks are header lists.
+//! The stateful decoder's results: frames whose header blocks are header lists.
 
 use core::error::Error;
 use core::fmt;
@@ -68,7 +68,7 @@ pub enum Message<L> {
         payload: Bytes,
         /// The sender's last frame of the stream, and its last piece.
         fin: bool,
-        /// Bytes of the frame that are still to come: 0 with the last piece.
+        /// Bytes of the frame that are still outstanding: 0 with the last piece.
         remaining: u32,
         /// Flag bits other than FIN.
         undefined_flags: u8,
@@ -125,7 +125,7 @@ pub struct Block<L> {
 }
 
 impl<L> Block<L> {
-    /// The fields that came, those of a bad list too: to show them, not to act on them.
+    /// The received fields, those of a bad list too: to show them, not to act on them.
     pub fn fields(&self) -> &L {
         self.list.as_ref().unwrap_or_else(|bad| &bad.fields)
     }
@@ -195,7 +195,7 @@ impl<L: fmt::Debug> Error for BadList<L> {}
 /// }
 /// ```
 pub trait HeaderList: Default {
-    /// Takes a field. Names and values may be anything that [`BadList::malformed`] tells of.
+    /// Takes a field. Names and values may be anything that [`BadList::malformed`] reports.
     fn push(&mut self, name: &[u8], values: Values<'_>);
 }
 

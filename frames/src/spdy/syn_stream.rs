@@ -22,7 +22,7 @@ use super::{DecodeError, EncodeError, Kind, Version, flags};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SynStream {
-    /// What stands before the block.
+    /// The fields in front of the block.
     pub head: SynStreamHead,
     /// The header block, compressed.
     pub block: Bytes,

@@ -16,7 +16,7 @@ pub struct EncoderConfig {
     /// The most that we spend on a table, in bytes as section 4.1 counts them, however
     /// much the peer allows.
     pub max_table_size: usize,
-    /// Which fields enter the table.
+    /// Selects the fields that enter the table.
     pub indexing: Indexing,
     /// How strings are written.
     pub strings: StringCoding,
@@ -44,19 +44,13 @@ impl Default for EncoderConfig {
     }
 }
 
-/// Which fields an encoder enters into its table.
+/// Selects the fields that an encoder inserts into its table.
 ///
 /// A field that the caller calls sensitive never does.
-///
-/// ```
-/// use lacewing_hpack::Indexing;
-///
-/// assert_eq!(Indexing::default(), Indexing::Sensible);
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Indexing {
-    /// Those likely to come again. Credentials and short cookies are sent as
+    /// Fields that are likely to repeat. Credentials and short cookies are sent as
     /// never-indexed literals even if the caller doesn't call them sensitive.
     #[default]
     Sensible,
@@ -67,12 +61,6 @@ pub enum Indexing {
 }
 
 /// How an encoder writes strings.
-///
-/// ```
-/// use lacewing_hpack::StringCoding;
-///
-/// assert_eq!(StringCoding::default(), StringCoding::HuffmanWhenShorter);
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum StringCoding {

@@ -1,16 +1,16 @@
-//! Which fields enter the table.
+//! Selects the fields that enter the table.
 
 use crate::Indexing;
 use crate::index::Name;
 
-/// What to do with a field that no table has.
+/// The representation of a field that is in no table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Policy {
     /// Enter it.
     Index,
-    /// Spell it out: it is unlikely to come again before it is evicted.
+    /// A literal: the field is unlikely to repeat before its eviction.
     Skip,
-    /// Spell it out, and tell intermediaries never to index it (section 7.1.3).
+    /// A literal that no intermediary may index either (section 7.1.3).
     Never,
 }
 

@@ -60,7 +60,7 @@ impl Symbols {
 }
 
 struct Reader<'a> {
-    /// The complement of the next bits, left-aligned. Behind the last bit of input come
+    /// The complement of the next bits, left-aligned. After the last bit of input follow
     /// zeros, which stand for the ones of the end-of-string symbol.
     bits: u64,
     /// How many bits are there: at most 63. Negative when a symbol ended behind the input.
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Puts a word behind the bits and counts some of its bytes. The bits of others are
-    /// the same when they come again.
+    /// the same when they occur again.
     #[inline(always)]
     fn take(&mut self, word: u64, bytes: i32) {
         self.bits |= word.wrapping_shr(self.count.unsigned_abs());

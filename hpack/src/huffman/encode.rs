@@ -33,7 +33,7 @@ const GROUP: usize = 7;
 const ROOM: u64 = 63;
 
 struct Writer<'a> {
-    /// What isn't written yet, left-aligned; zeros behind.
+    /// Bits that are not yet written, left-aligned; zeros follow.
     bits: u64,
     /// How many bits that are: fewer than eight between calls.
     count: u64,

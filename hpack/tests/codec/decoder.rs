@@ -1,4 +1,4 @@
-//! What a decoder refuses, and what it does at its limits.
+//! Refusals of a decoder, and its behaviour at its limits.
 
 use lacewing_hpack::{
     DecodeError, Decoder, ExceededLimit, HeaderField, ListLimits, Sensitivity, Summary,
@@ -165,12 +165,13 @@ fn a_list_is_whole_or_an_error() {
     let error = decoder.decode_to_vec(block, limits(1000, 2)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "header list of 3 fields, but the limit is 2"
+        "header list of 3 fields exceeds the limit of 2 (max_fields): raise it, or refuse the message"
     );
     let error = decoder.decode_to_vec(block, limits(70, 9)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "header list of 110 bytes (32 counted for each field), but the limit is 70"
+        "header list of 110 bytes (32 counted for each field) exceeds the limit of 70 (max_size): \
+         raise it, or refuse the message"
     );
     let list = decoder
         .decode_to_vec(b"\xbe\x10\x01e\x01f", limits(1000, 2))
@@ -256,7 +257,7 @@ fn the_table_stays_in_step_beyond_a_limit() {
             HeaderField::new(b"a", b"b"),
         ]
     );
-    // What is refused within limits is refused beyond them.
+    // A block that breaks a rule is refused beyond the limits, too.
     let result = decoder.decode(b"\x00\x01a\x81\x00", limits, |_: HeaderField, _| {});
     assert_eq!(result, Err(DecodeError::HuffmanPaddingNotEos));
 }

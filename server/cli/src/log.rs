@@ -1,4 +1,4 @@
-//! The log: one line for each request, when its response is over.
+//! The log: one line for each request, at the end of its response.
 
 mod output;
 
@@ -14,7 +14,7 @@ use std::{
 use bytes::Buf;
 use http::{Method, Request, Response, StatusCode, Uri, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
-use lacewing_server::{ConnectionInfo, Event, Incoming};
+use lacewing_server::{ConnectionInfo, RequestBody, ServerEvent};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 use tracing::{debug, info, warn};
@@ -26,8 +26,8 @@ pub(crate) use self::output::Output;
 const MAX_PATH: usize = 2048;
 
 /// Turns the log on: to the standard error output, at the level `info` unless
-/// the environment variable `RUST_LOG` says otherwise. Lines are in no hurry
-/// until they are flushed.
+/// the environment variable `RUST_LOG` says otherwise. Lines are written later,
+/// by a thread of their own.
 pub(crate) fn start() -> io::Result<Output> {
     let output = Output::start(io::stderr())?;
     let filter = EnvFilter::builder()
@@ -43,15 +43,17 @@ pub(crate) fn start() -> io::Result<Output> {
     Ok(output)
 }
 
-/// What the server tells of its connections.
-pub(crate) fn event(event: &Event<'_>) {
+/// Logs an event of the server.
+pub(crate) fn event(event: &ServerEvent<'_>) {
     match event {
-        Event::Connected { .. } | Event::Closed { error: None, .. } => debug!("{event}"),
-        // Clients that hang up are none of our business.
-        Event::Closed {
+        ServerEvent::Connected { .. } | ServerEvent::Closed { error: None, .. } => {
+            debug!("{event}")
+        }
+        // A client may hang up at any time.
+        ServerEvent::Closed {
             error: Some(error), ..
         }
-        | Event::Rejected { error, .. }
+        | ServerEvent::Rejected { error, .. }
             if error.is_disconnect() =>
         {
             debug!("{event}");
@@ -64,9 +66,9 @@ pub(crate) fn event(event: &Event<'_>) {
 #[derive(Clone)]
 pub(crate) struct Logged<S>(pub(crate) S);
 
-impl<S, B> Service<Request<Incoming>> for Logged<S>
+impl<S, B> Service<Request<RequestBody>> for Logged<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>>,
+    S: Service<Request<RequestBody>, Response = Response<B>>,
     B: Body,
 {
     type Response = Response<LoggedBody<B>>;
@@ -77,7 +79,7 @@ where
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let line = Line {
             connection: request.extensions().get().cloned(),
             method: request.method().clone(),
@@ -123,7 +125,7 @@ where
 }
 
 pin_project! {
-    /// A body whose end, or whose end before its time, is a line in the log.
+    /// A body that writes a line to the log when it ends, complete or not.
     pub(crate) struct LoggedBody<B> {
         #[pin]
         body: B,
@@ -172,13 +174,13 @@ struct Line {
     connection: Option<ConnectionInfo>,
     method: Method,
     uri: Uri,
-    /// `None` when the request ended before it had a response.
+    /// `None` if the request ended without a response.
     status: Option<StatusCode>,
     bytes: u64,
-    /// How many there should be, if that is known.
+    /// The length of the body, if it is known.
     expected: Option<u64>,
     start: Instant,
-    /// The response was given out to its end.
+    /// The response is complete.
     whole: bool,
 }
 

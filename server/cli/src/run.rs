@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use lacewing_server::{H2cUpgrade, Limits, Server, Side};
+use lacewing_server::{ConnectionConfig, H2cUpgrade, Limits, Server, Side};
 use rustix::process::{Resource, getrlimit};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -25,18 +25,18 @@ use crate::{
     site::{Hidden, Names, Policy, Site},
 };
 
-/// One of so many file descriptors that the system grants is for files, the
-/// others for connections; and no more than this.
+/// Files have a quarter of the file descriptors that the system grants, and at
+/// most this many; the others are for connections.
 const OPEN_FILES_SHARE: usize = 4;
 const MAX_OPEN_FILES: usize = 1024;
 
-/// The time that the last lines of the log get to be read.
+/// Time for the last lines of the log to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The largest body of a request that turns its connection into one of HTTP/2.
 const UPGRADE_BODY: usize = 64 << 10;
 
-/// What a program that SIGINT ended says, by custom.
+/// The exit code after SIGINT, by custom.
 const EXIT_INTERRUPTED: i32 = 130;
 
 pub(crate) fn run(args: Args) -> Result<(), String> {
@@ -75,19 +75,23 @@ fn runtime(threads: Option<u16>) -> io::Result<Runtime> {
 
 async fn serve(args: &Args, root: &Path, log: &Output) -> Result<(), String> {
     if args.https == Listen::Off && args.http == Listen::Off {
-        return Err("both --https and --http are off: nobody could connect".into());
+        return Err("both --https and --http are off: no client could connect".into());
     }
+    let upgrade = if args.h2c_upgrade {
+        H2cUpgrade::Accept {
+            max_body: UPGRADE_BODY,
+        }
+    } else {
+        H2cUpgrade::Ignore
+    };
     let mut builder = Server::builder()
-        .protocols(args.protocols.iter().copied())
-        .limits(limits(args))
-        .h2c_upgrade(if args.h2c_upgrade {
-            H2cUpgrade::Accept {
-                max_body: UPGRADE_BODY,
-            }
-        } else {
-            H2cUpgrade::Ignore
+        .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits(args)))
+        .options(|options| {
+            options
+                .protocols(args.protocols.iter().copied())
+                .h2c_upgrade(upgrade)
+                .observer(log::event)
         })
-        .observer(log::event)
         .shutdown(until_signalled(log.clone())?);
     let mut fingerprint = None;
     let mut names = Names::default();
@@ -109,7 +113,7 @@ async fn serve(args: &Args, root: &Path, log: &Output) -> Result<(), String> {
     let http = addresses.next();
     drop(addresses);
     let announcement = announcement(args, root, https, http, fingerprint.as_deref());
-    // Whoever closed the standard output does not want to know.
+    // The standard output may be closed.
     let _ = io::stdout().write_all(announcement.as_bytes());
     let site = Site::new(root, policy(args), names);
     tokio::spawn(site.clone().close_idle_files());
@@ -136,7 +140,7 @@ fn policy(args: &Args) -> Policy {
     }
 }
 
-/// What the system's limit leaves for files.
+/// The share of the system's limit that is for files.
 fn max_open_files() -> usize {
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
@@ -153,21 +157,21 @@ fn limits(args: &Args) -> Limits {
 
 #[cfg(not(feature = "npn"))]
 fn secured(
-    builder: lacewing_server::Builder,
+    builder: lacewing_server::ServerBuilder,
     _: &Args,
     address: SocketAddr,
     certificate: Certificate,
-) -> Result<lacewing_server::Builder, String> {
+) -> Result<lacewing_server::ServerBuilder, String> {
     Ok(builder.bind_tls(address, certificate.into_config()?))
 }
 
 #[cfg(feature = "npn")]
 fn secured(
-    builder: lacewing_server::Builder,
+    builder: lacewing_server::ServerBuilder,
     args: &Args,
     address: SocketAddr,
     certificate: Certificate,
-) -> Result<lacewing_server::Builder, String> {
+) -> Result<lacewing_server::ServerBuilder, String> {
     Ok(if args.npn {
         builder.bind_npn(address, certificate.into_acceptor()?)
     } else {
@@ -175,7 +179,7 @@ fn secured(
     })
 }
 
-/// Which option another address goes to.
+/// The options for another address.
 fn hint(args: &Args) -> &'static str {
     match (args.https, args.http) {
         (Listen::On(_), Listen::On(_)) => " (--https ADDR, --http ADDR)",
@@ -191,7 +195,7 @@ fn certificate(args: &Args, host: IpAddr) -> Result<Certificate, String> {
     }
 }
 
-/// Tells where the server is.
+/// The text that names the server's addresses.
 fn announcement(
     args: &Args,
     root: &Path,

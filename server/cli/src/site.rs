@@ -1,4 +1,4 @@
-//! The service: which request gets a file, a page, or a refusal.
+//! The service: answers each request with a file, a page, or a refusal.
 
 mod authority;
 pub(crate) mod body;
@@ -21,7 +21,7 @@ use http::{
         X_CONTENT_TYPE_OPTIONS,
     },
 };
-use lacewing_server::Incoming;
+use lacewing_server::RequestBody;
 use tokio::time::interval;
 use tower_service::Service;
 use tracing::warn;
@@ -41,12 +41,12 @@ use crate::{
     listing::{self, Listings},
 };
 
-/// Seconds after which a client may ask again when a limit was reached.
+/// The `retry-after` of a response that met a limit, in seconds.
 const RETRY_SECONDS: u16 = 1;
-/// Reached limits are logged at most so often.
+/// The least time between two warnings about limits and failures.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is served, and what is not.
+/// The rules for what is served, and the limit of open files.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) links: Links,
@@ -82,7 +82,7 @@ impl Site {
         }))
     }
 
-    /// Closes files that are not read any more. It has no end.
+    /// Closes idle files, for ever.
     pub(crate) async fn close_idle_files(self) {
         let mut ticks = interval(IDLE_HANDLE);
         loop {
@@ -92,7 +92,7 @@ impl Site {
     }
 }
 
-impl Service<Request<Incoming>> for Site {
+impl Service<Request<RequestBody>> for Site {
     type Response = Response<Content>;
     type Error = Infallible;
     type Future = Answering;
@@ -101,11 +101,11 @@ impl Service<Request<Incoming>> for Site {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Answering {
+    fn call(&mut self, request: Request<RequestBody>) -> Answering {
         if self.0.names.is_misdirected(&request) {
             return Answering::now(status_page(StatusCode::MISDIRECTED_REQUEST));
         }
-        // The body of a GET is of no use; it is dropped before the answer.
+        // The body of a GET has no meaning here; it is dropped at once.
         let (head, _) = request.into_parts();
         if !matches!(head.method, Method::GET | Method::HEAD) {
             return Answering::now(not_allowed());
@@ -167,8 +167,8 @@ impl Shared {
         }
     }
 
-    /// The response that says why, and a line in the log if the server is to
-    /// blame.
+    /// The response to a failure. Limits and the server's own failures are
+    /// logged.
     fn refuse(&self, failure: &Failure) -> Response<Content> {
         let mut response = status_page(failure.status());
         match failure {
@@ -198,7 +198,7 @@ impl Shared {
     }
 }
 
-/// A response that is there, or that the disk is asked for.
+/// A response from memory, or one that waits for the disk.
 pub(crate) struct Answering(Kind);
 
 enum Kind {
@@ -225,7 +225,7 @@ impl Future for Answering {
     }
 }
 
-/// A page that says a status in words.
+/// A page with a status in words.
 pub(crate) fn status_page(status: StatusCode) -> Response<Content> {
     let text = format!("{status}\n");
     let mut response = Response::new(Content::bytes(text));
@@ -272,7 +272,7 @@ fn page<const N: usize>(method: &Method, pieces: [bytes::Bytes; N]) -> Response<
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     fields.insert(CONTENT_TYPE, html);
     fields.insert(CONTENT_LENGTH, len.into());
-    // Names of files are escaped. This is for the day when one is not.
+    // Names of files are escaped; this is a second line of defence.
     let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
     fields.insert(CONTENT_SECURITY_POLICY, policy);
     fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

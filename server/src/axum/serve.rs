@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use super::Upgrades;
 use crate::{
-    Address, BoxError, Builder, ConnectionInfo, ExtendedConnect, HttpService, Server, Socket,
+    Address, BoxError, ConnectionInfo, ExtendedConnect, HttpService, Server, ServerBuilder, Socket,
     StartError,
 };
 
@@ -51,19 +51,20 @@ where
         socket: listener.into(),
         transport: Transport::Cleartext,
         // As `axum::serve` has it.
-        builder: Server::builder().extended_connect(ExtendedConnect::Offer),
+        builder: Server::builder()
+            .options(|options| options.extended_connect(ExtendedConnect::Offer)),
         app,
         kind: PhantomData,
     }
 }
 
-/// What [`serve`] gives: a server that starts when it is awaited. Without
+/// A server that starts when it is awaited; from [`serve`]. Without
 /// [`with_graceful_shutdown`](Self::with_graceful_shutdown) it never ends.
 #[must_use = "a server does nothing until it is awaited"]
 pub struct Serve<A, K> {
     socket: Socket,
     transport: Transport,
-    builder: Builder,
+    builder: ServerBuilder,
     app: A,
     kind: PhantomData<fn() -> K>,
 }
@@ -75,23 +76,23 @@ enum Transport {
 }
 
 impl<A, K> Serve<A, K> {
-    /// When `signal` completes, no more connections are accepted, those that
-    /// are there are told, their requests are answered, and the server ends.
+    /// Shuts down gracefully when `signal` completes: accepts no more
+    /// connections, sends GOAWAY, answers the requests that arrived, and ends.
     pub fn with_graceful_shutdown(self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
         self.configure(|builder| builder.shutdown(signal))
     }
 
-    /// Sets what a [`Builder`] can: limits, protocols, an observer, and so on.
+    /// Changes the [`ServerBuilder`]: limits, protocols, the observer, and so on.
     ///
     /// ```no_run
     /// # async fn run(listener: tokio::net::TcpListener) -> std::io::Result<()> {
     /// lacewing_server::axum::serve(listener, axum::Router::new())
-    ///     .configure(|builder| builder.observer(|event| eprintln!("{event}")))
+    ///     .configure(|builder| builder.options(|options| options.observer(|event| eprintln!("{event}"))))
     ///     .await
     /// # }
     /// # let _ = run;
     /// ```
-    pub fn configure(mut self, configure: impl FnOnce(Builder) -> Builder) -> Self {
+    pub fn configure(mut self, configure: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
         self.builder = configure(self.builder);
         self
     }
@@ -167,7 +168,8 @@ impl<A, K> fmt::Debug for Serve<A, K> {
     }
 }
 
-/// What [`serve`] takes: a service, or what makes one for each connection.
+/// An application for [`serve`]: a service, or a maker of one for each
+/// connection.
 /// There is nothing to implement, and `K` is found out by the compiler.
 ///
 /// ```
@@ -191,7 +193,10 @@ impl<A, K> fmt::Debug for Serve<A, K> {
 pub trait App<K>: Sized + Send + 'static {
     /// Builds the server and runs it to its end.
     #[doc(hidden)]
-    fn run(self, builder: Builder) -> Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>>;
+    fn run(
+        self,
+        builder: ServerBuilder,
+    ) -> Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>>;
 }
 
 /// The kind of an [`App`] that is one service for all connections.
@@ -220,7 +225,10 @@ impl<S> App<Shared> for S
 where
     S: HttpService<ResponseBody: Body<Data = Bytes>>,
 {
-    fn run(self, builder: Builder) -> Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>> {
+    fn run(
+        self,
+        builder: ServerBuilder,
+    ) -> Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>> {
         Box::pin(builder.serve(Upgrades::new(self)))
     }
 }
@@ -236,7 +244,10 @@ where
         + Send
         + 'static,
 {
-    fn run(self, builder: Builder) -> Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>> {
+    fn run(
+        self,
+        builder: ServerBuilder,
+    ) -> Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>> {
         Box::pin(builder.serve_each(Upgrading(self)))
     }
 }

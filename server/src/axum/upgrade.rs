@@ -25,9 +25,9 @@ use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower_service::Service;
 
-use crate::{Connect, HttpService, Incoming};
+use crate::{ConnectRequest, HttpService, RequestBody};
 
-/// Lets a service take CONNECT requests of HTTP/2 and SPDY the way it takes
+/// Makes a service treat CONNECT requests of HTTP/2 and SPDY as it treats
 /// upgrades of HTTP/1.1: each has a `hyper::upgrade::OnUpgrade`, and a
 /// `hyper::ext::Protocol` if it has a `:protocol`. So axum's
 /// `WebSocketUpgrade` works over HTTP/2, if
@@ -35,7 +35,7 @@ use crate::{Connect, HttpService, Incoming};
 ///
 /// [`serve`](super::serve) has it already; it is of use with a
 /// [`Server`](crate::Server) or an [`Acceptor`](crate::Acceptor). A
-/// [`Connect`] that the handler accepts itself goes before it.
+/// [`ConnectRequest`] that the handler accepts itself goes before it.
 ///
 /// ```
 /// use axum::{Router, extract::ws::WebSocketUpgrade, response::Response, routing::any};
@@ -54,7 +54,7 @@ use crate::{Connect, HttpService, Incoming};
 /// let router = Router::new().route("/ws", any(greet));
 /// Server::builder()
 ///     .bind(([127, 0, 0, 1], 3000).into())
-///     .extended_connect(ExtendedConnect::Offer)
+///     .options(|options| options.extended_connect(ExtendedConnect::Offer))
 ///     .serve(Upgrades::new(router))
 ///     .await
 /// # }
@@ -70,7 +70,7 @@ impl<S> Upgrades<S> {
     }
 }
 
-impl<S> Service<Request<Incoming>> for Upgrades<S>
+impl<S> Service<Request<RequestBody>> for Upgrades<S>
 where
     S: HttpService<ResponseBody: Body<Data = Bytes>>,
 {
@@ -82,8 +82,8 @@ where
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
-        let connect = request.extensions().get::<Connect>().cloned();
+    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        let connect = request.extensions().get::<ConnectRequest>().cloned();
         let pending = connect.and_then(|connect| Pending::begin(connect, &mut request));
         UpgradeFuture {
             response: self.0.call(request),
@@ -98,7 +98,7 @@ pin_project! {
     /// ```
     /// use lacewing_server::{HttpService, axum::{UpgradeFuture, Upgrades}};
     ///
-    /// fn future<S>(service: &mut Upgrades<S>, request: http::Request<lacewing_server::Incoming>)
+    /// fn future<S>(service: &mut Upgrades<S>, request: http::Request<lacewing_server::RequestBody>)
     ///     -> UpgradeFuture<S::Future>
     /// where
     ///     S: HttpService<ResponseBody: http_body::Body<Data = bytes::Bytes>>,
@@ -145,7 +145,7 @@ where
 /// hyper's part: a connection on which a CONNECT request was read, and whose
 /// answer is awaited.
 struct Pending {
-    connect: Connect,
+    connect: ConnectRequest,
     slot: Arc<Mutex<Slot>>,
     /// Nobody waits for the upgrade once this is gone.
     stream: Weak<()>,
@@ -166,7 +166,7 @@ fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
 
 impl Pending {
     /// Gives the request what users of hyper look for.
-    fn begin(connect: Connect, request: &mut Request<Incoming>) -> Option<Self> {
+    fn begin(connect: ConnectRequest, request: &mut Request<RequestBody>) -> Option<Self> {
         let slot = Arc::new(Mutex::new(Slot::default()));
         let alive = Arc::new(());
         let stream = Arc::downgrade(&alive);

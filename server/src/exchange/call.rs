@@ -14,28 +14,28 @@ use super::{
     Exchanges, Ticket, finish,
     handler::{self, Outcome, Task},
     is_of_peer,
-    pending::Place,
+    pending::Pending,
 };
-use crate::{HttpService, Incoming, Spawn, StreamError};
+use crate::{HttpService, RequestBody, Spawn, StreamError};
 
 /// The waker for a service's first [`poll_ready`](HttpService::poll_ready). It
-/// wakes nobody: who is pending is polled again by a task. But it tells whether
-/// a service kept it, to be woken later.
+/// wakes nothing: a task polls a pending service again. But it knows whether a
+/// service kept a clone of it, to be woken later.
 pub(super) struct Probe {
     waker: Waker,
-    clones: Arc<Nobody>,
+    clones: Arc<NoTask>,
 }
 
-struct Nobody;
+struct NoTask;
 
-impl Wake for Nobody {
+impl Wake for NoTask {
     fn wake(self: Arc<Self>) {}
     fn wake_by_ref(self: &Arc<Self>) {}
 }
 
 impl Probe {
     pub(super) fn new() -> Self {
-        let clones = Arc::new(Nobody);
+        let clones = Arc::new(NoTask);
         Self {
             waker: Arc::clone(&clones).into(),
             clones,
@@ -46,7 +46,7 @@ impl Probe {
         &self.waker
     }
 
-    /// Somebody has a clone of the waker.
+    /// A service has a clone of the waker.
     fn is_held(&self) -> bool {
         Arc::strong_count(&self.clones) > 2
     }
@@ -59,7 +59,7 @@ impl<S: HttpService> Exchanges<S> {
         conn: &mut Context<'_>,
         stream: StreamKey,
         ticket: Ticket,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
     ) {
         if self.options.spawn == Spawn::Always {
             let task = handler::spawn_call(self.service.clone(), request);
@@ -116,7 +116,7 @@ impl<S: HttpService> Exchanges<S> {
         conn: &mut Context<'_>,
         stream: StreamKey,
         ticket: Ticket,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
     ) {
         let mut handler = self.spare_handlers.pop().unwrap_or_default();
         let service = &mut self.service;
@@ -158,17 +158,12 @@ impl<S: HttpService> Exchanges<S> {
         if is_of_peer(stream) {
             conn.engine.stream(conn.now, stream).retain();
         }
-        let place = Place::Handling {
-            stream,
-            ticket,
-            task,
-        };
-        self.place(stream, place);
+        self.keep(stream, Pending::Handling { ticket, task });
         self.poll_handler(conn, stream);
     }
 
     pub(super) fn poll_handler(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        let Some(Place::Handling { ticket, task, .. }) = self.places.of(stream) else {
+        let Some(Pending::Handling { ticket, task }) = self.pending.get_mut(stream) else {
             return;
         };
         let ticket = *ticket;
@@ -176,7 +171,7 @@ impl<S: HttpService> Exchanges<S> {
         let Poll::Ready(outcome) = task.poll(&mut task::Context::from_waker(&waker)) else {
             return;
         };
-        drop(self.places.take(stream));
+        drop(self.pending.remove(stream));
         finish(conn, stream);
         match outcome {
             Outcome::Answered { result, handler } => {

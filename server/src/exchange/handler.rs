@@ -10,7 +10,7 @@ use std::{
 use http::{Request, Response};
 use tokio::task::JoinHandle;
 
-use crate::{BoxError, HttpService, Incoming, telemetry::in_span};
+use crate::{BoxError, HttpService, RequestBody, telemetry::in_span};
 
 /// A pinned place for a value that is there at times: one allocation serves
 /// many values.
@@ -100,7 +100,7 @@ pub(super) fn spawn<S: HttpService>(mut handler: Handler<S>) -> Task<S> {
 }
 
 /// Calls the service on a task, once it is ready.
-pub(super) fn spawn_call<S: HttpService>(mut service: S, request: Request<Incoming>) -> Task<S> {
+pub(super) fn spawn_call<S: HttpService>(mut service: S, request: Request<RequestBody>) -> Task<S> {
     Task(tokio::spawn(in_span(async move {
         // Converted at once: a service's own error may be bound to its thread.
         let ready = poll_fn(|cx| service.poll_ready(cx).map_err(Into::into)).await;

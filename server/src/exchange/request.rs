@@ -1,19 +1,20 @@
-//! Requests: from what the engine tells to what a service takes.
+//! Requests: from the engine's events to the service's `http::Request`.
 
-use http::{
-    Method, Request,
-    header::{CONTENT_LENGTH, EXPECT},
-};
+use http::{Method, Request, header::CONTENT_LENGTH};
 use lacewing_conn::{
     Reason,
     driver::Context,
-    proto::{Control, Head, StreamKey},
+    proto::{
+        Control, Head, StreamKey,
+        fields::{content_length, expects_continue},
+    },
 };
 
 use super::{Exchanges, Ticket, response::Kind};
-use crate::{Connect, HttpService, Incoming, Informer, Pusher};
+use crate::{ConnectRequest, HttpService, Informer, Pusher, RequestBody};
 
-/// The body of a request that came by HTTP/1.1 and is answered by HTTP/2.
+/// The body of a request that arrived over HTTP/1.1 and is answered over
+/// HTTP/2.
 #[cfg(feature = "http1")]
 #[derive(Debug)]
 pub(crate) struct Replayed {
@@ -22,7 +23,7 @@ pub(crate) struct Replayed {
 }
 
 impl<S: HttpService> Exchanges<S> {
-    /// Remembers the body of stream 1, which came before the connection spoke
+    /// Keeps the body of stream 1, which arrived before the connection spoke
     /// HTTP/2.
     #[cfg(feature = "http1")]
     pub(crate) fn replay(&mut self, body: Replayed) {
@@ -30,16 +31,18 @@ impl<S: HttpService> Exchanges<S> {
     }
 
     #[cfg(feature = "http1")]
-    fn replayed(&mut self) -> Incoming {
-        self.replayed.take().map_or_else(Incoming::empty, |body| {
-            Incoming::replayed(body.data, body.trailers)
-        })
+    fn replayed(&mut self) -> RequestBody {
+        self.replayed
+            .take()
+            .map_or_else(RequestBody::empty, |body| {
+                RequestBody::replayed(body.data, body.trailers)
+            })
     }
 
     #[cfg(not(feature = "http1"))]
     #[expect(clippy::unused_self, reason = "of use with the feature")]
-    fn replayed(&mut self) -> Incoming {
-        Incoming::empty()
+    fn replayed(&mut self) -> RequestBody {
+        RequestBody::empty()
     }
 
     /// The request for the service; `None` if there is none to be served.
@@ -49,7 +52,7 @@ impl<S: HttpService> Exchanges<S> {
         stream: StreamKey,
         head: Head,
         fin: bool,
-    ) -> Option<(Ticket, Request<Incoming>)> {
+    ) -> Option<(Ticket, Request<RequestBody>)> {
         self.announce(conn);
         let Head {
             control:
@@ -75,17 +78,14 @@ impl<S: HttpService> Exchanges<S> {
             } else {
                 conn.incoming(stream, None)
             };
-            Connect::new(incoming, protocol.clone())
+            ConnectRequest::new(incoming, protocol.clone())
         });
         let body = if fin || connect.is_some() {
             self.replayed()
         } else {
-            let length = fields
-                .get(CONTENT_LENGTH)
-                .and_then(|value| value.to_str().ok());
-            let body = conn.incoming(stream, length.and_then(|length| length.parse().ok()));
-            let expects = fields.get(EXPECT);
-            if expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+            let length = content_length(fields.get_all(CONTENT_LENGTH));
+            let body = conn.incoming(stream, length.ok().flatten());
+            if expects_continue(&fields) {
                 conn.watch_incoming(stream);
             }
             body.into()
@@ -109,14 +109,14 @@ impl<S: HttpService> Exchanges<S> {
         &mut self,
         conn: &Context<'_>,
         stream: StreamKey,
-        request: &mut Request<Incoming>,
+        request: &mut Request<RequestBody>,
     ) {
         *request.version_mut() = self.http_version;
-        if self.options.attach_info {
+        if self.options.connection_info.is_inserted() {
             request.extensions_mut().insert(self.info.clone());
         }
         if self.options.informer.is_inserted() {
-            let informer = Informer::new(self.wishes.intents(conn), stream);
+            let informer = Informer::new(self.commands(conn), stream);
             request.extensions_mut().insert(informer);
         }
         // A push belongs to a request of the client's (RFC 9113 §8.4).
@@ -125,7 +125,7 @@ impl<S: HttpService> Exchanges<S> {
             && conn.engine.peer_allows_push();
         if pushable {
             let uri = request.uri().clone();
-            let pusher = Pusher::new(self.wishes.intents(conn), stream, uri);
+            let pusher = Pusher::new(self.commands(conn), stream, uri);
             request.extensions_mut().insert(pusher);
         }
     }

@@ -5,10 +5,10 @@ use std::time::Instant;
 use bytes::Buf;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH, DATE, Entry, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONTENT_LENGTH, DATE, Entry, TE},
 };
 use http_body::Body;
-use lacewing_conn::proto::{Head, Priority};
+use lacewing_conn::proto::{Head, Priority, fields::CONNECTION_SPECIFIC};
 
 use crate::{
     BoxError, DateHeader, StreamError, date,
@@ -159,30 +159,18 @@ pub(crate) fn has_no_content(status: StatusCode) -> bool {
 /// HTTP/1.1 set them all the same: they are left out, with a `tracing` event.
 /// Gives the priority that the response sets.
 pub(super) fn settle_fields(fields: &mut HeaderMap) -> Option<Priority> {
-    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-    const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-    const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-    const ALL: [HeaderName; 7] = [
-        CONNECTION,
-        TRANSFER_ENCODING,
-        UPGRADE,
-        TE,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        HTTP2_SETTINGS,
-    ];
     const PRIORITY: HeaderName = HeaderName::from_static("priority");
     // Nearly always there are none, and comparing names costs less than
     // looking each of them up.
     let (mut connection, mut priority) = (false, None);
     for (name, value) in &*fields {
-        connection |= ALL.contains(name);
+        connection |= *name == TE || CONNECTION_SPECIFIC.contains(name);
         if *name == PRIORITY {
             priority = Some(Priority::from_field(value.as_bytes()));
         }
     }
     if connection {
-        for name in ALL {
+        for name in CONNECTION_SPECIFIC.into_iter().chain([TE]) {
             if fields.remove(&name).is_some() {
                 telemetry::left_out(&name);
             }

@@ -7,13 +7,13 @@ use http::{
     uri::{Authority, Scheme},
 };
 use http_body::Body;
-use lacewing_conn::proto::{Control, Head};
+use lacewing_conn::proto::{Control, Head, fields::CONNECTION_SPECIFIC};
 use std::{future::poll_fn, pin::Pin};
 
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// What a request that may be upgraded asks for.
-pub(crate) struct Wish {
+pub(crate) struct UpgradeRequest {
     /// The request as HTTP/2 has it.
     pub(crate) head: Head,
     /// The payload of the client's SETTINGS.
@@ -23,12 +23,12 @@ pub(crate) struct Wish {
 /// A connection that is to speak HTTP/2 from now on.
 pub(crate) struct Upgrade {
     pub(crate) on: hyper::upgrade::OnUpgrade,
-    pub(crate) wish: Wish,
+    pub(crate) request: UpgradeRequest,
     pub(crate) data: Bytes,
     pub(crate) trailers: Option<HeaderMap>,
 }
 
-impl Wish {
+impl UpgradeRequest {
     /// `None` unless everything is as RFC 7540 §3.2 wants it: then the request
     /// is one of HTTP/1.1 like any other.
     pub(crate) fn of<B>(request: &Request<B>) -> Option<Self> {
@@ -82,21 +82,12 @@ fn absolute<B>(request: &Request<B>) -> Option<Uri> {
 /// The fields that are of the message and not of the connection (RFC 9110
 /// §7.6.1).
 fn without_connection(fields: &HeaderMap) -> HeaderMap {
-    const OURS: [HeaderName; 9] = [
-        header::CONNECTION,
-        header::HOST,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        header::TE,
-        // Its body has come.
-        header::EXPECT,
-        HeaderName::from_static("keep-alive"),
-        HeaderName::from_static("proxy-connection"),
-        HTTP2_SETTINGS,
-    ];
+    // EXPECT too: the body has arrived.
+    const OTHERS: [HeaderName; 3] = [header::HOST, header::TE, header::EXPECT];
     let mut kept = HeaderMap::with_capacity(fields.len());
     for (name, value) in fields {
-        if !OURS.contains(name) && !has_token(fields, &header::CONNECTION, name.as_str()) {
+        let ours = CONNECTION_SPECIFIC.contains(name) || OTHERS.contains(name);
+        if !ours && !has_token(fields, &header::CONNECTION, name.as_str()) {
             kept.append(name, value.clone());
         }
     }
@@ -167,21 +158,21 @@ mod tests {
     #[test]
     fn a_request_for_an_upgrade_becomes_one_of_http2() {
         let request = request().header("http2-settings", "AAMAAABkAAQAoAAA");
-        let wish = Wish::of(&request.body(()).unwrap()).unwrap();
-        assert_eq!(wish.settings, [0, 3, 0, 0, 0, 100, 0, 4, 0, 160, 0, 0]);
-        let Control::Request { method, uri, .. } = wish.head.control else {
+        let upgrade = UpgradeRequest::of(&request.body(()).unwrap()).unwrap();
+        assert_eq!(upgrade.settings, [0, 3, 0, 0, 0, 100, 0, 4, 0, 160, 0, 0]);
+        let Control::Request { method, uri, .. } = upgrade.head.control else {
             panic!();
         };
         assert_eq!(method, Method::POST);
         assert_eq!(uri, "http://example.org:8080/path?query");
-        let names: Vec<_> = wish.head.fields.keys().map(HeaderName::as_str).collect();
+        let names: Vec<_> = upgrade.head.fields.keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x-end"]);
     }
 
     #[test]
     fn what_is_not_quite_a_request_for_an_upgrade_is_none() {
         let none = |request: http::request::Builder| {
-            assert!(Wish::of(&request.body(()).unwrap()).is_none());
+            assert!(UpgradeRequest::of(&request.body(()).unwrap()).is_none());
         };
         // No settings, two, or none that decode.
         none(request());

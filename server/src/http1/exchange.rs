@@ -23,10 +23,11 @@ use http_body_util::{Either, Empty};
 use lacewing_conn::{Error, Initiator, Reason, proto::ConnectionStats};
 use pin_project_lite::pin_project;
 
-use super::watch::Watch;
 use crate::{
-    BoxError, ConnectionInfo, Event, HttpService, Incoming, Options, StreamError, StreamId,
+    BoxError, ConnectionInfo, HttpService, RequestBody, ServerEvent, ServerOptions, StreamError,
+    StreamId,
     exchange::has_no_content,
+    http1_transport::Watch,
     outgoing::{self, Outgoing},
     telemetry::{Clock, Telemetry},
 };
@@ -37,7 +38,7 @@ pub(super) type ReplyBody<B> = Either<Reply<B>, Empty<<B as Body>::Data>>;
 /// What the requests of a connection share.
 pub(super) struct Ledger {
     pub(super) info: ConnectionInfo,
-    pub(super) options: Options,
+    pub(super) options: ServerOptions,
     pub(super) watch: Arc<Watch>,
     telemetry: Telemetry,
     /// Requests so far.
@@ -49,7 +50,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(info: ConnectionInfo, options: Options) -> Self {
+    pub(super) fn new(info: ConnectionInfo, options: ServerOptions) -> Self {
         Self {
             telemetry: Telemetry::new(&info),
             info,
@@ -71,7 +72,7 @@ impl Ledger {
     }
 
     pub(super) fn tell_stats(&self) {
-        self.options.observer.tell(&Event::Stats {
+        self.options.observer.tell(&ServerEvent::Stats {
             connection: &self.info,
             stats: &self.stats(),
         });
@@ -97,7 +98,7 @@ impl Ledger {
 
     fn report(&self, stream: StreamId, error: &StreamError) {
         self.telemetry.failed(stream, error);
-        self.options.observer.tell(&Event::StreamFailed {
+        self.options.observer.tell(&ServerEvent::StreamFailed {
             connection: &self.info,
             stream,
             error,
@@ -134,9 +135,9 @@ impl Exchange {
     pub(super) async fn answer<S: HttpService>(
         mut self,
         service: S,
-        mut request: Request<Incoming>,
+        mut request: Request<RequestBody>,
     ) -> Response<ReplyBody<S::ResponseBody>> {
-        if self.ledger.options.attach_info {
+        if self.ledger.options.connection_info.is_inserted() {
             request.extensions_mut().insert(self.ledger.info.clone());
         }
         let method = request.method().clone();
@@ -204,7 +205,7 @@ impl Drop for Exchange {
 /// Calls the service once it is ready. Whatever panics is an error.
 async fn call<S: HttpService>(
     mut service: S,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Result<Response<S::ResponseBody>, StreamError> {
     // A service's own error may be bound to its thread: converted at once.
     poll_fn(|cx| guarded(|| service.poll_ready(cx).map_err(Into::into))).await?;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::{Extension, Router, routing::get};
 use lacewing_server::{
-    Acceptor, Address, ConnectionInfo, Endpoints, Options, Protocol, Shutdown, UnixAddress,
+    Acceptor, Address, ConnectionInfo, Endpoints, Protocol, ServerOptions, Shutdown, UnixAddress,
 };
 use tokio::io::AsyncWriteExt;
 
@@ -19,7 +19,7 @@ fn router() -> Router {
 
 #[tokio::test]
 async fn any_transport_is_served_by_its_first_bytes() {
-    let acceptor = Acceptor::new(Options::default());
+    let acceptor = Acceptor::new(ServerOptions::default());
     for protocol in detectable() {
         let (client, io) = tokio::io::duplex(1 << 16);
         let acceptor = acceptor.clone();
@@ -42,7 +42,7 @@ async fn requests_are_told_of_addresses_of_any_kind() {
     ] {
         let (client, io) = tokio::io::duplex(1 << 16);
         let serving = tokio::spawn(async move {
-            let acceptor = Acceptor::new(Options::default());
+            let acceptor = Acceptor::new(ServerOptions::default());
             let endpoints = Endpoints::default().with_peer(peer);
             acceptor.serve_from(endpoints, io, router()).await
         });
@@ -56,7 +56,7 @@ async fn requests_are_told_of_addresses_of_any_kind() {
 async fn what_is_no_protocol_is_an_error() {
     let log = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&log);
-    let options = Options::default()
+    let options = ServerOptions::default()
         .protocols([Protocol::Http2, Protocol::Http2])
         .observer(move |event| told.lock().unwrap().push(event.to_string()));
     let acceptor = Acceptor::new(options);
@@ -77,7 +77,7 @@ async fn what_is_no_protocol_is_an_error() {
 #[tokio::test]
 async fn a_shutdown_ends_connections_at_any_time() {
     let shutdown = Shutdown::new();
-    let acceptor = Acceptor::new(Options::default().shutdown(shutdown.signal()));
+    let acceptor = Acceptor::new(ServerOptions::default().shutdown(shutdown.signal()));
     let (client, io) = tokio::io::duplex(1 << 16);
     let (_silent, other) = tokio::io::duplex(1 << 16);
     let silent = acceptor.clone();
@@ -103,7 +103,7 @@ async fn behind_tls_alpn_tells_the_protocol() {
 
     let made = tls::make("localhost");
     let identity = Identity::from_pem(made.certificate.as_bytes(), made.key.as_bytes()).unwrap();
-    let acceptor = Acceptor::tls(Options::default(), &identity);
+    let acceptor = Acceptor::tls(ServerOptions::default(), &identity);
     for protocol in spoken() {
         let (client, io) = tokio::io::duplex(1 << 16);
         let acceptor = acceptor.clone();

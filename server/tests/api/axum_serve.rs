@@ -155,7 +155,8 @@ async fn a_graceful_shutdown_answers_what_came() {
 #[tokio::test]
 async fn what_can_never_be_served_is_an_error() {
     let (listener, _) = bind().await;
-    let server = serve(listener, Router::new()).configure(|builder| builder.protocols([]));
+    let server = serve(listener, Router::new())
+        .configure(|builder| builder.options(|options| options.protocols([])));
     let error = server.await.unwrap_err();
     assert!(error.to_string().contains("no protocol"), "{error}");
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use axum::{Router, routing::get};
-use lacewing_server::{Builder, Identity, IdentityError, IdentityProblem, Protocol, Server};
+use lacewing_server::{Identity, IdentityError, IdentityProblem, Protocol, Server, ServerBuilder};
 use tokio::net::TcpStream;
 
 use crate::support::{Client, Running, fetch, spoken, tls};
@@ -37,7 +37,7 @@ fn router() -> Router {
 }
 
 async fn start(identity: &Identity) -> (Running<()>, std::net::SocketAddr) {
-    let builder: Builder = Server::builder().bind_tls(([127, 0, 0, 1], 0).into(), identity);
+    let builder: ServerBuilder = Server::builder().bind_tls(([127, 0, 0, 1], 0).into(), identity);
     let server = builder.build().await.unwrap();
     let address = server.local_addrs().next().unwrap();
     let running = Running::start(|stop| async move {

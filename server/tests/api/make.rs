@@ -43,9 +43,9 @@ async fn a_service_that_cannot_be_made_costs_its_connection() {
     let address = listener.local_addr().unwrap();
     let log = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&log);
-    let builder = Server::builder()
-        .listen(listener)
-        .observer(move |event| told.lock().unwrap().push(event.to_string()));
+    let builder = Server::builder().listen(listener).options(|options| {
+        options.observer(move |event| told.lock().unwrap().push(event.to_string()))
+    });
     let make = service_fn(|_: ConnectionInfo| async { Err::<Router, _>("no database") });
     let running = Running::start(|stop| builder.shutdown(stop).serve_each(make));
     let mut io = TcpStream::connect(address).await.unwrap();

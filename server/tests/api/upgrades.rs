@@ -12,7 +12,7 @@ use axum::{
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use lacewing_conn::proto::{Event, Head, OpenOptions};
-use lacewing_server::{Connect, Options, Version, axum::Upgrades, serve_connection};
+use lacewing_server::{ConnectRequest, ServerOptions, Version, axum::Upgrades, serve_connection};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     sync::mpsc,
@@ -46,7 +46,7 @@ async fn echo(mut request: Request, told: Told) -> Response {
 
 fn connect(version: Version, router: Router) -> Client<DuplexStream> {
     let (io, server) = tokio::io::duplex(1 << 16);
-    let options = Options::default();
+    let options = ServerOptions::default();
     tokio::spawn(serve_connection(
         server,
         version,
@@ -146,7 +146,7 @@ async fn a_request_that_is_turned_down_has_no_upgrade() {
 async fn handlers_that_do_not_ask_for_an_upgrade_are_as_without() {
     for version in Version::ALL {
         let own = async |request: Request| {
-            let connect = request.extensions().get::<Connect>().unwrap();
+            let connect = request.extensions().get::<ConnectRequest>().unwrap();
             let (response, mut tunnel) = connect.accept().unwrap();
             tokio::spawn(async move {
                 let mut all = Vec::new();

@@ -7,7 +7,7 @@ mod example;
 
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderValue, Method, StatusCode};
-use lacewing_conn::proto::{Control, Event, Head, OpenOptions, Protocol, StreamKey};
+use lacewing_conn::proto::{ConnectProtocol, Control, Event, Head, OpenOptions, StreamKey};
 use lacewing_server::{Version, axum::serve};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
@@ -28,7 +28,7 @@ async fn open(io: TcpStream, protocol: &'static str) -> (StatusCode, Option<Dupl
     }
     let mut head = Head::request(Method::CONNECT, "http://localhost/echo".parse().unwrap());
     if let Control::Request { protocol: wish, .. } = &mut head.control {
-        *wish = Some(Protocol::from_static(protocol));
+        *wish = Some(ConnectProtocol::from_static(protocol));
     }
     for (name, value) in [
         ("sec-websocket-version", "13"),

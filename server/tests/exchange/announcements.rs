@@ -5,16 +5,18 @@ use std::{convert::Infallible, time::Duration};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use lacewing_conn::proto::Head;
-use lacewing_server::{ConnectionInfo, Incoming, Limits, Options, Side, Version, service_fn};
+use lacewing_server::{
+    ConnectionConfig, ConnectionInfo, Limits, RequestBody, ServerOptions, Side, Version, service_fn,
+};
 
 use crate::peer::{Peer, Seen};
 
-async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> {
+async fn hello(_: Request<RequestBody>) -> Result<Response<String>, Infallible> {
     Ok(Response::new("hello".into()))
 }
 
-fn announcing() -> Options {
-    Options::default()
+fn announcing() -> ServerOptions {
+    ServerOptions::default()
         .origins(["https://example.org", "https://example.com:8443"])
         .alternative_services("https://example.org", "h2=\":8443\"; ma=60")
 }
@@ -61,7 +63,7 @@ async fn origins_are_not_told_in_cleartext() {
 #[tokio::test(start_paused = true)]
 async fn stats_are_told_in_an_interval_and_at_the_end() {
     for version in Version::ALL {
-        let options = Options::default().stats_every(Duration::from_secs(10));
+        let options = ServerOptions::default().stats_every(Duration::from_secs(10));
         let mut peer = Peer::connect(version, options, service_fn(hello));
         peer.get("/").await;
         let stats = |peer: &Peer| {
@@ -85,7 +87,7 @@ async fn stats_are_told_in_an_interval_and_at_the_end() {
 
 #[tokio::test]
 async fn a_response_s_own_priority_goes_before_the_client_s() {
-    let service = service_fn(|request: Request<Incoming>| async move {
+    let service = service_fn(|request: Request<RequestBody>| async move {
         let mut response = Response::new("x".repeat(1 << 20));
         if request.uri().path() == "/urgent" {
             let value = HeaderValue::from_static("u=0");
@@ -94,7 +96,7 @@ async fn a_response_s_own_priority_goes_before_the_client_s() {
         Ok::<_, Infallible>(response)
     });
     for (second, overtakes) in [("/other", false), ("/urgent", true)] {
-        let mut peer = Peer::connect(Version::Http2, Options::default(), service);
+        let mut peer = Peer::connect(Version::Http2, ServerOptions::default(), service);
         let first = peer.open(Method::GET, "/first", None);
         let second = peer.open(Method::GET, second, None);
         let over = |seen: &Seen| match seen {
@@ -128,7 +130,9 @@ async fn a_header_limit_names_itself() {
                 "max_header_fields (20 fields)",
             ),
         ] {
-            let options = Options::default().limits(limits);
+            let options = ServerOptions::default().connection(
+                ConnectionConfig::new(Side::Server).with(|config| config.limits = limits),
+            );
             let mut peer = Peer::connect(version, options, service_fn(hello));
             // A SPDY frame that large names another limit, that of frames.
             if version != Version::Http2 && named.contains("bytes") {

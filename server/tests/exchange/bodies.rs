@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use lacewing_server::{BoxError, Incoming, Options, Version, service_fn};
+use lacewing_server::{BoxError, RequestBody, ServerOptions, Version, service_fn};
 use tokio::sync::mpsc;
 
 use crate::peer::Peer;
@@ -38,7 +38,7 @@ pub(crate) fn pieces() -> (mpsc::Sender<Result<Frame<Bytes>, BoxError>>, Pieces)
 
 #[tokio::test]
 async fn pieces_arrive_as_they_are_made_and_trailers_at_the_end() {
-    let service = service_fn(|_: Request<Incoming>| async {
+    let service = service_fn(|_: Request<RequestBody>| async {
         let (sender, body) = pieces();
         tokio::spawn(async move {
             for index in 0..50 {
@@ -56,7 +56,7 @@ async fn pieces_arrive_as_they_are_made_and_trailers_at_the_end() {
         Ok::<_, Infallible>(Response::new(body))
     });
     for version in Version::ALL {
-        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
         let keys: Vec<_> = (0..10).map(|_| peer.open(Method::GET, "/", None)).collect();
         for key in keys {
             let answer = peer.answer(key).await;
@@ -71,12 +71,12 @@ async fn pieces_arrive_as_they_are_made_and_trailers_at_the_end() {
 /// A body that is echoed while it comes: neither side waits for the end.
 #[tokio::test]
 async fn a_body_can_be_echoed_as_it_comes() {
-    let service = service_fn(|request: Request<Incoming>| async {
+    let service = service_fn(|request: Request<RequestBody>| async {
         Ok::<_, Infallible>(Response::new(request.into_body()))
     });
     let body: Vec<u8> = (0..3_000_000_u32).map(|index| (index >> 5) as u8).collect();
     for version in Version::ALL {
-        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
         let answer = peer.post("/", body.clone()).await;
         assert!(
             answer.body == body,
@@ -91,7 +91,7 @@ async fn a_body_can_be_echoed_as_it_comes() {
 /// them.
 #[tokio::test]
 async fn a_body_that_nobody_reads_holds_nothing_up() {
-    let service = service_fn(|request: Request<Incoming>| async move {
+    let service = service_fn(|request: Request<RequestBody>| async move {
         if request.uri().path() == "/read" {
             let body = request.into_body().collect().await?.to_bytes();
             return Ok(Response::new(body.len().to_string()));
@@ -99,7 +99,7 @@ async fn a_body_that_nobody_reads_holds_nothing_up() {
         Ok::<_, BoxError>(Response::new("not read".to_owned()))
     });
     for version in Version::ALL {
-        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
         for _ in 0..8 {
             let answer = peer.post("/ignore", vec![1; 900_000]).await;
             assert_eq!(answer.text(), "not read", "{version}");
@@ -139,11 +139,11 @@ async fn a_body_that_is_ready_is_not_polled_again() {
         let expected: Vec<u8> = (0..pieces).flat_map(|piece| [piece; 3]).collect();
         for version in Version::ALL {
             let body = body.clone();
-            let service = service_fn(move |_: Request<Incoming>| {
+            let service = service_fn(move |_: Request<RequestBody>| {
                 let body = body.clone();
                 async move { Ok::<_, Infallible>(Response::new(body)) }
             });
-            let mut peer = Peer::connect(version, Options::default(), service);
+            let mut peer = Peer::connect(version, ServerOptions::default(), service);
             assert_eq!(peer.get("/").await.body, expected, "{version}");
         }
     }
@@ -151,7 +151,7 @@ async fn a_body_that_is_ready_is_not_polled_again() {
 
 #[tokio::test]
 async fn request_trailers_reach_the_handler() {
-    let service = service_fn(|request: Request<Incoming>| async move {
+    let service = service_fn(|request: Request<RequestBody>| async move {
         let collected = request.into_body().collect().await?;
         let trailers = collected.trailers().cloned().unwrap_or_default();
         let value = trailers
@@ -163,7 +163,7 @@ async fn request_trailers_reach_the_handler() {
         )))
     });
     for version in Version::ALL {
-        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
         let uri = "http://example.org/".parse().unwrap();
         let head = lacewing_conn::proto::Head::request(Method::POST, uri);
         let key = peer.open_with(head);

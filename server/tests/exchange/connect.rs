@@ -3,9 +3,10 @@
 use axum::{body::Body, extract::Request, response::Response};
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use lacewing_conn::proto::{Control, Head, OpenError, OpenOptions, Protocol};
+use lacewing_conn::proto::{ConnectProtocol, Control, Head, OpenError, OpenOptions};
 use lacewing_server::{
-    Connect, ConnectionInfo, ExtendedConnect, Incoming, Options, Reason, TunnelError, Version,
+    ConnectRequest, ConnectionInfo, ExtendedConnect, Reason, RequestBody, ServerOptions,
+    TunnelError, Version,
 };
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,7 +24,7 @@ async fn handler(request: Request) -> Response {
     if target == "forbidden.example:22" {
         return refused("not there".into());
     }
-    let connect = request.extensions().get::<Connect>().cloned();
+    let connect = request.extensions().get::<ConnectRequest>().cloned();
     let (response, mut tunnel) = match lacewing_server::tunnel(&request) {
         Ok(both) => both,
         Err(error) => return refused(error.to_string()),
@@ -49,7 +50,7 @@ async fn handler(request: Request) -> Response {
     response.map(Body::new)
 }
 
-fn peer(options: Options) -> Peer {
+fn peer(options: ServerOptions) -> Peer {
     let router = axum::Router::new()
         .route("/chat", axum::routing::any(handler))
         .fallback(handler);
@@ -63,7 +64,7 @@ fn connect(target: &str) -> Head {
 
 #[tokio::test]
 async fn a_tunnel_carries_bytes_both_ways() {
-    let mut peer = peer(Options::default());
+    let mut peer = peer(ServerOptions::default());
     let key = peer.open_with(connect("example.org:22"));
     peer.until(|peer| !peer.received(key).body.is_empty()).await;
     assert_eq!(peer.received(key).status, Some(StatusCode::OK));
@@ -80,7 +81,7 @@ async fn a_tunnel_carries_bytes_both_ways() {
 
 #[tokio::test]
 async fn a_handler_may_refuse_a_tunnel() {
-    let mut peer = peer(Options::default());
+    let mut peer = peer(ServerOptions::default());
     let key = peer.open_with(connect("forbidden.example:22"));
     let answer = peer.answer(key).await;
     assert_eq!(answer.status, Some(StatusCode::FORBIDDEN));
@@ -90,7 +91,7 @@ async fn a_handler_may_refuse_a_tunnel() {
 
 #[tokio::test]
 async fn only_connect_becomes_a_tunnel() {
-    let mut peer = peer(Options::default());
+    let mut peer = peer(ServerOptions::default());
     let answer = peer.post("/chat", "x").await;
     assert_eq!(answer.text(), TunnelError::NotConnect.to_string());
 }
@@ -98,7 +99,7 @@ async fn only_connect_becomes_a_tunnel() {
 /// Whoever drops a tunnel says that it ended too early; nobody has failed.
 #[tokio::test]
 async fn a_tunnel_that_is_dropped_is_cancelled() {
-    let mut peer = peer(Options::default());
+    let mut peer = peer(ServerOptions::default());
     let key = peer.open_with(connect("vanishing.example:22"));
     let answer = peer.answer(key).await;
     assert_eq!(answer.reset, Some(Reason::Cancel));
@@ -111,18 +112,18 @@ async fn extended_connect_is_there_when_it_was_offered() {
     let head = || {
         let mut head = connect("http://example.org/chat");
         if let Control::Request { protocol, .. } = &mut head.control {
-            *protocol = Some(Protocol::from_static("websocket"));
+            *protocol = Some(ConnectProtocol::from_static("websocket"));
         }
         head
     };
-    let mut without = peer(Options::default());
+    let mut without = peer(ServerOptions::default());
     without.get("/chat").await;
     let refused = without
         .engine
         .open(Instant::now(), head(), OpenOptions::default());
     assert!(matches!(refused, Err(OpenError::ExtendedConnectDisabled)));
 
-    let mut peer = peer(Options::default().extended_connect(ExtendedConnect::Offer));
+    let mut peer = peer(ServerOptions::default().extended_connect(ExtendedConnect::Offer));
     peer.until(|peer| peer.engine.peer_allows_extended_connect())
         .await;
     let key = peer.open_with(head());
@@ -137,18 +138,18 @@ async fn extended_connect_is_there_when_it_was_offered() {
 /// The protocol is there for those who look at the request alone, too.
 #[tokio::test]
 async fn the_protocol_is_in_the_extensions() {
-    let service = lacewing_server::service_fn(|request: http::Request<Incoming>| async move {
-        let protocol = request.extensions().get::<Protocol>();
-        let text = protocol.map_or("none", Protocol::as_str).to_owned();
+    let service = lacewing_server::service_fn(|request: http::Request<RequestBody>| async move {
+        let protocol = request.extensions().get::<ConnectProtocol>();
+        let text = protocol.map_or("none", ConnectProtocol::as_str).to_owned();
         Ok::<_, std::convert::Infallible>(http::Response::new(text))
     });
-    let options = Options::default().extended_connect(ExtendedConnect::Offer);
+    let options = ServerOptions::default().extended_connect(ExtendedConnect::Offer);
     let mut peer = Peer::connect(Version::Http2, options, service);
     peer.until(|peer| peer.engine.peer_allows_extended_connect())
         .await;
     let mut head = connect("http://example.org/");
     if let Control::Request { protocol, .. } = &mut head.control {
-        *protocol = Some(Protocol::from_static("chat"));
+        *protocol = Some(ConnectProtocol::from_static("chat"));
     }
     let key = peer.open_with(head);
     assert_eq!(peer.answer(key).await.text(), "chat");

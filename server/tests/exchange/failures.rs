@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
-use lacewing_server::{BoxError, Incoming, Options, Reason, Spawn, Version, service_fn};
+use lacewing_server::{BoxError, Reason, RequestBody, ServerOptions, Spawn, Version, service_fn};
 use tower_service::Service;
 
 use crate::{bodies::pieces, peer::Peer};
@@ -46,7 +46,7 @@ impl Body for Failing {
     }
 }
 
-async fn handle(request: Request<Incoming>) -> Result<Response<Failing>, BoxError> {
+async fn handle(request: Request<RequestBody>) -> Result<Response<Failing>, BoxError> {
     match request.uri().path() {
         "/error" => Err("no database".into()),
         "/late-error" => {
@@ -74,7 +74,7 @@ async fn handle(request: Request<Incoming>) -> Result<Response<Failing>, BoxErro
 async fn a_failure_costs_its_own_request() {
     for version in Version::ALL {
         for spawn in [Spawn::WhenPending, Spawn::Always] {
-            let options = Options::default().spawn(spawn);
+            let options = ServerOptions::default().spawn(spawn);
             let mut peer = Peer::connect(version, options, service_fn(handle));
             for (path, told) in [
                 ("/error", "no database"),
@@ -121,7 +121,7 @@ async fn a_failure_costs_its_own_request_over_http_1_1() {
     use crate::http1::Http1;
 
     for spawn in [Spawn::WhenPending, Spawn::Always] {
-        let options = Options::default().spawn(spawn);
+        let options = ServerOptions::default().spawn(spawn);
         let mut client = Http1::connect(options.clone(), service_fn(handle));
         let mut requests = 0;
         for (path, told) in [
@@ -174,7 +174,7 @@ async fn a_malformed_request_of_http_1_1_is_told() {
         ("GET / HTTP/1.1\r\ncontent-length: ten\r\n\r\n", 400),
         (large.as_str(), 431),
     ] {
-        let mut client = crate::http1::Http1::connect(Options::default(), service_fn(handle));
+        let mut client = crate::http1::Http1::connect(ServerOptions::default(), service_fn(handle));
         assert_eq!(client.get("/").await.status(), 200);
         client.io.write_all(request.as_bytes()).await.unwrap();
         assert_eq!(client.reply("GET").await.status(), status, "{request:.30}");
@@ -230,7 +230,7 @@ async fn a_panic_anywhere_costs_its_own_request() {
             http_body::SizeHint::default()
         }
     }
-    let service = service_fn(|request: Request<Incoming>| async move {
+    let service = service_fn(|request: Request<RequestBody>| async move {
         let when = match request.uri().path() {
             "/size" => When::Size,
             "/end" => When::End,
@@ -244,7 +244,7 @@ async fn a_panic_anywhere_costs_its_own_request() {
     });
     for version in Version::ALL {
         for spawn in [Spawn::WhenPending, Spawn::Always] {
-            let mut peer = Peer::connect(version, Options::default().spawn(spawn), service);
+            let mut peer = Peer::connect(version, ServerOptions::default().spawn(spawn), service);
             for path in ["/size", "/end", "/frame", "/handler"] {
                 let answer = peer.get(path).await;
                 let internal = Some(StatusCode::INTERNAL_SERVER_ERROR);
@@ -263,7 +263,7 @@ async fn a_panic_anywhere_costs_its_own_request() {
 #[derive(Clone)]
 struct Moody(Arc<AtomicU32>);
 
-impl Service<Request<Incoming>> for Moody {
+impl Service<Request<RequestBody>> for Moody {
     type Response = Response<String>;
     type Error = BoxError;
     type Future = std::future::Ready<Result<Response<String>, BoxError>>;
@@ -279,7 +279,7 @@ impl Service<Request<Incoming>> for Moody {
         }
     }
 
-    fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, _: Request<RequestBody>) -> Self::Future {
         std::future::ready(Ok(Response::new("called".into())))
     }
 }
@@ -288,7 +288,7 @@ impl Service<Request<Incoming>> for Moody {
 async fn a_service_is_called_only_when_it_is_ready() {
     for version in Version::ALL {
         let service = Moody(Arc::default());
-        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
         let mut failures = 0;
         for _ in 0..50 {
             let answer = peer.get("/").await;
@@ -310,7 +310,7 @@ async fn connections_go_on_beside_a_body_that_stalls() {
     for version in Version::ALL {
         let (sender, body) = pieces();
         let body = Arc::new(std::sync::Mutex::new(Some(body)));
-        let service = service_fn(move |_: Request<Incoming>| {
+        let service = service_fn(move |_: Request<RequestBody>| {
             let first = body.lock().unwrap().take();
             async move {
                 let body = match first {
@@ -322,7 +322,7 @@ async fn connections_go_on_beside_a_body_that_stalls() {
                 Ok::<_, Infallible>(Response::new(body))
             }
         });
-        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
         let stalled = peer.open(http::Method::GET, "/", None);
         peer.head(stalled).await;
         for _ in 0..20 {

@@ -13,7 +13,9 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body::Frame;
 use http_body_util::BodyExt;
-use lacewing_server::{Incoming, Limits, Options, Side, Spawn, Version, service_fn};
+use lacewing_server::{
+    ConnectionConfig, Limits, RequestBody, ServerOptions, Side, Spawn, Version, service_fn,
+};
 use tokio::runtime::Handle;
 
 use crate::{bodies::pieces, peer::Peer};
@@ -54,7 +56,7 @@ async fn settle(what: &str, mut done: impl FnMut() -> bool) {
 
 async fn handle(
     census: Census,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Result<
     Response<impl http_body::Body<Data = Bytes, Error = lacewing_server::BoxError>>,
     Infallible,
@@ -87,7 +89,7 @@ async fn handle(
 fn connect(version: Version, spawn: Spawn, census: &Census) -> Peer {
     let census = census.clone();
     let service = service_fn(move |request| handle(census.clone(), request));
-    Peer::connect(version, Options::default().spawn(spawn), service)
+    Peer::connect(version, ServerOptions::default().spawn(spawn), service)
 }
 
 #[tokio::test]
@@ -175,7 +177,7 @@ async fn resets_do_not_multiply_handlers() {
         let (census, most) = (Census::default(), Arc::new(AtomicUsize::new(0)));
         let service = service_fn({
             let (census, most) = (census.clone(), Arc::clone(&most));
-            move |_: Request<Incoming>| {
+            move |_: Request<RequestBody>| {
                 let citizen = census.born();
                 most.fetch_max(census.alive(), Ordering::SeqCst);
                 async move {
@@ -186,7 +188,13 @@ async fn resets_do_not_multiply_handlers() {
             }
         });
         let limits = Limits::new(Side::Server).with(|limits| limits.max_concurrent_streams = 5);
-        let mut peer = Peer::connect(version, Options::default().limits(limits), service);
+        let mut peer = Peer::connect(
+            version,
+            ServerOptions::default().connection(
+                ConnectionConfig::new(Side::Server).with(|config| config.limits = limits),
+            ),
+            service,
+        );
         for _ in 0..100 {
             let key = peer.open(Method::GET, "/", None);
             peer.stream(key).reset(lacewing_server::Reason::Cancel);

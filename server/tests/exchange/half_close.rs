@@ -11,7 +11,7 @@ use http::{Method, Request, Response};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use lacewing_conn::proto::Head;
-use lacewing_server::{BoxError, Incoming, Options, Spawn, Version, service_fn};
+use lacewing_server::{BoxError, RequestBody, ServerOptions, Spawn, Version, service_fn};
 use tower_service::Service;
 
 use crate::{bodies::pieces, peer::Peer};
@@ -23,7 +23,7 @@ type Failures = Arc<Mutex<Vec<String>>>;
 fn service(
     failures: &Failures,
 ) -> impl Service<
-    Request<Incoming>,
+    Request<RequestBody>,
     Response = Response<impl http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static>,
     Error = Infallible,
     Future: Send + 'static,
@@ -31,7 +31,7 @@ fn service(
 + Send
 + 'static {
     let failures = Arc::clone(failures);
-    service_fn(move |request: Request<Incoming>| {
+    service_fn(move |request: Request<RequestBody>| {
         let failures = Arc::clone(&failures);
         async move {
             let path = request.uri().path().to_owned();
@@ -76,7 +76,7 @@ fn service(
 async fn what_was_asked_is_answered_and_then_the_connection_closes() {
     for version in Version::ALL {
         for spawn in [Spawn::WhenPending, Spawn::Always] {
-            let options = Options::default().spawn(spawn);
+            let options = ServerOptions::default().spawn(spawn);
             let mut peer = Peer::connect(version, options, service(&Failures::default()));
             let file = peer.open(Method::GET, "/file", None);
             let late = peer.open(Method::GET, "/late", None);
@@ -104,7 +104,7 @@ async fn an_upload_that_is_cut_fails() {
         for beside in [false, true] {
             let failures = Failures::default();
             let service = service(&failures);
-            let mut peer = Peer::connect(version, Options::default(), service);
+            let mut peer = Peer::connect(version, ServerOptions::default(), service);
             let late = beside.then(|| peer.open(Method::GET, "/late", None));
             let uri = "http://example.org/upload".parse().unwrap();
             let upload = peer.open_with(Head::request(Method::POST, uri));
@@ -126,7 +126,7 @@ async fn an_upload_that_is_cut_fails() {
 async fn an_answer_is_not_waited_for_for_ever() {
     for version in Version::ALL {
         let service = service(&Failures::default());
-        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
         peer.open(Method::GET, "/never", None);
         peer.half_close().await;
         peer.until_closed().await;
@@ -137,11 +137,11 @@ async fn an_answer_is_not_waited_for_for_ever() {
 mod by_http1 {
     use super::*;
     use crate::http1::Http1;
-    use lacewing_server::ConnectionError;
+    use lacewing_server::ServeError;
     use tokio::io::AsyncWriteExt;
 
     fn connect(failures: &Failures) -> Http1 {
-        Http1::connect(Options::default(), service(failures))
+        Http1::connect(ServerOptions::default(), service(failures))
     }
 
     #[tokio::test(start_paused = true)]
@@ -207,7 +207,7 @@ mod by_http1 {
             let result = tokio::time::timeout(Duration::from_secs(3600), client.serving).await;
             let result = result.expect("the connection ends").unwrap();
             assert!(
-                matches!(result, Err(ConnectionError::DrainTimeout { .. })),
+                matches!(result, Err(ServeError::DrainTimeout { .. })),
                 "{result:?}"
             );
         }

@@ -3,7 +3,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use lacewing_server::{BoxError, ConnectionError, Incoming, Options, Protocol, serve_connection};
+use lacewing_server::{
+    BoxError, Protocol, RequestBody, ServeError, ServerOptions, serve_connection,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     task::JoinHandle,
@@ -14,7 +16,7 @@ pub(crate) struct Http1 {
     pub(crate) io: DuplexStream,
     input: Vec<u8>,
     /// The server's task.
-    pub(crate) serving: JoinHandle<Result<(), ConnectionError>>,
+    pub(crate) serving: JoinHandle<Result<(), ServeError>>,
     /// What the observer was told.
     pub(crate) log: Arc<Mutex<Vec<String>>>,
 }
@@ -37,9 +39,12 @@ impl Reply {
 }
 
 impl Http1 {
-    pub(crate) fn connect<S, B>(options: Options, service: S) -> Self
+    pub(crate) fn connect<S, B>(options: ServerOptions, service: S) -> Self
     where
-        S: Service<http::Request<Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
+        S: Service<http::Request<RequestBody>, Response = http::Response<B>>
+            + Clone
+            + Send
+            + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
         B: http_body::Body<Data: bytes::Buf + Send, Error: Into<BoxError>> + Send + 'static,

@@ -8,7 +8,7 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 use lacewing_conn::proto::{Head, StreamKey};
 use lacewing_server::{
-    BoxError, Handle, Incoming, InformError, Informer, Options, Version, service_fn,
+    BoxError, Extension, InformError, Informer, RequestBody, ServerOptions, Version, service_fn,
 };
 use tokio::sync::{Mutex, Notify, mpsc};
 
@@ -30,7 +30,7 @@ async fn continue_is_sent_when_the_handler_asks_for_the_body() {
     for version in Version::ALL {
         let gate = Arc::new(Notify::new());
         let open = Arc::clone(&gate);
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |request: Request<RequestBody>| {
             let gate = Arc::clone(&open);
             async move {
                 if request.method() == Method::GET {
@@ -41,7 +41,7 @@ async fn continue_is_sent_when_the_handler_asks_for_the_body() {
                 Ok(Response::new(format!("{} bytes", body.len())))
             }
         });
-        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
         let key = expecting(&mut peer, "/");
         peer.flush().await;
         // By then the handler of the first request has been called.
@@ -67,13 +67,13 @@ async fn continue_is_sent_when_the_handler_asks_for_the_body() {
 
 #[tokio::test]
 async fn continue_is_not_sent_by_a_handler_that_does_not_read() {
-    let service = service_fn(|_: Request<Incoming>| async {
+    let service = service_fn(|_: Request<RequestBody>| async {
         tokio::task::yield_now().await;
         let mut response = Response::new(String::new());
         *response.status_mut() = StatusCode::FORBIDDEN;
         Ok::<_, Infallible>(response)
     });
-    let mut peer = Peer::connect(Version::Http2, Options::default(), service);
+    let mut peer = Peer::connect(Version::Http2, ServerOptions::default(), service);
     let key = expecting(&mut peer, "/");
     let answer = peer.answer(key).await;
     assert_eq!(answer.status, Some(StatusCode::FORBIDDEN));
@@ -82,11 +82,11 @@ async fn continue_is_not_sent_by_a_handler_that_does_not_read() {
 
 #[tokio::test]
 async fn continue_is_not_sent_to_a_client_that_went_on() {
-    let service = service_fn(|request: Request<Incoming>| async move {
+    let service = service_fn(|request: Request<RequestBody>| async move {
         let body = request.into_body().collect().await?.to_bytes();
         Ok::<_, BoxError>(Response::new(format!("{} bytes", body.len())))
     });
-    let mut peer = Peer::connect(Version::Http2, Options::default(), service);
+    let mut peer = Peer::connect(Version::Http2, ServerOptions::default(), service);
     let key = expecting(&mut peer, "/");
     peer.stream(key)
         .send_data(Bytes::from_static(b"early"), false)
@@ -100,7 +100,7 @@ async fn continue_is_not_sent_to_a_client_that_went_on() {
     assert!(peer.interim(key).is_empty());
 }
 
-async fn page(request: Request<Incoming>) -> Result<Response<String>, BoxError> {
+async fn page(request: Request<RequestBody>) -> Result<Response<String>, BoxError> {
     let informer = request.extensions().get::<Informer>().ok_or("none")?;
     let mut fields = HeaderMap::new();
     fields.insert(LINK, HeaderValue::from_static("</style.css>; rel=preload"));
@@ -124,7 +124,7 @@ async fn page(request: Request<Incoming>) -> Result<Response<String>, BoxError> 
 
 #[tokio::test]
 async fn hints_go_out_before_the_response() {
-    let options = || Options::default().informer(Handle::Insert);
+    let options = || ServerOptions::default().informer(Extension::Insert);
     for (path, outcome) in [("/at-once", "not known"), ("/awaited", "Ok(())")] {
         let mut peer = Peer::connect(Version::Http2, options(), service_fn(page));
         let key = peer.open(Method::GET, path, None);
@@ -141,7 +141,7 @@ async fn hints_go_out_before_the_response() {
     let mut peer = Peer::connect(Version::Spdy31, options(), service_fn(page));
     assert_eq!(peer.get("/awaited").await.text(), "Err(Unsupported)");
     // Nobody asked for the handle.
-    let mut peer = Peer::connect(Version::Http2, Options::default(), service_fn(page));
+    let mut peer = Peer::connect(Version::Http2, ServerOptions::default(), service_fn(page));
     assert_eq!(
         peer.get("/").await.status,
         Some(StatusCode::INTERNAL_SERVER_ERROR)
@@ -153,7 +153,7 @@ async fn an_interim_response_that_comes_too_late_is_an_error() {
     let (sender, mut informers) = mpsc::unbounded_channel();
     let bodies = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&bodies);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<RequestBody>| {
         let (sender, kept) = (sender.clone(), Arc::clone(&kept));
         async move {
             let informer = request.extensions().get::<Informer>().unwrap();
@@ -163,7 +163,7 @@ async fn an_interim_response_that_comes_too_late_is_an_error() {
             Ok::<_, Infallible>(Response::new(body))
         }
     });
-    let options = Options::default().informer(Handle::Insert);
+    let options = ServerOptions::default().informer(Extension::Insert);
     let mut peer = Peer::connect(Version::Http2, options, service);
     let key = peer.open(Method::GET, "/", None);
     peer.head(key).await;

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use lacewing_server::{BoxError, Incoming, Options, Reason, Version, service_fn};
+use lacewing_server::{BoxError, Reason, RequestBody, ServerOptions, Version, service_fn};
 
 use crate::peer::Peer;
 
@@ -79,7 +79,7 @@ impl Step {
 }
 
 /// `/KIND/LENGTH`, with `-` for no content-length.
-async fn handle(request: Request<Incoming>) -> Result<Response<Script>, Infallible> {
+async fn handle(request: Request<RequestBody>) -> Result<Response<Script>, Infallible> {
     let path = request.uri().path().to_owned();
     let mut parts = path.split('/').skip(1);
     let (kind, length) = (parts.next().unwrap(), parts.next().unwrap());
@@ -131,7 +131,7 @@ const WRONG: [(&str, &str); 17] = [
 #[tokio::test]
 async fn what_is_not_whole_ends_in_a_reset() {
     for version in Version::ALL {
-        let mut peer = Peer::connect(version, Options::default(), service_fn(handle));
+        let mut peer = Peer::connect(version, ServerOptions::default(), service_fn(handle));
         for (path, told) in WRONG {
             let answer = peer.get(path).await;
             let case = format!("{version} {path}: {answer:?}");
@@ -153,7 +153,7 @@ async fn what_is_not_whole_ends_in_a_reset() {
 #[tokio::test]
 async fn what_is_consistent_goes_through() {
     for version in Version::ALL {
-        let mut peer = Peer::connect(version, Options::default(), service_fn(handle));
+        let mut peer = Peer::connect(version, ServerOptions::default(), service_fn(handle));
         for path in [
             "four/4",
             "four/-",
@@ -182,7 +182,7 @@ async fn what_is_consistent_goes_through() {
 #[tokio::test]
 async fn a_content_length_that_is_no_number_never_leaves() {
     for version in Version::ALL {
-        let mut peer = Peer::connect(version, Options::default(), service_fn(handle));
+        let mut peer = Peer::connect(version, ServerOptions::default(), service_fn(handle));
         for path in ["/four/ten", "/four/+4", "/four/4,4", "/four/0x4"] {
             let answer = peer.get(path).await;
             let status = Some(StatusCode::INTERNAL_SERVER_ERROR);
@@ -196,10 +196,10 @@ async fn a_content_length_that_is_no_number_never_leaves() {
 /// A push has a handler, and a length, as any other.
 #[tokio::test]
 async fn a_push_is_held_to_its_length_too() {
-    use lacewing_server::{ConnectionInfo, Handle, Pusher};
+    use lacewing_server::{ConnectionInfo, Extension, Pusher};
 
     for version in Version::ALL {
-        let service = service_fn(|request: Request<Incoming>| async move {
+        let service = service_fn(|request: Request<RequestBody>| async move {
             let length = if request.uri().path() == "/pushed" {
                 "10"
             } else {
@@ -212,7 +212,7 @@ async fn a_push_is_held_to_its_length_too() {
             let response = Response::builder().header("content-length", length);
             Ok::<_, Infallible>(response.body("four".to_owned()).unwrap())
         });
-        let options = Options::default().pusher(Handle::Insert);
+        let options = ServerOptions::default().pusher(Extension::Insert);
         let info = ConnectionInfo::from(version);
         let mut peer = Peer::connect_as(info, options, service, |config| config.accept_push = true);
         assert_eq!(peer.get("/").await.text(), "four", "{version}");
@@ -234,7 +234,7 @@ mod by_http1 {
     #[tokio::test]
     async fn what_is_not_whole_ends_with_its_connection() {
         for (path, told) in WRONG {
-            let mut client = Http1::connect(Options::default(), service_fn(handle));
+            let mut client = Http1::connect(ServerOptions::default(), service_fn(handle));
             let reply = client.get(path).await;
             let case = format!("{path}: {reply:?}");
             if path == "/pieces/0" {
@@ -252,7 +252,7 @@ mod by_http1 {
 
     #[tokio::test]
     async fn what_is_consistent_goes_through() {
-        let mut client = Http1::connect(Options::default(), service_fn(handle));
+        let mut client = Http1::connect(ServerOptions::default(), service_fn(handle));
         for path in ["four/4", "four/-", "pieces/4", "late/4"] {
             for ending in ["", "-later"] {
                 let path = format!("/{}", path.replace('/', &format!("{ending}/")));

@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use http::{Request, Response};
 use lacewing_frames::{http2, spdy};
 use lacewing_hpack::{HeaderField, Sensitivity};
-use lacewing_server::{Incoming, Options, Version, serve_connection, service_fn};
+use lacewing_server::{RequestBody, ServerOptions, Version, serve_connection, service_fn};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 type Fields = Vec<(&'static [u8], &'static [u8])>;
@@ -252,14 +252,14 @@ async fn what_is_malformed_calls_no_handler() {
     for version in Version::ALL {
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);
-        let service = service_fn(move |_: Request<Incoming>| {
+        let service = service_fn(move |_: Request<RequestBody>| {
             counted.fetch_add(1, Ordering::SeqCst);
             async { Ok::<_, std::convert::Infallible>(Response::new(String::new())) }
         });
         let log = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&log);
-        let options =
-            Options::default().observer(move |event| told.lock().unwrap().push(event.to_string()));
+        let options = ServerOptions::default()
+            .observer(move |event| told.lock().unwrap().push(event.to_string()));
         let (mut io, server) = tokio::io::duplex(256 << 10);
         tokio::spawn(serve_connection(server, version, options, service));
         let mut writer = Writer::new(version);
@@ -297,7 +297,7 @@ async fn odd_paths_are_served() {
     for version in Version::ALL {
         let paths = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&paths);
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |request: Request<RequestBody>| {
             seen.lock().unwrap().push(request.uri().path().to_owned());
             async { Ok::<_, std::convert::Infallible>(Response::new(String::new())) }
         });
@@ -305,7 +305,7 @@ async fn odd_paths_are_served() {
         tokio::spawn(serve_connection(
             server,
             version,
-            Options::default(),
+            ServerOptions::default(),
             service,
         ));
         let mut writer = Writer::new(version);

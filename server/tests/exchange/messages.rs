@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use lacewing_conn::proto::Head;
-use lacewing_server::{BoxError, Incoming, Options, Version, service_fn};
+use lacewing_server::{BoxError, RequestBody, ServerOptions, Version, service_fn};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::peer::Peer;
@@ -16,7 +16,7 @@ type Reply = Response<BoxBody<Bytes, BoxError>>;
 
 /// Answers with the status that the path names, five bytes, and whatever length
 /// is asked for.
-async fn answer(request: Request<Incoming>) -> Result<Reply, Infallible> {
+async fn answer(request: Request<RequestBody>) -> Result<Reply, Infallible> {
     let status = request.uri().path().trim_start_matches('/');
     let status = StatusCode::from_bytes(status.as_bytes()).unwrap();
     let body = Full::new(Bytes::from_static(b"hello"));
@@ -40,7 +40,7 @@ fn head(method: Method, path: &str) -> Head {
 #[tokio::test]
 async fn a_status_without_content_leaves_without_it() {
     for version in Version::ALL {
-        let mut peer = Peer::connect(version, Options::default(), service_fn(answer));
+        let mut peer = Peer::connect(version, ServerOptions::default(), service_fn(answer));
         for status in [204, 205, 304] {
             for length in [None, Some("5")] {
                 let mut head = head(Method::GET, &format!("/{status}"));
@@ -72,7 +72,7 @@ async fn a_status_without_content_leaves_without_it() {
 #[tokio::test]
 async fn a_length_that_is_none_is_a_failure_of_the_handler() {
     for version in Version::ALL {
-        let mut peer = Peer::connect(version, Options::default(), service_fn(answer));
+        let mut peer = Peer::connect(version, ServerOptions::default(), service_fn(answer));
         for lengths in ["x", "+5", "5 6"] {
             let mut head = head(Method::GET, "/200");
             let lengths = HeaderValue::from_static(lengths);
@@ -99,7 +99,7 @@ async fn a_length_that_is_none_is_a_failure_of_the_handler() {
 #[tokio::test]
 async fn a_tunnel_may_be_opened_by_any_success() {
     for version in Version::ALL {
-        let service = service_fn(|request: Request<Incoming>| async move {
+        let service = service_fn(|request: Request<RequestBody>| async move {
             let status = request.headers()["x-status"].to_str().unwrap().to_owned();
             let (mut response, mut tunnel) = lacewing_server::tunnel(&request).unwrap();
             *response.status_mut() = status.parse().unwrap();
@@ -115,7 +115,7 @@ async fn a_tunnel_may_be_opened_by_any_success() {
             });
             Ok::<_, Infallible>(response)
         });
-        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
         for status in ["200", "204", "205", "299"] {
             let uri = "example.org:22".parse().unwrap();
             let mut head = Head::request(Method::CONNECT, uri);
@@ -142,12 +142,12 @@ async fn a_tunnel_may_be_opened_by_any_success() {
 #[tokio::test]
 async fn an_authority_that_no_uri_holds_is_in_the_host_field() {
     for version in Version::ALL {
-        let service = service_fn(|request: Request<Incoming>| async move {
+        let service = service_fn(|request: Request<RequestBody>| async move {
             let hosts: Vec<_> = request.headers().get_all("host").iter().collect();
             let text = format!("{} {hosts:?}", request.uri());
             Ok::<_, Infallible>(Response::new(text))
         });
-        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
         let uri = "/package.Service/Method".parse().unwrap();
         let mut head = Head::request(Method::POST, uri);
         let host = HeaderValue::from_static("%2Frun%2Fsock.sock");

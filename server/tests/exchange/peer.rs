@@ -13,8 +13,8 @@ use lacewing_conn::proto::{
     Config, Engine, Event, Head, OpenOptions, StreamKey, StreamMut, Transmit,
 };
 use lacewing_server::{
-    BoxError, ConnectionError, ConnectionInfo, Incoming, Limits, Options, Reason, Side, Version,
-    serve_connection,
+    BoxError, ConnectionInfo, Limits, Reason, RequestBody, ServeError, ServerOptions, Side,
+    Version, serve_connection,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
@@ -71,15 +71,18 @@ pub(crate) struct Peer {
     /// We have closed our side: nothing is written any more.
     silent: bool,
     /// The server's task.
-    pub(crate) serving: JoinHandle<Result<(), ConnectionError>>,
+    pub(crate) serving: JoinHandle<Result<(), ServeError>>,
     /// What the observer was told.
     pub(crate) log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Peer {
-    pub(crate) fn connect<S, B>(version: Version, options: Options, service: S) -> Self
+    pub(crate) fn connect<S, B>(version: Version, options: ServerOptions, service: S) -> Self
     where
-        S: Service<http::Request<Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
+        S: Service<http::Request<RequestBody>, Response = http::Response<B>>
+            + Clone
+            + Send
+            + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
         B: http_body::Body<Data: bytes::Buf + Send, Error: Into<BoxError>> + Send + 'static,
@@ -92,12 +95,15 @@ impl Peer {
     /// configuration of the client.
     pub(crate) fn connect_as<S, B>(
         info: ConnectionInfo,
-        options: Options,
+        options: ServerOptions,
         service: S,
         configure: impl FnOnce(&mut Config),
     ) -> Self
     where
-        S: Service<http::Request<Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
+        S: Service<http::Request<RequestBody>, Response = http::Response<B>>
+            + Clone
+            + Send
+            + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
         B: http_body::Body<Data: bytes::Buf + Send, Error: Into<BoxError>> + Send + 'static,
@@ -233,7 +239,7 @@ impl Peer {
     }
 
     /// Hangs up, with what was written still on its way.
-    pub(crate) fn hang_up(self) -> JoinHandle<Result<(), ConnectionError>> {
+    pub(crate) fn hang_up(self) -> JoinHandle<Result<(), ServeError>> {
         self.serving
     }
 

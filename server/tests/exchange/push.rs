@@ -3,8 +3,8 @@
 use http::{Method, Request, Response};
 use lacewing_conn::proto::{Config, Control};
 use lacewing_server::{
-    BoxError, ConnectionInfo, Handle, Incoming, Options, PushError, PushRule, Pushed, Pusher,
-    Version, service_fn,
+    BoxError, ConnectionInfo, Extension, PushError, PushRule, PushedRequest, Pusher, RequestBody,
+    ServerOptions, Version, service_fn,
 };
 
 use crate::peer::{Peer, Seen};
@@ -13,8 +13,8 @@ fn get(uri: &str) -> Request<()> {
     Request::get(uri).body(()).unwrap()
 }
 
-async fn site(request: Request<Incoming>) -> Result<Response<String>, BoxError> {
-    let pushed = request.extensions().get::<Pushed>().is_some();
+async fn site(request: Request<RequestBody>) -> Result<Response<String>, BoxError> {
+    let pushed = request.extensions().get::<PushedRequest>().is_some();
     let pusher = request.extensions().get::<Pusher>();
     match request.uri().path() {
         "/" => {
@@ -61,7 +61,7 @@ async fn site(request: Request<Incoming>) -> Result<Response<String>, BoxError> 
 }
 
 fn connect(version: Version, configure: impl FnOnce(&mut Config)) -> Peer {
-    let options = Options::default().pusher(Handle::Insert);
+    let options = ServerOptions::default().pusher(Extension::Insert);
     let info = ConnectionInfo::from(version);
     Peer::connect_as(info, options, service_fn(site), configure)
 }

@@ -10,14 +10,14 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use lacewing_conn::proto::{Config, Engine, Event, Head, OpenOptions};
 use lacewing_server::{
-    ConnectionInfo, Incoming, Options, Reason, Side, Version, serve_connection, service_fn,
+    ConnectionInfo, Reason, RequestBody, ServerOptions, Side, Version, serve_connection, service_fn,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::peer::Peer;
 
 /// Everything that is in a request, and apart from it the protocol.
-async fn tell(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+async fn tell(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
     let (parts, body) = request.into_parts();
     let info = parts.extensions.get::<ConnectionInfo>().unwrap();
     let protocol = info.protocol().to_string();
@@ -45,7 +45,7 @@ async fn tell(request: Request<Incoming>) -> Result<Response<String>, Infallible
 async fn a_request_is_the_same_on_every_protocol() {
     let mut expected = None;
     for version in Version::ALL {
-        let mut peer = Peer::connect(version, Options::default(), service_fn(tell));
+        let mut peer = Peer::connect(version, ServerOptions::default(), service_fn(tell));
         let uri = "http://example.org:8080/a%20b?c=d&e".parse().unwrap();
         let mut head = Head::request(Method::PATCH, uri);
         for (name, value) in [
@@ -83,7 +83,7 @@ async fn a_request_is_the_same_on_every_protocol() {
 #[tokio::test]
 async fn a_request_that_takes_no_response_is_refused() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
-        let service = service_fn(|_: Request<Incoming>| async {
+        let service = service_fn(|_: Request<RequestBody>| async {
             if true {
                 panic!("it was served");
             }
@@ -93,7 +93,7 @@ async fn a_request_that_takes_no_response_is_refused() {
         tokio::spawn(serve_connection(
             server,
             version,
-            Options::default(),
+            ServerOptions::default(),
             service,
         ));
         let now = Instant::now();

@@ -14,7 +14,7 @@ use std::{
 };
 
 use http::{Method, Request, Response, StatusCode};
-use lacewing_server::{BoxError, Incoming, Options, Spawn, Version, service_fn};
+use lacewing_server::{BoxError, RequestBody, ServerOptions, Spawn, Version, service_fn};
 use tokio::sync::watch;
 use tower::{
     Layer, ServiceBuilder,
@@ -43,7 +43,7 @@ impl Running {
     fn service(
         &self,
     ) -> impl Service<
-        Request<Incoming>,
+        Request<RequestBody>,
         Response = Response<String>,
         Error = Infallible,
         Future: Send,
@@ -51,7 +51,7 @@ impl Running {
     + Send
     + 'static {
         let running = self.clone();
-        service_fn(move |_: Request<Incoming>| {
+        service_fn(move |_: Request<RequestBody>| {
             let running = running.clone();
             async move {
                 let now = running.now.fetch_add(1, Ordering::SeqCst) + 1;
@@ -72,15 +72,28 @@ impl Running {
 
 /// Several requests at once on one connection, and some on another; twice.
 /// Gives the number of those that were served.
-async fn two_connections<S, T>(what: &str, options: Options, first: S, second: T) -> Vec<usize>
+async fn two_connections<S, T>(
+    what: &str,
+    options: ServerOptions,
+    first: S,
+    second: T,
+) -> Vec<usize>
 where
-    S: Service<Request<Incoming>, Response = Response<String>, Error: Into<BoxError>, Future: Send>
-        + Clone
+    S: Service<
+            Request<RequestBody>,
+            Response = Response<String>,
+            Error: Into<BoxError>,
+            Future: Send,
+        > + Clone
         + Send
         + 'static,
     S::Future: 'static,
-    T: Service<Request<Incoming>, Response = Response<String>, Error: Into<BoxError>, Future: Send>
-        + Clone
+    T: Service<
+            Request<RequestBody>,
+            Response = Response<String>,
+            Error: Into<BoxError>,
+            Future: Send,
+        > + Clone
         + Send
         + 'static,
     T::Future: 'static,
@@ -138,8 +151,8 @@ async fn answers(peer: &mut Peer, keys: Vec<lacewing_conn::proto::StreamKey>) ->
     served
 }
 
-fn both_ways() -> [Options; 2] {
-    [Spawn::WhenPending, Spawn::Always].map(|spawn| Options::default().spawn(spawn))
+fn both_ways() -> [ServerOptions; 2] {
+    [Spawn::WhenPending, Spawn::Always].map(|spawn| ServerOptions::default().spawn(spawn))
 }
 
 #[tokio::test(start_paused = true)]
@@ -234,7 +247,7 @@ async fn load_is_shed_while_there_is_too_much_and_not_after() {
 fn gated() -> (
     watch::Sender<bool>,
     impl Service<
-        Request<Incoming>,
+        Request<RequestBody>,
         Response = Response<String>,
         Error = Infallible,
         Future: Send + 'static,
@@ -243,7 +256,7 @@ fn gated() -> (
     + 'static,
 ) {
     let (open, gate) = watch::channel(false);
-    let service = service_fn(move |_: Request<Incoming>| {
+    let service = service_fn(move |_: Request<RequestBody>| {
         let mut gate = gate.clone();
         async move {
             let _ = gate.wait_for(|open| *open).await;
@@ -332,7 +345,7 @@ struct Moody {
     panics: bool,
 }
 
-impl Service<Request<Incoming>> for Moody {
+impl Service<Request<RequestBody>> for Moody {
     type Response = Response<String>;
     type Error = BoxError;
     type Future = Ready<Result<Response<String>, BoxError>>;
@@ -345,7 +358,7 @@ impl Service<Request<Incoming>> for Moody {
         }
     }
 
-    fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, _: Request<RequestBody>) -> Self::Future {
         ready(Ok(Response::new("called".into())))
     }
 }
@@ -393,7 +406,7 @@ impl Clone for Counted {
     }
 }
 
-impl Service<Request<Incoming>> for Counted {
+impl Service<Request<RequestBody>> for Counted {
     type Response = Response<String>;
     type Error = Infallible;
     type Future = Ready<Result<Response<String>, Infallible>>;
@@ -402,7 +415,7 @@ impl Service<Request<Incoming>> for Counted {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, _: Request<RequestBody>) -> Self::Future {
         ready(Ok(Response::new("called".into())))
     }
 }
@@ -412,7 +425,7 @@ async fn a_service_that_is_always_ready_is_not_cloned_for_a_request() {
     for version in Version::ALL {
         let clones = Arc::new(AtomicUsize::new(0));
         let service = Counted(Arc::clone(&clones));
-        let mut peer = Peer::connect(version, Options::default(), service);
+        let mut peer = Peer::connect(version, ServerOptions::default(), service);
         assert_eq!(peer.get("/").await.text(), "called", "{version}");
         let before = clones.load(Ordering::SeqCst);
         for _ in 0..20 {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use http::{Method, Request, Response};
-use lacewing_server::{Incoming, Options, Shutdown, Version, service_fn};
+use lacewing_server::{RequestBody, ServerOptions, Shutdown, Version, service_fn};
 use tokio::sync::watch;
 
 use crate::peer::Peer;
@@ -13,14 +13,14 @@ async fn what_was_accepted_is_answered_and_then_the_connection_closes() {
     for version in Version::ALL {
         let shutdown = Shutdown::new();
         let (let_go, gate) = watch::channel(false);
-        let service = service_fn(move |_: Request<Incoming>| {
+        let service = service_fn(move |_: Request<RequestBody>| {
             let mut gate = gate.clone();
             async move {
                 let _ = gate.wait_for(|open| *open).await;
                 Ok::<_, Infallible>(Response::new("answered".to_owned()))
             }
         });
-        let options = Options::default().shutdown(shutdown.signal());
+        let options = ServerOptions::default().shutdown(shutdown.signal());
         let mut peer = Peer::connect(version, options, service);
         let keys: Vec<_> = (0..20).map(|_| peer.open(Method::GET, "/", None)).collect();
         peer.flush().await;
@@ -42,8 +42,8 @@ async fn what_was_accepted_is_answered_and_then_the_connection_closes() {
 async fn an_idle_connection_closes_at_once() {
     for version in Version::ALL {
         let shutdown = Shutdown::new();
-        let options = Options::default().shutdown(shutdown.signal());
-        let service = service_fn(|_: Request<Incoming>| async {
+        let options = ServerOptions::default().shutdown(shutdown.signal());
+        let service = service_fn(|_: Request<RequestBody>| async {
             Ok::<_, Infallible>(Response::new(String::from("hello")))
         });
         let mut peer = Peer::connect(version, options, service);

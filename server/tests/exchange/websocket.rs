@@ -6,8 +6,8 @@ mod example;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
-use lacewing_conn::proto::{Control, Head, Protocol, StreamKey};
-use lacewing_server::{ExtendedConnect, Options, Version};
+use lacewing_conn::proto::{ConnectProtocol, Control, Head, StreamKey};
+use lacewing_server::{ExtendedConnect, ServerOptions, Version};
 
 use crate::peer::Peer;
 
@@ -28,7 +28,7 @@ fn open(peer: &mut Peer) -> StreamKey {
     let uri = "http://example.org/echo".parse().unwrap();
     let mut head = Head::request(Method::CONNECT, uri);
     if let Control::Request { protocol, .. } = &mut head.control {
-        *protocol = Some(Protocol::from_static("websocket"));
+        *protocol = Some(ConnectProtocol::from_static("websocket"));
     }
     let version = HeaderValue::from_static("13");
     head.fields.insert("sec-websocket-version", version);
@@ -37,7 +37,7 @@ fn open(peer: &mut Peer) -> StreamKey {
 
 #[tokio::test]
 async fn a_websocket_echoes_over_a_stream() {
-    let options = Options::default().extended_connect(ExtendedConnect::Offer);
+    let options = ServerOptions::default().extended_connect(ExtendedConnect::Offer);
     let mut peer = Peer::connect(Version::Http2, options, example::router());
     peer.until(|peer| peer.engine.peer_allows_extended_connect())
         .await;

@@ -1,6 +1,6 @@
 //! Protocols told from the first bytes.
 
-use lacewing_server::{HeaderCompression, Protocol, Version};
+use lacewing_server::{ConnectionConfig, HeaderCompression, Protocol, Side, Version};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -29,8 +29,12 @@ async fn every_version_is_told_from_its_first_bytes() {
 #[tokio::test]
 async fn the_order_decides_between_spdy_3_and_3_1() {
     let order = [Protocol::Spdy3, Protocol::Spdy31];
-    let server =
-        Running::start(|builder| builder.bind(([127, 0, 0, 1], 0).into()).protocols(order)).await;
+    let server = Running::start(|builder| {
+        builder
+            .bind(([127, 0, 0, 1], 0).into())
+            .options(|options| options.protocols(order))
+    })
+    .await;
     let io = TcpStream::connect(server.address).await.unwrap();
     assert_eq!(fetch(io, Version::Spdy3).await, "http spdy/3");
     server.stop().await;
@@ -50,7 +54,10 @@ async fn header_lists_are_compressed_as_the_server_is_told() {
             let server = Running::start(|builder| {
                 let builder = builder.bind(([127, 0, 0, 1], 0).into());
                 match policy {
-                    Some(policy) => builder.header_compression(policy),
+                    Some(policy) => builder.connection(
+                        ConnectionConfig::new(Side::Server)
+                            .with(|config| config.header_compression = policy),
+                    ),
                     None => builder,
                 }
             })
@@ -175,7 +182,7 @@ async fn what_is_not_offered_is_refused_by_name() {
     let server = Running::start(|builder| {
         builder
             .bind(([127, 0, 0, 1], 0).into())
-            .protocols([Protocol::Http2])
+            .options(|options| options.protocols([Protocol::Http2]))
     })
     .await;
     for (bytes, told) in [

@@ -21,7 +21,7 @@ async fn server(upgrade: H2cUpgrade) -> Running {
     Running::start(|builder| {
         builder
             .bind(([127, 0, 0, 1], 0).into())
-            .h2c_upgrade(upgrade)
+            .options(|options| options.h2c_upgrade(upgrade))
     })
     .await
 }
@@ -175,8 +175,7 @@ async fn what_may_not_have_it_is_served_as_it_came() {
     let without = Running::start(|builder| {
         builder
             .bind(([127, 0, 0, 1], 0).into())
-            .protocols([Protocol::Http1])
-            .h2c_upgrade(ACCEPT)
+            .options(|options| options.protocols([Protocol::Http1]).h2c_upgrade(ACCEPT))
     })
     .await;
     assert!(answer(&without, &get).await.starts_with("http/1.1 200 "));

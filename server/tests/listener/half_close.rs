@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use lacewing_conn::proto::{Config, Engine, Event, Head, OpenOptions, Transmit};
-use lacewing_server::{Limits, Protocol, Side, Version};
+use lacewing_server::{ConnectionConfig, Limits, Protocol, Side, Version};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -123,7 +123,9 @@ async fn a_client_that_is_gone_is_not_waited_for() {
             // Longer than this test has patience.
             limits.drain_timeout = Duration::from_secs(3600);
         });
-        builder.bind(([127, 0, 0, 1], 0).into()).limits(limits)
+        builder
+            .bind(([127, 0, 0, 1], 0).into())
+            .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits))
     })
     .await;
     for version in [Version::Http2, Version::Spdy2, Version::Spdy31] {

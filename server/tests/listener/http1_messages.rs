@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body_util::Full;
-use lacewing_server::{Incoming, Server, service_fn};
+use lacewing_server::{RequestBody, Server, service_fn};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -14,7 +14,7 @@ use tokio::{
 
 /// Tells who the request is for; or answers with the status that the path
 /// names, five bytes and their length.
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<RequestBody>) -> Result<Response<Full<Bytes>>, Infallible> {
     let status = request.uri().path().trim_start_matches('/');
     let Ok(status) = StatusCode::from_bytes(status.as_bytes()) else {
         let hosts: Vec<_> = request.headers().get_all("host").iter().collect();

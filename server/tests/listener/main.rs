@@ -34,7 +34,9 @@ use axum::{
     routing::{get, post},
 };
 use lacewing_conn::proto::HeaderBytes;
-use lacewing_server::{Builder, ConnectionInfo, Event, Limits, Server, Side};
+use lacewing_server::{
+    ConnectionConfig, ConnectionInfo, Limits, Server, ServerBuilder, ServerEvent, Side,
+};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 /// Room for a slow machine; no test waits for it to pass.
@@ -49,14 +51,21 @@ struct Running {
 }
 
 impl Running {
-    async fn start(builder: impl FnOnce(Builder) -> Builder) -> Self {
+    async fn start(builder: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
         let log = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&log);
         let (stop, stopped) = oneshot::channel();
         let limits = Limits::new(Side::Server)
             .with(|limits| limits.preface_timeout = Duration::from_secs(3600));
-        let server = builder(Server::builder().limits(limits))
-            .observer(move |event: &Event<'_>| told.lock().unwrap().push(format!("{event:?}")))
+        let server =
+            builder(Server::builder().connection(
+                ConnectionConfig::new(Side::Server).with(|config| config.limits = limits),
+            ))
+            .options(|options| {
+                options.observer(move |event: &ServerEvent<'_>| {
+                    told.lock().unwrap().push(format!("{event:?}"))
+                })
+            })
             .shutdown(async { stopped.await.unwrap_or(()) })
             .build()
             .await

@@ -22,7 +22,7 @@ async fn start(protocols: &[Protocol]) -> Running {
     Running::start(|builder| {
         builder
             .bind_npn(([127, 0, 0, 1], 0).into(), acceptor)
-            .protocols(protocols.iter().copied())
+            .options(|options| options.protocols(protocols.iter().copied()))
     })
     .await
 }

@@ -31,7 +31,7 @@ pub(crate) async fn start(protocols: &[Protocol]) -> (Running, CertificateDer<'s
     let running = Running::start(|builder| {
         builder
             .bind_tls(([127, 0, 0, 1], 0).into(), config)
-            .protocols(protocols.iter().copied())
+            .options(|options| options.protocols(protocols.iter().copied()))
     })
     .await;
     (running, certificate)

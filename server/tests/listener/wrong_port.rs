@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use lacewing_server::{Event, Identity, Server};
+use lacewing_server::{Identity, Server, ServerEvent};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -14,10 +14,12 @@ use crate::{PATIENCE, router};
 async fn reports(tls: bool, bytes: &[u8]) -> Vec<String> {
     let log = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&log);
-    let builder = Server::builder().observer(move |event: &Event<'_>| {
-        if let Event::Rejected { error, .. } = event {
-            told.lock().unwrap().push(error.to_string());
-        }
+    let builder = Server::builder().options(|options| {
+        options.observer(move |event: &ServerEvent<'_>| {
+            if let ServerEvent::Rejected { error, .. } = event {
+                told.lock().unwrap().push(error.to_string());
+            }
+        })
     });
     let address = ([127, 0, 0, 1], 0).into();
     let builder = if tls {

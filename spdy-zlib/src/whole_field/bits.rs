@@ -12,7 +12,7 @@ pub(super) const MIN_MATCH: u32 = 4;
 /// Codes of the literals, first bit lowest: 8 bits below [`NINE_BITS`], 9 from there on.
 ///
 /// That the code knows nothing of text is on purpose: all bytes that a header field may hold, bar
-/// obs-text, take the same room, so lengths tell less than HPACK's do.
+/// obs-text, take the same room, so lengths reveal less than HPACK's do.
 static LITERALS: [u16; 256] = literals();
 
 const NINE_BITS: u8 = 144;
@@ -59,7 +59,7 @@ impl<'a> Bits<'a> {
     /// How it is cut depends on the length alone.
     pub(super) fn copy(&mut self, mut length: u32, distance: u32) {
         while length > MAX_MATCH {
-            // What is left must be a match of its own.
+            // The rest must be a match of its own.
             let piece = MAX_MATCH.min(length - MIN_MATCH);
             self.piece(piece, distance);
             length -= piece;
@@ -178,7 +178,7 @@ mod tests {
             }
         }
         bits.finish();
-        // Ended, for an inflater that wants to see the end.
+        // Ended, for an inflater that needs the end.
         dst.put_slice(&[0x03, 0x00]);
         let inflated = miniz_oxide::inflate::decompress_to_vec(&dst).unwrap();
         assert!(inflated == text);

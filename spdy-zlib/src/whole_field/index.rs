@@ -14,7 +14,7 @@ pub(super) type Slot = u8;
 /// Finds earlier fields and names by hash.
 ///
 /// The records are a ring: only age drives one out, never what it or another holds. If a full
-/// bucket did, whoever sends fields that fall into each bucket could see which of them made a
+/// bucket did, a peer that sends fields into each bucket could see which of them made a
 /// secret field unfindable, and so learn bits of its hash.
 #[derive(Clone)]
 pub(super) struct Index {
@@ -231,7 +231,7 @@ mod tests {
         Record::new(at, Kind::Field, Hashes::of_text(hash), 0)
     }
 
-    /// Whatever the others are: those of the same bucket, or of the same hash even.
+    /// Independent of the other records, even of those in the same bucket or with the same hash.
     #[test]
     fn only_age_drives_a_record_out() {
         let others: [fn(u32) -> u32; 4] = [

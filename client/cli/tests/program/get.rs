@@ -24,8 +24,11 @@ pub(super) fn server(version: Version) -> SocketAddr {
         runtime.block_on(async {
             let server = Server::builder()
                 .bind(([127, 0, 0, 1], 0).into())
-                .protocols([Protocol::from_alpn(version.alpn().as_bytes()).unwrap()])
-                .pusher(lacewing_server::Handle::Insert)
+                .options(|options| {
+                    options
+                        .protocols([Protocol::from_alpn(version.alpn().as_bytes()).unwrap()])
+                        .pusher(lacewing_server::Extension::Insert)
+                })
                 .build()
                 .await
                 .unwrap();

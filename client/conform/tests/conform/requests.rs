@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
-use lacewing_client::{Connection, ConnectionConfig, PushPolicy, Transport, Version};
+use lacewing_client::{ClientOptions, Connection, PushPolicy, Transport, Version};
 use lacewing_conform::{Case, Need};
 use tokio::task::JoinHandle;
 
 /// Makes requests for as long as the connection is open; with bodies where the
 /// case needs one. What is returned ends with the connection.
 pub(crate) fn make(case: &Case, io: impl Transport) -> JoinHandle<()> {
-    let mut config = ConnectionConfig::default();
+    let mut config = ClientOptions::default();
     let needs = |need| case.needs().contains(&need);
     // Clients of SPDY cannot say that they want no pushes.
     if case.version() != Version::Http2 || needs(Need::Push) {

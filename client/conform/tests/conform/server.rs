@@ -6,7 +6,9 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use lacewing_conform::{Report, Segmentation, Target, run, server_cases};
-use lacewing_server::{ExtendedConnect, Incoming, Options, Version, serve_connection, service_fn};
+use lacewing_server::{
+    ExtendedConnect, RequestBody, ServerOptions, Version, serve_connection, service_fn,
+};
 use tokio::io::DuplexStream;
 
 use crate::{conditions, filter};
@@ -20,7 +22,7 @@ enum Answers {
 }
 
 async fn answer(
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
     answers: Answers,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let content = match request.uri().path() {
@@ -43,7 +45,7 @@ async fn answer(
 fn connect(answers: Answers, extended: ExtendedConnect) -> DuplexStream {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let service = service_fn(move |request| answer(request, answers));
-    let options = Options::default().extended_connect(extended);
+    let options = ServerOptions::default().extended_connect(extended);
     tokio::spawn(async move {
         // How a connection with a scripted peer ends is for the cases to judge.
         let _ = serve_connection(theirs, Version::Http2, options, service).await;

@@ -9,9 +9,9 @@ use std::{
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use lacewing_client::Version;
+use lacewing_client::{ConnectionConfig, Version};
 use lacewing_conform::{Outcome, Report, Segmentation, Target, client_cases, run, server_cases};
-use lacewing_server::{Incoming, Limits, Options, Side, serve_connection, service_fn};
+use lacewing_server::{Limits, RequestBody, ServerOptions, Side, serve_connection, service_fn};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use crate::{conditions, filter, requests};
@@ -27,7 +27,7 @@ enum Answers {
 }
 
 async fn answer(
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
     answers: Answers,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let content = match (request.method(), request.uri().path()) {
@@ -48,10 +48,10 @@ async fn answer(
 }
 
 fn serve(version: Version, answers: Answers) -> DuplexStream {
-    serve_with(version, answers, Options::default())
+    serve_with(version, answers, ServerOptions::default())
 }
 
-fn serve_with(version: Version, answers: Answers, options: Options) -> DuplexStream {
+fn serve_with(version: Version, answers: Answers, options: ServerOptions) -> DuplexStream {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let service = service_fn(move |request| answer(request, answers));
     tokio::spawn(async move {
@@ -234,7 +234,9 @@ async fn a_server_that_inflates_whatever_comes_fails() {
                 bombs += 1;
                 let limits =
                     Limits::new(Side::Server).with(|limits| limits.max_header_list_size = 1 << 24);
-                let options = Options::default().limits(limits);
+                let options = ServerOptions::default().connection(
+                    ConnectionConfig::new(Side::Server).with(|config| config.limits = limits),
+                );
                 let server = serve_with(version, Answers::AtOnce, options);
                 let outcome = run(&case, server, &target, &conditions).await;
                 assert!(!outcome.is_success(), "{}: {outcome:?}", case.id());

@@ -10,14 +10,14 @@ use http::{
 };
 
 use super::target::{HostField, Target};
-use crate::proto::{Control, Head, Priority, Protocol, Rule, Semantics};
+use crate::proto::{ConnectProtocol, Control, Head, Priority, Rule, Semantics};
 
 /// A header list as far as it was read.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
     pub(crate) method: Option<Method>,
     pub(crate) target: Target,
-    pub(crate) protocol: Option<Protocol>,
+    pub(crate) protocol: Option<ConnectProtocol>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) map: HeaderMap,
     /// Crumbs of the cookie after the first, joined (RFC 9113 §8.2.3).

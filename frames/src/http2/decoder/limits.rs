@@ -12,7 +12,7 @@
 #[non_exhaustive]
 pub struct DecoderLimits {
     /// The longest payload of a frame in bytes: our SETTINGS_MAX_FRAME_SIZE. Longer frames are
-    /// refused from their head, so that nobody can make us buffer 16 MiB. Default 16,384, the
+    /// refused from their head, so that no peer can make us buffer 16 MiB. Default 16,384, the
     /// least that HTTP/2 allows.
     pub max_frame_size: u32,
     /// The largest header list in bytes, uncompressed, with 32 for each field: our

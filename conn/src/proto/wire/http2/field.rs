@@ -14,7 +14,7 @@ use super::super::{
     fields::{check_name, check_static_name, check_value},
     target::{parse_path, parse_scheme},
 };
-use crate::proto::{Protocol, Rule, authority::Authority};
+use crate::proto::{ConnectProtocol, Rule, authority::Authority};
 
 impl frames::HeaderList for Box<Fields> {
     type Field = Field;
@@ -56,7 +56,7 @@ pub(crate) enum Field {
     Scheme(Scheme),
     Authority(Authority),
     Path(PathAndQuery),
-    Protocol(Protocol),
+    Protocol(ConnectProtocol),
     Status(StatusCode),
     Regular(HeaderName, HeaderValue),
     Invalid { name: Name, rule: Rule },
@@ -110,7 +110,7 @@ impl Name {
                 Ok(path) => Some(Field::Path(path)),
                 Err(rule) => return Field::Invalid { name: self, rule },
             },
-            Self::Protocol => Protocol::from_bytes(value).map(Field::Protocol),
+            Self::Protocol => ConnectProtocol::from_bytes(value).map(Field::Protocol),
             Self::Status => StatusCode::from_bytes(value).ok().map(Field::Status),
             Self::Regular(name) => match check_value(name, shared()) {
                 Ok(value) => Some(Field::Regular(name.clone(), value)),

@@ -3,7 +3,7 @@
 
 use lacewing_interop_peers::Error;
 use lacewing_interop_peers::echo::{Echo, EchoServer};
-use lacewing_server::{Options, Server, Version, serve_connection};
+use lacewing_server::{Server, ServerOptions, Version, serve_connection};
 use tokio::net::UnixListener;
 
 #[tokio::main]
@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
             let routes = tonic::service::Routes::new(EchoServer::new(Echo));
             let server = Server::builder()
                 .bind(address)
-                .observer(|event| eprintln!("{event}"));
+                .options(|options| options.observer(|event| eprintln!("{event}")));
             server.serve(routes.into_axum_router()).await?;
         }
         _ => return Err(usage.into()),
@@ -37,7 +37,7 @@ async fn unix(listener: UnixListener) -> Result<(), Error> {
     let router = tonic::service::Routes::new(EchoServer::new(Echo)).into_axum_router();
     loop {
         let (io, _) = listener.accept().await?;
-        let options = Options::default().observer(|event| eprintln!("{event}"));
+        let options = ServerOptions::default().observer(|event| eprintln!("{event}"));
         let serving = serve_connection(io, Version::Http2, options, router.clone());
         tokio::spawn(async {
             if let Err(error) = serving.await {

@@ -18,7 +18,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use lacewing_client::{Body, Client, Incoming, Origin, PushPolicy, Pushed, Version};
 use lacewing_interop_peers::{Error, files, tls};
-use lacewing_server::{Handle, Protocol, Pusher, Server, service_fn};
+use lacewing_server::{Extension, Protocol, Pusher, Server, service_fn};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -29,14 +29,17 @@ async fn main() -> Result<(), Error> {
             let first: Protocol = version.parse()?;
             let folder = PathBuf::from(folder);
             Server::builder()
-                .protocols([first].into_iter().chain(Protocol::ALL))
-                .pusher(Handle::Insert)
+                .options(|options| {
+                    options
+                        .protocols([first].into_iter().chain(Protocol::ALL))
+                        .pusher(Extension::Insert)
+                        .observer(|event| println!("{event}"))
+                })
                 .bind(([127, 0, 0, 1], plain.parse()?).into())
                 .bind_tls(
                     ([127, 0, 0, 1], tls_port.parse()?).into(),
                     tls::server(cert, key)?,
                 )
-                .observer(|event| println!("{event}"))
                 .serve(service_fn(move |request: Request<_>| {
                     let folder = folder.clone();
                     async move { serve(&folder, &request).await }
@@ -85,7 +88,7 @@ async fn take(version: Version, url: &str, count: usize) -> Result<(), Error> {
         .protocols([version])
         .cleartext_protocol(version)
         .danger_accept_invalid_certs()
-        .accept_push(PushPolicy::default())
+        .options(|options| options.accept_push(PushPolicy::default()))
         .build();
     let connection = client.connection(&Origin::of(&url.parse()?)?).await?;
     let mut promised = connection.pushes();

@@ -34,7 +34,9 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use lacewing_interop_peers::{Error, files, tls, tunnels};
 use lacewing_server::axum::Upgrades;
-use lacewing_server::{Connect, ExtendedConnect, H2cUpgrade, Handle, Informer, Pusher, Server};
+use lacewing_server::{
+    ConnectRequest, ExtendedConnect, Extension, H2cUpgrade, Informer, Pusher, Server,
+};
 use tokio::net::TcpStream;
 use tower_http::services::ServeDir;
 
@@ -58,17 +60,20 @@ async fn main() -> Result<(), Error> {
         .layer(middleware::from_fn(connect));
     let origin = format!("https://localhost:{tls_port}");
     Server::builder()
-        .extended_connect(ExtendedConnect::Offer)
-        .informer(Handle::Insert)
-        .pusher(Handle::Insert)
-        .h2c_upgrade(H2cUpgrade::Accept {
-            max_body: 1_000_000,
+        .options(|options| {
+            options
+                .extended_connect(ExtendedConnect::Offer)
+                .informer(Extension::Insert)
+                .pusher(Extension::Insert)
+                .h2c_upgrade(H2cUpgrade::Accept {
+                    max_body: 1_000_000,
+                })
+                .origins([origin.as_str(), "https://lacewing.example"])
+                .alternative_services(origin.as_str(), "h2=\":8000\"; ma=60")
+                .observer(|event| println!("{event}"))
         })
-        .origins([origin.as_str(), "https://lacewing.example"])
-        .alternative_services(origin, "h2=\":8000\"; ma=60")
         .bind((address, plain.parse()?).into())
         .bind_tls((address, tls_port.parse()?).into(), tls::server(cert, key)?)
-        .observer(|event| println!("{event}"))
         .serve(Upgrades::new(router))
         .await?;
     Ok(())
@@ -149,7 +154,7 @@ async fn push(request: Request) -> Result<&'static str, String> {
 
 /// CONNECT requests; all others go on.
 async fn connect(request: Request, next: Next) -> Response {
-    match request.extensions().get::<Connect>() {
+    match request.extensions().get::<ConnectRequest>() {
         Some(connect)
             if request.method() == Method::CONNECT && request.uri().path() != AXUM_WEBSOCKET =>
         {
@@ -165,7 +170,7 @@ async fn connect(request: Request, next: Next) -> Response {
     }
 }
 
-async fn tunnel(connect: &Connect, target: String) -> Result<Response, Error> {
+async fn tunnel(connect: &ConnectRequest, target: String) -> Result<Response, Error> {
     // Connected first: a target that is not there is no success.
     let upstream = match connect.protocol() {
         None => Some(TcpStream::connect(target).await?),

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Request};
 use lacewing_client::{
-    Body, Client, OnInformational, Origin, Protocol, PushPolicy, Pushed, Version,
+    Body, Client, ConnectProtocol, OnInformational, Origin, PushPolicy, Pushed, Version,
 };
 use lacewing_interop_peers::{Error, files, tunnels};
 
@@ -37,7 +37,7 @@ async fn run() -> Result<(), Error> {
         ["upgrade", ..] => builder.h2c_upgrade(),
         ["pushes", ..] => builder
             .cleartext_protocol(Version::Http2)
-            .accept_push(PushPolicy::default()),
+            .options(|options| options.accept_push(PushPolicy::default())),
         _ => builder.cleartext_protocol(Version::Http2),
     };
     let client = client.build();
@@ -57,7 +57,7 @@ async fn run() -> Result<(), Error> {
         ["announced", url] => announced(&client, url).await?,
         ["tunnel", url, protocol, file] => {
             let mut request = Request::connect(url).body(())?;
-            let protocol = Protocol::from_bytes(protocol.as_bytes()).ok_or("no protocol")?;
+            let protocol = ConnectProtocol::from_bytes(protocol.as_bytes()).ok_or("no protocol")?;
             request.extensions_mut().insert(protocol);
             let origin = Origin::of(&url.parse()?)?;
             let (_, tunnel) = client.tunnel(&origin, request).await?;
@@ -73,7 +73,7 @@ async fn run() -> Result<(), Error> {
             let mut request = Request::connect(url)
                 .header("sec-websocket-version", "13")
                 .body(())?;
-            let protocol = Protocol::from_static("websocket");
+            let protocol = ConnectProtocol::from_static("websocket");
             request.extensions_mut().insert(protocol);
             let origin = Origin::of(&url.parse()?)?;
             let (_, tunnel) = client.tunnel(&origin, request).await?;

@@ -1,9 +1,9 @@
-//! Requests in the engine's words.
+//! Requests, prepared for the engine.
 
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header, uri};
 use lacewing_conn::{
     Version,
-    proto::{Control, Head, Priority, Protocol},
+    proto::{ConnectProtocol, Control, Head, Priority, fields::expects_continue},
 };
 
 use super::fields::{self, Section, check_fields};
@@ -12,44 +12,44 @@ use crate::{OnInformational, PriorityHandle, RequestError, Security, body::Reque
 /// The field of RFC 9218 §5.
 const PRIORITY: header::HeaderName = header::HeaderName::from_static("priority");
 
-/// A request, taken apart.
-pub(crate) struct Message {
+/// A request in the parts that the engine needs.
+pub(crate) struct PreparedRequest {
     pub(crate) head: Head,
     pub(super) priority: Option<Priority>,
     pub(crate) body: RequestBody,
-    /// What the request's extensions ask for. Most have none.
-    pub(super) wishes: Wishes,
+    /// The request's extensions. Most have none.
+    pub(super) extensions: RequestExtensions,
     pub(super) expectation: Expectation,
 }
 
-/// What a request's extensions ask of the connection's task.
+/// The extensions of a request for the connection's task.
 #[derive(Debug, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct RequestExtensions {
     pub(super) informational: Option<OnInformational>,
     pub(super) priority: Option<PriorityHandle>,
 }
 
-/// Whether the body waits for a word of the server (RFC 9110 §10.1.1).
+/// Says whether the body waits for 100 (Continue) (RFC 9110 §10.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expectation {
     None,
     Continue,
 }
 
-/// Takes a request apart for a connection of this protocol.
-pub(crate) fn message(
+/// Prepares a request for a connection of this protocol.
+pub(crate) fn prepare(
     request: Request<RequestBody>,
     version: Version,
     security: Security,
-) -> Result<Message, RequestError> {
+) -> Result<PreparedRequest, RequestError> {
     let (mut parts, mut body) = request.into_parts();
-    let (mut protocol, mut priority, mut wishes) = (None, None, Wishes::default());
+    let (mut protocol, mut priority, mut extensions) = (None, None, RequestExtensions::default());
     if !parts.extensions.is_empty() {
-        protocol = parts.extensions.remove::<Protocol>();
+        protocol = parts.extensions.remove::<ConnectProtocol>();
         priority = parts.extensions.remove::<Priority>();
-        wishes.informational = parts.extensions.remove();
-        wishes.priority = parts.extensions.remove::<PriorityHandle>();
-        if let Some(handle) = &wishes.priority {
+        extensions.informational = parts.extensions.remove();
+        extensions.priority = parts.extensions.remove::<PriorityHandle>();
+        if let Some(handle) = &extensions.priority {
             priority = Some(handle.priority());
         }
     }
@@ -83,22 +83,16 @@ pub(crate) fn message(
         uri,
         protocol,
     };
-    Ok(Message {
+    Ok(PreparedRequest {
         head: Head {
             control,
             fields: parts.headers,
         },
         priority,
         body,
-        wishes,
+        extensions,
         expectation,
     })
-}
-
-fn expects_continue(fields: &HeaderMap) -> bool {
-    fields
-        .get(header::EXPECT)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// The `priority` field tells servers and caches behind them (RFC 9218 §5),
@@ -120,7 +114,7 @@ fn announce_priority(fields: &mut HeaderMap, priority: Priority) {
     }
 }
 
-/// What a request is for.
+/// The target of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
     /// A host to connect to, and nothing else (RFC 9110 §9.3.6).
@@ -130,7 +124,7 @@ enum Target {
 }
 
 impl Target {
-    fn of(method: &Method, protocol: Option<&Protocol>) -> Self {
+    fn of(method: &Method, protocol: Option<&ConnectProtocol>) -> Self {
         if *method == Method::CONNECT && protocol.is_none() {
             Self::Host
         } else {
@@ -214,17 +208,10 @@ fn settle_length(
     Ok(())
 }
 
-pub(super) fn content_length(fields: &HeaderMap) -> Option<u64> {
-    fields
-        .get(header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use lacewing_conn::proto::fields::content_length;
+
     use super::*;
 
     fn uri_of(uri: &str, host: Option<&str>) -> Result<String, RequestError> {
@@ -249,15 +236,15 @@ mod tests {
 
     #[test]
     fn a_priority_is_told_unless_the_caller_did() {
-        let told = |priority| {
+        let field = |priority| {
             let mut fields = HeaderMap::new();
             announce_priority(&mut fields, priority);
             fields
                 .get("priority")
                 .map(|value| value.to_str().unwrap().to_owned())
         };
-        assert_eq!(told(Priority::new(0, false)), Some("u=0".into()));
-        assert_eq!(told(Priority::new(7, true)), Some("u=7, i".into()));
+        assert_eq!(field(Priority::new(0, false)), Some("u=0".into()));
+        assert_eq!(field(Priority::new(7, true)), Some("u=7, i".into()));
         let mut fields = HeaderMap::new();
         fields.insert("priority", HeaderValue::from_static("u=1"));
         announce_priority(&mut fields, Priority::new(5, false));
@@ -269,7 +256,7 @@ mod tests {
         let announced = |method: Method, mut body| {
             let mut fields = HeaderMap::new();
             settle_length(&mut fields, &method, None, &mut body).unwrap();
-            content_length(&fields)
+            content_length(fields.get_all(header::CONTENT_LENGTH)).unwrap()
         };
         assert_eq!(announced(Method::GET, RequestBody::Empty), None);
         assert_eq!(announced(Method::POST, RequestBody::Empty), Some(0));

@@ -1,4 +1,5 @@
-//! A transport that is watched for its end while nobody reads it.
+//! The transport of an HTTP/1.1 connection: finds the end of the transport
+//! while hyper does not read.
 
 use std::{
     io::{self, IoSlice},
@@ -17,10 +18,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Bytes of the next request that are read while one is answered.
 const AHEAD: usize = 64;
 
-/// What a connection's transport, its uploads and its task know of each other.
+/// The state that a connection's transport, its uploads and its task share.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
-    /// The request that is answered and of which all has come, by its number;
+pub(crate) struct Watch {
+    /// The number of the request that is answered and has arrived whole;
     /// 0 for none.
     whole: AtomicU32,
     /// The client has closed its side of the transport.
@@ -29,14 +30,14 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// All of the request that is answered has come: hyper reads no more until
+    /// The request that is answered has arrived whole: hyper reads no more until
     /// the response is sent.
-    pub(super) fn request_is_whole(&self, number: StreamId) {
+    pub(crate) fn request_is_whole(&self, number: StreamId) {
         self.whole.store(number.value(), Ordering::Relaxed);
     }
 
     /// The response is sent, or there will be none.
-    pub(super) fn request_is_over(&self, number: StreamId) {
+    pub(crate) fn request_is_over(&self, number: StreamId) {
         // The next one may have come by now.
         let relaxed = Ordering::Relaxed;
         let _ = self
@@ -44,17 +45,17 @@ impl Watch {
             .compare_exchange(number.value(), 0, relaxed, relaxed);
     }
 
-    /// So much of a request's body came.
-    pub(super) fn received(&self, len: usize) {
+    /// Bytes of a request's body arrived.
+    pub(crate) fn received(&self, len: usize) {
         self.received.fetch_add(len as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn bytes_received(&self) -> u64 {
+    pub(crate) fn bytes_received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
 
     /// The client has closed its side of the transport.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }
 
@@ -67,16 +68,16 @@ impl Watch {
 /// answered: it may be the end of what the client has to say (a half-close), or
 /// it may be gone. So the connection's task has to know.
 #[derive(Debug)]
-pub(super) struct Watched<T> {
+pub(crate) struct Watched<T> {
     io: T,
     watch: Arc<Watch>,
-    /// What was read to find the end.
+    /// The bytes that were read to find the end.
     ahead: Bytes,
     ended: bool,
 }
 
 impl<T> Watched<T> {
-    pub(super) fn new(io: T, watch: Arc<Watch>) -> Self {
+    pub(crate) fn new(io: T, watch: Arc<Watch>) -> Self {
         Self {
             io,
             watch,
@@ -86,7 +87,7 @@ impl<T> Watched<T> {
     }
 
     /// The transport, and what was read from it and not taken.
-    pub(super) fn into_parts(self) -> (T, Bytes) {
+    pub(crate) fn into_parts(self) -> (T, Bytes) {
         (self.io, self.ahead)
     }
 
@@ -113,7 +114,7 @@ impl<T: AsyncRead + Unpin> Watched<T> {
         read
     }
 
-    /// Looks whether the client is there, if nobody else does.
+    /// Looks for the end of the transport while hyper does not read.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.ended || !self.ahead.is_empty() || !self.watch.is_whole() {
             return Ok(());

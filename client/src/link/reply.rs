@@ -1,8 +1,6 @@
 //! The cell through which one response comes back.
 
 use std::{
-    future::Future,
-    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -13,8 +11,7 @@ use std::{
 use http::{Request, Response};
 use lacewing_conn::{driver::Incoming, proto::StreamKey};
 
-use super::Queue;
-use crate::{Error, body::RequestBody};
+use crate::{ClientError, body::RequestBody};
 
 /// What a request comes to.
 pub(crate) type Outcome = Result<Response<Incoming>, Box<Failure>>;
@@ -22,7 +19,7 @@ pub(crate) type Outcome = Result<Response<Incoming>, Box<Failure>>;
 /// Why there is no response, and what is left of the request.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    pub(crate) error: Error,
+    pub(crate) error: ClientError,
     pub(crate) rest: Rest,
     pub(crate) progress: Progress,
 }
@@ -46,15 +43,15 @@ pub(crate) enum Rest {
 }
 
 impl Failure {
-    pub(crate) fn new(error: Error) -> Box<Self> {
+    pub(crate) fn new(error: ClientError) -> Box<Self> {
         Self::with_rest(error, Rest::Nothing)
     }
 
-    pub(crate) fn unsent(error: Error, request: Request<RequestBody>) -> Box<Self> {
+    pub(crate) fn unsent(error: ClientError, request: Request<RequestBody>) -> Box<Self> {
         Self::with_rest(error, Rest::Whole(Box::new(request)))
     }
 
-    pub(crate) fn with_rest(error: Error, rest: Rest) -> Box<Self> {
+    pub(crate) fn with_rest(error: ClientError, rest: Rest) -> Box<Self> {
         Box::new(Self {
             error,
             rest,
@@ -63,7 +60,7 @@ impl Failure {
     }
 
     /// The same, with what became of others.
-    pub(super) fn after(mut self: Box<Self>, progress: Progress) -> Box<Self> {
+    pub(crate) fn after(mut self: Box<Self>, progress: Progress) -> Box<Self> {
         self.progress = progress;
         self
     }
@@ -86,15 +83,15 @@ enum State {
     Over,
 }
 
-/// Whether a response found its taker.
+/// Says whether an outcome has a receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Taken,
-    Unwanted,
+pub(crate) enum Delivered {
+    Yes,
+    No,
 }
 
 impl Reply {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             stream: OnceLock::new(),
             abandoned: AtomicBool::new(false),
@@ -102,20 +99,20 @@ impl Reply {
         })
     }
 
-    pub(super) fn opened(&self, stream: StreamKey) {
+    pub(crate) fn opened(&self, stream: StreamKey) {
         let _ = self.stream.set(stream);
     }
 
-    pub(super) fn stream(&self) -> Option<StreamKey> {
+    pub(crate) fn stream(&self) -> Option<StreamKey> {
         self.stream.get().copied()
     }
 
-    pub(super) fn is_abandoned(&self) -> bool {
+    pub(crate) fn is_abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Relaxed)
     }
 
     /// Hands the outcome over.
-    pub(super) fn deliver(&self, outcome: Outcome) -> Verdict {
+    pub(crate) fn deliver(&self, outcome: Outcome) -> Delivered {
         let mut state = self.lock();
         match std::mem::replace(&mut *state, State::Over) {
             State::Waiting(waker) => {
@@ -124,52 +121,25 @@ impl Reply {
                 if let Some(waker) = waker {
                     waker.wake();
                 }
-                Verdict::Taken
+                Delivered::Yes
             }
             other => {
                 *state = other;
                 drop(state);
                 drop(outcome);
-                Verdict::Unwanted
+                Delivered::No
             }
         }
     }
 
     /// Hands the outcome over, to whoever is still there.
-    pub(super) fn settle(&self, outcome: Outcome) {
-        let _: Verdict = self.deliver(outcome);
+    pub(crate) fn settle(&self, outcome: Outcome) {
+        let _: Delivered = self.deliver(outcome);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The future of a response. Dropping it before it is ready cancels the
-/// request.
-#[derive(Debug)]
-pub(crate) struct Wait {
-    reply: Option<Arc<Reply>>,
-    queue: Arc<Queue>,
-}
-
-impl Wait {
-    pub(super) fn new(reply: Arc<Reply>, queue: Arc<Queue>) -> Self {
-        Self {
-            reply: Some(reply),
-            queue,
-        }
-    }
-}
-
-impl Future for Wait {
-    type Output = Outcome;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let Some(reply) = &self.reply else {
-            return Poll::Pending;
-        };
-        let mut state = reply.lock();
+    /// Waits for the outcome.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let mut state = self.lock();
         match &mut *state {
             State::Waiting(Some(waker)) => {
                 waker.clone_from(cx.waker());
@@ -181,28 +151,23 @@ impl Future for Wait {
             }
             State::Settled(_) | State::Over => {}
         }
-        let settled = std::mem::replace(&mut *state, State::Over);
-        drop(state);
-        self.reply = None;
-        match settled {
+        match std::mem::replace(&mut *state, State::Over) {
             State::Settled(outcome) => Poll::Ready(outcome),
             // Polled after it was ready.
             State::Waiting(_) | State::Over => Poll::Pending,
         }
     }
-}
 
-impl Drop for Wait {
-    fn drop(&mut self) {
-        let Some(reply) = self.reply.take() else {
-            return;
-        };
-        reply.abandoned.store(true, Ordering::Relaxed);
-        let before = std::mem::replace(&mut *reply.lock(), State::Over);
-        if matches!(before, State::Waiting(_)) {
-            self.queue.cancel(reply);
-        }
-        // A response that came but was never looked at is dropped here, and
-        // its body with it, which resets the stream.
+    /// Gives the outcome up. Returns whether the task has to learn of it: the
+    /// request is still under way. An outcome that is there is dropped, and the
+    /// body of a response with it, which resets the stream.
+    pub(crate) fn abandon(&self) -> bool {
+        self.abandoned.store(true, Ordering::Relaxed);
+        let before = std::mem::replace(&mut *self.lock(), State::Over);
+        matches!(before, State::Waiting(_))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

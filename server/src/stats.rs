@@ -1,4 +1,4 @@
-//! When a connection's numbers are told.
+//! The timer of reports about a connection.
 
 use std::{
     pin::Pin,
@@ -6,14 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// When the observer is told of a connection's numbers.
-pub(crate) struct Reports {
+/// Says when the observer gets a connection's statistics.
+pub(crate) struct StatsTimer {
     every: Duration,
     next: Option<Instant>,
     sleep: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
-impl Reports {
+impl StatsTimer {
     pub(crate) fn new(every: Duration) -> Self {
         Self {
             every,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use lacewing_conn::{Error, Initiator, Reason, proto::StreamId};
 
-use super::watch::Watch;
+use crate::http1_transport::Watch;
 
 /// The body of a request over HTTP/1.1.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    pub(super) fn new(body: hyper::body::Incoming, watch: Arc<Watch>, number: StreamId) -> Self {
+    pub(crate) fn new(body: hyper::body::Incoming, watch: Arc<Watch>, number: StreamId) -> Self {
         let upload = Self {
             body,
             watch,

@@ -1,0 +1,65 @@
+//! Messages of handles, on the connection's task.
+
+use lacewing_conn::driver::Context;
+
+use super::Exchanges;
+use crate::link::Message;
+
+/// Messages that a list keeps room for while the connection is idle.
+const IDLE_MESSAGES: usize = 64;
+
+impl Exchanges {
+    /// Takes the messages of handles. Requests join those that wait, in the
+    /// order of their age.
+    pub(super) fn handle_messages(&mut self, conn: &mut Context<'_>) {
+        self.link.take_into(&mut self.messages);
+        if self.messages.is_empty() {
+            return;
+        }
+        let mut messages = std::mem::take(&mut self.messages);
+        let mut cancelled_unopened = false;
+        for message in messages.drain(..) {
+            match message {
+                Message::Request(submission) => self.waiting.push_back(submission),
+                Message::Cancel(reply) => match reply.stream() {
+                    Some(stream) => self.cancel_abandoned(conn, stream, &reply),
+                    None => cancelled_unopened = true,
+                },
+                Message::Ping(answer) => {
+                    self.pings.retain(|other| !other.is_closed());
+                    self.pings.push(answer);
+                    conn.engine.ping(conn.now);
+                }
+                Message::Stats(answer) => {
+                    // The handle may be gone.
+                    let _ = answer.send(conn.engine.stats());
+                }
+                Message::Prioritize(priority) => {
+                    if let Some((stream, priority)) = priority.take() {
+                        conn.engine.stream(conn.now, stream).prioritize(priority);
+                    }
+                }
+                // The lifecycle has it: the message only wakes the task.
+                Message::ShutDown => {}
+            }
+        }
+        self.messages = messages;
+        if cancelled_unopened {
+            self.forget_abandoned();
+        }
+        // Requests arrive in this order, except those that were sent before on
+        // a connection that ended.
+        let waiting = &mut self.waiting;
+        if !waiting.iter().is_sorted_by_key(|submission| submission.age) {
+            let waiting = waiting.make_contiguous();
+            waiting.sort_by_key(|submission| submission.age);
+        }
+    }
+
+    /// Releases what an idle connection does not need.
+    pub(super) fn release_memory(&mut self) {
+        if self.messages.capacity() > IDLE_MESSAGES {
+            self.messages = Vec::new();
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Figures that the connection's task publishes.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::alternative_services::Announced;
+
+/// Figures of a connection that handles may read.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    /// The last measured round trip in microseconds, 0 before the first.
+    round_trip: AtomicU64,
+    announced: Mutex<Announced>,
+}
+
+impl Figures {
+    /// The round trip that was measured last.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        let micros = self.round_trip.load(Ordering::Relaxed);
+        (micros > 0).then(|| Duration::from_micros(micros))
+    }
+
+    pub(crate) fn set_round_trip(&self, round_trip: Duration) {
+        let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
+        self.round_trip.store(micros.max(1), Ordering::Relaxed);
+    }
+
+    /// Reads or extends what the server announced about itself.
+    pub(crate) fn announced<T>(&self, access: impl FnOnce(&mut Announced) -> T) -> T {
+        access(
+            &mut self
+                .announced
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+}

@@ -1,0 +1,92 @@
+//! The causes of failed TLS handshakes, of either TLS library.
+
+use std::io;
+
+#[cfg(feature = "npn")]
+pub(crate) use self::openssl::UntrustedCertificate;
+
+/// The cause of a failed TLS handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(feature = "tls", feature = "npn")),
+    expect(dead_code, reason = "without TLS there is only one")
+)]
+pub(crate) enum TlsFailure {
+    Certificate,
+    /// The peer's bytes are no TLS.
+    NotTls,
+    Other,
+}
+
+/// Without TLS there is nothing to fail.
+#[cfg(not(any(feature = "tls", feature = "npn")))]
+pub(crate) fn tls_failure(_: &io::Error) -> TlsFailure {
+    TlsFailure::Other
+}
+
+#[cfg(any(feature = "tls", feature = "npn"))]
+pub(crate) fn tls_failure(error: &io::Error) -> TlsFailure {
+    let Some(inner) = error.get_ref() else {
+        return TlsFailure::Other;
+    };
+    #[cfg(feature = "tls")]
+    if let Some(error) = inner.downcast_ref::<rustls::Error>() {
+        use rustls::{Error as Tls, InvalidMessage};
+        return match error {
+            Tls::InvalidCertificate(_) | Tls::NoCertificatesPresented => TlsFailure::Certificate,
+            // Text at the place of a record: its type, version or length.
+            Tls::InvalidMessage(
+                InvalidMessage::InvalidContentType
+                | InvalidMessage::UnknownProtocolVersion
+                | InvalidMessage::MessageTooLarge,
+            ) => TlsFailure::NotTls,
+            _ => TlsFailure::Other,
+        };
+    }
+    #[cfg(feature = "npn")]
+    return openssl::failure(inner);
+    #[cfg(not(feature = "npn"))]
+    TlsFailure::Other
+}
+
+/// The errors of OpenSSL.
+#[cfg(feature = "npn")]
+mod openssl {
+    use std::fmt;
+
+    use ::openssl::{error::ErrorStack, ssl};
+
+    use super::TlsFailure;
+
+    /// OpenSSL's reasons for bytes that are no record of TLS: WRONG_VERSION_NUMBER,
+    /// and two for plain HTTP.
+    const NO_TLS: [std::ffi::c_int; 3] = [267, 156, 155];
+
+    /// Classifies the error of an OpenSSL handshake.
+    pub(super) fn failure(error: &(dyn std::error::Error + Send + Sync + 'static)) -> TlsFailure {
+        if error.is::<UntrustedCertificate>() {
+            return TlsFailure::Certificate;
+        }
+        let stack = error
+            .downcast_ref::<ssl::Error>()
+            .and_then(ssl::Error::ssl_error);
+        let mut errors = stack.map(ErrorStack::errors).unwrap_or_default().iter();
+        if errors.any(|error| NO_TLS.contains(&error.reason_code())) {
+            TlsFailure::NotTls
+        } else {
+            TlsFailure::Other
+        }
+    }
+
+    /// A certificate that OpenSSL does not trust.
+    #[derive(Debug)]
+    pub(crate) struct UntrustedCertificate(pub(crate) String);
+
+    impl fmt::Display for UntrustedCertificate {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.0)
+        }
+    }
+
+    impl std::error::Error for UntrustedCertificate {}
+}

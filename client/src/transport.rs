@@ -1,0 +1,62 @@
+//! Transports that are ready for a connection.
+
+use std::{fmt, net::SocketAddr};
+
+use lacewing_conn::Version;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A transport: any bidirectional byte stream.
+///
+/// ```
+/// fn transport() -> impl lacewing_client::Transport {
+///     tokio::io::duplex(64).0
+/// }
+/// # let _ = transport;
+/// ```
+pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}
+
+/// A transport that is ready, and its protocol.
+///
+/// ```
+/// use lacewing_client::{Connected, Version};
+///
+/// let connected = Connected::new(tokio::io::duplex(64).0, Version::Spdy3);
+/// assert_eq!(connected.version, Version::Spdy3);
+/// ```
+pub struct Connected {
+    /// The transport.
+    pub io: Box<dyn Transport>,
+    /// The protocol that both sides agreed on.
+    pub version: Version,
+    /// The address that answered, if there is one: settings of SPDY servers
+    /// are kept by it.
+    pub address: Option<SocketAddr>,
+}
+
+impl Connected {
+    /// A transport and the protocol to speak on it.
+    pub fn new(io: impl Transport, version: Version) -> Self {
+        Self {
+            io: Box::new(io),
+            version,
+            address: None,
+        }
+    }
+
+    /// The same with the address that answered.
+    #[must_use]
+    pub fn at(mut self, address: Option<SocketAddr>) -> Self {
+        self.address = address;
+        self
+    }
+}
+
+impl fmt::Debug for Connected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connected")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}

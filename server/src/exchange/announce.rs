@@ -1,0 +1,25 @@
+//! What a connection advertises at its start: origins (RFC 8336) and
+//! alternative services (RFC 7838).
+
+use lacewing_conn::{driver::Context, proto::AlternativeFor};
+
+use super::Exchanges;
+use crate::HttpService;
+
+impl<S: HttpService> Exchanges<S> {
+    /// ORIGIN and ALTSVC, once. SPDY has neither.
+    pub(super) fn announce(&mut self, conn: &mut Context<'_>) {
+        if std::mem::replace(&mut self.announced, true) {
+            return;
+        }
+        let announcements = &self.options.announcements;
+        // In cleartext a client must ignore it (RFC 8336 §2.4).
+        if !announcements.origins.is_empty() && self.info.is_tls() {
+            let _ = conn.engine.send_origins(&announcements.origins);
+        }
+        for (origin, value) in &announcements.alternatives {
+            let whose = AlternativeFor::Origin(origin.clone());
+            let _ = conn.engine.send_alternative(&whose, value);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The commands of handlers, on the connection's task.
+
+use std::sync::Arc;
+
+use lacewing_conn::driver::Context;
+
+use super::Exchanges;
+use crate::{
+    HttpService,
+    commands::{Command, Commands, commands},
+};
+
+impl<S: HttpService> Exchanges<S> {
+    /// The list of commands for a request's extensions: made for the first
+    /// one.
+    pub(super) fn commands(&mut self, conn: &Context<'_>) -> Arc<Commands> {
+        let commands = self
+            .commands
+            .get_or_insert_with(|| commands(conn.notifier()));
+        Arc::clone(commands)
+    }
+
+    /// Carries out the commands of handlers, ahead of their responses.
+    pub(super) fn handle_commands(&mut self, conn: &mut Context<'_>) {
+        let Some(commands) = &self.commands else {
+            return;
+        };
+        for command in commands.take() {
+            // Whoever gave the command need not wait for the outcome.
+            match command {
+                Command::Inform {
+                    stream,
+                    head,
+                    report,
+                } => {
+                    let _ = report.send(self.inform(conn, stream, head));
+                }
+                Command::Push {
+                    parent,
+                    request,
+                    report,
+                } => {
+                    let _ = report.send(self.push(conn, parent, request));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Pushes: promises, and the requests that are served for them.
+
+use http::Request;
+use lacewing_conn::{
+    driver::Context,
+    proto::{Control, Head, StreamKey},
+};
+
+use super::{Exchanges, Ticket, response::Kind};
+use crate::{HttpService, PushError, PushedRequest, RequestBody};
+
+impl<S: HttpService> Exchanges<S> {
+    pub(super) fn push(
+        &mut self,
+        conn: &mut Context<'_>,
+        parent: StreamKey,
+        request: Request<()>,
+    ) -> Result<(), PushError> {
+        let (parts, ()) = request.into_parts();
+        let head = Head {
+            control: Control::Request {
+                method: parts.method.clone(),
+                uri: parts.uri.clone(),
+                protocol: None,
+            },
+            fields: parts.headers.clone(),
+        };
+        let stream = conn.engine.stream(conn.now, parent).push(head)?;
+        self.telemetry.interim(parent.id(), "promise of a push");
+        let mut request = Request::from_parts(parts, RequestBody::empty());
+        request.extensions_mut().insert(PushedRequest);
+        self.promised.push_back((stream, request));
+        Ok(())
+    }
+
+    /// Pushed requests get their handlers once those that promised them are
+    /// done with their first poll.
+    pub(super) fn serve_promised(&mut self, conn: &mut Context<'_>) {
+        while let Some((stream, mut request)) = self.promised.pop_front() {
+            // The client may have declined it meanwhile.
+            if conn.engine.stream(conn.now, stream).priority().is_none() {
+                continue;
+            }
+            let ticket = Ticket {
+                kind: Kind::of(request.method()),
+                clock: self.telemetry.request(
+                    stream.id(),
+                    request.method(),
+                    request.uri(),
+                    conn.now,
+                ),
+            };
+            self.attach(conn, stream, &mut request);
+            self.serve(conn, stream, ticket, request);
+        }
+    }
+}

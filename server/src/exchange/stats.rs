@@ -1,0 +1,36 @@
+//! Reports of the connection's statistics to the observer.
+
+use std::task;
+
+use lacewing_conn::driver::Context;
+
+use super::Exchanges;
+use crate::{HttpService, ServerEvent};
+
+impl<S: HttpService> Exchanges<S> {
+    /// Tells the observer of the connection's numbers, when it is time.
+    pub(super) fn report_stats(&mut self, conn: &Context<'_>, cx: &mut task::Context<'_>) {
+        let Some(timer) = &mut self.stats else {
+            return;
+        };
+        if conn.engine.is_closed() {
+            self.last_report(conn);
+        } else if timer.is_due(conn.now, cx) {
+            self.tell_stats(conn);
+        }
+    }
+
+    /// The same at the end, if it was asked for at all.
+    pub(super) fn last_report(&mut self, conn: &Context<'_>) {
+        if self.stats.take().is_some() {
+            self.tell_stats(conn);
+        }
+    }
+
+    fn tell_stats(&self, conn: &Context<'_>) {
+        self.options.observer.tell(&ServerEvent::Stats {
+            connection: &self.info,
+            stats: &conn.engine.stats(),
+        });
+    }
+}

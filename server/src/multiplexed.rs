@@ -1,0 +1,62 @@
+//! A connection of HTTP/2 or SPDY: the driver with the exchanges on top.
+
+use bytes::BytesMut;
+#[cfg(feature = "http1")]
+use lacewing_conn::Error;
+use lacewing_conn::{Side, Version, driver::Connection, proto::Config};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{ConnectionInfo, HttpService, ServerOptions, exchange::Exchanges};
+
+/// A connection of HTTP/2 or SPDY, as the future that serves it.
+pub(crate) type Multiplexed<T, S> = Connection<T, Exchanges<S>>;
+
+/// The engine's configuration for these options.
+pub(crate) fn config(version: Version, options: &ServerOptions) -> Config {
+    let mut config = options.connection.engine(version, Side::Server);
+    config.version_uncertain = options.version_uncertain;
+    config.extended_connect = options.extended_connect.is_offered();
+    config.persistent_settings = options.persistent_settings.clone();
+    config
+}
+
+/// Serves a connection from its first byte. `input` was read already.
+pub(crate) fn serve<T, S>(
+    io: T,
+    input: BytesMut,
+    version: Version,
+    info: ConnectionInfo,
+    options: ServerOptions,
+    service: S,
+) -> Multiplexed<T, S>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+    S: HttpService,
+{
+    let config = config(version, &options);
+    let exchanges = Exchanges::new(version, info, options, service);
+    Connection::new(io, config, exchanges).with_input(input)
+}
+
+/// Serves a connection that was one of HTTP/1.1 until now. `prepare` sees the
+/// exchanges before the request.
+#[cfg(feature = "http1")]
+pub(crate) fn upgrade<T, S>(
+    io: T,
+    info: ConnectionInfo,
+    options: ServerOptions,
+    service: S,
+    upgrade: crate::h2c::UpgradeRequest,
+    prepare: impl FnOnce(&mut Exchanges<S>),
+) -> Result<Multiplexed<T, S>, Error>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+    S: HttpService,
+{
+    let mut connection = serve(io, BytesMut::new(), Version::Http2, info, options, service);
+    prepare(connection.application());
+    connection
+        .engine()
+        .upgrade_server(upgrade.head, &upgrade.settings)?;
+    Ok(connection)
+}
