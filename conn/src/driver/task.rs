@@ -202,8 +202,13 @@ impl<IO, A: Application> Connection<IO, A> {
         self.engine.set_copy_below(self.transport.copy_below());
         while let Some(event) = self.engine.poll_event(now, &mut self.transport.input) {
             any = true;
-            let Some(event) = self.streams.deliver(&mut self.engine, now, event) else {
-                continue;
+            let event = match event {
+                // The longest way through: not by way of the bodies.
+                Event::Opened { .. } => event,
+                event => match self.streams.deliver(&mut self.engine, now, event) {
+                    Some(event) => event,
+                    None => continue,
+                },
             };
             if let Event::Closed { error } = &event {
                 self.error = Some(error.clone());

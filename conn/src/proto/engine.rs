@@ -114,7 +114,8 @@ pub struct Engine {
     events: VecDeque<Event>,
     charges: Charges,
     shutdown: Shutdown,
-    timers: Timers,
+    /// Boxed, as it is large and most of it is empty.
+    timers: Box<Timers>,
     life: Life,
     counters: Box<Counters>,
 }
@@ -163,7 +164,7 @@ impl Engine {
             events: VecDeque::new(),
             charges: Charges::new(limits, now),
             shutdown: Shutdown::default(),
-            timers: Timers::default(),
+            timers: Box::default(),
             life: Life::new(seed, now),
             counters: Box::default(),
             config,

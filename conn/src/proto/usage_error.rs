@@ -42,7 +42,7 @@ impl fmt::Display for OpenError {
             Self::IdsExhausted => {
                 f.write_str("the connection's stream ids are used up; open another connection")
             }
-            Self::PushDisabled => f.write_str("the peer takes no pushed streams"),
+            Self::PushDisabled => f.write_str("the peer accepts no pushed streams"),
             Self::ExtendedConnectDisabled => {
                 f.write_str("the peer does not offer extended CONNECT (RFC 8441)")
             }
@@ -96,7 +96,7 @@ impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::StreamClosed => "the stream is closed",
-            Self::AlreadyReplied => "the stream has its reply, or takes none",
+            Self::AlreadyReplied => "the stream has its reply, or accepts none",
             Self::NoHead => "data before the head: reply first",
             Self::HalfClosed => "this half of the stream has ended",
             Self::Busy => "earlier data of the stream is not sent yet: wait for Transmit::Pull",
@@ -106,11 +106,9 @@ impl fmt::Display for UsageError {
                 "streams of one direction, and streams with a parent, need a raw connection of \
                  another protocol than HTTP/2: open a plain one"
             }
-            Self::ParentClosed => {
-                "the stream that is to be the parent is not open: open one without a parent"
-            }
+            Self::ParentClosed => "the parent is not open: open a stream without a parent",
             Self::TooLarge => {
-                "it is larger than the protocol's length fields: send less in one frame"
+                "the message is larger than the protocol's length fields: send less in one frame"
             }
             Self::InvalidLength => "content-length must be one number, in digits",
             Self::ContentForbidden => {

@@ -28,16 +28,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "conn/src/proto/config.rs::Config",
         "booleans that become enums",
     ),
-    ("conn/src/proto/engine.rs::Engine", "being given parts"),
-    (
-        "conn/src/proto/engine/receive.rs::continue_stream",
-        "being split",
-    ),
-    (
-        "conn/src/proto/engine/receive.rs::handle_data",
-        "being split",
-    ),
-    ("conn/src/proto/wire/http2.rs::translate", "being split"),
     (
         "client/conform/src/http2/expect.rs::judge_frames",
         "being made one player",
