@@ -2,16 +2,16 @@
 //! SPDY/3.1 for, on any of the four protocols.
 
 mod config;
+mod hub;
 mod outgoing;
 mod stream;
 mod task;
 
 use std::{
-    collections::VecDeque,
     future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -26,10 +26,14 @@ pub use self::{
     config::MuxConfig,
     stream::{RawReader, RawStream, RawWriter},
 };
-use self::{config::Style, task::Streams};
+use self::{
+    config::Style,
+    hub::{Hub, Open, Request},
+    task::Streams,
+};
 use super::{Connection, Mailbox, ready_queue::Cell, wakers};
 use crate::{
-    Error, Initiator, Reason, Side, Version,
+    Error, Side, Version,
     proto::{Config, ConnectionStats, OpenOptions},
 };
 
@@ -259,73 +263,6 @@ impl Drop for Handle {
         drop(accepted);
         let _ = self.0.mailbox.send(Request::HandlesGone);
     }
-}
-
-/// The cell between the handles and the connection's task.
-#[derive(Debug)]
-struct Hub {
-    mailbox: Mailbox<Request>,
-    state: Cell<HubState>,
-}
-
-impl Hub {
-    /// The error of a request that was not answered: the connection is over.
-    fn closed_error(&self) -> Error {
-        let state = self.state.lock();
-        closed(state.closed.as_ref().unwrap_or(&Ok(())))
-    }
-}
-
-/// A message of a handle to the connection's task.
-#[derive(Debug)]
-enum Request {
-    Open(Open),
-    Ping(oneshot::Sender<Duration>),
-    Stats(oneshot::Sender<ConnectionStats>),
-    Shutdown,
-    /// The last handle was dropped: the last message.
-    HandlesGone,
-}
-
-#[derive(Debug, Default)]
-struct HubState {
-    /// Bounded by the streams that the peer may have open.
-    accepted: VecDeque<Accepted>,
-    acceptors: Vec<Waker>,
-    closers: Vec<Waker>,
-    handles_gone: bool,
-    closed: Option<Result<(), Error>>,
-    /// The transport is closed.
-    ended: bool,
-}
-
-/// A stream that is wanted.
-#[derive(Debug)]
-struct Open {
-    headers: HeaderMap,
-    options: OpenOptions,
-    answer: oneshot::Sender<Result<RawStream, Error>>,
-}
-
-/// A stream that the peer opened.
-#[derive(Debug)]
-struct Accepted {
-    headers: HeaderMap,
-    stream: RawStream,
-}
-
-/// The error of a stream that cannot be opened because the connection is over.
-/// It was not sent, so it may be opened on another one.
-fn closed(result: &Result<(), Error>) -> Error {
-    let error = match result {
-        Err(error) => error.clone(),
-        Ok(()) => Error::connection(
-            Initiator::User,
-            Reason::RefusedStream,
-            "the connection is closed",
-        ),
-    };
-    error.with_retryable(true)
 }
 
 #[cfg(test)]

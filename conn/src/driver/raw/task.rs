@@ -11,9 +11,10 @@ use http::HeaderMap;
 use tokio::sync::oneshot;
 
 use super::{
-    Accepted, Hub, Open, RawStream, Request, closed,
     config::Style,
+    hub::{Accepted, Hub, Open, Request, closed},
     outgoing::{Kind, OpenedBy, Outgoing, Piece},
+    stream::RawStream,
 };
 use crate::{
     Error, Initiator, Reason,
