@@ -63,6 +63,13 @@ pub struct Limits {
     /// The most header fields in a list, cookie crumbs counted one by one.
     /// Default 1,000 (CVE-2026-49975: thousands of tiny fields).
     pub max_header_fields: usize,
+    /// Bytes of memory that the header lists of the peer's open streams may take
+    /// together, as they are built: about 110 for each field beside its text. A
+    /// stream beyond is refused (REFUSED_STREAM). Counts as 8 KiB for each of
+    /// `max_concurrent_streams` if that is more. Default 2 MiB for a server,
+    /// 16 MiB for a client (HTTP/2 Bomb, CVE-2026-49975: a byte on the wire that
+    /// becomes a hundred in memory, held on many streams).
+    pub max_held_headers: usize,
     /// The most CONTINUATION frames after one HEADERS. Default 8 (CONTINUATION
     /// flood, CVE-2024-27316). More are taken where a list of
     /// `max_header_list_size` needs them: as many as it fills at 8 KiB each.
@@ -170,6 +177,10 @@ impl Limits {
                 Side::Client => 256 << 10,
             },
             max_header_fields: 1_000,
+            max_held_headers: match side {
+                Side::Server => 2 << 20,
+                Side::Client => 16 << 20,
+            },
             max_continuations: 8,
             max_settings_entries: 32,
             max_output_backlog: 64 << 10,
@@ -221,6 +232,12 @@ impl Limits {
 }
 
 impl Limits {
+    /// The bytes of header lists that open streams may hold.
+    pub(crate) fn held_headers(&self) -> usize {
+        let streams = usize::try_from(self.max_concurrent_streams).unwrap_or(usize::MAX);
+        self.max_held_headers.max(streams.saturating_mul(8 << 10))
+    }
+
     /// Moves what no frame could say to the nearest that one can.
     pub(crate) fn clamp(&mut self) {
         self.max_frame_size = self.max_frame_size.clamp(16_384, (1 << 24) - 1);

@@ -148,6 +148,10 @@ impl Engine {
         if let Some(limit) = headers.fields.exceeded {
             return self.refuse_head(now, headers, limit);
         }
+        let memory = headers.fields.memory();
+        if self.headers_exceeded(memory) {
+            return self.refuse_uncharged(now, id, Rule::TooManyHeaderBytes);
+        }
         let priority = headers.priority;
         let said = Said {
             fin,
@@ -169,6 +173,7 @@ impl Engine {
         stream.asked = Asked::by(&head);
         stream.content = content;
         let stream = self.streams.insert(stream);
+        self.streams.hold_headers(stream, memory);
         if id.value() > StreamId::MAX.value().saturating_sub(ID_RESERVE) {
             // The client is to move before its ids run out (RFC 9113 §5.1.1).
             self.shutdown(now);
@@ -199,6 +204,10 @@ impl Engine {
         let id = key.id();
         if let Some(limit) = headers.fields.exceeded {
             return self.list_too_large(limit, id);
+        }
+        let memory = headers.fields.memory();
+        if self.headers_exceeded(memory) {
+            return Err(Rule::TooManyHeaderBytes.on(id));
         }
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(None);
@@ -234,6 +243,7 @@ impl Engine {
         stream.content = content;
         stream.state = after;
         stream.note_reply(head.status());
+        self.streams.hold_headers(key, memory);
         if headers.fin {
             self.settle(now, key);
         }
@@ -253,6 +263,7 @@ impl Engine {
         after: State,
     ) -> Outcome {
         let (id, fin) = (key.id(), headers.fin);
+        let memory = headers.fields.memory();
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(None);
         };
@@ -272,6 +283,9 @@ impl Engine {
         if self.config.semantics == Semantics::Http {
             let checked = content::of_trailers(self.rules, self.config.side, &mut fields);
             checked.map_err(|rule| rule.on(id))?;
+        }
+        if fin || self.config.semantics == Semantics::Http {
+            self.streams.hold_headers(key, memory);
         }
         if fin {
             self.settle(now, key);

@@ -27,6 +27,8 @@ pub(crate) struct Stream {
     pub(crate) content: Content,
     /// The class of its request.
     pub(crate) asked: Asked,
+    /// Bytes of memory of the header lists that were received on it.
+    pub(super) headers: usize,
     /// The peer opened it then.
     pub(crate) opened: Option<Instant>,
     /// The user still works on it: it counts although both halves are closed.
@@ -209,6 +211,7 @@ impl Stream {
                 reader: Reader::Reading,
             },
             content: Content::default(),
+            headers: 0,
             opened: None,
             asked: Asked::Other,
             retained: false,
