@@ -213,7 +213,7 @@ impl Exchanges {
         *response.status_mut() = status;
         *response.version_mut() = version.http_version();
         *response.headers_mut() = head.fields;
-        // Nobody took it, or nobody asked for the request's body. Without
+        // The response was not taken, or the request's body not asked for. Without
         // effect on a stream that is complete.
         let unwanted = reply.deliver(Ok(response)) == Delivered::No;
         if unwanted || (held && fin) {
@@ -263,7 +263,7 @@ impl Exchanges {
     }
 
     /// A request cannot be sent to its end, and must not look as if it were.
-    /// Whoever waits for the response learns why; so does whoever reads the
+    /// The future of the response gets the error; so does a reader of the
     /// body of one that came before.
     fn give_up(
         &mut self,
@@ -408,7 +408,7 @@ impl Application for Exchanges {
             Event::Pong { round_trip } => {
                 self.link.figures.set_round_trip(round_trip);
                 for ping in self.pings.drain(..) {
-                    // Whoever asked may have gone.
+                    // The handle may be gone.
                     let _ = ping.send(round_trip);
                 }
             }
@@ -428,10 +428,10 @@ impl Application for Exchanges {
                 head,
             } => self.promised(conn, parent, stream, head),
             Event::Opened { stream, .. } => {
-                // Nobody here answers requests.
+                // A client answers no requests.
                 conn.reset(stream, Reason::RefusedStream);
             }
-            // RFC 8336 §2.1: in cleartext anybody could say so.
+            // RFC 8336 §2.1: in cleartext anyone on the path could say so.
             Event::KeepSettings { forget, settings } => {
                 if let Some(keeper) = &self.keeper {
                     keeper.keep(forget, &settings);

@@ -155,7 +155,7 @@ where
         .map_err(|_| ServeError::Http1("the connection is not the one that was upgraded".into()))?;
     let (io, ahead) = parts.io.into_inner().into_parts();
     // A client may not say anything in HTTP/2 before it has the 101. What came
-    // earlier was said to HTTP/1.1: somebody hopes that it will be taken for
+    // earlier was sent as HTTP/1.1: an attacker hopes that it will be read as
     // something else.
     if !parts.read_buf.is_empty() || !ahead.is_empty() {
         let text = "bytes after a request for h2c came before its 101";
