@@ -352,11 +352,12 @@ impl Exchanges {
     }
 
     /// Handles what is due by time, or because a response is complete.
-    fn handle_due(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
-        if !self.expectations.is_empty() {
-            while let Poll::Ready(stream) = self.expectations.poll_due(cx, conn.now) {
-                self.send_held(conn, stream);
-            }
+    fn handle_due(&mut self, conn: &mut Context<'_>) {
+        while let Some(stream) = self.expectations.take_due(conn.now) {
+            self.send_held(conn, stream);
+        }
+        if let Some(next) = self.expectations.next() {
+            conn.wake_at(next);
         }
         if !self.unfinished.is_empty() {
             self.unfinished.retain(|stream| {
@@ -368,7 +369,9 @@ impl Exchanges {
             });
         }
         if let Some(watch) = &mut self.watch {
-            watch.poll(cx, conn.now, conn.engine.stats());
+            if let Some(next) = watch.report(conn.now, conn.engine.stats()) {
+                conn.wake_at(next);
+            }
         }
     }
 
@@ -543,12 +546,12 @@ impl Application for Exchanges {
         self.cancel(conn, stream);
     }
 
-    fn poll_intents(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
+    fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut std::task::Context<'_>) {
         self.handle_messages(conn);
         if let Some(error) = self.refusing.clone() {
             self.refuse(error);
         }
-        self.handle_due(conn, cx);
+        self.handle_due(conn);
         self.open_waiting(conn);
         let idle = self.waiting.is_empty() && self.deferred.is_empty() && conn.engine.is_idle();
         self.link.lifecycle.set_idle(idle);

@@ -101,6 +101,8 @@ where
     let mut stopping = false;
     let mut deadline: Option<Pin<Box<Sleep>>> = None;
     let mut reports = options.stats_every.map(StatsTimer::new);
+    // hyper's connection has no timer for others.
+    let mut report_at = Box::pin(sleep(options.stats_every.unwrap_or_default()));
     let result = poll_fn(|cx| {
         if !stopping && stop.as_mut().poll(cx).is_ready() {
             stopping = true;
@@ -115,8 +117,18 @@ where
             }));
         }
         if let Some(reports) = &mut reports {
-            if reports.is_due(tokio::time::Instant::now().into_std(), cx) {
+            if reports.is_due(tokio::time::Instant::now().into_std()) {
                 ledger.tell_stats();
+            }
+            if let Some(next) = reports.next() {
+                let next = tokio::time::Instant::from_std(next);
+                if report_at.deadline() != next {
+                    report_at.as_mut().reset(next);
+                }
+                // Ready means that the next poll finds the interval passed.
+                if report_at.as_mut().poll(cx).is_ready() {
+                    cx.waker().wake_by_ref();
+                }
             }
         }
         if stopping || ledger.watch.has_ended() {

@@ -247,7 +247,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
                     };
                     return Turn::Again;
                 }
-                self.again_unless_asleep(again, cx, now, self.engine.poll_timeout())
+                let due = [self.engine.poll_timeout(), self.streams.alarm];
+                self.again_unless_asleep(again, cx, now, due.into_iter().flatten().min())
             }
             Phase::Flushing { until } => match self.flush(cx) {
                 Poll::Ready(Ok(())) => {
@@ -302,6 +303,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
             self.engine.handle_eof(now);
             again |= self.handle_events(now);
         }
+        // Before the call, in which the application may ask for a later one.
+        self.streams.alarm = self.streams.alarm.filter(|at| *at > now);
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
         self.application.poll_intents(&mut conn, cx);
         let open = self.engine.open_streams();

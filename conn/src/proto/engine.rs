@@ -405,29 +405,38 @@ impl Engine {
         }
     }
 
-    /// Takes a stream out of every list and gives back what it held.
-    fn remove(&mut self, now: Instant, key: StreamKey) -> Option<Stream> {
-        let stream = self.streams.remove(key)?;
-        if stream.send.scheduled {
-            self.scheduler.remove(key, stream.priority);
+    /// Takes a stream out of every list and releases what it held.
+    fn remove(&mut self, now: Instant, key: StreamKey) {
+        let Some(stream) = self.streams.get(key) else {
+            return;
+        };
+        let queued = stream.send.scheduled.then_some(stream.priority);
+        let unreleased = stream.recv.unreleased;
+        let lingers = stream.recv.reader == Reader::Lingering;
+        let has_held_pushes = stream.send.behind > 0;
+        let parent = stream.parent().filter(|_| stream.is_held());
+        self.streams.remove(key);
+        if let Some(priority) = queued {
+            self.scheduler.remove(key, priority);
         }
-        if stream.is_waiting() {
-            self.forget_held_pushes(now, key, &stream);
+        if let Some(parent) = parent {
+            self.forget_held_push(now, key, parent);
+        } else if has_held_pushes {
+            self.drop_held_pushes_of(now, key.id());
         }
-        if stream.recv.reader == Reader::Lingering {
+        if lingers {
             self.forget_lingering();
         }
         // A WINDOW_UPDATE or RST_STREAM that crosses the stream's end comes too
         // late for it: an honest peer sends about one a stream.
         self.glitches.refund(self.config.limits.late_frames);
-        self.flow.let_go(stream.recv.unreleased);
-        self.give_back(now, None, stream.recv.unreleased);
+        self.flow.let_go(unreleased);
+        self.give_back(now, None, unreleased);
         if self.streams.is_empty() {
             self.scheduler.shrink();
             self.life.became_idle(now);
             self.finish_drain();
         }
-        Some(stream)
     }
 
     fn push_event(&mut self, event: Event) {

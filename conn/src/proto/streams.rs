@@ -194,16 +194,25 @@ impl Streams {
         Some(StreamKey { slot, id })
     }
 
-    pub(crate) fn remove(&mut self, key: StreamKey) -> Option<Stream> {
-        self.get(key)?;
-        let stream = self.slots.get_mut(key.slot())?.take()?;
+    /// Drops a stream; `false` if it is gone.
+    pub(crate) fn remove(&mut self, key: StreamKey) -> bool {
+        let slot = self.slots.get_mut(key.slot());
+        let Some(slot) = slot.filter(|slot| matches!(slot, Some(stream) if stream.id == key.id))
+        else {
+            return false;
+        };
         let counts = &mut self.counts;
-        if !stream.is_ours() {
-            counts.accepted = counts.accepted.saturating_sub(1);
-            counts.orphans = counts.orphans.saturating_add(u32::from(stream.retained));
-        } else {
-            counts.opened = counts.opened.saturating_sub(u32::from(stream.counted));
+        match slot {
+            Some(stream) if stream.is_ours() => {
+                counts.opened = counts.opened.saturating_sub(u32::from(stream.counted));
+            }
+            Some(stream) => {
+                counts.accepted = counts.accepted.saturating_sub(1);
+                counts.orphans = counts.orphans.saturating_add(u32::from(stream.retained));
+            }
+            None => {}
         }
+        *slot = None;
         self.by_id.remove(&key.id);
         if self.by_id.is_empty() {
             // An idle connection holds little.
@@ -216,7 +225,7 @@ impl Streams {
         } else {
             self.free.push(key.slot);
         }
-        Some(stream)
+        true
     }
 
     pub(crate) fn keys(&self) -> Vec<StreamKey> {
@@ -288,11 +297,11 @@ mod tests {
         let mut streams = Streams::default();
         let first = streams.insert(stream(1));
         let other = streams.insert(stream(3));
-        assert!(streams.remove(first).is_some());
+        assert!(streams.remove(first));
         let second = streams.insert(stream(5));
         assert_eq!(first.slot(), second.slot());
         assert!(streams.get(first).is_none());
-        assert!(streams.remove(first).is_none());
+        assert!(!streams.remove(first));
         assert_eq!(streams.find(StreamId::new(5)), Some(second));
         assert_eq!(streams.keys(), [other, second]);
         assert_eq!(streams.len(), 2);
@@ -311,9 +320,9 @@ mod tests {
         streams.count_closed(ours);
         streams.count_closed(ours);
         assert_eq!(streams.opened(), 0);
-        assert!(streams.remove(ours).is_some());
+        assert!(streams.remove(ours));
         assert_eq!(streams.opened(), 0);
-        assert!(streams.remove(theirs).is_some());
+        assert!(streams.remove(theirs));
         assert_eq!((streams.accepted(), streams.orphans()), (0, 1));
         assert_eq!(streams.of_peer(), 1);
         streams.finish_orphan();
@@ -327,7 +336,7 @@ mod tests {
             .map(|n| streams.insert(stream(2 * n + 1)))
             .collect();
         for key in keys {
-            assert!(streams.remove(key).is_some());
+            assert!(streams.remove(key));
         }
         assert!(streams.is_empty());
         assert!(streams.slots.capacity() <= 8);

@@ -55,7 +55,7 @@ impl Engine {
                     let error = error.clone();
                     self.push_event(Event::Reset { stream: key, error });
                 }
-                Some(Fate::Done) => drop(self.remove(now, key)),
+                Some(Fate::Done) => self.remove(now, key),
                 Some(Fate::Unanswered) | None => {}
             }
         }

@@ -9,7 +9,7 @@ use crate::{
         Event, Head, Side, StreamId, StreamKey, content,
         rules::PushStyle,
         streams::{
-            HeldPush, Push, Stream,
+            HeldPush, Push,
             state::{Half, State},
         },
         wire::SendKind,
@@ -171,21 +171,20 @@ impl Engine {
         self.push_event(Event::Reset { stream, error });
     }
 
-    /// A stream is gone before its pushes, or a push itself, were on the wire.
-    pub(super) fn forget_held_pushes(&mut self, now: Instant, key: StreamKey, stream: &Stream) {
-        if stream.is_held() {
-            self.held_pushes.retain(|held| *held != key);
-            if let Some(parent) = stream.parent() {
-                self.resume_parent(now, parent);
-            }
-            return;
-        }
-        // Nobody asks for a push of a response that nobody wants.
+    /// A push is gone before it was on the wire.
+    pub(super) fn forget_held_push(&mut self, now: Instant, push: StreamKey, parent: StreamId) {
+        self.held_pushes.retain(|held| *held != push);
+        self.resume_parent(now, parent);
+    }
+
+    /// A stream is gone before its pushes were on the wire: they are of no use
+    /// without its response.
+    pub(super) fn drop_held_pushes_of(&mut self, now: Instant, parent: StreamId) {
         for push in std::mem::take(&mut self.held_pushes) {
             let orphaned = self
                 .streams
                 .get(push)
-                .is_some_and(|push| push.parent() == Some(key.id()));
+                .is_some_and(|push| push.parent() == Some(parent));
             if orphaned {
                 self.drop_push(now, push, Reason::Cancel);
             } else {

@@ -5,22 +5,18 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{self, Entry},
-    uri::{self, PathAndQuery, Scheme},
 };
 
-use crate::proto::{
-    ConnectProtocol, Control, Head, Priority, Rule, Semantics, authority::Authority,
-};
+use super::target::{HostField, Target};
+use crate::proto::{ConnectProtocol, Control, Head, Priority, Rule, Semantics};
 
 /// A header list as far as it was read.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
     pub(crate) method: Option<Method>,
-    pub(crate) scheme: Option<Scheme>,
-    pub(crate) authority: Option<Authority>,
-    pub(crate) path: Option<PathAndQuery>,
+    pub(crate) target: Target,
     pub(crate) protocol: Option<ConnectProtocol>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) map: HeaderMap,
@@ -28,8 +24,6 @@ pub(crate) struct Fields {
     cookie: Option<BytesMut>,
     /// A `priority` field came (RFC 9218 §5).
     has_priority: bool,
-    /// A `host` field came.
-    has_host: bool,
     /// A `content-length` field came.
     pub(crate) has_length: bool,
     /// The first rule that the list breaks.
@@ -55,13 +49,8 @@ impl Fields {
         }
     }
 
-    pub(crate) fn has_pseudo_fields(&self) -> bool {
-        self.method.is_some()
-            || self.scheme.is_some()
-            || self.authority.is_some()
-            || self.path.is_some()
-            || self.protocol.is_some()
-            || self.status.is_some()
+    fn has_request_fields(&self) -> bool {
+        self.method.is_some() || !self.target.is_empty() || self.protocol.is_some()
     }
 
     /// Adds a field that [`check_field`] let pass.
@@ -71,7 +60,7 @@ impl Fields {
         match name.as_str() {
             "cookie" => return self.append_cookie(value),
             "priority" => self.has_priority = true,
-            "host" => self.has_host = true,
+            "host" => self.target.host = HostField::Present,
             "content-length" => self.has_length = true,
             _ => {}
         }
@@ -106,20 +95,6 @@ impl Fields {
             .filter(|rule| *rule != Rule::MissingPseudoField);
     }
 
-    fn take_map(&mut self) -> HeaderMap {
-        let mut map = std::mem::take(&mut self.map);
-        if let Some(joined) = self.cookie.take() {
-            let sensitive = map
-                .get(header::COOKIE)
-                .is_some_and(HeaderValue::is_sensitive);
-            if let Ok(mut value) = HeaderValue::from_maybe_shared(joined.freeze()) {
-                value.set_sensitive(sensitive);
-                map.insert(header::COOKIE, value);
-            }
-        }
-        map
-    }
-
     /// What the `priority` field says (RFC 9218 §4).
     pub(crate) fn priority(&self) -> Option<Priority> {
         if !self.has_priority {
@@ -130,27 +105,36 @@ impl Fields {
     }
 
     /// A request's head, or the first rule that the list breaks.
-    pub(crate) fn into_request(mut self: Box<Self>, semantics: Semantics) -> Result<Head, Rule> {
+    pub(crate) fn into_request(self: Box<Self>, semantics: Semantics) -> Result<Head, Rule> {
         if let Some(rule) = self.malformed {
             return Err(rule);
         }
-        let mut map = self.take_map();
+        let Self {
+            method,
+            target,
+            protocol,
+            status,
+            map,
+            cookie,
+            ..
+        } = *self;
+        let mut fields = with_cookie(map, cookie);
         if semantics == Semantics::Raw {
-            return Ok(Head::fields(map));
+            return Ok(Head::fields(fields));
         }
-        let method = self.method.take().ok_or(Rule::MissingPseudoField)?;
-        if self.status.is_some() {
+        let method = method.ok_or(Rule::MissingPseudoField)?;
+        if status.is_some() {
             return Err(Rule::InvalidPseudoField);
         }
-        let protocol = self.protocol.take();
-        if protocol.is_some() && method != Method::CONNECT {
+        let connect = method == Method::CONNECT;
+        if protocol.is_some() && !connect {
             // RFC 8441 §4.
             return Err(Rule::InvalidPseudoField);
         }
-        let uri = if method == Method::CONNECT && protocol.is_none() {
-            self.connect_uri(&mut map)?
+        let uri = if connect && protocol.is_none() {
+            target.into_connect_uri(&mut fields)?
         } else {
-            self.uri(&method, &mut map)?
+            target.into_uri(&method, &mut fields)?
         };
         Ok(Head {
             control: Control::Request {
@@ -158,118 +142,60 @@ impl Fields {
                 uri,
                 protocol,
             },
-            fields: map,
-        })
-    }
-
-    /// CONNECT has an authority and nothing else (RFC 9113 §8.5).
-    fn connect_uri(&mut self, map: &mut HeaderMap) -> Result<Uri, Rule> {
-        if self.scheme.is_some() || self.path.is_some() {
-            return Err(Rule::InvalidPseudoField);
-        }
-        if self.authority.is_none() {
-            return Err(Rule::MissingPseudoField);
-        }
-        let mut parts = uri::Parts::default();
-        // One that a URI has no place for is no target that one can connect to.
-        let authority = self.settle_authority(None, map)?;
-        let authority = authority.ok_or(Rule::UnsupportedTarget)?;
-        // There is no default port (RFC 9110 §9.3.6).
-        if authority.port_u16().is_none() {
-            return Err(Rule::UnsupportedTarget);
-        }
-        parts.authority = Some(authority);
-        Uri::from_parts(parts).map_err(|_| Rule::InvalidPseudoValue)
-    }
-
-    fn uri(&mut self, method: &Method, map: &mut HeaderMap) -> Result<Uri, Rule> {
-        let scheme = self.scheme.take().ok_or(Rule::MissingPseudoField)?;
-        let path = self.path.take().ok_or(Rule::MissingPseudoField)?;
-        if path.as_str() == "*" && method != Method::OPTIONS {
-            return Err(Rule::InvalidPseudoValue);
-        }
-        let authority = self.settle_authority(Some(&scheme), map)?;
-        let mut parts = uri::Parts::default();
-        // Without an authority a URI cannot carry its scheme.
-        parts.scheme = authority.is_some().then_some(scheme);
-        parts.authority = authority;
-        parts.path_and_query = Some(path);
-        Uri::from_parts(parts).map_err(|_| Rule::InvalidPseudoValue)
-    }
-
-    /// The authority for the URI. Whoever reads the `host` field, of which there
-    /// is one at most, reads the same: it says what `:authority` says, and all
-    /// of it where a URI has no place for that.
-    fn settle_authority(
-        &mut self,
-        scheme: Option<&Scheme>,
-        map: &mut HeaderMap,
-    ) -> Result<Option<uri::Authority>, Rule> {
-        let authority = self.authority.take();
-        let host = if self.has_host {
-            map.get(header::HOST)
-        } else {
-            None
-        };
-        let Some(host) = host else {
-            return match authority {
-                None => Ok(None),
-                Some(Authority::Uri(authority)) => Ok(Some(authority)),
-                Some(Authority::Field(host)) => {
-                    map.insert(header::HOST, host);
-                    Ok(None)
-                }
-            };
-        };
-        if map.get_all(header::HOST).iter().nth(1).is_some() {
-            return Err(Rule::ContradictingFields);
-        }
-        let authority = match authority {
-            // A target without an authority (RFC 9112 §3.2).
-            None if host.is_empty() => return Ok(None),
-            None => Authority::parse(host.as_bytes()).ok_or(Rule::InvalidPseudoValue)?,
-            Some(authority) if authority.is_same(host.as_bytes(), scheme) => authority,
-            Some(_) => return Err(Rule::ContradictingFields),
-        };
-        if host.as_bytes() != authority.as_bytes() {
-            let host = authority.to_field().ok_or(Rule::InvalidPseudoValue)?;
-            map.insert(header::HOST, host);
-        }
-        Ok(match authority {
-            Authority::Uri(authority) => Some(authority),
-            Authority::Field(_) => None,
+            fields,
         })
     }
 
     /// A response's head, or the first rule that the list breaks.
-    pub(crate) fn into_response(mut self: Box<Self>, semantics: Semantics) -> Result<Head, Rule> {
+    pub(crate) fn into_response(self: Box<Self>, semantics: Semantics) -> Result<Head, Rule> {
         if let Some(rule) = self.malformed {
             return Err(rule);
         }
-        let map = self.take_map();
+        let request = self.has_request_fields();
+        let Self {
+            status,
+            map,
+            cookie,
+            ..
+        } = *self;
+        let fields = with_cookie(map, cookie);
         if semantics == Semantics::Raw {
-            return Ok(Head::fields(map));
+            return Ok(Head::fields(fields));
         }
-        let status = self.status.take().ok_or(Rule::MissingPseudoField)?;
-        if self.has_pseudo_fields() {
+        let status = status.ok_or(Rule::MissingPseudoField)?;
+        if request {
             return Err(Rule::InvalidPseudoField);
         }
         Ok(Head {
             control: Control::Response { status },
-            fields: map,
+            fields,
         })
     }
 
     /// Trailers, or the first rule that the list breaks.
-    pub(crate) fn into_trailers(mut self: Box<Self>) -> Result<HeaderMap, Rule> {
+    pub(crate) fn into_trailers(self: Box<Self>) -> Result<HeaderMap, Rule> {
         if let Some(rule) = self.malformed {
             return Err(rule);
         }
-        if self.has_pseudo_fields() {
+        if self.has_request_fields() || self.status.is_some() {
             return Err(Rule::PseudoFieldInTrailers);
         }
-        Ok(self.take_map())
+        let Self { map, cookie, .. } = *self;
+        Ok(with_cookie(map, cookie))
     }
+}
+
+/// The map with all crumbs of the cookie in one field.
+fn with_cookie(mut map: HeaderMap, joined: Option<BytesMut>) -> HeaderMap {
+    if let Some(joined) = joined {
+        let first = map.get(header::COOKIE);
+        let sensitive = first.is_some_and(HeaderValue::is_sensitive);
+        if let Ok(mut value) = HeaderValue::from_maybe_shared(joined.freeze()) {
+            value.set_sensitive(sensitive);
+            map.insert(header::COOKIE, value);
+        }
+    }
+    map
 }
 
 /// A regular field's name: a lower-case token, and none of HTTP/1.1's

@@ -7,10 +7,7 @@ mod settings;
 use std::num::NonZeroU16;
 
 use bytes::{Bytes, BytesMut};
-use http::{
-    HeaderName, HeaderValue, Method, StatusCode,
-    uri::{PathAndQuery, Scheme},
-};
+use http::{HeaderName, HeaderValue, Method, StatusCode, uri::PathAndQuery};
 use lacewing_frames::spdy as frames;
 
 use self::{
@@ -21,8 +18,8 @@ use self::{
 };
 use super::{
     Fields, Headers, HeadersKind, ListLimit, Message, SendKind, Unencodable,
-    fields::{check_name, is_connection_specific},
-    target::{parse_path, parse_scheme},
+    fields::{check_name, is_connection_specific, without_blanks},
+    target::{Target, parse_path, parse_scheme},
 };
 use crate::proto::{
     Config, Direction, Head, HeaderBytes, HeaderCompression, Priority, Reason, Rule, Semantics,
@@ -270,7 +267,7 @@ impl Wire {
         let response = self.side == Side::Client && whole;
         let connect = raw.connect;
         // Fields come in any order: what a whole URL says is set at last.
-        let mut url = Url::default();
+        let mut url = Target::default();
         for (name_end, value_end) in raw.ends {
             let name = text.get(start..name_end).unwrap_or_default();
             let value = name_end..value_end;
@@ -291,20 +288,21 @@ impl Wire {
                 None => append(&mut fields, name, &text.slice(value), http),
             }
         }
-        fields.path = url.path;
-        fields.scheme = fields.scheme.take().or(url.scheme);
+        let target = &mut fields.target;
+        target.path = url.path;
+        target.scheme = target.scheme.take().or(url.scheme);
         // It goes before the host beside it (SPDY/2 §3.2.1, RFC 9112 §3.2.2).
-        fields.authority = url.authority.or(fields.authority.take());
+        target.authority = url.authority.or(target.authority.take());
         if http && fields.method == Some(Method::CONNECT) {
             // The authority stands where a path would (the drafts do not say
             // it; Chromium's proxies did so), and is all that matters.
-            fields.path = None;
-            fields.scheme = None;
+            target.path = None;
+            target.scheme = None;
         }
         if http && kind != HeadersKind::More && !version_given {
             fields.malformed(Rule::MissingPseudoField);
         }
-        let hostless = fields.authority.is_none() && self.version != Version::Spdy2;
+        let hostless = fields.target.authority.is_none() && self.version != Version::Spdy2;
         if http && kind == HeadersKind::Open && hostless {
             fields.malformed(Rule::MissingPseudoField);
         }
@@ -528,8 +526,8 @@ enum Pseudo {
 fn set_pseudo_field(fields: &mut Fields, pseudo: Pseudo, value: &[u8]) -> Option<()> {
     match pseudo {
         Pseudo::Method => fields.method = Some(Method::from_bytes(value).ok()?),
-        Pseudo::Scheme => fields.scheme = Some(parse_scheme(value)?),
-        Pseudo::Host => fields.authority = Some(Authority::parse(value)?),
+        Pseudo::Scheme => fields.target.scheme = Some(parse_scheme(value)?),
+        Pseudo::Host => fields.target.authority = Some(Authority::parse(value)?),
         // "200" or "200 OK"
         Pseudo::Status => {
             let code = value.split(|byte| *byte == b' ').next()?;
@@ -541,19 +539,11 @@ fn set_pseudo_field(fields: &mut Fields, pseudo: Pseudo, value: &[u8]) -> Option
     Some(())
 }
 
-/// What stands where a path is expected.
-#[derive(Debug, Default)]
-struct Url {
-    scheme: Option<Scheme>,
-    authority: Option<Authority>,
-    path: Option<PathAndQuery>,
-}
-
 /// The path; SPDY/2 also has whole URLs, in pushes and towards proxies, and
 /// CONNECT has the authority.
-fn parse_url(value: &Bytes, connect: bool) -> Result<Url, Rule> {
+fn parse_url(value: &Bytes, connect: bool) -> Result<Target, Rule> {
     let path = |path: Bytes| parse_path(&path.clone(), || path);
-    let mut url = Url::default();
+    let mut url = Target::default();
     if value.first() == Some(&b'/') || value == "*" {
         url.path = Some(path(value.clone())?);
         return Ok(url);
@@ -604,20 +594,13 @@ fn append(fields: &mut Fields, name: &[u8], values: &Bytes, http: bool) {
     for value in values.split(|byte| *byte == 0) {
         // HTTP/1.1, which SPDY maps, has blanks around a value and does not
         // count them as its own (RFC 9110 §5.5).
-        let value = values.slice_ref(trim_blanks(value));
+        let value = values.slice_ref(without_blanks(value));
         match HeaderValue::from_maybe_shared(value) {
             Ok(value) if http && is_connection_specific(&name, &value) => {}
             Ok(value) => fields.append(name.clone(), value),
             Err(_) => fields.malformed(Rule::InvalidFieldValue),
         }
     }
-}
-
-fn trim_blanks(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
 }
 
 /// A header list as it comes: one text with the ends of names and values.

@@ -1,15 +1,122 @@
-//! The scheme and the path of a request's target (RFC 9113 §8.3.1, the drafts'
-//! §3.2.1).
+//! The target of a request: scheme, authority and path (RFC 9113 §8.3.1, the
+//! drafts' §3.2.1).
 
 use std::{borrow::Cow, fmt::Write as _};
 
 use bytes::Bytes;
-use http::uri::{PathAndQuery, Scheme, Uri};
+use http::{
+    HeaderMap, Method, Uri, header,
+    uri::{self, PathAndQuery, Scheme},
+};
 
-use crate::proto::Rule;
+use crate::proto::{Rule, authority::Authority};
 
 /// The longest path that an [`http::Uri`] holds.
 const MAX_PATH: usize = u16::MAX as usize - 1;
+
+/// The target of a request, as far as its header list says it.
+#[derive(Debug, Default)]
+pub(crate) struct Target {
+    pub(crate) scheme: Option<Scheme>,
+    pub(crate) authority: Option<Authority>,
+    pub(crate) path: Option<PathAndQuery>,
+    pub(crate) host: HostField,
+}
+
+/// The `host` field beside the pseudo-header fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum HostField {
+    #[default]
+    Absent,
+    Present,
+}
+
+impl Target {
+    /// The list has none of the pseudo-header fields of a target.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.scheme.is_none() && self.authority.is_none() && self.path.is_none()
+    }
+
+    /// The target of CONNECT: an authority and nothing else (RFC 9113 §8.5).
+    pub(crate) fn into_connect_uri(self, fields: &mut HeaderMap) -> Result<Uri, Rule> {
+        if self.scheme.is_some() || self.path.is_some() {
+            return Err(Rule::InvalidPseudoField);
+        }
+        if self.authority.is_none() {
+            return Err(Rule::MissingPseudoField);
+        }
+        // One that a URI has no place for is no target that one can connect to.
+        let authority = settle_authority(self.authority, None, self.host, fields)?;
+        let authority = authority.ok_or(Rule::UnsupportedTarget)?;
+        // There is no default port (RFC 9110 §9.3.6).
+        if authority.port_u16().is_none() {
+            return Err(Rule::UnsupportedTarget);
+        }
+        let mut parts = uri::Parts::default();
+        parts.authority = Some(authority);
+        Uri::from_parts(parts).map_err(|_| Rule::InvalidPseudoValue)
+    }
+
+    /// The target of any other request: scheme and path, and perhaps an
+    /// authority.
+    pub(crate) fn into_uri(self, method: &Method, fields: &mut HeaderMap) -> Result<Uri, Rule> {
+        let scheme = self.scheme.ok_or(Rule::MissingPseudoField)?;
+        let path = self.path.ok_or(Rule::MissingPseudoField)?;
+        if path.as_str() == "*" && method != Method::OPTIONS {
+            return Err(Rule::InvalidPseudoValue);
+        }
+        let authority = settle_authority(self.authority, Some(&scheme), self.host, fields)?;
+        let mut parts = uri::Parts::default();
+        // Without an authority a URI cannot carry its scheme.
+        parts.scheme = authority.is_some().then_some(scheme);
+        parts.authority = authority;
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).map_err(|_| Rule::InvalidPseudoValue)
+    }
+}
+
+/// The authority for the URI. A user who reads the `host` field, of which there
+/// is one at most, reads the same: it says what `:authority` says, and all of it
+/// where a URI has no place for that.
+fn settle_authority(
+    authority: Option<Authority>,
+    scheme: Option<&Scheme>,
+    host: HostField,
+    fields: &mut HeaderMap,
+) -> Result<Option<uri::Authority>, Rule> {
+    let host = match host {
+        HostField::Present => fields.get(header::HOST),
+        HostField::Absent => None,
+    };
+    let Some(host) = host else {
+        return match authority {
+            None => Ok(None),
+            Some(Authority::Uri(authority)) => Ok(Some(authority)),
+            Some(Authority::Field(host)) => {
+                fields.insert(header::HOST, host);
+                Ok(None)
+            }
+        };
+    };
+    if fields.get_all(header::HOST).iter().nth(1).is_some() {
+        return Err(Rule::ContradictingFields);
+    }
+    let authority = match authority {
+        // A target without an authority (RFC 9112 §3.2).
+        None if host.is_empty() => return Ok(None),
+        None => Authority::parse(host.as_bytes()).ok_or(Rule::InvalidPseudoValue)?,
+        Some(authority) if authority.is_same(host.as_bytes(), scheme) => authority,
+        Some(_) => return Err(Rule::ContradictingFields),
+    };
+    if host.as_bytes() != authority.as_bytes() {
+        let host = authority.to_field().ok_or(Rule::InvalidPseudoValue)?;
+        fields.insert(header::HOST, host);
+    }
+    Ok(match authority {
+        Authority::Uri(authority) => Some(authority),
+        Authority::Field(_) => None,
+    })
+}
 
 /// A scheme, which has at least a letter (RFC 3986 §3.1).
 pub(crate) fn parse_scheme(value: &[u8]) -> Option<Scheme> {

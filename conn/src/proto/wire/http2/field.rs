@@ -35,9 +35,9 @@ impl frames::HeaderList for Box<Fields> {
         };
         let repeated = match regular {
             Field::Method(method) => self.method.replace(method).is_some(),
-            Field::Scheme(scheme) => self.scheme.replace(scheme).is_some(),
-            Field::Authority(authority) => self.authority.replace(authority).is_some(),
-            Field::Path(path) => self.path.replace(path).is_some(),
+            Field::Scheme(scheme) => self.target.scheme.replace(scheme).is_some(),
+            Field::Authority(authority) => self.target.authority.replace(authority).is_some(),
+            Field::Path(path) => self.target.path.replace(path).is_some(),
             Field::Protocol(protocol) => self.protocol.replace(protocol).is_some(),
             Field::Status(status) => self.status.replace(status).is_some(),
             Field::Regular(..) | Field::Invalid { .. } => false,
@@ -152,9 +152,49 @@ impl lacewing_hpack::Field for Field {
         self.name().field(value, || Bytes::copy_from_slice(value))
     }
 
+    #[inline]
     fn from_static(index: StaticIndex) -> Self {
+        // Nearly every message begins with some of these: they need no parser
+        // (RFC 7541, appendix A).
+        match index.number() {
+            2 => Self::Method(Method::GET),
+            3 => Self::Method(Method::POST),
+            4 => Self::Path(PathAndQuery::from_static("/")),
+            5 => Self::Path(PathAndQuery::from_static("/index.html")),
+            6 => Self::Scheme(Scheme::HTTP),
+            7 => Self::Scheme(Scheme::HTTPS),
+            8 => Self::Status(StatusCode::OK),
+            9 => Self::Status(StatusCode::NO_CONTENT),
+            10 => Self::Status(StatusCode::PARTIAL_CONTENT),
+            11 => Self::Status(StatusCode::NOT_MODIFIED),
+            12 => Self::Status(StatusCode::BAD_REQUEST),
+            13 => Self::Status(StatusCode::NOT_FOUND),
+            14 => Self::Status(StatusCode::INTERNAL_SERVER_ERROR),
+            _ => Self::parse_static(index),
+        }
+    }
+}
+
+impl Field {
+    fn parse_static(index: StaticIndex) -> Self {
         let value = index.value();
         let name = Name::parse_with(index.name(), check_static_name);
         name.field(value, || Bytes::from_static(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lacewing_hpack::Field as _;
+
+    use super::*;
+
+    #[test]
+    fn entries_of_the_static_table_are_what_their_text_says() {
+        for index in (1..=StaticIndex::LAST.number()).filter_map(StaticIndex::new) {
+            let parsed = Field::new(index.name(), index.value());
+            let expected = format!("{parsed:?}");
+            assert_eq!(format!("{:?}", Field::from_static(index)), expected);
+        }
     }
 }
