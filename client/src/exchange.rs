@@ -213,7 +213,7 @@ impl Exchanges {
         *response.status_mut() = status;
         *response.version_mut() = version.http_version();
         *response.headers_mut() = head.fields;
-        // Nobody took it, or nobody asked for the request's body. Without
+        // The response was not taken, or the request's body not asked for. Without
         // effect on a stream that is complete.
         let unwanted = reply.deliver(Ok(response)) == Delivered::No;
         if unwanted || (held && fin) {
@@ -263,7 +263,7 @@ impl Exchanges {
     }
 
     /// A request cannot be sent to its end, and must not look as if it were.
-    /// Whoever waits for the response learns why; so does whoever reads the
+    /// The future of the response gets the error; so does a reader of the
     /// body of one that came before.
     fn give_up(
         &mut self,
@@ -352,11 +352,12 @@ impl Exchanges {
     }
 
     /// Handles what is due by time, or because a response is complete.
-    fn handle_due(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
-        if !self.expectations.is_empty() {
-            while let Poll::Ready(stream) = self.expectations.poll_due(cx, conn.now) {
-                self.send_held(conn, stream);
-            }
+    fn handle_due(&mut self, conn: &mut Context<'_>) {
+        while let Some(stream) = self.expectations.take_due(conn.now) {
+            self.send_held(conn, stream);
+        }
+        if let Some(next) = self.expectations.next() {
+            conn.wake_at(next);
         }
         if !self.unfinished.is_empty() {
             self.unfinished.retain(|stream| {
@@ -368,7 +369,9 @@ impl Exchanges {
             });
         }
         if let Some(watch) = &mut self.watch {
-            watch.poll(cx, conn.now, conn.engine.stats());
+            if let Some(next) = watch.report(conn.now, conn.engine.stats()) {
+                conn.wake_at(next);
+            }
         }
     }
 
@@ -408,7 +411,7 @@ impl Application for Exchanges {
             Event::Pong { round_trip } => {
                 self.link.figures.set_round_trip(round_trip);
                 for ping in self.pings.drain(..) {
-                    // Whoever asked may have gone.
+                    // The handle may be gone.
                     let _ = ping.send(round_trip);
                 }
             }
@@ -428,10 +431,10 @@ impl Application for Exchanges {
                 head,
             } => self.promised(conn, parent, stream, head),
             Event::Opened { stream, .. } => {
-                // Nobody here answers requests.
+                // A client answers no requests.
                 conn.reset(stream, Reason::RefusedStream);
             }
-            // RFC 8336 §2.1: in cleartext anybody could say so.
+            // RFC 8336 §2.1: in cleartext anyone on the path could say so.
             Event::KeepSettings { forget, settings } => {
                 if let Some(keeper) = &self.keeper {
                     keeper.keep(forget, &settings);
@@ -543,12 +546,12 @@ impl Application for Exchanges {
         self.cancel(conn, stream);
     }
 
-    fn poll_intents(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
+    fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut std::task::Context<'_>) {
         self.handle_messages(conn);
         if let Some(error) = self.refusing.clone() {
             self.refuse(error);
         }
-        self.handle_due(conn, cx);
+        self.handle_due(conn);
         self.open_waiting(conn);
         let idle = self.waiting.is_empty() && self.deferred.is_empty() && conn.engine.is_idle();
         self.link.lifecycle.set_idle(idle);

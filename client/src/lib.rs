@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 mod age;
-mod alarm;
 mod alternative_services;
 mod body;
 mod client;

@@ -369,7 +369,7 @@ impl Pool {
         }
     }
 
-    /// Closes what nobody used for the idle timeout; says when to look again,
+    /// Closes connections unused for the idle timeout; returns when to look again,
     /// if there is anything to look at.
     fn evict_idle(&self) -> Option<Instant> {
         let now = Instant::now();
@@ -460,7 +460,7 @@ impl Entries {
             let connections = entry.connections.iter().enumerate();
             connections.map(move |(index, kept)| (kept, origin, index))
         });
-        // The latest was made just now, for somebody.
+        // The latest was made just now, for a request.
         let oldest = each
             .filter(|(kept, _, _)| kept.serial != self.made)
             .min_by_key(|(kept, _, _)| (!kept.connection.is_idle(), kept.last_used, kept.serial));
@@ -546,7 +546,7 @@ impl Dialling {
         entry.queue.upgrade_is_over();
         match (made, request) {
             (Ok(made), None) => {
-                // Whoever asked may have gone.
+                // The request's future may be gone.
                 let _ = made.response.map(|response| answer.send(Ok(response)));
                 Ok(made.connection)
             }

@@ -3,13 +3,10 @@
 use std::{
     fmt,
     sync::Arc,
-    task::Context,
     time::{Duration, Instant},
 };
 
 use lacewing_conn::proto::ConnectionStats;
-
-use crate::alarm::Alarm;
 
 /// Called with a connection's statistics.
 #[derive(Clone)]
@@ -30,7 +27,6 @@ impl fmt::Debug for OnStats {
 pub(crate) struct Watch {
     on_stats: OnStats,
     next: Option<Instant>,
-    alarm: Alarm,
     /// As of the last turn: at the end the engine is gone.
     last: Option<ConnectionStats>,
 }
@@ -40,13 +36,13 @@ impl Watch {
         Self {
             on_stats,
             next: None,
-            alarm: Alarm::default(),
             last: None,
         }
     }
 
-    /// At each turn of the connection's task.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, now: Instant, stats: ConnectionStats) {
+    /// Reports the statistics if it is time, in each turn of the connection's
+    /// task. Returns the time of the next report.
+    pub(crate) fn report(&mut self, now: Instant, stats: ConnectionStats) -> Option<Instant> {
         let every = self.on_stats.every.max(Duration::from_millis(1));
         let mut next = self.next.or_else(|| now.checked_add(every));
         if let Some(due) = next.filter(|due| *due <= now) {
@@ -56,12 +52,7 @@ impl Watch {
         }
         self.next = next;
         self.last = Some(stats);
-        if let Some(next) = next {
-            // The next turn sees that the time has come.
-            if self.alarm.poll(cx, next).is_ready() {
-                cx.waker().wake_by_ref();
-            }
-        }
+        next
     }
 
     /// The connection is over.

@@ -214,13 +214,13 @@ pub(crate) fn in_span<F: Future>(_: Version, task: F) -> F {
     task
 }
 
-/// A task on behalf of whoever starts it.
+/// A task on behalf of the caller.
 #[cfg(feature = "tracing")]
 pub(crate) fn in_current_span<F: Future>(task: F) -> impl Future<Output = F::Output> {
     tracing::Instrument::in_current_span(task)
 }
 
-/// A task on behalf of whoever starts it.
+/// A task on behalf of the caller.
 #[cfg(not(feature = "tracing"))]
 pub(crate) fn in_current_span<F: Future>(task: F) -> F {
     task

@@ -368,7 +368,7 @@ impl<S: HttpService> Application for Exchanges<S> {
         self.announce(conn);
         self.handle_commands(conn);
         self.serve_promised(conn);
-        self.report_stats(conn, cx);
+        self.report_stats(conn);
         self.telemetry.streams(conn.engine.open_streams());
         if self.pending.is_empty() && conn.engine.is_idle() {
             self.release_memory();

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The pause after the machine ran out of something (EMFILE, ENOBUFS): trying
-/// again at once would keep a core busy until somebody closes a connection.
+/// again at once would keep a core busy until a connection closes.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A bound listener, and its TLS.

@@ -34,7 +34,7 @@ impl Exchanges {
         let Control::Request { method, uri, .. } = head.control else {
             return conn.reset(stream, Reason::ProtocolError);
         };
-        // Without the parent nobody can tell whether the origins agree: it was
+        // Without the parent the origins cannot be compared: it was
         // cancelled while the promise was on its way.
         let Some(parent) = parent else {
             return conn.reset(stream, Reason::Cancel);

@@ -38,7 +38,7 @@ pub(super) type Answer = Result<ResponseFuture, Box<Failure>>;
 impl Waiting {
     /// Continues with a connection.
     pub(super) fn proceed(self, age: Age, connection: &Connection) {
-        // Whoever waited may have left; what they asked for is dropped.
+        // The future may be gone; then the request is dropped.
         match self {
             Self::Response(request, answer) => {
                 if !answer.is_closed() {

@@ -83,7 +83,7 @@ fn absolute<B>(request: &Request<B>) -> Option<Uri> {
 /// §7.6.1).
 fn without_connection(fields: &HeaderMap) -> HeaderMap {
     // EXPECT too: the body has arrived.
-    const OTHERS: [HeaderName; 3] = [header::HOST, header::TE, header::EXPECT];
+    const OTHERS: [HeaderName; 4] = [header::HOST, header::TE, header::EXPECT, HTTP2_SETTINGS];
     let mut kept = HeaderMap::with_capacity(fields.len());
     for (name, value) in fields {
         let ours = CONNECTION_SPECIFIC.contains(name) || OTHERS.contains(name);
