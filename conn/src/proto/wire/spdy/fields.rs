@@ -61,9 +61,9 @@ impl Wire {
                     Err(rule) => fields.malformed(rule),
                 },
                 Some(pseudo) => {
-                    if set_pseudo_field(&mut fields, pseudo, text.get(value).unwrap_or_default())
-                        .is_none()
-                    {
+                    let value = text.get(value).unwrap_or_default();
+                    let set = set_pseudo_field(&mut fields, pseudo, value);
+                    if set.is_none() {
                         fields.malformed(Rule::InvalidPseudoValue);
                     }
                 }
