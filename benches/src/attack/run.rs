@@ -147,7 +147,7 @@ fn play(
         .zip(cpu)
         .map(|(now, then)| now.saturating_sub(then));
     row.p99 = p99(&probe.finish());
-    row.connections = peers.len().max(1) as u64;
+    row.connections = (peers.len() as u64 + play.gone).max(1);
     row.sent = play.sent + peers.iter().map(|peer| peer.sent).sum::<u64>();
     row.peak = end.as_ref().map(|end| end.peak.saturating_sub(start.live));
     row.handlers = end.as_ref().map_or(0, |end| end.handlers);
