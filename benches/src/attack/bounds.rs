@@ -12,8 +12,10 @@ pub(crate) struct Bounds {
     pub(crate) left: u64,
     /// CPU of the victim for each byte of the attacker, in nanoseconds.
     pub(crate) cpu_per_byte: u64,
-    /// CPU below which the rate means nothing.
+    /// CPU below which the rate means nothing, and bytes below which the honest
+    /// client beside the attack costs more.
     pub(crate) cpu_floor: Duration,
+    pub(crate) sent_floor: u64,
     /// The 99th percentile of small requests on another connection; held in a
     /// full run on a quiet machine only.
     pub(crate) honest_p99: Duration,
@@ -26,6 +28,7 @@ pub(crate) const BOUNDS: Bounds = Bounds {
     left: 4 << 20,
     cpu_per_byte: 5_000,
     cpu_floor: Duration::from_millis(300),
+    sent_floor: 10_000,
     honest_p99: Duration::from_millis(30),
     handlers: 100,
 };

@@ -56,7 +56,8 @@ impl Row {
         if let Some(left) = self.left.filter(|left| *left > BOUNDS.left) {
             over.push(format!("{} left", bytes(left)));
         }
-        if self.cpu.is_some_and(|cpu| cpu >= BOUNDS.cpu_floor) {
+        let is_worth = self.sent >= BOUNDS.sent_floor;
+        if is_worth && self.cpu.is_some_and(|cpu| cpu >= BOUNDS.cpu_floor) {
             let rate = self.cpu_per_byte().unwrap_or(0);
             if rate > BOUNDS.cpu_per_byte {
                 over.push(format!("{:.1} µs CPU a byte", rate as f64 / 1000.0));
@@ -137,7 +138,7 @@ mod tests {
             peak: Some(16 << 20),
             left: Some(5 << 20),
             cpu: Some(Duration::from_secs(1)),
-            sent: 1000,
+            sent: 10_000,
             handlers: 203,
             p99: Some(Duration::from_millis(31)),
             ..Row::default()
@@ -145,7 +146,7 @@ mod tests {
         row.judge(Size::Small);
         let expected = [
             "5120 KiB left",
-            "1000.0 µs CPU a byte",
+            "100.0 µs CPU a byte",
             "203 handlers at once",
             "no service for others",
         ];

@@ -157,6 +157,10 @@ impl Peer {
 
     /// Encodes DATA within the credit that there is; the length that went.
     pub(crate) fn data_in_credit(&mut self, id: u32, payload: &[u8], fin: Fin) -> usize {
+        // A victim that stops reading gets no more than this.
+        if self.wire.out.len() >= 4 * BATCH {
+            return 0;
+        }
         let credit = usize::try_from(self.seen().credit(id)).unwrap_or(0);
         let len = payload.len().min(credit);
         let Some(part) = payload.get(..len).filter(|part| !part.is_empty()) else {
@@ -169,10 +173,11 @@ impl Peer {
         len
     }
 
-    /// Sends what is encoded, if it is much.
+    /// Sends what is encoded, if it is much; the rest of it later, when the victim
+    /// takes nothing.
     pub(crate) fn flush_batch(&mut self) {
         if self.wire.out.len() >= BATCH {
-            self.flush();
+            self.flush_within(WRITE_SLICE);
         }
     }
 
@@ -253,6 +258,11 @@ impl Peer {
         if self.wire.dialect == Dialect::Http2 {
             self.wait(Duration::from_secs(3), |seen| seen.frames > 0);
             self.flush();
+        } else if self.wire.dialect.spdy().is_some() {
+            // A first frame: what follows is no preface any more.
+            self.wire.ping(1);
+            self.flush();
+            self.wait(Duration::from_secs(3), |seen| seen.pings > 0);
         }
     }
 
