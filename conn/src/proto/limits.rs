@@ -45,7 +45,7 @@ pub struct Limits {
     /// far as this allows: streams without a reader stop only themselves until
     /// then. Where a protocol has no window for the connection, no more is read
     /// from the transport. Never less than `connection_window`. Default 6 MiB
-    /// for a server, 16 MiB for a client.
+    /// for a server, 8 MiB for a client.
     pub max_buffered_bytes: usize,
     /// The largest frame payload that is taken, in bytes; 16,384 to 2²⁴−1.
     /// Default 16,384.
@@ -167,7 +167,7 @@ impl Limits {
             max_connection_window: 16 << 20,
             max_buffered_bytes: match side {
                 Side::Server => 6 << 20,
-                Side::Client => 16 << 20,
+                Side::Client => 8 << 20,
             },
             max_frame_size: 16_384,
             header_table_size: 4_096,
