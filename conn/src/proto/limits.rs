@@ -67,12 +67,12 @@ pub struct Limits {
     /// together, as they are built: about 110 for each field beside its text. A
     /// stream beyond is refused (REFUSED_STREAM). Counts as 8 KiB for each of
     /// `max_concurrent_streams` if that is more. Default 2 MiB for a server,
-    /// 16 MiB for a client (HTTP/2 Bomb, CVE-2026-49975: a byte on the wire that
+    /// 6 MiB for a client (HTTP/2 Bomb, CVE-2026-49975: a byte on the wire that
     /// becomes a hundred in memory, held on many streams).
     pub max_held_headers: usize,
     /// The most CONTINUATION frames after one HEADERS. Default 8 (CONTINUATION
     /// flood, CVE-2024-27316). More are taken where a list of
-    /// `max_header_list_size` needs them: as many as it fills at 8 KiB each.
+    /// `max_header_list_size` needs them: as many as it fills at 4 KiB each.
     pub max_continuations: usize,
     /// The most entries of one SETTINGS frame. Default 32 (CVE-2026-35469).
     pub max_settings_entries: usize,
@@ -179,7 +179,7 @@ impl Limits {
             max_header_fields: 1_000,
             max_held_headers: match side {
                 Side::Server => 2 << 20,
-                Side::Client => 16 << 20,
+                Side::Client => 6 << 20,
             },
             max_continuations: 8,
             max_settings_entries: 32,

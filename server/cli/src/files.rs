@@ -1,6 +1,5 @@
 //! Files: small ones from memory, large ones piece by piece from the disk.
 
-mod answer;
 mod cache;
 mod conditions;
 mod facts;
@@ -20,13 +19,13 @@ use std::{
 
 use bytes::Bytes;
 
+use self::{cache::Cache, facts::Facts};
 pub(crate) use self::{
-    answer::{Asked, answer},
     cache::Entry,
-    ranges::Span,
+    conditions::Verdict,
+    ranges::{Ranges, Span},
     reader::{Reader, Source},
 };
-use self::{cache::Cache, facts::Facts};
 use crate::{
     budget::Budget,
     disk::{Disk, Identity, Opened, Root, below},

@@ -18,7 +18,7 @@ use crate::{
     budget::Budget,
     disk::{Disk, Identity, Root},
     failure::Failure,
-    site::Hidden,
+    target::Hidden,
 };
 
 /// Bytes of pages in memory, those that a stalled response holds counted.

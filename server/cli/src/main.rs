@@ -13,6 +13,7 @@ mod listing;
 mod log;
 mod run;
 mod site;
+mod target;
 
 use std::{
     io::{self, Write as _},

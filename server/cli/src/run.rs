@@ -22,7 +22,8 @@ use crate::{
     certificate::Certificate,
     disk::{Links, MIN_OPEN_FILES},
     log::{self, Logged, Output},
-    site::{Hidden, Names, Policy, Site},
+    site::{Names, Policy, Site},
+    target::Hidden,
 };
 
 /// Files have a quarter of the file descriptors that the system grants, and at

@@ -1,8 +1,8 @@
 //! The service: answers each request with a file, a page, or a refusal.
 
+mod answer;
 mod authority;
 pub(crate) mod body;
-mod target;
 
 use std::{
     convert::Infallible,
@@ -26,19 +26,17 @@ use tokio::time::interval;
 use tower_service::Service;
 use tracing::warn;
 
-pub(crate) use self::{
-    authority::Names,
-    target::{Hidden, percent_encode},
-};
+pub(crate) use self::authority::Names;
 use self::{
+    answer::{Asked, answer},
     body::{Content, Piece},
-    target::Target,
 };
 use crate::{
     disk::{Disk, IDLE_HANDLE, Links, Root},
     failure::Failure,
-    files::{Asked, Files, Found, answer, index_of},
+    files::{Files, Found, index_of},
     listing::{self, Listings},
+    target::{Hidden, Target},
 };
 
 /// The `retry-after` of a response that met a limit, in seconds.

@@ -20,9 +20,9 @@ use crate::proto::{Config, Head, HeaderBytes, Priority, Reason, Rule, Side, Stre
 /// connection.
 const MAX_DATA: usize = 64 << 10;
 
-/// A header list that our SETTINGS allow may come in frames of this size: half
-/// of what every peer takes.
-const CONTINUATION: usize = 8 << 10;
+/// A header list that our SETTINGS allow may come in frames of this size: a
+/// quarter of what every peer takes.
+const CONTINUATION: usize = 4 << 10;
 
 /// The codec of one HTTP/2 connection.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::site::percent_encode;
+use crate::target::percent_encode;
 
 /// Bytes of rows on one page: names of 255 bytes become 2 KiB each when they
 /// are encoded.

@@ -11,7 +11,7 @@ use super::page::{Entry, LeftOut};
 use crate::{
     disk::{Opened, Root, below},
     failure::Failure,
-    site::Hidden,
+    target::Hidden,
 };
 
 /// Entries on one page; a directory of a million files must not become a page

@@ -14,16 +14,10 @@ use http::{
 };
 
 use super::{
-    Files,
-    cache::Entry,
-    conditions::Verdict,
-    ranges::{Ranges, Span},
-    reader::{Reader, Source},
-};
-use crate::site::{
     body::{Content, Piece},
     status_page,
 };
+use crate::files::{Entry, Files, Ranges, Reader, Source, Span, Verdict};
 
 /// The parts of a request that a file's response depends on.
 #[derive(Clone, Copy)]
