@@ -69,6 +69,7 @@ const NEGOTIATION: [&str; 9] = [
     "client/src/npn.rs",
     "server/src/npn.rs",
     // The server's names for what it negotiates.
+    "server/src/h2c/request.rs",
     "server/src/protocol.rs",
 ];
 /// The command that writes the generated files, as their banner names it.
