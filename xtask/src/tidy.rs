@@ -57,7 +57,7 @@ const NAMELESS: [&str; 6] = ["util", "utils", "misc", "helpers", "common", "stuf
 /// The only module of the published crates with unsafe code.
 const UNSAFE_MODULE: &str = "conn/src/npn.rs";
 /// Files of the facades that choose a protocol, and so name them.
-const NEGOTIATION: [&str; 9] = [
+const NEGOTIATION: [&str; 10] = [
     // `Upgrade: h2c` is HTTP/2 by its definition.
     "client/src/client.rs",
     "client/src/connection.rs",
