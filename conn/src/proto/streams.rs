@@ -1,5 +1,6 @@
 //! The streams of a connection: who they are and where they stand.
 
+pub(crate) mod progress;
 pub(crate) mod state;
 mod stream;
 

@@ -35,4 +35,5 @@ mod random;
 mod settings;
 mod unidirectional;
 mod violations;
+mod waits;
 mod windows;

@@ -15,6 +15,7 @@ use crate::{
         rules::{PushStyle, Rules},
         streams::{
             Opener, Reader, Source, Stream,
+            progress::StreamProgress,
             state::{Half, Misplaced, Part, State},
         },
         wire::{Data, Headers, HeadersKind, Message},
@@ -168,6 +169,10 @@ impl Engine {
         stream.opened = Some(now);
         stream.asked = Asked::by(&head);
         stream.content = content;
+        if !fin {
+            stream.progress = StreamProgress::of(&head);
+            self.progress.watch_streams();
+        }
         let stream = self.streams.insert(stream);
         if id.value() > StreamId::MAX.value().saturating_sub(ID_RESERVE) {
             // The client is to move before its ids run out (RFC 9113 §5.1.1).
@@ -498,6 +503,7 @@ fn take_data(rules: &Rules, stream: &mut Stream, frame: &Data) -> Result<(), Rul
     let debited = stream.recv.window.debit(frame.flow_len);
     debited.map_err(|_| Rule::StreamWindowExceeded)?;
     stream.content.count_down(frame.data.len(), fin)?;
+    stream.progress.count_received(frame.data.len());
     stream.state = after;
     stream.begin_body();
     Ok(())
