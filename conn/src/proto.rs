@@ -55,7 +55,8 @@ pub use config::{
     Config, HeaderCompression, PersistentSettings, Semantics, Setting, ShutdownOrder,
 };
 pub use engine::{
-    AlternativeFor, ConnectionStats, Engine, OpenOptions, Resets, Stalls, StreamMut, Transmit,
+    AlternativeFor, ConnectionStats, Engine, OpenOptions, Pressure, Resets, Stalls, StreamMut,
+    Transmit,
 };
 pub use event::Event;
 pub use head::{ConnectProtocol, Control, Head};

@@ -11,6 +11,7 @@ mod lifecycle;
 mod open;
 mod ping;
 mod priorities;
+mod progress;
 mod promises;
 mod pushes;
 mod receive;
@@ -28,10 +29,12 @@ use std::{collections::VecDeque, time::Instant};
 use bytes::BytesMut;
 
 use self::{
-    admission::Admission, first::First, keep_alive::Life, receive::Outcome, stats::Counters,
+    admission::Admission, first::First, keep_alive::Life, progress::Progress, receive::Outcome,
+    stats::Counters,
 };
 pub use self::{
     open::OpenOptions,
+    progress::Pressure,
     stats::{ConnectionStats, Resets, Stalls},
     stream_mut::StreamMut,
     unsolicited::AlternativeFor,
@@ -117,6 +120,7 @@ pub struct Engine {
     /// Boxed, as it is large and most of it is empty.
     timers: Box<Timers>,
     life: Life,
+    progress: Progress,
     counters: Box<Counters>,
 }
 
@@ -166,6 +170,7 @@ impl Engine {
             shutdown: Shutdown::default(),
             timers: Box::default(),
             life: Life::new(seed, now),
+            progress: Progress::default(),
             counters: Box::default(),
             config,
         };
@@ -304,7 +309,12 @@ impl Engine {
                 }
                 continue;
             }
-            if input.is_empty() || !self.wants_input() {
+            if !self.wants_input() {
+                self.forget_frame();
+                return None;
+            }
+            if input.is_empty() {
+                self.watch_frame(now, 0, 0);
                 return None;
             }
             let mut first = First::Past;
@@ -321,8 +331,9 @@ impl Engine {
             let before = input.len();
             let event = match self.wire.decode(input) {
                 Ok(Some(message)) => {
-                    self.life.heard(now);
+                    self.life.heard(now, self.output.end());
                     self.timers.stop(Timer::HeaderBlock);
+                    self.note_message(before.saturating_sub(input.len()));
                     self.handle_message(now, message)
                 }
                 Ok(None) => {
@@ -330,6 +341,7 @@ impl Engine {
                         self.peer.note_first_bytes();
                     }
                     self.watch_block(now);
+                    self.watch_frame(now, before.saturating_sub(input.len()), input.len());
                     match first.foreign().filter(|_| input.len() < before) {
                         Some(broken) => Err(broken),
                         None => return None,
@@ -415,6 +427,7 @@ impl Engine {
         self.give_back(now, None, unreleased);
         if self.streams.is_empty() {
             self.scheduler.shrink();
+            self.stop_sweep();
             self.life.became_idle(now);
             self.finish_drain();
         }

@@ -110,6 +110,11 @@ impl ConnectionFlow {
         }
     }
 
+    /// Our window is open wide enough for the peer to go on.
+    pub(crate) fn peer_may_send(&self) -> bool {
+        self.recv.is_open()
+    }
+
     /// Counts what arrived for a known stream, or for none, while a probe is
     /// under way.
     #[inline]

@@ -126,14 +126,57 @@ pub struct Limits {
     /// response, before RST_STREAM. Zero sends it at once; clients that read and
     /// write in one loop (curl before 8) then lose the response. Default 250 ms.
     pub upload_linger: Duration,
-    /// Time without a byte accepted by the transport while some wait. Default
-    /// 30 s (slow read).
+    /// The least that a peer moves while it is waited for, in bytes a second, as
+    /// the mean over the bound that applies: a frame that has begun over
+    /// `frame_timeout`, the transport over `write_stall_timeout`, a stream over
+    /// `pressed_stall_timeout`. Default 256: a phone on a bad day has 2,000; an
+    /// attacker that spends one a second does not get by. 0: a byte is enough.
+    pub min_rate: u32,
+    /// Time for a frame that has begun to end, or to bring `min_rate`. Does not
+    /// run while we read nothing. Default 30 s (half a DATA frame; a HEADERS or
+    /// SYN_STREAM frame that drips).
+    pub frame_timeout: Duration,
+    /// Time without a byte of a request's content, while the windows are open for
+    /// it and the connection has nothing else to carry. For a server: content
+    /// whose length is declared, and other content until the response begins.
+    /// Not for gRPC, CONNECT and raw streams, not before `100 Continue` where it
+    /// is expected, and not while our handler lets the windows fill: these may be
+    /// silent for as long as they like. Default 60 s (a body that stops).
+    pub body_timeout: Duration,
+    /// Time in which a stream moves less than `min_rate` makes of
+    /// `pressed_stall_timeout`, while it waits for the peer: for a window that
+    /// stays empty while we have data, and (a server) for content of declared
+    /// length. The stream ends; the connection does, where it is the connection's
+    /// window. Not for tunnels and raw streams. Default 10 minutes: a player that
+    /// is paused keeps its window at zero, and lives.
+    pub stall_timeout: Duration,
+    /// The same under pressure, for tunnels too: while more than
+    /// `max_stalled_streams` stand still, or [`Engine::set_pressure`] says so.
+    /// Servers only. Default 60 s (slow reading by windows of 0 or 1, Imperva
+    /// 2016; data dribble, CVE-2019-9511).
+    ///
+    /// [`Engine::set_pressure`]: super::Engine::set_pressure
+    pub pressed_stall_timeout: Duration,
+    /// Streams of a connection that may stand still before it is under pressure.
+    /// Default 25, a quarter of `max_concurrent_streams`: no browser pauses so
+    /// many.
+    pub max_stalled_streams: u32,
+    /// Time without enough progress of the transport while bytes wait for it:
+    /// neither all of them nor `min_rate` were taken. Default 30 s (slow read,
+    /// CVE-2019-9517).
     pub write_stall_timeout: Duration,
     /// Time without a frame of the peer after which a PING asks whether it is
     /// still there. Default none.
     pub keep_alive_interval: Option<Duration>,
-    /// Time for that PING to be answered before the connection is given up.
-    /// Default 20 s.
+    /// The same where `keep_alive_interval` is not set, and with patience: after
+    /// an answer, and nothing else, the next PING follows six minutes later, since
+    /// gRPC's servers take PINGs in shorter intervals for a flood. Default 30 s
+    /// for a client (a server that is mute, or gone without a word), 2 minutes for
+    /// a server. `None`: nobody is asked.
+    pub max_silence: Option<Duration>,
+    /// Time for that PING to be answered before the connection is given up. It is
+    /// longer where the answer waits behind data: by a second for each 1,000 bytes
+    /// written since the peer was heard. Default 20 s.
     pub keep_alive_timeout: Duration,
     /// PINGs ask also while no stream is open. Default no.
     pub keep_alive_while_idle: bool,
@@ -142,7 +185,8 @@ pub struct Limits {
     /// Default none.
     pub max_connection_age: Option<Duration>,
     /// Time without an open stream after which the connection is shut down
-    /// gracefully. Default none.
+    /// gracefully. Default 3 minutes for a server (nginx: 75 s, Apache: 5 s), none
+    /// for a client, whose pool has its own, and for raw streams.
     pub idle_timeout: Option<Duration>,
 }
 
@@ -203,12 +247,25 @@ impl Limits {
             drain_timeout: Duration::from_secs(30),
             max_push_delay: Duration::from_millis(100),
             upload_linger: Duration::from_millis(250),
+            min_rate: 256,
+            frame_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(600),
+            pressed_stall_timeout: Duration::from_secs(60),
+            max_stalled_streams: 25,
             write_stall_timeout: Duration::from_secs(30),
             keep_alive_interval: None,
+            max_silence: Some(match side {
+                Side::Server => Duration::from_secs(120),
+                Side::Client => Duration::from_secs(30),
+            }),
             keep_alive_timeout: Duration::from_secs(20),
             keep_alive_while_idle: false,
             max_connection_age: None,
-            idle_timeout: None,
+            idle_timeout: match side {
+                Side::Server => Some(Duration::from_secs(180)),
+                Side::Client => None,
+            },
         }
     }
 
@@ -236,6 +293,12 @@ impl Limits {
     pub(crate) fn held_headers(&self) -> usize {
         let streams = usize::try_from(self.max_concurrent_streams).unwrap_or(usize::MAX);
         self.max_held_headers.max(streams.saturating_mul(8 << 10))
+    }
+
+    /// Bytes that a transport takes within `write_stall_timeout`, at least.
+    pub(crate) fn least_written(&self) -> u64 {
+        let seconds = self.write_stall_timeout.as_secs();
+        seconds.saturating_mul(u64::from(self.min_rate)).max(1)
     }
 
     /// Moves what no frame could say to the nearest that one can.

@@ -1,5 +1,6 @@
 //! The table of a connection's streams.
 
+pub(crate) mod progress;
 pub(crate) mod state;
 mod stream;
 

@@ -16,6 +16,10 @@ pub(crate) enum Timer {
     Settings,
     /// A header block that has begun ends.
     HeaderBlock,
+    /// A frame that has begun goes on.
+    Frame,
+    /// All streams are looked at: those that wait for the peer for too long end.
+    Sweep,
     /// A write finds out whether the transport still has a peer, while nothing
     /// is read.
     Probe,
@@ -44,11 +48,13 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::Write,
         Self::Preface,
         Self::Settings,
         Self::HeaderBlock,
+        Self::Frame,
+        Self::Sweep,
         Self::Probe,
         Self::KeepAlive,
         Self::Age,
@@ -67,8 +73,9 @@ impl Timer {
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     deadlines: [Option<Instant>; Timer::ALL.len()],
-    /// Bytes that the transport had taken when [`Timer::Write`] was set.
-    written: u64,
+    /// Bytes that the transport has to have taken for [`Timer::Write`] to be set
+    /// anew.
+    writing: u64,
     /// Uploads that are asked to stop.
     uploads: StreamDeadlines,
     /// Streams without a user.
@@ -119,22 +126,25 @@ impl Timers {
     }
 
     /// The deadlines that are due. Each is stopped, and may be set again.
-    pub(crate) fn take_due(&mut self, now: Instant) -> impl Iterator<Item = Timer> + use<> {
+    pub(crate) fn take_due(
+        &mut self,
+        now: Instant,
+    ) -> impl Iterator<Item = (Timer, Instant)> + use<> {
         let mut due = [None; Timer::ALL.len()];
         for (timer, due) in Timer::ALL.into_iter().zip(&mut due) {
-            if self.is_due(timer, now) {
+            if let Some(deadline) = self.get(timer).filter(|deadline| *deadline <= now) {
                 self.stop(timer);
-                *due = Some(timer);
+                *due = Some((timer, deadline));
             }
         }
         due.into_iter().flatten()
     }
 
     /// The output has bytes, of which the transport had taken `written` by now:
-    /// it has until `deadline` to take one more.
-    pub(crate) fn watch_write(&mut self, written: u64, deadline: Option<Instant>) {
-        if self.get(Timer::Write).is_none() || self.written != written {
-            self.written = written;
+    /// it has until `deadline` to take so many that `target` are written.
+    pub(crate) fn watch_write(&mut self, written: u64, target: u64, deadline: Option<Instant>) {
+        if self.get(Timer::Write).is_none() || written >= self.writing {
+            self.writing = target;
             self.set(Timer::Write, deadline);
         }
     }
@@ -257,7 +267,11 @@ mod tests {
         assert_eq!(timers.next(), Some(seconds(now, 2)));
         assert_eq!(timers.take_due(seconds(now, 1)).count(), 0);
         let due: Vec<_> = timers.take_due(seconds(now, 3)).collect();
-        assert_eq!(due, [Timer::Settings, Timer::Drain]);
+        let expected = [
+            (Timer::Settings, seconds(now, 2)),
+            (Timer::Drain, seconds(now, 3)),
+        ];
+        assert_eq!(due, expected);
         assert_eq!(timers.next(), Some(seconds(now, 4)));
         timers.stop(Timer::Preface);
         assert_eq!(timers.next(), None);
@@ -267,10 +281,11 @@ mod tests {
     fn a_write_that_makes_progress_gets_more_time() {
         let now = Instant::now();
         let mut timers = Timers::default();
-        timers.watch_write(10, Some(seconds(now, 1)));
-        timers.watch_write(10, Some(seconds(now, 2)));
+        timers.watch_write(10, 20, Some(seconds(now, 1)));
+        timers.watch_write(10, 30, Some(seconds(now, 2)));
+        timers.watch_write(19, 30, Some(seconds(now, 2)));
         assert_eq!(timers.next(), Some(seconds(now, 1)));
-        timers.watch_write(11, Some(seconds(now, 3)));
+        timers.watch_write(20, 30, Some(seconds(now, 3)));
         assert_eq!(timers.next(), Some(seconds(now, 3)));
     }
 

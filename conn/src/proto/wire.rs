@@ -199,6 +199,16 @@ impl Wire {
         }
     }
 
+    /// A DATA frame has begun and not ended, whose content is handed on in pieces.
+    #[inline]
+    pub(crate) fn in_data(&self) -> bool {
+        match self {
+            // A frame is handed on as a whole.
+            Self::Http2(_) => false,
+            Self::Spdy(wire) => wire.in_data(),
+        }
+    }
+
     /// The size of all header blocks: sent, received.
     pub(crate) fn header_bytes(&self) -> (HeaderBytes, HeaderBytes) {
         match self {

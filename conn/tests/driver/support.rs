@@ -216,6 +216,10 @@ pub(crate) fn serve_by(
     let (wake, wakers) = mpsc::unbounded_channel();
     let mut config = Config::new(version, Side::Server);
     config.semantics = semantics;
+    if semantics == Semantics::Raw {
+        // As a `Mux` has it.
+        config.limits.idle_timeout = None;
+    }
     let io = Watched {
         io,
         counters: Arc::clone(&counters),

@@ -24,6 +24,8 @@ enum Then {
 /// A side with two streams: a client's own, or a server's that the peer opened.
 fn victim(version: Version, side: Side, semantics: Semantics) -> (Victim, Peer, Vec<StreamKey>) {
     let mut config = Config::new(version, side);
+    // Nothing is asked of the peer.
+    config.limits.max_silence = None;
     config.semantics = semantics;
     let mut victim = Victim::with(config);
     let peer_side = match side {

@@ -331,7 +331,11 @@ pub(crate) struct Victim {
 
 impl Victim {
     pub(crate) fn new(version: Version, side: Side) -> Self {
-        Self::with(Config::new(version, side))
+        Self::with(Config::new(version, side).with(|config| {
+            // Without those of silence, every timer is of what went on.
+            config.limits.idle_timeout = None;
+            config.limits.max_silence = None;
+        }))
     }
 
     pub(crate) fn with(config: Config) -> Self {

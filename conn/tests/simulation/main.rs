@@ -36,4 +36,5 @@ mod random;
 mod settings;
 mod unidirectional;
 mod violations;
+mod waits;
 mod windows;

@@ -395,6 +395,8 @@ impl Pair {
                 limits.stream_window = 100_000;
                 limits.connection_window = 250_000;
                 limits.cut_ahead = 64 << 10;
+                // A connection at rest has no timer.
+                limits.idle_timeout = None;
             });
             adjust(side, &mut config);
             config

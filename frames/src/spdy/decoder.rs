@@ -73,6 +73,12 @@ impl<L: HeaderList> Decoder<L> {
         self.copy_below = length;
     }
 
+    /// Returns whether a DATA frame is incomplete, of which pieces may have been handed out: an
+    /// endpoint gives it a deadline.
+    pub fn in_data(&self) -> bool {
+        self.data.is_some()
+    }
+
     /// The size of the header blocks so far, before and after compression.
     pub fn block_bytes(&self) -> BlockBytes {
         self.block_bytes

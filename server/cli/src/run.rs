@@ -151,7 +151,7 @@ fn max_open_files() -> usize {
 fn limits(args: &Args) -> Limits {
     Limits::new(Side::Server).with(|limits| {
         limits.keep_alive_interval = args.keep_alive;
-        limits.idle_timeout = args.idle_timeout;
+        limits.idle_timeout = args.idle_timeout.or(limits.idle_timeout);
         limits.max_connection_age = args.max_age;
     })
 }

@@ -25,7 +25,8 @@ use crate::{
 #[non_exhaustive]
 pub struct MuxConfig {
     /// The bounds against peers that ask for too much; `None` for the defaults
-    /// of the side.
+    /// of the side, without [`idle_timeout`](Limits::idle_timeout) and
+    /// [`max_silence`](Limits::max_silence).
     pub limits: Option<Limits>,
     /// The peer knows no flow control: it neither obeys our windows nor grants
     /// any, so neither are used. Memory is bounded all the same: while
@@ -74,14 +75,19 @@ impl MuxConfig {
     ///   GOAWAY, so it follows what was written and ended.
     /// * A [`write_stall_timeout`](Limits::write_stall_timeout) of four hours,
     ///   the kubelet's own for streams that stand still: back-pressure is how
-    ///   such a peer says that its terminal is paused.
+    ///   such a peer says that its terminal is paused. A
+    ///   [`frame_timeout`](Limits::frame_timeout) of the same length.
+    /// * No [`idle_timeout`](Limits::idle_timeout) and no PINGs on silence
+    ///   ([`max_silence`](Limits::max_silence)).
     /// * 1,000 streams at once, instead of 100: a port-forward needs two for
     ///   each connection, and such peers do not wait for their turn. And as
     ///   many [resets](Limits::resets): a browser that goes away cancels all of
     ///   its connections.
     pub fn kubernetes() -> Self {
         let limits = Limits::new(Side::Server).with(|limits| {
+            let_be(limits);
             limits.write_stall_timeout = Duration::from_secs(4 * 3600);
+            limits.frame_timeout = limits.write_stall_timeout;
             limits.max_concurrent_streams = 1_000;
             limits.resets = Rate {
                 burst: 2_000,
@@ -111,8 +117,10 @@ impl MuxConfig {
         config.ignore_flow_control = self.ignore_flow_control;
         config.shutdown_order = self.shutdown_order;
         config.header_compression = self.header_compression;
-        if let Some(limits) = &self.limits {
-            config.limits = limits.clone();
+        match &self.limits {
+            Some(limits) => config.limits = limits.clone(),
+            // Such streams may be silent, and so may their connection.
+            None => let_be(&mut config.limits),
         }
         config
     }
@@ -129,6 +137,12 @@ impl MuxConfig {
             },
         }
     }
+}
+
+/// Takes back what ends connections that are silent.
+fn let_be(limits: &mut Limits) {
+    limits.idle_timeout = None;
+    limits.max_silence = None;
 }
 
 /// How the streams of a connection send.

@@ -14,6 +14,12 @@ use crate::proto::{Rule, Side, shutdown::Phase};
 pub(super) struct Life {
     /// The time of the last frame.
     heard: Instant,
+    /// The end of our output when it arrived, in bytes since the start.
+    written: u64,
+    /// The last frame was the answer to a PING of keep-alive.
+    only_answered: bool,
+    /// The time at which a stream was opened after an idle time.
+    busy_since: Instant,
     /// The time since which no stream is open.
     idle_since: Instant,
     /// The peer has closed its side: no sign of life arrives any more.
@@ -31,10 +37,20 @@ const PROBE: Duration = Duration::from_millis(400);
 /// The largest value of a PING, of either parity: no peer gets there.
 const PROBE_OPAQUE: u64 = 0xffff_fffe;
 
+/// Time between two PINGs to a peer that does nothing but answer them. Servers
+/// of gRPC count those within five minutes, and give the third for a flood.
+const BETWEEN_PINGS: Duration = Duration::from_secs(360);
+
+/// Bytes a second of the slowest path that keep-alive expects.
+const SLOW_PATH: u64 = 1000;
+
 impl Life {
     pub(super) fn new(seed: u64, now: Instant) -> Self {
         Self {
             heard: now,
+            written: 0,
+            only_answered: false,
+            busy_since: now,
             idle_since: now,
             silent: false,
             probed: None,
@@ -43,8 +59,24 @@ impl Life {
     }
 
     #[inline]
-    pub(super) fn heard(&mut self, now: Instant) {
+    pub(super) fn heard(&mut self, now: Instant, written: u64) {
         self.heard = now;
+        self.written = written;
+        self.only_answered = false;
+    }
+
+    /// The last frame was an answer that we asked for: the peer lives.
+    pub(super) fn note_answer(&mut self) {
+        self.only_answered = true;
+    }
+
+    /// A stream of ours is opened, the first one or not: an answer to it is
+    /// expected.
+    pub(super) fn note_open(&mut self, now: Instant, first: bool) {
+        self.only_answered = false;
+        if first {
+            self.busy_since = now;
+        }
     }
 
     /// The peer has closed its side.
@@ -66,7 +98,8 @@ impl Engine {
     pub(super) fn probe(&mut self, now: Instant) {
         self.life.probed = Some(now);
         // Its silence is ours.
-        self.life.heard(now);
+        let written = self.output.end();
+        self.life.heard(now, written);
         self.life.pings.forgive();
         // An answer to a PING that the peer never sent: it is ignored (the
         // drafts' §2.6.5, RFC 9113 §6.7). Were it a PING, a peer with one
@@ -82,6 +115,8 @@ impl Engine {
             // Data arrived after the PING: the peer lives, though its answer
             // stands behind that data.
             Some(sent) if self.life.heard > sent => self.life.pings.forgive(),
+            // It may have been received: we do not look.
+            Some(_) if !self.wants_input() => self.life.pings.forgive(),
             Some(_) => self.fail(now, Rule::KeepAliveTimeout),
             None => self.ping_for(now, Purpose::KeepAlive),
         }
@@ -122,13 +157,29 @@ impl Engine {
             return None;
         }
         let limits = &self.config.limits;
-        let interval = limits.keep_alive_interval.filter(|_| !self.life.silent)?;
+        let explicit = limits.keep_alive_interval;
+        let interval = explicit.or(limits.max_silence);
+        let interval = interval.filter(|_| !self.life.silent)?;
         if let Some(sent) = self.life.pings.keep_alive_since() {
-            return sent.checked_add(limits.keep_alive_timeout);
+            // The answer waits behind what is on its way to the peer.
+            let ahead = self.output.end().saturating_sub(self.life.written);
+            let patience = Duration::from_secs(ahead / SLOW_PATH);
+            let patience = limits.keep_alive_timeout.saturating_add(patience);
+            return sent.checked_add(patience);
         }
-        if self.streams.is_empty() && !limits.keep_alive_while_idle {
+        if self.streams.is_empty() && !(limits.keep_alive_while_idle && explicit.is_some()) {
             return None;
         }
-        self.life.heard.checked_add(interval)
+        if explicit.is_some() {
+            return self.life.heard.checked_add(interval);
+        }
+        // Idle time is no silence.
+        let since = self.life.heard.max(self.life.busy_since);
+        let interval = if self.life.only_answered {
+            interval.max(BETWEEN_PINGS)
+        } else {
+            interval
+        };
+        since.checked_add(interval)
     }
 }

@@ -123,6 +123,7 @@ impl Engine {
             .headers(id, kind, &head, fin, self.output.buffer());
         encoded.map_err(|error| OpenError::Usage(error.into()))?;
         self.ids.take_next();
+        self.life.note_open(now, self.streams.is_empty());
         let key = self.streams.insert(stream);
         if state.is_closed() {
             self.settle(now, key);

@@ -108,6 +108,9 @@ impl Engine {
         if self.shutdown.phase() == Phase::Announced {
             self.send_last_go_away();
         }
+        if ping.keep_alive {
+            self.life.note_answer();
+        }
         self.finish_probe(now);
         Ok(ping.wanted.then_some(Event::Pong { round_trip }))
     }

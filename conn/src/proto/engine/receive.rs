@@ -15,6 +15,7 @@ use crate::{
         rules::{PushStyle, Rules},
         streams::{
             Opener, Reader, Source, Stream,
+            progress::StreamProgress,
             state::{Half, Misplaced, Part, State},
         },
         wire::{Data, Headers, HeadersKind, Message},
@@ -172,6 +173,10 @@ impl Engine {
         stream.opened = Some(now);
         stream.asked = Asked::by(&head);
         stream.content = content;
+        if !fin {
+            stream.progress = StreamProgress::of(&head);
+            self.progress.watch_streams();
+        }
         let stream = self.streams.insert(stream);
         self.streams.hold_headers(stream, memory);
         if id.value() > StreamId::MAX.value().saturating_sub(ID_RESERVE) {
@@ -512,6 +517,7 @@ fn take_data(rules: &Rules, stream: &mut Stream, frame: &Data) -> Result<(), Rul
     let debited = stream.recv.window.debit(frame.flow_len);
     debited.map_err(|_| Rule::StreamWindowExceeded)?;
     stream.content.count_down(frame.data.len(), fin)?;
+    stream.progress.count_received(frame.data.len());
     stream.state = after;
     stream.begin_body();
     Ok(())

@@ -16,6 +16,7 @@ impl Engine {
         let transmit = self.cut_frames(now);
         self.finish_sending();
         self.watch_output(now);
+        self.start_sweep(now);
         transmit
     }
 
@@ -40,6 +41,7 @@ impl Engine {
             if !stream.wants_to_send() || room == 0 {
                 let stalls = &mut self.counters.stalls.stream_window;
                 *stalls = stalls.saturating_add(u64::from(stream.wants_to_send()));
+                self.progress.watch_streams();
                 stream.send.scheduled = false;
                 stream.send.source.answered(true);
                 self.scheduler.pop();
@@ -51,6 +53,7 @@ impl Engine {
                 if self.forget_connection_window() {
                     continue;
                 }
+                self.progress.watch_streams();
                 if self.flow.note_stall() {
                     let stalls = &mut self.counters.stalls.connection_window;
                     *stalls = stalls.saturating_add(1);
@@ -84,6 +87,7 @@ impl Engine {
         let done = stream.send.pending.is_empty();
         let fin = done && matches!(stream.send.ending, Ending::Fin);
         stream.send.window.debit(len);
+        stream.progress.count_sent(len);
         self.flow.debit_send(len);
         self.counters.data_sent = self.counters.data_sent.saturating_add(len as u64);
         self.charges.sent_data();
@@ -147,9 +151,14 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
-        if !stream.send.scheduled && stream.wants_to_send() && stream.send.window.available() > 0 {
+        if stream.send.scheduled || !stream.wants_to_send() {
+            return;
+        }
+        if stream.send.window.available() > 0 {
             stream.send.scheduled = true;
             self.scheduler.push(key, stream.priority);
+        } else {
+            self.progress.watch_streams();
         }
     }
 

@@ -89,6 +89,9 @@ impl StreamMut<'_> {
         engine
             .wire
             .headers(key.id(), SendKind::Reply, &head, false, out)?;
+        if let Some(stream) = engine.streams.get_mut(*key) {
+            stream.progress.ask();
+        }
         Ok(())
     }
 

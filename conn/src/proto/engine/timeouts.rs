@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Engine, StreamTimer, Timer};
+use super::{Engine, StreamTimer, Timer, lifecycle::ROUND_TRIP};
 use crate::proto::{Rule, shutdown::Phase};
 
 impl Engine {
@@ -52,27 +52,54 @@ impl Engine {
             // Bytes written since the last frame count too.
             self.watch_output(now);
         }
-        if self.timers.is_due(Timer::Write, now) {
+        if let Some(deadline) = self.timers.get(Timer::Write).filter(|due| *due <= now) {
+            if Self::is_late(deadline, now) {
+                self.retry_soon(now, Timer::Write);
+                return self.handle_due(now);
+            }
             // The transport is stuck: it will not take the output.
-            self.fail(now, Rule::WriteStall);
+            self.fail_write(now);
             self.output.discard();
             self.timers.stop(Timer::Write);
             return;
         }
+        self.handle_due(now);
+    }
+
+    fn handle_due(&mut self, now: Instant) {
         if self.shutdown.is_closed() {
             return;
         }
         self.arm_life();
-        for timer in self.timers.take_due(now) {
-            self.handle_timer(now, timer);
+        for (timer, deadline) in self.timers.take_due(now) {
+            self.handle_timer(now, timer, deadline);
             if self.shutdown.is_closed() {
                 return;
             }
         }
     }
 
-    fn handle_timer(&mut self, now: Instant, timer: Timer) {
+    /// A deadline was missed by us: what the peer did in time is seen first.
+    fn retry_soon(&mut self, now: Instant, timer: Timer) {
+        self.timers.set(timer, now.checked_add(ROUND_TRIP));
+    }
+
+    /// Ends the connection whose transport takes too little.
+    fn fail_write(&mut self, now: Instant) {
+        let limits = &self.config.limits;
+        let (rate, time) = (limits.min_rate, limits.write_stall_timeout);
+        let text = format!(
+            "the transport took fewer bytes within write_stall_timeout ({time:?}) than wait and \
+             than min_rate ({rate} bytes a second) asks for"
+        );
+        self.handle_broken(now, Rule::WriteStall.fatal().detailed(text));
+    }
+
+    fn handle_timer(&mut self, now: Instant, timer: Timer, deadline: Instant) {
         match timer {
+            Timer::Frame if Self::is_late(deadline, now) => self.retry_soon(now, timer),
+            Timer::Frame => self.end_frame(now),
+            Timer::Sweep => self.sweep(now, deadline),
             Timer::Write => {}
             Timer::Preface => self.fail(now, Rule::PrefaceTimeout),
             Timer::Settings => self.fail(now, Rule::SettingsTimeout),
@@ -133,8 +160,13 @@ impl Engine {
         if self.output.is_empty() {
             self.timers.stop(Timer::Write);
         } else {
-            let deadline = now.checked_add(self.config.limits.write_stall_timeout);
-            self.timers.watch_write(self.output.written(), deadline);
+            let limits = &self.config.limits;
+            let deadline = now.checked_add(limits.write_stall_timeout);
+            let written = self.output.written();
+            // All that waits now, or as much as a slow path takes meanwhile.
+            let least = limits.least_written();
+            let target = written.saturating_add(least).min(self.output.end());
+            self.timers.watch_write(written, target, deadline);
         }
     }
 }

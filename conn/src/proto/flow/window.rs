@@ -101,6 +101,13 @@ impl RecvWindow {
         Ok(())
     }
 
+    /// The peer may send an eighth of the window, or more. As long as readers keep
+    /// up, it always may: they report what they consumed before more is missing.
+    pub(crate) fn is_open(&self) -> bool {
+        self.size
+            .is_none_or(|size| self.available > i64::from(size / 8))
+    }
+
     /// The whole window; `None` where there is none.
     pub(crate) fn size(&self) -> Option<u32> {
         self.size

@@ -118,6 +118,10 @@ rules! {
     HeadersInTunnel          => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "HEADERS on a tunnel", "RFC 9113 §8.5"
     MissingCredential        => Stream(ProtocolError)       , Stream(InvalidCredentials), Stream(InvalidCredentials); "an empty slot of the certificate vector", "drafts §2.6.9"
     WriteStall               => Connection(InternalError)   , Connection(InternalError) , Connection(InternalError) ; "the transport took nothing within write_stall_timeout", "RFC 9113 §10.5"
+    FrameTimeout             => Connection(EnhanceYourCalm) , Connection(ProtocolError) , Connection(ProtocolError) ; "a frame that has begun did not go on within frame_timeout", "RFC 9113 §10.5"
+    BodyStall                => Stream(Cancel)              , Stream(Cancel)            , Stream(Cancel)            ; "the content of a message did not go on within body_timeout", "RFC 9113 §10.5"
+    SendStall                => Stream(Cancel)              , Stream(Cancel)            , Stream(Cancel)            ; "the stream's window stayed empty for stall_timeout", "RFC 9113 §10.5"
+    ConnectionStall          => Connection(EnhanceYourCalm) , Connection(ProtocolError) , Connection(ProtocolError) ; "the connection's window stayed empty for stall_timeout", "RFC 9113 §10.5"
     UnexpectedEof            => Connection(ProtocolError)   , Connection(ProtocolError) , Connection(ProtocolError) ; "the transport ended before its streams did", "RFC 9113 §9.1, drafts §2.3.7"
 }
 

@@ -6,7 +6,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use super::state::{Half, State};
+use super::{
+    progress::StreamProgress,
+    state::{Half, State},
+};
 use crate::proto::{
     Head, Priority, Rule, StreamId,
     content::{Asked, Content},
@@ -31,6 +34,8 @@ pub(crate) struct Stream {
     pub(super) headers: usize,
     /// The peer opened it then.
     pub(crate) opened: Option<Instant>,
+    /// How it moves on.
+    pub(crate) progress: StreamProgress,
     /// The user still works on it: it counts although both halves are closed.
     pub(crate) retained: bool,
     /// It counts among the streams that we opened.
@@ -213,6 +218,7 @@ impl Stream {
             content: Content::default(),
             headers: 0,
             opened: None,
+            progress: StreamProgress::default(),
             asked: Asked::Other,
             retained: false,
             counted: true,

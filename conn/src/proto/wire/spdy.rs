@@ -185,6 +185,11 @@ impl Wire {
         })
     }
 
+    #[inline]
+    pub(super) fn in_data(&self) -> bool {
+        self.decoder.in_data()
+    }
+
     pub(super) fn set_copy_below(&mut self, length: usize) {
         self.decoder.set_copy_below(length);
     }

@@ -1,0 +1,381 @@
+//! Progress: what has begun moves on or ends. A frame that drips, an upload that
+//! stops, data that the peer does not take: each has its bound here, on the
+//! engine's clock.
+//!
+//! No stream has a timer. One sweep of the connection looks at all of them every
+//! few seconds, and runs only while some stream may wait for the peer. A sweep
+//! counts what a stream moved since it began to wait; a late sweep counts
+//! nothing, since the lateness is ours.
+//!
+//! The peer is waited for in these cases, and in no other:
+//!
+//! * *A request's content* while the windows are open for it. Content of declared
+//!   length is known to the client, which has it to send. Content without a
+//!   length is a message until the response begins, and a dialogue afterwards: the
+//!   client may have nothing to say. gRPC is a dialogue from its start, CONNECT is
+//!   none of HTTP's business, and `Expect: 100-continue` waits for us.
+//! * *Our data* while the stream's window, or the connection's, is empty. A player
+//!   that is paused does that for minutes, so the bound is long; it is short only
+//!   while so many streams wait that somebody means it, or the process is short
+//!   of something.
+
+use std::time::{Duration, Instant};
+
+use super::{Engine, Timer};
+use crate::proto::{
+    Broken, Limits, Rule, Semantics, Side, StreamKey,
+    content::Content,
+    streams::progress::{Link, Waiting, Watch},
+};
+
+/// The longest time between two sweeps.
+const LONGEST_SWEEP: Duration = Duration::from_secs(5);
+
+/// The shortest time between two sweeps.
+const SHORTEST_SWEEP: Duration = Duration::from_millis(10);
+
+/// So many sweeps fit into the shortest bound, so that it is kept to about an
+/// eighth.
+const SWEEPS: u32 = 8;
+
+/// A deadline that is handled later than this was missed by us: the process was
+/// suspended, or has too much to do. What the peer did meanwhile has not been
+/// read.
+const LATE: Duration = Duration::from_secs(1);
+
+/// How short of something the process is.
+///
+/// ```
+/// use lacewing_conn::proto::{Engine, Pressure};
+///
+/// /// Shortens the patience with streams that wait for their peer.
+/// fn run_short(connections: &mut [Engine]) {
+///     for engine in connections {
+///         engine.set_pressure(Pressure::High);
+///     }
+/// }
+/// # let _ = run_short;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pressure {
+    /// Of nothing.
+    #[default]
+    Normal,
+    /// Of memory, files or connections: streams that wait for the peer get
+    /// [`pressed_stall_timeout`](Limits::pressed_stall_timeout) and no more.
+    High,
+}
+
+/// The progress of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    frame: FrameProgress,
+    /// Data waits for the connection's window.
+    connection: Watch,
+    /// A stream may wait for the peer: a sweep is to be set.
+    wanted: bool,
+    pressure: Pressure,
+    /// Bytes of DATA received until the last sweep.
+    received: u64,
+}
+
+/// The frame that has begun and not ended.
+#[derive(Debug, Default)]
+struct FrameProgress {
+    under_way: bool,
+    /// Bytes of it that were consumed in pieces.
+    taken: usize,
+    /// Bytes of it that were received, all together.
+    position: usize,
+    /// `position` when its time began.
+    mark: usize,
+}
+
+/// The bounds of a sweep, in sweeps and bytes.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    period: Duration,
+    /// Bytes that a stream moves within a bound, at least.
+    needed: u32,
+    body: u16,
+    stall: u16,
+    pressed: u16,
+}
+
+impl Bounds {
+    fn new(limits: &Limits) -> Self {
+        let shortest = limits
+            .body_timeout
+            .min(limits.stall_timeout)
+            .min(limits.pressed_stall_timeout);
+        let period = (shortest / SWEEPS).clamp(SHORTEST_SWEEP, LONGEST_SWEEP);
+        let sweeps = |bound: Duration| {
+            let sweeps = bound.as_nanos().div_ceil(period.as_nanos().max(1));
+            u16::try_from(sweeps).unwrap_or(u16::MAX)
+        };
+        Self {
+            period,
+            needed: bytes_in(limits.min_rate, limits.pressed_stall_timeout),
+            body: sweeps(limits.body_timeout),
+            stall: sweeps(limits.stall_timeout),
+            pressed: sweeps(limits.pressed_stall_timeout),
+        }
+    }
+}
+
+/// Bytes that this rate makes of a time.
+fn bytes_in(rate: u32, time: Duration) -> u32 {
+    let bytes = time.as_millis().saturating_mul(u128::from(rate)) / 1000;
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// A wait is over that is worth so many sweeps. One that is longer than can be
+/// counted has no end.
+fn is_over(sweeps: u16, bound: u16) -> bool {
+    bound != u16::MAX && sweeps > bound
+}
+
+impl Progress {
+    /// A stream may wait for the peer from now on.
+    #[inline]
+    pub(super) fn watch_streams(&mut self) {
+        self.wanted = true;
+    }
+}
+
+impl Engine {
+    /// Says how short of something the process is. [`Pressure::High`] shortens
+    /// what streams may wait for their peer, until it is set back.
+    pub fn set_pressure(&mut self, pressure: Pressure) {
+        self.progress.pressure = pressure;
+    }
+
+    /// A deadline is handled so late that the peer is not to blame.
+    pub(super) fn is_late(deadline: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(deadline) > LATE
+    }
+
+    /// Sets the sweep, if a stream asked for it.
+    #[inline]
+    pub(super) fn start_sweep(&mut self, now: Instant) {
+        if std::mem::take(&mut self.progress.wanted) && !self.streams.is_empty() {
+            let period = Bounds::new(&self.config.limits).period;
+            self.timers.start(Timer::Sweep, now.checked_add(period));
+        }
+    }
+
+    /// The last stream is gone.
+    #[inline]
+    pub(super) fn stop_sweep(&mut self) {
+        self.progress.wanted = false;
+        self.progress.connection.stop();
+        self.timers.stop(Timer::Sweep);
+    }
+}
+
+/// Frames.
+impl Engine {
+    /// `consumed` bytes of input were a message, or a piece of one.
+    #[inline]
+    pub(super) fn note_message(&mut self, consumed: usize) {
+        if !self.progress.frame.under_way {
+            return;
+        }
+        if self.wire.in_data() {
+            let frame = &mut self.progress.frame;
+            frame.taken = frame.taken.saturating_add(consumed);
+        } else {
+            self.forget_frame();
+        }
+    }
+
+    /// The input ends within a frame, of which `consumed` bytes were taken now
+    /// and `left` wait: it has so long to go on.
+    #[inline]
+    pub(super) fn watch_frame(&mut self, now: Instant, consumed: usize, left: usize) {
+        if left == 0 && !self.wire.in_data() {
+            return;
+        }
+        let frame = &mut self.progress.frame;
+        frame.taken = frame.taken.saturating_add(consumed);
+        let position = frame.taken.saturating_add(left);
+        let grew = position > std::mem::replace(&mut frame.position, position);
+        if !frame.under_way {
+            frame.under_way = true;
+            frame.mark = frame.position;
+            let deadline = now.checked_add(self.config.limits.frame_timeout);
+            self.timers.set(Timer::Frame, deadline);
+        }
+        if grew {
+            // A long frame on a slow path is a sign of life.
+            self.life.heard(now, self.output.end());
+        }
+    }
+
+    /// The frame has ended, or is not read on: its sender is not to blame.
+    pub(super) fn forget_frame(&mut self) {
+        self.progress.frame = FrameProgress::default();
+        self.timers.stop(Timer::Frame);
+    }
+
+    /// A frame had its time: it brought enough for more of it, or ends the
+    /// connection.
+    pub(super) fn end_frame(&mut self, now: Instant) {
+        let limits = &self.config.limits;
+        let needed = bytes_in(limits.min_rate, limits.frame_timeout);
+        let frame = &mut self.progress.frame;
+        let brought = frame.position.saturating_sub(frame.mark);
+        if brought >= usize::try_from(needed).unwrap_or(usize::MAX) {
+            frame.mark = frame.position;
+            let deadline = now.checked_add(limits.frame_timeout);
+            self.timers.set(Timer::Frame, deadline);
+            return;
+        }
+        let (rate, time) = (limits.min_rate, limits.frame_timeout);
+        let text = format!(
+            "a frame that has begun brought {brought} bytes within frame_timeout ({time:?}), \
+             less than min_rate ({rate} bytes a second)"
+        );
+        self.handle_broken(now, Rule::FrameTimeout.fatal().detailed(text));
+    }
+}
+
+/// Streams.
+impl Engine {
+    /// Looks at all streams: those that waited too long for the peer end.
+    pub(super) fn sweep(&mut self, now: Instant, deadline: Instant) {
+        let bounds = Bounds::new(&self.config.limits);
+        let next = now.checked_add(bounds.period);
+        self.timers.set(Timer::Sweep, next);
+        if Self::is_late(deadline, now) {
+            return;
+        }
+        let link = self.link(bounds.period);
+        let (watched, stalled) = self.tick(bounds, link);
+        if !watched {
+            self.timers.stop(Timer::Sweep);
+            return;
+        }
+        let most = self.config.limits.max_stalled_streams;
+        let pressed = self.config.side == Side::Server
+            && (self.progress.pressure == Pressure::High || stalled > most);
+        self.end_stalled(now, bounds, pressed, link);
+    }
+
+    /// The use that was made of the path since the last sweep.
+    fn link(&mut self, period: Duration) -> Link {
+        let received = self.counters.data_received;
+        let moved = received.saturating_sub(self.progress.received);
+        self.progress.received = received;
+        let least = bytes_in(self.config.limits.min_rate, period);
+        let busy = self.progress.frame.under_way || moved >= u64::from(least);
+        if busy && self.progress.pressure == Pressure::Normal {
+            Link::Busy
+        } else {
+            Link::Idle
+        }
+    }
+
+    /// Counts a sweep for each stream that waits for the peer. Returns whether
+    /// any may, and how many stand still.
+    fn tick(&mut self, bounds: Bounds, link: Link) -> (bool, u32) {
+        if self.config.semantics == Semantics::Raw {
+            return (false, 0);
+        }
+        let blocked = self.flow.send_available() == 0 && self.scheduler.front().is_some();
+        if blocked {
+            let sent = (self.counters.data_sent & 0xffff_ffff).try_into();
+            self.progress
+                .connection
+                .tick(sent.unwrap_or(0), bounds.needed);
+        } else {
+            self.progress.connection.stop();
+        }
+        let all_wait = self.progress.connection.is_stalled();
+        let readable = self.wants_input() && self.flow.peer_may_send();
+        let server = self.config.side == Side::Server;
+        let (mut watched, mut stalled) = (blocked, 0u32);
+        for (_, stream) in self.streams.iter_mut() {
+            let sending = stream.sending_waits();
+            let receiving = if server {
+                stream.receiving_waits(readable)
+            } else {
+                Waiting::ForNothing
+            };
+            let progress = &mut stream.progress;
+            progress.sweep_sending(sending, bounds.needed);
+            progress.sweep_receiving(receiving, bounds.needed, link);
+            let waits = all_wait && stream.send.scheduled;
+            let still = progress.is_stalled();
+            stalled = stalled.saturating_add(u32::from(waits || still));
+            watched |= sending != Waiting::ForNothing || receiving != Waiting::ForNothing;
+        }
+        (watched, stalled)
+    }
+
+    /// Ends what waited for longer than the bounds allow.
+    fn end_stalled(&mut self, now: Instant, bounds: Bounds, pressed: bool, link: Link) {
+        let limits = &self.config.limits;
+        // With bytes on their way to the transport it is the path that is slow,
+        // and `write_stall_timeout` that bounds it.
+        let strict =
+            pressed && (self.output.is_empty() || self.progress.pressure == Pressure::High);
+        let mut ended: Vec<(StreamKey, Broken)> = Vec::new();
+        let mut messages = false;
+        for (key, stream) in self.streams.iter_mut() {
+            let progress = &stream.progress;
+            messages |= stream.send.scheduled && !stream.is_tunnel();
+            let declared = matches!(stream.content, Content::Left(_));
+            let body = progress.receiving.sweeps;
+            let sending = progress.sending.sweeps;
+            let broken = if is_over(progress.silent, bounds.body) {
+                Rule::BodyStall.on(key.id()).detailed(format!(
+                    "nothing of the content came within body_timeout ({:?})",
+                    limits.body_timeout
+                ))
+            } else if declared && is_over(body, bounds.stall) {
+                too_slow(Rule::BodyStall, key, limits, "stall_timeout")
+            } else if pressed && link == Link::Idle && is_over(body, bounds.pressed) {
+                too_slow(Rule::BodyStall, key, limits, "pressed_stall_timeout")
+            } else if !stream.is_tunnel() && is_over(sending, bounds.stall) {
+                too_slow(Rule::SendStall, key, limits, "stall_timeout")
+            } else if strict && is_over(sending, bounds.pressed) {
+                too_slow(Rule::SendStall, key, limits, "pressed_stall_timeout")
+            } else {
+                continue;
+            };
+            ended.push((key, broken));
+        }
+        let waited = self.progress.connection.sweeps;
+        let long = messages && is_over(waited, bounds.stall);
+        if long || (strict && is_over(waited, bounds.pressed)) {
+            let name = if long {
+                "stall_timeout"
+            } else {
+                "pressed_stall_timeout"
+            };
+            let text = slow_text(limits, name);
+            let broken = Rule::ConnectionStall.fatal().detailed(text);
+            return self.handle_broken(now, broken);
+        }
+        for (key, broken) in ended {
+            // One may end by what became of another.
+            if self.streams.get(key).is_some() {
+                self.handle_broken(now, broken);
+            }
+        }
+    }
+}
+
+fn too_slow(rule: Rule, key: StreamKey, limits: &Limits, name: &str) -> Broken {
+    rule.on(key.id()).detailed(slow_text(limits, name))
+}
+
+fn slow_text(limits: &Limits, name: &str) -> String {
+    let time = match name {
+        "stall_timeout" => limits.stall_timeout,
+        _ => limits.pressed_stall_timeout,
+    };
+    let bytes = bytes_in(limits.min_rate, limits.pressed_stall_timeout);
+    format!("fewer than {bytes} bytes moved within {name} ({time:?})")
+}

@@ -1,0 +1,193 @@
+//! Whether a stream moves on, or waits for its peer. The bounds stand in the
+//! engine.
+
+use http::header::{CONTENT_TYPE, EXPECT};
+
+use super::{Reader, Stream, state::Half};
+use crate::proto::{
+    Head,
+    content::{Asked, Content},
+};
+
+/// A stream that moved too little for so many sweeps counts as stalled.
+const STALLED: u16 = 3;
+
+/// The progress of one stream, in both directions.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StreamProgress {
+    /// Bytes of DATA sent and received, modulo 2³².
+    sent: u32,
+    received: u32,
+    pub(crate) sending: Watch,
+    pub(crate) receiving: Watch,
+    /// `received` at the last sweep.
+    last_received: u32,
+    /// Sweeps without a byte received.
+    pub(crate) silent: u16,
+    kind: Kind,
+}
+
+/// The part of a peer's stream that its content plays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    /// It is a message, to be sent without pauses.
+    #[default]
+    Message,
+    /// The client sends it once we ask for it.
+    OnDemand,
+    /// Both sides talk when they have something to say.
+    Dialogue,
+}
+
+/// Sweeps since which too little was moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Watch {
+    mark: u32,
+    pub(crate) sweeps: u16,
+}
+
+impl Watch {
+    /// A sweep finds that the peer is waited for, after `moved` bytes.
+    pub(crate) fn tick(&mut self, moved: u32, needed: u32) {
+        if self.sweeps == 0 || moved.wrapping_sub(self.mark) >= needed {
+            *self = Self {
+                mark: moved,
+                sweeps: 1,
+            };
+        } else {
+            self.sweeps = self.sweeps.saturating_add(1);
+        }
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.sweeps = 0;
+    }
+
+    pub(crate) fn is_stalled(self) -> bool {
+        self.sweeps > STALLED
+    }
+}
+
+impl StreamProgress {
+    /// The progress of a stream that the peer opens with this head.
+    pub(crate) fn of(head: &Head) -> Self {
+        let field = |name| head.fields.get(name).map(http::HeaderValue::as_bytes);
+        let grpc = field(CONTENT_TYPE).is_some_and(|kind| kind.starts_with(b"application/grpc"));
+        let kind = match field(EXPECT) {
+            _ if grpc || Asked::by(head) == Asked::Connect => Kind::Dialogue,
+            Some(_) => Kind::OnDemand,
+            None => Kind::Message,
+        };
+        Self {
+            kind,
+            ..Self::default()
+        }
+    }
+
+    /// We asked for the content, by an informational response.
+    pub(crate) fn ask(&mut self) {
+        if self.kind == Kind::OnDemand {
+            self.kind = Kind::Message;
+        }
+    }
+
+    /// Counts what was received.
+    #[inline]
+    pub(crate) fn count_received(&mut self, len: usize) {
+        self.received = self.received.wrapping_add(low_bits(len));
+        self.ask();
+    }
+
+    /// Counts what was sent.
+    #[inline]
+    pub(crate) fn count_sent(&mut self, len: usize) {
+        self.sent = self.sent.wrapping_add(low_bits(len));
+    }
+
+    /// A sweep of our half, which has to move `needed` bytes.
+    pub(crate) fn sweep_sending(&mut self, stream: Waiting, needed: u32) {
+        match stream {
+            Waiting::ForThePeer => self.sending.tick(self.sent, needed),
+            Waiting::ForUs => {}
+            Waiting::ForNothing => self.sending.stop(),
+        }
+    }
+
+    /// Too little moves, in either direction, while the peer is waited for.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.sending.is_stalled() || self.receiving.is_stalled()
+    }
+
+    /// A sweep of the peer's half.
+    pub(crate) fn sweep_receiving(&mut self, content: Waiting, needed: u32, link: Link) {
+        if content != Waiting::ForThePeer {
+            self.receiving.stop();
+            self.silent = 0;
+            return;
+        }
+        self.receiving.tick(self.received, needed);
+        let moved = self.received != self.last_received;
+        self.last_received = self.received;
+        if moved || link == Link::Busy {
+            self.silent = 0;
+        } else {
+            self.silent = self.silent.saturating_add(1);
+        }
+    }
+}
+
+/// The side that has to do something for a stream to move on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    ForNothing,
+    ForUs,
+    ForThePeer,
+}
+
+/// The use that a connection makes of its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    Idle,
+    /// Other streams, or a frame that is under way, use it: a stream's silence is
+    /// that of a slow path.
+    Busy,
+}
+
+impl Stream {
+    /// The side that our half waits for.
+    pub(crate) fn sending_waits(&self) -> Waiting {
+        if !self.wants_to_send() {
+            Waiting::ForNothing
+        } else if self.send.window.available() == 0 {
+            Waiting::ForThePeer
+        } else {
+            // The transport or other streams.
+            Waiting::ForUs
+        }
+    }
+
+    /// The side that the content of a request waits for. `readable`: the connection
+    /// is read, and its window is open.
+    pub(crate) fn receiving_waits(&self, readable: bool) -> Waiting {
+        let expected = self.state.recv() == Half::Open
+            && self.recv.reader == Reader::Reading
+            && !self.is_ours();
+        let message = match self.content {
+            Content::Left(_) => true,
+            Content::Unmeasured => self.state.send() == Half::Waiting,
+            Content::None => false,
+        };
+        match self.progress.kind {
+            _ if !expected || !message => Waiting::ForNothing,
+            Kind::Dialogue => Waiting::ForNothing,
+            Kind::OnDemand => Waiting::ForUs,
+            // What the windows hold the client may send, whatever our handler does.
+            Kind::Message if readable && self.recv.window.is_open() => Waiting::ForThePeer,
+            Kind::Message => Waiting::ForUs,
+        }
+    }
+}
+
+fn low_bits(len: usize) -> u32 {
+    u32::try_from(len & 0xffff_ffff).unwrap_or(0)
+}
