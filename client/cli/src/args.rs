@@ -6,7 +6,21 @@ use clap::{Parser, Subcommand};
 use http::{HeaderName, HeaderValue, Uri};
 use lacewing_client::Version;
 
-use crate::{conform, status};
+use crate::status;
+
+/// What `lacewing conform --help` prints after the options.
+const CONFORM_HELP: &str = "\
+Each case has a connection of its own, and is named by the section of the
+specification that it proves: 6.5.2/1 is the first of RFC 9113 section 6.5.2.
+SPDY's cases have the sections of SPDY/3, in all three versions.
+Cases that need what the server does not show are skipped, with the reason.
+
+Exit codes:
+  0  no case failed
+  1  usage: the command line makes no sense
+  2  connect: no connection
+  3  protocol: a case failed
+  5  local: an address could not be listened on, or a report not be written";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -25,7 +39,7 @@ pub(crate) enum Command {
     #[command(after_help = status::HELP)]
     Get(Get),
     /// Test how a server, or a client, keeps to HTTP/2 or SPDY
-    #[command(after_help = conform::HELP)]
+    #[command(after_help = CONFORM_HELP)]
     Conform(Conform),
 }
 

@@ -16,20 +16,6 @@ use crate::{
     status::{self, Failure},
 };
 
-/// For `--help`.
-pub(crate) const HELP: &str = "\
-Each case has a connection of its own, and is named by the section of the
-specification that it proves: 6.5.2/1 is the first of RFC 9113 section 6.5.2.
-SPDY's cases have the sections of SPDY/3, in all three versions.
-Cases that need what the server does not show are skipped, with the reason.
-
-Exit codes:
-  0  no case failed
-  1  usage: the command line makes no sense
-  2  connect: no connection
-  3  protocol: a case failed
-  5  local: an address could not be listened on, or a report not be written";
-
 pub(crate) async fn run(args: Conform) -> Result<(), Failure> {
     if args.list {
         return list(&args);
@@ -91,8 +77,8 @@ fn conditions(args: &Conform) -> Conditions {
     }
 }
 
-/// Tells of a case that is done.
-fn tell(args: &Conform, case: &Case, outcome: &Outcome) {
+/// Prints the outcome of a case that is done, with `--verbose`.
+fn report_case(args: &Conform, case: &Case, outcome: &Outcome) {
     if !args.verbose {
         return;
     }
@@ -102,7 +88,7 @@ fn tell(args: &Conform, case: &Case, outcome: &Outcome) {
         Outcome::Failed(failure) => format!("failed: {failure}"),
         Outcome::Advised(failure) => format!("advice: {failure}"),
     };
-    console::note_as_is(format_args!("{:<12} {what}\n", case.id()));
+    console::eprint(format_args!("{:<12} {what}\n", case.id()));
 }
 
 fn write(path: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), Failure> {

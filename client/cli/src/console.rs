@@ -19,11 +19,11 @@ pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
 
 /// A note on the standard error output, with the program's name in front.
 pub(crate) fn note(text: impl fmt::Display) {
-    note_as_is(format_args!("lacewing: {text}\n"));
+    eprint(format_args!("lacewing: {text}\n"));
 }
 
 /// The same, as it is.
-pub(crate) fn note_as_is(text: impl fmt::Display) {
+pub(crate) fn eprint(text: impl fmt::Display) {
     // One write a note, so that those of several tasks do not mix. A closed
     // standard error output is no reason to stop.
     let text = text.to_string();

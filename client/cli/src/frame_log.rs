@@ -51,7 +51,7 @@ impl Connect for Logging {
                 version,
                 address,
             } = connected;
-            console::note_as_is(format_args!(
+            console::eprint(format_args!(
                 "{prefix}* connected to {origin}, speaking {version}\n"
             ));
             let tap = Tap::new(io, version, &prefix);
@@ -164,6 +164,6 @@ impl Lines {
             text.push_str(&line);
             text.push('\n');
         }
-        console::note_as_is(text);
+        console::eprint(text);
     }
 }

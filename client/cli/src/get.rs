@@ -169,7 +169,7 @@ async fn listen(client: &Client, url: &Uri, trust: Trust) -> Result<(), Failure>
     let failed = |error| Failure::request(url, &error, trust);
     let origin = Origin::of(url).map_err(|error| failed(error.into()))?;
     let connection = client.connection(&origin).await.map_err(failed)?;
-    tokio::spawn(pushes::tell(connection.pushes()));
+    tokio::spawn(pushes::report(connection.pushes()));
     Ok(())
 }
 

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         .and_then(|runtime| match args.command {
             Command::Get(get) => runtime.block_on(async {
                 let done = get::run(get).await;
-                say_goodbye().await;
+                wait_for_connections().await;
                 done
             }),
             Command::Conform(conform) => runtime.block_on(conform::run(conform)),
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 
 /// Lets the connections, which nobody uses any more, send their GOAWAY. A
 /// server that does not close in turn is not waited for long.
-async fn say_goodbye() {
+async fn wait_for_connections() {
     let tasks = tokio::runtime::Handle::current().metrics();
     for _ in 0..100 {
         if tasks.num_alive_tasks() == 0 {

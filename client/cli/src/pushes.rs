@@ -9,15 +9,15 @@ use tokio::task::JoinSet;
 use crate::console;
 
 /// Takes all pushes of a connection until it is over.
-pub(crate) async fn tell(mut pushes: Pushes) {
+pub(crate) async fn report(mut pushes: Pushes) {
     let mut running = JoinSet::new();
     while let Some(pushed) = pushes.next().await {
-        running.spawn(tell_one(pushed));
+        running.spawn(report_one(pushed));
     }
     while running.join_next().await.is_some() {}
 }
 
-async fn tell_one(pushed: Pushed) {
+async fn report_one(pushed: Pushed) {
     let uri = pushed.request.uri().clone();
     let what = match pushed.response.await {
         Ok(response) => {

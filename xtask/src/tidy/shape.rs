@@ -29,14 +29,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "booleans that become enums",
     ),
     (
-        "client/conform/src/http2/expect.rs::judge_frames",
-        "being made one player",
-    ),
-    (
-        "client/conform/src/spdy/expect.rs::judge_frames",
-        "being made one player",
-    ),
-    (
         "client/conform/src/spdy/monitor.rs::received",
         "being split",
     ),

@@ -1,6 +1,6 @@
 //! Clients under test.
 
-mod door;
+mod listener;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -9,23 +9,23 @@ use tokio::time::timeout;
 
 use crate::{args::Conform, console, status::Failure};
 
-use door::Door;
+use listener::ClientListener;
 
 /// So many times in a row no client came: none will.
 const MISSED: u32 = 3;
 
 /// Waits for clients, and runs one case on each connection that comes.
 pub(super) async fn run(args: &Conform, address: SocketAddr) -> Result<Report, Failure> {
-    let door = Door::open(address, args.tls.then_some(args.protocol)).await?;
+    let listener = ClientListener::bind(address, args.tls.then_some(args.protocol)).await?;
     let cases = super::chosen(args, client_cases(args.protocol));
     console::note(format_args!(
         "waiting for clients on {}, one connection for each of {} cases",
-        door.url(),
+        listener.url(),
         cases.len()
     ));
     let conditions = super::conditions(args);
     // Of use for servers only.
-    let target = Target::new("http", door.address().to_string());
+    let target = Target::new("http", listener.address().to_string());
     let mut report = super::report("clients");
     let mut missed = 0_u32;
     for case in cases {
@@ -34,7 +34,7 @@ pub(super) async fn run(args: &Conform, address: SocketAddr) -> Result<Report, F
             MISSED.. => Duration::ZERO,
             _ => args.patience,
         };
-        let outcome = match timeout(patience, door.next()).await {
+        let outcome = match timeout(patience, listener.accept()).await {
             Ok(transport) => {
                 missed = 0;
                 run_case(&case, transport?, &target, &conditions).await
@@ -44,7 +44,7 @@ pub(super) async fn run(args: &Conform, address: SocketAddr) -> Result<Report, F
                 Outcome::Skipped("no client came".into())
             }
         };
-        super::tell(args, &case, &outcome);
+        super::report_case(args, &case, &outcome);
         report.add(&case, outcome);
     }
     Ok(report)

@@ -36,7 +36,7 @@ pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
             "{url} does not answer GET with 2xx, so that little can be tested; its frames:"
         ));
         for line in seen {
-            console::note_as_is(format_args!("  {line}\n"));
+            console::eprint(format_args!("  {line}\n"));
         }
     }
     let mut report = super::report(url);
@@ -56,17 +56,20 @@ pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
                     got: error.message().unwrap_or("no connection").to_owned(),
                     frames: Vec::new(),
                 });
-                again(args.patience, &connect).await
+                reconnect(args.patience, &connect).await
             }
         };
-        super::tell(args, &case, &outcome);
+        super::report_case(args, &case, &outcome);
         report.add(&case, outcome);
     }
     Ok(report)
 }
 
 /// A connection to a server that somebody may start again.
-async fn again<T>(patience: Duration, connect: &impl AsyncFn() -> Result<T, Failure>) -> Option<T> {
+async fn reconnect<T>(
+    patience: Duration,
+    connect: &impl AsyncFn() -> Result<T, Failure>,
+) -> Option<T> {
     let deadline = Instant::now() + patience;
     while Instant::now() < deadline {
         sleep(PAUSE).await;

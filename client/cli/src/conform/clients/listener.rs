@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{console, status::Failure};
 
 /// A listener, and the TLS on it.
-pub(super) struct Door {
+pub(super) struct ClientListener {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<Tls>,
@@ -25,9 +25,9 @@ struct Tls {
     version: Version,
 }
 
-impl Door {
+impl ClientListener {
     /// Listens; with TLS if there is a protocol to offer by ALPN.
-    pub(super) async fn open(
+    pub(super) async fn bind(
         address: SocketAddr,
         offered: Option<Version>,
     ) -> Result<Self, Failure> {
@@ -56,7 +56,7 @@ impl Door {
 
     /// The next client that speaks the protocol. Of those that do not, or that
     /// do not take the certificate, the reason is told.
-    pub(super) async fn next(&self) -> Result<Box<dyn Transport>, Failure> {
+    pub(super) async fn accept(&self) -> Result<Box<dyn Transport>, Failure> {
         loop {
             let accepted = self.listener.accept().await;
             let (stream, peer) =
