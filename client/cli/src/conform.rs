@@ -1,4 +1,4 @@
-//! `lacewing conform`: the conformance suite on a socket.
+//! `lacewing conform`: runs the conformance suite on sockets.
 
 mod clients;
 mod server;
@@ -31,7 +31,7 @@ pub(crate) async fn run(args: Conform) -> Result<(), Failure> {
     if report.is_success() {
         printed
     } else {
-        // The report says it all.
+        // The report names the failures.
         Err(Failure::quiet(status::PROTOCOL))
     }
 }
@@ -82,13 +82,13 @@ fn report_case(args: &Conform, case: &Case, outcome: &Outcome) {
     if !args.verbose {
         return;
     }
-    let what = match outcome {
+    let text = match outcome {
         Outcome::Passed => "passed".to_owned(),
         Outcome::Skipped(reason) => format!("skipped: {reason}"),
         Outcome::Failed(failure) => format!("failed: {failure}"),
         Outcome::Advised(failure) => format!("advice: {failure}"),
     };
-    console::eprint(format_args!("{:<12} {what}\n", case.id()));
+    console::eprint(format_args!("{:<12} {text}\n", case.id()));
 }
 
 fn write(path: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), Failure> {
@@ -97,7 +97,7 @@ fn write(path: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), Failu
         .map_err(|error| Failure::local(format!("cannot write {}: {error}", path.display())))
 }
 
-/// The name of a report on `subject`.
+/// An empty report on `subject`.
 fn report(subject: impl std::fmt::Display) -> Report {
     Report::new(format!("conformance of {subject}"))
 }

@@ -1,4 +1,4 @@
-//! Clients under test.
+//! Tests clients: each connection of a client runs one case.
 
 mod listener;
 
@@ -11,10 +11,10 @@ use crate::{args::Conform, console, status::Failure};
 
 use listener::ClientListener;
 
-/// So many times in a row no client came: none will.
+/// After this many timeouts in a row the remaining cases do not wait.
 const MISSED: u32 = 3;
 
-/// Waits for clients, and runs one case on each connection that comes.
+/// Accepts connections, and runs one case on each.
 pub(super) async fn run(args: &Conform, address: SocketAddr) -> Result<Report, Failure> {
     let listener = ClientListener::bind(address, args.tls.then_some(args.protocol)).await?;
     let cases = super::chosen(args, client_cases(args.protocol));
@@ -24,13 +24,12 @@ pub(super) async fn run(args: &Conform, address: SocketAddr) -> Result<Report, F
         cases.len()
     ));
     let conditions = super::conditions(args);
-    // Of use for servers only.
+    // Only cases for servers use it.
     let target = Target::new("http", listener.address().to_string());
     let mut report = super::report("clients");
     let mut missed = 0_u32;
     for case in cases {
         let patience = match missed {
-            // Whoever made connections is gone.
             MISSED.. => Duration::ZERO,
             _ => args.patience,
         };
@@ -41,7 +40,7 @@ pub(super) async fn run(args: &Conform, address: SocketAddr) -> Result<Report, F
             }
             Err(_) => {
                 missed = missed.saturating_add(1);
-                Outcome::Skipped("no client came".into())
+                Outcome::Skipped("no client connected in time".into())
             }
         };
         super::report_case(args, &case, &outcome);
