@@ -1,4 +1,4 @@
-//! `lacewing get`.
+//! `lacewing get`: fetches URLs and uploads files.
 
 use std::{future::poll_fn, pin::Pin, sync::Arc};
 
@@ -18,8 +18,8 @@ use crate::{
     upload::Upload,
 };
 
-/// Fetches everything that the command line asks for. All is tried; the first
-/// failure decides the exit code.
+/// Fetches every URL of the command line. Goes on after a failure; the first
+/// one decides the exit code.
 pub(crate) async fn run(get: Get) -> Result<(), Failure> {
     if get.data.as_deref() == Some("-".as_ref()) && get.urls.len() > 1 {
         return Err(Failure::usage("stdin can be uploaded to one URL only"));
@@ -169,7 +169,7 @@ async fn listen(client: &Client, url: &Uri, trust: Trust) -> Result<(), Failure>
     let failed = |error| Failure::request(url, &error, trust);
     let origin = Origin::of(url).map_err(|error| failed(error.into()))?;
     let connection = client.connection(&origin).await.map_err(failed)?;
-    tokio::spawn(pushes::tell(connection.pushes()));
+    tokio::spawn(pushes::report(connection.pushes()));
     Ok(())
 }
 

@@ -83,6 +83,12 @@ impl<P: Protocol> Record<P> {
         }
     }
 
+    /// A GOAWAY with this reason was received.
+    pub(crate) fn has_go_away(&self, reason: P::GoAway) -> bool {
+        let mut reasons = self.go_aways.iter().map(|(_, received)| *received);
+        reasons.any(|received| received == Some(reason))
+    }
+
     /// The number of requests since the mark.
     pub(crate) fn since_mark(&self) -> usize {
         self.requests.len().saturating_sub(self.mark)

@@ -11,11 +11,13 @@
 )]
 
 mod client;
+mod flood;
 mod requests;
 mod sensitivity;
 mod server;
 mod spdy;
 mod tables;
+mod uploads;
 
 use lacewing_conform::{Conditions, Filter, Segmentation, Strictness};
 
