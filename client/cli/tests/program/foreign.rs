@@ -1,4 +1,4 @@
-//! The program and servers that speak something else.
+//! The program with servers of other protocols, and with untrusted certificates.
 
 use std::{
     io::{Read as _, Write as _},
@@ -13,7 +13,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::support::{Witness, routes};
 
-/// A certificate that nobody signed but its owner.
+/// A self-signed certificate.
 fn tls() -> rustls::ServerConfig {
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).unwrap();
@@ -27,7 +27,7 @@ fn tls() -> rustls::ServerConfig {
         .unwrap()
 }
 
-/// A server of another kind, for any number of clients.
+/// A server that sends these bytes to each client.
 fn says(bytes: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -41,7 +41,7 @@ fn says(bytes: &'static [u8]) -> SocketAddr {
     address
 }
 
-/// A server whose certificate nobody signed.
+/// A server with a self-signed certificate.
 fn self_signed() -> SocketAddr {
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || {

@@ -13,7 +13,7 @@ use lacewing_server::{Protocol, Server, service_fn};
 
 use crate::support::*;
 
-/// A server in a thread of its own, for as long as the test runs.
+/// Starts a server on a thread of its own.
 pub(super) fn server(version: Version) -> SocketAddr {
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -91,10 +91,9 @@ fn pushes_are_told_when_they_are_asked_for() {
     }
 }
 
-/// Answers of HTTP/1.1 are no use: it says so, and that no connection came
-/// about.
+/// A server that stays in HTTP/1.1 is an error of the connection.
 #[test]
-fn an_upgrade_that_is_not_taken_is_told() {
+fn an_upgrade_that_the_server_declines_is_reported() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let serving = std::thread::spawn(move || {

@@ -1,5 +1,4 @@
-//! The program when nobody reads what it says: it ends in silence, and what it
-//! did is what it says.
+//! The program without a reader of its output: no message, and the same exit code.
 
 use std::{
     net::SocketAddr,
@@ -24,8 +23,8 @@ fn lacewing(args: &[&str]) -> Command {
     command
 }
 
-/// Runs the program with a standard output that nobody reads: how it ends, and
-/// what it says of that.
+/// Runs the program without a reader of its standard output. Returns its exit
+/// status and its standard error output.
 fn without_stdout(args: &[&str]) -> (ExitStatus, String) {
     let output = lacewing(args)
         .stdout(unread())
@@ -49,8 +48,8 @@ fn without_stderr(args: &[&str]) -> (ExitStatus, Vec<u8>) {
     (output.status, output.stdout)
 }
 
-/// An address at which nobody is.
-fn nobody() -> SocketAddr {
+/// An address without a listener.
+fn closed_address() -> SocketAddr {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.local_addr().unwrap()
 }
@@ -83,7 +82,7 @@ fn a_body_that_nobody_reads_is_no_error() {
     }
 }
 
-/// A verdict is a verdict, read or not.
+/// The exit code does not depend on a reader.
 #[test]
 fn a_report_that_nobody_reads_keeps_its_exit_code() {
     let address = server(Version::Http2);
@@ -105,7 +104,7 @@ fn notes_that_nobody_reads_change_nothing() {
         let (status, body) = without_stderr(&["get", "--push", "--protocol", protocol, &url]);
         assert_eq!((status.code(), &body[..]), (Some(0), &b"page"[..]));
     }
-    let url = format!("http://{}/", nobody());
+    let url = format!("http://{}/", closed_address());
     let (status, _) = without_stderr(&["get", &url]);
     assert_eq!(status.code(), Some(2), "the failure is in the code");
     let (status, _) = without_stderr(&["get", "--no-such-option"]);

@@ -1,4 +1,4 @@
-//! Everything that tables are written in.
+//! The names that the tables of cases use.
 
 pub(super) use lacewing_frames::spdy::{
     Compression, ErrorCode, GoAwayStatus, Kind, SettingId, flags,

@@ -1,4 +1,4 @@
-//! Our server and client on SPDY/2, SPDY/3 and SPDY/3.1.
+//! Lacewing's server and client on SPDY/2, SPDY/3 and SPDY/3.1.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -18,7 +18,7 @@ use crate::{conditions, filter, requests};
 
 const VERSIONS: [Version; 3] = [Version::Spdy2, Version::Spdy3, Version::Spdy31];
 
-/// When a handler answers.
+/// The moment of a handler's response.
 #[derive(Clone, Copy, Debug)]
 enum Answers {
     AtOnce,
@@ -36,7 +36,7 @@ async fn answer(
     };
     let mut response = Response::new(Full::new(content));
     if matches!(answers, Answers::Late) || request.method() == Method::POST {
-        // A request that breaks on the way has no answer that anybody sees.
+        // The peer of a broken request sees no response.
         if request.into_body().collect().await.is_err() {
             *response.status_mut() = StatusCode::BAD_REQUEST;
         }
@@ -55,7 +55,7 @@ fn serve_with(version: Version, answers: Answers, options: ServerOptions) -> Dup
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let service = service_fn(move |request| answer(request, answers));
     tokio::spawn(async move {
-        // How a connection with a scripted peer ends is for the cases to judge.
+        // The cases judge the end of the connection.
         let _ = serve_connection(theirs, version, options, service).await;
     });
     ours
@@ -193,7 +193,7 @@ async fn nobody_passes_no_case() {
     }
 }
 
-/// What an echo must fail; PING it has right.
+/// An echo server must fail every case; only its PING is right.
 const NOT_BY_ECHO: [&str; 7] = [
     "2.2.1/1", "2.2.2/1", "2.3.2/1", "2.4.1/1", "2.6.4/2", "2.6.10/1", "3.2.1/1",
 ];

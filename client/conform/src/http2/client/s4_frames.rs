@@ -2,7 +2,7 @@
 
 use crate::http2::prelude::*;
 
-/// A type that no specification gave away.
+/// A frame type that no specification defines.
 const UNKNOWN: Kind = Kind(0xfa);
 
 pub(super) fn rows() -> Vec<Row> {
@@ -121,7 +121,7 @@ pub(super) fn rows() -> Vec<Row> {
             "a header block of a stream that the client reset is decompressed all the same",
             [
                 requests(2),
-                // The first is malformed; its block fills the table.
+                // The first response is malformed; its block fills the table.
                 send_all([
                     headers(REQUEST, &Block::new().indexed_field("x-first", "1")),
                     headers(REQUEST, &Block::new().indexed_field("x-second", "2")).end_stream(),

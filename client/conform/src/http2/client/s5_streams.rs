@@ -15,7 +15,8 @@ pub(super) fn rows() -> Vec<Row> {
             ],
         )
     };
-    // A client that has not asked for it, on its own side and on the server's.
+    // Streams that the client did not open: one with its parity, one with the
+    // server's.
     let never_asked = REQUEST.plus(100);
     let closed = |frame_after| {
         [
@@ -26,7 +27,7 @@ pub(super) fn rows() -> Vec<Row> {
                 Expect::PingAnswer(*b"tolerant"),
                 Expect::StreamError(REQUEST, vec![STREAM_CLOSED]),
                 Expect::ConnectionError(vec![STREAM_CLOSED, PROTOCOL_ERROR]),
-                // A client that has its whole response may leave.
+                // A client with its whole response may close the connection.
                 Expect::GoAway(NO_ERROR),
             ]),
         ]
@@ -128,7 +129,7 @@ pub(super) fn rows() -> Vec<Row> {
             "5.1.2/1",
             "no more requests at once than SETTINGS_MAX_CONCURRENT_STREAMS",
             [
-                // These may have been made before SETTINGS came.
+                // The client may have sent these before it received SETTINGS.
                 request_comes(),
                 settle(),
                 Step::AnswerAll,

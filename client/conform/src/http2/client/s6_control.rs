@@ -90,7 +90,7 @@ fn settings_frames() -> Vec<Row> {
                     headers(REQUEST, &ok).end_stream(),
                     headers(SECOND_REQUEST, &ok).end_stream(),
                 ]),
-                // The odd server's decoder insists on it.
+                // The scripted peer's decoder requires the size update.
                 requests(4),
             ],
         ),

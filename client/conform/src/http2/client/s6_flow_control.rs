@@ -4,7 +4,7 @@ use crate::http2::prelude::*;
 
 /// The largest window (§6.9.1).
 const MAX: u32 = 0x7fff_ffff;
-/// What a window is at its start.
+/// The initial size of a window.
 const INITIAL: u64 = 65_535;
 
 pub(super) fn rows() -> Vec<Row> {
@@ -99,7 +99,7 @@ fn frames() -> Vec<Row> {
     ]
 }
 
-/// The client's first request has a body that no window holds.
+/// The body of the client's first request exceeds every window.
 fn uploads() -> Vec<Row> {
     let upload = |id: &str, title: &str, steps: Vec<Step>| {
         let wait = [

@@ -2,7 +2,7 @@
 
 use crate::http2::prelude::*;
 
-/// The authority that a client asked must be the one that is pushed for.
+/// The authority of a pushed request must be that of the client's request.
 const FOREIGN: &str = "elsewhere.example";
 
 pub(super) fn rows() -> Vec<Row> {
@@ -168,7 +168,7 @@ pub(super) fn rows() -> Vec<Row> {
                 send_all([push_promise(REQUEST, 2, &get), data(2, b"content")]),
                 any([
                     Expect::ConnectionError(vec![PROTOCOL_ERROR]),
-                    // It may have been refused meanwhile.
+                    // The client may have refused it meanwhile.
                     Expect::Reset(2.into()),
                 ]),
             ],

@@ -1,4 +1,4 @@
-//! Responses (RFC 9113 §8): what makes them malformed, and what does not.
+//! Responses (RFC 9113 §8): malformed and well-formed ones.
 
 use crate::http2::prelude::*;
 

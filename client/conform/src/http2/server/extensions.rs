@@ -99,8 +99,8 @@ fn extended_connect(target: &Target) -> Vec<Row> {
     ]
 }
 
-/// RFC 9218 is optional, so that what it forbids is no more than advice here;
-/// a server that does not know PRIORITY_UPDATE ignores it.
+/// RFC 9218 is optional: these cases are advice, and a server that does not know
+/// PRIORITY_UPDATE ignores it.
 fn priority_updates(target: &Target) -> Vec<Row> {
     let get = get(target);
     vec![
@@ -224,7 +224,8 @@ fn priority_updates(target: &Target) -> Vec<Row> {
     ]
 }
 
-/// Two responses wait for the connection's window, of which a part is given.
+/// Two responses wait for the connection's window; the client advertises a part
+/// of it.
 fn urgency(target: &Target) -> Vec<Row> {
     let large = get_large(target);
     let open = SettingId::INITIAL_WINDOW_SIZE;

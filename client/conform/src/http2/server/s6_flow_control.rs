@@ -273,8 +273,7 @@ fn initial_window(target: &Target) -> Vec<Row> {
     ]
 }
 
-/// Stream 1 is held open with nothing left of its window nor of the
-/// connection's.
+/// Stream 1 stays open; its window and the connection's are used up.
 fn overflow(target: &Target) -> Vec<Row> {
     let exhausted = |id, title, steps: [Step; 2]| {
         let [first, second] = steps;
@@ -343,8 +342,8 @@ fn overflow(target: &Target) -> Vec<Row> {
     ]
 }
 
-/// The windows of the tested side. It may open them while DATA is on its way,
-/// and then it has to take what it allowed.
+/// The windows of the tested side. It may advertise credit while DATA is in
+/// flight, and must then accept that DATA.
 fn own_windows(target: &Target) -> Vec<Row> {
     vec![
         should(

@@ -1,5 +1,4 @@
-//! Fields and control data (RFC 9113 §8.2, §8.3): what makes a request
-//! malformed.
+//! Fields and control data (RFC 9113 §8.2, §8.3): malformed requests.
 
 use crate::http2::prelude::*;
 
@@ -295,8 +294,8 @@ fn pseudo_values(target: &Target) -> Vec<Row> {
             .octets(b":path", path)
             .field(":authority", authority)
     };
-    // What an authority must not be is told to senders; of recipients it is
-    // asked by RFC 9110 §4.2.4 and §7.2 only.
+    // RFC 9113 limits the authority for senders. Only RFC 9110 §4.2.4 and §7.2
+    // require a recipient to reject it.
     let advised = |id, title, authority| {
         let block = of("GET", scheme, path.as_bytes(), authority);
         should(

@@ -11,8 +11,8 @@ pub(super) fn rows(target: &Target) -> Vec<Row> {
     rows
 }
 
-/// Errors that come when a response may be complete already: an early answer
-/// must not hide them. A server that does not want the rest says so by
+/// Errors after a response that may be complete already: an early response must
+/// not hide them. A server that does not want the rest of the request sends
 /// RST_STREAM with NO_ERROR.
 fn late(target: &Target) -> Vec<Row> {
     let late = |id, title, block: &Block, error: Vec<super::super::frame::Frame>| {

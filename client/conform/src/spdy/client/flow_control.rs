@@ -111,7 +111,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         must(
             "2.6.8",
             "a session's window above 2^31 - 1 ends the session",
-            // By GOAWAY with a status that there is none of.
+            // GOAWAY has no status for it.
             [
                 request_comes(),
                 send_all([window_update(0, 0x7fff_ffff), window_update(0, 0x7fff_ffff)]),

@@ -190,7 +190,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             [
                 request_comes(),
                 send_all([rst_stream(1001, CANCEL), ping(2)]),
-                // It may be an error of the session.
+                // A session error is right as well.
                 any([Expect::PingAnswer(2), Expect::SESSION_ERROR]),
                 Step::Holds(Expect::NoReset(1001.into())),
             ],

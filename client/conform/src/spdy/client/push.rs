@@ -37,7 +37,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             [
                 request_comes(),
                 send(push(even, REQUEST, &pushed.clone().without(url))),
-                // Who wants no pushes at all need not look at it.
+                // A client that refuses all pushes need not check it.
                 stream_error(even, &[PROTOCOL_ERROR, REFUSED_STREAM, CANCEL]),
                 alive(),
             ],

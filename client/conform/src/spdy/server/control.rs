@@ -84,7 +84,7 @@ fn resets(dialect: &Dialect) -> Vec<Row> {
             "RST_STREAM with the status 0, which is none, is not answered by RST_STREAM",
             [
                 send_all([post.clone(), rst_stream(1, ErrorCode(0)), ping(1)]),
-                // It may be an error of the session.
+                // A session error is right as well.
                 any([Expect::PingAnswer(1), Expect::SESSION_ERROR]),
                 Step::Holds(Expect::NoReset(1.into())),
             ],
@@ -263,7 +263,7 @@ fn credentials(dialect: &Dialect) -> Vec<Row> {
         b"\0\x01\0\0\0\x04abcd\0\0\0\x03one\0\0\0\x03two",
     );
     vec![
-        // Its proof is none: who looks at it gives up the session.
+        // The proof is invalid: a server that verifies it ends the session.
         should(
             "2.6.9",
             "CREDENTIAL with a wrong proof ends the session, or is ignored",

@@ -159,14 +159,14 @@ fn session(dialect: &Dialect) -> Vec<Row> {
             "2.6.8",
             "the session's window holds for all its streams together",
             [
-                // A client that gives credit for the session counts with it.
+                // WINDOW_UPDATE for the session raises its window.
                 send_all([
                     settings(&[(0, WINDOW, 1 << 20)]),
                     window_update(0, 1),
                     large(1),
                     large(3),
                 ]),
-                // The monitor counts what both have.
+                // The monitor checks both windows.
                 settle(),
                 settle(),
                 send(window_update(0, 4_000)),
@@ -204,7 +204,7 @@ fn session(dialect: &Dialect) -> Vec<Row> {
         must(
             "2.6.8",
             "a session's window above 2^31 - 1 ends the session",
-            // By GOAWAY with a status that there is none of.
+            // GOAWAY has no status for it.
             [
                 send(window_update(0, 0x7fff_ffff)),
                 Step::Expect(Expect::Closed),

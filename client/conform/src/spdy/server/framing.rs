@@ -1,7 +1,7 @@
 //! Frames (sections 2.2.1, 2.2.2) and errors (2.4).
 //!
-//! A server that finds out the version by the first bytes is told by SETTINGS
-//! where the frame in question does not tell it.
+//! A server may detect the version from the first frame. Where the tested frame
+//! does not show the version, SETTINGS precede it.
 
 use crate::spdy::prelude::*;
 
@@ -227,7 +227,7 @@ fn errors(dialect: &Dialect) -> Vec<Row> {
             "RST_STREAM on a stream that was never opened is not answered by RST_STREAM",
             [
                 send_all([rst_stream(7, CANCEL), ping(1)]),
-                // It may be an error of the session.
+                // A session error is right as well.
                 any([Expect::PingAnswer(1), Expect::SESSION_ERROR]),
                 Step::Holds(Expect::NoReset(7.into())),
             ],

@@ -153,7 +153,7 @@ fn meaning(dialect: &Dialect) -> Vec<Row> {
 
 fn windows(dialect: &Dialect) -> Vec<Row> {
     let large = syn_stream(1, &dialect.get_large()).fin();
-    // A session's window that is in nobody's way.
+    // Opens the session's window, so that only the stream's counts.
     let room = || {
         let more = if dialect.version == crate::Version::Spdy31 {
             vec![window_update(0, 1 << 20)]
@@ -273,7 +273,7 @@ fn windows(dialect: &Dialect) -> Vec<Row> {
             "2.6.4",
             "INITIAL_WINDOW_SIZE never changes the session's window",
             [
-                // A client that gives credit for the session counts with it.
+                // WINDOW_UPDATE for the session raises its window.
                 send_all([
                     settings(&[(0, WINDOW, 1 << 20)]),
                     window_update(0, 1),
