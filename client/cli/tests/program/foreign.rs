@@ -28,7 +28,7 @@ fn tls() -> rustls::ServerConfig {
 }
 
 /// A server that sends these bytes to each client.
-fn says(bytes: &'static [u8]) -> SocketAddr {
+fn server_sending(bytes: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -91,7 +91,7 @@ fn insecure_is_for_certificates_only() {
         b"SSH-2.0-OpenSSH_9.6\r\n",
         b"220 mail.example.org ESMTP\r\n",
     ] {
-        let plain = format!("https://{}/", says(bytes));
+        let plain = format!("https://{}/", server_sending(bytes));
         for args in [
             &["get"][..],
             &["get", "-k"],
@@ -129,7 +129,10 @@ fn the_same_with_openssl() {
         &format!("https://localhost:{}/hello", self_signed().port()),
     ]);
     assert!(said.contains("--insecure"), "{said}");
-    let plain = format!("https://{}/", says(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+    let plain = format!(
+        "https://{}/",
+        server_sending(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    );
     let (_, said) = lacewing(&["get", "--npn", &plain]);
     assert!(said.contains("does not speak TLS"), "{said}");
     assert!(!said.contains("--insecure"), "{said}");

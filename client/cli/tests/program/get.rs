@@ -81,8 +81,8 @@ fn pushes_are_told_when_they_are_asked_for() {
         let output = lacewing(&["--push", "--protocol", version.alpn(), &url]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         assert_eq!(output.stdout, b"page");
-        let told = format!("lacewing: pushed http://{address}/bytes/1000: 200 OK, 1000 bytes\n");
-        assert_eq!(stderr(&output), told, "{version}");
+        let line = format!("lacewing: pushed http://{address}/bytes/1000: 200 OK, 1000 bytes\n");
+        assert_eq!(stderr(&output), line, "{version}");
         let output = lacewing(&["--protocol", version.alpn(), &url]);
         assert_eq!(
             (output.stdout.clone(), stderr(&output)),

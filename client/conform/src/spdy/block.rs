@@ -18,7 +18,7 @@ pub(super) struct Block {
     rest: Vec<u8>,
     /// Bytes to send in place of the zlib stream.
     wire: Option<Vec<u8>>,
-    /// The most bytes of each stored block of deflate, if not the default.
+    /// The most bytes of each stored block of deflate; [`STORED`] if absent.
     chunk: Option<usize>,
 }
 

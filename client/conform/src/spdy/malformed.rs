@@ -32,7 +32,7 @@ pub(super) fn streams(layout: Layout, block: &Block) -> [(&'static str, Block); 
     lengths.extend_from_slice(&[0, 4, 0, 4, 0]);
     lengths.extend_from_slice(b"\0\0\0\0");
     [
-        ("a zlib stream with a dictionary that nobody has", unknown),
+        ("a zlib stream with an unknown dictionary", unknown),
         ("a block of a type that deflate does not have", no_type),
         ("a match that reaches behind the dictionary", far),
         ("a stored block with two lengths", lengths),

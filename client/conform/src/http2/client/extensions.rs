@@ -54,7 +54,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         ignored(
             "7838/4/1",
-            "ALTSVC is taken on the connection and on a stream",
+            "ALTSVC is accepted on the connection and on a stream",
             vec![
                 frame(Kind::ALTSVC, 0, 0, b"\0\x10http://localhosth2=\":8080\""),
                 frame(Kind::ALTSVC, 0, REQUEST, b"\0\0h2=\":8080\""),
@@ -75,7 +75,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         ignored(
             "8336/2/1",
-            "ORIGIN is taken",
+            "ORIGIN is accepted",
             vec![frame(Kind::ORIGIN, 0, 0, b"\0\x10http://localhost")],
         ),
         ignored(

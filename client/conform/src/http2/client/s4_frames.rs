@@ -54,7 +54,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         must(
             "4.2/1",
-            "DATA of 2^14 bytes is taken",
+            "DATA of 2^14 bytes is accepted",
             [
                 request_comes(),
                 send_all([headers(REQUEST, &ok), data_of(REQUEST, 16_384)]),

@@ -15,8 +15,7 @@ pub(super) fn rows() -> Vec<Row> {
             ],
         )
     };
-    // Streams that the client did not open: one with its parity, one with the
-    // server's.
+    // A stream with the client's parity that the client has not opened.
     let never_asked = REQUEST.plus(100);
     let closed = |frame_after| {
         [
@@ -71,7 +70,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         must(
             "5.1/8",
-            "idle: PRIORITY is fine",
+            "idle: PRIORITY is allowed",
             [
                 request_comes(),
                 send_all([priority(never_asked, 0, 15), priority(2, 0, 15)]),
@@ -167,7 +166,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         should(
             "5.4.1/2",
-            "a connection error is told by GOAWAY",
+            "a connection error is reported by GOAWAY",
             [
                 request_comes(),
                 send(ping(b"question").on(REQUEST)),

@@ -96,7 +96,7 @@ fn settings_frames() -> Vec<Row> {
         ),
         must(
             "6.5.2/7",
-            "ENABLE_PUSH of 0 from a server, and unknown settings, are fine",
+            "ENABLE_PUSH of 0 from a server, and unknown settings, are allowed",
             [
                 request_comes(),
                 send(settings(&[
@@ -119,7 +119,7 @@ fn settings_frames() -> Vec<Row> {
         ),
         must(
             "6.5.3/2",
-            "a value that is not allowed is an error, whatever follows it",
+            "a forbidden value is an error, even if an allowed one follows",
             [
                 request_comes(),
                 send(settings(&[

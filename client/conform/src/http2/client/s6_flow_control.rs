@@ -77,7 +77,7 @@ fn frames() -> Vec<Row> {
         ),
         should(
             "6.9.1/3",
-            "padding counts for flow control, and is given back",
+            "padding counts for flow control, and is released",
             [
                 request_comes(),
                 send(headers(REQUEST, &ok)),

@@ -67,7 +67,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         must(
             "6.6/3",
-            "a push is taken, or refused, and the connection goes on",
+            "a push is accepted, or refused, and the connection goes on",
             [
                 request_comes(),
                 push_allowed(),

@@ -166,7 +166,7 @@ fn fields() -> Vec<Row> {
         .collect();
     rows.push(taken(
         "8.2.1/16",
-        "any token as a name, and any value, is fine",
+        "any token as a name, and any value, is allowed",
         vec![headers(
             REQUEST,
             &status("200")
@@ -236,7 +236,7 @@ fn control_data() -> Vec<Row> {
         ),
         taken(
             "8.3.2/9",
-            "a :status that nobody registered is fine",
+            "an unregistered :status is valid",
             of(&[(":status", "299")]),
         ),
     ]

@@ -105,7 +105,7 @@ fn primitives(target: &Target) -> Vec<Row> {
     vec![
         refused(
             "7541/5.1/1",
-            "an integer that goes on beyond any size",
+            "an integer longer than any size",
             &get.clone().raw(&[0xff; 20]).raw(&[0x00]),
         ),
         refused(
@@ -330,7 +330,7 @@ fn size_updates(target: &Target) -> Vec<Row> {
         .advised(),
         must(
             "7541/4.3/1",
-            "a size update evicts what does not fit",
+            "a size update evicts entries that do not fit",
             [
                 request_with(&get.clone().indexed_field("x-entry", "1")),
                 response(1),
@@ -340,7 +340,7 @@ fn size_updates(target: &Target) -> Vec<Row> {
         ),
         must(
             "7541/4.3/2",
-            "a size update keeps what fits",
+            "a size update keeps entries that fit",
             [
                 request_with(&get.clone().indexed_field("x-entry", "1")),
                 response(1),

@@ -112,7 +112,7 @@ fn size(target: &Target) -> Vec<Row> {
     vec![
         must(
             "4.2/1",
-            "DATA of 2^14 bytes is taken",
+            "DATA of 2^14 bytes is accepted",
             [
                 send_all([headers(1, &post(target)), data_of(1, 16_384).end_stream()]),
                 success(1),

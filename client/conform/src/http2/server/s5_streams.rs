@@ -48,7 +48,7 @@ fn idle(target: &Target) -> Vec<Row> {
         ),
         must(
             "5.1/5",
-            "idle: PRIORITY is fine, and leaves the stream idle",
+            "idle: PRIORITY is allowed, and leaves the stream idle",
             [
                 send(priority(1, 0, 255)),
                 alive(),
@@ -112,7 +112,7 @@ fn half_closed(target: &Target) -> Vec<Row> {
         ),
         held(
             "5.1/10",
-            "half-closed (remote): WINDOW_UPDATE and PRIORITY are fine",
+            "half-closed (remote): WINDOW_UPDATE and PRIORITY are allowed",
             [
                 send_all([priority(1, 0, 1), window_update(1, 0x00ff_ffff)]),
                 success(1),
@@ -120,7 +120,7 @@ fn half_closed(target: &Target) -> Vec<Row> {
         ),
         held(
             "5.1/11",
-            "half-closed (remote): RST_STREAM is fine",
+            "half-closed (remote): RST_STREAM is allowed",
             [send(rst_stream(1, CANCEL)), alive()],
         ),
         held(
@@ -194,7 +194,7 @@ fn closed(target: &Target) -> Vec<Row> {
         ),
         must(
             "5.1/16",
-            "closed by END_STREAM: PRIORITY is fine",
+            "closed by END_STREAM: PRIORITY is allowed",
             after_response([send(priority(1, 0, 15)), alive()]),
         ),
         must(
@@ -223,7 +223,7 @@ fn closed(target: &Target) -> Vec<Row> {
         ),
         must(
             "5.1/21",
-            "closed by RST_STREAM: WINDOW_UPDATE and PRIORITY are fine",
+            "closed by RST_STREAM: WINDOW_UPDATE and PRIORITY are allowed",
             after_reset([send_all([window_update(1, 1), priority(1, 0, 15)]), alive()]),
         ),
         should(
@@ -380,7 +380,7 @@ fn errors(target: &Target) -> Vec<Row> {
         ),
         should(
             "5.4.1/2",
-            "a connection error is told by GOAWAY",
+            "a connection error is reported by GOAWAY",
             [
                 send(ping(b"question").on(1)),
                 expect(Expect::GoAway(PROTOCOL_ERROR)),

@@ -89,20 +89,20 @@ fn field_values(target: &Target) -> Vec<Row> {
     rows.push(taken("8.2.1/23", "an empty value is fine", &valued(b"")));
     rows.push(taken(
         "8.2.1/24",
-        "a value with spaces and tabs inside is fine",
+        "a value with spaces and tabs inside is allowed",
         &valued(b"a \t b"),
     ));
     rows.push(
         taken(
             "8.2.1/25",
-            "a value with bytes above 0x7f is fine",
+            "a value with bytes above 0x7f is allowed",
             &valued(b"caf\xc3\xa9 \xff"),
         )
         .advised(),
     );
     rows.push(taken(
         "8.2.1/26",
-        "a name of all characters of a token is fine",
+        "a name of all characters of a token is allowed",
         &get(target).field("x!#$%&'*+-.^_`|~09az", "1"),
     ));
     rows
@@ -258,7 +258,7 @@ fn pseudo(target: &Target) -> Vec<Row> {
         ),
         taken(
             "8.3.1/10",
-            "host instead of :authority is fine",
+            "host instead of :authority is allowed",
             &fields(&[
                 (":method", "GET"),
                 (":scheme", scheme),
@@ -268,7 +268,7 @@ fn pseudo(target: &Target) -> Vec<Row> {
         ),
         taken(
             "8.3.1/11",
-            "host beside the same :authority is fine",
+            "host beside the same :authority is allowed",
             &get.clone().field("host", authority),
         ),
         refused(
@@ -355,7 +355,7 @@ fn pseudo_values(target: &Target) -> Vec<Row> {
         advised("8.3.1/26", "an :authority with a slash", "localhost/path"),
         taken(
             "8.3.1/27",
-            "a :path with a query is fine",
+            "a :path with a query is allowed",
             &of("GET", scheme, &[path, b"?a=b&c=%20"].concat(), authority),
         ),
     ]);

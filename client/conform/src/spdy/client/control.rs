@@ -117,12 +117,12 @@ fn pings() -> Vec<Row> {
     vec![
         should(
             "2.6.5",
-            "PING comes back",
+            "PING is answered",
             [send(ping(2)), Step::Expect(Expect::PingAnswer(2))],
         ),
         should(
             "2.6.5",
-            "every one of several PINGs comes back",
+            "each of several PINGs is answered",
             [
                 send_all([2, 4, 6].map(ping)),
                 Step::Expect(Expect::PingAnswer(2)),

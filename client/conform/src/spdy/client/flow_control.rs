@@ -32,7 +32,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         .needs(Need::RequestBody),
         must(
             "2.6.8",
-            "WINDOW_UPDATE lets more of a body come, as much as it says",
+            "WINDOW_UPDATE permits as much more of a body as its delta",
             upload(vec![
                 content(REQUEST, 65_536),
                 credit(1_000),
@@ -91,7 +91,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         .needs(Need::RequestBody),
         must(
             "2.6.8",
-            "there is no flow control: a body comes whole",
+            "there is no flow control: a body is sent whole",
             upload(vec![Step::Expect(Expect::Ended(REQUEST))]),
         )
         .in_2()
@@ -142,7 +142,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         .since_3(),
         must(
             "2.6.8",
-            "a client gives credit for what it consumes",
+            "a client releases credit for consumed DATA",
             [
                 request_comes(),
                 send(syn_reply(REQUEST, &ok)),

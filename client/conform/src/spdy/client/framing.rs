@@ -37,7 +37,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         .in_2(),
         must(
             "2.2.1",
-            "SYN_REPLY of about 8192 bytes is taken",
+            "SYN_REPLY of about 8192 bytes is accepted",
             [
                 request_comes(),
                 send(syn_reply(REQUEST, &ok.clone().and("x-fill", vec![b'x'; 7_800])).fin()),

@@ -17,7 +17,7 @@ pub(super) fn rows(_dialect: &Dialect) -> Vec<Row> {
     vec![
         should(
             "2.6.4",
-            "SETTINGS with no entries and with unknown ids are taken",
+            "SETTINGS with no entries and with unknown ids are accepted",
             [
                 request_comes(),
                 send_all([settings(&[]), settings(&[(0, SettingId(99), 1)])]),
@@ -74,7 +74,7 @@ pub(super) fn rows(_dialect: &Dialect) -> Vec<Row> {
         ),
         must(
             "2.6.4",
-            "CLEAR_SETTINGS clears what was kept, and no more",
+            "CLEAR_SETTINGS clears the persisted settings alone",
             [
                 request_comes(),
                 send(

@@ -112,7 +112,7 @@ fn right_pairs(dialect: &Dialect) -> Vec<Row> {
         ),
         must(
             "2.6.10",
-            "fifty pairs are taken",
+            "fifty pairs are accepted",
             [
                 asks(&(0..50).fold(get, |block, nth| block.and(format!("x-{nth}"), "v"))),
                 response(1),

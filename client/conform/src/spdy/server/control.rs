@@ -124,10 +124,10 @@ fn resets(dialect: &Dialect) -> Vec<Row> {
 fn pings(dialect: &Dialect) -> Vec<Row> {
     let back = |id| Step::Expect(Expect::PingAnswer(id));
     vec![
-        should("2.6.5", "PING comes back", [send(ping(1)), back(1)]),
+        should("2.6.5", "PING is answered", [send(ping(1)), back(1)]),
         should(
             "2.6.5",
-            "every one of several PINGs comes back",
+            "each of several PINGs is answered",
             [
                 send_all([1, 3, 5, 7, 9].map(ping)),
                 back(1),
@@ -139,7 +139,7 @@ fn pings(dialect: &Dialect) -> Vec<Row> {
         ),
         should(
             "2.6.5",
-            "PING with an id above 2^31 comes back",
+            "PING with an id above 2^31 is answered",
             [send(ping(0xffff_ffff)), back(0xffff_ffff)],
         ),
         must(
@@ -166,7 +166,7 @@ fn pings(dialect: &Dialect) -> Vec<Row> {
         ),
         should(
             "2.6.5",
-            "PING comes back while a response waits for its window",
+            "PING is answered while a response waits for its window",
             [
                 send_all([
                     settings(&[(0, WINDOW, 0)]),
@@ -209,7 +209,7 @@ fn goaways(dialect: &Dialect) -> Vec<Row> {
         .since_3(),
         should(
             "2.6.6",
-            "GOAWAY with an unknown status is taken",
+            "GOAWAY with an unknown status is accepted",
             [
                 send_all([
                     syn_stream(1, &dialect.get()).fin(),
@@ -294,7 +294,7 @@ fn credentials(dialect: &Dialect) -> Vec<Row> {
         .in_31(),
         must(
             "2.6.9",
-            "CREDENTIAL, which came with SPDY/3, is an unknown type",
+            "CREDENTIAL, which SPDY/3 introduced, is an unknown type",
             [send_all([credential, get]), response(1), alive()],
         )
         .in_2(),

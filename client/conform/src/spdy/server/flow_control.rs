@@ -23,7 +23,7 @@ fn streams(dialect: &Dialect) -> Vec<Row> {
     vec![
         must(
             "2.6.8",
-            "a window starts with 65,536 bytes: that much comes, and no more",
+            "a window starts with 65,536 bytes: the server sends that much, and no more",
             [
                 send(large.clone()),
                 content(1, 65_536),
@@ -35,7 +35,7 @@ fn streams(dialect: &Dialect) -> Vec<Row> {
         .needs(Need::LargeContent(70_000)),
         must(
             "2.6.8",
-            "WINDOW_UPDATE lets more come, as much as it says",
+            "WINDOW_UPDATE permits as much more content as its delta",
             [
                 send(large.clone()),
                 content(1, 65_536),
@@ -53,7 +53,7 @@ fn streams(dialect: &Dialect) -> Vec<Row> {
         .needs(Need::LargeContent(70_000)),
         should(
             "2.6.8",
-            "a stream that waits for its window does not hold up another",
+            "a stream that waits for its window does not block another",
             [
                 send_all([settings(&[(0, WINDOW, 0)]), large]),
                 Step::Expect(Expect::Head(1.into(), 200..=299)),
@@ -81,7 +81,7 @@ fn streams(dialect: &Dialect) -> Vec<Row> {
         .since_3(),
         must(
             "2.6.8",
-            "a server gives credit for what it consumes",
+            "a server releases credit for consumed DATA",
             [
                 send(syn_stream(1, &dialect.post())),
                 alive(),
@@ -159,7 +159,8 @@ fn session(dialect: &Dialect) -> Vec<Row> {
             "2.6.8",
             "the session's window holds for all its streams together",
             [
-                // WINDOW_UPDATE for the session raises its window.
+                // WINDOW_UPDATE on stream 0 shows that the client uses the session's
+                // window.
                 send_all([
                     settings(&[(0, WINDOW, 1 << 20)]),
                     window_update(0, 1),
@@ -217,7 +218,7 @@ fn session(dialect: &Dialect) -> Vec<Row> {
         ),
         should(
             "2.6.8",
-            "DATA of streams that are refused or gone counts, and credit comes back for it",
+            "DATA of refused or closed streams counts, and its credit is released",
             [
                 send_all([syn_stream(1, &dialect.post()), rst_stream(1, CANCEL)]),
                 alive(),
@@ -237,7 +238,7 @@ fn none(dialect: &Dialect) -> Vec<Row> {
     vec![
         must(
             "2.6.8",
-            "there is no flow control: a large response comes whole",
+            "there is no flow control: a large response is sent whole",
             [send(syn_stream(1, &dialect.get_large()).fin()), success(1)],
         )
         .in_2()

@@ -36,13 +36,13 @@ fn control_frames(dialect: &Dialect) -> Vec<Row> {
         .binding_in_2(dialect.version),
         must(
             "2.2.1",
-            "a control frame of 8192 bytes is taken, of whatever type",
+            "a control frame of 8192 bytes is accepted, of any type",
             [send(control(Kind(0x100), &[0; 8192])), alive()],
         )
         .binding_in_2(dialect.version),
         must(
             "2.2.1",
-            "SYN_STREAM of about 8192 bytes is taken",
+            "SYN_STREAM of about 8192 bytes is accepted",
             [
                 send(syn_stream(1, &dialect.get().and("x-fill", vec![b'x'; 7_800])).fin()),
                 response(1),
@@ -153,7 +153,7 @@ fn data_frames(dialect: &Dialect) -> Vec<Row> {
         .needs(Need::Upload),
         must(
             "2.2.2",
-            "one DATA frame of 32 KiB is taken",
+            "one DATA frame of 32 KiB is accepted",
             [send_all([post, data_of(1, 32_768).fin()]), success(1)],
         )
         .needs(Need::Upload),

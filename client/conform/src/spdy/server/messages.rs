@@ -113,7 +113,7 @@ fn requests(dialect: &Dialect) -> Vec<Row> {
         ),
         must(
             "3.2.2",
-            "a response to a request with a body comes",
+            "a request with a body is answered",
             [
                 send_all([
                     syn_stream(1, &dialect.post().and("content-length", "4")),
