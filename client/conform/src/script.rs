@@ -148,12 +148,12 @@ pub(crate) fn requests<P: Protocol>(number: usize) -> Step<P> {
 }
 
 /// Waits for the first request of a client under test.
-pub(crate) fn request_comes<P: Protocol>() -> Step<P> {
+pub(crate) fn await_request<P: Protocol>() -> Step<P> {
     Step::Requests(1)
 }
 
 /// Waits for the first request of a client under test, which must have a body.
-pub(crate) fn upload_comes<P: Protocol>() -> [Step<P>; 2] {
+pub(crate) fn await_upload<P: Protocol>() -> [Step<P>; 2] {
     [Step::Requests(1), Step::Body]
 }
 

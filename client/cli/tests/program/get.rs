@@ -74,7 +74,7 @@ fn a_body_goes_to_stdout_and_nothing_else_is_said() {
 }
 
 #[test]
-fn pushes_are_told_when_they_are_asked_for() {
+fn pushes_are_reported_on_request() {
     for version in Version::ALL {
         let address = server(version);
         let url = format!("http://{address}/pushes");
@@ -201,7 +201,7 @@ fn several_urls_go_into_a_directory_over_one_connection() {
 }
 
 #[test]
-fn exit_codes_tell_what_went_wrong() {
+fn exit_codes_name_the_kind_of_failure() {
     let base = format!("http://{}", server(Version::Http2));
     let cases: [(&[&str], i32, &str); 7] = [
         (&["not a url"], 1, "not a URL"),

@@ -55,7 +55,7 @@ fn closed_address() -> SocketAddr {
 }
 
 #[test]
-fn a_list_or_a_help_that_nobody_reads_is_no_error() {
+fn a_list_or_a_help_without_a_reader_is_no_error() {
     for args in [
         &["conform", "--list"][..],
         &["conform", "--list", "--client"],
@@ -70,7 +70,7 @@ fn a_list_or_a_help_that_nobody_reads_is_no_error() {
 }
 
 #[test]
-fn a_body_that_nobody_reads_is_no_error() {
+fn a_body_without_a_reader_is_no_error() {
     for version in Version::ALL {
         let address = server(version);
         let url = format!("http://{address}/bytes/3000000");
@@ -84,7 +84,7 @@ fn a_body_that_nobody_reads_is_no_error() {
 
 /// The exit code does not depend on a reader.
 #[test]
-fn a_report_that_nobody_reads_keeps_its_exit_code() {
+fn a_report_without_a_reader_keeps_its_exit_code() {
     let address = server(Version::Http2);
     let url = format!("http://{address}/hello");
     let (status, said) = without_stdout(&["conform", &url, "--only", "6.7/1"]);
@@ -92,7 +92,7 @@ fn a_report_that_nobody_reads_keeps_its_exit_code() {
 }
 
 #[test]
-fn notes_that_nobody_reads_change_nothing() {
+fn notes_without_a_reader_change_nothing() {
     for version in Version::ALL {
         let address = server(version);
         let url = format!("http://{address}/hello");

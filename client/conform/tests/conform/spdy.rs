@@ -181,7 +181,7 @@ fn a_rule_has_one_id_in_all_versions_and_no_number_is_missing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_passes_no_case() {
+async fn a_silent_peer_passes_no_case() {
     let conditions = conditions(Segmentation::Whole);
     for version in VERSIONS {
         let target = Target::new("http", "localhost").version(version);
@@ -224,7 +224,7 @@ async fn an_echo_answers_ping_and_is_no_server() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_inflates_whatever_comes_fails() {
+async fn a_server_without_a_limit_for_inflation_fails() {
     let conditions = conditions(Segmentation::Whole);
     for version in VERSIONS {
         let target = Target::new("http", "localhost").version(version);

@@ -9,7 +9,7 @@ pub(super) fn rows() -> Vec<Row> {
             id,
             title,
             [
-                request_comes(),
+                await_request(),
                 send(headers(REQUEST, block)),
                 connection_error(&[COMPRESSION_ERROR]),
             ],
@@ -20,7 +20,7 @@ pub(super) fn rows() -> Vec<Row> {
             id,
             title,
             [
-                request_comes(),
+                await_request(),
                 send(headers(REQUEST, block)),
                 alive(),
                 not_reset(REQUEST),

@@ -9,7 +9,7 @@ pub(super) fn rows() -> Vec<Row> {
             id,
             title,
             [
-                request_comes(),
+                await_request(),
                 send(frame),
                 connection_error(&[PROTOCOL_ERROR, STREAM_CLOSED]),
             ],
@@ -19,7 +19,7 @@ pub(super) fn rows() -> Vec<Row> {
     let never_asked = REQUEST.plus(100);
     let closed = |frame_after| {
         [
-            request_comes(),
+            await_request(),
             send(headers(REQUEST, &ok).end_stream()),
             send_all([frame_after, ping(b"tolerant")]),
             any([
@@ -72,7 +72,7 @@ pub(super) fn rows() -> Vec<Row> {
             "5.1/8",
             "idle: PRIORITY is allowed",
             [
-                request_comes(),
+                await_request(),
                 send_all([priority(never_asked, 0, 15), priority(2, 0, 15)]),
                 alive(),
                 send(headers(REQUEST, &ok).end_stream()),
@@ -119,7 +119,7 @@ pub(super) fn rows() -> Vec<Row> {
             "5.1.1/2",
             "HEADERS on stream 0 is a connection error PROTOCOL_ERROR",
             [
-                request_comes(),
+                await_request(),
                 send(headers(0, &ok)),
                 connection_error(&[PROTOCOL_ERROR]),
             ],
@@ -129,7 +129,7 @@ pub(super) fn rows() -> Vec<Row> {
             "no more requests at once than SETTINGS_MAX_CONCURRENT_STREAMS",
             [
                 // The client may have sent these before it received SETTINGS.
-                request_comes(),
+                await_request(),
                 settle(),
                 Step::AnswerAll,
                 Step::Another,
@@ -146,7 +146,7 @@ pub(super) fn rows() -> Vec<Row> {
             "5.1.2/2",
             "a limit that is lowered to 0 keeps new requests back, and leaves open ones alone",
             [
-                request_comes(),
+                await_request(),
                 send(settings(&[(SettingId::MAX_CONCURRENT_STREAMS, 0)])),
                 expect(Expect::SettingsAcks(2)),
                 Step::Mark,
@@ -159,7 +159,7 @@ pub(super) fn rows() -> Vec<Row> {
             "5.4.1/1",
             "the connection is closed after a connection error",
             [
-                request_comes(),
+                await_request(),
                 send(ping(b"question").on(REQUEST)),
                 expect(Expect::Closed),
             ],
@@ -168,7 +168,7 @@ pub(super) fn rows() -> Vec<Row> {
             "5.4.1/2",
             "a connection error is reported by GOAWAY",
             [
-                request_comes(),
+                await_request(),
                 send(ping(b"question").on(REQUEST)),
                 expect(Expect::GoAway(PROTOCOL_ERROR)),
             ],

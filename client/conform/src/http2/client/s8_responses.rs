@@ -17,7 +17,7 @@ fn refused(id: impl Into<String>, title: &str, frames: Vec<Frame>) -> Row {
         id,
         title,
         [
-            request_comes(),
+            await_request(),
             Step::Send(frames),
             stream_error(REQUEST, &[PROTOCOL_ERROR]),
         ],
@@ -30,7 +30,7 @@ fn taken(id: impl Into<String>, title: &str, frames: Vec<Frame>) -> Row {
         id,
         title,
         [
-            request_comes(),
+            await_request(),
             Step::Send(frames),
             alive(),
             not_reset(REQUEST),

@@ -6,7 +6,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
     let ok = dialect.reply("200");
     let is_31 = dialect.version == crate::Version::Spdy31;
     let upload = |steps: Vec<Step>| {
-        [request_comes(), settle(), Step::Body]
+        [await_request(), settle(), Step::Body]
             .into_iter()
             .chain(steps)
             .collect::<Vec<Step>>()
@@ -113,7 +113,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "a session's window above 2^31 - 1 ends the session",
             // GOAWAY has no status for it.
             [
-                request_comes(),
+                await_request(),
                 send_all([window_update(0, 0x7fff_ffff), window_update(0, 0x7fff_ffff)]),
                 Step::Expect(Expect::Closed),
             ],
@@ -123,7 +123,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "2.6.8",
             "WINDOW_UPDATE is an unknown type",
             [
-                request_comes(),
+                await_request(),
                 send(window_update(REQUEST, 0)),
                 alive(),
                 not_reset(REQUEST),
@@ -134,7 +134,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "2.6.8",
             "WINDOW_UPDATE of another length is a session error",
             [
-                request_comes(),
+                await_request(),
                 send(control(Kind::WINDOW_UPDATE, b"\0\0\0\x01")),
                 session_error(),
             ],
@@ -144,7 +144,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "2.6.8",
             "a client releases credit for consumed DATA",
             [
-                request_comes(),
+                await_request(),
                 send(syn_reply(REQUEST, &ok)),
                 Step::Upload(REQUEST, 400_000),
                 alive(),
