@@ -68,9 +68,9 @@ fn finished(joined: Option<Finished>) -> Option<(usize, Failure)> {
     }
 }
 
-/// Says all that failed, and leaves the code of the first.
+/// Prints every failure; returns the exit code of the first.
 fn report(mut failures: Vec<(usize, Failure)>) -> Result<(), Failure> {
-    // Whoever stops reading has what they want.
+    // A reader that has left needs no message.
     failures.retain(|(_, failure)| !failure.is_unread());
     failures.sort_by_key(|(index, _)| *index);
     let Some(first) = failures.first().map(|(_, failure)| failure.status()) else {
@@ -164,7 +164,8 @@ async fn fetch(
     Ok(())
 }
 
-/// Pushes are the connection's: it has to be there before the request is.
+/// Connects before the request, so that no push is missed, and reports the pushes
+/// of the connection.
 async fn listen(client: &Client, url: &Uri, trust: Trust) -> Result<(), Failure> {
     let failed = |error| Failure::request(url, &error, trust);
     let origin = Origin::of(url).map_err(|error| failed(error.into()))?;
@@ -181,7 +182,7 @@ fn headers(get: &Get) -> HeaderMap {
         header::HeaderValue::from_static(concat!("lacewing/", env!("CARGO_PKG_VERSION"))),
     );
     for (index, (name, value)) in get.headers.iter().enumerate() {
-        // The first of a name replaces a default; further ones are added.
+        // The first field with a name replaces the default; later ones are appended.
         let earlier = get
             .headers
             .iter()

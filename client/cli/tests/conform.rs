@@ -126,7 +126,7 @@ async fn serve(listener: &TcpListener, connections: usize) {
         let version = Version::Http2;
         let serving = serve_connection(stream, version, ServerOptions::default(), service);
         tokio::spawn(async move {
-            // How a connection with a scripted peer ends is for the cases to judge.
+            // The cases judge the end of the connection.
             let _ = serving.await;
         });
     }

@@ -13,35 +13,35 @@ use crate::{
 /// A right reaction.
 #[derive(Clone, Debug)]
 pub(crate) enum Expect<P: Protocol> {
-    /// GOAWAY with one of these reasons and the end of the connection; the end
-    /// alone will do, unless the suite is strict (RFC 9113 §5.4.1, SPDY/3
-    /// §2.4.1). No reason stands for any error.
+    /// GOAWAY with one of these reasons, and the end of the connection. The end
+    /// alone suffices unless the run is strict (RFC 9113 §5.4.1, SPDY/3 §2.4.1).
+    /// An empty list admits any reason.
     ConnectionError(Vec<P::GoAway>),
     /// RST_STREAM with one of these codes. In HTTP/2 a connection error with
     /// one of them is right as well (RFC 9113 §5.4).
     StreamError(Id, Vec<P::Code>),
-    /// The message is refused: a response of 4xx, or a stream error
+    /// The tested side refuses the message: a response of 4xx, or a stream error
     /// PROTOCOL_ERROR (RFC 9113 §8.1.1).
     Malformed(Id, Moment),
     /// The transport ends.
     Closed,
     /// GOAWAY with this code.
     GoAway(P::GoAway),
-    /// The head of a final response with such a status.
+    /// The head of a final response with a status in this range.
     Head(Id, RangeInclusive<u16>),
-    /// A whole response with such a status.
+    /// A whole response with a status in this range.
     Response(Id, RangeInclusive<u16>),
     /// An informational response.
     Informational(Id, u16),
-    /// At least so many bytes of content.
+    /// At least this many bytes of content.
     Content(Id, u64),
-    /// WINDOW_UPDATE of so many bytes, all together.
+    /// WINDOW_UPDATE with this many bytes in total.
     Credit(Id, u64),
     /// RST_STREAM, with any code.
     Reset(Id),
     /// The tested side ended its half of the stream.
     Ended(Id),
-    /// So many acknowledgements of SETTINGS.
+    /// This many acknowledgements of SETTINGS.
     SettingsAcks(usize),
     /// The answer to this PING.
     PingAnswer(P::Ping),
@@ -55,9 +55,9 @@ pub(crate) enum Expect<P: Protocol> {
     Silent(Id),
     /// GOAWAY names a stream of at most this number as the last one.
     LastStream(u32),
-    /// At most so many bytes of content.
+    /// At most this many bytes of content.
     AtMost(Id, u64),
-    /// At most so many requests since the mark.
+    /// At most this many requests since the mark.
     AtMostSinceMark(usize),
     /// The connection is open, and has no error.
     Open,
@@ -65,16 +65,16 @@ pub(crate) enum Expect<P: Protocol> {
     Any(Vec<Self>),
 }
 
-/// When the tested side could know that a message is malformed.
+/// The moment at which the tested side can detect a malformed message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
     /// From its head: any 2xx is wrong.
     Head,
-    /// Later, when a response may be out already.
+    /// Later: a response may be sent before.
     Late,
 }
 
-/// How a protocol judges errors.
+/// A protocol's judgement of errors.
 pub(crate) trait Judge: Protocol {
     /// Judges whether the connection ended with one of these reasons.
     fn judge_connection_error(
