@@ -1,4 +1,4 @@
-//! A reverse tunnel: an origin that nobody can reach dials out to a relay, and
+//! A reverse tunnel: an origin that is not reachable dials out to a relay, and
 //! *serves* over the connection that it dialled. Roles do not depend on who
 //! dialled: the relay takes the connection, and is the client on it.
 //!

@@ -1,4 +1,4 @@
-//! How long requests are under way, in order: the oldest goes first.
+//! The age of requests: the oldest is sent first.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

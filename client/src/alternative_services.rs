@@ -1,5 +1,5 @@
-//! What a server says about itself: its origins (RFC 8336), and where else it
-//! can be found (RFC 7838).
+//! What servers advertise: their origins (RFC 8336) and alternative services
+//! (RFC 7838).
 
 use std::{fmt, sync::Arc};
 
@@ -15,9 +15,10 @@ const MAX_ORIGINS: usize = 256;
 /// origin.
 const MAX_SERVICES: usize = 64;
 
-/// Where else an origin is served, as the server says (RFC 7838 §4).
+/// An alternative service of an origin, as the server advertises it (RFC 7838
+/// §4).
 ///
-/// This client does not go there by itself.
+/// This client does not use it by itself.
 ///
 /// ```
 /// # fn show(connection: &lacewing_client::Connection) {
@@ -54,7 +55,7 @@ pub(crate) struct Announced {
 }
 
 impl Announced {
-    /// Origins add up. What is no origin is not one (RFC 8336 §2.1: ignored).
+    /// Adds origins. Values that are not origins are ignored (RFC 8336 §2.1).
     pub(crate) fn add_origins(&mut self, origins: Vec<Bytes>) {
         for origin in origins.into_iter().filter_map(parse) {
             if self.origins.len() < MAX_ORIGINS && !self.origins.contains(&origin) {
@@ -63,7 +64,8 @@ impl Announced {
         }
     }
 
-    /// The last word about an origin counts; `clear` takes it back.
+    /// Adds a service, in place of an earlier one of its origin; `clear` removes
+    /// it.
     pub(crate) fn add_service(&mut self, service: AlternativeService) {
         self.services
             .retain(|earlier| earlier.origin != service.origin);
@@ -78,7 +80,7 @@ impl Announced {
 }
 
 impl AlternativeService {
-    /// `None` for what no origin and no field value can be.
+    /// `None` if the origin or the value is invalid.
     pub(crate) fn new(origin: Option<Bytes>, value: Bytes) -> Option<Self> {
         let origin = match origin {
             Some(origin) => Some(parse(origin)?),

@@ -55,7 +55,7 @@ pub struct Client {
     pool: Arc<Pool>,
 }
 
-/// How a [`Client`] is made; from [`Client::builder`].
+/// Builds a [`Client`]; from [`Client::builder`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -84,7 +84,7 @@ impl Client {
         Self::builder().build()
     }
 
-    /// Every default, to be changed.
+    /// Returns a builder with every default.
     pub fn builder() -> ClientBuilder {
         ClientBuilder {
             protocols: Version::ALL.to_vec(),
@@ -104,7 +104,7 @@ impl Client {
         }
     }
 
-    /// Sends a request to the origin of its URI and gives the response's head;
+    /// Sends a request to the origin of its URI and returns the response's head;
     /// its body streams. Dropping the future resets the stream with CANCEL, and
     /// so does dropping the response's body before its end.
     ///
@@ -133,7 +133,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Those that [`ClientError::is_connect`] tells.
+    /// Those for which [`ClientError::is_connect`] is true.
     pub async fn connection(&self, origin: &Origin) -> Result<Connection, ClientError> {
         self.pool.connection(origin).await
     }
@@ -153,7 +153,7 @@ impl Client {
         retry::exchange(Arc::clone(&self.pool), origin.clone(), request).await
     }
 
-    /// How many connections are kept right now.
+    /// Returns the number of connections in the pool.
     pub fn connections(&self) -> usize {
         self.pool.len()
     }
@@ -194,7 +194,7 @@ where
     }
 }
 
-/// The response to come; from [`Client::request`].
+/// The future of a response; from [`Client::request`].
 #[must_use = "the request is not made unless the future is polled"]
 pub struct ClientResponse {
     inner: Pin<Box<dyn Future<Output = Result<Response<Incoming>, ClientError>> + Send>>,
@@ -215,14 +215,14 @@ impl fmt::Debug for ClientResponse {
 }
 
 impl ClientBuilder {
-    /// The protocols offered to `https` origins by ALPN, first choice first.
+    /// Sets the protocols to offer to `https` origins by ALPN, first choice first.
     /// Default: all four, HTTP/2 first.
     pub fn protocols(mut self, protocols: impl IntoIterator<Item = Version>) -> Self {
         self.protocols = protocols.into_iter().collect();
         self
     }
 
-    /// The protocol spoken with `http` origins, which must know it beforehand.
+    /// Sets the protocol of `http` origins, which must know it beforehand.
     /// Default: none; a request to such an origin is an error.
     pub fn cleartext_protocol(mut self, version: Version) -> Self {
         self.cleartext = Some(version);
@@ -253,7 +253,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Fruitless tries that may follow each other when a server does not
+    /// Sets how many fruitless tries may follow each other when a server does not
     /// process a request: after each the request pauses, from 10 ms up to 1 s,
     /// and is made again. A try costs nothing if other requests of the
     /// connection were answered; with 0 no request is made again at all. Default
@@ -263,7 +263,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Bytes that are kept of each request's body while it is sent and not
+    /// Sets how many bytes of each request's body are kept while it is sent and not
     /// answered, so that the request can be made again. A [`Body`](crate::Body),
     /// a `String`, and a body that gives all of itself as one piece (such as
     /// `Full<Bytes>`) are kept whatever their size, without a copy. Default
@@ -273,34 +273,35 @@ impl ClientBuilder {
         self
     }
 
-    /// Where the settings are kept that SPDY servers ask their clients to keep
-    /// (the drafts' §2.6.4). Default: in the memory of this client and its
+    /// Sets where to keep the settings that SPDY servers ask their clients to
+    /// keep (the drafts' §2.6.4). Default: in the memory of this client and its
     /// clones, by [`MemorySettings`].
     pub fn settings_store(mut self, store: impl SettingsStore) -> Self {
         self.settings.store = Arc::new(store);
         self
     }
 
-    /// Time for a transport to be ready: names, TCP, TLS. Default 10 s.
+    /// Sets the time for a transport to be ready: names, TCP, TLS. Default 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
     }
 
-    /// Time after which a connection without requests is closed. Default 90 s.
+    /// Sets the time after which a connection without requests is closed. Default
+    /// 90 s.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.settings.idle_timeout = timeout;
         self
     }
 
-    /// Connections that are kept, at least 1: beyond, the one used least
-    /// recently is let go, and closes when its requests are done. Default 64.
+    /// Sets how many connections the pool keeps, at least 1: beyond, it releases
+    /// the one used least recently, which closes when its requests are done. Default 64.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.max_connections = connections;
         self
     }
 
-    /// The client.
+    /// Builds the client.
     pub fn build(self) -> Client {
         let connector = self.transports.connector(self.protocols, self.cleartext);
         Client {

@@ -21,7 +21,7 @@ pub use self::{
 };
 use crate::{BoxError, ClientError, Connected, Origin, RequestError, Security, Transport};
 
-/// What [`Connect::connect`] gives: a transport in the making.
+/// The future of a transport; from [`Connect::connect`].
 pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Connected, ClientError>> + Send + 'a>>;
 
 /// A way to make transports, TLS and the choice of a protocol included.
@@ -44,7 +44,7 @@ pub trait Connect: Send + Sync + 'static {
     fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a>;
 }
 
-/// TCP, or what [`dial`](Self::dial) says instead, with TLS where the origin is
+/// Connects by TCP, or as [`dial`](Self::dial) says instead, with TLS where the origin is
 /// `https`.
 ///
 /// For `https` the protocols are offered by ALPN (RFC 7301) and the server
@@ -71,7 +71,7 @@ pub struct Connector {
 /// How the server is reached.
 #[derive(Clone)]
 enum Dialler {
-    /// Whose streams need no box.
+    /// Its streams need no box.
     Tcp(Tcp),
     Other(Arc<dyn Dial>),
 }
@@ -92,8 +92,8 @@ impl Connector {
         }
     }
 
-    /// Connects to `https` origins by OpenSSL with ALPN and NPN, for servers of
-    /// the time before ALPN, and to `http` origins if a protocol is given for
+    /// Connects to `https` origins by OpenSSL with ALPN and NPN, for legacy servers
+    /// (NPN era), and to `http` origins if a protocol is given for
     /// them.
     #[cfg(feature = "npn")]
     pub fn npn(npn: crate::npn::Npn, cleartext: Option<Version>) -> Self {
@@ -220,7 +220,7 @@ impl fmt::Debug for Dialler {
     }
 }
 
-/// Keeps the kind of what is an [`io::Error`] already.
+/// Converts an error, and keeps an [`io::Error`] as it is.
 fn io_error(error: BoxError) -> io::Error {
     match error.downcast::<io::Error>() {
         Ok(error) => *error,

@@ -71,7 +71,7 @@ impl Connection {
     /// speak `version`. Nothing is awaited: requests may be made at once, and
     /// go out together with the connection's first bytes.
     ///
-    /// Gives a handle, and the future that does the work. It resolves to `Ok`
+    /// Returns a handle, and the future that does the work. It resolves to `Ok`
     /// after a graceful end.
     pub fn handshake(
         io: impl Transport,
@@ -85,7 +85,7 @@ impl Connection {
         (connection, telemetry::in_span(version, driver))
     }
 
-    /// Goes on in HTTP/2 on a transport that began in HTTP/1.1: `rest` is what
+    /// Continues in HTTP/2 on a transport that began in HTTP/1.1: `rest` is what
     /// was read from it behind the response that said so, `message` the request
     /// that went out.
     #[cfg(feature = "h2c")]
@@ -138,7 +138,7 @@ impl Connection {
         )
     }
 
-    /// Sends a request and gives the response's head; its body streams.
+    /// Sends a request and returns the response's head; its body streams.
     /// Dropping the future resets the stream with CANCEL, and so does dropping
     /// the response's body before its end.
     ///
@@ -147,15 +147,15 @@ impl Connection {
     ///
     /// A URI without scheme and authority gets the connection's own and that
     /// of the `host` field. `content-length` is added where it is known. With a
-    /// field `expect: 100-continue` the body waits until the server wants it,
-    /// or `continue_timeout` is over; if the response comes before, it is not
+    /// field `expect: 100-continue` the body waits until the server asks for it,
+    /// or `continue_timeout` is over; if the response arrives first, it is not
     /// sent at all (RFC 9110 §10.1.1; HTTP/2 only, elsewhere it goes at once).
     ///
     /// Extensions of the request that are heeded: a
     /// [`Priority`](lacewing_conn::proto::Priority) or a
     /// [`PriorityHandle`](crate::PriorityHandle) says how urgent it is, to the
     /// server by a `priority` field too (RFC 9218);
-    /// [`OnInformational`](crate::OnInformational) is told of 1xx responses.
+    /// [`OnInformational`](crate::OnInformational) receives 1xx responses.
     ///
     /// # Errors
     ///
@@ -171,33 +171,33 @@ impl Connection {
         self.send(request, Age::next())
     }
 
-    /// The protocol that is spoken.
+    /// Returns the protocol of the connection.
     pub fn version(&self) -> Version {
         self.handles.version
     }
 
-    /// Whether it takes requests: it is not over, and neither side is about to
-    /// end it.
+    /// Returns whether the connection accepts requests: it is not over, and
+    /// neither side is about to end it.
     pub fn is_open(&self) -> bool {
         self.handles.link.lifecycle.state() == State::Open
     }
 
-    /// Whether no request is under way.
+    /// Returns whether no request is under way.
     pub fn is_idle(&self) -> bool {
         self.handles.link.is_idle()
     }
 
-    /// How many streams are open, how many requests wait for one, and how many
-    /// the server allows.
+    /// Returns how many streams are open, how many requests wait for one, and
+    /// how many streams the server allows.
     pub fn streams(&self) -> Streams {
         self.handles.link.admission.streams()
     }
 
-    /// Asks the server for a sign of life, by a PING: gives the round trip.
+    /// Sends a PING and returns the round-trip time.
     ///
     /// # Errors
     ///
-    /// [`ClientError::PingTimeout`] when no answer came in time, which leaves the
+    /// [`ClientError::PingTimeout`] when no answer arrived in time, which leaves the
     /// connection as it is; [`ClientError::Connection`] when it is over.
     pub async fn ping(&self, timeout: Duration) -> Result<Duration, ClientError> {
         let (answer, answered) = tokio::sync::oneshot::channel();
@@ -215,7 +215,7 @@ impl Connection {
         self.handles.link.figures.round_trip()
     }
 
-    /// How the connection does: windows, stalls, resets, bytes.
+    /// Returns the connection's statistics: windows, stalls, resets, bytes.
     ///
     /// # Errors
     ///
@@ -227,7 +227,7 @@ impl Connection {
         answered.await.map_err(over)
     }
 
-    /// What the server pushes, if [`accept_push`](ClientOptions::accept_push)
+    /// Returns the pushes of the server, if [`accept_push`](ClientOptions::accept_push)
     /// was set. All handles take from the same queue.
     pub fn pushes(&self) -> Pushes {
         Pushes {
@@ -235,24 +235,24 @@ impl Connection {
         }
     }
 
-    /// The origins that the server says this connection is good for (RFC 8336).
+    /// Returns the origins for which the server claims authority (RFC 8336).
     /// Empty as long as it said nothing, which means: those of its requests;
-    /// and in cleartext, where it could be anybody's word. A client has to check
+    /// and in cleartext, where anyone on the path could say so. A client has to check
     /// the server's certificate before it believes them. At most 256.
     pub fn origins(&self) -> Vec<Origin> {
         let figures = &self.handles.link.figures;
         figures.announced(|announced| announced.origins.clone())
     }
 
-    /// Where else the server says that origins are served (RFC 7838). The last
-    /// word about each origin, at most 64 of them.
+    /// Returns the alternative services that the server advertised (RFC 7838):
+    /// the latest of each origin, at most 64.
     pub fn alternative_services(&self) -> Vec<AlternativeService> {
         let figures = &self.handles.link.figures;
         figures.announced(|announced| announced.services.clone())
     }
 
-    /// Ends the connection gracefully: takes no requests any more, and closes
-    /// when those under way are done.
+    /// Ends the connection gracefully: accepts no more requests, and closes when
+    /// those under way are done.
     pub fn shutdown(&self) {
         self.handles.link.shut_down();
     }

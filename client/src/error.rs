@@ -1,4 +1,4 @@
-//! What a caller of the client sees when a request does not succeed.
+//! The errors of requests.
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use lacewing_conn::{Reason, Version};
 
 use crate::tls_failure::{TlsFailure, tls_failure};
 
-/// Why a request got no response. A response with a status of 400 or above is
+/// The error of a request without a response. A response with a status of 400 or above is
 /// not an error. Cheap to clone: requests that wait for one connection see the
 /// same one.
 ///
@@ -27,7 +27,7 @@ pub enum ClientError {
     Connect {
         /// The origin, as `scheme://authority`.
         origin: String,
-        /// What the operating system said; of every address that was tried, by
+        /// The error of the operating system; of every address that was tried, by
         /// [`AddressErrors`](crate::AddressErrors).
         source: Arc<io::Error>,
     },
@@ -42,7 +42,7 @@ pub enum ClientError {
     Tls {
         /// The origin, as `scheme://authority`.
         origin: String,
-        /// What the TLS library said.
+        /// The error of the TLS library.
         source: Arc<io::Error>,
     },
     /// The server agreed on none of the protocols that were offered by ALPN
@@ -50,11 +50,11 @@ pub enum ClientError {
     NotNegotiated {
         /// The protocols offered, first choice first.
         offered: Vec<Version>,
-        /// What the server chose instead; `None` if it answered without ALPN,
+        /// The protocol that the server chose instead; `None` if it answered without ALPN,
         /// as servers do that speak HTTP/1.1 only.
         got: Option<String>,
     },
-    /// As many requests wait for a stream as the client lets wait.
+    /// As many requests wait for a stream as the client permits.
     QueueFull {
         /// The limit: `max_queued` of [`ClientOptions`](crate::ClientOptions).
         limit: usize,
@@ -69,7 +69,7 @@ pub enum ClientError {
     },
     /// The server answered a CONNECT request with a status that is not 2xx.
     TunnelRefused {
-        /// What it answered.
+        /// The server's response.
         response: Arc<http::Response<()>>,
     },
     /// The server answered a request to go on in HTTP/2 (`Upgrade: h2c`) in
@@ -79,7 +79,7 @@ pub enum ClientError {
         /// The status of its answer.
         status: http::StatusCode,
     },
-    /// The transport ended, or something else than HTTP came, before the server
+    /// The transport ended, or something else than HTTP arrived, before the server
     /// answered a request to go on in HTTP/2.
     Upgrade(Arc<dyn std::error::Error + Send + Sync>),
     /// No answer to a PING in time.
@@ -89,7 +89,7 @@ pub enum ClientError {
     },
     /// The request's own body failed; the stream was reset.
     Body(Arc<dyn std::error::Error + Send + Sync>),
-    /// The stream or its connection ended before the response came.
+    /// The stream or its connection ended before the response arrived.
     Connection(lacewing_conn::Error),
     /// The server did not process the request, and the client makes it no
     /// further time.
@@ -98,7 +98,7 @@ pub enum ClientError {
         tries: u32,
         /// Why it is not made again.
         why: GivenUp,
-        /// What ended the last try.
+        /// The error of the last try.
         source: lacewing_conn::Error,
     },
 }
@@ -115,13 +115,13 @@ pub enum ClientError {
 pub enum GivenUp {
     /// `max_retries` of the builder.
     TriesSpent,
-    /// More of its body went out than is kept: `replay_limit` of the builder.
+    /// More of its body was sent than is kept: `replay_limit` of the builder.
     BodySpent,
-    /// It would end the same: the server wants HTTP/1.1, or other TLS.
+    /// It would end the same: the server requires HTTP/1.1, or better TLS.
     Pointless,
 }
 
-/// What is wrong with a request.
+/// The error of a request that cannot be sent.
 ///
 /// ```
 /// use lacewing_client::RequestError;
@@ -142,7 +142,7 @@ pub enum RequestError {
     Userinfo,
     /// Its `host` field is no authority.
     InvalidHost {
-        /// What it says.
+        /// Its value.
         host: String,
     },
     /// It has more than one `host` field.
@@ -172,7 +172,7 @@ pub enum RequestError {
     NoCleartextProtocol,
     /// `https` in a client that was built without the feature `tls`.
     NoTls,
-    /// The server does not take extended CONNECT requests (RFC 8441 §3), or
+    /// The server does not accept extended CONNECT requests (RFC 8441 §3), or
     /// has not spoken before the connection ended.
     NoExtendedConnect,
     /// The connection's protocol has no way to say this, or its rules forbid
@@ -180,14 +180,14 @@ pub enum RequestError {
     Unsupported {
         /// The protocol of the connection.
         version: Version,
-        /// What it lacks.
+        /// The missing capability.
         what: String,
     },
 }
 
 impl ClientError {
-    /// The peer did not process the request: it may be made again, whatever
-    /// its method.
+    /// Returns whether the server did not process the request: it may be made
+    /// again, with any method.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connect { .. }
@@ -208,7 +208,7 @@ impl ClientError {
         }
     }
 
-    /// No connection came about.
+    /// Returns whether no connection was made.
     pub fn is_connect(&self) -> bool {
         matches!(
             self,
@@ -221,8 +221,8 @@ impl ClientError {
         )
     }
 
-    /// The server's certificate is what the TLS handshake failed on: it is not
-    /// trusted, not for this name, or not valid now.
+    /// Returns whether the TLS handshake failed on the server's certificate: it is
+    /// not trusted, not for this name, or not valid now.
     pub fn is_certificate(&self) -> bool {
         match self {
             Self::Tls { source, .. } => tls_failure(source) == TlsFailure::Certificate,
@@ -230,7 +230,7 @@ impl ClientError {
         }
     }
 
-    /// The error of the stream or connection, if that is what happened.
+    /// Returns the error of the stream or connection, if that ended the request.
     pub fn connection(&self) -> Option<&lacewing_conn::Error> {
         match self {
             Self::Connection(error) | Self::NotProcessed { source: error, .. } => Some(error),
@@ -239,20 +239,20 @@ impl ClientError {
     }
 }
 
-/// What the server asks for is not to be had from this client.
+/// The server requires what this client does not have.
 pub(crate) fn is_pointless(error: &lacewing_conn::Error) -> bool {
     advice(error.reason()).is_some()
 }
 
-/// What to do about an error code, where it says so.
+/// Advice for an error code that needs it.
 fn advice(reason: Reason) -> Option<&'static str> {
     match reason {
         Reason::Http11Required => Some(
-            "the server wants HTTP/1.1 for this, which this client does not speak; use a client \
+            "the server requires HTTP/1.1 for this, which this client does not speak; use a client \
              that does",
         ),
         Reason::InadequateSecurity => Some(
-            "the server wants better TLS; offer TLS 1.2 or later with AEAD ciphers \
+            "the server requires better TLS; offer TLS 1.2 or later with AEAD ciphers \
              (RFC 9113 §9.2)",
         ),
         _ => None,

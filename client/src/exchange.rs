@@ -1,4 +1,4 @@
-//! What the connection's task does for a client: opens streams for requests
+//! The exchanges of a connection, on its task: opens streams for requests
 //! that handles made, pulls their bodies, and brings the responses back.
 
 mod expect_continue;
@@ -36,7 +36,7 @@ use crate::{
     telemetry::{Clock, Telemetry},
 };
 
-/// Empty pieces that a body may give in one turn before others get theirs.
+/// Empty pieces that a body may return in one turn before others have theirs.
 const EMPTY_PIECES: usize = 16;
 
 /// The [`Application`] of a client's connection.
@@ -58,15 +58,15 @@ pub(crate) struct Exchanges {
     /// Streams whose response began before their body was asked for: it is
     /// never sent, and they end with their response.
     unfinished: Vec<StreamKey>,
-    /// Who waits for the answer to a PING.
+    /// Handles that wait for the answer to a PING.
     pings: Vec<oneshot::Sender<Duration>>,
-    /// Where pushes go, if they are taken.
+    /// The queue of pushes, if they are accepted.
     pushes: Option<Arc<pushes::Waiting>>,
     on_alternative: Option<OnAlternative>,
     watch: Option<Watch>,
     keeper: Option<Keeper>,
     telemetry: Telemetry,
-    /// Responses that came.
+    /// Responses that arrived.
     answered: u64,
     /// Why no further stream can be opened, once that is so.
     refusing: Option<lacewing_conn::Error>,
@@ -94,14 +94,14 @@ enum Shutdown {
 struct Exchange {
     /// `None` once the response's head was delivered.
     reply: Option<Arc<Reply>>,
-    /// `None` once nobody wants it (again).
+    /// `None` once it is not needed (again).
     upload: Option<Upload>,
     informational: Option<OnInformational>,
-    /// What was asked for, where pushes are taken: kept until the slot is used
+    /// The request's URI, where pushes are accepted: kept until the slot is used
     /// again.
     uri: Option<Box<http::Uri>>,
     clock: Clock,
-    /// Responses that had come when this one was asked for.
+    /// Responses that had arrived when this request was sent.
     answered: u64,
 }
 
@@ -213,7 +213,7 @@ impl Exchanges {
         *response.status_mut() = status;
         *response.version_mut() = version.http_version();
         *response.headers_mut() = head.fields;
-        // Nobody took it, or nobody asked for the request's body. Without
+        // The response was not taken, or the request's body not asked for. Without
         // effect on a stream that is complete.
         let unwanted = reply.deliver(Ok(response)) == Delivered::No;
         if unwanted || (held && fin) {
@@ -223,7 +223,7 @@ impl Exchanges {
         }
     }
 
-    /// An informational response came.
+    /// Delivers an informational response.
     fn inform(&mut self, conn: &mut Context<'_>, stream: StreamKey, head: Head) {
         let version = conn.engine.version();
         let Control::Response { status } = head.control else {
@@ -245,7 +245,7 @@ impl Exchanges {
         }
     }
 
-    /// A body that was held back goes out now.
+    /// Sends a body that was held back.
     fn send_held(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         self.expectations.settle(stream);
         if let Some(exchange) = self.exchanges.get_mut(stream) {
@@ -256,14 +256,14 @@ impl Exchanges {
         }
     }
 
-    /// Nobody waits for this stream's response any more.
+    /// Cancels a stream whose response is not needed.
     fn cancel(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         drop(self.remove(stream));
         conn.reset(stream, Reason::Cancel);
     }
 
     /// A request cannot be sent to its end, and must not look as if it were.
-    /// Whoever waits for the response learns why; so does whoever reads the
+    /// The future of the response gets the error; so does a reader of the
     /// body of one that came before.
     fn give_up(
         &mut self,
@@ -312,7 +312,7 @@ impl Exchanges {
         }
     }
 
-    /// No stream will be opened any more: what waits goes back whole.
+    /// Opens no more streams: requests that wait are returned whole.
     fn refuse(&mut self, error: lacewing_conn::Error) {
         if self.refusing.is_none() {
             self.link.lifecycle.refuse(&error);
@@ -327,7 +327,7 @@ impl Exchanges {
         }
     }
 
-    /// The future of this response was dropped.
+    /// Cancels a stream whose future was dropped.
     fn cancel_abandoned(
         &mut self,
         conn: &mut Context<'_>,
@@ -351,12 +351,13 @@ impl Exchanges {
         }
     }
 
-    /// What is due by time, or because a response is complete.
-    fn handle_due(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
-        if !self.expectations.is_empty() {
-            while let Poll::Ready(stream) = self.expectations.poll_due(cx, conn.now) {
-                self.send_held(conn, stream);
-            }
+    /// Handles what is due by time, or because a response is complete.
+    fn handle_due(&mut self, conn: &mut Context<'_>) {
+        while let Some(stream) = self.expectations.take_due(conn.now) {
+            self.send_held(conn, stream);
+        }
+        if let Some(next) = self.expectations.next() {
+            conn.wake_at(next);
         }
         if !self.unfinished.is_empty() {
             self.unfinished.retain(|stream| {
@@ -368,11 +369,13 @@ impl Exchanges {
             });
         }
         if let Some(watch) = &mut self.watch {
-            watch.poll(cx, conn.now, conn.engine.stats());
+            if let Some(next) = watch.report(conn.now, conn.engine.stats()) {
+                conn.wake_at(next);
+            }
         }
     }
 
-    /// Everything ends here: nothing is left that nobody answers.
+    /// Ends everything: each request has an answer.
     fn close(&mut self, error: &lacewing_conn::Error) {
         self.link.lifecycle.drain();
         for (_, exchange) in self.exchanges.drain() {
@@ -408,7 +411,7 @@ impl Application for Exchanges {
             Event::Pong { round_trip } => {
                 self.link.figures.set_round_trip(round_trip);
                 for ping in self.pings.drain(..) {
-                    // Whoever asked may have gone.
+                    // The handle may be gone.
                     let _ = ping.send(round_trip);
                 }
             }
@@ -428,10 +431,10 @@ impl Application for Exchanges {
                 head,
             } => self.promised(conn, parent, stream, head),
             Event::Opened { stream, .. } => {
-                // Nobody here answers requests.
+                // A client answers no requests.
                 conn.reset(stream, Reason::RefusedStream);
             }
-            // RFC 8336 §2.1: in cleartext anybody could say so.
+            // RFC 8336 §2.1: in cleartext anyone on the path could say so.
             Event::KeepSettings { forget, settings } => {
                 if let Some(keeper) = &self.keeper {
                     keeper.keep(forget, &settings);
@@ -444,8 +447,8 @@ impl Application for Exchanges {
             }
             Event::AlternativeServices { origin, value, .. } => {
                 if let Some(service) = AlternativeService::new(origin, value) {
-                    if let Some(told) = &self.on_alternative {
-                        (told.0)(&service);
+                    if let Some(callback) = &self.on_alternative {
+                        (callback.0)(&service);
                     }
                     self.link
                         .figures
@@ -543,12 +546,12 @@ impl Application for Exchanges {
         self.cancel(conn, stream);
     }
 
-    fn poll_intents(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
+    fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut std::task::Context<'_>) {
         self.handle_messages(conn);
         if let Some(error) = self.refusing.clone() {
             self.refuse(error);
         }
-        self.handle_due(conn, cx);
+        self.handle_due(conn);
         self.open_waiting(conn);
         let idle = self.waiting.is_empty() && self.deferred.is_empty() && conn.engine.is_idle();
         self.link.lifecycle.set_idle(idle);
@@ -578,7 +581,7 @@ impl Application for Exchanges {
     }
 }
 
-/// The task may end without a word: its runtime shuts down, or whoever holds
+/// The task may be dropped at any time: its runtime shuts down, or the owner of
 /// the future drops it.
 impl Drop for Exchanges {
     fn drop(&mut self) {

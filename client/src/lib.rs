@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 mod age;
-mod alarm;
 mod alternative_services;
 mod body;
 mod client;
@@ -32,6 +31,8 @@ mod telemetry;
 pub mod tls;
 mod tls_failure;
 mod transport;
+#[cfg(any(feature = "tls", feature = "npn"))]
+mod trust;
 mod tunnel;
 #[cfg(feature = "h2c")]
 mod upgrade;
@@ -67,3 +68,5 @@ pub use service::ForBody;
 pub use spdy_settings::{MemorySettings, SettingsKey, SettingsStore};
 pub use stream_limit::{Concurrency, Streams};
 pub use transport::{Connected, Transport};
+#[cfg(any(feature = "tls", feature = "npn"))]
+pub use trust::Trust;

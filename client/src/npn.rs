@@ -4,7 +4,7 @@
 //!
 //! A server that knows ALPN chooses among what is offered. One that only knows
 //! NPN advertises, and this client chooses the first protocol of the server's
-//! list that it offers too; HTTP/2 is not among them, since RFC 9113 §3.2 wants
+//! list that it offers too; HTTP/2 is not among them, since RFC 9113 §3.2 requires
 //! ALPN for it.
 //!
 //! ```
@@ -29,14 +29,13 @@ use openssl::{
 };
 use tokio_openssl::SslStream;
 
-use crate::{ClientError, Connected, Origin, Transport, tls_failure::UntrustedCertificate};
+use crate::{ClientError, Connected, Origin, Transport, Trust, tls_failure::UntrustedCertificate};
 
 /// The alert of servers that know ALPN but none of our protocols (RFC 7301
 /// §3.2), as OpenSSL numbers its reasons: 1000 and the alert.
 const NO_APPLICATION_PROTOCOL: std::ffi::c_int = 1120;
 
-/// How a client does TLS by OpenSSL: whom it trusts and which protocols it
-/// offers.
+/// TLS by OpenSSL: the trusted certificates and the protocols to offer.
 ///
 /// ```
 /// use lacewing_client::{Version, npn::Npn};
@@ -50,23 +49,6 @@ pub struct Npn {
     connector: SslConnector,
     trust: Trust,
     offered: Vec<Version>,
-}
-
-/// Which server certificates are taken.
-///
-/// ```
-/// use lacewing_client::npn::Trust;
-///
-/// assert_ne!(Trust::System, Trust::Anyone);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
-    /// Those that lead to one of the root certificates which OpenSSL finds in
-    /// its usual place, or where `SSL_CERT_FILE` or `SSL_CERT_DIR` say.
-    System,
-    /// All of them, for tests: anybody on the way can read and change
-    /// everything.
-    Anyone,
 }
 
 /// OpenSSL could not be set up.
@@ -88,10 +70,10 @@ impl Npn {
     ///
     /// [`SetupError`] for no protocol at all, and when OpenSSL fails.
     pub fn new(offered: Vec<Version>) -> Result<Self, SetupError> {
-        Self::with_trust(Trust::System, offered)
+        Self::with_trust(Trust::Roots, offered)
     }
 
-    /// Trusts as told and offers these protocols, first choice first.
+    /// Trusts these certificates and offers these protocols, first choice first.
     ///
     /// # Errors
     ///
@@ -114,7 +96,7 @@ impl Npn {
         builder: SslConnectorBuilder,
         offered: Vec<Version>,
     ) -> Result<Self, SetupError> {
-        Self::make(builder, Trust::System, offered)
+        Self::make(builder, Trust::Roots, offered)
     }
 
     fn make(
@@ -153,7 +135,7 @@ impl Npn {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Tls`]; [`ClientError::NotNegotiated`] when the server takes none of
+    /// [`ClientError::Tls`]; [`ClientError::NotNegotiated`] when the server accepts none of
     /// the protocols.
     pub async fn handshake(
         &self,

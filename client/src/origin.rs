@@ -24,7 +24,7 @@ pub struct Origin {
     authority: Authority,
 }
 
-/// Whether an origin is reached through TLS.
+/// TLS or cleartext, by an origin's scheme.
 ///
 /// ```
 /// use lacewing_client::Security;
@@ -95,7 +95,7 @@ impl Origin {
         })
     }
 
-    /// Whether TLS is spoken.
+    /// Returns TLS or cleartext, by the scheme.
     pub fn security(&self) -> Security {
         self.security
     }

@@ -1,6 +1,6 @@
 //! Connections to origins, kept for the next request.
 
-mod line;
+mod wait_queue;
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,7 @@ use std::{
 use http::Request;
 use tokio::{sync::oneshot, task::AbortHandle, time::Instant};
 
-use self::line::{Answer, Left, Line, Place, Waiting};
+use self::wait_queue::{Answer, Left, WaitQueue, Waiter, Waiting};
 use crate::{
     ClientError, ClientOptions, Concurrency, Connect, Connection, Origin, ResponseFuture,
     SettingsKey, SettingsStore,
@@ -23,7 +23,7 @@ use crate::{
     telemetry,
 };
 
-/// The connections of a client. Bounded; those that nobody uses are closed
+/// The connections of a client. Bounded; unused ones are closed
 /// after a while.
 pub(crate) struct Pool {
     connector: Box<dyn Connect>,
@@ -78,9 +78,9 @@ struct Entries {
 #[derive(Default)]
 struct Entry {
     connections: Vec<Kept>,
-    /// Who waits for the connection that is being made.
-    line: Line,
-    /// The task that makes it, as long as somebody waits.
+    /// Requests that wait for the connection that is being made.
+    queue: WaitQueue,
+    /// The task that makes it, while requests wait.
     dial: Option<Dial>,
 }
 
@@ -91,7 +91,7 @@ struct Dial {
 
 /// A connection and when it was used last.
 struct Kept {
-    /// Grows: of two that were used at the same time the older goes first.
+    /// Grows: of two that were used at the same time, the older is evicted first.
     serial: u64,
     connection: Connection,
     last_used: Instant,
@@ -124,17 +124,17 @@ impl Pool {
         self: &Arc<Self>,
         origin: &Origin,
     ) -> Result<Connection, ClientError> {
-        let place = {
+        let waiter = {
             let mut entries = self.lock();
             if let Choice::Use(connection) = self.choose(&mut entries, origin) {
                 return Ok(connection);
             }
             let (answer, receiver) = oneshot::channel();
             let age = Age::next();
-            self.line_up(&mut entries, origin, age, Waiting::Connection(answer));
-            self.place(origin, age, receiver)
+            self.enqueue(&mut entries, origin, age, Waiting::Connection(answer));
+            self.waiter(origin, age, receiver)
         };
-        place.await?
+        waiter.await?
     }
 
     /// Sends a request over such a connection. While one is made, the oldest
@@ -147,11 +147,11 @@ impl Pool {
         request: Request<RequestBody>,
         age: Age,
     ) -> Outcome {
-        let place = match self.submit(origin, request, age) {
+        let waiter = match self.submit(origin, request, age) {
             Ok(response) => return outcome(response).await,
-            Err(place) => place,
+            Err(waiter) => waiter,
         };
-        match place.await {
+        match waiter.await {
             Ok(Ok(response)) => outcome(response).await,
             Ok(Err(failure)) => Err(failure),
             Err(error) => Err(Failure::new(error)),
@@ -159,13 +159,13 @@ impl Pool {
     }
 
     /// Sends a request over a connection that there is, or gives its place in
-    /// the line.
+    /// the queue.
     fn submit(
         self: &Arc<Self>,
         origin: &Origin,
         request: Request<RequestBody>,
         age: Age,
-    ) -> Result<ResponseFuture, Place<Answer>> {
+    ) -> Result<ResponseFuture, Waiter<Answer>> {
         let mut entries = self.lock();
         if let Choice::Use(connection) = self.choose(&mut entries, origin) {
             drop(entries);
@@ -173,17 +173,17 @@ impl Pool {
         }
         let (answer, receiver) = oneshot::channel();
         let waiting = Waiting::Response(Box::new(request), answer);
-        self.line_up(&mut entries, origin, age, waiting);
-        Err(self.place(origin, age, receiver))
+        self.enqueue(&mut entries, origin, age, waiting);
+        Err(self.waiter(origin, age, receiver))
     }
 
-    fn place<T>(
+    fn waiter<T>(
         self: &Arc<Self>,
         origin: &Origin,
         age: Age,
         answer: oneshot::Receiver<T>,
-    ) -> Place<T> {
-        Place {
+    ) -> Waiter<T> {
+        Waiter {
             pool: Arc::clone(self),
             origin: origin.clone(),
             age,
@@ -192,11 +192,11 @@ impl Pool {
         }
     }
 
-    /// Waits for a connection; somebody makes it.
-    fn line_up(self: &Arc<Self>, entries: &mut Entries, origin: &Origin, age: Age, who: Waiting) {
+    /// Queues for a connection, and starts to make one if need be.
+    fn enqueue(self: &Arc<Self>, entries: &mut Entries, origin: &Origin, age: Age, who: Waiting) {
         let serial = entries.dials.saturating_add(1);
         let entry = entries.by_origin.entry(origin.clone()).or_default();
-        entry.line.push(age, who);
+        entry.queue.push(age, who);
         if entry.dial.is_none() {
             let dialling = Dialling {
                 pool: Arc::clone(self),
@@ -209,14 +209,14 @@ impl Pool {
         }
     }
 
-    /// Somebody waits no more: without anybody no connection is made.
+    /// Leaves the queue. An empty queue ends the making of a connection.
     fn leave(&self, origin: &Origin, age: Age) {
         let mut entries = self.lock();
         let Some(entry) = entries.by_origin.get_mut(origin) else {
             return;
         };
-        entry.line.leave(age);
-        if entry.line.is_empty() {
+        entry.queue.leave(age);
+        if entry.queue.is_empty() {
             if let Some(dial) = entry.dial.take() {
                 dial.task.abort();
             }
@@ -224,7 +224,7 @@ impl Pool {
         }
     }
 
-    /// How many connections are kept.
+    /// The number of connections.
     pub(crate) fn len(&self) -> usize {
         self.lock().count()
     }
@@ -235,7 +235,7 @@ impl Pool {
             Concurrency::OpenAnother { max } => max,
             Concurrency::Queue | Concurrency::Fail => 1,
         };
-        let crowded = another > 1 && entries.is_crowded(self.settings.max_connections);
+        let is_full = another > 1 && entries.is_full_and_busy(self.settings.max_connections);
         let Some(entry) = entries.by_origin.get_mut(origin) else {
             return Choice::Dial(None);
         };
@@ -248,16 +248,16 @@ impl Pool {
         let Some(least) = least else {
             return Choice::Dial(None);
         };
-        if connections < another && !crowded && !least.connection.streams().has_room() {
+        if connections < another && !is_full && !least.connection.streams().has_room() {
             return Choice::Dial(Some(least.connection.clone()));
         }
         least.last_used = Instant::now();
         Choice::Use(least.connection.clone())
     }
 
-    /// Those in the line go on with a connection that was made. `true` if it is
+    /// Those in the queue go on with a connection that was made. `true` if it is
     /// not enough for them.
-    fn serve_line(self: &Arc<Self>, origin: &Origin, made: &Connection) -> bool {
+    fn serve_queue(self: &Arc<Self>, origin: &Origin, made: &Connection) -> bool {
         let mut entries = self.lock();
         self.keep(&mut entries, origin, made);
         loop {
@@ -271,23 +271,23 @@ impl Pool {
                 made.clone()
             };
             match entries.pop(origin) {
-                Some((age, waiting)) => waiting.go_on(age, &connection),
+                Some((age, waiting)) => waiting.proceed(age, &connection),
                 None => break,
             }
         }
         let Some(entry) = entries.by_origin.get_mut(origin) else {
             return false;
         };
-        let more = !entry.line.is_empty();
+        let more = !entry.queue.is_empty();
         if !more {
             entry.dial = None;
         }
         more
     }
 
-    /// Those in the line get the error, or a connection that has its hands
+    /// Those in the queue get the error, or a connection that has its hands
     /// full. Who comes later dials again.
-    fn fail_line(&self, origin: &Origin, error: &ClientError) {
+    fn fail_queue(&self, origin: &Origin, error: &ClientError) {
         let mut entries = self.lock();
         let busy = match self.choose(&mut entries, origin) {
             Choice::Use(connection) | Choice::Dial(Some(connection)) => Some(connection),
@@ -295,7 +295,7 @@ impl Pool {
         };
         while let Some((age, waiting)) = entries.pop(origin) {
             match &busy {
-                Some(connection) => waiting.go_on(age, connection),
+                Some(connection) => waiting.proceed(age, connection),
                 None => waiting.fail(error.clone()),
             }
         }
@@ -369,7 +369,7 @@ impl Pool {
         }
     }
 
-    /// Closes what nobody used for the idle timeout; says when to look again,
+    /// Closes connections unused for the idle timeout; returns when to look again,
     /// if there is anything to look at.
     fn evict_idle(&self) -> Option<Instant> {
         let now = Instant::now();
@@ -446,8 +446,8 @@ impl Entries {
         each.map(|entry| entry.connections.len()).sum()
     }
 
-    /// As many connections are kept as may be, and all have something to do.
-    fn is_crowded(&self, max: usize) -> bool {
+    /// The pool is full, and all connections have something to do.
+    fn is_full_and_busy(&self, max: usize) -> bool {
         let mut kept = self.by_origin.values().flat_map(|entry| &entry.connections);
         self.count() >= max && kept.all(|kept| !kept.connection.is_idle())
     }
@@ -460,7 +460,7 @@ impl Entries {
             let connections = entry.connections.iter().enumerate();
             connections.map(move |(index, kept)| (kept, origin, index))
         });
-        // The latest was made just now, for somebody.
+        // The latest was made just now, for a request.
         let oldest = each
             .filter(|(kept, _, _)| kept.serial != self.made)
             .min_by_key(|(kept, _, _)| (!kept.connection.is_idle(), kept.last_used, kept.serial));
@@ -475,9 +475,9 @@ impl Entries {
         true
     }
 
-    /// The oldest of those who wait for a connection to the origin.
+    /// Takes the oldest that waits for a connection to the origin.
     fn pop(&mut self, origin: &Origin) -> Option<(Age, Waiting)> {
-        self.by_origin.get_mut(origin)?.line.pop()
+        self.by_origin.get_mut(origin)?.queue.pop()
     }
 
     fn forget_empty(&mut self, origin: &Origin) {
@@ -489,7 +489,7 @@ impl Entries {
 
 impl Entry {
     fn is_empty(&self) -> bool {
-        self.connections.is_empty() && self.line.is_empty() && self.dial.is_none()
+        self.connections.is_empty() && self.queue.is_empty() && self.dial.is_none()
     }
 }
 
@@ -497,7 +497,7 @@ async fn outcome(mut response: ResponseFuture) -> Outcome {
     poll_fn(|cx| response.poll_outcome(cx)).await
 }
 
-/// The task that makes connections for those in a line.
+/// The task that makes connections for those in a queue.
 struct Dialling {
     pool: Arc<Pool>,
     origin: Origin,
@@ -509,11 +509,11 @@ impl Dialling {
         loop {
             match self.make().await {
                 Ok(connection) => {
-                    if !self.pool.serve_line(&self.origin, &connection) {
+                    if !self.pool.serve_queue(&self.origin, &connection) {
                         return;
                     }
                 }
-                Err(error) => return self.pool.fail_line(&self.origin, &error),
+                Err(error) => return self.pool.fail_queue(&self.origin, &error),
             }
         }
     }
@@ -531,7 +531,7 @@ impl Dialling {
         let first = if pool.settings.h2c_upgrade {
             let mut entries = pool.lock();
             let entry = entries.by_origin.get_mut(&self.origin);
-            entry.and_then(|entry| entry.line.take_to_work())
+            entry.and_then(|entry| entry.queue.take_for_upgrade())
         } else {
             None
         };
@@ -543,16 +543,16 @@ impl Dialling {
         let made = pool.dial(&self.origin, &mut request).await;
         let mut entries = pool.lock();
         let entry = entries.by_origin.entry(self.origin.clone()).or_default();
-        entry.line.work_is_done();
+        entry.queue.upgrade_is_over();
         match (made, request) {
             (Ok(made), None) => {
-                // Whoever asked may have gone.
+                // The request's future may be gone.
                 let _ = made.response.map(|response| answer.send(Ok(response)));
                 Ok(made.connection)
             }
             (made, Some(request)) => {
                 let waiting = Waiting::Response(Box::new(request), answer);
-                entry.line.push(age, waiting);
+                entry.queue.push(age, waiting);
                 made.map(|made| made.connection)
             }
             (Err(error), None) => {
@@ -563,7 +563,7 @@ impl Dialling {
     }
 }
 
-/// Nobody waits for a task that is gone.
+/// Nothing may wait for a task that is gone.
 impl Drop for Dialling {
     fn drop(&mut self) {
         let mut entries = self.pool.lock();
@@ -575,7 +575,7 @@ impl Drop for Dialling {
             .take_if(|dial| dial.serial == self.serial)
             .is_some()
         {
-            let left = std::mem::take(&mut entry.line);
+            let left = std::mem::take(&mut entry.queue);
             entries.forget_empty(&self.origin);
             drop(entries);
             drop(left);

@@ -11,7 +11,7 @@ use http::{Request, Uri};
 
 use crate::ResponseFuture;
 
-/// Pushes are taken, within these bounds; for
+/// Bounds for accepted pushes; for
 /// [`ClientOptions::accept_push`](crate::ClientOptions::accept_push). Without one, servers
 /// are told not to push, and what SPDY servers push all the same is refused.
 ///
@@ -34,7 +34,7 @@ pub struct PushPolicy {
 /// The pushes of one connection, in the order of their promises; from
 /// [`Connection::pushes`](crate::Connection::pushes).
 ///
-/// A promise that nobody takes waits here, up to `max_waiting` of them; further
+/// A promise that is not taken waits here, up to `max_waiting` of them; further
 /// ones are refused. Its data is bounded by the receive windows.
 ///
 /// ```
@@ -67,12 +67,12 @@ pub struct Pushes {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Pushed {
-    /// The request in whose course the server promised this.
+    /// The URI of the request to which the push belongs.
     pub parent: Uri,
     /// The request that the server answers: GET or HEAD, of the same origin as
     /// the parent.
     pub request: Request<()>,
-    /// Its response to come.
+    /// The future of its response.
     pub response: ResponseFuture,
 }
 
@@ -87,13 +87,13 @@ impl Default for PushPolicy {
 }
 
 impl PushPolicy {
-    /// Pushed streams that are open at once; further ones are refused.
+    /// Sets how many pushed streams may be open at once; further ones are refused.
     pub fn max_streams(mut self, streams: u32) -> Self {
         self.max_streams = streams;
         self
     }
 
-    /// Promises that wait to be taken; further ones are refused.
+    /// Sets how many promises may wait to be taken; further ones are refused.
     pub fn max_waiting(mut self, promises: usize) -> Self {
         self.max_waiting = promises;
         self
@@ -101,7 +101,7 @@ impl PushPolicy {
 }
 
 impl Pushes {
-    /// The next push; `None` when the connection is over, and at once on one
+    /// Returns the next push; `None` when the connection is over, and at once on one
     /// that takes none.
     pub async fn next(&mut self) -> Option<Pushed> {
         poll_fn(|cx| self.poll_next(cx)).await
@@ -116,7 +116,7 @@ impl Pushes {
     }
 }
 
-/// Pushes between the connection's task and those who take them.
+/// The queue of pushes between the connection's task and its handles.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     max: usize,
@@ -149,7 +149,7 @@ impl Waiting {
         wake(state);
     }
 
-    /// Nobody is going to take these. Dropping them cancels them.
+    /// Drops the pushes when no handle is left, which cancels them.
     pub(crate) fn discard(&self) {
         let pushes = std::mem::take(&mut self.lock().pushes);
         drop(pushes);

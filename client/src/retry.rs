@@ -71,7 +71,7 @@ pub(crate) async fn exchange(
 struct Tries {
     /// Fruitless tries that may follow each other.
     max_retries: u32,
-    /// Since somebody was answered last.
+    /// Tries since the last answered request.
     fruitless: u32,
     overtaken: u32,
     made: u32,
@@ -87,7 +87,7 @@ impl Tries {
         }
     }
 
-    /// Whether another try is made after one that ended so, and after which
+    /// Decides whether another try follows one that ended so, and after which
     /// pause. A try that others made progress by costs nothing: the request's
     /// turn is yet to come.
     fn next(
@@ -126,7 +126,7 @@ impl Tries {
     }
 }
 
-/// What is kept of a request that goes out, should it come back unprocessed.
+/// The parts of a request that are kept for another try.
 struct Spare {
     head: Request<()>,
     body: Option<RequestBody>,

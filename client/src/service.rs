@@ -1,4 +1,4 @@
-//! What makes tower easier with services that take any body: `ready()` needs no
+//! Helpers for tower with services of any body: `ready()` needs no
 //! type annotations.
 
 use std::{

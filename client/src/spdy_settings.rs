@@ -12,14 +12,14 @@ use lacewing_conn::proto::Setting;
 
 use crate::Origin;
 
-/// Servers whose settings are kept in memory; the one that was heard of
-/// longest ago is forgotten.
+/// The number of servers whose settings are kept in memory; the one whose
+/// settings arrived longest ago is forgotten.
 const MAX_SERVERS: usize = 256;
 
 /// Settings that are kept for one server: the drafts define eight.
 const MAX_SETTINGS: usize = 32;
 
-/// For whom settings are kept: an origin at an address.
+/// The server for which settings are kept: an origin at an address.
 ///
 /// ```
 /// use lacewing_client::{Origin, SettingsKey};
@@ -55,11 +55,12 @@ pub struct SettingsKey {
 /// }
 /// ```
 pub trait SettingsStore: Send + Sync + 'static {
-    /// What is kept for a server; it is returned to it in the first frame.
+    /// Returns the settings that are kept for a server. The client returns them
+    /// to it in the first frame.
     fn load(&self, key: &SettingsKey) -> Vec<Setting>;
 
-    /// The server asks to `forget` what is kept for it, and then to keep these
-    /// in addition. Called on the connection's task: must not block.
+    /// Forgets the settings of a server if it asks to `forget` them, and then
+    /// keeps these. Called on the connection's task: must not block.
     fn keep(&self, key: &SettingsKey, forget: bool, settings: &[Setting]);
 }
 
@@ -76,7 +77,7 @@ pub trait SettingsStore: Send + Sync + 'static {
 /// ```
 #[derive(Debug, Default)]
 pub struct MemorySettings {
-    /// Those heard of last at the back.
+    /// The latest at the back.
     servers: Mutex<VecDeque<(SettingsKey, Vec<Setting>)>>,
 }
 

@@ -1,15 +1,12 @@
-//! Connections that are watched.
+//! Reports of a connection's statistics.
 
 use std::{
     fmt,
     sync::Arc,
-    task::Context,
     time::{Duration, Instant},
 };
 
 use lacewing_conn::proto::ConnectionStats;
-
-use crate::alarm::Alarm;
 
 /// Called with a connection's statistics.
 #[derive(Clone)]
@@ -28,46 +25,40 @@ impl fmt::Debug for OnStats {
 
 /// The watch over one connection.
 pub(crate) struct Watch {
-    told: OnStats,
+    on_stats: OnStats,
     next: Option<Instant>,
-    alarm: Alarm,
-    /// As of the last turn: at the end nobody can be asked any more.
+    /// As of the last turn: at the end the engine is gone.
     last: Option<ConnectionStats>,
 }
 
 impl Watch {
-    pub(crate) fn new(told: OnStats) -> Self {
+    pub(crate) fn new(on_stats: OnStats) -> Self {
         Self {
-            told,
+            on_stats,
             next: None,
-            alarm: Alarm::default(),
             last: None,
         }
     }
 
-    /// At each turn of the connection's task.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, now: Instant, stats: ConnectionStats) {
-        let every = self.told.every.max(Duration::from_millis(1));
+    /// Reports the statistics if it is time, in each turn of the connection's
+    /// task. Returns the time of the next report.
+    pub(crate) fn report(&mut self, now: Instant, stats: ConnectionStats) -> Option<Instant> {
+        let every = self.on_stats.every.max(Duration::from_millis(1));
         let mut next = self.next.or_else(|| now.checked_add(every));
         if let Some(due) = next.filter(|due| *due <= now) {
-            (self.told.call)(&stats);
+            (self.on_stats.call)(&stats);
             // From here on, not from when it was due: none are made up for.
             next = now.checked_add(every).filter(|next| *next > due);
         }
         self.next = next;
         self.last = Some(stats);
-        if let Some(next) = next {
-            // The next turn sees that the time has come.
-            if self.alarm.poll(cx, next).is_ready() {
-                cx.waker().wake_by_ref();
-            }
-        }
+        next
     }
 
     /// The connection is over.
     pub(crate) fn end(&mut self) {
         if let Some(stats) = self.last.take() {
-            (self.told.call)(&stats);
+            (self.on_stats.call)(&stats);
         }
     }
 }

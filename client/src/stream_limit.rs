@@ -1,7 +1,7 @@
-//! What happens when a server allows no further stream.
+//! The policy for requests beyond the server's limit of streams.
 
-/// What is done with a request when as many streams are open as the server
-/// allows (`SETTINGS_MAX_CONCURRENT_STREAMS`).
+/// The policy for a request when as many streams are open as the server allows
+/// at once (`SETTINGS_MAX_CONCURRENT_STREAMS`).
 ///
 /// ```
 /// use lacewing_client::{Client, Concurrency};
@@ -50,12 +50,12 @@ pub struct Streams {
     /// Requests that wait for a stream, and those that `poll_ready` promised a
     /// place to.
     pub queued: usize,
-    /// Streams that the server allows at once. Until its settings come: 100.
+    /// Streams that the server allows at once. Until its settings arrive: 100.
     pub max: usize,
 }
 
 impl Streams {
-    /// One more request would have a stream at once.
+    /// Returns whether one more request would have a stream at once.
     pub fn has_room(&self) -> bool {
         self.load() < self.max
     }

@@ -17,11 +17,11 @@ use lacewing_conn::{Version, proto::StreamId};
 
 use crate::{ClientError, Origin};
 
-/// What is measured and told of one connection.
+/// Spans, events and metrics of one connection.
 pub(crate) struct Telemetry {
     #[cfg(feature = "metrics")]
     protocol: &'static str,
-    /// As many as the gauges were told.
+    /// The numbers that the gauges have.
     #[cfg(feature = "metrics")]
     open: usize,
     #[cfg(feature = "metrics")]
@@ -69,7 +69,7 @@ impl Telemetry {
         tracing::debug!(stream = stream.value(), "request sent");
     }
 
-    /// The head of its response came.
+    /// The head of its response arrived.
     pub(crate) fn response(
         &self,
         stream: StreamId,
@@ -104,7 +104,7 @@ impl Telemetry {
         }
     }
 
-    /// An interim response or a promise came.
+    /// An informational response or a promise arrived.
     pub(crate) fn interim(&self, stream: StreamId, what: &'static str) {
         #[cfg(feature = "tracing")]
         tracing::trace!(stream = stream.value(), what, "ahead of the response");
@@ -122,7 +122,7 @@ impl Telemetry {
         .increment(1);
     }
 
-    /// No new streams are taken any more.
+    /// No more streams are opened.
     pub(crate) fn draining(&self, error: &lacewing_conn::Error) {
         #[cfg(feature = "tracing")]
         tracing::debug!(%error, "the connection takes no more requests");
@@ -214,13 +214,13 @@ pub(crate) fn in_span<F: Future>(_: Version, task: F) -> F {
     task
 }
 
-/// A task on behalf of whoever starts it.
+/// A task on behalf of the caller.
 #[cfg(feature = "tracing")]
 pub(crate) fn in_current_span<F: Future>(task: F) -> impl Future<Output = F::Output> {
     tracing::Instrument::in_current_span(task)
 }
 
-/// A task on behalf of whoever starts it.
+/// A task on behalf of the caller.
 #[cfg(not(feature = "tracing"))]
 pub(crate) fn in_current_span<F: Future>(task: F) -> F {
     task

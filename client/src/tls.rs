@@ -1,4 +1,4 @@
-//! TLS by rustls: certificates, ALPN, and what the server chose.
+//! TLS by rustls: certificates, ALPN, and the negotiated protocol.
 
 mod certificates;
 
@@ -14,9 +14,9 @@ use rustls::{
 use tokio_rustls::TlsConnector;
 
 pub use self::certificates::{CertificateError, Certificates};
-use crate::{ClientError, Connected, Origin, Transport};
+use crate::{ClientError, Connected, Origin, Transport, Trust};
 
-/// How a client does TLS: whom it trusts and which protocols it offers.
+/// TLS by rustls: the trusted certificates and the protocols to offer.
 ///
 /// ```
 /// use lacewing_client::{Version, tls::Tls};
@@ -30,34 +30,17 @@ pub struct Tls {
     offered: Vec<Version>,
 }
 
-/// Which server certificates are taken. [`Certificates`] says more.
-///
-/// ```
-/// use lacewing_client::tls::Trust;
-///
-/// assert_ne!(Trust::WebPki, Trust::Anyone);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Trust {
-    /// Those that lead to one of Mozilla's root certificates.
-    WebPki,
-    /// All of them, for tests: anybody on the way can read and change
-    /// everything.
-    Anyone,
-}
-
 impl Tls {
     /// Trusts Mozilla's root certificates and offers these protocols, first
     /// choice first.
     pub fn new(offered: Vec<Version>) -> Self {
-        Self::with_trust(Trust::WebPki, offered)
+        Self::with_trust(Trust::Roots, offered)
     }
 
-    /// Trusts as told and offers these protocols, first choice first.
+    /// Trusts these certificates and offers these protocols, first choice first.
     pub fn with_trust(trust: Trust, offered: Vec<Version>) -> Self {
         let certificates = match trust {
-            Trust::WebPki => Certificates::mozilla(),
+            Trust::Roots => Certificates::mozilla(),
             Trust::Anyone => Certificates::anyone(),
         };
         Self::with_certificates(certificates, offered)
@@ -92,7 +75,7 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Tls`]; [`ClientError::NotNegotiated`] when the server takes none of
+    /// [`ClientError::Tls`]; [`ClientError::NotNegotiated`] when the server accepts none of
     /// the protocols.
     pub async fn handshake(
         &self,
@@ -163,7 +146,7 @@ fn config_builder(provider: &Arc<CryptoProvider>) -> ConfigBuilder<ClientConfig,
         .unwrap_or_else(|_| ClientConfig::builder())
 }
 
-/// Takes any certificate, but still checks that the server holds its key.
+/// Accepts any certificate, but still checks that the server holds its key.
 #[derive(Debug)]
 struct AcceptAnyone(Arc<CryptoProvider>);
 

@@ -1,11 +1,11 @@
-//! What a TLS handshake failed on, for either TLS library.
+//! The causes of failed TLS handshakes, of either TLS library.
 
 use std::io;
 
 #[cfg(feature = "npn")]
 pub(crate) use self::openssl::UntrustedCertificate;
 
-/// What a TLS handshake failed on.
+/// The cause of a failed TLS handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(any(feature = "tls", feature = "npn")),

@@ -17,7 +17,7 @@ pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}
 
-/// A transport that is ready, and what is spoken on it.
+/// A transport that is ready, and its protocol.
 ///
 /// ```
 /// use lacewing_client::{Connected, Version};

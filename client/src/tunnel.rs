@@ -13,13 +13,13 @@ impl Connection {
     /// speaks that protocol on the server, such as a WebSocket. The method
     /// becomes CONNECT.
     ///
-    /// Gives the head of the response, and the bytes of both directions as one
+    /// Returns the head of the response, and the bytes of both directions as one
     /// `AsyncRead + AsyncWrite`. Each direction holds at most a window of data:
     /// who stalls makes the other wait. Dropping the tunnel without a shutdown
     /// resets the stream.
     ///
-    /// Whether a server takes a `ConnectProtocol` it says in its SETTINGS, which are
-    /// waited for.
+    /// A server says in its SETTINGS whether it accepts a `ConnectProtocol`; the
+    /// request waits for them.
     ///
     /// ```no_run
     /// # async fn run(connection: lacewing_client::Connection) -> Result<(), Box<dyn std::error::Error>> {
@@ -59,7 +59,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Connection::tunnel`], and those that [`ClientError::is_connect`] tells.
+    /// As [`Connection::tunnel`], and those for which [`ClientError::is_connect`] is true.
     pub async fn tunnel(
         &self,
         origin: &Origin,

@@ -83,7 +83,7 @@ impl Connection {
     }
 }
 
-/// Whether a request can ask for the upgrade itself.
+/// Returns whether a request can ask for the upgrade itself.
 pub(crate) fn fits(request: &Request<RequestBody>) -> bool {
     if request.method() == Method::CONNECT {
         return false;
@@ -149,7 +149,7 @@ pub(crate) async fn upgrade(
 type Http1<IO> = hyper::client::conn::http1::Connection<TokioIo<IO>, Body>;
 type Parts<IO> = hyper::client::conn::http1::Parts<TokioIo<IO>>;
 
-/// One exchange of HTTP/1.1. The transport comes back if the server switched.
+/// One exchange of HTTP/1.1. Returns the transport if the server switched.
 async fn talk<IO: Transport>(
     mut sender: hyper::client::conn::http1::SendRequest<Body>,
     connection: Http1<IO>,
@@ -187,7 +187,7 @@ fn is_switch(response: &Response<Incoming>) -> bool {
     named.is_none_or(|name| name.as_bytes().eq_ignore_ascii_case(b"h2c"))
 }
 
-/// The request in HTTP/1.1, with what asks for the upgrade.
+/// The request in HTTP/1.1, with the fields that ask for the upgrade.
 fn http1(message: &PreparedRequest, settings: &[u8]) -> Result<Request<Body>, RequestError> {
     let Control::Request { method, uri, .. } = &message.head.control else {
         return Err(RequestError::NoHost);

@@ -33,6 +33,7 @@ mod stream_table;
 mod task;
 mod tunnel;
 pub mod upgrade;
+pub mod wakers;
 
 use std::{
     sync::Arc,
@@ -256,6 +257,32 @@ impl<'a> Context<'a> {
     pub fn notifier(&self) -> Notifier {
         self.streams.notifier.clone()
     }
+
+    /// Has [`Application::poll_intents`] called in a turn at this time or after
+    /// it, by the connection's own timer: an application needs no sleep of its
+    /// own. The earliest time counts until it has passed; whoever waits for a
+    /// later one asks again in that `poll_intents`. Of no effect once the
+    /// connection is over.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    ///
+    /// use lacewing_conn::driver::Context;
+    ///
+    /// /// `true` when the deadline has passed; until then it is waited for.
+    /// fn is_due(conn: &mut Context<'_>, deadline: Instant) -> bool {
+    ///     if conn.now >= deadline {
+    ///         return true;
+    ///     }
+    ///     conn.wake_at(deadline);
+    ///     false
+    /// }
+    /// # let _ = is_due;
+    /// ```
+    pub fn wake_at(&mut self, at: Instant) {
+        let alarm = self.streams.alarm.map_or(at, |alarm| alarm.min(at));
+        self.streams.alarm = Some(alarm);
+    }
 }
 
 /// What the driver keeps of each stream.
@@ -263,6 +290,8 @@ impl<'a> Context<'a> {
 struct Streams {
     table: StreamTable<Cells>,
     notifier: Notifier,
+    /// The earliest time at which the application is to be called.
+    alarm: Option<Instant>,
 }
 
 /// What handles of one stream share with the connection's task.
@@ -277,6 +306,7 @@ impl Streams {
         Self {
             table: StreamTable::new(),
             notifier,
+            alarm: None,
         }
     }
 

@@ -1,13 +1,6 @@
 //! How many bytes header blocks took, before and after compression.
 
 /// The header blocks that a decoder has read so far.
-///
-/// ```
-/// use lacewing_frames::BlockBytes;
-///
-/// let bytes = BlockBytes::default();
-/// assert_eq!((bytes.plain, bytes.compressed), (0, 0));
-/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BlockBytes {

@@ -61,12 +61,6 @@ pub struct Summary {
 }
 
 /// The limit of [`ListLimits`] that a list exceeds.
-///
-/// ```
-/// use lacewing_hpack::ExceededLimit;
-///
-/// assert_eq!(ExceededLimit::Size.to_string(), "size of the header list");
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExceededLimit {

@@ -54,7 +54,7 @@ struct Settings {
     transport: Transport,
 }
 
-/// What lies between a connection and its protocol.
+/// The layer between a connection and its protocol.
 pub(crate) enum Transport {
     Cleartext,
     #[cfg(feature = "tls")]
@@ -90,8 +90,8 @@ impl Acceptor {
     ///
     /// # Errors
     ///
-    /// [`ServeError`], if no protocol came out, or the connection did not
-    /// come to a graceful end. The observer is told as well.
+    /// [`ServeError`], if no protocol was negotiated, or the connection did not
+    /// end gracefully. The observer receives it too.
     pub async fn serve<T, S, B>(&self, io: T, service: S) -> Result<(), ServeError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -103,7 +103,7 @@ impl Acceptor {
         self.serve_from(Endpoints::default(), io, service).await
     }
 
-    /// As [`serve`](Self::serve), with the addresses that requests are told of.
+    /// As [`serve`](Self::serve), with the addresses for the requests' [`ConnectionInfo`].
     ///
     /// ```
     /// use lacewing_server::{Acceptor, ServeError, Endpoints};
@@ -279,7 +279,7 @@ where
     }
 }
 
-/// What comes of `work`; `None` if the shutdown started before that was over.
+/// Returns the output of `work`; `None` if the shutdown started before it ended.
 async fn before_shutdown<T>(
     work: impl Future<Output = Result<T, ServeError>>,
     shutdown: Option<ShutdownSignal>,

@@ -105,7 +105,8 @@ impl UnixAddress {
         self.path.as_deref()
     }
 
-    /// Whose process the peer is, as the operating system says.
+    /// Returns the credentials of the peer's process, as the operating system
+    /// reports them.
     pub fn credentials(&self) -> Option<Credentials> {
         self.credentials
     }
@@ -129,7 +130,8 @@ impl fmt::Display for UnixAddress {
     }
 }
 
-/// Whose process the peer of a Unix socket is (`SO_PEERCRED` and the like).
+/// The credentials of the process at the other end of a Unix socket
+/// (`SO_PEERCRED` and the like).
 ///
 /// ```
 /// use lacewing_server::{Credentials, UnixAddress};
@@ -144,7 +146,7 @@ pub struct Credentials {
     pub uid: u32,
     /// The group's number.
     pub gid: u32,
-    /// The process's number, where the operating system tells it.
+    /// Returns the process's id, where the operating system reports it.
     pub pid: Option<i32>,
 }
 

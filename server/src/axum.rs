@@ -1,4 +1,4 @@
-//! For those who come from `axum::serve`: the same call with more protocols.
+//! Replaces `axum::serve`: the same call, with more protocols.
 //!
 //! ```no_run
 //! use std::net::SocketAddr;

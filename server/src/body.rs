@@ -1,4 +1,4 @@
-//! The body of a request, whatever protocol it came by.
+//! The body of a request, over any protocol.
 
 #[cfg(feature = "http1")]
 mod upload;
@@ -18,7 +18,7 @@ pub(crate) use self::upload::Upload;
 
 /// The body of a request: data, then trailers if there are any.
 ///
-/// What is read is given back to the client as flow-control credit, so that a
+/// Reading releases the bytes as flow-control credit to the client, so that a
 /// slow handler slows its client down instead of filling memory. A body that is
 /// dropped before its end is discarded.
 ///
@@ -40,7 +40,7 @@ enum Source {
     Multiplexed(driver::Incoming),
     #[cfg(feature = "http1")]
     Http1(Upload),
-    /// Some of it was read before it came to the handler.
+    /// Some of it was read before the handler received it.
     #[cfg(feature = "http1")]
     Read(Box<Read>),
 }
@@ -49,7 +49,7 @@ enum Source {
 struct Read {
     data: Bytes,
     trailers: Option<http::HeaderMap>,
-    /// What was not.
+    /// The part that was not read.
     rest: Option<Upload>,
 }
 
@@ -70,7 +70,7 @@ impl RequestBody {
         Self(Source::Http1(body))
     }
 
-    /// A body that has come as a whole.
+    /// A body that has arrived whole.
     #[cfg(feature = "http1")]
     pub(crate) fn replayed(data: Bytes, trailers: Option<http::HeaderMap>) -> Self {
         Self(Source::Read(Box::new(Read {

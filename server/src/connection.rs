@@ -1,4 +1,4 @@
-//! One connection: by whom it is served, from its first byte to its last.
+//! Serving one connection, from its first byte to its last.
 
 use std::{
     fmt,
@@ -49,7 +49,7 @@ use crate::{
 /// # Errors
 ///
 /// [`ServeError::Connection`] or [`ServeError::Http1`] if it did not
-/// come to a graceful end, and [`ServeError::NotOffered`] for HTTP/1.1
+/// end gracefully, and [`ServeError::NotOffered`] for HTTP/1.1
 /// without the feature `http1`.
 pub fn serve_connection<T, S, B>(
     io: T,
@@ -71,7 +71,7 @@ where
 pub(crate) type Served = Pin<Box<dyn Future<Output = Result<(), ServeError>> + Send>>;
 
 /// As [`serve_connection`], with bytes that were read already. In a box, so
-/// that what comes before it does not pay for its size, nor it for theirs.
+/// that the futures before it do not include its size, nor it theirs.
 pub(crate) fn serve_detected<T, S>(
     io: Rewind<T>,
     info: ConnectionInfo,
@@ -136,7 +136,7 @@ where
         }
     }
 
-    /// What the connection holds and has been through; `None` over HTTP/1.1.
+    /// Returns the connection's statistics; `None` over HTTP/1.1.
     pub fn stats(&mut self) -> Option<ConnectionStats> {
         match &mut self.kind {
             Kind::Multiplexed(connection) => Some(connection.engine().stats()),

@@ -1,4 +1,4 @@
-//! What a handler learns about the connection that its request came on.
+//! Information about a request's connection, for handlers.
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{Address, Endpoints, Protocol};
 
-/// What is known of the connection that a request came on. Every request has
+/// Information about the connection of a request. Every request has
 /// one in its extensions; cloning it costs a reference count.
 ///
 /// ```
@@ -110,7 +110,7 @@ impl ConnectionInfo {
         self.0.tls.is_some()
     }
 
-    /// What the TLS handshake told: the name that the client asked for, and
+    /// Returns what the TLS handshake said: the name that the client asked for, and
     /// its certificates.
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.0.tls.as_ref()
@@ -140,7 +140,7 @@ impl From<lacewing_conn::Version> for ConnectionInfo {
     }
 }
 
-/// What a TLS handshake told of the client.
+/// Information about the client from its TLS handshake.
 ///
 /// ```
 /// use lacewing_server::ConnectionInfo;
@@ -167,7 +167,7 @@ impl TlsInfo {
         self
     }
 
-    /// The same with what was negotiated by ALPN or NPN.
+    /// Sets the protocol that ALPN or NPN negotiated.
     #[must_use]
     pub fn with_alpn(mut self, protocol: Protocol) -> Self {
         self.alpn = Some(protocol);
@@ -188,7 +188,7 @@ impl TlsInfo {
         self.server_name.as_deref()
     }
 
-    /// What was negotiated by ALPN (RFC 7301) or NPN; `None` if nothing was,
+    /// Returns the protocol that ALPN (RFC 7301) or NPN negotiated; `None` if none was,
     /// which stands for HTTP/1.1.
     pub fn alpn(&self) -> Option<Protocol> {
         self.alpn

@@ -77,7 +77,7 @@ impl<E> fmt::Debug for Delivery<E> {
     }
 }
 
-/// Why an interim response was not sent.
+/// The error of an informational response that was not sent.
 ///
 /// ```
 /// use lacewing_server::InformError;
@@ -89,11 +89,11 @@ impl<E> fmt::Debug for Delivery<E> {
 pub enum InformError {
     /// The response was sent already.
     AlreadyReplied,
-    /// SPDY has no interim responses.
+    /// SPDY has no informational responses.
     Unsupported,
     /// The stream or its connection is gone.
     Gone,
-    /// The status is not an interim one, or 101, which only HTTP/1.1 has.
+    /// The status is not informational, or 101, which only HTTP/1.1 has.
     NotInterim {
         /// The status in question.
         status: StatusCode,
@@ -101,7 +101,7 @@ pub enum InformError {
     /// The client does not read, or handlers want more at once than the
     /// connection keeps up with: wait and try again, or leave it out.
     Busy,
-    /// The header fields are not for an interim response, or too large.
+    /// The header fields are not for an informational response, or too large.
     Malformed,
 }
 
@@ -124,20 +124,23 @@ impl fmt::Display for InformError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AlreadyReplied => "too late: the response was sent",
-            Self::Unsupported => "SPDY has no interim responses",
+            Self::Unsupported => "SPDY has no informational responses",
             Self::Gone => "the stream is gone",
             Self::NotInterim { status } => {
-                return write!(f, "{status} is no interim status of this protocol");
+                return write!(
+                    f,
+                    "{status} is not an informational status of this protocol"
+                );
             }
-            Self::Busy => "too many interim responses wait for a client that does not read",
-            Self::Malformed => "the header fields cannot be sent in an interim response",
+            Self::Busy => "too many informational responses wait for a client that does not read",
+            Self::Malformed => "the header fields cannot be sent in an informational response",
         })
     }
 }
 
 impl std::error::Error for InformError {}
 
-/// Why nothing was pushed. None of these is a failure of the request that the
+/// The error of a push that was not sent. None of these is a failure of the request that the
 /// push would have belonged to.
 ///
 /// ```
@@ -148,14 +151,14 @@ impl std::error::Error for InformError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PushError {
-    /// The client takes no pushes (SETTINGS_ENABLE_PUSH), or not any more.
+    /// The client accepts no pushes (SETTINGS_ENABLE_PUSH), or not any more.
     Disabled,
-    /// The client takes no more pushes at once.
+    /// The client accepts no more pushes at once.
     TooMany {
-        /// How many it takes.
+        /// The number that it accepts.
         max: u32,
     },
-    /// The request is none that may be pushed.
+    /// The request must not be pushed.
     NotAllowed(PushRule),
     /// The request that it belongs to is answered to its end, or gone.
     Gone,
@@ -163,7 +166,7 @@ pub enum PushError {
     Busy,
 }
 
-/// Which rule about pushed requests was broken (RFC 9113 §8.4).
+/// The rule about pushed requests that was broken (RFC 9113 §8.4).
 ///
 /// ```
 /// assert!(lacewing_server::PushRule::Method.to_string().contains("GET"));
@@ -212,8 +215,8 @@ impl Gone for PushError {
 impl fmt::Display for PushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Disabled => f.write_str("the client takes no pushes"),
-            Self::TooMany { max } => write!(f, "the client takes {max} pushes at once"),
+            Self::Disabled => f.write_str("the client accepts no pushes"),
+            Self::TooMany { max } => write!(f, "the client accepts {max} pushes at once"),
             Self::NotAllowed(rule) => rule.fmt(f),
             Self::Gone => f.write_str("the request that the push belongs to is gone"),
             Self::Busy => f.write_str("too many pushes wait for the connection"),

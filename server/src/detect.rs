@@ -1,4 +1,4 @@
-//! Which protocol a client on a cleartext port speaks, told from its first
+//! Detection of the protocol on a cleartext connection, by its first
 //! bytes.
 
 use std::{fmt, io, time::Duration};
@@ -22,12 +22,12 @@ const PREFACE_ENOUGH: usize = 12;
 const CONTROL: u8 = 0x80;
 /// The first byte of a TLS handshake record.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// What SSH clients say first (RFC 4253 §4.2); it looks like a method.
+/// The first bytes of SSH clients (RFC 4253 §4.2); it looks like a method.
 const SSH: &[u8] = b"SSH-";
 /// Bytes of garbage that an error keeps to show.
 const SHOWN: usize = 16;
 
-/// What the first bytes of a connection say about its protocol.
+/// The protocol of a connection, as far as its first bytes say.
 ///
 /// ```
 /// use lacewing_server::{Detected, sniff};
@@ -46,7 +46,7 @@ pub enum Detected {
     Spdy2,
     /// A control frame of SPDY/3 or SPDY/3.1: both say 3 on the wire.
     Spdy3,
-    /// A request line, or what may become one.
+    /// A request line, or the beginning of one.
     Http1,
 }
 
@@ -163,12 +163,12 @@ where
     }
 }
 
-/// Why the protocol of a connection could not be told.
+/// The error of a connection whose protocol was not detected.
 ///
 /// ```
 /// use lacewing_server::{DetectError, sniff};
 ///
-/// // A TLS client on the cleartext port is told apart from garbage.
+/// // The error names TLS on a cleartext port.
 /// assert_eq!(sniff(&[0x16, 0x03, 0x01]), Err(DetectError::Tls));
 /// assert!(matches!(sniff(&[0xff]), Err(DetectError::Garbage { .. })));
 /// ```
@@ -182,11 +182,11 @@ pub enum DetectError {
     },
     /// The client speaks TLS on a port that has none.
     Tls,
-    /// Too few bytes came in time.
+    /// Too few bytes arrived in time.
     TimedOut {
         /// How long they were waited for.
         after: Duration,
-        /// How many came.
+        /// The bytes that arrived.
         bytes: usize,
     },
     /// The client closed the connection without having sent a byte.

@@ -1,4 +1,4 @@
-//! What can go wrong: with a server as a whole, and with one connection.
+//! The errors of a server as a whole, and of one connection.
 
 use std::{fmt, io, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{Address, BoxError, DetectError, Initiator, Protocol};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
-    /// No listener was given, so that nobody could connect.
+    /// The builder has no listener, so that no client could connect.
     NoListener,
     /// The list of protocols to offer is empty.
     NoProtocol,
@@ -35,7 +35,7 @@ pub enum StartError {
     Bind {
         /// The address in question.
         address: Address,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -98,7 +98,7 @@ impl std::error::Error for StartError {
     }
 }
 
-/// What ended a connection before its time.
+/// The error that ended a connection.
 ///
 /// ```
 /// use lacewing_server::{ServeError, Protocol};

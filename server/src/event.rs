@@ -1,4 +1,4 @@
-//! What a server tells an observer, for logs and counters.
+//! Events for a server's observer, for logs and counters.
 
 use std::{fmt, io};
 
@@ -24,13 +24,13 @@ use crate::{Address, BoxError, ConnectionInfo, ServeError, Setting};
 #[non_exhaustive]
 pub enum ServerEvent<'a> {
     /// Connections can't be accepted because the machine has run out of
-    /// something. The listener tries again, and tells of it once until one is
+    /// something. The listener tries again, and reports it once until one is
     /// accepted.
     #[non_exhaustive]
     AcceptFailed {
         /// The listener's address.
         listener: &'a Address,
-        /// What the operating system said.
+        /// The error of the operating system.
         error: &'a io::Error,
     },
     /// A connection ended before its protocol was known.
@@ -41,7 +41,7 @@ pub enum ServerEvent<'a> {
         /// Why.
         error: &'a ServeError,
     },
-    /// The protocol of a connection is known and requests may come.
+    /// The protocol of a connection is known and requests may arrive.
     #[non_exhaustive]
     Connected {
         /// The connection in question.
@@ -59,7 +59,7 @@ pub enum ServerEvent<'a> {
         /// Why.
         error: &'a StreamError,
     },
-    /// What a connection holds and has been through: in the interval that
+    /// The statistics of a connection: in the interval that
     /// [`stats_every`](crate::ServerOptions::stats_every) sets, and once at its end.
     /// HTTP/1.1 has of these the open requests (as streams) and the bytes of
     /// bodies.
@@ -136,7 +136,7 @@ impl fmt::Display for ServerEvent<'_> {
     }
 }
 
-/// What went wrong with one request. If it was on our side, the client saw a
+/// The failure of one request. If it was on our side, the client saw a
 /// response with status 500, or a reset if the response had begun (over HTTP/1.1
 /// a connection that closes before the response's end).
 ///
@@ -164,13 +164,13 @@ pub enum StreamError {
     /// the service set (RFC 9110 §8.6). The client sees a reset, over HTTP/1.1
     /// a connection that closes early: never a shorter body that looks whole.
     ContentLength {
-        /// What `content-length` says, in bytes.
+        /// The value of `content-length`, in bytes.
         declared: u64,
         /// The bytes that the body had; more may have followed if these are
         /// more.
         given: u64,
     },
-    /// The service gave what can't be sent: an informational (1xx) response as
+    /// The service returned what cannot be sent: an informational (1xx) response as
     /// the final one, one that the protocol has no place for, or a
     /// content-length that is no number.
     Response(BoxError),

@@ -63,8 +63,8 @@ pub(crate) struct Exchanges<S: HttpService> {
     info: ConnectionInfo,
     http_version: http::Version,
     pending: PendingTable<S>,
-    /// Handlers that were told to end because their stream did, and have not
-    /// yet. Their streams count against `max_concurrent_streams` until then, so
+    /// Handlers that were aborted because their stream ended, and have not
+    /// ended yet. Their streams count against `max_concurrent_streams` until then, so
     /// that there are never more of them.
     ending: Vec<(StreamKey, Task<S>)>,
     spare_handlers: Vec<Handler<S>>,
@@ -87,7 +87,7 @@ pub(crate) struct Exchanges<S: HttpService> {
 
 type PinnedBody<S> = Spare<Outgoing<<S as HttpService>::ResponseBody>>;
 
-/// What is remembered of a request until its response.
+/// What an exchange keeps of a request until its response.
 #[derive(Clone, Copy)]
 struct Ticket {
     kind: Kind,
@@ -240,7 +240,7 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
-    /// A handler that was told to end did so.
+    /// Finishes a stream whose aborted handler has ended.
     fn poll_ending(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         let Some(index) = self.ending.iter().position(|(ending, _)| *ending == stream) else {
             return;
@@ -264,7 +264,7 @@ impl<S: HttpService> Exchanges<S> {
     }
 }
 
-/// The peer went away meanwhile, or wants no more: nobody's fault.
+/// The peer left meanwhile, or refuses the rest: not an error of ours.
 fn is_over(error: UsageError) -> bool {
     matches!(error, UsageError::StreamClosed | UsageError::HalfClosed)
 }
@@ -368,7 +368,7 @@ impl<S: HttpService> Application for Exchanges<S> {
         self.announce(conn);
         self.handle_commands(conn);
         self.serve_promised(conn);
-        self.report_stats(conn, cx);
+        self.report_stats(conn);
         self.telemetry.streams(conn.engine.open_streams());
         if self.pending.is_empty() && conn.engine.is_idle() {
             self.release_memory();

@@ -7,7 +7,7 @@ mod request;
 #[cfg(feature = "http1")]
 pub(crate) use self::request::{Drained, Upgrade, UpgradeRequest, drain};
 
-/// Whether a cleartext HTTP/1.1 request may turn its connection into an HTTP/2
+/// Permits a cleartext HTTP/1.1 request to turn its connection into an HTTP/2
 /// one.
 ///
 /// A proxy that passes `Upgrade: h2c` on without knowing what it means, and
@@ -25,7 +25,7 @@ pub(crate) use self::request::{Drained, Upgrade, UpgradeRequest, drain};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum H2cUpgrade {
-    /// No: the field is ignored, and the request served as it came.
+    /// Ignores the field, and serves the request over HTTP/1.1.
     #[default]
     Ignore,
     /// Yes, in cleartext. The request's body is read to its end first, then

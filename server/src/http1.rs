@@ -101,6 +101,8 @@ where
     let mut stopping = false;
     let mut deadline: Option<Pin<Box<Sleep>>> = None;
     let mut reports = options.stats_every.map(StatsTimer::new);
+    // hyper's connection has no timer for others.
+    let mut report_at = Box::pin(sleep(options.stats_every.unwrap_or_default()));
     let result = poll_fn(|cx| {
         if !stopping && stop.as_mut().poll(cx).is_ready() {
             stopping = true;
@@ -115,8 +117,18 @@ where
             }));
         }
         if let Some(reports) = &mut reports {
-            if reports.is_due(tokio::time::Instant::now().into_std(), cx) {
+            if reports.is_due(tokio::time::Instant::now().into_std()) {
                 ledger.tell_stats();
+            }
+            if let Some(next) = reports.next() {
+                let next = tokio::time::Instant::from_std(next);
+                if report_at.deadline() != next {
+                    report_at.as_mut().reset(next);
+                }
+                // Ready means that the next poll finds the interval passed.
+                if report_at.as_mut().poll(cx).is_ready() {
+                    cx.waker().wake_by_ref();
+                }
             }
         }
         if stopping || ledger.watch.has_ended() {
@@ -155,7 +167,7 @@ where
         .map_err(|_| ServeError::Http1("the connection is not the one that was upgraded".into()))?;
     let (io, ahead) = parts.io.into_inner().into_parts();
     // A client may not say anything in HTTP/2 before it has the 101. What came
-    // earlier was said to HTTP/1.1: somebody hopes that it will be taken for
+    // earlier was sent as HTTP/1.1: an attacker hopes that it will be read as
     // something else.
     if !parts.read_buf.is_empty() || !ahead.is_empty() {
         let text = "bytes after a request for h2c came before its 101";

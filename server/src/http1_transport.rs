@@ -18,10 +18,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Bytes of the next request that are read while one is answered.
 const AHEAD: usize = 64;
 
-/// What a connection's transport, its uploads and its task know of each other.
+/// The state that a connection's transport, its uploads and its task share.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    /// The request that is answered and of which all has come, by its number;
+    /// The number of the request that is answered and has arrived whole;
     /// 0 for none.
     whole: AtomicU32,
     /// The client has closed its side of the transport.
@@ -30,7 +30,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// All of the request that is answered has come: hyper reads no more until
+    /// The request that is answered has arrived whole: hyper reads no more until
     /// the response is sent.
     pub(crate) fn request_is_whole(&self, number: StreamId) {
         self.whole.store(number.value(), Ordering::Relaxed);
@@ -45,7 +45,7 @@ impl Watch {
             .compare_exchange(number.value(), 0, relaxed, relaxed);
     }
 
-    /// So much of a request's body came.
+    /// Bytes of a request's body arrived.
     pub(crate) fn received(&self, len: usize) {
         self.received.fetch_add(len as u64, Ordering::Relaxed);
     }
@@ -71,7 +71,7 @@ impl Watch {
 pub(crate) struct Watched<T> {
     io: T,
     watch: Arc<Watch>,
-    /// What was read to find the end.
+    /// The bytes that were read to find the end.
     ahead: Bytes,
     ended: bool,
 }
@@ -114,7 +114,7 @@ impl<T: AsyncRead + Unpin> Watched<T> {
         read
     }
 
-    /// Looks whether the client is there, if nobody else does.
+    /// Looks for the end of the transport while hyper does not read.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.ended || !self.ahead.is_empty() || !self.watch.is_whole() {
             return Ok(());

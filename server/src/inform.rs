@@ -1,4 +1,4 @@
-//! Interim responses (RFC 9110 §15.2).
+//! Informational responses (RFC 9110 §15.2).
 
 use std::{fmt, sync::Arc};
 
@@ -10,7 +10,7 @@ use crate::{
     commands::{self, Command, Commands},
 };
 
-/// Sends interim (1xx) responses ahead of the response of one request. In the
+/// Sends informational (1xx) responses ahead of the response of one request. In the
 /// extensions of every request of HTTP/2 and SPDY, if the server was built
 /// [with it](crate::ServerOptions::informer).
 ///
@@ -43,11 +43,10 @@ impl Informer {
         Self { commands, stream }
     }
 
-    /// Sends an interim response. It leaves before the response that the
-    /// handler gives afterwards; it is on its way at once, and what this
-    /// returns need not be awaited.
+    /// Sends an informational response, ahead of the response that the handler
+    /// returns. It is on its way at once; the [`Delivery`] need not be awaited.
     ///
-    /// The [`Delivery`] gives an [`InformError`] if it cannot be sent.
+    /// The [`Delivery`] returns an [`InformError`] if it cannot be sent.
     pub fn inform(&self, response: Response<()>) -> Delivery<InformError> {
         let (parts, ()) = response.into_parts();
         let status = parts.status;

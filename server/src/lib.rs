@@ -78,6 +78,7 @@ pub use lacewing_conn::{
 };
 
 /// The TLS library whose types [`ServerBuilder::bind_tls`](ServerBuilder#method.bind_tls)
-/// takes, so that no second dependency has to be kept at the same version.
+/// has in its signature, so that users need no second dependency at the same
+/// version.
 #[cfg(feature = "tls")]
 pub use rustls;

@@ -13,10 +13,10 @@ use crate::{
 };
 
 /// The pause after the machine ran out of something (EMFILE, ENOBUFS): trying
-/// again at once would keep a core busy until somebody closes a connection.
+/// again at once would keep a core busy until a connection closes.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A bound listener, and what it speaks first.
+/// A bound listener, and its TLS.
 pub(crate) struct Listener {
     pub(crate) socket: Socket,
     pub(crate) address: Address,

@@ -6,7 +6,7 @@ use tower_service::Service;
 
 use crate::{BoxError, ConnectionInfo, HttpService};
 
-/// Gives each connection its service.
+/// Makes the service of each connection.
 pub(crate) trait Make: Clone + Send + 'static {
     type Service: HttpService;
 
@@ -28,7 +28,7 @@ impl<S: HttpService> Make for Same<S> {
     }
 }
 
-/// What makes one for each connection, told what is known of that.
+/// A maker of services, called with the information about each connection.
 #[derive(Clone)]
 pub(crate) struct Each<M>(pub(crate) M);
 

@@ -53,7 +53,8 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
 {
-    let mut connection = serve(io, BytesMut::new(), Version::Http2, info, options, service);
+    let input = BytesMut::new();
+    let mut connection = serve(io, input, upgrade.version, info, options, service);
     prepare(connection.application());
     connection
         .engine()

@@ -1,11 +1,11 @@
 //! TLS by OpenSSL, with Next Protocol Negotiation (draft-agl-tls-nextprotoneg)
-//! beside ALPN: for clients of the years from 2011 to 2016. Everybody else is
+//! beside ALPN: for legacy clients (NPN era, 2011 to 2016). All others are
 //! better served by [`ServerBuilder::bind_tls`](crate::ServerBuilder#method.bind_tls).
 //!
 //! The [protocols](crate::ServerOptions::protocols) are offered in its
 //! order. Where a client knows ALPN, the server chooses; where it only knows
-//! NPN, it is the client that does, and it may choose what it was not offered:
-//! such a connection is closed. HTTP/2 is not offered by NPN, since RFC 9113
+//! NPN, the client chooses, and may choose what it was not offered: then the
+//! server closes the connection. HTTP/2 is not offered by NPN, since RFC 9113
 //! §3.2 wants ALPN for it.
 //!
 //! ```no_run
@@ -48,8 +48,8 @@ pub use openssl::ssl::SslAcceptorBuilder;
 ///
 /// TLS 1.2 is all that it speaks: there is no NPN in TLS 1.3, so that a client
 /// that has both would negotiate nothing. The ciphers are those that Mozilla
-/// calls intermediate. Who needs others, or TLS 1.3 for clients with ALPN,
-/// changes the builder that this returns, or brings one.
+/// calls intermediate. For others, or for TLS 1.3 with
+/// clients that have ALPN, change the builder that this returns, or bring one.
 ///
 /// # Errors
 ///
@@ -82,7 +82,7 @@ fn failed(what: &str, error: &ErrorStack) -> StartError {
     StartError::Tls(format!("{what}: {error}").into())
 }
 
-/// What a listener with NPN needs.
+/// The TLS of a listener with NPN.
 #[derive(Clone)]
 pub(crate) struct Npn {
     acceptor: SslAcceptor,
@@ -115,7 +115,7 @@ impl Npn {
     }
 
     /// The handshake. No protocol negotiated stands for HTTP/1.1, as every
-    /// client of the time before NPN expects.
+    /// legacy client expects.
     pub(crate) async fn accept<T>(
         &self,
         io: T,

@@ -1,4 +1,4 @@
-//! What is set for each connection.
+//! The options of a server.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use lacewing_conn::{Side, driver::ConnectionConfig, proto::PersistentSettings};
 
 use crate::{ExtendedConnect, H2cUpgrade, Protocol, ServerEvent, ShutdownSignal};
 
-/// What a server sets for each of its connections, with or without a
+/// The options of each connection of a server, with or without a
 /// [`Server`](crate::Server).
 ///
 /// ```
@@ -39,7 +39,7 @@ pub struct ServerOptions {
     pub(crate) observer: Observer,
 }
 
-/// Where a request's handler runs.
+/// The task on which a request's handler runs.
 ///
 /// ```
 /// use lacewing_server::Spawn;
@@ -59,8 +59,8 @@ pub enum Spawn {
     Always,
 }
 
-/// Whether responses get a `date` header field if they have none (RFC 9110
-/// §6.6.1).
+/// Adds a `date` header field to responses that have none (RFC 9110 §6.6.1),
+/// or leaves them as they are.
 ///
 /// ```
 /// use lacewing_server::DateHeader;
@@ -69,10 +69,10 @@ pub enum Spawn {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DateHeader {
-    /// They get one.
+    /// Add the field.
     #[default]
     Add,
-    /// They stay as they are.
+    /// Leave responses as they are.
     Leave,
 }
 
@@ -82,8 +82,8 @@ impl DateHeader {
     }
 }
 
-/// Whether each request carries one of the server's extensions. Each of them
-/// costs allocations for every request.
+/// Inserts one of the server's extensions into each request, or omits it. Each
+/// extension costs allocations for every request.
 ///
 /// ```
 /// use lacewing_server::{Extension, ServerOptions};
@@ -117,12 +117,12 @@ impl ServerOptions {
         self
     }
 
-    /// The protocols that are offered, the preferred first; what is named twice
-    /// counts once. A connection whose protocol is known already, as that of
-    /// [`serve_connection`](crate::serve_connection), does not look at them.
+    /// Sets the protocols to offer, the preferred one first. Repetitions count
+    /// once. [`serve_connection`](crate::serve_connection), whose protocol is
+    /// known, does not use them.
     ///
-    /// A cleartext client that speaks SPDY/3 or SPDY/3.1, which look the same
-    /// on the wire, is answered in the one that comes first here. Those two
+    /// SPDY/3 and SPDY/3.1 look the same on a cleartext connection: the server
+    /// answers in the one that is first here. Those two
     /// differ in the window of the connection: with the wrong one, transfers
     /// stop after 64 KiB in all.
     ///
@@ -140,63 +140,66 @@ impl ServerOptions {
         self
     }
 
-    /// Where handlers run. HTTP/1.1 has them on the connection's task always.
+    /// Sets where handlers run. With HTTP/1.1 they always run on the
+    /// connection's task.
     #[must_use]
     pub fn spawn(mut self, spawn: Spawn) -> Self {
         self.spawn = spawn;
         self
     }
 
-    /// Whether responses get a `date`.
+    /// Adds a `date` to responses, or leaves them. Default: adds it.
     #[must_use]
     pub fn date(mut self, date: DateHeader) -> Self {
         self.date = date;
         self
     }
 
-    /// Whether requests carry a [`ConnectionInfo`](crate::ConnectionInfo).
+    /// Inserts a [`ConnectionInfo`](crate::ConnectionInfo) into requests.
+    /// Default: inserts it, for three allocations a request.
     #[must_use]
     pub fn connection_info(mut self, extension: Extension) -> Self {
         self.connection_info = extension;
         self
     }
 
-    /// What clients are asked to keep and to return on their next connection,
-    /// where the protocol has that (SPDY). Nothing by default. What comes back
-    /// is told to the observer.
+    /// Asks clients to keep these settings and to return them on their next
+    /// connection, where the protocol has that (SPDY). The observer receives
+    /// the settings that clients return. Default: none.
     #[must_use]
     pub fn persistent_settings(mut self, settings: PersistentSettings) -> Self {
         self.persistent_settings = settings;
         self
     }
 
-    /// Whether clients may open WebSockets and the like by extended CONNECT
-    /// (RFC 8441). Off by default. Plain CONNECT needs no permission: every
-    /// CONNECT request reaches the service, with a [`ConnectRequest`](crate::ConnectRequest).
+    /// Permits clients to open WebSockets and the like by extended CONNECT (RFC
+    /// 8441). Default: off. Plain CONNECT needs no permission: every CONNECT
+    /// request reaches the service, with a
+    /// [`ConnectRequest`](crate::ConnectRequest).
     #[must_use]
     pub fn extended_connect(mut self, connect: ExtendedConnect) -> Self {
         self.extended_connect = connect;
         self
     }
 
-    /// Whether requests carry an [`Informer`](crate::Informer), for interim
-    /// responses such as `103 Early Hints`. They don't by default.
+    /// Inserts an [`Informer`](crate::Informer) into requests, for informational
+    /// responses such as `103 Early Hints`. Default: omits it.
     #[must_use]
     pub fn informer(mut self, informer: Extension) -> Self {
         self.informer = informer;
         self
     }
 
-    /// Whether requests carry a [`Pusher`](crate::Pusher), if the client takes
-    /// pushes. They don't by default.
+    /// Inserts a [`Pusher`](crate::Pusher) into requests, if the client accepts
+    /// pushes. Default: omits it.
     #[must_use]
     pub fn pusher(mut self, pusher: Extension) -> Self {
         self.pusher = pusher;
         self
     }
 
-    /// Whether a cleartext HTTP/1.1 request may turn its connection into an
-    /// HTTP/2 one (`Upgrade: h2c`, RFC 7540 §3.2). Off by default; needs the
+    /// Permits a cleartext HTTP/1.1 request to turn its connection into an
+    /// HTTP/2 one (`Upgrade: h2c`, RFC 7540 §3.2). Default: off. Needs the
     /// feature `http1`.
     #[must_use]
     pub fn h2c_upgrade(mut self, upgrade: H2cUpgrade) -> Self {
@@ -204,8 +207,8 @@ impl ServerOptions {
         self
     }
 
-    /// The origins that this server is good for, as `https://example.org`:
-    /// announced at the start of each HTTP/2 connection behind TLS (ORIGIN,
+    /// Sets the origins for which this server has authority, as
+    /// `https://example.org`. They are sent at the start of each HTTP/2 connection behind TLS (ORIGIN,
     /// RFC 8336). The certificate must be valid for them.
     #[must_use]
     pub fn origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -214,8 +217,8 @@ impl ServerOptions {
         self
     }
 
-    /// Where else an origin is served: a value as in the `Alt-Svc` header
-    /// field, announced at the start of each HTTP/2 connection (ALTSVC, RFC
+    /// Adds an alternative service of an origin: a value as in the `Alt-Svc`
+    /// header field, sent at the start of each HTTP/2 connection (ALTSVC, RFC
     /// 7838). For several origins, call it several times.
     #[must_use]
     pub fn alternative_services(
@@ -229,8 +232,8 @@ impl ServerOptions {
         self
     }
 
-    /// Tells the observer of each connection's [`ConnectionStats`] in this
-    /// interval, and at its end ([`Event::Stats`]). Never by default.
+    /// Reports each connection's [`ConnectionStats`] to the observer in this
+    /// interval, and at its end ([`ServerEvent::Stats`]). Default: never.
     ///
     /// [`ConnectionStats`]: crate::ConnectionStats
     #[must_use]
@@ -239,15 +242,17 @@ impl ServerOptions {
         self
     }
 
-    /// What starts a graceful shutdown: the peer is told, requests that came
-    /// are answered, then the connection is closed.
+    /// Shuts connections down gracefully when this signal starts: clients
+    /// receive GOAWAY, requests that arrived are answered, and then the
+    /// connection closes.
     #[must_use]
     pub fn shutdown(mut self, signal: ShutdownSignal) -> Self {
         self.shutdown = Some(signal);
         self
     }
 
-    /// Called with everything that is worth a line in a log. Must not block.
+    /// Calls `observer` with everything that is worth a line in a log. It must
+    /// not block.
     #[must_use]
     pub fn observer(mut self, observer: impl Fn(&ServerEvent<'_>) + Send + Sync + 'static) -> Self {
         self.observer = Observer(Some(Arc::new(observer)));
@@ -256,7 +261,7 @@ impl ServerOptions {
 }
 
 impl ServerOptions {
-    /// SPDY/3.1 is a guess: it may be SPDY/3.
+    /// Marks SPDY/3.1 as a guess: it may be SPDY/3.
     pub(crate) fn version_uncertain(mut self, uncertain: bool) -> Self {
         self.version_uncertain = uncertain;
         self
@@ -295,7 +300,7 @@ impl fmt::Debug for ServerOptions {
     }
 }
 
-/// What is told at the start of a connection.
+/// What a connection advertises at its start.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Announcements {
     pub(crate) origins: Vec<Bytes>,

@@ -68,8 +68,7 @@ impl Protocol {
         }
     }
 
-    /// What [`serve`](crate::Server::serve) offers unless it is told
-    /// otherwise: everything that this build speaks.
+    /// The protocols that a server offers by default: all that this build has.
     pub(crate) fn default_offer() -> Vec<Self> {
         let spoken = |protocol: &Self| *protocol != Self::Http1 || cfg!(feature = "http1");
         Self::ALL.into_iter().filter(spoken).collect()

@@ -15,15 +15,15 @@ use crate::{
 
 /// Pushes responses that belong to the response of one request. In the
 /// extensions of requests of HTTP/2 and SPDY, if the server was built
-/// [with it](crate::ServerOptions::pusher) and the client takes pushes; never in
+/// [with it](crate::ServerOptions::pusher) and the client accepts pushes; never in
 /// those of requests that are pushed themselves.
 ///
 /// The pushed request is served by the same service, as if the client had made
 /// it, with [`PushedRequest`] in its extensions. (A response that is made already can
 /// travel in the extensions of the request, to be given out by the service.)
 ///
-/// A handler pushes before it gives its response: then the client learns of the
-/// push before it sees what refers to it (RFC 9113 §8.4.1).
+/// A handler pushes before it returns its response: then the client receives
+/// the promise before it sees the reference to it (RFC 9113 §8.4.1).
 ///
 /// Over SPDY the head of a pushed response goes out in one frame with its push,
 /// as the servers of its time did it (Node's `spdy` takes no other pushes, and
@@ -79,8 +79,8 @@ impl Pusher {
     /// Header fields should be those that the client would send, so that it
     /// finds the response when it looks for it.
     ///
-    /// The promise is on its way at once; what this returns need not be
-    /// awaited. It gives a [`PushError`] if nothing is pushed.
+    /// The promise is on its way at once; the [`Delivery`] need not be awaited.
+    /// It returns a [`PushError`] if nothing is pushed.
     pub fn push(&self, mut request: Request<()>) -> Delivery<PushError> {
         if let Err(rule) = check(&request) {
             return Delivery::failed(PushError::NotAllowed(rule));

@@ -1,4 +1,4 @@
-//! A transport whose first bytes were read already, and come again.
+//! A transport that returns bytes which were read before.
 
 use std::{
     io::{self, IoSlice},
@@ -9,7 +9,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A transport whose first bytes were read already, and come again.
+/// A transport that first returns bytes which were read from it before.
 ///
 /// ```
 /// use lacewing_server::Rewind;
@@ -32,12 +32,12 @@ pub struct Rewind<T> {
 }
 
 impl<T> Rewind<T> {
-    /// `prefix` comes before what `io` has.
+    /// Wraps a transport. Readers receive `prefix` before the bytes of `io`.
     pub fn new(io: T, prefix: Bytes) -> Self {
         Self { prefix, io }
     }
 
-    /// The transport, and the bytes that did not come again yet.
+    /// Returns the transport, and the bytes that no reader received yet.
     pub fn into_parts(self) -> (T, Bytes) {
         (self.io, self.prefix)
     }

@@ -54,7 +54,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Nothing set, and every protocol offered that this build speaks.
+    /// Returns a builder with the default options: it offers every protocol
+    /// that this build has.
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
             binds: Vec::new(),
@@ -63,20 +64,21 @@ impl Server {
         }
     }
 
-    /// The IP addresses and ports that listeners are bound to, in the order in
-    /// which they were given; Unix sockets have none.
+    /// Returns the IP addresses and ports of the listeners, in the order of the
+    /// builder's calls; Unix sockets have none.
     pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> {
         self.addresses().filter_map(Address::socket_addr)
     }
 
-    /// The addresses of all listeners, in the order in which they were given.
+    /// Returns the addresses of all listeners, in the order of the builder's
+    /// calls.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
         self.listeners.iter().map(|listener| &listener.address)
     }
 
     /// Accepts connections and serves each on a task of its own, until the
-    /// [shutdown signal](ServerBuilder::shutdown) completes and every connection has
-    /// come to its end. Without a signal it never completes.
+    /// [shutdown signal](ServerBuilder::shutdown) completes and every connection
+    /// has ended. Without a signal it never completes.
     ///
     /// Dropping the future closes the listeners and starts a graceful shutdown
     /// of the connections.
@@ -91,7 +93,7 @@ impl Server {
     }
 
     /// As [`serve`](Self::serve), with a service for each connection: `make`
-    /// is called with what is known of a connection once its protocol is.
+    /// receives the [`ConnectionInfo`] of a connection once its protocol is known.
     /// axum's `into_make_service_with_connect_info` is one, with the feature
     /// `axum`.
     ///
@@ -177,7 +179,7 @@ enum Bind {
     Bound(Socket),
 }
 
-/// What comes before the protocol.
+/// The handshake before the protocol.
 enum Handshake {
     None,
     #[cfg(feature = "tls")]
@@ -187,8 +189,8 @@ enum Handshake {
 }
 
 impl ServerBuilder {
-    /// Listens in cleartext on an address. What a client speaks is told from
-    /// its first bytes.
+    /// Listens in cleartext on an address. The first bytes of a connection say
+    /// which protocol the client speaks.
     pub fn bind(self, address: SocketAddr) -> Self {
         self.bind_with(Bind::Address(address), Handshake::None)
     }
@@ -201,8 +203,8 @@ impl ServerBuilder {
 
     /// Listens in cleartext on a Unix socket. A socket that a server left
     /// behind when it died is replaced; the file is removed when the server
-    /// ends. Who may connect is what the folder's and the file's permissions
-    /// say. (TLS on a Unix socket is `listen_tls`, with the feature `tls`.)
+    /// ends. The permissions of the folder and the
+    /// file say which users may connect. (TLS on a Unix socket is `listen_tls`, with the feature `tls`.)
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), lacewing_server::StartError> {
@@ -256,8 +258,8 @@ impl ServerBuilder {
         self.bind_with(Bind::Bound(listener.into()), Handshake::Tls(config.into()))
     }
 
-    /// Listens on an address with TLS by OpenSSL, for clients of the time before
-    /// ALPN. The [protocols](ServerOptions::protocols) are offered by ALPN and by NPN; see
+    /// Listens on an address with TLS by OpenSSL, for legacy clients (NPN
+    /// era). The [protocols](ServerOptions::protocols) are offered by ALPN and by NPN; see
     /// [`npn`](crate::npn).
     #[cfg(feature = "npn")]
     pub fn bind_npn(self, address: SocketAddr, acceptor: crate::npn::SslAcceptorBuilder) -> Self {
@@ -286,9 +288,9 @@ impl ServerBuilder {
         self
     }
 
-    /// When `signal` completes, the server accepts no more connections, tells
-    /// its clients to make no more requests, answers those that came, and is
-    /// done: at the latest after the limit `drain_timeout`.
+    /// Shuts the server down gracefully when `signal` completes: it accepts no
+    /// more connections, sends GOAWAY, answers the requests that arrived, and
+    /// ends, at the latest after the limit `drain_timeout`.
     pub fn shutdown(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
         self.signal = Some(Box::pin(signal));
         self
@@ -298,8 +300,8 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// [`StartError`], if an address cannot be listened on, TLS cannot be set
-    /// up, or nothing could ever be served.
+    /// [`StartError`], if an address cannot be bound, TLS cannot be set up, or
+    /// the options exclude every connection.
     #[expect(
         clippy::unused_async,
         reason = "listeners belong to the runtime that this awaits on"

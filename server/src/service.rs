@@ -1,4 +1,4 @@
-//! What can be served.
+//! Services that a server can serve.
 
 use std::{future::Future, task};
 
@@ -9,8 +9,8 @@ use tower_service::Service;
 
 use crate::{BoxError, RequestBody};
 
-/// What can be served: every [`tower_service::Service`] that takes a
-/// `http::Request` with a [`RequestBody`] and gives a `http::Response` with
+/// A service that a server can serve: every [`tower_service::Service`] of a
+/// `http::Request` with a [`RequestBody`] that returns a `http::Response` with
 /// any [`http_body::Body`]. An axum `Router` is one. There is nothing to
 /// implement.
 ///
@@ -39,7 +39,7 @@ pub trait HttpService: Clone + Send + 'static {
     type ResponseBody: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static;
     /// Its error, which becomes a response with status 500.
     type Error: Into<BoxError>;
-    /// What a request becomes.
+    /// The future of a response.
     type Future: Future<Output = Result<Response<Self::ResponseBody>, Self::Error>> + Send + 'static;
 
     /// As [`Service::poll_ready`]: the instance that is ready is the one that
@@ -94,7 +94,7 @@ where
     ServiceFn(function)
 }
 
-/// What [`service_fn`] gives.
+/// The service of an asynchronous function; from [`service_fn`].
 ///
 /// ```
 /// use http::{Request, Response};

@@ -1,4 +1,4 @@
-//! Graceful shutdown: who starts it, who obeys it, and who waits for the end.
+//! Graceful shutdown: its start, its signal, and the wait for its end.
 
 use std::{
     convert::Infallible,
@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 /// Starts the graceful shutdown of every connection that holds one of its
 /// [signals](Self::signal). Dropping it starts it too, so that nothing waits
-/// for a signal that can't come.
+/// for a signal that never starts.
 ///
 /// ```
 /// use lacewing_server::Shutdown;
@@ -42,7 +42,7 @@ impl Shutdown {
         }
     }
 
-    /// What a connection waits on.
+    /// Returns the signal for connections.
     pub fn signal(&self) -> ShutdownSignal {
         ShutdownSignal {
             started: Arc::clone(&self.started),
@@ -69,7 +69,7 @@ impl Default for Shutdown {
     }
 }
 
-/// Tells a connection that the shutdown started.
+/// Signals the start of a shutdown to a connection.
 ///
 /// ```
 /// use lacewing_server::{ServerOptions, Shutdown};

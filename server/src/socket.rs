@@ -103,7 +103,7 @@ impl From<tokio::net::UnixListener> for Socket {
     }
 }
 
-/// What connections are accepted from.
+/// The listening sockets.
 pub(crate) trait Accept: Send + Sync {
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 

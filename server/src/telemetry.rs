@@ -10,16 +10,16 @@ use lacewing_conn::{Error, proto::StreamId};
 
 use crate::{ConnectionInfo, StreamError};
 
-/// What is measured and told of one connection.
+/// Spans, events and metrics of one connection.
 pub(crate) struct Telemetry {
     #[cfg(feature = "metrics")]
     protocol: &'static str,
-    /// As many as the gauge was told.
+    /// The number that the gauge has.
     #[cfg(feature = "metrics")]
     open: AtomicUsize,
 }
 
-/// When a request came.
+/// The time at which a request arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Clock {
     #[cfg(any(feature = "tracing", feature = "metrics"))]
@@ -51,7 +51,7 @@ impl Telemetry {
         }
     }
 
-    /// A request came.
+    /// A request arrived.
     pub(crate) fn request(
         &self,
         stream: StreamId,
@@ -189,13 +189,13 @@ impl Span {
     }
 }
 
-/// A future that goes on elsewhere, in the span of its connection.
+/// A future for another task, in the span of its connection.
 #[cfg(feature = "tracing")]
 pub(crate) fn in_span<F: Future>(future: F) -> impl Future<Output = F::Output> {
     tracing::Instrument::in_current_span(future)
 }
 
-/// A future that goes on elsewhere.
+/// A future for another task.
 #[cfg(not(feature = "tracing"))]
 pub(crate) fn in_span<F: Future>(future: F) -> F {
     future

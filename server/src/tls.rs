@@ -1,4 +1,4 @@
-//! TLS by rustls: the handshake, and the protocol that came out of it.
+//! TLS by rustls: the handshake, and the protocol that it negotiated.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{Protocol, ServeError, ServerOptions, TlsInfo};
 
-/// What a TLS listener needs.
+/// The TLS of a listener.
 pub(crate) struct Tls {
     acceptor: TlsAcceptor,
 }
@@ -32,7 +32,7 @@ impl Tls {
     }
 
     /// The handshake. No protocol negotiated stands for HTTP/1.1, as every
-    /// client of the time before ALPN expects.
+    /// legacy client expects.
     pub(crate) async fn accept<T>(
         &self,
         io: T,

@@ -11,8 +11,8 @@ use lacewing_conn::{
     proto::ConnectProtocol,
 };
 
-/// Whether a client may open streams for other protocols, such as WebSockets,
-/// by extended CONNECT (RFC 8441).
+/// Permits clients to open streams for other protocols, such as WebSockets, by
+/// extended CONNECT (RFC 8441).
 ///
 /// ```
 /// use lacewing_server::{ExtendedConnect, Server};
@@ -24,11 +24,11 @@ use lacewing_conn::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExtendedConnect {
-    /// No: a request with `:protocol` is malformed.
+    /// Treats a request with `:protocol` as malformed.
     #[default]
     Off,
-    /// Yes, and the server says so in its SETTINGS. The service has to know
-    /// CONNECT: browsers open WebSockets so from then on.
+    /// Permits them, and says so in SETTINGS. The service has to handle CONNECT:
+    /// browsers then open WebSockets by it.
     Offer,
 }
 
@@ -38,9 +38,9 @@ impl ExtendedConnect {
     }
 }
 
-/// Agrees to a CONNECT request: gives the response to be returned, with status
-/// 200 and more header fields if wanted, and the stream of bytes that the
-/// request becomes. Short for [`ConnectRequest::accept`].
+/// Accepts a CONNECT request. Returns the response for the handler to return,
+/// with status 200, to which it may add header fields, and the stream of bytes
+/// that the request becomes. Short for [`ConnectRequest::accept`].
 ///
 /// The response has to leave the handler before bytes go through the tunnel,
 /// so what works on the tunnel is a task of its own.
@@ -74,11 +74,11 @@ pub fn tunnel<B>(request: &Request<B>) -> Result<(Response<TunnelBody>, Tunnel),
 }
 
 /// In the extensions of every CONNECT request of HTTP/2 and SPDY (RFC 9113
-/// §8.5, RFC 8441): the stream that the client wants a tunnel on. The request
+/// §8.5, RFC 8441): the stream on which the client asks for a tunnel. The request
 /// itself has an empty body. Over HTTP/1.1, hyper's upgrades take its place.
 ///
-/// A handler that answers without [accepting](Self::accept) turns the client
-/// down; its status should then not be one of 2xx.
+/// A handler that answers without [accepting](Self::accept) refuses the
+/// tunnel; its status must then not be 2xx.
 ///
 /// ```
 /// use http::{Request, StatusCode};
@@ -91,22 +91,22 @@ pub fn tunnel<B>(request: &Request<B>) -> Result<(Response<TunnelBody>, Tunnel),
 /// assert!(!wants_a_websocket(&Request::new(())));
 /// ```
 #[derive(Clone)]
-pub struct ConnectRequest(Arc<Wanted>);
+pub struct ConnectRequest(Arc<Requested>);
 
-struct Wanted {
+struct Requested {
     protocol: Option<ConnectProtocol>,
     incoming: Mutex<Option<driver::Incoming>>,
 }
 
 impl ConnectRequest {
     pub(crate) fn new(incoming: driver::Incoming, protocol: Option<ConnectProtocol>) -> Self {
-        Self(Arc::new(Wanted {
+        Self(Arc::new(Requested {
             protocol,
             incoming: Mutex::new(Some(incoming)),
         }))
     }
 
-    /// What the client wants to speak, by its `:protocol`; `None` for a plain
+    /// Returns the protocol that the client asks for, by its `:protocol`; `None` for a plain
     /// CONNECT, to the host and port that are the request's URI.
     pub fn protocol(&self) -> Option<&str> {
         self.0.protocol.as_ref().map(ConnectProtocol::as_str)
@@ -137,7 +137,7 @@ impl fmt::Debug for ConnectRequest {
     }
 }
 
-/// Why a request does not become a tunnel.
+/// The error of a request that does not become a tunnel.
 ///
 /// ```
 /// use lacewing_server::TunnelError;
@@ -148,9 +148,9 @@ impl fmt::Debug for ConnectRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TunnelError {
-    /// It is no CONNECT request, or came over HTTP/1.1.
+    /// It is not a CONNECT request, or arrived over HTTP/1.1.
     NotConnect,
-    /// It has become one already.
+    /// It has become a tunnel already.
     Taken,
 }
 

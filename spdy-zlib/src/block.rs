@@ -158,15 +158,6 @@ impl fmt::Debug for Values<'_> {
 }
 
 /// Iterator over the values of one name, made by [`Values::iter`].
-///
-/// ```
-/// use lacewing_spdy_zlib::Values;
-///
-/// let mut values = Values::from(&b"gzip\0br"[..]).iter();
-/// assert_eq!(values.next(), Some(&b"gzip"[..]));
-/// assert_eq!(values.next(), Some(&b"br"[..]));
-/// assert_eq!(values.next(), None);
-/// ```
 #[derive(Debug, Clone)]
 pub struct ValuesIter<'a> {
     rest: Option<&'a [u8]>,

@@ -18,12 +18,6 @@ const MAX_BLOCK: usize = 0xff_0000;
 /// block gets, learns the cookie byte by byte (CRIME, CVE-2012-4929). Hence
 /// [`Compression::WholeField`] is the default, which every zlib inflates and which repeats nothing
 /// less than whole fields.
-///
-/// ```
-/// use lacewing_spdy_zlib::Compression;
-///
-/// assert_eq!(Compression::default(), Compression::WholeField);
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Compression {

@@ -39,15 +39,6 @@ impl ListLimits {
 }
 
 /// The number and size of the fields that a block handed out.
-///
-/// ```
-/// use lacewing_spdy_zlib::{Decoder, ListLimits, Summary, Version};
-///
-/// // A block of no bytes: no fields, nothing wrong.
-/// let summary = Decoder::new(Version::V3).decode(&[], ListLimits::default(), |_, _| {})?;
-/// assert_eq!(summary, Summary::default());
-/// # Ok::<(), lacewing_spdy_zlib::DecodeError>(())
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Summary {

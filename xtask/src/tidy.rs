@@ -57,7 +57,7 @@ const NAMELESS: [&str; 6] = ["util", "utils", "misc", "helpers", "common", "stuf
 /// The only module of the published crates with unsafe code.
 const UNSAFE_MODULE: &str = "conn/src/npn.rs";
 /// Files of the facades that choose a protocol, and so name them.
-const NEGOTIATION: [&str; 9] = [
+const NEGOTIATION: [&str; 10] = [
     // `Upgrade: h2c` is HTTP/2 by its definition.
     "client/src/client.rs",
     "client/src/connection.rs",
@@ -69,6 +69,7 @@ const NEGOTIATION: [&str; 9] = [
     "client/src/npn.rs",
     "server/src/npn.rs",
     // The server's names for what it negotiates.
+    "server/src/h2c/request.rs",
     "server/src/protocol.rs",
 ];
 /// The command that writes the generated files, as their banner names it.

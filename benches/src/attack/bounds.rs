@@ -7,13 +7,15 @@ use std::time::Duration;
 pub(crate) struct Bounds {
     /// Heap above the start, for each connection of the attacker.
     pub(crate) peak: u64,
-    /// Heap above the start one second after the attacker left, for each of
-    /// its connections.
+    /// Heap above the start one second after the attacker left, all in all: the
+    /// driver keeps up to 1.5 MiB of buffers for each thread.
     pub(crate) left: u64,
     /// CPU of the victim for each byte of the attacker, in nanoseconds.
     pub(crate) cpu_per_byte: u64,
-    /// CPU below which the rate means nothing.
+    /// CPU below which the rate means nothing, and bytes below which the honest
+    /// client beside the attack costs more.
     pub(crate) cpu_floor: Duration,
+    pub(crate) sent_floor: u64,
     /// The 99th percentile of small requests on another connection; held in a
     /// full run on a quiet machine only.
     pub(crate) honest_p99: Duration,
@@ -23,9 +25,10 @@ pub(crate) struct Bounds {
 
 pub(crate) const BOUNDS: Bounds = Bounds {
     peak: 8 << 20,
-    left: 1 << 20,
+    left: 4 << 20,
     cpu_per_byte: 5_000,
     cpu_floor: Duration::from_millis(300),
+    sent_floor: 10_000,
     honest_p99: Duration::from_millis(30),
     handlers: 100,
 };

@@ -57,7 +57,9 @@ mod tests {
         for row in 1..=31 {
             assert!(played.contains(row.to_string().as_str()), "row {row}");
         }
-        for row in 1..=12 {
+        // S4 (CRIME) attacks what we compress, and no figure shows it: the tests
+        // of spdy-zlib try guesses at a secret.
+        for row in (1..=12).filter(|row| *row != 4) {
             assert!(played.contains(format!("S{row}").as_str()), "row S{row}");
         }
     }

@@ -37,10 +37,6 @@ impl Row {
         Some(self.peak? / self.connections.max(1))
     }
 
-    pub(crate) fn left_each(&self) -> Option<u64> {
-        Some(self.left? / self.connections.max(1))
-    }
-
     /// Nanoseconds of the victim's CPU for each byte of the attacker.
     pub(crate) fn cpu_per_byte(&self) -> Option<u64> {
         let nanoseconds = u64::try_from(self.cpu?.as_nanos()).ok()?;
@@ -57,10 +53,11 @@ impl Row {
         if let Some(peak) = self.peak_each().filter(|peak| *peak > BOUNDS.peak) {
             over.push(format!("peak {} a connection", bytes(peak)));
         }
-        if let Some(left) = self.left_each().filter(|left| *left > BOUNDS.left) {
+        if let Some(left) = self.left.filter(|left| *left > BOUNDS.left) {
             over.push(format!("{} left", bytes(left)));
         }
-        if self.cpu.is_some_and(|cpu| cpu >= BOUNDS.cpu_floor) {
+        let is_worth = self.sent >= BOUNDS.sent_floor;
+        if is_worth && self.cpu.is_some_and(|cpu| cpu >= BOUNDS.cpu_floor) {
             let rate = self.cpu_per_byte().unwrap_or(0);
             if rate > BOUNDS.cpu_per_byte {
                 over.push(format!("{:.1} µs CPU a byte", rate as f64 / 1000.0));
@@ -139,17 +136,17 @@ mod tests {
         let mut row = Row {
             connections: 2,
             peak: Some(16 << 20),
-            left: Some(3 << 20),
+            left: Some(5 << 20),
             cpu: Some(Duration::from_secs(1)),
-            sent: 1000,
+            sent: 10_000,
             handlers: 203,
             p99: Some(Duration::from_millis(31)),
             ..Row::default()
         };
         row.judge(Size::Small);
         let expected = [
-            "1536 KiB left",
-            "1000.0 µs CPU a byte",
+            "5120 KiB left",
+            "100.0 µs CPU a byte",
             "203 handlers at once",
             "no service for others",
         ];

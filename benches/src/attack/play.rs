@@ -33,6 +33,8 @@ pub(crate) struct Play<'a> {
     pub(crate) notes: Vec<String>,
     /// Bytes of connections that the script let go of.
     pub(crate) sent: u64,
+    /// Connections that the script let go of.
+    pub(crate) gone: u64,
     address: SocketAddr,
     victim: &'a Victim,
     /// Where a hostile server waits for its client.
@@ -52,6 +54,7 @@ impl<'a> Play<'a> {
             failures: Vec::new(),
             notes: Vec::new(),
             sent: 0,
+            gone: 0,
             address: victim.address,
             victim,
             listener,
@@ -79,6 +82,15 @@ impl<'a> Play<'a> {
         Peer::connect(self.address, self.dialect, manners).map_err(|error| error.to_string())
     }
 
+    /// A client whose kernel takes a few KiB only.
+    pub(crate) fn connect_narrow(&self, manners: Manners) -> Result<Peer, String> {
+        let mut peer = Peer::connect_narrow(self.address, self.dialect, manners)
+            .map_err(|error| error.to_string())?;
+        peer.greet();
+        peer.settle();
+        Ok(peer)
+    }
+
     /// The client's connection, its first requests read, our SETTINGS sent.
     pub(crate) fn accept(&self, manners: Manners, requests: usize) -> Result<Peer, String> {
         let mut peer = self.accept_silently(manners)?;
@@ -89,6 +101,7 @@ impl<'a> Play<'a> {
         }) {
             return Err("the client made too few requests".into());
         }
+        peer.flush();
         Ok(peer)
     }
 
@@ -126,12 +139,13 @@ impl<'a> Play<'a> {
     /// Lets go of a connection before the end of the case.
     pub(crate) fn leave(&mut self, peer: Peer) {
         self.sent += peer.sent;
+        self.gone += 1;
         drop(peer);
     }
 
     /// How long a flood lasts.
     pub(crate) fn flood_time(&self) -> Duration {
-        Duration::from_millis(self.small_or(1_000, 10_000))
+        Duration::from_millis(self.small_or(500, 10_000))
     }
 }
 

@@ -332,10 +332,12 @@ fn spdy_message(
                 None => seen.status(stream_id, b"???", fin),
             }
         }
-        M::Headers { stream_id, fin, .. } => {
-            if fin {
-                seen.ended.insert(stream_id);
-            }
+        M::Headers {
+            stream_id,
+            fin: true,
+            ..
+        } => {
+            seen.ended.insert(stream_id);
         }
         M::RstStream(frame) => seen.reset(frame.stream_id, frame.code.to_string()),
         M::Settings(settings) => {

@@ -80,7 +80,7 @@ fn cells(row: &Row) -> [String; 9] {
         row.case.clone(),
         row.dialect.clone(),
         or_dash(row.peak_each().map(bytes)),
-        or_dash(row.left_each().map(bytes)),
+        or_dash(row.left.map(bytes)),
         or_dash(row.cpu_per_byte().map(|rate| rate.to_string())),
         or_dash(row.cpu.map(milliseconds)),
         or_dash(

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use clap::{Parser, Subcommand, ValueEnum};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Either, Empty};
-use lacewing_client::{ClientOptions, Connection};
+use lacewing_client::{ClientOptions, Connection, PushPolicy};
 use lacewing_server::{
     ConnectionConfig, Limits, Protocol, RequestBody, Server, Side, Version, service_fn,
 };
@@ -63,6 +63,9 @@ enum Victim {
         /// Connections, one after another where they end
         #[arg(long, default_value_t = 1)]
         connections: usize,
+        /// Takes pushes, and leaves them waiting
+        #[arg(long)]
+        push: bool,
     },
 }
 
@@ -98,6 +101,7 @@ pub fn main() -> Result<(), Error> {
                 requests,
                 bodies,
                 connections,
+                push,
             } => {
                 // The server beside it shows whether the client starves others.
                 let limit = arguments.limit.clone();
@@ -108,7 +112,13 @@ pub fn main() -> Result<(), Error> {
                 };
                 for _ in 0..connections {
                     let limits = limits(Side::Client, &arguments.limit);
-                    tokio::spawn(ask(connect, version, limits, requests, bodies));
+                    let config =
+                        ConnectionConfig::new(Side::Client).with(|config| config.limits = limits);
+                    let mut options = ClientOptions::default().connection(config);
+                    if push {
+                        options = options.accept_push(PushPolicy::default());
+                    }
+                    tokio::spawn(ask(connect, version, options, requests, bodies));
                 }
                 beside.await?
             }
@@ -204,12 +214,16 @@ impl Drop for Handler {
 }
 
 /// Makes requests on one connection until it ends.
-async fn ask(to: SocketAddr, version: Version, limits: Limits, requests: usize, bodies: Bodies) {
+async fn ask(
+    to: SocketAddr,
+    version: Version,
+    options: ClientOptions,
+    requests: usize,
+    bodies: Bodies,
+) {
     let Ok(socket) = TcpStream::connect(to).await else {
         return;
     };
-    let config = ConnectionConfig::new(Side::Client).with(|config| config.limits = limits);
-    let options = ClientOptions::default().connection(config);
     let (connection, driver) = Connection::handshake(socket, version, options);
     for _ in 0..requests {
         let connection = connection.clone();

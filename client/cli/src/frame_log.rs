@@ -1,12 +1,8 @@
 //! `-v`: every frame on the wire, in words.
 //!
-//! The bytes are tapped between the connection and its transport, in both
-//! directions, and decoded here once more. So what is shown is what was sent
-//! and received, whatever the connection made of it.
-
-mod http2;
-mod spdy;
-mod text;
+//! The bytes are read between the connection and its transport, in both
+//! directions, and decoded once more: the log shows what was sent and received,
+//! whatever the connection made of it.
 
 use std::{
     io::{self, IoSlice},
@@ -16,6 +12,7 @@ use std::{
 };
 
 use lacewing_client::{Connect, Connected, Connecting, Connector, Origin, Transport, Version};
+use lacewing_conform::{FrameLog, Side};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::console;
@@ -66,17 +63,17 @@ impl Connect for Logging {
 /// A transport that shows its frames.
 struct Tap {
     io: Box<dyn Transport>,
-    sent: FrameLog,
-    received: FrameLog,
+    sent: Lines,
+    received: Lines,
 }
 
 impl Tap {
     fn new(io: Box<dyn Transport>, version: Version, prefix: &str) -> Self {
-        let sent = FrameLog::new(version, Direction::Sent, prefix);
+        let sent = Lines::new(version, Side::Client, prefix);
         Self {
             io,
             sent,
-            received: FrameLog::new(version, Direction::Received, prefix),
+            received: Lines::new(version, Side::Server, prefix),
         }
     }
 }
@@ -134,47 +131,30 @@ impl AsyncWrite for Tap {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
-    Sent,
-    Received,
-}
-
-/// One direction of a connection.
-struct FrameLog {
-    decoder: Decoder,
+/// The lines of one direction of a connection.
+struct Lines {
+    frames: FrameLog,
     mark: String,
     /// Lines of the frames of one read or write.
     lines: Vec<String>,
 }
 
-enum Decoder {
-    Http2(Box<http2::Frames>),
-    Spdy(Box<spdy::Frames>),
-}
-
-impl FrameLog {
-    fn new(version: Version, direction: Direction, prefix: &str) -> Self {
-        let decoder = match version {
-            Version::Http2 => Decoder::Http2(Box::new(http2::Frames::new(direction))),
-            Version::Spdy2 => Decoder::Spdy(Box::new(spdy::Frames::new(spdy::V2))),
-            Version::Spdy3 | Version::Spdy31 => {
-                Decoder::Spdy(Box::new(spdy::Frames::new(spdy::V3)))
-            }
-        };
-        let arrow = match direction {
-            Direction::Sent => '>',
-            Direction::Received => '<',
+impl Lines {
+    fn new(version: Version, sender: Side, prefix: &str) -> Self {
+        let arrow = match sender {
+            Side::Client => '>',
+            Side::Server => '<',
         };
         Self {
-            decoder,
+            frames: FrameLog::new(version, sender),
             mark: format!("{prefix}{arrow} "),
             lines: Vec::new(),
         }
     }
 
+    /// Prints the frames that these bytes complete.
     fn take(&mut self, bytes: &[u8]) {
-        self.decode(bytes);
+        self.frames.decode(bytes, &mut self.lines);
         if self.lines.is_empty() {
             return;
         }
@@ -185,12 +165,5 @@ impl FrameLog {
             text.push('\n');
         }
         console::note_as_is(text);
-    }
-
-    fn decode(&mut self, bytes: &[u8]) {
-        match &mut self.decoder {
-            Decoder::Http2(frames) => frames.decode(bytes, &mut self.lines),
-            Decoder::Spdy(frames) => frames.decode(bytes, &mut self.lines),
-        }
     }
 }

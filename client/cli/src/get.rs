@@ -4,7 +4,7 @@ use std::{future::poll_fn, pin::Pin, sync::Arc};
 
 use http::{HeaderMap, Method, Request, Uri, header};
 use http_body::Body as _;
-use lacewing_client::{Client, Connector, Incoming, Origin, PushPolicy, Version, tls};
+use lacewing_client::{Client, Connector, Incoming, Origin, PushPolicy, Trust, Version, tls};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -112,13 +112,8 @@ fn connector(get: &Get) -> Result<Connector, Failure> {
     let cleartext = Some(get.protocol.unwrap_or(Version::Http2));
     #[cfg(feature = "npn")]
     if get.npn {
-        use lacewing_client::npn::{Npn, Trust};
-        let trust = if get.insecure {
-            Trust::Anyone
-        } else {
-            Trust::System
-        };
-        let npn = Npn::with_trust(trust, offered).map_err(Failure::local)?;
+        let npn =
+            lacewing_client::npn::Npn::with_trust(trust(get), offered).map_err(Failure::local)?;
         return Ok(Connector::npn(npn, cleartext));
     }
     Ok(Connector::tls(
@@ -127,11 +122,11 @@ fn connector(get: &Get) -> Result<Connector, Failure> {
     ))
 }
 
-fn trust(get: &Get) -> tls::Trust {
+fn trust(get: &Get) -> Trust {
     if get.insecure {
-        tls::Trust::Anyone
+        Trust::Anyone
     } else {
-        tls::Trust::WebPki
+        Trust::Roots
     }
 }
 
@@ -170,7 +165,7 @@ async fn fetch(
 }
 
 /// Pushes are the connection's: it has to be there before the request is.
-async fn listen(client: &Client, url: &Uri, trust: tls::Trust) -> Result<(), Failure> {
+async fn listen(client: &Client, url: &Uri, trust: Trust) -> Result<(), Failure> {
     let failed = |error| Failure::request(url, &error, trust);
     let origin = Origin::of(url).map_err(|error| failed(error.into()))?;
     let connection = client.connection(&origin).await.map_err(failed)?;

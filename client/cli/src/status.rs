@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lacewing_client::{ClientError, tls::Trust};
+use lacewing_client::{ClientError, Trust};
 
 pub(crate) const OK: u8 = 0;
 pub(crate) const USAGE: u8 = 1;

@@ -13,10 +13,7 @@ mod requests;
 use std::{convert::Infallible, process::Stdio};
 
 use http::{Request, Response};
-use lacewing_client::{
-    Connect as _, Connector, Origin, Version,
-    tls::{Tls, Trust},
-};
+use lacewing_client::{Connect as _, Connector, Origin, Trust, Version, tls::Tls};
 use lacewing_conform::{Case, Filter, client_cases};
 use lacewing_server::{RequestBody, Server, ServerOptions, serve_connection, service_fn};
 use tokio::{
@@ -245,7 +242,7 @@ async fn a_client_without_alpn_is_no_case() {
     for (trust, offered) in [
         (Trust::Anyone, vec![]),
         (Trust::Anyone, vec![Version::Spdy2]),
-        (Trust::WebPki, vec![Version::Http2]),
+        (Trust::Roots, vec![Version::Http2]),
     ] {
         let wrong = Connector::tls(Tls::with_trust(trust, offered), None);
         assert!(wrong.connect(&origin).await.is_err());

@@ -1,10 +1,10 @@
 //! What a case is, whatever the protocol.
 
-use std::fmt;
+use std::{fmt, pin::Pin};
 
-use crate::{Side, Version};
+use lacewing_conn::{Side, Version};
 
-use super::{Target, http2, spdy};
+use crate::{conditions::Conditions, link::Transport, outcome::Outcome, target::Target};
 
 /// One case: what is sent, and which reactions are right.
 ///
@@ -24,15 +24,23 @@ pub struct Case {
     /// The side that is tested.
     pub(super) tested: Side,
     pub(super) needs: Vec<Need>,
-    pub(super) script: Script,
+    pub(super) version: Version,
+    pub(super) script: Box<dyn Play>,
 }
 
-/// What is played, by protocol.
-#[derive(Debug)]
-pub(super) enum Script {
-    Http2(http2::Script),
-    Spdy(spdy::Script),
+/// A script that a scripted peer plays, in any protocol.
+pub(super) trait Play: fmt::Debug + Send + Sync {
+    /// Plays the script on a connection with the tested side.
+    fn play<'a>(
+        &'a self,
+        tested: Side,
+        io: Box<dyn Transport + 'a>,
+        conditions: &'a Conditions,
+    ) -> Playing<'a>;
 }
+
+/// A script that is being played.
+pub(super) type Playing<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 /// How binding the rule behind a case is (RFC 2119).
 ///
@@ -128,10 +136,7 @@ impl Case {
 
     /// The protocol.
     pub fn version(&self) -> Version {
-        match &self.script {
-            Script::Http2(_) => Version::Http2,
-            Script::Spdy(script) => script.version,
-        }
+        self.version
     }
 
     /// The specification, such as `RFC 9113` or `SPDY/3.1`.

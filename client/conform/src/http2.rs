@@ -1,41 +1,42 @@
-//! HTTP/2: the prelude of its cases, the tables, and the scripted peer that
-//! plays them.
+//! HTTP/2: its cases, and what the scripted peer needs to play them.
 //!
+//! * `server/…`, `client/…`: the tables, a file for a section or two, in the
+//!   words of `prelude`.
 //! * `frame`, `block`: frames and header blocks, right or wrong in any way.
-//! * `script`, `expect`: a case as data, steps and right reactions.
-//! * `server/…`, `client/…`: the tables, a file for a section or two.
-//! * `play`: sends, receives and judges. `record` is what came, and a monitor
-//!   of what the tested side may send.
+//! * `protocol`: types, and how errors are judged. `session`: the codec, with a
+//!   `monitor` of the rules for what the tested side sends.
 
 mod block;
 mod client;
-mod expect;
+mod describe;
 mod frame;
 mod monitor;
-mod play;
 mod prelude;
 mod probe;
+mod protocol;
 mod record;
 mod script;
 mod server;
+mod session;
 
-pub(super) use play::play;
+use lacewing_conn::{Side, Version};
+
 pub(super) use probe::probe;
-pub(super) use script::Script;
 
-use super::{Case, Target};
-use crate::Side;
+use crate::{case::Case, target::Target};
 
 pub(super) fn server_cases(target: &Target) -> Vec<Case> {
-    server::rows(target)
-        .into_iter()
-        .map(|row| row.into_case(Side::Server))
-        .collect()
+    cases(server::rows(target), Side::Server)
 }
 
 pub(super) fn client_cases() -> Vec<Case> {
-    client::rows()
-        .into_iter()
-        .map(|row| row.into_case(Side::Client))
-        .collect()
+    cases(client::rows(), Side::Client)
+}
+
+fn cases(rows: Vec<script::Row>, tested: Side) -> Vec<Case> {
+    let case = |row: script::Row| {
+        let id = row.place.clone();
+        row.into_case(id, Version::Http2, tested)
+    };
+    rows.into_iter().map(case).collect()
 }

@@ -52,22 +52,33 @@
 #![forbid(unsafe_code)]
 
 mod case;
+mod conditions;
+mod expect;
+mod frame_log;
 mod http2;
 mod link;
+mod outcome;
+mod player;
+mod probe;
+mod protocol;
+mod record;
 mod report;
 mod run;
+mod script;
 mod spdy;
 mod stream_id;
 mod target;
 mod transcript;
 mod verdict;
+mod windows;
 
 pub use case::{Case, Filter, Need, Requirement};
-pub use report::{Failure, Outcome, Report};
-pub use run::{Conditions, Segmentation, Strictness, run};
+pub use conditions::{Conditions, Segmentation, Strictness};
+pub use frame_log::FrameLog;
+pub use outcome::{Failure, Outcome};
+pub use report::Report;
+pub use run::run;
 pub use target::{Abilities, Target};
-
-use case::Script;
 
 pub use lacewing_conn::{Side, Version};
 

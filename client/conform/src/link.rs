@@ -12,17 +12,21 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Conditions, Segmentation};
+use crate::conditions::{Conditions, Segmentation};
 
 /// Bytes of one write that are written singly.
 const SINGLE: usize = 1024;
 /// Bytes that are read at once.
 const PIECE: usize = 16 * 1024;
 
-/// A transport and what was read from it.
-#[derive(Debug)]
-pub(super) struct Link<T> {
-    io: T,
+/// Any transport.
+pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
+/// A transport, and the bytes read from it.
+pub(super) struct Link<'a> {
+    io: Box<dyn Transport + 'a>,
     conditions: Conditions,
     /// What was read and not taken.
     pub(super) input: BytesMut,
@@ -34,8 +38,8 @@ pub(super) struct Link<T> {
     deaf: bool,
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
-    pub(super) fn new(io: T, conditions: Conditions) -> Self {
+impl<'a> Link<'a> {
+    pub(super) fn new(io: Box<dyn Transport + 'a>, conditions: Conditions) -> Self {
         Self {
             io,
             conditions,

@@ -6,46 +6,10 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::Case;
-
-/// What became of one case.
-///
-/// ```
-/// use lacewing_conform::Outcome;
-///
-/// assert!(Outcome::Passed.is_success());
-/// assert!(Outcome::Skipped("needs POST".into()).is_success());
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The reaction was right.
-    Passed,
-    /// The reaction was wrong, or there was none.
-    Failed(Failure),
-    /// The reaction was not as the specification recommends, which is a
-    /// failure in strict runs only.
-    Advised(Failure),
-    /// The case means nothing here; why.
-    Skipped(String),
-}
-
-/// A wrong reaction.
-///
-/// ```
-/// use lacewing_conform::Failure;
-///
-/// let failure = Failure { expected: "PING ACK".into(), got: "nothing".into(), frames: vec![] };
-/// assert_eq!(failure.to_string(), "expected PING ACK; got nothing");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The reactions that would have been right.
-    pub expected: String,
-    /// What came instead.
-    pub got: String,
-    /// The frames of the connection in words, sent (`>`) and received (`<`).
-    pub frames: Vec<String>,
-}
+use crate::{
+    case::{Case, Requirement},
+    outcome::Outcome,
+};
 
 /// What became of a number of cases.
 ///
@@ -77,28 +41,6 @@ struct Entry {
     outcome: Outcome,
 }
 
-impl Outcome {
-    /// Whether it is not a failure.
-    pub fn is_success(&self) -> bool {
-        !matches!(self, Self::Failed(_))
-    }
-
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Failed(_) => "failed",
-            Self::Advised(_) => "advice",
-            Self::Skipped(_) => "skipped",
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected {}; got {}", self.expected, self.got)
-    }
-}
-
 impl Report {
     /// An empty report on `subject`, a name for people.
     pub fn new(subject: impl Into<String>) -> Self {
@@ -115,8 +57,8 @@ impl Report {
             place: format!("{} §{}", case.specification(), case.section()),
             title: case.title().to_owned(),
             requirement: match case.requirement() {
-                super::Requirement::Must => "MUST",
-                super::Requirement::Should => "SHOULD",
+                Requirement::Must => "MUST",
+                Requirement::Should => "SHOULD",
             },
             outcome,
         });

@@ -1,12 +1,12 @@
-//! SPDY/2, SPDY/3 and SPDY/3.1: the prelude of their cases, the tables, and
-//! the scripted peer that plays them.
+//! SPDY/2, SPDY/3 and SPDY/3.1: their cases, and what the scripted peer needs to
+//! play them.
 //!
-//! * `frame`, `block`, `malformed`: frames, header blocks and zlib streams, right or
-//!   wrong in any way.
-//! * `script`, `expect`: a case as data, steps and right reactions.
-//! * `server/…`, `client/…`: the tables, a file for a section or two.
-//! * `play`: sends, receives and judges. `record` is what came, and a monitor
-//!   of what the tested side may send.
+//! * `server/…`, `client/…`: the tables, a file for a section or two, in the
+//!   words of `prelude`, for a `dialect`: a version with a server's resources.
+//! * `frame`, `block`, `malformed`: frames, header blocks and zlib streams,
+//!   right or wrong in any way.
+//! * `protocol`: types, and how errors are judged. `session`: the codec, with a
+//!   `monitor` of the rules for what the tested side sends.
 //!
 //! Sections are those of SPDY/3 (draft-mbelshe-httpbis-spdy-00), which are
 //! SPDY/3.1's as well; the page of SPDY/2 has no numbers, and its cases have
@@ -14,24 +14,24 @@
 
 mod block;
 mod client;
+mod describe;
 mod dialect;
-mod expect;
 mod frame;
 mod malformed;
 mod monitor;
-mod play;
 mod prelude;
 mod probe;
+mod protocol;
 mod record;
 mod script;
 mod server;
+mod session;
 
-pub(super) use play::play;
+use lacewing_conn::{Side, Version};
+
 pub(super) use probe::probe;
-pub(super) use script::Script;
 
-use super::{Case, Target};
-use crate::{Side, Version};
+use crate::{case::Case, target::Target};
 
 pub(super) fn server_cases(target: &Target) -> Vec<Case> {
     let version = target.version;

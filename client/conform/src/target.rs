@@ -1,10 +1,6 @@
 //! The server under test, as far as cases must know it.
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
-use crate::Version;
-
-use super::{Conditions, http2, spdy};
+use lacewing_conn::Version;
 
 /// A server under test: where its resources are, and what it can show.
 ///
@@ -88,19 +84,5 @@ impl Target {
     pub fn version(mut self, version: Version) -> Self {
         self.version = version;
         self
-    }
-
-    /// Finds out on one connection what the server can show, and gives the
-    /// frames that went over it, in words.
-    pub async fn probe<T>(&mut self, io: T, conditions: &Conditions) -> Vec<String>
-    where
-        T: AsyncRead + AsyncWrite + Unpin,
-    {
-        match self.version {
-            Version::Http2 => http2::probe(self, io, conditions).await,
-            Version::Spdy2 | Version::Spdy3 | Version::Spdy31 => {
-                spdy::probe(self, io, conditions).await
-            }
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The frames of a connection in words, and how a script ended.
 
-use super::{Failure, Outcome};
+use crate::case::Need;
+use crate::outcome::{Failure, Outcome};
 
 /// Lines that are kept.
 const MAX_LINES: usize = 300;
@@ -18,6 +19,13 @@ pub(super) struct Transcript {
 pub(super) enum Stop {
     Failed { expected: String, got: String },
     Skipped(String),
+}
+
+impl Stop {
+    /// The case is skipped, as the tested side does not meet the need.
+    pub(super) fn needs(need: Need) -> Self {
+        Self::Skipped(format!("needs {need}"))
+    }
 }
 
 impl Transcript {

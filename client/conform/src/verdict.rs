@@ -20,6 +20,21 @@ impl Verdict {
         }
     }
 
+    pub(super) fn met_if(met: bool, otherwise: impl FnOnce() -> Self) -> Self {
+        match met {
+            true => Self::Met,
+            false => otherwise(),
+        }
+    }
+
+    /// Met, if nothing speaks against it.
+    pub(super) fn met_if_open(self) -> Self {
+        match self {
+            Self::Open => Self::Met,
+            verdict => verdict,
+        }
+    }
+
     pub(super) fn status(status: u16, right: &RangeInclusive<u16>) -> Self {
         Self::met_unless(!right.contains(&status), || format!("status {status}"))
     }

@@ -143,7 +143,7 @@ fn refuse(error: &ClientError) -> Response<Forwarded> {
         ClientError::QueueFull { .. } | ClientError::TooManyStreams { .. } => {
             StatusCode::SERVICE_UNAVAILABLE
         }
-        // Nobody has seen the request: it may be made again.
+        // No server has seen the request: it may be made again.
         error if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_GATEWAY,
     };

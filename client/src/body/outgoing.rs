@@ -35,7 +35,7 @@ pub enum BodyError {
         /// The bytes that it has.
         length: u64,
     },
-    /// It goes on behind its `content-length`. No byte of that was sent.
+    /// It continues beyond its `content-length`. No byte of that was sent.
     TooLong {
         /// The bytes that `content-length` announced.
         announced: u64,
@@ -44,7 +44,7 @@ pub enum BodyError {
     },
     /// It panicked.
     Panicked {
-        /// What the panic said.
+        /// The panic's message.
         message: String,
     },
 }
@@ -55,16 +55,16 @@ pub(crate) struct Outgoing {
     source: Option<Streamed>,
     /// The whole length by its own word.
     hint: Option<u64>,
-    /// What `content-length` says.
+    /// The value of `content-length`.
     announced: Option<u64>,
-    /// What it gave so far.
+    /// The bytes so far.
     given: u64,
 }
 
 /// A piece of a body.
 #[derive(Debug)]
 pub(crate) enum Piece {
-    /// Data, and whether that is all.
+    /// Data; `fin` if that is all.
     Data { data: Bytes, fin: bool },
     /// Trailers, which are the end.
     Trailers(HeaderMap),
@@ -72,7 +72,7 @@ pub(crate) enum Piece {
     Unknown,
 }
 
-/// Why a body cannot go on, and the code that tells the peer.
+/// The failure of a body, and the code for RST_STREAM.
 #[derive(Debug)]
 pub(crate) struct BodyFailure {
     pub(crate) error: BoxError,
@@ -99,7 +99,7 @@ impl Outgoing {
         self.announced = Some(length);
     }
 
-    /// Its next piece. Bytes behind the announced length never come out, and
+    /// Its next piece. Bytes beyond the announced length are never returned, and
     /// an end before it is a failure.
     pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, BodyFailure>> {
         let Some(source) = &mut self.source else {
@@ -199,7 +199,7 @@ impl Drop for Outgoing {
     }
 }
 
-/// What a panic said, as far as it is text.
+/// The message of a panic, as far as it is text.
 fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic
         .downcast_ref::<&'static str>()

@@ -22,7 +22,7 @@ pub(crate) struct Streamed {
     taken: Taken,
 }
 
-/// What is kept of a body that is under way.
+/// The part of a body under way that is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Replay {
     /// Nothing: a body that was begun cannot be sent again.

@@ -1,5 +1,4 @@
-//! What a client's builder is told of transports: how servers are reached, and
-//! whom it trusts.
+//! The transports of a client's builder: dialling and trust.
 
 use std::fmt;
 
@@ -10,7 +9,7 @@ use super::ClientBuilder;
 use crate::tls::{CertificateError, Certificates, Tls};
 use crate::{Connect, Connector, Dial};
 
-/// What is known of transports.
+/// The settings of transports.
 #[derive(Default)]
 pub(super) struct Transports {
     connector: Option<Box<dyn Connect>>,
@@ -100,15 +99,16 @@ impl ClientBuilder {
         Ok(self)
     }
 
-    /// Whom to trust and what to show, in place of all that was said before.
+    /// Sets the certificates to trust and to show, in place of all that was set
+    /// before.
     /// Default: [`Certificates::mozilla`].
     pub fn certificates(mut self, certificates: Certificates) -> Self {
         self.transports.certificates = certificates;
         self
     }
 
-    /// How TLS is done, for what nothing else here says: versions, resumption,
-    /// verifiers. Stands in place of everything that is said of certificates;
+    /// Sets the configuration of rustls, for what nothing else here has: versions,
+    /// resumption, verifiers. It replaces everything set about certificates;
     /// ALPN is set from [`protocols`](Self::protocols). The library is
     /// [`lacewing_client::rustls`](crate::rustls).
     pub fn tls_config(mut self, config: rustls::ClientConfig) -> Self {
@@ -116,13 +116,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Takes any server certificate: for tests only, as anybody on the way can
+    /// Accepts any server certificate: for tests only, as anyone on the path can
     /// then read and change everything.
     pub fn danger_accept_invalid_certs(self) -> Self {
         self.trust(Certificates::anyone())
     }
 
-    /// What was added stays.
+    /// Changes the base; added certificates stay.
     fn trust(mut self, base: Certificates) -> Self {
         self.transports.certificates = self.transports.certificates.upon(base);
         self

@@ -1,4 +1,4 @@
-//! How a transport comes about, before TLS.
+//! Dialling: transports, before TLS.
 
 use std::{fmt, future::Future, io, net::SocketAddr, pin::Pin};
 
@@ -28,11 +28,11 @@ use crate::{BoxError, Origin, Transport};
 /// # drop(client);
 /// ```
 pub trait Dial: Send + Sync + 'static {
-    /// Connects to what serves an origin.
+    /// Connects to the server of an origin.
     fn dial<'a>(&'a self, origin: &'a Origin) -> Dialing<'a>;
 }
 
-/// What [`Dial::dial`] gives: a transport in the making.
+/// The future of a transport; from [`Dial::dial`].
 pub type Dialing<'a> = Pin<Box<dyn Future<Output = io::Result<Dialed>> + Send + 'a>>;
 
 /// A transport on which nothing was said yet.
@@ -75,7 +75,7 @@ impl fmt::Debug for Dialed {
     }
 }
 
-/// A [`Dial`] of a closure that gives any transport.
+/// A [`Dial`] of a closure that returns any transport.
 ///
 /// ```
 /// use lacewing_client::{Client, Origin, Version, dial_fn};

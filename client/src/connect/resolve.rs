@@ -25,7 +25,7 @@ pub trait Resolve: Send + Sync + 'static {
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a>;
 }
 
-/// What [`Resolve::resolve`] gives: addresses to come.
+/// The future of addresses; from [`Resolve::resolve`].
 pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>>;
 
 /// A [`Resolve`] of a closure, which gets the host and the port.

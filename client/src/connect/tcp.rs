@@ -55,7 +55,7 @@ impl Tcp {
         }
     }
 
-    /// Who knows the addresses of names. Default: the operating system.
+    /// Sets the resolver of names. Default: the operating system.
     pub fn resolver(mut self, resolver: impl Resolve) -> Self {
         self.resolver = Arc::new(resolver);
         self
@@ -129,7 +129,7 @@ impl Tcp {
     }
 }
 
-/// Where a connection comes from.
+/// The local end of a connection.
 #[derive(Clone, Copy, Debug)]
 enum Local {
     Any,

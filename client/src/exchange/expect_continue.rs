@@ -2,21 +2,17 @@
 
 use std::{
     collections::VecDeque,
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use lacewing_conn::proto::StreamKey;
 
-use crate::alarm::Alarm;
-
 /// Streams whose body waits for 100 (Continue), and until when.
 #[derive(Debug)]
 pub(super) struct Expectations {
     timeout: Duration,
-    /// All wait equally long: the first came first.
+    /// All wait equally long, so that they are in order.
     waiting: VecDeque<(Instant, StreamKey)>,
-    alarm: Alarm,
 }
 
 impl Expectations {
@@ -24,12 +20,7 @@ impl Expectations {
         Self {
             timeout,
             waiting: VecDeque::new(),
-            alarm: Alarm::default(),
         }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
     }
 
     pub(super) fn push(&mut self, now: Instant, stream: StreamKey) {
@@ -42,15 +33,18 @@ impl Expectations {
         self.waiting.retain(|(_, waiting)| *waiting != stream);
     }
 
-    /// A stream that waited long enough.
-    pub(super) fn poll_due(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<StreamKey> {
-        let Some((until, stream)) = self.waiting.front().copied() else {
-            return Poll::Pending;
-        };
+    /// Takes a stream that waited long enough.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<StreamKey> {
+        let (until, stream) = *self.waiting.front()?;
         if until > now {
-            std::task::ready!(self.alarm.poll(cx, until));
+            return None;
         }
         self.waiting.pop_front();
-        Poll::Ready(stream)
+        Some(stream)
+    }
+
+    /// The time at which the next stream has waited long enough.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.waiting.front().map(|(until, _)| *until)
     }
 }

@@ -1,5 +1,5 @@
-//! Header fields that no request may have: refused, and not left out, so that
-//! whoever sets one learns that it has no effect.
+//! Header fields that no request may have. They are refused rather than left
+//! out, so that the user learns that they have no effect.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority};
 
@@ -36,7 +36,7 @@ pub(super) fn check_fields(fields: &HeaderMap, section: Section) -> Result<Prese
     Ok(present)
 }
 
-/// Why a field cannot be sent (RFC 9113 §8.2.2, SPDY/3 §3.2.1; of trailers
+/// Returns why a field cannot be sent (RFC 9113 §8.2.2, SPDY/3 §3.2.1; of trailers
 /// RFC 9110 §6.5.1).
 fn why_not(name: &HeaderName, value: &HeaderValue, section: Section) -> Option<&'static str> {
     if section == Section::Trailers
@@ -81,7 +81,7 @@ pub(super) fn host(fields: &HeaderMap) -> Result<Authority, RequestError> {
     })
 }
 
-/// What `content-length`, which is there, announces. Several fields have to
+/// Returns the length that `content-length`, which is there, announces. Several fields have to
 /// agree (RFC 9110 §8.6); one of them is left.
 pub(super) fn settle_length(fields: &mut HeaderMap) -> Result<u64, RequestError> {
     let values = fields.get_all(header::CONTENT_LENGTH);

@@ -126,7 +126,7 @@ impl Exchanges {
         );
     }
 
-    /// Takes over a stream whose request went out in another way, whole.
+    /// Adopts a stream whose request was sent in another way, whole.
     #[cfg(feature = "h2c")]
     pub(crate) fn adopt(
         &mut self,
@@ -191,7 +191,7 @@ impl Exchanges {
     }
 }
 
-/// Whether the server takes extended CONNECT it says with its first frame.
+/// The server says with its first frame whether it accepts extended CONNECT.
 fn is_too_early(conn: &Context<'_>, submission: &Submission) -> bool {
     let extensions = submission.request.extensions();
     !extensions.is_empty()
@@ -200,7 +200,7 @@ fn is_too_early(conn: &Context<'_>, submission: &Submission) -> bool {
         && !conn.engine.peer_spoke()
 }
 
-/// Brings a body on its way: at once what is at hand.
+/// Starts to send a body: at once what is at hand.
 pub(super) fn start(
     conn: &mut Context<'_>,
     stream: StreamKey,

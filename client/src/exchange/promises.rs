@@ -1,4 +1,4 @@
-//! Pushes on their way to those who take them.
+//! Pushes on their way to the handles.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl Exchanges {
     ) {
         self.telemetry.interim(stream.id(), "promise");
         let Some(waiting) = self.pushes.clone() else {
-            // Nobody asked for pushes.
+            // Pushes are not accepted.
             return conn.reset(stream, Reason::RefusedStream);
         };
         let parent = self
@@ -34,7 +34,7 @@ impl Exchanges {
         let Control::Request { method, uri, .. } = head.control else {
             return conn.reset(stream, Reason::ProtocolError);
         };
-        // Without the parent nobody can tell whether the origins agree: it was
+        // Without the parent the origins cannot be compared: it was
         // cancelled while the promise was on its way.
         let Some(parent) = parent else {
             return conn.reset(stream, Reason::Cancel);

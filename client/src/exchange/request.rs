@@ -12,31 +12,31 @@ use crate::{OnInformational, PriorityHandle, RequestError, Security, body::Reque
 /// The field of RFC 9218 §5.
 const PRIORITY: header::HeaderName = header::HeaderName::from_static("priority");
 
-/// A request, taken apart.
+/// A request in the parts that the engine needs.
 pub(crate) struct PreparedRequest {
     pub(crate) head: Head,
     pub(super) priority: Option<Priority>,
     pub(crate) body: RequestBody,
-    /// What the request's extensions ask for. Most have none.
+    /// The request's extensions. Most have none.
     pub(super) extensions: RequestExtensions,
     pub(super) expectation: Expectation,
 }
 
-/// What a request's extensions ask of the connection's task.
+/// The extensions of a request for the connection's task.
 #[derive(Debug, Default)]
 pub(crate) struct RequestExtensions {
     pub(super) informational: Option<OnInformational>,
     pub(super) priority: Option<PriorityHandle>,
 }
 
-/// Whether the body waits for a word of the server (RFC 9110 §10.1.1).
+/// Says whether the body waits for 100 (Continue) (RFC 9110 §10.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expectation {
     None,
     Continue,
 }
 
-/// Takes a request apart for a connection of this protocol.
+/// Prepares a request for a connection of this protocol.
 pub(crate) fn prepare(
     request: Request<RequestBody>,
     version: Version,
@@ -114,7 +114,7 @@ fn announce_priority(fields: &mut HeaderMap, priority: Priority) {
     }
 }
 
-/// What a request is for.
+/// The target of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
     /// A host to connect to, and nothing else (RFC 9110 §9.3.6).
@@ -236,15 +236,15 @@ mod tests {
 
     #[test]
     fn a_priority_is_told_unless_the_caller_did() {
-        let told = |priority| {
+        let field = |priority| {
             let mut fields = HeaderMap::new();
             announce_priority(&mut fields, priority);
             fields
                 .get("priority")
                 .map(|value| value.to_str().unwrap().to_owned())
         };
-        assert_eq!(told(Priority::new(0, false)), Some("u=0".into()));
-        assert_eq!(told(Priority::new(7, true)), Some("u=7, i".into()));
+        assert_eq!(field(Priority::new(0, false)), Some("u=0".into()));
+        assert_eq!(field(Priority::new(7, true)), Some("u=7, i".into()));
         let mut fields = HeaderMap::new();
         fields.insert("priority", HeaderValue::from_static("u=1"));
         announce_priority(&mut fields, Priority::new(5, false));

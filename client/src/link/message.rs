@@ -15,6 +15,7 @@ use crate::{ClientError, age::Age, body::RequestBody};
 /// A message for the connection's task. An answer that cannot be given is
 /// dropped with its sender.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub(crate) enum Message {
     /// Send a request.
     Request(Submission),

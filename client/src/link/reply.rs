@@ -79,7 +79,7 @@ pub(crate) struct Reply {
 enum State {
     Waiting(Option<Waker>),
     Settled(Outcome),
-    /// The outcome was taken, or nobody wants it.
+    /// The outcome was taken, or the future was dropped.
     Over,
 }
 
@@ -132,7 +132,7 @@ impl Reply {
         }
     }
 
-    /// Hands the outcome over, to whoever is still there.
+    /// Delivers the outcome, if the future is still there.
     pub(crate) fn settle(&self, outcome: Outcome) {
         let _: Delivered = self.deliver(outcome);
     }

@@ -1,4 +1,4 @@
-//! Whom a client trusts, and what it shows of itself.
+//! The certificates that a client trusts, and its own.
 
 use std::{
     fmt, fs, io,
@@ -36,7 +36,7 @@ pub struct Certificates {
     identity: Option<Arc<CertifiedKey>>,
 }
 
-/// Whom to trust besides those that were added.
+/// The base of trust, besides added certificates.
 #[derive(Clone)]
 enum Base {
     Mozilla,
@@ -93,12 +93,12 @@ impl Certificates {
         Ok(Self::of(base))
     }
 
-    /// Trusts nobody, but those that are added.
+    /// Trusts no certificate except those that are added.
     pub fn nobody() -> Self {
         Self::of(Base::Nobody)
     }
 
-    /// Trusts anyone, for tests: anybody on the way can read and change
+    /// Trusts every certificate, for tests: anyone on the path can read and change
     /// everything.
     pub fn anyone() -> Self {
         Self::of(Base::Anyone)
@@ -168,7 +168,7 @@ impl Certificates {
         Ok(self)
     }
 
-    /// What rustls makes of it.
+    /// The configuration for rustls.
     pub(super) fn config(&self) -> ClientConfig {
         let provider = super::provider();
         let builder = super::config_builder(&provider);

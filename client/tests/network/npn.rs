@@ -6,10 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use lacewing_client::{
-    Client, ClientError, Connector, RequestError, Version,
-    npn::{Npn, Trust},
-};
+use lacewing_client::{Client, ClientError, Connector, RequestError, Trust, Version, npn::Npn};
 use lacewing_conn::npn;
 use lacewing_server::{ServerOptions, serve_connection, service_fn};
 use openssl::{

@@ -14,7 +14,8 @@ use http::HeaderMap;
 
 use super::{
     pieces::Pieces,
-    ready_queue::{Cell, Guard, Queued, ReadyQueue, register},
+    ready_queue::{Cell, Guard, Queued, ReadyQueue},
+    wakers,
 };
 use crate::{Error, proto::StreamKey};
 
@@ -266,7 +267,7 @@ impl Body {
         }
         match &state.end {
             End::Open => {
-                register(&mut state.reader, cx.waker());
+                wakers::register(&mut state.reader, cx.waker());
                 if state.interest == Interest::Awaited {
                     state.interest = Interest::Shown;
                     drop(state);
@@ -291,7 +292,7 @@ impl Body {
         if !matches!(state.end, End::Open) {
             return Poll::Ready(None);
         }
-        register(&mut state.fields_reader, cx.waker());
+        wakers::register(&mut state.fields_reader, cx.waker());
         Poll::Pending
     }
 
@@ -338,9 +339,7 @@ impl Body {
         let reader = state.reader.take();
         let fields_reader = state.fields_reader.take();
         drop(state);
-        for waker in [reader, fields_reader].into_iter().flatten() {
-            waker.wake();
-        }
+        wakers::wake([reader, fields_reader].into_iter().flatten());
         due
     }
 

@@ -2,13 +2,10 @@
 
 use std::{
     fmt,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::Notifier;
+use super::{Notifier, ready_queue::Cell};
 
 /// A bounded list of messages for an application, filled by handles on other
 /// tasks. A message wakes the connection's task, which takes all of them in
@@ -34,7 +31,7 @@ use super::Notifier;
 pub struct Mailbox<T> {
     pending: AtomicBool,
     bound: usize,
-    state: Mutex<State<T>>,
+    state: Cell<State<T>>,
 }
 
 struct State<T> {
@@ -67,7 +64,7 @@ impl<T> Mailbox<T> {
         Self {
             pending: AtomicBool::new(false),
             bound,
-            state: Mutex::new(State {
+            state: Cell::new(State {
                 messages: Vec::new(),
                 notifier: None,
                 closed: false,
@@ -77,7 +74,7 @@ impl<T> Mailbox<T> {
 
     /// From now on messages wake the connection's task.
     pub fn connect(&self, notifier: Notifier) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let waiting = !state.messages.is_empty();
         state.notifier = Some(notifier.clone());
         drop(state);
@@ -92,7 +89,7 @@ impl<T> Mailbox<T> {
     ///
     /// The message comes back if the mailbox is full or closed.
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.closed {
             return Err(SendError::Closed(message));
         }
@@ -114,7 +111,7 @@ impl<T> Mailbox<T> {
         if !self.pending.load(Ordering::SeqCst) {
             return Vec::new();
         }
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.pending.store(false, Ordering::SeqCst);
         std::mem::take(&mut state.messages)
     }
@@ -126,7 +123,7 @@ impl<T> Mailbox<T> {
         if !self.pending.load(Ordering::SeqCst) {
             return;
         }
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.pending.store(false, Ordering::SeqCst);
         if messages.is_empty() {
             std::mem::swap(&mut state.messages, messages);
@@ -142,17 +139,11 @@ impl<T> Mailbox<T> {
 
     /// Accepts no more messages. Returns those that nobody took.
     pub fn close(&self) -> Vec<T> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.closed = true;
         state.notifier = None;
         self.pending.store(false, Ordering::SeqCst);
         std::mem::take(&mut state.messages)
-    }
-
-    /// No code of others runs under this lock, so that a poisoned one holds a
-    /// consistent value.
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

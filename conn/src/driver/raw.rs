@@ -2,31 +2,38 @@
 //! SPDY/3.1 for, on any of the four protocols.
 
 mod config;
+mod hub;
 mod outgoing;
 mod stream;
 mod task;
 
 use std::{
-    collections::VecDeque,
     future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::BytesMut;
 use http::HeaderMap;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::oneshot,
+};
 
 pub use self::{
     config::MuxConfig,
     stream::{RawReader, RawStream, RawWriter},
 };
-use self::{config::Style, task::Streams};
-use super::{Connection, Notifier, ready_queue::Cell};
+use self::{
+    config::Style,
+    hub::{Hub, Open, Request},
+    task::Streams,
+};
+use super::{Connection, Mailbox, ready_queue::Cell, wakers};
 use crate::{
-    Error, Initiator, Reason, Side, Version,
+    Error, Side, Version,
     proto::{Config, ConnectionStats, OpenOptions},
 };
 
@@ -86,17 +93,16 @@ impl Mux {
 
     fn over<IO>(io: IO, config: Config, style: Style) -> (Self, MuxConnection<IO>) {
         let hub = Arc::new(Hub {
+            // As many requests wait as there are callers.
+            mailbox: Mailbox::new(usize::MAX),
             state: Cell::default(),
         });
         let streams = Streams::new(Arc::clone(&hub), style);
         let connection = Connection::new(io, config, streams);
-        let handle = Handle {
-            hub,
-            notifier: connection.notifier(),
-        };
+        hub.mailbox.connect(connection.notifier());
         (
             Self {
-                handle: Arc::new(handle),
+                handle: Arc::new(Handle(hub)),
             },
             MuxConnection { connection },
         )
@@ -115,27 +121,24 @@ impl Mux {
     /// Those of the call itself are not
     /// [retryable](Error::is_retryable).
     pub async fn open(&self, headers: HeaderMap, options: OpenOptions) -> Result<RawStream, Error> {
-        let answer = Answer::new();
-        self.ask(|hub| {
-            hub.opens.push_back(Open {
-                headers,
-                options,
-                answer: Arc::clone(&answer),
-            });
-        })?;
-        poll_fn(|cx| answer.poll(cx)).await
+        let (answer, outcome) = oneshot::channel();
+        let open = Open {
+            headers,
+            options,
+            answer,
+        };
+        self.ask(Request::Open(open), outcome).await?
     }
 
-    /// Leaves a wish with the connection's task.
-    fn ask(&self, wish: impl FnOnce(&mut HubState)) -> Result<(), Error> {
-        let mut hub = self.handle.hub.state.lock();
-        if let Some(result) = &hub.closed {
-            return Err(closed(result));
-        }
-        wish(&mut hub);
-        drop(hub);
-        self.handle.notifier.notify();
-        Ok(())
+    /// Leaves a request with the connection's task, and waits for its answer.
+    async fn ask<T>(&self, request: Request, answer: oneshot::Receiver<T>) -> Result<T, Error> {
+        // One that is not accepted is dropped, and its sender with it.
+        let _ = self.hub().mailbox.send(request);
+        answer.await.map_err(|_| self.hub().closed_error())
+    }
+
+    fn hub(&self) -> &Hub {
+        &self.handle.0
     }
 
     /// Waits for the peer to open a stream; `None` when it will not any more.
@@ -143,14 +146,14 @@ impl Mux {
     /// sent on it.
     pub async fn accept(&self) -> Option<(HeaderMap, RawStream)> {
         poll_fn(|cx| {
-            let mut state = self.handle.hub.state.lock();
+            let mut state = self.hub().state.lock();
             if let Some(accepted) = state.accepted.pop_front() {
                 return Poll::Ready(Some((accepted.headers, accepted.stream)));
             }
             if state.closed.is_some() {
                 return Poll::Ready(None);
             }
-            wait(&mut state.acceptors, cx.waker());
+            wakers::register_shared(&mut state.acceptors, cx.waker());
             Poll::Pending
         })
         .await
@@ -164,9 +167,8 @@ impl Mux {
     /// The connection is over, or no answer came within `timeout`
     /// ([`Error::is_ping_timeout`]); the connection goes on after that.
     pub async fn ping(&self, timeout: Duration) -> Result<Duration, Error> {
-        let answer = Answer::new();
-        self.ask(|hub| hub.pings.push(Arc::clone(&answer)))?;
-        match tokio::time::timeout(timeout, poll_fn(|cx| answer.poll(cx))).await {
+        let (caller, answer) = oneshot::channel();
+        match tokio::time::timeout(timeout, self.ask(Request::Ping(caller), answer)).await {
             Ok(answered) => answered,
             Err(_) => Err(Error::ping_timeout(timeout)),
         }
@@ -178,9 +180,8 @@ impl Mux {
     ///
     /// The connection is over.
     pub async fn stats(&self) -> Result<ConnectionStats, Error> {
-        let answer = Answer::new();
-        self.ask(|hub| hub.stats.push(Arc::clone(&answer)))?;
-        poll_fn(|cx| answer.poll(cx)).await
+        let (caller, answer) = oneshot::channel();
+        self.ask(Request::Stats(caller), answer).await
     }
 
     /// Ends the connection gracefully: no new streams, and those that are open
@@ -189,8 +190,8 @@ impl Mux {
     /// [`MuxConfig::shutdown_order`] says whether the peer is told at once, or
     /// behind what our side of the streams has to send.
     pub fn shutdown(&self) {
-        self.handle.hub.state.lock().shutdown = true;
-        self.handle.notifier.notify();
+        // A connection that is over accepts no request and needs none.
+        let _ = self.hub().mailbox.send(Request::Shutdown);
     }
 
     /// Waits for the end of the connection, when the last bytes are with the
@@ -201,11 +202,11 @@ impl Mux {
     /// What ended it before its time.
     pub async fn closed(&self) -> Result<(), Error> {
         poll_fn(|cx| {
-            let mut state = self.handle.hub.state.lock();
+            let mut state = self.hub().state.lock();
             if let (true, Some(result)) = (state.ended, &state.closed) {
                 return Poll::Ready(result.clone());
             }
-            wait(&mut state.closers, cx.waker());
+            wakers::register_shared(&mut state.closers, cx.waker());
             Poll::Pending
         })
         .await
@@ -251,122 +252,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Future for MuxConnection<IO> {
 
 /// What all clones of a [`Mux`] hold together.
 #[derive(Debug)]
-struct Handle {
-    hub: Arc<Hub>,
-    notifier: Notifier,
-}
+struct Handle(Arc<Hub>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let mut state = self.hub.state.lock();
+        let mut state = self.0.state.lock();
         state.handles_gone = true;
         let accepted = std::mem::take(&mut state.accepted);
         drop(state);
         drop(accepted);
-        self.notifier.notify();
-    }
-}
-
-/// The cell between the handles and the connection's task.
-#[derive(Debug)]
-struct Hub {
-    state: Cell<HubState>,
-}
-
-#[derive(Debug, Default)]
-struct HubState {
-    /// As many as there are callers of [`Mux::open`], or were.
-    opens: VecDeque<Open>,
-    /// Callers of [`Mux::ping`] whose PING was not asked for yet, and of
-    /// [`Mux::stats`].
-    pings: Vec<Arc<Answer<Duration>>>,
-    stats: Vec<Arc<Answer<ConnectionStats>>>,
-    /// Bounded by the streams that the peer may have open.
-    accepted: VecDeque<Accepted>,
-    acceptors: Vec<Waker>,
-    closers: Vec<Waker>,
-    shutdown: bool,
-    handles_gone: bool,
-    closed: Option<Result<(), Error>>,
-    /// The transport is closed.
-    ended: bool,
-}
-
-/// A stream that is wanted.
-#[derive(Debug)]
-struct Open {
-    headers: HeaderMap,
-    options: OpenOptions,
-    answer: Arc<Answer<RawStream>>,
-}
-
-/// A stream that the peer opened.
-#[derive(Debug)]
-struct Accepted {
-    headers: HeaderMap,
-    stream: RawStream,
-}
-
-/// Where a caller waits for the connection's task.
-#[derive(Debug)]
-struct Answer<T> {
-    state: Cell<AnswerState<T>>,
-}
-
-#[derive(Debug)]
-struct AnswerState<T> {
-    outcome: Option<Result<T, Error>>,
-    waker: Option<Waker>,
-}
-
-impl<T> Answer<T> {
-    fn new() -> Arc<Self> {
-        let state = AnswerState {
-            outcome: None,
-            waker: None,
-        };
-        Arc::new(Self {
-            state: Cell::new(state),
-        })
-    }
-
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
-        let mut state = self.state.lock();
-        if let Some(outcome) = state.outcome.take() {
-            return Poll::Ready(outcome);
-        }
-        state.waker = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
-    fn settle(&self, outcome: Result<T, Error>) {
-        let mut state = self.state.lock();
-        state.outcome = Some(outcome);
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-/// The error of a stream that cannot be opened because the connection is over.
-/// It was not sent, so it may be opened on another one.
-fn closed(result: &Result<(), Error>) -> Error {
-    let error = match result {
-        Err(error) => error.clone(),
-        Ok(()) => Error::connection(
-            Initiator::User,
-            Reason::RefusedStream,
-            "the connection is closed",
-        ),
-    };
-    error.with_retryable(true)
-}
-
-fn wait(waiting: &mut Vec<Waker>, waker: &Waker) {
-    if !waiting.iter().any(|known| known.will_wake(waker)) {
-        waiting.push(waker.clone());
+        let _ = self.0.mailbox.send(Request::HandlesGone);
     }
 }
 

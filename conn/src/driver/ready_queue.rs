@@ -203,15 +203,6 @@ impl Queued {
     }
 }
 
-/// Keeps the waker that is to be woken next, without a copy of one that is
-/// there already.
-pub(super) fn register(slot: &mut Option<Waker>, waker: &Waker) {
-    match slot {
-        Some(known) => known.clone_from(waker),
-        None => *slot = Some(waker.clone()),
-    }
-}
-
 #[cfg(all(test, not(lacewing_loom)))]
 #[allow(clippy::unwrap_used)]
 mod tests {

@@ -202,8 +202,13 @@ impl<IO, A: Application> Connection<IO, A> {
         self.engine.set_copy_below(self.transport.copy_below());
         while let Some(event) = self.engine.poll_event(now, &mut self.transport.input) {
             any = true;
-            let Some(event) = self.streams.deliver(&mut self.engine, now, event) else {
-                continue;
+            let event = match event {
+                // The longest way through: not by way of the bodies.
+                Event::Opened { .. } => event,
+                event => match self.streams.deliver(&mut self.engine, now, event) {
+                    Some(event) => event,
+                    None => continue,
+                },
             };
             if let Event::Closed { error } = &event {
                 self.error = Some(error.clone());
@@ -247,8 +252,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
                     };
                     return Turn::Again;
                 }
-                let due = self.engine.poll_timeout();
-                self.again_unless_asleep(again, cx, now, due)
+                let due = [self.engine.poll_timeout(), self.streams.alarm];
+                self.again_unless_asleep(again, cx, now, due.into_iter().flatten().min())
             }
             Phase::Flushing { until } => match self.flush(cx) {
                 Poll::Ready(Ok(())) => {
@@ -303,6 +308,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
             self.engine.handle_eof(now);
             again |= self.handle_events(now);
         }
+        // Before the call, in which the application may ask for a later one.
+        self.streams.alarm = self.streams.alarm.filter(|at| *at > now);
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
         self.application.poll_intents(&mut conn, cx);
         let open = self.engine.open_streams();

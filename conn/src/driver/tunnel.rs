@@ -15,7 +15,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Incoming, ready_queue::Cell};
+use super::{Incoming, ready_queue::Cell, wakers};
 use crate::{Error, Initiator, Reason};
 
 /// Bytes that were written and that the connection has not taken yet.
@@ -247,7 +247,7 @@ impl Drop for TunnelBody {
         let writer = state.writer.take();
         drop(state);
         drop(buffer);
-        wake(writer);
+        wakers::wake(writer);
     }
 }
 
@@ -315,13 +315,13 @@ impl Pipe {
         }
         let room = WRITE_BUFFER.saturating_sub(state.buffer.len());
         let Some(data) = data.get(..data.len().min(room)).filter(|_| room > 0) else {
-            register(&mut state.writer, cx.waker());
+            wakers::register(&mut state.writer, cx.waker());
             return Poll::Pending;
         };
         state.buffer.extend_from_slice(data);
         let body = state.body.take();
         drop(state);
-        wake(body);
+        wakers::wake(body);
         Poll::Ready(Ok(data.len()))
     }
 
@@ -336,7 +336,7 @@ impl Pipe {
         if state.buffer.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        register(&mut state.writer, cx.waker());
+        wakers::register(&mut state.writer, cx.waker());
         Poll::Pending
     }
 
@@ -348,7 +348,7 @@ impl Pipe {
         state.ending = Ending::Fin;
         let (lost, body) = (state.lost, state.body.take());
         drop(state);
-        wake(body);
+        wakers::wake(body);
         if lost { Err(takes_no_more()) } else { Ok(()) }
     }
 
@@ -363,7 +363,7 @@ impl Pipe {
         let body = state.body.take();
         drop(state);
         drop(buffer);
-        wake(body);
+        wakers::wake(body);
     }
 
     /// Takes all that was written.
@@ -373,12 +373,12 @@ impl Pipe {
             let piece = std::mem::take(&mut state.buffer);
             let writer = state.writer.take();
             drop(state);
-            wake(writer);
+            wakers::wake(writer);
             return Poll::Ready(Some(Ok(piece.freeze())));
         }
         match state.ending {
             Ending::Open => {
-                register(&mut state.body, cx.waker());
+                wakers::register(&mut state.body, cx.waker());
                 Poll::Pending
             }
             Ending::Fin | Ending::Told => Poll::Ready(None),
@@ -395,17 +395,4 @@ fn takes_no_more() -> io::Error {
         io::ErrorKind::BrokenPipe,
         "the stream of the tunnel has ended: nothing more can be sent",
     )
-}
-
-fn register(slot: &mut Option<Waker>, waker: &Waker) {
-    match slot {
-        Some(known) => known.clone_from(waker),
-        None => *slot = Some(waker.clone()),
-    }
-}
-
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
-    }
 }

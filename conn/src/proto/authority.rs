@@ -63,8 +63,8 @@ impl Authority {
     }
 }
 
-/// Whether `value` is an authority as requests carry it: a host, and a port if
-/// it is not the scheme's own (RFC 3986 §3.2), without user information.
+/// Returns `true` if `value` is an authority as requests carry it: a host, and a
+/// port if it is not the scheme's own (RFC 3986 §3.2), without user information.
 ///
 /// ```
 /// use lacewing_conn::proto::is_authority;

@@ -1,14 +1,8 @@
-//! What an engine is made from.
+//! The configuration of an engine.
 
 use super::{Limits, Side, Version, WindowPool};
 
-/// What the streams of a connection carry.
-///
-/// ```
-/// use lacewing_conn::proto::Semantics;
-///
-/// assert_eq!(Semantics::default(), Semantics::Http);
-/// ```
+/// The meaning of the streams of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Semantics {
     /// HTTP messages, validated by RFC 9113 §8 or the SPDY drafts §3.
@@ -19,20 +13,14 @@ pub enum Semantics {
     Raw,
 }
 
-/// What goes first when a connection is shut down gracefully.
-///
-/// ```
-/// use lacewing_conn::proto::ShutdownOrder;
-///
-/// assert_eq!(ShutdownOrder::default(), ShutdownOrder::GoAwayFirst);
-/// ```
+/// The first step of a graceful shutdown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ShutdownOrder {
     /// GOAWAY: the peer learns at once that no new streams are taken, and those
     /// that are open go on behind it (RFC 9113 §6.8, the SPDY drafts' §2.6.6).
     #[default]
     GoAwayFirst,
-    /// What our side of the open streams has to send, up to their ends; GOAWAY
+    /// The data of our side of the open streams, up to their ends; GOAWAY
     /// follows, at the latest after [`drain_timeout`](Limits::drain_timeout).
     /// For peers that stop reading at GOAWAY (the Go spdystream family).
     DataFirst,
@@ -40,12 +28,6 @@ pub enum ShutdownOrder {
 
 /// How header blocks are compressed where that is a choice (SPDY; HPACK needs
 /// none).
-///
-/// ```
-/// use lacewing_conn::proto::HeaderCompression;
-///
-/// assert_eq!(HeaderCompression::default(), HeaderCompression::WholeField);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderCompression {
@@ -64,13 +46,6 @@ pub enum HeaderCompression {
 }
 
 /// One setting of SETTINGS, by its number on the wire.
-///
-/// ```
-/// use lacewing_conn::proto::Setting;
-///
-/// let streams = Setting { id: 4, value: 100 };
-/// assert_eq!(streams.id, 4);
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Setting {
     /// Its number: those of HTTP/2 (RFC 9113 §6.5.2) or of SPDY (the drafts'
@@ -80,24 +55,17 @@ pub struct Setting {
     pub value: u32,
 }
 
-/// What a SPDY server asks its client to keep for its next connection (the
+/// The settings that a SPDY server asks its client to keep for its next connection (the
 /// drafts' §2.6.4).
-///
-/// ```
-/// use lacewing_conn::proto::{PersistentSettings, Setting};
-///
-/// let asked = PersistentSettings { forget: true, keep: vec![Setting { id: 5, value: 32 }] };
-/// assert_eq!(asked.keep.len(), 1);
-/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PersistentSettings {
-    /// What was kept before is to be forgotten.
+    /// Settings that were kept before are to be forgotten.
     pub forget: bool,
-    /// What is to be kept.
+    /// The settings to be kept.
     pub keep: Vec<Setting>,
 }
 
-/// Everything that an [`Engine`](super::Engine) wants to know at its start.
+/// The configuration of an [`Engine`](super::Engine).
 ///
 /// ```
 /// use lacewing_conn::proto::{Config, Version};
@@ -113,11 +81,11 @@ pub struct Config {
     pub version: Version,
     /// Which end this is.
     pub side: Side,
-    /// What the streams carry.
+    /// The meaning of the streams.
     pub semantics: Semantics,
     /// The bounds against peers that ask for too much.
     pub limits: Limits,
-    /// What goes first when the connection is shut down. Default GOAWAY.
+    /// The first step of a graceful shutdown. Default GOAWAY.
     pub shutdown_order: ShutdownOrder,
     /// A client takes pushed streams. Off by default.
     pub accept_push: bool,
@@ -131,10 +99,10 @@ pub struct Config {
     pub window_pool: Option<WindowPool>,
     /// How header blocks are compressed where that is a choice.
     pub header_compression: HeaderCompression,
-    /// What a server asks its client to keep, where the protocol has that
+    /// Settings that a server asks its client to keep, where the protocol has that
     /// (SPDY). Nothing by default.
     pub persistent_settings: PersistentSettings,
-    /// What a client returns to the server that once asked it to keep it
+    /// Settings that a client returns to the server that once asked it to keep them
     /// ([`Event::KeepSettings`](super::Event::KeepSettings)). Nothing by
     /// default.
     pub returned_settings: Vec<Setting>,

@@ -11,14 +11,14 @@ pub(crate) enum Content {
     /// It ends where it ends.
     #[default]
     Unmeasured,
-    /// So many bytes of a declared content-length are still to come.
+    /// So many bytes of a declared content-length are missing.
     Left(u64),
     /// The message is defined to have none, whatever its content-length says.
     None,
 }
 
 impl Content {
-    /// Counts a piece that came.
+    /// Counts a piece that arrived.
     #[inline]
     pub(crate) fn count_down(&mut self, len: usize, fin: bool) -> Result<(), Rule> {
         match self {
@@ -54,7 +54,7 @@ impl Content {
 pub(crate) fn of_request(head: &mut Head, said: Said) -> Result<Content, Rule> {
     let length = said.length(&mut head.fields)?;
     if head.is_method(&Method::CONNECT) {
-        // What follows is a tunnel's (RFC 9110 §9.3.6).
+        // The bytes that follow are a tunnel's (RFC 9110 §9.3.6).
         return Ok(Content::Unmeasured);
     }
     if head.is_method(&Method::TRACE) {
@@ -63,7 +63,7 @@ pub(crate) fn of_request(head: &mut Head, said: Said) -> Result<Content, Rule> {
     Content::measured(length, said.fin)
 }
 
-/// What the frame of a head says of the content, and what its list does.
+/// What a head says of its content: by its frame, and by its fields.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Said {
     /// The message ends with its head.
@@ -82,7 +82,7 @@ impl Said {
     }
 }
 
-/// What of a request decides on the content of its response.
+/// The property of a request that decides on the content of its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// The method is HEAD.
@@ -95,7 +95,7 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    /// What a request's head asks for.
+    /// Classifies a request by its head.
     pub(crate) fn by(head: &Head) -> Self {
         if head.is_method(&Method::HEAD) {
             Self::Head
@@ -140,8 +140,8 @@ pub(crate) fn of_response(
     }
 }
 
-/// Framing is no matter of trailers (RFC 9110 §6.5.1): whoever merges them into
-/// the head would believe this length. Where a client ignores what differs from
+/// Framing is no matter of trailers (RFC 9110 §6.5.1): a user who merges them
+/// into the head would believe this length. Where a client ignores what differs from
 /// the content (SPDY/3 §3.2.2), it does not get to see it.
 pub(crate) fn of_trailers(
     rules: &Rules,
@@ -158,7 +158,7 @@ pub(crate) fn of_trailers(
     Ok(())
 }
 
-/// No content may come, and none may be announced.
+/// No content may arrive, and the length may announce none.
 fn none_of(length: Option<u64>) -> Result<Content, Rule> {
     match length {
         None | Some(0) => Ok(Content::None),

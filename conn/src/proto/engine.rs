@@ -1,5 +1,5 @@
-//! The engine: what it is made of, and how messages come in and go out. What
-//! it does with them stands in its parts.
+//! The engine: its parts, and the way of messages in and out. What follows from
+//! them stands in the files below.
 
 mod admission;
 mod credit;
@@ -110,26 +110,21 @@ pub struct Engine {
     peer: Peer,
     ids: StreamIds,
     /// Pushes that are not on the wire yet, in the order of their ids: no more
-    /// than the peer lets us open.
+    /// than the peer permits at once.
     held_pushes: VecDeque<StreamKey>,
     admission: Admission,
     /// Events of a frame that caused several.
     events: VecDeque<Event>,
     charges: Charges,
     shutdown: Shutdown,
-    timers: Timers,
+    /// Boxed, as it is large and most of it is empty.
+    timers: Box<Timers>,
     life: Life,
     progress: Progress,
     counters: Box<Counters>,
 }
 
-/// What to do next with the output.
-///
-/// ```
-/// use lacewing_conn::proto::Transmit;
-///
-/// assert_ne!(Transmit::Write, Transmit::Idle);
-/// ```
+/// The next step of a driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transmit {
     /// The output is full enough: write it, then ask again.
@@ -139,13 +134,12 @@ pub enum Transmit {
     /// source stays offered. If it has none now, poll again, and
     /// [`offer`](StreamMut::offer) it once it has.
     Pull {
-        /// Whose turn it is.
+        /// The stream whose turn it is.
         stream: StreamKey,
-        /// How many bytes could be sent at once: a hint.
+        /// The number of bytes that could be sent at once: a hint.
         max: usize,
     },
-    /// Nothing more is to be cut now. What is in the output wants to be
-    /// written.
+    /// No frame can be encoded now. Write the output.
     Idle,
 }
 
@@ -174,7 +168,7 @@ impl Engine {
             events: VecDeque::new(),
             charges: Charges::new(limits, now),
             shutdown: Shutdown::default(),
-            timers: Timers::default(),
+            timers: Box::default(),
             life: Life::new(seed, now),
             progress: Progress::default(),
             counters: Box::default(),
@@ -190,88 +184,91 @@ impl Engine {
         engine
     }
 
-    /// The protocol spoken.
+    /// Returns the protocol of the connection.
     pub fn version(&self) -> Version {
         self.config.version
     }
 
-    /// Which end of the connection this is.
+    /// Returns our end of the connection.
     pub fn side(&self) -> Side {
         self.config.side
     }
 
-    /// The bounds in force.
+    /// Returns the limits in force.
     pub fn limits(&self) -> &Limits {
         &self.config.limits
     }
 
-    /// Streams that are not gone, of both sides.
+    /// Returns the number of streams of both sides.
     pub fn open_streams(&self) -> usize {
         self.streams.len()
     }
 
-    /// No stream is open.
+    /// Returns `true` if no stream is open.
     pub fn is_idle(&self) -> bool {
         self.streams.is_empty()
     }
 
-    /// Streams that the peer lets us have open at once.
+    /// Returns the number of our streams that the peer permits at once.
     pub fn peer_max_concurrent_streams(&self) -> u32 {
         self.peer.max_streams()
     }
 
-    /// The peer takes `:protocol` in CONNECT requests (RFC 8441); `false` until
-    /// its SETTINGS came.
+    /// Returns `true` if the peer accepts `:protocol` in CONNECT requests (RFC
+    /// 8441); `false` until its SETTINGS have arrived.
     pub fn peer_allows_extended_connect(&self) -> bool {
         self.peer.takes_extended_connect()
     }
 
-    /// The latest value of every setting that the peer sent, obeyed or not; at
-    /// most `max_settings_entries`.
+    /// Returns the latest value of every setting that the peer sent, applied or
+    /// not; at most `max_settings_entries`.
     pub fn peer_settings(&self) -> &[Setting] {
         self.peer.settings()
     }
 
-    /// The peer takes pushes.
+    /// Returns `true` if the peer accepts pushes.
     pub fn peer_allows_push(&self) -> bool {
         self.peer.takes_push()
     }
 
-    /// The peer's SETTINGS came, where they come first; else its first frame.
+    /// Returns `true` once the peer's SETTINGS have arrived, where they are the
+    /// first frame; else its first frame.
     pub fn peer_spoke(&self) -> bool {
         self.peer.has_spoken()
     }
 
-    /// No new stream is taken: a shutdown began, by either side.
+    /// Returns `true` if no new stream is accepted: a shutdown began, by either
+    /// side.
     pub fn is_shutting_down(&self) -> bool {
         self.shutdown.has_begun()
     }
 
-    /// The peer's GOAWAY as an error: its code and what it said beside it.
-    /// `None` until it came.
+    /// Returns the peer's GOAWAY as an error: its code and its debug data.
+    /// `None` until it arrives.
     pub fn peer_go_away(&self) -> Option<&Error> {
         self.shutdown.peer()
     }
 
-    /// Our stream ids are used up: new streams need another connection.
+    /// Returns `true` once our stream ids are used up: new streams need another
+    /// connection.
     pub fn is_exhausted(&self) -> bool {
         self.ids.is_exhausted()
     }
 
-    /// Nothing comes in any more, and nothing goes out but what is in the
-    /// output: write that, then close the transport.
+    /// Returns `true` once no input is read any more, and nothing is sent but the
+    /// output as it is: write that, then close the transport.
     pub fn is_closed(&self) -> bool {
         self.shutdown.is_closed()
     }
 
-    /// The bytes that want to be written.
+    /// Returns the bytes that are to be written.
     pub fn output(&mut self) -> &mut Output {
         &mut self.output
     }
 
-    /// Input should be read and polled. `false` while too much waits, either
-    /// in the output (a peer that asks and does not read) or with the user
-    /// (bodies that nobody consumes). Input that was read already stays where
+    /// Returns `true` if input should be read and polled. `false` while too much
+    /// waits, either in the output (a peer that asks and does not read) or with
+    /// the user (content without a reader). Input that was read already stays where
     /// it is; poll again after writing and after [`release`](StreamMut::release).
     pub fn wants_input(&self) -> bool {
         let limits = &self.config.limits;
@@ -282,16 +279,16 @@ impl Engine {
     }
 
     /// Sets the length in bytes below which DATA is copied off the input, so
-    /// that a few bytes that nobody reads never keep a large buffer alive.
+    /// that a few unread bytes never keep a large buffer alive.
     /// Longer data is a part of the input itself. Default 1 KiB; about a
     /// sixteenth of the buffers that are read into is a good value.
     pub fn set_copy_below(&mut self, length: usize) {
         self.wire.set_copy_below(length);
     }
 
-    /// What the input means. Consumes whole frames of `input` (DATA perhaps in
-    /// pieces) until one causes an event; what is left at `None` is the start
-    /// of a frame, to be appended to.
+    /// Returns the next event. Consumes whole frames of `input` (DATA perhaps in
+    /// pieces) until one causes an event. At `None` the rest of `input` is the
+    /// start of a frame: append to it.
     pub fn poll_event(&mut self, now: Instant, input: &mut BytesMut) -> Option<Event> {
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -385,7 +382,7 @@ impl Engine {
             return;
         };
         if !stream.state.is_closed() {
-            // Our half has ended and nobody reads theirs: let them stop.
+            // Our half has ended and theirs has no reader: they may stop.
             if stream.recv.reader != Reader::Reading && stream.state.send() == Half::Closed {
                 self.linger(now, key);
             }

@@ -1,4 +1,4 @@
-//! What an engine tells its user.
+//! Events: the reports of an engine to its user.
 
 use std::time::Duration;
 
@@ -12,20 +12,6 @@ use crate::Error;
 ///
 /// After an event with `fin`, and after [`Event::Reset`], the peer sends no
 /// more on that stream. A stream's key stays valid until both sides are done.
-///
-/// ```
-/// use lacewing_conn::proto::Event;
-///
-/// fn name(event: &Event) -> &'static str {
-///     match event {
-///         Event::Opened { .. } => "a request",
-///         Event::Reply { .. } => "a response",
-///         Event::Data { .. } => "a piece of a body",
-///         _ => "something else",
-///     }
-/// }
-/// # let _ = name;
-/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -43,36 +29,36 @@ pub enum Event {
         /// connection. It was opened once, and may have ended since.
         parent: Option<StreamId>,
     },
-    /// An informational (1xx) response came.
+    /// An informational (1xx) response arrived.
     Informational {
-        /// The stream it came on.
+        /// Its stream.
         stream: StreamKey,
         /// The response's head.
         head: Head,
     },
-    /// The reply to a stream that we opened came: a response, on the client
+    /// The reply on a stream that we opened arrived: a response, on the client
     /// side; or the response on a pushed stream.
     Reply {
-        /// The stream it came on.
+        /// Its stream.
         stream: StreamKey,
         /// The response's head.
         head: Head,
         /// No body follows.
         fin: bool,
     },
-    /// A piece of a body came. Its bytes count against the receive windows
+    /// A piece of a body arrived. Its bytes count against the receive windows
     /// until [`StreamMut::release`](super::StreamMut::release) gives them back.
     Data {
-        /// The stream it came on.
+        /// Its stream.
         stream: StreamKey,
-        /// The bytes; empty when only `fin` came.
+        /// The bytes; empty if there is only `fin`.
         data: Bytes,
         /// The body ends with these bytes.
         fin: bool,
     },
-    /// Header fields came after the head: trailers, if `fin`.
+    /// Header fields arrived after the head: trailers, if `fin`.
     Headers {
-        /// The stream they came on.
+        /// Their stream.
         stream: StreamKey,
         /// The header fields.
         fields: HeaderMap,
@@ -93,7 +79,8 @@ pub enum Event {
     Reset {
         /// The stream that ended.
         stream: StreamKey,
-        /// Who ended it and why; whether the request may be made again.
+        /// The side that ended it, the reason, and whether the request may be
+        /// retried.
         error: Error,
     },
     /// The peer broke a rule on a stream that the user does not know: a request
@@ -106,7 +93,7 @@ pub enum Event {
         error: Error,
     },
     /// Our send half is of no use any more, though the stream goes on: the
-    /// peer wants no more of our body (RFC 9113 §8.1: reset with NO_ERROR
+    /// peer needs no more of our body (RFC 9113 §8.1: reset with NO_ERROR
     /// after a complete response), or, on a raw connection, nothing more after
     /// the end of its own half.
     Stopped {
@@ -115,22 +102,22 @@ pub enum Event {
         /// The code of the peer's RST_STREAM.
         reason: Reason,
     },
-    /// The answer to a [`ping`](super::Engine::ping) came.
+    /// The answer to a [`ping`](super::Engine::ping) arrived.
     Pong {
-        /// The time from the cut of the PING to its answer.
+        /// The time from the PING to its answer.
         round_trip: Duration,
     },
-    /// The peer's settings came or changed. What they allow is to be asked of
-    /// the engine, and all of them are in
-    /// [`Engine::peer_settings`](super::Engine::peer_settings).
+    /// The peer's settings arrived or changed. The engine's methods report what
+    /// they allow; [`Engine::peer_settings`](super::Engine::peer_settings) has all
+    /// of them.
     PeerSettings,
     /// The server asks us to keep settings and to return them on the next
     /// connection to the same origin, address and port (the SPDY drafts
     /// §2.6.4), in [`Config::returned_settings`](super::Config).
     KeepSettings {
-        /// What was kept before is to be forgotten first.
+        /// Forget the settings kept before first.
         forget: bool,
-        /// What is to be kept: it replaces values of the same ids.
+        /// The settings to be kept: they replace values of the same ids.
         settings: Vec<Setting>,
     },
     /// The client returns settings that we once asked it to keep.
@@ -153,20 +140,20 @@ pub enum Event {
         /// A value as in the Alt-Svc header field.
         value: Bytes,
     },
-    /// The peer will process no stream above `last` and wants no new ones.
+    /// The peer will process no stream above `last` and accepts no new ones.
     GoAway {
         /// The last stream that it did or may process.
         last: StreamId,
         /// Why.
         reason: Reason,
-        /// The same as an error, with the debug data of the frame: what
-        /// streams and the connection end with, if they end by it.
+        /// The same as an error, with the debug data of the frame: the error of
+        /// the streams and of the connection, if they end by it.
         error: Error,
     },
     /// The connection is over, after an error. Every stream's
-    /// [`Reset`](Event::Reset) comes before this, and no event comes after.
+    /// [`Reset`](Event::Reset) comes before this event, which is the last.
     Closed {
-        /// Who ended it and why.
+        /// The side that ended it, and the reason.
         error: Error,
     },
 }

@@ -6,15 +6,14 @@ use http::{
 };
 
 /// The fields that belong to a connection of HTTP/1.1 and have no meaning in
-/// HTTP/2 and SPDY (RFC 9113 §8.2.2; RFC 7540 §3.2.1 for `http2-settings`).
-/// `te` belongs to them too, unless its value is `trailers`.
-pub const CONNECTION_SPECIFIC: [HeaderName; 6] = [
+/// HTTP/2 and SPDY (RFC 9113 §8.2.2). `te` belongs to them too, unless its value
+/// is `trailers`.
+pub const CONNECTION_SPECIFIC: [HeaderName; 5] = [
     CONNECTION,
     TRANSFER_ENCODING,
     UPGRADE,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("http2-settings"),
 ];
 
 /// Returns the length on which all values of `content-length` agree (RFC 9110

@@ -3,7 +3,7 @@
 //!
 //! *Receiving.* A stream's window is released as its reader takes the bytes; the
 //! connection's at once, as long as what the user holds stays within the
-//! budget. So a stream that nobody reads stops itself and not the others.
+//! budget. So a stream without a reader stops itself and not the others.
 
 mod tuning;
 mod window;
@@ -20,9 +20,9 @@ use tuning::Tuning;
 /// Flow control of one connection.
 #[derive(Debug)]
 pub(crate) struct ConnectionFlow {
-    /// What the peer lets us send.
+    /// The bytes that the peer permits us to send.
     send: SendWindow,
-    /// What we let the peer send.
+    /// The bytes that we permit the peer to send.
     recv: RecvWindow,
     knowledge: Knowledge,
     /// Bytes of bodies that the user holds.
@@ -32,8 +32,8 @@ pub(crate) struct ConnectionFlow {
     tuning: Tuning,
 }
 
-/// Whether the peer knows that the connection has a window. In cleartext the
-/// first bytes do not tell SPDY/3.1 from SPDY/3, which has none.
+/// The peer's knowledge of the connection's window. In cleartext the first bytes
+/// do not distinguish SPDY/3.1 from SPDY/3, which has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Knowledge {
     /// It does, or has credited the window.
@@ -170,7 +170,7 @@ impl ConnectionFlow {
         self.recv.size()
     }
 
-    /// What the peer may send plus what is about to be released: constant when
+    /// Bytes that the peer may send plus those about to be released: constant when
     /// everything that arrived was released.
     pub(crate) fn accounted(&self) -> i64 {
         self.recv.accounted()
@@ -202,7 +202,7 @@ impl ConnectionFlow {
         true
     }
 
-    /// The probe's answer came: windows that were the limit grow.
+    /// The probe's answer arrived: windows that were the limit grow.
     pub(crate) fn finish_probe(&mut self, now: Instant, limits: &Limits) -> Option<Growth> {
         let growth = self.tuning.finish_probe(
             now,

@@ -1,4 +1,4 @@
-//! Header lists in the neutral vocabulary: what the four wires carry, parsed.
+//! The heads of messages, parsed, in words common to all protocols.
 
 use bytes::Bytes;
 use http::{
@@ -9,13 +9,6 @@ use http::{
 use super::authority::is_authority;
 
 /// The head of a message: control data and header fields.
-///
-/// ```
-/// use lacewing_conn::proto::Head;
-///
-/// let request = Head::request(http::Method::GET, "https://example.org/".parse().unwrap());
-/// assert!(request.fields.is_empty());
-/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Head {
     /// The pseudo-header fields, or what takes their place.
@@ -28,13 +21,6 @@ pub struct Head {
 
 /// The control data of a message (RFC 9110 §6.2): what HTTP/1.1 has in its
 /// start line.
-///
-/// ```
-/// use lacewing_conn::proto::{Control, Head};
-///
-/// let head = Head::response(http::StatusCode::OK);
-/// assert!(matches!(head.control, Control::Response { status } if status == 200));
-/// ```
 #[derive(Clone, Debug, Default)]
 pub enum Control {
     /// No control data: trailers, or a stream of a connection that carries no
@@ -67,12 +53,6 @@ pub enum Control {
 
 /// The `:protocol` of an extended CONNECT request (RFC 8441 §4), for example
 /// `websocket`.
-///
-/// ```
-/// use lacewing_conn::proto::ConnectProtocol;
-///
-/// assert_eq!(ConnectProtocol::from_static("websocket").as_str(), "websocket");
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectProtocol(Bytes);
 
@@ -133,7 +113,7 @@ impl Head {
         matches!(&self.control, Control::Request { method, .. } if method == wanted)
     }
 
-    /// What a server may promise: safe, cacheable, without a body, and with an
+    /// A server may promise it: it is safe, cacheable, without a body, and with an
     /// authority (RFC 9113 §8.4).
     pub(crate) fn is_pushable(&self) -> bool {
         let Control::Request { method, uri, .. } = &self.control else {
@@ -188,8 +168,7 @@ impl Head {
 }
 
 /// The authority of a request's target: the URI's, or what the `host` field says
-/// where the URI has none. User information is for nobody to see (RFC 9113
-/// §8.3.1).
+/// where the URI has none. User information is left out (RFC 9113 §8.3.1).
 pub(crate) fn authority<'a>(uri: &'a Uri, fields: &'a HeaderMap) -> Option<&'a [u8]> {
     match uri.authority() {
         Some(authority) => {

@@ -13,7 +13,7 @@ pub(crate) struct StreamIds {
     next: u32,
     /// The highest id that the peer opened; 0 before its first.
     last_of_peer: u32,
-    /// The highest id that our final GOAWAY lets the peer use.
+    /// The highest id that our final GOAWAY permits the peer.
     last_taken: Option<StreamId>,
     /// The latest ids that the peer passed over and thereby closed, as
     /// half-open ranges.

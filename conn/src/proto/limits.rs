@@ -42,10 +42,10 @@ pub struct Limits {
     pub max_connection_window: u32,
     /// Bytes of bodies that may wait for the user, those included that the peer
     /// may still send. The connection's window is released as they arrive, as
-    /// far as this allows: streams that nobody reads stop only themselves until
+    /// far as this allows: streams without a reader stop only themselves until
     /// then. Where a protocol has no window for the connection, no more is read
     /// from the transport. Never less than `connection_window`. Default 6 MiB
-    /// for a server, 16 MiB for a client.
+    /// for a server, 8 MiB for a client.
     pub max_buffered_bytes: usize,
     /// The largest frame payload that is taken, in bytes; 16,384 to 2²⁴−1.
     /// Default 16,384.
@@ -63,9 +63,16 @@ pub struct Limits {
     /// The most header fields in a list, cookie crumbs counted one by one.
     /// Default 1,000 (CVE-2026-49975: thousands of tiny fields).
     pub max_header_fields: usize,
+    /// Bytes of memory that the header lists of the peer's open streams may take
+    /// together, as they are built: about 110 for each field beside its text. A
+    /// stream beyond is refused (REFUSED_STREAM). Counts as 8 KiB for each of
+    /// `max_concurrent_streams` if that is more. Default 2 MiB for a server,
+    /// 6 MiB for a client (HTTP/2 Bomb, CVE-2026-49975: a byte on the wire that
+    /// becomes a hundred in memory, held on many streams).
+    pub max_held_headers: usize,
     /// The most CONTINUATION frames after one HEADERS. Default 8 (CONTINUATION
     /// flood, CVE-2024-27316). More are taken where a list of
-    /// `max_header_list_size` needs them: as many as it fills at 8 KiB each.
+    /// `max_header_list_size` needs them: as many as it fills at 4 KiB each.
     pub max_continuations: usize,
     /// The most entries of one SETTINGS frame. Default 32 (CVE-2026-35469).
     pub max_settings_entries: usize,
@@ -90,9 +97,9 @@ pub struct Limits {
     /// the way is ignored. Default 128.
     pub max_remembered_resets: usize,
     /// Ranges of ids that the peer passed over, remembered so that they are
-    /// told from ids that were used (RFC 9113 §5.1.1). Default 16.
+    /// distinguished from ids that were used (RFC 9113 §5.1.1). Default 16.
     pub max_skipped_ids: usize,
-    /// Frames that may come too late for their stream, which each stream pays
+    /// Frames that may arrive too late for their stream, which each stream pays
     /// for by its end. Default 4.
     pub late_frames: u32,
     /// Priorities that were set for streams before they were opened,
@@ -103,7 +110,7 @@ pub struct Limits {
     /// time that its first frame takes once it has begun. Default 10 s
     /// (slowloris).
     pub preface_timeout: Duration,
-    /// Time for a header block that has begun to come to its end. Default 10 s
+    /// Time for a header block that has begun to end. Default 10 s
     /// (CONTINUATION flood by drops).
     pub headers_timeout: Duration,
     /// Time for our SETTINGS to be acknowledged, where they are. Default 10 s.
@@ -115,7 +122,7 @@ pub struct Limits {
     /// where these share a frame with their push (the SPDY drafts §3.3.1: the
     /// push comes before what refers to it). Default 100 ms.
     pub max_push_delay: Duration,
-    /// How long an upload that nobody reads is discarded after the complete
+    /// Time for which an upload without a reader is discarded after the complete
     /// response, before RST_STREAM. Zero sends it at once; clients that read and
     /// write in one loop (curl before 8) then lose the response. Default 250 ms.
     pub upload_linger: Duration,
@@ -184,16 +191,9 @@ pub struct Limits {
 }
 
 /// A token bucket's size: how many at once, and how many more each second.
-///
-/// ```
-/// use lacewing_conn::proto::Rate;
-///
-/// let rate = Rate { burst: 200, per_second: 33 };
-/// assert!(rate.burst > rate.per_second);
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// How many may come at once.
+    /// The number that may arrive at once.
     pub burst: u32,
     /// How many more each second.
     pub per_second: u32,
@@ -211,7 +211,7 @@ impl Limits {
             max_connection_window: 16 << 20,
             max_buffered_bytes: match side {
                 Side::Server => 6 << 20,
-                Side::Client => 16 << 20,
+                Side::Client => 8 << 20,
             },
             max_frame_size: 16_384,
             header_table_size: 4_096,
@@ -221,6 +221,10 @@ impl Limits {
                 Side::Client => 256 << 10,
             },
             max_header_fields: 1_000,
+            max_held_headers: match side {
+                Side::Server => 2 << 20,
+                Side::Client => 6 << 20,
+            },
             max_continuations: 8,
             max_settings_entries: 32,
             max_output_backlog: 64 << 10,
@@ -289,6 +293,12 @@ impl Limits {
     pub(crate) fn least_written(&self) -> u64 {
         let seconds = self.write_stall_timeout.as_secs();
         seconds.saturating_mul(u64::from(self.min_rate)).max(1)
+    }
+
+    /// The bytes of header lists that open streams may hold.
+    pub(crate) fn held_headers(&self) -> usize {
+        let streams = usize::try_from(self.max_concurrent_streams).unwrap_or(usize::MAX);
+        self.max_held_headers.max(streams.saturating_mul(8 << 10))
     }
 
     /// Moves what no frame could say to the nearest that one can.

@@ -9,20 +9,12 @@ use bytes::{Buf, Bytes, BytesMut};
 /// by reference (a slice of its own in a vectored write costs about as much).
 const COPY_BELOW: usize = 1024;
 
-/// The bytes that an engine wants to send, in order. A driver writes what
+/// The bytes that an engine sends, in order. A driver writes what
 /// [`Buf::chunks_vectored`] shows and calls [`Buf::advance`] by what the
 /// transport took.
-///
-/// ```
-/// use bytes::Buf;
-/// use lacewing_conn::proto::Output;
-///
-/// let output = Output::default();
-/// assert!(!output.has_remaining());
-/// ```
 #[derive(Debug, Default)]
 pub struct Output {
-    /// What came before `tail`, and the sum of its lengths.
+    /// The chunks before `tail`, and the sum of their lengths.
     segments: VecDeque<Bytes>,
     segments_len: usize,
     tail: BytesMut,

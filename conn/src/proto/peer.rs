@@ -1,4 +1,4 @@
-//! The peer, as far as it has told: its settings (RFC 9113 §6.5.2; the SPDY
+//! The peer, as far as it has reported: its settings (RFC 9113 §6.5.2; the SPDY
 //! drafts §2.6.4).
 
 use super::{Config, Limits, Rule, Setting, flow::MAX_WINDOW, rules::Rules, wire::PeerSettings};
@@ -18,7 +18,7 @@ pub(crate) struct Peer {
     settings: Vec<Setting>,
 }
 
-/// What has arrived of the peer's first frame.
+/// The part of the peer's first frame that has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Speech {
     /// No byte was consumed.

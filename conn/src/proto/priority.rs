@@ -25,7 +25,7 @@ impl Priority {
         }
     }
 
-    /// What a `priority` header field says (RFC 9218 §4). What does not parse
+    /// Parses a `priority` header field (RFC 9218 §4). What does not parse
     /// is as if it were absent.
     ///
     /// ```
@@ -63,7 +63,7 @@ impl Priority {
         self.urgency
     }
 
-    /// Whether the response is of use in pieces, so that it shares the
+    /// `true` if the response is of use in pieces, so that it shares the
     /// connection with others of its urgency frame by frame.
     pub const fn incremental(self) -> bool {
         self.incremental

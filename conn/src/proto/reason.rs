@@ -5,12 +5,6 @@ use std::fmt;
 /// Why a stream or a connection ended: the error codes of all four protocols
 /// in one neutral list. Codes that a protocol lacks are sent as the nearest
 /// that it has.
-///
-/// ```
-/// use lacewing_conn::Reason;
-///
-/// assert_eq!(Reason::RefusedStream.to_string(), "REFUSED_STREAM");
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
@@ -24,7 +18,7 @@ pub enum Reason {
     FlowControlError,
     /// SETTINGS were not acknowledged in time.
     SettingsTimeout,
-    /// A frame came on a stream that was closed or half-closed.
+    /// A frame arrived on a stream that was closed or half-closed.
     StreamClosed,
     /// A frame of a wrong size.
     FrameSizeError,
@@ -40,7 +34,7 @@ pub enum Reason {
     EnhanceYourCalm,
     /// The security of the transport is too low.
     InadequateSecurity,
-    /// The peer wants HTTP/1.1 for this request.
+    /// The peer requires HTTP/1.1 for this request.
     Http11Required,
     /// A frame for a stream that is not active.
     InvalidStream,

@@ -1,4 +1,4 @@
-//! What differs between the protocols, as data: a table of capabilities, and
+//! The differences between the protocols, as data: a table of capabilities, and
 //! what follows from a broken rule.
 
 mod table;
@@ -32,12 +32,6 @@ pub enum Version {
 }
 
 /// A name that is none of `h2`, `spdy/3.1`, `spdy/3`, `spdy/2`.
-///
-/// ```
-/// use lacewing_conn::{Version, proto::UnknownVersion};
-///
-/// assert_eq!("spdy/4".parse::<Version>(), Err(UnknownVersion));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownVersion;
 
@@ -70,7 +64,7 @@ impl Version {
             .find(|version| version.alpn().as_bytes() == name)
     }
 
-    /// What messages of this protocol carry as their version: HTTP/2 for
+    /// The HTTP version of messages of this protocol: HTTP/2 for
     /// HTTP/2, and HTTP/1.1, which it maps, for SPDY.
     pub const fn http_version(self) -> http::Version {
         match self {
@@ -79,7 +73,7 @@ impl Version {
         }
     }
 
-    /// What messages of this protocol can carry.
+    /// Returns the capabilities of messages of this protocol.
     ///
     /// ```
     /// use lacewing_conn::Version;
@@ -120,7 +114,7 @@ impl FromStr for Version {
 #[cfg(test)]
 pub(crate) const EVERY_VERSION: [Version; 4] = Version::ALL;
 
-/// What messages of a protocol can carry: for those who build on the engine, and
+/// The capabilities of a protocol's messages: for those who build on the engine, and
 /// need not know which protocol they speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -149,20 +143,20 @@ pub enum PushScope {
 /// The capabilities of a protocol.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    /// What users are told of.
+    /// The capabilities that users see.
     pub(crate) capabilities: Capabilities,
     /// The window of a new stream until SETTINGS say otherwise. `None`: streams
     /// have no windows.
     pub(crate) stream_window: Option<u32>,
     /// The connection's window at its start. `None`: it has none.
     pub(crate) connection_window: Option<u32>,
-    /// SETTINGS come first and are acknowledged.
+    /// SETTINGS are the first frame and are acknowledged.
     pub(crate) settings_acknowledged: bool,
-    /// Streams that the peer allows us before its SETTINGS came.
+    /// Streams that the peer permits us before its SETTINGS arrive.
     pub(crate) max_concurrent_streams: u32,
     /// GOAWAY is sent twice, so that streams on their way are not lost.
     pub(crate) goaway_twice: bool,
-    /// Header fields may come in the middle of a body without ending it.
+    /// Header fields may stand in the middle of a body without ending it.
     pub(crate) headers_anywhere: bool,
     /// Streams may be unidirectional and may name the stream that they belong
     /// to.
@@ -198,7 +192,7 @@ pub(crate) enum PushStyle {
     Unidirectional,
 }
 
-/// What follows from a broken rule.
+/// The outcome of a broken rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reaction {
     /// The connection ends.
@@ -247,7 +241,7 @@ static SPDY_2: Rules = Rules {
 /// The rules of the last SPDY, from which the earlier ones differ.
 const fn spdy_3_1() -> Rules {
     Rules {
-        // A SYN_REPLY comes once: there is no frame for the first two.
+        // There is one SYN_REPLY: no frame is left for the first two.
         capabilities: Capabilities {
             informational: false,
             extended_connect: false,
@@ -273,7 +267,7 @@ const fn spdy_3_1() -> Rules {
 }
 
 impl Rules {
-    /// What follows from a broken rule.
+    /// The outcome of a broken rule.
     pub(crate) fn reaction(&self, rule: Rule) -> Reaction {
         rule.reaction(self.dialect)
     }

@@ -26,9 +26,9 @@ pub(crate) struct Scheduler {
     levels: [VecDeque<StreamKey>; LEVELS],
     /// Bit n is set if level n has a stream.
     occupied: u8,
-    /// What the stream at the head of its level has sent in this turn.
+    /// Bytes that the stream at the head of its level has sent in this turn.
     served: usize,
-    /// What the most urgent level has sent while others waited.
+    /// Bytes that the most urgent level has sent while others waited.
     ahead: usize,
     /// A less urgent level that goes first for one frame.
     favoured: Option<usize>,
@@ -109,7 +109,7 @@ impl Scheduler {
         }
     }
 
-    /// The stream whose turn it is sent `len` bytes and wants to send more.
+    /// The stream whose turn it is sent `len` bytes and has more to send.
     pub(crate) fn served(&mut self, len: usize, incremental: bool) {
         let Some(level) = self.level() else { return };
         if self.favoured.take() == Some(level) {

@@ -1,12 +1,6 @@
 //! The two ends of a connection.
 
 /// An end of a connection. Roles do not depend on which side dialled.
-///
-/// ```
-/// use lacewing_conn::Side;
-///
-/// assert_ne!(Side::Client, Side::Server);
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// Opens streams with odd ids.

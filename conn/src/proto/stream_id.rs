@@ -6,12 +6,6 @@ use super::Side;
 
 /// The number of a stream on the wire: 1 to 2³¹−1, odd for the client's, even
 /// for the server's.
-///
-/// ```
-/// use lacewing_conn::proto::StreamId;
-///
-/// assert_eq!(StreamId::new(5).value(), 5);
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(u32);
 
@@ -29,7 +23,7 @@ impl StreamId {
         self.0
     }
 
-    /// The side whose streams have this parity. Zero belongs to nobody.
+    /// The side whose streams have this parity. Zero belongs to neither.
     pub(crate) fn opener(self) -> Option<Side> {
         match (self.0, self.0 % 2) {
             (0, _) => None,
@@ -80,13 +74,7 @@ impl StreamKey {
     }
 }
 
-/// Who sends on a stream (the SPDY drafts' §2.3.2).
-///
-/// ```
-/// use lacewing_conn::proto::Direction;
-///
-/// assert_eq!(Direction::default(), Direction::Bidirectional);
-/// ```
+/// The sides that send on a stream (the SPDY drafts' §2.3.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Both sides.

@@ -1,4 +1,4 @@
-//! The streams of a connection: who they are and where they stand.
+//! The table of a connection's streams.
 
 pub(crate) mod progress;
 pub(crate) mod state;
@@ -23,6 +23,8 @@ pub(crate) struct Streams {
     free: Vec<u32>,
     by_id: HashMap<StreamId, u32, BuildHasherDefault<IdHasher>>,
     counts: Counts,
+    /// Bytes of memory of the header lists of all streams.
+    headers: usize,
 }
 
 /// The numbers that the limits of concurrent streams are about.
@@ -122,6 +124,20 @@ impl Streams {
         Some(StreamKey::new(slot, id))
     }
 
+    /// Bytes of memory that the received header lists of all streams take.
+    pub(crate) fn held_headers(&self) -> usize {
+        self.headers
+    }
+
+    /// A header list of so many bytes of memory was received on a stream. It
+    /// counts until the stream is gone.
+    pub(crate) fn hold_headers(&mut self, key: StreamKey, memory: usize) {
+        if let Some(stream) = self.get_mut(key) {
+            stream.headers = stream.headers.saturating_add(memory);
+            self.headers = self.headers.saturating_add(memory);
+        }
+    }
+
     /// Drops a stream; `false` if it is gone.
     pub(crate) fn remove(&mut self, key: StreamKey) -> bool {
         let slot = self.slots.get_mut(key.slot());
@@ -140,6 +156,8 @@ impl Streams {
             }
             None => {}
         }
+        let headers = slot.as_ref().map_or(0, |stream| stream.headers);
+        self.headers = self.headers.saturating_sub(headers);
         *slot = None;
         self.by_id.remove(&key.id());
         if self.by_id.is_empty() {

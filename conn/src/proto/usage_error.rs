@@ -6,13 +6,6 @@ use std::fmt;
 use crate::proto::wire::Unencodable;
 
 /// Why a stream was not opened.
-///
-/// ```
-/// use lacewing_conn::proto::OpenError;
-///
-/// let error = OpenError::TooManyStreams { max: 100 };
-/// assert!(error.to_string().contains("100"));
-/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -49,7 +42,7 @@ impl fmt::Display for OpenError {
             Self::IdsExhausted => {
                 f.write_str("the connection's stream ids are used up; open another connection")
             }
-            Self::PushDisabled => f.write_str("the peer takes no pushed streams"),
+            Self::PushDisabled => f.write_str("the peer accepts no pushed streams"),
             Self::ExtendedConnectDisabled => {
                 f.write_str("the peer does not offer extended CONNECT (RFC 8441)")
             }
@@ -62,12 +55,6 @@ impl std::error::Error for OpenError {}
 
 /// A call that the state of its stream, or the protocol, does not allow. It
 /// has no effect and never reaches the wire.
-///
-/// ```
-/// use lacewing_conn::proto::UsageError;
-///
-/// assert!(UsageError::Busy.to_string().contains("earlier data"));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UsageError {
@@ -100,7 +87,7 @@ pub enum UsageError {
     /// The `host` field of a request whose URI has no authority is none; or
     /// CONNECT without a port.
     InvalidHost,
-    /// What is promised must be a GET or HEAD request without a body, with its
+    /// A promise must be of a GET or HEAD request without a body, with its
     /// authority (RFC 9113 §8.4).
     NotPushable,
 }
@@ -109,7 +96,7 @@ impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::StreamClosed => "the stream is closed",
-            Self::AlreadyReplied => "the stream has its reply, or takes none",
+            Self::AlreadyReplied => "the stream has its reply, or accepts none",
             Self::NoHead => "data before the head: reply first",
             Self::HalfClosed => "this half of the stream has ended",
             Self::Busy => "earlier data of the stream is not sent yet: wait for Transmit::Pull",
@@ -119,11 +106,9 @@ impl fmt::Display for UsageError {
                 "streams of one direction, and streams with a parent, need a raw connection of \
                  another protocol than HTTP/2: open a plain one"
             }
-            Self::ParentClosed => {
-                "the stream that is to be the parent is not open: open one without a parent"
-            }
+            Self::ParentClosed => "the parent is not open: open a stream without a parent",
             Self::TooLarge => {
-                "it is larger than the protocol's length fields: send less in one frame"
+                "the message is larger than the protocol's length fields: send less in one frame"
             }
             Self::InvalidLength => "content-length must be one number, in digits",
             Self::ContentForbidden => {

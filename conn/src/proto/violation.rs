@@ -1,19 +1,19 @@
-//! A broken rule on its way to its outcome. What follows from each rule differs
-//! by protocol and stands in [`rules`](super::rules).
+//! A broken rule on its way to its outcome. The outcome of each rule differs by
+//! protocol and stands in [`rules`](super::rules).
 
 use std::{borrow::Cow, fmt};
 
 use super::{Reason, Rule, StreamId};
 
-/// What a handler of the engine stops with: a rule that the peer broke. The
-/// engine makes the outcome of it in one place, by the table of rules.
+/// The error of the engine's handlers: a rule that the peer broke. The engine
+/// makes the outcome of it in one place, by the table of rules.
 #[derive(Debug)]
 pub(crate) enum Broken {
-    /// What follows stands in the table, and concerns this stream at most.
+    /// The outcome stands in the table, and concerns this stream at most.
     OnStream(StreamId, Rule, Option<Cow<'static, str>>),
     /// The connection ends, whatever the protocol.
     Fatal(Rule, Option<Cow<'static, str>>),
-    /// What follows is known already.
+    /// The outcome is decided.
     Decided(Violation),
 }
 
@@ -23,7 +23,7 @@ impl Rule {
         Broken::OnStream(stream, self, None)
     }
 
-    /// What is wrong is no more than that we have no place for the target.
+    /// The request is valid, and we have no place for its target.
     pub(crate) fn is_of_target(self) -> bool {
         matches!(self, Self::UnsupportedTarget | Self::TargetTooLong)
     }
@@ -53,25 +53,16 @@ impl From<Violation> for Broken {
 
 /// A broken rule with what follows: a code, and the stream that ends by it, or
 /// the whole connection.
-///
-/// ```
-/// use lacewing_conn::proto::Violation;
-///
-/// fn ends_connection(violation: &Violation) -> bool {
-///     violation.stream.is_none()
-/// }
-/// # let _ = ends_connection;
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Violation {
-    /// What was broken.
+    /// The broken rule.
     pub rule: Rule,
-    /// The code that the peer is told.
+    /// The code that is sent to the peer.
     pub reason: Reason,
     /// The stream that ends; `None`: the connection ends.
     pub stream: Option<StreamId>,
-    /// More than the rule says, for example which byte was wrong.
+    /// Details beyond the rule, for example the wrong byte.
     pub detail: Option<Cow<'static, str>>,
 }
 

@@ -1,5 +1,5 @@
-//! The wires: frames to neutral messages and back. What differs between the
-//! protocols on the wire is known here and nowhere above.
+//! The wires: frames to neutral messages and back. The differences between the
+//! protocols on the wire end here: nothing above knows them.
 
 mod fields;
 pub(crate) mod foreign;
@@ -27,7 +27,7 @@ pub(crate) enum Wire {
     Spdy(Box<spdy::Wire>),
 }
 
-/// What a frame means, whatever protocol it is of.
+/// The meaning of a frame of any of the protocols.
 #[derive(Debug)]
 pub(crate) enum Message {
     /// A header list: SYN_STREAM, SYN_REPLY or HEADERS.
@@ -46,7 +46,7 @@ pub(crate) enum Message {
     Settings(PeerSettings),
     /// The acknowledgement of our SETTINGS.
     SettingsAck,
-    /// PING that wants an answer.
+    /// PING that needs an answer.
     Ping { opaque: u64 },
     /// The answer to our PING.
     Pong { opaque: u64 },
@@ -104,27 +104,27 @@ pub(crate) struct Headers {
     pub(crate) associated: Option<StreamId>,
 }
 
-/// What a header list may do to its stream.
+/// The effect of a header list on its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeadersKind {
-    /// Whatever the stream's state makes of it: open, reply or trailers.
+    /// As the stream's state decides: open, reply or trailers.
     ByState,
     /// Open the stream.
     Open,
     /// Reply on the stream.
     Reply,
-    /// Add to what came.
+    /// Add to the fields before.
     More,
 }
 
-/// What SETTINGS of the peer mean.
+/// The meaning of the peer's SETTINGS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PeerSettings {
     /// All of them, in their order.
     pub(crate) all: Vec<Setting>,
-    /// Those that the peer wants us to keep for its next connection.
+    /// Those that the peer asks us to keep for its next connection.
     pub(crate) keep: Vec<Setting>,
-    /// What we kept before is to be forgotten.
+    /// Settings that we kept before are to be forgotten.
     pub(crate) forget: bool,
     /// Those that we once asked the peer to keep.
     pub(crate) returned: Vec<Setting>,
@@ -134,7 +134,7 @@ pub(crate) struct PeerSettings {
     pub(crate) extended_connect: Option<bool>,
 }
 
-/// What a header list that we send does to its stream.
+/// The effect of a header list of ours on its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendKind {
     /// Opens it.
@@ -153,7 +153,7 @@ pub(crate) enum SendKind {
     More,
 }
 
-/// What the protocol cannot carry. Nothing was written.
+/// The reason that the protocol cannot carry a message. Nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unencodable {
     /// It has no such frame.
@@ -209,7 +209,7 @@ impl Wire {
         }
     }
 
-    /// What header blocks took: sent, received.
+    /// The size of all header blocks: sent, received.
     pub(crate) fn header_bytes(&self) -> (HeaderBytes, HeaderBytes) {
         match self {
             Self::Http2(wire) => wire.header_bytes(),
@@ -217,7 +217,7 @@ impl Wire {
         }
     }
 
-    /// What a connection starts with, SETTINGS included.
+    /// The first bytes of a connection, SETTINGS included.
     pub(crate) fn preface(&mut self, config: &Config, out: &mut BytesMut) {
         match self {
             Self::Http2(wire) => wire.preface(config, out),

@@ -1,6 +1,10 @@
 //! What the task tells its application, and the bodies of received messages.
 
-use std::task::{self};
+use std::{
+    sync::Arc,
+    task,
+    time::{Duration, Instant},
+};
 
 use bytes::BytesMut;
 use http::{HeaderMap, Method, StatusCode};
@@ -252,5 +256,63 @@ async fn requests_and_responses() {
         assert!(body.is_end_stream());
         soon(task).await.unwrap().unwrap();
         soon(served.task).await.unwrap().unwrap();
+    }
+}
+
+/// Asks for two times at once, the later one first, and reports when it is
+/// called.
+struct Alarmed {
+    /// What is still waited for.
+    due: Vec<Instant>,
+    passed: mpsc::UnboundedSender<Instant>,
+}
+
+impl Application for Alarmed {
+    fn handle_event(&mut self, _: &mut Context<'_>, _: Event) {}
+
+    fn pull(&mut self, _: &mut Context<'_>, _: StreamKey, _: usize) {}
+
+    fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut task::Context<'_>) {
+        self.due.retain(|due| {
+            if *due > conn.now {
+                conn.wake_at(*due);
+                return true;
+            }
+            let _ = self.passed.send(*due);
+            false
+        });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_application_is_called_at_the_times_that_it_asked_for() {
+    for version in Version::ALL {
+        let (here, there) = duplex(64 << 10);
+        let (_mux, _task) = mux(version, here);
+        let start = tokio::time::Instant::now().into_std();
+        let times = [
+            start + Duration::from_secs(7),
+            start + Duration::from_secs(3),
+        ];
+        let (passed, mut calls) = mpsc::unbounded_channel();
+        let application = Alarmed {
+            due: times.to_vec(),
+            passed,
+        };
+        let config = Config::new(version, Side::Server);
+        let counters = Arc::new(Counters::default());
+        tokio::spawn(Counted {
+            future: Connection::new(there, config, application),
+            counters: Arc::clone(&counters),
+        });
+        settle().await;
+        assert!(calls.try_recv().is_err(), "{version}: called early");
+        assert_eq!(soon(calls.recv()).await, Some(times[1]), "{version}");
+        assert_eq!(soon(calls.recv()).await, Some(times[0]), "{version}");
+        // No alarm is left: the task sleeps.
+        settle().await;
+        let polls = counters.polls();
+        settle().await;
+        assert_eq!(counters.polls(), polls, "{version}");
     }
 }

@@ -19,6 +19,7 @@ mod extensions;
 mod foreign;
 mod go_away;
 mod half_close;
+mod held_headers;
 mod held_pushes;
 mod hostile;
 mod life;

@@ -68,13 +68,6 @@ impl HeadersHead {
 }
 
 /// The fields of PUSH_PROMISE beside its header block (RFC 9113 §6.6).
-///
-/// ```
-/// use lacewing_frames::http2::PushPromiseHead;
-///
-/// let head = PushPromiseHead::new(1, 2);
-/// assert_eq!((head.stream_id, head.promised_id, head.padding), (1, 2, None));
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PushPromiseHead {
     /// The stream of the request that the push belongs to, not 0.

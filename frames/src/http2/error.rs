@@ -141,13 +141,6 @@ pub enum DecodeError {
 }
 
 /// The scope of an error: the connection or one stream (RFC 9113 §5.4).
-///
-/// ```
-/// use lacewing_frames::http2::{DecodeError, Kind, Scope};
-///
-/// let error = DecodeError::StreamIdZero { kind: Kind::DATA };
-/// assert_eq!(error.scope(), Scope::Connection);
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Send GOAWAY and close; the decoder gives the same error from now on.

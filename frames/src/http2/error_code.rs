@@ -6,14 +6,6 @@ use core::fmt;
 ///
 /// Any 32-bit value may arrive. Codes without a name are kept as they are and are no reason for
 /// special behaviour.
-///
-/// ```
-/// use lacewing_frames::http2::ErrorCode;
-///
-/// assert_eq!(ErrorCode(0x7).to_string(), "REFUSED_STREAM");
-/// assert_eq!(ErrorCode(0xabcd).to_string(), "0x0000abcd");
-/// assert_eq!(ErrorCode::CANCEL.name(), Some("CANCEL"));
-/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ErrorCode(
     /// The value on the wire.

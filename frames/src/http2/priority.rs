@@ -8,14 +8,6 @@ use super::{DecodeError, Head, Kind};
 /// A place in the dependency tree of RFC 7540 §5.3, carried by PRIORITY and HEADERS.
 ///
 /// RFC 9113 §5.3.2 deprecates the tree; the bytes are still on the wire and are kept faithfully.
-///
-/// ```
-/// use lacewing_frames::http2::StreamPriority;
-///
-/// // what a stream has that says nothing (RFC 7540 §5.3.5)
-/// let priority = StreamPriority::default();
-/// assert_eq!((priority.dependency, priority.exclusive, priority.weight), (0, false, 16));
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StreamPriority {
     /// The stream this one depends on; 0 is the root.

@@ -182,13 +182,6 @@ impl Setting {
 }
 
 /// The name of a setting; prints as the specification spells it, without `SETTINGS_`.
-///
-/// ```
-/// use lacewing_frames::http2::SettingId;
-///
-/// assert_eq!(SettingId(4).to_string(), "INITIAL_WINDOW_SIZE");
-/// assert_eq!(SettingId(0x1234).to_string(), "0x1234");
-/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SettingId(
     /// The value on the wire.

@@ -84,13 +84,6 @@ pub enum DecodeError {
 }
 
 /// The scope of an error: the connection or one stream (section 2.4).
-///
-/// ```
-/// use lacewing_frames::spdy::{DecodeError, Scope};
-///
-/// let error = DecodeError::UnsupportedVersion { stream_id: 5, version: 1 };
-/// assert_eq!(error.scope(), Scope::Stream(5));
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Send GOAWAY and close; the decoder gives the same error from now on.

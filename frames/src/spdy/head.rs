@@ -133,13 +133,6 @@ impl fmt::Display for Head {
 }
 
 /// The type of a control frame (section 2.6); prints as the specification spells it.
-///
-/// ```
-/// use lacewing_frames::spdy::Kind;
-///
-/// assert_eq!(Kind::SYN_STREAM.to_string(), "SYN_STREAM");
-/// assert_eq!(Kind(0xff).to_string(), "0x00ff");
-/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Kind(
     /// The value on the wire.

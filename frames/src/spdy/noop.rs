@@ -6,16 +6,6 @@ use super::head::{self, ControlHead};
 use super::{DecodeError, EncodeError, Kind, Version};
 
 /// NOOP: nothing at all. SPDY/2 only; receivers ignore it.
-///
-/// ```
-/// use bytes::BytesMut;
-/// use lacewing_frames::spdy::{Frame, Noop, Version};
-///
-/// let mut wire = BytesMut::new();
-/// Frame::Noop(Noop::default()).encode(Version::V2, &mut wire)?;
-/// assert_eq!(wire[..], *b"\x80\x02\x00\x05\x00\x00\x00\x00");
-/// # Ok::<(), lacewing_frames::spdy::EncodeError>(())
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Noop {
     /// The flags, which have no meaning; kept, and ignored.

@@ -170,13 +170,6 @@ impl Setting {
 }
 
 /// A parameter of SETTINGS (section 2.6.4); prints as the specification spells it.
-///
-/// ```
-/// use lacewing_frames::spdy::SettingId;
-///
-/// assert_eq!(SettingId(7).to_string(), "INITIAL_WINDOW_SIZE");
-/// assert_eq!(SettingId(0x123456).to_string(), "0x123456");
-/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SettingId(
     /// The value on the wire, 24 bits.

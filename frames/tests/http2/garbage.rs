@@ -1,4 +1,4 @@
-//! Bytes nobody meant: truncated frames, changed frames, noise. Nothing panics, nothing hangs,
+//! Invalid input: truncated frames, changed frames, noise. Nothing panics, nothing hangs,
 //! and a frame that is not complete is waited for.
 
 use bytes::BytesMut;

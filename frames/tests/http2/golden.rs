@@ -488,3 +488,29 @@ fn codes_print_as_specified() {
         ]
     );
 }
+
+#[test]
+fn numbers_print_as_the_specification_names_them() {
+    for (shown, expected) in [
+        (Kind::WINDOW_UPDATE.to_string(), "WINDOW_UPDATE"),
+        (Kind(0xbe).to_string(), "0xbe"),
+        (ErrorCode(0x7).to_string(), "REFUSED_STREAM"),
+        (ErrorCode(0xabcd).to_string(), "0x0000abcd"),
+        (SettingId(4).to_string(), "INITIAL_WINDOW_SIZE"),
+        (SettingId(0x1234).to_string(), "0x1234"),
+    ] {
+        assert_eq!(shown, expected);
+    }
+    assert_eq!(ErrorCode::CANCEL.name(), Some("CANCEL"));
+    assert_eq!(ErrorCode(0xabcd).name(), None);
+}
+
+/// RFC 7540 §5.3.5.
+#[test]
+fn a_stream_without_a_priority_has_the_default() {
+    let priority = StreamPriority::default();
+    assert_eq!(
+        (priority.dependency, priority.exclusive, priority.weight),
+        (0, false, 16)
+    );
+}

@@ -332,7 +332,7 @@ fn only_continuation_inside_a_header_block() {
             (error.scope(), error.error_code()),
             (CONNECTION, ErrorCode::PROTOCOL_ERROR)
         );
-        // The head alone tells.
+        // The head alone suffices.
         let (_, early) = decode_all(&mut decoder(), &wire[..open.len() + 9]);
         assert_eq!(early, Some(error));
     }
@@ -394,7 +394,7 @@ fn stream_errors_leave_the_decoder_in_step() {
 }
 
 #[test]
-fn a_self_dependency_is_told_when_its_block_is_complete() {
+fn a_self_dependency_is_reported_when_its_block_is_complete() {
     let wire = [
         raw(
             Kind::HEADERS,

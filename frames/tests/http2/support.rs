@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Decoders, frames and random numbers for the tests.
 
 use bytes::BytesMut;
 use lacewing_frames::http2::{

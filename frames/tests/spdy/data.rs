@@ -84,7 +84,7 @@ fn large_pieces_are_not_copied_and_small_ones_are() {
     }
 }
 
-/// Not understood, and told: FLAG_COMPRESS of the first text of SPDY/3.
+/// Not supported, and reported: FLAG_COMPRESS of the first text of SPDY/3.
 #[test]
 fn undefined_flags_are_handed_on() {
     let mut src = BytesMut::from(&head(0, 0x02)[..]);

@@ -22,7 +22,7 @@ struct Case {
     expect: String,
 }
 
-/// What is decided without knowing streams, windows and roles.
+/// Errors that need no knowledge of streams, windows and roles.
 #[derive(Debug, PartialEq)]
 enum Verdict {
     /// Nothing is wrong with the bytes: for the engine to judge.
@@ -58,7 +58,7 @@ fn each_case_gives_its_typed_error() {
             );
             assert_eq!(last, expected, "{context}");
 
-            // What hurts a stream leaves a decoder that goes on; what hurts the connection
+            // A stream error leaves a decoder that goes on; a connection error
             // doesn't.
             let ping =
                 BytesMut::from(&[0x80, version.number() as u8, 0, 6, 0, 0, 0, 4, 0, 0, 0, 1][..]);
@@ -77,7 +77,7 @@ fn each_case_gives_its_typed_error() {
     }
 }
 
-/// A peer that speaks another version all along has another dictionary too: it is told the version,
+/// A peer that speaks another version all along has another dictionary too: the error names the version,
 /// as often as it opens a stream, and its other frames are ignored.
 #[test]
 fn a_peer_of_another_version_is_told_so() {

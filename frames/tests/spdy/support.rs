@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Readers and encoders for the tests.
 
 use std::path::{Path, PathBuf};
 

@@ -2,8 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 use lacewing_frames::spdy::{
-    Compression, Credential, Data, Encoder, ErrorCode, Frame, GoAway, GoAwayStatus, Message, Noop,
-    Ping, RstStream, Setting, SettingId, Settings, SynStreamHead, Version, WindowUpdate, flags,
+    Compression, Credential, Data, Encoder, ErrorCode, Frame, GoAway, GoAwayStatus, Kind, Message,
+    Noop, Ping, RstStream, Setting, SettingId, Settings, SynStreamHead, Version, WindowUpdate,
+    flags,
 };
 use serde::Deserialize;
 
@@ -379,5 +380,20 @@ fn quirks_of_real_peers_are_accepted_and_kept() {
             }
             other => panic!("{context}: {other:?}"),
         }
+    }
+}
+
+#[test]
+fn numbers_print_as_the_drafts_name_them() {
+    for (shown, expected) in [
+        (Kind::SYN_STREAM.to_string(), "SYN_STREAM"),
+        (Kind(0xff).to_string(), "0x00ff"),
+        (ErrorCode(3).to_string(), "REFUSED_STREAM"),
+        (ErrorCode(0xabcd).to_string(), "0x0000abcd"),
+        (GoAwayStatus(0).to_string(), "OK"),
+        (SettingId(7).to_string(), "INITIAL_WINDOW_SIZE"),
+        (SettingId(0x0012_3456).to_string(), "0x123456"),
+    ] {
+        assert_eq!(shown, expected);
     }
 }

@@ -238,7 +238,7 @@ fn encoded() {
             config.indexing = example.indexing;
             config.strings = example.strings;
         }));
-        // The examples take the table's size for known; an encoder has to tell it.
+        // The examples assume the table size; an encoder has to signal it.
         let mut block = BytesMut::new();
         let _ = encoder.block(&mut block);
         for case in example.cases {

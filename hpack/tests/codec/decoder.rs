@@ -1,4 +1,4 @@
-//! What a decoder refuses, and what it does at its limits.
+//! Refusals of a decoder, and its behaviour at its limits.
 
 use lacewing_hpack::{
     DecodeError, Decoder, ExceededLimit, HeaderField, ListLimits, Sensitivity, Summary,
@@ -257,7 +257,7 @@ fn the_table_stays_in_step_beyond_a_limit() {
             HeaderField::new(b"a", b"b"),
         ]
     );
-    // What is refused within limits is refused beyond them.
+    // A block that breaks a rule is refused beyond the limits, too.
     let result = decoder.decode(b"\x00\x01a\x81\x00", limits, |_: HeaderField, _| {});
     assert_eq!(result, Err(DecodeError::HuffmanPaddingNotEos));
 }

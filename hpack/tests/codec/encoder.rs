@@ -1,4 +1,4 @@
-//! What an encoder puts on the wire.
+//! The bytes that an encoder writes.
 
 use bytes::BytesMut;
 use lacewing_hpack::{

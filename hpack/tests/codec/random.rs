@@ -1,4 +1,4 @@
-//! Seeded random input: nothing panics, and what goes in comes out.
+//! Seeded random input: nothing panics, and decoding returns the encoded fields.
 
 use bytes::BytesMut;
 use lacewing_hpack::{
@@ -173,7 +173,7 @@ fn huffman_of_anything() {
         let mut decoded = Vec::new();
         huffman::decode(&coded, &mut decoded).unwrap();
         assert_eq!(decoded, text);
-        // Whatever decodes is the only coded form of what it decodes to.
+        // A text has one coded form: bytes that decode are that form.
         let noise: Vec<u8> = (0..random.below(20)).map(|_| random.next() as u8).collect();
         let mut text = Vec::new();
         if huffman::decode(&noise, &mut text).is_ok() {

@@ -18,7 +18,7 @@ fn every_form_at_every_table_size_is_understood() {
     for story in &stories {
         check_story(story);
     }
-    // What the stories are for: fields that are never indexed, fields that
+    // The stories cover: fields that are never indexed, fields that
     // enter the table, and sizes that change.
     let (mut never, mut entered, mut resized) = (0, 0, 0);
     for story in &stories {

@@ -22,14 +22,14 @@ Examples:
 
 /// Serves a directory over HTTP/2, SPDY/3.1, SPDY/3, SPDY/2 and HTTP/1.1.
 ///
-/// Every protocol is spoken on both ports: behind TLS it is negotiated by ALPN,
-/// in cleartext it is told from the client's first bytes. One line a request
-/// goes to the standard error output (RUST_LOG=warn leaves only trouble); a
-/// log that is not read loses lines and never stops the server.
-/// SIGTERM and SIGINT let open requests finish; a second one does not.
+/// Both ports speak every protocol: behind TLS, ALPN negotiates it; in
+/// cleartext, the client's first bytes show it. Each request is a line on the
+/// standard error output (RUST_LOG=warn leaves only trouble). A log that is not
+/// read loses lines and never stops the server. On SIGTERM or SIGINT the server
+/// answers open requests and ends; a second signal ends it at once.
 ///
-/// Files whose names begin with a dot, and links that lead out of the directory,
-/// are not served unless asked for; FIFOs, sockets and devices never are.
+/// Names that begin with a dot and links that leave the directory are served
+/// only on request. FIFOs, sockets and devices are never served.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -37,16 +37,16 @@ pub(crate) struct Args {
     #[arg(default_value = ".")]
     pub(crate) directory: PathBuf,
 
-    /// Where to listen with TLS; `off` for nowhere.
+    /// The address for TLS; `off` for none.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     pub(crate) https: Listen,
 
-    /// Where to listen in cleartext; `off` for nowhere.
+    /// The address for cleartext; `off` for none.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) http: Listen,
 
-    /// The certificate chain, PEM. Without it, a self-signed certificate is
-    /// made at every start.
+    /// The certificate chain, PEM. Without it, each start makes a self-signed
+    /// certificate.
     #[arg(long, value_name = "FILE", requires = "key")]
     pub(crate) cert: Option<PathBuf>,
 
@@ -54,8 +54,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
 
-    /// What is offered, the preferred first: h2, spdy/3.1, spdy/3, spdy/2,
-    /// http/1.1.
+    /// The protocols that are offered, the preferred first: h2, spdy/3.1,
+    /// spdy/3, spdy/2, http/1.1.
     #[arg(
         long,
         value_name = "LIST",
@@ -65,47 +65,48 @@ pub(crate) struct Args {
     pub(crate) protocols: Vec<Protocol>,
 
     /// Serves names that begin with a dot, and shows them on directory pages.
-    /// Without it they are not found, /.well-known/ aside.
+    /// Without it they are 404, except /.well-known/.
     #[arg(long, short = 'H')]
     pub(crate) hidden: bool,
 
-    /// Follows symbolic links that lead out of the directory. Without it they
-    /// are not found; links that stay inside are always followed.
+    /// Follows symbolic links that leave the directory. Without it they are
+    /// 404. Links that stay inside are always followed.
     #[arg(long, visible_aliases = ["follow-symlinks", "allow-symlink"])]
     pub(crate) follow_links: bool,
 
-    /// Files that are open at once, 16 or more. By default a quarter of the
-    /// file descriptors that the system grants (ulimit -n), and at most 1024.
+    /// The most files that are open at once, 16 or more. Default: a quarter of
+    /// the file descriptors that the system grants (ulimit -n), at most 1024.
     #[arg(long, value_name = "N", value_parser = open_files)]
     pub(crate) max_open_files: Option<NonZeroU16>,
 
-    /// Asks clients with open requests for a sign of life after so long
-    /// without a word, and closes the connection if none comes (PING of HTTP/2
-    /// and SPDY; HTTP/1.1 has none).
+    /// Sends a PING to a silent client with open requests after this time, and
+    /// closes the connection without an answer (HTTP/2 and SPDY; HTTP/1.1 has
+    /// no PING).
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) keep_alive: Option<Duration>,
 
-    /// Closes connections after so long without a request (HTTP/2 and SPDY;
-    /// over HTTP/1.1 always after 10 s).
+    /// Closes connections after this time without a request (HTTP/2 and SPDY;
+    /// HTTP/1.1 always closes them after 10 s).
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) idle_timeout: Option<Duration>,
 
-    /// Closes connections after so long, once their requests are answered
-    /// (HTTP/2 and SPDY).
+    /// Closes connections of this age, once their requests are answered (HTTP/2
+    /// and SPDY).
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) max_age: Option<Duration>,
 
-    /// Lets HTTP/1.1 requests in cleartext ask for HTTP/2 (`Upgrade: h2c`).
+    /// Accepts `Upgrade: h2c` in cleartext: an HTTP/1.1 connection becomes one
+    /// of HTTP/2 (http/1.1 and h2 have to be offered).
     #[arg(long)]
     pub(crate) h2c_upgrade: bool,
 
-    /// Behind TLS, offers the protocols by NPN too, for clients of the time
-    /// before ALPN. TLS is OpenSSL's then, and no more than TLS 1.2.
+    /// Offers the protocols by NPN too, for clients older than ALPN. TLS is
+    /// OpenSSL's then, and at most TLS 1.2.
     #[cfg(feature = "npn")]
     #[arg(long)]
     pub(crate) npn: bool,
 
-    /// Threads that serve. As many as the machine has cores, by default.
+    /// Threads that serve. Default: one for each core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
 }

@@ -1,4 +1,4 @@
-//! Bytes of memory that many responses share, with an end.
+//! A bound on the bytes that responses hold together.
 
 use std::sync::{
     Arc,
@@ -7,8 +7,8 @@ use std::sync::{
 
 use bytes::Bytes;
 
-/// A number of bytes that may be held at once. What is charged is given back
-/// when the last one who holds the bytes drops them, a stalled response too.
+/// The number of bytes that may be held at once. A charge ends when the last
+/// holder drops the bytes; a stalled response is a holder.
 #[derive(Debug)]
 pub(crate) struct Budget {
     held: AtomicUsize,

@@ -1,5 +1,4 @@
-//! Work on the disk: on threads that may block, so many jobs at once and no
-//! more.
+//! Work on the disk: a bounded number of jobs, on threads that may block.
 
 mod handles;
 mod identity;
@@ -26,8 +25,8 @@ pub(crate) use self::{
 };
 use crate::failure::Failure;
 
-/// Time for a job to begin and to end. A network disk whose server is gone
-/// never answers.
+/// Time for a job to begin, and again to end. A network disk without its
+/// server never answers.
 const DISK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Jobs of one kind that wait to begin.
 const MAX_WAITING: usize = 4096;
@@ -90,13 +89,13 @@ impl Lane {
         }
     }
 
-    /// Runs a job on a thread that may block. A job that takes too long goes
-    /// on there and keeps its place, but is waited for no longer.
+    /// Runs a job on a thread that may block. A job that takes too long
+    /// continues there and keeps its place, and the request fails.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        // Those who wait go before.
+        // Fails if others wait: they are first.
         if let Ok(permit) = Arc::clone(&self.at_once).try_acquire_owned() {
             return self.wait_for(begin(permit, job)).await;
         }
@@ -106,7 +105,7 @@ impl Lane {
         }
         let at_once = Arc::clone(&self.at_once);
         // On a task of its own: a response that its reader holds is not polled,
-        // and would keep a place that it is given meanwhile.
+        // and would keep the place that it receives meanwhile.
         let mut begun = Cancelled(tokio::spawn(async move {
             let permit = at_once.acquire_owned().await.ok()?;
             drop(waiting);
@@ -140,7 +139,8 @@ impl Lane {
     }
 }
 
-/// The place is free again when the job is done, whoever waits for it.
+/// Starts a job that keeps its place until it is done, even if no request waits
+/// for it any longer.
 fn begin<T: Send + 'static>(
     permit: OwnedSemaphorePermit,
     job: impl FnOnce() -> T + Send + 'static,
@@ -151,7 +151,7 @@ fn begin<T: Send + 'static>(
     })
 }
 
-/// A task that does not begin its job any more once it is dropped.
+/// A task that is aborted on drop, so that its job does not begin.
 struct Cancelled<T>(JoinHandle<T>);
 
 impl<T> Drop for Cancelled<T> {
@@ -212,7 +212,7 @@ mod tests {
         for job in &mut held {
             let _ = job.as_mut().poll(&mut cx);
         }
-        // It comes after all of them.
+        // This one is the last.
         assert_eq!(disk.reads.run(|| 1).await, Ok(1));
         assert_eq!(disk.reads.waiting.load(Ordering::Relaxed), 0);
     }

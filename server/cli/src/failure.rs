@@ -1,4 +1,4 @@
-//! Requests that get no file and no page: which status says why.
+//! Failures of requests, and their status.
 
 use std::{fmt, io};
 
@@ -8,13 +8,13 @@ use rustix::io::Errno;
 /// The reason why a request is answered with an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The path is not a path: 400.
+    /// The path is malformed: 400.
     BadPath,
-    /// Nothing is there, or nothing that is served: 404.
+    /// Nothing that is served is there: 404.
     NotFound,
     /// The file's permissions forbid it: 403.
     Forbidden,
-    /// A limit is reached, which the text names: 503, to be tried again.
+    /// A limit is reached, which the text names: 503, for now.
     Busy(String),
     /// The disk or the program failed: 500.
     Internal(String),
@@ -45,8 +45,8 @@ impl fmt::Display for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match Errno::from_io_error(&error) {
-            // A name that is too long, or that has a file above it, is the name
-            // of nothing. A loop is a link that leads nowhere.
+            // Nothing has a name that is too long or that continues below a
+            // file. A loop of links leads to nothing.
             Some(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::LOOP) => Self::NotFound,
             // A socket, a device without a driver.
             Some(Errno::NXIO | Errno::NODEV) => Self::NotFound,

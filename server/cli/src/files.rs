@@ -1,6 +1,5 @@
 //! Files: small ones from memory, large ones piece by piece from the disk.
 
-mod answer;
 mod cache;
 mod conditions;
 mod facts;
@@ -20,13 +19,13 @@ use std::{
 
 use bytes::Bytes;
 
+use self::{cache::Cache, facts::Facts};
 pub(crate) use self::{
-    answer::{Asked, answer},
     cache::Entry,
-    ranges::Span,
+    conditions::Verdict,
+    ranges::{Ranges, Span},
     reader::{Reader, Source},
 };
-use self::{cache::Cache, facts::Facts};
 use crate::{
     budget::Budget,
     disk::{Disk, Identity, Opened, Root, below},
@@ -37,20 +36,20 @@ use crate::{
 const SMALL_FILE: u64 = 64 << 10;
 /// Bytes of large files that responses hold between disk and transport.
 const MAX_CHUNK_BYTES: usize = 64 << 20;
-/// Without room for more, a piece has this length.
+/// The length of a piece when that budget is exhausted.
 const LEAST_CHUNK: usize = 4 << 10;
-/// A disk that takes so long to say whether a file is the same is not asked
-/// on the connection's thread for a while.
+/// A disk that takes so long for the metadata of one file is not asked on the
+/// connection's thread for a while.
 const SLOW_LOOK: Duration = Duration::from_millis(20);
 const SLOW_FOR: Duration = Duration::from_secs(10);
-/// Looks at a file that changes while it is read.
+/// Attempts to read a small file that changes meanwhile.
 const ATTEMPTS: usize = 3;
 
-/// What a path of the disk is.
+/// The kind of thing at a path.
 pub(crate) enum Found {
     /// A file, at a path below the root.
     File(Arc<Entry>, String),
-    /// A directory without an `index.html`, or one whose path has no slash.
+    /// A directory without an `index.html`, or asked for without a slash.
     Directory(Identity),
 }
 
@@ -77,8 +76,8 @@ impl Files {
         }
     }
 
-    /// A file that was asked for before and has not changed since, if that can
-    /// be said without a wait for the disk.
+    /// A file that was served before and has not changed since. `None` also while
+    /// the disk is too slow to be asked on this thread.
     pub(crate) fn remembered(&self, path: &str) -> Option<Arc<Entry>> {
         let entry = self.cache.get(path)?;
         let begin = Instant::now();
@@ -158,7 +157,7 @@ impl Files {
                 None
             };
             if body.is_none() {
-                // It will be read next.
+                // The response reads it next.
                 self.disk.handles.keep(identity, Arc::new(file));
             }
             let facts = Facts::new(&whole, identity);
@@ -242,4 +241,101 @@ enum Whole {
 /// The file that stands for a directory.
 pub(crate) fn index_of(path: &str) -> String {
     below(path, "index.html")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf};
+
+    use super::*;
+    use crate::disk::{Links, MIN_OPEN_FILES};
+
+    struct Tree {
+        path: PathBuf,
+        files: Arc<Files>,
+    }
+
+    impl Tree {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            let path = fs::canonicalize(path).unwrap();
+            let root = Arc::new(Root::new(&path, Links::Within));
+            let disk = Arc::new(Disk::new(MIN_OPEN_FILES));
+            let files = Arc::new(Files::new(root, disk));
+            Self { path, files }
+        }
+
+        async fn find(&self, path: &str) -> Arc<Entry> {
+            match self.files.find(path.to_owned(), false).await {
+                Ok(Found::File(entry, _)) => entry,
+                other => panic!("no file: {}", other.is_ok()),
+            }
+        }
+    }
+
+    impl Drop for Tree {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_file_is_opened_again_unless_it_has_changed() {
+        let tree = Tree::new("lacewingd-reopen");
+        let large = tree.path.join("large");
+        fs::write(&large, vec![b'x'; 100_000]).unwrap();
+        let entry = tree.find("large").await;
+        assert!(entry.body.is_none());
+        let source = Arc::new(Source {
+            path: "large".into(),
+            identity: entry.facts.identity,
+        });
+        let read = || tree.files.read(Arc::clone(&source), 99_990, 10);
+        assert_eq!(read().await.unwrap(), "xxxxxxxxxx");
+        tree.files.disk.handles.close_idle(Duration::ZERO);
+        assert_eq!(read().await.unwrap(), "xxxxxxxxxx");
+        // A file that is open stays the same, whatever has its name.
+        fs::remove_file(&large).unwrap();
+        fs::write(&large, vec![b'y'; 100_001]).unwrap();
+        assert_eq!(read().await.unwrap(), "xxxxxxxxxx");
+        tree.files.disk.handles.close_idle(Duration::ZERO);
+        let error = read().await.unwrap_err().to_string();
+        assert!(error.contains("the file changed"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn without_memory_for_pieces_they_are_small() {
+        let tree = Tree::new("lacewingd-pieces");
+        fs::write(tree.path.join("large"), vec![b'x'; 100_000]).unwrap();
+        let source = Arc::new(Source {
+            path: "large".into(),
+            identity: tree.find("large").await.facts.identity,
+        });
+        let read = || tree.files.read(Arc::clone(&source), 0, 50_000);
+        let held = read().await.unwrap();
+        assert_eq!(held.len(), 50_000);
+        let rest = tree.files.chunks.charge(MAX_CHUNK_BYTES - 50_000);
+        assert_eq!(read().await.unwrap().len(), LEAST_CHUNK);
+        drop((held, rest));
+        assert_eq!(read().await.unwrap().len(), 50_000);
+    }
+
+    #[tokio::test]
+    async fn a_slow_disk_is_not_asked_on_the_connections_thread() {
+        let tree = Tree::new("lacewingd-slow");
+        fs::write(tree.path.join("small"), "small").unwrap();
+        // A file is remembered once its next change would show.
+        while tree.files.remembered("small").is_none() {
+            assert!(tree.find("small").await.body.is_some());
+        }
+        let later = tree
+            .files
+            .millis(Instant::now() + Duration::from_secs(3600));
+        tree.files.slow_until.store(later, Ordering::Relaxed);
+        assert!(tree.files.remembered("small").is_none());
+        // The look-up still knows it.
+        let cached = tree.files.cache.get("small").unwrap();
+        assert!(Arc::ptr_eq(&cached, &tree.find("small").await));
+    }
 }

@@ -1,5 +1,5 @@
-//! Directories as pages: each rendered once for all who ask for it, and kept
-//! while it is as the directory is.
+//! Directories as pages: each is made once for all requests, and kept while the
+//! directory is the same.
 
 mod page;
 mod read;
@@ -18,20 +18,20 @@ use crate::{
     budget::Budget,
     disk::{Disk, Identity, Root},
     failure::Failure,
-    site::Hidden,
+    target::Hidden,
 };
 
 /// Bytes of pages in memory, those that a stalled response holds counted.
 const MAX_BYTES: usize = 16 << 20;
 /// Pages in memory.
 const MAX_PAGES: usize = 1024;
-/// The sizes of files change without a change of their directory; a page is
-/// read again after so long.
+/// The age at which a page is made again: the sizes of files change without a
+/// change of their directory.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
-/// A page that took long to make is good for so many times as long, even if the
-/// directory has changed: a crowded directory that changes all the time costs
-/// no more than a share of one core.
+/// A page that took long to make stays valid for ten times as long, even if the
+/// directory changes. A crowded directory that always changes then costs a
+/// tenth of a thread at most.
 const HEAVY: Duration = Duration::from_millis(5);
 const REST: u32 = 10;
 
@@ -57,11 +57,11 @@ pub(crate) struct Listings {
 struct Page {
     /// The directory before it was read.
     identity: Identity,
-    /// When reading began.
+    /// The time at which reading began.
     since: Instant,
-    /// A change after that shows in the identity.
+    /// A later change shows in the identity.
     settled: bool,
-    /// `None` while it is read.
+    /// `None` while it is made.
     made: watch::Receiver<Option<Made>>,
 }
 
@@ -104,9 +104,9 @@ impl Listings {
             .unwrap_or_else(|| Err(Failure::Internal("a directory page failed".into())))
     }
 
-    /// Begins to read the directory unless that is done, or being done. It goes
-    /// on when those who asked for it are gone: otherwise a client that cancels
-    /// would start it again and again.
+    /// Starts to make the page unless that is done or under way. A client that
+    /// cancels does not stop it: a flood of cancelled requests would start it
+    /// again and again.
     fn make_once(
         self: &Arc<Self>,
         path: &str,
@@ -158,7 +158,7 @@ impl Listings {
     fn read(&self, path: &str, before: Option<Bytes>) -> Rows {
         let (entries, left_out) = read::read(&self.root, path, self.hidden)?;
         let rows = page::rows(entries, left_out);
-        // The same page is not held twice, whoever holds it still.
+        // Stalled responses may hold the old page: an equal one costs nothing.
         if let Some(before) = before.filter(|before| before == rows.as_bytes()) {
             return Ok(before);
         }

@@ -1,4 +1,4 @@
-//! The log: one line for each request, when its response is over.
+//! The log: one line for each request, at the end of its response.
 
 mod output;
 
@@ -26,8 +26,8 @@ pub(crate) use self::output::Output;
 const MAX_PATH: usize = 2048;
 
 /// Turns the log on: to the standard error output, at the level `info` unless
-/// the environment variable `RUST_LOG` says otherwise. Lines are in no hurry
-/// until they are flushed.
+/// the environment variable `RUST_LOG` says otherwise. Lines are written later,
+/// by a thread of their own.
 pub(crate) fn start() -> io::Result<Output> {
     let output = Output::start(io::stderr())?;
     let filter = EnvFilter::builder()
@@ -43,13 +43,13 @@ pub(crate) fn start() -> io::Result<Output> {
     Ok(output)
 }
 
-/// What the server tells of its connections.
+/// Logs an event of the server.
 pub(crate) fn event(event: &ServerEvent<'_>) {
     match event {
         ServerEvent::Connected { .. } | ServerEvent::Closed { error: None, .. } => {
             debug!("{event}")
         }
-        // Clients that hang up are none of our business.
+        // A client may hang up at any time.
         ServerEvent::Closed {
             error: Some(error), ..
         }
@@ -125,7 +125,7 @@ where
 }
 
 pin_project! {
-    /// A body whose end, or whose end before its time, is a line in the log.
+    /// A body that writes a line to the log when it ends, complete or not.
     pub(crate) struct LoggedBody<B> {
         #[pin]
         body: B,
@@ -174,13 +174,13 @@ struct Line {
     connection: Option<ConnectionInfo>,
     method: Method,
     uri: Uri,
-    /// `None` when the request ended before it had a response.
+    /// `None` if the request ended without a response.
     status: Option<StatusCode>,
     bytes: u64,
-    /// How many there should be, if that is known.
+    /// The length of the body, if it is known.
     expected: Option<u64>,
     start: Instant,
-    /// The response was given out to its end.
+    /// The response is complete.
     whole: bool,
 }
 

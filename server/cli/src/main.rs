@@ -13,6 +13,7 @@ mod listing;
 mod log;
 mod run;
 mod site;
+mod target;
 
 use std::{
     io::{self, Write as _},
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
     match run::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody may be there to be told.
+            // The standard error output may be closed.
             let _ = writeln!(io::stderr(), "lacewingd: {error}");
             ExitCode::FAILURE
         }

@@ -22,21 +22,22 @@ use crate::{
     certificate::Certificate,
     disk::{Links, MIN_OPEN_FILES},
     log::{self, Logged, Output},
-    site::{Hidden, Names, Policy, Site},
+    site::{Names, Policy, Site},
+    target::Hidden,
 };
 
-/// One of so many file descriptors that the system grants is for files, the
-/// others for connections; and no more than this.
+/// Files have a quarter of the file descriptors that the system grants, and at
+/// most this many; the others are for connections.
 const OPEN_FILES_SHARE: usize = 4;
 const MAX_OPEN_FILES: usize = 1024;
 
-/// The time that the last lines of the log get to be read.
+/// Time for the last lines of the log to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The largest body of a request that turns its connection into one of HTTP/2.
 const UPGRADE_BODY: usize = 64 << 10;
 
-/// What a program that SIGINT ended says, by custom.
+/// The exit code after SIGINT, by custom.
 const EXIT_INTERRUPTED: i32 = 130;
 
 pub(crate) fn run(args: Args) -> Result<(), String> {
@@ -75,7 +76,7 @@ fn runtime(threads: Option<u16>) -> io::Result<Runtime> {
 
 async fn serve(args: &Args, root: &Path, log: &Output) -> Result<(), String> {
     if args.https == Listen::Off && args.http == Listen::Off {
-        return Err("both --https and --http are off: nobody could connect".into());
+        return Err("both --https and --http are off: no client could connect".into());
     }
     let upgrade = if args.h2c_upgrade {
         H2cUpgrade::Accept {
@@ -113,7 +114,7 @@ async fn serve(args: &Args, root: &Path, log: &Output) -> Result<(), String> {
     let http = addresses.next();
     drop(addresses);
     let announcement = announcement(args, root, https, http, fingerprint.as_deref());
-    // Whoever closed the standard output does not want to know.
+    // The standard output may be closed.
     let _ = io::stdout().write_all(announcement.as_bytes());
     let site = Site::new(root, policy(args), names);
     tokio::spawn(site.clone().close_idle_files());
@@ -140,7 +141,7 @@ fn policy(args: &Args) -> Policy {
     }
 }
 
-/// What the system's limit leaves for files.
+/// The share of the system's limit that is for files.
 fn max_open_files() -> usize {
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
@@ -179,7 +180,7 @@ fn secured(
     })
 }
 
-/// Which option another address goes to.
+/// The options for another address.
 fn hint(args: &Args) -> &'static str {
     match (args.https, args.http) {
         (Listen::On(_), Listen::On(_)) => " (--https ADDR, --http ADDR)",
@@ -195,7 +196,7 @@ fn certificate(args: &Args, host: IpAddr) -> Result<Certificate, String> {
     }
 }
 
-/// Tells where the server is.
+/// The text that names the server's addresses.
 fn announcement(
     args: &Args,
     root: &Path,

@@ -1,8 +1,8 @@
-//! The service: which request gets a file, a page, or a refusal.
+//! The service: answers each request with a file, a page, or a refusal.
 
+mod answer;
 mod authority;
 pub(crate) mod body;
-mod target;
 
 use std::{
     convert::Infallible,
@@ -26,27 +26,25 @@ use tokio::time::interval;
 use tower_service::Service;
 use tracing::warn;
 
-pub(crate) use self::{
-    authority::Names,
-    target::{Hidden, percent_encode},
-};
+pub(crate) use self::authority::Names;
 use self::{
+    answer::{Asked, answer},
     body::{Content, Piece},
-    target::Target,
 };
 use crate::{
     disk::{Disk, IDLE_HANDLE, Links, Root},
     failure::Failure,
-    files::{Asked, Files, Found, answer, index_of},
+    files::{Files, Found, index_of},
     listing::{self, Listings},
+    target::{Hidden, Target},
 };
 
-/// Seconds after which a client may ask again when a limit was reached.
+/// The `retry-after` of a response that met a limit, in seconds.
 const RETRY_SECONDS: u16 = 1;
-/// Reached limits are logged at most so often.
+/// The least time between two warnings about limits and failures.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is served, and what is not.
+/// The rules for what is served, and the limit of open files.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) links: Links,
@@ -82,7 +80,7 @@ impl Site {
         }))
     }
 
-    /// Closes files that are not read any more. It has no end.
+    /// Closes idle files, for ever.
     pub(crate) async fn close_idle_files(self) {
         let mut ticks = interval(IDLE_HANDLE);
         loop {
@@ -105,7 +103,7 @@ impl Service<Request<RequestBody>> for Site {
         if self.0.names.is_misdirected(&request) {
             return Answering::now(status_page(StatusCode::MISDIRECTED_REQUEST));
         }
-        // The body of a GET is of no use; it is dropped before the answer.
+        // The body of a GET has no meaning here; it is dropped at once.
         let (head, _) = request.into_parts();
         if !matches!(head.method, Method::GET | Method::HEAD) {
             return Answering::now(not_allowed());
@@ -167,8 +165,8 @@ impl Shared {
         }
     }
 
-    /// The response that says why, and a line in the log if the server is to
-    /// blame.
+    /// The response to a failure. Limits and the server's own failures are
+    /// logged.
     fn refuse(&self, failure: &Failure) -> Response<Content> {
         let mut response = status_page(failure.status());
         match failure {
@@ -198,7 +196,7 @@ impl Shared {
     }
 }
 
-/// A response that is there, or that the disk is asked for.
+/// A response from memory, or one that waits for the disk.
 pub(crate) struct Answering(Kind);
 
 enum Kind {
@@ -225,7 +223,7 @@ impl Future for Answering {
     }
 }
 
-/// A page that says a status in words.
+/// A page with a status in words.
 pub(crate) fn status_page(status: StatusCode) -> Response<Content> {
     let text = format!("{status}\n");
     let mut response = Response::new(Content::bytes(text));
@@ -272,7 +270,7 @@ fn page<const N: usize>(method: &Method, pieces: [bytes::Bytes; N]) -> Response<
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     fields.insert(CONTENT_TYPE, html);
     fields.insert(CONTENT_LENGTH, len.into());
-    // Names of files are escaped. This is for the day when one is not.
+    // Names of files are escaped; this is a second line of defence.
     let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
     fields.insert(CONTENT_SECURITY_POLICY, policy);
     fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

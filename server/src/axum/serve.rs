@@ -58,7 +58,7 @@ where
     }
 }
 
-/// What [`serve`] gives: a server that starts when it is awaited. Without
+/// A server that starts when it is awaited; from [`serve`]. Without
 /// [`with_graceful_shutdown`](Self::with_graceful_shutdown) it never ends.
 #[must_use = "a server does nothing until it is awaited"]
 pub struct Serve<A, K> {
@@ -76,13 +76,13 @@ enum Transport {
 }
 
 impl<A, K> Serve<A, K> {
-    /// When `signal` completes, no more connections are accepted, those that
-    /// are there are told, their requests are answered, and the server ends.
+    /// Shuts down gracefully when `signal` completes: accepts no more
+    /// connections, sends GOAWAY, answers the requests that arrived, and ends.
     pub fn with_graceful_shutdown(self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
         self.configure(|builder| builder.shutdown(signal))
     }
 
-    /// Sets what a [`ServerBuilder`] can: limits, protocols, an observer, and so on.
+    /// Changes the [`ServerBuilder`]: limits, protocols, the observer, and so on.
     ///
     /// ```no_run
     /// # async fn run(listener: tokio::net::TcpListener) -> std::io::Result<()> {
@@ -168,7 +168,8 @@ impl<A, K> fmt::Debug for Serve<A, K> {
     }
 }
 
-/// What [`serve`] takes: a service, or what makes one for each connection.
+/// An application for [`serve`]: a service, or a maker of one for each
+/// connection.
 /// There is nothing to implement, and `K` is found out by the compiler.
 ///
 /// ```

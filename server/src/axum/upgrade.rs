@@ -27,7 +27,7 @@ use tower_service::Service;
 
 use crate::{ConnectRequest, HttpService, RequestBody};
 
-/// Lets a service take CONNECT requests of HTTP/2 and SPDY the way it takes
+/// Makes a service treat CONNECT requests of HTTP/2 and SPDY as it treats
 /// upgrades of HTTP/1.1: each has a `hyper::upgrade::OnUpgrade`, and a
 /// `hyper::ext::Protocol` if it has a `:protocol`. So axum's
 /// `WebSocketUpgrade` works over HTTP/2, if
@@ -147,7 +147,7 @@ where
 struct Pending {
     connect: ConnectRequest,
     slot: Arc<Mutex<Slot>>,
-    /// Nobody waits for the upgrade once this is gone.
+    /// Nothing waits for the upgrade once this is gone.
     stream: Weak<()>,
     connection: Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>,
 }
@@ -203,7 +203,7 @@ impl Pending {
         Some(pending)
     }
 
-    /// The handler agreed. `None` if it did so by itself, or nobody waits for
+    /// The handler agreed. `None` if it did so by itself, or nothing waits for
     /// the upgrade: then its response goes as it is.
     fn finish(mut self) -> Option<TunnelBody> {
         let (response, tunnel) = self.connect.accept().ok()?;

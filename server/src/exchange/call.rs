@@ -19,8 +19,8 @@ use super::{
 use crate::{HttpService, RequestBody, Spawn, StreamError};
 
 /// The waker for a service's first [`poll_ready`](HttpService::poll_ready). It
-/// wakes nobody: who is pending is polled again by a task. But it tells whether
-/// a service kept it, to be woken later.
+/// wakes nothing: a task polls a pending service again. But it knows whether a
+/// service kept a clone of it, to be woken later.
 pub(super) struct Probe {
     waker: Waker,
     clones: Arc<NoTask>,
@@ -46,7 +46,7 @@ impl Probe {
         &self.waker
     }
 
-    /// Somebody has a clone of the waker.
+    /// A service has a clone of the waker.
     fn is_held(&self) -> bool {
         Arc::strong_count(&self.clones) > 2
     }

@@ -26,7 +26,7 @@ impl<S: HttpService> Exchanges<S> {
             return;
         };
         for command in commands.take() {
-            // Whoever gave the command need not wait for the outcome.
+            // The handler may have dropped the delivery.
             match command {
                 Command::Inform {
                     stream,

@@ -107,7 +107,7 @@ pub(super) fn spawn_call<S: HttpService>(mut service: S, request: Request<Reques
         let result = match ready {
             Ok(()) => {
                 let handler = service.call(request);
-                // Whatever it stands in line for is for nobody.
+                // Releases its place in a queue, which has no use any more.
                 drop(service);
                 handler.await.map_err(Into::into)
             }

@@ -1,4 +1,4 @@
-//! Requests: from what the engine tells to what a service takes.
+//! Requests: from the engine's events to the service's `http::Request`.
 
 use http::{Method, Request, header::CONTENT_LENGTH};
 use lacewing_conn::{
@@ -13,7 +13,8 @@ use lacewing_conn::{
 use super::{Exchanges, Ticket, response::Kind};
 use crate::{ConnectRequest, HttpService, Informer, Pusher, RequestBody};
 
-/// The body of a request that came by HTTP/1.1 and is answered by HTTP/2.
+/// The body of a request that arrived over HTTP/1.1 and is answered over
+/// HTTP/2.
 #[cfg(feature = "http1")]
 #[derive(Debug)]
 pub(crate) struct Replayed {
@@ -22,7 +23,7 @@ pub(crate) struct Replayed {
 }
 
 impl<S: HttpService> Exchanges<S> {
-    /// Remembers the body of stream 1, which came before the connection spoke
+    /// Keeps the body of stream 1, which arrived before the connection spoke
     /// HTTP/2.
     #[cfg(feature = "http1")]
     pub(crate) fn replay(&mut self, body: Replayed) {

@@ -159,18 +159,20 @@ pub(crate) fn has_no_content(status: StatusCode) -> bool {
 /// HTTP/1.1 set them all the same: they are left out, with a `tracing` event.
 /// Gives the priority that the response sets.
 pub(super) fn settle_fields(fields: &mut HeaderMap) -> Option<Priority> {
+    // Of a request for an upgrade (RFC 7540 §3.2.1).
+    const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
     const PRIORITY: HeaderName = HeaderName::from_static("priority");
     // Nearly always there are none, and comparing names costs less than
     // looking each of them up.
     let (mut connection, mut priority) = (false, None);
     for (name, value) in &*fields {
-        connection |= *name == TE || CONNECTION_SPECIFIC.contains(name);
+        connection |= CONNECTION_SPECIFIC.contains(name) || *name == TE || *name == HTTP2_SETTINGS;
         if *name == PRIORITY {
             priority = Some(Priority::from_field(value.as_bytes()));
         }
     }
     if connection {
-        for name in CONNECTION_SPECIFIC.into_iter().chain([TE]) {
+        for name in CONNECTION_SPECIFIC.into_iter().chain([TE, HTTP2_SETTINGS]) {
             if fields.remove(&name).is_some() {
                 telemetry::left_out(&name);
             }

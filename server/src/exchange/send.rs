@@ -107,7 +107,7 @@ impl<S: HttpService> Exchanges<S> {
         error: &StreamError,
     ) {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
-        // Whoever ends a tunnel says why, and need not be told.
+        // The user ended the tunnel and gave the reason: no report.
         if let Some(reason) = asked_for(error) {
             return conn.reset(stream, reason);
         }

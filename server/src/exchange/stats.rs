@@ -1,7 +1,5 @@
 //! Reports of the connection's statistics to the observer.
 
-use std::task;
-
 use lacewing_conn::driver::Context;
 
 use super::Exchanges;
@@ -9,13 +7,18 @@ use crate::{HttpService, ServerEvent};
 
 impl<S: HttpService> Exchanges<S> {
     /// Tells the observer of the connection's numbers, when it is time.
-    pub(super) fn report_stats(&mut self, conn: &Context<'_>, cx: &mut task::Context<'_>) {
+    pub(super) fn report_stats(&mut self, conn: &mut Context<'_>) {
         let Some(timer) = &mut self.stats else {
             return;
         };
         if conn.engine.is_closed() {
-            self.last_report(conn);
-        } else if timer.is_due(conn.now, cx) {
+            return self.last_report(conn);
+        }
+        let due = timer.is_due(conn.now);
+        if let Some(next) = timer.next() {
+            conn.wake_at(next);
+        }
+        if due {
             self.tell_stats(conn);
         }
     }

@@ -14,6 +14,8 @@ const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// What a request that may be upgraded asks for.
 pub(crate) struct UpgradeRequest {
+    /// The protocol that the connection speaks from now on.
+    pub(crate) version: lacewing_conn::Version,
     /// The request as HTTP/2 has it.
     pub(crate) head: Head,
     /// The payload of the client's SETTINGS.
@@ -51,6 +53,7 @@ impl UpgradeRequest {
         let payload = payload.strip_suffix(b"=").unwrap_or(payload);
         let settings = URL_SAFE_NO_PAD.decode(payload).ok()?;
         Some(Self {
+            version: lacewing_conn::Version::Http2,
             head: Head {
                 control: Control::Request {
                     method: request.method().clone(),
@@ -83,7 +86,7 @@ fn absolute<B>(request: &Request<B>) -> Option<Uri> {
 /// §7.6.1).
 fn without_connection(fields: &HeaderMap) -> HeaderMap {
     // EXPECT too: the body has arrived.
-    const OTHERS: [HeaderName; 3] = [header::HOST, header::TE, header::EXPECT];
+    const OTHERS: [HeaderName; 4] = [header::HOST, header::TE, header::EXPECT, HTTP2_SETTINGS];
     let mut kept = HeaderMap::with_capacity(fields.len());
     for (name, value) in fields {
         let ours = CONNECTION_SPECIFIC.contains(name) || OTHERS.contains(name);

@@ -210,7 +210,7 @@ async fn call<S: HttpService>(
     // A service's own error may be bound to its thread: converted at once.
     poll_fn(|cx| guarded(|| service.poll_ready(cx).map_err(Into::into))).await?;
     let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
-    // Whatever it stands in line for is for nobody.
+    // Releases its place in a queue, which has no use any more.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(service)));
     let future = called.map_err(|_| StreamError::HandlerPanicked)?;
     let mut future = pin!(Some(future));

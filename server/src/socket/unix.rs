@@ -52,7 +52,7 @@ impl From<UnixListener> for Listening {
     }
 }
 
-/// A socket that nobody listens on. Others are left alone: files that are no
+/// A socket without a listener. Others are left alone: files that are no
 /// sockets, and sockets whose server is there.
 fn is_abandoned(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());

@@ -298,7 +298,7 @@ impl Field<'_> {
     }
 }
 
-/// What is a secret though nobody calls it one: credentials, and cookies that are short enough to be
+/// Fields that are secrets without being marked: credentials, and cookies that are short enough to be
 /// guessed as a whole. lacewing-hpack keeps them out of its table likewise.
 fn is_secret(name: &[u8], value: &[u8]) -> bool {
     match name {

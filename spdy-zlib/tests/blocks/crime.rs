@@ -1,5 +1,5 @@
-//! CRIME (CVE-2012-4929): somebody who chooses paths and sees the lengths of requests wants the
-//! cookie beside them. zlib tells it, whole fields don't.
+//! CRIME (CVE-2012-4929): an attacker chooses paths, sees the lengths of requests, and searches for the
+//! cookie beside them. zlib reveals it, whole fields do not.
 
 use bytes::BytesMut;
 use lacewing_spdy_zlib::{Compression, Encoder, Version};
@@ -8,7 +8,7 @@ const VERSIONS: [Version; 2] = [Version::V2, Version::V3];
 
 const DIGITS: &[u8] = b"0123456789abcdef";
 
-/// Of the length that everybody's cookie has.
+/// Cookies of equal length.
 const SECRETS: [&str; 4] = [
     "session=7b0e94c1d25f38a6",
     "session=ffffffffffffffff",
@@ -30,7 +30,7 @@ impl Victim {
         }
     }
 
-    /// Asks for a path of the attacker's. What the attacker sees of it: its length.
+    /// Requests a path of the attacker, and returns the length that the attacker sees.
     fn request(&mut self, path: &[u8]) -> usize {
         let mut wire = BytesMut::new();
         let mut block = self.encoder.block(&mut wire);
@@ -79,7 +79,7 @@ fn recover(version: Version, compression: Compression) -> Vec<u8> {
 }
 
 #[test]
-fn zlib_tells_the_cookie_byte_by_byte() {
+fn zlib_reveals_the_cookie_byte_by_byte() {
     for version in VERSIONS {
         let found = recover(version, Compression::Zlib(9));
         assert_eq!(found.escape_ascii().to_string(), SECRETS[0]);
@@ -87,7 +87,7 @@ fn zlib_tells_the_cookie_byte_by_byte() {
 }
 
 #[test]
-fn whole_fields_tell_no_byte_of_the_cookie() {
+fn whole_fields_reveal_no_byte_of_the_cookie() {
     for version in VERSIONS {
         assert_eq!(recover(version, Compression::WholeField), b"session=");
         // Nor is a guess worth more that is right as a whole, since it is in another field.
@@ -119,7 +119,7 @@ fn ten_thousand_lengths_are_the_same_for_every_cookie() {
     }
 }
 
-/// What zlib makes of the same requests: the lengths depend on the cookie.
+/// Under zlib, the lengths of the same requests depend on the cookie.
 #[test]
 fn the_same_requests_tell_cookies_apart_under_zlib() {
     for version in VERSIONS {
@@ -135,7 +135,7 @@ fn the_same_requests_tell_cookies_apart_under_zlib() {
     }
 }
 
-/// A secret that somebody may repeat as a whole field is safe when it is called sensitive, and only
+/// A secret that an attacker may repeat as a whole field is safe when it is called sensitive, and only
 /// then. HPACK has the same limit (RFC 7541 section 7.1).
 #[test]
 fn whole_guesses_pay_unless_the_field_is_sensitive() {
@@ -208,7 +208,7 @@ impl Attacker {
             // The window is filled, so that the cookie is far away, or beyond it.
             9 => vec![digit; self.random(600)],
             10 => vec![digit; self.random(9000)],
-            // Paths that come again.
+            // Paths that repeat.
             _ => [b"/", &[digit][..]].concat(),
         }
     }

@@ -16,14 +16,14 @@ const POLICIES: [Compression; 3] = [
 ];
 
 #[test]
-fn each_rule_of_a_list_is_told_and_the_stream_stays_in_step() {
+fn each_rule_of_a_list_is_reported_and_the_stream_stays_in_step() {
     use HeaderError::*;
     type Case<'a> = (
         &'a [(&'a str, &'a str)],
         Option<HeaderError>,
         Option<HeaderError>,
     );
-    // fields, what SPDY/2 says, what SPDY/3 says
+    // fields, error in SPDY/2, error in SPDY/3
     let cases: [Case<'_>; 11] = [
         (&[("a", "1"), ("b", "2")], None, None),
         (&[("", "1")], Some(EmptyName), Some(EmptyName)),
@@ -43,7 +43,7 @@ fn each_rule_of_a_list_is_told_and_the_stream_stays_in_step() {
             Some(DuplicateName),
             Some(DuplicateName),
         ),
-        // The first rule broken is the one that is told.
+        // The first broken rule is the one that is reported.
         (&[("", "1"), ("", "2")], Some(EmptyName), Some(EmptyName)),
     ];
     for version in VERSIONS {

@@ -1,4 +1,4 @@
-//! An inflater that tells which matches it met. Stored blocks and the fixed code only: our own
+//! An inflater that reports the matches it finds. Stored blocks and the fixed code only: our own
 //! deflate writes nothing else.
 
 /// Bytes that were not written out but copied.

@@ -1,4 +1,4 @@
-//! Which bytes belong together, and whether matches keep them so.
+//! Units: bytes that belong together. Checks that matches never split them.
 
 use lacewing_spdy_zlib::Version;
 
@@ -144,7 +144,7 @@ impl Units {
     fn check_entry(&self, output: &[u8], mut run: Match) {
         let at = self.units.partition_point(|unit| unit.start < run.at);
         let unit = self.units[at - 1];
-        // What follows at the same distance is another match.
+        // The rest, at the same distance, is another match.
         let behind = (run.at + run.length).saturating_sub(unit.end);
         if behind > 0 {
             run.length -= behind;

@@ -11,16 +11,16 @@ use crate::vectors;
 
 const VERSIONS: [Version; 2] = [Version::V2, Version::V3];
 
-/// The window that the streams announce.
+/// The window size in the header of the streams.
 const WINDOW: usize = 8192;
 
-/// An encoder, and all who read what it writes.
+/// An encoder, and every reader of its output.
 struct Stream {
     version: Version,
     encoder: Encoder,
     decoder: Decoder,
     inflater: Inflater,
-    /// zlib with no more window than announced: what a small peer would have.
+    /// zlib with a window of that size, as a small peer has it.
     narrow: Decompress,
     tracer: Tracer,
     units: Units,
@@ -39,7 +39,7 @@ impl Stream {
         }
     }
 
-    /// Encodes a block, reads it back in every way, looks at each match, tells the length.
+    /// Encodes a block, reads it back in every way, checks each match, and returns the length.
     fn send(&mut self, fields: &[Field]) -> usize {
         let mut wire = BytesMut::new();
         let mut block = self.encoder.block(&mut wire);
@@ -66,7 +66,7 @@ impl Stream {
             decoded.push((name.to_vec(), values.joined().to_vec()));
         });
         match result {
-            // Empty values and names that come twice are matter for the compression, too.
+            // Empty values and repeated names are legal for the compression.
             Ok(_) => {}
             Err(DecodeError::List(error)) if error.exceeded.is_none() => {}
             Err(error) => panic!("{error}"),
@@ -177,7 +177,7 @@ fn random_lists_in_random_order() {
     }
 }
 
-/// A block around the window's size: matched, stored, and what comes after it.
+/// A block around the window's size: matched, stored, and the block after it.
 #[test]
 fn blocks_of_every_size() {
     for version in VERSIONS {
@@ -224,7 +224,7 @@ fn matches_reach_as_far_as_the_window() {
         let width = if version == Version::V2 { 2 } else { 4 };
         let field = Field::new(b"x-target", &[b'v'; 60]);
         let one = 2 * width + field.name.len() + field.value.len();
-        // What is between the starts of the first and the second: the rest of the first block,
+        // The bytes between the starts of the first and the second: the rest of the first block,
         // another one, and the count of the third.
         let between = |filler: usize| one + width + (2 * width + 1 + filler) + width;
         for (distance, reached) in [(WINDOW - 1, true), (WINDOW, true), (WINDOW + 1, false)] {

@@ -18,6 +18,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "flags of the command line",
     ),
     ("client/cli/src/args.rs::Get", "flags of the command line"),
+    ("server/cli/src/args.rs::Args", "flags of the command line"),
     ("frames/src/http2/error.rs::fmt", "a text for each variant"),
     (
         "xtask/src/interop/peer_servers.rs::command",
@@ -27,24 +28,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     (
         "conn/src/proto/config.rs::Config",
         "booleans that become enums",
-    ),
-    ("conn/src/proto/engine.rs::Engine", "being given parts"),
-    (
-        "conn/src/proto/engine/receive.rs::continue_stream",
-        "being split",
-    ),
-    (
-        "conn/src/proto/engine/receive.rs::handle_data",
-        "being split",
-    ),
-    ("conn/src/proto/wire/http2.rs::translate", "being split"),
-    (
-        "client/conform/src/http2/expect.rs::judge_frames",
-        "being made one player",
-    ),
-    (
-        "client/conform/src/spdy/expect.rs::judge_frames",
-        "being made one player",
     ),
     (
         "client/conform/src/spdy/monitor.rs::received",

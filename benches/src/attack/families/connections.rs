@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::attack::case::Case;
 use crate::attack::dialect::{ALL, Dialect, H1, H2, MULTIPLEXED};
-use crate::attack::peer::Peer;
+use crate::attack::peer::{Pace, Peer};
 use crate::attack::play::Play;
 use crate::attack::seen::Manners;
 
@@ -64,6 +64,9 @@ fn held_gets(play: &mut Play<'_>) -> Played {
     for _ in 0..11 {
         let mut peer = play.connect_as(Manners::Stingy)?;
         peer.wire.initial_window(0);
+        if play.dialect == Dialect::Spdy2 {
+            peer.read_at(Pace::Stopped);
+        }
         for _ in 0..100 {
             peer.get("/bytes/10000000");
         }

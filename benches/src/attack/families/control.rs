@@ -29,9 +29,11 @@ pub(super) const CASES: &[Case] = &[
     flooded("control/settings", "6 SETTINGS", MULTIPLEXED, |play| {
         floods(play, Wire::settings)
     }),
-    flooded("control/settings-ack", "6 SETTINGS", H2, |play| {
+    Case::closed("control/settings-ack", "6 SETTINGS", H2, |play| {
         floods(play, Wire::settings_ack)
-    }),
+    })
+    .beside(HONEST)
+    .busy(),
     flooded("control/go-away", "27 GOAWAY", MULTIPLEXED, |play| {
         floods(play, |wire| wire.go_away(0))
     }),
@@ -76,20 +78,20 @@ pub(super) const CASES: &[Case] = &[
     }),
     flooded("control/late-data", "26 late", MULTIPLEXED, late_data),
     flooded("control/late-reset", "3 late", MULTIPLEXED, late_reset),
-    flooded(
+    Case::closed(
         "control/late-headers",
         "S8 HEADERS",
         MULTIPLEXED,
         late_headers,
-    ),
-    Case::bounded(
+    )
+    .beside(HONEST)
+    .busy(),
+    flooded(
         "control/go-away-100-streams",
         "27 GOAWAY",
         MULTIPLEXED,
         go_away_streams,
-    )
-    .beside(HONEST)
-    .busy(),
+    ),
     Case::closed("control/ping-unread", "6 unread", MULTIPLEXED, |play| {
         unread(play, |wire| wire.ping(1))
     })

@@ -91,30 +91,42 @@ fn large_list(size: usize, salt: usize) -> Vec<Field> {
     (0..size / 4_000)
         .map(|number| {
             let value: Vec<u8> = (0..3_900_usize)
-                .map(|at| b"abcdefghijklmnop"[(at * 7 + number + salt * 13 + at / 16) % 16])
+                .map(|at| (at * 7 + number + salt * 13 + at / 16) % 16)
+                .map(|at| b"abcdefghijklmnop".get(at).copied().unwrap_or(b'x'))
                 .collect();
             field(format!("x-{number}"), value)
         })
         .collect()
 }
 
-/// Header lists near the limit on every stream, whose handlers sleep.
+/// As many fields as there may be, near the limit of their size.
+fn small_fields(salt: usize) -> Vec<Field> {
+    (0..900)
+        .map(|number| {
+            let value = format!("{salt:06}-value-of-a-field-{number}");
+            field(format!("x-{number}"), value)
+        })
+        .collect()
+}
+
+/// Header lists near both limits on every stream, whose handlers sleep.
 fn lists_held(play: &mut Play<'_>) -> Played {
     let mut peer = play.connect()?;
     for stream in 0..100 {
-        peer.request("GET", "/sleep/60000", Fin::End, &large_list(60_000, stream));
+        peer.request("GET", "/sleep/60000", Fin::End, &small_fields(stream));
     }
     peer.flush();
     peer.wait(Duration::from_secs(1), |_| false);
     Ok(vec![peer])
 }
 
-/// The same in trailers of uploads that nobody reads.
+/// The same in trailers of uploads that nobody reads, whose header lists are as
+/// large.
 fn trailers_held(play: &mut Play<'_>) -> Played {
     let mut peer = play.connect()?;
     for stream in 0..100 {
-        let id = peer.post("/unread");
-        let list = large_list(60_000, stream);
+        let id = peer.request("POST", "/unread", Fin::More, &small_fields(stream));
+        let list = small_fields(stream);
         peer.wire.head(id, Start::Trailers, Fin::End, &list);
         peer.flush_batch();
     }

@@ -186,6 +186,13 @@ pub(super) const CASES: &[Case] = &[
     )
     .client(&["--requests", "8"])
     .beside(""),
+    Case::honest(
+        "honest/client-large-list",
+        "12 legit",
+        MULTIPLEXED,
+        client_large_list,
+    )
+    .client(&["--requests", "1"]),
 ];
 
 /// A hundred cancels a second: a photo grid, a map.
@@ -403,6 +410,36 @@ fn paused_player(play: &mut Play<'_>) -> Played {
     std::thread::sleep(Duration::from_secs(play.small_or(3, 25)));
     peer.read_at(Pace::Full);
     answered(play, &mut peer, Duration::from_secs(5));
+    Ok(vec![peer])
+}
+
+/// A response whose header list is within the 256 KiB that the client
+/// announces.
+fn client_large_list(play: &mut Play<'_>) -> Played {
+    let mut peer = play.accept(Manners::Polite, 1)?;
+    // The frames of SPDY end at 64 KiB.
+    let fields = if play.dialect == Dialect::Http2 {
+        45
+    } else {
+        12
+    };
+    let list: Vec<Field> = (0..fields)
+        .map(|number| {
+            let value: Vec<u8> = (0_u8..=255)
+                .cycle()
+                .take(5_000)
+                .map(|at| b'!' + at % 90)
+                .collect();
+            field(format!("x-{number}"), value)
+        })
+        .collect();
+    peer.wire.head(1, OK, Fin::More, &list);
+    peer.wire.data(1, b"hello", Fin::End);
+    peer.flush();
+    peer.wait(Duration::from_millis(500), |_| false);
+    if play.stats().answered != 1 {
+        play.fail("the response was not taken");
+    }
     Ok(vec![peer])
 }
 

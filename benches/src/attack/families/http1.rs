@@ -38,8 +38,8 @@ pub(super) const CASES: &[Case] = &[
         Ok(vec![peer])
     }),
     waits("http1/response-slow-read", "18 http1", |play| {
-        let mut peer = play.socket(Manners::Mute)?;
-        peer.read_at(Pace::Slow(100));
+        let mut peer = play.connect_narrow(Manners::Mute)?;
+        peer.read_at(Pace::Slow(play.small_or(100, 10)));
         peer.get("/bytes/100000000");
         peer.flush();
         Ok(vec![peer])

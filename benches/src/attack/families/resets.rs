@@ -22,10 +22,10 @@ pub(super) const CASES: &[Case] = &[
     .code(EYC)
     .beside(HONEST)
     .busy(),
-    Case::closed("resets/rapid-small-replies", "1 2", MULTIPLEXED, |play| {
+    // A reset that crosses its response costs little: the bounds decide.
+    Case::bounded("resets/rapid-small-replies", "1 2", MULTIPLEXED, |play| {
         rapid(play, "/")
     })
-    .code(EYC)
     .beside(HONEST)
     .busy(),
     Case::bounded(
@@ -145,16 +145,13 @@ fn after_a_pause(play: &mut Play<'_>) -> Played {
     let mut counts = Vec::new();
     for pause in [0, play.small_or(2, 8)] {
         let mut peer = play.connect()?;
-        // A stream that has lived as long as the pause.
-        let lives = peer.get("/sleep/60000");
-        peer.flush();
         peer.wait(Duration::from_secs(pause), |_| false);
         let mut count = 0_u64;
         while count < 2_000 {
             let id = peer.get("/sleep/60000");
             peer.wire.reset(id);
             peer.flush();
-            if count % 10 == 0 {
+            if count.is_multiple_of(10) {
                 peer.wait(Duration::from_millis(1), |_| false);
             }
             if !peer.seen().go_aways.is_empty() || peer.seen().closed.is_some() {
@@ -162,15 +159,12 @@ fn after_a_pause(play: &mut Play<'_>) -> Played {
             }
             count += 1;
         }
-        let _ = lives;
         counts.push(count);
         peers.push(peer);
     }
     play.note(format!("resets taken: {counts:?} (at once, after a pause)"));
-    if let [at_once, later] = counts[..] {
-        if later > at_once + at_once / 2 {
-            play.fail("a pause doubles the burst");
-        }
+    if matches!(counts[..], [at_once, later] if later > at_once + at_once / 5) {
+        play.fail("a pause lengthens the burst");
     }
     Ok(peers)
 }

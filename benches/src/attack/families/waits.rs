@@ -53,6 +53,7 @@ pub(super) const CASES: &[Case] = &[
             let frame = peer.wire.take();
             peer.wire.raw(frame.slice(..5));
             peer.flush();
+            peer.mid_frame = true;
             Ok(vec![peer])
         },
     ),
@@ -77,6 +78,7 @@ pub(super) const CASES: &[Case] = &[
         peer.wire.data_head(id, 1_000, Fin::End);
         peer.wire.raw("half");
         peer.flush();
+        peer.mid_frame = true;
         Ok(vec![peer])
     })
     .beside("honest/slow-upload"),
@@ -119,8 +121,7 @@ pub(super) const CASES: &[Case] = &[
     })
     .beside("honest/paused-player"),
     Case::wait("waits/tcp-slow-read", "18 slow", MULTIPLEXED, |play| {
-        let peers = tcp(play, Pace::Slow(100))?;
-        Ok(peers)
+        tcp(play, Pace::Slow(play.small_or(100, 10)))
     })
     .within(6, 150)
     .beside("honest/paused-player"),
@@ -136,6 +137,7 @@ pub(super) const CASES: &[Case] = &[
         peer.wire.spdy(1, 1, 200);
         peer.wire.raw([0; 20]);
         peer.flush();
+        peer.mid_frame = true;
         Ok(vec![peer])
     }),
 ];
@@ -156,6 +158,7 @@ const fn closed(
 /// Sends byte by byte, for longer than any limit on a wait.
 fn drip(play: &Play<'_>, peer: &mut Peer, bytes: &[u8]) {
     let end = Instant::now() + patience(play);
+    peer.mid_frame = true;
     for byte in bytes {
         if Instant::now() >= end || peer.is_closed() {
             return;
@@ -214,7 +217,7 @@ fn continuations_drip(play: &mut Play<'_>) -> Played {
 
 /// Large responses on large windows, and a socket that is read at `pace`.
 fn tcp(play: &Play<'_>, pace: Pace) -> Played {
-    let mut peer = play.connect_as(Manners::Stingy)?;
+    let mut peer = play.connect_narrow(Manners::Stingy)?;
     peer.read_at(pace);
     peer.wire.initial_window(0x7fff_ffff);
     if matches!(play.dialect, Dialect::Http2 | Dialect::Spdy31) {

@@ -140,7 +140,7 @@ fn negative(play: &mut Play<'_>) -> Played {
     if after != before {
         play.fail(format!("{} bytes on a negative window", after - before));
     }
-    peer.wire.window_update(id, 1_535);
+    peer.wire.window_update(id, 2_536);
     peer.flush();
     let wanted = after + 1_000;
     if !peer.wait(Duration::from_secs(2), |seen| seen.data >= wanted) {

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use http::Uri;
-use lacewing_client::{
-    Connect as _, Connector, Origin, Security, Transport,
-    tls::{Tls, Trust},
-};
+use lacewing_client::{Connect as _, Connector, Origin, Security, Transport, Trust, tls::Tls};
 use lacewing_conform::{Outcome, Report, Target, run as run_case, server_cases};
 use tokio::time::{Instant, sleep};
 
@@ -20,7 +17,7 @@ pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
     let origin = Origin::of(url).map_err(Failure::usage)?;
     let trust = match args.insecure {
         true => Trust::Anyone,
-        false => Trust::WebPki,
+        false => Trust::Roots,
     };
     let tls = Tls::with_trust(trust, vec![args.protocol]);
     let connector = Connector::tls(tls, Some(args.protocol));

@@ -4,7 +4,7 @@
 
 use lacewing_hpack::huffman;
 
-use crate::Target;
+use crate::target::Target;
 
 /// A header block.
 #[derive(Clone, Debug, Default)]

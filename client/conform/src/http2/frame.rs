@@ -3,7 +3,7 @@
 
 use lacewing_frames::http2::{ErrorCode, Head, Kind, SettingId, flags};
 
-pub(super) use crate::stream_id::{Id, REQUEST, SECOND_REQUEST};
+use crate::stream_id::Id;
 
 use super::block::Block;
 

@@ -1,36 +1,38 @@
 //! Rules for what the tested side sends, watched in every case.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use lacewing_frames::http2::{Kind, Message, SettingId, flags};
 
-use crate::Side;
+use lacewing_conn::Side;
+
+use crate::{
+    record::Record,
+    windows::{Exceeded, Windows},
+};
 
 use super::{
-    expect::Expect,
     frame::Frame,
-    record::{List, Record},
+    protocol::{Http2, List, setting},
 };
 
 /// Watches one connection.
 #[derive(Debug)]
 pub(super) struct Monitor {
     tested: Side,
-    /// What is left of the connection's window for DATA to us.
-    connection_window: i64,
-    initial_window: i64,
-    stream_windows: BTreeMap<u32, i64>,
-    /// Bytes of DATA frames that we sent, by stream; 0 is all.
-    sent: BTreeMap<u32, u64>,
+    windows: Windows,
     /// Entries of our SETTINGS that are not acknowledged.
     unacknowledged: VecDeque<Vec<(SettingId, u32)>>,
     /// The highest stream that we opened; streams above are idle.
     opened: u32,
-    /// Bytes were sent that nobody parsed: nothing is known of our streams.
+    /// Bytes were sent that are no frame: nothing is known of our streams.
     opaque: bool,
     /// Broken rules, with their sections.
     pub(super) violations: Vec<String>,
 }
+
+/// The window of the connection, and of streams without other SETTINGS.
+const WINDOW: u32 = 65_535;
 
 /// What an acknowledgement of our SETTINGS puts into force.
 #[derive(Debug, Default)]
@@ -43,10 +45,7 @@ impl Monitor {
     pub(super) fn new(tested: Side) -> Self {
         Self {
             tested,
-            connection_window: 65_535,
-            initial_window: 65_535,
-            stream_windows: BTreeMap::new(),
-            sent: BTreeMap::new(),
+            windows: Windows::new(i64::from(WINDOW)),
             unacknowledged: VecDeque::new(),
             opened: 0,
             opaque: false,
@@ -66,23 +65,15 @@ impl Monitor {
         match frame.kind {
             Kind::DATA => {
                 let length = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-                for id in [0, stream] {
-                    let sent = self.sent.entry(id).or_insert(0);
-                    *sent = sent.saturating_add(length);
-                }
+                self.windows.send(stream, length);
             }
             Kind::HEADERS if self.tested == Side::Server => self.opened = self.opened.max(stream),
             Kind::WINDOW_UPDATE => {
                 let Ok(increment) = <[u8; 4]>::try_from(payload.as_slice()) else {
                     return;
                 };
-                let increment = i64::from(u32::from_be_bytes(increment) & 0x7fff_ffff);
-                if stream == 0 {
-                    self.connection_window = self.connection_window.saturating_add(increment);
-                } else {
-                    let window = self.window(stream);
-                    *window = window.saturating_add(increment);
-                }
+                let increment = u32::from_be_bytes(increment) & 0x7fff_ffff;
+                self.windows.credit(stream, increment);
             }
             Kind::SETTINGS if frame.flags & flags::ACK == 0 => {
                 let entries: Vec<_> = payload
@@ -95,8 +86,8 @@ impl Monitor {
                     .collect();
                 if let Some((_, value)) = last(&entries, SettingId::INITIAL_WINDOW_SIZE) {
                     // More may be used before the acknowledgement is out.
-                    if i64::from(value) > self.initial_window {
-                        self.set_initial_window(value);
+                    if i64::from(value) > self.windows.initial() {
+                        self.windows.set_initial(i64::from(value));
                     }
                 }
                 self.unacknowledged.push_back(entries);
@@ -114,7 +105,7 @@ impl Monitor {
         let mut force = InForce::default();
         for (id, value) in entries {
             match id {
-                SettingId::INITIAL_WINDOW_SIZE => self.set_initial_window(value),
+                SettingId::INITIAL_WINDOW_SIZE => self.windows.set_initial(i64::from(value)),
                 SettingId::HEADER_TABLE_SIZE => force.header_table_size = Some(value),
                 SettingId::MAX_FRAME_SIZE => force.max_frame_size = Some(value),
                 _ => {}
@@ -124,7 +115,7 @@ impl Monitor {
     }
 
     /// The tested side sent a message; `before` is what came before it.
-    pub(super) fn received(&mut self, message: &Message<List>, before: &Record) {
+    pub(super) fn received(&mut self, message: &Message<List>, before: &Record<Http2>) {
         if before.messages == 0 && !matches!(message, Message::Settings(_)) {
             self.violation("the first frame is not SETTINGS", "§3.4");
         }
@@ -175,37 +166,13 @@ impl Monitor {
         }
     }
 
-    /// Bytes of DATA that the tested side lets us send on a stream.
-    pub(super) fn room(&self, record: &Record, stream: u32) -> u64 {
-        let (stream, connection) = self.rooms(record, stream);
-        stream.min(connection)
-    }
-
-    /// What is left of the stream's window and of the connection's.
-    pub(super) fn rooms(&self, record: &Record, stream: u32) -> (u64, u64) {
-        let sent = |stream| self.sent.get(&stream).copied().unwrap_or(0);
-        let initial = record
-            .setting(SettingId::INITIAL_WINDOW_SIZE)
-            .map_or(65_535, u64::from);
-        let credit = record.stream(stream).map_or(0, |stream| stream.credit);
-        let window = initial.saturating_add(credit);
-        let connection = 65_535_u64.saturating_add(record.credit);
-        (
-            window.saturating_sub(sent(stream)),
-            connection.saturating_sub(sent(0)),
-        )
-    }
-
-    /// What has to come before there is more room than so many bytes.
-    pub(super) fn needed(&self, record: &Record, stream: u32, bytes: u64) -> Vec<Expect> {
-        let room = self.room(record, stream);
-        let more = bytes.saturating_add(1).saturating_sub(room);
-        let credit = record.stream(stream).map_or(0, |stream| stream.credit);
-        vec![
-            Expect::Credit(stream.into(), credit.saturating_add(more)),
-            Expect::Credit(0.into(), record.credit.saturating_add(more)),
-            Expect::Ended(stream.into()),
-        ]
+    /// What is left of the stream's window and of the connection's, for us.
+    pub(super) fn windows(&self, record: &Record<Http2>, stream: u32) -> [u64; 2] {
+        let initial = setting(record, SettingId::INITIAL_WINDOW_SIZE).unwrap_or(WINDOW);
+        [(stream, initial), (0, WINDOW)].map(|(id, initial)| {
+            let granted = u64::from(initial).saturating_add(record.credit(id));
+            granted.saturating_sub(self.windows.sent(id))
+        })
     }
 
     fn violation(&mut self, what: impl Into<String>, section: &str) {
@@ -213,37 +180,17 @@ impl Monitor {
         self.violations.push(format!("{what} (RFC 9113 {section})"));
     }
 
-    fn window(&mut self, stream: u32) -> &mut i64 {
-        let initial = self.initial_window;
-        self.stream_windows.entry(stream).or_insert(initial)
-    }
-
-    fn set_initial_window(&mut self, value: u32) {
-        let change = i64::from(value).saturating_sub(self.initial_window);
-        self.initial_window = i64::from(value);
-        for window in self.stream_windows.values_mut() {
-            *window = window.saturating_add(change);
-        }
-    }
-
     fn debit(&mut self, stream: u32, length: u32) {
-        let length = i64::from(length);
-        self.connection_window = self.connection_window.saturating_sub(length);
-        let window = self.window(stream);
-        *window = window.saturating_sub(length);
-        let below = *window < 0;
-        if length > 0 && below {
-            self.violation(
-                format!("DATA on stream {stream} beyond its window"),
-                "§6.9.1",
-            );
-        }
-        if length > 0 && self.connection_window < 0 {
-            self.violation("DATA beyond the connection's window", "§6.9.1");
+        for exceeded in self.windows.debit(stream, i64::from(length)) {
+            let what = match exceeded {
+                Exceeded::Stream => format!("DATA on stream {stream} beyond its window"),
+                Exceeded::Connection => "DATA beyond the connection's window".into(),
+            };
+            self.violation(what, "§6.9.1");
         }
     }
 
-    fn is_idle(&self, stream: u32, before: &Record) -> bool {
+    fn is_idle(&self, stream: u32, before: &Record<Http2>) -> bool {
         match self.tested {
             // Pushed streams are not looked at.
             Side::Server => !self.opaque && stream % 2 == 1 && stream > self.opened,
@@ -251,16 +198,16 @@ impl Monitor {
         }
     }
 
-    fn not_idle(&mut self, what: &str, stream: u32, before: &Record) {
+    fn not_idle(&mut self, what: &str, stream: u32, before: &Record<Http2>) {
         if self.is_idle(stream, before) {
             self.violation(format!("{what} on stream {stream}, which is idle"), "§5.1");
         }
     }
 
-    fn on_open_stream(&mut self, what: &str, stream: u32, before: &Record) {
+    fn on_open_stream(&mut self, what: &str, stream: u32, before: &Record<Http2>) {
         if before
             .stream(stream)
-            .is_some_and(super::record::Stream::is_over)
+            .is_some_and(crate::record::Stream::is_over)
         {
             self.violation(format!("{what} on stream {stream} after its end"), "§5.1");
         }
@@ -269,10 +216,8 @@ impl Monitor {
         }
     }
 
-    fn response(&mut self, id: u32, fin: bool, list: &List, before: &Record) {
-        let is_trailers = before
-            .stream(id)
-            .is_some_and(|stream| !stream.head.is_empty());
+    fn response(&mut self, id: u32, fin: bool, list: &List, before: &Record<Http2>) {
+        let is_trailers = before.stream(id).is_some_and(|stream| stream.opened);
         self.fields(list);
         if is_trailers {
             self.trailers(fin, list);
@@ -294,7 +239,7 @@ impl Monitor {
         }
     }
 
-    fn request(&mut self, id: u32, fin: bool, list: &List, before: &Record) {
+    fn request(&mut self, id: u32, fin: bool, list: &List, before: &Record<Http2>) {
         self.fields(list);
         if before.streams.contains_key(&id) {
             self.trailers(fin, list);

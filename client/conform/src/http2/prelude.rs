@@ -4,21 +4,24 @@ pub(super) use lacewing_frames::http2::{ErrorCode, Kind, PREFACE, SettingId, fla
 
 pub(super) use super::{
     block::{Block, get, get_large, post, request, status},
-    expect::{
-        Expect, any, connection_error, content, expect, malformed, malformed_late, response,
-        response_head, stream_error, success,
-    },
     frame::{
-        Id, REQUEST, SECOND_REQUEST, continuation, data, data_of, frame, go_away, headers, ping,
-        ping_ack, priority, priority_update, push_promise, rst_stream, settings, settings_ack,
-        split, window_update,
+        continuation, data, data_of, frame, go_away, headers, ping, ping_ack, priority,
+        priority_update, push_promise, rst_stream, settings, settings_ack, split, window_update,
     },
     script::{
-        Row, Step, alive, at_most, bytes, must, no_request_since_mark, not_reset, request_comes,
-        requests, send, send_all, settle, should, upload_comes,
+        Expect, Row, Step, padded_upload, push_allowed, push_forbidden, too_long, withhold_ack,
     },
 };
-pub(super) use crate::{Need, Target};
+pub(super) use crate::{
+    case::Need,
+    script::{
+        alive, any, at_most, bytes, connection_error, content, expect, malformed, malformed_late,
+        must, no_request_since_mark, not_reset, request_comes, requests, response, response_head,
+        send, send_all, settle, should, stream_error, success, upload_comes,
+    },
+    stream_id::{Id, REQUEST, SECOND_REQUEST},
+    target::Target,
+};
 
 pub(super) const NO_ERROR: ErrorCode = ErrorCode::NO_ERROR;
 pub(super) const PROTOCOL_ERROR: ErrorCode = ErrorCode::PROTOCOL_ERROR;

@@ -1,32 +1,37 @@
-//! What a server can show: one connection, three requests.
+//! Finds out what a server of HTTP/2 can show: one connection, three requests.
 
-use std::time::Duration;
-
+use lacewing_conn::{Side, Version};
 use lacewing_frames::http2::{SettingId, flags};
-use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{Conditions, Side, Target};
+use crate::{
+    conditions::Conditions,
+    link::Transport,
+    player::{MOST, Player},
+    script::Script,
+    target::Target,
+};
 
 use super::{
     block::{get, get_large, post},
-    expect::Expect,
     frame::{data, headers, window_update},
-    play::Player,
+    protocol::{Http2, Start, setting},
 };
 
-/// Content that is counted.
-const MOST: u32 = 256 * 1024;
-
-pub(crate) async fn probe<T>(target: &mut Target, io: T, conditions: &Conditions) -> Vec<String>
-where
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut player = Player::new(io, Side::Server, *conditions);
-    let window = [(SettingId::INITIAL_WINDOW_SIZE, MOST)];
-    if player.handshake(&window).await.is_err() {
+pub(crate) async fn probe(
+    target: &mut Target,
+    io: Box<dyn Transport + '_>,
+    conditions: &Conditions,
+) -> Vec<String> {
+    let script: Script<Http2> = Script {
+        version: Version::Http2,
+        setup: Start::Handshake(vec![(SettingId::INITIAL_WINDOW_SIZE, MOST)]),
+        steps: Vec::new(),
+    };
+    let mut player = Player::new(&script, io, Side::Server, *conditions);
+    if player.script(&script).await.is_err() {
         return player.transcript.into_lines();
     }
-    let settings = |id| player.record.setting(id);
+    let settings = |id| setting(&player.record, id);
     let abilities = &mut target.abilities;
     abilities.extended_connect = settings(SettingId::ENABLE_CONNECT_PROTOCOL) == Some(1);
     abilities.max_concurrent_streams = settings(SettingId::MAX_CONCURRENT_STREAMS);
@@ -43,28 +48,6 @@ where
             data(5, b"hello").with(flags::END_STREAM),
         ])
         .await;
-    // The large one need not come to its end.
-    let _ = player.until(&Expect::Response(1.into(), 100..=599)).await;
-    let _ = player.until(&Expect::Response(5.into(), 100..=599)).await;
-    let large = Expect::Any(vec![
-        Expect::Content(3.into(), u64::from(MOST)),
-        Expect::Response(3.into(), 100..=599),
-    ]);
-    let _ = player.until(&large).await;
-    player.listen(Duration::ZERO).await;
-
-    let ok = |id, statuses: std::ops::RangeInclusive<u16>| {
-        let stream = player.record.stream(id);
-        stream.filter(|stream| {
-            stream
-                .status
-                .is_some_and(|status| statuses.contains(&status))
-        })
-    };
-    let abilities = &mut target.abilities;
-    abilities.answers = ok(1, 200..=299).is_some();
-    abilities.content = ok(1, 200..=299).map_or(0, |stream| stream.content);
-    abilities.large_content = ok(3, 200..=299).map_or(0, |stream| stream.content);
-    abilities.upload = ok(5, 200..=299).is_some();
+    player.show(target).await;
     player.transcript.into_lines()
 }

@@ -11,7 +11,7 @@ mod s6_messages;
 mod s8_fields;
 mod s8_messages;
 
-use crate::Target;
+use crate::target::Target;
 
 use super::script::Row;
 

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Failure, Outcome, Report};
+use crate::outcome::{Failure, Outcome};
+
+use super::Report;
 
 pub(super) fn write(report: &Report) -> String {
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");

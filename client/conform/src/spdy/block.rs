@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use lacewing_frames::spdy::{Compression, Encoder, Head, Version as Layout};
 
-use crate::Version;
+use lacewing_conn::Version;
 
 /// The longest stored block of deflate.
 const STORED: usize = 65_535;

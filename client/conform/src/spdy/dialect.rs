@@ -1,6 +1,8 @@
 //! What tables are written for: a version, and a server's resources.
 
-use crate::{Target, Version};
+use lacewing_conn::Version;
+
+use crate::target::Target;
 
 use super::block::Block;
 

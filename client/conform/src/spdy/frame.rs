@@ -3,7 +3,7 @@
 
 use lacewing_frames::spdy::{ErrorCode, GoAwayStatus, Kind, SettingId, Version as Layout, flags};
 
-pub(super) use crate::stream_id::{Id, REQUEST};
+use crate::stream_id::Id;
 
 use super::block::{Block, Zlib};
 

@@ -141,12 +141,15 @@ mod tests {
     use bytes::BytesMut;
     use lacewing_frames::spdy::{Compression, DecodeError, Decoder, DecoderLimits, Message};
 
-    use crate::Version;
-    use crate::{
-        Target,
-        spdy::{block::Zlib, block::layout, frame::headers, record::List},
-    };
+    use lacewing_conn::Version;
 
+    use crate::target::Target;
+
+    use super::super::{
+        block::{Zlib, layout},
+        frame::headers,
+        protocol::List,
+    };
     use super::*;
 
     /// What a decoder without limits makes of a block, and bytes of its frame.

@@ -1,14 +1,17 @@
 //! Rules for what the tested side sends, watched in every case.
 
-use std::collections::BTreeMap;
-
 use lacewing_frames::spdy::{Block, Message, SettingId, Settings};
 
-use crate::{Side, Version};
+use lacewing_conn::{Side, Version};
+
+use crate::{
+    record::Record,
+    windows::{Exceeded, Windows},
+};
 
 use super::{
     frame::Frame,
-    record::{List, Record},
+    protocol::{List, Spdy, setting},
 };
 
 /// A window at its start, bytes.
@@ -19,14 +22,10 @@ const WINDOW: i64 = 65_536;
 pub(super) struct Monitor {
     tested: Side,
     version: Version,
-    /// What is left of the connection's window for DATA to us.
-    connection_window: i64,
-    /// The most that we ever let streams start with: SETTINGS are not
-    /// acknowledged, and smaller windows come into force at a moment unknown.
-    initial_window: i64,
-    stream_windows: BTreeMap<u32, i64>,
-    /// Bytes of DATA frames that we sent, by stream; 0 is all.
-    sent: BTreeMap<u32, u64>,
+    /// Its initial window is the largest that we ever let streams start with:
+    /// SETTINGS have no acknowledgement, and it is unknown when a smaller window
+    /// comes into force.
+    windows: Windows,
     /// A stream was opened, by either side.
     streams: bool,
     /// The section whose habits are watched.
@@ -40,10 +39,7 @@ impl Monitor {
         Self {
             tested,
             version,
-            connection_window: WINDOW,
-            initial_window: WINDOW,
-            stream_windows: BTreeMap::new(),
-            sent: BTreeMap::new(),
+            windows: Windows::new(WINDOW),
             streams: tested == Side::Client,
             habits: None,
             violations: Vec::new(),
@@ -53,36 +49,21 @@ impl Monitor {
     /// We send a frame.
     pub(super) fn sent(&mut self, frame: &Frame, requests: &[u32]) {
         let stream = frame.stream.resolve(requests);
-        for id in [0, stream] {
-            let sent = self.sent.entry(id).or_insert(0);
-            *sent = sent.saturating_add(frame.content());
-        }
+        self.windows.send(stream, frame.content());
         if let Some(delta) = frame.delta() {
-            let delta = i64::from(delta);
-            if stream == 0 {
-                self.connection_window = self.connection_window.saturating_add(delta);
-            } else {
-                let window = self.window(stream);
-                *window = window.saturating_add(delta);
-            }
+            self.windows.credit(stream, delta);
         }
         if let Some(value) = frame.setting(SettingId::INITIAL_WINDOW_SIZE) {
             let value = i64::from(value);
-            if !self.streams {
-                self.initial_window = value;
-            } else if value > self.initial_window {
-                let change = value.saturating_sub(self.initial_window);
-                self.initial_window = value;
-                for window in self.stream_windows.values_mut() {
-                    *window = window.saturating_add(change);
-                }
+            if !self.streams || value > self.windows.initial() {
+                self.windows.set_initial(value);
             }
         }
         self.streams |= frame.kind == Some(lacewing_frames::spdy::Kind::SYN_STREAM);
     }
 
     /// The tested side sent a message; `before` is what came before it.
-    pub(super) fn received(&mut self, message: &Message<List>, before: &Record) {
+    pub(super) fn received(&mut self, message: &Message<List>, before: &Record<Spdy>) {
         match message {
             Message::SynStream {
                 stream_id,
@@ -168,24 +149,18 @@ impl Monitor {
     }
 
     /// What is left of the stream's window and of the connection's, for us.
-    pub(super) fn rooms(&self, record: &Record, stream: u32) -> (u64, u64) {
-        let sent = |stream| self.sent.get(&stream).copied().unwrap_or(0);
-        let none = u64::from(u32::MAX);
+    pub(super) fn windows(&self, record: &Record<Spdy>, stream: u32) -> [u64; 2] {
+        let initial = setting(record, SettingId::INITIAL_WINDOW_SIZE).unwrap_or(65_536);
         let initial = match self.version {
-            Version::Spdy2 => none,
-            _ => record
-                .setting(SettingId::INITIAL_WINDOW_SIZE)
-                .map_or(65_536, u64::from),
+            Version::Spdy2 => [u32::MAX, u32::MAX],
+            Version::Spdy31 => [initial, 65_536],
+            _ => [initial, u32::MAX],
         };
-        let credit = record.stream(stream).map_or(0, |stream| stream.credit);
-        let connection = match self.version {
-            Version::Spdy31 => 65_536_u64.saturating_add(record.credit),
-            _ => none,
+        let left = |id, initial| {
+            let granted = u64::from(initial).saturating_add(record.credit(id));
+            granted.saturating_sub(self.windows.sent(id))
         };
-        (
-            initial.saturating_add(credit).saturating_sub(sent(stream)),
-            connection.saturating_sub(sent(0)),
-        )
+        [left(stream, initial[0]), left(0, initial[1])]
     }
 
     fn violation(&mut self, what: impl Into<String>, section: &str) {
@@ -200,36 +175,31 @@ impl Monitor {
         }
     }
 
-    fn over(&mut self, what: &str, stream: u32, before: &Record) {
+    fn over(&mut self, what: &str, stream: u32, before: &Record<Spdy>) {
         if before
             .stream(stream)
-            .is_some_and(super::record::Stream::is_over)
+            .is_some_and(crate::record::Stream::is_over)
         {
             self.violation(format!("{what} on stream {stream} after its end"), "2.3.7");
         }
     }
 
-    fn window(&mut self, stream: u32) -> &mut i64 {
-        let initial = self.initial_window;
-        self.stream_windows.entry(stream).or_insert(initial)
-    }
-
     fn debit(&mut self, stream: u32, length: usize) {
-        let length = i64::try_from(length).unwrap_or(i64::MAX);
-        if self.version == Version::Spdy2 || length == 0 {
+        if self.version == Version::Spdy2 {
             return;
         }
-        let window = self.window(stream);
-        *window = window.saturating_sub(length);
-        if *window < 0 {
-            self.violation(
-                format!("DATA on stream {stream} beyond its window"),
-                "2.6.8",
-            );
-        }
-        self.connection_window = self.connection_window.saturating_sub(length);
-        if self.version == Version::Spdy31 && self.connection_window < 0 {
-            self.violation("DATA beyond the connection's window", "2.6.8");
+        let length = i64::try_from(length).unwrap_or(i64::MAX);
+        for exceeded in self.windows.debit(stream, length) {
+            match exceeded {
+                Exceeded::Stream => {
+                    let what = format!("DATA on stream {stream} beyond its window");
+                    self.violation(what, "2.6.8");
+                }
+                Exceeded::Connection if self.version == Version::Spdy31 => {
+                    self.violation("DATA beyond the connection's window", "2.6.8");
+                }
+                Exceeded::Connection => {}
+            }
         }
     }
 

@@ -7,21 +7,22 @@ pub(super) use lacewing_frames::spdy::{
 pub(super) use super::{
     block::{Block, dictionary, layout, store, zlib_head},
     dialect::Dialect,
-    expect::{
-        Expect, any, any_error, bad_request, content, refused, response, session_error,
-        stream_error, success,
-    },
     frame::{
-        REQUEST, control, data, data_of, go_away, headers, ping, push, rst_stream, settings,
+        control, data, data_of, go_away, headers, ping, push, rst_stream, settings,
         settings_counting, syn_reply, syn_stream, window_update,
     },
     malformed,
-    script::{
-        Row, Step, alive, at_most, must, no_request_since_mark, not_reset, request_comes, send,
-        send_all, settle, should,
-    },
+    script::{Expect, Row, Step},
 };
-pub(super) use crate::Need;
+pub(super) use crate::{
+    case::Need,
+    script::{
+        alive, any, any_error, at_most, bad_request, content, must, no_request_since_mark,
+        not_reset, refused, request_comes, response, send, send_all, session_error, settle, should,
+        stream_error, success,
+    },
+    stream_id::REQUEST,
+};
 
 pub(super) const PROTOCOL_ERROR: ErrorCode = ErrorCode::PROTOCOL_ERROR;
 pub(super) const INVALID_STREAM: ErrorCode = ErrorCode::INVALID_STREAM;

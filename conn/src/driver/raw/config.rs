@@ -67,7 +67,7 @@ impl MuxConfig {
     ///
     /// * [`ignore_flow_control`](Self::ignore_flow_control): we wait for no
     ///   WINDOW_UPDATE, and nobody is reset for going over a window. One slow
-    ///   reader costs at most [`Limits::max_buffered_bytes`] (6 MiB, as the client 16 MiB) and then
+    ///   reader costs at most [`Limits::max_buffered_bytes`] (6 MiB, as the client 8 MiB) and then
     ///   holds up its connection, as TCP does.
     /// * [`await_reply`](Self::await_reply): data sent before the reply would
     ///   be lost.

@@ -13,7 +13,7 @@ use http::HeaderMap;
 use super::config::{Lists, Style};
 use crate::{
     Error, Reason,
-    driver::ready_queue::Cell,
+    driver::{ready_queue::Cell, wakers},
     proto::{Direction, StreamId},
 };
 
@@ -187,7 +187,7 @@ impl Outgoing {
         state.check_not_ending(self.lists)?;
         let room = self.limit.saturating_sub(state.buffered);
         if room == 0 && !data.is_empty() {
-            register(&mut state.writer, cx.waker());
+            wakers::register(&mut state.writer, cx.waker());
             return Poll::Pending;
         }
         let len = room.min(data.len());
@@ -216,7 +216,7 @@ impl Outgoing {
         if !state.unwritten && !state.has_untaken(self.lists) {
             return Poll::Ready(Ok(()));
         }
-        register(&mut state.writer, cx.waker());
+        wakers::register(&mut state.writer, cx.waker());
         Poll::Pending
     }
 
@@ -296,7 +296,7 @@ impl Outgoing {
                 if let Some(error) = &state.error {
                     return Poll::Ready(Err(error.clone()));
                 }
-                register(&mut state.reply_reader, cx.waker());
+                wakers::register(&mut state.reply_reader, cx.waker());
                 Poll::Pending
             }
             Reply::Owed | Reply::Given(_) | Reply::Done => Poll::Ready(Ok(None)),
@@ -317,7 +317,7 @@ impl Outgoing {
             .filter(|item| matches!(item, Item::Fields(_)))
             .count();
         if waiting >= MAX_FIELD_LISTS {
-            register(&mut state.writer, cx.waker());
+            wakers::register(&mut state.writer, cx.waker());
             return Poll::Pending;
         }
         if let Some(fields) = fields.take() {
@@ -364,9 +364,7 @@ impl Outgoing {
         }
         let writer = state.writer.take();
         drop(state);
-        if let Some(writer) = writer {
-            writer.wake();
-        }
+        wakers::wake(writer);
         (piece, first)
     }
 
@@ -385,9 +383,7 @@ impl Outgoing {
         state.unwritten = false;
         let writer = state.writer.take();
         drop(state);
-        if let Some(writer) = writer {
-            writer.wake();
-        }
+        wakers::wake(writer);
     }
 
     /// `true` if there is something to pull now.
@@ -399,9 +395,7 @@ impl Outgoing {
         let reader = state.reply_reader.take();
         let offer = state.await_reply && state.has_work();
         drop(state);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+        wakers::wake(reader);
         offer
     }
 
@@ -414,12 +408,10 @@ impl Outgoing {
         }
         let queue = std::mem::take(&mut state.queue);
         state.buffered = 0;
-        let wakers = [state.writer.take(), state.reply_reader.take()];
+        let waiting = [state.writer.take(), state.reply_reader.take()];
         drop(state);
         drop(queue);
-        for waker in wakers.into_iter().flatten() {
-            waker.wake();
-        }
+        wakers::wake(waiting.into_iter().flatten());
     }
 }
 
@@ -518,11 +510,4 @@ impl State {
 
 fn broken_pipe(error: &Error) -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, error.clone())
-}
-
-fn register(slot: &mut Option<Waker>, waker: &Waker) {
-    match slot {
-        Some(known) => known.clone_from(waker),
-        None => *slot = Some(waker.clone()),
-    }
 }

@@ -1,21 +1,24 @@
 //! The connection's side of a [`Mux`](super::Mux).
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     task,
     time::{Duration, Instant},
 };
 
 use http::HeaderMap;
+use tokio::sync::oneshot;
 
 use super::{
-    Accepted, Answer, Hub, Open, RawStream, closed,
     config::Style,
+    hub::{Accepted, Hub, Open, Request, closed},
     outgoing::{Kind, OpenedBy, Outgoing, Piece},
+    stream::RawStream,
 };
 use crate::{
     Error, Initiator, Reason,
-    driver::{Application, Context, Incoming},
+    driver::{Application, Context, Incoming, StreamTable, wakers},
     proto::{Direction, Engine, Event, Head, OpenError, ShutdownOrder, StreamKey},
 };
 
@@ -25,11 +28,15 @@ use crate::{
 pub(super) struct Streams {
     hub: Arc<Hub>,
     style: Style,
-    slots: Vec<Option<(StreamKey, Arc<Outgoing>)>>,
+    table: StreamTable<Arc<Outgoing>>,
+    /// As many as there are callers of [`Mux::open`](super::Mux::open), or were.
+    opens: VecDeque<Open>,
     /// Streams with pieces that are not known to be with the transport.
     unwritten: Vec<Unwritten>,
     /// Callers who wait for the answer to a PING.
-    pings: Vec<Arc<Answer<Duration>>>,
+    pings: Vec<oneshot::Sender<Duration>>,
+    /// The last handle was dropped, behind all that it asked for.
+    handles_gone: bool,
     /// New streams of the peer are refused: a shutdown began that it was not
     /// told of.
     refusing: bool,
@@ -70,7 +77,9 @@ impl Streams {
         Self {
             hub,
             style,
-            slots: Vec::new(),
+            table: StreamTable::new(),
+            opens: VecDeque::new(),
+            handles_gone: false,
             unwritten: Vec::new(),
             refusing: false,
             pings: Vec::new(),
@@ -78,18 +87,26 @@ impl Streams {
     }
 
     fn find(&self, stream: StreamKey) -> Option<&Arc<Outgoing>> {
-        let (key, outgoing) = self.slots.get(stream.slot())?.as_ref()?;
-        (*key == stream).then_some(outgoing)
+        self.table.get(stream)
     }
 
-    fn insert(&mut self, stream: StreamKey, outgoing: Arc<Outgoing>) {
-        let slot = stream.slot();
-        if slot >= self.slots.len() {
-            self.slots
-                .resize_with(slot.saturating_add(1), Default::default);
-        }
-        if let Some(slot) = self.slots.get_mut(slot) {
-            *slot = Some((stream, outgoing));
+    fn handle_request(&mut self, conn: &mut Context<'_>, request: Request) {
+        match request {
+            Request::Open(open) => self.opens.push_back(open),
+            Request::Ping(caller) => {
+                // One whose answer is still awaited does for this caller too.
+                self.pings.retain(|waiting| !waiting.is_closed());
+                self.pings.push(caller);
+                conn.engine.ping(conn.now);
+            }
+            Request::Stats(caller) => {
+                let _ = caller.send(conn.engine.stats());
+            }
+            Request::Shutdown => {
+                self.refusing = self.style.shutdown_order == ShutdownOrder::DataFirst;
+                conn.engine.shutdown(conn.now);
+            }
+            Request::HandlesGone => self.handles_gone = true,
         }
     }
 
@@ -122,12 +139,12 @@ impl Streams {
         });
         let acceptors = std::mem::take(&mut hub.acceptors);
         drop(hub);
-        acceptors.into_iter().for_each(task::Waker::wake);
-        self.insert(stream, outgoing);
+        wakers::wake(acceptors);
+        self.table.insert(stream, outgoing);
     }
 
     fn open(&mut self, conn: &mut Context<'_>, open: Open) {
-        if Arc::strong_count(&open.answer) == 1 {
+        if open.answer.is_closed() {
             // Nobody waits for it any more.
             return;
         }
@@ -148,7 +165,7 @@ impl Streams {
                 let waker = conn.waker(stream);
                 let outgoing = Outgoing::new(waker, self.style, kind, options.fin);
                 let outgoing = Arc::new(outgoing);
-                self.insert(stream, Arc::clone(&outgoing));
+                self.table.insert(stream, Arc::clone(&outgoing));
                 Ok(RawStream::new(stream, incoming, outgoing))
             }
             Err(error) => {
@@ -167,14 +184,12 @@ impl Streams {
                 }
             }
         };
-        open.answer.settle(outcome);
+        let _ = open.answer.send(outcome);
     }
 
     /// The stream is gone for the engine.
     fn end(&mut self, stream: StreamKey, error: &Error) {
-        let slot = self.slots.get_mut(stream.slot());
-        let gone = slot.and_then(|slot| slot.take_if(|(key, _)| *key == stream));
-        if let Some((_, outgoing)) = gone {
+        if let Some(outgoing) = self.table.remove(stream) {
             outgoing.fail(error);
         }
         // A stream that ended before it was accepted must not be kept: a peer
@@ -221,7 +236,7 @@ impl Application for Streams {
             }
             Event::Pong { round_trip } => {
                 for ping in self.pings.drain(..) {
-                    ping.settle(Ok(round_trip));
+                    let _ = ping.send(round_trip);
                 }
             }
             Event::Data { stream, data, .. } => {
@@ -325,72 +340,39 @@ impl Application for Streams {
     }
 
     fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut task::Context<'_>) {
-        loop {
-            let mut hub = self.hub.state.lock();
-            if hub.shutdown {
-                hub.shutdown = false;
-                drop(hub);
-                self.refusing = self.style.shutdown_order == ShutdownOrder::DataFirst;
+        for request in self.hub.mailbox.take() {
+            self.handle_request(conn, request);
+        }
+        // While the peer takes no more streams, they wait here; on a connection
+        // that ends, `open` gives the error.
+        while conn.engine.can_open() || conn.engine.is_shutting_down() || conn.engine.is_closed() {
+            let Some(open) = self.opens.pop_front() else {
+                break;
+            };
+            self.open(conn, open);
+        }
+        if conn.engine.is_idle() {
+            drop(self.table.drain());
+            if self.handles_gone && self.opens.is_empty() && !conn.engine.is_shutting_down() {
                 conn.engine.shutdown(conn.now);
-                continue;
             }
-            let (pings, stats) = (
-                std::mem::take(&mut hub.pings),
-                std::mem::take(&mut hub.stats),
-            );
-            let idle = hub.opens.is_empty();
-            let leaving = idle && hub.handles_gone;
-            // While the peer takes no more streams, they wait here; on a
-            // connection that ends, `open` gives the error.
-            let may =
-                conn.engine.can_open() || conn.engine.is_shutting_down() || conn.engine.is_closed();
-            let open = if may { hub.opens.pop_front() } else { None };
-            drop(hub);
-            if !pings.is_empty() {
-                // One whose answer is still awaited does for these too.
-                self.pings.retain(|waiting| Arc::strong_count(waiting) > 1);
-                self.pings.extend(pings);
-                conn.engine.ping(conn.now);
-            }
-            for caller in stats {
-                caller.settle(Ok(conn.engine.stats()));
-            }
-            if let Some(open) = open {
-                self.open(conn, open);
-                continue;
-            }
-            if conn.engine.is_idle() {
-                self.slots.clear();
-                if leaving && !conn.engine.is_shutting_down() {
-                    conn.engine.shutdown(conn.now);
-                }
-            }
-            return;
         }
     }
 
     fn handle_closed(&mut self, result: &Result<(), Error>) {
         let mut hub = self.hub.state.lock();
         hub.closed = Some(result.clone());
-        let opens = std::mem::take(&mut hub.opens);
-        let stats = std::mem::take(&mut hub.stats);
-        self.pings.append(&mut hub.pings);
-        let wakers: Vec<_> = hub.acceptors.drain(..).collect();
+        let acceptors = std::mem::take(&mut hub.acceptors);
         drop(hub);
-        wakers.into_iter().for_each(task::Waker::wake);
-        for open in opens {
-            open.answer.settle(Err(closed(result)));
-        }
-        for caller in stats {
-            caller.settle(Err(closed(result)));
-        }
-        for ping in self.pings.drain(..) {
-            ping.settle(Err(closed(result)));
-        }
+        wakers::wake(acceptors);
+        // Callers whose senders are dropped find the result in the hub.
+        drop(self.hub.mailbox.close());
+        self.opens.clear();
+        self.pings.clear();
         // Streams that were open have learned of it. The others may have their
         // last bytes in the output, which is still written.
         let error = closed(result).with_retryable(false);
-        for (_, outgoing) in self.slots.drain(..).flatten() {
+        for (_, outgoing) in self.table.drain() {
             if outgoing.is_written() {
                 outgoing.fail(&error);
             }
@@ -407,6 +389,6 @@ impl Application for Streams {
         for unwritten in self.unwritten.drain(..) {
             unwritten.outgoing.fail(&error);
         }
-        closers.into_iter().for_each(task::Waker::wake);
+        wakers::wake(closers);
     }
 }

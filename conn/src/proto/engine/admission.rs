@@ -67,7 +67,7 @@ impl Engine {
             let forgiven = self.admission.forgiven;
             if forgiven < max.saturating_mul(FORGIVEN) && self.peer_may_not_know_limits(now) {
                 self.admission.forgiven = forgiven.saturating_add(1);
-                return self.refuse_uncharged(now, headers.stream);
+                return self.refuse_uncharged(now, headers.stream, Rule::TooManyStreams);
             }
             return Err(Rule::TooManyStreams.on(headers.stream));
         }
@@ -75,7 +75,7 @@ impl Engine {
             return self.accept(now, headers);
         }
         if self.admission.handlers == Handlers::Stuck {
-            return self.refuse_uncharged(now, headers.stream);
+            return self.refuse_uncharged(now, headers.stream, Rule::TooManyStreams);
         }
         self.timers.set(Timer::Admission, now.checked_add(PATIENCE));
         self.admission.waiting = Some(Box::new(headers));
@@ -98,7 +98,7 @@ impl Engine {
         let Some(waiting) = self.admission.waiting.take() else {
             return;
         };
-        match self.refuse_uncharged(now, waiting.stream) {
+        match self.refuse_uncharged(now, waiting.stream, Rule::TooManyStreams) {
             Ok(Some(event)) => self.push_event(event),
             Ok(None) => {}
             Err(broken) => self.handle_broken(now, broken),
@@ -106,6 +106,13 @@ impl Engine {
         if self.streams.is_empty() && self.shutdown.has_begun() {
             self.finish_drain();
         }
+    }
+
+    /// With a header list of so many bytes the peer's streams hold more than they
+    /// may. A stream alone is within what limits its list.
+    pub(super) fn headers_exceeded(&self, memory: usize) -> bool {
+        let held = self.streams.held_headers();
+        held > 0 && held.saturating_add(memory) > self.config.limits.held_headers()
     }
 
     /// Our SETTINGS may not have reached the peer: it opens streams by the
@@ -123,9 +130,8 @@ impl Engine {
 
     /// Refuses a stream that the peer opened in good faith: it costs the peer no
     /// more than any useless frame.
-    fn refuse_uncharged(&mut self, now: Instant, id: StreamId) -> Outcome {
+    pub(super) fn refuse_uncharged(&mut self, now: Instant, id: StreamId, rule: Rule) -> Outcome {
         self.charges.glitch(now)?;
-        let rule = Rule::TooManyStreams;
         let reason = match self.rules.reaction(rule) {
             Reaction::Stream(reason) => reason,
             _ => return Err(rule.on(id)),

@@ -1,4 +1,4 @@
-//! Receive credit on its way back to the peer, and windows that grow.
+//! Receive credit that is released to the peer, and windows that grow.
 
 use std::time::Instant;
 
@@ -6,9 +6,9 @@ use super::{Engine, ping::Purpose};
 use crate::proto::{StreamKey, flow::Increment, streams::state::Half};
 
 impl Engine {
-    /// Receive credit goes back here, and nowhere else: `len` bytes of a
-    /// stream were consumed, discarded, refused or padding. What the connection
-    /// is owed shows from what it holds.
+    /// Releases receive credit; no other code does. `len` bytes of a stream were
+    /// consumed, discarded, refused or padding. The credit of the connection
+    /// follows from the bytes that the user holds.
     pub(super) fn give_back(&mut self, now: Instant, stream: Option<StreamKey>, len: usize) {
         let released = self.replenish();
         let keep_up = released.is_some_and(|released| self.flow.readers_keep_up(released));
@@ -29,7 +29,7 @@ impl Engine {
         self.advertise(Some(key), increment)
     }
 
-    /// Releases what the connection is owed.
+    /// Releases the credit of the connection.
     fn replenish(&mut self) -> Option<Increment> {
         if self.shutdown.is_closed() {
             return None;
@@ -39,7 +39,7 @@ impl Engine {
         increment
     }
 
-    /// Sends WINDOW_UPDATE, if there is anything to say.
+    /// Sends WINDOW_UPDATE; `false` without an increment.
     fn advertise(&mut self, stream: Option<StreamKey>, increment: Option<Increment>) -> bool {
         let Some(Increment(increment)) = increment else {
             return false;

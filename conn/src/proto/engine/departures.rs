@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Engine {
-    /// The response is complete and nobody reads the rest of the request (RFC
+    /// The response is complete and the rest of the request has no reader (RFC
     /// 9113 §8.1). RST_STREAM right behind the response costs clients the
     /// response whose one loop sends and reads, such as curl's before 8: they
     /// find the stream closed first.
@@ -61,7 +61,7 @@ impl Engine {
             return;
         }
         if !self.shutdown.is_closed() {
-            // What a server says of an upload has a code of its own (RFC 9113
+            // A server that stops an upload has a code of its own for it (RFC 9113
             // §8.1).
             let server = self.config.side == Side::Server;
             let reason = match self.config.semantics {

@@ -1,4 +1,4 @@
-//! The peer's first bytes: whether they are of this protocol at all.
+//! The peer's first bytes, which may be of another protocol.
 
 use super::Engine;
 use crate::proto::{
@@ -9,7 +9,7 @@ use crate::proto::{
 /// First bytes that are kept while they are taken for a frame.
 const KEPT: usize = 64;
 
-/// What is known of the peer's first bytes.
+/// The peer's first bytes, as far as they are known.
 pub(super) enum First {
     /// They are long past.
     Past,
@@ -59,12 +59,13 @@ impl Engine {
 }
 
 impl First {
-    /// What a broken rule means if the bytes are no first frame of anybody.
+    /// Explains a broken rule by first bytes that are no frame of any of the
+    /// protocols.
     pub(super) fn explain(&self, broken: Broken) -> Broken {
         self.foreign().unwrap_or(broken)
     }
 
-    /// The bytes are no first frame of anybody.
+    /// The error of first bytes that are no frame of any of the protocols.
     pub(super) fn foreign(&self) -> Option<Broken> {
         let Self::Frame(head) = self else {
             return None;

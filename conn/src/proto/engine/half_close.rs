@@ -1,6 +1,6 @@
-//! The end of the transport's input. A peer may close its side once it has said
-//! all that it has to say: what it asked for is answered, and then the
-//! connection closes. What it did not say to the end fails.
+//! The end of the transport's input. A peer may close its side once it has sent
+//! its requests: they are answered, and then the connection closes. Messages of
+//! the peer that have not ended fail.
 
 use std::time::Instant;
 
@@ -42,7 +42,7 @@ impl Engine {
 
     /// Ends what cannot go on, and waits for the rest.
     fn answer_the_rest(&mut self, now: Instant, error: &Error) {
-        // Nothing more is to be heard, answers to our PINGs and SETTINGS least.
+        // No frame arrives any more, neither answers to our PINGs and SETTINGS.
         self.life.lose_the_peer();
         for timer in [Timer::Preface, Timer::Settings, Timer::HeaderBlock] {
             self.timers.stop(timer);
@@ -65,8 +65,8 @@ impl Engine {
             .set(Timer::SecondLook, now.checked_add(ROUND_TRIP));
     }
 
-    /// A write is how it shows that nobody is there any more: the transport
-    /// fails soon after. GOAWAY is one that takes nothing from a peer that is.
+    /// Finds out by a write whether the peer is still there: if not, the transport
+    /// fails soon after. GOAWAY does no harm to a peer that is.
     pub(super) fn look_for_the_peer(&mut self) {
         if self.shutdown.phase() == Phase::Draining {
             let last = self.ids.last_of_peer();
@@ -81,14 +81,14 @@ impl Engine {
     }
 }
 
-/// What becomes of a stream when no more input comes.
+/// The fate of a stream when no more input arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    /// It is whole, or nobody wants the rest of it.
+    /// It is whole, or its rest has no reader.
     Done,
-    /// The peer did not say all.
+    /// The peer did not end its half.
     Cut,
-    /// The peer said all, and has no answer yet.
+    /// The peer ended its half, and has no whole answer yet.
     Unanswered,
 }
 

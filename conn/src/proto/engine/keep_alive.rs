@@ -1,5 +1,5 @@
-//! How long a connection lives: signs of life, its greatest age, and the time
-//! that it may do nothing.
+//! The life of a connection: signs of life of the peer, and the time without
+//! streams.
 
 use std::time::{Duration, Instant};
 
@@ -29,9 +29,9 @@ pub(super) struct Life {
     pub(super) pings: Pings,
 }
 
-/// While nothing is read since the user holds so much, nothing is heard of the
-/// peer's end either. A write every so often finds out: the transport of a peer
-/// that is gone refuses it.
+/// The interval of probes. While the user holds so much that nothing is read, the
+/// end of the peer does not show either. A write finds out: the transport of a
+/// peer that is gone refuses it.
 const PROBE: Duration = Duration::from_millis(400);
 
 /// The largest value of a PING, of either parity: no peer gets there.
@@ -125,21 +125,21 @@ impl Engine {
     /// The time at which a connection without streams shuts down.
     pub(super) fn idle_deadline(&self) -> Option<Instant> {
         let idle = self.config.limits.idle_timeout?;
-        // A peer that only sends PINGs is idle too.
+        // A peer that sends PINGs alone is idle too.
         let nothing_open = self.streams.is_empty() && self.streams.orphans() == 0;
         let deadline = self.life.idle_since.checked_add(idle);
         deadline.filter(|_| nothing_open && self.shutdown.phase() == Phase::Open)
     }
 
-    /// Nothing is read, since the user holds so much, on a connection whose
-    /// peer no window stops.
+    /// Nothing is read, since the user holds too much and no window stops the
+    /// peer.
     fn is_held_back(&self) -> bool {
         self.flow.receive_window().is_none()
             && self.flow.buffered() > self.flow.budget(&self.config.limits)
     }
 
-    /// When the transport is asked whether the peer is still there. With bytes
-    /// on their way it tells by itself.
+    /// The time of the next probe. With bytes on their way the transport fails by
+    /// itself.
     pub(super) fn probe_deadline(&self) -> Option<Instant> {
         if self.life.silent || !self.is_held_back() || !self.output.is_empty() {
             return None;
@@ -151,7 +151,7 @@ impl Engine {
         }
     }
 
-    /// When a PING is to be sent, or its answer missing.
+    /// The time at which a PING is sent, or its answer is missing.
     pub(super) fn keep_alive_deadline(&self) -> Option<Instant> {
         if self.is_held_back() {
             return None;

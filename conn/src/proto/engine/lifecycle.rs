@@ -22,9 +22,9 @@ use crate::{
 pub(super) const ROUND_TRIP: Duration = Duration::from_secs(1);
 
 impl Engine {
-    /// Ends gracefully: no new streams are taken, those that are open (or on
-    /// their way to us) are finished, then the connection closes. Streams that
-    /// are not done within `drain_timeout` are reset.
+    /// Ends gracefully: accepts no new streams, finishes those that are open or on
+    /// their way to us, then closes. Resets streams that do not end within
+    /// `drain_timeout`.
     pub fn shutdown(&mut self, now: Instant) {
         let twice = self.rules.goaway_twice && self.config.side == Side::Server;
         let go_aways = match self.config.shutdown_order {
@@ -51,7 +51,7 @@ impl Engine {
         }
     }
 
-    /// Ends at once: the peer is told `reason`, every stream ends.
+    /// Ends at once: sends `reason` to the peer and ends every stream.
     pub fn abort(&mut self, now: Instant, reason: Reason, detail: &'static str) {
         self.close(
             now,
@@ -61,7 +61,8 @@ impl Engine {
         );
     }
 
-    /// The transport failed: nothing more can be written or read.
+    /// Ends after an error of the transport, which neither takes nor gives any
+    /// more bytes.
     pub fn handle_io_error(&mut self, now: Instant, error: io::Error) {
         self.output.discard();
         if self.shutdown.is_closed() {
@@ -84,7 +85,7 @@ impl Engine {
         }
     }
 
-    /// The open streams had their time.
+    /// Ends the streams that outlast `drain_timeout`.
     pub(super) fn end_drain(&mut self, now: Instant) {
         let then = "the streams did not end within drain_timeout";
         match self.shutdown.peer_error() {
@@ -112,7 +113,7 @@ impl Engine {
     }
 
     /// The last stream is gone: a connection that was shutting down closes. If
-    /// the peer left, our own GOAWAY tells it which streams we processed.
+    /// the peer left, our own GOAWAY reports the streams that we processed.
     pub(super) fn finish_drain(&mut self) {
         if self.admission.is_waiting() {
             return;
@@ -165,7 +166,7 @@ impl Engine {
         }))
     }
 
-    /// What follows from a broken rule: the end of its stream or of the
+    /// Makes the outcome of a broken rule: the end of its stream or of the
     /// connection, or a charge for a useless frame.
     pub(super) fn handle_broken(&mut self, now: Instant, broken: Broken) {
         let violation = match broken {
@@ -222,7 +223,7 @@ impl Engine {
             // this id.
             self.ids.pass_over_ours(id);
         }
-        // Whoever makes us reset is charged as if it had (MadeYouReset,
+        // A peer that makes us reset is charged as if it had (MadeYouReset,
         // CVE-2025-8671).
         if let Err(broken) = self.charges.reset(now) {
             let violation = self.fatal(broken);
@@ -262,7 +263,7 @@ impl Engine {
         self.end_all(now, &error);
     }
 
-    /// Every stream learns of the same error.
+    /// Ends every stream with the same error.
     pub(super) fn end_all(&mut self, now: Instant, error: &Error) {
         self.shutdown.close();
         self.held_pushes.clear();

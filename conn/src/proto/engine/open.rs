@@ -26,11 +26,11 @@ use crate::proto::{
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct OpenOptions {
-    /// We send nothing but the header list.
+    /// No content follows the header list.
     pub fin: bool,
-    /// How urgent the stream is.
+    /// The urgency of the stream.
     pub priority: Option<Priority>,
-    /// Who sends on it. On raw connections of SPDY only.
+    /// The sides that send on it. On raw connections of SPDY only.
     pub direction: Direction,
     /// The stream that this one is associated with, of either side; it has to
     /// be open (the drafts' §3.3.1), and nothing follows for this one when it
@@ -39,7 +39,7 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// The options of a stream on which we send nothing but the header list.
+    /// The options of a stream whose header list is followed by no content.
     #[must_use]
     pub fn without_content() -> Self {
         Self::default().with(|options| options.fin = true)
@@ -52,14 +52,14 @@ impl OpenOptions {
         self
     }
 
-    /// What only raw connections have, and not all of those.
+    /// It needs nothing that only raw connections of SPDY have.
     fn is_plain(&self) -> bool {
         self.direction == Direction::Bidirectional && self.parent.is_none()
     }
 }
 
 impl Engine {
-    /// A stream could be opened now.
+    /// Returns `true` if a stream can be opened now.
     pub fn can_open(&self) -> bool {
         self.check_open().is_ok()
     }

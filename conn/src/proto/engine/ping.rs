@@ -1,5 +1,5 @@
 //! PING: a sign of life for the user, for keep-alive, for the shutdown, and for
-//! the tuning of windows. One is on its way at a time, whoever wanted it.
+//! the tuning of windows. One is on its way at a time, for all purposes.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ struct Ping {
     keep_alive: bool,
 }
 
-/// Who wants a PING.
+/// The purpose of a PING.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     User,
@@ -49,7 +49,7 @@ impl Pings {
         Some(ping.sent)
     }
 
-    /// Data that came after it is as good as its answer.
+    /// Data that arrives after it is as good as its answer.
     pub(super) fn forgive(&mut self) {
         if let Some(ping) = &mut self.current {
             ping.keep_alive = false;
@@ -58,14 +58,14 @@ impl Pings {
 }
 
 impl Engine {
-    /// Asks the peer for a sign of life; [`Event::Pong`] tells how long it
-    /// took. One at a time: a second call before the answer does nothing.
+    /// Asks the peer for a sign of life; [`Event::Pong`] reports the time until the
+    /// answer. One at a time: a second call before the answer does nothing.
     pub fn ping(&mut self, now: Instant) {
         self.ping_for(now, Purpose::User);
     }
 
-    /// The last measured time from a PING to its answer; `None` before the
-    /// first. PINGs are sent by [`ping`](Self::ping), by keep-alive, and while
+    /// Returns the last measured time from a PING to its answer; `None` before
+    /// the first. PINGs are sent by [`ping`](Self::ping), by keep-alive, and while
     /// windows are tuned.
     pub fn round_trip(&self) -> Option<Duration> {
         self.life.pings.round_trip

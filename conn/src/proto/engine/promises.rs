@@ -101,7 +101,8 @@ impl Engine {
     }
 
     /// The same seen from the client, which cancels a stream: what is pushed for
-    /// it ends here too. It is told of each, as not every server knows the rule.
+    /// it ends here too. The server gets RST_STREAM for each, as not every server
+    /// knows the rule.
     pub(super) fn cancel_promises_of(&mut self, now: Instant, parent: StreamId) {
         let promises = self.config.side == Side::Client && self.streams.accepted() > 0;
         if !promises || self.rules.push != PushStyle::Unidirectional {
@@ -120,7 +121,7 @@ impl Engine {
         }
     }
 
-    /// A pushed stream, with its response if that came in the same head.
+    /// A pushed stream, with its response if that is in the same frame.
     fn promised(
         &mut self,
         parent: StreamKey,
@@ -136,7 +137,7 @@ impl Engine {
         let mut status = None;
         if in_one.is_some() {
             status = fields.status.take();
-            // What a push leaves out is as in its parent (SPDY §3.3.1): GET.
+            // The method that a push leaves out is its parent's (SPDY §3.3.1): GET.
             fields.method.get_or_insert(http::Method::GET);
             fields.forgive_missing_version();
         }

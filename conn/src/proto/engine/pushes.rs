@@ -79,7 +79,7 @@ impl StreamMut<'_> {
                 let key = engine.streams.insert(push);
                 engine.held_pushes.push_back(key);
                 engine.arm_held_push();
-                // What may refer to the push waits: the drafts' §3.3.1.
+                // Content that may refer to the push waits: the drafts' §3.3.1.
                 engine.unschedule(*parent);
                 if let Some(stream) = engine.streams.get_mut(*parent) {
                     stream.send.behind = stream.send.behind.saturating_add(1);
@@ -99,9 +99,9 @@ impl Engine {
         self.timers.set(Timer::HeldPush, deadline);
     }
 
-    /// Sends the pushes that have their response, or waited for it long
-    /// enough, and lets go on what stood behind them. Ids rise on the wire: no
-    /// push overtakes another.
+    /// Sends the pushes that have their response, or waited for it long enough,
+    /// and resumes the streams behind them. Ids rise on the wire: no push
+    /// overtakes another.
     #[inline]
     pub(super) fn send_held_pushes(&mut self, now: Instant) {
         if self.held_pushes.is_empty() {
@@ -115,7 +115,7 @@ impl Engine {
         self.arm_held_push();
     }
 
-    /// Whether it went out.
+    /// Sends one push; `false` if it still waits.
     fn send_held_push(&mut self, key: StreamKey, now: Instant) -> bool {
         let Some(stream) = self.streams.get_mut(key) else {
             self.held_pushes.pop_front();

@@ -1,4 +1,4 @@
-//! What the peer says, and what follows from it.
+//! Messages of the peer: headers, DATA, WINDOW_UPDATE and RST_STREAM.
 
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ use crate::{
 /// A server says that the connection has to end while so many ids are left.
 const ID_RESERVE: u32 = 16 << 10;
 
-/// What a message leads to: an event, nothing, or a broken rule.
+/// The outcome of a message: an event, nothing, or a broken rule.
 pub(super) type Outcome = Result<Option<Event>, Broken>;
 
 impl Engine {
@@ -149,6 +149,10 @@ impl Engine {
         if let Some(limit) = headers.fields.exceeded {
             return self.refuse_head(now, headers, limit);
         }
+        let memory = headers.fields.memory();
+        if self.headers_exceeded(memory) {
+            return self.refuse_uncharged(now, id, Rule::TooManyHeaderBytes);
+        }
         let priority = headers.priority;
         let said = Said {
             fin,
@@ -174,6 +178,7 @@ impl Engine {
             self.progress.watch_streams();
         }
         let stream = self.streams.insert(stream);
+        self.streams.hold_headers(stream, memory);
         if id.value() > StreamId::MAX.value().saturating_sub(ID_RESERVE) {
             // The client is to move before its ids run out (RFC 9113 §5.1.1).
             self.shutdown(now);
@@ -187,7 +192,7 @@ impl Engine {
         }))
     }
 
-    /// What a request that is well-formed for itself may still break.
+    /// Checks the rules that a well-formed request may still break.
     fn check_request(&self, head: &mut Head, said: Said) -> Result<Content, Rule> {
         if self.config.semantics == Semantics::Raw {
             return Ok(Content::default());
@@ -204,6 +209,10 @@ impl Engine {
         let id = key.id();
         if let Some(limit) = headers.fields.exceeded {
             return self.list_too_large(limit, id);
+        }
+        let memory = headers.fields.memory();
+        if self.headers_exceeded(memory) {
+            return Err(Rule::TooManyHeaderBytes.on(id));
         }
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(None);
@@ -239,6 +248,7 @@ impl Engine {
         stream.content = content;
         stream.state = after;
         stream.note_reply(head.status());
+        self.streams.hold_headers(key, memory);
         if headers.fin {
             self.settle(now, key);
         }
@@ -258,6 +268,7 @@ impl Engine {
         after: State,
     ) -> Outcome {
         let (id, fin) = (key.id(), headers.fin);
+        let memory = headers.fields.memory();
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(None);
         };
@@ -277,6 +288,9 @@ impl Engine {
         if self.config.semantics == Semantics::Http {
             let checked = content::of_trailers(self.rules, self.config.side, &mut fields);
             checked.map_err(|rule| rule.on(id))?;
+        }
+        if fin || self.config.semantics == Semantics::Http {
+            self.streams.hold_headers(key, memory);
         }
         if fin {
             self.settle(now, key);
@@ -422,13 +436,13 @@ impl Engine {
                     && stream.is_ours()
                     && stream.push.is_none()
             }
-            // The peer has said all that it had to, and wants no answer: what it
-            // said is whole, and may still be read.
+            // The peer has ended its half and needs no answer: its half is whole,
+            // and may still be read.
             Semantics::Raw => true,
         };
         let raw = self.config.semantics == Semantics::Raw;
         if raw && stream.state.is_closed() {
-            // Nothing is left to be stopped; what came is whole.
+            // Nothing is left to be stopped; the peer's half is whole.
             return self.useless(now);
         }
         if stops && stream.state.recv() == Half::Closed && stream.state.send() != Half::Closed {

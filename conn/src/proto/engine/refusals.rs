@@ -47,7 +47,7 @@ impl Engine {
     }
 
     /// A request that is no message of HTTP is reset, or answered where the
-    /// protocol wants that. Charged: it counts against no limit of streams.
+    /// protocol requires that. Charged: it counts against no limit of streams.
     pub(super) fn refuse_malformed(
         &mut self,
         now: Instant,
@@ -72,9 +72,9 @@ impl Engine {
         )))
     }
 
-    /// What came on an open stream breaks `rule`. A request whose response has
-    /// not begun is answered, where the protocol wants that, and ends for the
-    /// user as if it were reset.
+    /// A frame on an open stream breaks `rule`. A request whose response has not
+    /// begun is answered, where the protocol requires that, and ends for the user
+    /// as if it were reset.
     pub(super) fn broken_by_content(
         &mut self,
         now: Instant,
@@ -102,7 +102,7 @@ impl Engine {
         // It ends a handler, as a reset would (MadeYouReset, CVE-2025-8671).
         self.charges.reset(now)?;
         self.answer(key.id(), status);
-        // The rest of the body is of no use to anybody.
+        // The rest of the body is of no use.
         self.stream(now, key).abandon();
         Ok(Some(Event::Reset {
             stream: key,

@@ -1,5 +1,4 @@
-//! What a connection holds and has been through: to be watched, and to be
-//! tested.
+//! Statistics of a connection, for metrics and for tests.
 
 use std::time::Duration;
 
@@ -9,19 +8,9 @@ use crate::{
     proto::{HeaderBytes, Setting},
 };
 
-/// What a connection holds at a moment, and what it has been through.
+/// Statistics of a connection: its state at one moment, and counters.
 ///
 /// Taking it costs a copy; counters are never reset.
-///
-/// ```
-/// use std::time::Instant;
-/// use lacewing_conn::{Side, Version, proto::{Config, Engine}};
-///
-/// let engine = Engine::new(Config::new(Version::Spdy2, Side::Client), Instant::now(), 0);
-/// let stats = engine.stats();
-/// assert_eq!(stats.open_streams, 0);
-/// assert_eq!(stats.round_trip, None);
-/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionStats {
@@ -33,7 +22,7 @@ pub struct ConnectionStats {
     pub buffered_bytes: usize,
     /// Bytes that wait to be written.
     pub output_bytes: usize,
-    /// What the peer may send on the connection, plus what it is about to be
+    /// Bytes that the peer may send on the connection, plus those about to be
     /// granted: the whole window, when the user holds little. 0 where the
     /// connection has no window.
     pub receive_credit: i64,
@@ -43,7 +32,7 @@ pub struct ConnectionStats {
     /// The receive window that streams are given as they read, tuned or not, in
     /// bytes; `None` where they have none.
     pub stream_receive_window: Option<u32>,
-    /// Bytes that the peer lets us send on the connection.
+    /// Bytes that the peer permits us to send on the connection.
     pub send_window: usize,
     /// Ids of streams that we reset, as far as they are remembered.
     pub remembered_resets: usize,
@@ -54,9 +43,9 @@ pub struct ConnectionStats {
     pub pings_sent: u64,
     /// How often data had to wait, and for what.
     pub stalls: Stalls,
-    /// Streams that we reset, by the code that the peer was told.
+    /// Streams that we reset, by the code that we sent.
     pub resets_sent: Resets,
-    /// Streams that the peer reset, by the code that it told.
+    /// Streams that the peer reset, by the code that it sent.
     pub resets_received: Resets,
     /// Bytes of DATA payload sent.
     pub data_sent: u64,
@@ -71,10 +60,6 @@ pub struct ConnectionStats {
 }
 
 /// How often data that was there had to wait, by what it waited for.
-///
-/// ```
-/// assert_eq!(lacewing_conn::proto::Stalls::default().connection_window, 0);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stalls {
@@ -87,14 +72,6 @@ pub struct Stalls {
 }
 
 /// Numbers of streams that were reset, by code.
-///
-/// ```
-/// use lacewing_conn::{Reason, proto::Resets};
-///
-/// let resets = Resets::default();
-/// assert_eq!(resets.of(Reason::Cancel), 0);
-/// assert_eq!(resets.iter().count(), 0);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resets([u32; Reason::KNOWN.len() + 1]);
 
@@ -129,7 +106,7 @@ fn index(reason: Reason) -> usize {
     known.unwrap_or(Reason::KNOWN.len())
 }
 
-/// What is counted while a connection goes on.
+/// The counters of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) pings_sent: u64,
@@ -141,7 +118,7 @@ pub(super) struct Counters {
 }
 
 impl Engine {
-    /// What the connection holds at this moment, and what it has been through.
+    /// Returns the connection's statistics at this moment.
     pub fn stats(&self) -> ConnectionStats {
         let (headers_sent, headers_received) = self.wire.header_bytes();
         ConnectionStats {

@@ -385,7 +385,7 @@ impl StreamMut<'_> {
     }
 
     /// Leaves the stream to the engine: the user is gone and reads no more.
-    /// What it handed over, and what its source still has, is sent within
+    /// Data that it handed over, and that its source still has, is sent within
     /// `drain_timeout`; with its end, or at that time, the stream ends in both
     /// directions.
     pub fn depart(&mut self) {

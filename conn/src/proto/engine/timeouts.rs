@@ -49,7 +49,7 @@ impl Engine {
     /// [`poll_timeout`](Self::poll_timeout) returns, then poll for events.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.timers.is_due(Timer::Write, now) {
-            // What was written since the last frame counts too.
+            // Bytes written since the last frame count too.
             self.watch_output(now);
         }
         if let Some(deadline) = self.timers.get(Timer::Write).filter(|due| *due <= now) {

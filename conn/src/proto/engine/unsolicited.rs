@@ -9,14 +9,6 @@ use super::{Engine, receive::Outcome};
 use crate::proto::{Event, Side, StreamId, StreamKey, UsageError};
 
 /// The origin that an alternative service is for.
-///
-/// ```
-/// use bytes::Bytes;
-/// use lacewing_conn::proto::AlternativeFor;
-///
-/// let origin = AlternativeFor::Origin(Bytes::from_static(b"https://example.org"));
-/// # let _ = origin;
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AlternativeFor {
     /// An origin in ASCII, as `https://example.org`.

@@ -10,14 +10,14 @@ use crate::proto::{
 };
 
 impl Engine {
-    /// What a client announces to a server that it asks for an upgrade: the
-    /// payload of SETTINGS that HTTP2-Settings carries, before base64url.
+    /// Returns the SETTINGS of a client that asks for an upgrade: the payload that
+    /// HTTP2-Settings carries, before base64url.
     pub fn upgrade_settings(config: &Config) -> Vec<u8> {
         settings_payload(config)
     }
 
     /// A server that has sent 101 goes on: `head` is the HTTP/1.1 request,
-    /// whose body was read to its end before; `settings` the payload that came
+    /// whose body was read to its end before; `settings` is the payload that came
     /// with it. [`Event::Opened`] follows. To be called before any input.
     ///
     /// # Errors

@@ -92,7 +92,7 @@ impl Tuning {
         });
     }
 
-    /// The answer came. `connection`: the connection's window as it is.
+    /// The answer has arrived. `connection`: the connection's window as it is.
     pub(crate) fn finish_probe(
         &mut self,
         now: Instant,

@@ -4,14 +4,14 @@
 /// No window may exceed this (RFC 9113 §6.9.1, SPDY/3.1 §2.6.8).
 pub(crate) const MAX_WINDOW: i64 = 0x7fff_ffff;
 
-/// What the peer lets us send.
+/// A send window: the bytes that the peer permits us to send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SendWindow {
     /// `None`: this protocol has no such window.
     available: Option<i64>,
 }
 
-/// A window would exceed 2³¹−1, or more came than it held.
+/// A window would exceed 2³¹−1, or more bytes arrived than it held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WindowError;
 
@@ -55,7 +55,7 @@ impl SendWindow {
     }
 }
 
-/// What we let the peer send.
+/// A receive window: the bytes that we permit the peer to send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecvWindow {
     size: Option<u32>,
@@ -88,7 +88,7 @@ impl RecvWindow {
         }
     }
 
-    /// Takes what came. More than the window held is the peer's error.
+    /// Takes bytes that arrived. More than the window held is the peer's error.
     pub(crate) fn debit(&mut self, len: u32) -> Result<(), WindowError> {
         if self.size.is_none() {
             return Ok(());
@@ -168,7 +168,7 @@ impl RecvWindow {
         (increment > 0).then_some(Increment(increment))
     }
 
-    /// What the peer may send plus what is on its way back to it: constant
+    /// Bytes that the peer may send plus those on their way back to it: constant
     /// when everything received was given back.
     pub(crate) fn accounted(&self) -> i64 {
         self.available.saturating_add(i64::from(self.unadvertised))

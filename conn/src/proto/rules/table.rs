@@ -25,7 +25,7 @@ macro_rules! rules {
         }
 
         impl Rule {
-            /// What follows when the peer breaks it.
+            /// The outcome when the peer breaks it.
             pub(super) fn reaction(self, dialect: Dialect) -> Reaction {
                 let [http2, spdy3, spdy2] = match self {
                     $(Self::$rule => [$http2, $spdy3, $spdy2],)*
@@ -71,8 +71,8 @@ rules! {
     SecondReply              => Stream(ProtocolError)       , Stream(StreamInUse)       , Stream(ProtocolError)     ; "a second reply", "RFC 9113 §8.1, drafts §2.6.2"
     FrameOnReservedStream    => Connection(ProtocolError)   , Connection(ProtocolError) , Connection(ProtocolError) ; "a frame on a promised stream before its response", "RFC 9113 §5.1"
     DataOnIdleStream         => Connection(ProtocolError)   , Stream(InvalidStream)     , Stream(InvalidStream)     ; "DATA on a stream that was never opened", "RFC 9113 §5.1, drafts §2.2.2"
-    RepeatedField            => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "a header field of a push that came before", "drafts §3.3.2"
-    CompressedData           => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "DATA that is compressed, which no version kept", "drafts §2.2.2"
+    RepeatedField            => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "a header field of a push that is repeated", "drafts §3.3.2"
+    CompressedData           => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "compressed DATA, which no later draft has", "drafts §2.2.2"
     DataOnClosedStream       => Stream(StreamClosed)        , Stream(ProtocolError)     , Ignore                    ; "DATA on a stream that is closed", "RFC 9113 §5.1, drafts §2.2.2"
     DataAfterEnd             => Stream(StreamClosed)        , Stream(StreamClosed)      , Ignore                    ; "DATA after the end of the stream", "RFC 9113 §5.1, drafts §2.3.6"
     DataBeforeReply          => Stream(ProtocolError)       , Stream(ProtocolError)     , Connection(ProtocolError) ; "DATA before the reply", "RFC 9113 §8.1, drafts §2.2.2"
@@ -101,21 +101,22 @@ rules! {
     ContradictingFields      => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "fields that contradict each other", "RFC 9113 §8.3.1"
     ContentLengthMismatch    => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "content-length differs from the body", "RFC 9113 §8.1.1, drafts §3.2.1"
     UnexpectedContent        => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "content in a message that has none: a response to HEAD, 204, 205, 304, or TRACE", "RFC 9110 §6.4.1, §9.3.8, §15.3.6"
-    UnsupportedTarget        => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "a request target with bytes that belong into no URI, or CONNECT without a port", "RFC 3986 §2, §3.3, RFC 9110 §9.3.6"
+    UnsupportedTarget        => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "a request target with bytes that a URI cannot have, or CONNECT without a port", "RFC 3986 §2, §3.3, RFC 9110 §9.3.6"
     TargetTooLong            => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "a path of more than 65,534 bytes", "RFC 9110 §15.5.15"
-    InvalidInformational     => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "an informational response that is none", "RFC 9113 §8.1, §8.6"
+    InvalidInformational     => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "a 101 response, or an informational one that ends its stream", "RFC 9113 §8.1, §8.6"
+    TooManyHeaderBytes       => Stream(RefusedStream)       , Stream(RefusedStream)     , Stream(RefusedStream)     ; "the header lists of open streams are over max_held_headers", "RFC 9113 §10.5"
     HeaderListTooLarge       => Stream(EnhanceYourCalm)     , Stream(FrameTooLarge)     , Stream(ProtocolError)     ; "the header list is over max_header_list_size or max_header_fields", "RFC 9113 §10.5.1"
     Compression              => Connection(CompressionError), Connection(ProtocolError) , Connection(ProtocolError) ; "a header block that does not decode", "RFC 9113 §4.3, drafts §2.6.10.1"
     TooManyResets            => Connection(EnhanceYourCalm) , Connection(ProtocolError) , Connection(ProtocolError) ; "more resets than limits.resets allows", "RFC 9113 §10.5"
     TooManyGlitches          => Connection(EnhanceYourCalm) , Connection(ProtocolError) , Connection(ProtocolError) ; "more useless frames than limits.glitches allows", "RFC 9113 §10.5"
-    PrefaceTimeout           => Connection(ProtocolError)   , Connection(ProtocolError) , Connection(ProtocolError) ; "no frame came within preface_timeout", "RFC 9113 §3.4"
+    PrefaceTimeout           => Connection(ProtocolError)   , Connection(ProtocolError) , Connection(ProtocolError) ; "no frame arrived within preface_timeout", "RFC 9113 §3.4"
     HeadersTimeout           => Connection(EnhanceYourCalm) , Connection(ProtocolError) , Connection(ProtocolError) ; "a header block did not end within headers_timeout", "RFC 9113 §10.5"
     SettingsTimeout          => Connection(SettingsTimeout) , Connection(ProtocolError) , Connection(ProtocolError) ; "SETTINGS not acknowledged within settings_timeout", "RFC 9113 §6.5.3"
     KeepAliveTimeout         => Connection(InternalError)   , Connection(InternalError) , Connection(InternalError) ; "no answer to PING within keep_alive_timeout", "RFC 9113 §6.7, drafts §2.6.5"
     InvalidSettings          => Connection(ProtocolError)   , Connection(ProtocolError) , Connection(ProtocolError) ; "a setting that the peer may not send, or may not change", "RFC 9113 §6.5.2, RFC 8441 §3, RFC 9218 §2.1"
-    InvalidPriorityUpdate    => Connection(ProtocolError)   , Connection(ProtocolError) , Connection(ProtocolError) ; "PRIORITY_UPDATE from a server, or for a stream that cannot be", "RFC 9218 §7.1"
+    InvalidPriorityUpdate    => Connection(ProtocolError)   , Connection(ProtocolError) , Connection(ProtocolError) ; "PRIORITY_UPDATE from a server, or for a stream that cannot exist", "RFC 9218 §7.1"
     HeadersInTunnel          => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "HEADERS on a tunnel", "RFC 9113 §8.5"
-    MissingCredential        => Stream(ProtocolError)       , Stream(InvalidCredentials), Stream(InvalidCredentials); "a slot of the certificate vector that holds nothing", "drafts §2.6.9"
+    MissingCredential        => Stream(ProtocolError)       , Stream(InvalidCredentials), Stream(InvalidCredentials); "an empty slot of the certificate vector", "drafts §2.6.9"
     WriteStall               => Connection(InternalError)   , Connection(InternalError) , Connection(InternalError) ; "the transport took nothing within write_stall_timeout", "RFC 9113 §10.5"
     FrameTimeout             => Connection(EnhanceYourCalm) , Connection(ProtocolError) , Connection(ProtocolError) ; "a frame that has begun did not go on within frame_timeout", "RFC 9113 §10.5"
     BodyStall                => Stream(Cancel)              , Stream(Cancel)            , Stream(Cancel)            ; "the content of a message did not go on within body_timeout", "RFC 9113 §10.5"

@@ -1,4 +1,4 @@
-//! Where a stream stands: one state machine of two halves (RFC 9113 §5.1; the
+//! The states of a stream: one state machine of two halves (RFC 9113 §5.1; the
 //! SPDY drafts §2.3).
 //!
 //! ```text
@@ -29,8 +29,7 @@ use crate::proto::Rule;
 /// One direction of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Half {
-    /// No head yet: the reply is still to come (informational ones do not
-    /// count).
+    /// No head yet: the reply is missing (informational ones do not count).
     Waiting,
     /// Between the head and the end.
     Open,
@@ -45,7 +44,7 @@ pub(crate) struct State {
     recv: Half,
 }
 
-/// What a frame says about the half that it belongs to.
+/// The part of a message that a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     /// An informational head.
@@ -58,7 +57,7 @@ pub(crate) enum Part {
     Trailers { fin: bool },
 }
 
-/// The part may not come in this state.
+/// The part is not allowed in this state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Misplaced {
     /// Data or trailers before the head.
@@ -108,7 +107,7 @@ impl State {
         }
     }
 
-    /// The same, if the stream is unidirectional: nothing comes back.
+    /// The same, if the stream is unidirectional: the peer sends nothing.
     pub(crate) fn opened_one_way(fin: bool) -> Self {
         Self {
             recv: Half::Closed,
@@ -183,7 +182,7 @@ impl State {
         Ok(Self { recv, ..self })
     }
 
-    /// Our direction ends, with its last frame or because the peer wants no
+    /// Our direction ends, with its last frame or because the peer needs no
     /// more of it.
     pub(crate) fn close_send(&mut self) {
         self.send = Half::Closed;

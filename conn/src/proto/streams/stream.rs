@@ -26,10 +26,12 @@ pub(crate) struct Stream {
     pub(crate) priority_owner: PriorityOwner,
     pub(crate) send: SendHalf,
     pub(crate) recv: RecvHalf,
-    /// What is still to come of the peer's content.
+    /// The peer's content, as far as it is missing.
     pub(crate) content: Content,
-    /// What its request asks for.
+    /// The class of its request.
     pub(crate) asked: Asked,
+    /// Bytes of memory of the header lists that were received on it.
+    pub(super) headers: usize,
     /// The peer opened it then.
     pub(crate) opened: Option<Instant>,
     /// How it moves on.
@@ -61,7 +63,7 @@ pub(crate) enum PriorityOwner {
 #[derive(Debug)]
 pub(crate) struct SendHalf {
     pub(crate) window: SendWindow,
-    /// What our message may have of it.
+    /// The content that our message may have.
     pub(crate) content: Content,
     /// Data that the user handed over and that is not in a frame yet.
     pub(crate) pending: Bytes,
@@ -87,8 +89,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// If it was asked: it answered, with data and more to come, or with its
-    /// last.
+    /// A source that was asked answered, with data or with its last.
     pub(crate) fn answered(&mut self, last: bool) {
         if *self == Self::Asked {
             *self = if last { Self::None } else { Self::Offered };
@@ -131,7 +132,7 @@ pub(crate) enum Reader {
     /// The user reads no more: data is discarded.
     Discarding,
     /// Data is discarded, and the response is complete: the peer may stop by
-    /// itself before it is told to.
+    /// itself before it is asked to.
     Lingering,
 }
 
@@ -151,7 +152,7 @@ pub(crate) struct Push {
     /// It is not on the wire yet.
     held: Option<HeldPush>,
     /// Of a SPDY push that we take, before its body: the names of the fields
-    /// that came.
+    /// so far.
     pub(crate) names: Option<HeaderMap<()>>,
 }
 
@@ -215,6 +216,7 @@ impl Stream {
                 reader: Reader::Reading,
             },
             content: Content::default(),
+            headers: 0,
             opened: None,
             progress: StreamProgress::default(),
             asked: Asked::Other,

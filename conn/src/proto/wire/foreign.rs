@@ -5,18 +5,18 @@ use crate::proto::{Side, Version};
 /// Bytes of a first line that are shown.
 const SHOWN: usize = 64;
 
-/// Bytes by which each of [`BEGINNINGS`] is told.
+/// Bytes that suffice to recognise each of [`BEGINNINGS`].
 const ENOUGH: usize = 4;
 
-/// Bytes by which HTTP/2's first frame is told from SPDY's.
+/// Bytes that distinguish HTTP/2's first frame from SPDY's.
 const FRAME: usize = 8;
 
-/// What a peer's first bytes are.
+/// The protocol of a peer's first bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Beginning {
     /// Perhaps of the protocol that is spoken here.
     Ours,
-    /// Too few to tell.
+    /// Too few to decide.
     Short,
     /// Of another one, in words.
     Foreign(String),
@@ -84,7 +84,8 @@ pub(crate) fn look(bytes: &[u8], version: Version, side: Side) -> Beginning {
     }
 }
 
-/// First bytes that nobody's first frame has, and that are not known: in words.
+/// Describes first bytes that are no frame of any of the protocols, and that are
+/// not known.
 /// HTTP/2's frame would have 64 KiB or more, SPDY's would be DATA of a stream of
 /// an absurd number.
 pub(crate) fn unknown(bytes: &[u8], version: Version, side: Side) -> Option<String> {
@@ -157,7 +158,7 @@ fn peer(side: Side) -> &'static str {
     }
 }
 
-/// What is before the line's end, escaped and in quotes.
+/// The bytes before the line's end, escaped and in quotes.
 fn first_line(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
     let line = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or(bytes);

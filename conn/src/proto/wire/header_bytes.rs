@@ -1,12 +1,6 @@
 //! The size of header blocks.
 
 /// Header bytes before and after compression.
-///
-/// ```
-/// use lacewing_conn::proto::HeaderBytes;
-///
-/// assert_eq!(HeaderBytes::default().ratio(), None);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeaderBytes {

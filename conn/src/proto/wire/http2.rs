@@ -20,23 +20,23 @@ use crate::proto::{Config, Head, HeaderBytes, Priority, Reason, Rule, Side, Stre
 /// connection.
 const MAX_DATA: usize = 64 << 10;
 
-/// A header list that our SETTINGS allow may come in frames of this size: half
-/// of what every peer takes.
-const CONTINUATION: usize = 8 << 10;
+/// A header list that our SETTINGS allow may come in frames of this size: a
+/// quarter of what every peer takes.
+const CONTINUATION: usize = 4 << 10;
 
 /// The codec of one HTTP/2 connection.
 #[derive(Debug)]
 pub(crate) struct Wire {
     decoder: frames::Decoder<Box<Fields>>,
     encoder: frames::Encoder,
-    /// The client's connection preface is still to come (RFC 9113 §3.4).
+    /// The client's connection preface has not arrived (RFC 9113 §3.4).
     preface_due: bool,
     settings_due: bool,
     header_table_size: u32,
     side: Side,
     /// SETTINGS of the peer were obeyed.
     settings_came: bool,
-    /// What the peer may not take back once it said it.
+    /// Settings that the peer may not take back.
     fixed: settings::Fixed,
     sent: HeaderBytes,
     /// Scratch for numbers in text.
@@ -111,7 +111,7 @@ impl Wire {
         self.decoder.set_copy_below(length);
     }
 
-    /// Whether the preface is behind us.
+    /// Reads the client's preface; `false` until all of it is there.
     fn read_preface(&mut self, input: &mut BytesMut) -> Result<bool, Violation> {
         let expected = frames::PREFACE;
         let len = input.len().min(expected.len());

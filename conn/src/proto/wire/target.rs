@@ -45,7 +45,7 @@ impl Target {
         if self.authority.is_none() {
             return Err(Rule::MissingPseudoField);
         }
-        // One that a URI has no place for is no target that one can connect to.
+        // One that a URI has no place for is no target of a connection.
         let authority = settle_authority(self.authority, None, self.host, fields)?;
         let authority = authority.ok_or(Rule::UnsupportedTarget)?;
         // There is no default port (RFC 9110 §9.3.6).
@@ -155,8 +155,8 @@ fn refused(value: &[u8]) -> Rule {
     }
 }
 
-/// The path with its query as it is sent: bytes that an [`http::Uri`] lets stand
-/// and RFC 3986 (§3.3, §3.4) does not are percent-encoded.
+/// The path with its query as it is sent: bytes that an [`http::Uri`] permits and
+/// RFC 3986 (§3.3, §3.4) does not are percent-encoded.
 pub(crate) fn path_of(uri: &Uri) -> Cow<'_, str> {
     let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
     if path.is_empty() {

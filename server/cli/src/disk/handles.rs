@@ -9,12 +9,12 @@ use std::{
 
 use super::Identity;
 
-/// Time without a read after which a file is closed. A response that goes on
-/// later opens it again, if it is the same still.
+/// Time without a read after which a file is closed. A later read opens it
+/// again, if it has not changed.
 pub(crate) const IDLE_HANDLE: Duration = Duration::from_secs(5);
 
-/// Open files, one for each however many responses read it. None of them
-/// belongs to a response, so a reader that stalls keeps nothing open.
+/// Open files, each shared by the responses that read it. No response owns one,
+/// so that a reader that stalls keeps nothing open.
 pub(crate) struct Handles {
     open: Mutex<HashMap<Identity, Handle>>,
     max: usize,
@@ -45,7 +45,8 @@ impl Handles {
         Some(Arc::clone(&handle.file))
     }
 
-    /// Keeps a file open, in place of the one that was not used for longest.
+    /// Keeps a file open. If there are too many, closes the one that was not used
+    /// for longest.
     pub(crate) fn keep(&self, identity: Identity, file: Arc<File>) {
         let used = Instant::now();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

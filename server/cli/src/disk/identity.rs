@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// A change that comes sooner after another may not show: clocks of file
+/// A change that follows another more closely may not show: clocks of file
 /// systems tick every few milliseconds.
 const TICK: Duration = Duration::from_millis(50);
 /// Some of them count seconds only, or pairs of seconds.
@@ -50,7 +50,7 @@ impl Identity {
         Some((seconds.try_into().ok()?, nanoseconds.try_into().ok()?))
     }
 
-    /// The last change is so long ago at `now` that the next one will show in
+    /// Returns true if the last change is so old that the next one will show in
     /// the identity.
     pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
         let (Ok(seconds), Ok(nanoseconds)) =

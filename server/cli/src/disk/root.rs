@@ -1,4 +1,4 @@
-//! The directory that is served, and how its files are opened.
+//! The directory that is served: opens its files, and nothing else.
 
 use std::{
     ffi::OsStr,
@@ -15,8 +15,8 @@ use rustix::{
 use super::Identity;
 use crate::failure::Failure;
 
-/// For a directory that is passed through: its owner may let others do that
-/// and not read the names.
+/// For a directory on the way. Its permissions may allow to pass through it and
+/// not to read its names.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 const PASS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
@@ -128,7 +128,7 @@ pub(crate) fn below(directory: &str, name: &str) -> String {
     }
 }
 
-/// Looks first and opens then: to open a device or a FIFO does something.
+/// Looks before it opens: the mere opening of a device or a FIFO has effects.
 fn open_last(directory: OwnedFd, name: &OsStr, links: Links) -> Result<Opened, Errno> {
     let (at, flags) = match links {
         Links::Within => (AtFlags::SYMLINK_NOFOLLOW, OFlags::NOFOLLOW),
@@ -145,7 +145,7 @@ fn open_last(directory: OwnedFd, name: &OsStr, links: Links) -> Result<Opened, E
     opened(openat(&directory, name, flags, Mode::empty())?)
 }
 
-/// Looks again, at what was really opened.
+/// Looks again, at the handle: the name may have changed in between.
 fn opened(found: OwnedFd) -> Result<Opened, Errno> {
     let file = File::from(found);
     let metadata = file

@@ -18,18 +18,19 @@ use crate::{
     disk::Identity,
 };
 
-/// The most files that are remembered; of large ones, only what responses say
-/// of them.
+/// The most files that are remembered. Of a large file that is its facts, not its
+/// content.
 const MAX_ENTRIES: usize = 4096;
 /// Bytes of small files in memory, those that a stalled response holds counted.
 const MAX_BYTES: usize = 32 << 20;
-/// One of so many entries makes room at once, the longest unused first.
+/// The share of the entries that makes room at once: an eighth, those that were
+/// not used for longest.
 const EVICTED_SHARE: usize = 8;
 
 /// A file that was read, or looked at.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// Where it is on the disk.
+    /// The path on the disk.
     pub(crate) path: PathBuf,
     pub(crate) facts: Facts,
     /// A small file's content.
@@ -47,7 +48,7 @@ impl Entry {
         }
     }
 
-    /// The file is as it was.
+    /// Returns true if the file on the disk is the same.
     pub(crate) fn is_fresh(&self) -> bool {
         fs::metadata(&self.path)
             .is_ok_and(|metadata| Identity::from(&metadata) == self.facts.identity)
@@ -96,8 +97,8 @@ impl Cache {
         entries.remove(path);
     }
 
-    /// Room for the content of a file. `None` if there is none even after some
-    /// others have made room: stalled responses hold them.
+    /// Room for the content of a file. `None` if there is none even after an
+    /// eviction, because stalled responses hold the content of others.
     pub(crate) fn charge(&self, len: usize) -> Option<Charge> {
         self.budget.charge(len).or_else(|| {
             let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);

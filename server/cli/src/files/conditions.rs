@@ -10,7 +10,7 @@ use http::{
 };
 use httpdate::parse_http_date;
 
-/// What a client's copy is compared with.
+/// The validators of a file, to compare with those of a client's copy.
 #[derive(Clone, Debug)]
 pub(crate) struct Validators {
     /// Strong.
@@ -19,7 +19,7 @@ pub(crate) struct Validators {
     pub(crate) modified: Option<u64>,
 }
 
-/// What the conditions of a request say.
+/// The result of a request's conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Proceed,
@@ -51,7 +51,7 @@ impl Validators {
         Verdict::Proceed
     }
 
-    /// The client's part is of the same file, so that it may have the rest
+    /// Returns true if the client's part is of this file, so that a range fits it
     /// (RFC 9110 §13.1.5).
     pub(crate) fn allow_range(&self, fields: &HeaderMap, now: SystemTime) -> bool {
         let mut values = fields.get_all(IF_RANGE).iter();

@@ -1,4 +1,4 @@
-//! What responses say of a file.
+//! The facts about a file that its responses state.
 
 use std::{
     path::Path,
@@ -11,7 +11,7 @@ use httpdate::fmt_http_date;
 use super::conditions::Validators;
 use crate::disk::Identity;
 
-/// What responses say of a file, made once for many of them.
+/// The facts about a file, made once for many responses.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) identity: Identity,
@@ -33,10 +33,8 @@ impl Facts {
             HeaderValue::try_from(format!("\"{seconds:x}.{nanoseconds:08x}-{size:x}\"")).ok()
         });
         let last_modified = modified.and_then(|(seconds, _)| {
-            // What the date cannot say, no field says.
             let date = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
-            let sayable = seconds < LAST_SECOND;
-            sayable.then(|| HeaderValue::try_from(fmt_http_date(date)).ok())?
+            (seconds < YEAR_10000).then(|| HeaderValue::try_from(fmt_http_date(date)).ok())?
         });
         Self {
             identity,
@@ -50,8 +48,8 @@ impl Facts {
     }
 }
 
-/// The year 9999 ends; an HTTP date has four digits.
-const LAST_SECOND: u64 = 253_402_300_800;
+/// An HTTP date has four digits for the year.
+const YEAR_10000: u64 = 253_402_300_800;
 
 #[cfg(test)]
 mod tests {

@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, header::RANGE};
 
-/// More ranges than this get the whole file: each costs a part with fields of
-/// its own (RFC 9110 §17.15).
+/// More ranges than this get the whole file: each is a part with fields of its
+/// own (RFC 9110 §17.15).
 const MAX_RANGES: usize = 16;
 
 /// Bytes of a file.
@@ -25,7 +25,7 @@ impl Span {
     }
 }
 
-/// What a `range` field asks for.
+/// The meaning of a `range` field.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ranges {
     /// The whole file: there is no such field, or it is ignored.
@@ -45,8 +45,8 @@ impl Ranges {
         }
     }
 
-    /// `None` for what a server ignores: an unknown unit, a syntax error, too
-    /// many ranges.
+    /// `None` for a field to be ignored: an unknown unit, a syntax error, too many
+    /// ranges.
     fn parse(value: &[u8], size: u64) -> Option<Self> {
         let value = std::str::from_utf8(value).ok()?;
         let (unit, set) = value.split_once('=')?;

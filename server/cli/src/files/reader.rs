@@ -1,4 +1,4 @@
-//! The content of large files, piece by piece, as the reader takes it.
+//! The content of large files, piece by piece, at the reader's pace.
 
 use std::{
     io,
@@ -13,15 +13,15 @@ use bytes::Bytes;
 use super::{Files, ranges::Span};
 use crate::disk::Identity;
 
-/// The first piece of a response, and each after a pause: a reader that
-/// stalls holds no more.
+/// The length of the first piece, and of each after a pause: a reader that stalls
+/// holds no more.
 const FIRST_CHUNK: usize = 16 << 10;
-/// Pieces grow up to this while the reader is fast.
+/// The length that pieces grow to while the reader is fast.
 const MAX_CHUNK: usize = 256 << 10;
-/// A piece is sent in this time, or the next one is a small one.
+/// A piece that takes longer than this is followed by a small one.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A file that was opened once, and how to open it again.
+/// A file that is opened again for each read, unless it is open still.
 #[derive(Debug)]
 pub(crate) struct Source {
     /// Below the root.
@@ -29,13 +29,12 @@ pub(crate) struct Source {
     pub(crate) identity: Identity,
 }
 
-/// Reads a file for one response. Nothing is open between two pieces that
-/// belongs to it.
+/// Reads a file for one response, which owns no open file.
 pub(crate) struct Reader {
     files: Arc<Files>,
     source: Arc<Source>,
     chunk: usize,
-    /// When the last piece was given out.
+    /// The time of the last piece.
     given: Option<Instant>,
     reading: Option<Reading>,
 }

@@ -1,9 +1,9 @@
-//! A directory as a page of HTML: a top, which names the path that was asked
-//! for, and rows, which all paths to the directory share.
+//! A directory as a page of HTML. The top names the requested path; the rows are
+//! the same for all paths to the directory.
 
 use std::fmt::Write;
 
-use crate::site::percent_encode;
+use crate::target::percent_encode;
 
 /// Bytes of rows on one page: names of 255 bytes become 2 KiB each when they
 /// are encoded.
@@ -21,7 +21,7 @@ pub(crate) struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LeftOut {
     Exactly(usize),
-    /// There were too many to count.
+    /// The counting stopped there.
     AtLeast(usize),
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn top(path: &str) -> String {
     page
 }
 
-/// The rows, directories first, and how many there should be more.
+/// The rows, directories first, and the number of entries that are left out.
 pub(crate) fn rows(mut entries: Vec<Entry>, left_out: LeftOut) -> String {
     entries.sort_by(|a, b| (a.size.is_some(), &a.name).cmp(&(b.size.is_some(), &b.name)));
     let mut rows = String::new();

@@ -11,17 +11,17 @@ use super::page::{Entry, LeftOut};
 use crate::{
     disk::{Opened, Root, below},
     failure::Failure,
-    site::Hidden,
+    target::Hidden,
 };
 
 /// Entries on one page; a directory of a million files must not become a page
 /// of a hundred megabytes.
 const MAX_ENTRIES: usize = 10_000;
-/// Names that are counted.
+/// The most names beyond those that are counted.
 const MAX_COUNTED: usize = 200_000;
 
-/// Reads the directory at `path` below the root. Names that no request can
-/// have are left out: they are hidden, lead elsewhere, or are not UTF-8.
+/// Reads the directory at `path` below the root. Names that are not served are
+/// skipped: they are hidden, lead out of the root, or are not UTF-8.
 pub(super) fn read(
     root: &Root,
     path: &str,
@@ -57,8 +57,8 @@ pub(super) fn read(
     Ok((entries, LeftOut::Exactly(left_out)))
 }
 
-/// `None` for what is not served: a link that leads elsewhere or nowhere, a
-/// FIFO, a socket, a device; and for what is gone.
+/// `None` for what is not served: a link out of the root or to nothing, a FIFO,
+/// a socket, a device; and for a name that is removed meanwhile.
 fn entry(names: &Dir, root: &Root, path: &str, name: &str) -> Result<Option<Entry>, Failure> {
     let directory = names.fd()?;
     let found = match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {

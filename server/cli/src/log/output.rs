@@ -1,5 +1,5 @@
-//! The way of the log to the standard error output: nothing that serves waits
-//! for whoever reads it.
+//! Writes the log to the standard error output. Serving never waits for its
+//! reader.
 
 use std::{
     io::{self, Write},
@@ -11,8 +11,8 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes of lines that wait; those that come then are left out. As many again
-/// are being written.
+/// Bytes of lines that wait. Further lines are left out. As many bytes again may
+/// be in the middle of a write.
 const MAX_WAITING: usize = 512 << 10;
 
 /// Lines that wait for a thread of their own to write them.
@@ -21,7 +21,7 @@ pub(crate) struct Output(Arc<Shared>);
 
 struct Shared {
     queue: Mutex<Queue>,
-    /// There is something to write, or the writer is done with it.
+    /// Lines are there to be written, or the writer has finished.
     changed: Condvar,
 }
 

@@ -1,5 +1,4 @@
-//! Requests for another server than the one that the client's TLS handshake
-//! was with.
+//! Requests that belong to another server than the one of the TLS handshake.
 
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use rustls::{
     server::ParsedCertificate,
 };
 
-/// The certificate that clients of the TLS port see; none without such a port.
+/// The names in the certificate of the TLS port; none without such a port.
 #[derive(Clone, Default)]
 pub(crate) struct Names(Option<Arc<CertificateDer<'static>>>);
 
@@ -20,9 +19,9 @@ impl Names {
         Self(Some(Arc::new(certificate)))
     }
 
-    /// The request is for a name that is neither the one of the handshake nor
-    /// in the certificate (421, RFC 9110 §15.5.20). A client may use one
-    /// connection for every name in the certificate (RFC 9113 §9.1.1).
+    /// Returns true if the host is neither the name of the handshake (SNI) nor in
+    /// the certificate (421, RFC 9110 §15.5.20). A client may use one connection
+    /// for every name in the certificate (RFC 9113 §9.1.1).
     pub(crate) fn is_misdirected<B>(&self, request: &Request<B>) -> bool {
         let info = request.extensions().get::<ConnectionInfo>();
         let Some(asked) = info.and_then(|info| info.tls()?.server_name()) else {

@@ -14,7 +14,7 @@ use crate::files::{Reader, Span};
 
 /// The content of a response.
 pub(crate) enum Content {
-    /// What is left of bytes in memory.
+    /// Bytes in memory that are still to be sent.
     Bytes(Bytes),
     Pieces(Box<Pieces>),
 }

@@ -37,8 +37,7 @@ fn a_page_says_how_many_entries_are_left_out() {
     }
 }
 
-/// 100 requests, none of whose responses is read: 100 pages of about a
-/// megabyte each are held once.
+/// Responses that are not read share one page of about a megabyte.
 #[cfg(target_os = "linux")]
 #[test]
 fn pages_that_are_not_read_are_held_once() {

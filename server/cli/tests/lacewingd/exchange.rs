@@ -1,5 +1,5 @@
-//! Clients that say exactly what a test wants, frame by frame: HTTP/1.1,
-//! HTTP/2 and SPDY/3.1.
+//! Clients for HTTP/1.1, HTTP/2 and SPDY/3.1 that send exactly the bytes of a
+//! test.
 
 use std::io::{Read, Write};
 
@@ -21,7 +21,7 @@ pub(crate) enum Protocol {
 pub(crate) const ALL: [Protocol; 3] = [Protocol::Http1, Protocol::Http2, Protocol::Spdy31];
 pub(crate) const MULTIPLEXED: [Protocol; 2] = [Protocol::Http2, Protocol::Spdy31];
 
-/// What came of a request.
+/// The answer to a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answer {
     /// 0 if the stream was reset before a response.

@@ -1,4 +1,4 @@
-//! Which files are served: regular ones below the root, and no others.
+//! Regular files below the root are served, and no others.
 
 use std::{fs, os::unix::fs::symlink, process::Command};
 

@@ -63,6 +63,27 @@ fn a_request_of_the_others_has_no_two_hosts() {
     }
 }
 
+/// HTTP/2 may leave the authority out (RFC 9113 §8.3.1), SPDY/3 may not (§3.2.1
+/// of its draft: 400, or a stream error).
+#[test]
+fn a_missing_host_is_malformed_where_it_is_required() {
+    let directory = Directory::new("lacewingd-no-host");
+    let running = Running::start(&directory, &["--https", "off"]);
+    for protocol in MULTIPLEXED {
+        let good = head(protocol, "localhost", "GET", "/hello.txt");
+        let is_host = |name| matches!(name, ":authority" | ":host");
+        let mut bad = good.clone();
+        bad.retain(|(name, _)| !is_host(*name));
+        let mut session = Session::new(running.connect(), protocol, None);
+        session.open(1, &bad);
+        session.open(3, &good);
+        assert_eq!(session.finish(3).status, 200, "{protocol:?}");
+        let status = session.finish(1).status;
+        let required = protocol == Protocol::Spdy31;
+        assert_eq!(status == 200, !required, "{protocol:?}: {status}");
+    }
+}
+
 #[test]
 fn a_request_for_another_server_is_misdirected() {
     let directory = Directory::new("lacewingd-misdirected");

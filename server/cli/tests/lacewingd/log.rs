@@ -1,4 +1,4 @@
-//! The log: nobody has to read it.
+//! The log never stops the server.
 
 use std::{
     io::{Read, Write},
@@ -14,7 +14,7 @@ use crate::{
 /// Neither the announcement nor the log has to be read: requests are answered,
 /// and the end is as it should be.
 #[test]
-fn a_log_that_nobody_reads_is_no_error() {
+fn a_log_without_a_reader_is_no_error() {
     let directory = Directory::new("lacewingd-unread");
     let mut running = Running::start(&directory, &["--https", "127.0.0.1:0"]);
     drop(running.child.stderr.take());

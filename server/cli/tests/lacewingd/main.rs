@@ -92,7 +92,7 @@ fn a_start_that_fails_says_why_and_what_to_do() {
 
     let (code, said) = fails(&[".", "--https", "off", "--http", "off"]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("nobody could connect"), "{said}");
+    assert!(said.contains("no client could connect"), "{said}");
 
     let (code, said) = fails(&["--protocols", "h2,h3"]);
     assert_eq!(code, Some(2));

@@ -104,7 +104,7 @@ impl Running {
         io
     }
 
-    /// Sends the bytes of a request in HTTP/1.1, and returns all that comes.
+    /// Sends the bytes of a request in HTTP/1.1, and returns all bytes received.
     pub(crate) fn send(&self, request: &str) -> String {
         let mut io = self.connect();
         io.write_all(request.as_bytes()).unwrap();

@@ -47,7 +47,7 @@ pub(super) fn rows() -> Vec<Row> {
                     headers(REQUEST, &ok).with_reserved_bit(),
                     ping(b"question").with_reserved_bit(),
                 ]),
-                expect(Expect::PingAck(*b"question")),
+                expect(Expect::PingAnswer(*b"question")),
                 not_reset(REQUEST),
                 send(data(REQUEST, b"").end_stream()),
             ],
@@ -69,7 +69,7 @@ pub(super) fn rows() -> Vec<Row> {
             [
                 request_comes(),
                 send(headers(REQUEST, &ok)),
-                Step::TooLong(data(REQUEST, b"")),
+                too_long(data(REQUEST, b"")),
                 stream_error(REQUEST, &[FRAME_SIZE_ERROR]),
             ],
         ),
@@ -78,7 +78,7 @@ pub(super) fn rows() -> Vec<Row> {
             "HEADERS above SETTINGS_MAX_FRAME_SIZE is a connection error FRAME_SIZE_ERROR",
             [
                 request_comes(),
-                Step::TooLong(headers(REQUEST, &ok)),
+                too_long(headers(REQUEST, &ok)),
                 connection_error(&[FRAME_SIZE_ERROR]),
             ],
         ),
@@ -87,7 +87,7 @@ pub(super) fn rows() -> Vec<Row> {
             "a frame of unknown type above SETTINGS_MAX_FRAME_SIZE is an error FRAME_SIZE_ERROR",
             [
                 request_comes(),
-                Step::TooLong(frame(UNKNOWN, 0, 0, b"")),
+                too_long(frame(UNKNOWN, 0, 0, b"")),
                 connection_error(&[FRAME_SIZE_ERROR]),
             ],
         ),

@@ -23,7 +23,7 @@ pub(super) fn rows() -> Vec<Row> {
             send(headers(REQUEST, &ok).end_stream()),
             send_all([frame_after, ping(b"tolerant")]),
             any([
-                Expect::PingAck(*b"tolerant"),
+                Expect::PingAnswer(*b"tolerant"),
                 Expect::StreamError(REQUEST, vec![STREAM_CLOSED]),
                 Expect::ConnectionError(vec![STREAM_CLOSED, PROTOCOL_ERROR]),
                 // A client that has its whole response may leave.

@@ -168,7 +168,7 @@ fn frames() -> Vec<Row> {
             [
                 request_comes(),
                 send(ping(b"\x00\x01\x80\xfe\xff\x7f\r\n")),
-                expect(Expect::PingAck(*b"\x00\x01\x80\xfe\xff\x7f\r\n")),
+                expect(Expect::PingAnswer(*b"\x00\x01\x80\xfe\xff\x7f\r\n")),
                 send(headers(REQUEST, &ok).end_stream()),
             ],
         ),
@@ -190,8 +190,8 @@ fn frames() -> Vec<Row> {
             [
                 request_comes(),
                 send_all([ping_ack(b"unasked!"), ping(b"question")]),
-                any([Expect::PingAck(*b"question"), Expect::Closed]),
-                Step::Holds(Expect::NoPingAck(*b"unasked!")),
+                any([Expect::PingAnswer(*b"question"), Expect::Closed]),
+                Step::Holds(Expect::NoPingAnswer(*b"unasked!")),
                 send(headers(REQUEST, &ok).end_stream()),
             ],
         ),
@@ -235,7 +235,7 @@ fn goaways() -> Vec<Row> {
                 alive(),
                 not_reset(REQUEST),
                 send_all([data(REQUEST, b"content").end_stream(), ping(b"question")]),
-                any([Expect::PingAck(*b"question"), Expect::Closed]),
+                any([Expect::PingAnswer(*b"question"), Expect::Closed]),
                 no_request_since_mark(),
             ],
         ),

@@ -81,7 +81,7 @@ fn frames() -> Vec<Row> {
             [
                 request_comes(),
                 send(headers(REQUEST, &ok)),
-                Step::PaddedUpload(REQUEST, 1_000),
+                padded_upload(REQUEST, 1_000),
             ],
         ),
         must(
@@ -206,7 +206,7 @@ fn uploads() -> Vec<Row> {
                     window_update(0, 65_535),
                     ping(b"question"),
                 ]),
-                any([Expect::PingAck(*b"question"), Expect::Closed]),
+                any([Expect::PingAnswer(*b"question"), Expect::Closed]),
                 at_most(REQUEST, INITIAL),
             ],
         ),
@@ -220,7 +220,7 @@ fn uploads() -> Vec<Row> {
                     window_update(0, 65_535),
                     ping(b"question"),
                 ]),
-                any([Expect::PingAck(*b"question"), Expect::Closed]),
+                any([Expect::PingAnswer(*b"question"), Expect::Closed]),
                 at_most(REQUEST, INITIAL),
             ],
         ),

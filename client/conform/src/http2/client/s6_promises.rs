@@ -21,7 +21,7 @@ pub(super) fn rows() -> Vec<Row> {
             title,
             [
                 request_comes(),
-                Step::Push(Need::NoPush),
+                push_forbidden(),
                 send(frame),
                 connection_error(&[PROTOCOL_ERROR]),
             ],
@@ -34,7 +34,7 @@ pub(super) fn rows() -> Vec<Row> {
             title,
             [
                 request_comes(),
-                Step::Push(Need::Push),
+                push_allowed(),
                 Step::Send(frames),
                 connection_error(&[PROTOCOL_ERROR]),
             ],
@@ -47,7 +47,7 @@ pub(super) fn rows() -> Vec<Row> {
             title,
             [
                 request_comes(),
-                Step::Push(Need::Push),
+                push_allowed(),
                 send(push_promise(REQUEST, 2, block)),
                 stream_error(2, &[PROTOCOL_ERROR]),
             ],
@@ -70,7 +70,7 @@ pub(super) fn rows() -> Vec<Row> {
             "a push is taken, or refused, and the connection goes on",
             [
                 request_comes(),
-                Step::Push(Need::Push),
+                push_allowed(),
                 send(push_promise(REQUEST, 2, &get)),
                 alive(),
                 send_all([headers(2, &status("200")), data(2, b"content").end_stream()]),
@@ -130,7 +130,7 @@ pub(super) fn rows() -> Vec<Row> {
             "PUSH_PROMISE may be padded and go on in CONTINUATION",
             [
                 request_comes(),
-                Step::Push(Need::Push),
+                push_allowed(),
                 send_all([
                     push_promise(REQUEST, 2, &Block::new())
                         .unfinished()
@@ -148,7 +148,7 @@ pub(super) fn rows() -> Vec<Row> {
             "PUSH_PROMISE too short for its promised stream is a connection error FRAME_SIZE_ERROR",
             [
                 request_comes(),
-                Step::Push(Need::Push),
+                push_allowed(),
                 send(frame(
                     Kind::PUSH_PROMISE,
                     flags::END_HEADERS,
@@ -164,7 +164,7 @@ pub(super) fn rows() -> Vec<Row> {
             "reserved (remote): DATA is a connection error PROTOCOL_ERROR",
             [
                 request_comes(),
-                Step::Push(Need::Push),
+                push_allowed(),
                 send_all([push_promise(REQUEST, 2, &get), data(2, b"content")]),
                 any([
                     Expect::ConnectionError(vec![PROTOCOL_ERROR]),
@@ -179,7 +179,7 @@ pub(super) fn rows() -> Vec<Row> {
             "reserved (remote): WINDOW_UPDATE is a connection error PROTOCOL_ERROR",
             [
                 request_comes(),
-                Step::Push(Need::Push),
+                push_allowed(),
                 send_all([push_promise(REQUEST, 2, &get), window_update(2, 1)]),
                 any([
                     Expect::ConnectionError(vec![PROTOCOL_ERROR]),

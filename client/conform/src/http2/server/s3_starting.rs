@@ -100,7 +100,7 @@ pub(super) fn rows(target: &Target) -> Vec<Row> {
             "6.5.3/5",
             "requests are answered before the server's SETTINGS are acknowledged",
             [
-                Step::WithholdAck,
+                withhold_ack(),
                 bytes(PREFACE),
                 send_all([settings(&[]), headers(1, &get(target)).end_stream()]),
                 response(1),

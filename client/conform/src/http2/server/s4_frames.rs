@@ -48,7 +48,7 @@ fn format(target: &Target) -> Vec<Row> {
             "undefined flags of PING are ignored",
             [
                 send(ping(b"question").with(0xfe)),
-                expect(Expect::PingAck(*b"question")),
+                expect(Expect::PingAnswer(*b"question")),
             ],
         ),
         must(
@@ -92,7 +92,7 @@ fn format(target: &Target) -> Vec<Row> {
                 send(headers(1, &get(target)).end_stream().with_reserved_bit()),
                 response(1),
                 send(ping(b"question").with_reserved_bit()),
-                expect(Expect::PingAck(*b"question")),
+                expect(Expect::PingAnswer(*b"question")),
             ],
         ),
         must(

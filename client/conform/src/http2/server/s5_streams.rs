@@ -142,7 +142,7 @@ fn closed(target: &Target) -> Vec<Row> {
         [
             send_all([frame_after, ping(b"tolerant")]),
             any([
-                Expect::PingAck(*b"tolerant"),
+                Expect::PingAnswer(*b"tolerant"),
                 Expect::StreamError(1.into(), vec![STREAM_CLOSED]),
                 Expect::ConnectionError(vec![STREAM_CLOSED, PROTOCOL_ERROR]),
             ]),
@@ -284,7 +284,7 @@ fn ids(target: &Target) -> Vec<Row> {
                 response(5),
                 send_all([data(3, b"test"), ping(b"tolerant")]),
                 any([
-                    Expect::PingAck(*b"tolerant"),
+                    Expect::PingAnswer(*b"tolerant"),
                     Expect::StreamError(3.into(), vec![STREAM_CLOSED]),
                     Expect::ConnectionError(vec![STREAM_CLOSED, PROTOCOL_ERROR]),
                 ]),
@@ -369,7 +369,7 @@ fn errors(target: &Target) -> Vec<Row> {
                     ping(b"tolerant"),
                 ]),
                 any([
-                    Expect::PingAck(*b"tolerant"),
+                    Expect::PingAnswer(*b"tolerant"),
                     Expect::StreamError(1.into(), vec![PROTOCOL_ERROR]),
                 ]),
             ],

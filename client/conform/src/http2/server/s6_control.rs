@@ -378,7 +378,7 @@ fn pings(target: &Target) -> Vec<Row> {
             "PING is answered with the same payload",
             [
                 send(ping(b"\x00\x01\x80\xfe\xff\x7f\r\n")),
-                expect(Expect::PingAck(*b"\x00\x01\x80\xfe\xff\x7f\r\n")),
+                expect(Expect::PingAnswer(*b"\x00\x01\x80\xfe\xff\x7f\r\n")),
             ],
         ),
         must(
@@ -387,8 +387,8 @@ fn pings(target: &Target) -> Vec<Row> {
             [
                 send_all([ping_ack(b"unasked!"), ping(b"question")]),
                 // Whether it may come at all is nowhere said.
-                any([Expect::PingAck(*b"question"), Expect::Closed]),
-                Step::Holds(Expect::NoPingAck(*b"unasked!")),
+                any([Expect::PingAnswer(*b"question"), Expect::Closed]),
+                Step::Holds(Expect::NoPingAnswer(*b"unasked!")),
             ],
         ),
         must(
@@ -422,7 +422,7 @@ fn pings(target: &Target) -> Vec<Row> {
                 send(headers(1, &get(target)).end_stream()),
                 alive(),
                 send(ping(b"question")),
-                expect(Expect::PingAck(*b"question")),
+                expect(Expect::PingAnswer(*b"question")),
             ],
         )
         .settings(&[(SettingId::INITIAL_WINDOW_SIZE, 0)]),

@@ -383,7 +383,7 @@ fn own_windows(target: &Target) -> Vec<Row> {
             "padding counts for flow control, and is given back",
             [
                 send(headers(1, &post(target))),
-                Step::PaddedUpload(1.into(), 1_000),
+                padded_upload(1, 1_000),
                 success(1),
             ],
         )

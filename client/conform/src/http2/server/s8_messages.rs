@@ -173,7 +173,7 @@ fn framing(target: &Target) -> Vec<Row> {
                     ping(b"tolerant"),
                 ]),
                 any([
-                    Expect::PingAck(*b"tolerant"),
+                    Expect::PingAnswer(*b"tolerant"),
                     Expect::StreamError(1.into(), vec![STREAM_CLOSED]),
                     Expect::ConnectionError(vec![STREAM_CLOSED, PROTOCOL_ERROR]),
                 ]),

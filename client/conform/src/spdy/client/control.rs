@@ -118,16 +118,16 @@ fn pings() -> Vec<Row> {
         should(
             "2.6.5",
             "PING comes back",
-            [send(ping(2)), Step::Expect(Expect::Ping(2))],
+            [send(ping(2)), Step::Expect(Expect::PingAnswer(2))],
         ),
         should(
             "2.6.5",
             "every one of several PINGs comes back",
             [
                 send_all([2, 4, 6].map(ping)),
-                Step::Expect(Expect::Ping(2)),
-                Step::Expect(Expect::Ping(4)),
-                Step::Expect(Expect::Ping(6)),
+                Step::Expect(Expect::PingAnswer(2)),
+                Step::Expect(Expect::PingAnswer(4)),
+                Step::Expect(Expect::PingAnswer(6)),
             ],
         ),
         must(
@@ -137,7 +137,7 @@ fn pings() -> Vec<Row> {
                 request_comes(),
                 send(ping(2_000_001)),
                 settle(),
-                Step::Holds(Expect::NoPing(2_000_001)),
+                Step::Holds(Expect::NoPingAnswer(2_000_001)),
             ],
         ),
         should(
@@ -161,7 +161,7 @@ fn goaways(dialect: &Dialect) -> Vec<Row> {
                 settle(),
                 Step::Mark,
                 send(syn_reply(REQUEST, &ok).fin()),
-                any([Expect::Ping(4), Expect::AtMostSinceMark(0)]),
+                any([Expect::PingAnswer(4), Expect::AtMostSinceMark(0)]),
                 Step::Holds(Expect::AtMostSinceMark(0)),
             ],
         ),

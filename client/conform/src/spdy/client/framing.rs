@@ -31,7 +31,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
                 request_comes(),
                 send_all([ping(78).version(9), settings(&[]).version(1)]),
                 settle(),
-                Step::Holds(Expect::NoPing(78)),
+                Step::Holds(Expect::NoPingAnswer(78)),
             ],
         )
         .in_2(),
@@ -191,7 +191,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
                 request_comes(),
                 send_all([rst_stream(1001, CANCEL), ping(2)]),
                 // It may be an error of the session.
-                any([Expect::Ping(2), Expect::SessionError]),
+                any([Expect::PingAnswer(2), Expect::SESSION_ERROR]),
                 Step::Holds(Expect::NoReset(1001.into())),
             ],
         ),

@@ -85,7 +85,7 @@ fn resets(dialect: &Dialect) -> Vec<Row> {
             [
                 send_all([post.clone(), rst_stream(1, ErrorCode(0)), ping(1)]),
                 // It may be an error of the session.
-                any([Expect::Ping(1), Expect::SessionError]),
+                any([Expect::PingAnswer(1), Expect::SESSION_ERROR]),
                 Step::Holds(Expect::NoReset(1.into())),
             ],
         )
@@ -122,7 +122,7 @@ fn resets(dialect: &Dialect) -> Vec<Row> {
 }
 
 fn pings(dialect: &Dialect) -> Vec<Row> {
-    let back = |id| Step::Expect(Expect::Ping(id));
+    let back = |id| Step::Expect(Expect::PingAnswer(id));
     vec![
         should("2.6.5", "PING comes back", [send(ping(1)), back(1)]),
         should(
@@ -145,7 +145,11 @@ fn pings(dialect: &Dialect) -> Vec<Row> {
         must(
             "2.6.5",
             "PING with an even id, which the server did not send, is ignored",
-            [send(ping(2)), settle(), Step::Holds(Expect::NoPing(2))],
+            [
+                send(ping(2)),
+                settle(),
+                Step::Holds(Expect::NoPingAnswer(2)),
+            ],
         ),
         should(
             "2.6.5",
@@ -265,7 +269,7 @@ fn credentials(dialect: &Dialect) -> Vec<Row> {
             "CREDENTIAL with a wrong proof ends the session, or is ignored",
             [
                 send_all([credential.clone(), get.clone()]),
-                any([Expect::Response(1.into(), 200..=599), Expect::SessionError]),
+                any([Expect::Response(1.into(), 200..=599), Expect::SESSION_ERROR]),
             ],
         )
         .in_3(),

@@ -59,7 +59,7 @@ fn control_frames(dialect: &Dialect) -> Vec<Row> {
                 ]),
                 any([
                     Expect::StreamError(1.into(), vec![UNSUPPORTED_VERSION]),
-                    Expect::SessionError,
+                    Expect::SESSION_ERROR,
                 ]),
             ],
         )
@@ -70,7 +70,7 @@ fn control_frames(dialect: &Dialect) -> Vec<Row> {
             [
                 send_all([settings(&[]), ping(77).version(9), settings(&[]).version(1)]),
                 settle(),
-                Step::Holds(Expect::NoPing(77)),
+                Step::Holds(Expect::NoPingAnswer(77)),
             ],
         )
         .in_2(),
@@ -178,7 +178,7 @@ fn errors(dialect: &Dialect) -> Vec<Row> {
                 response(1),
                 send(syn_stream(3, &garbage).fin()),
                 session_error(),
-                Step::Holds(Expect::LastGood(3)),
+                Step::Holds(Expect::LastStream(3)),
             ],
         )
         .binding_since_3(dialect.version),
@@ -228,7 +228,7 @@ fn errors(dialect: &Dialect) -> Vec<Row> {
             [
                 send_all([rst_stream(7, CANCEL), ping(1)]),
                 // It may be an error of the session.
-                any([Expect::Ping(1), Expect::SessionError]),
+                any([Expect::PingAnswer(1), Expect::SESSION_ERROR]),
                 Step::Holds(Expect::NoReset(7.into())),
             ],
         ),

@@ -259,7 +259,7 @@ fn windows(dialect: &Dialect) -> Vec<Row> {
                 any([
                     Expect::Response(1.into(), 200..=599),
                     Expect::Reset(1.into()),
-                    Expect::SessionError,
+                    Expect::SESSION_ERROR,
                 ]),
             ],
         ),

@@ -29,7 +29,7 @@ impl frames::HeaderList for Box<Fields> {
                 return self.append(name, value);
             }
             Field::Invalid { rule, .. } => return self.malformed(rule),
-            // Pseudo-header fields come first (§8.3).
+            // Pseudo-header fields stand before all others (§8.3).
             _ if !self.map.is_empty() => return self.malformed(Rule::InvalidPseudoField),
             pseudo => pseudo,
         };
@@ -62,7 +62,7 @@ pub(crate) enum Field {
     Invalid { name: Name, rule: Rule },
 }
 
-/// What a field's name says about its value.
+/// A field's name, by the meaning of its value.
 #[derive(Clone, Debug)]
 pub(crate) enum Name {
     Method,

@@ -13,7 +13,7 @@ pub(super) struct Fixed {
     no_tree: u32,
 }
 
-/// What differs from the protocol's defaults.
+/// The settings that differ from the protocol's defaults.
 pub(super) fn announced(config: &Config) -> Vec<Setting> {
     let limits = &config.limits;
     let mut settings = Vec::with_capacity(8);
@@ -74,7 +74,7 @@ impl Wire {
         });
         let entries: Result<Vec<_>, _> = entries.collect();
         let settings = self.obey(&entries?)?;
-        // The first SETTINGS frame is still to come.
+        // The first SETTINGS frame has not arrived.
         self.settings_came = false;
         Ok(settings)
     }

@@ -75,7 +75,7 @@ pub(super) fn encode_control(version: Version, head: &Head, push: bool, block: &
             let path = path_of(uri);
             let host = authority(uri, &head.fields).unwrap_or(b"localhost");
             let scheme = uri.scheme_str().unwrap_or("http");
-            // The drafts ask for none in a push; spdy-transport wants one.
+            // The drafts ask for none in a push; spdy-transport requires one.
             put(name(":method"), method.as_str().as_bytes());
             if two && push {
                 let origin = [scheme.as_bytes(), b"://", host];

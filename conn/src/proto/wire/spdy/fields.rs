@@ -48,7 +48,7 @@ impl Wire {
         let whole = kind != HeadersKind::More || raw.has_version;
         let response = self.side == Side::Client && whole;
         let connect = raw.connect;
-        // Fields come in any order: what a whole URL says is set at last.
+        // Fields stand in any order: the parts of a whole URL are set at last.
         let mut url = Target::default();
         for (name_end, value_end) in raw.ends {
             let name = text.get(start..name_end).unwrap_or_default();
@@ -61,9 +61,9 @@ impl Wire {
                     Err(rule) => fields.malformed(rule),
                 },
                 Some(pseudo) => {
-                    if set_pseudo_field(&mut fields, pseudo, text.get(value).unwrap_or_default())
-                        .is_none()
-                    {
+                    let value = text.get(value).unwrap_or_default();
+                    let set = set_pseudo_field(&mut fields, pseudo, value);
+                    if set.is_none() {
                         fields.malformed(Rule::InvalidPseudoValue);
                     }
                 }
@@ -112,7 +112,7 @@ impl Wire {
     }
 }
 
-/// What the drafts have in place of a start line (SPDY/2 §3.2, SPDY/3 §3.2).
+/// The fields in place of a start line (SPDY/2 §3.2, SPDY/3 §3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pseudo {
     Method,

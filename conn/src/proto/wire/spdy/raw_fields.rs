@@ -4,7 +4,7 @@ use lacewing_frames::spdy as frames;
 
 use crate::proto::wire::ListLimit;
 
-/// What a field counts beside its bytes (RFC 7541 §4.1).
+/// Bytes that a field counts beside its own (RFC 7541 §4.1).
 const FIELD_OVERHEAD: usize = 32;
 
 /// One text with the ends of names and values.

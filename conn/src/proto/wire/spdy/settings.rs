@@ -76,7 +76,7 @@ impl Wire {
                 id: entry.id.0,
                 value: entry.value,
             };
-            // What we asked the client to keep is ours: it bounds us in
+            // Settings that we asked the client to keep are ours: they bound us in
             // nothing.
             if server && entry.flags & flags::PERSISTED != 0 {
                 meaning.returned.push(setting);

@@ -1,4 +1,4 @@
-//! Responses that have a file: whole, in part, or not again.
+//! Responses about a file: the whole, parts of it, or its conditions.
 
 use std::{
     collections::VecDeque,
@@ -14,18 +14,12 @@ use http::{
 };
 
 use super::{
-    Files,
-    cache::Entry,
-    conditions::Verdict,
-    ranges::{Ranges, Span},
-    reader::{Reader, Source},
-};
-use crate::site::{
     body::{Content, Piece},
     status_page,
 };
+use crate::files::{Entry, Files, Ranges, Reader, Source, Span, Verdict};
 
-/// What a request says, as far as a file's response depends on it.
+/// The parts of a request that a file's response depends on.
 #[derive(Clone, Copy)]
 pub(crate) struct Asked<'a> {
     pub(crate) method: &'a Method,
@@ -180,13 +174,13 @@ fn content_range(part: Span, size: u64) -> String {
     format!("bytes {}-{}/{size}", part.start, part.last())
 }
 
-/// A line that no file has but by chance of one in 2^128.
+/// A line that occurs in a file by chance of one in 2^128.
 fn boundary() -> String {
     let random = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", random(), random())
 }
 
-/// Digits and plain words are always the value of a field.
+/// A value of digits and plain words, which is always valid.
 fn text(value: String) -> HeaderValue {
     HeaderValue::from_maybe_shared(Bytes::from(value))
         .unwrap_or_else(|_| HeaderValue::from_static(""))

@@ -2,7 +2,7 @@
 
 use lacewing_frames::spdy::{Block, Message};
 
-use crate::spdy::record::List;
+use super::protocol::List;
 
 /// Fields of a header list that are shown.
 const SHOWN: usize = 12;

@@ -2,7 +2,7 @@
 
 use lacewing_frames::http2::{BadList, Message};
 
-use crate::http2::record::List;
+use super::protocol::List;
 
 /// Fields of a header list that are shown.
 const SHOWN: usize = 12;

@@ -5,25 +5,17 @@ use lacewing_frames::spdy::{
     Block, Decoder, DecoderLimits, Head, Kind, Message, Scope, Version, flags,
 };
 
-use super::text;
-
-pub(super) const V2: Version = Version::V2;
-pub(super) const V3: Version = Version::V3;
+use super::{Frames, Taken, text};
 
 /// Names, and values as on the wire: joined by NUL.
 type List = Vec<(Bytes, Bytes)>;
 
 /// The frames of one direction.
-pub(super) struct Frames {
-    buffer: BytesMut,
-    /// What is left of a DATA frame, whose content is not shown.
-    skip: usize,
+pub(super) struct SpdyFrames {
     decoder: Decoder<List>,
-    /// Nothing more can be understood.
-    lost: bool,
 }
 
-impl Frames {
+impl SpdyFrames {
     pub(super) fn new(version: Version) -> Self {
         // Whatever the two sides allow each other is shown, but for a header
         // list that no program could mean.
@@ -34,74 +26,43 @@ impl Frames {
             limits.max_settings_entries = usize::MAX;
             limits.max_certificates = Some(usize::MAX);
         });
-        let decoder = Decoder::new(version, limits);
         Self {
-            buffer: BytesMut::new(),
-            skip: 0,
-            decoder,
-            lost: false,
+            decoder: Decoder::new(version, limits),
         }
     }
+}
 
-    pub(super) fn decode(&mut self, mut bytes: &[u8], lines: &mut Vec<String>) {
-        if self.lost {
-            return;
-        }
-        loop {
-            let skipped = self.skip.min(bytes.len());
-            bytes.advance(skipped);
-            self.skip = self.skip.saturating_sub(skipped);
-            if self.skip > 0 {
-                return;
-            }
-            self.buffer.extend_from_slice(bytes);
-            bytes = &[];
-            while self.skip == 0 && !self.lost && self.frame(lines) {}
-            if self.skip == 0 || self.buffer.is_empty() {
-                return;
-            }
-            let skipped = self.skip.min(self.buffer.len());
-            self.buffer.advance(skipped);
-            self.skip = self.skip.saturating_sub(skipped);
-        }
-    }
-
-    /// One frame; `false` if it is not complete.
-    fn frame(&mut self, lines: &mut Vec<String>) -> bool {
-        let (head, length) = match Head::parse(&self.buffer) {
-            None => return false,
-            Some(head) => (head, usize::try_from(head.length()).unwrap_or(usize::MAX)),
+impl Frames for SpdyFrames {
+    fn take(&mut self, buffer: &mut BytesMut, lines: &mut Vec<String>) -> Taken {
+        let Some(head) = Head::parse(buffer) else {
+            return Taken::Nothing;
         };
+        let length = usize::try_from(head.length()).unwrap_or(usize::MAX);
         if let Head::Data {
-            stream_id,
-            flags,
-            length,
+            stream_id, flags, ..
         } = head
         {
             let flags = text::flags(flags, &[(flags::FIN, "FLAG_FIN")]);
             lines.push(format!("DATA stream={stream_id} length={length}{flags}"));
-            self.buffer.advance(Head::LEN);
-            self.skip = usize::try_from(length).unwrap_or(usize::MAX);
-            return true;
+            buffer.advance(Head::LEN);
+            return Taken::Head(length);
         }
         let total = length.saturating_add(Head::LEN);
-        if self.buffer.len() < total {
-            return false;
+        if buffer.len() < total {
+            return Taken::Nothing;
         }
-        let mut frame = self.buffer.split_to(total);
-        match self.decoder.decode(&mut frame) {
+        match self.decoder.decode(&mut buffer.split_to(total)) {
             Ok(Some(message)) => describe(head, message, lines),
             Ok(None) => lines.push(title(head, "")),
             Err(error) => {
                 lines.push(title(head, ""));
                 lines.push(format!("    ! {error}"));
                 if error.scope() == Scope::Connection {
-                    lines.push("    ! what follows cannot be shown".into());
-                    self.lost = true;
+                    return Taken::Lost;
                 }
             }
         }
-        true
+        Taken::Frame
     }
 }
 
@@ -215,6 +176,9 @@ mod tests {
         Compression, Data, Encoder, ErrorCode, Frame, Ping, RstStream, SynStreamHead,
     };
 
+    use lacewing_conn::{Side, Version as Protocol};
+
+    use super::super::FrameLog;
     use super::*;
 
     fn wire(version: Version) -> BytesMut {
@@ -249,10 +213,14 @@ mod tests {
 
     #[test]
     fn the_lines_do_not_depend_on_how_the_bytes_come() {
-        for version in [V2, V3] {
-            let wire = wire(version);
+        for (version, layout) in [
+            (Protocol::Spdy2, Version::V2),
+            (Protocol::Spdy3, Version::V3),
+            (Protocol::Spdy31, Version::V3),
+        ] {
+            let wire = wire(layout);
             let mut whole = Vec::new();
-            Frames::new(version).decode(&wire, &mut whole);
+            FrameLog::new(version, Side::Client).decode(&wire, &mut whole);
             assert!(
                 whole[0].starts_with("SYN_STREAM stream=1 version="),
                 "{}",
@@ -271,7 +239,7 @@ mod tests {
             assert!(whole[6].starts_with("RST_STREAM stream=1 "), "{}", whole[6]);
             assert_eq!(whole[7], "    CANCEL");
             for size in 1..=wire.len() {
-                let mut frames = Frames::new(version);
+                let mut frames = FrameLog::new(version, Side::Client);
                 let mut lines = Vec::new();
                 for piece in wire.chunks(size) {
                     frames.decode(piece, &mut lines);

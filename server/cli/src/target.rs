@@ -1,4 +1,4 @@
-//! The path of a request: the names below the root that it stands for.
+//! The path of a request, as names below the root.
 
 use std::borrow::Cow;
 
@@ -7,17 +7,17 @@ use crate::failure::Failure;
 /// Names that begin with a dot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hidden {
-    /// They are not served and not shown, `/.well-known` (RFC 8615) aside.
+    /// They are neither served nor shown, except `/.well-known` (RFC 8615).
     Omit,
     Serve,
 }
 
-/// What a path stands for.
+/// The meaning of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target<'a> {
     /// Names with `/` between them; empty for the root.
     pub(crate) path: Cow<'a, str>,
-    /// The path ends in `/`: it is for a directory.
+    /// The path ends in `/` and names a directory.
     pub(crate) directory: bool,
 }
 

@@ -2,11 +2,12 @@
 
 use bytes::{Buf, BytesMut};
 use lacewing_frames::http2::{
-    BadList, Decoder, DecoderLimits, Head, Kind, Message, PREFACE, StreamPriority, flags,
+    BadList, Decoder, DecoderLimits, Head, HeaderField, Kind, Message, PREFACE, Scope, Sensitivity,
+    StreamPriority, flags,
 };
-use lacewing_hpack::{HeaderField, Sensitivity};
 
-use super::{Direction, text};
+use super::{Frames, Taken, text};
+use lacewing_conn::Side;
 
 type List = Vec<(HeaderField, Sensitivity)>;
 
@@ -15,14 +16,9 @@ type List = Vec<(HeaderField, Sensitivity)>;
 const PADDED_HEAD: usize = Head::LEN + 1;
 
 /// The frames of one direction.
-pub(super) struct Frames {
-    buffer: BytesMut,
-    /// What is left of a DATA frame, whose content is not shown.
-    skip: usize,
+pub(super) struct Http2Frames {
     decoder: Decoder<List>,
     preface: Preface,
-    /// Nothing more can be understood.
-    lost: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,8 +27,8 @@ enum Preface {
     Done,
 }
 
-impl Frames {
-    pub(super) fn new(direction: Direction) -> Self {
+impl Http2Frames {
+    pub(super) fn new(sender: Side) -> Self {
         // Whatever the two sides allow each other is shown.
         let mut decoder = Decoder::new(DecoderLimits::default().with(|limits| {
             limits.max_frame_size = Head::MAX_LENGTH;
@@ -44,96 +40,65 @@ impl Frames {
             limits.max_origins = usize::MAX;
         }));
         decoder.set_header_table_size(u32::MAX);
-        let preface = match direction {
-            Direction::Sent => Preface::Expected,
-            Direction::Received => Preface::Done,
+        let preface = match sender {
+            Side::Client => Preface::Expected,
+            Side::Server => Preface::Done,
         };
-        Self {
-            buffer: BytesMut::new(),
-            skip: 0,
-            decoder,
-            preface,
-            lost: false,
-        }
+        Self { decoder, preface }
     }
+}
 
-    pub(super) fn decode(&mut self, mut bytes: &[u8], lines: &mut Vec<String>) {
-        if self.lost {
-            return;
-        }
-        loop {
-            let skipped = self.skip.min(bytes.len());
-            bytes.advance(skipped);
-            self.skip = self.skip.saturating_sub(skipped);
-            if self.skip > 0 {
-                return;
-            }
-            self.buffer.extend_from_slice(bytes);
-            bytes = &[];
-            while self.skip == 0 && !self.lost && self.frame(lines) {}
-            if self.skip == 0 || self.buffer.is_empty() {
-                return;
-            }
-            let skipped = self.skip.min(self.buffer.len());
-            self.buffer.advance(skipped);
-            self.skip = self.skip.saturating_sub(skipped);
-        }
-    }
-
-    /// One frame; `false` if it is not complete.
-    fn frame(&mut self, lines: &mut Vec<String>) -> bool {
+impl Frames for Http2Frames {
+    fn take(&mut self, buffer: &mut BytesMut, lines: &mut Vec<String>) -> Taken {
         if self.preface == Preface::Expected {
-            if self.buffer.len() < PREFACE.len() {
-                return false;
+            if buffer.len() < PREFACE.len() {
+                return Taken::Nothing;
             }
             self.preface = Preface::Done;
-            if self.buffer.starts_with(PREFACE) {
-                self.buffer.advance(PREFACE.len());
+            if buffer.starts_with(PREFACE) {
+                buffer.advance(PREFACE.len());
                 lines.push("connection preface".into());
             }
         }
-        let Some(head) = Head::parse(&self.buffer) else {
-            return false;
+        let Some(head) = Head::parse(buffer) else {
+            return Taken::Nothing;
         };
         let length = usize::try_from(head.length).unwrap_or(usize::MAX);
         if head.kind == Kind::DATA {
-            return self.data(head, length, lines);
+            return data(buffer, head, length, lines);
         }
         let total = length.saturating_add(Head::LEN);
-        if self.buffer.len() < total {
-            return false;
+        if buffer.len() < total {
+            return Taken::Nothing;
         }
         lines.push(title(head));
-        let mut frame = self.buffer.split_to(total);
-        match self.decoder.decode(&mut frame) {
+        match self.decoder.decode(&mut buffer.split_to(total)) {
             Ok(Some(message)) => describe(message, lines),
             // A header block that goes on, or a frame to be ignored.
             Ok(None) => {}
             Err(error) => {
                 lines.push(format!("    ! {error} ({})", error.section()));
-                if error.scope() == lacewing_frames::http2::Scope::Connection {
-                    lines.push("    ! what follows cannot be shown".into());
-                    self.lost = true;
+                if error.scope() == Scope::Connection {
+                    return Taken::Lost;
                 }
             }
         }
-        true
+        Taken::Frame
     }
+}
 
-    fn data(&mut self, head: Head, length: usize, lines: &mut Vec<String>) -> bool {
-        let padded = head.has(flags::PADDED) && length > 0;
-        if padded && self.buffer.len() < PADDED_HEAD {
-            return false;
-        }
-        let mut line = title(head);
-        if let Some(padding) = self.buffer.get(Head::LEN).filter(|_| padded) {
-            line.push_str(&format!(" padding={padding}"));
-        }
-        lines.push(line);
-        self.buffer.advance(Head::LEN);
-        self.skip = length;
-        true
+fn data(buffer: &mut BytesMut, head: Head, length: usize, lines: &mut Vec<String>) -> Taken {
+    let padded = head.has(flags::PADDED) && length > 0;
+    if padded && buffer.len() < PADDED_HEAD {
+        return Taken::Nothing;
     }
+    let mut line = title(head);
+    if let Some(padding) = buffer.get(Head::LEN).filter(|_| padded) {
+        line.push_str(&format!(" padding={padding}"));
+    }
+    lines.push(line);
+    buffer.advance(Head::LEN);
+    Taken::Head(length)
 }
 
 fn title(head: Head) -> String {
@@ -254,6 +219,9 @@ fn fields(list: Result<List, BadList<List>>, lines: &mut Vec<String>) {
 mod tests {
     use lacewing_frames::http2::{Data, Encoder, Frame, HeadersHead, RstStream};
 
+    use lacewing_conn::Version;
+
+    use super::super::FrameLog;
     use super::*;
 
     fn wire() -> BytesMut {
@@ -280,7 +248,7 @@ mod tests {
     fn the_lines_do_not_depend_on_how_the_bytes_come() {
         let wire = wire();
         let mut whole = Vec::new();
-        Frames::new(Direction::Sent).decode(&wire, &mut whole);
+        FrameLog::new(Version::Http2, Side::Client).decode(&wire, &mut whole);
         assert_eq!(whole[0], "connection preface");
         assert!(
             whole[1].starts_with("HEADERS stream=1 length="),
@@ -297,7 +265,7 @@ mod tests {
         assert_eq!(whole[4], "DATA stream=1 length=300");
         assert_eq!(whole[5..], ["RST_STREAM stream=1 length=4", "    CANCEL"]);
         for size in 1..=wire.len() {
-            let mut frames = Frames::new(Direction::Sent);
+            let mut frames = FrameLog::new(Version::Http2, Side::Client);
             let mut lines = Vec::new();
             for piece in wire.chunks(size) {
                 frames.decode(piece, &mut lines);
@@ -313,7 +281,7 @@ mod tests {
         let wire = b"\x00\x00\x01\x01\x05\x00\x00\x00\x01\xff\x80\x80";
         let mut wire = wire.to_vec();
         wire[2] = 3;
-        Frames::new(Direction::Received).decode(&wire, &mut lines);
+        FrameLog::new(Version::Http2, Side::Server).decode(&wire, &mut lines);
         assert!(lines[1].starts_with("    ! "), "{lines:?}");
     }
 }

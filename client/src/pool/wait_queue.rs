@@ -17,15 +17,16 @@ use crate::{
     ClientError, Connection, Origin, ResponseFuture, age::Age, body::RequestBody, link::Failure,
 };
 
-/// Those who wait for a connection to one origin. Each leaves with its future.
+/// Requests that wait for a connection to one origin. Each leaves with its
+/// future.
 #[derive(Default)]
-pub(super) struct Line {
+pub(super) struct WaitQueue {
     waiting: BTreeMap<Age, Waiting>,
-    /// The one whose request makes the connection.
-    at_work: Option<Age>,
+    /// The age of the request that makes the connection by an upgrade.
+    upgrading: Option<Age>,
 }
 
-/// What somebody waits for.
+/// An entry: a request, or a wait for the connection itself.
 pub(super) enum Waiting {
     Response(Box<Request<RequestBody>>, oneshot::Sender<Answer>),
     Connection(oneshot::Sender<Result<Connection, ClientError>>),
@@ -35,9 +36,9 @@ pub(super) enum Waiting {
 pub(super) type Answer = Result<ResponseFuture, Box<Failure>>;
 
 impl Waiting {
-    /// Goes on with a connection.
-    pub(super) fn go_on(self, age: Age, connection: &Connection) {
-        // Whoever waited may have left; what they asked for is dropped.
+    /// Continues with a connection.
+    pub(super) fn proceed(self, age: Age, connection: &Connection) {
+        // The future may be gone; then the request is dropped.
         match self {
             Self::Response(request, answer) => {
                 if !answer.is_closed() {
@@ -63,9 +64,9 @@ impl Waiting {
     }
 }
 
-impl Line {
+impl WaitQueue {
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.at_work.is_none()
+        self.waiting.is_empty() && self.upgrading.is_none()
     }
 
     pub(super) fn push(&mut self, age: Age, waiting: Waiting) {
@@ -78,7 +79,7 @@ impl Line {
 
     /// The oldest request, to make the connection with.
     #[cfg(feature = "h2c")]
-    pub(super) fn take_to_work(
+    pub(super) fn take_for_upgrade(
         &mut self,
     ) -> Option<(Age, Request<RequestBody>, oneshot::Sender<Answer>)> {
         let mut requests = self.waiting.iter();
@@ -86,7 +87,7 @@ impl Line {
         let age = *requests.find(|(_, waiting)| is_request(waiting))?.0;
         match self.waiting.remove(&age)? {
             Waiting::Response(request, answer) => {
-                self.at_work = Some(age);
+                self.upgrading = Some(age);
                 Some((age, *request, answer))
             }
             Waiting::Connection(_) => None,
@@ -94,19 +95,19 @@ impl Line {
     }
 
     #[cfg(feature = "h2c")]
-    pub(super) fn work_is_done(&mut self) {
-        self.at_work = None;
+    pub(super) fn upgrade_is_over(&mut self) {
+        self.upgrading = None;
     }
 
-    /// Somebody waits no more.
+    /// Removes an entry.
     pub(super) fn leave(&mut self, age: Age) {
         self.waiting.remove(&age);
-        self.at_work.take_if(|at_work| *at_work == age);
+        self.upgrading.take_if(|upgrading| *upgrading == age);
     }
 }
 
-/// A place in the line; dropping it is leaving it.
-pub(super) struct Place<T> {
+/// A waiter in the queue; dropping it leaves the queue.
+pub(super) struct Waiter<T> {
     pub(super) pool: Arc<Pool>,
     pub(super) origin: Origin,
     pub(super) age: Age,
@@ -114,15 +115,15 @@ pub(super) struct Place<T> {
     pub(super) left: Left,
 }
 
-/// Whether somebody has left the line.
+/// Says whether an entry has left the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
     Yes,
     No,
 }
 
-impl<T> Future for Place<T> {
-    /// An error if whoever makes the connection ended without a word.
+impl<T> Future for Waiter<T> {
+    /// An error if the task that makes the connection was dropped.
     type Output = Result<T, ClientError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -136,7 +137,7 @@ impl<T> Future for Place<T> {
     }
 }
 
-impl<T> Drop for Place<T> {
+impl<T> Drop for Waiter<T> {
     fn drop(&mut self) {
         if self.left == Left::No {
             self.pool.leave(&self.origin, self.age);

@@ -1,0 +1,284 @@
+//! The expectation language: right reactions, judged on the record so far.
+
+use std::{fmt, ops::RangeInclusive};
+
+use crate::{
+    conditions::Strictness,
+    protocol::Protocol,
+    record::{Record, Stream},
+    stream_id::Id,
+    verdict::Verdict,
+};
+
+/// A right reaction.
+#[derive(Clone, Debug)]
+pub(crate) enum Expect<P: Protocol> {
+    /// GOAWAY with one of these reasons and the end of the connection; the end
+    /// alone will do, unless the suite is strict (RFC 9113 §5.4.1, SPDY/3
+    /// §2.4.1). No reason stands for any error.
+    ConnectionError(Vec<P::GoAway>),
+    /// RST_STREAM with one of these codes. In HTTP/2 a connection error with
+    /// one of them is right as well (RFC 9113 §5.4).
+    StreamError(Id, Vec<P::Code>),
+    /// The message is refused: a response of 4xx, or a stream error
+    /// PROTOCOL_ERROR (RFC 9113 §8.1.1).
+    Malformed(Id, Moment),
+    /// The transport ends.
+    Closed,
+    /// GOAWAY with this code.
+    GoAway(P::GoAway),
+    /// The head of a final response with such a status.
+    Head(Id, RangeInclusive<u16>),
+    /// A whole response with such a status.
+    Response(Id, RangeInclusive<u16>),
+    /// An informational response.
+    Informational(Id, u16),
+    /// At least so many bytes of content.
+    Content(Id, u64),
+    /// WINDOW_UPDATE of so many bytes, all together.
+    Credit(Id, u64),
+    /// RST_STREAM, with any code.
+    Reset(Id),
+    /// The tested side ended its half of the stream.
+    Ended(Id),
+    /// So many acknowledgements of SETTINGS.
+    SettingsAcks(usize),
+    /// The answer to this PING.
+    PingAnswer(P::Ping),
+    /// No answer to this PING.
+    NoPingAnswer(P::Ping),
+    /// Not reset, and the connection has no error.
+    NotReset(Id),
+    /// Not reset.
+    NoReset(Id),
+    /// No head, and no DATA.
+    Silent(Id),
+    /// GOAWAY names a stream of at most this number as the last one.
+    LastStream(u32),
+    /// At most so many bytes of content.
+    AtMost(Id, u64),
+    /// At most so many requests since the mark.
+    AtMostSinceMark(usize),
+    /// The connection is open, and has no error.
+    Open,
+    /// Any of these.
+    Any(Vec<Self>),
+}
+
+/// When the tested side could know that a message is malformed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// From its head: any 2xx is wrong.
+    Head,
+    /// Later, when a response may be out already.
+    Late,
+}
+
+/// How a protocol judges errors.
+pub(crate) trait Judge: Protocol {
+    /// Judges whether the connection ended with one of these reasons.
+    fn judge_connection_error(
+        record: &Record<Self>,
+        reasons: &[Self::GoAway],
+        strictness: Strictness,
+    ) -> Verdict;
+
+    /// Judges whether the stream was reset with one of these codes.
+    fn judge_stream_error(
+        record: &Record<Self>,
+        stream: Option<&Stream<Self>>,
+        codes: &[Self::Code],
+        strictness: Strictness,
+    ) -> Verdict;
+
+    /// The reason of the connection error that GOAWAY reported, if any.
+    fn connection_error(record: &Record<Self>) -> Option<Self::GoAway>;
+}
+
+impl<P: Judge> Expect<P> {
+    /// Judges the record.
+    pub(crate) fn judge(&self, record: &Record<P>, strictness: Strictness) -> Verdict {
+        let verdict = self.judge_frames(record, strictness);
+        // No more frames will be received.
+        match (&record.closed, verdict) {
+            (Some(how), Verdict::Open) => Verdict::Missed(how.clone()),
+            (_, verdict) => verdict,
+        }
+    }
+
+    fn judge_frames(&self, record: &Record<P>, strictness: Strictness) -> Verdict {
+        let stream = |id: &Id| record.stream(id.resolve(&record.requests));
+        let reset = |id: &Id| stream(id).and_then(Stream::reset);
+        let status = |id: &Id| stream(id).and_then(|stream| stream.status);
+        match self {
+            Self::Any(expects) => Verdict::any(
+                expects
+                    .iter()
+                    .map(|expect| expect.judge(record, strictness)),
+            ),
+            Self::ConnectionError(reasons) => {
+                P::judge_connection_error(record, reasons, strictness)
+            }
+            Self::StreamError(id, codes) => {
+                P::judge_stream_error(record, stream(id), codes, strictness)
+            }
+            Self::Malformed(id, moment) => match (status(id), moment) {
+                (Some(400..=499), _) => Verdict::Met,
+                (Some(status), Moment::Head) => {
+                    Verdict::Missed(format!("a response with status {status}"))
+                }
+                _ => P::judge_stream_error(record, stream(id), &[P::MALFORMED], strictness),
+            },
+            Self::Closed => Verdict::met_if(record.closed.is_some(), || Verdict::Open),
+            Self::GoAway(reason) => {
+                let mut reasons = record.go_aways.iter().map(|(_, reason)| *reason);
+                let met = reasons.any(|received| received == Some(*reason));
+                Verdict::met_if(met, || still_open(record, None))
+            }
+            Self::Reset(id) => Verdict::met_if(reset(id).is_some(), || still_open(record, None)),
+            Self::NotReset(id) => still_open(record, stream(id)).met_if_open(),
+            Self::NoReset(id) => match reset(id) {
+                Some(code) => Verdict::Missed(format!("RST_STREAM with {code}")),
+                None => Verdict::Met,
+            },
+            Self::Open => match (still_open(record, None), &record.closed) {
+                (Verdict::Open, Some(_)) => Verdict::Missed("the end of the connection".into()),
+                (verdict, _) => verdict.met_if_open(),
+            },
+            Self::SettingsAcks(acks) => {
+                Verdict::met_if(record.settings_acks >= *acks, || still_open(record, None))
+            }
+            Self::PingAnswer(ping) => {
+                Verdict::met_if(record.pings.contains(ping), || still_open(record, None))
+            }
+            Self::NoPingAnswer(ping) => {
+                Verdict::met_unless(record.pings.contains(ping), || "one".into())
+            }
+            Self::LastStream(most) => match record.go_aways.last() {
+                None => Verdict::Met,
+                Some((last, _)) => {
+                    Verdict::met_unless(last > most, || format!("{last} as the last"))
+                }
+            },
+            Self::AtMostSinceMark(most) => {
+                let since = record.since_mark();
+                Verdict::met_unless(since > *most, || format!("{since} more requests"))
+            }
+            message => message.judge_message(record),
+        }
+    }
+
+    /// The expectations of requests, responses and their content.
+    fn judge_message(&self, record: &Record<P>) -> Verdict {
+        let number = |id: &Id| id.resolve(&record.requests);
+        let stream = |id: &Id| record.stream(number(id));
+        match self {
+            Self::Head(id, statuses) => match stream(id).and_then(|stream| stream.status) {
+                Some(status) => Verdict::status(status, statuses),
+                None => still_open(record, stream(id)),
+            },
+            Self::Response(id, statuses) => match stream(id) {
+                Some(Stream {
+                    status: Some(status),
+                    ended: true,
+                    ..
+                }) => Verdict::status(*status, statuses),
+                stream => still_open(record, stream),
+            },
+            Self::Informational(id, status) => {
+                let met = stream(id).is_some_and(|stream| stream.informational.contains(status));
+                Verdict::met_if(met, || still_open(record, stream(id)))
+            }
+            Self::Content(id, bytes) => match stream(id) {
+                Some(stream) if stream.content >= *bytes => Verdict::Met,
+                Some(stream) if stream.ended => {
+                    Verdict::Missed(format!("{} bytes of content", stream.content))
+                }
+                stream => still_open(record, stream),
+            },
+            Self::AtMost(id, most) => {
+                let content = stream(id).map_or(0, |stream| stream.content);
+                Verdict::met_unless(content > *most, || format!("{content} bytes of content"))
+            }
+            Self::Credit(id, bytes) => {
+                let met = record.credit(number(id)) >= *bytes;
+                Verdict::met_if(met, || still_open(record, stream(id)))
+            }
+            Self::Ended(id) => {
+                let met = stream(id).is_some_and(|stream| stream.ended);
+                Verdict::met_if(met, || still_open(record, stream(id)))
+            }
+            Self::Silent(id) => {
+                let spoke = stream(id).is_some_and(|stream| stream.opened || stream.content > 0);
+                Verdict::met_unless(spoke, || "SYN_REPLY or DATA".into())
+            }
+            _ => Verdict::Open,
+        }
+    }
+}
+
+/// Open, unless the stream was reset or the connection has an error.
+pub(crate) fn still_open<P: Judge>(record: &Record<P>, stream: Option<&Stream<P>>) -> Verdict {
+    if let Some(code) = stream.and_then(Stream::reset) {
+        return Verdict::Missed(format!("RST_STREAM with {code}"));
+    }
+    match P::connection_error(record) {
+        Some(reason) => Verdict::Missed(format!("GOAWAY with {reason}")),
+        None => Verdict::Open,
+    }
+}
+
+impl<P: Protocol> fmt::Display for Expect<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConnectionError(reasons) if reasons.is_empty() => {
+                f.write_str("a session error (GOAWAY and the end)")
+            }
+            Self::ConnectionError(codes) => write!(f, "a connection error {}", list(codes)),
+            Self::StreamError(id, codes) => {
+                write!(f, "{} {} on {id}", P::STREAM_ERROR, list(codes))
+            }
+            Self::Malformed(id, _) => {
+                write!(f, "{} {} (or 4xx) on {id}", P::STREAM_ERROR, P::MALFORMED)
+            }
+            Self::Closed => f.write_str("the end of the connection"),
+            Self::GoAway(code) => write!(f, "GOAWAY with {code}"),
+            Self::Head(id, statuses) => {
+                write!(f, "a response's head with {statuses:?} on {id}")
+            }
+            Self::Response(id, statuses) => write!(f, "a response with {statuses:?} on {id}"),
+            Self::Informational(id, status) => write!(f, "a response {status} on {id}"),
+            Self::Content(id, bytes) => write!(f, "{bytes} bytes of content on {id}"),
+            Self::Credit(id, bytes) => write!(f, "WINDOW_UPDATE of {bytes} in all on {id}"),
+            Self::Reset(id) => write!(f, "RST_STREAM on {id}"),
+            Self::Ended(id) => write!(f, "{} on {id}", P::END_OF_STREAM),
+            Self::SettingsAcks(1) => f.write_str("an acknowledgement of SETTINGS"),
+            Self::SettingsAcks(acks) => write!(f, "{acks} acknowledgements of SETTINGS"),
+            Self::PingAnswer(ping) => f.write_str(&P::ping_answer(*ping)),
+            Self::NoPingAnswer(ping) => write!(f, "no {}", P::ping_answer(*ping)),
+            Self::NotReset(id) | Self::NoReset(id) => write!(f, "no RST_STREAM on {id}"),
+            Self::Silent(id) => write!(f, "neither a head nor DATA on {id}"),
+            Self::LastStream(most) => write!(f, "GOAWAY with a last stream of {most} at most"),
+            Self::AtMost(id, bytes) => {
+                write!(f, "no more than {bytes} bytes of content on {id}")
+            }
+            Self::AtMostSinceMark(0) => f.write_str("no more requests"),
+            Self::AtMostSinceMark(most) => write!(f, "no more than {most} requests more"),
+            Self::Open => f.write_str("the connection to go on"),
+            Self::Any(expects) => {
+                for (number, expect) in expects.iter().enumerate() {
+                    if number > 0 {
+                        f.write_str(", or ")?;
+                    }
+                    expect.fmt(f)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn list(codes: &[impl fmt::Display]) -> String {
+    let names: Vec<String> = codes.iter().map(ToString::to_string).collect();
+    names.join(" or ")
+}

@@ -1,0 +1,108 @@
+//! The flow-control windows of both directions of a connection.
+
+use std::collections::BTreeMap;
+
+/// Windows for DATA to us, and the DATA that we sent.
+#[derive(Debug)]
+pub(crate) struct Windows {
+    /// What is left of the connection's window.
+    connection: i64,
+    /// The window that a new stream has.
+    initial: i64,
+    streams: BTreeMap<u32, i64>,
+    /// Flow-controlled bytes that we sent, by stream; 0 is the connection.
+    sent: BTreeMap<u32, u64>,
+}
+
+/// A window that a DATA frame exceeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exceeded {
+    Stream,
+    Connection,
+}
+
+impl Windows {
+    /// All windows are of this many bytes.
+    pub(crate) fn new(initial: i64) -> Self {
+        Self {
+            connection: initial,
+            initial,
+            streams: BTreeMap::new(),
+            sent: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn initial(&self) -> i64 {
+        self.initial
+    }
+
+    /// We send DATA.
+    pub(crate) fn send(&mut self, stream: u32, bytes: u64) {
+        for id in [0, stream] {
+            let sent = self.sent.entry(id).or_insert(0);
+            *sent = sent.saturating_add(bytes);
+        }
+    }
+
+    /// Flow-controlled bytes that we sent on a stream, or on all (0).
+    pub(crate) fn sent(&self, stream: u32) -> u64 {
+        self.sent.get(&stream).copied().unwrap_or(0)
+    }
+
+    /// We send WINDOW_UPDATE.
+    pub(crate) fn credit(&mut self, stream: u32, increment: u32) {
+        let window = match stream {
+            0 => &mut self.connection,
+            stream => self.window(stream),
+        };
+        *window = window.saturating_add(i64::from(increment));
+    }
+
+    /// Changes the initial window, and that of every stream by the difference.
+    pub(crate) fn set_initial(&mut self, value: i64) {
+        let change = value.saturating_sub(self.initial);
+        self.initial = value;
+        for window in self.streams.values_mut() {
+            *window = window.saturating_add(change);
+        }
+    }
+
+    /// Takes DATA from the windows; names those that it exceeds.
+    pub(crate) fn debit(&mut self, stream: u32, bytes: i64) -> Vec<Exceeded> {
+        let window = self.window(stream);
+        *window = window.saturating_sub(bytes);
+        let stream_left = *window;
+        self.connection = self.connection.saturating_sub(bytes);
+        let mut exceeded = Vec::new();
+        if bytes > 0 && stream_left < 0 {
+            exceeded.push(Exceeded::Stream);
+        }
+        if bytes > 0 && self.connection < 0 {
+            exceeded.push(Exceeded::Connection);
+        }
+        exceeded
+    }
+
+    fn window(&mut self, stream: u32) -> &mut i64 {
+        self.streams.entry(stream).or_insert(self.initial)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_exceeded_by_one_byte_more_than_it_has() {
+        let mut windows = Windows::new(10);
+        assert_eq!(windows.debit(1, 10), []);
+        assert_eq!(windows.debit(3, 0), []);
+        assert_eq!(
+            windows.debit(1, 1),
+            [Exceeded::Stream, Exceeded::Connection]
+        );
+        windows.credit(0, 1);
+        windows.set_initial(12);
+        assert_eq!(windows.debit(1, 1), [Exceeded::Connection]);
+    }
+}

@@ -1,0 +1,24 @@
+//! Trust in server certificates.
+
+/// Which server certificates a client accepts. With rustls,
+/// [`Certificates`](crate::tls::Certificates) has more choices.
+///
+/// ```no_run
+/// use lacewing_client::{Client, Connector, Trust, Version, tls::Tls};
+///
+/// // For a test server whose certificate no authority signed.
+/// let tls = Tls::with_trust(Trust::Anyone, vec![Version::Http2]);
+/// let client = Client::builder().connector(Connector::tls(tls, None)).build();
+/// # drop(client);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Trust {
+    /// Certificates that lead to a root certificate: one of Mozilla's with
+    /// rustls; with OpenSSL one that it finds in its usual place, or where
+    /// `SSL_CERT_FILE` or `SSL_CERT_DIR` say.
+    Roots,
+    /// All certificates, for tests: anyone on the path can read and change
+    /// everything.
+    Anyone,
+}

@@ -1,0 +1,108 @@
+//! Wakers that are kept for later, the same way in every shared cell.
+//!
+//! Keep a waker while the cell's lock is held; take it out, release the lock,
+//! and wake it then: a waker may run any code.
+//!
+//! ```
+//! use std::{sync::Mutex, task::{Context, Poll, Waker}};
+//!
+//! use lacewing_conn::driver::wakers;
+//!
+//! /// A number that one task waits for.
+//! #[derive(Default)]
+//! struct Number(Mutex<(Option<u64>, Option<Waker>)>);
+//!
+//! impl Number {
+//!     fn poll(&self, cx: &mut Context<'_>) -> Poll<u64> {
+//!         let mut state = self.0.lock().unwrap();
+//!         match state.0 {
+//!             Some(number) => Poll::Ready(number),
+//!             None => {
+//!                 wakers::register(&mut state.1, cx.waker());
+//!                 Poll::Pending
+//!             }
+//!         }
+//!     }
+//!
+//!     fn set(&self, number: u64) {
+//!         let mut state = self.0.lock().unwrap();
+//!         state.0 = Some(number);
+//!         let waker = state.1.take();
+//!         drop(state);
+//!         wakers::wake(waker);
+//!     }
+//! }
+//! # let number = Number::default();
+//! # number.set(1);
+//! # let mut cx = Context::from_waker(Waker::noop());
+//! # assert_eq!(number.poll(&mut cx), Poll::Ready(1));
+//! ```
+
+use std::task::Waker;
+
+/// Keeps the waker of the only task that waits. Replaces the one before, and
+/// copies nothing if both wake the same task.
+pub fn register(slot: &mut Option<Waker>, waker: &Waker) {
+    match slot {
+        Some(known) => known.clone_from(waker),
+        None => *slot = Some(waker.clone()),
+    }
+}
+
+/// Keeps the waker of one of several tasks that wait, each of them once.
+pub fn register_shared(list: &mut Vec<Waker>, waker: &Waker) {
+    if !list.iter().any(|known| known.will_wake(waker)) {
+        list.push(waker.clone());
+    }
+}
+
+/// Wakes all that were kept. Call it after the lock is released.
+pub fn wake(wakers: impl IntoIterator<Item = Waker>) {
+    wakers.into_iter().for_each(Waker::wake);
+}
+
+#[cfg(all(test, not(lacewing_loom)))]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::Wake,
+    };
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn each_task_is_woken_once_and_a_slot_keeps_the_last_one() {
+        let (first, second) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let wakers = [
+            Waker::from(Arc::clone(&first)),
+            Waker::from(Arc::clone(&second)),
+        ];
+        let (mut slot, mut list) = (None, Vec::new());
+        for waker in [&wakers[0], &wakers[0], &wakers[1], &wakers[1]] {
+            register(&mut slot, waker);
+            register_shared(&mut list, waker);
+        }
+        wake(slot.take());
+        let counts = || {
+            (
+                first.0.load(Ordering::SeqCst),
+                second.0.load(Ordering::SeqCst),
+            )
+        };
+        assert_eq!(counts(), (0, 1));
+        wake(list);
+        assert_eq!(counts(), (1, 2));
+    }
+}

@@ -1,0 +1,128 @@
+//! What the header lists of open streams cost in memory.
+
+use lacewing_conn::{
+    Side,
+    proto::{Config, Event, Head, OpenOptions, Rule, StreamKey},
+};
+
+use crate::{
+    hostile::{Peer, Victim},
+    pair::every_version,
+};
+
+/// About 110 KB of memory for 10 KB of text.
+fn many_fields() -> Vec<(String, &'static str)> {
+    (0..900).map(|n| (format!("x-{n:03}"), "v")).collect()
+}
+
+fn borrowed<'a>(fields: &'a [(String, &'static str)]) -> Vec<(&'a str, &'static str)> {
+    fields
+        .iter()
+        .map(|(name, value)| (&name[..], *value))
+        .collect()
+}
+
+fn opened(victim: &mut Victim) -> Vec<StreamKey> {
+    let events = victim.events.drain(..).filter_map(|event| match event {
+        Event::Opened { stream, .. } => Some(stream),
+        _ => None,
+    });
+    events.collect()
+}
+
+#[test]
+fn requests_beyond_what_lists_may_take_are_refused() {
+    let fields = many_fields();
+    let fields = borrowed(&fields);
+    every_version(|version| {
+        let mut victim = Victim::new(version, Side::Server);
+        let mut peer = Peer::new(version, Side::Client);
+        for n in 0..100 {
+            peer.request(1 + 2 * n, false, &fields);
+        }
+        victim.take(&mut peer);
+        let refused = victim.events.iter().find_map(|event| match event {
+            Event::Refused { error, .. } => Some(error.rule()),
+            _ => None,
+        });
+        assert_eq!(refused, Some(Some(Rule::TooManyHeaderBytes)), "{version}");
+        let held = opened(&mut victim);
+        assert!((10..40).contains(&held.len()), "{version}: {}", held.len());
+        assert!(!victim.engine.is_closed(), "{version}");
+        victim.flush();
+
+        // Trailers count as well.
+        for stream in &held {
+            peer.headers(stream.id().value(), true, &fields);
+        }
+        victim.take(&mut peer);
+        let ended = |event: &Event| matches!(event, Event::Reset { .. });
+        assert!(victim.events.iter().any(ended), "{version}");
+        victim.events.clear();
+        victim.flush();
+
+        // What ends makes room; small lists have it nearly always.
+        for stream in held {
+            let reason = lacewing_conn::Reason::Cancel;
+            victim.engine.stream(victim.now, stream).reset(reason);
+        }
+        peer.request(1001, true, &fields);
+        victim.take(&mut peer);
+        assert_eq!(opened(&mut victim).len(), 1, "{version}");
+    });
+}
+
+#[test]
+fn ordinary_requests_are_far_from_the_bound() {
+    let names: Vec<_> = (0..40).map(|n| format!("x-field-{n}")).collect();
+    let value = "v".repeat(50);
+    let fields: Vec<_> = names.iter().map(|name| (&name[..], &value[..])).collect();
+    every_version(|version| {
+        for streams in [100, 1000] {
+            let mut config = Config::new(version, Side::Server);
+            config.limits.max_concurrent_streams = streams;
+            let mut victim = Victim::with(config);
+            let mut peer = Peer::new(version, Side::Client);
+            for n in 0..streams {
+                peer.request(1 + 2 * n, true, &fields);
+            }
+            victim.take(&mut peer);
+            assert_eq!(opened(&mut victim).len(), streams as usize, "{version}");
+        }
+    });
+}
+
+#[test]
+fn a_client_bounds_the_lists_of_responses() {
+    let fields = many_fields();
+    let fields = borrowed(&fields);
+    every_version(|version| {
+        let mut config = Config::new(version, Side::Client);
+        config.limits.max_held_headers = 1 << 20;
+        config.limits.max_concurrent_streams = 0;
+        let mut victim = Victim::with(config);
+        let mut peer = Peer::new(version, Side::Server);
+        peer.max_streams(1000);
+        victim.take(&mut peer);
+        for n in 0..50 {
+            let head = Head::request(http::Method::GET, "https://a/".parse().unwrap());
+            let options = OpenOptions::without_content();
+            victim.engine.open(victim.now, head, options).unwrap();
+            let fields: Vec<_> = peer.ok().iter().copied().chain(fields.clone()).collect();
+            peer.reply(1 + 2 * n, false, &fields);
+        }
+        victim.flush();
+        victim.take(&mut peer);
+        let replies = victim
+            .events
+            .iter()
+            .filter(|event| matches!(event, Event::Reply { .. }));
+        let replies = replies.count();
+        assert!((5..20).contains(&replies), "{version}: {replies}");
+        let reset = victim.events.iter().find_map(|event| match event {
+            Event::Reset { error, .. } => Some(error.rule()),
+            _ => None,
+        });
+        assert_eq!(reset, Some(Some(Rule::TooManyHeaderBytes)), "{version}");
+    });
+}
