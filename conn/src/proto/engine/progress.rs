@@ -84,11 +84,11 @@ pub(super) struct Progress {
 struct FrameProgress {
     under_way: bool,
     /// Bytes of it that were consumed in pieces.
-    taken: usize,
+    taken: u32,
     /// Bytes of it that were received, all together.
-    position: usize,
+    position: u32,
     /// `position` when its time began.
-    mark: usize,
+    mark: u32,
 }
 
 /// The bounds of a sweep, in sweeps and bytes.
@@ -126,6 +126,11 @@ impl Bounds {
 /// Bytes that this rate makes of a time.
 fn bytes_in(rate: u32, time: Duration) -> u32 {
     let bytes = time.as_millis().saturating_mul(u128::from(rate)) / 1000;
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// No frame is as long as what this cuts off.
+fn length(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
@@ -183,7 +188,7 @@ impl Engine {
         }
         if self.wire.in_data() {
             let frame = &mut self.progress.frame;
-            frame.taken = frame.taken.saturating_add(consumed);
+            frame.taken = frame.taken.saturating_add(length(consumed));
         } else {
             self.forget_frame();
         }
@@ -197,8 +202,8 @@ impl Engine {
             return;
         }
         let frame = &mut self.progress.frame;
-        frame.taken = frame.taken.saturating_add(consumed);
-        let position = frame.taken.saturating_add(left);
+        frame.taken = frame.taken.saturating_add(length(consumed));
+        let position = frame.taken.saturating_add(length(left));
         let grew = position > std::mem::replace(&mut frame.position, position);
         if !frame.under_way {
             frame.under_way = true;
@@ -225,7 +230,7 @@ impl Engine {
         let needed = bytes_in(limits.min_rate, limits.frame_timeout);
         let frame = &mut self.progress.frame;
         let brought = frame.position.saturating_sub(frame.mark);
-        if brought >= usize::try_from(needed).unwrap_or(usize::MAX) {
+        if brought >= needed {
             frame.mark = frame.position;
             let deadline = now.checked_add(limits.frame_timeout);
             self.timers.set(Timer::Frame, deadline);
