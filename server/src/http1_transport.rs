@@ -15,6 +15,8 @@ use bytes::{Buf, Bytes};
 use lacewing_conn::proto::StreamId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::connections::Place;
+
 /// Bytes of the next request that are read while one is answered.
 const AHEAD: usize = 64;
 
@@ -74,15 +76,18 @@ pub(crate) struct Watched<T> {
     /// The bytes that were read to find the end.
     ahead: Bytes,
     ended: bool,
+    /// Held as long as the transport, also by a WebSocket.
+    _place: Option<Place>,
 }
 
 impl<T> Watched<T> {
-    pub(crate) fn new(io: T, watch: Arc<Watch>) -> Self {
+    pub(crate) fn new(io: T, watch: Arc<Watch>, place: Option<Place>) -> Self {
         Self {
             io,
             watch,
             ahead: Bytes::new(),
             ended: false,
+            _place: place,
         }
     }
 

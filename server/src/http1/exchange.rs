@@ -71,6 +71,11 @@ impl Ledger {
         stats
     }
 
+    /// No request is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.load(Ordering::Relaxed) == 0
+    }
+
     pub(super) fn tell_stats(&self) {
         self.options.observer.tell(&ServerEvent::Stats {
             connection: &self.info,

@@ -66,7 +66,9 @@ impl Fields {
     #[inline]
     pub(crate) fn append(&mut self, name: HeaderName, value: HeaderValue) {
         let text = name.as_str();
-        self.bytes = self.bytes.saturating_add(text.len().saturating_add(value.len()));
+        self.bytes = self
+            .bytes
+            .saturating_add(text.len().saturating_add(value.len()));
         // To note them now costs less than to look for them later.
         match text {
             "cookie" => return self.append_cookie(value),
