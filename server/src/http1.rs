@@ -2,13 +2,14 @@
 
 mod exchange;
 mod message;
+mod waits;
 
 use std::{
     future::{pending, poll_fn},
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
     task::Poll,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -22,7 +23,10 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use self::exchange::{Exchange, Ledger, ReplyBody};
+use self::{
+    exchange::{Exchange, Ledger, ReplyBody},
+    waits::{Over, Waits},
+};
 use crate::{
     BoxError, ConnectionInfo, H2cUpgrade, HttpService, Protocol, RequestBody, ServeError,
     ServerOptions,
@@ -63,7 +67,12 @@ where
     let io = Watched::new(io, Arc::clone(&ledger.watch), place.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.preface_timeout)
+        // `Waits` has shorter waits, with a graceful end for an idle connection.
+        .header_read_timeout(
+            waits::idle_timeout(limits)
+                .max(limits.preface_timeout)
+                .saturating_add(Duration::from_secs(1)),
+        )
         .max_buf_size(limits.max_header_list_size.max(MIN_BUFFER))
         .auto_date_header(options.date.is_added())
         .half_close(true)
@@ -104,6 +113,7 @@ where
     });
     let (mut stopping, mut leaving, mut waker) = (false, false, None);
     let mut deadline: Option<Pin<Box<Sleep>>> = None;
+    let mut waits = Waits::new(ledger);
     let mut reports = options.stats_every.map(StatsTimer::new);
     // hyper's connection has no timer for others.
     let mut report_at = Box::pin(sleep(options.stats_every.unwrap_or_default()));
@@ -148,6 +158,15 @@ where
                     cx.waker().wake_by_ref();
                 }
             }
+        }
+        match waits.poll(cx) {
+            Poll::Ready(Over::Fail(error)) => return Poll::Ready(Err(error)),
+            Poll::Ready(Over::Close) => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending => {}
         }
         if stopping || ledger.watch.has_ended() {
             let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(after)));
@@ -234,6 +253,8 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
             self.ledger.refused(&why);
             return Box::pin(std::future::ready(Ok(message::refusal(status))));
         }
+        let interim = request.version() == http::Version::HTTP_11;
+        self.ledger.watch.request_begins(interim);
         let upgrade = self.upgrade_request(&request);
         let number = self.ledger.next_request();
         let watch = Arc::clone(&self.ledger.watch);

@@ -71,6 +71,11 @@ impl Ledger {
         stats
     }
 
+    /// The number of requests so far.
+    pub(super) fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
     /// No request is under way.
     pub(super) fn is_idle(&self) -> bool {
         self.open.load(Ordering::Relaxed) == 0
