@@ -139,7 +139,7 @@ where
     /// Returns the connection's statistics; `None` over HTTP/1.1.
     pub fn stats(&mut self) -> Option<ConnectionStats> {
         match &mut self.kind {
-            Kind::Multiplexed(connection) => Some(connection.engine().stats()),
+            Kind::Multiplexed(connection) => Some(connection.stats()),
             #[cfg(feature = "http1")]
             Kind::Http1(_) => None,
             #[cfg(not(feature = "http1"))]

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::{Notifier, ready_queue::Cell};
+use super::{notifier::Notifier, ready_queue::Cell};
 
 /// A bounded list of messages for an application, filled by handles on other
 /// tasks. A message wakes the connection's task, which takes all of them in

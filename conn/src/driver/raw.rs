@@ -31,7 +31,7 @@ use self::{
     hub::{Hub, Open, Request},
     task::Streams,
 };
-use super::{Connection, Mailbox, ready_queue::Cell, wakers};
+use super::{mailbox::Mailbox, ready_queue::Cell, task::Driver, wakers};
 use crate::{
     Error, Side, Version,
     proto::{Config, ConnectionStats, OpenOptions},
@@ -98,7 +98,7 @@ impl Mux {
             state: Cell::default(),
         });
         let streams = Streams::new(Arc::clone(&hub), style);
-        let connection = Connection::new(io, config, streams);
+        let connection = Driver::new(io, config, streams);
         hub.mailbox.connect(connection.notifier());
         (
             Self {
@@ -229,7 +229,7 @@ impl Mux {
 #[derive(Debug)]
 #[must_use = "a connection does nothing unless it is polled"]
 pub struct MuxConnection<IO> {
-    connection: Connection<IO, Streams>,
+    connection: Driver<IO, Streams>,
 }
 
 impl<IO> MuxConnection<IO> {

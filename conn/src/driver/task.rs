@@ -18,13 +18,16 @@ use tokio::{
 };
 
 use super::{
-    Application, Context, Notifier, Streams,
+    application::Application,
     cells::Signal,
+    context::Context,
     io::{Read, Transport},
+    notifier::Notifier,
+    streams::Streams,
 };
 use crate::{
     Error, Initiator, Reason, Side,
-    proto::{Config, Engine, Event, Transmit, WindowPool},
+    proto::{Config, ConnectionStats, Engine, Event, Head, StreamKey, Transmit, WindowPool},
 };
 
 /// Turns after which other tasks get theirs.
@@ -57,17 +60,17 @@ const LINGER: Duration = Duration::from_secs(1);
 /// #     fn handle_event(&mut self, _: &mut Context<'_>, _: Event) {}
 /// #     fn pull(&mut self, _: &mut Context<'_>, _: StreamKey, _: usize) {}
 /// # }
-/// use lacewing_conn::{Side, Version, driver::Connection, proto::Config};
+/// use lacewing_conn::{Side, Version, driver::Driver, proto::Config};
 ///
 /// async fn serve(io: tokio::net::TcpStream) {
 ///     let config = Config::new(Version::Http2, Side::Server);
-///     if let Err(error) = Connection::new(io, config, NoContent).await {
+///     if let Err(error) = Driver::new(io, config, NoContent).await {
 ///         eprintln!("{error}");
 ///     }
 /// }
 /// # let _ = serve;
 /// ```
-pub struct Connection<IO, A: Application> {
+pub struct Driver<IO, A: Application> {
     engine: Engine,
     transport: Transport<IO>,
     application: A,
@@ -113,9 +116,9 @@ enum Turn {
 }
 
 /// Nothing is structurally pinned.
-impl<IO: Unpin, A: Application> Unpin for Connection<IO, A> {}
+impl<IO: Unpin, A: Application> Unpin for Driver<IO, A> {}
 
-impl<IO, A: Application> Connection<IO, A> {
+impl<IO, A: Application> Driver<IO, A> {
     /// A connection over a transport, in the role that `config` says.
     pub fn new(io: IO, mut config: Config, application: A) -> Self {
         // Windows of all connections of the process grow within one budget.
@@ -148,7 +151,7 @@ impl<IO, A: Application> Connection<IO, A> {
 
     /// Wakes this connection's task from elsewhere.
     pub fn notifier(&self) -> Notifier {
-        self.streams.notifier.clone()
+        self.streams.notifier()
     }
 
     /// The application.
@@ -156,9 +159,26 @@ impl<IO, A: Application> Connection<IO, A> {
         &mut self.application
     }
 
-    /// The engine.
-    pub fn engine(&mut self) -> &mut Engine {
-        &mut self.engine
+    /// Returns the connection's statistics at this moment.
+    pub fn stats(&self) -> ConnectionStats {
+        self.engine.stats()
+    }
+
+    /// Continues as a server that has sent 101 to an HTTP/1.1 request, which
+    /// becomes stream 1. Call it before the first poll.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::upgrade_server`].
+    pub fn upgrade_server(&mut self, head: Head, settings: &[u8]) -> Result<StreamKey, Error> {
+        self.engine.upgrade_server(head, settings)
+    }
+
+    /// Continues as a client whose HTTP/1.1 request was answered with 101: the
+    /// request becomes stream 1. Call it before the first poll. `None` if streams
+    /// were opened before, or on a server.
+    pub fn upgrade_client(&mut self, head: &Head) -> Option<StreamKey> {
+        self.engine.upgrade_client(head)
     }
 
     /// All that became ready on other tasks; `false` if nothing did.
@@ -179,9 +199,7 @@ impl<IO, A: Application> Connection<IO, A> {
                 Signal::Body(body) => {
                     let due = body.take_signal();
                     if due.credit > 0 {
-                        conn.engine
-                            .stream(conn.now, body.stream())
-                            .release(due.credit);
+                        conn.stream(body.stream()).release(due.credit);
                     }
                     if due.wanted {
                         self.application.handle_wanted(&mut conn, body.stream());
@@ -219,6 +237,12 @@ impl<IO, A: Application> Connection<IO, A> {
         any
     }
 
+    /// Tells the application that the transport took what it could.
+    fn handle_written(&mut self, now: Instant) {
+        let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
+        self.application.handle_written(&mut conn);
+    }
+
     /// Tells everybody that the connection is over.
     fn close(&mut self) {
         let result = self.outcome();
@@ -238,7 +262,7 @@ impl<IO, A: Application> Connection<IO, A> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
+impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
     fn turn(&mut self, cx: &mut task::Context<'_>) -> Turn {
         let now = now();
         match self.phase {
@@ -257,7 +281,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
             }
             Phase::Flushing { until } => match self.flush(cx) {
                 Poll::Ready(Ok(())) => {
-                    self.application.handle_written(&mut self.engine, now);
+                    self.handle_written(now);
                     if self.input_ended {
                         return Turn::Over;
                     }
@@ -314,7 +338,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         self.application.poll_intents(&mut conn, cx);
         let open = self.engine.open_streams();
         let transmitted = self.transmit(cx, now);
-        self.application.handle_written(&mut self.engine, now);
+        self.handle_written(now);
         match transmitted {
             Ok(written) => again |= written,
             Err(error) => {
@@ -440,7 +464,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Connection<IO, A> {
+impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A> {
     type Output = Result<(), Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
@@ -479,7 +503,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Connection<I
     }
 }
 
-impl<IO, A: Application> Drop for Connection<IO, A> {
+impl<IO, A: Application> Drop for Driver<IO, A> {
     fn drop(&mut self) {
         if self.phase == Phase::Open {
             self.error = Some(Error::connection(
@@ -495,9 +519,9 @@ impl<IO, A: Application> Drop for Connection<IO, A> {
     }
 }
 
-impl<IO, A: Application> fmt::Debug for Connection<IO, A> {
+impl<IO, A: Application> fmt::Debug for Driver<IO, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
+        f.debug_struct("Driver")
             .field("version", &self.engine.version())
             .field("side", &self.engine.side())
             .field("phase", &self.phase)

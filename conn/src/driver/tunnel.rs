@@ -15,7 +15,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Incoming, ready_queue::Cell, wakers};
+use super::{incoming::Incoming, ready_queue::Cell, wakers};
 use crate::{Error, Initiator, Reason};
 
 /// Bytes that were written and that the connection has not taken yet.
