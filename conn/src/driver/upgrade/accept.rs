@@ -5,11 +5,14 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    ACCEPTED_STREAM_PROTOCOL_VERSIONS, Kubernetes, STREAM_PROTOCOL_VERSION, Upgrade, UpgradeError,
-    choose_stream_protocol,
+    config::Upgrade,
+    error::UpgradeError,
     head::{self, Length, encode_head, parse_request, read_exactly, read_head},
-    request::stream_protocol,
-    requested, switching, token,
+    negotiation::{
+        ACCEPTED_STREAM_PROTOCOL_VERSIONS, STREAM_PROTOCOL_VERSION, choose_stream_protocol,
+        requested, switching, token,
+    },
+    request::{Kubernetes, stream_protocol},
 };
 use crate::{
     Version,

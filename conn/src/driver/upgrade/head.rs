@@ -14,7 +14,7 @@ use http::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::{poll_write_buf, read_buf};
 
-use super::{UpgradeError, tokens};
+use super::{error::UpgradeError, negotiation::tokens};
 
 /// The most fields of a head.
 const MAX_FIELDS: usize = 100;

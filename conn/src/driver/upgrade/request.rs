@@ -5,9 +5,10 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    STREAM_PROTOCOL_VERSION, Upgrade, UpgradeError,
+    config::Upgrade,
+    error::UpgradeError,
     head::{self, Length, encode_head, parse_response, read_head, read_start},
-    token, tokens, version,
+    negotiation::{STREAM_PROTOCOL_VERSION, token, tokens, version},
 };
 use crate::{
     Version,

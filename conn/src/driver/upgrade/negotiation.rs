@@ -1,0 +1,110 @@
+//! The header fields of HTTP/1.1 that negotiate an upgrade (RFC 9110 §7.8) and
+//! the meaning of its streams.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+
+use crate::Version;
+
+/// The header field in which Kubernetes negotiates what the streams mean: a
+/// client sends one for each protocol that it knows, best first, and the
+/// server answers with the one that it chose.
+pub const STREAM_PROTOCOL_VERSION: HeaderName =
+    HeaderName::from_static("x-stream-protocol-version");
+
+/// The header field in which a Kubernetes server that refuses says which
+/// protocols it knows.
+pub const ACCEPTED_STREAM_PROTOCOL_VERSIONS: HeaderName =
+    HeaderName::from_static("x-accepted-stream-protocol-versions");
+
+/// The version of SPDY that a request in HTTP/1.1 asks to go on in, if it asks
+/// for one: the first that is known of its `Upgrade` field, and only if
+/// `Connection` names that field (RFC 9110 §7.8). The caller makes sure that
+/// the request was not of HTTP/1.0, and that its body was read to the end:
+/// what follows is SPDY.
+///
+/// ```
+/// use http::Request;
+/// use lacewing_conn::{Version, driver::upgrade};
+///
+/// let request = Request::post("/exec").header("connection", "Upgrade").header("upgrade", "SPDY/3.1");
+/// let request = request.body(())?;
+/// assert_eq!(upgrade::requested(request.headers()), Some(Version::Spdy31));
+/// # Ok::<(), http::Error>(())
+/// ```
+pub fn requested(headers: &HeaderMap) -> Option<Version> {
+    if !tokens(headers, &header::CONNECTION).any(|name| name.eq_ignore_ascii_case("upgrade")) {
+        return None;
+    }
+    tokens(headers, &header::UPGRADE).find_map(version)
+}
+
+/// The 101 response that says yes to [`requested`]; `None` for HTTP/2, which
+/// has an upgrade of its own (`h2c`).
+///
+/// ```
+/// use lacewing_conn::{Version, driver::upgrade};
+///
+/// let response = upgrade::switching(Version::Spdy31).ok_or("no such upgrade")?;
+/// assert_eq!(response.status(), 101);
+/// assert_eq!(response.headers()["upgrade"], "SPDY/3.1");
+/// # Ok::<(), &str>(())
+/// ```
+pub fn switching(version: Version) -> Option<Response<()>> {
+    let token = token(version)?;
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static(token));
+    Some(response)
+}
+
+/// The first of the client's protocols ([`STREAM_PROTOCOL_VERSION`]) that is
+/// among ours. `None` when there is none: Kubernetes answers with 403 and
+/// [`ACCEPTED_STREAM_PROTOCOL_VERSIONS`] then, unless the client named none
+/// either, which stands for the oldest.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue};
+/// use lacewing_conn::driver::upgrade::{STREAM_PROTOCOL_VERSION, choose_stream_protocol};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.append(STREAM_PROTOCOL_VERSION, HeaderValue::from_static("v5.channel.k8s.io"));
+/// headers.append(STREAM_PROTOCOL_VERSION, HeaderValue::from_static("v4.channel.k8s.io"));
+/// let ours = ["v4.channel.k8s.io", "v3.channel.k8s.io"];
+/// assert_eq!(choose_stream_protocol(&headers, &ours), Some("v4.channel.k8s.io"));
+/// ```
+pub fn choose_stream_protocol<'a>(headers: &HeaderMap, ours: &[&'a str]) -> Option<&'a str> {
+    tokens(headers, &STREAM_PROTOCOL_VERSION)
+        .find_map(|theirs| ours.iter().copied().find(|ours| *ours == theirs))
+}
+
+/// The name of a version in `Upgrade`.
+pub(super) fn token(version: Version) -> Option<&'static str> {
+    match version {
+        Version::Spdy2 => Some("SPDY/2"),
+        Version::Spdy3 => Some("SPDY/3"),
+        Version::Spdy31 => Some("SPDY/3.1"),
+        Version::Http2 => None,
+    }
+}
+
+pub(super) fn version(name: &str) -> Option<Version> {
+    Version::ALL
+        .into_iter()
+        .find(|version| token(*version).is_some_and(|token| token.eq_ignore_ascii_case(name)))
+}
+
+/// The elements of a field that is a list.
+pub(super) fn tokens<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(name)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+}
