@@ -2,22 +2,24 @@
 //! [`Application`] on top. There is no lock around the engine; a handle on
 //! another task touches only its own small cell and a ready queue.
 //!
-//! [`Driver`] is the future to be spawned. What a connection is *for* is an
-//! [`Application`]: the server's (requests to a service), the client's
-//! (requests from handles), or [`Mux`]'s (streams of bytes, no HTTP).
+//! Spawn the [`Driver`], a future. An [`Application`] gives a connection its
+//! purpose: the server's calls a service, the client's sends the requests of its
+//! handles, and [`Mux`]'s moves bytes without HTTP.
 //!
-//! The order of a turn, and thereby of all calls to the application:
+//! The driver works in turns, which fix the order of all calls to the application:
 //!
-//! 1. what became ready on other tasks: [`handle_ready`](Application::handle_ready),
-//!    [`handle_abandoned`](Application::handle_abandoned);
-//! 2. one read from the transport, and all events it brings:
-//!    [`handle_event`](Application::handle_event);
-//! 3. [`poll_intents`](Application::poll_intents);
-//! 4. output is cut, stream by stream in the scheduler's order:
-//!    [`pull`](Application::pull); and written, in as few calls as the
-//!    transport allows.
+//! 1. It handles the signals of other tasks:
+//!    [`handle_ready`](Application::handle_ready),
+//!    [`handle_wanted`](Application::handle_wanted),
+//!    [`handle_abandoned`](Application::handle_abandoned).
+//! 2. It reads once from the transport and reports all events:
+//!    [`handle_event`](Application::handle_event).
+//! 3. It calls [`poll_intents`](Application::poll_intents).
+//! 4. It asks for output, stream by stream in the scheduler's order
+//!    ([`pull`](Application::pull)), and writes it in as few calls as the
+//!    transport permits. [`handle_written`](Application::handle_written) follows.
 //!
-//! A turn in which nothing happened ends with a sleep.
+//! After a turn in which nothing happened, the task sleeps.
 
 mod application;
 mod buffers;

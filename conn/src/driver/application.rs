@@ -8,12 +8,11 @@ use crate::{
     proto::{Event, StreamKey},
 };
 
-/// What a [`Driver`] does with its streams. All methods are called on the
-/// connection's task and must not block; those that get a [`Context`] may call
-/// any method of it.
+/// Handles a connection's streams. The [`Driver`] calls all methods on the
+/// connection's task, so they must not block.
 ///
-/// Side tables are best a `Vec` indexed by [`StreamKey::slot`] that remembers
-/// the key: a slot is used again once its stream is gone.
+/// Keep state per stream in a [`StreamTable`](super::StreamTable): slots are
+/// reused, and the table never returns the state of an earlier stream.
 ///
 /// ```
 /// use http::StatusCode;
@@ -37,67 +36,69 @@ use crate::{
 /// }
 /// ```
 pub trait Application {
-    /// The peer did something. Data and trailers of streams whose body was
-    /// taken by [`Context::incoming`] do not come here but go to the
-    /// [`Incoming`]; the end of such a stream by [`Event::Reset`] goes to
-    /// both. Whoever gets [`Event::Data`] has to
+    /// Handles an event of the engine.
+    ///
+    /// Once [`Context::incoming`] has taken a stream's body, its data and trailers
+    /// go to the [`Incoming`] instead. [`Event::Reset`] goes to both. An
+    /// application that receives [`Event::Data`] must
     /// [release](crate::proto::StreamMut::release) it.
     ///
-    /// [`Event::Closed`] comes here too; [`handle_closed`](Self::handle_closed)
-    /// follows when the transport is closed.
+    /// The last event is [`Event::Closed`];
+    /// [`handle_closed`](Self::handle_closed) follows.
     fn handle_event(&mut self, conn: &mut Context<'_>, event: Event);
 
-    /// It is this stream's turn to send at most about `max` bytes, because it
-    /// was [offered](crate::proto::StreamMut::offer). If it has data now, it calls
-    /// [`send_data`](crate::proto::StreamMut::send_data) (and `offer` again unless that was
-    /// all) or [`send_trailers`](crate::proto::StreamMut::send_trailers). If not, it does
-    /// nothing and has a [`Context::waker`] woken when it has some; then
-    /// [`handle_ready`](Self::handle_ready) follows, and that is where `offer`
-    /// is called again.
+    /// Sends at most about `max` bytes on a stream that was
+    /// [offered](crate::proto::StreamMut::offer) before.
+    ///
+    /// With data at hand, call [`send_data`](crate::proto::StreamMut::send_data), and
+    /// `offer` again unless that was all; or
+    /// [`send_trailers`](crate::proto::StreamMut::send_trailers). Without, send
+    /// nothing and keep a [`Context::waker`]. When it is woken,
+    /// [`handle_ready`](Self::handle_ready) is called and can `offer` again.
     fn pull(&mut self, conn: &mut Context<'_>, stream: StreamKey, max: usize);
 
-    /// The waker of this stream was woken. The stream may be gone by now.
+    /// Handles a wake-up by the [`Context::waker`] of a stream. The stream may have
+    /// ended by now.
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         let _ = (conn, stream);
     }
 
-    /// The [`Incoming`] of this stream was dropped before its end. Its data is
-    /// discarded from now on and the credit goes back. The application may
-    /// reset the stream; nothing has to be done.
+    /// Handles the drop of a stream's [`Incoming`] before its end. The driver
+    /// discards further data and returns its credit to the peer. The application
+    /// may reset the stream, but need not.
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         let _ = (conn, stream);
     }
 
-    /// The reader of this stream's [`Incoming`] waits for data, and none has
-    /// come: told once, if [`Context::watch_incoming`] asked for it. The place
-    /// for an interim response that lets the peer begin (`100 Continue`).
+    /// Handles a reader that waits for the first data of a stream's [`Incoming`].
+    /// Called once, and only after [`Context::watch_incoming`]. An application can
+    /// send `100 Continue` here (RFC 9110 §10.1.1).
     fn handle_wanted(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         let _ = (conn, stream);
     }
 
-    /// Called in every turn, after the events of a read and before output is
-    /// cut: the place for what comes from outside (requests from a channel, a
-    /// shutdown signal), and for work that is better done once for all events
-    /// of a read. `cx` is that of the connection's task; handles may wake it
-    /// through a [`Notifier`] too.
+    /// Polls sources outside the connection, such as a channel of requests or a
+    /// shutdown signal. Called in every turn, between the events of a read and the
+    /// output; so work for all events of a read fits here too. `cx` belongs to the
+    /// connection's task, which a [`Notifier`] also wakes.
     fn poll_intents(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
         let _ = (conn, cx);
     }
 
-    /// The transport took what it could: [`Context::written`] counts how much in
-    /// all. Called in every turn, and once more when the last bytes of a
-    /// connection that is over are written.
+    /// Handles the progress of the transport, which took as much output as it
+    /// could: [`Context::written`] counts the bytes. Called in every turn, and once
+    /// more when the last bytes of a connection are written.
     fn handle_written(&mut self, conn: &mut Context<'_>) {
         let _ = conn;
     }
 
-    /// The connection is over: `Ok` after a graceful end. Nothing comes in any
-    /// more. What is in the engine's output is still written.
+    /// Handles the end of the connection: `Ok` after a graceful one. No events
+    /// follow. The driver still writes the output that is encoded already.
     fn handle_closed(&mut self, result: &Result<(), Error>) {
         let _ = result;
     }
 
-    /// The transport is closed; what was not written by now is lost. The last
-    /// call.
+    /// Handles the end of the transport. Output that is not written by now is lost.
+    /// This is the last call.
     fn handle_end(&mut self) {}
 }

@@ -20,8 +20,8 @@ use crate::{
     },
 };
 
-/// What an [`Application`] may touch while it is called: the engine, the time,
-/// wakers and bodies of streams.
+/// Gives an [`Application`] access to its connection during a call: streams,
+/// their bodies and wakers, statistics and the time of the turn.
 ///
 /// ```
 /// use lacewing_conn::{Reason, driver::Context, proto::StreamKey};
@@ -48,7 +48,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Returns the time of this turn: that of every call below.
+    /// Returns the time of this turn. All methods here act at this time.
     #[inline]
     pub fn now(&self) -> Instant {
         self.now
@@ -224,15 +224,15 @@ impl<'a> Context<'a> {
         self.engine.output().end()
     }
 
-    /// The waker that brings about [`Application::handle_ready`] for this
-    /// stream. Made at the first call, and the same one for every later call.
+    /// Returns the waker that causes [`Application::handle_ready`] for this stream.
+    /// Every call returns the same waker.
     pub fn waker(&mut self, stream: StreamKey) -> Waker {
         self.streams.waker(stream)
     }
 
-    /// Polls a source of this stream (a body, a handler), so that a waker is
-    /// made only if the source is really pending: the first time it is polled
-    /// without one, and once more with it if need be.
+    /// Polls a source of this stream, such as a body or a handler. A waker
+    /// allocates, so the first poll goes without; a pending source is polled a
+    /// second time with the stream's [`waker`](Self::waker).
     pub fn poll_source<T>(
         &mut self,
         stream: StreamKey,
@@ -248,40 +248,40 @@ impl<'a> Context<'a> {
         poll(&mut std::task::Context::from_waker(&waker))
     }
 
-    /// The body of the message that this stream receives, after an
-    /// [`Event::Opened`] or [`Event::Reply`] without `fin`. From now on its
-    /// data and trailers go there. `length` is the message's content length,
-    /// if it has one. (With `fin` there is nothing to come:
-    /// [`Incoming::empty`] is what is wanted.)
+    /// Takes the body of the message that this stream receives: its data and
+    /// trailers go there from now on. Call it after an [`Event::Opened`] or
+    /// [`Event::Reply`] without `fin`; with `fin`, use [`Incoming::empty`].
+    /// `length` is the message's content length, if known.
     pub fn incoming(&mut self, stream: StreamKey, length: Option<u64>) -> Incoming {
         Incoming::new(self.streams.body(stream), length)
     }
 
-    /// Asks for [`Application::handle_wanted`] when the reader of this stream's
-    /// [`Incoming`], which was made before, first waits for data.
+    /// Requests [`Application::handle_wanted`] for the moment at which the reader of
+    /// this stream's [`Incoming`] first waits for data. Call
+    /// [`incoming`](Self::incoming) before.
     pub fn watch_incoming(&mut self, stream: StreamKey) {
         if let Some(body) = self.streams.find(stream) {
             body.watch();
         }
     }
 
-    /// More is to come of the body that was [taken](Self::incoming) from this
-    /// stream.
+    /// Returns `true` while the peer has not ended the body that was
+    /// [taken](Self::incoming) from this stream.
     pub fn is_receiving(&self, stream: StreamKey) -> bool {
         let body = self.streams.find(stream);
         body.is_some_and(|body| body.is_open())
     }
 
     /// Ends a stream with RST_STREAM, and its [`Incoming`] with an error.
-    /// ([`StreamMut::reset`](crate::proto::StreamMut::reset) alone leaves a reader waiting.)
+    /// [`StreamMut::reset`] alone leaves a reader waiting.
     pub fn reset(&mut self, stream: StreamKey, reason: Reason) {
         self.stream(stream).reset(reason);
         self.streams
             .end(stream, &Error::reset(Initiator::User, reason));
     }
 
-    /// [`reset`](Self::reset), with a word about why for whoever reads the
-    /// stream's [`Incoming`]. What it has received it still gives.
+    /// Ends a stream as [`reset`](Self::reset) does, with a text in the error of its
+    /// [`Incoming`]. The reader still gets the data that has arrived.
     pub fn reset_because(
         &mut self,
         stream: StreamKey,
@@ -293,23 +293,23 @@ impl<'a> Context<'a> {
         self.streams.end(stream, &error);
     }
 
-    /// Wakes this connection's task from elsewhere.
+    /// Returns a handle that wakes this connection's task from other tasks.
     pub fn notifier(&self) -> Notifier {
         self.streams.notifier()
     }
 
-    /// Has [`Application::poll_intents`] called in a turn at this time or after
-    /// it, by the connection's own timer: an application needs no sleep of its
-    /// own. The earliest time counts until it has passed; whoever waits for a
-    /// later one asks again in that `poll_intents`. Of no effect once the
-    /// connection is over.
+    /// Schedules a turn, and so [`Application::poll_intents`], at this time or soon
+    /// after. The connection's own timer does it: an application needs no sleep of
+    /// its own. Only the earliest time is kept until it passes; to wait for a later
+    /// one, call this again in `poll_intents`. Without effect once the connection is
+    /// over.
     ///
     /// ```
     /// use std::time::Instant;
     ///
     /// use lacewing_conn::driver::Context;
     ///
-    /// /// `true` when the deadline has passed; until then it is waited for.
+    /// /// Returns `true` once the deadline has passed; schedules a turn until then.
     /// fn is_due(conn: &mut Context<'_>, deadline: Instant) -> bool {
     ///     if conn.now() >= deadline {
     ///         return true;

@@ -15,16 +15,16 @@ use crate::{
     proto::{Engine, Event, StreamKey},
 };
 
-/// What the driver keeps of each stream.
+/// The cells of all streams, with the alarm of the application.
 #[derive(Debug)]
 pub(super) struct Streams {
     table: StreamTable<Cells>,
     pub(super) notifier: Notifier,
-    /// The earliest time at which the application is to be called.
+    /// The earliest time for which the application requested a turn.
     pub(super) alarm: Option<Instant>,
 }
 
-/// What handles of one stream share with the connection's task.
+/// The cells that handles of one stream share with the connection's task.
 #[derive(Debug, Default)]
 struct Cells {
     waker: Option<Waker>,
@@ -40,7 +40,7 @@ impl Streams {
         }
     }
 
-    /// Wakes the connection's task from elsewhere.
+    /// Returns a handle that wakes the connection's task.
     pub(super) fn notifier(&self) -> Notifier {
         self.notifier.clone()
     }
@@ -51,7 +51,7 @@ impl Streams {
         self.alarm = Some(alarm);
     }
 
-    /// The cells of this stream. Those of an earlier one in its slot end.
+    /// Returns the cells of this stream. Ends those of an earlier stream in its slot.
     fn cells(&mut self, stream: StreamKey) -> Option<&mut Cells> {
         if self.table.get(stream).is_none() {
             if let Some(earlier) = self.table.insert(stream, Cells::default()) {
@@ -68,8 +68,8 @@ impl Streams {
 
     pub(super) fn waker(&mut self, stream: StreamKey) -> Waker {
         let queue = Arc::clone(self.notifier.queue());
-        // Work may go on for a stream that is gone, while its slot is that of
-        // another: whose body must not end by this.
+        // Work may go on for a stream that has ended, while another stream has
+        // its slot. The body of that one must not end here.
         let taken = self.table.other(stream).is_some_and(|cells| {
             let body = cells.body.as_ref();
             body.is_some_and(|body| body.is_open())
@@ -96,7 +96,7 @@ impl Streams {
         body
     }
 
-    /// Brings a body's event there; gives back every other event.
+    /// Delivers an event of a body to it; returns every other event.
     pub(super) fn deliver(
         &mut self,
         engine: &mut Engine,
@@ -136,7 +136,7 @@ impl Streams {
                 Some(Event::Reset { stream, error })
             }
             Event::Reply { stream, head, fin } => {
-                // A reader may have come before the reply.
+                // A reader may exist before the reply arrives.
                 if let (true, Some(body)) = (fin, self.find(stream)) {
                     engine
                         .stream(now, stream)
@@ -156,7 +156,7 @@ impl Streams {
         self.table.get(stream)?.body.as_ref()
     }
 
-    /// The stream is gone.
+    /// Removes the cells of a stream that has ended, and fails its body.
     pub(super) fn end(&mut self, stream: StreamKey, error: &Error) {
         if let Some(cells) = self.table.remove(stream) {
             cells.end(error);
@@ -169,27 +169,27 @@ impl Streams {
             .filter_map(|(_, cells)| cells.body.as_ref())
     }
 
-    /// Asks all bodies for the credit that they kept to themselves.
+    /// Releases the credit that bodies have gathered and not reported.
     pub(super) fn sweep(&self, engine: &mut Engine, now: Instant) {
         for body in self.bodies() {
             engine.stream(now, body.stream()).release(body.credit());
         }
     }
 
-    /// The transport brings no more. Bodies that are complete and not yet read
-    /// do not make their streams unfinished.
+    /// Releases the rest of complete bodies once the transport has ended: an
+    /// unread body must not make its stream count as unfinished.
     pub(super) fn settle(&self, engine: &mut Engine, now: Instant) {
         for body in self.bodies() {
             engine.stream(now, body.stream()).release(body.settle());
         }
     }
 
-    /// No stream is open: nothing is kept of those that were.
+    /// Drops all cells. Called while no stream is open.
     pub(super) fn clear(&mut self) {
         self.fail(&Error::reset(Initiator::User, Reason::Cancel));
     }
 
-    /// Whoever still reads learns that nothing more will come.
+    /// Ends all bodies with this error.
     pub(super) fn fail(&mut self, error: &Error) {
         for (_, cells) in self.table.drain() {
             cells.end(error);
@@ -198,7 +198,7 @@ impl Streams {
 }
 
 impl Cells {
-    /// The stream is gone.
+    /// Ends the body with this error.
     fn end(self, error: &Error) {
         if let Some(body) = self.body {
             body.detach(error);
