@@ -1,14 +1,14 @@
-//! From HTTP/1.1 to raw streams, by `Upgrade: SPDY/3.1` (RFC 9110 §7.8): how
-//! `kubectl exec` and its kin begin.
+//! From HTTP/1.1 to raw streams, by `Upgrade: SPDY/3.1` (RFC 9110 §7.8), as
+//! `kubectl exec`, `attach` and `port-forward` begin.
 //!
-//! * [`requested`], [`switching`] and [`choose_stream_protocol`] are for those
-//!   who have an HTTP/1.1 server already: it gives the upgraded transport and
-//!   what was read from it, and [`MuxConnection::with_input`] takes both.
+//! * An existing HTTP/1.1 server uses [`requested`], [`switching`] and
+//!   [`choose_stream_protocol`]. It passes the upgraded transport to a
+//!   [`Mux`](super::Mux), and the bytes that it read behind the request to
+//!   [`MuxConnection::with_input`].
 //! * With the feature `upgrade`, `Upgrade` does the HTTP/1.1 part itself, on
 //!   either side and over any transport.
 //!
-//! Nothing of SPDY is sent before the 101 response, and nothing that came
-//! right behind it is lost.
+//! No SPDY frame is sent before the 101 response, and no byte behind it is lost.
 //!
 //! [`MuxConnection::with_input`]: super::MuxConnection::with_input
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Version;
 
-/// An upgrade by HTTP/1.1 over any transport: what is asked for, and the
+/// Configures an upgrade from HTTP/1.1 over any transport: the protocol, and the
 /// bounds of the HTTP part. Feature `upgrade`.
 ///
 /// ```
@@ -33,15 +33,14 @@ use crate::Version;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Upgrade {
-    /// What to go on in: a version of SPDY. Default SPDY/3.1.
+    /// The version of SPDY to upgrade to. Default SPDY/3.1.
     pub version: Version,
     /// The longest head of a request or response, in bytes. Default 64 KiB.
     pub max_head: usize,
-    /// The longest body of a request that comes before the switch, and as much
-    /// as is read of the body of a response that refuses, in bytes. Default 64
-    /// KiB.
+    /// The longest body of a request before the switch, in bytes; also the part of a
+    /// refusing response's body that is read. Default 64 KiB.
     pub max_body: usize,
-    /// Time for the HTTP part. Default 30 s.
+    /// The time for the HTTP part. Default 30 s.
     pub timeout: Duration,
 }
 
@@ -57,7 +56,7 @@ impl Default for Upgrade {
 }
 
 impl Upgrade {
-    /// The same, after `change`: for use where a value is wanted.
+    /// Returns the configuration after `change`.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);

@@ -5,22 +5,23 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::Version;
 
-/// The header field in which Kubernetes negotiates what the streams mean: a
-/// client sends one for each protocol that it knows, best first, and the
-/// server answers with the one that it chose.
+/// The header field by which Kubernetes negotiates the meaning of the streams. A
+/// client sends one for each protocol that it supports, best first; the server
+/// answers with the one that it chose.
 pub const STREAM_PROTOCOL_VERSION: HeaderName =
     HeaderName::from_static("x-stream-protocol-version");
 
-/// The header field in which a Kubernetes server that refuses says which
-/// protocols it knows.
+/// The header field in which a Kubernetes server lists its protocols when it
+/// refuses a request.
 pub const ACCEPTED_STREAM_PROTOCOL_VERSIONS: HeaderName =
     HeaderName::from_static("x-accepted-stream-protocol-versions");
 
-/// The version of SPDY that a request in HTTP/1.1 asks to go on in, if it asks
-/// for one: the first that is known of its `Upgrade` field, and only if
-/// `Connection` names that field (RFC 9110 §7.8). The caller makes sure that
-/// the request was not of HTTP/1.0, and that its body was read to the end:
-/// what follows is SPDY.
+/// Returns the version of SPDY to which an HTTP/1.1 request asks to upgrade: the
+/// first known one of its `Upgrade` field. `None` unless `Connection` names that
+/// field (RFC 9110 §7.8).
+///
+/// The caller checks that the request is not of HTTP/1.0, and reads its body to the
+/// end first: SPDY follows it.
 ///
 /// ```
 /// use http::Request;
@@ -38,8 +39,8 @@ pub fn requested(headers: &HeaderMap) -> Option<Version> {
     tokens(headers, &header::UPGRADE).find_map(version)
 }
 
-/// The 101 response that says yes to [`requested`]; `None` for HTTP/2, which
-/// has an upgrade of its own (`h2c`).
+/// Returns the 101 response that accepts a [`requested`] version; `None` for
+/// HTTP/2, which has an upgrade of its own (`h2c`).
 ///
 /// ```
 /// use lacewing_conn::{Version, driver::upgrade};
@@ -59,10 +60,10 @@ pub fn switching(version: Version) -> Option<Response<()>> {
     Some(response)
 }
 
-/// The first of the client's protocols ([`STREAM_PROTOCOL_VERSION`]) that is
-/// among ours. `None` when there is none: Kubernetes answers with 403 and
-/// [`ACCEPTED_STREAM_PROTOCOL_VERSIONS`] then, unless the client named none
-/// either, which stands for the oldest.
+/// Returns the first of the client's protocols ([`STREAM_PROTOCOL_VERSION`]) that is
+/// among ours; `None` if none is. Kubernetes then answers with 403 and
+/// [`ACCEPTED_STREAM_PROTOCOL_VERSIONS`], unless the client named no protocol at
+/// all: that stands for the oldest.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};
@@ -79,7 +80,7 @@ pub fn choose_stream_protocol<'a>(headers: &HeaderMap, ours: &[&'a str]) -> Opti
         .find_map(|theirs| ours.iter().copied().find(|ours| *ours == theirs))
 }
 
-/// The name of a version in `Upgrade`.
+/// Returns the name of a version in `Upgrade`.
 pub(super) fn token(version: Version) -> Option<&'static str> {
     match version {
         Version::Spdy2 => Some("SPDY/2"),
@@ -95,7 +96,7 @@ pub(super) fn version(name: &str) -> Option<Version> {
         .find(|version| token(*version).is_some_and(|token| token.eq_ignore_ascii_case(name)))
 }
 
-/// The elements of a field that is a list.
+/// Returns the elements of a list field.
 pub(super) fn tokens<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
