@@ -30,10 +30,10 @@ pub(super) struct Streams {
     unwritten: Vec<Unwritten>,
     /// Callers who wait for the answer to a PING.
     pings: Vec<oneshot::Sender<Duration>>,
-    /// The last handle was dropped, behind all that it asked for.
+    /// The last handle was dropped, and its requests are handled.
     handles_gone: bool,
-    /// New streams of the peer are refused: a shutdown began that it was not
-    /// told of.
+    /// New streams of the peer are refused: a shutdown began whose GOAWAY is not sent
+    /// yet.
     refusing: bool,
 }
 
@@ -48,7 +48,7 @@ struct Unwritten {
 }
 
 impl Unwritten {
-    /// Everything that was taken is with the transport.
+    /// Returns `true` once the transport has all pieces that were taken.
     fn is_written(&mut self, conn: &mut Context<'_>) -> bool {
         let (written, end) = (conn.written(), conn.output_end());
         if let Some((taken, at)) = self.framed {
@@ -89,7 +89,7 @@ impl Streams {
         match request {
             Request::Open(open) => self.opens.push_back(open),
             Request::Ping(caller) => {
-                // One whose answer is still awaited does for this caller too.
+                // A PING under way serves this caller too.
                 self.pings.retain(|waiting| !waiting.is_closed());
                 self.pings.push(caller);
                 conn.ping();
@@ -140,7 +140,7 @@ impl Streams {
 
     fn open(&mut self, conn: &mut Context<'_>, open: Open) {
         if open.answer.is_closed() {
-            // Nobody waits for it any more.
+            // The caller has stopped waiting.
             return;
         }
         let options = open.options;
@@ -182,14 +182,14 @@ impl Streams {
         let _ = open.answer.send(outcome);
     }
 
-    /// The stream is gone for the engine.
+    /// Ends a stream that the engine has ended.
     fn end(&mut self, stream: StreamKey, error: &Error) {
         if let Some(outgoing) = self.table.remove(stream) {
             outgoing.fail(error);
         }
         // A stream that ended before it was accepted must not be kept: a peer
-        // could open and reset without end. Unless all that the peer had to say
-        // is there, as when the connection ended behind it.
+        // could open and reset without end. One that is complete is kept, as when
+        // the connection ended behind it.
         let mut hub = self.hub.state.lock();
         let place = hub
             .accepted
@@ -272,7 +272,7 @@ impl Application for Streams {
             }
         };
         if sent.is_err() {
-            // The protocol cannot say it: better no stream than one with a hole.
+            // The protocol cannot carry it: a reset is better than a gap.
             conn.reset(stream, Reason::InternalError);
             self.end(
                 stream,
@@ -300,7 +300,7 @@ impl Application for Streams {
                 return;
             }
         }
-        // After a reply that was given before: it may say why.
+        // After an earlier reply, which may give the reason.
         if let Some(reason) = wishes.reset {
             conn.reset(stream, reason);
             self.end(stream, &Error::reset(Initiator::User, reason));
@@ -315,7 +315,7 @@ impl Application for Streams {
     }
 
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        // Once our half has ended the peer is told to stop.
+        // CANCEL stops the peer once our half has ended.
         conn.stream(stream).abandon();
     }
 
