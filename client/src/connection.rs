@@ -12,7 +12,7 @@ use std::{
 use http::{Request, Response};
 use lacewing_conn::{
     Version,
-    driver::{Connection as Driver, Incoming},
+    driver::{Driver, Incoming},
     proto::ConnectionStats,
 };
 
@@ -97,7 +97,7 @@ impl Connection {
     ) -> Result<(Self, Driver<IO, Exchanges>, ResponseFuture), ClientError> {
         let (connection, driver) = Self::make(io, Version::Http2, options);
         let mut driver = driver.with_input(rest);
-        let stream = driver.engine().upgrade_client(&request.head);
+        let stream = driver.upgrade_client(&request.head);
         let stream = stream
             .ok_or_else(|| ClientError::Connection(connection.handles.link.lifecycle.error()))?;
         let response = driver.application().adopt(stream, request);

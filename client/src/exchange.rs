@@ -171,7 +171,7 @@ impl Exchanges {
     }
 
     fn respond(&mut self, conn: &mut Context<'_>, stream: StreamKey, head: Head, fin: bool) {
-        let version = conn.engine.version();
+        let version = conn.version();
         let Some(exchange) = self.exchanges.get_mut(stream) else {
             return;
         };
@@ -192,7 +192,7 @@ impl Exchanges {
             return;
         };
         self.telemetry
-            .response(stream.id(), status, clock, conn.now);
+            .response(stream.id(), status, clock, conn.now());
         if reply.is_abandoned() {
             self.cancel(conn, stream);
             return;
@@ -201,7 +201,7 @@ impl Exchanges {
             Incoming::empty()
         } else {
             // HEAD, 204 and 304 may have the length of what they leave out.
-            let length = match conn.engine.stream(conn.now, stream).has_content() {
+            let length = match conn.stream(stream).has_content() {
                 true => content_length(head.fields.get_all(CONTENT_LENGTH))
                     .ok()
                     .flatten(),
@@ -225,7 +225,7 @@ impl Exchanges {
 
     /// Delivers an informational response.
     fn inform(&mut self, conn: &mut Context<'_>, stream: StreamKey, head: Head) {
-        let version = conn.engine.version();
+        let version = conn.version();
         let Control::Response { status } = head.control else {
             return;
         };
@@ -307,7 +307,7 @@ impl Exchanges {
     /// The server ends the connection: the requests that it still works on are
     /// as good as answered.
     fn note_accepted(&self, conn: &Context<'_>) {
-        if conn.engine.open_streams() > 0 {
+        if conn.open_streams() > 0 {
             self.link.lifecycle.note_progress();
         }
     }
@@ -353,7 +353,7 @@ impl Exchanges {
 
     /// Handles what is due by time, or because a response is complete.
     fn handle_due(&mut self, conn: &mut Context<'_>) {
-        while let Some(stream) = self.expectations.take_due(conn.now) {
+        while let Some(stream) = self.expectations.take_due(conn.now()) {
             self.send_held(conn, stream);
         }
         if let Some(next) = self.expectations.next() {
@@ -369,7 +369,7 @@ impl Exchanges {
             });
         }
         if let Some(watch) = &mut self.watch {
-            if let Some(next) = watch.report(conn.now, conn.engine.stats()) {
+            if let Some(next) = watch.report(conn.now(), conn.stats()) {
                 conn.wake_at(next);
             }
         }
@@ -422,9 +422,7 @@ impl Application for Exchanges {
                     self.forget_if_done(stream);
                 }
             }
-            Event::Data { stream, data, .. } => {
-                conn.engine.stream(conn.now, stream).release(data.len())
-            }
+            Event::Data { stream, data, .. } => conn.stream(stream).release(data.len()),
             Event::Promised {
                 parent,
                 stream,
@@ -486,21 +484,19 @@ impl Application for Exchanges {
                     if data.is_empty() {
                         continue;
                     }
-                    let sent = conn.engine.stream(conn.now, stream).send_data(data, false);
+                    let sent = conn.stream(stream).send_data(data, false);
                     if sent.is_ok() {
-                        conn.engine.stream(conn.now, stream).offer();
+                        conn.stream(stream).offer();
                     }
                     exchange.upload = Some(Upload::Running(source));
                     return;
                 }
-                Ok(Piece::Data { data, fin: true }) => {
-                    conn.engine.stream(conn.now, stream).send_data(data, true)
-                }
+                Ok(Piece::Data { data, fin: true }) => conn.stream(stream).send_data(data, true),
                 Ok(Piece::Trailers(trailers)) => {
                     if let Err(error) = check_fields(&trailers, Section::Trailers) {
                         return self.give_up(conn, stream, error.into(), Reason::Cancel);
                     }
-                    conn.engine.stream(conn.now, stream).send_trailers(trailers)
+                    conn.stream(stream).send_trailers(trailers)
                 }
                 Ok(Piece::Unknown) => continue,
                 Err(BodyFailure { error, reason }) => {
@@ -508,7 +504,7 @@ impl Application for Exchanges {
                 }
             };
             if let Err(error) = sent {
-                let version = conn.engine.version();
+                let version = conn.version();
                 let what = error.to_string();
                 let error = RequestError::Unsupported { version, what };
                 return self.give_up(conn, stream, error.into(), Reason::Cancel);
@@ -525,7 +521,7 @@ impl Application for Exchanges {
             return;
         }
         exchange.upload = Some(Upload::Running(source));
-        conn.engine.stream(conn.now, stream).offer();
+        conn.stream(stream).offer();
     }
 
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
@@ -534,14 +530,14 @@ impl Application for Exchanges {
             .get(stream)
             .is_some_and(|exchange| matches!(exchange.upload, Some(Upload::Running(_))))
         {
-            conn.engine.stream(conn.now, stream).offer();
+            conn.stream(stream).offer();
         }
     }
 
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        if conn.engine.stream(conn.now, stream).is_tunnel() {
+        if conn.stream(stream).is_tunnel() {
             // Its user is gone, and what it has written still goes.
-            return conn.engine.stream(conn.now, stream).depart();
+            return conn.stream(stream).depart();
         }
         self.cancel(conn, stream);
     }
@@ -553,7 +549,7 @@ impl Application for Exchanges {
         }
         self.handle_due(conn);
         self.open_waiting(conn);
-        let idle = self.waiting.is_empty() && self.deferred.is_empty() && conn.engine.is_idle();
+        let idle = self.waiting.is_empty() && self.deferred.is_empty() && conn.is_idle();
         self.link.lifecycle.set_idle(idle);
         if idle {
             self.release_memory();
@@ -567,7 +563,7 @@ impl Application for Exchanges {
         if idle && self.shutdown == Shutdown::NotYet && self.link.lifecycle.is_unwanted() {
             self.shutdown = Shutdown::Begun;
             self.link.lifecycle.drain();
-            conn.engine.shutdown(conn.now);
+            conn.shutdown();
         }
     }
 

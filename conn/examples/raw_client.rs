@@ -1,12 +1,12 @@
-//! Opens a raw stream to an echo server, sends so many bytes and checks that
-//! the same come back.
+//! Opens a raw stream to an echo server, sends a number of bytes, and checks that
+//! the server returns the same.
 //!
 //! ```text
 //! cargo run -p lacewing-conn --example raw_client -- 127.0.0.1:8081 spdy/3.1 1000000
 //! ```
 //!
-//! It gets on with peers without flow control, such as Go's docker/spdystream:
-//! `--flow-control` turns windows on for peers that have them.
+//! By default it works with peers without flow control, such as Go's
+//! docker/spdystream. `--flow-control` turns windows on for other peers.
 
 use std::{error::Error, io, process::ExitCode};
 
@@ -56,7 +56,7 @@ async fn run() -> Result<u64, Box<dyn Error>> {
     let connection = tokio::spawn(connection);
 
     let mut stream = mux.open(HeaderMap::new(), OpenOptions::default()).await?;
-    // Peers of the spdystream family discard what comes before their reply.
+    // Peers of the spdystream family discard data that arrives before their reply.
     stream.recv_reply().await?;
     let (reader, writer) = stream.into_split();
     let sending = tokio::spawn(send(writer, bytes));

@@ -1,12 +1,12 @@
-//! Takes raw streams on a TCP port, answers each with an empty header list and
-//! sends back what it gets until the peer's half ends.
+//! Accepts raw streams on a TCP port, answers each with an empty header list, and
+//! echoes its bytes until the peer's half ends.
 //!
 //! ```text
 //! cargo run -p lacewing-conn --example raw_echo_server -- 127.0.0.1:8081 spdy/3.1
 //! ```
 //!
-//! It gets on with peers without flow control, such as Go's docker/spdystream:
-//! `--flow-control` turns windows on for peers that have them.
+//! By default it works with peers without flow control, such as Go's
+//! docker/spdystream. `--flow-control` turns windows on for other peers.
 
 use std::{error::Error, io};
 

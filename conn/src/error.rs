@@ -10,19 +10,23 @@ use crate::{
 /// An error of any type: of a message's body, or of a service.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Who caused an [`Error`].
+/// The cause of an [`Error`].
 ///
 /// ```
-/// use lacewing_conn::Initiator;
+/// use lacewing_conn::{Error, Initiator};
 ///
-/// assert_ne!(Initiator::Peer, Initiator::Library);
+/// /// Returns `true` for an error that belongs in the log: not a peer's cancel.
+/// fn is_noteworthy(error: &Error) -> bool {
+///     matches!(error.initiator(), Initiator::Library | Initiator::Io)
+/// }
+/// # assert!(is_noteworthy(&Error::io(std::io::ErrorKind::BrokenPipe.into())));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Initiator {
     /// The user of this library, for example by dropping a body.
     User,
-    /// The peer: it sent RST_STREAM or GOAWAY, or went away.
+    /// The peer: it sent RST_STREAM or GOAWAY, or closed the transport.
     Peer,
     /// This library, because the peer broke a rule or went over a limit.
     Library,
@@ -30,9 +34,8 @@ pub enum Initiator {
     Io,
 }
 
-/// What ended a stream or a connection, who caused it, and whether the request
-/// may be made again. Cheap to clone: all streams of a connection see the same
-/// one.
+/// The end of a stream or connection: its reason, who caused it, and whether the
+/// request may be retried. Cheap to clone: all streams of a connection share one.
 ///
 /// ```
 /// use lacewing_conn::{Error, Initiator, Reason};
@@ -72,7 +75,7 @@ enum Detail {
 struct GoAway {
     /// Its debug data: escaped, at most [`MAX_DEBUG_DATA`] bytes of it.
     text: String,
-    /// How the connection came to its end afterwards.
+    /// The end of the connection afterwards.
     then: Option<&'static str>,
 }
 
@@ -80,7 +83,7 @@ struct GoAway {
 const MAX_DEBUG_DATA: usize = 256;
 
 impl Error {
-    /// A stream that was reset.
+    /// Creates the error of a stream that was reset.
     pub fn reset(initiator: Initiator, reason: Reason) -> Self {
         Self {
             initiator,
@@ -92,7 +95,7 @@ impl Error {
         }
     }
 
-    /// A connection that ended, with a word about what happened.
+    /// Creates the error of a connection that ended, with a text that says why.
     pub fn connection(
         initiator: Initiator,
         reason: Reason,
@@ -108,7 +111,8 @@ impl Error {
         }
     }
 
-    /// A PING that was not answered in time. The connection goes on.
+    /// Creates the error of a PING that was not answered in time. The connection
+    /// goes on.
     ///
     /// ```
     /// use std::time::Duration;
@@ -129,7 +133,7 @@ impl Error {
         }
     }
 
-    /// The peer's GOAWAY, with its debug data.
+    /// Creates the error of the peer's GOAWAY, with its debug data.
     pub(crate) fn go_away(reason: Reason, debug: &[u8]) -> Self {
         let shown = debug.get(..MAX_DEBUG_DATA).unwrap_or(debug);
         let mut text: String = String::from_utf8_lossy(shown)
@@ -149,8 +153,8 @@ impl Error {
         }
     }
 
-    /// The same GOAWAY, and how the connection came to its end afterwards. One
-    /// that announced no error does not explain what was lost.
+    /// Adds the end of the connection after this GOAWAY. A GOAWAY with NO_ERROR does
+    /// not explain the loss of a stream, so it becomes PROTOCOL_ERROR.
     pub(crate) fn after_go_away(mut self, then: &'static str) -> Self {
         if let Detail::GoAway(go_away) = &mut self.detail {
             Arc::make_mut(go_away).then = Some(then);
@@ -161,7 +165,7 @@ impl Error {
         self
     }
 
-    /// The error of a stream that a GOAWAY says was not processed.
+    /// Turns a GOAWAY into the error of a stream that it leaves unprocessed.
     pub(crate) fn not_processed(mut self) -> Self {
         self.retryable = true;
         if self.reason == Reason::NoError {
@@ -170,7 +174,7 @@ impl Error {
         self
     }
 
-    /// A stream that this side may not open so.
+    /// Creates the error of a stream that this side may not open.
     #[cfg(feature = "tokio")]
     pub(crate) fn not_opened(why: String) -> Self {
         Self {
@@ -183,7 +187,7 @@ impl Error {
         }
     }
 
-    /// A stream that this side reset, with a word about why.
+    /// Creates the error of a stream that this side reset, with a text that says why.
     #[cfg(feature = "tokio")]
     pub(crate) fn reset_because(reason: Reason, why: Cow<'static, str>) -> Self {
         Self {
@@ -192,7 +196,7 @@ impl Error {
         }
     }
 
-    /// A transport that failed.
+    /// Creates the error of a transport that failed.
     pub fn io(error: io::Error) -> Self {
         Self {
             initiator: Initiator::Io,
@@ -204,7 +208,7 @@ impl Error {
         }
     }
 
-    /// A rule that the peer broke.
+    /// Creates the error of a rule that the peer broke.
     pub(crate) fn violation(violation: &Violation) -> Self {
         Self {
             initiator: Initiator::Library,
@@ -223,47 +227,47 @@ impl Error {
         }
     }
 
-    /// The same error of a request that the peer did not process.
+    /// Sets [`is_retryable`](Self::is_retryable).
     #[must_use]
     pub fn with_retryable(mut self, retryable: bool) -> Self {
         self.retryable = retryable;
         self
     }
 
-    /// Who caused it.
+    /// Returns who caused it.
     pub fn initiator(&self) -> Initiator {
         self.initiator
     }
 
-    /// Why, as an error code.
+    /// Returns the error code.
     pub fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// The peer did not process the request: it may be made again, whatever
-    /// its method.
+    /// Returns `true` if the peer did not process the request: it may be retried,
+    /// whatever its method.
     pub fn is_retryable(&self) -> bool {
         self.retryable
     }
 
-    /// The whole connection ended, not only a stream.
+    /// Returns `true` if the whole connection ended, not only a stream.
     pub fn is_connection(&self) -> bool {
         self.scope == Scope::Connection
     }
 
-    /// A PING was not answered in time. Nothing ended by it.
+    /// Returns `true` if a PING was not answered in time, which ends nothing.
     pub fn is_ping_timeout(&self) -> bool {
         self.scope == Scope::Ping
     }
 
-    /// The rule that the peer broke, if that is what happened.
+    /// Returns the rule that the peer broke, if it broke one.
     pub fn rule(&self) -> Option<Rule> {
         self.rule
     }
 
-    /// What the peer said beside the code of its GOAWAY (the debug data of RFC
-    /// 9113 §6.8, such as `too_many_pings`), escaped and at most 256 bytes of
-    /// it; `None` unless it said something.
+    /// Returns the debug data of the peer's GOAWAY (RFC 9113 §6.8), such as
+    /// `too_many_pings`: escaped, and at most 256 bytes of it. `None` if there is
+    /// none.
     pub fn debug_data(&self) -> Option<&str> {
         match &self.detail {
             Detail::GoAway(go_away) if !go_away.text.is_empty() => Some(&go_away.text),
@@ -271,7 +275,7 @@ impl Error {
         }
     }
 
-    /// The transport's error, if that is what happened.
+    /// Returns the transport's error, if the transport failed.
     pub fn io_error(&self) -> Option<&io::Error> {
         match &self.detail {
             Detail::Io(error) => Some(error),

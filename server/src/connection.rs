@@ -4,7 +4,6 @@ use std::{
     fmt,
     pin::Pin,
     task::{Context, Poll, Waker},
-    time::Instant,
 };
 
 use bytes::BytesMut;
@@ -133,10 +132,10 @@ impl Occupied {
     {
         if !self.leaving && self.place.poll_leave(cx, &mut self.waker).is_ready() {
             self.leaving = true;
-            connection.engine().shutdown(Instant::now());
+            connection.shutdown();
         }
         let polled = Pin::new(&mut *connection).poll(cx);
-        self.place.note(connection.engine().is_idle());
+        self.place.note(connection.is_idle());
         polled.map(|result| match (result, self.leaving) {
             (Ok(()), true) => Err(ServeError::MadeRoom {
                 max_connections: self.place.max(),
@@ -185,7 +184,7 @@ where
     /// Returns the connection's statistics; `None` over HTTP/1.1.
     pub fn stats(&mut self) -> Option<ConnectionStats> {
         match &mut self.kind {
-            Kind::Multiplexed(connection) => Some(connection.engine().stats()),
+            Kind::Multiplexed(connection) => Some(connection.stats()),
             #[cfg(feature = "http1")]
             Kind::Http1(_) => None,
             #[cfg(not(feature = "http1"))]

@@ -141,7 +141,7 @@ impl<S: HttpService> Exchanges<S> {
         let heads = &mut self.heads;
         // It asks the body for its size.
         let prepared = catch_unwind(AssertUnwindSafe(|| {
-            heads.prepare(response, ticket.kind, conn.now)
+            heads.prepare(response, ticket.kind, conn.now())
         }));
         let Prepared {
             head,
@@ -153,11 +153,7 @@ impl<S: HttpService> Exchanges<S> {
             Err(error) => return self.fail(conn, stream, ticket, &error),
         };
         let status = head.status().unwrap_or_default();
-        if let Err(error) = conn
-            .engine
-            .stream(conn.now, stream)
-            .reply(head, body.is_none())
-        {
+        if let Err(error) = conn.stream(stream).reply(head, body.is_none()) {
             if is_over(error) {
                 return;
             }
@@ -169,7 +165,7 @@ impl<S: HttpService> Exchanges<S> {
         }
         self.telemetry.response(stream.id(), status, ticket.clock);
         if let Some(priority) = priority {
-            conn.engine.stream(conn.now, stream).prioritize(priority);
+            conn.stream(stream).prioritize(priority);
         }
         let Some(body) = body else { return };
         let mut pinned = self.spare_bodies.pop().unwrap_or_default();
@@ -188,9 +184,9 @@ impl<S: HttpService> Exchanges<S> {
         error: &StreamError,
     ) {
         self.report(stream.id(), error);
-        let head = self.heads.internal_error(conn.now);
+        let head = self.heads.internal_error(conn.now());
         let status = head.status().unwrap_or_default();
-        match conn.engine.stream(conn.now, stream).reply(head, true) {
+        match conn.stream(stream).reply(head, true) {
             Ok(()) => self.telemetry.response(stream.id(), status, ticket.clock),
             Err(error) => self.not_sent(conn, stream, error),
         }
@@ -277,7 +273,7 @@ fn is_of_peer(stream: StreamKey) -> bool {
 /// The handler of this stream is gone.
 fn finish(conn: &mut Context<'_>, stream: StreamKey) {
     if is_of_peer(stream) {
-        conn.engine.stream(conn.now, stream).finish();
+        conn.stream(stream).finish();
     }
 }
 
@@ -299,9 +295,7 @@ impl<S: HttpService> Application for Exchanges<S> {
                     self.serve(conn, stream, ticket, request);
                 }
             }
-            EngineEvent::Data { stream, data, .. } => {
-                conn.engine.stream(conn.now, stream).release(data.len())
-            }
+            EngineEvent::Data { stream, data, .. } => conn.stream(stream).release(data.len()),
             EngineEvent::Refused { id, error } => self.report(id, &StreamError::Refused(error)),
             EngineEvent::Reset { stream, error } => {
                 self.telemetry.reset(stream.id(), &error);
@@ -337,7 +331,7 @@ impl<S: HttpService> Application for Exchanges<S> {
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         match self.pending.get(stream) {
             Some(Pending::Handling { .. }) => self.poll_handler(conn, stream),
-            Some(Pending::Sending(_)) => conn.engine.stream(conn.now, stream).offer(),
+            Some(Pending::Sending(_)) => conn.stream(stream).offer(),
             _ => self.poll_ending(conn, stream),
         }
     }
@@ -349,11 +343,11 @@ impl<S: HttpService> Application for Exchanges<S> {
 
     /// The handler reads no more of the request.
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        if conn.engine.stream(conn.now, stream).is_tunnel() {
+        if conn.stream(stream).is_tunnel() {
             // Its user is gone, and what it has written still goes.
-            return conn.engine.stream(conn.now, stream).depart();
+            return conn.stream(stream).depart();
         }
-        conn.engine.stream(conn.now, stream).abandon();
+        conn.stream(stream).abandon();
     }
 
     fn poll_intents(&mut self, conn: &mut Context<'_>, cx: &mut task::Context<'_>) {
@@ -363,14 +357,14 @@ impl<S: HttpService> Application for Exchanges<S> {
             .is_some_and(|shutdown| shutdown.poll(cx))
         {
             self.shutdown = None;
-            conn.engine.shutdown(conn.now);
+            conn.shutdown();
         }
         self.announce(conn);
         self.handle_commands(conn);
         self.serve_promised(conn);
         self.report_stats(conn);
-        self.telemetry.streams(conn.engine.open_streams());
-        if self.pending.is_empty() && conn.engine.is_idle() {
+        self.telemetry.streams(conn.open_streams());
+        if self.pending.is_empty() && conn.is_idle() {
             self.release_memory();
         }
     }

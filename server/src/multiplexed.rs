@@ -3,13 +3,13 @@
 use bytes::BytesMut;
 #[cfg(feature = "http1")]
 use lacewing_conn::Error;
-use lacewing_conn::{Side, Version, driver::Connection, proto::Config};
+use lacewing_conn::{Side, Version, driver::Driver, proto::Config};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{ConnectionInfo, HttpService, ServerOptions, exchange::Exchanges};
 
 /// A connection of HTTP/2 or SPDY, as the future that serves it.
-pub(crate) type Multiplexed<T, S> = Connection<T, Exchanges<S>>;
+pub(crate) type Multiplexed<T, S> = Driver<T, Exchanges<S>>;
 
 /// The engine's configuration for these options.
 pub(crate) fn config(version: Version, options: &ServerOptions) -> Config {
@@ -35,7 +35,7 @@ where
 {
     let config = config(version, &options);
     let exchanges = Exchanges::new(version, info, options, service);
-    Connection::new(io, config, exchanges).with_input(input)
+    Driver::new(io, config, exchanges).with_input(input)
 }
 
 /// Serves a connection that was one of HTTP/1.1 until now. `prepare` sees the
@@ -56,8 +56,6 @@ where
     let input = BytesMut::new();
     let mut connection = serve(io, input, upgrade.version, info, options, service);
     prepare(connection.application());
-    connection
-        .engine()
-        .upgrade_server(upgrade.head, &upgrade.settings)?;
+    connection.upgrade_server(upgrade.head, &upgrade.settings)?;
     Ok(connection)
 }

@@ -28,15 +28,15 @@ impl Exchanges {
                 Message::Ping(answer) => {
                     self.pings.retain(|other| !other.is_closed());
                     self.pings.push(answer);
-                    conn.engine.ping(conn.now);
+                    conn.ping();
                 }
                 Message::Stats(answer) => {
                     // The handle may be gone.
-                    let _ = answer.send(conn.engine.stats());
+                    let _ = answer.send(conn.stats());
                 }
                 Message::Prioritize(priority) => {
                     if let Some((stream, priority)) = priority.take() {
-                        conn.engine.stream(conn.now, stream).prioritize(priority);
+                        conn.stream(stream).prioritize(priority);
                     }
                 }
                 // The lifecycle has it: the message only wakes the task.

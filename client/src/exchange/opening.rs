@@ -21,13 +21,13 @@ use crate::{
 impl Exchanges {
     /// Opens streams for those that wait, as far as the server allows.
     pub(super) fn open_waiting(&mut self, conn: &mut Context<'_>) {
-        if !self.deferred.is_empty() && conn.engine.peer_spoke() {
+        if !self.deferred.is_empty() && conn.peer_spoke() {
             while let Some(submission) = self.deferred.pop_back() {
                 self.waiting.push_front(submission);
             }
         }
         let mut opened: usize = 0;
-        while !self.waiting.is_empty() && conn.engine.can_open() {
+        while !self.waiting.is_empty() && conn.can_open() {
             let Some(submission) = self.waiting.pop_front() else {
                 break;
             };
@@ -38,31 +38,31 @@ impl Exchanges {
             opened = opened.saturating_add(1);
             self.open(conn, submission);
         }
-        if conn.engine.is_exhausted() && self.refusing.is_none() {
+        if conn.is_exhausted() && self.refusing.is_none() {
             // Those that wait, and all that come, go to another connection.
             self.refuse(not_sent("the connection's stream ids are used up"));
         }
         if self.link.admission.fails_rather_than_waits() && !self.waiting.is_empty() {
             self.refuse_waiting(conn);
         }
-        let max = usize::try_from(conn.engine.peer_max_concurrent_streams());
+        let max = usize::try_from(conn.peer_max_concurrent_streams());
         let max = max.unwrap_or(usize::MAX);
         // Streams that only wait for their reader are no longer counted by the
         // server.
-        let open = if conn.engine.can_open() {
-            conn.engine.open_streams().min(max.saturating_sub(1))
+        let open = if conn.can_open() {
+            conn.open_streams().min(max.saturating_sub(1))
         } else {
-            conn.engine.open_streams().max(max)
+            conn.open_streams().max(max)
         };
         self.link.admission.set_streams(open, max);
-        if let Some(round_trip) = conn.engine.round_trip() {
+        if let Some(round_trip) = conn.round_trip() {
             self.link.figures.set_round_trip(round_trip);
         }
         if opened > 0 {
             self.link.admission.release_slots(opened);
         }
         let queued = self.waiting.len().saturating_add(self.deferred.len());
-        self.telemetry.streams(conn.engine.open_streams(), queued);
+        self.telemetry.streams(conn.open_streams(), queued);
     }
 
     fn open(&mut self, conn: &mut Context<'_>, submission: Submission) {
@@ -70,7 +70,7 @@ impl Exchanges {
         if reply.is_abandoned() {
             return;
         }
-        let version = conn.engine.version();
+        let version = conn.version();
         let PreparedRequest {
             head,
             priority,
@@ -87,8 +87,7 @@ impl Exchanges {
             _ => None,
         };
         let fin = body.is_empty();
-        let stream = match conn.engine.open(
-            conn.now,
+        let stream = match conn.open(
             head,
             OpenOptions::default().with(|options| {
                 options.fin = fin;
@@ -103,13 +102,13 @@ impl Exchanges {
         if let Some(handle) = extensions.priority {
             let current = handle.bind(Arc::downgrade(&self.link), stream);
             if Some(current) != priority {
-                conn.engine.stream(conn.now, stream).prioritize(current);
+                conn.stream(stream).prioritize(current);
             }
         }
         let upload = match expectation {
             Expectation::None => start(conn, stream, body),
             Expectation::Continue => {
-                self.expectations.push(conn.now, stream);
+                self.expectations.push(conn.now(), stream);
                 Some(Upload::Held(body))
             }
         };
@@ -120,7 +119,7 @@ impl Exchanges {
                 upload,
                 informational: extensions.informational,
                 uri,
-                clock: Clock::start(conn.now),
+                clock: Clock::start(conn.now()),
                 answered: self.answered,
             },
         );
@@ -160,7 +159,7 @@ impl Exchanges {
     fn not_opened(&mut self, conn: &Context<'_>, reply: &Reply, error: OpenError) {
         let error = match error {
             OpenError::Usage(error) => RequestError::Unsupported {
-                version: conn.engine.version(),
+                version: conn.version(),
                 what: error.to_string(),
             }
             .into(),
@@ -179,7 +178,7 @@ impl Exchanges {
 
     /// As many streams are open as the server allows, and requests do not wait.
     fn refuse_waiting(&mut self, conn: &Context<'_>) {
-        let max = usize::try_from(conn.engine.peer_max_concurrent_streams());
+        let max = usize::try_from(conn.peer_max_concurrent_streams());
         let max = max.unwrap_or(usize::MAX);
         self.link.admission.release_slots(self.waiting.len());
         for submission in self.waiting.drain(..) {
@@ -196,8 +195,8 @@ fn is_too_early(conn: &Context<'_>, submission: &Submission) -> bool {
     let extensions = submission.request.extensions();
     !extensions.is_empty()
         && extensions.get::<ConnectProtocol>().is_some()
-        && conn.engine.version().capabilities().extended_connect
-        && !conn.engine.peer_spoke()
+        && conn.version().capabilities().extended_connect
+        && !conn.peer_spoke()
 }
 
 /// Starts to send a body: at once what is at hand.
@@ -211,11 +210,11 @@ pub(super) fn start(
         RequestBody::Bytes(bytes) => {
             // It was opened without an end, and nothing was sent on it: there
             // is no reason to refuse this.
-            let _ = conn.engine.stream(conn.now, stream).send_data(bytes, true);
+            let _ = conn.stream(stream).send_data(bytes, true);
             None
         }
         RequestBody::Source(source) => {
-            conn.engine.stream(conn.now, stream).offer();
+            conn.stream(stream).offer();
             Some(Upload::Running(source))
         }
     }

@@ -41,7 +41,7 @@ impl Exchanges {
         };
         // RFC 9113 §8.4: a promise has to be safe and cacheable, and for an
         // origin that the server is known to speak for.
-        let allowed = match conn.engine.version().capabilities().push_scope {
+        let allowed = match conn.version().capabilities().push_scope {
             PushScope::SameOrigin => same_origin(&uri, &parent),
             PushScope::SameServer => same_origin(&uri, &parent) || same_server(&uri, &parent),
         };
@@ -54,7 +54,7 @@ impl Exchanges {
         let mut request = Request::new(());
         *request.method_mut() = method;
         *request.uri_mut() = uri;
-        *request.version_mut() = conn.engine.version().http_version();
+        *request.version_mut() = conn.version().http_version();
         *request.headers_mut() = head.fields;
         let reply = Reply::new();
         reply.opened(stream);
@@ -66,7 +66,7 @@ impl Exchanges {
                 upload: None,
                 informational: None,
                 uri: None,
-                clock: Clock::start(conn.now),
+                clock: Clock::start(conn.now()),
                 answered: self.answered,
             },
         );

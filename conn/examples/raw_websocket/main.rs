@@ -1,5 +1,5 @@
-//! Raw streams of SPDY/3.1 inside WebSocket messages, as `kubectl port-forward`
-//! has them since 1.30: both ends in one program.
+//! Sends raw streams of SPDY/3.1 inside WebSocket messages, as `kubectl
+//! port-forward` does since 1.30. Both ends are in this program.
 //!
 //! ```text
 //! cargo run -p lacewing-conn --example raw_websocket

@@ -8,8 +8,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 use tokio_util::io::{CopyToBytes, SinkWriter, StreamReader};
 
-/// The bytes of the messages that come, one after the other, and a message for
-/// each write. A Close frame is the end; tungstenite answers PINGs by itself.
+/// Turns a WebSocket into a transport: reads return the bytes of incoming messages,
+/// and each write is a message. A Close frame is the end; tungstenite answers PINGs
+/// by itself.
 pub(crate) fn transport<IO>(socket: WebSocketStream<IO>) -> impl AsyncRead + AsyncWrite + Unpin
 where
     IO: AsyncRead + AsyncWrite + Unpin,

@@ -1,6 +1,6 @@
-//! What handles on other tasks share with the connection's task: the waker of a
-//! stream, and the body of a message that is received. Each puts itself into
-//! the ready queue when it has something to say.
+//! The cells between handles on other tasks and the connection's task: the waker
+//! of a stream, and the body of a received message. Each enters the ready queue
+//! when the connection's task has to look at it.
 
 use std::{
     collections::VecDeque,
@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{Error, proto::StreamKey};
 
-/// A body that ends with no more than this unread is not accounted for any
-/// longer: its reader need not tell anybody when it has taken it.
+/// The unread rest up to which a body that has ended releases its credit at once:
+/// its reader then need not report what it takes.
 const SMALL_REST: usize = 16 << 10;
 
 /// Header lists after the head that may wait for the reader.
@@ -31,11 +31,11 @@ const MAX_FIELD_LISTS: usize = 4;
 pub(super) enum Signal {
     /// A waker of this stream was woken.
     Stream(Arc<StreamSignal>),
-    /// The reader of this body released credit, waits for data, or went away.
+    /// The reader of this body released credit, waits for data, or was dropped.
     Body(Arc<Body>),
 }
 
-/// The waker of a stream: puts the stream into the ready queue.
+/// The waker of a stream: adds the stream to the ready queue.
 pub(super) struct StreamSignal {
     stream: StreamKey,
     queued: Queued,
@@ -51,7 +51,7 @@ impl StreamSignal {
         }))
     }
 
-    /// Taken from the queue; may be put there again from now on.
+    /// Marks the signal as taken from the queue: it may enter again from now on.
     pub(super) fn take(&self) -> StreamKey {
         self.queued.clear();
         self.stream
@@ -89,35 +89,34 @@ pub(super) struct Body {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Bounded by the receive window, or by the bytes that the engine lets
-    /// wait.
+    /// Bounded by the receive window, or by `max_buffered_bytes`.
     data: Pieces,
     fields: VecDeque<HeaderMap>,
     end: End,
     reader: Option<Waker>,
     fields_reader: Option<Waker>,
-    /// Consumed bytes that the engine was not told of.
+    /// Consumed bytes that are not yet reported to the engine.
     unreported: usize,
-    /// Whether the application wants to know that somebody waits for data.
+    /// The application's interest in a reader that waits for the first data.
     interest: Interest,
-    /// The reader is gone.
+    /// The reader was dropped.
     dropped: bool,
-    /// The application was told so.
-    told: bool,
-    /// The stream is gone: nobody asks for credit any more.
+    /// The drop was reported to the application.
+    reported: bool,
+    /// The stream has ended: no credit is reported any more.
     detached: bool,
 }
 
-/// The peer may wait with its body until somebody asks for it (RFC 9110
-/// §10.1.1).
+/// The application's interest in a waiting reader: a peer may hold its body back
+/// until it receives `100 Continue` (RFC 9110 §10.1.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Interest {
-    /// Of no interest, or told already.
+    /// Of no interest, or reported already.
     #[default]
     Ignored,
-    /// To be told of.
+    /// The application asked for a report.
     Awaited,
-    /// The reader waits, and nothing has come.
+    /// The reader waits, and nothing has arrived.
     Shown,
 }
 
@@ -129,18 +128,17 @@ enum End {
     Failed(Error),
 }
 
-/// What the connection's task has to do after it spoke with a body.
+/// The work that a body leaves to the connection's task.
 #[derive(Debug, Default)]
 #[must_use]
 pub(super) struct Due {
     /// Bytes to release.
     pub(super) credit: usize,
-    /// The reader went away before the end, and this is the first time that
-    /// it shows.
+    /// The reader was dropped before the end. Set once.
     pub(super) abandoned: bool,
     /// The reader waits for the first data.
     pub(super) wanted: bool,
-    /// More header lists than a reader may let wait.
+    /// More header lists wait than [`MAX_FIELD_LISTS`].
     pub(super) overflow: bool,
 }
 
@@ -158,7 +156,7 @@ impl Body {
         self.stream
     }
 
-    /// The application wants to know when the reader first waits for data.
+    /// Requests a signal when the reader first waits for data.
     pub(super) fn watch(&self) {
         let mut state = self.state.lock();
         if state.data.is_empty() && matches!(state.end, End::Open) {
@@ -166,12 +164,12 @@ impl Body {
         }
     }
 
-    /// Its end has not come.
+    /// Returns `true` while the body has not ended.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.state.lock().end, End::Open)
     }
 
-    /// More of the body came.
+    /// Adds data that arrived.
     pub(super) fn push(&self, data: Bytes, fin: bool) -> Due {
         let mut state = self.state.lock();
         state.interest = Interest::Ignored;
@@ -187,7 +185,7 @@ impl Body {
         self.finish(state, due)
     }
 
-    /// A header list came.
+    /// Adds a header list that arrived.
     pub(super) fn push_fields(&self, fields: HeaderMap, fin: bool) -> Due {
         let mut state = self.state.lock();
         state.interest = Interest::Ignored;
@@ -204,13 +202,13 @@ impl Body {
         self.finish(state, due)
     }
 
-    /// The reader gave credit back, waits for data, or went away.
+    /// Handles a signal of the reader, taken from the queue.
     pub(super) fn take_signal(&self) -> Due {
         self.queued.clear();
         let mut state = self.state.lock();
         let abandoned =
-            state.dropped && !state.detached && !state.told && matches!(state.end, End::Open);
-        state.told |= abandoned;
+            state.dropped && !state.detached && !state.reported && matches!(state.end, End::Open);
+        state.reported |= abandoned;
         let wanted = state.interest == Interest::Shown && !state.dropped && !state.detached;
         if state.interest == Interest::Shown {
             state.interest = Interest::Ignored;
@@ -223,13 +221,13 @@ impl Body {
         }
     }
 
-    /// Takes the credit that gathered.
+    /// Takes the credit that has gathered.
     pub(super) fn credit(&self) -> usize {
         self.state.lock().report(&self.ready)
     }
 
-    /// The transport brings no more: a body that is complete need not be
-    /// accounted for any longer. Returns the credit to give back.
+    /// Detaches a complete body after the end of the transport. Returns the credit
+    /// to release.
     pub(super) fn settle(&self) -> usize {
         let mut state = self.state.lock();
         if state.detached || !matches!(state.end, End::Fin) {
@@ -239,9 +237,8 @@ impl Body {
         state.data.len().saturating_add(state.report(&self.ready))
     }
 
-    /// The stream is gone for the engine, which took the rest of the credit.
-    /// Data that came before is still read; a reader that waits for more learns
-    /// why there will be none.
+    /// Detaches the body from a stream that has ended; the engine took the rest of
+    /// the credit. The reader still gets the data that has arrived, then the error.
     pub(super) fn detach(&self, error: &Error) {
         let mut state = self.state.lock();
         if matches!(state.end, End::Open) {
@@ -251,7 +248,7 @@ impl Body {
         let _: Due = self.finish(state, Due::default());
     }
 
-    /// The reader takes the next piece of data; `None` at its end.
+    /// Takes the next piece of data for the reader; `None` at the end.
     pub(super) fn poll_data(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
@@ -283,7 +280,7 @@ impl Body {
         }
     }
 
-    /// The reader takes the next header list; `None` when no more will come.
+    /// Takes the next header list for the reader; `None` when no more will arrive.
     pub(super) fn poll_fields(&self, cx: &mut Context<'_>) -> Poll<Option<HeaderMap>> {
         let mut state = self.state.lock();
         if let Some(fields) = state.fields.pop_front() {
@@ -296,30 +293,30 @@ impl Body {
         Poll::Pending
     }
 
-    /// All header lists that came, as one: SPDY has no trailers, only header
-    /// lists at any time.
+    /// Takes all header lists as one: SPDY has no trailers, only HEADERS frames at
+    /// any time.
     pub(super) fn take_trailers(&self) -> Option<HeaderMap> {
         self.state.lock().trailers()
     }
 
-    /// The reader has taken all there will be.
+    /// Returns `true` once the reader has taken everything.
     pub(super) fn is_read(&self) -> bool {
         let state = self.state.lock();
         state.data.is_empty() && state.fields.is_empty() && matches!(state.end, End::Fin)
     }
 
-    /// The peer has sent all of it.
+    /// Returns `true` once the peer has sent all of it.
     pub(super) fn has_ended(&self) -> bool {
         matches!(self.state.lock().end, End::Fin)
     }
 
-    /// Bytes that wait for the reader, and whether no more will come.
+    /// Returns the bytes that wait for the reader, and `true` if they are the last.
     pub(super) fn waiting(&self) -> (usize, bool) {
         let state = self.state.lock();
         (state.data.len(), matches!(state.end, End::Fin))
     }
 
-    /// The reader goes away, perhaps before the end.
+    /// Handles the drop of the reader, perhaps before the end.
     pub(super) fn drop_reader(self: &Arc<Self>) {
         let mut state = self.state.lock();
         state.dropped = true;
@@ -351,7 +348,7 @@ impl Body {
 }
 
 impl State {
-    /// The reader took bytes; `true` if it is time to tell the engine.
+    /// Counts bytes that the reader took; `true` if it is time to report them.
     fn consume(&mut self, len: usize, ready: &ReadyQueue<Signal>) -> bool {
         if self.detached {
             return false;
@@ -363,7 +360,7 @@ impl State {
         due || (last && self.unreported > 0)
     }
 
-    /// No more will come. Returns the credit to give back.
+    /// Ends the body. Returns the credit to release.
     fn end(&mut self, ready: &ReadyQueue<Signal>) -> usize {
         self.end = End::Fin;
         if self.data.len() > SMALL_REST {

@@ -36,7 +36,7 @@ pub struct ConnectionConfig {
 }
 
 impl ConnectionConfig {
-    /// The defaults of a side.
+    /// Creates the default configuration of a side.
     pub fn new(side: Side) -> Self {
         Self {
             limits: Limits::new(side),

@@ -14,32 +14,35 @@ use http_body::{Frame, SizeHint};
 use super::cells::Body;
 use crate::Error;
 
-/// The body of a request or of a response that comes from the peer.
+/// The body of a request or response from the peer.
 ///
-/// It is read with [`http_body::Body`]: first the data, then trailers if there
-/// are any. What the reader takes is given back to the peer as flow-control
-/// credit, so a slow reader slows the peer down and costs at most a window of
-/// memory. Dropping it before its end discards what is still to come; the
-/// credit goes back all the same.
+/// It implements [`http_body::Body`]: data first, then trailers if there are any.
+/// Consumed data returns to the peer as flow-control credit. So a slow reader slows
+/// the peer down, and costs at most a window of memory. Dropping the body before
+/// its end discards the rest; its credit returns to the peer all the same.
 ///
 /// ```
-/// use http_body::Body;
-/// use lacewing_conn::driver::Incoming;
+/// use http_body_util::{BodyExt, Limited};
+/// use lacewing_conn::{BoxError, driver::Incoming};
 ///
-/// let body = Incoming::empty();
-/// assert!(body.is_end_stream());
-/// assert_eq!(body.size_hint().exact(), Some(0));
+/// /// Reads a body of at most a mebibyte.
+/// async fn read(body: Incoming) -> Result<bytes::Bytes, BoxError> {
+///     Ok(Limited::new(body, 1 << 20).collect().await?.to_bytes())
+/// }
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # assert!(read(Incoming::empty()).await.unwrap().is_empty());
+/// # });
 /// ```
 #[derive(Default)]
 pub struct Incoming {
     /// `None` for a body that is known to be empty: no allocation, no lock.
     body: Option<Arc<Body>>,
-    /// What is still to come of a known length.
+    /// The bytes of a known length that the reader has not taken.
     remaining: Option<u64>,
 }
 
 impl Incoming {
-    /// A body without data.
+    /// Creates a body without data.
     pub fn empty() -> Self {
         Self::default()
     }
@@ -63,14 +66,14 @@ impl Incoming {
         polled
     }
 
-    /// Everything of it came, read or not.
+    /// Returns `true` once all of it has arrived, read or not.
     pub(super) fn is_whole(&self) -> bool {
         let body = self.body.as_ref();
         body.is_none_or(|body| body.has_ended())
     }
 
-    /// Takes the next header list that came after the head, for streams on
-    /// which lists may come at any time; `None` when no more will come.
+    /// Takes the next header list after the head; `None` when no more will arrive.
+    /// For streams on which header lists may arrive at any time.
     pub(super) fn poll_fields(&mut self, cx: &mut Context<'_>) -> Poll<Option<HeaderMap>> {
         let Some(body) = &self.body else {
             return Poll::Ready(None);

@@ -16,7 +16,7 @@ use crate::proto::Output;
 /// Less room than this in the read buffer is not worth a system call.
 const READ_MIN: usize = 4 << 10;
 
-/// A read of less than this says that a small buffer would do.
+/// A read of less than this needs only a small buffer.
 const SHRINK_BELOW: usize = 8 << 10;
 
 /// The start of a frame that is not longer than this is copied out of the read
@@ -29,15 +29,15 @@ const WRITE: usize = Size::Small.bytes();
 /// Chunks below this are gathered for such a transport.
 const GATHER_BELOW: usize = 4 << 10;
 
-/// The transport and what was read from it.
+/// The transport, and the input that was read from it.
 #[derive(Debug)]
 pub(super) struct Transport<IO> {
     io: IO,
-    /// What was read and not yet understood.
+    /// The input that the engine has not consumed.
     pub(super) input: BytesMut,
-    /// What the input's buffer was taken as; `None` if it is none of the pool's.
+    /// The size of the input's buffer; `None` if it is not of the pool.
     input_size: Option<Size>,
-    /// What the next one will be: large while reads come back full.
+    /// The size of the next buffer: large while reads fill it.
     read_size: Size,
     /// Output on its way into a transport that takes one slice at a time.
     staged: BytesMut,
@@ -47,12 +47,12 @@ pub(super) struct Transport<IO> {
     unflushed: bool,
 }
 
-/// What came of a read.
+/// The outcome of a read.
 #[derive(Debug)]
 pub(super) enum Read {
-    /// So many bytes are new in the input.
+    /// The input has new bytes.
     Bytes,
-    /// No more will come.
+    /// The transport has ended.
     End,
 }
 
@@ -69,13 +69,13 @@ impl<IO> Transport<IO> {
         }
     }
 
-    /// Data shorter than this is copied, so that a slow reader of a little
-    /// data does not pin a large buffer.
+    /// Returns the length below which data is copied, so that a slow reader of a
+    /// little data does not pin a large buffer.
     pub(super) fn copy_below(&self) -> usize {
         self.input_size.unwrap_or(Size::Small).bytes() / 16
     }
 
-    /// Nothing is under way: no buffer is held.
+    /// Returns the buffers to the pool before a sleep.
     pub(super) fn release_buffers(&mut self, output: &mut Output) {
         if self.input.capacity() > READ_MIN && self.input.len() <= REMAINDER {
             let remainder = match self.input.is_empty() {

@@ -5,19 +5,19 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::{Notifier, ready_queue::Cell};
+use super::{notifier::Notifier, ready_queue::Cell};
 
-/// A bounded list of messages for an application, filled by handles on other
-/// tasks. A message wakes the connection's task, which takes all of them in
-/// [`poll_intents`](super::Application::poll_intents); looking for messages
-/// costs no lock while there are none.
+/// A bounded list of messages that handles on other tasks send to an application.
+/// A message wakes the connection's task, which takes all of them in
+/// [`poll_intents`](super::Application::poll_intents). An empty mailbox is
+/// checked without a lock.
 ///
 /// ```
 /// use std::sync::Arc;
 ///
 /// use lacewing_conn::driver::{Mailbox, SendError};
 ///
-/// /// Names of files to be sent.
+/// // Names of files to send.
 /// let mailbox = Arc::new(Mailbox::new(2));
 /// mailbox.send("a")?;
 /// mailbox.send("b")?;
@@ -41,25 +41,17 @@ struct State<T> {
     closed: bool,
 }
 
-/// A message that was not accepted, with why.
-///
-/// ```
-/// use lacewing_conn::driver::SendError;
-///
-/// let error = SendError::Full("message");
-/// assert!(error.to_string().contains("full"));
-/// assert_eq!(error.into_message(), "message");
-/// ```
+/// The error of [`Mailbox::send`]; returns the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendError<T> {
-    /// As many messages wait as may.
+    /// The mailbox holds as many messages as its bound permits.
     Full(T),
     /// The connection is over.
     Closed(T),
 }
 
 impl<T> Mailbox<T> {
-    /// A mailbox in which at most `bound` messages wait.
+    /// Creates a mailbox in which at most `bound` messages wait.
     pub fn new(bound: usize) -> Self {
         Self {
             pending: AtomicBool::new(false),
@@ -72,7 +64,8 @@ impl<T> Mailbox<T> {
         }
     }
 
-    /// From now on messages wake the connection's task.
+    /// Connects the mailbox to a connection: its messages, waiting ones included,
+    /// wake the connection's task.
     pub fn connect(&self, notifier: Notifier) {
         let mut state = self.state.lock();
         let waiting = !state.messages.is_empty();
@@ -83,11 +76,11 @@ impl<T> Mailbox<T> {
         }
     }
 
-    /// Leaves a message, and wakes the task if it is the first one.
+    /// Adds a message, and wakes the task if it is the first one.
     ///
     /// # Errors
     ///
-    /// The message comes back if the mailbox is full or closed.
+    /// [`SendError`] with the message if the mailbox is full or closed.
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         let mut state = self.state.lock();
         if state.closed {
@@ -106,7 +99,7 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
-    /// All messages, in order.
+    /// Takes all messages, in order.
     pub fn take(&self) -> Vec<T> {
         if !self.pending.load(Ordering::SeqCst) {
             return Vec::new();
@@ -132,12 +125,13 @@ impl<T> Mailbox<T> {
         }
     }
 
-    /// No message waits.
+    /// Returns `true` if no message waits.
     pub fn is_empty(&self) -> bool {
         !self.pending.load(Ordering::SeqCst)
     }
 
-    /// Accepts no more messages. Returns those that nobody took.
+    /// Closes the mailbox: later messages are refused. Returns those that still
+    /// waited.
     pub fn close(&self) -> Vec<T> {
         let mut state = self.state.lock();
         state.closed = true;
@@ -156,7 +150,7 @@ impl<T> fmt::Debug for Mailbox<T> {
 }
 
 impl<T> SendError<T> {
-    /// The message that was not accepted.
+    /// Returns the message that was not accepted.
     pub fn into_message(self) -> T {
         match self {
             Self::Full(message) | Self::Closed(message) => message,
@@ -167,7 +161,9 @@ impl<T> SendError<T> {
 impl<T> fmt::Display for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Full(_) => "the mailbox is full: wait until the connection took its messages",
+            Self::Full(_) => {
+                "the mailbox is full: send again once the connection has taken its messages"
+            }
             Self::Closed(_) => "the connection is over",
         })
     }

@@ -5,18 +5,12 @@ use std::{fmt, sync::Arc};
 use super::{cells::Signal, ready_queue::ReadyQueue};
 use crate::proto::Limits;
 
-/// Wakes the task of a connection from anywhere, so that it calls
+/// Wakes the task of a connection from other tasks, so that it calls
 /// [`Application::poll_intents`](super::Application::poll_intents). Cheap to
-/// clone; of no effect once the connection is over.
+/// clone; without effect once the connection is over.
 ///
-/// ```
-/// use lacewing_conn::driver::Notifier;
-///
-/// fn tell(notifier: &Notifier) {
-///     notifier.notify();
-/// }
-/// # let _ = tell;
-/// ```
+/// [`Driver::notifier`](super::Driver::notifier) and
+/// [`Context::notifier`](super::Context::notifier) return one.
 #[derive(Clone)]
 pub struct Notifier(Arc<ReadyQueue<Signal>>);
 
@@ -30,7 +24,7 @@ impl Notifier {
         self.0.notify();
     }
 
-    /// The connection is over.
+    /// Returns `true` once the connection is over.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
     }

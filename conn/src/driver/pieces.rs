@@ -85,7 +85,7 @@ mod tests {
                 999 => JOIN_BELOW,
                 other => other as usize % 7,
             };
-            let piece = vec![round as u8; len];
+            let piece = vec![round.to_le_bytes()[0]; len];
             expected.extend_from_slice(&piece);
             pieces.push(Bytes::from(piece));
         }

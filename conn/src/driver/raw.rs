@@ -1,5 +1,5 @@
-//! Streams of bytes without HTTP: what container runtimes and tunnels use
-//! SPDY/3.1 for, on any of the four protocols.
+//! Streams of bytes without HTTP, as container runtimes and tunnels use SPDY/3.1:
+//! here on any of the four protocols.
 
 mod config;
 mod hub;
@@ -31,7 +31,7 @@ use self::{
     hub::{Hub, Open, Request},
     task::Streams,
 };
-use super::{Connection, Mailbox, ready_queue::Cell, wakers};
+use super::{mailbox::Mailbox, ready_queue::Cell, task::Driver, wakers};
 use crate::{
     Error, Side, Version,
     proto::{Config, ConnectionStats, OpenOptions},
@@ -40,10 +40,10 @@ use crate::{
 /// Multiplexed byte streams over one transport: any `AsyncRead + AsyncWrite`,
 /// such as TCP, TLS, an upgraded HTTP/1.1 connection or a pipe in memory.
 ///
-/// Both sides open streams and accept them. A `Mux` is a handle, cheap to
-/// clone; the work is done by the [`MuxConnection`] that comes with it and has
-/// to be spawned. When the last handle is dropped, new streams of the peer are
-/// refused, and the connection ends when the last stream does.
+/// Both sides open streams and accept them. A `Mux` is a handle, cheap to clone.
+/// Spawn the [`MuxConnection`] that is returned with it: it does the work. When
+/// the last handle is dropped, the connection refuses new streams of the peer, and
+/// ends with its last stream.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -76,13 +76,13 @@ pub struct Mux {
 }
 
 impl Mux {
-    /// The side that opens streams with odd ids. (Roles do not depend on who
-    /// dialled.)
+    /// Creates the side that opens streams with odd ids. Either end of the transport
+    /// may take this role.
     pub fn client<IO>(io: IO, version: Version, config: MuxConfig) -> (Self, MuxConnection<IO>) {
         Self::new(io, version, Side::Client, config)
     }
 
-    /// The side that opens streams with even ids.
+    /// Creates the side that opens streams with even ids.
     pub fn server<IO>(io: IO, version: Version, config: MuxConfig) -> (Self, MuxConnection<IO>) {
         Self::new(io, version, Side::Server, config)
     }
@@ -98,7 +98,7 @@ impl Mux {
             state: Cell::default(),
         });
         let streams = Streams::new(Arc::clone(&hub), style);
-        let connection = Connection::new(io, config, streams);
+        let connection = Driver::new(io, config, streams);
         hub.mailbox.connect(connection.notifier());
         (
             Self {
@@ -108,18 +108,18 @@ impl Mux {
         )
     }
 
-    /// Opens a stream with a header list. Waits while the peer takes no more
-    /// streams at once.
+    /// Opens a stream with a header list. Waits while the peer permits no more
+    /// concurrent streams.
     ///
-    /// Over SPDY a stream may be unidirectional, and may belong to another one
-    /// of either side; the peer is told so, and nothing else follows from it.
+    /// Over SPDY a stream may be unidirectional, and may be associated with another
+    /// one of either side. The association is sent to the peer and has no other
+    /// effect.
     ///
     /// # Errors
     ///
     /// The connection is over or shutting down; the protocol cannot carry the
     /// header list, or has only plain streams (HTTP/2); the parent is not open.
-    /// Those of the call itself are not
-    /// [retryable](Error::is_retryable).
+    /// Errors in the arguments are not [retryable](Error::is_retryable).
     pub async fn open(&self, headers: HeaderMap, options: OpenOptions) -> Result<RawStream, Error> {
         let (answer, outcome) = oneshot::channel();
         let open = Open {
@@ -130,9 +130,9 @@ impl Mux {
         self.ask(Request::Open(open), outcome).await?
     }
 
-    /// Leaves a request with the connection's task, and waits for its answer.
+    /// Sends a request to the connection's task, and waits for its answer.
     async fn ask<T>(&self, request: Request, answer: oneshot::Receiver<T>) -> Result<T, Error> {
-        // One that is not accepted is dropped, and its sender with it.
+        // A refused request is dropped, and its sender with it: the answer fails.
         let _ = self.hub().mailbox.send(request);
         answer.await.map_err(|_| self.hub().closed_error())
     }
@@ -141,9 +141,8 @@ impl Mux {
         &self.handle.0
     }
 
-    /// Waits for the peer to open a stream; `None` when it will not any more.
-    /// The stream has to be [answered](RawStream::reply) before data can be
-    /// sent on it.
+    /// Waits for the peer to open a stream; `None` once the connection is over.
+    /// [Answer](RawStream::reply) the stream before you send data on it.
     pub async fn accept(&self) -> Option<(HeaderMap, RawStream)> {
         poll_fn(|cx| {
             let mut state = self.hub().state.lock();
@@ -159,8 +158,8 @@ impl Mux {
         .await
     }
 
-    /// Asks the peer for a sign of life: the time that a PING and its answer
-    /// took. Calls at the same time share one PING.
+    /// Sends a PING and returns its round trip. Calls at the same time share one
+    /// PING.
     ///
     /// # Errors
     ///
@@ -174,7 +173,7 @@ impl Mux {
         }
     }
 
-    /// What the connection holds, and what it has been through.
+    /// Returns the connection's statistics.
     ///
     /// # Errors
     ///
@@ -184,22 +183,21 @@ impl Mux {
         self.ask(Request::Stats(caller), answer).await
     }
 
-    /// Ends the connection gracefully: no new streams, and those that are open
-    /// get the time to finish that
-    /// [`drain_timeout`](crate::Limits::drain_timeout) gives.
-    /// [`MuxConfig::shutdown_order`] says whether the peer is told at once, or
-    /// behind what our side of the streams has to send.
+    /// Ends the connection gracefully: accepts no new streams, and gives those that
+    /// are open [`drain_timeout`](crate::Limits::drain_timeout) to finish.
+    /// [`MuxConfig::shutdown_order`] sets whether GOAWAY goes first, or the data of
+    /// our side of the streams.
     pub fn shutdown(&self) {
         // A connection that is over accepts no request and needs none.
         let _ = self.hub().mailbox.send(Request::Shutdown);
     }
 
-    /// Waits for the end of the connection, when the last bytes are with the
-    /// transport and that is closed: `Ok` after a graceful one.
+    /// Waits for the end of the connection: the transport has taken the last bytes
+    /// and is closed. `Ok` after a graceful end.
     ///
     /// # Errors
     ///
-    /// What ended it before its time.
+    /// The error that ended the connection early.
     pub async fn closed(&self) -> Result<(), Error> {
         poll_fn(|cx| {
             let mut state = self.hub().state.lock();
@@ -213,8 +211,8 @@ impl Mux {
     }
 }
 
-/// The connection behind a [`Mux`]: a future to be spawned. It resolves when
-/// the connection is over, to `Ok` after a graceful end.
+/// The connection behind a [`Mux`]: a future to spawn. It resolves when the
+/// connection is over, to `Ok` after a graceful end.
 ///
 /// ```
 /// use lacewing_conn::{Version, driver::{Mux, MuxConfig}};
@@ -229,12 +227,12 @@ impl Mux {
 #[derive(Debug)]
 #[must_use = "a connection does nothing unless it is polled"]
 pub struct MuxConnection<IO> {
-    connection: Connection<IO, Streams>,
+    connection: Driver<IO, Streams>,
 }
 
 impl<IO> MuxConnection<IO> {
-    /// The same connection with bytes that were read from the transport
-    /// already, for example together with the 101 response of an upgrade.
+    /// Prepends bytes that were already read from the transport, for example behind
+    /// the 101 response of an upgrade.
     pub fn with_input(self, input: BytesMut) -> Self {
         Self {
             connection: self.connection.with_input(input),
@@ -250,7 +248,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Future for MuxConnection<IO> {
     }
 }
 
-/// What all clones of a [`Mux`] hold together.
+/// The part that all clones of a [`Mux`] share; its drop is that of the last one.
 #[derive(Debug)]
 struct Handle(Arc<Hub>);
 
@@ -270,10 +268,10 @@ impl Drop for Handle {
 mod tests {
     use super::*;
 
-    /// A Mux tells that its ids ran out, and that another connection may be
-    /// tried; the streams that are open go on.
+    /// A Mux reports that its ids ran out, and that another connection may be tried.
+    /// Open streams go on.
     #[tokio::test(start_paused = true)]
-    async fn ids_that_run_out_are_told() {
+    async fn ids_that_run_out_are_reported() {
         for version in Version::ALL {
             let (here, there) = tokio::io::duplex(4096);
             let config = MuxConfig::default();

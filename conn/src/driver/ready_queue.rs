@@ -2,10 +2,9 @@
 //! and cells with a lock of their own. The only place of the driver with locks
 //! and atomics.
 //!
-//! The rule that keeps wake-ups from being lost: whoever signals first puts
-//! its signal into the queue, then looks whether the task is awake; the task
-//! first declares itself asleep, then looks into the queue. One of the two
-//! sees the other.
+//! One rule prevents lost wake-ups. A handle first adds its signal to the queue,
+//! then checks whether the task is awake. The task first declares itself asleep,
+//! then checks the queue. One of the two sees the other.
 
 use std::task::Waker;
 
@@ -53,11 +52,11 @@ pub(super) struct ReadyQueue<S> {
     awake: AtomicBool,
     /// There may be something in the queue.
     pending: AtomicBool,
-    /// All bodies have to be asked for credit.
+    /// The task must take the credit of all bodies.
     sweep: AtomicBool,
-    /// Bytes that readers consumed and the engine was not told of.
+    /// Bytes that readers consumed and did not yet report to the engine.
     unreported: AtomicUsize,
-    /// The most of them that one reader keeps to itself, and all together.
+    /// The most of them that one reader keeps unreported, and all together.
     report_stream: usize,
     report_connection: usize,
     inner: Cell<Inner<S>>,
@@ -99,17 +98,17 @@ impl<S> ReadyQueue<S> {
         }
     }
 
-    /// The task is over.
+    /// Returns `true` once the task is over.
     pub(super) fn is_closed(&self) -> bool {
         self.inner.lock().closed
     }
 
-    /// The connection's task starts to work.
+    /// Declares the connection's task awake.
     pub(super) fn wake_up(&self) {
         self.awake.store(true, Ordering::Release);
     }
 
-    /// The connection's task wants to sleep; `false` if it must not.
+    /// Declares the connection's task asleep; `false` if it must not sleep.
     #[must_use]
     pub(super) fn fall_asleep(&self) -> bool {
         self.awake.store(false, Ordering::Release);
@@ -121,7 +120,7 @@ impl<S> ReadyQueue<S> {
         true
     }
 
-    /// The waker of the connection's task, when it is not the one before.
+    /// Registers the waker of the connection's task, when it is a new one.
     pub(super) fn register(&self, waker: &Waker) {
         self.inner.lock().waker = Some(waker.clone());
     }
@@ -134,12 +133,12 @@ impl<S> ReadyQueue<S> {
         }
     }
 
-    /// Whether readers kept so much credit together that all have to be asked.
+    /// Returns `true` once if all readers together keep too much credit.
     pub(super) fn take_sweep(&self) -> bool {
         self.sweep.load(Ordering::Relaxed) && self.sweep.swap(false, Ordering::SeqCst)
     }
 
-    /// Nobody will look into the queue any more.
+    /// Closes the queue: the task reads it no more.
     pub(super) fn close(&self) {
         let mut inner = self.inner.lock();
         inner.closed = true;
@@ -160,8 +159,8 @@ impl<S> ReadyQueue<S> {
         self.notify();
     }
 
-    /// A reader consumed bytes, and has not told of `kept` in all. `true` if
-    /// it is time to.
+    /// Counts bytes that a reader consumed; it keeps `kept` unreported. `true` if it
+    /// must report them now.
     pub(super) fn consumed(&self, len: usize, kept: usize) -> bool {
         let all = self
             .unreported
@@ -174,7 +173,7 @@ impl<S> ReadyQueue<S> {
         kept >= self.report_stream
     }
 
-    /// The engine was told of this much.
+    /// Counts bytes that a reader reported.
     pub(super) fn reported(&self, len: usize) {
         self.unreported.fetch_sub(len, Ordering::Relaxed);
     }

@@ -5,10 +5,9 @@ use crate::proto::StreamKey;
 /// Slots that an empty table keeps.
 const IDLE_SLOTS: usize = 8;
 
-/// A table of values by stream, for applications. Look-ups cost an index: the
-/// slots of an engine's streams are small and used again. A value belongs to one
-/// stream, not to its slot: what is asked with the key of another stream finds
-/// nothing.
+/// A table of values by stream, for applications. A look-up costs an index: the
+/// slots of an engine's streams are small numbers, and reused. A value belongs to
+/// one stream, not to its slot: the key of another stream finds nothing.
 ///
 /// ```
 /// use lacewing_conn::{driver::StreamTable, proto::StreamKey};
@@ -51,41 +50,41 @@ impl<T> Default for StreamTable<T> {
 }
 
 impl<T> StreamTable<T> {
-    /// An empty table. Allocates nothing.
+    /// Creates an empty table. Allocates nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The number of values.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// There are no values.
+    /// Returns `true` if the table has no values.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The value of this stream.
+    /// Returns the value of this stream.
     pub fn get(&self, stream: StreamKey) -> Option<&T> {
         let (key, value) = self.slots.get(stream.slot())?.as_ref()?;
         (*key == stream).then_some(value)
     }
 
-    /// The value of this stream, to be changed.
+    /// Returns the value of this stream, mutably.
     pub fn get_mut(&mut self, stream: StreamKey) -> Option<&mut T> {
         let (key, value) = self.slots.get_mut(stream.slot())?.as_mut()?;
         (*key == stream).then_some(value)
     }
 
-    /// The value of another stream that has this one's slot.
+    /// Returns the value of another stream that has this one's slot.
     pub(super) fn other(&self, stream: StreamKey) -> Option<&T> {
         let (key, value) = self.slots.get(stream.slot())?.as_ref()?;
         (*key != stream).then_some(value)
     }
 
-    /// Puts a value there. Returns the value that was in the slot: this
-    /// stream's, or that of an earlier stream that was never removed.
+    /// Inserts a value. Returns the value that was in the slot: this stream's, or
+    /// that of an earlier stream that was never removed.
     pub fn insert(&mut self, stream: StreamKey, value: T) -> Option<T> {
         let slot = stream.slot();
         if slot >= self.slots.len() {
@@ -98,8 +97,8 @@ impl<T> StreamTable<T> {
         old.map(|(_, value)| value)
     }
 
-    /// Takes the value of this stream. The last one takes the table's memory
-    /// along.
+    /// Removes the value of this stream. A table that becomes empty frees its
+    /// memory.
     pub fn remove(&mut self, stream: StreamKey) -> Option<T> {
         let slot = self.slots.get_mut(stream.slot())?;
         let (_, value) = slot.take_if(|(key, _)| *key == stream)?;
@@ -110,19 +109,19 @@ impl<T> StreamTable<T> {
         Some(value)
     }
 
-    /// All values, in the order of their slots.
+    /// Returns all values, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (StreamKey, &T)> {
         let slots = self.slots.iter().flatten();
         slots.map(|(stream, value)| (*stream, value))
     }
 
-    /// Takes all values.
+    /// Removes all values and returns them.
     pub fn drain(&mut self) -> impl Iterator<Item = (StreamKey, T)> {
         self.len = 0;
         std::mem::take(&mut self.slots).into_iter().flatten()
     }
 
-    /// An idle connection holds next to nothing.
+    /// Frees a large table, so that an idle connection holds little memory.
     fn release_memory(&mut self) {
         if self.slots.capacity() > IDLE_SLOTS {
             self.slots = Vec::new();

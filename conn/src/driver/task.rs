@@ -1,5 +1,5 @@
-//! The connection's future: turns of reading, events, cutting and writing, and
-//! a sleep in between.
+//! The connection's future: turns of reading, events and writing, with a sleep in
+//! between.
 
 use std::{
     fmt,
@@ -18,37 +18,39 @@ use tokio::{
 };
 
 use super::{
-    Application, Context, Notifier, Streams,
+    application::Application,
     cells::Signal,
+    context::Context,
     io::{Read, Transport},
+    notifier::Notifier,
+    streams::Streams,
 };
 use crate::{
     Error, Initiator, Reason, Side,
-    proto::{Config, Engine, Event, Transmit, WindowPool},
+    proto::{Config, ConnectionStats, Engine, Event, Head, StreamKey, Transmit, WindowPool},
 };
 
-/// Turns after which other tasks get theirs.
+/// The turns in one poll, after which the task yields to others.
 const TURNS: usize = 32;
 
-/// Time after which they get theirs, too: a flood of small frames takes longer
-/// than as many bytes of DATA.
+/// The time after which it yields too: a flood of small frames takes longer than as
+/// many bytes of DATA.
 const SLICE: Duration = Duration::from_millis(1);
 
-/// Signals that a sleeping connection keeps room for.
+/// The signals for which a sleeping connection keeps room.
 const SIGNALS: usize = 16;
 
-/// How long the peer gets to close its side after we closed ours, so that our
-/// last word reaches it. Counted anew, after a graceful end, while it still
-/// sends something: it is reading, and a transport that is closed over what it
-/// sent is reset, with all that it has not read (RFC 9112 §9.6).
+/// The time for the peer to close its side after we closed ours, so that our last
+/// bytes reach it. After a graceful end it starts again while the peer still sends:
+/// closing a transport over unread input resets it, and the peer loses the bytes
+/// that it has not read (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(1);
 
-/// One connection: its engine, its transport and the application on top. A
-/// future that has to be polled (usually spawned), on a tokio runtime with time
-/// enabled; it resolves when the connection is over, to `Ok` after a graceful
-/// end.
+/// Drives one connection: its engine, its transport and the application on top.
 ///
-/// Dropping it closes the transport at once; every handle learns of it.
+/// Spawn this future on a tokio runtime with time enabled. It resolves when the
+/// connection is over, to `Ok` after a graceful end. Dropping it closes the
+/// transport at once, and every waiting handle gets an error.
 ///
 /// ```
 /// # use lacewing_conn::{driver::{Application, Context}, proto::{Event, StreamKey}};
@@ -57,36 +59,36 @@ const LINGER: Duration = Duration::from_secs(1);
 /// #     fn handle_event(&mut self, _: &mut Context<'_>, _: Event) {}
 /// #     fn pull(&mut self, _: &mut Context<'_>, _: StreamKey, _: usize) {}
 /// # }
-/// use lacewing_conn::{Side, Version, driver::Connection, proto::Config};
+/// use lacewing_conn::{Side, Version, driver::Driver, proto::Config};
 ///
 /// async fn serve(io: tokio::net::TcpStream) {
 ///     let config = Config::new(Version::Http2, Side::Server);
-///     if let Err(error) = Connection::new(io, config, NoContent).await {
+///     if let Err(error) = Driver::new(io, config, NoContent).await {
 ///         eprintln!("{error}");
 ///     }
 /// }
 /// # let _ = serve;
 /// ```
-pub struct Connection<IO, A: Application> {
+pub struct Driver<IO, A: Application> {
     engine: Engine,
     transport: Transport<IO>,
     application: A,
     streams: Streams,
     /// Room for the signals of a turn.
     signals: Vec<Signal>,
-    /// The waker that the ready queue knows.
+    /// The waker that is registered with the ready queue.
     waker: Option<Waker>,
     timer: Timer,
-    /// The peer has closed its side of the transport, and whether the engine
-    /// knows.
+    /// The peer has closed its side of the transport.
     input_ended: bool,
-    end_told: bool,
+    /// The engine knows that.
+    end_reported: bool,
     phase: Phase,
-    /// What ended the connection.
+    /// The error that ended the connection.
     error: Option<Error>,
 }
 
-/// How far a connection's end has come.
+/// The steps to a connection's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Not over.
@@ -103,7 +105,7 @@ enum Phase {
     Over,
 }
 
-/// What to do after a turn.
+/// The step after a turn.
 enum Turn {
     /// Something happened: look again.
     Again,
@@ -113,10 +115,10 @@ enum Turn {
 }
 
 /// Nothing is structurally pinned.
-impl<IO: Unpin, A: Application> Unpin for Connection<IO, A> {}
+impl<IO: Unpin, A: Application> Unpin for Driver<IO, A> {}
 
-impl<IO, A: Application> Connection<IO, A> {
-    /// A connection over a transport, in the role that `config` says.
+impl<IO, A: Application> Driver<IO, A> {
+    /// Creates a connection over a transport, on the side that `config` names.
     pub fn new(io: IO, mut config: Config, application: A) -> Self {
         // Windows of all connections of the process grow within one budget.
         config.window_pool.get_or_insert_with(WindowPool::global);
@@ -131,37 +133,64 @@ impl<IO, A: Application> Connection<IO, A> {
             waker: None,
             timer: Timer::default(),
             input_ended: false,
-            end_told: false,
+            end_reported: false,
             phase: Phase::Open,
             error: None,
         }
     }
 
-    /// The same connection with bytes that were read from the transport
-    /// already: by the detection of a protocol, or together with an HTTP/1.1
-    /// upgrade.
+    /// Prepends bytes that were already read from the transport: by the detection of
+    /// a protocol, or behind an HTTP/1.1 upgrade.
     #[must_use]
     pub fn with_input(mut self, input: BytesMut) -> Self {
         self.transport.input = input;
         self
     }
 
-    /// Wakes this connection's task from elsewhere.
+    /// Returns a handle that wakes this connection's task from other tasks.
     pub fn notifier(&self) -> Notifier {
-        self.streams.notifier.clone()
+        self.streams.notifier()
     }
 
-    /// The application.
+    /// Returns the application.
     pub fn application(&mut self) -> &mut A {
         &mut self.application
     }
 
-    /// The engine.
-    pub fn engine(&mut self) -> &mut Engine {
-        &mut self.engine
+    /// Shuts the connection down gracefully: streams that are open go on, new
+    /// ones are refused.
+    pub fn shutdown(&mut self) {
+        self.engine.shutdown(now());
     }
 
-    /// All that became ready on other tasks; `false` if nothing did.
+    /// Returns whether no stream is open.
+    pub fn is_idle(&self) -> bool {
+        self.engine.is_idle()
+    }
+
+    /// Returns the connection's statistics at this moment.
+    pub fn stats(&self) -> ConnectionStats {
+        self.engine.stats()
+    }
+
+    /// Continues as a server that has sent 101 to an HTTP/1.1 request, which
+    /// becomes stream 1. Call it before the first poll.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::upgrade_server`].
+    pub fn upgrade_server(&mut self, head: Head, settings: &[u8]) -> Result<StreamKey, Error> {
+        self.engine.upgrade_server(head, settings)
+    }
+
+    /// Continues as a client whose HTTP/1.1 request was answered with 101: the
+    /// request becomes stream 1. Call it before the first poll. `None` if streams
+    /// were opened before, or on a server.
+    pub fn upgrade_client(&mut self, head: &Head) -> Option<StreamKey> {
+        self.engine.upgrade_client(head)
+    }
+
+    /// Handles the signals of other tasks; `false` if there were none.
     fn handle_signals(&mut self, now: Instant) -> bool {
         let queue = self.streams.notifier.queue();
         queue.drain(&mut self.signals);
@@ -179,9 +208,7 @@ impl<IO, A: Application> Connection<IO, A> {
                 Signal::Body(body) => {
                     let due = body.take_signal();
                     if due.credit > 0 {
-                        conn.engine
-                            .stream(conn.now, body.stream())
-                            .release(due.credit);
+                        conn.stream(body.stream()).release(due.credit);
                     }
                     if due.wanted {
                         self.application.handle_wanted(&mut conn, body.stream());
@@ -196,14 +223,14 @@ impl<IO, A: Application> Connection<IO, A> {
         true
     }
 
-    /// All events that there are; `false` if there were none.
+    /// Handles all events; `false` if there were none.
     fn handle_events(&mut self, now: Instant) -> bool {
         let mut any = false;
         self.engine.set_copy_below(self.transport.copy_below());
         while let Some(event) = self.engine.poll_event(now, &mut self.transport.input) {
             any = true;
             let event = match event {
-                // The longest way through: not by way of the bodies.
+                // The hot path of small requests: it never concerns a body.
                 Event::Opened { .. } => event,
                 event => match self.streams.deliver(&mut self.engine, now, event) {
                     Some(event) => event,
@@ -219,7 +246,13 @@ impl<IO, A: Application> Connection<IO, A> {
         any
     }
 
-    /// Tells everybody that the connection is over.
+    /// Reports the progress of the transport to the application.
+    fn handle_written(&mut self, now: Instant) {
+        let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
+        self.application.handle_written(&mut conn);
+    }
+
+    /// Reports the end of the connection to all bodies and the application.
     fn close(&mut self) {
         let result = self.outcome();
         let error = self.error.clone().unwrap_or_else(|| {
@@ -238,7 +271,7 @@ impl<IO, A: Application> Connection<IO, A> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
+impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
     fn turn(&mut self, cx: &mut task::Context<'_>) -> Turn {
         let now = now();
         match self.phase {
@@ -257,7 +290,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
             }
             Phase::Flushing { until } => match self.flush(cx) {
                 Poll::Ready(Ok(())) => {
-                    self.application.handle_written(&mut self.engine, now);
+                    self.handle_written(now);
                     if self.input_ended {
                         return Turn::Over;
                     }
@@ -290,7 +323,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         }
     }
 
-    /// A turn of an open connection; `true` if something happened.
+    /// Runs a turn of an open connection; `true` if something happened.
     fn work(&mut self, cx: &mut task::Context<'_>, now: Instant) -> bool {
         // Before the first frame may be encoded into it.
         self.transport.lend(self.engine.output());
@@ -301,9 +334,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         }
         again |= self.read(cx, now);
         again |= self.handle_events(now);
-        // What was read before the end comes first; it may have to wait.
-        if self.input_ended && !self.end_told && self.engine.wants_input() {
-            self.end_told = true;
+        // Earlier input is handled before the end, and may have to wait.
+        if self.input_ended && !self.end_reported && self.engine.wants_input() {
+            self.end_reported = true;
             self.streams.settle(&mut self.engine, now);
             self.engine.handle_eof(now);
             again |= self.handle_events(now);
@@ -314,7 +347,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         self.application.poll_intents(&mut conn, cx);
         let open = self.engine.open_streams();
         let transmitted = self.transmit(cx, now);
-        self.application.handle_written(&mut self.engine, now);
+        self.handle_written(now);
         match transmitted {
             Ok(written) => again |= written,
             Err(error) => {
@@ -322,13 +355,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
                 again = true;
             }
         }
-        // A stream that ended by its last frame may be what an intent waits for.
+        // An intent may wait for the end of a stream, by its last frame.
         again |= self.engine.open_streams() < open;
         again | self.handle_events(now)
     }
 
-    /// Reads once, if the engine wants to know more; `true` if it was told
-    /// something.
+    /// Reads once, if the engine takes input; `true` if something was read.
     fn read(&mut self, cx: &mut task::Context<'_>, now: Instant) -> bool {
         if self.input_ended || !self.engine.wants_input() {
             return false;
@@ -339,8 +371,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
                 self.input_ended = true;
                 true
             }
-            // TLS without close_notify: requests that came whole are whole all
-            // the same, and their clients wait for answers.
+            // TLS without close_notify: complete requests are complete all the
+            // same, and their clients wait for responses.
             Poll::Ready(Err(error))
                 if error.kind() == io::ErrorKind::UnexpectedEof
                     && self.engine.side() == Side::Server =>
@@ -349,7 +381,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
                 true
             }
             Poll::Ready(Err(error)) => {
-                (self.input_ended, self.end_told) = (true, true);
+                (self.input_ended, self.end_reported) = (true, true);
                 self.engine.handle_io_error(now, error);
                 true
             }
@@ -357,7 +389,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         }
     }
 
-    /// Cuts and writes; `true` if a write took all and there may be more.
+    /// Encodes and writes output; `true` if a write took all and more may follow.
     fn transmit(&mut self, cx: &mut task::Context<'_>, now: Instant) -> io::Result<bool> {
         loop {
             self.transport.lend(self.engine.output());
@@ -378,7 +410,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
                     if self.transport.poll_write(cx, output)?.is_ready()
                         && self.transport.poll_flush(cx)?.is_ready()
                     {
-                        // Room in the output may be what input waited for.
+                        // Input may have waited for room in the output.
                         return Ok(held_back && self.engine.wants_input());
                     }
                     return Ok(false);
@@ -387,8 +419,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         }
     }
 
-    /// The transport takes no more. What the peer said before is heard first:
-    /// it may be the reason (GOAWAY and a close).
+    /// Handles a transport that takes no more. Reads the peer's last frames first:
+    /// they may give the reason (GOAWAY and a close).
     fn fail_output(&mut self, cx: &mut task::Context<'_>, now: Instant, error: io::Error) {
         for _ in 0..TURNS {
             if self.input_ended || !self.engine.wants_input() {
@@ -399,13 +431,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
                 Poll::Ready(Ok(Read::End) | Err(_)) | Poll::Pending => break,
             };
         }
-        (self.input_ended, self.end_told) = (true, true);
+        (self.input_ended, self.end_reported) = (true, true);
         if !self.engine.is_closed() {
             self.engine.handle_io_error(now, error);
         }
     }
 
-    /// Writes what is left, and closes our side of the transport.
+    /// Writes the remaining output, and closes our side of the transport.
     fn flush(&mut self, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
         task::ready!(self.transport.poll_write(cx, self.engine.output()))?;
         task::ready!(self.transport.poll_flush(cx))?;
@@ -428,7 +460,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
         Turn::Sleep
     }
 
-    /// Before a sleep: what is not needed meanwhile is given back.
+    /// Frees the memory that a sleeping connection does not need.
     fn release_memory(&mut self) {
         self.transport.release_buffers(self.engine.output());
         if self.phase != Phase::Open || self.engine.is_idle() {
@@ -440,7 +472,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Connection<IO, A> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Connection<IO, A> {
+impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A> {
     type Output = Result<(), Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
@@ -479,7 +511,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Connection<I
     }
 }
 
-impl<IO, A: Application> Drop for Connection<IO, A> {
+impl<IO, A: Application> Drop for Driver<IO, A> {
     fn drop(&mut self) {
         if self.phase == Phase::Open {
             self.error = Some(Error::connection(
@@ -495,9 +527,9 @@ impl<IO, A: Application> Drop for Connection<IO, A> {
     }
 }
 
-impl<IO, A: Application> fmt::Debug for Connection<IO, A> {
+impl<IO, A: Application> fmt::Debug for Driver<IO, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
+        f.debug_struct("Driver")
             .field("version", &self.engine.version())
             .field("side", &self.engine.side())
             .field("phase", &self.phase)
@@ -510,12 +542,12 @@ impl<IO, A: Application> fmt::Debug for Connection<IO, A> {
 #[derive(Debug, Default)]
 struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
-    /// When the sleep ends, if our waker waits for it.
+    /// The end of the sleep, if our waker waits for it.
     armed: Option<Instant>,
 }
 
 impl Timer {
-    /// Waits for an instant; ready when it has come.
+    /// Waits for an instant; ready once it has passed.
     fn poll(
         &mut self,
         cx: &mut task::Context<'_>,
@@ -555,7 +587,7 @@ impl Timer {
     }
 }
 
-/// The time by tokio's clock, which tests may pause.
+/// Returns the time by tokio's clock, which tests may pause.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -15,30 +15,29 @@ use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Incoming, ready_queue::Cell, wakers};
+use super::{incoming::Incoming, ready_queue::Cell, wakers};
 use crate::{Error, Initiator, Reason};
 
-/// Bytes that were written and that the connection has not taken yet.
+/// The written bytes that may wait until the connection takes them.
 const WRITE_BUFFER: usize = 64 << 10;
 
-/// The bytes of one stream in both directions: what a CONNECT request became.
+/// The bytes of one stream in both directions, after a CONNECT request.
 ///
-/// Reading takes the data that the peer sends, until it ends its half, and
-/// gives flow-control credit back; a stream that was reset is an error of kind
-/// [`ConnectionReset`](io::ErrorKind::ConnectionReset) with the [`Error`]
-/// inside. Writing goes into a pipe of 64 KiB whose other end, a
-/// [`TunnelBody`], is sent as the body of our message: while the peer's windows
-/// are closed, writes wait. So a side that stalls costs neither memory nor the
-/// other streams of its connection.
+/// Reads return the peer's data until it ends its half, and release flow-control
+/// credit. A reset is an error of kind
+/// [`ConnectionReset`](io::ErrorKind::ConnectionReset) with the [`Error`] inside.
+/// Writes go into a pipe of 64 KiB; its other end, a [`TunnelBody`], is the body of
+/// our message. Writes wait while the peer's windows are closed. So a stalled side
+/// costs little memory, and does not hold up the other streams of its connection.
 ///
 /// [Flushing](tokio::io::AsyncWrite::poll_flush) waits until the connection has
-/// taken everything. [Shutting down](tokio::io::AsyncWrite::poll_shutdown) does
-/// so too and ends our half, while the other goes on; both fail if something was
-/// lost. What they said `Ok` to is sent, whatever is dropped then, if the peer
-/// takes it within [`drain_timeout`](crate::Limits::drain_timeout).
+/// taken all bytes. [Shutting down](tokio::io::AsyncWrite::poll_shutdown) waits
+/// too, and ends our half while the other continues. Both fail if something was
+/// lost. After their `Ok` the bytes are sent, even if the tunnel is dropped, if the
+/// peer takes them within [`drain_timeout`](crate::Limits::drain_timeout).
 ///
 /// A tunnel that is dropped without a shutdown resets its stream (CANCEL),
-/// behind what was flushed. `tokio::io::split` makes two halves of it.
+/// behind the flushed bytes. `tokio::io::split` makes two halves of it.
 ///
 /// ```
 /// use lacewing_conn::driver::{Incoming, Tunnel};
@@ -61,13 +60,13 @@ const WRITE_BUFFER: usize = 64 << 10;
 /// ```
 pub struct Tunnel {
     incoming: Incoming,
-    /// A piece that was taken and not yet read to its end.
+    /// The unread rest of the current piece.
     piece: Bytes,
     pipe: Writer,
 }
 
-/// A [`Tunnel`] to which the peer has not agreed yet: a client sends the
-/// [`TunnelBody`] with its request, and has the tunnel once the response came.
+/// A [`Tunnel`] that waits for the peer's response: a client sends the
+/// [`TunnelBody`] with its request, and attaches the response's body.
 ///
 /// Dropping it resets the stream (CANCEL).
 ///
@@ -75,7 +74,7 @@ pub struct Tunnel {
 /// use lacewing_conn::driver::{Incoming, Tunnel};
 ///
 /// let (pending, body) = Tunnel::pending();
-/// // The request goes out with `body`; a response with a status of 2xx comes:
+/// // Send the request with `body`; the peer answers with a status of 2xx.
 /// # let response = http::Response::new(Incoming::empty());
 /// let tunnel = pending.attach(response.into_body());
 /// # let _ = (tunnel, body);
@@ -83,9 +82,9 @@ pub struct Tunnel {
 #[derive(Debug)]
 pub struct PendingTunnel(Writer);
 
-/// What is written into a [`Tunnel`], as the body of a message. It ends when
-/// the tunnel is shut down, and with an [`Error`] (CANCEL) when it is dropped
-/// without.
+/// The bytes written into a [`Tunnel`], as the body of a message. It ends when the
+/// tunnel is shut down. If the tunnel is dropped before, it ends with an [`Error`]
+/// (CANCEL).
 ///
 /// ```
 /// use http_body_util::BodyExt;
@@ -102,23 +101,22 @@ pub struct PendingTunnel(Writer);
 pub struct TunnelBody(Arc<Pipe>);
 
 impl Tunnel {
-    /// A tunnel that reads the body of a message, and the body that carries
-    /// what is written.
+    /// Creates a tunnel that reads the body of a message, and the body that carries
+    /// the written bytes.
     pub fn new(incoming: Incoming) -> (Self, TunnelBody) {
         let (pending, body) = Self::pending();
         (pending.attach(incoming), body)
     }
 
-    /// The same in two steps, for a side whose body goes out first.
+    /// Creates a tunnel in two steps, for a side that sends its body first.
     pub fn pending() -> (PendingTunnel, TunnelBody) {
         let pipe = Arc::new(Pipe::default());
         (PendingTunnel(Writer(Arc::clone(&pipe))), TunnelBody(pipe))
     }
 
-    /// Ends the stream with a reset that says why, for example
-    /// [`Reason::ConnectError`] when what lies behind the tunnel failed (RFC
-    /// 9113 §8.5). What was written and not yet taken is lost. Without effect
-    /// on a half that was shut down.
+    /// Resets the stream with a reason, for example [`Reason::ConnectError`] when the
+    /// connection behind the tunnel failed (RFC 9113 §8.5). Bytes that the connection
+    /// has not taken are lost. Without effect on a half that was shut down.
     pub fn reset(self, reason: Reason) {
         self.pipe.0.abort(reason);
     }
@@ -139,7 +137,8 @@ impl Tunnel {
 }
 
 impl PendingTunnel {
-    /// The peer agreed: `incoming` is the body of its response.
+    /// Returns the tunnel once the peer has accepted; `incoming` is the body of its
+    /// response.
     pub fn attach(self, incoming: Incoming) -> Tunnel {
         Tunnel {
             incoming,
@@ -278,9 +277,9 @@ struct State {
     /// At most [`WRITE_BUFFER`] bytes.
     buffer: BytesMut,
     ending: Ending,
-    /// The body was dropped: nothing will be taken any more.
+    /// The body was dropped: the connection takes no more bytes.
     gone: bool,
-    /// It was dropped before all was taken that had been written.
+    /// The body was dropped while written bytes waited.
     lost: bool,
     /// Waits for something to take.
     body: Option<Waker>,
@@ -327,9 +326,9 @@ impl Pipe {
 
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state.lock();
-        // Where nothing was lost a reader may still find what the peer said
-        // last, such as the answer to a closing handshake: protocols on top
-        // flush before they read.
+        // If nothing was lost, a reader may still find the peer's last bytes, such
+        // as the answer to a closing handshake: protocols on top flush before they
+        // read.
         if state.lost {
             return Poll::Ready(Err(takes_no_more()));
         }
@@ -366,7 +365,7 @@ impl Pipe {
         wakers::wake(body);
     }
 
-    /// Takes all that was written.
+    /// Takes all written bytes.
     fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         let mut state = self.state.lock();
         if !state.buffer.is_empty() {

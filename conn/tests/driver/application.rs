@@ -12,7 +12,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use lacewing_conn::{
     Initiator, Side, Version,
-    driver::{Application, Connection, Context, Mux, MuxConfig, OpenOptions},
+    driver::{Application, Context, Driver, Mux, MuxConfig, OpenOptions},
     proto::{Config, Event, Head, Rule, Semantics, StreamKey},
 };
 use tokio::{
@@ -224,11 +224,9 @@ async fn requests_and_responses() {
 
         fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut task::Context<'_>) {
             if let Some(head) = self.request.take() {
-                conn.engine
-                    .open(conn.now, head, OpenOptions::without_content())
-                    .unwrap();
-            } else if conn.engine.is_idle() {
-                conn.engine.shutdown(conn.now);
+                conn.open(head, OpenOptions::without_content()).unwrap();
+            } else if conn.is_idle() {
+                conn.shutdown();
             }
         }
     }
@@ -242,7 +240,7 @@ async fn requests_and_responses() {
             request: Some(head),
             told: tell,
         };
-        let client = Connection::new(here, Config::new(version, Side::Client), client);
+        let client = Driver::new(here, Config::new(version, Side::Client), client);
         let task = tokio::spawn(client);
         let Told::Request(response, body) = soon(told.recv()).await.unwrap() else {
             panic!()
@@ -274,7 +272,7 @@ impl Application for Alarmed {
 
     fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut task::Context<'_>) {
         self.due.retain(|due| {
-            if *due > conn.now {
+            if *due > conn.now() {
                 conn.wake_at(*due);
                 return true;
             }
@@ -302,7 +300,7 @@ async fn an_application_is_called_at_the_times_that_it_asked_for() {
         let config = Config::new(version, Side::Server);
         let counters = Arc::new(Counters::default());
         tokio::spawn(Counted {
-            future: Connection::new(there, config, application),
+            future: Driver::new(there, config, application),
             counters: Arc::clone(&counters),
         });
         settle().await;

@@ -10,7 +10,7 @@ use std::{
 use http::StatusCode;
 use lacewing_conn::{
     Side, Version,
-    driver::{Application, Connection, Context},
+    driver::{Application, Context, Driver},
     proto::{Config, Event, Head, StreamKey},
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
@@ -70,10 +70,7 @@ impl Application for NoContent {
     fn handle_event(&mut self, conn: &mut Context<'_>, event: Event) {
         if let Event::Opened { stream, .. } = event {
             let head = Head::response(StatusCode::NO_CONTENT);
-            conn.engine
-                .stream(conn.now, stream)
-                .reply(head, true)
-                .unwrap();
+            conn.stream(stream).reply(head, true).unwrap();
         }
     }
 
@@ -91,7 +88,7 @@ async fn a_flood_leaves_the_runtime_time_for_other_sockets() {
     };
     let config = Config::new(Version::Http2, Side::Server);
     let flooded = tokio::spawn(Counted {
-        future: Connection::new(flood, config, NoContent),
+        future: Driver::new(flood, config, NoContent),
         counters: Arc::clone(&counters),
     });
     let (mut peer, socket) = std::os::unix::net::UnixStream::pair().unwrap();

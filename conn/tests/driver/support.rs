@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use lacewing_conn::{
     Error, Side, Version,
-    driver::{Application, Connection, Context, Incoming, Mux, MuxConfig},
+    driver::{Application, Context, Driver, Incoming, Mux, MuxConfig},
     proto::{Config, Event, Head, Semantics, StreamKey},
 };
 use tokio::{
@@ -161,12 +161,8 @@ impl Application for Server {
             let _ = self.told.send(Told::Request(head, body));
             let _ = self.wakers.send(conn.waker(stream));
             if !self.reply.is_empty() {
-                conn.engine
-                    .stream(conn.now, stream)
-                    .reply(self.head.clone(), false)
-                    .unwrap();
-                conn.engine
-                    .stream(conn.now, stream)
+                conn.stream(stream).reply(self.head.clone(), false).unwrap();
+                conn.stream(stream)
                     .send_data(self.reply.clone(), true)
                     .unwrap();
             }
@@ -230,7 +226,7 @@ pub(crate) fn serve_by(
         Semantics::Raw => Head::default(),
     };
     let reply = Bytes::from(vec![b'x'; reply]);
-    let connection = Connection::new(
+    let connection = Driver::new(
         io,
         config,
         Server {

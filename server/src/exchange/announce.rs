@@ -15,11 +15,11 @@ impl<S: HttpService> Exchanges<S> {
         let announcements = &self.options.announcements;
         // In cleartext a client must ignore it (RFC 8336 §2.4).
         if !announcements.origins.is_empty() && self.info.is_tls() {
-            let _ = conn.engine.send_origins(&announcements.origins);
+            let _ = conn.send_origins(&announcements.origins);
         }
         for (origin, value) in &announcements.alternatives {
             let whose = AlternativeFor::Origin(origin.clone());
-            let _ = conn.engine.send_alternative(&whose, value);
+            let _ = conn.send_alternative(&whose, value);
         }
     }
 }

@@ -156,7 +156,7 @@ impl<S: HttpService> Exchanges<S> {
     fn watch(&mut self, conn: &mut Context<'_>, stream: StreamKey, ticket: Ticket, task: Task<S>) {
         // A push that the client resets is none of those that it may have open.
         if is_of_peer(stream) {
-            conn.engine.stream(conn.now, stream).retain();
+            conn.stream(stream).retain();
         }
         self.keep(stream, Pending::Handling { ticket, task });
         self.poll_handler(conn, stream);

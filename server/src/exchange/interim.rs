@@ -1,6 +1,5 @@
 //! Informational responses (RFC 9110 §15.2).
 
-use bytes::Buf;
 use http::StatusCode;
 use lacewing_conn::{
     driver::Context,
@@ -15,7 +14,7 @@ impl<S: HttpService> Exchanges<S> {
     pub(super) fn send_continue(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         // Without effect where there is none (SPDY), and after the response.
         let head = Head::response(StatusCode::CONTINUE);
-        if conn.engine.stream(conn.now, stream).inform(head).is_ok() {
+        if conn.stream(stream).inform(head).is_ok() {
             self.telemetry.interim(stream.id(), "100 Continue");
         }
     }
@@ -27,11 +26,11 @@ impl<S: HttpService> Exchanges<S> {
         mut head: Head,
     ) -> Result<(), InformError> {
         // A client that does not read must not fill memory.
-        if conn.engine.output().remaining() > conn.engine.limits().max_output_backlog {
+        if conn.unwritten() > conn.limits().max_output_backlog {
             return Err(InformError::Busy);
         }
         super::response::settle_fields(&mut head.fields);
-        conn.engine.stream(conn.now, stream).inform(head)?;
+        conn.stream(stream).inform(head)?;
         self.telemetry
             .interim(stream.id(), "informational response");
         Ok(())

@@ -25,7 +25,7 @@ impl<S: HttpService> Exchanges<S> {
             },
             fields: parts.headers.clone(),
         };
-        let stream = conn.engine.stream(conn.now, parent).push(head)?;
+        let stream = conn.stream(parent).push(head)?;
         self.telemetry.interim(parent.id(), "promise of a push");
         let mut request = Request::from_parts(parts, RequestBody::empty());
         request.extensions_mut().insert(PushedRequest);
@@ -38,7 +38,7 @@ impl<S: HttpService> Exchanges<S> {
     pub(super) fn serve_promised(&mut self, conn: &mut Context<'_>) {
         while let Some((stream, mut request)) = self.promised.pop_front() {
             // The client may have declined it meanwhile.
-            if conn.engine.stream(conn.now, stream).priority().is_none() {
+            if conn.stream(stream).priority().is_none() {
                 continue;
             }
             let ticket = Ticket {
@@ -47,7 +47,7 @@ impl<S: HttpService> Exchanges<S> {
                     stream.id(),
                     request.method(),
                     request.uri(),
-                    conn.now,
+                    conn.now(),
                 ),
             };
             self.attach(conn, stream, &mut request);

@@ -70,7 +70,9 @@ impl<S: HttpService> Exchanges<S> {
         };
         let ticket = Ticket {
             kind: Kind::of(&method),
-            clock: self.telemetry.request(stream.id(), &method, &uri, conn.now),
+            clock: self
+                .telemetry
+                .request(stream.id(), &method, &uri, conn.now()),
         };
         let connect = (method == Method::CONNECT).then(|| {
             let incoming = if fin {
@@ -122,7 +124,7 @@ impl<S: HttpService> Exchanges<S> {
         // A push belongs to a request of the client's (RFC 9113 §8.4).
         let pushable = self.options.pusher.is_inserted()
             && super::is_of_peer(stream)
-            && conn.engine.peer_allows_push();
+            && conn.peer_allows_push();
         if pushable {
             let uri = request.uri().clone();
             let pusher = Pusher::new(self.commands(conn), stream, uri);

@@ -44,10 +44,7 @@ impl<S: HttpService> Exchanges<S> {
             let frame = match polled {
                 Poll::Pending => return Some(body),
                 Poll::Ready(None) => {
-                    let sent = conn
-                        .engine
-                        .stream(conn.now, stream)
-                        .send_data(Bytes::new(), true);
+                    let sent = conn.stream(stream).send_data(Bytes::new(), true);
                     return self.sent_last(conn, stream, body, sent);
                 }
                 Poll::Ready(Some(Ok(frame))) => frame,
@@ -63,19 +60,19 @@ impl<S: HttpService> Exchanges<S> {
                     if data.is_empty() && !fin {
                         continue;
                     }
-                    let sent = conn.engine.stream(conn.now, stream).send_data(data, fin);
+                    let sent = conn.stream(stream).send_data(data, fin);
                     if fin || sent.is_err() {
                         return self.sent_last(conn, stream, body, sent);
                     }
                     if asked == Asked::First {
-                        conn.engine.stream(conn.now, stream).offer();
+                        conn.stream(stream).offer();
                     }
                     return Some(body);
                 }
                 Err(frame) => frame,
             };
             if let Ok(trailers) = frame.into_trailers() {
-                let sent = conn.engine.stream(conn.now, stream).send_trailers(trailers);
+                let sent = conn.stream(stream).send_trailers(trailers);
                 return self.sent_last(conn, stream, body, sent);
             }
         }

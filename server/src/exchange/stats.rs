@@ -11,10 +11,10 @@ impl<S: HttpService> Exchanges<S> {
         let Some(timer) = &mut self.stats else {
             return;
         };
-        if conn.engine.is_closed() {
+        if conn.is_closed() {
             return self.last_report(conn);
         }
-        let due = timer.is_due(conn.now);
+        let due = timer.is_due(conn.now());
         if let Some(next) = timer.next() {
             conn.wake_at(next);
         }
@@ -33,7 +33,7 @@ impl<S: HttpService> Exchanges<S> {
     fn tell_stats(&self, conn: &Context<'_>) {
         self.options.observer.tell(&ServerEvent::Stats {
             connection: &self.info,
-            stats: &conn.engine.stats(),
+            stats: &conn.stats(),
         });
     }
 }

@@ -1,4 +1,4 @@
-//! How a [`Mux`](super::Mux) and its streams behave.
+//! The configuration of a [`Mux`](super::Mux) and its streams.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use crate::{
     proto::{Config, HeaderCompression, Rate, Semantics, ShutdownOrder},
 };
 
-/// How a [`Mux`](super::Mux) behaves.
+/// Configures a [`Mux`](super::Mux).
 ///
-/// The default is for peers that keep to the protocol. [`kubernetes`] is a
-/// profile for those that have no flow control.
+/// The default is for peers that conform to the protocol. [`kubernetes`] is a
+/// profile for peers without flow control.
 ///
 /// ```
 /// use lacewing_conn::driver::MuxConfig;
@@ -24,26 +24,25 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MuxConfig {
-    /// The bounds against peers that ask for too much; `None` for the defaults
-    /// of the side, without [`idle_timeout`](Limits::idle_timeout) and
+    /// The bounds against a peer that sends or asks for too much; `None` for the
+    /// defaults of the side, without [`idle_timeout`](Limits::idle_timeout) and
     /// [`max_silence`](Limits::max_silence).
     pub limits: Option<Limits>,
-    /// The peer knows no flow control: it neither obeys our windows nor grants
-    /// any, so neither are used. Memory is bounded all the same: while
-    /// [`Limits::max_buffered_bytes`] wait for readers, nothing is read from
-    /// the transport, and what is written waits for the transport. Only for
-    /// peers known to be so (the Go spdystream family). Default no.
+    /// Ignores the windows of both sides, for peers without flow control (the Go
+    /// spdystream family). Memory stays bounded: while
+    /// [`Limits::max_buffered_bytes`] wait for readers, nothing is read from the
+    /// transport, and written bytes wait for the transport. Default `false`.
     pub ignore_flow_control: bool,
-    /// What is written to a stream that we opened waits for the peer's reply.
-    /// For peers that discard what comes before it (the Go spdystream family).
-    /// Default no: data follows the header list at once.
+    /// Holds data on a stream that we opened until the peer's reply arrives, for
+    /// peers that discard earlier data (the Go spdystream family). Default `false`:
+    /// data follows the header list at once.
     pub await_reply: bool,
-    /// What goes first when the connection is shut down: GOAWAY, or what our
-    /// side of the streams has to send. Default GOAWAY.
+    /// The order at a shutdown: GOAWAY first, or the data of our side of the
+    /// streams. Default GOAWAY.
     pub shutdown_order: ShutdownOrder,
     /// Bytes written to a stream that may wait to be sent. Default 64 KiB.
     pub write_buffer: usize,
-    /// How header lists are compressed where that is a choice (SPDY). Default
+    /// The compression of SPDY's header blocks. Default
     /// [`WholeField`](HeaderCompression::WholeField).
     pub header_compression: HeaderCompression,
 }
@@ -66,13 +65,13 @@ impl MuxConfig {
     /// SPDY/3.1: the Go spdystream family, which has no flow control at all.
     ///
     /// * [`ignore_flow_control`](Self::ignore_flow_control): we wait for no
-    ///   WINDOW_UPDATE, and nobody is reset for going over a window. One slow
-    ///   reader costs at most [`Limits::max_buffered_bytes`] (6 MiB, as the client 8 MiB) and then
-    ///   holds up its connection, as TCP does.
+    ///   WINDOW_UPDATE, and reset no stream that exceeds a window. One slow
+    ///   reader costs at most [`Limits::max_buffered_bytes`] (6 MiB, as the client 8 MiB), then holds
+    ///   up its connection, as TCP does.
     /// * [`await_reply`](Self::await_reply): data sent before the reply would
     ///   be lost.
     /// * [`shutdown_order`](Self::shutdown_order): such peers stop reading at
-    ///   GOAWAY, so it follows what was written and ended.
+    ///   GOAWAY, so it follows all data.
     /// * A [`write_stall_timeout`](Limits::write_stall_timeout) of four hours,
     ///   the kubelet's own for streams that stand still: back-pressure is how
     ///   such a peer says that its terminal is paused. A
@@ -80,12 +79,12 @@ impl MuxConfig {
     /// * No [`idle_timeout`](Limits::idle_timeout) and no PINGs on silence
     ///   ([`max_silence`](Limits::max_silence)).
     /// * 1,000 streams at once, instead of 100: a port-forward needs two for
-    ///   each connection, and such peers do not wait for their turn. And as
-    ///   many [resets](Limits::resets): a browser that goes away cancels all of
-    ///   its connections.
+    ///   each connection, and such peers do not wait until one is free. The
+    ///   bound of [resets](Limits::resets) grows with it: a browser that closes
+    ///   cancels all of its connections.
     pub fn kubernetes() -> Self {
         let limits = Limits::new(Side::Server).with(|limits| {
-            let_be(limits);
+            allow_silence(limits);
             limits.write_stall_timeout = Duration::from_secs(4 * 3600);
             limits.frame_timeout = limits.write_stall_timeout;
             limits.max_concurrent_streams = 1_000;
@@ -103,14 +102,14 @@ impl MuxConfig {
         }
     }
 
-    /// The same, after `change`: for use where a value is wanted.
+    /// Returns the configuration after `change`.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 
-    /// What the engine wants to know.
+    /// Returns the engine's configuration.
     pub(super) fn engine(&self, version: Version, side: Side) -> Config {
         let mut config = Config::new(version, side);
         config.semantics = Semantics::Raw;
@@ -120,12 +119,12 @@ impl MuxConfig {
         match &self.limits {
             Some(limits) => config.limits = limits.clone(),
             // Such streams may be silent, and so may their connection.
-            None => let_be(&mut config.limits),
+            None => allow_silence(&mut config.limits),
         }
         config
     }
 
-    /// What the streams want to know.
+    /// Returns the part that the streams need.
     pub(super) fn style(&self, version: Version) -> Style {
         Style {
             write_buffer: self.write_buffer.max(1),
@@ -139,13 +138,13 @@ impl MuxConfig {
     }
 }
 
-/// Takes back what ends connections that are silent.
-fn let_be(limits: &mut Limits) {
+/// Takes away the limits that end silent connections.
+fn allow_silence(limits: &mut Limits) {
     limits.idle_timeout = None;
     limits.max_silence = None;
 }
 
-/// How the streams of a connection send.
+/// The sending behaviour of a connection's streams.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Style {
     /// Bytes that may wait.
@@ -156,7 +155,7 @@ pub(super) struct Style {
     pub(super) lists: Lists,
 }
 
-/// Where the protocol has header lists after the first.
+/// The places at which the protocol permits header lists after the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lists {
     /// Between any two pieces of data.

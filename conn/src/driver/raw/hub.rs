@@ -1,4 +1,4 @@
-//! What the handles of a [`Mux`](super::Mux) share with the connection's task.
+//! The cell between the handles of a [`Mux`](super::Mux) and the connection's task.
 
 use std::{collections::VecDeque, task::Waker, time::Duration};
 
@@ -50,7 +50,7 @@ pub(super) struct HubState {
     pub(super) ended: bool,
 }
 
-/// A stream that is wanted.
+/// A request for a new stream.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) headers: HeaderMap,

@@ -20,17 +20,18 @@ use crate::{
 /// Header lists of one stream that may wait to be sent.
 const MAX_FIELD_LISTS: usize = 4;
 
-/// What a stream's handles want, until the connection's task gets to it.
+/// The data and requests of a stream's handles, until the connection's task takes
+/// them.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    /// Brings the task to this stream.
+    /// Wakes the task for this stream.
     waker: Waker,
     /// Bytes that may wait.
     limit: usize,
     lists: Lists,
     kind: Kind,
-    /// Both halves were closed when the stream came: it lasts as long as its
-    /// handle, so that those that nobody took count.
+    /// Both halves were closed when the peer opened the stream. It lasts as long as
+    /// its handle, so that unaccepted ones count against the limit.
     message: bool,
     state: Cell<State>,
 }
@@ -48,11 +49,11 @@ struct State {
     taken: u64,
     /// The last of them is not known to be with the transport.
     unwritten: bool,
-    /// Why nothing can be sent any more.
+    /// The error after which nothing can be sent.
     error: Option<Error>,
     /// With the error: our half had not come to its end.
     lost: bool,
-    /// Halves that somebody holds.
+    /// The halves that are not dropped.
     handles: u8,
     /// Waits for room, or for everything to be with the transport.
     writer: Option<Waker>,
@@ -79,14 +80,14 @@ enum Reply {
     Owed,
     /// Ours, on its way to the task.
     Given(HeaderMap),
-    /// We opened the stream and the peer's has not come.
+    /// We opened the stream, and the peer's reply has not arrived.
     Awaited,
     /// The peer's, not yet read.
     Came(HeaderMap),
     Done,
 }
 
-/// What the connection's task has to do for a stream.
+/// The work that a stream leaves to the connection's task.
 #[derive(Debug, Default)]
 #[must_use]
 pub(super) struct Wishes {
@@ -94,11 +95,11 @@ pub(super) struct Wishes {
     pub(super) reply: Option<HeaderMap>,
     /// There is something to pull.
     pub(super) offer: bool,
-    /// Nobody holds a half any more.
+    /// Both halves were dropped.
     pub(super) departed: bool,
 }
 
-/// What is sent next.
+/// The next item to send.
 #[derive(Debug)]
 pub(super) enum Piece {
     Data {
@@ -113,7 +114,7 @@ pub(super) enum Piece {
     Nothing,
 }
 
-/// What the opening of a stream said.
+/// The properties that a stream was opened with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kind {
     pub(super) opened_by: OpenedBy,
@@ -268,8 +269,8 @@ impl Outgoing {
         }
     }
 
-    /// The reply to a stream that the peer opened. `false` if that was given
-    /// before, or is not ours to give.
+    /// Replies to a stream that the peer opened. `false` if it has a reply, or if the
+    /// reply is the peer's.
     pub(super) fn reply(&self, fields: HeaderMap) -> bool {
         let mut state = self.state.lock();
         if !matches!(state.reply, Reply::Owed) {
@@ -341,7 +342,7 @@ impl Outgoing {
             return wishes;
         }
         if matches!(state.reply, Reply::Owed) && state.fin == Fin::Wanted {
-            // Done without a word: there is no end without a head.
+            // Ends silently: without a head there is no end to send.
             state.reply = Reply::Given(HeaderMap::new());
         }
         if let Reply::Given(fields) = &mut state.reply {
@@ -399,7 +400,7 @@ impl Outgoing {
         offer
     }
 
-    /// Nothing more can be sent.
+    /// Ends the stream: nothing more can be sent.
     pub(super) fn fail(&self, error: &Error) {
         let mut state = self.state.lock();
         if state.error.is_none() {

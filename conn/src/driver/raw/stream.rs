@@ -20,22 +20,21 @@ use crate::{
     proto::{Direction, StreamId, StreamKey},
 };
 
-/// One stream of a [`Mux`](super::Mux): bytes in both directions, each of which
-/// ends on its own, and header lists.
+/// One stream of a [`Mux`](super::Mux): header lists, and bytes in two directions
+/// that end independently.
 ///
-/// It reads and writes with [`AsyncRead`] and [`AsyncWrite`]. What is written
-/// waits in a bounded buffer until the connection sends it. `flush` waits until
-/// all of it is with the transport; `shutdown` ends our half, and waits for all
-/// of it, its end included. Both wait while the peer takes nothing, and fail if
-/// something was lost. What they said `Ok` to arrives, whatever is dropped
-/// then: the stream, its halves, the [`Mux`](super::Mux).
+/// It implements [`AsyncRead`] and [`AsyncWrite`]. Written bytes wait in a bounded
+/// buffer until the connection sends them. `flush` waits until the transport has
+/// taken all of them. `shutdown` ends our half, and waits for its end too. Both
+/// wait while the peer takes nothing, and fail if something was lost. After their
+/// `Ok`, the bytes are with the transport, even if the stream, its halves or the
+/// [`Mux`](super::Mux) are dropped.
 ///
-/// Dropping it without a shutdown is like closing a socket. When the peer's
-/// half was read to its end, what was written is sent and our half ends;
-/// otherwise the stream is reset with `CANCEL`, behind what was flushed, and
-/// the rest is lost. Dropping it after a shutdown says that the peer's half is
-/// of no interest: `CANCEL` follows behind the end of ours. What is left to
-/// send when nobody holds a half any more gets
+/// Dropping the stream without a shutdown is like closing a socket. If the peer's
+/// half was read to its end, written bytes are sent and our half ends. Otherwise
+/// `CANCEL` resets the stream, behind the flushed bytes, and the rest is lost.
+/// Dropping it after a shutdown discards the peer's half: `CANCEL` follows the end
+/// of ours. Bytes that remain once both halves are dropped get
 /// [`drain_timeout`](crate::Limits::drain_timeout).
 ///
 /// ```
@@ -76,7 +75,7 @@ impl RawStream {
         }
     }
 
-    /// The peer's half has come, all of it.
+    /// Returns `true` once all of the peer's half has arrived.
     pub(super) fn is_whole(&self) -> bool {
         self.reader.incoming.is_whole()
     }
@@ -85,26 +84,26 @@ impl RawStream {
         self.writer.stream
     }
 
-    /// The stream's id.
+    /// Returns the stream's id.
     pub fn id(&self) -> StreamId {
         self.writer.stream.id()
     }
 
-    /// Who sends on the stream. On a unidirectional one only its opener does;
-    /// the other side reads, and [`reply`](Self::reply) does nothing.
+    /// Returns the direction of the stream. On a unidirectional one only the opener
+    /// sends; the other side reads, and [`reply`](Self::reply) does nothing.
     pub fn direction(&self) -> Direction {
         self.writer.outgoing.kind().direction
     }
 
-    /// The stream that this one is associated with, if its opener said so. It
-    /// may have ended since.
+    /// Returns the stream that this one is associated with, if its opener named
+    /// one. It may have ended since.
     pub fn parent(&self) -> Option<StreamId> {
         self.writer.outgoing.kind().parent
     }
 
-    /// Answers a stream that the peer opened with a header list. Data is sent
-    /// after that only. `false` if it was answered before, if we opened it, or if it
-    /// is unidirectional.
+    /// Answers a stream that the peer opened with a header list; data follows only
+    /// after it. Returns `false` if the stream was answered before, if we opened it,
+    /// or if it is unidirectional.
     pub fn reply(&self, headers: HeaderMap) -> bool {
         self.writer.outgoing.reply(headers)
     }
@@ -113,8 +112,8 @@ impl RawStream {
     /// was taken before, if the peer opened the stream, or if it is
     /// unidirectional.
     ///
-    /// Data may be sent before the answer is here; some peers discard it (the
-    /// Go spdystream family does).
+    /// Data may be sent before the answer arrives, but some peers discard it (the
+    /// Go spdystream family).
     ///
     /// # Errors
     ///
@@ -124,16 +123,14 @@ impl RawStream {
     }
 
     /// Waits for the next header list after the reply; `None` when no more will
-    /// come. A peer may send a few ahead of the reader; one that sends more has
-    /// its stream reset.
+    /// arrive. At most four may wait for the reader: more of them reset the stream.
     pub async fn recv_headers(&mut self) -> Option<HeaderMap> {
         self.reader.recv_headers().await
     }
 
-    /// Sends a header list behind what was written. Where the protocol has
-    /// header lists only at the end of a stream (HTTP/2, RFC 9113 §8.1), it
-    /// waits for `shutdown` and is sent as the end of our half; what is written
-    /// in between is refused as
+    /// Sends a header list behind the written bytes. HTTP/2 has header lists only at
+    /// the end of a stream (RFC 9113 §8.1): there it waits for `shutdown` and ends
+    /// our half, and writes in between fail with
     /// [`InvalidInput`](io::ErrorKind::InvalidInput).
     ///
     /// # Errors
@@ -143,16 +140,15 @@ impl RawStream {
         self.writer.send_headers(headers).await
     }
 
-    /// Ends the stream in both directions at once; what was not sent yet is
-    /// lost.
+    /// Ends the stream in both directions at once. Unsent bytes are lost.
     pub fn reset(&self, reason: Reason) {
         self.writer.outgoing.reset(reason);
     }
 
-    /// The two halves, to be used by different tasks. Dropping the writer ends
-    /// our half as `shutdown` does, without waiting. Dropping the reader before
-    /// the peer's end discards what comes, and the peer is told to stop by
-    /// `CANCEL` once our half has ended.
+    /// Splits the stream into two halves for two tasks. Dropping the writer ends our
+    /// half as `shutdown` does, without waiting. Dropping the reader before the
+    /// peer's end discards further data, and `CANCEL` stops the peer once our half
+    /// has ended.
     pub fn into_split(mut self) -> (RawReader, RawWriter) {
         self.writer.whole = false;
         (self.reader, self.writer)
@@ -204,16 +200,16 @@ impl AsyncWrite for RawStream {
 pub struct RawReader {
     incoming: Incoming,
     outgoing: Arc<Outgoing>,
-    /// What is left of the chunk that is being read.
+    /// The unread rest of the current chunk.
     chunk: Bytes,
-    /// What ended the stream before its time: every later read tells it again,
-    /// so that nobody takes it for the end.
+    /// The error that ended the stream early. Every later read returns it again, so
+    /// that no reader takes it for the end.
     failed: Option<Error>,
     ended: bool,
 }
 
 impl RawReader {
-    /// The next bytes as they came, without a copy; `None` at the end.
+    /// Waits for the next bytes as they arrived, without a copy; `None` at the end.
     ///
     /// # Errors
     ///
@@ -222,7 +218,7 @@ impl RawReader {
         poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
-    /// See [`RawStream::recv_headers`].
+    /// Waits for a header list; see [`RawStream::recv_headers`].
     pub async fn recv_headers(&mut self) -> Option<HeaderMap> {
         poll_fn(|cx| self.incoming.poll_fields(cx)).await
     }
@@ -266,7 +262,7 @@ impl AsyncRead for RawReader {
                 Poll::Ready(Ok(None)) => break,
                 Poll::Ready(Err(error)) if !any => return Poll::Ready(Err(error)),
                 Poll::Pending if !any => return Poll::Pending,
-                // The next read tells the error.
+                // The next read returns the error.
                 Poll::Ready(Err(_)) | Poll::Pending => break,
             };
             any = true;
@@ -312,7 +308,7 @@ pub struct RawWriter {
 }
 
 impl RawWriter {
-    /// See [`RawStream::send_headers`].
+    /// Sends a header list; see [`RawStream::send_headers`].
     ///
     /// # Errors
     ///
@@ -322,7 +318,7 @@ impl RawWriter {
         poll_fn(|cx| self.outgoing.poll_send_fields(cx, &mut headers)).await
     }
 
-    /// See [`RawStream::reset`].
+    /// Resets the stream; see [`RawStream::reset`].
     pub fn reset(&self, reason: Reason) {
         self.outgoing.reset(reason);
     }

@@ -1,11 +1,6 @@
 //! The connection's side of a [`Mux`](super::Mux).
 
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-    task,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, sync::Arc, task, time::Duration};
 
 use http::HeaderMap;
 use tokio::sync::oneshot;
@@ -19,7 +14,7 @@ use super::{
 use crate::{
     Error, Initiator, Reason,
     driver::{Application, Context, Incoming, StreamTable, wakers},
-    proto::{Direction, Engine, Event, Head, OpenError, ShutdownOrder, StreamKey},
+    proto::{Direction, Event, Head, OpenError, ShutdownOrder, StreamKey},
 };
 
 /// The application of a [`Mux`](super::Mux): moves bytes between the streams'
@@ -35,10 +30,10 @@ pub(super) struct Streams {
     unwritten: Vec<Unwritten>,
     /// Callers who wait for the answer to a PING.
     pings: Vec<oneshot::Sender<Duration>>,
-    /// The last handle was dropped, behind all that it asked for.
+    /// The last handle was dropped, and its requests are handled.
     handles_gone: bool,
-    /// New streams of the peer are refused: a shutdown began that it was not
-    /// told of.
+    /// New streams of the peer are refused: a shutdown began whose GOAWAY is not sent
+    /// yet.
     refusing: bool,
 }
 
@@ -53,9 +48,9 @@ struct Unwritten {
 }
 
 impl Unwritten {
-    /// Everything that was taken is with the transport.
-    fn is_written(&mut self, engine: &mut Engine, now: Instant) -> bool {
-        let (written, end) = (engine.output().written(), engine.output().end());
+    /// Returns `true` once the transport has all pieces that were taken.
+    fn is_written(&mut self, conn: &mut Context<'_>) -> bool {
+        let (written, end) = (conn.written(), conn.output_end());
         if let Some((taken, at)) = self.framed {
             if written < at {
                 return false;
@@ -65,7 +60,7 @@ impl Unwritten {
             }
             self.framed = None;
         }
-        if !engine.stream(now, self.stream).has_unsent() {
+        if !conn.stream(self.stream).has_unsent() {
             self.framed = Some((self.outgoing.taken(), end));
         }
         self.framed.is_some() && written == end
@@ -94,17 +89,17 @@ impl Streams {
         match request {
             Request::Open(open) => self.opens.push_back(open),
             Request::Ping(caller) => {
-                // One whose answer is still awaited does for this caller too.
+                // A PING under way serves this caller too.
                 self.pings.retain(|waiting| !waiting.is_closed());
                 self.pings.push(caller);
-                conn.engine.ping(conn.now);
+                conn.ping();
             }
             Request::Stats(caller) => {
-                let _ = caller.send(conn.engine.stats());
+                let _ = caller.send(conn.stats());
             }
             Request::Shutdown => {
                 self.refusing = self.style.shutdown_order == ShutdownOrder::DataFirst;
-                conn.engine.shutdown(conn.now);
+                conn.shutdown();
             }
             Request::HandlesGone => self.handles_gone = true,
         }
@@ -125,7 +120,7 @@ impl Streams {
         };
         let waker = conn.waker(stream);
         let outgoing = Arc::new(Outgoing::new(waker, self.style, kind, fin));
-        let bound = usize::try_from(conn.engine.limits().max_concurrent_streams);
+        let bound = usize::try_from(conn.limits().max_concurrent_streams);
         let mut hub = self.hub.state.lock();
         if hub.handles_gone || self.refusing || hub.accepted.len() >= bound.unwrap_or(usize::MAX) {
             drop(hub);
@@ -145,12 +140,12 @@ impl Streams {
 
     fn open(&mut self, conn: &mut Context<'_>, open: Open) {
         if open.answer.is_closed() {
-            // Nobody waits for it any more.
+            // The caller has stopped waiting.
             return;
         }
         let options = open.options;
         let head = Head::fields(open.headers);
-        let outcome = match conn.engine.open(conn.now, head, options) {
+        let outcome = match conn.open(head, options) {
             Ok(stream) => {
                 let kind = Kind {
                     opened_by: OpenedBy::Us,
@@ -174,7 +169,7 @@ impl Streams {
                     OpenError::Usage(_) => Err(Error::not_opened(text)),
                     _ => {
                         let reason = Reason::RefusedStream;
-                        let go_away = conn.engine.peer_go_away().cloned();
+                        let go_away = conn.peer_go_away().cloned();
                         let error = go_away.map_or_else(
                             || Error::connection(Initiator::User, reason, text),
                             Error::not_processed,
@@ -187,14 +182,14 @@ impl Streams {
         let _ = open.answer.send(outcome);
     }
 
-    /// The stream is gone for the engine.
+    /// Ends a stream that the engine has ended.
     fn end(&mut self, stream: StreamKey, error: &Error) {
         if let Some(outgoing) = self.table.remove(stream) {
             outgoing.fail(error);
         }
         // A stream that ended before it was accepted must not be kept: a peer
-        // could open and reset without end. Unless all that the peer had to say
-        // is there, as when the connection ended behind it.
+        // could open and reset without end. One that is complete is kept, as when
+        // the connection ended behind it.
         let mut hub = self.hub.state.lock();
         let place = hub
             .accepted
@@ -231,7 +226,7 @@ impl Application for Streams {
                 let outgoing = self.find(stream);
                 let offer = outgoing.is_some_and(|outgoing| outgoing.reply_came(head.fields));
                 if offer {
-                    conn.engine.stream(conn.now, stream).offer();
+                    conn.stream(stream).offer();
                 }
             }
             Event::Pong { round_trip } => {
@@ -239,9 +234,7 @@ impl Application for Streams {
                     let _ = ping.send(round_trip);
                 }
             }
-            Event::Data { stream, data, .. } => {
-                conn.engine.stream(conn.now, stream).release(data.len())
-            }
+            Event::Data { stream, data, .. } => conn.stream(stream).release(data.len()),
             Event::Reset { stream, error } => self.end(stream, &error),
             Event::Stopped { stream, reason } => {
                 if let Some(outgoing) = self.find(stream) {
@@ -269,19 +262,17 @@ impl Application for Streams {
             Piece::Nothing => return,
             Piece::Data { data, fin } => {
                 // The engine asks again as long as there was data.
-                conn.engine.stream(conn.now, stream).send_data(data, fin)
+                conn.stream(stream).send_data(data, fin)
             }
-            Piece::Fields { fields, fin: true } => {
-                conn.engine.stream(conn.now, stream).send_trailers(fields)
-            }
+            Piece::Fields { fields, fin: true } => conn.stream(stream).send_trailers(fields),
             Piece::Fields { fields, fin: false } => {
-                let sent = conn.engine.stream(conn.now, stream).send_headers(fields);
-                conn.engine.stream(conn.now, stream).offer();
+                let sent = conn.stream(stream).send_headers(fields);
+                conn.stream(stream).offer();
                 sent
             }
         };
         if sent.is_err() {
-            // The protocol cannot say it: better no stream than one with a hole.
+            // The protocol cannot carry it: a reset is better than a gap.
             conn.reset(stream, Reason::InternalError);
             self.end(
                 stream,
@@ -297,8 +288,7 @@ impl Application for Streams {
         let wishes = outgoing.wishes();
         if let Some(fields) = wishes.reply {
             if conn
-                .engine
-                .stream(conn.now, stream)
+                .stream(stream)
                 .reply(Head::fields(fields), false)
                 .is_err()
             {
@@ -310,28 +300,28 @@ impl Application for Streams {
                 return;
             }
         }
-        // After a reply that was given before: it may say why.
+        // After an earlier reply, which may give the reason.
         if let Some(reason) = wishes.reset {
             conn.reset(stream, reason);
             self.end(stream, &Error::reset(Initiator::User, reason));
             return;
         }
         if wishes.offer {
-            conn.engine.stream(conn.now, stream).offer();
+            conn.stream(stream).offer();
         }
         if wishes.departed {
-            conn.engine.stream(conn.now, stream).depart();
+            conn.stream(stream).depart();
         }
     }
 
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
-        // Once our half has ended the peer is told to stop.
-        conn.engine.stream(conn.now, stream).abandon();
+        // CANCEL stops the peer once our half has ended.
+        conn.stream(stream).abandon();
     }
 
-    fn handle_written(&mut self, engine: &mut Engine, now: Instant) {
+    fn handle_written(&mut self, conn: &mut Context<'_>) {
         self.unwritten.retain_mut(|unwritten| {
-            let written = unwritten.is_written(engine, now);
+            let written = unwritten.is_written(conn);
             if written {
                 unwritten.outgoing.written();
             }
@@ -345,16 +335,16 @@ impl Application for Streams {
         }
         // While the peer takes no more streams, they wait here; on a connection
         // that ends, `open` gives the error.
-        while conn.engine.can_open() || conn.engine.is_shutting_down() || conn.engine.is_closed() {
+        while conn.can_open() || conn.is_shutting_down() || conn.is_closed() {
             let Some(open) = self.opens.pop_front() else {
                 break;
             };
             self.open(conn, open);
         }
-        if conn.engine.is_idle() {
+        if conn.is_idle() {
             drop(self.table.drain());
-            if self.handles_gone && self.opens.is_empty() && !conn.engine.is_shutting_down() {
-                conn.engine.shutdown(conn.now);
+            if self.handles_gone && self.opens.is_empty() && !conn.is_shutting_down() {
+                conn.shutdown();
             }
         }
     }

@@ -18,7 +18,7 @@ use tokio::{
 use super::*;
 use crate::{
     Limits, Side, Version,
-    driver::{Application, Connection, Context as Conn},
+    driver::{Application, Context as Conn, Driver},
     proto::{Config, Control, Event, Head, OpenOptions, StreamKey},
 };
 
@@ -44,11 +44,10 @@ impl Application for One {
             Event::Opened { stream, head, .. } => {
                 assert!(matches!(head.control, Control::Request { .. }));
                 let (tunnel, body) = Tunnel::new(conn.incoming(stream, None));
-                conn.engine
-                    .stream(conn.now, stream)
+                conn.stream(stream)
                     .reply(Head::response(StatusCode::OK), false)
                     .unwrap();
-                conn.engine.stream(conn.now, stream).offer();
+                conn.stream(stream).offer();
                 self.body = Some((stream, body));
                 self.hand_over(tunnel);
             }
@@ -64,7 +63,7 @@ impl Application for One {
     }
 
     fn handle_abandoned(&mut self, conn: &mut Conn<'_>, stream: StreamKey) {
-        conn.engine.stream(conn.now, stream).depart();
+        conn.stream(stream).depart();
     }
 
     fn pull(&mut self, conn: &mut Conn<'_>, stream: StreamKey, _: usize) {
@@ -74,14 +73,11 @@ impl Application for One {
         match conn.poll_source(stream, |cx| Pin::new(&mut *body).poll_frame(cx)) {
             Poll::Pending => {}
             Poll::Ready(None) => {
-                let _ = conn
-                    .engine
-                    .stream(conn.now, stream)
-                    .send_data(Bytes::new(), true);
+                let _ = conn.stream(stream).send_data(Bytes::new(), true);
             }
             Poll::Ready(Some(Ok(frame))) => {
                 let data = frame.into_data().unwrap();
-                let _ = conn.engine.stream(conn.now, stream).send_data(data, false);
+                let _ = conn.stream(stream).send_data(data, false);
             }
             Poll::Ready(Some(Err(error))) => {
                 self.body = None;
@@ -91,19 +87,16 @@ impl Application for One {
     }
 
     fn handle_ready(&mut self, conn: &mut Conn<'_>, stream: StreamKey) {
-        conn.engine.stream(conn.now, stream).offer();
+        conn.stream(stream).offer();
     }
 
     fn poll_intents(&mut self, conn: &mut Conn<'_>, _: &mut Context<'_>) {
         let Some(head) = self.request.take() else {
             return;
         };
-        let stream = conn
-            .engine
-            .open(conn.now, head, OpenOptions::default())
-            .unwrap();
+        let stream = conn.open(head, OpenOptions::default()).unwrap();
         let (pending, body) = Tunnel::pending();
-        conn.engine.stream(conn.now, stream).offer();
+        conn.stream(stream).offer();
         self.pending = Some(pending);
         self.body = Some((stream, body));
     }
@@ -123,7 +116,7 @@ async fn tunnel(version: Version) -> (Tunnel, Tunnel) {
         };
         let mut config = Config::new(version, side);
         config.limits = limits(side);
-        tokio::spawn(Connection::new(io, config, one));
+        tokio::spawn(Driver::new(io, config, one));
         ends.push(receiver);
     }
     let server = ends.pop().unwrap().await.unwrap();

@@ -5,19 +5,22 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    ACCEPTED_STREAM_PROTOCOL_VERSIONS, Kubernetes, STREAM_PROTOCOL_VERSION, Upgrade, UpgradeError,
-    choose_stream_protocol,
+    config::Upgrade,
+    error::UpgradeError,
     head::{self, Length, encode_head, parse_request, read_exactly, read_head},
-    request::stream_protocol,
-    requested, switching, token,
+    negotiation::{
+        ACCEPTED_STREAM_PROTOCOL_VERSIONS, STREAM_PROTOCOL_VERSION, choose_stream_protocol,
+        requested, switching, token,
+    },
+    request::{Kubernetes, stream_protocol},
 };
 use crate::{
     Version,
     driver::{Mux, MuxConfig, MuxConnection},
 };
 
-/// A client's request for an upgrade: to be [answered](Self::switch) or
-/// [refused](Self::refuse). Dropping it closes the transport without a word.
+/// A client's request for an upgrade: [accept](Self::switch) it or
+/// [refuse](Self::refuse) it. Dropping it closes the transport without a response.
 ///
 /// ```no_run
 /// use http::{HeaderMap, Response, StatusCode};
@@ -42,16 +45,15 @@ use crate::{
 #[must_use = "the client waits for an answer"]
 pub struct Requested<IO> {
     io: IO,
-    /// What came behind the request: SPDY, if there is a switch.
+    /// The bytes behind the request: SPDY, if the protocol is switched.
     input: BytesMut,
     version: Version,
     request: Request<Bytes>,
 }
 
 impl Upgrade {
-    /// Reads a request in HTTP/1.1 that asks for the upgrade, with its body if
-    /// it has one: what follows a body that was not read to its end would be
-    /// taken for SPDY.
+    /// Reads an HTTP/1.1 request that asks for the upgrade, and its body to the end:
+    /// the rest of an unread body would pass for SPDY.
     ///
     /// # Errors
     ///
@@ -127,21 +129,21 @@ impl Upgrade {
 }
 
 impl<IO> Requested<IO> {
-    /// What the client sent. Its header fields may name the protocols of the
+    /// Returns the client's request. Its header fields may name the protocols of the
     /// streams ([`choose_stream_protocol`](super::choose_stream_protocol)).
     pub fn request(&self) -> &Request<Bytes> {
         &self.request
     }
 
-    /// The protocol that it asks for.
+    /// Returns the protocol that the client asks for.
     pub fn version(&self) -> Version {
         self.version
     }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Requested<IO> {
-    /// Answers with 101 and `headers`, and goes on with raw streams. What came
-    /// behind the request is not lost.
+    /// Answers with 101 and `headers`, and continues with raw streams. Bytes behind
+    /// the request are not lost.
     ///
     /// # Errors
     ///
@@ -168,8 +170,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Requested<IO> {
     /// of the client's stream protocols that is among `ours`, or with 403 and
     /// all of ours. The connection has the profile [`MuxConfig::kubernetes`].
     ///
-    /// A client that names no stream protocol is taken, and told none: that
-    /// stands for the oldest.
+    /// A client that names no stream protocol is accepted, and the response names
+    /// none: that stands for the oldest.
     ///
     /// ```no_run
     /// use lacewing_conn::driver::upgrade::{Kubernetes, Upgrade, UpgradeError};

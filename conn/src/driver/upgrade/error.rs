@@ -1,12 +1,11 @@
-//! Why there was no upgrade.
+//! The error of an upgrade.
 
 use std::{fmt, io, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
 
-/// Why an [`Upgrade`](super::Upgrade) came to nothing. The transport is closed
-/// by then.
+/// The failure of an [`Upgrade`](super::Upgrade). The transport is closed by then.
 ///
 /// ```
 /// use lacewing_conn::driver::upgrade::UpgradeError;
@@ -27,19 +26,17 @@ pub enum UpgradeError {
     /// The server answered with another status than 101: its response, with
     /// the start of its body ([`max_body`](super::Upgrade::max_body)).
     Refused(Box<Response<Bytes>>),
-    /// The client asked for something else. It was answered with 426 (Upgrade
-    /// Required).
+    /// The client did not ask for the upgrade. It received 426 (Upgrade Required).
     NotRequested(Box<Request<Bytes>>),
-    /// The server switches to a protocol that was not asked for: what its
-    /// header field says.
+    /// The server switches to a protocol that the client did not ask for: the value
+    /// of its header field.
     WrongProtocol(String),
-    /// The client knows none of our stream protocols. It was answered with 403
-    /// and their names.
+    /// The client supports none of our stream protocols. It received 403 and their
+    /// names.
     NoCommonProtocol,
-    /// What the caller gave cannot be sent, and why.
+    /// An argument of the caller cannot be sent, for the reason given.
     Unsendable(&'static str),
-    /// What the peer sent is not HTTP/1.1 as it has to be here. A client was
-    /// answered with 400.
+    /// The peer sent a head or body that breaks HTTP/1.1. A client received 400.
     Malformed(&'static str),
     /// A head or body is longer than this many bytes
     /// ([`max_head`](super::Upgrade::max_head),
@@ -47,7 +44,7 @@ pub enum UpgradeError {
     TooLarge(usize),
     /// The peer closed the transport before its head was complete.
     Closed,
-    /// It took longer than this ([`timeout`](super::Upgrade::timeout)).
+    /// The HTTP part exceeded this time ([`timeout`](super::Upgrade::timeout)).
     TimedOut(Duration),
     /// The transport failed.
     Io(io::Error),

@@ -14,17 +14,17 @@ use http::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::{poll_write_buf, read_buf};
 
-use super::{UpgradeError, tokens};
+use super::{error::UpgradeError, negotiation::tokens};
 
-/// The most fields of a head.
+/// The most fields in a head.
 const MAX_FIELDS: usize = 100;
 
-/// What comes after a head (RFC 9112 §6.3).
+/// The length of the body after a head (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
     Known(u64),
     Chunked,
-    /// Nothing says so.
+    /// No field gives it.
     Unsaid,
 }
 
@@ -132,7 +132,8 @@ fn explain(error: httparse::Error) -> UpgradeError {
     })
 }
 
-/// How long a body is. Two answers are an attack (request smuggling).
+/// Returns the length of a body. Two different lengths are an attack (request
+/// smuggling).
 pub(super) fn length(headers: &HeaderMap) -> Result<Length, UpgradeError> {
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).into_iter();
     let first = lengths.next();
@@ -163,7 +164,7 @@ pub(super) fn length(headers: &HeaderMap) -> Result<Length, UpgradeError> {
     }
 }
 
-/// The first `len` bytes of what follows.
+/// Reads the next `len` bytes.
 pub(super) async fn read_exactly<IO: AsyncRead + Unpin>(
     io: &mut IO,
     input: &mut BytesMut,
@@ -177,8 +178,8 @@ pub(super) async fn read_exactly<IO: AsyncRead + Unpin>(
     Ok(input.split_to(len).freeze())
 }
 
-/// As much as there is of a response's body, up to `max`; whatever goes wrong
-/// ends it.
+/// Reads the start of a response's body, at most `max` bytes. An error ends it
+/// early.
 pub(super) async fn read_start<IO: AsyncRead + Unpin>(
     io: &mut IO,
     input: &mut BytesMut,
@@ -210,9 +211,9 @@ pub(super) async fn read_start<IO: AsyncRead + Unpin>(
 /// The chunked coding (RFC 9112 §7.1).
 #[derive(Debug, Default)]
 struct Chunks {
-    /// Bytes that are left of a chunk, and its line end.
+    /// The rest of a chunk, then its line end.
     left: u64,
-    /// The bytes of the line end that are left.
+    /// The rest of the line end.
     line_end: usize,
     ended: bool,
 }
@@ -251,7 +252,7 @@ impl Chunks {
     }
 }
 
-/// Writes a first line and fields, and an empty line.
+/// Encodes a first line, fields, and an empty line.
 pub(super) fn encode_head(first_line: &str, headers: &HeaderMap) -> BytesMut {
     let mut head = BytesMut::with_capacity(512);
     head.extend_from_slice(first_line.as_bytes());
@@ -266,7 +267,7 @@ pub(super) fn encode_head(first_line: &str, headers: &HeaderMap) -> BytesMut {
     head
 }
 
-/// Writes everything, down to the transport.
+/// Writes all bytes, and flushes the transport.
 pub(super) async fn write<IO: AsyncWrite + Unpin>(
     io: &mut IO,
     mut bytes: BytesMut,
@@ -283,7 +284,7 @@ pub(super) async fn write<IO: AsyncWrite + Unpin>(
     .await
 }
 
-/// Closes our side.
+/// Closes our side of the transport.
 pub(super) async fn close<IO: AsyncWrite + Unpin>(io: &mut IO) {
     // What there was to say has been said.
     let _ = poll_fn(|cx| Pin::new(&mut *io).poll_shutdown(cx)).await;

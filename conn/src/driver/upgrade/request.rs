@@ -5,16 +5,17 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    STREAM_PROTOCOL_VERSION, Upgrade, UpgradeError,
+    config::Upgrade,
+    error::UpgradeError,
     head::{self, Length, encode_head, parse_response, read_head, read_start},
-    token, tokens, version,
+    negotiation::{STREAM_PROTOCOL_VERSION, token, tokens, version},
 };
 use crate::{
     Version,
     driver::{Mux, MuxConfig, MuxConnection},
 };
 
-/// Informational responses before the one that counts.
+/// The most informational responses before the final one.
 const MAX_INTERIM: usize = 8;
 
 /// A transport whose peer has switched protocols.
@@ -38,9 +39,9 @@ const MAX_INTERIM: usize = 8;
 pub struct Switched<IO> {
     /// The transport.
     pub io: IO,
-    /// What came right behind the 101 response.
+    /// The bytes that arrived right behind the 101 response.
     pub input: BytesMut,
-    /// The protocol from now on.
+    /// The protocol of the transport from now on.
     pub version: Version,
     /// The 101 response.
     pub response: Response<()>,
@@ -64,19 +65,17 @@ pub struct Switched<IO> {
 pub struct Kubernetes<IO> {
     /// Opens streams.
     pub mux: Mux,
-    /// The connection's future, to be spawned.
+    /// The connection's future, to spawn.
     pub connection: MuxConnection<IO>,
-    /// What the streams mean, as the server chose; `None` if it did not say,
-    /// which stands for the oldest.
+    /// The stream protocol that the server chose; `None` stands for the oldest.
     pub protocol: Option<String>,
-    /// The 101 response: with all of its header fields on the client's side,
-    /// and with what the server itself says on the other.
+    /// The 101 response, with its header fields.
     pub response: Response<()>,
 }
 
 impl<IO> Switched<IO> {
-    /// Raw streams over the transport, in the client's role. Roles do not
-    /// depend on who asked: [`Mux::server`] with the same parts is the other.
+    /// Starts raw streams over the transport, in the client's role. For the other
+    /// role, pass the same parts to [`Mux::server`].
     pub fn client(self, config: MuxConfig) -> (Mux, MuxConnection<IO>) {
         let (mux, connection) = Mux::client(self.io, self.version, config);
         (mux, connection.with_input(self.input))
@@ -84,16 +83,16 @@ impl<IO> Switched<IO> {
 }
 
 impl Upgrade {
-    /// Asks the server at the other end of `io` to go on in SPDY, and waits
-    /// until it does. The request is sent in HTTP/1.1 as it is given, with its
-    /// path and query as the target, and with what the upgrade needs: `Host`
-    /// (of the URI, if there is none), `Connection`, `Upgrade` and
-    /// `Content-Length: 0`. Over TLS offer no ALPN, or `http/1.1`.
+    /// Asks the server at the other end of `io` to switch to SPDY, and waits for its
+    /// response. Sends the request in HTTP/1.1 as given, with its path and query as
+    /// the target. Adds the fields that the upgrade needs: `Host` (from the URI, if
+    /// there is none), `Connection`, `Upgrade` and `Content-Length: 0`. Over TLS,
+    /// offer no ALPN, or `http/1.1`.
     ///
     /// # Errors
     ///
-    /// [`UpgradeError::Refused`] has the server's response when it says no; the
-    /// others tell what went wrong before. Either way the transport is dropped.
+    /// [`UpgradeError::Refused`] has the server's response when it refuses; the
+    /// others report a failure before it. Either way the transport is dropped.
     pub async fn request<IO>(
         &self,
         mut io: IO,
@@ -139,9 +138,9 @@ impl Upgrade {
         })
     }
 
-    /// Asks a Kubernetes node or API server for streams: `exec`, `attach` and
-    /// `portforward` begin so. `protocols` are what the streams may mean, best
-    /// first, such as `v5.channel.k8s.io`, `v4.channel.k8s.io` or
+    /// Asks a Kubernetes node or API server for streams, as `exec`, `attach` and
+    /// `portforward` begin. `protocols` are the stream protocols that the caller
+    /// supports, best first, such as `v5.channel.k8s.io`, `v4.channel.k8s.io` or
     /// `portforward.k8s.io`. The connection has the profile
     /// [`MuxConfig::kubernetes`].
     ///
@@ -245,7 +244,7 @@ impl Upgrade {
         Ok(encode_head(&first_line, &headers))
     }
 
-    /// The response that is not merely informational.
+    /// Reads responses until one is final, or 101.
     async fn read_final<IO: AsyncRead + Unpin>(
         &self,
         io: &mut IO,
@@ -262,7 +261,7 @@ impl Upgrade {
     }
 }
 
-/// The name of a stream protocol as a field's value.
+/// Turns the name of a stream protocol into a field value.
 pub(super) fn stream_protocol(name: &str) -> Result<HeaderValue, UpgradeError> {
     HeaderValue::from_str(name)
         .map_err(|_| UpgradeError::Unsendable("the name of a stream protocol"))

@@ -1,0 +1,207 @@
+//! The cells of a connection's streams: wakers and bodies that handles on other
+//! tasks hold too.
+
+use std::{sync::Arc, task::Waker, time::Instant};
+
+use bytes::Bytes;
+
+use super::{
+    cells::{Body, StreamSignal},
+    notifier::Notifier,
+    stream_table::StreamTable,
+};
+use crate::{
+    Error, Initiator, Reason,
+    proto::{Engine, Event, StreamKey},
+};
+
+/// The cells of all streams, with the alarm of the application.
+#[derive(Debug)]
+pub(super) struct Streams {
+    table: StreamTable<Cells>,
+    pub(super) notifier: Notifier,
+    /// The earliest time for which the application requested a turn.
+    pub(super) alarm: Option<Instant>,
+}
+
+/// The cells that handles of one stream share with the connection's task.
+#[derive(Debug, Default)]
+struct Cells {
+    waker: Option<Waker>,
+    body: Option<Arc<Body>>,
+}
+
+impl Streams {
+    pub(super) fn new(notifier: Notifier) -> Self {
+        Self {
+            table: StreamTable::new(),
+            notifier,
+            alarm: None,
+        }
+    }
+
+    /// Returns a handle that wakes the connection's task.
+    pub(super) fn notifier(&self) -> Notifier {
+        self.notifier.clone()
+    }
+
+    /// Moves the alarm to this time, unless it is due earlier.
+    pub(super) fn wake_at(&mut self, at: Instant) {
+        let alarm = self.alarm.map_or(at, |alarm| alarm.min(at));
+        self.alarm = Some(alarm);
+    }
+
+    /// Returns the cells of this stream. Ends those of an earlier stream in its slot.
+    fn cells(&mut self, stream: StreamKey) -> Option<&mut Cells> {
+        if self.table.get(stream).is_none() {
+            if let Some(earlier) = self.table.insert(stream, Cells::default()) {
+                earlier.end(&Error::reset(Initiator::User, Reason::Cancel));
+            }
+        }
+        self.table.get_mut(stream)
+    }
+
+    pub(super) fn has_waker(&self, stream: StreamKey) -> bool {
+        let cells = self.table.get(stream);
+        cells.is_some_and(|cells| cells.waker.is_some())
+    }
+
+    pub(super) fn waker(&mut self, stream: StreamKey) -> Waker {
+        let queue = Arc::clone(self.notifier.queue());
+        // Work may go on for a stream that has ended, while another stream has
+        // its slot. The body of that one must not end here.
+        let taken = self.table.other(stream).is_some_and(|cells| {
+            let body = cells.body.as_ref();
+            body.is_some_and(|body| body.is_open())
+        });
+        if taken {
+            return StreamSignal::waker(stream, queue);
+        }
+        let Some(cells) = self.cells(stream) else {
+            return Waker::noop().clone();
+        };
+        let waker = cells
+            .waker
+            .get_or_insert_with(|| StreamSignal::waker(stream, queue));
+        waker.clone()
+    }
+
+    pub(super) fn body(&mut self, stream: StreamKey) -> Arc<Body> {
+        let body = Body::new(stream, Arc::clone(self.notifier.queue()));
+        if let Some(cells) = self.cells(stream) {
+            if let Some(old) = cells.body.replace(Arc::clone(&body)) {
+                old.detach(&Error::reset(Initiator::User, Reason::Cancel));
+            }
+        }
+        body
+    }
+
+    /// Delivers an event of a body to it; returns every other event.
+    pub(super) fn deliver(
+        &mut self,
+        engine: &mut Engine,
+        now: Instant,
+        event: Event,
+    ) -> Option<Event> {
+        match event {
+            Event::Data { stream, data, fin } => {
+                let Some(body) = self.find(stream) else {
+                    return Some(Event::Data { stream, data, fin });
+                };
+                let due = body.push(data, fin);
+                engine.stream(now, stream).release(due.credit);
+                None
+            }
+            Event::Headers {
+                stream,
+                fields,
+                fin,
+            } => {
+                let Some(body) = self.find(stream) else {
+                    return Some(Event::Headers {
+                        stream,
+                        fields,
+                        fin,
+                    });
+                };
+                let due = body.push_fields(fields, fin);
+                engine.stream(now, stream).release(due.credit);
+                if !due.overflow {
+                    return None;
+                }
+                let reason = Reason::EnhanceYourCalm;
+                engine.stream(now, stream).reset(reason);
+                let error = Error::reset(Initiator::Library, reason);
+                self.end(stream, &error);
+                Some(Event::Reset { stream, error })
+            }
+            Event::Reply { stream, head, fin } => {
+                // A reader may exist before the reply arrives.
+                if let (true, Some(body)) = (fin, self.find(stream)) {
+                    engine
+                        .stream(now, stream)
+                        .release(body.push(Bytes::new(), fin).credit);
+                }
+                Some(Event::Reply { stream, head, fin })
+            }
+            Event::Reset { stream, error } => {
+                self.end(stream, &error);
+                Some(Event::Reset { stream, error })
+            }
+            other => Some(other),
+        }
+    }
+
+    pub(super) fn find(&self, stream: StreamKey) -> Option<&Arc<Body>> {
+        self.table.get(stream)?.body.as_ref()
+    }
+
+    /// Removes the cells of a stream that has ended, and fails its body.
+    pub(super) fn end(&mut self, stream: StreamKey, error: &Error) {
+        if let Some(cells) = self.table.remove(stream) {
+            cells.end(error);
+        }
+    }
+
+    fn bodies(&self) -> impl Iterator<Item = &Arc<Body>> {
+        self.table
+            .iter()
+            .filter_map(|(_, cells)| cells.body.as_ref())
+    }
+
+    /// Releases the credit that bodies have gathered and not reported.
+    pub(super) fn sweep(&self, engine: &mut Engine, now: Instant) {
+        for body in self.bodies() {
+            engine.stream(now, body.stream()).release(body.credit());
+        }
+    }
+
+    /// Releases the rest of complete bodies once the transport has ended: an
+    /// unread body must not make its stream count as unfinished.
+    pub(super) fn settle(&self, engine: &mut Engine, now: Instant) {
+        for body in self.bodies() {
+            engine.stream(now, body.stream()).release(body.settle());
+        }
+    }
+
+    /// Drops all cells. Called while no stream is open.
+    pub(super) fn clear(&mut self) {
+        self.fail(&Error::reset(Initiator::User, Reason::Cancel));
+    }
+
+    /// Ends all bodies with this error.
+    pub(super) fn fail(&mut self, error: &Error) {
+        for (_, cells) in self.table.drain() {
+            cells.end(error);
+        }
+    }
+}
+
+impl Cells {
+    /// Ends the body with this error.
+    fn end(self, error: &Error) {
+        if let Some(body) = self.body {
+            body.detach(error);
+        }
+    }
+}
