@@ -1,7 +1,7 @@
 //! From a connection that was accepted to one that is served: what it speaks
 //! is found out in between.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, future::pending, sync::Arc};
 
 use bytes::Buf;
 use http::{Request, Response};
@@ -13,6 +13,7 @@ use crate::{
     BoxError, ConnectionInfo, Detected, Endpoints, Protocol, RequestBody, Rewind, ServeError,
     ServerEvent, ServerOptions, ShutdownSignal,
     connection::{self, Served},
+    connections::Place,
     detect,
     make::{Make, Same},
 };
@@ -132,7 +133,7 @@ impl Acceptor {
         S::Future: Send + 'static,
         B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send + 'static,
     {
-        self.run(endpoints, io, Same(service)).await
+        self.run(endpoints, io, Same(service), None).await
     }
 
     /// A connection from its first byte to its last.
@@ -141,6 +142,7 @@ impl Acceptor {
         endpoints: Endpoints,
         io: T,
         make: M,
+        place: Option<Place>,
     ) -> Result<(), ServeError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -150,7 +152,7 @@ impl Acceptor {
         let peer = endpoints.peer.clone();
         // What comes before the first request is in a box of its own: it is
         // large, and gone by then.
-        let prepared = Box::pin(self.prepare(endpoints, io, make)).await;
+        let prepared = Box::pin(self.prepare(endpoints, io, make, place)).await;
         let (connection, serving) = match prepared {
             Ok(Some(prepared)) => prepared,
             Ok(None) => return Ok(()),
@@ -181,6 +183,7 @@ impl Acceptor {
         endpoints: Endpoints,
         io: T,
         make: M,
+        place: Option<Place>,
     ) -> Result<Option<(ConnectionInfo, Served)>, ServeError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -191,38 +194,53 @@ impl Acceptor {
         match &self.0.transport {
             Transport::Cleartext => {
                 let detecting = detected(options, io);
-                let Some((protocol, io)) = before_shutdown(detecting, stop).await? else {
+                let Some((protocol, io)) = before_shutdown(detecting, stop, place.as_ref()).await?
+                else {
                     return Ok(None);
                 };
                 let alike =
                     protocol == Protocol::Spdy31 && options.protocols.contains(&Protocol::Spdy3);
-                let options = options.clone().version_uncertain(alike);
+                let options = options.clone().version_uncertain(alike).place(place);
                 let info = ConnectionInfo::new(protocol).with_endpoints(endpoints);
                 serve(io, info, options, make).await.map(Some)
             }
             #[cfg(feature = "tls")]
             Transport::Tls(tls) => {
                 let accepting = tls.accept(io, options);
-                let Some((protocol, tls, io)) = before_shutdown(accepting, stop).await? else {
+                let Some((protocol, tls, io)) =
+                    before_shutdown(accepting, stop, place.as_ref()).await?
+                else {
                     return Ok(None);
                 };
                 let info = ConnectionInfo::new(protocol).with_endpoints(endpoints);
                 let io = Rewind::new(io, bytes::Bytes::new());
-                serve(io, info.with_tls_info(tls), options.clone(), make)
-                    .await
-                    .map(Some)
+                serve(
+                    io,
+                    info.with_tls_info(tls),
+                    options.clone().place(place),
+                    make,
+                )
+                .await
+                .map(Some)
             }
             #[cfg(feature = "npn")]
             Transport::Npn(npn) => {
                 let accepting = npn.accept(io, options);
-                let Some((protocol, tls, io)) = before_shutdown(accepting, stop).await? else {
+                let Some((protocol, tls, io)) =
+                    before_shutdown(accepting, stop, place.as_ref()).await?
+                else {
                     return Ok(None);
                 };
                 let info = ConnectionInfo::new(protocol).with_endpoints(endpoints);
                 let io = Rewind::new(io, bytes::Bytes::new());
-                serve(io, info.with_tls_info(tls), options.clone(), make)
-                    .await
-                    .map(Some)
+                serve(
+                    io,
+                    info.with_tls_info(tls),
+                    options.clone().place(place),
+                    make,
+                )
+                .await
+                .map(Some)
             }
         }
     }
@@ -283,13 +301,28 @@ where
 async fn before_shutdown<T>(
     work: impl Future<Output = Result<T, ServeError>>,
     shutdown: Option<ShutdownSignal>,
+    place: Option<&Place>,
 ) -> Result<Option<T>, ServeError> {
-    let Some(mut shutdown) = shutdown else {
-        return work.await.map(Some);
+    let stopped = async {
+        match shutdown {
+            Some(mut shutdown) => shutdown.wait().await,
+            None => pending().await,
+        }
+    };
+    let full = async {
+        match place {
+            Some(place) => {
+                place.leave().await;
+                place.max()
+            }
+            None => pending().await,
+        }
     };
     tokio::select! {
+        biased;
         result = work => result.map(Some),
-        () = shutdown.wait() => Ok(None),
+        () = stopped => Ok(None),
+        max_connections = full => Err(ServeError::MadeRoom { max_connections }),
     }
 }
 
@@ -308,7 +341,7 @@ mod tests {
         let options = ServerOptions::default().shutdown(crate::Shutdown::new().signal());
         let acceptor = Acceptor::new(options);
         let (io, _) = tokio::io::duplex(1);
-        let task = acceptor.run(Endpoints::default(), io, Same(service));
+        let task = acceptor.run(Endpoints::default(), io, Same(service), None);
         assert!(size_of_val(&task) <= 512, "{}", size_of_val(&task));
         let info = ConnectionInfo::new(Protocol::Http2);
         let (io, _) = tokio::io::duplex(1);

@@ -3,7 +3,8 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
+    time::Instant,
 };
 
 use bytes::BytesMut;
@@ -15,6 +16,7 @@ use tower_service::Service;
 
 use crate::{
     BoxError, ConnectionInfo, HttpService, RequestBody, Rewind, ServeError, ServerOptions,
+    connections::Place,
     multiplexed::{self, Multiplexed},
     telemetry::Span,
 };
@@ -99,7 +101,49 @@ where
 #[must_use = "futures do nothing unless polled"]
 pub struct Serving<T, S: HttpService> {
     kind: Kind<T, S>,
+    place: Option<Occupied>,
     span: Span,
+}
+
+/// The place of a connection of HTTP/2 or SPDY among those of its server.
+pub(crate) struct Occupied {
+    place: Place,
+    waker: Option<Waker>,
+    leaving: bool,
+}
+
+impl Occupied {
+    pub(crate) fn new(place: Place) -> Self {
+        Self {
+            place,
+            waker: None,
+            leaving: false,
+        }
+    }
+
+    /// Polls a connection, which is shut down if it has to make room.
+    pub(crate) fn poll<T, S>(
+        &mut self,
+        connection: &mut Multiplexed<T, S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), ServeError>>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+        S: HttpService,
+    {
+        if !self.leaving && self.place.poll_leave(cx, &mut self.waker).is_ready() {
+            self.leaving = true;
+            connection.engine().shutdown(Instant::now());
+        }
+        let polled = Pin::new(&mut *connection).poll(cx);
+        self.place.note(connection.engine().is_idle());
+        polled.map(|result| match (result, self.leaving) {
+            (Ok(()), true) => Err(ServeError::MadeRoom {
+                max_connections: self.place.max(),
+            }),
+            (result, _) => result.map_err(ServeError::Connection),
+        })
+    }
 }
 
 /// Named rather than `async`: an asynchronous function would hold its arguments
@@ -122,16 +166,18 @@ where
         io: T,
         input: BytesMut,
         info: ConnectionInfo,
-        options: ServerOptions,
+        mut options: ServerOptions,
         service: S,
     ) -> Self {
         let Some(version) = info.protocol().version() else {
             return Self::http1(Rewind::new(io, input.freeze()), info, options, service);
         };
         let span = Span::new(&info);
+        let place = options.place.take().map(Occupied::new);
         let connection = multiplexed::serve(io, input, version, info, options, service);
         Self {
             kind: Kind::Multiplexed(connection),
+            place,
             span,
         }
     }
@@ -152,6 +198,7 @@ where
         let span = Span::new(&info);
         Self {
             kind: Kind::Http1(Box::pin(crate::http1::serve(io, options, info, service))),
+            place: None,
             span,
         }
     }
@@ -160,6 +207,7 @@ where
     fn http1(_: Rewind<T>, info: ConnectionInfo, _: ServerOptions, _: S) -> Self {
         Self {
             kind: Kind::NotBuilt,
+            place: None,
             span: Span::new(&info),
         }
     }
@@ -173,11 +221,14 @@ where
     type Output = Result<(), ServeError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { kind, span } = self.get_mut();
+        let Self { kind, place, span } = self.get_mut();
         span.within(|| match kind {
-            Kind::Multiplexed(connection) => Pin::new(connection)
-                .poll(cx)
-                .map_err(ServeError::Connection),
+            Kind::Multiplexed(connection) => match place {
+                Some(place) => place.poll(connection, cx),
+                None => Pin::new(connection)
+                    .poll(cx)
+                    .map_err(ServeError::Connection),
+            },
             #[cfg(feature = "http1")]
             Kind::Http1(serving) => serving.as_mut().poll(cx),
             #[cfg(not(feature = "http1"))]

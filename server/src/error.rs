@@ -134,6 +134,13 @@ pub enum ServeError {
     Connection(lacewing_conn::Error),
     /// The HTTP/1.1 connection failed while requests were served.
     Http1(BoxError),
+    /// The server had its full number of connections, and this one had no
+    /// request: it made room for another.
+    MadeRoom {
+        /// The limit
+        /// [`max_connections`](crate::ServerOptions::max_connections).
+        max_connections: usize,
+    },
     /// The HTTP/1.1 connection did not come to its end in time after a
     /// shutdown began, or after the client closed its side.
     DrainTimeout {
@@ -215,6 +222,11 @@ impl fmt::Display for ServeError {
                     None => Ok(()),
                 }
             }
+            Self::MadeRoom { max_connections } => write!(
+                f,
+                "idle, and made room for another connection (limit max_connections, \
+                 {max_connections}, or the descriptors of the system)"
+            ),
             Self::DrainTimeout { after } => {
                 write!(
                     f,

@@ -33,6 +33,16 @@ pub enum ServerEvent<'a> {
         /// The error of the operating system.
         error: &'a io::Error,
     },
+    /// Accepting pauses: the server has its full number of connections, and
+    /// none is idle. Reported once, until a connection is accepted.
+    #[non_exhaustive]
+    AcceptPaused {
+        /// The listener's address.
+        listener: &'a Address,
+        /// The limit
+        /// [`max_connections`](crate::ServerOptions::max_connections).
+        max_connections: usize,
+    },
     /// A connection ended before its protocol was known.
     #[non_exhaustive]
     Rejected {
@@ -94,6 +104,14 @@ impl fmt::Display for ServerEvent<'_> {
             Self::AcceptFailed { listener, error } => {
                 write!(f, "accepting on {listener} failed: {error}")
             }
+            Self::AcceptPaused {
+                listener,
+                max_connections,
+            } => write!(
+                f,
+                "accepting on {listener} pauses: {max_connections} connections are open and none is \
+                 idle (limit max_connections)"
+            ),
             Self::Rejected {
                 peer: Some(peer),
                 error,

@@ -2,13 +2,14 @@
 
 mod exchange;
 mod message;
+mod waits;
 
 use std::{
     future::{pending, poll_fn},
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
     task::Poll,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -22,11 +23,16 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use self::exchange::{Exchange, Ledger, ReplyBody};
+use self::{
+    exchange::{Exchange, Ledger, ReplyBody},
+    waits::{Over, Waits},
+};
 use crate::{
     BoxError, ConnectionInfo, H2cUpgrade, HttpService, Protocol, RequestBody, ServeError,
     ServerOptions,
     body::Upload,
+    connection::Occupied,
+    connections::Place,
     h2c::{self, Drained, Upgrade, UpgradeRequest},
     http1_transport::Watched,
     multiplexed::{self, Multiplexed},
@@ -40,7 +46,7 @@ const MIN_BUFFER: usize = 8 << 10;
 /// Serves one connection to its end.
 pub(crate) async fn serve<T, S>(
     io: T,
-    options: ServerOptions,
+    mut options: ServerOptions,
     info: ConnectionInfo,
     service: S,
 ) -> Result<(), ServeError>
@@ -48,6 +54,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
+    let place = options.place.take();
     let connection = Arc::clone(&options.connection);
     let limits = &connection.limits;
     let upgrade = Arc::default();
@@ -57,16 +64,21 @@ where
         ledger: Arc::clone(&ledger),
         upgrade: Arc::clone(&upgrade),
     };
-    let io = Watched::new(io, Arc::clone(&ledger.watch));
+    let io = Watched::new(io, Arc::clone(&ledger.watch), place.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.preface_timeout)
+        // `Waits` has shorter waits, with a graceful end for an idle connection.
+        .header_read_timeout(
+            waits::idle_timeout(limits)
+                .max(limits.preface_timeout)
+                .saturating_add(Duration::from_secs(1)),
+        )
         .max_buf_size(limits.max_header_list_size.max(MIN_BUFFER))
         .auto_date_header(options.date.is_added())
         .half_close(true)
         .serve_connection(TokioIo::new(io), adapter)
         .with_upgrades();
-    drive(connection, &ledger).await?;
+    drive(connection, &ledger, place.as_ref()).await?;
     // It is no connection of HTTP/1.1 any more.
     drop(ledger);
     let upgrade = upgrade
@@ -74,7 +86,7 @@ where
         .unwrap_or_else(PoisonError::into_inner)
         .take();
     match upgrade {
-        Some(upgrade) => upgraded::<T, S>(upgrade, options, &info, service).await,
+        Some(upgrade) => upgraded::<T, S>(upgrade, options, &info, service, place).await,
         None => Ok(()),
     }
 }
@@ -84,6 +96,7 @@ where
 async fn drive<T, S>(
     connection: UpgradeableConnection<TokioIo<Watched<T>>, Adapter<S>>,
     ledger: &Ledger,
+    place: Option<&Place>,
 ) -> Result<(), ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -98,8 +111,9 @@ where
             None => pending().await,
         }
     });
-    let mut stopping = false;
+    let (mut stopping, mut leaving, mut waker) = (false, false, None);
     let mut deadline: Option<Pin<Box<Sleep>>> = None;
+    let mut waits = Waits::new(ledger);
     let mut reports = options.stats_every.map(StatsTimer::new);
     // hyper's connection has no timer for others.
     let mut report_at = Box::pin(sleep(options.stats_every.unwrap_or_default()));
@@ -108,7 +122,21 @@ where
             stopping = true;
             connection.as_mut().graceful_shutdown();
         }
-        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+        if let Some(place) = place {
+            if !leaving && place.poll_leave(cx, &mut waker).is_ready() {
+                (leaving, stopping) = (true, true);
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+        let polled = connection.as_mut().poll(cx);
+        if let Some(place) = place {
+            place.note(ledger.is_idle());
+            if leaving && matches!(polled, Poll::Ready(Ok(()))) {
+                let max_connections = place.max();
+                return Poll::Ready(Err(ServeError::MadeRoom { max_connections }));
+            }
+        }
+        if let Poll::Ready(result) = polled {
             return Poll::Ready(result.map_err(|error| {
                 if error.is_parse() {
                     ledger.refused(&error);
@@ -130,6 +158,15 @@ where
                     cx.waker().wake_by_ref();
                 }
             }
+        }
+        match waits.poll(cx) {
+            Poll::Ready(Over::Fail(error)) => return Poll::Ready(Err(error)),
+            Poll::Ready(Over::Close) => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending => {}
         }
         if stopping || ledger.watch.has_ended() {
             let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(after)));
@@ -156,6 +193,7 @@ async fn upgraded<T, S>(
     options: ServerOptions,
     info: &ConnectionInfo,
     service: S,
+    place: Option<Place>,
 ) -> Result<(), ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -186,9 +224,14 @@ where
         .map_err(ServeError::Connection)?;
     // In a box: rare, and large.
     let mut connection = Box::pin(connection);
-    std::future::poll_fn(|cx| span.within(|| connection.as_mut().poll(cx)))
-        .await
-        .map_err(ServeError::Connection)
+    let mut occupied = place.map(Occupied::new);
+    poll_fn(|cx| {
+        span.within(|| match &mut occupied {
+            Some(place) => place.poll(&mut connection, cx),
+            None => connection.as_mut().poll(cx).map_err(ServeError::Connection),
+        })
+    })
+    .await
 }
 
 /// One of our services as one of hyper's.
@@ -210,6 +253,8 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
             self.ledger.refused(&why);
             return Box::pin(std::future::ready(Ok(message::refusal(status))));
         }
+        let interim = request.version() == http::Version::HTTP_11;
+        self.ledger.watch.request_begins(interim);
         let upgrade = self.upgrade_request(&request);
         let number = self.ledger.next_request();
         let watch = Arc::clone(&self.ledger.watch);

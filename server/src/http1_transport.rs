@@ -15,8 +15,14 @@ use bytes::{Buf, Bytes};
 use lacewing_conn::proto::StreamId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::connections::Place;
+
 /// Bytes of the next request that are read while one is answered.
 const AHEAD: usize = 64;
+
+/// An interim response that every client of HTTP/1.1 skips (RFC 9110 §15.2.1).
+/// A client that is gone resets the transport for it.
+const PROBE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The state that a connection's transport, its uploads and its task share.
 #[derive(Debug, Default)]
@@ -27,6 +33,16 @@ pub(crate) struct Watch {
     /// The client has closed its side of the transport.
     ended: AtomicBool,
     received: AtomicU64,
+    /// Bytes of the transport.
+    read: AtomicU64,
+    written: AtomicU64,
+    /// The transport takes no more bytes, and some wait.
+    blocked: AtomicBool,
+    /// A handler waits for content.
+    awaited: AtomicBool,
+    /// `written` at the begin of the request, if it may have interim responses.
+    answer_from: AtomicU64,
+    probe: AtomicBool,
 }
 
 impl Watch {
@@ -59,6 +75,56 @@ impl Watch {
         self.ended.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn bytes_written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_write_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// A handler waits for content, or does not any longer.
+    pub(crate) fn body_awaited(&self, awaited: bool) {
+        self.awaited.store(awaited, Ordering::Relaxed);
+    }
+
+    pub(crate) fn body_is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::Relaxed)
+    }
+
+    /// A request arrived, whose client knows interim responses or not.
+    pub(crate) fn request_begins(&self, interim: bool) {
+        let from = if interim {
+            self.bytes_written()
+        } else {
+            u64::MAX
+        };
+        self.answer_from.store(from, Ordering::Relaxed);
+    }
+
+    /// The next flush finds out whether the client is there, if no byte of the
+    /// response is sent.
+    pub(crate) fn ask_for_probe(&self) {
+        self.probe.store(true, Ordering::Relaxed);
+    }
+
+    fn takes_probe(&self) -> bool {
+        self.probe.swap(false, Ordering::Relaxed)
+            && self.is_whole()
+            && self.answer_from.load(Ordering::Relaxed) == self.bytes_written()
+    }
+
+    fn wrote(&self, result: &Poll<io::Result<usize>>) {
+        self.blocked.store(result.is_pending(), Ordering::Relaxed);
+        if let Poll::Ready(Ok(len)) = result {
+            self.written.fetch_add(*len as u64, Ordering::Relaxed);
+        }
+    }
+
     fn is_whole(&self) -> bool {
         self.whole.load(Ordering::Relaxed) != 0
     }
@@ -74,15 +140,18 @@ pub(crate) struct Watched<T> {
     /// The bytes that were read to find the end.
     ahead: Bytes,
     ended: bool,
+    /// Held as long as the transport, also by a WebSocket.
+    _place: Option<Place>,
 }
 
 impl<T> Watched<T> {
-    pub(crate) fn new(io: T, watch: Arc<Watch>) -> Self {
+    pub(crate) fn new(io: T, watch: Arc<Watch>, place: Option<Place>) -> Self {
         Self {
             io,
             watch,
             ahead: Bytes::new(),
             ended: false,
+            _place: place,
         }
     }
 
@@ -108,8 +177,13 @@ impl<T: AsyncRead + Unpin> Watched<T> {
             }
             other => other,
         };
-        if matches!(read, Poll::Ready(Ok(()))) && buffer.filled().len() == before {
-            self.end();
+        if let Poll::Ready(Ok(())) = read {
+            match buffer.filled().len().saturating_sub(before) {
+                0 => self.end(),
+                len => {
+                    self.watch.read.fetch_add(len as u64, Ordering::Relaxed);
+                }
+            }
         }
         read
     }
@@ -155,7 +229,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let result = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.watch.wrote(&result);
+        result
     }
 
     fn poll_write_vectored(
@@ -163,7 +239,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+        let result = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.watch.wrote(&result);
+        result
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -172,7 +250,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.look_ahead(cx)?;
-        Pin::new(&mut self.io).poll_flush(cx)
+        // hyper has nothing to write when it flushes.
+        if self.watch.probe.load(Ordering::Relaxed) && self.watch.takes_probe() {
+            if let Poll::Ready(len) = Pin::new(&mut self.io).poll_write(cx, PROBE) {
+                if len? != PROBE.len() {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+            }
+        }
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        let blocked = flushed.is_pending();
+        self.watch.blocked.store(blocked, Ordering::Relaxed);
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -11,6 +11,7 @@ mod body;
 mod commands;
 mod connection;
 mod connection_info;
+mod connections;
 mod date;
 mod delivery;
 mod detect;

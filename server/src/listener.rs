@@ -7,6 +7,7 @@ use tokio::time::sleep;
 use crate::{
     Address, ServerEvent, ServerOptions, ShutdownSignal, Socket,
     acceptor::{Acceptor, Transport},
+    connections::{Connections, Place},
     make::Make,
     shutdown::Alive,
     socket::{Accept, Kind},
@@ -29,6 +30,7 @@ impl Listener {
         self,
         options: ServerOptions,
         make: M,
+        connections: Connections,
         shutdown: ShutdownSignal,
         alive: Alive,
     ) {
@@ -36,6 +38,7 @@ impl Listener {
         let accepting = Accepting {
             acceptor,
             make,
+            connections,
             shutdown,
             alive,
             address: self.address,
@@ -51,6 +54,7 @@ impl Listener {
 struct Accepting<M> {
     acceptor: Acceptor,
     make: M,
+    connections: Connections,
     shutdown: ShutdownSignal,
     alive: Alive,
     address: Address,
@@ -61,7 +65,7 @@ impl<M: Make> Accepting<M> {
         let mut stop = self.shutdown.clone();
         let stopped = stop.wait();
         tokio::pin!(stopped);
-        let mut exhausted = false;
+        let (mut exhausted, mut full) = (false, false);
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -71,11 +75,18 @@ impl<M: Make> Accepting<M> {
             match accepted {
                 Ok(io) => {
                     exhausted = false;
+                    let options = self.acceptor.options();
+                    let place = tokio::select! {
+                        biased;
+                        () = &mut stopped => return,
+                        place = place(&self.connections, options, &self.address, &mut full) => place,
+                    };
+                    full = false;
                     let (acceptor, make) = (self.acceptor.clone(), self.make.clone());
                     let alive = self.alive.clone();
                     tokio::spawn(async move {
                         // The observer is told what comes of it.
-                        let _ = acceptor.run(L::prepare(&io), io, make).await;
+                        let _ = acceptor.run(L::prepare(&io), io, make, Some(place)).await;
                         drop(alive);
                     });
                 }
@@ -89,12 +100,41 @@ impl<M: Make> Accepting<M> {
                         };
                         self.acceptor.options().observer.tell(&event);
                     }
+                    // What it ran out of may be descriptors.
+                    self.connections.make_room();
                     tokio::select! {
                         () = self.shutdown.wait() => return,
                         () = sleep(PAUSE) => {}
                     }
                 }
             }
+        }
+    }
+}
+
+/// Returns a place for a connection, once there is one. `full` is set when the
+/// pause was reported.
+async fn place(
+    connections: &Connections,
+    options: &ServerOptions,
+    listener: &Address,
+    full: &mut bool,
+) -> Place {
+    loop {
+        if let Some(place) = connections.enter() {
+            return place;
+        }
+        let room = connections.make_room();
+        if !room && !std::mem::replace(full, true) {
+            options.observer.tell(&ServerEvent::AcceptPaused {
+                listener,
+                max_connections: connections.max(),
+            });
+        }
+        // A busy connection may become idle without leaving.
+        tokio::select! {
+            () = connections.one_left() => {}
+            () = sleep(PAUSE) => {}
         }
     }
 }

@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use lacewing_conn::{Side, driver::ConnectionConfig, proto::PersistentSettings};
 
-use crate::{ExtendedConnect, H2cUpgrade, Protocol, ServerEvent, ShutdownSignal};
+use crate::{
+    ExtendedConnect, H2cUpgrade, Protocol, ServerEvent, ShutdownSignal,
+    connections::{self, Place},
+};
 
 /// The options of each connection of a server, with or without a
 /// [`Server`](crate::Server).
@@ -35,6 +38,9 @@ pub struct ServerOptions {
     pub(crate) announcements: Arc<Announcements>,
     pub(crate) stats_every: Option<Duration>,
     pub(crate) version_uncertain: bool,
+    pub(crate) max_connections: usize,
+    /// Of the connection that these options are for.
+    pub(crate) place: Option<Place>,
     pub(crate) shutdown: Option<ShutdownSignal>,
     pub(crate) observer: Observer,
 }
@@ -242,6 +248,23 @@ impl ServerOptions {
         self
     }
 
+    /// Sets how many connections the listeners of a
+    /// [`Server`](crate::Server) have at once, all together; at least 1.
+    ///
+    /// Over it, connections without a request are shut down gracefully, the
+    /// longest idle first ([`ServeError::MadeRoom`](crate::ServeError::MadeRoom)).
+    /// If all have requests, accepting pauses until one ends
+    /// ([`ServerEvent::AcceptPaused`]). An [`Acceptor`](crate::Acceptor), which
+    /// accepts nothing itself, does not use it.
+    ///
+    /// Default: five eighths of the descriptors that the system grants at the
+    /// start (`ulimit -n`); 10,000 where it names no limit.
+    #[must_use]
+    pub fn max_connections(mut self, max: usize) -> Self {
+        self.max_connections = max.max(1);
+        self
+    }
+
     /// Shuts connections down gracefully when this signal starts: clients
     /// receive GOAWAY, requests that arrived are answered, and then the
     /// connection closes.
@@ -261,6 +284,11 @@ impl ServerOptions {
 }
 
 impl ServerOptions {
+    pub(crate) fn place(mut self, place: Option<Place>) -> Self {
+        self.place = place;
+        self
+    }
+
     /// Marks SPDY/3.1 as a guess: it may be SPDY/3.
     pub(crate) fn version_uncertain(mut self, uncertain: bool) -> Self {
         self.version_uncertain = uncertain;
@@ -284,6 +312,8 @@ impl Default for ServerOptions {
             announcements: Arc::default(),
             stats_every: None,
             version_uncertain: false,
+            max_connections: connections::default_max(),
+            place: None,
             shutdown: None,
             observer: Observer(None),
         }

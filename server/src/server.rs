@@ -15,6 +15,7 @@ use crate::{
     Address, BoxError, ConnectionInfo, H2cUpgrade, HttpService, Protocol, RequestBody,
     ServerOptions, Shutdown, Socket, StartError,
     acceptor::Transport,
+    connections::Connections,
     listener::Listener,
     make::{Each, Make, Same},
     shutdown::Tracker,
@@ -127,10 +128,13 @@ impl Server {
     async fn run<M: Make>(self, make: M) {
         let shutdown = Shutdown::new();
         let tracker = Tracker::new();
+        let connections = Connections::new(self.options.max_connections);
         let mut accepting = JoinSet::new();
         for listener in self.listeners {
             let (options, make) = (self.options.clone(), make.clone());
-            accepting.spawn(listener.run(options, make, shutdown.signal(), tracker.alive()));
+            let connections = connections.clone();
+            let (signal, alive) = (shutdown.signal(), tracker.alive());
+            accepting.spawn(listener.run(options, make, connections, signal, alive));
         }
         drop(make);
         match self.signal {

@@ -135,7 +135,15 @@ fn limits(side: Side, changes: &[(String, Duration)]) -> Limits {
             "headers" => limits.headers_timeout = *time,
             "settings" => limits.settings_timeout = *time,
             // Every limit on a peer that makes no progress.
-            "stall" => limits.write_stall_timeout = *time,
+            "stall" => {
+                limits.write_stall_timeout = *time;
+                limits.frame_timeout = *time;
+                limits.body_timeout = *time;
+                limits.stall_timeout = *time;
+                limits.pressed_stall_timeout = *time;
+                limits.max_silence = Some(*time);
+                limits.keep_alive_timeout = *time;
+            }
             "drain" => limits.drain_timeout = *time,
             _ => limits.idle_timeout = Some(*time),
         }

@@ -6,7 +6,22 @@ use clap::{Parser, Subcommand};
 use http::{HeaderName, HeaderValue, Uri};
 use lacewing_client::Version;
 
-use crate::{conform, status};
+use crate::status;
+
+/// The text of `lacewing conform --help` after the options.
+const CONFORM_HELP: &str = "\
+Each case runs on a connection of its own. Its id is the section of the
+specification that it tests, and a number: 6.5.2/1 is the first case of
+RFC 9113 section 6.5.2. SPDY's cases use the sections of SPDY/3 in all three
+versions. Cases that need more than the server offers are skipped, with the
+reason.
+
+Exit codes:
+  0  no case failed
+  1  usage: the command line is wrong
+  2  connect: no connection
+  3  protocol: a case failed
+  5  local: cannot listen on the address, or cannot write a report";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -24,8 +39,8 @@ pub(crate) enum Command {
     /// Fetch URLs, over one connection for each origin
     #[command(after_help = status::HELP)]
     Get(Get),
-    /// Test how a server, or a client, keeps to HTTP/2 or SPDY
-    #[command(after_help = conform::HELP)]
+    /// Test whether a server or a client obeys HTTP/2 or SPDY
+    #[command(after_help = CONFORM_HELP)]
     Conform(Conform),
 }
 
@@ -35,7 +50,7 @@ pub(crate) struct Conform {
     #[arg(short, long, value_name = "PROTOCOL", value_parser = protocol, default_value = "h2")]
     pub(crate) protocol: Version,
     /// The server to test: https by ALPN, http by prior knowledge. Its path
-    /// must answer GET with 200 and a little content
+    /// must answer GET with 200 and some content
     #[arg(
         value_name = "URL",
         value_parser = url,
@@ -44,12 +59,12 @@ pub(crate) struct Conform {
     )]
     pub(crate) url: Option<Uri>,
 
-    /// Test clients instead: wait for them, one case for each connection
+    /// Test a client instead: accept connections, and run one case on each
     #[arg(long)]
     pub(crate) client: bool,
 
-    /// Where to wait for clients, which must speak the protocol without being
-    /// asked, unless there is TLS
+    /// The address to listen on for clients. Without --tls a client must use
+    /// the protocol by prior knowledge
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -58,46 +73,49 @@ pub(crate) struct Conform {
     )]
     pub(crate) listen: Option<std::net::SocketAddr>,
 
-    /// Wait for clients with TLS: they are offered the protocol by ALPN, and a
-    /// certificate that is made for it and that nobody signed
+    /// Serve clients over TLS, with a self-signed certificate, and offer them
+    /// the protocol by ALPN
     #[arg(long, requires = "client", conflicts_with = "url")]
     pub(crate) tls: bool,
 
-    /// Run the cases of this section (6.5, 7541/6.3), of this specification
-    /// (7541) or of this id (6.5.2/3); may be given several times
+    /// Run only the cases of this section (6.5, 7541/6.3), of this specification
+    /// (7541) or with this id (6.5.2/3); may be repeated
     #[arg(long, value_name = "SECTION")]
     pub(crate) only: Vec<String>,
 
-    /// Recommendations bind, and connection errors must be told by GOAWAY
+    /// Count a recommendation that is not followed as a failure, and require
+    /// GOAWAY for every connection error
     #[arg(long)]
     pub(crate) strict: bool,
 
-    /// Send byte by byte
+    /// Send frames byte by byte
     #[arg(long)]
     pub(crate) bytewise: bool,
 
-    /// How many seconds a reaction is waited for
+    /// Seconds to wait for a reaction
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub(crate) timeout: std::time::Duration,
 
-    /// How many seconds the next client is waited for, or a server that is gone
+    /// Seconds to wait for the next client, or for a server that stopped to
+    /// start again
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) patience: std::time::Duration,
 
-    /// A resource with 64 KiB of content or more; that of the URL if not given
+    /// The path of a resource with 64 KiB of content or more [default: the URL's
+    /// path]
     #[arg(long, value_name = "PATH")]
     pub(crate) large_path: Option<String>,
 
-    /// A resource that takes POST, reads the body and answers 2xx; that of the
-    /// URL if not given
+    /// The path of a resource that reads the body of a POST and answers 2xx
+    /// [default: the URL's path]
     #[arg(long, value_name = "PATH")]
     pub(crate) post_path: Option<String>,
 
-    /// Take any TLS certificate
+    /// Accept any TLS certificate
     #[arg(short = 'k', long)]
     pub(crate) insecure: bool,
 
-    /// Tell of each case as it is done, on stderr
+    /// Print the outcome of each case on stderr as soon as it ends
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
@@ -120,8 +138,8 @@ pub(crate) struct Get {
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
-    /// Write the body to FILE instead of stdout; with several URLs FILE is a
-    /// directory, or a device as /dev/null that takes all bodies
+    /// Write the body to FILE instead of stdout. With several URLs, FILE is a
+    /// directory, or a device such as /dev/null
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
@@ -129,7 +147,7 @@ pub(crate) struct Get {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
 
-    /// Send this header field; may be given several times
+    /// Send this header field; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 
@@ -137,37 +155,37 @@ pub(crate) struct Get {
     #[arg(short = 'X', long, value_name = "METHOD")]
     pub(crate) method: Option<http::Method>,
 
-    /// Speak this protocol: h2, spdy/3.1, spdy/3 or spdy/2. It is all that an
-    /// https server is offered; an http server must speak it without being
-    /// asked. Without it an https server chooses among all four, and http is
-    /// HTTP/2
+    /// Use this protocol: h2, spdy/3.1, spdy/3 or spdy/2. https offers it alone
+    /// by ALPN; http uses it by prior knowledge. Without this option an https
+    /// server chooses among all four, and http uses h2
     #[arg(short, long, value_name = "PROTOCOL", value_parser = protocol)]
     pub(crate) protocol: Option<Version>,
 
-    /// Begin in HTTP/1.1 with http servers, and ask them to go on in HTTP/2
+    /// Start in HTTP/1.1 with http servers, and ask them to switch to HTTP/2
     /// (Upgrade: h2c)
     #[arg(long, conflicts_with_all = ["protocol", "verbose"])]
     pub(crate) h2c_upgrade: bool,
 
-    /// Let the server push, and tell on stderr what came so
+    /// Allow the server to push, and report each pushed response on stderr
     #[arg(long)]
     pub(crate) push: bool,
 
-    /// Offer the protocols by NPN too, to https servers of the time before
-    /// ALPN. TLS is OpenSSL's then, and no more than TLS 1.2
+    /// Offer the protocols by NPN too, for https servers older than ALPN. Uses
+    /// OpenSSL, and TLS 1.2 at most
     #[cfg(feature = "npn")]
     #[arg(long)]
     pub(crate) npn: bool,
 
-    /// Take any TLS certificate: for tests, as anybody could answer
+    /// Accept any TLS certificate. Any host on the way can then pose as the
+    /// server: for tests only
     #[arg(short = 'k', long)]
     pub(crate) insecure: bool,
 
-    /// Fetch up to N URLs at once; needs --output
+    /// Fetch up to N URLs at once; several URLs then need --output
     #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
     pub(crate) parallel: usize,
 
-    /// What to fetch
+    /// The URLs to fetch
     #[arg(value_name = "URL", required = true, value_parser = url)]
     pub(crate) urls: Vec<Uri>,
 }
@@ -177,11 +195,11 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let name = name
         .trim()
         .parse()
-        .map_err(|_| format!("{:?} is no header name", name.trim()))?;
+        .map_err(|_| format!("{:?} is not a header field name", name.trim()))?;
     let value = value
         .trim()
         .parse()
-        .map_err(|_| "its value has control characters in it")?;
+        .map_err(|_| "the value contains control characters")?;
     Ok((name, value))
 }
 

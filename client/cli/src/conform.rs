@@ -1,4 +1,4 @@
-//! `lacewing conform`: the conformance suite on a socket.
+//! `lacewing conform`: runs the conformance suite on sockets.
 
 mod clients;
 mod server;
@@ -16,20 +16,6 @@ use crate::{
     status::{self, Failure},
 };
 
-/// For `--help`.
-pub(crate) const HELP: &str = "\
-Each case has a connection of its own, and is named by the section of the
-specification that it proves: 6.5.2/1 is the first of RFC 9113 section 6.5.2.
-SPDY's cases have the sections of SPDY/3, in all three versions.
-Cases that need what the server does not show are skipped, with the reason.
-
-Exit codes:
-  0  no case failed
-  1  usage: the command line makes no sense
-  2  connect: no connection
-  3  protocol: a case failed
-  5  local: an address could not be listened on, or a report not be written";
-
 pub(crate) async fn run(args: Conform) -> Result<(), Failure> {
     if args.list {
         return list(&args);
@@ -45,7 +31,7 @@ pub(crate) async fn run(args: Conform) -> Result<(), Failure> {
     if report.is_success() {
         printed
     } else {
-        // The report says it all.
+        // The report names the failures.
         Err(Failure::quiet(status::PROTOCOL))
     }
 }
@@ -91,18 +77,18 @@ fn conditions(args: &Conform) -> Conditions {
     }
 }
 
-/// Tells of a case that is done.
-fn tell(args: &Conform, case: &Case, outcome: &Outcome) {
+/// Prints the outcome of a case that is done, with `--verbose`.
+fn report_case(args: &Conform, case: &Case, outcome: &Outcome) {
     if !args.verbose {
         return;
     }
-    let what = match outcome {
+    let text = match outcome {
         Outcome::Passed => "passed".to_owned(),
         Outcome::Skipped(reason) => format!("skipped: {reason}"),
         Outcome::Failed(failure) => format!("failed: {failure}"),
         Outcome::Advised(failure) => format!("advice: {failure}"),
     };
-    console::note_as_is(format_args!("{:<12} {what}\n", case.id()));
+    console::eprint(format_args!("{:<12} {text}\n", case.id()));
 }
 
 fn write(path: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), Failure> {
@@ -111,7 +97,7 @@ fn write(path: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), Failu
         .map_err(|error| Failure::local(format!("cannot write {}: {error}", path.display())))
 }
 
-/// The name of a report on `subject`.
+/// An empty report on `subject`.
 fn report(subject: impl std::fmt::Display) -> Report {
     Report::new(format!("conformance of {subject}"))
 }

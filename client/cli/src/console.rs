@@ -1,5 +1,5 @@
-//! What the program says. A pipe that nobody reads any more (`… | head`) is no
-//! error: there is nobody to tell.
+//! Output on stdout and stderr. A pipe without a reader (`… | head`) is not an
+//! error.
 
 use std::{
     fmt,
@@ -8,8 +8,8 @@ use std::{
 
 use crate::status::Failure;
 
-/// Writes to the standard output. If its reader has left that is
-/// [`Failure::unread`]: the program stops, in silence.
+/// Writes to the standard output. Returns [`Failure::unread`] if its reader
+/// has left; the program then stops without a message.
 pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     write!(stdout, "{text}")
@@ -17,20 +17,20 @@ pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
         .map_err(|error| unwritten(&error))
 }
 
-/// A note on the standard error output, with the program's name in front.
+/// Writes a line with the program's name to the standard error output.
 pub(crate) fn note(text: impl fmt::Display) {
-    note_as_is(format_args!("lacewing: {text}\n"));
+    eprint(format_args!("lacewing: {text}\n"));
 }
 
-/// The same, as it is.
-pub(crate) fn note_as_is(text: impl fmt::Display) {
-    // One write a note, so that those of several tasks do not mix. A closed
-    // standard error output is no reason to stop.
+/// Writes text to the standard error output.
+pub(crate) fn eprint(text: impl fmt::Display) {
+    // One write for each text, so that those of several tasks do not mix. The
+    // program goes on without a standard error output.
     let text = text.to_string();
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Why the standard output takes nothing.
+/// Converts an error of the standard output.
 pub(crate) fn unwritten(error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {
         Failure::unread()

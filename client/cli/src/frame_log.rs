@@ -1,8 +1,8 @@
-//! `-v`: every frame on the wire, in words.
+//! `-v`: prints every frame.
 //!
-//! The bytes are read between the connection and its transport, in both
-//! directions, and decoded once more: the log shows what was sent and received,
-//! whatever the connection made of it.
+//! A tap between the connection and its transport decodes the bytes of both
+//! directions itself. So the log shows the frames on the wire, even those that
+//! the connection rejects.
 
 use std::{
     io::{self, IoSlice},
@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::console;
 
-/// A [`Connector`] whose transports are tapped.
+/// A [`Connector`] that prints the frames of its connections.
 pub(crate) struct Logging {
     connector: Connector,
     connections: AtomicUsize,
@@ -40,7 +40,7 @@ impl Connect for Logging {
                 .connections
                 .fetch_add(1, Ordering::Relaxed)
                 .saturating_add(1);
-            // The first connection is usually the only one.
+            // Most runs have one connection, and need no number.
             let prefix = if number == 1 {
                 String::new()
             } else {
@@ -51,7 +51,7 @@ impl Connect for Logging {
                 version,
                 address,
             } = connected;
-            console::note_as_is(format_args!(
+            console::eprint(format_args!(
                 "{prefix}* connected to {origin}, speaking {version}\n"
             ));
             let tap = Tap::new(io, version, &prefix);
@@ -60,7 +60,7 @@ impl Connect for Logging {
     }
 }
 
-/// A transport that shows its frames.
+/// A transport that prints its frames.
 struct Tap {
     io: Box<dyn Transport>,
     sent: Lines,
@@ -164,6 +164,6 @@ impl Lines {
             text.push_str(&line);
             text.push('\n');
         }
-        console::note_as_is(text);
+        console::eprint(text);
     }
 }

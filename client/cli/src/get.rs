@@ -1,4 +1,4 @@
-//! `lacewing get`.
+//! `lacewing get`: fetches URLs and uploads files.
 
 use std::{future::poll_fn, pin::Pin, sync::Arc};
 
@@ -18,8 +18,8 @@ use crate::{
     upload::Upload,
 };
 
-/// Fetches everything that the command line asks for. All is tried; the first
-/// failure decides the exit code.
+/// Fetches every URL of the command line. Goes on after a failure; the first
+/// one decides the exit code.
 pub(crate) async fn run(get: Get) -> Result<(), Failure> {
     if get.data.as_deref() == Some("-".as_ref()) && get.urls.len() > 1 {
         return Err(Failure::usage("stdin can be uploaded to one URL only"));
@@ -68,9 +68,9 @@ fn finished(joined: Option<Finished>) -> Option<(usize, Failure)> {
     }
 }
 
-/// Says all that failed, and leaves the code of the first.
+/// Prints every failure; returns the exit code of the first.
 fn report(mut failures: Vec<(usize, Failure)>) -> Result<(), Failure> {
-    // Whoever stops reading has what they want.
+    // A reader that has left needs no message.
     failures.retain(|(_, failure)| !failure.is_unread());
     failures.sort_by_key(|(index, _)| *index);
     let Some(first) = failures.first().map(|(_, failure)| failure.status()) else {
@@ -164,12 +164,13 @@ async fn fetch(
     Ok(())
 }
 
-/// Pushes are the connection's: it has to be there before the request is.
+/// Connects before the request, so that no push is missed, and reports the pushes
+/// of the connection.
 async fn listen(client: &Client, url: &Uri, trust: Trust) -> Result<(), Failure> {
     let failed = |error| Failure::request(url, &error, trust);
     let origin = Origin::of(url).map_err(|error| failed(error.into()))?;
     let connection = client.connection(&origin).await.map_err(failed)?;
-    tokio::spawn(pushes::tell(connection.pushes()));
+    tokio::spawn(pushes::report(connection.pushes()));
     Ok(())
 }
 
@@ -181,7 +182,7 @@ fn headers(get: &Get) -> HeaderMap {
         header::HeaderValue::from_static(concat!("lacewing/", env!("CARGO_PKG_VERSION"))),
     );
     for (index, (name, value)) in get.headers.iter().enumerate() {
-        // The first of a name replaces a default; further ones are added.
+        // The first field with a name replaces the default; later ones are appended.
         let earlier = get
             .headers
             .iter()

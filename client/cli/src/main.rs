@@ -1,5 +1,5 @@
-//! `lacewing`: fetches URLs over HTTP/2 and SPDY, and shows what goes over the
-//! wire.
+//! `lacewing`: fetches URLs over HTTP/2 and SPDY, shows the frames, and tests
+//! other servers and clients.
 
 #![forbid(unsafe_code)]
 
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
-            // Help and version are no errors; clap knows where each goes.
+            // clap reports help and version as errors, for stdout.
             let _ = error.print();
             let status = if error.use_stderr() {
                 status::USAGE
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         .and_then(|runtime| match args.command {
             Command::Get(get) => runtime.block_on(async {
                 let done = get::run(get).await;
-                say_goodbye().await;
+                wait_for_connections().await;
                 done
             }),
             Command::Conform(conform) => runtime.block_on(conform::run(conform)),
@@ -61,9 +61,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Lets the connections, which nobody uses any more, send their GOAWAY. A
-/// server that does not close in turn is not waited for long.
-async fn say_goodbye() {
+/// Waits until the connections have sent GOAWAY and closed, half a second at
+/// most.
+async fn wait_for_connections() {
     let tasks = tokio::runtime::Handle::current().metrics();
     for _ in 0..100 {
         if tasks.num_alive_tasks() == 0 {

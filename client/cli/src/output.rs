@@ -1,4 +1,4 @@
-//! Where response bodies go.
+//! The destinations of response bodies: stdout, files, a directory.
 
 use std::{
     collections::HashSet,
@@ -40,7 +40,7 @@ impl Plan {
             (None, urls) => {
                 if get.parallel > 1 && urls.len() > 1 {
                     return Err(Failure::usage(
-                        "--parallel would mix the bodies on stdout; give --output DIRECTORY (or \
+                        "--parallel would mix the bodies on stdout; add --output DIRECTORY (or \
                          --output /dev/null)",
                     ));
                 }
@@ -50,13 +50,13 @@ impl Plan {
                 .map(|name| Destination::File(path.join(name)))
                 .collect(),
             (Some(path), [_]) => vec![Destination::File(path.clone())],
-            // A device takes everything.
+            // A device such as /dev/null takes all bodies.
             (Some(path), urls) if path.exists() && !path.is_file() => {
                 vec![Destination::File(path.clone()); urls.len()]
             }
             (Some(path), _) => {
                 return Err(Failure::usage(format!(
-                    "--output {} must be a directory when there are several URLs; make it first",
+                    "--output {} must be a directory for several URLs; create it first",
                     path.display()
                 )));
             }
@@ -68,7 +68,7 @@ impl Plan {
         self.destinations
     }
 
-    /// A progress bar must not run through a body on the terminal.
+    /// Turns the progress bar off if a body goes to the terminal.
     pub(crate) fn disturbed_by_progress(&self) -> Quiet {
         let stdout = self.destinations.contains(&Destination::Stdout);
         if stdout && std::io::stdout().is_terminal() {
@@ -80,7 +80,7 @@ impl Plan {
 }
 
 impl Destination {
-    /// Opens it; a file is made or emptied.
+    /// Opens the destination; creates or truncates a file.
     pub(crate) async fn open(self) -> Result<Sink, Failure> {
         let writer: Box<dyn AsyncWrite + Send + Unpin> = match &self {
             Self::Stdout => Box::new(tokio::io::stdout()),
@@ -106,7 +106,7 @@ impl Sink {
             .map_err(|error| failed(&self.destination, &error))
     }
 
-    /// Everything is where it belongs.
+    /// Flushes the destination.
     pub(crate) async fn finish(mut self) -> Result<(), Failure> {
         self.writer
             .flush()
@@ -124,13 +124,13 @@ fn failed(destination: &Destination, error: &std::io::Error) -> Failure {
     }
 }
 
-/// A file name for each URL: the last segment of its path, `index.html` if
-/// there is none, with a number behind it if it was taken before.
+/// A file name for each URL: the last segment of its path, or `index.html`. A
+/// name that is in use gets a number.
 fn named(urls: &[Uri]) -> impl Iterator<Item = PathBuf> {
     let mut taken = HashSet::new();
     urls.iter().map(move |url| {
         let last = url.path().rsplit('/').next().unwrap_or_default();
-        // Only a plain name: nothing that a URL says leaves the directory.
+        // A plain name: a URL with `..` must not leave the directory.
         let name = match Path::new(last).file_name() {
             Some(name) => PathBuf::from(name),
             None => PathBuf::from("index.html"),
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_come_from_the_path_and_are_told_apart() {
+    fn names_follow_the_path_and_are_unique() {
         let urls: Vec<Uri> = [
             "http://a/x/y.txt?q",
             "http://a/",

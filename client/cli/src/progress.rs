@@ -4,14 +4,13 @@ use std::{io::IsTerminal as _, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Counts bytes for one bar; does nothing when there is none. Clones count for
-/// the same bar.
+/// Counts bytes for a progress bar, if there is one. Clones share the bar.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Meter {
     bar: Option<ProgressBar>,
 }
 
-/// Whether a bar would disturb something else on the terminal.
+/// Says whether the terminal must stay free of a progress bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quiet {
     Yes,
@@ -19,7 +18,7 @@ pub(crate) enum Quiet {
 }
 
 impl Meter {
-    /// A bar on stderr, if that is a terminal and nothing else writes there.
+    /// Shows a bar on stderr, if that is a terminal and `quiet` permits it.
     pub(crate) fn new(quiet: Quiet) -> Self {
         if quiet == Quiet::Yes || !std::io::stderr().is_terminal() {
             return Self::default();
@@ -32,7 +31,7 @@ impl Meter {
         Self { bar: Some(bar) }
     }
 
-    /// More bytes are to come, of a known number.
+    /// Adds bytes to the expected total.
     pub(crate) fn set_total(&self, bytes: u64) {
         if let Some(bar) = &self.bar {
             bar.set_length(bar.length().unwrap_or(0).saturating_add(bytes));
@@ -42,14 +41,14 @@ impl Meter {
         }
     }
 
-    /// Bytes went through.
+    /// Adds transferred bytes.
     pub(crate) fn advance(&self, bytes: usize) {
         if let Some(bar) = &self.bar {
             bar.inc(u64::try_from(bytes).unwrap_or(u64::MAX));
         }
     }
 
-    /// Takes the bar off the terminal.
+    /// Removes the bar from the terminal.
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

@@ -1,4 +1,5 @@
-//! What a server pushes: read to its end, told on stderr, and not kept.
+//! Pushed responses: reads each to its end, reports it on stderr, and discards
+//! it.
 
 use std::{future::poll_fn, pin::Pin};
 
@@ -8,18 +9,18 @@ use tokio::task::JoinSet;
 
 use crate::console;
 
-/// Takes all pushes of a connection until it is over.
-pub(crate) async fn tell(mut pushes: Pushes) {
+/// Reports the pushes of a connection until it closes.
+pub(crate) async fn report(mut pushes: Pushes) {
     let mut running = JoinSet::new();
     while let Some(pushed) = pushes.next().await {
-        running.spawn(tell_one(pushed));
+        running.spawn(report_one(pushed));
     }
     while running.join_next().await.is_some() {}
 }
 
-async fn tell_one(pushed: Pushed) {
+async fn report_one(pushed: Pushed) {
     let uri = pushed.request.uri().clone();
-    let what = match pushed.response.await {
+    let text = match pushed.response.await {
         Ok(response) => {
             let status = response.status();
             let mut body = response.into_body();
@@ -38,5 +39,5 @@ async fn tell_one(pushed: Pushed) {
         }
         Err(error) => error.to_string(),
     };
-    console::note(format_args!("pushed {uri}: {what}"));
+    console::note(format_args!("pushed {uri}: {text}"));
 }

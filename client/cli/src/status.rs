@@ -15,14 +15,14 @@ pub(crate) const LOCAL: u8 = 5;
 pub(crate) const HELP: &str = "\
 Exit codes:
   0  every URL was fetched
-  1  usage: the command line makes no sense, or a URL cannot be requested
-  2  connect: no address, no answer, TLS failed, or no protocol in common
-  3  protocol: the connection or a stream ended before its response did
-  4  HTTP: a response had a status of 400 or above (its body is still written)
-  5  local: a file could not be read or written
-With several URLs the code is that of the first that failed.";
+  1  usage: the command line is wrong, or a URL cannot be requested
+  2  connect: no address, no answer, TLS failed, or no common protocol
+  3  protocol: the connection or a stream ended before its response was complete
+  4  HTTP: a response has a status of 400 or above (its body is still written)
+  5  local: a file cannot be read or written
+With several URLs the code is that of the first failure.";
 
-/// Why the program ends with a code other than 0.
+/// The reason for an exit code, usually other than 0.
 #[derive(Debug)]
 pub(crate) struct Failure {
     status: u8,
@@ -30,7 +30,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A mistake on the command line.
+    /// An error on the command line.
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
         Self {
             status: USAGE,
@@ -38,7 +38,7 @@ impl Failure {
         }
     }
 
-    /// A file, or another thing of this machine.
+    /// An error of a file or of the local system.
     pub(crate) fn local(message: impl fmt::Display) -> Self {
         Self {
             status: LOCAL,
@@ -46,7 +46,7 @@ impl Failure {
         }
     }
 
-    /// A status of 400 or above.
+    /// A response with a status of 400 or above.
     pub(crate) fn http(url: &http::Uri, status: http::StatusCode) -> Self {
         Self {
             status: HTTP,
@@ -54,11 +54,11 @@ impl Failure {
         }
     }
 
-    /// No response.
+    /// A request without a response.
     pub(crate) fn request(url: &http::Uri, error: &ClientError, trust: Trust) -> Self {
         let (status, hint) = match error {
             ClientError::Request(_) => (USAGE, ""),
-            // What failed is a file that was to be uploaded.
+            // The upload's file cannot be read.
             ClientError::Body(_) => (LOCAL, ""),
             error if error.is_certificate() && trust != Trust::Anyone => (
                 CONNECT,
@@ -75,17 +75,17 @@ impl Failure {
         }
     }
 
-    /// A response that ended early.
+    /// A response that ended before its body was complete.
     pub(crate) fn response(url: &http::Uri, error: &lacewing_client::Error) -> Self {
-        let message = format!("{url}: the response's body is not complete: {error}");
+        let message = format!("{url}: the response body is incomplete: {error}");
         Self {
             status: PROTOCOL,
             message: Some(message),
         }
     }
 
-    /// Nobody reads the standard output any more: not a failure at all, but an
-    /// end.
+    /// The reader of the standard output has left (`… | head`): the program
+    /// stops, with exit code 0.
     pub(crate) fn unread() -> Self {
         Self::quiet(OK)
     }
@@ -94,7 +94,7 @@ impl Failure {
         self.status == OK
     }
 
-    /// All was said already.
+    /// An exit code without a message: the output has said it already.
     pub(crate) fn quiet(status: u8) -> Self {
         Self {
             status,

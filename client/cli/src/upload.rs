@@ -1,4 +1,4 @@
-//! Request bodies from a file or stdin, read as they are sent.
+//! Request bodies from a file or stdin, streamed.
 
 use std::{
     io,
@@ -19,10 +19,10 @@ use crate::{progress::Meter, status::Failure};
 /// Bytes read from the source at once.
 const PIECE: usize = 64 * 1024;
 
-/// A body that is read while it is sent: memory stays flat whatever its size.
+/// A body that is read while it is sent, with one buffer for any size.
 pub(crate) struct Upload {
     source: Source,
-    /// What is still to be read; `None` if nobody knows.
+    /// The bytes that are still to be read; `None` if the length is unknown.
     remaining: Option<u64>,
     meter: Meter,
 }
@@ -56,7 +56,7 @@ impl Upload {
         let failed = |error| Failure::local(format!("cannot read {}: {error}", path.display()));
         let file = File::open(path).await.map_err(failed)?;
         let metadata = file.metadata().await.map_err(failed)?;
-        // A pipe or device has no length that means anything.
+        // The length of a pipe or device means nothing.
         let remaining = metadata.is_file().then_some(metadata.len());
         if let Some(length) = remaining {
             meter.set_total(length);
@@ -103,7 +103,7 @@ impl Body for Upload {
             return Poll::Ready(missing);
         }
         if let Some(remaining) = &mut this.remaining {
-            // A file that grows is sent as long as it was: its length is out.
+            // Content-Length is sent already: bytes that a file gains are not.
             let sent = u64::try_from(length).unwrap_or(u64::MAX).min(*remaining);
             *remaining = remaining.saturating_sub(sent);
             piece.truncate(usize::try_from(sent).unwrap_or(length));

@@ -64,10 +64,10 @@ async fn a_server_is_tested_and_reported() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_none_fails() {
+async fn an_echo_server_fails() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    // It sends back what it gets.
+    // An echo server.
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
@@ -108,12 +108,15 @@ async fn a_server_that_ends_fails_the_case_and_may_come_back() {
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(3), "{text}");
         assert!(text.contains(summary), "{text}");
-        assert!(text.contains("a server that goes on"), "{text}");
+        assert!(
+            text.contains("a server that still accepts connections"),
+            "{text}"
+        );
         assert_eq!(text.contains("0 skipped"), patience != "0", "{text}");
     }
 }
 
-/// Serves so many connections.
+/// Serves this many connections.
 async fn serve(listener: &TcpListener, connections: usize) {
     for _ in 0..connections {
         let (stream, _) = listener.accept().await.unwrap();
@@ -123,13 +126,13 @@ async fn serve(listener: &TcpListener, connections: usize) {
         let version = Version::Http2;
         let serving = serve_connection(stream, version, ServerOptions::default(), service);
         tokio::spawn(async move {
-            // How a connection with a scripted peer ends is for the cases to judge.
+            // The cases judge the end of the connection.
             let _ = serving.await;
         });
     }
 }
 
-/// The tool, and the URL that it waits at.
+/// Starts the program; returns it and its URL.
 async fn waiting(arguments: &[&str]) -> (Child, String) {
     let mut child = tool(&["--client", "--listen", "127.0.0.1:0"])
         .args(arguments)
@@ -141,7 +144,7 @@ async fn waiting(arguments: &[&str]) -> (Child, String) {
     let line = lines.next_line().await.unwrap().unwrap();
     let url = line.split([' ', ',']).find(|word| word.contains("://"));
     let url = url.unwrap().to_owned();
-    // What else it has to say must not fill its pipe.
+    // Its other messages must not fill the pipe.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     (child, url)
 }
@@ -157,7 +160,7 @@ async fn cases_are_listed_for_both_sides_and_all_protocols() {
             assert!(text.lines().count() > 50, "{arguments:?}: {text}");
         }
     }
-    // Where would they come?
+    // --listen is missing.
     let output = tool(&["--client"]).output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));
 }
@@ -167,8 +170,7 @@ async fn clients_are_tested_one_case_a_connection() {
     let arguments = ["--only", "3.4/3"];
     let (child, url) = waiting(&arguments).await;
     let address = url.trim_start_matches("http://").trim_end_matches('/');
-    // A client that takes its leave of a server that begins with an
-    // acknowledgement.
+    // A client that closes after a server that starts with an acknowledgement.
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     stream.write_all(preface).await.unwrap();
@@ -194,7 +196,7 @@ async fn our_client_passes(version: Version, options: &[&str], sections: &[&str]
     }
     let (child, url) = waiting(&arguments).await;
     let origin = Origin::of(&url.parse().unwrap()).unwrap();
-    // Negotiated, or known beforehand.
+    // Negotiated with TLS, else by prior knowledge.
     let tls = Tls::with_trust(Trust::Anyone, vec![Version::Spdy3, Version::Http2, version]);
     let connector = Connector::tls(tls, Some(version));
     for case in &cases {
@@ -233,12 +235,12 @@ async fn clients_are_tested_over_tls_by_the_protocol_that_alpn_chose() {
 }
 
 #[tokio::test]
-async fn a_client_without_alpn_is_no_case() {
+async fn a_client_without_alpn_runs_no_case() {
     let arguments = ["--tls", "--patience", "30", "--only", "6.7/1"];
     let (child, url) = waiting(&arguments).await;
     let origin = Origin::of(&url.parse().unwrap()).unwrap();
-    // One that offers nothing, one that offers the wrong thing, one that will
-    // have no such certificate; and one that is well.
+    // Three that fail the handshake: no ALPN, the wrong protocol, and one that
+    // rejects the certificate. Then a good one.
     for (trust, offered) in [
         (Trust::Anyone, vec![]),
         (Trust::Anyone, vec![Version::Spdy2]),

@@ -1,4 +1,4 @@
-//! What a case is, whatever the protocol.
+//! A conformance case, for any protocol.
 
 use std::{fmt, pin::Pin};
 
@@ -6,7 +6,7 @@ use lacewing_conn::{Side, Version};
 
 use crate::{conditions::Conditions, link::Transport, outcome::Outcome, target::Target};
 
-/// One case: what is sent, and which reactions are right.
+/// One case: the frames to send, and the right reactions.
 ///
 /// ```
 /// use lacewing_conform::{Requirement, Version, client_cases};
@@ -28,7 +28,7 @@ pub struct Case {
     pub(super) script: Box<dyn Play>,
 }
 
-/// A script that a scripted peer plays, in any protocol.
+/// A script of any protocol, for the scripted peer.
 pub(super) trait Play: fmt::Debug + Send + Sync {
     /// Plays the script on a connection with the tested side.
     fn play<'a>(
@@ -39,16 +39,10 @@ pub(super) trait Play: fmt::Debug + Send + Sync {
     ) -> Playing<'a>;
 }
 
-/// A script that is being played.
+/// The future of a running script.
 pub(super) type Playing<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 /// How binding the rule behind a case is (RFC 2119).
-///
-/// ```
-/// use lacewing_conform::Requirement;
-///
-/// assert_eq!(Requirement::Should.to_string(), "SHOULD");
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requirement {
     /// MUST or MUST NOT: a deviation is a failure.
@@ -59,41 +53,35 @@ pub enum Requirement {
     Should,
 }
 
-/// What the tested side must be able to show for a case to mean anything.
-///
-/// ```
-/// use lacewing_conform::Need;
-///
-/// assert_eq!(Need::Upload.to_string(), "a resource that takes POST with 2xx");
-/// ```
+/// A precondition of a case. Without it the case is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Need {
-    /// A response with at least so many bytes of content at the path.
+    /// A response with at least this many bytes of content at the path.
     Content(u64),
-    /// A response with at least so many bytes of content at the large path.
+    /// A response with at least this many bytes of content at the large path.
     LargeContent(u64),
-    /// A resource that takes POST.
+    /// A resource that answers POST with 2xx.
     Upload,
     /// Extended CONNECT is on (RFC 8441).
     ExtendedConnect,
     /// Extended CONNECT is off.
     NoExtendedConnect,
-    /// Streams with an initial window of at most so many bytes.
+    /// Streams with an initial window of at most this many bytes.
     Window(u32),
-    /// Frames of at most so many bytes.
+    /// Frames of at most this many bytes.
     FrameSize(u32),
-    /// At most so many concurrent streams.
+    /// At most this many concurrent streams.
     StreamLimit(u32),
     /// A client under test that sends a body of 128 KiB or more.
     RequestBody,
     /// A client under test that allows push.
     Push,
-    /// A client under test that does not allow push.
+    /// A client under test that forbids push.
     NoPush,
 }
 
-/// Chooses cases: by section with everything below it, or by id.
+/// Selects cases by section (with its subsections), by specification, or by id.
 ///
 /// ```
 /// use lacewing_conform::{Filter, Version, client_cases};
@@ -108,13 +96,13 @@ pub enum Need {
 pub struct Filter(String);
 
 impl Case {
-    /// The section and a number, such as `6.5.2/3`; sections of other
-    /// specifications than RFC 9113 have its number in front: `7541/6.3/1`.
+    /// The section and a number, such as `6.5.2/3`. The number of another RFC
+    /// than 9113 precedes its section: `7541/6.3/1`.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The rule in words.
+    /// The rule, as a sentence.
     pub fn title(&self) -> &str {
         &self.title
     }
@@ -129,7 +117,7 @@ impl Case {
         self.tested
     }
 
-    /// What the tested side must be able to show.
+    /// The preconditions of the case.
     pub fn needs(&self) -> &[Need] {
         &self.needs
     }
@@ -164,7 +152,7 @@ impl Case {
         place.rsplit_once('/').map_or(place, |(_, section)| section)
     }
 
-    /// Why it cannot be run on this target, if so.
+    /// The unmet precondition on this target, if there is one.
     pub(super) fn lacks(&self, target: &Target) -> Option<String> {
         let missing = self.needs.iter().find(|need| !need.is_met(target))?;
         Some(format!("needs {missing}"))
@@ -185,7 +173,7 @@ impl Need {
                 .is_some_and(|limit| limit <= most),
             Self::Window(most) => abilities.initial_window_size <= most,
             Self::FrameSize(most) => abilities.max_frame_size <= most,
-            // Only its connection shows what a client does.
+            // The script itself checks a client's abilities on its connection.
             Self::RequestBody | Self::Push | Self::NoPush => true,
         }
     }
@@ -197,14 +185,14 @@ impl fmt::Display for Need {
             Self::Content(bytes) => {
                 write!(
                     f,
-                    "a response with {bytes} bytes of content or more at --path"
+                    "a response with {bytes} bytes of content or more at the path"
                 )
             }
             Self::LargeContent(bytes) => write!(
                 f,
-                "a response with {bytes} bytes of content or more at --large-path"
+                "a response with {bytes} bytes of content or more at the large path"
             ),
-            Self::Upload => f.write_str("a resource that takes POST with 2xx"),
+            Self::Upload => f.write_str("a resource that answers POST with 2xx"),
             Self::ExtendedConnect => f.write_str("extended CONNECT"),
             Self::NoExtendedConnect => f.write_str("extended CONNECT to be off"),
             Self::FrameSize(most) => write!(f, "frames of {most} bytes or less"),
@@ -214,7 +202,7 @@ impl fmt::Display for Need {
             }
             Self::RequestBody => f.write_str("a request with a body of 128 KiB or more"),
             Self::Push => f.write_str("a client that allows push"),
-            Self::NoPush => f.write_str("a client that does not allow push"),
+            Self::NoPush => f.write_str("a client that forbids push"),
         }
     }
 }
@@ -230,12 +218,12 @@ impl fmt::Display for Requirement {
 
 impl Filter {
     /// A section (`6.5`, `7541/6.3`), the number of a specification (`7541`),
-    /// or the id of one case (`6.5.2/3`). Empty text chooses all.
+    /// or the id of one case (`6.5.2/3`). An empty text selects all cases.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// Whether the case is one of those chosen.
+    /// Returns `true` if the filter selects the case.
     pub fn admits(&self, case: &Case) -> bool {
         match case.id.strip_prefix(self.0.as_str()) {
             Some(rest) => self.0.is_empty() || rest.is_empty() || rest.starts_with(['.', '/']),

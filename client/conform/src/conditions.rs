@@ -1,57 +1,48 @@
-//! How cases are run.
+//! The conditions of a run: timeout, strictness, segmentation.
 
 use std::time::Duration;
 
-/// How cases are run.
+/// The conditions under which cases run.
 ///
 /// ```
 /// use std::time::Duration;
 /// use lacewing_conform::{Conditions, Strictness};
 ///
-/// let conditions = Conditions { strictness: Strictness::Strict, ..Conditions::default() };
-/// assert_eq!(conditions.timeout, Duration::from_secs(2));
+/// let conditions = Conditions {
+///     timeout: Duration::from_secs(5),
+///     strictness: Strictness::Strict,
+///     ..Conditions::default()
+/// };
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conditions {
-    /// How long a reaction is waited for.
+    /// The time to wait for a reaction; 2 seconds by default.
     pub timeout: Duration,
-    /// Whether recommendations bind.
+    /// The treatment of recommendations.
     pub strictness: Strictness,
-    /// How bytes are handed to the transport.
+    /// The sizes of writes to the transport.
     pub segmentation: Segmentation,
 }
 
-/// Whether recommendations bind.
-///
-/// ```
-/// use lacewing_conform::Strictness;
-///
-/// assert_eq!(Strictness::default(), Strictness::Usual);
-/// ```
+/// The treatment of recommendations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strictness {
     /// A deviation from a SHOULD is advice, and a connection error may be just
     /// the end of the connection (RFC 9113 §5.4.1, SPDY/3 §2.4.1).
     #[default]
     Usual,
-    /// A deviation from a SHOULD is a failure, and a connection error has to
-    /// be told by GOAWAY.
+    /// A deviation from a SHOULD is a failure, and a connection error must be
+    /// reported by GOAWAY.
     Strict,
 }
 
-/// How bytes are handed to the transport.
-///
-/// ```
-/// use lacewing_conform::Segmentation;
-///
-/// assert_eq!(Segmentation::default(), Segmentation::Whole);
-/// ```
+/// The sizes of writes to the transport.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Segmentation {
-    /// The frames of one step at once.
+    /// One write for the frames of a step.
     #[default]
     Whole,
-    /// Byte by byte; of a long write, its first KiB.
+    /// Writes of one byte; after the first KiB of a step, larger pieces.
     Bytes,
 }
 

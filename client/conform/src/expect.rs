@@ -13,35 +13,35 @@ use crate::{
 /// A right reaction.
 #[derive(Clone, Debug)]
 pub(crate) enum Expect<P: Protocol> {
-    /// GOAWAY with one of these reasons and the end of the connection; the end
-    /// alone will do, unless the suite is strict (RFC 9113 §5.4.1, SPDY/3
-    /// §2.4.1). No reason stands for any error.
+    /// GOAWAY with one of these reasons, and the end of the connection. The end
+    /// alone suffices unless the run is strict (RFC 9113 §5.4.1, SPDY/3 §2.4.1).
+    /// An empty list admits any reason.
     ConnectionError(Vec<P::GoAway>),
     /// RST_STREAM with one of these codes. In HTTP/2 a connection error with
     /// one of them is right as well (RFC 9113 §5.4).
     StreamError(Id, Vec<P::Code>),
-    /// The message is refused: a response of 4xx, or a stream error
+    /// The tested side refuses the message: a response of 4xx, or a stream error
     /// PROTOCOL_ERROR (RFC 9113 §8.1.1).
     Malformed(Id, Moment),
     /// The transport ends.
     Closed,
     /// GOAWAY with this code.
     GoAway(P::GoAway),
-    /// The head of a final response with such a status.
+    /// The head of a final response with a status in this range.
     Head(Id, RangeInclusive<u16>),
-    /// A whole response with such a status.
+    /// A whole response with a status in this range.
     Response(Id, RangeInclusive<u16>),
     /// An informational response.
     Informational(Id, u16),
-    /// At least so many bytes of content.
+    /// At least this many bytes of content.
     Content(Id, u64),
-    /// WINDOW_UPDATE of so many bytes, all together.
+    /// WINDOW_UPDATE with this many bytes in total.
     Credit(Id, u64),
     /// RST_STREAM, with any code.
     Reset(Id),
     /// The tested side ended its half of the stream.
     Ended(Id),
-    /// So many acknowledgements of SETTINGS.
+    /// This many acknowledgements of SETTINGS.
     SettingsAcks(usize),
     /// The answer to this PING.
     PingAnswer(P::Ping),
@@ -55,9 +55,9 @@ pub(crate) enum Expect<P: Protocol> {
     Silent(Id),
     /// GOAWAY names a stream of at most this number as the last one.
     LastStream(u32),
-    /// At most so many bytes of content.
+    /// At most this many bytes of content.
     AtMost(Id, u64),
-    /// At most so many requests since the mark.
+    /// At most this many requests since the mark.
     AtMostSinceMark(usize),
     /// The connection is open, and has no error.
     Open,
@@ -65,16 +65,16 @@ pub(crate) enum Expect<P: Protocol> {
     Any(Vec<Self>),
 }
 
-/// When the tested side could know that a message is malformed.
+/// The moment at which the tested side can detect a malformed message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
     /// From its head: any 2xx is wrong.
     Head,
-    /// Later, when a response may be out already.
+    /// Later: a response may be sent before.
     Late,
 }
 
-/// How a protocol judges errors.
+/// A protocol's judgement of errors.
 pub(crate) trait Judge: Protocol {
     /// Judges whether the connection ended with one of these reasons.
     fn judge_connection_error(
@@ -106,10 +106,11 @@ impl<P: Judge> Expect<P> {
         }
     }
 
+    /// Names every variant, so that the compiler finds one without a judgement.
     fn judge_frames(&self, record: &Record<P>, strictness: Strictness) -> Verdict {
-        let stream = |id: &Id| record.stream(id.resolve(&record.requests));
-        let reset = |id: &Id| stream(id).and_then(Stream::reset);
-        let status = |id: &Id| stream(id).and_then(|stream| stream.status);
+        let number = |id: &Id| id.resolve(&record.requests);
+        let stream = |id: &Id| record.stream(number(id));
+        let is_met = |met, stream| Verdict::met_if(met, || still_open(record, stream));
         match self {
             Self::Any(expects) => Verdict::any(
                 expects
@@ -122,98 +123,101 @@ impl<P: Judge> Expect<P> {
             Self::StreamError(id, codes) => {
                 P::judge_stream_error(record, stream(id), codes, strictness)
             }
-            Self::Malformed(id, moment) => match (status(id), moment) {
-                (Some(400..=499), _) => Verdict::Met,
-                (Some(status), Moment::Head) => {
-                    Verdict::Missed(format!("a response with status {status}"))
-                }
-                _ => P::judge_stream_error(record, stream(id), &[P::MALFORMED], strictness),
-            },
+            Self::Malformed(id, moment) => judge_malformed(record, stream(id), *moment, strictness),
             Self::Closed => Verdict::met_if(record.closed.is_some(), || Verdict::Open),
-            Self::GoAway(reason) => {
-                let mut reasons = record.go_aways.iter().map(|(_, reason)| *reason);
-                let met = reasons.any(|received| received == Some(*reason));
-                Verdict::met_if(met, || still_open(record, None))
-            }
-            Self::Reset(id) => Verdict::met_if(reset(id).is_some(), || still_open(record, None)),
-            Self::NotReset(id) => still_open(record, stream(id)).met_if_open(),
-            Self::NoReset(id) => match reset(id) {
-                Some(code) => Verdict::Missed(format!("RST_STREAM with {code}")),
-                None => Verdict::Met,
-            },
-            Self::Open => match (still_open(record, None), &record.closed) {
-                (Verdict::Open, Some(_)) => Verdict::Missed("the end of the connection".into()),
-                (verdict, _) => verdict.met_if_open(),
-            },
-            Self::SettingsAcks(acks) => {
-                Verdict::met_if(record.settings_acks >= *acks, || still_open(record, None))
-            }
-            Self::PingAnswer(ping) => {
-                Verdict::met_if(record.pings.contains(ping), || still_open(record, None))
-            }
+            Self::Open => judge_open(record),
+            Self::GoAway(reason) => is_met(record.has_go_away(*reason), None),
+            Self::LastStream(most) => judge_last_stream(record, *most),
+            Self::SettingsAcks(acks) => is_met(record.settings_acks >= *acks, None),
+            Self::PingAnswer(ping) => is_met(record.pings.contains(ping), None),
             Self::NoPingAnswer(ping) => {
                 Verdict::met_unless(record.pings.contains(ping), || "one".into())
             }
-            Self::LastStream(most) => match record.go_aways.last() {
+            Self::Reset(id) => is_met(stream(id).and_then(Stream::reset).is_some(), None),
+            Self::NotReset(id) => still_open(record, stream(id)).met_if_open(),
+            Self::NoReset(id) => match stream(id).and_then(Stream::reset) {
+                Some(code) => Verdict::Missed(format!("RST_STREAM with {code}")),
                 None => Verdict::Met,
-                Some((last, _)) => {
-                    Verdict::met_unless(last > most, || format!("{last} as the last"))
-                }
             },
-            Self::AtMostSinceMark(most) => {
-                let since = record.since_mark();
-                Verdict::met_unless(since > *most, || format!("{since} more requests"))
-            }
-            message => message.judge_message(record),
-        }
-    }
-
-    /// The expectations of requests, responses and their content.
-    fn judge_message(&self, record: &Record<P>) -> Verdict {
-        let number = |id: &Id| id.resolve(&record.requests);
-        let stream = |id: &Id| record.stream(number(id));
-        match self {
             Self::Head(id, statuses) => match stream(id).and_then(|stream| stream.status) {
                 Some(status) => Verdict::status(status, statuses),
                 None => still_open(record, stream(id)),
             },
-            Self::Response(id, statuses) => match stream(id) {
-                Some(Stream {
-                    status: Some(status),
-                    ended: true,
-                    ..
-                }) => Verdict::status(*status, statuses),
-                stream => still_open(record, stream),
-            },
+            Self::Response(id, statuses) => judge_response(record, stream(id), statuses),
             Self::Informational(id, status) => {
                 let met = stream(id).is_some_and(|stream| stream.informational.contains(status));
-                Verdict::met_if(met, || still_open(record, stream(id)))
+                is_met(met, stream(id))
             }
-            Self::Content(id, bytes) => match stream(id) {
-                Some(stream) if stream.content >= *bytes => Verdict::Met,
-                Some(stream) if stream.ended => {
-                    Verdict::Missed(format!("{} bytes of content", stream.content))
-                }
-                stream => still_open(record, stream),
-            },
+            Self::Content(id, bytes) => judge_content(record, stream(id), *bytes),
             Self::AtMost(id, most) => {
                 let content = stream(id).map_or(0, |stream| stream.content);
                 Verdict::met_unless(content > *most, || format!("{content} bytes of content"))
             }
-            Self::Credit(id, bytes) => {
-                let met = record.credit(number(id)) >= *bytes;
-                Verdict::met_if(met, || still_open(record, stream(id)))
-            }
-            Self::Ended(id) => {
-                let met = stream(id).is_some_and(|stream| stream.ended);
-                Verdict::met_if(met, || still_open(record, stream(id)))
-            }
+            Self::Credit(id, bytes) => is_met(record.credit(number(id)) >= *bytes, stream(id)),
+            Self::Ended(id) => is_met(stream(id).is_some_and(|stream| stream.ended), stream(id)),
             Self::Silent(id) => {
                 let spoke = stream(id).is_some_and(|stream| stream.opened || stream.content > 0);
                 Verdict::met_unless(spoke, || "SYN_REPLY or DATA".into())
             }
-            _ => Verdict::Open,
+            Self::AtMostSinceMark(most) => {
+                let since = record.since_mark();
+                Verdict::met_unless(since > *most, || format!("{since} more requests"))
+            }
         }
+    }
+}
+
+fn judge_malformed<P: Judge>(
+    record: &Record<P>,
+    stream: Option<&Stream<P>>,
+    moment: Moment,
+    strictness: Strictness,
+) -> Verdict {
+    match (stream.and_then(|stream| stream.status), moment) {
+        (Some(400..=499), _) => Verdict::Met,
+        (Some(status), Moment::Head) => Verdict::Missed(format!("a response with status {status}")),
+        (Some(_), Moment::Late) | (None, _) => {
+            P::judge_stream_error(record, stream, &[P::MALFORMED], strictness)
+        }
+    }
+}
+
+fn judge_open<P: Judge>(record: &Record<P>) -> Verdict {
+    match (still_open(record, None), &record.closed) {
+        (Verdict::Open, Some(_)) => Verdict::Missed("the end of the connection".into()),
+        (verdict, _) => verdict.met_if_open(),
+    }
+}
+
+fn judge_last_stream<P: Judge>(record: &Record<P>, most: u32) -> Verdict {
+    match record.go_aways.last() {
+        None => Verdict::Met,
+        Some((last, _)) => Verdict::met_unless(*last > most, || format!("{last} as the last")),
+    }
+}
+
+fn judge_response<P: Judge>(
+    record: &Record<P>,
+    stream: Option<&Stream<P>>,
+    statuses: &RangeInclusive<u16>,
+) -> Verdict {
+    match stream {
+        Some(Stream {
+            status: Some(status),
+            ended: true,
+            ..
+        }) => Verdict::status(*status, statuses),
+        stream => still_open(record, stream),
+    }
+}
+
+fn judge_content<P: Judge>(record: &Record<P>, stream: Option<&Stream<P>>, bytes: u64) -> Verdict {
+    match stream {
+        Some(stream) if stream.content >= bytes => Verdict::Met,
+        Some(stream) if stream.ended => {
+            Verdict::Missed(format!("{} bytes of content", stream.content))
+        }
+        stream => still_open(record, stream),
     }
 }
 

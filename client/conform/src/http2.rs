@@ -1,10 +1,11 @@
-//! HTTP/2: its cases, and what the scripted peer needs to play them.
+//! HTTP/2: its cases, and the scripted peer's side of the protocol.
 //!
-//! * `server/…`, `client/…`: the tables, a file for a section or two, in the
-//!   words of `prelude`.
-//! * `frame`, `block`: frames and header blocks, right or wrong in any way.
-//! * `protocol`: types, and how errors are judged. `session`: the codec, with a
-//!   `monitor` of the rules for what the tested side sends.
+//! * `server/…`, `client/…`: the tables of cases, by section. `prelude` has the
+//!   names that they use.
+//! * `frame`, `block`: frames and header blocks to send, valid or malformed.
+//! * `protocol`: the types, and the judgement of errors.
+//! * `session`: the codec. `monitor`: the rules for the frames of the tested
+//!   side.
 
 mod block;
 mod client;

@@ -1,4 +1,4 @@
-//! The transport of a case: writes while it reads, whole or byte by byte.
+//! The transport of a case: reads while it writes, in one piece or byte by byte.
 
 use std::{
     future::poll_fn,
@@ -14,28 +14,30 @@ use tokio::{
 
 use crate::conditions::{Conditions, Segmentation};
 
-/// Bytes of one write that are written singly.
+/// The bytes of one write that are written one by one.
 const SINGLE: usize = 1024;
 /// Bytes that are read at once.
 const PIECE: usize = 16 * 1024;
+/// The most input that is buffered while we write.
+const MAX_INPUT: usize = 16 << 20;
 
-/// Any transport.
+/// A connected byte stream.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
-/// A transport, and the bytes read from it.
+/// A transport, with the input that is not decoded yet.
 pub(super) struct Link<'a> {
     io: Box<dyn Transport + 'a>,
     conditions: Conditions,
-    /// What was read and not taken.
+    /// Input that is not decoded yet.
     pub(super) input: BytesMut,
     /// How the transport ended, in words.
     pub(super) closed: Option<String>,
-    /// Input came while we wrote.
-    untaken: bool,
-    /// The transport takes nothing more.
-    deaf: bool,
+    /// Input was read during a write, and [`Link::read`] has not reported it.
+    unread: bool,
+    /// The transport takes no more bytes: later writes are dropped.
+    blocked: bool,
 }
 
 impl<'a> Link<'a> {
@@ -45,15 +47,14 @@ impl<'a> Link<'a> {
             conditions,
             input: BytesMut::new(),
             closed: None,
-            untaken: false,
-            deaf: false,
+            unread: false,
+            blocked: false,
         }
     }
 
-    /// Reads once; `false` when nothing comes any more, or not in time.
+    /// Reads once. Returns `false` at the end of the input, or at the deadline.
     pub(super) async fn read(&mut self, deadline: Instant) -> bool {
-        // What came while we wrote.
-        if std::mem::take(&mut self.untaken) {
+        if std::mem::take(&mut self.unread) {
             return true;
         }
         if self.closed.is_some() {
@@ -63,19 +64,20 @@ impl<'a> Link<'a> {
         match timeout_at(deadline, poll_fn(|cx| poll_input(io, input, cx))).await {
             Err(_) => false,
             Ok(outcome) => {
-                self.came(outcome);
+                self.note_read(outcome);
                 true
             }
         }
     }
 
-    /// Writes, and reads meanwhile: a peer that waits for its own output to be
-    /// read does not read.
+    /// Writes, and reads meanwhile: a peer may stop reading until its own
+    /// output is read. Gives up after the timeout.
     pub(super) async fn write(&mut self, bytes: &[u8]) {
         match self.conditions.segmentation {
             Segmentation::Whole => self.write_piece(bytes).await,
             Segmentation::Bytes => {
-                // Of a long write, the beginning shows what there is to see.
+                // The first KiB has the frame heads that a reader may split
+                // wrongly; the rest goes in larger pieces, for speed.
                 let (single, rest) = bytes.split_at(bytes.len().min(SINGLE));
                 for piece in single.chunks(1).chain(rest.chunks(1_009)) {
                     self.write_piece(piece).await;
@@ -87,44 +89,52 @@ impl<'a> Link<'a> {
 
     /// Ends our side of the transport.
     pub(super) async fn finish(&mut self) {
-        let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await;
+        let deadline = Instant::now() + self.conditions.timeout;
+        let _ = timeout_at(
+            deadline,
+            poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)),
+        )
+        .await;
     }
 
-    fn came(&mut self, outcome: std::io::Result<usize>) {
+    fn note_read(&mut self, outcome: std::io::Result<usize>) {
         match outcome {
             Ok(0) => self.closed = Some("the end of the connection".to_owned()),
             Ok(_) => {}
-            // What we sent after the end was answered with a reset.
+            // The peer's transport answers what we send after its end with a reset.
             Err(error) => self.closed = Some(format!("the end of the connection ({error})")),
         }
     }
 
     async fn write_piece(&mut self, mut bytes: &[u8]) {
         let deadline = Instant::now() + self.conditions.timeout;
-        while !bytes.is_empty() && !self.deaf {
+        while !bytes.is_empty() && !self.blocked {
             let (io, input) = (&mut self.io, &mut self.input);
-            let closed = self.closed.is_some();
+            let reads = self.closed.is_none() && input.len() < MAX_INPUT;
             let turn = poll_fn(|cx| {
                 if let Poll::Ready(written) = Pin::new(&mut *io).poll_write(cx, bytes) {
                     return Poll::Ready(Turn::Wrote(written));
                 }
-                if closed {
-                    return Poll::Pending;
+                match reads {
+                    true => poll_input(io, input, cx).map(Turn::Read),
+                    false => Poll::Pending,
                 }
-                poll_input(io, input, cx).map(Turn::Read)
             });
             match timeout_at(deadline, turn).await {
                 Ok(Turn::Wrote(Ok(written))) if written > 0 => bytes.advance(written),
                 Ok(Turn::Read(outcome)) => {
-                    self.untaken = true;
-                    self.came(outcome);
+                    self.unread = true;
+                    self.note_read(outcome);
+                    // A peer that always sends keeps the timeout from firing.
+                    self.blocked = Instant::now() > deadline;
                 }
-                // The end is read as well, or nothing is: both are judged there.
-                Ok(Turn::Wrote(_)) | Err(_) => self.deaf = true,
+                // The next read finds the end, or times out; the case judges it.
+                Ok(Turn::Wrote(_)) | Err(_) => self.blocked = true,
             }
         }
-        if !self.deaf {
-            let _ = poll_fn(|cx| Pin::new(&mut self.io).poll_flush(cx)).await;
+        if !self.blocked {
+            let flush = poll_fn(|cx| Pin::new(&mut self.io).poll_flush(cx));
+            self.blocked = timeout_at(deadline, flush).await.is_err();
         }
     }
 }

@@ -2,47 +2,33 @@
 
 use std::fmt;
 
-/// What became of one case.
-///
-/// ```
-/// use lacewing_conform::Outcome;
-///
-/// assert!(Outcome::Passed.is_success());
-/// assert!(Outcome::Skipped("needs POST".into()).is_success());
-/// ```
+/// The outcome of one case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The reaction was right.
     Passed,
     /// The reaction was wrong, or there was none.
     Failed(Failure),
-    /// The reaction was not as the specification recommends, which is a
-    /// failure in strict runs only.
+    /// The reaction differs from what the specification recommends. In strict
+    /// runs that is a failure.
     Advised(Failure),
-    /// The case means nothing here; why.
+    /// The case does not apply, for this reason.
     Skipped(String),
 }
 
 /// A wrong reaction.
-///
-/// ```
-/// use lacewing_conform::Failure;
-///
-/// let failure = Failure { expected: "PING ACK".into(), got: "nothing".into(), frames: vec![] };
-/// assert_eq!(failure.to_string(), "expected PING ACK; got nothing");
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The reactions that would have been right.
+    /// The right reactions.
     pub expected: String,
-    /// What came instead.
+    /// The actual reaction.
     pub got: String,
     /// The frames of the connection in words, sent (`>`) and received (`<`).
     pub frames: Vec<String>,
 }
 
 impl Outcome {
-    /// Whether it is not a failure.
+    /// Returns `true` unless the case failed.
     pub fn is_success(&self) -> bool {
         !matches!(self, Self::Failed(_))
     }

@@ -24,9 +24,9 @@ use crate::{
     verdict::Verdict,
 };
 
-/// What a protocol does for the player.
+/// The operations of a protocol that the player needs.
 pub(crate) trait Dialect: Judge {
-    /// The codec of a connection, and the rules that are watched on it.
+    /// The codec and the monitor of a connection.
     type Session: Session<Self>;
 
     /// Starts the connection; by default the script does all of it.
@@ -43,7 +43,7 @@ pub(crate) trait Dialect: Judge {
         step: &Self::Step,
     ) -> impl Future<Output = Result<(), Stop>> + Send;
 
-    /// Our PING of this number, counted from 0, and what its answer has.
+    /// Our PING of this number, counted from 0, and the contents of its answer.
     fn ping(number: u32, tested: Side) -> (Self::Frame, Self::Ping);
 
     /// DATA of this many bytes.
@@ -52,39 +52,39 @@ pub(crate) trait Dialect: Judge {
     /// The frame with the flag that ends the stream.
     fn end(frame: Self::Frame) -> Self::Frame;
 
-    /// The right reactions to DATA beyond a window, other than credit.
+    /// The right errors for DATA beyond a window.
     fn overrun_errors(stream: Id) -> Vec<Expect<Self>>;
 
-    /// Whether a client under test has ended its connection without an error.
-    /// The end is then no failure.
+    /// Returns `true` if a client under test ended its connection without an
+    /// error. The end is then no failure.
     fn has_left(_record: &Record<Self>, _strictness: Strictness) -> bool {
         false
     }
 
-    /// Whether a client under test ended its connection for an error. The
-    /// requests that it did not make are then no reason to skip a case.
+    /// Returns `true` if a client under test ended its connection with an error.
+    /// A case that waits for its requests then fails, and is not skipped.
     fn has_failed(record: &Record<Self>, _strictness: Strictness) -> bool {
         Self::connection_error(record).is_some()
     }
 
-    /// A frame that is sent, as a line.
+    /// Describes a frame that we send.
     fn describe_sent(frame: &Self::Frame, requests: &[u32]) -> String;
 
-    /// A frame that was received, as a line.
+    /// Describes a received frame.
     fn describe_received(message: &Self::Message) -> String;
 }
 
-/// The state of one connection, as its protocol needs it.
+/// The state of one connection of a protocol.
 pub(crate) trait Session<P: Dialect>: Send {
     fn new(script: &Script<P>, tested: Side) -> Self;
 
-    /// Encodes a frame that is sent now.
+    /// Encodes a frame to send, and records it for the monitor.
     fn encode(&mut self, frame: &P::Frame, requests: &[u32]) -> Vec<u8>;
 
-    /// Bytes are sent that are no frame.
+    /// Records that we send bytes that are not a frame.
     fn sends_bytes(&mut self) {}
 
-    /// Decodes from what was received.
+    /// Decodes the next frame of the input.
     fn decode(&mut self, input: &mut BytesMut) -> Decoded<P>;
 
     /// Checks a frame against the rules for senders, and records it. Returns
@@ -94,14 +94,14 @@ pub(crate) trait Session<P: Dialect>: Send {
     /// A response with status 200 and no content.
     fn ok(&self, stream: Id) -> P::Frame;
 
-    /// What is left of the stream's window and of the connection's, for us.
+    /// The remaining windows of the stream and of the connection for our DATA.
     fn windows(&self, record: &Record<P>, stream: u32) -> [u64; 2];
 
     /// The rules that the tested side broke, with their sections.
     fn violations(&mut self) -> &mut Vec<String>;
 }
 
-/// What a session decoded.
+/// The result of decoding.
 pub(crate) enum Decoded<P: Dialect> {
     Message(P::Message),
     /// The connection preface.
@@ -132,7 +132,7 @@ impl<P: Dialect> Play for Script<P> {
     }
 }
 
-/// One side of a connection, with the tested one at the other end.
+/// The scripted peer on one connection.
 pub(crate) struct Player<'a, P: Dialect> {
     link: Link<'a>,
     tested: Side,
@@ -222,13 +222,13 @@ impl<'a, P: Dialect> Player<'a, P> {
         self.link.write(&bytes).await;
     }
 
-    /// Sends bytes that are no frame, with their line of the transcript.
+    /// Sends bytes that are not a frame, with their line for the transcript.
     pub(crate) async fn send_bytes(&mut self, line: String, bytes: &[u8]) {
         self.transcript.line(line);
         self.link.write(bytes).await;
     }
 
-    /// A PING is answered.
+    /// Sends PING and waits for its answer.
     async fn alive(&mut self) -> Result<(), Stop> {
         let (frame, ping) = P::ping(self.pings, self.tested);
         self.pings = self.pings.wrapping_add(1);
@@ -270,7 +270,7 @@ impl<'a, P: Dialect> Player<'a, P> {
         self.send(&answers).await;
     }
 
-    /// The first request must have a body for the case to mean anything.
+    /// Skips the case unless the first request has a body.
     fn body(&self) -> Result<(), Stop> {
         let first = self.record.requests.first();
         let ended = first
@@ -291,7 +291,7 @@ impl<'a, P: Dialect> Player<'a, P> {
                 Verdict::Missed(got) => return Err(self.failed(expect, got)),
                 Verdict::Open => {}
             }
-            // A peer that never stops sending must not hold the case for ever.
+            // A peer that never stops sending must not block the case.
             if !self.read(deadline).await || Instant::now() > deadline {
                 return match self.judge(expect) {
                     Verdict::Met => Ok(()),
@@ -319,7 +319,7 @@ impl<'a, P: Dialect> Player<'a, P> {
         {
             expected.push_str(" (or the end of the connection)");
         }
-        // A rule broken before explains more than the missing reaction.
+        // An earlier violation often explains the missing reaction.
         let got = match self.session.violations().first() {
             Some(violation) => format!("{got}; and before: {violation}"),
             None => got,

@@ -1,4 +1,4 @@
-//! Finds out what a server under test can show.
+//! Finds out the abilities of a server under test.
 
 use lacewing_conn::Version;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -6,8 +6,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::{conditions::Conditions, http2, spdy, target::Target};
 
 impl Target {
-    /// Finds out on one connection what the server can show. Returns the frames
-    /// of that connection as text, sent (`>`) and received (`<`).
+    /// Finds out the server's abilities, with three requests on one connection.
+    /// Returns the frames of that connection as lines, sent (`>`) and received
+    /// (`<`).
     pub async fn probe<T>(&mut self, io: T, conditions: &Conditions) -> Vec<String>
     where
         T: AsyncRead + AsyncWrite + Send + Unpin,

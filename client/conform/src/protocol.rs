@@ -2,7 +2,7 @@
 
 use std::fmt::{Debug, Display};
 
-/// A protocol that cases are written in.
+/// A protocol that has cases.
 pub(crate) trait Protocol: Copy + Debug + Send + Sync + 'static {
     /// A frame to send.
     type Frame: Clone + Debug + Send + Sync;
@@ -18,7 +18,7 @@ pub(crate) trait Protocol: Copy + Debug + Send + Sync + 'static {
     type Ping: Copy + PartialEq + Debug + Send + Sync;
     /// A step that only this protocol has.
     type Step: Clone + Debug + Send + Sync;
-    /// How a case sets its connection up.
+    /// The start of a case's connection.
     type Setup: Clone + Debug + Default + Send + Sync;
 
     /// The code of the stream error for a malformed message.

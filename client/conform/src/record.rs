@@ -1,10 +1,10 @@
-//! A record of what the tested side sent, as far as expectations ask for it.
+//! The record of the tested side's frames that expectations are judged on.
 
 use std::collections::BTreeMap;
 
 use crate::protocol::Protocol;
 
-/// What the tested side sent on a connection.
+/// The frames of the tested side on a connection.
 #[derive(Debug)]
 pub(crate) struct Record<P: Protocol> {
     /// The number of frames; a header block counts once.
@@ -26,7 +26,7 @@ pub(crate) struct Record<P: Protocol> {
     pub(crate) closed: Option<String>,
 }
 
-/// What the tested side sent on a stream.
+/// The frames of the tested side on a stream.
 #[derive(Debug)]
 pub(crate) struct Stream<P: Protocol> {
     /// The head of a request or of a final response was received.
@@ -83,6 +83,12 @@ impl<P: Protocol> Record<P> {
         }
     }
 
+    /// A GOAWAY with this reason was received.
+    pub(crate) fn has_go_away(&self, reason: P::GoAway) -> bool {
+        let mut reasons = self.go_aways.iter().map(|(_, received)| *received);
+        reasons.any(|received| received == Some(reason))
+    }
+
     /// The number of requests since the mark.
     pub(crate) fn since_mark(&self) -> usize {
         self.requests.len().saturating_sub(self.mark)
@@ -105,7 +111,7 @@ impl<P: Protocol> Record<P> {
         *credit = credit.saturating_add(u64::from(increment));
     }
 
-    /// The stream, made if it is new.
+    /// The stream, inserted if it is new.
     pub(crate) fn entry(&mut self, id: u32) -> &mut Stream<P> {
         self.streams.entry(id).or_insert_with(|| Stream {
             opened: false,

@@ -1,4 +1,4 @@
-//! What became of the cases: on a terminal, as JUnit XML, as JSON.
+//! The report on a run: as text, JUnit XML or JSON.
 
 mod junit;
 
@@ -11,19 +11,17 @@ use crate::{
     outcome::Outcome,
 };
 
-/// What became of a number of cases.
+/// The outcomes of a run.
 ///
-/// Its `Display` is for a terminal: a line for each section, and all about the
-/// failures.
+/// `Display` writes the text for a terminal: a line for each section, then the
+/// details of each failure and advice, then the four counts.
 ///
 /// ```
-/// use lacewing_conform::{Outcome, Report, Version, client_cases};
-///
-/// let mut report = Report::new("some client");
-/// report.add(&client_cases(Version::Http2)[0], Outcome::Passed);
-/// assert_eq!((report.passed(), report.failed(), report.is_success()), (1, 0, true));
-/// assert!(report.to_junit().contains("<testcase"));
-/// assert!(report.to_json().contains("\"passed\""));
+/// # let report = lacewing_conform::Report::new("my server");
+/// println!("{report}");
+/// std::fs::write(std::env::temp_dir().join("conformance.xml"), report.to_junit())?;
+/// assert!(report.is_success(), "failed: {:?}", report.failures().collect::<Vec<_>>());
+/// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -42,7 +40,7 @@ struct Entry {
 }
 
 impl Report {
-    /// An empty report on `subject`, a name for people.
+    /// An empty report; `subject` is its title.
     pub fn new(subject: impl Into<String>) -> Self {
         Self {
             subject: subject.into(),
@@ -50,7 +48,7 @@ impl Report {
         }
     }
 
-    /// Adds what became of a case.
+    /// Adds the outcome of a case.
     pub fn add(&mut self, case: &Case, outcome: Outcome) {
         self.entries.push(Entry {
             id: case.id().to_owned(),
@@ -79,12 +77,12 @@ impl Report {
         self.count("advice")
     }
 
-    /// The number of cases that meant nothing here.
+    /// The number of cases that do not apply.
     pub fn skipped(&self) -> usize {
         self.count("skipped")
     }
 
-    /// Whether no case failed.
+    /// Returns `true` if no case failed.
     pub fn is_success(&self) -> bool {
         self.failed() == 0
     }
@@ -98,14 +96,15 @@ impl Report {
             .map(|entry| entry.id.as_str())
     }
 
-    /// JUnit's XML, as build servers read it: a test suite for each section.
+    /// The report as JUnit XML, with a test suite for each section.
     pub fn to_junit(&self) -> String {
         junit::write(self)
     }
 
-    /// A JSON object: `subject`, the four counts, and `cases`, an array of
-    /// objects with `id`, `section`, `title`, `requirement`, `outcome`, and
-    /// where they apply `reason`, `expected`, `got` and `frames`.
+    /// The report as a JSON object: `subject`; the counts `passed`, `failed`,
+    /// `advice` and `skipped`; and `cases`. Each case has `id`, `section`, `title`,
+    /// `requirement` and `outcome`. A skipped case has a `reason`; a failure or
+    /// advice has `expected`, `got` and `frames`.
     pub fn to_json(&self) -> String {
         let cases: Vec<Value> = self.entries.iter().map(Entry::to_json).collect();
         let report = json!({
@@ -126,7 +125,7 @@ impl Report {
             .count()
     }
 
-    /// The entries by section, in the order in which sections came first.
+    /// The entries by section, in the order of each section's first entry.
     fn sections(&self) -> Vec<(&str, Vec<&Entry>)> {
         let mut sections: Vec<(&str, Vec<&Entry>)> = Vec::new();
         for entry in &self.entries {

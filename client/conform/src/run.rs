@@ -9,25 +9,10 @@ use crate::{
     target::Target,
 };
 
-/// Runs one case on a fresh connection, as the scripted peer at its other end.
+/// Runs one case on a new connection. The suite is the peer of the tested side.
 ///
-/// `target` is what a server under test can show; for a client under test it
-/// is of no use, and [`Target::new`] will do.
-///
-/// ```
-/// use lacewing_conform::{Conditions, Outcome, Target, run, server_cases};
-///
-/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-/// # runtime.block_on(async {
-/// let target = Target::new("http", "localhost");
-/// let cases = server_cases(&target);
-/// // Nobody is at the other end of this pipe.
-/// let (io, _) = tokio::io::duplex(64);
-/// let outcome = run(&cases[0], io, &target, &Conditions::default()).await;
-/// assert!(matches!(outcome, Outcome::Failed(_)));
-/// # });
-/// # Ok::<(), std::io::Error>(())
-/// ```
+/// `target` describes a server under test. Cases for a client ignore it, and
+/// [`Target::new`] suffices. Skips the case if the target does not meet its needs.
 pub async fn run<T>(case: &Case, io: T, target: &Target, conditions: &Conditions) -> Outcome
 where
     T: AsyncRead + AsyncWrite + Send + Unpin,

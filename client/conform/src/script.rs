@@ -9,7 +9,7 @@ use crate::{
     stream_id::Id,
 };
 
-/// What a case plays.
+/// The setup and steps of a case.
 #[derive(Debug)]
 pub(crate) struct Script<P: Protocol> {
     pub(crate) version: Version,
@@ -26,15 +26,15 @@ pub(crate) enum Step<P: Protocol> {
     Bytes(Vec<u8>),
     /// Wait for a reaction.
     Expect(Expect<P>),
-    /// The reactions up to now must leave this true.
+    /// Check without waiting: the frames so far must not contradict this.
     Holds(Expect<P>),
     /// The connection still works: PING is answered.
     Alive,
     /// PING is answered, and then the tested side is silent for a moment.
     Settle,
     /// Send DATA on a stream, one byte more than the windows of the tested side
-    /// allow. Either it calls that a flow-control error, or it has opened its
-    /// windows meanwhile.
+    /// allow. It must report a flow-control error, unless it has advertised
+    /// credit meanwhile.
     Overrun(Id),
     /// Send this many bytes of DATA, as the windows of the tested side allow,
     /// and end the stream.
@@ -68,7 +68,7 @@ pub(crate) struct Row<P: Protocol> {
     steps: Vec<Step<P>>,
 }
 
-/// A rule that binds.
+/// A MUST case.
 pub(crate) fn must<P: Protocol>(
     place: impl Into<String>,
     title: impl Into<String>,
@@ -84,7 +84,7 @@ pub(crate) fn must<P: Protocol>(
     }
 }
 
-/// A rule that is recommended, or folklore.
+/// A SHOULD case: the rule is recommended, or customary.
 pub(crate) fn should<P: Protocol>(
     place: impl Into<String>,
     title: impl Into<String>,
@@ -94,13 +94,13 @@ pub(crate) fn should<P: Protocol>(
 }
 
 impl<P: Protocol> Row<P> {
-    /// Is recommended, or left open by the specification: advice.
+    /// Makes it a SHOULD case: the specification recommends it or leaves it open.
     pub(crate) fn advised(mut self) -> Self {
         self.requirement = Requirement::Should;
         self
     }
 
-    /// Is skipped unless the tested side meets the need.
+    /// Skips the case unless the tested side meets the need.
     pub(crate) fn needs(mut self, need: Need) -> Self {
         self.needs.push(need);
         self
@@ -148,12 +148,12 @@ pub(crate) fn requests<P: Protocol>(number: usize) -> Step<P> {
 }
 
 /// Waits for the first request of a client under test.
-pub(crate) fn request_comes<P: Protocol>() -> Step<P> {
+pub(crate) fn await_request<P: Protocol>() -> Step<P> {
     Step::Requests(1)
 }
 
 /// Waits for the first request of a client under test, which must have a body.
-pub(crate) fn upload_comes<P: Protocol>() -> [Step<P>; 2] {
+pub(crate) fn await_upload<P: Protocol>() -> [Step<P>; 2] {
     [Step::Requests(1), Step::Body]
 }
 
@@ -227,12 +227,12 @@ pub(crate) fn bad_request<P: Protocol>(stream: impl Into<Id>) -> Step<P> {
     expect(Expect::Head(stream.into(), 400..=400))
 }
 
-/// The message is refused as soon as its head was received.
+/// The tested side refuses the message when it has received the head.
 pub(crate) fn malformed<P: Protocol>(stream: impl Into<Id>) -> Step<P> {
     expect(Expect::Malformed(stream.into(), Moment::Head))
 }
 
-/// The message is refused, though a response may have been sent before.
+/// The tested side refuses the message, perhaps after it has sent a response.
 pub(crate) fn malformed_late<P: Protocol>(stream: impl Into<Id>) -> Step<P> {
     expect(Expect::Malformed(stream.into(), Moment::Late))
 }

@@ -1,16 +1,17 @@
-//! SPDY/2, SPDY/3 and SPDY/3.1: their cases, and what the scripted peer needs to
-//! play them.
+//! SPDY/2, SPDY/3 and SPDY/3.1: their cases, and the scripted peer's side of the
+//! protocols.
 //!
-//! * `server/…`, `client/…`: the tables, a file for a section or two, in the
-//!   words of `prelude`, for a `dialect`: a version with a server's resources.
-//! * `frame`, `block`, `malformed`: frames, header blocks and zlib streams,
-//!   right or wrong in any way.
-//! * `protocol`: types, and how errors are judged. `session`: the codec, with a
-//!   `monitor` of the rules for what the tested side sends.
+//! * `server/…`, `client/…`: the tables of cases, by section, for a `dialect`: a
+//!   version with a server's resources. `prelude` has the names that they use.
+//! * `frame`, `block`, `malformed`: frames, header blocks and zlib streams to
+//!   send, valid or malformed.
+//! * `protocol`: the types, and the judgement of errors.
+//! * `session`: the codec. `monitor`: the rules for the frames of the tested
+//!   side.
 //!
-//! Sections are those of SPDY/3 (draft-mbelshe-httpbis-spdy-00), which are
-//! SPDY/3.1's as well; the page of SPDY/2 has no numbers, and its cases have
-//! those of the same matter in SPDY/3.
+//! Sections are those of SPDY/3 (draft-mbelshe-httpbis-spdy-00) and SPDY/3.1. The
+//! specification of SPDY/2 has no section numbers: its cases use the SPDY/3
+//! section on the same subject.
 
 mod block;
 mod client;

@@ -1,13 +1,14 @@
-//! Streams, as tables name them.
+//! Stream ids in tables of cases.
 
 use std::fmt;
 
-/// A stream, in the frames of a table.
+/// A stream id in a table. The ids of a client's requests are known at run time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Id {
     /// This number.
     Number(u32),
-    /// The n-th request of a client under test, counted from 0, plus some.
+    /// The id of the n-th request of a client under test, counted from 0, plus
+    /// an offset.
     Request(usize, u32),
 }
 
@@ -22,7 +23,7 @@ impl From<u32> for Id {
     }
 }
 
-/// What a bare number in a table is to the compiler.
+/// A number in a table without a type suffix is an `i32`.
 impl From<i32> for Id {
     fn from(number: i32) -> Self {
         Self::Number(number.unsigned_abs())
@@ -30,7 +31,7 @@ impl From<i32> for Id {
 }
 
 impl Id {
-    /// The stream so many ids above.
+    /// The id that is higher by `more`.
     pub(super) fn plus(self, more: u32) -> Self {
         match self {
             Self::Number(number) => Self::Number(number.saturating_add(more)),
@@ -38,7 +39,7 @@ impl Id {
         }
     }
 
-    /// Its number, once the requests are known.
+    /// The number of the stream; `requests` are the ids of the requests so far.
     pub(super) fn resolve(self, requests: &[u32]) -> u32 {
         match self {
             Self::Number(number) => number,

@@ -1,41 +1,35 @@
-//! The server under test, as far as cases must know it.
+//! The server under test: its resources and abilities.
 
 use lacewing_conn::Version;
 
-/// A server under test: where its resources are, and what it can show.
+/// A server under test: its resources and abilities.
 ///
 /// ```
-/// use lacewing_conform::Target;
+/// use lacewing_conform::{Target, Version};
 ///
-/// let mut target = Target::new("https", "example.org");
+/// let mut target = Target::new("https", "example.org").version(Version::Spdy31);
 /// target.large_path = "/video".into();
-/// assert_eq!(target.path, "/");
+/// target.post_path = "/upload".into();
 /// ```
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// The protocol to test it on.
+    /// The protocol of the cases.
     pub version: Version,
     /// `http` or `https`.
     pub scheme: String,
-    /// Host and port, as requests name them.
+    /// The authority of requests: host and port.
     pub authority: String,
-    /// A resource that answers GET with 200 and a little content.
+    /// A resource that answers GET with 200 and some content.
     pub path: String,
     /// A resource with 64 KiB of content or more.
     pub large_path: String,
-    /// A resource that takes POST, reads the body and answers 2xx.
+    /// A resource that reads the body of a POST and answers 2xx.
     pub post_path: String,
-    /// What the server showed when it was probed.
+    /// The results of [`Target::probe`].
     pub abilities: Abilities,
 }
 
-/// What a server showed when it was probed.
-///
-/// ```
-/// use lacewing_conform::Abilities;
-///
-/// assert!(!Abilities::default().upload);
-/// ```
+/// The abilities of a server, as [`Target::probe`] found them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Abilities {
@@ -45,7 +39,7 @@ pub struct Abilities {
     pub content: u64,
     /// Bytes of content at the large path (counted up to 256 KiB).
     pub large_content: u64,
-    /// POST is answered with 2xx.
+    /// It answers POST with 2xx.
     pub upload: bool,
     /// Extended CONNECT is on (RFC 8441).
     pub extended_connect: bool,
@@ -60,8 +54,7 @@ pub struct Abilities {
 }
 
 impl Target {
-    /// A server of HTTP/2 whose resources are all at `/`, and which showed
-    /// nothing yet.
+    /// A server of HTTP/2 with all its resources at `/`, not yet probed.
     pub fn new(scheme: impl Into<String>, authority: impl Into<String>) -> Self {
         Self {
             version: Version::Http2,
@@ -79,7 +72,7 @@ impl Target {
         }
     }
 
-    /// Another protocol to test it on.
+    /// Sets the protocol of the cases.
     #[must_use]
     pub fn version(mut self, version: Version) -> Self {
         self.version = version;

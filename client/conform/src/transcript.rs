@@ -1,20 +1,20 @@
-//! The frames of a connection in words, and how a script ended.
+//! The transcript of a connection, and the outcome of its script.
 
 use crate::case::Need;
 use crate::outcome::{Failure, Outcome};
 
-/// Lines that are kept.
+/// The most lines of a transcript.
 const MAX_LINES: usize = 300;
 
-/// What went over a connection: sent (`>`) and received (`<`).
+/// The frames of a connection as lines: sent (`>`) and received (`<`).
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
     lines: Vec<String>,
-    /// The last line, and how often it came in a row.
+    /// The last line, and the number of its repetitions in a row.
     latest: (String, u32),
 }
 
-/// Why a script is not played to its end.
+/// The reason for stopping a script before its end.
 #[derive(Debug)]
 pub(super) enum Stop {
     Failed { expected: String, got: String },
@@ -22,14 +22,14 @@ pub(super) enum Stop {
 }
 
 impl Stop {
-    /// The case is skipped, as the tested side does not meet the need.
+    /// Skips the case: the tested side does not meet the need.
     pub(super) fn needs(need: Need) -> Self {
         Self::Skipped(format!("needs {need}"))
     }
 }
 
 impl Transcript {
-    /// Adds a line; what repeats is counted.
+    /// Adds a line; counts repetitions.
     pub(super) fn line(&mut self, line: String) {
         if self.latest.0 == line {
             let (line, times) = &mut self.latest;
@@ -42,11 +42,11 @@ impl Transcript {
         }
     }
 
-    /// What came last.
+    /// Names the last received frame, for a reaction that is missing.
     pub(super) fn latest(&self) -> String {
         let latest = self.lines.iter().rev().find(|line| line.starts_with('<'));
         match latest {
-            Some(line) => format!("no such thing in time; the last was '{line}'"),
+            Some(line) => format!("no such reaction in time; the last frame was '{line}'"),
             None => "nothing in time".into(),
         }
     }
@@ -55,8 +55,7 @@ impl Transcript {
         self.lines
     }
 
-    /// What became of a script; rules for what the tested side sends hold in
-    /// every one.
+    /// The outcome of a script. A violation by the tested side fails any script.
     pub(super) fn outcome(self, played: Result<(), Stop>, violations: &[String]) -> Outcome {
         let stop = match (played, violations.first()) {
             (Ok(()), None) => return Outcome::Passed,

@@ -1,14 +1,14 @@
-//! What an expectation says of what came.
+//! The verdict of an expectation.
 
 use std::ops::RangeInclusive;
 
-/// What an expectation says of a record.
+/// The verdict of an expectation on the record so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Met,
-    /// It cannot be met any more; why.
+    /// The expectation cannot be met any more, for this reason.
     Missed(String),
-    /// More has to come.
+    /// Later frames decide.
     Open,
 }
 
@@ -27,7 +27,7 @@ impl Verdict {
         }
     }
 
-    /// Met, if nothing speaks against it.
+    /// Turns `Open` into `Met`.
     pub(super) fn met_if_open(self) -> Self {
         match self {
             Self::Open => Self::Met,
@@ -39,7 +39,7 @@ impl Verdict {
         Self::met_unless(!right.contains(&status), || format!("status {status}"))
     }
 
-    /// Met if one is; missed if all are.
+    /// Met if one verdict is; missed if all are.
     pub(super) fn any(verdicts: impl IntoIterator<Item = Self>) -> Self {
         let mut missed = Vec::new();
         let mut open = false;

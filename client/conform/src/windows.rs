@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-/// Windows for DATA to us, and the DATA that we sent.
+/// The windows for DATA to us, and the amount of DATA that we sent.
 #[derive(Debug)]
 pub(crate) struct Windows {
-    /// What is left of the connection's window.
+    /// The remaining window of the connection.
     connection: i64,
-    /// The window that a new stream has.
+    /// The initial window of a stream.
     initial: i64,
     streams: BTreeMap<u32, i64>,
     /// Flow-controlled bytes that we sent, by stream; 0 is the connection.
@@ -22,7 +22,7 @@ pub(crate) enum Exceeded {
 }
 
 impl Windows {
-    /// All windows are of this many bytes.
+    /// Starts all windows with this many bytes.
     pub(crate) fn new(initial: i64) -> Self {
         Self {
             connection: initial,

@@ -289,16 +289,16 @@ impl Limits {
 }
 
 impl Limits {
-    /// Bytes that a transport takes within `write_stall_timeout`, at least.
-    pub(crate) fn least_written(&self) -> u64 {
-        let seconds = self.write_stall_timeout.as_secs();
-        seconds.saturating_mul(u64::from(self.min_rate)).max(1)
-    }
-
     /// The bytes of header lists that open streams may hold.
     pub(crate) fn held_headers(&self) -> usize {
         let streams = usize::try_from(self.max_concurrent_streams).unwrap_or(usize::MAX);
         self.max_held_headers.max(streams.saturating_mul(8 << 10))
+    }
+
+    /// Bytes that a transport takes within `write_stall_timeout`, at least.
+    pub(crate) fn least_written(&self) -> u64 {
+        let seconds = self.write_stall_timeout.as_secs();
+        seconds.saturating_mul(u64::from(self.min_rate)).max(1)
     }
 
     /// Moves what no frame could say to the nearest that one can.

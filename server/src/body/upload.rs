@@ -39,6 +39,12 @@ impl Upload {
     }
 }
 
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.watch.body_awaited(false);
+    }
+}
+
 impl Body for Upload {
     type Data = Bytes;
     type Error = Error;
@@ -48,7 +54,9 @@ impl Body for Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        this.watch.body_awaited(frame.is_pending());
+        let frame = ready!(frame);
         match &frame {
             Some(Ok(frame)) => {
                 this.watch.received(frame.data_ref().map_or(0, Bytes::len));

@@ -71,6 +71,16 @@ impl Ledger {
         stats
     }
 
+    /// The number of requests so far.
+    pub(super) fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// No request is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.load(Ordering::Relaxed) == 0
+    }
+
     pub(super) fn tell_stats(&self) {
         self.options.observer.tell(&ServerEvent::Stats {
             connection: &self.info,

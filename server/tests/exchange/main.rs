@@ -18,6 +18,8 @@ mod gone;
 mod half_close;
 #[cfg(feature = "http1")]
 mod http1;
+#[cfg(feature = "http1")]
+mod http1_waits;
 mod interim;
 mod lengths;
 mod malformed;

@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+mod capacity;
 mod cleartext;
 #[cfg(feature = "http1")]
 mod h2c;

@@ -98,11 +98,6 @@ const FLOORS: &[Floors] = &[
 const CIRCLES: &[&[&str]] = &[
     // client
     &["exchange", "stats"],
-    // client/conform
-    &["http2::expect", "http2::script"],
-    &["spdy::expect", "spdy::script"],
-    // client/cli
-    &["args", "conform"],
 ];
 
 pub(super) fn circles(tree: &Tree) -> Vec<String> {

@@ -1,6 +1,6 @@
-//! Clients under test.
+//! Tests clients: each connection of a client runs one case.
 
-mod door;
+mod listener;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -9,42 +9,41 @@ use tokio::time::timeout;
 
 use crate::{args::Conform, console, status::Failure};
 
-use door::Door;
+use listener::ClientListener;
 
-/// So many times in a row no client came: none will.
+/// After this many timeouts in a row the remaining cases do not wait.
 const MISSED: u32 = 3;
 
-/// Waits for clients, and runs one case on each connection that comes.
+/// Accepts connections, and runs one case on each.
 pub(super) async fn run(args: &Conform, address: SocketAddr) -> Result<Report, Failure> {
-    let door = Door::open(address, args.tls.then_some(args.protocol)).await?;
+    let listener = ClientListener::bind(address, args.tls.then_some(args.protocol)).await?;
     let cases = super::chosen(args, client_cases(args.protocol));
     console::note(format_args!(
         "waiting for clients on {}, one connection for each of {} cases",
-        door.url(),
+        listener.url(),
         cases.len()
     ));
     let conditions = super::conditions(args);
-    // Of use for servers only.
-    let target = Target::new("http", door.address().to_string());
+    // Only cases for servers use it.
+    let target = Target::new("http", listener.address().to_string());
     let mut report = super::report("clients");
     let mut missed = 0_u32;
     for case in cases {
         let patience = match missed {
-            // Whoever made connections is gone.
             MISSED.. => Duration::ZERO,
             _ => args.patience,
         };
-        let outcome = match timeout(patience, door.next()).await {
+        let outcome = match timeout(patience, listener.accept()).await {
             Ok(transport) => {
                 missed = 0;
                 run_case(&case, transport?, &target, &conditions).await
             }
             Err(_) => {
                 missed = missed.saturating_add(1);
-                Outcome::Skipped("no client came".into())
+                Outcome::Skipped("no client connected in time".into())
             }
         };
-        super::tell(args, &case, &outcome);
+        super::report_case(args, &case, &outcome);
         report.add(&case, outcome);
     }
     Ok(report)

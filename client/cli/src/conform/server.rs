@@ -1,4 +1,4 @@
-//! A server under test.
+//! Tests a server.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::{args::Conform, console, status::Failure};
 
-/// How long to wait before a server that is gone is asked again.
+/// The pause between two attempts to connect again.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Runs the cases one after the other, each on a connection of its own.
+/// Probes the server, then runs each case on a connection of its own.
 pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
     let origin = Origin::of(url).map_err(Failure::usage)?;
     let trust = match args.insecure {
@@ -33,10 +33,10 @@ pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
     let seen = target.probe(connect().await?, &conditions).await;
     if !target.abilities.answers {
         console::note(format_args!(
-            "{url} does not answer GET with 2xx, so that little can be tested; its frames:"
+            "{url} does not answer GET with 2xx, so most cases will be skipped; its frames:"
         ));
         for line in seen {
-            console::note_as_is(format_args!("  {line}\n"));
+            console::eprint(format_args!("  {line}\n"));
         }
     }
     let mut report = super::report(url);
@@ -44,29 +44,32 @@ pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
     for case in super::chosen(args, server_cases(&target)) {
         let mut outcome = match transport.take() {
             Some(transport) => run_case(&case, transport, &target, &conditions).await,
-            None => Outcome::Skipped("the server is gone".into()),
+            None => Outcome::Skipped("the server no longer accepts connections".into()),
         };
         transport = match (&outcome, connect().await) {
             (_, Ok(next)) => Some(next),
             (Outcome::Skipped(_), Err(_)) => None,
-            // Nothing that is sent to a server may end it.
+            // No frame may stop a server.
             (_, Err(error)) => {
                 outcome = Outcome::Failed(lacewing_conform::Failure {
-                    expected: "a server that goes on".into(),
+                    expected: "a server that still accepts connections".into(),
                     got: error.message().unwrap_or("no connection").to_owned(),
                     frames: Vec::new(),
                 });
-                again(args.patience, &connect).await
+                reconnect(args.patience, &connect).await
             }
         };
-        super::tell(args, &case, &outcome);
+        super::report_case(args, &case, &outcome);
         report.add(&case, outcome);
     }
     Ok(report)
 }
 
-/// A connection to a server that somebody may start again.
-async fn again<T>(patience: Duration, connect: &impl AsyncFn() -> Result<T, Failure>) -> Option<T> {
+/// Waits for a supervisor to start the server again, and connects.
+async fn reconnect<T>(
+    patience: Duration,
+    connect: &impl AsyncFn() -> Result<T, Failure>,
+) -> Option<T> {
     let deadline = Instant::now() + patience;
     while Instant::now() < deadline {
         sleep(PAUSE).await;

@@ -1,4 +1,4 @@
-//! The program and servers that speak something else.
+//! The program with servers of other protocols, and with untrusted certificates.
 
 use std::{
     io::{Read as _, Write as _},
@@ -13,7 +13,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::support::{Witness, routes};
 
-/// A certificate that nobody signed but its owner.
+/// A self-signed certificate.
 fn tls() -> rustls::ServerConfig {
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).unwrap();
@@ -27,8 +27,8 @@ fn tls() -> rustls::ServerConfig {
         .unwrap()
 }
 
-/// A server of another kind, for any number of clients.
-fn says(bytes: &'static [u8]) -> SocketAddr {
+/// A server that sends these bytes to each client.
+fn server_sending(bytes: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -41,7 +41,7 @@ fn says(bytes: &'static [u8]) -> SocketAddr {
     address
 }
 
-/// A server whose certificate nobody signed.
+/// A server with a self-signed certificate.
 fn self_signed() -> SocketAddr {
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -91,7 +91,7 @@ fn insecure_is_for_certificates_only() {
         b"SSH-2.0-OpenSSH_9.6\r\n",
         b"220 mail.example.org ESMTP\r\n",
     ] {
-        let plain = format!("https://{}/", says(bytes));
+        let plain = format!("https://{}/", server_sending(bytes));
         for args in [
             &["get"][..],
             &["get", "-k"],
@@ -129,7 +129,10 @@ fn the_same_with_openssl() {
         &format!("https://localhost:{}/hello", self_signed().port()),
     ]);
     assert!(said.contains("--insecure"), "{said}");
-    let plain = format!("https://{}/", says(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+    let plain = format!(
+        "https://{}/",
+        server_sending(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    );
     let (_, said) = lacewing(&["get", "--npn", &plain]);
     assert!(said.contains("does not speak TLS"), "{said}");
     assert!(!said.contains("--insecure"), "{said}");

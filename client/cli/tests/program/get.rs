@@ -13,7 +13,7 @@ use lacewing_server::{Protocol, Server, service_fn};
 
 use crate::support::*;
 
-/// A server in a thread of its own, for as long as the test runs.
+/// Starts a server on a thread of its own.
 pub(super) fn server(version: Version) -> SocketAddr {
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -74,15 +74,15 @@ fn a_body_goes_to_stdout_and_nothing_else_is_said() {
 }
 
 #[test]
-fn pushes_are_told_when_they_are_asked_for() {
+fn pushes_are_reported_on_request() {
     for version in Version::ALL {
         let address = server(version);
         let url = format!("http://{address}/pushes");
         let output = lacewing(&["--push", "--protocol", version.alpn(), &url]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         assert_eq!(output.stdout, b"page");
-        let told = format!("lacewing: pushed http://{address}/bytes/1000: 200 OK, 1000 bytes\n");
-        assert_eq!(stderr(&output), told, "{version}");
+        let line = format!("lacewing: pushed http://{address}/bytes/1000: 200 OK, 1000 bytes\n");
+        assert_eq!(stderr(&output), line, "{version}");
         let output = lacewing(&["--protocol", version.alpn(), &url]);
         assert_eq!(
             (output.stdout.clone(), stderr(&output)),
@@ -91,10 +91,9 @@ fn pushes_are_told_when_they_are_asked_for() {
     }
 }
 
-/// Answers of HTTP/1.1 are no use: it says so, and that no connection came
-/// about.
+/// A server that stays in HTTP/1.1 is an error of the connection.
 #[test]
-fn an_upgrade_that_is_not_taken_is_told() {
+fn an_upgrade_that_the_server_declines_is_reported() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let serving = std::thread::spawn(move || {
@@ -202,7 +201,7 @@ fn several_urls_go_into_a_directory_over_one_connection() {
 }
 
 #[test]
-fn exit_codes_tell_what_went_wrong() {
+fn exit_codes_name_the_kind_of_failure() {
     let base = format!("http://{}", server(Version::Http2));
     let cases: [(&[&str], i32, &str); 7] = [
         (&["not a url"], 1, "not a URL"),

@@ -1,5 +1,4 @@
-//! The program when nobody reads what it says: it ends in silence, and what it
-//! did is what it says.
+//! The program without a reader of its output: no message, and the same exit code.
 
 use std::{
     net::SocketAddr,
@@ -24,8 +23,8 @@ fn lacewing(args: &[&str]) -> Command {
     command
 }
 
-/// Runs the program with a standard output that nobody reads: how it ends, and
-/// what it says of that.
+/// Runs the program without a reader of its standard output. Returns its exit
+/// status and its standard error output.
 fn without_stdout(args: &[&str]) -> (ExitStatus, String) {
     let output = lacewing(args)
         .stdout(unread())
@@ -49,14 +48,14 @@ fn without_stderr(args: &[&str]) -> (ExitStatus, Vec<u8>) {
     (output.status, output.stdout)
 }
 
-/// An address at which nobody is.
-fn nobody() -> SocketAddr {
+/// An address without a listener.
+fn closed_address() -> SocketAddr {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.local_addr().unwrap()
 }
 
 #[test]
-fn a_list_or_a_help_that_nobody_reads_is_no_error() {
+fn a_list_or_a_help_without_a_reader_is_no_error() {
     for args in [
         &["conform", "--list"][..],
         &["conform", "--list", "--client"],
@@ -71,7 +70,7 @@ fn a_list_or_a_help_that_nobody_reads_is_no_error() {
 }
 
 #[test]
-fn a_body_that_nobody_reads_is_no_error() {
+fn a_body_without_a_reader_is_no_error() {
     for version in Version::ALL {
         let address = server(version);
         let url = format!("http://{address}/bytes/3000000");
@@ -83,9 +82,9 @@ fn a_body_that_nobody_reads_is_no_error() {
     }
 }
 
-/// A verdict is a verdict, read or not.
+/// The exit code does not depend on a reader.
 #[test]
-fn a_report_that_nobody_reads_keeps_its_exit_code() {
+fn a_report_without_a_reader_keeps_its_exit_code() {
     let address = server(Version::Http2);
     let url = format!("http://{address}/hello");
     let (status, said) = without_stdout(&["conform", &url, "--only", "6.7/1"]);
@@ -93,7 +92,7 @@ fn a_report_that_nobody_reads_keeps_its_exit_code() {
 }
 
 #[test]
-fn notes_that_nobody_reads_change_nothing() {
+fn notes_without_a_reader_change_nothing() {
     for version in Version::ALL {
         let address = server(version);
         let url = format!("http://{address}/hello");
@@ -105,7 +104,7 @@ fn notes_that_nobody_reads_change_nothing() {
         let (status, body) = without_stderr(&["get", "--push", "--protocol", protocol, &url]);
         assert_eq!((status.code(), &body[..]), (Some(0), &b"page"[..]));
     }
-    let url = format!("http://{}/", nobody());
+    let url = format!("http://{}/", closed_address());
     let (status, _) = without_stderr(&["get", &url]);
     assert_eq!(status.code(), Some(2), "the failure is in the code");
     let (status, _) = without_stderr(&["get", "--no-such-option"]);

@@ -1,4 +1,4 @@
-//! HTTP/2 frames (RFC 9113 §6) in words.
+//! HTTP/2 frames (RFC 9113 §6) as lines of text.
 
 use bytes::{Buf, BytesMut};
 use lacewing_frames::http2::{
@@ -11,8 +11,7 @@ use lacewing_conn::Side;
 
 type List = Vec<(HeaderField, Sensitivity)>;
 
-/// Bytes before a padded DATA frame's content: its head and the length of its
-/// padding.
+/// The bytes before a padded DATA frame's content: head and Pad Length.
 const PADDED_HEAD: usize = Head::LEN + 1;
 
 /// The frames of one direction.
@@ -29,7 +28,7 @@ enum Preface {
 
 impl Http2Frames {
     pub(super) fn new(sender: Side) -> Self {
-        // Whatever the two sides allow each other is shown.
+        // The log does not know the limits of the two sides, and has none.
         let mut decoder = Decoder::new(DecoderLimits::default().with(|limits| {
             limits.max_frame_size = Head::MAX_LENGTH;
             limits.max_header_list_size = usize::MAX;
@@ -74,7 +73,7 @@ impl Frames for Http2Frames {
         lines.push(title(head));
         match self.decoder.decode(&mut buffer.split_to(total)) {
             Ok(Some(message)) => describe(message, lines),
-            // A header block that goes on, or a frame to be ignored.
+            // An incomplete header block, or an unknown frame.
             Ok(None) => {}
             Err(error) => {
                 lines.push(format!("    ! {error} ({})", error.section()));
@@ -204,7 +203,7 @@ fn dependency(priority: StreamPriority) -> String {
 }
 
 fn fields(list: Result<List, BadList<List>>, lines: &mut Vec<String>) {
-    // No list exceeds the limits of this decoder.
+    // This decoder has no limits that a list could exceed.
     for (field, sensitivity) in list.unwrap_or_else(|bad| bad.fields) {
         let never = match sensitivity {
             Sensitivity::Normal => "",
@@ -277,7 +276,7 @@ mod tests {
     #[test]
     fn what_cannot_be_decoded_is_said() {
         let mut lines = Vec::new();
-        // HEADERS with a reference to an entry that no table has.
+        // HEADERS with an index beyond the tables.
         let wire = b"\x00\x00\x01\x01\x05\x00\x00\x00\x01\xff\x80\x80";
         let mut wire = wire.to_vec();
         wire[2] = 3;

@@ -1,4 +1,4 @@
-//! SPDY frames in words.
+//! SPDY frames as lines of text.
 
 use bytes::{Buf, Bytes, BytesMut};
 use lacewing_frames::spdy::{
@@ -7,7 +7,7 @@ use lacewing_frames::spdy::{
 
 use super::{Frames, Taken, text};
 
-/// Names, and values as on the wire: joined by NUL.
+/// Names and values; several values of a name are joined by NUL.
 type List = Vec<(Bytes, Bytes)>;
 
 /// The frames of one direction.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// A header name or value: UTF-8 as it is, all else escaped.
+/// A field name or value: UTF-8 unchanged, other bytes escaped.
 pub(super) fn readable(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {

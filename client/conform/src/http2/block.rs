@@ -1,6 +1,6 @@
-//! Header blocks to send, written representation by representation (RFC 7541
-//! §6), so that they may be wrong in any way. Nothing is ever indexed unless a
-//! table says so: blocks do not depend on each other.
+//! Header blocks to send, valid or malformed. A case writes each representation
+//! (RFC 7541 §6) itself. By default no field enters the dynamic table, so that
+//! blocks do not depend on each other.
 
 use lacewing_hpack::huffman;
 
@@ -20,12 +20,12 @@ pub(super) fn request(target: &Target, method: &str, path: &str) -> Block {
     ])
 }
 
-/// GET of the usual path.
+/// GET of the target's path.
 pub(super) fn get(target: &Target) -> Block {
     request(target, "GET", &target.path)
 }
 
-/// POST of the path that takes it.
+/// POST to the target's POST path.
 pub(super) fn post(target: &Target) -> Block {
     request(target, "POST", &target.post_path)
 }
@@ -35,18 +35,18 @@ pub(super) fn get_large(target: &Target) -> Block {
     request(target, "GET", &target.large_path)
 }
 
-/// A response's status and nothing else.
+/// A response's `:status` alone.
 pub(super) fn status(code: &str) -> Block {
     Block::of(&[(":status", code)])
 }
 
 impl Block {
-    /// No field.
+    /// An empty block.
     pub(super) fn new() -> Self {
         Self::default()
     }
 
-    /// Literals that enter no table (§6.2.2), in their order.
+    /// Literals without indexing (§6.2.2), in this order.
     pub(super) fn of(fields: &[(&str, &str)]) -> Self {
         fields
             .iter()
@@ -57,43 +57,43 @@ impl Block {
         &self.0
     }
 
-    /// A literal that enters no table (§6.2.2).
+    /// A literal without indexing (§6.2.2).
     pub(super) fn field(self, name: &str, value: &str) -> Self {
         self.octets(name.as_bytes(), value.as_bytes())
     }
 
-    /// The same of any octets.
+    /// A literal without indexing, of any octets.
     pub(super) fn octets(self, name: &[u8], value: &[u8]) -> Self {
         self.raw(&[0x00]).string(name).string(value)
     }
 
-    /// A literal that enters the table (§6.2.1).
+    /// A literal with incremental indexing (§6.2.1).
     pub(super) fn indexed_field(self, name: &str, value: &str) -> Self {
         self.raw(&[0x40])
             .string(name.as_bytes())
             .string(value.as_bytes())
     }
 
-    /// A literal that is never to be indexed (§6.2.3).
+    /// A literal never indexed (§6.2.3).
     pub(super) fn never_indexed(self, name: &str, value: &str) -> Self {
         self.raw(&[0x10])
             .string(name.as_bytes())
             .string(value.as_bytes())
     }
 
-    /// A literal whose name is an entry, and which enters no table.
+    /// A literal without indexing, with an indexed name.
     pub(super) fn with_name(self, index: usize, value: &str) -> Self {
         self.integer(index, 4, 0x00).string(value.as_bytes())
     }
 
-    /// Both strings Huffman-coded (§5.2).
+    /// A literal without indexing, with both strings Huffman-coded (§5.2).
     pub(super) fn huffman(self, name: &str, value: &str) -> Self {
         self.raw(&[0x00])
             .coded(name.as_bytes())
             .coded(value.as_bytes())
     }
 
-    /// An entry (§6.1).
+    /// An indexed field (§6.1).
     pub(super) fn entry(self, index: usize) -> Self {
         self.integer(index, 7, 0x80)
     }
@@ -120,7 +120,7 @@ impl Block {
         self
     }
 
-    /// A string as it is (§5.2).
+    /// A string literal without Huffman code (§5.2).
     pub(super) fn string(mut self, text: &[u8]) -> Self {
         self = self.integer(text.len(), 7, 0x00);
         self.0.extend_from_slice(text);
@@ -142,7 +142,7 @@ impl Block {
         self
     }
 
-    /// And the fields of another block behind.
+    /// Appends the fields of another block.
     pub(super) fn and(self, other: &Block) -> Self {
         self.raw(&other.0)
     }

@@ -1,5 +1,4 @@
-//! Frames to send: of any type, with any flags, length and stream, true or not
-//! to what the specification says.
+//! Frames to send, valid or malformed: any type, flags, length and stream.
 
 use lacewing_frames::http2::{ErrorCode, Head, Kind, SettingId, flags};
 
@@ -14,7 +13,7 @@ pub(super) struct Frame {
     pub(super) flags: u8,
     pub(super) stream: Id,
     payload: Vec<Piece>,
-    /// A length that is not the payload's.
+    /// A length field that differs from the payload's length.
     length: Option<u32>,
     reserved_bit: bool,
 }
@@ -25,7 +24,7 @@ enum Piece {
     Id(Id),
 }
 
-/// Any frame.
+/// A frame of any type.
 pub(super) fn frame(kind: Kind, flags: u8, stream: impl Into<Id>, payload: &[u8]) -> Frame {
     Frame {
         kind,
@@ -41,7 +40,7 @@ pub(super) fn data(stream: impl Into<Id>, content: &[u8]) -> Frame {
     frame(Kind::DATA, 0, stream, content)
 }
 
-/// DATA of so many bytes.
+/// DATA of this many bytes.
 pub(super) fn data_of(stream: impl Into<Id>, length: usize) -> Frame {
     data(stream, &vec![b'x'; length])
 }
@@ -57,7 +56,7 @@ pub(super) fn continuation(stream: impl Into<Id>, fragment: &[u8]) -> Frame {
 }
 
 /// A header block cut into HEADERS and CONTINUATION frames at the given place
-/// and every so many bytes after it.
+/// and every this many bytes after it.
 pub(super) fn split(stream: impl Into<Id>, block: &Block, size: usize) -> Vec<Frame> {
     let stream = stream.into();
     let chunks: Vec<&[u8]> = block.bytes().chunks(size.max(1)).collect();
@@ -162,12 +161,12 @@ impl Frame {
         self
     }
 
-    /// With so many bytes of padding, and the flag.
+    /// With this many bytes of padding, and the flag.
     pub(super) fn padded(self, padding: u8) -> Self {
         self.padded_with(padding, &vec![0; usize::from(padding)])
     }
 
-    /// With the flag, a padding length, and padding that may be of another one.
+    /// With the flag, this padding length, and padding of perhaps another length.
     pub(super) fn padded_with(mut self, length: u8, padding: &[u8]) -> Self {
         self.flags |= flags::PADDED;
         self.payload.insert(0, Piece::Bytes(vec![length]));
@@ -183,25 +182,25 @@ impl Frame {
         self
     }
 
-    /// With a payload of so many bytes, all `x`.
+    /// With a payload of this many bytes, all `x`.
     pub(super) fn sized(mut self, length: usize) -> Self {
         self.payload = vec![Piece::Bytes(vec![b'x'; length])];
         self
     }
 
-    /// With a length field that does not fit.
+    /// With a length field that differs from the payload's length.
     pub(super) fn announcing(mut self, length: u32) -> Self {
         self.length = Some(length);
         self
     }
 
-    /// With the reserved bit before the stream id.
+    /// With the reserved bit of the stream id set.
     pub(super) fn with_reserved_bit(mut self) -> Self {
         self.reserved_bit = true;
         self
     }
 
-    /// The payload, once the requests are known.
+    /// The payload; `requests` are the ids of the client's requests.
     pub(super) fn payload(&self, requests: &[u32]) -> Vec<u8> {
         let mut payload = Vec::new();
         for piece in &self.payload {
@@ -232,7 +231,7 @@ impl Frame {
         bytes
     }
 
-    /// In words, for the transcript.
+    /// Describes the frame for the transcript.
     pub(super) fn describe(&self, requests: &[u32]) -> String {
         let payload = self.payload(requests);
         let mut text = format!(

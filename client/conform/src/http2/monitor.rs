@@ -1,4 +1,4 @@
-//! Rules for what the tested side sends, watched in every case.
+//! Rules for the frames of the tested side, checked in every case.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ use super::{
     protocol::{Http2, List, setting},
 };
 
-/// Watches one connection.
+/// Checks the frames of the tested side on one connection.
 #[derive(Debug)]
 pub(super) struct Monitor {
     tested: Side,
@@ -25,16 +25,16 @@ pub(super) struct Monitor {
     unacknowledged: VecDeque<Vec<(SettingId, u32)>>,
     /// The highest stream that we opened; streams above are idle.
     opened: u32,
-    /// Bytes were sent that are no frame: nothing is known of our streams.
+    /// We sent bytes that are not a frame: the state of our streams is unknown.
     opaque: bool,
-    /// Broken rules, with their sections.
+    /// Violations, with their sections.
     pub(super) violations: Vec<String>,
 }
 
-/// The window of the connection, and of streams without other SETTINGS.
+/// The initial window of the connection, and the default of streams.
 const WINDOW: u32 = 65_535;
 
-/// What an acknowledgement of our SETTINGS puts into force.
+/// The settings that an acknowledgement puts into force.
 #[derive(Debug, Default)]
 pub(super) struct InForce {
     pub(super) header_table_size: Option<u32>,
@@ -53,12 +53,12 @@ impl Monitor {
         }
     }
 
-    /// We send bytes that are no [`Frame`].
+    /// Records that we send bytes that are not a [`Frame`].
     pub(super) fn sent_bytes(&mut self) {
         self.opaque = true;
     }
 
-    /// We send a frame.
+    /// Records a frame that we send.
     pub(super) fn sent(&mut self, frame: &Frame, requests: &[u32]) {
         let stream = frame.stream.resolve(requests);
         let payload = frame.payload(requests);
@@ -85,7 +85,8 @@ impl Monitor {
                     })
                     .collect();
                 if let Some((_, value)) = last(&entries, SettingId::INITIAL_WINDOW_SIZE) {
-                    // More may be used before the acknowledgement is out.
+                    // The tested side may use a larger window before it sends the
+                    // acknowledgement.
                     if i64::from(value) > self.windows.initial() {
                         self.windows.set_initial(i64::from(value));
                     }
@@ -114,7 +115,7 @@ impl Monitor {
         force
     }
 
-    /// The tested side sent a message; `before` is what came before it.
+    /// Checks a frame of the tested side; `before` is the record without it.
     pub(super) fn received(&mut self, message: &Message<List>, before: &Record<Http2>) {
         if before.messages == 0 && !matches!(message, Message::Settings(_)) {
             self.violation("the first frame is not SETTINGS", "§3.4");
@@ -166,7 +167,7 @@ impl Monitor {
         }
     }
 
-    /// What is left of the stream's window and of the connection's, for us.
+    /// The remaining windows of the stream and of the connection for our DATA.
     pub(super) fn windows(&self, record: &Record<Http2>, stream: u32) -> [u64; 2] {
         let initial = setting(record, SettingId::INITIAL_WINDOW_SIZE).unwrap_or(WINDOW);
         [(stream, initial), (0, WINDOW)].map(|(id, initial)| {
@@ -192,7 +193,7 @@ impl Monitor {
 
     fn is_idle(&self, stream: u32, before: &Record<Http2>) -> bool {
         match self.tested {
-            // Pushed streams are not looked at.
+            // Pushed streams are not checked.
             Side::Server => !self.opaque && stream % 2 == 1 && stream > self.opened,
             Side::Client => stream % 2 == 1 && !before.streams.contains_key(&stream),
         }
@@ -320,7 +321,7 @@ fn pseudo(list: &List) -> impl Iterator<Item = (&[u8], &[u8])> {
         .filter(|(name, _)| name.first() == Some(&b':'))
 }
 
-/// The entry that counts, of those with this id.
+/// The last entry with this id, which is in force.
 fn last(entries: &[(SettingId, u32)], id: SettingId) -> Option<(SettingId, u32)> {
     let mut backwards = entries.iter().copied().rev();
     backwards.find(|entry| entry.0 == id)

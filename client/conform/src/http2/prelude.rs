@@ -1,4 +1,4 @@
-//! Everything that tables are written in.
+//! The names that the tables of cases use.
 
 pub(super) use lacewing_frames::http2::{ErrorCode, Kind, PREFACE, SettingId, flags};
 
@@ -15,9 +15,9 @@ pub(super) use super::{
 pub(super) use crate::{
     case::Need,
     script::{
-        alive, any, at_most, bytes, connection_error, content, expect, malformed, malformed_late,
-        must, no_request_since_mark, not_reset, request_comes, requests, response, response_head,
-        send, send_all, settle, should, stream_error, success, upload_comes,
+        alive, any, at_most, await_request, await_upload, bytes, connection_error, content, expect,
+        malformed, malformed_late, must, no_request_since_mark, not_reset, requests, response,
+        response_head, send, send_all, settle, should, stream_error, success,
     },
     stream_id::{Id, REQUEST, SECOND_REQUEST},
     target::Target,

@@ -1,4 +1,5 @@
-//! Finds out what a server of HTTP/2 can show: one connection, three requests.
+//! Finds out the abilities of an HTTP/2 server, with three requests on one
+//! connection.
 
 use lacewing_conn::{Side, Version};
 use lacewing_frames::http2::{SettingId, flags};

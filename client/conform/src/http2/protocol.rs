@@ -1,4 +1,4 @@
-//! HTTP/2 as a protocol of cases: its types, and how it judges errors.
+//! HTTP/2 as a protocol of cases: its types, and its judgement of errors.
 
 use lacewing_frames::http2::{ErrorCode, HeaderField, Message, Sensitivity, Setting, SettingId};
 
@@ -20,7 +20,7 @@ pub(super) struct Http2;
 /// A decoded header list.
 pub(super) type List = Vec<(HeaderField, Sensitivity)>;
 
-/// How the connection starts.
+/// The start of the connection.
 #[derive(Clone, Debug)]
 pub(super) enum Start {
     /// Preface and SETTINGS with these entries; both sides acknowledge.
@@ -37,9 +37,9 @@ pub(super) enum OwnStep {
     /// Send this many DATA frames of one byte and 255 of padding, and
     /// END_STREAM.
     PaddedUpload(Id, u64),
-    /// A client under test allows push, or the case is skipped.
+    /// Skip the case unless the client under test allows push.
     PushAllowed,
-    /// A client under test forbids push, or the case is skipped.
+    /// Skip the case unless the client under test forbids push.
     PushForbidden,
     /// Do not acknowledge SETTINGS from here on.
     WithholdAck,
@@ -79,7 +79,7 @@ impl Judge for Http2 {
         match (Self::connection_error(record), &record.closed) {
             (Some(code), _) if codes.contains(&code) => Verdict::Met,
             (Some(code), _) => Verdict::Missed(format!("GOAWAY with {code}")),
-            // A GOAWAY that calls it no error is the wrong one.
+            // GOAWAY with NO_ERROR does not report the error.
             (None, Some(how)) if !record.go_aways.is_empty() => {
                 Verdict::Missed(format!("GOAWAY with NO_ERROR, then {how}"))
             }

@@ -8,7 +8,7 @@ use crate::record::Record;
 use super::protocol::{Http2, List};
 
 impl Record<Http2> {
-    /// Adds a frame of the tested side.
+    /// Adds a frame of the tested side to the record.
     pub(super) fn add(&mut self, message: &Message<List>, tested: Side) {
         self.messages = self.messages.saturating_add(1);
         match message {
@@ -26,7 +26,7 @@ impl Record<Http2> {
                 list,
                 ..
             } => {
-                // No list exceeds the limits of this decoder.
+                // This decoder has no limits that a list could exceed.
                 let list = list.as_ref().unwrap_or_else(|bad| &bad.fields);
                 self.headers(*stream_id, *fin, list, tested);
             }

@@ -1,4 +1,4 @@
-//! The words of tables that only HTTP/2 has.
+//! Steps and row options of HTTP/2 alone.
 
 use lacewing_frames::http2::SettingId;
 
@@ -20,7 +20,7 @@ impl Row {
         self
     }
 
-    /// Starts with nothing.
+    /// Starts without preface and SETTINGS: the steps send everything.
     pub(super) fn bare(mut self) -> Self {
         self.setup = Start::Nothing;
         self

@@ -22,7 +22,7 @@ use super::{
     protocol::{Http2, List, OwnStep, Start, setting},
 };
 
-/// The codec of a connection, and the rules that are watched on it.
+/// The codec and the monitor of a connection.
 pub(super) struct Http2Session {
     tested: Side,
     decoder: Decoder<List>,
@@ -37,7 +37,7 @@ enum Preface {
     Done,
 }
 
-/// What we do with SETTINGS.
+/// The treatment of the tested side's SETTINGS.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Acks {
     Send,

@@ -1,4 +1,4 @@
-//! DATA as windows allow, and more than they allow.
+//! Uploads: DATA within the windows of the tested side, and beyond them.
 
 use lacewing_conn::Side;
 use tokio::time::Instant;
@@ -7,7 +7,7 @@ use crate::{case::Need, expect::Expect, record::Stream, stream_id::Id, transcrip
 
 use super::{Dialect, Player, Session as _};
 
-/// The most bytes that are sent to see what happens beyond a limit.
+/// The most bytes that we send to exceed a limit of the tested side.
 pub(crate) const AFFORDABLE: u64 = 1 << 21;
 
 /// The most content of one DATA frame.
@@ -17,7 +17,7 @@ const FRAME: usize = 16_384;
 pub(crate) struct Upload<P: Dialect> {
     /// The most content of a frame.
     pub(crate) most: u64,
-    /// What a frame takes of the windows beyond its content.
+    /// The flow-controlled bytes of a frame beside its content.
     pub(crate) overhead: u64,
     pub(crate) frame: fn(Id, usize) -> P::Frame,
 }
@@ -57,7 +57,7 @@ impl<P: Dialect> Player<'_, P> {
             let data = (form.frame)(id, usize::try_from(content).unwrap_or(0));
             let data = if left == 0 { P::end(data) } else { data };
             self.send(&[data]).await;
-            // Takes what was received, and waits for nothing.
+            // Reads available input without waiting.
             self.read(Instant::now()).await;
             // A complete response may cut an upload short (RFC 9113 §8.1).
             if self.cuts_short(number) {
@@ -75,7 +75,7 @@ impl<P: Dialect> Player<'_, P> {
             Expect::Credit(id, more(number)),
             Expect::Credit(0.into(), more(0)),
         ];
-        // A client's request has ended long before the response.
+        // A client ends its request before the response: its end means nothing here.
         if self.tested() == Side::Server {
             right.push(Expect::Ended(id));
         }
@@ -98,7 +98,7 @@ impl<P: Dialect> Player<'_, P> {
         }
         let mut right = P::overrun_errors(id);
         let credit = |id: u32| self.record.credit(id).saturating_add(1);
-        // The window that was exceeded may have been opened meanwhile.
+        // The tested side may have advertised credit before our DATA arrived.
         right.push(match stream <= connection {
             true => Expect::Credit(id, credit(number)),
             false => Expect::Credit(0.into(), credit(0)),

@@ -1,4 +1,4 @@
-//! The responses of a server that is probed.
+//! Reads a server's abilities from its responses.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use crate::{expect::Expect, target::Target};
 
 use super::{Dialect, Player};
 
-/// The most content that is counted.
+/// The most content that the probe waits for, in bytes.
 pub(crate) const MOST: u32 = 256 * 1024;
 
 impl<P: Dialect> Player<'_, P> {
     /// Waits for the responses to GET (1), GET of the large path (3) and POST
     /// (5), and notes the abilities that they show.
     pub(crate) async fn show(&mut self, target: &mut Target) {
-        // The large one need not end.
+        // The large response need not end.
         let _ = self.until(&Expect::Response(1.into(), 100..=599)).await;
         let _ = self.until(&Expect::Response(5.into(), 100..=599)).await;
         let large = Expect::Any(vec![

@@ -1,4 +1,4 @@
-//! JUnit's XML.
+//! Writes a report as JUnit XML.
 
 use std::fmt::Write as _;
 
@@ -69,7 +69,7 @@ fn write_failure(xml: &mut String, failure: &Failure) -> std::fmt::Result {
     writeln!(xml, "</failure></testcase>")
 }
 
-/// Of text that a peer sent, too: XML has no way to write most control
+/// Escapes text, which may be a peer's: XML cannot represent most control
 /// characters.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

@@ -1,36 +1,36 @@
-//! Name/value header blocks to send, right or wrong in any way.
+//! Name/value header blocks to send, valid or malformed.
 
 use bytes::BytesMut;
 use lacewing_frames::spdy::{Compression, Encoder, Head, Version as Layout};
 
 use lacewing_conn::Version;
 
-/// The longest stored block of deflate.
+/// The most bytes of a stored block of deflate.
 const STORED: usize = 65_535;
 
 /// A name/value header block (draft 3, section 2.6.10), before compression.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Block {
     fields: Vec<(Vec<u8>, Vec<u8>)>,
-    /// A number of pairs that is not theirs.
+    /// A count that differs from the number of pairs.
     count: Option<u32>,
-    /// Bytes behind the pairs.
+    /// Bytes after the pairs.
     rest: Vec<u8>,
-    /// What goes on the wire instead of all that.
+    /// Bytes to send in place of the zlib stream.
     wire: Option<Vec<u8>>,
-    /// Bytes of a stored block of deflate; what zlib makes of it for `None`.
+    /// The most bytes of each stored block of deflate; [`STORED`] if absent.
     chunk: Option<usize>,
 }
 
 /// The zlib stream of our header blocks.
 #[derive(Debug)]
 pub(super) enum Zlib {
-    /// Stored blocks, which can carry whatever is wrong.
+    /// Stored blocks, which can carry any malformed block.
     Stored {
-        /// Its head and dictionary went out.
+        /// The zlib header and dictionary id are sent.
         started: bool,
     },
-    /// A compressor, for blocks that are right.
+    /// A compressor, for valid blocks.
     Compressor(Box<Encoder>),
 }
 
@@ -67,14 +67,14 @@ impl Block {
         }
     }
 
-    /// With another pair at the end.
+    /// Appends a pair.
     pub(super) fn and(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         let pair = (name.as_ref().to_vec(), value.as_ref().to_vec());
         self.fields.push(pair);
         self
     }
 
-    /// Without the pair of that name.
+    /// Removes the pair with this name.
     pub(super) fn without(mut self, name: &str) -> Self {
         self.fields.retain(|(known, _)| known != name.as_bytes());
         self
@@ -96,7 +96,7 @@ impl Block {
         self
     }
 
-    /// Says that there are so many pairs.
+    /// Claims this number of pairs.
     pub(super) fn counting(mut self, count: u32) -> Self {
         self.count = Some(count);
         self
@@ -108,7 +108,7 @@ impl Block {
         self
     }
 
-    /// In stored blocks of so many bytes.
+    /// In stored blocks of this many bytes.
     pub(super) fn chunked(mut self, bytes: usize) -> Self {
         self.chunk = Some(bytes);
         self
@@ -132,7 +132,7 @@ impl Block {
         plain
     }
 
-    /// The names, in words.
+    /// Lists the names, for the transcript.
     pub(super) fn describe(&self) -> String {
         let mut text = String::new();
         for (name, value) in self.fields.iter().take(12) {
@@ -181,7 +181,7 @@ impl Zlib {
                         pairs.field(name, value.split(|byte| *byte == 0));
                     }
                 };
-                // Only blocks that are right are compressed.
+                // Only valid blocks are compressed.
                 let _ = encoder.headers(&mut frame, 1, false, fields);
                 let fixed = match layout {
                     Layout::V2 => 6,
@@ -193,7 +193,7 @@ impl Zlib {
     }
 }
 
-/// The head of a zlib stream (RFC 1950), with a dictionary or without.
+/// The header of a zlib stream (RFC 1950), with or without a dictionary.
 pub(super) fn zlib_head(dictionary: Option<[u8; 4]>) -> Vec<u8> {
     match dictionary {
         Some([d0, d1, d2, d3]) => vec![0x78, 0x20, d0, d1, d2, d3],

@@ -1,10 +1,10 @@
-//! Received messages in words, for the transcript.
+//! Describes received frames for the transcript.
 
 use lacewing_frames::spdy::{Block, Message};
 
 use super::protocol::List;
 
-/// Fields of a header list that are shown.
+/// The most fields of a header list in the transcript.
 const SHOWN: usize = 12;
 
 pub(super) fn describe(message: &Message<List>) -> String {

@@ -1,4 +1,4 @@
-//! What tables are written for: a version, and a server's resources.
+//! The parameters of a table: a version, and a server's resources.
 
 use lacewing_conn::Version;
 

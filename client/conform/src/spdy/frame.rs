@@ -1,5 +1,4 @@
-//! Frames to send: of any type, version, flags and length, true or not to what
-//! the drafts say.
+//! Frames to send, valid or malformed: any type, version, flags and length.
 
 use lacewing_frames::spdy::{ErrorCode, GoAwayStatus, Kind, SettingId, Version as Layout, flags};
 
@@ -14,18 +13,18 @@ pub(super) struct Frame {
     pub(super) kind: Option<Kind>,
     pub(super) stream: Id,
     pub(super) flags: u8,
-    /// Of a control frame, when it is not the connection's.
+    /// The version of a control frame, if not the connection's.
     version: Option<u16>,
     parts: Vec<Part>,
 }
 
-/// A part of a payload, which versions lay out in their ways.
+/// A part of a payload, whose layout depends on the version.
 #[derive(Clone, Debug)]
 enum Part {
     Bytes(Vec<u8>),
     Stream,
     Id(Id),
-    /// Two bytes without use in SPDY/2, nothing later.
+    /// Two unused bytes in SPDY/2, absent later.
     Unused,
     /// Two or three bits, and the rest of two bytes.
     Priority(u8),
@@ -39,7 +38,7 @@ enum Part {
 /// An entry of SETTINGS: flags, id, value.
 pub(super) type Entry = (u8, SettingId, u32);
 
-/// Any control frame.
+/// A control frame of any type.
 pub(super) fn control(kind: Kind, payload: &[u8]) -> Frame {
     of(kind, 0, vec![Part::Bytes(payload.to_vec())])
 }
@@ -82,7 +81,7 @@ pub(super) fn settings(entries: &[Entry]) -> Frame {
     settings_counting(u32::try_from(entries.len()).unwrap_or(u32::MAX), entries)
 }
 
-/// SETTINGS that say that there are so many entries.
+/// SETTINGS with this value in the number of entries.
 pub(super) fn settings_counting(count: u32, entries: &[Entry]) -> Frame {
     let mut parts = vec![Part::Bytes(count.to_be_bytes().to_vec())];
     for (flags, id, value) in entries {
@@ -115,7 +114,7 @@ pub(super) fn data(stream: impl Into<Id>, content: &[u8]) -> Frame {
     }
 }
 
-/// DATA of so many bytes.
+/// DATA of this many bytes.
 pub(super) fn data_of(stream: impl Into<Id>, length: usize) -> Frame {
     data(stream, &vec![b'x'; length])
 }
@@ -142,7 +141,7 @@ impl Frame {
         self
     }
 
-    /// Of another version.
+    /// With another version.
     pub(super) fn version(mut self, version: u16) -> Self {
         self.version = Some(version);
         self
@@ -158,8 +157,8 @@ impl Frame {
         self
     }
 
-    /// With every bit set that has no use: those beside the priority, and the
-    /// one before the stream id.
+    /// With all unused bits set: those beside the priority, and the one before
+    /// the stream id.
     pub(super) fn reserved_bits(mut self) -> Self {
         for part in &mut self.parts {
             match part {
@@ -193,7 +192,7 @@ impl Frame {
         }
     }
 
-    /// The value in SETTINGS that counts: the first.
+    /// The value in force of a setting: the first.
     pub(super) fn setting(&self, id: SettingId) -> Option<u32> {
         self.parts.iter().find_map(|part| match part {
             Part::Entry(_, known, value) if *known == id.0 => Some(*value),
@@ -242,7 +241,7 @@ impl Frame {
                 }
                 Part::Entry(flags, id, value) => {
                     let [_, i0, i1, i2] = id.to_be_bytes();
-                    // SPDY/2 has the id in the wrong order, and before its flags.
+                    // SPDY/2 sends the id in little-endian order, before its flags.
                     payload.extend_from_slice(&match older {
                         true => [i2, i1, i0, *flags],
                         false => [*flags, i0, i1, i2],
@@ -255,7 +254,7 @@ impl Frame {
         payload
     }
 
-    /// In words, for the transcript.
+    /// Describes the frame for the transcript.
     pub(super) fn describe(&self, requests: &[u32]) -> String {
         let mut text = match self.kind {
             None => format!("> DATA length={}", self.content()),

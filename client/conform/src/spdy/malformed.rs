@@ -1,4 +1,4 @@
-//! Header blocks whose zlib stream is wrong, or swells.
+//! Header blocks with a malformed zlib stream, or one that inflates to megabytes.
 
 use lacewing_frames::spdy::Version as Layout;
 
@@ -7,32 +7,32 @@ use super::{
     dialect::Dialect,
 };
 
-/// What a stored block of deflate has before its bytes.
+/// The bytes of a stored block of deflate before its content.
 const STORED_HEAD: usize = 5;
-/// Bytes of all values of a block that swells; on the wire it is shorter than
-/// what everybody has to take.
+/// The inflated bytes of all values of a compression bomb. On the wire the block
+/// is shorter than the minimum that every peer must accept.
 const SWOLLEN: usize = 3_000_000;
-/// Bytes of a value: SPDY/2 has 16 bits for its length.
+/// The bytes of a value: SPDY/2 has 16 bits for its length.
 const VALUE: usize = 60_000;
 
-/// Blocks that cannot be inflated, in words: in place of `block`, as the first
-/// of a connection.
+/// Blocks that cannot be inflated, each with a description. They replace `block`
+/// as the first of a connection.
 pub(super) fn streams(layout: Layout, block: &Block) -> [(&'static str, Block); 4] {
     let plain = block.plain(layout);
     let begun = || zlib_head(Some(dictionary(layout)));
     let mut unknown = zlib_head(Some([0xde, 0xad, 0xbe, 0xef]));
     store(&mut unknown, &plain, usize::MAX);
     let mut no_type = begun();
-    // Not the last, of type 3, which deflate does not have.
+    // Not the last block; block type 3, which is reserved.
     no_type.push(0b110);
     let mut far = begun();
     far.extend(match_from_afar());
     let mut lengths = begun();
-    // Stored, with a length that its complement does not confirm.
+    // Stored, with a length that does not match its complement.
     lengths.extend_from_slice(&[0, 4, 0, 4, 0]);
     lengths.extend_from_slice(b"\0\0\0\0");
     [
-        ("a zlib stream with a dictionary that nobody has", unknown),
+        ("a zlib stream with an unknown dictionary", unknown),
         ("a block of a type that deflate does not have", no_type),
         ("a match that reaches behind the dictionary", far),
         ("a stored block with two lengths", lengths),
@@ -57,7 +57,7 @@ pub(super) fn ended(layout: Layout, block: &Block) -> Block {
     let mut wire = zlib_head(Some(dictionary(layout)));
     let head = wire.len();
     store(&mut wire, &plain, usize::MAX);
-    // Its first block is the last; what was behind it goes.
+    // Marks the first block as the last, and removes the bytes after it.
     if let Some(first) = wire.get_mut(head) {
         *first |= 1;
     }
@@ -67,7 +67,7 @@ pub(super) fn ended(layout: Layout, block: &Block) -> Block {
     Block::on_wire(&wire)
 }
 
-/// With megabytes of one letter, of which a compressor leaves next to nothing.
+/// With megabytes of one letter, which compress to almost nothing.
 pub(super) fn swollen(dialect: &Dialect, block: Block) -> Block {
     let length = if dialect.is_2() { VALUE } else { SWOLLEN };
     (0..SWOLLEN / length).fold(block, |block, nth| {
@@ -75,7 +75,7 @@ pub(super) fn swollen(dialect: &Dialect, block: Block) -> Block {
     })
 }
 
-/// Three bytes from 32 KiB before, in a block with fixed codes.
+/// A match of three bytes at a distance of 32 KiB, in a block with fixed codes.
 fn match_from_afar() -> Vec<u8> {
     let mut bits = Bits::default();
     // Not the last block; fixed codes.
@@ -86,7 +86,7 @@ fn match_from_afar() -> Vec<u8> {
     bits.code(29, 5);
     bits.push(0x1fff, 13);
     bits.code(0, 7);
-    // A stored block of nothing.
+    // An empty stored block.
     bits.push(0, 3);
     let mut bytes = bits.bytes;
     bytes.extend_from_slice(&[0, 0, 0xff, 0xff]);
@@ -152,7 +152,7 @@ mod tests {
     };
     use super::*;
 
-    /// What a decoder without limits makes of a block, and bytes of its frame.
+    /// Decodes a block without limits; returns the result and the frame's length.
     fn decode(
         version: Version,
         block: &Block,

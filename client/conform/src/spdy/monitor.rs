@@ -1,4 +1,4 @@
-//! Rules for what the tested side sends, watched in every case.
+//! Rules for the frames of the tested side, checked in every case.
 
 use lacewing_frames::spdy::{Block, Message, SettingId, Settings};
 
@@ -14,23 +14,22 @@ use super::{
     protocol::{List, Spdy, setting},
 };
 
-/// A window at its start, bytes.
+/// The initial window, in bytes.
 const WINDOW: i64 = 65_536;
 
-/// Watches one connection.
+/// Checks the frames of the tested side on one connection.
 #[derive(Debug)]
 pub(super) struct Monitor {
     tested: Side,
     version: Version,
-    /// Its initial window is the largest that we ever let streams start with:
-    /// SETTINGS have no acknowledgement, and it is unknown when a smaller window
-    /// comes into force.
+    /// Its initial window is the largest that we have sent in SETTINGS: SPDY has
+    /// no acknowledgement that shows when a smaller one is in force.
     windows: Windows,
     /// A stream was opened, by either side.
     streams: bool,
-    /// The section whose habits are watched.
+    /// The section whose rules for every connection are checked.
     pub(super) habits: Option<&'static str>,
-    /// Broken rules, with their sections.
+    /// Violations, with their sections.
     pub(super) violations: Vec<String>,
 }
 
@@ -46,7 +45,7 @@ impl Monitor {
         }
     }
 
-    /// We send a frame.
+    /// Records a frame that we send.
     pub(super) fn sent(&mut self, frame: &Frame, requests: &[u32]) {
         let stream = frame.stream.resolve(requests);
         self.windows.send(stream, frame.content());
@@ -62,7 +61,7 @@ impl Monitor {
         self.streams |= frame.kind == Some(lacewing_frames::spdy::Kind::SYN_STREAM);
     }
 
-    /// The tested side sent a message; `before` is what came before it.
+    /// Checks a frame of the tested side; `before` is the record without it.
     pub(super) fn received(&mut self, message: &Message<List>, before: &Record<Spdy>) {
         match message {
             Message::SynStream {
@@ -148,7 +147,7 @@ impl Monitor {
         }
     }
 
-    /// What is left of the stream's window and of the connection's, for us.
+    /// The remaining windows of the stream and of the connection for our DATA.
     pub(super) fn windows(&self, record: &Record<Spdy>, stream: u32) -> [u64; 2] {
         let initial = setting(record, SettingId::INITIAL_WINDOW_SIZE).unwrap_or(65_536);
         let initial = match self.version {
@@ -168,7 +167,8 @@ impl Monitor {
         self.violations.push(format!("{what} ({section})"));
     }
 
-    /// A rule that is broken on every connection, whatever happens there.
+    /// Records a violation that a peer commits on every connection: only the
+    /// cases of its section fail, not all of them.
     fn habit(&mut self, what: impl Into<String>, section: &str) {
         if self.habits == Some(section) {
             self.violation(what, section);
@@ -257,7 +257,7 @@ impl Monitor {
     }
 }
 
-/// What must be there, in SPDY/2 and later.
+/// The required names, in SPDY/2 and later.
 const REQUEST: [&[&str]; 2] = [
     &["method", "scheme", "url", "version"],
     &[":method", ":scheme", ":path", ":version", ":host"],

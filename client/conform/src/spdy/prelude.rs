@@ -1,4 +1,4 @@
-//! Everything that tables are written in.
+//! The names that the tables of cases use.
 
 pub(super) use lacewing_frames::spdy::{
     Compression, ErrorCode, GoAwayStatus, Kind, SettingId, flags,
@@ -17,9 +17,9 @@ pub(super) use super::{
 pub(super) use crate::{
     case::Need,
     script::{
-        alive, any, any_error, at_most, bad_request, content, must, no_request_since_mark,
-        not_reset, refused, request_comes, response, send, send_all, session_error, settle, should,
-        stream_error, success,
+        alive, any, any_error, at_most, await_request, bad_request, content, must,
+        no_request_since_mark, not_reset, refused, response, send, send_all, session_error, settle,
+        should, stream_error, success,
     },
     stream_id::REQUEST,
 };

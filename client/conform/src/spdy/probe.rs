@@ -1,4 +1,4 @@
-//! Finds out what a server of SPDY can show: one connection, three requests.
+//! Finds out the abilities of a SPDY server, with three requests on one connection.
 
 use lacewing_conn::{Side, Version};
 use lacewing_frames::spdy::SettingId;

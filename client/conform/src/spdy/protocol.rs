@@ -1,4 +1,4 @@
-//! SPDY as a protocol of cases: its types, and how it judges errors.
+//! SPDY as a protocol of cases: its types, and its judgement of errors.
 
 use bytes::Bytes;
 use lacewing_conn::Version;
@@ -21,13 +21,13 @@ pub(super) struct Spdy;
 /// A decoded header list.
 pub(super) type List = Vec<(Bytes, Bytes)>;
 
-/// The versions that have a case, and how its connection is set up.
+/// The versions that have a case, and the start of its connection.
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     pub(super) versions: &'static [Version],
     /// The compression of our header blocks; stored blocks, if there is none.
     pub(super) compression: Option<Compression>,
-    /// The section whose habits are watched.
+    /// The section whose rules for every connection are checked.
     pub(super) habits: Option<&'static str>,
 }
 
@@ -93,7 +93,7 @@ impl Judge for Spdy {
         _strictness: Strictness,
     ) -> Verdict {
         let mut resets = stream.iter().flat_map(|stream| &stream.resets);
-        // Frames that follow may be answered with another one (section 2.4.2).
+        // Later frames may cause another RST_STREAM (section 2.4.2).
         let met = resets.any(|code| codes.contains(code));
         Verdict::met_if(met, || still_open(record, None))
     }

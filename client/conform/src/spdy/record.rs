@@ -8,7 +8,7 @@ use crate::record::Record;
 use super::protocol::{List, Spdy};
 
 impl Record<Spdy> {
-    /// Adds a frame of the tested side.
+    /// Adds a frame of the tested side to the record.
     pub(super) fn add(&mut self, message: &Message<List>, tested: Side) {
         match message {
             Message::SynStream {

@@ -1,4 +1,4 @@
-//! The words of tables that only SPDY has.
+//! Expectations and row options of SPDY alone.
 
 use std::collections::BTreeMap;
 
@@ -19,31 +19,31 @@ impl Expect {
 }
 
 impl Row {
-    /// Of SPDY/2 alone.
+    /// Limits the case to SPDY/2.
     pub(super) fn in_2(mut self) -> Self {
         self.setup.versions = &[Version::Spdy2];
         self
     }
 
-    /// Of SPDY/3 and SPDY/3.1.
+    /// Limits the case to SPDY/3 and SPDY/3.1.
     pub(super) fn since_3(mut self) -> Self {
         self.setup.versions = &[Version::Spdy3, Version::Spdy31];
         self
     }
 
-    /// Of SPDY/3 alone.
+    /// Limits the case to SPDY/3.
     pub(super) fn in_3(mut self) -> Self {
         self.setup.versions = &[Version::Spdy3];
         self
     }
 
-    /// Of SPDY/3.1 alone.
+    /// Limits the case to SPDY/3.1.
     pub(super) fn in_31(mut self) -> Self {
         self.setup.versions = &[Version::Spdy31];
         self
     }
 
-    /// Binds in SPDY/2 alone: later drafts do not say it.
+    /// A MUST in SPDY/2 alone: later drafts lack the rule.
     pub(super) fn binding_in_2(self, version: Version) -> Self {
         match version != Version::Spdy2 {
             true => self.advised(),
@@ -51,7 +51,7 @@ impl Row {
         }
     }
 
-    /// Binds in SPDY/3 and SPDY/3.1: SPDY/2 does not say it.
+    /// A MUST in SPDY/3 and SPDY/3.1: SPDY/2 lacks the rule.
     pub(super) fn binding_since_3(self, version: Version) -> Self {
         match version == Version::Spdy2 {
             true => self.advised(),
@@ -59,7 +59,7 @@ impl Row {
         }
     }
 
-    /// Binds in SPDY/3.1 alone: earlier drafts do not say it.
+    /// A MUST in SPDY/3.1 alone: earlier drafts lack the rule.
     pub(super) fn binding_in_31(self, version: Version) -> Self {
         match version != Version::Spdy31 {
             true => self.advised(),
@@ -67,23 +67,23 @@ impl Row {
         }
     }
 
-    /// Watches what is done on every connection, as far as that section is about
-    /// it. Elsewhere it would fail all cases there are.
+    /// Checks the section's rules for every connection. In other cases a peer
+    /// that breaks them would fail every case.
     pub(super) fn habits(mut self, section: &'static str) -> Self {
         self.setup.habits = Some(section);
         self
     }
 
-    /// With blocks that a compressor made.
+    /// Compresses header blocks.
     pub(super) fn compressed(mut self, compression: Compression) -> Self {
         self.setup.compression = Some(compression);
         self
     }
 }
 
-/// The cases of a table. Rows are numbered through in their section, whatever
-/// versions have them: a rule has one id in all of them. New rows come last in
-/// their section.
+/// The cases of a table. Numbers count the rows of a section in all versions, so
+/// that a rule has one id in all of them. Add new rows at the end of their
+/// section.
 pub(super) fn cases(rows: Vec<Row>, version: Version, tested: Side) -> Vec<Case> {
     let mut numbers = BTreeMap::new();
     let mut cases = Vec::new();
@@ -91,7 +91,7 @@ pub(super) fn cases(rows: Vec<Row>, version: Version, tested: Side) -> Vec<Case>
         let number = numbers.entry(row.place.clone()).or_insert(0_usize);
         *number = number.saturating_add(1);
         if row.setup.versions.contains(&version) {
-            // The same steps are the same case, whatever other versions have it.
+            // Rows with the same steps are one case.
             row.setup.versions = &[];
             let id = format!("{}/{number}", row.place);
             cases.push(row.into_case(id, version, tested));

@@ -24,7 +24,7 @@ use super::{
     protocol::{List, OwnStep, Spdy},
 };
 
-/// The codec of a connection, and the rules that are watched on it.
+/// The codec and the monitor of a connection.
 pub(super) struct SpdySession {
     tested: Side,
     version: Version,

@@ -1,4 +1,4 @@
-//! Our client against an odd server.
+//! Lacewing's HTTP/2 client against the scripted peer.
 
 use lacewing_client::Version;
 use lacewing_conform::{Report, Segmentation, Target, client_cases, run};

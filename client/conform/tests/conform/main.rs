@@ -1,6 +1,5 @@
-//! Our own server and client against the conformance suite, on virtual time:
-//! with answers that come at once and late, with frames that come whole and
-//! byte by byte. Recommendations bind.
+//! Lacewing's server and client under the conformance suite, strictly, on virtual
+//! time: with immediate and late responses, with whole frames and single bytes.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,15 +10,17 @@
 )]
 
 mod client;
+mod flood;
 mod requests;
 mod sensitivity;
 mod server;
 mod spdy;
 mod tables;
+mod uploads;
 
 use lacewing_conform::{Conditions, Filter, Segmentation, Strictness};
 
-/// Everything that is tested here is tested strictly.
+/// Strict conditions.
 fn conditions(segmentation: Segmentation) -> Conditions {
     Conditions {
         strictness: Strictness::Strict,
@@ -28,8 +29,7 @@ fn conditions(segmentation: Segmentation) -> Conditions {
     }
 }
 
-/// The cases to run: all, or those of a section in `CONFORM_ONLY`, for work on
-/// a single one.
+/// The cases to run: all, or those that `CONFORM_ONLY` selects.
 fn filter() -> Filter {
     Filter::new(std::env::var("CONFORM_ONLY").unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! Our client on any transport, with what a case needs of it.
+//! Requests of Lacewing's client, as a case needs them.
 
 use bytes::Bytes;
 use http::Request;
@@ -7,23 +7,23 @@ use lacewing_client::{ClientOptions, Connection, PushPolicy, Transport, Version}
 use lacewing_conform::{Case, Need};
 use tokio::task::JoinHandle;
 
-/// Makes requests for as long as the connection is open; with bodies where the
-/// case needs one. What is returned ends with the connection.
+/// Makes requests while the connection is open, with bodies if the case needs
+/// them. The returned task ends with the connection.
 pub(crate) fn make(case: &Case, io: impl Transport) -> JoinHandle<()> {
     let mut config = ClientOptions::default();
     let needs = |need| case.needs().contains(&need);
-    // Clients of SPDY cannot say that they want no pushes.
+    // A SPDY client cannot forbid pushes.
     if case.version() != Version::Http2 || needs(Need::Push) {
         config = config.accept_push(PushPolicy::default());
     }
     let (connection, task) = Connection::handshake(io, case.version(), config);
     let task = tokio::spawn(async move {
-        // How a connection with a scripted peer ends is for the cases to judge.
+        // The cases judge the end of the connection.
         let _ = task.await;
     });
     let upload = needs(Need::RequestBody);
-    // Two at once make the second request of a case come; an upload has the
-    // connection's window for itself.
+    // Some cases need two concurrent requests. An upload needs the whole window
+    // of the connection.
     let at_once = if upload { 1 } else { 2 };
     for _ in 0..at_once {
         let connection = connection.clone();

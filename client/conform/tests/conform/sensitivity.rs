@@ -1,4 +1,4 @@
-//! The suite finds what is wrong: it is run on peers that are.
+//! The suite detects errors: runs on peers that break the rules.
 
 use bytes::BytesMut;
 use lacewing_client::Version;
@@ -10,10 +10,10 @@ use crate::conditions;
 
 type List = Vec<(HeaderField, Sensitivity)>;
 
-/// What a wrong server does with a message.
+/// A wrong server's reaction to a message.
 type Answer = fn(&Message<List>, &mut Encoder, &mut BytesMut);
 
-/// A server that decodes what it can, and answers as told.
+/// A server that decodes frames, and reacts with `answer`.
 fn server(answer: Answer) -> DuplexStream {
     let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
     tokio::spawn(async move {
@@ -39,7 +39,7 @@ fn server(answer: Answer) -> DuplexStream {
     ours
 }
 
-/// Acknowledges and echoes, and takes everything for granted.
+/// Acknowledges SETTINGS and answers PING, and ignores every error.
 fn polite(message: &Message<List>, encoder: &mut Encoder, output: &mut BytesMut) {
     match message {
         Message::Settings(_) => encoder.settings_ack(output),
@@ -63,7 +63,7 @@ fn greedy(message: &Message<List>, encoder: &mut Encoder, output: &mut BytesMut)
     }
 }
 
-/// Sends a field that no HTTP/2 message has.
+/// Sends a connection-specific field, which HTTP/2 forbids.
 fn old_fashioned(message: &Message<List>, encoder: &mut Encoder, output: &mut BytesMut) {
     polite(message, encoder, output);
     if let Message::Headers { stream_id, .. } = message {
@@ -96,7 +96,7 @@ fn complaint(outcome: Outcome) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_passes_no_case() {
+async fn a_silent_peer_passes_no_case() {
     let target = Target::new("http", "localhost");
     let conditions = conditions(Segmentation::Whole);
     for case in server_cases(&target)
@@ -110,7 +110,7 @@ async fn nobody_passes_no_case() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_never_objects_fails_wherever_it_has_to() {
+async fn a_server_that_ignores_errors_fails_their_cases() {
     for id in [
         "3.4/4",
         "4.1/2",
@@ -129,7 +129,7 @@ async fn a_server_that_never_objects_fails_wherever_it_has_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rules_of_sending_are_watched_in_every_case() {
+async fn the_frames_of_the_tested_side_are_checked_in_every_case() {
     let got = complaint(outcome("8.3.1/28", greedy).await);
     assert!(got.contains("beyond its window"), "{got}");
     let got = complaint(outcome("8.3.1/28", old_fashioned).await);

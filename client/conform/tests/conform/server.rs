@@ -1,4 +1,4 @@
-//! Our server against an odd client.
+//! Lacewing's HTTP/2 server against the scripted peer.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio::io::DuplexStream;
 
 use crate::{conditions, filter};
 
-/// When a handler answers.
+/// The moment of a handler's response.
 #[derive(Clone, Copy, Debug)]
 enum Answers {
     AtOnce,
@@ -30,10 +30,10 @@ async fn answer(
         _ => Bytes::from_static(b"hello, world"),
     };
     let mut response = Response::new(Full::new(content));
-    // A tunnel has no end to wait for.
+    // The content of a tunnel does not end.
     let tunnel = request.method() == Method::CONNECT;
     if matches!(answers, Answers::Late) && !tunnel {
-        // A request that breaks on the way has no answer that anybody sees.
+        // The peer of a broken request sees no response.
         if request.into_body().collect().await.is_err() {
             *response.status_mut() = StatusCode::BAD_REQUEST;
         }
@@ -47,7 +47,7 @@ fn connect(answers: Answers, extended: ExtendedConnect) -> DuplexStream {
     let service = service_fn(move |request| answer(request, answers));
     let options = ServerOptions::default().extended_connect(extended);
     tokio::spawn(async move {
-        // How a connection with a scripted peer ends is for the cases to judge.
+        // The cases judge the end of the connection.
         let _ = serve_connection(theirs, Version::Http2, options, service).await;
     });
     ours
@@ -74,7 +74,7 @@ async fn check_with(answers: Answers, segmentation: Segmentation, extended: Exte
         }
     }
     assert!(report.is_success(), "{report}");
-    // Those for extended CONNECT on, or those for off.
+    // The cases for extended CONNECT, or those without it.
     assert!(report.skipped() <= 6, "{report}");
 }
 

@@ -1,4 +1,4 @@
-//! Our server and client on SPDY/2, SPDY/3 and SPDY/3.1.
+//! Lacewing's server and client on SPDY/2, SPDY/3 and SPDY/3.1.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -18,7 +18,7 @@ use crate::{conditions, filter, requests};
 
 const VERSIONS: [Version; 3] = [Version::Spdy2, Version::Spdy3, Version::Spdy31];
 
-/// When a handler answers.
+/// The moment of a handler's response.
 #[derive(Clone, Copy, Debug)]
 enum Answers {
     AtOnce,
@@ -36,7 +36,7 @@ async fn answer(
     };
     let mut response = Response::new(Full::new(content));
     if matches!(answers, Answers::Late) || request.method() == Method::POST {
-        // A request that breaks on the way has no answer that anybody sees.
+        // The peer of a broken request sees no response.
         if request.into_body().collect().await.is_err() {
             *response.status_mut() = StatusCode::BAD_REQUEST;
         }
@@ -55,7 +55,7 @@ fn serve_with(version: Version, answers: Answers, options: ServerOptions) -> Dup
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let service = service_fn(move |request| answer(request, answers));
     tokio::spawn(async move {
-        // How a connection with a scripted peer ends is for the cases to judge.
+        // The cases judge the end of the connection.
         let _ = serve_connection(theirs, version, options, service).await;
     });
     ours
@@ -181,7 +181,7 @@ fn a_rule_has_one_id_in_all_versions_and_no_number_is_missing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_passes_no_case() {
+async fn a_silent_peer_passes_no_case() {
     let conditions = conditions(Segmentation::Whole);
     for version in VERSIONS {
         let target = Target::new("http", "localhost").version(version);
@@ -193,7 +193,7 @@ async fn nobody_passes_no_case() {
     }
 }
 
-/// What an echo must fail; PING it has right.
+/// An echo server must fail every case; only its PING is right.
 const NOT_BY_ECHO: [&str; 7] = [
     "2.2.1/1", "2.2.2/1", "2.3.2/1", "2.4.1/1", "2.6.4/2", "2.6.10/1", "3.2.1/1",
 ];
@@ -224,7 +224,7 @@ async fn an_echo_answers_ping_and_is_no_server() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_inflates_whatever_comes_fails() {
+async fn a_server_without_a_limit_for_inflation_fails() {
     let conditions = conditions(Segmentation::Whole);
     for version in VERSIONS {
         let target = Target::new("http", "localhost").version(version);

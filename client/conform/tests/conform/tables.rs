@@ -1,4 +1,4 @@
-//! The tables themselves.
+//! The ids of the tables.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ fn ids_are_numbered_through_in_every_section() {
         client_cases(Version::Http2),
     ] {
         let ids: HashSet<&str> = cases.iter().map(|case| case.id()).collect();
-        assert_eq!(ids.len(), cases.len(), "an id stands twice");
+        assert_eq!(ids.len(), cases.len(), "an id occurs twice");
         for case in &cases {
             let (section, number) = case.id().rsplit_once('/').unwrap();
             let number: usize = number.parse().unwrap();

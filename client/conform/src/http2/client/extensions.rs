@@ -10,7 +10,7 @@ pub(super) fn rows() -> Vec<Row> {
             id,
             title,
             [
-                request_comes(),
+                await_request(),
                 Step::Send(frames),
                 alive(),
                 send(headers(REQUEST, &ok).end_stream()),
@@ -23,7 +23,7 @@ pub(super) fn rows() -> Vec<Row> {
             "SETTINGS_ENABLE_CONNECT_PROTOCOL other than 0 and 1 is a connection error \
              PROTOCOL_ERROR",
             [
-                request_comes(),
+                await_request(),
                 send(settings(&[(SettingId::ENABLE_CONNECT_PROTOCOL, 2)])),
                 connection_error(&[PROTOCOL_ERROR]),
             ],
@@ -37,7 +37,7 @@ pub(super) fn rows() -> Vec<Row> {
             "9218/7.1/1",
             "PRIORITY_UPDATE from a server is a connection error PROTOCOL_ERROR",
             [
-                request_comes(),
+                await_request(),
                 send(priority_update(REQUEST, "u=0")),
                 connection_error(&[PROTOCOL_ERROR]),
             ],
@@ -47,14 +47,14 @@ pub(super) fn rows() -> Vec<Row> {
             "SETTINGS_NO_RFC7540_PRIORITIES other than 0 and 1 is a connection error \
              PROTOCOL_ERROR",
             [
-                request_comes(),
+                await_request(),
                 send(settings(&[(SettingId::NO_RFC7540_PRIORITIES, 2)])),
                 connection_error(&[PROTOCOL_ERROR]),
             ],
         ),
         ignored(
             "7838/4/1",
-            "ALTSVC is taken on the connection and on a stream",
+            "ALTSVC is accepted on the connection and on a stream",
             vec![
                 frame(Kind::ALTSVC, 0, 0, b"\0\x10http://localhosth2=\":8080\""),
                 frame(Kind::ALTSVC, 0, REQUEST, b"\0\0h2=\":8080\""),
@@ -75,7 +75,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         ignored(
             "8336/2/1",
-            "ORIGIN is taken",
+            "ORIGIN is accepted",
             vec![frame(Kind::ORIGIN, 0, 0, b"\0\x10http://localhost")],
         ),
         ignored(

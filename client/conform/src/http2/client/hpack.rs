@@ -9,7 +9,7 @@ pub(super) fn rows() -> Vec<Row> {
             id,
             title,
             [
-                request_comes(),
+                await_request(),
                 send(headers(REQUEST, block)),
                 connection_error(&[COMPRESSION_ERROR]),
             ],
@@ -20,7 +20,7 @@ pub(super) fn rows() -> Vec<Row> {
             id,
             title,
             [
-                request_comes(),
+                await_request(),
                 send(headers(REQUEST, block)),
                 alive(),
                 not_reset(REQUEST),
@@ -57,7 +57,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         refused(
             "7541/5.1/1",
-            "an integer that goes on beyond any size",
+            "an integer longer than any size",
             &ok.clone().raw(&[0xff; 20]).raw(&[0x00]),
         ),
         refused(

@@ -11,7 +11,7 @@ pub(super) fn rows() -> Vec<Row> {
             [
                 send(settings(&[])),
                 expect(Expect::SettingsAcks(1)),
-                request_comes(),
+                await_request(),
                 send(headers(REQUEST, &status("200")).end_stream()),
             ],
         )
@@ -47,7 +47,7 @@ pub(super) fn rows() -> Vec<Row> {
             "3.4/5",
             "SETTINGS of the preface may be of any allowed values",
             [
-                request_comes(),
+                await_request(),
                 alive(),
                 send(headers(REQUEST, &status("200")).end_stream()),
             ],

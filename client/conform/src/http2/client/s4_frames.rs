@@ -2,7 +2,7 @@
 
 use crate::http2::prelude::*;
 
-/// A type that no specification gave away.
+/// A frame type that no specification defines.
 const UNKNOWN: Kind = Kind(0xfa);
 
 pub(super) fn rows() -> Vec<Row> {
@@ -12,7 +12,7 @@ pub(super) fn rows() -> Vec<Row> {
             "4.1/1",
             "frames of unknown type are ignored, on any stream",
             [
-                request_comes(),
+                await_request(),
                 send_all([
                     frame(UNKNOWN, 0xff, 0, b"whatever"),
                     frame(UNKNOWN, 0xff, REQUEST, b"whatever"),
@@ -26,7 +26,7 @@ pub(super) fn rows() -> Vec<Row> {
             "4.1/2",
             "undefined flags are ignored",
             [
-                request_comes(),
+                await_request(),
                 send_all([
                     headers(REQUEST, &ok).with(0xd2),
                     data(REQUEST, b"content").with(0xf6),
@@ -42,7 +42,7 @@ pub(super) fn rows() -> Vec<Row> {
             "4.1/3",
             "the reserved bit before a stream id is ignored",
             [
-                request_comes(),
+                await_request(),
                 send_all([
                     headers(REQUEST, &ok).with_reserved_bit(),
                     ping(b"question").with_reserved_bit(),
@@ -54,9 +54,9 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         must(
             "4.2/1",
-            "DATA of 2^14 bytes is taken",
+            "DATA of 2^14 bytes is accepted",
             [
-                request_comes(),
+                await_request(),
                 send_all([headers(REQUEST, &ok), data_of(REQUEST, 16_384)]),
                 alive(),
                 not_reset(REQUEST),
@@ -67,7 +67,7 @@ pub(super) fn rows() -> Vec<Row> {
             "4.2/2",
             "DATA above SETTINGS_MAX_FRAME_SIZE is an error FRAME_SIZE_ERROR",
             [
-                request_comes(),
+                await_request(),
                 send(headers(REQUEST, &ok)),
                 too_long(data(REQUEST, b"")),
                 stream_error(REQUEST, &[FRAME_SIZE_ERROR]),
@@ -77,7 +77,7 @@ pub(super) fn rows() -> Vec<Row> {
             "4.2/3",
             "HEADERS above SETTINGS_MAX_FRAME_SIZE is a connection error FRAME_SIZE_ERROR",
             [
-                request_comes(),
+                await_request(),
                 too_long(headers(REQUEST, &ok)),
                 connection_error(&[FRAME_SIZE_ERROR]),
             ],
@@ -86,7 +86,7 @@ pub(super) fn rows() -> Vec<Row> {
             "4.2/4",
             "a frame of unknown type above SETTINGS_MAX_FRAME_SIZE is an error FRAME_SIZE_ERROR",
             [
-                request_comes(),
+                await_request(),
                 too_long(frame(UNKNOWN, 0, 0, b"")),
                 connection_error(&[FRAME_SIZE_ERROR]),
             ],
@@ -95,7 +95,7 @@ pub(super) fn rows() -> Vec<Row> {
             "4.3/1",
             "a header block that does not decode is a connection error COMPRESSION_ERROR",
             [
-                request_comes(),
+                await_request(),
                 send(headers(
                     REQUEST,
                     &Block::new().raw(&[0x7f, 0xff, 0x7f, 0x00]),
@@ -107,7 +107,7 @@ pub(super) fn rows() -> Vec<Row> {
             "4.3/2",
             "another frame within a header block is a connection error PROTOCOL_ERROR",
             [
-                request_comes(),
+                await_request(),
                 send_all([
                     headers(REQUEST, &ok).unfinished(),
                     frame(UNKNOWN, 0, REQUEST, b"whatever"),
@@ -121,7 +121,7 @@ pub(super) fn rows() -> Vec<Row> {
             "a header block of a stream that the client reset is decompressed all the same",
             [
                 requests(2),
-                // The first is malformed; its block fills the table.
+                // The first response is malformed; its block fills the table.
                 send_all([
                     headers(REQUEST, &Block::new().indexed_field("x-first", "1")),
                     headers(REQUEST, &Block::new().indexed_field("x-second", "2")).end_stream(),

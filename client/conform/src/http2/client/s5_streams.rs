@@ -9,24 +9,24 @@ pub(super) fn rows() -> Vec<Row> {
             id,
             title,
             [
-                request_comes(),
+                await_request(),
                 send(frame),
                 connection_error(&[PROTOCOL_ERROR, STREAM_CLOSED]),
             ],
         )
     };
-    // A client that has not asked for it, on its own side and on the server's.
+    // A stream with the client's parity that the client has not opened.
     let never_asked = REQUEST.plus(100);
     let closed = |frame_after| {
         [
-            request_comes(),
+            await_request(),
             send(headers(REQUEST, &ok).end_stream()),
             send_all([frame_after, ping(b"tolerant")]),
             any([
                 Expect::PingAnswer(*b"tolerant"),
                 Expect::StreamError(REQUEST, vec![STREAM_CLOSED]),
                 Expect::ConnectionError(vec![STREAM_CLOSED, PROTOCOL_ERROR]),
-                // A client that has its whole response may leave.
+                // A client with its whole response may close the connection.
                 Expect::GoAway(NO_ERROR),
             ]),
         ]
@@ -70,9 +70,9 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         must(
             "5.1/8",
-            "idle: PRIORITY is fine",
+            "idle: PRIORITY is allowed",
             [
-                request_comes(),
+                await_request(),
                 send_all([priority(never_asked, 0, 15), priority(2, 0, 15)]),
                 alive(),
                 send(headers(REQUEST, &ok).end_stream()),
@@ -119,7 +119,7 @@ pub(super) fn rows() -> Vec<Row> {
             "5.1.1/2",
             "HEADERS on stream 0 is a connection error PROTOCOL_ERROR",
             [
-                request_comes(),
+                await_request(),
                 send(headers(0, &ok)),
                 connection_error(&[PROTOCOL_ERROR]),
             ],
@@ -128,8 +128,8 @@ pub(super) fn rows() -> Vec<Row> {
             "5.1.2/1",
             "no more requests at once than SETTINGS_MAX_CONCURRENT_STREAMS",
             [
-                // These may have been made before SETTINGS came.
-                request_comes(),
+                // The client may have sent these before it received SETTINGS.
+                await_request(),
                 settle(),
                 Step::AnswerAll,
                 Step::Another,
@@ -146,7 +146,7 @@ pub(super) fn rows() -> Vec<Row> {
             "5.1.2/2",
             "a limit that is lowered to 0 keeps new requests back, and leaves open ones alone",
             [
-                request_comes(),
+                await_request(),
                 send(settings(&[(SettingId::MAX_CONCURRENT_STREAMS, 0)])),
                 expect(Expect::SettingsAcks(2)),
                 Step::Mark,
@@ -159,16 +159,16 @@ pub(super) fn rows() -> Vec<Row> {
             "5.4.1/1",
             "the connection is closed after a connection error",
             [
-                request_comes(),
+                await_request(),
                 send(ping(b"question").on(REQUEST)),
                 expect(Expect::Closed),
             ],
         ),
         should(
             "5.4.1/2",
-            "a connection error is told by GOAWAY",
+            "a connection error is reported by GOAWAY",
             [
-                request_comes(),
+                await_request(),
                 send(ping(b"question").on(REQUEST)),
                 expect(Expect::GoAway(PROTOCOL_ERROR)),
             ],

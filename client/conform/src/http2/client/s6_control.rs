@@ -13,7 +13,7 @@ fn broken(id: &str, title: &str, frame: super::super::frame::Frame, codes: &[Err
     must(
         id,
         title,
-        [request_comes(), send(frame), connection_error(codes)],
+        [await_request(), send(frame), connection_error(codes)],
     )
 }
 
@@ -90,15 +90,15 @@ fn settings_frames() -> Vec<Row> {
                     headers(REQUEST, &ok).end_stream(),
                     headers(SECOND_REQUEST, &ok).end_stream(),
                 ]),
-                // The odd server's decoder insists on it.
+                // The scripted peer's decoder requires the size update.
                 requests(4),
             ],
         ),
         must(
             "6.5.2/7",
-            "ENABLE_PUSH of 0 from a server, and unknown settings, are fine",
+            "ENABLE_PUSH of 0 from a server, and unknown settings, are allowed",
             [
-                request_comes(),
+                await_request(),
                 send(settings(&[
                     (SettingId::ENABLE_PUSH, 0),
                     (SettingId(0xfafa), 0xffff_ffff),
@@ -111,7 +111,7 @@ fn settings_frames() -> Vec<Row> {
             "6.5.3/1",
             "every SETTINGS is acknowledged",
             [
-                request_comes(),
+                await_request(),
                 send_all([settings(&[]), settings(&[]), settings(&[])]),
                 expect(Expect::SettingsAcks(4)),
                 send(headers(REQUEST, &ok).end_stream()),
@@ -119,9 +119,9 @@ fn settings_frames() -> Vec<Row> {
         ),
         must(
             "6.5.3/2",
-            "a value that is not allowed is an error, whatever follows it",
+            "a forbidden value is an error, even if an allowed one follows",
             [
-                request_comes(),
+                await_request(),
                 send(settings(&[
                     (SettingId::MAX_FRAME_SIZE, 0),
                     (SettingId::MAX_FRAME_SIZE, 16_384),
@@ -145,7 +145,7 @@ fn frames() -> Vec<Row> {
             "6.3/2",
             "PRIORITY of another length than 5 is a stream error FRAME_SIZE_ERROR",
             [
-                request_comes(),
+                await_request(),
                 send(frame(Kind::PRIORITY, 0, REQUEST, b"\0\0\0\0")),
                 stream_error(REQUEST, &[FRAME_SIZE_ERROR]),
             ],
@@ -166,7 +166,7 @@ fn frames() -> Vec<Row> {
             "6.7/1",
             "PING is answered with the same payload",
             [
-                request_comes(),
+                await_request(),
                 send(ping(b"\x00\x01\x80\xfe\xff\x7f\r\n")),
                 expect(Expect::PingAnswer(*b"\x00\x01\x80\xfe\xff\x7f\r\n")),
                 send(headers(REQUEST, &ok).end_stream()),
@@ -188,7 +188,7 @@ fn frames() -> Vec<Row> {
             "6.7/4",
             "an acknowledgement of PING is not answered",
             [
-                request_comes(),
+                await_request(),
                 send_all([ping_ack(b"unasked!"), ping(b"question")]),
                 any([Expect::PingAnswer(*b"question"), Expect::Closed]),
                 Step::Holds(Expect::NoPingAnswer(*b"unasked!")),
@@ -227,7 +227,7 @@ fn goaways() -> Vec<Row> {
             "6.8/3",
             "after GOAWAY no request is made, and those before it go on",
             [
-                request_comes(),
+                await_request(),
                 send(go_away(0x7fff_ffff, NO_ERROR)),
                 alive(),
                 Step::Mark,
@@ -243,7 +243,7 @@ fn goaways() -> Vec<Row> {
             "6.8/4",
             "GOAWAY may come twice, the second time with a lower last stream",
             [
-                request_comes(),
+                await_request(),
                 send_all([go_away(0x7fff_ffff, NO_ERROR), go_away(REQUEST, NO_ERROR)]),
                 alive(),
                 not_reset(REQUEST),
@@ -254,7 +254,7 @@ fn goaways() -> Vec<Row> {
             "6.8/5",
             "GOAWAY with debug data and an unknown error code is nothing special",
             [
-                request_comes(),
+                await_request(),
                 send(frame(
                     Kind::GOAWAY,
                     0,

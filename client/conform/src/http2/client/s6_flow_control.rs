@@ -4,7 +4,7 @@ use crate::http2::prelude::*;
 
 /// The largest window (§6.9.1).
 const MAX: u32 = 0x7fff_ffff;
-/// What a window is at its start.
+/// The initial size of a window.
 const INITIAL: u64 = 65_535;
 
 pub(super) fn rows() -> Vec<Row> {
@@ -20,7 +20,7 @@ fn frames() -> Vec<Row> {
             id,
             title,
             [
-                request_comes(),
+                await_request(),
                 Step::Send(frames),
                 connection_error(&[code]),
             ],
@@ -37,7 +37,7 @@ fn frames() -> Vec<Row> {
             "6.9/2",
             "WINDOW_UPDATE of 0 on a stream is a stream error PROTOCOL_ERROR",
             [
-                request_comes(),
+                await_request(),
                 send(window_update(REQUEST, 0)),
                 stream_error(REQUEST, &[PROTOCOL_ERROR]),
             ],
@@ -60,7 +60,7 @@ fn frames() -> Vec<Row> {
             "DATA beyond a window is an error FLOW_CONTROL_ERROR, unless the window was opened \
              meanwhile",
             [
-                request_comes(),
+                await_request(),
                 send(headers(REQUEST, &ok)),
                 alive(),
                 Step::Overrun(REQUEST),
@@ -70,16 +70,16 @@ fn frames() -> Vec<Row> {
             "6.9/4",
             "windows are opened again for a long response that is read",
             [
-                request_comes(),
+                await_request(),
                 send(headers(REQUEST, &ok)),
                 Step::Upload(REQUEST, 4 << 20),
             ],
         ),
         should(
             "6.9.1/3",
-            "padding counts for flow control, and is given back",
+            "padding counts for flow control, and is released",
             [
-                request_comes(),
+                await_request(),
                 send(headers(REQUEST, &ok)),
                 padded_upload(REQUEST, 1_000),
             ],
@@ -88,7 +88,7 @@ fn frames() -> Vec<Row> {
             "6.9.2/1",
             "INITIAL_WINDOW_SIZE may be 0, and 2^31-1",
             [
-                request_comes(),
+                await_request(),
                 send(settings(&[(SettingId::INITIAL_WINDOW_SIZE, 0)])),
                 expect(Expect::SettingsAcks(2)),
                 send(settings(&[(SettingId::INITIAL_WINDOW_SIZE, MAX)])),
@@ -99,7 +99,7 @@ fn frames() -> Vec<Row> {
     ]
 }
 
-/// The client's first request has a body that no window holds.
+/// The body of the client's first request exceeds every window.
 fn uploads() -> Vec<Row> {
     let upload = |id: &str, title: &str, steps: Vec<Step>| {
         let wait = [
@@ -110,7 +110,7 @@ fn uploads() -> Vec<Row> {
         must(
             id,
             title,
-            upload_comes().into_iter().chain(wait).chain(steps),
+            await_upload().into_iter().chain(wait).chain(steps),
         )
         .needs(Need::RequestBody)
     };

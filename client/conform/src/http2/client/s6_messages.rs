@@ -9,7 +9,7 @@ pub(super) fn rows() -> Vec<Row> {
             must(
                 id,
                 title,
-                [request_comes(), Step::Send(frames), connection_error(codes)],
+                [await_request(), Step::Send(frames), connection_error(codes)],
             )
         };
     let taken = |id: &str, title: &str, frames: Vec<super::super::frame::Frame>| {
@@ -17,7 +17,7 @@ pub(super) fn rows() -> Vec<Row> {
             id,
             title,
             [
-                request_comes(),
+                await_request(),
                 Step::Send(frames),
                 alive(),
                 not_reset(REQUEST),
@@ -57,7 +57,7 @@ pub(super) fn rows() -> Vec<Row> {
             "DATA with the flag PADDED and no padding length is an error FRAME_SIZE_ERROR (or \
              PROTOCOL_ERROR)",
             [
-                request_comes(),
+                await_request(),
                 send_all([
                     headers(REQUEST, &ok),
                     data(REQUEST, b"").with(flags::PADDED),

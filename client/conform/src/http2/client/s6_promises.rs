@@ -2,7 +2,7 @@
 
 use crate::http2::prelude::*;
 
-/// The authority that a client asked must be the one that is pushed for.
+/// The authority of a pushed request must be that of the client's request.
 const FOREIGN: &str = "elsewhere.example";
 
 pub(super) fn rows() -> Vec<Row> {
@@ -20,7 +20,7 @@ pub(super) fn rows() -> Vec<Row> {
             id,
             title,
             [
-                request_comes(),
+                await_request(),
                 push_forbidden(),
                 send(frame),
                 connection_error(&[PROTOCOL_ERROR]),
@@ -33,7 +33,7 @@ pub(super) fn rows() -> Vec<Row> {
             id,
             title,
             [
-                request_comes(),
+                await_request(),
                 push_allowed(),
                 Step::Send(frames),
                 connection_error(&[PROTOCOL_ERROR]),
@@ -46,7 +46,7 @@ pub(super) fn rows() -> Vec<Row> {
             id,
             title,
             [
-                request_comes(),
+                await_request(),
                 push_allowed(),
                 send(push_promise(REQUEST, 2, block)),
                 stream_error(2, &[PROTOCOL_ERROR]),
@@ -67,9 +67,9 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         must(
             "6.6/3",
-            "a push is taken, or refused, and the connection goes on",
+            "a push is accepted, or refused, and the connection goes on",
             [
-                request_comes(),
+                await_request(),
                 push_allowed(),
                 send(push_promise(REQUEST, 2, &get)),
                 alive(),
@@ -129,7 +129,7 @@ pub(super) fn rows() -> Vec<Row> {
             "6.6/11",
             "PUSH_PROMISE may be padded and go on in CONTINUATION",
             [
-                request_comes(),
+                await_request(),
                 push_allowed(),
                 send_all([
                     push_promise(REQUEST, 2, &Block::new())
@@ -147,7 +147,7 @@ pub(super) fn rows() -> Vec<Row> {
             "6.6/12",
             "PUSH_PROMISE too short for its promised stream is a connection error FRAME_SIZE_ERROR",
             [
-                request_comes(),
+                await_request(),
                 push_allowed(),
                 send(frame(
                     Kind::PUSH_PROMISE,
@@ -163,12 +163,12 @@ pub(super) fn rows() -> Vec<Row> {
             "5.1/12",
             "reserved (remote): DATA is a connection error PROTOCOL_ERROR",
             [
-                request_comes(),
+                await_request(),
                 push_allowed(),
                 send_all([push_promise(REQUEST, 2, &get), data(2, b"content")]),
                 any([
                     Expect::ConnectionError(vec![PROTOCOL_ERROR]),
-                    // It may have been refused meanwhile.
+                    // The client may have refused it meanwhile.
                     Expect::Reset(2.into()),
                 ]),
             ],
@@ -178,7 +178,7 @@ pub(super) fn rows() -> Vec<Row> {
             "5.1/13",
             "reserved (remote): WINDOW_UPDATE is a connection error PROTOCOL_ERROR",
             [
-                request_comes(),
+                await_request(),
                 push_allowed(),
                 send_all([push_promise(REQUEST, 2, &get), window_update(2, 1)]),
                 any([

@@ -1,4 +1,4 @@
-//! Responses (RFC 9113 §8): what makes them malformed, and what does not.
+//! Responses (RFC 9113 §8): malformed and well-formed ones.
 
 use crate::http2::prelude::*;
 
@@ -17,7 +17,7 @@ fn refused(id: impl Into<String>, title: &str, frames: Vec<Frame>) -> Row {
         id,
         title,
         [
-            request_comes(),
+            await_request(),
             Step::Send(frames),
             stream_error(REQUEST, &[PROTOCOL_ERROR]),
         ],
@@ -30,7 +30,7 @@ fn taken(id: impl Into<String>, title: &str, frames: Vec<Frame>) -> Row {
         id,
         title,
         [
-            request_comes(),
+            await_request(),
             Step::Send(frames),
             alive(),
             not_reset(REQUEST),
@@ -166,7 +166,7 @@ fn fields() -> Vec<Row> {
         .collect();
     rows.push(taken(
         "8.2.1/16",
-        "any token as a name, and any value, is fine",
+        "any token as a name, and any value, is allowed",
         vec![headers(
             REQUEST,
             &status("200")
@@ -236,7 +236,7 @@ fn control_data() -> Vec<Row> {
         ),
         taken(
             "8.3.2/9",
-            "a :status that nobody registered is fine",
+            "an unregistered :status is valid",
             of(&[(":status", "299")]),
         ),
     ]

@@ -99,8 +99,8 @@ fn extended_connect(target: &Target) -> Vec<Row> {
     ]
 }
 
-/// RFC 9218 is optional, so that what it forbids is no more than advice here;
-/// a server that does not know PRIORITY_UPDATE ignores it.
+/// RFC 9218 is optional: these cases are advice, and a server that does not know
+/// PRIORITY_UPDATE ignores it.
 fn priority_updates(target: &Target) -> Vec<Row> {
     let get = get(target);
     vec![
@@ -136,7 +136,7 @@ fn priority_updates(target: &Target) -> Vec<Row> {
         ),
         must(
             "9218/7.1/4",
-            "an empty Priority Field Value is fine",
+            "an empty Priority Field Value is allowed",
             [
                 send_all([priority_update(1, ""), headers(1, &get).end_stream()]),
                 response(1),
@@ -176,7 +176,7 @@ fn priority_updates(target: &Target) -> Vec<Row> {
         ),
         must(
             "9218/5/1",
-            "any priority field is taken, valid or not",
+            "any priority field is accepted, valid or not",
             [
                 send_all([
                     headers(1, &get.clone().field("priority", "u=0, i")).end_stream(),
@@ -203,7 +203,7 @@ fn priority_updates(target: &Target) -> Vec<Row> {
         ),
         must(
             "9218/2.1/2",
-            "SETTINGS_NO_RFC7540_PRIORITIES in the first SETTINGS is taken",
+            "SETTINGS_NO_RFC7540_PRIORITIES in the first SETTINGS is accepted",
             [
                 send(headers(1, &get_large(target)).end_stream()),
                 response_head(1),
@@ -224,7 +224,8 @@ fn priority_updates(target: &Target) -> Vec<Row> {
     ]
 }
 
-/// Two responses wait for the connection's window, of which a part is given.
+/// Two responses wait for the connection's window; the client advertises a part
+/// of it.
 fn urgency(target: &Target) -> Vec<Row> {
     let large = get_large(target);
     let open = SettingId::INITIAL_WINDOW_SIZE;

@@ -14,8 +14,8 @@ fn request_with(block: &Block) -> Step {
     send(headers(1, block).end_stream())
 }
 
-/// A complete request, and what spoils it: a decoding error, which is a
-/// connection error COMPRESSION_ERROR (RFC 9113 §4.3).
+/// A complete request with a decoding error, which is a connection error
+/// COMPRESSION_ERROR (RFC 9113 §4.3).
 fn refused(id: &str, title: &str, block: &Block) -> Row {
     must(
         id,
@@ -105,7 +105,7 @@ fn primitives(target: &Target) -> Vec<Row> {
     vec![
         refused(
             "7541/5.1/1",
-            "an integer that goes on beyond any size",
+            "an integer longer than any size",
             &get.clone().raw(&[0xff; 20]).raw(&[0x00]),
         ),
         refused(
@@ -184,13 +184,13 @@ fn primitives(target: &Target) -> Vec<Row> {
     ]
 }
 
-/// The decoder's table begins with 4096 bytes, whatever SETTINGS say, unless
-/// they allow less; a size update makes sure of it.
+/// The decoder's table starts with 4096 bytes, or less if SETTINGS permit only
+/// less. A size update sets it in both cases.
 fn dynamic_table(target: &Target) -> Vec<Row> {
     let get = get(target);
     let size = usize::try_from(target.abilities.header_table_size.min(4_096)).unwrap_or(0);
     let sized = || Block::new().table_size(size).and(&get);
-    // §4.1: 32 bytes are counted with every entry.
+    // §4.1: each entry counts 32 bytes more.
     let largest = "v".repeat(size.saturating_sub(33));
     let too_large = "v".repeat(size.saturating_sub(32));
     let second = |entry| send(headers(3, &get.clone().entry(entry)).end_stream());
@@ -268,7 +268,7 @@ fn dynamic_table(target: &Target) -> Vec<Row> {
             "7541/2.3.3/1",
             "the newest entry has the lowest index",
             [
-                // Were 62 the older one, :path would stand there twice.
+                // If 62 were the older entry, :path would occur twice.
                 send(
                     headers(
                         1,
@@ -330,7 +330,7 @@ fn size_updates(target: &Target) -> Vec<Row> {
         .advised(),
         must(
             "7541/4.3/1",
-            "a size update evicts what does not fit",
+            "a size update evicts entries that do not fit",
             [
                 request_with(&get.clone().indexed_field("x-entry", "1")),
                 response(1),
@@ -340,7 +340,7 @@ fn size_updates(target: &Target) -> Vec<Row> {
         ),
         must(
             "7541/4.3/2",
-            "a size update keeps what fits",
+            "a size update keeps entries that fit",
             [
                 request_with(&get.clone().indexed_field("x-entry", "1")),
                 response(1),
@@ -356,7 +356,7 @@ fn size_updates(target: &Target) -> Vec<Row> {
                 response(1),
                 send(settings(&[(SettingId::HEADER_TABLE_SIZE, 0)])),
                 expect(Expect::SettingsAcks(2)),
-                // The odd client's decoder insists on it.
+                // The scripted peer's decoder requires the size update.
                 send(headers(3, &get).end_stream()),
                 response(3),
                 send(headers(5, &get).end_stream()),

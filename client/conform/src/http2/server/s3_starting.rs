@@ -31,7 +31,7 @@ pub(super) fn rows(target: &Target) -> Vec<Row> {
             [
                 bytes(b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"),
                 send(settings(&[])),
-                // Here GOAWAY may be omitted by the specification's own word.
+                // §3.4 permits to omit GOAWAY here.
                 any([
                     Expect::Closed,
                     Expect::ConnectionError(vec![PROTOCOL_ERROR]),

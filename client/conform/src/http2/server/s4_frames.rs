@@ -2,9 +2,9 @@
 
 use crate::http2::prelude::*;
 
-/// A type that no specification gave away.
+/// A frame type that no specification defines.
 const UNKNOWN: Kind = Kind(0xfa);
-/// A frame size beyond which nothing is sent.
+/// The largest frame that the cases send.
 const AFFORDABLE: u32 = 1 << 20;
 
 pub(super) fn rows(target: &Target) -> Vec<Row> {
@@ -104,7 +104,7 @@ fn format(target: &Target) -> Vec<Row> {
 }
 
 fn size(target: &Target) -> Vec<Row> {
-    // A server may take frames as long as there can be.
+    // A server may permit the largest possible frames.
     let most = target.abilities.max_frame_size.min(AFFORDABLE);
     let too_long = vec![0; usize::try_from(most).unwrap_or(16_384).saturating_add(1)];
     let too_long_text = "x".repeat(too_long.len());
@@ -112,7 +112,7 @@ fn size(target: &Target) -> Vec<Row> {
     vec![
         must(
             "4.2/1",
-            "DATA of 2^14 bytes is taken",
+            "DATA of 2^14 bytes is accepted",
             [
                 send_all([headers(1, &post(target)), data_of(1, 16_384).end_stream()]),
                 success(1),
@@ -202,7 +202,7 @@ fn header_blocks(target: &Target) -> Vec<Row> {
                     Kind::HEADERS,
                     flags::END_HEADERS | flags::END_STREAM,
                     1,
-                    // Literal with an indexed name that is no entry.
+                    // A literal with an index beyond the tables.
                     &[0x7f, 0xff, 0x7f, 0x00],
                 )),
                 connection_error(&[COMPRESSION_ERROR]),
@@ -246,7 +246,7 @@ fn header_blocks(target: &Target) -> Vec<Row> {
                     headers(5, &get.clone().entry(62).entry(63)).end_stream(),
                 ]),
                 malformed(1),
-                // A stream error may be made one of the connection (§5.4.1).
+                // A peer may treat a stream error as a connection error (§5.4.1).
                 any([
                     Expect::Response(5.into(), 200..=599),
                     Expect::ConnectionError(vec![PROTOCOL_ERROR]),

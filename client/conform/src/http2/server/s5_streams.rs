@@ -48,7 +48,7 @@ fn idle(target: &Target) -> Vec<Row> {
         ),
         must(
             "5.1/5",
-            "idle: PRIORITY is fine, and leaves the stream idle",
+            "idle: PRIORITY is allowed, and leaves the stream idle",
             [
                 send(priority(1, 0, 255)),
                 alive(),
@@ -67,8 +67,7 @@ fn idle(target: &Target) -> Vec<Row> {
     ]
 }
 
-/// A stream on which the server has a response that it cannot send, as its
-/// window is closed.
+/// A stream whose window is closed, so that the server cannot send its response.
 fn half_closed(target: &Target) -> Vec<Row> {
     let window_closed = [(SettingId::INITIAL_WINDOW_SIZE, 0)];
     let held = |id, title, steps: [Step; 2]| {
@@ -113,7 +112,7 @@ fn half_closed(target: &Target) -> Vec<Row> {
         ),
         held(
             "5.1/10",
-            "half-closed (remote): WINDOW_UPDATE and PRIORITY are fine",
+            "half-closed (remote): WINDOW_UPDATE and PRIORITY are allowed",
             [
                 send_all([priority(1, 0, 1), window_update(1, 0x00ff_ffff)]),
                 success(1),
@@ -121,7 +120,7 @@ fn half_closed(target: &Target) -> Vec<Row> {
         ),
         held(
             "5.1/11",
-            "half-closed (remote): RST_STREAM is fine",
+            "half-closed (remote): RST_STREAM is allowed",
             [send(rst_stream(1, CANCEL)), alive()],
         ),
         held(
@@ -136,8 +135,8 @@ fn half_closed(target: &Target) -> Vec<Row> {
 }
 
 fn closed(target: &Target) -> Vec<Row> {
-    // Nobody knows when the tested side forgets a stream: it may ignore what
-    // comes on it, or call it an error, but the right one.
+    // The tested side may forget a closed stream at any time. It may ignore later
+    // frames on it, or report an error, with the right code.
     let tolerated = |frame_after| {
         [
             send_all([frame_after, ping(b"tolerant")]),
@@ -172,7 +171,7 @@ fn closed(target: &Target) -> Vec<Row> {
             "closed by END_STREAM: DATA is an error STREAM_CLOSED or PROTOCOL_ERROR, or is ignored",
             after_response(tolerated(data(1, b"test").end_stream())),
         ),
-        // §5.1.1 forbids to use an id again, §5.1 allows to ignore what comes
+        // §5.1.1 forbids the reuse of an id; §5.1 permits a peer to ignore frames
         // on a closed stream.
         should(
             "5.1/14",
@@ -195,7 +194,7 @@ fn closed(target: &Target) -> Vec<Row> {
         ),
         must(
             "5.1/16",
-            "closed by END_STREAM: PRIORITY is fine",
+            "closed by END_STREAM: PRIORITY is allowed",
             after_response([send(priority(1, 0, 15)), alive()]),
         ),
         must(
@@ -224,7 +223,7 @@ fn closed(target: &Target) -> Vec<Row> {
         ),
         must(
             "5.1/21",
-            "closed by RST_STREAM: WINDOW_UPDATE and PRIORITY are fine",
+            "closed by RST_STREAM: WINDOW_UPDATE and PRIORITY are allowed",
             after_reset([send_all([window_update(1, 1), priority(1, 0, 15)]), alive()]),
         ),
         should(
@@ -325,7 +324,7 @@ fn concurrency(target: &Target) -> Vec<Row> {
         must(
             "5.1.2/3",
             "streams that are over do not count: one after the other, there may be any number",
-            // The window is for all the bodies together.
+            // The bodies share the window.
             std::iter::once(send(window_update(0_u32, 1 << 30))).chain((0..150_u32).flat_map(
                 |number| {
                     let stream = number.saturating_mul(2).saturating_add(1);
@@ -341,7 +340,7 @@ fn concurrency(target: &Target) -> Vec<Row> {
             "5.1.2/2",
             "as many streams as SETTINGS_MAX_CONCURRENT_STREAMS are served at once",
             [
-                // The window is for all the bodies together.
+                // The bodies share the window.
                 send(window_update(0_u32, 1 << 30)),
                 send_all(most),
                 settle(),
@@ -381,7 +380,7 @@ fn errors(target: &Target) -> Vec<Row> {
         ),
         should(
             "5.4.1/2",
-            "a connection error is told by GOAWAY",
+            "a connection error is reported by GOAWAY",
             [
                 send(ping(b"question").on(1)),
                 expect(Expect::GoAway(PROTOCOL_ERROR)),

@@ -48,7 +48,7 @@ fn priority_frames(target: &Target) -> Vec<Row> {
         .needs(Need::Upload),
         must(
             "6.3/3",
-            "PRIORITY on an open stream is taken, and changes nothing else",
+            "PRIORITY on an open stream is accepted, and changes nothing else",
             [
                 send_all([
                     headers(1, &post(target)),
@@ -201,7 +201,7 @@ fn settings_frames(target: &Target) -> Vec<Row> {
         .needs(Need::Content(2)),
         must(
             "6.5.3/3",
-            "a value that is not allowed is an error, whatever follows it",
+            "a forbidden value is an error, even if an allowed one follows",
             [
                 send(settings(&[
                     (SettingId::ENABLE_PUSH, 2),
@@ -294,7 +294,7 @@ fn values(target: &Target) -> Vec<Row> {
         ),
         taken(
             "6.5.2/8",
-            "HEADER_TABLE_SIZE of 2^32-1 is taken",
+            "HEADER_TABLE_SIZE of 2^32-1 is accepted",
             SettingId::HEADER_TABLE_SIZE,
             0xffff_ffff,
         ),
@@ -306,7 +306,7 @@ fn values(target: &Target) -> Vec<Row> {
         ),
         taken(
             "6.5.2/10",
-            "MAX_FRAME_SIZE of 2^24-1 is taken",
+            "MAX_FRAME_SIZE of 2^24-1 is accepted",
             SettingId::MAX_FRAME_SIZE,
             0x00ff_ffff,
         ),
@@ -386,7 +386,7 @@ fn pings(target: &Target) -> Vec<Row> {
             "an acknowledgement of PING is not answered",
             [
                 send_all([ping_ack(b"unasked!"), ping(b"question")]),
-                // Whether it may come at all is nowhere said.
+                // The RFC does not say whether an unrequested one is an error.
                 any([Expect::PingAnswer(*b"question"), Expect::Closed]),
                 Step::Holds(Expect::NoPingAnswer(*b"unasked!")),
             ],
@@ -457,7 +457,7 @@ fn goaways(target: &Target) -> Vec<Row> {
         ),
         should(
             "6.8/4",
-            "a response that waits for windows when GOAWAY comes is completed",
+            "a response that waits for windows at GOAWAY is completed",
             [
                 send(headers(1, &get(target)).end_stream()),
                 response_head(1),

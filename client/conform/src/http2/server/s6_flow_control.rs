@@ -155,7 +155,7 @@ fn obeyed(target: &Target) -> Vec<Row> {
         .needs(Need::LargeContent(65_537)),
         must(
             "6.9.1/5",
-            "a stream without a window does not hold up another",
+            "a stream without a window does not block another",
             [
                 send(headers(1, &get).end_stream()),
                 response_head(1),
@@ -254,7 +254,7 @@ fn initial_window(target: &Target) -> Vec<Row> {
         .needs(Need::Content(3)),
         must(
             "6.9.2/5",
-            "what WINDOW_UPDATE gave a stream is kept when INITIAL_WINDOW_SIZE changes",
+            "credit from WINDOW_UPDATE is kept when INITIAL_WINDOW_SIZE changes",
             [
                 send(headers(1, &get).end_stream()),
                 response_head(1),
@@ -273,8 +273,7 @@ fn initial_window(target: &Target) -> Vec<Row> {
     ]
 }
 
-/// Stream 1 is held open with nothing left of its window nor of the
-/// connection's.
+/// Stream 1 stays open; its window and the connection's are used up.
 fn overflow(target: &Target) -> Vec<Row> {
     let exhausted = |id, title, steps: [Step; 2]| {
         let [first, second] = steps;
@@ -343,8 +342,8 @@ fn overflow(target: &Target) -> Vec<Row> {
     ]
 }
 
-/// The windows of the tested side. It may open them while DATA is on its way,
-/// and then it has to take what it allowed.
+/// The windows of the tested side. It may advertise credit while DATA is in
+/// flight, and must then accept that DATA.
 fn own_windows(target: &Target) -> Vec<Row> {
     vec![
         should(
@@ -366,8 +365,8 @@ fn own_windows(target: &Target) -> Vec<Row> {
         .needs(Need::Upload),
         should(
             "6.9/8",
-            "what is sent on a stream that was reset counts for the connection's window, and is \
-             given back",
+            "DATA on a reset stream counts for the connection's window, and is \
+             released",
             [
                 send(headers(1, &post(target))),
                 send(data_of(1, 16_384)),
@@ -380,7 +379,7 @@ fn own_windows(target: &Target) -> Vec<Row> {
         .needs(Need::Upload),
         should(
             "6.9.1/13",
-            "padding counts for flow control, and is given back",
+            "padding counts for flow control, and is released",
             [
                 send(headers(1, &post(target))),
                 padded_upload(1, 1_000),

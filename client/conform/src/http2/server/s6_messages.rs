@@ -315,7 +315,7 @@ fn continuation_frames(target: &Target) -> Vec<Row> {
                 connection_error(&[PROTOCOL_ERROR]),
             ],
         ),
-        // No limit is named, and who has none runs out of memory (§10.5).
+        // The RFC names no limit; a server without one runs out of memory (§10.5).
         should(
             "6.10/10",
             "a header block that never ends is given up",

@@ -1,5 +1,4 @@
-//! Fields and control data (RFC 9113 §8.2, §8.3): what makes a request
-//! malformed.
+//! Fields and control data (RFC 9113 §8.2, §8.3): malformed requests.
 
 use crate::http2::prelude::*;
 
@@ -90,20 +89,20 @@ fn field_values(target: &Target) -> Vec<Row> {
     rows.push(taken("8.2.1/23", "an empty value is fine", &valued(b"")));
     rows.push(taken(
         "8.2.1/24",
-        "a value with spaces and tabs inside is fine",
+        "a value with spaces and tabs inside is allowed",
         &valued(b"a \t b"),
     ));
     rows.push(
         taken(
             "8.2.1/25",
-            "a value with bytes above 0x7f is fine",
+            "a value with bytes above 0x7f is allowed",
             &valued(b"caf\xc3\xa9 \xff"),
         )
         .advised(),
     );
     rows.push(taken(
         "8.2.1/26",
-        "a name of all characters of a token is fine",
+        "a name of all characters of a token is allowed",
         &get(target).field("x!#$%&'*+-.^_`|~09az", "1"),
     ));
     rows
@@ -259,7 +258,7 @@ fn pseudo(target: &Target) -> Vec<Row> {
         ),
         taken(
             "8.3.1/10",
-            "host instead of :authority is fine",
+            "host instead of :authority is allowed",
             &fields(&[
                 (":method", "GET"),
                 (":scheme", scheme),
@@ -269,7 +268,7 @@ fn pseudo(target: &Target) -> Vec<Row> {
         ),
         taken(
             "8.3.1/11",
-            "host beside the same :authority is fine",
+            "host beside the same :authority is allowed",
             &get.clone().field("host", authority),
         ),
         refused(
@@ -295,8 +294,8 @@ fn pseudo_values(target: &Target) -> Vec<Row> {
             .octets(b":path", path)
             .field(":authority", authority)
     };
-    // What an authority must not be is told to senders; of recipients it is
-    // asked by RFC 9110 §4.2.4 and §7.2 only.
+    // RFC 9113 limits the authority for senders. Only RFC 9110 §4.2.4 and §7.2
+    // require a recipient to reject it.
     let advised = |id, title, authority| {
         let block = of("GET", scheme, path.as_bytes(), authority);
         should(
@@ -356,7 +355,7 @@ fn pseudo_values(target: &Target) -> Vec<Row> {
         advised("8.3.1/26", "an :authority with a slash", "localhost/path"),
         taken(
             "8.3.1/27",
-            "a :path with a query is fine",
+            "a :path with a query is allowed",
             &of("GET", scheme, &[path, b"?a=b&c=%20"].concat(), authority),
         ),
     ]);

@@ -11,8 +11,8 @@ pub(super) fn rows(target: &Target) -> Vec<Row> {
     rows
 }
 
-/// Errors that come when a response may be complete already: an early answer
-/// must not hide them. A server that does not want the rest says so by
+/// Errors after a response that may be complete already: an early response must
+/// not hide them. A server that does not want the rest of the request sends
 /// RST_STREAM with NO_ERROR.
 fn late(target: &Target) -> Vec<Row> {
     let late = |id, title, block: &Block, error: Vec<super::super::frame::Frame>| {
@@ -33,7 +33,7 @@ fn late(target: &Target) -> Vec<Row> {
     vec![
         late(
             "8.1/12",
-            "a second HEADERS without END_STREAM is malformed, late as it comes",
+            "a second HEADERS without END_STREAM is malformed, though it follows the head",
             &post,
             vec![
                 data(1, b"body"),
@@ -42,19 +42,19 @@ fn late(target: &Target) -> Vec<Row> {
         ),
         late(
             "8.1/13",
-            "a pseudo-header field in trailers is malformed, late as it comes",
+            "a pseudo-header field in trailers is malformed, though it follows the head",
             &post,
             vec![headers(1, &trailers(&[(":path", "/")])).end_stream()],
         ),
         late(
             "8.1.1/14",
-            "DATA longer than content-length is malformed, late as it comes",
+            "DATA longer than content-length is malformed, though it follows the head",
             &sized,
             vec![data(1, b"more than ten bytes")],
         ),
         late(
             "8.1.1/15",
-            "DATA shorter than content-length is malformed, late as it comes",
+            "DATA shorter than content-length is malformed, though it follows the head",
             &sized,
             vec![data(1, b"short").end_stream()],
         ),
@@ -262,7 +262,7 @@ fn lengths(target: &Target) -> Vec<Row> {
         .needs(Need::Upload),
         must(
             "8.1.1/9",
-            "DATA of content-length in several frames, some empty, is fine",
+            "DATA of content-length in several frames, some empty, is allowed",
             [
                 send_all([
                     open("8"),
@@ -327,7 +327,7 @@ fn methods(target: &Target) -> Vec<Row> {
     vec![
         must(
             "9110/9.3.2/1",
-            "the response to HEAD has no content, whatever its content-length",
+            "the response to HEAD has no content, with any content-length",
             [
                 send(headers(1, &with("HEAD", &target.path)).end_stream()),
                 response(1),
@@ -353,7 +353,7 @@ fn methods(target: &Target) -> Vec<Row> {
         ),
         should(
             "9110/10.1.1/1",
-            "a request that expects 100-continue is answered before its body comes",
+            "a request that expects 100-continue is answered before its body is sent",
             [
                 send(headers(1, &post(target).field("expect", "100-continue"))),
                 any([

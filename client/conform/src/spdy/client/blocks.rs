@@ -6,7 +6,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
     let ok = dialect.reply("200");
     let wrong = |block: &Block| {
         [
-            request_comes(),
+            await_request(),
             send(syn_reply(REQUEST, block).fin()),
             stream_error(REQUEST, &[PROTOCOL_ERROR]),
             alive(),
@@ -14,14 +14,14 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
     };
     let odd = |block: &Block| {
         [
-            request_comes(),
+            await_request(),
             send(syn_reply(REQUEST, block).fin()),
             any_error(REQUEST),
         ]
     };
     let right = |block: &Block| {
         [
-            request_comes(),
+            await_request(),
             send(syn_reply(REQUEST, block).fin()),
             alive(),
             not_reset(REQUEST),
@@ -102,7 +102,7 @@ fn compression(dialect: &Dialect) -> Vec<Row> {
     let ok = dialect.reply("200");
     let gets = |block: &Block, reaction: Step| {
         [
-            request_comes(),
+            await_request(),
             send(syn_reply(REQUEST, block).fin()),
             reaction,
         ]

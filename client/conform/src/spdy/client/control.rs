@@ -16,7 +16,7 @@ fn replies(dialect: &Dialect) -> Vec<Row> {
     let ok = dialect.reply("200");
     let twice = |code| {
         [
-            request_comes(),
+            await_request(),
             send_all([syn_reply(REQUEST, &ok), syn_reply(REQUEST, &ok)]),
             stream_error(REQUEST, &[code]),
             alive(),
@@ -39,7 +39,7 @@ fn replies(dialect: &Dialect) -> Vec<Row> {
             "2.6.2",
             "SYN_REPLY on a stream that was never opened is a stream error INVALID_STREAM",
             [
-                request_comes(),
+                await_request(),
                 send(syn_reply(1001, &ok)),
                 stream_error(1001, &[INVALID_STREAM]),
                 alive(),
@@ -49,7 +49,7 @@ fn replies(dialect: &Dialect) -> Vec<Row> {
             "2.6.2",
             "SYN_REPLY too short for its stream is a session error",
             [
-                request_comes(),
+                await_request(),
                 send(control(Kind::SYN_REPLY, b"\0\0\0")),
                 session_error(),
             ],
@@ -57,7 +57,7 @@ fn replies(dialect: &Dialect) -> Vec<Row> {
         must(
             "2.6.2",
             "SYN_REPLY with FLAG_FIN is a whole response",
-            [request_comes(), Step::AnswerAll, Step::Another],
+            [await_request(), Step::AnswerAll, Step::Another],
         ),
     ]
 }
@@ -68,7 +68,7 @@ fn resets() -> Vec<Row> {
             "2.6.3",
             "RST_STREAM ends a request, and is not answered by RST_STREAM",
             [
-                request_comes(),
+                await_request(),
                 send(rst_stream(REQUEST, ErrorCode::INTERNAL_ERROR)),
                 settle(),
                 not_reset(REQUEST),
@@ -78,7 +78,7 @@ fn resets() -> Vec<Row> {
             "2.6.3",
             "RST_STREAM of another length is a session error",
             [
-                request_comes(),
+                await_request(),
                 send(control(Kind::RST_STREAM, b"\0\0\0\x01\0\0")),
                 session_error(),
             ],
@@ -87,7 +87,7 @@ fn resets() -> Vec<Row> {
             "2.6.3",
             "after REFUSED_STREAM the session is still of use",
             [
-                request_comes(),
+                await_request(),
                 Step::Mark,
                 send(rst_stream(REQUEST, REFUSED_STREAM)),
                 Step::Another,
@@ -98,7 +98,7 @@ fn resets() -> Vec<Row> {
             "2.6.3",
             "nothing is sent on a stream after its RST_STREAM",
             [
-                request_comes(),
+                await_request(),
                 Step::Body,
                 send(rst_stream(REQUEST, CANCEL)),
                 settle(),
@@ -117,12 +117,12 @@ fn pings() -> Vec<Row> {
     vec![
         should(
             "2.6.5",
-            "PING comes back",
+            "PING is answered",
             [send(ping(2)), Step::Expect(Expect::PingAnswer(2))],
         ),
         should(
             "2.6.5",
-            "every one of several PINGs comes back",
+            "each of several PINGs is answered",
             [
                 send_all([2, 4, 6].map(ping)),
                 Step::Expect(Expect::PingAnswer(2)),
@@ -134,7 +134,7 @@ fn pings() -> Vec<Row> {
             "2.6.5",
             "PING with an odd id, which the client did not send, is ignored",
             [
-                request_comes(),
+                await_request(),
                 send(ping(2_000_001)),
                 settle(),
                 Step::Holds(Expect::NoPingAnswer(2_000_001)),
@@ -155,7 +155,7 @@ fn goaways(dialect: &Dialect) -> Vec<Row> {
             "2.6.6",
             "after GOAWAY no stream is opened",
             [
-                request_comes(),
+                await_request(),
                 settle(),
                 send(go_away(REQUEST.plus(100), OK)),
                 settle(),
@@ -169,7 +169,7 @@ fn goaways(dialect: &Dialect) -> Vec<Row> {
             "2.6.6",
             "a request up to the last good stream goes on",
             [
-                request_comes(),
+                await_request(),
                 settle(),
                 send(go_away(REQUEST.plus(100), OK)),
                 settle(),
@@ -182,7 +182,7 @@ fn goaways(dialect: &Dialect) -> Vec<Row> {
             "2.6.6",
             "GOAWAY of another length is a session error",
             [
-                request_comes(),
+                await_request(),
                 send(control(Kind::GOAWAY, b"\0\0\0")),
                 session_error(),
             ],
@@ -197,13 +197,13 @@ fn header_frames(dialect: &Dialect) -> Vec<Row> {
         should(
             "2.6.7",
             "HEADERS on a stream that was never opened are refused",
-            [request_comes(), send(headers(1001, &more)), any_error(1001)],
+            [await_request(), send(headers(1001, &more)), any_error(1001)],
         ),
         must(
             "2.6.7",
             "HEADERS may follow SYN_REPLY",
             [
-                request_comes(),
+                await_request(),
                 send_all([
                     syn_reply(REQUEST, &ok),
                     headers(REQUEST, &more),

@@ -6,7 +6,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
     let ok = dialect.reply("200");
     let is_31 = dialect.version == crate::Version::Spdy31;
     let upload = |steps: Vec<Step>| {
-        [request_comes(), settle(), Step::Body]
+        [await_request(), settle(), Step::Body]
             .into_iter()
             .chain(steps)
             .collect::<Vec<Step>>()
@@ -32,7 +32,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         .needs(Need::RequestBody),
         must(
             "2.6.8",
-            "WINDOW_UPDATE lets more of a body come, as much as it says",
+            "WINDOW_UPDATE permits as much more of a body as its delta",
             upload(vec![
                 content(REQUEST, 65_536),
                 credit(1_000),
@@ -91,7 +91,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         .needs(Need::RequestBody),
         must(
             "2.6.8",
-            "there is no flow control: a body comes whole",
+            "there is no flow control: a body is sent whole",
             upload(vec![Step::Expect(Expect::Ended(REQUEST))]),
         )
         .in_2()
@@ -111,9 +111,9 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         must(
             "2.6.8",
             "a session's window above 2^31 - 1 ends the session",
-            // By GOAWAY with a status that there is none of.
+            // GOAWAY has no status for it.
             [
-                request_comes(),
+                await_request(),
                 send_all([window_update(0, 0x7fff_ffff), window_update(0, 0x7fff_ffff)]),
                 Step::Expect(Expect::Closed),
             ],
@@ -123,7 +123,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "2.6.8",
             "WINDOW_UPDATE is an unknown type",
             [
-                request_comes(),
+                await_request(),
                 send(window_update(REQUEST, 0)),
                 alive(),
                 not_reset(REQUEST),
@@ -134,7 +134,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "2.6.8",
             "WINDOW_UPDATE of another length is a session error",
             [
-                request_comes(),
+                await_request(),
                 send(control(Kind::WINDOW_UPDATE, b"\0\0\0\x01")),
                 session_error(),
             ],
@@ -142,9 +142,9 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         .since_3(),
         must(
             "2.6.8",
-            "a client gives credit for what it consumes",
+            "a client releases credit for consumed DATA",
             [
-                request_comes(),
+                await_request(),
                 send(syn_reply(REQUEST, &ok)),
                 Step::Upload(REQUEST, 400_000),
                 alive(),

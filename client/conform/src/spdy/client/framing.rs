@@ -6,7 +6,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
     let ok = dialect.reply("200");
     let after_fin = |codes: &[ErrorCode]| {
         [
-            request_comes(),
+            await_request(),
             send_all([syn_reply(REQUEST, &ok).fin(), data(REQUEST, b"late")]),
             stream_error(REQUEST, codes),
             alive(),
@@ -17,7 +17,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "2.2.1",
             "control frames of unknown types are ignored",
             [
-                request_comes(),
+                await_request(),
                 send_all([control(Kind(0xff), b"abcd"), control(Kind(0), b"")]),
                 alive(),
                 not_reset(REQUEST),
@@ -28,7 +28,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "2.2.1",
             "control frames of another version are ignored",
             [
-                request_comes(),
+                await_request(),
                 send_all([ping(78).version(9), settings(&[]).version(1)]),
                 settle(),
                 Step::Holds(Expect::NoPingAnswer(78)),
@@ -37,9 +37,9 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         .in_2(),
         must(
             "2.2.1",
-            "SYN_REPLY of about 8192 bytes is taken",
+            "SYN_REPLY of about 8192 bytes is accepted",
             [
-                request_comes(),
+                await_request(),
                 send(syn_reply(REQUEST, &ok.clone().and("x-fill", vec![b'x'; 7_800])).fin()),
                 alive(),
                 not_reset(REQUEST),
@@ -49,14 +49,14 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         must(
             "2.2.1",
             "NOOP is ignored, as what it is or as an unknown type",
-            [request_comes(), send(control(Kind::NOOP, b"")), alive()],
+            [await_request(), send(control(Kind::NOOP, b"")), alive()],
         )
         .binding_in_2(dialect.version),
         must(
             "2.2.2",
             "DATA on a stream that was never opened is a stream error INVALID_STREAM",
             [
-                request_comes(),
+                await_request(),
                 send(data(1001, b"x")),
                 stream_error(1001, &[INVALID_STREAM]),
                 alive(),
@@ -66,7 +66,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "2.2.2",
             "DATA before SYN_REPLY is a stream error PROTOCOL_ERROR",
             [
-                request_comes(),
+                await_request(),
                 send(data(REQUEST, b"x")),
                 stream_error(REQUEST, &[PROTOCOL_ERROR]),
                 alive(),
@@ -76,14 +76,14 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         must(
             "2.2.2",
             "DATA before SYN_REPLY is a session error",
-            [request_comes(), send(data(REQUEST, b"x")), session_error()],
+            [await_request(), send(data(REQUEST, b"x")), session_error()],
         )
         .in_2(),
         must(
             "2.2.2",
             "DATA frames without content are valid",
             [
-                request_comes(),
+                await_request(),
                 send_all([
                     syn_reply(REQUEST, &ok),
                     data(REQUEST, b""),
@@ -98,7 +98,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "2.3.2",
             "requests go on after an answer, with odd ids that rise",
             [
-                request_comes(),
+                await_request(),
                 Step::AnswerAll,
                 Step::Another,
                 Step::AnswerAll,
@@ -110,7 +110,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "2.3.2",
             "a server's stream has an even id",
             [
-                request_comes(),
+                await_request(),
                 send(push(1001, REQUEST, &dialect.pushed("localhost"))),
                 any_error(1001),
             ],
@@ -119,7 +119,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "2.3.5",
             "HEADERS with FLAG_FIN end a response",
             [
-                request_comes(),
+                await_request(),
                 send_all([
                     syn_reply(REQUEST, &ok),
                     data(REQUEST, b"hello"),
@@ -140,7 +140,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "2.3.6",
             "DATA after FLAG_FIN is ignored",
             [
-                request_comes(),
+                await_request(),
                 send_all([syn_reply(REQUEST, &ok).fin(), data(REQUEST, b"late")]),
                 settle(),
                 not_reset(REQUEST),
@@ -151,7 +151,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "2.4.1",
             "a block that does not inflate is a session error",
             [
-                request_comes(),
+                await_request(),
                 send(syn_reply(REQUEST, &Block::on_wire(&[0xff; 32]))),
                 session_error(),
             ],
@@ -161,7 +161,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "2.4.1",
             "the block of a reply that is refused is inflated",
             [
-                request_comes(),
+                await_request(),
                 send_all([
                     syn_reply(1001, &ok.clone().and("x-lost", "0123456789abcdef")),
                     syn_reply(REQUEST, &ok.clone().and("x-lost", "0123456789abcdef")).fin(),
@@ -176,7 +176,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "2.4.2",
             "a stream error leaves the session alone",
             [
-                request_comes(),
+                await_request(),
                 Step::Mark,
                 // An empty name is a stream error (section 2.6.10).
                 send(syn_reply(REQUEST, &ok.clone().and("", "x")).fin()),
@@ -188,9 +188,9 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "2.4.2",
             "RST_STREAM on a stream that was never opened is not answered by RST_STREAM",
             [
-                request_comes(),
+                await_request(),
                 send_all([rst_stream(1001, CANCEL), ping(2)]),
-                // It may be an error of the session.
+                // A session error is right as well.
                 any([Expect::PingAnswer(2), Expect::SESSION_ERROR]),
                 Step::Holds(Expect::NoReset(1001.into())),
             ],

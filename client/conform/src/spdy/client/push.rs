@@ -14,7 +14,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "3.3.2",
             "a push with no associated stream is a session error",
             [
-                request_comes(),
+                await_request(),
                 send(push(even, 0, &pushed)),
                 session_error(),
             ],
@@ -24,7 +24,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "3.3.2",
             "a push with no associated stream is a stream error INVALID_STREAM",
             [
-                request_comes(),
+                await_request(),
                 send(push(even, 0, &pushed)),
                 stream_error(even, &[INVALID_STREAM]),
                 alive(),
@@ -35,9 +35,9 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "3.3.2",
             format!("a push without {url} is a stream error"),
             [
-                request_comes(),
+                await_request(),
                 send(push(even, REQUEST, &pushed.clone().without(url))),
-                // Who wants no pushes at all need not look at it.
+                // A client that refuses all pushes need not check it.
                 stream_error(even, &[PROTOCOL_ERROR, REFUSED_STREAM, CANCEL]),
                 alive(),
             ],
@@ -46,7 +46,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "3.3",
             "a push for another origin is refused",
             [
-                request_comes(),
+                await_request(),
                 send(push(even, REQUEST, &dialect.pushed("elsewhere.example"))),
                 any_error(even),
             ],
@@ -56,16 +56,16 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "3.3",
             "a push on a stream that was never opened is refused",
             [
-                request_comes(),
+                await_request(),
                 send(push(even, 1001, &pushed)),
                 any_error(even),
             ],
         ),
         must(
             "3.3",
-            "a push does no harm, whether it is taken or refused",
+            "a push does no harm, whether it is accepted or refused",
             [
-                request_comes(),
+                await_request(),
                 send_all([
                     push(even, REQUEST, &pushed),
                     data(even, b"pushed").fin(),
@@ -79,7 +79,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "3.3.2",
             "a pushed stream with a lower id than before is refused",
             [
-                request_comes(),
+                await_request(),
                 send_all([
                     push(even, REQUEST, &pushed),
                     push(even - 2, REQUEST, &pushed),

@@ -10,7 +10,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "3.2.2",
             format!("a reply without {name} is a stream error PROTOCOL_ERROR"),
             [
-                request_comes(),
+                await_request(),
                 send(syn_reply(REQUEST, &dialect.reply("200").without(&name)).fin()),
                 stream_error(REQUEST, &[PROTOCOL_ERROR]),
                 alive(),
@@ -19,7 +19,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
     };
     let taken = |frames: Vec<_>| {
         [
-            request_comes(),
+            await_request(),
             Step::Send(frames),
             alive(),
             not_reset(REQUEST),
@@ -55,7 +55,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
             "3.2.2",
             "a response may come whole while the client still sends",
             [
-                request_comes(),
+                await_request(),
                 Step::Body,
                 send(syn_reply(REQUEST, &ok).fin()),
                 alive(),
@@ -65,7 +65,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         must(
             "3.2.1",
             "a request has no connection, keep-alive, proxy-connection or transfer-encoding",
-            [request_comes()],
+            [await_request()],
         )
         .habits("3.2"),
     ]

@@ -6,7 +6,7 @@ pub(super) fn rows(_dialect: &Dialect) -> Vec<Row> {
     let one = (0, STREAMS, 100);
     let limited = |first: &[(u8, SettingId, u32)]| {
         [
-            request_comes(),
+            await_request(),
             send(settings(first)),
             settle(),
             Step::AnswerAll,
@@ -17,9 +17,9 @@ pub(super) fn rows(_dialect: &Dialect) -> Vec<Row> {
     vec![
         should(
             "2.6.4",
-            "SETTINGS with no entries and with unknown ids are taken",
+            "SETTINGS with no entries and with unknown ids are accepted",
             [
-                request_comes(),
+                await_request(),
                 send_all([settings(&[]), settings(&[(0, SettingId(99), 1)])]),
                 alive(),
                 not_reset(REQUEST),
@@ -29,7 +29,7 @@ pub(super) fn rows(_dialect: &Dialect) -> Vec<Row> {
             "2.6.4",
             "SETTINGS with fewer entries than they announce are a session error",
             [
-                request_comes(),
+                await_request(),
                 send(settings_counting(3, &[one])),
                 session_error(),
             ],
@@ -38,7 +38,7 @@ pub(super) fn rows(_dialect: &Dialect) -> Vec<Row> {
             "2.6.4",
             "SETTINGS that announce 2^32 - 1 entries are a session error",
             [
-                request_comes(),
+                await_request(),
                 send(settings_counting(u32::MAX, &[one])),
                 session_error(),
             ],
@@ -62,7 +62,7 @@ pub(super) fn rows(_dialect: &Dialect) -> Vec<Row> {
             "2.6.4",
             "the latest SETTINGS override earlier ones",
             [
-                request_comes(),
+                await_request(),
                 send(settings(&[(0, STREAMS, 0)])),
                 settle(),
                 Step::AnswerAll,
@@ -74,9 +74,9 @@ pub(super) fn rows(_dialect: &Dialect) -> Vec<Row> {
         ),
         must(
             "2.6.4",
-            "CLEAR_SETTINGS clears what was kept, and no more",
+            "CLEAR_SETTINGS clears the persisted settings alone",
             [
-                request_comes(),
+                await_request(),
                 send(
                     settings(&[(flags::PERSIST_VALUE, SettingId(1), 7)])
                         .with(flags::CLEAR_SETTINGS),
@@ -88,7 +88,7 @@ pub(super) fn rows(_dialect: &Dialect) -> Vec<Row> {
         must(
             "2.6.4",
             "SETTINGS of a client have each id once, and ask for nothing to be kept",
-            [request_comes(), alive()],
+            [await_request(), alive()],
         )
         .habits("2.6.4"),
     ]

@@ -112,7 +112,7 @@ fn right_pairs(dialect: &Dialect) -> Vec<Row> {
         ),
         must(
             "2.6.10",
-            "fifty pairs are taken",
+            "fifty pairs are accepted",
             [
                 asks(&(0..50).fold(get, |block, nth| block.and(format!("x-{nth}"), "v"))),
                 response(1),
@@ -253,8 +253,8 @@ fn broken_streams(dialect: &Dialect) -> Vec<Row> {
     rows
 }
 
-/// The drafts have no limit for what a block may inflate to; who has none runs
-/// out of memory.
+/// The drafts name no limit for an inflated block; a server without one runs out
+/// of memory.
 fn bombs(dialect: &Dialect) -> Vec<Row> {
     let more = malformed::swollen(dialect, Block::new([]));
     let rows = vec![

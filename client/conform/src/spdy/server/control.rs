@@ -84,7 +84,7 @@ fn resets(dialect: &Dialect) -> Vec<Row> {
             "RST_STREAM with the status 0, which is none, is not answered by RST_STREAM",
             [
                 send_all([post.clone(), rst_stream(1, ErrorCode(0)), ping(1)]),
-                // It may be an error of the session.
+                // A session error is right as well.
                 any([Expect::PingAnswer(1), Expect::SESSION_ERROR]),
                 Step::Holds(Expect::NoReset(1.into())),
             ],
@@ -124,10 +124,10 @@ fn resets(dialect: &Dialect) -> Vec<Row> {
 fn pings(dialect: &Dialect) -> Vec<Row> {
     let back = |id| Step::Expect(Expect::PingAnswer(id));
     vec![
-        should("2.6.5", "PING comes back", [send(ping(1)), back(1)]),
+        should("2.6.5", "PING is answered", [send(ping(1)), back(1)]),
         should(
             "2.6.5",
-            "every one of several PINGs comes back",
+            "each of several PINGs is answered",
             [
                 send_all([1, 3, 5, 7, 9].map(ping)),
                 back(1),
@@ -139,7 +139,7 @@ fn pings(dialect: &Dialect) -> Vec<Row> {
         ),
         should(
             "2.6.5",
-            "PING with an id above 2^31 comes back",
+            "PING with an id above 2^31 is answered",
             [send(ping(0xffff_ffff)), back(0xffff_ffff)],
         ),
         must(
@@ -166,7 +166,7 @@ fn pings(dialect: &Dialect) -> Vec<Row> {
         ),
         should(
             "2.6.5",
-            "PING comes back while a response waits for its window",
+            "PING is answered while a response waits for its window",
             [
                 send_all([
                     settings(&[(0, WINDOW, 0)]),
@@ -209,7 +209,7 @@ fn goaways(dialect: &Dialect) -> Vec<Row> {
         .since_3(),
         should(
             "2.6.6",
-            "GOAWAY with an unknown status is taken",
+            "GOAWAY with an unknown status is accepted",
             [
                 send_all([
                     syn_stream(1, &dialect.get()).fin(),
@@ -263,7 +263,7 @@ fn credentials(dialect: &Dialect) -> Vec<Row> {
         b"\0\x01\0\0\0\x04abcd\0\0\0\x03one\0\0\0\x03two",
     );
     vec![
-        // Its proof is none: who looks at it gives up the session.
+        // The proof is invalid: a server that verifies it ends the session.
         should(
             "2.6.9",
             "CREDENTIAL with a wrong proof ends the session, or is ignored",
@@ -294,7 +294,7 @@ fn credentials(dialect: &Dialect) -> Vec<Row> {
         .in_31(),
         must(
             "2.6.9",
-            "CREDENTIAL, which came with SPDY/3, is an unknown type",
+            "CREDENTIAL, which SPDY/3 introduced, is an unknown type",
             [send_all([credential, get]), response(1), alive()],
         )
         .in_2(),

@@ -23,7 +23,7 @@ fn streams(dialect: &Dialect) -> Vec<Row> {
     vec![
         must(
             "2.6.8",
-            "a window starts with 65,536 bytes: that much comes, and no more",
+            "a window starts with 65,536 bytes: the server sends that much, and no more",
             [
                 send(large.clone()),
                 content(1, 65_536),
@@ -35,7 +35,7 @@ fn streams(dialect: &Dialect) -> Vec<Row> {
         .needs(Need::LargeContent(70_000)),
         must(
             "2.6.8",
-            "WINDOW_UPDATE lets more come, as much as it says",
+            "WINDOW_UPDATE permits as much more content as its delta",
             [
                 send(large.clone()),
                 content(1, 65_536),
@@ -53,7 +53,7 @@ fn streams(dialect: &Dialect) -> Vec<Row> {
         .needs(Need::LargeContent(70_000)),
         should(
             "2.6.8",
-            "a stream that waits for its window does not hold up another",
+            "a stream that waits for its window does not block another",
             [
                 send_all([settings(&[(0, WINDOW, 0)]), large]),
                 Step::Expect(Expect::Head(1.into(), 200..=299)),
@@ -81,7 +81,7 @@ fn streams(dialect: &Dialect) -> Vec<Row> {
         .since_3(),
         must(
             "2.6.8",
-            "a server gives credit for what it consumes",
+            "a server releases credit for consumed DATA",
             [
                 send(syn_stream(1, &dialect.post())),
                 alive(),
@@ -159,14 +159,15 @@ fn session(dialect: &Dialect) -> Vec<Row> {
             "2.6.8",
             "the session's window holds for all its streams together",
             [
-                // A client that gives credit for the session counts with it.
+                // WINDOW_UPDATE on stream 0 shows that the client uses the session's
+                // window.
                 send_all([
                     settings(&[(0, WINDOW, 1 << 20)]),
                     window_update(0, 1),
                     large(1),
                     large(3),
                 ]),
-                // The monitor counts what both have.
+                // The monitor checks both windows.
                 settle(),
                 settle(),
                 send(window_update(0, 4_000)),
@@ -204,7 +205,7 @@ fn session(dialect: &Dialect) -> Vec<Row> {
         must(
             "2.6.8",
             "a session's window above 2^31 - 1 ends the session",
-            // By GOAWAY with a status that there is none of.
+            // GOAWAY has no status for it.
             [
                 send(window_update(0, 0x7fff_ffff)),
                 Step::Expect(Expect::Closed),
@@ -217,7 +218,7 @@ fn session(dialect: &Dialect) -> Vec<Row> {
         ),
         should(
             "2.6.8",
-            "DATA of streams that are refused or gone counts, and credit comes back for it",
+            "DATA of refused or closed streams counts, and its credit is released",
             [
                 send_all([syn_stream(1, &dialect.post()), rst_stream(1, CANCEL)]),
                 alive(),
@@ -237,7 +238,7 @@ fn none(dialect: &Dialect) -> Vec<Row> {
     vec![
         must(
             "2.6.8",
-            "there is no flow control: a large response comes whole",
+            "there is no flow control: a large response is sent whole",
             [send(syn_stream(1, &dialect.get_large()).fin()), success(1)],
         )
         .in_2()

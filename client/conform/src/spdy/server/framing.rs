@@ -1,7 +1,7 @@
 //! Frames (sections 2.2.1, 2.2.2) and errors (2.4).
 //!
-//! A server that finds out the version by the first bytes is told by SETTINGS
-//! where the frame in question does not tell it.
+//! A server may detect the version from the first frame. Where the tested frame
+//! does not show the version, SETTINGS precede it.
 
 use crate::spdy::prelude::*;
 
@@ -36,13 +36,13 @@ fn control_frames(dialect: &Dialect) -> Vec<Row> {
         .binding_in_2(dialect.version),
         must(
             "2.2.1",
-            "a control frame of 8192 bytes is taken, of whatever type",
+            "a control frame of 8192 bytes is accepted, of any type",
             [send(control(Kind(0x100), &[0; 8192])), alive()],
         )
         .binding_in_2(dialect.version),
         must(
             "2.2.1",
-            "SYN_STREAM of about 8192 bytes is taken",
+            "SYN_STREAM of about 8192 bytes is accepted",
             [
                 send(syn_stream(1, &dialect.get().and("x-fill", vec![b'x'; 7_800])).fin()),
                 response(1),
@@ -153,7 +153,7 @@ fn data_frames(dialect: &Dialect) -> Vec<Row> {
         .needs(Need::Upload),
         must(
             "2.2.2",
-            "one DATA frame of 32 KiB is taken",
+            "one DATA frame of 32 KiB is accepted",
             [send_all([post, data_of(1, 32_768).fin()]), success(1)],
         )
         .needs(Need::Upload),
@@ -227,7 +227,7 @@ fn errors(dialect: &Dialect) -> Vec<Row> {
             "RST_STREAM on a stream that was never opened is not answered by RST_STREAM",
             [
                 send_all([rst_stream(7, CANCEL), ping(1)]),
-                // It may be an error of the session.
+                // A session error is right as well.
                 any([Expect::PingAnswer(1), Expect::SESSION_ERROR]),
                 Step::Holds(Expect::NoReset(7.into())),
             ],

@@ -113,7 +113,7 @@ fn requests(dialect: &Dialect) -> Vec<Row> {
         ),
         must(
             "3.2.2",
-            "a response to a request with a body comes",
+            "a request with a body is answered",
             [
                 send_all([
                     syn_stream(1, &dialect.post().and("content-length", "4")),
@@ -140,7 +140,7 @@ fn lengths(dialect: &Dialect) -> Vec<Row> {
             [upload("7"), bad_request(1), alive()],
         )
         .since_3()
-        // A server that takes no uploads may say so before it sees this one.
+        // A server without uploads may reject the request before it sees the error.
         .needs(Need::Upload),
         must(
             "3.2.1",
@@ -148,7 +148,7 @@ fn lengths(dialect: &Dialect) -> Vec<Row> {
             [upload("3"), bad_request(1), alive()],
         )
         .since_3()
-        // A server that takes no uploads may say so before it sees this one.
+        // A server without uploads may reject the request before it sees the error.
         .needs(Need::Upload),
         must(
             "3.2.1",
@@ -180,7 +180,7 @@ fn forbidden(dialect: &Dialect) -> Vec<Row> {
         let ask = || send(syn_stream(1, &dialect.get().and(name, value)).fin());
         let row = match name {
             "connection" | "keep-alive" => must,
-            // The page does not name them.
+            // The specification of SPDY/2 does not name them.
             _ => should,
         };
         let title = format!("{name}, which is not valid, is ignored");

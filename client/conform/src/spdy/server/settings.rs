@@ -93,7 +93,7 @@ fn meaning(dialect: &Dialect) -> Vec<Row> {
         ),
         must(
             "2.6.4",
-            "every id that is defined is taken",
+            "every id that is defined is accepted",
             [
                 send_all([
                     settings(
@@ -119,7 +119,7 @@ fn meaning(dialect: &Dialect) -> Vec<Row> {
         ),
         must(
             "2.6.4",
-            "values that a client returns as PERSISTED are taken",
+            "values that a client returns as PERSISTED are accepted",
             [
                 send_all([settings(&[(flags::PERSISTED, STREAMS, 10)]), get.clone()]),
                 response(1),
@@ -153,7 +153,7 @@ fn meaning(dialect: &Dialect) -> Vec<Row> {
 
 fn windows(dialect: &Dialect) -> Vec<Row> {
     let large = syn_stream(1, &dialect.get_large()).fin();
-    // A session's window that is in nobody's way.
+    // Opens the session's window, so that only the stream's counts.
     let room = || {
         let more = if dialect.version == crate::Version::Spdy31 {
             vec![window_update(0, 1 << 20)]
@@ -165,7 +165,7 @@ fn windows(dialect: &Dialect) -> Vec<Row> {
     let rows = vec![
         must(
             "2.6.4",
-            "INITIAL_WINDOW_SIZE holds for streams that come later",
+            "INITIAL_WINDOW_SIZE holds for later streams",
             [
                 room(),
                 send_all([settings(&[(0, WINDOW, 10)]), large.clone()]),
@@ -205,7 +205,7 @@ fn windows(dialect: &Dialect) -> Vec<Row> {
         ),
         must(
             "2.6.4",
-            "the value counts, whatever the flags of its entry",
+            "the value is in force with any flags of its entry",
             [
                 room(),
                 send_all([
@@ -273,7 +273,8 @@ fn windows(dialect: &Dialect) -> Vec<Row> {
             "2.6.4",
             "INITIAL_WINDOW_SIZE never changes the session's window",
             [
-                // A client that gives credit for the session counts with it.
+                // WINDOW_UPDATE on stream 0 shows that the client uses the session's
+                // window.
                 send_all([
                     settings(&[(0, WINDOW, 1 << 20)]),
                     window_update(0, 1),

@@ -1,7 +1,8 @@
 //! Streams: creation, priority, half-close and close (section 2.3).
 //!
-//! SPDY/2 has "ignore" for DATA on streams that were torn down and INVALID_STREAM
-//! for those that do not exist; who forgets streams cannot tell one from the other.
+//! SPDY/2 requires a peer to ignore DATA on a closed stream, and to answer
+//! INVALID_STREAM on an unknown one. A peer that forgets closed streams cannot
+//! distinguish them.
 
 use crate::spdy::prelude::*;
 
@@ -183,8 +184,8 @@ fn close(dialect: &Dialect) -> Vec<Row> {
             "DATA after FLAG_FIN is a stream error STREAM_ALREADY_CLOSED",
             [
                 send_all([syn_stream(1, &get).fin(), data(1, b"late")]),
-                // The whole response may be out, and the stream closed
-                // (section 2.3.7) or no more known (2.2.2).
+                // After a whole response the stream may be closed (section 2.3.7)
+                // or unknown (2.2.2).
                 stream_error(1, &[STREAM_ALREADY_CLOSED, PROTOCOL_ERROR, INVALID_STREAM]),
                 alive(),
             ],

@@ -1,4 +1,5 @@
-//! Where clients come in: cleartext, or TLS with a certificate made for it.
+//! The listener for clients under test: cleartext, or TLS with a self-signed
+//! certificate.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -13,8 +14,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{console, status::Failure};
 
-/// A listener, and the TLS on it.
-pub(super) struct Door {
+/// Accepts connections of clients under test.
+pub(super) struct ClientListener {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<Tls>,
@@ -25,9 +26,9 @@ struct Tls {
     version: Version,
 }
 
-impl Door {
-    /// Listens; with TLS if there is a protocol to offer by ALPN.
-    pub(super) async fn open(
+impl ClientListener {
+    /// Listens on `address`; with TLS if there is a protocol to offer by ALPN.
+    pub(super) async fn bind(
         address: SocketAddr,
         offered: Option<Version>,
     ) -> Result<Self, Failure> {
@@ -54,14 +55,15 @@ impl Door {
         format!("{scheme}://{}/", self.address)
     }
 
-    /// The next client that speaks the protocol. Of those that do not, or that
-    /// do not take the certificate, the reason is told.
-    pub(super) async fn next(&self) -> Result<Box<dyn Transport>, Failure> {
+    /// Waits for a client that speaks the protocol. Reports on stderr the
+    /// clients whose handshake fails.
+    pub(super) async fn accept(&self) -> Result<Box<dyn Transport>, Failure> {
         loop {
             let accepted = self.listener.accept().await;
             let (stream, peer) =
                 accepted.map_err(|error| Failure::local(format!("cannot accept: {error}")))?;
-            // A frame must not wait for the acknowledgement of another.
+            // Nagle's algorithm would delay a frame until TCP acknowledges the
+            // one before.
             let _ = stream.set_nodelay(true);
             let Some(tls) = &self.tls else {
                 return Ok(Box::new(stream));
@@ -75,7 +77,7 @@ impl Door {
 }
 
 impl Tls {
-    /// With a certificate for this machine's own names and the address.
+    /// Makes a certificate for the names of the loopback and for the address.
     fn new(address: SocketAddr, version: Version) -> Result<Self, Failure> {
         let mut config = config(address)
             .map_err(|error| Failure::local(format!("cannot make a certificate: {error}")))?;
@@ -88,11 +90,14 @@ impl Tls {
 
     async fn accept(&self, stream: TcpStream) -> Result<Box<dyn Transport>, String> {
         let accepted = self.acceptor.accept(stream).await;
-        let stream = accepted.map_err(|error| format!("no TLS: {error}"))?;
+        let stream = accepted.map_err(|error| format!("the TLS handshake failed: {error}"))?;
         match stream.get_ref().1.alpn_protocol() {
             Some(_) => Ok(Box::new(stream)),
-            // It goes on in HTTP/1.1, or whatever it likes.
-            None => Err(format!("does not offer {} by ALPN", self.version)),
+            // Such a client would speak HTTP/1.1.
+            None => Err(format!(
+                "the client does not offer {} by ALPN",
+                self.version
+            )),
         }
     }
 }

@@ -1,0 +1,242 @@
+//! The connections of a server: counted, capped, and the idle ones shut down
+//! to make room.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use tokio::sync::Notify;
+
+/// The cap where the system names no limit of descriptors.
+const DEFAULT_MAX: usize = 10_000;
+
+/// One in so many is shut down at once: a flood of connections must not wait
+/// for a GOAWAY round trip each.
+const SHARE: usize = 16;
+
+/// The `used` of a connection with a request under way.
+const BUSY: u64 = 0;
+
+/// All connections of a server's listeners.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    max: usize,
+    /// Advances with each connection: a clock that costs its readers nothing.
+    turn: AtomicU64,
+    places: Mutex<HashMap<u64, Arc<State>>>,
+    left: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The turn in which the connection was last seen idle, or [`BUSY`].
+    used: AtomicU64,
+    leave: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl State {
+    /// It is asked to leave, and has no request that keeps it.
+    fn is_leaving(&self) -> bool {
+        self.leave.load(Ordering::Relaxed) && self.used.load(Ordering::Relaxed) != BUSY
+    }
+}
+
+impl Connections {
+    pub(crate) fn new(max: usize) -> Self {
+        Self(Arc::new(Shared {
+            max: max.max(1),
+            turn: AtomicU64::new(BUSY),
+            places: Mutex::default(),
+            left: Notify::new(),
+        }))
+    }
+
+    pub(crate) fn max(&self) -> usize {
+        self.0.max
+    }
+
+    /// Takes a place; `None` if all are taken.
+    pub(crate) fn enter(&self) -> Option<Place> {
+        let mut places = self.0.places();
+        if places.len() >= self.0.max {
+            return None;
+        }
+        let number = self.0.turn.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let state = Arc::new(State {
+            used: AtomicU64::new(number),
+            leave: AtomicBool::new(false),
+            waker: Mutex::default(),
+        });
+        places.insert(number, Arc::clone(&state));
+        drop(places);
+        Some(Place(Arc::new(Taken {
+            number,
+            state,
+            shared: Arc::clone(&self.0),
+        })))
+    }
+
+    /// Asks the connections that are idle longest to leave, unless some are
+    /// leaving already. Returns whether any will.
+    pub(crate) fn make_room(&self) -> bool {
+        let places = self.0.places();
+        if places.values().any(|state| state.is_leaving()) {
+            return true;
+        }
+        let mut idle: Vec<_> = places
+            .values()
+            .map(|state| (state.used.load(Ordering::Relaxed), state))
+            .filter(|(used, state)| *used != BUSY && !state.leave.load(Ordering::Relaxed))
+            .collect();
+        let count = (self.0.max / SHARE).max(1).min(idle.len());
+        if count < idle.len() {
+            idle.select_nth_unstable_by_key(count, |(used, _)| *used);
+        }
+        for (_, state) in idle.iter().take(count) {
+            state.leave.store(true, Ordering::Release);
+            let waker = state.waker.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(waker) = &*waker {
+                waker.wake_by_ref();
+            }
+        }
+        count > 0
+    }
+
+    /// Completes when a connection leaves.
+    pub(crate) async fn one_left(&self) {
+        self.0.left.notified().await;
+    }
+}
+
+impl Shared {
+    fn places(&self) -> MutexGuard<'_, HashMap<u64, Arc<State>>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of one connection, free again once the last clone is gone.
+#[derive(Clone)]
+pub(crate) struct Place(Arc<Taken>);
+
+struct Taken {
+    number: u64,
+    state: Arc<State>,
+    shared: Arc<Shared>,
+}
+
+impl Place {
+    pub(crate) fn max(&self) -> usize {
+        self.0.shared.max
+    }
+
+    /// Notes whether a request is under way.
+    pub(crate) fn note(&self, idle: bool) {
+        let relaxed = Ordering::Relaxed;
+        let used = match idle {
+            true => self.0.shared.turn.load(relaxed),
+            false => BUSY,
+        };
+        let state = &self.0.state.used;
+        // Most polls change nothing, and the line stays shared.
+        if state.load(relaxed) != used {
+            state.store(used, relaxed);
+        }
+    }
+
+    /// Ready once the connection has to make room. `seen` is the waker that was
+    /// registered before.
+    pub(crate) fn poll_leave(&self, cx: &Context<'_>, seen: &mut Option<Waker>) -> Poll<()> {
+        let known = seen.as_ref().is_some_and(|seen| seen.will_wake(cx.waker()));
+        if !known {
+            *seen = Some(cx.waker().clone());
+            let waker = self.0.state.waker.lock();
+            *waker.unwrap_or_else(PoisonError::into_inner) = seen.clone();
+        }
+        match self.0.state.leave.load(Ordering::Acquire) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+
+    /// Completes once the connection has to make room.
+    pub(crate) async fn leave(&self) {
+        let mut seen = None;
+        std::future::poll_fn(|cx| self.poll_leave(cx, &mut seen)).await;
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.shared.places().remove(&self.number);
+        self.shared.left.notify_one();
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Place").field(&self.0.number).finish()
+    }
+}
+
+/// The default cap: five eighths of the descriptors that the system grants. The
+/// rest is for files, and for what handlers connect to.
+pub(crate) fn default_max() -> usize {
+    #[cfg(unix)]
+    {
+        let granted = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let granted = granted.and_then(|granted| usize::try_from(granted).ok());
+        granted.map_or(DEFAULT_MAX, |granted| {
+            (granted / 8).saturating_mul(5).max(1)
+        })
+    }
+    #[cfg(not(unix))]
+    DEFAULT_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(place: &Place) -> bool {
+        let cx = Context::from_waker(Waker::noop());
+        place.poll_leave(&cx, &mut None).is_ready()
+    }
+
+    #[test]
+    fn the_longest_idle_connection_leaves_first() {
+        let connections = Connections::new(3);
+        let places: Vec<_> = (0..3).map_while(|_| connections.enter()).collect();
+        assert!(connections.enter().is_none());
+        // The first is the newest now, and the second is busy.
+        places[0].note(true);
+        places[1].note(false);
+        assert!(connections.make_room());
+        assert_eq!(
+            places.iter().map(asked).collect::<Vec<_>>(),
+            [false, false, true]
+        );
+        // It is on its way: no other has to go.
+        assert!(connections.make_room());
+        assert!(!asked(&places[0]));
+    }
+
+    #[test]
+    fn no_busy_connection_leaves() {
+        let connections = Connections::new(1);
+        let place = connections.enter().unwrap();
+        place.note(false);
+        assert!(!connections.make_room() && !asked(&place));
+        drop(place);
+        assert!(connections.enter().is_some());
+    }
+}

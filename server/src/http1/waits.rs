@@ -1,0 +1,266 @@
+//! The waits of an HTTP/1.1 connection: each has its end, under the limits that
+//! the other protocols have.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use lacewing_conn::Limits;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::exchange::Ledger;
+use crate::ServeError;
+
+/// Time in which a handler that waits for a request's body receives
+/// [`BODY_PROGRESS`] of it.
+const BODY_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of content: less in this time is a client that drips (R.U.D.Y.).
+const BODY_PROGRESS: u64 = 64;
+
+/// Bytes a second that a client reads at least while output waits for it. The
+/// slowest phones read ten times as much.
+const WRITE_RATE: u64 = 256;
+
+/// A client that closed its side may be gone. An interim response after this
+/// time, and another one, find out.
+const PROBE_AFTER: Duration = Duration::from_secs(1);
+const PROBES: u8 = 2;
+
+/// The end of a wait.
+pub(super) enum Over {
+    /// The connection is idle or old: it is shut down gracefully.
+    Close,
+    /// The connection makes no progress.
+    Fail(ServeError),
+}
+
+/// The clock of one connection.
+pub(super) struct Waits<'a> {
+    ledger: &'a Ledger,
+    limits: &'a Limits,
+    phase: Phase,
+    since: Instant,
+    /// Requests so far, and the bytes that were read by the last one's end.
+    requests: u32,
+    read: u64,
+    body: Stall,
+    write: Stall,
+    /// When the connection is too old.
+    old: Option<Instant>,
+    probe_at: Option<Instant>,
+    probes: u8,
+    timer: Pin<Box<Sleep>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Between two requests.
+    Idle,
+    /// A request's head has begun, or is the first.
+    Head,
+    /// The handler waits for content.
+    Body,
+    /// The handler works, or its response's body has nothing to send: a long
+    /// poll or server-sent events. That takes as long as it takes.
+    Answer,
+    /// The client does not read.
+    Write,
+}
+
+/// The time that is left for some progress.
+struct Stall {
+    left: Duration,
+    mark: u64,
+    running: Option<Instant>,
+}
+
+/// The wait between two requests: `idle_timeout`, or by default as long as a
+/// head may take.
+pub(super) fn idle_timeout(limits: &Limits) -> Duration {
+    limits.idle_timeout.unwrap_or(limits.preface_timeout)
+}
+
+impl<'a> Waits<'a> {
+    pub(super) fn new(ledger: &'a Ledger) -> Self {
+        let limits = &ledger.options.connection.limits;
+        let now = Instant::now();
+        let old = limits.max_connection_age.and_then(|age| {
+            let tenths = RandomState::new().hash_one(0) % 1_000;
+            let less = age.saturating_mul(u32::try_from(tenths).unwrap_or(0)) / 10_000;
+            now.checked_add(age.saturating_sub(less))
+        });
+        Self {
+            ledger,
+            limits,
+            phase: Phase::Head,
+            since: now,
+            requests: 0,
+            read: 0,
+            body: Stall::new(BODY_STALL_TIMEOUT, 0),
+            write: Stall::new(limits.write_stall_timeout, 0),
+            old,
+            probe_at: None,
+            probes: PROBES,
+            timer: Box::pin(sleep_until(now + Duration::from_secs(1))),
+        }
+    }
+
+    /// Called once hyper's connection is pending.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
+        loop {
+            let now = Instant::now();
+            self.observe(now);
+            if self.old.is_some_and(|old| old <= now) {
+                self.old = None;
+                return Poll::Ready(Over::Close);
+            }
+            if self.probe_at.is_some_and(|at| at <= now) {
+                self.probe_at = None;
+                self.probes = self.probes.saturating_sub(1);
+                self.ledger.watch.ask_for_probe();
+                cx.waker().wake_by_ref();
+            }
+            let end = self.end();
+            if end.is_some_and(|end| end <= now) {
+                return Poll::Ready(self.over());
+            }
+            let next = [end, self.old, self.probe_at].into_iter().flatten().min();
+            let Some(next) = next else {
+                return Poll::Pending;
+            };
+            // A timer that fires too early costs less than one that is set for
+            // each request.
+            if self.timer.is_elapsed() || self.timer.deadline() > next {
+                self.timer.as_mut().reset(next);
+            }
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Sees what the connection waits for now.
+    fn observe(&mut self, now: Instant) {
+        let watch = &self.ledger.watch;
+        let requests = self.ledger.requests();
+        if requests != self.requests {
+            self.requests = requests;
+            self.read = watch.bytes_read();
+            self.since = now;
+            self.body = Stall::new(BODY_STALL_TIMEOUT, watch.bytes_received());
+        }
+        let phase = if watch.is_write_blocked() {
+            Phase::Write
+        } else if self.ledger.is_idle() {
+            match requests == 0 || watch.bytes_read() != self.read {
+                true => Phase::Head,
+                false => Phase::Idle,
+            }
+        } else if watch.body_is_awaited() {
+            Phase::Body
+        } else {
+            Phase::Answer
+        };
+        if phase != self.phase {
+            if self.phase == Phase::Answer || self.phase == Phase::Body {
+                // The bytes of the request that ends.
+                self.read = watch.bytes_read();
+            }
+            self.phase = phase;
+            self.since = now;
+        }
+        match phase {
+            Phase::Body => self.body.run(
+                now,
+                BODY_STALL_TIMEOUT,
+                watch.bytes_received(),
+                BODY_PROGRESS,
+            ),
+            _ => self.body.pause(now),
+        }
+        let stall = self.limits.write_stall_timeout;
+        match phase {
+            Phase::Write => {
+                let least = stall.as_secs().saturating_mul(WRITE_RATE).max(1);
+                self.write.run(now, stall, watch.bytes_written(), least);
+            }
+            // All that there was is with the client's side.
+            _ => self.write = Stall::new(stall, watch.bytes_written()),
+        }
+        if phase == Phase::Answer && watch.has_ended() && self.probes > 0 {
+            if self.probe_at.is_none() {
+                self.probe_at = now.checked_add(PROBE_AFTER);
+            }
+        } else {
+            self.probe_at = None;
+        }
+    }
+
+    /// The end of the wait.
+    fn end(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Idle => self.since.checked_add(idle_timeout(self.limits)),
+            Phase::Head => self.since.checked_add(self.limits.preface_timeout),
+            Phase::Body => self.body.end(),
+            Phase::Write => self.write.end(),
+            Phase::Answer => None,
+        }
+    }
+
+    fn over(&mut self) -> Over {
+        let text = match self.phase {
+            Phase::Idle | Phase::Answer => {
+                self.since = Instant::now();
+                return Over::Close;
+            }
+            Phase::Head => format!(
+                "a request's head took longer than {} s (limit preface_timeout)",
+                self.limits.preface_timeout.as_secs_f32()
+            ),
+            Phase::Body => format!(
+                "less than {BODY_PROGRESS} B of a request's body arrived in {} s",
+                BODY_STALL_TIMEOUT.as_secs()
+            ),
+            Phase::Write => format!(
+                "the client read less than {WRITE_RATE} B a second for {} s (limit \
+                 write_stall_timeout)",
+                self.limits.write_stall_timeout.as_secs_f32()
+            ),
+        };
+        Over::Fail(ServeError::Http1(text.into()))
+    }
+}
+
+impl Stall {
+    fn new(left: Duration, mark: u64) -> Self {
+        Self {
+            left,
+            mark,
+            running: None,
+        }
+    }
+
+    /// The clock runs, and begins anew after enough progress.
+    fn run(&mut self, now: Instant, interval: Duration, count: u64, least: u64) {
+        if count.saturating_sub(self.mark) >= least {
+            *self = Self::new(interval, count);
+        }
+        self.running.get_or_insert(now);
+    }
+
+    fn pause(&mut self, now: Instant) {
+        if let Some(started) = self.running.take() {
+            self.left = self
+                .left
+                .saturating_sub(now.saturating_duration_since(started));
+        }
+    }
+
+    fn end(&self) -> Option<Instant> {
+        self.running?.checked_add(self.left)
+    }
+}

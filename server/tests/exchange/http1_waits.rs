@@ -1,0 +1,221 @@
+//! The waits of HTTP/1.1 connections, in paused time, each beside honest traffic
+//! of the same kind.
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
+use lacewing_server::{ConnectionConfig, Limits, RequestBody, ServerOptions, Side, service_fn};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, sleep, timeout},
+};
+
+use crate::http1::Http1;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn connect(change: impl FnOnce(&mut Limits)) -> Http1 {
+    let limits = Limits::new(Side::Server).with(change);
+    let options = ServerOptions::default()
+        .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits));
+    let service = service_fn(|request: Request<RequestBody>| async move {
+        let body: BoxBody<Bytes, Infallible> = match request.uri().path() {
+            "/large" => Full::new(Bytes::from(vec![b'x'; 4 << 20])).boxed(),
+            "/poll" => {
+                sleep(HOUR).await;
+                Full::from("late").boxed()
+            }
+            "/events" => BodyExt::boxed(StreamBody::new(futures_util::stream::unfold(
+                0,
+                |number| async move {
+                    sleep(Duration::from_secs(300)).await;
+                    let event = Bytes::from(format!("data: {number}\n\n"));
+                    (number < 5).then(|| (Ok(Frame::data(event)), number + 1))
+                },
+            ))),
+            _ => {
+                let all = request.into_body().collect().await;
+                Full::new(all.map(|all| all.to_bytes()).unwrap_or_default()).boxed()
+            }
+        };
+        Ok::<_, Infallible>(Response::new(body))
+    });
+    Http1::connect(options, service)
+}
+
+/// The error with which the server closed the connection, and when.
+async fn end(connection: Http1, within: Duration) -> String {
+    let Http1 { io, serving, .. } = connection;
+    let result = timeout(within, serving).await.expect("still open").unwrap();
+    drop(io);
+    result
+        .err()
+        .map_or(String::new(), |error| error.to_string())
+}
+
+async fn post(connection: &mut Http1, framing: &str) {
+    let head = format!("POST / HTTP/1.1\r\nhost: localhost\r\n{framing}\r\n\r\n");
+    connection.io.write_all(head.as_bytes()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_lives_as_long_as_the_limit_says() {
+    let mut connection = connect(|limits| limits.idle_timeout = Some(Duration::from_secs(60)));
+    for _ in 0..3 {
+        assert_eq!(connection.get("/").await.status(), 200);
+        sleep(Duration::from_secs(55)).await;
+    }
+    assert_eq!(end(connection, Duration::from_secs(10)).await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_drips_after_a_request_ends_the_connection() {
+    let mut connection = connect(|limits| limits.idle_timeout = Some(HOUR));
+    assert_eq!(connection.get("/").await.status(), 200);
+    sleep(Duration::from_secs(100)).await;
+    connection.io.write_all(b"GET / HT").await.unwrap();
+    let error = end(connection, Duration::from_secs(12)).await;
+    assert!(error.contains("preface_timeout"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_connection_ends_once_its_request_is_answered() {
+    let mut connection = connect(|limits| {
+        limits.max_connection_age = Some(Duration::from_secs(100));
+        limits.idle_timeout = Some(HOUR);
+        limits.drain_timeout = HOUR * 2;
+    });
+    assert_eq!(connection.get("/").await.status(), 200);
+    assert_eq!(connection.get("/poll").await.body, "late");
+    assert_eq!(end(connection, Duration::from_secs(1)).await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_idle_connection_ends() {
+    let mut connection = connect(|limits| {
+        limits.max_connection_age = Some(Duration::from_secs(100));
+        limits.idle_timeout = Some(HOUR);
+    });
+    assert_eq!(connection.get("/").await.status(), 200);
+    sleep(Duration::from_secs(85)).await;
+    assert_eq!(connection.get("/").await.status(), 200);
+    assert_eq!(end(connection, Duration::from_secs(16)).await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unread_response_ends_the_connection() {
+    let mut connection = connect(|_| {});
+    connection.send("GET", "/large").await;
+    let error = end(connection, Duration::from_secs(31)).await;
+    assert!(error.contains("write_stall_timeout"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_is_read_byte_by_byte_ends_the_connection() {
+    let mut connection = connect(|_| {});
+    connection.send("GET", "/large").await;
+    let start = Instant::now();
+    while !connection.serving.is_finished() {
+        sleep(Duration::from_secs(10)).await;
+        let mut kibibyte = [0; 1024];
+        connection.io.read_exact(&mut kibibyte).await.unwrap();
+        assert!(start.elapsed() < Duration::from_secs(61), "still open");
+    }
+    let error = end(connection, Duration::ZERO).await;
+    assert!(error.contains("write_stall_timeout"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_phone_has_all_of_its_response() {
+    let mut connection = connect(|_| {});
+    connection.send("GET", "/large").await;
+    let mut left = 4 << 20;
+    while left > 0 {
+        sleep(Duration::from_secs(5)).await;
+        let read = connection.io.read(&mut [0; 15_000]).await.unwrap();
+        assert!(read > 0, "closed with {left} B left");
+        left -= read.min(left);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stops_ends_the_connection() {
+    for (framing, begin) in [
+        ("content-length: 100", "part"),
+        ("transfer-encoding: chunked", "4\r\npart\r\n"),
+        ("transfer-encoding: chunked", "4\r\npa"),
+    ] {
+        let mut connection = connect(|_| {});
+        post(&mut connection, framing).await;
+        connection.io.write_all(begin.as_bytes()).await.unwrap();
+        let error = end(connection, Duration::from_secs(61)).await;
+        assert!(error.contains("body"), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_drips_ends_the_connection() {
+    let mut connection = connect(|_| {});
+    post(&mut connection, "content-length: 1000").await;
+    for _ in 0..6 {
+        connection.io.write_all(b"x").await.unwrap();
+        sleep(Duration::from_secs(10)).await;
+    }
+    let error = end(connection, Duration::from_secs(5)).await;
+    assert!(error.contains("body"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_upload_is_taken() {
+    let mut connection = connect(|_| {});
+    post(&mut connection, "content-length: 1280").await;
+    for _ in 0..20 {
+        connection.io.write_all(&[b'x'; 64]).await.unwrap();
+        sleep(Duration::from_secs(30)).await;
+    }
+    assert_eq!(connection.reply("POST").await.body.len(), 1280);
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_polls_and_server_sent_events_live() {
+    let mut connection = connect(|limits| limits.idle_timeout = Some(Duration::from_secs(60)));
+    assert_eq!(connection.get("/poll").await.body, "late");
+    let events = connection.get("/events").await;
+    assert!(
+        events.whole && events.body.contains("data: 4"),
+        "{events:?}"
+    );
+}
+
+/// A client that closed its side and waits is sent an interim response.
+#[tokio::test(start_paused = true)]
+async fn a_half_closed_client_has_a_late_answer() {
+    let mut connection = connect(|limits| limits.drain_timeout = HOUR * 2);
+    connection.send("GET", "/poll").await;
+    connection.io.shutdown().await.unwrap();
+    let mut answer = String::new();
+    connection.io.read_to_string(&mut answer).await.unwrap();
+    let interim = "HTTP/1.1 100 Continue\r\n\r\n";
+    let answer = answer.strip_prefix(interim).unwrap();
+    let answer = answer.strip_prefix(interim).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.ends_with("late"),
+        "{answer}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_gone_is_noticed_before_the_drain_timeout() {
+    let mut connection = connect(|limits| limits.drain_timeout = HOUR);
+    connection.send("GET", "/poll").await;
+    sleep(Duration::from_millis(1)).await;
+    let Http1 { io, serving, .. } = connection;
+    drop(io);
+    let result = timeout(Duration::from_secs(3), serving)
+        .await
+        .expect("still open");
+    assert!(result.unwrap().unwrap_err().is_disconnect());
+}

@@ -1,0 +1,120 @@
+//! Servers that have their full number of connections.
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::{PATIENCE, Running, fetch};
+
+async fn start(max: usize) -> Running {
+    Running::start(|builder| {
+        builder
+            .bind(([127, 0, 0, 1], 0).into())
+            .options(|options| options.max_connections(max))
+    })
+    .await
+}
+
+/// What comes until the server closes the connection.
+async fn rest(mut io: TcpStream) -> Vec<u8> {
+    let mut rest = Vec::new();
+    let read = async { while io.read_buf(&mut rest).await.unwrap_or(0) > 0 {} };
+    tokio::time::timeout(PATIENCE, read).await.unwrap();
+    rest
+}
+
+async fn get(server: &Running) {
+    let io = TcpStream::connect(server.address).await.unwrap();
+    let body = tokio::time::timeout(PATIENCE, fetch(io, lacewing_server::Version::Http2));
+    assert_eq!(body.await.unwrap(), "http h2");
+}
+
+#[tokio::test]
+async fn silent_connections_make_room() {
+    let server = start(4).await;
+    let mut silent = Vec::new();
+    for _ in 0..12 {
+        silent.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    get(&server).await;
+    assert!(rest(silent.swap_remove(0)).await.is_empty());
+    server.told("max_connections: 4").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_idle_http2_connection_that_makes_room_receives_goaway() {
+    let server = start(1).await;
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    idle.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .unwrap();
+    server.told("Connected").await;
+    get(&server).await;
+    let bytes = rest(idle).await;
+    let go_away = |frame: &[u8]| frame == [0, 0, 8, 7, 0, 0, 0, 0, 0];
+    assert!(bytes.windows(9).any(go_away), "{bytes:?}");
+    server.told("MadeRoom").await;
+    server.stop().await;
+}
+
+#[cfg(feature = "http1")]
+#[tokio::test]
+async fn accepting_pauses_while_every_connection_has_a_request() {
+    let server = start(1).await;
+    let mut busy = TcpStream::connect(server.address).await.unwrap();
+    busy.write_all(b"POST /never HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n")
+        .await
+        .unwrap();
+    server.told("Connected").await;
+    let mut waiting = TcpStream::connect(server.address).await.unwrap();
+    waiting
+        .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    server.told("AcceptPaused").await;
+    busy.set_zero_linger().unwrap();
+    drop(busy);
+    let answer = String::from_utf8(rest(waiting).await).unwrap();
+    assert!(answer.ends_with("http http/1.1"), "{answer}");
+    server.stop().await;
+}
+
+#[cfg(feature = "http1")]
+#[tokio::test]
+async fn an_idle_http1_connection_makes_room() {
+    let server = start(1).await;
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(idle.read(&mut [0; 1024]).await.unwrap() > 0);
+    get(&server).await;
+    server.told("MadeRoom").await;
+    rest(idle).await;
+    server.stop().await;
+}
+
+/// Those that it may have are left alone.
+#[tokio::test]
+async fn idle_connections_stay_below_the_limit() {
+    // The connections that are over may be counted for a while.
+    let server = start(16).await;
+    let mut idle = Vec::new();
+    for _ in 0..7 {
+        idle.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    for _ in 0..8 {
+        get(&server).await;
+    }
+    assert!(
+        !server
+            .log
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|line| line.contains("max_connections"))
+    );
+    server.stop().await;
+}
