@@ -305,7 +305,7 @@ impl Engine {
             let receiving = if server {
                 stream.receiving_waits(readable)
             } else {
-                Waiting::ForNothing
+                Waiting::Nothing
             };
             let progress = &mut stream.progress;
             progress.sweep_sending(sending, bounds.needed);
@@ -313,7 +313,7 @@ impl Engine {
             let waits = all_wait && stream.send.scheduled;
             let still = progress.is_stalled();
             stalled = stalled.saturating_add(u32::from(waits || still));
-            watched |= sending != Waiting::ForNothing || receiving != Waiting::ForNothing;
+            watched |= sending != Waiting::Nothing || receiving != Waiting::Nothing;
         }
         (watched, stalled)
     }

@@ -107,9 +107,9 @@ impl StreamProgress {
     /// A sweep of our half, which has to move `needed` bytes.
     pub(crate) fn sweep_sending(&mut self, stream: Waiting, needed: u32) {
         match stream {
-            Waiting::ForThePeer => self.sending.tick(self.sent, needed),
-            Waiting::ForUs => {}
-            Waiting::ForNothing => self.sending.stop(),
+            Waiting::Peer => self.sending.tick(self.sent, needed),
+            Waiting::Us => {}
+            Waiting::Nothing => self.sending.stop(),
         }
     }
 
@@ -120,7 +120,7 @@ impl StreamProgress {
 
     /// A sweep of the peer's half.
     pub(crate) fn sweep_receiving(&mut self, content: Waiting, needed: u32, link: Link) {
-        if content != Waiting::ForThePeer {
+        if content != Waiting::Peer {
             self.receiving.stop();
             self.silent = 0;
             return;
@@ -136,12 +136,12 @@ impl StreamProgress {
     }
 }
 
-/// The side that has to do something for a stream to move on.
+/// The side that a stream waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waiting {
-    ForNothing,
-    ForUs,
-    ForThePeer,
+    Nothing,
+    Us,
+    Peer,
 }
 
 /// The use that a connection makes of its path.
@@ -157,12 +157,12 @@ impl Stream {
     /// The side that our half waits for.
     pub(crate) fn sending_waits(&self) -> Waiting {
         if !self.wants_to_send() {
-            Waiting::ForNothing
+            Waiting::Nothing
         } else if self.send.window.available() == 0 {
-            Waiting::ForThePeer
+            Waiting::Peer
         } else {
             // The transport or other streams.
-            Waiting::ForUs
+            Waiting::Us
         }
     }
 
@@ -178,12 +178,12 @@ impl Stream {
             Content::None => false,
         };
         match self.progress.kind {
-            _ if !expected || !message => Waiting::ForNothing,
-            Kind::Dialogue => Waiting::ForNothing,
-            Kind::OnDemand => Waiting::ForUs,
+            _ if !expected || !message => Waiting::Nothing,
+            Kind::Dialogue => Waiting::Nothing,
+            Kind::OnDemand => Waiting::Us,
             // What the windows hold the client may send, whatever our handler does.
-            Kind::Message if readable && self.recv.window.is_open() => Waiting::ForThePeer,
-            Kind::Message => Waiting::ForUs,
+            Kind::Message if readable && self.recv.window.is_open() => Waiting::Peer,
+            Kind::Message => Waiting::Us,
         }
     }
 }

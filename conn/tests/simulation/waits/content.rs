@@ -1,0 +1,201 @@
+//! Content that stops or drips, and content that may be silent.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use lacewing_conn::{
+    Limits, Reason, Side, Version,
+    proto::{Event, Head, OpenOptions, Pressure, Rule},
+};
+
+use super::*;
+use crate::pair::{Body, Pair, every_version};
+
+#[test]
+fn content_that_stops_ends_its_stream() {
+    every_version(|version| {
+        for length in [None, Some("content-length")] {
+            let (mut victim, mut peer) = server(version);
+            let fields: Vec<_> = length.iter().map(|name| (*name, "100000")).collect();
+            peer.request(1, false, &fields);
+            peer.data(1, &[1; 1000], false);
+            victim.take(&mut peer);
+            pass(&mut victim, SECOND * 55);
+            assert_eq!(resets(&victim).len(), 0, "{version} {length:?}");
+            pass(&mut victim, SECOND * 20);
+            let resets = resets(&victim);
+            let [(Rule::BodyStall, Reason::Cancel, text)] = &resets[..] else {
+                panic!("{version} {length:?}: {resets:?}");
+            };
+            assert!(text.contains("body_timeout (60s)"), "{text}");
+            assert_eq!(closed(&victim), None);
+            assert_eq!(victim.engine.open_streams(), 0);
+        }
+    });
+}
+
+/// A byte now and then is no progress where the length is declared, and under
+/// pressure.
+#[test]
+fn content_that_drips_ends_its_stream() {
+    every_version(|version| {
+        for pressure in [Pressure::Normal, Pressure::High] {
+            let (mut victim, mut peer) = server(version);
+            victim.engine.set_pressure(pressure);
+            peer.request(1, false, &[("content-length", "100000")]);
+            victim.take(&mut peer);
+            let bound = if pressure == Pressure::High { 1 } else { 10 };
+            let mut minutes = 0;
+            while resets(&victim).is_empty() && minutes <= 12 {
+                for _ in 0..3 {
+                    peer.data(1, &[1], false);
+                    victim.take(&mut peer);
+                    pass(&mut victim, SECOND * 20);
+                }
+                minutes += 1;
+            }
+            assert_eq!(resets(&victim)[0].0, Rule::BodyStall, "{version}");
+            assert!(
+                (bound..=bound + 1).contains(&minutes),
+                "{version} {minutes}"
+            );
+        }
+    });
+}
+
+/// 1 MB at 2 kB/s, in frames of 16 KB, and by 30 streams at once on the same path.
+#[test]
+fn a_slow_phone_uploads() {
+    every_version(|version| {
+        for streams in [1, 30] {
+            let (mut victim, mut peer) = server(version);
+            let all = 990_000 / streams;
+            let length = all.to_string();
+            for n in 0..streams {
+                let id = 2 * n as u32 + 1;
+                peer.request(id, false, &[("content-length", &length)]);
+            }
+            let mut bytes = peer.bytes.split().to_vec();
+            let mut left = all;
+            while left > 0 {
+                let len = left.min(11_000);
+                left -= len;
+                for n in 0..streams {
+                    peer.data(2 * n as u32 + 1, &vec![7; len], left == 0);
+                }
+            }
+            bytes.extend_from_slice(&peer.bytes.split());
+            for second in bytes.chunks(2_000) {
+                victim.take_bytes(second);
+                mute(&mut victim, SECOND);
+            }
+            assert_eq!(closed(&victim), None, "{version} {streams}");
+            assert_eq!(resets(&victim), [], "{version} {streams}");
+            let done = victim
+                .events
+                .iter()
+                .filter(|event| matches!(event, Event::Data { fin: true, .. }));
+            assert_eq!(done.count(), streams, "{version}");
+        }
+    });
+}
+
+/// The handler has other things to do for an hour, and the window is full.
+#[test]
+fn a_reader_of_ours_that_is_slow_is_not_the_peers_fault() {
+    for version in [Version::Spdy3, Version::Spdy31, Version::Http2] {
+        let mut pair = Pair::with(version, |side, config| {
+            if side == Side::Client {
+                config.limits.stall_timeout = Duration::MAX;
+            }
+        });
+        pair.server.greedy = false;
+        let stream = pair.post("/echo/", Body::of(500_000));
+        pair.run();
+        pair.sleep(HOUR);
+        assert_eq!(pair.response(stream).reset, None, "{version}");
+        pair.server.greedy = true;
+        for _ in 0..20 {
+            pair.server.release_all(pair.now);
+            pair.run();
+        }
+        assert_eq!(pair.response(stream).body.len(), 500_000, "{version}");
+    }
+}
+
+/// Streams whose client has nothing to say, and need not.
+#[test]
+fn dialogues_may_be_silent_for_an_hour() {
+    let grpc = [
+        ("content-type", "application/grpc+proto"),
+        ("te", "trailers"),
+    ];
+    let expecting = [("expect", "100-continue"), ("content-length", "10")];
+    every_version(|version| {
+        for (name, fields, method, reply) in [
+            ("grpc before its response", &grpc[..], "POST", false),
+            ("grpc after its response", &grpc[..], "POST", true),
+            ("any dialogue", &[][..], "POST", true),
+            ("100 Continue is expected", &expecting[..], "POST", false),
+        ] {
+            let fields = if version == Version::Http2 {
+                fields
+            } else {
+                &fields[..fields.len().min(1)]
+            };
+            let (mut victim, mut peer) = server(version);
+            peer.request_of(method, 1, false, fields);
+            victim.take(&mut peer);
+            let stream = opened(&victim)[0];
+            if reply {
+                let head = Head::response(StatusCode::OK);
+                let now = victim.now;
+                victim
+                    .engine
+                    .stream(now, stream)
+                    .reply(head, false)
+                    .unwrap();
+            }
+            pass(&mut victim, HOUR);
+            assert_eq!(closed(&victim), None, "{version} {name}");
+            assert_eq!(resets(&victim), [], "{version} {name}");
+        }
+    });
+}
+
+/// A WebSocket (RFC 8441) and any other tunnel, idle for an hour.
+#[test]
+fn a_tunnel_may_be_idle_for_an_hour() {
+    let mut pair = Pair::with(Version::Http2, |side, config| {
+        config.extended_connect = side == Side::Server;
+        config.limits.idle_timeout = Limits::new(side).idle_timeout;
+    });
+    pair.run();
+    let stream = pair.try_open(Method::CONNECT, "", Some(Body::default()));
+    // The helper ends bodies that are empty: a tunnel is opened by hand.
+    drop(stream);
+    let mut head = Head::request(Method::CONNECT, "example.org:443".parse().unwrap());
+    head.fields.insert(
+        HeaderName::from_static("x-tunnel"),
+        HeaderValue::from_static("1"),
+    );
+    let options = OpenOptions::default();
+    let stream = pair.client.engine.open(pair.now, head, options).unwrap();
+    pair.run();
+    let key = pair.server.keys[&stream.id().value()];
+    let reply = Head::response(StatusCode::OK);
+    let now = pair.now;
+    pair.server
+        .engine
+        .stream(now, key)
+        .reply(reply, false)
+        .unwrap();
+    pair.run();
+    assert!(pair.server.engine.stream(now, key).is_tunnel());
+    pair.sleep(HOUR);
+    assert!(
+        pair.server.engine.stream(pair.now, key).is_tunnel(),
+        "it is there"
+    );
+    assert!(pair.client.closed.is_none() && pair.server.closed.is_none());
+}

@@ -1,0 +1,183 @@
+//! Peers that say nothing, and connections that do nothing.
+
+use bytes::{Buf, Bytes};
+use http::{Method, StatusCode};
+use lacewing_conn::{
+    Side, Version,
+    proto::{Config, Event, Head, OpenOptions, Rule, Semantics, Transmit},
+};
+
+use super::*;
+use crate::{
+    hostile::{Peer, Victim},
+    pair::every_version,
+};
+
+fn client(version: Version) -> (Victim, Peer) {
+    let mut victim = Victim::with(Config::new(version, Side::Client));
+    let mut peer = Peer::new(version, Side::Server);
+    peer.settings_ack();
+    victim.take(&mut peer);
+    let head = Head::request(Method::GET, "https://example.org/".parse().unwrap());
+    let options = OpenOptions::without_content();
+    victim.engine.open(victim.now, head, options).unwrap();
+    victim.flush();
+    (victim, peer)
+}
+
+#[test]
+fn a_server_that_is_mute_is_noticed_within_a_minute() {
+    every_version(|version| {
+        for go_away in [false, true] {
+            let (mut victim, mut peer) = client(version);
+            if go_away {
+                peer.go_away(1);
+                victim.take(&mut peer);
+            }
+            mute(&mut victim, MINUTE);
+            let rule = closed(&victim);
+            assert_eq!(rule, Some(Rule::KeepAliveTimeout), "{version} {go_away}");
+            let stream = victim
+                .events
+                .iter()
+                .any(|event| matches!(event, Event::Reset { .. }));
+            assert!(stream, "{version}: the request learns of it");
+        }
+    });
+}
+
+/// The server answers PINGs, and has nothing else to say. It is asked seldom:
+/// servers of gRPC take a third PING within five minutes for a flood.
+#[test]
+fn a_long_poll_of_an_hour_lives() {
+    every_version(|version| {
+        let (mut victim, mut peer) = client(version);
+        pass(&mut victim, HOUR);
+        assert_eq!(closed(&victim), None, "{version}");
+        let pings = victim.engine.stats().pings_sent;
+        assert!((8..=11).contains(&pings), "{version}: {pings}");
+        let ok = peer.ok();
+        peer.reply(1, true, ok);
+        victim.take(&mut peer);
+        assert!(matches!(victim.events.last(), Some(Event::Reply { .. })));
+        assert_eq!(
+            victim.engine.poll_timeout(),
+            None,
+            "{version}: a timer is left"
+        );
+    });
+}
+
+/// An upload fills the path: the answer to a PING stands behind it.
+#[test]
+fn an_answer_behind_an_upload_is_waited_for() {
+    every_version(|version| {
+        let mut victim = Victim::with(Config::new(version, Side::Client));
+        let mut peer = Peer::new(version, Side::Server);
+        peer.settings_ack();
+        victim.take(&mut peer);
+        let head = Head::request(Method::PUT, "https://example.org/".parse().unwrap());
+        let options = OpenOptions::default();
+        let stream = victim.engine.open(victim.now, head, options).unwrap();
+        let now = victim.now;
+        let data = Bytes::from(vec![0; 60_000]);
+        victim
+            .engine
+            .stream(now, stream)
+            .send_data(data, true)
+            .unwrap();
+        victim.flush();
+        // The transport has all of it, and the peer nothing yet.
+        mute(&mut victim, SECOND * 70);
+        assert_eq!(closed(&victim), None, "{version}");
+        mute(&mut victim, MINUTE * 2);
+        assert_eq!(closed(&victim), Some(Rule::KeepAliveTimeout), "{version}");
+    });
+}
+
+/// Server-sent events, one each 30 s, for an hour; and a dead listener.
+#[test]
+fn events_are_sent_for_an_hour() {
+    every_version(|version| {
+        let (mut victim, mut peer) = server(version);
+        peer.request(1, true, &[]);
+        victim.take(&mut peer);
+        let stream = opened(&victim)[0];
+        let now = victim.now;
+        let head = Head::response(StatusCode::OK);
+        victim
+            .engine
+            .stream(now, stream)
+            .reply(head, false)
+            .unwrap();
+        for _ in 0..120 {
+            let now = victim.now;
+            let event = Bytes::from_static(b"data: tick\n\n");
+            victim
+                .engine
+                .stream(now, stream)
+                .send_data(event, false)
+                .unwrap();
+            let written = drain(&mut victim);
+            answer_pings(&mut victim, &written);
+            pass(&mut victim, SECOND * 30);
+        }
+        assert_eq!(closed(&victim), None, "{version}");
+        assert_eq!(resets(&victim), [], "{version}");
+        mute(&mut victim, MINUTE * 10);
+        assert_eq!(closed(&victim), Some(Rule::KeepAliveTimeout), "{version}");
+    });
+}
+
+#[test]
+fn an_idle_connection_is_let_go_by_its_server() {
+    every_version(|version| {
+        let (mut victim, _) = server(version);
+        pass(&mut victim, SECOND * 179);
+        assert!(!victim.engine.is_shutting_down(), "{version}");
+        pass(&mut victim, SECOND * 10);
+        assert!(victim.engine.is_closed(), "{version}");
+        let error = victim
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::Closed { .. }));
+        assert!(!error, "{version}: a graceful end");
+    });
+}
+
+/// Streams without HTTP have no such bounds, nor has a tunnel that is paused.
+#[test]
+fn raw_streams_stand_still_for_as_long_as_they_like() {
+    every_version(|version| {
+        let (mut victim, mut peer) = server_with(version, |config| {
+            config.semantics = Semantics::Raw;
+            config.limits.idle_timeout = None;
+        });
+        for n in 0..40 {
+            peer.open(2 * n + 1, false, &[("streamtype", "data")]);
+        }
+        victim.take(&mut peer);
+        for stream in opened(&victim) {
+            let now = victim.now;
+            let mut stream = victim.engine.stream(now, stream);
+            stream.reply(Head::default(), false).unwrap();
+            let data = Bytes::from(vec![0; 70_000]);
+            stream.send_data(data, false).unwrap();
+        }
+        while victim.engine.poll_transmit(victim.now) == Transmit::Write {
+            let len = victim.engine.output().remaining();
+            victim.engine.output().advance(len);
+        }
+        let len = victim.engine.output().remaining();
+        victim.engine.output().advance(len);
+        pass(&mut victim, HOUR);
+        assert_eq!(closed(&victim), None, "{version}");
+        assert_eq!(resets(&victim), [], "{version}");
+        assert_eq!(
+            victim.engine.open_streams(),
+            40,
+            "{:?}",
+            victim.events.last()
+        );
+    });
+}
