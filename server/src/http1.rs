@@ -8,7 +8,7 @@ use std::{
     future::{pending, poll_fn},
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
-    task::Poll,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -145,19 +145,7 @@ where
             }));
         }
         if let Some(reports) = &mut reports {
-            if reports.is_due(tokio::time::Instant::now().into_std()) {
-                ledger.tell_stats();
-            }
-            if let Some(next) = reports.next() {
-                let next = tokio::time::Instant::from_std(next);
-                if report_at.deadline() != next {
-                    report_at.as_mut().reset(next);
-                }
-                // Ready means that the next poll finds the interval passed.
-                if report_at.as_mut().poll(cx).is_ready() {
-                    cx.waker().wake_by_ref();
-                }
-            }
+            report(reports, report_at.as_mut(), ledger, cx);
         }
         match waits.poll(cx) {
             Poll::Ready(Over::Fail(error)) => return Poll::Ready(Err(error)),
@@ -181,6 +169,28 @@ where
         ledger.tell_stats();
     }
     result
+}
+
+/// Reports the statistics when they are due, and sets the timer for the next.
+fn report(
+    reports: &mut StatsTimer,
+    mut at: Pin<&mut Sleep>,
+    ledger: &Ledger,
+    cx: &mut Context<'_>,
+) {
+    if reports.is_due(tokio::time::Instant::now().into_std()) {
+        ledger.tell_stats();
+    }
+    if let Some(next) = reports.next() {
+        let next = tokio::time::Instant::from_std(next);
+        if at.deadline() != next {
+            at.as_mut().reset(next);
+        }
+        // Ready means that the next poll finds the interval passed.
+        if at.poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
 }
 
 fn failed(error: hyper::Error) -> ServeError {

@@ -116,7 +116,11 @@ impl Extension {
 impl ServerOptions {
     /// Configures the connections themselves: limits, header compression,
     /// window pool. Of the limits, HTTP/1.1 obeys `preface_timeout` (for each
-    /// request's head), `max_header_list_size` and `drain_timeout`.
+    /// request's head), `max_header_list_size`, `idle_timeout` (between two
+    /// requests; without one, `preface_timeout`), `max_connection_age`,
+    /// `write_stall_timeout` (256 B a second at least) and `drain_timeout`. A
+    /// handler that waits for a request's body receives 64 B of it within 60 s,
+    /// or the connection ends.
     #[must_use]
     pub fn connection(mut self, config: ConnectionConfig) -> Self {
         self.connection = Arc::new(config);

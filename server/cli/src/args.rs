@@ -85,13 +85,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) keep_alive: Option<Duration>,
 
-    /// Closes connections after this time without a request (HTTP/2 and SPDY;
-    /// HTTP/1.1 always closes them after 10 s).
+    /// Closes connections after this time without a request. Default: none for
+    /// HTTP/2 and SPDY, 10 s for HTTP/1.1.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) idle_timeout: Option<Duration>,
 
-    /// Closes connections of this age, once their requests are answered (HTTP/2
-    /// and SPDY).
+    /// Closes connections of this age, once their requests are answered.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) max_age: Option<Duration>,
 
