@@ -18,7 +18,7 @@ const DEFAULT_MAX: usize = 10_000;
 
 /// One in so many is shut down at once: a flood of connections must not wait
 /// for a GOAWAY round trip each.
-const SHARE: usize = 16;
+const SHARE: usize = 4;
 
 /// The `used` of a connection with a request under way.
 const BUSY: u64 = 0;

@@ -14,16 +14,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::exchange::Ledger;
 use crate::ServeError;
 
-/// Time in which a handler that waits for a request's body receives
-/// [`BODY_PROGRESS`] of it.
-const BODY_STALL_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Bytes of content: less in this time is a client that drips (R.U.D.Y.).
+/// Bytes of content that a handler receives in
+/// [`body_timeout`](Limits::body_timeout) while it waits for them: less is a
+/// client that drips (R.U.D.Y.).
 const BODY_PROGRESS: u64 = 64;
-
-/// Bytes a second that a client reads at least while output waits for it. The
-/// slowest phones read ten times as much.
-const WRITE_RATE: u64 = 256;
 
 /// A client that closed its side may be gone. An interim response after this
 /// time, and another one, find out.
@@ -100,7 +94,7 @@ impl<'a> Waits<'a> {
             since: now,
             requests: 0,
             read: 0,
-            body: Stall::new(BODY_STALL_TIMEOUT, 0),
+            body: Stall::new(limits.body_timeout, 0),
             write: Stall::new(limits.write_stall_timeout, 0),
             old,
             probe_at: None,
@@ -151,7 +145,7 @@ impl<'a> Waits<'a> {
             self.requests = requests;
             self.read = watch.bytes_read();
             self.since = now;
-            self.body = Stall::new(BODY_STALL_TIMEOUT, watch.bytes_received());
+            self.body = Stall::new(self.limits.body_timeout, watch.bytes_received());
         }
         let phase = if watch.is_write_blocked() {
             Phase::Write
@@ -176,7 +170,7 @@ impl<'a> Waits<'a> {
         match phase {
             Phase::Body => self.body.run(
                 now,
-                BODY_STALL_TIMEOUT,
+                self.limits.body_timeout,
                 watch.bytes_received(),
                 BODY_PROGRESS,
             ),
@@ -185,7 +179,10 @@ impl<'a> Waits<'a> {
         let stall = self.limits.write_stall_timeout;
         match phase {
             Phase::Write => {
-                let least = stall.as_secs().saturating_mul(WRITE_RATE).max(1);
+                let least = stall
+                    .as_secs()
+                    .saturating_mul(u64::from(self.limits.min_rate))
+                    .max(1);
                 self.write.run(now, stall, watch.bytes_written(), least);
             }
             // All that there was is with the client's side.
@@ -222,12 +219,14 @@ impl<'a> Waits<'a> {
                 self.limits.preface_timeout.as_secs_f32()
             ),
             Phase::Body => format!(
-                "less than {BODY_PROGRESS} B of a request's body arrived in {} s",
-                BODY_STALL_TIMEOUT.as_secs()
+                "less than {BODY_PROGRESS} B of a request's body arrived in {} s (limit \
+                 body_timeout)",
+                self.limits.body_timeout.as_secs_f32()
             ),
             Phase::Write => format!(
-                "the client read less than {WRITE_RATE} B a second for {} s (limit \
+                "the client read less than {} B a second (limit min_rate) for {} s (limit \
                  write_stall_timeout)",
+                self.limits.min_rate,
                 self.limits.write_stall_timeout.as_secs_f32()
             ),
         };

@@ -143,14 +143,14 @@ pub(super) const CASES: &[Case] = &[
         "client/nothing-after-settings",
         "19 client",
         MULTIPLEXED,
-        |play| Ok(vec![play.accept(Manners::Polite, 1)?]),
+        |play| Ok(vec![play.accept(Manners::Mute, 1)?]),
     ),
     waits(
         "client/nothing-after-go-away",
         "27 client",
         MULTIPLEXED,
         |play| {
-            let mut peer = play.accept(Manners::Polite, 1)?;
+            let mut peer = play.accept(Manners::Mute, 1)?;
             peer.wire.go_away(0x7fff_ffff);
             peer.flush();
             Ok(vec![peer])
@@ -176,7 +176,7 @@ pub(super) const CASES: &[Case] = &[
         Ok(vec![peer])
     }),
     waits("client/body-stops", "18 client", MULTIPLEXED, |play| {
-        let mut peer = play.accept(Manners::Polite, 1)?;
+        let mut peer = play.accept(Manners::Mute, 1)?;
         peer.wire.head(1, OK, Fin::More, &[]);
         peer.wire.data(1, b"some", Fin::More);
         peer.flush();
