@@ -119,11 +119,9 @@ pub(super) const CASES: &[Case] = &[
         let mut peer = play.accept(Manners::Stingy, 50)?;
         let ids = peer.seen().requests.clone();
         let mut list = large_list();
-        list.truncate(if play.dialect == Dialect::Http2 {
-            30
-        } else {
-            15
-        });
+        // A complete response is its user's, unread trailers included: how many it
+        // holds is its own choice. Here they are within the bound of a connection.
+        list.truncate(15);
         for id in ids {
             peer.wire.head(id, OK, Fin::More, &[]);
             peer.wire.data(id, b"x", Fin::More);
