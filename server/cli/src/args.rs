@@ -85,8 +85,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) keep_alive: Option<Duration>,
 
-    /// Closes connections after this time without a request. Default: none for
-    /// HTTP/2 and SPDY, 10 s for HTTP/1.1.
+    /// Closes connections after this time without a request. Default: three
+    /// minutes.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) idle_timeout: Option<Duration>,
 

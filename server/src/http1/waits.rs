@@ -72,8 +72,8 @@ struct Stall {
     running: Option<Instant>,
 }
 
-/// The wait between two requests: `idle_timeout`, or by default as long as a
-/// head may take.
+/// The wait between two requests: `idle_timeout`; without one, as long as a head
+/// may take.
 pub(super) fn idle_timeout(limits: &Limits) -> Duration {
     limits.idle_timeout.unwrap_or(limits.preface_timeout)
 }

@@ -66,7 +66,7 @@ impl MuxConfig {
     ///
     /// * [`ignore_flow_control`](Self::ignore_flow_control): we wait for no
     ///   WINDOW_UPDATE, and reset no stream that exceeds a window. One slow
-    ///   reader costs at most [`Limits::max_buffered_bytes`] (6 MiB, as the client 8 MiB), then holds
+    ///   reader costs at most [`Limits::max_buffered_bytes`] (6 MiB), then holds
     ///   up its connection, as TCP does.
     /// * [`await_reply`](Self::await_reply): data sent before the reply would
     ///   be lost.
