@@ -143,7 +143,7 @@ impl Connection {
     /// the response's body before its end.
     ///
     /// While the server allows no further stream, requests wait in their
-    /// order, or do as [`Concurrency`] says.
+    /// order, or do as [`Concurrency`](crate::Concurrency) says.
     ///
     /// A URI without scheme and authority gets the connection's own and that
     /// of the `host` field. `content-length` is added where it is known. With a
@@ -314,7 +314,7 @@ where
     type Future = ResponseFuture;
 
     /// Ready when there is a place for this handle's request, which is then
-    /// kept until `call`: in the queue, or with [`Concurrency::Fail`] among the
+    /// kept until `call`: in the queue, or with [`Concurrency::Fail`](crate::Concurrency::Fail) among the
     /// streams that the server allows. `poll_ready` waits; `call` without it
     /// fails. Ready at once if the connection is over, so that `call` can say
     /// why.

@@ -24,7 +24,7 @@ use crate::{
 /// socket, a TLS stream, a pipe in memory. It completes when the connection is
 /// over.
 ///
-/// `connection` is a [`Version`], a [`Protocol`](crate::Protocol), or a [`ConnectionInfo`] with
+/// `connection` is a [`Version`](crate::Version), a [`Protocol`](crate::Protocol), or a [`ConnectionInfo`] with
 /// addresses.
 ///
 /// ```
