@@ -7,9 +7,11 @@ use std::time::Duration;
 pub(crate) struct Bounds {
     /// Heap above the start, for each connection of the attacker.
     pub(crate) peak: u64,
-    /// Heap above the start one second after the attacker left, all in all: the
+    /// Heap above the start that is left after the attacker, all in all: the
     /// driver keeps up to 1.5 MiB of buffers for each thread.
     pub(crate) left: u64,
+    /// The time for that, after the attacker left.
+    pub(crate) left_within: Duration,
     /// CPU of the victim for each byte of the attacker, in nanoseconds.
     pub(crate) cpu_per_byte: u64,
     /// CPU below which the rate means nothing, and bytes below which the honest
@@ -26,6 +28,7 @@ pub(crate) struct Bounds {
 pub(crate) const BOUNDS: Bounds = Bounds {
     peak: 8 << 20,
     left: 4 << 20,
+    left_within: Duration::from_secs(10),
     cpu_per_byte: 5_000,
     cpu_floor: Duration::from_millis(300),
     sent_floor: 10_000,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::bounds::BOUNDS;
 use super::case::{Case, Expect, Load, VictimSide};
 use super::dialect::Dialect;
 use super::figures::{Row, p99};
@@ -165,16 +166,25 @@ fn play(
         ));
     }
     peer::abort(peers);
-    thread::sleep(Duration::from_secs(1));
-    let left = victim
-        .stats()
-        .map(|left| left.live.saturating_sub(start.live));
-    row.left = left;
+    row.left = left_by(&victim, start.live);
     if victim.is_lost() {
         row.failures.push("the victim died".to_owned());
     }
     row.judge(settings.size);
     Ok(())
+}
+
+/// The heap above the start that is left, as soon as it is within its bound: a
+/// server may take some seconds to notice that a client is gone.
+fn left_by(victim: &Victim, start: u64) -> Option<u64> {
+    let latest = Instant::now() + BOUNDS.left_within;
+    loop {
+        thread::sleep(Duration::from_millis(500));
+        let left = victim.stats()?.live.saturating_sub(start);
+        if left <= BOUNDS.left || Instant::now() >= latest {
+            return Some(left);
+        }
+    }
 }
 
 fn start(
