@@ -93,14 +93,17 @@ impl Connections {
         if places.values().any(|state| state.is_leaving()) {
             return true;
         }
+        // A connection that was used since the last one was accepted has the same
+        // turn as that one, and is the newer of both.
         let mut idle: Vec<_> = places
-            .values()
-            .map(|state| (state.used.load(Ordering::Relaxed), state))
-            .filter(|(used, state)| *used != BUSY && !state.leave.load(Ordering::Relaxed))
+            .iter()
+            .map(|(number, state)| (state.used.load(Ordering::Relaxed), *number, state))
+            .filter(|(used, _, state)| *used != BUSY && !state.leave.load(Ordering::Relaxed))
+            .map(|(used, number, state)| ((used, used != number, number), state))
             .collect();
         let count = (self.0.max / SHARE).max(1).min(idle.len());
         if count < idle.len() {
-            idle.select_nth_unstable_by_key(count, |(used, _)| *used);
+            idle.select_nth_unstable_by_key(count, |(order, _)| *order);
         }
         for (_, state) in idle.iter().take(count) {
             state.leave.store(true, Ordering::Release);
