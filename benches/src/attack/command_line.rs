@@ -11,6 +11,7 @@ use clap::Parser;
 use super::case::VictimSide;
 use super::dialect::Dialect;
 use super::families;
+use super::figures::Row;
 use super::play::Size;
 use super::run::{self, Job, Settings};
 use super::table::Table;
@@ -81,10 +82,10 @@ pub fn main() -> Result<ExitCode, Error> {
         limits: arguments.limit,
     };
     let began = Instant::now();
-    let rows = run::all(&jobs, &settings, |row| {
-        let verdict = if row.has_failed() { "FAIL" } else { "ok" };
-        eprintln!("{verdict:<4}  {} {}", row.case, row.dialect);
-    });
+    let mut rows = run::all(&jobs, &settings, show);
+    if settings.size == Size::Small {
+        play_again(&jobs, &mut rows, &settings);
+    }
     let failed = rows.iter().filter(|row| row.has_failed()).count();
     println!("\n{}", Table(&rows));
     println!(
@@ -104,6 +105,26 @@ pub fn main() -> Result<ExitCode, Error> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn show(row: &Row) {
+    let verdict = if row.has_failed() { "FAIL" } else { "ok" };
+    eprintln!("{verdict:<4}  {} {}", row.case, row.dialect);
+}
+
+/// Plays what failed once more, one case at a time: a small run plays many at
+/// once, and on a machine with few cores they disturb each other. The row says
+/// so.
+fn play_again(jobs: &[Job], rows: &mut [Row], settings: &Settings) {
+    for (job, row) in jobs.iter().zip(rows) {
+        if row.has_failed() {
+            eprintln!("again {} {}", row.case, row.dialect);
+            if let Some(mut again) = run::all(&[*job], settings, show).pop() {
+                again.notes.push("at the second try".to_owned());
+                *row = again;
+            }
+        }
+    }
 }
 
 fn chosen(arguments: &Arguments) -> Vec<Job> {
