@@ -95,10 +95,7 @@ const FLOORS: &[Floors] = &[
 ];
 
 /// Circles that exist, by the names of their files. To be emptied.
-const CIRCLES: &[&[&str]] = &[
-    // client
-    &["exchange", "stats"],
-];
+const CIRCLES: &[&[&str]] = &[];
 
 pub(super) fn circles(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
