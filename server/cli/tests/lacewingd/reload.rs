@@ -63,8 +63,8 @@ fn the_certificate_is_read_again() {
     );
     let mut log = BufReader::new(running.child.stderr.take().unwrap()).lines();
     let mut says = |text: &str| {
-        let line = log.by_ref().map_while(Result::ok);
-        line.skip_while(|line| !line.contains(text)).next().unwrap()
+        let mut line = log.by_ref().map_while(Result::ok);
+        line.find(|line| line.contains(text)).unwrap()
     };
     let ok = Some("HTTP/1.1 200 OK".to_owned());
     assert_eq!(ask(&running, &old, "localhost"), ok);
