@@ -275,6 +275,11 @@ impl fmt::Display for ClientError {
                         "; the server does not speak TLS on this port: begin the URL with http \
                          (and name the protocol that it speaks there), or use its port with TLS",
                     ),
+                    TlsFailure::Closed => f.write_str(
+                        "; the server closed the connection during the handshake: if it does not \
+                         speak TLS on this port, begin the URL with http; else it may require \
+                         other versions or a client certificate",
+                    ),
                     TlsFailure::Certificate | TlsFailure::Other => Ok(()),
                 }
             }

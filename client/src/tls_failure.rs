@@ -15,6 +15,8 @@ pub(crate) enum TlsFailure {
     Certificate,
     /// The peer's bytes are no TLS.
     NotTls,
+    /// The peer closed the transport instead of an answer.
+    Closed,
     Other,
 }
 
@@ -26,6 +28,9 @@ pub(crate) fn tls_failure(_: &io::Error) -> TlsFailure {
 
 #[cfg(any(feature = "tls", feature = "npn"))]
 pub(crate) fn tls_failure(error: &io::Error) -> TlsFailure {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return TlsFailure::Closed;
+    }
     let Some(inner) = error.get_ref() else {
         return TlsFailure::Other;
     };
@@ -62,6 +67,8 @@ mod openssl {
     /// and two for plain HTTP.
     const NO_TLS: [std::ffi::c_int; 3] = [267, 156, 155];
 
+    const UNEXPECTED_EOF: std::ffi::c_int = 294;
+
     /// Classifies the error of an OpenSSL handshake.
     pub(super) fn failure(error: &(dyn std::error::Error + Send + Sync + 'static)) -> TlsFailure {
         if error.is::<UntrustedCertificate>() {
@@ -71,11 +78,11 @@ mod openssl {
             .downcast_ref::<ssl::Error>()
             .and_then(ssl::Error::ssl_error);
         let mut errors = stack.map(ErrorStack::errors).unwrap_or_default().iter();
-        if errors.any(|error| NO_TLS.contains(&error.reason_code())) {
-            TlsFailure::NotTls
-        } else {
-            TlsFailure::Other
-        }
+        let reason = errors.find_map(|error| match error.reason_code() {
+            UNEXPECTED_EOF => Some(TlsFailure::Closed),
+            code => NO_TLS.contains(&code).then_some(TlsFailure::NotTls),
+        });
+        reason.unwrap_or(TlsFailure::Other)
     }
 
     /// A certificate that OpenSSL does not trust.

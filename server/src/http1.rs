@@ -268,10 +268,10 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
     fn call(&self, mut request: Request<hyper::body::Incoming>) -> Self::Future {
-        if let Err(status) = message::settle_host(&mut request) {
-            let why = "a request needs one valid host (RFC 9112 §3.2); answered with 400";
-            self.ledger.refused(&why);
-            return Box::pin(std::future::ready(Ok(message::refusal(status))));
+        if let Err(why) = message::check(&mut request) {
+            self.ledger
+                .refused(&format_args!("{why}; answered with 400"));
+            return Box::pin(std::future::ready(Ok(message::refusal())));
         }
         let interim = request.version() == http::Version::HTTP_11;
         self.ledger.watch.request_begins(interim);

@@ -166,15 +166,23 @@ impl Shutdown {
         go_away.map(|go_away| &go_away.error)
     }
 
-    /// The error of what the end of the input leaves unfinished.
-    pub(crate) fn eof_error(&self) -> Error {
+    /// The error of what the end of the input leaves unfinished. A peer that never sent a frame
+    /// may be one of another protocol.
+    pub(crate) fn eof_error(&self, has_spoken: bool) -> Error {
         match self.peer() {
             Some(error) => {
                 let then = "the transport ended before its streams did";
                 error.clone().after_go_away(then)
             }
             None => {
-                let text = Rule::UnexpectedEof.to_string();
+                let rule = Rule::UnexpectedEof;
+                let text = match has_spoken {
+                    true => rule.to_string(),
+                    false => format!(
+                        "the peer closed the transport without a frame; check that it speaks \
+                         this protocol on this port: {rule}"
+                    ),
+                };
                 Error::connection(Initiator::Peer, Reason::ProtocolError, text)
             }
         }
@@ -238,7 +246,7 @@ mod tests {
         assert_eq!(shutdown.note_peer(id(9), Reason::NoError, b""), id(5));
         assert!(shutdown.refuses(id(7)) && !shutdown.refuses(id(5)));
         assert_eq!(shutdown.peer_error().map(Error::reason), Some(error));
-        assert_eq!(shutdown.eof_error().reason(), error);
+        assert_eq!(shutdown.eof_error(true).reason(), error);
     }
 
     #[test]

@@ -329,6 +329,11 @@ fn silence_ends_by_its_deadline() {
             victim.engine.handle_timeout(due);
             victim.poll();
             assert_eq!(closed_by(&victim), Some(Rule::PrefaceTimeout));
+            let said = victim.events.iter().find_map(|event| match event {
+                Event::Closed { error } => Some(error.to_string()),
+                _ => None,
+            });
+            assert!(said.unwrap().contains("after 10s"), "{version}");
         }
     });
 }

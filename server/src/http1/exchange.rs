@@ -83,7 +83,7 @@ impl Ledger {
     pub(super) fn refused(&self, why: &dyn std::fmt::Display) {
         let stream = self.next_request();
         let error = Error::connection(
-            Initiator::Peer,
+            Initiator::Library,
             Reason::ProtocolError,
             format!("HTTP/1.1: {why}"),
         );

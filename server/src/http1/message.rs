@@ -1,16 +1,47 @@
-//! The rules of requests that hyper leaves to us: the host that one is for.
+//! The rules of requests that hyper leaves to us: the form of the target, and
+//! the host that it is for.
 
-use http::{HeaderValue, Request, Response, StatusCode, Version, header::HOST};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header::HOST};
 use http_body::Body;
 use http_body_util::{Either, Empty};
 use lacewing_conn::proto::is_authority;
 
 use super::exchange::ReplyBody;
 
+/// Checks a request whose parts hyper has parsed. An error says why it gets 400.
+pub(super) fn check<B: Body>(request: &mut Request<B>) -> Result<(), &'static str> {
+    check_target(request.method(), request.uri())?;
+    if *request.method() == Method::TRACE && !request.body().is_end_stream() {
+        return Err("a TRACE request has no content (RFC 9110 §9.3.8)");
+    }
+    settle_host(request).map_err(|Invalid| "a request needs one valid host (RFC 9112 §3.2)")
+}
+
+/// The form of a target belongs to its method (RFC 9112 §3.2).
+fn check_target(method: &Method, uri: &Uri) -> Result<(), &'static str> {
+    if *method == Method::CONNECT {
+        let fits = uri.scheme().is_none() && uri.port_u16().is_some();
+        return match fits {
+            true => Ok(()),
+            false => Err("the target of CONNECT is a host and a port (RFC 9112 §3.2.3)"),
+        };
+    }
+    if uri.path() == "*" && *method != Method::OPTIONS {
+        return Err("the target * is for OPTIONS only (RFC 9112 §3.2.4)");
+    }
+    if uri.authority().is_some() && uri.scheme().is_none() {
+        return Err("a target without a path is for CONNECT only (RFC 9112 §3.2.3)");
+    }
+    Ok(())
+}
+
+/// The host is none, or not one.
+#[derive(Debug, PartialEq, Eq)]
+struct Invalid;
+
 /// Every request of HTTP/1.1 has one `host` field, and it says what the target
-/// says, which goes before it (RFC 9112 §3.2, §3.2.2). Others are to be answered
-/// with this status.
-pub(super) fn settle_host<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
+/// says, which goes before it (RFC 9112 §3.2, §3.2.2).
+fn settle_host<B>(request: &mut Request<B>) -> Result<(), Invalid> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
     let valid = match host {
@@ -19,26 +50,26 @@ pub(super) fn settle_host<B>(request: &mut Request<B>) -> Result<(), StatusCode>
         Some(host) => host.is_empty() || is_authority(host.as_bytes()),
     };
     if !valid || second.is_some() {
-        return Err(StatusCode::BAD_REQUEST);
+        return Err(Invalid);
     }
     let Some(authority) = request.uri().authority().map(|one| one.as_str()) else {
         return Ok(());
     };
     // User information is an error, and often a lure (RFC 9110 §4.2.4).
     if !is_authority(authority.as_bytes()) {
-        return Err(StatusCode::BAD_REQUEST);
+        return Err(Invalid);
     }
     if host.is_none_or(|host| host.as_bytes() != authority.as_bytes()) {
-        let host = HeaderValue::from_str(authority).map_err(|_| StatusCode::BAD_REQUEST)?;
+        let host = HeaderValue::from_str(authority).map_err(|_| Invalid)?;
         request.headers_mut().insert(HOST, host);
     }
     Ok(())
 }
 
 /// A request that no handler sees.
-pub(super) fn refusal<B: Body>(status: StatusCode) -> Response<ReplyBody<B>> {
+pub(super) fn refusal<B: Body>() -> Response<ReplyBody<B>> {
     let mut response = Response::new(Either::Right(Empty::new()));
-    *response.status_mut() = status;
+    *response.status_mut() = StatusCode::BAD_REQUEST;
     response
 }
 
@@ -46,7 +77,32 @@ pub(super) fn refusal<B: Body>(status: StatusCode) -> Response<ReplyBody<B>> {
 mod tests {
     use super::*;
 
-    fn settled(uri: &str, hosts: &[&'static str]) -> Result<Vec<String>, StatusCode> {
+    #[test]
+    fn a_target_has_the_form_of_its_method() {
+        for (method, target, fine) in [
+            ("GET", "/", true),
+            ("GET", "http://a/x", true),
+            ("GET", "/*", true),
+            ("OPTIONS", "*", true),
+            ("OPTIONS", "/", true),
+            ("CONNECT", "a:443", true),
+            ("CONNECT", "[::1]:443", true),
+            ("GET", "*", false),
+            ("HEAD", "*", false),
+            ("GET", "a:443", false),
+            ("OPTIONS", "a:443", false),
+            ("CONNECT", "a", false),
+            ("CONNECT", "/x", false),
+            ("CONNECT", "*", false),
+            ("CONNECT", "http://a:443/", false),
+        ] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let checked = check_target(&method, &target.parse().unwrap());
+            assert_eq!(checked.is_ok(), fine, "{method} {target}: {checked:?}");
+        }
+    }
+
+    fn settled(uri: &str, hosts: &[&'static str]) -> Result<Vec<String>, Invalid> {
         let mut request = Request::new(());
         *request.uri_mut() = uri.parse().unwrap();
         for host in hosts {
@@ -80,7 +136,7 @@ mod tests {
             ("/", &["u@a"]),
             ("http://u@a/", &["a"]),
         ] {
-            assert_eq!(settled(uri, hosts), Err(StatusCode::BAD_REQUEST), "{uri}");
+            assert_eq!(settled(uri, hosts), Err(Invalid), "{uri}");
         }
         let mut old = Request::new(());
         *old.version_mut() = Version::HTTP_10;

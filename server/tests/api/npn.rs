@@ -117,7 +117,10 @@ async fn an_identity_is_chosen_by_name_and_replaced_while_the_server_runs() {
     identities
         .replace_pem(renewed.certificate.as_bytes(), renewed.key.as_bytes())
         .unwrap();
-    assert_eq!(identities.certificates(), [renewed.der.clone()]);
+    assert_eq!(
+        identities.certificates(),
+        std::slice::from_ref(&renewed.der)
+    );
     for (name, expected) in [(None, &renewed), (Some("other.example"), &other)] {
         assert_eq!(
             shown(address, name).await,

@@ -183,13 +183,7 @@ impl Gate {
 
     fn service(
         &self,
-    ) -> impl Handler
-    + Service<
-        Request<RequestBody>,
-        Response = Response<String>,
-        Error = Infallible,
-        Future: Send + 'static,
-    > {
+    ) -> impl Handler<Response = Response<String>, Error = Infallible, Future: Send + 'static> {
         let gate = self.clone();
         service_fn(move |request: Request<RequestBody>| {
             let gate = gate.clone();
@@ -325,7 +319,7 @@ fn router() -> Router {
             "/length",
             post(|body: Bytes| async move { body.len().to_string() }),
         )
-        .route("/never", get(|| std::future::pending::<()>()))
+        .route("/never", get(std::future::pending::<()>))
         .route("/protocol", get(protocol))
         .layer(DefaultBodyLimit::max(10_000))
         .layer(

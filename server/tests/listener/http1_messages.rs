@@ -119,6 +119,29 @@ async fn a_status_without_content_leaves_without_it() {
 
 /// Served or answered, and never a connection that just ends.
 #[tokio::test]
+async fn a_target_has_the_form_of_its_method() {
+    let request = |method: &str, target: &str, more: &str| {
+        format!("{method} {target} HTTP/1.1\r\nhost: a:1\r\nconnection: close\r\n{more}\r\n")
+    };
+    for (method, target, more, status) in [
+        ("OPTIONS", "*", "", "200"),
+        ("TRACE", "/x", "", "200"),
+        ("TRACE", "/x", "content-length: 0\r\n", "200"),
+        ("GET", "*", "", "400"),
+        ("GET", "a:1", "", "400"),
+        ("CONNECT", "/x", "", "400"),
+        ("CONNECT", "a", "", "400"),
+        ("TRACE", "/x", "content-length: 1\r\n", "400"),
+        ("TRACE", "/x", "transfer-encoding: chunked\r\n", "400"),
+    ] {
+        let request = request(method, target, more);
+        let answers = ask(&[request.as_bytes()]).await;
+        let head = format!("HTTP/1.1 {status} ");
+        assert!(answers[0].starts_with(&head), "{request}: {}", answers[0]);
+    }
+}
+
+#[tokio::test]
 async fn odd_paths_have_an_answer() {
     let paths: Vec<Vec<u8>> = (b'!'..=0xff)
         .filter(|byte| *byte != 0x7f)

@@ -106,6 +106,31 @@ fn insecure_is_for_certificates_only() {
     }
 }
 
+/// A server that hangs up without a word, as many do at bytes of another protocol.
+#[test]
+fn a_server_that_hangs_up_may_speak_something_else() {
+    let address = server_sending(b"");
+    let mut ways = vec![vec!["get"], vec!["get", "-k"]];
+    if cfg!(feature = "npn") {
+        ways.push(vec!["get", "--npn"]);
+    }
+    let url = format!("https://{address}/");
+    for args in ways {
+        let (code, said) = lacewing(&[&args[..], &[&url]].concat());
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("begin the URL with http;"), "{said}");
+    }
+    let url = format!("http://{address}/");
+    for version in Version::ALL {
+        let (code, said) = lacewing(&["get", "--protocol", version.alpn(), &url]);
+        assert_eq!(code, Some(3), "{said}");
+        assert!(
+            said.contains("without a frame; check that it speaks"),
+            "{version}: {said}"
+        );
+    }
+}
+
 #[test]
 fn tls_on_a_port_that_was_taken_for_cleartext_is_said() {
     let port = self_signed().port();

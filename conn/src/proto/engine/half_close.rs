@@ -30,7 +30,7 @@ impl Engine {
             unanswered |= fate == Fate::Unanswered;
         }
         drop(fates);
-        let error = self.shutdown.eof_error();
+        let error = self.shutdown.eof_error(self.peer.has_spoken());
         // A peer that left because something is wrong waits for no answer.
         let waits = unanswered && self.shutdown.peer_error().is_none();
         match (waits, cut || unanswered) {

@@ -117,7 +117,10 @@ impl Engine {
             Some(sent) if self.life.heard > sent => self.life.pings.forgive(),
             // It may have been received: we do not look.
             Some(_) if !self.wants_input() => self.life.pings.forgive(),
-            Some(_) => self.fail(now, Rule::KeepAliveTimeout),
+            Some(_) => {
+                let after = self.config.limits.keep_alive_timeout;
+                self.time_out(now, Rule::KeepAliveTimeout, after);
+            }
             None => self.ping_for(now, Purpose::KeepAlive),
         }
     }

@@ -241,12 +241,6 @@ impl Engine {
         }
     }
 
-    /// A broken rule ends the connection, whatever the protocol.
-    pub(super) fn fail(&mut self, now: Instant, rule: Rule) {
-        let violation = self.fatal(rule.fatal());
-        self.end_by(now, &violation);
-    }
-
     /// One GOAWAY, then silence.
     fn end_by(&mut self, now: Instant, violation: &Violation) {
         let text = violation.to_string();

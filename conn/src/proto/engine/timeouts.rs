@@ -1,6 +1,6 @@
 //! The deadlines of the engine: set, and handled when they are due.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Engine, StreamTimer, Timer, lifecycle::ROUND_TRIP};
 use crate::proto::{Rule, shutdown::Phase};
@@ -101,9 +101,27 @@ impl Engine {
             Timer::Frame => self.end_frame(now),
             Timer::Sweep => self.sweep(now, deadline),
             Timer::Write => {}
-            Timer::Preface => self.fail(now, Rule::PrefaceTimeout),
-            Timer::Settings => self.fail(now, Rule::SettingsTimeout),
-            Timer::HeaderBlock => self.fail(now, Rule::HeadersTimeout),
+            Timer::Preface => {
+                self.time_out(
+                    now,
+                    Rule::PrefaceTimeout,
+                    self.config.limits.preface_timeout,
+                );
+            }
+            Timer::Settings => {
+                self.time_out(
+                    now,
+                    Rule::SettingsTimeout,
+                    self.config.limits.settings_timeout,
+                );
+            }
+            Timer::HeaderBlock => {
+                self.time_out(
+                    now,
+                    Rule::HeadersTimeout,
+                    self.config.limits.headers_timeout,
+                );
+            }
             Timer::Probe => self.probe(now),
             Timer::KeepAlive => self.keep_alive(now),
             Timer::Age | Timer::Idle => self.shutdown(now),
@@ -123,6 +141,12 @@ impl Engine {
             Timer::SecondLook => self.look_for_the_peer(),
             Timer::Drain => self.end_drain(now),
         }
+    }
+
+    /// The connection ends, since a limit's time has passed.
+    pub(super) fn time_out(&mut self, now: Instant, rule: Rule, after: Duration) {
+        let text = format!("after {after:?}");
+        self.handle_broken(now, rule.fatal().detailed(text));
     }
 
     /// The deadlines that follow from the state of the connection.
