@@ -30,7 +30,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         return Err("needs two cores: one for the server, one for the load".into());
     }
     let scratch = Scratch::new()?;
-    println!(
+    say!(
         "{} rounds of each, ours and hyper in turns; building\n",
         options.rounds()
     );
@@ -86,7 +86,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             Err(message) => failed.push(format!("{}: {message}", idle::NAME)),
         }
     }
-    println!(
+    say!(
         "\nCPU time of the server (of the client, where it says so), from /proc/PID/task/*/schedstat; ± is half the spread of all rounds."
     );
     if failed.is_empty() {
@@ -228,9 +228,14 @@ fn measure(
 }
 
 fn print_head() {
-    println!(
+    say!(
         "{:<34} {:>8} {:>18} {:>18} {:>7} {:>7}",
-        "", "", "ours", "hyper", "ratio", "bar"
+        "",
+        "",
+        "ours",
+        "hyper",
+        "ratio",
+        "bar"
     );
 }
 
@@ -248,7 +253,7 @@ fn print_row(name: &str, unit: &str, ours: &Sample, hyper: &Sample, bar: Option<
             if mine <= most { "" } else { "  over" },
         ),
     };
-    println!("{name:<34} {unit:>8} {ours:>18} {hyper:>18} {ratio:>7.2} {bar_text:>7}{verdict}");
+    say!("{name:<34} {unit:>8} {ours:>18} {hyper:>18} {ratio:>7.2} {bar_text:>7}{verdict}");
 }
 
 /// What a figure must not exceed.

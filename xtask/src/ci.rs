@@ -26,19 +26,19 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let start = Instant::now();
     let mut failed = Vec::new();
     for (name, step) in STEPS {
-        println!("\n=== {name}");
+        say!("\n=== {name}");
         let began = Instant::now();
         let result = step();
         let seconds = began.elapsed().as_secs();
         match result {
-            Ok(()) => println!("=== {name}: ok ({seconds} s)"),
+            Ok(()) => say!("=== {name}: ok ({seconds} s)"),
             Err(message) => {
-                println!("=== {name}: FAILED ({seconds} s)\n{message}");
+                say!("=== {name}: FAILED ({seconds} s)\n{message}");
                 failed.push(*name);
             }
         }
     }
-    println!("\n{} steps in {} s", STEPS.len(), start.elapsed().as_secs());
+    say!("\n{} steps in {} s", STEPS.len(), start.elapsed().as_secs());
     if failed.is_empty() {
         Ok(())
     } else {

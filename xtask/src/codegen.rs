@@ -73,7 +73,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
             fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         }
         fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
-        println!("wrote {}", generated.path);
+        say!("wrote {}", generated.path);
     }
     Ok(())
 }

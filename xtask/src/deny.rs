@@ -26,7 +26,7 @@ pub(crate) fn in_ci() -> Result<(), String> {
     if is_installed() {
         return run(&[]);
     }
-    println!("left out: cargo-deny is not installed (cargo install cargo-deny --locked)");
+    say!("left out: cargo-deny is not installed (cargo install cargo-deny --locked)");
     Ok(())
 }
 

@@ -49,15 +49,15 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
     let cases = cases(only.as_deref())?;
     if list {
-        cases.iter().for_each(|case| println!("{}", case.name));
+        cases.iter().for_each(|case| say!("{}", case.name));
         return Ok(());
     }
 
     let fixture = Fixture::set_up(peer_servers::start)?;
-    println!("files and logs: {}\n", fixture.folder().display());
+    say!("files and logs: {}\n", fixture.folder().display());
     let start = Instant::now();
     let failed = run_all(&cases, &fixture);
-    println!(
+    say!(
         "\n{} passed, {} failed, in {} s",
         cases.len() - failed.len().min(cases.len()),
         failed.len(),
@@ -119,17 +119,17 @@ fn run_all(cases: &[Case], fixture: &Fixture) -> Vec<String> {
         let result = (case.run)(fixture);
         let seconds = began.elapsed().as_secs_f64();
         match result {
-            Ok(detail) => println!("ok   {:<48} {seconds:>6.1} s  {detail}", case.name),
+            Ok(detail) => say!("ok   {:<48} {seconds:>6.1} s  {detail}", case.name),
             Err(message) => {
-                println!("FAIL {:<48} {seconds:>6.1} s", case.name);
-                message.lines().for_each(|line| println!("     | {line}"));
+                say!("FAIL {:<48} {seconds:>6.1} s", case.name);
+                message.lines().for_each(|line| say!("     | {line}"));
                 failed.push(case.name.clone());
             }
         }
     }
     for (name, what) in fixture.casualties() {
-        println!("FAIL {name}");
-        what.lines().for_each(|line| println!("     | {line}"));
+        say!("FAIL {name}");
+        what.lines().for_each(|line| say!("     | {line}"));
         failed.push(name);
     }
     failed

@@ -4,6 +4,14 @@
 //! real peers of `interop`, the load generator of `bench`) it names when it is
 //! missing.
 
+/// Prints a line, as `println!` does. A reader that has left (`… | head`) is no failure.
+macro_rules! say {
+    ($($line:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($line)*);
+    }};
+}
+
 mod attack;
 mod bench;
 mod ci;
@@ -62,7 +70,7 @@ fn main() -> ExitCode {
         "attack" => attack::run(rest),
         "ci" => ci::run(rest),
         "help" | "--help" | "-h" => {
-            print!("{HELP}");
+            say!("{}", HELP.trim_end());
             return ExitCode::SUCCESS;
         }
         other => {

@@ -40,7 +40,7 @@ where
 /// an error that repeats the command.
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let shown = show(command);
-    println!("$ {shown}");
+    say!("$ {shown}");
     let status = command
         .status()
         .map_err(|e| format!("cannot start `{shown}`: {e}"))?;

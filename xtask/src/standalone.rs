@@ -30,7 +30,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     for (backend, tools) in BACKENDS {
         failed.extend(spdy_zlib_with(backend, tools, &mut report).err());
     }
-    println!("\n{report}");
+    say!("\n{report}");
     if failed.is_empty() {
         Ok(())
     } else {

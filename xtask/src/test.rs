@@ -29,7 +29,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         "they need a nightly toolchain and cargo-fuzz",
     );
     report.left_out("real peers", "run `cargo xtask interop`");
-    println!("\n{report}");
+    say!("\n{report}");
     if failed.is_empty() {
         Ok(())
     } else {

@@ -20,13 +20,13 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let mut complaints = check(&tree);
     complaints.extend(packages::check()?);
     for complaint in &complaints {
-        println!("{complaint}");
+        say!("{complaint}");
     }
     for place in shape::needless_exceptions(&tree.files) {
-        println!("note: {place} needs its exception no more (xtask/src/tidy/shape.rs)");
+        say!("note: {place} needs its exception no more (xtask/src/tidy/shape.rs)");
     }
     if complaints.is_empty() {
-        println!(
+        say!(
             "tidy: {} files, nothing to complain about",
             tree.files.len()
         );

@@ -151,7 +151,7 @@ pub(crate) fn scores(args: &[String]) -> Result<(), String> {
         let began = Instant::now();
         let line = match score(&fixture, shared, protocol, Security::Tls, &[]) {
             Ok(score) => {
-                println!("=== {name}\n{}", score.report);
+                say!("=== {name}\n{}", score.report);
                 score.line
             }
             Err(error) => error,
@@ -162,6 +162,6 @@ pub(crate) fn scores(args: &[String]) -> Result<(), String> {
         ));
     }
     fixture.remove();
-    println!("\n{}", lines.join("\n"));
+    say!("\n{}", lines.join("\n"));
     Ok(())
 }

@@ -48,7 +48,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             (rows, "netem between two namespaces")
         }
         Err(why) => {
-            println!("no namespaces with netem on this machine:\n{why}\n");
+            say!("no namespaces with netem on this machine:\n{why}\n");
             let site = fixture.port(Shared::Site, Security::Plain)?;
             let port = relay::start(site, DELAY, MEGABITS * 1e6 / 8.0)?;
             let rows = measure(&fixture, &format!("127.0.0.1:{port}"), plain)?;
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         }
     };
     fixture.remove();
-    println!("\n{DELAY:?} each way, {MEGABITS} Mbit/s, by {how}; {FILE}, the best of {RUNS}:\n");
+    say!("\n{DELAY:?} each way, {MEGABITS} Mbit/s, by {how}; {FILE}, the best of {RUNS}:\n");
     let mut slow = Vec::new();
     for direction in ["download", "upload"] {
         let of = |name: &str| {
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         for (_, name, time) in measured.iter().filter(|row| row.0 == direction) {
             let ratio = base.as_secs_f64() / time.as_secs_f64();
             let speed = megabits(time);
-            println!("{direction:<9} {name:<18} {speed:>6.1} Mbit/s  {ratio:>5.2} of HTTP/1.1");
+            say!("{direction:<9} {name:<18} {speed:>6.1} Mbit/s  {ratio:>5.2} of HTTP/1.1");
             if ratio < ENOUGH {
                 slow.push(format!("{direction} by {name}: {ratio:.2}"));
             }
@@ -154,7 +154,7 @@ fn measure(
             shell::output(&mut client(&command))?;
             best = best.min(began.elapsed());
         }
-        println!("{direction} by {name}: {:.2} s", best.as_secs_f64());
+        say!("{direction} by {name}: {:.2} s", best.as_secs_f64());
         rows.push((direction, name, best));
     }
     Ok(rows)
