@@ -259,6 +259,22 @@ fn advice(reason: Reason) -> Option<&'static str> {
     }
 }
 
+/// What to do about a failed handshake.
+fn tls_advice(error: &io::Error) -> &'static str {
+    match tls_failure(error) {
+        TlsFailure::NotTls => {
+            "; the server does not speak TLS on this port: begin the URL with http (and name the \
+             protocol that it speaks there), or use its port with TLS"
+        }
+        TlsFailure::Closed => {
+            "; the server closed the connection during the handshake: if it does not speak TLS on \
+             this port, begin the URL with http; else it may require other versions or a client \
+             certificate"
+        }
+        TlsFailure::Certificate | TlsFailure::Other => "",
+    }
+}
+
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -270,18 +286,7 @@ impl fmt::Display for ClientError {
             ),
             Self::Tls { origin, source } => {
                 write!(f, "TLS handshake with {origin} failed: {source}")?;
-                match tls_failure(source) {
-                    TlsFailure::NotTls => f.write_str(
-                        "; the server does not speak TLS on this port: begin the URL with http \
-                         (and name the protocol that it speaks there), or use its port with TLS",
-                    ),
-                    TlsFailure::Closed => f.write_str(
-                        "; the server closed the connection during the handshake: if it does not \
-                         speak TLS on this port, begin the URL with http; else it may require \
-                         other versions or a client certificate",
-                    ),
-                    TlsFailure::Certificate | TlsFailure::Other => Ok(()),
-                }
+                f.write_str(tls_advice(source))
             }
             Self::NotNegotiated { offered, got } => {
                 f.write_str("the server agreed on no common protocol: offered ")?;
