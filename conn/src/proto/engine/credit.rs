@@ -45,7 +45,7 @@ impl Engine {
             return false;
         };
         let id = stream.map(StreamKey::id);
-        self.wire.window_update(id, increment, self.output.buffer());
+        self.wire.window_update(id, increment);
         true
     }
 

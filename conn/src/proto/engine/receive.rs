@@ -52,7 +52,7 @@ impl Engine {
             Message::SettingsAck => self.handle_settings_ack(),
             Message::Ping { opaque } => {
                 self.charges.glitch(now)?;
-                self.wire.pong(opaque, self.output.buffer());
+                self.wire.pong(opaque);
                 Ok(None)
             }
             Message::Pong { opaque } => self.handle_pong(now, opaque),
@@ -167,7 +167,7 @@ impl Engine {
             Err(rule) => return self.refuse_malformed(now, id, fin, unidirectional, rule),
         };
         let state = State::accepted(fin, unidirectional);
-        let early = self.scheduler.early.take(id);
+        let early = self.streams.take_priority(id);
         let mut stream = self.new_stream(id, state, early.or(priority));
         stream.opener = Opener::Peer;
         stream.opened = Some(now);
@@ -454,7 +454,7 @@ impl Engine {
             stream.send.source = Source::None;
             stream.send.pending = Bytes::new();
             self.streams.release_unsent(key, usize::MAX);
-            self.unschedule(key);
+            self.streams.dequeue(key);
             self.settle(now, key);
             return Ok(Some(Event::Stopped {
                 stream: key,
