@@ -53,7 +53,8 @@ mod wire;
 
 pub use authority::is_authority;
 pub use config::{
-    Config, HeaderCompression, PersistentSettings, Semantics, Setting, ShutdownOrder,
+    Config, ExtendedConnect, FlowControl, HeaderCompression, PersistentSettings, Semantics,
+    ServerPush, Setting, ShutdownOrder, VersionSource,
 };
 pub use engine::{
     AlternativeFor, ConnectionStats, Engine, OpenOptions, Pressure, Resets, Stalls, StreamMut,

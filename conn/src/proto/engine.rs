@@ -41,7 +41,8 @@ pub use self::{
     unsolicited::AlternativeFor,
 };
 use super::{
-    Config, Event, Limits, Output, Reason, Setting, Side, StreamId, StreamKey, Version,
+    Config, Event, FlowControl, Limits, Output, Reason, Setting, Side, StreamId, StreamKey,
+    Version,
     charges::Charges,
     flow::{ConnectionFlow, RecvWindow, SendWindow},
     ids::StreamIds,
@@ -358,7 +359,7 @@ impl Engine {
     /// A new stream with windows as they are now.
     fn new_stream(&self, id: StreamId, state: State, priority: Option<Priority>) -> Stream {
         let initial = self.rules.stream_window;
-        let initial = initial.filter(|_| !self.config.ignore_flow_control);
+        let initial = initial.filter(|_| self.config.flow_control == FlowControl::Obeyed);
         let granted = initial.map(|_| self.config.limits.stream_window);
         let recv = RecvWindow::new(granted).at_least(initial.unwrap_or(0));
         let send = SendWindow::new(self.peer.stream_window());

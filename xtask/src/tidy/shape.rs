@@ -26,10 +26,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ),
     // To be emptied.
     (
-        "conn/src/proto/config.rs::Config",
-        "booleans that become enums",
-    ),
-    (
         "client/conform/src/spdy/monitor.rs::received",
         "being split",
     ),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Limits, Side, Version,
-    proto::{Config, HeaderCompression, Rate, Semantics, ShutdownOrder},
+    proto::{Config, FlowControl, HeaderCompression, Rate, Semantics, ShutdownOrder},
 };
 
 /// Configures a [`Mux`](super::Mux).
@@ -113,7 +113,9 @@ impl MuxConfig {
     pub(super) fn engine(&self, version: Version, side: Side) -> Config {
         let mut config = Config::new(version, side);
         config.semantics = Semantics::Raw;
-        config.ignore_flow_control = self.ignore_flow_control;
+        if self.ignore_flow_control {
+            config.flow_control = FlowControl::Ignored;
+        }
         config.shutdown_order = self.shutdown_order;
         config.header_compression = self.header_compression;
         match &self.limits {

@@ -8,7 +8,7 @@ use super::{Engine, Timer};
 use crate::{
     Reason,
     proto::{
-        Broken, Event, Head, Rule, Semantics, Side, StreamId, StreamKey,
+        Broken, Event, ExtendedConnect, Head, Rule, Semantics, Side, StreamId, StreamKey,
         charges::CHEAP_DATA,
         content::{self, Asked, Content, Said},
         ids::Standing,
@@ -198,7 +198,7 @@ impl Engine {
             return Ok(Content::default());
         }
         // RFC 8441 §3: not before we said that we take it.
-        if head.is_extended_connect() && !self.config.extended_connect {
+        if head.is_extended_connect() && self.config.extended_connect == ExtendedConnect::Off {
             return Err(Rule::InvalidPseudoField);
         }
         content::of_request(head, said)
