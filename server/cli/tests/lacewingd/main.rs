@@ -16,6 +16,7 @@ mod hosts;
 mod log;
 mod program;
 mod ranges;
+mod reload;
 
 use std::{
     net::TcpListener,
