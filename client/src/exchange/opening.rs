@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lacewing_conn::{
-    driver::Context,
+    driver::facade::Context,
     proto::{ConnectProtocol, Control, OpenError, OpenOptions, StreamKey},
 };
 
