@@ -29,7 +29,7 @@ use std::{
 use http::{Request, Response};
 use lacewing_conn::{
     Error, Initiator, Reason, Version,
-    driver::{Application, Context},
+    driver::facade::{Application, Context},
     proto::{Event as EngineEvent, StreamId, StreamKey, UsageError},
 };
 

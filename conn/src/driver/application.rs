@@ -2,7 +2,10 @@
 
 use super::context::Context;
 #[cfg(doc)]
-use super::{Driver, Incoming, Notifier};
+use super::{
+    Incoming,
+    facade::{Driver, Notifier},
+};
 use crate::{
     Error,
     proto::{Event, StreamKey},
@@ -11,13 +14,13 @@ use crate::{
 /// Handles a connection's streams. The [`Driver`] calls all methods on the
 /// connection's task, so they must not block.
 ///
-/// Keep state per stream in a [`StreamTable`](super::StreamTable): slots are
+/// Keep state per stream in a [`StreamTable`](super::facade::StreamTable): slots are
 /// reused, and the table never returns the state of an earlier stream.
 ///
 /// ```
 /// use http::StatusCode;
 /// use lacewing_conn::{
-///     driver::{Application, Context},
+///     driver::facade::{Application, Context},
 ///     proto::{Event, Head, StreamKey},
 /// };
 ///

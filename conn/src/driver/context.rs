@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 
 #[cfg(doc)]
-use super::Application;
+use super::application::Application;
 use super::{incoming::Incoming, notifier::Notifier, streams::Streams};
 #[cfg(doc)]
 use crate::proto::Event;
@@ -24,7 +24,7 @@ use crate::{
 /// their bodies and wakers, statistics and the time of the turn.
 ///
 /// ```
-/// use lacewing_conn::{Reason, driver::Context, proto::StreamKey};
+/// use lacewing_conn::{Reason, driver::facade::Context, proto::StreamKey};
 ///
 /// fn refuse(conn: &mut Context<'_>, stream: StreamKey) {
 ///     conn.reset(stream, Reason::RefusedStream);
@@ -307,7 +307,7 @@ impl<'a> Context<'a> {
     /// ```
     /// use std::time::Instant;
     ///
-    /// use lacewing_conn::driver::Context;
+    /// use lacewing_conn::driver::facade::Context;
     ///
     /// /// Returns `true` once the deadline has passed; schedules a turn until then.
     /// fn is_due(conn: &mut Context<'_>, deadline: Instant) -> bool {
