@@ -12,6 +12,7 @@ mod commands;
 mod draining;
 mod handler;
 mod interim;
+mod memory;
 mod pending;
 mod push;
 mod request;
@@ -29,7 +30,7 @@ use std::{
 use http::{Request, Response};
 use lacewing_conn::{
     Error, Initiator, Reason, Version,
-    driver::{Application, Context},
+    driver::{Application, Context, MemoryStep},
     proto::{Event as EngineEvent, StreamId, StreamKey, UsageError},
 };
 
@@ -367,6 +368,10 @@ impl<S: HttpService> Application for Exchanges<S> {
         if self.pending.is_empty() && conn.is_idle() {
             self.release_memory();
         }
+    }
+
+    fn handle_memory_step(&mut self, conn: &mut Context<'_>, step: MemoryStep) {
+        self.report_memory_step(conn, step);
     }
 
     fn handle_closed(&mut self, _: &Result<(), Error>) {

@@ -1,6 +1,7 @@
 //! HTTP/1.1 on the same ports, by hyper.
 
 mod exchange;
+mod memory;
 mod message;
 mod waits;
 
@@ -25,6 +26,7 @@ use tokio::{
 
 use self::{
     exchange::{Exchange, Ledger, ReplyBody},
+    memory::Memory,
     waits::{Over, Waits},
 };
 use crate::{
@@ -114,6 +116,7 @@ where
     let (mut stopping, mut leaving, mut waker) = (false, false, None);
     let mut deadline: Option<Pin<Box<Sleep>>> = None;
     let mut waits = Waits::new(ledger);
+    let mut memory = Memory::new(ledger);
     let mut reports = options.stats_every.map(StatsTimer::new);
     // hyper's connection has no timer for others.
     let mut report_at = Box::pin(sleep(options.stats_every.unwrap_or_default()));
@@ -143,6 +146,9 @@ where
                 }
                 failed(error)
             }));
+        }
+        if let Err(error) = memory.check(cx) {
+            return Poll::Ready(Err(error));
         }
         if let Some(reports) = &mut reports {
             report(reports, report_at.as_mut(), ledger, cx);
@@ -262,6 +268,9 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
             let why = "a request needs one valid host (RFC 9112 §3.2); answered with 400";
             self.ledger.refused(&why);
             return Box::pin(std::future::ready(Ok(message::refusal(status))));
+        }
+        if self.ledger.refuses() {
+            return Box::pin(std::future::ready(Ok(memory::refusal())));
         }
         let interim = request.version() == http::Version::HTTP_11;
         self.ledger.watch.request_begins(interim);

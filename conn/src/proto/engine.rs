@@ -10,6 +10,7 @@ mod keep_alive;
 mod lifecycle;
 mod open;
 mod ping;
+mod pressure;
 mod priorities;
 mod progress;
 mod promises;

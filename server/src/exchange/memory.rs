@@ -1,0 +1,20 @@
+//! Reports of the steps that the memory budget takes on this connection.
+
+use lacewing_conn::driver::{Context, MemoryStep};
+
+use super::Exchanges;
+use crate::{HttpService, ServerEvent};
+
+impl<S: HttpService> Exchanges<S> {
+    pub(super) fn report_memory_step(&self, conn: &mut Context<'_>, step: MemoryStep) {
+        let budget = &self.options.connection.memory_budget;
+        self.telemetry.memory_step(step);
+        self.options.observer.tell(&ServerEvent::MemoryPressure {
+            connection: &self.info,
+            step,
+            held: budget.held(),
+            capacity: budget.capacity(),
+            streams: conn.open_streams(),
+        });
+    }
+}
