@@ -8,6 +8,7 @@ mod first;
 mod half_close;
 mod keep_alive;
 mod lifecycle;
+mod memory;
 mod open;
 mod ping;
 mod pressure;

@@ -456,6 +456,7 @@ impl Engine {
             stream.state.close_send();
             stream.send.source = Source::None;
             stream.send.pending = Bytes::new();
+            self.streams.release_unsent(key, usize::MAX);
             self.unschedule(key);
             self.settle(now, key);
             return Ok(Some(Event::Stopped {

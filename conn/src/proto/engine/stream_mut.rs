@@ -11,6 +11,7 @@ use crate::{
     proto::{
         Head, Priority, Semantics, Side, StreamKey, UsageError,
         content::{self, Content},
+        memory,
         streams::{
             Ending, PriorityOwner, Source, Stream,
             state::{Half, Part},
@@ -200,6 +201,7 @@ impl StreamMut<'_> {
         if alone && len <= room && engine.output.len() < engine.config.limits.cut_ahead {
             engine.cut(now, key, len);
         } else {
+            engine.streams.hold_unsent(key, len);
             engine.schedule(key);
         }
         Ok(())
@@ -231,7 +233,9 @@ impl StreamMut<'_> {
         }
         if let Some(stream) = engine.streams.get_mut(*key) {
             stream.send.source.answered(true);
+            let memory = memory::of_list(&fields);
             stream.send.ending = Ending::Trailers(Box::new(fields));
+            engine.streams.hold_unsent(*key, memory);
         }
         engine.end(*now, *key);
         Ok(())

@@ -124,6 +124,7 @@ rules! {
     BodyStall                => Stream(Cancel)              , Stream(Cancel)            , Stream(Cancel)            ; "the content of a message did not go on within body_timeout", "RFC 9113 §10.5"
     SendStall                => Stream(Cancel)              , Stream(Cancel)            , Stream(Cancel)            ; "the stream's window stayed empty for stall_timeout", "RFC 9113 §10.5"
     ConnectionStall          => Connection(EnhanceYourCalm) , Connection(ProtocolError) , Connection(ProtocolError) ; "the connection's window stayed empty for stall_timeout", "RFC 9113 §10.5"
+    OverBudget               => Stream(EnhanceYourCalm)     , Stream(Cancel)            , Stream(Cancel)            ; "a stream that stood still while memory was short", "RFC 9113 §10.5"
     UnexpectedEof            => Connection(ProtocolError)   , Connection(ProtocolError) , Connection(ProtocolError) ; "the transport ended before its streams did", "RFC 9113 §9.1, drafts §2.3.7"
 }
 
