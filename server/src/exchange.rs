@@ -171,6 +171,10 @@ impl<S: HttpService> Exchanges<S> {
         let Some(body) = body else { return };
         let mut pinned = self.spare_bodies.pop().unwrap_or_default();
         pinned.put(body);
+        if !conn.may_send_ahead(stream) {
+            conn.stream(stream).offer();
+            return self.keep(stream, Pending::Sending(Some(pinned)));
+        }
         if let Some(pinned) = self.send(conn, stream, pinned, Asked::First) {
             self.keep(stream, Pending::Sending(Some(pinned)));
         }
@@ -372,6 +376,11 @@ impl<S: HttpService> Application for Exchanges<S> {
 
     fn handle_memory_step(&mut self, conn: &mut Context<'_>, step: MemoryStep) {
         self.report_memory_step(conn, step);
+    }
+
+    fn stream_memory(&self) -> usize {
+        let kept = size_of::<S::Future>().max(size_of::<S::ResponseBody>());
+        kept.saturating_add(memory::EXCHANGE)
     }
 
     fn handle_closed(&mut self, _: &Result<(), Error>) {

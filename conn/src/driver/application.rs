@@ -100,6 +100,12 @@ pub trait Application {
         let _ = (conn, step);
     }
 
+    /// Returns the bytes of heap that the application keeps for one open stream, such
+    /// as the task of a handler. They count in the memory budget. Default: none.
+    fn stream_memory(&self) -> usize {
+        0
+    }
+
     /// Handles the end of the connection: `Ok` after a graceful one. No events
     /// follow. The driver still writes the output that is encoded already.
     fn handle_closed(&mut self, result: &Result<(), Error>) {

@@ -84,6 +84,15 @@ impl<IO> Transport<IO> {
         input.saturating_add(self.staged.capacity())
     }
 
+    /// Returns the bytes of the thread's buffer that the output has and does not
+    /// use.
+    pub(super) fn lent(&self, output: &Output) -> usize {
+        match self.lent && output.is_empty() {
+            true => Size::Small.bytes(),
+            false => 0,
+        }
+    }
+
     /// Returns the buffers to the pool before a sleep.
     pub(super) fn release_buffers(&mut self, output: &mut Output) {
         if self.input.capacity() > READ_MIN && self.input.len() <= REMAINDER {

@@ -27,6 +27,10 @@ const FALLBACK: usize = 1 << 30;
 /// The least default capacity: with less, one connection at its limits would end.
 const LEAST: usize = 32 << 20;
 
+/// The part of the capacity, in hundredths, to which connections are closed once the
+/// last step is reached.
+const CLOSED_TO: usize = 91;
+
 /// The least that counts as a connection's share.
 const LEAST_SHARE: usize = 64 << 10;
 
@@ -96,8 +100,7 @@ pub enum MemoryStep {
     /// waits for handlers, are read slowly.
     Pause,
     /// From 80 %: new streams of connections that hold more than their share are
-    /// refused (REFUSED_STREAM). From 95 % all new streams are, and requests of
-    /// HTTP/1.1 (503).
+    /// refused (REFUSED_STREAM; HTTP/1.1: 503).
     Refuse,
     /// From 87.5 %: the costliest stalled stream of the costliest connection ends.
     Shed,
@@ -228,11 +231,17 @@ impl MemoryBudget {
         MemoryAccount::open(self.clone())
     }
 
-    /// Returns the bytes above which a connection holds more than its share: half
-    /// of the capacity, in equal parts.
-    fn share(&self) -> usize {
+    /// Returns `true` if a connection that holds this much is to free memory, or to
+    /// take no more: it holds more than its share, which is half of the capacity in
+    /// equal parts. Before [`MemoryStep::Close`], 64 KiB are never more than that.
+    pub fn is_above_share(&self, held: usize) -> bool {
         let connections = self.0.connections.load(Ordering::Relaxed).max(1);
-        (self.0.capacity / 2 / connections).max(LEAST_SHARE)
+        let share = self.0.capacity / 2 / connections;
+        let least = match self.step() {
+            MemoryStep::Close => 0,
+            _ => LEAST_SHARE,
+        };
+        held > share.max(least)
     }
 
     /// Orders the costliest connections to free memory, as far as the step asks for
@@ -252,7 +261,10 @@ impl MemoryBudget {
                 None => {}
             }
         }
-        while self.step_without(leaving) >= MemoryStep::Close {
+        // Once at it, some more than needed: the next one comes at once otherwise.
+        let enough = self.0.capacity / 100 * CLOSED_TO;
+        let close = self.step_without(leaving) >= MemoryStep::Close;
+        while close && self.held().saturating_sub(leaving) > enough {
             let costliest = members
                 .values()
                 .filter(|member| member.order() != Some(MemoryOrder::Close))

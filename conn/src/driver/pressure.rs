@@ -65,8 +65,8 @@ impl Pressure {
         engine.set_pressure(match step {
             MemoryStep::None => Patience::Normal,
             MemoryStep::Strict | MemoryStep::Pause => Patience::High,
-            // Those that hold little go on, as long as that is possible at all.
-            _ if step < MemoryStep::Close && !self.account.is_above_share() => Patience::High,
+            // Those that hold little go on.
+            _ if !self.account.is_above_share() => Patience::High,
             _ => Patience::Critical,
         });
         match self.account.order() {
@@ -77,7 +77,7 @@ impl Pressure {
                 self.report = Some(MemoryStep::Close);
             }
             Some(MemoryOrder::Shed) if step >= MemoryStep::Shed => {
-                let freed = engine.end_costliest_stalled(now);
+                let freed = engine.shed(now, "memory_budget").unwrap_or(0);
                 self.account.obey(freed);
                 if freed > 0 {
                     self.account.note(MemoryStep::Shed);

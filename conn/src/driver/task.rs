@@ -3,6 +3,7 @@
 
 mod deadlines;
 mod memory;
+mod pulls;
 
 use std::{
     fmt,
@@ -83,6 +84,8 @@ pub struct Driver<IO, A: Application> {
     waker: Option<Waker>,
     timer: Timer,
     pressure: Pressure,
+    /// Streams whose sources were offered and not asked.
+    declined: Vec<StreamKey>,
     /// Turns for which a deadline waited, since bytes arrived in each.
     postponed: usize,
     /// The peer has closed its side of the transport.
@@ -146,6 +149,7 @@ impl<IO, A: Application> Driver<IO, A> {
             waker: None,
             timer: Timer::default(),
             pressure: Pressure::new(budget),
+            declined: Vec::new(),
             postponed: 0,
             input_ended: false,
             end_reported: false,
@@ -368,6 +372,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         self.streams.alarm = self.streams.alarm.filter(|at| *at > now);
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
         self.application.poll_intents(&mut conn, cx);
+        if heard || self.engine.unsent_bytes() <= self.engine.limits().max_unsent_bytes {
+            self.offer_declined(now);
+        }
         let open = self.engine.open_streams();
         let transmitted = self.transmit(cx, now);
         self.handle_written(now);
@@ -423,8 +430,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
             self.transport.lend(self.engine.output());
             match self.engine.poll_transmit(now) {
                 Transmit::Pull { stream, max } => {
-                    let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
-                    self.application.pull(&mut conn, stream, max);
+                    self.pull(now, stream, max);
                 }
                 Transmit::Write => {
                     return match self.transport.poll_write(cx, self.engine.output()) {
@@ -518,15 +524,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
         }
         let began = now();
         for _ in 0..TURNS {
-            let turn = this.turn(cx);
-            if matches!(turn, Turn::Sleep) {
-                this.release_memory();
-            }
-            this.report_memory();
-            match turn {
+            match this.turn(cx) {
                 Turn::Again if now().saturating_duration_since(began) < SLICE => {}
                 Turn::Again => break,
-                Turn::Sleep => return Poll::Pending,
+                Turn::Sleep => {
+                    this.release_memory();
+                    this.report_memory();
+                    return Poll::Pending;
+                }
                 Turn::Over => {
                     this.phase = Phase::Over;
                     this.application.handle_end();
@@ -534,6 +539,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
                 }
             }
         }
+        this.report_memory();
         // Not by the waker: tokio would poll a task that wakes itself dozens of
         // times before it looks at its sockets, and all others of the thread
         // would wait.

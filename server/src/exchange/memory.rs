@@ -5,6 +5,10 @@ use lacewing_conn::driver::{Context, MemoryStep};
 use super::Exchanges;
 use crate::{HttpService, ServerEvent};
 
+/// Bytes that an exchange costs beside its handler and its body: the task, the cell
+/// of its response, and the request's extensions.
+pub(super) const EXCHANGE: usize = 768;
+
 impl<S: HttpService> Exchanges<S> {
     pub(super) fn report_memory_step(&self, conn: &mut Context<'_>, step: MemoryStep) {
         let budget = &self.options.connection.memory_budget;

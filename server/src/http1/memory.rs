@@ -42,15 +42,8 @@ impl<'a> Memory<'a> {
             self.account.register(cx.waker());
             self.waker = Some(cx.waker().clone());
         }
-        let watch = &self.ledger.watch;
-        let stalled = watch.is_write_blocked();
-        let limits = &self.ledger.options.connection.limits;
-        let output = match stalled {
-            true => limits.max_header_list_size.max(MIN_BUFFER),
-            false => 0,
-        };
-        let buffers = watch.read_buffer().saturating_add(output);
-        self.account.report(CONNECTION.saturating_add(buffers));
+        let stalled = self.ledger.watch.is_write_blocked();
+        self.account.report(self.ledger.held());
         let Some(order) = self.account.order() else {
             return Ok(());
         };
@@ -85,14 +78,28 @@ impl Ledger {
     /// Returns `true` if a request is refused for want of memory.
     pub(super) fn refuses(&self) -> bool {
         let budget = &self.options.connection.memory_budget;
-        // No connection of HTTP/1.1 holds more than its share: until then, others
-        // are refused.
-        if budget.step() < MemoryStep::Close {
+        if budget.step() < MemoryStep::Refuse || !budget.is_above_share(self.held()) {
             return false;
         }
         budget.count(MemoryStep::Refuse);
         self.tell_memory_step(MemoryStep::Refuse);
         true
+    }
+
+    /// The bytes that the connection holds, as far as hyper shows it.
+    fn held(&self) -> usize {
+        let output = match self.watch.is_write_blocked() {
+            true => self
+                .options
+                .connection
+                .limits
+                .max_header_list_size
+                .max(MIN_BUFFER),
+            false => 0,
+        };
+        CONNECTION
+            .saturating_add(self.watch.read_buffer())
+            .saturating_add(output)
     }
 
     fn tell_memory_step(&self, step: MemoryStep) {

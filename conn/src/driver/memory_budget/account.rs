@@ -152,7 +152,7 @@ impl MemoryAccount {
 
     /// Returns `true` if the connection holds more than its share of the budget.
     pub fn is_above_share(&self) -> bool {
-        self.reported > self.budget.share()
+        self.budget.is_above_share(self.reported)
     }
 
     /// Returns what the budget orders the connection to do.

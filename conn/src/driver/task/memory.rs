@@ -31,13 +31,16 @@ impl<IO, A: Application> Driver<IO, A> {
     }
 
     /// Reports the bytes that the connection holds to the budget of the process, if
-    /// they have changed by some KiB.
+    /// they have changed by some KiB. Called at the end of a poll, so that buffers
+    /// which belong to the thread do not count.
     #[inline]
     pub(super) fn report_memory(&mut self) {
+        let stream = STREAM.saturating_add(self.application.stream_memory());
         let held = size_of::<Self>()
             .saturating_add(CONNECTION)
             .saturating_add(self.engine.held_bytes())
-            .saturating_add(self.engine.open_streams().saturating_mul(STREAM))
+            .saturating_sub(self.transport.lent(self.engine.output()))
+            .saturating_add(self.engine.open_streams().saturating_mul(stream))
             .saturating_add(self.transport.held());
         self.pressure.account().report(held);
     }

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::Engine;
-use crate::proto::{Broken, Reason, Rule, Violation, rules::Reaction, streams::Stream};
+use crate::proto::{Broken, Reason, Rule, Violation, rules::Reaction};
 
 impl Engine {
     /// Returns the bytes of received content that the user holds, or has consumed
@@ -14,20 +14,11 @@ impl Engine {
         self.flow.buffered()
     }
 
-    /// Returns the bytes that the connection holds.
-    pub fn held_bytes(&self) -> usize {
-        let streams = self.streams.len().saturating_mul(size_of::<Stream>());
-        self.flow
-            .buffered()
-            .saturating_add(self.streams.held_headers())
-            .saturating_add(self.output.len())
-            .saturating_add(streams)
-    }
-
-    /// Ends the costliest stream that stands still, and returns the bytes that this
-    /// freed; 0 if none does.
-    pub fn end_costliest_stalled(&mut self, _now: Instant) -> usize {
-        0
+    /// Returns the bytes that were handed over to be sent and wait for windows or
+    /// their turn, trailers included. Data that others share counts little.
+    #[inline]
+    pub fn unsent_bytes(&self) -> usize {
+        self.streams.unsent()
     }
 
     /// Ends the connection because the process runs short of memory, of which this
