@@ -7,6 +7,7 @@ mod data;
 mod headers;
 mod honest;
 mod http1;
+mod process;
 mod resets;
 mod tables;
 mod waits;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         windows::CASES,
         waits::CASES,
         connections::CASES,
+        process::CASES,
         http1::CASES,
         client::CASES,
         honest::CASES,

@@ -14,7 +14,7 @@ use super::victim::Victim;
 /// Between two requests.
 const PAUSE: Duration = Duration::from_millis(4);
 /// A request that takes longer is given up, and the client connects anew.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A client that asks for `/` again and again.
 pub(crate) struct Probe {

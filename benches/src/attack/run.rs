@@ -181,6 +181,10 @@ fn play(
     if victim.is_lost() {
         row.failures.push("the victim died".to_owned());
     }
+    row.budget = case
+        .memory
+        .filter(|_| victim.is_ours())
+        .map(|mib| mib << 20);
     row.judge(settings.size);
     Ok(())
 }
@@ -229,6 +233,9 @@ fn start(
         }
     };
     arguments.extend(case.arguments.iter().map(|argument| (*argument).to_owned()));
+    if let Some(mib) = case.memory {
+        arguments.extend(["--memory".to_owned(), mib.to_string()]);
+    }
     for limit in limits {
         arguments.extend(["--limit".to_owned(), limit.clone()]);
     }

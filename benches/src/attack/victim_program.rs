@@ -16,7 +16,8 @@ use http_body_util::{BodyExt, Either, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use lacewing_client::{ClientOptions, Connection, PushPolicy};
 use lacewing_server::{
-    ConnectionConfig, Limits, Protocol, RequestBody, Server, Side, Version, service_fn,
+    ConnectionConfig, Limits, MemoryBudget, Protocol, RequestBody, Server, Side, Version,
+    service_fn,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
@@ -40,6 +41,9 @@ struct Arguments {
     /// or idle, and seconds
     #[arg(long, global = true, value_name = "NAME=SECONDS", value_parser = limit)]
     limit: Vec<(String, Duration)>,
+    /// MiB that all connections may hold together, other than the default
+    #[arg(long, global = true, value_name = "MIB")]
+    memory: Option<usize>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,9 +100,12 @@ pub fn main() -> Result<(), Error> {
     let arguments = Arguments::parse();
     let (begin, begun) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || answer_questions(begin));
+    let budget = arguments
+        .memory
+        .map_or_else(MemoryBudget::global, |mib| MemoryBudget::new(mib << 20));
     runtime::build(arguments.threads)?.block_on(async {
         match arguments.side {
-            Victim::Server { protocols } => serve(&arguments.limit, protocols).await,
+            Victim::Server { protocols } => serve(&arguments.limit, budget, protocols).await,
             Victim::Hyper => serve_by_hyper().await,
             Victim::Client {
                 connect,
@@ -109,16 +116,18 @@ pub fn main() -> Result<(), Error> {
                 push,
             } => {
                 // The server beside it shows whether the client starves others.
-                let limit = arguments.limit.clone();
-                let beside = tokio::spawn(async move { serve(&limit, Vec::new()).await });
+                let (limit, shared) = (arguments.limit.clone(), budget.clone());
+                let beside = tokio::spawn(async move { serve(&limit, shared, Vec::new()).await });
                 let _ = begun.await;
                 let Some(version) = protocol.version() else {
                     return Err("the client multiplexes: no HTTP/1.1".into());
                 };
                 for _ in 0..connections {
                     let limits = limits(Side::Client, &arguments.limit);
-                    let config =
-                        ConnectionConfig::new(Side::Client).with(|config| config.limits = limits);
+                    let config = ConnectionConfig::new(Side::Client).with(|config| {
+                        config.limits = limits;
+                        config.memory_budget = budget.clone();
+                    });
                     let mut options = ClientOptions::default().connection(config);
                     if push {
                         options = options.accept_push(PushPolicy::default());
@@ -156,10 +165,16 @@ fn limits(side: Side, changes: &[(String, Duration)]) -> Limits {
     limits
 }
 
-async fn serve(changes: &[(String, Duration)], protocols: Vec<Protocol>) -> Result<(), Error> {
+async fn serve(
+    changes: &[(String, Duration)],
+    budget: MemoryBudget,
+    protocols: Vec<Protocol>,
+) -> Result<(), Error> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let config = ConnectionConfig::new(Side::Server)
-        .with(|config| config.limits = limits(Side::Server, changes));
+    let config = ConnectionConfig::new(Side::Server).with(|config| {
+        config.limits = limits(Side::Server, changes);
+        config.memory_budget = budget;
+    });
     let mut builder = Server::builder().connection(config);
     if !protocols.is_empty() {
         builder = builder.options(|options| options.protocols(protocols));

@@ -3,10 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority};
 
-use lacewing_conn::proto::{
-    fields::{CONNECTION_SPECIFIC, content_length},
-    is_authority,
-};
+use lacewing_conn::proto::fields::{CONNECTION_SPECIFIC, content_length, is_authority};
 
 use crate::RequestError;
 

@@ -45,7 +45,7 @@ pub(super) struct Ledger {
     pub(super) info: ConnectionInfo,
     pub(super) options: ServerOptions,
     pub(super) watch: Arc<Watch>,
-    telemetry: Telemetry,
+    pub(super) telemetry: Telemetry,
     /// Requests so far.
     requests: AtomicU32,
 }
