@@ -71,7 +71,7 @@ pub use tunnel::{ConnectRequest, TunnelError, tunnel};
 
 pub use lacewing_conn::{
     BoxError, Error, Initiator, Limits, Reason, Side, Version,
-    driver::{ConnectionConfig, Tunnel, TunnelBody},
+    driver::{Alarm, ConnectionConfig, MemoryBudget, MemoryStats, MemoryStep, Tunnel, TunnelBody},
     proto::{
         ConnectProtocol, ConnectionStats, ExtendedConnect, HeaderCompression, PersistentSettings,
         Rate, Setting, StreamId, WindowPool,

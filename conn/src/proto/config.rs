@@ -1,5 +1,7 @@
 //! The configuration of an engine.
 
+use http::uri::Scheme;
+
 use super::{Limits, Side, Version, WindowPool};
 
 /// The meaning of the streams of a connection.
@@ -164,6 +166,9 @@ pub struct Config {
     pub version_source: VersionSource,
     /// The use of flow control. Obeyed by default.
     pub flow_control: FlowControl,
+    /// The scheme of our requests whose URI names none: those in origin form, whose authority is
+    /// in the `host` field. Default `http`; behind TLS it is `https`.
+    pub scheme: Scheme,
 }
 
 impl Config {
@@ -184,6 +189,7 @@ impl Config {
             first_stream: if side == Side::Client { 1 } else { 2 },
             version_source: VersionSource::default(),
             flow_control: FlowControl::default(),
+            scheme: Scheme::HTTP,
         }
     }
 

@@ -11,6 +11,7 @@ mod lifecycle;
 mod memory;
 mod open;
 mod ping;
+mod pressure;
 mod priorities;
 mod progress;
 mod promises;

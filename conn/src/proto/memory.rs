@@ -1,5 +1,6 @@
 //! The memory that values take beside their bytes: what a budget has to charge.
 
+use bytes::Bytes;
 use http::HeaderMap;
 
 /// The memory that a [`HeaderMap`] takes for each name that it has room for: a
@@ -28,6 +29,18 @@ pub(crate) fn of_list(map: &HeaderMap) -> usize {
     of_fields(map, bytes)
 }
 
+/// The most that data counts for which others hold too: a file in a cache, or a
+/// static text, is not memory of each stream that sends it.
+const SHARED: usize = 4 << 10;
+
+/// Returns the memory of data that waits to be sent.
+pub(crate) fn of_data(data: &Bytes) -> usize {
+    match data.is_unique() {
+        true => data.len(),
+        false => data.len().min(SHARED),
+    }
+}
+
 /// Returns the memory of a table with room for so many values of this type, beside
 /// what they point to.
 pub(crate) const fn of_table<T>(capacity: usize) -> usize {
@@ -39,6 +52,15 @@ mod tests {
     use http::{HeaderName, HeaderValue};
 
     use super::*;
+
+    #[test]
+    fn data_that_is_shared_is_not_charged_to_each_that_sends_it() {
+        let data = Bytes::from(vec![0; 1 << 20]);
+        assert_eq!(of_data(&data), 1 << 20);
+        let other = data.clone();
+        assert_eq!((of_data(&data), of_data(&other)), (SHARED, SHARED));
+        assert_eq!(of_data(&Bytes::from_static(&[0; 1 << 16])), SHARED);
+    }
 
     #[test]
     fn a_list_costs_a_hundred_bytes_a_field_beside_its_text() {

@@ -158,6 +158,11 @@ impl Streams {
         }
     }
 
+    /// Bytes of memory of what all streams have yet to send.
+    pub(crate) fn unsent(&self) -> usize {
+        self.unsent
+    }
+
     /// So many bytes of what waited are sent, or dropped.
     pub(crate) fn release_unsent(&mut self, key: StreamKey, memory: usize) {
         if let Some(stream) = self.get_mut(key) {

@@ -149,6 +149,9 @@ impl Engine {
         if let Some(limit) = headers.fields.exceeded {
             return self.refuse_head(now, headers, limit);
         }
+        if self.refuses_streams() {
+            return self.refuse_uncharged(now, id, Rule::StreamOverBudget);
+        }
         let memory = headers.fields.memory();
         if self.headers_exceeded(memory) {
             return self.refuse_uncharged(now, id, Rule::TooManyHeaderBytes);

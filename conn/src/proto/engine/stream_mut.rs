@@ -188,7 +188,7 @@ impl StreamMut<'_> {
         } else {
             stream.send.window.available()
         };
-        let len = data.len();
+        let (len, memory) = (data.len(), memory::of_data(&data));
         stream.send.pending = data;
         let engine = &mut *self.engine;
         let alone = engine.streams.front().is_none_or(|front| front == key);
@@ -199,7 +199,7 @@ impl StreamMut<'_> {
         if alone && len <= room && engine.wire.output.len() < engine.config.limits.cut_ahead {
             engine.cut(now, key, len);
         } else {
-            engine.streams.hold_unsent(key, len);
+            engine.streams.hold_unsent(key, memory);
             engine.schedule(key);
         }
         Ok(())
