@@ -41,9 +41,9 @@ const SLICE: Duration = Duration::from_millis(1);
 const SIGNALS: usize = 16;
 
 /// The time for the peer to close its side after we closed ours, so that our last
-/// bytes reach it. After a graceful end it starts again while the peer still sends:
-/// closing a transport over unread input resets it, and the peer loses the bytes
-/// that it has not read (RFC 9112 §9.6).
+/// bytes reach it. After a graceful end it starts again while the peer still sends.
+/// A transport that is closed over unread input is reset, and the peer loses the
+/// bytes that it has not read (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Drives one connection: its engine, its transport and the application on top.
@@ -157,8 +157,8 @@ impl<IO, A: Application> Driver<IO, A> {
         &mut self.application
     }
 
-    /// Shuts the connection down gracefully: streams that are open go on, new
-    /// ones are refused.
+    /// Shuts the connection down gracefully: open streams continue, new ones
+    /// are refused.
     pub fn shutdown(&mut self) {
         self.engine.shutdown(now());
     }

@@ -27,8 +27,8 @@ const WRITE_BUFFER: usize = 64 << 10;
 /// credit. A reset is an error of kind
 /// [`ConnectionReset`](io::ErrorKind::ConnectionReset) with the [`Error`] inside.
 /// Writes go into a pipe of 64 KiB; its other end, a [`TunnelBody`], is the body of
-/// our message. Writes wait while the peer's windows are closed. So a stalled side
-/// costs little memory, and does not hold up the other streams of its connection.
+/// our message. Writes wait while the peer's windows are closed. A stalled side
+/// costs little memory, and does not delay the other streams of its connection.
 ///
 /// [Flushing](tokio::io::AsyncWrite::poll_flush) waits until the connection has
 /// taken all bytes. [Shutting down](tokio::io::AsyncWrite::poll_shutdown) waits
@@ -266,7 +266,7 @@ impl Drop for Writer {
     }
 }
 
-/// What was written into a tunnel, until the connection takes it.
+/// The bytes written into a tunnel, until the connection takes them.
 #[derive(Debug, Default)]
 struct Pipe {
     state: Cell<State>,
