@@ -110,6 +110,7 @@ impl Connection {
         options: ClientOptions,
     ) -> (Self, Driver<IO, Exchanges>) {
         let engine = options.engine(version);
+        let budget = options.connection.memory_budget.clone();
         let waiting = options.push.map(pushes::Waiting::new);
         let link = Link::new(options.max_queued, options.concurrency);
         let settings = exchange::Settings {
@@ -122,7 +123,7 @@ impl Connection {
             keeper: options.keeper,
         };
         let exchanges = Exchanges::new(Arc::clone(&link), settings);
-        let driver = Driver::new(io, engine, exchanges);
+        let driver = Driver::in_budget(io, engine, exchanges, &budget);
         link.connect(driver.notifier());
         let handles = Arc::new(Handles {
             link,

@@ -31,19 +31,23 @@ mod context;
 mod incoming;
 mod io;
 mod mailbox;
+mod memory_budget;
 mod notifier;
 mod pieces;
+mod pressure;
 mod raw;
 mod ready_queue;
 mod stream_table;
 mod streams;
 mod task;
+mod timer;
 mod tunnel;
 pub mod upgrade;
 mod wakers;
 
 pub use connection_config::ConnectionConfig;
 pub use incoming::Incoming;
+pub use memory_budget::{Alarm, MemoryAccount, MemoryBudget, MemoryOrder, MemoryStats, MemoryStep};
 pub use raw::{Mux, MuxConfig, MuxConnection, RawReader, RawStream, RawWriter};
 pub use tunnel::{Tunnel, TunnelBody};
 

@@ -34,6 +34,7 @@ mod flow;
 mod head;
 mod ids;
 mod limits;
+mod memory;
 mod output;
 mod peer;
 mod priority;

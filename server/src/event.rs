@@ -3,7 +3,10 @@
 use std::{fmt, io};
 
 use http::StatusCode;
-use lacewing_conn::proto::{ConnectionStats, StreamId};
+use lacewing_conn::{
+    driver::MemoryStep,
+    proto::{ConnectionStats, StreamId},
+};
 
 use crate::{Address, BoxError, ConnectionInfo, ServeError, Setting};
 
@@ -80,6 +83,23 @@ pub enum ServerEvent<'a> {
         /// Its state and its counters.
         stats: &'a ConnectionStats,
     },
+    /// The process holds nearly all of its
+    /// [memory budget](crate::ConnectionConfig::memory_budget), and this connection is
+    /// one of those that hold most: it takes a step. A pause is reported once in ten
+    /// seconds, refused streams once until the pressure is less.
+    #[non_exhaustive]
+    MemoryPressure {
+        /// The connection in question.
+        connection: &'a ConnectionInfo,
+        /// The step that is taken.
+        step: MemoryStep,
+        /// The bytes that all connections hold.
+        held: usize,
+        /// The bytes that they may hold.
+        capacity: usize,
+        /// The streams or requests that are open.
+        streams: usize,
+    },
     /// A client returned settings that it was once asked to keep.
     #[non_exhaustive]
     SettingsReturned {
@@ -136,6 +156,24 @@ impl fmt::Display for ServerEvent<'_> {
                     None => Ok(()),
                 }
             }
+            Self::MemoryPressure {
+                connection,
+                step,
+                held,
+                capacity,
+                streams,
+            } => write!(
+                f,
+                "{connection} with {streams} streams: {} as all connections hold {held} of {capacity} \
+                 bytes (memory_budget)",
+                match step {
+                    MemoryStep::Pause => "it is read slowly",
+                    MemoryStep::Refuse => "new requests are refused",
+                    MemoryStep::Shed => "a stream is ended",
+                    MemoryStep::Close => "it is closed",
+                    _ => "waits are short",
+                }
+            ),
             Self::SettingsReturned {
                 connection,
                 settings,

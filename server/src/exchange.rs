@@ -12,6 +12,7 @@ mod commands;
 mod draining;
 mod handler;
 mod interim;
+mod memory;
 mod pending;
 mod push;
 mod request;
@@ -29,7 +30,10 @@ use std::{
 use http::{Request, Response};
 use lacewing_conn::{
     Error, Initiator, Reason, Version,
-    driver::facade::{Application, Context},
+    driver::{
+        MemoryStep,
+        facade::{Application, Context},
+    },
     proto::{Event as EngineEvent, StreamId, StreamKey, UsageError},
 };
 
@@ -170,6 +174,10 @@ impl<S: HttpService> Exchanges<S> {
         let Some(body) = body else { return };
         let mut pinned = self.spare_bodies.pop().unwrap_or_default();
         pinned.put(body);
+        if !conn.may_send_ahead(stream) {
+            conn.stream(stream).offer();
+            return self.keep(stream, Pending::Sending(Some(pinned)));
+        }
         if let Some(pinned) = self.send(conn, stream, pinned, Asked::First) {
             self.keep(stream, Pending::Sending(Some(pinned)));
         }
@@ -367,6 +375,15 @@ impl<S: HttpService> Application for Exchanges<S> {
         if self.pending.is_empty() && conn.is_idle() {
             self.release_memory();
         }
+    }
+
+    fn handle_memory_step(&mut self, conn: &mut Context<'_>, step: MemoryStep) {
+        self.report_memory_step(conn, step);
+    }
+
+    fn stream_memory(&self) -> usize {
+        let kept = size_of::<S::Future>().max(size_of::<S::ResponseBody>());
+        kept.saturating_add(memory::EXCHANGE)
     }
 
     fn handle_closed(&mut self, _: &Result<(), Error>) {

@@ -1,6 +1,7 @@
 //! HTTP/1.1 on the same ports, by hyper.
 
 mod exchange;
+mod memory;
 mod message;
 mod waits;
 
@@ -25,6 +26,7 @@ use tokio::{
 
 use self::{
     exchange::{Exchange, Ledger, ReplyBody},
+    memory::Memory,
     waits::{Over, Waits},
 };
 use crate::{
@@ -34,7 +36,7 @@ use crate::{
     connection::Occupied,
     connections::Place,
     h2c::{self, Drained, Upgrade, UpgradeRequest},
-    http1_transport::Watched,
+    http1_transport::{Watch, Watched},
     multiplexed::{self, Multiplexed},
     stats::StatsTimer,
     telemetry::{self, Span},
@@ -49,6 +51,7 @@ pub(crate) async fn serve<T, S>(
     mut options: ServerOptions,
     info: ConnectionInfo,
     service: S,
+    watch: Arc<Watch>,
 ) -> Result<(), ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -58,13 +61,17 @@ where
     let connection = Arc::clone(&options.connection);
     let limits = &connection.limits;
     let upgrade = Arc::default();
-    let ledger = Arc::new(Ledger::new(info.clone(), options.clone()));
+    let ledger = Arc::new(Ledger::new(
+        info.clone(),
+        options.clone(),
+        Arc::clone(&watch),
+    ));
     let adapter = Adapter {
         service: service.clone(),
         ledger: Arc::clone(&ledger),
         upgrade: Arc::clone(&upgrade),
     };
-    let io = Watched::new(io, Arc::clone(&ledger.watch), place.clone());
+    let io = Watched::new(io, Arc::clone(&watch), place.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // `Waits` has shorter waits, with a graceful end for an idle connection.
@@ -86,7 +93,7 @@ where
         .unwrap_or_else(PoisonError::into_inner)
         .take();
     match upgrade {
-        Some(upgrade) => upgraded::<T, S>(upgrade, options, &info, service, place).await,
+        Some(upgrade) => upgraded::<T, S>(upgrade, options, &info, service, place, &watch).await,
         None => Ok(()),
     }
 }
@@ -114,6 +121,7 @@ where
     let (mut stopping, mut leaving, mut waker) = (false, false, None);
     let mut deadline: Option<Pin<Box<Sleep>>> = None;
     let mut waits = Waits::new(ledger);
+    let mut memory = Memory::new(ledger);
     let mut reports = options.stats_every.map(StatsTimer::new);
     // hyper's connection has no timer for others.
     let mut report_at = Box::pin(sleep(options.stats_every.unwrap_or_default()));
@@ -131,18 +139,13 @@ where
         let polled = connection.as_mut().poll(cx);
         if let Some(place) = place {
             place.note(ledger.is_idle());
-            if leaving && matches!(polled, Poll::Ready(Ok(()))) {
-                let max_connections = place.max();
-                return Poll::Ready(Err(ServeError::MadeRoom { max_connections }));
-            }
         }
         if let Poll::Ready(result) = polled {
-            return Poll::Ready(result.map_err(|error| {
-                if error.is_parse() {
-                    ledger.refused(&error);
-                }
-                failed(error)
-            }));
+            let left = place.filter(|_| leaving);
+            return Poll::Ready(over(result, left, ledger));
+        }
+        if let Err(error) = memory.check(cx) {
+            return Poll::Ready(Err(error));
         }
         if let Some(reports) = &mut reports {
             report(reports, report_at.as_mut(), ledger, cx);
@@ -169,6 +172,26 @@ where
         ledger.tell_stats();
     }
     result
+}
+
+/// The end of a connection, which left its place to another or not.
+fn over(
+    result: hyper::Result<()>,
+    left: Option<&Place>,
+    ledger: &Ledger,
+) -> Result<(), ServeError> {
+    match (result, left) {
+        (Ok(()), None) => Ok(()),
+        (Ok(()), Some(place)) => Err(ServeError::MadeRoom {
+            max_connections: place.max(),
+        }),
+        (Err(error), _) => {
+            if error.is_parse() {
+                ledger.unparsable(&error);
+            }
+            Err(failed(error))
+        }
+    }
 }
 
 /// Reports the statistics when they are due, and sets the timer for the next.
@@ -204,6 +227,7 @@ async fn upgraded<T, S>(
     info: &ConnectionInfo,
     service: S,
     place: Option<Place>,
+    watch: &Watch,
 ) -> Result<(), ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -236,9 +260,13 @@ where
     let mut connection = Box::pin(connection);
     let mut occupied = place.map(Occupied::new);
     poll_fn(|cx| {
-        span.within(|| match &mut occupied {
-            Some(place) => place.poll(&mut connection, cx),
-            None => connection.as_mut().poll(cx).map_err(ServeError::Connection),
+        span.within(|| {
+            let polled = match &mut occupied {
+                Some(place) => place.poll(&mut connection, cx),
+                None => connection.as_mut().poll(cx).map_err(ServeError::Connection),
+            };
+            watch.upgraded(connection.stats());
+            polled
         })
     })
     .await
@@ -262,6 +290,9 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
             let why = "a request needs one valid host (RFC 9112 §3.2); answered with 400";
             self.ledger.refused(&why);
             return Box::pin(std::future::ready(Ok(message::refusal(status))));
+        }
+        if self.ledger.refuses() {
+            return Box::pin(std::future::ready(Ok(memory::refusal())));
         }
         let interim = request.version() == http::Version::HTTP_11;
         self.ledger.watch.request_begins(interim);

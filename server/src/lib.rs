@@ -71,7 +71,7 @@ pub use tunnel::{ConnectRequest, ExtendedConnect, TunnelError, tunnel};
 
 pub use lacewing_conn::{
     BoxError, Error, Initiator, Limits, Reason, Side, Version,
-    driver::{ConnectionConfig, Tunnel, TunnelBody},
+    driver::{Alarm, ConnectionConfig, MemoryBudget, MemoryStats, MemoryStep, Tunnel, TunnelBody},
     proto::{
         ConnectProtocol, ConnectionStats, HeaderCompression, PersistentSettings, Rate, Setting,
         StreamId, WindowPool,

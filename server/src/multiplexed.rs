@@ -34,8 +34,9 @@ where
     S: HttpService,
 {
     let config = config(version, &options);
+    let budget = options.connection.memory_budget.clone();
     let exchanges = Exchanges::new(version, info, options, service);
-    Driver::new(io, config, exchanges).with_input(input)
+    Driver::in_budget(io, config, exchanges, &budget).with_input(input)
 }
 
 /// Serves a connection that was one of HTTP/1.1 until now. `prepare` sees the

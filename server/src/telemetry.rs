@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use http::{Method, StatusCode, Uri};
-use lacewing_conn::{Error, proto::StreamId};
+use lacewing_conn::{Error, driver::MemoryStep, proto::StreamId};
 
 use crate::{ConnectionInfo, StreamError};
 
@@ -134,6 +134,27 @@ impl Telemetry {
             metrics::counter!(
                 "lacewing_server_failures_total",
                 "protocol" => self.protocol, "kind" => kind
+            )
+            .increment(1);
+        }
+    }
+
+    /// The memory budget took a step.
+    pub(crate) fn memory_step(&self, step: MemoryStep) {
+        #[cfg(feature = "tracing")]
+        tracing::warn!(?step, "the memory budget is nearly held");
+        #[cfg(feature = "metrics")]
+        {
+            let step = match step {
+                MemoryStep::Pause => "pause",
+                MemoryStep::Refuse => "refuse",
+                MemoryStep::Shed => "shed",
+                MemoryStep::Close => "close",
+                _ => "strict",
+            };
+            metrics::counter!(
+                "lacewing_server_memory_steps_total",
+                "protocol" => self.protocol, "step" => step
             )
             .increment(1);
         }

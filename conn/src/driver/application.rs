@@ -1,11 +1,11 @@
 //! The interface between a driver and what a connection is for.
 
-use super::context::Context;
 #[cfg(doc)]
 use super::{
     Incoming,
     facade::{Driver, Notifier},
 };
+use super::{context::Context, memory_budget::MemoryStep};
 use crate::{
     Error,
     proto::{Event, StreamKey},
@@ -93,6 +93,20 @@ pub trait Application {
     /// more when the last bytes of a connection are written.
     fn handle_written(&mut self, conn: &mut Context<'_>) {
         let _ = conn;
+    }
+
+    /// Handles a step that the connection takes because the process holds nearly all
+    /// of its [`MemoryBudget`](super::MemoryBudget). For a log: the driver does the
+    /// rest. Each pause, refusal of streams, stream that is shed, and close is
+    /// reported, repetitions within seconds excepted.
+    fn handle_memory_step(&mut self, conn: &mut Context<'_>, step: MemoryStep) {
+        let _ = (conn, step);
+    }
+
+    /// Returns the bytes of heap that the application keeps for one open stream, such
+    /// as the task of a handler. They count in the memory budget. Default: none.
+    fn stream_memory(&self) -> usize {
+        0
     }
 
     /// Handles the end of the connection: `Ok` after a graceful one. No events

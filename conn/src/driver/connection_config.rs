@@ -1,5 +1,6 @@
 //! The configuration that clients and servers of HTTP share.
 
+use super::memory_budget::MemoryBudget;
 use crate::{
     Limits, Side, Version,
     proto::{Config, HeaderCompression, WindowPool},
@@ -29,6 +30,11 @@ pub struct ConnectionConfig {
     /// it may grow. Default [`WindowPool::global`], shared by all connections
     /// of the process.
     pub window_pool: WindowPool,
+    /// The budget of memory in which the connection's bytes count, together with
+    /// those of all connections that share it. Default [`MemoryBudget::global`],
+    /// shared by all connections of the process: half of the memory that it may
+    /// use ([`MemoryBudget::default_capacity`]).
+    pub memory_budget: MemoryBudget,
     /// The id of the first stream that this side opens, for tests of what
     /// happens when ids run out, at 2³¹. An id of the other side's parity
     /// becomes the next one. Default 1 for a client, 2 for a server.
@@ -42,6 +48,7 @@ impl ConnectionConfig {
             limits: Limits::new(side),
             header_compression: HeaderCompression::default(),
             window_pool: WindowPool::global(),
+            memory_budget: MemoryBudget::global(),
             first_stream: match side {
                 Side::Client => 1,
                 Side::Server => 2,

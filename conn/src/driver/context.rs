@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 
 #[cfg(doc)]
-use super::application::Application;
+use super::facade::Application;
 use super::{incoming::Incoming, notifier::Notifier, streams::Streams};
 #[cfg(doc)]
 use crate::proto::Event;
@@ -19,6 +19,9 @@ use crate::{
         StreamMut, UsageError,
     },
 };
+
+/// A window that takes a large piece of a body at once.
+pub(super) const LARGE_WINDOW: usize = 32 << 10;
 
 /// Gives an [`Application`] access to its connection during a call: streams,
 /// their bodies and wakers, statistics and the time of the turn.
@@ -246,6 +249,16 @@ impl<'a> Context<'a> {
         }
         let waker = self.streams.waker(stream);
         poll(&mut std::task::Context::from_waker(&waker))
+    }
+
+    /// Returns `true` if the first piece of a body may be sent before the stream's
+    /// turn. `false` while its window is small and much waits for windows
+    /// already ([`max_unsent_bytes`](Limits::max_unsent_bytes)): then
+    /// [`offer`](StreamMut::offer) the body.
+    #[inline]
+    pub fn may_send_ahead(&mut self, stream: StreamKey) -> bool {
+        self.engine.unsent_bytes() <= self.engine.limits().max_unsent_bytes
+            || self.stream(stream).send_capacity() >= LARGE_WINDOW
     }
 
     /// Takes the body of the message that this stream receives: its data and

@@ -75,6 +75,24 @@ impl<IO> Transport<IO> {
         self.input_size.unwrap_or(Size::Small).bytes() / 16
     }
 
+    /// Returns the bytes of buffers that stay with a connection that sleeps.
+    pub(super) fn held(&self) -> usize {
+        let input = match self.input.len() > REMAINDER {
+            true => self.input.capacity(),
+            false => self.input.len(),
+        };
+        input.saturating_add(self.staged.capacity())
+    }
+
+    /// Returns the bytes of the thread's buffer that the output has and does not
+    /// use.
+    pub(super) fn lent(&self, output: &Output) -> usize {
+        match self.lent && output.is_empty() {
+            true => Size::Small.bytes(),
+            false => 0,
+        }
+    }
+
     /// Returns the buffers to the pool before a sleep.
     pub(super) fn release_buffers(&mut self, output: &mut Output) {
         if self.input.capacity() > READ_MIN && self.input.len() <= REMAINDER {

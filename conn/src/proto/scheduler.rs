@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Priority, StreamId, StreamKey};
+use super::{Priority, StreamId, StreamKey, memory};
 
 const LEVELS: usize = 8;
 
@@ -142,6 +142,13 @@ impl Scheduler {
         if let Some(queue) = self.levels.get_mut(level) {
             queue.rotate_left(1.min(queue.len()));
         }
+    }
+
+    /// The memory of the queues. All streams that are open may stand in one of
+    /// them.
+    pub(crate) fn memory(&self) -> usize {
+        let capacity = self.levels.iter().map(VecDeque::capacity).sum();
+        memory::of_table::<StreamKey>(capacity)
     }
 
     /// Gives memory back that a burst of streams took.

@@ -9,7 +9,7 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
 };
 
-use super::{StreamId, StreamKey};
+use super::{StreamId, StreamKey, memory};
 
 pub(crate) use self::stream::{
     Ending, HeldPush, Opener, PriorityOwner, Push, Reader, Source, Stream,
@@ -25,7 +25,12 @@ pub(crate) struct Streams {
     counts: Counts,
     /// Bytes of memory of the header lists of all streams.
     headers: usize,
+    /// Bytes of memory of what all streams have yet to send.
+    unsent: usize,
 }
+
+/// An entry of the table by id, with the room that a hash table leaves free.
+type IdEntry = (StreamId, u32, u16);
 
 /// The numbers that the limits of concurrent streams are about.
 #[derive(Debug, Default)]
@@ -138,6 +143,41 @@ impl Streams {
         }
     }
 
+    /// The user handed over data or trailers of so many bytes, which wait.
+    pub(crate) fn hold_unsent(&mut self, key: StreamKey, memory: usize) {
+        if let Some(stream) = self.get_mut(key) {
+            stream.unsent = stream.unsent.saturating_add(memory);
+            self.unsent = self.unsent.saturating_add(memory);
+        }
+    }
+
+    /// Bytes of memory of what all streams have yet to send.
+    pub(crate) fn unsent(&self) -> usize {
+        self.unsent
+    }
+
+    /// So many bytes of what waited are sent, or dropped.
+    pub(crate) fn release_unsent(&mut self, key: StreamKey, memory: usize) {
+        if let Some(stream) = self.get_mut(key) {
+            let memory = memory.min(stream.unsent);
+            stream.unsent = stream.unsent.saturating_sub(memory);
+            self.unsent = self.unsent.saturating_sub(memory);
+        }
+    }
+
+    /// The memory of all streams, with what was received on them and what they
+    /// have yet to send. Data that the user holds is not among it.
+    pub(crate) fn memory(&self) -> usize {
+        let parts = [
+            memory::of_table::<Option<Stream>>(self.slots.capacity()),
+            memory::of_table::<u32>(self.free.capacity()),
+            memory::of_table::<IdEntry>(self.by_id.capacity()),
+            self.headers,
+            self.unsent,
+        ];
+        parts.into_iter().fold(0, usize::saturating_add)
+    }
+
     /// Drops a stream; `false` if it is gone.
     pub(crate) fn remove(&mut self, key: StreamKey) -> bool {
         let slot = self.slots.get_mut(key.slot());
@@ -156,8 +196,10 @@ impl Streams {
             }
             None => {}
         }
-        let headers = slot.as_ref().map_or(0, |stream| stream.headers);
+        let held = slot.as_ref().map(|stream| (stream.headers, stream.unsent));
+        let (headers, unsent) = held.unwrap_or_default();
         self.headers = self.headers.saturating_sub(headers);
+        self.unsent = self.unsent.saturating_sub(unsent);
         *slot = None;
         self.by_id.remove(&key.id());
         if self.by_id.is_empty() {

@@ -217,6 +217,15 @@ impl Wire {
         }
     }
 
+    /// The memory of the codec: compression contexts, and a header block that has
+    /// not ended.
+    pub(crate) fn memory(&self) -> usize {
+        match self {
+            Self::Http2(wire) => wire.memory(),
+            Self::Spdy(wire) => wire.memory(),
+        }
+    }
+
     /// The first bytes of a connection, SETTINGS included.
     pub(crate) fn preface(&mut self, config: &Config, out: &mut BytesMut) {
         match self {

@@ -140,6 +140,16 @@ impl<L: HeaderList> Decoder<L> {
         self.open.is_some()
     }
 
+    /// The bytes that the decoder holds of an incomplete header block.
+    pub fn open_block_len(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.block.capacity())
+    }
+
+    /// The size of the HPACK table at present, in bytes (RFC 7541 §4.1).
+    pub fn header_table_len(&self) -> usize {
+        self.hpack.table_size()
+    }
+
     /// The size of the header blocks so far, before and after compression.
     pub fn block_bytes(&self) -> BlockBytes {
         self.block_bytes

@@ -132,6 +132,11 @@ impl Encoder {
             .set_max_table_size(usize::try_from(size).unwrap_or(usize::MAX));
     }
 
+    /// The size of the HPACK table at present, in bytes (RFC 7541 §4.1).
+    pub fn header_table_len(&self) -> usize {
+        self.hpack.table_size()
+    }
+
     /// HEADERS, and CONTINUATION as needed (RFC 9113 §6.2, §6.10); `fields` adds the header list.
     pub fn headers(
         &mut self,

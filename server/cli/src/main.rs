@@ -11,6 +11,7 @@ mod failure;
 mod files;
 mod listing;
 mod log;
+mod reload;
 mod run;
 mod site;
 mod target;
@@ -23,6 +24,12 @@ use std::{
 use clap::Parser;
 
 use crate::args::Args;
+
+/// Freed memory goes back to the system at once. The allocator of glibc keeps it as
+/// long as a single block behind it is in use.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let args = Args::parse();

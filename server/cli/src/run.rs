@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use lacewing_server::{ConnectionConfig, H2cUpgrade, Limits, Server, Side};
+use lacewing_server::{ConnectionConfig, H2cUpgrade, Limits, MemoryBudget, Server, Side};
 use rustix::process::{Resource, getrlimit};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -22,6 +22,7 @@ use crate::{
     certificate::Certificate,
     disk::{Links, MIN_OPEN_FILES},
     log::{self, Logged, Output},
+    reload,
     site::{Names, Policy, Site},
     target::Hidden,
 };
@@ -85,13 +86,27 @@ async fn serve(args: &Args, root: &Path, log: &Output) -> Result<(), String> {
     } else {
         H2cUpgrade::Ignore
     };
+    let memory = memory_budget(args);
+    let connection = ConnectionConfig::new(Side::Server).with(|config| {
+        config.limits = limits(args);
+        config.memory_budget = memory.clone();
+    });
+    let events = log::Events::default();
+    tokio::spawn(events.clone().report_left_out());
     let mut builder = Server::builder()
-        .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits(args)))
+        .connection(connection)
         .options(|options| {
-            options
+            let options = options
                 .protocols(args.protocols.iter().copied())
                 .h2c_upgrade(upgrade)
-                .observer(log::event)
+                .observer(move |event| events.log(event));
+            match args
+                .max_connections
+                .and_then(|max| usize::try_from(max).ok())
+            {
+                Some(max) => options.max_connections(max),
+                None => options,
+            }
         })
         .shutdown(until_signalled(log.clone())?);
     let mut fingerprint = None;
@@ -100,7 +115,11 @@ async fn serve(args: &Args, root: &Path, log: &Output) -> Result<(), String> {
         let certificate = certificate(args, address.ip())?;
         fingerprint = Some(certificate.fingerprint());
         names = certificate.names();
-        builder = secured(builder, args, address, certificate)?;
+        builder = secured(builder, args, address, &certificate)?;
+        if args.cert.is_some() {
+            let reloads = reload::at_hangup(certificate);
+            tokio::spawn(reloads.map_err(|error| format!("cannot wait for signals: {error}"))?);
+        }
     }
     if let Some(address) = args.http.address() {
         builder = builder.bind(address);
@@ -116,7 +135,7 @@ async fn serve(args: &Args, root: &Path, log: &Output) -> Result<(), String> {
     let announcement = announcement(args, root, https, http, fingerprint.as_deref());
     // The standard output may be closed.
     let _ = io::stdout().write_all(announcement.as_bytes());
-    let site = Site::new(root, policy(args), names);
+    let site = Site::new(root, policy(args), names, memory.alarm());
     tokio::spawn(site.clone().close_idle_files());
     server.serve(Logged(site)).await;
     info!("all requests are answered, goodbye");
@@ -148,6 +167,13 @@ fn max_open_files() -> usize {
     (descriptors / OPEN_FILES_SHARE).clamp(MIN_OPEN_FILES, MAX_OPEN_FILES)
 }
 
+fn memory_budget(args: &Args) -> MemoryBudget {
+    let mib = args.max_memory.and_then(|mib| usize::try_from(mib).ok());
+    mib.map_or_else(MemoryBudget::global, |mib| {
+        MemoryBudget::new(mib.saturating_mul(1 << 20))
+    })
+}
+
 fn limits(args: &Args) -> Limits {
     Limits::new(Side::Server).with(|limits| {
         limits.keep_alive_interval = args.keep_alive;
@@ -161,9 +187,9 @@ fn secured(
     builder: lacewing_server::ServerBuilder,
     _: &Args,
     address: SocketAddr,
-    certificate: Certificate,
+    certificate: &Certificate,
 ) -> Result<lacewing_server::ServerBuilder, String> {
-    Ok(builder.bind_tls(address, certificate.into_config()?))
+    Ok(builder.bind_tls(address, certificate.config()?))
 }
 
 #[cfg(feature = "npn")]
@@ -171,12 +197,12 @@ fn secured(
     builder: lacewing_server::ServerBuilder,
     args: &Args,
     address: SocketAddr,
-    certificate: Certificate,
+    certificate: &Certificate,
 ) -> Result<lacewing_server::ServerBuilder, String> {
     Ok(if args.npn {
-        builder.bind_npn(address, certificate.into_acceptor()?)
+        builder.bind_npn(address, certificate.acceptor()?)
     } else {
-        builder.bind_tls(address, certificate.into_config()?)
+        builder.bind_tls(address, certificate.config()?)
     })
 }
 

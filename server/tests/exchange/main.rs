@@ -19,8 +19,11 @@ mod half_close;
 #[cfg(feature = "http1")]
 mod http1;
 #[cfg(feature = "http1")]
+mod http1_stats;
+#[cfg(feature = "http1")]
 mod http1_waits;
 mod interim;
+mod layers;
 mod lengths;
 mod malformed;
 mod messages;

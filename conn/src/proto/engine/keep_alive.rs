@@ -133,7 +133,7 @@ impl Engine {
 
     /// Nothing is read, since the user holds too much and no window stops the
     /// peer.
-    fn is_held_back(&self) -> bool {
+    pub(super) fn is_held_back(&self) -> bool {
         self.flow.receive_window().is_none()
             && self.flow.buffered() > self.flow.budget(&self.config.limits)
     }

@@ -229,6 +229,11 @@ impl Engine {
             let violation = self.fatal(broken);
             return self.end_by(now, &violation);
         }
+        self.reset_by(now, id, violation);
+    }
+
+    /// A violation ends its stream, and an event reports it.
+    pub(super) fn reset_by(&mut self, now: Instant, id: StreamId, violation: &Violation) {
         let key = self.streams.find(id);
         self.send_reset(id, violation.reason);
         let error = Error::violation(violation);

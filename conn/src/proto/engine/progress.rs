@@ -56,7 +56,7 @@ const LATE: Duration = Duration::from_secs(1);
 /// }
 /// # let _ = run_short;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pressure {
     /// Of nothing.
     #[default]
@@ -64,6 +64,8 @@ pub enum Pressure {
     /// Of memory, files or connections: streams that wait for the peer get
     /// [`pressed_stall_timeout`](Limits::pressed_stall_timeout) and no more.
     High,
+    /// As [`High`](Self::High), and new streams of the peer are refused.
+    Critical,
 }
 
 /// The progress of a connection.
@@ -153,6 +155,12 @@ impl Engine {
     /// what streams may wait for their peer, until it is set back.
     pub fn set_pressure(&mut self, pressure: Pressure) {
         self.progress.pressure = pressure;
+    }
+
+    /// New streams of the peer are refused.
+    #[inline]
+    pub(super) fn refuses_streams(&self) -> bool {
+        self.progress.pressure == Pressure::Critical
     }
 
     /// A deadline is handled so late that the peer is not to blame.
@@ -263,7 +271,7 @@ impl Engine {
         }
         let most = self.config.limits.max_stalled_streams;
         let pressed = self.config.side == Side::Server
-            && (self.progress.pressure == Pressure::High || stalled > most);
+            && (self.progress.pressure >= Pressure::High || stalled > most);
         self.end_stalled(now, bounds, pressed, link);
     }
 
@@ -324,7 +332,7 @@ impl Engine {
         // With bytes on their way to the transport it is the path that is slow,
         // and `write_stall_timeout` that bounds it.
         let strict =
-            pressed && (self.output.is_empty() || self.progress.pressure == Pressure::High);
+            pressed && (self.output.is_empty() || self.progress.pressure >= Pressure::High);
         let mut ended: Vec<(StreamKey, Broken)> = Vec::new();
         let mut messages = false;
         for (key, stream) in self.streams.iter_mut() {

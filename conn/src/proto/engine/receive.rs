@@ -149,6 +149,9 @@ impl Engine {
         if let Some(limit) = headers.fields.exceeded {
             return self.refuse_head(now, headers, limit);
         }
+        if self.refuses_streams() {
+            return self.refuse_uncharged(now, id, Rule::StreamOverBudget);
+        }
         let memory = headers.fields.memory();
         if self.headers_exceeded(memory) {
             return self.refuse_uncharged(now, id, Rule::TooManyHeaderBytes);
@@ -453,6 +456,7 @@ impl Engine {
             stream.state.close_send();
             stream.send.source = Source::None;
             stream.send.pending = Bytes::new();
+            self.streams.release_unsent(key, usize::MAX);
             self.unschedule(key);
             self.settle(now, key);
             return Ok(Some(Event::Stopped {

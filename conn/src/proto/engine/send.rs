@@ -76,6 +76,7 @@ impl Engine {
 
     /// Cuts one DATA frame. Only here are send windows debited.
     pub(super) fn cut(&mut self, now: Instant, key: StreamKey, len: usize) {
+        self.streams.release_unsent(key, len);
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
@@ -132,6 +133,7 @@ impl Engine {
             }
             _ => self.wire.data_head(key.id(), 0, true, self.output.buffer()),
         }
+        self.streams.release_unsent(key, usize::MAX);
         self.unschedule(key);
         self.settle(now, key);
     }

@@ -11,6 +11,7 @@ use crate::{
     proto::{
         Head, Priority, Semantics, Side, StreamKey, UsageError,
         content::{self, Content},
+        memory,
         streams::{
             Ending, PriorityOwner, Source, Stream,
             state::{Half, Part},
@@ -189,7 +190,7 @@ impl StreamMut<'_> {
         } else {
             stream.send.window.available()
         };
-        let len = data.len();
+        let (len, memory) = (data.len(), memory::of_data(&data));
         stream.send.pending = data;
         let engine = &mut *self.engine;
         let alone = engine.scheduler.front().is_none_or(|front| front == key);
@@ -200,6 +201,7 @@ impl StreamMut<'_> {
         if alone && len <= room && engine.output.len() < engine.config.limits.cut_ahead {
             engine.cut(now, key, len);
         } else {
+            engine.streams.hold_unsent(key, memory);
             engine.schedule(key);
         }
         Ok(())
@@ -231,7 +233,9 @@ impl StreamMut<'_> {
         }
         if let Some(stream) = engine.streams.get_mut(*key) {
             stream.send.source.answered(true);
+            let memory = memory::of_list(&fields);
             stream.send.ending = Ending::Trailers(Box::new(fields));
+            engine.streams.hold_unsent(*key, memory);
         }
         engine.end(*now, *key);
         Ok(())

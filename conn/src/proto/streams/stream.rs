@@ -32,6 +32,8 @@ pub(crate) struct Stream {
     pub(crate) asked: Asked,
     /// Bytes of memory of the header lists that were received on it.
     pub(super) headers: usize,
+    /// Bytes of memory of what the user handed over and waits to be sent.
+    pub(super) unsent: usize,
     /// The peer opened it then.
     pub(crate) opened: Option<Instant>,
     /// How it moves on.
@@ -217,6 +219,7 @@ impl Stream {
             },
             content: Content::default(),
             headers: 0,
+            unsent: 0,
             opened: None,
             progress: StreamProgress::default(),
             asked: Asked::Other,
@@ -224,6 +227,14 @@ impl Stream {
             counted: true,
             push: None,
         }
+    }
+
+    /// The memory that the stream takes, and that its end frees.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Self>()
+            .saturating_add(self.headers)
+            .saturating_add(self.unsent)
+            .saturating_add(self.recv.unreleased)
     }
 
     /// Our side opened it.

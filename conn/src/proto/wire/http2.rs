@@ -6,6 +6,7 @@ mod field;
 pub(super) mod settings;
 
 use bytes::{Bytes, BytesMut};
+use http::uri::Scheme;
 use lacewing_frames::http2 as frames;
 use lacewing_hpack::{BlockEncoder, EncoderConfig, ExceededLimit};
 
@@ -24,6 +25,10 @@ const MAX_DATA: usize = 64 << 10;
 /// quarter of what every peer takes.
 const CONTINUATION: usize = 4 << 10;
 
+/// The memory of an HPACK table for each byte of its size: the smallest entry counts
+/// 33 bytes, and takes up to 200 (a parsed field, its value, the reverse look-up).
+const TABLE: usize = 6;
+
 /// The codec of one HTTP/2 connection.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -34,6 +39,8 @@ pub(crate) struct Wire {
     settings_due: bool,
     header_table_size: u32,
     side: Side,
+    /// Of requests whose URI names none.
+    scheme: Scheme,
     /// SETTINGS of the peer were obeyed.
     settings_came: bool,
     /// Settings that the peer may not take back.
@@ -67,11 +74,20 @@ impl Wire {
             settings_due: true,
             header_table_size: limits.header_table_size,
             side: config.side,
+            scheme: config.scheme.clone(),
             settings_came: false,
             fixed: settings::Fixed::default(),
             sent: HeaderBytes::default(),
             digits: [0; 3],
         }
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        let tables = self.decoder.header_table_len();
+        let tables = tables.saturating_add(self.encoder.header_table_len());
+        size_of::<Self>()
+            .saturating_add(tables.saturating_mul(TABLE))
+            .saturating_add(self.decoder.open_block_len())
     }
 
     pub(super) fn preface(&mut self, config: &Config, out: &mut BytesMut) {
@@ -242,12 +258,12 @@ impl Wire {
         fin: bool,
         out: &mut BytesMut,
     ) {
-        let digits = &mut self.digits;
+        let (scheme, digits) = (&self.scheme, &mut self.digits);
         let plain = &mut self.sent.plain;
         let before = out.len();
         let fields = |encoder: &mut BlockEncoder<'_>| {
             let mut block = Block { encoder, plain };
-            encode_control(head, digits, &mut block);
+            encode_control(head, scheme, digits, &mut block);
             if !head.fields.is_empty() {
                 encode_fields(head, &mut block);
             }

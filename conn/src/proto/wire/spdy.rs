@@ -9,6 +9,7 @@ mod settings;
 use std::num::NonZeroU16;
 
 use bytes::{Bytes, BytesMut};
+use http::uri::Scheme;
 use lacewing_frames::spdy as frames;
 
 use self::{
@@ -31,6 +32,10 @@ const MAX_DATA: usize = 16 << 10;
 /// FLAG_COMPRESS of DATA, which no version has kept.
 const COMPRESSED: u8 = 0x02;
 
+/// The memory of an inflater and of its scratch space, from the first header block
+/// on.
+const INFLATER: usize = 56 << 10;
+
 /// The codec of one SPDY connection.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -39,9 +44,13 @@ pub(crate) struct Wire {
     version: Version,
     side: Side,
     semantics: Semantics,
+    /// Of requests whose URI names none.
+    scheme: Scheme,
     max_header_list_size: usize,
     max_header_fields: usize,
     sent: HeaderBytes,
+    /// The memory of the deflater, from the first header block on.
+    deflater: usize,
 }
 
 impl Wire {
@@ -60,10 +69,10 @@ impl Wire {
         if config.version == Version::Spdy31 {
             decoder_limits.max_certificates = None;
         }
-        let compression = match config.header_compression {
-            HeaderCompression::WholeField => frames::Compression::WholeField,
-            HeaderCompression::Stored => frames::Compression::Stored,
-            HeaderCompression::Zlib(level) => frames::Compression::Zlib(level),
+        let (compression, deflater) = match config.header_compression {
+            HeaderCompression::WholeField => (frames::Compression::WholeField, 21 << 10),
+            HeaderCompression::Stored => (frames::Compression::Stored, 0),
+            HeaderCompression::Zlib(level) => (frames::Compression::Zlib(level), 370 << 10),
         };
         Self {
             decoder: frames::Decoder::new(version, decoder_limits),
@@ -71,10 +80,25 @@ impl Wire {
             version: config.version,
             side: config.side,
             semantics: config.semantics,
+            scheme: config.scheme.clone(),
             max_header_list_size: limits.max_header_list_size,
             max_header_fields: limits.max_header_fields,
             sent: HeaderBytes::default(),
+            deflater,
         }
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        let received = self.decoder.block_bytes().compressed > 0;
+        let inflater = if received { INFLATER } else { 0 };
+        let deflater = if self.sent.compressed > 0 {
+            self.deflater
+        } else {
+            0
+        };
+        size_of::<Self>()
+            .saturating_add(inflater)
+            .saturating_add(deflater)
     }
 
     pub(super) fn preface(&mut self, config: &Config, out: &mut BytesMut) {
@@ -260,10 +284,10 @@ impl Wire {
             _ => self.wire_priority(Priority::default()),
         };
         let before = out.len();
-        let plain = &mut self.sent.plain;
+        let (scheme, plain) = (&self.scheme, &mut self.sent.plain);
         let fields = |encoder: &mut frames::BlockEncoder<'_>| {
             let mut block = Block { encoder, plain };
-            encode_control(version, head, push, &mut block);
+            encode_control(version, head, scheme, push, &mut block);
             let taken = control_names(version, &head.control);
             encode_fields(version, head, taken, &mut block);
         };
@@ -313,10 +337,10 @@ impl Wire {
         syn.associated = parent.value();
         syn.unidirectional = true;
         let before = out.len();
-        let plain = &mut self.sent.plain;
+        let (scheme, plain) = (&self.scheme, &mut self.sent.plain);
         let fields = |encoder: &mut frames::BlockEncoder<'_>| {
             let mut block = Block { encoder, plain };
-            encode_control(version, request, true, &mut block);
+            encode_control(version, request, scheme, true, &mut block);
             encode_pushed_status(version, response, &mut block);
             encode_fields(version, response, pushed_names(version), &mut block);
         };

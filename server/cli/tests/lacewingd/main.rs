@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod descriptors;
 mod directories;
 mod exchange;
 mod files;
@@ -16,6 +17,7 @@ mod hosts;
 mod log;
 mod program;
 mod ranges;
+mod reload;
 
 use std::{
     net::TcpListener,
