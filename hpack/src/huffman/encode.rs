@@ -35,7 +35,7 @@ const ROOM: u64 = 63;
 struct Writer<'a> {
     /// Bits that are not yet written, left-aligned; zeros follow.
     bits: u64,
-    /// How many bits that are: fewer than eight between calls.
+    /// The number of these bits: fewer than eight between calls.
     count: u64,
     /// Bytes written.
     len: usize,
