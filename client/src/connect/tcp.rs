@@ -19,7 +19,7 @@ use crate::Origin;
 
 /// Connects by TCP. It tries all addresses of a host, IPv6 and IPv4 in turn.
 /// The next attempt starts when one failed or has not answered for 250 ms. The
-/// first answer wins ("happy eyeballs", RFC 8305). If none does, the error has
+/// first answer wins ("happy eyeballs", RFC 8305). If none answers, the error has
 /// that of each: [`AddressErrors`].
 ///
 /// ```
