@@ -198,8 +198,8 @@ impl Decoder {
             State::Fed => {}
         }
         let result = read_list(self.version, &self.scratch, limits, &mut self.names, sink);
-        // A list that breaks off is a matter of its stream when the zlib data was flushed, and
-        // of the connection when it stops in the middle.
+        // An incomplete list ends its stream if the zlib data was flushed, and the connection
+        // if that stops in the middle.
         let breaks_off = |error: &ListError| error.malformed == Some(HeaderError::BlockTooShort);
         if result.as_ref().is_err_and(breaks_off) && self.tail != FLUSH_MARKER {
             self.poison();

@@ -280,7 +280,8 @@ mod tests {
         let (here, mut there) = duplex(4 << 20);
         let mut transport = Transport::new(here);
         there.write_all(&[1; 2 << 20]).await.unwrap();
-        // Bodies that are split off keep their memory; reading goes on in other.
+        // Bodies that are split off keep their memory; reading continues in
+        // other memory.
         let mut bodies = Vec::new();
         while read(&mut transport).is_ready() {
             let body = transport.input.split().freeze();

@@ -406,8 +406,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                 self.input_ended = true;
                 true
             }
-            // TLS without close_notify: complete requests are complete all the
-            // same, and their clients wait for responses.
+            // TLS without close_notify: complete requests are still complete,
+            // and their clients wait for responses.
             Poll::Ready(Err(error))
                 if error.kind() == io::ErrorKind::UnexpectedEof
                     && self.engine.side() == Side::Server =>
@@ -541,7 +541,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
         }
         this.report_memory();
         // Not by the waker: tokio would poll a task that wakes itself dozens of
-        // times before it looks at its sockets, and all others of the thread
+        // times before it looks at its sockets. All other tasks of the thread
         // would wait.
         let _: Poll<()> = pin!(tokio::task::yield_now()).poll(cx);
         Poll::Pending

@@ -327,7 +327,7 @@ impl Pipe {
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state.lock();
         // If nothing was lost, a reader may still find the peer's last bytes, such
-        // as the answer to a closing handshake: protocols on top flush before they
+        // as the answer to a closing handshake. Protocols on top flush before they
         // read.
         if state.lost {
             return Poll::Ready(Err(takes_no_more()));

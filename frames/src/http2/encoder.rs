@@ -454,7 +454,7 @@ fn split(dst: &mut BytesMut, fragment_end: usize, padding: usize, max: usize, st
 /// Writes a head into room left for it.
 #[inline]
 fn write_head(dst: &mut BytesMut, at: usize, kind: Kind, flags: u8, stream_id: u32, length: usize) {
-    // A block is cut to the maximum frame size before, so 24 bits hold the length.
+    // The block was split at the maximum frame size: 24 bits hold the length.
     let length = u32::try_from(length).unwrap_or(0);
     if let Some(room) = dst.get_mut(at..at + Head::LEN) {
         room.copy_from_slice(

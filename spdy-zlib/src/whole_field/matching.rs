@@ -111,7 +111,8 @@ impl<'a> Block<'a> {
 
     fn field(&mut self, field: Field<'_>) {
         let Field { start, raw, .. } = field;
-        // Nothing has to be hashed while a run goes on. A secret is no `Kind::Field`.
+        // Nothing has to be hashed while a run continues. A secret is no
+        // `Kind::Field`.
         if let Some(next) = self.behind_run(start) {
             if next.kind == Kind::Field && self.equals(start, next.at, raw) {
                 self.extend_run(raw.len());
@@ -172,7 +173,7 @@ impl<'a> Block<'a> {
         let framed = field.raw.get(..field.length_at).unwrap_or_default();
         let behind = field.start + field.length_at;
 
-        // A run goes on to the end of the name, though the value is another.
+        // A run continues to the end of the name, though the value is another.
         if let Some(next) = self.behind_run(field.start) {
             let has_name = matches!(next.kind, Kind::Field | Kind::Secret);
             if has_name && self.equals(field.start, next.at, framed) {
