@@ -12,7 +12,7 @@ use std::{
 use http::{Request, Response};
 use lacewing_conn::{
     Version,
-    driver::{Driver, Incoming},
+    driver::{Incoming, facade::Driver},
     proto::ConnectionStats,
 };
 

@@ -140,7 +140,7 @@ pub enum RequestError {
     },
     /// The URI's authority has a user name or password in it.
     Userinfo,
-    /// Its `host` field is no authority.
+    /// Its `host` field is no authority (RFC 3986 §3.2) with a host and without user information.
     InvalidHost {
         /// Its value.
         host: String,

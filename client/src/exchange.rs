@@ -13,7 +13,10 @@ use std::{collections::VecDeque, sync::Arc, task::Poll, time::Duration};
 use http::{Response, header::CONTENT_LENGTH};
 use lacewing_conn::{
     Initiator, Reason, Version,
-    driver::{Application, Context, Incoming, StreamTable},
+    driver::{
+        Incoming,
+        facade::{Application, Context, StreamTable},
+    },
     proto::{Control, Event, Head, StreamKey, fields::content_length},
 };
 use tokio::sync::oneshot;

@@ -9,7 +9,7 @@ mod reply;
 use std::sync::Arc;
 
 use http::Request;
-use lacewing_conn::driver::{Mailbox, Notifier};
+use lacewing_conn::driver::facade::{Mailbox, Notifier};
 
 use self::{admission::Admission, figures::Figures, lifecycle::Lifecycle};
 pub(crate) use self::{

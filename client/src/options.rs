@@ -120,6 +120,7 @@ impl ClientOptions {
     /// The engine's configuration for a protocol.
     pub(crate) fn engine(&self, version: Version) -> Config {
         let mut engine = self.connection.engine(version, Side::Client);
+        engine.scheme = self.security.uri_scheme();
         if let Some(keeper) = &self.keeper {
             engine.returned_settings = keeper.load();
         }

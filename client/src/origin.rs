@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use http::{Uri, uri::Authority};
+use http::{
+    Uri,
+    uri::{Authority, Scheme},
+};
 
 use crate::RequestError;
 
@@ -53,6 +56,13 @@ impl Security {
         match self {
             Self::Cleartext => "http",
             Self::Tls => "https",
+        }
+    }
+
+    pub(crate) fn uri_scheme(self) -> Scheme {
+        match self {
+            Self::Cleartext => Scheme::HTTP,
+            Self::Tls => Scheme::HTTPS,
         }
     }
 }

@@ -210,9 +210,11 @@ fn asking(head: &Head, uri: &Uri, settings: &[u8]) -> Result<HeaderMap, RequestE
     let mut fields = head.fields.clone();
     // The body goes at once, and no other upgrade is asked for.
     fields.remove(header::EXPECT);
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    let host = HeaderValue::from_str(authority).map_err(|_| RequestError::NoHost)?;
-    fields.insert(header::HOST, host);
+    // Without one, the authority is in the field already.
+    if let Some(authority) = uri.authority() {
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| RequestError::NoHost)?;
+        fields.insert(header::HOST, host);
+    }
     fields.insert(
         header::CONNECTION,
         HeaderValue::from_static("Upgrade, HTTP2-Settings"),

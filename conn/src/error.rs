@@ -1,6 +1,6 @@
 //! The error that users of a connection see.
 
-use std::{borrow::Cow, fmt, io, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, io, sync::Arc};
 
 use crate::{
     Reason,
@@ -113,16 +113,8 @@ impl Error {
 
     /// Creates the error of a PING that was not answered in time. The connection
     /// goes on.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use lacewing_conn::Error;
-    ///
-    /// let error = Error::ping_timeout(Duration::from_secs(5));
-    /// assert!(error.is_ping_timeout() && !error.is_connection());
-    /// assert_eq!(error.to_string(), "no answer to a PING within 5s");
-    /// ```
-    pub fn ping_timeout(timeout: Duration) -> Self {
+    #[cfg(feature = "tokio")]
+    pub(crate) fn ping_timeout(timeout: std::time::Duration) -> Self {
         Self {
             initiator: Initiator::Peer,
             reason: Reason::NoError,

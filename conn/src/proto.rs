@@ -51,7 +51,6 @@ mod violation;
 mod window_pool;
 mod wire;
 
-pub use authority::is_authority;
 pub use config::{
     Config, HeaderCompression, PersistentSettings, Semantics, Setting, ShutdownOrder,
 };
@@ -69,7 +68,6 @@ pub use rules::{Capabilities, PushScope, Rule, UnknownVersion, Version};
 pub use side::Side;
 pub use stream_id::{Direction, StreamId, StreamKey};
 pub use usage_error::{OpenError, UsageError};
-pub(crate) use violation::Broken;
-pub use violation::Violation;
+pub(crate) use violation::{Broken, Violation};
 pub use window_pool::WindowPool;
 pub use wire::HeaderBytes;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::Request;
 use lacewing_conn::{
-    driver::{Mailbox, Notifier, SendError},
+    driver::facade::{Mailbox, Notifier, SendError},
     proto::{Head, StreamKey},
 };
 

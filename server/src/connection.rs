@@ -151,7 +151,10 @@ impl Occupied {
 enum Kind<T, S: HttpService> {
     Multiplexed(Multiplexed<T, S>),
     #[cfg(feature = "http1")]
-    Http1(Pin<Box<dyn Future<Output = Result<(), ServeError>> + Send>>),
+    Http1 {
+        serving: Served,
+        watch: std::sync::Arc<crate::http1_transport::Watch>,
+    },
     #[cfg(not(feature = "http1"))]
     NotBuilt,
 }
@@ -181,22 +184,29 @@ where
         }
     }
 
-    /// Returns the connection's statistics; `None` over HTTP/1.1.
-    pub fn stats(&mut self) -> Option<ConnectionStats> {
+    /// Returns the connection's statistics. HTTP/1.1 has `open_streams` (0 or 1), `data_sent` and
+    /// `data_received` alone; the others are zero or `None`.
+    pub fn stats(&mut self) -> ConnectionStats {
         match &mut self.kind {
-            Kind::Multiplexed(connection) => Some(connection.stats()),
+            Kind::Multiplexed(connection) => connection.stats(),
             #[cfg(feature = "http1")]
-            Kind::Http1(_) => None,
+            Kind::Http1 { watch, .. } => watch.stats(),
             #[cfg(not(feature = "http1"))]
-            Kind::NotBuilt => None,
+            Kind::NotBuilt => ConnectionStats::default(),
         }
     }
 
     #[cfg(feature = "http1")]
     fn http1(io: Rewind<T>, info: ConnectionInfo, options: ServerOptions, service: S) -> Self {
         let span = Span::new(&info);
+        let watch = std::sync::Arc::default();
+        let serving =
+            crate::http1::serve(io, options, info, service, std::sync::Arc::clone(&watch));
         Self {
-            kind: Kind::Http1(Box::pin(crate::http1::serve(io, options, info, service))),
+            kind: Kind::Http1 {
+                serving: Box::pin(serving),
+                watch,
+            },
             place: None,
             span,
         }
@@ -229,7 +239,7 @@ where
                     .map_err(ServeError::Connection),
             },
             #[cfg(feature = "http1")]
-            Kind::Http1(serving) => serving.as_mut().poll(cx),
+            Kind::Http1 { serving, .. } => serving.as_mut().poll(cx),
             #[cfg(not(feature = "http1"))]
             Kind::NotBuilt => Poll::Ready(Err(ServeError::NotOffered {
                 protocol: crate::Protocol::Http1,
@@ -243,7 +253,7 @@ impl<T, S: HttpService> fmt::Debug for Serving<T, S> {
         match &self.kind {
             Kind::Multiplexed(connection) => connection.fmt(f),
             #[cfg(feature = "http1")]
-            Kind::Http1(_) => f.write_str("Serving(http/1.1)"),
+            Kind::Http1 { .. } => f.write_str("Serving(http/1.1)"),
             #[cfg(not(feature = "http1"))]
             Kind::NotBuilt => f.write_str("Serving(not built)"),
         }

@@ -30,7 +30,10 @@ use std::{
 use http::{Request, Response};
 use lacewing_conn::{
     Error, Initiator, Reason, Version,
-    driver::{Application, Context, MemoryStep},
+    driver::{
+        MemoryStep,
+        facade::{Application, Context},
+    },
     proto::{Event as EngineEvent, StreamId, StreamKey, UsageError},
 };
 

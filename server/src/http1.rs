@@ -36,7 +36,7 @@ use crate::{
     connection::Occupied,
     connections::Place,
     h2c::{self, Drained, Upgrade, UpgradeRequest},
-    http1_transport::Watched,
+    http1_transport::{Watch, Watched},
     multiplexed::{self, Multiplexed},
     stats::StatsTimer,
     telemetry::{self, Span},
@@ -51,6 +51,7 @@ pub(crate) async fn serve<T, S>(
     mut options: ServerOptions,
     info: ConnectionInfo,
     service: S,
+    watch: Arc<Watch>,
 ) -> Result<(), ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -60,13 +61,17 @@ where
     let connection = Arc::clone(&options.connection);
     let limits = &connection.limits;
     let upgrade = Arc::default();
-    let ledger = Arc::new(Ledger::new(info.clone(), options.clone()));
+    let ledger = Arc::new(Ledger::new(
+        info.clone(),
+        options.clone(),
+        Arc::clone(&watch),
+    ));
     let adapter = Adapter {
         service: service.clone(),
         ledger: Arc::clone(&ledger),
         upgrade: Arc::clone(&upgrade),
     };
-    let io = Watched::new(io, Arc::clone(&ledger.watch), place.clone());
+    let io = Watched::new(io, Arc::clone(&watch), place.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // `Waits` has shorter waits, with a graceful end for an idle connection.
@@ -88,7 +93,7 @@ where
         .unwrap_or_else(PoisonError::into_inner)
         .take();
     match upgrade {
-        Some(upgrade) => upgraded::<T, S>(upgrade, options, &info, service, place).await,
+        Some(upgrade) => upgraded::<T, S>(upgrade, options, &info, service, place, &watch).await,
         None => Ok(()),
     }
 }
@@ -142,7 +147,7 @@ where
         if let Poll::Ready(result) = polled {
             return Poll::Ready(result.map_err(|error| {
                 if error.is_parse() {
-                    ledger.refused(&error);
+                    ledger.unparsable(&error);
                 }
                 failed(error)
             }));
@@ -210,6 +215,7 @@ async fn upgraded<T, S>(
     info: &ConnectionInfo,
     service: S,
     place: Option<Place>,
+    watch: &Watch,
 ) -> Result<(), ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -242,9 +248,13 @@ where
     let mut connection = Box::pin(connection);
     let mut occupied = place.map(Occupied::new);
     poll_fn(|cx| {
-        span.within(|| match &mut occupied {
-            Some(place) => place.poll(&mut connection, cx),
-            None => connection.as_mut().poll(cx).map_err(ServeError::Connection),
+        span.within(|| {
+            let polled = match &mut occupied {
+                Some(place) => place.poll(&mut connection, cx),
+                None => connection.as_mut().poll(cx).map_err(ServeError::Connection),
+            };
+            watch.upgraded(connection.stats());
+            polled
         })
     })
     .await

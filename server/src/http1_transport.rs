@@ -5,14 +5,14 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
 
 use bytes::{Buf, Bytes};
-use lacewing_conn::proto::StreamId;
+use lacewing_conn::proto::{ConnectionStats, StreamId};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::connections::Place;
@@ -24,6 +24,10 @@ const AHEAD: usize = 64;
 /// A client that is gone resets the transport for it.
 const PROBE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
+/// The same between two chunks of a response: the next chunk's size begins with this digit
+/// (RFC 9112 §7.1).
+const CHUNK_PROBE: &[u8] = b"0";
+
 /// The state that a connection's transport, its uploads and its task share.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
@@ -32,7 +36,13 @@ pub(crate) struct Watch {
     whole: AtomicU32,
     /// The client has closed its side of the transport.
     ended: AtomicBool,
+    /// Requests that are not answered.
+    open: AtomicUsize,
+    /// Bytes of content.
     received: AtomicU64,
+    sent: AtomicU64,
+    /// The numbers of the protocol that the connection was upgraded to.
+    upgraded: Mutex<Option<ConnectionStats>>,
     /// Bytes of the transport.
     read: AtomicU64,
     written: AtomicU64,
@@ -44,6 +54,8 @@ pub(crate) struct Watch {
     awaited: AtomicBool,
     /// `written` at the begin of the request, if it may have interim responses.
     answer_from: AtomicU64,
+    /// The response's content is sent in chunks.
+    chunked: AtomicBool,
     probe: AtomicBool,
 }
 
@@ -61,6 +73,50 @@ impl Watch {
         let _ = self
             .whole
             .compare_exchange(number.value(), 0, relaxed, relaxed);
+    }
+
+    /// A request waits for its response; returns how many waited before.
+    pub(crate) fn open(&self) -> usize {
+        self.open.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A request is answered, or will not be; returns how many waited before.
+    pub(crate) fn close(&self) -> usize {
+        self.chunked.store(false, Ordering::Relaxed);
+        self.open.fetch_sub(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.load(Ordering::Relaxed) == 0
+    }
+
+    /// The numbers that HTTP/1.1 has too, or those of the protocol after an upgrade.
+    pub(crate) fn stats(&self) -> ConnectionStats {
+        let upgraded = self.upgraded.lock();
+        if let Some(stats) = &*upgraded.unwrap_or_else(PoisonError::into_inner) {
+            return stats.clone();
+        }
+        let mut stats = ConnectionStats::default();
+        stats.open_streams = self.open.load(Ordering::Relaxed);
+        stats.data_sent = self.sent.load(Ordering::Relaxed);
+        stats.data_received = self.bytes_received();
+        stats
+    }
+
+    /// The connection is one of another protocol, and these are its numbers.
+    pub(crate) fn upgraded(&self, stats: ConnectionStats) {
+        let upgraded = self.upgraded.lock();
+        *upgraded.unwrap_or_else(PoisonError::into_inner) = Some(stats);
+    }
+
+    /// The content of the response is sent in chunks.
+    pub(crate) fn sends_chunks(&self) {
+        self.chunked.store(true, Ordering::Relaxed);
+    }
+
+    /// Bytes of a response's content are sent.
+    pub(crate) fn sent(&self, len: usize) {
+        self.sent.fetch_add(len as u64, Ordering::Relaxed);
     }
 
     /// Bytes of a request's body arrived.
@@ -120,15 +176,22 @@ impl Watch {
     }
 
     /// The next flush finds out whether the client is there, if no byte of the
-    /// response is sent.
+    /// response is sent, or the response is sent in chunks.
     pub(crate) fn ask_for_probe(&self) {
         self.probe.store(true, Ordering::Relaxed);
     }
 
-    fn takes_probe(&self) -> bool {
-        self.probe.swap(false, Ordering::Relaxed)
-            && self.is_whole()
-            && self.answer_from.load(Ordering::Relaxed) == self.bytes_written()
+    /// Returns the bytes that change nothing for the client, if it is time for some.
+    fn take_probe(&self) -> Option<&'static [u8]> {
+        if !self.probe.swap(false, Ordering::Relaxed) || !self.is_whole() {
+            return None;
+        }
+        match self.answer_from.load(Ordering::Relaxed) {
+            from if from == self.bytes_written() => Some(PROBE),
+            // HTTP/1.0 has no chunks.
+            u64::MAX => None,
+            _ => self.chunked.load(Ordering::Relaxed).then_some(CHUNK_PROBE),
+        }
     }
 
     fn wrote(&self, result: &Poll<io::Result<usize>>) {
@@ -264,11 +327,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.look_ahead(cx)?;
-        // hyper has nothing to write when it flushes.
-        if self.watch.probe.load(Ordering::Relaxed) && self.watch.takes_probe() {
-            if let Poll::Ready(len) = Pin::new(&mut self.io).poll_write(cx, PROBE) {
-                if len? != PROBE.len() {
-                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        // hyper has nothing to write when it flushes, so that a chunk is sent whole or not at all.
+        if self.watch.probe.load(Ordering::Relaxed) {
+            if let Some(probe) = self.watch.take_probe() {
+                if let Poll::Ready(len) = Pin::new(&mut self.io).poll_write(cx, probe) {
+                    if len? != probe.len() {
+                        return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                    }
                 }
             }
         }

@@ -22,7 +22,8 @@ pub use self::error::{IdentityError, IdentityProblem};
 
 /// A certificate chain and its private key, for
 /// [`ServerBuilder::bind_tls`](crate::ServerBuilder#method.bind_tls) and whatever else
-/// takes a `rustls::ServerConfig`. They can be replaced while a server runs:
+/// takes a `rustls::ServerConfig`, and for OpenSSL with NPN
+/// ([`npn::acceptor_with`](crate::npn#functions)). They can be replaced while a server runs:
 /// a clone is the same identity, so keep one to [`reload`](Self::reload) it.
 ///
 /// ```no_run
@@ -65,7 +66,18 @@ pub struct Identity {
 #[derive(Debug)]
 struct Slot {
     files: Option<Files>,
-    current: RwLock<Arc<CertifiedKey>>,
+    current: RwLock<Arc<Pair>>,
+}
+
+/// A certificate chain and its key, for either library.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    certified: Arc<CertifiedKey>,
+    /// Made at the first handshake by OpenSSL.
+    #[cfg(feature = "npn")]
+    pub(crate) openssl: std::sync::OnceLock<crate::npn::Pair>,
+    #[cfg(feature = "npn")]
+    pub(crate) key: PrivateKeyDer<'static>,
 }
 
 /// Where a certificate and its key come from.
@@ -122,7 +134,7 @@ impl Identity {
         Ok(Self::new(current, None, template))
     }
 
-    fn new(current: CertifiedKey, files: Option<Files>, template: ServerConfig) -> Self {
+    fn new(current: Pair, files: Option<Files>, template: ServerConfig) -> Self {
         let slot = Slot {
             files,
             current: RwLock::new(Arc::new(current)),
@@ -189,6 +201,19 @@ impl Identity {
         Ok(())
     }
 
+    /// The certificate chain that the server shows now, its own certificate first: for a log, or
+    /// a check of the day on which it expires. Of several, the first.
+    pub fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        let first = self.slots.first().map(|slot| slot.current());
+        first.map_or_else(Vec::new, |pair| pair.chain().to_vec())
+    }
+
+    /// Returns the pair for a client that asks for this name (SNI).
+    #[cfg(feature = "npn")]
+    pub(crate) fn choose(&self, name: Option<&str>) -> Option<Arc<Pair>> {
+        choose(&self.slots, name)
+    }
+
     /// What gives rustls the certificates, for a configuration of one's own,
     /// for example one that asks clients for certificates.
     ///
@@ -225,17 +250,24 @@ impl Identity {
 }
 
 impl Slot {
-    fn replace(&self, new: CertifiedKey) {
+    fn replace(&self, new: Pair) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
     }
 
-    fn current(&self) -> Arc<CertifiedKey> {
+    fn current(&self) -> Arc<Pair> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
+impl Pair {
+    /// The server's own certificate comes first.
+    pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.certified.cert
+    }
+}
+
 impl Files {
-    fn load(&self, provider: &CryptoProvider) -> Result<CertifiedKey, IdentityError> {
+    fn load(&self, provider: &CryptoProvider) -> Result<Pair, IdentityError> {
         let certificates = read(&self.certificates)?;
         let key = read(&self.key)?;
         parse(&certificates, &key, provider).map_err(|error| match error.problem() {
@@ -256,7 +288,7 @@ fn parse(
     certificates: &[u8],
     key: &[u8],
     provider: &CryptoProvider,
-) -> Result<CertifiedKey, IdentityError> {
+) -> Result<Pair, IdentityError> {
     let chain = CertificateDer::pem_slice_iter(certificates)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| IdentityProblem::CertificatePem(error.into()))?;
@@ -278,12 +310,18 @@ fn parse(
             return Err(IdentityProblem::NoKey { has_certificate }.into());
         }
     };
-    CertifiedKey::from_der(chain, key, provider).map_err(|error| {
-        match error {
-            rustls::Error::InconsistentKeys(_) => IdentityProblem::KeyMismatch,
-            error => IdentityProblem::UnusableKey(error),
-        }
-        .into()
+    #[cfg(feature = "npn")]
+    let own_key = key.clone_key();
+    let certified = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => IdentityProblem::KeyMismatch,
+        error => IdentityProblem::UnusableKey(error),
+    })?;
+    Ok(Pair {
+        certified: Arc::new(certified),
+        #[cfg(feature = "npn")]
+        openssl: std::sync::OnceLock::new(),
+        #[cfg(feature = "npn")]
+        key: own_key,
     })
 }
 
@@ -312,16 +350,19 @@ struct Resolver(Vec<Arc<Slot>>);
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let first = self.0.first()?;
-        let name = hello.server_name();
-        let name = name.and_then(|name| ServerName::try_from(name).ok());
-        let Some(name) = name.filter(|_| self.0.len() > 1) else {
-            return Some(first.current());
-        };
-        let mut all = self.0.iter().map(|slot| slot.current());
-        all.find(|key| is_valid_for(key, &name))
-            .or_else(|| Some(first.current()))
+        choose(&self.0, hello.server_name()).map(|pair| Arc::clone(&pair.certified))
     }
+}
+
+fn choose(slots: &[Arc<Slot>], name: Option<&str>) -> Option<Arc<Pair>> {
+    let first = slots.first()?;
+    let name = name.and_then(|name| ServerName::try_from(name).ok());
+    let Some(name) = name.filter(|_| slots.len() > 1) else {
+        return Some(first.current());
+    };
+    let mut all = slots.iter().map(|slot| slot.current());
+    all.find(|pair| is_valid_for(&pair.certified, &name))
+        .or_else(|| Some(first.current()))
 }
 
 fn is_valid_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 #[cfg(feature = "http1")]
 use lacewing_conn::Error;
-use lacewing_conn::{Side, Version, driver::Driver, proto::Config};
+use lacewing_conn::{Side, Version, driver::facade::Driver, proto::Config};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{ConnectionInfo, HttpService, ServerOptions, exchange::Exchanges};

@@ -10,9 +10,10 @@
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! use lacewing_server::{Protocol, Server, npn};
+//! use lacewing_server::{Identity, Protocol, Server, npn};
 //!
-//! let acceptor = npn::acceptor(&std::fs::read("cert.pem")?, &std::fs::read("key.pem")?)?;
+//! let identity = Identity::from_pem_files("cert.pem", "key.pem")?;
+//! let acceptor = npn::acceptor_with(&identity)?;
 //! Server::builder()
 //!     .bind_npn(([0, 0, 0, 0], 8443).into(), acceptor)
 //!     .options(|options| options.protocols([Protocol::Spdy31, Protocol::Spdy3, Protocol::Spdy2]))
@@ -29,8 +30,11 @@ use bytes::Bytes;
 use lacewing_conn::npn;
 use openssl::{
     error::ErrorStack,
-    pkey::PKey,
-    ssl::{self, AlpnError, NameType, Ssl, SslAcceptor, SslMethod, SslVersion, select_next_proto},
+    pkey::{PKey, Private},
+    ssl::{
+        self, AlpnError, NameType, SniError, Ssl, SslAcceptor, SslAlert, SslMethod, SslVersion,
+        select_next_proto,
+    },
     x509::X509,
 };
 use tokio::{
@@ -39,12 +43,88 @@ use tokio::{
 };
 use tokio_openssl::SslStream;
 
-use crate::{Protocol, ServeError, ServerOptions, StartError, TlsInfo};
+use crate::{Identity, Protocol, ServeError, ServerOptions, StartError, TlsInfo, identity};
 
 pub use openssl::ssl::SslAcceptorBuilder;
 
+/// The settings of OpenSSL for an identity. Each handshake has the certificate
+/// that the identity has by then: it can be [reloaded](Identity::reload), and
+/// be [several](Identity::and), of which the client's name (SNI) chooses.
+///
+/// For the rest, see [`acceptor`].
+///
+/// # Errors
+///
+/// [`StartError::Tls`] if OpenSSL does not accept the certificate or the key.
+pub fn acceptor_with(identity: &Identity) -> Result<SslAcceptorBuilder, StartError> {
+    let unusable = |error| failed("certificate and key are of no use", &error);
+    let first = identity.choose(None);
+    first
+        .map(|pair| Pair::of(&pair))
+        .transpose()
+        .map_err(unusable)?;
+    let mut builder = legacy().map_err(unusable)?;
+    let identity = identity.clone();
+    // OpenSSL calls it for clients without a name too.
+    builder.set_servername_callback(move |ssl, alert| {
+        let pair = identity.choose(ssl.servername(NameType::HOST_NAME));
+        let shown = pair.is_some_and(|pair| show(&pair, ssl).is_ok());
+        if shown {
+            return Ok(());
+        }
+        *alert = SslAlert::INTERNAL_ERROR;
+        Err(SniError::ALERT_FATAL)
+    });
+    Ok(builder)
+}
+
+/// The certificate chain and the key of one connection to be.
+fn show(pair: &identity::Pair, ssl: &mut ssl::SslRef) -> Result<(), ErrorStack> {
+    let made = match pair.openssl.get() {
+        Some(made) => made,
+        None => {
+            let made = Pair::of(pair)?;
+            pair.openssl.get_or_init(|| made)
+        }
+    };
+    ssl.set_certificate(&made.own)?;
+    for certificate in &made.chain {
+        ssl.add_chain_cert(certificate.clone())?;
+    }
+    ssl.set_private_key(&made.key)
+}
+
+/// What an [`Identity`] has, as OpenSSL takes it.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    own: X509,
+    chain: Vec<X509>,
+    key: PKey<Private>,
+}
+
+impl Pair {
+    fn of(pair: &identity::Pair) -> Result<Self, ErrorStack> {
+        let mut chain = pair.chain().iter();
+        let own = chain.next().map_or(&[][..], |own| own);
+        Ok(Self {
+            own: X509::from_der(own)?,
+            chain: chain
+                .map(|certificate| X509::from_der(certificate))
+                .collect::<Result<_, _>>()?,
+            key: PKey::private_key_from_der(pair.key.secret_der())?,
+        })
+    }
+}
+
+fn legacy() -> Result<SslAcceptorBuilder, ErrorStack> {
+    let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+    builder.set_max_proto_version(Some(SslVersion::TLS1_2))?;
+    Ok(builder)
+}
+
 /// The settings of OpenSSL for a certificate chain, the server's own
-/// certificate first, and its key, both PEM.
+/// certificate first, and its key, both PEM. OpenSSL reads them, so that they
+/// may be of kinds that an [`Identity`] does not have, such as ECDSA on P-521.
 ///
 /// TLS 1.2 is all that it speaks: there is no NPN in TLS 1.3, so that a client
 /// that has both would negotiate nothing. The ciphers are those that Mozilla
@@ -65,8 +145,7 @@ pub fn acceptor(certificates: &[u8], key: &[u8]) -> Result<SslAcceptorBuilder, S
         .next()
         .ok_or_else(|| StartError::Tls("no certificate (-----BEGIN CERTIFICATE-----)".into()))?;
     let build = || {
-        let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
-        builder.set_max_proto_version(Some(SslVersion::TLS1_2))?;
+        let mut builder = legacy()?;
         builder.set_certificate(&own)?;
         for certificate in chain {
             builder.add_extra_chain_cert(certificate)?;

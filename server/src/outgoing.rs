@@ -56,6 +56,12 @@ impl<B: Body> Outgoing<B> {
         self.length.is_some_and(Length::is_short)
     }
 
+    /// The head says how long it is.
+    #[cfg(feature = "http1")]
+    pub(crate) fn has_length(&self) -> bool {
+        self.length.is_some()
+    }
+
     /// There was as much as the content-length says.
     #[cfg(feature = "http1")]
     pub(crate) fn is_complete(&self) -> bool {

@@ -30,9 +30,7 @@ impl Probe {
             let mut times = Vec::new();
             let mut peer = None;
             while !stopped.load(Relaxed) {
-                if !victim.is_ours() {
-                    victim.sample();
-                }
+                victim.sample();
                 let began = Instant::now();
                 match ask(&mut peer, victim.address, dialect) {
                     true => times.push(began.elapsed()),

@@ -15,7 +15,11 @@ pub(crate) struct Victim {
     pub(crate) address: SocketAddr,
     pub(crate) pid: Option<u32>,
     child: Option<Mutex<Own>>,
-    /// The most resident memory seen of a process that is not ours.
+    /// A server of another project, started for one case.
+    foreign: Option<Mutex<Child>>,
+    /// Memory is what is resident, not what the allocator counts.
+    by_resident_memory: bool,
+    /// The most resident memory that was seen.
     resident: AtomicU64,
     lost: AtomicBool,
 }
@@ -112,6 +116,8 @@ impl Victim {
                 questions,
                 answers,
             })),
+            foreign: None,
+            by_resident_memory: false,
             resident: AtomicU64::new(0),
             lost: AtomicBool::new(false),
         })
@@ -123,9 +129,24 @@ impl Victim {
             address,
             pid,
             child: None,
+            foreign: None,
+            by_resident_memory: true,
             resident: AtomicU64::new(0),
             lost: AtomicBool::new(false),
         }
+    }
+
+    /// A server of another project, which ends with this value.
+    pub(crate) fn foreign(address: SocketAddr, child: Child) -> Victim {
+        let mut victim = Victim::running(address, Some(child.id()));
+        victim.foreign = Some(Mutex::new(child));
+        victim
+    }
+
+    /// For the comparison with servers whose allocator counts nothing.
+    pub(crate) fn by_resident_memory(mut self) -> Victim {
+        self.by_resident_memory = true;
+        self
     }
 
     pub(crate) fn is_ours(&self) -> bool {
@@ -139,28 +160,30 @@ impl Victim {
 
     /// Makes the heap of now the peak.
     pub(crate) fn restart_peak(&self) {
+        self.resident.store(0, Relaxed);
         if self.child.is_some() {
             let _ = self.ask("restart");
-        } else {
-            self.resident.store(0, Relaxed);
         }
     }
 
-    /// Heap figures; of a process that is not ours, resident memory.
+    /// Heap figures; or resident memory, where the allocator counts nothing.
     pub(crate) fn stats(&self) -> Option<Stats> {
-        if self.child.is_some() {
-            return Stats::parse(&self.ask("stats")?);
+        let mut stats = match self.child {
+            Some(_) => Stats::parse(&self.ask("stats")?)?,
+            None => Stats::default(),
+        };
+        if self.by_resident_memory {
+            stats.live = self.sample()?;
+            stats.peak = self.resident.load(Relaxed);
         }
-        let live = self.sample()?;
-        Some(Stats {
-            live,
-            peak: self.resident.load(Relaxed),
-            ..Stats::default()
-        })
+        Some(stats)
     }
 
-    /// Notes the resident memory of a process that is not ours.
+    /// Notes the resident memory of now, if it is what counts.
     pub(crate) fn sample(&self) -> Option<u64> {
+        if !self.by_resident_memory {
+            return None;
+        }
         let now = process::resident(self.pid?)?;
         self.resident.fetch_max(now, Relaxed);
         Some(now)
@@ -197,6 +220,10 @@ impl Drop for Victim {
         if let Some(Ok(own)) = self.child.as_mut().map(|own| own.get_mut()) {
             let _ = own.child.kill();
             let _ = own.child.wait();
+        }
+        if let Some(Ok(child)) = self.foreign.as_mut().map(|child| child.get_mut()) {
+            let _ = child.kill();
+            let _ = child.wait();
         }
     }
 }

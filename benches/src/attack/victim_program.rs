@@ -11,7 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::{Parser, Subcommand, ValueEnum};
 use http::{Request, Response, StatusCode};
+use http_body::Body;
 use http_body_util::{BodyExt, Either, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use lacewing_client::{ClientOptions, Connection, PushPolicy};
 use lacewing_server::{
     ConnectionConfig, Limits, MemoryBudget, Protocol, RequestBody, Server, Side, Version,
@@ -52,6 +54,8 @@ enum Victim {
         #[arg(long, value_delimiter = ',')]
         protocols: Vec<Protocol>,
     },
+    /// Serves HTTP/2 by hyper: the same routes, for a comparison
+    Hyper,
     /// Asks a server for `/`, again and again
     Client {
         #[arg(long)]
@@ -102,6 +106,7 @@ pub fn main() -> Result<(), Error> {
     runtime::build(arguments.threads)?.block_on(async {
         match arguments.side {
             Victim::Server { protocols } => serve(&arguments.limit, budget, protocols).await,
+            Victim::Hyper => serve_by_hyper().await,
             Victim::Client {
                 connect,
                 protocol,
@@ -177,11 +182,23 @@ async fn serve(
     let address = listener.local_addr()?;
     let server = builder.listen(listener).build().await?;
     println!("{address}");
-    server.serve(service_fn(handle)).await;
+    server.serve(service_fn(handle::<RequestBody>)).await;
     Ok(())
 }
 
-type ResponseBody = Either<RouteBody<RequestBody>, Empty<Bytes>>;
+async fn serve_by_hyper() -> Result<(), Error> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    println!("{}", listener.local_addr()?);
+    let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    loop {
+        let (socket, _) = listener.accept().await?;
+        let service = hyper::service::service_fn(handle::<hyper::body::Incoming>);
+        let connection = builder.serve_connection(TokioIo::new(socket), service);
+        tokio::spawn(connection);
+    }
+}
+
+type ResponseBody<B> = Either<RouteBody<B>, Empty<Bytes>>;
 
 /// The bench routes, and handlers that are slow or rude.
 ///
@@ -190,7 +207,11 @@ type ResponseBody = Either<RouteBody<RequestBody>, Empty<Bytes>>;
 /// | `GET /sleep/N` | after N milliseconds |
 /// | `POST /unread` | never; keeps the body and does not read it |
 /// | `POST /ignore` | at once; drops the body |
-async fn handle(request: Request<RequestBody>) -> Result<Response<ResponseBody>, Error> {
+async fn handle<B>(request: Request<B>) -> Result<Response<ResponseBody<B>>, Error>
+where
+    B: Body<Data = Bytes> + Unpin,
+    Error: From<B::Error>,
+{
     let _counted = Handler::count();
     let path = request.uri().path();
     let slept = path.strip_prefix("/sleep/").map(str::parse::<u64>);

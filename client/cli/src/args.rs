@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use http::{HeaderName, HeaderValue, Uri};
 use lacewing_client::Version;
 
-use crate::status;
+use crate::{dialling::Dialling, status};
 
 /// The text of `lacewing conform --help` after the options.
 const CONFORM_HELP: &str = "\
@@ -170,16 +170,8 @@ pub(crate) struct Get {
     #[arg(long)]
     pub(crate) push: bool,
 
-    /// Offer the protocols by NPN too, for https servers older than ALPN. Uses
-    /// OpenSSL, and TLS 1.2 at most
-    #[cfg(feature = "npn")]
-    #[arg(long)]
-    pub(crate) npn: bool,
-
-    /// Accept any TLS certificate. Any host on the way can then pose as the
-    /// server: for tests only
-    #[arg(short = 'k', long)]
-    pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) dialling: Dialling,
 
     /// Fetch up to N URLs at once; several URLs then need --output
     #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
@@ -264,6 +256,9 @@ mod tests {
         assert!(parse(&["--protocol", "spdy/3.1", "http://a.example/"]).is_ok());
         assert!(parse(&["--protocol", "spdy/4", "http://a.example/"]).is_err());
         assert!(parse(&["--parallel", "0", "http://a.example/"]).is_err());
+        assert!(parse(&["--key", "key.pem", "https://a.example/"]).is_err());
+        assert!(parse(&["--resolve", "a.example", "http://a.example/"]).is_err());
+        assert!(parse(&["--interface", "eth0", "http://a.example/"]).is_err());
         assert!(parse(&[]).is_err());
     }
 }

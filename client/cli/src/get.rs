@@ -4,7 +4,7 @@ use std::{future::poll_fn, pin::Pin, sync::Arc};
 
 use http::{HeaderMap, Method, Request, Uri, header};
 use http_body::Body as _;
-use lacewing_client::{Client, Connector, Incoming, Origin, PushPolicy, Trust, Version, tls};
+use lacewing_client::{Client, Incoming, Origin, PushPolicy, Trust};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -85,7 +85,7 @@ fn report(mut failures: Vec<(usize, Failure)>) -> Result<(), Failure> {
 }
 
 fn client(get: &Get) -> Result<Client, Failure> {
-    let connector = connector(get)?;
+    let connector = get.dialling.connector(get.protocol)?;
     // One connection for each origin of the command line.
     let mut builder = Client::builder().max_connections(get.urls.len());
     if get.h2c_upgrade {
@@ -99,35 +99,6 @@ fn client(get: &Get) -> Result<Client, Failure> {
     } else {
         builder.connector(connector).build()
     })
-}
-
-#[cfg_attr(
-    not(feature = "npn"),
-    expect(clippy::unnecessary_wraps, reason = "only OpenSSL can fail here")
-)]
-fn connector(get: &Get) -> Result<Connector, Failure> {
-    let offered = get
-        .protocol
-        .map_or_else(|| Version::ALL.to_vec(), |version| vec![version]);
-    let cleartext = Some(get.protocol.unwrap_or(Version::Http2));
-    #[cfg(feature = "npn")]
-    if get.npn {
-        let npn =
-            lacewing_client::npn::Npn::with_trust(trust(get), offered).map_err(Failure::local)?;
-        return Ok(Connector::npn(npn, cleartext));
-    }
-    Ok(Connector::tls(
-        tls::Tls::with_trust(trust(get), offered),
-        cleartext,
-    ))
-}
-
-fn trust(get: &Get) -> Trust {
-    if get.insecure {
-        Trust::Anyone
-    } else {
-        Trust::Roots
-    }
 }
 
 async fn fetch(
@@ -146,12 +117,12 @@ async fn fetch(
     *request.uri_mut() = url.clone();
     *request.headers_mut() = headers(get);
     if get.push {
-        listen(client, url, trust(get)).await?;
+        listen(client, url, get.dialling.trust()).await?;
     }
     let response = client
         .request(request)
         .await
-        .map_err(|error| Failure::request(url, &error, trust(get)))?;
+        .map_err(|error| Failure::request(url, &error, get.dialling.trust()))?;
     let status = response.status();
     let body = response.into_body();
     if let Some(length) = body.size_hint().exact() {

@@ -6,6 +6,7 @@
 mod args;
 mod conform;
 mod console;
+mod dialling;
 mod frame_log;
 mod get;
 mod output;

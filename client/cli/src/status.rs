@@ -62,8 +62,8 @@ impl Failure {
             ClientError::Body(_) => (LOCAL, ""),
             error if error.is_certificate() && trust != Trust::Anyone => (
                 CONNECT,
-                "; if you trust this server anyway (its certificate is self-signed), \
-                           use --insecure",
+                "; if you trust the authority that signed it, name its PEM file by --cacert; if \
+                 you trust any certificate here (for a test), use --insecure",
             ),
             error if error.is_connect() => (CONNECT, ""),
             error if error.is_retryable() => (PROTOCOL, "; try again"),

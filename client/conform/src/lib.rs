@@ -54,6 +54,7 @@
 
 mod case;
 mod conditions;
+mod describe;
 mod expect;
 mod frame_log;
 mod http2;

@@ -75,6 +75,11 @@ impl<P: Protocol> Record<P> {
         self.streams.get(&id)
     }
 
+    /// Returns whether the stream has ended, or was reset.
+    pub(crate) fn is_over(&self, id: u32) -> bool {
+        self.stream(id).is_some_and(Stream::is_over)
+    }
+
     /// The credit that was received for a stream, or for the connection (0).
     pub(crate) fn credit(&self, id: u32) -> u64 {
         match id {

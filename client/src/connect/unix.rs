@@ -19,6 +19,19 @@ use crate::Origin;
 ///     .build();
 /// # drop(client);
 /// ```
+///
+/// The stacks of gRPC that are made of its C core ask for the percent-encoded path of the socket.
+/// No `Uri` holds such an authority; the `host` field of a request does:
+///
+/// ```
+/// use lacewing_client::Body;
+///
+/// let request = http::Request::post("http://localhost/echo.Echo/Unary")
+///     .header("host", "%2Frun%2Fapp.sock")
+///     .body(Body::empty())?;
+/// # drop(request);
+/// # Ok::<(), http::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "it is of use in a Connector or a Client's builder"]
 pub struct Unix {

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority};
 
-use lacewing_conn::proto::fields::{CONNECTION_SPECIFIC, content_length};
+use lacewing_conn::proto::fields::{CONNECTION_SPECIFIC, content_length, is_authority};
 
 use crate::RequestError;
 
@@ -63,8 +63,16 @@ fn why_not(name: &HeaderName, value: &HeaderValue, section: Section) -> Option<&
         .then_some("it is about a connection of HTTP/1.1; leave it out")
 }
 
-/// The authority that the `host` field, which is there, names.
-pub(super) fn host(fields: &HeaderMap) -> Result<Authority, RequestError> {
+/// The authority that a `host` field names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Host {
+    Uri(Authority),
+    /// One that no `Uri` holds, such as `%2Frun%2Fsock` (RFC 3986 §3.2.2).
+    Field(HeaderValue),
+}
+
+/// Returns the authority that the `host` field, which is there, names.
+pub(super) fn host(fields: &HeaderMap) -> Result<Host, RequestError> {
     let mut hosts = fields.get_all(header::HOST).iter();
     let host = hosts.next().map_or(&b""[..], HeaderValue::as_bytes);
     if hosts.next().is_some() {
@@ -75,10 +83,16 @@ pub(super) fn host(fields: &HeaderMap) -> Result<Authority, RequestError> {
         return Err(RequestError::Userinfo);
     }
     let authority = Authority::try_from(host).ok();
-    let authority = authority.filter(|authority| !authority.host().is_empty());
-    authority.ok_or_else(|| RequestError::InvalidHost {
-        host: host.escape_ascii().to_string(),
-    })
+    if let Some(authority) = authority.filter(|authority| !authority.host().is_empty()) {
+        return Ok(Host::Uri(authority));
+    }
+    let value = HeaderValue::from_bytes(host).ok();
+    let value = value.filter(|value| is_authority(value.as_bytes()));
+    value
+        .map(Host::Field)
+        .ok_or_else(|| RequestError::InvalidHost {
+            host: host.escape_ascii().to_string(),
+        })
 }
 
 /// Returns the length that `content-length`, which is there, announces. Several fields have to
@@ -145,11 +159,15 @@ mod tests {
     fn a_host_is_one_authority() {
         let host_of = |list: &[(&'static str, &'static str)]| host(&fields(list));
         let named = host_of(&[("host", " a.example:81")]).unwrap();
-        assert_eq!(named.as_str(), "a.example:81");
+        assert_eq!(named, Host::Uri("a.example:81".parse().unwrap()));
+        for host in ["%2Frun%2Fsock", "%2Frun%2Fsock:1"] {
+            let named = host_of(&[("host", host)]);
+            assert_eq!(named, Ok(Host::Field(HeaderValue::from_static(host))));
+        }
         let twice = host_of(&[("host", "a"), ("host", "a")]);
         assert_eq!(twice, Err(RequestError::SeveralHosts));
         assert_eq!(host_of(&[("host", "me@a")]), Err(RequestError::Userinfo));
-        for bad in ["", "a b", "a/b", "%2Frun%2Fsock"] {
+        for bad in ["", "a b", "a/b", "%2", "%zz", ":1"] {
             let refused = host_of(&[("host", bad)]);
             let expected = RequestError::InvalidHost { host: bad.into() };
             assert_eq!(refused, Err(expected), "{bad}");

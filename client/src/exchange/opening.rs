@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use http::Uri;
 use lacewing_conn::{
-    driver::Context,
+    driver::facade::Context,
     proto::{ConnectProtocol, Control, OpenError, OpenOptions, StreamKey},
 };
 
@@ -81,11 +82,7 @@ impl Exchanges {
             Ok(prepared) => prepared,
             Err(error) => return reply.settle(Err(Failure::new(error.into()))),
         };
-        // As the server sees it: pushes have to be of its origin.
-        let uri = match &head.control {
-            Control::Request { uri, .. } if self.pushes.is_some() => Some(uri.clone().into()),
-            _ => None,
-        };
+        let uri = self.push_parent(&head.control);
         let fin = body.is_empty();
         let stream = match conn.open(
             head,
@@ -137,10 +134,7 @@ impl Exchanges {
         if let Some(handle) = &request.extensions.priority {
             handle.bind(Arc::downgrade(&self.link), stream);
         }
-        let uri = match request.head.control {
-            Control::Request { uri, .. } if self.pushes.is_some() => Some(uri.into()),
-            _ => None,
-        };
+        let uri = self.push_parent(&request.head.control);
         let response = crate::ResponseFuture::new(Arc::clone(&reply), Arc::clone(&self.link));
         self.exchanges.insert(
             stream,
@@ -154,6 +148,17 @@ impl Exchanges {
             },
         );
         response
+    }
+
+    /// The request's URI as the server sees it, if it may push: pushes have to be of its origin.
+    /// An authority that is in the `host` field alone cannot be compared with theirs.
+    fn push_parent(&self, control: &Control) -> Option<Box<Uri>> {
+        match control {
+            Control::Request { uri, .. } if self.pushes.is_some() => {
+                uri.authority().is_some().then(|| uri.clone().into())
+            }
+            _ => None,
+        }
     }
 
     fn not_opened(&mut self, conn: &Context<'_>, reply: &Reply, error: OpenError) {

@@ -6,7 +6,7 @@ use lacewing_conn::{
     proto::{ConnectProtocol, Control, Head, Priority, fields::expects_continue},
 };
 
-use super::fields::{self, Section, check_fields};
+use super::fields::{self, Host, Section, check_fields};
 use crate::{OnInformational, PriorityHandle, RequestError, Security, body::RequestBody};
 
 /// The field of RFC 9218 §5.
@@ -60,9 +60,13 @@ pub(crate) fn prepare(
     let target = Target::of(&parts.method, protocol.as_ref());
     let (mut host, mut announced) = (None, None);
     if present.host {
-        host = Some(fields::host(&parts.headers)?);
+        let named = fields::host(&parts.headers)?;
         // The authority says it; twice is an invitation to differ.
         parts.headers.remove(header::HOST);
+        if let Host::Field(value) = &named {
+            parts.headers.insert(header::HOST, value.clone());
+        }
+        host = Some(named);
     }
     if present.length {
         announced = Some(fields::settle_length(&mut parts.headers)?);
@@ -135,15 +139,22 @@ impl Target {
 
 /// A URI with scheme and authority. The authority is that of the `host` field,
 /// if there is one: it names whom the request is for, and the URI where to
-/// connect to. The scheme of an origin-form URI is that of the connection.
+/// connect to. The scheme of an origin-form URI is that of the connection. Where
+/// only the field can hold the authority, the URI is in origin form.
 fn complete(
     uri: Uri,
     target: Target,
-    host: Option<uri::Authority>,
+    host: Option<Host>,
     security: Security,
 ) -> Result<Uri, RequestError> {
-    if let (Target::Host, Some(host), Some(authority)) = (target, &host, uri.authority()) {
-        if host != authority {
+    let (host, only_field) = match host {
+        Some(Host::Uri(host)) => (Some(host), false),
+        Some(Host::Field(_)) => (None, true),
+        None => (None, false),
+    };
+    if target == Target::Host {
+        let differs = |host| uri.authority().is_some_and(|authority| authority != host);
+        if only_field || host.as_ref().is_some_and(differs) {
             return Err(RequestError::ForbiddenField {
                 name: header::HOST,
                 why: "a CONNECT request is for the host of its URI; leave it out",
@@ -154,6 +165,10 @@ fn complete(
     if target == Target::Host && path != "/" {
         return Err(RequestError::ConnectToPath);
     }
+    if only_field {
+        let path = uri.into_parts().path_and_query;
+        return Ok(path.map_or_else(Uri::default, Uri::from));
+    }
     let same = host.is_none() || host.as_ref() == uri.authority();
     let whole = uri.authority().is_some() && (uri.scheme().is_some() || target == Target::Host);
     if whole && same {
@@ -162,10 +177,7 @@ fn complete(
     let mut parts = uri.into_parts();
     let authority = host.or(parts.authority).ok_or(RequestError::NoHost)?;
     parts.authority = Some(authority);
-    parts.scheme.get_or_insert(match security {
-        Security::Cleartext => uri::Scheme::HTTP,
-        Security::Tls => uri::Scheme::HTTPS,
-    });
+    parts.scheme.get_or_insert_with(|| security.uri_scheme());
     parts
         .path_and_query
         .get_or_insert(uri::PathAndQuery::from_static("/"));
@@ -215,7 +227,7 @@ mod tests {
     use super::*;
 
     fn uri_of(uri: &str, host: Option<&str>) -> Result<String, RequestError> {
-        let host = host.map(|host| host.parse().unwrap());
+        let host = host.map(|host| Host::Uri(host.parse().unwrap()));
         let (uri, target) = (uri.parse().unwrap(), Target::Resource);
         complete(uri, target, host, Security::Tls).map(|uri| uri.to_string())
     }

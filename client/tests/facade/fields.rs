@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use lacewing_client::{
-    Body, Client, ClientError, ClientOptions, ConnectProtocol, Connection, RequestError, Version,
+    Body, Client, ClientError, ClientOptions, ConnectProtocol, Connection, PushPolicy,
+    RequestError, Version,
 };
 use lacewing_server::{RequestBody, Server, ServerOptions, serve_connection, service_fn};
 
@@ -181,6 +182,43 @@ fn a_host_field_becomes_the_authority() {
                 "{refused}"
             );
         }
+    });
+}
+
+/// What the C core of gRPC asks for over a Unix socket. No `Uri` holds it.
+#[test]
+fn an_authority_that_no_uri_holds_is_sent() {
+    every_version(|version| async move {
+        let (client, server) = tokio::io::duplex(64 * 1024);
+        let service = service_fn(|request: Request<RequestBody>| async move {
+            let hosts: Vec<_> = request.headers().get_all("host").iter().collect();
+            let seen = format!("{} {} {hosts:?}", request.method(), request.uri());
+            Ok::<_, Infallible>(Response::new(seen))
+        });
+        let options = ServerOptions::default();
+        tokio::spawn(serve_connection(server, version, options, service));
+        // It may push: what is not comparable must not be compared.
+        let options = ClientOptions::default().accept_push(PushPolicy::default());
+        let (connection, task) = Connection::handshake(client, version, options);
+        tokio::spawn(task);
+        for (uri, host) in [
+            ("http://localhost/a?b", "%2Frun%2Fsock.sock"),
+            ("/a?b", " %2Frun%2Fsock.sock:81 "),
+        ] {
+            let request = Request::get(uri).header("host", host);
+            let request = request.body(Body::empty()).unwrap();
+            let response = connection.request(request).await.unwrap();
+            let expected = format!("GET /a?b [{:?}]", host.trim());
+            assert_eq!(text(response).await, expected, "{version}");
+        }
+        // A tunnel needs a host with a port to go to.
+        let request = Request::connect("other.example:443").header("host", "%2Frun:443");
+        let error = connection.request(request.body(Body::empty()).unwrap());
+        let error = error.await.unwrap_err();
+        assert!(
+            matches!(&error, ClientError::Request(RequestError::ForbiddenField { name, .. }) if name == "host"),
+            "{version}: {error}"
+        );
     });
 }
 

@@ -1,7 +1,10 @@
 //! The interface between a driver and what a connection is for.
 
 #[cfg(doc)]
-use super::{Driver, Incoming, Notifier};
+use super::{
+    Incoming,
+    facade::{Driver, Notifier},
+};
 use super::{context::Context, memory_budget::MemoryStep};
 use crate::{
     Error,
@@ -11,13 +14,13 @@ use crate::{
 /// Handles a connection's streams. The [`Driver`] calls all methods on the
 /// connection's task, so they must not block.
 ///
-/// Keep state per stream in a [`StreamTable`](super::StreamTable): slots are
+/// Keep state per stream in a [`StreamTable`](super::facade::StreamTable): slots are
 /// reused, and the table never returns the state of an earlier stream.
 ///
 /// ```
 /// use http::StatusCode;
 /// use lacewing_conn::{
-///     driver::{Application, Context},
+///     driver::facade::{Application, Context},
 ///     proto::{Event, Head, StreamKey},
 /// };
 ///

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 
 #[cfg(doc)]
-use super::Application;
+use super::application::Application;
 use super::{incoming::Incoming, notifier::Notifier, streams::Streams};
 #[cfg(doc)]
 use crate::proto::Event;
@@ -27,7 +27,7 @@ pub(super) const LARGE_WINDOW: usize = 32 << 10;
 /// their bodies and wakers, statistics and the time of the turn.
 ///
 /// ```
-/// use lacewing_conn::{Reason, driver::Context, proto::StreamKey};
+/// use lacewing_conn::{Reason, driver::facade::Context, proto::StreamKey};
 ///
 /// fn refuse(conn: &mut Context<'_>, stream: StreamKey) {
 ///     conn.reset(stream, Reason::RefusedStream);
@@ -320,7 +320,7 @@ impl<'a> Context<'a> {
     /// ```
     /// use std::time::Instant;
     ///
-    /// use lacewing_conn::driver::Context;
+    /// use lacewing_conn::driver::facade::Context;
     ///
     /// /// Returns `true` once the deadline has passed; schedules a turn until then.
     /// fn is_due(conn: &mut Context<'_>, deadline: Instant) -> bool {

@@ -57,13 +57,13 @@ const LINGER: Duration = Duration::from_secs(1);
 /// transport at once, and every waiting handle gets an error.
 ///
 /// ```
-/// # use lacewing_conn::{driver::{Application, Context}, proto::{Event, StreamKey}};
+/// # use lacewing_conn::{driver::facade::{Application, Context}, proto::{Event, StreamKey}};
 /// # struct NoContent;
 /// # impl Application for NoContent {
 /// #     fn handle_event(&mut self, _: &mut Context<'_>, _: Event) {}
 /// #     fn pull(&mut self, _: &mut Context<'_>, _: StreamKey, _: usize) {}
 /// # }
-/// use lacewing_conn::{Side, Version, driver::Driver, proto::Config};
+/// use lacewing_conn::{Side, Version, driver::facade::Driver, proto::Config};
 ///
 /// async fn serve(io: tokio::net::TcpStream) {
 ///     let config = Config::new(Version::Http2, Side::Server);

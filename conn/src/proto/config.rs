@@ -1,5 +1,7 @@
 //! The configuration of an engine.
 
+use http::uri::Scheme;
+
 use super::{Limits, Side, Version, WindowPool};
 
 /// The meaning of the streams of a connection.
@@ -117,6 +119,9 @@ pub struct Config {
     /// The peer knows no flow control: it neither obeys our windows nor grants
     /// any. Only for peers known to be so (the Go spdystream family).
     pub ignore_flow_control: bool,
+    /// The scheme of our requests whose URI names none: those in origin form, whose authority is
+    /// in the `host` field. Default `http`; behind TLS it is `https`.
+    pub scheme: Scheme,
 }
 
 impl Config {
@@ -137,6 +142,7 @@ impl Config {
             first_stream: if side == Side::Client { 1 } else { 2 },
             version_uncertain: false,
             ignore_flow_control: false,
+            scheme: Scheme::HTTP,
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use lacewing_conn::{
     Side, Version,
-    driver::{Driver, Mux, MuxConfig, OpenOptions},
+    driver::{Mux, MuxConfig, OpenOptions, facade::Driver},
     proto::{Config, Semantics},
 };
 use tokio::{

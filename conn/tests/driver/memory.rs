@@ -7,7 +7,10 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use lacewing_conn::{
     Error, Initiator, Reason, Side, Version,
-    driver::{Application, Context, Driver, Incoming, MemoryBudget, MemoryStep, Mux, OpenOptions},
+    driver::{
+        Incoming, MemoryBudget, MemoryStep, Mux, OpenOptions,
+        facade::{Application, Context, Driver},
+    },
     proto::{Config, Event, Head, Rule, Semantics, StreamKey},
 };
 use tokio::{

@@ -1,6 +1,6 @@
 //! What users say that is no legal message: it does not leave.
 
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, uri::Scheme};
 use lacewing_conn::{
     Version,
     proto::{Head, OpenError, OpenOptions, UsageError},
@@ -155,5 +155,25 @@ fn odd_bytes_of_a_path_are_encoded() {
         let seen = pair.server.seen[&id].request.as_deref();
         let expected = "GET https://example.org/a%22b%7B%7D?%7B";
         assert_eq!(seen, Some(expected), "{version}");
+    });
+}
+
+/// The scheme of a request in origin form is that of the connection.
+#[test]
+fn the_scheme_that_a_uri_omits_is_the_connections() {
+    every_version(|version| {
+        let mut pair = Pair::with(version, |_, config| config.scheme = Scheme::HTTPS);
+        pair.server.answers = false;
+        let mut head = Head::request(Method::GET, "/a".parse().unwrap());
+        let host = HeaderValue::from_static("example.org");
+        head.fields.insert("host", host);
+        let opened = pair
+            .client
+            .engine
+            .open(pair.now, head, OpenOptions::without_content());
+        let id = opened.unwrap().id().value();
+        pair.run();
+        let request = pair.server.seen[&id].request.as_deref();
+        assert_eq!(request, Some("GET https://example.org/a"), "{version}");
     });
 }

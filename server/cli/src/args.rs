@@ -48,7 +48,7 @@ pub(crate) struct Args {
     pub(crate) http: Listen,
 
     /// The certificate chain, PEM. Without it, each start makes a self-signed
-    /// certificate.
+    /// certificate. SIGHUP reads certificate and key again.
     #[arg(long, value_name = "FILE", requires = "key")]
     pub(crate) cert: Option<PathBuf>,
 

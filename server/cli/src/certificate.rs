@@ -2,36 +2,28 @@
 
 use std::{fmt::Write, net::IpAddr, path::Path, sync::Arc};
 
+use lacewing_server::Identity;
 use rustls::{
     ServerConfig, SupportedCipherSuite,
     crypto::ring::{self, cipher_suite::TLS13_AES_128_GCM_SHA256},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
 use crate::site::Names;
 
-/// A certificate chain and its key.
-pub(crate) struct Certificate {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-}
+/// A certificate chain and its key. A clone has the same ones, also after a reload.
+#[derive(Clone)]
+pub(crate) struct Certificate(Identity);
 
 impl Certificate {
     /// Reads PEM files.
     pub(crate) fn read(cert: &Path, key: &Path) -> Result<Self, String> {
-        let chain = CertificateDer::pem_file_iter(cert)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| format!("cannot read {}: {error}", cert.display()))?;
-        if chain.is_empty() {
-            return Err(format!(
-                "{} has no certificate (-----BEGIN CERTIFICATE-----)",
-                cert.display()
-            ));
-        }
-        let key = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-            format!("cannot read a private key from {}: {error}", key.display())
-        })?;
-        Ok(Self { chain, key })
+        let identity = Identity::from_pem_files(cert, key);
+        identity.map(Self).map_err(|error| error.to_string())
+    }
+
+    /// Reads the files again, for all clones. After an error nothing has changed.
+    pub(crate) fn reload(&self) -> Result<(), String> {
+        self.0.reload().map_err(|error| error.to_string())
     }
 
     /// Makes a certificate for this machine's own names, and for `host` if
@@ -48,18 +40,18 @@ impl Certificate {
         }
         let made = rcgen::generate_simple_self_signed(names)
             .map_err(|error| format!("cannot make a certificate: {error}"))?;
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())
-            .map_err(|error| format!("cannot use the key that was made: {error}"))?;
-        Ok(Self {
-            chain: vec![made.cert.der().clone()],
-            key,
-        })
+        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let identity = Identity::from_pem(certificate.as_bytes(), key.as_bytes());
+        identity
+            .map(Self)
+            .map_err(|error| format!("cannot use the certificate that was made: {error}"))
     }
 
     /// The SHA-256 of the certificate, as browsers and curl show it.
     pub(crate) fn fingerprint(&self) -> String {
+        let chain = self.0.certificates();
         let (Some(certificate), SupportedCipherSuite::Tls13(suite)) =
-            (self.chain.first(), TLS13_AES_128_GCM_SHA256)
+            (chain.first(), TLS13_AES_128_GCM_SHA256)
         else {
             return String::new();
         };
@@ -74,38 +66,24 @@ impl Certificate {
 
     /// The names that it is for.
     pub(crate) fn names(&self) -> Names {
-        self.chain
-            .first()
-            .map_or_else(Names::default, |first| Names::of(first.clone()))
+        Names::of(self.0.clone())
     }
 
     /// The configuration of a server that has it.
-    pub(crate) fn into_config(self) -> Result<ServerConfig, String> {
-        ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_no_client_auth()
-            .with_single_cert(self.chain, self.key)
-            .map_err(|error| format!("certificate and key are of no use: {error}"))
+    pub(crate) fn config(&self) -> Result<ServerConfig, String> {
+        Ok(
+            ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(|error| error.to_string())?
+                .with_no_client_auth()
+                .with_cert_resolver(self.0.resolver()),
+        )
     }
 
     /// The settings of OpenSSL for a server that has it.
     #[cfg(feature = "npn")]
-    pub(crate) fn into_acceptor(self) -> Result<lacewing_server::npn::SslAcceptorBuilder, String> {
-        use openssl::{pkey::PKey, x509::X509};
-
-        let pem = || {
-            let mut chain = Vec::new();
-            for certificate in &self.chain {
-                chain.extend(X509::from_der(certificate)?.to_pem()?);
-            }
-            let key = PKey::private_key_from_der(self.key.secret_der())?;
-            Ok((chain, key.private_key_to_pem_pkcs8()?))
-        };
-        let (chain, key) = pem().map_err(|error: openssl::error::ErrorStack| {
-            format!("OpenSSL cannot use certificate and key: {error}")
-        })?;
-        lacewing_server::npn::acceptor(&chain, &key).map_err(|error| error.to_string())
+    pub(crate) fn acceptor(&self) -> Result<lacewing_server::npn::SslAcceptorBuilder, String> {
+        lacewing_server::npn::acceptor_with(&self.0).map_err(|error| error.to_string())
     }
 }
 
@@ -123,14 +101,14 @@ mod tests {
                 .split(':')
                 .all(|byte| u8::from_str_radix(byte, 16).is_ok())
         );
-        assert!(certificate.into_config().is_ok());
+        assert!(certificate.config().is_ok());
     }
 
     #[cfg(feature = "npn")]
     #[test]
     fn a_made_certificate_is_of_use_to_openssl() {
         let certificate = Certificate::make("192.0.2.7".parse().unwrap()).unwrap();
-        assert!(certificate.into_acceptor().is_ok());
+        assert!(certificate.acceptor().is_ok());
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod failure;
 mod files;
 mod listing;
 mod log;
+mod reload;
 mod run;
 mod site;
 mod target;

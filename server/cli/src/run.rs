@@ -22,6 +22,7 @@ use crate::{
     certificate::Certificate,
     disk::{Links, MIN_OPEN_FILES},
     log::{self, Logged, Output},
+    reload,
     site::{Names, Policy, Site},
     target::Hidden,
 };
@@ -114,7 +115,11 @@ async fn serve(args: &Args, root: &Path, log: &Output) -> Result<(), String> {
         let certificate = certificate(args, address.ip())?;
         fingerprint = Some(certificate.fingerprint());
         names = certificate.names();
-        builder = secured(builder, args, address, certificate)?;
+        builder = secured(builder, args, address, &certificate)?;
+        if args.cert.is_some() {
+            let reloads = reload::at_hangup(certificate);
+            tokio::spawn(reloads.map_err(|error| format!("cannot wait for signals: {error}"))?);
+        }
     }
     if let Some(address) = args.http.address() {
         builder = builder.bind(address);
@@ -182,9 +187,9 @@ fn secured(
     builder: lacewing_server::ServerBuilder,
     _: &Args,
     address: SocketAddr,
-    certificate: Certificate,
+    certificate: &Certificate,
 ) -> Result<lacewing_server::ServerBuilder, String> {
-    Ok(builder.bind_tls(address, certificate.into_config()?))
+    Ok(builder.bind_tls(address, certificate.config()?))
 }
 
 #[cfg(feature = "npn")]
@@ -192,12 +197,12 @@ fn secured(
     builder: lacewing_server::ServerBuilder,
     args: &Args,
     address: SocketAddr,
-    certificate: Certificate,
+    certificate: &Certificate,
 ) -> Result<lacewing_server::ServerBuilder, String> {
     Ok(if args.npn {
-        builder.bind_npn(address, certificate.into_acceptor()?)
+        builder.bind_npn(address, certificate.acceptor()?)
     } else {
-        builder.bind_tls(address, certificate.into_config()?)
+        builder.bind_tls(address, certificate.config()?)
     })
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::Request;
-use lacewing_conn::{driver::Context, proto::StreamKey};
+use lacewing_conn::{driver::facade::Context, proto::StreamKey};
 
 use super::{
     Exchanges, Ticket, finish,

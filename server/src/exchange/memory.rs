@@ -1,6 +1,6 @@
 //! Reports of the steps that the memory budget takes on this connection.
 
-use lacewing_conn::driver::{Context, MemoryStep};
+use lacewing_conn::driver::{MemoryStep, facade::Context};
 
 use super::Exchanges;
 use crate::{HttpService, ServerEvent};

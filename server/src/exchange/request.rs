@@ -3,7 +3,7 @@
 use http::{Method, Request, header::CONTENT_LENGTH};
 use lacewing_conn::{
     Reason,
-    driver::Context,
+    driver::facade::Context,
     proto::{
         Control, Head, StreamKey,
         fields::{content_length, expects_continue},

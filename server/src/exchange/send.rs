@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 use http_body::Body;
 use lacewing_conn::{
     Error, Initiator, Reason,
-    driver::Context,
+    driver::facade::Context,
     proto::{StreamKey, UsageError},
 };
 

@@ -7,10 +7,10 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Buf;
@@ -20,8 +20,9 @@ use http::{
 };
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Either, Empty};
-use lacewing_conn::{Error, Initiator, Reason, proto::ConnectionStats};
+use lacewing_conn::{Error, Initiator, Reason};
 use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
 
 use crate::{
     BoxError, ConnectionInfo, HttpService, RequestBody, ServerEvent, ServerOptions, StreamError,
@@ -35,6 +36,10 @@ use crate::{
 /// The body of a response: the service's, or none.
 pub(super) type ReplyBody<B> = Either<Reply<B>, Empty<<B as Body>::Data>>;
 
+/// The wait for the end of a body that gave as much as its content-length says. A body that goes on
+/// after it is not noticed.
+const END_WAIT: Duration = Duration::from_millis(250);
+
 /// What the requests of a connection share.
 pub(super) struct Ledger {
     pub(super) info: ConnectionInfo,
@@ -43,32 +48,17 @@ pub(super) struct Ledger {
     pub(super) telemetry: Telemetry,
     /// Requests so far.
     requests: AtomicU32,
-    /// Requests that are not answered.
-    open: AtomicUsize,
-    /// Bytes of responses' bodies.
-    sent: AtomicU64,
 }
 
 impl Ledger {
-    pub(super) fn new(info: ConnectionInfo, options: ServerOptions) -> Self {
+    pub(super) fn new(info: ConnectionInfo, options: ServerOptions, watch: Arc<Watch>) -> Self {
         Self {
             telemetry: Telemetry::new(&info),
             info,
             options,
-            watch: Arc::default(),
+            watch,
             requests: AtomicU32::new(0),
-            open: AtomicUsize::new(0),
-            sent: AtomicU64::new(0),
         }
-    }
-
-    /// The numbers that HTTP/1.1 has too.
-    pub(super) fn stats(&self) -> ConnectionStats {
-        let mut stats = ConnectionStats::default();
-        stats.open_streams = self.open.load(Ordering::Relaxed);
-        stats.data_sent = self.sent.load(Ordering::Relaxed);
-        stats.data_received = self.watch.bytes_received();
-        stats
     }
 
     /// The number of requests so far.
@@ -78,13 +68,13 @@ impl Ledger {
 
     /// No request is under way.
     pub(super) fn is_idle(&self) -> bool {
-        self.open.load(Ordering::Relaxed) == 0
+        self.watch.is_idle()
     }
 
     pub(super) fn tell_stats(&self) {
         self.options.observer.tell(&ServerEvent::Stats {
             connection: &self.info,
-            stats: &self.stats(),
+            stats: &self.watch.stats(),
         });
     }
 
@@ -98,6 +88,17 @@ impl Ledger {
             format!("HTTP/1.1: {why}"),
         );
         self.report(stream, &StreamError::Refused(error));
+    }
+
+    /// Bytes that are no request.
+    pub(super) fn unparsable(&self, error: &hyper::Error) {
+        if self.requests() == 0 {
+            return self.refused(error);
+        }
+        let why = format!(
+            "{error}; these bytes follow a request: is its content-length smaller than its content?"
+        );
+        self.refused(&why);
     }
 
     /// The number of a request that came.
@@ -131,7 +132,7 @@ impl Exchange {
         let clock = ledger
             .telemetry
             .request(stream, method, uri, Instant::now());
-        let before = ledger.open.fetch_add(1, Ordering::Relaxed);
+        let before = ledger.watch.open();
         ledger.telemetry.streams(before.saturating_add(1));
         Self {
             ledger: Arc::clone(ledger),
@@ -179,10 +180,14 @@ impl Exchange {
             Some(body) => {
                 let unasked = parts.status == StatusCode::NOT_MODIFIED;
                 self.over = unasked || body.is_complete() || body.is_end_stream();
+                if !unasked && !body.has_length() {
+                    ledger.watch.sends_chunks();
+                }
                 Either::Left(Reply {
                     body,
                     exchange: self,
                     failed: None,
+                    last: None,
                 })
             }
             None => {
@@ -203,7 +208,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let ledger = &self.ledger;
         ledger.watch.request_is_over(self.stream);
-        let before = ledger.open.fetch_sub(1, Ordering::Relaxed);
+        let before = ledger.watch.close();
         ledger.telemetry.streams(before.saturating_sub(1));
         if !self.over {
             let error = Error::reset(Initiator::Peer, Reason::Cancel);
@@ -307,13 +312,22 @@ where
 
 pin_project! {
     /// The body of a response, whose failure is told.
-    pub(super) struct Reply<B> {
+    #[project = ReplyProj]
+    pub(super) struct Reply<B: Body> {
         #[pin]
         body: Outgoing<B>,
         exchange: Exchange,
         // What ends the connection once what was sent before is on its way.
         failed: Option<StreamError>,
+        last: Option<Last<B::Data>>,
     }
+}
+
+/// The end of a body of the declared length, until the body itself has ended: behind it, hyper
+/// would not look for more.
+struct Last<D> {
+    frame: Frame<D>,
+    until: Option<Pin<Box<Sleep>>>,
 }
 
 impl<B> Body for Reply<B>
@@ -331,39 +345,31 @@ where
         if let Some(error) = this.failed.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        let frame = match ready!(this.body.as_mut().poll_frame(cx)) {
-            Some(Ok(frame)) => match this.body.is_complete() {
-                // hyper stops here, and would take too long a body for whole.
-                true => surplus(this.body.as_mut(), cx).map_or(Some(Ok(frame)), |e| Some(Err(e))),
-                false => Some(Ok(frame)),
+        let mut last = match this.last.take() {
+            Some(last) => last,
+            None => match ready!(this.body.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) if this.body.is_complete() => Last { frame, until: None },
+                other => return this.pass(other, cx),
             },
-            other => other,
         };
-        match frame {
-            Some(Err(error)) => {
-                this.exchange.fail(&error);
-                *this.failed = Some(error);
-                // hyper drops what it has not written when a body fails.
-                cx.waker().wake_by_ref();
-                Poll::Pending
+        // hyper stops here, and would take too long a body for whole.
+        let frame = match poll_rest(this.body.as_mut(), cx) {
+            Poll::Ready(Ok(())) => Ok(last.frame),
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Pending => {
+                let until = last.until.get_or_insert_with(|| Box::pin(sleep(END_WAIT)));
+                if until.as_mut().poll(cx).is_pending() {
+                    *this.last = Some(last);
+                    return Poll::Pending;
+                }
+                Ok(last.frame)
             }
-            Some(Ok(frame)) => {
-                let len = frame.data_ref().map_or(0, Buf::remaining) as u64;
-                let sent = &this.exchange.ledger.sent;
-                sent.fetch_add(len, Ordering::Relaxed);
-                this.exchange.over =
-                    frame.is_trailers() || this.body.is_complete() || this.body.is_end_stream();
-                Poll::Ready(Some(Ok(frame)))
-            }
-            None => {
-                this.exchange.over = true;
-                Poll::Ready(None)
-            }
-        }
+        };
+        this.pass(Some(frame), cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.failed.is_none() && self.body.is_end_stream()
+        self.failed.is_none() && self.last.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -371,17 +377,53 @@ where
     }
 }
 
-/// What a body has beyond its content-length, if that is ready.
-fn surplus<B>(mut body: Pin<&mut Outgoing<B>>, cx: &mut Context<'_>) -> Option<StreamError>
+impl<B> ReplyProj<'_, B>
+where
+    B: Body<Data: Buf, Error: Into<BoxError>>,
+{
+    /// Hands a frame to hyper, and reports a failure before it does.
+    fn pass(
+        self,
+        frame: Option<Result<Frame<B::Data>, StreamError>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, StreamError>>> {
+        match frame {
+            Some(Err(error)) => {
+                self.exchange.fail(&error);
+                *self.failed = Some(error);
+                // hyper drops what it has not written when a body fails.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(Ok(frame)) => {
+                let len = frame.data_ref().map_or(0, Buf::remaining);
+                self.exchange.ledger.watch.sent(len);
+                self.exchange.over =
+                    frame.is_trailers() || self.body.is_complete() || self.body.is_end_stream();
+                Poll::Ready(Some(Ok(frame)))
+            }
+            None => {
+                self.exchange.over = true;
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
+/// Polls a body of the declared length to its end. What it has beyond is an error.
+fn poll_rest<B>(
+    mut body: Pin<&mut Outgoing<B>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), StreamError>>
 where
     B: Body<Data: Buf, Error: Into<BoxError>>,
 {
     while !body.is_end_stream() {
-        match body.as_mut().poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) if frame.is_data() => {}
-            Poll::Ready(Some(Err(error))) => return Some(error),
-            Poll::Ready(Some(Ok(_)) | None) | Poll::Pending => return None,
+        match ready!(body.as_mut().poll_frame(cx)) {
+            Some(Ok(frame)) if frame.is_data() => {}
+            Some(Err(error)) => return Poll::Ready(Err(error)),
+            Some(Ok(_)) | None => break,
         }
     }
-    None
+    Poll::Ready(Ok(()))
 }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use axum::{Extension, Router, routing::get};
-use lacewing_server::{ConnectionInfo, Protocol, Server, npn};
+use lacewing_server::{ConnectionInfo, Identity, Protocol, Server, npn};
 use openssl::{
     pkey::PKey,
     ssl::{Ssl, SslContext, SslMethod, SslVerifyMode},
@@ -12,7 +12,7 @@ use openssl::{
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
-use crate::support::{Running, fetch, spoken};
+use crate::support::{Running, fetch, spoken, tls};
 
 /// Tells what is known of the client.
 async fn tell(Extension(info): Extension<ConnectionInfo>) -> String {
@@ -64,6 +64,66 @@ async fn requests_know_the_certificates_and_the_name_of_the_handshake() {
             let expected = format!("{count} certificates, localhost by {protocol}");
             assert_eq!(fetch(io, protocol, "/").await, expected);
         }
+    }
+    running.stop().await;
+}
+
+/// The certificate that OpenSSL's client sees, after a request over HTTP/2.
+async fn shown(address: std::net::SocketAddr, name: Option<&str>) -> Vec<u8> {
+    let mut context = SslContext::builder(SslMethod::tls_client()).unwrap();
+    context.set_alpn_protos(b"\x02h2").unwrap();
+    let mut ssl = Ssl::new(&context.build()).unwrap();
+    if let Some(name) = name {
+        ssl.set_hostname(name).unwrap();
+    }
+    let io = TcpStream::connect(address).await.unwrap();
+    let mut io = SslStream::new(ssl, io).unwrap();
+    Pin::new(&mut io).connect().await.unwrap();
+    let shown = io.ssl().peer_certificate().unwrap().to_der().unwrap();
+    assert_eq!(fetch(io, Protocol::Http2, "/").await, "hello");
+    shown
+}
+
+#[tokio::test]
+async fn an_identity_is_chosen_by_name_and_replaced_while_the_server_runs() {
+    let [one, other, renewed] = ["one.example", "other.example", "one.example"].map(tls::make);
+    let identity = |made: &tls::Made| {
+        Identity::from_pem(made.certificate.as_bytes(), made.key.as_bytes()).unwrap()
+    };
+    let identities = identity(&one).and(identity(&other));
+    let acceptor = npn::acceptor_with(&identities).unwrap();
+    let builder = Server::builder().bind_npn(([127, 0, 0, 1], 0).into(), acceptor);
+    let server = builder.build().await.unwrap();
+    let address = server.local_addrs().next().unwrap();
+    let router = Router::new().route("/", get(|| async { "hello" }));
+    let running = Running::start(|stop| async move {
+        tokio::select! {
+            () = server.serve(router) => {}
+            () = stop => {}
+        }
+    });
+    for (name, expected) in [
+        (None, &one),
+        (Some("one.example"), &one),
+        (Some("other.example"), &other),
+        (Some("third.example"), &one),
+    ] {
+        assert_eq!(
+            shown(address, name).await,
+            expected.der.as_ref(),
+            "{name:?}"
+        );
+    }
+    identities
+        .replace_pem(renewed.certificate.as_bytes(), renewed.key.as_bytes())
+        .unwrap();
+    assert_eq!(identities.certificates(), [renewed.der.clone()]);
+    for (name, expected) in [(None, &renewed), (Some("other.example"), &other)] {
+        assert_eq!(
+            shown(address, name).await,
+            expected.der.as_ref(),
+            "{name:?}"
+        );
     }
     running.stop().await;
 }

@@ -219,3 +219,44 @@ async fn a_client_that_is_gone_is_noticed_before_the_drain_timeout() {
         .expect("still open");
     assert!(result.unwrap().unwrap_err().is_disconnect());
 }
+
+/// Sends a request for events, and nothing after it.
+async fn half_closed(limits: impl FnOnce(&mut Limits)) -> Http1 {
+    let mut connection = connect(limits);
+    connection.send("GET", "/events").await;
+    connection.io.shutdown().await.unwrap();
+    connection
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_gone_between_two_chunks_is_noticed() {
+    let mut connection = half_closed(|_| {}).await;
+    let mut head = [0; 12];
+    connection.io.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+    sleep(Duration::from_millis(10)).await;
+    let Http1 { io, serving, .. } = connection;
+    drop(io);
+    let ended = timeout(Duration::from_secs(5), serving).await;
+    assert!(ended.expect("still open").unwrap().is_err());
+}
+
+/// The bytes that look for the client are part of the next chunk's size.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_only_closed_its_side_has_every_chunk() {
+    let mut connection = half_closed(|limits| limits.drain_timeout = HOUR).await;
+    let reply = connection.reply("GET").await;
+    assert!(reply.whole, "{reply:?}");
+    let (mut rest, mut events) = (&reply.body[..], String::new());
+    let mut probes = 0;
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        probes += usize::from(size.starts_with('0') && size.len() > 1);
+        let size = usize::from_str_radix(size, 16).unwrap();
+        events.push_str(&after[..size]);
+        rest = &after[size + 2..];
+    }
+    let expected: String = (0..5).map(|number| format!("data: {number}\n\n")).collect();
+    assert_eq!(events, expected);
+    assert_eq!(probes, 1, "{}", reply.body);
+    assert!(connection.serving.await.unwrap().is_ok());
+}

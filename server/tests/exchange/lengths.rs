@@ -88,6 +88,7 @@ async fn handle(request: Request<RequestBody>) -> Result<Response<Script>, Infal
         "four" => vec![Step::Data("four")],
         "pieces" => vec![Step::Data("fo"), Step::Data(""), Step::Data("ur")],
         "late" => vec![Step::Later("fo"), Step::Later("ur")],
+        "surplus" => vec![Step::Data("four"), Step::Later("more")],
         "empty" => vec![],
         "trailers" => vec![Step::Data("four"), Step::Trailers],
         "error" => vec![Step::Data("four"), Step::Error],
@@ -108,7 +109,7 @@ async fn handle(request: Request<RequestBody>) -> Result<Response<Script>, Infal
 }
 
 /// What goes wrong, and what the observer is told of it.
-const WRONG: [(&str, &str); 17] = [
+const WRONG: [(&str, &str); 20] = [
     ("/four/10", "ended after 4 B, and its content-length is 10"),
     ("/four-later/10", "ended after 4 B"),
     ("/pieces/10", "ended after 4 B"),
@@ -120,6 +121,9 @@ const WRONG: [(&str, &str); 17] = [
     ("/four/2", "has 4 B or more, and its content-length is 2"),
     ("/pieces/2", "has 4 B or more"),
     ("/pieces/0", " B or more, and its content-length is 0"),
+    ("/surplus/4", "has 8 B or more, and its content-length is 4"),
+    ("/surplus-later/4", "has 8 B or more"),
+    ("/surplus/6", "has 8 B or more"),
     ("/error/-", "the disk is gone"),
     ("/error/10", "the disk is gone"),
     ("/late-error/-", "the disk is gone"),

@@ -19,6 +19,8 @@ mod half_close;
 #[cfg(feature = "http1")]
 mod http1;
 #[cfg(feature = "http1")]
+mod http1_stats;
+#[cfg(feature = "http1")]
 mod http1_waits;
 mod interim;
 mod lengths;

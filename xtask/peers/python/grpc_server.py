@@ -1,4 +1,4 @@
-"""grpc_server.py PORT: the echo service by grpcio, the C core's Python."""
+"""grpc_server.py PORT|unix:PATH: the echo service by grpcio, the C core's Python."""
 
 import sys
 from concurrent import futures
@@ -49,7 +49,9 @@ def main():
     )
     handler = grpc.method_handlers_generic_handler(SERVICE, methods)
     server.add_generic_rpc_handlers((handler,))
-    assert server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}"), "the port is taken"
+    place = sys.argv[1]
+    address = place if place.startswith("unix:") else f"127.0.0.1:{place}"
+    assert server.add_insecure_port(address), "the address is taken"
     server.start()
     server.wait_for_termination()
 

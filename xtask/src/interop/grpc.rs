@@ -36,19 +36,32 @@ pub(super) fn cases() -> Vec<Case> {
             })
         })
         .collect();
-    for client in ["grpcio", "grpc-js"] {
-        let name = format!("http2/grpc/unix-client-on-{client}-server-on-lacewing");
-        cases.push(Case::new(name, move |fixture| unix(fixture, client)));
+    for (client, server) in [
+        ("grpcio", "lacewing"),
+        ("grpc-js", "lacewing"),
+        ("lacewing", "lacewing"),
+        ("lacewing", "grpcio"),
+    ] {
+        let name = format!("http2/grpc/unix-client-on-{client}-server-on-{server}");
+        cases.push(Case::new(name, move |fixture| {
+            unix(fixture, client, server)
+        }));
     }
     cases
 }
 
 /// Over a Unix socket. The C core percent-encodes its path into `:authority`.
-fn unix(fixture: &Fixture, client: &str) -> Outcome {
+fn unix(fixture: &Fixture, client: &str, server: &str) -> Outcome {
     let socket = fixture.scratch("grpc.sock");
     let target = format!("unix:{}", socket.display());
-    let mut command = fixture.rust("grpc-server");
-    command.args([&target, "lacewing"]);
+    let mut command = match server {
+        "grpcio" => with(fixture.python("grpc_server.py")?, &target),
+        transport => {
+            let mut command = with(fixture.rust("grpc-server"), &target);
+            command.arg(transport);
+            command
+        }
+    };
     let log = fixture.scratch("grpc-unix.log");
     let listens = || UnixStream::connect(&socket).is_ok();
     let server = Server::start_unseen("grpc-server", &mut command, log, listens)?;
@@ -61,8 +74,8 @@ fn every_method(fixture: &Fixture, client: &str, target: &str) -> Outcome {
         "grpcio" => with(fixture.python("grpc_client.py")?, target),
         "grpc-js" => with(fixture.node("grpc-client.js")?, target),
         transport => {
-            let port = target.rsplit(':').next().unwrap_or(target);
-            let mut client = with(fixture.rust("grpc-client"), port);
+            let place = target.strip_prefix("127.0.0.1:").unwrap_or(target);
+            let mut client = with(fixture.rust("grpc-client"), place);
             client.arg(transport);
             client
         }

@@ -29,10 +29,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "conn/src/proto/config.rs::Config",
         "booleans that become enums",
     ),
-    (
-        "client/conform/src/spdy/monitor.rs::received",
-        "being split",
-    ),
 ];
 
 /// Functions here are tables of conformance cases: data, as long as they are many.

@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+mod dialling;
 mod foreign;
 mod get;
 #[cfg(unix)]

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::stream::RawStream;
 use crate::{
     Error, Initiator, Reason,
-    driver::{Mailbox, ready_queue::Cell},
+    driver::{mailbox::Mailbox, ready_queue::Cell},
     proto::{ConnectionStats, OpenOptions},
 };
 

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     Error, Initiator, Reason,
-    driver::{Application, Context, Incoming, StreamTable, wakers},
+    driver::{
+        application::Application, context::Context, incoming::Incoming, stream_table::StreamTable,
+        wakers,
+    },
     proto::{Direction, Event, Head, OpenError, ShutdownOrder, StreamKey},
 };
 

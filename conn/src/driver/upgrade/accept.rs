@@ -15,8 +15,8 @@ use super::{
     request::{Kubernetes, stream_protocol},
 };
 use crate::{
-    Version,
-    driver::{Mux, MuxConfig, MuxConnection},
+    Side, Version,
+    driver::raw::{Mux, MuxConfig, MuxConnection},
 };
 
 /// A client's request for an upgrade: [accept](Self::switch) it or
@@ -24,7 +24,7 @@ use crate::{
 ///
 /// ```no_run
 /// use http::{HeaderMap, Response, StatusCode};
-/// use lacewing_conn::driver::{Mux, MuxConfig, upgrade::*};
+/// use lacewing_conn::{Side, driver::{Mux, MuxConfig, upgrade::{Upgrade, UpgradeError}}};
 ///
 /// async fn serve(io: tokio::net::TcpStream) -> Result<Option<Mux>, UpgradeError> {
 ///     let requested = Upgrade::default().accept(io).await?;
@@ -34,8 +34,8 @@ use crate::{
 ///         requested.refuse(no).await?;
 ///         return Ok(None);
 ///     }
-///     let switched = requested.switch(HeaderMap::new(), MuxConfig::default()).await?;
-///     let (mux, connection) = switched;
+///     let config = MuxConfig::new(Side::Server);
+///     let (mux, connection) = requested.switch(HeaderMap::new(), config).await?;
 ///     tokio::spawn(connection);
 ///     Ok(Some(mux))
 /// }
@@ -214,7 +214,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Requested<IO> {
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *response.headers_mut() = headers.clone();
         let protocol = chosen.map(str::to_owned);
-        let (mux, connection) = self.switch(headers, MuxConfig::kubernetes()).await?;
+        let (mux, connection) = self
+            .switch(headers, MuxConfig::kubernetes(Side::Server))
+            .await?;
         Ok(Kubernetes {
             mux,
             connection,

@@ -6,6 +6,7 @@ mod field;
 pub(super) mod settings;
 
 use bytes::{Bytes, BytesMut};
+use http::uri::Scheme;
 use lacewing_frames::http2 as frames;
 use lacewing_hpack::{BlockEncoder, EncoderConfig, ExceededLimit};
 
@@ -38,6 +39,8 @@ pub(crate) struct Wire {
     settings_due: bool,
     header_table_size: u32,
     side: Side,
+    /// Of requests whose URI names none.
+    scheme: Scheme,
     /// SETTINGS of the peer were obeyed.
     settings_came: bool,
     /// Settings that the peer may not take back.
@@ -71,6 +74,7 @@ impl Wire {
             settings_due: true,
             header_table_size: limits.header_table_size,
             side: config.side,
+            scheme: config.scheme.clone(),
             settings_came: false,
             fixed: settings::Fixed::default(),
             sent: HeaderBytes::default(),
@@ -254,12 +258,12 @@ impl Wire {
         fin: bool,
         out: &mut BytesMut,
     ) {
-        let digits = &mut self.digits;
+        let (scheme, digits) = (&self.scheme, &mut self.digits);
         let plain = &mut self.sent.plain;
         let before = out.len();
         let fields = |encoder: &mut BlockEncoder<'_>| {
             let mut block = Block { encoder, plain };
-            encode_control(head, digits, &mut block);
+            encode_control(head, scheme, digits, &mut block);
             if !head.fields.is_empty() {
                 encode_fields(head, &mut block);
             }

@@ -9,6 +9,7 @@ mod settings;
 use std::num::NonZeroU16;
 
 use bytes::{Bytes, BytesMut};
+use http::uri::Scheme;
 use lacewing_frames::spdy as frames;
 
 use self::{
@@ -43,6 +44,8 @@ pub(crate) struct Wire {
     version: Version,
     side: Side,
     semantics: Semantics,
+    /// Of requests whose URI names none.
+    scheme: Scheme,
     max_header_list_size: usize,
     max_header_fields: usize,
     sent: HeaderBytes,
@@ -77,6 +80,7 @@ impl Wire {
             version: config.version,
             side: config.side,
             semantics: config.semantics,
+            scheme: config.scheme.clone(),
             max_header_list_size: limits.max_header_list_size,
             max_header_fields: limits.max_header_fields,
             sent: HeaderBytes::default(),
@@ -280,10 +284,10 @@ impl Wire {
             _ => self.wire_priority(Priority::default()),
         };
         let before = out.len();
-        let plain = &mut self.sent.plain;
+        let (scheme, plain) = (&self.scheme, &mut self.sent.plain);
         let fields = |encoder: &mut frames::BlockEncoder<'_>| {
             let mut block = Block { encoder, plain };
-            encode_control(version, head, push, &mut block);
+            encode_control(version, head, scheme, push, &mut block);
             let taken = control_names(version, &head.control);
             encode_fields(version, head, taken, &mut block);
         };
@@ -333,10 +337,10 @@ impl Wire {
         syn.associated = parent.value();
         syn.unidirectional = true;
         let before = out.len();
-        let plain = &mut self.sent.plain;
+        let (scheme, plain) = (&self.scheme, &mut self.sent.plain);
         let fields = |encoder: &mut frames::BlockEncoder<'_>| {
             let mut block = Block { encoder, plain };
-            encode_control(version, request, true, &mut block);
+            encode_control(version, request, scheme, true, &mut block);
             encode_pushed_status(version, response, &mut block);
             encode_fields(version, response, pushed_names(version), &mut block);
         };

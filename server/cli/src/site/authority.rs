@@ -1,22 +1,16 @@
 //! Requests that belong to another server than the one of the TLS handshake.
 
-use std::sync::Arc;
-
 use http::{Request, header::HOST, uri::Authority};
-use lacewing_server::ConnectionInfo;
-use rustls::{
-    client::verify_server_name,
-    pki_types::{CertificateDer, ServerName},
-    server::ParsedCertificate,
-};
+use lacewing_server::{ConnectionInfo, Identity};
+use rustls::{client::verify_server_name, pki_types::ServerName, server::ParsedCertificate};
 
-/// The names in the certificate of the TLS port; none without such a port.
+/// The names in the certificate that the TLS port has now; none without such a port.
 #[derive(Clone, Default)]
-pub(crate) struct Names(Option<Arc<CertificateDer<'static>>>);
+pub(crate) struct Names(Option<Identity>);
 
 impl Names {
-    pub(crate) fn of(certificate: CertificateDer<'static>) -> Self {
-        Self(Some(Arc::new(certificate)))
+    pub(crate) fn of(identity: Identity) -> Self {
+        Self(Some(identity))
     }
 
     /// Returns true if the host is neither the name of the handshake (SNI) nor in
@@ -39,12 +33,13 @@ impl Names {
     }
 
     fn cover(&self, host: &str) -> bool {
-        let Some(certificate) = &self.0 else {
+        let chain = self.0.as_ref().map(Identity::certificates);
+        let Some(certificate) = chain.iter().flatten().next() else {
             return false;
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(host.trim_end_matches('.'));
-        let certificate = ParsedCertificate::try_from(&**certificate);
+        let certificate = ParsedCertificate::try_from(certificate);
         match (name, certificate) {
             (Ok(name), Ok(certificate)) => verify_server_name(&certificate, &name).is_ok(),
             _ => false,

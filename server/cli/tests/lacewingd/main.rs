@@ -17,6 +17,7 @@ mod hosts;
 mod log;
 mod program;
 mod ranges;
+mod reload;
 
 use std::{
     net::TcpListener,

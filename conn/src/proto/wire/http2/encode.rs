@@ -1,6 +1,6 @@
 //! Heads to header blocks.
 
-use http::{Method, header};
+use http::{Method, header, uri::Scheme};
 use lacewing_hpack::{BlockEncoder, Sensitivity};
 
 use crate::proto::{
@@ -27,7 +27,13 @@ impl Block<'_, '_> {
     }
 }
 
-pub(super) fn encode_control(head: &Head, digits: &mut [u8; 3], block: &mut Block<'_, '_>) {
+/// `default` is the scheme of requests whose URI names none.
+pub(super) fn encode_control(
+    head: &Head,
+    default: &Scheme,
+    digits: &mut [u8; 3],
+    block: &mut Block<'_, '_>,
+) {
     let plain = Sensitivity::Normal;
     match &head.control {
         Control::None => {}
@@ -48,8 +54,8 @@ pub(super) fn encode_control(head: &Head, digits: &mut [u8; 3], block: &mut Bloc
                 block.field(b":protocol", protocol.as_str().as_bytes(), plain);
             }
             if *method != Method::CONNECT || protocol.is_some() {
-                let scheme = uri.scheme_str().unwrap_or("http");
-                block.field(b":scheme", scheme.as_bytes(), plain);
+                let scheme = uri.scheme().unwrap_or(default);
+                block.field(b":scheme", scheme.as_str().as_bytes(), plain);
             }
             if let Some(authority) = authority(uri, &head.fields) {
                 block.field(b":authority", authority, plain);

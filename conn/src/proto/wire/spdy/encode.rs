@@ -1,6 +1,6 @@
 //! Heads to header blocks (the drafts' §3.2).
 
-use http::{Method, header};
+use http::{Method, header, uri::Scheme};
 use lacewing_frames::spdy as frames;
 
 use crate::proto::{
@@ -53,7 +53,14 @@ pub(super) fn encode_pushed_status(version: Version, head: &Head, block: &mut Bl
     }
 }
 
-pub(super) fn encode_control(version: Version, head: &Head, push: bool, block: &mut Block<'_, '_>) {
+/// `default` is the scheme of requests whose URI names none.
+pub(super) fn encode_control(
+    version: Version,
+    head: &Head,
+    default: &Scheme,
+    push: bool,
+    block: &mut Block<'_, '_>,
+) {
     let two = version == Version::Spdy2;
     let name = |name: &'static str| {
         if two {
@@ -74,7 +81,7 @@ pub(super) fn encode_control(version: Version, head: &Head, push: bool, block: &
         Control::Request { method, uri, .. } => {
             let path = path_of(uri);
             let host = authority(uri, &head.fields).unwrap_or(b"localhost");
-            let scheme = uri.scheme_str().unwrap_or("http");
+            let scheme = uri.scheme().unwrap_or(default).as_str();
             // The drafts ask for none in a push; spdy-transport requires one.
             put(name(":method"), method.as_str().as_bytes());
             if two && push {

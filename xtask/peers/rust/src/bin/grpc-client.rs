@@ -1,16 +1,17 @@
-//! grpc-client PORT tonic|lacewing: calls every method of the echo service, by
+//! grpc-client PORT|unix:PATH tonic|lacewing: calls every method of the echo service, by
 //! tonic's own transport (hyper) or by our client; prints one line for each.
 
 use std::time::Duration;
 
 use futures_util::stream;
 use http::Uri;
-use lacewing_client::{Client, Version};
+use lacewing_client::{Client, Unix, Version};
 use lacewing_interop_peers::echo::EchoClient;
 use lacewing_interop_peers::{Error, Message};
 use tonic::body::Body;
 use tonic::client::GrpcService;
-use tonic::codegen::{Bytes, StdError};
+use tonic::codegen::{Bytes, InterceptedService, StdError};
+use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
 use tonic::{Code, Request};
 
@@ -20,16 +21,21 @@ const MANY: u64 = 10_000;
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let mut args = std::env::args().skip(1);
-    let usage = "usage: grpc-client PORT tonic|lacewing";
-    let port: u16 = args.next().ok_or(usage)?.parse()?;
+    let usage = "usage: grpc-client PORT|unix:PATH tonic|lacewing";
+    let place = args.next().ok_or(usage)?;
+    let transport = args.next().ok_or(usage)?;
+    if let (Some(path), "lacewing") = (place.strip_prefix("unix:"), &transport[..]) {
+        return tokio::time::timeout(Duration::from_secs(50), unix(path)).await?;
+    }
+    let port: u16 = place.parse()?;
     let origin: Uri = format!("http://127.0.0.1:{port}").parse()?;
     let calls = async {
-        match args.next().as_deref() {
-            Some("tonic") => {
+        match &transport[..] {
+            "tonic" => {
                 let channel = Channel::builder(origin).connect().await?;
                 every_method(EchoClient::new(channel)).await
             }
-            Some("lacewing") => {
+            "lacewing" => {
                 let client = Client::builder().cleartext_protocol(Version::Http2).build();
                 every_method(EchoClient::with_origin(client, origin)).await
             }
@@ -37,6 +43,22 @@ async fn main() -> Result<(), Error> {
         }
     };
     tokio::time::timeout(Duration::from_secs(50), calls).await?
+}
+
+/// Over a Unix socket, with the authority that the C core sends there: the path of the socket,
+/// percent-encoded.
+async fn unix(path: &str) -> Result<(), Error> {
+    let client = Client::builder()
+        .cleartext_protocol(Version::Http2)
+        .dial(Unix::new(path))
+        .build();
+    let host: AsciiMetadataValue = path.replace('/', "%2F").parse()?;
+    let named = InterceptedService::new(client, move |mut request: Request<()>| {
+        request.metadata_mut().insert("host", host.clone());
+        Ok(request)
+    });
+    let origin = Uri::from_static("http://localhost");
+    every_method(EchoClient::with_origin(named, origin)).await
 }
 
 /// What carries the calls.

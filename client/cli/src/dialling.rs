@@ -1,0 +1,194 @@
+//! The way to the servers, and the certificates on it.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+use clap::Args;
+use lacewing_client::{
+    Connector, Resolve, Resolving, Tcp, Trust, Version,
+    tls::{Certificates, Tls},
+};
+
+use crate::status::Failure;
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Dialling {
+    /// Accept any TLS certificate. Any host on the way can then pose as the
+    /// server: for tests only
+    #[arg(short = 'k', long)]
+    pub(crate) insecure: bool,
+
+    /// Trust the certificates of this PEM file instead of Mozilla's roots
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub(crate) cacert: Option<PathBuf>,
+
+    /// Show the certificate chain of this PEM file to servers that ask for one
+    #[arg(short = 'E', long, value_name = "FILE")]
+    pub(crate) cert: Option<PathBuf>,
+
+    /// The private key of --cert, PEM, if it is not in the same file
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+
+    /// Connect to ADDRESS for HOST:PORT, as curl does; may be repeated.
+    /// Several addresses are separated by commas
+    #[arg(long, value_name = "HOST:PORT:ADDRESS", value_parser = entry)]
+    pub(crate) resolve: Vec<Entry>,
+
+    /// Connect from this local address
+    #[arg(long, visible_alias = "interface", value_name = "ADDRESS")]
+    pub(crate) local_address: Option<IpAddr>,
+
+    /// Connect to this Unix socket, whatever the URL's host
+    #[cfg(unix)]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["resolve", "local_address"])]
+    pub(crate) unix_socket: Option<PathBuf>,
+
+    /// Offer the protocols by NPN too, for https servers older than ALPN. Uses
+    /// OpenSSL and its root certificates, and TLS 1.2 at most
+    #[cfg(feature = "npn")]
+    #[arg(long, conflicts_with_all = ["cacert", "cert"])]
+    pub(crate) npn: bool,
+}
+
+/// The addresses of one host and port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    host: String,
+    port: u16,
+    addresses: Vec<IpAddr>,
+}
+
+impl Dialling {
+    /// The connector that does all this.
+    pub(crate) fn connector(&self, protocol: Option<Version>) -> Result<Connector, Failure> {
+        let offered = protocol.map_or_else(|| Version::ALL.to_vec(), |version| vec![version]);
+        let cleartext = Some(protocol.unwrap_or(Version::Http2));
+        let connector = self.secured(offered, cleartext)?;
+        #[cfg(unix)]
+        if let Some(path) = &self.unix_socket {
+            return Ok(connector.dial(lacewing_client::Unix::new(path)));
+        }
+        let mut tcp = Tcp::new();
+        if let Some(address) = self.local_address {
+            tcp = tcp.local_address(address);
+        }
+        if !self.resolve.is_empty() {
+            tcp = tcp.resolver(Entries(self.resolve.clone()));
+        }
+        Ok(connector.dial(tcp))
+    }
+
+    fn secured(
+        &self,
+        offered: Vec<Version>,
+        cleartext: Option<Version>,
+    ) -> Result<Connector, Failure> {
+        #[cfg(feature = "npn")]
+        if self.npn {
+            let npn = lacewing_client::npn::Npn::with_trust(self.trust(), offered);
+            return Ok(Connector::npn(npn.map_err(Failure::local)?, cleartext));
+        }
+        let tls = Tls::with_certificates(self.certificates()?, offered);
+        Ok(Connector::tls(tls, cleartext))
+    }
+
+    fn certificates(&self) -> Result<Certificates, Failure> {
+        let mut certificates = match &self.cacert {
+            _ if self.insecure => Certificates::anyone(),
+            None => Certificates::mozilla(),
+            Some(path) => Certificates::nobody()
+                .add_ca_file(path)
+                .map_err(Failure::local)?,
+        };
+        if let Some(chain) = &self.cert {
+            let key = self.key.as_ref().unwrap_or(chain);
+            certificates = certificates
+                .client_certificate_files(chain, key)
+                .map_err(Failure::local)?;
+        }
+        Ok(certificates)
+    }
+
+    pub(crate) fn trust(&self) -> Trust {
+        if self.insecure {
+            Trust::Anyone
+        } else {
+            Trust::Roots
+        }
+    }
+}
+
+/// `HOST:PORT:ADDRESS[,ADDRESS…]`; IPv6 addresses may have brackets.
+fn entry(text: &str) -> Result<Entry, String> {
+    let wrong = || "write it as HOST:PORT:ADDRESS, such as example.org:443:127.0.0.1".to_owned();
+    let mut parts = text.splitn(3, ':');
+    let (Some(host), Some(port), Some(addresses)) = (parts.next(), parts.next(), parts.next())
+    else {
+        return Err(wrong());
+    };
+    let addresses = addresses.split(',').map(|address| {
+        let address = address.trim_start_matches('[').trim_end_matches(']');
+        address
+            .parse()
+            .map_err(|_| format!("{address:?} is no IP address; {}", wrong()))
+    });
+    if host.is_empty() {
+        return Err(wrong());
+    }
+    Ok(Entry {
+        host: host.to_ascii_lowercase(),
+        port: port.parse().map_err(|_| wrong())?,
+        addresses: addresses.collect::<Result<_, _>>()?,
+    })
+}
+
+/// What --resolve says; other names are the operating system's.
+struct Entries(Vec<Entry>);
+
+impl Resolve for Entries {
+    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a> {
+        let is_it = |entry: &&Entry| entry.port == port && entry.host.eq_ignore_ascii_case(host);
+        let found = self.0.iter().rev().find(is_it).map(|entry| {
+            let addresses = entry.addresses.iter();
+            addresses
+                .map(|address| SocketAddr::new(*address, port))
+                .collect()
+        });
+        Box::pin(async move {
+            match found {
+                Some(addresses) => Ok(addresses),
+                None => Ok(tokio::net::lookup_host((host, port)).await?.collect()),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_those_of_curl() {
+        let read = entry("Example.org:443:127.0.0.1,[::1],::2").unwrap();
+        let addresses = ["127.0.0.1", "::1", "::2"].map(|address| address.parse().unwrap());
+        let expected = Entry {
+            host: "example.org".into(),
+            port: 443,
+            addresses: addresses.to_vec(),
+        };
+        assert_eq!(read, expected);
+        for wrong in [
+            "",
+            "a:443",
+            "a:b:127.0.0.1",
+            ":1:127.0.0.1",
+            "a:1:b",
+            "a:1:",
+        ] {
+            assert!(entry(wrong).is_err(), "{wrong}");
+        }
+    }
+}
