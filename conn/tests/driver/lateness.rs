@@ -31,7 +31,7 @@ impl Between {
     fn new(version: Version, change: impl FnOnce(&mut Config)) -> Self {
         let (here, client) = duplex(64 << 10);
         let (there, server) = duplex(64 << 10);
-        let (mux, connection) = Mux::client(here, version, MuxConfig::default());
+        let (mux, connection) = Mux::client(here, version, MuxConfig::new(Side::Client));
         tokio::spawn(connection);
         let config = Config::new(version, Side::Server).with(|config| {
             config.semantics = Semantics::Raw;
