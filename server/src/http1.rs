@@ -139,18 +139,10 @@ where
         let polled = connection.as_mut().poll(cx);
         if let Some(place) = place {
             place.note(ledger.is_idle());
-            if leaving && matches!(polled, Poll::Ready(Ok(()))) {
-                let max_connections = place.max();
-                return Poll::Ready(Err(ServeError::MadeRoom { max_connections }));
-            }
         }
         if let Poll::Ready(result) = polled {
-            return Poll::Ready(result.map_err(|error| {
-                if error.is_parse() {
-                    ledger.unparsable(&error);
-                }
-                failed(error)
-            }));
+            let left = place.filter(|_| leaving);
+            return Poll::Ready(over(result, left, ledger));
         }
         if let Err(error) = memory.check(cx) {
             return Poll::Ready(Err(error));
@@ -180,6 +172,26 @@ where
         ledger.tell_stats();
     }
     result
+}
+
+/// The end of a connection, which left its place to another or not.
+fn over(
+    result: hyper::Result<()>,
+    left: Option<&Place>,
+    ledger: &Ledger,
+) -> Result<(), ServeError> {
+    match (result, left) {
+        (Ok(()), None) => Ok(()),
+        (Ok(()), Some(place)) => Err(ServeError::MadeRoom {
+            max_connections: place.max(),
+        }),
+        (Err(error), _) => {
+            if error.is_parse() {
+                ledger.unparsable(&error);
+            }
+            Err(failed(error))
+        }
+    }
 }
 
 /// Reports the statistics when they are due, and sets the timer for the next.

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 
 #[cfg(doc)]
-use super::application::Application;
+use super::facade::Application;
 use super::{incoming::Incoming, notifier::Notifier, streams::Streams};
 #[cfg(doc)]
 use crate::proto::Event;

@@ -23,6 +23,7 @@ mod http1_stats;
 #[cfg(feature = "http1")]
 mod http1_waits;
 mod interim;
+mod layers;
 mod lengths;
 mod malformed;
 mod messages;

@@ -17,7 +17,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "client/cli/src/args.rs::Conform",
         "flags of the command line",
     ),
-    ("client/cli/src/args.rs::Get", "flags of the command line"),
     ("server/cli/src/args.rs::Args", "flags of the command line"),
     ("frames/src/http2/error.rs::fmt", "a text for each variant"),
     (
