@@ -9,11 +9,13 @@
 mod bounds;
 mod case;
 mod command_line;
+mod comparison;
 mod dialect;
 mod families;
 mod figures;
 pub mod heap;
 mod peer;
+mod peers;
 mod play;
 mod probe;
 mod process;

@@ -27,3 +27,8 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// The example of the page on limits compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/limits.md")]
+pub struct LimitsPage;

@@ -12,7 +12,7 @@ use std::{
 use http::{Request, Response};
 use lacewing_conn::{
     Version,
-    driver::{Driver, Incoming},
+    driver::{Incoming, facade::Driver},
     proto::ConnectionStats,
 };
 
@@ -110,6 +110,7 @@ impl Connection {
         options: ClientOptions,
     ) -> (Self, Driver<IO, Exchanges>) {
         let engine = options.engine(version);
+        let budget = options.connection.memory_budget.clone();
         let waiting = options.push.map(pushes::Waiting::new);
         let link = Link::new(options.max_queued, options.concurrency);
         let settings = exchange::Settings {
@@ -122,7 +123,7 @@ impl Connection {
             keeper: options.keeper,
         };
         let exchanges = Exchanges::new(Arc::clone(&link), settings);
-        let driver = Driver::new(io, engine, exchanges);
+        let driver = Driver::in_budget(io, engine, exchanges, &budget);
         link.connect(driver.notifier());
         let handles = Arc::new(Handles {
             link,
@@ -313,11 +314,10 @@ where
     type Error = ClientError;
     type Future = ResponseFuture;
 
-    /// Ready when there is a place for this handle's request, which is then
-    /// kept until `call`: in the queue, or with [`Concurrency::Fail`](crate::Concurrency::Fail) among the
-    /// streams that the server allows. `poll_ready` waits; `call` without it
-    /// fails. Ready at once if the connection is over, so that `call` can say
-    /// why.
+    /// Ready when there is a place for this handle's request. The place is kept until `call`: in
+    /// the queue, or with [`Concurrency::Fail`](crate::Concurrency::Fail) among the streams that
+    /// the server allows. `poll_ready` waits; `call` without it fails. Ready at once if the
+    /// connection is over, so that `call` can say why.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
         if self.slot == Slot::None {
             if !self.is_open() {

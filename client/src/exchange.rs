@@ -13,7 +13,10 @@ use std::{collections::VecDeque, sync::Arc, task::Poll, time::Duration};
 use http::{Response, header::CONTENT_LENGTH};
 use lacewing_conn::{
     Initiator, Reason, Version,
-    driver::{Application, Context, Incoming, StreamTable},
+    driver::{
+        Incoming,
+        facade::{Application, Context, StreamTable},
+    },
     proto::{Control, Event, Head, StreamKey, fields::content_length},
 };
 use tokio::sync::oneshot;
@@ -73,7 +76,7 @@ pub(crate) struct Exchanges {
     shutdown: Shutdown,
 }
 
-/// How exchanges are run.
+/// The options of exchanges.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) version: Version,
@@ -263,8 +266,8 @@ impl Exchanges {
     }
 
     /// A request cannot be sent to its end, and must not look as if it were.
-    /// The future of the response gets the error; so does a reader of the
-    /// body of one that came before.
+    /// The future of the response gets the error; so does a reader of an
+    /// earlier response's body.
     fn give_up(
         &mut self,
         conn: &mut Context<'_>,

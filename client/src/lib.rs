@@ -51,7 +51,7 @@ pub use error::{ClientError, GivenUp, RequestError};
 pub use informational::OnInformational;
 pub use lacewing_conn::{
     BoxError, Error, Initiator, Limits, Reason, Side, Version,
-    driver::{ConnectionConfig, Incoming, Tunnel},
+    driver::{ConnectionConfig, Incoming, MemoryBudget, MemoryStats, MemoryStep, Tunnel},
     proto::{
         ConnectProtocol, ConnectionStats, HeaderCompression, Priority, Rate, Setting, WindowPool,
     },

@@ -2,7 +2,7 @@
 //! CONNECT (RFC 8441).
 
 use http::{Method, Request, Response};
-use lacewing_conn::driver::{Incoming, PendingTunnel, Tunnel, TunnelBody};
+use lacewing_conn::driver::{Incoming, Tunnel, TunnelBody, facade::PendingTunnel};
 
 use crate::{Client, ClientError, Connection, Origin};
 

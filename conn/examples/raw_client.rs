@@ -12,7 +12,7 @@ use std::{error::Error, io, process::ExitCode};
 
 use http::HeaderMap;
 use lacewing_conn::{
-    Version,
+    Side, Version,
     driver::{Mux, MuxConfig, OpenOptions, RawReader, RawWriter},
 };
 use tokio::{
@@ -46,8 +46,8 @@ async fn run() -> Result<u64, Box<dyn Error>> {
     let version: Version = protocol.parse()?;
     let bytes: u64 = bytes.parse()?;
     let config = match options.iter().any(|option| option == "--flow-control") {
-        true => MuxConfig::default(),
-        false => MuxConfig::kubernetes(),
+        true => MuxConfig::new(Side::Client),
+        false => MuxConfig::kubernetes(Side::Client),
     };
 
     let io = TcpStream::connect(address).await?;

@@ -12,7 +12,7 @@ use std::{error::Error, io};
 
 use http::HeaderMap;
 use lacewing_conn::{
-    Version,
+    Side, Version,
     driver::{Mux, MuxConfig, RawStream},
 };
 use tokio::{
@@ -30,8 +30,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let version: Version = protocol.parse()?;
     let config = match options.iter().any(|option| option == "--flow-control") {
-        true => MuxConfig::default(),
-        false => MuxConfig::kubernetes(),
+        true => MuxConfig::new(Side::Server),
+        false => MuxConfig::kubernetes(Side::Server),
     };
     let listener = TcpListener::bind(address).await?;
     println!("listening on {} for {version}", listener.local_addr()?);

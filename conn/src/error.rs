@@ -1,6 +1,6 @@
 //! The error that users of a connection see.
 
-use std::{borrow::Cow, fmt, io, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, io, sync::Arc};
 
 use crate::{
     Reason,
@@ -112,17 +112,9 @@ impl Error {
     }
 
     /// Creates the error of a PING that was not answered in time. The connection
-    /// goes on.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use lacewing_conn::Error;
-    ///
-    /// let error = Error::ping_timeout(Duration::from_secs(5));
-    /// assert!(error.is_ping_timeout() && !error.is_connection());
-    /// assert_eq!(error.to_string(), "no answer to a PING within 5s");
-    /// ```
-    pub fn ping_timeout(timeout: Duration) -> Self {
+    /// stays open.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn ping_timeout(timeout: std::time::Duration) -> Self {
         Self {
             initiator: Initiator::Peer,
             reason: Reason::NoError,
@@ -154,7 +146,7 @@ impl Error {
     }
 
     /// Adds the end of the connection after this GOAWAY. A GOAWAY with NO_ERROR does
-    /// not explain the loss of a stream, so it becomes PROTOCOL_ERROR.
+    /// not explain the loss of a stream, and becomes PROTOCOL_ERROR.
     pub(crate) fn after_go_away(mut self, then: &'static str) -> Self {
         if let Detail::GoAway(go_away) = &mut self.detail {
             Arc::make_mut(go_away).then = Some(then);
@@ -244,8 +236,8 @@ impl Error {
         self.reason
     }
 
-    /// Returns `true` if the peer did not process the request: it may be retried,
-    /// whatever its method.
+    /// Returns `true` if the peer did not process the request: it may be retried
+    /// with any method.
     pub fn is_retryable(&self) -> bool {
         self.retryable
     }

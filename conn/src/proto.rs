@@ -34,6 +34,7 @@ mod flow;
 mod head;
 mod ids;
 mod limits;
+mod memory;
 mod output;
 mod peer;
 mod priority;
@@ -50,9 +51,9 @@ mod violation;
 mod window_pool;
 mod wire;
 
-pub use authority::is_authority;
 pub use config::{
-    Config, HeaderCompression, PersistentSettings, Semantics, Setting, ShutdownOrder,
+    Config, ExtendedConnect, FlowControl, HeaderCompression, PersistentSettings, Semantics,
+    ServerPush, Setting, ShutdownOrder, VersionSource,
 };
 pub use engine::{
     AlternativeFor, ConnectionStats, Engine, OpenOptions, Pressure, Resets, Stalls, StreamMut,
@@ -68,7 +69,6 @@ pub use rules::{Capabilities, PushScope, Rule, UnknownVersion, Version};
 pub use side::Side;
 pub use stream_id::{Direction, StreamId, StreamKey};
 pub use usage_error::{OpenError, UsageError};
-pub(crate) use violation::Broken;
-pub use violation::Violation;
+pub(crate) use violation::{Broken, Violation};
 pub use window_pool::WindowPool;
 pub use wire::HeaderBytes;

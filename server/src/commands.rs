@@ -1,11 +1,11 @@
-//! What handlers ask of their connection besides a response: a bounded list
-//! that the connection's task empties.
+//! Requests of handlers to their connection, besides the response: a bounded
+//! list that the connection's task empties.
 
 use std::sync::Arc;
 
 use http::Request;
 use lacewing_conn::{
-    driver::{Mailbox, Notifier, SendError},
+    driver::facade::{Mailbox, Notifier, SendError},
     proto::{Head, StreamKey},
 };
 

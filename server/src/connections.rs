@@ -11,6 +11,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use lacewing_conn::driver::{Alarm, MemoryBudget};
 use tokio::sync::Notify;
 
 /// The cap where the system names no limit of descriptors.
@@ -19,6 +20,9 @@ const DEFAULT_MAX: usize = 10_000;
 /// One in so many is shut down at once: a flood of connections must not wait
 /// for a GOAWAY round trip each.
 const SHARE: usize = 4;
+
+/// With all but one in so many places taken, waits for peers become short.
+const NEARLY_FULL: usize = 8;
 
 /// The `used` of a connection with a request under way.
 const BUSY: u64 = 0;
@@ -34,6 +38,10 @@ struct Shared {
     turn: AtomicU64,
     places: Mutex<HashMap<u64, Arc<State>>>,
     left: Notify,
+    /// Nearly all places are taken.
+    crowded: Alarm,
+    /// The machine has no descriptors left.
+    exhausted: Alarm,
 }
 
 #[derive(Debug)]
@@ -52,8 +60,10 @@ impl State {
 }
 
 impl Connections {
-    pub(crate) fn new(max: usize) -> Self {
+    pub(crate) fn new(max: usize, budget: &MemoryBudget) -> Self {
         Self(Arc::new(Shared {
+            crowded: budget.alarm(),
+            exhausted: budget.alarm(),
             max: max.max(1),
             turn: AtomicU64::new(BUSY),
             places: Mutex::default(),
@@ -78,6 +88,7 @@ impl Connections {
             waker: Mutex::default(),
         });
         places.insert(number, Arc::clone(&state));
+        self.0.watch(&places);
         drop(places);
         Some(Place(Arc::new(Taken {
             number,
@@ -115,6 +126,11 @@ impl Connections {
         count > 0
     }
 
+    /// Notes whether the machine has run out of what a connection needs.
+    pub(crate) fn note_exhausted(&self, exhausted: bool) {
+        self.0.exhausted.set(exhausted);
+    }
+
     /// Completes when a connection leaves.
     pub(crate) async fn one_left(&self) {
         self.0.left.notified().await;
@@ -122,6 +138,12 @@ impl Connections {
 }
 
 impl Shared {
+    fn watch(&self, places: &HashMap<u64, Arc<State>>) {
+        let few = (self.max / NEARLY_FULL).max(1);
+        self.crowded
+            .set(places.len().saturating_add(few) >= self.max);
+    }
+
     fn places(&self) -> MutexGuard<'_, HashMap<u64, Arc<State>>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -180,7 +202,10 @@ impl Place {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.shared.places().remove(&self.number);
+        let mut places = self.shared.places();
+        places.remove(&self.number);
+        self.shared.watch(&places);
+        drop(places);
         self.shared.left.notify_one();
     }
 }
@@ -217,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_longest_idle_connection_leaves_first() {
-        let connections = Connections::new(3);
+        let connections = Connections::new(3, &MemoryBudget::new(1 << 30));
         let places: Vec<_> = (0..3).map_while(|_| connections.enter()).collect();
         assert!(connections.enter().is_none());
         // The first is the newest now, and the second is busy.
@@ -235,11 +260,29 @@ mod tests {
 
     #[test]
     fn no_busy_connection_leaves() {
-        let connections = Connections::new(1);
+        let connections = Connections::new(1, &MemoryBudget::new(1 << 30));
         let place = connections.enter().unwrap();
         place.note(false);
         assert!(!connections.make_room() && !asked(&place));
         drop(place);
         assert!(connections.enter().is_some());
+    }
+
+    #[test]
+    fn waits_become_short_while_nearly_all_places_are_taken() {
+        use lacewing_conn::driver::MemoryStep;
+
+        let budget = MemoryBudget::new(1 << 30);
+        let connections = Connections::new(16, &budget);
+        let mut places: Vec<_> = (0..13).map_while(|_| connections.enter()).collect();
+        assert_eq!(budget.step(), MemoryStep::None);
+        places.extend(connections.enter());
+        assert_eq!(budget.step(), MemoryStep::Strict);
+        places.pop();
+        assert_eq!(budget.step(), MemoryStep::None);
+        connections.note_exhausted(true);
+        assert_eq!(budget.step(), MemoryStep::Strict);
+        drop((places, connections));
+        assert_eq!(budget.step(), MemoryStep::None);
     }
 }

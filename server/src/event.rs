@@ -3,7 +3,10 @@
 use std::{fmt, io};
 
 use http::StatusCode;
-use lacewing_conn::proto::{ConnectionStats, StreamId};
+use lacewing_conn::{
+    driver::MemoryStep,
+    proto::{ConnectionStats, StreamId},
+};
 
 use crate::{Address, BoxError, ConnectionInfo, ServeError, Setting};
 
@@ -57,7 +60,7 @@ pub enum ServerEvent<'a> {
         /// The connection in question.
         connection: &'a ConnectionInfo,
     },
-    /// A request failed while its connection goes on: its handler failed or
+    /// A request failed while its connection continues: its handler failed or
     /// panicked, or its response's body did.
     #[non_exhaustive]
     StreamFailed {
@@ -79,6 +82,23 @@ pub enum ServerEvent<'a> {
         connection: &'a ConnectionInfo,
         /// Its state and its counters.
         stats: &'a ConnectionStats,
+    },
+    /// The process holds nearly all of its
+    /// [memory budget](crate::ConnectionConfig::memory_budget), and this connection is
+    /// one of those that hold most: it takes a step. A pause is reported once in ten
+    /// seconds, refused streams once until the pressure is less.
+    #[non_exhaustive]
+    MemoryPressure {
+        /// The connection in question.
+        connection: &'a ConnectionInfo,
+        /// The step that is taken.
+        step: MemoryStep,
+        /// The bytes that all connections hold.
+        held: usize,
+        /// The bytes that they may hold.
+        capacity: usize,
+        /// The streams or requests that are open.
+        streams: usize,
     },
     /// A client returned settings that it was once asked to keep.
     #[non_exhaustive]
@@ -136,6 +156,24 @@ impl fmt::Display for ServerEvent<'_> {
                     None => Ok(()),
                 }
             }
+            Self::MemoryPressure {
+                connection,
+                step,
+                held,
+                capacity,
+                streams,
+            } => write!(
+                f,
+                "{connection} with {streams} streams: {} as all connections hold {held} of {capacity} \
+                 bytes (memory_budget)",
+                match step {
+                    MemoryStep::Pause => "it is read slowly",
+                    MemoryStep::Refuse => "new requests are refused",
+                    MemoryStep::Shed => "a stream is ended",
+                    MemoryStep::Close => "it is closed",
+                    _ => "waits are short",
+                }
+            ),
             Self::SettingsReturned {
                 connection,
                 settings,
@@ -154,9 +192,9 @@ impl fmt::Display for ServerEvent<'_> {
     }
 }
 
-/// The failure of one request. If it was on our side, the client saw a
-/// response with status 500, or a reset if the response had begun (over HTTP/1.1
-/// a connection that closes before the response's end).
+/// The failure of one request. If it was on our side, the client received a
+/// response with status 500, or a reset if the response had begun. Over HTTP/1.1
+/// the connection closes instead of the reset.
 ///
 /// ```
 /// use lacewing_server::StreamError;
@@ -188,9 +226,9 @@ pub enum StreamError {
         /// more.
         given: u64,
     },
-    /// The service returned what cannot be sent: an informational (1xx) response as
-    /// the final one, one that the protocol has no place for, or a
-    /// content-length that is no number.
+    /// The service returned a response that cannot be sent. It is informational
+    /// (1xx), the protocol has no place for it, or its content-length is not a
+    /// number.
     Response(BoxError),
     /// The service gave a body with a status that has no content: 204, 205 or
     /// 304 (RFC 9110 §15). The response went out without it.

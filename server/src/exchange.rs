@@ -1,10 +1,9 @@
 //! The requests of one connection on their way through the service: the
 //! [`Application`] of a server.
 //!
-//! A request whose handler is ready at its first poll, and whose response's
-//! body has all its data then, is answered within the event that brought it:
-//! no spawn, no lock, no wake-up. What takes longer is kept in a table by
-//! stream.
+//! A handler may be ready at its first poll, with all data of its response's
+//! body. The request is then answered within the event that reported it: no
+//! spawn, no lock, no wake-up. What takes longer is kept in a table by stream.
 
 mod announce;
 mod call;
@@ -12,6 +11,7 @@ mod commands;
 mod draining;
 mod handler;
 mod interim;
+mod memory;
 mod pending;
 mod push;
 mod request;
@@ -29,7 +29,10 @@ use std::{
 use http::{Request, Response};
 use lacewing_conn::{
     Error, Initiator, Reason, Version,
-    driver::{Application, Context},
+    driver::{
+        MemoryStep,
+        facade::{Application, Context},
+    },
     proto::{Event as EngineEvent, StreamId, StreamKey, UsageError},
 };
 
@@ -87,7 +90,7 @@ pub(crate) struct Exchanges<S: HttpService> {
 
 type PinnedBody<S> = Spare<Outgoing<<S as HttpService>::ResponseBody>>;
 
-/// What an exchange keeps of a request until its response.
+/// The part of a request that an exchange keeps until the response.
 #[derive(Clone, Copy)]
 struct Ticket {
     kind: Kind,
@@ -170,6 +173,10 @@ impl<S: HttpService> Exchanges<S> {
         let Some(body) = body else { return };
         let mut pinned = self.spare_bodies.pop().unwrap_or_default();
         pinned.put(body);
+        if !conn.may_send_ahead(stream) {
+            conn.stream(stream).offer();
+            return self.keep(stream, Pending::Sending(Some(pinned)));
+        }
         if let Some(pinned) = self.send(conn, stream, pinned, Asked::First) {
             self.keep(stream, Pending::Sending(Some(pinned)));
         }
@@ -192,7 +199,7 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
-    /// The engine refused what we wanted to send.
+    /// The engine refused a message of ours.
     fn not_sent(&mut self, conn: &mut Context<'_>, stream: StreamKey, error: UsageError) {
         if is_over(error) {
             return;
@@ -265,7 +272,7 @@ fn is_over(error: UsageError) -> bool {
     matches!(error, UsageError::StreamClosed | UsageError::HalfClosed)
 }
 
-/// The client opened this stream: it is no push.
+/// The client opened this stream: it is not a push.
 fn is_of_peer(stream: StreamKey) -> bool {
     stream.id().value() % 2 == 1
 }
@@ -367,6 +374,15 @@ impl<S: HttpService> Application for Exchanges<S> {
         if self.pending.is_empty() && conn.is_idle() {
             self.release_memory();
         }
+    }
+
+    fn handle_memory_step(&mut self, conn: &mut Context<'_>, step: MemoryStep) {
+        self.report_memory_step(conn, step);
+    }
+
+    fn stream_memory(&self) -> usize {
+        let kept = size_of::<S::Future>().max(size_of::<S::ResponseBody>());
+        kept.saturating_add(memory::EXCHANGE)
     }
 
     fn handle_closed(&mut self, _: &Result<(), Error>) {

@@ -1,6 +1,7 @@
 //! HTTP/1.1 on the same ports, by hyper.
 
 mod exchange;
+mod memory;
 mod message;
 mod waits;
 
@@ -25,6 +26,7 @@ use tokio::{
 
 use self::{
     exchange::{Exchange, Ledger, ReplyBody},
+    memory::Memory,
     waits::{Over, Waits},
 };
 use crate::{
@@ -119,6 +121,7 @@ where
     let (mut stopping, mut leaving, mut waker) = (false, false, None);
     let mut deadline: Option<Pin<Box<Sleep>>> = None;
     let mut waits = Waits::new(ledger);
+    let mut memory = Memory::new(ledger);
     let mut reports = options.stats_every.map(StatsTimer::new);
     // hyper's connection has no timer for others.
     let mut report_at = Box::pin(sleep(options.stats_every.unwrap_or_default()));
@@ -136,18 +139,13 @@ where
         let polled = connection.as_mut().poll(cx);
         if let Some(place) = place {
             place.note(ledger.is_idle());
-            if leaving && matches!(polled, Poll::Ready(Ok(()))) {
-                let max_connections = place.max();
-                return Poll::Ready(Err(ServeError::MadeRoom { max_connections }));
-            }
         }
         if let Poll::Ready(result) = polled {
-            return Poll::Ready(result.map_err(|error| {
-                if error.is_parse() {
-                    ledger.unparsable(&error);
-                }
-                failed(error)
-            }));
+            let left = place.filter(|_| leaving);
+            return Poll::Ready(over(result, left, ledger));
+        }
+        if let Err(error) = memory.check(cx) {
+            return Poll::Ready(Err(error));
         }
         if let Some(reports) = &mut reports {
             report(reports, report_at.as_mut(), ledger, cx);
@@ -174,6 +172,26 @@ where
         ledger.tell_stats();
     }
     result
+}
+
+/// The end of a connection, which left its place to another or not.
+fn over(
+    result: hyper::Result<()>,
+    left: Option<&Place>,
+    ledger: &Ledger,
+) -> Result<(), ServeError> {
+    match (result, left) {
+        (Ok(()), None) => Ok(()),
+        (Ok(()), Some(place)) => Err(ServeError::MadeRoom {
+            max_connections: place.max(),
+        }),
+        (Err(error), _) => {
+            if error.is_parse() {
+                ledger.unparsable(&error);
+            }
+            Err(failed(error))
+        }
+    }
 }
 
 /// Reports the statistics when they are due, and sets the timer for the next.
@@ -258,7 +276,7 @@ where
 struct Adapter<S> {
     service: S,
     ledger: Arc<Ledger>,
-    /// Where the connection goes when this one is over.
+    /// The protocol that takes the transport when this one is over.
     upgrade: Arc<Mutex<Option<Upgrade>>>,
 }
 
@@ -272,6 +290,9 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
             self.ledger
                 .refused(&format_args!("{why}; answered with 400"));
             return Box::pin(std::future::ready(Ok(message::refusal())));
+        }
+        if self.ledger.refuses() {
+            return Box::pin(std::future::ready(Ok(memory::refusal())));
         }
         let interim = request.version() == http::Version::HTTP_11;
         self.ledger.watch.request_begins(interim);

@@ -46,6 +46,8 @@ pub(crate) struct Watch {
     /// Bytes of the transport.
     read: AtomicU64,
     written: AtomicU64,
+    /// The largest buffer that hyper read into.
+    read_buffer: AtomicUsize,
     /// The transport takes no more bytes, and some wait.
     blocked: AtomicBool,
     /// A handler waits for content.
@@ -137,6 +139,17 @@ impl Watch {
 
     pub(crate) fn bytes_written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
+    }
+
+    /// The bytes of the largest buffer that was read into.
+    pub(crate) fn read_buffer(&self) -> usize {
+        self.read_buffer.load(Ordering::Relaxed)
+    }
+
+    fn reads_into(&self, room: usize) {
+        if room > self.read_buffer.load(Ordering::Relaxed) {
+            self.read_buffer.store(room, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn is_write_blocked(&self) -> bool {
@@ -273,6 +286,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.watch.reads_into(buffer.remaining());
         if self.ahead.has_remaining() {
             let len = self.ahead.len().min(buffer.remaining());
             buffer.put_slice(&self.ahead.split_to(len));
@@ -285,7 +299,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     }
 }
 
-/// hyper flushes whenever it is polled, whatever it waits for.
+/// hyper flushes at every poll, even while it waits for something else.
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,

@@ -74,7 +74,9 @@ impl<M: Make> Accepting<M> {
             };
             match accepted {
                 Ok(io) => {
-                    exhausted = false;
+                    if std::mem::take(&mut exhausted) {
+                        self.connections.note_exhausted(false);
+                    }
                     let options = self.acceptor.options();
                     let place = tokio::select! {
                         biased;
@@ -99,6 +101,7 @@ impl<M: Make> Accepting<M> {
                             error: &error,
                         };
                         self.acceptor.options().observer.tell(&event);
+                        self.connections.note_exhausted(true);
                     }
                     // What it ran out of may be descriptors.
                     self.connections.make_room();

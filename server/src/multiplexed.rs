@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 #[cfg(feature = "http1")]
 use lacewing_conn::Error;
-use lacewing_conn::{Side, Version, driver::Driver, proto::Config};
+use lacewing_conn::{Side, Version, driver::facade::Driver, proto::Config};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{ConnectionInfo, HttpService, ServerOptions, exchange::Exchanges};
@@ -14,8 +14,8 @@ pub(crate) type Multiplexed<T, S> = Driver<T, Exchanges<S>>;
 /// The engine's configuration for these options.
 pub(crate) fn config(version: Version, options: &ServerOptions) -> Config {
     let mut config = options.connection.engine(version, Side::Server);
-    config.version_uncertain = options.version_uncertain;
-    config.extended_connect = options.extended_connect.is_offered();
+    config.version_source = options.version_source;
+    config.extended_connect = options.extended_connect;
     config.persistent_settings = options.persistent_settings.clone();
     config
 }
@@ -34,8 +34,9 @@ where
     S: HttpService,
 {
     let config = config(version, &options);
+    let budget = options.connection.memory_budget.clone();
     let exchanges = Exchanges::new(version, info, options, service);
-    Driver::new(io, config, exchanges).with_input(input)
+    Driver::in_budget(io, config, exchanges, &budget).with_input(input)
 }
 
 /// Serves a connection that was one of HTTP/1.1 until now. `prepare` sees the

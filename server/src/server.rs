@@ -128,7 +128,8 @@ impl Server {
     async fn run<M: Make>(self, make: M) {
         let shutdown = Shutdown::new();
         let tracker = Tracker::new();
-        let connections = Connections::new(self.options.max_connections);
+        let budget = &self.options.connection.memory_budget;
+        let connections = Connections::new(self.options.max_connections, budget);
         let mut accepting = JoinSet::new();
         for listener in self.listeners {
             let (options, make) = (self.options.clone(), make.clone());

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use http::{Method, StatusCode, Uri};
-use lacewing_conn::{Error, proto::StreamId};
+use lacewing_conn::{Error, driver::MemoryStep, proto::StreamId};
 
 use crate::{ConnectionInfo, StreamError};
 
@@ -139,7 +139,28 @@ impl Telemetry {
         }
     }
 
-    /// So many streams are open.
+    /// The memory budget took a step.
+    pub(crate) fn memory_step(&self, step: MemoryStep) {
+        #[cfg(feature = "tracing")]
+        tracing::warn!(?step, "the memory budget is nearly held");
+        #[cfg(feature = "metrics")]
+        {
+            let step = match step {
+                MemoryStep::Pause => "pause",
+                MemoryStep::Refuse => "refuse",
+                MemoryStep::Shed => "shed",
+                MemoryStep::Close => "close",
+                _ => "strict",
+            };
+            metrics::counter!(
+                "lacewing_server_memory_steps_total",
+                "protocol" => self.protocol, "step" => step
+            )
+            .increment(1);
+        }
+    }
+
+    /// Sets the number of open streams.
     pub(crate) fn streams(&self, open: usize) {
         #[cfg(feature = "metrics")]
         if open != self.open.load(Ordering::Relaxed) {

@@ -26,6 +26,8 @@ pub(crate) struct Case {
     pub(crate) limits: &'static [(&'static str, u64)],
     /// Files that the victim may have open.
     pub(crate) descriptors: Option<u32>,
+    /// MiB that all of the victim's connections may hold together.
+    pub(crate) memory: Option<u64>,
     pub(crate) load: Load,
     /// Further arguments of a client.
     pub(crate) arguments: &'static [&'static str],
@@ -89,6 +91,7 @@ impl Case {
             honest: "",
             limits: &[],
             descriptors: None,
+            memory: None,
             load: Load::Quiet,
             arguments: &[],
         }
@@ -193,6 +196,14 @@ impl Case {
     pub(crate) const fn descriptors(self, most: u32) -> Case {
         Case {
             descriptors: Some(most),
+            ..self
+        }
+    }
+
+    /// With a budget of the process, in MiB.
+    pub(crate) const fn memory(self, mib: u64) -> Case {
+        Case {
+            memory: Some(mib),
             ..self
         }
     }

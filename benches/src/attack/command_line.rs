@@ -9,6 +9,7 @@ use std::time::Instant;
 use clap::Parser;
 
 use super::case::VictimSide;
+use super::comparison;
 use super::dialect::Dialect;
 use super::families;
 use super::figures::Row;
@@ -43,6 +44,11 @@ struct Arguments {
     /// A limit of the victim, in place of the case's: stall=2s
     #[arg(long, value_name = "NAME=SECONDS")]
     limit: Vec<String>,
+    /// Plays HTTP/2's cases against every server of this machine that is known
+    /// (hyper, nghttpd, nginx, h2o) beside our own, each at its defaults, and
+    /// writes the comparison as Markdown
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["against", "limit", "json"])]
+    peers: Option<PathBuf>,
     /// Writes all figures
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -80,7 +86,12 @@ pub fn main() -> Result<ExitCode, Error> {
         against: arguments.against,
         pid: arguments.pid,
         limits: arguments.limit,
+        peer: None,
     };
+    if let Some(file) = arguments.peers {
+        comparison::write(&file, &jobs, &settings)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let began = Instant::now();
     let mut rows = run::all(&jobs, &settings, show);
     if settings.size == Size::Small {
@@ -132,11 +143,15 @@ fn chosen(arguments: &Arguments) -> Vec<Job> {
         let only = &arguments.only;
         only.is_empty() || only.iter().any(|text| name.contains(text.as_str()))
     };
+    let is_ours_alone = arguments.against.is_none() && arguments.peers.is_none();
     families::all()
         .filter(|case| wanted(case.name))
-        .filter(|case| arguments.against.is_none() || case.victim == VictimSide::Server)
+        .filter(|case| is_ours_alone || case.victim == VictimSide::Server)
         .flat_map(|case| case.dialects.iter().map(move |dialect| (case, *dialect)))
-        .filter(|(_, dialect)| arguments.protocol.is_none_or(|only| only == *dialect))
+        .filter(|(_, dialect)| match arguments.protocol {
+            None => arguments.peers.is_none() || *dialect == Dialect::Http2,
+            Some(only) => only == *dialect,
+        })
         .collect()
 }
 

@@ -7,6 +7,7 @@ mod data;
 mod headers;
 mod honest;
 mod http1;
+mod process;
 mod resets;
 mod tables;
 mod waits;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         windows::CASES,
         waits::CASES,
         connections::CASES,
+        process::CASES,
         http1::CASES,
         client::CASES,
         honest::CASES,
@@ -61,6 +63,50 @@ mod tests {
         // of spdy-zlib try guesses at a secret.
         for row in (1..=12).filter(|row| *row != 4) {
             assert!(played.contains(format!("S{row}").as_str()), "row S{row}");
+        }
+    }
+
+    /// The names in `docs/attacks.md`, with `{a,b}` written out.
+    fn documented() -> Vec<String> {
+        let text = include_str!("../../../docs/attacks.md");
+        let quoted = text.split('`').skip(1).step_by(2);
+        quoted
+            .flat_map(|name| match name.split_once('{') {
+                Some((before, rest)) => rest
+                    .trim_end_matches('}')
+                    .split(',')
+                    .map(|part| format!("{before}{part}"))
+                    .collect(),
+                None => vec![name.to_owned()],
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_attack_is_in_the_table_of_the_docs() {
+        let documented = documented();
+        let is_named = |case: &Case| {
+            documented.iter().any(|name| match name.strip_suffix('*') {
+                Some(start) => case.name.starts_with(start),
+                None => case.name == name,
+            })
+        };
+        for case in all().filter(|case| !case.is_honest()) {
+            assert!(is_named(case), "docs/attacks.md lacks {}", case.name);
+        }
+    }
+
+    #[test]
+    fn every_test_in_the_table_of_the_docs_exists() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../");
+        let tests = documented().into_iter().filter(|name| {
+            name.starts_with("simulation/") || name.contains("/tests/") || name.contains("/fuzz")
+        });
+        for name in tests.filter(|name| !name.contains('…')) {
+            let path = name.replace("simulation/", "conn/tests/simulation/");
+            let path = format!("{root}{}", path.trim_end_matches('/'));
+            let exists = |path: &str| std::path::Path::new(path).exists();
+            assert!(exists(&path) || exists(&format!("{path}.rs")), "{name}");
         }
     }
 }

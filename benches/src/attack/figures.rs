@@ -16,6 +16,8 @@ pub(crate) struct Row {
     pub(crate) honest: String,
     pub(crate) limits: String,
     pub(crate) connections: u64,
+    /// Bytes that all connections together may hold.
+    pub(crate) budget: Option<u64>,
     /// Bytes of heap above the start; all connections together.
     pub(crate) peak: Option<u64>,
     pub(crate) left: Option<u64>,
@@ -53,6 +55,15 @@ impl Row {
         if let Some(peak) = self.peak_each().filter(|peak| *peak > BOUNDS.peak) {
             over.push(format!("peak {} a connection", bytes(peak)));
         }
+        if let (Some(budget), Some(peak)) = (self.budget, self.peak) {
+            if peak > budget {
+                over.push(format!("peak {} in all, over the budget", bytes(peak)));
+            }
+            // So long is a request that was refused or not answered.
+            if self.p99.is_some_and(|p99| p99 >= super::probe::PATIENCE) {
+                over.push("honest requests are not served".to_owned());
+            }
+        }
         if let Some(left) = self.left.filter(|left| *left > BOUNDS.left) {
             over.push(format!("{} left", bytes(left)));
         }
@@ -85,6 +96,7 @@ impl Row {
             "limits": self.limits,
             "connections": self.connections,
             "peak_bytes": self.peak,
+            "budget_bytes": self.budget,
             "peak_bytes_per_connection": self.peak_each(),
             "left_bytes": self.left,
             "cpu_seconds": self.cpu.map(|cpu| cpu.as_secs_f64()),

@@ -14,7 +14,7 @@ use super::victim::Victim;
 /// Between two requests.
 const PAUSE: Duration = Duration::from_millis(4);
 /// A request that takes longer is given up, and the client connects anew.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A client that asks for `/` again and again.
 pub(crate) struct Probe {
@@ -30,9 +30,7 @@ impl Probe {
             let mut times = Vec::new();
             let mut peer = None;
             while !stopped.load(Relaxed) {
-                if !victim.is_ours() {
-                    victim.sample();
-                }
+                victim.sample();
                 let began = Instant::now();
                 match ask(&mut peer, victim.address, dialect) {
                     true => times.push(began.elapsed()),

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use super::bounds::BOUNDS;
 use super::case::{Case, Expect, Load, VictimSide};
 use super::dialect::Dialect;
-use super::figures::{Row, p99};
+use super::figures::{Row, bytes, p99};
 use super::peer::{self, Peer};
+use super::peers::PeerServer;
 use super::play::{Play, Size};
 use super::probe::{self, Probe};
 use super::victim::Victim;
@@ -25,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) program: PathBuf,
     pub(crate) against: Option<std::net::SocketAddr>,
     pub(crate) pid: Option<u32>,
+    /// A server to start for each case, and the files that it serves.
+    pub(crate) peer: Option<(PeerServer, PathBuf)>,
     /// Limits of the command line, in place of a case's own.
     pub(crate) limits: Vec<String>,
 }
@@ -75,6 +78,8 @@ fn one(case: &Case, dialect: Dialect, settings: &Settings) -> Row {
     let limits: Vec<String> = match (settings.size, settings.limits.is_empty()) {
         (_, false) => settings.limits.clone(),
         (Size::Full, true) => Vec::new(),
+        // Every server at its own defaults.
+        _ if settings.peer.is_some() => Vec::new(),
         (Size::Small, true) => case
             .limits
             .iter()
@@ -138,7 +143,12 @@ fn play(
             Vec::new()
         }
     };
-    let within = Duration::from_secs(settings.size.pick(case.within));
+    // Servers at their defaults need the time of a full run, whatever the size.
+    let within = match &settings.peer {
+        Some(_) => case.within.1,
+        None => settings.size.pick(case.within),
+    };
+    let within = Duration::from_secs(within);
     await_reaction(case.expect, &mut peers, within);
 
     row.serves = probe::is_served(victim.address, honest);
@@ -154,7 +164,16 @@ fn play(
     row.handlers = end.as_ref().map_or(0, |end| end.handlers);
     row.notes = std::mem::take(&mut play.notes);
     row.failures = std::mem::take(&mut play.failures);
-    describe(case, &peers, (began, victim.is_ours()), row);
+    let names_codes = victim.is_ours() && settings.peer.is_none();
+    describe(case, &peers, (began, names_codes), row);
+    if let Some(end) = end.as_ref().filter(|_| case.memory.is_some()) {
+        let live = end.live.saturating_sub(start.live);
+        row.notes.push(format!(
+            "{} live, {} accounted for",
+            bytes(live),
+            bytes(end.held)
+        ));
+    }
     if let Some(end) = end.filter(|_| case.victim == VictimSide::Client) {
         row.notes.push(format!(
             "client: {} answered, {} failed, {} ended{}{}",
@@ -170,6 +189,10 @@ fn play(
     if victim.is_lost() {
         row.failures.push("the victim died".to_owned());
     }
+    row.budget = case
+        .memory
+        .filter(|_| victim.is_ours())
+        .map(|mib| mib << 20);
     row.judge(settings.size);
     Ok(())
 }
@@ -197,6 +220,9 @@ fn start(
     if let Some(address) = settings.against {
         return Ok(Victim::running(address, settings.pid));
     }
+    if let Some((server, files)) = &settings.peer {
+        return server.start(&settings.program, files);
+    }
     let mut arguments = match listener {
         None => vec![
             "server".to_owned(),
@@ -215,6 +241,9 @@ fn start(
         }
     };
     arguments.extend(case.arguments.iter().map(|argument| (*argument).to_owned()));
+    if let Some(mib) = case.memory {
+        arguments.extend(["--memory".to_owned(), mib.to_string()]);
+    }
     for limit in limits {
         arguments.extend(["--limit".to_owned(), limit.clone()]);
     }

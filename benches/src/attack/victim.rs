@@ -15,7 +15,11 @@ pub(crate) struct Victim {
     pub(crate) address: SocketAddr,
     pub(crate) pid: Option<u32>,
     child: Option<Mutex<Own>>,
-    /// The most resident memory seen of a process that is not ours.
+    /// A server of another project, started for one case.
+    foreign: Option<Mutex<Child>>,
+    /// Memory is what is resident, not what the allocator counts.
+    by_resident_memory: bool,
+    /// The most resident memory that was seen.
     resident: AtomicU64,
     lost: AtomicBool,
 }
@@ -31,6 +35,8 @@ struct Own {
 pub(crate) struct Stats {
     pub(crate) live: u64,
     pub(crate) peak: u64,
+    /// Bytes that the connections report to their memory budget.
+    pub(crate) held: u64,
     /// The most handlers at one time.
     pub(crate) handlers: u64,
     /// A client's complete responses, its failures, and connections that ended.
@@ -55,6 +61,7 @@ impl Stats {
             match name {
                 "live" => stats.live = value,
                 "peak" => stats.peak = value,
+                "held" => stats.held = value,
                 "handlers" => stats.handlers = value,
                 "answered" => stats.answered = value,
                 "failed" => stats.failed = value,
@@ -112,6 +119,8 @@ impl Victim {
                 questions,
                 answers,
             })),
+            foreign: None,
+            by_resident_memory: false,
             resident: AtomicU64::new(0),
             lost: AtomicBool::new(false),
         })
@@ -123,9 +132,24 @@ impl Victim {
             address,
             pid,
             child: None,
+            foreign: None,
+            by_resident_memory: true,
             resident: AtomicU64::new(0),
             lost: AtomicBool::new(false),
         }
+    }
+
+    /// A server of another project, which ends with this value.
+    pub(crate) fn foreign(address: SocketAddr, child: Child) -> Victim {
+        let mut victim = Victim::running(address, Some(child.id()));
+        victim.foreign = Some(Mutex::new(child));
+        victim
+    }
+
+    /// For the comparison with servers whose allocator counts nothing.
+    pub(crate) fn by_resident_memory(mut self) -> Victim {
+        self.by_resident_memory = true;
+        self
     }
 
     pub(crate) fn is_ours(&self) -> bool {
@@ -139,28 +163,30 @@ impl Victim {
 
     /// Makes the heap of now the peak.
     pub(crate) fn restart_peak(&self) {
+        self.resident.store(0, Relaxed);
         if self.child.is_some() {
             let _ = self.ask("restart");
-        } else {
-            self.resident.store(0, Relaxed);
         }
     }
 
-    /// Heap figures; of a process that is not ours, resident memory.
+    /// Heap figures; or resident memory, where the allocator counts nothing.
     pub(crate) fn stats(&self) -> Option<Stats> {
-        if self.child.is_some() {
-            return Stats::parse(&self.ask("stats")?);
+        let mut stats = match self.child {
+            Some(_) => Stats::parse(&self.ask("stats")?)?,
+            None => Stats::default(),
+        };
+        if self.by_resident_memory {
+            stats.live = self.sample()?;
+            stats.peak = self.resident.load(Relaxed);
         }
-        let live = self.sample()?;
-        Some(Stats {
-            live,
-            peak: self.resident.load(Relaxed),
-            ..Stats::default()
-        })
+        Some(stats)
     }
 
-    /// Notes the resident memory of a process that is not ours.
+    /// Notes the resident memory of now, if it is what counts.
     pub(crate) fn sample(&self) -> Option<u64> {
+        if !self.by_resident_memory {
+            return None;
+        }
         let now = process::resident(self.pid?)?;
         self.resident.fetch_max(now, Relaxed);
         Some(now)
@@ -198,6 +224,10 @@ impl Drop for Victim {
             let _ = own.child.kill();
             let _ = own.child.wait();
         }
+        if let Some(Ok(child)) = self.foreign.as_mut().map(|child| child.get_mut()) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
@@ -207,10 +237,12 @@ mod tests {
 
     #[test]
     fn stats_are_parsed_with_an_error_of_many_words() {
-        let line = "live=1 peak=2 handlers=3 answered=4 failed=5 ended=6 error=too many pings\n";
+        let line =
+            "live=1 peak=2 held=7 handlers=3 answered=4 failed=5 ended=6 error=too many pings\n";
         let stats = Stats {
             live: 1,
             peak: 2,
+            held: 7,
             handlers: 3,
             answered: 4,
             failed: 5,

@@ -4,17 +4,20 @@
 
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use clap::{Parser, Subcommand, ValueEnum};
 use http::{Request, Response, StatusCode};
+use http_body::Body;
 use http_body_util::{BodyExt, Either, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use lacewing_client::{ClientOptions, Connection, PushPolicy};
 use lacewing_server::{
-    ConnectionConfig, Limits, Protocol, RequestBody, Server, Side, Version, service_fn,
+    ConnectionConfig, Limits, MemoryBudget, Protocol, RequestBody, Server, Side, Version,
+    service_fn,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
@@ -38,6 +41,9 @@ struct Arguments {
     /// or idle, and seconds
     #[arg(long, global = true, value_name = "NAME=SECONDS", value_parser = limit)]
     limit: Vec<(String, Duration)>,
+    /// MiB that all connections may hold together, other than the default
+    #[arg(long, global = true, value_name = "MIB")]
+    memory: Option<usize>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -48,6 +54,8 @@ enum Victim {
         #[arg(long, value_delimiter = ',')]
         protocols: Vec<Protocol>,
     },
+    /// Serves HTTP/2 by hyper: the same routes, for a comparison
+    Hyper,
     /// Asks a server for `/`, again and again
     Client {
         #[arg(long)]
@@ -81,6 +89,7 @@ static MOST_HANDLERS: AtomicU64 = AtomicU64::new(0);
 static ANSWERED: AtomicU64 = AtomicU64::new(0);
 static FAILED: AtomicU64 = AtomicU64::new(0);
 static ENDED: AtomicU64 = AtomicU64::new(0);
+static BUDGET: OnceLock<MemoryBudget> = OnceLock::new();
 static ERROR: Mutex<String> = Mutex::new(String::new());
 
 /// Runs the victim until its standard input ends.
@@ -92,9 +101,14 @@ pub fn main() -> Result<(), Error> {
     let arguments = Arguments::parse();
     let (begin, begun) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || answer_questions(begin));
+    let budget = arguments
+        .memory
+        .map_or_else(MemoryBudget::global, |mib| MemoryBudget::new(mib << 20));
+    let _ = BUDGET.set(budget.clone());
     runtime::build(arguments.threads)?.block_on(async {
         match arguments.side {
-            Victim::Server { protocols } => serve(&arguments.limit, protocols).await,
+            Victim::Server { protocols } => serve(&arguments.limit, budget, protocols).await,
+            Victim::Hyper => serve_by_hyper().await,
             Victim::Client {
                 connect,
                 protocol,
@@ -104,16 +118,18 @@ pub fn main() -> Result<(), Error> {
                 push,
             } => {
                 // The server beside it shows whether the client starves others.
-                let limit = arguments.limit.clone();
-                let beside = tokio::spawn(async move { serve(&limit, Vec::new()).await });
+                let (limit, shared) = (arguments.limit.clone(), budget.clone());
+                let beside = tokio::spawn(async move { serve(&limit, shared, Vec::new()).await });
                 let _ = begun.await;
                 let Some(version) = protocol.version() else {
                     return Err("the client multiplexes: no HTTP/1.1".into());
                 };
                 for _ in 0..connections {
                     let limits = limits(Side::Client, &arguments.limit);
-                    let config =
-                        ConnectionConfig::new(Side::Client).with(|config| config.limits = limits);
+                    let config = ConnectionConfig::new(Side::Client).with(|config| {
+                        config.limits = limits;
+                        config.memory_budget = budget.clone();
+                    });
                     let mut options = ClientOptions::default().connection(config);
                     if push {
                         options = options.accept_push(PushPolicy::default());
@@ -151,10 +167,16 @@ fn limits(side: Side, changes: &[(String, Duration)]) -> Limits {
     limits
 }
 
-async fn serve(changes: &[(String, Duration)], protocols: Vec<Protocol>) -> Result<(), Error> {
+async fn serve(
+    changes: &[(String, Duration)],
+    budget: MemoryBudget,
+    protocols: Vec<Protocol>,
+) -> Result<(), Error> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let config = ConnectionConfig::new(Side::Server)
-        .with(|config| config.limits = limits(Side::Server, changes));
+    let config = ConnectionConfig::new(Side::Server).with(|config| {
+        config.limits = limits(Side::Server, changes);
+        config.memory_budget = budget;
+    });
     let mut builder = Server::builder().connection(config);
     if !protocols.is_empty() {
         builder = builder.options(|options| options.protocols(protocols));
@@ -162,11 +184,23 @@ async fn serve(changes: &[(String, Duration)], protocols: Vec<Protocol>) -> Resu
     let address = listener.local_addr()?;
     let server = builder.listen(listener).build().await?;
     println!("{address}");
-    server.serve(service_fn(handle)).await;
+    server.serve(service_fn(handle::<RequestBody>)).await;
     Ok(())
 }
 
-type ResponseBody = Either<RouteBody<RequestBody>, Empty<Bytes>>;
+async fn serve_by_hyper() -> Result<(), Error> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    println!("{}", listener.local_addr()?);
+    let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    loop {
+        let (socket, _) = listener.accept().await?;
+        let service = hyper::service::service_fn(handle::<hyper::body::Incoming>);
+        let connection = builder.serve_connection(TokioIo::new(socket), service);
+        tokio::spawn(connection);
+    }
+}
+
+type ResponseBody<B> = Either<RouteBody<B>, Empty<Bytes>>;
 
 /// The bench routes, and handlers that are slow or rude.
 ///
@@ -175,7 +209,11 @@ type ResponseBody = Either<RouteBody<RequestBody>, Empty<Bytes>>;
 /// | `GET /sleep/N` | after N milliseconds |
 /// | `POST /unread` | never; keeps the body and does not read it |
 /// | `POST /ignore` | at once; drops the body |
-async fn handle(request: Request<RequestBody>) -> Result<Response<ResponseBody>, Error> {
+async fn handle<B>(request: Request<B>) -> Result<Response<ResponseBody<B>>, Error>
+where
+    B: Body<Data = Bytes> + Unpin,
+    Error: From<B::Error>,
+{
     let _counted = Handler::count();
     let path = request.uri().path();
     let slept = path.strip_prefix("/sleep/").map(str::parse::<u64>);
@@ -298,9 +336,10 @@ fn answer_questions(begin: tokio::sync::oneshot::Sender<()>) {
             }
             _ => writeln!(
                 out,
-                "live={} peak={} handlers={} answered={} failed={} ended={} error={}",
+                "live={} peak={} held={} handlers={} answered={} failed={} ended={} error={}",
                 heap::live(),
                 heap::peak(),
+                BUDGET.get().map_or(0, MemoryBudget::held),
                 MOST_HANDLERS.load(Relaxed),
                 ANSWERED.load(Relaxed),
                 FAILED.load(Relaxed),

@@ -32,7 +32,7 @@ pub(super) struct Link<'a> {
     conditions: Conditions,
     /// Input that is not decoded yet.
     pub(super) input: BytesMut,
-    /// How the transport ended, in words.
+    /// The end of the transport, in words.
     pub(super) closed: Option<String>,
     /// Input was read during a write, and [`Link::read`] has not reported it.
     unread: bool,
@@ -156,4 +156,67 @@ fn poll_input<T: AsyncRead + Unpin>(
         input.extend_from_slice(buffer.filled());
         buffer.filled().len()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::conditions::Strictness;
+
+    /// A peer that sends this many bytes as fast as they are read, and never takes
+    /// a byte.
+    struct Flood(usize);
+
+    impl AsyncRead for Flood {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<std::io::Result<()>> {
+            let length = buffer.remaining().min(self.0);
+            buffer.initialize_unfilled_to(length);
+            buffer.advance(length);
+            self.0 -= length;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Flood {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<std::io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// While a write waits, input is read up to a bound, and then no more.
+    #[tokio::test(start_paused = true)]
+    async fn input_during_a_write_is_bounded() {
+        let conditions = Conditions {
+            timeout: Duration::from_secs(5),
+            segmentation: Segmentation::Whole,
+            strictness: Strictness::Usual,
+        };
+        let mut link = Link::new(Box::new(Flood(2 * MAX_INPUT)), conditions);
+        // The clock stands still while there is input: only the bound ends the reading.
+        link.write(b"a frame").await;
+        let read = link.input.len();
+        assert!(
+            (MAX_INPUT..MAX_INPUT + PIECE).contains(&read),
+            "{read} bytes were read"
+        );
+        assert!(link.blocked, "the write did not time out");
+    }
 }

@@ -22,7 +22,7 @@ pub(crate) struct Record<P: Protocol> {
     pub(crate) requests: Vec<u32>,
     /// The number of requests at the last mark.
     pub(crate) mark: usize,
-    /// How the transport ended, in words.
+    /// The end of the transport, in words.
     pub(crate) closed: Option<String>,
 }
 
@@ -73,6 +73,11 @@ impl<P: Protocol> Record<P> {
     /// The stream, if a frame was received on it.
     pub(crate) fn stream(&self, id: u32) -> Option<&Stream<P>> {
         self.streams.get(&id)
+    }
+
+    /// Returns whether the stream has ended, or was reset.
+    pub(crate) fn is_over(&self, id: u32) -> bool {
+        self.stream(id).is_some_and(Stream::is_over)
     }
 
     /// The credit that was received for a stream, or for the connection (0).

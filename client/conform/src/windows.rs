@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::{protocol::Protocol, record::Record};
+
 /// The windows for DATA to us, and the amount of DATA that we sent.
 #[derive(Debug)]
 pub(crate) struct Windows {
@@ -44,9 +46,19 @@ impl Windows {
         }
     }
 
-    /// Flow-controlled bytes that we sent on a stream, or on all (0).
-    pub(crate) fn sent(&self, stream: u32) -> u64 {
-        self.sent.get(&stream).copied().unwrap_or(0)
+    /// The remaining windows of a stream and of the connection for our DATA.
+    /// `initial` has the sizes with which the two began.
+    pub(crate) fn left<P: Protocol>(
+        &self,
+        record: &Record<P>,
+        stream: u32,
+        initial: [u32; 2],
+    ) -> [u64; 2] {
+        let left = |id, initial| {
+            let granted = u64::from(initial).saturating_add(record.credit(id));
+            granted.saturating_sub(self.sent.get(&id).copied().unwrap_or(0))
+        };
+        [left(stream, initial[0]), left(0, initial[1])]
     }
 
     /// We send WINDOW_UPDATE.

@@ -3,14 +3,11 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority};
 
-use lacewing_conn::proto::{
-    fields::{CONNECTION_SPECIFIC, content_length},
-    is_authority,
-};
+use lacewing_conn::proto::fields::{CONNECTION_SPECIFIC, content_length, is_authority};
 
 use crate::RequestError;
 
-/// Where fields stand in a message.
+/// The places of fields in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Section {
     Head,

@@ -1,6 +1,6 @@
 //! Messages of handles, on the connection's task.
 
-use lacewing_conn::driver::Context;
+use lacewing_conn::driver::facade::Context;
 
 use super::Exchanges;
 use crate::link::Message;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::Uri;
 use lacewing_conn::{
-    driver::Context,
+    driver::facade::Context,
     proto::{ConnectProtocol, Control, OpenError, OpenOptions, StreamKey},
 };
 

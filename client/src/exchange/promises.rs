@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Method, Request, Uri};
 use lacewing_conn::{
     Reason,
-    driver::Context,
+    driver::facade::Context,
     proto::{Control, Head, PushScope, StreamKey},
 };
 

@@ -11,7 +11,7 @@ use std::error::Error;
 
 use http::HeaderMap;
 use lacewing_conn::{
-    Version,
+    Side, Version,
     driver::{Mux, MuxConfig, OpenOptions},
 };
 use tokio::{
@@ -32,7 +32,7 @@ async fn main() -> Result<(), BoxError> {
     let io = TcpStream::connect(address).await?;
     let (socket, _response) =
         tokio_tungstenite::client_async(format!("ws://{address}/portforward"), io).await?;
-    let config = MuxConfig::kubernetes();
+    let config = MuxConfig::kubernetes(Side::Client);
     let (mux, connection) = Mux::client(transport(socket), Version::Spdy31, config);
     let connection = tokio::spawn(connection);
     let mut stream = mux.open(HeaderMap::new(), OpenOptions::default()).await?;
@@ -51,7 +51,7 @@ async fn main() -> Result<(), BoxError> {
 async fn serve(listener: TcpListener) -> Result<(), BoxError> {
     let (io, _) = listener.accept().await?;
     let socket = tokio_tungstenite::accept_async(io).await?;
-    let config = MuxConfig::kubernetes();
+    let config = MuxConfig::kubernetes(Side::Server);
     let (mux, connection) = Mux::server(transport(socket), Version::Spdy31, config);
     let connection = tokio::spawn(connection);
     while let Some((headers, stream)) = mux.accept().await {

@@ -1,23 +1,26 @@
 //! The interface between a driver and what a connection is for.
 
-use super::context::Context;
 #[cfg(doc)]
-use super::{Driver, Incoming, Notifier};
+use super::{
+    Incoming,
+    facade::{Driver, Notifier},
+};
+use super::{context::Context, memory_budget::MemoryStep};
 use crate::{
     Error,
     proto::{Event, StreamKey},
 };
 
 /// Handles a connection's streams. The [`Driver`] calls all methods on the
-/// connection's task, so they must not block.
+/// connection's task: they must not block.
 ///
-/// Keep state per stream in a [`StreamTable`](super::StreamTable): slots are
+/// Keep state per stream in a [`StreamTable`](super::facade::StreamTable): slots are
 /// reused, and the table never returns the state of an earlier stream.
 ///
 /// ```
 /// use http::StatusCode;
 /// use lacewing_conn::{
-///     driver::{Application, Context},
+///     driver::facade::{Application, Context},
 ///     proto::{Event, Head, StreamKey},
 /// };
 ///
@@ -90,6 +93,20 @@ pub trait Application {
     /// more when the last bytes of a connection are written.
     fn handle_written(&mut self, conn: &mut Context<'_>) {
         let _ = conn;
+    }
+
+    /// Handles a step that the connection takes because the process holds nearly all
+    /// of its [`MemoryBudget`](super::MemoryBudget). For a log: the driver does the
+    /// rest. Each pause, refusal of streams, stream that is shed, and close is
+    /// reported, repetitions within seconds excepted.
+    fn handle_memory_step(&mut self, conn: &mut Context<'_>, step: MemoryStep) {
+        let _ = (conn, step);
+    }
+
+    /// Returns the bytes of heap that the application keeps for one open stream, such
+    /// as the task of a handler. They count in the memory budget. Default: none.
+    fn stream_memory(&self) -> usize {
+        0
     }
 
     /// Handles the end of the connection: `Ok` after a graceful one. No events

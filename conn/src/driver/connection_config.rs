@@ -1,5 +1,6 @@
 //! The configuration that clients and servers of HTTP share.
 
+use super::memory_budget::MemoryBudget;
 use crate::{
     Limits, Side, Version,
     proto::{Config, HeaderCompression, WindowPool},
@@ -21,7 +22,7 @@ pub struct ConnectionConfig {
     /// The bounds against a peer that sends or asks for too much. Default:
     /// [`Limits::new`] for the side.
     pub limits: Limits,
-    /// How SPDY's header blocks are compressed. Default
+    /// The compression of SPDY's header blocks. Default
     /// [`WholeField`](HeaderCompression::WholeField): the lengths of such
     /// blocks reveal no more than those of HPACK do (CRIME).
     pub header_compression: HeaderCompression,
@@ -29,6 +30,11 @@ pub struct ConnectionConfig {
     /// it may grow. Default [`WindowPool::global`], shared by all connections
     /// of the process.
     pub window_pool: WindowPool,
+    /// The budget of memory in which the connection's bytes count, together with
+    /// those of all connections that share it. Default [`MemoryBudget::global`],
+    /// shared by all connections of the process: half of the memory that it may
+    /// use ([`MemoryBudget::default_capacity`]).
+    pub memory_budget: MemoryBudget,
     /// The id of the first stream that this side opens, for tests of what
     /// happens when ids run out, at 2³¹. An id of the other side's parity
     /// becomes the next one. Default 1 for a client, 2 for a server.
@@ -42,6 +48,7 @@ impl ConnectionConfig {
             limits: Limits::new(side),
             header_compression: HeaderCompression::default(),
             window_pool: WindowPool::global(),
+            memory_budget: MemoryBudget::global(),
             first_stream: match side {
                 Side::Client => 1,
                 Side::Server => 2,

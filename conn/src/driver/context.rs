@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 
 #[cfg(doc)]
-use super::Application;
+use super::facade::Application;
 use super::{incoming::Incoming, notifier::Notifier, streams::Streams};
 #[cfg(doc)]
 use crate::proto::Event;
@@ -20,11 +20,14 @@ use crate::{
     },
 };
 
+/// A window that takes a large piece of a body at once.
+pub(super) const LARGE_WINDOW: usize = 32 << 10;
+
 /// Gives an [`Application`] access to its connection during a call: streams,
 /// their bodies and wakers, statistics and the time of the turn.
 ///
 /// ```
-/// use lacewing_conn::{Reason, driver::Context, proto::StreamKey};
+/// use lacewing_conn::{Reason, driver::facade::Context, proto::StreamKey};
 ///
 /// fn refuse(conn: &mut Context<'_>, stream: StreamKey) {
 ///     conn.reset(stream, Reason::RefusedStream);
@@ -248,6 +251,16 @@ impl<'a> Context<'a> {
         poll(&mut std::task::Context::from_waker(&waker))
     }
 
+    /// Returns `true` if the first piece of a body may be sent before the stream's
+    /// turn. `false` while its window is small and much waits for windows
+    /// already ([`max_unsent_bytes`](Limits::max_unsent_bytes)): then
+    /// [`offer`](StreamMut::offer) the body.
+    #[inline]
+    pub fn may_send_ahead(&mut self, stream: StreamKey) -> bool {
+        self.engine.unsent_bytes() <= self.engine.limits().max_unsent_bytes
+            || self.stream(stream).send_capacity() >= LARGE_WINDOW
+    }
+
     /// Takes the body of the message that this stream receives: its data and
     /// trailers go there from now on. Call it after an [`Event::Opened`] or
     /// [`Event::Reply`] without `fin`; with `fin`, use [`Incoming::empty`].
@@ -307,7 +320,7 @@ impl<'a> Context<'a> {
     /// ```
     /// use std::time::Instant;
     ///
-    /// use lacewing_conn::driver::Context;
+    /// use lacewing_conn::driver::facade::Context;
     ///
     /// /// Returns `true` once the deadline has passed; schedules a turn until then.
     /// fn is_due(conn: &mut Context<'_>, deadline: Instant) -> bool {

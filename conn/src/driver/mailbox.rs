@@ -9,13 +9,13 @@ use super::{notifier::Notifier, ready_queue::Cell};
 
 /// A bounded list of messages that handles on other tasks send to an application.
 /// A message wakes the connection's task, which takes all of them in
-/// [`poll_intents`](super::Application::poll_intents). An empty mailbox is
+/// [`poll_intents`](super::facade::Application::poll_intents). An empty mailbox is
 /// checked without a lock.
 ///
 /// ```
 /// use std::sync::Arc;
 ///
-/// use lacewing_conn::driver::{Mailbox, SendError};
+/// use lacewing_conn::driver::facade::{Mailbox, SendError};
 ///
 /// // Names of files to send.
 /// let mailbox = Arc::new(Mailbox::new(2));

@@ -6,11 +6,11 @@ use super::{cells::Signal, ready_queue::ReadyQueue};
 use crate::proto::Limits;
 
 /// Wakes the task of a connection from other tasks, so that it calls
-/// [`Application::poll_intents`](super::Application::poll_intents). Cheap to
+/// [`Application::poll_intents`](super::facade::Application::poll_intents). Cheap to
 /// clone; without effect once the connection is over.
 ///
-/// [`Driver::notifier`](super::Driver::notifier) and
-/// [`Context::notifier`](super::Context::notifier) return one.
+/// [`Driver::notifier`](super::facade::Driver::notifier) and
+/// [`Context::notifier`](super::facade::Context::notifier) return one.
 #[derive(Clone)]
 pub struct Notifier(Arc<ReadyQueue<Signal>>);
 

@@ -27,14 +27,13 @@ pub use self::{
     stream::{RawReader, RawStream, RawWriter},
 };
 use self::{
-    config::Style,
     hub::{Hub, Open, Request},
     task::Streams,
 };
 use super::{mailbox::Mailbox, ready_queue::Cell, task::Driver, wakers};
 use crate::{
     Error, Side, Version,
-    proto::{Config, ConnectionStats, OpenOptions},
+    proto::{ConnectionStats, OpenOptions},
 };
 
 /// Multiplexed byte streams over one transport: any `AsyncRead + AsyncWrite`,
@@ -47,15 +46,15 @@ use crate::{
 ///
 /// ```
 /// use http::HeaderMap;
-/// use lacewing_conn::{Version, driver::{Mux, MuxConfig, OpenOptions}};
+/// use lacewing_conn::{Side, Version, driver::{Mux, MuxConfig, OpenOptions}};
 /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let (here, there) = tokio::io::duplex(4096);
-/// let (client, connection) = Mux::client(here, Version::Spdy31, MuxConfig::default());
+/// let (client, connection) = Mux::client(here, Version::Spdy31, MuxConfig::new(Side::Client));
 /// tokio::spawn(connection);
-/// let (server, connection) = Mux::server(there, Version::Spdy31, MuxConfig::default());
+/// let (server, connection) = Mux::server(there, Version::Spdy31, MuxConfig::new(Side::Server));
 /// tokio::spawn(connection);
 ///
 /// let mut stream = client.open(HeaderMap::new(), OpenOptions::default()).await?;
@@ -88,17 +87,14 @@ impl Mux {
     }
 
     fn new<IO>(io: IO, version: Version, side: Side, mux: MuxConfig) -> (Self, MuxConnection<IO>) {
-        Self::over(io, mux.engine(version, side), mux.style(version))
-    }
-
-    fn over<IO>(io: IO, config: Config, style: Style) -> (Self, MuxConnection<IO>) {
         let hub = Arc::new(Hub {
             // As many requests wait as there are callers.
             mailbox: Mailbox::new(usize::MAX),
             state: Cell::default(),
         });
-        let streams = Streams::new(Arc::clone(&hub), style);
-        let connection = Driver::new(io, config, streams);
+        let streams = Streams::new(Arc::clone(&hub), mux.style(version));
+        let budget = &mux.connection.memory_budget;
+        let connection = Driver::in_budget(io, mux.engine(version, side), streams, budget);
         hub.mailbox.connect(connection.notifier());
         (
             Self {
@@ -163,8 +159,8 @@ impl Mux {
     ///
     /// # Errors
     ///
-    /// The connection is over, or no answer came within `timeout`
-    /// ([`Error::is_ping_timeout`]); the connection goes on after that.
+    /// The connection is over, or no answer arrived within `timeout`
+    /// ([`Error::is_ping_timeout`]); the connection stays open then.
     pub async fn ping(&self, timeout: Duration) -> Result<Duration, Error> {
         let (caller, answer) = oneshot::channel();
         match tokio::time::timeout(timeout, self.ask(Request::Ping(caller), answer)).await {
@@ -215,10 +211,10 @@ impl Mux {
 /// connection is over, to `Ok` after a graceful end.
 ///
 /// ```
-/// use lacewing_conn::{Version, driver::{Mux, MuxConfig}};
+/// use lacewing_conn::{Side, Version, driver::{Mux, MuxConfig}};
 ///
 /// async fn start(io: tokio::net::TcpStream, early: bytes::BytesMut) -> Mux {
-///     let (mux, connection) = Mux::server(io, Version::Spdy31, MuxConfig::default());
+///     let (mux, connection) = Mux::server(io, Version::Spdy31, MuxConfig::new(Side::Server));
 ///     tokio::spawn(connection.with_input(early));
 ///     mux
 /// }
@@ -269,17 +265,16 @@ mod tests {
     use super::*;
 
     /// A Mux reports that its ids ran out, and that another connection may be tried.
-    /// Open streams go on.
+    /// Open streams continue.
     #[tokio::test(start_paused = true)]
     async fn ids_that_run_out_are_reported() {
         for version in Version::ALL {
             let (here, there) = tokio::io::duplex(4096);
-            let config = MuxConfig::default();
-            let mut engine = config.engine(version, Side::Client);
-            engine.first_stream = 0x7fff_ffff;
-            let (client, connection) = Mux::over(here, engine, config.style(version));
+            let config = MuxConfig::new(Side::Client)
+                .with(|config| config.connection.first_stream = 0x7fff_ffff);
+            let (client, connection) = Mux::client(here, version, config);
             let client_task = tokio::spawn(connection);
-            let (server, connection) = Mux::server(there, version, config);
+            let (server, connection) = Mux::server(there, version, MuxConfig::new(Side::Server));
             let server_task = tokio::spawn(connection);
             let open = || client.open(HeaderMap::new(), OpenOptions::default());
             let mut last = open().await.unwrap();

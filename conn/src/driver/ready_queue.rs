@@ -173,6 +173,11 @@ impl<S> ReadyQueue<S> {
         kept >= self.report_stream
     }
 
+    /// Returns the bytes that readers consumed and did not report.
+    pub(super) fn unreported(&self) -> usize {
+        self.unreported.load(Ordering::Relaxed)
+    }
+
     /// Counts bytes that a reader reported.
     pub(super) fn reported(&self, len: usize) {
         self.unreported.fetch_sub(len, Ordering::Relaxed);
@@ -341,8 +346,7 @@ mod interleavings {
                 let (queue, queued) = (Arc::clone(&queue), Arc::clone(&queued));
                 thread::spawn(move || {
                     for signal in 1..=2 {
-                        // In the queue at most once, whatever the task does
-                        // meanwhile.
+                        // In the queue at most once, at any step of the task.
                         if queued.set() {
                             queue.push(signal);
                         }

@@ -10,7 +10,7 @@ const IDLE_SLOTS: usize = 8;
 /// one stream, not to its slot: the key of another stream finds nothing.
 ///
 /// ```
-/// use lacewing_conn::{driver::StreamTable, proto::StreamKey};
+/// use lacewing_conn::{driver::facade::StreamTable, proto::StreamKey};
 ///
 /// /// Counts the bytes of each stream.
 /// #[derive(Default)]

@@ -1,6 +1,10 @@
 //! The connection's future: turns of reading, events and writing, with a sleep in
 //! between.
 
+mod deadlines;
+mod memory;
+mod pulls;
+
 use std::{
     fmt,
     future::Future,
@@ -12,22 +16,22 @@ use std::{
 };
 
 use bytes::BytesMut;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Sleep,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     application::Application,
     cells::Signal,
     context::Context,
     io::{Read, Transport},
+    memory_budget::MemoryBudget,
     notifier::Notifier,
+    pressure::Pressure,
     streams::Streams,
+    timer::{Timer, now},
 };
 use crate::{
     Error, Initiator, Reason, Side,
-    proto::{Config, ConnectionStats, Engine, Event, Head, StreamKey, Transmit, WindowPool},
+    proto::{Config, ConnectionStats, Engine, Event, Head, Rule, StreamKey, Transmit, WindowPool},
 };
 
 /// The turns in one poll, after which the task yields to others.
@@ -41,9 +45,9 @@ const SLICE: Duration = Duration::from_millis(1);
 const SIGNALS: usize = 16;
 
 /// The time for the peer to close its side after we closed ours, so that our last
-/// bytes reach it. After a graceful end it starts again while the peer still sends:
-/// closing a transport over unread input resets it, and the peer loses the bytes
-/// that it has not read (RFC 9112 §9.6).
+/// bytes reach it. After a graceful end it starts again while the peer still sends.
+/// A transport that is closed over unread input is reset, and the peer loses the
+/// bytes that it has not read (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Drives one connection: its engine, its transport and the application on top.
@@ -53,13 +57,13 @@ const LINGER: Duration = Duration::from_secs(1);
 /// transport at once, and every waiting handle gets an error.
 ///
 /// ```
-/// # use lacewing_conn::{driver::{Application, Context}, proto::{Event, StreamKey}};
+/// # use lacewing_conn::{driver::facade::{Application, Context}, proto::{Event, StreamKey}};
 /// # struct NoContent;
 /// # impl Application for NoContent {
 /// #     fn handle_event(&mut self, _: &mut Context<'_>, _: Event) {}
 /// #     fn pull(&mut self, _: &mut Context<'_>, _: StreamKey, _: usize) {}
 /// # }
-/// use lacewing_conn::{Side, Version, driver::Driver, proto::Config};
+/// use lacewing_conn::{Side, Version, driver::facade::Driver, proto::Config};
 ///
 /// async fn serve(io: tokio::net::TcpStream) {
 ///     let config = Config::new(Version::Http2, Side::Server);
@@ -79,6 +83,11 @@ pub struct Driver<IO, A: Application> {
     /// The waker that is registered with the ready queue.
     waker: Option<Waker>,
     timer: Timer,
+    pressure: Pressure,
+    /// Streams whose sources were offered and not asked.
+    declined: Vec<StreamKey>,
+    /// Turns for which a deadline waited, since bytes arrived in each.
+    postponed: usize,
     /// The peer has closed its side of the transport.
     input_ended: bool,
     /// The engine knows that.
@@ -118,8 +127,15 @@ enum Turn {
 impl<IO: Unpin, A: Application> Unpin for Driver<IO, A> {}
 
 impl<IO, A: Application> Driver<IO, A> {
-    /// Creates a connection over a transport, on the side that `config` names.
-    pub fn new(io: IO, mut config: Config, application: A) -> Self {
+    /// Creates a connection over a transport, on the side that `config` names. What
+    /// it holds counts in the [budget of the process](MemoryBudget::global).
+    pub fn new(io: IO, config: Config, application: A) -> Self {
+        Self::in_budget(io, config, application, &MemoryBudget::global())
+    }
+
+    /// Creates a connection as [`new`](Self::new) does, in a budget of its own or
+    /// one that others share.
+    pub fn in_budget(io: IO, mut config: Config, application: A, budget: &MemoryBudget) -> Self {
         // Windows of all connections of the process grow within one budget.
         config.window_pool.get_or_insert_with(WindowPool::global);
         let notifier = Notifier::new(&config.limits);
@@ -132,6 +148,9 @@ impl<IO, A: Application> Driver<IO, A> {
             signals: Vec::new(),
             waker: None,
             timer: Timer::default(),
+            pressure: Pressure::new(budget),
+            declined: Vec::new(),
+            postponed: 0,
             input_ended: false,
             end_reported: false,
             phase: Phase::Open,
@@ -157,8 +176,8 @@ impl<IO, A: Application> Driver<IO, A> {
         &mut self.application
     }
 
-    /// Shuts the connection down gracefully: streams that are open go on, new
-    /// ones are refused.
+    /// Shuts the connection down gracefully: open streams continue, new ones
+    /// are refused.
     pub fn shutdown(&mut self) {
         self.engine.shutdown(now());
     }
@@ -226,12 +245,18 @@ impl<IO, A: Application> Driver<IO, A> {
     /// Handles all events; `false` if there were none.
     fn handle_events(&mut self, now: Instant) -> bool {
         let mut any = false;
-        self.engine.set_copy_below(self.transport.copy_below());
+        self.engine.set_copy_below(self.copy_below());
         while let Some(event) = self.engine.poll_event(now, &mut self.transport.input) {
             any = true;
             let event = match event {
                 // The hot path of small requests: it never concerns a body.
                 Event::Opened { .. } => event,
+                Event::Refused { ref error, .. } => {
+                    if error.rule() == Some(Rule::StreamOverBudget) {
+                        self.pressure.note_refusal();
+                    }
+                    event
+                }
                 event => match self.streams.deliver(&mut self.engine, now, event) {
                     Some(event) => event,
                     None => continue,
@@ -285,7 +310,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                     };
                     return Turn::Again;
                 }
-                let due = [self.engine.poll_timeout(), self.streams.alarm];
+                let due = [
+                    self.engine.poll_timeout(),
+                    self.streams.alarm,
+                    self.pressure.next_read(),
+                ];
                 self.again_unless_asleep(again, cx, now, due.into_iter().flatten().min())
             }
             Phase::Flushing { until } => match self.flush(cx) {
@@ -327,12 +356,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
     fn work(&mut self, cx: &mut task::Context<'_>, now: Instant) -> bool {
         // Before the first frame may be encoded into it.
         self.transport.lend(self.engine.output());
+        self.pressure.obey(&mut self.engine, now);
         let mut again = self.handle_signals(now);
-        if self.engine.poll_timeout().is_some_and(|due| due <= now) {
-            self.engine.handle_timeout(now);
-            again = true;
-        }
-        again |= self.read(cx, now);
+        let heard = self.read(cx, now);
+        again |= heard;
         again |= self.handle_events(now);
         // Earlier input is handled before the end, and may have to wait.
         if self.input_ended && !self.end_reported && self.engine.wants_input() {
@@ -345,6 +372,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         self.streams.alarm = self.streams.alarm.filter(|at| *at > now);
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
         self.application.poll_intents(&mut conn, cx);
+        if heard || self.engine.unsent_bytes() <= self.engine.limits().max_unsent_bytes {
+            self.offer_declined(now);
+        }
         let open = self.engine.open_streams();
         let transmitted = self.transmit(cx, now);
         self.handle_written(now);
@@ -357,12 +387,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         }
         // An intent may wait for the end of a stream, by its last frame.
         again |= self.engine.open_streams() < open;
-        again | self.handle_events(now)
+        again |= self.handle_events(now);
+        self.report_step(now);
+        again | self.handle_due(heard, now)
     }
 
     /// Reads once, if the engine takes input; `true` if something was read.
     fn read(&mut self, cx: &mut task::Context<'_>, now: Instant) -> bool {
         if self.input_ended || !self.engine.wants_input() {
+            return false;
+        }
+        if !self.pressure.may_read(&self.engine, now) {
             return false;
         }
         match self.transport.poll_read(cx) {
@@ -371,8 +406,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                 self.input_ended = true;
                 true
             }
-            // TLS without close_notify: complete requests are complete all the
-            // same, and their clients wait for responses.
+            // TLS without close_notify: complete requests are still complete,
+            // and their clients wait for responses.
             Poll::Ready(Err(error))
                 if error.kind() == io::ErrorKind::UnexpectedEof
                     && self.engine.side() == Side::Server =>
@@ -395,8 +430,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
             self.transport.lend(self.engine.output());
             match self.engine.poll_transmit(now) {
                 Transmit::Pull { stream, max } => {
-                    let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
-                    self.application.pull(&mut conn, stream, max);
+                    self.pull(now, stream, max);
                 }
                 Transmit::Write => {
                     return match self.transport.poll_write(cx, self.engine.output()) {
@@ -485,6 +519,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
         {
             this.waker = Some(cx.waker().clone());
             this.streams.notifier.queue().register(cx.waker());
+            this.pressure.account().register(cx.waker());
             this.timer.forget_waker();
         }
         let began = now();
@@ -494,6 +529,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
                 Turn::Again => break,
                 Turn::Sleep => {
                     this.release_memory();
+                    this.report_memory();
                     return Poll::Pending;
                 }
                 Turn::Over => {
@@ -503,8 +539,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
                 }
             }
         }
+        this.report_memory();
         // Not by the waker: tokio would poll a task that wakes itself dozens of
-        // times before it looks at its sockets, and all others of the thread
+        // times before it looks at its sockets. All other tasks of the thread
         // would wait.
         let _: Poll<()> = pin!(tokio::task::yield_now()).poll(cx);
         Poll::Pending
@@ -535,59 +572,4 @@ impl<IO, A: Application> fmt::Debug for Driver<IO, A> {
             .field("phase", &self.phase)
             .finish_non_exhaustive()
     }
-}
-
-/// One timer, which is touched only when there is an earlier instant to wait
-/// for: a timeout that moves away costs nothing.
-#[derive(Debug, Default)]
-struct Timer {
-    sleep: Option<Pin<Box<Sleep>>>,
-    /// The end of the sleep, if our waker waits for it.
-    armed: Option<Instant>,
-}
-
-impl Timer {
-    /// Waits for an instant; ready once it has passed.
-    fn poll(
-        &mut self,
-        cx: &mut task::Context<'_>,
-        now: Instant,
-        until: Option<Instant>,
-    ) -> Poll<()> {
-        let Some(until) = until else {
-            return Poll::Pending;
-        };
-        if self
-            .armed
-            .is_some_and(|armed| armed <= until && armed > now)
-        {
-            return Poll::Pending;
-        }
-        let deadline = tokio::time::Instant::from_std(until);
-        let sleep = match &mut self.sleep {
-            Some(sleep) => {
-                sleep.as_mut().reset(deadline);
-                sleep
-            }
-            None => self
-                .sleep
-                .insert(Box::pin(tokio::time::sleep_until(deadline))),
-        };
-        self.armed = Some(until);
-        let fired = sleep.as_mut().poll(cx);
-        if fired.is_ready() {
-            self.armed = None;
-        }
-        fired
-    }
-
-    /// The connection moved to another task.
-    fn forget_waker(&mut self) {
-        self.armed = None;
-    }
-}
-
-/// Returns the time by tokio's clock, which tests may pause.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

@@ -2,47 +2,12 @@
 //!
 //! Keep a waker while the cell's lock is held; take it out, release the lock,
 //! and wake it then: a waker may run any code.
-//!
-//! ```
-//! use std::{sync::Mutex, task::{Context, Poll, Waker}};
-//!
-//! use lacewing_conn::driver::wakers;
-//!
-//! /// A number that one task waits for.
-//! #[derive(Default)]
-//! struct Number(Mutex<(Option<u64>, Option<Waker>)>);
-//!
-//! impl Number {
-//!     fn poll(&self, cx: &mut Context<'_>) -> Poll<u64> {
-//!         let mut state = self.0.lock().unwrap();
-//!         match state.0 {
-//!             Some(number) => Poll::Ready(number),
-//!             None => {
-//!                 wakers::register(&mut state.1, cx.waker());
-//!                 Poll::Pending
-//!             }
-//!         }
-//!     }
-//!
-//!     fn set(&self, number: u64) {
-//!         let mut state = self.0.lock().unwrap();
-//!         state.0 = Some(number);
-//!         let waker = state.1.take();
-//!         drop(state);
-//!         wakers::wake(waker);
-//!     }
-//! }
-//! # let number = Number::default();
-//! # number.set(1);
-//! # let mut cx = Context::from_waker(Waker::noop());
-//! # assert_eq!(number.poll(&mut cx), Poll::Ready(1));
-//! ```
 
 use std::task::Waker;
 
 /// Keeps the waker of the only task that waits. Replaces the one before, and
 /// copies nothing if both wake the same task.
-pub fn register(slot: &mut Option<Waker>, waker: &Waker) {
+pub(crate) fn register(slot: &mut Option<Waker>, waker: &Waker) {
     match slot {
         Some(known) => known.clone_from(waker),
         None => *slot = Some(waker.clone()),
@@ -50,14 +15,14 @@ pub fn register(slot: &mut Option<Waker>, waker: &Waker) {
 }
 
 /// Keeps the waker of one of several tasks that wait, each of them once.
-pub fn register_shared(list: &mut Vec<Waker>, waker: &Waker) {
+pub(crate) fn register_shared(list: &mut Vec<Waker>, waker: &Waker) {
     if !list.iter().any(|known| known.will_wake(waker)) {
         list.push(waker.clone());
     }
 }
 
 /// Wakes all that were kept. Call it after the lock is released.
-pub fn wake(wakers: impl IntoIterator<Item = Waker>) {
+pub(crate) fn wake(wakers: impl IntoIterator<Item = Waker>) {
     wakers.into_iter().for_each(Waker::wake);
 }
 

@@ -67,7 +67,7 @@ impl Authority {
 /// port if it is not the scheme's own (RFC 3986 §3.2), without user information.
 ///
 /// ```
-/// use lacewing_conn::proto::is_authority;
+/// use lacewing_conn::proto::fields::is_authority;
 ///
 /// assert!(is_authority(b"example.org:8443") && is_authority(b"[::1]:80"));
 /// assert!(is_authority(b"%2Frun%2Fsock.sock"));

@@ -1,9 +1,12 @@
-//! Header fields of HTTP that both sides read, in users' messages and peers'.
+//! Header fields of HTTP that both sides read, in users' messages and peers': for
+//! those who map the engine's [`Head`](super::Head) to the messages of a facade.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{CONNECTION, EXPECT, TRANSFER_ENCODING, UPGRADE},
 };
+
+pub use super::authority::is_authority;
 
 /// The fields that belong to a connection of HTTP/1.1 and have no meaning in
 /// HTTP/2 and SPDY (RFC 9113 §8.2.2). `te` belongs to them too, unless its value

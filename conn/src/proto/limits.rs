@@ -82,6 +82,12 @@ pub struct Limits {
     /// Bytes of DATA that are cut ahead of the transport. Default 256 KiB;
     /// less keeps urgent streams more urgent.
     pub cut_ahead: usize,
+    /// Bytes of bodies that were pulled and wait for a window of the peer. Over it, a
+    /// body is pulled only for a stream whose window takes a large piece at once.
+    /// Data that others share, such as a cached file, counts little. Default 512 KiB
+    /// (a hundred responses that are held by windows of 0 or 1, each with a piece of
+    /// 64 KiB).
+    pub max_unsent_bytes: usize,
     /// Streams that may end early by RST_STREAM, sent or received, at once, and
     /// per second afterwards. Default 200 and 150 (Rapid Reset, MadeYouReset
     /// CVE-2025-8671). A stream that the peer cancels after a second or more
@@ -229,6 +235,7 @@ impl Limits {
             max_settings_entries: 32,
             max_output_backlog: 64 << 10,
             cut_ahead: 256 << 10,
+            max_unsent_bytes: 512 << 10,
             resets: Rate {
                 burst: 200,
                 per_second: 150,

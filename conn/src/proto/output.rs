@@ -5,6 +5,8 @@ use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::memory;
+
 /// Payloads below this are copied beside their frame's head; larger ones ride
 /// by reference (a slice of its own in a vectored write costs about as much).
 const COPY_BELOW: usize = 1024;
@@ -45,6 +47,14 @@ impl Output {
     /// Bytes that wait.
     pub fn len(&self) -> usize {
         self.segments_len.saturating_add(self.tail.len())
+    }
+
+    /// The memory that the output takes, the room for more included.
+    pub(crate) fn memory(&self) -> usize {
+        let segments = memory::of_table::<Bytes>(self.segments.capacity());
+        segments
+            .saturating_add(self.segments_len)
+            .saturating_add(self.tail.capacity())
     }
 
     /// Bytes that the transport took since the start.

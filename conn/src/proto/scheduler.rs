@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Priority, StreamId, StreamKey};
+use super::{Priority, StreamId, StreamKey, memory};
 
 const LEVELS: usize = 8;
 
@@ -82,8 +82,17 @@ impl Scheduler {
         }
     }
 
+    /// Takes a stream out, which most often is the one whose turn it is.
+    pub(crate) fn take_out(&mut self, stream: StreamKey, priority: Priority) {
+        if self.front() == Some(stream) {
+            self.pop();
+        } else {
+            self.remove(stream, priority);
+        }
+    }
+
     /// Takes the stream whose turn it is out of the queue.
-    pub(crate) fn pop(&mut self) -> Option<StreamKey> {
+    fn pop(&mut self) -> Option<StreamKey> {
         let level = self.level()?;
         let queue = self.levels.get_mut(level)?;
         let stream = queue.pop_front();
@@ -96,7 +105,7 @@ impl Scheduler {
     }
 
     /// Takes a stream out, wherever it stands.
-    pub(crate) fn remove(&mut self, stream: StreamKey, priority: Priority) {
+    fn remove(&mut self, stream: StreamKey, priority: Priority) {
         let level = usize::from(priority.urgency());
         if let Some(queue) = self.levels.get_mut(level) {
             if queue.front() == Some(&stream) {
@@ -142,6 +151,13 @@ impl Scheduler {
         if let Some(queue) = self.levels.get_mut(level) {
             queue.rotate_left(1.min(queue.len()));
         }
+    }
+
+    /// The memory of the queues. All streams that are open may stand in one of
+    /// them.
+    pub(crate) fn memory(&self) -> usize {
+        let capacity = self.levels.iter().map(VecDeque::capacity).sum();
+        memory::of_table::<StreamKey>(capacity)
     }
 
     /// Gives memory back that a burst of streams took.

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Instant};
 
-use super::{StreamKey, streams::Streams};
+use super::{StreamKey, memory, streams::Streams};
 
 /// Deadlines of a connection by name, in the order in which those that are due
 /// at once are handled.
@@ -138,6 +138,13 @@ impl Timers {
             }
         }
         due.into_iter().flatten()
+    }
+
+    /// The memory of the table and its queues.
+    pub(crate) fn memory(&self) -> usize {
+        let queues = [&self.uploads, &self.departures].map(|queue| queue.0.capacity());
+        let queues = memory::of_table::<(Instant, StreamKey)>(queues.into_iter().sum());
+        queues.saturating_add(size_of::<Self>())
     }
 
     /// The output has bytes, of which the transport had taken `written` by now:

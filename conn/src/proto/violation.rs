@@ -54,8 +54,7 @@ impl From<Violation> for Broken {
 /// A broken rule with what follows: a code, and the stream that ends by it, or
 /// the whole connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Violation {
+pub(crate) struct Violation {
     /// The broken rule.
     pub rule: Rule,
     /// The code that is sent to the peer.

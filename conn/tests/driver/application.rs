@@ -12,7 +12,10 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use lacewing_conn::{
     Initiator, Side, Version,
-    driver::{Application, Context, Driver, Mux, MuxConfig, OpenOptions},
+    driver::{
+        Mux, MuxConfig, OpenOptions,
+        facade::{Application, Context, Driver},
+    },
     proto::{Config, Event, Head, Rule, Semantics, StreamKey},
 };
 use tokio::{
@@ -197,7 +200,7 @@ async fn bytes_that_were_read_before_come_first() {
         between.read_buf(&mut early).await.unwrap();
         let _stream = soon(opening).await.unwrap().unwrap();
 
-        let (server, connection) = Mux::server(between, version, MuxConfig::default());
+        let (server, connection) = Mux::server(between, version, MuxConfig::new(Side::Server));
         tokio::spawn(connection.with_input(early));
         assert!(soon(server.accept()).await.is_some(), "{version}");
     }

@@ -10,7 +10,7 @@ use std::{
 use http::StatusCode;
 use lacewing_conn::{
     Side, Version,
-    driver::{Application, Context, Driver},
+    driver::facade::{Application, Context, Driver},
     proto::{Config, Event, Head, StreamKey},
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};

@@ -14,5 +14,7 @@
 mod application;
 #[cfg(unix)]
 mod fairness;
+mod lateness;
+mod memory;
 mod support;
 mod turns;

@@ -16,7 +16,10 @@ use bytes::Bytes;
 use http::StatusCode;
 use lacewing_conn::{
     Error, Side, Version,
-    driver::{Application, Context, Driver, Incoming, Mux, MuxConfig},
+    driver::{
+        Incoming, Mux, MuxConfig,
+        facade::{Application, Context, Driver},
+    },
     proto::{Config, Event, Head, Semantics, StreamKey},
 };
 use tokio::{
@@ -258,7 +261,7 @@ impl Served {
 }
 
 pub(crate) fn mux(version: Version, io: DuplexStream) -> (Mux, JoinHandle<Result<(), Error>>) {
-    let (mux, connection) = Mux::client(io, version, MuxConfig::default());
+    let (mux, connection) = Mux::client(io, version, MuxConfig::new(Side::Client));
     (mux, tokio::spawn(connection))
 }
 

@@ -44,8 +44,12 @@ async fn each_policy_is_what_it_says() {
             Some(HeaderCompression::Stored),
             Some(HeaderCompression::Zlib(9)),
         ] {
-            let mut config = MuxConfig::default();
-            config.header_compression = policy.unwrap_or(config.header_compression);
+            let config = |side| {
+                MuxConfig::new(side).with(|config| {
+                    let compression = &mut config.connection.header_compression;
+                    *compression = policy.unwrap_or(*compression);
+                })
+            };
             let (here, there) = tokio::io::duplex(4096);
             let pair = pair_over(version, config, here, there);
             for (mux, peer) in [(&pair.client, &pair.server), (&pair.server, &pair.client)] {

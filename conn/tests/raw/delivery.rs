@@ -76,9 +76,9 @@ where
         len,
         pause,
     } = case;
-    let (client, connection) = Mux::client(here, version, MuxConfig::default());
+    let (client, connection) = Mux::client(here, version, MuxConfig::new(Side::Client));
     let client_task = tokio::spawn(connection);
-    let (server, connection) = Mux::server(there, version, MuxConfig::default());
+    let (server, connection) = Mux::server(there, version, MuxConfig::new(Side::Server));
     let server_task = tokio::spawn(connection);
     let data = bytes(len, 3);
     let expected = data.clone();
@@ -177,11 +177,12 @@ async fn what_was_flushed_arrives_before_the_reset() {
     for version in Version::ALL {
         // Much more than a window and a pipe.
         for (pipe, len) in [(100, 5_000), (64 << 10, 300_000)] {
-            let limits = Limits::new(Side::Server).with(|limits| {
-                limits.stream_window = 20_000;
-                limits.max_stream_window = 0;
-            });
-            let config = MuxConfig::default().with(|config| config.limits = Some(limits));
+            let config = |side| {
+                MuxConfig::new(side).with(|config| {
+                    config.connection.limits.stream_window = 20_000;
+                    config.connection.limits.max_stream_window = 0;
+                })
+            };
             let (here, there) = tokio::io::duplex(pipe);
             let pair = pair_over(version, config, here, there);
             let (mut ours, mut theirs) = pair.stream().await;
@@ -228,7 +229,7 @@ async fn what_did_not_arrive_is_an_error() {
     for version in Version::ALL {
         // More than the pipe takes, and a peer that reads nothing and goes.
         let (here, there) = tokio::io::duplex(1_000);
-        let (mux, connection) = Mux::client(here, version, MuxConfig::default());
+        let (mux, connection) = Mux::client(here, version, MuxConfig::new(Side::Client));
         let task = tokio::spawn(connection);
         let mut ours = open(&mux).await;
         ours.write_all(&[1; 5_000]).await.unwrap();
@@ -246,13 +247,15 @@ async fn what_did_not_arrive_is_an_error() {
 #[tokio::test(start_paused = true)]
 async fn what_dropped_handles_left_behind_is_bounded() {
     for version in [Version::Http2, Version::Spdy31, Version::Spdy3] {
-        let limits = Limits::new(Side::Server).with(|limits| {
-            limits.stream_window = 1_000;
-            limits.connection_window = 1_000;
-            limits.max_stream_window = 0;
-            limits.max_connection_window = 0;
-        });
-        let config = MuxConfig::default().with(|config| config.limits = Some(limits));
+        let config = |side| {
+            MuxConfig::new(side).with(|config| {
+                let limits = &mut config.connection.limits;
+                limits.stream_window = 1_000;
+                limits.connection_window = 1_000;
+                limits.max_stream_window = 0;
+                limits.max_connection_window = 0;
+            })
+        };
         let (here, there) = tokio::io::duplex(64 << 10);
         let Pair {
             client,
@@ -298,7 +301,7 @@ async fn served(version: Version, config: MuxConfig) -> (Mux, Peer<DuplexStream>
 async fn nobody_cares_for_the_peers_half() {
     for version in SPDY {
         for reader_first in [true, false] {
-            let (mux, mut peer) = served(version, MuxConfig::default()).await;
+            let (mux, mut peer) = served(version, MuxConfig::new(Side::Server)).await;
             peer.open(1, &[]).await;
             let (_, stream) = accept(&mux).await;
             stream.reply(HeaderMap::new());
@@ -329,7 +332,7 @@ async fn nobody_cares_for_the_peers_half() {
 #[tokio::test(start_paused = true)]
 async fn go_away_follows_the_data_for_kubernetes() {
     for run in 0..20 {
-        let (mux, mut peer) = served(Version::Spdy31, MuxConfig::kubernetes()).await;
+        let (mux, mut peer) = served(Version::Spdy31, MuxConfig::kubernetes(Side::Server)).await;
         let mut streams = Vec::new();
         for id in [1, 3, 5] {
             peer.open(id, &[]).await;
@@ -373,7 +376,7 @@ async fn go_away_follows_the_data_for_kubernetes() {
 
 #[tokio::test(start_paused = true)]
 async fn go_away_does_not_wait_for_ever_for_kubernetes() {
-    let (mux, mut peer) = served(Version::Spdy31, MuxConfig::kubernetes()).await;
+    let (mux, mut peer) = served(Version::Spdy31, MuxConfig::kubernetes(Side::Server)).await;
     peer.open(1, &[]).await;
     let (_, stream) = accept(&mux).await;
     stream.reply(HeaderMap::new());
@@ -392,8 +395,8 @@ async fn go_away_does_not_wait_for_ever_for_kubernetes() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_is_killed_is_noticed_while_nothing_is_read() {
     for version in SPDY {
-        let limits = Limits::new(Side::Server).with(|limits| limits.max_buffered_bytes = 100_000);
-        let config = MuxConfig::kubernetes().with(|config| config.limits = Some(limits));
+        let config = MuxConfig::kubernetes(Side::Server)
+            .with(|config| config.connection.limits.max_buffered_bytes = 100_000);
         let (mux, mut peer) = served(version, config).await;
         peer.open(1, &[]).await;
         let (_, stream) = accept(&mux).await;
@@ -440,7 +443,7 @@ async fn a_peer_that_is_killed_is_noticed_while_nothing_is_read() {
 async fn a_silent_server_is_waited_for() {
     for version in SPDY {
         let (here, there) = tokio::io::duplex(64 << 10);
-        let (mux, connection) = Mux::client(there, version, MuxConfig::default());
+        let (mux, connection) = Mux::client(there, version, MuxConfig::new(Side::Client));
         tokio::spawn(connection);
         let mut peer = Peer::new(here, version);
         let open = mux.open(HeaderMap::new(), OpenOptions::default());

@@ -171,7 +171,7 @@ async fn the_peer_disappears_at_every_point() {
                 client,
                 server,
                 tasks,
-            } = pair_over(version, MuxConfig::default(), here, there);
+            } = pair_over(version, MuxConfig::new, here, there);
             let forwarding = tokio::spawn(forward(middle_here, middle_there, cut));
 
             let held = Arc::clone(&witness);

@@ -27,13 +27,13 @@ const SPDY: [Version; 3] = [Version::Spdy2, Version::Spdy3, Version::Spdy31];
 
 fn server(version: Version, pipe: usize) -> (Mux, Task, Peer<DuplexStream>) {
     let (here, there) = tokio::io::duplex(pipe);
-    let (mux, connection) = Mux::server(there, version, MuxConfig::default());
+    let (mux, connection) = Mux::server(there, version, MuxConfig::new(Side::Server));
     (mux, tokio::spawn(connection), Peer::new(here, version))
 }
 
 fn client(version: Version, pipe: usize) -> (Mux, Task, Peer<DuplexStream>) {
     let (here, there) = tokio::io::duplex(pipe);
-    let (mux, connection) = Mux::client(there, version, MuxConfig::default());
+    let (mux, connection) = Mux::client(there, version, MuxConfig::new(Side::Client));
     (mux, tokio::spawn(connection), Peer::new(here, version))
 }
 
@@ -80,13 +80,12 @@ async fn no_unbounded_write_queue() {
         burst: 100_000_000,
         per_second: 0,
     };
-    let limits = Limits::new(Side::Server).with(|limits| {
-        limits.glitches = without_end;
-        limits.resets = without_end;
-    });
     for version in SPDY {
         for pings in [true, false] {
-            let config = MuxConfig::default().with(|config| config.limits = Some(limits.clone()));
+            let config = MuxConfig::new(Side::Server).with(|config| {
+                config.connection.limits.glitches = without_end;
+                config.connection.limits.resets = without_end;
+            });
             let (here, there) = tokio::io::duplex(4096);
             let (mux, connection) = Mux::server(there, version, config);
             let task = tokio::spawn(connection);

@@ -4,7 +4,7 @@ use std::{future::Future, io, time::Duration};
 
 use http::HeaderMap;
 use lacewing_conn::{
-    Initiator, Reason, Version,
+    Initiator, Reason, Side, Version,
     driver::{Mux, MuxConfig, OpenOptions},
 };
 use tokio::{
@@ -350,7 +350,7 @@ async fn pings_are_answered_or_given_up() {
         pair.end().await;
     }
     let (here, _there) = tokio::io::duplex(4096);
-    let (mux, connection) = Mux::client(here, Version::Spdy31, MuxConfig::default());
+    let (mux, connection) = Mux::client(here, Version::Spdy31, MuxConfig::new(Side::Client));
     tokio::spawn(connection);
     for patience in [5, 60, 5] {
         let error = soon(mux.ping(Duration::from_secs(patience)));
@@ -367,7 +367,7 @@ async fn pings_are_answered_or_given_up() {
 #[tokio::test(start_paused = true)]
 async fn data_may_wait_for_the_reply() {
     for version in Version::ALL {
-        let config = MuxConfig::default().with(|config| config.await_reply = true);
+        let config = |side| MuxConfig::new(side).with(|config| config.await_reply = true);
         let (here, there) = tokio::io::duplex(4096);
         let pair = pair_over(version, config, here, there);
         let mut ours = open(&pair.client).await;

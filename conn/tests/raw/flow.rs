@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use lacewing_conn::{
-    Limits, Side, Version,
+    Side, Version,
     driver::{Mux, MuxConfig},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -87,11 +87,11 @@ async fn credit_of_what_nobody_reads_comes_back() {
 #[tokio::test(start_paused = true)]
 async fn without_flow_control_memory_is_bounded_by_not_reading() {
     // The Go spdystream family: no window updates in either direction.
-    let config = MuxConfig::default().with(|config| config.ignore_flow_control = true);
-    let limits = Limits::new(Side::Server).with(|limits| limits.max_buffered_bytes = 1 << 20);
-    let server_config = config.clone().with(|config| config.limits = Some(limits));
+    let config = |side| MuxConfig::new(side).with(|config| config.ignore_flow_control = true);
+    let server_config =
+        config(Side::Server).with(|config| config.connection.limits.max_buffered_bytes = 1 << 20);
     let (here, there) = tokio::io::duplex(64 << 10);
-    let (client, connection) = Mux::client(here, Version::Spdy31, config);
+    let (client, connection) = Mux::client(here, Version::Spdy31, config(Side::Client));
     let client_task = tokio::spawn(connection);
     let (server, connection) = Mux::server(there, Version::Spdy31, server_config);
     let server_task = tokio::spawn(connection);
@@ -124,10 +124,12 @@ async fn what_waits_for_the_reply_is_bounded() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
         // A buffer of nothing still lets a byte through at a time.
         for write_buffer in [0, 1000] {
-            let config = MuxConfig::default().with(|config| {
-                config.write_buffer = write_buffer;
-                config.await_reply = true;
-            });
+            let config = |side| {
+                MuxConfig::new(side).with(|config| {
+                    config.write_buffer = write_buffer;
+                    config.await_reply = true;
+                })
+            };
             let (here, there) = tokio::io::duplex(4096);
             let pair = pair_over(version, config, here, there);
             let (mut ours, mut theirs) = pair.stream().await;

@@ -3,7 +3,7 @@
 
 use http::HeaderMap;
 use lacewing_conn::{
-    Error, Initiator, Reason, Version,
+    Error, Initiator, Reason, Side, Version,
     driver::{Mux, MuxConfig, OpenOptions, RawStream},
     proto::{Direction, Priority, Rule, StreamId},
 };
@@ -237,7 +237,7 @@ async fn http2_has_plain_streams_only() {
 /// A server of ours, and its client played by hand.
 fn by_hand(version: Version) -> (Mux, Task, Peer<DuplexStream>) {
     let (here, there) = tokio::io::duplex(64 << 10);
-    let (mux, connection) = Mux::server(there, version, MuxConfig::default());
+    let (mux, connection) = Mux::server(there, version, MuxConfig::new(Side::Server));
     (mux, tokio::spawn(connection), Peer::new(here, version))
 }
 

@@ -4,7 +4,7 @@ use std::{future::Future, io, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
 use lacewing_conn::{
-    Error, Version,
+    Error, Side, Version,
     driver::{Mux, MuxConfig, OpenOptions, RawStream},
 };
 use tokio::{
@@ -24,18 +24,18 @@ pub(crate) struct Pair {
 
 pub(crate) fn pair(version: Version, pipe: usize) -> Pair {
     let (here, there) = tokio::io::duplex(pipe);
-    pair_over(version, MuxConfig::default(), here, there)
+    pair_over(version, MuxConfig::new, here, there)
 }
 
 pub(crate) fn pair_over(
     version: Version,
-    config: MuxConfig,
+    config: impl Fn(Side) -> MuxConfig,
     here: DuplexStream,
     there: DuplexStream,
 ) -> Pair {
-    let (client, connection) = Mux::client(here, version, config.clone());
+    let (client, connection) = Mux::client(here, version, config(Side::Client));
     let client_task = tokio::spawn(connection);
-    let (server, connection) = Mux::server(there, version, config);
+    let (server, connection) = Mux::server(there, version, config(Side::Server));
     let server_task = tokio::spawn(connection);
     Pair {
         client,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use lacewing_conn::{
-    Version,
+    Side, Version,
     driver::{Mux, MuxConfig, OpenOptions},
 };
 use lacewing_frames::spdy::Message as Frame;
@@ -29,14 +29,14 @@ use tokio_tungstenite::{
 use crate::{peer::Peer, support::*};
 
 /// Both sides open streams, of all sizes, at the same time.
-async fn try_out<A, B>(version: Version, config: MuxConfig, here: A, there: B)
+async fn try_out<A, B>(version: Version, config: fn(Side) -> MuxConfig, here: A, there: B)
 where
     A: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     B: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (client, connection) = Mux::client(here, version, config.clone());
+    let (client, connection) = Mux::client(here, version, config(Side::Client));
     let client_task = tokio::spawn(connection);
-    let (server, connection) = Mux::server(there, version, config);
+    let (server, connection) = Mux::server(there, version, config(Side::Server));
     let server_task = tokio::spawn(connection);
     let echoing = [echo(client.clone()), echo(server.clone())];
     let mut exchanges = Vec::new();
@@ -66,7 +66,7 @@ async fn tcp() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let here = TcpStream::connect(listener.local_addr().unwrap()).await;
         let (there, _) = listener.accept().await.unwrap();
-        try_out(version, MuxConfig::default(), here.unwrap(), there).await;
+        try_out(version, MuxConfig::new, here.unwrap(), there).await;
     }
 }
 
@@ -97,15 +97,15 @@ async fn tls() {
         let (here, there) = tokio::io::duplex(64 << 10);
         let name = ServerName::try_from("test.example").unwrap();
         let (here, there) = tokio::join!(connector.connect(name, here), acceptor.accept(there));
-        try_out(version, MuxConfig::default(), here.unwrap(), there.unwrap()).await;
+        try_out(version, MuxConfig::new, here.unwrap(), there.unwrap()).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn websocket_messages() {
     for version in Version::ALL {
-        for config in [MuxConfig::default(), MuxConfig::kubernetes()] {
-            if version == Version::Http2 && config.ignore_flow_control {
+        for config in [MuxConfig::new, MuxConfig::kubernetes] {
+            if version == Version::Http2 && config(Side::Client).ignore_flow_control {
                 // No peer of HTTP/2 is without flow control.
                 continue;
             }
@@ -134,7 +134,8 @@ async fn port_forward_inside_a_websocket() {
         };
         let socket = tokio_tungstenite::accept_hdr_async(there, choose).await;
         let io = websocket::transport(socket.unwrap());
-        let (mux, connection) = Mux::server(io, Version::Spdy31, MuxConfig::kubernetes());
+        let (mux, connection) =
+            Mux::server(io, Version::Spdy31, MuxConfig::kubernetes(Side::Server));
         let echoing = echo(mux);
         connection.await.unwrap();
         soon(echoing).await.unwrap();

@@ -28,6 +28,7 @@ mod limits;
 mod lingering;
 mod mapping;
 mod matrix;
+mod memory;
 mod monitor;
 mod outgoing;
 mod pair;

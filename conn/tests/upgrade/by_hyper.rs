@@ -6,7 +6,7 @@ use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use lacewing_conn::{
-    Version,
+    Side, Version,
     driver::{
         Mux, MuxConfig, OpenOptions,
         upgrade::{self, Upgrade},
@@ -44,7 +44,11 @@ fn serve(io: DuplexStream) {
     });
     tokio::spawn(async move {
         let (io, read) = ready.recv().await.unwrap();
-        let (mux, connection) = Mux::server(io.into_inner(), Version::Spdy31, MuxConfig::default());
+        let (mux, connection) = Mux::server(
+            io.into_inner(),
+            Version::Spdy31,
+            MuxConfig::new(Side::Server),
+        );
         tokio::spawn(connection.with_input(BytesMut::from(&read[..])));
         while let Some((_, stream)) = mux.accept().await {
             tokio::spawn(echo(stream));
@@ -69,7 +73,7 @@ async fn hyper_as_the_server() {
     serve(there);
     let request = Request::get("http://node/").body(()).unwrap();
     let switched = soon(Upgrade::default().request(here, request)).await;
-    let (mux, connection) = switched.unwrap().client(MuxConfig::default());
+    let (mux, connection) = switched.unwrap().client(MuxConfig::new(Side::Client));
     tokio::spawn(connection);
     exchange(&mux).await;
 }
@@ -99,7 +103,7 @@ async fn hyper_as_the_client() {
     let (here, there) = tokio::io::duplex(64 << 10);
     let server = tokio::spawn(async move {
         let requested = Upgrade::default().accept(there).await.unwrap();
-        let switched = requested.switch(HeaderMap::new(), MuxConfig::default());
+        let switched = requested.switch(HeaderMap::new(), MuxConfig::new(Side::Server));
         let (mux, connection) = switched.await.unwrap();
         tokio::spawn(connection);
         while let Some((_, stream)) = mux.accept().await {
@@ -121,7 +125,11 @@ async fn hyper_as_the_client() {
     assert_eq!(response.status(), 101);
     let io = soon(hyper::upgrade::on(response)).await.unwrap();
     // Upgraded gives what it read before by itself, too.
-    let (mux, connection) = Mux::client(TokioIo::new(io), Version::Spdy31, MuxConfig::default());
+    let (mux, connection) = Mux::client(
+        TokioIo::new(io),
+        Version::Spdy31,
+        MuxConfig::new(Side::Client),
+    );
     tokio::spawn(connection);
     exchange(&mux).await;
     drop(mux);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{BufMut, BytesMut};
 use http::{HeaderMap, Request};
 use lacewing_conn::{
-    Version,
+    Side, Version,
     driver::{
         MuxConfig, OpenOptions,
         upgrade::{Upgrade, UpgradeError},
@@ -107,7 +107,7 @@ async fn nothing_is_sent_before_the_101() {
         let upgrade = Upgrade::default().with(|upgrade| upgrade.version = version);
         let client = tokio::spawn(async move {
             let switched = upgrade.request(here, request()).await.unwrap();
-            let (mux, connection) = switched.client(MuxConfig::default());
+            let (mux, connection) = switched.client(MuxConfig::new(Side::Client));
             tokio::spawn(connection);
             mux.open(field("name", "value"), OpenOptions::default())
                 .await
@@ -145,7 +145,7 @@ async fn bytes_that_come_with_the_101_are_not_lost() {
             there
         });
         let switched = soon(Upgrade::default().request(here, request())).await;
-        let (mux, connection) = switched.unwrap().client(MuxConfig::default());
+        let (mux, connection) = switched.unwrap().client(MuxConfig::new(Side::Client));
         tokio::spawn(connection);
         let (headers, mut stream) = soon(mux.accept()).await.unwrap();
         assert_eq!(headers["from"], "server", "cut at {cut}");
@@ -270,7 +270,7 @@ async fn serve_one(
     switched: lacewing_conn::driver::upgrade::Switched<DuplexStream>,
     there: DuplexStream,
 ) -> Peer<DuplexStream> {
-    let (mux, connection) = switched.client(MuxConfig::default());
+    let (mux, connection) = switched.client(MuxConfig::new(Side::Client));
     tokio::spawn(connection);
     let mut stream = soon(mux.open(HeaderMap::new(), OpenOptions::default()))
         .await

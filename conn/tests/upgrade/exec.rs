@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Request;
 use lacewing_conn::{
-    Version,
+    Side, Version,
     driver::{
         Mux, MuxConfig, OpenOptions, RawStream,
         upgrade::{
@@ -281,7 +281,9 @@ async fn protocols_have_to_agree() {
         let requested = Upgrade::default().accept(there).await.unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(STREAM_PROTOCOL_VERSION, HeaderValue::from_static("v1"));
-        let _ = requested.switch(headers, MuxConfig::kubernetes()).await;
+        let _ = requested
+            .switch(headers, MuxConfig::kubernetes(Side::Server))
+            .await;
     });
     let asked = upgrade.request_kubernetes(here, request(), &["v9.channel.k8s.io"]);
     let error = soon(asked).await.unwrap_err();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, Response, StatusCode};
 use lacewing_conn::{
-    Version,
+    Side, Version,
     driver::{
         MuxConfig,
         upgrade::{STREAM_PROTOCOL_VERSION, Upgrade, UpgradeError, choose_stream_protocol},
@@ -74,7 +74,7 @@ async fn bytes_behind_the_request_are_not_lost() {
     let io = hasty(&format!("{ASKING}\r\n")).await;
     let requested = soon(Upgrade::default().accept(io)).await.unwrap();
     assert_eq!(requested.request().uri(), "/run");
-    let switched = soon(requested.switch(HeaderMap::new(), MuxConfig::default())).await;
+    let switched = soon(requested.switch(HeaderMap::new(), MuxConfig::new(Side::Server))).await;
     let (mux, connection) = switched.unwrap();
     tokio::spawn(connection);
     let (headers, mut stream) = soon(mux.accept()).await.unwrap();
@@ -96,7 +96,7 @@ async fn the_body_is_read_before_the_switch() {
     here.write_all(&smuggled).await.unwrap();
     let requested = soon(Upgrade::default().accept(there)).await.unwrap();
     assert_eq!(requested.request().body(), &smuggled);
-    let switched = soon(requested.switch(HeaderMap::new(), MuxConfig::default())).await;
+    let switched = soon(requested.switch(HeaderMap::new(), MuxConfig::new(Side::Server))).await;
     let (mux, connection) = switched.unwrap();
     tokio::spawn(connection);
     soon(read_head(&mut here)).await;

@@ -17,6 +17,8 @@ Examples:
       SPDY/3.1 in cleartext, for a client without HTTP/2
   lacewingd ~/notes --hidden --follow-links
       with dotfiles, and wherever links lead
+  lacewingd --max-memory 64 --max-connections 500
+      on a small machine
   RUST_LOG=warn lacewingd --idle-timeout 60 --max-age 3600
       quiet, and without connections that are idle or old";
 
@@ -78,6 +80,19 @@ pub(crate) struct Args {
     /// the file descriptors that the system grants (ulimit -n), at most 1024.
     #[arg(long, value_name = "N", value_parser = open_files)]
     pub(crate) max_open_files: Option<NonZeroU16>,
+
+    /// The most connections at once. Over it, idle ones are closed, the longest idle
+    /// first; if none is idle, new ones wait. Default: five eighths of the file
+    /// descriptors that the system grants (ulimit -n).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_connections: Option<u32>,
+
+    /// The most memory that all connections hold together, in MiB, 16 or more. Near
+    /// it, those that hold most are read slowly, their requests are refused, and at
+    /// last they are closed. Default: half of the memory of the machine or of its
+    /// control group (container).
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(16..))]
+    pub(crate) max_memory: Option<u32>,
 
     /// Sends a PING to a silent client with open requests after this time, and
     /// closes the connection without an answer (HTTP/2 and SPDY; HTTP/1.1 has
@@ -212,6 +227,9 @@ mod tests {
             &["--threads", "0"],
             &["--keep-alive", "0"],
             &["--max-age", "soon"],
+            &["--max-connections", "0"],
+            &["--max-memory", "15"],
+            &["--max-memory", "64M"],
             &["--max-open-files", "15"],
             &["--max-open-files", "many"],
         ] {
@@ -220,6 +238,22 @@ mod tests {
                 "{wrong:?}"
             );
         }
+    }
+
+    #[test]
+    fn bounds_of_the_process_have_flags() {
+        let args = [
+            "lacewingd",
+            "--max-connections",
+            "500",
+            "--max-memory",
+            "64",
+        ];
+        let args = Args::try_parse_from(args).unwrap();
+        assert_eq!(
+            (args.max_connections, args.max_memory),
+            (Some(500), Some(64))
+        );
     }
 
     #[test]

@@ -30,6 +30,8 @@ use crate::failure::Failure;
 const DISK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Jobs of one kind that wait to begin.
 const MAX_WAITING: usize = 4096;
+/// So many jobs wait for each that runs once handles are short.
+const CROWD: usize = 8;
 /// The most jobs of each kind at once, whatever the limit of open files is.
 const MAX_LOOKUPS: usize = 32;
 const MAX_READS: usize = 32;
@@ -66,6 +68,17 @@ impl Disk {
             listings: Lane::new("directory pages", listings, max_open_files),
             handles: Handles::new(max.saturating_sub(jobs)),
         }
+    }
+}
+
+impl Disk {
+    /// Many jobs wait for the handles that others have open.
+    pub(crate) fn is_crowded(&self) -> bool {
+        let lanes = [&self.lookups, &self.reads, &self.listings];
+        lanes.into_iter().any(|lane| {
+            let waiting = lane.waiting.load(Ordering::Relaxed);
+            waiting > lane.max.saturating_mul(CROWD)
+        })
     }
 }
 
@@ -239,10 +252,12 @@ mod tests {
         };
         assert!(said.contains("--max-open-files 16"), "{said}");
         assert_eq!(disk.reads.run(|| 1).await, Ok(1));
+        assert!(disk.is_crowded());
         drop((jobs, unblock));
         while disk.lookups.waiting.load(Ordering::Relaxed) > 0 {
             tokio::task::yield_now().await;
         }
+        assert!(!disk.is_crowded());
         assert_eq!(disk.lookups.run(|| 1).await, Ok(1));
     }
 

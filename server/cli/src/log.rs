@@ -1,5 +1,6 @@
 //! The log: one line for each request, at the end of its response.
 
+mod events;
 mod output;
 
 use std::{
@@ -14,13 +15,13 @@ use std::{
 use bytes::Buf;
 use http::{Method, Request, Response, StatusCode, Uri, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
-use lacewing_server::{ConnectionInfo, RequestBody, ServerEvent};
+use lacewing_server::{ConnectionInfo, RequestBody};
 use pin_project_lite::pin_project;
 use tower_service::Service;
-use tracing::{debug, info, warn};
+use tracing::info;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-pub(crate) use self::output::Output;
+pub(crate) use self::{events::Events, output::Output};
 
 /// Bytes of a path that a line shows; a path may be as long as a header list.
 const MAX_PATH: usize = 2048;
@@ -41,25 +42,6 @@ pub(crate) fn start() -> io::Result<Output> {
         .log_internal_errors(false)
         .init();
     Ok(output)
-}
-
-/// Logs an event of the server.
-pub(crate) fn event(event: &ServerEvent<'_>) {
-    match event {
-        ServerEvent::Connected { .. } | ServerEvent::Closed { error: None, .. } => {
-            debug!("{event}")
-        }
-        // A client may hang up at any time.
-        ServerEvent::Closed {
-            error: Some(error), ..
-        }
-        | ServerEvent::Rejected { error, .. }
-            if error.is_disconnect() =>
-        {
-            debug!("{event}");
-        }
-        _ => warn!("{event}"),
-    }
 }
 
 /// Logs the requests of a service.

@@ -25,6 +25,12 @@ use clap::Parser;
 
 use crate::args::Args;
 
+/// Freed memory goes back to the system at once. The allocator of glibc keeps it as
+/// long as a single block behind it is in use.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     match run::run(args) {

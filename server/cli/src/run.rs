@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use lacewing_server::{ConnectionConfig, H2cUpgrade, Limits, Server, Side};
+use lacewing_server::{ConnectionConfig, H2cUpgrade, Limits, MemoryBudget, Server, Side};
 use rustix::process::{Resource, getrlimit};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -86,13 +86,27 @@ async fn serve(args: &Args, root: &Path, log: &Output) -> Result<(), String> {
     } else {
         H2cUpgrade::Ignore
     };
+    let memory = memory_budget(args);
+    let connection = ConnectionConfig::new(Side::Server).with(|config| {
+        config.limits = limits(args);
+        config.memory_budget = memory.clone();
+    });
+    let events = log::Events::default();
+    tokio::spawn(events.clone().report_left_out());
     let mut builder = Server::builder()
-        .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits(args)))
+        .connection(connection)
         .options(|options| {
-            options
+            let options = options
                 .protocols(args.protocols.iter().copied())
                 .h2c_upgrade(upgrade)
-                .observer(log::event)
+                .observer(move |event| events.log(event));
+            match args
+                .max_connections
+                .and_then(|max| usize::try_from(max).ok())
+            {
+                Some(max) => options.max_connections(max),
+                None => options,
+            }
         })
         .shutdown(until_signalled(log.clone())?);
     let mut fingerprint = None;
@@ -121,7 +135,7 @@ async fn serve(args: &Args, root: &Path, log: &Output) -> Result<(), String> {
     let announcement = announcement(args, root, https, http, fingerprint.as_deref());
     // The standard output may be closed.
     let _ = io::stdout().write_all(announcement.as_bytes());
-    let site = Site::new(root, policy(args), names);
+    let site = Site::new(root, policy(args), names, memory.alarm());
     tokio::spawn(site.clone().close_idle_files());
     server.serve(Logged(site)).await;
     info!("all requests are answered, goodbye");
@@ -151,6 +165,13 @@ fn max_open_files() -> usize {
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
     (descriptors / OPEN_FILES_SHARE).clamp(MIN_OPEN_FILES, MAX_OPEN_FILES)
+}
+
+fn memory_budget(args: &Args) -> MemoryBudget {
+    let mib = args.max_memory.and_then(|mib| usize::try_from(mib).ok());
+    mib.map_or_else(MemoryBudget::global, |mib| {
+        MemoryBudget::new(mib.saturating_mul(1 << 20))
+    })
 }
 
 fn limits(args: &Args) -> Limits {

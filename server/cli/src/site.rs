@@ -21,7 +21,7 @@ use http::{
         X_CONTENT_TYPE_OPTIONS,
     },
 };
-use lacewing_server::RequestBody;
+use lacewing_server::{Alarm, RequestBody};
 use tokio::time::interval;
 use tower_service::Service;
 use tracing::warn;
@@ -60,6 +60,8 @@ struct Shared {
     hidden: Hidden,
     names: Names,
     disk: Arc<Disk>,
+    /// On while file handles are short.
+    handles: Alarm,
     files: Arc<Files>,
     listings: Arc<Listings>,
     complained: Mutex<Option<Instant>>,
@@ -67,7 +69,7 @@ struct Shared {
 
 impl Site {
     /// `root` has no links in it.
-    pub(crate) fn new(root: &Path, policy: Policy, names: Names) -> Self {
+    pub(crate) fn new(root: &Path, policy: Policy, names: Names, handles: Alarm) -> Self {
         let root = Arc::new(Root::new(root, policy.links));
         let disk = Arc::new(Disk::new(policy.max_open_files));
         Self(Arc::new(Shared {
@@ -76,16 +78,18 @@ impl Site {
             files: Arc::new(Files::new(Arc::clone(&root), Arc::clone(&disk))),
             listings: Arc::new(Listings::new(root, Arc::clone(&disk), policy.hidden)),
             disk,
+            handles,
             complained: Mutex::default(),
         }))
     }
 
-    /// Closes idle files, for ever.
+    /// Closes idle files and watches whether handles are short, for ever.
     pub(crate) async fn close_idle_files(self) {
         let mut ticks = interval(IDLE_HANDLE);
         loop {
             ticks.tick().await;
             self.0.disk.handles.close_idle(IDLE_HANDLE);
+            self.0.handles.set(self.0.disk.is_crowded());
         }
     }
 }

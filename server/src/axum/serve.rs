@@ -119,7 +119,7 @@ impl<A, K> Serve<A, K> {
         self
     }
 
-    /// Where the listener is bound.
+    /// The address to which the listener is bound.
     pub fn address(&self) -> Address {
         self.socket.address()
     }
@@ -332,8 +332,8 @@ impl Connected<ConnectionInfo> for ConnectionInfo {
     }
 }
 
-/// The peer's address, of whatever kind. Where it is not known, as on a
-/// transport in memory, this is an unnamed Unix socket's.
+/// The peer's address, of any kind. Where it is not known, as on a transport in
+/// memory, this is an unnamed Unix socket's.
 impl Connected<ConnectionInfo> for Address {
     fn connect_info(connection: ConnectionInfo) -> Self {
         let unnamed = || Self::Unix(crate::UnixAddress::default());

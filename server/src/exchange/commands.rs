@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lacewing_conn::driver::Context;
+use lacewing_conn::driver::facade::Context;
 
 use super::Exchanges;
 use crate::{

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use lacewing_conn::{
-    driver::Context,
+    driver::facade::Context,
     proto::{Head, StreamKey},
 };
 

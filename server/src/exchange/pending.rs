@@ -1,6 +1,6 @@
 //! The exchanges that take longer than one poll.
 
-use lacewing_conn::{driver::StreamTable, proto::StreamKey};
+use lacewing_conn::{driver::facade::StreamTable, proto::StreamKey};
 
 use super::{PinnedBody, Ticket, handler::Task};
 use crate::HttpService;

@@ -2,7 +2,7 @@
 
 use http::Request;
 use lacewing_conn::{
-    driver::Context,
+    driver::facade::Context,
     proto::{Control, Head, StreamKey},
 };
 

@@ -3,7 +3,7 @@
 use http::{Method, Request, header::CONTENT_LENGTH};
 use lacewing_conn::{
     Reason,
-    driver::Context,
+    driver::facade::Context,
     proto::{
         Control, Head, StreamKey,
         fields::{content_length, expects_continue},
@@ -106,7 +106,7 @@ impl<S: HttpService> Exchanges<S> {
         Some((ticket, request))
     }
 
-    /// What requests have in common, as far as it was asked for.
+    /// The extensions that all requests of a connection share, as configured.
     pub(super) fn attach(
         &mut self,
         conn: &Context<'_>,

@@ -1,6 +1,6 @@
 //! Reports of the connection's statistics to the observer.
 
-use lacewing_conn::driver::Context;
+use lacewing_conn::driver::facade::Context;
 
 use super::Exchanges;
 use crate::{HttpService, ServerEvent};

@@ -4,7 +4,7 @@
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header::HOST};
 use http_body::Body;
 use http_body_util::{Either, Empty};
-use lacewing_conn::proto::is_authority;
+use lacewing_conn::proto::fields::is_authority;
 
 use super::exchange::ReplyBody;
 

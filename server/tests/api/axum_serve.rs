@@ -36,7 +36,7 @@ async fn a_router_is_served_in_every_protocol() {
     running.stop().await.unwrap();
 }
 
-/// What `axum::serve` has and what it has not, by the same extractor.
+/// Addresses that `axum::serve` has, and others, by the same extractor.
 #[derive(Clone)]
 struct Mine(String);
 
@@ -148,7 +148,7 @@ async fn a_layer_around_the_router_keeps_connect_info() {
     running.stop().await.unwrap();
 }
 
-/// A request that came is answered after the signal, and the server ends.
+/// A request that arrived is answered after the signal, and the server ends.
 #[tokio::test]
 async fn a_graceful_shutdown_answers_what_came() {
     let (listener, address) = bind().await;

@@ -39,6 +39,7 @@ const FLOORS: &[Floors] = &[
                 "event",
                 "ids",
                 "limits",
+                "memory",
                 "output",
                 "priority",
                 "reason",

@@ -2,10 +2,9 @@
 
 use lacewing_frames::http2::{BadList, Message};
 
-use super::protocol::List;
+use crate::describe::{self, data, head, settings};
 
-/// The most fields of a header list in the transcript.
-const SHOWN: usize = 12;
+use super::protocol::List;
 
 pub(super) fn describe(message: &Message<List>) -> String {
     let end = |fin: bool| if fin { " END_STREAM" } else { "" };
@@ -15,27 +14,19 @@ pub(super) fn describe(message: &Message<List>) -> String {
             fin,
             payload,
             ..
-        } => format!(
-            "< DATA stream={stream_id} length={}{}",
-            payload.len(),
-            end(*fin)
-        ),
+        } => data(*stream_id, payload.len(), end(*fin)),
         Message::Headers {
             stream_id,
             fin,
             list,
             ..
-        } => format!("< HEADERS stream={stream_id}{}{}", end(*fin), fields(list)),
+        } => head("HEADERS", *stream_id, end(*fin), &fields(list)),
         Message::RstStream { stream_id, code } => {
             format!("< RST_STREAM stream={stream_id} {code}")
         }
-        Message::Settings(settings) => {
-            let entries: Vec<String> = settings
-                .entries
-                .iter()
-                .map(|entry| format!("{}={}", entry.id, entry.value))
-                .collect();
-            format!("< SETTINGS {}", entries.join(" "))
+        Message::Settings(frame) => {
+            let entries = frame.entries.iter();
+            settings(entries.map(|entry| format!("{}={}", entry.id, entry.value)))
         }
         Message::SettingsAck => "< SETTINGS ACK".into(),
         Message::PushPromise {
@@ -43,10 +34,10 @@ pub(super) fn describe(message: &Message<List>) -> String {
             promised_id,
             list,
             ..
-        } => format!(
-            "< PUSH_PROMISE stream={stream_id} promised={promised_id}{}",
-            fields(list)
-        ),
+        } => {
+            let promised = format!(" promised={promised_id}");
+            head("PUSH_PROMISE", *stream_id, &promised, &fields(list))
+        }
         Message::Ping { payload } => format!("< PING \"{}\"", payload.escape_ascii()),
         Message::PingAck { payload } => format!("< PING ACK \"{}\"", payload.escape_ascii()),
         Message::GoAway {
@@ -76,15 +67,5 @@ pub(super) fn describe(message: &Message<List>) -> String {
 
 fn fields(list: &Result<List, BadList<List>>) -> String {
     let list = list.as_ref().unwrap_or_else(|bad| &bad.fields);
-    let mut text = String::new();
-    for (field, _) in list.iter().take(SHOWN) {
-        let name = field.name().escape_ascii();
-        let value = field.value();
-        let shown = value.get(..40).unwrap_or(value);
-        text.push_str(&format!(" {name}={}", shown.escape_ascii()));
-    }
-    if list.len() > SHOWN {
-        text.push_str(" …");
-    }
-    text
+    describe::fields(list.iter().map(|(field, _)| (field.name(), field.value())))
 }

@@ -170,10 +170,7 @@ impl Monitor {
     /// The remaining windows of the stream and of the connection for our DATA.
     pub(super) fn windows(&self, record: &Record<Http2>, stream: u32) -> [u64; 2] {
         let initial = setting(record, SettingId::INITIAL_WINDOW_SIZE).unwrap_or(WINDOW);
-        [(stream, initial), (0, WINDOW)].map(|(id, initial)| {
-            let granted = u64::from(initial).saturating_add(record.credit(id));
-            granted.saturating_sub(self.windows.sent(id))
-        })
+        self.windows.left(record, stream, [initial, WINDOW])
     }
 
     fn violation(&mut self, what: impl Into<String>, section: &str) {
@@ -206,10 +203,7 @@ impl Monitor {
     }
 
     fn on_open_stream(&mut self, what: &str, stream: u32, before: &Record<Http2>) {
-        if before
-            .stream(stream)
-            .is_some_and(crate::record::Stream::is_over)
-        {
+        if before.is_over(stream) {
             self.violation(format!("{what} on stream {stream} after its end"), "§5.1");
         }
         if self.tested == Side::Server || what == "DATA" {

@@ -2,10 +2,9 @@
 
 use lacewing_frames::spdy::{Block, Message};
 
-use super::protocol::List;
+use crate::describe::{self, data, head, settings};
 
-/// The most fields of a header list in the transcript.
-const SHOWN: usize = 12;
+use super::protocol::List;
 
 pub(super) fn describe(message: &Message<List>) -> String {
     let end = |fin: bool| if fin { " FIN" } else { "" };
@@ -18,52 +17,38 @@ pub(super) fn describe(message: &Message<List>) -> String {
             block,
             ..
         } => {
-            let one_way = if *unidirectional {
-                " UNIDIRECTIONAL"
-            } else {
-                ""
+            let one_way = match unidirectional {
+                true => " UNIDIRECTIONAL",
+                false => "",
             };
-            format!(
-                "< SYN_STREAM stream={stream_id} associated={associated}{}{one_way}{}",
-                end(*fin),
-                fields(block)
-            )
+            let flags = format!(" associated={associated}{}{one_way}", end(*fin));
+            head("SYN_STREAM", *stream_id, &flags, &fields(block))
         }
         Message::SynReply {
             stream_id,
             fin,
             block,
-        } => format!(
-            "< SYN_REPLY stream={stream_id}{}{}",
-            end(*fin),
-            fields(block)
-        ),
+        } => head("SYN_REPLY", *stream_id, end(*fin), &fields(block)),
         Message::Headers {
             stream_id,
             fin,
             block,
-        } => format!("< HEADERS stream={stream_id}{}{}", end(*fin), fields(block)),
+        } => head("HEADERS", *stream_id, end(*fin), &fields(block)),
         Message::Data {
             stream_id,
             fin,
             payload,
             ..
-        } => format!(
-            "< DATA stream={stream_id} length={}{}",
-            payload.len(),
-            end(*fin)
-        ),
+        } => data(*stream_id, payload.len(), end(*fin)),
         Message::RstStream(frame) => {
             format!("< RST_STREAM stream={} {}", frame.stream_id, frame.code)
         }
-        Message::Settings(settings) => {
-            let entries: Vec<String> = settings
+        Message::Settings(frame) => settings(
+            frame
                 .entries
                 .iter()
-                .map(|entry| format!("{}={} (flags {})", entry.id, entry.value, entry.flags))
-                .collect();
-            format!("< SETTINGS {}", entries.join(" "))
-        }
+                .map(|entry| format!("{}={} (flags {})", entry.id, entry.value, entry.flags)),
+        ),
         Message::Ping(ping) => format!("< PING {}", ping.id),
         Message::GoAway(frame) => {
             let status = frame.status.map(|status| status.to_string());
@@ -84,14 +69,6 @@ pub(super) fn describe(message: &Message<List>) -> String {
 }
 
 fn fields(block: &Block<List>) -> String {
-    let mut text = String::new();
-    for (name, value) in block.fields().iter().take(SHOWN) {
-        let shown = value.get(..40).unwrap_or(value);
-        text.push_str(&format!(
-            " {}={}",
-            name.escape_ascii(),
-            shown.escape_ascii()
-        ));
-    }
-    text
+    let list = block.fields().iter();
+    describe::fields(list.map(|(name, value)| (&name[..], &value[..])))
 }

@@ -69,40 +69,10 @@ impl Monitor {
                 associated,
                 block,
                 ..
-            } => {
-                let even = u32::from(self.tested == Side::Client);
-                if stream_id % 2 != even {
-                    self.violation(format!("SYN_STREAM with the id {stream_id}"), "2.3.2");
-                }
-                let highest = before.streams.iter().filter(|(_, stream)| stream.opened);
-                let mut same = highest.filter(|(id, _)| *id % 2 == even).map(|(id, _)| *id);
-                if same.any(|earlier| earlier >= *stream_id) {
-                    self.violation(format!("SYN_STREAM {stream_id} after a higher id"), "2.3.2");
-                }
-                match self.tested {
-                    Side::Client => self.required(block, REQUEST, "3.2.1"),
-                    Side::Server if *associated == 0 => {
-                        self.violation("a pushed stream with no associated stream", "3.3.1");
-                    }
-                    Side::Server => self.required(block, PUSH, "3.3.1"),
-                }
-                self.block(block);
-            }
+            } => self.syn_stream(*stream_id, *associated, block, before),
             Message::SynReply {
                 stream_id, block, ..
-            } => {
-                if before
-                    .stream(*stream_id)
-                    .is_some_and(|stream| stream.opened)
-                {
-                    self.violation(format!("a second SYN_REPLY on stream {stream_id}"), "2.6.2");
-                }
-                self.over("SYN_REPLY", *stream_id, before);
-                if self.tested == Side::Server {
-                    self.required(block, RESPONSE, "3.2.2");
-                }
-                self.block(block);
-            }
+            } => self.syn_reply(*stream_id, block, before),
             Message::Headers {
                 stream_id, block, ..
             } => {
@@ -113,10 +83,7 @@ impl Monitor {
                 stream_id, payload, ..
             } => {
                 self.over("DATA", *stream_id, before);
-                if !before
-                    .stream(*stream_id)
-                    .is_some_and(|stream| stream.opened)
-                {
+                if !is_opened(*stream_id, before) {
                     let what = format!("DATA on stream {stream_id} before SYN_REPLY");
                     self.violation(what, "2.2.2");
                 }
@@ -155,11 +122,7 @@ impl Monitor {
             Version::Spdy31 => [initial, 65_536],
             _ => [initial, u32::MAX],
         };
-        let left = |id, initial| {
-            let granted = u64::from(initial).saturating_add(record.credit(id));
-            granted.saturating_sub(self.windows.sent(id))
-        };
-        [left(stream, initial[0]), left(0, initial[1])]
+        self.windows.left(record, stream, initial)
     }
 
     fn violation(&mut self, what: impl Into<String>, section: &str) {
@@ -175,11 +138,44 @@ impl Monitor {
         }
     }
 
+    fn syn_stream(
+        &mut self,
+        stream: u32,
+        associated: u32,
+        block: &Block<List>,
+        before: &Record<Spdy>,
+    ) {
+        let even = u32::from(self.tested == Side::Client);
+        if stream % 2 != even {
+            self.violation(format!("SYN_STREAM with the id {stream}"), "2.3.2");
+        }
+        let mut opened = before.streams.iter().filter(|(_, stream)| stream.opened);
+        if opened.any(|(earlier, _)| earlier % 2 == even && *earlier >= stream) {
+            self.violation(format!("SYN_STREAM {stream} after a higher id"), "2.3.2");
+        }
+        match self.tested {
+            Side::Client => self.required(block, REQUEST, "3.2.1"),
+            Side::Server if associated == 0 => {
+                self.violation("a pushed stream with no associated stream", "3.3.1");
+            }
+            Side::Server => self.required(block, PUSH, "3.3.1"),
+        }
+        self.block(block);
+    }
+
+    fn syn_reply(&mut self, stream: u32, block: &Block<List>, before: &Record<Spdy>) {
+        if is_opened(stream, before) {
+            self.violation(format!("a second SYN_REPLY on stream {stream}"), "2.6.2");
+        }
+        self.over("SYN_REPLY", stream, before);
+        if self.tested == Side::Server {
+            self.required(block, RESPONSE, "3.2.2");
+        }
+        self.block(block);
+    }
+
     fn over(&mut self, what: &str, stream: u32, before: &Record<Spdy>) {
-        if before
-            .stream(stream)
-            .is_some_and(crate::record::Stream::is_over)
-        {
+        if before.is_over(stream) {
             self.violation(format!("{what} on stream {stream} after its end"), "2.3.7");
         }
     }
@@ -255,6 +251,11 @@ impl Monitor {
             }
         }
     }
+}
+
+/// Returns whether the head of the stream's message was received.
+fn is_opened(stream: u32, before: &Record<Spdy>) -> bool {
+    before.stream(stream).is_some_and(|stream| stream.opened)
 }
 
 /// The required names, in SPDY/2 and later.

@@ -3,34 +3,38 @@
 use std::time::Duration;
 
 use crate::{
-    Limits, Side, Version,
-    proto::{Config, HeaderCompression, Rate, Semantics, ShutdownOrder},
+    Side, Version,
+    driver::connection_config::ConnectionConfig,
+    proto::{Config, FlowControl, Rate, Semantics, ShutdownOrder},
 };
 
-/// Configures a [`Mux`](super::Mux).
+/// Configures one side of a [`Mux`](super::Mux).
 ///
-/// The default is for peers that conform to the protocol. [`kubernetes`] is a
-/// profile for peers without flow control.
+/// [`new`] is for peers that conform to the protocol. [`kubernetes`] is a profile
+/// for peers without flow control.
 ///
 /// ```
-/// use lacewing_conn::driver::MuxConfig;
+/// use lacewing_conn::{Side, driver::MuxConfig};
 ///
-/// let config = MuxConfig::default().with(|config| config.write_buffer = 16 * 1024);
+/// let config = MuxConfig::new(Side::Server).with(|config| {
+///     config.connection.limits.max_concurrent_streams = 250;
+///     config.write_buffer = 16 * 1024;
+/// });
 /// assert!(!config.ignore_flow_control);
-/// assert!(MuxConfig::kubernetes().ignore_flow_control);
 /// ```
 ///
+/// [`new`]: Self::new
 /// [`kubernetes`]: Self::kubernetes
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MuxConfig {
-    /// The bounds against a peer that sends or asks for too much; `None` for the
-    /// defaults of the side, without [`idle_timeout`](Limits::idle_timeout) and
-    /// [`max_silence`](Limits::max_silence).
-    pub limits: Option<Limits>,
+    /// The limits and the other options that every connection has. Default: those
+    /// of the side, without [`idle_timeout`](crate::Limits::idle_timeout) and
+    /// [`max_silence`](crate::Limits::max_silence), since raw streams may be silent.
+    pub connection: ConnectionConfig,
     /// Ignores the windows of both sides, for peers without flow control (the Go
     /// spdystream family). Memory stays bounded: while
-    /// [`Limits::max_buffered_bytes`] wait for readers, nothing is read from the
+    /// [`max_buffered_bytes`](crate::Limits::max_buffered_bytes) wait for readers, nothing is read from the
     /// transport, and written bytes wait for the transport. Default `false`.
     pub ignore_flow_control: bool,
     /// Holds data on a stream that we opened until the peer's reply arrives, for
@@ -42,49 +46,49 @@ pub struct MuxConfig {
     pub shutdown_order: ShutdownOrder,
     /// Bytes written to a stream that may wait to be sent. Default 64 KiB.
     pub write_buffer: usize,
-    /// The compression of SPDY's header blocks. Default
-    /// [`WholeField`](HeaderCompression::WholeField).
-    pub header_compression: HeaderCompression,
 }
 
-impl Default for MuxConfig {
-    fn default() -> Self {
+impl MuxConfig {
+    /// Creates the default configuration of a side.
+    pub fn new(side: Side) -> Self {
+        let connection = ConnectionConfig::new(side).with(|connection| {
+            connection.limits.idle_timeout = None;
+            connection.limits.max_silence = None;
+        });
         Self {
-            limits: None,
+            connection,
             ignore_flow_control: false,
             await_reply: false,
             shutdown_order: ShutdownOrder::default(),
             write_buffer: 64 << 10,
-            header_compression: HeaderCompression::default(),
         }
     }
-}
 
-impl MuxConfig {
     /// The profile for `kubectl`, kubelets and container runtimes over
     /// SPDY/3.1: the Go spdystream family, which has no flow control at all.
     ///
     /// * [`ignore_flow_control`](Self::ignore_flow_control): we wait for no
     ///   WINDOW_UPDATE, and reset no stream that exceeds a window. One slow
-    ///   reader costs at most [`Limits::max_buffered_bytes`] (6 MiB), then holds
-    ///   up its connection, as TCP does.
+    ///   reader costs at most [`max_buffered_bytes`](crate::Limits::max_buffered_bytes), then holds up its
+    ///   connection, as TCP does.
     /// * [`await_reply`](Self::await_reply): data sent before the reply would
     ///   be lost.
     /// * [`shutdown_order`](Self::shutdown_order): such peers stop reading at
-    ///   GOAWAY, so it follows all data.
-    /// * A [`write_stall_timeout`](Limits::write_stall_timeout) of four hours,
-    ///   the kubelet's own for streams that stand still: back-pressure is how
-    ///   such a peer says that its terminal is paused. A
-    ///   [`frame_timeout`](Limits::frame_timeout) of the same length.
-    /// * No [`idle_timeout`](Limits::idle_timeout) and no PINGs on silence
-    ///   ([`max_silence`](Limits::max_silence)).
-    /// * 1,000 streams at once, instead of 100: a port-forward needs two for
-    ///   each connection, and such peers do not wait until one is free. The
-    ///   bound of [resets](Limits::resets) grows with it: a browser that closes
-    ///   cancels all of its connections.
-    pub fn kubernetes() -> Self {
-        let limits = Limits::new(Side::Server).with(|limits| {
-            allow_silence(limits);
+    ///   GOAWAY, which therefore follows all data.
+    /// * A [`write_stall_timeout`](crate::Limits::write_stall_timeout) of four hours,
+    ///   the kubelet's own for streams that stand still: such a peer pauses its
+    ///   terminal by back-pressure. A [`frame_timeout`](crate::Limits::frame_timeout) of
+    ///   the same length.
+    /// * 1,000 streams at once, instead of 100. A port-forward needs two for each
+    ///   connection, and such peers do not wait until one is free. The bound of
+    ///   [resets](crate::Limits::resets) grows with it: a browser that closes cancels
+    ///   all of its connections.
+    pub fn kubernetes(side: Side) -> Self {
+        Self::new(side).with(|config| {
+            config.ignore_flow_control = true;
+            config.await_reply = true;
+            config.shutdown_order = ShutdownOrder::DataFirst;
+            let limits = &mut config.connection.limits;
             limits.write_stall_timeout = Duration::from_secs(4 * 3600);
             limits.frame_timeout = limits.write_stall_timeout;
             limits.max_concurrent_streams = 1_000;
@@ -92,14 +96,7 @@ impl MuxConfig {
                 burst: 2_000,
                 per_second: 330,
             };
-        });
-        Self {
-            limits: Some(limits),
-            ignore_flow_control: true,
-            await_reply: true,
-            shutdown_order: ShutdownOrder::DataFirst,
-            ..Self::default()
-        }
+        })
     }
 
     /// Returns the configuration after `change`.
@@ -111,17 +108,13 @@ impl MuxConfig {
 
     /// Returns the engine's configuration.
     pub(super) fn engine(&self, version: Version, side: Side) -> Config {
-        let mut config = Config::new(version, side);
-        config.semantics = Semantics::Raw;
-        config.ignore_flow_control = self.ignore_flow_control;
-        config.shutdown_order = self.shutdown_order;
-        config.header_compression = self.header_compression;
-        match &self.limits {
-            Some(limits) => config.limits = limits.clone(),
-            // Such streams may be silent, and so may their connection.
-            None => allow_silence(&mut config.limits),
-        }
-        config
+        self.connection.engine(version, side).with(|config| {
+            config.semantics = Semantics::Raw;
+            if self.ignore_flow_control {
+                config.flow_control = FlowControl::Ignored;
+            }
+            config.shutdown_order = self.shutdown_order;
+        })
     }
 
     /// Returns the part that the streams need.
@@ -136,12 +129,6 @@ impl MuxConfig {
             },
         }
     }
-}
-
-/// Takes away the limits that end silent connections.
-fn allow_silence(limits: &mut Limits) {
-    limits.idle_timeout = None;
-    limits.max_silence = None;
 }
 
 /// The sending behaviour of a connection's streams.
@@ -162,4 +149,28 @@ pub(super) enum Lists {
     Anywhere,
     /// As the end of a half only.
     AtEnd,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+
+    /// Both profiles begin with the limits of their side.
+    #[test]
+    fn limits_that_a_profile_does_not_change_are_the_sides() {
+        for side in [Side::Client, Side::Server] {
+            let defaults = Limits::new(side);
+            let kubernetes = MuxConfig::kubernetes(side).connection.limits;
+            for limits in [&MuxConfig::new(side).connection.limits, &kubernetes] {
+                let of_side = |limits: &Limits| {
+                    let sizes = (limits.max_buffered_bytes, limits.max_header_list_size);
+                    (sizes, limits.body_timeout)
+                };
+                assert_eq!(of_side(limits), of_side(&defaults), "{side:?}");
+                assert_eq!((limits.idle_timeout, limits.max_silence), (None, None));
+            }
+            assert_eq!(kubernetes.max_concurrent_streams, 1_000);
+        }
+    }
 }

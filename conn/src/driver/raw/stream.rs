@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::outgoing::Outgoing;
 use crate::{
     Error, Reason,
-    driver::Incoming,
+    driver::incoming::Incoming,
     proto::{Direction, StreamId, StreamKey},
 };
 

@@ -18,7 +18,7 @@ use tokio::{
 use super::*;
 use crate::{
     Limits, Side, Version,
-    driver::{Application, Context as Conn, Driver},
+    driver::facade::{Application, Context as Conn, Driver},
     proto::{Config, Control, Event, Head, OpenOptions, StreamKey},
 };
 

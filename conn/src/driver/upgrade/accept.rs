@@ -15,8 +15,8 @@ use super::{
     request::{Kubernetes, stream_protocol},
 };
 use crate::{
-    Version,
-    driver::{Mux, MuxConfig, MuxConnection},
+    Side, Version,
+    driver::raw::{Mux, MuxConfig, MuxConnection},
 };
 
 /// A client's request for an upgrade: [accept](Self::switch) it or
@@ -24,7 +24,7 @@ use crate::{
 ///
 /// ```no_run
 /// use http::{HeaderMap, Response, StatusCode};
-/// use lacewing_conn::driver::{Mux, MuxConfig, upgrade::*};
+/// use lacewing_conn::{Side, driver::{Mux, MuxConfig, upgrade::{Upgrade, UpgradeError}}};
 ///
 /// async fn serve(io: tokio::net::TcpStream) -> Result<Option<Mux>, UpgradeError> {
 ///     let requested = Upgrade::default().accept(io).await?;
@@ -34,8 +34,8 @@ use crate::{
 ///         requested.refuse(no).await?;
 ///         return Ok(None);
 ///     }
-///     let switched = requested.switch(HeaderMap::new(), MuxConfig::default()).await?;
-///     let (mux, connection) = switched;
+///     let config = MuxConfig::new(Side::Server);
+///     let (mux, connection) = requested.switch(HeaderMap::new(), config).await?;
 ///     tokio::spawn(connection);
 ///     Ok(Some(mux))
 /// }
@@ -53,7 +53,7 @@ pub struct Requested<IO> {
 
 impl Upgrade {
     /// Reads an HTTP/1.1 request that asks for the upgrade, and its body to the end:
-    /// the rest of an unread body would pass for SPDY.
+    /// the rest of an unread body would be read as SPDY.
     ///
     /// # Errors
     ///
@@ -166,12 +166,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Requested<IO> {
         Ok((mux, connection.with_input(self.input)))
     }
 
-    /// Answers as a Kubernetes node or API server does: with 101 and the first
-    /// of the client's stream protocols that is among `ours`, or with 403 and
-    /// all of ours. The connection has the profile [`MuxConfig::kubernetes`].
+    /// Answers as a Kubernetes node or API server does. If one of the client's
+    /// stream protocols is among `ours`, the answer is 101 with the first of
+    /// them. Otherwise it is 403 with all of ours. The connection has the
+    /// profile [`MuxConfig::kubernetes`].
     ///
-    /// A client that names no stream protocol is accepted, and the response names
-    /// none: that stands for the oldest.
+    /// A client that names no stream protocol is accepted. The response then
+    /// names none, which stands for the oldest.
     ///
     /// ```no_run
     /// use lacewing_conn::driver::upgrade::{Kubernetes, Upgrade, UpgradeError};
@@ -214,7 +215,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Requested<IO> {
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *response.headers_mut() = headers.clone();
         let protocol = chosen.map(str::to_owned);
-        let (mux, connection) = self.switch(headers, MuxConfig::kubernetes()).await?;
+        let (mux, connection) = self
+            .switch(headers, MuxConfig::kubernetes(Side::Server))
+            .await?;
         Ok(Kubernetes {
             mux,
             connection,

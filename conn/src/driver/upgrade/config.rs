@@ -8,7 +8,7 @@ use crate::Version;
 /// bounds of the HTTP part. Feature `upgrade`.
 ///
 /// ```
-/// use lacewing_conn::driver::{MuxConfig, upgrade::Upgrade};
+/// use lacewing_conn::{Side, driver::{MuxConfig, upgrade::Upgrade}};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,12 +17,12 @@ use crate::Version;
 /// let server = tokio::spawn(async move {
 ///     let requested = Upgrade::default().accept(there).await?;
 ///     assert_eq!(requested.request().uri(), "/tunnel");
-///     requested.switch(http::HeaderMap::new(), MuxConfig::default()).await
+///     requested.switch(http::HeaderMap::new(), MuxConfig::new(Side::Server)).await
 /// });
 ///
 /// let request = http::Request::post("http://node:10250/tunnel").body(())?;
 /// let switched = upgrade.request(here, request).await?;
-/// let (client, connection) = switched.client(MuxConfig::default());
+/// let (client, connection) = switched.client(MuxConfig::new(Side::Client));
 /// tokio::spawn(connection);
 /// let (server, connection) = server.await??;
 /// tokio::spawn(connection);

@@ -11,24 +11,24 @@ use super::{
     negotiation::{STREAM_PROTOCOL_VERSION, token, tokens, version},
 };
 use crate::{
-    Version,
-    driver::{Mux, MuxConfig, MuxConnection},
+    Side, Version,
+    driver::raw::{Mux, MuxConfig, MuxConnection},
 };
 
 /// The most informational responses before the final one.
-const MAX_INTERIM: usize = 8;
+const MAX_INFORMATIONAL: usize = 8;
 
 /// A transport whose peer has switched protocols.
 ///
 /// ```no_run
-/// use lacewing_conn::driver::{Mux, MuxConfig, upgrade::{Upgrade, UpgradeError}};
+/// use lacewing_conn::{Side, driver::{Mux, MuxConfig, upgrade::{Upgrade, UpgradeError}}};
 ///
 /// async fn tunnel(io: tokio::net::TcpStream) -> Result<Mux, UpgradeError> {
 ///     let request = http::Request::post("http://node/tunnel").body(());
 ///     let request = request.map_err(|_| UpgradeError::Unsendable("the URI"))?;
 ///     let switched = Upgrade::default().request(io, request).await?;
 ///     println!("{:?}", switched.response.headers());
-///     let (mux, connection) = switched.client(MuxConfig::default());
+///     let (mux, connection) = switched.client(MuxConfig::new(Side::Client));
 ///     tokio::spawn(connection);
 ///     Ok(mux)
 /// }
@@ -116,7 +116,7 @@ impl Upgrade {
             let length = head::length(response.headers()).unwrap_or(Length::Unsaid);
             let mut body = BytesMut::new();
             let reading = read_start(&mut io, &mut input, length, self.max_body, &mut body);
-            // What has come until then is told.
+            // The error has the part that arrived by the deadline.
             let _ = tokio::time::timeout_at(deadline, reading).await;
             let refused = response.map(|()| Bytes::from(body));
             return Err(UpgradeError::Refused(Box::new(refused)));
@@ -189,7 +189,7 @@ impl Upgrade {
             }
         }
         let response = switched.response.clone();
-        let (mux, connection) = switched.client(MuxConfig::kubernetes());
+        let (mux, connection) = switched.client(MuxConfig::kubernetes(Side::Client));
         Ok(Kubernetes {
             mux,
             connection,
@@ -210,7 +210,7 @@ impl Upgrade {
         match (parts.headers.get(header::HOST), parts.uri.authority()) {
             (Some(host), _) => headers.insert(header::HOST, host.clone()),
             (None, Some(authority)) => {
-                // Never what stands before an @ (RFC 9110 §4.2.4).
+                // Without the userinfo before an @ (RFC 9110 §4.2.4).
                 let host = authority.as_str().rsplit('@').next().unwrap_or_default();
                 let host = HeaderValue::from_str(host)
                     .map_err(|_| UpgradeError::Unsendable("the URI's authority"))?;
@@ -250,14 +250,16 @@ impl Upgrade {
         io: &mut IO,
         input: &mut BytesMut,
     ) -> Result<Response<()>, UpgradeError> {
-        for _ in 0..=MAX_INTERIM {
+        for _ in 0..=MAX_INFORMATIONAL {
             let response = read_head(io, input, self.max_head, parse_response).await?;
             let status = response.status();
             if status == StatusCode::SWITCHING_PROTOCOLS || !status.is_informational() {
                 return Ok(response);
             }
         }
-        Err(UpgradeError::Malformed("more than 8 interim responses"))
+        Err(UpgradeError::Malformed(
+            "more than 8 informational responses",
+        ))
     }
 }
 

@@ -53,6 +53,12 @@ impl Admission {
         self.waiting.is_some()
     }
 
+    /// The memory of the stream that waits.
+    pub(super) fn memory(&self) -> usize {
+        let list = |headers: &Headers| headers.fields.memory();
+        self.waiting.as_deref().map_or(0, list)
+    }
+
     /// A handler of a stream that is gone has ended.
     pub(super) fn handler_ended(&mut self) {
         self.handlers = Handlers::Ending;

@@ -56,7 +56,7 @@ const LATE: Duration = Duration::from_secs(1);
 /// }
 /// # let _ = run_short;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pressure {
     /// Of nothing.
     #[default]
@@ -64,6 +64,8 @@ pub enum Pressure {
     /// Of memory, files or connections: streams that wait for the peer get
     /// [`pressed_stall_timeout`](Limits::pressed_stall_timeout) and no more.
     High,
+    /// As [`High`](Self::High), and new streams of the peer are refused.
+    Critical,
 }
 
 /// The progress of a connection.
@@ -155,6 +157,12 @@ impl Engine {
         self.progress.pressure = pressure;
     }
 
+    /// New streams of the peer are refused.
+    #[inline]
+    pub(super) fn refuses_streams(&self) -> bool {
+        self.progress.pressure == Pressure::Critical
+    }
+
     /// A deadline is handled so late that the peer is not to blame.
     pub(super) fn is_late(deadline: Instant, now: Instant) -> bool {
         now.saturating_duration_since(deadline) > LATE
@@ -213,7 +221,7 @@ impl Engine {
         }
         if grew {
             // A long frame on a slow path is a sign of life.
-            self.life.heard(now, self.output.end());
+            self.life.heard(now, self.wire.output.end());
         }
     }
 
@@ -263,7 +271,7 @@ impl Engine {
         }
         let most = self.config.limits.max_stalled_streams;
         let pressed = self.config.side == Side::Server
-            && (self.progress.pressure == Pressure::High || stalled > most);
+            && (self.progress.pressure >= Pressure::High || stalled > most);
         self.end_stalled(now, bounds, pressed, link);
     }
 
@@ -287,7 +295,7 @@ impl Engine {
         if self.config.semantics == Semantics::Raw {
             return (false, 0);
         }
-        let blocked = self.flow.send_available() == 0 && self.scheduler.front().is_some();
+        let blocked = self.flow.send_available() == 0 && self.streams.front().is_some();
         if blocked {
             let sent = (self.counters.data_sent & 0xffff_ffff).try_into();
             self.progress
@@ -310,8 +318,8 @@ impl Engine {
             let progress = &mut stream.progress;
             progress.sweep_sending(sending, bounds.needed);
             progress.sweep_receiving(receiving, bounds.needed, link);
-            let waits = all_wait && stream.send.scheduled;
             let still = progress.is_stalled();
+            let waits = all_wait && stream.is_queued();
             stalled = stalled.saturating_add(u32::from(waits || still));
             watched |= sending != Waiting::Nothing || receiving != Waiting::Nothing;
         }
@@ -324,12 +332,12 @@ impl Engine {
         // With bytes on their way to the transport it is the path that is slow,
         // and `write_stall_timeout` that bounds it.
         let strict =
-            pressed && (self.output.is_empty() || self.progress.pressure == Pressure::High);
+            pressed && (self.wire.output.is_empty() || self.progress.pressure >= Pressure::High);
         let mut ended: Vec<(StreamKey, Broken)> = Vec::new();
         let mut messages = false;
         for (key, stream) in self.streams.iter_mut() {
             let progress = &stream.progress;
-            messages |= stream.send.scheduled && !stream.is_tunnel();
+            messages |= stream.is_queued() && !stream.is_tunnel();
             let declared = matches!(stream.content, Content::Left(_));
             let body = progress.receiving.sweeps;
             let sending = progress.sending.sweeps;

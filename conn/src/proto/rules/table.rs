@@ -105,6 +105,8 @@ rules! {
     TargetTooLong            => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "a path of more than 65,534 bytes", "RFC 9110 §15.5.15"
     InvalidInformational     => Stream(ProtocolError)       , Stream(ProtocolError)     , Stream(ProtocolError)     ; "a 101 response, or an informational one that ends its stream", "RFC 9113 §8.1, §8.6"
     TooManyHeaderBytes       => Stream(RefusedStream)       , Stream(RefusedStream)     , Stream(RefusedStream)     ; "the header lists of open streams are over max_held_headers", "RFC 9113 §10.5"
+    StreamOverBudget         => Stream(RefusedStream)       , Stream(RefusedStream)     , Stream(RefusedStream)     ; "a new stream while the connections of the process hold nearly all of its memory budget", "RFC 9113 §10.5"
+    ConnectionOverBudget     => Connection(EnhanceYourCalm) , Connection(ProtocolError) , Connection(ProtocolError) ; "the connection holds most of the process's memory budget, which is used up", "RFC 9113 §10.5"
     HeaderListTooLarge       => Stream(EnhanceYourCalm)     , Stream(FrameTooLarge)     , Stream(ProtocolError)     ; "the header list is over max_header_list_size or max_header_fields", "RFC 9113 §10.5.1"
     Compression              => Connection(CompressionError), Connection(ProtocolError) , Connection(ProtocolError) ; "a header block that does not decode", "RFC 9113 §4.3, drafts §2.6.10.1"
     TooManyResets            => Connection(EnhanceYourCalm) , Connection(ProtocolError) , Connection(ProtocolError) ; "more resets than limits.resets allows", "RFC 9113 §10.5"
@@ -122,6 +124,7 @@ rules! {
     BodyStall                => Stream(Cancel)              , Stream(Cancel)            , Stream(Cancel)            ; "the content of a message did not go on within body_timeout", "RFC 9113 §10.5"
     SendStall                => Stream(Cancel)              , Stream(Cancel)            , Stream(Cancel)            ; "the stream's window stayed empty for stall_timeout", "RFC 9113 §10.5"
     ConnectionStall          => Connection(EnhanceYourCalm) , Connection(ProtocolError) , Connection(ProtocolError) ; "the connection's window stayed empty for stall_timeout", "RFC 9113 §10.5"
+    OverBudget               => Stream(EnhanceYourCalm)     , Stream(Cancel)            , Stream(Cancel)            ; "a stream that stood still while memory was short", "RFC 9113 §10.5"
     UnexpectedEof            => Connection(ProtocolError)   , Connection(ProtocolError) , Connection(ProtocolError) ; "the transport ended before its streams did", "RFC 9113 §9.1, drafts §2.3.7"
 }
 

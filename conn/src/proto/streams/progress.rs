@@ -154,6 +154,22 @@ pub(crate) enum Link {
 }
 
 impl Stream {
+    /// Nothing of the stream can move now: the peer gives no window for our data, or
+    /// our user takes none of what filled the window of the peer. The connection has
+    /// `room` for this many bytes.
+    pub(crate) fn stands_still(&self, room: usize) -> bool {
+        let room = self.send.window.available().min(room);
+        let sending = self.wants_to_send() && room == 0;
+        let unread = self.recv.unreleased > 0 && !self.recv.window.is_open();
+        sending || unread || self.progress.is_stalled()
+    }
+
+    /// Sweeps since which too little moves, in one direction.
+    pub(crate) fn sweeps(&self) -> u16 {
+        let progress = &self.progress;
+        progress.sending.sweeps.max(progress.receiving.sweeps)
+    }
+
     /// The side that our half waits for.
     pub(crate) fn sending_waits(&self) -> Waiting {
         if !self.wants_to_send() {

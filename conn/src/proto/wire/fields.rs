@@ -10,7 +10,7 @@ use http::{
 };
 
 use super::target::{HostField, Target};
-use crate::proto::{ConnectProtocol, Control, Head, Priority, Rule, Semantics};
+use crate::proto::{ConnectProtocol, Control, Head, Priority, Rule, Semantics, memory};
 
 /// A header list as far as it was read.
 #[derive(Debug, Default)]
@@ -33,13 +33,6 @@ pub(crate) struct Fields {
     /// The limit that the list is over, and by which it is cut short.
     pub(crate) exceeded: Option<ListLimit>,
 }
-
-/// What an [`HeaderMap`] takes for each name that it has room for: a bucket of
-/// 104 bytes and an index of 4, of which it keeps a third more.
-const ENTRY: usize = 110;
-
-/// What it takes for each further value of a name; its vector doubles.
-const EXTRA_VALUE: usize = 88;
 
 /// A limit of header lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,10 +97,12 @@ impl Fields {
     /// The memory that the list takes as it is built, which is up to a hundred
     /// times its bytes on the wire.
     pub(crate) fn memory(&self) -> usize {
-        let values = self.map.len().saturating_sub(self.map.keys_len());
-        let entries = self.map.capacity().saturating_mul(ENTRY);
-        let extra = values.saturating_mul(2 * EXTRA_VALUE);
-        self.bytes.saturating_add(entries).saturating_add(extra)
+        memory::of_fields(&self.map, self.bytes)
+    }
+
+    /// The values are parts of one buffer of so many bytes.
+    pub(super) fn count_shared(&mut self, room: usize) {
+        self.bytes = self.bytes.max(room);
     }
 
     /// A push may leave out what a request must have.

@@ -25,6 +25,10 @@ const MAX_DATA: usize = 64 << 10;
 /// quarter of what every peer takes.
 const CONTINUATION: usize = 4 << 10;
 
+/// The memory of an HPACK table for each byte of its size: the smallest entry counts
+/// 33 bytes, and takes up to 200 (a parsed field, its value, the reverse look-up).
+const TABLE: usize = 6;
+
 /// The codec of one HTTP/2 connection.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -76,6 +80,14 @@ impl Wire {
             sent: HeaderBytes::default(),
             digits: [0; 3],
         }
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        let tables = self.decoder.header_table_len();
+        let tables = tables.saturating_add(self.encoder.header_table_len());
+        size_of::<Self>()
+            .saturating_add(tables.saturating_mul(TABLE))
+            .saturating_add(self.decoder.open_block_len())
     }
 
     pub(super) fn preface(&mut self, config: &Config, out: &mut BytesMut) {

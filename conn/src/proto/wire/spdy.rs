@@ -32,6 +32,10 @@ const MAX_DATA: usize = 16 << 10;
 /// FLAG_COMPRESS of DATA, which no version has kept.
 const COMPRESSED: u8 = 0x02;
 
+/// The memory of an inflater and of its scratch space, from the first header block
+/// on.
+const INFLATER: usize = 56 << 10;
+
 /// The codec of one SPDY connection.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -45,6 +49,8 @@ pub(crate) struct Wire {
     max_header_list_size: usize,
     max_header_fields: usize,
     sent: HeaderBytes,
+    /// The memory of the deflater, from the first header block on.
+    deflater: usize,
 }
 
 impl Wire {
@@ -63,10 +69,10 @@ impl Wire {
         if config.version == Version::Spdy31 {
             decoder_limits.max_certificates = None;
         }
-        let compression = match config.header_compression {
-            HeaderCompression::WholeField => frames::Compression::WholeField,
-            HeaderCompression::Stored => frames::Compression::Stored,
-            HeaderCompression::Zlib(level) => frames::Compression::Zlib(level),
+        let (compression, deflater) = match config.header_compression {
+            HeaderCompression::WholeField => (frames::Compression::WholeField, 21 << 10),
+            HeaderCompression::Stored => (frames::Compression::Stored, 0),
+            HeaderCompression::Zlib(level) => (frames::Compression::Zlib(level), 370 << 10),
         };
         Self {
             decoder: frames::Decoder::new(version, decoder_limits),
@@ -78,7 +84,21 @@ impl Wire {
             max_header_list_size: limits.max_header_list_size,
             max_header_fields: limits.max_header_fields,
             sent: HeaderBytes::default(),
+            deflater,
         }
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        let received = self.decoder.block_bytes().compressed > 0;
+        let inflater = if received { INFLATER } else { 0 };
+        let deflater = if self.sent.compressed > 0 {
+            self.deflater
+        } else {
+            0
+        };
+        size_of::<Self>()
+            .saturating_add(inflater)
+            .saturating_add(deflater)
     }
 
     pub(super) fn preface(&mut self, config: &Config, out: &mut BytesMut) {

@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod descriptors;
 mod directories;
 mod exchange;
 mod files;

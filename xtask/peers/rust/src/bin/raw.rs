@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
-use lacewing_conn::Version;
+use lacewing_conn::{Side, Version};
 use lacewing_conn::driver::{Mux, MuxConfig, OpenOptions, RawReader, RawStream, RawWriter};
 use lacewing_interop_peers::{Error, files};
 use sha2::{Digest as _, Sha256};
@@ -45,13 +45,13 @@ async fn main() -> Result<(), Error> {
     }
 }
 
-fn config() -> MuxConfig {
-    MuxConfig::default().with(|config| config.ignore_flow_control = true)
+fn config(side: Side) -> MuxConfig {
+    MuxConfig::new(side).with(|config| config.ignore_flow_control = true)
 }
 
 async fn serve(io: TcpStream) -> Result<(), Error> {
     io.set_nodelay(true)?;
-    let (mux, connection) = Mux::server(io, Version::Spdy31, config());
+    let (mux, connection) = Mux::server(io, Version::Spdy31, config(Side::Server));
     let connection = tokio::spawn(connection);
     while let Some((headers, stream)) = mux.accept().await {
         let slow = headers.get("pace").is_some_and(|pace| pace == "slow");
@@ -81,7 +81,7 @@ async fn echo(stream: RawStream, slow: bool) -> Result<(), Error> {
 
 async fn client(io: TcpStream, bytes: usize, slow: bool) -> Result<(), Error> {
     io.set_nodelay(true)?;
-    let (mux, connection) = Mux::client(io, Version::Spdy31, config());
+    let (mux, connection) = Mux::client(io, Version::Spdy31, config(Side::Client));
     let connection = tokio::spawn(connection);
     let (reader, writer) = open(&mux, "large").await?;
     let (busy_reader, busy_writer) = open(&mux, "busy").await?;

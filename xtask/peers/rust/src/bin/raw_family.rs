@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
-use lacewing_conn::Version;
+use lacewing_conn::{Side, Version};
 use lacewing_conn::driver::{Mux, MuxConfig, OpenOptions, RawStream};
 use lacewing_interop_peers::Error;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -27,7 +27,7 @@ async fn main() -> Result<(), Error> {
             let listener = TcpListener::bind(address).await?;
             loop {
                 let (io, _) = listener.accept().await?;
-                let (mux, connection) = Mux::server(io, Version::Spdy31, MuxConfig::kubernetes());
+                let (mux, connection) = Mux::server(io, Version::Spdy31, MuxConfig::kubernetes(Side::Server));
                 tokio::spawn(connection);
                 // The first connection only asks whether we listen.
                 if let Err(error) = serve(mux).await {
@@ -37,7 +37,7 @@ async fn main() -> Result<(), Error> {
         }
         ["client", address] => {
             let io = TcpStream::connect(address).await?;
-            let (mux, connection) = Mux::client(io, Version::Spdy31, MuxConfig::kubernetes());
+            let (mux, connection) = Mux::client(io, Version::Spdy31, MuxConfig::kubernetes(Side::Client));
             tokio::spawn(connection);
             tokio::time::timeout(Duration::from_secs(20), client(mux)).await?
         }

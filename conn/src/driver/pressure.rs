@@ -1,0 +1,154 @@
+//! The steps of the process's memory budget, as one connection takes them.
+
+use std::time::{Duration, Instant};
+
+use super::memory_budget::{MemoryAccount, MemoryBudget, MemoryOrder, MemoryStep};
+use crate::proto::{Engine, Pressure as Patience};
+
+/// The time between two reads of a connection that holds too much. It is read slowly
+/// and not left alone: what frees its memory may be a frame of the peer, a
+/// WINDOW_UPDATE or RST_STREAM behind the content.
+const SLOW_READ: Duration = Duration::from_millis(100);
+
+/// The time in which one connection reports one pause.
+const REPORT_AGAIN: Duration = Duration::from_secs(10);
+
+/// A connection under the budget of its process.
+#[derive(Debug)]
+pub(super) struct Pressure {
+    account: MemoryAccount,
+    /// The step that the engine knows.
+    step: MemoryStep,
+    /// The time of the next read, while the connection is read slowly.
+    next_read: Option<Instant>,
+    pause_reported: Option<Instant>,
+    refusal_reported: bool,
+    /// The step that the application is to be told of.
+    report: Option<MemoryStep>,
+}
+
+impl Pressure {
+    pub(super) fn new(budget: &MemoryBudget) -> Self {
+        Self {
+            account: budget.open_account(),
+            step: MemoryStep::None,
+            next_read: None,
+            pause_reported: None,
+            refusal_reported: false,
+            report: None,
+        }
+    }
+
+    pub(super) fn account(&mut self) -> &mut MemoryAccount {
+        &mut self.account
+    }
+
+    /// Takes the step that is to be reported.
+    #[inline]
+    pub(super) fn take_report(&mut self) -> Option<MemoryStep> {
+        self.report.take()
+    }
+
+    /// Obeys the budget, at the begin of a turn.
+    #[inline]
+    pub(super) fn obey(&mut self, engine: &mut Engine, now: Instant) {
+        let step = self.account.step();
+        let calm = step == MemoryStep::None && self.step == MemoryStep::None;
+        if !calm || self.account.order().is_some() {
+            self.take_step(engine, now, step);
+        }
+    }
+
+    fn take_step(&mut self, engine: &mut Engine, now: Instant, step: MemoryStep) {
+        self.step = step;
+        self.refusal_reported &= step >= MemoryStep::Refuse;
+        engine.set_pressure(match step {
+            MemoryStep::None => Patience::Normal,
+            MemoryStep::Strict | MemoryStep::Pause => Patience::High,
+            // Those that hold little go on.
+            _ if !self.account.is_above_share() => Patience::High,
+            _ => Patience::Critical,
+        });
+        match self.account.order() {
+            Some(MemoryOrder::Close) if step >= MemoryStep::Shed && !engine.is_closed() => {
+                let text = self.close_text();
+                engine.end_over_budget(now, text);
+                self.account.note(MemoryStep::Close);
+                self.report = Some(MemoryStep::Close);
+            }
+            Some(MemoryOrder::Shed) if step >= MemoryStep::Shed => {
+                let freed = engine.shed(now, "memory_budget").unwrap_or(0);
+                self.account.obey(freed);
+                if freed > 0 {
+                    self.account.note(MemoryStep::Shed);
+                    self.report = Some(MemoryStep::Shed);
+                }
+            }
+            // Others have freed enough meanwhile.
+            Some(_) if step < MemoryStep::Shed => self.account.forget_order(),
+            _ => {}
+        }
+    }
+
+    fn close_text(&self) -> String {
+        let budget = self.account.budget();
+        format!(
+            "memory_budget: the connections of this process hold {} of {} bytes, and this one, with \
+             {}, holds most",
+            budget.held(),
+            budget.capacity(),
+            self.account.held()
+        )
+    }
+
+    /// Returns `true` if the connection may be read now.
+    #[inline]
+    pub(super) fn may_read(&mut self, engine: &Engine, now: Instant) -> bool {
+        if self.step < MemoryStep::Pause && self.next_read.is_none() {
+            return true;
+        }
+        self.may_read_slowly(engine, now)
+    }
+
+    fn may_read_slowly(&mut self, engine: &Engine, now: Instant) -> bool {
+        // Content is freed by handlers, who need no input for it, or little. What
+        // else is held may well wait for a frame of the peer.
+        let mostly_content = engine.buffered_bytes().saturating_mul(2) > self.account.held();
+        let slowly =
+            self.step >= MemoryStep::Pause && self.account.is_above_share() && mostly_content;
+        if !slowly {
+            self.next_read = None;
+            return true;
+        }
+        let begins = self.next_read.is_none();
+        if self.next_read.is_some_and(|next| now < next) {
+            return false;
+        }
+        self.next_read = now.checked_add(SLOW_READ);
+        if begins {
+            self.account.note(MemoryStep::Pause);
+            let last = self
+                .pause_reported
+                .and_then(|last| last.checked_add(REPORT_AGAIN));
+            if last.is_none_or(|again| again <= now) {
+                self.pause_reported = Some(now);
+                self.report = Some(MemoryStep::Pause);
+            }
+        }
+        !begins
+    }
+
+    /// The time of the next read, while the connection is read slowly.
+    #[inline]
+    pub(super) fn next_read(&self) -> Option<Instant> {
+        self.next_read
+    }
+
+    /// Counts a stream that was refused.
+    pub(super) fn note_refusal(&mut self) {
+        self.account.note(MemoryStep::Refuse);
+        if !std::mem::replace(&mut self.refusal_reported, true) {
+            self.report = Some(MemoryStep::Refuse);
+        }
+    }
+}

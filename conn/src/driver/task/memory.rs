@@ -1,0 +1,56 @@
+//! The memory of a connection: what it reports to the budget of its process, and
+//! what its readers pin.
+
+use std::time::Instant;
+
+use super::Driver;
+use crate::driver::{application::Application, context::Context};
+
+/// Bytes that may wait for readers while parts of read buffers are handed to them.
+const MAX_PINNING: usize = 128 << 10;
+
+/// Bytes of heap that a connection costs beside its parts: boxes, empty tables, the
+/// header codecs' state.
+const CONNECTION: usize = 4 << 10;
+
+/// Bytes of heap that the driver keeps for a stream: cells, wakers, slots.
+const STREAM: usize = 512;
+
+impl<IO, A: Application> Driver<IO, A> {
+    /// Returns the length below which data is copied out of the read buffer: a
+    /// piece that is not copied keeps all of the buffer. That is fine for a reader
+    /// that keeps up, and up to sixteen times its length for one that does not.
+    pub(super) fn copy_below(&self) -> usize {
+        let buffered = self.engine.buffered_bytes();
+        let waiting = buffered.saturating_sub(self.streams.notifier.queue().unreported());
+        if waiting > MAX_PINNING {
+            usize::MAX
+        } else {
+            self.transport.copy_below()
+        }
+    }
+
+    /// Reports the bytes that the connection holds to the budget of the process, if
+    /// they have changed by some KiB. Called at the end of a poll, so that buffers
+    /// which belong to the thread do not count.
+    #[inline]
+    pub(super) fn report_memory(&mut self) {
+        let stream = STREAM.saturating_add(self.application.stream_memory());
+        let held = size_of::<Self>()
+            .saturating_add(CONNECTION)
+            .saturating_add(self.engine.held_bytes())
+            .saturating_sub(self.transport.lent(self.engine.output()))
+            .saturating_add(self.engine.open_streams().saturating_mul(stream))
+            .saturating_add(self.transport.held());
+        self.pressure.account().report(held);
+    }
+
+    /// Reports a step of the budget to the application.
+    #[inline]
+    pub(super) fn report_step(&mut self, now: Instant) {
+        if let Some(step) = self.pressure.take_report() {
+            let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
+            self.application.handle_memory_step(&mut conn, step);
+        }
+    }
+}

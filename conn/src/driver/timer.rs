@@ -1,0 +1,65 @@
+//! The clock of a connection's task, and its only timer.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{self, Poll},
+    time::Instant,
+};
+
+use tokio::time::Sleep;
+
+/// One timer, which is touched only when there is an earlier instant to wait
+/// for: a timeout that moves away costs nothing.
+#[derive(Debug, Default)]
+pub(super) struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// The end of the sleep, if our waker waits for it.
+    armed: Option<Instant>,
+}
+
+impl Timer {
+    /// Waits for an instant; ready once it has passed.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        now: Instant,
+        until: Option<Instant>,
+    ) -> Poll<()> {
+        let Some(until) = until else {
+            return Poll::Pending;
+        };
+        if self
+            .armed
+            .is_some_and(|armed| armed <= until && armed > now)
+        {
+            return Poll::Pending;
+        }
+        let deadline = tokio::time::Instant::from_std(until);
+        let sleep = match &mut self.sleep {
+            Some(sleep) => {
+                sleep.as_mut().reset(deadline);
+                sleep
+            }
+            None => self
+                .sleep
+                .insert(Box::pin(tokio::time::sleep_until(deadline))),
+        };
+        self.armed = Some(until);
+        let fired = sleep.as_mut().poll(cx);
+        if fired.is_ready() {
+            self.armed = None;
+        }
+        fired
+    }
+
+    /// The connection moved to another task.
+    pub(super) fn forget_waker(&mut self) {
+        self.armed = None;
+    }
+}
+
+/// Returns the time by tokio's clock, which tests may pause.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

@@ -1,0 +1,86 @@
+//! The memory of a connection: the bytes that it takes, and the stream to end when
+//! memory is short.
+
+use std::{cmp::Reverse, time::Instant};
+
+use super::{Engine, stats::Counters};
+use crate::proto::{Event, Rule, Violation, memory, rules::Reaction};
+
+/// The memory of what a connection remembers in lists that [`Limits`] bounds to a
+/// few dozen entries each: ids that were reset or passed over, early priorities,
+/// settings, the peer's GOAWAY.
+///
+/// [`Limits`]: crate::Limits
+const MEMORIES: usize = 4 << 10;
+
+impl Engine {
+    /// Returns the bytes of memory that the connection takes now: its own state, its
+    /// streams, header lists as they are built, data that the user holds, data and
+    /// trailers that wait to be sent, the output with its room, and the compression
+    /// contexts. Includes the overhead of each.
+    ///
+    /// Costs a few additions. Does not include the input, which the caller owns, nor
+    /// values that events handed over and that no longer count against a limit.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use lacewing_conn::{Side, Version, proto::{Config, Engine}};
+    ///
+    /// /// Ends streams that stand still until the connection takes less than this.
+    /// fn shrink(engine: &mut Engine, now: Instant, bytes: usize) {
+    ///     while engine.held_bytes() > bytes && engine.shed(now, "max_memory").is_some() {}
+    /// }
+    /// # let now = Instant::now();
+    /// # let mut engine = Engine::new(Config::new(Version::Http2, Side::Server), now, 1);
+    /// # shrink(&mut engine, now, 0);
+    /// ```
+    pub fn held_bytes(&self) -> usize {
+        let parts = [
+            size_of::<Self>().saturating_add(size_of::<Counters>()),
+            MEMORIES,
+            self.wire.memory(),
+            self.streams.memory(),
+            self.flow.buffered(),
+            self.timers.memory(),
+            self.admission.memory(),
+            memory::of_table::<Event>(self.events.capacity()),
+        ];
+        parts.into_iter().fold(0, usize::saturating_add)
+    }
+
+    /// Ends the costliest stream that stands still, since memory is short: those
+    /// first that have stood still for longer than a sweep. Its peer gets RST_STREAM,
+    /// and an [`Event::Reset`] follows, whose error names `limit`. The peer is not
+    /// charged for it.
+    ///
+    /// Returns the bytes that this freed; `None` if no stream stands still. Looks at
+    /// every stream.
+    pub fn shed(&mut self, now: Instant, limit: &str) -> Option<usize> {
+        if self.shutdown.is_closed() {
+            return None;
+        }
+        // A transport that takes nothing stops all of them.
+        let full = self.wire.output.len() >= self.config.limits.cut_ahead;
+        let room = if full { 0 } else { self.flow.send_available() };
+        let unread = self.is_held_back();
+        let still = self.streams.iter_mut().filter(|(_, stream)| {
+            let unread = unread && stream.recv.unreleased > 0;
+            (unread || stream.stands_still(room)) && !stream.is_held()
+        });
+        let costliest = still.max_by_key(|(key, stream)| {
+            // Of equals the first that was opened.
+            (stream.sweeps() > 1, stream.memory(), Reverse(key.id()))
+        });
+        let (key, cost) = costliest.map(|(key, stream)| (key, stream.memory()))?;
+        let rule = Rule::OverBudget;
+        let reason = match self.rules.reaction(rule) {
+            Reaction::Stream(reason) | Reaction::Connection(reason) => reason,
+            Reaction::Ignore => return None,
+        };
+        let text = format!("{limit} was reached; the stream stood still and held {cost} bytes");
+        let violation = Violation::stream(key.id(), rule, reason).detailed(text);
+        let before = self.held_bytes();
+        self.reset_by(now, key.id(), &violation);
+        Some(before.saturating_sub(self.held_bytes()))
+    }
+}

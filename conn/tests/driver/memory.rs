@@ -1,0 +1,329 @@
+//! The memory budget that connections share, and the bodies that wait for windows.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use lacewing_conn::{
+    Error, Initiator, Reason, Side, Version,
+    driver::{
+        Incoming, MemoryBudget, MemoryStep, Mux, OpenOptions,
+        facade::{Application, Context, Driver},
+    },
+    proto::{Config, Event, Head, Rule, Semantics, StreamKey},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, duplex},
+    sync::mpsc,
+    task::JoinHandle,
+};
+
+use crate::support::*;
+
+const CAPACITY: usize = 1 << 20;
+
+/// Replies to each stream, and hands its body to the test.
+struct Holder {
+    bodies: mpsc::UnboundedSender<Incoming>,
+    steps: mpsc::UnboundedSender<MemoryStep>,
+}
+
+impl Application for Holder {
+    fn handle_event(&mut self, conn: &mut Context<'_>, event: Event) {
+        if let Event::Opened { stream, fin, .. } = event {
+            let body = match fin {
+                true => Incoming::empty(),
+                false => conn.incoming(stream, None),
+            };
+            let _ = self.bodies.send(body);
+            conn.stream(stream).reply(Head::default(), fin).unwrap();
+        }
+    }
+
+    fn pull(&mut self, _: &mut Context<'_>, _: StreamKey, _: usize) {}
+
+    fn handle_memory_step(&mut self, _: &mut Context<'_>, step: MemoryStep) {
+        let _ = self.steps.send(step);
+    }
+}
+
+/// A client and a server, in a budget.
+struct Pair {
+    mux: Mux,
+    bodies: mpsc::UnboundedReceiver<Incoming>,
+    steps: mpsc::UnboundedReceiver<MemoryStep>,
+    task: JoinHandle<Result<(), Error>>,
+}
+
+impl Pair {
+    fn new(version: Version, budget: &MemoryBudget) -> Self {
+        let (here, there) = duplex(16 << 10);
+        let (mux, _) = mux(version, here);
+        let (tell_bodies, bodies) = mpsc::unbounded_channel();
+        let (tell_steps, steps) = mpsc::unbounded_channel();
+        let config = Config::new(version, Side::Server).with(|config| {
+            config.semantics = Semantics::Raw;
+            config.limits.idle_timeout = None;
+            config.limits.stream_window = 256 << 10;
+            config.limits.max_stream_window = 256 << 10;
+        });
+        let holder = Holder {
+            bodies: tell_bodies,
+            steps: tell_steps,
+        };
+        let task = tokio::spawn(Driver::in_budget(there, config, holder, budget));
+        Self {
+            mux,
+            bodies,
+            steps,
+            task,
+        }
+    }
+
+    /// Sends bytes that nobody reads; returns the body in which they wait.
+    async fn upload(&mut self, len: usize) -> (Incoming, JoinHandle<()>) {
+        let stream = soon(self.mux.open(HeaderMap::new(), OpenOptions::default())).await;
+        let (_reader, mut writer) = stream.unwrap().into_split();
+        let body = soon(self.bodies.recv()).await.unwrap();
+        let writing = tokio::spawn(async move {
+            let _ = writer.write_all(&vec![7; len]).await;
+            let _ = writer.shutdown().await;
+        });
+        settle().await;
+        (body, writing)
+    }
+
+    /// Opens a stream; the error of the peer's reset, if it sends one.
+    async fn ask(&mut self) -> Result<(), Error> {
+        let options = OpenOptions::default().with(|options| options.fin = true);
+        let mut stream = soon(self.mux.open(HeaderMap::new(), options)).await?;
+        let mut end = Vec::new();
+        match soon(stream.read_to_end(&mut end)).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(*error.into_inner().unwrap().downcast().unwrap()),
+        }
+    }
+}
+
+async fn length(body: Incoming) -> usize {
+    soon(body.collect()).await.unwrap().to_bytes().len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_above_its_share_is_read_slowly_and_finishes() {
+    for version in Version::ALL {
+        let budget = MemoryBudget::new(CAPACITY);
+        let mut other = budget.open_account();
+        other.report(CAPACITY * 45 / 100);
+        let mut pair = Pair::new(version, &budget);
+        let mut bodies = Vec::new();
+        for _ in 0..2 {
+            bodies.push(pair.upload(250_000).await);
+        }
+        assert_eq!(
+            soon(pair.steps.recv()).await,
+            Some(MemoryStep::Pause),
+            "{version}"
+        );
+        let stats = budget.stats();
+        assert_eq!((stats.paused, stats.closed), (1, 0), "{version}");
+        assert!(
+            stats.held < CAPACITY * 80 / 100,
+            "{version}: {}",
+            stats.held
+        );
+        // What frees the memory goes on: the reader, and the bytes behind.
+        for (body, writing) in bodies {
+            assert_eq!(length(body).await, 250_000, "{version}");
+            soon(writing).await.unwrap();
+        }
+        drop(other);
+        pair.ask().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_streams_are_refused_above_the_share_and_not_below() {
+    for version in Version::ALL {
+        let budget = MemoryBudget::new(CAPACITY);
+        let (mut costly, mut small) = (Pair::new(version, &budget), Pair::new(version, &budget));
+        let held = costly.upload(250_000).await;
+        let mut other = budget.open_account();
+        other.report(CAPACITY * 83 / 100 - budget.held());
+        assert_eq!(budget.step(), MemoryStep::Refuse);
+        let error = costly.ask().await.unwrap_err();
+        assert_eq!(error.reason(), Reason::RefusedStream, "{version}");
+        assert!(error.is_retryable(), "{version}");
+        while soon(costly.steps.recv()).await.unwrap() != MemoryStep::Refuse {}
+        assert_eq!(budget.stats().refused, 1, "{version}");
+        small.ask().await.unwrap();
+        drop(other);
+        costly.ask().await.unwrap();
+        drop(held);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_costliest_stalled_stream_is_shed() {
+    for version in Version::ALL {
+        let budget = MemoryBudget::new(CAPACITY);
+        let mut pair = Pair::new(version, &budget);
+        // Beyond its window: it stands still. Without windows nothing shows that
+        // before the connection holds all that it may.
+        let stalled = pair.upload(300_000).await;
+        let mut others = [(); 4].map(|()| budget.open_account());
+        let each = (CAPACITY * 89 / 100 - budget.held()) / others.len();
+        for other in &mut others {
+            other.report(each);
+        }
+        settle().await;
+        let stats = budget.stats();
+        if version == Version::Spdy2 {
+            assert_eq!((stats.shed, stats.closed), (0, 0));
+            continue;
+        }
+        assert_eq!((stats.shed, stats.closed), (1, 0), "{version}");
+        assert_eq!(soon(pair.steps.recv()).await, Some(MemoryStep::Shed));
+        let mut body = stalled.0;
+        let error = loop {
+            match soon(body.frame()).await.unwrap() {
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.rule(), Some(Rule::OverBudget), "{version}");
+        assert!(error.to_string().contains("memory_budget"), "{error}");
+        drop(others);
+        pair.ask().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_costliest_connection_ends_and_others_are_served() {
+    for version in Version::ALL {
+        let budget = MemoryBudget::new(CAPACITY);
+        let (mut costly, mut small) = (Pair::new(version, &budget), Pair::new(version, &budget));
+        let held = [costly.upload(200_000).await, costly.upload(200_000).await];
+        let mut others = [budget.open_account(), budget.open_account()];
+        for other in &mut others {
+            other.report(CAPACITY * 29 / 100);
+        }
+        assert_eq!(budget.step(), MemoryStep::Close);
+        let error = soon(costly.task).await.unwrap().unwrap_err();
+        assert_eq!(error.rule(), Some(Rule::ConnectionOverBudget), "{version}");
+        assert_eq!(error.initiator(), Initiator::Library, "{version}");
+        let text = error.to_string();
+        assert!(text.contains(&CAPACITY.to_string()), "{text}");
+        assert_eq!(soon(costly.steps.recv()).await, Some(MemoryStep::Close));
+        small.ask().await.unwrap();
+        let stats = budget.stats();
+        assert_eq!(stats.closed, 1, "{version}");
+        assert!(
+            stats.held < CAPACITY * 70 / 100,
+            "{version}: {}",
+            stats.held
+        );
+        drop(held);
+    }
+}
+
+/// Answers with bodies whose pieces are of 64 KiB each and made for it.
+struct Pieces {
+    sent: mpsc::UnboundedSender<usize>,
+}
+
+impl Pieces {
+    fn send(&self, conn: &mut Context<'_>, stream: StreamKey) {
+        let piece = Bytes::from(vec![b'x'; 64 << 10]);
+        let _ = self.sent.send(piece.len());
+        conn.stream(stream).send_data(piece, false).unwrap();
+    }
+}
+
+impl Application for Pieces {
+    fn handle_event(&mut self, conn: &mut Context<'_>, event: Event) {
+        if let Event::Opened { stream, .. } = event {
+            let head = Head::response(StatusCode::OK);
+            conn.stream(stream).reply(head, false).unwrap();
+            if conn.may_send_ahead(stream) {
+                self.send(conn, stream);
+            }
+            conn.stream(stream).offer();
+        }
+    }
+
+    fn pull(&mut self, conn: &mut Context<'_>, stream: StreamKey, _: usize) {
+        self.send(conn, stream);
+        conn.stream(stream).offer();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pieces_that_wait_for_windows_are_bounded() {
+    for version in [Version::Http2, Version::Spdy31, Version::Spdy3] {
+        let (here, there) = duplex(64 << 10);
+        let (tell, mut sent) = mpsc::unbounded_channel();
+        let config = Config::new(version, Side::Server);
+        let most = config.limits.max_unsent_bytes;
+        let budget = MemoryBudget::new(CAPACITY * 100);
+        tokio::spawn(Driver::in_budget(
+            there,
+            config,
+            Pieces { sent: tell },
+            &budget,
+        ));
+        let client = Config::new(version, Side::Client).with(|config| {
+            config.limits.stream_window = 1;
+            config.limits.max_stream_window = 1;
+        });
+        let asking = Asking {
+            left: 100,
+            held: Vec::new(),
+        };
+        tokio::spawn(Driver::new(here, client, asking));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let mut pulled = 0;
+        while let Ok(len) = sent.try_recv() {
+            pulled += len;
+        }
+        // The window of the protocol's start takes a piece of each stream.
+        let streams = 100 * (64 << 10);
+        assert!(pulled > 0, "{version}");
+        if version == Version::Http2 {
+            assert!(pulled <= most + (64 << 10), "{version}: {pulled}");
+        }
+        assert!(pulled <= streams, "{version}: {pulled}");
+        assert!(
+            budget.held() < most + (512 << 10),
+            "{version}: {}",
+            budget.held()
+        );
+    }
+}
+
+/// Makes requests, and reads no body.
+struct Asking {
+    left: usize,
+    held: Vec<Incoming>,
+}
+
+impl Application for Asking {
+    fn handle_event(&mut self, conn: &mut Context<'_>, event: Event) {
+        if let Event::Reply { stream, fin, .. } = event {
+            assert!(!fin);
+            self.held.push(conn.incoming(stream, None));
+        }
+    }
+
+    fn pull(&mut self, _: &mut Context<'_>, _: StreamKey, _: usize) {}
+
+    fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut std::task::Context<'_>) {
+        while self.left > 0 && conn.can_open() {
+            self.left -= 1;
+            let uri = "http://example.org/".parse().unwrap();
+            let head = Head::request(http::Method::GET, uri);
+            conn.open(head, OpenOptions::without_content()).unwrap();
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The memory that a connection reports, and the streams that it ends when memory is
+//! short.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use lacewing_conn::{
+    Side,
+    proto::{Config, Event, Head, Rule, StreamKey},
+};
+
+use crate::{
+    hostile::{Peer, Victim},
+    pair::every_version,
+};
+
+fn opened(victim: &mut Victim) -> Vec<StreamKey> {
+    let events = victim.events.drain(..).filter_map(|event| match event {
+        Event::Opened { stream, .. } => Some(stream),
+        _ => None,
+    });
+    events.collect()
+}
+
+fn server(version: lacewing_conn::Version) -> (Victim, Peer) {
+    let mut victim = Victim::with(Config::new(version, Side::Server).with(|config| {
+        config.limits.idle_timeout = None;
+        config.limits.max_silence = None;
+    }));
+    let mut peer = Peer::new(version, Side::Client);
+    peer.initial_window(0);
+    victim.grant(&mut peer);
+    victim.events.clear();
+    (victim, peer)
+}
+
+/// Asserts that `after` exceeds `before` by about `bytes`.
+fn assert_grew(before: usize, after: usize, bytes: usize, what: &str) {
+    let grew = after.saturating_sub(before);
+    assert!(
+        (bytes..bytes + bytes / 2 + 2_000).contains(&grew),
+        "{what}: {grew} for {bytes}"
+    );
+}
+
+#[test]
+fn everything_that_a_connection_holds_is_in_its_figure() {
+    every_version(|version| {
+        let (mut victim, mut peer) = server(version);
+        let empty = victim.engine.held_bytes();
+        assert!(empty < 64 << 10, "{version}: {empty}");
+
+        // Header lists, as they are built.
+        let names: Vec<_> = (0..200).map(|n| format!("x-{n:03}")).collect();
+        let fields: Vec<_> = names.iter().map(|name| (&name[..], "v")).collect();
+        for n in 0..10 {
+            peer.request(1 + 2 * n, false, &fields);
+        }
+        victim.take(&mut peer);
+        let streams = opened(&mut victim);
+        let with_lists = victim.engine.held_bytes();
+        assert!(with_lists > empty + 10 * 200 * 110, "{version}");
+
+        // Content that the user has not taken, its own bytes only.
+        let taken = victim.engine.stats().buffered_bytes;
+        assert_eq!(taken, 0, "{version}: the victim takes all");
+
+        // A response that waits for a window, and its trailers.
+        let mut trailers = HeaderMap::new();
+        let value = HeaderValue::from_str(&"t".repeat(10_000)).unwrap();
+        trailers.insert("x-long", value);
+        let mut sizes = Vec::new();
+        for &key in &streams {
+            let before = victim.engine.held_bytes();
+            let mut stream = victim.engine.stream(victim.now, key);
+            let head = Head::response(StatusCode::OK);
+            stream.reply(head, false).unwrap();
+            let data = Bytes::from(vec![7; 100_000]);
+            stream.send_data(data, false).unwrap();
+            stream.send_trailers(trailers.clone()).unwrap();
+            sizes.push((before, victim.engine.held_bytes()));
+        }
+        for (before, after) in sizes {
+            assert_grew(before, after, 110_000, "a response that waits");
+        }
+
+        // All of it goes with its streams.
+        for key in streams {
+            victim
+                .engine
+                .stream(victim.now, key)
+                .reset(lacewing_conn::Reason::Cancel);
+        }
+        victim.flush();
+        let left = victim.engine.held_bytes();
+        assert!(left < empty + (96 << 10), "{version}: {left} of {empty}");
+    });
+}
+
+#[test]
+fn data_that_is_sent_is_held_no_longer() {
+    every_version(|version| {
+        let (mut victim, mut peer) = server(version);
+        peer.request(1, true, &[]);
+        victim.take(&mut peer);
+        let streams = opened(&mut victim);
+        let before = victim.engine.held_bytes();
+        let mut stream = victim.engine.stream(victim.now, streams[0]);
+        stream.reply(Head::response(StatusCode::OK), false).unwrap();
+        stream
+            .send_data(Bytes::from(vec![7; 60_000]), false)
+            .unwrap();
+        assert!(victim.engine.held_bytes() >= before + 60_000, "{version}");
+        peer.window_update(1, 60_000);
+        victim.grant(&mut peer);
+        victim.flush();
+        let after = victim.engine.held_bytes();
+        // A compression context came with the first header list.
+        assert!(after < before + 30_000, "{version}: {after} of {before}");
+    });
+}
+
+#[test]
+fn the_costliest_stream_that_stands_still_is_shed() {
+    every_version(|version| {
+        let (mut victim, mut peer) = server(version);
+        assert_eq!(victim.engine.shed(victim.now, "max_memory"), None);
+        for n in 0..3 {
+            peer.request(1 + 2 * n, true, &[]);
+        }
+        victim.take(&mut peer);
+        let streams = opened(&mut victim);
+        // Without windows it is the transport that takes nothing.
+        for (key, len) in streams.iter().zip([400_000, 900_000, 500_000]) {
+            let mut stream = victim.engine.stream(victim.now, *key);
+            stream.reply(Head::response(StatusCode::OK), false).unwrap();
+            stream.send_data(Bytes::from(vec![7; len]), true).unwrap();
+        }
+        let _ = victim.engine.poll_transmit(victim.now);
+        let before = victim.engine.held_bytes();
+        let freed = victim.engine.shed(victim.now, "max_memory").unwrap();
+        assert!(freed > 800_000, "{version}: {freed}");
+        assert_eq!(victim.engine.held_bytes(), before - freed, "{version}");
+
+        victim.poll();
+        let [Event::Reset { stream, error }] = &victim.events[..] else {
+            panic!("{version}: {:?}", victim.events);
+        };
+        assert_eq!(*stream, streams[1], "{version}");
+        assert_eq!(error.rule(), Some(Rule::OverBudget), "{version}");
+        assert!(error.to_string().contains("max_memory"), "{error}");
+
+        victim.events.clear();
+        assert!(victim.engine.shed(victim.now, "max_memory").is_some());
+        assert!(victim.engine.shed(victim.now, "max_memory").is_some());
+        assert_eq!(victim.engine.shed(victim.now, "max_memory"), None);
+        victim.poll();
+        assert_eq!(victim.events.len(), 2, "{version}");
+        assert!(!victim.engine.is_closed(), "{version}");
+
+        // Others of the connection are served.
+        peer.request(7, true, &[]);
+        victim.take(&mut peer);
+        victim
+            .events
+            .retain(|event| matches!(event, Event::Opened { .. }));
+        assert_eq!(opened(&mut victim).len(), 1, "{version}");
+    });
+}
+
+#[test]
+fn streams_that_move_are_not_shed() {
+    every_version(|version| {
+        let (mut victim, mut peer) = server(version);
+        peer.initial_window(1 << 20);
+        victim.grant(&mut peer);
+        peer.request(1, false, &[]);
+        peer.data(1, &[7; 1000], false);
+        victim.take(&mut peer);
+        victim
+            .events
+            .retain(|event| matches!(event, Event::Opened { .. }));
+        let streams = opened(&mut victim);
+        let mut stream = victim.engine.stream(victim.now, streams[0]);
+        stream.reply(Head::response(StatusCode::OK), false).unwrap();
+        stream.offer();
+        assert_eq!(victim.engine.shed(victim.now, "max_memory"), None);
+    });
+}

@@ -1,0 +1,132 @@
+//! Descriptors that run out: service goes on, or comes back.
+
+#![cfg(target_os = "linux")]
+
+use std::{fs, io::Write, net::TcpStream, thread::sleep, time::Duration};
+
+use rustix::process::{Resource, getrlimit};
+
+use crate::{
+    exchange::{ALL, MULTIPLEXED, Session, get, head},
+    program::{Directory, Running},
+};
+
+/// The descriptors that a server gets of those that this process may have: as many
+/// clients are here too.
+fn descriptors(wanted: u64) -> u64 {
+    let ours = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    wanted.min(ours / 3)
+}
+
+fn is_served(running: &Running) {
+    for protocol in ALL {
+        let answer = get(running, protocol, "/hello.txt", &[]);
+        assert_eq!(answer.status, 200, "{protocol:?}");
+    }
+}
+
+/// 1,100 idle connections at 1,024 descriptors, half of them with a request behind
+/// them.
+#[test]
+fn more_idle_connections_than_descriptors_deny_nobody() {
+    let directory = Directory::new("lacewingd-idle");
+    let granted = descriptors(1024);
+    let running = Running::start_limited(
+        &directory,
+        u32::try_from(granted).unwrap(),
+        &["--https", "off"],
+    );
+    let mut idle = Vec::new();
+    for number in 0..granted * 11 / 10 {
+        let mut io = running.connect();
+        if number % 2 == 0 {
+            let request = b"GET /hello.txt HTTP/1.1\r\nhost: localhost\r\n\r\n";
+            let _ = io.write_all(request);
+        }
+        idle.push(io);
+    }
+    is_served(&running);
+    assert!(running.open_descriptors() <= usize::try_from(granted).unwrap());
+    drop(idle);
+    is_served(&running);
+    let (code, log) = running.terminate();
+    assert_eq!(code, Some(0));
+    // A thousand connections that leave are not a thousand lines.
+    let warnings = log.lines().filter(|line| line.contains("WARN")).count();
+    assert!(warnings < 100, "{warnings} warnings");
+}
+
+/// 54 KB in all once kept everybody else from being served.
+#[test]
+fn eleven_connections_of_held_responses_deny_nobody() {
+    let directory = Directory::new("lacewingd-eleven");
+    for number in 0..100 {
+        fs::write(
+            directory.path(&format!("large-{number}")),
+            vec![b'x'; 1 << 20],
+        )
+        .unwrap();
+    }
+    let running = Running::start_limited(&directory, 256, &["--https", "off"]);
+    let mut held = Vec::new();
+    for turn in 0..11 {
+        let protocol = MULTIPLEXED[turn % MULTIPLEXED.len()];
+        let mut session = Session::new(running.connect(), protocol, Some(0));
+        for number in 0..100 {
+            let path = format!("/large-{number}");
+            session.open(2 * number + 1, &head(protocol, "localhost", "GET", &path));
+        }
+        held.push(session);
+    }
+    for session in &mut held {
+        session.read_until(199, |answer| answer.status > 0);
+    }
+    is_served(&running);
+    assert!(running.open_descriptors() < 256);
+}
+
+/// More connections than descriptors, by a limit that is too high: accepting pauses,
+/// says so, and goes on when some are gone.
+#[test]
+fn accepting_recovers_when_descriptors_ran_out() {
+    const GRANTED: u32 = 40;
+    let directory = Directory::new("lacewingd-emfile");
+    let args = ["--https", "off", "--max-connections", "1000"];
+    let running = Running::start_limited(&directory, GRANTED, &args);
+    // Requests that have begun: these connections are not idle.
+    let busy: Vec<TcpStream> = (0..2 * GRANTED)
+        .map(|_| {
+            let mut io = running.connect();
+            let _ = io.write_all(b"GET /hello.txt HTTP/1.1\r\nhost: localhost\r\nx-more: ");
+            io
+        })
+        .collect();
+    // Many attempts, 50 ms apart.
+    sleep(Duration::from_secs(1));
+    assert!(running.open_descriptors() <= GRANTED as usize);
+    drop(busy);
+    is_served(&running);
+    let (code, log) = running.terminate();
+    assert_eq!(code, Some(0));
+    let failed: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("accepting on"))
+        .collect();
+    assert!((1..=5).contains(&failed.len()), "{failed:?}");
+    assert!(failed[0].contains("os error 24"), "{failed:?}");
+}
+
+/// The bounds that the flags set are the bounds that hold.
+#[test]
+fn connections_are_bounded_by_the_flag() {
+    let directory = Directory::new("lacewingd-four");
+    let args = ["--https", "off", "--max-connections", "4"];
+    let running = Running::start(&directory, &args);
+    let before = running.open_descriptors();
+    let idle: Vec<_> = (0..30).map(|_| running.connect()).collect();
+    is_served(&running);
+    assert!(running.open_descriptors() <= before + 4);
+    drop(idle);
+    let (_, log) = running.terminate();
+    assert!(log.contains("max_connections, 4"), "{log}");
+}
