@@ -8,7 +8,6 @@ use std::{
 };
 
 use http::{Request, Uri};
-use lacewing_conn::driver::wakers;
 
 use crate::ResponseFuture;
 
@@ -171,7 +170,9 @@ impl Waiting {
         if state.over {
             return Poll::Ready(None);
         }
-        wakers::register_shared(&mut state.takers, cx.waker());
+        if !state.takers.iter().any(|taker| taker.will_wake(cx.waker())) {
+            state.takers.push(cx.waker().clone());
+        }
         Poll::Pending
     }
 
@@ -183,5 +184,7 @@ impl Waiting {
 fn wake(mut state: MutexGuard<'_, State>) {
     let takers = std::mem::take(&mut state.takers);
     drop(state);
-    wakers::wake(takers);
+    for taker in takers {
+        taker.wake();
+    }
 }

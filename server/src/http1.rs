@@ -289,7 +289,9 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
         if let Err(why) = message::check(&mut request) {
             self.ledger
                 .refused(&format_args!("{why}; answered with 400"));
-            return Box::pin(std::future::ready(Ok(message::refusal())));
+            return Box::pin(std::future::ready(Ok(message::refusal(
+                StatusCode::BAD_REQUEST,
+            ))));
         }
         if self.ledger.refuses() {
             return Box::pin(std::future::ready(Ok(memory::refusal())));

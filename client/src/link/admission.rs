@@ -8,8 +8,6 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use lacewing_conn::driver::wakers;
-
 use crate::{ClientError, Concurrency, Streams};
 
 /// The number of streams assumed to be allowed until the server's settings
@@ -76,7 +74,9 @@ impl Admission {
         }
         {
             let mut waiters = self.waiters();
-            wakers::register_shared(&mut waiters, cx.waker());
+            if !waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
+                waiters.push(cx.waker().clone());
+            }
             self.has_waiters.store(true, Ordering::SeqCst);
         }
         // A slot may have become free before the task could see the waker.

@@ -67,9 +67,9 @@ fn settle_host<B>(request: &mut Request<B>) -> Result<(), Invalid> {
 }
 
 /// A request that no handler sees.
-pub(super) fn refusal<B: Body>() -> Response<ReplyBody<B>> {
+pub(super) fn refusal<B: Body>(status: StatusCode) -> Response<ReplyBody<B>> {
     let mut response = Response::new(Either::Right(Empty::new()));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
+    *response.status_mut() = status;
     response
 }
 
