@@ -25,6 +25,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}
 /// let connected = Connected::new(tokio::io::duplex(64).0, Version::Spdy3);
 /// assert_eq!(connected.version, Version::Spdy3);
 /// ```
+#[non_exhaustive]
 pub struct Connected {
     /// The transport.
     pub io: Box<dyn Transport>,

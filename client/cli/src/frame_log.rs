@@ -50,6 +50,7 @@ impl Connect for Logging {
                 io,
                 version,
                 address,
+                ..
             } = connected;
             console::eprint(format_args!(
                 "{prefix}* connected to {origin}, speaking {version}\n"

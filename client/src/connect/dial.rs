@@ -43,6 +43,7 @@ pub type Dialing<'a> = Pin<Box<dyn Future<Output = io::Result<Dialed>> + Send + 
 /// let dialed = Dialed::new(tokio::io::duplex(64).0);
 /// assert!(dialed.address.is_none());
 /// ```
+#[non_exhaustive]
 pub struct Dialed {
     /// The transport.
     pub io: Box<dyn Transport>,

@@ -12,7 +12,9 @@ use axum::{
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use lacewing_conn::proto::{Event, Head, OpenOptions};
-use lacewing_server::{ConnectRequest, ServerOptions, Version, axum::Upgrades, serve_connection};
+use lacewing_server::{
+    ConnectRequest, Protocol, ServerOptions, Version, axum::Upgrades, serve_connection,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     sync::mpsc,
@@ -103,6 +105,45 @@ async fn a_proxy_written_for_http_1_1_works_on_streams() {
         let (status, heard) = ask(&mut client, "example.org", b"hello").await;
         assert_eq!((status, &heard[..]), (StatusCode::OK, &b"hello"[..]));
         assert_eq!(told.recv().await, Some(Ok(())));
+    }
+}
+
+/// Over HTTP/1.1 hyper makes the tunnel, of any success (RFC 9110 §9.3.6).
+#[tokio::test]
+async fn any_success_opens_a_tunnel_over_http_1_1() {
+    for status in [200, 201, 204, 205, 299] {
+        let router = Router::new().fallback(move |mut request: Request| async move {
+            let upgrade = hyper::upgrade::on(&mut request);
+            tokio::spawn(async move {
+                let upgraded = upgrade.await.unwrap();
+                let (mut reader, mut writer) = tokio::io::split(TokioIo::new(upgraded));
+                tokio::io::copy(&mut reader, &mut writer).await.unwrap();
+                writer.write_all(b"!").await.unwrap();
+                writer.shutdown().await.unwrap();
+            });
+            StatusCode::from_u16(status).unwrap()
+        });
+        let (mut io, server) = tokio::io::duplex(1 << 16);
+        let options = ServerOptions::default();
+        let service = Upgrades::new(router);
+        tokio::spawn(serve_connection(server, Protocol::Http1, options, service));
+        io.write_all(b"CONNECT a.example:443 HTTP/1.1\r\nhost: a.example:443\r\n\r\n")
+            .await
+            .unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(io.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+        for field in ["content-length", "transfer-encoding"] {
+            assert!(!head.contains(field), "{head}");
+        }
+        io.write_all(b"hello").await.unwrap();
+        io.shutdown().await.unwrap();
+        let mut heard = Vec::new();
+        io.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, b"hello!", "{status}");
     }
 }
 
