@@ -47,7 +47,7 @@ mod wakers;
 
 pub use connection_config::ConnectionConfig;
 pub use incoming::Incoming;
-pub use memory_budget::{Alarm, MemoryAccount, MemoryBudget, MemoryOrder, MemoryStats, MemoryStep};
+pub use memory_budget::{Alarm, MemoryBudget, MemoryStats, MemoryStep};
 pub use raw::{Mux, MuxConfig, MuxConnection, RawReader, RawStream, RawWriter};
 pub use tunnel::{Tunnel, TunnelBody};
 
@@ -65,6 +65,7 @@ pub mod facade {
         application::Application,
         context::Context,
         mailbox::{Mailbox, SendError},
+        memory_budget::{MemoryAccount, MemoryOrder},
         notifier::Notifier,
         stream_table::StreamTable,
         task::Driver,
