@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use lacewing_conn::{
     Side, Version,
     driver::ConnectionConfig,
-    proto::{Config, ConnectionStats},
+    proto::{Config, ConnectionStats, ServerPush},
 };
 
 use crate::{
@@ -124,7 +124,7 @@ impl ClientOptions {
             engine.returned_settings = keeper.load();
         }
         if let Some(policy) = self.push {
-            engine.accept_push = true;
+            engine.push = ServerPush::Accept;
             engine.limits.max_pushed_streams = policy.max_streams;
         }
         engine

@@ -93,7 +93,8 @@ impl Mux {
             state: Cell::default(),
         });
         let streams = Streams::new(Arc::clone(&hub), mux.style(version));
-        let connection = Driver::new(io, mux.engine(version, side), streams);
+        let budget = &mux.connection.memory_budget;
+        let connection = Driver::in_budget(io, mux.engine(version, side), streams, budget);
         hub.mailbox.connect(connection.notifier());
         (
             Self {

@@ -218,7 +218,9 @@ async fn a_push_is_held_to_its_length_too() {
         });
         let options = ServerOptions::default().pusher(Extension::Insert);
         let info = ConnectionInfo::from(version);
-        let mut peer = Peer::connect_as(info, options, service, |config| config.accept_push = true);
+        let mut peer = Peer::connect_as(info, options, service, |config| {
+            config.push = lacewing_conn::proto::ServerPush::Accept
+        });
         assert_eq!(peer.get("/").await.text(), "four", "{version}");
         let promised = peer.seen.iter().find_map(|seen| match seen {
             crate::peer::Seen::Promise { stream, .. } => Some(*stream),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     Side, Version,
     driver::connection_config::ConnectionConfig,
-    proto::{Config, Rate, Semantics, ShutdownOrder},
+    proto::{Config, FlowControl, Rate, Semantics, ShutdownOrder},
 };
 
 /// Configures one side of a [`Mux`](super::Mux).
@@ -110,7 +110,9 @@ impl MuxConfig {
     pub(super) fn engine(&self, version: Version, side: Side) -> Config {
         self.connection.engine(version, side).with(|config| {
             config.semantics = Semantics::Raw;
-            config.ignore_flow_control = self.ignore_flow_control;
+            if self.ignore_flow_control {
+                config.flow_control = FlowControl::Ignored;
+            }
             config.shutdown_order = self.shutdown_order;
         })
     }

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, uri::PathAndQuery};
 use lacewing_frames::spdy as frames;
 
-use super::{Wire, raw_fields::RawFields};
+use super::{
+    Wire,
+    raw_fields::{RawFields, TEXT},
+};
 use crate::proto::{
     Rule, Semantics, Side, Version,
     authority::Authority,
@@ -41,7 +44,11 @@ impl Wire {
         let built = fields.exceeded.is_none();
         let http = self.semantics == Semantics::Http;
         let mut version_given = false;
-        let text = Bytes::from(raw.text);
+        // Values are parts of it, and keep all of it.
+        let mut text = raw.text;
+        text.shrink_to(text.len().max(TEXT));
+        let room = text.capacity();
+        let text = Bytes::from(text);
         let mut start = 0;
         // SPDY/2 marks no field as special: in HEADERS only a pushed stream's
         // response has these, and it has both. Clients send none at all.
@@ -71,6 +78,7 @@ impl Wire {
                 None => {}
             }
         }
+        fields.count_shared(room);
         let target = &mut fields.target;
         target.path = url.path;
         target.scheme = target.scheme.take().or(url.scheme);
