@@ -179,7 +179,7 @@ impl<'a> Context<'a> {
     /// Returns the peer's GOAWAY as an error: its code and its debug data.
     /// `None` until it arrives.
     #[inline]
-    pub fn peer_go_away(&self) -> Option<&Error> {
+    pub(crate) fn peer_go_away(&self) -> Option<&Error> {
         self.engine.peer_go_away()
     }
 
