@@ -172,7 +172,7 @@ impl Pair {
     }
 }
 
-/// Copies what one engine wants to send into the other's input.
+/// Copies the output of one engine into the other's input.
 fn transfer(from: &mut Engine, to: &mut BytesMut) {
     let output = from.output();
     to.reserve(output.remaining());

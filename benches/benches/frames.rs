@@ -159,7 +159,8 @@ fn decode_http2(mut wire: BytesMut) -> u32 {
     count
 }
 
-/// Counts DATA by its last pieces: SPDY's decoder gives pieces as they come.
+/// Counts DATA by its last pieces: SPDY's decoder returns pieces as they
+/// arrive.
 fn decode_spdy(mut wire: BytesMut) -> u32 {
     let limits = spdy::DecoderLimits::default();
     let mut decoder = spdy::Decoder::<SpdyList>::new(spdy::Version::V3, limits);

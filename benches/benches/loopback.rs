@@ -25,7 +25,7 @@ criterion_main!(benches);
 const MAX_STREAMS: u32 = 1000;
 const MIB: u64 = 1 << 20;
 
-/// What is asked for in one iteration.
+/// The requests of one iteration.
 const LOADS: [(&str, Load); 3] = [
     ("small-gets", load(Kind::Small, 1000, 100)),
     ("download-1-MiB", load(Kind::Download(MIB), 16, 4)),

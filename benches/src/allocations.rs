@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 #[derive(Debug)]
 pub struct Counting;
 
-/// What has been counted since the program's start; all zero when [`Counting`]
-/// is not the global allocator.
+/// The counts since the program's start; all zero if [`Counting`] is not the
+/// global allocator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
     /// Calls that allocated: `alloc`, `alloc_zeroed`, and `realloc`.

@@ -1,5 +1,5 @@
 //! The attack suite: a raw attacker plays hostile and honest traffic against a
-//! victim in a process of its own, and says what it cost and how it was met.
+//! victim in a process of its own. It reports the cost and the reaction.
 //!
 //! The attacker knows frames and header codecs, no engine: it can say anything.
 //! The victim is the server facade, or the client facade before a hostile

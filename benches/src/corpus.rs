@@ -15,7 +15,7 @@ pub type HeaderList = Vec<(Bytes, Bytes)>;
 /// The header lists of one direction of one connection: one compression context.
 #[derive(Clone, Debug)]
 pub struct Story {
-    /// Where it comes from.
+    /// Its source.
     pub name: String,
     /// The lists, in order.
     pub lists: Vec<HeaderList>,

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 /// CPU time that all threads of this process have used so far, as the scheduler
-/// counts it (nanoseconds, not ticks). `None` where the kernel does not tell.
+/// counts it (nanoseconds, not ticks). `None` if the kernel has no figures.
 pub fn used() -> Option<Duration> {
     let mut nanoseconds = 0_u64;
     for thread in fs::read_dir("/proc/self/task").ok()? {

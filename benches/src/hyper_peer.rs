@@ -18,14 +18,14 @@ use crate::Error;
 use crate::load::{Peer, RequestBody};
 use crate::routes::Routes;
 
-/// What ALPN offers.
+/// The protocols that ALPN offers.
 pub const PROTOCOLS: &[&str] = &["h2"];
 
 /// Serves the routes on `listener` for ever: prior knowledge, or behind TLS.
 ///
 /// # Errors
 ///
-/// When the listener accepts no more.
+/// The listener accepts no more connections.
 pub async fn serve(
     listener: TcpListener,
     max_streams: u32,

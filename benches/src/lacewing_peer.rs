@@ -13,7 +13,7 @@ use crate::Error;
 use crate::load::{Peer, RequestBody};
 use crate::routes::Routes;
 
-/// What ALPN offers.
+/// The protocols that ALPN offers.
 pub const PROTOCOLS: &[&str] = &["h2", "spdy/3.1", "spdy/3", "spdy/2"];
 
 /// Serves the routes on `listener` for ever. `protocols`, if there are any,
@@ -21,7 +21,7 @@ pub const PROTOCOLS: &[&str] = &["h2", "spdy/3.1", "spdy/3", "spdy/2"];
 ///
 /// # Errors
 ///
-/// When the server does not start.
+/// The server does not start.
 pub async fn serve(
     listener: TcpListener,
     max_streams: u32,

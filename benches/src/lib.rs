@@ -1,4 +1,4 @@
-//! What the benches and the bench programs share: one application
+//! The parts that the benches and the bench programs share: one application
 //! ([`routes`]) that every server serves, one [`load`] that every client makes,
 //! the corpora, and the means to count.
 //!

@@ -36,7 +36,7 @@ pub trait Peer: Clone + Send + 'static {
     ) -> impl Future<Output = Result<Response<Self::Body>, Error>> + Send;
 }
 
-/// What a request asks for.
+/// The target of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// `GET /`
@@ -47,10 +47,10 @@ pub enum Kind {
     Upload(u64),
 }
 
-/// How much is asked for, and how.
+/// The number of requests, and their form.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
-    /// What each request asks for.
+    /// The target of each request.
     pub kind: Kind,
     /// Requests in all.
     pub requests: u64,

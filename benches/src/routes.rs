@@ -127,7 +127,7 @@ pub enum RouteBody<B> {
     Once(Option<Bytes>),
     /// `left` bytes out of a static block.
     Repeat {
-        /// Bytes still to come.
+        /// The bytes that are left.
         left: u64,
     },
     /// The request's body.

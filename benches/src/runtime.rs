@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 ///
 /// # Errors
 ///
-/// What the operating system says when it starts no more threads.
+/// The operating system's error when it starts no more threads.
 pub fn build(threads: usize) -> io::Result<Runtime> {
     if threads <= 1 {
         return Builder::new_current_thread().enable_all().build();

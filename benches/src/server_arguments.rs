@@ -30,7 +30,7 @@ pub struct ServerArguments {
 }
 
 impl ServerArguments {
-    /// Where to listen.
+    /// The address to listen on.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }

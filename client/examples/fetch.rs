@@ -1,4 +1,4 @@
-//! Fetches one URL with the library and says what came: for tests against
+//! Fetches one URL with the library and prints the response: for tests against
 //! other implementations.
 //!
 //! ```text

@@ -1,13 +1,13 @@
 //! Makes many requests of one URL at once, over as many connections as the
-//! server wants, and says how many failed: for tests against servers that end
+//! server requires, and counts the failures. For tests against servers that end
 //! connections under load.
 //!
 //! ```text
 //! load URL PROTOCOL REQUESTS AT_ONCE [--post BYTES]
 //! ```
 //!
-//! Prints `REQUESTS requests, FAILED failed`, and each error that came, with how
-//! often; exits with 1 if a request failed.
+//! Prints `REQUESTS requests, FAILED failed`, and each error with its number;
+//! exits with 1 if a request failed.
 
 use std::{collections::BTreeMap, error::Error, process::ExitCode};
 
@@ -29,7 +29,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// How many requests failed.
+/// The number of failed requests.
 async fn run() -> Result<usize, Box<dyn Error>> {
     let usage = "usage: load URL PROTOCOL REQUESTS AT_ONCE [--post BYTES]";
     let args: Vec<_> = std::env::args().skip(1).collect();

@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Serves the public from whichever origin came last.
+/// Serves the public from the origin that connected last.
 async fn relay(public: SocketAddr, origins: SocketAddr) -> Result<(), Box<dyn Error>> {
     let current: Arc<Mutex<Option<Connection>>> = Arc::default();
     let listener = TcpListener::bind(origins).await?;

@@ -1,5 +1,5 @@
 //! A WebSocket over HTTP/2 (extended CONNECT, RFC 8441): sends lines and prints
-//! what comes back.
+//! the answers.
 //!
 //! ```text
 //! cargo run --example websocket_client                                   # echoes by itself

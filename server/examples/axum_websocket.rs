@@ -38,7 +38,7 @@ async fn websocket(upgrade: WebSocketUpgrade) -> Response {
     upgrade.protocols(["echo"]).on_upgrade(echo)
 }
 
-/// What is said is said back.
+/// Echoes.
 async fn echo(mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {
         // Pings and the closing handshake are axum's, as long as it is asked

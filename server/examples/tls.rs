@@ -1,5 +1,5 @@
-//! A server with TLS from a certificate and a key, which are read again when
-//! the process is told to (SIGHUP), in HTTP/2, SPDY and HTTP/1.1:
+//! A server with TLS in HTTP/2, SPDY and HTTP/1.1. SIGHUP has it read its
+//! certificate and key again:
 //!
 //! ```text
 //! openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
@@ -35,7 +35,7 @@ async fn hello(Extension(connection): Extension<ConnectionInfo>) -> String {
     format!("hello over {}, you asked {name}\n", connection.protocol())
 }
 
-/// New connections have the new certificate; those that exist go on.
+/// New connections have the new certificate; open ones continue.
 #[cfg(unix)]
 async fn reload_when_told(identity: Identity) {
     use tokio::signal::unix::{SignalKind, signal};

@@ -14,17 +14,16 @@ const MAX_BLOCK: usize = 0xff_0000;
 
 /// The compression of header blocks.
 ///
-/// zlib over secrets leaks them: an attacker who puts guesses beside a cookie, and sees the length
-/// of the block, learns the cookie byte by byte (CRIME, CVE-2012-4929). Hence
-/// [`Compression::WholeField`] is the default, which every zlib inflates and which repeats nothing
-/// less than whole fields.
+/// zlib leaks secrets. An attacker who puts guesses beside a cookie, and sees the length of the
+/// block, learns the cookie byte by byte (CRIME, CVE-2012-4929). Hence [`Compression::WholeField`]
+/// is the default, which every zlib inflates and which repeats nothing less than whole fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Fields that occurred before are matched as a whole, and names. As safe as HPACK is: a guess
-    /// shortens the block only when a field is right to its last byte, name and value; what is
-    /// [sensitive](BlockEncoder::sensitive_field) can't be guessed at all. Lengths don't depend on
-    /// which bytes a value has, those above 0x8f aside, which take nine bits instead of eight.
+    /// Matches names, and whole fields that occurred before. As safe as HPACK: a guess shortens
+    /// the block only if a field is right to its last byte, name and value.
+    /// [Sensitive](BlockEncoder::sensitive_field) values cannot be guessed at all. Lengths do not
+    /// depend on a value's bytes, except that bytes above 0x8f take nine bits instead of eight.
     ///
     /// About as fast as level 1. Holds up to 21 KiB, from the first block on.
     #[default]

@@ -8,7 +8,7 @@ use crate::Summary;
 
 /// Broken compressed data, or a header list that breaks a rule or exceeds a limit.
 ///
-/// All header blocks of a direction are one zlib stream. So with every error but
+/// All header blocks of a direction are one zlib stream. With every error but
 /// [`List`](Self::List), all later blocks are lost as well: close the connection.
 ///
 /// ```

@@ -256,7 +256,7 @@ fn print_row(name: &str, unit: &str, ours: &Sample, hyper: &Sample, bar: Option<
     say!("{name:<34} {unit:>8} {ours:>18} {hyper:>18} {ratio:>7.2} {bar_text:>7}{verdict}");
 }
 
-/// What a figure must not exceed.
+/// The bound of a figure.
 #[derive(Clone, Copy)]
 enum Bar {
     /// Ours over hyper's.

@@ -48,7 +48,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 
 type Step = (&'static str, fn() -> Result<(), String>);
 
-/// Every step runs, whatever became of the one before: one run tells all.
+/// Every step runs, even after a failed one: one run shows all failures.
 const STEPS: &[Step] = &[
     ("fmt", || {
         shell::run(&mut cargo(["fmt", "--all", "--check"]))

@@ -1,4 +1,4 @@
-//! Which features this machine can build: `npn` alone needs a library of the
+//! The features that this machine can build: `npn` alone needs a library of the
 //! system, OpenSSL with its headers.
 
 use crate::shell;

@@ -1,4 +1,4 @@
-//! What the published packages hold: what users need, and no more than that.
+//! The contents of the published packages: what users need, and no more.
 
 use crate::ci::{LIBRARIES, PROGRAMS};
 use crate::shell;
@@ -6,7 +6,7 @@ use crate::shell;
 /// The most that one package may hold, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What a package is made of.
+/// The files of a package.
 const WANTED: [&str; 2] = ["src/", "examples/"];
 
 /// A complaint for each package that is too large, or holds what only this

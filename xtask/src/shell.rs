@@ -10,7 +10,7 @@ pub(crate) fn root() -> PathBuf {
     manifest.parent().map(Path::to_path_buf).unwrap_or(manifest)
 }
 
-/// Where cargo puts what it builds.
+/// The folder of cargo's output.
 pub(crate) fn target_dir() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(dir) => root().join(dir),
@@ -72,13 +72,13 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     ))
 }
 
-/// Whether `program` is on the search path.
+/// Returns whether `program` is on the search path.
 pub(crate) fn exists(program: &str) -> bool {
     find(program).is_some()
 }
 
-/// Where `program` is: the search path, and the folders that hold servers on
-/// systems where these are not on it.
+/// Finds `program` on the search path, or in the folders that hold servers on
+/// some systems.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)

@@ -109,7 +109,7 @@ fn spdy_zlib_with(backend: &str, tools: &[&str], report: &mut Report) -> Result<
     Ok(())
 }
 
-/// Whether the standard libraries of `target` (here: `core` and `alloc`) are
+/// Returns whether the standard libraries of `target` (here: `core` and `alloc`) are
 /// installed.
 fn has_target(target: &str) -> bool {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());

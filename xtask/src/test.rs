@@ -101,7 +101,7 @@ fn corpora(asked: bool, report: &mut Report) -> Result<(), String> {
     }
 }
 
-/// Whether the third-party corpora are on this machine.
+/// Returns whether the third-party corpora are on this machine.
 pub(crate) fn has_corpora() -> bool {
     CORPORA
         .iter()

@@ -48,9 +48,9 @@ const PUBLISHED: [&str; 9] = [
     "client/cli",
     "server/cli",
 ];
-/// What each of them must have beside its manifest.
+/// The files that each of them must have beside its manifest.
 const BESIDE_MANIFEST: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
-/// Where a file is split is about 600 lines; this is where we insist.
+/// A file is split at about 600 lines; this is the hard limit.
 const MAX_LINES: usize = 660;
 /// File names that gather what has no place of its own.
 const NAMELESS: [&str; 6] = ["util", "utils", "misc", "helpers", "common", "stuff"];
@@ -229,8 +229,8 @@ fn length(file: &File) -> Vec<String> {
     vec![file.complaint(0, &what)]
 }
 
-/// What a protocol can carry, the facades ask of its capabilities: a version is
-/// named only where one is negotiated.
+/// The facades ask for capabilities: they name a version only where they
+/// negotiate one.
 fn versions_in_facades(file: &File) -> Vec<String> {
     let facade = ["client/src/", "server/src/"]
         .iter()
@@ -260,8 +260,8 @@ fn versions_in_facades(file: &File) -> Vec<String> {
         .collect()
 }
 
-/// The words that name a dialect stand in the engine only where the dialects
-/// are told apart: the wire mapping and the table of capabilities.
+/// The engine names a protocol only in the wire mapping and in the table of
+/// capabilities.
 fn dialect_words(file: &File) -> Vec<String> {
     let Some(rest) = file.path.strip_prefix("conn/src/proto") else {
         return versions_in_facades(file);
@@ -365,7 +365,8 @@ fn unsafe_module(file: &File) -> Vec<String> {
         .collect()
 }
 
-/// Paths of one machine and hosts of package registries help nobody else.
+/// Paths of one machine and hosts of package registries are of no use on
+/// others.
 fn foreign_words(file: &File) -> Vec<String> {
     if file.path.ends_with("Cargo.lock")
         || file.path.ends_with(".json") && !file.path.ends_with("lock.json")

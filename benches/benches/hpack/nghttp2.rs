@@ -1,8 +1,8 @@
 //! nghttp2's HPACK codec and Huffman coder, through `libnghttp2-sys`.
 //!
 //! The only unsafe code of the benches beside the counting allocator. Lengths and
-//! lifetimes are Rust's on this side: every pointer given to C comes from a slice
-//! that outlives the call.
+//! lifetimes are Rust's on this side: every pointer given to C points into a
+//! slice that outlives the call.
 
 #![allow(unsafe_code)]
 

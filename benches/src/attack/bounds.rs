@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What no case may exceed.
+/// The bounds of every case.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     /// Heap above the start, for each connection of the attacker.

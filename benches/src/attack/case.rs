@@ -40,7 +40,7 @@ pub(crate) enum VictimSide {
     Client,
 }
 
-/// What must follow.
+/// The required reaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expect {
     /// The victim closes every connection; over HTTP/2 with this code, if named.
@@ -55,7 +55,7 @@ pub(crate) enum Expect {
     Unharmed,
 }
 
-/// What a case does to the machine.
+/// The load of a case on the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Load {
     /// Mostly waits: many run at a time.
@@ -133,8 +133,8 @@ impl Case {
         }
     }
 
-    /// A wait that must come to an end: limits lowered to a second in the small
-    /// run, the defaults in the full one.
+    /// A wait that must end: limits lowered to a second in the small run, the
+    /// defaults in the full one.
     pub(crate) const fn wait(
         name: &'static str,
         answers: &'static str,

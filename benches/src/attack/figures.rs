@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::bounds::BOUNDS;
 use super::play::Size;
 
-/// What one run of one case has shown.
+/// The figures of one run of one case.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
     pub(crate) case: String,

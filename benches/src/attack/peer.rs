@@ -15,12 +15,12 @@ use super::seen::{Manners, Reader, Role, Seen};
 use super::tcp;
 use super::wire::{Field, Fin, Start, Wire};
 
-/// How long one write may wait for the socket.
+/// The time for which one write may wait for the socket.
 const WRITE_SLICE: Duration = Duration::from_millis(100);
 /// Encoded bytes that are sent in one piece.
 pub(crate) const BATCH: usize = 32 << 10;
 
-/// How fast the attacker reads.
+/// The speed at which the attacker reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
     Full,
@@ -266,7 +266,7 @@ impl Peer {
         }
     }
 
-    /// Whether the victim has closed, as far as the socket or the kernel shows.
+    /// Returns whether the victim has closed, as far as the socket or the kernel shows.
     pub(crate) fn is_closed(&self) -> bool {
         if self.seen().closed.is_some() {
             return true;
@@ -278,7 +278,7 @@ impl Peer {
         true
     }
 
-    /// Whether it takes everything that the victim sends.
+    /// Returns whether it takes everything that the victim sends.
     pub(crate) fn reads(&self) -> bool {
         self.shared.pace.load(Relaxed) == u64::MAX
     }

@@ -45,7 +45,7 @@ impl PeerServer {
         matches!(self, PeerServer::Lacewing | PeerServer::Hyper)
     }
 
-    /// Whether this machine has it.
+    /// Returns whether this machine has it.
     pub(crate) fn is_installed(self) -> bool {
         if self.has_handlers() {
             return true;

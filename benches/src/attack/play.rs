@@ -9,7 +9,7 @@ use super::seen::{Manners, Role};
 use super::victim::{Stats, Victim};
 use super::wire::Fin;
 
-/// How large the cases are.
+/// The size of the cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Size {
     Small,
@@ -37,7 +37,7 @@ pub(crate) struct Play<'a> {
     pub(crate) gone: u64,
     address: SocketAddr,
     victim: &'a Victim,
-    /// Where a hostile server waits for its client.
+    /// The address at which a hostile server waits for its client.
     listener: Option<&'a TcpListener>,
 }
 
@@ -143,7 +143,7 @@ impl<'a> Play<'a> {
         drop(peer);
     }
 
-    /// How long a flood lasts.
+    /// The duration of a flood.
     pub(crate) fn flood_time(&self) -> Duration {
         Duration::from_millis(self.small_or(500, 10_000))
     }

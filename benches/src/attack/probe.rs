@@ -53,7 +53,7 @@ impl Probe {
     }
 }
 
-/// Whether a new client is served now.
+/// Returns whether a new client is served now.
 pub(crate) fn is_served(address: SocketAddr, dialect: Dialect) -> bool {
     ask(&mut None, address, dialect)
 }

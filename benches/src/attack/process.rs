@@ -1,4 +1,4 @@
-//! What the kernel knows of the victim's process.
+//! The kernel's figures on the victim's process.
 
 use std::fs;
 use std::time::Duration;

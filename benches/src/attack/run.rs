@@ -18,7 +18,7 @@ use super::play::{Play, Size};
 use super::probe::{self, Probe};
 use super::victim::Victim;
 
-/// What is the same for every case.
+/// The state that all cases share.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) size: Size,
@@ -274,7 +274,7 @@ fn await_reaction(expect: Expect, peers: &mut [Peer], within: Duration) {
     }
 }
 
-/// Whether no stream of the attacker is open.
+/// Returns whether no stream of the attacker is open.
 fn are_over(peer: &Peer) -> bool {
     let seen = peer.seen();
     !peer.opened.is_empty() && peer.opened.iter().all(|id| seen.is_over(*id))

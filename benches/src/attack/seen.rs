@@ -88,7 +88,7 @@ impl Seen {
         self.connection_credit -= len;
     }
 
-    /// Whether the stream is over, one way or the other.
+    /// Returns whether the stream is over, one way or the other.
     pub(crate) fn is_over(&self, id: u32) -> bool {
         self.resets.contains_key(&id) || self.ended.contains(&id)
     }
@@ -129,7 +129,7 @@ pub(crate) enum Role {
     Server,
 }
 
-/// How an attacker answers.
+/// The answers of an attacker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manners {
     /// Acknowledges SETTINGS and PING, and gives credit back for each DATA frame.

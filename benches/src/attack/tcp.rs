@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::SocketAddr;
 
-/// Whether the victim's end of a connection is still open: its socket is
+/// Returns whether the victim's end of a connection is still open: its socket is
 /// ESTABLISHED or CLOSE_WAIT in `/proc/net/tcp`. `None` where nothing is known.
 pub(crate) fn is_held(victim: SocketAddr, ours: SocketAddr) -> Option<bool> {
     let table = fs::read_to_string("/proc/net/tcp").ok()?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::process;
 
-/// A server under attack, or a client; or a server that somebody else started.
+/// A server under attack, or a client; or a server that was started elsewhere.
 pub(crate) struct Victim {
     pub(crate) address: SocketAddr,
     pub(crate) pid: Option<u32>,
@@ -196,7 +196,7 @@ impl Victim {
         process::cpu(self.pid?)
     }
 
-    /// Whether the process has ended or answers no more.
+    /// Returns whether the process has ended or answers no more.
     pub(crate) fn is_lost(&self) -> bool {
         self.lost.load(Relaxed)
     }

@@ -26,7 +26,7 @@ use super::heap;
 use crate::routes::{RouteBody, Routes};
 use crate::{Error, runtime};
 
-/// How long a handler that never ends does so.
+/// The time for which a handler that never ends runs.
 const FOR_EVER: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Parser)]
@@ -77,7 +77,7 @@ enum Victim {
     },
 }
 
-/// What a client does with bodies.
+/// A client's treatment of bodies.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Bodies {
     Read,
@@ -317,7 +317,7 @@ async fn read(mut body: lacewing_client::Incoming) -> Result<(), Error> {
     Ok(())
 }
 
-/// A thread of its own: a busy runtime answers nobody.
+/// A thread of its own: a busy runtime answers no request.
 fn answer_questions(begin: tokio::sync::oneshot::Sender<()>) {
     let mut begin = Some(begin);
     for line in std::io::stdin().lock().lines() {

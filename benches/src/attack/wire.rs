@@ -320,7 +320,7 @@ impl Wire {
         self.out.put_slice(bytes.as_ref());
     }
 
-    /// What was encoded since, taken out: to be cut, repeated or sent slowly.
+    /// Takes out the bytes encoded since: to be split, repeated or sent slowly.
     pub(crate) fn take(&mut self) -> Bytes {
         self.out.split().freeze()
     }

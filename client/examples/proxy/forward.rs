@@ -1,5 +1,5 @@
-//! Forwards requests to another connection, whatever protocols the two sides
-//! speak: what a proxy's handler does.
+//! Forwards requests to another connection, between any two protocols: the
+//! handler of a proxy.
 
 use std::future::Future;
 
@@ -10,10 +10,10 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use lacewing_client::{BoxError, Client, ClientError, Connection, ResponseFuture};
 
-/// What forwarded responses have.
+/// The body of forwarded responses.
 pub(crate) type Forwarded = UnsyncBoxBody<bytes::Bytes, BoxError>;
 
-/// Where requests go.
+/// The connection for the requests.
 pub(crate) trait Upstream {
     /// Makes a request, of any body.
     fn send<B>(&self, request: Request<B>) -> impl Future<Output = Sent> + Send
@@ -45,7 +45,7 @@ impl Upstream for Client {
     }
 }
 
-/// Makes the request there, and gives the response back as it comes.
+/// Makes the request there, and returns the response as it arrives.
 ///
 /// Bodies and trailers stream both ways, at the pace of the slower side.
 /// Cancellation is forwarded by dropping: when the client resets its stream,
@@ -98,7 +98,7 @@ fn prepare(parts: &mut request::Parts) {
     parts.version = Version::default();
 }
 
-/// Removes what is about the connection it came by, and not about the message.
+/// Removes the fields about the connection, which are not about the message.
 pub(crate) fn strip(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
@@ -136,7 +136,7 @@ fn add_via(headers: &mut HeaderMap, received: Version) {
     headers.append(header::VIA, HeaderValue::from_static(via));
 }
 
-/// What the client is told when there is no response.
+/// The answer to the client when there is no response.
 fn refuse(error: &ClientError) -> Response<Forwarded> {
     let status = match error {
         ClientError::ConnectTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,

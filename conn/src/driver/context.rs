@@ -179,7 +179,7 @@ impl<'a> Context<'a> {
     /// Returns the peer's GOAWAY as an error: its code and its debug data.
     /// `None` until it arrives.
     #[inline]
-    pub fn peer_go_away(&self) -> Option<&Error> {
+    pub(crate) fn peer_go_away(&self) -> Option<&Error> {
         self.engine.peer_go_away()
     }
 
@@ -234,8 +234,8 @@ impl<'a> Context<'a> {
     }
 
     /// Polls a source of this stream, such as a body or a handler. A waker
-    /// allocates, so the first poll goes without; a pending source is polled a
-    /// second time with the stream's [`waker`](Self::waker).
+    /// allocates, and the first poll has none. A pending source is polled a
+    /// second time, with the stream's [`waker`](Self::waker).
     pub fn poll_source<T>(
         &mut self,
         stream: StreamKey,

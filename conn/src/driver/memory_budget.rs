@@ -16,9 +16,8 @@ use std::{
 use self::account::Member;
 pub use self::account::{MemoryAccount, MemoryOrder};
 
-/// The share of the memory that the process may use, as a divisor: the other half
-/// is for handlers, for the buffers of the kernel, and for what an allocator loses
-/// between blocks.
+/// The share of the memory that the process may use, as a divisor. The other half
+/// is for handlers, the kernel's buffers, and the losses of the allocator.
 const SHARE: usize = 2;
 
 /// The capacity where the system names no amount of memory.
@@ -34,12 +33,12 @@ const CLOSED_TO: usize = 91;
 /// The least that counts as a connection's share.
 const LEAST_SHARE: usize = 64 << 10;
 
-/// A budget of memory that the connections of a process share, servers' and
-/// clients' alike. Each connection reports what it holds. As the sum comes near the
-/// capacity, the budget acts in steps ([`MemoryStep`]): each acts on the connections
-/// that hold most, and those that hold little notice nothing.
+/// A budget of memory that the connections of a process share, servers' and clients'
+/// alike. Each connection reports what it holds. As the sum comes near the capacity,
+/// the budget acts in steps ([`MemoryStep`]): Each acts on the connections that hold
+/// most; the others notice nothing.
 ///
-/// What a handler allocates by itself does not count, nor do the kernel's buffers.
+/// The allocations of handlers and the kernel's buffers do not count.
 ///
 /// ```
 /// use lacewing_conn::{Side, driver::{ConnectionConfig, MemoryBudget}};

@@ -23,7 +23,7 @@ pub(super) struct Pressure {
     next_read: Option<Instant>,
     pause_reported: Option<Instant>,
     refusal_reported: bool,
-    /// The step that the application is to be told of.
+    /// The step to report to the application.
     report: Option<MemoryStep>,
 }
 
@@ -65,7 +65,7 @@ impl Pressure {
         engine.set_pressure(match step {
             MemoryStep::None => Patience::Normal,
             MemoryStep::Strict | MemoryStep::Pause => Patience::High,
-            // Those that hold little go on.
+            // Those that hold little continue.
             _ if !self.account.is_above_share() => Patience::High,
             _ => Patience::Critical,
         });

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use crate::certificate::Certificate;
 
 /// Reads the certificate's files again at each SIGHUP, without an end. New handshakes have the new
-/// certificate; connections that exist go on.
+/// certificate; open connections continue.
 pub(crate) fn at_hangup(
     certificate: Certificate,
 ) -> io::Result<impl Future<Output = ()> + Send + 'static> {

@@ -117,7 +117,7 @@ impl Index {
         self.records.get(usize::from(slot))
     }
 
-    /// The newest record with this hash of the name that `wanted` agrees to.
+    /// The newest record with this hash of the name that `wanted` accepts.
     #[inline]
     pub(super) fn find_name(&self, hash: u32, wanted: impl Fn(&Record) -> bool) -> Option<Record> {
         let head = self.names.get(bucket(hash)).copied()?;
@@ -126,7 +126,7 @@ impl Index {
         self.walk(head, before, wanted).map(|(_, record)| record)
     }
 
-    /// The newest record with this hash of the unit that `wanted` agrees to, and where it is.
+    /// The newest record with this hash of the unit that `wanted` accepts, and its place.
     #[inline]
     pub(super) fn find_unit(
         &self,

@@ -6,7 +6,7 @@ use super::Bar;
 pub(super) struct Workload {
     pub(super) name: &'static str,
     pub(super) path: &'static str,
-    /// Whether each request carries 1 MiB.
+    /// Each request carries 1 MiB.
     pub(super) upload: bool,
     pub(super) tls: bool,
     pub(super) connections: u32,
@@ -18,7 +18,7 @@ pub(super) struct Workload {
     pub(super) bar: Option<Bar>,
 }
 
-/// What the CPU time is divided by.
+/// The divisor of the CPU time.
 #[derive(Clone, Copy)]
 pub(super) enum Unit {
     MicrosecondsPerRequest,

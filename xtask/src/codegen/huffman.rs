@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Generated, read_rows, wrap};
 
-/// How many bits of input one look-up of the decoder sees. The table has
+/// The bits of input that one look-up of the decoder uses. The table has
 /// `2^WIDTH` entries of four bytes. 12 holds two of the common symbols (5 or 6
 /// bits each) and still leaves most of a first-level cache to others.
 const WIDTH: u32 = 12;
@@ -134,8 +134,8 @@ fn long_symbols(codes: &[Code]) -> Vec<u16> {
 }
 
 /// The code is canonical: codes of one length are consecutive numbers, and
-/// shorter codes come first. So a length is found by comparing with the first
-/// pattern beyond it.
+/// shorter codes precede longer ones. A comparison with the first pattern
+/// beyond a length finds the length.
 fn long_rows(codes: &[Code]) -> Vec<(u64, u32, u32)> {
     let mut rows: Vec<(u64, u32, u32)> = Vec::new();
     for (place, code) in (0u32..).zip(long_codes(codes)) {

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::{Generated, read_rows};
 
-/// Table sizes that stories are made for, and how the size changes on the way.
+/// The table sizes of the stories, and their changes.
 const SIZES: &[&[usize]] = &[
     &[4096],
     &[0],

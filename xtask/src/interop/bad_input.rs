@@ -1,5 +1,5 @@
-//! Peers that speak no protocol of ours: each ends in a clear error, soon, and
-//! the server goes on serving.
+//! Peers that speak no protocol of ours. Each ends soon, in a clear error, and
+//! the server continues to serve.
 
 use super::fixture::{Fixture, SMALL, Security, Shared};
 use super::http2::get;
@@ -8,8 +8,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-/// How long anybody may take to notice: what looks like the start of a long
-/// frame is waited for, up to the limit of ten seconds.
+/// The time to notice the fault: bytes that look like the start of a long frame
+/// are waited for, up to ten seconds.
 const SOON: Duration = Duration::from_secs(15);
 
 /// Bytes that are the start of nothing, or of something that breaks at once.
@@ -61,7 +61,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Sends `bytes` and goes on listening: the server must end the connection.
+/// Sends `bytes` and continues to listen: the server must end the connection.
 fn closed_soon(port: u16, bytes: &[u8]) -> Result<(), String> {
     let mut stream = connect(port)?;
     stream

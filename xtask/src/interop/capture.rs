@@ -1,7 +1,7 @@
 //! tshark as an independent decoder of what we send.
 //!
-//! The bytes are recorded by a relay between the two programs, and written as
-//! a capture file: that needs no rights on the machine, and it holds no other
+//! A relay between the two programs records the bytes, and writes a capture
+//! file. This needs no rights on the machine, and the file has no other
 //! traffic.
 
 mod pcap;
@@ -76,14 +76,14 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// What tshark calls a protocol and its fields.
+/// The names that tshark has for a protocol and its fields.
 struct Dissector {
     name: &'static str,
     /// A field that every frame has.
     frame: &'static str,
     /// A field that only a decompressed header block has.
     header: &'static str,
-    /// What finds a frame that is not as it should be.
+    /// The filter that finds a malformed frame.
     bad: &'static str,
     /// The number of the frame that opens a stream, and the length below which
     /// each but the first stays if header blocks are compressed.
@@ -122,7 +122,7 @@ fn upload(fixture: &Fixture, protocol: &str, port: u16) -> Result<(), String> {
     }
 }
 
-/// Runs `exchange` through a recording relay, and lets tshark read the record.
+/// Runs `exchange` through a recording relay, and has tshark read the record.
 fn decoded(
     fixture: &Fixture,
     dissector: &Dissector,

@@ -61,7 +61,7 @@ fn through_proxy(fixture: &Fixture) -> Outcome {
     )
 }
 
-/// What Chromium says after it has opened `path` and done the command.
+/// The output of Chromium after it has opened `path` and run the command.
 fn browse(
     fixture: &Fixture,
     server: Shared,

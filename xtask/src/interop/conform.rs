@@ -49,7 +49,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// What became of a server: the last line of the report, and all of it.
+/// The result of a server: the last line of the report, and all of it.
 struct Score {
     passed: bool,
     line: String,
@@ -82,7 +82,7 @@ fn score(
 }
 
 impl Shared {
-    /// Whether it knows `POST /digest`.
+    /// Returns whether it knows `POST /digest`.
     fn takes_uploads(self) -> bool {
         !matches!(
             self,

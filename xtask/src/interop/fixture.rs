@@ -1,5 +1,5 @@
-//! What the cases share: our programs, the peers, the served files with their
-//! digests, the certificate, and servers that start when first asked for.
+//! The fixture of the cases: our programs, the peers, the served files with
+//! their digests, the certificate, and servers that start when first asked for.
 
 mod server;
 
@@ -29,7 +29,7 @@ const FILES: [(&str, usize); 5] = [
 /// Offers everything, and on cleartext SPDY/3 rather than SPDY/3.1.
 pub(super) const SPDY3_FIRST: &str = "h2,spdy/3,spdy/3.1,spdy/2,http/1.1";
 
-/// How a connection is secured, and with it how the protocol is chosen.
+/// The security of a connection, and the choice of the protocol with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Security {
     /// Cleartext with prior knowledge.
@@ -171,7 +171,7 @@ impl Fixture {
             .map_or(0, |row| row.1)
     }
 
-    /// What a Node client prints after it has fetched `name`.
+    /// The output of a Node client after it has fetched `name`.
     pub(super) fn answer(&self, name: &str) -> String {
         format!("200 {} {}", self.length(name), self.digest(name))
     }
@@ -234,7 +234,7 @@ impl Fixture {
         run_for(command, seconds, &self.scratch(&name))
     }
 
-    /// Starts a command that the case goes on beside.
+    /// Starts a command that runs beside the case.
     pub(super) fn spawn(&self, command: &mut Command) -> Result<Running, String> {
         Running::start(command, &self.scratch("running"))
     }
@@ -290,7 +290,7 @@ impl Fixture {
         Ok(Started { server, plain, tls })
     }
 
-    /// What a shared server has logged; empty if it never started.
+    /// The log of a shared server; empty if it never started.
     pub(super) fn log(&self, shared: Shared) -> String {
         let servers = self.servers.borrow();
         let started = servers.iter().find(|(name, _)| *name == shared);
@@ -299,7 +299,7 @@ impl Fixture {
             .map_or(String::new(), |s| s.server.log())
     }
 
-    /// Servers that died or panicked on the way.
+    /// Servers that died or panicked meanwhile.
     pub(super) fn casualties(&self) -> Vec<(String, String)> {
         let mut servers = self.servers.borrow_mut();
         let started = servers.iter_mut();

@@ -118,7 +118,7 @@ fn echo(fixture: &Fixture, version: &str, port: u16) -> Outcome {
     super::http2::same_file(fixture, &out, MB_1)
 }
 
-/// What `openssl s_client` says that was agreed on.
+/// The agreed protocol, as `openssl s_client` prints it.
 pub(super) fn s_client(
     fixture: &Fixture,
     port: u16,

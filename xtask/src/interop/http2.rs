@@ -28,7 +28,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// What every server of theirs is asked for.
+/// The requests to every server of theirs.
 fn our_client(security: Security) -> Vec<Case> {
     let (nghttpd, node, go, hyper, jetty) = match security {
         Security::Plain => (

@@ -6,7 +6,7 @@ use super::http2::echo_port;
 use super::{Case, Outcome, expect, java};
 use std::process::Command;
 
-/// What its server, its client and their TLS are made of.
+/// The packages of its server, its client and their TLS.
 const JARS: [&str; 15] = [
     "jetty9-alpn-client",
     "jetty9-alpn-java-client",

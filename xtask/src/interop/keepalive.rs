@@ -1,7 +1,7 @@
 //! Servers that end connections after so many requests, as nginx does with
-//! `keepalive_requests`. Over HTTP/2 it announces with GOAWAY which of those
-//! under way it does not take: our client makes them again elsewhere, and loses
-//! none, whatever their number.
+//! `keepalive_requests`. Over HTTP/2 its GOAWAY names the requests that it does
+//! not process. Our client sends them again on another connection, and loses
+//! none of any number.
 
 use super::fixture::{Fixture, Security, Shared};
 use super::proxies::nginx_with;

@@ -1,9 +1,9 @@
 //! `cargo xtask netpath`: one stream over a path of 100 ms and 200 Mbit/s, made
 //! of two network namespaces, against HTTP/1.1 over the same path.
 //!
-//! That needs root and the kernel's `netem`. Where they are not to be had it
-//! says so, and measures on a path of its own, a relay in this process: there,
-//! TCP does not feel the delay, so that HTTP/1.1 has no window at all.
+//! That needs root and the kernel's `netem`. Without them it says so, and
+//! measures on a path of its own, a relay in this process. TCP does not see
+//! that delay: HTTP/1.1 has no window at all there.
 
 mod relay;
 
@@ -25,9 +25,9 @@ const CLIENT: &str = "10.213.77.2";
 const PORT: u16 = 8080;
 /// The best of so many runs counts.
 const RUNS: usize = 2;
-/// What one stream of HTTP/2 must reach of HTTP/1.1.
+/// The share of HTTP/1.1's rate that one stream of HTTP/2 must reach.
 const ENOUGH: f64 = 0.9;
-/// What is sent: long enough that the start does not decide.
+/// The length of the transfer: the start must not decide.
 const FILE: &str = "200mb.bin";
 const MEGABYTES: usize = 200;
 

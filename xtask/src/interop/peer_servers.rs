@@ -1,4 +1,4 @@
-//! How each server that outlives a case is started.
+//! The commands of the servers that outlive a case.
 
 use super::fixture::{Fixture, SPDY3_FIRST, Security, Shared, Started};
 use super::process::{Server, free_port};

@@ -76,7 +76,7 @@ impl Server {
         })
     }
 
-    /// What the program has printed so far.
+    /// The output of the program so far.
     pub(super) fn log(&self) -> String {
         read_lossy(&self.log)
     }
@@ -85,7 +85,7 @@ impl Server {
         format!("log of {}:\n{}", self.name, shell::tail(&self.log(), 12))
     }
 
-    /// What went wrong with a server that should be running and well.
+    /// The failure of a server that should be running.
     pub(super) fn casualty(&mut self) -> Option<String> {
         if let Ok(Some(status)) = self.child.try_wait() {
             return Some(format!("ended by itself ({status})\n{}", self.log_tail()));
@@ -105,7 +105,7 @@ impl Drop for Server {
     }
 }
 
-/// What a program that ran to its end has left.
+/// The output and exit code of a program that has ended.
 pub(super) struct Finished {
     pub(super) status: ExitStatus,
     pub(super) stdout: String,
@@ -207,7 +207,7 @@ impl Drop for Running {
     }
 }
 
-/// A port of 127.0.0.1 that nobody listens on.
+/// A port of 127.0.0.1 without a listener.
 pub(super) fn free_port() -> Result<u16, String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string())?;
     listener

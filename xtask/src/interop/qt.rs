@@ -1,7 +1,7 @@
 //! Qt 5.15's QNetworkAccessManager, a client of SPDY/3 over TLS.
 //!
-//! It stops after the first 64 KiB of an upload by itself, whatever the server
-//! grants, so that what it sends here is smaller.
+//! It stops after the first 64 KiB of an upload, even if the server grants
+//! more: its uploads here are smaller.
 
 use super::fixture::{Fixture, MB_50, MEDIUM, SMALL, Security, Shared};
 use super::{Case, Outcome, expect, expect_part};

@@ -68,8 +68,8 @@ fn go_server(fixture: &Fixture, bytes: usize) -> Outcome {
 
 const LARGE: usize = 100_000_000;
 
-/// What a program of ours may ever hold, with all that it consists of: without
-/// flow control only TCP keeps the peer back.
+/// The most memory of a program of ours, its code included: without flow
+/// control only TCP slows the peer down.
 const MAX_PEAK_KIB: u64 = 48 * 1024;
 
 fn busy_go_client(fixture: &Fixture, pace: &str) -> Outcome {
@@ -161,7 +161,7 @@ fn start_go_server(fixture: &Fixture) -> Result<(Server, String), String> {
     Ok((server, address))
 }
 
-/// What the client prints; if it fails, what the server said last.
+/// The output of the client; if it fails, the server's last lines.
 fn converse(fixture: &Fixture, client: &mut Command, server: &Server) -> Outcome {
     let printed = fixture.run(client, 70)?.success();
     printed.map_err(|error| format!("{error}\n{}", server.log_tail()))

@@ -202,7 +202,7 @@ fn our_client(version: &'static str, security: Security) -> Vec<Case> {
     cases
 }
 
-/// What the server does beside answering: PING, GOAWAY, pushes.
+/// The server's work besides answering: PING, GOAWAY, pushes.
 fn our_client_and_signals(version: &'static str, security: Security, shared: Shared) -> Vec<Case> {
     let name = move |what: &str| format!("{version}/lacewing-to-node/{what}-{}", security.name());
     let mut cases = Vec::new();
@@ -278,7 +278,7 @@ pub(super) fn take_pushes(
     pushed(fixture, &fixture.run(&mut push, 40)?.success()?)
 }
 
-/// What every pusher pushes is in what every taker prints.
+/// Every receiver prints what every pusher pushes.
 pub(super) fn pushed(fixture: &Fixture, printed: &str) -> Outcome {
     expect_part(printed, "200 7 ")?;
     for file in [SMALL, MEDIUM] {

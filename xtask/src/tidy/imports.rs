@@ -217,7 +217,7 @@ impl Modules {
     }
 }
 
-/// Whether one of the two is the other's module.
+/// Returns whether one of the two is the other's module.
 fn related(a: &str, b: &str) -> bool {
     let holds = |outer: &str, inner: &str| {
         outer.is_empty()

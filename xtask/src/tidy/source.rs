@@ -65,12 +65,12 @@ pub(super) fn without_literals(text: &str) -> String {
     out
 }
 
-/// Whether `name` is an identifier.
+/// Returns whether `name` is an identifier.
 pub(super) fn is_identifier(name: &str) -> bool {
     !name.is_empty() && name.chars().all(is_word)
 }
 
-/// Whether `line` holds `word`, not as a part of a longer word.
+/// Returns whether `line` holds `word`, not as a part of a longer word.
 pub(super) fn has_word(line: &str, word: &str) -> bool {
     let first_is_word = word.chars().next().is_some_and(is_word);
     let last_is_word = word.chars().last().is_some_and(is_word);

@@ -15,7 +15,7 @@ use super::{MemoryBudget, MemoryStep};
 /// small request an atomic operation on a line that all threads share.
 const MOVED: usize = 8 << 10;
 
-/// What a connection holds, as its budget knows it; made by
+/// The bytes of a connection, as its budget knows them; made by
 /// [`MemoryBudget::open_account`]. Dropping it returns all.
 ///
 /// ```

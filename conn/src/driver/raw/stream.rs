@@ -129,7 +129,7 @@ impl RawStream {
     }
 
     /// Sends a header list behind the written bytes. HTTP/2 has header lists only at
-    /// the end of a stream (RFC 9113 §8.1): there it waits for `shutdown` and ends
+    /// the end of a stream (RFC 9113 §8.1). There it waits for `shutdown` and ends
     /// our half, and writes in between fail with
     /// [`InvalidInput`](io::ErrorKind::InvalidInput).
     ///

@@ -144,7 +144,7 @@ fn limits(side: Side) -> Limits {
 
 const VERSIONS: [Version; 2] = [Version::Http2, Version::Spdy31];
 
-/// What a writer gets rid of before it has to wait for good.
+/// The bytes that a writer can write before it waits.
 async fn offer(writer: &mut Tunnel, total: usize) -> usize {
     let chunk = vec![7; 32 << 10];
     let mut accepted = 0;
@@ -169,7 +169,7 @@ async fn offer(writer: &mut Tunnel, total: usize) -> usize {
     accepted
 }
 
-/// A gigabyte is offered, and nobody reads.
+/// A gigabyte is offered, and no reader reads.
 #[tokio::test]
 async fn a_stalled_reader_keeps_memory_flat() {
     for version in VERSIONS {
@@ -187,7 +187,7 @@ async fn stalls_and_goes_on(version: Version, writer: &mut Tunnel, reader: &mut 
         (WINDOW as usize..=most).contains(&accepted),
         "{version}: {accepted}"
     );
-    // It has not been forgotten: as much as is read goes on.
+    // The rest is not lost: it follows what is read.
     let mut left = accepted;
     let mut buffer = vec![0; 16 << 10];
     while left > 0 {

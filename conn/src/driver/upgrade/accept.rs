@@ -52,8 +52,8 @@ pub struct Requested<IO> {
 }
 
 impl Upgrade {
-    /// Reads an HTTP/1.1 request that asks for the upgrade, and its body to the end:
-    /// the rest of an unread body would be read as SPDY.
+    /// Reads an HTTP/1.1 request that asks for the upgrade, and its body to the end.
+    /// The rest of an unread body would be read as SPDY.
     ///
     /// # Errors
     ///

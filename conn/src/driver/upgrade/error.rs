@@ -69,12 +69,15 @@ impl fmt::Display for UpgradeError {
                 )
             }
             Self::NoCommonProtocol => f.write_str(
-                "the client knows none of the stream protocols; it was told which there are",
+                "the client supports none of our stream protocols; the 403 response lists them",
             ),
             Self::Unsendable(why) => write!(f, "the request cannot be sent: {why}"),
             Self::Malformed(what) => write!(f, "not an HTTP/1.1 upgrade: {what}"),
             Self::TooLarge(limit) => {
-                write!(f, "more than {limit} bytes before the upgrade")
+                write!(
+                    f,
+                    "more than {limit} bytes before the upgrade (max_head, max_body): raise it for this peer"
+                )
             }
             Self::Closed => f.write_str("the peer closed the connection before the upgrade"),
             Self::TimedOut(timeout) => write!(f, "no upgrade within {timeout:?}"),

@@ -39,7 +39,7 @@ impl Identity {
         self.size
     }
 
-    /// Device and inode: the file, whatever is in it.
+    /// Device and inode: the file, with any contents.
     pub(crate) fn place(&self) -> (u64, u64) {
         (self.device, self.inode)
     }

@@ -108,7 +108,7 @@ fn tags(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     .filter(|tag| !tag.is_empty())
 }
 
-/// Whole seconds since 1970. A field that is no date is ignored.
+/// Whole seconds since 1970. A field that is not a date is ignored.
 fn date(fields: &HeaderMap, name: &HeaderName) -> Option<u64> {
     let mut values = fields.get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else {

@@ -1,5 +1,5 @@
 //! The server's events as lines of the log. A flood of events is a few lines and a
-//! number: whoever causes them must not fill a disk.
+//! number: their cause must not fill a disk.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

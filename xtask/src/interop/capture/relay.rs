@@ -5,14 +5,14 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Who sent a piece.
+/// The sender of a piece.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum From {
     Client,
     Server,
 }
 
-/// What one connection carried, in the order in which it passed.
+/// The bytes of one connection, in their order.
 #[derive(Clone, Default)]
 pub(super) struct Conversation {
     pub(super) pieces: Vec<(From, Vec<u8>)>,

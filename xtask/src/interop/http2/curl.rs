@@ -199,8 +199,8 @@ fn echo(fixture: &Fixture, security: Security) -> Outcome {
     same_file(fixture, &out, MB_100)
 }
 
-/// The answer comes before the body has been sent, which curl takes for what
-/// it is: no error.
+/// The answer arrives before the body has been sent. curl does not take this
+/// for an error.
 fn refused_upload(fixture: &Fixture, security: Security) -> Outcome {
     let port = fixture.port(Shared::Site, security)?;
     // Whether curl finds the response or a closed stream is a race.

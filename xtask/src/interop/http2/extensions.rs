@@ -1,5 +1,5 @@
-//! What is not in every exchange: trailers, interim responses, 100-continue,
-//! push, ORIGIN and ALTSVC, tunnels, WebSockets, `Upgrade: h2c`.
+//! Parts that not every exchange has: trailers, informational responses,
+//! 100-continue, push, ORIGIN and ALTSVC, tunnels, WebSockets, `Upgrade: h2c`.
 
 use crate::interop::fixture::{Fixture, MB_1, MB_50, MEDIUM, SMALL, Security, Shared};
 use crate::interop::process::{Server, free_port};
@@ -124,7 +124,7 @@ fn servers(security: Security, kind: Kind) -> Vec<(&'static str, Shared)> {
     }
 }
 
-/// Whether a client takes whole URLs, or paths.
+/// The form of a client's arguments: whole URLs, or paths.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Urls {
     Whole,
@@ -202,7 +202,7 @@ impl Kind {
     }
 }
 
-/// What clients print of pushed files.
+/// The output of clients about pushed files.
 fn pushed(fixture: &Fixture, files: &[&str]) -> String {
     let lines: Vec<String> = files
         .iter()
@@ -211,7 +211,7 @@ fn pushed(fixture: &Fixture, files: &[&str]) -> String {
     lines.join("\n")
 }
 
-/// A TCP server that sends back what comes, until this program ends.
+/// A TCP server that echoes, until this program ends.
 fn echo_server() -> Result<u16, String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string())?;
     let port = listener.local_addr().map_err(|e| e.to_string())?.port();

@@ -8,7 +8,7 @@ use crate::interop::{Case, Outcome, expect_part};
 use crate::shell;
 use std::process::Command;
 
-/// What nghttp does otherwise than usual; the answers stay the same.
+/// Options of nghttp; the answers stay the same.
 const NGHTTP: [(&str, &[&str]); 11] = [
     ("usual", &[]),
     ("no-dependencies", &["--no-dep"]),
@@ -54,9 +54,9 @@ const NGHTTPD: [(&str, &[&str], Ask); 8] = [
 enum Ask {
     Get,
     Parallel,
-    /// The body comes back.
+    /// The body is echoed.
     Echo,
-    /// The answer comes before the body has gone.
+    /// The answer arrives before the body has been sent.
     Upload,
 }
 

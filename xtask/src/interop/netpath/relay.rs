@@ -1,5 +1,5 @@
-//! A path in this process: a TCP relay that holds every byte back for a while,
-//! and lets no more through than the rate. For machines without `netem`.
+//! A path in this process: a TCP relay that delays every byte, and passes no
+//! more than the rate. For machines without `netem`.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// Bytes of one piece: at 200 Mbit/s, about as long as the clock is exact.
 const PIECE: usize = 16 * 1024;
 
-/// Where clients connect in order to get to `target` on the long way.
+/// The address at which clients reach `target` over the long path.
 pub(super) fn start(target: u16, delay: Duration, bytes_a_second: f64) -> Result<u16, String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string())?;
     let port = listener.local_addr().map_err(|e| e.to_string())?.port();
