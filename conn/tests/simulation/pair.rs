@@ -260,6 +260,7 @@ impl Node {
                 assert!(!seen.ended);
                 seen.trailers = sorted(&fields);
                 seen.ended = fin;
+                self.engine.stream(now, stream).release_headers();
                 if self.answers && fin {
                     self.answer(now, stream);
                 }
