@@ -1,4 +1,4 @@
-//! What a client sets for each of its connections.
+//! The options of a client's connections.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,8 +13,7 @@ use crate::{
     alternative_services::OnAlternative, spdy_settings::Keeper, stats::OnStats,
 };
 
-/// What a client sets for each of its connections, with or without a
-/// [`Client`](crate::Client).
+/// The options of each connection, with or without a [`Client`](crate::Client).
 ///
 /// ```
 /// use lacewing_client::{Client, Concurrency};

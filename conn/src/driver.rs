@@ -48,7 +48,7 @@ mod window_pool;
 
 pub use connection_config::ConnectionConfig;
 pub use incoming::Incoming;
-pub use memory_budget::{Alarm, MemoryAccount, MemoryBudget, MemoryOrder, MemoryStats, MemoryStep};
+pub use memory_budget::{Alarm, MemoryBudget, MemoryStats, MemoryStep};
 pub use raw::{Mux, MuxConfig, MuxConnection, RawReader, RawStream, RawWriter};
 pub use tunnel::{Tunnel, TunnelBody};
 
@@ -66,6 +66,7 @@ pub mod facade {
         application::Application,
         context::Context,
         mailbox::{Mailbox, SendError},
+        memory_budget::{MemoryAccount, MemoryOrder},
         notifier::Notifier,
         stream_table::StreamTable,
         task::Driver,

@@ -25,7 +25,7 @@ use crate::{
 ///
 /// It is made once and cloned for each connection, at the cost of a reference
 /// count. The protocols are those of [`ServerOptions::protocols`]. In cleartext the
-/// first bytes tell what is spoken; behind TLS, ALPN does.
+/// first bytes decide the protocol; behind TLS, ALPN does.
 ///
 /// ```
 /// use lacewing_server::{Acceptor, ServerOptions};

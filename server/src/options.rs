@@ -64,8 +64,8 @@ pub enum Spawn {
     /// long between two awaits.
     #[default]
     WhenPending,
-    /// On a task of its own from the start: the handlers of one connection run
-    /// on all cores, at the price of a spawn for each.
+    /// Spawns a task for each handler from the start. The handlers of one
+    /// connection run on all cores, and each costs a spawn.
     Always,
 }
 
@@ -232,8 +232,8 @@ impl ServerOptions {
     }
 
     /// Adds an alternative service of an origin: a value as in the `Alt-Svc`
-    /// header field, sent at the start of each HTTP/2 connection (ALTSVC, RFC
-    /// 7838). For several origins, call it several times.
+    /// header field. It is sent at the start of each HTTP/2 connection (ALTSVC,
+    /// RFC 7838). For several origins, call it several times.
     #[must_use]
     pub fn alternative_services(
         mut self,
@@ -338,7 +338,7 @@ impl fmt::Debug for ServerOptions {
     }
 }
 
-/// What a connection advertises at its start.
+/// The advertisements at the start of a connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Announcements {
     pub(crate) origins: Vec<Bytes>,

@@ -15,8 +15,8 @@ use lacewing_conn::{
 /// with status 200, to which it may add header fields, and the stream of bytes
 /// that the request becomes. Short for [`ConnectRequest::accept`].
 ///
-/// The response has to leave the handler before bytes go through the tunnel,
-/// so what works on the tunnel is a task of its own.
+/// Bytes pass through the tunnel after the handler has returned the response:
+/// use the tunnel on another task.
 ///
 /// ```
 /// use axum::{body::Body, extract::Request, response::Response};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::bounds::BOUNDS;
 use super::case::{Case, Expect, Load, VictimSide};
 use super::dialect::Dialect;
-use super::figures::{Row, p99};
+use super::figures::{Row, bytes, p99};
 use super::peer::{self, Peer};
 use super::peers::PeerServer;
 use super::play::{Play, Size};
@@ -166,6 +166,14 @@ fn play(
     row.failures = std::mem::take(&mut play.failures);
     let names_codes = victim.is_ours() && settings.peer.is_none();
     describe(case, &peers, (began, names_codes), row);
+    if let Some(end) = end.as_ref().filter(|_| case.memory.is_some()) {
+        let live = end.live.saturating_sub(start.live);
+        row.notes.push(format!(
+            "{} live, {} accounted for",
+            bytes(live),
+            bytes(end.held)
+        ));
+    }
     if let Some(end) = end.filter(|_| case.victim == VictimSide::Client) {
         row.notes.push(format!(
             "client: {} answered, {} failed, {} ended{}{}",

@@ -35,6 +35,8 @@ struct Own {
 pub(crate) struct Stats {
     pub(crate) live: u64,
     pub(crate) peak: u64,
+    /// Bytes that the connections report to their memory budget.
+    pub(crate) held: u64,
     /// The most handlers at one time.
     pub(crate) handlers: u64,
     /// A client's complete responses, its failures, and connections that ended.
@@ -59,6 +61,7 @@ impl Stats {
             match name {
                 "live" => stats.live = value,
                 "peak" => stats.peak = value,
+                "held" => stats.held = value,
                 "handlers" => stats.handlers = value,
                 "answered" => stats.answered = value,
                 "failed" => stats.failed = value,
@@ -234,10 +237,12 @@ mod tests {
 
     #[test]
     fn stats_are_parsed_with_an_error_of_many_words() {
-        let line = "live=1 peak=2 handlers=3 answered=4 failed=5 ended=6 error=too many pings\n";
+        let line =
+            "live=1 peak=2 held=7 handlers=3 answered=4 failed=5 ended=6 error=too many pings\n";
         let stats = Stats {
             live: 1,
             peak: 2,
+            held: 7,
             handlers: 3,
             answered: 4,
             failed: 5,

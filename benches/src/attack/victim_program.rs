@@ -4,8 +4,8 @@
 
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -89,6 +89,7 @@ static MOST_HANDLERS: AtomicU64 = AtomicU64::new(0);
 static ANSWERED: AtomicU64 = AtomicU64::new(0);
 static FAILED: AtomicU64 = AtomicU64::new(0);
 static ENDED: AtomicU64 = AtomicU64::new(0);
+static BUDGET: OnceLock<MemoryBudget> = OnceLock::new();
 static ERROR: Mutex<String> = Mutex::new(String::new());
 
 /// Runs the victim until its standard input ends.
@@ -103,6 +104,7 @@ pub fn main() -> Result<(), Error> {
     let budget = arguments
         .memory
         .map_or_else(MemoryBudget::global, |mib| MemoryBudget::new(mib << 20));
+    let _ = BUDGET.set(budget.clone());
     runtime::build(arguments.threads)?.block_on(async {
         match arguments.side {
             Victim::Server { protocols } => serve(&arguments.limit, budget, protocols).await,
@@ -334,9 +336,10 @@ fn answer_questions(begin: tokio::sync::oneshot::Sender<()>) {
             }
             _ => writeln!(
                 out,
-                "live={} peak={} handlers={} answered={} failed={} ended={} error={}",
+                "live={} peak={} held={} handlers={} answered={} failed={} ended={} error={}",
                 heap::live(),
                 heap::peak(),
+                BUDGET.get().map_or(0, MemoryBudget::held),
                 MOST_HANDLERS.load(Relaxed),
                 ANSWERED.load(Relaxed),
                 FAILED.load(Relaxed),

@@ -4,7 +4,10 @@ use std::task::{Context, Waker};
 
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Body;
-use lacewing_conn::driver::{MemoryAccount, MemoryOrder, MemoryStep};
+use lacewing_conn::driver::{
+    MemoryStep,
+    facade::{MemoryAccount, MemoryOrder},
+};
 
 use super::{
     MIN_BUFFER,

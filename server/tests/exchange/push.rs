@@ -76,8 +76,8 @@ async fn a_push_is_promised_before_the_response_and_served() {
             .seen
             .iter()
             .position(|seen| matches!(seen, Seen::Promise { .. }));
-        // Over SPDY it may come behind the head of the response, and never behind
-        // what follows that.
+        // Over SPDY it may follow the head of the response, and never anything
+        // behind that.
         let replied = peer.seen.iter().position(|seen| match seen {
             Seen::Reply(stream) => *stream == key && version == Version::Http2,
             Seen::Over(stream) => *stream == key,
@@ -100,7 +100,7 @@ async fn a_push_is_promised_before_the_response_and_served() {
         let stream = *stream;
         let answer = peer.answer(stream).await;
         assert_eq!(answer.text(), "style, pushed: true", "{version}");
-        // What the client asks for itself is no push, and may push.
+        // A request of the client is not a push, and may push.
         let asked = peer.get("/style.css").await;
         assert_eq!(asked.text(), "style, pushed: false, may push");
         assert_eq!(peer.engine.open_streams(), 0);

@@ -19,7 +19,7 @@ const MOVED: usize = 8 << 10;
 /// [`MemoryBudget::open_account`]. Dropping it returns all.
 ///
 /// ```
-/// use lacewing_conn::driver::{MemoryBudget, MemoryOrder};
+/// use lacewing_conn::driver::{MemoryBudget, facade::MemoryOrder};
 ///
 /// let budget = MemoryBudget::new(64 << 20);
 /// let mut account = budget.open_account();
