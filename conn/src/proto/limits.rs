@@ -176,7 +176,7 @@ pub struct Limits {
     /// it and the connection has nothing else to carry. For a server: content
     /// whose length is declared, and other content until the response begins.
     /// Not for gRPC, CONNECT and raw streams, not before `100 Continue` where it
-    /// is expected, and not while our handler lets the windows fill: these may be
+    /// is expected, and not while our handler leaves the windows full: these may be
     /// silent for as long as they like. Default 60 s (a body that stops).
     pub body_timeout: Duration,
     /// Time in which a stream moves less than `min_rate` makes of
@@ -208,7 +208,7 @@ pub struct Limits {
     /// an answer, and nothing else, the next PING follows six minutes later, since
     /// gRPC's servers take PINGs in shorter intervals for a flood. Default 30 s
     /// for a client (a server that is mute, or gone without a word), 2 minutes for
-    /// a server. `None`: nobody is asked.
+    /// a server. `None`: no PING is sent.
     pub max_silence: Option<Duration>,
     /// Time for that PING to be answered before the connection is given up. It is
     /// longer where the answer waits behind data: by a second for each 1,000 bytes

@@ -1,4 +1,4 @@
-//! What RFC 8441, RFC 9218, RFC 8336 and RFC 7838 add; CONNECT; the upgrade from
+//! RFC 8441, RFC 9218, RFC 8336 and RFC 7838; CONNECT; the upgrade from
 //! HTTP/1.1; and what connections tell of themselves.
 
 use bytes::Bytes;

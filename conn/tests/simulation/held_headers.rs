@@ -1,4 +1,4 @@
-//! What the header lists of open streams cost in memory.
+//! The memory of header lists, and its bound.
 
 use lacewing_conn::{
     Side, Version,
@@ -61,7 +61,7 @@ fn requests_beyond_what_lists_may_take_are_refused() {
         victim.events.clear();
         victim.flush();
 
-        // What ends makes room; small lists have it nearly always.
+        // Streams that end make room; small lists have it nearly always.
         for stream in held {
             let reason = lacewing_conn::Reason::Cancel;
             victim.engine.stream(victim.now, stream).reset(reason);
