@@ -44,6 +44,7 @@ mod timer;
 mod tunnel;
 pub mod upgrade;
 mod wakers;
+mod window_pool;
 
 pub use connection_config::ConnectionConfig;
 pub use incoming::Incoming;

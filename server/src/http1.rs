@@ -351,7 +351,7 @@ impl<S: HttpService> Adapter<S> {
         let config = multiplexed::config(lacewing_conn::Version::Http2, &self.ledger.options);
         let mut probe = Engine::new(config, Instant::now(), 0);
         probe
-            .upgrade_server(upgrade.head.clone(), &upgrade.settings)
+            .upgrade_server(Instant::now(), upgrade.head.clone(), &upgrade.settings)
             .ok()?;
         Some((upgrade, max_body))
     }

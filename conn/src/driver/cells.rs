@@ -92,6 +92,7 @@ struct State {
     /// Bounded by the receive window, or by `max_buffered_bytes`.
     data: Pieces,
     fields: VecDeque<HeaderMap>,
+    lists: Lists,
     end: End,
     reader: Option<Waker>,
     fields_reader: Option<Waker>,
@@ -120,6 +121,18 @@ enum Interest {
     Shown,
 }
 
+/// The engine's charge for the header lists that wait for the reader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Lists {
+    /// They are short, and not charged.
+    #[default]
+    Free,
+    /// The engine charges for them until they are read.
+    Charged,
+    /// They were read, and the engine does not know.
+    Read,
+}
+
 #[derive(Debug, Default)]
 enum End {
     #[default]
@@ -134,6 +147,8 @@ enum End {
 pub(super) struct Due {
     /// Bytes to release.
     pub(super) credit: usize,
+    /// The reader took the header lists that the engine charges for.
+    pub(super) lists: Lists,
     /// The reader was dropped before the end. Set once.
     pub(super) abandoned: bool,
     /// The reader waits for the first data.
@@ -186,11 +201,16 @@ impl Body {
     }
 
     /// Adds a header list that arrived.
-    pub(super) fn push_fields(&self, fields: HeaderMap, fin: bool) -> Due {
+    pub(super) fn push_fields(&self, fields: HeaderMap, lists: Lists, fin: bool) -> Due {
         let mut state = self.state.lock();
         state.interest = Interest::Ignored;
         let mut due = Due::default();
-        if !state.dropped {
+        if state.dropped {
+            due.lists = Lists::Read;
+        } else {
+            if lists == Lists::Charged {
+                state.lists = lists;
+            }
             due.overflow = state.fields.len() >= MAX_FIELD_LISTS;
             if !due.overflow {
                 state.fields.push_back(fields);
@@ -215,6 +235,7 @@ impl Body {
         }
         Due {
             credit: state.report(&self.ready),
+            lists: state.take_lists(),
             abandoned,
             wanted,
             overflow: false,
@@ -227,14 +248,14 @@ impl Body {
     }
 
     /// Detaches a complete body after the end of the transport. Returns the credit
-    /// to release.
-    pub(super) fn settle(&self) -> usize {
+    /// to release; `None` for one that is not complete.
+    pub(super) fn settle(&self) -> Option<usize> {
         let mut state = self.state.lock();
         if state.detached || !matches!(state.end, End::Fin) {
-            return 0;
+            return None;
         }
         state.detached = true;
-        state.data.len().saturating_add(state.report(&self.ready))
+        Some(state.data.len().saturating_add(state.report(&self.ready)))
     }
 
     /// Detaches the body from a stream that has ended; the engine took the rest of
@@ -281,9 +302,14 @@ impl Body {
     }
 
     /// Takes the next header list for the reader; `None` when no more will arrive.
-    pub(super) fn poll_fields(&self, cx: &mut Context<'_>) -> Poll<Option<HeaderMap>> {
+    pub(super) fn poll_fields(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<Option<HeaderMap>> {
         let mut state = self.state.lock();
         if let Some(fields) = state.fields.pop_front() {
+            let report = state.read_lists();
+            drop(state);
+            if report {
+                self.signal();
+            }
             return Poll::Ready(Some(fields));
         }
         if !matches!(state.end, End::Open) {
@@ -295,8 +321,15 @@ impl Body {
 
     /// Takes all header lists as one: SPDY has no trailers, only HEADERS frames at
     /// any time.
-    pub(super) fn take_trailers(&self) -> Option<HeaderMap> {
-        self.state.lock().trailers()
+    pub(super) fn take_trailers(self: &Arc<Self>) -> Option<HeaderMap> {
+        let mut state = self.state.lock();
+        let trailers = state.trailers();
+        let report = state.read_lists();
+        drop(state);
+        if report {
+            self.signal();
+        }
+        trailers
     }
 
     /// Returns `true` once the reader has taken everything.
@@ -322,10 +355,12 @@ impl Body {
         state.dropped = true;
         state.reader = None;
         let unread = std::mem::take(&mut state.data);
+        let fields = std::mem::take(&mut state.fields);
+        let read = state.read_lists();
         let report = state.consume(unread.len(), &self.ready) || matches!(state.end, End::Open);
-        let report = report && !state.detached;
+        let report = (report || read) && !state.detached;
         drop(state);
-        drop(unread);
+        drop((unread, fields));
         if report {
             self.signal();
         }
@@ -363,11 +398,29 @@ impl State {
     /// Ends the body. Returns the credit to release.
     fn end(&mut self, ready: &ReadyQueue<Signal>) -> usize {
         self.end = End::Fin;
-        if self.data.len() > SMALL_REST {
+        if self.data.len() > SMALL_REST || self.lists == Lists::Charged {
             return 0;
         }
         self.detached = true;
         self.data.len().saturating_add(self.report(ready))
+    }
+
+    /// Returns `true` if the reader took the last of the lists that are charged.
+    fn read_lists(&mut self) -> bool {
+        let read = self.lists == Lists::Charged && self.fields.is_empty();
+        if read {
+            self.lists = Lists::Read;
+        }
+        read && !self.detached
+    }
+
+    fn take_lists(&mut self) -> Lists {
+        let read = self.lists == Lists::Read;
+        if read {
+            self.lists = Lists::Free;
+            return Lists::Read;
+        }
+        Lists::Free
     }
 
     fn report(&mut self, ready: &ReadyQueue<Signal>) -> usize {
@@ -386,5 +439,45 @@ impl State {
             }
         }
         Some(trailers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Limits, Side, proto::StreamId};
+
+    /// A body whose header list has arrived.
+    fn body(lists: Lists) -> (Arc<Body>, Due) {
+        let ready = Arc::new(ReadyQueue::new(&Limits::new(Side::Client)));
+        let body = Body::new(StreamKey::new(0, StreamId::new(1)), ready);
+        let due = body.push_fields(HeaderMap::new(), lists, true);
+        (body, due)
+    }
+
+    #[test]
+    fn the_reader_of_a_charged_list_reports_it() {
+        let (body, due) = body(Lists::Charged);
+        assert_eq!(due.lists, Lists::Free);
+        assert!(body.take_trailers().is_some());
+        assert_eq!(body.take_signal().lists, Lists::Read);
+        assert_eq!(body.take_signal().lists, Lists::Free, "once");
+    }
+
+    #[test]
+    fn a_reader_that_leaves_releases_the_charge() {
+        let (body, _) = body(Lists::Charged);
+        body.drop_reader();
+        assert_eq!(body.take_signal().lists, Lists::Read);
+        let due = body.push_fields(HeaderMap::new(), Lists::Charged, true);
+        assert_eq!(due.lists, Lists::Read, "at once, without a reader");
+    }
+
+    #[test]
+    fn a_short_list_needs_no_report() {
+        let (body, _) = body(Lists::Free);
+        assert!(body.take_trailers().is_some());
+        assert_eq!(body.take_signal().lists, Lists::Free);
+        assert!(body.settle().is_none(), "detached at its end");
     }
 }

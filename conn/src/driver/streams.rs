@@ -6,7 +6,7 @@ use std::{sync::Arc, task::Waker, time::Instant};
 use bytes::Bytes;
 
 use super::{
-    cells::{Body, StreamSignal},
+    cells::{Body, Lists, StreamSignal},
     notifier::Notifier,
     stream_table::StreamTable,
 };
@@ -118,14 +118,22 @@ impl Streams {
                 fin,
             } => {
                 let Some(body) = self.find(stream) else {
+                    engine.stream(now, stream).release_headers();
                     return Some(Event::Headers {
                         stream,
                         fields,
                         fin,
                     });
                 };
-                let due = body.push_fields(fields, fin);
+                let lists = match engine.stream(now, stream).holds_headers() {
+                    true => Lists::Charged,
+                    false => Lists::Free,
+                };
+                let due = body.push_fields(fields, lists, fin);
                 engine.stream(now, stream).release(due.credit);
+                if due.lists == Lists::Read {
+                    engine.stream(now, stream).release_headers();
+                }
                 if !due.overflow {
                     return None;
                 }
@@ -180,7 +188,10 @@ impl Streams {
     /// unread body must not make its stream count as unfinished.
     pub(super) fn settle(&self, engine: &mut Engine, now: Instant) {
         for body in self.bodies() {
-            engine.stream(now, body.stream()).release(body.settle());
+            if let Some(credit) = body.settle() {
+                engine.stream(now, body.stream()).release(credit);
+                engine.stream(now, body.stream()).release_headers();
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     application::Application,
-    cells::Signal,
+    cells::{Lists, Signal},
     context::Context,
     io::{Read, Transport},
     memory_budget::MemoryBudget,
@@ -199,14 +199,14 @@ impl<IO, A: Application> Driver<IO, A> {
     ///
     /// As [`Engine::upgrade_server`].
     pub fn upgrade_server(&mut self, head: Head, settings: &[u8]) -> Result<StreamKey, Error> {
-        self.engine.upgrade_server(head, settings)
+        self.engine.upgrade_server(now(), head, settings)
     }
 
     /// Continues as a client whose HTTP/1.1 request was answered with 101: the
     /// request becomes stream 1. Call it before the first poll. `None` if streams
     /// were opened before, or on a server.
     pub fn upgrade_client(&mut self, head: &Head) -> Option<StreamKey> {
-        self.engine.upgrade_client(head)
+        self.engine.upgrade_client(now(), head)
     }
 
     /// Handles the signals of other tasks; `false` if there were none.
@@ -228,6 +228,9 @@ impl<IO, A: Application> Driver<IO, A> {
                     let due = body.take_signal();
                     if due.credit > 0 {
                         conn.stream(body.stream()).release(due.credit);
+                    }
+                    if due.lists == Lists::Read {
+                        conn.stream(body.stream()).release_headers();
                     }
                     if due.wanted {
                         self.application.handle_wanted(&mut conn, body.stream());

@@ -1,8 +1,8 @@
 //! The charges for what a peer makes us do: token buckets for early resets and
 //! for frames of no use, on the engine's clock.
 //!
-//! What is honest is not charged: it costs the peer as much as it costs us, or
-//! is a consequence of our own lateness.
+//! Honest frames are not charged: they cost the peer as much as they cost us, or
+//! are a consequence of our own lateness.
 
 use std::time::{Duration, Instant};
 

@@ -63,7 +63,7 @@ pub(crate) fn of_request(head: &mut Head, said: Said) -> Result<Content, Rule> {
     Content::measured(length, said.fin)
 }
 
-/// What a head says of its content: by its frame, and by its fields.
+/// The statements of a head about its content: by its frame, and by its fields.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Said {
     /// The message ends with its head.

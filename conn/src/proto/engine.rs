@@ -383,7 +383,7 @@ impl Engine {
             return;
         }
         let done =
-            stream.handler == Handler::Done && stream.recv.unreleased == 0 && !stream.is_held();
+            stream.handler == Handler::Done && stream.recv.is_released() && !stream.is_held();
         if done {
             self.remove(now, key);
         } else {

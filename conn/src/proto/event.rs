@@ -56,7 +56,9 @@ pub enum Event {
         /// The body ends with these bytes.
         fin: bool,
     },
-    /// Header fields arrived after the head: trailers, if `fin`.
+    /// Header fields arrived after the head: trailers, if `fin`. A long list is
+    /// charged, and keeps its stream, until
+    /// [`StreamMut::release_headers`](super::StreamMut::release_headers).
     Headers {
         /// Their stream.
         stream: StreamKey,

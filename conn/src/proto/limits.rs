@@ -6,6 +6,35 @@ use super::Side;
 
 /// Every bound of a connection, with its default and the attack it answers.
 ///
+/// What a connection holds is charged to one of these bounds, as the memory that it
+/// takes, or has a bound of its own:
+///
+/// * header lists of open streams, and long lists after the head until they are
+///   read: [`max_held_headers`](Self::max_held_headers);
+/// * content that the user holds: [`max_buffered_bytes`](Self::max_buffered_bytes);
+/// * content that waits for a window: [`max_unsent_bytes`](Self::max_unsent_bytes);
+/// * output: [`max_output_backlog`](Self::max_output_backlog) and
+///   [`cut_ahead`](Self::cut_ahead), and one frame beyond;
+/// * a header block that has not ended: twice
+///   [`max_header_list_size`](Self::max_header_list_size); one list that waits for
+///   its turn (a new stream behind cancelled ones) is within that limit;
+/// * HPACK tables: six times [`header_table_size`](Self::header_table_size) and
+///   [`encoder_table_size`](Self::encoder_table_size); zlib: 77 KiB for each
+///   connection, 426 KiB with
+///   [`Zlib`](super::HeaderCompression::Zlib);
+/// * streams: less than 1 KiB each, of
+///   [`max_concurrent_streams`](Self::max_concurrent_streams) and
+///   [`max_pushed_streams`](Self::max_pushed_streams);
+/// * ids, priorities, settings and GOAWAY's text that are remembered: 4 KiB, by
+///   [`max_remembered_resets`](Self::max_remembered_resets),
+///   [`max_skipped_ids`](Self::max_skipped_ids),
+///   [`max_early_priorities`](Self::max_early_priorities) and
+///   [`max_settings_entries`](Self::max_settings_entries).
+///
+/// Lists of up to 4 KiB after the head of a response are not charged once its stream
+/// is done: our own requests bound their number.
+/// [`Engine::held_bytes`](super::Engine::held_bytes) returns the sum.
+///
 /// Made by [`Limits::new`]; every field can be read and set, and
 /// [`with`](Limits::with) does so inside of an expression.
 ///
@@ -63,9 +92,10 @@ pub struct Limits {
     /// The most header fields in a list, cookie crumbs counted one by one.
     /// Default 1,000 (CVE-2026-49975: thousands of tiny fields).
     pub max_header_fields: usize,
-    /// Bytes of memory that the header lists of the peer's open streams may take
-    /// together, as they are built: about 110 for each field beside its text. A
-    /// stream beyond is refused (REFUSED_STREAM). Counts as 8 KiB for each of
+    /// Bytes of memory that the header lists of open streams may take together, as
+    /// they are built: about 110 for each field beside its text. Promised requests
+    /// count, and trailers until they are read. A stream beyond is refused
+    /// (REFUSED_STREAM). Counts as 8 KiB for each of
     /// `max_concurrent_streams` if that is more. Default 2 MiB for a server,
     /// 6 MiB for a client (HTTP/2 Bomb, CVE-2026-49975: a byte on the wire that
     /// becomes a hundred in memory, held on many streams).
@@ -146,7 +176,7 @@ pub struct Limits {
     /// it and the connection has nothing else to carry. For a server: content
     /// whose length is declared, and other content until the response begins.
     /// Not for gRPC, CONNECT and raw streams, not before `100 Continue` where it
-    /// is expected, and not while our handler lets the windows fill: these may be
+    /// is expected, and not while our handler leaves the windows full: these may be
     /// silent for as long as they like. Default 60 s (a body that stops).
     pub body_timeout: Duration,
     /// Time in which a stream moves less than `min_rate` makes of
@@ -178,7 +208,7 @@ pub struct Limits {
     /// an answer, and nothing else, the next PING follows six minutes later, since
     /// gRPC's servers take PINGs in shorter intervals for a flood. Default 30 s
     /// for a client (a server that is mute, or gone without a word), 2 minutes for
-    /// a server. `None`: nobody is asked.
+    /// a server. `None`: no PING is sent.
     pub max_silence: Option<Duration>,
     /// Time for that PING to be answered before the connection is given up. It is
     /// longer where the answer waits behind data: by a second for each 1,000 bytes

@@ -62,7 +62,7 @@ impl Output {
         self.written
     }
 
-    /// What [`written`](Self::written) will be once everything that waits now
+    /// The value of [`written`](Self::written) once everything that waits now
     /// is with the transport.
     pub fn end(&self) -> u64 {
         self.written

@@ -150,6 +150,24 @@ impl Streams {
         }
     }
 
+    /// The same of a list after the head. It counts until the user releases it, and
+    /// its stream stays until then.
+    pub(crate) fn hold_list(&mut self, key: StreamKey, memory: usize) {
+        self.hold_headers(key, memory);
+        if let Some(stream) = self.get_mut(key) {
+            stream.recv.lists = stream.recv.lists.saturating_add(memory);
+        }
+    }
+
+    /// The user holds no list after the head any more.
+    pub(crate) fn release_lists(&mut self, key: StreamKey) {
+        if let Some(stream) = self.get_mut(key) {
+            let memory = std::mem::take(&mut stream.recv.lists);
+            stream.headers = stream.headers.saturating_sub(memory);
+            self.headers = self.headers.saturating_sub(memory);
+        }
+    }
+
     /// The user handed over data or trailers of so many bytes, which wait.
     pub(crate) fn hold_unsent(&mut self, key: StreamKey, memory: usize) {
         if let Some(stream) = self.get_mut(key) {
@@ -327,6 +345,16 @@ pub(super) mod tests {
         assert_eq!(streams.of_peer(), 1);
         streams.finish_orphan();
         assert_eq!(streams.of_peer(), 0);
+    }
+
+    #[test]
+    fn a_stream_costs_less_than_its_documented_bound() {
+        assert!(size_of::<Option<Stream>>() + size_of::<Push>() < 900);
+        let mut streams = Streams::default();
+        for n in 0..100 {
+            streams.insert(stream(2 * n + 1));
+        }
+        assert!(streams.memory() < 100 << 10, "{}", streams.memory());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The budget that the growing windows of many connections share.
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -35,14 +35,6 @@ impl WindowPool {
             capacity,
             used: AtomicUsize::new(0),
         }))
-    }
-
-    /// The pool of the process.
-    pub fn global() -> Self {
-        static GLOBAL: OnceLock<WindowPool> = OnceLock::new();
-        GLOBAL
-            .get_or_init(|| Self::new(Self::GLOBAL_CAPACITY))
-            .clone()
     }
 
     /// Bytes that windows may grow by, all together.

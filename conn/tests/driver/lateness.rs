@@ -55,11 +55,11 @@ impl Between {
     }
 
     /// The bytes that the client has sent.
-    async fn receive_from_client(&mut self) -> Vec<u8> {
+    async fn next_from_client(&mut self) -> Vec<u8> {
         available(&mut self.client).await
     }
 
-    async fn receive_from_server(&mut self) -> Vec<u8> {
+    async fn next_from_server(&mut self) -> Vec<u8> {
         available(&mut self.server).await
     }
 
@@ -91,7 +91,7 @@ async fn a_first_frame_that_arrived_in_time_counts() {
     for version in Version::ALL {
         let mut between = Between::new(version, |_| {});
         between.open();
-        let first = between.receive_from_client().await;
+        let first = between.next_from_client().await;
         between.server.write_all(&first[..5]).await.unwrap();
         settle().await;
         between.server.write_all(&first[5..]).await.unwrap();
@@ -111,16 +111,16 @@ async fn an_answer_to_a_ping_that_arrived_in_time_counts() {
         });
         between.open();
         for _ in 0..3 {
-            let sent = between.receive_from_client().await;
+            let sent = between.next_from_client().await;
             between.server.write_all(&sent).await.unwrap();
-            let sent = between.receive_from_server().await;
+            let sent = between.next_from_server().await;
             between.client.write_all(&sent).await.unwrap();
         }
         tokio::time::sleep(Duration::from_secs(11)).await;
-        let ping = between.receive_from_server().await;
+        let ping = between.next_from_server().await;
         assert!(!ping.is_empty(), "{version}");
         between.client.write_all(&ping).await.unwrap();
-        let answer = between.receive_from_client().await;
+        let answer = between.next_from_client().await;
         assert!(!answer.is_empty(), "{version}");
         between.server.write_all(&answer).await.unwrap();
         advance(Duration::from_secs(9)).await;
@@ -135,7 +135,7 @@ async fn a_peer_that_drips_is_still_ended() {
     for version in Version::ALL {
         let mut between = Between::new(version, |_| {});
         between.open();
-        let first = between.receive_from_client().await;
+        let first = between.next_from_client().await;
         // One byte a second of the first frame, which has ten.
         for byte in &first[..first.len().min(20)] {
             if between.server.write_all(&[*byte]).await.is_err() {

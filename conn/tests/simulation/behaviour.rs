@@ -1,4 +1,4 @@
-//! What users see, on all four protocols.
+//! The behaviour that users see, on all four protocols.
 
 use std::time::Duration;
 
@@ -291,7 +291,7 @@ fn a_peer_of_uncertain_version_does_not_stall() {
                         config.version_source = source;
                     }
                 });
-                // What the server may send is up to what the client really is.
+                // The client's real version decides how much the server may send.
                 pair.server.monitor = Monitor::new(client, Side::Server);
                 let stream = pair.get("/bytes/500000");
                 let upload = pair.post("/echo/", Body::of(500_000));

@@ -13,7 +13,7 @@ use lacewing_hpack::{HeaderField, Sensitivity};
 
 use crate::{hostile::Victim, pair::every_version};
 
-/// What is asked to be sent, and what may leave.
+/// Values that the user sends, and the values on the wire.
 const VALUES: [(&str, &str); 7] = [
     ("x-clean", "a b"),
     ("x-before", " \tvalue"),

@@ -16,7 +16,7 @@ use crate::{
     pair::{Pair, every_version},
 };
 
-/// What follows the head of a response.
+/// The frames after the head of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum After {
     /// As much content as its length says, or as it likes.
@@ -225,7 +225,7 @@ fn tunnels_are_opened_by_any_success() {
     });
 }
 
-/// What a server's user says wrongly does not leave.
+/// Contradictions in the messages of a server's user are not sent.
 #[test]
 fn responses_of_ours_have_no_content_where_there_is_none() {
     every_version(|version| {
@@ -441,7 +441,7 @@ fn a_body_of_another_length_is_answered_over_spdy() {
     });
 }
 
-/// What is no length does not leave; one that is said twice is said once.
+/// A content-length that is no number is not sent; one that is repeated is sent once.
 #[test]
 fn lengths_of_ours_are_numbers() {
     every_version(|version| {

@@ -164,7 +164,7 @@ fn a_malformed_frame_of_a_stream_that_we_did_not_open_ends_the_connection() {
     }
 }
 
-/// What we reset is not opened later: the peer would take it for a closed one.
+/// An id that we reset is not opened later: the peer would take it for a closed one.
 #[test]
 fn an_id_of_ours_that_was_reset_is_passed_over() {
     for version in SPDY {
@@ -252,7 +252,7 @@ fn streams_of_another_version_are_refused() {
     }
 }
 
-/// The drafts' §2.6.5: the same frame comes back, ahead of DATA that waits;
+/// The drafts' §2.6.5: the same frame is returned, ahead of DATA that waits;
 /// the ids of clients are odd and those of servers even.
 #[test]
 fn pings_go_ahead_of_data() {

@@ -15,7 +15,7 @@ use crate::{
     pair::{Body, Pair, every_version},
 };
 
-/// What a stream starts with, and the connection.
+/// The initial windows of a stream and of the connection.
 fn initial(version: Version) -> Option<usize> {
     match version {
         Version::Spdy2 => None,
@@ -311,7 +311,7 @@ fn a_stream_that_nobody_reads_gets_its_credit() {
     });
 }
 
-/// Trailers of a request that nobody reads are not told either.
+/// Trailers of a request without a reader cause no event either.
 #[test]
 fn nobody_hears_of_what_nobody_reads() {
     every_version(|version| {
@@ -388,7 +388,7 @@ fn unread_upload(version: Version, frames: usize) -> (Victim, Peer, Vec<Event>) 
     (victim, peer, events)
 }
 
-/// What is too much for the connection ends it, where it has a window.
+/// DATA over the connection's window ends it, where it has one.
 #[test]
 fn data_over_the_connections_window_is_an_error() {
     every_version(|version| {

@@ -1,4 +1,4 @@
-//! What RFC 8441, RFC 9218, RFC 8336 and RFC 7838 add; CONNECT; the upgrade from
+//! RFC 8441, RFC 9218, RFC 8336 and RFC 7838; CONNECT; the upgrade from
 //! HTTP/1.1; and what connections tell of themselves.
 
 use bytes::Bytes;
@@ -342,9 +342,12 @@ fn an_upgraded_request_is_stream_one() {
     let settings = Engine::upgrade_settings(&config);
     let uri: http::Uri = "http://example.org/bytes/50000".parse().unwrap();
     let head = Head::request(Method::GET, uri);
-    let stream = pair.client.engine.upgrade_client(&head).unwrap();
+    let stream = pair.client.engine.upgrade_client(pair.now, &head).unwrap();
     assert_eq!(stream.id(), StreamId::new(1));
-    pair.server.engine.upgrade_server(head, &settings).unwrap();
+    pair.server
+        .engine
+        .upgrade_server(pair.now, head, &settings)
+        .unwrap();
     pair.run();
     let seen = pair.response(1);
     assert_eq!(seen.status, Some(StatusCode::OK));
@@ -356,13 +359,34 @@ fn an_upgraded_request_is_stream_one() {
     assert!(
         pair.client
             .engine
-            .upgrade_client(&Head::default())
+            .upgrade_client(pair.now, &Head::default())
             .is_none()
     );
 }
 
+/// Like every other stream that lived for a second: its end cost its peer as much.
 #[test]
-fn what_an_upgrade_brings_is_checked() {
+fn an_upgraded_request_that_is_cancelled_late_is_not_charged_as_a_reset() {
+    let mut config = Config::new(Version::Http2, Side::Server);
+    config.limits.resets = lacewing_conn::proto::Rate {
+        burst: 0,
+        per_second: 0,
+    };
+    let mut victim = Victim::with(config);
+    let uri = "http://example.org/".parse().unwrap();
+    let head = Head::request(Method::GET, uri);
+    victim.engine.upgrade_server(victim.now, head, b"").unwrap();
+    let mut peer = Peer::new(Version::Http2, Side::Client);
+    victim.take(&mut peer);
+    victim.now += std::time::Duration::from_secs(2);
+    peer.reset(1);
+    victim.take(&mut peer);
+    assert!(matches!(victim.events.last(), Some(Event::Reset { .. })));
+    assert!(!victim.engine.is_closed());
+}
+
+#[test]
+fn the_settings_of_an_upgrade_are_checked() {
     let uri: http::Uri = "http://example.org/".parse().unwrap();
     let cases: [(&[u8], bool); 4] = [
         (b"", true),
@@ -374,7 +398,7 @@ fn what_an_upgrade_brings_is_checked() {
     for (settings, good) in cases {
         let mut victim = Victim::new(Version::Http2, Side::Server);
         let head = Head::request(Method::GET, uri.clone());
-        let upgraded = victim.engine.upgrade_server(head, settings);
+        let upgraded = victim.engine.upgrade_server(victim.now, head, settings);
         assert_eq!(upgraded.is_ok(), good, "{settings:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Peers that speak something else are told what they speak.
+//! Peers that speak another protocol: the error names it.
 
 use lacewing_conn::{
     Side, Version,
@@ -7,7 +7,7 @@ use lacewing_conn::{
 
 use crate::{hostile::Victim, pair::every_version};
 
-/// What peers say first, and a word of what is to be said of it.
+/// First bytes of peers, and a word that the error has to contain.
 const BEGINNINGS: [(&[u8], &str); 9] = [
     (
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
@@ -76,7 +76,7 @@ fn only_first_bytes_are_looked_at() {
     });
 }
 
-/// The payload of a first frame that comes in pieces is no beginning.
+/// The payload of a first frame that arrives in pieces is not taken for first bytes.
 #[test]
 fn a_first_frame_in_single_bytes_is_one_frame() {
     every_version(|version| {

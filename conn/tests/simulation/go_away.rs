@@ -13,7 +13,7 @@ use crate::{
     pair::every_version,
 };
 
-/// What happens behind a GOAWAY.
+/// The events after a GOAWAY.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     End,
@@ -201,7 +201,7 @@ fn streams_above_the_last_are_told_at_once() {
     });
 }
 
-/// "The peer wants HTTP/1.1" is told from "the stream was refused".
+/// The error distinguishes "the peer requires HTTP/1.1" from "the stream was refused".
 #[test]
 fn codes_keep_their_names() {
     for (code, reason) in [

@@ -89,7 +89,7 @@ fn what_was_not_said_to_the_end_fails_at_once() {
         let error = &pair.server.errors[&half];
         assert_eq!(error.initiator(), Initiator::Peer, "{version}");
         assert!(error.to_string().contains("ended before"), "{error}");
-        // The client is told, too.
+        // The client gets an event, too.
         assert!(pair.client.errors.contains_key(&half), "{version}");
         answer(&mut pair, whole, Body::of(100));
         assert!(pair.response(whole).ended, "{version}");

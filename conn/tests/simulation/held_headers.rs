@@ -1,12 +1,12 @@
-//! What the header lists of open streams cost in memory.
+//! The memory of header lists, and its bound.
 
 use lacewing_conn::{
-    Side,
-    proto::{Config, Event, Head, OpenOptions, Rule, StreamKey},
+    Side, Version,
+    proto::{Config, Event, Head, OpenOptions, Rule, ServerPush, StreamKey},
 };
 
 use crate::{
-    hostile::{Peer, Victim},
+    hostile::{ListFrame, Peer, Victim},
     pair::every_version,
 };
 
@@ -61,7 +61,7 @@ fn requests_beyond_what_lists_may_take_are_refused() {
         victim.events.clear();
         victim.flush();
 
-        // What ends makes room; small lists have it nearly always.
+        // Streams that end make room; small lists have it nearly always.
         for stream in held {
             let reason = lacewing_conn::Reason::Cancel;
             victim.engine.stream(victim.now, stream).reset(reason);
@@ -124,5 +124,147 @@ fn a_client_bounds_the_lists_of_responses() {
             _ => None,
         });
         assert_eq!(reset, Some(Some(Rule::TooManyHeaderBytes)), "{version}");
+    });
+}
+
+/// A client with so many requests, each answered by a head and then by `last`.
+fn answered(version: Version, requests: u32, last: impl Fn(&mut Peer, u32)) -> Victim {
+    let mut victim = Victim::with(Config::new(version, Side::Client).with(|config| {
+        config.limits.max_held_headers = 1 << 20;
+        config.limits.max_concurrent_streams = 0;
+        config.limits.max_silence = None;
+    }));
+    let mut peer = Peer::new(version, Side::Server);
+    for n in 0..requests {
+        let head = Head::request(http::Method::GET, "https://a/".parse().unwrap());
+        let options = OpenOptions::without_content();
+        victim.engine.open(victim.now, head, options).unwrap();
+        let ok = peer.ok();
+        peer.reply(1 + 2 * n, false, ok);
+        last(&mut peer, 1 + 2 * n);
+        victim.take(&mut peer);
+    }
+    victim.flush();
+    victim
+}
+
+/// The keys of the streams with trailers.
+fn with_trailers(victim: &Victim) -> Vec<StreamKey> {
+    let events = victim.events.iter().filter_map(|event| match event {
+        Event::Headers { stream, .. } => Some(*stream),
+        _ => None,
+    });
+    events.collect()
+}
+
+#[test]
+fn trailers_of_complete_responses_count_until_they_are_released() {
+    let fields = many_fields();
+    let fields = borrowed(&fields);
+    every_version(|version| {
+        let mut victim = answered(version, 30, |peer, id| peer.headers(id, true, &fields));
+        let held = with_trailers(&victim);
+        assert!((5..20).contains(&held.len()), "{version}: {}", held.len());
+        assert!(victim.engine.held_bytes() > 900_000, "{version}");
+        let reset = victim.events.iter().find_map(|event| match event {
+            Event::Reset { error, .. } => Some(error.rule()),
+            _ => None,
+        });
+        assert_eq!(reset, Some(Some(Rule::TooManyHeaderBytes)), "{version}");
+
+        // Read, they make room, and their streams are gone.
+        for key in held {
+            victim.engine.stream(victim.now, key).release_headers();
+        }
+        assert_eq!(victim.engine.open_streams(), 0, "{version}");
+        let left = victim.engine.held_bytes();
+        assert!(left < 200_000, "{version}: {left}");
+    });
+}
+
+#[test]
+fn ordinary_trailers_need_no_release() {
+    every_version(|version| {
+        let trailers = [("grpc-status", "0"), ("grpc-message", "fine")];
+        let victim = answered(version, 50, |peer, id| peer.headers(id, true, &trailers));
+        assert_eq!(with_trailers(&victim).len(), 50, "{version}");
+        assert_eq!(victim.engine.open_streams(), 0, "{version}");
+    });
+}
+
+#[test]
+fn trailers_without_a_reader_are_not_held() {
+    let fields = many_fields();
+    let fields = borrowed(&fields);
+    every_version(|version| {
+        let mut victim = answered(version, 1, |_, _| {});
+        let Some(Event::Reply { stream, .. }) = victim.events.last() else {
+            panic!("{version}: {:?}", victim.events);
+        };
+        let stream = *stream;
+        let mut peer = Peer::new(version, Side::Server);
+        let _ = peer.bytes.split();
+        victim.engine.stream(victim.now, stream).abandon();
+        peer.headers(1, true, &fields);
+        let left = victim.engine.open_streams();
+        victim.take(&mut peer);
+        assert!(left <= 1 && victim.engine.open_streams() == 0, "{version}");
+    });
+}
+
+#[test]
+fn promised_requests_count() {
+    let fields = many_fields();
+    every_version(|version| {
+        let mut victim = Victim::with(Config::new(version, Side::Client).with(|config| {
+            config.limits.max_held_headers = 1 << 20;
+            config.limits.max_concurrent_streams = 0;
+            config.push = ServerPush::Accept;
+        }));
+        let mut peer = Peer::new(version, Side::Server);
+        let head = Head::request(http::Method::GET, "https://a/".parse().unwrap());
+        let options = OpenOptions::without_content();
+        victim.engine.open(victim.now, head, options).unwrap();
+        victim.take(&mut peer);
+        let own: &[(&str, &str)] = match version {
+            Version::Http2 => &[
+                (":method", "GET"),
+                (":scheme", "https"),
+                (":authority", "a"),
+                (":path", "/x"),
+            ],
+            Version::Spdy2 => &[
+                ("url", "https://a/x"),
+                ("status", "200"),
+                ("version", "HTTP/1.1"),
+            ],
+            _ => &[
+                (":scheme", "https"),
+                (":host", "a"),
+                (":path", "/x"),
+                (":status", "200"),
+                (":version", "HTTP/1.1"),
+            ],
+        };
+        let more = fields.iter().map(|(name, value)| (&name[..], *value));
+        let list: Vec<_> = own
+            .iter()
+            .copied()
+            .chain(more)
+            .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+            .collect();
+        for n in 1..=30 {
+            peer.list(ListFrame::Promise { parent: 1 }, 2 * n, false, &list);
+        }
+        victim.take(&mut peer);
+        let taken = |event: &&Event| matches!(event, Event::Promised { .. });
+        let taken = victim.events.iter().filter(taken).count();
+        assert!((2..20).contains(&taken), "{version}: {taken}");
+        let refused = victim.events.iter().find_map(|event| match event {
+            Event::Refused { error, .. } => Some(error.rule()),
+            _ => None,
+        });
+        assert_eq!(refused, Some(Some(Rule::TooManyHeaderBytes)), "{version}");
+        assert!(victim.engine.held_bytes() < 2 << 20, "{version}");
     });
 }

@@ -369,7 +369,7 @@ fn a_parent_that_is_reset_takes_its_pushes_along() {
     }
 }
 
-/// Each stream that is lost with the connection is told so once.
+/// One event reports each stream that ends with the connection.
 #[test]
 fn the_end_of_the_connection_ends_held_pushes_once() {
     for version in SPDY {

@@ -18,7 +18,7 @@ use crate::{
 /// A header list of any bytes.
 pub(crate) type List = [(Vec<u8>, Vec<u8>)];
 
-/// The kind of frame that a header list comes in.
+/// The kind of frame that carries a header list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ListFrame {
     Open,

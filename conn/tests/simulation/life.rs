@@ -88,7 +88,7 @@ fn a_peer_that_answers_or_talks_stays() {
             .reply(head, true)
             .unwrap();
         pair.run();
-        // Nothing is open: nobody is asked, and no timer is left.
+        // No stream is open: no PING is sent, and no timer is left.
         pair.sleep(SECOND * 100);
         assert_eq!(pair.client.engine.stats().pings_sent, 9);
         pair.assert_quiescent();

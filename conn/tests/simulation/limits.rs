@@ -1,4 +1,4 @@
-//! What hostile peers cost.
+//! The bounds against hostile peers.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ fn resets_that_we_are_made_to_send_are_charged() {
             victim.flush();
             count += 1;
         }
-        // Where an answer comes before the end of the upload, streams linger, and
+        // Where an answer is sent before the end of the upload, streams linger, and
         // up to 400 more are refused to a peer that may not know the limit.
         let most = if version == Version::Http2 { 201 } else { 701 };
         assert!((200..=most).contains(&count), "{version}: {count} resets");

@@ -1,4 +1,4 @@
-//! Uploads that nobody reads, after their response: clients may end them by
+//! Uploads without a reader, after their response: clients may end them by
 //! themselves first.
 
 use std::time::Duration;

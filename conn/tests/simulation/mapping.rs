@@ -20,7 +20,7 @@ const SPDY: [Version; 3] = [Version::Spdy2, Version::Spdy3, Version::Spdy31];
 type Fields = Vec<(Bytes, Bytes)>;
 type Frame = Message<Fields>;
 
-/// What a side sent, from its first byte on.
+/// The bytes that a side sent, from the first on.
 fn frames(version: Version, bytes: &[u8]) -> Vec<Frame> {
     let wire = match version {
         Version::Spdy2 => lacewing_frames::spdy::Version::V2,
@@ -370,7 +370,7 @@ fn whole_urls_go_before_the_host_beside_them() {
     }
 }
 
-/// What HTTP/1.1 says of its connections is ignored when it comes.
+/// Connection-specific fields of HTTP/1.1 are ignored when they are received.
 #[test]
 fn fields_about_the_connection_are_ignored() {
     for version in SPDY {

@@ -39,7 +39,7 @@ const KINDS: [Kind; 6] = [
     Kind::Promise,
 ];
 
-/// What comes of a message.
+/// The outcome of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     /// The user gets it.
@@ -124,7 +124,7 @@ fn control(version: Version, name: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Sends a message of this kind to a victim, and gives what came of it.
+/// Sends a message of this kind to a victim, and returns its outcome.
 fn fate(version: Version, kind: Kind, fields: &Fields) -> (Fate, Victim) {
     let side = kind.receiver();
     let mut config = Config::new(version, side);
@@ -189,7 +189,7 @@ fn fate(version: Version, kind: Kind, fields: &Fields) -> (Fate, Victim) {
         (false, false) => Answered(status_in(&sent)),
         (true, true) => panic!("{version} {kind:?} {fields:?}: seen, and reset"),
     };
-    // What comes next is not held up: compression is in step.
+    // The next message is processed: compression is in step.
     if side == Side::Server {
         peer.request(3, true, &[("x-next", "1")]);
         victim.take(&mut peer);

@@ -114,7 +114,7 @@ fn data_that_is_sent_is_held_no_longer() {
         victim.grant(&mut peer);
         victim.flush();
         let after = victim.engine.held_bytes();
-        // A compression context came with the first header list.
+        // The first header list created a compression context.
         assert!(after < before + 30_000, "{version}: {after} of {before}");
     });
 }

@@ -10,7 +10,7 @@ use lacewing_frames::{
     spdy,
 };
 
-/// What one side may send, as far as the grants have reached it.
+/// The bytes that one side may send, by the grants that have reached it.
 #[derive(Debug)]
 pub(crate) struct Monitor {
     version: Version,

@@ -1,4 +1,4 @@
-//! What users say that is no legal message: it does not leave.
+//! Illegal messages of users: they are not sent.
 
 use http::{HeaderValue, Method, StatusCode, uri::Scheme};
 use lacewing_conn::{
@@ -61,7 +61,7 @@ fn names_of_control_data_are_taken_in_spdy_2() {
     });
 }
 
-/// What names no server but user information is not said.
+/// An authority with user information alone is not sent.
 #[test]
 fn user_information_does_not_leave() {
     every_version(|version| {
@@ -138,7 +138,7 @@ fn the_host_field_stands_in_for_an_authority() {
     });
 }
 
-/// An `http::Uri` lets bytes stand that no path has (RFC 3986 §3.3).
+/// An `http::Uri` permits bytes that no path has (RFC 3986 §3.3).
 #[test]
 fn odd_bytes_of_a_path_are_encoded() {
     every_version(|version| {

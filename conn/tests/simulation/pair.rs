@@ -47,7 +47,7 @@ pub(crate) enum Cut {
     Random,
 }
 
-/// What a side sends on a stream after its head.
+/// The content and trailers that a side sends after its head.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Body {
     pub(crate) data: Bytes,
@@ -115,7 +115,7 @@ pub(crate) struct Node {
     pub(crate) returned: Vec<Setting>,
     pub(crate) alternatives: Vec<(Option<Bytes>, Option<u32>, Bytes)>,
     pub(crate) go_away: Option<Reason>,
-    /// What GOAWAY says that the peer will process.
+    /// The last stream that the peer will process, by its GOAWAY.
     pub(crate) last_good: Option<u32>,
     pub(crate) errors: BTreeMap<u32, Error>,
     pub(crate) answers: bool,
@@ -260,6 +260,7 @@ impl Node {
                 assert!(!seen.ended);
                 seen.trailers = sorted(&fields);
                 seen.ended = fin;
+                self.engine.stream(now, stream).release_headers();
                 if self.answers && fin {
                     self.answer(now, stream);
                 }
@@ -458,7 +459,7 @@ impl Pair {
             .value()
     }
 
-    /// What the client saw of a stream.
+    /// The client's record of a stream.
     pub(crate) fn response(&self, stream: u32) -> &Seen {
         &self.client.seen[&stream]
     }
@@ -514,7 +515,7 @@ impl Pair {
                 to.handle(self.now, event);
             }
         }
-        // What had to wait for room, and what timeouts and resets caused.
+        // Events that waited for room, and those of timeouts and resets.
         for node in [from, to] {
             while let Some(event) = node.engine.poll_event(self.now, &mut node.input) {
                 node.handle(self.now, event);

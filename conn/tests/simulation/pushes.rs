@@ -18,7 +18,7 @@ const CANCEL: u32 = 5;
 
 type Frame = Message<Vec<(Bytes, Bytes)>>;
 
-/// What a side sent, from its first byte on.
+/// The bytes that a side sent, from the first on.
 fn frames(version: Version, bytes: &[u8]) -> Vec<Frame> {
     let wire = match version {
         Version::Spdy2 => lacewing_frames::spdy::Version::V2,
@@ -66,7 +66,7 @@ fn ok() -> Head {
     Head::response(StatusCode::OK)
 }
 
-/// What a push of `/style.css` must say.
+/// The fields of a push of `/style.css`.
 fn url(version: Version) -> Vec<(&'static str, &'static str)> {
     match version {
         Version::Spdy2 => vec![("url", "https://example.org/style.css")],
@@ -132,7 +132,7 @@ fn a_push_says_what_it_is_and_for_which_stream() {
             let said = said.map(|(_, value)| &value[..]);
             assert_eq!(said, Some(value.as_bytes()), "{version}: {name}");
         }
-        // What refers to it comes after it.
+        // Content that refers to it follows it.
         let place = |wanted: fn(&Frame) -> bool| sent.iter().position(wanted).unwrap();
         let pushed = place(|frame| matches!(frame, Message::SynStream { .. }));
         assert!(pushed < place(|frame| matches!(frame, Message::SynReply { .. })));
@@ -242,7 +242,7 @@ fn pushes_that_break_a_rule_are_not_taken() {
                 assert_eq!(victim.monitor.code, Some(PROTOCOL_ERROR));
             }
         }
-        // No field comes twice before the body; behind it are trailers.
+        // No field is repeated before the body; behind it are trailers.
         for (behind, breach) in [(false, true), (true, false)] {
             let (mut victim, mut peer, _) = client(version);
             let mut fields = url(version);
@@ -403,7 +403,7 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
             assert_eq!(ended.contains(&parent), !replied, "{context}");
             assert!(!ended.contains(&pushes[2]), "{context}");
             assert!(victim.flush().is_empty(), "{context}: not a frame more");
-            // What belongs to another stream goes on.
+            // A push of another stream goes on.
             let data = Bytes::from_static(b"body");
             victim
                 .engine
@@ -524,7 +524,7 @@ fn a_push_can_be_cancelled() {
             .reset(Reason::Cancel);
         victim.flush();
         assert_eq!(victim.monitor.code, Some(CANCEL), "{version}");
-        // What is on its way is ignored, and its credit given back.
+        // Frames on their way are ignored, and their credit is released.
         let fields = peer.ok();
         peer.headers(2, false, fields);
         peer.data(2, &[7; 10_000], true);

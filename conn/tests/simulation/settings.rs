@@ -143,7 +143,7 @@ fn the_peer_says_how_many_streams_it_takes() {
     });
 }
 
-/// What each side says of itself, and that neither says the other's part.
+/// Each side sends its own settings, and none of the other's.
 #[test]
 fn each_side_announces_its_own() {
     for version in SPDY {

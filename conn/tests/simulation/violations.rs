@@ -10,7 +10,7 @@ use crate::{
     pair::every_version,
 };
 
-/// What the victim does.
+/// The reaction of the victim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reaction {
     Nothing,
@@ -23,7 +23,7 @@ use Reaction::{Close, Nothing, Reset};
 /// Reactions of SPDY/2, SPDY/3 and 3.1, HTTP/2.
 type Row = [Reaction; 3];
 
-/// What the wire has for a reason.
+/// The code of a reason on the wire.
 fn code(version: Version, reason: &str) -> u32 {
     let http2 = version == Version::Http2;
     match reason {

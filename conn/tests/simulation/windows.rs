@@ -33,7 +33,7 @@ impl Line {
         }
     }
 
-    /// What the sender's socket still takes.
+    /// The bytes that the sender's socket still takes.
     fn room(&self, now: Instant) -> usize {
         let backlog = self.busy.saturating_duration_since(now).as_secs_f64() * self.rate;
         (512_usize << 10).saturating_sub(backlog as usize)
@@ -71,7 +71,7 @@ const LONG: Path = Path {
 struct End {
     engine: Engine,
     input: BytesMut,
-    /// What is left of a body to send, by stream.
+    /// The rest of each body that is to be sent, by stream.
     sending: Vec<(StreamKey, usize)>,
     received: usize,
     /// Bytes that the reader takes; it stops after so many.
@@ -239,7 +239,7 @@ impl Lab {
 const WITH_WINDOWS: [Version; 3] = [Version::Spdy3, Version::Spdy31, Version::Http2];
 const BODY: usize = 100_000_000;
 
-/// What a transfer without any windows takes: a round trip, and the bytes.
+/// The time of a transfer without windows: a round trip, and the bytes.
 fn without_windows(path: Path, len: usize) -> f64 {
     path.round_trip.as_secs_f64() + len as f64 / path.rate
 }
@@ -346,7 +346,7 @@ fn probes_are_few() {
         let window = lab.client.engine.stats().stream_receive_window;
         // The sender's full socket buffer counts as a part of the path.
         assert!(window <= Some(4 << 20), "{version}: {window:?}");
-        // And when nothing comes, nothing is asked.
+        // Without data no PING is sent.
         assert_eq!(lab.client.engine.poll_timeout(), None);
     }
 }

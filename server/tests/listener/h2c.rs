@@ -63,7 +63,7 @@ async fn go_on(mut io: TcpStream, method: Method) -> Vec<String> {
     let mut engine = Engine::new(Config::new(Version::Http2, Side::Client), Instant::now(), 1);
     let uri = || "http://example.org/".parse().unwrap();
     let first = engine
-        .upgrade_client(&Head::request(method, uri()))
+        .upgrade_client(Instant::now(), &Head::request(method, uri()))
         .unwrap();
     let second = engine
         .open(

@@ -121,6 +121,18 @@ impl Engine {
         }
     }
 
+    /// The limit by which a push is refused, whose list takes so much memory.
+    fn refuses_push(&self, fields: &Fields, memory: usize) -> Option<Rule> {
+        let max = self.config.limits.max_pushed_streams;
+        if self.streams.accepted() >= max || fields.exceeded.is_some() {
+            Some(Rule::TooManyStreams)
+        } else if self.headers_exceeded(memory) {
+            Some(Rule::TooManyHeaderBytes)
+        } else {
+            None
+        }
+    }
+
     /// A pushed stream, with its response if that is in the same frame.
     fn promised(
         &mut self,
@@ -129,10 +141,9 @@ impl Engine {
         mut fields: Box<Fields>,
         in_one: Option<bool>,
     ) -> Outcome {
-        if self.streams.accepted() >= self.config.limits.max_pushed_streams
-            || fields.exceeded.is_some()
-        {
-            return Err(Violation::stream(id, Rule::TooManyStreams, Reason::RefusedStream).into());
+        let memory = fields.memory();
+        if let Some(rule) = self.refuses_push(&fields, memory) {
+            return Err(Violation::stream(id, rule, Reason::RefusedStream).into());
         }
         let mut status = None;
         if in_one.is_some() {
@@ -183,7 +194,12 @@ impl Engine {
                 Some(head)
             }
         };
+        // The request, and the response beside it.
+        let lists = if response.is_some() { 2 } else { 1 };
+        let memory = memory.saturating_mul(lists);
+        let memory = memory.saturating_add(stream.names_memory());
         let key = self.streams.insert(stream);
+        self.streams.hold_headers(key, memory);
         if let Some(head) = response {
             self.push_event(Event::Reply {
                 stream: key,

@@ -25,6 +25,10 @@ use crate::{
 /// A server says that the connection has to end while so many ids are left.
 const ID_RESERVE: u32 = 16 << 10;
 
+/// A list after the head that takes no more memory is not charged once its stream is
+/// done: trailers of an ordinary size need no report of their reader.
+const SMALL_LIST: usize = 4 << 10;
+
 /// The outcome of a message: an event, nothing, or a broken rule.
 pub(super) type Outcome = Result<Option<Event>, Broken>;
 
@@ -221,8 +225,10 @@ impl Engine {
             return Ok(None);
         };
         let max = self.config.limits.max_header_fields;
+        let before = stream.names_memory();
         let names = stream.add_names(&headers.fields.map, max);
         names.map_err(|rule| rule.on(id))?;
+        let names = stream.names_memory().saturating_sub(before);
         let part = part_of(stream, &headers);
         let after = stream.state.after_recv(part);
         let after = after.map_err(|misplaced| match misplaced {
@@ -251,7 +257,7 @@ impl Engine {
         stream.content = content;
         stream.state = after;
         stream.note_reply(head.status());
-        self.streams.hold_headers(key, memory);
+        self.streams.hold_headers(key, memory.saturating_add(names));
         if headers.fin {
             self.settle(now, key);
         }
@@ -292,7 +298,9 @@ impl Engine {
             let checked = content::of_trailers(self.rules, self.config.side, &mut fields);
             checked.map_err(|rule| rule.on(id))?;
         }
-        if fin || self.config.semantics == Semantics::Http {
+        if memory > SMALL_LIST && !discarded {
+            self.streams.hold_list(key, memory);
+        } else if fin || self.config.semantics == Semantics::Http {
             self.streams.hold_headers(key, memory);
         }
         if fin {

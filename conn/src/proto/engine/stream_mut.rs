@@ -288,6 +288,21 @@ impl StreamMut<'_> {
         self.engine.settle(now, key);
     }
 
+    /// Releases the header lists after the head, of which the user holds none any
+    /// more. Until then those of more than a few KiB are charged to
+    /// [`max_held_headers`](crate::Limits::max_held_headers), and the stream stays.
+    pub fn release_headers(&mut self) {
+        let Self { engine, now, key } = self;
+        engine.streams.release_lists(*key);
+        engine.settle(*now, *key);
+    }
+
+    /// Returns `true` if header lists after the head wait for
+    /// [`release_headers`](Self::release_headers).
+    pub fn holds_headers(&self) -> bool {
+        self.get().is_some_and(|stream| stream.recv.lists > 0)
+    }
+
     /// Reads no more of this stream: what the peer still sends is discarded and
     /// its credit released, without events. Once our half has ended, the peer
     /// is asked to stop (RFC 9113 §8.1: RST_STREAM with NO_ERROR after a
@@ -296,6 +311,7 @@ impl StreamMut<'_> {
         if let Some(stream) = self.get_mut() {
             stream.recv.reader.discard();
             let held = stream.recv.unreleased;
+            self.engine.streams.release_lists(self.key);
             self.release(held);
         }
     }

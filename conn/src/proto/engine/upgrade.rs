@@ -1,10 +1,12 @@
 //! Connections that began as HTTP/1.1: the request that asked for the upgrade
 //! is stream 1 (RFC 7540 §3.2).
 
+use std::time::Instant;
+
 use super::Engine;
 use crate::Error;
 use crate::proto::{
-    Broken, Config, Event, Head, Semantics, Side, StreamKey, UsageError, content,
+    Broken, Config, Event, Head, Semantics, Side, StreamKey, UsageError, content, memory,
     streams::{Opener, state::State},
     wire::settings_payload,
 };
@@ -24,7 +26,12 @@ impl Engine {
     ///
     /// The violation in `settings`: an upgrade that should not have been taken;
     /// or a call on the wrong side.
-    pub fn upgrade_server(&mut self, head: Head, settings: &[u8]) -> Result<StreamKey, Error> {
+    pub fn upgrade_server(
+        &mut self,
+        now: Instant,
+        head: Head,
+        settings: &[u8],
+    ) -> Result<StreamKey, Error> {
         let usable = self.config.side == Side::Server
             && self.config.semantics == Semantics::Http
             && self.ids.is_unused()
@@ -45,8 +52,11 @@ impl Engine {
         let id = crate::proto::StreamId::new(1);
         let mut stream = self.new_stream(id, State::accepted(true, false), None);
         stream.opener = Opener::Peer;
+        stream.opened = Some(now);
         stream.asked = content::Asked::by(&head);
+        let memory = memory::of_list(&head.fields);
         let stream = self.streams.insert(stream);
+        self.streams.hold_headers(stream, memory);
         self.push_event(Event::Opened {
             stream,
             head,
@@ -59,7 +69,7 @@ impl Engine {
 
     /// A client that got 101 goes on: its request, sent whole, is stream 1.
     /// `None` if streams were opened before, or on the wrong side.
-    pub fn upgrade_client(&mut self, head: &Head) -> Option<StreamKey> {
+    pub fn upgrade_client(&mut self, now: Instant, head: &Head) -> Option<StreamKey> {
         if self.config.side != Side::Client || !self.ids.is_unused() {
             return None;
         }
@@ -67,6 +77,7 @@ impl Engine {
         let mut stream = self.new_stream(id, State::opened(true), None);
         stream.asked = content::Asked::by(head);
         self.ids.take_first();
+        self.life.note_open(now, true);
         Some(self.streams.insert(stream))
     }
 }

@@ -53,8 +53,8 @@ macro_rules! rules {
 // * SPDY: RST_STREAM is never answered by RST_STREAM; a WINDOW_UPDATE and header
 //   fields may cross the end of their stream: ignored. GOAWAY has no code for
 //   flow control, load or compression. A push that was not allowed is refused.
-// * SPDY/2: an id out of order and a second reply are "not told" by the draft: a
-//   stream error is the milder reading. Codes above 7 came with SPDY/3.
+// * SPDY/2: an id out of order and a second reply are undefined in the draft: a
+//   stream error is the milder reading. SPDY/3 added the codes above 7.
 // * HTTP/2 §6.8: streams above the last id of a GOAWAY were given up; what
 //   comes on them is only kept in step.
 #[rustfmt::skip]

@@ -1,4 +1,4 @@
-//! Whether a stream moves on, or waits for its peer. The bounds stand in the
+//! The progress of a stream: it moves on, or waits for its peer. The bounds stand in the
 //! engine.
 
 use http::header::{CONTENT_TYPE, EXPECT};

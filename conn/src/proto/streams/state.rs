@@ -22,6 +22,8 @@
 //!                 (remote)
 //! ```
 
+use std::fmt;
+
 use http::StatusCode;
 
 use crate::proto::Rule;
@@ -37,8 +39,9 @@ pub(crate) enum Half {
     Closed,
 }
 
-/// Both directions. Only this file makes one from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Both directions. Only this file makes one from another. Its debug text is the name
+/// of RFC 9113 §5.1, which SPDY's drafts use too (§2.3.7).
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct State {
     send: Half,
     recv: Half,
@@ -191,6 +194,23 @@ impl State {
     pub(crate) fn is_closed(self) -> bool {
         self.send == Half::Closed && self.recv == Half::Closed
     }
+
+    /// Its name in RFC 9113 §5.1, where a promised stream is reserved up to its head.
+    fn name(self) -> &'static str {
+        match (self.send, self.recv) {
+            (Half::Waiting, Half::Waiting) => "idle",
+            (Half::Closed, Half::Closed) => "closed",
+            (_, Half::Closed) => "half-closed (remote)",
+            (Half::Closed, _) => "half-closed (local)",
+            _ => "open",
+        }
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 #[cfg(test)]
@@ -207,6 +227,21 @@ mod tests {
         Part::Trailers { fin: false },
         Part::Trailers { fin: true },
     ];
+
+    #[test]
+    fn states_have_the_names_of_the_specification() {
+        for (state, name) in [
+            (State::opened(false), "open"),
+            (State::opened(true), "half-closed (local)"),
+            (State::accepted(false, false), "open"),
+            (State::accepted(true, false), "half-closed (remote)"),
+            (State::accepted(true, true), "closed"),
+            (State::answered(), "half-closed (local)"),
+            (State::promised_with_reply(true), "closed"),
+        ] {
+            assert_eq!(format!("{state:?}"), name);
+        }
+    }
 
     /// The whole product of states and parts, against the rules in words.
     #[test]

@@ -14,6 +14,7 @@ use crate::proto::{
     Head, Priority, Rule, StreamId,
     content::{Asked, Content},
     flow::{RecvWindow, SendWindow},
+    memory,
 };
 
 /// One stream.
@@ -146,7 +147,17 @@ pub(crate) struct RecvHalf {
     /// Bytes that the user holds and has not released. They are released to
     /// the connection when the stream goes.
     pub(crate) unreleased: usize,
+    /// Bytes of memory of the lists after the head that the user holds and has not
+    /// released.
+    pub(crate) lists: usize,
     pub(crate) reader: Reader,
+}
+
+impl RecvHalf {
+    /// The user holds nothing that was received and is still charged.
+    pub(crate) fn is_released(&self) -> bool {
+        self.unreleased == 0 && self.lists == 0
+    }
 }
 
 /// The user's interest in what the peer sends.
@@ -237,6 +248,7 @@ impl Stream {
             recv: RecvHalf {
                 window: recv,
                 unreleased: 0,
+                lists: 0,
                 reader: Reader::Reading,
             },
             content: Content::default(),
@@ -320,6 +332,12 @@ impl Stream {
             return Err(Rule::HeaderListTooLarge);
         }
         Ok(())
+    }
+
+    /// The memory of the names of a push whose body has not begun.
+    pub(crate) fn names_memory(&self) -> usize {
+        let names = self.push.as_ref().and_then(|push| push.names.as_ref());
+        names.map_or(0, |names| memory::of_fields(names, 0))
     }
 
     /// The body begins: no more fields of the head follow.

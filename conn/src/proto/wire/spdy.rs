@@ -238,7 +238,7 @@ impl Wire {
     fn translate_window_update(&self, frame: frames::WindowUpdate) -> Message {
         match (self.version, frame.stream_id) {
             // spdy-transport sends them in SPDY/2, where they mean nothing;
-            // and a connection's window came with SPDY/3.1.
+            // and SPDY/3.1 added a connection's window.
             (Version::Spdy2, _) | (Version::Spdy3, 0) => Message::Ignored,
             (_, 0) => Message::Credit {
                 stream: None,

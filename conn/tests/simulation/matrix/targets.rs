@@ -184,7 +184,7 @@ fn connect() {
             set(name, value)(version, fields);
         });
     }
-    // A target that cannot be told from a path has an answer.
+    // A target that may be a path has an answer.
     expect(kind, BAD, BAD, "a socket", |version, fields| {
         connect(&["authority"])(version, fields);
         let name = match version {
@@ -213,7 +213,7 @@ fn paths_of_odd_bytes() {
         };
         expect(Kind::Request, expected, expected, "an odd path", change);
     }
-    // What is malformed besides is malformed.
+    // Another broken rule makes the request malformed.
     expect(Kind::Request, Reset, Reset, "both", |version, fields| {
         let name = control(version, "path");
         fields.iter_mut().find(|field| field.0 == name).unwrap().1 = b"/\xff".to_vec();

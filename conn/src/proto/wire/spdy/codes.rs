@@ -56,7 +56,7 @@ pub(super) fn reset_code(version: Version, reason: Reason) -> frames::ErrorCode 
         Reason::Unknown(code) => code,
         _ => 1,
     };
-    // Codes above 7 came with SPDY/3; 0 is no code.
+    // SPDY/3 added the codes above 7; 0 is no code.
     let known = if version == Version::Spdy2 {
         code <= 7
     } else {
