@@ -15,6 +15,9 @@ use crate::proto::{
     },
 };
 
+/// Texts of more bytes than this give up the room that they do not use.
+const SHRINK: usize = 1 << 10;
+
 impl Wire {
     /// The list in neutral words.
     pub(super) fn fields(&self, block: frames::Block<RawFields>, kind: HeadersKind) -> Box<Fields> {
@@ -41,7 +44,12 @@ impl Wire {
         let built = fields.exceeded.is_none();
         let http = self.semantics == Semantics::Http;
         let mut version_given = false;
-        let text = Bytes::from(raw.text);
+        let mut text = raw.text;
+        if text.len() > SHRINK {
+            // It is kept as long as a value of it.
+            text.shrink_to_fit();
+        }
+        let text = Bytes::from(text);
         let mut start = 0;
         // SPDY/2 marks no field as special: in HEADERS only a pushed stream's
         // response has these, and it has both. Clients send none at all.
