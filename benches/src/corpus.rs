@@ -1,6 +1,7 @@
-//! Header lists to measure with: the corpora beside the workspace, or, where they
-//! are absent, synthetic ones (said on standard error, since the figures then
-//! compare with nothing but themselves).
+//! Header lists to measure with. SPDY's are test vectors of the repository. HPACK's
+//! are a third-party corpus beside the workspace; if it is absent, one synthetic
+//! story takes its place. A line on standard error then says that the figures
+//! compare with no others.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -33,8 +34,8 @@ impl Story {
     }
 }
 
-/// Stories 20 to 30 of hpack-test-case's `raw-data`, real browsers' requests: the
-/// ones that the project's figures are given on.
+/// Stories 20 to 30 of hpack-test-case's `raw-data`: real browsers' requests, on
+/// which the project's figures are measured.
 pub fn hpack_stories() -> Vec<Story> {
     let folder = shared().join("vectors/hpack/hpack-test-case/raw-data");
     let stories: Option<Vec<Story>> = (20..=30)
@@ -51,10 +52,10 @@ pub fn hpack_stories() -> Vec<Story> {
         .collect();
     stories.unwrap_or_else(|| {
         eprintln!(
-            "shared vectors absent ({}): measuring a synthetic story",
+            "no corpus in {}: measuring a synthetic story",
             folder.display()
         );
-        vec![synthetic(false)]
+        vec![synthetic()]
     })
 }
 
@@ -66,29 +67,24 @@ pub struct SpdySequence {
     pub name: String,
     /// The header lists; several values of one name are joined by NUL.
     pub story: Story,
-    /// The compressed blocks; `None` when the story is synthetic.
-    pub blocks: Option<Vec<Bytes>>,
+    /// The compressed blocks.
+    pub blocks: Vec<Bytes>,
 }
 
-/// A sequence for SPDY/3 (`v3`): real requests and responses, compressed by
-/// spdylay (zlib's own deflate).
-pub fn spdy_sequences() -> Vec<SpdySequence> {
-    let folder = shared().join("vectors/spdy/header-sequences");
-    let sequences: Option<Vec<SpdySequence>> = ["v3-requests-spdylay", "v3-responses-spdylay"]
-        .iter()
-        .map(|name| spdy_sequence(&folder, name))
-        .collect();
-    sequences.unwrap_or_else(|| {
-        eprintln!(
-            "shared vectors absent ({}): measuring a synthetic story",
-            folder.display()
-        );
-        vec![SpdySequence {
-            name: "synthetic".into(),
-            story: synthetic(true),
-            blocks: None,
-        }]
-    })
+/// Two sequences of SPDY/3: real requests and responses, compressed by spdylay
+/// (zlib's own deflate).
+///
+/// # Errors
+///
+/// Names the vector that cannot be read.
+pub fn spdy_sequences() -> Result<Vec<SpdySequence>, String> {
+    let vectors = "../frames/tests/vectors/spdy/header-sequences";
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(vectors);
+    let names = ["v3-requests-spdylay", "v3-responses-spdylay"];
+    let sequences = names.into_iter().map(|name| {
+        spdy_sequence(&folder, name).ok_or_else(|| format!("cannot read {name} in {vectors}"))
+    });
+    sequences.collect()
 }
 
 fn spdy_sequence(folder: &Path, name: &str) -> Option<SpdySequence> {
@@ -109,19 +105,18 @@ fn spdy_sequence(folder: &Path, name: &str) -> Option<SpdySequence> {
             name: name.into(),
             lists,
         },
-        blocks: Some(blocks),
+        blocks,
     })
 }
 
 /// Requests of a browser that walks through a site: the path and the referer
 /// change, the rest repeats.
-fn synthetic(spdy: bool) -> Story {
-    let colon_authority = if spdy { ":host" } else { ":authority" };
+fn synthetic() -> Story {
     let lists = (0..100).map(|number| {
         let fields = [
             (":method", "GET".to_owned()),
             (":scheme", "https".to_owned()),
-            (colon_authority, "www.example.com".to_owned()),
+            (":authority", "www.example.com".to_owned()),
             (
                 ":path",
                 format!("/articles/{number}/page-{}", number * 7919),
@@ -172,7 +167,7 @@ fn read_json(path: &Path) -> Option<Value> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
-/// `shared` beside the workspace; `LACEWING_SHARED` says otherwise.
+/// `$LACEWING_SHARED`, or `shared` beside the workspace.
 fn shared() -> PathBuf {
     match env::var_os("LACEWING_SHARED") {
         Some(path) => path.into(),

@@ -1,5 +1,5 @@
-//! What servers advertise: their origins (RFC 8336) and alternative services
-//! (RFC 7838).
+//! The advertisements of servers: their origins (RFC 8336) and alternative
+//! services (RFC 7838).
 
 use std::{fmt, sync::Arc};
 

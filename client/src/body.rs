@@ -1,4 +1,4 @@
-//! Request bodies, whatever their type.
+//! Request bodies of any type.
 
 mod outgoing;
 mod streamed;
@@ -129,7 +129,7 @@ impl RequestBody {
         }
     }
 
-    /// Holds a body that comes piece by piece to a length.
+    /// Checks the length of a body that arrives in pieces.
     pub(crate) fn announce(&mut self, length: u64) {
         if let Self::Source(source) = self {
             source.announce(length);

@@ -32,9 +32,9 @@ use crate::{
 ///
 /// A request that the server did not process (it is above the last stream of a
 /// GOAWAY, was refused with REFUSED_STREAM, or never went out) is made again, on
-/// a new connection if need be, ahead of younger ones. So a server that shuts
-/// down gracefully, or ends connections by age or after some requests, loses
-/// none. What is repeated is only what can be had again: see
+/// a new connection if need be, ahead of younger ones. No request is lost when a
+/// server shuts down gracefully, or ends connections by age or after some
+/// requests. What is repeated is only what can be had again: see
 /// [`replay_limit`](ClientBuilder::replay_limit).
 ///
 /// Must be used inside a tokio runtime: connections run as tasks.
@@ -230,8 +230,8 @@ impl ClientBuilder {
     }
 
     /// Begins with `http` origins in HTTP/1.1 and asks them to go on in HTTP/2
-    /// (`Upgrade: h2c`, RFC 7540 §3.2), with the first request, or before it if
-    /// its body is not at hand or large. For servers that cannot be told
+    /// (`Upgrade: h2c`, RFC 7540 §3.2), with the first request, or before it if its
+    /// body is not at hand or large. For servers whose protocol is not known
     /// beforehand; one that does not switch is [`ClientError::NotUpgraded`]. Default:
     /// off.
     #[cfg(feature = "h2c")]
@@ -253,11 +253,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how many fruitless tries may follow each other when a server does not
-    /// process a request: after each the request pauses, from 10 ms up to 1 s,
-    /// and is made again. A try costs nothing if other requests of the
-    /// connection were answered; with 0 no request is made again at all. Default
-    /// 5; then the error is [`ClientError::NotProcessed`].
+    /// Sets how often a request that the server did not process is sent again
+    /// without progress. Between two tries it pauses, from 10 ms up to 1 s. A try
+    /// costs nothing if other requests of the connection were answered; with 0 no
+    /// request is made again at all. Default 5; then the error is
+    /// [`ClientError::NotProcessed`].
     pub fn max_retries(mut self, times: u32) -> Self {
         self.settings.max_retries = times;
         self

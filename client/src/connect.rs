@@ -47,9 +47,9 @@ pub trait Connect: Send + Sync + 'static {
 /// Connects by TCP, or as [`dial`](Self::dial) says instead, with TLS where the origin is
 /// `https`.
 ///
-/// For `https` the protocols are offered by ALPN (RFC 7301) and the server
-/// chooses; for `http` both sides know beforehand ("prior knowledge", RFC 9113
-/// §3.3).
+/// For `https` the client offers protocols by ALPN (RFC 7301), and the server
+/// chooses. For `http` both sides know the protocol beforehand ("prior
+/// knowledge", RFC 9113 §3.3).
 ///
 /// ```
 /// use lacewing_client::{Connector, Version};
@@ -68,7 +68,7 @@ pub struct Connector {
     npn: Option<crate::npn::Npn>,
 }
 
-/// How the server is reached.
+/// The way to the server.
 #[derive(Clone)]
 enum Dialler {
     /// Its streams need no box.
@@ -93,8 +93,7 @@ impl Connector {
     }
 
     /// Connects to `https` origins by OpenSSL with ALPN and NPN, for legacy servers
-    /// (NPN era), and to `http` origins if a protocol is given for
-    /// them.
+    /// (NPN era). Connects to `http` origins if a protocol is given for them.
     #[cfg(feature = "npn")]
     pub fn npn(npn: crate::npn::Npn, cleartext: Option<Version>) -> Self {
         Self {

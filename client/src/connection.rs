@@ -314,11 +314,10 @@ where
     type Error = ClientError;
     type Future = ResponseFuture;
 
-    /// Ready when there is a place for this handle's request, which is then
-    /// kept until `call`: in the queue, or with [`Concurrency::Fail`](crate::Concurrency::Fail) among the
-    /// streams that the server allows. `poll_ready` waits; `call` without it
-    /// fails. Ready at once if the connection is over, so that `call` can say
-    /// why.
+    /// Ready when there is a place for this handle's request. The place is kept until `call`: in
+    /// the queue, or with [`Concurrency::Fail`](crate::Concurrency::Fail) among the streams that
+    /// the server allows. `poll_ready` waits; `call` without it fails. Ready at once if the
+    /// connection is over, so that `call` can say why.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
         if self.slot == Slot::None {
             if !self.is_open() {

@@ -64,7 +64,7 @@ pub enum ClientError {
     TooManyStreams {
         /// Streams that are open, or about to be.
         open: usize,
-        /// How many the server allows.
+        /// The number that the server permits.
         max: usize,
     },
     /// The server answered a CONNECT request with a status that is not 2xx.
@@ -72,7 +72,7 @@ pub enum ClientError {
         /// The server's response.
         response: Arc<http::Response<()>>,
     },
-    /// The server answered a request to go on in HTTP/2 (`Upgrade: h2c`) in
+    /// The server answered a request to switch to HTTP/2 (`Upgrade: h2c`) in
     /// HTTP/1.1, which this client does not speak. It may have processed the
     /// request.
     NotUpgraded {
@@ -80,7 +80,7 @@ pub enum ClientError {
         status: http::StatusCode,
     },
     /// The transport ended, or something else than HTTP arrived, before the server
-    /// answered a request to go on in HTTP/2.
+    /// answered a request to switch to HTTP/2.
     Upgrade(Arc<dyn std::error::Error + Send + Sync>),
     /// No answer to a PING in time.
     PingTimeout {
@@ -94,7 +94,7 @@ pub enum ClientError {
     /// The server did not process the request, and the client makes it no
     /// further time.
     NotProcessed {
-        /// How often it was made.
+        /// The number of tries.
         tries: u32,
         /// Why it is not made again.
         why: GivenUp,

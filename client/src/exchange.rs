@@ -76,7 +76,7 @@ pub(crate) struct Exchanges {
     shutdown: Shutdown,
 }
 
-/// How exchanges are run.
+/// The options of exchanges.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) version: Version,
@@ -266,8 +266,8 @@ impl Exchanges {
     }
 
     /// A request cannot be sent to its end, and must not look as if it were.
-    /// The future of the response gets the error; so does a reader of the
-    /// body of one that came before.
+    /// The future of the response gets the error; so does a reader of an
+    /// earlier response's body.
     fn give_up(
         &mut self,
         conn: &mut Context<'_>,

@@ -19,7 +19,7 @@ pub(crate) use self::{
 };
 use crate::{ClientError, Concurrency, age::Age, body::RequestBody};
 
-/// What the handles of a connection and its task share.
+/// The state that the handles of a connection share with its task.
 #[derive(Debug)]
 pub(crate) struct Link {
     /// Messages to the task. Admission bounds the requests in it, and each of

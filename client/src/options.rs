@@ -1,11 +1,11 @@
-//! What a client sets for each of its connections.
+//! The options of a client's connections.
 
 use std::{sync::Arc, time::Duration};
 
 use lacewing_conn::{
     Side, Version,
     driver::ConnectionConfig,
-    proto::{Config, ConnectionStats},
+    proto::{Config, ConnectionStats, ServerPush},
 };
 
 use crate::{
@@ -13,8 +13,7 @@ use crate::{
     alternative_services::OnAlternative, spdy_settings::Keeper, stats::OnStats,
 };
 
-/// What a client sets for each of its connections, with or without a
-/// [`Client`](crate::Client).
+/// The options of each connection, with or without a [`Client`](crate::Client).
 ///
 /// ```
 /// use lacewing_client::{Client, Concurrency};
@@ -125,7 +124,7 @@ impl ClientOptions {
             engine.returned_settings = keeper.load();
         }
         if let Some(policy) = self.push {
-            engine.accept_push = true;
+            engine.push = ServerPush::Accept;
             engine.limits.max_pushed_streams = policy.max_streams;
         }
         engine

@@ -255,8 +255,8 @@ impl Pool {
         Choice::Use(least.connection.clone())
     }
 
-    /// Those in the queue go on with a connection that was made. `true` if it is
-    /// not enough for them.
+    /// Those in the queue continue on a connection that was made. `true` if it
+    /// is not enough for them.
     fn serve_queue(self: &Arc<Self>, origin: &Origin, made: &Connection) -> bool {
         let mut entries = self.lock();
         self.keep(&mut entries, origin, made);
@@ -286,7 +286,7 @@ impl Pool {
     }
 
     /// Those in the queue get the error, or a connection that has its hands
-    /// full. Who comes later dials again.
+    /// full. Later requests dial again.
     fn fail_queue(&self, origin: &Origin, error: &ClientError) {
         let mut entries = self.lock();
         let busy = match self.choose(&mut entries, origin) {

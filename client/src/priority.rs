@@ -44,7 +44,7 @@ impl PriorityHandle {
         })))
     }
 
-    /// How urgent the request is.
+    /// The urgency of the request.
     pub fn priority(&self) -> Priority {
         self.lock().priority
     }

@@ -12,8 +12,8 @@ use http::{Request, Uri};
 use crate::ResponseFuture;
 
 /// Bounds for accepted pushes; for
-/// [`ClientOptions::accept_push`](crate::ClientOptions::accept_push). Without one, servers
-/// are told not to push, and what SPDY servers push all the same is refused.
+/// [`ClientOptions::accept_push`](crate::ClientOptions::accept_push). Without one, the
+/// client disables push, and refuses what SPDY servers push nevertheless.
 ///
 /// ```
 /// use lacewing_client::{Client, PushPolicy};

@@ -18,7 +18,7 @@ use crate::{
 /// The pause after a fruitless try; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
-/// Where the pause stops growing.
+/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Tries of one request while others were answered. Each stands for a request
@@ -66,7 +66,7 @@ pub(crate) async fn exchange(
     }
 }
 
-/// How a request fared so far.
+/// The tries of a request so far.
 #[derive(Debug)]
 struct Tries {
     /// Fruitless tries that may follow each other.
@@ -88,8 +88,8 @@ impl Tries {
     }
 
     /// Decides whether another try follows one that ended so, and after which
-    /// pause. A try that others made progress by costs nothing: the request's
-    /// turn is yet to come.
+    /// pause. A try on a connection that answered other requests is not
+    /// counted: the server only had no place yet.
     fn next(
         &mut self,
         error: &lacewing_conn::Error,

@@ -1,5 +1,5 @@
 //! Settings that a SPDY server asks its clients to keep (the drafts' §2.6.4):
-//! where they are kept, and what comes back on the next connection.
+//! their store, and those that the next connection returns.
 
 use std::{
     collections::VecDeque,
@@ -36,9 +36,9 @@ pub struct SettingsKey {
     pub address: Option<SocketAddr>,
 }
 
-/// Keeps what SPDY servers ask their clients to keep between connections. What
-/// is kept lets a server recognise a client, as a cookie does: who deletes
-/// cookies deletes these too.
+/// Keeps what SPDY servers ask their clients to keep between connections. A
+/// server can recognise a client by them, as by a cookie: delete them when you
+/// delete cookies.
 ///
 /// ```
 /// use lacewing_client::{Setting, SettingsKey, SettingsStore};

@@ -30,7 +30,7 @@ pub enum Concurrency {
     Fail,
 }
 
-/// How many streams a connection has, and how many it may have; from
+/// The streams of a connection, and its limit; from
 /// [`Connection::streams`](crate::Connection::streams).
 ///
 /// ```

@@ -28,7 +28,7 @@ pub(crate) struct Telemetry {
     queued: usize,
 }
 
-/// When a request went out.
+/// The time at which a request was sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     #[cfg(any(feature = "tracing", feature = "metrics"))]
@@ -137,7 +137,7 @@ impl Telemetry {
         }
     }
 
-    /// So many streams are open, and so many requests wait for one.
+    /// Sets the numbers of open streams and of waiting requests.
     pub(crate) fn streams(&mut self, open: usize, queued: usize) {
         #[cfg(feature = "metrics")]
         {

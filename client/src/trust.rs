@@ -1,6 +1,6 @@
 //! Trust in server certificates.
 
-/// Which server certificates a client accepts. With rustls,
+/// The server certificates that a client accepts. With rustls,
 /// [`Certificates`](crate::tls::Certificates) has more choices.
 ///
 /// ```no_run
@@ -14,8 +14,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trust {
-    /// Certificates that lead to a root certificate: one of Mozilla's with
-    /// rustls; with OpenSSL one that it finds in its usual place, or where
+    /// Certificates that lead to a root certificate. With rustls the roots are
+    /// Mozilla's. OpenSSL finds them in its usual place, or where
     /// `SSL_CERT_FILE` or `SSL_CERT_DIR` say.
     Roots,
     /// All certificates, for tests: anyone on the path can read and change

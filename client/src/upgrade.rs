@@ -33,13 +33,13 @@ const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const MAX_BODY: usize = 64 << 10;
 
 impl Connection {
-    /// Starts a connection by asking a server of HTTP/1.1 to go on in HTTP/2
+    /// Starts a connection by asking a server of HTTP/1.1 to switch to HTTP/2
     /// (`Upgrade: h2c`): with a first request, which becomes stream 1, and whose
     /// response is the third value. Then all is as after
     /// [`handshake`](Self::handshake).
     ///
-    /// RFC 9113 has no such upgrade any more; it is for servers that know it
-    /// and cannot be told otherwise.
+    /// RFC 9113 has no such upgrade any more; it is for servers that know no
+    /// other way to HTTP/2 in cleartext.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {

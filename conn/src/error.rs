@@ -112,7 +112,7 @@ impl Error {
     }
 
     /// Creates the error of a PING that was not answered in time. The connection
-    /// goes on.
+    /// stays open.
     #[cfg(feature = "tokio")]
     pub(crate) fn ping_timeout(timeout: std::time::Duration) -> Self {
         Self {
@@ -146,7 +146,7 @@ impl Error {
     }
 
     /// Adds the end of the connection after this GOAWAY. A GOAWAY with NO_ERROR does
-    /// not explain the loss of a stream, so it becomes PROTOCOL_ERROR.
+    /// not explain the loss of a stream, and becomes PROTOCOL_ERROR.
     pub(crate) fn after_go_away(mut self, then: &'static str) -> Self {
         if let Detail::GoAway(go_away) = &mut self.detail {
             Arc::make_mut(go_away).then = Some(then);
@@ -236,8 +236,8 @@ impl Error {
         self.reason
     }
 
-    /// Returns `true` if the peer did not process the request: it may be retried,
-    /// whatever its method.
+    /// Returns `true` if the peer did not process the request: it may be retried
+    /// with any method.
     pub fn is_retryable(&self) -> bool {
         self.retryable
     }

@@ -52,7 +52,8 @@ mod window_pool;
 mod wire;
 
 pub use config::{
-    Config, HeaderCompression, PersistentSettings, Semantics, Setting, ShutdownOrder,
+    Config, ExtendedConnect, FlowControl, HeaderCompression, PersistentSettings, Semantics,
+    ServerPush, Setting, ShutdownOrder, VersionSource,
 };
 pub use engine::{
     AlternativeFor, ConnectionStats, Engine, OpenOptions, Pressure, Resets, Stalls, StreamMut,

@@ -15,7 +15,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{Method, StatusCode};
 use lacewing_conn::{
     Side, Version,
-    proto::{Config, Control, Engine, Event, Head, OpenOptions, Transmit},
+    proto::{Config, Control, Engine, Event, Head, OpenOptions, ServerPush, Transmit},
 };
 use lacewing_frames::spdy::{self, Frame};
 use serde_json::Value;
@@ -62,7 +62,7 @@ impl Subject {
         config.limits.stream_window = 65_536;
         config.limits.connection_window = 65_536;
         config.limits.max_header_list_size = 128 << 10;
-        config.accept_push = true;
+        config.push = ServerPush::Accept;
         let now = Instant::now();
         let engine = Engine::new(config, now, 1);
         let mut subject = Self {

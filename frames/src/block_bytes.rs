@@ -1,4 +1,4 @@
-//! How many bytes header blocks took, before and after compression.
+//! The bytes of header blocks, before and after compression.
 
 /// The header blocks that a decoder has read so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

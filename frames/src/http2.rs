@@ -3,8 +3,8 @@
 //! * [`Frame`]: single frames, faithful to the wire, header blocks still compressed. For tools,
 //!   tests and captures.
 //! * [`Decoder`] and [`Encoder`]: the two halves of a living connection. They own the HPACK
-//!   tables, join and split header blocks, and hold the limits against hostile peers; above them a
-//!   header list is one thing, and none can be skipped.
+//!   tables, join and split header blocks, and apply the limits against hostile peers. Above them
+//!   a header list is one thing, and none can be skipped.
 //!
 //! Neither knows streams, windows or the order of a connection: that is the engine's part.
 //!

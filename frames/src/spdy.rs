@@ -4,13 +4,13 @@
 //!
 //! * [`Frame`] is one frame as it is on the wire, its header block still compressed. What was
 //!   decoded encodes back byte for byte: for tools, tests and proxies.
-//! * [`Decoder`] and [`Encoder`] hold the compression state of a connection and speak
-//!   [`Message`]s with header lists. Every header block that arrives goes through the zlib stream,
-//!   whatever becomes of its frame, and DATA is handed on as it arrives.
+//! * [`Decoder`] and [`Encoder`] hold the compression state of a connection and speak [`Message`]s
+//!   with header lists. Every header block that arrives goes through the zlib stream, even that of
+//!   a rejected frame. DATA is passed on as it arrives.
 //!
-//! SPDY/3.1 has the wire of SPDY/3 and says 3 in its frames: it is [`Version::V3`] here, and only
-//! the negotiated protocol tells the two apart. What differs (the connection's flow control, no
-//! CREDENTIAL) is a matter of the layer above.
+//! SPDY/3.1 has the frames of SPDY/3, with the version number 3, and is [`Version::V3`] here.
+//! Only the negotiated protocol distinguishes the two. What differs (the connection's flow
+//! control, no CREDENTIAL) is a matter of the layer above.
 //!
 //! Sections are those of draft-mbelshe-httpbis-spdy-00, which is SPDY/3; SPDY/2 is the page
 //! "SPDY Protocol - Draft 2" of The Chromium Projects.

@@ -11,7 +11,8 @@ use crate::{
 ///
 /// Every block that the peer sends goes through [`decode`](Self::decode) or
 /// [`decode_to_vec`](Self::decode_to_vec), in the order of sending and whole (HEADERS
-/// with its CONTINUATIONs): also one whose stream is refused, as it may change the table.
+/// with its CONTINUATIONs). A block of a refused stream goes through it too: it may
+/// change the table.
 ///
 /// `F` is the caller's type for a header field; see [`Field`]. A new decoder, and
 /// one whose table is empty, holds no heap memory.
@@ -41,7 +42,7 @@ impl<F: Field> Decoder<F> {
     ///
     /// For a size other than the default, start with the default and call
     /// [`set_max_table_size`](Self::set_max_table_size) when the peer has acknowledged
-    /// it, unless both sides know it from elsewhere.
+    /// it, unless both sides know the size already.
     pub const fn new(max_table_size: usize) -> Self {
         Self {
             table: DynamicTable::new(max_table_size),
@@ -242,7 +243,8 @@ impl<F: Field> Decoder<F> {
     }
 }
 
-/// Whether a literal enters the table (section 6.2).
+/// The forms of a literal: those that enter the table, and others (section
+/// 6.2).
 enum Indexing {
     Incremental,
     None,

@@ -5,9 +5,9 @@ use crate::{ExceededLimit, ListLimits, Summary};
 
 /// A header block that breaks RFC 7541, or a list that exceeds a limit.
 ///
-/// After all but [`ListTooLarge`](Self::ListTooLarge) the decoder's table is no longer
-/// in step with the peer's encoder: the connection is over (`COMPRESSION_ERROR`,
-/// RFC 9113, section 4.3).
+/// After all but [`ListTooLarge`](Self::ListTooLarge) the decoder's table no longer
+/// agrees with the peer's. The connection is over (`COMPRESSION_ERROR`, RFC 9113,
+/// section 4.3).
 ///
 /// ```
 /// use lacewing_hpack::{DecodeError, Decoder, HeaderField, ListLimits};
@@ -57,8 +57,8 @@ pub enum DecodeError {
         limit: usize,
     },
     /// The list exceeds one of the caller's limits. The table is in step, and the
-    /// connection goes on. Refuse a request with 431 (RFC 6585, section 5); a response
-    /// fails.
+    /// connection continues. Refuse a request with 431 (RFC 6585, section 5); a
+    /// response fails.
     ListTooLarge {
         /// The limit that was exceeded first. The sink received the fields before it.
         exceeded: ExceededLimit,

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use crate::StaticIndex;
 
-/// Whether a field may enter a table of the connection, here and at every
-/// intermediary behind (the never-indexed literal, section 6.2.3).
+/// The permission to put a field into the table of a connection, here and at
+/// every intermediary behind (the never-indexed literal, section 6.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Sensitivity {
     /// May be indexed.
@@ -19,8 +19,8 @@ pub enum Sensitivity {
 /// A type that a [`Decoder`](crate::Decoder) makes of header fields.
 ///
 /// A value is made once, when the block spells it out; what the dynamic table
-/// repeats is a clone. So a type that validates or parses in `new`, and is cheap
-/// to clone, pays for a repeated field with a reference count.
+/// repeats is a clone. A type that validates or parses in `new`, and is cheap to
+/// clone, pays for a repeated field with a reference count.
 ///
 /// Making a value can't fail: RFC 7541 has no invalid names or values. A type with
 /// rules of its own keeps the verdict as part of itself.

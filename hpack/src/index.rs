@@ -9,8 +9,8 @@ use crate::{FIELD_OVERHEAD, StaticIndex};
 /// The dynamic table of an encoder. Allocates with the first entry.
 ///
 /// Entries have consecutive numbers. Two chained hash tables, one by field and one by
-/// name, lead to the newest entry of a bucket, and every entry leads to the next older
-/// one of its bucket. Nothing is ever unlinked: a number that is too old ends a chain.
+/// name, lead to the newest entry of a bucket. Every entry leads to the next older one
+/// of its bucket. Nothing is ever unlinked: a number that is too old ends a chain.
 #[derive(Debug)]
 pub(crate) struct Index {
     table: DynamicTable<Slot>,
@@ -35,7 +35,7 @@ struct Slot {
     /// Numbers of the next older entries in the same buckets.
     next_field: u32,
     next_name: u32,
-    /// Where the texts are: the name, and the value behind it.
+    /// The place of the texts: the name, and the value behind it.
     start: u32,
     name_len: u32,
     value_len: u32,
@@ -95,8 +95,8 @@ impl Hashes {
     }
 }
 
-/// How far a chain is followed. A longer one, which only chosen hashes make, loses
-/// compression and not time.
+/// The most entries of a chain that are looked at. A longer one, which only chosen
+/// hashes make, loses compression and not time.
 const MAX_STEPS: usize = 16;
 
 impl Index {

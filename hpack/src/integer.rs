@@ -75,7 +75,7 @@ pub(crate) fn write(value: usize, prefix: u32, high: u8, out: &mut [u8]) -> usiz
     len
 }
 
-/// How many octets [`encode`] writes.
+/// The number of octets that [`encode`] writes.
 #[inline]
 pub(crate) fn encoded_len(value: usize, prefix: u32) -> usize {
     let mut len = 0;

@@ -1,9 +1,9 @@
 //! HPACK: the header compression of HTTP/2 ([RFC 7541]), both directions.
 //!
 //! A [`Decoder`] turns header blocks into header fields; an [`Encoder`] does the
-//! reverse. Both hold a dynamic table, so there is one of each per connection
-//! and direction, and every block that the peer sends must go through the
-//! decoder, in order, wanted or not.
+//! reverse. Both hold a dynamic table. Use one of each per connection and
+//! direction. Every block that the peer sends must go through the decoder, in
+//! order, even that of a refused stream.
 //!
 //! ```
 //! use lacewing_hpack::bytes::BytesMut;

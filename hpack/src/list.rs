@@ -1,10 +1,11 @@
 use core::fmt;
 
-/// When to stop handing over the fields of one block. Sizes count as in
-/// SETTINGS_MAX_HEADER_LIST_SIZE: name, value and 32 bytes for each field.
+/// The bounds at which the decoder stops to hand over the fields of a block.
+/// Sizes count as in SETTINGS_MAX_HEADER_LIST_SIZE: name, value and 32 bytes
+/// for each field.
 ///
-/// The count matters as much as the size: what a field costs its receiver beyond
-/// its bytes is far more than 32 bytes, and one byte on the wire can repeat it.
+/// The count matters as much as the size. A field costs its receiver far more
+/// than 32 bytes beyond its own, and one byte on the wire can repeat it.
 ///
 /// ```
 /// use lacewing_hpack::ListLimits;

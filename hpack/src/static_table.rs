@@ -101,8 +101,8 @@ impl Entry {
     }
 }
 
-/// Where [`SLOTS`] has the only name that this can be; the generator computes
-/// the same. `None` for an empty name.
+/// The place in [`SLOTS`] of the only name that this can be; the generator
+/// computes the same. `None` for an empty name.
 #[inline]
 fn slot(name: &[u8]) -> Option<usize> {
     let (&first, &middle, &last) = (name.first()?, name.get(name.len() / 2)?, name.last()?);

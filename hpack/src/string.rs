@@ -34,8 +34,8 @@ pub(crate) fn decode<'a, 'i: 'a>(
     Ok(out.get(..len).unwrap_or_default())
 }
 
-/// Where a Huffman-coded string is decoded to. Lives as long as one block, so that
-/// a connection at rest holds nothing.
+/// The buffer for a decoded Huffman-coded string. Lives as long as one block, so
+/// that a connection at rest holds nothing.
 pub(crate) struct Scratch {
     inline: [u8; Self::INLINE],
     heap: Vec<u8>,

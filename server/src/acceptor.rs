@@ -6,6 +6,7 @@ use std::{fmt, future::pending, sync::Arc};
 use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
+use lacewing_conn::proto::VersionSource;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
@@ -24,7 +25,7 @@ use crate::{
 ///
 /// It is made once and cloned for each connection, at the cost of a reference
 /// count. The protocols are those of [`ServerOptions::protocols`]. In cleartext the
-/// first bytes tell what is spoken; behind TLS, ALPN does.
+/// first bytes decide the protocol; behind TLS, ALPN does.
 ///
 /// ```
 /// use lacewing_server::{Acceptor, ServerOptions};
@@ -200,7 +201,12 @@ impl Acceptor {
                 };
                 let alike =
                     protocol == Protocol::Spdy31 && options.protocols.contains(&Protocol::Spdy3);
-                let options = options.clone().version_uncertain(alike).place(place);
+                let source = if alike {
+                    VersionSource::FirstBytes
+                } else {
+                    VersionSource::Negotiated
+                };
+                let options = options.clone().version_source(source).place(place);
                 let info = ConnectionInfo::new(protocol).with_endpoints(endpoints);
                 serve(io, info, options, make).await.map(Some)
             }

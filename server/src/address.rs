@@ -1,4 +1,4 @@
-//! Where the two ends of a connection are.
+//! The addresses of the two ends of a connection.
 
 use std::{fmt, net::SocketAddr, path::Path, sync::Arc};
 
@@ -100,7 +100,7 @@ impl UnixAddress {
         self
     }
 
-    /// Where it is in the file system; `None` if it has no name there.
+    /// Its path in the file system; `None` if it has no name there.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
@@ -212,8 +212,8 @@ impl Endpoints {
         }
     }
 
-    /// The same with another address of the peer, for example the one that a
-    /// proxy told.
+    /// Returns the same with another address of the peer, for example one that
+    /// a proxy reported.
     #[must_use]
     pub fn with_peer(mut self, peer: impl Into<Address>) -> Self {
         self.peer = Some(peer.into());

@@ -24,9 +24,9 @@
 //! * `ConnectInfo<SocketAddr>`, `ConnectInfo<ConnectionInfo>` and
 //!   `ConnectInfo<Address>` are there. For a type of one's own, implement
 //!   axum's `Connected<lacewing_server::ConnectionInfo>`.
-//! * `axum::extract::ws` works over HTTP/1.1 and over HTTP/2 (RFC 8441), on
-//!   the same route if that is `any(…)`: over HTTP/2 the method is CONNECT.
-//!   So does everything else that uses `hyper::upgrade`; see [`Upgrades`].
+//! * `axum::extract::ws` works over HTTP/1.1 and over HTTP/2 (RFC 8441), on the
+//!   same route. Make that route `any(…)`: over HTTP/2 the method is CONNECT.
+//!   Other users of `hyper::upgrade` work too; see [`Upgrades`].
 
 mod serve;
 mod upgrade;

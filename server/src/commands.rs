@@ -1,5 +1,5 @@
-//! What handlers ask of their connection besides a response: a bounded list
-//! that the connection's task empties.
+//! Requests of handlers to their connection, besides the response: a bounded
+//! list that the connection's task empties.
 
 use std::sync::Arc;
 

@@ -84,12 +84,12 @@ impl ConnectionInfo {
         self.0.protocol
     }
 
-    /// The peer's address, of whatever kind.
+    /// The peer's address, of any kind.
     pub fn peer(&self) -> Option<&Address> {
         self.0.endpoints.peer.as_ref()
     }
 
-    /// The address that the peer connected to, of whatever kind.
+    /// The address that the peer connected to, of any kind.
     pub fn local(&self) -> Option<&Address> {
         self.0.endpoints.local.as_ref()
     }

@@ -13,9 +13,9 @@ use crate::Rewind;
 
 /// The client connection preface of HTTP/2 (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Where the preface can't be anything else any more: `PRI * HTTP/2`. No
-/// request line of HTTP/1.1 looks like this (RFC 9113 §3.4); what is wrong
-/// behind it is for the connection to tell.
+/// The start of the preface that belongs to no other protocol: `PRI * HTTP/2`.
+/// No request line of HTTP/1.1 looks like this (RFC 9113 §3.4); the connection
+/// reports errors behind it.
 const PREFACE_ENOUGH: usize = 12;
 /// The first byte of a SPDY control frame: the control bit, and the upper bits
 /// of the version, which are zero in every version.
@@ -51,7 +51,7 @@ pub enum Detected {
 }
 
 /// Looks at the first bytes of a connection: `None` if there are too few to
-/// tell.
+/// decide.
 ///
 /// # Errors
 ///
@@ -102,8 +102,8 @@ pub fn sniff(bytes: &[u8]) -> Result<Option<Detected>, DetectError> {
     }
 }
 
-/// Reads from `io` until the protocol is known. The bytes that were read come
-/// again out of the returned [`Rewind`].
+/// Reads from `io` until the protocol is known. The returned [`Rewind`] yields
+/// these bytes again.
 ///
 /// ```
 /// use std::time::Duration;
@@ -184,7 +184,7 @@ pub enum DetectError {
     Tls,
     /// Too few bytes arrived in time.
     TimedOut {
-        /// How long they were waited for.
+        /// The time that was waited.
         after: Duration,
         /// The bytes that arrived.
         bytes: usize,
@@ -269,7 +269,7 @@ mod tests {
         (b"\r\nPOST / HTTP/1.0\r\n", Detected::Http1),
     ];
 
-    /// Where the bytes are cut must not change what they are.
+    /// The segmentation of the bytes must not change the result.
     #[test]
     fn every_prefix_says_the_same_or_waits() {
         for (bytes, expected) in BEGINNINGS {

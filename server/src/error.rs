@@ -121,7 +121,7 @@ pub enum ServeError {
     Tls(io::Error),
     /// The TLS handshake took too long.
     TlsTimeout {
-        /// How long it was waited for.
+        /// The time that was waited.
         after: Duration,
     },
     /// The TLS client negotiated no protocol, and HTTP/1.1, which that stands
@@ -141,10 +141,10 @@ pub enum ServeError {
         /// [`max_connections`](crate::ServerOptions::max_connections).
         max_connections: usize,
     },
-    /// The HTTP/1.1 connection did not come to its end in time after a
-    /// shutdown began, or after the client closed its side.
+    /// The HTTP/1.1 connection did not end in time after a shutdown began, or
+    /// after the client closed its side.
     DrainTimeout {
-        /// How long it was waited for.
+        /// The time that was waited.
         after: Duration,
     },
 }

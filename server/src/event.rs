@@ -60,7 +60,7 @@ pub enum ServerEvent<'a> {
         /// The connection in question.
         connection: &'a ConnectionInfo,
     },
-    /// A request failed while its connection goes on: its handler failed or
+    /// A request failed while its connection continues: its handler failed or
     /// panicked, or its response's body did.
     #[non_exhaustive]
     StreamFailed {
@@ -192,9 +192,9 @@ impl fmt::Display for ServerEvent<'_> {
     }
 }
 
-/// The failure of one request. If it was on our side, the client saw a
-/// response with status 500, or a reset if the response had begun (over HTTP/1.1
-/// a connection that closes before the response's end).
+/// The failure of one request. If it was on our side, the client received a
+/// response with status 500, or a reset if the response had begun. Over HTTP/1.1
+/// the connection closes instead of the reset.
 ///
 /// ```
 /// use lacewing_server::StreamError;
@@ -226,9 +226,9 @@ pub enum StreamError {
         /// more.
         given: u64,
     },
-    /// The service returned what cannot be sent: an informational (1xx) response as
-    /// the final one, one that the protocol has no place for, or a
-    /// content-length that is no number.
+    /// The service returned a response that cannot be sent. It is informational
+    /// (1xx), the protocol has no place for it, or its content-length is not a
+    /// number.
     Response(BoxError),
     /// The service gave a body with a status that has no content: 204, 205 or
     /// 304 (RFC 9110 §15). The response went out without it.

@@ -1,10 +1,9 @@
 //! The requests of one connection on their way through the service: the
 //! [`Application`] of a server.
 //!
-//! A request whose handler is ready at its first poll, and whose response's
-//! body has all its data then, is answered within the event that brought it:
-//! no spawn, no lock, no wake-up. What takes longer is kept in a table by
-//! stream.
+//! A handler may be ready at its first poll, with all data of its response's
+//! body. The request is then answered within the event that reported it: no
+//! spawn, no lock, no wake-up. What takes longer is kept in a table by stream.
 
 mod announce;
 mod call;
@@ -91,7 +90,7 @@ pub(crate) struct Exchanges<S: HttpService> {
 
 type PinnedBody<S> = Spare<Outgoing<<S as HttpService>::ResponseBody>>;
 
-/// What an exchange keeps of a request until its response.
+/// The part of a request that an exchange keeps until the response.
 #[derive(Clone, Copy)]
 struct Ticket {
     kind: Kind,
@@ -200,7 +199,7 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
-    /// The engine refused what we wanted to send.
+    /// The engine refused a message of ours.
     fn not_sent(&mut self, conn: &mut Context<'_>, stream: StreamKey, error: UsageError) {
         if is_over(error) {
             return;
@@ -273,7 +272,7 @@ fn is_over(error: UsageError) -> bool {
     matches!(error, UsageError::StreamClosed | UsageError::HalfClosed)
 }
 
-/// The client opened this stream: it is no push.
+/// The client opened this stream: it is not a push.
 fn is_of_peer(stream: StreamKey) -> bool {
     stream.id().value() % 2 == 1
 }

@@ -10,9 +10,9 @@ pub(crate) use self::request::{Drained, Upgrade, UpgradeRequest, drain};
 /// Permits a cleartext HTTP/1.1 request to turn its connection into an HTTP/2
 /// one.
 ///
-/// A proxy that passes `Upgrade: h2c` on without knowing what it means, and
-/// judges requests by their heads, sees nothing of what the client says
-/// afterwards: turn this on only where clients connect themselves.
+/// Turn this on only where clients connect without a proxy. A proxy that passes
+/// `Upgrade: h2c` on without understanding it, and filters requests by their
+/// heads, does not see the requests after the switch.
 ///
 /// ```
 /// use lacewing_server::{H2cUpgrade, Server};

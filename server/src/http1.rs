@@ -276,7 +276,7 @@ where
 struct Adapter<S> {
     service: S,
     ledger: Arc<Ledger>,
-    /// Where the connection goes when this one is over.
+    /// The protocol that takes the transport when this one is over.
     upgrade: Arc<Mutex<Option<Upgrade>>>,
 }
 

@@ -299,7 +299,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     }
 }
 
-/// hyper flushes whenever it is polled, whatever it waits for.
+/// hyper flushes at every poll, even while it waits for something else.
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,

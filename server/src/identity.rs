@@ -21,10 +21,10 @@ use rustls::{
 pub use self::error::{IdentityError, IdentityProblem};
 
 /// A certificate chain and its private key, for
-/// [`ServerBuilder::bind_tls`](crate::ServerBuilder#method.bind_tls) and whatever else
-/// takes a `rustls::ServerConfig`, and for OpenSSL with NPN
-/// ([`npn::acceptor_with`](crate::npn#functions)). They can be replaced while a server runs:
-/// a clone is the same identity, so keep one to [`reload`](Self::reload) it.
+/// [`ServerBuilder::bind_tls`](crate::ServerBuilder#method.bind_tls) and everything else
+/// that takes a `rustls::ServerConfig`, and for OpenSSL with NPN
+/// ([`npn::acceptor_with`](crate::npn#functions)). They can be replaced while a server runs.
+/// A clone is the same identity: keep one to [`reload`](Self::reload) it.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,9 +50,9 @@ pub use self::error::{IdentityError, IdentityProblem};
 /// # let _ = run;
 /// ```
 ///
-/// The cryptography is that of rustls's process-wide default provider if one
-/// is installed, else ring. TLS 1.2 and 1.3 are spoken, and no certificate is
-/// asked of clients; who wants it otherwise makes a configuration with the
+/// The cryptography is that of rustls's process-wide default provider if one is
+/// installed, else ring. It speaks TLS 1.2 and 1.3, and asks clients for no
+/// certificate. For other settings, make a configuration with the
 /// [`resolver`](Self::resolver).
 #[derive(Clone)]
 pub struct Identity {
@@ -80,7 +80,7 @@ pub(crate) struct Pair {
     pub(crate) key: PrivateKeyDer<'static>,
 }
 
-/// Where a certificate and its key come from.
+/// The source of a certificate and its key.
 #[derive(Clone, Debug)]
 struct Files {
     certificates: PathBuf,
@@ -146,8 +146,8 @@ impl Identity {
     }
 
     /// More certificates behind the same listener. Each client gets the first
-    /// that is valid for the name that it asks for (SNI), and the very first
-    /// if none is, or it asks for none.
+    /// certificate that is valid for the name that it asks for (SNI). Without
+    /// such a certificate, or without a name, it gets the very first.
     ///
     /// ```no_run
     /// use lacewing_server::Identity;
@@ -163,8 +163,8 @@ impl Identity {
         self
     }
 
-    /// Reads the files again. Handshakes from now on get what is in them now;
-    /// connections that exist go on as they are.
+    /// Reads the files again. New handshakes use their present contents. Open
+    /// connections stay as they are.
     ///
     /// # Errors
     ///
@@ -187,8 +187,7 @@ impl Identity {
     }
 
     /// Puts another certificate and key, PEM in memory, in the place of the
-    /// first. Handshakes from now on get them; connections that exist go on as
-    /// they are.
+    /// first. New handshakes use them. Open connections stay as they are.
     ///
     /// # Errors
     ///
@@ -214,8 +213,8 @@ impl Identity {
         choose(&self.slots, name)
     }
 
-    /// What gives rustls the certificates, for a configuration of one's own,
-    /// for example one that asks clients for certificates.
+    /// Returns the source of certificates for a rustls configuration of your
+    /// own, for example one that asks clients for certificates.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -260,7 +259,7 @@ impl Slot {
 }
 
 impl Pair {
-    /// The server's own certificate comes first.
+    /// The server's own certificate is the first.
     pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
         &self.certified.cert
     }

@@ -67,14 +67,14 @@ pub use server::{Server, ServerBuilder};
 pub use service::{HttpService, ServiceFn, service_fn};
 pub use shutdown::{Shutdown, ShutdownSignal};
 pub use socket::Socket;
-pub use tunnel::{ConnectRequest, ExtendedConnect, TunnelError, tunnel};
+pub use tunnel::{ConnectRequest, TunnelError, tunnel};
 
 pub use lacewing_conn::{
     BoxError, Error, Initiator, Limits, Reason, Side, Version,
     driver::{Alarm, ConnectionConfig, MemoryBudget, MemoryStats, MemoryStep, Tunnel, TunnelBody},
     proto::{
-        ConnectProtocol, ConnectionStats, HeaderCompression, PersistentSettings, Rate, Setting,
-        StreamId, WindowPool,
+        ConnectProtocol, ConnectionStats, ExtendedConnect, HeaderCompression, PersistentSettings,
+        Rate, Setting, StreamId, WindowPool,
     },
 };
 

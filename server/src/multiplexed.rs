@@ -14,8 +14,8 @@ pub(crate) type Multiplexed<T, S> = Driver<T, Exchanges<S>>;
 /// The engine's configuration for these options.
 pub(crate) fn config(version: Version, options: &ServerOptions) -> Config {
     let mut config = options.connection.engine(version, Side::Server);
-    config.version_uncertain = options.version_uncertain;
-    config.extended_connect = options.extended_connect.is_offered();
+    config.version_source = options.version_source;
+    config.extended_connect = options.extended_connect;
     config.persistent_settings = options.persistent_settings.clone();
     config
 }

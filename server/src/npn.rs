@@ -2,11 +2,11 @@
 //! beside ALPN: for legacy clients (NPN era, 2011 to 2016). All others are
 //! better served by [`ServerBuilder::bind_tls`](crate::ServerBuilder#method.bind_tls).
 //!
-//! The [protocols](crate::ServerOptions::protocols) are offered in its
-//! order. Where a client knows ALPN, the server chooses; where it only knows
-//! NPN, the client chooses, and may choose what it was not offered: then the
-//! server closes the connection. HTTP/2 is not offered by NPN, since RFC 9113
-//! §3.2 wants ALPN for it.
+//! The [protocols](crate::ServerOptions::protocols) are offered in its order.
+//! If a client knows ALPN, the server chooses. If it only knows NPN, the client
+//! chooses. It may choose a protocol that was not offered; the server then
+//! closes the connection. HTTP/2 is not offered by NPN, since RFC 9113 §3.2
+//! requires ALPN for it.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -168,8 +168,8 @@ pub(crate) struct Npn {
 }
 
 impl Npn {
-    /// Offers `protocols` in this order of preference, whatever the builder
-    /// offered before.
+    /// Offers `protocols` in this order of preference, instead of those that
+    /// the builder offered before.
     pub(crate) fn new(
         mut builder: SslAcceptorBuilder,
         protocols: &[Protocol],

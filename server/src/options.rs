@@ -3,10 +3,14 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use lacewing_conn::{Side, driver::ConnectionConfig, proto::PersistentSettings};
+use lacewing_conn::{
+    Side,
+    driver::ConnectionConfig,
+    proto::{ExtendedConnect, PersistentSettings, VersionSource},
+};
 
 use crate::{
-    ExtendedConnect, H2cUpgrade, Protocol, ServerEvent, ShutdownSignal,
+    H2cUpgrade, Protocol, ServerEvent, ShutdownSignal,
     connections::{self, Place},
 };
 
@@ -37,7 +41,7 @@ pub struct ServerOptions {
     pub(crate) h2c_upgrade: H2cUpgrade,
     pub(crate) announcements: Arc<Announcements>,
     pub(crate) stats_every: Option<Duration>,
-    pub(crate) version_uncertain: bool,
+    pub(crate) version_source: VersionSource,
     pub(crate) max_connections: usize,
     /// Of the connection that these options are for.
     pub(crate) place: Option<Place>,
@@ -60,8 +64,8 @@ pub enum Spawn {
     /// long between two awaits.
     #[default]
     WhenPending,
-    /// On a task of its own from the start: the handlers of one connection run
-    /// on all cores, at the price of a spawn for each.
+    /// Spawns a task for each handler from the start. The handlers of one
+    /// connection run on all cores, and each costs a spawn.
     Always,
 }
 
@@ -228,8 +232,8 @@ impl ServerOptions {
     }
 
     /// Adds an alternative service of an origin: a value as in the `Alt-Svc`
-    /// header field, sent at the start of each HTTP/2 connection (ALTSVC, RFC
-    /// 7838). For several origins, call it several times.
+    /// header field. It is sent at the start of each HTTP/2 connection (ALTSVC,
+    /// RFC 7838). For several origins, call it several times.
     #[must_use]
     pub fn alternative_services(
         mut self,
@@ -293,9 +297,9 @@ impl ServerOptions {
         self
     }
 
-    /// Marks SPDY/3.1 as a guess: it may be SPDY/3.
-    pub(crate) fn version_uncertain(mut self, uncertain: bool) -> Self {
-        self.version_uncertain = uncertain;
+    /// Says how the protocol was determined: SPDY/3.1 by its first bytes may be SPDY/3.
+    pub(crate) fn version_source(mut self, source: VersionSource) -> Self {
+        self.version_source = source;
         self
     }
 }
@@ -315,7 +319,7 @@ impl Default for ServerOptions {
             h2c_upgrade: H2cUpgrade::default(),
             announcements: Arc::default(),
             stats_every: None,
-            version_uncertain: false,
+            version_source: VersionSource::default(),
             max_connections: connections::default_max(),
             place: None,
             shutdown: None,
@@ -334,7 +338,7 @@ impl fmt::Debug for ServerOptions {
     }
 }
 
-/// What a connection advertises at its start.
+/// The advertisements at the start of a connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Announcements {
     pub(crate) origins: Vec<Bytes>,

@@ -15,9 +15,9 @@ use pin_project_lite::pin_project;
 use crate::{BoxError, StreamError};
 
 pin_project! {
-    /// The body of a response, which fails instead of being shorter or longer
-    /// than its content-length: what a client takes for whole has to be whole.
-    /// A panic of the service's body becomes an error too.
+    /// The body of a response. It fails instead of being shorter or longer than
+    /// its content-length: a client must never take an incomplete body for a
+    /// complete one. A panic of the service's body becomes an error too.
     pub(crate) struct Outgoing<B> {
         #[pin]
         body: B,
@@ -170,8 +170,7 @@ mod tests {
         }
     }
 
-    /// What the length says is what others plan with, HTTP/1.1's encoder for
-    /// example.
+    /// Others rely on the announced length, HTTP/1.1's encoder for example.
     #[test]
     fn a_contradiction_shows_in_neither_end_nor_size() {
         let body = Outgoing::new(Full::new(&b"four"[..]), Some(10));

@@ -25,10 +25,9 @@ use crate::{
 /// A handler pushes before it returns its response: then the client receives
 /// the promise before it sees the reference to it (RFC 9113 §8.4.1).
 ///
-/// Over SPDY the head of a pushed response goes out in one frame with its push,
-/// as the servers of its time did it (Node's `spdy` takes no other pushes, and
-/// ends the connection). The body of the response that it belongs to waits for
-/// that, for
+/// Over SPDY the head of a pushed response is in one frame with its push, as
+/// the servers of its time sent it. (Node's `spdy` ends the connection at other
+/// pushes.) The body of the response that it belongs to waits for that, for
 /// [`max_push_delay`](lacewing_conn::Limits::max_push_delay) at most.
 ///
 /// ```
@@ -97,9 +96,8 @@ impl Pusher {
         })
     }
 
-    /// The URI with what it leaves out, if it is on the origin of the client's
-    /// request: for another the server may not be the one to ask (RFC 9113
-    /// §8.4, §10.1).
+    /// Completes the URI, if it is on the origin of the client's request. The
+    /// server may have no authority over another origin (RFC 9113 §8.4, §10.1).
     fn complete(&self, uri: &Uri) -> Result<Uri, PushRule> {
         let ours = self.uri.authority().ok_or(PushRule::Authority)?;
         if uri.authority().is_some_and(|theirs| theirs != ours) {
@@ -116,7 +114,8 @@ impl Pusher {
     }
 }
 
-/// What is pushed must be cacheable, safe, and without a body (RFC 9113 §8.4).
+/// A pushed request must be cacheable, safe, and without a body (RFC 9113
+/// §8.4).
 fn check(request: &Request<()>) -> Result<(), PushRule> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(PushRule::Method);

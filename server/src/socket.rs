@@ -77,7 +77,7 @@ impl Socket {
         }
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub(crate) fn address(&self) -> Address {
         match &self.0 {
             Kind::Tcp(listener) => {
@@ -109,7 +109,7 @@ pub(crate) trait Accept: Send + Sync {
 
     fn accept(&self) -> impl Future<Output = io::Result<Self::Io>> + Send;
 
-    /// What a new connection needs, on its own task.
+    /// The parts that a new connection needs on its own task.
     fn prepare(io: &Self::Io) -> Endpoints;
 }
 

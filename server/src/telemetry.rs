@@ -160,7 +160,7 @@ impl Telemetry {
         }
     }
 
-    /// So many streams are open.
+    /// Sets the number of open streams.
     pub(crate) fn streams(&self, open: usize) {
         #[cfg(feature = "metrics")]
         if open != self.open.load(Ordering::Relaxed) {

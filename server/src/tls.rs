@@ -18,8 +18,8 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Offers `protocols` in this order of preference, whatever the
-    /// configuration said.
+    /// Offers `protocols` in this order of preference, instead of the
+    /// configuration's.
     pub(crate) fn new(config: Arc<ServerConfig>, protocols: &[Protocol]) -> Self {
         let mut config = Arc::unwrap_or_clone(config);
         config.alpn_protocols = protocols

@@ -11,39 +11,12 @@ use lacewing_conn::{
     proto::ConnectProtocol,
 };
 
-/// Permits clients to open streams for other protocols, such as WebSockets, by
-/// extended CONNECT (RFC 8441).
-///
-/// ```
-/// use lacewing_server::{ExtendedConnect, Server};
-///
-/// let server = Server::builder().options(|options| options.extended_connect(ExtendedConnect::Offer));
-/// # let _ = server;
-/// assert_eq!(ExtendedConnect::default(), ExtendedConnect::Off);
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ExtendedConnect {
-    /// Treats a request with `:protocol` as malformed.
-    #[default]
-    Off,
-    /// Permits them, and says so in SETTINGS. The service has to handle CONNECT:
-    /// browsers then open WebSockets by it.
-    Offer,
-}
-
-impl ExtendedConnect {
-    pub(crate) fn is_offered(self) -> bool {
-        self == Self::Offer
-    }
-}
-
 /// Accepts a CONNECT request. Returns the response for the handler to return,
 /// with status 200, to which it may add header fields, and the stream of bytes
 /// that the request becomes. Short for [`ConnectRequest::accept`].
 ///
-/// The response has to leave the handler before bytes go through the tunnel,
-/// so what works on the tunnel is a task of its own.
+/// Bytes pass through the tunnel after the handler has returned the response:
+/// use the tunnel on another task.
 ///
 /// ```
 /// use axum::{body::Body, extract::Request, response::Response};

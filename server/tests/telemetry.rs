@@ -1,4 +1,4 @@
-//! What the features `tracing` and `metrics` tell.
+//! The events and metrics of the features `tracing` and `metrics`.
 
 #![cfg(all(feature = "tracing", feature = "metrics"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -221,7 +221,7 @@ struct Told {
     numbers: Numbers,
 }
 
-/// What is told while this happens.
+/// The events of `tracing` meanwhile.
 fn told_of(conversation: impl Future<Output = ()>) -> Told {
     let (lines, numbers) = (Lines::default(), Numbers::default());
     let runtime = tokio::runtime::Builder::new_current_thread()

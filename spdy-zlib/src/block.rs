@@ -1,4 +1,4 @@
-//! The name/value header block as it is before compression: a count, then as many pairs of
+//! The name/value header block before compression: a count, then as many pairs of
 //! length-prefixed strings (SPDY/2 "Name/Value header block", SPDY/3 section 2.6.10).
 
 use std::fmt;

@@ -84,8 +84,8 @@ impl Decoder {
     /// # Errors
     ///
     /// [`DecodeError::List`] when the list breaks a rule or goes over one of `limits`. It was
-    /// inflated to its end all the same, so that the next block decodes. Fields of a malformed
-    /// list are given as they are; fields after an exceeded limit are not given.
+    /// inflated to its end, and the next block can be decoded. Fields of a malformed list are
+    /// given as they are; fields after an exceeded limit are not given.
     ///
     /// Every other error [is final](DecodeError::is_final): it ends the zlib stream, and with it
     /// the connection; what `sink` was given before is to be dropped. Every later call gives
@@ -122,8 +122,8 @@ impl Decoder {
         self.finish(limits, sink)
     }
 
-    /// Decodes one complete compressed block to a list of names and values, all of them; the
-    /// values of one name are joined by NUL as on the wire (see [`Values`]).
+    /// Decodes one complete compressed block to the list of all names and values. The values
+    /// of one name are joined by NUL as on the wire (see [`Values`]).
     ///
     /// # Errors
     ///
@@ -198,8 +198,8 @@ impl Decoder {
             State::Fed => {}
         }
         let result = read_list(self.version, &self.scratch, limits, &mut self.names, sink);
-        // A list that breaks off is a matter of its stream when the zlib data was flushed, and
-        // of the connection when it stops in the middle.
+        // An incomplete list ends its stream if the zlib data was flushed, and the connection
+        // if that stops in the middle.
         let breaks_off = |error: &ListError| error.malformed == Some(HeaderError::BlockTooShort);
         if result.as_ref().is_err_and(breaks_off) && self.tail != FLUSH_MARKER {
             self.poison();
@@ -246,7 +246,7 @@ enum State {
     Poisoned,
 }
 
-/// Where a name is in the inflated block.
+/// The place of a name in the inflated block.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     start: usize,

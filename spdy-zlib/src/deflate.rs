@@ -10,8 +10,8 @@ use crate::{EncodeError, Version};
 /// As in [`crate::inflate`]: fails the build when the backend can't set a dictionary.
 const _: fn(&mut Compress, &[u8]) -> Result<u32, CompressError> = Compress::set_dictionary;
 
-/// A window of 32 KiB, as Netty and Go have it. Real requests take a third fewer bytes than with the
-/// 2 KiB of spdylay, and the rest of the state is four times as large anyway.
+/// A window of 32 KiB, as Netty and Go have it. Real requests take a third fewer bytes than with
+/// the 2 KiB of spdylay. The rest of the state is four times as large.
 const WINDOW_BITS: u8 = 15;
 
 /// The zlib header of a stream of stored blocks (RFC 1950 section 2.2): deflate, window of

@@ -12,10 +12,10 @@ use crate::{EncodeError, Version};
 /// length has 24 bits.
 const MAX_BLOCK: usize = 0xff_0000;
 
-/// How header blocks are compressed.
+/// The compression of header blocks.
 ///
-/// zlib over secrets leaks them: who can put guesses beside a cookie and sees how long the
-/// block gets, learns the cookie byte by byte (CRIME, CVE-2012-4929). Hence
+/// zlib over secrets leaks them: an attacker who puts guesses beside a cookie, and sees the length
+/// of the block, learns the cookie byte by byte (CRIME, CVE-2012-4929). Hence
 /// [`Compression::WholeField`] is the default, which every zlib inflates and which repeats nothing
 /// less than whole fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -86,7 +86,7 @@ impl Encoder {
         self.version
     }
 
-    /// How blocks are compressed.
+    /// The compression of blocks.
     pub fn compression(&self) -> Compression {
         self.compression
     }
@@ -187,8 +187,8 @@ impl BlockEncoder<'_> {
     /// Appends a field; several values of the name are joined by NUL. No values are written as
     /// one empty value.
     ///
-    /// The caller sees to the rules of the drafts: each name once, in lower case and not empty;
-    /// no value that is empty (one alone may be, in SPDY/3) or holds NUL.
+    /// The caller obeys the rules of the drafts. Each name stands once, in lower case, and is
+    /// not empty. No value is empty (one alone may be, in SPDY/3) or holds NUL.
     pub fn field<I>(&mut self, name: &[u8], values: I) -> &mut Self
     where
         I: IntoIterator,
@@ -235,8 +235,8 @@ impl BlockEncoder<'_> {
     }
 
     /// Appends a field whose value is a secret. Under [`Compression::WholeField`] the value is
-    /// written out each time, no match ever covers it, and so no observer learns from the length of any
-    /// block whether a guess at it was right. Other policies make no difference.
+    /// written out each time, and no match ever covers it. The length of a block never reveals
+    /// whether a guess at the value was right. Other policies make no difference.
     ///
     /// `authorization`, `proxy-authorization`, and `cookie` and `set-cookie` with values of less than
     /// 20 bytes are taken for secrets without being called so.

@@ -37,8 +37,8 @@ pub enum DecodeError {
     StreamEnded,
     /// The block ends in the middle of the zlib data of its header list.
     Truncated,
-    /// The block inflates to more bytes than allowed. Inflating stopped there, so the rest of
-    /// the stream is unknown.
+    /// The block inflates to more bytes than allowed. Inflating stopped there, and the rest
+    /// of the stream is unknown.
     TooLarge {
         /// [`ListLimits::max_size`](crate::ListLimits::max_size), bytes.
         limit: usize,
@@ -106,7 +106,7 @@ impl Error for DecodeError {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ListError {
-    /// The fields that were handed out all the same.
+    /// The fields that were handed out before.
     pub summary: Summary,
     /// The first rule that the list breaks: reset the stream with PROTOCOL_ERROR.
     pub malformed: Option<HeaderError>,
@@ -262,7 +262,7 @@ pub enum EncodeError {
         /// Largest block before compression, bytes.
         limit: usize,
     },
-    /// The zlib backend failed. The encoder cannot go on.
+    /// The zlib backend failed. The encoder cannot continue.
     Backend,
 }
 

@@ -5,8 +5,8 @@ use flate2::{Decompress, DecompressError, FlushDecompress, Status};
 use crate::{DecodeError, Version};
 
 /// The method is there with zlib-rs and with every C zlib, and missing with miniz_oxide alone.
-/// flate2 takes one backend for the whole build, so this line is the proof at build time that
-/// no other crate's choice has taken dictionaries away; `cargo xtask standalone` runs each of them.
+/// flate2 takes one backend for the whole build, and this line proves at build time that no other
+/// crate's choice has removed dictionaries; `cargo xtask standalone` runs each of them.
 const _: fn(&mut Decompress, &[u8]) -> Result<u32, DecompressError> = Decompress::set_dictionary;
 
 /// Senders choose windows from 256 bytes to 32 KiB; the largest reads them all.

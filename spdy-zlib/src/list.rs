@@ -1,6 +1,6 @@
 //! Limits on a header list, and the summary of one.
 
-/// How much of a header list is taken.
+/// The bounds of a header list.
 ///
 /// ```
 /// use lacewing_spdy_zlib::ListLimits;

@@ -1,8 +1,8 @@
 //! Deflate that gives no secrets away: matches cover whole header fields and nothing less.
 //!
-//! zlib matches the longest text that it finds, so a block gets shorter with each byte of a secret
-//! that an attacker guesses rightly (CRIME). Here a match covers whole *units*, and a guess that is
-//! wrong in one byte is worth as little as one that is wrong in all of them, as in HPACK:
+//! zlib matches the longest text that it finds. A block becomes shorter with each byte of a secret
+//! that an attacker guesses rightly (CRIME). Here a match covers whole *units*. As in HPACK, a
+//! guess with one wrong byte gains as little as one with no right byte:
 //!
 //! * the number of fields at the start of a block;
 //! * a field: both lengths, name and value;
@@ -28,7 +28,7 @@ use crate::deflate::{self, STORED_BLOCK_HEAD};
 use index::Index;
 use matching::Block;
 
-/// How far back matches reach, bytes: as much as the header says, a window of 8 KiB. Real requests
+/// The bytes that matches reach back: the window of 8 KiB that the header declares. Real requests
 /// take 2% more bytes than with 32 KiB, which would quadruple the state.
 const WINDOW: usize = 8 << 10;
 
@@ -99,8 +99,8 @@ impl WholeField {
         self.forget();
     }
 
-    /// A block that is larger than the window, of which little could be matched: stored as it is,
-    /// since the code for literals could make it too long for a frame.
+    /// Stores a block that is larger than the window. Little of it could be matched, and the code
+    /// for literals could make it too long for a frame.
     fn store(&mut self, dst: &mut BytesMut, raw_at: usize) {
         let raw = dst.get(raw_at..).unwrap_or_default().to_vec();
         dst.truncate(raw_at);

@@ -1,8 +1,8 @@
 //! `-v`: prints every frame.
 //!
 //! A tap between the connection and its transport decodes the bytes of both
-//! directions itself. So the log shows the frames on the wire, even those that
-//! the connection rejects.
+//! directions itself. The log therefore shows the frames on the wire, even
+//! those that the connection rejects.
 
 use std::{
     io::{self, IoSlice},

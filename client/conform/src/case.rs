@@ -42,7 +42,7 @@ pub(super) trait Play: fmt::Debug + Send + Sync {
 /// The future of a running script.
 pub(super) type Playing<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
-/// How binding the rule behind a case is (RFC 2119).
+/// The requirement level of the rule behind a case (RFC 2119).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requirement {
     /// MUST or MUST NOT: a deviation is a failure.
@@ -107,7 +107,7 @@ impl Case {
         &self.title
     }
 
-    /// How binding the rule is.
+    /// The requirement level of the rule.
     pub fn requirement(&self) -> Requirement {
         self.requirement
     }

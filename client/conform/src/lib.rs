@@ -7,7 +7,7 @@
 //! SPDY/3: `2.6.4/3`. A rule of several versions has one id in all of them.
 //!
 //! Each case runs on a connection of its own, on any transport: a socket, TLS, or
-//! a pipe in memory with the implementation under test at its other end.
+//! a pipe in memory. The implementation under test is at its other end.
 //!
 //! * [`server_cases`] test a server: the scripted peer is its client.
 //!   [`Target::probe`] finds out the server's abilities first; cases that need

@@ -32,7 +32,7 @@ pub(super) struct Link<'a> {
     conditions: Conditions,
     /// Input that is not decoded yet.
     pub(super) input: BytesMut,
-    /// How the transport ended, in words.
+    /// The end of the transport, in words.
     pub(super) closed: Option<String>,
     /// Input was read during a write, and [`Link::read`] has not reported it.
     unread: bool,

@@ -22,7 +22,7 @@ pub(crate) struct Record<P: Protocol> {
     pub(crate) requests: Vec<u32>,
     /// The number of requests at the last mark.
     pub(crate) mark: usize,
-    /// How the transport ended, in words.
+    /// The end of the transport, in words.
     pub(crate) closed: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! A request's body on its way: piece by piece, within the length that was
-//! announced for it, and without harm to the connection if it panics.
+//! The body of a request while it is sent, piece by piece. It keeps to its
+//! announced length, and a panic in it does not harm the connection.
 
 use std::{
     fmt,
@@ -261,7 +261,7 @@ mod tests {
         outgoing
     }
 
-    /// What it gives, and how it ends.
+    /// Its pieces, and its end.
     fn collect(mut outgoing: Outgoing) -> (usize, Result<(), String>) {
         let mut given = 0;
         loop {

@@ -1,5 +1,5 @@
-//! Bodies that are asked piece by piece, and what was taken of them, so that a
-//! request that the server left alone can be sent again.
+//! Bodies that yield piece by piece, and the pieces that were sent. A request
+//! that the server did not process can be sent again.
 
 use std::{
     collections::VecDeque,
@@ -160,7 +160,7 @@ impl Kept {
         }
     }
 
-    /// What counts for content-length.
+    /// The bytes that count for content-length.
     fn length(&self) -> usize {
         match self {
             Self::Data(data) => data.len(),

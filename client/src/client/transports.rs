@@ -73,8 +73,9 @@ impl ClientBuilder {
         Ok(self)
     }
 
-    /// Shows a certificate to servers that ask for one: the chain from a PEM
-    /// file, the client's own first, and its key from another, or the same.
+    /// Shows a certificate to servers that ask for one. The chain is in a PEM
+    /// file, the client's own certificate first; the key is in another file, or
+    /// the same.
     ///
     /// # Errors
     ///

@@ -6,8 +6,8 @@ use super::io_error;
 use crate::{BoxError, Origin, Transport};
 
 /// A way to reach an origin: by TCP ([`Tcp`](crate::Tcp), the usual one), a Unix
-/// socket ([`Unix`](crate::Unix)), through a proxy, in memory. TLS and the
-/// choice of a protocol come on top of it and are not its business.
+/// socket ([`Unix`](crate::Unix)), through a proxy, in memory. The client does
+/// TLS and chooses the protocol on top of it.
 ///
 /// [`dial_fn`] makes one of a closure.
 ///

@@ -1,4 +1,4 @@
-//! Which of several addresses answers first (RFC 8305).
+//! The race of several addresses for the first answer (RFC 8305).
 
 use std::{fmt, future::Future, io, net::SocketAddr, time::Duration};
 
@@ -130,7 +130,7 @@ mod tests {
         ([127, 0, 0, 1], port).into()
     }
 
-    /// What the address with this port does.
+    /// The behaviour of the address with this port.
     #[derive(Clone, Copy)]
     enum Answer {
         After(u64),
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(begun, [(v6(1), 0), (v4(2), 20), (v6(3), 40)]);
     }
 
-    /// An earlier attempt goes on beside the later ones.
+    /// An earlier attempt continues beside the later ones.
     #[tokio::test(start_paused = true)]
     async fn a_slow_address_can_still_win() {
         let (won, _) = race(&[(v6(1), Answer::After(400)), (v4(2), Answer::After(400))]).await;

@@ -17,9 +17,9 @@ use super::{
 };
 use crate::Origin;
 
-/// Connects by TCP. All addresses of a host are tried, IPv6 and IPv4 in turn,
-/// the next one when one failed or has not answered for 250 ms; the first that
-/// answers is taken ("happy eyeballs", RFC 8305). If none does, the error has
+/// Connects by TCP. It tries all addresses of a host, IPv6 and IPv4 in turn.
+/// The next attempt starts when one failed or has not answered for 250 ms. The
+/// first answer wins ("happy eyeballs", RFC 8305). If none answers, the error has
 /// that of each: [`AddressErrors`].
 ///
 /// ```
@@ -61,8 +61,8 @@ impl Tcp {
         self
     }
 
-    /// Where a host is, whatever the resolver says. A port of 0 stands for that
-    /// of the URI. Certificates are still checked for the host's name.
+    /// The addresses of a host, instead of the resolver's. A port of 0 stands
+    /// for that of the URI. Certificates are still checked for the host's name.
     pub fn resolve_to(
         mut self,
         host: &str,
@@ -73,8 +73,8 @@ impl Tcp {
         self
     }
 
-    /// The address that connections come from. Once for IPv4 and once for IPv6;
-    /// with one of them alone, the other family is not tried.
+    /// The local address of connections. Once for IPv4 and once for IPv6; with
+    /// one of them alone, the other family is not tried.
     pub fn local_address(mut self, address: IpAddr) -> Self {
         match address {
             IpAddr::V4(address) => self.local_v4 = Some(address),

@@ -7,7 +7,7 @@ use tokio::net::UnixStream;
 use super::{Dial, Dialed, Dialing};
 use crate::Origin;
 
-/// Connects to a Unix socket, whatever the origin. The URI's host is what the
+/// Connects to a Unix socket for every origin. The URI's host is what the
 /// server is asked for, and, with TLS, what its certificate is for.
 ///
 /// ```

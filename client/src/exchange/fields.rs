@@ -7,7 +7,7 @@ use lacewing_conn::proto::fields::{CONNECTION_SPECIFIC, content_length, is_autho
 
 use crate::RequestError;
 
-/// Where fields stand in a message.
+/// The places of fields in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Section {
     Head,

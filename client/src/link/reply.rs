@@ -1,4 +1,4 @@
-//! The cell through which one response comes back.
+//! The cell through which one response returns.
 
 use std::{
     sync::{
@@ -13,7 +13,7 @@ use lacewing_conn::{driver::Incoming, proto::StreamKey};
 
 use crate::{ClientError, body::RequestBody};
 
-/// What a request comes to.
+/// The outcome of a request.
 pub(crate) type Outcome = Result<Response<Incoming>, Box<Failure>>;
 
 /// Why there is no response, and what is left of the request.
@@ -24,14 +24,14 @@ pub(crate) struct Failure {
     pub(crate) progress: Progress,
 }
 
-/// Whether others were answered where this request was not.
+/// The connection answered other requests, and not this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     None,
     Made,
 }
 
-/// What is left of a request that failed.
+/// The rest of a request that failed.
 #[derive(Debug)]
 pub(crate) enum Rest {
     /// Nothing: its body is gone.

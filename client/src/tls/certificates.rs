@@ -138,13 +138,14 @@ impl Certificates {
         Ok(self)
     }
 
-    /// Shows a certificate to servers that ask for one: the chain from a PEM
-    /// file, the client's own first, and its key from another, or the same.
+    /// Shows a certificate to servers that ask for one. The chain is in a PEM
+    /// file, the client's own certificate first; the key is in another file, or
+    /// the same.
     ///
     /// # Errors
     ///
-    /// [`CertificateError`]: a file cannot be read, or has not what it should
-    /// have; the key is encrypted, of an unknown kind, or that of another
+    /// [`CertificateError`]: a file cannot be read or lacks its certificate or
+    /// key. Or the key is encrypted, of an unknown kind, or that of another
     /// certificate.
     pub fn client_certificate_files(
         mut self,

@@ -1,5 +1,5 @@
-//! What a server says besides its responses, what the client says about
-//! priorities, and what is measured.
+//! Messages of a server besides its responses, priorities of the client, and
+//! statistics.
 
 use std::{
     sync::{Arc, Mutex},
@@ -18,7 +18,7 @@ fn origin(text: &str) -> Origin {
     Origin::of(&text.parse().unwrap()).unwrap()
 }
 
-/// Behind TLS; elsewhere they are nobody's word (RFC 8336 §2.1).
+/// Behind TLS; elsewhere no certificate vouches for them (RFC 8336 §2.1).
 #[tokio::test]
 async fn origins_are_remembered() {
     assert_eq!(announced(Security::Cleartext).await, []);
@@ -90,7 +90,7 @@ async fn a_priority_is_told_in_a_field_and_changed_by_a_frame() {
     assert_eq!(update.payload, "\0\0\0\u{1}u=1, i");
     peer.send(HEADERS, END_HEADERS, 1, OK).await;
     let response = response.await.unwrap();
-    // In the middle of the response too; twice the same is told once.
+    // In the middle of the response too; a repetition is reported once.
     handle.set(Priority::new(6, false));
     let update = peer.expect(PRIORITY_UPDATE).await;
     assert_eq!(update.payload, "\0\0\0\u{1}u=6");

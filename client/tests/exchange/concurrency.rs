@@ -55,7 +55,7 @@ fn fail_says_how_many_there_are_and_may_be() {
         assert!(error.is_retryable());
         assert!(error.to_string().contains("allows 2"), "{error}");
 
-        // Who asks first waits for a stream, and then has it.
+        // `poll_ready` waits for a stream, and then `call` has it.
         assert!(!is_ready(&mut pair.connection));
         drop(first);
         let connection = &mut pair.connection;
@@ -76,8 +76,8 @@ fn fail_says_how_many_there_are_and_may_be() {
     });
 }
 
-/// Before the server's settings came 100 streams are taken to be allowed; who
-/// is over the real number learns of it all the same.
+/// Before the server's settings arrive, the client assumes 100 streams. A
+/// request beyond the real number gets its error.
 #[test]
 fn fail_before_the_settings_came() {
     every_version(|version| async move {

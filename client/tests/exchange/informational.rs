@@ -52,7 +52,7 @@ async fn a_body_waits_for_its_100() {
     let (connection, mut peer) = by_hand(config, &[]).await;
     let response = connection.request(upload(true));
     assert!(!peer.expect(HEADERS).await.ends());
-    // All other things go on meanwhile, and no body comes.
+    // Other requests continue meanwhile, and no body arrives.
     let other = connection.request(get("/other"));
     assert_eq!(peer.expect(HEADERS).await.stream, 3);
     peer.answer(3).await;

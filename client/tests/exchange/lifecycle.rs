@@ -161,7 +161,7 @@ fn a_peer_that_disappears_at_any_point() {
                 Err(error) => panic!("{error}"),
             }
             drop(connection);
-            // How each side sees the end is its own matter; that it ends is not.
+            // Each side may report the end in its own way, but must end.
             let _ = task.await.unwrap();
             let _ = server.await.unwrap();
             relay.await.unwrap();
@@ -239,7 +239,7 @@ fn a_response_over_a_limit_names_the_limit() {
                 "{version}: {text_of}"
             );
 
-            // SPDY's compression cannot go on behind a block that is not
+            // SPDY's compression cannot continue behind a block that is not
             // inflated.
             if !pair.connection.is_open() {
                 assert_ne!(version, lacewing_client::Version::Http2);
@@ -266,7 +266,7 @@ fn a_response_over_a_limit_names_the_limit() {
     });
 }
 
-/// A body that gives some bytes and then fails, once it is told to.
+/// A body that yields some bytes and then fails, at a signal.
 struct Broken {
     pieces: usize,
     fail: tokio::sync::oneshot::Receiver<()>,

@@ -120,8 +120,8 @@ impl http_body::Body for Pieces {
     }
 }
 
-/// Nothing is held back until it is complete: each piece comes back before the
-/// next one is sent.
+/// No message waits until it is complete: each piece returns before the next
+/// one is sent.
 #[test]
 fn nothing_is_collected_on_the_way() {
     every_pair(|front, back| async move {
@@ -244,7 +244,7 @@ fn cancellation_is_forwarded() {
         drop(response);
         until("the end of the body", || gone.load(Ordering::SeqCst) == 1).await;
         until("the end of the stream", || upstream.is_idle()).await;
-        // Both connections go on.
+        // Both connections continue.
         let response = chain.client.request(get("/hello")).await.unwrap();
         assert_eq!(text(response).await, "hello world", "{front} to {back}");
     });
@@ -269,7 +269,7 @@ fn failures_of_the_origin_are_told() {
         assert!(body.collect().await.is_err(), "{front} to {back}");
         let response = asking.await.unwrap().unwrap();
         assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
-        // A later request has not been seen by anybody.
+        // No server has seen a later request.
         let response = broken.client.request(get("/hello")).await.unwrap();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     });
@@ -335,7 +335,7 @@ impl http_body::Body for Endless {
 
 #[test]
 fn fields_about_the_connection_stay_there() {
-    // What comes from HTTP/1.1 has them; HTTP/2 and SPDY forbid them.
+    // Messages of HTTP/1.1 have them; HTTP/2 and SPDY forbid them.
     let mut headers = HeaderMap::new();
     for (name, value) in [
         ("connection", "keep-alive, X-Private"),

@@ -1,5 +1,5 @@
-//! Whose pushes are taken, on every protocol: the server is played on the
-//! engine, which promises what it is told to.
+//! The pushes that a client accepts, on every protocol. The test plays the
+//! server on the engine, and promises any request.
 
 use std::time::Instant;
 
@@ -195,7 +195,7 @@ fn a_request_that_is_dropped_takes_its_pushes_along() {
         server.reply();
         server.until(|_| true).await;
         let pushed = pushes.next().await.unwrap();
-        // Its body is still to come.
+        // Its body has not arrived.
         drop(page.await.unwrap().unwrap());
         if version == Version::Http2 {
             server.until(|server| server.resets.len() == 1).await;

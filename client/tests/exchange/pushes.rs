@@ -120,7 +120,7 @@ async fn promises_are_bounded() {
     let (connection, mut peer) = by_hand(config, &[]).await;
     let page = connection.request(get("/page"));
     peer.expect(HEADERS).await;
-    // Two wait, and nobody takes them; their responses are complete.
+    // Two wait, and the user takes neither; their responses are complete.
     for promised in [2, 4] {
         promise(&mut peer, 1, promised, &style("/style")).await;
         peer.answer(promised).await;
@@ -147,8 +147,8 @@ async fn promises_are_bounded() {
     assert_eq!(page.await.unwrap().status(), 200);
 }
 
-/// A pushed body that nobody reads is no more than its window, and holds up
-/// nothing.
+/// A pushed body without a reader costs at most its window, and delays no other
+/// stream.
 #[tokio::test]
 async fn a_push_that_nobody_reads_holds_up_nobody() {
     let (connection, mut peer) = by_hand(taking(), &[]).await;
@@ -172,7 +172,7 @@ async fn a_push_that_nobody_reads_holds_up_nobody() {
     assert_eq!(connection.stats().await.unwrap().buffered_bytes, 0);
 }
 
-/// Pushes that nobody takes do not keep a connection from ending.
+/// Pushes that the user does not take do not keep a connection from ending.
 #[tokio::test]
 async fn pushes_without_takers_end_with_the_last_handle() {
     let (connection, mut peer) = by_hand(taking(), &[]).await;
@@ -190,7 +190,7 @@ async fn pushes_without_takers_end_with_the_last_handle() {
     no_tasks_left().await;
 }
 
-/// By default the server is told not to push.
+/// By default the client disables push.
 #[tokio::test]
 async fn without_a_policy_pushes_are_forbidden() {
     let (client, server) = tokio::io::duplex(64 * 1024);

@@ -28,8 +28,8 @@ const FILM: usize = 50_000_000;
 /// honest client do for as long as it likes (33 a second after 200 at once).
 const PACE: Duration = Duration::from_millis(33);
 
-/// So many bytes, without making them; or the first few, from a disk that then
-/// takes its time.
+/// A body of this many bytes, without making them; or its first bytes, from a
+/// slow disk.
 struct Film {
     left: usize,
     stalls: bool,
@@ -67,7 +67,7 @@ struct Theatre {
     /// Responses whose body was made, and dropped.
     begun: Arc<AtomicUsize>,
     gone: Arc<AtomicUsize>,
-    /// What the server says of the connection, every second.
+    /// The server's statistics of the connection, every second.
     server_stats: Arc<Mutex<Vec<lacewing_server::ConnectionStats>>>,
 }
 

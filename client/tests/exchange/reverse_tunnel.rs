@@ -80,8 +80,8 @@ fn who_dials_may_serve() {
     });
 }
 
-/// The whole way: a client, the relay, and an origin that comes, goes and comes
-/// again.
+/// All parts: a client, the relay, and an origin that connects, leaves and
+/// returns.
 #[test]
 fn the_public_is_served_by_whoever_dialled_last() {
     every_version(|back| async move {

@@ -42,7 +42,7 @@ fn websocket(path: &str) -> http::Request<()> {
     request
 }
 
-/// Sends back what comes, to the end.
+/// Echoes to the end.
 async fn echo(tunnel: lacewing_server::Tunnel) {
     let (mut reader, mut writer) = tokio::io::split(tunnel);
     if tokio::io::copy(&mut reader, &mut writer).await.is_ok() {
@@ -50,7 +50,7 @@ async fn echo(tunnel: lacewing_server::Tunnel) {
     }
 }
 
-/// What is done with the server's end of a tunnel.
+/// The use of the server's end of a tunnel.
 type Handler = Arc<dyn Fn(lacewing_server::Tunnel) + Send + Sync>;
 
 /// A server that agrees to all tunnels but those to port 1.
@@ -102,7 +102,7 @@ fn bytes_go_through_a_tunnel_and_its_halves_end_apart() {
         let (mut reader, mut writer) = tokio::io::split(tunnel);
         let sending = tokio::spawn(async move {
             writer.write_all(&pattern(2_000_000)).await.unwrap();
-            // The end goes there; what is on its way comes back all the same.
+            // Our half ends; bytes in flight still return.
             writer.shutdown().await.unwrap();
             writer
         });
@@ -117,8 +117,9 @@ fn bytes_go_through_a_tunnel_and_its_halves_end_apart() {
     });
 }
 
-/// What was shut down arrives whatever is dropped then; what was flushed comes
-/// before the reset of a tunnel that was dropped without a shutdown.
+/// Bytes before a shutdown arrive, no matter which handles are dropped then.
+/// Flushed bytes arrive before the reset of a tunnel that was dropped without a
+/// shutdown.
 #[test]
 fn what_was_sent_before_a_drop_arrives() {
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -235,7 +236,7 @@ fn a_client_asks_another_proxy_if_one_leaves() {
 }
 
 /// Either side stops reading: the other can write so much and no more, of the
-/// gigabyte that it offers. Everything else goes on.
+/// gigabyte that it offers. Everything else continues.
 #[test]
 fn a_side_that_stalls_costs_no_memory() {
     const GIGABYTE: usize = 1 << 30;
@@ -352,7 +353,7 @@ async fn websockets_over_one_connection() {
         Message::binary(pattern(10_000_000)),
         Message::text("last"),
     ] {
-        // A large one comes back while it still goes.
+        // A large one returns while it is still sent.
         let (mut sink, mut stream) = socket.split();
         let sent = message.clone();
         let (sent, received) = tokio::join!(sink.send(sent), stream.next());
@@ -432,7 +433,8 @@ async fn only_extended_connect_waits_for_the_settings() {
     let mut preface = [0; 24];
     server.read_exact(&mut preface).await.unwrap();
     let mut peer = Peer { io: server };
-    // Nothing is said yet, not even that the client's settings came.
+    // The server has sent nothing yet, not even an acknowledgement of the
+    // client's settings.
     let head = loop {
         let frame = peer.frame().await.unwrap();
         if frame.kind == HEADERS {

@@ -1,5 +1,5 @@
-//! What only a server that knows the other half can show: pushes, interim
-//! responses, announcements, upgrades; against our own.
+//! Pushes, informational responses, advertisements and upgrades, against our
+//! own server.
 
 use std::{
     convert::Infallible,

@@ -181,7 +181,7 @@ async fn what_was_added_stays_beside_the_roots_of_the_platform() {
     }
 }
 
-/// Which file, and what is wrong with it.
+/// The file, and its fault.
 #[test]
 fn errors_name_the_file_and_its_fault() {
     let authority = Authority::new("faults");
@@ -245,8 +245,8 @@ fn errors_name_the_file_and_its_fault() {
     );
 }
 
-/// The client does TLS and ALPN over whatever is dialled: here a tunnel through
-/// a proxy that speaks HTTP/2.
+/// The client does TLS and ALPN over any transport that is dialled: here a
+/// tunnel through a proxy that speaks HTTP/2.
 #[tokio::test]
 async fn tls_goes_through_a_proxy() {
     let authority = Authority::new("proxy");

@@ -42,7 +42,7 @@ async fn server() -> SocketAddr {
     address
 }
 
-/// An address of this machine at which nobody listens.
+/// An address of this machine without a listener.
 async fn dead() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()

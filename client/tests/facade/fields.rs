@@ -1,5 +1,5 @@
-//! What of a request's fields is sent, and what is refused: nothing is dropped
-//! without a word.
+//! The fields of a request that are sent, and those that are refused: none is
+//! dropped silently.
 
 use std::convert::Infallible;
 
@@ -15,7 +15,7 @@ use lacewing_server::{RequestBody, Server, ServerOptions, serve_connection, serv
 
 use crate::support::{every_version, pair, text};
 
-/// Says which URI was asked for, and the fields that came along.
+/// Returns the requested URI and the received fields.
 async fn describe(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
     let (parts, body) = request.into_parts();
     let trailers = body.collect().await.unwrap().trailers().cloned();
@@ -185,7 +185,7 @@ fn a_host_field_becomes_the_authority() {
     });
 }
 
-/// What the C core of gRPC asks for over a Unix socket. No `Uri` holds it.
+/// A request of gRPC's C core over a Unix socket. No `Uri` holds it.
 #[test]
 fn an_authority_that_no_uri_holds_is_sent() {
     every_version(|version| async move {

@@ -135,7 +135,7 @@ fn layers_over_a_connection() {
     });
 }
 
-/// What a layer drops is cancelled, and its place is free again.
+/// A request that a layer drops is cancelled, and its place is free again.
 #[test]
 fn a_timeout_gives_the_stream_up() {
     every_version(|version| async move {

@@ -1,5 +1,5 @@
-//! Uploads that contradict their length, fail or panic: the server can tell
-//! them from whole ones, and the user learns what happened.
+//! Uploads that contradict their length, fail or panic: the server can
+//! distinguish them from complete ones, and the user gets the reason.
 
 use std::{
     convert::Infallible,
@@ -20,11 +20,11 @@ use tokio::sync::mpsc;
 
 use crate::support::{every_version, get, text};
 
-/// What the server got of a body: its bytes, and its end.
+/// The part of a body that the server received: its bytes, and its end.
 type Received = (usize, Result<(), lacewing_server::Error>);
 
-/// A server that answers after its requests, and tells what it got.
-/// `/early` it answers before, with a first piece of a body that goes on.
+/// A server that answers after its requests, and reports what it received. It
+/// answers `/early` before, with the first piece of a body that continues.
 fn pair(version: Version) -> (Connection, mpsc::UnboundedReceiver<Received>) {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (sender, receiver) = mpsc::unbounded_channel();
@@ -152,7 +152,7 @@ fn an_upload_that_is_shorter_than_it_said_is_not_taken_for_whole() {
             let received = received.recv().await.unwrap();
             assert_truncated(received, 4, Reason::InternalError);
         }
-        // The connection goes on.
+        // The connection continues.
         let response = connection.request(post("/", 4, body(vec![data("four")])));
         assert_eq!(text(response.await.unwrap()).await, "got it");
         assert!(matches!(received.recv().await, Some((4, Ok(())))));
@@ -260,7 +260,7 @@ fn a_response_that_came_before_stays() {
         let mut rest = response.into_body();
         go.send(()).unwrap();
         assert_truncated(received.recv().await.unwrap(), 4, Reason::InternalError);
-        // What came is there, and then the reason why no more does.
+        // The received part is there, and then the reason of its end.
         let first = rest.frame().await.unwrap().unwrap().into_data().unwrap();
         assert_eq!(first, "first");
         let error = rest.frame().await.unwrap().unwrap_err();

@@ -325,7 +325,7 @@ fn requests_share_a_connection_and_one_that_died_is_replaced() {
             let response = client.request(get("/hello")).await;
             match response {
                 Ok(response) => assert_eq!(text(response).await, "hello world"),
-                // It went out into a dead transport: nobody knows whether it
+                // It was sent into a dead transport: it is unknown whether it
                 // was processed.
                 Err(error) => assert!(matches!(error, ClientError::Connection(_)), "{error}"),
             }
@@ -334,7 +334,7 @@ fn requests_share_a_connection_and_one_that_died_is_replaced() {
     });
 }
 
-/// SPDY's header lists are compressed as the client was told.
+/// SPDY's header lists are compressed as the client is configured.
 #[tokio::test]
 async fn header_lists_are_compressed_as_the_client_is_told() {
     for version in [Version::Spdy2, Version::Spdy31] {
@@ -371,8 +371,8 @@ async fn header_lists_are_compressed_as_the_client_is_told() {
     }
 }
 
-/// Whether the request arrives before the server's last word, after it, or
-/// meets it on the way: it is answered, and processed once.
+/// The request may arrive before the server's GOAWAY, after it, or cross it. It
+/// is answered, and processed once.
 #[test]
 fn a_server_that_shuts_down_is_replaced_without_an_error() {
     every_version(|version| async move {
@@ -384,7 +384,7 @@ fn a_server_that_shuts_down_is_replaced_without_an_error() {
                 text(client.request(get("/hello")).await.unwrap()).await,
                 "hello world"
             );
-            // Nothing to shut down if the last answer came over the old one.
+            // Nothing to shut down if the last answer arrived over the old one.
             drop(connector.shutdowns.lock().unwrap().pop());
             for _ in 0..pause % 6 {
                 tokio::task::yield_now().await;

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::*;
 
-/// What a server says, and words of the error.
+/// Bytes of a server, and words of the error.
 const SERVERS: [(&[u8], &[&str]); 6] = [
     (
         b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",

@@ -1,5 +1,5 @@
-//! What a server says when it ends a connection reaches whoever asked, and is
-//! heeded.
+//! A server's reasons for ending a connection reach the requests, and decide
+//! about retries.
 
 use std::{
     sync::{
@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use crate::support::*;
 
-/// What a server does once it has heard the first bytes of a client.
+/// The behaviour of a server after the first bytes of a client.
 #[derive(Clone, Debug)]
 struct Script {
     version: Version,
@@ -138,7 +138,7 @@ fn its_code_and_words_are_in_the_errors_of_requests_and_connections() {
 }
 
 /// Those above the last stream fail at once, the others when the time for a
-/// shutdown is over: nobody waits for ever.
+/// shutdown is over: no request waits for ever.
 #[test]
 fn silence_after_it_is_not_waited_out() {
     every_version(|version| async move {
@@ -160,7 +160,7 @@ fn silence_after_it_is_not_waited_out() {
         is_told(version, &error);
         let limit = Limits::new(Side::Client).drain_timeout;
         assert!(since.elapsed() < limit, "{version}");
-        // Who asks now hears of it too.
+        // Later requests get the reason too.
         let late = connection.request(get("/3")).await.unwrap_err();
         assert!(late.is_retryable(), "{version}: {late}");
         is_told(version, &late);
@@ -171,7 +171,7 @@ fn silence_after_it_is_not_waited_out() {
     });
 }
 
-/// A server that wants HTTP/1.1 is not asked again in HTTP/2.
+/// A server that requires HTTP/1.1 gets no second request in HTTP/2.
 #[tokio::test]
 async fn http_1_1_required_is_said_and_not_retried() {
     let version = Version::Http2;

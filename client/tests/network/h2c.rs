@@ -67,7 +67,7 @@ async fn the_first_request_becomes_stream_1() {
     let mut body = [0; 12];
     io.read_exact(&mut body).await.unwrap();
     assert_eq!(&body, b"twelve bytes");
-    // The response comes in the same piece as the switch.
+    // The response arrives in the same piece as the switch.
     let mut bytes = SWITCHING.to_vec();
     bytes.extend(first_frames(1));
     io.write_all(&bytes).await.unwrap();

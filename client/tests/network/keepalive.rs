@@ -26,7 +26,7 @@ use crate::support::*;
 
 type AnyBody = UnsyncBoxBody<Bytes, std::io::Error>;
 
-/// How a server tells that it takes no more.
+/// The signal of a server that takes no more requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Farewell {
     /// GOAWAY, then the answers to what it took, as nginx does.
@@ -45,7 +45,7 @@ struct Leaving {
     requests: usize,
     farewell: Farewell,
     dialled: Arc<AtomicUsize>,
-    /// What was answered how often.
+    /// The number of answers, by request.
     answered: Arc<Mutex<HashMap<String, usize>>>,
 }
 
@@ -129,10 +129,10 @@ impl Served {
             let now = match self.options.farewell {
                 Farewell::First => full,
                 Farewell::Last => full && self.taken.is_empty(),
-                // Whoever takes nothing goes on refusing.
+                // A server that takes no requests continues to refuse.
                 Farewell::Refusals => full && self.taken.is_empty() && self.count > 0,
             };
-            // What comes behind this GOAWAY is more than it was about.
+            // Requests behind this GOAWAY are beyond its last stream.
             self.flush().await;
             if now && !said {
                 said = true;
@@ -146,7 +146,7 @@ impl Served {
                 return;
             }
             if self.options.farewell == Farewell::First && self.count < self.options.requests {
-                // Answers come later than what is under way.
+                // Answers arrive after the requests in flight.
                 tokio::task::yield_now().await;
             }
         }
@@ -247,7 +247,7 @@ fn go_away(version: Version, last: u32) -> Vec<u8> {
     frame
 }
 
-/// So many requests, so many of them at once; all have to succeed.
+/// This many requests, this many of them at once; all must succeed.
 async fn load(
     client: &Client,
     requests: usize,
@@ -314,7 +314,7 @@ fn a_hundred_requests_a_connection_and_200_at_once() {
     });
 }
 
-/// Bodies that are one piece, and such as come in several.
+/// Bodies of one piece, and of several.
 #[test]
 fn bodies_are_sent_again() {
     every_version(|version| async move {
@@ -359,7 +359,8 @@ async fn on_several_threads() {
     }
 }
 
-/// A server that takes nothing at all: an end comes, and says what happened.
+/// A server that takes no request at all: the request ends with an error that
+/// says so.
 #[test]
 fn a_server_that_takes_nothing_is_given_up() {
     every_version(|version| async move {
@@ -391,7 +392,7 @@ fn a_server_that_takes_nothing_is_given_up() {
     });
 }
 
-/// More of a body went out than is kept: the caller is told.
+/// More of a body was sent than is kept: the caller gets an error.
 #[test]
 fn a_body_that_is_gone_is_told() {
     every_version(|version| async move {

@@ -1,5 +1,5 @@
-//! The pooled client: over loopback, with TLS and without, and
-//! over connectors in memory whose servers come and go.
+//! The pooled client: over loopback, with TLS and without, and over connectors
+//! in memory, with servers that start and end.
 
 #![allow(
     clippy::unwrap_used,

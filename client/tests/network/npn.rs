@@ -27,7 +27,7 @@ const SPDY: [Version; 3] = [Version::Spdy31, Version::Spdy3, Version::Spdy2];
 struct Running {
     port: u16,
     certificate: X509,
-    /// What clients have told to speak, or `-`.
+    /// The protocols that clients selected, or `-`.
     told: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
 }

@@ -13,7 +13,7 @@ use lacewing_client::{
 };
 use lacewing_server::{PersistentSettings, ServerEvent, ServerOptions};
 
-/// What clients returned, by connection.
+/// The settings that clients returned, by connection.
 type Returned = Arc<Mutex<Vec<Vec<Setting>>>>;
 
 struct Lab {
@@ -21,7 +21,7 @@ struct Lab {
     /// Of each connection, and those of the last for all that follow.
     options: Vec<ServerOptions>,
     dialled: Arc<AtomicUsize>,
-    /// Which connections go to another address.
+    /// The connections that go to another address.
     elsewhere: fn(usize) -> bool,
 }
 

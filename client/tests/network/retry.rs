@@ -356,7 +356,8 @@ async fn a_ping_that_is_not_answered_is_told() {
     drop(peer);
 }
 
-/// The answer will not come: that is told at once, not after the timeout.
+/// The answer will not arrive: the error is reported at once, not after the
+/// timeout.
 #[tokio::test]
 async fn a_ping_on_a_connection_that_ends_is_told() {
     let (connection, mut peer) = by_hand(ClientOptions::default(), &[]).await;

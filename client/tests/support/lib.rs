@@ -30,7 +30,7 @@ use tokio::{io::DuplexStream, task::JoinHandle};
 
 pub type BoxBody = UnsyncBoxBody<Bytes, lacewing_server::BoxError>;
 
-/// What the routes know about what they did.
+/// The state of the routes.
 #[derive(Clone, Debug, Default)]
 pub struct Witness {
     pub requests: Arc<AtomicUsize>,
@@ -107,22 +107,22 @@ pub async fn routes(
         .unwrap_or(0);
     let response = match (request.method(), path.split('/').nth(1).unwrap_or_default()) {
         (_, "hello") => Response::new(boxed(String::from("hello world"))),
-        // So many bytes, in pieces.
+        // This many bytes, in pieces.
         (_, "bytes") => Response::new(boxed(Generator::new(number, witness.bodies_gone.clone()))),
         (_, "status") => {
             let mut response = Response::new(boxed(Empty::<Bytes>::new()));
             *response.status_mut() = StatusCode::from_u16(number as u16).unwrap();
             response
         }
-        // The body comes back as it comes.
+        // The body is echoed as it arrives.
         (&Method::POST, "echo") => Response::new(boxed(request.into_body())),
-        // The body is read, and its digest comes back.
+        // The body is read, and its digest returned.
         (&Method::POST, "digest") => {
             let body = request.into_body().collect().await;
             let digest = body.map(|body| sha256(&body.to_bytes()));
             Response::new(boxed(digest.unwrap_or_else(|error| error.to_string())))
         }
-        // The fields of the request come back as a body.
+        // The fields of the request are returned as a body.
         (_, "fields") => Response::new(boxed(format!("{:?}", request.headers()))),
         // A response of so many header fields.
         (_, "many-fields") => {
@@ -141,7 +141,7 @@ pub async fn routes(
             let body = http_body_util::Full::new(Bytes::from("body"));
             Response::new(boxed(body.with_trailers(async move { Some(Ok(trailers)) })))
         }
-        // So many trailers.
+        // This many trailers.
         (_, "many-trailers") => {
             let mut trailers = HeaderMap::new();
             for field in 0..number {
@@ -151,7 +151,7 @@ pub async fn routes(
             let body = http_body_util::Full::new(Bytes::from("body"));
             Response::new(boxed(body.with_trailers(async move { Some(Ok(trailers)) })))
         }
-        // The request's trailers come back as a body.
+        // The request's trailers are returned as a body.
         (_, "request-trailers") => {
             let body = request.into_body().collect().await.unwrap();
             let trailers = body.trailers().cloned().unwrap_or_default();

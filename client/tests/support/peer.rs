@@ -1,4 +1,4 @@
-//! A server of HTTP/2 by hand: says exactly what a test wants it to say.
+//! A server of HTTP/2 by hand: sends exactly the frames of the test.
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -96,7 +96,7 @@ impl Peer {
         self.send(GOAWAY, 0, 0, &payload).await;
     }
 
-    /// The next frame, of whatever kind; `None` at the end.
+    /// The next frame, of any kind; `None` at the end.
     pub async fn frame(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.io.read_exact(&mut head).await.ok()?;

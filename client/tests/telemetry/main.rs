@@ -95,7 +95,7 @@ mod figures {
 
     use crate::support::*;
 
-    /// The sum of all that was told of each name.
+    /// The sum of the values of each name.
     #[derive(Clone, Debug, Default)]
     struct Sums(Arc<Mutex<BTreeMap<String, f64>>>);
 

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{Method, StatusCode};
 use lacewing_conn::{
     Reason, Side, Version,
-    proto::{Config, Engine, Event, Head, OpenOptions, Transmit},
+    proto::{ServerPush, Config, Engine, Event, Head, OpenOptions, Transmit},
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -18,7 +18,9 @@ fuzz_target!(|input: (u8, u8, u8, &[u8])| {
     let version = Version::ALL[usize::from(choice) % Version::ALL.len()];
     let side = if choice & 0x80 == 0 { Side::Server } else { Side::Client };
     let mut config = Config::new(version, side);
-    config.accept_push = choice & 0x40 != 0;
+    if choice & 0x40 != 0 {
+        config.push = ServerPush::Accept;
+    }
     let mut now = Instant::now();
     let mut engine = Engine::new(config, now, 1);
     if side == Side::Client {

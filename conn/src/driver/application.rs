@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Handles a connection's streams. The [`Driver`] calls all methods on the
-/// connection's task, so they must not block.
+/// connection's task: they must not block.
 ///
 /// Keep state per stream in a [`StreamTable`](super::facade::StreamTable): slots are
 /// reused, and the table never returns the state of an earlier stream.

@@ -1,10 +1,10 @@
 //! The buffers for reading and writing. They belong to the thread and not to a
 //! connection: an idle connection holds none.
 //!
-//! What is read is split off without a copy, so that a used-up buffer's memory
-//! is free only when the last body made of it has been consumed. The pool takes
-//! it before that and looks again when a buffer is wanted: in a bulk transfer a
-//! few buffers go round, and memory is neither allocated nor faulted in.
+//! DATA is split off a buffer without a copy. The buffer's memory is free when
+//! the last of these bodies is consumed. The pool takes the buffer earlier, and
+//! checks it again when the next one is needed. In a bulk transfer a few
+//! buffers circulate, and no memory is allocated or faulted in.
 
 use std::{cell::RefCell, collections::VecDeque};
 
@@ -15,7 +15,7 @@ use bytes::BytesMut;
 pub(super) enum Size {
     /// Small enough to be pinned by a slow reader of one frame of it.
     Small,
-    /// For reads that come back full.
+    /// For reads that fill their buffer.
     Large,
 }
 
@@ -27,8 +27,8 @@ impl Size {
         }
     }
 
-    /// How many a thread keeps: a mebibyte of large ones, half of one of small
-    /// ones.
+    /// The number of buffers that a thread keeps: a mebibyte of large ones,
+    /// half of one of small ones.
     const fn kept(self) -> usize {
         match self {
             Self::Small => 32,

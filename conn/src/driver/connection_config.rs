@@ -22,7 +22,7 @@ pub struct ConnectionConfig {
     /// The bounds against a peer that sends or asks for too much. Default:
     /// [`Limits::new`] for the side.
     pub limits: Limits,
-    /// How SPDY's header blocks are compressed. Default
+    /// The compression of SPDY's header blocks. Default
     /// [`WholeField`](HeaderCompression::WholeField): the lengths of such
     /// blocks reveal no more than those of HPACK do (CRIME).
     pub header_compression: HeaderCompression,

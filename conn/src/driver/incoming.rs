@@ -17,9 +17,9 @@ use crate::Error;
 /// The body of a request or response from the peer.
 ///
 /// It implements [`http_body::Body`]: data first, then trailers if there are any.
-/// Consumed data returns to the peer as flow-control credit. So a slow reader slows
+/// Consumed data returns to the peer as flow-control credit. A slow reader slows
 /// the peer down, and costs at most a window of memory. Dropping the body before
-/// its end discards the rest; its credit returns to the peer all the same.
+/// its end discards the rest; its credit returns to the peer.
 ///
 /// ```
 /// use http_body_util::{BodyExt, Limited};

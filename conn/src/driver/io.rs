@@ -19,8 +19,8 @@ const READ_MIN: usize = 4 << 10;
 /// A read of less than this needs only a small buffer.
 const SHRINK_BELOW: usize = 8 << 10;
 
-/// The start of a frame that is not longer than this is copied out of the read
-/// buffer when the connection goes to sleep on it.
+/// When the connection sleeps before the rest of a frame arrives, a start of at
+/// most this length is copied out of the read buffer.
 const REMAINDER: usize = 1 << 10;
 
 /// The size of writes to a transport that takes one slice at a time.
@@ -121,8 +121,8 @@ impl<IO> Transport<IO> {
         }
     }
 
-    /// Makes room for a read: in what is left of the buffer, in all of it if
-    /// nothing of it is in use any more, or in another one.
+    /// Makes room for a read: in the rest of the buffer, in all of it if no
+    /// body uses it any more, or in another one.
     fn reserve(&mut self) {
         let (size, room) = (self.read_size, self.room());
         if room >= size.bytes()
@@ -155,7 +155,7 @@ impl<IO> Transport<IO> {
 }
 
 impl<IO: AsyncRead + Unpin> Transport<IO> {
-    /// Reads once. Reads grow while they come back full, and shrink again.
+    /// Reads once. Reads grow while they fill their buffer, and shrink again.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Read>> {
         self.reserve();
         let room = self.room();
@@ -168,9 +168,8 @@ impl<IO: AsyncRead + Unpin> Transport<IO> {
         Poll::Ready(Ok(if read == 0 { Read::End } else { Read::Bytes }))
     }
 
-    /// Reads and forgets, until the peer closes: so that a last word to it is
-    /// not destroyed by a reset of the transport (RFC 9113 §9.1 has connections
-    /// end by a close of both sides).
+    /// Reads and discards until the peer closes. Unread input would reset the
+    /// transport, and the peer could lose our last bytes (RFC 9113 §9.1).
     pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
         self.input.clear();
         Poll::Ready(ready!(self.poll_read(cx)).unwrap_or(Read::End))
@@ -281,7 +280,8 @@ mod tests {
         let (here, mut there) = duplex(4 << 20);
         let mut transport = Transport::new(here);
         there.write_all(&[1; 2 << 20]).await.unwrap();
-        // Bodies that are split off keep their memory; reading goes on in other.
+        // Bodies that are split off keep their memory; reading continues in
+        // other memory.
         let mut bodies = Vec::new();
         while read(&mut transport).is_ready() {
             let body = transport.input.split().freeze();

@@ -11,9 +11,10 @@ const JOIN_BELOW: usize = 4 << 10;
 /// The largest piece that is made by joining.
 const BLOCK: usize = 16 << 10;
 
-/// Data in the order of its arrival. What it costs is near to what it holds:
-/// a frame of one byte that waited on its own would cost a hundred times its
-/// payload, and a small part of a read buffer would keep all of that alive.
+/// Data in the order of its arrival. Its memory is close to the length of its
+/// payloads. A frame of one byte that waited on its own would cost a hundred
+/// times its payload. A small part of a read buffer would keep the whole buffer
+/// alive.
 ///
 /// A reader that keeps up gets each piece as it arrived.
 #[derive(Debug, Default)]

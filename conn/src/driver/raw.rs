@@ -159,8 +159,8 @@ impl Mux {
     ///
     /// # Errors
     ///
-    /// The connection is over, or no answer came within `timeout`
-    /// ([`Error::is_ping_timeout`]); the connection goes on after that.
+    /// The connection is over, or no answer arrived within `timeout`
+    /// ([`Error::is_ping_timeout`]); the connection stays open then.
     pub async fn ping(&self, timeout: Duration) -> Result<Duration, Error> {
         let (caller, answer) = oneshot::channel();
         match tokio::time::timeout(timeout, self.ask(Request::Ping(caller), answer)).await {
@@ -265,7 +265,7 @@ mod tests {
     use super::*;
 
     /// A Mux reports that its ids ran out, and that another connection may be tried.
-    /// Open streams go on.
+    /// Open streams continue.
     #[tokio::test(start_paused = true)]
     async fn ids_that_run_out_are_reported() {
         for version in Version::ALL {

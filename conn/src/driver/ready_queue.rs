@@ -346,8 +346,7 @@ mod interleavings {
                 let (queue, queued) = (Arc::clone(&queue), Arc::clone(&queued));
                 thread::spawn(move || {
                     for signal in 1..=2 {
-                        // In the queue at most once, whatever the task does
-                        // meanwhile.
+                        // In the queue at most once, at any step of the task.
                         if queued.set() {
                             queue.push(signal);
                         }

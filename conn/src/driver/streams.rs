@@ -68,8 +68,8 @@ impl Streams {
 
     pub(super) fn waker(&mut self, stream: StreamKey) -> Waker {
         let queue = Arc::clone(self.notifier.queue());
-        // Work may go on for a stream that has ended, while another stream has
-        // its slot. The body of that one must not end here.
+        // Work may continue for a stream that has ended, while another stream
+        // has its slot. The body of that one must not end here.
         let taken = self.table.other(stream).is_some_and(|cells| {
             let body = cells.body.as_ref();
             body.is_some_and(|body| body.is_open())

@@ -45,9 +45,9 @@ const SLICE: Duration = Duration::from_millis(1);
 const SIGNALS: usize = 16;
 
 /// The time for the peer to close its side after we closed ours, so that our last
-/// bytes reach it. After a graceful end it starts again while the peer still sends:
-/// closing a transport over unread input resets it, and the peer loses the bytes
-/// that it has not read (RFC 9112 §9.6).
+/// bytes reach it. After a graceful end it starts again while the peer still sends.
+/// A transport that is closed over unread input is reset, and the peer loses the
+/// bytes that it has not read (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Drives one connection: its engine, its transport and the application on top.
@@ -176,8 +176,8 @@ impl<IO, A: Application> Driver<IO, A> {
         &mut self.application
     }
 
-    /// Shuts the connection down gracefully: streams that are open go on, new
-    /// ones are refused.
+    /// Shuts the connection down gracefully: open streams continue, new ones
+    /// are refused.
     pub fn shutdown(&mut self) {
         self.engine.shutdown(now());
     }
@@ -406,8 +406,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                 self.input_ended = true;
                 true
             }
-            // TLS without close_notify: complete requests are complete all the
-            // same, and their clients wait for responses.
+            // TLS without close_notify: complete requests are still complete,
+            // and their clients wait for responses.
             Poll::Ready(Err(error))
                 if error.kind() == io::ErrorKind::UnexpectedEof
                     && self.engine.side() == Side::Server =>
@@ -541,7 +541,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
         }
         this.report_memory();
         // Not by the waker: tokio would poll a task that wakes itself dozens of
-        // times before it looks at its sockets, and all others of the thread
+        // times before it looks at its sockets. All other tasks of the thread
         // would wait.
         let _: Poll<()> = pin!(tokio::task::yield_now()).poll(cx);
         Poll::Pending

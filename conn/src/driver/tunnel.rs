@@ -27,8 +27,8 @@ const WRITE_BUFFER: usize = 64 << 10;
 /// credit. A reset is an error of kind
 /// [`ConnectionReset`](io::ErrorKind::ConnectionReset) with the [`Error`] inside.
 /// Writes go into a pipe of 64 KiB; its other end, a [`TunnelBody`], is the body of
-/// our message. Writes wait while the peer's windows are closed. So a stalled side
-/// costs little memory, and does not hold up the other streams of its connection.
+/// our message. Writes wait while the peer's windows are closed. A stalled side
+/// costs little memory, and does not delay the other streams of its connection.
 ///
 /// [Flushing](tokio::io::AsyncWrite::poll_flush) waits until the connection has
 /// taken all bytes. [Shutting down](tokio::io::AsyncWrite::poll_shutdown) waits
@@ -266,7 +266,7 @@ impl Drop for Writer {
     }
 }
 
-/// What was written into a tunnel, until the connection takes it.
+/// The bytes written into a tunnel, until the connection takes them.
 #[derive(Debug, Default)]
 struct Pipe {
     state: Cell<State>,
@@ -327,7 +327,7 @@ impl Pipe {
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state.lock();
         // If nothing was lost, a reader may still find the peer's last bytes, such
-        // as the answer to a closing handshake: protocols on top flush before they
+        // as the answer to a closing handshake. Protocols on top flush before they
         // read.
         if state.lost {
             return Poll::Ready(Err(takes_no_more()));

@@ -28,6 +28,57 @@ pub enum ShutdownOrder {
     DataFirst,
 }
 
+/// A client's answer to pushed streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ServerPush {
+    /// Refuses them, and says so where the protocol has a setting for it.
+    #[default]
+    Refuse,
+    /// Accepts up to [`max_pushed_streams`](Limits::max_pushed_streams).
+    Accept,
+}
+
+/// Permits clients to open streams for other protocols, such as WebSockets, by
+/// extended CONNECT (RFC 8441).
+///
+/// ```
+/// use lacewing_conn::proto::ExtendedConnect;
+///
+/// assert_eq!(ExtendedConnect::default(), ExtendedConnect::Off);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ExtendedConnect {
+    /// Treats a request with `:protocol` as malformed.
+    #[default]
+    Off,
+    /// Permits them, and says so in SETTINGS. The service has to handle CONNECT:
+    /// browsers then open WebSockets by it.
+    Offer,
+}
+
+/// How the protocol of a connection was determined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum VersionSource {
+    /// By negotiation, or it was agreed on before.
+    #[default]
+    Negotiated,
+    /// From first bytes that it shares with a protocol without a connection window:
+    /// that window counts only once the peer shows that it knows of it.
+    FirstBytes,
+}
+
+/// The use of flow control.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FlowControl {
+    /// Both sides obey the windows, where the protocol has them.
+    #[default]
+    Obeyed,
+    /// The peer neither obeys our windows nor grants any: the windows of both sides
+    /// are ignored. Only for peers known to be so (the Go spdystream family).
+    Ignored,
+}
+
 /// How header blocks are compressed where that is a choice (SPDY; HPACK needs
 /// none).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,11 +140,10 @@ pub struct Config {
     pub limits: Limits,
     /// The first step of a graceful shutdown. Default GOAWAY.
     pub shutdown_order: ShutdownOrder,
-    /// A client takes pushed streams. Off by default.
-    pub accept_push: bool,
-    /// A server takes `:protocol` in CONNECT requests, and says so (RFC 8441).
-    /// Off by default.
-    pub extended_connect: bool,
+    /// A client's answer to pushed streams. Refused by default.
+    pub push: ServerPush,
+    /// A server's use of `:protocol` in CONNECT requests (RFC 8441). Off by default.
+    pub extended_connect: ExtendedConnect,
     /// The budget that this connection's windows share with those of others
     /// when they grow. `None`, the default, is none: they grow as far as the
     /// limits let them. The driver puts the [process's](WindowPool::global)
@@ -112,13 +162,10 @@ pub struct Config {
     /// happens when ids run out. One of the wrong parity is moved to the next.
     /// Default 1 for a client, 2 for a server.
     pub first_stream: u32,
-    /// The protocol was told from bytes that it shares with one that has no
-    /// connection window: that window counts only once the peer shows that it
-    /// knows of it.
-    pub version_uncertain: bool,
-    /// The peer knows no flow control: it neither obeys our windows nor grants
-    /// any. Only for peers known to be so (the Go spdystream family).
-    pub ignore_flow_control: bool,
+    /// How the protocol was determined. By negotiation by default.
+    pub version_source: VersionSource,
+    /// The use of flow control. Obeyed by default.
+    pub flow_control: FlowControl,
     /// The scheme of our requests whose URI names none: those in origin form, whose authority is
     /// in the `host` field. Default `http`; behind TLS it is `https`.
     pub scheme: Scheme,
@@ -133,15 +180,15 @@ impl Config {
             semantics: Semantics::Http,
             limits: Limits::new(side),
             shutdown_order: ShutdownOrder::default(),
-            accept_push: false,
-            extended_connect: false,
+            push: ServerPush::default(),
+            extended_connect: ExtendedConnect::default(),
             window_pool: None,
             header_compression: HeaderCompression::default(),
             persistent_settings: PersistentSettings::default(),
             returned_settings: Vec::new(),
             first_stream: if side == Side::Client { 1 } else { 2 },
-            version_uncertain: false,
-            ignore_flow_control: false,
+            version_source: VersionSource::default(),
+            flow_control: FlowControl::default(),
             scheme: Scheme::HTTP,
         }
     }

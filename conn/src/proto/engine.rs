@@ -42,17 +42,17 @@ pub use self::{
     unsolicited::AlternativeFor,
 };
 use super::{
-    Config, Event, Limits, Output, Reason, Setting, Side, StreamId, StreamKey, Version,
+    Config, Event, FlowControl, Limits, Output, Reason, Setting, Side, StreamId, StreamKey,
+    Version,
     charges::Charges,
     flow::{ConnectionFlow, RecvWindow, SendWindow},
     ids::StreamIds,
     peer::Peer,
     priority::Priority,
     rules::Rules,
-    scheduler::Scheduler,
     shutdown::Shutdown,
     streams::{
-        Reader, Stream, Streams,
+        Handler, Reader, Stream, Streams,
         state::{Half, State},
     },
     timers::{StreamTimer, Timer, Timers},
@@ -105,15 +105,11 @@ pub struct Engine {
     config: Config,
     rules: &'static Rules,
     wire: Wire,
-    output: Output,
+
     streams: Streams,
-    scheduler: Scheduler,
     flow: ConnectionFlow,
     peer: Peer,
     ids: StreamIds,
-    /// Pushes that are not on the wire yet, in the order of their ids: no more
-    /// than the peer permits at once.
-    held_pushes: VecDeque<StreamKey>,
     admission: Admission,
     /// Events of a frame that caused several.
     events: VecDeque<Event>,
@@ -159,13 +155,11 @@ impl Engine {
         let mut engine = Self {
             rules,
             wire: Wire::new(&config),
-            output: Output::default(),
+
             streams: Streams::default(),
-            scheduler: Scheduler::default(),
             flow: ConnectionFlow::new(rules, &config),
             peer: Peer::new(rules, &config),
             ids: StreamIds::new(config.side, config.first_stream),
-            held_pushes: VecDeque::new(),
             admission: Admission::new(now),
             events: VecDeque::new(),
             charges: Charges::new(limits, now),
@@ -177,11 +171,9 @@ impl Engine {
             config,
         };
         engine.start_timers(now, seed);
-        engine.wire.preface(&engine.config, engine.output.buffer());
+        engine.wire.preface(&engine.config);
         if let Some(increment) = engine.flow.initial_increment(rules) {
-            engine
-                .wire
-                .window_update(None, increment.0, engine.output.buffer());
+            engine.wire.window_update(None, increment.0);
         }
         engine
     }
@@ -265,7 +257,7 @@ impl Engine {
 
     /// Returns the bytes that are to be written.
     pub fn output(&mut self) -> &mut Output {
-        &mut self.output
+        &mut self.wire.output
     }
 
     /// Returns `true` if input should be read and polled. `false` while too much
@@ -276,7 +268,7 @@ impl Engine {
         let limits = &self.config.limits;
         let backlog = limits.max_output_backlog.saturating_add(limits.cut_ahead);
         !self.admission.is_waiting()
-            && self.output.len() <= backlog
+            && self.wire.output.len() <= backlog
             && self.flow.buffered() <= self.flow.budget(limits)
     }
 
@@ -333,7 +325,7 @@ impl Engine {
             let before = input.len();
             let event = match self.wire.decode(input) {
                 Ok(Some(message)) => {
-                    self.life.heard(now, self.output.end());
+                    self.life.heard(now, self.wire.output.end());
                     self.timers.stop(Timer::HeaderBlock);
                     self.note_message(before.saturating_sub(input.len()));
                     self.handle_message(now, message)
@@ -368,7 +360,7 @@ impl Engine {
     /// A new stream with windows as they are now.
     fn new_stream(&self, id: StreamId, state: State, priority: Option<Priority>) -> Stream {
         let initial = self.rules.stream_window;
-        let initial = initial.filter(|_| !self.config.ignore_flow_control);
+        let initial = initial.filter(|_| self.config.flow_control == FlowControl::Obeyed);
         let granted = initial.map(|_| self.config.limits.stream_window);
         let recv = RecvWindow::new(granted).at_least(initial.unwrap_or(0));
         let send = SendWindow::new(self.peer.stream_window());
@@ -390,7 +382,8 @@ impl Engine {
             }
             return;
         }
-        let done = !stream.retained && stream.recv.unreleased == 0 && !stream.is_held();
+        let done =
+            stream.handler == Handler::Done && stream.recv.unreleased == 0 && !stream.is_held();
         if done {
             self.remove(now, key);
         } else {
@@ -403,7 +396,6 @@ impl Engine {
         let Some(stream) = self.streams.get(key) else {
             return;
         };
-        let queued = stream.send.scheduled.then_some(stream.priority);
         let unreleased = stream.recv.unreleased;
         let lingers = stream.recv.reader == Reader::Lingering;
         // A push is charged itself, and pays for nothing.
@@ -411,11 +403,9 @@ impl Engine {
         let has_held_pushes = stream.send.behind > 0;
         let parent = stream.parent().filter(|_| stream.is_held());
         self.streams.remove(key);
-        if let Some(priority) = queued {
-            self.scheduler.remove(key, priority);
-        }
         if let Some(parent) = parent {
-            self.forget_held_push(now, key, parent);
+            self.arm_held_push();
+            self.resume_parent(now, parent);
         } else if has_held_pushes {
             self.drop_held_pushes_of(now, key.id());
         }
@@ -425,10 +415,11 @@ impl Engine {
         if !charged {
             self.charges.note_ended_stream();
         }
-        self.flow.let_go(unreleased);
-        self.give_back(now, None, unreleased);
+        if unreleased > 0 {
+            self.flow.let_go(unreleased);
+            self.give_back(now, None, unreleased);
+        }
         if self.streams.is_empty() {
-            self.scheduler.shrink();
             self.stop_sweep();
             self.life.became_idle(now);
             self.finish_drain();

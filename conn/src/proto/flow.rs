@@ -14,7 +14,7 @@ pub(crate) use self::{
     tuning::Growth,
     window::{Increment, MAX_WINDOW, RecvWindow, SendWindow, WindowError},
 };
-use super::{Config, Limits, StreamKey, WindowPool, rules::Rules};
+use super::{Config, FlowControl, Limits, StreamKey, VersionSource, WindowPool, rules::Rules};
 use tuning::Tuning;
 
 /// Flow control of one connection.
@@ -46,15 +46,14 @@ impl ConnectionFlow {
     pub(crate) fn new(rules: &Rules, config: &Config) -> Self {
         let initial = rules
             .connection_window
-            .filter(|_| !config.ignore_flow_control);
+            .filter(|_| config.flow_control == FlowControl::Obeyed);
         let limits = &config.limits;
         Self {
             send: SendWindow::new(initial),
             recv: RecvWindow::new(initial.map(|initial| limits.connection_window.max(initial))),
-            knowledge: if config.version_uncertain {
-                Knowledge::Uncertain
-            } else {
-                Knowledge::Certain
+            knowledge: match config.version_source {
+                VersionSource::Negotiated => Knowledge::Certain,
+                VersionSource::FirstBytes => Knowledge::Uncertain,
             },
             buffered: 0,
             stalled: false,
@@ -238,7 +237,9 @@ mod tests {
     #[test]
     fn an_uncertain_window_binds_nobody_until_it_is_credited() {
         for version in EVERY_VERSION {
-            let mut flow = flow(version, |config| config.version_uncertain = true);
+            let mut flow = flow(version, |config| {
+                config.version_source = VersionSource::FirstBytes
+            });
             if flow.receive_window().is_none() {
                 continue;
             }
@@ -246,7 +247,9 @@ mod tests {
             assert!(flow.forget_send_window());
             assert_eq!(flow.debit_recv(0x7fff_ffff), Ok(()));
 
-            let mut flow = self::flow(version, |config| config.version_uncertain = true);
+            let mut flow = self::flow(version, |config| {
+                config.version_source = VersionSource::FirstBytes
+            });
             assert_eq!(flow.credit_send(1), Ok(()));
             flow.debit_send(flow.send_available());
             assert!(!flow.forget_send_window());

@@ -1,7 +1,9 @@
 //! The peer, as far as it has reported: its settings (RFC 9113 §6.5.2; the SPDY
 //! drafts §2.6.4).
 
-use super::{Config, Limits, Rule, Setting, flow::MAX_WINDOW, rules::Rules, wire::PeerSettings};
+use super::{
+    Config, FlowControl, Limits, Rule, Setting, flow::MAX_WINDOW, rules::Rules, wire::PeerSettings,
+};
 
 /// The peer's settings, and the defaults of the protocol until they arrive.
 #[derive(Debug)]
@@ -32,7 +34,9 @@ enum Speech {
 impl Peer {
     pub(crate) fn new(rules: &Rules, config: &Config) -> Self {
         Self {
-            stream_window: rules.stream_window.filter(|_| !config.ignore_flow_control),
+            stream_window: rules
+                .stream_window
+                .filter(|_| config.flow_control == FlowControl::Obeyed),
             max_streams: rules.max_concurrent_streams,
             takes_push: true,
             takes_extended_connect: false,

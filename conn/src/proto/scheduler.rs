@@ -82,8 +82,17 @@ impl Scheduler {
         }
     }
 
+    /// Takes a stream out, which most often is the one whose turn it is.
+    pub(crate) fn take_out(&mut self, stream: StreamKey, priority: Priority) {
+        if self.front() == Some(stream) {
+            self.pop();
+        } else {
+            self.remove(stream, priority);
+        }
+    }
+
     /// Takes the stream whose turn it is out of the queue.
-    pub(crate) fn pop(&mut self) -> Option<StreamKey> {
+    fn pop(&mut self) -> Option<StreamKey> {
         let level = self.level()?;
         let queue = self.levels.get_mut(level)?;
         let stream = queue.pop_front();
@@ -96,7 +105,7 @@ impl Scheduler {
     }
 
     /// Takes a stream out, wherever it stands.
-    pub(crate) fn remove(&mut self, stream: StreamKey, priority: Priority) {
+    fn remove(&mut self, stream: StreamKey, priority: Priority) {
         let level = usize::from(priority.urgency());
         if let Some(queue) = self.levels.get_mut(level) {
             if queue.front() == Some(&stream) {

@@ -1,28 +1,34 @@
 //! The table of a connection's streams.
 
+mod held_pushes;
 pub(crate) mod progress;
 pub(crate) mod state;
 mod stream;
+mod turns;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     hash::{BuildHasherDefault, Hasher},
 };
 
-use super::{StreamId, StreamKey, memory};
+use super::{StreamId, StreamKey, memory, scheduler::Scheduler};
 
 pub(crate) use self::stream::{
-    Ending, HeldPush, Opener, PriorityOwner, Push, Reader, Source, Stream,
+    Count, Ending, Handler, HeldPush, Opener, PriorityOwner, Push, Reader, Source, Stream,
 };
 
 /// All streams of a connection, found by key without hashing and by number
-/// with one.
+/// with one; their turns, counts and memory.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
     slots: Vec<Option<Stream>>,
     free: Vec<u32>,
     by_id: HashMap<StreamId, u32, BuildHasherDefault<IdHasher>>,
     counts: Counts,
+    scheduler: Scheduler,
+    /// Pushes of ours that are not on the wire yet, in the order of their ids: no
+    /// more than the peer permits at once.
+    pushes: VecDeque<StreamKey>,
     /// Bytes of memory of the header lists of all streams.
     headers: usize,
     /// Bytes of memory of what all streams have yet to send.
@@ -79,7 +85,8 @@ impl Streams {
         let Some(stream) = self.get_mut(key) else {
             return;
         };
-        if stream.is_ours() && std::mem::take(&mut stream.counted) {
+        let counted = std::mem::replace(&mut stream.count, Count::Closed) == Count::Open;
+        if counted && stream.is_ours() {
             self.counts.opened = self.counts.opened.saturating_sub(1);
         }
     }
@@ -172,49 +179,59 @@ impl Streams {
             memory::of_table::<Option<Stream>>(self.slots.capacity()),
             memory::of_table::<u32>(self.free.capacity()),
             memory::of_table::<IdEntry>(self.by_id.capacity()),
+            memory::of_table::<StreamKey>(self.pushes.capacity()),
+            self.scheduler.memory(),
             self.headers,
             self.unsent,
         ];
         parts.into_iter().fold(0, usize::saturating_add)
     }
 
-    /// Drops a stream; `false` if it is gone.
+    /// Drops a stream, with its places and what it held; `false` if it is gone.
     pub(crate) fn remove(&mut self, key: StreamKey) -> bool {
         let slot = self.slots.get_mut(key.slot());
-        let Some(slot) = slot.filter(|slot| matches!(slot, Some(stream) if stream.id == key.id()))
-        else {
+        let Some(slot) = slot else { return false };
+        let Some(stream) = slot.as_ref().filter(|stream| stream.id == key.id()) else {
             return false;
         };
-        let counts = &mut self.counts;
-        match slot {
-            Some(stream) if stream.is_ours() => {
-                counts.opened = counts.opened.saturating_sub(u32::from(stream.counted));
-            }
-            Some(stream) => {
-                counts.accepted = counts.accepted.saturating_sub(1);
-                counts.orphans = counts.orphans.saturating_add(u32::from(stream.retained));
-            }
-            None => {}
+        if stream.is_queued() {
+            self.scheduler.take_out(key, stream.priority);
         }
-        let held = slot.as_ref().map(|stream| (stream.headers, stream.unsent));
-        let (headers, unsent) = held.unwrap_or_default();
-        self.headers = self.headers.saturating_sub(headers);
-        self.unsent = self.unsent.saturating_sub(unsent);
+        let counts = &mut self.counts;
+        if stream.is_ours() {
+            let counted = u32::from(stream.count == Count::Open);
+            counts.opened = counts.opened.saturating_sub(counted);
+        } else {
+            let orphaned = u32::from(stream.handler == Handler::Running);
+            counts.accepted = counts.accepted.saturating_sub(1);
+            counts.orphans = counts.orphans.saturating_add(orphaned);
+        }
+        self.headers = self.headers.saturating_sub(stream.headers);
+        self.unsent = self.unsent.saturating_sub(stream.unsent);
+        let parent = stream.parent().filter(|_| stream.is_held());
         *slot = None;
         self.by_id.remove(&key.id());
+        if let Some(parent) = parent {
+            self.forget_held_push(key, parent);
+        }
         if self.by_id.is_empty() {
-            // An idle connection holds little.
-            self.slots.truncate(4);
-            self.free.clear();
-            self.free
-                .extend(0..u32::try_from(self.slots.len()).unwrap_or(0));
-            self.free.shrink_to(4);
-            self.slots.shrink_to(4);
+            self.shrink();
         } else {
             self.free
                 .push(u32::try_from(key.slot()).unwrap_or(u32::MAX));
         }
         true
+    }
+
+    /// An idle connection holds little.
+    fn shrink(&mut self) {
+        self.slots.truncate(4);
+        self.free.clear();
+        self.free
+            .extend(0..u32::try_from(self.slots.len()).unwrap_or(0));
+        self.free.shrink_to(4);
+        self.slots.shrink_to(4);
+        self.scheduler.shrink();
     }
 
     pub(crate) fn keys(&self) -> Vec<StreamKey> {
@@ -261,11 +278,11 @@ impl Hasher for IdHasher {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::{state::State, *};
     use crate::proto::flow::{RecvWindow, SendWindow};
 
-    fn stream(id: u32) -> Stream {
+    pub(crate) fn stream(id: u32) -> Stream {
         let id = StreamId::new(id);
         Stream::new(
             id,
@@ -296,7 +313,7 @@ mod tests {
         let ours = streams.insert(stream(1));
         let theirs = streams.insert(Stream {
             opener: Opener::Peer,
-            retained: true,
+            handler: Handler::Running,
             ..stream(2)
         });
         assert_eq!((streams.opened(), streams.accepted()), (1, 1));

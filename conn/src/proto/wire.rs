@@ -16,13 +16,21 @@ pub(crate) use self::fields::{Fields, ListLimit, settle_length};
 pub use self::header_bytes::HeaderBytes;
 pub(crate) use self::http2::settings::payload as settings_payload;
 use super::{
-    Config, Direction, Head, Priority, Reason, Rule, Setting, StreamId, Version, Violation,
+    Config, Direction, Head, Output, Priority, Reason, Rule, Setting, StreamId, Version, Violation,
 };
 
-/// One direction pair of a connection: decoder, encoder and their compression
-/// contexts.
+/// The wire of a connection: the codec of its protocol, and the frames that wait to
+/// be written. Frames are encoded straight into the output, so the order in which
+/// header lists are compressed is the order in which they are sent.
 #[derive(Debug)]
-pub(crate) enum Wire {
+pub(crate) struct Wire {
+    codec: Codec,
+    pub(crate) output: Output,
+}
+
+/// Decoder and encoder of one protocol, with their compression contexts.
+#[derive(Debug)]
+enum Codec {
     Http2(Box<http2::Wire>),
     Spdy(Box<spdy::Wire>),
 }
@@ -164,9 +172,13 @@ pub(crate) enum Unencodable {
 
 impl Wire {
     pub(crate) fn new(config: &Config) -> Self {
-        match config.version {
-            Version::Http2 => Self::Http2(Box::new(http2::Wire::new(config))),
-            _ => Self::Spdy(Box::new(spdy::Wire::new(config))),
+        let codec = match config.version {
+            Version::Http2 => Codec::Http2(Box::new(http2::Wire::new(config))),
+            _ => Codec::Spdy(Box::new(spdy::Wire::new(config))),
+        };
+        Self {
+            codec,
+            output: Output::default(),
         }
     }
 
@@ -174,78 +186,80 @@ impl Wire {
     /// whole. A stream's violation leaves the wire usable.
     #[inline]
     pub(crate) fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Message>, Violation> {
-        match self {
-            Self::Http2(wire) => wire.decode(input),
-            Self::Spdy(wire) => wire.decode(input),
+        match &mut self.codec {
+            Codec::Http2(wire) => wire.decode(input),
+            Codec::Spdy(wire) => wire.decode(input),
         }
     }
 
     /// Payloads of DATA below this are copied off the input.
     #[inline]
     pub(crate) fn set_copy_below(&mut self, length: usize) {
-        match self {
-            Self::Http2(wire) => wire.set_copy_below(length),
-            Self::Spdy(wire) => wire.set_copy_below(length),
+        match &mut self.codec {
+            Codec::Http2(wire) => wire.set_copy_below(length),
+            Codec::Spdy(wire) => wire.set_copy_below(length),
         }
     }
 
     /// A header block has begun and not ended.
     #[inline]
     pub(crate) fn in_header_block(&self) -> bool {
-        match self {
-            Self::Http2(wire) => wire.in_header_block(),
+        match &self.codec {
+            Codec::Http2(wire) => wire.in_header_block(),
             // A block has one frame.
-            Self::Spdy(_) => false,
+            Codec::Spdy(_) => false,
         }
     }
 
     /// A DATA frame has begun and not ended, whose content is handed on in pieces.
     #[inline]
     pub(crate) fn in_data(&self) -> bool {
-        match self {
+        match &self.codec {
             // A frame is handed on as a whole.
-            Self::Http2(_) => false,
-            Self::Spdy(wire) => wire.in_data(),
+            Codec::Http2(_) => false,
+            Codec::Spdy(wire) => wire.in_data(),
         }
     }
 
     /// The size of all header blocks: sent, received.
     pub(crate) fn header_bytes(&self) -> (HeaderBytes, HeaderBytes) {
-        match self {
-            Self::Http2(wire) => wire.header_bytes(),
-            Self::Spdy(wire) => wire.header_bytes(),
+        match &self.codec {
+            Codec::Http2(wire) => wire.header_bytes(),
+            Codec::Spdy(wire) => wire.header_bytes(),
         }
     }
 
-    /// The memory of the codec: compression contexts, and a header block that has
-    /// not ended.
+    /// The memory of the output and the codec: compression contexts, and a header
+    /// block that has not ended.
     pub(crate) fn memory(&self) -> usize {
-        match self {
-            Self::Http2(wire) => wire.memory(),
-            Self::Spdy(wire) => wire.memory(),
-        }
+        let codec = match &self.codec {
+            Codec::Http2(wire) => wire.memory(),
+            Codec::Spdy(wire) => wire.memory(),
+        };
+        codec.saturating_add(self.output.memory())
     }
 
     /// The first bytes of a connection, SETTINGS included.
-    pub(crate) fn preface(&mut self, config: &Config, out: &mut BytesMut) {
-        match self {
-            Self::Http2(wire) => wire.preface(config, out),
-            Self::Spdy(wire) => wire.preface(config, out),
+    pub(crate) fn preface(&mut self, config: &Config) {
+        let out = self.output.buffer();
+        match &mut self.codec {
+            Codec::Http2(wire) => wire.preface(config, out),
+            Codec::Spdy(wire) => wire.preface(config, out),
         }
     }
 
     /// The SETTINGS that an upgrade request brings, as a payload in text; they
     /// are not acknowledged.
     pub(crate) fn upgrade_settings(&mut self, payload: &[u8]) -> Result<PeerSettings, Violation> {
-        match self {
-            Self::Http2(wire) => wire.upgrade_settings(payload),
-            Self::Spdy(_) => Ok(PeerSettings::default()),
+        match &mut self.codec {
+            Codec::Http2(wire) => wire.upgrade_settings(payload),
+            Codec::Spdy(_) => Ok(PeerSettings::default()),
         }
     }
 
     /// Our SETTINGS were acknowledged.
     pub(crate) fn settings_acknowledged(&mut self) {
-        if let Self::Http2(wire) = self {
+        if let Codec::Http2(wire) = &mut self.codec {
             wire.settings_acknowledged();
         }
     }
@@ -258,14 +272,14 @@ impl Wire {
         kind: SendKind,
         head: &Head,
         fin: bool,
-        out: &mut BytesMut,
     ) -> Result<(), Unencodable> {
-        match self {
-            Self::Http2(wire) => {
+        let out = self.output.buffer();
+        match &mut self.codec {
+            Codec::Http2(wire) => {
                 wire.headers(stream, kind, head, fin, out);
                 Ok(())
             }
-            Self::Spdy(wire) => wire.headers(stream, kind, head, fin, out),
+            Codec::Spdy(wire) => wire.headers(stream, kind, head, fin, out),
         }
     }
 
@@ -278,99 +292,88 @@ impl Wire {
         request: &Head,
         response: &Head,
         fin: bool,
-        out: &mut BytesMut,
     ) -> Result<(), Unencodable> {
-        match self {
-            Self::Http2(_) => Err(Unencodable::NoSuchFrame),
-            Self::Spdy(wire) => wire.pushed_response(stream, parent, request, response, fin, out),
+        let out = self.output.buffer();
+        match &mut self.codec {
+            Codec::Http2(_) => Err(Unencodable::NoSuchFrame),
+            Codec::Spdy(wire) => wire.pushed_response(stream, parent, request, response, fin, out),
         }
     }
 
-    /// The head of a DATA frame; the payload follows by reference.
+    /// A DATA frame. A long payload is not copied.
     #[inline]
-    pub(crate) fn data_head(
-        &mut self,
-        stream: StreamId,
-        len: usize,
-        fin: bool,
-        out: &mut BytesMut,
-    ) {
-        match self {
-            Self::Http2(wire) => wire.data_head(stream, len, fin, out),
-            Self::Spdy(wire) => wire.data_head(stream, len, fin, out),
+    pub(crate) fn data(&mut self, stream: StreamId, payload: Bytes, fin: bool) {
+        let (len, out) = (payload.len(), self.output.buffer());
+        match &mut self.codec {
+            Codec::Http2(wire) => wire.data_head(stream, len, fin, out),
+            Codec::Spdy(wire) => wire.data_head(stream, len, fin, out),
         }
+        self.output.append(payload);
     }
 
     /// The most bytes that one DATA frame carries.
     #[inline]
     pub(crate) fn max_data(&self) -> usize {
-        match self {
-            Self::Http2(wire) => wire.max_data(),
-            Self::Spdy(wire) => wire.max_data(),
+        match &self.codec {
+            Codec::Http2(wire) => wire.max_data(),
+            Codec::Spdy(wire) => wire.max_data(),
         }
     }
 
-    pub(crate) fn reset(&mut self, stream: StreamId, reason: Reason, out: &mut BytesMut) {
-        match self {
-            Self::Http2(wire) => wire.reset(stream, reason, out),
-            Self::Spdy(wire) => wire.reset(stream, reason, out),
+    pub(crate) fn reset(&mut self, stream: StreamId, reason: Reason) {
+        let out = self.output.buffer();
+        match &mut self.codec {
+            Codec::Http2(wire) => wire.reset(stream, reason, out),
+            Codec::Spdy(wire) => wire.reset(stream, reason, out),
         }
     }
 
     /// Does nothing where settings are not acknowledged.
-    pub(crate) fn settings_ack(&mut self, out: &mut BytesMut) {
-        if let Self::Http2(wire) = self {
+    pub(crate) fn settings_ack(&mut self) {
+        let out = self.output.buffer();
+        if let Codec::Http2(wire) = &mut self.codec {
             wire.settings_ack(out);
         }
     }
 
-    pub(crate) fn window_update(
-        &mut self,
-        stream: Option<StreamId>,
-        increment: u32,
-        out: &mut BytesMut,
-    ) {
-        match self {
-            Self::Http2(wire) => wire.window_update(stream, increment, out),
-            Self::Spdy(wire) => wire.window_update(stream, increment, out),
+    pub(crate) fn window_update(&mut self, stream: Option<StreamId>, increment: u32) {
+        let out = self.output.buffer();
+        match &mut self.codec {
+            Codec::Http2(wire) => wire.window_update(stream, increment, out),
+            Codec::Spdy(wire) => wire.window_update(stream, increment, out),
         }
     }
 
-    pub(crate) fn ping(&mut self, opaque: u64, out: &mut BytesMut) {
-        match self {
-            Self::Http2(wire) => wire.ping(opaque, out),
-            Self::Spdy(wire) => wire.ping(opaque, out),
+    pub(crate) fn ping(&mut self, opaque: u64) {
+        let out = self.output.buffer();
+        match &mut self.codec {
+            Codec::Http2(wire) => wire.ping(opaque, out),
+            Codec::Spdy(wire) => wire.ping(opaque, out),
         }
     }
 
-    pub(crate) fn pong(&mut self, opaque: u64, out: &mut BytesMut) {
-        match self {
-            Self::Http2(wire) => wire.pong(opaque, out),
-            Self::Spdy(wire) => wire.pong(opaque, out),
+    pub(crate) fn pong(&mut self, opaque: u64) {
+        let out = self.output.buffer();
+        match &mut self.codec {
+            Codec::Http2(wire) => wire.pong(opaque, out),
+            Codec::Spdy(wire) => wire.pong(opaque, out),
         }
     }
 
     /// A new priority for a stream of ours; nothing where it cannot be said.
-    pub(crate) fn priority_update(
-        &mut self,
-        stream: StreamId,
-        priority: Priority,
-        out: &mut BytesMut,
-    ) {
-        if let Self::Http2(wire) = self {
+    pub(crate) fn priority_update(&mut self, stream: StreamId, priority: Priority) {
+        let out = self.output.buffer();
+        if let Codec::Http2(wire) = &mut self.codec {
             wire.priority_update(stream, priority, out);
         }
     }
 
     /// ORIGIN.
-    pub(crate) fn origins(
-        &mut self,
-        origins: &[Bytes],
-        out: &mut BytesMut,
-    ) -> Result<(), Unencodable> {
-        match self {
-            Self::Http2(wire) => wire.origins(origins, out),
-            Self::Spdy(_) => Err(Unencodable::NoSuchFrame),
+    pub(crate) fn origins(&mut self, origins: &[Bytes]) -> Result<(), Unencodable> {
+        let out = self.output.buffer();
+        match &mut self.codec {
+            Codec::Http2(wire) => wire.origins(origins, out),
+            Codec::Spdy(_) => Err(Unencodable::NoSuchFrame),
         }
     }
 
@@ -380,11 +383,11 @@ impl Wire {
         stream: Option<StreamId>,
         origin: &[u8],
         value: &[u8],
-        out: &mut BytesMut,
     ) -> Result<(), Unencodable> {
-        match self {
-            Self::Http2(wire) => wire.alternative(stream, origin, value, out),
-            Self::Spdy(_) => Err(Unencodable::NoSuchFrame),
+        let out = self.output.buffer();
+        match &mut self.codec {
+            Codec::Http2(wire) => wire.alternative(stream, origin, value, out),
+            Codec::Spdy(_) => Err(Unencodable::NoSuchFrame),
         }
     }
 
@@ -394,32 +397,28 @@ impl Wire {
         slot: NonZeroU16,
         proof: Bytes,
         chain: Vec<Bytes>,
-        out: &mut BytesMut,
     ) -> Result<(), Unencodable> {
-        match self {
-            Self::Http2(_) => Err(Unencodable::NoSuchFrame),
-            Self::Spdy(wire) => wire.credential(slot, proof, chain, out),
+        let out = self.output.buffer();
+        match &mut self.codec {
+            Codec::Http2(_) => Err(Unencodable::NoSuchFrame),
+            Codec::Spdy(wire) => wire.credential(slot, proof, chain, out),
         }
     }
 
     /// NOOP.
-    pub(crate) fn noop(&mut self, out: &mut BytesMut) -> Result<(), Unencodable> {
-        match self {
-            Self::Http2(_) => Err(Unencodable::NoSuchFrame),
-            Self::Spdy(wire) => wire.noop(out),
+    pub(crate) fn noop(&mut self) -> Result<(), Unencodable> {
+        let out = self.output.buffer();
+        match &mut self.codec {
+            Codec::Http2(_) => Err(Unencodable::NoSuchFrame),
+            Codec::Spdy(wire) => wire.noop(out),
         }
     }
 
-    pub(crate) fn go_away(
-        &mut self,
-        last: StreamId,
-        reason: Reason,
-        detail: &str,
-        out: &mut BytesMut,
-    ) {
-        match self {
-            Self::Http2(wire) => wire.go_away(last, reason, detail, out),
-            Self::Spdy(wire) => wire.go_away(last, reason, out),
+    pub(crate) fn go_away(&mut self, last: StreamId, reason: Reason, detail: &str) {
+        let out = self.output.buffer();
+        match &mut self.codec {
+            Codec::Http2(wire) => wire.go_away(last, reason, detail, out),
+            Codec::Spdy(wire) => wire.go_away(last, reason, out),
         }
     }
 }

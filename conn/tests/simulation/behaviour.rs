@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderValue, Method, StatusCode};
 use lacewing_conn::{
     Reason, Side, Version,
-    proto::{Head, OpenError, OpenOptions, Priority, UsageError},
+    proto::{Head, OpenError, OpenOptions, Priority, ServerPush, UsageError, VersionSource},
 };
 
 use crate::{
@@ -280,7 +280,7 @@ fn a_body_that_nobody_reads_is_discarded_until_the_reply_is_complete() {
 #[test]
 fn a_peer_of_uncertain_version_does_not_stall() {
     for (client, stalls) in [(Version::Spdy3, true), (Version::Spdy31, false)] {
-        for uncertain in [true, false] {
+        for source in [VersionSource::FirstBytes, VersionSource::Negotiated] {
             // The streams' window as the drafts have it, and a larger one.
             for window in [1 << 16, 1 << 20] {
                 let mut pair = Pair::with(Version::Spdy31, |side, config| {
@@ -288,7 +288,7 @@ fn a_peer_of_uncertain_version_does_not_stall() {
                     if side == Side::Client {
                         config.version = client;
                     } else {
-                        config.version_uncertain = uncertain;
+                        config.version_source = source;
                     }
                 });
                 // What the server may send is up to what the client really is.
@@ -298,8 +298,12 @@ fn a_peer_of_uncertain_version_does_not_stall() {
                 pair.run();
                 let whole = pair.response(stream).body == content(500_000)
                     && pair.response(upload).body == content(500_000);
-                let context = format!("{client}, uncertain: {uncertain}, window {window}");
-                assert_eq!(whole, uncertain || !stalls, "{context}");
+                let context = format!("{client}, version from {source:?}, window {window}");
+                assert_eq!(
+                    whole,
+                    (source == VersionSource::FirstBytes) || !stalls,
+                    "{context}"
+                );
             }
         }
     }
@@ -530,7 +534,9 @@ fn set_priority(pair: &mut Pair, stream: u32, urgency: u8) {
 fn pushed_responses_arrive() {
     every_version(|version| {
         let mut pair = Pair::with(version, |side, config| {
-            config.accept_push = side == Side::Client;
+            if side == Side::Client {
+                config.push = ServerPush::Accept;
+            }
         });
         let parent = pair.get("/never/");
         pair.run();

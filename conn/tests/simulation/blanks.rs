@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lacewing_conn::{
     Side, Version,
-    proto::{Config, Event, Head, OpenOptions, StreamKey},
+    proto::{Config, Event, Head, OpenOptions, ServerPush, StreamKey},
 };
 use lacewing_frames::{http2, spdy};
 use lacewing_hpack::{HeaderField, Sensitivity};
@@ -128,7 +128,7 @@ fn opened(victim: &Victim) -> StreamKey {
 fn no_list_leaves_with_blanks_around_its_values() {
     every_version(|version| {
         let mut config = Config::new(version, Side::Client);
-        config.accept_push = true;
+        config.push = ServerPush::Accept;
         let mut client = Victim::with(config);
         let mut server = Victim::new(version, Side::Server);
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 use lacewing_conn::{
     Side, Version,
-    proto::{Config, Event, Head, OpenOptions, Rule, StreamKey},
+    proto::{Config, Event, Head, OpenOptions, Rule, ServerPush, StreamKey},
 };
 
 use crate::{
@@ -44,7 +44,7 @@ fn server(version: Version) -> (Victim, Peer) {
 /// A client with one request under way.
 fn client(version: Version) -> (Victim, Peer) {
     let mut config = Config::new(version, Side::Client);
-    config.accept_push = true;
+    config.push = ServerPush::Accept;
     let mut victim = Victim::with(config);
     let head = Head::request(Method::GET, "https://example.org/".parse().unwrap());
     let options = OpenOptions::without_content();

@@ -6,8 +6,8 @@ use http::{HeaderMap, Method, StatusCode};
 use lacewing_conn::{
     Reason, Side, Version,
     proto::{
-        AlternativeFor, Config, ConnectProtocol, Control, Engine, Event, Head, OpenError,
-        OpenOptions, Priority, Rule, StreamId, UsageError,
+        AlternativeFor, Config, ConnectProtocol, Control, Engine, Event, ExtendedConnect, Head,
+        OpenError, OpenOptions, Priority, Rule, ServerPush, StreamId, UsageError,
     },
 };
 
@@ -44,7 +44,7 @@ fn reset_of(victim: &Victim) -> Option<(Reason, Option<Rule>)> {
 #[test]
 fn extended_connect_is_used_only_where_it_is_offered() {
     let mut pair = Pair::with(Version::Http2, |_, config| {
-        config.extended_connect = true;
+        config.extended_connect = ExtendedConnect::Offer;
     });
     let early =
         pair.client
@@ -100,9 +100,12 @@ fn a_protocol_that_was_not_offered_is_malformed() {
         (":authority", "example.org"),
         (":path", "/"),
     ];
-    for (offered, expected) in [(false, true), (true, false)] {
+    for (offer, expected) in [
+        (ExtendedConnect::Off, true),
+        (ExtendedConnect::Offer, false),
+    ] {
         let mut config = Config::new(Version::Http2, Side::Server);
-        config.extended_connect = offered;
+        config.extended_connect = offer;
         let mut victim = Victim::with(config);
         let mut peer = Peer::new(Version::Http2, Side::Client);
         peer.open(1, false, &extended);
@@ -112,7 +115,7 @@ fn a_protocol_that_was_not_offered_is_malformed() {
     }
     // RFC 8441 §4: only with CONNECT.
     let mut config = Config::new(Version::Http2, Side::Server);
-    config.extended_connect = true;
+    config.extended_connect = ExtendedConnect::Offer;
     let mut victim = Victim::with(config);
     let mut peer = Peer::new(Version::Http2, Side::Client);
     peer.request(1, false, &[]);
@@ -379,7 +382,9 @@ fn what_an_upgrade_brings_is_checked() {
 #[test]
 fn only_plain_requests_are_promised() {
     let mut pair = Pair::with(Version::Http2, |side, config| {
-        config.accept_push = side == Side::Client;
+        if side == Side::Client {
+            config.push = ServerPush::Accept;
+        }
     });
     pair.get("/never/");
     pair.run();
@@ -571,7 +576,7 @@ fn a_promised_stream_gets_its_response_first() {
     ];
     for (frame, fatal) in misbehaviours {
         let mut config = Config::new(Version::Http2, Side::Client);
-        config.accept_push = true;
+        config.push = ServerPush::Accept;
         let mut victim = Victim::with(config);
         let uri = "https://example.org/".parse().unwrap();
         let head = Head::request(Method::GET, uri);
@@ -587,7 +592,7 @@ fn a_promised_stream_gets_its_response_first() {
     }
     // A promise without its method is no request (§8.4.1).
     let mut config = Config::new(Version::Http2, Side::Client);
-    config.accept_push = true;
+    config.push = ServerPush::Accept;
     let mut victim = Victim::with(config);
     let uri = "https://example.org/".parse().unwrap();
     let head = Head::request(Method::GET, uri);

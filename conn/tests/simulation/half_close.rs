@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderValue, Method, StatusCode};
 use lacewing_conn::{
     Initiator, Side, Version,
-    proto::{Head, OpenOptions, StreamKey, Transmit},
+    proto::{Head, OpenOptions, ServerPush, StreamKey, Transmit},
 };
 
 use crate::pair::{Body, Pair, every_version};
@@ -185,7 +185,7 @@ fn nothing_is_asked_of_a_peer_that_says_no_more() {
 #[test]
 fn pushes_are_finished_too() {
     every_version(|version| {
-        let mut pair = Pair::with(version, |_, config| config.accept_push = true);
+        let mut pair = Pair::with(version, |_, config| config.push = ServerPush::Accept);
         pair.server.answers = false;
         let parent = pair.get("/page");
         pair.run();

@@ -19,6 +19,7 @@ const DATA: u16 = 0;
 const SYN_STREAM: u16 = 1;
 const SYN_REPLY: u16 = 2;
 const RST_STREAM: u16 = 3;
+const GO_AWAY: u16 = 7;
 const HEADERS: u16 = 8;
 
 const OPEN: bool = false;
@@ -39,6 +40,10 @@ fn frames(mut bytes: &[u8]) -> Vec<(u16, u32, bool)> {
         bytes = &bytes[8 + len..];
     }
     frames
+}
+
+fn kinds(bytes: &[u8]) -> Vec<u16> {
+    frames(bytes).into_iter().map(|(kind, ..)| kind).collect()
 }
 
 /// A server with one request.
@@ -376,5 +381,27 @@ fn the_end_of_the_connection_ends_held_pushes_once() {
         let resets = resets.filter(|event| matches!(event, Event::Reset { .. }));
         assert_eq!(resets.count(), 2, "{version}");
         assert_eq!(victim.engine.open_streams(), 0, "{version}");
+    }
+}
+
+/// A push has a lower id than the request that it belongs to, and so it ends before.
+#[test]
+fn nothing_is_sent_on_behind_a_push_that_ends_with_the_connection() {
+    for version in SPDY {
+        let mut victim = Victim::new(version, Side::Server);
+        let mut peer = Peer::new(version, Side::Client);
+        peer.request(5, true, &[]);
+        victim.take(&mut peer);
+        victim.flush();
+        let Some(Event::Opened { stream, .. }) = victim.events.last() else {
+            panic!("no request")
+        };
+        let parent = *stream;
+        push(&mut victim, parent, 1);
+        let mut stream = victim.engine.stream(victim.now, parent);
+        stream.reply(ok(), true).unwrap();
+        assert_eq!(frames(&victim.flush()), [(SYN_REPLY, 5, OPEN)], "{version}");
+        victim.engine.abort(victim.now, Reason::NoError, "enough");
+        assert_eq!(kinds(&victim.flush()), [GO_AWAY], "{version}");
     }
 }

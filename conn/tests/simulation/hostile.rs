@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::{Buf, Bytes, BytesMut};
 use lacewing_conn::{
     Side, Version,
-    proto::{Config, Engine, Event, Head, OpenOptions, Transmit},
+    proto::{Config, Engine, Event, Head, OpenOptions, ServerPush, Transmit},
 };
 use lacewing_frames::{http2, spdy};
 use lacewing_hpack::Sensitivity;
@@ -410,7 +410,9 @@ pub(crate) fn random_frames(version: Version, seed: u64) -> bool {
         Side::Server
     };
     let mut config = Config::new(version, side);
-    config.accept_push = rng.chance(50);
+    if rng.chance(50) {
+        config.push = ServerPush::Accept;
+    }
     let mut victim = Victim::with(config);
     let mut peer = Peer::new(version, peer_side);
     if side == Side::Client {

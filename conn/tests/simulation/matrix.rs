@@ -5,7 +5,7 @@
 
 use lacewing_conn::{
     Side, Version,
-    proto::{Config, Event, Head, HeaderCompression, OpenOptions},
+    proto::{Config, Event, Head, HeaderCompression, OpenOptions, ServerPush},
 };
 
 use crate::{
@@ -128,7 +128,7 @@ fn control(version: Version, name: &str) -> Vec<u8> {
 fn fate(version: Version, kind: Kind, fields: &Fields) -> (Fate, Victim) {
     let side = kind.receiver();
     let mut config = Config::new(version, side);
-    config.accept_push = true;
+    config.push = ServerPush::Accept;
     // So that an answer can be read in the bytes.
     config.header_compression = HeaderCompression::Stored;
     let mut victim = Victim::with(config);

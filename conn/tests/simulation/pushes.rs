@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 use lacewing_conn::{
     Initiator, Reason, Side, Version,
-    proto::{Config, Event, Head, OpenOptions, StreamKey},
+    proto::{Config, Event, Head, OpenOptions, ServerPush, StreamKey},
 };
 use lacewing_frames::spdy::{Decoder, DecoderLimits, Message};
 
@@ -32,7 +32,7 @@ fn frames(version: Version, bytes: &[u8]) -> Vec<Frame> {
 /// A client with one request on its way, that takes pushes, and its server.
 fn client(version: Version) -> (Victim, Peer, StreamKey) {
     let mut config = Config::new(version, Side::Client);
-    config.accept_push = true;
+    config.push = ServerPush::Accept;
     config.limits.max_pushed_streams = 3;
     let mut victim = Victim::with(config);
     let uri = "https://example.org/".parse().unwrap();

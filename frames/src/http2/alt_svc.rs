@@ -35,8 +35,8 @@ pub struct AltSvc {
 }
 
 impl AltSvc {
-    /// Whether a receiver may use the frame: it names an origin exactly when it is on stream 0.
-    /// Others must be ignored (RFC 7838 §4).
+    /// Returns whether a receiver may use the frame: it names an origin exactly when it is on
+    /// stream 0. Others must be ignored (RFC 7838 §4).
     pub fn is_valid(&self) -> bool {
         (self.stream_id == 0) != self.origin.is_empty()
     }

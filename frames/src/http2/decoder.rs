@@ -16,18 +16,18 @@ pub use limits::DecoderLimits;
 
 /// The receiving half of a connection: bytes in, [`Message`]s out.
 ///
-/// It owns the HPACK table and decompresses every header block, wanted or not, so that the table
-/// stays in step with the peer (RFC 9113 §4.3). The connection preface of a client is not part of
-/// it: see [`PREFACE`](super::PREFACE).
+/// It owns the HPACK table and decompresses every header block, even that of a refused stream.
+/// The table stays in step with the peer's (RFC 9113 §4.3). The connection preface of a client is
+/// not part of it: see [`PREFACE`](super::PREFACE).
 ///
 /// After an error with [`Scope::Connection`] the decoder is done: it gives the same error forever
-/// and touches no more bytes. After one with [`Scope::Stream`] the frame is consumed and the next
-/// call goes on behind it.
+/// and touches no more bytes. After one with [`Scope::Stream`] the frame is consumed, and the
+/// next call continues behind it.
 ///
 /// Small messages are parsed where they lie; payloads of 1 KiB and more (see
-/// [`set_copy_below`](Self::set_copy_below)) are split off without copying, smaller ones copied, so
-/// that a few bytes never keep a large read buffer alive. Between frames the decoder holds nothing
-/// but its HPACK table.
+/// [`set_copy_below`](Self::set_copy_below)) are split off without copying. Smaller ones are
+/// copied: a few bytes never keep a large read buffer alive. Between frames the decoder holds
+/// nothing but its HPACK table.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -120,8 +120,8 @@ impl<L: HeaderList> Decoder<L> {
         self.limits.max_frame_size = max_frame_size.clamp(16_384, Head::MAX_LENGTH);
     }
 
-    /// Sets the length in bytes below which payloads of DATA are copied, so that a few bytes never
-    /// keep a large read buffer alive; longer ones are split off without copying. 1024 by default.
+    /// Sets the length in bytes below which payloads of DATA are copied: a few bytes never keep a
+    /// large read buffer alive. Longer payloads are split off without copying. Default 1024.
     /// Whoever knows the size of the buffers knows better: about a sixteenth of it.
     pub fn set_copy_below(&mut self, length: usize) {
         self.copy_below = length;
@@ -363,7 +363,7 @@ impl<L: HeaderList> Decoder<L> {
         Ok(())
     }
 
-    /// Keeps the first fragment of a block that goes on in CONTINUATION.
+    /// Keeps the first fragment of a block that continues in CONTINUATION.
     #[cold]
     fn begin(&mut self, owner: BlockOwner, fragment: &[u8]) {
         let block = fragment.to_vec();

@@ -10,8 +10,8 @@ use super::{
 
 /// The sending half of a connection: calls in, bytes appended to a buffer.
 ///
-/// It owns the HPACK table. Header lists must be encoded in the order in which their bytes are
-/// sent, and bytes once made must be sent: the peer's table follows ours.
+/// It owns the HPACK table. Encode header lists in the order in which their bytes are sent,
+/// and send all bytes: the peer's table follows ours.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -51,7 +51,7 @@ pub struct HeadersHead {
     pub fin: bool,
     /// The place in the deprecated dependency tree; usually none.
     pub priority: Option<StreamPriority>,
-    /// How many bytes of zeros hide the length of the block; usually none.
+    /// The bytes of padding, which hide the length of the block; usually none.
     pub padding: Option<u8>,
 }
 
@@ -74,7 +74,7 @@ pub struct PushPromiseHead {
     pub stream_id: u32,
     /// The promised stream: even, not 0.
     pub promised_id: u32,
-    /// How many bytes of zeros hide the length of the block; usually none.
+    /// The bytes of padding, which hide the length of the block; usually none.
     pub padding: Option<u8>,
 }
 
@@ -125,8 +125,8 @@ impl Encoder {
     }
 
     /// Sets the largest HPACK table that the peer keeps, in bytes: its SETTINGS_HEADER_TABLE_SIZE.
-    /// The table here stays within a bound of its own, whatever the peer offers; the change is
-    /// signalled in the next header block (RFC 7541 §4.2).
+    /// The table stays within a bound of its own, even if the peer offers more. The next header
+    /// block signals the change (RFC 7541 §4.2).
     pub fn set_header_table_size(&mut self, size: u32) {
         self.hpack
             .set_max_table_size(usize::try_from(size).unwrap_or(usize::MAX));
@@ -300,7 +300,7 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// When it does not fit one frame; nothing is written then.
+    /// The frame would be too long. Nothing is written then.
     pub fn alt_svc(
         &self,
         dst: &mut BytesMut,
@@ -324,8 +324,8 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// When it does not fit one frame; nothing is written then. Several frames add up, so the
-    /// origins can be spread.
+    /// The frame would be too long. Nothing is written then. Several frames add up: split
+    /// the origins among them.
     pub fn origin(&self, dst: &mut BytesMut, origins: &[Bytes]) -> Result<(), EncodeError> {
         let frame = Origin::new(origins.iter().cloned());
         self.check_len(Kind::ORIGIN, frame.payload_len())?;
@@ -336,7 +336,7 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// When it does not fit one frame; nothing is written then.
+    /// The frame would be too long. Nothing is written then.
     pub fn priority_update(
         &self,
         dst: &mut BytesMut,
@@ -454,7 +454,7 @@ fn split(dst: &mut BytesMut, fragment_end: usize, padding: usize, max: usize, st
 /// Writes a head into room left for it.
 #[inline]
 fn write_head(dst: &mut BytesMut, at: usize, kind: Kind, flags: u8, stream_id: u32, length: usize) {
-    // A block is cut to the maximum frame size before, so 24 bits hold the length.
+    // The block was split at the maximum frame size: 24 bits hold the length.
     let length = u32::try_from(length).unwrap_or(0);
     if let Some(room) = dst.get_mut(at..at + Head::LEN) {
         room.copy_from_slice(

@@ -112,7 +112,7 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// When a field is longer than its place on the wire; nothing is written then. Values are not
+    /// A field is longer than its place on the wire. Nothing is written then. Values are not
     /// judged: what a receiver refuses can be encoded.
     pub fn encode(&self, dst: &mut BytesMut) -> Result<(), EncodeError> {
         match self {

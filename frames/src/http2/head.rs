@@ -60,7 +60,7 @@ impl Head {
         [l0, l1, l2, self.kind.0, self.flags, s0, s1, s2, s3]
     }
 
-    /// Whether any bit of `flag` is set.
+    /// Returns whether any bit of `flag` is set.
     #[inline]
     pub fn has(self, flag: u8) -> bool {
         self.flags & flag != 0

@@ -78,8 +78,8 @@ impl Headers {
         }
         let Some((priority, fragment)) = content.split_first_chunk::<{ StreamPriority::LEN }>()
         else {
-            // With padding in the way this is padding that exceeds the space left for the
-            // fragment (§6.2); without it, a frame too small for its fields (§4.2).
+            // With padding, the padding exceeds the space left for the fragment (§6.2).
+            // Without it, the frame is too small for its fields (§4.2).
             return Err(match padding {
                 Some(_) => DecodeError::Padding {
                     kind: head.kind,

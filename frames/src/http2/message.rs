@@ -8,7 +8,8 @@ use lacewing_hpack::{ExceededLimit, Field, Sensitivity};
 
 use super::{AltSvc, ErrorCode, Kind, Origin, Settings, StreamPriority};
 
-/// Where the [`Decoder`](super::Decoder) puts the header fields of one block, in wire order.
+/// Collects the header fields of one block, in wire order, for the
+/// [`Decoder`](super::Decoder).
 ///
 /// A vector of fields with their sensitivity is one; an engine brings its own, which validates
 /// fields and keeps pseudo-headers apart as they arrive.

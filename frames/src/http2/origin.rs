@@ -41,8 +41,8 @@ impl Origin {
         }
     }
 
-    /// Whether a receiver may use the frame: on stream 0, without any of the four reserved flags.
-    /// Others must be ignored (RFC 8336 §2.2).
+    /// Returns whether a receiver may use the frame: it is on stream 0, without any of the four
+    /// reserved flags. Others must be ignored (RFC 8336 §2.2).
     pub fn is_valid(&self) -> bool {
         self.stream_id == 0 && self.undefined_flags & 0x0f == 0
     }

@@ -12,7 +12,7 @@ use super::{DecodeError, Head, Kind};
 pub struct StreamPriority {
     /// The stream this one depends on; 0 is the root.
     pub dependency: u32,
-    /// Whether it becomes the only child of that stream.
+    /// It becomes the only child of that stream.
     pub exclusive: bool,
     /// The weight, 1 to 256 (one more than the byte on the wire). Other values are moved into
     /// that range when encoded.
@@ -75,7 +75,7 @@ impl StreamPriority {
 pub struct Priority {
     /// The stream, not 0; it may be in any state.
     pub stream_id: u32,
-    /// Where it belongs.
+    /// Its place in the tree.
     pub priority: StreamPriority,
     /// Flag bits; PRIORITY defines none. Kept, and ignored.
     pub undefined_flags: u8,

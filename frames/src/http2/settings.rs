@@ -191,9 +191,10 @@ pub struct SettingId(
 impl SettingId {
     /// Size of the HPACK table the sender's decoder keeps, in bytes; 4,096 when not given.
     pub const HEADER_TABLE_SIZE: SettingId = SettingId(0x1);
-    /// Whether the receiver may push: 0 or 1; 1 when not given.
+    /// The receiver may push: 0 or 1. Default 1.
     pub const ENABLE_PUSH: SettingId = SettingId(0x2);
-    /// How many streams the receiver may have open at once; no limit when not given.
+    /// The most streams that the receiver may have open at once. Without it there is
+    /// no limit.
     pub const MAX_CONCURRENT_STREAMS: SettingId = SettingId(0x3);
     /// The window each stream starts with, in bytes; 65,535 when not given.
     pub const INITIAL_WINDOW_SIZE: SettingId = SettingId(0x4);
@@ -201,9 +202,9 @@ impl SettingId {
     pub const MAX_FRAME_SIZE: SettingId = SettingId(0x5);
     /// The largest header list the sender accepts, uncompressed and with 32 bytes for each field.
     pub const MAX_HEADER_LIST_SIZE: SettingId = SettingId(0x6);
-    /// Whether extended CONNECT may be used: 0 or 1 (RFC 8441).
+    /// Extended CONNECT may be used: 0 or 1 (RFC 8441).
     pub const ENABLE_CONNECT_PROTOCOL: SettingId = SettingId(0x8);
-    /// Whether the tree of RFC 7540 is ignored: 0 or 1 (RFC 9218).
+    /// The priorities of RFC 7540 are ignored: 0 or 1 (RFC 9218).
     pub const NO_RFC7540_PRIORITIES: SettingId = SettingId(0x9);
 
     /// The name in the specification without `SETTINGS_`, when this crate knows the setting.

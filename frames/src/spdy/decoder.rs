@@ -23,9 +23,9 @@ const COPY_BELOW: usize = 1024;
 
 /// Decodes one direction of a connection.
 ///
-/// Header blocks go through the connection's zlib stream whatever becomes of their frame, so that
-/// the next one decodes. DATA is handed on in pieces as it arrives: nothing is held back or
-/// allocated for a declared length (a DATA frame may declare 16 MiB). Control frames are held
+/// All header blocks go through the connection's zlib stream, even those of rejected frames:
+/// otherwise the next one could not be decoded. DATA is passed on in pieces as it arrives.
+/// Nothing waits or is allocated for a declared length (up to 16 MiB). Control frames are held
 /// until they are complete, and refused from their head alone when they are too long.
 ///
 /// See the [module](super) for an example.
@@ -66,9 +66,9 @@ impl<L: HeaderList> Decoder<L> {
         &self.limits
     }
 
-    /// Sets the length in bytes below which pieces of DATA are copied, so that a few bytes never
-    /// keep a large read buffer alive; longer ones are split off without copying. 1024 by default.
-    /// Whoever knows the size of the buffers knows better: about a sixteenth of it.
+    /// Sets the length in bytes below which pieces of DATA are copied: a few bytes never keep a
+    /// large read buffer alive. Longer pieces are split off without copying. Default 1024. Whoever
+    /// knows the size of the buffers knows better: about a sixteenth of it.
     pub fn set_copy_below(&mut self, length: usize) {
         self.copy_below = length;
     }
@@ -88,8 +88,8 @@ impl<L: HeaderList> Decoder<L> {
     ///
     /// # Errors
     ///
-    /// After an error of [`Scope::Stream`] the frame is consumed, its header block included, and
-    /// decoding goes on. After one of [`Scope::Connection`] the same error is given for good.
+    /// After an error of [`Scope::Stream`] the frame is consumed with its header block, and
+    /// decoding continues. After one of [`Scope::Connection`] the same error is given for good.
     pub fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Message<L>>, DecodeError> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -271,8 +271,8 @@ impl<L: HeaderList> Decoder<L> {
 
     /// A control frame of another version: SYN_STREAM is refused, others are ignored ("Protocol
     /// versioning" of SPDY/2; SPDY/3 only has the code). The sender has put its block into the
-    /// zlib stream, so it is inflated all the same; that of another version may begin with another
-    /// dictionary, which is no reason to answer anything else.
+    /// zlib stream, and it is inflated too. That of another version may begin with another
+    /// dictionary, and fail; the error stays the same.
     fn foreign(
         &mut self,
         version: u16,

@@ -88,7 +88,8 @@ pub enum DecodeError {
 pub enum Scope {
     /// Send GOAWAY and close; the decoder gives the same error from now on.
     Connection,
-    /// Send RST_STREAM on this stream; the frame is consumed and decoding goes on.
+    /// Send RST_STREAM on this stream; the frame is consumed, and decoding
+    /// continues.
     Stream(u32),
 }
 

@@ -34,7 +34,7 @@ pub enum Frame {
     Settings(Settings),
     /// Nothing at all. Decoded from SPDY/2 only; unknown in SPDY/3.
     Noop(Noop),
-    /// Measures the way there and back.
+    /// Measures the round trip.
     Ping(Ping),
     /// No new streams.
     GoAway(GoAway),

@@ -22,8 +22,8 @@ pub struct GoAway {
     /// The last stream that the sender took from the receiver, 0 for none. Later ones were not
     /// processed and may be tried again elsewhere.
     pub last_good_stream_id: u32,
-    /// Why. SPDY/2 has no status: `None`. spdy-transport sends one all the same: it is read, and
-    /// written when it is there. SPDY/3 always has one; `None` is written as OK there.
+    /// Why. SPDY/2 has no status: `None`. spdy-transport sends one there too: it is read, and
+    /// written if it is there. SPDY/3 always has one; `None` is written as OK there.
     pub status: Option<GoAwayStatus>,
     /// The flags, which have no meaning; kept, and ignored.
     pub undefined_flags: u8,

@@ -150,7 +150,7 @@ impl Kind {
     pub const SETTINGS: Kind = Kind(4);
     /// Nothing at all; SPDY/2 only.
     pub const NOOP: Kind = Kind(5);
-    /// Measures the way there and back.
+    /// Measures the round trip.
     pub const PING: Kind = Kind(6);
     /// No new streams.
     pub const GOAWAY: Kind = Kind(7);

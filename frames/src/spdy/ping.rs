@@ -7,8 +7,8 @@ use super::{DecodeError, EncodeError, Kind, Version};
 
 /// PING: sent back as it is, ahead of all else (section 2.6.5).
 ///
-/// Nothing marks an answer: ids of clients are odd, those of servers even, so a PING with an id of
-/// the receiver's own parity is the answer to its own.
+/// Nothing marks an answer. Clients use odd ids, servers even ones: a PING with an id of the
+/// receiver's own parity is the answer to its own PING.
 ///
 /// ```
 /// use bytes::BytesMut;

@@ -21,7 +21,7 @@ use super::{DecodeError, EncodeError, ErrorCode, Kind, Version};
 pub struct RstStream {
     /// The stream, 31 bits.
     pub stream_id: u32,
-    /// Why. 0 is not valid, and ends the stream all the same.
+    /// The reason. 0 is not valid, but ends the stream too.
     pub code: ErrorCode,
     /// The flags, which have no meaning; kept, and ignored.
     pub undefined_flags: u8,

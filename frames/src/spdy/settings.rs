@@ -183,7 +183,7 @@ impl SettingId {
     pub const DOWNLOAD_BANDWIDTH: SettingId = SettingId(2);
     /// Expected round-trip time, milliseconds.
     pub const ROUND_TRIP_TIME: SettingId = SettingId(3);
-    /// How many streams the receiver may have open.
+    /// The most streams that the receiver may have open.
     pub const MAX_CONCURRENT_STREAMS: SettingId = SettingId(4);
     /// The sender's present TCP congestion window, packets.
     pub const CURRENT_CWND: SettingId = SettingId(5);

@@ -18,7 +18,7 @@ pub struct EncoderConfig {
     pub max_table_size: usize,
     /// Selects the fields that enter the table.
     pub indexing: Indexing,
-    /// How strings are written.
+    /// The coding of strings.
     pub strings: StringCoding,
 }
 
@@ -60,7 +60,7 @@ pub enum Indexing {
     Nothing,
 }
 
-/// How an encoder writes strings.
+/// The coding of an encoder's strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum StringCoding {

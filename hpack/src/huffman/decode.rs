@@ -63,7 +63,8 @@ struct Reader<'a> {
     /// The complement of the next bits, left-aligned. After the last bit of input follow
     /// zeros, which stand for the ones of the end-of-string symbol.
     bits: u64,
-    /// How many bits are there: at most 63. Negative when a symbol ended behind the input.
+    /// The number of bits in it: at most 63. Negative when a symbol ended behind the
+    /// input.
     count: i32,
     rest: &'a [u8],
     /// The last bytes of input, right-aligned; there may be fewer than eight.
@@ -161,8 +162,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Whether what is left is the padding of section 5.2: fewer than eight bits, all
-    /// ones.
+    /// Returns whether the rest is the padding of section 5.2: fewer than eight bits,
+    /// all ones.
     #[inline(always)]
     fn is_padding(&self) -> bool {
         self.count < 8 && self.only_ones()

@@ -35,7 +35,7 @@ const ROOM: u64 = 63;
 struct Writer<'a> {
     /// Bits that are not yet written, left-aligned; zeros follow.
     bits: u64,
-    /// How many bits that are: fewer than eight between calls.
+    /// The number of these bits: fewer than eight between calls.
     count: u64,
     /// Bytes written.
     len: usize,
@@ -49,9 +49,9 @@ impl Writer<'_> {
         let Some((&first, others)) = group.split_first() else {
             return Some(());
         };
-        // A code's length stands in its lowest byte, so the sum of whole codes has the sum
-        // of lengths there, and a shift looks at the lowest six bits only. The lengths
-        // themselves are shifted out, all but the first.
+        // A code's length stands in its lowest byte. The sum of whole codes has the sum of
+        // lengths there, and a shift uses the lowest six bits only. The lengths themselves
+        // are shifted out, all but the first.
         let code = self::code(first);
         let mut bits = self.bits | (code & !0xff) >> self.count;
         let mut count = self.count + code;

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use ::axum::extract::connect_info::Connected;
+use ::axum::extract::{Request, connect_info::Connected};
 use bytes::Bytes;
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -18,8 +18,8 @@ use tower_service::Service;
 
 use super::Upgrades;
 use crate::{
-    Address, BoxError, ConnectionInfo, ExtendedConnect, HttpService, Server, ServerBuilder, Socket,
-    StartError,
+    Address, BoxError, ConnectionInfo, ExtendedConnect, HttpService, RequestBody, Server,
+    ServerBuilder, Socket, StartError,
 };
 
 /// Serves an axum `Router` in all protocols, as `axum::serve` does in
@@ -28,7 +28,9 @@ use crate::{
 /// `listener` is a [`TcpListener`](tokio::net::TcpListener) or a
 /// [`UnixListener`](tokio::net::UnixListener); `app` a `Router`, another
 /// service, or what makes one for each connection, such as
-/// `router.into_make_service_with_connect_info::<SocketAddr>()`.
+/// `router.into_make_service_with_connect_info::<SocketAddr>()`. As with
+/// `axum::serve`, a service takes an [`axum::extract::Request`](::axum::extract::Request),
+/// so that layers may be around a whole router too.
 ///
 /// ```no_run
 /// # async fn run() -> std::io::Result<()> {
@@ -117,7 +119,7 @@ impl<A, K> Serve<A, K> {
         self
     }
 
-    /// Where the listener is bound.
+    /// The address to which the listener is bound.
     pub fn address(&self) -> Address {
         self.socket.address()
     }
@@ -187,6 +189,8 @@ impl<A, K> fmt::Debug for Serve<A, K> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be served",
     note = "a `Router` is served once its state is given: `router.with_state(state)`",
+    note = "a service takes `axum::extract::Request`; where the compiler cannot know which body, \
+            say it: `ServiceExt::<axum::extract::Request>::into_make_service(app)`",
     note = "for `into_make_service_with_connect_info::<C>()`, `C` has to be \
             `Connected<lacewing_server::ConnectionInfo>`"
 )]
@@ -223,32 +227,49 @@ pub enum PerConnection {}
 
 impl<S> App<Shared> for S
 where
-    S: HttpService<ResponseBody: Body<Data = Bytes>>,
+    S: Service<Request> + Send + 'static,
+    Boxing<S>: HttpService<ResponseBody: Body<Data = Bytes>>,
 {
     fn run(
         self,
         builder: ServerBuilder,
     ) -> Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>> {
-        Box::pin(builder.serve(Upgrades::new(self)))
+        Box::pin(builder.serve(Upgrades::new(Boxing(self))))
     }
 }
 
 impl<M> App<PerConnection> for M
 where
-    M: Service<
-            ConnectionInfo,
-            Response: HttpService<ResponseBody: Body<Data = Bytes>>,
-            Error: Into<BoxError>,
-            Future: Send,
-        > + Clone
+    M: Service<ConnectionInfo, Response: Service<Request>, Error: Into<BoxError>, Future: Send>
+        + Clone
         + Send
         + 'static,
+    Boxing<M::Response>: HttpService<ResponseBody: Body<Data = Bytes>>,
 {
     fn run(
         self,
         builder: ServerBuilder,
     ) -> Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>> {
         Box::pin(builder.serve_each(Upgrading(self)))
+    }
+}
+
+/// A service for requests with axum's body, which boxes any other. A router boxes it in any case,
+/// and never twice.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Boxing<S>(S);
+
+impl<S: Service<Request>> Service<http::Request<RequestBody>> for Boxing<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<RequestBody>) -> S::Future {
+        self.0.call(request.map(::axum::body::Body::new))
     }
 }
 
@@ -260,7 +281,7 @@ impl<M> Service<ConnectionInfo> for Upgrading<M>
 where
     M: Service<ConnectionInfo, Future: Send>,
 {
-    type Response = Upgrades<M::Response>;
+    type Response = Upgrades<Boxing<M::Response>>;
     type Error = M::Error;
     type Future = Made<M::Future>;
 
@@ -287,10 +308,11 @@ impl<F, S, E> Future for Made<F>
 where
     F: Future<Output = Result<S, E>>,
 {
-    type Output = Result<Upgrades<S>, E>;
+    type Output = Result<Upgrades<Boxing<S>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().service.poll(cx).map_ok(Upgrades::new)
+        let service = self.project().service.poll(cx);
+        service.map_ok(|service| Upgrades::new(Boxing(service)))
     }
 }
 
@@ -310,8 +332,8 @@ impl Connected<ConnectionInfo> for ConnectionInfo {
     }
 }
 
-/// The peer's address, of whatever kind. Where it is not known, as on a
-/// transport in memory, this is an unnamed Unix socket's.
+/// The peer's address, of any kind. Where it is not known, as on a transport in
+/// memory, this is an unnamed Unix socket's.
 impl Connected<ConnectionInfo> for Address {
     fn connect_info(connection: ConnectionInfo) -> Self {
         let unnamed = || Self::Unix(crate::UnixAddress::default());

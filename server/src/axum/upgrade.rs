@@ -1,10 +1,10 @@
 //! hyper's upgrades on streams of HTTP/2 and SPDY.
 //!
-//! `hyper::upgrade::OnUpgrade` is what axum's WebSockets and many others wait
-//! for, and only hyper makes one: when it serves a request that asks for an
-//! upgrade. So it serves one, on a transport in memory that says CONNECT and
-//! swallows the answer, and that is the stream of the client from then on. No
-//! byte is copied on the way, and no task is needed.
+//! axum's WebSockets and many others wait for a `hyper::upgrade::OnUpgrade`.
+//! Only hyper makes one, when it serves a request that asks for an upgrade.
+//! This module has hyper serve a CONNECT request on a transport in memory,
+//! which discards the answer and then becomes the client's stream. No byte is
+//! copied in between, and no task is needed.
 
 use std::{
     future::{Future, poll_fn},
@@ -27,11 +27,11 @@ use tower_service::Service;
 
 use crate::{ConnectRequest, HttpService, RequestBody};
 
-/// Makes a service treat CONNECT requests of HTTP/2 and SPDY as it treats
-/// upgrades of HTTP/1.1: each has a `hyper::upgrade::OnUpgrade`, and a
-/// `hyper::ext::Protocol` if it has a `:protocol`. So axum's
-/// `WebSocketUpgrade` works over HTTP/2, if
-/// [`ExtendedConnect`](crate::ExtendedConnect) is offered.
+/// Makes a service treat CONNECT requests of HTTP/2 and SPDY like upgrades of
+/// HTTP/1.1. Each request has a `hyper::upgrade::OnUpgrade`, and a
+/// `hyper::ext::Protocol` if it has a `:protocol`. axum's `WebSocketUpgrade`
+/// then works over HTTP/2, if [`ExtendedConnect`](crate::ExtendedConnect) is
+/// offered.
 ///
 /// [`serve`](super::serve) has it already; it is of use with a
 /// [`Server`](crate::Server) or an [`Acceptor`](crate::Acceptor). A
@@ -152,7 +152,7 @@ struct Pending {
     connection: Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>,
 }
 
-/// What hyper's part and ours tell each other.
+/// The state that hyper's part and ours share.
 #[derive(Default)]
 struct Slot {
     on_upgrade: Option<OnUpgrade>,
@@ -216,7 +216,7 @@ impl Pending {
         (self.stream.strong_count() > 0).then(|| response.into_body())
     }
 
-    /// The transport is always ready, so there is nothing to be woken for.
+    /// The transport is always ready: no waker is needed.
     fn drive(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
         // What comes of it shows in the slot.
@@ -232,16 +232,16 @@ impl std::fmt::Debug for Pending {
     }
 }
 
-/// What hyper reads as the request.
+/// The request for hyper to read.
 const REQUEST: &[u8] = b"CONNECT stream:1 HTTP/1.1\r\nhost: stream:1\r\n\r\n";
 /// The end of what hyper writes as the response's head.
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// The transport that hyper has.
 struct Stream {
-    /// What is still to be read of the request.
+    /// The rest of the request, to be read.
     request: &'static [u8],
-    /// What was seen of the end of the response's head.
+    /// The bytes seen of the end of the response's head.
     seen: usize,
     slot: Arc<Mutex<Slot>>,
     tunnel: Option<Tunnel>,
@@ -284,10 +284,10 @@ impl Stream {
     }
 }
 
-/// What was dropped over HTTP/1.1 is closed, with everything sent that was
-/// written before; users of hyper rely on that, and axum's WebSockets do. A
-/// tunnel of ours that is dropped ends with a reset instead, which is right
-/// for a task that panicked.
+/// A transport that is dropped over HTTP/1.1 sends the bytes written before,
+/// and closes. Users of hyper rely on that, axum's WebSockets among them. A
+/// tunnel of ours that is dropped ends with a reset instead, which is right for
+/// a task that panicked.
 impl Drop for Stream {
     fn drop(&mut self) {
         if std::thread::panicking() {

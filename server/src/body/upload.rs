@@ -77,7 +77,7 @@ impl Body for Upload {
     }
 }
 
-/// The handler sees one type of error, whatever the protocol.
+/// The handler sees one type of error in all protocols.
 fn neutral(error: hyper::Error) -> Error {
     let reason = if error.is_incomplete_message() {
         Reason::Cancel

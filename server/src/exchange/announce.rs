@@ -1,4 +1,4 @@
-//! What a connection advertises at its start: origins (RFC 8336) and
+//! The advertisements at the start of a connection: origins (RFC 8336) and
 //! alternative services (RFC 7838).
 
 use lacewing_conn::{driver::facade::Context, proto::AlternativeFor};

@@ -95,15 +95,15 @@ impl<S: HttpService> Exchanges<S> {
 
     /// Gives out the instance that was polled, and takes a fresh one for the
     /// next request. An instance that was polled may hold something for the
-    /// call that follows (a permit, a place in a queue), or stand in line for
-    /// it: nothing but that call may follow, and on this instance. A clone is
-    /// never ready, and stands in no line.
+    /// call that follows (a permit, a place in a queue), or wait for it. Only
+    /// that call may follow, on this instance. A clone is never ready, and
+    /// stands in no line.
     fn renew_service(&mut self) -> S {
         let fresh = self.service.clone();
         std::mem::replace(&mut self.service, fresh)
     }
 
-    /// What the instance holds for a call that will not come goes back.
+    /// Releases what the instance holds for a call that does not follow.
     fn discard_service(&mut self) {
         let failed = self.renew_service();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(failed)));
@@ -152,7 +152,7 @@ impl<S: HttpService> Exchanges<S> {
     }
 
     /// The handler has a task of its own: the stream counts as open until that
-    /// ends, whatever the peer does.
+    /// ends, even if the peer resets it.
     fn watch(&mut self, conn: &mut Context<'_>, stream: StreamKey, ticket: Ticket, task: Task<S>) {
         // A push that the client resets is none of those that it may have open.
         if is_of_peer(stream) {

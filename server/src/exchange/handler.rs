@@ -55,7 +55,7 @@ impl<F: Future> Slot<F> {
 
 pub(super) type Handler<S> = Slot<<S as HttpService>::Future>;
 
-/// What came of a handler on a task of its own.
+/// The outcome of a handler on a task of its own.
 pub(super) enum Outcome<S: HttpService> {
     Answered {
         result: Result<Response<S::ResponseBody>, BoxError>,

@@ -106,7 +106,7 @@ impl<S: HttpService> Exchanges<S> {
         Some((ticket, request))
     }
 
-    /// What requests have in common, as far as it was asked for.
+    /// The extensions that all requests of a connection share, as configured.
     pub(super) fn attach(
         &mut self,
         conn: &Context<'_>,

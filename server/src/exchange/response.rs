@@ -16,11 +16,11 @@ use crate::{
     telemetry,
 };
 
-/// What of a request matters to its response.
+/// The part of a request that matters to its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A response to HEAD has no body, whatever its head says (RFC 9110
-    /// §9.3.2).
+    /// A response to HEAD has no body, even if its head has a content-length
+    /// (RFC 9110 §9.3.2).
     Head,
     /// A response to CONNECT that agrees has no content-length: what follows
     /// is a tunnel (RFC 9110 §9.3.6).
@@ -50,11 +50,11 @@ pub(super) struct Heads {
 
 struct LastLength(u64, HeaderValue);
 
-/// What is to be sent of a response.
+/// The parts of a response to send.
 pub(super) struct Prepared<B> {
     pub(super) head: Head,
-    /// What the response sets, which goes before what the client asked for (RFC
-    /// 9218 §8).
+    /// The priority that the response sets; it overrides the client's (RFC 9218
+    /// §8).
     pub(super) priority: Option<Priority>,
     /// `None` if the head is all.
     pub(super) body: Option<Outgoing<B>>,
@@ -70,7 +70,7 @@ impl Heads {
         }
     }
 
-    /// What is to be sent of a response.
+    /// The parts of a response to send.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl Heads {
         })
     }
 
-    /// What is answered when there is no response.
+    /// The answer when there is no response.
     pub(super) fn internal_error(&mut self, now: Instant) -> Head {
         let mut head = Head::response(StatusCode::INTERNAL_SERVER_ERROR);
         head.fields
@@ -156,8 +156,8 @@ pub(crate) fn has_no_content(status: StatusCode) -> bool {
 
 /// Header fields that belong to a connection of HTTP/1.1 are of no meaning in
 /// the others (RFC 9113 §8.2.2, SPDY/3 §3.2.2). Services that were written for
-/// HTTP/1.1 set them all the same: they are left out, with a `tracing` event.
-/// Gives the priority that the response sets.
+/// HTTP/1.1 set them too. They are left out, with a `tracing` event. Gives the
+/// priority that the response sets.
 pub(super) fn settle_fields(fields: &mut HeaderMap) -> Option<Priority> {
     // Of a request for an upgrade (RFC 7540 §3.2.1).
     const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");

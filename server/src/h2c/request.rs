@@ -12,7 +12,7 @@ use std::{future::poll_fn, pin::Pin};
 
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
-/// What a request that may be upgraded asks for.
+/// The upgrade that a request asks for.
 pub(crate) struct UpgradeRequest {
     /// The protocol that the connection speaks from now on.
     pub(crate) version: lacewing_conn::Version,
@@ -31,8 +31,8 @@ pub(crate) struct Upgrade {
 }
 
 impl UpgradeRequest {
-    /// `None` unless everything is as RFC 7540 §3.2 wants it: then the request
-    /// is one of HTTP/1.1 like any other.
+    /// `None` unless the request conforms to RFC 7540 §3.2; it is then an
+    /// ordinary request of HTTP/1.1.
     pub(crate) fn of<B>(request: &Request<B>) -> Option<Self> {
         let fields = request.headers();
         let usable = request.version() == Version::HTTP_11
@@ -107,7 +107,7 @@ fn has_token(fields: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     })
 }
 
-/// What came of reading a body to its end.
+/// The outcome of reading a body to its end.
 pub(crate) enum Drained {
     All {
         data: Bytes,

@@ -1,5 +1,5 @@
-//! One request over HTTP/1.1, from its head to the end of its response: with
-//! the same care for failures, and the same reports, as in the other protocols.
+//! One request over HTTP/1.1, from its head to the end of its response.
+//! Failures are handled and reported as in the other protocols.
 
 use std::{
     future::poll_fn,
@@ -40,7 +40,7 @@ pub(super) type ReplyBody<B> = Either<Reply<B>, Empty<<B as Body>::Data>>;
 /// after it is not noticed.
 const END_WAIT: Duration = Duration::from_millis(250);
 
-/// What the requests of a connection share.
+/// The state that the requests of a connection share.
 pub(super) struct Ledger {
     pub(super) info: ConnectionInfo,
     pub(super) options: ServerOptions,
@@ -101,7 +101,7 @@ impl Ledger {
         self.refused(&why);
     }
 
-    /// The number of a request that came.
+    /// The number of a received request.
     pub(super) fn next_request(&self) -> StreamId {
         let before = self.requests.fetch_add(1, Ordering::Relaxed);
         StreamId::new(before.wrapping_add(1))
@@ -122,7 +122,7 @@ pub(super) struct Exchange {
     ledger: Arc<Ledger>,
     stream: StreamId,
     clock: Clock,
-    /// The response is complete, or its failure was told.
+    /// The response is complete, or its failure was reported.
     over: bool,
 }
 
@@ -311,7 +311,7 @@ where
 }
 
 pin_project! {
-    /// The body of a response, whose failure is told.
+    /// The body of a response, whose failure is reported.
     #[project = ReplyProj]
     pub(super) struct Reply<B: Body> {
         #[pin]

@@ -43,7 +43,7 @@ pub(super) struct Waits<'a> {
     read: u64,
     body: Stall,
     write: Stall,
-    /// When the connection is too old.
+    /// The time at which the connection is too old.
     old: Option<Instant>,
     probe_at: Option<Instant>,
     probes: u8,

@@ -1,4 +1,4 @@
-//! What is wrong with a certificate or its key.
+//! Faults of certificates and their keys.
 
 use std::{
     fmt, io,
@@ -32,7 +32,7 @@ impl IdentityError {
         self.0.file.as_deref()
     }
 
-    /// What is wrong.
+    /// The fault.
     pub fn problem(&self) -> &IdentityProblem {
         &self.0.problem
     }
@@ -43,7 +43,7 @@ impl IdentityError {
     }
 }
 
-/// What is wrong with a certificate or a key.
+/// The fault of a certificate or a key.
 ///
 /// ```
 /// use lacewing_server::IdentityProblem;

@@ -51,7 +51,7 @@ async fn requests_are_told_of_addresses_of_any_kind() {
     }
 }
 
-/// What is wrong is the result, and told to the observer.
+/// The fault is the result, and is reported to the observer.
 #[tokio::test]
 async fn what_is_no_protocol_is_an_error() {
     let log = Arc::new(Mutex::new(Vec::new()));
@@ -112,7 +112,7 @@ async fn behind_tls_alpn_tells_the_protocol() {
         let client = tls::connect(client, "localhost", config).await;
         let text = fetch(client, protocol, "/").await;
         assert_eq!(text, format!("{protocol} over tls"));
-        // How a client hangs up is not what this is about.
+        // The client's way of closing does not matter here.
         let _: Result<(), _> = serving.await.unwrap();
     }
 }

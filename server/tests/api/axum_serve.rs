@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 
 use axum::{
-    Router,
-    extract::{ConnectInfo, State, connect_info::Connected},
+    Router, ServiceExt,
+    extract::{ConnectInfo, Request, State, connect_info::Connected},
     routing::get,
 };
 use lacewing_server::{Address, ConnectionInfo, axum::serve};
 use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceBuilder;
 
 use crate::support::{Client, Running, detectable, fetch};
 
@@ -35,7 +36,7 @@ async fn a_router_is_served_in_every_protocol() {
     running.stop().await.unwrap();
 }
 
-/// What `axum::serve` has and what it has not, by the same extractor.
+/// Addresses that `axum::serve` has, and others, by the same extractor.
 #[derive(Clone)]
 struct Mine(String);
 
@@ -118,7 +119,36 @@ async fn connect_info_is_there_in_every_protocol() {
     running.stop().await.unwrap();
 }
 
-/// A request that came is answered after the signal, and the server ends.
+/// A layer around the whole router, as those that change paths have to be.
+#[tokio::test]
+async fn a_layer_around_the_router_keeps_connect_info() {
+    let router = Router::new().route(
+        "/right",
+        get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string()),
+    );
+    let app = ServiceBuilder::new()
+        .map_request(|mut request: Request| {
+            *request.uri_mut() = "/right".parse().unwrap();
+            request
+        })
+        .concurrency_limit(1)
+        .service(router);
+    let (listener, address) = bind().await;
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    let running = Running::start(|stop| {
+        serve(listener, app)
+            .with_graceful_shutdown(stop)
+            .into_future()
+    });
+    for protocol in detectable() {
+        let io = TcpStream::connect(address).await.unwrap();
+        let peer = io.local_addr().unwrap().to_string();
+        assert_eq!(fetch(io, protocol, "/wrong").await, peer);
+    }
+    running.stop().await.unwrap();
+}
+
+/// A request that arrived is answered after the signal, and the server ends.
 #[tokio::test]
 async fn a_graceful_shutdown_answers_what_came() {
     let (listener, address) = bind().await;

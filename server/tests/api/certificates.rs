@@ -70,7 +70,7 @@ async fn files_become_a_server_in_every_protocol() {
     }
 }
 
-/// New handshakes have the new certificate, old connections go on.
+/// New handshakes have the new certificate, old connections continue.
 #[tokio::test]
 async fn certificates_are_reloaded_while_the_server_runs() {
     let folder = Folder::new("reload");

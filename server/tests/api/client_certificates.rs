@@ -1,4 +1,4 @@
-//! What TLS told of the client, in each request's `ConnectionInfo`.
+//! The facts of the TLS handshake, in each request's `ConnectionInfo`.
 
 use std::sync::Arc;
 

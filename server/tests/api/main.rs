@@ -1,5 +1,4 @@
-//! What a user of the library calls, over sockets and other transports, in
-//! all protocols.
+//! The API of the library, over sockets and other transports, in all protocols.
 
 #![allow(
     clippy::unwrap_used,

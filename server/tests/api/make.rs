@@ -34,7 +34,7 @@ async fn each_connection_has_a_service_of_its_own() {
     running.stop().await.unwrap();
 }
 
-/// A connection without a service is refused, and the reason told.
+/// A connection without a service is refused, and the reason reported.
 #[tokio::test]
 async fn a_service_that_cannot_be_made_costs_its_connection() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

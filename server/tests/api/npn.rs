@@ -1,4 +1,4 @@
-//! What OpenSSL's handshake told of the client.
+//! The facts of OpenSSL's handshake.
 
 use std::pin::Pin;
 

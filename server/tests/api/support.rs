@@ -14,13 +14,13 @@ use tokio::{
 /// Room for a slow machine; no test waits for it to pass.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What this build speaks.
+/// The protocols of this build.
 pub(crate) fn spoken() -> Vec<Protocol> {
     let spoken = |protocol: &Protocol| cfg!(feature = "http1") || *protocol != Protocol::Http1;
     Protocol::ALL.into_iter().filter(spoken).collect()
 }
 
-/// What can be told from first bytes: SPDY/3 looks as 3.1 does.
+/// The protocols that first bytes distinguish: SPDY/3 looks as 3.1 does.
 pub(crate) fn detectable() -> Vec<Protocol> {
     let mut spoken = spoken();
     spoken.retain(|protocol| *protocol != Protocol::Spdy3);
@@ -233,7 +233,7 @@ pub(crate) mod tls {
         connector.connect(name, io).await.unwrap()
     }
 
-    /// What the server showed.
+    /// The certificate that the server showed.
     pub(crate) fn shown<T>(stream: &TlsStream<T>) -> CertificateDer<'static> {
         let chain = stream.get_ref().1.peer_certificates().unwrap();
         chain[0].clone().into_owned()

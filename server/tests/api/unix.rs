@@ -81,8 +81,8 @@ async fn a_listener_that_is_bound_already_keeps_its_name() {
     assert!(name.0.exists());
 }
 
-/// What a server that died left behind makes way; a server that is there, and
-/// what is no socket, do not.
+/// The socket of a dead server is replaced. That of a living server, and a file
+/// that is not a socket, are not.
 #[tokio::test]
 async fn only_abandoned_sockets_are_replaced() {
     let name = Name::new("abandoned");

@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::support::Client;
 
-/// What became of an upgrade, as its handler saw it.
+/// The outcome of an upgrade, as its handler saw it.
 type Told = mpsc::UnboundedSender<Result<(), String>>;
 
 /// A proxy as those for HTTP/1.1 are written, which echoes.
@@ -126,7 +126,7 @@ async fn an_upgrade_that_is_dropped_is_closed() {
     }
 }
 
-/// Who waits for an upgrade learns that there is none.
+/// A handler that waits for an upgrade gets an error if there is none.
 #[tokio::test]
 async fn a_request_that_is_turned_down_has_no_upgrade() {
     for version in Version::ALL {

@@ -5,10 +5,21 @@
 #[allow(dead_code, unreachable_pub)]
 mod example;
 
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{
+    error_handling::HandleErrorLayer,
+    extract::{ConnectInfo, Request},
+    middleware::{Next, from_fn},
+};
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderValue, Method, StatusCode};
 use lacewing_conn::proto::{ConnectProtocol, Control, Event, Head, OpenOptions, StreamKey};
-use lacewing_server::{Version, axum::serve};
+use lacewing_server::{BoxError, Version, axum::serve};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
     net::{TcpListener, TcpStream},
@@ -17,6 +28,8 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, client::IntoClientRequest, protocol::Role},
 };
+
+use tower::ServiceBuilder;
 
 use crate::support::{Client, Running};
 
@@ -117,7 +130,42 @@ async fn one_route_takes_websockets_over_http_1_1_and_http_2() {
     let address = listener.local_addr().unwrap();
     let server = serve(listener, example::router());
     let running = Running::start(|stop| server.with_graceful_shutdown(stop).into_future());
+    take_websockets(address).await;
+    running.stop().await.unwrap();
+}
 
+/// Layers see the request, and let the upgrade pass; a limit counts the handler, and not the socket.
+#[tokio::test]
+async fn websockets_pass_layers_and_know_their_client() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sees = Arc::clone(&seen);
+    let look = move |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request, next: Next| {
+        sees.lock().unwrap().push(peer.ip().to_string());
+        next.run(request)
+    };
+    let app = example::router().layer(
+        ServiceBuilder::new()
+            .layer(HandleErrorLayer::new(async |error: BoxError| {
+                (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            }))
+            .load_shed()
+            .concurrency_limit(1)
+            .timeout(Duration::from_secs(60))
+            .layer(from_fn(look)),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = serve(
+        listener,
+        app.into_make_service_with_connect_info::<SocketAddr>(),
+    );
+    let running = Running::start(|stop| server.with_graceful_shutdown(stop).into_future());
+    take_websockets(address).await;
+    running.stop().await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), ["127.0.0.1"; 3]);
+}
+
+async fn take_websockets(address: SocketAddr) {
     let io = TcpStream::connect(address).await.unwrap();
     let mut request = format!("ws://{address}/echo")
         .into_client_request()
@@ -142,5 +190,4 @@ async fn one_route_takes_websockets_over_http_1_1_and_http_2() {
     let io = TcpStream::connect(address).await.unwrap();
     let (status, _) = open(io, "something-else").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    running.stop().await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! What a server tells besides responses: to the client, and to its own
+//! Messages of a server besides responses: to the client, and to its own
 //! observer.
 
 use std::{convert::Infallible, time::Duration};
@@ -115,8 +115,7 @@ async fn a_response_s_own_priority_goes_before_the_client_s() {
     }
 }
 
-/// The client gets 431, and whoever reads the log learns which limit it was
-/// and how large.
+/// The client gets 431, and the log names the limit and its value.
 #[tokio::test]
 async fn a_header_limit_names_itself() {
     for version in Version::ALL {

@@ -1,4 +1,4 @@
-//! Bodies that come in pieces, or late, or not at all.
+//! Bodies that arrive in pieces, or late, or not at all.
 
 use std::{
     collections::VecDeque,
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::peer::Peer;
 
-/// A body of what comes out of a channel.
+/// A body of the pieces from a channel.
 pub(crate) struct Pieces(mpsc::Receiver<Result<Frame<Bytes>, BoxError>>);
 
 impl Body for Pieces {
@@ -68,7 +68,7 @@ async fn pieces_arrive_as_they_are_made_and_trailers_at_the_end() {
     }
 }
 
-/// A body that is echoed while it comes: neither side waits for the end.
+/// A body that is echoed while it arrives: neither side waits for the end.
 #[tokio::test]
 async fn a_body_can_be_echoed_as_it_comes() {
     let service = service_fn(|request: Request<RequestBody>| async {
@@ -87,8 +87,7 @@ async fn a_body_can_be_echoed_as_it_comes() {
     }
 }
 
-/// Windows are given back for what nobody reads, so that the next request has
-/// them.
+/// Credit for unread content is released: the next request has the window.
 #[tokio::test]
 async fn a_body_that_nobody_reads_holds_nothing_up() {
     let service = service_fn(|request: Request<RequestBody>| async move {

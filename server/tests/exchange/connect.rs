@@ -96,7 +96,7 @@ async fn only_connect_becomes_a_tunnel() {
     assert_eq!(answer.text(), TunnelError::NotConnect.to_string());
 }
 
-/// Whoever drops a tunnel says that it ended too early; nobody has failed.
+/// A dropped tunnel ends with CANCEL, and no side reports a failure.
 #[tokio::test]
 async fn a_tunnel_that_is_dropped_is_cancelled() {
     let mut peer = peer(ServerOptions::default());

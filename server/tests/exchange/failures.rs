@@ -113,8 +113,8 @@ async fn a_failure_costs_its_own_request() {
     }
 }
 
-/// A handler's failure is answered over HTTP/1.1 too, and its connection goes
-/// on; only a response that has begun cannot be taken back.
+/// A handler's failure is answered over HTTP/1.1 too, and its connection
+/// continues. Only a response that has begun cannot be withdrawn.
 #[cfg(feature = "http1")]
 #[tokio::test]
 async fn a_failure_costs_its_own_request_over_http_1_1() {
@@ -138,7 +138,7 @@ async fn a_failure_costs_its_own_request_over_http_1_1() {
             let last = client.log.lock().unwrap().pop().unwrap();
             assert!(last.contains(told), "{path}: {last}");
             assert!(last.contains(&format!("stream {requests}:")), "{last}");
-            // The request is over: its failure is told once.
+            // The request is over: its failure is reported once.
             assert!(client.get("/").await.body.contains("fine"), "{path}");
             requests += 1;
             assert!(client.log.lock().unwrap().is_empty(), "{path}");
@@ -150,7 +150,7 @@ async fn a_failure_costs_its_own_request_over_http_1_1() {
             let mut client = Http1::connect(options.clone(), service_fn(handle));
             let reply = client.get(path).await;
             assert_eq!(reply.status(), 200, "{path}");
-            // What came before the failure is there.
+            // The content before the failure has arrived.
             assert!(
                 reply.body.contains("begin") && !reply.whole,
                 "{path}: {reply:?}"
@@ -161,8 +161,8 @@ async fn a_failure_costs_its_own_request_over_http_1_1() {
     }
 }
 
-/// What is no request gets its status from hyper, and is told as in the other
-/// protocols.
+/// A malformed request gets its status from hyper, and is reported as in the
+/// other protocols.
 #[cfg(feature = "http1")]
 #[tokio::test]
 async fn a_malformed_request_of_http_1_1_is_told() {

@@ -43,7 +43,7 @@ impl Drop for Citizen {
     }
 }
 
-/// Lets every other task run until `done`, which has to come.
+/// Runs all other tasks until `done`, which must happen.
 async fn settle(what: &str, mut done: impl FnMut() -> bool) {
     for _ in 0..100_000 {
         if done() {
@@ -158,7 +158,7 @@ async fn a_stream_that_is_reset_takes_its_handler_with_it() {
                 peer.flush().await;
                 settle("no handler", || census.alive() == 0).await;
             }
-            // The connection goes on.
+            // The connection continues.
             assert_eq!(peer.get("/").await.text(), "done", "{version}");
             let tasks = || Handle::current().metrics().num_alive_tasks();
             settle("only the connection's task", || tasks() == before + 1).await;

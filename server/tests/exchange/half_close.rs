@@ -16,7 +16,7 @@ use tower_service::Service;
 
 use crate::{bodies::pieces, peer::Peer};
 
-/// What handlers saw of uploads that were cut.
+/// The ends of incomplete uploads, as handlers saw them.
 type Failures = Arc<Mutex<Vec<String>>>;
 
 /// Handlers that take their time; the time is virtual.

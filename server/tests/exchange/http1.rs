@@ -17,17 +17,18 @@ pub(crate) struct Http1 {
     input: Vec<u8>,
     /// The server's task.
     pub(crate) serving: JoinHandle<Result<(), ServeError>>,
-    /// What the observer was told.
+    /// The events of the observer.
     pub(crate) log: Arc<Mutex<Vec<String>>>,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Debug, Default)]
 pub(crate) struct Reply {
-    /// The status line and the fields; empty if nothing came.
+    /// The status line and the fields; empty if nothing arrived.
     pub(crate) head: String,
     pub(crate) body: String,
-    /// All came that the head promised; the end of the connection is none.
+    /// All content that the head announced has arrived; the end of the
+    /// connection is not an end of content.
     pub(crate) whole: bool,
 }
 
@@ -72,7 +73,7 @@ impl Http1 {
         self.reply("GET").await
     }
 
-    /// What is answered to a request with this method.
+    /// The answer to a request with this method.
     pub(crate) async fn reply(&mut self, method: &str) -> Reply {
         let mut reply = Reply::default();
         let head = loop {

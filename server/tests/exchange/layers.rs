@@ -35,7 +35,7 @@ enum Client {
     Http1(crate::http1::Http1),
 }
 
-/// What every test is played with: the four protocols, and `None` for HTTP/1.1.
+/// The protocols of every test: the four, and `None` for HTTP/1.1.
 fn protocols() -> Vec<Option<Version>> {
     let mut all: Vec<_> = Version::ALL.into_iter().map(Some).collect();
     if cfg!(feature = "http1") {
@@ -154,7 +154,7 @@ impl Client {
     }
 }
 
-/// In virtual time: once everything waits for what does not come.
+/// In virtual time: when everything waits for something that does not happen.
 async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> T {
     let done = tokio::time::timeout(Duration::from_secs(36_000), work).await;
     done.unwrap_or_else(|_| panic!("hangs: {what}"))

@@ -108,7 +108,7 @@ async fn handle(request: Request<RequestBody>) -> Result<Response<Script>, Infal
     Ok(response.body(body).unwrap())
 }
 
-/// What goes wrong, and what the observer is told of it.
+/// The fault, and its report to the observer.
 const WRONG: [(&str, &str); 20] = [
     ("/four/10", "ended after 4 B, and its content-length is 10"),
     ("/four-later/10", "ended after 4 B"),
@@ -148,7 +148,7 @@ async fn what_is_not_whole_ends_in_a_reset() {
             let last = peer.log.lock().unwrap().pop().unwrap();
             assert!(last.contains(told), "{case}: {last}");
         }
-        // The connection goes on.
+        // The connection continues.
         assert_eq!(peer.get("/four/4").await.text(), "four", "{version}");
         assert!(peer.log.lock().unwrap().is_empty());
     }
@@ -218,7 +218,9 @@ async fn a_push_is_held_to_its_length_too() {
         });
         let options = ServerOptions::default().pusher(Extension::Insert);
         let info = ConnectionInfo::from(version);
-        let mut peer = Peer::connect_as(info, options, service, |config| config.accept_push = true);
+        let mut peer = Peer::connect_as(info, options, service, |config| {
+            config.push = lacewing_conn::proto::ServerPush::Accept
+        });
         assert_eq!(peer.get("/").await.text(), "four", "{version}");
         let promised = peer.seen.iter().find_map(|seen| match seen {
             crate::peer::Seen::Promise { stream, .. } => Some(*stream),
@@ -234,7 +236,7 @@ mod by_http1 {
     use super::*;
     use crate::http1::Http1;
 
-    /// Over HTTP/1.1 the end of the connection comes before that of the body.
+    /// Over HTTP/1.1 the connection ends before the body.
     #[tokio::test]
     async fn what_is_not_whole_ends_with_its_connection() {
         for (path, told) in WRONG {

@@ -1,5 +1,5 @@
-//! What is no message of HTTP calls no handler: the header validation matrix,
-//! through the facade. The engine's own tests have all of it.
+//! A malformed message calls no handler: the header validation matrix, through
+//! the facade. The engine's own tests have all of it.
 
 use std::sync::{
     Arc, Mutex,
@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 type Fields = Vec<(&'static [u8], &'static [u8])>;
 
-/// What is wrong with a request, and whether it has an answer over SPDY.
+/// The fault of a request, and its answer over SPDY, if it has one.
 #[derive(Clone, Copy)]
 enum Row {
     /// Malformed in any protocol: another field.
@@ -191,7 +191,7 @@ impl Writer {
     }
 }
 
-/// What came of each stream: its status, or `None` for a reset.
+/// The outcome of each stream: its status, or `None` for a reset.
 async fn outcomes(
     version: Version,
     io: &mut tokio::io::DuplexStream,
@@ -284,7 +284,7 @@ async fn what_is_malformed_calls_no_handler() {
         }
         assert_eq!(found.len(), expected.len(), "{version}");
         assert_eq!(calls.load(Ordering::SeqCst), 1, "{version}");
-        // And whoever runs the server learns of each.
+        // The observer is told of each.
         assert_eq!(log.lock().unwrap().len(), refused, "{version}");
     }
 }

@@ -14,8 +14,8 @@ use crate::peer::Peer;
 
 type Reply = Response<BoxBody<Bytes, BoxError>>;
 
-/// Answers with the status that the path names, five bytes, and whatever length
-/// is asked for.
+/// Answers with the status that the path names, five bytes, and the length that
+/// the path asks for.
 async fn answer(request: Request<RequestBody>) -> Result<Reply, Infallible> {
     let status = request.uri().path().trim_start_matches('/');
     let status = StatusCode::from_bytes(status.as_bytes()).unwrap();
@@ -137,8 +137,8 @@ async fn a_tunnel_may_be_opened_by_any_success() {
     }
 }
 
-/// What gRPC stacks send over Unix sockets: a `Uri` has no place for it, and so
-/// the `host` field says it.
+/// The authority that gRPC stacks send over Unix sockets. A `Uri` has no place
+/// for it: it is in the `host` field.
 #[tokio::test]
 async fn an_authority_that_no_uri_holds_is_in_the_host_field() {
     for version in Version::ALL {

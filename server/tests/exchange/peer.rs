@@ -22,7 +22,7 @@ use tokio::{
 };
 use tower_service::Service;
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) status: Option<StatusCode>,
@@ -43,7 +43,7 @@ impl Answer {
     }
 }
 
-/// What else the server did.
+/// Other frames of the server.
 #[derive(Debug)]
 pub(crate) enum Seen {
     Interim(StreamKey, Head),
@@ -72,7 +72,7 @@ pub(crate) struct Peer {
     silent: bool,
     /// The server's task.
     pub(crate) serving: JoinHandle<Result<(), ServeError>>,
-    /// What the observer was told.
+    /// The events of the observer.
     pub(crate) log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -329,7 +329,7 @@ impl Peer {
 }
 
 impl Peer {
-    /// Interim responses that came, by their status.
+    /// Informational responses that arrived, by their status.
     pub(crate) fn interim(&self, stream: StreamKey) -> Vec<u16> {
         let of_stream = |seen: &Seen| match seen {
             Seen::Interim(key, head) if *key == stream => head.status().map(|s| s.as_u16()),

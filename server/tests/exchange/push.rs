@@ -1,7 +1,7 @@
 //! Pushes: promised before the response, and served by the same service.
 
 use http::{Method, Request, Response};
-use lacewing_conn::proto::{Config, Control};
+use lacewing_conn::proto::{Config, Control, ServerPush};
 use lacewing_server::{
     BoxError, ConnectionInfo, Extension, PushError, PushRule, PushedRequest, Pusher, RequestBody,
     ServerOptions, Version, service_fn,
@@ -69,15 +69,15 @@ fn connect(version: Version, configure: impl FnOnce(&mut Config)) -> Peer {
 #[tokio::test]
 async fn a_push_is_promised_before_the_response_and_served() {
     for version in Version::ALL {
-        let mut peer = connect(version, |config| config.accept_push = true);
+        let mut peer = connect(version, |config| config.push = ServerPush::Accept);
         let key = peer.open(Method::GET, "/", None);
         assert_eq!(peer.answer(key).await.text(), "page", "{version}");
         let promised = peer
             .seen
             .iter()
             .position(|seen| matches!(seen, Seen::Promise { .. }));
-        // Over SPDY it may come behind the head of the response, and never behind
-        // what follows that.
+        // Over SPDY it may follow the head of the response, and never anything
+        // behind that.
         let replied = peer.seen.iter().position(|seen| match seen {
             Seen::Reply(stream) => *stream == key && version == Version::Http2,
             Seen::Over(stream) => *stream == key,
@@ -100,7 +100,7 @@ async fn a_push_is_promised_before_the_response_and_served() {
         let stream = *stream;
         let answer = peer.answer(stream).await;
         assert_eq!(answer.text(), "style, pushed: true", "{version}");
-        // What the client asks for itself is no push, and may push.
+        // A request of the client is not a push, and may push.
         let asked = peer.get("/style.css").await;
         assert_eq!(asked.text(), "style, pushed: false, may push");
         assert_eq!(peer.engine.open_streams(), 0);
@@ -109,7 +109,7 @@ async fn a_push_is_promised_before_the_response_and_served() {
 
 #[tokio::test]
 async fn a_client_that_takes_no_pushes_gets_none() {
-    let mut peer = connect(Version::Http2, |config| config.accept_push = false);
+    let mut peer = connect(Version::Http2, |config| config.push = ServerPush::Refuse);
     assert_eq!(peer.get("/").await.text(), "no pusher");
     assert!(
         !peer
@@ -122,7 +122,7 @@ async fn a_client_that_takes_no_pushes_gets_none() {
 #[tokio::test]
 async fn no_more_is_pushed_than_the_client_takes() {
     let mut peer = connect(Version::Http2, |config| {
-        config.accept_push = true;
+        config.push = ServerPush::Accept;
         config.limits.max_pushed_streams = 1;
         config.limits.max_concurrent_streams = 1;
     });
@@ -132,7 +132,7 @@ async fn no_more_is_pushed_than_the_client_takes() {
 
 #[tokio::test]
 async fn what_must_not_be_pushed_is_not() {
-    let mut peer = connect(Version::Http2, |config| config.accept_push = true);
+    let mut peer = connect(Version::Http2, |config| config.push = ServerPush::Accept);
     assert_eq!(peer.get("/wrong").await.text(), "as it should");
     assert!(
         !peer
@@ -145,7 +145,7 @@ async fn what_must_not_be_pushed_is_not() {
 /// A client that declines pushes ends their handlers, and nothing else.
 #[tokio::test]
 async fn a_push_that_is_declined_ends() {
-    let mut peer = connect(Version::Http2, |config| config.accept_push = true);
+    let mut peer = connect(Version::Http2, |config| config.push = ServerPush::Accept);
     for _ in 0..20 {
         let key = peer.open(Method::GET, "/two", None);
         assert_eq!(peer.answer(key).await.text(), "Ok(()) Ok(())");

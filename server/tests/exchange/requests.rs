@@ -1,4 +1,4 @@
-//! What a service sees of a request: the same on every protocol.
+//! A request as its service sees it: the same on every protocol.
 
 use std::{
     convert::Infallible,

@@ -24,14 +24,13 @@ use tower_service::Service;
 
 use crate::peer::Peer;
 
-/// On virtual time, that is: once everybody waits for something that does not
-/// come.
+/// On virtual time: when all tasks wait for something that does not happen.
 async fn in_time<T>(what: impl std::fmt::Display, work: impl Future<Output = T>) -> T {
     let done = tokio::time::timeout(Duration::from_secs(3600), work).await;
     done.unwrap_or_else(|_| panic!("hangs: {what}"))
 }
 
-/// How many handlers run, and how many did at most.
+/// The handlers that run, and the most that ran at once.
 #[derive(Clone, Default)]
 struct Running {
     now: Arc<AtomicUsize>,
@@ -207,7 +206,7 @@ async fn a_rate_limit_is_waited_for() {
     }
 }
 
-/// What was shed must not stand in line for a permit that nobody wants.
+/// A request that was shed must not wait for a permit.
 #[tokio::test(start_paused = true)]
 async fn load_is_shed_while_there_is_too_much_and_not_after() {
     for options in both_ways() {
@@ -329,7 +328,7 @@ async fn a_client_that_leaves_in_the_middle_gives_its_permit_back() {
             holder.reset(held);
             holder.flush().await;
             drop(holder);
-            // The gate opens only for who comes after them.
+            // The gate opens only for later requests.
             everybody_runs().await;
             open.send_replace(true);
             let told = version.to_string();
@@ -363,7 +362,7 @@ impl Service<Request<RequestBody>> for Moody {
     }
 }
 
-/// An instance that failed holds a permit for a call that never comes.
+/// An instance that failed holds a permit for a call that never follows.
 #[tokio::test(start_paused = true)]
 async fn a_service_that_fails_to_be_ready_keeps_nothing() {
     for options in both_ways() {

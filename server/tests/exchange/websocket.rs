@@ -50,7 +50,7 @@ async fn a_websocket_echoes_over_a_stream() {
         assert_eq!(peer.received(key).status, Some(StatusCode::OK));
         assert_eq!(&peer.received(key).body[..], b"\x81\x05hello");
     }
-    // Other requests go on beside them.
+    // Other requests continue beside them.
     assert_eq!(peer.get("/").await.status, Some(StatusCode::OK));
     for key in streams {
         let close = frame(CLOSE, &1000_u16.to_be_bytes());

@@ -16,7 +16,7 @@ async fn start(max: usize) -> Running {
     .await
 }
 
-/// What comes until the server closes the connection.
+/// The bytes until the server closes the connection.
 async fn rest(mut io: TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
     let read = async { while io.read_buf(&mut rest).await.unwrap_or(0) > 0 {} };

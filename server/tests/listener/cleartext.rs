@@ -1,4 +1,4 @@
-//! Protocols told from the first bytes.
+//! Protocols detected by the first bytes.
 
 use lacewing_server::{ConnectionConfig, HeaderCompression, Protocol, Side, Version};
 use tokio::{
@@ -40,7 +40,7 @@ async fn the_order_decides_between_spdy_3_and_3_1() {
     server.stop().await;
 }
 
-/// SPDY's header lists are compressed as the builder was told.
+/// SPDY's header lists are compressed as the builder is configured.
 #[tokio::test]
 async fn header_lists_are_compressed_as_the_server_is_told() {
     for version in [Version::Spdy2, Version::Spdy31] {
@@ -132,7 +132,7 @@ async fn garbage_is_an_error_that_shows_it() {
     server.stop().await;
 }
 
-/// What begins well and ends in garbage is the connection's error.
+/// Garbage behind a valid start is the connection's error.
 #[tokio::test]
 async fn garbage_behind_a_preface_ends_the_connection_with_a_reason() {
     let server = start().await;
@@ -216,7 +216,7 @@ async fn shutdown_waits_for_nobody_who_asked_for_nothing() {
             let _ = silent.read_to_end(&mut Vec::new()).await;
         },
         async {
-            // Closes once it is told to go away, as clients do.
+            // Closes after GOAWAY, as clients do.
             let mut buffer = [0; 1024];
             while !kept.windows(5).any(|window| window == [0, 0, 8, 7, 0]) {
                 let len = idle.read(&mut buffer).await.unwrap();

@@ -28,7 +28,7 @@ async fn server(upgrade: H2cUpgrade) -> Running {
 
 const ACCEPT: H2cUpgrade = H2cUpgrade::Accept { max_body: MAX_BODY };
 
-/// What the client says about itself, by which it has to stand in HTTP/2.
+/// The client's settings in the upgrade, which apply in HTTP/2.
 fn settings() -> String {
     let payload = Engine::upgrade_settings(&Config::new(Version::Http2, Side::Client));
     URL_SAFE_NO_PAD.encode(payload)
@@ -149,7 +149,7 @@ async fn what_may_not_have_it_is_served_as_it_came() {
     let large = "x".repeat(MAX_BODY + 1);
     let post = request(&Method::POST, "/echo", &large);
     assert!(answer(&accepting, &post).await.ends_with(&large));
-    // In chunks, so that its length shows only as it comes.
+    // In chunks: its length is known only at its end.
     let chunk = "y".repeat(MAX_BODY / 2 + 1);
     let chunked = format!("{:x}\r\n{chunk}\r\n", chunk.len());
     let post = post
@@ -182,7 +182,7 @@ async fn what_may_not_have_it_is_served_as_it_came() {
     without.stop().await;
 }
 
-/// What is said in HTTP/2 before the 101 was meant for somebody else.
+/// Bytes before the 101 are not HTTP/2: a proxy may have passed them on.
 #[tokio::test]
 async fn bytes_before_the_101_end_the_connection() {
     let server = server(ACCEPT).await;

@@ -29,7 +29,7 @@ fn request(engine: &mut Engine, path: &str) -> Vec<u8> {
     bytes::Buf::copy_to_bytes(output, len).to_vec()
 }
 
-/// What comes until the server closes the connection.
+/// The bytes until the server closes the connection.
 async fn rest(mut engine: Engine, mut io: impl AsyncRead + Unpin) -> String {
     let (mut input, mut body) = (bytes::BytesMut::new(), Vec::new());
     while io.read_buf(&mut input).await.unwrap_or(0) > 0 {}
@@ -135,7 +135,7 @@ async fn a_client_that_is_gone_is_not_waited_for() {
         let bytes = request(&mut engine, "/never");
         io.write_all(&bytes).await.unwrap();
         server.told("Connected").await;
-        // What the server said so far is read: else its transport would be
+        // The server's frames so far are read: otherwise its transport would be
         // reset at once.
         assert!(io.read(&mut [0; 4096]).await.unwrap() > 0, "{version}");
         drop(io);

@@ -81,7 +81,7 @@ impl Running {
         }
     }
 
-    /// Waits until the observer was told something with this text in it.
+    /// Waits for an event of the observer with this text in it.
     async fn told(&self, text: &str) -> String {
         let found = async {
             loop {

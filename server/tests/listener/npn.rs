@@ -133,7 +133,8 @@ async fn a_client_of_today_gets_through() {
     server.stop().await;
 }
 
-/// The draft lets a client choose what nobody offered (§4).
+/// The draft permits a client to choose a protocol that the server did not
+/// offer (§4).
 #[tokio::test]
 async fn what_the_client_chooses_is_checked() {
     let server = start(&[Protocol::Spdy31]).await;

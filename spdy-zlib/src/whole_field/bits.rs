@@ -11,8 +11,8 @@ pub(super) const MIN_MATCH: u32 = 4;
 
 /// Codes of the literals, first bit lowest: 8 bits below [`NINE_BITS`], 9 from there on.
 ///
-/// That the code knows nothing of text is on purpose: all bytes that a header field may hold, bar
-/// obs-text, take the same room, so lengths reveal less than HPACK's do.
+/// The code treats all text alike on purpose. All bytes of a header field, except obs-text, take
+/// the same room: lengths reveal less than HPACK's do.
 static LITERALS: [u16; 256] = literals();
 
 const NINE_BITS: u8 = 144;
@@ -28,7 +28,7 @@ pub(super) struct Bits<'a> {
     dst: &'a mut BytesMut,
     /// Bits that wait for their bytes, first one lowest.
     waiting: u64,
-    /// How many wait: at most 31 between calls.
+    /// The number of waiting bits: at most 31 between calls.
     count: u32,
 }
 
@@ -56,7 +56,7 @@ impl<'a> Bits<'a> {
 
     /// A match of any length from [`MIN_MATCH`] on, in as many pieces as it takes.
     ///
-    /// How it is cut depends on the length alone.
+    /// Only the length decides how it is cut.
     pub(super) fn copy(&mut self, mut length: u32, distance: u32) {
         while length > MAX_MATCH {
             // The rest must be a match of its own.

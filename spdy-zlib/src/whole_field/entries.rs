@@ -5,7 +5,7 @@ use crate::Version;
 /// A name or a value in the dictionary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Where it starts, its length included when it is framed.
+    /// Its start, at its length if it is framed.
     pub(super) at: usize,
     pub(super) text: &'static [u8],
     /// Its length stands before it, as in a header block.
@@ -139,7 +139,7 @@ fn framed(dictionary: &'static [u8]) -> Vec<Entry> {
     entries
 }
 
-/// Where each text is, one behind the other, from `from` on.
+/// The place of each text, one behind the other, from `from` on.
 fn bare(dictionary: &'static [u8], mut from: usize, texts: &[&'static str]) -> Vec<Entry> {
     let places = texts.iter().filter_map(|text| {
         let text = text.as_bytes();

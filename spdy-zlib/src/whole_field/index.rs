@@ -1,4 +1,4 @@
-//! Where in the window which field, name or entry of the dictionary is.
+//! The places of fields, names and dictionary entries in the window.
 
 use crate::Version;
 
@@ -13,9 +13,9 @@ pub(super) type Slot = u8;
 
 /// Finds earlier fields and names by hash.
 ///
-/// The records are a ring: only age drives one out, never what it or another holds. If a full
-/// bucket did, a peer that sends fields into each bucket could see which of them made a
-/// secret field unfindable, and so learn bits of its hash.
+/// The records are a ring: only age drives one out, never what it or another holds. Otherwise
+/// a peer could fill each bucket with fields, see which one made a secret field unfindable,
+/// and learn bits of its hash.
 #[derive(Clone)]
 pub(super) struct Index {
     records: [Record; RECORDS],
@@ -23,14 +23,14 @@ pub(super) struct Index {
     names: [Slot; RECORDS],
     /// The same by the hash of the whole unit.
     units: [Slot; RECORDS],
-    /// Where the next record goes: the oldest one's place.
+    /// The place of the next record: that of the oldest one.
     next: Slot,
 }
 
 /// One unit of a header block, or one entry of the dictionary.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Record {
-    /// Where it starts: bytes from the start of the dictionary, modulo 2³².
+    /// Its start: bytes from the start of the dictionary, modulo 2³².
     pub(super) at: u32,
     pub(super) kind: Kind,
     /// Bytes of an entry's text; 0 for the others.

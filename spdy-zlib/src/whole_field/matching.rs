@@ -21,7 +21,7 @@ pub(super) struct Block<'a> {
     run: Option<Run>,
 }
 
-/// A match that is not written yet, since it may go on.
+/// A match that is not written yet, since it may continue.
 #[derive(Debug, Clone, Copy)]
 struct Run {
     /// Offset in the history of what it covers.
@@ -111,7 +111,8 @@ impl<'a> Block<'a> {
 
     fn field(&mut self, field: Field<'_>) {
         let Field { start, raw, .. } = field;
-        // Nothing has to be hashed while a run goes on. A secret is no `Kind::Field`.
+        // Nothing has to be hashed while a run continues. A secret is no
+        // `Kind::Field`.
         if let Some(next) = self.behind_run(start) {
             if next.kind == Kind::Field && self.equals(start, next.at, raw) {
                 self.extend_run(raw.len());
@@ -165,13 +166,14 @@ impl<'a> Block<'a> {
         self.remember(field.start, Kind::Secret, Hashes::of_text(name_hash));
     }
 
-    /// Writes a field's name with its length, if it is in the window, and up to `zeros` bytes behind
-    /// it, which are zero here, as far as they are zero there too. Tells how many bytes that were.
+    /// Writes a field's name with its length, if the window has it. The match also covers up to
+    /// `zeros` zero bytes behind it, as far as they are zero in the window too. Tells how many
+    /// bytes that were.
     fn name(&mut self, field: Field<'_>, hash: u32, zeros: usize) -> usize {
         let framed = field.raw.get(..field.length_at).unwrap_or_default();
         let behind = field.start + field.length_at;
 
-        // A run goes on to the end of the name, though the value is another.
+        // A run continues to the end of the name, though the value is another.
         if let Some(next) = self.behind_run(field.start) {
             let has_name = matches!(next.kind, Kind::Field | Kind::Secret);
             if has_name && self.equals(field.start, next.at, framed) {
@@ -229,7 +231,7 @@ impl<'a> Block<'a> {
         })
     }
 
-    /// How many of the bytes at `start`, `zeros` zeros, are zero as well at this distance before.
+    /// Counts the zeros at `start`, of `zeros`, that are zero at this distance before it too.
     fn common_zeros(&self, start: usize, distance: u32, zeros: usize) -> usize {
         let earlier = self.history.before(start, distance, zeros);
         earlier.map_or(0, |bytes| {
@@ -265,8 +267,8 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The record behind the run's source, when what it tells of is there: that which is now at
-    /// `start`, where the run ends, could be more of the same.
+    /// The record behind the run's source, if its text is still there. The text at `start`,
+    /// where the run ends, could continue the run.
     fn behind_run(&self, start: usize) -> Option<Record> {
         let run = self.run?;
         let record = self.index.record(run.next)?;
@@ -298,7 +300,7 @@ impl Field<'_> {
     }
 }
 
-/// Fields that are secrets without being marked: credentials, and cookies that are short enough to be
+/// Fields that are secrets without a mark: credentials, and cookies that are short enough to be
 /// guessed as a whole. lacewing-hpack keeps them out of its table likewise.
 fn is_secret(name: &[u8], value: &[u8]) -> bool {
     match name {

@@ -23,11 +23,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "xtask/src/interop/peer_servers.rs::command",
         "a command for each server",
     ),
-    // To be emptied.
-    (
-        "conn/src/proto/config.rs::Config",
-        "booleans that become enums",
-    ),
 ];
 
 /// Functions here are tables of conformance cases: data, as long as they are many.

@@ -159,7 +159,7 @@ impl Session<Http2> for Http2Session {
         let head = Head::parse(input);
         match self.decoder.decode(input) {
             Ok(Some(message)) => Decoded::Message(message),
-            // A header block that goes on, or a frame that is not whole.
+            // A header block that continues, or an incomplete frame.
             Ok(None) if input.is_empty() || head == Head::parse(input) => Decoded::Incomplete,
             Ok(None) => Decoded::Nothing,
             Err(error) => Decoded::BrokenConnection(format!("{error} ({})", error.section())),

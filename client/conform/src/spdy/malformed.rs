@@ -40,7 +40,7 @@ pub(super) fn streams(layout: Layout, block: &Block) -> [(&'static str, Block); 
     .map(|(what, wire)| (what, Block::on_wire(&wire)))
 }
 
-/// The block ends while deflate data goes on.
+/// The block ends before its deflate data.
 pub(super) fn cut_short(layout: Layout, block: &Block) -> Block {
     let mut wire = zlib_head(Some(dictionary(layout)));
     let head = wire.len();

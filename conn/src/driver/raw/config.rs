@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     Side, Version,
     driver::connection_config::ConnectionConfig,
-    proto::{Config, Rate, Semantics, ShutdownOrder},
+    proto::{Config, FlowControl, Rate, Semantics, ShutdownOrder},
 };
 
 /// Configures one side of a [`Mux`](super::Mux).
@@ -74,15 +74,15 @@ impl MuxConfig {
     /// * [`await_reply`](Self::await_reply): data sent before the reply would
     ///   be lost.
     /// * [`shutdown_order`](Self::shutdown_order): such peers stop reading at
-    ///   GOAWAY, so it follows all data.
+    ///   GOAWAY, which therefore follows all data.
     /// * A [`write_stall_timeout`](crate::Limits::write_stall_timeout) of four hours,
     ///   the kubelet's own for streams that stand still: such a peer pauses its
     ///   terminal by back-pressure. A [`frame_timeout`](crate::Limits::frame_timeout) of
     ///   the same length.
-    /// * 1,000 streams at once, instead of 100: a port-forward needs two for
-    ///   each connection, and such peers do not wait until one is free. The
-    ///   bound of [resets](crate::Limits::resets) grows with it: a browser that closes
-    ///   cancels all of its connections.
+    /// * 1,000 streams at once, instead of 100. A port-forward needs two for each
+    ///   connection, and such peers do not wait until one is free. The bound of
+    ///   [resets](crate::Limits::resets) grows with it: a browser that closes cancels
+    ///   all of its connections.
     pub fn kubernetes(side: Side) -> Self {
         Self::new(side).with(|config| {
             config.ignore_flow_control = true;
@@ -110,7 +110,9 @@ impl MuxConfig {
     pub(super) fn engine(&self, version: Version, side: Side) -> Config {
         self.connection.engine(version, side).with(|config| {
             config.semantics = Semantics::Raw;
-            config.ignore_flow_control = self.ignore_flow_control;
+            if self.ignore_flow_control {
+                config.flow_control = FlowControl::Ignored;
+            }
             config.shutdown_order = self.shutdown_order;
         })
     }

@@ -66,7 +66,7 @@ pub(super) struct Accepted {
 }
 
 /// The error of a stream that cannot be opened because the connection is over.
-/// It was not sent, so it may be opened on another one.
+/// It was not sent: the user may open it on another connection.
 pub(super) fn closed(result: &Result<(), Error>) -> Error {
     let error = match result {
         Err(error) => error.clone(),

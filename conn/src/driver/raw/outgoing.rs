@@ -51,7 +51,7 @@ struct State {
     unwritten: bool,
     /// The error after which nothing can be sent.
     error: Option<Error>,
-    /// With the error: our half had not come to its end.
+    /// With the error: our half had not ended.
     lost: bool,
     /// The halves that are not dropped.
     handles: u8,
@@ -122,7 +122,7 @@ pub(super) struct Kind {
     pub(super) parent: Option<StreamId>,
 }
 
-/// Which side opened the stream.
+/// The side that opened the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OpenedBy {
     Us,
@@ -428,7 +428,8 @@ impl State {
         Ok(())
     }
 
-    /// Where header lists come only at the end of a half, nothing follows one.
+    /// If the protocol has header lists only at the end of a half, nothing
+    /// follows one.
     fn check_not_ending(&self, lists: Lists) -> io::Result<()> {
         if self.waits_for_end(lists) {
             let text = "this protocol has header lists only at the end of a stream: \

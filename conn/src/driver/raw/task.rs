@@ -45,8 +45,8 @@ pub(super) struct Streams {
 struct Unwritten {
     stream: StreamKey,
     outgoing: Arc<Outgoing>,
-    /// How many of them were in frames at last, and where these end in the
-    /// output.
+    /// The number of pieces that are in frames, and the end of these frames in
+    /// the output.
     framed: Option<(u64, u64)>,
 }
 

@@ -53,7 +53,7 @@ pub struct Requested<IO> {
 
 impl Upgrade {
     /// Reads an HTTP/1.1 request that asks for the upgrade, and its body to the end:
-    /// the rest of an unread body would pass for SPDY.
+    /// the rest of an unread body would be read as SPDY.
     ///
     /// # Errors
     ///
@@ -166,12 +166,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Requested<IO> {
         Ok((mux, connection.with_input(self.input)))
     }
 
-    /// Answers as a Kubernetes node or API server does: with 101 and the first
-    /// of the client's stream protocols that is among `ours`, or with 403 and
-    /// all of ours. The connection has the profile [`MuxConfig::kubernetes`].
+    /// Answers as a Kubernetes node or API server does. If one of the client's
+    /// stream protocols is among `ours`, the answer is 101 with the first of
+    /// them. Otherwise it is 403 with all of ours. The connection has the
+    /// profile [`MuxConfig::kubernetes`].
     ///
-    /// A client that names no stream protocol is accepted, and the response names
-    /// none: that stands for the oldest.
+    /// A client that names no stream protocol is accepted. The response then
+    /// names none, which stands for the oldest.
     ///
     /// ```no_run
     /// use lacewing_conn::driver::upgrade::{Kubernetes, Upgrade, UpgradeError};

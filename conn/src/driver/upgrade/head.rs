@@ -38,10 +38,10 @@ pub(super) async fn read_head<IO, T>(
 where
     IO: AsyncRead + Unpin,
 {
-    // Where the search for the head's end goes on.
+    // The position at which the search for the head's end continues.
     let mut searched: usize = 0;
     loop {
-        // Empty lines may come first (RFC 9112 §2.2).
+        // Empty lines may precede it (RFC 9112 §2.2).
         if searched == 0 {
             let empty = input
                 .iter()
@@ -286,6 +286,6 @@ pub(super) async fn write<IO: AsyncWrite + Unpin>(
 
 /// Closes our side of the transport.
 pub(super) async fn close<IO: AsyncWrite + Unpin>(io: &mut IO) {
-    // What there was to say has been said.
+    // The answer has been sent.
     let _ = poll_fn(|cx| Pin::new(&mut *io).poll_shutdown(cx)).await;
 }

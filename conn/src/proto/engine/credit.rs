@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Engine, ping::Purpose};
-use crate::proto::{StreamKey, flow::Increment, streams::state::Half};
+use crate::proto::{FlowControl, StreamKey, flow::Increment, streams::state::Half};
 
 impl Engine {
     /// Releases receive credit; no other code does. `len` bytes of a stream were
@@ -45,14 +45,14 @@ impl Engine {
             return false;
         };
         let id = stream.map(StreamKey::id);
-        self.wire.window_update(id, increment, self.output.buffer());
+        self.wire.window_update(id, increment);
         true
     }
 
     /// The receive window that streams are given as they read.
     pub(super) fn stream_receive_window(&self) -> Option<u32> {
         let initial = self.rules.stream_window;
-        let initial = initial.filter(|_| !self.config.ignore_flow_control);
+        let initial = initial.filter(|_| self.config.flow_control == FlowControl::Obeyed);
         initial.map(|_| self.flow.stream_size())
     }
 

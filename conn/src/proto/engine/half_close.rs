@@ -70,8 +70,7 @@ impl Engine {
     pub(super) fn look_for_the_peer(&mut self) {
         if self.shutdown.phase() == Phase::Draining {
             let last = self.ids.last_of_peer();
-            self.wire
-                .go_away(last, Reason::NoError, "", self.output.buffer());
+            self.wire.go_away(last, Reason::NoError, "");
         } else if self.config.shutdown_order == ShutdownOrder::DataFirst {
             self.shutdown.wait_for_data();
             self.finish_sending();

@@ -98,7 +98,7 @@ impl Engine {
     pub(super) fn probe(&mut self, now: Instant) {
         self.life.probed = Some(now);
         // Its silence is ours.
-        let written = self.output.end();
+        let written = self.wire.output.end();
         self.life.heard(now, written);
         self.life.pings.forgive();
         // An answer to a PING that the peer never sent: it is ignored (the
@@ -106,7 +106,7 @@ impl Engine {
         // loop for both directions, such as Go's spdystream, would write the
         // answer and wait for us to read it, while we wait for it to read.
         let odd = u64::from(self.config.side == Side::Server);
-        self.wire.pong(PROBE_OPAQUE | odd, self.output.buffer());
+        self.wire.pong(PROBE_OPAQUE | odd);
     }
 
     /// Sends a PING, or misses the answer to the one that was sent.
@@ -141,7 +141,7 @@ impl Engine {
     /// The time of the next probe. With bytes on their way the transport fails by
     /// itself.
     pub(super) fn probe_deadline(&self) -> Option<Instant> {
-        if self.life.silent || !self.is_held_back() || !self.output.is_empty() {
+        if self.life.silent || !self.is_held_back() || !self.wire.output.is_empty() {
             return None;
         }
         match self.life.probed {
@@ -162,7 +162,7 @@ impl Engine {
         let interval = interval.filter(|_| !self.life.silent)?;
         if let Some(sent) = self.life.pings.keep_alive_since() {
             // The answer waits behind what is on its way to the peer.
-            let ahead = self.output.end().saturating_sub(self.life.written);
+            let ahead = self.wire.output.end().saturating_sub(self.life.written);
             let patience = Duration::from_secs(ahead / SLOW_PATH);
             let patience = limits.keep_alive_timeout.saturating_add(patience);
             return sent.checked_add(patience);

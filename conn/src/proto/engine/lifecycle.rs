@@ -44,8 +44,7 @@ impl Engine {
                 // last GOAWAY names the last one.
                 let round_trip = now.checked_add(ROUND_TRIP);
                 self.timers.set(Timer::SecondGoAway, round_trip);
-                let out = self.output.buffer();
-                self.wire.go_away(StreamId::MAX, Reason::NoError, "", out);
+                self.wire.go_away(StreamId::MAX, Reason::NoError, "");
                 self.ping_for(now, Purpose::Shutdown);
             }
         }
@@ -64,7 +63,7 @@ impl Engine {
     /// Ends after an error of the transport, which neither takes nor gives any
     /// more bytes.
     pub fn handle_io_error(&mut self, now: Instant, error: io::Error) {
-        self.output.discard();
+        self.wire.output.discard();
         if self.shutdown.is_closed() {
             return;
         }
@@ -105,8 +104,7 @@ impl Engine {
         let last = self.ids.stop_peer();
         self.timers.stop(Timer::SecondGoAway);
         self.timers.stop(Timer::SecondLook);
-        let out = self.output.buffer();
-        self.wire.go_away(last, Reason::NoError, "", out);
+        self.wire.go_away(last, Reason::NoError, "");
         if self.streams.is_empty() {
             self.finish_drain();
         }
@@ -263,15 +261,14 @@ impl Engine {
             return;
         }
         let last = self.ids.last_of_peer();
-        self.wire
-            .go_away(last, reason, detail, self.output.buffer());
+        self.wire.go_away(last, reason, detail);
         self.end_all(now, &error);
     }
 
     /// Ends every stream with the same error.
     pub(super) fn end_all(&mut self, now: Instant, error: &Error) {
         self.shutdown.close();
-        self.held_pushes.clear();
+        self.streams.forget_held_pushes();
         for key in self.streams.keys() {
             let refused = self.shutdown.refuses(key.id());
             self.remove(now, key);
@@ -287,7 +284,7 @@ impl Engine {
     /// RST_STREAM, and the memory of it: what is on its way is ignored.
     pub(super) fn send_reset(&mut self, id: StreamId, reason: Reason) {
         self.counters.resets_sent.count(reason);
-        self.wire.reset(id, reason, self.output.buffer());
+        self.wire.reset(id, reason);
         self.ids.remember_reset(id, &self.config.limits);
     }
 }

@@ -4,7 +4,7 @@
 use std::{cmp::Reverse, time::Instant};
 
 use super::{Engine, stats::Counters};
-use crate::proto::{Event, Rule, StreamKey, Violation, memory, rules::Reaction};
+use crate::proto::{Event, Rule, Violation, memory, rules::Reaction};
 
 /// The memory of what a connection remembers in lists that [`Limits`] bounds to a
 /// few dozen entries each: ids that were reset or passed over, early priorities,
@@ -39,13 +39,10 @@ impl Engine {
             size_of::<Self>().saturating_add(size_of::<Counters>()),
             MEMORIES,
             self.wire.memory(),
-            self.output.memory(),
             self.streams.memory(),
             self.flow.buffered(),
-            self.scheduler.memory(),
             self.timers.memory(),
             self.admission.memory(),
-            memory::of_table::<StreamKey>(self.held_pushes.capacity()),
             memory::of_table::<Event>(self.events.capacity()),
         ];
         parts.into_iter().fold(0, usize::saturating_add)
@@ -63,7 +60,7 @@ impl Engine {
             return None;
         }
         // A transport that takes nothing stops all of them.
-        let full = self.output.len() >= self.config.limits.cut_ahead;
+        let full = self.wire.output.len() >= self.config.limits.cut_ahead;
         let room = if full { 0 } else { self.flow.send_available() };
         let unread = self.is_held_back();
         let still = self.streams.iter_mut().filter(|(_, stream)| {

@@ -118,9 +118,7 @@ impl Engine {
             direction,
             parent: options.parent,
         };
-        let encoded = self
-            .wire
-            .headers(id, kind, &head, fin, self.output.buffer());
+        let encoded = self.wire.headers(id, kind, &head, fin);
         encoded.map_err(|error| OpenError::Usage(error.into()))?;
         self.ids.take_next();
         self.life.note_open(now, self.streams.is_empty());

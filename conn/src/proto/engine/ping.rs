@@ -82,7 +82,7 @@ impl Engine {
         if self.life.pings.current.is_none() {
             self.life.pings.counter = self.life.pings.counter.wrapping_add(1) & 0x3fff_ffff;
             let opaque = u64::from(self.life.pings.counter);
-            self.wire.ping(opaque, self.output.buffer());
+            self.wire.ping(opaque);
             self.counters.pings_sent = self.counters.pings_sent.saturating_add(1);
             self.life.pings.current = Some(Ping {
                 opaque,

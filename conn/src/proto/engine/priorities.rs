@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Engine;
-use crate::proto::{Broken, Priority, Rule, StreamId, StreamKey, streams::PriorityOwner};
+use crate::proto::{Broken, Priority, Rule, StreamId, streams::PriorityOwner};
 
 impl Engine {
     /// The client sets a priority, perhaps before the stream is open.
@@ -19,29 +19,18 @@ impl Engine {
             Some(key) => {
                 let open = self.streams.get(key);
                 if open.is_some_and(|open| open.priority_owner == PriorityOwner::Peer) {
-                    self.reschedule(key, priority);
+                    self.streams.prioritize(key, priority);
                 }
                 Ok(())
             }
             None if !self.ids.standing(id).is_unopened() => Ok(()),
             None if theirs => {
                 let max = self.config.limits.max_early_priorities;
-                self.scheduler.early.remember(id, priority, max);
+                self.streams.remember_priority(id, priority, max);
                 Ok(())
             }
             // A push that was not promised.
             None => Err(Rule::InvalidPriorityUpdate.on(id)),
-        }
-    }
-
-    pub(super) fn reschedule(&mut self, key: StreamKey, priority: Priority) {
-        let Some(stream) = self.streams.get_mut(key) else {
-            return;
-        };
-        let before = std::mem::replace(&mut stream.priority, priority);
-        if stream.send.scheduled && before != priority {
-            self.scheduler.remove(key, before);
-            self.scheduler.push(key, priority);
         }
     }
 }

@@ -221,7 +221,7 @@ impl Engine {
         }
         if grew {
             // A long frame on a slow path is a sign of life.
-            self.life.heard(now, self.output.end());
+            self.life.heard(now, self.wire.output.end());
         }
     }
 
@@ -295,7 +295,7 @@ impl Engine {
         if self.config.semantics == Semantics::Raw {
             return (false, 0);
         }
-        let blocked = self.flow.send_available() == 0 && self.scheduler.front().is_some();
+        let blocked = self.flow.send_available() == 0 && self.streams.front().is_some();
         if blocked {
             let sent = (self.counters.data_sent & 0xffff_ffff).try_into();
             self.progress
@@ -318,8 +318,8 @@ impl Engine {
             let progress = &mut stream.progress;
             progress.sweep_sending(sending, bounds.needed);
             progress.sweep_receiving(receiving, bounds.needed, link);
-            let waits = all_wait && stream.send.scheduled;
             let still = progress.is_stalled();
+            let waits = all_wait && stream.is_queued();
             stalled = stalled.saturating_add(u32::from(waits || still));
             watched |= sending != Waiting::Nothing || receiving != Waiting::Nothing;
         }
@@ -332,12 +332,12 @@ impl Engine {
         // With bytes on their way to the transport it is the path that is slow,
         // and `write_stall_timeout` that bounds it.
         let strict =
-            pressed && (self.output.is_empty() || self.progress.pressure >= Pressure::High);
+            pressed && (self.wire.output.is_empty() || self.progress.pressure >= Pressure::High);
         let mut ended: Vec<(StreamKey, Broken)> = Vec::new();
         let mut messages = false;
         for (key, stream) in self.streams.iter_mut() {
             let progress = &stream.progress;
-            messages |= stream.send.scheduled && !stream.is_tunnel();
+            messages |= stream.is_queued() && !stream.is_tunnel();
             let declared = matches!(stream.content, Content::Left(_));
             let body = progress.receiving.sweeps;
             let sending = progress.sending.sweeps;

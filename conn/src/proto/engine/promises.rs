@@ -10,7 +10,7 @@ use super::{Engine, receive::Outcome};
 use crate::{
     Error, Initiator, Reason,
     proto::{
-        Event, Head, Rule, Side, StreamId, StreamKey, Violation,
+        Event, Head, Rule, ServerPush, Side, StreamId, StreamKey, Violation,
         content::{self, Said},
         ids::Standing,
         rules::PushStyle,
@@ -31,7 +31,7 @@ impl Engine {
         promised: StreamId,
         fields: Box<Fields>,
     ) -> Outcome {
-        if self.config.side == Side::Server || !self.config.accept_push {
+        if self.config.side == Side::Server || self.config.push == ServerPush::Refuse {
             return Err(Rule::PushNotAllowed.fatal());
         }
         self.charges.glitch(now)?;
@@ -62,7 +62,7 @@ impl Engine {
         let id = headers.stream;
         self.charges.glitch(now)?;
         self.ids.open_of_peer(id, &self.config.limits);
-        if !self.config.accept_push {
+        if self.config.push == ServerPush::Refuse {
             return Err(Rule::PushNotAllowed.on(id));
         }
         let ours = parent.opener() == Some(Side::Client);

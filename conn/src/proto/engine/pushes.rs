@@ -60,8 +60,8 @@ impl StreamMut<'_> {
             PushStyle::Promise => {
                 let parent = parent.id();
                 push.push = Some(Push::of(parent));
-                let (kind, out) = (SendKind::Push { parent }, engine.output.buffer());
-                let encoded = engine.wire.headers(id, kind, &request, false, out);
+                let kind = SendKind::Push { parent };
+                let encoded = engine.wire.headers(id, kind, &request, false);
                 encoded.map_err(|error| usage(error.into()))?;
                 engine.ids.take_next();
                 Ok(engine.streams.insert(push))
@@ -76,14 +76,9 @@ impl StreamMut<'_> {
                 };
                 push.push = Some(Push::held(parent.id(), held));
                 engine.ids.take_next();
-                let key = engine.streams.insert(push);
-                engine.held_pushes.push_back(key);
-                engine.arm_held_push();
                 // Content that may refer to the push waits: the drafts' §3.3.1.
-                engine.unschedule(*parent);
-                if let Some(stream) = engine.streams.get_mut(*parent) {
-                    stream.send.behind = stream.send.behind.saturating_add(1);
-                }
+                let key = engine.streams.hold_push(push, *parent);
+                engine.arm_held_push();
                 Ok(key)
             }
         }
@@ -92,54 +87,42 @@ impl StreamMut<'_> {
 
 impl Engine {
     /// The first push goes out at its deadline, with its response or without.
-    fn arm_held_push(&mut self) {
-        let first = self.held_pushes.front();
-        let first = first.and_then(|key| self.streams.get(*key));
-        let deadline = first.and_then(|push| push.held()?.until);
+    pub(super) fn arm_held_push(&mut self) {
+        let first = self.streams.first_held_push();
+        let deadline = first.and_then(|(_, push)| push.until);
         self.timers.set(Timer::HeldPush, deadline);
     }
 
     /// Sends the pushes that have their response, or waited for it long enough,
-    /// and resumes the streams behind them. Ids rise on the wire: no push
-    /// overtakes another.
+    /// and resumes the streams behind them.
     #[inline]
     pub(super) fn send_held_pushes(&mut self, now: Instant) {
-        if self.held_pushes.is_empty() {
-            return;
-        }
-        while let Some(key) = self.held_pushes.front().copied() {
-            if !self.send_held_push(key, now) {
+        let mut any = false;
+        while let Some((key, held)) = self.streams.first_held_push() {
+            any = true;
+            let waits = held.until.is_some_and(|until| until > now);
+            if waits && held.reply.is_none() {
                 break;
             }
+            self.send_held_push(key, now);
         }
-        self.arm_held_push();
+        if any {
+            self.arm_held_push();
+        }
     }
 
-    /// Sends one push; `false` if it still waits.
-    fn send_held_push(&mut self, key: StreamKey, now: Instant) -> bool {
-        let Some(stream) = self.streams.get_mut(key) else {
-            self.held_pushes.pop_front();
-            return true;
+    fn send_held_push(&mut self, key: StreamKey, now: Instant) {
+        let Some((held, parent)) = self.streams.take_held_push(key) else {
+            return;
         };
-        let waits = stream.held().is_some_and(|held| {
-            held.reply.is_none() && held.until.is_some_and(|until| until > now)
-        });
-        if waits {
-            return false;
-        }
-        self.held_pushes.pop_front();
-        let (Some(held), Some(parent)) = (stream.take_held(), stream.parent()) else {
-            return true;
-        };
-        let (request, out) = (&held.request, self.output.buffer());
+        let request = &held.request;
         let encoded = match &held.reply {
-            Some((reply, fin)) => {
-                self.wire
-                    .pushed_response(key.id(), parent, request, reply, *fin, out)
-            }
+            Some((reply, fin)) => self
+                .wire
+                .pushed_response(key.id(), parent, request, reply, *fin),
             None => {
                 let kind = SendKind::Push { parent };
-                self.wire.headers(key.id(), kind, request, false, out)
+                self.wire.headers(key.id(), kind, request, false)
             }
         };
         if encoded.is_ok() {
@@ -149,7 +132,6 @@ impl Engine {
             self.drop_push(now, key, Reason::InternalError);
         }
         self.resume_parent(now, parent);
-        true
     }
 
     /// The stream may have waited for a push: its body goes on.
@@ -159,15 +141,13 @@ impl Engine {
         self.settle(now, key);
     }
 
-    /// One push less is in the way of the stream that it belongs to.
-    fn resume_parent(&mut self, now: Instant, parent: StreamId) {
-        let Some(parent) = self.streams.find(parent) else {
-            return;
-        };
-        if let Some(open) = self.streams.get_mut(parent) {
-            open.send.behind = open.send.behind.saturating_sub(1);
+    /// A push less is in the way of the stream that it belongs to.
+    pub(super) fn resume_parent(&mut self, now: Instant, parent: StreamId) {
+        // After the end of the connection nothing is sent.
+        let open = !self.shutdown.is_closed();
+        if let Some(parent) = self.streams.find(parent).filter(|_| open) {
+            self.resume(now, parent);
         }
-        self.resume(now, parent);
     }
 
     /// Ends a push that is not on the wire. The user learns of it.
@@ -177,26 +157,11 @@ impl Engine {
         self.push_event(Event::Reset { stream, error });
     }
 
-    /// A push is gone before it was on the wire.
-    pub(super) fn forget_held_push(&mut self, now: Instant, push: StreamKey, parent: StreamId) {
-        self.held_pushes.retain(|held| *held != push);
-        self.arm_held_push();
-        self.resume_parent(now, parent);
-    }
-
     /// A stream is gone before its pushes were on the wire: they are of no use
     /// without its response.
     pub(super) fn drop_held_pushes_of(&mut self, now: Instant, parent: StreamId) {
-        for push in std::mem::take(&mut self.held_pushes) {
-            let orphaned = self
-                .streams
-                .get(push)
-                .is_some_and(|push| push.parent() == Some(parent));
-            if orphaned {
-                self.drop_push(now, push, Reason::Cancel);
-            } else {
-                self.held_pushes.push_back(push);
-            }
+        for push in self.streams.held_pushes_of(parent) {
+            self.drop_push(now, push, Reason::Cancel);
         }
         self.arm_held_push();
     }

@@ -8,7 +8,7 @@ use super::{Engine, Timer};
 use crate::{
     Reason,
     proto::{
-        Broken, Event, Head, Rule, Semantics, Side, StreamId, StreamKey,
+        Broken, Event, ExtendedConnect, Head, Rule, Semantics, Side, StreamId, StreamKey,
         charges::CHEAP_DATA,
         content::{self, Asked, Content, Said},
         ids::Standing,
@@ -52,7 +52,7 @@ impl Engine {
             Message::SettingsAck => self.handle_settings_ack(),
             Message::Ping { opaque } => {
                 self.charges.glitch(now)?;
-                self.wire.pong(opaque, self.output.buffer());
+                self.wire.pong(opaque);
                 Ok(None)
             }
             Message::Pong { opaque } => self.handle_pong(now, opaque),
@@ -170,7 +170,7 @@ impl Engine {
             Err(rule) => return self.refuse_malformed(now, id, fin, unidirectional, rule),
         };
         let state = State::accepted(fin, unidirectional);
-        let early = self.scheduler.early.take(id);
+        let early = self.streams.take_priority(id);
         let mut stream = self.new_stream(id, state, early.or(priority));
         stream.opener = Opener::Peer;
         stream.opened = Some(now);
@@ -201,7 +201,7 @@ impl Engine {
             return Ok(Content::default());
         }
         // RFC 8441 §3: not before we said that we take it.
-        if head.is_extended_connect() && !self.config.extended_connect {
+        if head.is_extended_connect() && self.config.extended_connect == ExtendedConnect::Off {
             return Err(Rule::InvalidPseudoField);
         }
         content::of_request(head, said)
@@ -457,7 +457,7 @@ impl Engine {
             stream.send.source = Source::None;
             stream.send.pending = Bytes::new();
             self.streams.release_unsent(key, usize::MAX);
-            self.unschedule(key);
+            self.streams.dequeue(key);
             self.settle(now, key);
             return Ok(Some(Event::Stopped {
                 stream: key,

@@ -165,9 +165,8 @@ impl Engine {
 
     fn answer(&mut self, id: StreamId, status: StatusCode) {
         let head = Head::response(status);
-        let out = self.output.buffer();
         // A status alone always fits.
-        let _ = self.wire.headers(id, SendKind::Reply, &head, true, out);
+        let _ = self.wire.headers(id, SendKind::Reply, &head, true);
     }
 }
 

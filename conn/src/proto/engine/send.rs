@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::{Engine, Transmit};
 use crate::proto::{
     Head, StreamKey,
@@ -25,26 +27,24 @@ impl Engine {
             return Transmit::Idle;
         }
         loop {
-            let Some(key) = self.scheduler.front() else {
+            let Some(key) = self.streams.front() else {
                 return Transmit::Idle;
             };
-            if self.output.len() >= self.config.limits.cut_ahead {
+            if self.wire.output.len() >= self.config.limits.cut_ahead {
                 self.counters.stalls.transport = self.counters.stalls.transport.saturating_add(1);
                 return Transmit::Write;
             }
             let connection = self.flow.send_available();
             let Some(stream) = self.streams.get_mut(key) else {
-                self.scheduler.pop();
-                continue;
+                return Transmit::Idle;
             };
             let room = stream.send.window.available();
             if !stream.wants_to_send() || room == 0 {
                 let stalls = &mut self.counters.stalls.stream_window;
                 *stalls = stalls.saturating_add(u64::from(stream.wants_to_send()));
                 self.progress.watch_streams();
-                stream.send.scheduled = false;
                 stream.send.source.answered(true);
-                self.scheduler.pop();
+                self.streams.dequeue(key);
                 continue;
             }
             let room = room.min(connection);
@@ -76,7 +76,6 @@ impl Engine {
 
     /// Cuts one DATA frame. Only here are send windows debited.
     pub(super) fn cut(&mut self, now: Instant, key: StreamKey, len: usize) {
-        self.streams.release_unsent(key, len);
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
@@ -92,24 +91,25 @@ impl Engine {
         self.flow.debit_send(len);
         self.counters.data_sent = self.counters.data_sent.saturating_add(len as u64);
         self.charges.sent_data();
-        let incremental = stream.priority.incremental();
-        let scheduled = stream.send.scheduled;
-        self.wire
-            .data_head(key.id(), len, fin, self.output.buffer());
-        self.output.append(data);
+        let (priority, queued) = (stream.priority, stream.is_queued());
+        let waited = stream.has_unsent();
+        self.wire.data(key.id(), data, fin);
         if done && !stream.send.ending.is_open() {
             if fin {
                 stream.state.close_send();
                 stream.send.source = Source::None;
-                self.unschedule(key);
+                self.streams.dequeue(key);
                 self.settle(now, key);
             } else {
                 self.finish_half(now, key);
             }
-        } else if scheduled {
-            self.scheduler.served(len, incremental);
+        } else if queued {
+            self.streams.served(len, priority);
         } else {
             self.schedule(key);
+        }
+        if waited {
+            self.streams.release_unsent(key, len);
         }
     }
 
@@ -124,17 +124,17 @@ impl Engine {
         match std::mem::take(&mut stream.send.ending) {
             Ending::Trailers(fields) => {
                 let head = Head::fields(*fields);
-                let (kind, out) = (SendKind::More, self.output.buffer());
-                if self.wire.headers(key.id(), kind, &head, true, out).is_err() {
+                let kind = SendKind::More;
+                if self.wire.headers(key.id(), kind, &head, true).is_err() {
                     // Trailers that do not fit are left out: the body before
                     // them is whole.
-                    self.wire.data_head(key.id(), 0, true, self.output.buffer());
+                    self.wire.data(key.id(), Bytes::new(), true);
                 }
             }
-            _ => self.wire.data_head(key.id(), 0, true, self.output.buffer()),
+            _ => self.wire.data(key.id(), Bytes::new(), true),
         }
         self.streams.release_unsent(key, usize::MAX);
-        self.unschedule(key);
+        self.streams.dequeue(key);
         self.settle(now, key);
     }
 
@@ -150,31 +150,16 @@ impl Engine {
 
     /// Queues the stream if it has something to send and a window for it.
     pub(super) fn schedule(&mut self, key: StreamKey) {
-        let Some(stream) = self.streams.get_mut(key) else {
+        let Some(stream) = self.streams.get(key) else {
             return;
         };
-        if stream.send.scheduled || !stream.wants_to_send() {
+        if !stream.wants_to_send() {
             return;
         }
         if stream.send.window.available() > 0 {
-            stream.send.scheduled = true;
-            self.scheduler.push(key, stream.priority);
+            self.streams.queue(key);
         } else {
             self.progress.watch_streams();
-        }
-    }
-
-    pub(super) fn unschedule(&mut self, key: StreamKey) {
-        let Some(stream) = self.streams.get_mut(key) else {
-            return;
-        };
-        if !std::mem::take(&mut stream.send.scheduled) {
-            return;
-        }
-        if self.scheduler.front() == Some(key) {
-            self.scheduler.pop();
-        } else {
-            self.scheduler.remove(key, stream.priority);
         }
     }
 }

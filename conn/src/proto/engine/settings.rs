@@ -9,7 +9,7 @@ impl Engine {
     pub(super) fn handle_settings(&mut self, now: Instant, settings: PeerSettings) -> Outcome {
         self.charges.glitch(now)?;
         self.obey(settings)?;
-        self.wire.settings_ack(self.output.buffer());
+        self.wire.settings_ack();
         Ok(Some(Event::PeerSettings))
     }
 

@@ -125,7 +125,7 @@ impl Engine {
             open_streams: self.streams.len(),
             orphaned_handlers: self.streams.orphans(),
             buffered_bytes: self.flow.buffered(),
-            output_bytes: self.output.len(),
+            output_bytes: self.wire.output.len(),
             receive_credit: self.flow.accounted(),
             receive_window: self.flow.receive_window(),
             stream_receive_window: self.stream_receive_window(),

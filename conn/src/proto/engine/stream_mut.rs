@@ -13,7 +13,7 @@ use crate::{
         content::{self, Content},
         memory,
         streams::{
-            Ending, PriorityOwner, Source, Stream,
+            Ending, Handler, PriorityOwner, Source, Stream,
             state::{Half, Part},
         },
         wire::SendKind,
@@ -86,10 +86,9 @@ impl StreamMut<'_> {
             return Err(UsageError::AlreadyReplied);
         }
         content::of_our_response(&mut head, stream.asked)?;
-        let out = engine.output.buffer();
         engine
             .wire
-            .headers(key.id(), SendKind::Reply, &head, false, out)?;
+            .headers(key.id(), SendKind::Reply, &head, false)?;
         if let Some(stream) = engine.streams.get_mut(*key) {
             stream.progress.ask();
         }
@@ -126,8 +125,7 @@ impl StreamMut<'_> {
                 Some(_) => SendKind::PushReply,
                 None => SendKind::Reply,
             };
-            let out = engine.output.buffer();
-            engine.wire.headers(key.id(), kind, &head, fin, out)?;
+            engine.wire.headers(key.id(), kind, &head, fin)?;
         }
         stream.state = after;
         stream.note_reply(status);
@@ -193,12 +191,12 @@ impl StreamMut<'_> {
         let (len, memory) = (data.len(), memory::of_data(&data));
         stream.send.pending = data;
         let engine = &mut *self.engine;
-        let alone = engine.scheduler.front().is_none_or(|front| front == key);
+        let alone = engine.streams.front().is_none_or(|front| front == key);
         let room = room
             .min(engine.flow.send_available())
             .min(engine.wire.max_data())
             .min(AT_ONCE);
-        if alone && len <= room && engine.output.len() < engine.config.limits.cut_ahead {
+        if alone && len <= room && engine.wire.output.len() < engine.config.limits.cut_ahead {
             engine.cut(now, key, len);
         } else {
             engine.streams.hold_unsent(key, memory);
@@ -255,10 +253,10 @@ impl StreamMut<'_> {
             return Err(UsageError::Busy);
         }
         let Self { engine, key, .. } = self;
-        let (head, out) = (Head::fields(fields), engine.output.buffer());
+        let head = Head::fields(fields);
         engine
             .wire
-            .headers(key.id(), SendKind::More, &head, false, out)?;
+            .headers(key.id(), SendKind::More, &head, false)?;
         Ok(())
     }
 
@@ -331,10 +329,9 @@ impl StreamMut<'_> {
         if engine.config.side == Side::Server {
             stream.priority_owner = PriorityOwner::Us;
         } else if stream.is_ours() && stream.priority != priority {
-            let out = engine.output.buffer();
-            engine.wire.priority_update(key.id(), priority, out);
+            engine.wire.priority_update(key.id(), priority);
         }
-        engine.reschedule(*key, priority);
+        engine.streams.prioritize(*key, priority);
     }
 
     /// Returns the stream's priority; `None` once it is gone.
@@ -347,7 +344,7 @@ impl StreamMut<'_> {
     /// works on it (Rapid Reset, CVE-2023-44487).
     pub fn retain(&mut self) {
         if let Some(stream) = self.get_mut() {
-            stream.retained = true;
+            stream.handler = Handler::Running;
         }
     }
 
@@ -356,7 +353,7 @@ impl StreamMut<'_> {
         let Self { engine, now, key } = self;
         match engine.streams.get_mut(*key) {
             Some(stream) => {
-                stream.retained = false;
+                stream.handler = Handler::Done;
                 engine.settle(*now, *key);
             }
             // Our own streams never count among those that are gone.

@@ -59,7 +59,7 @@ impl Engine {
             }
             // The transport is stuck: it will not take the output.
             self.fail_write(now);
-            self.output.discard();
+            self.wire.output.discard();
             self.timers.stop(Timer::Write);
             return;
         }
@@ -157,15 +157,15 @@ impl Engine {
 
     /// Watches whether the transport takes the output.
     pub(super) fn watch_output(&mut self, now: Instant) {
-        if self.output.is_empty() {
+        if self.wire.output.is_empty() {
             self.timers.stop(Timer::Write);
         } else {
             let limits = &self.config.limits;
             let deadline = now.checked_add(limits.write_stall_timeout);
-            let written = self.output.written();
+            let written = self.wire.output.written();
             // All that waits now, or as much as a slow path takes meanwhile.
             let least = limits.least_written();
-            let target = written.saturating_add(least).min(self.output.end());
+            let target = written.saturating_add(least).min(self.wire.output.end());
             self.timers.watch_write(written, target, deadline);
         }
     }

@@ -28,7 +28,7 @@ impl Engine {
     /// frame.
     pub fn send_origins(&mut self, origins: &[Bytes]) -> Result<(), UsageError> {
         self.check_sender(Side::Server)?;
-        self.wire.origins(origins, self.output.buffer())?;
+        self.wire.origins(origins)?;
         Ok(())
     }
 
@@ -52,8 +52,7 @@ impl Engine {
                 (Some(stream.id()), &[])
             }
         };
-        let out = self.output.buffer();
-        self.wire.alternative(stream, origin, value, out)?;
+        self.wire.alternative(stream, origin, value)?;
         Ok(())
     }
 
@@ -74,8 +73,7 @@ impl Engine {
         chain: Vec<Bytes>,
     ) -> Result<(), UsageError> {
         self.check_sender(Side::Client)?;
-        let out = self.output.buffer();
-        self.wire.credential(slot, proof, chain, out)?;
+        self.wire.credential(slot, proof, chain)?;
         Ok(())
     }
 
@@ -88,7 +86,7 @@ impl Engine {
     /// [`UsageError::StreamClosed`] once the connection is.
     pub fn send_noop(&mut self) -> Result<(), UsageError> {
         self.check_sender(self.config.side)?;
-        self.wire.noop(self.output.buffer())?;
+        self.wire.noop()?;
         Ok(())
     }
 

@@ -38,10 +38,8 @@ pub(crate) struct Stream {
     pub(crate) opened: Option<Instant>,
     /// How it moves on.
     pub(crate) progress: StreamProgress,
-    /// The user still works on it: it counts although both halves are closed.
-    pub(crate) retained: bool,
-    /// It counts among the streams that we opened.
-    pub(super) counted: bool,
+    pub(crate) handler: Handler,
+    pub(super) count: Count,
     /// Of a pushed stream.
     pub(crate) push: Option<Box<Push>>,
 }
@@ -51,6 +49,31 @@ pub(crate) struct Stream {
 pub(crate) enum Opener {
     Us,
     Peer,
+}
+
+/// The user's work on a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handler {
+    /// None, or it has ended.
+    Done,
+    /// It goes on: the stream counts although both halves may be closed.
+    Running,
+}
+
+/// A stream's place in the count of those that we opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Count {
+    /// Open on the wire: it counts.
+    Open,
+    /// Both halves are closed, though the user is not done with it.
+    Closed,
+}
+
+/// A stream's place in the scheduler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    None,
+    Queued,
 }
 
 /// The side whose word on a stream's priority counts.
@@ -72,8 +95,7 @@ pub(crate) struct SendHalf {
     /// The end of the half, after `pending`.
     pub(crate) ending: Ending,
     pub(crate) source: Source,
-    /// The stream is in the scheduler.
-    pub(crate) scheduled: bool,
+    pub(super) turn: Turn,
     /// Pushes of this stream that are not on the wire yet: its body waits for
     /// them.
     pub(crate) behind: u32,
@@ -209,7 +231,7 @@ impl Stream {
                 pending: Bytes::new(),
                 ending: Ending::Open,
                 source: Source::None,
-                scheduled: false,
+                turn: Turn::None,
                 behind: 0,
             },
             recv: RecvHalf {
@@ -223,8 +245,8 @@ impl Stream {
             opened: None,
             progress: StreamProgress::default(),
             asked: Asked::Other,
-            retained: false,
-            counted: true,
+            handler: Handler::Done,
+            count: Count::Open,
             push: None,
         }
     }
@@ -310,6 +332,16 @@ impl Stream {
     /// Its body stands behind a push that is not on the wire yet.
     pub(crate) fn is_waiting(&self) -> bool {
         self.send.behind > 0 || self.is_held()
+    }
+
+    /// Something that the user handed over waits to be sent.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.unsent > 0
+    }
+
+    /// It waits for its turn.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.send.turn == Turn::Queued
     }
 
     /// There is something that a frame could be cut from, windows aside.

@@ -100,6 +100,11 @@ impl Fields {
         memory::of_fields(&self.map, self.bytes)
     }
 
+    /// The values are parts of one buffer of so many bytes.
+    pub(super) fn count_shared(&mut self, room: usize) {
+        self.bytes = self.bytes.max(room);
+    }
+
     /// A push may leave out what a request must have.
     pub(crate) fn forgive_missing_version(&mut self) {
         self.malformed = self

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use lacewing_conn::{
     Limits, Reason, Side, Version,
-    proto::{Event, Head, OpenOptions, Pressure, Rule},
+    proto::{Event, ExtendedConnect, Head, OpenOptions, Pressure, Rule},
 };
 
 use super::*;
@@ -167,7 +167,9 @@ fn dialogues_may_be_silent_for_an_hour() {
 #[test]
 fn a_tunnel_may_be_idle_for_an_hour() {
     let mut pair = Pair::with(Version::Http2, |side, config| {
-        config.extended_connect = side == Side::Server;
+        if side == Side::Server {
+            config.extended_connect = ExtendedConnect::Offer;
+        }
         config.limits.idle_timeout = Limits::new(side).idle_timeout;
     });
     pair.run();

@@ -61,9 +61,9 @@ impl DecoderLimits {
         self
     }
 
-    /// The same with another limit on header lists, and as much room for compressed blocks and
-    /// CONTINUATION frames as an honest list of that size can need: the other two limits never
-    /// close the connection over a list that this one allows.
+    /// Returns the limits with another limit on header lists. Compressed blocks and
+    /// CONTINUATION frames get as much room as an honest list of that size can need. These two
+    /// limits never close the connection over a list that the first one permits.
     ///
     /// ```
     /// use lacewing_frames::http2::DecoderLimits;

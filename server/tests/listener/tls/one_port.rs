@@ -8,8 +8,8 @@ use crate::fetch;
 
 const SPDY: [Version; 3] = [Version::Spdy31, Version::Spdy3, Version::Spdy2];
 
-/// What clients of that time offer: theirs, and HTTP/1.1 behind it. All are
-/// connected at once.
+/// The offer of clients of that time: their protocol, and HTTP/1.1 behind it.
+/// All are connected at once.
 #[cfg(feature = "http1")]
 #[tokio::test]
 async fn clients_of_spdy_and_http_1_1_share_a_port() {

@@ -1,4 +1,4 @@
-//! How a connection starts (RFC 9113 §3.4).
+//! The start of a connection (RFC 9113 §3.4).
 
 use crate::http2::prelude::*;
 

@@ -4,7 +4,9 @@ use bytes::BytesMut;
 use lacewing_frames::http2::{self as frames, Setting, SettingId};
 
 use super::{Wire, violation};
-use crate::proto::{Config, Reason, Rule, Side, Violation, wire::PeerSettings};
+use crate::proto::{
+    Config, ExtendedConnect, Reason, Rule, ServerPush, Side, Violation, wire::PeerSettings,
+};
 
 /// Settings that may be set once only.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,7 +32,11 @@ pub(super) fn announced(config: &Config) -> Vec<Setting> {
     let streams = match config.side {
         Side::Server => limits.max_concurrent_streams,
         Side::Client => {
-            set(SettingId::ENABLE_PUSH, u32::from(config.accept_push), 1);
+            set(
+                SettingId::ENABLE_PUSH,
+                u32::from(config.push == ServerPush::Accept),
+                1,
+            );
             limits.max_pushed_streams
         }
     };
@@ -40,7 +46,7 @@ pub(super) fn announced(config: &Config) -> Vec<Setting> {
     let list = u32::try_from(limits.max_header_list_size).unwrap_or(u32::MAX);
     set(SettingId::MAX_HEADER_LIST_SIZE, list, u32::MAX);
     if config.side == Side::Server {
-        let extended = u32::from(config.extended_connect);
+        let extended = u32::from(config.extended_connect == ExtendedConnect::Offer);
         set(SettingId::ENABLE_CONNECT_PROTOCOL, extended, 0);
     }
     // The tree of RFC 7540 is parsed, and ignored (RFC 9218 §2.1).

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, uri::PathAndQuery};
 use lacewing_frames::spdy as frames;
 
-use super::{Wire, raw_fields::RawFields};
+use super::{
+    Wire,
+    raw_fields::{RawFields, TEXT},
+};
 use crate::proto::{
     Rule, Semantics, Side, Version,
     authority::Authority,
@@ -14,9 +17,6 @@ use crate::proto::{
         target::{Target, parse_path, parse_scheme},
     },
 };
-
-/// Texts of more bytes than this give up the room that they do not use.
-const SHRINK: usize = 1 << 10;
 
 impl Wire {
     /// The list in neutral words.
@@ -44,11 +44,10 @@ impl Wire {
         let built = fields.exceeded.is_none();
         let http = self.semantics == Semantics::Http;
         let mut version_given = false;
+        // Values are parts of it, and keep all of it.
         let mut text = raw.text;
-        if text.len() > SHRINK {
-            // It is kept as long as a value of it.
-            text.shrink_to_fit();
-        }
+        text.shrink_to(text.len().max(TEXT));
+        let room = text.capacity();
         let text = Bytes::from(text);
         let mut start = 0;
         // SPDY/2 marks no field as special: in HEADERS only a pushed stream's
@@ -79,6 +78,7 @@ impl Wire {
                 None => {}
             }
         }
+        fields.count_shared(room);
         let target = &mut fields.target;
         target.path = url.path;
         target.scheme = target.scheme.take().or(url.scheme);

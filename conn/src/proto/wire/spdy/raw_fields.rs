@@ -7,6 +7,12 @@ use crate::proto::wire::ListLimit;
 /// Bytes that a field counts beside its own (RFC 7541 §4.1).
 const FIELD_OVERHEAD: usize = 32;
 
+/// Bytes of names and values of an ordinary list.
+pub(super) const TEXT: usize = 512;
+
+/// Fields of an ordinary list.
+const FIELDS: usize = 16;
+
 /// One text with the ends of names and values.
 #[derive(Debug, Default)]
 pub(super) struct RawFields {
@@ -42,6 +48,11 @@ impl RawFields {
 
 impl frames::HeaderList for RawFields {
     fn push(&mut self, name: &[u8], values: frames::Values<'_>) {
+        if self.ends.is_empty() {
+            // An ordinary list is then built without another allocation.
+            self.text.reserve(TEXT);
+            self.ends.reserve(FIELDS);
+        }
         let joined = values.joined();
         self.has_version |= name == b"version" || name == b":version";
         self.connect |= joined == b"CONNECT" && matches!(name, b"method" | b":method");

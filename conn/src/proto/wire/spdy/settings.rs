@@ -4,7 +4,7 @@
 use lacewing_frames::spdy::{self as frames, Setting, SettingId, flags};
 
 use super::Wire;
-use crate::proto::{Config, Semantics, Side, Version, wire::PeerSettings};
+use crate::proto::{Config, FlowControl, Semantics, Side, Version, wire::PeerSettings};
 
 /// The frames that a connection starts with.
 ///
@@ -51,7 +51,7 @@ fn own(config: &Config) -> Vec<Setting> {
         // same and would wait for credit: this opens those of its streams once
         // and for all. Others pay no attention.
         settings.push(Setting::new(SettingId::INITIAL_WINDOW_SIZE, 0x7fff_ffff));
-    } else if !config.ignore_flow_control {
+    } else if config.flow_control == FlowControl::Obeyed {
         let window = limits.stream_window;
         settings.push(Setting::new(SettingId::INITIAL_WINDOW_SIZE, window));
     }
