@@ -19,6 +19,7 @@ mod peers;
 mod play;
 mod probe;
 mod process;
+mod program;
 mod run;
 mod seen;
 mod table;

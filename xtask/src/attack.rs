@@ -14,6 +14,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     build.args(["--package", "lacewing-benches"]);
     build.args(["--bin", "attack", "--bin", "attack-victim"]);
     shell::run(&mut build)?;
+    // A victim too, as it is by default.
+    let mut build = shell::cargo(["build", "--release", "--quiet"]);
+    build.args(["--package", "lacewingd"]);
+    shell::run(&mut build)?;
     let attack = shell::target_dir().join("release").join("attack");
     let status = Command::new(&attack)
         .args(args)

@@ -12,6 +12,9 @@ pub(crate) struct Bounds {
     pub(crate) left: u64,
     /// The time for that, after the attacker left.
     pub(crate) left_within: Duration,
+    /// Resident memory of lacewingd above the start, all in all: its caches of files
+    /// and pages, and the connections.
+    pub(crate) program: u64,
     /// CPU of the victim for each byte of the attacker, in nanoseconds.
     pub(crate) cpu_per_byte: u64,
     /// CPU below which the rate means nothing, and bytes below which the honest
@@ -28,6 +31,7 @@ pub(crate) struct Bounds {
 pub(crate) const BOUNDS: Bounds = Bounds {
     peak: 8 << 20,
     left: 4 << 20,
+    program: 96 << 20,
     left_within: Duration::from_secs(10),
     cpu_per_byte: 5_000,
     cpu_floor: Duration::from_millis(300),

@@ -38,6 +38,8 @@ pub(crate) struct Case {
 pub(crate) enum VictimSide {
     Server,
     Client,
+    /// The program lacewingd.
+    Program,
 }
 
 /// The required reaction.
@@ -196,6 +198,14 @@ impl Case {
     pub(crate) const fn descriptors(self, most: u32) -> Case {
         Case {
             descriptors: Some(most),
+            ..self
+        }
+    }
+
+    /// Against the program lacewingd.
+    pub(crate) const fn program(self) -> Case {
+        Case {
+            victim: VictimSide::Program,
             ..self
         }
     }

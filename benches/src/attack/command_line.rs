@@ -97,6 +97,7 @@ pub fn main() -> Result<ExitCode, Error> {
     if settings.size == Size::Small {
         play_again(&jobs, &mut rows, &settings);
     }
+    super::program::clean_up();
     let failed = rows.iter().filter(|row| row.has_failed()).count();
     println!("\n{}", Table(&rows));
     println!(

@@ -8,6 +8,7 @@ mod headers;
 mod honest;
 mod http1;
 mod process;
+mod program;
 mod resets;
 mod tables;
 mod waits;
@@ -27,6 +28,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         waits::CASES,
         connections::CASES,
         process::CASES,
+        program::CASES,
         http1::CASES,
         client::CASES,
         honest::CASES,

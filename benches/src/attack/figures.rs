@@ -18,6 +18,9 @@ pub(crate) struct Row {
     pub(crate) connections: u64,
     /// Bytes that all connections together may hold.
     pub(crate) budget: Option<u64>,
+    /// A program of its own: resident memory instead of the heap, its caches
+    /// included.
+    pub(crate) program: bool,
     /// Bytes of heap above the start; all connections together.
     pub(crate) peak: Option<u64>,
     pub(crate) left: Option<u64>,
@@ -52,6 +55,9 @@ impl Row {
     /// Adds a failure for each bound that is exceeded.
     pub(crate) fn judge(&mut self, size: Size) {
         let mut over = Vec::new();
+        if self.program {
+            return self.judge_program();
+        }
         if let Some(peak) = self.peak_each().filter(|peak| *peak > BOUNDS.peak) {
             over.push(format!("peak {} a connection", bytes(peak)));
         }
@@ -85,6 +91,16 @@ impl Row {
             over.push(format!("honest p99 {} ms", p99.as_millis()));
         }
         self.failures.extend(over);
+    }
+
+    fn judge_program(&mut self) {
+        if let Some(peak) = self.peak.filter(|peak| *peak > BOUNDS.program) {
+            let text = format!("peak {} in all", bytes(peak));
+            self.failures.push(text);
+        }
+        if !self.serves {
+            self.failures.push("no service for others".to_owned());
+        }
     }
 
     pub(crate) fn to_json(&self) -> Value {

@@ -16,6 +16,7 @@ use super::peer::{self, Peer};
 use super::peers::PeerServer;
 use super::play::{Play, Size};
 use super::probe::{self, Probe};
+use super::program;
 use super::victim::Victim;
 
 /// The state that all cases share.
@@ -112,7 +113,7 @@ fn play(
     row: &mut Row,
 ) -> Result<(), String> {
     let listener = match case.victim {
-        VictimSide::Server => None,
+        VictimSide::Server | VictimSide::Program => None,
         VictimSide::Client => {
             let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
             listener.set_nonblocking(true).map_err(|e| e.to_string())?;
@@ -189,6 +190,7 @@ fn play(
     if victim.is_lost() {
         row.failures.push("the victim died".to_owned());
     }
+    row.program = case.victim == VictimSide::Program;
     row.budget = case
         .memory
         .filter(|_| victim.is_ours())
@@ -222,6 +224,10 @@ fn start(
     }
     if let Some((server, files)) = &settings.peer {
         return server.start(&settings.program, files);
+    }
+    if case.victim == VictimSide::Program {
+        let lacewingd = settings.program.with_file_name("lacewingd");
+        return program::start(&lacewingd, dialect, case.descriptors);
     }
     let mut arguments = match listener {
         None => vec![

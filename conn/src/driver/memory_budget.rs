@@ -26,9 +26,17 @@ const FALLBACK: usize = 1 << 30;
 /// The least default capacity: with less, one connection at its limits would end.
 const LEAST: usize = 32 << 20;
 
-/// The part of the capacity, in hundredths, to which connections are closed once the
-/// last step is reached.
-const CLOSED_TO: usize = 91;
+/// The parts of the capacity at which the steps begin, in hundredths. The last one is
+/// well below the whole: the figures of connections are exact to some percent, and
+/// what they hold grows on while an order is on its way.
+const PAUSE_AT: u64 = 65;
+const REFUSE_AT: u64 = 72;
+const SHED_AT: u64 = 78;
+const CLOSE_AT: u64 = 85;
+
+/// The part of the capacity to which connections are closed once the last step is
+/// reached.
+const CLOSED_TO: usize = 80;
 
 /// The least that counts as a connection's share.
 const LEAST_SHARE: usize = 64 << 10;
@@ -87,7 +95,7 @@ struct Counts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum MemoryStep {
-    /// Less than 70 % is held: nothing happens.
+    /// Less than 65 % is held: nothing happens.
     #[default]
     None,
     /// Something else runs short ([`MemoryBudget::alarm`]): streams that wait for
@@ -95,15 +103,15 @@ pub enum MemoryStep {
     ///
     /// [`pressed_stall_timeout`]: crate::Limits::pressed_stall_timeout
     Strict,
-    /// From 70 %: connections that hold more than their share, mostly content that
+    /// From 65 %: connections that hold more than their share, mostly content that
     /// waits for handlers, are read slowly.
     Pause,
-    /// From 80 %: new streams of connections that hold more than their share are
+    /// From 72 %: new streams of connections that hold more than their share are
     /// refused (REFUSED_STREAM; HTTP/1.1: 503).
     Refuse,
-    /// From 87.5 %: the costliest stalled stream of the costliest connection ends.
+    /// From 78 %: the costliest stalled stream of the costliest connection ends.
     Shed,
-    /// From 95 %: the costliest connection ends (ENHANCE_YOUR_CALM where the
+    /// From 85 %: the costliest connection ends (ENHANCE_YOUR_CALM where the
     /// protocol has it).
     Close,
 }
@@ -301,16 +309,16 @@ impl MemoryBudget {
 impl MemoryStep {
     /// Returns the step for `held` bytes of a capacity.
     fn at(held: usize, capacity: usize) -> Self {
-        let held = u64::try_from(held).unwrap_or(u64::MAX).saturating_mul(80);
+        let held = u64::try_from(held).unwrap_or(u64::MAX).saturating_mul(100);
         let capacity = u64::try_from(capacity).unwrap_or(u64::MAX);
-        let reached = |eightieths: u64| held >= capacity.saturating_mul(eightieths);
-        if !reached(56) {
+        let reached = |percent: u64| held >= capacity.saturating_mul(percent);
+        if !reached(PAUSE_AT) {
             Self::None
-        } else if !reached(64) {
+        } else if !reached(REFUSE_AT) {
             Self::Pause
-        } else if !reached(70) {
+        } else if !reached(SHED_AT) {
             Self::Refuse
-        } else if !reached(76) {
+        } else if !reached(CLOSE_AT) {
             Self::Shed
         } else {
             Self::Close
@@ -369,12 +377,12 @@ impl Drop for Alarm {
 mod tests {
     use super::*;
 
-    const CAPACITY: usize = 80 << 17;
+    const CAPACITY: usize = 100 << 17;
 
-    /// An account that holds so many 80ths of the capacity.
-    fn account(budget: &MemoryBudget, eightieths: usize) -> MemoryAccount {
+    /// An account that holds so many hundredths of the capacity.
+    fn account(budget: &MemoryBudget, percent: usize) -> MemoryAccount {
         let mut account = budget.open_account();
-        account.report(CAPACITY / 80 * eightieths);
+        account.report(CAPACITY / 100 * percent);
         account
     }
 
@@ -383,17 +391,17 @@ mod tests {
         let budget = MemoryBudget::new(CAPACITY);
         let mut all = budget.open_account();
         let steps = [
-            (55, MemoryStep::None),
-            (56, MemoryStep::Pause),
-            (64, MemoryStep::Refuse),
-            (70, MemoryStep::Shed),
-            (76, MemoryStep::Close),
-            (90, MemoryStep::Close),
+            (64, MemoryStep::None),
+            (65, MemoryStep::Pause),
+            (72, MemoryStep::Refuse),
+            (78, MemoryStep::Shed),
+            (85, MemoryStep::Close),
+            (110, MemoryStep::Close),
             (1, MemoryStep::None),
         ];
-        for (eightieths, step) in steps {
-            all.report(CAPACITY / 80 * eightieths);
-            assert_eq!(budget.step(), step, "{eightieths}");
+        for (percent, step) in steps {
+            all.report(CAPACITY / 100 * percent);
+            assert_eq!(budget.step(), step, "{percent}");
         }
         drop(all);
         assert_eq!(budget.stats(), MemoryStats::default());
@@ -404,8 +412,8 @@ mod tests {
         let budget = MemoryBudget::new(CAPACITY);
         let (small, large, middle) = (
             account(&budget, 5),
-            account(&budget, 40),
-            account(&budget, 20),
+            account(&budget, 45),
+            account(&budget, 25),
         );
         assert_eq!(large.order(), None);
         let late = account(&budget, 12);
@@ -425,7 +433,7 @@ mod tests {
         let accounts: Vec<_> = (0..10).map(|_| account(&budget, 7)).collect();
         let last = account(&budget, 20);
         let closed = |account: &&MemoryAccount| account.order() == Some(MemoryOrder::Close);
-        // 90 of 80 are held: without the last one 70 are.
+        // 90 of 100 are held: without the last one 70 are.
         assert!(closed(&&last));
         assert_eq!(accounts.iter().filter(closed).count(), 0);
         let other = account(&budget, 20);
@@ -435,7 +443,7 @@ mod tests {
     #[test]
     fn a_stream_is_shed_by_one_connection_after_another() {
         let budget = MemoryBudget::new(CAPACITY);
-        let (mut first, second) = (account(&budget, 41), account(&budget, 30));
+        let (mut first, second) = (account(&budget, 41), account(&budget, 38));
         assert_eq!(first.order(), Some(MemoryOrder::Shed));
         assert_eq!(second.order(), None);
         // It has no stalled stream.
@@ -465,14 +473,14 @@ mod tests {
         let woken = Arc::new(Count::default());
         let costly = account(&budget, 60);
         costly.register(&Waker::from(Arc::clone(&woken)));
-        let _more = account(&budget, 18);
+        let _more = account(&budget, 26);
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
     }
 
     #[test]
     fn only_those_above_their_share_are_paused() {
         let budget = MemoryBudget::new(CAPACITY);
-        let costly = account(&budget, 50);
+        let costly = account(&budget, 60);
         let others: Vec<_> = (0..4).map(|_| account(&budget, 2)).collect();
         assert_eq!(budget.step(), MemoryStep::Pause);
         assert!(costly.is_above_share());

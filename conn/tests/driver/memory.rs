@@ -115,7 +115,7 @@ async fn a_connection_above_its_share_is_read_slowly_and_finishes() {
     for version in Version::ALL {
         let budget = MemoryBudget::new(CAPACITY);
         let mut other = budget.open_account();
-        other.report(CAPACITY * 45 / 100);
+        other.report(CAPACITY * 30 / 100);
         let mut pair = Pair::new(version, &budget);
         let mut bodies = Vec::new();
         for _ in 0..2 {
@@ -150,7 +150,7 @@ async fn new_streams_are_refused_above_the_share_and_not_below() {
         let (mut costly, mut small) = (Pair::new(version, &budget), Pair::new(version, &budget));
         let held = costly.upload(250_000).await;
         let mut other = budget.open_account();
-        other.report(CAPACITY * 83 / 100 - budget.held());
+        other.report(CAPACITY * 75 / 100 - budget.held());
         assert_eq!(budget.step(), MemoryStep::Refuse);
         let error = costly.ask().await.unwrap_err();
         assert_eq!(error.reason(), Reason::RefusedStream, "{version}");
@@ -173,7 +173,7 @@ async fn the_costliest_stalled_stream_is_shed() {
         // before the connection holds all that it may.
         let stalled = pair.upload(300_000).await;
         let mut others = [(); 4].map(|()| budget.open_account());
-        let each = (CAPACITY * 89 / 100 - budget.held()) / others.len();
+        let each = (CAPACITY * 82 / 100 - budget.held()) / others.len();
         for other in &mut others {
             other.report(each);
         }

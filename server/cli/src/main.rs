@@ -25,11 +25,11 @@ use clap::Parser;
 
 use crate::args::Args;
 
-/// Freed memory goes back to the system at once. The allocator of glibc keeps it as
-/// long as a single block behind it is in use.
-#[cfg(feature = "mimalloc")]
+/// Freed memory goes back to the system within seconds, by a thread of the allocator.
+/// That of glibc keeps it as long as a single block behind it is in use.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let args = Args::parse();

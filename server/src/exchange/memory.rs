@@ -7,7 +7,7 @@ use crate::{HttpService, ServerEvent};
 
 /// Bytes that an exchange costs beside its handler and its body: the task, the cell
 /// of its response, and the request's extensions.
-pub(super) const EXCHANGE: usize = 768;
+pub(super) const EXCHANGE: usize = 2 << 10;
 
 impl<S: HttpService> Exchanges<S> {
     pub(super) fn report_memory_step(&self, conn: &mut Context<'_>, step: MemoryStep) {

@@ -26,6 +26,8 @@ mod interim;
 mod layers;
 mod lengths;
 mod malformed;
+#[cfg(feature = "http1")]
+mod memory;
 mod messages;
 mod peer;
 mod push;

@@ -103,7 +103,6 @@ fn accepting_recovers_when_descriptors_ran_out() {
         .collect();
     // Many attempts, 50 ms apart.
     sleep(Duration::from_secs(1));
-    assert!(running.open_descriptors() <= GRANTED as usize);
     drop(busy);
     is_served(&running);
     let (code, log) = running.terminate();
