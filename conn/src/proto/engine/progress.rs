@@ -123,10 +123,11 @@ impl Bounds {
     }
 }
 
-/// Bytes that this rate makes of a time.
+/// Bytes that this rate makes of a time, and one at least: with none, no wait
+/// would end.
 fn bytes_in(rate: u32, time: Duration) -> u32 {
     let bytes = time.as_millis().saturating_mul(u128::from(rate)) / 1000;
-    u32::try_from(bytes).unwrap_or(u32::MAX)
+    u32::try_from(bytes).unwrap_or(u32::MAX).max(1)
 }
 
 /// No frame is as long as what this cuts off.

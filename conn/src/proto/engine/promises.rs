@@ -49,7 +49,7 @@ impl Engine {
                 }
             };
         };
-        self.promised(parent, promised, fields, None)
+        self.promised(now, parent, (promised, None), fields)
     }
 
     /// A unidirectional stream that the server opens for one of ours.
@@ -68,7 +68,7 @@ impl Engine {
         let ours = parent.opener() == Some(Side::Client);
         match (self.streams.find(parent), self.ids.standing(parent)) {
             (Some(parent), _) if ours => {
-                self.promised(parent, id, headers.fields, Some(headers.fin))
+                self.promised(now, parent, (id, Some(headers.fin)), headers.fields)
             }
             // It may have crossed our reset of the parent.
             (None, Standing::ResetByUs | Standing::PassedOver | Standing::Closed) if ours => {
@@ -121,13 +121,14 @@ impl Engine {
         }
     }
 
-    /// A pushed stream, with its response if that is in the same frame.
+    /// A pushed stream, with its response if that is in the same frame: then
+    /// there is a `fin` too.
     fn promised(
         &mut self,
+        now: Instant,
         parent: StreamKey,
-        id: StreamId,
+        (id, in_one): (StreamId, Option<bool>),
         mut fields: Box<Fields>,
-        in_one: Option<bool>,
     ) -> Outcome {
         if self.streams.accepted() >= self.config.limits.max_pushed_streams
             || fields.exceeded.is_some()
@@ -190,6 +191,9 @@ impl Engine {
                 head,
                 fin,
             });
+            if fin {
+                self.settle(now, key);
+            }
         }
         Ok(Some(Event::Promised {
             parent,
