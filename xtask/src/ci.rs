@@ -83,6 +83,7 @@ const STEPS: &[Step] = &[
     }),
     ("standalone", || crate::standalone::run(&[])),
     ("loom", || crate::loom::run(&[])),
+    ("fuzz, smoke", crate::fuzz::smoke),
     ("doc, all features", || {
         let mut command = cargo(["doc", "--no-deps", "--all-features"]);
         for library in LIBRARIES {

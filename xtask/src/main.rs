@@ -10,10 +10,13 @@ mod ci;
 mod codegen;
 mod deny;
 mod features;
+mod fuzz;
 mod interop;
 mod loom;
+mod miri;
 mod packages;
 mod report;
+mod schedules;
 mod shell;
 mod standalone;
 mod test;
@@ -39,6 +42,12 @@ cargo xtask <command>
         [--only TEXT]   only the workloads whose name contains TEXT
   attack [--only TEXT]  play attacks and honest traffic against ours, and print what they cost
          [--list]       name the cases; --help has the rest: --full, --json, --against
+  schedules [--count N] play scripts with faults, which seeds choose, against engine and facades
+            [--seed N]  the first seed; --engine and --facades: only those
+  miri                  the unit tests of the codecs under Miri (needs nightly)
+  fuzz [--minutes N]    every fuzz target under libFuzzer (needs nightly and cargo-fuzz)
+       [--only TEXT]    only the targets with TEXT in their names; --pack writes the seeds
+       [--smoke]        the seeds and mutations of them, as a test on any compiler
   ci                    everything that CI runs, in its order
 ";
 
@@ -60,6 +69,9 @@ fn main() -> ExitCode {
         "netpath" => interop::netpath::run(rest),
         "bench" => bench::run(rest),
         "attack" => attack::run(rest),
+        "schedules" => schedules::run(rest),
+        "miri" => miri::run(rest),
+        "fuzz" => fuzz::run(rest),
         "ci" => ci::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
