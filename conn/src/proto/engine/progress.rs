@@ -108,7 +108,12 @@ impl Bounds {
             .body_timeout
             .min(limits.stall_timeout)
             .min(limits.pressed_stall_timeout);
-        let period = (shortest / SWEEPS).clamp(SHORTEST_SWEEP, LONGEST_SWEEP);
+        // Few enough sweeps to be counted, unless the bound is longer than any wait.
+        let longest = limits.body_timeout.max(limits.stall_timeout);
+        let longest = longest.max(limits.pressed_stall_timeout) / u32::from(u16::MAX / 2);
+        let period = (shortest / SWEEPS)
+            .max(longest)
+            .clamp(SHORTEST_SWEEP, LONGEST_SWEEP);
         let sweeps = |bound: Duration| {
             let sweeps = bound.as_nanos().div_ceil(period.as_nanos().max(1));
             u16::try_from(sweeps).unwrap_or(u16::MAX)

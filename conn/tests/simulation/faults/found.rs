@@ -185,3 +185,63 @@ fn pushes_end_with_a_parent_that_has_no_reader() {
         assert_eq!(pair.client.engine.open_streams(), 0, "{version}");
     });
 }
+
+/// A budget below the protocol's own window was never enough for an update of
+/// half of that window: the connection stood still once it was used up.
+#[test]
+fn a_budget_below_the_initial_window_does_not_stop_the_connection() {
+    every_version(|version| {
+        let mut pair = Pair::with(version, |side, config| {
+            if side == Side::Client {
+                config.limits.connection_window = 100;
+                config.limits.max_buffered_bytes = 100;
+            }
+        });
+        let stream = pair.get("/bytes/200000");
+        pair.run();
+        let seen = pair.response(stream);
+        assert!(seen.ended, "{version}: {} bytes", seen.body.len());
+    });
+}
+
+/// A short bound made the sweeps so frequent that a long one could not be counted
+/// in them, and never ended.
+#[test]
+fn a_short_bound_of_one_wait_leaves_the_long_one_of_another() {
+    every_version(|version| {
+        let config = Config::new(version, Side::Server).with(|config| {
+            config.limits.body_timeout = Duration::from_millis(1);
+            config.limits.stall_timeout = Duration::from_secs(700);
+        });
+        let mut victim = Victim::with(config);
+        let mut peer = Peer::new(version, Side::Client);
+        if version == Version::Spdy2 {
+            // No window, and no wait for one.
+            return;
+        }
+        peer.settings_ack();
+        peer.initial_window(0);
+        peer.request(1, true, &[]);
+        victim.take(&mut peer);
+        let Some(Event::Opened { stream, .. }) = victim.events.last() else {
+            panic!("{version}: {:?}", victim.events);
+        };
+        let stream = *stream;
+        let head = Head::response(StatusCode::OK);
+        let mut sender = victim.engine.stream(victim.now, stream);
+        sender.reply(head, false).unwrap();
+        sender.send_data(vec![7; 100].into(), true).unwrap();
+        // It lives, and grants nothing.
+        for _ in 0..800 {
+            peer.settings();
+            victim.take(&mut peer);
+            pass(&mut victim, Duration::from_secs(1));
+        }
+        let reset = |event: &Event| matches!(event, Event::Reset { .. });
+        assert!(
+            victim.events.iter().any(reset),
+            "{version}: {:?}",
+            victim.events
+        );
+    });
+}
