@@ -100,6 +100,7 @@ const STEPS: &[Step] = &[
     }),
     ("interop", || crate::interop::run(&[])),
     ("attack", crate::attack::in_ci),
+    ("soak, small", crate::soak::in_ci),
 ];
 
 fn deny_warnings(command: &mut Command) -> &mut Command {

@@ -18,6 +18,7 @@ mod packages;
 mod report;
 mod schedules;
 mod shell;
+mod soak;
 mod standalone;
 mod test;
 mod tidy;
@@ -42,8 +43,10 @@ cargo xtask <command>
         [--only TEXT]   only the workloads whose name contains TEXT
   attack [--only TEXT]  play attacks and honest traffic against ours, and print what they cost
          [--list]       name the cases; --help has the rest: --full, --json, --against
-  schedules [--count N] play scripts with faults, which seeds choose, against engine and facades
-            [--seed N]  the first seed; --engine and --facades: only those
+  schedules [--count N] play scripts with faults, which seeds choose, against two engines
+            [--seed N]  the first seed; prints the command that repeats a failure
+  soak [--minutes N]    mixed traffic, crowds, restarts and kills; nothing may be left afterwards
+                        (--idle N, --busy N, --restarts N: the other parts)
   miri                  the unit tests of the codecs under Miri (needs nightly)
   fuzz [--minutes N]    every fuzz target under libFuzzer (needs nightly and cargo-fuzz)
        [--only TEXT]    only the targets with TEXT in their names; --pack writes the seeds
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(rest),
         "attack" => attack::run(rest),
         "schedules" => schedules::run(rest),
+        "soak" => soak::run(rest),
         "miri" => miri::run(rest),
         "fuzz" => fuzz::run(rest),
         "ci" => ci::run(rest),

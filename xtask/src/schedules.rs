@@ -1,56 +1,18 @@
-//! `cargo xtask schedules`: many schedules with faults, which seeds choose. Those of the engine are
-//! in `conn/tests/simulation/faults`, those of server and client in `client/tests/faults`; a few of
-//! each run in every test.
+//! `cargo xtask schedules`: many schedules with faults, which seeds choose. They are in
+//! `conn/tests/simulation/faults`; a few run in every test.
 
 use crate::shell;
 
 struct Options {
     count: u64,
     seed: u64,
-    engine: bool,
-    facades: bool,
 }
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let options = parse(args)?;
-    if options.engine {
-        let test = ["--package", "lacewing-conn", "--test", "simulation"];
-        play(&options, &test, "faults::every_schedule")?;
-    }
-    if options.facades {
-        let test = ["--package", "lacewing-client", "--test", "faults"];
-        play(&options, &test, "every_schedule")?;
-    }
-    Ok(())
-}
-
-fn parse(args: &[String]) -> Result<Options, String> {
-    let mut options = Options {
-        count: 10_000,
-        seed: 0,
-        engine: true,
-        facades: true,
-    };
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        let mut number = || {
-            let value = args.next().and_then(|value| value.parse().ok());
-            value.ok_or(format!("`{arg}` takes a number"))
-        };
-        match arg.as_str() {
-            "--count" => options.count = number()?,
-            "--seed" => options.seed = number()?,
-            "--engine" => options.facades = false,
-            "--facades" => options.engine = false,
-            other => return Err(format!("`schedules` does not know `{other}`")),
-        }
-    }
-    Ok(options)
-}
-
-fn play(options: &Options, test: &[&str], name: &str) -> Result<(), String> {
-    let mut command = shell::cargo(["test", "--quiet", "--release", "--all-features"]);
-    command.args(test).args([name, "--", "--nocapture"]);
+    let mut command = shell::cargo(["test", "--quiet", "--release"]);
+    command.args(["--package", "lacewing-conn", "--test", "simulation"]);
+    command.args(["faults::every_schedule", "--", "--nocapture"]);
     command
         .env("LACEWING_SCHEDULES", options.count.to_string())
         .env("LACEWING_SEED", options.seed.to_string())
@@ -61,4 +23,24 @@ fn play(options: &Options, test: &[&str], name: &str) -> Result<(), String> {
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     shell::run(&mut command)
+}
+
+fn parse(args: &[String]) -> Result<Options, String> {
+    let mut options = Options {
+        count: 10_000,
+        seed: 0,
+    };
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let mut number = || {
+            let value = args.next().and_then(|value| value.parse().ok());
+            value.ok_or(format!("`{arg}` takes a number"))
+        };
+        match arg.as_str() {
+            "--count" => options.count = number()?,
+            "--seed" => options.seed = number()?,
+            other => return Err(format!("`schedules` does not know `{other}`")),
+        }
+    }
+    Ok(options)
 }

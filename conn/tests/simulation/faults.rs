@@ -29,7 +29,7 @@ fn every_schedule_ends_and_leaves_nothing() {
     for seed in first..first.saturating_add(count) {
         let run = AssertUnwindSafe(|| Schedule::new(seed).run(count == 1));
         if let Err(reason) = panic::catch_unwind(run) {
-            println!("cargo xtask schedules --engine --count 1 --seed {seed}");
+            println!("cargo xtask schedules --count 1 --seed {seed}");
             panic::resume_unwind(reason);
         }
     }
