@@ -8,6 +8,7 @@ mod found;
 mod node;
 mod schedule;
 mod transport;
+mod user;
 
 use std::{
     env,

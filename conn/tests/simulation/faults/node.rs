@@ -1,5 +1,7 @@
 //! One side: an engine, its user, and what the user saw of each stream.
 
+mod outcome;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt, io,
@@ -16,50 +18,11 @@ use lacewing_conn::{
     },
 };
 
-use super::transport::{Fault, Pipe};
+use super::{
+    transport::{Fault, Pipe},
+    user::{Reading, Source, Stream},
+};
 use crate::{monitor::Monitor, pair::Rng};
-
-/// What a user does with content that arrives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reading {
-    AtOnce,
-    Later,
-    Abandon,
-    Depart,
-}
-
-/// What a user still sends on a stream, in pieces.
-#[derive(Clone, Copy, Debug)]
-struct Source {
-    left: usize,
-    piece: usize,
-    /// It fails when so many bytes are left.
-    fails_at: Option<usize>,
-    /// It has no data for now.
-    pending: bool,
-    trailers: bool,
-}
-
-/// What a user knows of a stream.
-#[derive(Debug)]
-struct Stream {
-    key: StreamKey,
-    reading: Reading,
-    /// Bytes of content that arrived.
-    received: usize,
-    /// The peer's half ended.
-    fin: bool,
-    /// The stream ended before its time.
-    reset: bool,
-    /// The user ended it, or left it.
-    left: bool,
-    source: Option<Source>,
-    /// A handler that answers at this time; `None`: it has.
-    answers: Option<Instant>,
-    retained: bool,
-    /// What the answer is.
-    bodiless: bool,
-}
 
 #[derive(Debug)]
 pub(super) struct Node {
@@ -592,35 +555,6 @@ impl Node {
             self.cancel(now, key, Reason::Cancel);
         }
         self.poll(now);
-    }
-
-    /// Nothing is left: no stream, no byte, no credit, no timer, no stream
-    /// without an end.
-    pub(super) fn assert_done(&mut self, now: Instant) {
-        let stats = self.engine.stats();
-        let name = format!("{:?}", self.side);
-        for (id, stream) in &self.streams {
-            assert!(stream.answers.is_none(), "{name}: a handler is left");
-            let whole = stream.fin || stream.reset || stream.left;
-            assert!(whole, "{name}: stream {id} has no end: {stream:?}");
-        }
-        assert_eq!(stats.open_streams, 0, "{name}: streams are left");
-        assert_eq!(stats.orphaned_handlers, 0, "{name}: handlers are left");
-        assert_eq!(stats.buffered_bytes, 0, "{name}: bytes are held");
-        assert_eq!(stats.output_bytes, 0, "{name}: output is left");
-        assert_eq!(self.engine.poll_transmit(now), Transmit::Idle);
-        assert_eq!(self.engine.poll_timeout(), None, "{name}: a timer is left");
-        if !self.engine.is_closed() {
-            let full = stats.receive_window.map_or(0, i64::from);
-            // A window cannot be made smaller than the protocol's: it is used up
-            // to the size that was chosen.
-            let least = full.min(self.engine.limits().connection_window.into());
-            let credit = least..=full;
-            assert!(
-                credit.contains(&stats.receive_credit),
-                "{name}: credit leaked"
-            );
-        }
     }
 
     fn trace(&self, now: Instant, what: &dyn fmt::Debug) {
