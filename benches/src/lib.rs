@@ -5,7 +5,7 @@
 //! The programs are `bench-server` (Lacewing) and `bench-server-hyper`,
 //! `bench-client` (either library) and `idle-clients`; `cargo xtask bench` runs
 //! them in turns. `attack` and `attack-victim` are the attack suite
-//! (`cargo xtask attack`). The criterion benches are under `benches/`.
+//! (`cargo xtask attack`), `soak` is the soak (`cargo xtask soak`). The criterion benches are under `benches/`.
 
 pub mod allocations;
 pub mod attack;
@@ -17,6 +17,7 @@ pub mod load;
 pub mod routes;
 pub mod runtime;
 pub mod server_arguments;
+pub mod soak;
 pub mod tls;
 
 /// An error of either library, or of the operating system.

@@ -83,6 +83,7 @@ const STEPS: &[Step] = &[
     }),
     ("standalone", || crate::standalone::run(&[])),
     ("loom", || crate::loom::run(&[])),
+    ("fuzz, smoke", crate::fuzz::smoke),
     ("doc, all features", || {
         let mut command = cargo(["doc", "--no-deps", "--all-features"]);
         for library in LIBRARIES {
@@ -99,6 +100,7 @@ const STEPS: &[Step] = &[
     }),
     ("interop", || crate::interop::run(&[])),
     ("attack", crate::attack::in_ci),
+    ("soak, small", crate::soak::in_ci),
 ];
 
 fn deny_warnings(command: &mut Command) -> &mut Command {

@@ -18,11 +18,15 @@ mod ci;
 mod codegen;
 mod deny;
 mod features;
+mod fuzz;
 mod interop;
 mod loom;
+mod miri;
 mod packages;
 mod report;
+mod schedules;
 mod shell;
+mod soak;
 mod standalone;
 mod test;
 mod tidy;
@@ -47,6 +51,14 @@ cargo xtask <command>
         [--only TEXT]   only the workloads whose name contains TEXT
   attack [--only TEXT]  play attacks and honest traffic against ours, and print what they cost
          [--list]       name the cases; --help has the rest: --full, --json, --against
+  schedules [--count N] play scripts with faults, which seeds choose, against two engines
+            [--seed N]  the first seed; prints the command that repeats a failure
+  soak [--minutes N]    mixed traffic, crowds, restarts and kills; nothing may be left afterwards
+                        (--idle N, --busy N, --restarts N: the other parts)
+  miri                  the unit tests of the codecs under Miri (needs nightly)
+  fuzz [--minutes N]    every fuzz target under libFuzzer (needs nightly and cargo-fuzz)
+       [--only TEXT]    only the targets with TEXT in their names; --pack writes the seeds
+       [--smoke]        the seeds and mutations of them, as a test on any compiler
   ci                    everything that CI runs, in its order
 ";
 
@@ -68,6 +80,10 @@ fn main() -> ExitCode {
         "netpath" => interop::netpath::run(rest),
         "bench" => bench::run(rest),
         "attack" => attack::run(rest),
+        "schedules" => schedules::run(rest),
+        "soak" => soak::run(rest),
+        "miri" => miri::run(rest),
+        "fuzz" => fuzz::run(rest),
         "ci" => ci::run(rest),
         "help" | "--help" | "-h" => {
             say!("{}", HELP.trim_end());

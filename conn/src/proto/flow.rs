@@ -139,9 +139,10 @@ impl ConnectionFlow {
     /// Bytes that the user may hold and the peer may send, together: no less than
     /// the window that the connection begins with.
     pub(crate) fn budget(&self, limits: &Limits) -> usize {
-        let initial = self.recv.size().map_or(0, |_| limits.connection_window);
-        let initial = usize::try_from(initial).unwrap_or(usize::MAX);
-        limits.max_buffered_bytes.max(initial)
+        // The protocol's initial window may be larger than `connection_window`.
+        let window = self.recv.size().unwrap_or(0);
+        let window = usize::try_from(window).unwrap_or(usize::MAX);
+        limits.max_buffered_bytes.max(window)
     }
 
     /// How large the connection's window may become: what is advertised may be

@@ -16,6 +16,7 @@ mod content;
 mod control;
 mod credit;
 mod extensions;
+mod faults;
 mod foreign;
 mod go_away;
 mod half_close;

@@ -69,6 +69,9 @@ impl Engine {
                 _ => Reason::Cancel,
             };
             self.send_reset(key.id(), reason);
+            if reason == Reason::Cancel {
+                self.cancel_promises_of(now, key.id());
+            }
         }
         self.remove(now, key);
     }

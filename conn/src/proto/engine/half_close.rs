@@ -36,7 +36,12 @@ impl Engine {
         match (waits, cut || unanswered) {
             (true, _) => self.answer_the_rest(now, &error),
             (false, true) => self.end_all(now, &error),
-            (false, false) => self.shutdown.close(),
+            (false, false) => {
+                self.shutdown.close();
+                for key in self.streams.keys() {
+                    self.remove(now, key);
+                }
+            }
         }
     }
 

@@ -114,7 +114,7 @@ impl Engine {
         match self.life.pings.keep_alive_since() {
             // Data arrived after the PING: the peer lives, though its answer
             // stands behind that data.
-            Some(sent) if self.life.heard > sent => self.life.pings.forgive(),
+            Some(since) if self.life.heard > since => self.life.pings.forgive(),
             // It may have been received: we do not look.
             Some(_) if !self.wants_input() => self.life.pings.forgive(),
             Some(_) => {
@@ -163,12 +163,12 @@ impl Engine {
         let explicit = limits.keep_alive_interval;
         let interval = explicit.or(limits.max_silence);
         let interval = interval.filter(|_| !self.life.silent)?;
-        if let Some(sent) = self.life.pings.keep_alive_since() {
+        if let Some(since) = self.life.pings.keep_alive_since() {
             // The answer waits behind what is on its way to the peer.
             let ahead = self.wire.output.end().saturating_sub(self.life.written);
             let patience = Duration::from_secs(ahead / SLOW_PATH);
             let patience = limits.keep_alive_timeout.saturating_add(patience);
-            return sent.checked_add(patience);
+            return since.checked_add(patience);
         }
         if self.streams.is_empty() && !(limits.keep_alive_while_idle && explicit.is_some()) {
             return None;

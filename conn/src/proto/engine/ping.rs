@@ -21,8 +21,9 @@ struct Ping {
     sent: Instant,
     /// The user asked for it.
     wanted: bool,
-    /// Its answer is a condition for going on.
-    keep_alive: bool,
+    /// Since then its answer is a condition for going on. Later than `sent`, where
+    /// it was sent for something else.
+    keep_alive: Option<Instant>,
 }
 
 /// The purpose of a PING.
@@ -43,16 +44,15 @@ impl Pings {
         }
     }
 
-    /// When the PING that keep-alive waits for was sent.
+    /// The time since which keep-alive waits for an answer.
     pub(super) fn keep_alive_since(&self) -> Option<Instant> {
-        let ping = self.current.filter(|ping| ping.keep_alive)?;
-        Some(ping.sent)
+        self.current?.keep_alive
     }
 
     /// Data that arrives after it is as good as its answer.
     pub(super) fn forgive(&mut self) {
         if let Some(ping) = &mut self.current {
-            ping.keep_alive = false;
+            ping.keep_alive = None;
         }
     }
 }
@@ -88,12 +88,14 @@ impl Engine {
                 opaque,
                 sent: now,
                 wanted: false,
-                keep_alive: false,
+                keep_alive: None,
             });
         }
         if let Some(ping) = &mut self.life.pings.current {
             ping.wanted |= purpose == Purpose::User;
-            ping.keep_alive |= purpose == Purpose::KeepAlive;
+            if purpose == Purpose::KeepAlive {
+                ping.keep_alive.get_or_insert(now);
+            }
         }
     }
 
@@ -108,7 +110,7 @@ impl Engine {
         if self.shutdown.phase() == Phase::Announced {
             self.send_last_go_away();
         }
-        if ping.keep_alive {
+        if ping.keep_alive.is_some() {
             self.life.note_answer();
         }
         self.finish_probe(now);

@@ -110,7 +110,12 @@ impl Bounds {
             .body_timeout
             .min(limits.stall_timeout)
             .min(limits.pressed_stall_timeout);
-        let period = (shortest / SWEEPS).clamp(SHORTEST_SWEEP, LONGEST_SWEEP);
+        // Few enough sweeps to be counted, unless the bound is longer than any wait.
+        let longest = limits.body_timeout.max(limits.stall_timeout);
+        let longest = longest.max(limits.pressed_stall_timeout) / u32::from(u16::MAX / 2);
+        let period = (shortest / SWEEPS)
+            .max(longest)
+            .clamp(SHORTEST_SWEEP, LONGEST_SWEEP);
         let sweeps = |bound: Duration| {
             let sweeps = bound.as_nanos().div_ceil(period.as_nanos().max(1));
             u16::try_from(sweeps).unwrap_or(u16::MAX)
@@ -125,10 +130,11 @@ impl Bounds {
     }
 }
 
-/// Bytes that this rate makes of a time.
+/// Bytes that this rate makes of a time, and one at least: with none, no wait
+/// would end.
 fn bytes_in(rate: u32, time: Duration) -> u32 {
     let bytes = time.as_millis().saturating_mul(u128::from(rate)) / 1000;
-    u32::try_from(bytes).unwrap_or(u32::MAX)
+    u32::try_from(bytes).unwrap_or(u32::MAX).max(1)
 }
 
 /// No frame is as long as what this cuts off.

@@ -49,7 +49,7 @@ impl Engine {
                 }
             };
         };
-        self.promised(parent, promised, fields, None)
+        self.promised(now, parent, (promised, None), fields)
     }
 
     /// A unidirectional stream that the server opens for one of ours.
@@ -68,7 +68,7 @@ impl Engine {
         let ours = parent.opener() == Some(Side::Client);
         match (self.streams.find(parent), self.ids.standing(parent)) {
             (Some(parent), _) if ours => {
-                self.promised(parent, id, headers.fields, Some(headers.fin))
+                self.promised(now, parent, (id, Some(headers.fin)), headers.fields)
             }
             // It may have crossed our reset of the parent.
             (None, Standing::ResetByUs | Standing::PassedOver | Standing::Closed) if ours => {
@@ -133,13 +133,14 @@ impl Engine {
         }
     }
 
-    /// A pushed stream, with its response if that is in the same frame.
+    /// A pushed stream, with its response if that is in the same frame: then
+    /// there is a `fin` too.
     fn promised(
         &mut self,
+        now: Instant,
         parent: StreamKey,
-        id: StreamId,
+        (id, in_one): (StreamId, Option<bool>),
         mut fields: Box<Fields>,
-        in_one: Option<bool>,
     ) -> Outcome {
         let memory = fields.memory();
         if let Some(rule) = self.refuses_push(&fields, memory) {
@@ -166,15 +167,8 @@ impl Engine {
                 return Err(Violation::stream(id, rule, Reason::ProtocolError).into());
             }
         };
-        // The drafts' §3.3.1: the URL is whole.
-        if in_one.is_some() && !head.has_authority() {
-            return Err(
-                Violation::stream(id, Rule::MissingPseudoField, Reason::ProtocolError).into(),
-            );
-        }
-        // §8.4: a promise that is not safe, or has a body, is a stream error.
-        if in_one.is_none() && !head.is_pushable() {
-            return Err(Violation::stream(id, Rule::InvalidPromise, Reason::ProtocolError).into());
+        if let Some(rule) = broken_by_request(&head, in_one.is_some()) {
+            return Err(Violation::stream(id, rule, Reason::ProtocolError).into());
         }
         let mut stream = self.new_stream(id, State::promised(), None);
         stream.opener = Opener::Peer;
@@ -206,6 +200,9 @@ impl Engine {
                 head,
                 fin,
             });
+            if fin {
+                self.settle(now, key);
+            }
         }
         Ok(Some(Event::Promised {
             parent,
@@ -213,6 +210,16 @@ impl Engine {
             head,
         }))
     }
+}
+
+/// The rule that a promised request breaks, with its response in one frame or not.
+fn broken_by_request(head: &Head, in_one: bool) -> Option<Rule> {
+    if in_one {
+        // The drafts' §3.3.1: the URL is whole.
+        return (!head.has_authority()).then_some(Rule::MissingPseudoField);
+    }
+    // §8.4: a promise that is not safe, or has a body, is a stream error.
+    (!head.is_pushable()).then_some(Rule::InvalidPromise)
 }
 
 fn names(fields: &HeaderMap) -> impl Iterator<Item = (HeaderName, ())> {

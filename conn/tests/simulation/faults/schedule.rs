@@ -1,0 +1,255 @@
+//! One schedule: the setup, the steps, and the end.
+
+use std::time::{Duration, Instant};
+
+use lacewing_conn::{
+    Limits, Side, Version,
+    proto::{Config, ExtendedConnect, HeaderCompression, ServerPush, ShutdownOrder},
+};
+
+use super::{
+    node::Node,
+    transport::{Fault, Pipe},
+};
+use crate::pair::Rng;
+
+/// Turns of one schedule, at most: far more than any needs.
+const TURNS: usize = 300_000;
+
+/// No wait is as long.
+const FOREVER: Duration = Duration::from_secs(30 * 24 * 3600);
+
+pub(super) struct Schedule {
+    rng: Rng,
+    now: Instant,
+    client: Node,
+    server: Node,
+    /// From the client to the server, and back.
+    pipes: [Pipe; 2],
+    steps: usize,
+}
+
+impl Schedule {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut rng = Rng(seed.wrapping_mul(0xd134_2543_de82_ef95));
+        let version = Version::ALL[rng.below(4)];
+        let now = Instant::now();
+        let client = configure(version, Side::Client, &mut rng);
+        let server = configure(version, Side::Server, &mut rng);
+        let client = Node::new(client, now, rng.next());
+        let server = Node::new(server, now, rng.next());
+        let pipes = [Pipe::new(now, &mut rng), Pipe::new(now, &mut rng)];
+        Self {
+            steps: 5 + rng.below(40),
+            rng,
+            now,
+            client,
+            server,
+            pipes,
+        }
+    }
+
+    pub(super) fn run(mut self, verbose: bool) {
+        (self.client.traced, self.server.traced) = (verbose, verbose);
+        for _ in 0..self.steps {
+            self.step();
+        }
+        self.client.settle(self.now);
+        self.server.settle(self.now);
+        match self.rng.below(6) {
+            0 => self.client.engine.shutdown(self.now),
+            1 => self.server.engine.shutdown(self.now),
+            2 => self.pipes[0].closed = true,
+            _ => {}
+        }
+        self.run_out();
+        if verbose {
+            println!("{}", self.describe());
+        }
+        self.client.assert_done(self.now);
+        self.server.assert_done(self.now);
+    }
+
+    fn step(&mut self) {
+        match self.rng.below(12) {
+            0..=3 => self.client.open(self.now),
+            4 => self.client.act(self.now),
+            5 => self.server.act(self.now),
+            6 | 7 => {
+                self.turn();
+            }
+            8 => {
+                let time = Duration::from_millis(1 << self.rng.below(16));
+                let pipe = self.rng.below(2);
+                self.pipes[pipe].delay(self.now, time);
+            }
+            9 => {
+                let time = Duration::from_millis(1 << self.rng.below(15));
+                self.sleep(self.now + time);
+            }
+            _ => {
+                for _ in 0..self.rng.below(30) {
+                    self.turn();
+                }
+            }
+        }
+    }
+
+    /// A turn of each side; `true` if anything happened.
+    fn turn(&mut self) -> bool {
+        let now = self.now;
+        let [there, back] = &mut self.pipes;
+        let mut moved = turn(&mut self.client, now, back, there);
+        moved |= turn(&mut self.server, now, there, back);
+        moved
+    }
+
+    /// Takes turns until nothing moves.
+    fn rest(&mut self) {
+        for _ in 0..TURNS {
+            if !self.turn() {
+                return;
+            }
+        }
+        panic!("the sides never come to rest: {}", self.describe());
+    }
+
+    /// Lets time pass, deadlines included; some are handled late.
+    fn sleep(&mut self, end: Instant) {
+        for _ in 0..TURNS {
+            self.rest();
+            let Some(due) = self.due().filter(|due| *due <= end) else {
+                self.now = end;
+                return;
+            };
+            let late = if self.rng.chance(10) { 300 } else { 0 };
+            self.now = self.now.max(due) + Duration::from_millis(late);
+        }
+        panic!("the timers never come to rest");
+    }
+
+    /// Lets all time pass that anything waits for.
+    fn run_out(&mut self) {
+        let start = self.now;
+        for _ in 0..TURNS {
+            self.rest();
+            match self.due() {
+                Some(due) => self.now = self.now.max(due),
+                None => return,
+            }
+            if self.now > start + FOREVER {
+                break;
+            }
+        }
+        panic!("the timers never run out: {}", self.describe());
+    }
+
+    fn describe(&mut self) -> String {
+        let sides = [&mut self.client, &mut self.server].map(|node| node.describe(self.now));
+        format!("{sides:#?} {:#?}", self.pipes)
+    }
+
+    /// The next time at which something is due.
+    fn due(&mut self) -> Option<Instant> {
+        let pipes = self.pipes.iter().filter_map(|pipe| pipe.due(self.now));
+        [
+            self.client.engine.poll_timeout(),
+            self.server.engine.poll_timeout(),
+            self.client.next_answer(),
+            self.server.next_answer(),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(pipes)
+        .min()
+    }
+}
+
+/// One turn of a side, as its driver takes it.
+fn turn(node: &mut Node, now: Instant, from: &mut Pipe, to: &mut Pipe) -> bool {
+    let mut moved = node.answer_due(now);
+    if node.engine.poll_timeout().is_some_and(|due| due <= now) {
+        node.engine.handle_timeout(now);
+        moved = true;
+    }
+    moved |= node.poll(now);
+    moved |= node.read(now, from);
+    moved |= node.write(now, to);
+    if matches!(to.fault(), Some(Fault::End | Fault::Error)) {
+        node.fail_writes(now);
+    }
+    moved |= node.poll(now);
+    if node.is_over() && !to.closed {
+        to.closed = true;
+        moved = true;
+    }
+    moved
+}
+
+fn configure(version: Version, side: Side, rng: &mut Rng) -> Config {
+    let mut config = Config::new(version, side);
+    if rng.chance(50) {
+        config.push = ServerPush::Accept;
+    }
+    if rng.chance(50) {
+        config.extended_connect = ExtendedConnect::Offer;
+    }
+    if rng.chance(20) {
+        config.shutdown_order = ShutdownOrder::DataFirst;
+    }
+    config.header_compression = match rng.below(4) {
+        0 => HeaderCompression::Zlib(6),
+        1 => HeaderCompression::WholeField,
+        _ => HeaderCompression::Stored,
+    };
+    if rng.chance(40) {
+        config.limits.idle_timeout = None;
+    }
+    for _ in 0..[0, 0, 1, 3, 30][rng.below(5)] {
+        tighten(&mut config.limits, rng);
+    }
+    config
+}
+
+/// A budget that hardly allows anything.
+fn tighten(limits: &mut Limits, rng: &mut Rng) {
+    let few = rng.below(4);
+    let size = 1 + rng.below(200);
+    let time = Duration::from_millis(1 << rng.below(15));
+    let (small, short) = (few as u32, size as u32);
+    match rng.below(33) {
+        0 => limits.max_concurrent_streams = small,
+        1 => limits.max_pushed_streams = small,
+        2 => limits.stream_window = short,
+        3 => limits.connection_window = short,
+        4 => limits.max_stream_window = short * 100,
+        5 => limits.max_connection_window = short * 100,
+        6 => limits.max_buffered_bytes = size,
+        7 => limits.header_table_size = short,
+        8 => limits.encoder_table_size = short,
+        9 => limits.max_header_list_size = size * 2,
+        10 => limits.max_header_fields = few + 1,
+        11 => limits.max_held_headers = size,
+        12 => limits.max_continuations = few,
+        13 => limits.max_settings_entries = few,
+        14 => limits.max_output_backlog = size,
+        15 => limits.cut_ahead = size,
+        16 => limits.resets.burst = small,
+        17 => limits.glitches.burst = small,
+        18 => limits.max_remembered_resets = few,
+        19 => limits.max_skipped_ids = few,
+        20 => limits.late_frames = small,
+        21 => limits.preface_timeout = time,
+        22 => limits.headers_timeout = time,
+        23 => limits.settings_timeout = time,
+        24 => limits.drain_timeout = time,
+        25 => limits.max_push_delay = time,
+        26 => limits.upload_linger = Duration::ZERO,
+        27 => limits.frame_timeout = time,
+        28 => limits.body_timeout = time,
+        29 => limits.stall_timeout = time,
+        30 => limits.write_stall_timeout = time,
+        31 => limits.max_connection_age = Some(time * 10),
+        _ => limits.max_stalled_streams = small,
+    }
+}
