@@ -352,6 +352,7 @@ mod tests {
         let info = ConnectionInfo::new(Protocol::Http2);
         let (io, _) = tokio::io::duplex(1);
         let serving = crate::serve_connection(io, info, ServerOptions::default(), service);
-        assert!(size_of_val(&serving) <= 2560, "{}", size_of_val(&serving));
+        // 128 of them are the account of the memory budget.
+        assert!(size_of_val(&serving) <= 2720, "{}", size_of_val(&serving));
     }
 }
