@@ -44,8 +44,8 @@ fn table(jobs: &[Job], columns: &[(PeerServer, Vec<Row>)]) -> String {
     text.push('\n');
     for (index, (case, _)) in jobs.iter().enumerate() {
         let _ = write!(text, "| `{}` |", case.name);
-        for (_, rows) in columns {
-            let cell = rows.get(index).map(|row| cell(case, row));
+        for (server, rows) in columns {
+            let cell = rows.get(index).map(|row| cell(case, *server, row));
             let _ = write!(text, " {} |", cell.unwrap_or_default());
         }
         text.push('\n');
@@ -54,7 +54,12 @@ fn table(jobs: &[Job], columns: &[(PeerServer, Vec<Row>)]) -> String {
 }
 
 /// The outcome, the resident memory and the CPU of one case, for one server.
-fn cell(case: &Case, row: &Row) -> String {
+fn cell(case: &Case, server: PeerServer, row: &Row) -> String {
+    // What asks for a handler is no honest traffic for a server of files.
+    let has_no_route = row.reaction.contains("404") || row.reaction.contains("405");
+    if case.is_honest() && !server.has_handlers() && has_no_route {
+        return "–".to_owned();
+    }
     let mut cell = outcome(case, row);
     if !row.serves {
         cell.push_str(", **serves no one else**");
