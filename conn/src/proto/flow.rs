@@ -17,6 +17,10 @@ pub(crate) use self::{
 use super::{Config, FlowControl, Limits, StreamKey, VersionSource, WindowPool, rules::Rules};
 use tuning::Tuning;
 
+/// The connection's window before any WINDOW_UPDATE: 65,535 bytes (RFC 9113 §6.9.2)
+/// or 64 KiB (SPDY/3.1 §2.6.8).
+const PROTOCOL_WINDOW: u32 = 64 << 10;
+
 /// Flow control of one connection.
 #[derive(Debug)]
 pub(crate) struct ConnectionFlow {
@@ -139,8 +143,10 @@ impl ConnectionFlow {
     /// Bytes that the user may hold and the peer may send, together: no less than
     /// the window that the connection begins with.
     pub(crate) fn budget(&self, limits: &Limits) -> usize {
-        // The protocol's initial window may be larger than `connection_window`.
-        let window = self.recv.size().unwrap_or(0);
+        // The protocol's initial window may be larger than `connection_window`. Not
+        // the window of now: it grows, and the budget bounds that.
+        let initial = limits.connection_window.max(PROTOCOL_WINDOW);
+        let window = self.recv.size().map_or(0, |_| initial);
         let window = usize::try_from(window).unwrap_or(usize::MAX);
         limits.max_buffered_bytes.max(window)
     }
