@@ -6,9 +6,6 @@ use std::time::Instant;
 use super::Driver;
 use crate::driver::{application::Application, context::Context};
 
-/// Bytes that may wait for readers while parts of read buffers are handed to them.
-const MAX_PINNING: usize = 128 << 10;
-
 /// Bytes of heap that a connection costs beside its parts: boxes, empty tables, the
 /// header codecs' state.
 const CONNECTION: usize = 4 << 10;
@@ -18,16 +15,9 @@ const STREAM: usize = 512;
 
 impl<IO, A: Application> Driver<IO, A> {
     /// Returns the length below which data is copied out of the read buffer: a
-    /// piece that is not copied keeps all of the buffer. That is fine for a reader
-    /// that keeps up, and up to sixteen times its length for one that does not.
+    /// piece that is not copied keeps all of the buffer.
     pub(super) fn copy_below(&self) -> usize {
-        let buffered = self.engine.buffered_bytes();
-        let waiting = buffered.saturating_sub(self.streams.notifier.queue().unreported());
-        if waiting > MAX_PINNING {
-            usize::MAX
-        } else {
-            self.transport.copy_below()
-        }
+        self.transport.copy_below()
     }
 
     /// Reports the bytes that the connection holds to the budget of the process, if
