@@ -173,11 +173,6 @@ impl<S> ReadyQueue<S> {
         kept >= self.report_stream
     }
 
-    /// Returns the bytes that readers consumed and did not report.
-    pub(super) fn unreported(&self) -> usize {
-        self.unreported.load(Ordering::Relaxed)
-    }
-
     /// Counts bytes that a reader reported.
     pub(super) fn reported(&self, len: usize) {
         self.unreported.fetch_sub(len, Ordering::Relaxed);
