@@ -265,6 +265,17 @@ mod tests {
     }
 
     #[test]
+    fn the_budget_does_not_grow_with_the_window() {
+        for version in EVERY_VERSION {
+            let limits = Limits::new(Side::Server);
+            let mut flow = flow(version, |_| {});
+            let budget = flow.budget(&limits);
+            flow.recv.grow(limits.max_connection_window);
+            assert_eq!(flow.budget(&limits), budget);
+        }
+    }
+
+    #[test]
     fn what_the_user_holds_is_not_released_beyond_the_budget() {
         for version in EVERY_VERSION {
             let mut flow = flow(version, |config| config.limits.max_buffered_bytes = 0);
