@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::{Generated, read_rows, wrap};
 
-/// The bits of input that one look-up of the decoder uses. The table has
-/// `2^WIDTH` entries of four bytes. 12 holds two of the common symbols (5 or 6
-/// bits each) and still leaves most of a first-level cache to others.
+/// The number of input bits for one look-up of the decoder. The table has `2^WIDTH` entries of four
+/// bytes. 12 bits hold two of the common symbols (5 or 6 bits each), and the table still leaves
+/// most of a first-level cache to other data.
 const WIDTH: u32 = 12;
 
 /// A row of appendix B.
@@ -116,7 +116,7 @@ fn decode_table(codes: &[Code]) -> impl Iterator<Item = String> {
     })
 }
 
-/// The code that the `width` bits of `pattern` begin with, if they hold all of it.
+/// The code at the start of the `width` bits of `pattern`, if they contain all of it.
 fn leading(codes: &[Code], pattern: u32, width: u32) -> Option<&Code> {
     codes
         .iter()
@@ -133,9 +133,9 @@ fn long_symbols(codes: &[Code]) -> Vec<u16> {
     long_codes(codes).iter().map(|code| code.symbol).collect()
 }
 
-/// The code is canonical: codes of one length are consecutive numbers, and
-/// shorter codes precede longer ones. A comparison with the first pattern
-/// beyond a length finds the length.
+/// The code is canonical: codes of one length are consecutive numbers, and shorter codes precede
+/// longer ones. The decoder finds the length by a comparison with the first pattern beyond each
+/// length.
 fn long_rows(codes: &[Code]) -> Vec<(u64, u32, u32)> {
     let mut rows: Vec<(u64, u32, u32)> = Vec::new();
     for (place, code) in (0u32..).zip(long_codes(codes)) {
