@@ -1,5 +1,4 @@
-//! The waits of HTTP/1.1 connections, in paused time, each beside honest traffic
-//! of the same kind.
+//! The waits of HTTP/1.1 connections, in paused time, each with honest traffic of the same kind.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -46,7 +45,7 @@ fn connect(change: impl FnOnce(&mut Limits)) -> Http1 {
     Http1::connect(options, service)
 }
 
-/// The error with which the server closed the connection, and when.
+/// The error with which the server closed the connection, and the time.
 async fn end(connection: Http1, within: Duration) -> String {
     let Http1 { io, serving, .. } = connection;
     let result = timeout(within, serving).await.expect("still open").unwrap();
@@ -190,7 +189,7 @@ async fn long_polls_and_server_sent_events_live() {
     );
 }
 
-/// A client that closed its side and waits is sent an interim response.
+/// A client that closed its side and waits receives an informational response.
 #[tokio::test(start_paused = true)]
 async fn a_half_closed_client_has_a_late_answer() {
     let mut connection = connect(|limits| limits.drain_timeout = HOUR * 2);
@@ -241,7 +240,7 @@ async fn a_client_that_is_gone_between_two_chunks_is_noticed() {
     assert!(ended.expect("still open").unwrap().is_err());
 }
 
-/// The bytes that look for the client are part of the next chunk's size.
+/// The bytes that test the client are part of the next chunk's size.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_only_closed_its_side_has_every_chunk() {
     let mut connection = half_closed(|limits| limits.drain_timeout = HOUR).await;
