@@ -196,7 +196,7 @@ fn an_authority_that_no_uri_holds_is_sent() {
         });
         let options = ServerOptions::default();
         tokio::spawn(serve_connection(server, version, options, service));
-        // It may push; handles that cannot be compared are left out.
+        // The server may push: this authority must not be compared with the origin of a push.
         let options = ClientOptions::default().accept_push(PushPolicy::default());
         let (connection, task) = Connection::handshake(client, version, options);
         tokio::spawn(task);
