@@ -24,7 +24,7 @@ use policy::{Policy, policy};
 ///     let mut fields = encoder.block(&mut block);
 ///     fields.field(b"custom-key", b"custom-header", Sensitivity::Normal);
 /// }
-/// The first block spells the field out; the second has an index.
+/// // The first block spells the field out; the second has an index.
 /// assert_eq!(block.last(), Some(&0xbe));
 /// ```
 #[derive(Debug)]

@@ -28,7 +28,7 @@ pub enum Sensitivity {
 /// ```
 /// use lacewing_hpack::{Decoder, Field, ListLimits};
 ///
-/// The number in a `content-length`, or any other field.
+/// /// The number in a `content-length`, or any other field.
 /// #[derive(Clone)]
 /// enum Length {
 ///     Given(Option<u64>),

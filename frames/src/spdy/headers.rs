@@ -11,7 +11,7 @@ use super::{DecodeError, EncodeError, Kind, Version};
 /// use bytes::{Bytes, BytesMut};
 /// use lacewing_frames::spdy::{Frame, Headers, Version};
 ///
-/// an empty block holds no fields
+/// // an empty block holds no fields
 /// let wire = b"\x80\x03\x00\x08\x00\x00\x00\x04\0\0\0\x01";
 /// let frame = Frame::decode(Version::V3, &mut BytesMut::from(&wire[..]), 8192)?;
 /// assert_eq!(frame, Some(Frame::Headers(Headers::new(1, Bytes::new()))));

@@ -12,7 +12,7 @@ use super::{EncodeError, Kind};
 /// use bytes::BytesMut;
 /// use lacewing_frames::spdy::{Frame, Kind, Version};
 ///
-/// WINDOW_UPDATE, which SPDY/2 does not have
+/// // WINDOW_UPDATE, which SPDY/2 does not have
 /// let wire = b"\x80\x02\x00\x09\x00\x00\x00\x08\0\0\0\x01\0\0\x10\0";
 /// let Some(Frame::Unknown(frame)) =
 ///     Frame::decode(Version::V2, &mut BytesMut::from(&wire[..]), 8192)?

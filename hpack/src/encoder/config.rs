@@ -5,7 +5,7 @@ use crate::DEFAULT_TABLE_SIZE;
 /// ```
 /// use lacewing_hpack::{Encoder, EncoderConfig, Indexing};
 ///
-/// The encoder remembers no earlier field, so the size of a block cannot reveal one.
+/// // The encoder remembers no earlier field, so the size of a block cannot reveal one.
 /// let config = EncoderConfig::DEFAULT.with(|config| config.indexing = Indexing::Nothing);
 /// let encoder = Encoder::with_config(config);
 /// # drop(encoder);
