@@ -113,19 +113,10 @@ async fn a_tls_client_that_closes_its_side_has_its_answer() {
     server.stop().await;
 }
 
-<<<<<<< HEAD
-/// A client that is gone differs from one that waits, although they first look the same.
-#[tokio::test]
-async fn a_client_that_is_gone_is_not_waited_for() {
-    let server = Running::start(|builder| {
-        let limits = Limits::new(Side::Server).with(|limits| {
-            // A longer time than this test waits.
-=======
 /// A server that waits longer than these tests.
 async fn patient() -> Running {
     Running::start(|builder| {
         let limits = Limits::new(Side::Server).with(|limits| {
->>>>>>> w-facades
             limits.drain_timeout = Duration::from_secs(3600);
         });
         builder
