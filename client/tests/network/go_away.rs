@@ -171,6 +171,29 @@ fn silence_after_it_is_not_waited_out() {
     });
 }
 
+/// A server that shuts down in good order says so in the errors of the requests that it costs,
+/// whether it processed them or not.
+#[test]
+fn a_graceful_one_is_named_in_the_errors_of_requests() {
+    every_version(|version| async move {
+        tokio::time::pause();
+        for (last, processed) in [(0, false), (1, true)] {
+            let says = go_away(version, last, 0, b"restart");
+            let client = Client::builder()
+                .connector(Script::new(version, says, Then::Close))
+                .build();
+            let error = client.request(get("/")).await.unwrap_err();
+            assert_eq!(error.is_retryable(), !processed, "{version}: {error}");
+            let text = error.to_string();
+            assert!(text.contains("GOAWAY NO_ERROR"), "{version}: {text}");
+            assert_eq!(text.contains("did not process"), !processed, "{text}");
+            if version == Version::Http2 {
+                assert!(text.contains("\"restart\""), "{text}");
+            }
+        }
+    });
+}
+
 /// A server that requires HTTP/1.1 receives no second request in HTTP/2.
 #[tokio::test]
 async fn http_1_1_required_is_said_and_not_retried() {

@@ -246,6 +246,43 @@ fn a_graceful_one_has_no_deadline() {
     });
 }
 
+/// The code and the text of a graceful one are in the error of each stream that it costs.
+#[test]
+fn a_graceful_one_is_named_with_its_code() {
+    every_version(|version| {
+        for then in [Then::End, Then::Failure] {
+            let (mut victim, mut peer, streams) = victim(version, Side::Client, Semantics::Http);
+            peer.go_away_for(1, 0, b"maintenance");
+            victim.take(&mut peer);
+            go_on(&mut victim, then);
+            let ends = resets(&victim);
+            let [(refused, refusal), (accepted, end)] = &ends[..] else {
+                panic!("{version}: {ends:?}")
+            };
+            assert_eq!([*accepted, *refused], streams[..], "{version}");
+            for error in [refusal, end, &closed(&victim)] {
+                let text = error.to_string();
+                assert_eq!(error.go_away_code(), Some(Reason::NoError), "{text}");
+                let expected = match version {
+                    Version::Http2 => "GOAWAY NO_ERROR \"maintenance\"",
+                    _ => "GOAWAY NO_ERROR",
+                };
+                assert!(text.contains(expected), "{version}, {then:?}: {text}");
+            }
+            assert!(refusal.is_retryable() && !end.is_retryable(), "{version}");
+            assert_eq!(refusal.reason(), Reason::RefusedStream);
+            assert!(refusal.to_string().contains("REFUSED_STREAM"), "{refusal}");
+            let failed = then == Then::Failure;
+            assert_eq!(end.io_error().is_some(), failed, "{version}: {end}");
+            let initiator = match failed {
+                true => Initiator::Io,
+                false => Initiator::Peer,
+            };
+            assert_eq!(end.initiator(), initiator, "{version}: {end}");
+        }
+    });
+}
+
 /// If GOAWAY must follow the data, it does, within a bound.
 #[test]
 fn ours_may_follow_the_data() {

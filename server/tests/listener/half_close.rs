@@ -113,19 +113,24 @@ async fn a_tls_client_that_closes_its_side_has_its_answer() {
     server.stop().await;
 }
 
-/// A client that is gone differs from one that waits, although they first look the same.
-#[tokio::test]
-async fn a_client_that_is_gone_is_not_waited_for() {
-    let server = Running::start(|builder| {
+/// A server that waits longer than these tests.
+async fn patient() -> Running {
+    Running::start(|builder| {
         let limits = Limits::new(Side::Server).with(|limits| {
-            // A longer time than this test waits.
             limits.drain_timeout = Duration::from_secs(3600);
         });
         builder
             .bind(([127, 0, 0, 1], 0).into())
             .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits))
     })
-    .await;
+    .await
+}
+
+/// A client that is gone is no client that waits, though both look the same at
+/// first.
+#[tokio::test]
+async fn a_client_that_is_gone_is_not_waited_for() {
+    let server = patient().await;
     for version in [Version::Http2, Version::Spdy2, Version::Spdy31] {
         server.log.lock().unwrap().clear();
         let mut io = TcpStream::connect(server.address).await.unwrap();
@@ -138,5 +143,23 @@ async fn a_client_that_is_gone_is_not_waited_for() {
         drop(io);
         server.told("Closed").await;
     }
+    server.stop().await;
+}
+
+/// Reads cannot tell: they returned the end before.
+#[tokio::test]
+async fn an_http_1_client_that_resets_behind_its_end_is_not_waited_for() {
+    let server = patient().await;
+    let mut io = TcpStream::connect(server.address).await.unwrap();
+    let request = b"GET /still HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    io.write_all(request).await.unwrap();
+    io.shutdown().await.unwrap();
+    // Bytes that are not read turn the end of this socket into a reset.
+    let mut seen = [0; 1024];
+    while !seen.windows(5).any(|five| five == b"12345") {
+        io.peek(&mut seen).await.unwrap();
+    }
+    drop(io);
+    server.told("Closed").await;
     server.stop().await;
 }

@@ -114,7 +114,8 @@ fn router() -> Router {
     let router = Router::new()
         .route("/echo", post(|body: String| async { body }))
         .route("/late", post(late))
-        .route("/never", post(|_: String| std::future::pending::<String>()));
+        .route("/never", post(|_: String| std::future::pending::<String>()))
+        .route("/still", get(still));
     router.route(
         "/",
         get(|Extension(info): Extension<ConnectionInfo>| async move {
@@ -123,6 +124,15 @@ fn router() -> Router {
             format!("{scheme} {}", info.protocol())
         }),
     )
+}
+
+/// Half of a response whose length is known; the other half never follows.
+async fn still() -> http::Response<axum::body::Body> {
+    use futures_util::{StreamExt as _, stream};
+    let half = stream::iter([Ok::<_, std::convert::Infallible>("12345")]);
+    let body = axum::body::Body::from_stream(half.chain(stream::pending()));
+    let response = http::Response::builder().header("content-length", 10);
+    response.body(body).unwrap()
 }
 
 /// Fetches `/` over a connection with a known version, with the engine.
