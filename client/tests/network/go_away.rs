@@ -171,8 +171,8 @@ fn silence_after_it_is_not_waited_out() {
     });
 }
 
-/// A server that shuts down in good order says so in the errors of the requests that it costs,
-/// whether it processed them or not.
+/// The errors of requests have the graceful GOAWAY that ended them, whether the server processed
+/// the requests or not.
 #[test]
 fn a_graceful_one_is_named_in_the_errors_of_requests() {
     every_version(|version| async move {

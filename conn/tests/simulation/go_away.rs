@@ -246,7 +246,7 @@ fn a_graceful_one_has_no_deadline() {
     });
 }
 
-/// The code and the text of a graceful one are in the error of each stream that it costs.
+/// The code and the text of a graceful GOAWAY are in the error of each stream that it ends.
 #[test]
 fn a_graceful_one_is_named_with_its_code() {
     every_version(|version| {

@@ -272,7 +272,7 @@ async fn a_client_that_only_closed_its_side_has_every_chunk() {
     assert!(connection.serving.await.unwrap().is_ok());
 }
 
-/// Nothing can be sent there: each byte counts against the content-length.
+/// The server can send no extra byte there: each byte counts against the content-length.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_gone_within_a_known_length_is_noticed() {
     let mut connection = half_closed("/known", |limits| limits.drain_timeout = HOUR).await;
@@ -295,7 +295,7 @@ async fn a_client_that_only_closed_its_side_has_all_of_a_known_length() {
     assert!(connection.serving.await.unwrap().is_ok());
 }
 
-/// What was read ahead hides neither the end of the transport nor the next request.
+/// Bytes that were read ahead hide neither the end of the transport nor the next request.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_gone_behind_a_second_request_is_noticed() {
     for requests in [1, 2, 3] {

@@ -126,8 +126,7 @@ async fn patient() -> Running {
     .await
 }
 
-/// A client that is gone is no client that waits, though both look the same at
-/// first.
+/// A client that is gone differs from one that waits, although they first look the same.
 #[tokio::test]
 async fn a_client_that_is_gone_is_not_waited_for() {
     let server = patient().await;
@@ -146,7 +145,7 @@ async fn a_client_that_is_gone_is_not_waited_for() {
     server.stop().await;
 }
 
-/// Reads cannot tell: they returned the end before.
+/// Reads cannot distinguish the two: they returned the end before.
 #[tokio::test]
 async fn an_http_1_client_that_resets_behind_its_end_is_not_waited_for() {
     let server = patient().await;
