@@ -188,6 +188,13 @@ pub struct Limits {
     pub stall_timeout: Duration,
     /// The same under pressure, for tunnels too: while more than
     /// `max_stalled_streams` stand still, or [`Engine::set_pressure`] says so.
+    ///
+    /// Without pressure it bounds a window that *drips*, of a stream other than a
+    /// tunnel or of the connection: three sweeps or more (one each 5 s) find that the
+    /// peer took a piece of less than 4 KiB, and `min_rate` was not reached since the
+    /// first. A paused player takes nothing, then a good part of its window; small
+    /// pieces again and again only keep a response alive.
+    ///
     /// Servers only. Default 60 s (slow reading by windows of 0 or 1, Imperva
     /// 2016; data dribble, CVE-2019-9511).
     ///
