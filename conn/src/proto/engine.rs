@@ -31,8 +31,8 @@ use std::{collections::VecDeque, time::Instant};
 use bytes::BytesMut;
 
 use self::{
-    admission::Admission, first::First, keep_alive::Life, progress::Progress, receive::Outcome,
-    stats::Counters,
+    admission::Admission, first::First, keep_alive::Life, progress::Progress,
+    receive::Outcome, stats::Counters,
 };
 pub use self::{
     open::OpenOptions,
@@ -375,9 +375,9 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
-        if !stream.state.is_closed() {
+        if !stream.is_closed() {
             // Our half has ended and theirs has no reader: they may stop.
-            if stream.recv.reader != Reader::Reading && stream.state.send() == Half::Closed {
+            if stream.recv.reader != Reader::Reading && stream.send_half() == Half::Closed {
                 self.linger(now, key);
             }
             return;
