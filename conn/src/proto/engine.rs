@@ -2,6 +2,7 @@
 //! them stands in the files below.
 
 mod admission;
+mod capacity;
 mod credit;
 mod departures;
 mod first;
@@ -31,7 +32,7 @@ use std::{collections::VecDeque, time::Instant};
 use bytes::BytesMut;
 
 use self::{
-    admission::Admission, first::First, keep_alive::Life, progress::Progress,
+    admission::Admission, capacity::Capacity, first::First, keep_alive::Life, progress::Progress,
     receive::Outcome, stats::Counters,
 };
 pub use self::{
@@ -111,6 +112,7 @@ pub struct Engine {
     peer: Peer,
     ids: StreamIds,
     admission: Admission,
+    capacity: Capacity,
     /// Events of a frame that caused several.
     events: VecDeque<Event>,
     charges: Charges,
@@ -161,6 +163,7 @@ impl Engine {
             peer: Peer::new(rules, &config),
             ids: StreamIds::new(config.side, config.first_stream),
             admission: Admission::new(now),
+            capacity: Capacity::new(&config),
             events: VecDeque::new(),
             charges: Charges::new(limits, now),
             shutdown: Shutdown::default(),
@@ -301,6 +304,10 @@ impl Engine {
                     Ok(event) => return event,
                     Err(broken) => self.handle_broken(now, broken),
                 }
+                continue;
+            }
+            self.keep_capacity(now);
+            if !self.events.is_empty() {
                 continue;
             }
             if !self.wants_input() {

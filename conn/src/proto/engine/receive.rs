@@ -156,6 +156,9 @@ impl Engine {
         if self.refuses_streams() {
             return self.refuse_uncharged(now, id, Rule::StreamOverBudget);
         }
+        if let Some(refused) = self.refuse_over_capacity(now, id) {
+            return refused;
+        }
         let memory = headers.fields.memory();
         if self.headers_exceeded(memory) {
             return self.refuse_uncharged(now, id, Rule::TooManyHeaderBytes);

@@ -127,7 +127,10 @@ fn a_window_that_drips_is_not_a_player_that_is_paused() {
             }
             let ended = closed(&victim).is_some() || !resets(&victim).is_empty();
             assert_eq!(ended, ends, "{what}: after {seconds} s");
-            assert!(!ends || (60..=100).contains(&seconds), "{what}: after {seconds} s");
+            assert!(
+                !ends || (60..=100).contains(&seconds),
+                "{what}: after {seconds} s"
+            );
         }
     }
 }
