@@ -1,15 +1,15 @@
 use super::HuffmanError;
 use super::table::{DECODE, LONG_CODES, LONG_SYMBOLS, WIDTH};
 
-/// Room that [`decode_into`] needs for `len` coded bytes: 8/5 of it, as the shortest
-/// code has five bits, and the last word that it writes.
+/// The room that [`decode_into`] needs for `len` coded bytes: 8/5 of it, as the shortest code has
+/// five bits, and one word more for the last write.
 #[inline]
 pub(crate) fn decoded_bound(len: usize) -> usize {
     len + len / 5 * 3 + 3 + 8
 }
 
-/// Writes what `coded` stands for to the front of `out`, which must have
-/// [`decoded_bound`] bytes, and returns the length.
+/// Decodes `coded` to the front of `out`, which must have [`decoded_bound`] bytes, and returns the
+/// length.
 pub(crate) fn decode_into(coded: &[u8], out: &mut [u8]) -> Result<usize, HuffmanError> {
     let mut reader = Reader::new(coded);
     let mut len = 0;
@@ -36,8 +36,8 @@ pub(crate) fn decode_into(coded: &[u8], out: &mut [u8]) -> Result<usize, Huffman
     }
 }
 
-/// Look-ups after one refill: each uses up at most [`WIDTH`] bits and gives at most
-/// two symbols, all of which fit in a word.
+/// The number of look-ups after one refill. Each uses at most [`WIDTH`] bits and yields at most two
+/// symbols. All of them fit into a word.
 const STEPS: u32 = 4;
 const _: () = assert!(STEPS * WIDTH <= 56 && STEPS * 16 <= 64);
 
@@ -48,10 +48,10 @@ struct Symbols {
 }
 
 impl Symbols {
-    /// Writes the whole word, and returns how many bytes of it count.
+    /// Writes the whole word, and returns the number of its valid bytes.
     #[inline(always)]
     fn write(&self, out: &mut [u8], at: usize) -> usize {
-        // Always there: the caller gave `decoded_bound` bytes.
+        // The room is always there: the caller passed `decoded_bound` bytes.
         if let Some(to) = out.get_mut(at..).and_then(|out| out.first_chunk_mut()) {
             *to = self.word.to_le_bytes();
         }
@@ -60,11 +60,10 @@ impl Symbols {
 }
 
 struct Reader<'a> {
-    /// The complement of the next bits, left-aligned. After the last bit of input follow
-    /// zeros, which stand for the ones of the end-of-string symbol.
+    /// The complement of the next bits, left-aligned. Zeros follow the last bit of input; they
+    /// stand for the ones of the end-of-string symbol.
     bits: u64,
-    /// The number of bits in it: at most 63. Negative when a symbol ended behind the
-    /// input.
+    /// The number of valid bits: at most 63. Negative when a symbol ends beyond the input.
     count: i32,
     rest: &'a [u8],
     /// The last bytes of input, right-aligned; there may be fewer than eight.
@@ -88,8 +87,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Afterwards at least 56 bits are there; `false` if fewer than eight bytes are
-    /// left and nothing was done.
+    /// Refills to at least 56 bits. Returns `false`, and does nothing, if fewer than eight bytes
+    /// are left.
     #[inline(always)]
     fn refill(&mut self) -> bool {
         let Some((word, _)) = self.rest.split_first_chunk() else {
@@ -99,8 +98,7 @@ impl<'a> Reader<'a> {
         true
     }
 
-    /// The same for fewer than eight bytes: afterwards 56 bits are there, or all that
-    /// are left.
+    /// Refills from fewer than eight bytes: to 56 bits, or to all that are left.
     #[inline(always)]
     fn refill_last(&mut self) {
         let left = i32::try_from(self.rest.len()).map_or(7, |left| left.min(7));
@@ -109,8 +107,8 @@ impl<'a> Reader<'a> {
         self.take(word, left.min((63 - self.count) >> 3));
     }
 
-    /// Puts a word behind the bits and counts some of its bytes. The bits of others are
-    /// the same when they occur again.
+    /// Appends a word to the bits and counts some of its bytes. A later refill reads the other
+    /// bytes again, and sets the same bits.
     #[inline(always)]
     fn take(&mut self, word: u64, bytes: i32) {
         self.bits |= word.wrapping_shr(self.count.unsigned_abs());
@@ -119,15 +117,15 @@ impl<'a> Reader<'a> {
         self.rest = self.rest.get(bytes..).unwrap_or_default();
     }
 
-    /// A few look-ups, without asking whether there are bits for them. In front of a
-    /// longer code, and of the end, they stay where they are and give nothing.
+    /// Makes a few look-ups without a check for enough bits. Before a longer code, and at the end
+    /// of the input, a look-up consumes nothing and yields nothing.
     #[inline(always)]
     fn symbols(&mut self) -> Symbols {
         let mut symbols = Symbols { word: 0, bits: 0 };
         for _ in 0..STEPS {
             let index = (self.bits >> (64 - WIDTH)) as usize;
             let entry = DECODE.get(index).copied().unwrap_or(0);
-            // A shift looks at the lowest six bits only, where the used ones stand.
+            // A shift uses only the lowest six bits of its operand: the number of used bits.
             self.bits = self.bits.wrapping_shl(entry);
             self.count -= (entry & 0xff) as i32;
             symbols.word |= u64::from(entry >> 8 & 0xffff).wrapping_shl(symbols.bits);
@@ -136,7 +134,7 @@ impl<'a> Reader<'a> {
         symbols
     }
 
-    /// A code longer than the table's width.
+    /// Decodes a code longer than the table's width.
     #[cold]
     fn long_code(&mut self) -> Result<Symbols, HuffmanError> {
         let pattern = !self.bits >> 32;
@@ -162,7 +160,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Returns whether the rest is the padding of section 5.2: fewer than eight bits,
+    /// Returns whether the remaining bits are the padding of section 5.2: fewer than eight bits,
     /// all ones.
     #[inline(always)]
     fn is_padding(&self) -> bool {

@@ -68,8 +68,8 @@ impl Engine {
             return;
         }
         // A peer that sent an error hangs up without more ado.
-        let error = match self.shutdown.peer_error() {
-            Some(go_away) => go_away.clone().after_go_away("the transport failed"),
+        let error = match self.shutdown.peer() {
+            Some(go_away) => go_away.clone().failed_after_go_away(error),
             None => Error::io(error),
         };
         self.end_all(now, &error);
