@@ -69,7 +69,8 @@ pub(crate) fn encoded_bound(string: &[u8], coding: StringCoding) -> usize {
 pub(crate) fn encode(string: &[u8], coding: StringCoding, out: &mut [u8]) -> usize {
     match coding {
         StringCoding::HuffmanWhenShorter => {
-            let limit = string.len().checked_sub(1);
+            // The shortest code has five bits: fewer than three never get shorter.
+            let limit = string.len().checked_sub(1).filter(|limit| *limit > 1);
             limit
                 .and_then(|limit| encode_huffman(string, limit, out))
                 .unwrap_or_else(|| encode_plain(string, out))

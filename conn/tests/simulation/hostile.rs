@@ -368,6 +368,14 @@ impl Victim {
         self.poll();
     }
 
+    /// Takes what the peer wrote, with a user that releases no content.
+    pub(crate) fn take_unread(&mut self, peer: &mut Peer) {
+        self.input.extend_from_slice(&peer.bytes.split());
+        while let Some(event) = self.engine.poll_event(self.now, &mut self.input) {
+            self.events.push(event);
+        }
+    }
+
     pub(crate) fn poll(&mut self) {
         while let Some(event) = self.engine.poll_event(self.now, &mut self.input) {
             if let Event::Data { stream, data, .. } = &event {

@@ -11,6 +11,7 @@
 
 mod behaviour;
 mod blanks;
+mod capacity;
 mod charges;
 mod content;
 mod control;

@@ -78,7 +78,7 @@ impl Engine {
     /// GOAWAY goes out once all of our halves have ended, where it is to follow
     /// the data.
     pub(super) fn finish_sending(&mut self) {
-        let ended = |(_, stream): (_, &mut Stream)| stream.state.send() == Half::Closed;
+        let ended = |(_, stream): (_, &mut Stream)| stream.send_half() == Half::Closed;
         if self.shutdown.phase() == Phase::Finishing && self.streams.iter_mut().all(ended) {
             self.send_last_go_away();
         }
