@@ -1,5 +1,4 @@
-//! The waits of HTTP/1.1 connections, in paused time, each beside honest traffic
-//! of the same kind.
+//! The waits of HTTP/1.1 connections, in paused time, each with honest traffic of the same kind.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -58,7 +57,7 @@ fn connect(change: impl FnOnce(&mut Limits)) -> Http1 {
     Http1::connect(options, service)
 }
 
-/// The error with which the server closed the connection, and when.
+/// The error with which the server closed the connection, and the time.
 async fn end(connection: Http1, within: Duration) -> String {
     let Http1 { io, serving, .. } = connection;
     let result = timeout(within, serving).await.expect("still open").unwrap();
@@ -202,7 +201,7 @@ async fn long_polls_and_server_sent_events_live() {
     );
 }
 
-/// A client that closed its side and waits is sent an interim response.
+/// A client that closed its side and waits receives an informational response.
 #[tokio::test(start_paused = true)]
 async fn a_half_closed_client_has_a_late_answer() {
     let mut connection = connect(|limits| limits.drain_timeout = HOUR * 2);
@@ -253,7 +252,7 @@ async fn a_client_that_is_gone_between_two_chunks_is_noticed() {
     assert!(ended.expect("still open").unwrap().is_err());
 }
 
-/// The bytes that look for the client are part of the next chunk's size.
+/// The bytes that test the client are part of the next chunk's size.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_only_closed_its_side_has_every_chunk() {
     let mut connection = half_closed("/events", |limits| limits.drain_timeout = HOUR).await;
@@ -273,7 +272,7 @@ async fn a_client_that_only_closed_its_side_has_every_chunk() {
     assert!(connection.serving.await.unwrap().is_ok());
 }
 
-/// Nothing can be sent there: each byte counts against the content-length.
+/// The server can send no extra byte there: each byte counts against the content-length.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_gone_within_a_known_length_is_noticed() {
     let mut connection = half_closed("/known", |limits| limits.drain_timeout = HOUR).await;
@@ -296,7 +295,7 @@ async fn a_client_that_only_closed_its_side_has_all_of_a_known_length() {
     assert!(connection.serving.await.unwrap().is_ok());
 }
 
-/// What was read ahead hides neither the end of the transport nor the next request.
+/// Bytes that were read ahead hide neither the end of the transport nor the next request.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_gone_behind_a_second_request_is_noticed() {
     for requests in [1, 2, 3] {

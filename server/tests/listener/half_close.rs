@@ -1,5 +1,4 @@
-//! Clients on real sockets that close their side once they have asked, or
-//! altogether.
+//! Clients on real sockets that close their side, or the whole transport, after their request.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use tokio::{
 
 use crate::{Running, tls};
 
-/// The bytes of a whole request with a body.
+/// The bytes of a complete request with a body.
 fn request(engine: &mut Engine, path: &str) -> Vec<u8> {
     let uri = format!("http://localhost{path}").parse().unwrap();
     let head = Head::request(Method::POST, uri);
@@ -75,7 +74,7 @@ async fn a_client_that_closes_its_side_has_its_answer() {
     server.stop().await;
 }
 
-/// By close_notify, or by the end of the transport alone.
+/// By close_notify, or only by the end of the transport.
 #[tokio::test]
 async fn a_tls_client_that_closes_its_side_has_its_answer() {
     let offer = Protocol::ALL;
@@ -127,8 +126,7 @@ async fn patient() -> Running {
     .await
 }
 
-/// A client that is gone is no client that waits, though both look the same at
-/// first.
+/// A client that is gone differs from one that waits, although they first look the same.
 #[tokio::test]
 async fn a_client_that_is_gone_is_not_waited_for() {
     let server = patient().await;
@@ -139,8 +137,7 @@ async fn a_client_that_is_gone_is_not_waited_for() {
         let bytes = request(&mut engine, "/never");
         io.write_all(&bytes).await.unwrap();
         server.told("Connected").await;
-        // The server's frames so far are read: otherwise its transport would be
-        // reset at once.
+        // Read the server's frames so far; otherwise the close would reset its transport at once.
         assert!(io.read(&mut [0; 4096]).await.unwrap() > 0, "{version}");
         drop(io);
         server.told("Closed").await;
@@ -148,7 +145,7 @@ async fn a_client_that_is_gone_is_not_waited_for() {
     server.stop().await;
 }
 
-/// Reads cannot tell: they returned the end before.
+/// Reads cannot distinguish the two: they returned the end before.
 #[tokio::test]
 async fn an_http_1_client_that_resets_behind_its_end_is_not_waited_for() {
     let server = patient().await;

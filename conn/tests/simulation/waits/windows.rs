@@ -1,4 +1,4 @@
-//! Windows that stay empty, and transports that take too little.
+//! Windows that stay empty, and transports that accept too little.
 
 use bytes::{Buf, Bytes};
 use http::StatusCode;
@@ -33,7 +33,7 @@ fn a_player_that_is_paused_for_five_minutes_goes_on() {
     }
 }
 
-/// Slow reading by windows: 0 for ever, or one byte each five seconds.
+/// Slow reading by windows: 0 forever, or one byte each five seconds.
 #[test]
 fn data_that_is_not_taken_ends_its_stream() {
     for version in [Version::Spdy3, Version::Spdy31, Version::Http2] {
@@ -85,7 +85,7 @@ fn data_that_is_not_taken_ends_its_stream() {
     }
 }
 
-/// The process is short of something: one stream is enough.
+/// A resource of the process is scarce: one stream is enough.
 #[test]
 fn under_pressure_one_stalled_stream_ends() {
     for version in [Version::Spdy3, Version::Spdy31, Version::Http2] {
@@ -105,7 +105,7 @@ fn under_pressure_one_stalled_stream_ends() {
     }
 }
 
-/// The connection's window stays empty: it is the connection that ends.
+/// The connection's window stays empty: the connection ends.
 #[test]
 fn an_exhausted_connection_window_ends_the_connection() {
     for version in [Version::Spdy31, Version::Http2] {
@@ -138,7 +138,7 @@ fn an_exhausted_connection_window_ends_the_connection() {
     }
 }
 
-/// 1 KiB of TCP each ten seconds does not hold a response; 2 kB/s does.
+/// 1 KiB of TCP each ten seconds does not keep a response alive; 2 kB/s does.
 #[test]
 fn a_transport_that_takes_too_little_is_given_up() {
     every_version(|version| {
@@ -171,7 +171,7 @@ fn a_transport_that_takes_too_little_is_given_up() {
                 }
                 victim.now = end;
                 seconds += every;
-                // The peer has something to say all the time.
+                // The peer always has something to send.
                 peer.settings();
                 victim.take(&mut peer);
                 let len = victim.engine.output().remaining().min(piece);
