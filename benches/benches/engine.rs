@@ -1,6 +1,6 @@
-//! The sans-I/O engine: a client's and a server's, joined by two buffers in
-//! memory, on every protocol. Small GETs (100 streams at once) per request, one
-//! 1 MiB download per byte: what a connection costs without sockets and tasks.
+//! The engine without I/O: a client's and a server's, joined by two buffers in memory, on every
+//! protocol. Measures small GETs (100 streams at once) per request, and one download of 1 MiB per
+//! byte: the cost of a connection without sockets and tasks.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +20,7 @@ use lacewing_conn::{Side, Version};
 criterion_group!(benches, small_gets, download);
 criterion_main!(benches);
 
-/// Streams open at once.
+/// The number of streams that are open at once.
 const STREAMS: usize = 100;
 const DOWNLOAD: usize = 1 << 20;
 const PIECE: usize = 64 * 1024;
@@ -52,8 +52,8 @@ fn download(criterion: &mut Criterion) {
 const HELLO: &[u8] = b"hello world";
 static BLOCK: [u8; PIECE] = [b'.'; PIECE];
 
-/// A client and a server. A round takes a second of their time (the engine has no
-/// clock), so that what limits charge per second does not add up.
+/// A client and a server. A round takes a second of their virtual time, so that limits per second
+/// are not exceeded.
 struct Pair {
     now: Instant,
     uri: Uri,
@@ -61,7 +61,7 @@ struct Pair {
     server: Engine,
     to_client: BytesMut,
     to_server: BytesMut,
-    /// Bytes of the body still to be sent, by the slot of the stream.
+    /// The number of unsent bytes of the body, by the slot of the stream.
     left: Vec<usize>,
 }
 
@@ -79,8 +79,8 @@ impl Pair {
         }
     }
 
-    /// Does `requests` GETs at once, each answered by `len` bytes; returns the
-    /// bytes that the client got.
+    /// Makes `requests` GETs at once, each with a response of `len` bytes. Returns the number of
+    /// bytes that the client received.
     fn get(&mut self, requests: usize, len: usize) -> usize {
         self.now += Duration::from_secs(1);
         for _ in 0..requests {

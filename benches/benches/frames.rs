@@ -1,6 +1,5 @@
-//! Frames, header blocks included: what one connection's read buffer holds,
-//! decoded; and the same, encoded. Small requests (HEADERS or SYN_STREAM) count
-//! per frame, DATA per byte.
+//! Frames with header blocks: decodes the read buffer of one connection, and encodes the same
+//! frames. Small requests (HEADERS or SYN_STREAM) count per frame, DATA per byte.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,13 +18,13 @@ use lacewing_hpack::{HeaderField, Sensitivity};
 criterion_group!(benches, requests, data);
 criterion_main!(benches);
 
-/// Frames in the buffer.
+/// The number of frames in the buffer.
 const FRAMES: u32 = 100;
 
 type Http2List = Vec<(HeaderField, Sensitivity)>;
 type SpdyList = Vec<(Bytes, Bytes)>;
 
-/// A small request, as h2load sends it.
+/// A small request, like that of h2load.
 const HTTP2_REQUEST: [(&[u8], &[u8]); 5] = [
     (b":method", b"GET"),
     (b":scheme", b"http"),
@@ -159,8 +158,7 @@ fn decode_http2(mut wire: BytesMut) -> u32 {
     count
 }
 
-/// Counts DATA by its last pieces: SPDY's decoder returns pieces as they
-/// arrive.
+/// Counts DATA by the last pieces: SPDY's decoder returns pieces as they arrive.
 fn decode_spdy(mut wire: BytesMut) -> u32 {
     let limits = spdy::DecoderLimits::default();
     let mut decoder = spdy::Decoder::<SpdyList>::new(spdy::Version::V3, limits);

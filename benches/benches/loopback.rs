@@ -1,6 +1,6 @@
-//! Client and server of one library in one thread, over TCP on 127.0.0.1: ours
-//! beside hyper, HTTP/2. Small GETs and uploads and downloads of 1 MiB; what the
-//! two sides cost together. (`cargo xtask bench` has the servers alone.)
+//! Client and server of one library in one thread, over TCP on 127.0.0.1: Lacewing and hyper,
+//! HTTP/2. Measures small GETs, and uploads and downloads of 1 MiB: the cost of both sides
+//! together. (`cargo xtask bench` measures the servers alone.)
 
 #![allow(
     clippy::unwrap_used,
@@ -25,7 +25,7 @@ criterion_main!(benches);
 const MAX_STREAMS: u32 = 1000;
 const MIB: u64 = 1 << 20;
 
-/// The requests of one iteration.
+/// The number of requests in one iteration.
 const LOADS: [(&str, Load); 3] = [
     ("small-gets", load(Kind::Small, 1000, 100)),
     ("download-1-MiB", load(Kind::Download(MIB), 16, 4)),

@@ -1,6 +1,5 @@
-//! SPDY's header blocks: real requests and responses, one element a header
-//! field. Decoding reads what spdylay (zlib) made of them; encoding runs stored
-//! and compressed, by whole fields (the default) and by zlib.
+//! SPDY's header blocks: real requests and responses. One element is a header field. Decoding reads
+//! the blocks of spdylay (zlib). Encoding runs stored, by whole fields (the default) and by zlib.
 
 #![allow(
     clippy::unwrap_used,
@@ -100,7 +99,7 @@ fn blocks(story: &Story, compression: Compression) -> Vec<Bytes> {
     blocks.collect()
 }
 
-/// The blocks hold the lists.
+/// Checks that the blocks contain the lists.
 fn check(story: &Story, blocks: &[Bytes]) {
     let mut decoder = Decoder::new(Version::V3);
     for (list, block) in story.lists.iter().zip(blocks) {

@@ -73,10 +73,18 @@ enum Detail {
 /// The peer's GOAWAY.
 #[derive(Clone, Debug)]
 struct GoAway {
+    code: Reason,
     /// Its debug data: escaped, at most [`MAX_DEBUG_DATA`] bytes of it.
     text: String,
-    /// The end of the connection afterwards.
-    then: Option<&'static str>,
+    then: Then,
+}
+
+/// The end of the connection after a GOAWAY.
+#[derive(Clone, Debug)]
+enum Then {
+    Open,
+    Ended(&'static str),
+    Failed(Arc<io::Error>),
 }
 
 /// The bytes of a GOAWAY's debug data that an error shows.
@@ -141,7 +149,11 @@ impl Error {
             scope: Scope::Connection,
             retryable: false,
             rule: None,
-            detail: Detail::GoAway(Arc::new(GoAway { text, then: None })),
+            detail: Detail::GoAway(Arc::new(GoAway {
+                code: reason,
+                text,
+                then: Then::Open,
+            })),
         }
     }
 
@@ -149,10 +161,23 @@ impl Error {
     /// not explain the loss of a stream, and becomes PROTOCOL_ERROR.
     pub(crate) fn after_go_away(mut self, then: &'static str) -> Self {
         if let Detail::GoAway(go_away) = &mut self.detail {
-            Arc::make_mut(go_away).then = Some(then);
+            Arc::make_mut(go_away).then = Then::Ended(then);
         }
         if self.reason == Reason::NoError {
             self.reason = Reason::ProtocolError;
+        }
+        self
+    }
+
+    /// Adds the failure of the transport after this GOAWAY. If the GOAWAY was no error, the
+    /// transport is the cause.
+    pub(crate) fn failed_after_go_away(mut self, error: io::Error) -> Self {
+        if let Detail::GoAway(go_away) = &mut self.detail {
+            Arc::make_mut(go_away).then = Then::Failed(Arc::new(error));
+        }
+        if self.reason == Reason::NoError {
+            self.initiator = Initiator::Io;
+            self.reason = Reason::InternalError;
         }
         self
     }
@@ -257,6 +282,27 @@ impl Error {
         self.rule
     }
 
+    /// Returns the code of the peer's GOAWAY, if the peer sent one before the end. It differs
+    /// from [`reason`](Self::reason) if the code is NO_ERROR: the reason is then
+    /// REFUSED_STREAM for a request that the peer did not process (RFC 9113 §8.7), and says
+    /// how the others ended.
+    ///
+    /// ```
+    /// use lacewing_conn::{Error, Reason};
+    ///
+    /// /// Returns `true` if the server was shut down, for example by a deployment.
+    /// fn is_restart(error: &Error) -> bool {
+    ///     error.go_away_code() == Some(Reason::NoError)
+    /// }
+    /// # assert!(!is_restart(&Error::io(std::io::ErrorKind::BrokenPipe.into())));
+    /// ```
+    pub fn go_away_code(&self) -> Option<Reason> {
+        match &self.detail {
+            Detail::GoAway(go_away) => Some(go_away.code),
+            _ => None,
+        }
+    }
+
     /// Returns the debug data of the peer's GOAWAY (RFC 9113 §6.8), such as
     /// `too_many_pings`: escaped, and at most 256 bytes of it. `None` if there is
     /// none.
@@ -271,6 +317,7 @@ impl Error {
     pub fn io_error(&self) -> Option<&io::Error> {
         match &self.detail {
             Detail::Io(error) => Some(error),
+            Detail::GoAway(go_away) => go_away.io_error(),
             _ => None,
         }
     }
@@ -289,6 +336,13 @@ impl fmt::Display for Error {
                 };
             }
         };
+        if let Detail::GoAway(go_away) = &self.detail {
+            write!(f, "{scope} ended by the peer: {go_away}")?;
+            if self.reason == Reason::RefusedStream && go_away.code != self.reason {
+                write!(f, " ({}: the peer did not process it)", self.reason)?;
+            }
+            return Ok(());
+        }
         match self.initiator {
             Initiator::User => write!(f, "{scope} ended by this side: {}", self.reason)?,
             Initiator::Peer => write!(f, "{scope} ended by the peer: {}", self.reason)?,
@@ -296,26 +350,35 @@ impl fmt::Display for Error {
             Initiator::Io => write!(f, "the transport failed")?,
         }
         match (&self.detail, self.rule) {
-            (Detail::None, None) => Ok(()),
-            (Detail::None, Some(rule)) => write!(f, " ({rule})"),
+            (Detail::None | Detail::GoAway(_), None) => Ok(()),
+            (Detail::None | Detail::GoAway(_), Some(rule)) => write!(f, " ({rule})"),
             (Detail::Text(text), None) if text.is_empty() => Ok(()),
             (Detail::Text(text), None) => write!(f, " ({text})"),
             (Detail::Text(text), Some(rule)) => write!(f, " ({text}: {rule})"),
-            (Detail::GoAway(go_away), _) => write!(f, " ({go_away})"),
             (Detail::Io(error), _) => write!(f, ": {error}"),
+        }
+    }
+}
+
+impl GoAway {
+    fn io_error(&self) -> Option<&io::Error> {
+        match &self.then {
+            Then::Failed(error) => Some(error),
+            Then::Open | Then::Ended(_) => None,
         }
     }
 }
 
 impl fmt::Display for GoAway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GOAWAY")?;
+        write!(f, "GOAWAY {}", self.code)?;
         if !self.text.is_empty() {
             write!(f, " \"{}\"", self.text)?;
         }
-        match self.then {
-            Some(then) => write!(f, ", then {then}"),
-            None => Ok(()),
+        match &self.then {
+            Then::Open => Ok(()),
+            Then::Ended(then) => write!(f, ", then {then}"),
+            Then::Failed(error) => write!(f, ", then the transport failed: {error}"),
         }
     }
 }
@@ -334,6 +397,10 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.detail {
             Detail::Io(error) => Some(&**error),
+            Detail::GoAway(go_away) => match &go_away.then {
+                Then::Failed(error) => Some(&**error),
+                Then::Open | Then::Ended(_) => None,
+            },
             _ => None,
         }
     }

@@ -150,8 +150,8 @@ fn a_second_call_replaces_the_first() {
     assert_eq!(handshake(server, client), both("spdy/3.1"));
 }
 
-/// A server with several names has a context for each, and moves connections
-/// between them in the middle of the handshake.
+/// A server with several names has a context for each, and moves connections between them in the
+/// middle of the handshake.
 #[test]
 fn the_context_that_serves_the_name_is_the_one_that_advertises() {
     let other = server(&["spdy/2"]).build();
@@ -169,8 +169,7 @@ fn the_context_that_serves_the_name_is_the_one_that_advertises() {
     }
 }
 
-/// What the callbacks read belongs to the context, and the context lives as
-/// long as its last connection.
+/// The callbacks read data of the context, and the context lives as long as its last connection.
 #[test]
 fn a_connection_outlives_the_handles_of_its_context() {
     let (server, client) = (server(&ALL).build(), client(&ALL).build());
@@ -198,11 +197,11 @@ fn what_npn_cannot_carry_is_refused() {
     assert!(matches!(refused, Err(NpnError::NoProtocol)));
     let refused = npn::select(&mut builder, [""], Preference::Server, NoOverlap::Http1);
     assert!(matches!(refused, Err(NpnError::NameLength { length: 0 })));
-    // None of them left anything behind.
+    // None of the connections left any data behind.
     assert_eq!(handshake(builder, client(&["spdy/3"])), (None, None));
 }
 
-/// The longest list that is taken also fits into a ServerHello.
+/// The longest accepted list also fits into a ServerHello.
 #[test]
 fn the_longest_list_goes_through() {
     let mut names = vec![[b'x'; 255]; 127];
@@ -281,7 +280,7 @@ fn tls12_client() -> SslContextBuilder {
     builder
 }
 
-/// What either side knows after the handshake, the server first.
+/// The result of the handshake for each side, the server first.
 fn handshake(server: SslContextBuilder, client: SslContextBuilder) -> (Told, Told) {
     let (server, client) = connect(server.build(), client.build(), None);
     (told(&server), told(&client))
@@ -304,7 +303,7 @@ fn connect(server: SslContext, client: SslContext, name: Option<&str>) -> (Strea
     assert_eq!(npn::negotiated(&client_ssl), None);
     let mut client = Handshake::of(client_ssl.connect(near));
     let mut server = Handshake::of(server_ssl.accept(far));
-    // Five flights, and one for what is left over.
+    // Five flights, and one for remaining data.
     for _ in 0..6 {
         client = client.go_on();
         server = server.go_on();

@@ -1,5 +1,5 @@
-//! The SPDY vectors on the engine: what every malformed or illegal input leads
-//! to, and recorded conversations with one side replaced by ours.
+//! The SPDY vectors on the engine: the result of every malformed or illegal input, and recorded
+//! conversations with our engine as one side.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,7 +20,7 @@ use lacewing_conn::{
 use lacewing_frames::spdy::{self, Frame};
 use serde_json::Value;
 
-/// Copied from the corpus that was made for this project.
+/// Copied from the corpus of this project.
 fn vectors() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../frames/tests/vectors/spdy")
 }
@@ -170,7 +170,7 @@ fn every_illegal_input_has_the_reaction_of_its_draft() {
     }
 }
 
-/// Holds what was sent against the words of the vector.
+/// Compares the sent frames with the text of the vector.
 fn check(subject: &Subject, version: Version, name: &str, expect: &str) {
     let context = format!("{version}, {name}: {expect}");
     let resets = subject.resets();
@@ -189,7 +189,7 @@ fn check(subject: &Subject, version: Version, name: &str, expect: &str) {
     };
     let quiet = resets.is_empty() && !closed;
     match name {
-        // What the draft of the version itself leaves open, or the corpus.
+        // Points that the draft of the version, or the corpus, leaves open.
         "no_dictionary" => return,
         "data_stream_zero" | "count_too_large" | "name_length_beyond_block" => {
             return assert!(closed || code(&[1, 2]), "{context}: {resets:?}");
@@ -259,8 +259,8 @@ fn check(subject: &Subject, version: Version, name: &str, expect: &str) {
     }
 }
 
-/// Recorded conversations of spdy-transport, the client's side replayed against
-/// our server, the server's against our client.
+/// Recorded conversations of spdy-transport: the client's side replayed against our server, the
+/// server's side against our client.
 #[test]
 fn recorded_clients_are_served() {
     for (version, file) in [
@@ -337,7 +337,7 @@ fn recorded_servers_are_understood() {
         let (mut replies, mut downloaded, mut pushed) = (0, 0, 0);
         for frame in transcript["frames"].as_array().unwrap() {
             if frame["from"] == "client" {
-                // Our client opens what the recorded one opened.
+                // Our client opens the same streams as the recorded one.
                 if frame["frame"]["type"] == "SYN_STREAM" {
                     let uri = "http://example.org/".parse().unwrap();
                     let fin = frame["frame"]["flags"].as_u64().unwrap() & 1 != 0;
@@ -392,7 +392,7 @@ fn answer(subject: &mut Subject, stream: lacewing_conn::proto::StreamKey) {
         .unwrap();
 }
 
-/// A frame's bytes; large bodies are recorded as their head and a fill.
+/// A frame's bytes. Large bodies are recorded as their head and a fill.
 fn frame_bytes(frame: &Value) -> Vec<u8> {
     if let Some(hex) = frame["hex"].as_str() {
         return unhex(hex);

@@ -4,14 +4,14 @@
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BlockBytes {
-    /// Bytes of names and values.
+    /// The bytes of names and values.
     pub plain: u64,
-    /// Bytes of compressed blocks, without the heads of their frames.
+    /// The bytes of compressed blocks, without the heads of their frames.
     pub compressed: u64,
 }
 
 impl BlockBytes {
-    /// Adds a block whose list has this size, 32 bytes for each field included.
+    /// Adds a block whose list has this size, including 32 bytes for each field.
     #[cfg(any(feature = "http2", feature = "spdy"))]
     #[inline]
     pub(crate) fn add(&mut self, compressed: usize, size: usize, fields: usize) {

@@ -1,12 +1,12 @@
 //! HTTP/2 frames (RFC 9113), at two levels.
 //!
-//! * [`Frame`]: single frames, faithful to the wire, header blocks still compressed. For tools,
+//! * [`Frame`]: single frames, exactly as on the wire, with compressed header blocks. For tools,
 //!   tests and captures.
-//! * [`Decoder`] and [`Encoder`]: the two halves of a living connection. They own the HPACK
-//!   tables, join and split header blocks, and apply the limits against hostile peers. Above them
-//!   a header list is one thing, and none can be skipped.
+//! * [`Decoder`] and [`Encoder`]: the two halves of an open connection. They own the HPACK tables,
+//!   join and split header blocks, and apply the limits against hostile peers. Their callers see
+//!   whole header lists, and cannot skip one.
 //!
-//! Neither knows streams, windows or the order of a connection: that is the engine's part.
+//! Neither level knows streams, windows or the order of frames on a connection: the engine does.
 //!
 //! ```
 //! use bytes::BytesMut;
@@ -23,7 +23,7 @@
 //! let mut decoder = Decoder::<Vec<(HeaderField, Sensitivity)>>::new(DecoderLimits::default());
 //! let Some(Message::Headers { stream_id: 1, fin: true, list, .. }) = decoder.decode(&mut wire)?
 //! else {
-//!     unreachable!("that is what was sent");
+//!     unreachable!("the encoder wrote HEADERS");
 //! };
 //! assert_eq!(list?[1].0, HeaderField::new(b":path", b"/"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -78,5 +78,5 @@ pub use settings::{Setting, SettingId, Settings};
 pub use unknown::Unknown;
 pub use window_update::WindowUpdate;
 
-/// The connection preface of a client; its first frame, SETTINGS, follows (RFC 9113 §3.4).
+/// The connection preface of a client. Its first frame, SETTINGS, follows (RFC 9113 §3.4).
 pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -1,4 +1,5 @@
-//! HTTP/2 and SPDY frames: bytes to frames and back, header blocks included.
+//! HTTP/2 and SPDY frames: decodes bytes to frames and encodes frames to bytes, header blocks
+//! included.
 // The README's examples need both modules.
 #![cfg_attr(all(feature = "http2", feature = "spdy"), doc = "\n\n")]
 #![cfg_attr(all(feature = "http2", feature = "spdy"), doc = include_str!("../README.md"))]
@@ -12,7 +13,7 @@ pub mod http2;
 #[cfg(feature = "spdy")]
 pub mod spdy;
 
-/// The types of the signatures here.
+/// Re-exported: the types of this crate's signatures.
 pub use bytes;
 
 pub use block_bytes::BlockBytes;

@@ -1,19 +1,19 @@
-//! SPDY/2, SPDY/3 and SPDY/3.1: bytes to frames and back.
+//! SPDY/2, SPDY/3 and SPDY/3.1 frames, at two levels.
 //!
 //! Two levels:
 //!
-//! * [`Frame`] is one frame as it is on the wire, its header block still compressed. What was
-//!   decoded encodes back byte for byte: for tools, tests and proxies.
-//! * [`Decoder`] and [`Encoder`] hold the compression state of a connection and speak [`Message`]s
-//!   with header lists. Every header block that arrives goes through the zlib stream, even that of
-//!   a rejected frame. DATA is passed on as it arrives.
+//! * [`Frame`] is one frame, exactly as on the wire, with its header block still compressed. A
+//!   decoded frame encodes to the same bytes. It is for tools, tests and proxies.
+//! * [`Decoder`] and [`Encoder`] own the compression state of a connection, and use [`Message`]s
+//!   with header lists. Every received header block goes through the zlib stream, even that of a
+//!   rejected frame. The decoder passes DATA on in pieces as they arrive.
 //!
-//! SPDY/3.1 has the frames of SPDY/3, with the version number 3, and is [`Version::V3`] here.
-//! Only the negotiated protocol distinguishes the two. What differs (the connection's flow
-//! control, no CREDENTIAL) is a matter of the layer above.
+//! SPDY/3.1 has the frames of SPDY/3, with the version number 3, and is [`Version::V3`] here. Only
+//! the negotiated protocol distinguishes the two. The layer above handles the differences (flow
+//! control of the connection, no CREDENTIAL).
 //!
-//! Sections are those of draft-mbelshe-httpbis-spdy-00, which is SPDY/3; SPDY/2 is the page
-//! "SPDY Protocol - Draft 2" of The Chromium Projects.
+//! Sections are those of draft-mbelshe-httpbis-spdy-00, which is SPDY/3. SPDY/2 is the page "SPDY
+//! Protocol - Draft 2" of The Chromium Projects.
 //!
 //! ```
 //! use bytes::{Bytes, BytesMut};
@@ -33,7 +33,7 @@
 //!     Decoder::new(Version::V3, DecoderLimits::default());
 //! let Some(Message::SynStream { stream_id: 1, fin: true, block, .. }) = decoder.decode(&mut wire)?
 //! else {
-//!     unreachable!("that is what was sent");
+//!     unreachable!("the encoder wrote SYN_STREAM");
 //! };
 //! assert_eq!(block.list?[1], (Bytes::from(":path"), Bytes::from("/")));
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -9,10 +9,9 @@ use crate::{
 
 /// Decodes the header blocks of one direction of a connection.
 ///
-/// Every block that the peer sends goes through [`decode`](Self::decode) or
-/// [`decode_to_vec`](Self::decode_to_vec), in the order of sending and whole (HEADERS
-/// with its CONTINUATIONs). A block of a refused stream goes through it too: it may
-/// change the table.
+/// Pass every block that the peer sends to [`decode`](Self::decode) or
+/// [`decode_to_vec`](Self::decode_to_vec), in the order of sending and whole (HEADERS with its
+/// CONTINUATIONs). Do so for a block of a refused stream too: it may change the table.
 ///
 /// `F` is the caller's type for a header field; see [`Field`]. A new decoder, and
 /// one whose table is empty, holds no heap memory.
@@ -31,18 +30,18 @@ pub struct Decoder<F = HeaderField> {
     table: DynamicTable<Stored<F>>,
     /// The largest size that an update may set.
     max_table_size: usize,
-    /// We reduced the maximum below what the peer used: the next block must begin
-    /// with an update to this or less.
+    /// We reduced the maximum below the size that the peer used. The next block must begin with an
+    /// update to this size or a smaller one.
     required_update: Option<usize>,
 }
 
 impl<F: Field> Decoder<F> {
-    /// A decoder whose table may have `max_table_size` bytes: the value that we advertised as
-    /// SETTINGS_HEADER_TABLE_SIZE, or [`DEFAULT_TABLE_SIZE`](crate::DEFAULT_TABLE_SIZE).
+    /// Returns a decoder whose table may have `max_table_size` bytes: the value that we advertised
+    /// as SETTINGS_HEADER_TABLE_SIZE, or [`DEFAULT_TABLE_SIZE`](crate::DEFAULT_TABLE_SIZE).
     ///
-    /// For a size other than the default, start with the default and call
-    /// [`set_max_table_size`](Self::set_max_table_size) when the peer has acknowledged
-    /// it, unless both sides know the size already.
+    /// For another size, start with the default. Call
+    /// [`set_max_table_size`](Self::set_max_table_size) when the peer has acknowledged the size. If
+    /// both sides already know the size, pass it here.
     pub const fn new(max_table_size: usize) -> Self {
         Self {
             table: DynamicTable::new(max_table_size),
@@ -51,11 +50,10 @@ impl<F: Field> Decoder<F> {
         }
     }
 
-    /// Sets another maximum: to be called when the peer acknowledges our
-    /// SETTINGS_HEADER_TABLE_SIZE.
+    /// Sets another maximum. Call this when the peer acknowledges our SETTINGS_HEADER_TABLE_SIZE.
     ///
-    /// A reduction below the present size of the table obliges the peer to begin its
-    /// next block with a size update (section 4.2).
+    /// If the new maximum is below the current size of the table, the peer must begin its next
+    /// block with a size update (section 4.2).
     pub fn set_max_table_size(&mut self, max_table_size: usize) {
         self.max_table_size = max_table_size;
         if max_table_size < self.table.max_size() {
@@ -64,26 +62,26 @@ impl<F: Field> Decoder<F> {
         }
     }
 
-    /// The maximum that size updates may ask for, in bytes.
+    /// The maximum that a size update may set, in bytes.
     pub fn max_table_size(&self) -> usize {
         self.max_table_size
     }
 
-    /// The size of the table at present (section 4.1), in bytes.
+    /// The current size of the table (section 4.1), in bytes.
     pub fn table_size(&self) -> usize {
         self.table.size()
     }
 
-    /// Decodes one header block and hands its fields to `sink` in their order.
+    /// Decodes one header block and passes its fields to `sink`, in their order.
     ///
     /// # Errors
     ///
-    /// [`DecodeError::ListTooLarge`] when the list exceeds one of `limits`. The sink then
-    /// has the fields before the limit; the rest was decoded, so that the table is in
-    /// step, and not handed over. The next block can follow.
+    /// [`DecodeError::ListTooLarge`] when the list exceeds one of `limits`. The sink then has
+    /// received the fields before the limit. The decoder decodes the remaining fields, so that the
+    /// table agrees with the peer's, and discards them. The next block can follow.
     ///
-    /// Every other error [is final](DecodeError::is_final): the connection must end, and
-    /// the decoder must not be used again. Fields that the sink had by then don't count.
+    /// Every other error [is final](DecodeError::is_final): end the connection, and do not use the
+    /// decoder again. Ignore the fields that the sink received before.
     ///
     /// ```
     /// use lacewing_hpack::{DecodeError, Decoder, ListLimits};
@@ -146,7 +144,8 @@ impl<F: Field> Decoder<F> {
                         .saturating_add(value.len())
                         .saturating_add(FIELD_OVERHEAD);
                     if size <= self.table.max_size() {
-                        // Made before the table evicts what may lend its name (4.4).
+                        // Build the field first: the insertion may evict the entry that has its
+                        // name (4.4).
                         let field = name.with_value(value);
                         if wanted {
                             sink(field.clone(), sensitivity);
@@ -169,12 +168,12 @@ impl<F: Field> Decoder<F> {
         list.finish()
     }
 
-    /// Decodes one header block to a list of its fields, all of them. With each stands
-    /// whether it may be indexed; an intermediary must keep that (section 6.2.3).
+    /// Decodes one header block and returns all its fields. Each field has its [`Sensitivity`],
+    /// which an intermediary must keep (section 6.2.3).
     ///
     /// # Errors
     ///
-    /// As [`decode`](Self::decode); a list that exceeds one of `limits` is dropped.
+    /// As [`decode`](Self::decode). A list that exceeds one of `limits` is discarded.
     ///
     /// ```
     /// use lacewing_hpack::{DecodeError, Decoder, HeaderField, ListLimits, Sensitivity};
@@ -196,7 +195,7 @@ impl<F: Field> Decoder<F> {
         Ok(list)
     }
 
-    /// Obeys the size updates at the front of `block` and returns what follows.
+    /// Obeys the size updates at the start of `block` and returns the rest.
     fn decode_size_updates<'b>(&mut self, block: &'b [u8]) -> Result<&'b [u8], DecodeError> {
         let mut input = block;
         while let Some((&first, rest)) = input.split_first() {
@@ -210,7 +209,7 @@ impl<F: Field> Decoder<F> {
                 return Err(DecodeError::SizeUpdateTooLarge { size, limit });
             }
             if let Some(limit) = self.required_update {
-                // Of several reductions the smallest is signalled first (section 4.2).
+                // After several reductions, the peer signals the smallest size first (section 4.2).
                 if size > limit {
                     return Err(DecodeError::SizeUpdateMissing { limit });
                 }
@@ -243,8 +242,7 @@ impl<F: Field> Decoder<F> {
     }
 }
 
-/// The forms of a literal: those that enter the table, and others (section
-/// 6.2).
+/// The forms of a literal: with and without insertion into the table (section 6.2).
 enum Indexing {
     Incremental,
     None,
@@ -254,20 +252,20 @@ enum Indexing {
 #[derive(Debug)]
 struct Stored<F> {
     field: F,
-    /// `F` may have forgotten the name's length; lists are measured with it.
+    /// `F` may not store the length of the name, and the size of lists needs it.
     name_len: u32,
 }
 
 impl<F> Stored<F> {
     #[inline]
     fn new(field: F, name_len: usize) -> Self {
-        // An entry fits a table, and a table's size fits 32 bits.
+        // An entry fits into a table, and the size of a table fits into 32 bits.
         let name_len = u32::try_from(name_len).unwrap_or(u32::MAX);
         Self { field, name_len }
     }
 }
 
-/// The source of a field, or of its name alone.
+/// The source of a field, or of its name.
 enum Name<'a, F> {
     Literal(&'a [u8]),
     Static(StaticIndex),
@@ -294,7 +292,7 @@ impl<F: Field> Name<'_, F> {
         }
     }
 
-    /// The field with its own value.
+    /// The field itself, with its value.
     #[inline(always)]
     fn field(&self) -> F {
         match self {
@@ -314,17 +312,16 @@ impl<F: Field> Name<'_, F> {
     }
 }
 
-/// The list of a block, measured.
+/// The size of a block's list.
 struct List {
     limits: ListLimits,
     summary: Summary,
-    /// The limit that the list exceeded first, if any.
+    /// The first limit that the list exceeded, if any.
     exceeded: Option<ExceededLimit>,
 }
 
 impl List {
-    /// Counts a field with `len` bytes of name and value, and returns whether the sink
-    /// shall have it.
+    /// Counts a field with `len` bytes of name and value. Returns true if the sink may receive it.
     #[inline(always)]
     fn admits(&mut self, len: usize) -> bool {
         let summary = &mut self.summary;

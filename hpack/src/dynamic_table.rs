@@ -2,8 +2,8 @@
 
 use alloc::collections::VecDeque;
 
-/// Entries, newest first, with the sizes that eviction counts. Holds no memory
-/// until the first insertion.
+/// The entries, newest first, with the sizes for eviction. Holds no memory before the first
+/// insertion.
 #[derive(Debug)]
 pub(crate) struct DynamicTable<T> {
     entries: VecDeque<Entry<T>>,
@@ -61,13 +61,13 @@ impl<T> DynamicTable<T> {
         self.entries.get_mut(age).map(|entry| &mut entry.value)
     }
 
-    /// The entry that would go first.
+    /// The entry that is evicted next.
     #[inline]
     pub(crate) fn oldest(&self) -> Option<&T> {
         self.entries.back().map(|entry| &entry.value)
     }
 
-    /// Changes the maximum size and evicts what no longer fits (section 4.3).
+    /// Changes the maximum size and evicts the entries that no longer fit (section 4.3).
     pub(crate) fn set_max_size(&mut self, max_size: usize) {
         self.max_size = clamp(max_size);
         self.evict_to(self.max_size);
@@ -76,7 +76,7 @@ impl<T> DynamicTable<T> {
         }
     }
 
-    /// Evicts everything, as an entry does that is larger than the table (section 4.4).
+    /// Evicts all entries, as for a new entry that is larger than the table (section 4.4).
     pub(crate) fn clear(&mut self) {
         self.evict_to(0);
     }
@@ -87,7 +87,7 @@ impl<T> DynamicTable<T> {
         self.evict_to(self.max_size.saturating_sub(size));
     }
 
-    /// Adds an entry, which is not larger than the table, and makes room for it.
+    /// Makes room for an entry that fits into the table, and adds it.
     #[inline]
     pub(crate) fn insert(&mut self, value: T, size: usize) {
         debug_assert!(size <= self.max_size);
@@ -108,7 +108,7 @@ impl<T> DynamicTable<T> {
     }
 }
 
-/// Sizes of entries are kept in 32 bits. Larger tables can't be asked for on the wire.
+/// Entries store their sizes in 32 bits. No setting on the wire can request a larger table.
 const fn clamp(max_size: usize) -> usize {
     if max_size > u32::MAX as usize {
         u32::MAX as usize

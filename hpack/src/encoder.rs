@@ -10,7 +10,7 @@ use policy::{Policy, policy};
 
 /// Encodes the header blocks of one direction of a connection.
 ///
-/// Blocks must reach the peer in the order in which they were encoded, all of them.
+/// Send all blocks to the peer, in the order in which they were encoded.
 ///
 /// A new encoder, and one whose table is empty, holds no heap memory.
 ///
@@ -24,14 +24,14 @@ use policy::{Policy, policy};
 ///     let mut fields = encoder.block(&mut block);
 ///     fields.field(b"custom-key", b"custom-header", Sensitivity::Normal);
 /// }
-/// // Once spelled out, then an index.
+/// // The first block spells the field out; the second has an index.
 /// assert_eq!(block.last(), Some(&0xbe));
 /// ```
 #[derive(Debug)]
 pub struct Encoder {
     index: Index,
     config: EncoderConfig,
-    /// The maximum that the peer's decoder knows of, from the last block.
+    /// The maximum that the last block signalled to the peer's decoder.
     announced: usize,
     /// The smallest maximum since the last block.
     smallest: usize,
@@ -43,9 +43,9 @@ impl Encoder {
         Self::with_config(EncoderConfig::DEFAULT)
     }
 
-    /// An encoder with other than the default choices.
+    /// An encoder with other options.
     pub const fn with_config(config: EncoderConfig) -> Self {
-        // Until the peer has allowed more, it is the protocol's size.
+        // Until the peer permits more, the maximum is the protocol's default.
         let size = if config.max_table_size < DEFAULT_TABLE_SIZE {
             config.max_table_size
         } else {
@@ -59,21 +59,21 @@ impl Encoder {
         }
     }
 
-    /// Obeys the peer's SETTINGS_HEADER_TABLE_SIZE, up to our own maximum. The next
-    /// block signals it to the peer (section 4.2): after several changes, the smallest size
-    /// and then the last.
+    /// Obeys the peer's SETTINGS_HEADER_TABLE_SIZE, up to our own maximum. The next block signals
+    /// the new size to the peer (section 4.2). After several changes, it signals the smallest size
+    /// and then the last one.
     pub fn set_max_table_size(&mut self, peers_setting: usize) {
         let size = peers_setting.min(self.config.max_table_size);
         self.index.set_max_size(size);
         self.smallest = self.smallest.min(self.index.max_size());
     }
 
-    /// The size that the table may have at present, in bytes.
+    /// The current maximum size of the table, in bytes.
     pub fn max_table_size(&self) -> usize {
         self.index.max_size()
     }
 
-    /// The size of the table at present (section 4.1), in bytes.
+    /// The current size of the table (section 4.1), in bytes.
     pub fn table_size(&self) -> usize {
         self.index.size()
     }
@@ -119,8 +119,8 @@ pub struct BlockEncoder<'a> {
 }
 
 impl BlockEncoder<'_> {
-    /// Adds a field. HTTP/2 requires names in lower case and pseudo-headers first, which
-    /// is the caller's to see to.
+    /// Adds a field. HTTP/2 requires names in lower case and pseudo-headers first; the caller must
+    /// ensure both.
     #[inline]
     pub fn field(&mut self, name: &[u8], value: &[u8], sensitivity: Sensitivity) {
         let name = Name::new(name);
@@ -143,7 +143,7 @@ impl BlockEncoder<'_> {
         }
     }
 
-    /// A field that the dynamic table has or gets.
+    /// A field that is in the dynamic table, or enters it.
     fn indexed(&mut self, name: Name<'_>, value: &[u8]) {
         let hashes = Hashes::new(name, value);
         let index = &mut self.encoder.index;
@@ -151,7 +151,7 @@ impl BlockEncoder<'_> {
             put_integer(self.dst, index, 7, 0x80);
             return;
         }
-        // An entry that takes most of the table costs more than it is likely to save.
+        // An entry that takes most of the table evicts more than it is likely to save.
         if self.encoder.config.indexing == Indexing::Sensible
             && entry_size(name.text(), value) > index.max_size() / 4 * 3
         {
@@ -196,7 +196,7 @@ enum Literal {
 }
 
 impl Literal {
-    /// The bits of the name's index in the first octet, and those above them.
+    /// The bits of the first octet for the name's index, and the bits above them.
     #[inline]
     fn prefix(self) -> (u32, u8) {
         match self {

@@ -5,9 +5,8 @@ use crate::{ExceededLimit, ListLimits, Summary};
 
 /// A header block that breaks RFC 7541, or a list that exceeds a limit.
 ///
-/// After all but [`ListTooLarge`](Self::ListTooLarge) the decoder's table no longer
-/// agrees with the peer's. The connection is over (`COMPRESSION_ERROR`, RFC 9113,
-/// section 4.3).
+/// After every error but [`ListTooLarge`](Self::ListTooLarge), the decoder's table no longer agrees
+/// with the peer's. The connection must end (`COMPRESSION_ERROR`, RFC 9113, section 4.3).
 ///
 /// ```
 /// use lacewing_hpack::{DecodeError, Decoder, HeaderField, ListLimits};
@@ -45,22 +44,22 @@ pub enum DecodeError {
     SizeUpdateTooLarge {
         /// The size in the block, in bytes.
         size: usize,
-        /// The largest allowed size, in bytes.
+        /// The largest permitted size, in bytes.
         limit: usize,
     },
     /// A dynamic table size update after a header field (section 4.2).
     SizeUpdateNotFirst,
-    /// We reduced the table's maximum size, and the next block doesn't begin
-    /// with an update to that size or a smaller one (section 4.2).
+    /// We reduced the maximum size of the table. The next block does not begin with an update to
+    /// that size or a smaller one (section 4.2).
     SizeUpdateMissing {
-        /// The largest size that the update may have, in bytes.
+        /// The largest size that the update may set, in bytes.
         limit: usize,
     },
-    /// The list exceeds one of the caller's limits. The table is in step, and the
-    /// connection continues. Refuse a request with 431 (RFC 6585, section 5); a
-    /// response fails.
+    /// The list exceeds one of the caller's limits. The table agrees with the peer's, and the
+    /// connection continues. Answer a request with 431 (RFC 6585, section 5); treat a response as
+    /// failed.
     ListTooLarge {
-        /// The limit that was exceeded first. The sink received the fields before it.
+        /// The first limit that the list exceeded. The sink received the fields before it.
         exceeded: ExceededLimit,
         /// The limits.
         limits: ListLimits,
@@ -70,8 +69,8 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// Returns whether the connection has to end, because the next block can't be decoded:
-    /// true for every error but [`ListTooLarge`](Self::ListTooLarge).
+    /// Returns whether the connection must end, because the next block cannot be decoded. True for
+    /// every error but [`ListTooLarge`](Self::ListTooLarge).
     ///
     /// ```
     /// use lacewing_hpack::{Decoder, ListLimits};

@@ -4,31 +4,31 @@ use bytes::Bytes;
 
 use crate::StaticIndex;
 
-/// The permission to put a field into the table of a connection, here and at
-/// every intermediary behind (the never-indexed literal, section 6.2.3).
+/// Permits or forbids to insert a field into a table, here and at every intermediary (the
+/// never-indexed literal, section 6.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Sensitivity {
-    /// May be indexed.
+    /// The field may be indexed.
     #[default]
     Normal,
-    /// A secret: always sent as a never-indexed literal, so that no peer can guess
-    /// it from the size of compressed blocks (section 7.1).
+    /// The field is secret and always sent as a never-indexed literal. No attacker can guess it
+    /// from the size of compressed blocks (section 7.1).
     Sensitive,
 }
 
-/// A type that a [`Decoder`](crate::Decoder) makes of header fields.
+/// A header field as a [`Decoder`](crate::Decoder) builds it.
 ///
-/// A value is made once, when the block spells it out; what the dynamic table
-/// repeats is a clone. A type that validates or parses in `new`, and is cheap to
-/// clone, pays for a repeated field with a reference count.
+/// The decoder builds a field once, when a block spells it out. When a block refers to the dynamic
+/// table, the decoder clones the entry. A type that validates or parses in `new`, and is cheap to
+/// clone, therefore pays for a repeated field with one reference count.
 ///
-/// Making a value can't fail: RFC 7541 has no invalid names or values. A type with
-/// rules of its own keeps the verdict as part of itself.
+/// Building a field cannot fail: RFC 7541 has no invalid names or values. A type with rules of its
+/// own stores the result of its check in itself.
 ///
 /// ```
 /// use lacewing_hpack::{Decoder, Field, ListLimits};
 ///
-/// /// The number in a `content-length`; of other fields only that they are others.
+/// /// The number in a `content-length`, or any other field.
 /// #[derive(Clone)]
 /// enum Length {
 ///     Given(Option<u64>),
@@ -64,8 +64,7 @@ pub trait Field: Clone {
     /// A field whose name and value are spelled out.
     fn new(name: &[u8], value: &[u8]) -> Self;
 
-    /// A field with the name of `self` (an entry of the dynamic table) and another
-    /// value.
+    /// A field with the name of `self`, an entry of the dynamic table, and another value.
     fn with_value(&self, value: &[u8]) -> Self;
 
     /// An entry of the static table.
@@ -81,10 +80,10 @@ pub trait Field: Clone {
     }
 }
 
-/// A header field as it is: any bytes for name and value.
+/// A header field as plain bytes: any bytes for name and value.
 ///
-/// Both live in one allocation that clones share; fields of the static table need
-/// none.
+/// Name and value share one allocation, which clones share too. Fields of the static table need no
+/// allocation.
 ///
 /// ```
 /// use lacewing_hpack::HeaderField;
@@ -122,12 +121,12 @@ impl HeaderField {
         self.split().1
     }
 
-    /// The name, sharing the field's memory.
+    /// The name. Shares the field's memory.
     pub fn name_bytes(&self) -> Bytes {
         self.joined.slice_ref(self.name())
     }
 
-    /// The value, sharing the field's memory.
+    /// The value. Shares the field's memory.
     pub fn value_bytes(&self) -> Bytes {
         self.joined.slice_ref(self.value())
     }
@@ -178,12 +177,12 @@ impl fmt::Debug for HeaderField {
     }
 }
 
-/// `name` and `value` in one piece of memory.
+/// Stores `name` and `value` in one piece of memory.
 fn join(name: &[u8], value: &[u8]) -> Bytes {
     let len = name.len() + value.len();
-    // `Bytes` of a vector allocates again when it is first cloned, and every field
-    // that enters a table is. An owner holds the count and the bytes together; as
-    // its size is part of its type, there is one for each class of sizes.
+    // A `Bytes` from a vector allocates again at its first clone, and every field that enters a
+    // table is cloned. An owner type holds the reference count and the bytes together. The size is
+    // part of the owner's type, so there is one type for each size class.
     match len {
         0 => Bytes::new(),
         1..=32 => inline::<32>(name, value),

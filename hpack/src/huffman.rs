@@ -64,7 +64,7 @@ impl core::error::Error for HuffmanError {}
 /// Appends the coded form of `text` to `coded`.
 pub fn encode(text: &[u8], coded: &mut Vec<u8>) {
     let start = coded.len();
-    // Most text gets shorter; the exact length is worth a second look only if it doesn't.
+    // Coding shortens most text. Compute the exact length only if it does not.
     let written = encode_within(text, coded, text.len());
     let len = written
         .or_else(|| encode_within(text, coded, encoded_len(text)))
@@ -72,7 +72,7 @@ pub fn encode(text: &[u8], coded: &mut Vec<u8>) {
     coded.truncate(start + len);
 }
 
-/// `None` if it takes more than `limit` bytes; leaves some bytes behind.
+/// Returns `None` if the coded form takes more than `limit` bytes; some bytes may then be written.
 fn encode_within(text: &[u8], coded: &mut Vec<u8>, limit: usize) -> Option<usize> {
     let start = coded.len();
     coded.resize(start + limit + 8, 0);
@@ -83,11 +83,11 @@ fn encode_within(text: &[u8], coded: &mut Vec<u8>, limit: usize) -> Option<usize
     written
 }
 
-/// Appends what `coded` stands for to `text`: at most 8/5 of its length.
+/// Decodes `coded` and appends the result to `text`: at most 8/5 of the coded length.
 ///
 /// # Errors
 ///
-/// If `coded` breaks one of the rules of section 5.2. `text` is then as before.
+/// If `coded` breaks one of the rules of section 5.2. `text` is then unchanged.
 pub fn decode(coded: &[u8], text: &mut Vec<u8>) -> Result<(), HuffmanError> {
     let start = text.len();
     text.resize(start + decoded_bound(coded.len()), 0);
@@ -125,7 +125,7 @@ mod tests {
             for second in (0..=255).step_by(step) {
                 let mut text = vec![first, second];
                 assert_eq!(decoded(&coded(&text)).as_ref(), Ok(&text));
-                // `X` has eight bits and `a` five: all places in the word.
+                // `X` has eight bits and `a` five: this covers all positions in the word.
                 text.splice(0..0, *b"Xaaaaaaa");
                 text.extend_from_slice(b"aaaaaaaa");
                 let skip = usize::from(second) % 9;
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn padding() {
-        // `0` has the code 00000: two of them leave six bits.
+        // `0` has the code 00000: two of them leave six bits unused.
         assert_eq!(decoded(&[0x00, 0x3f]), Ok(b"00".to_vec()));
         for last in 0x00..0x3f {
             let result = decoded(&[0x00, last]);
@@ -176,7 +176,7 @@ mod tests {
             ((bits, entry >> (64 - bits)), symbol)
         });
         let codes = codes.collect();
-        // Miri is a thousand times slower.
+        // Miri is a thousand times slower, so use fewer cases there.
         let step = if cfg!(miri) { 997 } else { 1 };
         for word in (0..=0xffff_u16).step_by(step) {
             let wire = word.to_be_bytes();
@@ -184,7 +184,7 @@ mod tests {
         }
     }
 
-    /// Section 5.2 to the letter.
+    /// A literal implementation of section 5.2.
     fn bit_by_bit(codes: &BTreeMap<(u64, u64), u8>, coded: &[u8]) -> Result<Vec<u8>, HuffmanError> {
         let (mut text, mut code, mut bits) = (Vec::new(), 0u64, 0);
         for place in 0..coded.len() * 8 {

@@ -1,22 +1,21 @@
-//! The encoder's dynamic table with its reverse look-up: from a field, or a name, to
-//! its index.
+//! The encoder's dynamic table with its reverse look-up: from a field or a name to its index.
 
 use alloc::vec::Vec;
 
 use crate::dynamic_table::DynamicTable;
 use crate::{FIELD_OVERHEAD, StaticIndex};
 
-/// The dynamic table of an encoder. Allocates with the first entry.
+/// The dynamic table of an encoder. Allocates with its first entry.
 ///
-/// Entries have consecutive numbers. Two chained hash tables, one by field and one by
-/// name, lead to the newest entry of a bucket. Every entry leads to the next older one
-/// of its bucket. Nothing is ever unlinked: a number that is too old ends a chain.
+/// Entries have consecutive numbers. Two chained hash tables, one by field and one by name, point
+/// to the newest entry of a bucket. Every entry points to the next older one of its bucket. Entries
+/// are never unlinked: a number that is too old ends a chain.
 #[derive(Debug)]
 pub(crate) struct Index {
     table: DynamicTable<Slot>,
-    /// The number of the newest entry; the first has 1. Wraps.
+    /// The number of the newest entry. The first entry has 1. Wraps.
     newest: u32,
-    /// The newest entry's number by bucket, or 0. A power of two of pairs.
+    /// The number of the newest entry in each bucket, or 0. The number of pairs is a power of two.
     buckets: Vec<Bucket>,
     texts: Texts,
 }
@@ -29,17 +28,17 @@ struct Bucket {
 
 #[derive(Debug)]
 struct Slot {
-    /// Of name and value.
+    /// The hash of name and value.
     hash: u32,
     name_hash: u32,
-    /// Numbers of the next older entries in the same buckets.
+    /// The numbers of the next older entries in the same buckets.
     next_field: u32,
     next_name: u32,
-    /// The place of the texts: the name, and the value behind it.
+    /// The place of the texts: the name, followed by the value.
     start: u32,
     name_len: u32,
     value_len: u32,
-    /// The name's place in the static table, which makes it needless to compare names.
+    /// The name's place in the static table. Entries with it need no comparison of names.
     place: Option<StaticIndex>,
 }
 
@@ -95,8 +94,8 @@ impl Hashes {
     }
 }
 
-/// The most entries of a chain that are looked at. A longer one, which only chosen
-/// hashes make, loses compression and not time.
+/// The most entries of a chain that a look-up visits. Only chosen hashes make a longer chain; it
+/// costs compression, not time.
 const MAX_STEPS: usize = 16;
 
 impl Index {
@@ -124,7 +123,7 @@ impl Index {
         }
     }
 
-    /// The index of this very field.
+    /// The index of the field with this name and value.
     #[inline]
     pub(crate) fn find(&self, name: Name<'_>, value: &[u8], hashes: Hashes) -> Option<usize> {
         let mut number = self.bucket(hashes.field)?.field;
@@ -140,7 +139,7 @@ impl Index {
         None
     }
 
-    /// The index of the newest field with this name, which the static table hasn't.
+    /// The index of the newest field with this name, which is not in the static table.
     #[inline]
     pub(crate) fn find_name(&self, name: Name<'_>) -> Option<usize> {
         let hash = fold(name.hash());
@@ -170,8 +169,7 @@ impl Index {
             })
     }
 
-    /// Enters a field as the peer will, which may mean that the table is empty
-    /// afterwards (section 4.4).
+    /// Inserts a field as the peer will. The table may be empty afterwards (section 4.4).
     pub(crate) fn insert(&mut self, name: Name<'_>, value: &[u8], hashes: Hashes) {
         let Name { text, place } = name;
         let size = entry_size(text, value);
@@ -180,7 +178,7 @@ impl Index {
             self.forget();
             return;
         }
-        // Lengths that fit a table fit 32 bits.
+        // Lengths that fit into a table fit into 32 bits.
         let (Ok(name_len), Ok(value_len)) = (text.len().try_into(), value.len().try_into()) else {
             return;
         };
@@ -219,11 +217,11 @@ impl Index {
         self.buckets.get(hash as usize & mask).copied()
     }
 
-    /// The entry with a number, if it's there and older than the last one.
+    /// The entry with this number, if the table has it and it is older than the last one.
     #[inline]
     fn slot(&self, number: u32, last_age: Option<usize>) -> Option<(usize, &Slot)> {
         let age = self.newest.wrapping_sub(number) as usize;
-        // Without this a number from before the last wrap could make a ring.
+        // Without this check, a number from before the last wrap could make a cycle.
         if last_age.is_some_and(|last| age <= last) {
             return None;
         }
@@ -258,7 +256,7 @@ impl Index {
         }
     }
 
-    /// Gives all memory back; for an empty table.
+    /// Frees all memory. The table must be empty.
     fn forget(&mut self) {
         self.newest = 0;
         self.buckets = Vec::new();
@@ -279,12 +277,12 @@ fn index(age: usize) -> usize {
     usize::from(StaticIndex::LAST.number()) + 1 + age
 }
 
-/// The bytes of all entries, in the order of insertion. What was evicted is cut
-/// off the front now and then, so that a text stays in one piece.
+/// The bytes of all entries, in the order of insertion. From time to time the buffer drops the
+/// texts of evicted entries from its front. Each text stays contiguous.
 #[derive(Debug)]
 struct Texts {
     bytes: Vec<u8>,
-    /// Bytes cut off so far; a text's place counts from there. Wraps.
+    /// The number of bytes dropped so far. The place of a text counts from there. Wraps.
     cut: u32,
 }
 
@@ -296,8 +294,8 @@ impl Texts {
         }
     }
 
-    /// Adds the texts of a field and returns their place. `oldest` is the place of the
-    /// first that is still needed.
+    /// Adds the texts of a field and returns their place. `oldest` is the place of the first text
+    /// that is still needed.
     fn push(&mut self, name: &[u8], value: &[u8], oldest: Option<u32>) -> u32 {
         let len = self.bytes.len();
         if len + name.len() + value.len() > self.bytes.capacity() {
@@ -305,7 +303,7 @@ impl Texts {
                 Some(oldest) => (oldest.wrapping_sub(self.cut) as usize).min(len),
                 None => len,
             };
-            // Moves at most three bytes for one that was added.
+            // Moves at most three bytes for each added byte.
             if dead >= len / 4 {
                 self.bytes.drain(..dead);
                 self.cut = self.cut.wrapping_add(to_u32(dead));
@@ -339,7 +337,7 @@ fn fold(hash: u64) -> u32 {
     (hash ^ (hash >> 32)) as u32
 }
 
-/// A fast hash, not one against chosen collisions: see [`MAX_STEPS`].
+/// A fast hash. It does not resist chosen collisions; [`MAX_STEPS`] does.
 #[inline]
 fn hash(seed: u64, text: &[u8]) -> u64 {
     let mut state = seed ^ (text.len() as u64).rotate_left(32);
@@ -351,7 +349,7 @@ fn hash(seed: u64, text: &[u8]) -> u64 {
         state = mix(state, u64::from_le_bytes(*word));
         rest = tail;
     }
-    // The last one to eight bytes, in a word that may overlap the one before.
+    // The last one to eight bytes, in a word that may overlap the previous word.
     let last = if let Some(word) = text.last_chunk::<8>() {
         u64::from_le_bytes(*word)
     } else if let (Some(head), Some(tail)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {

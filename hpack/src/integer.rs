@@ -2,14 +2,14 @@
 
 use crate::DecodeError;
 
-/// Continuation octets that 2³² − 1 may need.
+/// The largest number of continuation octets for 2³² − 1.
 const MAX_CONTINUATION: usize = 5;
 
 /// The most octets that [`encode`] writes.
 pub(crate) const MAX_LEN: usize = 1 + MAX_CONTINUATION;
 
-/// Reads the integer that begins in the lowest `prefix` bits of `first`;
-/// `input` holds what follows and is moved behind the integer.
+/// Reads the integer that begins in the lowest `prefix` bits of `first`. `input` holds the
+/// following octets; they are removed from it.
 #[inline(always)]
 pub(crate) fn decode(first: u8, prefix: u32, input: &mut &[u8]) -> Result<usize, DecodeError> {
     let mask = (1 << prefix) - 1;
@@ -43,8 +43,7 @@ fn decode_continuation(mask: usize, input: &mut &[u8]) -> Result<usize, DecodeEr
     Err(DecodeError::Truncated)
 }
 
-/// Gives the octets of `value` to `put`, with `high` above the `prefix` bits of
-/// the first one.
+/// Passes the octets of `value` to `put`. `high` fills the first octet above its `prefix` bits.
 #[inline(always)]
 pub(crate) fn encode(value: usize, prefix: u32, high: u8, mut put: impl FnMut(u8)) {
     let mask = (1 << prefix) - 1;
@@ -61,7 +60,7 @@ pub(crate) fn encode(value: usize, prefix: u32, high: u8, mut put: impl FnMut(u8
     put(low_byte(rest));
 }
 
-/// Writes the octets to the front of `out`, and returns how many.
+/// Writes the octets to the front of `out`, and returns their number.
 #[inline(always)]
 pub(crate) fn write(value: usize, prefix: u32, high: u8, out: &mut [u8]) -> usize {
     let mut octets = out.iter_mut();

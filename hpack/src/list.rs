@@ -1,11 +1,10 @@
 use core::fmt;
 
-/// The bounds at which the decoder stops to hand over the fields of a block.
-/// Sizes count as in SETTINGS_MAX_HEADER_LIST_SIZE: name, value and 32 bytes
-/// for each field.
+/// The bounds of the fields that the decoder passes on. Sizes count as in
+/// SETTINGS_MAX_HEADER_LIST_SIZE: name, value and 32 bytes for each field.
 ///
-/// The count matters as much as the size. A field costs its receiver far more
-/// than 32 bytes beyond its own, and one byte on the wire can repeat it.
+/// The number of fields matters as much as the size. A field costs its receiver far more memory
+/// than its bytes and 32 more, and one byte on the wire can repeat it.
 ///
 /// ```
 /// use lacewing_hpack::ListLimits;
@@ -23,7 +22,7 @@ pub struct ListLimits {
 }
 
 impl Default for ListLimits {
-    /// 64 KiB and 1000 fields.
+    /// 64 KiB and 1,000 fields.
     fn default() -> Self {
         Self {
             max_size: 64 * 1024,
@@ -33,7 +32,7 @@ impl Default for ListLimits {
 }
 
 impl ListLimits {
-    /// The same limits after `change`, for chains.
+    /// Returns these limits after `change`, for use in expressions.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
@@ -41,7 +40,7 @@ impl ListLimits {
     }
 }
 
-/// The number and size of a block's fields, handed over or not.
+/// The number and size of a block's fields, including those beyond a limit.
 ///
 /// ```
 /// use lacewing_hpack::{Decoder, HeaderField, ListLimits};
@@ -54,10 +53,10 @@ impl ListLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Fields in the block, those beyond a limit included.
+    /// The number of fields in the block, including those beyond a limit.
     pub fields: usize,
-    /// The size of the list (name, value and 32 bytes for each field), those beyond
-    /// a limit included.
+    /// The size of the list (name, value and 32 bytes for each field), including fields beyond a
+    /// limit.
     pub size: usize,
 }
 

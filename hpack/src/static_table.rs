@@ -48,7 +48,7 @@ impl StaticIndex {
         self.entry().split().1
     }
 
-    /// Name and value without anything between, and the length of the name.
+    /// The concatenation of name and value, and the length of the name.
     #[inline]
     pub(crate) fn joined(self) -> (&'static [u8], usize) {
         let entry = self.entry();
@@ -62,8 +62,7 @@ impl StaticIndex {
         (candidate.name() == name).then_some(candidate)
     }
 
-    /// The place that has the same name as `self`, which is the first with it,
-    /// and this value.
+    /// The place that has the name of `self`, which is the first with this name, and this value.
     #[inline]
     pub(crate) fn with_value(self, value: &[u8]) -> Option<Self> {
         let end = self.0 + self.entry().values;
@@ -72,7 +71,7 @@ impl StaticIndex {
 
     #[inline]
     fn entry(self) -> &'static Entry {
-        // The fallback is never taken, and costs less than a panic.
+        // The fallback is never used. It costs less than a panic.
         ENTRIES
             .get(usize::from(self.0).wrapping_sub(1))
             .unwrap_or(&Entry {
@@ -83,12 +82,12 @@ impl StaticIndex {
     }
 }
 
-/// An entry, shaped so that a field made of it needs no copy.
+/// An entry, in a form that needs no copy to build a field.
 struct Entry {
-    /// Name and value, nothing between.
+    /// The concatenation of name and value.
     joined: &'static [u8],
     name_len: u8,
-    /// At the first entry of a name, how many there are of it; else 0.
+    /// At the first entry of a name: the number of entries with this name. Otherwise 0.
     values: u8,
 }
 
@@ -101,12 +100,12 @@ impl Entry {
     }
 }
 
-/// The place in [`SLOTS`] of the only name that this can be; the generator
-/// computes the same. `None` for an empty name.
+/// The place in [`SLOTS`] of the only name that can be equal. The generator computes the same
+/// function. `None` for an empty name.
 #[inline]
 fn slot(name: &[u8]) -> Option<usize> {
     let (&first, &middle, &last) = (name.first()?, name.get(name.len() / 2)?, name.last()?);
-    // The longest name has 27 bytes: what wraps or is cut is compared anyway.
+    // The longest name has 27 bytes. A wrong result is harmless, since the names are compared.
     #[expect(clippy::cast_possible_truncation, reason = "see above")]
     let len = name.len() as u32;
     let sum = FACTORS[0]

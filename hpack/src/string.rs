@@ -4,11 +4,11 @@ use alloc::vec::Vec;
 
 use crate::{DecodeError, StringCoding, huffman, integer};
 
-/// The bit that says that a string is Huffman-coded.
+/// The bit that marks a Huffman-coded string.
 const HUFFMAN: u8 = 0x80;
 
-/// Takes a string off `input`. One that is Huffman-coded is decoded into
-/// `scratch`; any other is a part of `input`.
+/// Removes a string from the front of `input`. A Huffman-coded string is decoded into `scratch`;
+/// any other string is borrowed from `input`.
 #[inline(always)]
 pub(crate) fn decode<'a, 'i: 'a>(
     input: &mut &'i [u8],
@@ -34,8 +34,8 @@ pub(crate) fn decode<'a, 'i: 'a>(
     Ok(out.get(..len).unwrap_or_default())
 }
 
-/// The buffer for a decoded Huffman-coded string. Lives as long as one block, so
-/// that a connection at rest holds nothing.
+/// The buffer for a decoded Huffman-coded string. It lives only while a block is decoded, so an
+/// idle connection holds no buffer.
 pub(crate) struct Scratch {
     inline: [u8; Self::INLINE],
     heap: Vec<u8>,
@@ -53,7 +53,7 @@ impl Scratch {
     }
 }
 
-/// The most bytes that [`encode`] writes or touches.
+/// The most bytes that [`encode`] writes or overwrites.
 #[inline]
 pub(crate) fn encoded_bound(string: &[u8], coding: StringCoding) -> usize {
     let len = match coding {
@@ -63,13 +63,14 @@ pub(crate) fn encoded_bound(string: &[u8], coding: StringCoding) -> usize {
     len + integer::MAX_LEN + 8
 }
 
-/// Writes `string` to the front of `out` and returns how many bytes it took. `out` has
+/// Writes `string` to the front of `out` and returns the number of bytes. `out` must have
 /// [`encoded_bound`] bytes.
 #[inline]
 pub(crate) fn encode(string: &[u8], coding: StringCoding, out: &mut [u8]) -> usize {
     match coding {
         StringCoding::HuffmanWhenShorter => {
-            let limit = string.len().checked_sub(1);
+            // The shortest code has five bits: fewer than three never get shorter.
+            let limit = string.len().checked_sub(1).filter(|limit| *limit > 1);
             limit
                 .and_then(|limit| encode_huffman(string, limit, out))
                 .unwrap_or_else(|| encode_plain(string, out))
@@ -81,10 +82,10 @@ pub(crate) fn encode(string: &[u8], coding: StringCoding, out: &mut [u8]) -> usi
     }
 }
 
-/// `None` if it would have more than `limit` bytes without their length.
+/// Returns `None` if the string takes more than `limit` bytes, without its length.
 #[inline]
 fn encode_huffman(string: &[u8], limit: usize, out: &mut [u8]) -> Option<usize> {
-    // The length stands first and is known last: guess how many octets it needs.
+    // The length precedes the string and is known only afterwards, so guess its number of octets.
     let guess = integer::encoded_len(string.len() - string.len() / 4, 7);
     let len = huffman::encode_into(string, out.get_mut(guess..)?, limit)?;
     let start = integer::encoded_len(len, 7);

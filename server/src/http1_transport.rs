@@ -6,12 +6,12 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BytesMut};
 use lacewing_conn::proto::{ConnectionStats, StreamId};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -56,7 +56,20 @@ pub(crate) struct Watch {
     answer_from: AtomicU64,
     /// The response's content is sent in chunks.
     chunked: AtomicBool,
-    probe: AtomicBool,
+    /// As many bytes as are kept wait behind the request: no end shows by reading.
+    ahead_is_full: AtomicBool,
+    probe: AtomicU8,
+}
+
+/// The way in which the next flush looks for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// A write without bytes. It fails after RST, and after the end of a Unix socket. A TCP client
+    /// that sent FIN alone may still read: only bytes would show whether it does. TLS passes no
+    /// empty write on.
+    Empty = 1,
+    /// Bytes that mean nothing to the client, if some can be sent now; else as `Empty`.
+    Bytes = 2,
 }
 
 impl Watch {
@@ -175,23 +188,36 @@ impl Watch {
         self.answer_from.store(from, Ordering::Relaxed);
     }
 
-    /// The next flush finds out whether the client is there, if no byte of the
-    /// response is sent, or the response is sent in chunks.
-    pub(crate) fn ask_for_probe(&self) {
-        self.probe.store(true, Ordering::Relaxed);
+    /// The client may be gone although no read says so.
+    pub(crate) fn may_be_gone(&self) -> bool {
+        self.has_ended() || self.ahead_is_full.load(Ordering::Relaxed)
     }
 
-    /// Returns the bytes that change nothing for the client, if it is time for some.
+    /// The next flush finds out whether the client is there.
+    pub(crate) fn ask_for(&self, probe: Probe) {
+        self.probe.store(probe as u8, Ordering::Relaxed);
+    }
+
+    /// Returns the bytes to write, none or some, if it is time for a probe.
     fn take_probe(&self) -> Option<&'static [u8]> {
-        if !self.probe.swap(false, Ordering::Relaxed) || !self.is_whole() {
+        if self.probe.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        match self.answer_from.load(Ordering::Relaxed) {
-            from if from == self.bytes_written() => Some(PROBE),
-            // HTTP/1.0 has no chunks.
-            u64::MAX => None,
-            _ => self.chunked.load(Ordering::Relaxed).then_some(CHUNK_PROBE),
+        let probe = self.probe.swap(0, Ordering::Relaxed);
+        if !self.is_whole() {
+            return None;
         }
+        if probe == Probe::Empty as u8 {
+            return Some(&[]);
+        }
+        Some(match self.answer_from.load(Ordering::Relaxed) {
+            from if from == self.bytes_written() => PROBE,
+            // HTTP/1.0 has no chunks.
+            u64::MAX => &[],
+            _ if self.chunked.load(Ordering::Relaxed) => CHUNK_PROBE,
+            // Each byte now counts against the content-length.
+            _ => &[],
+        })
     }
 
     fn wrote(&self, result: &Poll<io::Result<usize>>) {
@@ -214,7 +240,7 @@ pub(crate) struct Watched<T> {
     io: T,
     watch: Arc<Watch>,
     /// The bytes that were read to find the end.
-    ahead: Bytes,
+    ahead: BytesMut,
     ended: bool,
     /// Held as long as the transport, also by a WebSocket.
     _place: Option<Place>,
@@ -225,14 +251,14 @@ impl<T> Watched<T> {
         Self {
             io,
             watch,
-            ahead: Bytes::new(),
+            ahead: BytesMut::new(),
             ended: false,
             _place: place,
         }
     }
 
     /// The transport, and what was read from it and not taken.
-    pub(crate) fn into_parts(self) -> (T, Bytes) {
+    pub(crate) fn into_parts(self) -> (T, BytesMut) {
         (self.io, self.ahead)
     }
 
@@ -266,16 +292,21 @@ impl<T: AsyncRead + Unpin> Watched<T> {
 
     /// Looks for the end of the transport while hyper does not read.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.ended || !self.ahead.is_empty() || !self.watch.is_whole() {
+        if !self.watch.is_whole() {
             return Ok(());
         }
-        let mut bytes = [0; AHEAD];
-        let mut buffer = ReadBuf::new(&mut bytes);
-        match self.read(cx, &mut buffer) {
-            Poll::Ready(Ok(())) => self.ahead = Bytes::copy_from_slice(buffer.filled()),
-            Poll::Ready(Err(error)) => return Err(error),
-            Poll::Pending => {}
+        while !self.ended && self.ahead.len() < AHEAD {
+            let mut bytes = [0; AHEAD];
+            let room = AHEAD.saturating_sub(self.ahead.len());
+            let mut buffer = ReadBuf::new(bytes.get_mut(..room).unwrap_or_default());
+            match self.read(cx, &mut buffer) {
+                Poll::Ready(result) => result?,
+                Poll::Pending => return Ok(()),
+            }
+            self.ahead.extend_from_slice(buffer.filled());
         }
+        let full = self.ahead.len() >= AHEAD;
+        self.watch.ahead_is_full.store(full, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -290,6 +321,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         if self.ahead.has_remaining() {
             let len = self.ahead.len().min(buffer.remaining());
             buffer.put_slice(&self.ahead.split_to(len));
+            self.watch.ahead_is_full.store(false, Ordering::Relaxed);
             return Poll::Ready(Ok(()));
         }
         if self.ended || buffer.remaining() == 0 {
@@ -328,12 +360,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.look_ahead(cx)?;
         // hyper has nothing to write when it flushes, so that a chunk is sent whole or not at all.
-        if self.watch.probe.load(Ordering::Relaxed) {
-            if let Some(probe) = self.watch.take_probe() {
-                if let Poll::Ready(len) = Pin::new(&mut self.io).poll_write(cx, probe) {
-                    if len? != probe.len() {
-                        return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-                    }
+        if let Some(probe) = self.watch.take_probe() {
+            if let Poll::Ready(len) = Pin::new(&mut self.io).poll_write(cx, probe) {
+                if len? != probe.len() {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
             }
         }

@@ -27,7 +27,7 @@ use tracing::{
     span::{Attributes, Id, Record},
 };
 
-/// Writes spans and events down.
+/// Records spans and events.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<String>>>);
 
@@ -64,7 +64,7 @@ impl Subscriber for Lines {
     fn exit(&self, _: &Id) {}
 }
 
-/// Adds numbers up.
+/// Sums the values.
 #[derive(Default)]
 struct Numbers {
     counters: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
@@ -127,7 +127,7 @@ async fn serve(request: Request<RequestBody>) -> Result<Response<String>, std::i
         "/slow" => {
             tokio::task::yield_now().await;
             let mut response = Response::new("slowly".into());
-            // As a service of HTTP/1.1 would.
+            // As a service written for HTTP/1.1 would.
             let keep_alive = http::HeaderValue::from_static("keep-alive");
             response.headers_mut().insert("connection", keep_alive);
             Ok(response)
@@ -136,8 +136,8 @@ async fn serve(request: Request<RequestBody>) -> Result<Response<String>, std::i
     }
 }
 
-/// Makes three requests by HTTP/1.1 and is gone in the middle of a fourth; then
-/// one more by another connection, which ends as it should.
+/// Makes three requests over HTTP/1.1 and disappears during a fourth. Makes one more on another
+/// connection, which ends normally.
 #[cfg(feature = "http1")]
 async fn converse_by_http1() {
     let told = Arc::new(Mutex::new(Vec::new()));
@@ -183,7 +183,7 @@ async fn converse_by_http1() {
     assert_eq!(numbers, (0, 5, 4));
 }
 
-/// Makes three requests of a server, and hangs up.
+/// Makes three requests to a server, and closes the transport.
 async fn converse() {
     let (mut io, server) = tokio::io::duplex(64 << 10);
     let serving = serve_connection(
@@ -221,7 +221,7 @@ struct Told {
     numbers: Numbers,
 }
 
-/// The events of `tracing` meanwhile.
+/// The `tracing` events during the run.
 fn told_of(conversation: impl Future<Output = ()>) -> Told {
     let (lines, numbers) = (Lines::default(), Numbers::default());
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -250,7 +250,7 @@ impl Told {
         self.numbers.recorded.load(Ordering::SeqCst)
     }
 
-    /// Gauges are back at nothing.
+    /// Gauges are zero again.
     fn nothing_is_left(&self, protocol: &str) {
         for gauge in ["connections", "streams"] {
             let left = self

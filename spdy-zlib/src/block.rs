@@ -1,4 +1,4 @@
-//! The name/value header block before compression: a count, then as many pairs of
+//! The name/value header block before compression: a count, then this number of pairs of
 //! length-prefixed strings (SPDY/2 "Name/Value header block", SPDY/3 section 2.6.10).
 
 use std::fmt;
@@ -34,7 +34,7 @@ impl Version {
         }
     }
 
-    /// The version with this number, when there is one.
+    /// The version with this number, if it exists.
     pub const fn from_number(number: u16) -> Option<Version> {
         match number {
             2 => Some(Version::V2),
@@ -53,7 +53,7 @@ impl Version {
         }
     }
 
-    /// The Adler-32 sum of [`dictionary`](Self::dictionary), which a stream's header carries.
+    /// The Adler-32 sum of [`dictionary`](Self::dictionary). The header of a zlib stream has it.
     pub const fn dictionary_id(self) -> u32 {
         match self {
             Version::V2 => dictionary::V2_ID,
@@ -61,7 +61,7 @@ impl Version {
         }
     }
 
-    /// Bytes of a count or of a length.
+    /// The number of bytes of a count or of a length.
     pub(crate) const fn width(self) -> usize {
         match self {
             Version::V2 => 2,
@@ -77,8 +77,8 @@ impl Version {
         }
     }
 
-    /// Appends a count or a length. What is over [`max_length`](Self::max_length) is cut, and
-    /// is refused by the caller.
+    /// Appends a count or a length. A value over [`max_length`](Self::max_length) is truncated; the
+    /// caller then rejects the block.
     #[inline]
     #[allow(clippy::cast_possible_truncation)]
     pub(crate) fn put_length(self, dst: &mut BytesMut, length: usize) {
@@ -128,7 +128,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The value, when there is exactly one.
+    /// The value, if there is exactly one.
     pub fn single(self) -> Option<&'a [u8]> {
         (!self.joined.contains(&0)).then_some(self.joined)
     }
@@ -157,7 +157,7 @@ impl fmt::Debug for Values<'_> {
     }
 }
 
-/// Iterator over the values of one name, made by [`Values::iter`].
+/// The iterator of [`Values::iter`].
 #[derive(Debug, Clone)]
 pub struct ValuesIter<'a> {
     rest: Option<&'a [u8]>,
@@ -182,8 +182,8 @@ impl<'a> Iterator for ValuesIter<'a> {
     }
 }
 
-/// Reads counts, lengths and strings off an inflated block. `None` is "not that many bytes
-/// left": no length of the wire allocates by itself (CVE-2026-35469).
+/// Reads counts, lengths and strings from an inflated block. `None` means that too few bytes are
+/// left: a length of the wire never allocates by itself (CVE-2026-35469).
 #[derive(Debug, Clone)]
 pub(crate) struct Reader<'a> {
     version: Version,
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
         self.rest.len()
     }
 
-    /// The number of pairs, when the rest of the block can hold that many.
+    /// The number of pairs, if the rest of the block can hold that many.
     pub(crate) fn count(&mut self) -> Option<usize> {
         let count = self.length()?;
         (count <= self.rest.len() / (2 * self.version.width())).then_some(count)

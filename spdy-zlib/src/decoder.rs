@@ -1,4 +1,4 @@
-//! From compressed header blocks to header fields.
+//! Decodes compressed header blocks to header fields.
 
 use std::fmt;
 use std::mem;
@@ -12,26 +12,26 @@ use crate::{DecodeError, Exceeded, HeaderError, ListError, ListLimits, Summary, 
 /// The end of a flushed zlib block (Z_SYNC_FLUSH: an empty stored block).
 const FLUSH_MARKER: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// No bytes yet, and none that could be taken for a part of the marker.
+/// A value for an empty tail: no part of it can be taken for a part of the marker.
 const NO_TAIL: [u8; 4] = [0xff; 4];
 
-/// Scratch space kept from one block to the next, bytes. Larger blocks give theirs back.
+/// The scratch space that is kept between blocks, in bytes. A larger one is freed.
 const KEPT_SCRATCH: usize = 4096;
 
-/// Names whose places are kept likewise.
+/// The number of name places that are kept between blocks.
 const KEPT_NAMES: usize = 64;
 
-/// Up to this many names are compared with one another; more are sorted first, so that a long
-/// list costs no quadratic time.
+/// Up to this number, names are compared pairwise. More names are sorted first, so that a long list
+/// costs no quadratic time.
 const COMPARED_NAMES: usize = 32;
 
-/// Charge for a field beside its bytes, as in RFC 9113 section 6.5.2: one measure for every
-/// protocol.
+/// The charge for a field beside its bytes, as in RFC 9113 section 6.5.2. All protocols use the
+/// same measure.
 const FIELD_OVERHEAD: usize = 32;
 
 /// Decodes the header blocks of one direction of a connection, in the order of the wire.
 ///
-/// Holds no zlib state until the first block with content arrives; about 48 KiB from then on.
+/// Holds no zlib state until the first block with content; about 48 KiB from then on.
 ///
 /// ```
 /// use lacewing_spdy_zlib::{Compression, Decoder, Encoder, ListLimits, Version};
@@ -52,7 +52,7 @@ pub struct Decoder {
     inflater: Option<Box<Inflater>>,
     /// The inflated block.
     scratch: Vec<u8>,
-    /// The names of the block, kept for its capacity.
+    /// The names of the block. Kept for its capacity.
     names: Vec<Span>,
     /// The last bytes of the compressed block.
     tail: [u8; 4],
@@ -60,7 +60,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder at the start of a connection.
+    /// Returns a decoder for the start of a connection.
     pub fn new(version: Version) -> Self {
         Decoder {
             version,
@@ -77,18 +77,18 @@ impl Decoder {
         self.version
     }
 
-    /// Decodes one complete compressed block and gives its fields to `sink`, in wire order.
+    /// Decodes one complete compressed block and passes its fields to `sink`, in wire order.
     ///
-    /// A block of no bytes holds no fields (Netty sends such ones).
+    /// An empty block holds no fields (Netty sends such blocks).
     ///
     /// # Errors
     ///
-    /// [`DecodeError::List`] when the list breaks a rule or goes over one of `limits`. It was
-    /// inflated to its end, and the next block can be decoded. Fields of a malformed list are
-    /// given as they are; fields after an exceeded limit are not given.
+    /// [`DecodeError::List`] when the list breaks a rule or exceeds one of `limits`. The decoder
+    /// inflated it to its end, and the next block can be decoded. The sink receives the fields of a
+    /// malformed list as they are, but no fields after an exceeded limit.
     ///
     /// Every other error [is final](DecodeError::is_final): it ends the zlib stream, and with it
-    /// the connection; what `sink` was given before is to be dropped. Every later call gives
+    /// the connection. Discard the fields that `sink` received before. Every later call returns
     /// [`DecodeError::Poisoned`].
     ///
     /// ```
@@ -122,12 +122,12 @@ impl Decoder {
         self.finish(limits, sink)
     }
 
-    /// Decodes one complete compressed block to the list of all names and values. The values
-    /// of one name are joined by NUL as on the wire (see [`Values`]).
+    /// Decodes one complete compressed block and returns all names and values. NUL joins the values
+    /// of one name, as on the wire (see [`Values`]).
     ///
     /// # Errors
     ///
-    /// As [`decode`](Self::decode); a list that breaks a rule or goes over a limit is dropped.
+    /// As [`decode`](Self::decode). A list that breaks a rule or exceeds a limit is discarded.
     pub fn decode_to_vec(
         &mut self,
         block: &[u8],
@@ -141,8 +141,8 @@ impl Decoder {
         Ok(list)
     }
 
-    /// Inflates a piece of a compressed block; [`finish`](Self::finish) ends the block. For
-    /// callers that do not buffer the whole compressed block.
+    /// Inflates a piece of a compressed block; [`finish`](Self::finish) ends the block. For callers
+    /// that do not buffer whole compressed blocks.
     ///
     /// # Errors
     ///
@@ -179,7 +179,7 @@ impl Decoder {
         result.inspect_err(|_| self.poison())
     }
 
-    /// Ends the block that [`feed`](Self::feed) was given and hands out its fields.
+    /// Ends the block of the previous calls of [`feed`](Self::feed), and returns its fields.
     ///
     /// # Errors
     ///
@@ -198,8 +198,8 @@ impl Decoder {
             State::Fed => {}
         }
         let result = read_list(self.version, &self.scratch, limits, &mut self.names, sink);
-        // An incomplete list ends its stream if the zlib data was flushed, and the connection
-        // if that stops in the middle.
+        // An incomplete list ends its stream if the zlib data was flushed. It ends the connection
+        // if the zlib data stops in the middle.
         let breaks_off = |error: &ListError| error.malformed == Some(HeaderError::BlockTooShort);
         if result.as_ref().is_err_and(breaks_off) && self.tail != FLUSH_MARKER {
             self.poison();
@@ -239,9 +239,9 @@ impl fmt::Debug for Decoder {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Nothing of the next block has been seen.
+    /// No byte of the next block was received.
     Empty,
-    /// A piece of a block is in the scratch.
+    /// The scratch has a piece of a block.
     Fed,
     Poisoned,
 }
@@ -320,7 +320,7 @@ fn read_list(
     }
 }
 
-/// The rule that one field breaks, when it does.
+/// The rule that the field breaks, if any.
 fn broken(version: Version, name: &[u8], value: &[u8]) -> Option<HeaderError> {
     if name.is_empty() {
         return Some(HeaderError::EmptyName);
@@ -331,7 +331,7 @@ fn broken(version: Version, name: &[u8], value: &[u8]) -> Option<HeaderError> {
     if value.is_empty() {
         return (version == Version::V2).then_some(HeaderError::EmptyValue);
     }
-    // A value without NUL, nearly every one, is done after this one search.
+    // Almost every value has no NUL, and this one search is enough for it.
     if value.contains(&0) && Values::from(value).iter().any(<[u8]>::is_empty) {
         return Some(HeaderError::EmptySegment);
     }

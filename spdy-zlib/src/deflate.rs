@@ -1,4 +1,4 @@
-//! Writing zlib: stored blocks of our own, or flate2's deflate with the version's dictionary.
+//! Writes zlib data: our own stored blocks, or flate2's deflate with the version's dictionary.
 
 use std::mem;
 
@@ -7,35 +7,36 @@ use flate2::{Compress, CompressError, FlushCompress};
 
 use crate::{EncodeError, Version};
 
-/// As in [`crate::inflate`]: fails the build when the backend can't set a dictionary.
+/// As in [`crate::inflate`]: the build fails if the backend cannot set a dictionary.
 const _: fn(&mut Compress, &[u8]) -> Result<u32, CompressError> = Compress::set_dictionary;
 
-/// A window of 32 KiB, as Netty and Go have it. Real requests take a third fewer bytes than with
-/// the 2 KiB of spdylay. The rest of the state is four times as large.
+/// A window of 32 KiB, as in Netty and Go. Real requests take a third fewer bytes than with the 2
+/// KiB of spdylay. The rest of the state is four times as large.
 const WINDOW_BITS: u8 = 15;
 
-/// The zlib header of a stream of stored blocks (RFC 1950 section 2.2): deflate, window of
-/// 2 KiB, fastest level, a dictionary's id follows. What spdylay sends at level 0.
+/// The zlib header of a stream of stored blocks (RFC 1950 section 2.2): deflate, window of 2 KiB,
+/// fastest level, then the dictionary's id. spdylay sends the same at level 0.
 const STORED_HEADER: [u8; 2] = [0x38, 0x30];
 
-/// The largest stored block (RFC 1951 section 3.2.4): its length has 16 bits.
+/// The largest stored block: its length has 16 bits (RFC 1951 section 3.2.4).
 const MAX_STORED: usize = 0xffff;
 
-/// Header of a stored block: type and padding in a byte, length, its complement.
+/// The header of a stored block: type and padding in one byte, the length, and its complement.
 pub(crate) const STORED_BLOCK_HEAD: usize = 5;
 
 /// Z_SYNC_FLUSH at a byte boundary: an empty stored block.
 const FLUSH: [u8; 5] = [0x00, 0x00, 0x00, 0xff, 0xff];
 
-/// Appends the header of a zlib stream that holds stored blocks only.
+/// Appends the header of a zlib stream that has only stored blocks.
 pub(crate) fn put_stored_header(version: Version, dst: &mut BytesMut) {
     dst.put_slice(&STORED_HEADER);
     dst.put_u32(version.dictionary_id());
 }
 
-/// Makes stored blocks of what follows the room for a block's head at `at`, and flushes.
+/// Turns the bytes after `at`, where room for one block's header precedes them, into stored blocks,
+/// and flushes.
 ///
-/// Stored blocks need no state: a connection that sends them holds no window.
+/// Stored blocks need no state, so a connection that sends them holds no window.
 pub(crate) fn store(dst: &mut BytesMut, at: usize) {
     let raw = dst.len().saturating_sub(at + STORED_BLOCK_HEAD);
     if raw > MAX_STORED {
@@ -46,8 +47,8 @@ pub(crate) fn store(dst: &mut BytesMut, at: usize) {
     dst.put_slice(&FLUSH);
 }
 
-/// Moves `raw` bytes apart, last piece first, so that each piece of [`MAX_STORED`] bytes gets
-/// its head.
+/// Moves `raw` bytes apart, the last piece first, so that each piece of [`MAX_STORED`] bytes has
+/// room for its header.
 fn spread(dst: &mut BytesMut, at: usize, raw: usize) {
     let pieces = raw.div_ceil(MAX_STORED);
     dst.resize(dst.len() + (pieces - 1) * STORED_BLOCK_HEAD, 0);
@@ -68,7 +69,7 @@ fn put_stored_head(dst: &mut BytesMut, at: usize, length: usize) {
     }
 }
 
-/// Scratch space kept from one block to the next, bytes.
+/// The scratch space that is kept between blocks, in bytes.
 const KEPT_SCRATCH: usize = 4096;
 
 /// One direction's deflate stream.
@@ -91,7 +92,7 @@ impl Deflater {
         })
     }
 
-    /// Compresses what is in `dst` from `raw_at` on, in place, and flushes.
+    /// Compresses the bytes of `dst` from `raw_at` on, in place, and flushes.
     pub(crate) fn deflate(&mut self, dst: &mut BytesMut, raw_at: usize) -> Result<(), EncodeError> {
         let mut scratch = mem::take(&mut self.scratch);
         scratch.extend_from_slice(dst.get(raw_at..).unwrap_or_default());
@@ -104,11 +105,11 @@ impl Deflater {
         result
     }
 
-    /// Appends all of `raw`, compressed and flushed.
+    /// Appends `raw`, compressed and flushed.
     fn append(&mut self, mut raw: &[u8], dst: &mut BytesMut) -> Result<(), EncodeError> {
         loop {
             let start = dst.len();
-            // Enough for data that doesn't compress, nearly always: one round.
+            // This room is almost always enough, even for data that does not compress: one round.
             let room = raw.len() + raw.len() / 1000 + 64;
             dst.resize(start + room, 0);
             let (consumed, produced) = (self.stream.total_in(), self.stream.total_out());

@@ -1,4 +1,4 @@
-//! From header fields to compressed header blocks.
+//! Encodes header fields to compressed header blocks.
 
 use std::fmt;
 
@@ -8,15 +8,16 @@ use crate::deflate::{self, Deflater, STORED_BLOCK_HEAD};
 use crate::whole_field::WholeField;
 use crate::{EncodeError, Version};
 
-/// The largest block before compression: with what zlib adds, it fits into a frame, whose
-/// length has 24 bits.
+/// The largest block before compression. With zlib's overhead it fits into a frame, which has a
+/// length of 24 bits.
 const MAX_BLOCK: usize = 0xff_0000;
 
 /// The compression of header blocks.
 ///
-/// zlib leaks secrets. An attacker who puts guesses beside a cookie, and sees the length of the
-/// block, learns the cookie byte by byte (CRIME, CVE-2012-4929). Hence [`Compression::WholeField`]
-/// is the default, which every zlib inflates and which repeats nothing less than whole fields.
+/// zlib reveals secrets. An attacker who can place guesses beside a cookie, and sees the length of
+/// the block, learns the cookie byte by byte (CRIME, CVE-2012-4929). Therefore
+/// [`Compression::WholeField`] is the default. Every zlib inflates it, and it never copies less
+/// than a whole field or name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Compression {
@@ -28,19 +29,19 @@ pub enum Compression {
     /// About as fast as level 1. Holds up to 21 KiB, from the first block on.
     #[default]
     WholeField,
-    /// Not at all: stored blocks, which every peer inflates. Safe, fast, no memory.
+    /// No compression: stored blocks, which every peer inflates. Safe and fast, without memory.
     Stored,
-    /// zlib at a level from 1 (fast) to 9 (small); others are taken for the nearest. **Unsafe**
-    /// where a connection carries secrets of one party and fields chosen by another, encrypted
-    /// or not; sensitive fields are compressed like any others. Holds about 370 KiB from the first
-    /// block on.
+    /// zlib at a level from 1 (fast) to 9 (small). Other values mean the nearest level. **Unsafe**
+    /// where a connection carries secrets of one party and fields that another party chooses.
+    /// Encryption does not help, and sensitive fields are compressed like others. Holds about 370
+    /// KiB from the first block on.
     Zlib(u8),
 }
 
 /// Encodes the header blocks of one direction of a connection.
 ///
-/// All blocks are one zlib stream: they must be sent in the order in which they were encoded,
-/// all of them, each once.
+/// All blocks form one zlib stream. Send them in the order in which they were encoded, each exactly
+/// once.
 ///
 /// ```
 /// use lacewing_spdy_zlib::{Compression, Encoder, Version};
@@ -60,18 +61,18 @@ pub struct Encoder {
     stream: Stream,
 }
 
-/// The zlib stream, as far as there is one.
+/// The zlib stream, if it exists.
 enum Stream {
-    /// No block was written yet.
+    /// No block was written.
     New,
-    /// Stored blocks have no state, their header apart.
+    /// Stored blocks have no state except for the stream's header.
     Stored,
     Zlib(Box<Deflater>),
     WholeField(Box<WholeField>),
 }
 
 impl Encoder {
-    /// An encoder at the start of a connection.
+    /// Returns an encoder for the start of a connection.
     pub fn new(version: Version, compression: Compression) -> Self {
         Encoder {
             version,
@@ -90,8 +91,8 @@ impl Encoder {
         self.compression
     }
 
-    /// Starts a block at the end of `dst`. A block that is dropped without
-    /// [`finish`](BlockEncoder::finish) leaves `dst` and the encoder as they were.
+    /// Starts a block at the end of `dst`. If you drop a block without
+    /// [`finish`](BlockEncoder::finish), `dst` and the encoder are unchanged.
     pub fn block<'a>(&'a mut self, dst: &'a mut BytesMut) -> BlockEncoder<'a> {
         let start = dst.len();
         if self.compression == Compression::Stored {
@@ -114,7 +115,7 @@ impl Encoder {
         }
     }
 
-    /// Compresses what is in `dst` from `raw_at` on, in place.
+    /// Compresses the bytes of `dst` from `raw_at` on, in place.
     fn compress(
         &mut self,
         dst: &mut BytesMut,
@@ -156,7 +157,7 @@ impl fmt::Debug for Encoder {
     }
 }
 
-/// A header block under way, made by [`Encoder::block`].
+/// A header block in progress, made by [`Encoder::block`].
 ///
 /// ```
 /// use lacewing_spdy_zlib::{Compression, Encoder, Version};
@@ -168,26 +169,26 @@ impl fmt::Debug for Encoder {
 /// drop(block); // changed our mind
 /// assert!(dst.is_empty());
 /// ```
-#[must_use = "a block that is not finished is taken back"]
+#[must_use = "a block that is not finished is discarded"]
 pub struct BlockEncoder<'a> {
     encoder: &'a mut Encoder,
     dst: &'a mut BytesMut,
-    /// Length of `dst` before the block.
+    /// The length of `dst` before the block.
     start: usize,
     count_at: usize,
     fields: usize,
-    /// The numbers of the sensitive ones, in order.
+    /// The indices of the sensitive fields, in order.
     sensitive: Vec<usize>,
     error: Option<EncodeError>,
     finished: bool,
 }
 
 impl BlockEncoder<'_> {
-    /// Appends a field; several values of the name are joined by NUL. No values are written as
-    /// one empty value.
+    /// Appends a field. NUL joins several values of the name. A field without values is written
+    /// with one empty value.
     ///
-    /// The caller obeys the rules of the drafts. Each name stands once, in lower case, and is
-    /// not empty. No value is empty (one alone may be, in SPDY/3) or holds NUL.
+    /// The caller must obey the rules of the drafts. Each name occurs once, is in lower case, and
+    /// is not empty. No value contains NUL. No value is empty, except a single one in SPDY/3.
     pub fn field<I>(&mut self, name: &[u8], values: I) -> &mut Self
     where
         I: IntoIterator,
@@ -234,11 +235,12 @@ impl BlockEncoder<'_> {
     }
 
     /// Appends a field whose value is a secret. Under [`Compression::WholeField`] the value is
-    /// written out each time, and no match ever covers it. The length of a block never reveals
-    /// whether a guess at the value was right. Other policies make no difference.
+    /// written out each time, and no match ever covers it. The length of a block therefore never
+    /// reveals whether a guess at the value was right. Under the other policies, this is the same
+    /// as [`field`](Self::field).
     ///
-    /// `authorization`, `proxy-authorization`, and `cookie` and `set-cookie` with values of less than
-    /// 20 bytes are taken for secrets without being called so.
+    /// `authorization` and `proxy-authorization`, and `cookie` and `set-cookie` with values of less
+    /// than 20 bytes, are always treated in this way.
     ///
     /// ```
     /// use lacewing_spdy_zlib::{Compression, Encoder, Version};
@@ -265,7 +267,7 @@ impl BlockEncoder<'_> {
         self.field(name, values)
     }
 
-    /// Fields so far.
+    /// The number of fields so far.
     pub fn fields(&self) -> usize {
         self.fields
     }
@@ -274,8 +276,8 @@ impl BlockEncoder<'_> {
     ///
     /// # Errors
     ///
-    /// The first [`EncodeError`] of the fields. The destination and the encoder are as before
-    /// the block then, [`EncodeError::Backend`] aside.
+    /// The first [`EncodeError`] of the fields. The destination and the encoder are then as before
+    /// the block, except after [`EncodeError::Backend`].
     pub fn finish(mut self) -> Result<(), EncodeError> {
         if let Some(error) = self.error {
             return Err(error);

@@ -1,5 +1,5 @@
-//! Errors, from broken zlib data (the connection is lost) to a header list that breaks a rule
-//! (one stream is lost).
+//! The errors: broken zlib data (the connection is lost), and header lists that break a rule (one
+//! stream is lost).
 
 use std::error::Error;
 use std::fmt;
@@ -8,8 +8,8 @@ use crate::Summary;
 
 /// Broken compressed data, or a header list that breaks a rule or exceeds a limit.
 ///
-/// All header blocks of a direction are one zlib stream. With every error but
-/// [`List`](Self::List), all later blocks are lost as well: close the connection.
+/// All header blocks of a direction form one zlib stream. After every error but
+/// [`List`](Self::List), all later blocks are lost too: close the connection.
 ///
 /// ```
 /// use lacewing_spdy_zlib::{DecodeError, Decoder, ListLimits, Version};
@@ -24,7 +24,7 @@ use crate::Summary;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The stream was made with another dictionary, most likely that of another version.
+    /// The stream uses another dictionary, most likely that of another version.
     WrongDictionary {
         /// DICTID of the dictionary of the decoder's version.
         expected: u32,
@@ -33,25 +33,25 @@ pub enum DecodeError {
     },
     /// The bytes are no zlib data.
     Corrupt,
-    /// The peer ended its zlib stream. SPDY streams never end (RFC 1950's trailer is not sent).
+    /// The peer ended its zlib stream. SPDY streams never end: they have no trailer of RFC 1950.
     StreamEnded,
     /// The block ends in the middle of the zlib data of its header list.
     Truncated,
-    /// The block inflates to more bytes than allowed. Inflating stopped there, and the rest
-    /// of the stream is unknown.
+    /// The block inflates to more bytes than permitted. The decoder stopped there, and the rest of
+    /// the stream is unknown.
     TooLarge {
-        /// [`ListLimits::max_size`](crate::ListLimits::max_size), bytes.
+        /// [`ListLimits::max_size`](crate::ListLimits::max_size), in bytes.
         limit: usize,
     },
     /// An earlier block of this decoder failed with one of the errors above.
     Poisoned,
-    /// The list breaks a rule or exceeds a limit. The zlib stream is in step: the error is one
-    /// of the stream that the list belongs to.
+    /// The list breaks a rule or exceeds a limit. The zlib stream is intact: only the stream of the
+    /// list is lost.
     List(ListError),
 }
 
 impl DecodeError {
-    /// Returns whether the connection is lost, because the next block can't be decoded: true for
+    /// Returns whether the connection is lost, because the next block cannot be decoded. True for
     /// every error but [`List`](Self::List).
     pub fn is_final(&self) -> bool {
         !matches!(self, DecodeError::List(_))
@@ -68,7 +68,7 @@ impl fmt::Display for DecodeError {
             ),
             DecodeError::Corrupt => f.write_str("header block is no valid zlib data"),
             DecodeError::StreamEnded => {
-                f.write_str("zlib stream of the header blocks was ended by the peer")
+                f.write_str("the peer ended the zlib stream of its header blocks")
             }
             DecodeError::Truncated => f.write_str("header block ends inside its zlib data"),
             DecodeError::TooLarge { limit } => write!(
@@ -86,7 +86,7 @@ impl fmt::Display for DecodeError {
 
 impl Error for DecodeError {}
 
-/// An error of a header list that was decompressed. The zlib stream is in step.
+/// An error of a header list that was decompressed. The zlib stream is intact.
 ///
 /// ```
 /// use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, Version};
@@ -106,12 +106,12 @@ impl Error for DecodeError {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ListError {
-    /// The fields that were handed out before.
+    /// The fields that were passed on before the error.
     pub summary: Summary,
     /// The first rule that the list breaks: reset the stream with PROTOCOL_ERROR.
     pub malformed: Option<HeaderError>,
     /// The first limit that the list exceeds: answer 431 or reset the stream. The fields after it
-    /// were not handed out.
+    /// were not passed on.
     pub exceeded: Option<Exceeded>,
 }
 
@@ -127,8 +127,8 @@ impl fmt::Display for ListError {
 
 impl Error for ListError {}
 
-/// A header list that breaks a rule of the drafts. The zlib stream is in step: only the
-/// stream that the list belongs to is to be reset, with PROTOCOL_ERROR.
+/// A header list that breaks a rule of the drafts. The zlib stream is intact: reset only the stream
+/// of the list, with PROTOCOL_ERROR.
 ///
 /// ```
 /// use lacewing_spdy_zlib::{
@@ -155,13 +155,13 @@ pub enum HeaderError {
     UppercaseName,
     /// A name occurs twice (SPDY/3 section 2.6.10).
     DuplicateName,
-    /// A value has no bytes. Only SPDY/2 forbids it.
+    /// A value has no bytes. Only SPDY/2 forbids this.
     EmptyValue,
     /// A value starts or ends with NUL, or holds two in a row (SPDY/3 section 2.6.10).
     EmptySegment,
-    /// A count or a length reaches past the end of the block.
+    /// A count or a length extends beyond the end of the block.
     BlockTooShort,
-    /// Bytes are left after the last field.
+    /// Bytes follow the last field.
     TrailingBytes,
 }
 
@@ -177,7 +177,7 @@ impl fmt::Display for HeaderError {
             HeaderError::EmptySegment => {
                 "header value starts or ends with NUL, or has two NULs in a row"
             }
-            HeaderError::BlockTooShort => "header block announces more fields or bytes than it has",
+            HeaderError::BlockTooShort => "header block claims more fields or bytes than it has",
             HeaderError::TrailingBytes => "header block has bytes after its last field",
         })
     }
@@ -185,20 +185,20 @@ impl fmt::Display for HeaderError {
 
 impl Error for HeaderError {}
 
-/// A limit that a header list exceeds. The zlib stream is in step; the fields after the
-/// limit were not handed out.
+/// A limit that a header list exceeds. The zlib stream is intact. The fields after the limit were
+/// not passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Exceeded {
-    /// Names, values and 32 bytes for each field are over
+    /// Names, values and 32 bytes for each field exceed
     /// [`ListLimits::max_size`](crate::ListLimits::max_size).
     Size {
-        /// The limit, bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// More fields than [`ListLimits::max_fields`](crate::ListLimits::max_fields).
+    /// The number of fields exceeds [`ListLimits::max_fields`](crate::ListLimits::max_fields).
     Fields {
-        /// The limit, fields.
+        /// The limit, in fields.
         limit: usize,
     },
 }
@@ -226,8 +226,8 @@ impl fmt::Display for Exceeded {
 
 impl Error for Exceeded {}
 
-/// A header list that the block's format can't carry. Nothing was written, and the
-/// compression state is as before: later blocks are not affected.
+/// A header list that the block's format cannot carry. Nothing was written, and the compression
+/// state is unchanged: later blocks are not affected.
 ///
 /// ```
 /// use lacewing_spdy_zlib::{Compression, EncodeError, Encoder, Version};
@@ -244,22 +244,22 @@ impl Error for Exceeded {}
 pub enum EncodeError {
     /// A name is longer than its length field can express.
     NameTooLong {
-        /// Largest length of the version, bytes.
+        /// The largest length of the version, in bytes.
         limit: usize,
     },
     /// The joined values of a name are longer than their length field can express.
     ValueTooLong {
-        /// Largest length of the version, bytes.
+        /// The largest length of the version, in bytes.
         limit: usize,
     },
     /// More fields than the count field can express.
     TooManyFields {
-        /// Largest count of the version.
+        /// The largest count of the version.
         limit: usize,
     },
-    /// The block might not fit into a frame, whose length has 24 bits.
+    /// The block might not fit into a frame, which has a length of 24 bits.
     BlockTooLarge {
-        /// Largest block before compression, bytes.
+        /// The largest block before compression, in bytes.
         limit: usize,
     },
     /// The zlib backend failed. The encoder cannot continue.

@@ -1,21 +1,21 @@
-//! Inflating with the version's dictionary and a hard cap on the output.
+//! Inflates with the version's dictionary and a hard limit on the output.
 
 use flate2::{Decompress, DecompressError, FlushDecompress, Status};
 
 use crate::{DecodeError, Version};
 
-/// The method is there with zlib-rs and with every C zlib, and missing with miniz_oxide alone.
-/// flate2 takes one backend for the whole build, and this line proves at build time that no other
-/// crate's choice has removed dictionaries; `cargo xtask standalone` runs each of them.
+/// zlib-rs and every C zlib have this method; only miniz_oxide lacks it. flate2 uses one backend
+/// for the whole build. This line proves at build time that the choice of another crate has not
+/// removed dictionaries. `cargo xtask standalone` runs each backend.
 const _: fn(&mut Decompress, &[u8]) -> Result<u32, DecompressError> = Decompress::set_dictionary;
 
-/// Senders choose windows from 256 bytes to 32 KiB; the largest reads them all.
+/// Senders choose windows from 256 bytes to 32 KiB. The largest window inflates all of them.
 const WINDOW_BITS: u8 = 15;
 
-/// Smallest room made in the output at a time, bytes.
+/// The smallest room made in the output at a time, in bytes.
 const CHUNK: usize = 1024;
 
-/// One direction's zlib stream. About 48 KiB of heap.
+/// The zlib stream of one direction. It takes about 48 KiB of heap.
 pub(crate) struct Inflater {
     version: Version,
     stream: Decompress,
@@ -29,9 +29,9 @@ impl Inflater {
         }
     }
 
-    /// Inflates all of `input` onto `out`, whose length may reach `limit` and not more.
+    /// Inflates all of `input` to the end of `out`, whose length may reach `limit` and not more.
     ///
-    /// After an error the stream can't be used again.
+    /// After an error, the stream cannot be used again.
     pub(crate) fn inflate(
         &mut self,
         mut input: &[u8],
@@ -40,7 +40,8 @@ impl Inflater {
     ) -> Result<(), DecodeError> {
         loop {
             if out.len() == out.capacity() {
-                // One byte over the limit, so that reaching it and crossing it differ.
+                // Permit one byte over the limit, to distinguish between reaching it and exceeding
+                // it.
                 let room = limit.saturating_add(1).saturating_sub(out.len());
                 let wanted = input.len().saturating_mul(4).max(out.len()).max(CHUNK);
                 out.reserve_exact(room.min(wanted).max(1));
@@ -57,7 +58,7 @@ impl Inflater {
             }
             match result {
                 Ok(Status::StreamEnd) => return Err(DecodeError::StreamEnded),
-                // With room left in the output, the inflater has no more to give.
+                // If room is left in the output, the inflater has no more data.
                 Ok(_) if input.is_empty() && out.len() < out.capacity() => return Ok(()),
                 Ok(_) if out.len() == out.capacity() => {}
                 Ok(_) if consumed == 0 && out.len() == produced => {

@@ -1,4 +1,4 @@
-//! Limits on a header list, and the summary of one.
+//! The limits of a header list, and its summary.
 
 /// The bounds of a header list.
 ///
@@ -11,12 +11,14 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListLimits {
-    /// Bytes of names and values, and 32 for each field: over it, the list is
-    /// [`Exceeded::Size`](crate::Exceeded::Size). Also the most bytes that a block may inflate to:
-    /// over it, inflating stops with [`DecodeError::TooLarge`](crate::DecodeError::TooLarge) (a zlib
-    /// bomb; CVE-2026-55833 is the result of going on). 64 KiB by default.
+    /// The bytes of names and values, and 32 for each field. A longer list is
+    /// [`Exceeded::Size`](crate::Exceeded::Size). The same value limits the bytes to which a block
+    /// may inflate. Beyond it, inflating stops with
+    /// [`DecodeError::TooLarge`](crate::DecodeError::TooLarge), since the block may be a zlib bomb
+    /// (CVE-2026-55833 is an implementation that continues). 64 KiB by default.
     pub max_size: usize,
-    /// Fields: over it, the list is [`Exceeded::Fields`](crate::Exceeded::Fields). 1000 by default.
+    /// The number of fields. A longer list is [`Exceeded::Fields`](crate::Exceeded::Fields). 1,000
+    /// by default.
     pub max_fields: usize,
 }
 
@@ -30,7 +32,7 @@ impl Default for ListLimits {
 }
 
 impl ListLimits {
-    /// The same limits after `change`, for chains.
+    /// Returns these limits after `change`, for use in expressions.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
@@ -38,12 +40,12 @@ impl ListLimits {
     }
 }
 
-/// The number and size of the fields that a block handed out.
+/// The number and size of the fields that a block passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Fields handed out.
+    /// The number of fields.
     pub fields: usize,
-    /// Bytes of their names and values, and 32 for each.
+    /// The bytes of their names and values, and 32 for each field.
     pub size: usize,
 }

@@ -1,17 +1,17 @@
-//! Deflate that gives no secrets away: matches cover whole header fields and nothing less.
+//! A deflate encoder that resists CRIME: its matches cover only whole header fields or names.
 //!
 //! zlib matches the longest text that it finds. A block becomes shorter with each byte of a secret
-//! that an attacker guesses rightly (CRIME). Here a match covers whole *units*. As in HPACK, a
-//! guess with one wrong byte gains as little as one with no right byte:
+//! that an attacker guesses correctly (CRIME). Here a match covers whole *units*. A guess with one
+//! wrong byte therefore gains as little as one with no right byte, as in HPACK. The units are:
 //!
 //! * the number of fields at the start of a block;
 //! * a field: both lengths, name and value;
-//! * a name with its length, and the zero bytes that the length after it starts with (they say
-//!   only that both values are short);
+//! * a name with its length, and the zero bytes that begin the next length (they reveal only that
+//!   both values are short);
 //! * a whole entry of the dictionary, as a name or as a value.
 //!
-//! Units that follow one another at both places are one match. A secret value is written byte by
-//! byte, and no later match reaches into it.
+//! Units that are adjacent at both places form one match. A secret value is written byte by byte,
+//! and no later match reaches into it.
 
 mod bits;
 mod entries;
@@ -28,35 +28,35 @@ use crate::deflate::{self, STORED_BLOCK_HEAD};
 use index::Index;
 use matching::Block;
 
-/// The bytes that matches reach back: the window of 8 KiB that the header declares. Real requests
-/// take 2% more bytes than with 32 KiB, which would quadruple the state.
+/// The distance that matches can reach, in bytes: the window of 8 KiB that the zlib header
+/// declares. Real requests take 2% more bytes than with 32 KiB, which would quadruple the state.
 const WINDOW: usize = 8 << 10;
 
-/// The zlib header (RFC 1950 section 2.2): deflate, window of 8 KiB, fastest level, a dictionary's id
-/// follows.
+/// The zlib header (RFC 1950 section 2.2): deflate, window of 8 KiB, fastest level, then the
+/// dictionary's id.
 const HEADER: [u8; 2] = [0x58, 0x28];
 
-/// The history may be longer than the window by this much, so that it is seldom moved.
+/// The history may exceed the window by this number of bytes, so that it is rarely moved.
 const SLACK: usize = 4 << 10;
 
-/// Room for history at first, bytes. It doubles as it is needed.
+/// The initial room for history, in bytes. It doubles on demand.
 const FIRST_HISTORY: usize = 2 << 10;
 
-/// Room for history that is kept from one block to the next, bytes.
+/// The room for history that is kept between blocks, in bytes.
 const KEPT_HISTORY: usize = 16 << 10;
 
 /// The first bytes of every connection.
 static DICTIONARY_V2: LazyLock<Index> = LazyLock::new(|| Index::of_dictionary(Version::V2));
 static DICTIONARY_V3: LazyLock<Index> = LazyLock::new(|| Index::of_dictionary(Version::V3));
 
-/// One direction's deflate stream.
+/// The deflate stream of one direction.
 pub(crate) struct WholeField {
     version: Version,
     /// The zlib header has been written.
     started: bool,
-    /// The dictionary and all blocks before compression: their last bytes, at least a window.
+    /// The dictionary and all blocks before compression: at least the last window of them.
     history: Vec<u8>,
-    /// Place of the history's first byte, modulo 2³². Place 0 is the dictionary's first byte.
+    /// The place of the history's first byte, modulo 2³². Place 0 is the dictionary's first byte.
     base: u32,
     index: Index,
 }
@@ -78,8 +78,8 @@ impl WholeField {
         }
     }
 
-    /// Compresses the block that is in `dst` from `raw_at` on, in place, and flushes. `secrets` are
-    /// the numbers of the fields that the caller calls sensitive, in order.
+    /// Compresses the block in `dst` from `raw_at` on, in place, and flushes. `secrets` are the
+    /// indices of the fields that the caller marks as sensitive, in order.
     pub(crate) fn deflate(&mut self, dst: &mut BytesMut, raw_at: usize, secrets: &[usize]) {
         let raw = dst.get(raw_at..).unwrap_or_default();
         if raw.len() > WINDOW {
@@ -99,8 +99,8 @@ impl WholeField {
         self.forget();
     }
 
-    /// Stores a block that is larger than the window. Little of it could be matched, and the code
-    /// for literals could make it too long for a frame.
+    /// Stores a block that is larger than the window. Matches could cover little of it, and the
+    /// code for literals could make it too long for a frame.
     fn store(&mut self, dst: &mut BytesMut, raw_at: usize) {
         let raw = dst.get(raw_at..).unwrap_or_default().to_vec();
         dst.truncate(raw_at);
@@ -124,7 +124,7 @@ impl WholeField {
         }
     }
 
-    /// Drops history that no match reaches any more.
+    /// Drops history that no match can reach any more.
     fn forget(&mut self) {
         if self.history.len() > WINDOW + SLACK {
             let passed = self.history.len() - WINDOW;
@@ -135,16 +135,16 @@ impl WholeField {
     }
 }
 
-/// The bytes that matches can reach; the current block is at their end.
+/// The bytes that matches can reach. The current block is at their end.
 #[derive(Clone, Copy)]
 struct History<'a> {
     bytes: &'a [u8],
-    /// Place of the first byte.
+    /// The place of the first byte.
     base: u32,
 }
 
 impl<'a> History<'a> {
-    /// `length` bytes from `start` on.
+    /// The `length` bytes from `start` on.
     fn get(self, start: usize, length: usize) -> &'a [u8] {
         let rest = self.bytes.get(start..).unwrap_or_default();
         rest.get(..length).unwrap_or_default()
@@ -155,12 +155,12 @@ impl<'a> History<'a> {
         self.base.wrapping_add(modulo(start))
     }
 
-    /// From an offset back to a place.
+    /// The offset of a place.
     fn distance(self, start: usize, place: u32) -> u32 {
         self.place(start).wrapping_sub(place)
     }
 
-    /// The `length` bytes at a distance before `start`, when matches reach there.
+    /// The `length` bytes at a distance before `start`, if matches can reach them.
     fn before(self, start: usize, distance: u32, length: usize) -> Option<&'a [u8]> {
         let distance = usize::try_from(distance).ok()?;
         if !(1..=WINDOW).contains(&distance) {
@@ -171,7 +171,7 @@ impl<'a> History<'a> {
     }
 }
 
-/// Places are modulo 2³²: all records together span less, or their index is emptied.
+/// Places are modulo 2³²: all records together span less, or their index is cleared.
 #[allow(clippy::cast_possible_truncation)]
 fn modulo(length: usize) -> u32 {
     length as u32

@@ -1,7 +1,6 @@
-//! `cargo xtask bench`: our server and hyper's with the same routes, in turns,
-//! under the same load. The server has one core to itself and the load
-//! generator another; what counts is the server's CPU time for the work done,
-//! which is steadier than the rate. Medians, spread, and the ratio to hyper.
+//! `cargo xtask bench`: our server and hyper's with the same routes, in turns, under the same load.
+//! The server has one core, and the load generator another. The figure is the server's CPU time for
+//! the work, which varies less than the rate. Prints medians, spread, and the ratio to hyper.
 
 mod client;
 mod idle;
@@ -31,13 +30,13 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
     let scratch = Scratch::new()?;
     say!(
-        "{} rounds of each, ours and hyper in turns; building\n",
+        "{} rounds of each, Lacewing and hyper in turns; building\n",
         options.rounds()
     );
 
     let wants_idle = options.wants(idle::NAME);
-    // The counting allocator is built first, and kept aside: its two additions
-    // for each allocation must not be in the other figures.
+    // Build the counting allocator first, and keep that program apart: its two additions for each
+    // allocation must not affect the other figures.
     let counting = if wants_idle {
         Some(build(&scratch, Allocator::Counting)?)
     } else {
@@ -133,7 +132,7 @@ impl Options {
     }
 }
 
-/// The two servers under comparison (and the idle clients), as built.
+/// The two servers under comparison (and the idle clients), after the build.
 struct Programs {
     folder: PathBuf,
 }
@@ -185,7 +184,7 @@ fn build(scratch: &Scratch, allocator: Allocator) -> Result<Programs, String> {
     Ok(Programs { folder })
 }
 
-/// CPU time per unit of work, of ours and of hyper.
+/// The CPU time per unit of work, of our server and hyper's.
 fn measure(
     workload: &Workload,
     programs: &Programs,
@@ -259,13 +258,13 @@ fn print_row(name: &str, unit: &str, ours: &Sample, hyper: &Sample, bar: Option<
 /// The bound of a figure.
 #[derive(Clone, Copy)]
 enum Bar {
-    /// Ours over hyper's.
+    /// The ratio of our figure to hyper's.
     Ratio(f64),
-    /// Ours alone, in the unit of the row.
+    /// Our figure alone, in the unit of the row.
     Value(f64),
 }
 
-/// A folder for what the run needs; removed at its end.
+/// A folder for the files of the run, removed at its end.
 struct Scratch {
     folder: PathBuf,
 }
@@ -301,7 +300,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What stays behind is in the system's folder for such things.
+        // A failure leaves files only in the folder for temporary files.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

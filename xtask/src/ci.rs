@@ -1,5 +1,5 @@
-//! `cargo xtask ci`: what CI runs, in its order. `.ci/run` installs what these
-//! steps need and then calls this.
+//! `cargo xtask ci`: the steps of CI, in order. `.ci/run` installs the tools that they need and
+//! then calls this.
 
 use crate::shell::{self, cargo};
 use std::process::Command;
@@ -59,8 +59,8 @@ const STEPS: &[Step] = &[
     ("tidy", || crate::tidy::run(&[])),
     ("deny", || crate::deny::in_ci()),
     ("clippy, all features", || {
-        // The lint `incompatible_msrv` is on in the workspace: this step is
-        // also the check of `rust-version`.
+        // The workspace enables the lint `incompatible_msrv`, so this step also checks
+        // `rust-version`.
         let args = ["clippy", "--workspace", "--all-targets", "--all-features"];
         shell::run(deny_warnings(&mut cargo(args)))
     }),
@@ -77,7 +77,7 @@ const STEPS: &[Step] = &[
         })
     }),
     ("test", || {
-        // Not part of a clone: a machine without them says so in the table.
+        // Not part of a clone. If they are absent, the table says so.
         let corpora = crate::test::has_corpora().then(|| "--corpora".to_owned());
         crate::test::run(corpora.as_slice())
     }),
@@ -92,7 +92,7 @@ const STEPS: &[Step] = &[
         shell::run(command.env("RUSTDOCFLAGS", "-D warnings"))
     }),
     ("doc, default features", || {
-        // One at a time: together, one crate turns on features of another.
+        // One package at a time: in a common build, one crate enables features of another.
         LIBRARIES.iter().try_for_each(|library| {
             let mut command = cargo(["doc", "--quiet", "--no-deps", "--package", library]);
             shell::run(command.env("RUSTDOCFLAGS", "-D warnings"))

@@ -1,5 +1,5 @@
-//! `cargo xtask deny`: `deny.toml` held by cargo-deny. Advisories are not among
-//! it: they need a database from the network (`cargo deny check` has them too).
+//! `cargo xtask deny`: checks the rules of `deny.toml` with cargo-deny. It does not check
+//! advisories, which need a database from the network; `cargo deny check` does.
 
 use crate::shell;
 
@@ -21,7 +21,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     shell::run(command.args(["licenses", "bans", "sources"]))
 }
 
-/// Left out, aloud, where it is not installed.
+/// Skips the check, with a message, if cargo-deny is not installed.
 pub(crate) fn in_ci() -> Result<(), String> {
     if is_installed() {
         return run(&[]);

@@ -1,11 +1,11 @@
-//! The features that this machine can build: `npn` alone needs a library of the
-//! system, OpenSSL with its headers.
+//! The features that this machine can build. Only `npn` needs a library of the system: OpenSSL with
+//! its headers.
 
 use crate::shell;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Why `npn` cannot be built; `None` if it can. As `openssl-sys` looks for it.
+/// The reason why `npn` cannot be built; `None` if it can. Searches as `openssl-sys` does.
 pub(crate) fn missing_openssl() -> Option<String> {
     let named = ["OPENSSL_DIR", "OPENSSL_LIB_DIR"];
     if named.into_iter().any(|key| std::env::var_os(key).is_some()) {
@@ -28,8 +28,7 @@ pub(crate) fn missing_openssl() -> Option<String> {
     }
 }
 
-/// Every feature of every member, as `package/feature`, but those that need
-/// OpenSSL.
+/// Every feature of every member, as `package/feature`, except for those that need OpenSSL.
 pub(crate) fn without_npn(root: &Path) -> Result<Vec<String>, String> {
     let read = |path: &Path| {
         let path = path.join("Cargo.toml");

@@ -1,4 +1,4 @@
-//! `cargo xtask loom`: every interleaving of what the driver's tasks share.
+//! `cargo xtask loom`: tests every interleaving of the cells that the driver's tasks share.
 
 use crate::shell;
 
@@ -12,7 +12,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     ]);
     test.args(args)
         .env("RUSTFLAGS", "--cfg lacewing_loom")
-        // Other flags build everything anew: that must not touch the rest.
+        // These flags cause a full build, which must not replace the normal one.
         .env("CARGO_TARGET_DIR", shell::root().join("target/loom"))
         .env("LOOM_MAX_PREEMPTIONS", "3");
     shell::run(&mut test)

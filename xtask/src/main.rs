@@ -1,10 +1,9 @@
 //! The project's own commands: `cargo xtask <command>`.
 //!
-//! Needs nothing but cargo and rustc; what a single command needs besides (the
-//! real peers of `interop`, the load generator of `bench`) it names when it is
-//! missing.
+//! Needs only cargo and rustc. Some commands need other programs (the real peers of `interop`, the
+//! load generator of `bench`). A command names each missing program.
 
-/// Prints a line, as `println!` does. A reader that has left (`… | head`) is no failure.
+/// Prints a line, as `println!` does. A closed pipe (`… | head`) is no failure.
 macro_rules! say {
     ($($line:tt)*) => {{
         use std::io::Write as _;
@@ -31,35 +30,36 @@ mod standalone;
 mod test;
 mod tidy;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 const HELP: &str = "\
 cargo xtask <command>
 
   codegen [--check]     write the generated files from xtask/spec (or fail if they differ)
-  tidy                  check the rules a compiler cannot hold
+  tidy                  check the rules that a compiler cannot check
   deny                  check licences and dependencies against deny.toml (needs cargo-deny)
-  test [--corpora]      run every test this machine can build, and say what was left out
-                        (--corpora: the third-party corpora too, which have to be there)
-  standalone            hpack without std, spdy-zlib with each backend of flate2
-  loom                  every interleaving of what the driver's tasks share
+  test [--corpora]      run every test that this machine can build; list the omitted ones
+                        (--corpora: the third-party corpora too, which must be present)
+  standalone            test hpack without std, spdy-zlib with each backend of flate2
+  loom                  test every interleaving of the cells that the driver's tasks share
   interop [--only TEXT] drive real clients and servers against ours
           [--list]      print the cases without running them
-  conform-peers [NAME]  the conformance suite on other servers: prints what they score
-  netpath               one stream over a long, fast path, beside HTTP/1.1 (needs root)
-  bench [--quick]       measure ours and hyper in turns, and print the ratios
+  conform-peers [NAME]  run the conformance suite on other servers, and print their results
+  netpath               measure one stream over a long, fast path, and HTTP/1.1 (needs root)
+  bench [--quick]       measure Lacewing and hyper in turns, and print the ratios
         [--only TEXT]   only the workloads whose name contains TEXT
-  attack [--only TEXT]  play attacks and honest traffic against ours, and print what they cost
+  attack [--only TEXT]  play attacks and honest traffic against Lacewing, and print their cost
          [--list]       name the cases; --help has the rest: --full, --json, --against
-  schedules [--count N] play scripts with faults, which seeds choose, against two engines
+  schedules [--count N] play scripts with faults, chosen by seeds, against two engines
             [--seed N]  the first seed; prints the command that repeats a failure
-  soak [--minutes N]    mixed traffic, crowds, restarts and kills; nothing may be left afterwards
+  soak [--minutes N]    run mixed traffic, crowds, restarts and kills; check for leaks
                         (--idle N, --busy N, --restarts N: the other parts)
-  miri                  the unit tests of the codecs under Miri (needs nightly)
-  fuzz [--minutes N]    every fuzz target under libFuzzer (needs nightly and cargo-fuzz)
+  miri                  run the unit tests of the codecs under Miri (needs nightly)
+  fuzz [--minutes N]    run every fuzz target under libFuzzer (needs nightly and cargo-fuzz)
        [--only TEXT]    only the targets with TEXT in their names; --pack writes the seeds
        [--smoke]        the seeds and mutations of them, as a test on any compiler
-  ci                    everything that CI runs, in its order
+  ci                    run all steps of CI, in order
 ";
 
 fn main() -> ExitCode {
@@ -90,14 +90,14 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         other => {
-            eprint!("no command `{other}`\n\n{HELP}");
+            let _ = write!(std::io::stderr(), "no command `{other}`\n\n{HELP}");
             return ExitCode::from(2);
         }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("\nxtask {command}: {message}");
+            let _ = writeln!(std::io::stderr(), "\nxtask {command}: {message}");
             ExitCode::FAILURE
         }
     }

@@ -1,16 +1,16 @@
-//! The contents of the published packages: what users need, and no more.
+//! The contents of the published packages: only the files that users need.
 
 use crate::ci::{LIBRARIES, PROGRAMS};
 use crate::shell;
 
-/// The most that one package may hold, in bytes.
+/// The largest size of a package, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// The files of a package.
 const WANTED: [&str; 2] = ["src/", "examples/"];
 
-/// A complaint for each package that is too large, or holds what only this
-/// repository needs.
+/// A complaint for each package that is too large, or contains files that only this repository
+/// needs.
 pub(crate) fn check() -> Result<Vec<String>, String> {
     let mut complaints = Vec::new();
     for package in LIBRARIES.into_iter().chain(PROGRAMS) {
@@ -40,7 +40,7 @@ fn judge(library: &str, files: &[(&str, u64)]) -> Vec<String> {
         file.contains('/') && !WANTED.iter().any(|folder| file.starts_with(folder))
     });
     let mut complaints: Vec<String> = unwanted
-        .map(|(file, _)| format!("{library}: the package holds {file}: mend `include`"))
+        .map(|(file, _)| format!("{library}: the package contains {file}: correct `include`"))
         .collect();
     let total: u64 = files.iter().map(|(_, size)| size).sum();
     if total > MAX_BYTES {

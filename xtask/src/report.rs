@@ -1,4 +1,4 @@
-//! The table at the end of a command: what ran, what was left out, and why.
+//! The table at the end of a command: the parts that ran, and the omitted parts with their reasons.
 
 use std::fmt;
 

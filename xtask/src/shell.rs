@@ -1,4 +1,4 @@
-//! Running other programs: what every command of this crate starts from.
+//! Runs other programs, for every command of this crate.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -28,16 +28,16 @@ where
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command.args(args).current_dir(root());
-    // Set by the outer `cargo run`; inside, they would make cargo rebuild
-    // crates whose build scripts watch them.
+    // The outer `cargo run` sets these variables. Inside, they would cause cargo to rebuild crates
+    // whose build scripts watch them.
     for key in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION"] {
         command.env_remove(key);
     }
     command
 }
 
-/// Runs `command` with our standard streams; an exit code other than zero is
-/// an error that repeats the command.
+/// Runs `command` with our standard streams. An exit code other than zero is an error that repeats
+/// the command.
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let shown = show(command);
     say!("$ {shown}");
@@ -51,8 +51,8 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// Runs `command` to its end and returns what it printed to standard output;
-/// an exit code other than zero is an error with the end of both streams.
+/// Runs `command` to its end and returns its standard output. An exit code other than zero is an
+/// error with the end of both streams.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let shown = show(command);
     let out = command
@@ -77,8 +77,7 @@ pub(crate) fn exists(program: &str) -> bool {
     find(program).is_some()
 }
 
-/// Finds `program` on the search path, or in the folders that hold servers on
-/// some systems.
+/// Finds `program` on the search path, or in the folders where some systems install servers.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -93,7 +92,7 @@ pub(crate) fn tail(text: &str, lines: usize) -> String {
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
-/// The command as one would type it.
+/// The command as a user would type it.
 pub(crate) fn show(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let mut shown = program

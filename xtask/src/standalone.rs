@@ -1,7 +1,6 @@
-//! `cargo xtask standalone`: what has to hold in a build of its own, because
-//! the features of the workspace's build would hide it. lacewing-hpack needs no
-//! `std`; lacewing-spdy-zlib works with each backend of flate2, of which a build
-//! has one.
+//! `cargo xtask standalone`: checks that need a build of their own, because the features of the
+//! workspace's build would hide a failure. lacewing-hpack needs no `std`. lacewing-spdy-zlib works
+//! with each backend of flate2, and a build has only one.
 
 use crate::report::Report;
 use crate::shell;
@@ -11,7 +10,7 @@ use std::process::{Command, Stdio};
 /// A target without `std`.
 const NO_STD_TARGET: &str = "thumbv7m-none-eabi";
 
-/// Feature of flate2, and the tools that building it needs.
+/// A feature of flate2, and the tools that build it.
 const BACKENDS: [(&str, &[&str]); 4] = [
     ("rust_backend", &[]),
     ("zlib", &["cc"]),
@@ -58,13 +57,13 @@ fn hpack_on_a_target_without_std(report: &mut Report) -> Result<(), String> {
     Ok(())
 }
 
-/// The same on the host, which every machine has: a crate with a panic handler
-/// of its own compiles only as long as nothing below it links `std`. With the
-/// feature `std` it must not compile, or the check would see nothing.
+/// The same check on the host, which every machine can run. A crate with a panic handler of its own
+/// compiles only if no crate below it links `std`. With the feature `std` it must not compile;
+/// otherwise the check would be useless.
 fn hpack_without_std(report: &mut Report) -> Result<(), String> {
     let what = "lacewing-hpack beside a panic handler";
     let folder = shell::root().join("hpack/tests/no_std");
-    // The versions that the workspace has.
+    // The versions of the workspace.
     std::fs::copy(shell::root().join("Cargo.lock"), folder.join("Cargo.lock"))
         .map_err(|error| format!("{}: {error}", folder.display()))?;
     let manifest = folder.join("Cargo.toml");
@@ -90,7 +89,7 @@ fn check(manifest: &Path) -> Command {
     check
 }
 
-/// Builds and runs a program that depends on us and turns this backend on.
+/// Builds and runs a program that depends on our crate and enables this backend.
 fn spdy_zlib_with(backend: &str, tools: &[&str], report: &mut Report) -> Result<(), String> {
     let what = format!("lacewing-spdy-zlib with {backend}");
     if let Some(tool) = tools.iter().find(|tool| !shell::exists(tool)) {
@@ -105,7 +104,7 @@ fn spdy_zlib_with(backend: &str, tools: &[&str], report: &mut Report) -> Result<
         .arg("--target-dir")
         .arg(shell::target_dir().join("standalone").join(backend));
     shell::run(&mut program)?;
-    report.ran(&what, "blocks go there and back");
+    report.ran(&what, "encodes and decodes blocks");
     Ok(())
 }
 

@@ -1,11 +1,11 @@
-//! `cargo xtask test [--corpora]`: runs the tests. The table at its end names
-//! what ran, and what was left out and why. Other arguments go to `cargo test`.
+//! `cargo xtask test [--corpora]`: runs the tests. The table at its end lists the parts that ran,
+//! and the omitted parts with their reasons. Passes other arguments to `cargo test`.
 
 use crate::report::Report;
 use crate::{features, shell};
 use std::path::PathBuf;
 
-/// Test programs that read third-party corpora: package, and the folder.
+/// The test programs that read third-party corpora: package, and folder.
 const CORPORA: [(&str, &str); 2] = [
     ("lacewing-hpack", "hpack"),
     ("lacewing-frames", "h2-frames"),
@@ -63,7 +63,7 @@ fn workspace(args: &[String], report: &mut Report) -> Result<(), String> {
     shell::run(test.args(args))
 }
 
-/// C's zlib, as Python has it, inflates what lacewing-spdy-zlib writes.
+/// Inflates the blocks of lacewing-spdy-zlib with C's zlib, through Python.
 fn python(report: &mut Report) -> Result<(), String> {
     let what = "zlib of Python on our blocks";
     if !shell::exists("python3") {
@@ -74,7 +74,7 @@ fn python(report: &mut Report) -> Result<(), String> {
     shell::run(&mut test_program("lacewing-spdy-zlib", "python"))
 }
 
-/// The third-party corpora: asked for, they have to be there.
+/// The third-party corpora: if requested, they must be present.
 fn corpora(asked: bool, report: &mut Report) -> Result<(), String> {
     let mut failed: Vec<String> = Vec::new();
     for (package, folder) in CORPORA {
@@ -101,17 +101,17 @@ fn corpora(asked: bool, report: &mut Report) -> Result<(), String> {
     }
 }
 
-/// Returns whether the third-party corpora are on this machine.
+/// Returns whether this machine has the third-party corpora.
 pub(crate) fn has_corpora() -> bool {
     CORPORA
         .iter()
         .all(|(_, folder)| vectors().join(folder).is_dir())
 }
 
-/// A test program that a plain `cargo test` leaves out.
+/// A test program that a plain `cargo test` does not run.
 fn test_program(package: &str, name: &str) -> std::process::Command {
     let mut test = shell::cargo(["test", "--package", package, "--test", name]);
-    // The programs look from the folder of their package.
+    // The programs resolve paths from the folder of their package.
     test.env("LACEWING_SHARED", shared());
     test
 }

@@ -1,7 +1,7 @@
-//! `cargo xtask tidy`: the rules of the house that a compiler cannot hold.
+//! `cargo xtask tidy`: the project's rules that a compiler cannot check.
 //!
-//! Each rule is a function from one file (or the list of files) to complaints;
-//! a complaint names the file, the line where there is one, and what to do.
+//! Each rule is a function from one file (or the list of files) to complaints. A complaint names
+//! the file, the line if there is one, and the remedy.
 
 mod imports;
 mod manifest;
@@ -23,20 +23,17 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         say!("{complaint}");
     }
     for place in shape::needless_exceptions(&tree.files) {
-        say!("note: {place} needs its exception no more (xtask/src/tidy/shape.rs)");
+        say!("note: {place} no longer needs its exception (xtask/src/tidy/shape.rs)");
     }
     if complaints.is_empty() {
-        say!(
-            "tidy: {} files, nothing to complain about",
-            tree.files.len()
-        );
+        say!("tidy: {} files, no complaints", tree.files.len());
         Ok(())
     } else {
         Err(format!("{} complaints", complaints.len()))
     }
 }
 
-/// Folders of the crates that are published.
+/// The folders of the published crates.
 const PUBLISHED: [&str; 9] = [
     "hpack",
     "spdy-zlib",
@@ -50,13 +47,13 @@ const PUBLISHED: [&str; 9] = [
 ];
 /// The files that each of them must have beside its manifest.
 const BESIDE_MANIFEST: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
-/// A file is split at about 600 lines; this is the hard limit.
+/// The hard limit for the length of a file; the rule is about 600 lines.
 const MAX_LINES: usize = 660;
-/// File names that gather what has no place of its own.
+/// Names of files that collect unrelated items.
 const NAMELESS: [&str; 6] = ["util", "utils", "misc", "helpers", "common", "stuff"];
 /// The only module of the published crates with unsafe code.
 const UNSAFE_MODULE: &str = "conn/src/npn.rs";
-/// Files of the facades that choose a protocol, and so name them.
+/// Files of the facades that choose a protocol, and therefore name protocols.
 const NEGOTIATION: [&str; 10] = [
     // `Upgrade: h2c` is HTTP/2 by its definition.
     "client/src/client.rs",
@@ -65,14 +62,14 @@ const NEGOTIATION: [&str; 10] = [
     "client/src/upgrade.rs",
     "server/src/connection.rs",
     "server/src/http1.rs",
-    // NPN never offers HTTP/2.
+    // NPN never offers HTTP/2, so this file names it.
     "client/src/npn.rs",
     "server/src/npn.rs",
-    // The server's names for what it negotiates.
+    // The server's names of the protocols that it negotiates.
     "server/src/h2c/request.rs",
     "server/src/protocol.rs",
 ];
-/// The command that writes the generated files, as their banner names it.
+/// The command that writes the generated files, as in their banner.
 const GENERATOR: &str = "cargo xtask codegen";
 
 /// One text file of the project.
@@ -128,7 +125,7 @@ impl Tree {
         let files = list
             .split('\0')
             .filter(|path| !path.is_empty())
-            // Absent: deleted but not yet committed. Not UTF-8: not ours to read.
+            // Skip a file that is deleted but not yet committed, or that is not UTF-8.
             .filter_map(|path| {
                 let text = std::fs::read_to_string(root.join(path)).ok()?;
                 Some(File {
@@ -170,7 +167,7 @@ fn check(tree: &Tree) -> Vec<String> {
     complaints
 }
 
-/// Every published crate carries its README, changelog and licences.
+/// Every published crate has a README, a changelog and licences.
 fn crate_files(tree: &Tree) -> Vec<String> {
     PUBLISHED
         .iter()
@@ -180,12 +177,11 @@ fn crate_files(tree: &Tree) -> Vec<String> {
                 .map(move |name| format!("{krate}/{name}"))
         })
         .filter(|path| !tree.has(path))
-        .map(|path| format!("{path}: missing; every published crate has one"))
+        .map(|path| format!("{path}: missing; every published crate needs it"))
         .collect()
 }
 
-/// A file that says it is generated names the command that made it; that it is
-/// what the command writes is for `codegen --check`.
+/// A generated file names the command that wrote it. `codegen --check` checks its contents.
 fn generated_banner(file: &File) -> Vec<String> {
     let claims = concat!("@gen", "erated");
     let head: Vec<&str> = file.text.lines().take(6).collect();
@@ -198,13 +194,13 @@ fn generated_banner(file: &File) -> Vec<String> {
     }
 }
 
-/// `foo.rs` + `foo/`, never `mod.rs`; no file for things without a place.
+/// `foo.rs` + `foo/`, never `mod.rs`; no file for unrelated items.
 fn file_names(file: &File) -> Vec<String> {
     let Some(stem) = file.name().strip_suffix(".rs") else {
         return Vec::new();
     };
-    // An integration test shares code through `tests/<name>/mod.rs`-like
-    // folders in other projects; here a plain folder module does.
+    // In other projects, integration tests share code through `tests/<name>/mod.rs`. Here a plain
+    // folder module does so.
     if stem == "mod" {
         vec![file.complaint(
             0,
@@ -229,8 +225,7 @@ fn length(file: &File) -> Vec<String> {
     vec![file.complaint(0, &what)]
 }
 
-/// The facades ask for capabilities: they name a version only where they
-/// negotiate one.
+/// The facades ask for capabilities. They name a version only where they negotiate one.
 fn versions_in_facades(file: &File) -> Vec<String> {
     let facade = ["client/src/", "server/src/"]
         .iter()
@@ -260,8 +255,7 @@ fn versions_in_facades(file: &File) -> Vec<String> {
         .collect()
 }
 
-/// The engine names a protocol only in the wire mapping and in the table of
-/// capabilities.
+/// The engine names a protocol only in the wire mapping and in the table of capabilities.
 fn dialect_words(file: &File) -> Vec<String> {
     let Some(rest) = file.path.strip_prefix("conn/src/proto") else {
         return versions_in_facades(file);
@@ -290,7 +284,7 @@ fn dialect_words(file: &File) -> Vec<String> {
     complaints
 }
 
-/// Nothing is left for later inside the code.
+/// The code has no marks for unfinished work.
 fn unfinished(file: &File) -> Vec<String> {
     let kinds = [".rs", ".toml", ".js", ".go", ".sh", "/run"];
     if !kinds.iter().any(|end| file.path.ends_with(end)) {
@@ -316,8 +310,7 @@ fn unfinished(file: &File) -> Vec<String> {
     complaints
 }
 
-/// Every library says itself that it has no unsafe code; the one that has says
-/// where.
+/// Every library forbids unsafe code itself. The only one that has some says where.
 fn forbid_unsafe(file: &File) -> Vec<String> {
     let Some(krate) = file.path.strip_suffix("/src/lib.rs") else {
         return Vec::new();
@@ -341,12 +334,12 @@ fn forbid_unsafe(file: &File) -> Vec<String> {
         .collect()
 }
 
-/// Unsafe code of the libraries and programs is in one module.
+/// Only one module of the libraries and programs has unsafe code.
 fn unsafe_module(file: &File) -> Vec<String> {
     let published = PUBLISHED
         .iter()
         .any(|krate| file.path.starts_with(&format!("{krate}/")));
-    // Fuzz targets are packages of their own, and call C to compare.
+    // Fuzz targets are packages of their own, and call C functions for comparison.
     let fuzzed = file.path.contains("/fuzz/");
     if !published || fuzzed || !file.is_rust() || file.path == UNSAFE_MODULE {
         return Vec::new();
@@ -355,7 +348,7 @@ fn unsafe_module(file: &File) -> Vec<String> {
     code.lines()
         .enumerate()
         .filter(|(_, line)| {
-            // The keyword, not a word in a string.
+            // Matches the keyword, not a word in a string.
             let opens = ["{", "fn", "impl", "trait", "extern"];
             let opens = opens.map(|next| format!("{} {next}", concat!("un", "safe")));
             opens.iter().any(|words| source::has_word(line, words))
@@ -367,8 +360,7 @@ fn unsafe_module(file: &File) -> Vec<String> {
         .collect()
 }
 
-/// Paths of one machine and hosts of package registries are of no use on
-/// others.
+/// Paths of one machine and hosts of package registries are useless on other machines.
 fn foreign_words(file: &File) -> Vec<String> {
     if file.path.ends_with("Cargo.lock")
         || file.path.ends_with(".json") && !file.path.ends_with("lock.json")
@@ -501,8 +493,8 @@ mod tests {
         );
         assert!(forbid_unsafe(&file("hpack/src/lib.rs", "#![forbid(unsafe_code)]\n")).is_empty());
         assert!(forbid_unsafe(&file("xtask/src/lib.rs", "")).is_empty());
-        // With the exception, `forbid` would not compile; without its feature
-        // it still has to be there.
+        // With the exception, `forbid` would not compile. It must still be there without the
+        // feature.
         let forbid = "#![forbid(unsafe_code)]\n";
         assert_eq!(forbid_unsafe(&file("conn/src/lib.rs", forbid)).len(), 2);
         let both = "#![cfg_attr(not(feature = \"npn\"), forbid(unsafe_code))]\n\

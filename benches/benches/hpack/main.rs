@@ -1,9 +1,9 @@
-//! HPACK, ours beside nghttp2 (C): header lists of stories 20 to 30 of
-//! hpack-test-case. One element is one header field, so that criterion's
-//! `Melem/s` turns into nanoseconds per field; Huffman is per byte of plain text.
+//! HPACK, ours and nghttp2's (C): header lists of stories 20 to 30 of hpack-test-case. One element
+//! is one header field, so that criterion's `Melem/s` converts to nanoseconds per field. Huffman
+//! counts per byte of plain text.
 //!
-//! Decoding reads what nghttp2's encoder made of the lists. Before anything is
-//! measured both decoders must agree with the lists, for both encoders.
+//! Decoding reads the blocks of nghttp2's encoder. Before the measurement, both decoders must agree
+//! with the lists, for both encoders.
 
 #![allow(
     clippy::unwrap_used,
@@ -208,7 +208,7 @@ fn nghttp2s(stories: &[Story]) -> Vec<Blocks> {
         .collect()
 }
 
-/// Both decoders find the lists in `blocks`; prints the ratio of the encoding.
+/// Checks that both decoders find the lists in `blocks`. Prints the compression ratio.
 fn check(stories: &[Story], blocks: &[Blocks], encoder: &str) {
     for (story, blocks) in stories.iter().zip(blocks) {
         let mut our_decoder = Decoder::<HeaderField>::new(DEFAULT_TABLE_SIZE);

@@ -1,8 +1,7 @@
 //! nghttp2's HPACK codec and Huffman coder, through `libnghttp2-sys`.
 //!
-//! The only unsafe code of the benches beside the counting allocator. Lengths and
-//! lifetimes are Rust's on this side: every pointer given to C points into a
-//! slice that outlives the call.
+//! The only unsafe code of the benches besides the counting allocator. Rust checks lengths and
+//! lifetimes on this side: every pointer passed to C points into a slice that outlives the call.
 
 #![allow(unsafe_code)]
 
@@ -24,7 +23,7 @@ use libnghttp2_sys::{
 #[allow(clippy::cast_possible_truncation)]
 const NO_COPY: u8 = (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE) as u8;
 
-/// A header list in the form that nghttp2 takes, made before the clock runs.
+/// A header list in nghttp2's form, made before the measurement.
 pub(crate) struct Prepared<'a> {
     fields: Vec<nghttp2_nv>,
     list: PhantomData<&'a HeaderList>,
@@ -33,7 +32,7 @@ pub(crate) struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     pub(crate) fn new(list: &'a HeaderList) -> Self {
         let fields = list.iter().map(|(name, value)| nghttp2_nv {
-            // The deflater only reads; the type says `*mut` for other uses of it.
+            // The deflater only reads. The type has `*mut` for other uses.
             name: name.as_ptr().cast_mut(),
             value: value.as_ptr().cast_mut(),
             namelen: name.len(),
@@ -96,7 +95,7 @@ impl Inflater {
         Self(NonNull::new(inflater).expect("nghttp2 gave a decoder"))
     }
 
-    /// Decodes one header block; `sink` gets names and values.
+    /// Decodes one header block. `sink` receives names and values.
     pub(crate) fn decode(&mut self, mut block: &[u8], mut sink: impl FnMut(&[u8], &[u8])) {
         loop {
             let mut field = nghttp2_nv {
@@ -151,7 +150,7 @@ impl Drop for Inflater {
 /// Huffman-codes `text` into `coded` (emptied first).
 ///
 /// Internal functions of nghttp2, reachable because it is linked statically.
-/// The length is counted first, as nghttp2 does for every string.
+/// The length is computed first, as nghttp2 does for every string.
 pub(crate) fn huffman_encode(text: &[u8], coded: &mut Vec<u8>) {
     coded.clear();
     // SAFETY: a valid slice; the function only reads.

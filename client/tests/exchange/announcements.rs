@@ -1,5 +1,4 @@
-//! Messages of a server besides its responses, priorities of the client, and
-//! statistics.
+//! Messages of a server besides its responses, priorities of the client, and statistics.
 
 use std::{
     sync::{Arc, Mutex},
@@ -18,7 +17,7 @@ fn origin(text: &str) -> Origin {
     Origin::of(&text.parse().unwrap()).unwrap()
 }
 
-/// Behind TLS; elsewhere no certificate vouches for them (RFC 8336 §2.1).
+/// Behind TLS. In cleartext, no certificate vouches for them (RFC 8336 §2.1).
 #[tokio::test]
 async fn origins_are_remembered() {
     assert_eq!(announced(Security::Cleartext).await, []);
@@ -83,20 +82,20 @@ async fn a_priority_is_told_in_a_field_and_changed_by_a_frame() {
     request.extensions_mut().insert(handle.clone());
     let response = connection.request(request);
     let head = peer.expect(HEADERS).await;
-    // The field's value goes as a literal or as Huffman code.
+    // The value of the field is sent as a literal or in Huffman code.
     let size = head.payload.len();
     handle.set(Priority::new(1, true));
     let update = peer.expect(PRIORITY_UPDATE).await;
     assert_eq!(update.payload, "\0\0\0\u{1}u=1, i");
     peer.send(HEADERS, END_HEADERS, 1, OK).await;
     let response = response.await.unwrap();
-    // In the middle of the response too; a repetition is reported once.
+    // During the response too. A repetition is reported once.
     handle.set(Priority::new(6, false));
     let update = peer.expect(PRIORITY_UPDATE).await;
     assert_eq!(update.payload, "\0\0\0\u{1}u=6");
     peer.send(DATA, END_STREAM, 1, b"image").await;
     assert_eq!(text(response).await, "image");
-    // Too late for this one: nothing is said.
+    // Too late for this request: nothing is sent.
     handle.set(Priority::new(0, false));
     let other = connection.request(get("/image"));
     let plain = peer.expect(HEADERS).await;
@@ -152,7 +151,7 @@ fn figures_can_be_asked_for_and_are_told() {
     });
 }
 
-/// The server is gone without a word: keep-alive finds out.
+/// The server disappears silently: keep-alive notices it.
 #[tokio::test(start_paused = true)]
 async fn keep_alive_gives_a_silent_server_up() {
     let limits = Limits::new(Side::Client).with(|limits| {
@@ -163,7 +162,7 @@ async fn keep_alive_gives_a_silent_server_up() {
         .connection(ConnectionConfig::new(Side::Client).with(|config| config.limits = limits));
     let (connection, mut peer) = by_hand(config, &[]).await;
     let response = tokio::spawn(connection.request(get("/never")));
-    // It answers for a while.
+    // The server answers for a while.
     for _ in 0..3 {
         loop {
             let frame = peer.frame().await.unwrap();

@@ -1,4 +1,4 @@
-//! More requests than a server allows streams.
+//! More requests than a server permits streams.
 
 use std::{
     future::poll_fn,
@@ -55,7 +55,7 @@ fn fail_says_how_many_there_are_and_may_be() {
         assert!(error.is_retryable());
         assert!(error.to_string().contains("allows 2"), "{error}");
 
-        // `poll_ready` waits for a stream, and then `call` has it.
+        // `poll_ready` waits for a stream, and then `call` uses it.
         assert!(!is_ready(&mut pair.connection));
         drop(first);
         let connection = &mut pair.connection;
@@ -76,8 +76,8 @@ fn fail_says_how_many_there_are_and_may_be() {
     });
 }
 
-/// Before the server's settings arrive, the client assumes 100 streams. A
-/// request beyond the real number gets its error.
+/// Before the server's settings arrive, the client assumes 100 streams. A request beyond the real
+/// number receives an error.
 #[test]
 fn fail_before_the_settings_came() {
     every_version(|version| async move {
@@ -167,7 +167,7 @@ fn another_connection_is_opened_up_to_a_number() {
         }
         assert_eq!(connector.dialled.load(Ordering::SeqCst), 3, "{version}");
         assert_eq!(client.connections(), 3);
-        // All are full: it waits.
+        // All connections are full: the request waits.
         let waiting = tokio::spawn(client.request(get("/hello")));
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
@@ -178,8 +178,8 @@ fn another_connection_is_opened_up_to_a_number() {
     });
 }
 
-/// The bound of the pool goes before the policy: those that wait do so on the
-/// connections that there are.
+/// The bound of the pool has priority over the policy: excess requests wait on the existing
+/// connections.
 #[test]
 fn no_more_connections_are_opened_than_are_kept() {
     every_version(|version| async move {
@@ -209,8 +209,8 @@ fn no_more_connections_are_opened_than_are_kept() {
     });
 }
 
-/// Nobody knows yet how few streams a server allows: what it refuses for that
-/// is asked again, of it or another connection.
+/// The client does not know the server's stream limit yet. It repeats requests that the server
+/// refuses for it, on this connection or another.
 #[test]
 fn a_burst_ahead_of_the_settings_loses_nothing() {
     every_version(|version| async move {

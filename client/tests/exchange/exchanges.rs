@@ -148,7 +148,7 @@ fn responses_without_a_body() {
         let response = pair.connection.request(request).await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(measure(response.into_body()).await.0, 0, "{version}");
-        // The connection is as good as before.
+        // The connection still works as before.
         let response = pair.connection.request(get("/hello")).await.unwrap();
         assert_eq!(text(response).await, "hello world");
     });
@@ -208,7 +208,7 @@ fn what_no_connection_can_say_is_an_error_and_nothing_is_sent() {
             "{error}"
         );
         assert!(!error.is_retryable());
-        // An extended CONNECT needs a server that takes it.
+        // An extended CONNECT requires a server that accepts it.
         let mut request = get("/chat");
         *request.method_mut() = Method::CONNECT;
         request

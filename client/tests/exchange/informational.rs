@@ -1,4 +1,4 @@
-//! Responses ahead of the response, and bodies that wait for one.
+//! Responses before the final response, and bodies that wait for one.
 
 use std::{sync::mpsc, time::Duration};
 
@@ -47,12 +47,12 @@ async fn early_hints_come_before_the_response() {
 
 #[tokio::test]
 async fn a_body_waits_for_its_100() {
-    // For ever, as far as this test is concerned.
+    // Forever, for the purposes of this test.
     let config = ClientOptions::default().continue_timeout(Duration::from_secs(3600));
     let (connection, mut peer) = by_hand(config, &[]).await;
     let response = connection.request(upload(true));
     assert!(!peer.expect(HEADERS).await.ends());
-    // Other requests continue meanwhile, and no body arrives.
+    // Other requests continue meanwhile, and no body is sent.
     let other = connection.request(get("/other"));
     assert_eq!(peer.expect(HEADERS).await.stream, 3);
     peer.answer(3).await;
@@ -96,8 +96,8 @@ async fn without_the_field_a_body_goes_at_once() {
     assert_eq!(response.await.unwrap().status(), 200);
 }
 
-/// The response is complete with its head: nothing of the body is sent, and
-/// the stream does not stay open.
+/// The response is complete with its head: the client sends no body, and the stream does not stay
+/// open.
 #[tokio::test]
 async fn a_body_that_is_refused_by_a_head_is_not_sent() {
     let (connection, mut peer) = by_hand(ClientOptions::default(), &[]).await;
@@ -112,7 +112,7 @@ async fn a_body_that_is_refused_by_a_head_is_not_sent() {
     until("an idle connection", || connection.is_idle()).await;
 }
 
-/// The response has a body: it is read to its end, then the stream is ended.
+/// The response has a body: the client reads it to its end, and then ends the stream.
 #[tokio::test]
 async fn a_body_that_is_refused_by_a_long_response_is_not_sent() {
     let (connection, mut peer) = by_hand(ClientOptions::default(), &[]).await;
@@ -123,7 +123,7 @@ async fn a_body_that_is_refused_by_a_long_response_is_not_sent() {
     let response = response.await.unwrap();
     assert_eq!(response.status(), 413);
     peer.send(DATA, 0, 1, b"too ").await;
-    // While the response is under way the stream stays as it is.
+    // During the response, the stream stays open.
     let other = connection.request(get("/other"));
     assert_eq!(peer.expect(HEADERS).await.stream, 3);
     peer.answer(3).await;
@@ -149,8 +149,8 @@ fn a_server_that_accepts_ahead_of_its_100_gets_the_body() {
     });
 }
 
-/// Our own server, which sends 100 when the handler reads; and SPDY, which has
-/// no such thing: the body goes.
+/// Our own server sends 100 when the handler reads. SPDY has no such frame, so the client sends the
+/// body at once.
 #[test]
 fn every_server_gets_the_body() {
     every_version(|version| async move {

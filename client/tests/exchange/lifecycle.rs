@@ -1,4 +1,4 @@
-//! Ends of all kinds: cancelled, shut down, cut off, refused.
+//! Ends of all kinds: cancelled, shut down, broken, refused.
 
 use std::{
     future::{Future as _, poll_fn},
@@ -72,7 +72,7 @@ fn a_dropped_body_resets_its_stream() {
             .await;
             until("an idle connection", || pair.connection.is_idle()).await;
         }
-        // All windows are what they were.
+        // All windows have their original size.
         let (length, _) = measure(
             pair.connection
                 .request(get("/bytes/5000000"))
@@ -127,9 +127,8 @@ fn a_graceful_shutdown_of_the_client_loses_nothing() {
     });
 }
 
-/// The transport breaks after so many bytes, in the one or the other
-/// direction: the caller gets a complete response or an error that says so,
-/// and nothing is left behind.
+/// The transport breaks after a number of bytes, in one direction or the other. The caller receives
+/// a complete response, or an error that says so. Nothing is left.
 #[test]
 fn a_peer_that_disappears_at_any_point() {
     every_version(|version| async move {
@@ -161,7 +160,7 @@ fn a_peer_that_disappears_at_any_point() {
                 Err(error) => panic!("{error}"),
             }
             drop(connection);
-            // Each side may report the end in its own way, but must end.
+            // Each side may report the end in its own way, but its task must end.
             let _ = task.await.unwrap();
             let _ = server.await.unwrap();
             relay.await.unwrap();
@@ -189,7 +188,7 @@ async fn relay(
             }
         }
     };
-    // When one direction ends, both ends of both pipes are dropped.
+    // If one direction ends, both ends of both pipes are dropped.
     tokio::select! {
         () = copy(&mut left_read, &mut right_write, towards_right) => {}
         () = copy(&mut right_read, &mut left_write, towards_left) => {}
@@ -239,8 +238,7 @@ fn a_response_over_a_limit_names_the_limit() {
                 "{version}: {text_of}"
             );
 
-            // SPDY's compression cannot continue behind a block that is not
-            // inflated.
+            // SPDY's compression cannot continue after a block that was not inflated completely.
             if !pair.connection.is_open() {
                 assert_ne!(version, lacewing_client::Version::Http2);
                 assert_eq!(named, "max_header_list_size");
@@ -255,7 +253,7 @@ fn a_response_over_a_limit_names_the_limit() {
             assert!(text_of.contains(named), "{version}: {text_of}");
             assert!(text_of.contains(value), "{version}: {text_of}");
 
-            // Only those streams are over, and header compression is in step.
+            // Only those streams have ended, and the compression states agree.
             if named == "max_header_fields" {
                 assert_eq!(
                     text(pair.connection.request(get("/hello")).await.unwrap()).await,
@@ -307,7 +305,7 @@ fn a_request_body_that_fails_is_the_callers_error() {
         assert!(matches!(error, ClientError::Body(_)), "{error}");
         assert!(error.to_string().contains("disk on fire"));
 
-        // With the response under way, its body ends with an error.
+        // If the response has begun, its body ends with an error.
         let (fail, failed) = tokio::sync::oneshot::channel();
         let request = post(
             "/echo",
@@ -350,7 +348,7 @@ fn requests_wait_for_streams_and_poll_ready_tells_the_truth() {
                 ConnectionConfig::new(Side::Server).with(|config| config.limits = limits),
             ),
         );
-        // The server's settings are known after a first exchange.
+        // After the first exchange, the server's settings are known.
         assert_eq!(
             text(pair.connection.request(get("/hello")).await.unwrap()).await,
             "hello world"
@@ -407,7 +405,7 @@ fn garbage_instead_of_a_server_is_a_protocol_error() {
             .write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
             .await
             .unwrap();
-        // Closed afterwards, as such servers do.
+        // Closes afterwards, like such servers.
         drop(server);
         let error = connection.request(get("/hello")).await.unwrap_err();
         let ClientError::Connection(error) = error else {

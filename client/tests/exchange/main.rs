@@ -1,5 +1,5 @@
-//! One connection at a time, mostly over a pipe in memory: every test of an
-//! exchange runs on all four protocols.
+//! One connection at a time, mostly over a pipe in memory. Every test of an exchange runs on all
+//! four protocols.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! Responses that are defined to have no content: what users see of them, and
-//! that nothing else is handed to them as content (RFC 9110 §6.4.1).
+//! Responses that have no content by definition: the view of users, who receive no other bytes as
+//! content (RFC 9110 §6.4.1).
 
 use http::{Method, Request};
 use http_body::Body as _;
@@ -39,7 +39,7 @@ async fn lengths_of_what_is_left_out_are_no_lengths() {
             let response = tokio::spawn(connection.request(request(&method)));
             let stream = peer.expect(HEADERS).await.stream;
             let length: &[_] = match status {
-                // It has content, of no length (RFC 9110 §15.3.6).
+                // It has content, of length zero (RFC 9110 §15.3.6).
                 "205" => &[("content-length", "0")],
                 _ => &[("content-length", "7")],
             };

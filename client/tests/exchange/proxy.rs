@@ -1,5 +1,4 @@
-//! A proxy's handler: SPDY in and HTTP/2 out, the other way round, and all
-//! other pairs.
+//! A proxy's handler: SPDY in and HTTP/2 out, the reverse, and all other pairs.
 
 use std::{
     convert::Infallible,
@@ -70,7 +69,7 @@ fn chain_to(
     }
 }
 
-/// Every pair of versions, on a runtime of its own.
+/// Every pair of versions, each on its own runtime.
 fn every_pair<F, R>(test: F)
 where
     F: Fn(Version, Version) -> R,
@@ -103,7 +102,7 @@ fn bodies_stream_through() {
     });
 }
 
-/// A body whose pieces are sent one by one.
+/// A body whose pieces the test sends one by one.
 struct Pieces(mpsc::UnboundedReceiver<Bytes>);
 
 impl http_body::Body for Pieces {
@@ -120,8 +119,7 @@ impl http_body::Body for Pieces {
     }
 }
 
-/// No message waits until it is complete: each piece returns before the next
-/// one is sent.
+/// The proxy forwards pieces at once: each piece returns before the next one is sent.
 #[test]
 fn nothing_is_collected_on_the_way() {
     every_pair(|front, back| async move {
@@ -163,7 +161,7 @@ fn trailers_are_forwarded_both_ways() {
 #[test]
 fn fields_are_forwarded_and_cookies_stay_one() {
     every_pair(|front, back| async move {
-        // Values as they are: Debug would hide what is sensitive.
+        // The raw values: Debug would hide sensitive ones.
         let service = service_fn(
             |request: Request<lacewing_server::RequestBody>| async move {
                 let fields = request.headers().iter();
@@ -225,7 +223,7 @@ fn statuses_and_empty_bodies_are_forwarded() {
     });
 }
 
-/// The client goes away: before the response, and in its middle.
+/// The client disappears: before the response, and during it.
 #[test]
 fn cancellation_is_forwarded() {
     every_pair(|front, back| async move {
@@ -250,7 +248,7 @@ fn cancellation_is_forwarded() {
     });
 }
 
-/// The origin goes away: before the response, and in its middle.
+/// The origin disappears: before the response, and during it.
 #[test]
 fn failures_of_the_origin_are_told() {
     every_pair(|front, back| async move {
@@ -269,14 +267,13 @@ fn failures_of_the_origin_are_told() {
         assert!(body.collect().await.is_err(), "{front} to {back}");
         let response = asking.await.unwrap().unwrap();
         assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
-        // No server has seen a later request.
+        // No server received a later request.
         let response = broken.client.request(get("/hello")).await.unwrap();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     });
 }
 
-/// A client that does not read slows the origin down, and nothing is heaped up
-/// in between.
+/// A client that does not read slows the origin down, and no data accumulates between them.
 #[test]
 fn a_slow_client_slows_the_origin_down() {
     every_pair(|front, back| async move {
@@ -295,13 +292,13 @@ fn a_slow_client_slows_the_origin_down() {
         ));
         let chain = chain_to(front, back, here, origin, Witness::default());
         let mut body = chain.client.request(get("/")).await.unwrap().into_body();
-        // Until nothing moves any more.
+        // Until no byte is transferred any more.
         let mut before = usize::MAX;
         while before != sent.load(Ordering::SeqCst) {
             before = sent.load(Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        // Two hops of at most 16 MiB that wait, where there are no windows.
+        // Two hops with at most 16 MiB each, if there are no windows.
         assert!(before < 40 << 20, "{front} to {back}: {before}");
         let mut read = 0;
         while read < before {
@@ -335,7 +332,7 @@ impl http_body::Body for Endless {
 
 #[test]
 fn fields_about_the_connection_stay_there() {
-    // Messages of HTTP/1.1 have them; HTTP/2 and SPDY forbid them.
+    // HTTP/1.1 messages have these fields; HTTP/2 and SPDY forbid them.
     let mut headers = HeaderMap::new();
     for (name, value) in [
         ("connection", "keep-alive, X-Private"),

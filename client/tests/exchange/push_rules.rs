@@ -1,5 +1,5 @@
-//! The pushes that a client accepts, on every protocol. The test plays the
-//! server on the engine, and promises any request.
+//! The pushes that a client accepts, on every protocol. The test is the server, on the engine, and
+//! promises any request.
 
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ struct Server {
 }
 
 impl Server {
-    /// And its client, whose first request is on its way.
+    /// Its client, with the first request open.
     async fn start(version: Version, policy: PushPolicy) -> (Self, Connection, Page) {
         let (client, io) = tokio::io::duplex(64 << 10);
         let config = ClientOptions::default().accept_push(policy);
@@ -100,9 +100,9 @@ type Page = tokio::task::JoinHandle<
     Result<http::Response<lacewing_client::Incoming>, lacewing_client::ClientError>,
 >;
 
-/// RFC 9113 §8.4, SPDY/3 §5.1: the server speaks for the origin that was asked,
-/// and for no other. spdy-transport calls every push `https`, which in
-/// cleartext can only mean the server that was asked.
+/// RFC 9113 §8.4, SPDY/3 §5.1: the server is authoritative for the requested origin, and for no
+/// other. spdy-transport calls every push `https`. In cleartext, this can only mean the requested
+/// server.
 #[test]
 fn pushes_are_of_the_origin_that_was_asked() {
     every_version(|version| async move {
@@ -162,8 +162,8 @@ fn no_more_pushes_wait_than_the_policy_says() {
             assert_eq!(*stream, pushes[2 + index], "{version}");
             assert_eq!(*reason, Reason::RefusedStream, "{version}");
         }
-        // One is taken and dropped: the server learns of it, and there is room
-        // for another.
+        // The client takes one push and drops it: the server is notified, and there is room for
+        // another.
         let mut waiting = connection.pushes();
         drop(waiting.next().await.unwrap());
         server.until(|server| server.resets.len() == 3).await;
@@ -184,8 +184,7 @@ fn no_more_pushes_wait_than_the_policy_says() {
     });
 }
 
-/// SPDY/3 §3.3.2: who cancels a request cancels what is pushed for it. HTTP/2
-/// has no such rule.
+/// SPDY/3 §3.3.2: to cancel a request cancels its pushes. HTTP/2 has no such rule.
 #[test]
 fn a_request_that_is_dropped_takes_its_pushes_along() {
     every_version(|version| async move {
@@ -212,7 +211,7 @@ fn a_request_that_is_dropped_takes_its_pushes_along() {
                 }
                 Err(_) => true,
             };
-            assert!(ended, "{version}: it will not come whole");
+            assert!(ended, "{version}: the push has no complete body");
         }
         until("an idle connection", || connection.is_idle()).await;
     });

@@ -1,4 +1,4 @@
-//! Pushes: taken, refused, cancelled, bounded.
+//! Pushes: accepted, refused, cancelled, bounded.
 
 use http_body_util::BodyExt as _;
 use lacewing_client::{ClientOptions, PushPolicy};
@@ -29,7 +29,7 @@ async fn pushes_come_with_their_requests_and_responses() {
     peer.expect(HEADERS).await;
     promise(&mut peer, 1, 2, &style("/a.css")).await;
     peer.send(HEADERS, END_HEADERS, 1, OK).await;
-    // In the middle of the response's body too.
+    // During the response's body too.
     promise(&mut peer, 1, 4, &style("/b.css")).await;
     let first = pushes.next().await.unwrap();
     assert_eq!(first.parent, "http://test.example/page");
@@ -51,7 +51,7 @@ async fn pushes_come_with_their_requests_and_responses() {
     assert_eq!(text(response).await, "a");
     assert_eq!(text(second.response.await.unwrap()).await, "b");
     until("an idle connection", || connection.is_idle()).await;
-    // The end of the connection is the end of its pushes.
+    // The end of the connection ends its pushes.
     drop(connection);
     drop(peer);
     assert!(pushes.next().await.is_none());
@@ -66,7 +66,7 @@ async fn a_push_that_is_dropped_is_cancelled() {
     for promised in [2, 4, 6] {
         promise(&mut peer, 1, promised, &style("/style")).await;
     }
-    // Before its response, with its response, and within its body.
+    // Before its response, with its response, and during its body.
     drop(pushes.next().await.unwrap());
     let reset = peer.expect(RST_STREAM).await;
     assert_eq!((reset.stream, reset.code()), (2, CANCEL));
@@ -120,7 +120,7 @@ async fn promises_are_bounded() {
     let (connection, mut peer) = by_hand(config, &[]).await;
     let page = connection.request(get("/page"));
     peer.expect(HEADERS).await;
-    // Two wait, and the user takes neither; their responses are complete.
+    // Two pushes wait, and the user takes neither. Their responses are complete.
     for promised in [2, 4] {
         promise(&mut peer, 1, promised, &style("/style")).await;
         peer.answer(promised).await;
@@ -130,7 +130,7 @@ async fn promises_are_bounded() {
     assert_eq!((reset.stream, reset.code()), (6, REFUSED_STREAM));
     let mut pushes = connection.pushes();
     let taken = [pushes.next().await.unwrap(), pushes.next().await.unwrap()];
-    // Three are open: the fourth is too many.
+    // Three are open: the fourth exceeds the limit.
     let mut open = Vec::new();
     for promised in [8, 10, 12, 14] {
         promise(&mut peer, 1, promised, &style("/style")).await;
@@ -147,8 +147,7 @@ async fn promises_are_bounded() {
     assert_eq!(page.await.unwrap().status(), 200);
 }
 
-/// A pushed body without a reader costs at most its window, and delays no other
-/// stream.
+/// A pushed body without a reader costs at most its window, and delays no other stream.
 #[tokio::test]
 async fn a_push_that_nobody_reads_holds_up_nobody() {
     let (connection, mut peer) = by_hand(taking(), &[]).await;
@@ -172,7 +171,7 @@ async fn a_push_that_nobody_reads_holds_up_nobody() {
     assert_eq!(connection.stats().await.unwrap().buffered_bytes, 0);
 }
 
-/// Pushes that the user does not take do not keep a connection from ending.
+/// Pushes that the user does not take do not prevent the end of a connection.
 #[tokio::test]
 async fn pushes_without_takers_end_with_the_last_handle() {
     let (connection, mut peer) = by_hand(taking(), &[]).await;

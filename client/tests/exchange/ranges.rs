@@ -1,5 +1,5 @@
-//! Streaming players: they ask for a range, read a little of it, and drop it
-//! for the next one, thousands of times on one connection.
+//! Video players: they request a range, read a little of it, and drop it for the next one,
+//! thousands of times on one connection.
 
 use std::{
     convert::Infallible,
@@ -24,12 +24,11 @@ use crate::support::*;
 
 const FILM: usize = 50_000_000;
 
-/// A player that seeks thirty times a second: what the limit on resets lets an
-/// honest client do for as long as it likes (33 a second after 200 at once).
+/// A player that seeks thirty times per second. The limit on resets permits this to an honest
+/// client forever (33 per second after 200 at once).
 const PACE: Duration = Duration::from_millis(33);
 
-/// A body of this many bytes, without making them; or its first bytes, from a
-/// slow disk.
+/// A body of this length, without the memory for it; or its first bytes, from a slow disk.
 struct Film {
     left: usize,
     stalls: bool,
@@ -64,7 +63,7 @@ struct Theatre {
     connection: Connection,
     client_task: JoinHandle<Result<(), lacewing_client::Error>>,
     server_task: JoinHandle<Result<(), lacewing_server::ServeError>>,
-    /// Responses whose body was made, and dropped.
+    /// The numbers of response bodies that were created and dropped.
     begun: Arc<AtomicUsize>,
     gone: Arc<AtomicUsize>,
     /// The server's statistics of the connection, every second.
@@ -126,7 +125,7 @@ fn open(version: Version) -> Theatre {
     }
 }
 
-/// From there to the end.
+/// From this position to the end.
 fn range(from: usize) -> Request<Body> {
     asked(format!("bytes={from}-"))
 }
@@ -146,14 +145,14 @@ async fn thousands_of_seeks_leave_nothing_behind() {
         for seek in 0..3_000_usize {
             let from = seek * 7919 % (FILM - 1_000_000);
             match seek % 5 {
-                // Dropped before the response, perhaps before it is sent.
+                // Dropped before the response, perhaps before the request is sent.
                 0 => drop(connection.request(range(from))),
                 1 => {
                     let asking = tokio::spawn(connection.request(range(from)));
                     tokio::task::yield_now().await;
                     asking.abort();
                 }
-                // Dropped with the head, after one piece, or after many.
+                // Dropped after the head, after one piece, or after many.
                 2 => drop(connection.request(range(from)).await.unwrap()),
                 more => {
                     let response = connection.request(range(from)).await.unwrap();
@@ -168,7 +167,7 @@ async fn thousands_of_seeks_leave_nothing_behind() {
         }
         nothing_is_left(version, &theatre).await;
 
-        // And no window has leaked: the film still runs to its end.
+        // No window credit was lost: the film still plays to its end.
         let response = connection.request(range(30_000_000)).await.unwrap();
         let (length, _) = measure(response.into_body()).await;
         assert_eq!(length, 20_000_000, "{version}");
@@ -178,10 +177,9 @@ async fn thousands_of_seeks_leave_nothing_behind() {
     }
 }
 
-/// Many at once, as a player does that shows previews and is scrolled: within
-/// the burst that the limit on resets allows. (What it has not read by then is
-/// less than the connection lets wait, as where there are no windows the next
-/// response's head comes behind it.)
+/// Many requests at once, like a player that shows previews while the user scrolls: within the
+/// burst that the limit on resets permits. (The unread data is less than the connection may buffer:
+/// without windows, the head of the next response follows that data.)
 #[tokio::test(start_paused = true)]
 async fn a_burst_of_seeks_is_no_attack() {
     for version in Version::ALL {
@@ -196,7 +194,7 @@ async fn a_burst_of_seeks_is_no_attack() {
                 bodies.push(request.await.unwrap().into_body());
             }
             drop(bodies);
-            // As long as so many seeks take at a player's pace.
+            // As long as this number of seeks takes at a player's pace.
             tokio::time::sleep(PACE * 90).await;
         }
         nothing_is_left(version, &theatre).await;

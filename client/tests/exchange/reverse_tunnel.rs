@@ -1,5 +1,5 @@
-//! Roles do not depend on who dialled: an origin dials out to a relay, and
-//! serves over the connection that it dialled.
+//! The side does not depend on who dialled: an origin dials a relay, and serves requests over that
+//! connection.
 
 use std::{
     convert::Infallible,
@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::support::*;
 
-/// Takes dialled connections, and is the client on each.
+/// Accepts dialled connections, and is the client on each.
 async fn relay(version: Version) -> (std::net::SocketAddr, mpsc::Receiver<Connection>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -68,9 +68,9 @@ fn who_dials_may_serve() {
         let expected = (length as u64, sha256(&pattern(length)));
         assert_eq!(measure(response.into_body()).await, expected, "{version}");
 
-        // Both sides may look whether the other is still there.
+        // Both sides may test whether the other side is alive.
         connection.ping(Duration::from_secs(10)).await.unwrap();
-        // Cancelling reaches the one who dialled.
+        // A cancel reaches the side that dialled.
         let response = connection.request(get("/stall")).await.unwrap();
         drop(response);
         let gone = witness.bodies_gone;
@@ -80,8 +80,7 @@ fn who_dials_may_serve() {
     });
 }
 
-/// All parts: a client, the relay, and an origin that connects, leaves and
-/// returns.
+/// All parts: a client, the relay, and an origin that connects, leaves and returns.
 #[test]
 fn the_public_is_served_by_whoever_dialled_last() {
     every_version(|back| async move {

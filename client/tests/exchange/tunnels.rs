@@ -42,7 +42,7 @@ fn websocket(path: &str) -> http::Request<()> {
     request
 }
 
-/// Echoes to the end.
+/// Echoes until the end.
 async fn echo(tunnel: lacewing_server::Tunnel) {
     let (mut reader, mut writer) = tokio::io::split(tunnel);
     if tokio::io::copy(&mut reader, &mut writer).await.is_ok() {
@@ -50,10 +50,10 @@ async fn echo(tunnel: lacewing_server::Tunnel) {
     }
 }
 
-/// The use of the server's end of a tunnel.
+/// The server's end of a tunnel does one of these.
 type Handler = Arc<dyn Fn(lacewing_server::Tunnel) + Send + Sync>;
 
-/// A server that agrees to all tunnels but those to port 1.
+/// A server that accepts all tunnels except those to port 1.
 fn proxy(io: DuplexStream, version: Version, handle: Handler) {
     let service = service_fn(
         move |request: http::Request<lacewing_server::RequestBody>| {
@@ -117,9 +117,8 @@ fn bytes_go_through_a_tunnel_and_its_halves_end_apart() {
     });
 }
 
-/// Bytes before a shutdown arrive, no matter which handles are dropped then.
-/// Flushed bytes arrive before the reset of a tunnel that was dropped without a
-/// shutdown.
+/// Bytes before a shutdown arrive, no matter which handles are then dropped. If a tunnel is dropped
+/// without a shutdown, its flushed bytes arrive before the reset.
 #[test]
 fn what_was_sent_before_a_drop_arrives() {
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -149,7 +148,7 @@ fn what_was_sent_before_a_drop_arrives() {
     every_version(|version| async move {
         for len in [10, 5_000, 300_000] {
             for last in [Last::Shutdown, Last::Flush] {
-                // The client sends.
+                // The client is the sender.
                 let (tell, told) = tokio::sync::oneshot::channel();
                 let tell = Arc::new(std::sync::Mutex::new(Some(tell)));
                 let connection = through_proxy(
@@ -161,7 +160,7 @@ fn what_was_sent_before_a_drop_arrives() {
                 let (_, tunnel) = connection.tunnel(to_host()).await.unwrap();
                 let theirs = told.await.unwrap();
                 tokio::join!(send(tunnel, len, last), receive(theirs, len, last));
-                // The server does.
+                // The server is the sender.
                 let connection = through_proxy(
                     version,
                     Arc::new(move |tunnel| drop(tokio::spawn(send(tunnel, len, last)))),
@@ -190,7 +189,7 @@ fn a_tunnel_that_is_refused_says_how() {
     });
 }
 
-/// A proxy behind each connection; the first one is about to leave.
+/// A proxy behind each connection. The first proxy soon shuts down.
 struct Proxies {
     version: Version,
     dialled: Arc<AtomicUsize>,
@@ -235,14 +234,14 @@ fn a_client_asks_another_proxy_if_one_leaves() {
     });
 }
 
-/// Either side stops reading: the other can write so much and no more, of the
-/// gigabyte that it offers. Everything else continues.
+/// Either side stops reading: the other side can write a bounded part of the gigabyte that it
+/// offers. All other streams continue.
 #[test]
 fn a_side_that_stalls_costs_no_memory() {
     const GIGABYTE: usize = 1 << 30;
     every_version(|version| async move {
-        // A window, a pipe, the transport, and what is cut ahead, on both
-        // sides; without windows what is read before the transport waits.
+        // A window, a pipe, the transport, and the data that is cut ahead, on both sides. Without
+        // windows: the data that is read before the transport waits.
         let bound = match version {
             Version::Spdy2 => 10 << 20,
             _ => 4 << 20,
@@ -252,7 +251,7 @@ fn a_side_that_stalls_costs_no_memory() {
         let by_server = Arc::clone(&offered);
         let handle: Handler = Arc::new(move |tunnel| {
             let (reader, writer) = tokio::io::split(tunnel);
-            // Reads nothing, and writes as much as it can.
+            // Reads nothing, and writes as much as possible.
             held.lock().unwrap().push(reader);
             tokio::spawn(offer(writer, GIGABYTE, Arc::clone(&by_server)));
         });
@@ -270,7 +269,7 @@ fn a_side_that_stalls_costs_no_memory() {
         let stats = connection.stats().await.unwrap();
         assert!(stats.buffered_bytes < bound && stats.output_bytes < bound);
         if version != Version::Spdy2 {
-            // SPDY/2 has no windows: who does not read stops the transport.
+            // SPDY/2 has no windows: a side that does not read stops the transport.
             let response = connection.request(get("/hello")).await.unwrap();
             assert_eq!(text(response).await, "hello world");
         }
@@ -292,7 +291,7 @@ async fn offer(
     }
 }
 
-/// Waits until a number has not changed for a while.
+/// Waits until a number stays the same for a while.
 async fn settled(number: &AtomicUsize) {
     let (mut last, mut same) = (0, 0);
     while same < 100 {
@@ -314,8 +313,7 @@ async fn echo_messages(request: Request) -> Result<Response<AxumBody>, String> {
                 socket.send(message).await.unwrap();
             }
         }
-        // Dropped without it the stream would be reset, and what was said last
-        // with it.
+        // A stream that is dropped without it is reset, and its last message is lost.
         let _ = socket.get_mut().shutdown().await;
     });
     Ok(response.map(AxumBody::new))
@@ -353,7 +351,7 @@ async fn websockets_over_one_connection() {
         Message::binary(pattern(10_000_000)),
         Message::text("last"),
     ] {
-        // A large one returns while it is still sent.
+        // A large message returns while it is still being sent.
         let (mut sink, mut stream) = socket.split();
         let sent = message.clone();
         let (sent, received) = tokio::join!(sink.send(sent), stream.next());
@@ -413,8 +411,8 @@ fn spdy_has_no_extended_connect() {
     });
 }
 
-/// Requests behind one that waits for the SETTINGS do not wait for it, and one
-/// that is dropped meanwhile is never sent.
+/// Requests after one that waits for SETTINGS do not wait for it. A request that is dropped
+/// meanwhile is never sent.
 #[tokio::test]
 async fn only_extended_connect_waits_for_the_settings() {
     let (client, mut server) = tokio::io::duplex(64 * 1024);
@@ -433,8 +431,7 @@ async fn only_extended_connect_waits_for_the_settings() {
     let mut preface = [0; 24];
     server.read_exact(&mut preface).await.unwrap();
     let mut peer = Peer { io: server };
-    // The server has sent nothing yet, not even an acknowledgement of the
-    // client's settings.
+    // The server has sent nothing yet, not even an acknowledgement of the client's settings.
     let head = loop {
         let frame = peer.frame().await.unwrap();
         if frame.kind == HEADERS {

@@ -1,5 +1,4 @@
-//! Pushes, informational responses, advertisements and upgrades, against our
-//! own server.
+//! Pushes, informational responses, advertisements and upgrades, against our own server.
 
 use std::{
     convert::Infallible,
@@ -14,7 +13,7 @@ use lacewing_server::{
 
 use crate::support::*;
 
-/// Pushes a style with each page, and gives hints ahead of it.
+/// Pushes a style sheet with each page, and sends hints before it.
 async fn site(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
     let path = request.uri().path().to_owned();
     if path != "/page" {
@@ -23,14 +22,14 @@ async fn site(request: Request<RequestBody>) -> Result<Response<String>, Infalli
     if let Some(pusher) = request.extensions().get::<Pusher>() {
         for style in ["/a.css", "/b.css"] {
             let pushed = Request::get(style).body(()).unwrap();
-            // Refused where the client takes none.
+            // Refused if the client accepts none.
             let _ = pusher.push(pushed).await;
         }
     }
     if let Some(informer) = request.extensions().get::<Informer>() {
         let mut hints = HeaderMap::new();
         hints.insert("link", "</c.css>; rel=preload".parse().unwrap());
-        // SPDY has no word for it.
+        // SPDY has no frame for it.
         let _ = informer.early_hints(hints).await;
     }
     Ok(Response::new(String::from("page")))

@@ -1,4 +1,4 @@
-//! Certificates from PEM files, and TLS over transports of the user's making.
+//! Certificates from PEM files, and TLS over the user's own transports.
 
 use std::{
     convert::Infallible,
@@ -24,7 +24,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use crate::support::text;
 
-/// An authority, and files of what it signed; gone with the test.
+/// An authority, and files that it signed; removed after the test.
 struct Authority {
     folder: PathBuf,
     issuer: Issuer<'static, KeyPair>,
@@ -62,7 +62,7 @@ impl Authority {
         (certificate.der().clone(), key.into())
     }
 
-    /// A server for `app.example`, which asks for client certificates or not.
+    /// A server for `app.example`, with or without a request for client certificates.
     async fn serve(&self, clients: Clients) -> SocketAddr {
         let (certificate, key) = self.sign("app.example");
         let provider = Arc::new(default_provider());
@@ -129,10 +129,10 @@ async fn an_authority_of_ones_own_is_added_from_a_file() {
             .unwrap()
             .build();
         assert_eq!(fetch(&client).await.unwrap(), URL, "{version}");
-        let only = Certificates::nobody().add_ca_file(authority.file("ca.pem"));
+        let only = Certificates::empty().add_ca_file(authority.file("ca.pem"));
         let client = builder().certificates(only.unwrap()).build();
         assert_eq!(fetch(&client).await.unwrap(), URL, "{version}");
-        // Mozilla does not know it.
+        // Mozilla's roots do not include it.
         let error = fetch(&builder().build()).await.unwrap_err();
         assert!(
             matches!(error, ClientError::Tls { .. }),
@@ -154,7 +154,7 @@ async fn a_client_certificate_is_shown_from_files() {
         builder.client_certificate_files(chain, key).unwrap()
     };
     let ca = authority.file("ca.pem");
-    // In either order, and where anyone is trusted too.
+    // In either order, and also if any certificate is trusted.
     let client = show(builder()).add_ca_file(&ca).unwrap().build();
     assert_eq!(fetch(&client).await.unwrap(), URL);
     let client = show(builder().add_ca_file(&ca).unwrap()).build();
@@ -162,7 +162,7 @@ async fn a_client_certificate_is_shown_from_files() {
     let client = show(builder()).danger_accept_invalid_certs().build();
     assert_eq!(fetch(&client).await.unwrap(), URL);
     let client = builder().add_ca_file(&ca).unwrap().build();
-    assert!(fetch(&client).await.is_err(), "nobody was shown");
+    assert!(fetch(&client).await.is_err(), "no certificate was sent");
 }
 
 #[cfg(feature = "platform-roots")]
@@ -176,12 +176,12 @@ async fn what_was_added_stays_beside_the_roots_of_the_platform() {
         .unwrap();
     match builder.platform_roots() {
         Ok(builder) => assert_eq!(fetch(&builder.build()).await.unwrap(), URL),
-        // A machine without any says so.
+        // A machine without roots reports this.
         Err(error) => assert!(error.to_string().contains("operating system"), "{error}"),
     }
 }
 
-/// The file, and its fault.
+/// The error has the file, and its fault.
 #[test]
 fn errors_name_the_file_and_its_fault() {
     let authority = Authority::new("faults");
@@ -213,7 +213,7 @@ fn errors_name_the_file_and_its_fault() {
         let text = error.to_string();
         assert!(text.contains(file) && text.contains(fault), "{text}");
     };
-    let ca = |file: &str| Certificates::nobody().add_ca_file(authority.file(file));
+    let ca = |file: &str| Certificates::empty().add_ca_file(authority.file(file));
     told(ca("missing.pem"), "missing.pem", "cannot be read");
     told(ca("empty.pem"), "empty.pem", "no certificate");
     told(ca("one.key"), "one.key", "no certificate");
@@ -222,7 +222,7 @@ fn errors_name_the_file_and_its_fault() {
 
     let show = |chain: &str, key: &str| {
         let file = |name: &str| -> PathBuf { Path::new(&authority.folder).join(name) };
-        Certificates::nobody().client_certificate_files(file(chain), file(key))
+        Certificates::empty().client_certificate_files(file(chain), file(key))
     };
     assert!(show("one.pem", "one.key").is_ok());
     told(
@@ -245,8 +245,7 @@ fn errors_name_the_file_and_its_fault() {
     );
 }
 
-/// The client does TLS and ALPN over any transport that is dialled: here a
-/// tunnel through a proxy that speaks HTTP/2.
+/// The client does TLS and ALPN over any dialled transport: here a tunnel through an HTTP/2 proxy.
 #[tokio::test]
 async fn tls_goes_through_a_proxy() {
     let authority = Authority::new("proxy");

@@ -1,5 +1,5 @@
-//! Transports of the user's making: names, addresses, sockets, tunnels. TLS and
-//! the choice of a protocol are the client's over all of them.
+//! The user's own transports: names, addresses, sockets, tunnels. Over all of them, the client does
+//! TLS and the choice of a protocol.
 
 use std::{
     convert::Infallible,
@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 
 use crate::support::{Witness, serve, text};
 
-/// A server that says who asks, and for what.
+/// A server that responds with the client's address and the request's URI.
 async fn server() -> SocketAddr {
     let server = Server::builder()
         .bind(([127, 0, 0, 1], 0).into())
@@ -96,7 +96,7 @@ async fn a_resolver_of_ones_own_is_asked_for_names_only() {
 #[tokio::test]
 async fn a_host_is_where_the_user_says() {
     let address = server().await;
-    // With the port of the URI, and with one of its own.
+    // With the port of the URI, and with its own port.
     for (port, to) in [(address.port(), (address.ip(), 0).into()), (1, address)] {
         let client = dialling(Version::Http2, Tcp::new().resolve_to("App.example", [to]));
         let uri = format!("http://app.EXAMPLE:{port}/");
@@ -111,7 +111,7 @@ async fn a_host_is_where_the_user_says() {
 #[tokio::test]
 async fn dead_addresses_are_passed_by() {
     let (live, dead) = (server().await, dead().await);
-    // The documentation's own addresses (RFC 3849) lead nowhere.
+    // The addresses of the documentation prefix (RFC 3849) lead nowhere.
     let nowhere: SocketAddr = "[2001:db8::1]:1".parse().unwrap();
     for version in Version::ALL {
         let tcp = Tcp::new()
@@ -142,7 +142,7 @@ async fn if_no_address_answers_the_error_has_that_of_each() {
     assert_eq!(each.unwrap().errors().len(), 2);
 }
 
-/// All of 127/8 is this machine on Linux.
+/// On Linux, all of 127/8 is this machine.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn connections_come_from_the_local_address() {
@@ -151,7 +151,7 @@ async fn connections_come_from_the_local_address() {
     let client = dialling(Version::Http2, Tcp::new().local_address(local));
     let said = fetch(&client, &format!("http://{address}/")).await.unwrap();
     assert!(said.contains("127.0.0.9"), "{said}");
-    // Its family alone is tried.
+    // Only addresses of its family are tried.
     let error = fetch(&client, "http://[::1]:1/").await.unwrap_err();
     assert!(error.to_string().contains("family"), "{error}");
 }
@@ -228,7 +228,7 @@ async fn a_dial_in_memory_knows_the_origin() {
     }
 }
 
-/// A dial that hangs ends with the time to connect.
+/// A dial that hangs ends after `connect_timeout`.
 #[tokio::test(start_paused = true)]
 async fn a_dial_that_hangs_ends() {
     let dial = dial_fn(|_| std::future::pending::<Result<tokio::io::DuplexStream, io::Error>>());

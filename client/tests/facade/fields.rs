@@ -1,5 +1,4 @@
-//! The fields of a request that are sent, and those that are refused: none is
-//! dropped silently.
+//! The fields of a request that are sent, and those that are errors: no field is dropped silently.
 
 use std::convert::Infallible;
 
@@ -77,7 +76,7 @@ fn fields_that_cannot_be_sent_are_refused_by_name() {
             .requests
             .load(std::sync::atomic::Ordering::SeqCst);
         assert_eq!(requests, 0, "{version}");
-        // The one value that may stand.
+        // The only permitted value.
         let request = Request::get("http://test.example/fields")
             .header("te", " trailers ")
             .body(Body::empty())
@@ -135,7 +134,7 @@ fn blanks_around_a_value_are_no_part_of_it() {
     });
 }
 
-/// As curl and Go do: the URI says where to connect to, `host` whom to ask.
+/// As in curl and Go: the URI names the server to connect to, and `host` the authority.
 #[test]
 fn a_host_field_becomes_the_authority() {
     every_version(|version| async move {
@@ -185,7 +184,7 @@ fn a_host_field_becomes_the_authority() {
     });
 }
 
-/// A request of gRPC's C core over a Unix socket. No `Uri` holds it.
+/// A request of gRPC's C core over a Unix socket. No `Uri` can hold its authority.
 #[test]
 fn an_authority_that_no_uri_holds_is_sent() {
     every_version(|version| async move {
@@ -197,7 +196,7 @@ fn an_authority_that_no_uri_holds_is_sent() {
         });
         let options = ServerOptions::default();
         tokio::spawn(serve_connection(server, version, options, service));
-        // It may push: what is not comparable must not be compared.
+        // The server may push: this authority must not be compared with the origin of a push.
         let options = ClientOptions::default().accept_push(PushPolicy::default());
         let (connection, task) = Connection::handshake(client, version, options);
         tokio::spawn(task);
@@ -211,7 +210,7 @@ fn an_authority_that_no_uri_holds_is_sent() {
             let expected = format!("GET /a?b [{:?}]", host.trim());
             assert_eq!(text(response).await, expected, "{version}");
         }
-        // A tunnel needs a host with a port to go to.
+        // A tunnel needs a target with a host and a port.
         let request = Request::connect("other.example:443").header("host", "%2Frun:443");
         let error = connection.request(request.body(Body::empty()).unwrap());
         let error = error.await.unwrap_err();
@@ -258,7 +257,7 @@ fn what_connect_has_no_place_for_is_refused() {
     });
 }
 
-/// The pool goes by the URI: both requests share its connection.
+/// The pool uses the URI: both requests share its connection.
 #[tokio::test]
 async fn a_client_connects_to_the_uri_and_asks_for_the_host() {
     let server = Server::builder()

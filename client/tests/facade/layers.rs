@@ -1,5 +1,5 @@
-//! Tower's layers over a client and over a connection, on all four protocols,
-//! and `ready()` without type annotations.
+//! Tower's layers over a client and over a connection, on all four protocols, and `ready()` without
+//! type annotations.
 
 use std::{future::Ready, time::Duration};
 
@@ -16,7 +16,7 @@ use tower::{
 
 use crate::support::{Witness, every_version, get, pair, pair_with, serve, text};
 
-/// A client whose connections end at the test server, in memory.
+/// A client whose connections lead to the test server, in memory.
 fn client(version: Version) -> Client {
     let witness = Witness::default();
     let dial = dial_fn(move |_| {
@@ -48,7 +48,7 @@ fn ready_needs_no_annotations() {
     });
 }
 
-/// Makes a request again that met with a 404, elsewhere.
+/// Repeats a request whose response is 404, with another path.
 #[derive(Clone)]
 struct Elsewhere;
 
@@ -72,7 +72,7 @@ impl Policy<Request<Body>, Response<Incoming>, ClientError> for Elsewhere {
     }
 }
 
-/// Each layer alone and all of them in a stack, several requests at once.
+/// Each layer alone and all of them in a stack, with several requests at once.
 async fn through_layers<S>(service: S)
 where
     S: Service<Request<Body>, Response = Response<Incoming>, Error = ClientError>
@@ -90,7 +90,7 @@ where
         .service(service.clone());
     is_hello(retry.ready().await.unwrap().call(get("/nowhere")).await).await;
 
-    // One at a time, and eight that want to.
+    // A limit of one, and eight requests.
     let limited = ServiceBuilder::new()
         .concurrency_limit(1)
         .service(service.clone());
@@ -152,7 +152,7 @@ fn a_timeout_gives_the_stream_up() {
     });
 }
 
-/// A full queue is not ready, and what sheds load says so.
+/// A client with a full queue is not ready, and a layer that sheds load reports it.
 #[test]
 fn a_full_queue_is_shed() {
     every_version(|version| async move {
@@ -165,7 +165,7 @@ fn a_full_queue_is_shed() {
         let running = tokio::spawn(connection.request(get("/stall")));
         crate::support::until("a stream", || open() == 1).await;
         let response = running.await.unwrap().unwrap();
-        // The only stream stays open, and this one waits.
+        // The only stream stays open, and this request waits.
         let waiting = connection.request(get("/hello"));
         crate::support::until("a queue", || connection.streams().queued == 1).await;
         let mut shed = ServiceBuilder::new()

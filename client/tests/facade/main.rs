@@ -1,6 +1,5 @@
-//! What a user of the client meets: what may be sent and what becomes of
-//! uploads that go wrong, on all four protocols; transports of the user's own
-//! making, TLS from files, and tower's layers.
+//! The client in the view of its users, on all four protocols: permitted fields, uploads that fail,
+//! the user's own transports, TLS from files, and tower's layers.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! Uploads that contradict their length, fail or panic: the server can
-//! distinguish them from complete ones, and the user gets the reason.
+//! Uploads that contradict their length, fail or panic: the server can distinguish them from
+//! complete ones, and the user receives the reason.
 
 use std::{
     convert::Infallible,
@@ -23,8 +23,8 @@ use crate::support::{every_version, get, text};
 /// The part of a body that the server received: its bytes, and its end.
 type Received = (usize, Result<(), lacewing_server::Error>);
 
-/// A server that answers after its requests, and reports what it received. It
-/// answers `/early` before, with the first piece of a body that continues.
+/// A server that responds after its requests, and reports the received data. It responds to
+/// `/early` before the end, with the first piece of a body that continues.
 fn pair(version: Version) -> (Connection, mpsc::UnboundedReceiver<Received>) {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (sender, receiver) = mpsc::unbounded_channel();
@@ -48,7 +48,7 @@ fn pair(version: Version) -> (Connection, mpsc::UnboundedReceiver<Received>) {
                         .boxed_unsync()
                 }
                 _ => {
-                    // A reset drops the handler, and not this.
+                    // A reset drops the handler, but not this task.
                     let _ = tokio::spawn(reading).await;
                     String::from("got it")
                         .map_err(BoxError::from)
@@ -87,12 +87,12 @@ fn data(text: &'static str) -> Piece {
     Ok(Frame::data(Bytes::from_static(text.as_bytes())))
 }
 
-/// A body of these pieces, of no known length.
+/// A body of these pieces, without a known length.
 fn body(pieces: Vec<Piece>) -> UnsyncBoxBody<Bytes, BoxError> {
     StreamBody::new(futures_util::stream::iter(pieces)).boxed_unsync()
 }
 
-/// The same, which waits for a word before the second piece.
+/// The same, but it waits for a signal before the second piece.
 fn body_in_two(
     first: Piece,
     go: tokio::sync::oneshot::Receiver<()>,
@@ -114,11 +114,11 @@ fn post<B>(path: &str, length: u64, body: B) -> Request<B> {
         .unwrap()
 }
 
-/// The server did not take it for whole: the client reset the stream.
+/// The server did not accept it as complete: the client reset the stream.
 fn assert_truncated(received: Received, at_most: usize, reason: Reason) {
     let (bytes, end) = received;
     assert!(bytes <= at_most, "{bytes} bytes arrived");
-    let error = end.expect_err("the server took it for whole");
+    let error = end.expect_err("the server accepted it as complete");
     assert_eq!(error.initiator(), Initiator::Peer, "{error}");
     assert_eq!(error.reason(), reason);
 }
@@ -165,7 +165,7 @@ fn no_more_is_sent_than_was_announced() {
         let (connection, mut received) = pair(version);
         for (announced, pieces) in [
             (8, vec![data("four"), data("five!")]),
-            // The end is known only behind it.
+            // The end is known only after it.
             (4, vec![data("four"), data("!")]),
             (0, vec![data("four")]),
         ] {
@@ -242,7 +242,7 @@ fn an_upload_that_panics_ends_its_own_stream() {
             "{version}: {error}"
         );
         assert_truncated(received.recv().await.unwrap(), 4, Reason::InternalError);
-        // The others of the connection know nothing of it.
+        // The other streams of the connection are not affected.
         go.send(()).unwrap();
         assert_eq!(text(other.await.unwrap()).await, "got it");
         assert!(matches!(received.recv().await, Some((9, Ok(())))));
@@ -260,7 +260,7 @@ fn a_response_that_came_before_stays() {
         let mut rest = response.into_body();
         go.send(()).unwrap();
         assert_truncated(received.recv().await.unwrap(), 4, Reason::InternalError);
-        // The received part is there, and then the reason of its end.
+        // The received part is available, and then the reason of its end.
         let first = rest.frame().await.unwrap().unwrap().into_data().unwrap();
         assert_eq!(first, "first");
         let error = rest.frame().await.unwrap().unwrap_err();
@@ -270,7 +270,7 @@ fn a_response_that_came_before_stays() {
             "{version}: {text}"
         );
 
-        // A whole one loses nothing.
+        // A complete body loses nothing.
         let (go, wait) = tokio::sync::oneshot::channel();
         let request = post("/complete", 10, body_in_two(data("four"), wait, vec![]));
         let response = connection.request(request).await.unwrap();
@@ -290,7 +290,7 @@ fn a_response_that_came_before_stays() {
     });
 }
 
-/// Nothing goes out that is known to be wrong.
+/// The client sends no request that it knows to be wrong.
 #[test]
 fn a_body_at_hand_of_another_length_is_not_sent() {
     every_version(|version| async move {
@@ -328,7 +328,7 @@ fn a_body_at_hand_of_another_length_is_not_sent() {
                 "{version}: {bad:?}: {error}"
             );
         }
-        // None of them was seen.
+        // The server received none of them.
         let response = connection.request(post("/", 4, Body::from("four")));
         assert_eq!(text(response.await.unwrap()).await, "got it");
         assert!(matches!(received.recv().await, Some((4, Ok(())))));
@@ -336,8 +336,7 @@ fn a_body_at_hand_of_another_length_is_not_sent() {
     });
 }
 
-/// The same on a connection that began in HTTP/1.1, and for the request that
-/// asks for the upgrade.
+/// The same on a connection that began in HTTP/1.1, and for the request that carries the upgrade.
 #[cfg(feature = "h2c")]
 #[tokio::test]
 async fn uploads_of_an_upgraded_connection_are_held_to_their_length() {
@@ -367,7 +366,7 @@ async fn uploads_of_an_upgraded_connection_are_held_to_their_length() {
     let request =
         |length: u64| Request::post(format!("http://{address}/")).header("content-length", length);
     for length in [3, 5] {
-        // A client each: its first request asks for the upgrade.
+        // One client each: its first request carries the upgrade.
         let client = Client::builder().h2c_upgrade().build();
         let error = client.request(request(length).body(Body::from("four")).unwrap());
         let error = error.await.unwrap_err();

@@ -1,5 +1,4 @@
-//! The pooled client, over loopback TCP, with TLS and without, and over
-//! connectors of its own.
+//! The pooled client over loopback TCP, with and without TLS, and over the user's own connectors.
 
 use std::{
     net::SocketAddr,
@@ -175,7 +174,7 @@ async fn a_server_that_is_not_trusted_is_refused() {
     server.stop().await;
 }
 
-/// With ALPN the server ends the handshake; without, it answers nothing.
+/// With ALPN the server ends the handshake; without ALPN it answers nothing.
 #[tokio::test]
 async fn a_server_without_a_common_protocol_is_told_by_name() {
     for alpn in [vec![b"http/1.1".to_vec()], vec![]] {
@@ -320,13 +319,13 @@ fn requests_share_a_connection_and_one_that_died_is_replaced() {
         let server = connector.servers.lock().unwrap().pop().unwrap();
         server.abort();
         assert!(server.await.is_err());
-        // The client's task has not seen the end yet, or has: both are well.
+        // The client's task may have noticed the end or not: both results are valid.
         for _ in 0..3 {
             let response = client.request(get("/hello")).await;
             match response {
                 Ok(response) => assert_eq!(text(response).await, "hello world"),
-                // It was sent into a dead transport: it is unknown whether it
-                // was processed.
+                // The request was sent into a dead transport, so nothing is known about its
+                // processing.
                 Err(error) => assert!(matches!(error, ClientError::Connection(_)), "{error}"),
             }
         }
@@ -334,7 +333,7 @@ fn requests_share_a_connection_and_one_that_died_is_replaced() {
     });
 }
 
-/// SPDY's header lists are compressed as the client is configured.
+/// SPDY's header lists are compressed according to the configuration.
 #[tokio::test]
 async fn header_lists_are_compressed_as_the_client_is_told() {
     for version in [Version::Spdy2, Version::Spdy31] {
@@ -371,8 +370,8 @@ async fn header_lists_are_compressed_as_the_client_is_told() {
     }
 }
 
-/// The request may arrive before the server's GOAWAY, after it, or cross it. It
-/// is answered, and processed once.
+/// The request may arrive before the server's GOAWAY, after it, or cross it. It is answered, and
+/// processed once.
 #[test]
 fn a_server_that_shuts_down_is_replaced_without_an_error() {
     every_version(|version| async move {
@@ -384,7 +383,7 @@ fn a_server_that_shuts_down_is_replaced_without_an_error() {
                 text(client.request(get("/hello")).await.unwrap()).await,
                 "hello world"
             );
-            // Nothing to shut down if the last answer arrived over the old one.
+            // There is no connection to shut down if the last answer used the old one.
             drop(connector.shutdowns.lock().unwrap().pop());
             for _ in 0..pause % 6 {
                 tokio::task::yield_now().await;

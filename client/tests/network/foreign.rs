@@ -1,11 +1,11 @@
-//! Servers that speak something else: the error says what, and what to do.
+//! Servers that speak another protocol: the error names it, and a remedy.
 
 use lacewing_client::{ClientError, ClientOptions, Connection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::*;
 
-/// Bytes of a server, and words of the error.
+/// The bytes of a server, and words of the error.
 const SERVERS: [(&[u8], &[&str]); 6] = [
     (
         b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
@@ -28,7 +28,7 @@ const SERVERS: [(&[u8], &[&str]); 6] = [
 fn what_the_server_speaks_is_said() {
     every_version(|version| async move {
         for (says, words) in SERVERS {
-            // Before it has heard anything, and after; it closes, or does not.
+            // Before and after the client's first bytes; with and without a close.
             for (first, closes) in [(true, true), (false, true), (false, false)] {
                 let (client, mut server) = tokio::io::duplex(64 << 10);
                 let config = ClientOptions::default();

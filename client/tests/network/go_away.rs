@@ -1,5 +1,5 @@
-//! A server's reasons for ending a connection reach the requests, and decide
-//! about retries.
+//! The errors of requests have a server's reason for the end of a connection, and the reason
+//! decides about retries.
 
 use std::{
     sync::{
@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use crate::support::*;
 
-/// The behaviour of a server after the first bytes of a client.
+/// The behaviour of a server after a client's first bytes.
 #[derive(Clone, Debug)]
 struct Script {
     version: Version,
@@ -70,7 +70,7 @@ impl Connect for Script {
     }
 }
 
-/// GOAWAY; only HTTP/2 has words, and SPDY/2 no code.
+/// GOAWAY. Only HTTP/2 has a text, and SPDY/2 has no code.
 fn go_away(version: Version, last: u8, code: u8, words: &[u8]) -> Vec<u8> {
     match version {
         Version::Http2 => {
@@ -86,7 +86,7 @@ fn go_away(version: Version, last: u8, code: u8, words: &[u8]) -> Vec<u8> {
     }
 }
 
-/// ENHANCE_YOUR_CALM, or what SPDY has: its PROTOCOL_ERROR.
+/// ENHANCE_YOUR_CALM, or its equivalent in SPDY: PROTOCOL_ERROR.
 fn too_many_pings(version: Version, last: u8) -> Vec<u8> {
     let code = if version == Version::Http2 { 0x0b } else { 1 };
     go_away(version, last, code, b"too_many_pings")
@@ -116,7 +116,7 @@ fn is_told(version: Version, error: &ClientError) {
 fn its_code_and_words_are_in_the_errors_of_requests_and_connections() {
     every_version(|version| async move {
         tokio::time::pause();
-        // Taken, perhaps processed; and left alone, five times.
+        // Accepted, and perhaps processed; then not processed, five times.
         for (last, tries) in [(1, 1), (0, 6)] {
             let script = Script::new(version, too_many_pings(version, last), Then::Close);
             let client = Client::builder().connector(script.clone()).build();
@@ -125,7 +125,7 @@ fn its_code_and_words_are_in_the_errors_of_requests_and_connections() {
             assert_eq!(error.is_retryable(), last == 0, "{version}: {error}");
             assert_eq!(script.dialled.load(Ordering::SeqCst), tries, "{version}");
         }
-        // A connection without the pool, whose task has an error too.
+        // A connection without a pool, whose task returns an error too.
         let (io, server) = tokio::io::duplex(64 << 10);
         let script = Script::new(version, too_many_pings(version, 1), Then::Close);
         tokio::spawn(script.run(server));
@@ -137,13 +137,13 @@ fn its_code_and_words_are_in_the_errors_of_requests_and_connections() {
     });
 }
 
-/// Those above the last stream fail at once, the others when the time for a
-/// shutdown is over: no request waits for ever.
+/// Requests above the last stream fail at once, and the others when `drain_timeout` is over: no
+/// request waits forever.
 #[test]
 fn silence_after_it_is_not_waited_out() {
     every_version(|version| async move {
         if version == Version::Spdy2 {
-            // It has no code: every GOAWAY is one in good order.
+            // SPDY/2 has no code: every GOAWAY is a graceful one.
             return;
         }
         tokio::time::pause();
@@ -160,7 +160,7 @@ fn silence_after_it_is_not_waited_out() {
         is_told(version, &error);
         let limit = Limits::new(Side::Client).drain_timeout;
         assert!(since.elapsed() < limit, "{version}");
-        // Later requests get the reason too.
+        // Later requests receive the reason too.
         let late = connection.request(get("/3")).await.unwrap_err();
         assert!(late.is_retryable(), "{version}: {late}");
         is_told(version, &late);
@@ -171,7 +171,30 @@ fn silence_after_it_is_not_waited_out() {
     });
 }
 
-/// A server that requires HTTP/1.1 gets no second request in HTTP/2.
+/// The errors of requests have the graceful GOAWAY that ended them, whether the server processed
+/// the requests or not.
+#[test]
+fn a_graceful_one_is_named_in_the_errors_of_requests() {
+    every_version(|version| async move {
+        tokio::time::pause();
+        for (last, processed) in [(0, false), (1, true)] {
+            let says = go_away(version, last, 0, b"restart");
+            let client = Client::builder()
+                .connector(Script::new(version, says, Then::Close))
+                .build();
+            let error = client.request(get("/")).await.unwrap_err();
+            assert_eq!(error.is_retryable(), !processed, "{version}: {error}");
+            let text = error.to_string();
+            assert!(text.contains("GOAWAY NO_ERROR"), "{version}: {text}");
+            assert_eq!(text.contains("did not process"), !processed, "{text}");
+            if version == Version::Http2 {
+                assert!(text.contains("\"restart\""), "{text}");
+            }
+        }
+    });
+}
+
+/// A server that requires HTTP/1.1 receives no second request in HTTP/2.
 #[tokio::test]
 async fn http_1_1_required_is_said_and_not_retried() {
     let version = Version::Http2;

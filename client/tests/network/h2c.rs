@@ -1,4 +1,4 @@
-//! Connections that begin in HTTP/1.1.
+//! Connections that start in HTTP/1.1.
 
 use std::sync::{
     Arc,
@@ -67,7 +67,7 @@ async fn the_first_request_becomes_stream_1() {
     let mut body = [0; 12];
     io.read_exact(&mut body).await.unwrap();
     assert_eq!(&body, b"twelve bytes");
-    // The response arrives in the same piece as the switch.
+    // The response arrives in the same segment as the 101.
     let mut bytes = SWITCHING.to_vec();
     bytes.extend(first_frames(1));
     io.write_all(&bytes).await.unwrap();
@@ -161,7 +161,7 @@ async fn a_client_upgrades_with_its_first_request_or_before_it() {
             peer.answer(1).await;
         } else {
             assert_eq!(line, "OPTIONS /first HTTP/1.1");
-            // Nobody waits for that answer.
+            // The client does not wait for that answer.
             let mut frame = peer.next().await.unwrap();
             if frame.kind == RST_STREAM {
                 assert_eq!(frame.stream, 1);

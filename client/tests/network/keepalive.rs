@@ -1,6 +1,5 @@
-//! Servers that end each connection after some requests, as nginx does by
-//! `keepalive_requests`, while many more are under way: none is lost, and none
-//! is made twice.
+//! Servers that end each connection after some requests, as nginx does by `keepalive_requests`,
+//! while many more requests are open. No request is lost, and none is processed twice.
 
 use std::{
     collections::HashMap,
@@ -26,22 +25,21 @@ use crate::support::*;
 
 type AnyBody = UnsyncBoxBody<Bytes, std::io::Error>;
 
-/// The signal of a server that takes no more requests.
+/// The way in which a server reports that it accepts no more requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Farewell {
-    /// GOAWAY, then the answers to what it took, as nginx does.
+    /// GOAWAY, then the answers to the accepted requests, as in nginx.
     First,
     /// The answers, then GOAWAY.
     Last,
-    /// It refuses what is too much stream by stream, each when it is complete;
-    /// then as `Last`.
+    /// It refuses excess requests one by one, each when it is complete; then as `Last`.
     Refusals,
 }
 
 #[derive(Clone)]
 struct Leaving {
     version: Version,
-    /// Requests that each connection takes.
+    /// The number of requests that each connection accepts.
     requests: usize,
     farewell: Farewell,
     dialled: Arc<AtomicUsize>,
@@ -60,7 +58,7 @@ impl Leaving {
         }
     }
 
-    /// As many were answered, each once.
+    /// This number of requests was answered, each once.
     fn assert_answered(&self, requests: usize) {
         let answered = self.answered.lock().unwrap();
         assert_eq!(answered.len(), requests, "{self:?}");
@@ -129,10 +127,10 @@ impl Served {
             let now = match self.options.farewell {
                 Farewell::First => full,
                 Farewell::Last => full && self.taken.is_empty(),
-                // A server that takes no requests continues to refuse.
+                // A server that accepts no more requests continues to refuse them.
                 Farewell::Refusals => full && self.taken.is_empty() && self.count > 0,
             };
-            // Requests behind this GOAWAY are beyond its last stream.
+            // Requests after this GOAWAY are above its last stream.
             self.flush().await;
             if now && !said {
                 said = true;
@@ -146,7 +144,7 @@ impl Served {
                 return;
             }
             if self.options.farewell == Farewell::First && self.count < self.options.requests {
-                // Answers arrive after the requests in flight.
+                // The answers follow the requests in flight.
                 tokio::task::yield_now().await;
             }
         }
@@ -205,7 +203,7 @@ impl Served {
         }
     }
 
-    /// 200, with the length of what was sent.
+    /// 200, with the length of the received content.
     fn answer(&mut self, stream: StreamKey) {
         let (path, length) = self.taken.remove(&stream).unwrap();
         let mut head = Head::response(StatusCode::OK);
@@ -233,7 +231,7 @@ impl Served {
     }
 }
 
-/// GOAWAY in good order.
+/// A graceful GOAWAY.
 fn go_away(version: Version, last: u32) -> Vec<u8> {
     let mut frame = match version {
         Version::Http2 => vec![0, 0, 8, 7, 0, 0, 0, 0, 0],
@@ -247,7 +245,7 @@ fn go_away(version: Version, last: u32) -> Vec<u8> {
     frame
 }
 
-/// This many requests, this many of them at once; all must succeed.
+/// This number of requests, a part of them at once; all must succeed.
 async fn load(
     client: &Client,
     requests: usize,
@@ -337,7 +335,7 @@ fn bodies_are_sent_again() {
     });
 }
 
-/// Over as many threads as there are, with new requests all the time.
+/// On all available threads, with new requests all the time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn on_several_threads() {
     for version in Version::ALL {
@@ -359,8 +357,7 @@ async fn on_several_threads() {
     }
 }
 
-/// A server that takes no request at all: the request ends with an error that
-/// says so.
+/// A server that accepts no request at all: the request ends with an error that says so.
 #[test]
 fn a_server_that_takes_nothing_is_given_up() {
     every_version(|version| async move {
@@ -392,12 +389,12 @@ fn a_server_that_takes_nothing_is_given_up() {
     });
 }
 
-/// More of a body was sent than is kept: the caller gets an error.
+/// More of a body was sent than the client keeps: the caller receives an error.
 #[test]
 fn a_body_that_is_gone_is_told() {
     every_version(|version| async move {
         tokio::time::pause();
-        // It refuses everything.
+        // The server refuses every request.
         let connector = Leaving::new(version, 0, Farewell::Refusals);
         let client = Client::builder()
             .connector(connector)
@@ -410,7 +407,7 @@ fn a_body_that_is_gone_is_told() {
         for (request, expected) in [
             (pieces([500, 500]), (1, GivenUp::BodySpent)),
             (pieces([500, 499]), (6, GivenUp::TriesSpent)),
-            // At hand as one piece.
+            // The body is one piece in memory.
             (
                 numbered(0, of_bytes(vec![7; 5000])),
                 (6, GivenUp::TriesSpent),

@@ -33,7 +33,7 @@ struct Running {
 }
 
 impl Running {
-    /// With what NPN advertises, if the server knows it, and by ALPN.
+    /// Starts a server with these protocols for NPN, if it supports NPN, and for ALPN.
     async fn start(by_npn: Option<&[&str]>, by_alpn: Option<&'static [u8]>) -> Self {
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         let certificate = X509::from_der(made.cert.der()).unwrap();
@@ -204,7 +204,7 @@ async fn certificates_are_verified_unless_told_otherwise() {
     let error = hello(&stranger, &url).await.unwrap_err();
     assert!(matches!(error, ClientError::Tls { .. }), "{error}");
     assert!(error.to_string().contains("self-signed"), "{error}");
-    // Trusted, but it is another's.
+    // Trusted, but for another name.
     let wrong = server.url("localhost", "/hello");
     let error = hello(&server.client(&[Version::Spdy3]), &wrong)
         .await

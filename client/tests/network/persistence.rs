@@ -1,5 +1,5 @@
-//! Settings that SPDY servers ask their clients to keep, and stream ids that
-//! run out, through the pool.
+//! Settings that SPDY servers ask their clients to store, and stream ids that run out, through the
+//! pool.
 
 use std::sync::{
     Arc, Mutex,
@@ -18,7 +18,7 @@ type Returned = Arc<Mutex<Vec<Vec<Setting>>>>;
 
 struct Lab {
     version: Version,
-    /// Of each connection, and those of the last for all that follow.
+    /// The settings that each connection requests; those of the last apply to all later ones.
     options: Vec<ServerOptions>,
     dialled: Arc<AtomicUsize>,
     /// The connections that go to another address.
@@ -82,14 +82,14 @@ fn what_a_server_asks_to_keep_comes_back_on_the_next_connection() {
         if version == Version::Http2 {
             assert!(returned.is_empty());
         } else {
-            // Once: the first knew nothing, the third is at another address.
+            // Once: the first connection had no settings, and the third uses another address.
             let expected = [Setting { id: 3, value: 9 }, Setting { id: 5, value: 32 }];
             assert_eq!(*returned, [expected], "{version}");
         }
     });
 }
 
-/// CLEAR_SETTINGS: what was kept is not returned any more.
+/// CLEAR_SETTINGS: the client no longer returns the stored settings.
 #[test]
 fn what_a_server_asks_to_forget_is_forgotten() {
     every_version(|version| async move {
@@ -129,14 +129,14 @@ fn what_a_server_asks_to_forget_is_forgotten() {
         if version == Version::Http2 {
             assert!(returned.is_empty());
         } else {
-            // To the second what the first asked for, to the third what the
-            // second did, and then nothing.
+            // The second connection receives the settings of the first, the third those of the
+            // second, and later ones none.
             assert_eq!(*returned, [[first], [second]], "{version}");
         }
     });
 }
 
-/// Kept elsewhere, by origin and address.
+/// Stored in the user's own store, by origin and address.
 #[test]
 fn settings_may_be_kept_elsewhere() {
     #[derive(Clone, Default)]
@@ -144,14 +144,18 @@ fn settings_may_be_kept_elsewhere() {
 
     impl SettingsStore for Store {
         fn load(&self, key: &SettingsKey) -> Vec<Setting> {
-            let SettingsKey { origin, address } = key;
+            let SettingsKey {
+                origin, address, ..
+            } = key;
             let text = format!("load for {origin} at {}", address.unwrap());
             self.0.lock().unwrap().push(text);
             vec![Setting { id: 6, value: 1 }]
         }
 
         fn keep(&self, key: &SettingsKey, forget: bool, settings: &[Setting]) {
-            let SettingsKey { origin, address } = key;
+            let SettingsKey {
+                origin, address, ..
+            } = key;
             let address = address.unwrap();
             let text = format!("{forget} {settings:?} for {origin} at {address}");
             self.0.lock().unwrap().push(text);
@@ -211,8 +215,8 @@ fn ids_that_run_out_move_the_client_to_another_connection() {
                 ConnectionConfig::new(Side::Client)
                     .with(|config| config.first_stream = 0x7fff_fffb),
             )
-            // A SPDY server that says so takes one request a connection: the
-            // last of twelve is refused eleven times.
+            // This SPDY server accepts one request per connection: the last of twelve requests is
+            // refused eleven times.
             .max_retries(12)
             .build();
         let mut requests = tokio::task::JoinSet::new();
@@ -220,7 +224,7 @@ fn ids_that_run_out_move_the_client_to_another_connection() {
             let client = client.clone();
             requests.spawn(async move { get(&client).await });
         }
-        // Each of them gets its answer.
+        // Each request is answered.
         while let Some(done) = requests.join_next().await {
             done.unwrap();
         }

@@ -1,4 +1,4 @@
-//! Requests that a server left alone are made again, and no others.
+//! The client repeats requests that a server did not process, and no others.
 
 use std::{
     sync::{
@@ -22,8 +22,7 @@ use tokio::{
 
 use crate::support::{peer::*, *};
 
-/// Connections whose other ends the test takes, the first ones; later ones lead
-/// to a real server.
+/// The test takes the other ends of the first connections. Later ones lead to a real server.
 #[derive(Clone)]
 struct ByHand {
     version: Version,
@@ -109,8 +108,8 @@ async fn a_goaway_in_the_middle_of_many_requests_loses_none() {
     assert_eq!(connector.dialled.load(Ordering::SeqCst), 2);
 }
 
-/// Over SPDY too its last-good id decides: of four requests one has its answer,
-/// one may have been processed, and two are made again.
+/// Over SPDY too, the last-good id decides: of four requests one has its answer, one may have been
+/// processed, and two are repeated.
 #[tokio::test]
 async fn a_goaway_of_spdy_says_what_is_made_again() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
@@ -137,7 +136,7 @@ async fn a_goaway_of_spdy_says_what_is_made_again() {
         while !engine.output().is_empty() {
             io.write_buf(engine.output()).await.unwrap();
         }
-        // GOAWAY: the last one taken is 3; SPDY/3 adds a status.
+        // GOAWAY: the last accepted stream is 3. SPDY/3 adds a status.
         let mut go_away = vec![0x80, 3, 0, 7, 0, 0, 0, 8, 0, 0, 0, 3, 0, 0, 0, 0];
         if version == Version::Spdy2 {
             go_away[1] = 2;
@@ -191,14 +190,14 @@ async fn a_refused_stream_is_asked_for_again_but_not_for_ever() {
 async fn what_may_have_been_processed_is_not_repeated() {
     let (connector, mut ends) = ByHand::new(2);
     let client = Client::builder().connector(connector.clone()).build();
-    // Cancelled by the server.
+    // The server cancelled it.
     let response = tokio::spawn(client.request(get("/hello")));
     let mut peer = Peer::start(ends.recv().await.unwrap(), &[]).await;
     peer.expect(HEADERS).await;
     peer.reset(1, CANCEL).await;
     let error = response.await.unwrap().unwrap_err();
     assert!(!error.is_retryable(), "{error}");
-    // At or below the last stream that was processed, and no answer.
+    // At or below the last processed stream, and without an answer.
     let response = tokio::spawn(client.request(get("/hello")));
     peer.expect(HEADERS).await;
     peer.go_away(3, 0).await;
@@ -208,9 +207,8 @@ async fn what_may_have_been_processed_is_not_repeated() {
     assert_eq!(connector.witness.requests.load(Ordering::SeqCst), 0);
 }
 
-/// A stream of unknown source cannot be sent twice once more of it is gone than
-/// is kept: the error says that the request may be made again, and the caller
-/// decides.
+/// A body of unknown source cannot be sent again after more of it was sent than the client keeps.
+/// The error says that the request is retryable, and the caller decides.
 #[tokio::test]
 async fn a_stream_that_was_begun_is_not_repeated_and_one_that_was_not_is() {
     let (connector, mut ends) = ByHand::new(1);
@@ -238,7 +236,7 @@ async fn a_stream_that_was_begun_is_not_repeated_and_one_that_was_not_is() {
     assert_eq!(connector.witness.requests.load(Ordering::SeqCst), 1);
 }
 
-/// Requests that wait for a stream when the server leaves go elsewhere whole.
+/// Requests that wait for a stream when the server leaves move to another connection as a whole.
 #[tokio::test]
 async fn requests_that_wait_move_to_a_new_connection() {
     let (connector, mut ends) = ByHand::new(1);
@@ -256,7 +254,7 @@ async fn requests_that_wait_move_to_a_new_connection() {
             tokio::spawn(client.request(post("/digest", body)))
         })
         .collect();
-    // The one that is open is answered after the server's last word.
+    // The open request is answered after the server's GOAWAY.
     peer.go_away(3, 0).await;
     for response in waiting {
         let response = response.await.unwrap().unwrap();
@@ -267,7 +265,7 @@ async fn requests_that_wait_move_to_a_new_connection() {
     assert_eq!(connector.witness.requests.load(Ordering::SeqCst), 10);
 }
 
-/// A real server behind every connection, which does not keep them for long.
+/// A real server behind every connection, which soon ends each connection.
 #[derive(Clone)]
 struct Leaving {
     version: Version,
@@ -316,7 +314,7 @@ fn connections_that_servers_end_by_age_or_idleness_lose_nothing() {
                     let response = response.await.unwrap().unwrap();
                     assert_eq!(text(response).await, "hello world");
                 }
-                // Sometimes at the very moment at which the server leaves.
+                // Sometimes at the very moment when the server leaves.
                 tokio::time::sleep(step * (number % 4)).await;
             }
             assert_eq!(connector.witness.requests.load(Ordering::SeqCst), 200);
@@ -356,8 +354,7 @@ async fn a_ping_that_is_not_answered_is_told() {
     drop(peer);
 }
 
-/// The answer will not arrive: the error is reported at once, not after the
-/// timeout.
+/// The answer will not arrive: the error is reported at once, not after the timeout.
 #[tokio::test]
 async fn a_ping_on_a_connection_that_ends_is_told() {
     let (connection, mut peer) = by_hand(ClientOptions::default(), &[]).await;

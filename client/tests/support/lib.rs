@@ -1,4 +1,4 @@
-//! A server with known answers, and ways to it.
+//! A server with known answers, and connections to it.
 
 #![allow(
     dead_code,
@@ -38,8 +38,7 @@ pub struct Witness {
     pub bodies_gone: Arc<AtomicUsize>,
 }
 
-/// Runs a test on every version, with time to spare for a slow machine: a
-/// hang is a failure.
+/// Runs a test on every version, with enough time for a slow machine: a hang is a failure.
 pub fn every_version<F, R>(test: F)
 where
     F: Fn(Version) -> R,
@@ -124,7 +123,7 @@ pub async fn routes(
         }
         // The fields of the request are returned as a body.
         (_, "fields") => Response::new(boxed(format!("{:?}", request.headers()))),
-        // A response of so many header fields.
+        // A response with this number of header fields.
         (_, "many-fields") => {
             let mut response = Response::new(boxed(String::from("done")));
             for field in 0..number {
@@ -141,7 +140,7 @@ pub async fn routes(
             let body = http_body_util::Full::new(Bytes::from("body"));
             Response::new(boxed(body.with_trailers(async move { Some(Ok(trailers)) })))
         }
-        // This many trailers.
+        // This number of trailers.
         (_, "many-trailers") => {
             let mut trailers = HeaderMap::new();
             for field in 0..number {
@@ -161,18 +160,18 @@ pub async fn routes(
                 .map(|value| value.to_str().unwrap());
             Response::new(boxed(format!("{} {checksum:?}", data.len())))
         }
-        // A page with something that belongs to it.
+        // A page with an associated resource.
         (_, "pushes") => {
             if let Some(pusher) = request.extensions().get::<lacewing_server::Pusher>() {
                 let pushed = Request::get("/bytes/1000").body(()).unwrap();
-                // Refused where the client takes none.
+                // Refused if the client accepts none.
                 let _ = pusher.push(pushed).await;
             }
             Response::new(boxed(String::from("page")))
         }
         // Never answers.
         (_, "never") => std::future::pending().await,
-        // A head, and then nothing more, ever.
+        // A head, and then nothing more.
         (_, "stall") => Response::new(boxed(Stall(Gone(witness.bodies_gone.clone())))),
         _ => {
             let mut response = Response::new(boxed(String::from("no such page")));
@@ -216,7 +215,7 @@ pub async fn measure(mut body: Incoming) -> (u64, String) {
     (length, format!("{:x}", digest.finalize()))
 }
 
-/// The bytes that [`Generator`] gives, by their position.
+/// The bytes of [`Generator`], by their position.
 pub fn pattern(length: usize) -> Vec<u8> {
     (0..length)
         .map(|at| (at.wrapping_mul(2_654_435_761) >> 7) as u8)
@@ -290,7 +289,7 @@ impl Body for Stall {
     }
 }
 
-/// Lets the tasks of a current-thread runtime run until a condition holds.
+/// Runs the tasks of a current-thread runtime until a condition holds.
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     for _ in 0..10_000 {
         if condition() {
@@ -298,16 +297,16 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     }
-    panic!("never came about: {what}");
+    panic!("did not happen: {what}");
 }
 
-/// All tasks of this runtime but the test's own are over.
+/// All tasks of this runtime except for the test's own have ended.
 pub async fn no_tasks_left() {
     let metrics = tokio::runtime::Handle::current().metrics();
     until("the end of all tasks", || metrics.num_alive_tasks() == 0).await;
 }
 
-/// A server that a test plays itself, and a client's connection to it.
+/// A server that a test controls, and a client's connection to it.
 pub async fn by_hand(config: ClientOptions, settings: &[(u16, u32)]) -> (Connection, peer::Peer) {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (connection, task) = Connection::handshake(client, Version::Http2, config);

@@ -1,4 +1,4 @@
-//! A server of HTTP/2 by hand: sends exactly the frames of the test.
+//! An HTTP/2 server that a test controls: it sends exactly the test's frames.
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -51,7 +51,7 @@ impl Frame {
 }
 
 impl Peer {
-    /// Takes the client's preface and sends these settings.
+    /// Reads the client's preface and sends these settings.
     pub async fn start(mut io: DuplexStream, settings: &[(u16, u32)]) -> Self {
         let mut preface = [0; 24];
         io.read_exact(&mut preface).await.unwrap();
@@ -70,7 +70,7 @@ impl Peer {
         self.send(SETTINGS, 0, 0, &payload).await;
     }
 
-    /// The client may have gone by now: that shows at the next read.
+    /// The client may have closed: the next read notices it.
     pub async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let mut frame = Vec::new();
         frame.extend_from_slice(&u32::try_from(payload.len()).unwrap().to_be_bytes()[1..]);
@@ -111,8 +111,8 @@ impl Peer {
         })
     }
 
-    /// The next frame of a stream, or GOAWAY. SETTINGS are acknowledged, PINGs
-    /// answered, and windows ignored.
+    /// The next frame of a stream, or GOAWAY. It acknowledges SETTINGS, answers PINGs, and ignores
+    /// windows.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
             let frame = self.frame().await?;
@@ -128,7 +128,7 @@ impl Peer {
         }
     }
 
-    /// The next frame, which has to be of this kind.
+    /// The next frame, which must have this type.
     pub async fn expect(&mut self, kind: u8) -> Frame {
         let frame = self.next().await.expect("the connection ended");
         assert_eq!(frame.kind, kind, "{frame:?}");

@@ -1,4 +1,4 @@
-//! Spans, events and metrics, where the features are on.
+//! Spans, events and metrics, with the features enabled.
 
 #![cfg(any(feature = "tracing", feature = "metrics"))]
 #![allow(
@@ -13,8 +13,8 @@
 #[path = "../support/lib.rs"]
 mod support;
 
-/// A callsite that a thread without a subscriber reaches first may be taken for
-/// one that nobody listens to: these tests run one after the other.
+/// A thread without a subscriber may reach a callsite first. `tracing` may then treat the callsite
+/// as disabled, so these tests run one after the other.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 #[cfg(feature = "tracing")]
@@ -52,7 +52,7 @@ mod events {
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
-        // The tests of this program run on threads of their own.
+        // The tests of this program run on several threads.
         let _guard = tracing::subscriber::set_default(subscriber);
         let (connection, mut peer) = by_hand(ClientOptions::default(), &[]).await;
         let first = connection.request(get("/first"));
@@ -182,7 +182,7 @@ mod figures {
         assert_eq!(sums.of("connections_total"), 4.0);
         assert_eq!(sums.of("responses_total"), 8.0);
         assert_eq!(sums.of("response_seconds"), 8.0);
-        // All that was open is closed.
+        // All open streams and connections have closed.
         assert_eq!(sums.of("connections"), 0.0);
         assert_eq!(sums.of("streams"), 0.0);
         assert_eq!(sums.of("queued"), 0.0);

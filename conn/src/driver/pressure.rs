@@ -1,4 +1,5 @@
-//! The steps of the process's memory budget, as one connection takes them.
+//! The steps of the process's memory budget, as one connection takes them, and the
+//! first step of its own cap.
 
 use std::time::{Duration, Instant};
 
@@ -104,7 +105,8 @@ impl Pressure {
     /// Returns `true` if the connection may be read now.
     #[inline]
     pub(super) fn may_read(&mut self, engine: &Engine, now: Instant) -> bool {
-        if self.step < MemoryStep::Pause && self.next_read.is_none() {
+        let full = engine.is_nearly_full();
+        if self.step < MemoryStep::Pause && self.next_read.is_none() && !full {
             return true;
         }
         self.may_read_slowly(engine, now)
@@ -114,8 +116,8 @@ impl Pressure {
         // Content is freed by handlers, who need no input for it, or little. What
         // else is held may well wait for a frame of the peer.
         let mostly_content = engine.buffered_bytes().saturating_mul(2) > self.account.held();
-        let slowly =
-            self.step >= MemoryStep::Pause && self.account.is_above_share() && mostly_content;
+        let above = self.step >= MemoryStep::Pause && self.account.is_above_share();
+        let slowly = (above || engine.is_nearly_full()) && mostly_content;
         if !slowly {
             self.next_read = None;
             return true;

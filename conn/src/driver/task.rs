@@ -18,6 +18,7 @@ use std::{
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use self::deadlines::{Deadline, Deadlines};
 use super::{
     application::Application,
     cells::{Lists, Signal},
@@ -86,8 +87,9 @@ pub struct Driver<IO, A: Application> {
     pressure: Pressure,
     /// Streams whose sources were offered and not asked.
     declined: Vec<StreamKey>,
-    /// Turns for which a deadline waited, since bytes arrived in each.
-    postponed: usize,
+    deadlines: Deadlines,
+    /// The last turn ended with a read, and its bytes are not handled yet.
+    read_ahead: bool,
     /// The peer has closed its side of the transport.
     input_ended: bool,
     /// The engine knows that.
@@ -123,6 +125,15 @@ enum Turn {
     Over,
 }
 
+/// The work of a turn of an open connection.
+struct Work {
+    /// Input was read or handled. All that follows from it is done, but there may be
+    /// more of it.
+    heard: bool,
+    /// Something else happened, of which the consequences need another turn.
+    again: bool,
+}
+
 /// Nothing is structurally pinned.
 impl<IO: Unpin, A: Application> Unpin for Driver<IO, A> {}
 
@@ -150,7 +161,8 @@ impl<IO, A: Application> Driver<IO, A> {
             timer: Timer::default(),
             pressure: Pressure::new(budget),
             declined: Vec::new(),
-            postponed: 0,
+            deadlines: Deadlines::default(),
+            read_ahead: false,
             input_ended: false,
             end_reported: false,
             phase: Phase::Open,
@@ -301,11 +313,17 @@ impl<IO, A: Application> Driver<IO, A> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
-    fn turn(&mut self, cx: &mut task::Context<'_>) -> Turn {
-        let now = now();
+    fn turn(&mut self, cx: &mut task::Context<'_>, now: Instant) -> Turn {
         match self.phase {
             Phase::Open => {
-                let again = self.work(cx, now);
+                let Work { mut heard, again } = self.work(cx, now);
+                if heard && !again && !self.engine.is_closed() {
+                    // Mostly there is no more input, and a whole turn need not find
+                    // that out.
+                    heard = self.read(cx, now);
+                    self.read_ahead = heard;
+                }
+                let deadline = self.handle_due(heard, now);
                 if self.engine.is_closed() {
                     self.close();
                     let until = now.checked_add(self.engine.limits().write_stall_timeout);
@@ -314,11 +332,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                     };
                     return Turn::Again;
                 }
-                let due = [
-                    self.engine.poll_timeout(),
-                    self.streams.alarm,
-                    self.pressure.next_read(),
-                ];
+                let Deadline::At(deadline) = deadline else {
+                    return Turn::Again;
+                };
+                let due = [deadline, self.streams.alarm, self.pressure.next_read()];
                 self.again_unless_asleep(again, cx, now, due.into_iter().flatten().min())
             }
             Phase::Flushing { until } => match self.flush(cx) {
@@ -356,15 +373,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         }
     }
 
-    /// Runs a turn of an open connection; `true` if something happened.
-    fn work(&mut self, cx: &mut task::Context<'_>, now: Instant) -> bool {
+    /// Runs a turn of an open connection, up to its deadlines.
+    fn work(&mut self, cx: &mut task::Context<'_>, now: Instant) -> Work {
         // Before the first frame may be encoded into it.
         self.transport.lend(self.engine.output());
         self.pressure.obey(&mut self.engine, now);
         let mut again = self.handle_signals(now);
-        let heard = self.read(cx, now);
-        again |= heard;
-        again |= self.handle_events(now);
+        let read = std::mem::take(&mut self.read_ahead) || self.read(cx, now);
+        let heard = self.handle_events(now) || read;
         // Earlier input is handled before the end, and may have to wait.
         if self.input_ended && !self.end_reported && self.engine.wants_input() {
             self.end_reported = true;
@@ -376,7 +392,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         self.streams.alarm = self.streams.alarm.filter(|at| *at > now);
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
         self.application.poll_intents(&mut conn, cx);
-        if heard || self.engine.unsent_bytes() <= self.engine.limits().max_unsent_bytes {
+        if read || self.engine.unsent_bytes() <= self.engine.limits().max_unsent_bytes {
             self.offer_declined(now);
         }
         let open = self.engine.open_streams();
@@ -391,9 +407,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         }
         // An intent may wait for the end of a stream, by its last frame.
         again |= self.engine.open_streams() < open;
-        again |= self.handle_events(now);
+        // Input may have waited until now, and windows may have opened by it.
+        let waiting = self.transport.input.len();
+        again |= self.handle_events(now) || self.transport.input.len() < waiting;
+        again |= !self.declined.is_empty() && heard;
         self.report_step(now);
-        again | self.handle_due(heard, now)
+        Work { heard, again }
     }
 
     /// Reads once, if the engine takes input; `true` if something was read.
@@ -527,10 +546,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
             this.timer.forget_waker();
         }
         let began = now();
+        let mut at = began;
         for _ in 0..TURNS {
-            match this.turn(cx) {
-                Turn::Again if now().saturating_duration_since(began) < SLICE => {}
-                Turn::Again => break,
+            match this.turn(cx, at) {
+                Turn::Again => {
+                    at = now();
+                    if at.saturating_duration_since(began) >= SLICE {
+                        break;
+                    }
+                }
                 Turn::Sleep => {
                     this.release_memory();
                     this.report_memory();

@@ -2,6 +2,7 @@
 //! them stands in the files below.
 
 mod admission;
+mod capacity;
 mod credit;
 mod departures;
 mod first;
@@ -31,8 +32,8 @@ use std::{collections::VecDeque, time::Instant};
 use bytes::BytesMut;
 
 use self::{
-    admission::Admission, first::First, keep_alive::Life, progress::Progress, receive::Outcome,
-    stats::Counters,
+    admission::Admission, capacity::Capacity, first::First, keep_alive::Life, progress::Progress,
+    receive::Outcome, stats::Counters,
 };
 pub use self::{
     open::OpenOptions,
@@ -111,6 +112,7 @@ pub struct Engine {
     peer: Peer,
     ids: StreamIds,
     admission: Admission,
+    capacity: Capacity,
     /// Events of a frame that caused several.
     events: VecDeque<Event>,
     charges: Charges,
@@ -161,6 +163,7 @@ impl Engine {
             peer: Peer::new(rules, &config),
             ids: StreamIds::new(config.side, config.first_stream),
             admission: Admission::new(now),
+            capacity: Capacity::new(&config),
             events: VecDeque::new(),
             charges: Charges::new(limits, now),
             shutdown: Shutdown::default(),
@@ -303,6 +306,10 @@ impl Engine {
                 }
                 continue;
             }
+            self.keep_capacity(now);
+            if !self.events.is_empty() {
+                continue;
+            }
             if !self.wants_input() {
                 self.forget_frame();
                 return None;
@@ -375,9 +382,9 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
-        if !stream.state.is_closed() {
+        if !stream.is_closed() {
             // Our half has ended and theirs has no reader: they may stop.
-            if stream.recv.reader != Reader::Reading && stream.state.send() == Half::Closed {
+            if stream.recv.reader != Reader::Reading && stream.send_half() == Half::Closed {
                 self.linger(now, key);
             }
             return;

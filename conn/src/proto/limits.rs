@@ -6,8 +6,9 @@ use super::Side;
 
 /// Every bound of a connection, with its default and the attack it answers.
 ///
-/// What a connection holds is charged to one of these bounds, as the memory that it
-/// takes, or has a bound of its own:
+/// All that a connection holds together is bounded by
+/// [`max_connection_bytes`](Self::max_connection_bytes). Each part is charged to a bound
+/// of its own besides, as the memory that it takes:
 ///
 /// * header lists of open streams, and long lists after the head until they are
 ///   read: [`max_held_headers`](Self::max_held_headers);
@@ -76,6 +77,23 @@ pub struct Limits {
     /// from the transport. Never less than `connection_window`. Default 6 MiB
     /// for a server, 8 MiB for a client.
     pub max_buffered_bytes: usize,
+    /// Bytes of memory that the connection takes in all: content, header lists, data
+    /// that waits to be sent, output, tables, streams. The other limits bound each part;
+    /// this one bounds traffic that fills several at once. Default 8 MiB for a server,
+    /// 12 MiB for a client, whose content alone may be 8 MiB.
+    ///
+    /// Steps free memory before it is reached. From 7/8, the driver reads slowly while
+    /// most of it is content. From 29/32, new streams are refused (REFUSED_STREAM). From
+    /// 15/16, the costliest stream that stands still ends, then the next (RST_STREAM).
+    /// At 31/32, when no stream stands still, the connection ends (ENHANCE_YOUR_CALM
+    /// where the protocol has it). Errors and debug data name this limit and the bytes.
+    ///
+    /// Honest traffic does not reach the first step: all content, unsent data and output
+    /// that the defaults permit fit below it, with 192 KiB of header lists and tables.
+    /// A larger limit of another part raises this one by as much as it exceeds
+    /// its default, so that no setting has to be changed twice. Data of the user beyond
+    /// `max_unsent_bytes`, as of one large body in one piece, does not count.
+    pub max_connection_bytes: usize,
     /// The largest frame payload that is taken, in bytes; 16,384 to 2²⁴−1.
     /// Default 16,384.
     pub max_frame_size: u32,
@@ -188,6 +206,13 @@ pub struct Limits {
     pub stall_timeout: Duration,
     /// The same under pressure, for tunnels too: while more than
     /// `max_stalled_streams` stand still, or [`Engine::set_pressure`] says so.
+    ///
+    /// Without pressure it bounds a window that *drips*, of a stream other than a
+    /// tunnel or of the connection: three sweeps or more (one each 5 s) find that the
+    /// peer took a piece of less than 4 KiB, and `min_rate` was not reached since the
+    /// first. A paused player takes nothing, then a good part of its window; small
+    /// pieces again and again only keep a response alive.
+    ///
     /// Servers only. Default 60 s (slow reading by windows of 0 or 1, Imperva
     /// 2016; data dribble, CVE-2019-9511).
     ///
@@ -248,6 +273,10 @@ impl Limits {
             max_buffered_bytes: match side {
                 Side::Server => 6 << 20,
                 Side::Client => 8 << 20,
+            },
+            max_connection_bytes: match side {
+                Side::Server => 8 << 20,
+                Side::Client => 12 << 20,
             },
             max_frame_size: 16_384,
             header_table_size: 4_096,
@@ -332,6 +361,37 @@ impl Limits {
         self.max_held_headers.max(streams.saturating_mul(8 << 10))
     }
 
+    /// `max_connection_bytes`, raised by what other limits permit beyond their defaults.
+    pub(crate) fn connection_bytes(&self, side: Side) -> usize {
+        let defaults = Self::new(side).parts();
+        let raised = self.parts().into_iter().zip(defaults);
+        raised
+            .map(|(part, default)| part.saturating_sub(default))
+            .fold(self.max_connection_bytes, usize::saturating_add)
+    }
+
+    /// The parts of a connection's memory, by the limit of each.
+    fn parts(&self) -> [usize; 9] {
+        let size = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let streams = self
+            .max_concurrent_streams
+            .saturating_add(self.max_pushed_streams);
+        let tables = self
+            .header_table_size
+            .saturating_add(self.encoder_table_size);
+        [
+            self.max_buffered_bytes.max(size(self.connection_window)),
+            self.held_headers(),
+            self.max_unsent_bytes,
+            self.max_output_backlog,
+            self.cut_ahead,
+            size(self.max_frame_size),
+            self.max_header_list_size.saturating_mul(2),
+            size(tables).saturating_mul(6),
+            size(streams).saturating_mul(1 << 10),
+        ]
+    }
+
     /// Bytes that a transport takes within `write_stall_timeout`, at least.
     pub(crate) fn least_written(&self) -> u64 {
         let seconds = self.write_stall_timeout.as_secs();
@@ -346,5 +406,32 @@ impl Limits {
         self.max_stream_window = self.max_stream_window.min(0x7fff_ffff);
         self.max_connection_window = self.max_connection_window.min(0x7fff_ffff);
         self.cut_ahead = self.cut_ahead.max(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_is_raised_raises_the_whole_as_much() {
+        for side in [Side::Client, Side::Server] {
+            let limits = Limits::new(side);
+            let default = limits.max_connection_bytes;
+            assert_eq!(limits.connection_bytes(side), default);
+            let raise = |change: fn(&mut Limits)| {
+                let limits = limits.clone().with(change);
+                limits.connection_bytes(side) - default
+            };
+            assert_eq!(raise(|limits| limits.max_unsent_bytes += 5 << 20), 5 << 20);
+            assert_eq!(
+                raise(|limits| limits.max_buffered_bytes += 9 << 20),
+                9 << 20
+            );
+            assert_eq!(raise(|limits| limits.max_connection_bytes += 7), 7);
+            assert_eq!(raise(|limits| limits.max_buffered_bytes = 0), 0);
+            assert!(raise(|limits| limits.connection_window = 64 << 20) >= 56 << 20);
+            assert!(raise(|limits| limits.max_concurrent_streams = 10_000) >= 70 << 20);
+        }
     }
 }

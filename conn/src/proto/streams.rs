@@ -4,6 +4,7 @@ mod held_pushes;
 pub(crate) mod progress;
 pub(crate) mod state;
 mod stream;
+mod transitions;
 mod turns;
 
 use std::{

@@ -1,4 +1,4 @@
-//! What the task tells its application, and the bodies of received messages.
+//! The calls of the task to its application, and the bodies of received messages.
 
 use std::{
     sync::Arc,
@@ -78,12 +78,12 @@ async fn the_application_learns_of_an_abandoned_body_once() {
             matches!(soon(served.told.recv()).await.unwrap(), Told::Abandoned),
             "{version}"
         );
-        // The rest is discarded; its credit goes back.
+        // The driver discards the rest, and returns its credit.
         soon(stream.write_all(&vec![1; 6_000_000])).await.unwrap();
         stream.shutdown().await.unwrap();
         soon(stream.flush()).await.unwrap();
         settle().await;
-        assert!(served.told.try_recv().is_err(), "{version}: told twice");
+        assert!(served.told.try_recv().is_err(), "{version}: reported twice");
     }
 }
 
@@ -101,7 +101,7 @@ async fn a_stream_waker_brings_the_task_to_its_stream() {
         settle().await;
         for _ in 0..2 {
             let before = served.counters.polls();
-            // Several wakes before the task runs are one.
+            // Several wakes before the task runs count as one.
             waker.wake_by_ref();
             waker.wake_by_ref();
             assert!(
@@ -112,14 +112,14 @@ async fn a_stream_waker_brings_the_task_to_its_stream() {
             assert!(served.told.try_recv().is_err());
             assert_eq!(served.counters.polls(), before + 1, "{version}");
         }
-        // And from another thread.
+        // The same from another thread.
         let other = waker.clone();
         std::thread::spawn(move || other.wake()).join().unwrap();
         assert!(matches!(
             soon(served.told.recv()).await.unwrap(),
             Told::Ready
         ));
-        // After the end it does nothing.
+        // After the end, a wake does nothing.
         served.task.abort();
         settle().await;
         waker.wake();
@@ -143,7 +143,7 @@ async fn the_application_learns_of_the_end_once() {
         );
         assert!(served.told.recv().await.is_none());
 
-        // The task is dropped while a body is read.
+        // The task is dropped while a body is being read.
         let (here, there) = duplex(64 << 10);
         let (mux, _task) = self::mux(version, here);
         let mut served = serve(version, Semantics::Raw, there, 0);
@@ -172,7 +172,7 @@ async fn what_is_not_the_protocol_ends_with_an_error() {
         here.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
         let mut said = Vec::new();
         soon(here.read_to_end(&mut said)).await.unwrap();
-        assert!(!said.is_empty(), "{version}: a last word");
+        assert!(!said.is_empty(), "{version}: the final GOAWAY");
         drop(here);
         let error = soon(served.task).await.unwrap().unwrap_err();
         assert_eq!(error.initiator(), Initiator::Library, "{version}: {error}");
@@ -206,10 +206,10 @@ async fn bytes_that_were_read_before_come_first() {
     }
 }
 
-/// HTTP semantics, from a client of the test's own.
+/// HTTP semantics, for a client of this test.
 #[tokio::test(start_paused = true)]
 async fn requests_and_responses() {
-    /// Makes one request and tells the response.
+    /// Makes one request and reports the response.
     struct Client {
         request: Option<Head>,
         told: mpsc::UnboundedSender<Told>,
@@ -260,10 +260,9 @@ async fn requests_and_responses() {
     }
 }
 
-/// Asks for two times at once, the later one first, and reports when it is
-/// called.
+/// Requests two wake-ups at once, the later one first, and reports each call.
 struct Alarmed {
-    /// What is still waited for.
+    /// The wake-ups that are still due.
     due: Vec<Instant>,
     passed: mpsc::UnboundedSender<Instant>,
 }
@@ -310,7 +309,7 @@ async fn an_application_is_called_at_the_times_that_it_asked_for() {
         assert!(calls.try_recv().is_err(), "{version}: called early");
         assert_eq!(soon(calls.recv()).await, Some(times[1]), "{version}");
         assert_eq!(soon(calls.recv()).await, Some(times[0]), "{version}");
-        // No alarm is left: the task sleeps.
+        // No wake-up is left: the task sleeps.
         settle().await;
         let polls = counters.polls();
         settle().await;

@@ -1,4 +1,4 @@
-//! A busy connection beside others on the same thread.
+//! A busy connection, and others on the same thread.
 
 use std::{
     io::{self, Write},
@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::support::{Counted, Counters, soon};
 
-/// A client that never stops sending requests, and reads all that is sent to it.
+/// A client that never stops sending requests, and reads all responses.
 struct Flood {
     next_stream: u32,
     begun: bool,
@@ -77,8 +77,8 @@ impl Application for NoContent {
     fn pull(&mut self, _: &mut Context<'_>, _: StreamKey, _: usize) {}
 }
 
-/// The runtime looks at its sockets after every turn of a connection that is
-/// always busy, and not only after its 61 polls.
+/// The runtime polls its sockets after every turn of a busy connection, and not only after its 61
+/// polls.
 #[tokio::test]
 async fn a_flood_leaves_the_runtime_time_for_other_sockets() {
     let counters = Arc::new(Counters::default());
@@ -101,14 +101,14 @@ async fn a_flood_leaves_the_runtime_time_for_other_sockets() {
         let before = counters.polls();
         const ROUNDS: usize = 5;
         for _ in 0..ROUNDS {
-            // The read finds nothing at first, and waits for the runtime.
+            // The first read finds nothing, and waits for the runtime.
             let write = async { peer.write_all(&[1]).unwrap() };
             let (byte, ()) = tokio::join!(socket.read_u8(), write);
             assert_eq!(byte.unwrap(), 1);
         }
         let polls = counters.polls() - before;
         assert!(polls <= 5 * ROUNDS, "{polls} polls of the flood");
-        assert!(!flooded.is_finished(), "the flood goes on");
+        assert!(!flooded.is_finished(), "the flood continues");
     })
     .await;
 }

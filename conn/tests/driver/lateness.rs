@@ -1,5 +1,4 @@
-//! A task that runs late: what the peer did in time is read before its deadlines are
-//! judged.
+//! A task that runs late: it reads the peer's input before it judges the peer's deadlines.
 
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use tokio::{
 
 use crate::support::*;
 
-/// A client and a server with the test between them, which passes bytes on.
+/// A client and a server, with the test between them, which forwards bytes.
 struct Between {
     client: DuplexStream,
     server: DuplexStream,
@@ -54,7 +53,7 @@ impl Between {
         }
     }
 
-    /// The bytes that the client has sent.
+    /// The bytes that the client sent.
     async fn next_from_client(&mut self) -> Vec<u8> {
         available(&mut self.client).await
     }
@@ -63,7 +62,7 @@ impl Between {
         available(&mut self.server).await
     }
 
-    /// Opens a stream for good.
+    /// Opens a stream that stays open.
     fn open(&self) {
         let mux = self.mux.clone();
         tokio::spawn(async move {
@@ -95,7 +94,7 @@ async fn a_first_frame_that_arrived_in_time_counts() {
         between.server.write_all(&first[..5]).await.unwrap();
         settle().await;
         between.server.write_all(&first[5..]).await.unwrap();
-        // The runtime is blocked: the server's task has not run meanwhile.
+        // The runtime is blocked, so the server's task does not run meanwhile.
         advance(Duration::from_secs(11)).await;
         settle().await;
         assert!(!between.serving.is_finished(), "{version}");
@@ -125,7 +124,10 @@ async fn an_answer_to_a_ping_that_arrived_in_time_counts() {
         between.server.write_all(&answer).await.unwrap();
         advance(Duration::from_secs(9)).await;
         settle().await;
-        assert!(!between.serving.is_finished(), "{version}: given up");
+        assert!(
+            !between.serving.is_finished(),
+            "{version}: the connection ended"
+        );
     }
 }
 
@@ -136,7 +138,7 @@ async fn a_peer_that_drips_is_still_ended() {
         let mut between = Between::new(version, |_| {});
         between.open();
         let first = between.next_from_client().await;
-        // One byte a second of the first frame, which has ten.
+        // One byte per second of the first frame, which has ten.
         for byte in &first[..first.len().min(20)] {
             if between.server.write_all(&[*byte]).await.is_err() {
                 break;

@@ -1,5 +1,5 @@
-//! The connection's task: how often it is polled, reads and writes, what it
-//! tells its application, and the bodies of received messages.
+//! The connection's task: its polls, reads and writes, the calls to its application, and the bodies
+//! of received messages.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The memory budget that connections share, and the bodies that wait for windows.
+//! The memory budget of several connections, and bodies that wait for windows.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::support::*;
 
 const CAPACITY: usize = 1 << 20;
 
-/// Replies to each stream, and hands its body to the test.
+/// Replies to each stream, and passes its body to the test.
 struct Holder {
     bodies: mpsc::UnboundedSender<Incoming>,
     steps: mpsc::UnboundedSender<MemoryStep>,
@@ -48,7 +48,7 @@ impl Application for Holder {
     }
 }
 
-/// A client and a server, in a budget.
+/// A client and a server that share a budget.
 struct Pair {
     mux: Mux,
     bodies: mpsc::UnboundedReceiver<Incoming>,
@@ -81,7 +81,7 @@ impl Pair {
         }
     }
 
-    /// Sends bytes that nobody reads; returns the body in which they wait.
+    /// Sends bytes that no reader takes; returns the body in which they wait.
     async fn upload(&mut self, len: usize) -> (Incoming, JoinHandle<()>) {
         let stream = soon(self.mux.open(HeaderMap::new(), OpenOptions::default())).await;
         let (_reader, mut writer) = stream.unwrap().into_split();
@@ -94,7 +94,7 @@ impl Pair {
         (body, writing)
     }
 
-    /// Opens a stream; the error of the peer's reset, if it sends one.
+    /// Opens a stream. Returns the error of the peer's reset, if it sends one.
     async fn ask(&mut self) -> Result<(), Error> {
         let options = OpenOptions::default().with(|options| options.fin = true);
         let mut stream = soon(self.mux.open(HeaderMap::new(), options)).await?;
@@ -133,7 +133,7 @@ async fn a_connection_above_its_share_is_read_slowly_and_finishes() {
             "{version}: {}",
             stats.held
         );
-        // What frees the memory goes on: the reader, and the bytes behind.
+        // Transfers that free memory continue: the reader, and the bytes after it.
         for (body, writing) in bodies {
             assert_eq!(length(body).await, 250_000, "{version}");
             soon(writing).await.unwrap();
@@ -169,8 +169,8 @@ async fn the_costliest_stalled_stream_is_shed() {
     for version in Version::ALL {
         let budget = MemoryBudget::new(CAPACITY);
         let mut pair = Pair::new(version, &budget);
-        // Beyond its window: it stands still. Without windows nothing shows that
-        // before the connection holds all that it may.
+        // The upload exceeds its window, so it stalls. Without windows, the stall is visible only
+        // when the connection holds its maximum.
         let stalled = pair.upload(300_000).await;
         let mut others = [(); 4].map(|()| budget.open_account());
         let each = (CAPACITY * 82 / 100 - budget.held()) / others.len();
@@ -228,7 +228,7 @@ async fn the_costliest_connection_ends_and_others_are_served() {
     }
 }
 
-/// Answers with bodies whose pieces are of 64 KiB each and made for it.
+/// Responds with bodies whose pieces are new buffers of 64 KiB each.
 struct Pieces {
     sent: mpsc::UnboundedSender<usize>,
 }
@@ -287,7 +287,7 @@ async fn pieces_that_wait_for_windows_are_bounded() {
         while let Ok(len) = sent.try_recv() {
             pulled += len;
         }
-        // The window of the protocol's start takes a piece of each stream.
+        // The protocol's initial window accepts one piece of each stream.
         let streams = 100 * (64 << 10);
         assert!(pulled > 0, "{version}");
         if version == Version::Http2 {

@@ -1,4 +1,4 @@
-//! A transport that counts, a task that counts, and a small server.
+//! A transport that counts calls, a task that counts polls, and a small server.
 
 use std::{
     future::Future,
@@ -35,7 +35,7 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
         .expect("hangs")
 }
 
-/// Lets everything happen that does not need time.
+/// Runs all tasks until only time can continue them.
 pub(crate) async fn settle() {
     tokio::time::sleep(Duration::from_millis(10)).await;
 }
@@ -65,7 +65,7 @@ impl Counters {
     }
 }
 
-/// A transport that counts, and takes one slice at a time or many.
+/// A transport that counts calls, and accepts one slice or many at a time.
 pub(crate) struct Watched {
     pub(crate) io: DuplexStream,
     pub(crate) counters: Arc<Counters>,
@@ -130,7 +130,7 @@ impl<F: Future + Unpin> Future for Counted<F> {
     }
 }
 
-/// What the tests' application tells.
+/// The reports of the tests' application.
 #[derive(Debug)]
 pub(crate) enum Told {
     Request(Head, Incoming),
@@ -139,8 +139,7 @@ pub(crate) enum Told {
     Closed(Result<(), Error>),
 }
 
-/// Replies to every stream at once, with this body, and hands the request's
-/// body to the test.
+/// Replies to every stream at once with this body, and passes the request's body to the test.
 pub(crate) struct Server {
     pub(crate) head: Head,
     pub(crate) reply: Bytes,
@@ -216,7 +215,7 @@ pub(crate) fn serve_by(
     let mut config = Config::new(version, Side::Server);
     config.semantics = semantics;
     if semantics == Semantics::Raw {
-        // As a `Mux` has it.
+        // As in a `Mux`.
         config.limits.idle_timeout = None;
     }
     let io = Watched {

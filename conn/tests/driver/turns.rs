@@ -1,4 +1,4 @@
-//! How often the task is polled, reads and writes.
+//! The number of polls, reads and writes of the task.
 
 use std::time::Duration;
 
@@ -71,25 +71,25 @@ async fn a_connection_with_nothing_to_do_sleeps() {
             "{version}: {} polls",
             served.counters.polls()
         );
-        // Timers that were set at the start may fire once.
+        // Timers from the start may fire once.
         tokio::time::sleep(Duration::from_secs(60)).await;
         let before = served.counters.polls();
         tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
         assert_eq!(
             served.counters.polls(),
             before,
-            "{version}: polled for nothing"
+            "{version}: polled without need"
         );
     }
 }
 
-/// A peer that takes nothing: the task waits for it, and does not spin.
+/// A peer that reads nothing: the task waits for it, and does not spin.
 #[tokio::test(start_paused = true)]
 async fn a_blocked_transport_is_waited_for() {
     for version in Version::ALL {
         let (mut peer, there) = duplex(100);
         let served = serve(version, Semantics::Raw, there, 100_000);
-        // A client's first bytes, and its request, without reading.
+        // A client's first bytes and its request, without any read.
         let (here, mut client_io) = duplex(64 << 10);
         let (mux, _task) = mux(version, here);
         let options = OpenOptions::default().with(|options| options.fin = true);
@@ -103,13 +103,13 @@ async fn a_blocked_transport_is_waited_for() {
         let before = served.counters.polls();
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert_eq!(served.counters.polls(), before, "{version}");
-        // A transport that takes nothing for write_stall_timeout is given up.
+        // The driver ends a transport that accepts nothing for write_stall_timeout.
         let error = soon(served.task).await.unwrap().unwrap_err();
         assert_eq!(error.initiator(), Initiator::Library, "{version}: {error}");
     }
 }
 
-/// Reading what has come already does not bother the connection's task.
+/// To read data that has already arrived does not wake the connection's task.
 #[tokio::test(start_paused = true)]
 async fn a_reader_wakes_the_task_only_to_give_much_back() {
     for version in Version::ALL {
@@ -137,7 +137,7 @@ async fn a_reader_wakes_the_task_only_to_give_much_back() {
         settle().await;
         assert_eq!(served.counters.polls(), before, "{version}");
 
-        // A whole megabyte, in a stream window of as much.
+        // A whole megabyte, in a stream window of the same size.
         for _ in 0..10 {
             soon(writer.write_all(&[7; 100_000])).await.unwrap();
             settle().await;

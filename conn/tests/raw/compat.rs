@@ -1,6 +1,6 @@
-//! A peer that has no flow control, as the Go spdystream family: it looks at
-//! no window and grants none. 100 MB each way, with a slow reader and a busy
-//! stream beside it.
+//! A peer without flow control, like the Go spdystream family: it ignores windows and sends no
+//! WINDOW_UPDATE. 100 MB in each direction, with a slow reader, and a busy stream on the same
+//! connection.
 
 use std::{
     sync::{
@@ -23,21 +23,21 @@ use crate::{peer::Peer, support::*};
 
 const TOTAL: usize = 100_000_000;
 const CHUNK: usize = 32 << 10;
-/// A word on the busy stream goes with every so many chunks.
+/// One message on the busy stream for this number of chunks.
 const EVERY: usize = 16;
 const WORD: usize = 100;
 const PIPE: usize = 64 << 10;
 
-/// How far each direction has come.
+/// The progress of each direction.
 #[derive(Default)]
 struct Progress {
-    /// Bytes of the large stream that left the peer, and that we read.
+    /// Bytes of the large stream that left the peer, and bytes that we read.
     peer_sent: AtomicUsize,
     we_read: AtomicUsize,
-    /// The other way.
+    /// The opposite direction.
     we_wrote: AtomicUsize,
     peer_read: AtomicUsize,
-    /// The most that was between them.
+    /// The largest number of bytes between them.
     most_in: AtomicUsize,
     most_out: AtomicUsize,
 }
@@ -52,7 +52,7 @@ impl Progress {
     }
 }
 
-/// Bytes that repeat after a number that fits no frame.
+/// Bytes with a period that is no divisor of a frame's length.
 struct Pattern(Vec<u8>);
 
 impl Pattern {
@@ -137,8 +137,8 @@ async fn run(
     let open = writes.unwrap();
     reads.unwrap();
 
-    // In: what may wait for readers, a read buffer, the pipe. Out: what was
-    // written and cut, and the pipe.
+    // In: the bytes that may wait for readers, a read buffer, and the pipe. Out: the written and
+    // cut bytes, and the pipe.
     let most_in = progress.most_in.load(Ordering::SeqCst);
     let most_out = progress.most_out.load(Ordering::SeqCst);
     let bound = Limits::new(side).max_buffered_bytes;
@@ -147,13 +147,13 @@ async fn run(
         "{side:?}: {most_in} bytes were held"
     );
     assert!(most_out < 1 << 20, "{side:?}: {most_out} bytes were held");
-    // The reader was slow enough for its bound to be reached.
+    // The reader was slow enough to reach its bound.
     assert!(most_in + (1 << 20) > bound, "{side:?}: only {most_in}");
     drop((mux, open));
     soon(task).await.unwrap().unwrap();
 }
 
-/// The peer sends, whatever we say.
+/// The peer sends, whatever we answer.
 async fn peer_writes(
     mut io: tokio::io::WriteHalf<DuplexStream>,
     progress: Arc<Progress>,
@@ -183,7 +183,7 @@ async fn peer_writes(
     io
 }
 
-/// The peer reads, and grants nothing for it.
+/// The peer reads, and grants no credit for it.
 async fn peer_reads_all<IO>(mut peer: Peer<IO>, progress: Arc<Progress>)
 where
     IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
@@ -211,7 +211,7 @@ where
                     busy.extend_from_slice(&payload);
                 }
             }
-            // Are you still there? Asked while nothing is read.
+            // A PING tests the transport while nothing is read.
             Message::Ping(_) => {}
             other => panic!("{other:?}"),
         }
@@ -238,7 +238,7 @@ async fn we_read(mut reader: RawReader, mux: Mux, progress: Arc<Progress>) {
         read += len;
         progress.note();
         progress.we_read.store(read, Ordering::SeqCst);
-        // Slow: everybody else runs until they have to wait.
+        // Slow: all other tasks run until they wait.
         tokio::time::sleep(Duration::from_millis(20)).await;
         let stats = mux.stats().await.unwrap();
         assert!(stats.buffered_bytes < 9 << 20, "{stats:?}");

@@ -1,4 +1,4 @@
-//! Header lists are compressed as each connection was told.
+//! Header lists are compressed according to the connection's configuration.
 
 use lacewing_conn::{
     Version,
@@ -9,12 +9,12 @@ use lacewing_conn::{
 use crate::support::*;
 
 const SECRET: &str = "7b0e94c1d25f38a6b1c7720d5e9f4a38c06be2d19475fa83";
-/// Right up to its middle, and right nowhere.
+/// One guess is right up to its middle, the other is wrong everywhere.
 const HALF: &str = "7b0e94c1d25f38a6b1c7720dNSMXLWKQZPVJYRTGHUOIBDCE";
 const WRONG: &str = "ZQXWVJKPYRTGHUOIBDCENSML7b0e94c1d25f38a6XQZWKVJP";
 
-/// The bytes that a header list takes with a value that was sent before, with
-/// one that begins like it, and with another.
+/// The lengths of three header lists: with a value that was sent before, with a value that begins
+/// like it, and with another value.
 async fn costs(mux: &Mux, peer: &Mux) -> [u64; 3] {
     let mut costs = [0; 3];
     let (mut sent, mut before) = (Vec::new(), 0);
@@ -59,7 +59,7 @@ async fn each_policy_is_what_it_says() {
                     Some(HeaderCompression::Stored) => {
                         assert!(same == half && half == wrong && wrong > length, "{told}");
                     }
-                    // What a guess that is half right shortens, CRIME finds.
+                    // If a half-right guess shortens the list, CRIME works.
                     Some(HeaderCompression::Zlib(_)) => {
                         assert!(same < half && half + 10 < wrong, "{told}");
                     }

@@ -1,4 +1,4 @@
-//! What was shut down or flushed arrives, whatever is dropped then.
+//! Data after `shutdown` or `flush` arrives, whatever the user then drops.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{peer::Peer, support::*};
 
-/// The orders in which the handles of a stream and its connection go.
+/// The orders in which the handles of a stream and its connection are dropped.
 #[derive(Clone, Copy, Debug)]
 enum Order {
     StreamFirst,
@@ -23,7 +23,7 @@ enum Order {
     ReaderFirst,
     WriterFirst,
     MuxBetween,
-    /// The stream stays until the other side has read everything.
+    /// The stream stays until the other side has read all data.
     MuxAlone,
 }
 
@@ -36,7 +36,7 @@ const ORDERS: [Order; 6] = [
     Order::MuxAlone,
 ];
 
-/// Drops what the order says; gives back what stays.
+/// Drops handles in this order; returns those that stay.
 fn drop_in(order: Order, stream: RawStream, mux: Mux) -> Option<RawStream> {
     match order {
         Order::StreamFirst => drop((stream, mux)),
@@ -64,8 +64,8 @@ fn drop_in(order: Order, stream: RawStream, mux: Mux) -> Option<RawStream> {
     None
 }
 
-/// One side sends `len` bytes, ends its half, and drops everything; the other
-/// reads after `pause`.
+/// One side sends `len` bytes, ends its half, and drops all handles. The other side reads after
+/// `pause`.
 async fn deliver<IO>(version: Version, (here, there): (IO, IO), case: Case)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -122,7 +122,7 @@ struct Case {
 }
 
 enum Receiver {
-    /// Did not take the stream yet.
+    /// The other side did not accept the stream yet.
     Accepts(Mux),
     Has(RawStream, Mux),
 }
@@ -152,7 +152,7 @@ async fn what_was_shut_down_arrives_whatever_is_dropped() {
     }
 }
 
-/// The same between threads and over sockets, where every run is another.
+/// The same between threads and over sockets, where every run differs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_shut_down_arrives_over_sockets_in_every_schedule() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -171,7 +171,7 @@ async fn what_was_shut_down_arrives_over_sockets_in_every_schedule() {
     }
 }
 
-/// Without a shutdown a drop resets the stream, behind what was flushed.
+/// Without `shutdown`, a drop resets the stream after its flushed bytes.
 #[tokio::test(start_paused = true)]
 async fn what_was_flushed_arrives_before_the_reset() {
     for version in Version::ALL {
@@ -203,7 +203,7 @@ async fn what_was_flushed_arrives_before_the_reset() {
     }
 }
 
-/// Whoever is told that everything was sent can leave the program.
+/// A program may exit after it learned that all data was sent.
 #[tokio::test(start_paused = true)]
 async fn the_task_is_not_needed_any_more_after_a_shutdown() {
     for version in Version::ALL {
@@ -227,7 +227,7 @@ async fn the_task_is_not_needed_any_more_after_a_shutdown() {
 #[tokio::test(start_paused = true)]
 async fn what_did_not_arrive_is_an_error() {
     for version in Version::ALL {
-        // More than the pipe takes, and a peer that reads nothing and goes.
+        // More than the pipe accepts, and a peer that reads nothing and leaves.
         let (here, there) = tokio::io::duplex(1_000);
         let (mux, connection) = Mux::client(here, version, MuxConfig::new(Side::Client));
         let task = tokio::spawn(connection);
@@ -243,7 +243,7 @@ async fn what_did_not_arrive_is_an_error() {
     }
 }
 
-/// A peer that takes nothing cannot keep what nobody holds for ever.
+/// A peer that reads nothing cannot keep a stream without handles forever.
 #[tokio::test(start_paused = true)]
 async fn what_dropped_handles_left_behind_is_bounded() {
     for version in [Version::Http2, Version::Spdy31, Version::Spdy3] {
@@ -266,7 +266,7 @@ async fn what_dropped_handles_left_behind_is_bounded() {
         let theirs = accept(&server).await.1;
         theirs.reply(HeaderMap::new());
         ours.recv_reply().await.unwrap();
-        // Twice the window that such a protocol has at the least.
+        // Twice the minimum window of such a protocol.
         ours.write_all(&bytes(60_000, 1)).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         let filled = tokio::time::timeout(Duration::from_secs(1), async {
@@ -295,8 +295,7 @@ async fn served(version: Version, config: MuxConfig) -> (Mux, Peer<DuplexStream>
     (mux, Peer::new(here, version))
 }
 
-/// Dropping the reader after our shutdown tells the peer to stop, behind the
-/// end of our half.
+/// To drop the reader after our `shutdown` sends RST_STREAM to the peer, after the end of our half.
 #[tokio::test(start_paused = true)]
 async fn nobody_cares_for_the_peers_half() {
     for version in SPDY {
@@ -309,8 +308,8 @@ async fn nobody_cares_for_the_peers_half() {
             let (reader, mut writer) = stream.into_split();
             if reader_first {
                 drop(reader);
-                // What comes is discarded meanwhile.
-                peer.data(1, b"nobody reads this", false).await;
+                // Received data is discarded meanwhile.
+                peer.data(1, b"discarded", false).await;
                 writer.write_all(&[5; 9_000]).await.unwrap();
                 writer.shutdown().await.unwrap();
             } else {
@@ -328,7 +327,7 @@ async fn nobody_cares_for_the_peers_half() {
     }
 }
 
-/// Such peers stop reading at GOAWAY: it goes out behind everything.
+/// Such peers stop reading at GOAWAY, so it is sent after all data.
 #[tokio::test(start_paused = true)]
 async fn go_away_follows_the_data_for_kubernetes() {
     for run in 0..20 {
@@ -350,7 +349,7 @@ async fn go_away_follows_the_data_for_kubernetes() {
         let ended: Vec<_> = ended.collect();
         tokio::task::yield_now().await;
         mux.shutdown();
-        // Nothing new meanwhile: it would be lost.
+        // The side accepts no new stream meanwhile: its data would be lost.
         peer.open(7, &[]).await;
         let (mut bytes, mut fins) = (0, 0);
         loop {
@@ -360,7 +359,7 @@ async fn go_away_follows_the_data_for_kubernetes() {
                     fins += usize::from(fin);
                 }
                 Message::RstStream(reset) => {
-                    // The new one; or of no interest, behind the end.
+                    // The error of the new stream, or one after the end, which is irrelevant.
                     assert!(reset.stream_id == 7 || fins > 0, "{reset:?}");
                 }
                 Message::GoAway(_) => break,
@@ -390,8 +389,8 @@ async fn go_away_does_not_wait_for_ever_for_kubernetes() {
     drop(stream);
 }
 
-/// While nothing is read, since nobody takes what came, the end of the
-/// transport is found out all the same.
+/// While the side reads nothing, since no reader takes the data, it still notices the end of the
+/// transport.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_is_killed_is_noticed_while_nothing_is_read() {
     for version in SPDY {
@@ -402,7 +401,7 @@ async fn a_peer_that_is_killed_is_noticed_while_nothing_is_read() {
         let (_, stream) = accept(&mux).await;
         stream.reply(HeaderMap::new());
         soon(peer.expect_reply(1)).await;
-        // Until the other side takes no more.
+        // Until the other side accepts no more.
         let filled = async {
             loop {
                 peer.data(1, &[0; 1_000], false).await;
@@ -411,13 +410,14 @@ async fn a_peer_that_is_killed_is_noticed_while_nothing_is_read() {
         let filled = tokio::time::timeout(Duration::from_secs(60), filled);
         filled.await.unwrap_err();
         assert!(mux.stats().await.unwrap().buffered_bytes > 100_000);
-        // The peer was asked for no answer: one that reads and writes in one
-        // loop, such as Go's spdystream, would wait until we read it.
+        // These PINGs have the parity of answers, so the peer need not answer them. A peer that
+        // reads and writes in one loop, such as Go's spdystream, could not send an answer until we
+        // read.
         let mut looked = 0;
         while let Ok(frame) = tokio::time::timeout(Duration::from_millis(900), peer.any()).await {
             match frame {
                 Some(Message::Ping(ping)) => {
-                    assert_eq!(ping.id % 2, 1, "{version}: a PING of the server's own");
+                    assert_eq!(ping.id % 2, 1, "{version}: a PING that needs an answer");
                     looked += 1;
                 }
                 other => panic!("{version}: {other:?}"),
@@ -438,7 +438,7 @@ async fn a_peer_that_is_killed_is_noticed_while_nothing_is_read() {
     }
 }
 
-/// A server that says nothing for long is only slow.
+/// A server that is silent for a long time is only slow.
 #[tokio::test(start_paused = true)]
 async fn a_silent_server_is_waited_for() {
     for version in SPDY {

@@ -1,4 +1,4 @@
-//! How connections end, and what their streams learn of it.
+//! The ends of connections, and the errors of their streams.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -40,7 +40,7 @@ async fn handles_learn_that_the_peer_is_gone() {
         );
         assert!(soon(client.closed()).await.is_err());
         assert!(soon(client_task).await.unwrap().is_err());
-        // And on the side whose task was aborted.
+        // The same on the side whose task was aborted.
         let (_, mut theirs) = accepted;
         assert!(soon(theirs.read_u8()).await.is_err());
         assert!(soon(server.closed()).await.is_err());
@@ -93,7 +93,7 @@ async fn streams_outlive_the_last_handle() {
     }
 }
 
-/// Nobody will ever accept: the peer may try another connection.
+/// The server will never accept: the peer may use another connection.
 #[tokio::test(start_paused = true)]
 async fn streams_that_nobody_can_accept_are_refused() {
     for version in Version::ALL {
@@ -106,15 +106,14 @@ async fn streams_that_nobody_can_accept_are_refused() {
         let error = cause(&late.write_all(b"x").await.unwrap_err());
         assert_eq!(error.reason(), Reason::RefusedStream, "{version}");
         assert!(error.is_retryable());
-        // The stream that was there goes on.
+        // The open stream continues.
         let echoing = tokio::spawn(send_back(HeaderMap::new(), theirs));
         soon(exchange(first, bytes(5_000, 4))).await;
         soon(echoing).await.unwrap();
     }
 }
 
-/// A peer that opens and resets must not fill the queue of those to be
-/// accepted.
+/// A peer that opens and resets streams must not fill the queue of streams to accept.
 #[tokio::test(start_paused = true)]
 async fn streams_that_were_reset_are_not_accepted() {
     for version in Version::ALL {
@@ -132,7 +131,7 @@ async fn streams_that_were_reset_are_not_accepted() {
     }
 }
 
-/// The same with threads: handles race with the connections' tasks.
+/// The same with threads: handles run concurrently with the connections' tasks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_streams_run_on_many_threads() {
     for version in Version::ALL {
@@ -157,8 +156,8 @@ async fn many_streams_run_on_many_threads() {
     }
 }
 
-/// The transport breaks after every number of bytes of an exchange: everything
-/// ends, and nothing is held.
+/// The transport breaks after every number of bytes of an exchange. All tasks end, and nothing is
+/// buffered.
 #[tokio::test(start_paused = true)]
 async fn the_peer_disappears_at_every_point() {
     for version in Version::ALL {
@@ -229,7 +228,7 @@ async fn ask(client: &Mux) -> Result<(), Box<dyn std::error::Error + Send + Sync
     Ok(())
 }
 
-/// Carries bytes both ways until `cut` of them went by, then drops both ends.
+/// Forwards bytes in both directions until `cut` of them passed, then drops both ends.
 async fn forward(mut here: DuplexStream, mut there: DuplexStream, cut: usize) {
     let mut left = cut;
     let (mut from_here, mut from_there) = ([0; 64], [0; 64]);

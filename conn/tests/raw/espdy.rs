@@ -1,6 +1,6 @@
-//! What espdy says it lacks, here on connections whose peer is played by hand.
+//! The features that espdy lists as missing, on connections whose peer is written by hand.
 //!
-//! Of its list, other tests have: HEADERS that are received
+//! Other tests cover these points of its list: received HEADERS
 //! (`exchanges::header_lists_travel_in_order_with_data`), ids that run out
 //! (`driver::raw`'s own tests, and `ids_that_run_out_end_a_connection_without_an_error`
 //! of the simulation), streams that were reset before they were accepted
@@ -43,7 +43,7 @@ async fn open(mux: &Mux) -> RawStream {
         .unwrap()
 }
 
-/// The error inside that of a read or write.
+/// The error inside of a read's or write's error.
 fn inner(error: &std::io::Error) -> Error {
     error
         .get_ref()
@@ -53,7 +53,7 @@ fn inner(error: &std::io::Error) -> Error {
         .clone()
 }
 
-/// Writes until nothing is taken for a second; how much was taken.
+/// Writes until the peer accepts nothing for a second. Returns the number of accepted bytes.
 async fn fill(io: &mut DuplexStream, bytes: &[u8], rounds: usize) -> usize {
     let mut taken = 0;
     for _ in 0..rounds {
@@ -71,9 +71,8 @@ async fn fill(io: &mut DuplexStream, bytes: &[u8], rounds: usize) -> usize {
     taken
 }
 
-/// "No unbounded write queue": PINGs and frames for streams that are not there
-/// want answers, and the peer reads none of them. The buckets that would end
-/// this earlier are out of the way.
+/// "No unbounded write queue": PINGs and frames for unknown streams require answers, and the peer
+/// reads none of them. The token buckets, which would end this earlier, are disabled.
 #[tokio::test(start_paused = true)]
 async fn no_unbounded_write_queue() {
     let without_end = Rate {
@@ -103,7 +102,7 @@ async fn no_unbounded_write_queue() {
             assert!(taken < 1 << 20, "{version}: {taken} bytes were read");
             let stats = soon(mux.stats()).await.unwrap();
             assert!(stats.output_bytes < 512 << 10, "{version}: {stats:?}");
-            // And it does not stay like that for ever.
+            // The state does not last forever.
             let error = soon(task).await.unwrap().unwrap_err();
             assert_eq!(error.rule(), Some(Rule::WriteStall), "{version}: {error}");
             assert!(soon(mux.stats()).await.is_err());
@@ -111,8 +110,7 @@ async fn no_unbounded_write_queue() {
     }
 }
 
-/// And with the limits as they are, such a peer is closed at a bound of its
-/// own, read or not.
+/// With the default limits, such a peer is closed at its own bound, whether it reads or not.
 #[tokio::test(start_paused = true)]
 async fn floods_end_at_a_bound() {
     for version in SPDY {
@@ -148,9 +146,9 @@ async fn floods_end_at_a_bound() {
     }
 }
 
-/// "No unbounded read buffer in SPDY/2", which has no flow control: reading
-/// stops, so that one stalled stream costs a bounded amount. In the others a
-/// stream that ignores its window is reset.
+/// "No unbounded read buffer in SPDY/2", which has no flow control: the side stops reading, so that
+/// one stalled stream costs a bounded amount. In the other versions, a stream that ignores its
+/// window is reset.
 #[tokio::test(start_paused = true)]
 async fn no_unbounded_read_buffer() {
     let (mux, _task, mut peer) = server(Version::Spdy2, 64 << 10);
@@ -170,7 +168,7 @@ async fn no_unbounded_read_buffer() {
     );
     let held = soon(mux.stats()).await.unwrap().buffered_bytes;
     assert!(held <= bound + slack, "{held}");
-    // Once somebody reads, TCP lets more through.
+    // After a reader takes data, TCP transfers more.
     let mut buffer = vec![0; bound / 2];
     soon(stalled.read_exact(&mut buffer)).await.unwrap();
     let more = fill(&mut peer.io, &frame, 10_000).await;
@@ -203,7 +201,7 @@ async fn not_processed_and_closed_are_told_apart() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let first = open(&mux).await;
         let second = open(&mux).await;
-        // A third may not be opened yet.
+        // The limit does not permit a third stream yet.
         let third = tokio::spawn({
             let mux = mux.clone();
             async move { mux.open(HeaderMap::new(), OpenOptions::default()).await }
@@ -231,7 +229,7 @@ async fn not_processed_and_closed_are_told_apart() {
         peer.send(|encoder, bytes| encoder.go_away(bytes, 1, GoAwayStatus::OK))
             .await;
         peer.data(1, b"still here", false).await;
-        // What the streams have sent so far is in the way.
+        // The earlier data of the streams occupies the transport.
         let (mut read_half, write_half) = tokio::io::split(peer.io);
         let discarding = tokio::spawn(async move {
             let mut buffer = [0; 512];
@@ -257,7 +255,7 @@ async fn not_processed_and_closed_are_told_apart() {
     }
 }
 
-/// "SETTINGS both ways": ours are sent, the peer's are obeyed.
+/// "SETTINGS both ways": we send ours, and obey the peer's.
 #[tokio::test(start_paused = true)]
 async fn settings_go_both_ways() {
     for version in SPDY {
@@ -359,7 +357,7 @@ async fn large_sends_let_others_pass() {
                     let rest = remaining as usize + payload.len();
                     assert!(rest <= 16_384, "{version}: a frame of {rest} bytes");
                     ended = fin;
-                    // In the middle of it, the other has something to say.
+                    // In the middle of the transfer, the other stream sends something.
                     if !asked && from_large > 1_000_000 {
                         asked = true;
                         small.write_all(b"small").await.unwrap();
@@ -379,8 +377,8 @@ async fn large_sends_let_others_pass() {
     }
 }
 
-/// "A later send or receive learns of an earlier failure": as often as one
-/// asks, and never as a clean end.
+/// "A later send or receive learns of an earlier failure": every later call returns the error, and
+/// never a clean end.
 #[tokio::test(start_paused = true)]
 async fn failures_are_remembered() {
     for version in SPDY {

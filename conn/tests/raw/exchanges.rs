@@ -1,4 +1,4 @@
-//! What streams carry, and how they end one by one.
+//! The data of streams, and the end of each stream.
 
 use std::{future::Future, io, time::Duration};
 
@@ -63,7 +63,7 @@ async fn many_streams_run_at_once() {
         let pair = pair(version, 32 << 10);
         let echoing = echo(pair.server.clone());
         let mut exchanges = Vec::new();
-        // More than may be open at once: the rest wait for their turn.
+        // More streams than may be open at once: the rest wait.
         for seed in 0..250 {
             let client = pair.client.clone();
             exchanges.push(tokio::spawn(async move {
@@ -201,7 +201,7 @@ async fn a_reset_reaches_both_directions_and_nothing_else() {
     }
 }
 
-/// The peer is told why, in the words that its protocol has.
+/// The peer receives the reason, in the codes of its protocol.
 #[tokio::test(start_paused = true)]
 async fn a_reset_has_a_reason() {
     for version in Version::ALL {
@@ -230,7 +230,7 @@ async fn a_reset_has_a_reason() {
     }
 }
 
-/// Also when only our half was left.
+/// The same if only our half was left.
 #[tokio::test(start_paused = true)]
 async fn a_reset_of_the_last_half_has_a_reason() {
     for version in Version::ALL {
@@ -266,8 +266,8 @@ async fn a_stream_dropped_before_its_end_is_reset() {
     }
 }
 
-/// Over HTTP/2 a header list is a trailer, whenever `shutdown` follows; and
-/// nothing but it can follow.
+/// Over HTTP/2 a later header list is a trailer section, whenever `shutdown` follows. Nothing but
+/// `shutdown` can follow.
 #[tokio::test(start_paused = true)]
 async fn a_trailer_waits_for_its_shutdown() {
     let pair = pair(Version::Http2, 4096);
@@ -276,7 +276,7 @@ async fn a_trailer_waits_for_its_shutdown() {
     ours.write_all(b"data").await.unwrap();
     ours.send_headers(headers("sum", "1234")).await.unwrap();
     soon(ours.flush()).await.unwrap();
-    // Time for the connection to do something wrong.
+    // Enough time for the connection to make a mistake.
     tokio::time::sleep(Duration::from_secs(5)).await;
     let error = ours.write_all(b"more").await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
@@ -291,15 +291,14 @@ async fn a_trailer_waits_for_its_shutdown() {
     pair.end().await;
 }
 
-/// Readers and writers of one stream, and of both sides, at the same time on
-/// different tasks.
+/// Readers and writers of one stream, of both sides, at the same time on different tasks.
 #[tokio::test(start_paused = true)]
 async fn halves_work_at_the_same_time() {
     for version in Version::ALL {
         let pair = pair(version, 4096);
         let (ours, theirs) = pair.stream().await;
         theirs.reply(HeaderMap::new());
-        // Neither waits for the other: more than all windows and buffers.
+        // Neither side waits for the other: more data than all windows and buffers.
         soon(async {
             tokio::join!(
                 exchange_other(ours, bytes(3_000_000, 1), bytes(2_000_000, 2)),
@@ -311,7 +310,7 @@ async fn halves_work_at_the_same_time() {
     }
 }
 
-/// Sends one thing and expects another.
+/// Sends some bytes and expects others.
 async fn exchange_other(stream: lacewing_conn::driver::RawStream, send: Vec<u8>, want: Vec<u8>) {
     let (mut reader, mut writer) = stream.into_split();
     let writing = tokio::spawn(async move {
@@ -344,7 +343,7 @@ async fn pings_are_answered_or_given_up() {
         );
         other.unwrap();
         assert_eq!(soon(pair.client.stats()).await.unwrap().pings_sent, 1);
-        // A second one is a new one.
+        // A second call sends a new PING.
         soon(pair.client.ping(patience)).await.unwrap();
         assert_eq!(soon(pair.client.stats()).await.unwrap().pings_sent, 2);
         pair.end().await;
@@ -356,14 +355,14 @@ async fn pings_are_answered_or_given_up() {
         let error = soon(mux.ping(Duration::from_secs(patience)));
         let error = error.await.unwrap_err();
         assert_eq!(error.initiator(), Initiator::Peer);
-        // Nothing ended.
+        // No stream or connection ended.
         assert!(error.is_ping_timeout() && !error.is_connection(), "{error}");
         assert!(!error.to_string().contains("ended"), "{error}");
         soon(mux.stats()).await.unwrap();
     }
 }
 
-/// What is written before the reply waits for it, if that is wanted.
+/// Data written before the reply waits for the reply, if the option requires it.
 #[tokio::test(start_paused = true)]
 async fn data_may_wait_for_the_reply() {
     for version in Version::ALL {
@@ -385,7 +384,7 @@ async fn data_may_wait_for_the_reply() {
     }
 }
 
-/// A reply that was given before a reset goes out before it.
+/// A reply before a reset is sent before it.
 #[tokio::test(start_paused = true)]
 async fn a_reset_comes_after_the_reply() {
     for version in Version::ALL {
@@ -401,8 +400,7 @@ async fn a_reset_comes_after_the_reply() {
     }
 }
 
-/// Whoever is done without a word has answered all the same: there is no end
-/// without a head.
+/// A user who ends a stream without a reply still sends one: no half can end without a head.
 #[tokio::test(start_paused = true)]
 async fn an_end_without_a_reply_is_a_reply() {
     for version in Version::ALL {
@@ -422,8 +420,7 @@ async fn an_end_without_a_reply_is_a_reply() {
     }
 }
 
-/// A reader that went away does not keep our half from being sent; after that,
-/// the peer is told to stop.
+/// A dropped reader does not stop the data of our half. After that, the peer receives RST_STREAM.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_nobody_reads_is_stopped_when_our_half_is_done() {
     for version in Version::ALL {
@@ -432,7 +429,7 @@ async fn a_peer_that_nobody_reads_is_stopped_when_our_half_is_done() {
         theirs.reply(HeaderMap::new());
         let (reader, mut writer) = ours.into_split();
         drop(reader);
-        // What comes meanwhile is discarded, and keeps nobody waiting.
+        // Data received meanwhile is discarded, and blocks no stream.
         soon(theirs.write_all(&[1; 2_000_000])).await.unwrap();
         writer.write_all(b"all of it").await.unwrap();
         writer.shutdown().await.unwrap();
@@ -450,7 +447,7 @@ async fn a_peer_that_nobody_reads_is_stopped_when_our_half_is_done() {
     }
 }
 
-/// Nothing is opened for a caller who went away.
+/// No stream is opened for a caller that was dropped.
 #[tokio::test(start_paused = true)]
 async fn an_open_that_is_given_up_opens_nothing() {
     for version in Version::ALL {
@@ -470,8 +467,8 @@ async fn an_open_that_is_given_up_opens_nothing() {
     }
 }
 
-/// A header list that the protocol has no room for ends its stream: better none
-/// than one with a hole.
+/// A header list that the protocol cannot carry ends its stream. A list with a missing field would
+/// be worse.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_sent_ends_its_stream_and_no_other() {
     // SPDY/2 has sixteen bits for a length.

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::*;
 
-/// One reader that does not read must not stop the others.
+/// One reader that does not read must not block the others.
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_does_not_stall_others() {
     for version in Version::ALL {
@@ -41,8 +41,8 @@ async fn a_slow_reader_does_not_stall_others() {
     }
 }
 
-/// Readers tell what they consumed only now and then; what many of them did
-/// not tell must not add up to the connection's window.
+/// Readers report consumed bytes only from time to time. The unreported bytes of many readers must
+/// not add up to the connection's window.
 #[tokio::test(start_paused = true)]
 async fn many_open_streams_share_the_connection_window() {
     for version in Version::ALL {
@@ -51,7 +51,7 @@ async fn many_open_streams_share_the_connection_window() {
         for _ in 0..60 {
             open.push(pair.stream().await);
         }
-        // Three windows of the connection in all, none of a stream.
+        // Three windows of the connection in total, less than a window of each stream.
         let mut buffer = vec![0; 200_000];
         for (ours, theirs) in &mut open {
             let data = bytes(200_000, 1);
@@ -68,7 +68,7 @@ async fn many_open_streams_share_the_connection_window() {
 async fn credit_of_what_nobody_reads_comes_back() {
     for version in Version::ALL {
         let pair = pair(version, 64 << 10);
-        // Many times the connection's window in streams whose reader leaves.
+        // Many times the connection's window, in streams whose reader is dropped.
         for _ in 0..30 {
             let (ours, theirs) = pair.stream().await;
             let (reader, mut writer) = ours.into_split();
@@ -86,7 +86,7 @@ async fn credit_of_what_nobody_reads_comes_back() {
 
 #[tokio::test(start_paused = true)]
 async fn without_flow_control_memory_is_bounded_by_not_reading() {
-    // The Go spdystream family: no window updates in either direction.
+    // The Go spdystream family: no WINDOW_UPDATE in either direction.
     let config = |side| MuxConfig::new(side).with(|config| config.ignore_flow_control = true);
     let server_config =
         config(Side::Server).with(|config| config.connection.limits.max_buffered_bytes = 1 << 20);
@@ -107,7 +107,10 @@ async fn without_flow_control_memory_is_bounded_by_not_reading() {
         writer.shutdown().await.unwrap();
     });
     tokio::time::sleep(Duration::from_secs(20)).await;
-    assert!(!writing.is_finished(), "20 MB went nowhere");
+    assert!(
+        !writing.is_finished(),
+        "20 MB were written without a reader"
+    );
     let mut got = Vec::new();
     soon(theirs.read_to_end(&mut got)).await.unwrap();
     assert!(got == expected);
@@ -118,11 +121,11 @@ async fn without_flow_control_memory_is_bounded_by_not_reading() {
     soon(server_task).await.unwrap().unwrap();
 }
 
-/// What a stream's writer may leave behind is bounded: bytes, and header lists.
+/// The unsent bytes and header lists of a stream's writer are bounded.
 #[tokio::test(start_paused = true)]
 async fn what_waits_for_the_reply_is_bounded() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
-        // A buffer of nothing still lets a byte through at a time.
+        // A buffer of size 0 still accepts one byte at a time.
         for write_buffer in [0, 1000] {
             let config = |side| {
                 MuxConfig::new(side).with(|config| {

@@ -1,5 +1,5 @@
-//! Streams that are unidirectional, and streams that belong to others: what
-//! SYN_STREAM can say beside its header list.
+//! Unidirectional streams, and streams with a parent: the parameters of SYN_STREAM beside its
+//! header list.
 
 use http::HeaderMap;
 use lacewing_conn::{
@@ -43,7 +43,7 @@ async fn only_the_opener_of_a_unidirectional_stream_sends() {
                 assert_eq!(stream.direction(), Direction::Unidirectional, "{version}");
                 assert_eq!(stream.parent(), None);
             }
-            // The other way there is nothing, and no reply.
+            // The opposite direction has no data and no reply.
             assert!(!theirs.reply(HeaderMap::new()));
             assert!(theirs.write_all(b"x").await.is_err());
             assert!(soon(ours.recv_reply()).await.unwrap().is_none());
@@ -63,7 +63,7 @@ async fn only_the_opener_of_a_unidirectional_stream_sends() {
             sent.extend_from_slice(b"end");
             assert!(got == sent, "{version}: other bytes came");
             assert_eq!(soon(theirs.recv_headers()).await.unwrap()["sum"], "1234");
-            // With its only half, the stream has ended on both sides.
+            // With the end of its only half, the stream has ended on both sides.
             for mux in [here, there] {
                 assert_eq!(soon(mux.stats()).await.unwrap().open_streams, 0);
             }
@@ -72,7 +72,7 @@ async fn only_the_opener_of_a_unidirectional_stream_sends() {
     }
 }
 
-/// Dropping is closing, on both sides of a unidirectional stream.
+/// To drop a handle closes the stream, on both sides of a unidirectional stream.
 #[tokio::test(start_paused = true)]
 async fn a_unidirectional_stream_ends_when_it_is_dropped() {
     for version in SPDY {
@@ -86,7 +86,7 @@ async fn a_unidirectional_stream_ends_when_it_is_dropped() {
             soon(theirs.read_to_string(&mut text)).await.unwrap();
             assert_eq!(text, "all of it", "{version}");
 
-            // Nobody reads: the sender learns it, with the reason.
+            // There is no reader: the sender receives the reason.
             let mut ours = open_as(here, one_way()).await.unwrap();
             drop(accept(there).await);
             let error = write_to_the_end(&mut ours).await;
@@ -100,8 +100,8 @@ async fn a_unidirectional_stream_ends_when_it_is_dropped() {
     }
 }
 
-/// A header list and nothing else: the stream is over for its opener at once,
-/// and counts for the other side until somebody has taken it.
+/// A header list without data: the stream ends at once for its opener. It counts for the other side
+/// until it is accepted.
 #[tokio::test(start_paused = true)]
 async fn messages_are_counted_until_they_are_taken() {
     let message = one_way().with(|options| options.fin = true);
@@ -117,7 +117,7 @@ async fn messages_are_counted_until_they_are_taken() {
                 assert_eq!(soon(theirs.read(&mut [0; 1])).await.unwrap(), 0);
                 drop((ours, theirs));
             }
-            // And some that nobody takes.
+            // Some more, which are never accepted.
             for _ in 0..150 {
                 drop(open_as(here, message).await.unwrap());
             }
@@ -150,7 +150,7 @@ async fn a_stream_may_belong_to_one_of_either_side() {
                     assert_eq!(stream.parent(), Some(parent), "{version}");
                     assert_eq!(stream.direction(), Direction::Bidirectional);
                 }
-                // Bytes both ways: a parent alone does not close a half.
+                // Data in both directions: a parent alone does not close a half.
                 let echoing = tokio::spawn(send_back(fields, theirs));
                 assert_eq!(soon(ours.recv_reply()).await.unwrap().unwrap()["n"], "1");
                 soon(exchange(ours, bytes(50_000, 4))).await;
@@ -169,7 +169,7 @@ async fn a_stream_may_belong_to_one_of_either_side() {
     }
 }
 
-/// A child goes on when its parent ends, however that ends.
+/// A child continues when its parent ends, whatever the reason.
 #[tokio::test(start_paused = true)]
 async fn a_child_outlives_its_parent() {
     for version in SPDY {
@@ -203,7 +203,7 @@ async fn no_stream_is_opened_for_one_that_is_not_open() {
                 assert!(error.to_string().contains("parent is not open"), "{error}");
                 assert!(!error.is_retryable() && !error.is_connection(), "{error}");
             }
-            // Nothing was sent, and no id was used up.
+            // Nothing was sent, and no id was used.
             let next = open(here).await;
             assert_eq!(next.id().value(), id.value() + 2, "{version}");
             assert_eq!(accept(there).await.1.id(), next.id());
@@ -225,7 +225,7 @@ async fn http2_has_plain_streams_only() {
             assert!(text.contains("another protocol than HTTP/2"), "{text}");
         }
     }
-    // The connection has not noticed.
+    // The failed call did not affect the connection.
     let echoing = echo(pair.server.clone());
     soon(exchange(parent, bytes(10_000, 1))).await;
     stop(echoing).await;
@@ -234,7 +234,7 @@ async fn http2_has_plain_streams_only() {
 
 // --- The frames, and a peer that breaks the rules ---
 
-/// A server of ours, and its client played by hand.
+/// Our server, with a client written by hand.
 fn by_hand(version: Version) -> (Mux, Task, Peer<DuplexStream>) {
     let (here, there) = tokio::io::duplex(64 << 10);
     let (mux, connection) = Mux::server(there, version, MuxConfig::new(Side::Server));
@@ -276,8 +276,7 @@ async fn the_frame_says_direction_and_parent() {
     }
 }
 
-/// SPDY/2 has four levels of priority, SPDY/3 all eight; what is urgent goes
-/// first.
+/// SPDY/2 has four levels of priority, SPDY/3 eight. More urgent streams are sent first.
 #[tokio::test(start_paused = true)]
 async fn the_priority_is_told_and_kept_to() {
     for version in SPDY {
@@ -297,7 +296,7 @@ async fn the_priority_is_told_and_kept_to() {
             };
             assert_eq!(told, expected, "{version}");
         }
-        // All at once, the least urgent first; together less than any window.
+        // All at once, the least urgent first. Together they need less than any window.
         for stream in &mut streams {
             stream.write_all(&[0; 15_000]).await.unwrap();
             begin_shutdown(stream).await;
@@ -314,8 +313,8 @@ async fn the_priority_is_told_and_kept_to() {
     }
 }
 
-/// A parent that was never opened is a mistake; one that has ended is not: the
-/// two may have crossed.
+/// A parent that was never opened is an error. A parent that has ended is not: the two frames may
+/// have crossed.
 #[tokio::test(start_paused = true)]
 async fn a_parent_that_was_never_opened_is_refused() {
     for version in SPDY {
@@ -352,8 +351,7 @@ fn associated(id: u32, parent: u32) -> SynStreamHead {
     head
 }
 
-/// §2.3.6: who answers where only the opener sends, sends on a half that is
-/// closed.
+/// §2.3.6: an answer on a stream where only the opener sends is data on a closed half.
 #[tokio::test(start_paused = true)]
 async fn an_answer_on_a_unidirectional_stream_breaks_a_rule() {
     for version in SPDY {
@@ -367,7 +365,7 @@ async fn an_answer_on_a_unidirectional_stream_breaks_a_rule() {
                 peer.reply(2, &[]).await;
             }
             if version == Version::Spdy2 {
-                // "Must be ignored": it goes on.
+                // "Must be ignored": the connection continues.
                 soon(mux.ping(std::time::Duration::from_secs(1)))
                     .await
                     .unwrap_err();

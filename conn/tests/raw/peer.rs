@@ -1,4 +1,4 @@
-//! A peer over SPDY that a test plays by hand, frame by frame.
+//! A SPDY peer that a test controls frame by frame.
 
 #![allow(dead_code, reason = "every test program uses its part")]
 
@@ -33,7 +33,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Peer<IO> {
         }
     }
 
-    /// Sends what `build` encodes.
+    /// Sends the frames that `build` encodes.
     pub(crate) async fn send(&mut self, build: impl FnOnce(&mut Encoder, &mut BytesMut)) {
         let mut bytes = BytesMut::new();
         build(&mut self.encoder, &mut bytes);
@@ -45,7 +45,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Peer<IO> {
             .await;
     }
 
-    /// The same, with all that SYN_STREAM can say.
+    /// The same, with all parameters of SYN_STREAM.
     pub(crate) async fn open_as(&mut self, head: SynStreamHead, fields: &[(&str, &str)]) {
         self.send(|encoder, bytes| syn_stream_as(encoder, bytes, head, fields))
             .await;
@@ -72,7 +72,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Peer<IO> {
         .await;
     }
 
-    /// The next frame of any kind; `None` when the other side has closed.
+    /// The next frame of any kind; `None` if the other side has closed.
     pub(crate) async fn any(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = self.decoder.decode(&mut self.input).unwrap() {
@@ -84,8 +84,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Peer<IO> {
         }
     }
 
-    /// The next frame that is neither SETTINGS nor WINDOW_UPDATE, which peers
-    /// without flow control do not look at.
+    /// The next frame that is neither SETTINGS nor WINDOW_UPDATE, which peers without flow control
+    /// ignore.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         loop {
             match self.any().await {
@@ -113,7 +113,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Peer<IO> {
         }
     }
 
-    /// All data of a stream up to FIN, when nothing else comes.
+    /// All data of a stream up to FIN, if no other frame interrupts it.
     pub(crate) async fn expect_data(&mut self, id: u32) -> Vec<u8> {
         let mut data = Vec::new();
         loop {

@@ -1,4 +1,4 @@
-//! Both ends of a connection in one place, and what they exchange.
+//! Both ends of a connection in one place, and their exchanges.
 
 use std::{future::Future, io, time::Duration};
 
@@ -15,7 +15,7 @@ use tokio::{
 
 pub(crate) type Task = JoinHandle<Result<(), Error>>;
 
-/// Both ends of a connection, running.
+/// Both ends of a connection, with their tasks.
 pub(crate) struct Pair {
     pub(crate) client: Mux,
     pub(crate) server: Mux,
@@ -50,7 +50,7 @@ impl Pair {
         (open(&self.client).await, accept(&self.server).await.1)
     }
 
-    /// Everything ends when nobody holds a handle any more.
+    /// Both tasks end when no handle is left.
     pub(crate) async fn end(self) {
         let Self {
             client,
@@ -64,7 +64,7 @@ impl Pair {
     }
 }
 
-/// Under paused time a hang is found at once.
+/// With paused time, a hang is noticed at once.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     timeout(Duration::from_secs(300), future)
         .await
@@ -77,7 +77,7 @@ pub(crate) fn headers(name: &'static str, value: &str) -> HeaderMap {
     headers
 }
 
-/// Bytes that differ by seed; of a period that fits no frame.
+/// Bytes that depend on a seed, with a period that is no divisor of a frame's length.
 pub(crate) fn bytes(len: usize, seed: usize) -> Vec<u8> {
     let period = len.min(9973);
     let hash = |at: usize| at.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 7;
@@ -100,7 +100,7 @@ pub(crate) async fn accept(mux: &Mux) -> (HeaderMap, RawStream) {
     soon(mux.accept()).await.unwrap()
 }
 
-/// Sends back what comes on every stream that the peer opens.
+/// Echoes the data of every stream that the peer opens.
 pub(crate) fn echo(mux: Mux) -> JoinHandle<()> {
     tokio::spawn(async move {
         while let Some((headers, stream)) = mux.accept().await {
@@ -109,13 +109,13 @@ pub(crate) fn echo(mux: Mux) -> JoinHandle<()> {
     })
 }
 
-/// Ends a task that has no end of its own.
+/// Ends a task that never ends by itself.
 pub(crate) async fn stop(task: JoinHandle<()>) {
     task.abort();
     let _ = task.await;
 }
 
-/// Sends back what comes on a stream, its header list as the reply.
+/// Echoes the data of a stream, with its header list as the reply.
 pub(crate) async fn send_back(headers: HeaderMap, stream: RawStream) {
     stream.reply(headers);
     let (mut reader, mut writer) = stream.into_split();
@@ -123,13 +123,13 @@ pub(crate) async fn send_back(headers: HeaderMap, stream: RawStream) {
     let _ = writer.shutdown().await;
 }
 
-/// What ended the stream.
+/// The error that ended the stream.
 pub(crate) fn cause(error: &io::Error) -> Error {
     let inner = error.get_ref().expect("an error of ours inside");
     inner.downcast_ref::<Error>().unwrap().clone()
 }
 
-/// Sends and checks what comes back, at the same time.
+/// Sends data and checks its echo at the same time.
 pub(crate) async fn exchange(stream: RawStream, data: Vec<u8>) {
     let (mut reader, mut writer) = stream.into_split();
     let expected = data.clone();
@@ -144,7 +144,7 @@ pub(crate) async fn exchange(stream: RawStream, data: Vec<u8>) {
     assert!(got == expected, "other bytes came back");
 }
 
-/// Writes until the stream does not take it any more: what ended it.
+/// Writes until the stream fails, and returns the error.
 pub(crate) async fn write_to_the_end(stream: &mut RawStream) -> Error {
     // Far more than any window or buffer.
     for _ in 0..20_000 {
@@ -152,10 +152,10 @@ pub(crate) async fn write_to_the_end(stream: &mut RawStream) -> Error {
             return cause(&error);
         }
     }
-    panic!("nobody stops the writer");
+    panic!("the writer did not fail");
 }
 
-/// Asks for the end of our half, and does not wait for it to be sent.
+/// Requests the end of our half, and does not wait until it is sent.
 pub(crate) async fn begin_shutdown(stream: &mut RawStream) {
     tokio::select! {
         biased;

@@ -1,5 +1,5 @@
-//! The same streams over TCP, TLS, and bytes inside WebSocket messages.
-//! (In memory: everywhere else. Upgraded from HTTP/1.1: `tests/upgrade`.)
+//! The same streams over TCP, TLS, and inside of WebSocket messages. (Other tests use pipes in
+//! memory; `tests/upgrade` has upgrades from HTTP/1.1.)
 
 #[path = "../../examples/raw_websocket/transport.rs"]
 mod websocket;
@@ -106,7 +106,7 @@ async fn websocket_messages() {
     for version in Version::ALL {
         for config in [MuxConfig::new, MuxConfig::kubernetes] {
             if version == Version::Http2 && config(Side::Client).ignore_flow_control {
-                // No peer of HTTP/2 is without flow control.
+                // No HTTP/2 peer lacks flow control.
                 continue;
             }
             let (here, there) = tokio::io::duplex(64 << 10);
@@ -118,8 +118,8 @@ async fn websocket_messages() {
     }
 }
 
-/// kubectl since 1.30: SPDY inside a WebSocket whose subprotocol says so, and a
-/// PING every five seconds.
+/// kubectl since 1.30: SPDY inside of a WebSocket, as its subprotocol says, and a PING every five
+/// seconds.
 #[tokio::test(start_paused = true)]
 async fn port_forward_inside_a_websocket() {
     const SUBPROTOCOL: &str = "SPDY/3.1+portforward.k8s.io";

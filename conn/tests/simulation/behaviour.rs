@@ -45,7 +45,7 @@ fn a_request_and_its_response() {
     });
 }
 
-/// One script, any cut of the bytes, any protocol: one trace.
+/// One script gives one trace, for any segmentation of the bytes and any protocol.
 #[test]
 fn one_script_gives_one_trace() {
     let script = |version, cut| {
@@ -92,14 +92,14 @@ fn bodies_larger_than_every_window_arrive_both_ways() {
         for stream in streams {
             assert_eq!(pair.response(stream).body, content(1 << 20));
         }
-        // One for each half of a window, not one for each frame.
+        // One update for each half of a window, not one for each frame.
         let updates = pair.client.monitor.window_updates;
         assert!(updates <= 200, "{updates} window updates");
         pair.assert_quiescent();
     });
 }
 
-/// Windows smaller than the protocol's own, and limits that no frame can say.
+/// Windows smaller than the protocol's own, and limits that no frame can express.
 #[test]
 fn any_window_lets_bodies_through() {
     every_version(|version| {
@@ -113,7 +113,7 @@ fn any_window_lets_bodies_through() {
                 config.limits.stream_window = stream_window;
                 config.limits.connection_window = connection_window;
                 config.limits.max_frame_size = stream_window;
-                // A window of one byte makes many frames.
+                // A window of one byte requires many frames.
                 config.limits.glitches.burst = 1_000_000;
             });
             let len = if stream_window == 1 { 500 } else { 200_000 };
@@ -220,14 +220,14 @@ fn a_reply_may_come_before_the_request_ends() {
         let seen = pair.response(stream.id().value());
         assert_eq!(seen.status, Some(StatusCode::FORBIDDEN));
         assert!(seen.ended);
-        // Nobody reads the rest: the server says so, a little later.
+        // The handler does not read the rest. The server reports this a little later.
         pair.server.engine.stream(pair.now, key).abandon();
         pair.server.release_all(pair.now);
         pair.run();
         assert!(!pair.response(stream.id().value()).stopped);
         pair.sleep(Duration::from_millis(250));
         let seen = pair.response(stream.id().value());
-        // Without windows all of the body was on its way before.
+        // Without windows, the whole body was sent before.
         assert_eq!(seen.stopped, version != Version::Spdy2);
         // NO_ERROR in HTTP/2; CANCEL in SPDY, which has no such code.
         let code = match version {
@@ -252,7 +252,7 @@ fn a_body_that_nobody_reads_is_discarded_until_the_reply_is_complete() {
         let key = pair.server.keys[&stream];
         pair.server.engine.stream(pair.now, key).abandon();
         pair.run();
-        // All of it came, credit and all, and nobody heard of it.
+        // The whole body arrived, its credit was returned, and no user saw it.
         assert!(pair.server.seen[&stream].body.len() < 150_000 || version == Version::Spdy2);
         assert_eq!(pair.server.engine.stats().buffered_bytes, 0);
         pair.server
@@ -275,13 +275,13 @@ fn a_body_that_nobody_reads_is_discarded_until_the_reply_is_complete() {
     });
 }
 
-/// Taken for the protocol with a window of the connection, a peer without one
-/// still gets all, and may send all.
+/// A peer without a connection window is served with a protocol that has one. It still receives all
+/// data, and may send all data.
 #[test]
 fn a_peer_of_uncertain_version_does_not_stall() {
     for (client, stalls) in [(Version::Spdy3, true), (Version::Spdy31, false)] {
         for source in [VersionSource::FirstBytes, VersionSource::Negotiated] {
-            // The streams' window as the drafts have it, and a larger one.
+            // The streams' window of the drafts, and a larger one.
             for window in [1 << 16, 1 << 20] {
                 let mut pair = Pair::with(Version::Spdy31, |side, config| {
                     config.limits.stream_window = window;
@@ -291,7 +291,7 @@ fn a_peer_of_uncertain_version_does_not_stall() {
                         config.version_source = source;
                     }
                 });
-                // The client's real version decides how much the server may send.
+                // The client's real version limits the data of the server.
                 pair.server.monitor = Monitor::new(client, Side::Server);
                 let stream = pair.get("/bytes/500000");
                 let upload = pair.post("/echo/", Body::of(500_000));
@@ -309,7 +309,7 @@ fn a_peer_of_uncertain_version_does_not_stall() {
     }
 }
 
-/// spdy-transport keeps windows in SPDY/2 too: our SETTINGS open them.
+/// spdy-transport obeys windows in SPDY/2 too, and our SETTINGS open them.
 #[test]
 fn whoever_keeps_windows_without_need_is_told_that_they_are_open() {
     for side in [Side::Server, Side::Client] {
@@ -422,7 +422,7 @@ fn urgent_streams_finish_first_and_none_starves() {
             config.limits.connection_window = 8 << 20;
             config.limits.cut_ahead = 16 << 10;
         });
-        // Urgency by stream, opened least urgent first.
+        // The urgency of each stream; the least urgent is opened first.
         let mut streams = Vec::new();
         for urgency in [6, 6, 4, 4, 2, 2, 0, 0] {
             let mut priority = Priority::new(urgency, false);
@@ -464,7 +464,7 @@ fn urgent_streams_finish_first_and_none_starves() {
     });
 }
 
-/// An urgent response that never ends leaves something to the others.
+/// An urgent response that never ends leaves a share to the others.
 #[test]
 fn what_is_less_urgent_does_not_starve() {
     every_version(|version| {
@@ -513,7 +513,7 @@ fn what_is_less_urgent_does_not_starve() {
     });
 }
 
-/// HTTP/2 says it in PRIORITY_UPDATE (RFC 9218 §7.1).
+/// HTTP/2 sends it in PRIORITY_UPDATE (RFC 9218 §7.1).
 fn set_priority(pair: &mut Pair, stream: u32, urgency: u8) {
     let value = format!("u={urgency}");
     let mut frame = bytes::BytesMut::new();

@@ -1,6 +1,6 @@
-//! Blanks at the ends of a value are no part of it (RFC 9110 §5.5), and no
-//! message may have them (RFC 9113 §8.2.1). `HeaderValue` lets them stand: they
-//! are cut off on the way out, whoever sends and whatever the list is of.
+//! Whitespace around a value is no part of it (RFC 9110 §5.5), and messages must not have it (RFC
+//! 9113 §8.2.1). `HeaderValue` permits it. The engine removes it before it sends a list of any
+//! kind, on either side.
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -13,7 +13,7 @@ use lacewing_hpack::{HeaderField, Sensitivity};
 
 use crate::{hostile::Victim, pair::every_version};
 
-/// Values that the user sends, and the values on the wire.
+/// The values of the user, and the values on the wire.
 const VALUES: [(&str, &str); 7] = [
     ("x-clean", "a b"),
     ("x-before", " \tvalue"),
@@ -35,7 +35,7 @@ fn fields() -> HeaderMap {
     fields
 }
 
-/// The values as the wire has them, all of one name together, in their order.
+/// The values on the wire, those of one name joined, in order.
 fn expected(version: Version) -> Vec<(&'static str, &'static [u8])> {
     // SPDY/2 has no empty values (the drafts' §2.6.10).
     let blank: &[u8] = match version {
@@ -53,7 +53,7 @@ fn expected(version: Version) -> Vec<(&'static str, &'static [u8])> {
     ]
 }
 
-/// The header lists in what a side sent from its first byte on.
+/// The header lists that a side sent since its first byte.
 fn lists(version: Version, bytes: &[u8]) -> Vec<Vec<(Bytes, Bytes)>> {
     let mut lists = Vec::new();
     if version == Version::Http2 {
@@ -97,7 +97,7 @@ fn lists(version: Version, bytes: &[u8]) -> Vec<Vec<(Bytes, Bytes)>> {
     lists
 }
 
-/// So many lists with fields of ours left, and all of them were clean.
+/// Checks that this number of lists with our fields was sent, all without such whitespace.
 fn assert_clean(version: Version, bytes: &[u8], count: usize) {
     let mut expected = expected(version);
     expected.sort_unstable();
@@ -157,8 +157,7 @@ fn no_list_leaves_with_blanks_around_its_values() {
         let sent = client.flush();
         assert_clean(version, &sent, 2);
 
-        // Its response: an interim one where there is such a thing, a push,
-        // the head, trailers.
+        // Its response: an informational one if the protocol has it, a push, the head, trailers.
         server.take_bytes(&sent);
         let stream = opened(&server);
         let response = |status| Head {
@@ -169,7 +168,7 @@ fn no_list_leaves_with_blanks_around_its_values() {
         if version == Version::Http2 {
             let interim = response(StatusCode::EARLY_HINTS);
             server.engine.stream(now, stream).inform(interim).unwrap();
-            // And a promise apart from the head of its response.
+            // A promise apart from the head of its response.
             lists += 2;
         }
         let promised = Head {

@@ -1,4 +1,4 @@
-//! Charges: what floods pay, and that honest traffic never does.
+//! Charges: floods pay them, and honest traffic never does.
 
 use std::time::Duration;
 
@@ -20,8 +20,7 @@ fn closed_by(victim: &Victim) -> Option<Rule> {
     })
 }
 
-/// The streams that were opened since the last call; all other events are
-/// dropped.
+/// The streams that were opened since the last call. All other events are dropped.
 fn opened(victim: &mut Victim) -> Vec<StreamKey> {
     let events = victim.events.drain(..).filter_map(|event| match event {
         Event::Opened { stream, .. } => Some(stream),
@@ -41,7 +40,7 @@ fn server(version: Version) -> (Victim, Peer) {
     (victim, peer)
 }
 
-/// A client with one request under way.
+/// A client with one open request.
 fn client(version: Version) -> (Victim, Peer) {
     let mut config = Config::new(version, Side::Client);
     config.push = ServerPush::Accept;
@@ -79,8 +78,8 @@ fn promise(peer: &mut Peer, id: u32) {
     peer.associated((id, 1), true, false, fields);
 }
 
-/// A page is left and the next one loaded: all streams are cancelled, and as
-/// many opened, in one flight.
+/// A user leaves a page and loads the next one: all streams are cancelled, and as many are opened,
+/// in one flight.
 #[test]
 fn streams_behind_cancelled_ones_wait_for_their_handlers() {
     every_version(|version| {
@@ -110,7 +109,7 @@ fn streams_behind_cancelled_ones_wait_for_their_handlers() {
                 live.open_streams + live.orphaned_handlers as usize <= 100,
                 "{version}"
             );
-            // The handlers notice one by one.
+            // The handlers notice it one by one.
             let mut after = opened(&mut victim);
             for stream in before {
                 victim.engine.stream(victim.now, stream).finish();
@@ -155,7 +154,7 @@ fn handlers_that_do_not_end_hold_nobody_up_for_long() {
         victim.engine.handle_timeout(due);
         victim.poll();
         victim.flush();
-        // The first had its time; nothing else waits for the same handlers.
+        // The first delay has passed. Nothing else waits for the same handlers.
         assert_eq!(victim.monitor.resets, 3, "{version}");
         assert!(victim.engine.wants_input());
         assert_eq!(opened(&mut victim), []);
@@ -168,7 +167,8 @@ fn handlers_that_do_not_end_hold_nobody_up_for_long() {
     });
 }
 
-/// A grid of pictures, a map: cancelled at once, a hundred a second, for long.
+/// A photo grid or a map: requests that are cancelled at once, a hundred per second, for a long
+/// time.
 #[test]
 fn a_hundred_cancels_a_second_are_honest() {
     every_version(|version| {
@@ -185,7 +185,7 @@ fn a_hundred_cancels_a_second_are_honest() {
     });
 }
 
-/// Calls with a deadline, all of which pass it.
+/// Calls with a deadline that all expire.
 #[test]
 fn cancels_after_a_second_are_not_charged() {
     every_version(|version| {
@@ -209,7 +209,7 @@ fn cancels_after_a_second_are_not_charged() {
     });
 }
 
-/// Before it has our SETTINGS, a client knows of no limit.
+/// Before a client has our SETTINGS, it knows no limit.
 #[test]
 fn streams_opened_before_our_settings_are_refused_without_a_charge() {
     every_version(|version| {
@@ -227,7 +227,7 @@ fn streams_opened_before_our_settings_are_refused_without_a_charge() {
             peer.settings_ack();
         }
         victim.now += Duration::from_secs(10);
-        // Now it does.
+        // The client now knows the limit.
         for n in 400..1000 {
             peer.request(1 + 2 * n, true, &[]);
         }
@@ -252,7 +252,7 @@ fn a_pause_does_not_raise_the_burst_of_resets() {
     });
 }
 
-/// Everything that a peer may send at any time, and that leads to nothing.
+/// Every frame that a peer may send at any time, and that has no effect.
 #[test]
 fn frames_of_no_use_are_charged_on_both_sides() {
     type Flood = (&'static str, fn(&mut Peer, u32));
@@ -354,7 +354,7 @@ fn a_client_bears_no_flood_of_interim_responses_or_pushes() {
                 _ => None,
             });
             if let Some(stream) = promised {
-                // As the user does with what it has no use for.
+                // The user does the same with frames of no use.
                 let reason = lacewing_conn::Reason::Cancel;
                 victim.engine.stream(victim.now, stream).reset(reason);
             }
@@ -366,7 +366,7 @@ fn a_client_bears_no_flood_of_interim_responses_or_pushes() {
     });
 }
 
-/// A list that our SETTINGS allow is taken in frames of half the smallest size.
+/// A list within our SETTINGS is accepted in frames of half the smallest size.
 #[test]
 fn as_many_continuations_as_our_own_limit_needs() {
     let (mut victim, mut peer) = client(Version::Http2);

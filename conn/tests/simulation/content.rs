@@ -1,6 +1,6 @@
-//! Messages that have no content, and those whose content is no content: every
-//! status and method of which RFC 9110 says so (§6.4.1, §8.6, §9.3, §15), on all
-//! four protocols, received and sent.
+//! Messages without content, and content that the specification excludes: every status and method
+//! with such a rule in RFC 9110 (§6.4.1, §8.6, §9.3, §15). On all four protocols, received and
+//! sent.
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header::CONTENT_LENGTH};
@@ -19,11 +19,11 @@ use crate::{
 /// The frames after the head of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum After {
-    /// As much content as its length says, or as it likes.
+    /// The declared amount of content, or any amount without a declaration.
     Content,
-    /// None.
+    /// No content.
     Nothing,
-    /// Bytes of a tunnel.
+    /// The bytes of a tunnel.
     Tunnel,
 }
 
@@ -68,7 +68,7 @@ fn request(method: &Method) -> Head {
     Head::request(method.clone(), uri.parse().unwrap())
 }
 
-/// A client whose request of this method is on its way, and its server.
+/// A client whose request of this method is open, and its server.
 fn client(version: Version, method: &Method) -> (Victim, Peer, StreamKey) {
     let mut victim = Victim::new(version, Side::Client);
     let fin = *method != Method::CONNECT;
@@ -150,7 +150,7 @@ fn a_length_says_nothing_where_there_is_no_content() {
         let length = [("content-length", "7")];
         for (method, status, after) in exchanges() {
             let context = format!("{version}, {method} {status}");
-            // RFC 9110 §15.3.6: 205 has content, of no length.
+            // RFC 9110 §15.3.6: 205 has content of length zero.
             let reset = version == Version::Http2 && (after == Content || status == 205);
             let reset = reset && method != Method::HEAD && after != Tunnel;
             for fin in [true, false] {
@@ -166,7 +166,7 @@ fn a_length_says_nothing_where_there_is_no_content() {
                     Event::Reply { head, .. } => Some(head.fields.contains_key(CONTENT_LENGTH)),
                     _ => None,
                 });
-                // Nobody is to take it for the length of a tunnel.
+                // The length must not apply to a tunnel.
                 let expected = match reset && (fin || status == 205) {
                     true => None,
                     false => Some(after != Tunnel),
@@ -225,7 +225,7 @@ fn tunnels_are_opened_by_any_success() {
     });
 }
 
-/// Contradictions in the messages of a server's user are not sent.
+/// The engine does not send contradictory messages of a server's user.
 #[test]
 fn responses_of_ours_have_no_content_where_there_is_none() {
     every_version(|version| {
@@ -340,7 +340,7 @@ fn trace_has_no_content() {
     });
 }
 
-/// GET, HEAD, DELETE and OPTIONS may have content, though it means nothing.
+/// GET, HEAD, DELETE and OPTIONS may have content, although it has no meaning.
 #[test]
 fn content_without_a_meaning_is_handed_on() {
     every_version(|version| {
@@ -355,8 +355,8 @@ fn content_without_a_meaning_is_handed_on() {
     });
 }
 
-/// The drafts' §3.2.1: 400 when DATA and content-length differ, as long as
-/// there is no response; RFC 9113 §8.1.1: a stream error.
+/// The drafts' §3.2.1: 400 if DATA and content-length differ, before the response has begun. RFC
+/// 9113 §8.1.1: a stream error.
 #[test]
 fn a_body_of_another_length_is_answered_over_spdy() {
     every_version(|version| {
@@ -409,7 +409,7 @@ fn a_body_of_another_length_is_answered_over_spdy() {
                 assert_eq!(*ended, stream);
                 assert_eq!(error.initiator(), Initiator::Library);
                 assert!(error.to_string().contains("content-length"), "{error}");
-                // Until the handler is gone it counts, and no longer.
+                // The stream counts until the handler ends, and no longer.
                 let response = Head::response(StatusCode::OK);
                 assert!(
                     victim
@@ -423,7 +423,7 @@ fn a_body_of_another_length_is_answered_over_spdy() {
                 assert_eq!(counted, 1, "{context}");
                 victim.engine.stream(victim.now, stream).finish();
                 if answered && !ends {
-                    // The rest of the body is discarded.
+                    // The engine discards the rest of the body.
                     peer.data(1, &[0; 1000], true);
                     victim.take(&mut peer);
                 }
@@ -441,7 +441,7 @@ fn a_body_of_another_length_is_answered_over_spdy() {
     });
 }
 
-/// A content-length that is no number is not sent; one that is repeated is sent once.
+/// A content-length that is no number is not sent. One that is repeated is sent once.
 #[test]
 fn lengths_of_ours_are_numbers() {
     every_version(|version| {
@@ -475,7 +475,7 @@ fn lengths_of_ours_are_numbers() {
                 .stream(victim.now, stream)
                 .reply(response, false);
             assert_eq!(refused, Err(UsageError::InvalidLength), "{version}");
-            // And it may still answer.
+            // The handler may still answer.
             let sorry = Head::response(StatusCode::INTERNAL_SERVER_ERROR);
             victim
                 .engine
@@ -500,7 +500,7 @@ fn lengths_of_ours_are_numbers() {
     });
 }
 
-/// RFC 9110 §6.5.1: no trailer may say how long the message is.
+/// RFC 9110 §6.5.1: no trailer may declare the length of the message.
 #[test]
 fn trailers_of_ours_have_no_length() {
     every_version(|version| {

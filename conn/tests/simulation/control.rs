@@ -1,5 +1,5 @@
-//! Control frames that mean nothing, or come too late: they are ignored, and
-//! charged; and the version that each carries.
+//! Control frames without a meaning, or received too late: they are ignored and charged. Also the
+//! version of each frame.
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -16,7 +16,7 @@ use crate::{
 const SPDY: [Version; 3] = [Version::Spdy2, Version::Spdy3, Version::Spdy31];
 const UNSUPPORTED_VERSION: u32 = 4;
 
-/// The version that frames carry.
+/// The version in the frames.
 fn number(version: Version) -> u8 {
     if version == Version::Spdy2 { 2 } else { 3 }
 }
@@ -27,7 +27,7 @@ fn control(version: u8, kind: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A server with one request that is still coming.
+/// A server with one request whose content is incomplete.
 fn server(version: Version) -> (Victim, Peer, StreamKey) {
     let mut victim = Victim::new(version, Side::Server);
     let mut peer = Peer::new(version, Side::Client);
@@ -41,7 +41,7 @@ fn server(version: Version) -> (Victim, Peer, StreamKey) {
     (victim, peer, stream)
 }
 
-/// A client with a request that is still going.
+/// A client with a request whose content is incomplete.
 fn client(version: Version) -> (Victim, Peer, StreamKey) {
     let mut victim = Victim::new(version, Side::Client);
     let uri = "https://example.org/".parse().unwrap();
@@ -61,8 +61,8 @@ fn rule(victim: &Victim) -> Option<Rule> {
     })
 }
 
-/// What a version does not define is ignored, and so is every frame of another
-/// version that opens no stream. A flood of them is no more than a flood.
+/// A frame that a version does not define is ignored. So is every frame of another version that
+/// opens no stream. A flood of them is treated as a flood.
 #[test]
 fn frames_without_a_meaning_are_ignored_and_charged() {
     let one = [0, 0, 0, 1];
@@ -145,8 +145,8 @@ fn frames_without_a_meaning_are_ignored_and_charged() {
     }
 }
 
-/// A stream error on an id that we may still open ends the connection: a reset
-/// would hit our next stream, which then waits for an answer for ever.
+/// A stream error on an id that we may still open ends the connection. A reset would hit our next
+/// stream, which would then wait for an answer forever.
 #[test]
 fn a_malformed_frame_of_a_stream_that_we_did_not_open_ends_the_connection() {
     for version in SPDY {
@@ -164,7 +164,7 @@ fn a_malformed_frame_of_a_stream_that_we_did_not_open_ends_the_connection() {
     }
 }
 
-/// An id that we reset is not opened later: the peer would take it for a closed one.
+/// An id that we reset is not opened later: the peer would treat it as closed.
 #[test]
 fn an_id_of_ours_that_was_reset_is_passed_over() {
     for version in SPDY {
@@ -185,8 +185,8 @@ fn an_id_of_ours_that_was_reset_is_passed_over() {
     }
 }
 
-/// A stream of another version is refused, of whichever side it is, and its
-/// header block is not lost on those that follow.
+/// A stream of another version is refused, whichever side it belongs to. Its header block still
+/// enters the compression state of the following blocks.
 #[test]
 fn streams_of_another_version_are_refused() {
     for version in SPDY {
@@ -212,7 +212,7 @@ fn streams_of_another_version_are_refused() {
         };
         assert_eq!(head.fields["x-lost"], "2", "{version}");
 
-        // Each of them makes us answer, and is charged for that.
+        // Each of them requires an answer, and is charged for it.
         let (mut victim, mut peer, _) = server(version);
         for count in 1..=300 {
             peer.request(2 * count + 1, true, &[]);
@@ -233,7 +233,7 @@ fn streams_of_another_version_are_refused() {
         victim.flush();
         assert_eq!(victim.monitor.resets, 1, "{version}");
         assert_eq!(victim.monitor.code, Some(UNSUPPORTED_VERSION), "{version}");
-        // Its replies and header fields of another version are ignored.
+        // Replies and header fields of another version are ignored.
         let ok = peer.ok();
         peer.reply(1, false, ok);
         peer.bytes[1] = 9;
@@ -252,8 +252,8 @@ fn streams_of_another_version_are_refused() {
     }
 }
 
-/// The drafts' §2.6.5: the same frame is returned, ahead of DATA that waits;
-/// the ids of clients are odd and those of servers even.
+/// The drafts' §2.6.5: the same frame is returned, before waiting DATA. Clients use odd ids and
+/// servers even ones.
 #[test]
 fn pings_go_ahead_of_data() {
     for version in SPDY {
@@ -276,7 +276,7 @@ fn pings_go_ahead_of_data() {
         victim.take(&mut peer);
         let sent = victim.flush();
         assert!(sent.starts_with(&ping), "{version}: {:?}", &sent[..20]);
-        assert!(sent.len() > 50_000, "{version}: the data comes after it");
+        assert!(sent.len() > 50_000, "{version}: the data follows it");
 
         for (side, parity) in [(Side::Client, 1), (Side::Server, 0)] {
             let mut victim = Victim::new(version, side);
@@ -290,8 +290,8 @@ fn pings_go_ahead_of_data() {
     }
 }
 
-/// After GOAWAY new streams and all that belongs to them are ignored (§2.6.6):
-/// but for their header blocks, without which nobody understood the rest.
+/// After GOAWAY, new streams and all their frames are ignored (§2.6.6), except for their header
+/// blocks, which the compression state needs.
 #[test]
 fn what_comes_after_go_away_is_ignored() {
     every_version(|version| {
@@ -301,7 +301,7 @@ fn what_comes_after_go_away_is_ignored() {
         victim.engine.shutdown(victim.now);
         let went = victim.flush();
         if version == Version::Http2 {
-            // Its first GOAWAY announces, and this answers the PING with it.
+            // The first GOAWAY precedes a PING; this is the answer to that PING.
             let at = went.len() - 8;
             let mut pong = vec![0, 0, 8, 6, 1, 0, 0, 0, 0];
             pong.extend_from_slice(&went[at..]);
@@ -326,7 +326,7 @@ fn what_comes_after_go_away_is_ignored() {
         assert!(victim.events.is_empty(), "{version}: {:?}", victim.events);
         assert_eq!(victim.monitor.resets, resets, "{version}: no answer");
         assert_eq!(victim.monitor.go_aways, go_aways, "{version}");
-        assert!(!victim.engine.is_closed(), "{version}: stream 1 goes on");
+        assert!(!victim.engine.is_closed(), "{version}: stream 1 continues");
         peer.headers(1, true, &[("x-shared", "value")]);
         victim.take(&mut peer);
         let Some(Event::Headers { fields, fin, .. }) = victim.events.last() else {
@@ -336,8 +336,8 @@ fn what_comes_after_go_away_is_ignored() {
     });
 }
 
-/// Its last-good id decides: what is above it was not processed and may be
-/// made again, and the rest goes on. A later GOAWAY only ever takes away.
+/// The last-good id decides: streams above it were not processed and may be retried, and the rest
+/// continues. A later GOAWAY can only lower the id.
 #[test]
 fn go_away_says_which_requests_may_be_made_again() {
     every_version(|version| {
@@ -369,7 +369,7 @@ fn go_away_says_which_requests_may_be_made_again() {
         peer.go_away(streams[3]);
         hear(&mut pair, &mut peer);
         assert_eq!(pair.client.last_good, Some(streams[1]), "{version}");
-        // The others get their answers.
+        // The other streams receive their answers.
         let key = pair.server.keys[&streams[0]];
         let ok = Head::response(StatusCode::OK);
         pair.server
@@ -379,8 +379,7 @@ fn go_away_says_which_requests_may_be_made_again() {
             .unwrap();
         pair.run();
         assert_eq!(pair.response(streams[0]).status, Some(StatusCode::OK));
-        // One that had no answer when the connection ended may have been
-        // processed.
+        // A stream without an answer at the end of the connection may have been processed.
         pair.client.engine.handle_eof(pair.now);
         pair.run();
         let error = &pair.client.errors[&streams[1]];
@@ -388,7 +387,7 @@ fn go_away_says_which_requests_may_be_made_again() {
     });
 }
 
-/// The drafts' §2.4.1: GOAWAY of an error names the last stream too.
+/// The drafts' §2.4.1: GOAWAY of an error has the last stream too.
 #[test]
 fn errors_name_the_last_stream() {
     for version in SPDY {
@@ -404,8 +403,7 @@ fn errors_name_the_last_stream() {
     }
 }
 
-/// The codes of RST_STREAM, as many as a version has (8 to 11 came with
-/// SPDY/3), and the statuses of GOAWAY.
+/// The codes of RST_STREAM of each version (SPDY/3 added 8 to 11), and the statuses of GOAWAY.
 #[test]
 fn codes_of_resets_and_of_go_away() {
     let codes = [
@@ -439,7 +437,7 @@ fn codes_of_resets_and_of_go_away() {
             assert_eq!(error.reason(), reason, "{version}");
             assert!(victim.flush().is_empty(), "{version}: no answer");
         }
-        // The first draft's 11 is a mistake for 2.
+        // 11 in the first draft is an error for 2.
         for (status, expected) in [
             (0, Reason::NoError),
             (1, Reason::ProtocolError),
@@ -461,8 +459,8 @@ fn codes_of_resets_and_of_go_away() {
     }
 }
 
-/// What was on its way when we reset a stream is ignored, header blocks and
-/// all (SPDY/3 §2.4.2, RFC 9113 §5.1).
+/// Frames in flight when we reset a stream are ignored, header blocks included (SPDY/3 §2.4.2, RFC
+/// 9113 §5.1).
 #[test]
 fn what_crosses_our_reset_is_ignored() {
     every_version(|version| {
@@ -483,7 +481,7 @@ fn what_crosses_our_reset_is_ignored() {
         victim.take(&mut peer);
         victim.flush();
         assert!(victim.events.is_empty(), "{version}: {:?}", victim.events);
-        assert_eq!(victim.monitor.resets, 1, "{version}: said once");
+        assert_eq!(victim.monitor.resets, 1, "{version}: one reset");
         peer.request(3, true, &[("x-shared", "value")]);
         victim.take(&mut peer);
         let Some(Event::Opened { head, .. }) = victim.events.last() else {

@@ -1,5 +1,5 @@
-//! Windows: what SETTINGS do to them, and that no byte's credit is lost,
-//! whatever became of the byte.
+//! Windows: the effect of SETTINGS on them. The credit of a byte is never lost, whatever happens to
+//! the byte.
 
 use std::time::Instant;
 
@@ -28,7 +28,7 @@ fn has_connection_window(version: Version) -> bool {
     matches!(version, Version::Spdy31 | Version::Http2)
 }
 
-/// A server with responses of any length on their way.
+/// A server with open responses of any length.
 fn serving(version: Version, streams: u32) -> (Victim, Peer, Vec<StreamKey>) {
     let mut victim = Victim::new(version, Side::Server);
     let mut peer = Peer::new(version, Side::Client);
@@ -56,14 +56,14 @@ fn serving(version: Version, streams: u32) -> (Victim, Peer, Vec<StreamKey>) {
     (victim, peer, keys)
 }
 
-/// Bytes of DATA that the victim has sent so far.
+/// The bytes of DATA that the victim has sent so far.
 fn sent(victim: &mut Victim) -> usize {
     victim.flush();
     victim.engine.stats().data_sent as usize
 }
 
-/// SPDY/3 §2.6.4, SPDY/3.1 §2.6.8, RFC 9113 §6.9.2: what is open moves along,
-/// also below zero.
+/// SPDY/3 §2.6.4, SPDY/3.1 §2.6.8, RFC 9113 §6.9.2: the windows of open streams change too, even
+/// below zero.
 #[test]
 fn open_streams_move_with_the_initial_window() {
     for version in [Version::Spdy3, Version::Spdy31, Version::Http2] {
@@ -87,8 +87,12 @@ fn open_streams_move_with_the_initial_window() {
         assert_eq!(sent(&mut victim), start + 1_000, "{version}");
         peer.initial_window(16_384 + 500);
         victim.grant(&mut peer);
-        assert_eq!(sent(&mut victim), start + 1_500, "{version}: and up again");
-        // A new one starts with what is said now.
+        assert_eq!(
+            sent(&mut victim),
+            start + 1_500,
+            "{version}: and positive again"
+        );
+        // A new stream starts with the current setting.
         peer.request(3, true, &[]);
         victim.grant(&mut peer);
         let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
@@ -105,7 +109,7 @@ fn open_streams_move_with_the_initial_window() {
     }
 }
 
-/// The connection's window is moved by WINDOW_UPDATE and nothing else.
+/// Only WINDOW_UPDATE changes the connection's window.
 #[test]
 fn the_initial_window_is_not_the_connections() {
     for version in [Version::Spdy31, Version::Http2] {
@@ -121,7 +125,7 @@ fn the_initial_window_is_not_the_connections() {
             assert_eq!(sent(&mut victim), start + 7, "{version}, {size}");
         }
     }
-    // Where it has none, streams do not share; and SPDY/2 has none at all.
+    // Without a connection window, streams do not share. SPDY/2 has no window.
     let (mut victim, mut peer, _) = serving(Version::Spdy3, 2);
     peer.initial_window(100_000);
     victim.grant(&mut peer);
@@ -143,7 +147,7 @@ fn initial_windows_that_overflow_are_errors() {
     for version in [Version::Spdy3, Version::Spdy31, Version::Http2] {
         for (credit, size) in [(None, 0x8000_0000), (Some(0x7fff_0000 - 1), 0x7fff_ffff)] {
             let (mut victim, mut peer, _) = serving(version, 1);
-            // Its window is used up: the credit alone does not overflow it.
+            // The window is used up: the credit alone does not overflow it.
             if has_connection_window(version) {
                 peer.window_update(0, 1 << 20);
             }
@@ -159,7 +163,7 @@ fn initial_windows_that_overflow_are_errors() {
     }
 }
 
-/// SPDY/3.1 §2.6.8: an empty frame needs no room.
+/// SPDY/3.1 §2.6.8: an empty frame needs no window.
 #[test]
 fn a_body_ends_without_a_window() {
     every_version(|version| {
@@ -191,8 +195,7 @@ fn a_body_ends_without_a_window() {
     });
 }
 
-/// Bytes that nobody gets are given back like others, by whatever rule they
-/// are discarded.
+/// The credit of bytes that no user receives is returned too, whichever rule discards them.
 #[test]
 fn credit_of_what_is_discarded_comes_back() {
     const PIECE: usize = 3_000;
@@ -240,7 +243,7 @@ fn credit_of_what_is_discarded_comes_back() {
             peer.request(id, false, &[("X-UPPER", "1")]);
             peer.data(id, &[7; PIECE], false);
         }),
-        ("that nobody reads", true, |victim, peer, id| {
+        ("without a reader", true, |victim, peer, id| {
             peer.request(id, false, &[]);
             victim.take(peer);
             let Some(Event::Opened { stream, .. }) = victim.events.pop() else {
@@ -278,14 +281,14 @@ fn credit_of_what_is_discarded_comes_back() {
                 assert_eq!(stats.open_streams, 0, "{context}");
                 assert_eq!(stats.receive_credit, 65_536, "{context}");
             }
-            // More than the window went through.
+            // More bytes than the window were transferred.
             assert!(victim.engine.stats().data_received > 65_536);
         }
     }
 }
 
-/// A body that nobody reads is larger than its stream's window: that window
-/// opens again and again all the same.
+/// A body without a reader is larger than its stream's window. The window still opens again and
+/// again.
 #[test]
 fn a_stream_that_nobody_reads_gets_its_credit() {
     every_version(|version| {
@@ -311,7 +314,7 @@ fn a_stream_that_nobody_reads_gets_its_credit() {
     });
 }
 
-/// Trailers of a request without a reader cause no event either.
+/// Trailers of a request without a reader cause no event.
 #[test]
 fn nobody_hears_of_what_nobody_reads() {
     every_version(|version| {
@@ -331,8 +334,8 @@ fn nobody_hears_of_what_nobody_reads() {
     });
 }
 
-/// WINDOW_UPDATE is sent where it exists: for streams since SPDY/3, for the
-/// connection in SPDY/3.1.
+/// WINDOW_UPDATE is sent where it exists: for streams from SPDY/3 on, for the connection from
+/// SPDY/3.1 on.
 #[test]
 fn credit_is_told_in_the_words_of_the_version() {
     for (version, streams, connection) in [
@@ -368,8 +371,7 @@ fn credit_is_told_in_the_words_of_the_version() {
     }
 }
 
-/// A server with a window of 64 KiB for the connection, and an upload of which
-/// nobody takes anything; what became of that.
+/// A server with a connection window of 64 KiB, and an upload without a reader. Returns the result.
 fn unread_upload(version: Version, frames: usize) -> (Victim, Peer, Vec<Event>) {
     let mut config = Config::new(version, Side::Server);
     config.limits.connection_window = 65_536;
@@ -388,11 +390,11 @@ fn unread_upload(version: Version, frames: usize) -> (Victim, Peer, Vec<Event>) 
     (victim, peer, events)
 }
 
-/// DATA over the connection's window ends it, where it has one.
+/// DATA beyond the connection's window ends the connection, if the protocol has that window.
 #[test]
 fn data_over_the_connections_window_is_an_error() {
     every_version(|version| {
-        // One window, and no more, may be held.
+        // At most one window may be buffered.
         let (_, _, events) = unread_upload(version, 7);
         let rule = events.iter().find_map(|event| match event {
             Event::Closed { error } => error.rule(),
@@ -403,13 +405,12 @@ fn data_over_the_connections_window_is_an_error() {
     });
 }
 
-/// What the user held of a stream that ends before its time is given back with
-/// it.
+/// If a stream ends early, the credit of its buffered bytes is returned with it.
 #[test]
 fn what_a_reset_stream_held_comes_back() {
     for version in [Version::Spdy31, Version::Http2] {
         for by_peer in [true, false] {
-            // Nearly the window.
+            // Almost the window.
             let (mut victim, mut peer, events) = unread_upload(version, 6);
             let stream = events.iter().find_map(|event| match event {
                 Event::Opened { stream, .. } => Some(*stream),
@@ -417,7 +418,7 @@ fn what_a_reset_stream_held_comes_back() {
             });
             assert!(!victim.engine.is_closed(), "{version}");
             let credit = victim.engine.stats().receive_credit;
-            assert!(credit < 65_536, "{version}: {credit} while all is held");
+            assert!(credit < 65_536, "{version}: {credit} while all is buffered");
             if by_peer {
                 peer.reset(1);
                 victim.take(&mut peer);
@@ -434,8 +435,8 @@ fn what_a_reset_stream_held_comes_back() {
     }
 }
 
-/// Short data does not keep the buffer alive that it was read into; how short,
-/// the driver says. It is copied once.
+/// Short data does not keep its read buffer alive. The driver sets the length, and such data is
+/// copied once.
 #[test]
 fn data_is_copied_below_a_length_of_the_drivers_choice() {
     every_version(|version| {

@@ -1,5 +1,5 @@
-//! RFC 8441, RFC 9218, RFC 8336 and RFC 7838; CONNECT; the upgrade from
-//! HTTP/1.1; and what connections tell of themselves.
+//! RFC 8441, RFC 9218, RFC 8336 and RFC 7838; CONNECT; the upgrade from HTTP/1.1; and the
+//! statistics of connections.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
@@ -139,7 +139,7 @@ fn a_tunnel_carries_data_and_nothing_else() {
         pair.run();
         let key = pair.server.keys[&1];
         let mut ok = Head::response(StatusCode::OK);
-        // RFC 9110 §9.3.6: in a 2xx to CONNECT it means nothing.
+        // RFC 9110 §9.3.6: it has no meaning in a 2xx response to CONNECT.
         ok.fields.insert("content-length", 5.into());
         pair.server
             .engine
@@ -153,7 +153,7 @@ fn a_tunnel_carries_data_and_nothing_else() {
         assert_eq!(pair.server.seen[&1].body, content(300_000));
         pair.assert_quiescent();
 
-        // Neither side's HEADERS have a place there.
+        // HEADERS are illegal there, from either side.
         let mut victim = Victim::new(version, Side::Client);
         let mut peer = Peer::new(version, Side::Server);
         victim.take(&mut peer);
@@ -214,7 +214,7 @@ fn priorities_are_heard_before_during_and_over() {
         pair.server.engine.stream(pair.now, server_key).priority(),
         Some(Priority::default())
     );
-    // The client changes its mind.
+    // The client changes the priority.
     let urgent = Priority::new(0, true);
     pair.client
         .engine
@@ -225,7 +225,7 @@ fn priorities_are_heard_before_during_and_over() {
         pair.server.engine.stream(pair.now, server_key).priority(),
         Some(urgent)
     );
-    // The server's own word counts from then on.
+    // From then on, the server's own value applies.
     let late = Priority::new(7, false);
     pair.server
         .engine
@@ -270,7 +270,7 @@ fn a_priority_may_come_before_its_stream() {
         })
         .map(Priority::urgency)
         .collect();
-    // The first was forgotten: two is the bound.
+    // The first one was dropped: the bound is two.
     assert_eq!(urgencies, [1, 6, 6]);
 
     // RFC 9218 §7.1: not for a push that was never promised.
@@ -278,7 +278,7 @@ fn a_priority_may_come_before_its_stream() {
     victim.take(&mut peer);
     assert!(victim.engine.is_closed());
 
-    // Nor from a server.
+    // A server must not send it.
     let mut victim = Victim::new(Version::Http2, Side::Client);
     let mut peer = Peer::new(Version::Http2, Side::Server);
     peer.raw(&update(1));
@@ -364,7 +364,7 @@ fn an_upgraded_request_is_stream_one() {
     );
 }
 
-/// Like every other stream that lived for a second: its end cost its peer as much.
+/// As for every stream that lived for a second: its end cost the peer as much as us.
 #[test]
 fn an_upgraded_request_that_is_cancelled_late_is_not_charged_as_a_reset() {
     let mut config = Config::new(Version::Http2, Side::Server);
@@ -481,7 +481,7 @@ fn a_connection_tells_what_it_has_been_through() {
     });
 }
 
-/// Raised by name: which limit, its value, what to do.
+/// The error names the limit, its value and the remedy.
 #[test]
 fn header_limits_name_themselves() {
     every_version(|version| {
@@ -540,8 +540,8 @@ fn header_limits_name_themselves() {
     });
 }
 
-/// What a request repeats costs next to nothing; but a value that is marked
-/// sensitive is never matched, in any protocol.
+/// Repeated fields of a request take almost no bytes. A value that is marked as sensitive is never
+/// matched, in any protocol.
 #[test]
 fn repeated_fields_are_short_unless_they_are_sensitive() {
     every_version(|version| {
@@ -614,7 +614,7 @@ fn a_promised_stream_gets_its_response_first() {
         victim.take(&mut peer);
         assert_eq!(victim.engine.is_closed(), fatal, "{frame:?}");
     }
-    // A promise without its method is no request (§8.4.1).
+    // A promise without a method is no request (§8.4.1).
     let mut config = Config::new(Version::Http2, Side::Client);
     config.push = ServerPush::Accept;
     let mut victim = Victim::with(config);

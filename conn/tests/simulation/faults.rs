@@ -1,6 +1,6 @@
-//! Schedules with faults: two engines whose users, transports and limits a seed chooses, in virtual
-//! time. Handlers panic, bodies fail, handles are dropped, transports break at any byte, stand
-//! still or deliver late. Whatever happens, every stream and every wait ends, and nothing is left.
+//! Schedules with faults: two engines in virtual time; a seed chooses their users, transports and
+//! limits. Handlers panic, bodies fail, handles are dropped, and transports break at any byte,
+//! stall or deliver late. Every stream and every wait must still end, and nothing may remain.
 //!
 //! `cargo xtask schedules` runs many; it sets the two variables.
 

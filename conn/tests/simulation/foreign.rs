@@ -7,14 +7,14 @@ use lacewing_conn::{
 
 use crate::{hostile::Victim, pair::every_version};
 
-/// First bytes of peers, and a word that the error has to contain.
+/// The first bytes of peers, and a text that the error must contain.
 const BEGINNINGS: [(&[u8], &str); 9] = [
     (
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
         "HTTP/1.1 400 Bad Request",
     ),
     (b"GET / HTTP/1.1\r\nhost: a\r\n\r\n", "HTTP/1.1"),
-    // A ClientHello, and an alert: all of it.
+    // A ClientHello and an alert, both complete.
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "TLS"),
     (b"\x15\x03\x03\x00\x02\x02\x46", "TLS"),
     (b"SSH-2.0-OpenSSH_9.6\r\n", "SSH"),
@@ -24,7 +24,7 @@ const BEGINNINGS: [(&[u8], &str); 9] = [
     (b"{\"hello\": \"world\"}", "another protocol"),
 ];
 
-/// Both families know each other, too.
+/// Each protocol family recognises the other.
 fn others(version: Version) -> (&'static [u8], &'static str) {
     match version {
         Version::Http2 => (b"\x80\x03\x00\x04\x00\x00\x00\x04\x00\x00\x00\x00", "SPDY"),
@@ -49,7 +49,7 @@ fn first_bytes_of_another_protocol_are_named() {
                     };
                     assert_eq!(error.rule(), Some(Rule::ForeignProtocol), "{what}: {error}");
                     let text = error.to_string();
-                    // By single bytes no more of a line may have come.
+                    // With single bytes, only a part of the line may have arrived.
                     let named = text.contains(word) || piece < 4 && text.contains("speaks");
                     assert!(named || text.contains("answers in"), "{what}: {text}");
                     assert!(!text.contains("frame of"), "{what}: {text}");
@@ -59,7 +59,7 @@ fn first_bytes_of_another_protocol_are_named() {
     });
 }
 
-/// Later they are what they are: a broken frame.
+/// After the first frame, such bytes are only a broken frame.
 #[test]
 fn only_first_bytes_are_looked_at() {
     every_version(|version| {
@@ -76,12 +76,12 @@ fn only_first_bytes_are_looked_at() {
     });
 }
 
-/// The payload of a first frame that arrives in pieces is not taken for first bytes.
+/// The payload of a first frame in pieces is not mistaken for first bytes.
 #[test]
 fn a_first_frame_in_single_bytes_is_one_frame() {
     every_version(|version| {
         if version == Version::Http2 {
-            // DATA cannot come first there.
+            // DATA cannot be first there.
             return;
         }
         let mut victim = Victim::new(version, Side::Client);

@@ -1,4 +1,4 @@
-//! The peer's GOAWAY: its code and its text reach whoever it ends.
+//! The peer's GOAWAY: its code and its text are in the errors that it causes.
 
 use std::{io, time::Duration};
 
@@ -24,7 +24,7 @@ enum Then {
 /// A side with two streams: a client's own, or a server's that the peer opened.
 fn victim(version: Version, side: Side, semantics: Semantics) -> (Victim, Peer, Vec<StreamKey>) {
     let mut config = Config::new(version, side);
-    // Nothing is asked of the peer.
+    // The peer need not answer anything.
     config.limits.max_silence = None;
     config.semantics = semantics;
     let mut victim = Victim::with(config);
@@ -84,7 +84,7 @@ fn closed(victim: &Victim) -> Error {
     }
 }
 
-/// The code that the error of a GOAWAY has, and the reason that it stands for.
+/// The code in the error of a GOAWAY, and the reason for it.
 fn code(version: Version) -> (u32, Reason) {
     match version {
         Version::Http2 => (0xb, Reason::EnhanceYourCalm),
@@ -101,8 +101,8 @@ fn go_on(victim: &mut Victim, then: Then) {
             .engine
             .handle_io_error(victim.now, io::ErrorKind::ConnectionReset.into()),
         Then::Silence => {
-            // Another word of the peer does not help.
-            let due = victim.engine.poll_timeout().expect("waits for ever");
+            // Another frame of the peer does not help.
+            let due = victim.engine.poll_timeout().expect("a wait without end");
             assert_eq!(due, victim.now + Duration::from_secs(30));
             victim.now = due;
             victim.engine.handle_timeout(due);
@@ -162,8 +162,7 @@ fn the_reason_outlives_the_transport() {
     });
 }
 
-/// What is not processed is told at once, with the reason, and may be asked
-/// elsewhere.
+/// Unprocessed streams fail at once, with the reason, and may be retried elsewhere.
 #[test]
 fn streams_above_the_last_are_told_at_once() {
     every_version(|version| {
@@ -184,8 +183,8 @@ fn streams_above_the_last_are_told_at_once() {
                 reason => reason,
             };
             assert_eq!(error.reason(), expected, "{version}");
-            assert!(!victim.engine.is_closed(), "{version}: the other goes on");
-            // And it may end well.
+            assert!(!victim.engine.is_closed(), "{version}: the other continues");
+            // The other stream may end normally.
             match semantics {
                 Semantics::Http => peer.reply(1, true, peer.ok()),
                 Semantics::Raw => peer.reply(1, true, &[("a", "b")]),
@@ -221,8 +220,8 @@ fn codes_keep_their_names() {
     }
 }
 
-/// Without an error the streams have all the time of the world; if the
-/// transport ends before them, the GOAWAY is told of.
+/// After a GOAWAY without an error, the streams have unlimited time. If the transport ends before
+/// them, the error has the GOAWAY.
 #[test]
 fn a_graceful_one_has_no_deadline() {
     every_version(|version| {
@@ -247,7 +246,44 @@ fn a_graceful_one_has_no_deadline() {
     });
 }
 
-/// Where GOAWAY is to follow the data, it does, and within a bound.
+/// The code and the text of a graceful GOAWAY are in the error of each stream that it ends.
+#[test]
+fn a_graceful_one_is_named_with_its_code() {
+    every_version(|version| {
+        for then in [Then::End, Then::Failure] {
+            let (mut victim, mut peer, streams) = victim(version, Side::Client, Semantics::Http);
+            peer.go_away_for(1, 0, b"maintenance");
+            victim.take(&mut peer);
+            go_on(&mut victim, then);
+            let ends = resets(&victim);
+            let [(refused, refusal), (accepted, end)] = &ends[..] else {
+                panic!("{version}: {ends:?}")
+            };
+            assert_eq!([*accepted, *refused], streams[..], "{version}");
+            for error in [refusal, end, &closed(&victim)] {
+                let text = error.to_string();
+                assert_eq!(error.go_away_code(), Some(Reason::NoError), "{text}");
+                let expected = match version {
+                    Version::Http2 => "GOAWAY NO_ERROR \"maintenance\"",
+                    _ => "GOAWAY NO_ERROR",
+                };
+                assert!(text.contains(expected), "{version}, {then:?}: {text}");
+            }
+            assert!(refusal.is_retryable() && !end.is_retryable(), "{version}");
+            assert_eq!(refusal.reason(), Reason::RefusedStream);
+            assert!(refusal.to_string().contains("REFUSED_STREAM"), "{refusal}");
+            let failed = then == Then::Failure;
+            assert_eq!(end.io_error().is_some(), failed, "{version}: {end}");
+            let initiator = match failed {
+                true => Initiator::Io,
+                false => Initiator::Peer,
+            };
+            assert_eq!(end.initiator(), initiator, "{version}: {end}");
+        }
+    });
+}
+
+/// If GOAWAY must follow the data, it does, within a bound.
 #[test]
 fn ours_may_follow_the_data() {
     use lacewing_conn::proto::ShutdownOrder;

@@ -1,4 +1,4 @@
-//! A peer that closes its side of the transport once it has asked.
+//! A peer that closes its side of the transport after its request.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use lacewing_conn::{
 
 use crate::pair::{Body, Pair, every_version};
 
-/// The client has said all that it will.
+/// The client has sent all of its data.
 fn half_close(pair: &mut Pair) {
     pair.server.engine.handle_eof(pair.now);
     pair.run();
@@ -58,7 +58,7 @@ fn what_was_asked_is_answered_and_then_the_connection_closes() {
         assert_eq!(pair.server.seen[&upload].body.len(), 3000, "{version}");
         assert!(pair.server.errors.is_empty(), "{version}");
         answer(&mut pair, upload, Body::of(10));
-        // In more than one piece, and with trailers.
+        // The response has several pieces, and trailers.
         answer(&mut pair, large, Body::of(50_000).with_trailers());
         pair.sleep(Duration::from_secs(5));
         assert!(!pair.server.engine.is_closed(), "{version}");
@@ -89,13 +89,13 @@ fn what_was_not_said_to_the_end_fails_at_once() {
         let error = &pair.server.errors[&half];
         assert_eq!(error.initiator(), Initiator::Peer, "{version}");
         assert!(error.to_string().contains("ended before"), "{error}");
-        // The client gets an event, too.
+        // The client receives an event too.
         assert!(pair.client.errors.contains_key(&half), "{version}");
         answer(&mut pair, whole, Body::of(100));
         assert!(pair.response(whole).ended, "{version}");
         assert!(pair.server.engine.is_closed(), "{version}");
 
-        // Alone, it ends the connection.
+        // Without a request, the end of input ends the connection.
         let mut pair = Pair::new(version);
         pair.server.answers = false;
         cut(&mut pair);
@@ -115,8 +115,8 @@ fn an_answer_is_not_waited_for_for_ever() {
         pair.run();
         let patience = pair.server.engine.limits().drain_timeout;
         half_close(&mut pair);
-        // A peer that is gone altogether shows by a write, and by a second one
-        // once its transport had the time to say so.
+        // If the peer is gone completely, a write fails: the second one, after the transport had
+        // time to notice.
         assert_eq!(pair.server.monitor.go_aways, 1, "{version}");
         pair.sleep(Duration::from_secs(2));
         assert_eq!(pair.server.monitor.go_aways, 2, "{version}");
@@ -129,7 +129,7 @@ fn an_answer_is_not_waited_for_for_ever() {
     });
 }
 
-/// A peer that says no more acknowledges nothing either.
+/// A peer that sends no more does not acknowledge either.
 #[test]
 fn nothing_is_asked_of_a_peer_that_says_no_more() {
     every_version(|version| {
@@ -144,7 +144,7 @@ fn nothing_is_asked_of_a_peer_that_says_no_more() {
         });
         pair.server.answers = false;
         let stream = pair.get("/late");
-        // Everything that the client ever says, in one go.
+        // All bytes that the client ever sends, at once.
         while pair.client.engine.poll_transmit(pair.now) != Transmit::Idle {}
         let output = pair.client.engine.output();
         let bytes = bytes::Buf::copy_to_bytes(output, output.len());
@@ -181,7 +181,7 @@ fn nothing_is_asked_of_a_peer_that_says_no_more() {
     });
 }
 
-/// A push is a part of the answer.
+/// A push is a part of the response.
 #[test]
 fn pushes_are_finished_too() {
     every_version(|version| {
@@ -211,8 +211,8 @@ fn pushes_are_finished_too() {
     });
 }
 
-/// A client has nothing to answer: an upload whose response is there need not
-/// go on, and a request without one fails.
+/// A client has nothing to answer. An upload with a response need not continue, and a request
+/// without a response fails.
 #[test]
 fn a_server_that_closes_its_side_ends_the_connection() {
     every_version(|version: Version| {

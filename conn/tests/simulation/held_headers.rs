@@ -51,7 +51,7 @@ fn requests_beyond_what_lists_may_take_are_refused() {
         assert!(!victim.engine.is_closed(), "{version}");
         victim.flush();
 
-        // Trailers count as well.
+        // Trailers count too.
         for stream in &held {
             peer.headers(stream.id().value(), true, &fields);
         }
@@ -61,7 +61,7 @@ fn requests_beyond_what_lists_may_take_are_refused() {
         victim.events.clear();
         victim.flush();
 
-        // Streams that end make room; small lists have it nearly always.
+        // Streams that end free memory. Small lists almost always have room.
         for stream in held {
             let reason = lacewing_conn::Reason::Cancel;
             victim.engine.stream(victim.now, stream).reset(reason);
@@ -127,7 +127,7 @@ fn a_client_bounds_the_lists_of_responses() {
     });
 }
 
-/// A client with so many requests, each answered by a head and then by `last`.
+/// A client with this number of requests, each answered by a head and then by `last`.
 fn answered(version: Version, requests: u32, last: impl Fn(&mut Peer, u32)) -> Victim {
     let mut victim = Victim::with(Config::new(version, Side::Client).with(|config| {
         config.limits.max_held_headers = 1 << 20;
@@ -172,7 +172,7 @@ fn trailers_of_complete_responses_count_until_they_are_released() {
         });
         assert_eq!(reset, Some(Some(Rule::TooManyHeaderBytes)), "{version}");
 
-        // Read, they make room, and their streams are gone.
+        // After the user reads them, they free memory, and their streams are gone.
         for key in held {
             victim.engine.stream(victim.now, key).release_headers();
         }

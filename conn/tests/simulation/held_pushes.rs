@@ -1,6 +1,5 @@
-//! Pushes over SPDY go out with their response in the same frame: what stands
-//! behind them waits for it, for a bounded time. (spdy-transport, behind Node's
-//! `spdy`, ends a connection that pushes otherwise.)
+//! Deferred pushes: over SPDY, a push and its response share a frame. Later frames wait for it, for
+//! a bounded time. (Otherwise spdy-transport, behind Node's `spdy`, ends the connection.)
 
 use std::time::Duration;
 
@@ -79,7 +78,7 @@ fn ok() -> Head {
     Head::response(StatusCode::OK)
 }
 
-/// Lets time pass until what the engine waits for.
+/// Advances time to the next deadline of the engine.
 fn wait(victim: &mut Victim) -> Duration {
     let due = victim.engine.poll_timeout().unwrap();
     let waited = due - victim.now;
@@ -150,7 +149,7 @@ fn the_end_of_a_response_without_a_body_waits_too() {
         assert_eq!(frames(&victim.flush()), expected, "{version}");
         assert_eq!(victim.engine.open_streams(), 0, "{version}");
 
-        // A reply that is there at once needs none of that.
+        // A reply that is ready at once needs no wait.
         let (mut victim, parent) = start(version);
         let pushed = push(&mut victim, parent, 1);
         victim
@@ -205,7 +204,7 @@ fn a_body_that_is_under_way_stops_for_a_push() {
             .stream(victim.now, parent)
             .reply(ok(), false)
             .unwrap();
-        // Longer than what is cut ahead, so that it stands in the queue.
+        // Longer than the data that is cut ahead, so that it waits in the queue.
         victim.engine.stream(victim.now, parent).offer();
         victim.flush();
         let pushed = push(&mut victim, parent, 1);
@@ -234,7 +233,7 @@ fn a_body_that_is_under_way_stops_for_a_push() {
     }
 }
 
-/// Ids rise on the wire (the drafts' §2.3.2), whoever is ready first.
+/// Ids increase on the wire (the drafts' §2.3.2), whichever response is ready first.
 #[test]
 fn no_push_overtakes_another() {
     for version in SPDY {
@@ -300,8 +299,8 @@ fn nothing_waits_longer_than_its_limit() {
     }
 }
 
-/// One that is given up before anybody heard of it leaves no trace, and what
-/// waited for it goes on.
+/// A push that is cancelled before it was sent leaves no trace. The frames that waited for it
+/// continue.
 #[test]
 fn a_push_that_is_given_up_lets_its_parent_go() {
     for version in SPDY {
@@ -322,8 +321,8 @@ fn a_push_that_is_given_up_lets_its_parent_go() {
     }
 }
 
-/// Who wants no page wants no pictures: they are not pushed, and their handlers
-/// learn of it.
+/// A client that cancels the page needs no pushes for it: they are not sent, and their handlers are
+/// notified.
 #[test]
 fn a_parent_that_is_reset_takes_its_pushes_along() {
     for version in SPDY {
@@ -352,7 +351,7 @@ fn a_parent_that_is_reset_takes_its_pushes_along() {
         assert_eq!(frames(&victim.flush()), [], "{version}");
         assert_eq!(victim.engine.open_streams(), 0, "{version}");
 
-        // The same if it is ours that gives up.
+        // The same if our side cancels.
         let (mut victim, parent) = start(version);
         push(&mut victim, parent, 1);
         victim
@@ -384,7 +383,7 @@ fn the_end_of_the_connection_ends_held_pushes_once() {
     }
 }
 
-/// A push has a lower id than the request that it belongs to, and so it ends before.
+/// A push has a lower id than its parent request, so it ends before.
 #[test]
 fn nothing_is_sent_on_behind_a_push_that_ends_with_the_connection() {
     for version in SPDY {

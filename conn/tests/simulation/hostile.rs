@@ -1,4 +1,4 @@
-//! Peers that send what no honest one would.
+//! Peers that send illegal input.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::{
     pair::{Rng, every_version},
 };
 
-/// A header list of any bytes.
+/// A header list with any bytes.
 pub(crate) type List = [(Vec<u8>, Vec<u8>)];
 
 /// The kind of frame that carries a header list.
@@ -27,19 +27,19 @@ pub(crate) enum ListFrame {
     Promise { parent: u32 },
 }
 
-/// A peer that writes frames by hand.
+/// A peer whose frames a test writes by hand.
 pub(crate) struct Peer {
     pub(crate) version: Version,
     pub(crate) side: Side,
     pub(crate) bytes: BytesMut,
-    /// The certificate that requests point to.
+    /// The certificate slot of requests.
     pub(crate) slot: u8,
     http2: http2::Encoder,
     spdy: spdy::Encoder,
 }
 
 impl Peer {
-    /// A peer that has said hello.
+    /// A peer that has sent its preface and SETTINGS.
     pub(crate) fn new(version: Version, side: Side) -> Self {
         let wire = match version {
             Version::Spdy2 => spdy::Version::V2,
@@ -110,7 +110,7 @@ impl Peer {
         self.spdy.syn_stream(&mut self.bytes, head, fields).unwrap();
     }
 
-    /// A header list of any bytes, in a frame of this kind.
+    /// A header list with any bytes, in a frame of this kind.
     pub(crate) fn list(&mut self, frame: ListFrame, id: u32, fin: bool, list: &List) {
         if self.http2() {
             let fields = |block: &mut lacewing_hpack::BlockEncoder<'_>| {
@@ -155,7 +155,7 @@ impl Peer {
         .unwrap();
     }
 
-    /// A stream for another one, of SPDY.
+    /// An associated stream of SPDY.
     pub(crate) fn associated(
         &mut self,
         (id, parent): (u32, u32),
@@ -258,13 +258,13 @@ impl Peer {
         }
     }
 
-    /// SETTINGS with the window that streams start with.
+    /// SETTINGS with the initial window of streams.
     pub(crate) fn initial_window(&mut self, size: u32) {
         let http2 = http2::SettingId::INITIAL_WINDOW_SIZE;
         self.announce(http2, spdy::SettingId::INITIAL_WINDOW_SIZE, size);
     }
 
-    /// SETTINGS with the number of streams that are taken at once.
+    /// SETTINGS with the number of streams that are accepted at once.
     pub(crate) fn max_streams(&mut self, count: u32) {
         let http2 = http2::SettingId::MAX_CONCURRENT_STREAMS;
         self.announce(http2, spdy::SettingId::MAX_CONCURRENT_STREAMS, count);
@@ -291,7 +291,7 @@ impl Peer {
         self.go_away_for(last, 0, b"");
     }
 
-    /// GOAWAY with a code of its protocol, and a text where that has one.
+    /// GOAWAY with a code of its protocol, and a text if the protocol has one.
     pub(crate) fn go_away_for(&mut self, last: u32, code: u32, text: &[u8]) {
         let bytes = &mut self.bytes;
         if self.version == Version::Http2 {
@@ -302,7 +302,7 @@ impl Peer {
         }
     }
 
-    /// Bytes as they are.
+    /// Raw bytes.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
@@ -320,7 +320,7 @@ fn spdy_fields(fields: &[(&str, &str)]) -> impl FnOnce(&mut spdy::BlockEncoder<'
     }
 }
 
-/// An engine and what it did.
+/// An engine and its actions.
 pub(crate) struct Victim {
     pub(crate) engine: Engine,
     pub(crate) now: Instant,
@@ -332,7 +332,7 @@ pub(crate) struct Victim {
 impl Victim {
     pub(crate) fn new(version: Version, side: Side) -> Self {
         Self::with(Config::new(version, side).with(|config| {
-            // Without those of silence, every timer is of what went on.
+            // Without the timers of silence, every timer belongs to the test's traffic.
             config.limits.idle_timeout = None;
             config.limits.max_silence = None;
         }))
@@ -350,13 +350,13 @@ impl Victim {
         }
     }
 
-    /// Takes what the peer wrote, and gives what it answers.
+    /// Processes the peer's bytes, and collects the answers.
     pub(crate) fn take(&mut self, peer: &mut Peer) {
         let bytes = peer.bytes.split();
         self.take_bytes(&bytes);
     }
 
-    /// Takes frames that grant something: the monitor learns of them too.
+    /// Processes frames that grant credit: the monitor reads them too.
     pub(crate) fn grant(&mut self, peer: &mut Peer) {
         let bytes = peer.bytes.split();
         self.monitor.receives(&bytes);
@@ -368,6 +368,14 @@ impl Victim {
         self.poll();
     }
 
+    /// Takes what the peer wrote, with a user that releases no content.
+    pub(crate) fn take_unread(&mut self, peer: &mut Peer) {
+        self.input.extend_from_slice(&peer.bytes.split());
+        while let Some(event) = self.engine.poll_event(self.now, &mut self.input) {
+            self.events.push(event);
+        }
+    }
+
     pub(crate) fn poll(&mut self) {
         while let Some(event) = self.engine.poll_event(self.now, &mut self.input) {
             if let Event::Data { stream, data, .. } = &event {
@@ -377,7 +385,7 @@ impl Victim {
         }
     }
 
-    /// Writes everything out, as a driver does.
+    /// Writes all output, as a driver does.
     pub(crate) fn flush(&mut self) -> Bytes {
         while let Transmit::Pull { stream, .. } = self.engine.poll_transmit(self.now) {
             self.engine
@@ -396,7 +404,7 @@ impl Victim {
     }
 }
 
-/// Feeds frames of a seed's choosing; whether the connection ended.
+/// Feeds frames that a seed chooses. Returns whether the connection ended.
 pub(crate) fn random_frames(version: Version, seed: u64) -> bool {
     let mut rng = Rng(seed);
     let side = if rng.chance(50) {
@@ -440,7 +448,7 @@ pub(crate) fn random_frames(version: Version, seed: u64) -> bool {
             5 | 6 => peer.data(id.max(1), &[7; 100], fin),
             7 => peer.reset(id.max(1)),
             8 => {
-                // Fewer than the sum of them overflows.
+                // Fewer: their sum overflows.
                 windows += 1;
                 if windows < 10 {
                     peer.window_update(id, 1000);
@@ -457,7 +465,7 @@ pub(crate) fn random_frames(version: Version, seed: u64) -> bool {
         }
         victim.take(&mut peer);
         for index in 0..victim.events.len() {
-            // Answer some of what was opened.
+            // Answer some of the opened streams.
             if let Event::Opened { stream, .. } = &victim.events[index] {
                 let stream = *stream;
                 if rng.chance(50) {
@@ -544,7 +552,7 @@ fn header_blocks_that_do_not_decode_end_the_connection() {
         peer.request(1, false, &[]);
         victim.take(&mut peer);
         if version == Version::Http2 {
-            // An index that no table has.
+            // An index beyond every table.
             peer.raw(&[0, 0, 2, 1, 5, 0, 0, 0, 3, 0xff, 0x7f]);
         } else {
             let two = u8::from(version == Version::Spdy2);

@@ -1,5 +1,4 @@
-//! How long connections live: signs of life, age, idle time, and header blocks
-//! that do not end.
+//! The lifetime of connections: keep-alive, age, idle time, and header blocks that do not end.
 
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ fn closed(victim: &Victim) -> Option<Rule> {
     })
 }
 
-/// Runs the victim's deadlines for so long, without a word of the peer.
+/// Runs the victim's deadlines for this time, while the peer is silent.
 fn wait(victim: &mut Victim, time: Duration) {
     let end = victim.now + time;
     while let Some(due) = victim.engine.poll_timeout().filter(|due| *due <= end) {
@@ -93,7 +92,7 @@ fn a_peer_that_answers_or_talks_stays() {
         assert_eq!(pair.client.engine.stats().pings_sent, 9);
         pair.assert_quiescent();
 
-        // A peer that sends data and no answer lives too.
+        // A peer that sends data but no answer is alive too.
         let mut victim = asks_every(version, 10);
         let mut peer = Peer::new(version, Side::Client);
         peer.bytes.clear();
@@ -134,7 +133,10 @@ fn an_old_connection_is_drained() {
         pair.sleep(SECOND * 89);
         assert!(pair.client.engine.can_open());
         pair.sleep(SECOND * 12);
-        assert!(!pair.client.engine.can_open(), "{version}: told to go");
+        assert!(
+            !pair.client.engine.can_open(),
+            "{version}: GOAWAY was received"
+        );
         assert!(
             !pair.server.engine.is_closed(),
             "but not before its request"
@@ -177,7 +179,7 @@ fn a_connection_without_streams_is_let_go() {
         pair.run();
         pair.sleep(SECOND * 59);
         assert!(pair.client.engine.can_open());
-        // A PING is no reason to stay.
+        // A PING does not keep the connection open.
         pair.client.engine.ping(pair.now);
         pair.run();
         pair.sleep(SECOND * 2);
@@ -186,14 +188,14 @@ fn a_connection_without_streams_is_let_go() {
     });
 }
 
-/// CONTINUATION flood by drops: the rest of a header block is never sent.
+/// A slow CONTINUATION flood: the end of the header block is never sent.
 #[test]
 fn a_header_block_has_to_end_in_time() {
     let mut victim = Victim::new(Version::Http2, Side::Server);
     let mut peer = Peer::new(Version::Http2, Side::Client);
     peer.settings_ack();
     victim.take(&mut peer);
-    // HEADERS without END_HEADERS, then a CONTINUATION now and then.
+    // HEADERS without END_HEADERS, then a CONTINUATION from time to time.
     peer.raw(b"\x00\x00\x01\x01\x01\x00\x00\x00\x01\x82");
     for _ in 0..4 {
         victim.take(&mut peer);
@@ -208,7 +210,7 @@ fn a_header_block_has_to_end_in_time() {
     );
     assert!(blamed);
 
-    // One that ends in time is a request, and leaves no timer.
+    // A block that ends in time is a request, and leaves no timer.
     let mut victim = Victim::new(Version::Http2, Side::Server);
     let mut peer = Peer::new(Version::Http2, Side::Client);
     peer.settings_ack();

@@ -1,4 +1,4 @@
-//! How connections end.
+//! The ends of connections.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn a_graceful_shutdown_finishes_what_was_accepted() {
         let running = pair.get("/never/");
         let large = pair.get("/bytes/300000");
         pair.run();
-        // On its way when the server decides to go.
+        // In flight when the server starts its shutdown.
         let late = pair.post("/echo/", Body::of(1_000));
         pair.server.engine.shutdown(pair.now);
         pair.run();
@@ -45,7 +45,7 @@ fn a_graceful_shutdown_finishes_what_was_accepted() {
         ));
         assert_eq!(pair.response(large).body, content(300_000));
         if version == Version::Http2 {
-            // Two GOAWAYs: the first took the late one in.
+            // Two GOAWAYs: the first one still accepted the late request.
             assert_eq!(pair.server.monitor.go_aways, 2);
             assert_eq!(pair.response(late).body, content(1_000));
         } else {
@@ -146,7 +146,7 @@ fn a_peer_that_disappears_leaves_nothing_behind() {
             let stream = pair.post("/echo/", Body::of(300).with_trailers());
             while pair.client.engine.poll_transmit(pair.now) != lacewing_conn::proto::Transmit::Idle
             {
-                // The only source gives everything at once.
+                // The only source gives all data at once.
                 pair.client
                     .engine
                     .stream(pair.now, pair.client.keys[&stream])
@@ -183,7 +183,7 @@ fn a_peer_that_disappears_leaves_nothing_behind() {
                 }
             }
             if whole {
-                // Whole: it may be answered.
+                // The request is complete: it may be answered.
                 assert!(opened && !closed && !reset);
                 assert_eq!(pair.server.engine.open_streams(), 1);
                 break;
@@ -198,8 +198,7 @@ fn a_peer_that_disappears_leaves_nothing_behind() {
     });
 }
 
-/// What came whole is the user's, even if the connection ends before it is
-/// read.
+/// The user receives a complete message, even if the connection ends before the user reads it.
 #[test]
 fn an_end_of_input_does_not_spoil_what_came_whole() {
     every_version(|version| {

@@ -35,7 +35,7 @@ fn rapid_resets_end_the_connection_and_cancels_do_not() {
         assert!((200..=201).contains(&count), "{version}: {count} resets");
         assert_eq!(closed_by(&victim), Some(Rule::TooManyResets));
 
-        // 2,000 cancels in a minute are what a browser does.
+        // A browser makes 2,000 cancels in a minute.
         let mut victim = Victim::new(version, Side::Server);
         let mut peer = Peer::new(version, Side::Client);
         for count in 0..2_000 {
@@ -50,7 +50,7 @@ fn rapid_resets_end_the_connection_and_cancels_do_not() {
     });
 }
 
-/// MadeYouReset, CVE-2025-8671: the peer makes us do the resetting.
+/// MadeYouReset, CVE-2025-8671: the peer makes us send the resets.
 #[test]
 fn resets_that_we_are_made_to_send_are_charged() {
     every_version(|version| {
@@ -65,8 +65,8 @@ fn resets_that_we_are_made_to_send_are_charged() {
             victim.flush();
             count += 1;
         }
-        // Where an answer is sent before the end of the upload, streams linger, and
-        // up to 400 more are refused to a peer that may not know the limit.
+        // If the answer is sent before the end of the upload, streams linger. A peer that may not
+        // know the limit has up to 400 more refused streams.
         let most = if version == Version::Http2 { 201 } else { 701 };
         assert!((200..=most).contains(&count), "{version}: {count} resets");
     });
@@ -107,7 +107,7 @@ fn handlers_that_still_run_count_after_a_reset() {
     });
 }
 
-/// CVE-2019-9512, CVE-2019-9515: the answers pile up.
+/// CVE-2019-9512, CVE-2019-9515: unread answers accumulate.
 #[test]
 fn a_flood_that_is_not_read_stops_being_answered() {
     every_version(|version| {
@@ -119,7 +119,7 @@ fn a_flood_that_is_not_read_stops_being_answered() {
         victim.take(&mut peer);
         let stats = victim.engine.stats();
         assert!(stats.output_bytes <= 400 << 10, "{}", stats.output_bytes);
-        // It reads after all: the bucket of glitches is what ends it.
+        // The peer does read: the bucket of glitches ends the connection.
         for _ in 0..100 {
             victim.flush();
             victim.poll();
@@ -129,7 +129,7 @@ fn a_flood_that_is_not_read_stops_being_answered() {
     });
 }
 
-/// They are answered and seen by no handler, and so by no limit of streams.
+/// The engine answers these requests itself, so no limit of streams counts them.
 #[test]
 fn malformed_requests_are_charged() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
@@ -185,7 +185,7 @@ fn late_credit_for_streams_that_ended_is_paid_for_by_them() {
         victim.take(&mut peer);
         assert!(!victim.engine.is_closed(), "{version}");
 
-        // Without streams to pay for it, it is a flood.
+        // Without streams to explain them, the frames are a flood.
         for _ in 0..10_001 {
             peer.window_update(1, 1);
         }
@@ -213,7 +213,7 @@ fn header_lists_over_the_limit_get_an_answer_and_cost_little() {
                 .all(|event| !matches!(event, Event::Opened { .. }))
         );
         if victim.engine.is_closed() {
-            // A zlib stream cannot be skipped: over the limit it ends here.
+            // A zlib stream cannot be skipped: a list over the limit ends it.
             assert_ne!(version, Version::Http2);
             return;
         }
@@ -236,8 +236,8 @@ fn header_lists_over_the_limit_get_an_answer_and_cost_little() {
     });
 }
 
-/// SPDY joins the values of a field by NUL: each counts as a field, in every
-/// message, and none of them is built once there are too many.
+/// SPDY joins the values of a field by NUL. Each value counts as a field in every message, and no
+/// field is built if there are too many.
 #[test]
 fn joined_values_count_as_fields() {
     let values = |count: usize| vec!["1"; count].join("\0");
@@ -318,10 +318,10 @@ fn silence_ends_by_its_deadline() {
             victim.flush();
             victim.engine.poll_transmit(victim.now);
             if version != Version::Http2 {
-                // Nobody has to speak first: a server has nothing to say before
-                // its first response, however long that takes.
+                // Neither side must send first: a server has nothing to send before its first
+                // response, however long it takes.
                 assert_eq!(victim.engine.poll_timeout(), None, "{version}");
-                // A frame that has begun is to come to its end.
+                // A frame that has begun must end.
                 victim.take_bytes(&[0x80]);
             }
             let due = victim.engine.poll_timeout().unwrap();
@@ -380,7 +380,7 @@ fn a_transport_that_takes_nothing_is_given_up() {
     });
 }
 
-/// The timer is set when bytes are cut; that they were written is seen later.
+/// The timer starts when bytes are cut. The engine notices later that they were written.
 #[test]
 fn a_transport_that_took_everything_is_not_given_up() {
     every_version(|version| {
@@ -432,7 +432,7 @@ fn data_over_the_window_is_an_error() {
         let mut peer = Peer::new(version, Side::Client);
         peer.request(1, false, &[]);
         victim.take(&mut peer);
-        // Released data would open the window again: send it all at once.
+        // Released data would open the window again, so send it all at once.
         for _ in 0..5 {
             peer.data(1, &[1; 16_000], false);
         }

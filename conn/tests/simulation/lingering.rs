@@ -1,5 +1,4 @@
-//! Uploads without a reader, after their response: clients may end them by
-//! themselves first.
+//! Uploads without a reader, after their response: the client first has time to end them itself.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use crate::{
     pair::every_version,
 };
 
-/// A server that answers an upload on stream `id` and reads no more of it.
+/// A server that answers an upload on stream `id` and does not read the rest.
 fn refuse(victim: &mut Victim, peer: &mut Peer, id: u32) {
     peer.request(id, false, &[]);
     victim.take(peer);
@@ -71,7 +70,7 @@ fn without_patience_they_are_told_at_once() {
     });
 }
 
-/// Each of them has its response: this is no Rapid Reset, and no error.
+/// Each stream has its response: this is no Rapid Reset, and no error.
 #[test]
 fn who_stops_by_itself_is_not_charged_for_it() {
     every_version(|version| {
@@ -87,7 +86,7 @@ fn who_stops_by_itself_is_not_charged_for_it() {
             peer.reset(id);
             victim.take(&mut peer);
         }
-        // Or it ends the body after all.
+        // The client may also end the body.
         refuse(&mut victim, &mut peer, 403);
         peer.data(403, &[0; 10], true);
         victim.take(&mut peer);
@@ -112,7 +111,7 @@ fn who_leaves_with_its_response_breaks_nothing_off() {
     });
 }
 
-/// Requests that the engine answers by itself are no different.
+/// Requests that the engine answers itself are treated in the same way.
 #[test]
 fn uploads_of_refused_heads_linger_too() {
     let mut victim = Victim::new(Version::Http2, Side::Server);

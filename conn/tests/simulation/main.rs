@@ -1,5 +1,5 @@
-//! The simulation: two engines, virtual time, every cut of the bytes between
-//! them; every behaviour on all four protocols.
+//! The simulation: two engines, virtual time, every segmentation of the bytes between them. Every
+//! behaviour runs on all four protocols.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,6 +11,7 @@
 
 mod behaviour;
 mod blanks;
+mod capacity;
 mod charges;
 mod content;
 mod control;

@@ -1,6 +1,5 @@
-//! HTTP on SPDY, version by version (the drafts' §3.2): which fields a head
-//! must have, what is left out of it, and that users see of a request what they
-//! would see over HTTP/2.
+//! HTTP on SPDY, version by version (the drafts' §3.2): the fields that a head must have, and those
+//! that it omits. Users see the same request as over HTTP/2.
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, StatusCode};
@@ -20,7 +19,7 @@ const SPDY: [Version; 3] = [Version::Spdy2, Version::Spdy3, Version::Spdy31];
 type Fields = Vec<(Bytes, Bytes)>;
 type Frame = Message<Fields>;
 
-/// The bytes that a side sent, from the first on.
+/// The bytes that a side sent, from the first one on.
 fn frames(version: Version, bytes: &[u8]) -> Vec<Frame> {
     let wire = match version {
         Version::Spdy2 => lacewing_frames::spdy::Version::V2,
@@ -74,7 +73,7 @@ fn request(version: Version) -> Vec<(&'static str, &'static str)> {
     }
 }
 
-/// A server that got a stream with these fields, and what it sent then.
+/// A server that received a stream with these fields, and the bytes that it then sent.
 fn serve(version: Version, fields: &[(&str, &str)]) -> (Victim, Bytes) {
     let mut victim = Victim::new(version, Side::Server);
     let mut peer = Peer::new(version, Side::Client);
@@ -126,7 +125,7 @@ fn a_request_says_all_that_the_drafts_ask_for() {
         for (name, expected) in request(version) {
             assert_eq!(value(&fields, name), Some(expected.as_bytes()), "{version}");
         }
-        // Several values of one name, and nothing about the connection.
+        // Several values of one name, and no connection-specific field.
         assert_eq!(value(&fields, "x-many"), Some(&b"one\0two"[..]));
         assert_eq!(fields.len(), 6, "{version}: {fields:?}");
     }
@@ -185,7 +184,7 @@ fn each_field_that_a_request_must_have_is_missed() {
             let (name, _) = fields.remove(missing);
             let (victim, sent) = serve(version, &fields);
             if name == "host" {
-                // Draft 2 does not ask for it.
+                // Draft 2 does not require it.
                 assert_eq!(uri(&victim), "/path?query");
                 continue;
             }
@@ -213,7 +212,7 @@ fn each_field_that_a_request_must_have_is_missed() {
     }
 }
 
-/// A response that lacks one ends its stream (§3.2.2).
+/// A response that lacks a field ends its stream (§3.2.2).
 #[test]
 fn each_field_that_a_response_must_have_is_missed() {
     for version in SPDY {
@@ -266,8 +265,8 @@ fn a_status_may_have_its_phrase() {
     }
 }
 
-/// Fields come in any order; a URL may be whole (in SPDY/2 towards proxies),
-/// and a path begins with a slash.
+/// The order of fields is free. A URL may be absolute (in SPDY/2 towards proxies), and a path
+/// begins with a slash.
 #[test]
 fn urls_are_understood_as_they_are_sent() {
     for version in SPDY {
@@ -314,7 +313,7 @@ fn urls_are_understood_as_they_are_sent() {
             assert!(status.starts_with(b"400"), "{version}: {value}");
         }
     }
-    // Without a host beside it, all is in the URL.
+    // Without a host field, the URL has all parts.
     let fields = [
         ("method", "GET"),
         ("url", "http://example.org:8080/x"),
@@ -324,7 +323,7 @@ fn urls_are_understood_as_they_are_sent() {
     assert_eq!(uri(&victim), "http://example.org:8080/x");
 }
 
-/// A whole URL counts wherever it stands, and says no more than it may.
+/// An absolute URL takes precedence in any place, and may have only the permitted parts.
 #[test]
 fn whole_urls_go_before_the_host_beside_them() {
     let url = |value: &'static str, fields: &mut Vec<(&'static str, &'static str)>| {
@@ -357,7 +356,7 @@ fn whole_urls_go_before_the_host_beside_them() {
         ] {
             let victim = with(value);
             if value.starts_with("//") {
-                // A path, as odd as it is.
+                // An unusual, but valid path.
                 assert_eq!(uri(&victim), "https://example.org//other.example/");
                 continue;
             }
@@ -393,8 +392,8 @@ fn fields_about_the_connection_are_ignored() {
     }
 }
 
-/// In SPDY/2 no name is special but by its place: trailers may be called like
-/// what a head has.
+/// In SPDY/2, only the place of a name makes it special: trailers may have the names of a head's
+/// control fields.
 #[test]
 fn trailers_of_spdy_2_have_any_name() {
     let mut victim = Victim::new(Version::Spdy2, Side::Server);
@@ -409,7 +408,7 @@ fn trailers_of_spdy_2_have_any_name() {
     assert_eq!(fields["method"], "by hand");
 }
 
-/// Whatever the protocol, the user sees one and the same message.
+/// Whatever the protocol, the user sees the same message.
 #[test]
 fn users_see_the_same_on_every_protocol() {
     every_version(|version| {
@@ -464,8 +463,8 @@ fn users_see_the_same_on_every_protocol() {
     });
 }
 
-/// A response to HEAD has the length of what GET would give, and none of it;
-/// so has 304. What SPDY's responses say of their length is ignored otherwise.
+/// A response to HEAD declares the length that GET would have, and has no content. The same holds
+/// for 304. Otherwise the declared length of SPDY responses is ignored.
 #[test]
 fn lengths_of_responses() {
     every_version(|version| {
@@ -500,7 +499,7 @@ fn lengths_of_responses() {
     });
 }
 
-/// The drafts' §2.3.3: four levels in SPDY/2 and eight in the others, 0 first.
+/// The drafts' §2.3.3: four levels in SPDY/2 and eight in the others; 0 is first.
 #[test]
 fn levels_of_priority() {
     for version in SPDY {

@@ -1,7 +1,6 @@
-//! The header validation matrix: every way in which a header list can be no
-//! message of HTTP, in every kind of message, on every protocol and in both
-//! roles. What is malformed reaches no user (RFC 9113 §8.1.1, §8.2, §8.3; the
-//! SPDY drafts' §2.6.10, §3.2).
+//! The header validation matrix: every way in which a header list can be malformed, in every kind
+//! of message, on every protocol and on both sides. No user receives a malformed message (RFC 9113
+//! §8.1.1, §8.2, §8.3; the SPDY drafts' §2.6.10, §3.2).
 
 use lacewing_conn::{
     Side, Version,
@@ -19,7 +18,7 @@ mod targets;
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// A kind of message, and by that who receives it.
+/// A kind of message, which determines its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Request,
@@ -42,11 +41,11 @@ const KINDS: [Kind; 6] = [
 /// The outcome of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    /// The user gets it.
+    /// The user receives it.
     Seen,
-    /// RST_STREAM with PROTOCOL_ERROR, and the user gets nothing.
+    /// RST_STREAM with PROTOCOL_ERROR, and the user receives nothing.
     Reset,
-    /// This status, and the user gets nothing.
+    /// This status, and the user receives nothing.
     Answered(&'static str),
 }
 
@@ -71,7 +70,7 @@ impl Kind {
         matches!(self, Self::RequestTrailers | Self::ResponseTrailers)
     }
 
-    /// A message of this kind that nothing is wrong with.
+    /// A valid message of this kind.
     fn plain(self, version: Version) -> Fields {
         let named = |fields: &[(&str, &str)]| -> Fields {
             fields
@@ -129,7 +128,7 @@ fn fate(version: Version, kind: Kind, fields: &Fields) -> (Fate, Victim) {
     let side = kind.receiver();
     let mut config = Config::new(version, side);
     config.push = ServerPush::Accept;
-    // So that an answer can be read in the bytes.
+    // Makes an answer readable in the bytes.
     config.header_compression = HeaderCompression::Stored;
     let mut victim = Victim::with(config);
     let mut peer = Peer::new(
@@ -189,20 +188,20 @@ fn fate(version: Version, kind: Kind, fields: &Fields) -> (Fate, Victim) {
         (false, false) => Answered(status_in(&sent)),
         (true, true) => panic!("{version} {kind:?} {fields:?}: seen, and reset"),
     };
-    // The next message is processed: compression is in step.
+    // The next message is processed: the compression states agree.
     if side == Side::Server {
         peer.request(3, true, &[("x-next", "1")]);
         victim.take(&mut peer);
         let next = victim.events.last();
         assert!(
             matches!(next, Some(Event::Opened { .. })),
-            "{version} {kind:?} {fields:?}: then {next:?}"
+            "{version} {kind:?} {fields:?}: the next is {next:?}"
         );
     }
     (fate, victim)
 }
 
-/// HPACK has an index for 400 and a string for 414, SPDY has text.
+/// HPACK has an index for 400 and a string for 414; SPDY has text.
 fn status_in(sent: &[u8]) -> &'static str {
     for text in ["400", "414"] {
         if sent.windows(3).any(|bytes| bytes == text.as_bytes()) {
@@ -215,7 +214,7 @@ fn status_in(sent: &[u8]) -> &'static str {
     panic!("no answer in {sent:?}")
 }
 
-/// Expects the same of SPDY/2 as of the other SPDY.
+/// Expects the same result for SPDY/2 as for the other versions of SPDY.
 fn expect(kind: Kind, http2: Fate, spdy: Fate, why: &str, change: impl Fn(Version, &mut Fields)) {
     every_version(|version| {
         if !kind.exists_in(version) {
@@ -274,7 +273,7 @@ fn names() {
                 expect(kind, Reset, Reset, "a name", add(&name, b"1"));
             }
         }
-        // Long ones take another way through the parser.
+        // The parser treats long names differently.
         for (byte, fate) in [(b'y', Seen), (b'Y', Reset), (b' ', Reset), (0xff, Reset)] {
             let mut name = vec![b'x'; 100];
             name.push(byte);
@@ -283,8 +282,8 @@ fn names() {
     }
 }
 
-/// RFC 9113 §8.2.1. Over SPDY NUL stands between values (§2.6.10), of which
-/// none is empty; and blanks are those of HTTP/1.1, which do not count.
+/// RFC 9113 §8.2.1. Over SPDY, NUL separates values (§2.6.10), and no value is empty. Whitespace
+/// around values is that of HTTP/1.1, and does not count.
 #[test]
 fn values() {
     for kind in KINDS {
@@ -314,7 +313,7 @@ fn values() {
         ] {
             expect(kind, http2, spdy, "a value", add(b"x", value));
         }
-        // SPDY/2 has no empty value: it is as malformed as an empty name.
+        // SPDY/2 has no empty value: it is malformed like an empty name.
         for version in Version::ALL {
             if !kind.exists_in(version) {
                 continue;
@@ -332,7 +331,7 @@ fn values() {
     }
 }
 
-/// Blanks around a value are not handed on.
+/// Whitespace around a value is removed.
 #[test]
 fn blanks_around_values_are_not_handed_on() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {

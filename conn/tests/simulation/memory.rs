@@ -1,5 +1,4 @@
-//! The memory that a connection reports, and the streams that it ends when memory is
-//! short.
+//! The memory that a connection reports, and the streams that it ends when memory is scarce.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -49,7 +48,7 @@ fn everything_that_a_connection_holds_is_in_its_figure() {
         let empty = victim.engine.held_bytes();
         assert!(empty < 64 << 10, "{version}: {empty}");
 
-        // Header lists, as they are built.
+        // Header lists, with the memory that they take once built.
         let names: Vec<_> = (0..200).map(|n| format!("x-{n:03}")).collect();
         let fields: Vec<_> = names.iter().map(|name| (&name[..], "v")).collect();
         for n in 0..10 {
@@ -60,7 +59,7 @@ fn everything_that_a_connection_holds_is_in_its_figure() {
         let with_lists = victim.engine.held_bytes();
         assert!(with_lists > empty + 10 * 200 * 110, "{version}");
 
-        // Content that the user has not taken, its own bytes only.
+        // Content that the user has not taken: only its own bytes.
         let taken = victim.engine.stats().buffered_bytes;
         assert_eq!(taken, 0, "{version}: the victim takes all");
 
@@ -83,7 +82,7 @@ fn everything_that_a_connection_holds_is_in_its_figure() {
             assert_grew(before, after, 110_000, "a response that waits");
         }
 
-        // All of it goes with its streams.
+        // All of it is freed with its streams.
         for key in streams {
             victim
                 .engine
@@ -129,7 +128,7 @@ fn the_costliest_stream_that_stands_still_is_shed() {
         }
         victim.take(&mut peer);
         let streams = opened(&mut victim);
-        // Without windows it is the transport that takes nothing.
+        // Without windows, the transport accepts nothing.
         for (key, len) in streams.iter().zip([400_000, 900_000, 500_000]) {
             let mut stream = victim.engine.stream(victim.now, *key);
             stream.reply(Head::response(StatusCode::OK), false).unwrap();
@@ -157,7 +156,7 @@ fn the_costliest_stream_that_stands_still_is_shed() {
         assert_eq!(victim.events.len(), 2, "{version}");
         assert!(!victim.engine.is_closed(), "{version}");
 
-        // Others of the connection are served.
+        // Other streams of the connection continue.
         peer.request(7, true, &[]);
         victim.take(&mut peer);
         victim

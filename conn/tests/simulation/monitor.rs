@@ -1,5 +1,5 @@
-//! Reads along on the wire and holds each sender to what its peer granted.
-//! Knows the frames, and nothing of the engines.
+//! Reads the frames on the wire, and checks each sender against the credit of its peer. It uses
+//! only the frames, not the engines.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use lacewing_frames::{
     spdy,
 };
 
-/// The bytes that one side may send, by the grants that have reached it.
+/// The number of bytes that one side may send, by the grants that it received.
 #[derive(Debug)]
 pub(crate) struct Monitor {
     version: Version,
@@ -28,7 +28,7 @@ pub(crate) struct Monitor {
     /// The code of the last RST_STREAM, or the status of the last GOAWAY.
     pub(crate) code: Option<u32>,
     pub(crate) window_updates: usize,
-    /// Streams in the order of their DATA frames.
+    /// The streams in the order of their DATA frames.
     pub(crate) order: Vec<u32>,
 }
 
@@ -59,7 +59,7 @@ impl Monitor {
         }
     }
 
-    /// The client's preface is no frame. `false` until it is behind us.
+    /// The client's preface is no frame. `false` until it has passed.
     fn strip_preface(&mut self, from: Side) -> bool {
         if from == Side::Server || !self.preface_due {
             return true;
@@ -77,7 +77,7 @@ impl Monitor {
         true
     }
 
-    /// Bytes that this side puts on the wire.
+    /// Bytes that this side sends.
     pub(crate) fn sends(&mut self, bytes: &[u8]) {
         self.sent.extend_from_slice(bytes);
         if !self.strip_preface(self.side) {
@@ -145,7 +145,7 @@ impl Monitor {
         }
     }
 
-    /// Bytes that reach this side: grants among them.
+    /// Bytes that this side receives, grants among them.
     pub(crate) fn receives(&mut self, bytes: &[u8]) {
         self.received.extend_from_slice(bytes);
         let peer = if self.side == Side::Client {
@@ -202,7 +202,7 @@ impl Monitor {
         assert_ne!(increment, 0);
         let increment = i64::from(increment);
         if stream == 0 {
-            // A peer of uncertain version may grant what this one knows not of.
+            // A peer of uncertain version may grant credit that this version does not know.
             if let Some(connection) = &mut self.connection {
                 *connection += increment;
                 assert!(*connection <= 0x7fff_ffff);

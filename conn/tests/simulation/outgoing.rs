@@ -8,8 +8,8 @@ use lacewing_conn::{
 
 use crate::pair::{Pair, every_version};
 
-/// A field of the user's that SPDY/2 has for control data would stand there
-/// twice, and no name may (§2.6.10): it stays at home, and the message goes.
+/// A user's field with the name of a control field of SPDY/2 would occur twice there, which is
+/// illegal (§2.6.10). The engine omits it and sends the message.
 #[test]
 fn names_of_control_data_are_taken_in_spdy_2() {
     every_version(|version| {
@@ -61,7 +61,7 @@ fn names_of_control_data_are_taken_in_spdy_2() {
     });
 }
 
-/// An authority with user information alone is not sent.
+/// An authority that has only user information is not sent.
 #[test]
 fn user_information_does_not_leave() {
     every_version(|version| {
@@ -108,8 +108,8 @@ fn connect_names_a_port() {
     });
 }
 
-/// A URI without an authority takes it from the `host` field: what HTTP/2 calls
-/// `:authority` and SPDY `:host` (RFC 9113 §8.3.1).
+/// A URI without an authority takes it from the `host` field: `:authority` in HTTP/2, `:host` in
+/// SPDY (RFC 9113 §8.3.1).
 #[test]
 fn the_host_field_stands_in_for_an_authority() {
     every_version(|version| {
@@ -138,7 +138,7 @@ fn the_host_field_stands_in_for_an_authority() {
     });
 }
 
-/// An `http::Uri` permits bytes that no path has (RFC 3986 §3.3).
+/// An `http::Uri` permits bytes that a path must not have (RFC 3986 §3.3).
 #[test]
 fn odd_bytes_of_a_path_are_encoded() {
     every_version(|version| {

@@ -16,7 +16,7 @@ use lacewing_conn::{
 
 use crate::monitor::Monitor;
 
-/// A small generator of numbers: equal seeds give equal scripts.
+/// A small generator of pseudo-random numbers: equal seeds give equal scripts.
 #[derive(Clone, Debug)]
 pub(crate) struct Rng(pub(crate) u64);
 
@@ -39,7 +39,7 @@ impl Rng {
     }
 }
 
-/// How the bytes between the engines are cut.
+/// The segmentation of the bytes between the engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     Whole,
@@ -52,7 +52,7 @@ pub(crate) enum Cut {
 pub(crate) struct Body {
     pub(crate) data: Bytes,
     pub(crate) trailers: Option<HeaderMap>,
-    /// How much the source gives at once.
+    /// The length of the source's pieces.
     pub(crate) piece: usize,
 }
 
@@ -73,14 +73,14 @@ impl Body {
     }
 }
 
-/// Bytes of which every position is known.
+/// Bytes that reveal a wrong position.
 pub(crate) fn content(len: usize) -> Bytes {
     (0..len)
         .map(|n| (n.wrapping_mul(31) ^ (n >> 8)) as u8)
         .collect()
 }
 
-/// Everything that a side saw of one stream.
+/// A side's record of one stream.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) request: Option<String>,
@@ -103,7 +103,7 @@ pub(crate) struct Node {
     /// By the number of the stream.
     pub(crate) seen: BTreeMap<u32, Seen>,
     pub(crate) keys: BTreeMap<u32, StreamKey>,
-    /// Bytes received and not released yet, by stream.
+    /// Bytes that are received and not yet released, by stream.
     held: VecDeque<(StreamKey, usize)>,
     /// Data is released at once.
     pub(crate) greedy: bool,
@@ -190,7 +190,7 @@ impl Node {
         }
     }
 
-    /// Gives back what was held.
+    /// Releases the buffered bytes.
     pub(crate) fn release_all(&mut self, now: Instant) {
         for (stream, len) in std::mem::take(&mut self.held) {
             self.engine.stream(now, stream).release(len);
@@ -311,7 +311,7 @@ impl Node {
         self.seen.entry(stream.id().value()).or_default()
     }
 
-    /// The application of a server: the path says what to answer.
+    /// The application of a server: the path selects the response.
     fn answer(&mut self, now: Instant, stream: StreamKey) {
         let seen = self.seen[&stream.id().value()].clone();
         let path = seen
@@ -391,12 +391,12 @@ impl Pair {
         let now = Instant::now();
         let config = |side| {
             let mut config = Config::new(version, side);
-            // Windows that bodies of a test fill.
+            // Windows that the bodies of a test can fill.
             config.limits = Limits::new(side).with(|limits| {
                 limits.stream_window = 100_000;
                 limits.connection_window = 250_000;
                 limits.cut_ahead = 64 << 10;
-                // A connection at rest has no timer.
+                // An idle connection has no timer.
                 limits.idle_timeout = None;
             });
             adjust(side, &mut config);
@@ -464,17 +464,17 @@ impl Pair {
         &self.client.seen[&stream]
     }
 
-    /// Moves bytes until nothing moves.
+    /// Transfers bytes until nothing changes.
     pub(crate) fn run(&mut self) {
         for _ in 0..1_000_000 {
             if !self.step() {
                 return;
             }
         }
-        panic!("the engines never come to rest");
+        panic!("the engines never become idle");
     }
 
-    /// One exchange in each direction; `false` when nothing moved.
+    /// One exchange in each direction; `false` if nothing changed.
     pub(crate) fn step(&mut self) -> bool {
         let mut moved = false;
         for _ in 0..2 {
@@ -484,7 +484,7 @@ impl Pair {
         moved
     }
 
-    /// From `client` to `server` (which are swapped for the other direction).
+    /// From `client` to `server`. (They are swapped for the other direction.)
     fn transfer(&mut self) -> bool {
         let (from, to) = (&mut self.client, &mut self.server);
         let mut moved = false;
@@ -515,7 +515,7 @@ impl Pair {
                 to.handle(self.now, event);
             }
         }
-        // Events that waited for room, and those of timeouts and resets.
+        // Events that waited for room, and events of timeouts and resets.
         for node in [from, to] {
             while let Some(event) = node.engine.poll_event(self.now, &mut node.input) {
                 node.handle(self.now, event);
@@ -525,8 +525,8 @@ impl Pair {
         moved
     }
 
-    /// While the windows let a stream send that has something to send, every
-    /// poll makes progress: data is cut, asked for, or the output is full.
+    /// If a stream has data and its windows are open, every poll makes progress: it cuts data, asks
+    /// for data, or finds the output full.
     pub(crate) fn assert_progress(&mut self) {
         for node in [&mut self.client, &mut self.server] {
             let sendable = node.sources.iter().any(|(stream, body)| {
@@ -547,7 +547,7 @@ impl Pair {
         }
     }
 
-    /// Lets time pass, deadlines included.
+    /// Advances time, with deadlines.
     pub(crate) fn sleep(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
@@ -566,8 +566,7 @@ impl Pair {
         self.run();
     }
 
-    /// Nothing is left of what went on: no stream, no byte, no credit, no
-    /// timer.
+    /// Checks that nothing is left: no stream, no byte, no credit, no timer.
     pub(crate) fn assert_quiescent(&mut self) {
         self.client.release_all(self.now);
         self.server.release_all(self.now);
@@ -582,7 +581,7 @@ impl Pair {
             assert_eq!(node.engine.poll_transmit(self.now), Transmit::Idle);
             assert_eq!(node.engine.poll_timeout(), None, "a timer is left");
             if !node.engine.is_closed() {
-                // As it is now: tuning may have raised it.
+                // The current size, since tuning may have increased it.
                 let full = stats.receive_window.map_or(0, i64::from);
                 let initial = i64::from(node.engine.limits().connection_window);
                 assert!(full == 0 || full >= initial);
@@ -591,7 +590,7 @@ impl Pair {
         }
     }
 
-    /// The compression contexts are in step: another exchange works.
+    /// The compression contexts agree: another exchange works.
     pub(crate) fn assert_alive(&mut self) {
         let stream = self.post("/echo/", Body::of(1234));
         self.client.greedy = true;

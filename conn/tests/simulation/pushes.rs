@@ -1,4 +1,4 @@
-//! Pushes over SPDY: what they must say, what is taken, and how they end.
+//! Pushes over SPDY: their required fields, their acceptance, and their end.
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
@@ -18,7 +18,7 @@ const CANCEL: u32 = 5;
 
 type Frame = Message<Vec<(Bytes, Bytes)>>;
 
-/// The bytes that a side sent, from the first on.
+/// The bytes that a side sent, from the first one on.
 fn frames(version: Version, bytes: &[u8]) -> Vec<Frame> {
     let wire = match version {
         Version::Spdy2 => lacewing_frames::spdy::Version::V2,
@@ -29,7 +29,7 @@ fn frames(version: Version, bytes: &[u8]) -> Vec<Frame> {
     std::iter::from_fn(|| decoder.decode(&mut bytes).unwrap()).collect()
 }
 
-/// A client with one request on its way, that takes pushes, and its server.
+/// A client with one open request that accepts pushes, and its server.
 fn client(version: Version) -> (Victim, Peer, StreamKey) {
     let mut config = Config::new(version, Side::Client);
     config.push = ServerPush::Accept;
@@ -78,11 +78,10 @@ fn url(version: Version) -> Vec<(&'static str, &'static str)> {
     }
 }
 
-/// The drafts' §3.3.1: an even id, the stream that it is for, the flag, and
-/// the whole URL.
+/// The drafts' §3.3.1: an even id, the associated stream, the flag, and the absolute URL.
 #[test]
 fn a_push_says_what_it_is_and_for_which_stream() {
-    // With its response, and ahead of that.
+    // The push has its response, and precedes the response of the parent.
     for (version, answered) in SPDY.into_iter().flat_map(|v| [(v, true), (v, false)]) {
         let (mut victim, _, parent) = server(version);
         let push = victim
@@ -132,14 +131,14 @@ fn a_push_says_what_it_is_and_for_which_stream() {
             let said = said.map(|(_, value)| &value[..]);
             assert_eq!(said, Some(value.as_bytes()), "{version}: {name}");
         }
-        // Content that refers to it follows it.
+        // The content that refers to it follows it.
         let place = |wanted: fn(&Frame) -> bool| sent.iter().position(wanted).unwrap();
         let pushed = place(|frame| matches!(frame, Message::SynStream { .. }));
         assert!(pushed < place(|frame| matches!(frame, Message::SynReply { .. })));
     }
 }
 
-/// With its response or without, with the flag or (spdy-transport) without.
+/// With or without its response, with or (as spdy-transport) without the flag.
 #[test]
 fn pushes_are_taken_as_servers_send_them() {
     for version in SPDY {
@@ -194,12 +193,12 @@ fn pushes_are_taken_as_servers_send_them() {
     }
 }
 
-/// What a push lacks or repeats ends it; one that belongs to nothing ends it
-/// in SPDY/2 and the connection in the others.
+/// A push with a missing or repeated field ends. A push without a valid parent ends too in SPDY/2;
+/// in the other versions it ends the connection.
 #[test]
 fn pushes_that_break_a_rule_are_not_taken() {
     for version in SPDY {
-        // Of nothing, of a stream that was never opened, of another push.
+        // Without a parent, for a stream that was never opened, for another push.
         for parent in [0, 9, 2] {
             let (mut victim, mut peer, _) = client(version);
             let fields = url(version);
@@ -242,7 +241,7 @@ fn pushes_that_break_a_rule_are_not_taken() {
                 assert_eq!(victim.monitor.code, Some(PROTOCOL_ERROR));
             }
         }
-        // No field is repeated before the body; behind it are trailers.
+        // No field is repeated before the body; fields after it are trailers.
         for (behind, breach) in [(false, true), (true, false)] {
             let (mut victim, mut peer, _) = client(version);
             let mut fields = url(version);
@@ -266,7 +265,7 @@ fn pushes_that_break_a_rule_are_not_taken() {
             assert_eq!(victim.monitor.resets, usize::from(breach), "{version}");
             assert_eq!(victim.monitor.code, breach.then_some(PROTOCOL_ERROR));
         }
-        // Ids rise.
+        // Ids increase.
         let (mut victim, mut peer, _) = client(version);
         peer.associated((4, 1), true, false, &url(version));
         peer.associated((2, 1), true, false, &url(version));
@@ -287,10 +286,10 @@ fn pushes_are_bounded() {
         }
         victim.take(&mut peer);
         victim.flush();
-        assert_eq!(victim.monitor.resets, 2, "{version}: three are taken");
+        assert_eq!(victim.monitor.resets, 2, "{version}: three are accepted");
         assert_eq!(victim.monitor.code, Some(REFUSED_STREAM));
         assert!(!victim.engine.is_closed());
-        // An end makes room for another.
+        // An end makes room for another push.
         let ok = peer.ok();
         peer.headers(2, true, ok);
         peer.associated((12, 1), true, false, &url(version));
@@ -300,7 +299,7 @@ fn pushes_are_bounded() {
     }
 }
 
-/// The server could not know: that costs the push and not the connection.
+/// The server could not know the rule: it ends the push and not the connection.
 #[test]
 fn a_push_may_cross_the_reset_of_its_parent() {
     for version in SPDY {
@@ -325,7 +324,7 @@ fn a_push_may_cross_the_reset_of_its_parent() {
             stats.receive_window.map_or(0, i64::from),
             "{version}: its bytes were given back"
         );
-        // The compression is in step.
+        // The compression states agree.
         let head = Head::request(Method::GET, "https://example.org/".parse().unwrap());
         let next = victim
             .engine
@@ -339,8 +338,8 @@ fn a_push_may_cross_the_reset_of_its_parent() {
     }
 }
 
-/// The drafts' §3.3.2: RST_STREAM with CANCEL on a stream ends its pushes, and
-/// the server stops at once.
+/// The drafts' §3.3.2: RST_STREAM with CANCEL on a stream ends its pushes, and the server stops at
+/// once.
 #[test]
 fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
     for version in SPDY {
@@ -403,7 +402,7 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
             assert_eq!(ended.contains(&parent), !replied, "{context}");
             assert!(!ended.contains(&pushes[2]), "{context}");
             assert!(victim.flush().is_empty(), "{context}: not a frame more");
-            // A push of another stream goes on.
+            // A push of another stream continues.
             let data = Bytes::from_static(b"body");
             victim
                 .engine
@@ -413,8 +412,8 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
             assert!(!victim.flush().is_empty(), "{context}");
             assert_eq!(victim.engine.open_streams(), 1, "{context}");
         }
-        // One that is not on the wire yet: nobody hears of it, nor of the end of
-        // the response that waited for it.
+        // This push is not on the wire yet: the client receives neither it nor the end of the
+        // response that waited for it.
         for body in ["page", ""] {
             let (mut victim, mut peer, parent) = server(version);
             victim
@@ -439,7 +438,7 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
             assert!(victim.flush().is_empty(), "{version}: not a frame more");
             assert_eq!(victim.engine.open_streams(), 0, "{version}");
         }
-        // Another reason ends the stream alone.
+        // Another reason ends only the stream.
         let (mut victim, mut peer, parent) = server(version);
         let push = victim
             .engine
@@ -459,8 +458,8 @@ fn a_request_that_is_cancelled_takes_its_pushes_with_it() {
     }
 }
 
-/// And the client, whose server may not know that rule, waits for none of
-/// them; what has come whole stays.
+/// The client waits for none of these pushes, although its server may not know that rule. Complete
+/// responses stay.
 #[test]
 fn who_cancels_a_request_waits_for_no_push_of_it() {
     for version in SPDY {
@@ -503,12 +502,12 @@ fn who_cancels_a_request_waits_for_no_push_of_it() {
             "{version}: the request's and the push's"
         );
         assert_eq!(victim.monitor.code, Some(CANCEL), "{version}");
-        // The other request and its push go on.
+        // The other request and its push continue.
         assert_eq!(victim.engine.open_streams(), 2, "{version}");
     }
 }
 
-/// One push alone, by its own number.
+/// One push alone, by its own id.
 #[test]
 fn a_push_can_be_cancelled() {
     for version in SPDY {
@@ -524,7 +523,7 @@ fn a_push_can_be_cancelled() {
             .reset(Reason::Cancel);
         victim.flush();
         assert_eq!(victim.monitor.code, Some(CANCEL), "{version}");
-        // Frames on their way are ignored, and their credit is released.
+        // Frames in flight are ignored, and their credit is released.
         let fields = peer.ok();
         peer.headers(2, false, fields);
         peer.data(2, &[7; 10_000], true);

@@ -1,12 +1,12 @@
-//! Random scripts: whatever two honest sides do, the invariants hold.
+//! Random scripts: the invariants hold for all honest actions of both sides.
 
 use http::{Method, StatusCode};
 use lacewing_conn::{Reason, Version, proto::OpenError};
 
 use crate::pair::{Body, Cut, Pair, Rng, content, every_version};
 
-/// Also: while the connection's window is open and a sendable stream has data,
-/// every poll makes progress.
+/// Also: if the connection's window is open and a sendable stream has data, every poll makes
+/// progress.
 #[test]
 fn honest_peers_never_break_a_rule() {
     every_version(|version| {
@@ -20,7 +20,7 @@ fn script(version: Version, seed: u64) {
     let mut rng = Rng(seed);
     let mut pair = Pair::with(version, |_, config| {
         config.limits.max_concurrent_streams = 10;
-        // Cancels of a script are no attack.
+        // The cancels of a script are no attack.
         config.limits.resets.burst = 10_000;
     });
     pair.rng = Rng(seed ^ 0xabcdef);
@@ -113,8 +113,8 @@ fn script(version: Version, seed: u64) {
     pair.assert_quiescent();
 }
 
-/// Frames of every type in any order, valid one by one: a transition or a
-/// violation, never a panic, and after an error one GOAWAY and silence.
+/// Frames of every type in any order, each valid by itself. Each leads to a transition or a
+/// violation, never to a panic. After an error, the engine sends one GOAWAY and nothing more.
 #[test]
 fn any_sequence_of_frames_has_a_reaction() {
     every_version(|version| {
@@ -122,6 +122,6 @@ fn any_sequence_of_frames_has_a_reaction() {
         for seed in 0..1_000 {
             ended += usize::from(crate::hostile::random_frames(version, seed));
         }
-        assert!(ended > 30, "the frames are too tame");
+        assert!(ended > 30, "the frames cause too few errors");
     });
 }

@@ -1,5 +1,5 @@
-//! Settings that a server asks its client to keep; certificates that nobody
-//! keeps; and ids that run out.
+//! Settings that a server asks its client to store; certificates that are not stored; and ids that
+//! run out.
 
 use std::num::NonZeroU16;
 
@@ -38,7 +38,7 @@ fn what_a_server_asks_to_keep_is_kept_and_comes_back() {
         });
         pair.run();
         assert_eq!(pair.client.kept, [(true, asked.keep.clone())], "{version}");
-        // They are obeyed as well, the later frame before the earlier.
+        // The client also obeys them, the later frame before the earlier.
         assert_eq!(pair.client.engine.peer_max_concurrent_streams(), 77);
         assert!(pair.client.engine.peer_settings().contains(&setting(5, 32)));
         let stats = pair.client.engine.stats();
@@ -61,8 +61,8 @@ fn what_a_server_asks_to_keep_is_kept_and_comes_back() {
     }
 }
 
-/// The other way round there is nothing: a client asks for nothing to be kept,
-/// and what one asks is ignored; HTTP/2 has no such thing.
+/// The reverse does not exist: a client requests no storage, and a server ignores such a request.
+/// HTTP/2 has no such feature.
 #[test]
 fn clients_do_not_ask() {
     every_version(|version| {
@@ -83,7 +83,7 @@ fn clients_do_not_ask() {
     assert_eq!(victim.engine.peer_settings(), [setting(5, 7)]);
 }
 
-/// MAX_CONCURRENT_STREAMS bounds requests and pushes, also when it changes.
+/// MAX_CONCURRENT_STREAMS bounds requests and pushes, even after a change.
 #[test]
 fn the_peer_says_how_many_streams_it_takes() {
     every_version(|version| {
@@ -110,7 +110,7 @@ fn the_peer_says_how_many_streams_it_takes() {
             matches!(third, Err(OpenError::TooManyStreams { max: 2 })),
             "{version}: {third:?}"
         );
-        // Fewer than are open, which go on.
+        // Fewer than are open; the open ones continue.
         say(&mut victim, &mut peer, 1);
         assert_eq!(victim.engine.open_streams(), 2, "{version}");
         victim.flush();
@@ -143,7 +143,7 @@ fn the_peer_says_how_many_streams_it_takes() {
     });
 }
 
-/// Each side sends its own settings, and none of the other's.
+/// Each side sends its own settings, and none of the other side.
 #[test]
 fn each_side_announces_its_own() {
     for version in SPDY {
@@ -171,7 +171,7 @@ fn each_side_announces_its_own() {
                     entries.extend(said.map(|entry| (entry.id.0, entry.flags, entry.value)));
                 }
             }
-            // A client says how many pushes it takes.
+            // A client limits the number of pushes that it accepts.
             let streams = if side == Side::Client { 45 } else { 123 };
             let window = if version == Version::Spdy2 {
                 0x7fff_ffff
@@ -197,8 +197,8 @@ fn a_later_frame_overrides_and_a_second_value_does_not() {
     assert_eq!(victim.engine.peer_settings(), [setting(1, 12)]);
 }
 
-/// SPDY/3 §2.6.9: no certificate is stored, so a request that points to one
-/// lacks it.
+/// SPDY/3 §2.6.9: no certificate is stored, so a request with a certificate slot lacks its
+/// certificate.
 #[test]
 fn certificates_are_not_stored() {
     for (version, answered) in [
@@ -218,13 +218,13 @@ fn certificates_are_not_stored() {
         });
         assert_eq!(refused, answered, "{version}");
     }
-    // SPDY/3.1 has no such frame: what is in it does not matter.
+    // SPDY/3.1 has no such frame, so its contents do not matter.
     for (version, fatal) in [(Version::Spdy3, true), (Version::Spdy31, false)] {
         let mut victim = Victim::new(version, Side::Server);
         victim.take_bytes(b"\x80\x03\x00\x0a\x00\x00\x00\x06\x00\x01\xff\xff\xff\xff");
         assert_eq!(victim.engine.is_closed(), fatal, "{version}");
     }
-    // CREDENTIAL itself is charged and forgotten.
+    // CREDENTIAL itself is charged and ignored.
     let mut victim = Victim::new(Version::Spdy3, Side::Server);
     let mut peer = Peer::new(Version::Spdy3, Side::Client);
     for _ in 0..11_000 {
@@ -260,8 +260,8 @@ fn ids_that_run_out_end_a_connection_without_an_error() {
             .open(pair.now, head, OpenOptions::without_content());
         assert!(matches!(none, Err(OpenError::IdsExhausted)));
         pair.run();
-        // Those on their way when the server said so are taken where it is
-        // said twice; else they may be made again.
+        // Streams in flight at the first GOAWAY are accepted if there are two GOAWAYs. Otherwise
+        // they may be retried.
         assert_eq!(pair.response(0x7fff_fffb).body.len(), 10);
         for id in [0x7fff_fffd, 0x7fff_ffff] {
             match pair.client.errors.get(&id) {
@@ -269,7 +269,7 @@ fn ids_that_run_out_end_a_connection_without_an_error() {
                 None => assert_eq!(pair.response(id).body.len(), 10),
             }
         }
-        // The server said so before it was too late, and the end is a good one.
+        // The server sent GOAWAY in time, so the end is normal.
         assert_eq!(pair.client.go_away, Some(Reason::NoError), "{version}");
         assert!(pair.server.engine.is_closed());
         assert!(pair.client.closed.is_none() && pair.server.closed.is_none());
@@ -278,7 +278,7 @@ fn ids_that_run_out_end_a_connection_without_an_error() {
     assert_eq!(config.first_stream, 2);
 }
 
-/// Sent where there are such frames, and taken: they change nothing.
+/// The frames are sent where they exist, and accepted; they have no effect.
 #[test]
 fn credential_and_noop_are_sent_and_taken() {
     every_version(|version| {

@@ -1,4 +1,4 @@
-//! Streams on which one side alone sends.
+//! Streams on which only one side sends.
 
 use lacewing_conn::{
     Side, Version,
@@ -7,11 +7,11 @@ use lacewing_conn::{
 
 use crate::hostile::{Peer, Victim};
 
-/// SPDY/3 §2.3.2.1: nothing can be answered there, not even with 400.
+/// SPDY/3 §2.3.2.1: such a stream permits no answer, not even 400.
 #[test]
 fn a_unidirectional_request_is_reset_and_not_answered() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
-        // By the flag, or by the stream that it belongs to.
+        // By the flag, or by the associated stream.
         for (lacking, parent) in [(true, 0), (false, 0), (true, 9), (false, 9)] {
             let mut victim = Victim::new(version, Side::Server);
             let mut peer = Peer::new(version, Side::Client);
@@ -39,7 +39,7 @@ fn a_unidirectional_request_is_reset_and_not_answered() {
                 peer.associated((1, parent), parent == 0, true, &fields);
             }
             victim.take(&mut peer);
-            // RST_STREAM and nothing else.
+            // Only RST_STREAM.
             let sent = victim.flush();
             let kind = |sent: &[u8]| u16::from_be_bytes([sent[2], sent[3]]);
             assert_eq!((sent.len(), kind(&sent)), (16, 3), "{version}, {lacking}");
@@ -48,7 +48,7 @@ fn a_unidirectional_request_is_reset_and_not_answered() {
     }
 }
 
-/// Nor with 431, when its header list is too long.
+/// The same for 431, if the header list is too long.
 #[test]
 fn a_unidirectional_request_that_is_too_long_is_reset() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
@@ -65,8 +65,8 @@ fn a_unidirectional_request_that_is_too_long_is_reset() {
     }
 }
 
-/// On raw connections only the flag makes a stream unidirectional: spdystream
-/// answers what is opened for another stream.
+/// On raw connections only the flag makes a stream unidirectional: spdystream answers streams with
+/// an associated stream.
 #[test]
 fn raw_streams_that_belong_to_others_have_two_directions() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {

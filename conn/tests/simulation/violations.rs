@@ -1,4 +1,4 @@
-//! Broken rules and what each protocol makes of them: one row each.
+//! Broken rules, and the reaction of each protocol: one row each.
 
 use lacewing_conn::{
     Initiator, Side, Version,
@@ -48,7 +48,7 @@ fn expect(side: Side, name: &str, row: Row, misbehave: impl Fn(&mut Peer)) {
         let mut victim = Victim::new(version, side);
         let mut peer = Peer::new(version, peer_side);
         if side == Side::Client {
-            // Stream 1: a POST that is still being sent.
+            // Stream 1: a POST with incomplete content.
             let uri = "https://example.org/".parse().unwrap();
             let head = Head::request(http::Method::POST, uri);
             victim
@@ -256,7 +256,7 @@ fn of_clients() {
     );
     expect(
         server,
-        "content-length too small (the SPDY drafts want an answer: 400)",
+        "content-length too small (the SPDY drafts require an answer: 400)",
         [Nothing, Nothing, Reset(protocol)],
         |peer| {
             peer.request(1, false, &[("content-length", "3")]);
@@ -265,7 +265,7 @@ fn of_clients() {
     );
     expect(
         server,
-        "content-length too large (the SPDY drafts want an answer: 400)",
+        "content-length too large (the SPDY drafts require an answer: 400)",
         [Nothing, Nothing, Reset(protocol)],
         |peer| {
             peer.request(1, false, &[("content-length", "3")]);
@@ -278,7 +278,7 @@ fn of_clients() {
     });
     expect(
         server,
-        "content-length without a body (the SPDY drafts want an answer: 400)",
+        "content-length without a body (the SPDY drafts require an answer: 400)",
         [Nothing, Nothing, Reset(protocol)],
         |peer| {
             peer.request(1, true, &[("content-length", "3")]);
@@ -395,7 +395,7 @@ fn of_servers() {
             let mut fields = peer.ok().to_vec();
             fields.insert(0, (":method", "GET"));
             if peer.version == Version::Spdy2 {
-                // No field is special there but by its place.
+                // There, only the place of a field makes it special.
                 fields[0].0 = "method";
             }
             peer.reply(1, false, &fields);
@@ -403,8 +403,7 @@ fn of_servers() {
     );
 }
 
-/// RFC 9113 §8.2 and §8.3: malformed requests are stream errors, and no handler
-/// sees them.
+/// RFC 9113 §8.2 and §8.3: malformed requests are stream errors, and no handler receives them.
 #[test]
 fn malformed_requests_reach_no_handler() {
     let base = [
@@ -488,7 +487,7 @@ fn malformed_requests_reach_no_handler() {
             panic!("{name}: {:?}", victim.events);
         };
         assert!(error.rule().is_some(), "{name}: {error}");
-        // And the next one works.
+        // The next request works.
         peer.request(3, true, &[("x", "1"), ("te", "trailers")]);
         victim.take(&mut peer);
         assert!(
@@ -498,8 +497,8 @@ fn malformed_requests_reach_no_handler() {
     }
 }
 
-/// The SPDY drafts answer what lacks a field, and reset what breaks the rules
-/// of names and values (§2.6.10, §3.2.1).
+/// According to the SPDY drafts, a missing field is answered, and a broken rule of names and values
+/// is reset (§2.6.10, §3.2.1).
 #[test]
 fn malformed_spdy_requests_reach_no_handler() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
@@ -528,7 +527,7 @@ fn malformed_spdy_requests_reach_no_handler() {
             );
         }
         let mut config = Config::new(version, Side::Server);
-        // So that the answer can be read in the bytes.
+        // Makes the answer readable in the bytes.
         config.header_compression = HeaderCompression::Stored;
         let mut victim = Victim::with(config);
         let mut peer = Peer::new(version, Side::Client);
@@ -544,8 +543,8 @@ fn malformed_spdy_requests_reach_no_handler() {
     }
 }
 
-/// However the transport cuts it: a frame on a stream that was never opened is
-/// one breach.
+/// For any segmentation of the transport, a frame on a stream that was never opened is one
+/// violation.
 #[test]
 fn a_frame_in_pieces_is_answered_once() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
@@ -564,7 +563,7 @@ fn a_frame_in_pieces_is_answered_once() {
             .iter()
             .filter(|event| matches!(event, Event::Refused { .. }));
         assert_eq!(refused.count(), 1, "{version}");
-        // The stream may be opened all the same.
+        // The stream may still be opened.
         peer.request(5, true, &[]);
         victim.take(&mut peer);
         assert!(matches!(victim.events.last(), Some(Event::Opened { .. })));

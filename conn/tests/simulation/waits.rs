@@ -1,6 +1,5 @@
-//! Waits that end: frames that drip, content that stops, data that is not taken,
-//! peers that say nothing. And beside each the honest peer that does something
-//! similar, and lives.
+//! Waits that must end: frames that arrive byte by byte, content that stops, data that is not read,
+//! silent peers. Each has an honest peer beside it that does something similar, and survives.
 
 mod content;
 mod frames;
@@ -22,7 +21,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A server with the defaults, SETTINGS acknowledged.
+/// A server with the default limits, SETTINGS acknowledged.
 fn server(version: Version) -> (Victim, Peer) {
     server_with(version, |_| {})
 }
@@ -38,8 +37,7 @@ fn server_with(version: Version, change: impl FnOnce(&mut Config)) -> (Victim, P
     (victim, peer)
 }
 
-/// Lets time pass for a victim whose transport takes everything, and that hears
-/// nothing but the answers to its PINGs.
+/// Advances time for a victim. Its transport accepts all data, and its peer only answers PINGs.
 fn pass(victim: &mut Victim, time: Duration) {
     let end = victim.now + time;
     let written = drain(victim);
@@ -57,7 +55,7 @@ fn pass(victim: &mut Victim, time: Duration) {
     victim.now = end;
 }
 
-/// Writes out what is in the output, and asks no source.
+/// Writes the output, and asks no source.
 fn drain(victim: &mut Victim) -> Bytes {
     victim.engine.poll_transmit(victim.now);
     let len = victim.engine.output().remaining();
@@ -98,7 +96,7 @@ fn closed(victim: &Victim) -> Option<Rule> {
     })
 }
 
-/// The rules by which streams ended, with the words of the last.
+/// The rules that ended streams, with the text of the last.
 fn resets(victim: &Victim) -> Vec<(Rule, Reason, String)> {
     let resets = victim.events.iter().filter_map(|event| match event {
         Event::Reset { error, .. } => Some((error.rule()?, error.reason(), error.to_string())),
@@ -115,7 +113,7 @@ fn opened(victim: &Victim) -> Vec<StreamKey> {
     opened.collect()
 }
 
-/// Replies, and has data without end.
+/// Replies, with content that never ends.
 fn reply_endlessly(victim: &mut Victim, stream: StreamKey) {
     let now = victim.now;
     let mut stream = victim.engine.stream(now, stream);
@@ -123,7 +121,7 @@ fn reply_endlessly(victim: &mut Victim, stream: StreamKey) {
     stream.offer();
 }
 
-/// Cuts what the windows let through, and has more.
+/// Cuts the data that the windows permit, and has more.
 fn pump(victim: &mut Victim) -> usize {
     let mut sent = 0;
     loop {
@@ -149,7 +147,7 @@ fn pump(victim: &mut Victim) -> usize {
     sent
 }
 
-/// Without a word of the peer, answers to PINGs included.
+/// The peer is silent, and does not even answer PINGs.
 fn mute(victim: &mut Victim, time: Duration) {
     let end = victim.now + time;
     drain(victim);

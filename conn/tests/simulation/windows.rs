@@ -1,5 +1,5 @@
-//! Windows on paths with a delay and a rate: they grow to what the path takes,
-//! within their caps, with few PINGs, and not for readers that do not read.
+//! Windows on paths with a delay and a rate. They grow to what the path needs, within their limits,
+//! with few PINGs, and not for readers that do not read.
 
 use std::{
     collections::VecDeque,
@@ -13,12 +13,12 @@ use lacewing_conn::{
     proto::{Config, Engine, Event, Head, OpenOptions, StreamKey, Transmit, WindowPool},
 };
 
-/// One direction of a path: what goes in comes out `delay` later, and not
-/// faster than `rate` bytes a second.
+/// One direction of a path: bytes arrive `delay` later, and not faster than `rate` bytes per
+/// second.
 struct Line {
     delay: Duration,
     rate: f64,
-    /// When the last byte that was put in has left the sender.
+    /// The time when the last byte has left the sender.
     busy: Instant,
     under_way: VecDeque<(Instant, Vec<u8>)>,
 }
@@ -33,7 +33,7 @@ impl Line {
         }
     }
 
-    /// The bytes that the sender's socket still takes.
+    /// The number of bytes that the sender's socket still accepts.
     fn room(&self, now: Instant) -> usize {
         let backlog = self.busy.saturating_duration_since(now).as_secs_f64() * self.rate;
         (512_usize << 10).saturating_sub(backlog as usize)
@@ -62,7 +62,7 @@ struct Path {
     rate: f64,
 }
 
-/// 200 Mbit/s, 100 ms: 2.5 MB are under way.
+/// 200 Mbit/s, 100 ms: 2.5 MB are in flight.
 const LONG: Path = Path {
     round_trip: Duration::from_millis(100),
     rate: 25e6,
@@ -71,10 +71,10 @@ const LONG: Path = Path {
 struct End {
     engine: Engine,
     input: BytesMut,
-    /// The rest of each body that is to be sent, by stream.
+    /// The unsent rest of each body, by stream.
     sending: Vec<(StreamKey, usize)>,
     received: usize,
-    /// Bytes that the reader takes; it stops after so many.
+    /// The number of bytes after which the reader stops.
     appetite: usize,
     held: Vec<(StreamKey, usize)>,
     finished: usize,
@@ -200,7 +200,7 @@ impl Lab {
         stream
     }
 
-    /// Runs until `done` or until nothing will ever happen; the time it took.
+    /// Runs until `done`, or until nothing can happen any more. Returns the elapsed time.
     fn run(&mut self, reply_len: usize, done: impl Fn(&Self) -> bool) -> Duration {
         for _ in 0..10_000_000 {
             self.client.transmit(self.now, &mut self.up);
@@ -212,7 +212,7 @@ impl Lab {
                 .into_iter()
                 .flatten()
                 .collect();
-            // A socket that was full takes more when some has left.
+            // A full socket accepts more after some bytes have left.
             for (end, line) in [(&mut self.client, &self.up), (&mut self.server, &self.down)] {
                 if !end.engine.output().is_empty() {
                     next.push(line.busy.max(self.now + Duration::from_micros(1)));
@@ -274,7 +274,7 @@ fn one_upload_fills_a_long_path() {
     }
 }
 
-/// The two tests above could pass with windows that are large from the start.
+/// The two tests above could also pass with windows that are large from the start.
 #[test]
 fn without_tuning_a_long_path_stays_empty() {
     for version in WITH_WINDOWS {
@@ -328,8 +328,8 @@ fn a_reader_that_stops_does_not_make_windows_grow() {
     }
 }
 
-/// A guard against PINGs must not see ours as a flood, and a path that is
-/// filled already needs none.
+/// A guard against PING floods must not react to our PINGs, and a path that is already full needs
+/// none.
 #[test]
 fn probes_are_few() {
     for version in WITH_WINDOWS {
@@ -351,7 +351,7 @@ fn probes_are_few() {
     }
 }
 
-/// A slow stream costs its own window, and the others go on.
+/// A slow stream costs its own window, and the others continue.
 #[test]
 fn streams_that_nobody_reads_stop_only_themselves() {
     for version in WITH_WINDOWS {
@@ -377,7 +377,7 @@ fn streams_that_nobody_reads_stop_only_themselves() {
         lab.client.appetite = usize::MAX;
         lab.open(0);
         lab.run(5_000_000, |lab| lab.client.finished == 1);
-        assert_eq!(lab.client.finished, 1, "{version}: the ninth goes through");
+        assert_eq!(lab.client.finished, 1, "{version}: the ninth completes");
         let stats = lab.client.engine.stats();
         assert_eq!(stats.buffered_bytes, 8 << 20);
         for (stream, len) in std::mem::take(&mut lab.client.held) {

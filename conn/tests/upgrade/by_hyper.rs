@@ -1,4 +1,4 @@
-//! Upgrades that hyper did the HTTP/1.1 part of, on either side.
+//! Upgrades where hyper does the HTTP/1.1 part, on either side.
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response};
@@ -78,8 +78,7 @@ async fn hyper_as_the_server() {
     exchange(&mux).await;
 }
 
-/// The client's first frames are in hyper's buffer when it gives the transport
-/// away.
+/// hyper's buffer has the client's first frames when hyper passes the transport on.
 #[tokio::test(start_paused = true)]
 async fn what_hyper_read_too_much_is_not_lost() {
     let (mut here, there) = tokio::io::duplex(64 << 10);
@@ -124,7 +123,7 @@ async fn hyper_as_the_client() {
     let response = soon(sender.send_request(request)).await.unwrap();
     assert_eq!(response.status(), 101);
     let io = soon(hyper::upgrade::on(response)).await.unwrap();
-    // Upgraded gives what it read before by itself, too.
+    // `Upgraded` also returns the bytes that it read before.
     let (mux, connection) = Mux::client(
         TokioIo::new(io),
         Version::Spdy31,

@@ -1,4 +1,4 @@
-//! The client's part against servers played by hand.
+//! The client's part, against servers written by hand.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn answered_by(upgrade: Upgrade, answer: &str) -> UpgradeError {
     let answer = answer.to_owned();
     let server = tokio::spawn(async move {
         let head = read_head(&mut there).await;
-        // A client that has enough of it closes.
+        // A client that has read enough closes.
         let _ = there.write_all(answer.as_bytes()).await;
         drop(there);
         head
@@ -65,8 +65,8 @@ async fn the_request_says_what_it_has_to() {
     assert_eq!(switched.version, Version::Spdy31);
 }
 
-/// What would give the request another end, and what must not be told, is left
-/// out, whoever put it there.
+/// The upgrade omits fields that would end the request differently, and fields that must not be
+/// sent, whoever added them.
 #[tokio::test(start_paused = true)]
 async fn the_request_says_nothing_that_it_must_not() {
     for method in ["GET", "POST"] {
@@ -98,8 +98,7 @@ async fn the_request_says_nothing_that_it_must_not() {
     }
 }
 
-/// attacks.md names the attack: bytes that are sent before the 101 are taken
-/// for a request by a server that refuses.
+/// An attack: a server that refuses treats bytes before the 101 as a request.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_before_the_101() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
@@ -126,7 +125,7 @@ async fn nothing_is_sent_before_the_101() {
     }
 }
 
-/// The 101 and the server's first frames in one segment, cut at every byte.
+/// The 101 and the server's first frames in one segment, divided at every byte.
 #[tokio::test(start_paused = true)]
 async fn bytes_that_come_with_the_101_are_not_lost() {
     let mut bytes = BytesMut::from(SWITCHING);

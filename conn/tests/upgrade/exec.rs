@@ -1,4 +1,4 @@
-//! `kubectl exec`, frame by frame: one side by hand and ours on the other.
+//! `kubectl exec`, frame by frame: one side written by hand, the other ours.
 
 use bytes::Bytes;
 use http::Request;
@@ -47,7 +47,7 @@ async fn node(io: DuplexStream) {
     for stream in [&mut error, &mut stdout, streams.get_mut("stderr").unwrap()] {
         stream.shutdown().await.unwrap();
     }
-    // A resize that comes too late has nobody to go to.
+    // A resize that arrives too late has no recipient.
     let late = tokio::spawn({
         let mux = mux.clone();
         async move { mux.accept().await }
@@ -81,7 +81,7 @@ async fn kubectl_by_hand() {
         kubectl.open(id, &[("streamtype", kind)]).await;
         assert!(soon(kubectl.expect_reply(id)).await.is_empty());
     }
-    // It keeps to no window, grants none, and wants its PINGs back.
+    // It obeys no window, grants none, and requires answers to its PINGs.
     let input: Vec<u8> = (0..3_000_000_u32).map(|at| (at >> 5) as u8).collect();
     let mut echoed = Vec::new();
     let mut sent = 0;
@@ -131,7 +131,7 @@ async fn kubectl_by_hand() {
     assert_eq!(error, FAILURE.as_bytes());
     ended.sort_unstable();
     assert_eq!((ended, pongs), (vec![1, 5, 7], 1));
-    // At the end it cancels what is finished already, and a resize comes late.
+    // At the end it cancels streams that are finished already, and a resize arrives late.
     for id in [1, 3, 5, 7] {
         kubectl
             .send(|encoder, bytes| encoder.rst_stream(bytes, id, ErrorCode::CANCEL))
@@ -153,7 +153,7 @@ async fn kubectl_by_hand() {
     soon(node).await.unwrap();
 }
 
-/// A kubelet by hand: it discards DATA that comes before its reply.
+/// A kubelet written by hand: it discards DATA before its reply.
 async fn kubelet(mut io: DuplexStream) {
     let head = read_head(&mut io).await;
     for name in ["v5.channel.k8s.io", "v4.channel.k8s.io"] {
@@ -169,7 +169,7 @@ async fn kubelet(mut io: DuplexStream) {
             peer.expect_open(id).await,
             [(Bytes::from("streamtype"), Bytes::from(kind))]
         );
-        // What comes before the reply would be lost.
+        // Data before the reply would be lost.
         let early = timeout(Duration::from_secs(3), peer.next()).await;
         assert!(early.is_err(), "before the reply: {early:?}");
         peer.reply(id, &[]).await;
@@ -236,7 +236,7 @@ async fn a_node_by_hand() {
     soon(error.recv_reply()).await.unwrap().unwrap();
     let mut stdout = open(&mux, "stdout").await;
     soon(stdout.recv_reply()).await.unwrap().unwrap();
-    // Written before the reply: it waits for it by itself.
+    // The data is written before the reply, and waits for it without further calls.
     let (_stdin_reader, mut stdin) = open(&mux, "stdin").await.into_split();
     let writing = tokio::spawn(async move {
         stdin.write_all(&[1; 3_000_000]).await.unwrap();
@@ -254,7 +254,7 @@ async fn a_node_by_hand() {
     soon(kubelet).await.unwrap();
 }
 
-/// No protocol in common, as Kubernetes says it.
+/// No common protocol, in the words of Kubernetes.
 #[tokio::test(start_paused = true)]
 async fn protocols_have_to_agree() {
     let (here, there) = tokio::io::duplex(64 << 10);
@@ -275,7 +275,7 @@ async fn protocols_have_to_agree() {
     assert!(no.body().starts_with(b"unable to upgrade"));
     soon(node).await.unwrap();
 
-    // A server that chooses what was not offered.
+    // A server that chooses a protocol that was not offered.
     let (here, there) = tokio::io::duplex(64 << 10);
     let node = tokio::spawn(async move {
         let requested = Upgrade::default().accept(there).await.unwrap();
@@ -294,7 +294,7 @@ async fn protocols_have_to_agree() {
     soon(node).await.unwrap();
 }
 
-/// Kubernetes of old: neither side names what the streams mean.
+/// Old Kubernetes: neither side names the protocol of the streams.
 #[tokio::test(start_paused = true)]
 async fn a_client_may_name_no_protocol() {
     let (here, there) = tokio::io::duplex(64 << 10);

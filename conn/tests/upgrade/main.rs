@@ -1,4 +1,4 @@
-//! From HTTP/1.1 to raw streams, and what Kubernetes does with them.
+//! Upgrades from HTTP/1.1 to raw streams, and their use by Kubernetes.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,7 +26,7 @@ use tokio::{
     time::timeout,
 };
 
-/// Under paused time a hang is found at once.
+/// With paused time, a hang is noticed at once.
 async fn soon<F: Future>(future: F) -> F::Output {
     timeout(Duration::from_secs(600), future)
         .await
@@ -49,7 +49,7 @@ async fn read_head(io: &mut (impl AsyncRead + Unpin)) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// Sends back what comes.
+/// Echoes the received data.
 async fn echo(stream: RawStream) {
     stream.reply(HeaderMap::new());
     let (mut reader, mut writer) = stream.into_split();

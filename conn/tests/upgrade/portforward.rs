@@ -7,7 +7,7 @@ use tokio::io::DuplexStream;
 
 use crate::{peer::Peer, *};
 
-/// Forwards to an echo; port 1 refuses.
+/// Forwards to an echo. Port 1 refuses.
 async fn node(io: DuplexStream) {
     let requested = Upgrade::default().accept(io).await.unwrap();
     let switched = requested.switch_kubernetes(&["portforward.k8s.io"]).await;
@@ -51,7 +51,7 @@ async fn a_forward_may_stay_silent_for_hours() {
     here.write_all(request.as_bytes()).await.unwrap();
     soon(read_head(&mut here)).await;
     let mut kubectl = Peer::new(here, Version::Spdy31);
-    // Nobody uses it at first: not a byte of SPDY comes.
+    // No connection is forwarded at first: no byte of SPDY arrives.
     tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
     for round in 0..300_u32 {
         let (error, data) = (4 * round + 1, 4 * round + 3);
@@ -122,8 +122,8 @@ async fn hundreds_of_connections_at_once() {
     soon(node).await.unwrap();
 }
 
-/// Back-pressure is all that such a peer has to say that nobody looks: not a
-/// byte is taken for hours, and then the rest.
+/// Back-pressure is the only sign that the local program does not read: it reads no byte for hours,
+/// and then the rest.
 #[tokio::test(start_paused = true)]
 async fn a_terminal_may_be_paused_for_hours() {
     let (mut here, there) = tokio::io::duplex(4096);
@@ -139,7 +139,7 @@ async fn a_terminal_may_be_paused_for_hours() {
     kubectl.data(1, b"", true).await;
     kubectl.open(3, &fields("data")).await;
     soon(kubectl.expect_reply(3)).await;
-    // More comes back than the pipe holds.
+    // The echo is larger than the pipe's buffer.
     soon(kubectl.data(3, &[7; 100_000], true)).await;
     tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
     assert_eq!(soon(kubectl.expect_data(3)).await, [7; 100_000]);

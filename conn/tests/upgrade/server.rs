@@ -1,4 +1,4 @@
-//! The server's part against clients played by hand.
+//! The server's part, against clients written by hand.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn asked(bytes: &str) -> (UpgradeError, String) {
     (error, answer)
 }
 
-/// A client that sends frames behind its request, without waiting for the 101.
+/// A client that sends frames after its request, without waiting for the 101.
 async fn hasty(head: &str) -> DuplexStream {
     let (mut here, there) = tokio::io::duplex(1 << 20);
     let mut bytes = BytesMut::from(head);
@@ -38,7 +38,7 @@ async fn hasty(head: &str) -> DuplexStream {
     encoder.data_head(&mut bytes, 1, 5, true);
     bytes.put_slice(b"hello");
     here.write_all(&bytes).await.unwrap();
-    // The transport stays open for as long as the test's runtime.
+    // The transport stays open for the whole test.
     tokio::spawn(async move {
         let mut sink = Vec::new();
         let _ = here.read_to_end(&mut sink).await;
@@ -46,7 +46,7 @@ async fn hasty(head: &str) -> DuplexStream {
     there
 }
 
-/// The client's order counts, whether it sends one field or several.
+/// The client's order decides, whether it sends one field or several.
 #[test]
 fn the_first_protocol_of_the_client_that_is_known_is_chosen() {
     let ours = ["v4.channel.k8s.io", "v3.channel.k8s.io"];
@@ -84,7 +84,7 @@ async fn bytes_behind_the_request_are_not_lost() {
     assert_eq!(text, "hello");
 }
 
-/// A body that looks like frames is a body, whatever it looks like.
+/// A body that looks like frames is still a body.
 #[tokio::test(start_paused = true)]
 async fn the_body_is_read_before_the_switch() {
     let mut smuggled = BytesMut::new();
@@ -158,7 +158,7 @@ async fn other_requests_are_told_what_is_required() {
     }
 }
 
-/// What stands behind a request that is refused is not looked at.
+/// Bytes after a refused request are not parsed.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_the_last_word() {
     let (mut here, there) = tokio::io::duplex(1 << 20);

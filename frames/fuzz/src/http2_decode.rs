@@ -1,5 +1,5 @@
-//! Any bytes to the HTTP/2 decoder, whole and in pieces: no panic, every turn makes progress, and
-//! the messages do not depend on where the bytes were cut.
+//! Any bytes to the HTTP/2 decoder, whole and in pieces. It does not panic, every call makes
+//! progress, and the messages do not depend on the division into pieces.
 
 use bytes::BytesMut;
 use lacewing_frames::http2::{

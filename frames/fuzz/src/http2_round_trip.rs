@@ -1,5 +1,5 @@
-//! A raw frame that decodes encodes to the bytes it came from, but for reserved bits; and these
-//! decode to the same frame.
+//! A raw frame that decodes encodes to the bytes that it was decoded from, except for reserved
+//! bits. These bytes decode to the same frame.
 
 use bytes::BytesMut;
 use lacewing_frames::http2::Frame;
@@ -13,10 +13,10 @@ pub fn run(input: &[u8]) {
             Ok(Some(frame)) => {
                 let wire = &input[input.len() - before..input.len() - src.len()];
                 let mut encoded = BytesMut::new();
-                frame.encode(&mut encoded).expect("it came from a frame");
+                frame.encode(&mut encoded).expect("a decoded frame encodes");
                 assert_eq!(encoded.len(), wire.len());
                 for (at, (sent, came)) in encoded.iter().zip(wire).enumerate() {
-                    // Reserved bits lead a stream identifier or an increment.
+                    // Reserved bits precede a stream identifier or an increment.
                     let reserved = sent ^ came == 0x80 && (at == 5 || (9..=10).contains(&at));
                     assert!(sent == came || reserved, "byte {at} of {frame:?}");
                 }

@@ -1,4 +1,4 @@
-//! The fuzz targets of `lacewing-frames`, as functions: `fuzz_targets` has a program for each.
+//! The fuzz targets of `lacewing-frames`, as functions. `fuzz_targets` has a program for each.
 
 pub mod http2_decode;
 pub mod http2_round_trip;

@@ -1,5 +1,5 @@
-//! Any bytes as a SPDY connection: the decoder makes progress, and the segmentation of the input
-//! makes no difference.
+//! Any bytes as a SPDY connection: the decoder makes progress, and its messages do not depend on
+//! the segmentation of the input.
 
 use bytes::{Bytes, BytesMut};
 use lacewing_frames::spdy::{DecodeError, Decoder, DecoderLimits, Message, Scope, Version};
@@ -43,7 +43,7 @@ fn decode<'a>(version: Version, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<O
     outcomes
 }
 
-/// Appends a message, a later piece of DATA to the one before.
+/// Appends a message. Joins a piece of DATA with the piece before it.
 fn join(outcomes: &mut Vec<Outcome>, message: Message<Vec<(Bytes, Bytes)>>) {
     if let (
         Some(Ok(Message::Data {

@@ -1,4 +1,4 @@
-//! A SPDY frame that decodes encodes back: to the same bytes, the reserved bit of ids aside.
+//! A SPDY frame that decodes encodes to the same bytes, except for the reserved bit of ids.
 
 use bytes::BytesMut;
 use lacewing_frames::spdy::{Frame, Version};

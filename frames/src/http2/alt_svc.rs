@@ -24,24 +24,24 @@ use super::{DecodeError, EncodeError, Head, Kind, frame};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AltSvc {
-    /// 0 with an origin, else the stream whose origin is meant.
+    /// 0 if the frame has an origin; otherwise the stream, whose origin is meant.
     pub stream_id: u32,
-    /// ASCII serialization of the origin; empty on a stream.
+    /// The ASCII serialization of the origin; empty on a stream.
     pub origin: Bytes,
-    /// A value as in the Alt-Svc header field.
+    /// A value in the syntax of the Alt-Svc header field.
     pub value: Bytes,
     /// Flag bits; ALTSVC defines none. Kept, and ignored.
     pub undefined_flags: u8,
 }
 
 impl AltSvc {
-    /// Returns whether a receiver may use the frame: it names an origin exactly when it is on
-    /// stream 0. Others must be ignored (RFC 7838 §4).
+    /// Returns whether a receiver may use the frame: it must have an origin on stream 0, and none
+    /// on other streams. A receiver ignores all other ALTSVC frames (RFC 7838 §4).
     pub fn is_valid(&self) -> bool {
         (self.stream_id == 0) != self.origin.is_empty()
     }
 
-    /// Takes a payload apart: origin, value.
+    /// Splits a payload into origin and value.
     pub(crate) fn split(head: Head, payload: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
         payload
             .split_first_chunk::<2>()

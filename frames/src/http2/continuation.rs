@@ -6,7 +6,7 @@ use super::{DecodeError, EncodeError, Head, Kind, flags, frame};
 
 /// CONTINUATION: the next fragment of a header block (RFC 9113 §6.10).
 ///
-/// It exists at this raw level only: the [`Decoder`](super::Decoder) joins fragments and the
+/// Only the raw level has this frame: the [`Decoder`](super::Decoder) joins fragments, and the
 /// [`Encoder`](super::Encoder) splits header blocks.
 ///
 /// ```

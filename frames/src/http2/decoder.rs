@@ -1,4 +1,4 @@
-//! Bytes to messages: joins and decompresses header blocks, and holds the limits.
+//! Decodes bytes to messages: joins and decompresses header blocks, and enforces the limits.
 
 mod limits;
 
@@ -14,20 +14,19 @@ use crate::BlockBytes;
 
 pub use limits::DecoderLimits;
 
-/// The receiving half of a connection: bytes in, [`Message`]s out.
+/// The receiving half of a connection: decodes bytes to [`Message`]s.
 ///
-/// It owns the HPACK table and decompresses every header block, even that of a refused stream.
-/// The table stays in step with the peer's (RFC 9113 §4.3). The connection preface of a client is
-/// not part of it: see [`PREFACE`](super::PREFACE).
+/// It owns the HPACK table and decompresses every header block, even that of a refused stream. The
+/// table therefore always agrees with the peer's (RFC 9113 §4.3). The decoder does not read the
+/// connection preface of a client: see [`PREFACE`](super::PREFACE).
 ///
-/// After an error with [`Scope::Connection`] the decoder is done: it gives the same error forever
-/// and touches no more bytes. After one with [`Scope::Stream`] the frame is consumed, and the
-/// next call continues behind it.
+/// After an error with [`Scope::Connection`], every call returns the same error and consumes
+/// nothing. After an error with [`Scope::Stream`] the frame is consumed, and the next call
+/// continues after it.
 ///
-/// Small messages are parsed where they lie; payloads of 1 KiB and more (see
-/// [`set_copy_below`](Self::set_copy_below)) are split off without copying. Smaller ones are
-/// copied: a few bytes never keep a large read buffer alive. Between frames the decoder holds
-/// nothing but its HPACK table.
+/// The decoder parses small messages in place. It splits off payloads of 1 KiB and more (see
+/// [`set_copy_below`](Self::set_copy_below)) without copying. It copies smaller ones, so that a few
+/// bytes never keep a large read buffer alive. Between frames it holds only its HPACK table.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -51,16 +50,16 @@ pub use limits::DecoderLimits;
 pub struct Decoder<L: HeaderList> {
     limits: DecoderLimits,
     hpack: hpack::Decoder<L::Field>,
-    /// A header block whose last CONTINUATION has not arrived yet.
+    /// A header block whose last CONTINUATION is not yet received.
     open: Option<Box<OpenBlock>>,
-    /// The connection error that ended it.
+    /// The connection error that ended decoding.
     failed: Option<DecodeError>,
     block_bytes: BlockBytes,
-    /// Payloads of DATA that are shorter are copied.
+    /// Shorter payloads of DATA are copied.
     copy_below: usize,
 }
 
-/// A header block in pieces.
+/// A header block in fragments.
 #[derive(Debug)]
 struct OpenBlock {
     owner: BlockOwner,
@@ -68,7 +67,7 @@ struct OpenBlock {
     block: Vec<u8>,
 }
 
-/// The frame that a header block belongs to.
+/// The frame of a header block.
 #[derive(Debug, Clone, Copy)]
 enum BlockOwner {
     Headers {
@@ -92,11 +91,11 @@ impl BlockOwner {
     }
 }
 
-/// Payloads below this are copied out of the read buffer, others share its memory.
+/// Payloads below this length are copied out of the read buffer; others share its memory.
 const COPY_BELOW: usize = 1024;
 
 impl<L: HeaderList> Decoder<L> {
-    /// A decoder for a new connection, with an HPACK table of 4,096 bytes.
+    /// Returns a decoder for a new connection, with an HPACK table of 4,096 bytes.
     pub fn new(limits: DecoderLimits) -> Decoder<L> {
         Decoder {
             limits,
@@ -108,44 +107,43 @@ impl<L: HeaderList> Decoder<L> {
         }
     }
 
-    /// The limits in force.
+    /// The current limits.
     pub fn limits(&self) -> &DecoderLimits {
         &self.limits
     }
 
-    /// Sets the longest payload of a frame, in bytes, moved into 16,384 to 2^24-1. To be called
-    /// with our SETTINGS_MAX_FRAME_SIZE: when it is sent if that is more than before, when it is
-    /// acknowledged if it is less.
+    /// Sets the longest payload of a frame in bytes, clamped to 16,384 to 2^24-1. Call this for our
+    /// SETTINGS_MAX_FRAME_SIZE: if the value increases, when the setting is sent; if it decreases,
+    /// when the peer acknowledges it.
     pub fn set_max_frame_size(&mut self, max_frame_size: u32) {
         self.limits.max_frame_size = max_frame_size.clamp(16_384, Head::MAX_LENGTH);
     }
 
-    /// Sets the length in bytes below which payloads of DATA are copied: a few bytes never keep a
-    /// large read buffer alive. Longer payloads are split off without copying. Default 1024.
-    /// Whoever knows the size of the buffers knows better: about a sixteenth of it.
+    /// Sets the length in bytes below which payloads of DATA are copied, so that a few bytes never
+    /// keep a large read buffer alive. Longer payloads are split off without copying. The default
+    /// is 1,024. If you know the size of the read buffers, about a sixteenth of it is best.
     pub fn set_copy_below(&mut self, length: usize) {
         self.copy_below = length;
     }
 
-    /// Sets the largest HPACK table that the peer may use, in bytes. To be called with our
+    /// Sets the largest HPACK table that the peer may use, in bytes. Call this for our
     /// SETTINGS_HEADER_TABLE_SIZE when the peer acknowledges it (RFC 7541 §4.2).
     pub fn set_header_table_size(&mut self, size: u32) {
         self.hpack
             .set_max_table_size(usize::try_from(size).unwrap_or(usize::MAX));
     }
 
-    /// Returns whether a header block is incomplete: an endpoint gives it a
-    /// deadline.
+    /// Returns whether a header block is incomplete. An endpoint sets a deadline for it.
     pub fn in_header_block(&self) -> bool {
         self.open.is_some()
     }
 
-    /// The bytes that the decoder holds of an incomplete header block.
+    /// The number of buffered bytes of an incomplete header block.
     pub fn open_block_len(&self) -> usize {
         self.open.as_ref().map_or(0, |open| open.block.capacity())
     }
 
-    /// The size of the HPACK table at present, in bytes (RFC 7541 §4.1).
+    /// The current size of the HPACK table, in bytes (RFC 7541 §4.1).
     pub fn header_table_len(&self) -> usize {
         self.hpack.table_size()
     }
@@ -155,12 +153,12 @@ impl<L: HeaderList> Decoder<L> {
         self.block_bytes
     }
 
-    /// Takes the next message from the front of `src`; `None` when it is not complete yet.
+    /// Removes the next message from the front of `src` and returns it; `None` if it is incomplete.
     ///
     /// # Errors
     ///
-    /// The first rule that the bytes break, or the limit they exceed; see [`DecodeError::scope`]
-    /// for what it takes down.
+    /// The first rule that the bytes break, or the limit that they exceed. [`DecodeError::scope`]
+    /// tells whether it ends a stream or the connection.
     #[inline]
     pub fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Message<L>>, DecodeError> {
         let mut consumed = 0;
@@ -180,11 +178,12 @@ impl<L: HeaderList> Decoder<L> {
         }
     }
 
-    /// Builds the next message, and adds to `consumed` the bytes that are still to be taken off
+    /// Builds the next message, and adds to `consumed` the bytes that the caller must remove from
     /// `src` for it.
     ///
-    /// Not inlined, and every arm returns what it builds: so a message is written once, where the
-    /// caller needs it. Moving one through layers of results costs more than parsing it.
+    /// Not inlined, and every arm returns its message directly. Thus a message is written once, in
+    /// the place where the caller needs it. To move it through layers of results would cost more
+    /// than to parse it.
     #[inline(never)]
     fn step(
         &mut self,
@@ -201,7 +200,7 @@ impl<L: HeaderList> Decoder<L> {
         }
     }
 
-    /// DATA is the frame whose bytes stay: they are split off `src`, or copied when they are few.
+    /// Decodes DATA. Its payload is kept: it is split off `src`, or copied if it is short.
     #[inline]
     fn data(&mut self, head: Head, src: &mut BytesMut) -> Result<Option<Message<L>>, DecodeError> {
         self.check_head(head)?;
@@ -242,8 +241,8 @@ impl<L: HeaderList> Decoder<L> {
         }))
     }
 
-    /// Any other message at the front of `src`: one frame, or as many as a header block takes.
-    /// Adds to `consumed` what was read.
+    /// Decodes any other message at the front of `src`: one frame, or all frames of a header block.
+    /// Adds the number of bytes to `consumed`.
     #[inline]
     fn frames(
         &mut self,
@@ -299,7 +298,7 @@ impl<L: HeaderList> Decoder<L> {
         }
     }
 
-    /// Checks before the payload arrives: length, and order around header blocks.
+    /// Checks the length, and the order around header blocks, before the payload is received.
     #[inline]
     fn check_head(&self, head: Head) -> Result<(), DecodeError> {
         let Head {
@@ -374,7 +373,7 @@ impl<L: HeaderList> Decoder<L> {
         }));
     }
 
-    /// Adds a fragment, and gives the block when it was the last one.
+    /// Adds a fragment, and returns the block if the fragment was the last one.
     #[cold]
     fn extend(&mut self, head: Head, fragment: &[u8]) -> Option<Box<OpenBlock>> {
         let open = self.open.as_mut()?;
@@ -386,7 +385,7 @@ impl<L: HeaderList> Decoder<L> {
         }
     }
 
-    /// Decompresses a whole header block. This precedes every check of the frame around it.
+    /// Decompresses a whole header block, before all other checks of its frame.
     fn block(
         &mut self,
         owner: BlockOwner,
@@ -435,7 +434,7 @@ impl<L: HeaderList> Decoder<L> {
         }
     }
 
-    /// Frames without header block and flow control.
+    /// Decodes frames without a header block and without flow control.
     #[inline]
     fn other(&self, head: Head, payload: &[u8]) -> Result<Option<Message<L>>, DecodeError> {
         match head.kind {
@@ -520,9 +519,9 @@ impl<L: HeaderList> Decoder<L> {
     }
 }
 
-/// A stream cannot depend on itself (RFC 7540 §5.3.1). RFC 9113 dropped the rule with the tree;
-/// real peers still hold it. A flood of these is MadeYouReset (CVE-2025-8671), which the engine
-/// has to charge.
+/// A stream cannot depend on itself (RFC 7540 §5.3.1). RFC 9113 removed the rule together with the
+/// dependency tree, but real peers still enforce it. A flood of these frames is MadeYouReset
+/// (CVE-2025-8671); the engine must charge them.
 #[inline]
 fn check_dependency(
     kind: Kind,

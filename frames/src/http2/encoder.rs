@@ -1,4 +1,4 @@
-//! Messages to bytes: compresses header lists and splits header blocks.
+//! Encodes messages to bytes: compresses header lists and splits header blocks.
 
 use bytes::{Bytes, BytesMut};
 use lacewing_hpack as hpack;
@@ -8,10 +8,10 @@ use super::{
     Setting, StreamPriority, WindowUpdate, flags,
 };
 
-/// The sending half of a connection: calls in, bytes appended to a buffer.
+/// The sending half of a connection: appends frames to a buffer.
 ///
-/// It owns the HPACK table. Encode header lists in the order in which their bytes are sent,
-/// and send all bytes: the peer's table follows ours.
+/// It owns the HPACK table. Encode header lists in the order in which you send their bytes, and
+/// send all bytes: the peer's table follows this one.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -51,7 +51,7 @@ pub struct HeadersHead {
     pub fin: bool,
     /// The place in the deprecated dependency tree; usually none.
     pub priority: Option<StreamPriority>,
-    /// The bytes of padding, which hide the length of the block; usually none.
+    /// The number of padding bytes, which hide the length of the block; usually none.
     pub padding: Option<u8>,
 }
 
@@ -70,11 +70,11 @@ impl HeadersHead {
 /// The fields of PUSH_PROMISE beside its header block (RFC 9113 §6.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PushPromiseHead {
-    /// The stream of the request that the push belongs to, not 0.
+    /// The stream of the request to which the push belongs, not 0.
     pub stream_id: u32,
     /// The promised stream: even, not 0.
     pub promised_id: u32,
-    /// The bytes of padding, which hide the length of the block; usually none.
+    /// The number of padding bytes, which hide the length of the block; usually none.
     pub padding: Option<u8>,
 }
 
@@ -96,7 +96,8 @@ impl Default for Encoder {
 }
 
 impl Encoder {
-    /// An encoder for a new connection: frames up to 16,384 bytes, an HPACK table of 4,096.
+    /// Returns an encoder for a new connection: frames up to 16,384 bytes, an HPACK table of 4,096
+    /// bytes.
     pub fn new() -> Encoder {
         Encoder {
             hpack: hpack::Encoder::new(),
@@ -104,8 +105,8 @@ impl Encoder {
         }
     }
 
-    /// The same with other choices for header compression, such as a larger table (used as far as
-    /// the peer offers one).
+    /// Returns an encoder with other options for header compression, such as a larger table. The
+    /// encoder uses the table as far as the peer permits.
     pub fn with_hpack(config: hpack::EncoderConfig) -> Encoder {
         Encoder {
             hpack: hpack::Encoder::with_config(config),
@@ -113,31 +114,32 @@ impl Encoder {
         }
     }
 
-    /// The longest payload that the peer takes, in bytes: the most for one DATA frame.
+    /// The longest payload that the peer accepts, in bytes: the maximum for one DATA frame.
     pub fn max_frame_size(&self) -> u32 {
         self.max_frame_size
     }
 
-    /// Sets the longest payload, in bytes: the peer's SETTINGS_MAX_FRAME_SIZE, moved into 16,384
-    /// to 2^24-1.
+    /// Sets the longest payload in bytes: the peer's SETTINGS_MAX_FRAME_SIZE, clamped to 16,384 to
+    /// 2^24-1.
     pub fn set_max_frame_size(&mut self, max_frame_size: u32) {
         self.max_frame_size = max_frame_size.clamp(16_384, Head::MAX_LENGTH);
     }
 
-    /// Sets the largest HPACK table that the peer keeps, in bytes: its SETTINGS_HEADER_TABLE_SIZE.
-    /// The table stays within a bound of its own, even if the peer offers more. The next header
-    /// block signals the change (RFC 7541 §4.2).
+    /// Sets the largest HPACK table of the peer in bytes: its SETTINGS_HEADER_TABLE_SIZE. The table
+    /// also obeys the encoder's own bound. The next header block signals the change (RFC 7541
+    /// §4.2).
     pub fn set_header_table_size(&mut self, size: u32) {
         self.hpack
             .set_max_table_size(usize::try_from(size).unwrap_or(usize::MAX));
     }
 
-    /// The size of the HPACK table at present, in bytes (RFC 7541 §4.1).
+    /// The current size of the HPACK table, in bytes (RFC 7541 §4.1).
     pub fn header_table_len(&self) -> usize {
         self.hpack.table_size()
     }
 
-    /// HEADERS, and CONTINUATION as needed (RFC 9113 §6.2, §6.10); `fields` adds the header list.
+    /// Appends HEADERS, and CONTINUATION if necessary (RFC 9113 §6.2, §6.10). `fields` adds the
+    /// header list.
     pub fn headers(
         &mut self,
         dst: &mut BytesMut,
@@ -162,8 +164,8 @@ impl Encoder {
         self.block(dst, first, fields);
     }
 
-    /// PUSH_PROMISE, and CONTINUATION as needed (RFC 9113 §6.6, §6.10); `fields` adds the header
-    /// list of the promised request.
+    /// Appends PUSH_PROMISE, and CONTINUATION if necessary (RFC 9113 §6.6, §6.10). `fields` adds
+    /// the header list of the promised request.
     pub fn push_promise(
         &mut self,
         dst: &mut BytesMut,
@@ -180,8 +182,8 @@ impl Encoder {
         self.block(dst, first, fields);
     }
 
-    /// The head of a DATA frame with `len` bytes, which the caller sends right behind it
-    /// (RFC 9113 §6.1). `len` must not exceed [`max_frame_size`](Encoder::max_frame_size).
+    /// Appends the head of a DATA frame with `len` bytes, which the caller must send directly after
+    /// it (RFC 9113 §6.1). `len` must not exceed [`max_frame_size`](Encoder::max_frame_size).
     #[inline]
     pub fn data_head(&self, dst: &mut BytesMut, stream_id: u32, len: u32, fin: bool) {
         debug_assert!(
@@ -198,7 +200,7 @@ impl Encoder {
         .put(dst);
     }
 
-    /// SETTINGS (RFC 9113 §6.5). Returns how many frames were written, each of which the peer
+    /// Appends SETTINGS (RFC 9113 §6.5). Returns the number of frames, each of which the peer
     /// acknowledges: one, except for lists longer than 2,730 entries.
     pub fn settings(&self, dst: &mut BytesMut, entries: &[Setting]) -> usize {
         let most = (self.max_frame_size as usize / Setting::LEN).max(1);
@@ -206,7 +208,7 @@ impl Encoder {
         let mut rest = entries;
         for _ in 0..frames {
             let (now, later) = rest.split_at(rest.len().min(most));
-            // 24 bits hold it: there are at most max_frame_size bytes.
+            // 24 bits suffice: there are at most max_frame_size bytes.
             let length = u32::try_from(now.len() * Setting::LEN).unwrap_or(0);
             dst.reserve(Head::LEN + now.len() * Setting::LEN);
             Head {
@@ -224,7 +226,7 @@ impl Encoder {
         frames
     }
 
-    /// The acknowledgement of the peer's SETTINGS (RFC 9113 §6.5.3).
+    /// Appends the acknowledgement of the peer's SETTINGS (RFC 9113 §6.5.3).
     pub fn settings_ack(&self, dst: &mut BytesMut) {
         Head {
             length: 0,
@@ -235,7 +237,7 @@ impl Encoder {
         .put(dst);
     }
 
-    /// PING (RFC 9113 §6.7).
+    /// Appends PING (RFC 9113 §6.7).
     pub fn ping(&self, dst: &mut BytesMut, payload: [u8; 8]) {
         Ping {
             ack: false,
@@ -245,7 +247,7 @@ impl Encoder {
         .encode(dst);
     }
 
-    /// The answer to the peer's PING (RFC 9113 §6.7).
+    /// Appends the answer to the peer's PING (RFC 9113 §6.7).
     pub fn ping_ack(&self, dst: &mut BytesMut, payload: [u8; 8]) {
         Ping {
             ack: true,
@@ -255,7 +257,7 @@ impl Encoder {
         .encode(dst);
     }
 
-    /// GOAWAY (RFC 9113 §6.8). Debug data that does not fit the peer's frame size is cut.
+    /// Appends GOAWAY (RFC 9113 §6.8). Debug data that exceeds the peer's frame size is truncated.
     pub fn go_away(
         &self,
         dst: &mut BytesMut,
@@ -266,7 +268,7 @@ impl Encoder {
         let room = (self.max_frame_size as usize).saturating_sub(GoAway::FIXED_LEN);
         let debug_data = debug_data.get(..room).unwrap_or(debug_data);
         let debug_data = Bytes::copy_from_slice(debug_data);
-        // It fits: the debug data was cut to the room there is.
+        // The debug data fits: it was truncated to the available length.
         let _ = GoAway {
             last_stream_id,
             code,
@@ -276,7 +278,7 @@ impl Encoder {
         .encode(dst);
     }
 
-    /// RST_STREAM (RFC 9113 §6.4).
+    /// Appends RST_STREAM (RFC 9113 §6.4).
     pub fn rst_stream(&self, dst: &mut BytesMut, stream_id: u32, code: ErrorCode) {
         RstStream {
             stream_id,
@@ -286,7 +288,8 @@ impl Encoder {
         .encode(dst);
     }
 
-    /// WINDOW_UPDATE (RFC 9113 §6.9); stream 0 is the connection. The increment is 1 to 2^31-1.
+    /// Appends WINDOW_UPDATE (RFC 9113 §6.9); stream 0 is the connection. The increment is 1 to
+    /// 2^31-1.
     pub fn window_update(&self, dst: &mut BytesMut, stream_id: u32, increment: u32) {
         WindowUpdate {
             stream_id,
@@ -296,11 +299,11 @@ impl Encoder {
         .encode(dst);
     }
 
-    /// ALTSVC (RFC 7838 §4): on stream 0 with an origin, or on a stream without.
+    /// Appends ALTSVC (RFC 7838 §4): on stream 0 with an origin, or on another stream without one.
     ///
     /// # Errors
     ///
-    /// The frame would be too long. Nothing is written then.
+    /// The frame would be too long. Nothing is written.
     pub fn alt_svc(
         &self,
         dst: &mut BytesMut,
@@ -320,23 +323,23 @@ impl Encoder {
         frame.encode(dst)
     }
 
-    /// ORIGIN (RFC 8336 §2).
+    /// Appends ORIGIN (RFC 8336 §2).
     ///
     /// # Errors
     ///
-    /// The frame would be too long. Nothing is written then. Several frames add up: split
-    /// the origins among them.
+    /// The frame would be too long. Nothing is written. Distribute the origins over several frames,
+    /// which the client combines.
     pub fn origin(&self, dst: &mut BytesMut, origins: &[Bytes]) -> Result<(), EncodeError> {
         let frame = Origin::new(origins.iter().cloned());
         self.check_len(Kind::ORIGIN, frame.payload_len())?;
         frame.encode(dst)
     }
 
-    /// PRIORITY_UPDATE (RFC 9218 §7.1), for clients only.
+    /// Appends PRIORITY_UPDATE (RFC 9218 §7.1), for clients only.
     ///
     /// # Errors
     ///
-    /// The frame would be too long. Nothing is written then.
+    /// The frame would be too long. Nothing is written.
     pub fn priority_update(
         &self,
         dst: &mut BytesMut,
@@ -366,7 +369,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// Encodes a block straight into `dst`, behind room for its head, and splits it if it is too
+    /// Encodes a block directly into `dst`, after room for its head, and splits it if it is too
     /// long for one frame.
     #[inline]
     fn block(
@@ -409,7 +412,7 @@ impl Encoder {
     }
 }
 
-/// The fields in front of a header block.
+/// The fields before a header block.
 struct FirstFrame<'a> {
     kind: Kind,
     flags: u8,
@@ -419,14 +422,14 @@ struct FirstFrame<'a> {
     prelude: &'a [u8],
 }
 
-/// Moves everything behind `fragment_end` into CONTINUATION frames, and puts the padding of the
+/// Moves everything after `fragment_end` into CONTINUATION frames, and inserts the padding of the
 /// first frame before them.
 #[cold]
 fn split(dst: &mut BytesMut, fragment_end: usize, padding: usize, max: usize, stream_id: u32) {
     let rest = dst.len() - fragment_end;
     let frames = rest.div_ceil(max);
     dst.resize(dst.len() + padding + frames * Head::LEN, 0);
-    // From the last to the first, so that nothing is overwritten before it has moved.
+    // From the last to the first, so that no byte is overwritten before it has moved.
     for index in (0..frames).rev() {
         let from = fragment_end + index * max;
         let length = max.min(rest - index * max);
@@ -451,10 +454,10 @@ fn split(dst: &mut BytesMut, fragment_end: usize, padding: usize, max: usize, st
     }
 }
 
-/// Writes a head into room left for it.
+/// Writes a head into the room reserved for it.
 #[inline]
 fn write_head(dst: &mut BytesMut, at: usize, kind: Kind, flags: u8, stream_id: u32, length: usize) {
-    // The block was split at the maximum frame size: 24 bits hold the length.
+    // The block was split at the maximum frame size, so 24 bits suffice for the length.
     let length = u32::try_from(length).unwrap_or(0);
     if let Some(room) = dst.get_mut(at..at + Head::LEN) {
         room.copy_from_slice(

@@ -4,9 +4,9 @@ use core::fmt;
 
 use super::{ErrorCode, Kind, SettingId};
 
-/// A rule of HTTP/2 that received bytes break: one variant per rule.
+/// A rule of HTTP/2 that received bytes break. Each rule is a variant.
 ///
-/// The three answers an endpoint needs are [`scope`](DecodeError::scope) (GOAWAY or RST_STREAM),
+/// An endpoint needs three facts: [`scope`](DecodeError::scope) (GOAWAY or RST_STREAM),
 /// [`error_code`](DecodeError::error_code) and, for logs, [`section`](DecodeError::section).
 ///
 /// ```
@@ -24,7 +24,7 @@ use super::{ErrorCode, Kind, SettingId};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// A head declares a payload longer than the SETTINGS_MAX_FRAME_SIZE in force (§4.2).
+    /// A head declares a payload longer than our SETTINGS_MAX_FRAME_SIZE (§4.2).
     FrameTooLong {
         /// The frame.
         kind: Kind,
@@ -33,28 +33,28 @@ pub enum DecodeError {
         /// The limit in bytes.
         limit: u32,
     },
-    /// The payload has not the length, or not the least length, that this kind of frame needs
-    /// (§4.2 and the section of the frame).
+    /// The payload does not have the length, or the minimum length, of this kind of frame (§4.2 and
+    /// the section of the frame).
     Length {
         /// The frame.
         kind: Kind,
         /// The length of its payload in bytes.
         length: u32,
     },
-    /// A PRIORITY frame whose payload is not 5 bytes long: the only length error that hurts a
-    /// stream alone (§6.3).
+    /// A PRIORITY frame with a payload that is not 5 bytes long. This is the only length error that
+    /// ends only a stream (§6.3).
     PriorityLength {
         /// The stream of the frame.
         stream_id: u32,
         /// The length of its payload in bytes.
         length: u32,
     },
-    /// A frame that belongs to a stream arrived on stream 0.
+    /// A frame that belongs to a stream was received on stream 0.
     StreamIdZero {
         /// The frame.
         kind: Kind,
     },
-    /// A frame that belongs to the connection arrived on a stream.
+    /// A frame that belongs to the connection was received on a stream.
     StreamIdNotZero {
         /// The frame.
         kind: Kind,
@@ -70,7 +70,7 @@ pub enum DecodeError {
     },
     /// A stream that depends on itself (RFC 7540 §5.3.1).
     SelfDependency {
-        /// The frame that says so: HEADERS or PRIORITY.
+        /// The frame with the dependency: HEADERS or PRIORITY.
         kind: Kind,
         /// The stream.
         stream_id: u32,
@@ -106,7 +106,7 @@ pub enum DecodeError {
     },
     /// PRIORITY_UPDATE for stream 0 (RFC 9218 §7.1).
     PrioritizedStreamIdZero,
-    /// CONTINUATION without an open header block in front of it (§6.10).
+    /// CONTINUATION without an open header block before it (§6.10).
     UnexpectedContinuation {
         /// The stream of the frame.
         stream_id: u32,
@@ -115,7 +115,7 @@ pub enum DecodeError {
     ExpectedContinuation {
         /// The stream of the open header block.
         stream_id: u32,
-        /// The frame that arrived.
+        /// The received frame.
         kind: Kind,
         /// Its stream.
         on: u32,
@@ -131,7 +131,7 @@ pub enum DecodeError {
     HeaderBlockTooLong {
         /// The stream of the header block.
         stream_id: u32,
-        /// The bytes that arrived or were declared.
+        /// The number of bytes that were received or declared.
         length: usize,
         /// The limit.
         limit: usize,
@@ -143,10 +143,9 @@ pub enum DecodeError {
 /// The scope of an error: the connection or one stream (RFC 9113 §5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Send GOAWAY and close; the decoder gives the same error from now on.
+    /// Send GOAWAY and close. From now on the decoder returns the same error.
     Connection,
-    /// Send RST_STREAM on this stream; the frame is consumed, and decoding
-    /// continues.
+    /// Send RST_STREAM on this stream. The frame is consumed, and decoding continues.
     Stream(u32),
 }
 
@@ -179,7 +178,7 @@ impl DecodeError {
         }
     }
 
-    /// The section that states the rule; for a limit of this crate, the one that allows it.
+    /// The section that states the rule. For a limit of this crate, the section that permits it.
     pub fn section(&self) -> &'static str {
         match self {
             DecodeError::FrameTooLong { .. } => "RFC 9113 §4.2",
@@ -219,7 +218,7 @@ impl fmt::Display for DecodeError {
             DecodeError::Length { kind, length } => {
                 write!(
                     f,
-                    "{kind} frame has a payload of {length} bytes, which its layout forbids"
+                    "{kind} frame has a payload of {length} bytes, which its format forbids"
                 )
             }
             DecodeError::PriorityLength { stream_id, length } => write!(
@@ -251,7 +250,7 @@ impl fmt::Display for DecodeError {
             DecodeError::SettingValue { id, value } => {
                 write!(
                     f,
-                    "SETTINGS_{id} has the value {value}; allowed is {}",
+                    "SETTINGS_{id} has the value {value}; permitted is {}",
                     id.allowed()
                 )
             }
@@ -317,7 +316,7 @@ impl std::error::Error for DecodeError {
     }
 }
 
-/// A frame that its caller filled with more than the wire can carry. Nothing was written.
+/// The error of a frame that does not fit the wire. Nothing was written.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -335,11 +334,11 @@ impl std::error::Error for DecodeError {
 #[non_exhaustive]
 pub enum EncodeError {
     /// The payload is longer than the maximum frame size: the peer's
-    /// [`Encoder`](super::Encoder::set_max_frame_size), or 2^24-1 for a raw frame.
+    /// ([`Encoder`](super::Encoder::set_max_frame_size)), or 2^24-1 for a raw frame.
     FrameTooLong {
         /// The frame.
         kind: Kind,
-        /// The length its payload would have.
+        /// The length that its payload would have.
         length: usize,
         /// The limit.
         limit: u32,
@@ -377,7 +376,7 @@ impl fmt::Display for EncodeError {
             EncodeError::OriginTooLong { length } => {
                 write!(
                     f,
-                    "origin of {length} bytes exceeds the 65,535 of its length field; leave it out"
+                    "origin of {length} bytes exceeds the 65,535 of its length field; omit it"
                 )
             }
         }

@@ -4,7 +4,7 @@ use core::fmt;
 
 /// An error code of RST_STREAM or GOAWAY (RFC 9113 §7); prints as the specification spells it.
 ///
-/// Any 32-bit value may arrive. Codes without a name are kept as they are and are no reason for
+/// A peer may send any 32-bit value. Codes without a name are kept as they are, and cause no
 /// special behaviour.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ErrorCode(
@@ -27,11 +27,11 @@ impl ErrorCode {
     pub const STREAM_CLOSED: ErrorCode = ErrorCode(0x05);
     /// A frame with an invalid size.
     pub const FRAME_SIZE_ERROR: ErrorCode = ErrorCode(0x06);
-    /// The stream was refused before any processing of it; the request is safe to retry.
+    /// The stream was refused before any processing; the request is safe to retry.
     pub const REFUSED_STREAM: ErrorCode = ErrorCode(0x07);
     /// The stream is no longer needed.
     pub const CANCEL: ErrorCode = ErrorCode(0x08);
-    /// The header compression of the connection cannot be kept.
+    /// The endpoint cannot maintain the header compression of the connection.
     pub const COMPRESSION_ERROR: ErrorCode = ErrorCode(0x09);
     /// The connection made for a CONNECT request was reset or closed abnormally.
     pub const CONNECT_ERROR: ErrorCode = ErrorCode(0x0a);
@@ -42,7 +42,7 @@ impl ErrorCode {
     /// The endpoint requires HTTP/1.1 instead of HTTP/2.
     pub const HTTP_1_1_REQUIRED: ErrorCode = ErrorCode(0x0d);
 
-    /// The name in the specification, or `None` for a code it does not define.
+    /// The name in the specification, or `None` for a code that it does not define.
     pub fn name(self) -> Option<&'static str> {
         Some(match self {
             ErrorCode::NO_ERROR => "NO_ERROR",

@@ -1,4 +1,4 @@
-//! The raw level: one value for each frame, faithful to the wire.
+//! The raw level: one value for each frame, exactly as on the wire.
 
 use bytes::{Buf, BytesMut};
 
@@ -7,12 +7,12 @@ use super::{
     Ping, Priority, PriorityUpdate, PushPromise, RstStream, Settings, Unknown, WindowUpdate,
 };
 
-/// One frame, faithful to the wire: it encodes to the bytes it was decoded from, padding and
-/// undefined flags included. (Reserved bits, which a receiver ignores, are encoded as zero.)
+/// One frame, exactly as on the wire. It encodes to the bytes from which it was decoded, padding
+/// and undefined flags included. (Reserved bits, which a receiver ignores, are encoded as zero.)
 ///
-/// Header blocks stay compressed here, and a frame says nothing about its neighbours. For the
-/// frames of a living connection use [`Decoder`](super::Decoder) and
-/// [`Encoder`](super::Encoder), which keep the compression state.
+/// Header blocks stay compressed, and frames are independent of each other. For the frames of an
+/// open connection use [`Decoder`](super::Decoder) and [`Encoder`](super::Encoder), which keep the
+/// compression state.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -62,8 +62,8 @@ pub enum Frame {
 }
 
 impl Frame {
-    /// Takes one frame from the front of `src`; `None`, with `src` untouched, when it is not
-    /// complete yet. Payloads share the memory of `src`.
+    /// Removes one frame from the front of `src` and returns it. Returns `None`, and leaves `src`
+    /// unchanged, if the frame is incomplete. Payloads share the memory of `src`.
     ///
     /// # Errors
     ///
@@ -112,8 +112,8 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// A field is longer than its place on the wire. Nothing is written then. Values are not
-    /// judged: what a receiver refuses can be encoded.
+    /// A field is longer than its place on the wire. Nothing is written. Values are not checked:
+    /// you can encode frames that a receiver rejects.
     pub fn encode(&self, dst: &mut BytesMut) -> Result<(), EncodeError> {
         match self {
             Frame::Data(frame) => return frame.encode(dst),
@@ -155,7 +155,7 @@ impl Frame {
     }
 }
 
-/// Writes the head of a frame of any length and makes room for its payload.
+/// Writes the head of a frame of any length and reserves room for its payload.
 pub(crate) fn put_head(
     dst: &mut BytesMut,
     kind: Kind,

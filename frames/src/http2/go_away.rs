@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::head::STREAM_ID_MASK;
 use super::{DecodeError, EncodeError, ErrorCode, Head, Kind, frame};
 
-/// GOAWAY: no stream above the last one named is, or will be, processed (RFC 9113 §6.8).
+/// GOAWAY: the sender does not process any stream above the last one named (RFC 9113 §6.8).
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -24,21 +24,21 @@ use super::{DecodeError, EncodeError, ErrorCode, Head, Kind, frame};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GoAway {
-    /// The last stream that the sender acted on or may act on; 0 when there was none.
+    /// The last stream that the sender acted on or may act on; 0 if there is none.
     pub last_stream_id: u32,
-    /// Why the connection ends.
+    /// The reason for the end of the connection.
     pub code: ErrorCode,
-    /// Anything, for people; not to be trusted.
+    /// Text or other data for people. Do not trust it.
     pub debug_data: Bytes,
     /// Flag bits; GOAWAY defines none. Kept, and ignored.
     pub undefined_flags: u8,
 }
 
 impl GoAway {
-    /// Bytes in front of the debug data.
+    /// The number of bytes before the debug data.
     pub(crate) const FIXED_LEN: usize = 8;
 
-    /// Checks a payload and takes it apart: last stream, code, debug data.
+    /// Checks a payload and splits it into last stream, code and debug data.
     pub(crate) fn split(
         head: Head,
         payload: &[u8],

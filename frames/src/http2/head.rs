@@ -1,4 +1,4 @@
-//! The nine bytes in front of every frame (RFC 9113 §4.1).
+//! The nine bytes before every frame (RFC 9113 §4.1).
 
 use core::fmt;
 
@@ -9,8 +9,8 @@ pub(crate) const STREAM_ID_MASK: u32 = 0x7fff_ffff;
 
 /// A frame head: payload length, kind, flags and stream (RFC 9113 §4.1).
 ///
-/// The reserved bit in front of the stream identifier is ignored when it is read and sent as zero,
-/// as the specification asks.
+/// The reserved bit before the stream identifier is ignored on receipt and sent as zero, as the
+/// specification requires.
 ///
 /// ```
 /// use lacewing_frames::http2::{Head, Kind, flags};
@@ -23,7 +23,7 @@ pub(crate) const STREAM_ID_MASK: u32 = 0x7fff_ffff;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
-    /// Length of the payload in bytes, without these nine; 24 bits.
+    /// The length of the payload in bytes, without the head; 24 bits.
     pub length: u32,
     /// The type of the frame.
     pub kind: Kind,
@@ -34,13 +34,13 @@ pub struct Head {
 }
 
 impl Head {
-    /// Length of a frame head in bytes.
+    /// The length of a frame head in bytes.
     pub const LEN: usize = 9;
 
     /// The longest payload that a head can declare: 2^24-1 bytes.
     pub const MAX_LENGTH: u32 = 0x00ff_ffff;
 
-    /// Reads a head from the front of `bytes`; `None` when fewer than nine bytes are there.
+    /// Reads a head from the front of `bytes`; `None` if there are fewer than nine bytes.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Option<Head> {
         let &[l0, l1, l2, kind, flags, s0, s1, s2, s3] = bytes.first_chunk::<{ Head::LEN }>()?;
@@ -52,7 +52,7 @@ impl Head {
         })
     }
 
-    /// The nine bytes of this head. Of the length the low 24 bits are written.
+    /// The nine bytes of this head, with the low 24 bits of the length.
     #[inline]
     pub fn to_bytes(self) -> [u8; Head::LEN] {
         let [_, l0, l1, l2] = self.length.to_be_bytes();
@@ -66,7 +66,7 @@ impl Head {
         self.flags & flag != 0
     }
 
-    /// The flag bits outside `defined`, which a receiver ignores and a faithful copy keeps.
+    /// The flag bits outside `defined`, which a receiver ignores and an exact copy keeps.
     #[inline]
     pub(crate) fn undefined_flags(self, defined: u8) -> u8 {
         self.flags & !defined
@@ -79,7 +79,7 @@ impl Head {
     }
 }
 
-/// The type of a frame, one byte on the wire; prints as the specification spells it.
+/// The type of a frame, one byte on the wire. Prints its name in the specification.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Kind(
     /// The value on the wire.
@@ -114,7 +114,7 @@ impl Kind {
     /// PRIORITY_UPDATE, RFC 9218 §7.1.
     pub const PRIORITY_UPDATE: Kind = Kind(0x10);
 
-    /// The name in the specification, when this crate knows the type.
+    /// The name in the specification, if this crate knows the type.
     pub fn name(self) -> Option<&'static str> {
         Some(match self {
             Kind::DATA => "DATA",
@@ -134,7 +134,7 @@ impl Kind {
         })
     }
 
-    /// The section that defines the frame; RFC 9113 §4.1 for types this crate does not know.
+    /// The section that defines the frame; RFC 9113 §4.1 for types that this crate does not know.
     pub fn section(self) -> &'static str {
         match self {
             Kind::DATA => "RFC 9113 §6.1",
@@ -170,7 +170,7 @@ impl fmt::Debug for Kind {
     }
 }
 
-/// The flag bits of RFC 9113 §6. A bit means something only in the frames named beside it.
+/// The flag bits of RFC 9113 §6. A bit has a meaning only in the frames of its description.
 pub mod flags {
     /// DATA, HEADERS: the sender's last frame of the stream.
     pub const END_STREAM: u8 = 0x01;
@@ -180,6 +180,6 @@ pub mod flags {
     pub const END_HEADERS: u8 = 0x04;
     /// DATA, HEADERS, PUSH_PROMISE: the payload begins with a padding length and ends in padding.
     pub const PADDED: u8 = 0x08;
-    /// HEADERS: five bytes of stream dependency and weight stand before the header block.
+    /// HEADERS: five bytes of stream dependency and weight precede the header block.
     pub const PRIORITY: u8 = 0x20;
 }

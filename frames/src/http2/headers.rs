@@ -4,11 +4,11 @@ use bytes::{Bytes, BytesMut};
 
 use super::{DecodeError, EncodeError, Head, Kind, StreamPriority, flags, frame, padding};
 
-/// HEADERS: opens a stream or ends it with trailers; carries a header block or its first fragment
+/// HEADERS: opens a stream, or ends it with trailers. Carries a header block or its first fragment
 /// (RFC 9113 §6.2).
 ///
-/// The fragment is raw: compressed, and useless without the connection's HPACK context. The
-/// [`Decoder`](super::Decoder) joins and decompresses it.
+/// The fragment is compressed, and useless without the connection's HPACK context. The
+/// [`Decoder`](super::Decoder) joins and decompresses fragments.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -62,7 +62,7 @@ impl Headers {
         }
     }
 
-    /// Checks a payload and takes it apart without copying.
+    /// Checks a payload and splits it without copying.
     #[inline]
     pub(crate) fn split(head: Head, payload: &[u8]) -> Result<HeadersPayload<'_>, DecodeError> {
         if head.stream_id == 0 {
@@ -78,8 +78,8 @@ impl Headers {
         }
         let Some((priority, fragment)) = content.split_first_chunk::<{ StreamPriority::LEN }>()
         else {
-            // With padding, the padding exceeds the space left for the fragment (§6.2).
-            // Without it, the frame is too small for its fields (§4.2).
+            // With padding, the padding exceeds the space for the fragment (§6.2). Without padding,
+            // the frame is too small for its fields (§4.2).
             return Err(match padding {
                 Some(_) => DecodeError::Padding {
                     kind: head.kind,

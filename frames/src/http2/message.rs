@@ -1,4 +1,4 @@
-//! The stateful decoder's results: frames with whole, decompressed header lists.
+//! The results of the stateful decoder: frames with whole, decompressed header lists.
 
 use core::error::Error;
 use core::fmt;
@@ -11,8 +11,8 @@ use super::{AltSvc, ErrorCode, Kind, Origin, Settings, StreamPriority};
 /// Collects the header fields of one block, in wire order, for the
 /// [`Decoder`](super::Decoder).
 ///
-/// A vector of fields with their sensitivity is one; an engine brings its own, which validates
-/// fields and keeps pseudo-headers apart as they arrive.
+/// A vector of fields with their sensitivity implements it. An engine can use a type of its own,
+/// which validates fields and separates pseudo-headers during decoding.
 ///
 /// ```
 /// use lacewing_frames::http2::HeaderList;
@@ -35,11 +35,11 @@ use super::{AltSvc, ErrorCode, Kind, Origin, Settings, StreamPriority};
 /// # assert!(list.0.is_some());
 /// ```
 pub trait HeaderList: Default {
-    /// The type of the fields; the decoder's dynamic table keeps them, and a repeated field is a
+    /// The type of the fields. The decoder's dynamic table stores them, and a repeated field is a
     /// clone.
     type Field: Field;
 
-    /// Takes the next field of the block.
+    /// Adds the next field of the block.
     fn push(&mut self, field: Self::Field, sensitivity: Sensitivity);
 }
 
@@ -52,7 +52,8 @@ impl<F: Field> HeaderList for Vec<(F, Sensitivity)> {
     }
 }
 
-/// A header list that was cut where it exceeds a limit. The compression state is in step.
+/// A header list that was truncated where it exceeds a limit. The compression state still agrees
+/// with the peer's.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -85,9 +86,9 @@ impl<L> fmt::Display for BadList<L> {
 
 impl<L: fmt::Debug> Error for BadList<L> {}
 
-/// One thing that the peer said: a frame, or a header block with all its CONTINUATION frames.
+/// One message of the peer: a frame, or a header block with all its CONTINUATION frames.
 ///
-/// Whatever the receiver does with a message, the compression state is already in step.
+/// The compression state already includes the message, whatever the receiver does with it.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -119,8 +120,9 @@ pub enum Message<L> {
         fin: bool,
         /// The content, without padding.
         payload: Bytes,
-        /// The flow-controlled length, in bytes, which counts against both windows: the payload, the padding and the
-        /// padding length (§6.9.1). All of it must be given back in the end.
+        /// The flow-controlled length, in bytes, which counts against both windows: the payload,
+        /// the padding and the padding length (§6.9.1). The receiver must finally release all of
+        /// it.
         flow_controlled_len: u32,
     },
     /// HEADERS with its CONTINUATION frames (RFC 9113 §6.2).
@@ -131,10 +133,11 @@ pub enum Message<L> {
         fin: bool,
         /// The place in the deprecated dependency tree, if given.
         priority: Option<StreamPriority>,
-        /// The header list, all of it. An error when it exceeds a limit: a request to refuse, on a
-        /// connection that lives on.
+        /// The whole header list, or an error if it exceeds a limit. Refuse the request in this
+        /// case; the connection continues.
         list: Result<L, BadList<L>>,
-        /// The size of the whole list in bytes, with 32 for each field (§6.5.2), delivered or not.
+        /// The size of the whole list in bytes, with 32 for each field (§6.5.2), including fields
+        /// beyond a limit.
         size: usize,
     },
     /// PRIORITY (RFC 9113 §6.3).
@@ -148,27 +151,28 @@ pub enum Message<L> {
     RstStream {
         /// The stream, not 0.
         stream_id: u32,
-        /// Why it ends.
+        /// The reason for the end.
         code: ErrorCode,
     },
-    /// SETTINGS (RFC 9113 §6.5); every value is in its range. To be acknowledged.
+    /// SETTINGS (RFC 9113 §6.5); every value is in its range. Acknowledge it.
     Settings(Settings),
-    /// The peer applied our oldest SETTINGS that was not acknowledged yet (RFC 9113 §6.5.3).
+    /// The peer applied our oldest SETTINGS that it had not acknowledged (RFC 9113 §6.5.3).
     SettingsAck,
     /// PUSH_PROMISE with its CONTINUATION frames (RFC 9113 §6.6).
     PushPromise {
-        /// The stream of the request that the push belongs to, not 0.
+        /// The stream of the request to which the push belongs, not 0.
         stream_id: u32,
         /// The promised stream: even, not 0.
         promised_id: u32,
-        /// The header list of the promised request, all of it. An error when it exceeds a limit.
+        /// The whole header list of the promised request, or an error if it exceeds a limit.
         list: Result<L, BadList<L>>,
-        /// The size of the whole list in bytes, with 32 for each field, delivered or not.
+        /// The size of the whole list in bytes, with 32 for each field, including fields beyond a
+        /// limit.
         size: usize,
     },
-    /// PING (RFC 9113 §6.7). To be answered.
+    /// PING (RFC 9113 §6.7). Answer it.
     Ping {
-        /// The payload to send back.
+        /// The payload for the answer.
         payload: [u8; 8],
     },
     /// The answer to a PING of ours (RFC 9113 §6.7).
@@ -180,9 +184,9 @@ pub enum Message<L> {
     GoAway {
         /// The last stream that the peer acted on or may act on.
         last_stream_id: u32,
-        /// Why the connection ends.
+        /// The reason for the end of the connection.
         code: ErrorCode,
-        /// Anything, for people; not to be trusted.
+        /// Text or other data for people. Do not trust it.
         debug_data: Bytes,
     },
     /// WINDOW_UPDATE (RFC 9113 §6.9).
@@ -196,15 +200,15 @@ pub enum Message<L> {
     AltSvc(AltSvc),
     /// ORIGIN (RFC 8336 §2) that a client may use. A server ignores it.
     Origin(Origin),
-    /// PRIORITY_UPDATE (RFC 9218 §7.1). A client must not get one.
+    /// PRIORITY_UPDATE (RFC 9218 §7.1). A client must not receive one.
     PriorityUpdate {
         /// The stream whose priority is set, not 0.
         prioritized_id: u32,
-        /// A value as in the Priority header field.
+        /// A value in the syntax of the Priority header field.
         value: Bytes,
     },
     /// A frame to ignore (RFC 9113 §5.5): of an unknown type, or an ALTSVC or ORIGIN that is not
-    /// valid where it arrived. It is reported so that an endpoint can bound how many it accepts.
+    /// valid in its place. It is reported so that an endpoint can bound the number of such frames.
     Unknown {
         /// The type.
         kind: Kind,

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{DecodeError, EncodeError, Head, Kind, frame};
 
-/// ORIGIN: the origins a server answers for on this connection (RFC 8336 §2).
+/// ORIGIN: the origins for which a server is authoritative on this connection (RFC 8336 §2).
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -19,20 +19,19 @@ use super::{DecodeError, EncodeError, Head, Kind, frame};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Origin {
-    /// The stream: 0, or the frame is to be ignored.
+    /// The stream. If it is not 0, a receiver ignores the frame.
     pub stream_id: u32,
-    /// ASCII serializations of origins, not checked here.
+    /// The ASCII serializations of origins, not checked here.
     pub origins: Vec<Bytes>,
-    /// Flag bits; ORIGIN defines none, and reserves the low four for changes that an old receiver
-    /// must not misread.
+    /// Flag bits. ORIGIN defines none, and reserves the low four for incompatible changes.
     pub undefined_flags: u8,
 }
 
 impl Origin {
-    /// The fewest bytes an entry takes: its length field.
+    /// The minimum length of an entry in bytes: that of its length field.
     const ENTRY_MIN_LEN: usize = 2;
 
-    /// Origins in the given order.
+    /// A frame with these origins, in this order.
     pub fn new(origins: impl IntoIterator<Item = Bytes>) -> Origin {
         Origin {
             stream_id: 0,
@@ -41,13 +40,13 @@ impl Origin {
         }
     }
 
-    /// Returns whether a receiver may use the frame: it is on stream 0, without any of the four
-    /// reserved flags. Others must be ignored (RFC 8336 §2.2).
+    /// Returns whether a receiver may use the frame: it must be on stream 0, without any of the
+    /// four reserved flags. A receiver ignores all other ORIGIN frames (RFC 8336 §2.2).
     pub fn is_valid(&self) -> bool {
         self.stream_id == 0 && self.undefined_flags & 0x0f == 0
     }
 
-    /// Parses a payload; `None` when it has more entries than `max_entries`.
+    /// Parses a payload; `None` if it has more entries than `max_entries`.
     pub(crate) fn parse(
         head: Head,
         payload: &Bytes,

@@ -6,8 +6,8 @@ use super::{DecodeError, EncodeError, Head, flags};
 
 /// Splits a payload into its content and its padding, if the frame is padded.
 ///
-/// Padding that is not zero is accepted: the specification leaves the check to the receiver, and
-/// real captures carry text there.
+/// Accepts padding that is not zero: the specification leaves the check to the receiver, and frames
+/// of real senders have text there.
 #[inline]
 pub(crate) fn split(head: Head, payload: &[u8]) -> Result<(&[u8], Option<&[u8]>), DecodeError> {
     if !head.has(flags::PADDED) {
@@ -31,7 +31,7 @@ pub(crate) fn split(head: Head, payload: &[u8]) -> Result<(&[u8], Option<&[u8]>)
     }
 }
 
-/// The bytes that padding adds to a payload, its length byte included.
+/// The number of bytes that padding adds to a payload, including its length byte.
 pub(crate) fn overhead(padding: Option<&Bytes>) -> Result<usize, EncodeError> {
     match padding {
         None => Ok(0),
@@ -42,14 +42,14 @@ pub(crate) fn overhead(padding: Option<&Bytes>) -> Result<usize, EncodeError> {
     }
 }
 
-/// Writes the length byte in front of the content.
+/// Writes the length byte before the content.
 pub(crate) fn put_length(dst: &mut BytesMut, padding: Option<&Bytes>) {
     if let Some(length) = padding.and_then(|padding| u8::try_from(padding.len()).ok()) {
         dst.put_u8(length);
     }
 }
 
-/// Writes the padding behind the content.
+/// Writes the padding after the content.
 pub(crate) fn put(dst: &mut BytesMut, padding: Option<&Bytes>) {
     if let Some(padding) = padding {
         dst.extend_from_slice(padding);

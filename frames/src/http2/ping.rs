@@ -18,7 +18,7 @@ use super::{DecodeError, Head, Kind, flags};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ping {
-    /// ACK: this is the answer, with the payload of the question.
+    /// ACK: this frame is the answer, with the payload of the PING.
     pub ack: bool,
     /// The opaque payload.
     pub payload: [u8; 8],

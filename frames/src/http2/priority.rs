@@ -1,4 +1,4 @@
-//! PRIORITY, and the five bytes it shares with HEADERS (RFC 9113 §6.3, RFC 7540 §5.3).
+//! PRIORITY, and the five bytes that it shares with HEADERS (RFC 9113 §6.3, RFC 7540 §5.3).
 
 use bytes::BytesMut;
 
@@ -7,15 +7,15 @@ use super::{DecodeError, Head, Kind};
 
 /// A place in the dependency tree of RFC 7540 §5.3, carried by PRIORITY and HEADERS.
 ///
-/// RFC 9113 §5.3.2 deprecates the tree; the bytes are still on the wire and are kept faithfully.
+/// RFC 9113 §5.3.2 deprecates the tree. The bytes are still on the wire, and are kept as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StreamPriority {
-    /// The stream this one depends on; 0 is the root.
+    /// The parent stream; 0 is the root.
     pub dependency: u32,
-    /// It becomes the only child of that stream.
+    /// The stream becomes the only child of its parent.
     pub exclusive: bool,
-    /// The weight, 1 to 256 (one more than the byte on the wire). Other values are moved into
-    /// that range when encoded.
+    /// The weight, 1 to 256 (one more than the byte on the wire). The encoder clamps other values
+    /// to this range.
     pub weight: u16,
 }
 
@@ -30,7 +30,7 @@ impl Default for StreamPriority {
 }
 
 impl StreamPriority {
-    /// Length on the wire in bytes.
+    /// The length on the wire in bytes.
     pub(crate) const LEN: usize = 5;
 
     #[inline]
@@ -57,8 +57,8 @@ impl StreamPriority {
 
 /// PRIORITY: the place of a stream in the deprecated dependency tree (RFC 9113 §6.3).
 ///
-/// A raw frame is decoded even when the stream depends on itself; the stateful
-/// [`Decoder`](super::Decoder) answers that with a stream error.
+/// A raw frame decodes even if the stream depends on itself. The stateful
+/// [`Decoder`](super::Decoder) returns a stream error for it.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -73,7 +73,7 @@ impl StreamPriority {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Priority {
-    /// The stream, not 0; it may be in any state.
+    /// The stream, not 0. It may be in any state.
     pub stream_id: u32,
     /// Its place in the tree.
     pub priority: StreamPriority,

@@ -25,17 +25,17 @@ use super::{DecodeError, EncodeError, Head, Kind, frame};
 pub struct PriorityUpdate {
     /// The stream whose priority is set, not 0. The frame itself is on stream 0.
     pub prioritized_id: u32,
-    /// A value as in the Priority header field, not checked here.
+    /// A value in the syntax of the Priority header field, not checked here.
     pub value: Bytes,
     /// Flag bits; PRIORITY_UPDATE defines none. Kept, and ignored.
     pub undefined_flags: u8,
 }
 
 impl PriorityUpdate {
-    /// Bytes in front of the value.
+    /// The number of bytes before the value.
     pub(crate) const FIXED_LEN: usize = 4;
 
-    /// Checks a payload and takes it apart: prioritized stream, value.
+    /// Checks a payload and splits it into prioritized stream and value.
     pub(crate) fn split(head: Head, payload: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
         let Head {
             kind,

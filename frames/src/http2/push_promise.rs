@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::head::STREAM_ID_MASK;
 use super::{DecodeError, EncodeError, Head, Kind, flags, frame, padding};
 
-/// PUSH_PROMISE: a server announces a stream that it will open (RFC 9113 §6.6).
+/// PUSH_PROMISE: a server reserves a stream for a push (RFC 9113 §6.6).
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -19,7 +19,7 @@ use super::{DecodeError, EncodeError, Head, Kind, flags, frame, padding};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushPromise {
-    /// The stream of the request that the push belongs to, not 0.
+    /// The stream of the request to which the push belongs, not 0.
     pub stream_id: u32,
     /// The promised stream: even, not 0.
     pub promised_id: u32,
@@ -55,7 +55,7 @@ impl PushPromise {
         }
     }
 
-    /// Checks a payload and takes it apart without copying.
+    /// Checks a payload and splits it without copying.
     pub(crate) fn split(head: Head, payload: &[u8]) -> Result<PushPromisePayload<'_>, DecodeError> {
         if head.stream_id == 0 {
             return Err(DecodeError::StreamIdZero { kind: head.kind });

@@ -20,7 +20,7 @@ use super::{DecodeError, ErrorCode, Head, Kind};
 pub struct RstStream {
     /// The stream, not 0.
     pub stream_id: u32,
-    /// Why it ends.
+    /// The reason for the end.
     pub code: ErrorCode,
     /// Flag bits; RST_STREAM defines none. Kept, and ignored.
     pub undefined_flags: u8,

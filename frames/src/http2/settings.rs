@@ -6,11 +6,11 @@ use bytes::BytesMut;
 
 use super::{DecodeError, EncodeError, Head, Kind, flags, frame};
 
-/// SETTINGS: parameters of the sender, or the acknowledgement of the receiver's
-/// (RFC 9113 §6.5).
+/// SETTINGS: parameters of the sender, or an acknowledgement of the receiver's parameters (RFC 9113
+/// §6.5).
 ///
-/// Entries stay in wire order, duplicates and unknown ones included; a later entry of the same
-/// name wins.
+/// Entries stay in wire order, including duplicates and unknown ones. The last entry of a name is
+/// valid.
 ///
 /// ```
 /// use lacewing_frames::http2::{Setting, SettingId, Settings};
@@ -24,7 +24,7 @@ use super::{DecodeError, EncodeError, Head, Kind, flags, frame};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
-    /// ACK: the sender has applied the receiver's settings; there are no entries then.
+    /// ACK: the sender has applied the receiver's settings. Such a frame has no entries.
     pub ack: bool,
     /// The entries in wire order.
     pub entries: Vec<Setting>,
@@ -33,7 +33,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings in the given order.
+    /// A frame with these settings, in this order.
     pub fn new(entries: impl IntoIterator<Item = Setting>) -> Settings {
         Settings {
             ack: false,
@@ -50,7 +50,7 @@ impl Settings {
         }
     }
 
-    /// The value of a setting: the last one given, as later entries replace earlier ones.
+    /// The value of a setting: that of the last entry, as later entries replace earlier ones.
     pub fn value(&self, id: SettingId) -> Option<u32> {
         self.entries
             .iter()
@@ -59,7 +59,7 @@ impl Settings {
             .map(|entry| entry.value)
     }
 
-    /// Parses a payload; an entry whose value is outside its range is an error.
+    /// Parses a payload. An entry with a value outside its range is an error.
     pub(crate) fn parse(
         head: Head,
         payload: &[u8],
@@ -132,7 +132,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Length on the wire in bytes.
+    /// The length on the wire in bytes.
     pub(crate) const LEN: usize = 6;
 
     /// An entry.
@@ -140,11 +140,11 @@ impl Setting {
         Setting { id, value }
     }
 
-    /// The entry itself when its value is allowed; unknown settings allow every value.
+    /// Returns the entry itself if its value is permitted. Unknown settings permit every value.
     ///
     /// # Errors
     ///
-    /// [`DecodeError::SettingValue`] when it is not (RFC 9113 §6.5.2, RFC 8441 §3,
+    /// [`DecodeError::SettingValue`] if the value is not permitted (RFC 9113 §6.5.2, RFC 8441 §3,
     /// RFC 9218 §2.1).
     pub fn checked(self) -> Result<Setting, DecodeError> {
         let allowed = match self.id {
@@ -152,8 +152,8 @@ impl Setting {
             | SettingId::ENABLE_CONNECT_PROTOCOL
             | SettingId::NO_RFC7540_PRIORITIES => self.value <= 1,
             SettingId::INITIAL_WINDOW_SIZE => self.value <= 0x7fff_ffff,
-            // 0 here made a peer cut header blocks into endlessly many empty CONTINUATION
-            // frames (CVE-2026-33814).
+            // With a value of 0, an implementation split header blocks into endlessly many empty
+            // CONTINUATION frames (CVE-2026-33814).
             SettingId::MAX_FRAME_SIZE => (16_384..=Head::MAX_LENGTH).contains(&self.value),
             _ => true,
         };
@@ -181,7 +181,7 @@ impl Setting {
     }
 }
 
-/// The name of a setting; prints as the specification spells it, without `SETTINGS_`.
+/// The name of a setting. Prints its name in the specification, without `SETTINGS_`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SettingId(
     /// The value on the wire.
@@ -189,25 +189,25 @@ pub struct SettingId(
 );
 
 impl SettingId {
-    /// Size of the HPACK table the sender's decoder keeps, in bytes; 4,096 when not given.
+    /// The size of the HPACK table of the sender's decoder, in bytes. Default 4,096.
     pub const HEADER_TABLE_SIZE: SettingId = SettingId(0x1);
     /// The receiver may push: 0 or 1. Default 1.
     pub const ENABLE_PUSH: SettingId = SettingId(0x2);
-    /// The most streams that the receiver may have open at once. Without it there is
-    /// no limit.
+    /// The most streams that the receiver may have open at once. No limit by default.
     pub const MAX_CONCURRENT_STREAMS: SettingId = SettingId(0x3);
-    /// The window each stream starts with, in bytes; 65,535 when not given.
+    /// The initial window of each stream, in bytes. Default 65,535.
     pub const INITIAL_WINDOW_SIZE: SettingId = SettingId(0x4);
-    /// The largest payload the sender accepts, in bytes; 16,384 when not given.
+    /// The largest payload that the sender accepts, in bytes. Default 16,384.
     pub const MAX_FRAME_SIZE: SettingId = SettingId(0x5);
-    /// The largest header list the sender accepts, uncompressed and with 32 bytes for each field.
+    /// The largest header list that the sender accepts, uncompressed and with 32 bytes for each
+    /// field.
     pub const MAX_HEADER_LIST_SIZE: SettingId = SettingId(0x6);
-    /// Extended CONNECT may be used: 0 or 1 (RFC 8441).
+    /// The sender accepts extended CONNECT: 0 or 1 (RFC 8441).
     pub const ENABLE_CONNECT_PROTOCOL: SettingId = SettingId(0x8);
-    /// The priorities of RFC 7540 are ignored: 0 or 1 (RFC 9218).
+    /// The sender ignores the priorities of RFC 7540: 0 or 1 (RFC 9218).
     pub const NO_RFC7540_PRIORITIES: SettingId = SettingId(0x9);
 
-    /// The name in the specification without `SETTINGS_`, when this crate knows the setting.
+    /// The name in the specification without `SETTINGS_`, if this crate knows the setting.
     pub fn name(self) -> Option<&'static str> {
         Some(match self {
             SettingId::HEADER_TABLE_SIZE => "HEADER_TABLE_SIZE",
@@ -230,7 +230,7 @@ impl SettingId {
         }
     }
 
-    /// The allowed values, for an error message.
+    /// The permitted values, for an error message.
     pub(crate) fn allowed(self) -> &'static str {
         match self {
             SettingId::INITIAL_WINDOW_SIZE => "0 to 2147483647",

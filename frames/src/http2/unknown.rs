@@ -1,4 +1,4 @@
-//! Frames of types this crate does not know (RFC 9113 §4.1, §5.5).
+//! Frames of types that this crate does not know (RFC 9113 §4.1, §5.5).
 
 use bytes::{Bytes, BytesMut};
 

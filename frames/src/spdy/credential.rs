@@ -7,7 +7,7 @@ use super::{DecodeError, EncodeError, Kind, Version};
 
 /// CREDENTIAL: a client certificate for the streams that name its slot (section 2.6.9).
 ///
-/// SPDY/3 only: removed in 3.1, where receivers ignore it, and never deployed.
+/// SPDY/3 only. SPDY/3.1 removed it, and its receivers ignore it. It was never deployed.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -26,13 +26,13 @@ use super::{DecodeError, EncodeError, Kind, Version};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
-    /// The slot that the certificate goes to; the first is 1.
+    /// The slot for the certificate. The first slot is 1.
     pub slot: u16,
     /// The client's proof that it has the private key, as in TLS.
     pub proof: Bytes,
-    /// The certificate chain, DER, the client's first.
+    /// The certificate chain in DER, the client's own certificate first.
     pub certificates: Vec<Bytes>,
-    /// The flags, which have no meaning; kept, and ignored.
+    /// The flags, which have no meaning. Kept, and ignored.
     pub undefined_flags: u8,
 }
 
@@ -80,7 +80,7 @@ impl Credential {
     }
 }
 
-/// A string with its length of 32 bits in front, and what follows it.
+/// Splits off a string with a length of 32 bits before it. Returns the string and the rest.
 fn split_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = head::split_u32(bytes)?;
     rest.split_at_checked(usize::try_from(length).ok()?)

@@ -21,12 +21,12 @@ use super::{EncodeError, flags};
 pub struct Data {
     /// The stream, 31 bits.
     pub stream_id: u32,
-    /// The sender's last frame of the stream.
+    /// FLAG_FIN: the sender's last frame of the stream.
     pub fin: bool,
     /// The content.
     pub payload: Bytes,
-    /// Flag bits without a meaning; kept, and ignored. 0x02 was FLAG_COMPRESS in the first text
-    /// of SPDY/3, and was never deployed.
+    /// Flag bits without a meaning. Kept, and ignored. 0x02 was FLAG_COMPRESS in the first draft of
+    /// SPDY/3, and was never deployed.
     pub undefined_flags: u8,
 }
 

@@ -1,4 +1,4 @@
-//! Bytes of a connection to messages, with the zlib stream of its header blocks.
+//! Decodes the bytes of a connection to messages, with the zlib stream of its header blocks.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -14,19 +14,19 @@ use super::{
 };
 use crate::BlockBytes;
 
-/// The smallest limit for control frames (section 2.4.2): every endpoint must take 8192 bytes.
+/// The smallest limit for control frames (section 2.4.2): every endpoint must accept 8,192 bytes.
 const LEAST_CONTROL_FRAME: u32 = 8192;
 
-/// Pieces of DATA from this size on are handed out without copying. Smaller ones are copied, as
+/// Pieces of DATA from this length on are returned without copying. Smaller ones are copied, since
 /// they would keep the whole read buffer alive.
 const COPY_BELOW: usize = 1024;
 
 /// Decodes one direction of a connection.
 ///
-/// All header blocks go through the connection's zlib stream, even those of rejected frames:
-/// otherwise the next one could not be decoded. DATA is passed on in pieces as it arrives.
-/// Nothing waits or is allocated for a declared length (up to 16 MiB). Control frames are held
-/// until they are complete, and refused from their head alone when they are too long.
+/// All header blocks go through the connection's zlib stream, even those of rejected frames;
+/// otherwise the next one could not be decoded. The decoder returns DATA in pieces as they arrive,
+/// and never waits or allocates for a declared length (up to 16 MiB). It buffers control frames
+/// until they are complete, and rejects frames that are too long by their head.
 ///
 /// See the [module](super) for an example.
 pub struct Decoder<L> {
@@ -36,13 +36,13 @@ pub struct Decoder<L> {
     data: Option<OpenData>,
     failed: Option<DecodeError>,
     block_bytes: BlockBytes,
-    /// Pieces of DATA that are shorter are copied.
+    /// Shorter pieces of DATA are copied.
     copy_below: usize,
     list: PhantomData<fn() -> L>,
 }
 
 impl<L: HeaderList> Decoder<L> {
-    /// A decoder at the start of a connection.
+    /// Returns a decoder for the start of a connection.
     pub fn new(version: Version, limits: DecoderLimits) -> Self {
         Decoder {
             version,
@@ -61,20 +61,20 @@ impl<L: HeaderList> Decoder<L> {
         self.version
     }
 
-    /// The limits in force.
+    /// The current limits.
     pub fn limits(&self) -> &DecoderLimits {
         &self.limits
     }
 
-    /// Sets the length in bytes below which pieces of DATA are copied: a few bytes never keep a
-    /// large read buffer alive. Longer pieces are split off without copying. Default 1024. Whoever
-    /// knows the size of the buffers knows better: about a sixteenth of it.
+    /// Sets the length in bytes below which pieces of DATA are copied, so that a few bytes never
+    /// keep a large read buffer alive. Longer pieces are split off without copying. The default is
+    /// 1,024. If you know the size of the read buffers, about a sixteenth of it is best.
     pub fn set_copy_below(&mut self, length: usize) {
         self.copy_below = length;
     }
 
-    /// Returns whether a DATA frame is incomplete, of which pieces may have been handed out: an
-    /// endpoint gives it a deadline.
+    /// Returns whether a DATA frame is incomplete; some pieces of it may have been returned. An
+    /// endpoint sets a deadline for it.
     pub fn in_data(&self) -> bool {
         self.data.is_some()
     }
@@ -84,12 +84,14 @@ impl<L: HeaderList> Decoder<L> {
         self.block_bytes
     }
 
-    /// Takes the next message off the front of `src`; `None` when more bytes are needed.
+    /// Removes the next message from the front of `src` and returns it; `None` if more bytes are
+    /// needed.
     ///
     /// # Errors
     ///
     /// After an error of [`Scope::Stream`] the frame is consumed with its header block, and
-    /// decoding continues. After one of [`Scope::Connection`] the same error is given for good.
+    /// decoding continues. After an error of [`Scope::Connection`], every call returns the same
+    /// error.
     pub fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Message<L>>, DecodeError> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -162,8 +164,8 @@ impl<L: HeaderList> Decoder<L> {
                 let frame = Credential::parse(head, &payload, limit)?;
                 Ok(Some(Message::Credential(frame)))
             }
-            // NOOP ended with SPDY/2, WINDOW_UPDATE and CREDENTIAL began with SPDY/3, and CREDENTIAL
-            // went with SPDY/3.1.
+            // Only SPDY/2 has NOOP. SPDY/3 added WINDOW_UPDATE and CREDENTIAL, and SPDY/3.1 removed
+            // CREDENTIAL.
             (Kind::NOOP, Version::V3, _)
             | (Kind::WINDOW_UPDATE, Version::V2, _)
             | (Kind(0) | Kind::CREDENTIAL | Kind(11..), ..) => {
@@ -183,7 +185,7 @@ impl<L: HeaderList> Decoder<L> {
         }
     }
 
-    /// A frame that this version defines, CREDENTIAL aside.
+    /// Decodes a frame that this version defines, except for CREDENTIAL.
     fn known(&mut self, head: ControlHead, payload: &[u8]) -> Result<Message<L>, DecodeError> {
         Ok(match head.kind {
             Kind::SYN_STREAM => self.syn_stream(head, payload)?,
@@ -216,7 +218,7 @@ impl<L: HeaderList> Decoder<L> {
         })
     }
 
-    /// SYN_REPLY or HEADERS.
+    /// Decodes SYN_REPLY or HEADERS.
     fn reply(&mut self, head: ControlHead, payload: &[u8]) -> Result<Message<L>, DecodeError> {
         let ReplyPayload {
             stream_id, block, ..
@@ -269,10 +271,10 @@ impl<L: HeaderList> Decoder<L> {
         Ok(Block { list, size })
     }
 
-    /// A control frame of another version: SYN_STREAM is refused, others are ignored ("Protocol
-    /// versioning" of SPDY/2; SPDY/3 only has the code). The sender has put its block into the
-    /// zlib stream, and it is inflated too. That of another version may begin with another
-    /// dictionary, and fail; the error stays the same.
+    /// Handles a control frame of another version: SYN_STREAM is refused, others are ignored
+    /// ("Protocol versioning" of SPDY/2; SPDY/3 only has the code). The sender has put its header
+    /// block into the zlib stream, so it is inflated too. The block of another version may start
+    /// with another dictionary, and fail; the error stays the same.
     fn foreign(
         &mut self,
         version: u16,
@@ -280,7 +282,7 @@ impl<L: HeaderList> Decoder<L> {
         length: u32,
         payload: &[u8],
     ) -> Result<(), DecodeError> {
-        // Only a block that lies where ours do can belong to our zlib stream.
+        // Only a block at the same position as ours can belong to our zlib stream.
         if let Some(offset) = kind.block_offset(self.version) {
             let Some(block) = payload.get(offset..) else {
                 return Err(DecodeError::Length { kind, length });
@@ -339,7 +341,7 @@ impl<L> fmt::Debug for Decoder<L> {
     }
 }
 
-/// Limits of a [`Decoder`].
+/// The limits of a [`Decoder`].
 ///
 /// ```
 /// use lacewing_frames::spdy::DecoderLimits;
@@ -350,16 +352,17 @@ impl<L> fmt::Debug for Decoder<L> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DecoderLimits {
-    /// Payload of a control frame, bytes; DATA has none, as it is not held back. 65 KiB by
-    /// default, so that a stored header list of the default size fits. Taken as 8192 when it is
-    /// less, which every endpoint must accept (section 2.4.2).
+    /// The longest payload of a control frame in bytes. DATA has no limit, as it is not buffered.
+    /// The default is 65 KiB, so that a stored header list of the default size fits. A smaller
+    /// value than 8,192 has no effect, since every endpoint must accept that length (section
+    /// 2.4.2).
     pub max_frame_size: u32,
     /// The limits on a header list.
     pub list: ListLimits,
-    /// Entries of a SETTINGS frame; 32 by default.
+    /// The most entries of a SETTINGS frame. The default is 32.
     pub max_settings_entries: usize,
-    /// Certificates in a CREDENTIAL frame; 16 by default. `None`: there is no such frame, as in
-    /// SPDY/3.1, and it is unknown.
+    /// The most certificates in a CREDENTIAL frame. The default is 16. With `None` the frame is
+    /// unknown, as in SPDY/3.1.
     pub max_certificates: Option<usize>,
 }
 
@@ -375,7 +378,7 @@ impl Default for DecoderLimits {
 }
 
 impl DecoderLimits {
-    /// The same limits after `change`, for chains.
+    /// Returns these limits after `change`, for use in expressions.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
@@ -383,7 +386,7 @@ impl DecoderLimits {
     }
 }
 
-/// A DATA frame whose payload is still arriving.
+/// A DATA frame whose payload is not completely received.
 #[derive(Debug, Clone, Copy)]
 struct OpenData {
     stream_id: u32,
@@ -391,14 +394,14 @@ struct OpenData {
     remaining: u32,
 }
 
-/// Takes a frame off `src` and gives its payload.
+/// Removes a frame from `src` and returns its payload.
 fn take_payload(src: &mut BytesMut, end: usize) -> Bytes {
     let mut frame = src.split_to(end);
     frame.advance(Head::LEN);
     frame.freeze()
 }
 
-/// Copies the first `length` bytes off `src`, which keeps its buffer.
+/// Copies and removes the first `length` bytes of `src`, which keeps its buffer.
 fn copy_off(src: &mut BytesMut, length: usize) -> Bytes {
     let piece = src.get(..length).map(Bytes::copy_from_slice);
     src.advance(length);

@@ -1,4 +1,4 @@
-//! Messages to bytes of a connection, with the zlib stream of its header blocks.
+//! Encodes messages to the bytes of a connection, with the zlib stream of its header blocks.
 
 use bytes::{BufMut, BytesMut};
 
@@ -10,8 +10,8 @@ use super::{
 
 /// Encodes one direction of a connection.
 ///
-/// Frames with header blocks must be sent in the order in which they were encoded, all of them:
-/// their blocks are one zlib stream. After an error nothing was written.
+/// Send all frames with header blocks, in the order in which they were encoded: their blocks form
+/// one zlib stream. After an error nothing was written.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -34,7 +34,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// An encoder at the start of a connection.
+    /// Returns an encoder for the start of a connection.
     pub fn new(version: Version, compression: Compression) -> Encoder {
         Encoder {
             version,
@@ -51,7 +51,7 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// [`EncodeError::Block`] when the header list doesn't fit its block.
+    /// [`EncodeError::Block`] if the header list does not fit its block.
     pub fn syn_stream(
         &mut self,
         dst: &mut BytesMut,
@@ -96,8 +96,8 @@ impl Encoder {
         self.with_block(dst, Kind::HEADERS, flags, fixed, fields)
     }
 
-    /// Appends the eight bytes of a DATA frame's head (section 2.2.2); `len` bytes of payload,
-    /// at most [`Head::MAX_LENGTH`], are to follow.
+    /// Appends the eight bytes of a DATA frame's head (section 2.2.2). `len` bytes of payload must
+    /// follow, at most [`Head::MAX_LENGTH`].
     #[inline]
     pub fn data_head(&self, dst: &mut BytesMut, stream_id: u32, len: u32, fin: bool) {
         debug_assert!(len <= Head::MAX_LENGTH, "DATA longer than a frame can be");
@@ -114,7 +114,7 @@ impl Encoder {
         fixed_size(RstStream::new(stream_id, code).encode(self.version, dst));
     }
 
-    /// Appends SETTINGS (section 2.6.4). `clear` asks the client to forget what it stored.
+    /// Appends SETTINGS (section 2.6.4). `clear` asks the client to delete its stored settings.
     ///
     /// # Errors
     ///
@@ -134,7 +134,7 @@ impl Encoder {
         fixed_size(Ping::new(id).encode(self.version, dst));
     }
 
-    /// Appends GOAWAY (section 2.6.6). SPDY/2 has no status there: it is left out.
+    /// Appends GOAWAY (section 2.6.6). SPDY/2 has no status there, so it is omitted.
     pub fn go_away(&self, dst: &mut BytesMut, last_good_stream_id: u32, status: GoAwayStatus) {
         let frame = match self.version {
             Version::V2 => GoAway::without_status(last_good_stream_id),
@@ -143,13 +143,13 @@ impl Encoder {
         fixed_size(frame.encode(self.version, dst));
     }
 
-    /// Appends WINDOW_UPDATE (section 2.6.8). Not for SPDY/2, whose peers ignore it.
+    /// Appends WINDOW_UPDATE (section 2.6.8). Do not use it with SPDY/2, whose peers ignore it.
     pub fn window_update(&self, dst: &mut BytesMut, stream_id: u32, delta: u32) {
         fixed_size(WindowUpdate::new(stream_id, delta).encode(self.version, dst));
     }
 
-    /// Appends any other frame, as it is: NOOP, CREDENTIAL, unknown ones. A raw header block would
-    /// have to continue this connection's zlib stream.
+    /// Appends any other frame, as it is: NOOP, CREDENTIAL, or an unknown frame. A raw header block
+    /// would have to continue this connection's zlib stream.
     ///
     /// # Errors
     ///
@@ -173,7 +173,7 @@ impl Encoder {
         fields(&mut block);
         let result = block.finish().map_err(EncodeError::from).and_then(|()| {
             let payload = dst.len().saturating_sub(start + Head::LEN);
-            // The block encoder keeps blocks small enough for this not to fail.
+            // The block encoder limits the size of blocks, so this does not fail.
             head::checked_length(payload)
         });
         match result {
@@ -192,7 +192,7 @@ impl Encoder {
     }
 }
 
-/// Frames of four or eight bytes can't be too long.
+/// Frames of four or eight bytes cannot be too long.
 fn fixed_size(result: Result<(), EncodeError>) {
     debug_assert!(result.is_ok());
 }

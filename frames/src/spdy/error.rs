@@ -4,10 +4,10 @@ use core::fmt;
 
 use super::{ErrorCode, GoAwayStatus, Head, Kind};
 
-/// A rule of SPDY that received bytes break: one variant per rule.
+/// A rule of SPDY that received bytes break. Each rule is a variant.
 ///
-/// Rules about a header *list* are not here: they are in [`Block::list`](super::Block), since the
-/// frame was read and the stream is known.
+/// Rules about a header *list* are not here. They are in [`Block::list`](super::Block), since the
+/// frame was read and its stream is known.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -23,15 +23,15 @@ use super::{ErrorCode, GoAwayStatus, Head, Kind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// A head declares a payload longer than the limit (section 2.4.2). Control frames of up to
-    /// 8192 bytes must be taken.
+    /// A head declares a payload longer than the limit (section 2.4.2). Every endpoint must accept
+    /// control frames of up to 8,192 bytes.
     FrameTooLong {
         /// The frame's head.
         head: Head,
         /// The limit in bytes.
         limit: u32,
     },
-    /// The payload has not the length, or not the least length, that this kind of frame needs.
+    /// The payload does not have the length, or the minimum length, of this kind of frame.
     Length {
         /// The frame.
         kind: Kind,
@@ -55,7 +55,7 @@ pub enum DecodeError {
         /// The frame's version.
         version: u16,
     },
-    /// SETTINGS whose number of entries doesn't match its length (section 2.6.4).
+    /// SETTINGS with a number of entries that does not match its length (section 2.6.4).
     SettingsCount {
         /// The declared number of entries.
         entries: u32,
@@ -69,7 +69,7 @@ pub enum DecodeError {
         /// The limit.
         limit: usize,
     },
-    /// CREDENTIAL whose proof or certificates reach past its end (section 2.6.9).
+    /// CREDENTIAL with a proof or a certificate that extends beyond its end (section 2.6.9).
     CredentialLength {
         /// The length of the payload in bytes.
         length: u32,
@@ -79,23 +79,22 @@ pub enum DecodeError {
         /// The limit.
         limit: usize,
     },
-    /// A header block that does not decompress (section 2.6.10.1): all later ones are lost too.
+    /// A header block that does not decompress (section 2.6.10.1). All later ones are lost too.
     Compression(lacewing_spdy_zlib::DecodeError),
 }
 
 /// The scope of an error: the connection or one stream (section 2.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Send GOAWAY and close; the decoder gives the same error from now on.
+    /// Send GOAWAY and close. From now on the decoder returns the same error.
     Connection,
-    /// Send RST_STREAM on this stream; the frame is consumed, and decoding
-    /// continues.
+    /// Send RST_STREAM on this stream. The frame is consumed, and decoding continues.
     Stream(u32),
 }
 
 impl DecodeError {
-    /// Returns whether a header block is, or inflates to, more than the limits of header lists and
-    /// frames allow.
+    /// Returns whether a header block exceeds, or inflates to more than, the limits of header lists
+    /// and frames.
     pub fn is_list_too_large(&self) -> bool {
         match self {
             DecodeError::Compression(lacewing_spdy_zlib::DecodeError::TooLarge { .. }) => true,
@@ -133,7 +132,7 @@ impl DecodeError {
         GoAwayStatus::PROTOCOL_ERROR
     }
 
-    /// The section that states the rule; for a limit of this crate, the one that allows it.
+    /// The section that states the rule. For a limit of this crate, the section that permits it.
     pub fn section(&self) -> &'static str {
         match self {
             DecodeError::FrameTooLong { .. } => "SPDY/3 2.4.2",
@@ -163,7 +162,7 @@ impl fmt::Display for DecodeError {
             ),
             DecodeError::Length { kind, length } => write!(
                 f,
-                "{kind} frame has a payload of {length} bytes, which its layout forbids"
+                "{kind} frame has a payload of {length} bytes, which its format forbids"
             ),
             DecodeError::StreamIdZero { kind } => {
                 write!(f, "{kind} frame on stream 0; it must name a stream")
@@ -190,7 +189,7 @@ impl fmt::Display for DecodeError {
             ),
             DecodeError::CredentialLength { length } => write!(
                 f,
-                "CREDENTIAL frame has a proof or certificate that reaches past its {length} bytes"
+                "CREDENTIAL frame has a proof or certificate that extends beyond its {length} bytes"
             ),
             DecodeError::TooManyCertificates { limit } => write!(
                 f,
@@ -210,7 +209,7 @@ impl From<lacewing_spdy_zlib::DecodeError> for DecodeError {
     }
 }
 
-/// A frame beyond what its layout can carry. Nothing was written.
+/// The error of a frame that does not fit the wire. Nothing was written.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -223,12 +222,12 @@ impl From<lacewing_spdy_zlib::DecodeError> for DecodeError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// A payload whose length does not fit into 24 bits.
+    /// A payload with a length that does not fit into 24 bits.
     FrameTooLong {
         /// The length in bytes.
         length: usize,
     },
-    /// A header list that a block can't carry.
+    /// A header list that a block cannot carry.
     Block(lacewing_spdy_zlib::EncodeError),
 }
 

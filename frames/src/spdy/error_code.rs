@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-/// A status code of RST_STREAM (section 2.6.3); prints as the specification spells it.
+/// A status code of RST_STREAM (section 2.6.3). Prints its name in the specification.
 ///
-/// Any 32-bit value may arrive. Codes without a name are kept as they are.
+/// A peer may send any 32-bit value. Codes without a name are kept as they are.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ErrorCode(
     /// The value on the wire. 0 is not valid.
@@ -16,13 +16,13 @@ impl ErrorCode {
     pub const PROTOCOL_ERROR: ErrorCode = ErrorCode(1);
     /// A frame for a stream that is not active.
     pub const INVALID_STREAM: ErrorCode = ErrorCode(2);
-    /// The stream was refused before any processing of it; the request is safe to retry.
+    /// The stream was refused before any processing; the request is safe to retry.
     pub const REFUSED_STREAM: ErrorCode = ErrorCode(3);
-    /// The receiver doesn't speak the version of the SYN_STREAM.
+    /// The receiver does not speak the version of the SYN_STREAM.
     pub const UNSUPPORTED_VERSION: ErrorCode = ErrorCode(4);
     /// The creator no longer needs the stream.
     pub const CANCEL: ErrorCode = ErrorCode(5);
-    /// The sender failed.
+    /// The sender failed internally.
     pub const INTERNAL_ERROR: ErrorCode = ErrorCode(6);
     /// The peer broke flow control.
     pub const FLOW_CONTROL_ERROR: ErrorCode = ErrorCode(7);
@@ -35,7 +35,7 @@ impl ErrorCode {
     /// A frame larger than the receiver supports. From SPDY/3 on.
     pub const FRAME_TOO_LARGE: ErrorCode = ErrorCode(11);
 
-    /// The name in the specification, or `None` for a code it does not define.
+    /// The name in the specification, or `None` for a code that it does not define.
     pub fn name(self) -> Option<&'static str> {
         Some(match self {
             ErrorCode::PROTOCOL_ERROR => "PROTOCOL_ERROR",
@@ -69,7 +69,7 @@ impl fmt::Debug for ErrorCode {
     }
 }
 
-/// A status of GOAWAY (section 2.6.6); prints as the specification spells it.
+/// A status of GOAWAY (section 2.6.6). Prints its name in the specification.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GoAwayStatus(
     /// The value on the wire.
@@ -81,10 +81,11 @@ impl GoAwayStatus {
     pub const OK: GoAwayStatus = GoAwayStatus(0);
     /// An unspecific violation of the protocol.
     pub const PROTOCOL_ERROR: GoAwayStatus = GoAwayStatus(1);
-    /// The sender failed. (The text of SPDY/3 says 11, an error; every implementation says 2.)
+    /// The sender failed internally. (The text of SPDY/3 has 11, an error; every implementation
+    /// uses 2.)
     pub const INTERNAL_ERROR: GoAwayStatus = GoAwayStatus(2);
 
-    /// The name in the specification, or `None` for a status it does not define.
+    /// The name in the specification, or `None` for a status that it does not define.
     pub fn name(self) -> Option<&'static str> {
         Some(match self {
             GoAwayStatus::OK => "OK",

@@ -1,4 +1,4 @@
-//! One frame as it is on the wire, its header block still compressed.
+//! One frame, exactly as on the wire, with its header block still compressed.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -8,10 +8,10 @@ use super::{
     Settings, SynReply, SynStream, Unknown, Version, WindowUpdate,
 };
 
-/// One frame, faithful to the wire: what was decoded encodes back byte for byte.
+/// One frame, exactly as on the wire: a decoded frame encodes to the same bytes.
 ///
-/// (The bit in front of a stream identifier is the exception: it is ignored when read and sent as
-/// zero, as the specification asks.)
+/// (The bit before a stream identifier is the exception: it is ignored on receipt and sent as zero,
+/// as the specification requires.)
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -32,31 +32,31 @@ pub enum Frame {
     RstStream(RstStream),
     /// Parameters of the sender.
     Settings(Settings),
-    /// Nothing at all. Decoded from SPDY/2 only; unknown in SPDY/3.
+    /// No meaning. Decoded from SPDY/2 only; unknown in SPDY/3.
     Noop(Noop),
     /// Measures the round trip.
     Ping(Ping),
-    /// No new streams.
+    /// Ends the acceptance of new streams.
     GoAway(GoAway),
-    /// More headers.
+    /// Carries more header fields.
     Headers(Headers),
-    /// Flow-control credit. Unknown in SPDY/2.
+    /// Returns flow-control credit. Unknown in SPDY/2.
     WindowUpdate(WindowUpdate),
-    /// A client certificate. Unknown in SPDY/2.
+    /// Carries a client certificate. Unknown in SPDY/2.
     Credential(Credential),
-    /// Bytes of a stream.
+    /// Carries bytes of a stream.
     Data(Data),
     /// A control frame of an undefined type, or of another version.
     Unknown(Unknown),
 }
 
 impl Frame {
-    /// Takes one frame off the front of `src`; `None` when it is not complete yet.
+    /// Removes one frame from the front of `src` and returns it; `None` if it is incomplete.
     ///
     /// # Errors
     ///
-    /// A payload over `max_frame_size` bytes is refused from the head alone, with nothing taken
-    /// off. After every other error the frame is taken off.
+    /// A payload over `max_frame_size` bytes is rejected by the head alone, and nothing is removed.
+    /// After every other error the frame is removed.
     pub fn decode(
         version: Version,
         src: &mut BytesMut,
@@ -138,7 +138,7 @@ impl Frame {
             (Kind::PING, _) => Frame::Ping(Ping::parse(head, &payload)?),
             (Kind::GOAWAY, _) => Frame::GoAway(GoAway::parse(head, &payload)?),
             (Kind::HEADERS, _) => Frame::Headers(Headers::parse(head, &payload)?),
-            // Never implemented in SPDY/2, and taken out of its draft.
+            // Never implemented in SPDY/2, and removed from its draft.
             (Kind::WINDOW_UPDATE, Version::V3) => {
                 Frame::WindowUpdate(WindowUpdate::parse(head, &payload)?)
             }

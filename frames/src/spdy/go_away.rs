@@ -5,7 +5,7 @@ use bytes::{BufMut, BytesMut};
 use super::head::{self, ControlHead, STREAM_ID_MASK};
 use super::{DecodeError, EncodeError, GoAwayStatus, Kind, Version};
 
-/// GOAWAY: the sender takes no new streams (section 2.6.6).
+/// GOAWAY: the sender accepts no new streams (section 2.6.6).
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -19,13 +19,13 @@ use super::{DecodeError, EncodeError, GoAwayStatus, Kind, Version};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GoAway {
-    /// The last stream that the sender took from the receiver, 0 for none. Later ones were not
-    /// processed and may be tried again elsewhere.
+    /// The last stream of the receiver that the sender accepted, 0 for none. Later streams were not
+    /// processed, and can be retried on another connection.
     pub last_good_stream_id: u32,
-    /// Why. SPDY/2 has no status: `None`. spdy-transport sends one there too: it is read, and
-    /// written if it is there. SPDY/3 always has one; `None` is written as OK there.
+    /// The reason. SPDY/2 has no status: `None`. spdy-transport sends one even there; it is read,
+    /// and written if it is present. SPDY/3 always has one; `None` is written as OK there.
     pub status: Option<GoAwayStatus>,
-    /// The flags, which have no meaning; kept, and ignored.
+    /// The flags, which have no meaning. Kept, and ignored.
     pub undefined_flags: u8,
 }
 

@@ -1,4 +1,4 @@
-//! The eight bytes in front of every frame (sections 2.2.1 and 2.2.2).
+//! The eight bytes before every frame (sections 2.2.1 and 2.2.2).
 
 use core::fmt;
 
@@ -16,9 +16,9 @@ pub(crate) const STREAM_ID_MASK: u32 = 0x7fff_ffff;
 pub mod flags {
     /// SYN_STREAM, SYN_REPLY, HEADERS and DATA: the sender's last frame of the stream.
     pub const FIN: u8 = 0x01;
-    /// SYN_STREAM: the receiver can't reply.
+    /// SYN_STREAM: the receiver must not reply.
     pub const UNIDIRECTIONAL: u8 = 0x02;
-    /// SETTINGS: the client is to forget what it stored for this server.
+    /// SETTINGS: the client must delete its stored settings of this server.
     pub const CLEAR_SETTINGS: u8 = 0x01;
     /// An entry of SETTINGS: the server asks the client to store it.
     pub const PERSIST_VALUE: u8 = 0x01;
@@ -49,7 +49,7 @@ pub enum Head {
         kind: Kind,
         /// The flags, whose meaning depends on the kind.
         flags: u8,
-        /// Length of the payload in bytes, without these eight; 24 bits.
+        /// The length of the payload in bytes, without the head; 24 bits.
         length: u32,
     },
     /// A data frame.
@@ -58,19 +58,19 @@ pub enum Head {
         stream_id: u32,
         /// The flags.
         flags: u8,
-        /// Length of the payload in bytes, without these eight; 24 bits.
+        /// The length of the payload in bytes, without the head; 24 bits.
         length: u32,
     },
 }
 
 impl Head {
-    /// Length of a frame head in bytes.
+    /// The length of a frame head in bytes.
     pub const LEN: usize = 8;
 
     /// The longest payload that a head can declare: 2^24-1 bytes.
     pub const MAX_LENGTH: u32 = 0x00ff_ffff;
 
-    /// Reads a head from the front of `bytes`; `None` when fewer than eight bytes are there.
+    /// Reads a head from the front of `bytes`; `None` if there are fewer than eight bytes.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Option<Head> {
         let &[b0, b1, b2, b3, flags, l0, l1, l2] = bytes.first_chunk::<{ Head::LEN }>()?;
@@ -91,7 +91,7 @@ impl Head {
         })
     }
 
-    /// The eight bytes of this head. Of the length the low 24 bits are written.
+    /// The eight bytes of this head, with the low 24 bits of the length.
     #[inline]
     pub fn to_bytes(self) -> [u8; Head::LEN] {
         let first = match self {
@@ -105,7 +105,7 @@ impl Head {
         [b0, b1, b2, b3, self.flags(), l0, l1, l2]
     }
 
-    /// Length of the payload in bytes.
+    /// The length of the payload in bytes.
     #[inline]
     pub fn length(self) -> u32 {
         match self {
@@ -132,7 +132,7 @@ impl fmt::Display for Head {
     }
 }
 
-/// The type of a control frame (section 2.6); prints as the specification spells it.
+/// The type of a control frame (section 2.6). Prints its name in the specification.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Kind(
     /// The value on the wire.
@@ -148,20 +148,20 @@ impl Kind {
     pub const RST_STREAM: Kind = Kind(3);
     /// Parameters of the sender.
     pub const SETTINGS: Kind = Kind(4);
-    /// Nothing at all; SPDY/2 only.
+    /// No meaning; SPDY/2 only.
     pub const NOOP: Kind = Kind(5);
     /// Measures the round trip.
     pub const PING: Kind = Kind(6);
-    /// No new streams.
+    /// Ends the acceptance of new streams.
     pub const GOAWAY: Kind = Kind(7);
-    /// More headers.
+    /// Carries more header fields.
     pub const HEADERS: Kind = Kind(8);
-    /// Flow-control credit; not in SPDY/2.
+    /// Returns flow-control credit; not in SPDY/2.
     pub const WINDOW_UPDATE: Kind = Kind(9);
-    /// A client certificate; SPDY/3 only. (One figure of the IETF text says 11, an error.)
+    /// Carries a client certificate; SPDY/3 only. (One figure of the IETF text has 11, an error.)
     pub const CREDENTIAL: Kind = Kind(10);
 
-    /// The name in the specification, or `None` for a type it does not define.
+    /// The name in the specification, or `None` for a type that it does not define.
     pub fn name(self) -> Option<&'static str> {
         Some(match self {
             Kind::SYN_STREAM => "SYN_STREAM",
@@ -195,7 +195,7 @@ impl Kind {
         }
     }
 
-    /// Bytes between the head and the header block, for the kinds that carry one.
+    /// The number of bytes between the head and the header block, for the kinds that have one.
     pub(crate) fn block_offset(self, version: Version) -> Option<usize> {
         match (self, version) {
             (Kind::SYN_STREAM, _) => Some(10),
@@ -222,7 +222,8 @@ impl fmt::Debug for Kind {
     }
 }
 
-/// Flags and length of a control frame: what parsing its payload needs of its head.
+/// The flags and length of a control frame: the parts of its head that decide how its payload is
+/// parsed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ControlHead {
     pub(crate) version: Version,
@@ -266,20 +267,20 @@ pub(crate) fn checked_length(length: usize) -> Result<u32, EncodeError> {
         .ok_or(EncodeError::FrameTooLong { length })
 }
 
-/// The number that `flag` adds to the flags when `set`.
+/// The flag bit to add if `set` is true, otherwise 0.
 #[inline]
 pub(crate) fn flag(set: bool, flag: u8) -> u8 {
     if set { flag } else { 0 }
 }
 
-/// The four bytes at the front of `payload`, and what follows.
+/// The four bytes at the front of `payload`, and the rest.
 #[inline]
 pub(crate) fn split_u32(payload: &[u8]) -> Option<(u32, &[u8])> {
     let (bytes, rest) = payload.split_first_chunk()?;
     Some((u32::from_be_bytes(*bytes), rest))
 }
 
-/// A payload of exactly two 32-bit numbers.
+/// Parses a payload of exactly two 32-bit numbers.
 #[inline]
 pub(crate) fn two_u32(payload: &[u8]) -> Option<(u32, u32)> {
     let (first, rest) = split_u32(payload)?;

@@ -5,13 +5,13 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::head::{self, ControlHead, STREAM_ID_MASK};
 use super::{DecodeError, EncodeError, Kind, Version};
 
-/// HEADERS: more headers on a stream (section 2.6.7). The block is raw: compressed.
+/// HEADERS: more header fields on a stream (section 2.6.7). The block is still compressed.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
 /// use lacewing_frames::spdy::{Frame, Headers, Version};
 ///
-/// // a block of no bytes holds no fields
+/// // an empty block holds no fields
 /// let wire = b"\x80\x03\x00\x08\x00\x00\x00\x04\0\0\0\x01";
 /// let frame = Frame::decode(Version::V3, &mut BytesMut::from(&wire[..]), 8192)?;
 /// assert_eq!(frame, Some(Frame::Headers(Headers::new(1, Bytes::new()))));
@@ -25,7 +25,7 @@ pub struct Headers {
     pub fin: bool,
     /// The header block, compressed.
     pub block: Bytes,
-    /// The unused 16 bits of SPDY/2; kept, and ignored. 0 in SPDY/3, which has none.
+    /// The unused 16 bits of SPDY/2. Kept, and ignored. 0 in SPDY/3, which has none.
     pub reserved: u16,
     /// Flag bits without a meaning in this frame; kept, and ignored.
     pub undefined_flags: u8,
@@ -72,7 +72,7 @@ pub(crate) struct ReplyPayload<'a> {
     pub(crate) block: &'a [u8],
 }
 
-/// Takes the payload of SYN_REPLY or HEADERS apart without copying.
+/// Splits the payload of SYN_REPLY or HEADERS without copying.
 pub(crate) fn split(head: ControlHead, payload: &[u8]) -> Result<ReplyPayload<'_>, DecodeError> {
     let split = || {
         let (stream_id, rest) = head::split_u32(payload)?;
@@ -93,7 +93,7 @@ pub(crate) fn split(head: ControlHead, payload: &[u8]) -> Result<ReplyPayload<'_
     split().ok_or(DecodeError::Length { kind, length })
 }
 
-/// Appends what stands before the block.
+/// Appends the bytes before the block.
 pub(crate) fn put_fixed(dst: &mut BytesMut, version: Version, stream_id: u32, reserved: u16) {
     dst.put_u32(stream_id & STREAM_ID_MASK);
     if version == Version::V2 {

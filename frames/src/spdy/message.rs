@@ -1,4 +1,4 @@
-//! The stateful decoder's results: frames whose header blocks are header lists.
+//! The results of the stateful decoder: frames with header lists in place of header blocks.
 
 use core::error::Error;
 use core::fmt;
@@ -29,15 +29,15 @@ pub enum Message<L> {
     SynStream {
         /// The stream, not 0.
         stream_id: u32,
-        /// The stream that this one is associated to (server push), or 0.
+        /// The associated stream, for server push, or 0.
         associated: u32,
         /// 0 is the most urgent; up to 3 in SPDY/2 and 7 in SPDY/3.
         priority: u8,
-        /// Index of a client certificate, 0 for none. To be ignored but in SPDY/3.
+        /// The index of a client certificate, 0 for none. Ignore it except in SPDY/3.
         slot: u8,
         /// The sender's last frame of the stream.
         fin: bool,
-        /// The receiver can't reply. spdy-transport doesn't set it on pushes.
+        /// The receiver must not reply. spdy-transport does not set the flag on pushes.
         unidirectional: bool,
         /// The header list.
         block: Block<L>,
@@ -51,7 +51,7 @@ pub enum Message<L> {
         /// The header list.
         block: Block<L>,
     },
-    /// More headers (section 2.6.7).
+    /// Carries more header fields (section 2.6.7).
     Headers {
         /// The stream, not 0.
         stream_id: u32,
@@ -60,15 +60,15 @@ pub enum Message<L> {
         /// The header list.
         block: Block<L>,
     },
-    /// A piece of a DATA frame (section 2.2.2), as it arrived.
+    /// A piece of a DATA frame (section 2.2.2), as it was received.
     Data {
         /// The stream.
         stream_id: u32,
         /// The piece. Empty only for a frame without payload.
         payload: Bytes,
-        /// The sender's last frame of the stream, and its last piece.
+        /// This is the last piece of the sender's last frame of the stream.
         fin: bool,
-        /// Bytes of the frame that are still outstanding: 0 with the last piece.
+        /// The bytes of the frame that are not yet received: 0 with the last piece.
         remaining: u32,
         /// Flag bits other than FIN.
         undefined_flags: u8,
@@ -77,17 +77,17 @@ pub enum Message<L> {
     RstStream(RstStream),
     /// Parameters of the peer (section 2.6.4).
     Settings(Settings),
-    /// Nothing at all (SPDY/2).
+    /// No meaning (SPDY/2).
     Noop(Noop),
-    /// To be sent back, or an answer (section 2.6.5).
+    /// A PING to send back, or an answer (section 2.6.5).
     Ping(Ping),
-    /// No new streams (section 2.6.6).
+    /// Ends the acceptance of new streams (section 2.6.6).
     GoAway(GoAway),
-    /// Flow-control credit (section 2.6.8).
+    /// Returns flow-control credit (section 2.6.8).
     WindowUpdate(WindowUpdate),
-    /// A client certificate (section 2.6.9).
+    /// Carries a client certificate (section 2.6.9).
     Credential(Credential),
-    /// A frame to be ignored: of an undefined type, or of another version.
+    /// A frame to ignore: of an undefined type, or of another version.
     Unknown(Unknown),
 }
 
@@ -117,22 +117,22 @@ pub enum Message<L> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Block<L> {
-    /// The header list, all of it. An error when it breaks a rule or exceeds a limit: a stream to
-    /// refuse or reset, on a connection that lives on.
+    /// The whole header list, or an error if it breaks a rule or exceeds a limit. Refuse or reset
+    /// the stream in this case; the connection continues.
     pub list: Result<L, BadList<L>>,
-    /// Bytes of names and values of the fields that were handed over, and 32 for each.
+    /// The bytes of names and values of the fields that were passed on, and 32 for each.
     pub size: usize,
 }
 
 impl<L> Block<L> {
-    /// The received fields, those of a bad list too: to show them, not to act on them.
+    /// The received fields, even of a bad list. Show them, but do not act on them.
     pub fn fields(&self) -> &L {
         self.list.as_ref().unwrap_or_else(|bad| &bad.fields)
     }
 }
 
-/// A header list that breaks a rule or was cut where it exceeds a limit. The compression state is
-/// in step.
+/// A header list that breaks a rule, or was truncated where it exceeds a limit. The compression
+/// state still agrees with the peer's.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -157,11 +157,11 @@ impl<L> Block<L> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BadList<L> {
-    /// The fields: those before the limit, and as they are where they break a rule.
+    /// The fields before the limit. Fields that break a rule are as they were received.
     pub fields: L,
     /// The first rule that the list breaks: reset the stream with PROTOCOL_ERROR.
     pub malformed: Option<HeaderError>,
-    /// The limit that cut the list short.
+    /// The limit that truncated the list.
     pub exceeded: Option<Exceeded>,
 }
 
@@ -170,7 +170,7 @@ impl<L> fmt::Display for BadList<L> {
         match (self.malformed, self.exceeded) {
             (Some(error), _) => error.fmt(f),
             (None, Some(error)) => error.fmt(f),
-            (None, None) => f.write_str("header list can't be taken"),
+            (None, None) => f.write_str("header list breaks a rule or exceeds a limit"),
         }
     }
 }
@@ -195,11 +195,11 @@ impl<L: fmt::Debug> Error for BadList<L> {}
 /// }
 /// ```
 pub trait HeaderList: Default {
-    /// Takes a field. Names and values may be anything that [`BadList::malformed`] reports.
+    /// Adds a field. Names and values may break the rules of [`BadList::malformed`].
     fn push(&mut self, name: &[u8], values: Values<'_>);
 }
 
-/// Names, and values as on the wire: joined by NUL.
+/// Names and values as on the wire: NUL joins the values.
 impl HeaderList for Vec<(Bytes, Bytes)> {
     fn push(&mut self, name: &[u8], values: Values<'_>) {
         Vec::push(

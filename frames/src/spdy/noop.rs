@@ -5,10 +5,10 @@ use bytes::BytesMut;
 use super::head::{self, ControlHead};
 use super::{DecodeError, EncodeError, Kind, Version};
 
-/// NOOP: nothing at all. SPDY/2 only; receivers ignore it.
+/// NOOP: has no meaning. SPDY/2 only; receivers ignore it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Noop {
-    /// The flags, which have no meaning; kept, and ignored.
+    /// The flags, which have no meaning. Kept, and ignored.
     pub undefined_flags: u8,
 }
 

@@ -5,9 +5,9 @@ use bytes::{BufMut, BytesMut};
 use super::head::{self, ControlHead};
 use super::{DecodeError, EncodeError, Kind, Version};
 
-/// PING: sent back as it is, ahead of all else (section 2.6.5).
+/// PING: the receiver sends it back unchanged, before all other frames (section 2.6.5).
 ///
-/// Nothing marks an answer. Clients use odd ids, servers even ones: a PING with an id of the
+/// An answer has no mark. Clients use odd ids, servers even ones: a PING with an id of the
 /// receiver's own parity is the answer to its own PING.
 ///
 /// ```
@@ -23,7 +23,7 @@ use super::{DecodeError, EncodeError, Kind, Version};
 pub struct Ping {
     /// The id, 32 bits.
     pub id: u32,
-    /// The flags, which have no meaning; kept, and ignored.
+    /// The flags, which have no meaning. Kept, and ignored.
     pub undefined_flags: u8,
 }
 

@@ -5,7 +5,8 @@ use bytes::{BufMut, BytesMut};
 use super::head::{self, ControlHead, STREAM_ID_MASK};
 use super::{DecodeError, EncodeError, ErrorCode, Kind, Version};
 
-/// RST_STREAM: ends a stream abnormally (section 2.6.3). Never answered by another one.
+/// RST_STREAM: ends a stream abnormally (section 2.6.3). A receiver never answers it with another
+/// one.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -23,12 +24,12 @@ pub struct RstStream {
     pub stream_id: u32,
     /// The reason. 0 is not valid, but ends the stream too.
     pub code: ErrorCode,
-    /// The flags, which have no meaning; kept, and ignored.
+    /// The flags, which have no meaning. Kept, and ignored.
     pub undefined_flags: u8,
 }
 
 impl RstStream {
-    /// Ends `stream_id` for the reason `code`.
+    /// A frame that ends `stream_id` for the reason `code`.
     pub const fn new(stream_id: u32, code: ErrorCode) -> RstStream {
         RstStream {
             stream_id,

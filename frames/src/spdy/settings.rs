@@ -9,8 +9,8 @@ use super::{DecodeError, EncodeError, Kind, Version, flags};
 
 /// SETTINGS: parameters of the sender (section 2.6.4). Never acknowledged.
 ///
-/// Entries stay in wire order, duplicates and unknown ones included; of two with the same id the
-/// first counts.
+/// Entries stay in wire order, including duplicates and unknown ones. If an id occurs twice, the
+/// first entry is valid.
 ///
 /// ```
 /// use lacewing_frames::spdy::{Setting, SettingId, Settings};
@@ -24,8 +24,8 @@ use super::{DecodeError, EncodeError, Kind, Version, flags};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
-    /// CLEAR_PREVIOUSLY_PERSISTED_SETTINGS: the client is to forget what it stored for this
-    /// server before it looks at the entries.
+    /// CLEAR_PREVIOUSLY_PERSISTED_SETTINGS: the client must delete its stored settings of this
+    /// server before it reads the entries.
     pub clear: bool,
     /// The entries in wire order.
     pub entries: Vec<Setting>,
@@ -34,7 +34,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings in the given order; the specification asks for ascending ids.
+    /// A frame with these settings, in this order. The specification requires ascending ids.
     pub fn new(entries: impl IntoIterator<Item = Setting>) -> Settings {
         Settings {
             clear: false,
@@ -43,7 +43,7 @@ impl Settings {
         }
     }
 
-    /// The value of a setting: the first one given.
+    /// The value of a setting: that of the first entry.
     pub fn value(&self, id: SettingId) -> Option<u32> {
         let entry = self.entries.iter().find(|entry| entry.id == id)?;
         Some(entry.value)
@@ -58,7 +58,7 @@ impl Settings {
         let Some((entries, rest)) = head::split_u32(payload) else {
             return Err(DecodeError::Length { kind, length });
         };
-        // Compared with what is there before anything is allocated (CVE-2026-35469).
+        // Compared with the remaining bytes before any allocation (CVE-2026-35469).
         let chunks = rest.chunks_exact(Setting::LEN);
         if !chunks.remainder().is_empty() || usize::try_from(entries) != Ok(chunks.len()) {
             return Err(DecodeError::SettingsCount { entries, length });
@@ -121,7 +121,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Length on the wire in bytes.
+    /// The length on the wire in bytes.
     pub(crate) const LEN: usize = 8;
 
     /// An entry without flags.
@@ -133,19 +133,19 @@ impl Setting {
         }
     }
 
-    /// The server asks the client to store the value.
+    /// Returns whether the server asks the client to store the value.
     pub const fn persist_value(self) -> bool {
         self.flags & flags::PERSIST_VALUE != 0
     }
 
-    /// The client returns a value that it stored.
+    /// Returns whether the client returns a value that it stored.
     pub const fn persisted(self) -> bool {
         self.flags & flags::PERSISTED != 0
     }
 
-    /// SPDY/2 has the id in little-endian order before the flags, since its first implementation
-    /// had; SPDY/3 has the flags and then the id, in network order. The value is in network order
-    /// in both.
+    /// SPDY/2 has the id in little-endian order before the flags, as in its first implementation.
+    /// SPDY/3 has the flags and then the id, in network order. The value is in network order in
+    /// both.
     fn from_bytes(version: Version, bytes: [u8; Setting::LEN]) -> Setting {
         let [b0, b1, b2, b3, v0, v1, v2, v3] = bytes;
         let (id, flags) = match version {
@@ -169,7 +169,7 @@ impl Setting {
     }
 }
 
-/// A parameter of SETTINGS (section 2.6.4); prints as the specification spells it.
+/// A parameter of SETTINGS (section 2.6.4). Prints its name in the specification.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SettingId(
     /// The value on the wire, 24 bits.
@@ -177,24 +177,24 @@ pub struct SettingId(
 );
 
 impl SettingId {
-    /// Expected upload bandwidth, kilobytes per second.
+    /// The expected upload bandwidth in kilobytes per second.
     pub const UPLOAD_BANDWIDTH: SettingId = SettingId(1);
-    /// Expected download bandwidth, kilobytes per second.
+    /// The expected download bandwidth in kilobytes per second.
     pub const DOWNLOAD_BANDWIDTH: SettingId = SettingId(2);
-    /// Expected round-trip time, milliseconds.
+    /// The expected round-trip time in milliseconds.
     pub const ROUND_TRIP_TIME: SettingId = SettingId(3);
-    /// The most streams that the receiver may have open.
+    /// The most streams that the receiver may have open at once.
     pub const MAX_CONCURRENT_STREAMS: SettingId = SettingId(4);
-    /// The sender's present TCP congestion window, packets.
+    /// The current TCP congestion window of the sender in packets.
     pub const CURRENT_CWND: SettingId = SettingId(5);
-    /// Retransmitted downloads, percent.
+    /// The rate of retransmitted downloads in percent.
     pub const DOWNLOAD_RETRANS_RATE: SettingId = SettingId(6);
-    /// Initial window of streams, bytes. Means nothing in SPDY/2.
+    /// The initial window of streams in bytes. It has no meaning in SPDY/2.
     pub const INITIAL_WINDOW_SIZE: SettingId = SettingId(7);
-    /// Slots for client certificates. SPDY/3 only.
+    /// The number of slots for client certificates. SPDY/3 only.
     pub const CLIENT_CERTIFICATE_VECTOR_SIZE: SettingId = SettingId(8);
 
-    /// The name in the specification, or `None` for one it does not define.
+    /// The name in the specification, or `None` for an id that it does not define.
     pub fn name(self) -> Option<&'static str> {
         Some(match self {
             SettingId::UPLOAD_BANDWIDTH => "UPLOAD_BANDWIDTH",

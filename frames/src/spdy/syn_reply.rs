@@ -6,7 +6,7 @@ use super::head::ControlHead;
 use super::headers::{self, ReplyPayload};
 use super::{DecodeError, EncodeError, Kind, Version, flags};
 
-/// SYN_REPLY: accepts a stream (section 2.6.2). The block is raw: compressed.
+/// SYN_REPLY: accepts a stream (section 2.6.2). The block is still compressed.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -27,7 +27,7 @@ pub struct SynReply {
     pub fin: bool,
     /// The header block, compressed.
     pub block: Bytes,
-    /// The unused 16 bits of SPDY/2; kept, and ignored. 0 in SPDY/3, which has none.
+    /// The unused 16 bits of SPDY/2. Kept, and ignored. 0 in SPDY/3, which has none.
     pub reserved: u16,
     /// Flag bits without a meaning in this frame; kept, and ignored.
     pub undefined_flags: u8,

@@ -7,7 +7,7 @@ use super::{DecodeError, EncodeError, Kind, Version, flags};
 
 /// SYN_STREAM: opens a stream (section 2.6.1).
 ///
-/// The block is raw: compressed, and useless without the connection's zlib stream. The
+/// The block is compressed, and useless without the connection's zlib stream. The
 /// [`Decoder`](super::Decoder) decompresses it.
 ///
 /// ```
@@ -22,7 +22,7 @@ use super::{DecodeError, EncodeError, Kind, Version, flags};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SynStream {
-    /// The fields in front of the block.
+    /// The fields before the block.
     pub head: SynStreamHead,
     /// The header block, compressed.
     pub block: Bytes,
@@ -45,25 +45,26 @@ pub struct SynStream {
 pub struct SynStreamHead {
     /// The stream, 31 bits.
     pub stream_id: u32,
-    /// The stream that this one is associated to (server push), or 0.
+    /// The associated stream, for server push, or 0.
     pub associated: u32,
-    /// 0 is the most urgent; up to 3 in SPDY/2 and 7 in SPDY/3. (The text of SPDY/2 has it the
-    /// other way round; deployed code does as here.)
+    /// 0 is the most urgent; up to 3 in SPDY/2 and 7 in SPDY/3. (The text of SPDY/2 reverses the
+    /// order; deployed implementations do not.)
     pub priority: u8,
-    /// Index of a client certificate, 0 for none. SPDY/3 only; unused bits in SPDY/2 and 3.1.
+    /// The index of a client certificate, 0 for none. SPDY/3 only; unused bits in SPDY/2 and
+    /// SPDY/3.1.
     pub slot: u8,
     /// The sender's last frame of the stream.
     pub fin: bool,
-    /// The receiver can't reply. spdy-transport doesn't set it on pushes: a stream with an
-    /// associated one is best treated as unidirectional too.
+    /// The receiver must not reply. spdy-transport does not set the flag on pushes, so treat a
+    /// stream with an associated stream as unidirectional too.
     pub unidirectional: bool,
 }
 
 impl SynStreamHead {
-    /// Length on the wire in bytes.
+    /// The length on the wire in bytes.
     pub(crate) const LEN: usize = 10;
 
-    /// A stream of highest priority, with all else unset.
+    /// A stream of highest priority, with no other parameters.
     pub const fn new(stream_id: u32) -> SynStreamHead {
         SynStreamHead {
             stream_id,
@@ -89,7 +90,7 @@ impl SynStreamHead {
         dst.put_u8(self.slot);
     }
 
-    /// Takes a payload apart without copying: the head, the reserved bits, the block.
+    /// Splits a payload without copying: the head, the reserved bits, the block.
     pub(crate) fn split(
         head: ControlHead,
         payload: &[u8],
@@ -115,7 +116,7 @@ impl SynStreamHead {
 impl SynStream {
     const FLAGS: u8 = flags::FIN | flags::UNIDIRECTIONAL;
 
-    /// A frame without anything that the specification leaves undefined.
+    /// A frame without undefined bits.
     pub const fn new(head: SynStreamHead, block: Bytes) -> SynStream {
         SynStream {
             head,
@@ -145,7 +146,7 @@ impl SynStream {
     }
 }
 
-/// The priority stands in the high two bits of its byte in SPDY/2, in the high three in SPDY/3.
+/// The priority is in the high two bits of its byte in SPDY/2, and in the high three in SPDY/3.
 const fn priority_shift(version: Version) -> u32 {
     match version {
         Version::V2 => 6,

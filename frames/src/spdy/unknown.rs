@@ -5,19 +5,19 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::head::{self, Head};
 use super::{EncodeError, Kind};
 
-/// A control frame of an undefined type or of another version. To be ignored; a SYN_STREAM of
-/// another version is answered with UNSUPPORTED_VERSION.
+/// A control frame of an undefined type or of another version. A receiver ignores it, but answers a
+/// SYN_STREAM of another version with UNSUPPORTED_VERSION.
 ///
 /// ```
 /// use bytes::BytesMut;
 /// use lacewing_frames::spdy::{Frame, Kind, Version};
 ///
-/// // WINDOW_UPDATE, which SPDY/2 doesn't have
+/// // WINDOW_UPDATE, which SPDY/2 does not have
 /// let wire = b"\x80\x02\x00\x09\x00\x00\x00\x08\0\0\0\x01\0\0\x10\0";
 /// let Some(Frame::Unknown(frame)) =
 ///     Frame::decode(Version::V2, &mut BytesMut::from(&wire[..]), 8192)?
 /// else {
-///     unreachable!("it is unknown");
+///     unreachable!("SPDY/2 has no such type");
 /// };
 /// assert_eq!((frame.version, frame.kind), (2, Kind::WINDOW_UPDATE));
 /// # Ok::<(), lacewing_frames::spdy::DecodeError>(())

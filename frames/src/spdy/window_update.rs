@@ -5,7 +5,7 @@ use bytes::{BufMut, BytesMut};
 use super::head::{self, ControlHead, STREAM_ID_MASK};
 use super::{DecodeError, EncodeError, Kind, Version};
 
-/// WINDOW_UPDATE: flow-control credit (section 2.6.8). SPDY/2 has none.
+/// WINDOW_UPDATE: returns flow-control credit (section 2.6.8). Not in SPDY/2.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -23,12 +23,12 @@ pub struct WindowUpdate {
     pub stream_id: u32,
     /// Bytes added to the window, 31 bits, not 0.
     pub delta: u32,
-    /// The flags, which have no meaning; kept, and ignored.
+    /// The flags, which have no meaning. Kept, and ignored.
     pub undefined_flags: u8,
 }
 
 impl WindowUpdate {
-    /// Credit of `delta` bytes.
+    /// A frame with a credit of `delta` bytes.
     pub const fn new(stream_id: u32, delta: u32) -> WindowUpdate {
         WindowUpdate {
             stream_id,

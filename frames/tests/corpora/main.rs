@@ -1,5 +1,5 @@
-//! The http2-frame-test-case collection, read where it lies. `cargo xtask test --corpora` runs this;
-//! a plain `cargo test` does not.
+//! The http2-frame-test-case collection, read from its own folder. `cargo xtask test --corpora`
+//! runs this; a plain `cargo test` does not.
 #![cfg(feature = "http2")]
 #![allow(
     clippy::unwrap_used,
@@ -28,7 +28,7 @@ fn every_vector_of_the_collection() {
     assert!(cases >= 34, "the collection has 34 cases, found {cases}");
 }
 
-/// The folder of the collection. Its absence is a failure: this runs only when asked for.
+/// The folder of the collection. If it is absent, the test fails: it runs only on request.
 fn folder() -> PathBuf {
     let shared = std::env::var_os("LACEWING_SHARED").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),

@@ -1,4 +1,5 @@
-//! Header blocks through both halves of a connection: joined, split, in step.
+//! Header blocks through both halves of a connection: joining, splitting, and agreement of the
+//! tables.
 
 use bytes::BytesMut;
 use lacewing_frames::http2::{
@@ -165,7 +166,7 @@ fn long_blocks_are_split() {
     }
 }
 
-/// Full frames up to the last one, END_HEADERS only there, zeros as padding.
+/// All frames but the last are full, only the last has END_HEADERS, and the padding is zero.
 fn check_split(mut wire: BytesMut, max: usize, padding: Option<u8>) {
     let mut frames = Vec::new();
     while wire.len() > 9 {
@@ -252,7 +253,7 @@ fn an_empty_list_is_a_frame() {
     );
 }
 
-/// Lists of a whole connection, with table sizes that change and any segmentation of the bytes.
+/// Lists of a whole connection, with changing table sizes and any segmentation of the bytes.
 #[test]
 fn a_connection_stays_in_step() {
     // Miri is a thousand times slower.
@@ -268,7 +269,7 @@ fn a_connection_stays_in_step() {
         let mut src = BytesMut::new();
         for number in 0..if cfg!(miri) { 4 } else { 40 } {
             if random.below(8) == 0 {
-                // Acknowledged at once: both sides change between two blocks.
+                // The peer acknowledges at once: both sides change between two blocks.
                 drain(
                     &mut decoder,
                     &mut src,
@@ -305,8 +306,8 @@ fn a_connection_stays_in_step() {
     }
 }
 
-/// The same fields, and what was sent as a secret is still one. (The encoder may treat more fields
-/// as secrets than it was told.)
+/// Compares the fields, and checks that secrets are still marked. (The encoder may treat more
+/// fields as secrets than its caller marked.)
 fn same(sent: &List, received: &List) -> bool {
     sent.len() == received.len()
         && sent

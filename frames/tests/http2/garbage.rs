@@ -1,5 +1,5 @@
-//! Invalid input: truncated frames, changed frames, noise. Nothing panics, nothing hangs,
-//! and a frame that is not complete is waited for.
+//! Invalid input: truncated frames, changed frames, noise. The decoder does not panic or loop, and
+//! waits for the rest of an incomplete frame.
 
 use bytes::BytesMut;
 use lacewing_frames::http2::{Frame, Head, Scope};
@@ -24,7 +24,7 @@ fn every_frame_cut_at_every_offset_waits_for_the_rest() {
             let mut decoder = decoder();
             assert_eq!(decoder.decode(&mut src), Ok(None), "{end} of {wire:?}");
             assert_eq!(src, wire[..end]);
-            // And the rest completes it.
+            // The remaining bytes complete the frame.
             src.extend_from_slice(&wire[end..]);
             let whole = decoder.decode(&mut src);
             assert_eq!(whole, decode_first(&wire));
@@ -68,7 +68,7 @@ fn noise() {
     for _ in 0..if cfg!(miri) { 300 } else { 20_000 } {
         let length = random.below(80);
         let mut wire = random.bytes(length);
-        // Mostly small frames of known kinds, else every head is only a frame too long.
+        // Mostly small frames of known kinds; otherwise almost every frame would be too long.
         if wire.len() > 9 && random.below(10) != 0 {
             wire[0] = 0;
             wire[1] = 0;
@@ -79,8 +79,8 @@ fn noise() {
     }
 }
 
-/// Decodes all there is at both levels. Each turn consumes bytes, waits or ends the connection; a
-/// raw frame that decodes encodes to bytes that decode to it again.
+/// Decodes all bytes at both levels. Each call consumes bytes, waits or ends the connection. A raw
+/// frame that decodes encodes to bytes that decode to it again.
 fn judge(wire: &[u8]) {
     let mut src = BytesMut::from(wire);
     loop {

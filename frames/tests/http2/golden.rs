@@ -1,5 +1,5 @@
-//! Every frame byte for byte, both ways, with another value in each byte so that a wrong order
-//! shows; and the same bytes from the stateful encoder where it sends such a frame.
+//! Every frame byte for byte, in both directions. Each byte has another value, so that a wrong byte
+//! order is visible. The stateful encoder writes the same bytes for the frames that it supports.
 
 use bytes::{Bytes, BytesMut};
 use lacewing_frames::http2::{
@@ -418,7 +418,7 @@ fn reserved_bits_are_ignored() {
     assert_eq!(decode_first(wire), Ok(Some(message)));
     let wire = b"\x00\x00\x08\x07\x00\x80\x00\x00\x00\x80\x00\x00\x03\x00\x00\x00\x00";
     let Ok(Some(Frame::GoAway(frame))) = decode_frame(wire) else {
-        panic!("a good GOAWAY")
+        panic!("a valid GOAWAY")
     };
     assert_eq!(frame.last_stream_id, 3);
 }

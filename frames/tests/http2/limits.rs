@@ -1,4 +1,4 @@
-//! The limits against hostile peers, and what honest peers do just below them.
+//! The limits against hostile peers, and honest input just below them.
 
 use bytes::BytesMut;
 use lacewing_frames::http2::{
@@ -66,7 +66,7 @@ fn continuations_are_counted() {
         );
         assert_eq!(decode_all(&mut decoder, &wire), (vec![], None));
         assert!(decoder.in_header_block());
-        // One too many is refused from its head.
+        // One entry too many: rejected by the head.
         let one_more = head_only(Kind::CONTINUATION, 1, 1);
         let (_, error) = decode_all(&mut decoder, &one_more);
         let expected = DecodeError::TooManyContinuations {
@@ -75,7 +75,7 @@ fn continuations_are_counted() {
         };
         assert_eq!(error, Some(expected.clone()));
         assert_eq!(expected.error_code(), ErrorCode::ENHANCE_YOUR_CALM);
-        assert!(!decoder.in_header_block(), "the block is given up");
+        assert!(!decoder.in_header_block(), "the block is discarded");
     }
 }
 
@@ -106,7 +106,7 @@ fn compressed_bytes_are_counted() {
     let wire = raw(Kind::HEADERS, flags::END_HEADERS, 1, &[0x82; 101]);
     assert_eq!(decode_all(&mut decoder, &wire).1, too_long(101));
 
-    // In CONTINUATION, from the head.
+    // In CONTINUATION, by the head.
     let mut decoder = Decoder::<List>::new(limits.clone());
     let open = raw(Kind::HEADERS, 0, 1, &[0x82; 60]);
     let wire = [open.clone(), head_only(Kind::CONTINUATION, 41, 1)].concat();
@@ -114,7 +114,7 @@ fn compressed_bytes_are_counted() {
     assert_eq!(error, too_long(101));
     assert_eq!(error.unwrap().error_code(), ErrorCode::ENHANCE_YOUR_CALM);
 
-    // Exactly as many as allowed.
+    // Exactly the permitted number.
     let mut decoder = Decoder::<List>::new(limits);
     let end = raw(Kind::CONTINUATION, flags::END_HEADERS, 1, &[0x82; 40]);
     let (messages, error) = decode_all(&mut decoder, &[open, end].concat());
@@ -125,7 +125,7 @@ fn compressed_bytes_are_counted() {
 fn a_list_that_is_too_large_leaves_the_table_in_step() {
     let limits = DecoderLimits::default().with(|limits| limits.max_header_list_size = 100);
     let mut decoder = Decoder::<List>::new(limits);
-    // Three fields of 34 bytes; the last one enters the table although it is over the limit.
+    // Three fields of 34 bytes. The last one enters the table although it exceeds the limit.
     let block = b"\x00\x01a\x01b\x00\x01a\x01b\x40\x01x\x01y";
     let wire = [
         raw(Kind::HEADERS, flags::END_HEADERS, 1, block),

@@ -1,4 +1,4 @@
-//! One test for each rule a frame can break: which error, what it takes down, which code.
+//! One test for each rule that a frame can break: the error, its scope and its code.
 
 use bytes::BytesMut;
 use lacewing_frames::http2::{
@@ -9,13 +9,13 @@ use crate::support::{
     GET, decode_all, decode_first, decode_frame, decoder, every_frame, list, raw, settings,
 };
 
-/// Both levels refuse the frame for this reason, with this scope and code.
+/// Both levels reject the frame for this reason, with this scope and code.
 fn refused(wire: &[u8], error: &DecodeError, scope: Scope, code: ErrorCode) {
     assert_eq!(decode_frame(wire).as_ref(), Err(error));
     refused_in_context(wire, error, scope, code);
 }
 
-/// Only the stateful level refuses it.
+/// Only the stateful level rejects it.
 fn refused_in_context(wire: &[u8], error: &DecodeError, scope: Scope, code: ErrorCode) {
     assert_eq!(decode_first(wire).as_ref(), Err(error));
     assert_eq!(
@@ -134,7 +134,7 @@ fn padding() {
         (Kind::DATA, flags::PADDED, b"\x04abc"),
         (Kind::DATA, flags::PADDED, b"\xffabc"),
         (Kind::HEADERS, padded, b"\x02\x82"),
-        // The padding reaches into the priority, or the promised stream.
+        // The padding extends into the priority, or into the promised stream.
         (
             Kind::HEADERS,
             padded | flags::PRIORITY,
@@ -146,7 +146,7 @@ fn padding() {
         let wire = raw(kind, flags, 1, payload);
         refused(&wire, &error, CONNECTION, ErrorCode::PROTOCOL_ERROR);
     }
-    // Padding may be all there is besides its length.
+    // The padding may fill the payload after its length byte.
     assert!(decode_first(&raw(Kind::DATA, flags::PADDED, 1, b"\x03\0\0\0")).is_ok());
 }
 
@@ -244,7 +244,7 @@ fn setting_values() {
         (SettingId(0x4a4a), &[], &[0, u32::MAX], ErrorCode::NO_ERROR),
     ] {
         for &value in wrong {
-            // The value must be found behind others, too.
+            // The decoder must also find the value after other entries.
             let wire = raw(Kind::SETTINGS, 0, 0, &settings(&[(3, 1), (id.0, value)]));
             refused(
                 &wire,
@@ -256,7 +256,7 @@ fn setting_values() {
         for &value in right {
             let wire = raw(Kind::SETTINGS, 0, 0, &settings(&[(id.0, value)]));
             let Ok(Some(Message::Settings(settings))) = decode_first(&wire) else {
-                panic!("{id} may be {value}");
+                panic!("{id} permits {value}");
             };
             assert_eq!(settings.value(id), Some(value));
         }
@@ -275,7 +275,7 @@ fn promised_streams() {
 
 #[test]
 fn window_updates_of_nothing() {
-    // The reserved bit does not make it more.
+    // The reserved bit does not change the increment.
     for payload in [[0, 0, 0, 0], [0x80, 0, 0, 0]] {
         for (stream_id, scope) in [(0, CONNECTION), (5, Scope::Stream(5))] {
             let wire = raw(Kind::WINDOW_UPDATE, 0, stream_id, &payload);
@@ -294,8 +294,7 @@ fn priority_update_of_the_connection() {
 
 #[test]
 fn blocks_that_do_not_decompress() {
-    // Index 0; an integer that goes on and on; a table of more than 4,096 bytes; a string that
-    // ends early.
+    // Index 0; an integer without end; a table of more than 4,096 bytes; a truncated string.
     for block in [
         &b"\x80"[..],
         b"\xff\xff\xff\xff\xff\xff\xff\xff",
@@ -332,7 +331,7 @@ fn only_continuation_inside_a_header_block() {
             (error.scope(), error.error_code()),
             (CONNECTION, ErrorCode::PROTOCOL_ERROR)
         );
-        // The head alone suffices.
+        // The head alone is enough.
         let (_, early) = decode_all(&mut decoder(), &wire[..open.len() + 9]);
         assert_eq!(early, Some(error));
     }
@@ -351,7 +350,7 @@ fn continuation_of_nothing() {
     let wire = raw(Kind::CONTINUATION, flags::END_HEADERS, 5, GET);
     let error = DecodeError::UnexpectedContinuation { stream_id: 5 };
     refused_in_context(&wire, &error, CONNECTION, ErrorCode::PROTOCOL_ERROR);
-    // Also behind a block that is complete.
+    // Also after a complete block.
     let whole = raw(Kind::HEADERS, flags::END_HEADERS, 5, GET);
     let (messages, after) = decode_all(&mut decoder(), &[whole, wire].concat());
     assert_eq!((messages.len(), after), (1, Some(error)));
@@ -359,8 +358,8 @@ fn continuation_of_nothing() {
 
 #[test]
 fn stream_errors_leave_the_decoder_in_step() {
-    // HEADERS with a self-dependency puts `x: y` into the table although it is refused; the next
-    // block refers to it.
+    // HEADERS with a self-dependency inserts `x: y` into the table although it is rejected. The
+    // next block refers to this entry.
     let literal = b"\x40\x01x\x01y";
     let refused = [&b"\x00\x00\x00\x09\x0f"[..], literal].concat();
     let wire = [
@@ -387,7 +386,7 @@ fn stream_errors_leave_the_decoder_in_step() {
         ..
     })) = decoder.decode(&mut src)
     else {
-        panic!("the decoder goes on");
+        panic!("the decoder continues");
     };
     assert_eq!(fields, Ok(list(&[("x", "y")])));
     assert!(src.is_empty());
@@ -439,7 +438,7 @@ fn after_a_connection_error_nothing_is_read() {
 #[test]
 fn frames_to_ignore() {
     let ignored = [
-        // An ALTSVC names its origin on stream 0 only, and must there.
+        // ALTSVC must have an origin on stream 0, and must not have one on other streams.
         raw(Kind::ALTSVC, 0, 0, b"\x00\x00value"),
         raw(Kind::ALTSVC, 0, 1, b"\x00\x01ovalue"),
         raw(Kind::ORIGIN, 0, 1, b"\x00\x01o"),
@@ -453,7 +452,7 @@ fn frames_to_ignore() {
             kind, flags, len, ..
         })) = decode_first(wire)
         else {
-            panic!("{wire:?} is to be ignored");
+            panic!("{wire:?} must be ignored");
         };
         assert_eq!(
             (kind.0, flags, len as usize),

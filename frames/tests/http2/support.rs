@@ -22,7 +22,7 @@ pub(crate) fn list(fields: &[(&str, &str)]) -> List {
         .collect()
 }
 
-/// A frame as bytes, right or wrong.
+/// The bytes of a frame, valid or not.
 pub(crate) fn raw(kind: Kind, flags: u8, stream_id: u32, payload: &[u8]) -> Vec<u8> {
     let length = payload.len() as u32;
     let mut wire = Head {
@@ -45,12 +45,12 @@ pub(crate) fn settings(entries: &[(u16, u32)]) -> Vec<u8> {
         .collect()
 }
 
-/// One raw frame from exactly these bytes.
+/// Decodes one raw frame from exactly these bytes.
 pub(crate) fn decode_frame(wire: &[u8]) -> Result<Option<Frame>, DecodeError> {
     Frame::decode(&mut BytesMut::from(wire), 16_384)
 }
 
-/// The first message of a fresh connection.
+/// The first message of a new connection.
 pub(crate) fn decode_first(wire: &[u8]) -> Result<Option<Message<List>>, DecodeError> {
     decoder().decode(&mut BytesMut::from(wire))
 }
@@ -74,7 +74,7 @@ pub(crate) fn decode_all(
 /// `:method: GET` in the static table: a header block of one byte.
 pub(crate) const GET: &[u8] = b"\x82";
 
-/// One good frame of every kind.
+/// One valid frame of every kind.
 pub(crate) fn every_frame() -> Vec<Vec<u8>> {
     let padded = flags::PADDED | flags::END_HEADERS;
     vec![
@@ -109,7 +109,7 @@ pub(crate) fn every_frame() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Numbers that look random and are the same in every run (xorshift64*).
+/// Pseudo-random numbers, the same in every run (xorshift64*).
 pub(crate) struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! One case of the HTTP/2 frame vectors: bytes, and what they mean or why they are refused.
+//! One case of the HTTP/2 frame vectors: its bytes, and their meaning or their error.
 
 use bytes::BytesMut;
 use lacewing_frames::http2::{
@@ -7,7 +7,7 @@ use lacewing_frames::http2::{
 };
 use serde_json::Value;
 
-/// Decodes the bytes of `case` and compares; a good frame encodes back byte for byte.
+/// Decodes the bytes of `case` and compares. A valid frame encodes to the same bytes.
 pub(crate) fn check(case: &Value, name: &str) {
     let wire = hex(case["wire"].as_str().unwrap());
     match &case["error"] {
@@ -160,12 +160,12 @@ fn assert_text(bytes: &[u8], expected: &Value, name: &str) {
     );
 }
 
-/// One frame from exactly these bytes.
+/// Decodes one frame from exactly these bytes.
 fn decode_frame(wire: &[u8]) -> Result<Option<Frame>, DecodeError> {
     Frame::decode(&mut BytesMut::from(wire), 16_384)
 }
 
-/// The first message of a fresh connection.
+/// The first message of a new connection.
 fn decode_first(wire: &[u8]) -> Result<Option<Message<List>>, DecodeError> {
     Decoder::new(DecoderLimits::default()).decode(&mut BytesMut::from(wire))
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::vector::check;
 
-/// Written by `cargo xtask codegen`, which shares nothing with this crate.
+/// `cargo xtask codegen` writes this file, and shares no code with this crate.
 const OWN: &str = include_str!("../vectors/http2/frames.json");
 
 #[test]

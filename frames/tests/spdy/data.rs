@@ -1,4 +1,4 @@
-//! DATA is handed on as it arrives.
+//! The decoder returns DATA in pieces as they arrive.
 
 use bytes::BytesMut;
 use lacewing_frames::spdy::{Decoder, Head, Message, Version};
@@ -42,7 +42,7 @@ fn pieces_end_with_fin() {
         Some((b"he".to_vec(), false, 3))
     );
     assert_eq!(piece(&mut decoder, &mut src), None);
-    // The end, and the next frame right behind it.
+    // The end of the frame, and the next frame directly after it.
     src.extend_from_slice(b"llo");
     src.extend_from_slice(&head(0, 0));
     assert_eq!(
@@ -55,7 +55,7 @@ fn pieces_end_with_fin() {
     assert!(src.is_empty());
 }
 
-/// Attack S6: an announced length costs nothing.
+/// An attack: a declared length allocates nothing.
 #[test]
 fn an_announced_length_allocates_nothing() {
     let mut decoder = decoder(Version::V2);
@@ -84,7 +84,7 @@ fn large_pieces_are_not_copied_and_small_ones_are() {
     }
 }
 
-/// Not supported, and reported: FLAG_COMPRESS of the first text of SPDY/3.
+/// FLAG_COMPRESS of the first draft of SPDY/3 is not supported, but reported.
 #[test]
 fn undefined_flags_are_handed_on() {
     let mut src = BytesMut::from(&head(0, 0x02)[..]);

@@ -1,4 +1,4 @@
-//! Malformed and illegal input, built by hand from the drafts: what the frame layer says of each.
+//! Malformed and illegal input, built by hand from the drafts: the results of the frame layer.
 
 use bytes::BytesMut;
 use lacewing_frames::spdy::{
@@ -22,12 +22,12 @@ struct Case {
     expect: String,
 }
 
-/// Errors that need no knowledge of streams, windows and roles.
+/// Errors that need no knowledge of streams, windows and sides.
 #[derive(Debug, PartialEq)]
 enum Verdict {
-    /// Nothing is wrong with the bytes: for the engine to judge.
+    /// The bytes are valid; the engine judges the frame.
     Fine,
-    /// To be ignored.
+    /// A frame to ignore.
     Unknown,
     Malformed(HeaderError),
     Error(DecodeError),
@@ -58,8 +58,7 @@ fn each_case_gives_its_typed_error() {
             );
             assert_eq!(last, expected, "{context}");
 
-            // A stream error leaves a decoder that goes on; a connection error
-            // doesn't.
+            // After a stream error, the decoder continues. After a connection error, it does not.
             let ping =
                 BytesMut::from(&[0x80, version.number() as u8, 0, 6, 0, 0, 0, 4, 0, 0, 0, 1][..]);
             let next = decoder.decode(&mut ping.clone());
@@ -77,8 +76,8 @@ fn each_case_gives_its_typed_error() {
     }
 }
 
-/// A peer that speaks another version all along has another dictionary too: the error names the version,
-/// as often as it opens a stream, and its other frames are ignored.
+/// A peer that always uses another version has another dictionary too. The error names the version
+/// for every SYN_STREAM, and its other frames are ignored.
 #[test]
 fn a_peer_of_another_version_is_told_so() {
     for (ours, theirs) in [(Version::V2, Version::V3), (Version::V3, Version::V2)] {
@@ -110,7 +109,7 @@ fn a_peer_of_another_version_is_told_so() {
     }
 }
 
-/// No stream has number 0.
+/// Stream 0 does not exist.
 #[test]
 fn replies_and_headers_on_stream_zero() {
     for version in VERSIONS {
@@ -211,10 +210,10 @@ fn expected(version: Version, name: &str) -> Verdict {
 
         "unknown_control_type" | "window_update_in_v2" | "noop_in_v3" => Unknown,
 
-        // Valid zlib, only without the dictionary.
+        // Valid zlib data, but without the dictionary.
         "no_dictionary" => Fine,
         "empty_header_value" => Fine,
-        // A matter of streams, windows, roles or HTTP: the engine's.
+        // Rules about streams, windows, sides or HTTP: the engine checks them.
         "duplicate_syn_stream"
         | "decreasing_stream_id"
         | "even_stream_id_from_client"
@@ -235,6 +234,6 @@ fn expected(version: Version, name: &str) -> Verdict {
         | "window_overflow_stream"
         | "window_overflow_session"
         | "data_beyond_stream_window" => Fine,
-        other => panic!("a case that this test doesn't know: {other}"),
+        other => panic!("unknown case: {other}"),
     }
 }

@@ -1,4 +1,5 @@
-//! Cut, damaged and random input: an error or a wait for more, never a panic.
+//! Truncated, changed and random input: the decoder returns an error or waits for more, and never
+//! panics.
 
 use bytes::BytesMut;
 use lacewing_frames::spdy::{
@@ -91,7 +92,7 @@ fn a_frame_cut_anywhere_waits_for_more() {
     }
 }
 
-/// The same with a length that is true: every kind of frame at every length.
+/// The same with a correct length: every kind of frame at every length.
 #[test]
 fn a_payload_cut_anywhere_is_a_typed_error_or_a_frame() {
     for version in VERSIONS {
@@ -171,7 +172,7 @@ fn run(version: Version, wire: &[u8]) {
         let left = src.clone();
         match Frame::decode(version, &mut src, 1 << 16) {
             Ok(Some(frame)) => {
-                // Reserved bits of ids aside, which are written as zero.
+                // Except for the reserved bits of ids, which are written as zero.
                 let consumed = &left[..left.len() - src.len()];
                 let encoded = encode(version, &frame);
                 assert_eq!(encoded.len(), consumed.len());

@@ -1,4 +1,4 @@
-//! Limits on what a peer may send, and what becomes of the compression state.
+//! The limits on the input of a peer, and the compression state afterwards.
 
 use bytes::BytesMut;
 use lacewing_frames::spdy::{
@@ -13,7 +13,7 @@ fn long_control_frames_are_refused_from_the_head_alone() {
     let limits = DecoderLimits::default().with(|limits| limits.max_frame_size = 10_000);
     for (limits, least) in [
         (limits, 10_000),
-        // Every endpoint must take 8192 bytes.
+        // Every endpoint must accept 8,192 bytes.
         (limits.with(|limits| limits.max_frame_size = 0), 8192),
     ] {
         for kind in [1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 0xffff] {
@@ -44,7 +44,7 @@ fn long_control_frames_are_refused_from_the_head_alone() {
     assert_eq!(Frame::decode(Version::V3, &mut src, 8193), Ok(None));
 }
 
-/// Attacks S1 and S2.
+/// Attacks: SETTINGS with too many entries, or with a false number of entries.
 #[test]
 fn settings_are_counted_before_they_are_kept() {
     for version in VERSIONS {
@@ -108,7 +108,7 @@ fn credentials_are_bounded() {
     }
 }
 
-/// Header blocks are one zlib stream: whatever becomes of a frame, the next one decodes.
+/// Header blocks form one zlib stream: after any frame, the next one still decodes.
 #[test]
 fn the_compression_state_stays_in_step() {
     for version in VERSIONS {
@@ -138,7 +138,7 @@ fn the_compression_state_stays_in_step() {
             assert_eq!(cut.exceeded, Some(Exceeded::Fields { limit: 3 }));
             assert_eq!(cut.fields.len(), 3);
 
-            // Of another version.
+            // A SYN_STREAM of another version.
             let head = SynStreamHead::new(7);
             encoder
                 .syn_stream(&mut wire, head, |block| {
@@ -157,7 +157,7 @@ fn the_compression_state_stays_in_step() {
             );
             assert_eq!(error.scope(), Scope::Stream(7));
 
-            // A list that can't be encoded is not sent, and changes nothing.
+            // A list that cannot be encoded is not sent, and changes nothing.
             let long = vec![b'v'; 0xff_0000];
             let result = encoder.syn_reply(&mut wire, 1, true, |block| {
                 block.field(b"x-long", [&long]);
@@ -177,7 +177,7 @@ fn the_compression_state_stays_in_step() {
     }
 }
 
-/// SPDY/2, "Protocol versioning": only SYN_STREAM is answered, all else is ignored.
+/// SPDY/2, "Protocol versioning": only SYN_STREAM is answered, all other frames are ignored.
 #[test]
 fn frames_of_other_versions_are_ignored() {
     for version in VERSIONS {

@@ -14,7 +14,7 @@ pub(crate) fn decoder(version: Version) -> Decoder<List> {
     Decoder::new(version, DecoderLimits::default())
 }
 
-/// One complete message from exactly these bytes, or two for nothing else than DATA.
+/// One complete message from exactly these bytes; two only for DATA.
 pub(crate) fn decode_one(decoder: &mut Decoder<List>, wire: &[u8]) -> Message<List> {
     let mut src = BytesMut::from(wire);
     let message = decoder.decode(&mut src).unwrap().unwrap();
@@ -22,7 +22,7 @@ pub(crate) fn decode_one(decoder: &mut Decoder<List>, wire: &[u8]) -> Message<Li
     message
 }
 
-/// The frame that `wire` is; it must encode back to the same bytes.
+/// Decodes `wire` as one frame, and checks that it encodes to the same bytes.
 pub(crate) fn round_trip(version: Version, wire: &[u8]) -> Frame {
     let mut src = BytesMut::from(wire);
     let frame = Frame::decode(version, &mut src, Head::MAX_LENGTH)
@@ -40,7 +40,7 @@ pub(crate) fn encode(version: Version, frame: &Frame) -> Vec<u8> {
     dst[6..].to_vec()
 }
 
-/// A control frame as bytes, right or wrong.
+/// The bytes of a control frame, valid or not.
 pub(crate) fn control(version: Version, kind: Kind, flags: u8, payload: &[u8]) -> Vec<u8> {
     let head = Head::Control {
         version: version.number(),
@@ -68,7 +68,7 @@ pub(crate) fn read<T: DeserializeOwned>(path: &str) -> T {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Bytes are given as the Latin-1 characters of their values.
+/// The files write bytes as the Latin-1 characters of the same values.
 pub(crate) fn latin1(text: &str) -> Bytes {
     text.chars().map(|c| u8::try_from(c).unwrap()).collect()
 }

@@ -114,7 +114,7 @@ fn every_connection_decodes_frame_by_frame() {
     }
 }
 
-/// The same messages for every segmentation, pieces of DATA joined.
+/// The messages are the same for every segmentation, with pieces of DATA joined.
 #[test]
 fn the_segmentation_of_the_input_makes_no_difference() {
     let mut random = Random(7);
@@ -161,7 +161,7 @@ fn joined<'a>(version: Version, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<M
                 undefined_flags,
             } = message
             else {
-                assert!(open.is_none(), "a message inside a frame");
+                assert!(open.is_none(), "the message is inside of a DATA frame");
                 messages.push(message);
                 continue;
             };
@@ -176,7 +176,7 @@ fn joined<'a>(version: Version, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<M
                     undefined_flags,
                 });
             } else {
-                assert!(!fin, "fin comes with the last piece");
+                assert!(!fin, "only the last piece has fin");
                 assert!(!payload.is_empty() && remaining <= Head::MAX_LENGTH);
             }
         }

@@ -1,4 +1,4 @@
-//! Single frames that four implementations emitted, in both directions, and their quirks.
+//! Single frames of four implementations, in both directions, with their quirks.
 
 use bytes::{Bytes, BytesMut};
 use lacewing_frames::spdy::{
@@ -270,7 +270,7 @@ fn our_block_frame(version: Version, kind: &str, case: &Case, policy: Compressio
     }
     let wire = &dst[6..];
     round_trip(version, wire);
-    // The head is the same as everybody's, length aside.
+    // The head is the same as that of the others, except for the length.
     let theirs = unhex(&case.encodings[0].hex);
     let fixed = if kind == "SYN_STREAM" { 18 } else { 12 };
     assert_eq!(wire[..5], theirs[..5], "{context}");
@@ -357,7 +357,7 @@ fn quirks_of_real_peers_are_accepted_and_kept() {
             } => {
                 assert_eq!(quirk.kind, "SYN_STREAM");
                 assert!(block.list.unwrap().len() >= 3, "{context}");
-                // Priorities of three bits, read as two: 3, 1, 2, 2 lose their last bit.
+                // Priorities of three bits, read as two bits: 3, 1, 2, 2 lose their last bit.
                 if version == Version::V2 {
                     assert_eq!(priority, wire[16] >> 6, "{context}");
                 }

@@ -1,4 +1,5 @@
-//! Any blocks: no panic, the table within its bound, and the limits kept.
+//! Any blocks: the decoder does not panic, its table stays within its bound, and it keeps the
+//! limits.
 
 use lacewing_hpack::{DecodeError, Decoder, HeaderField, ListLimits};
 
@@ -9,7 +10,7 @@ pub fn run(input: &[u8]) {
         limits.max_fields = 20;
     });
     let mut decoder = Decoder::<HeaderField>::new(4096);
-    // 0xff, which begins no common field, ends a block here.
+    // 0xff begins no common field, so it ends a block here.
     for block in input.split(|&byte| byte == 0xff) {
         let (mut fields, mut size) = (0, 0);
         let result = decoder.decode(block, limits, |field, _| {

@@ -1,4 +1,5 @@
-//! A string that decodes is the only coded form of its text, and any text comes back.
+//! A string that decodes is the only coded form of its text. Every text survives coding and
+//! decoding.
 
 use lacewing_hpack::huffman;
 

@@ -1,4 +1,4 @@
-//! The fuzz targets of `lacewing-hpack`, as functions: `fuzz_targets` has a program for each.
+//! The fuzz targets of `lacewing-hpack`, as functions. `fuzz_targets` has a program for each.
 
 pub mod decode;
 pub mod huffman;

@@ -1,5 +1,5 @@
-//! Our decoder beside nghttp2's inflater: both accept the same blocks, and find the same fields in
-//! them.
+//! Compares our decoder with nghttp2's inflater: both accept the same blocks, and find the same
+//! fields in them.
 
 use std::{
     ffi::c_int,
@@ -22,7 +22,7 @@ pub fn run(input: &[u8]) {
     let Some((&table, blocks)) = input.split_first() else {
         return;
     };
-    // Nothing but the limits of their own sets the two apart.
+    // The two differ only in their own limits.
     if blocks.len() > 16_384 {
         return;
     }
@@ -50,7 +50,7 @@ pub fn run(input: &[u8]) {
         match (result, theirs.decode(block)) {
             (Ok(_), Some(expected)) => assert_eq!(found, expected),
             (Err(_), None) => return,
-            (result, other) => panic!("we: {result:?}, nghttp2: {other:?}, for {block:02x?}"),
+            (result, other) => panic!("we: {result:?}, nghttp2: {other:?}, block {block:02x?}"),
         }
     }
 }
@@ -73,7 +73,7 @@ impl Inflater {
         assert_eq!(code, 0, "nghttp2_hd_inflate_change_table_size");
     }
 
-    /// The fields of a block, and whether each must not be indexed; `None` after an error.
+    /// The fields of a block, each with its never-indexed flag; `None` after an error.
     fn decode(&mut self, mut block: &[u8]) -> Option<Vec<Field>> {
         let mut fields = Vec::new();
         loop {

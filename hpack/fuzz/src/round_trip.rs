@@ -1,4 +1,4 @@
-//! What a decoder understands comes out the same after our encoder and a second decoder.
+//! Fields that a decoder accepts survive our encoder and a second decoder without change.
 
 use bytes::BytesMut;
 use lacewing_hpack::{Decoder, Encoder, HeaderField, ListLimits, Sensitivity};

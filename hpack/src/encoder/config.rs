@@ -1,11 +1,11 @@
 use crate::DEFAULT_TABLE_SIZE;
 
-/// The choices of an [`Encoder`](crate::Encoder) that the protocol leaves open.
+/// The options of an [`Encoder`](crate::Encoder).
 ///
 /// ```
 /// use lacewing_hpack::{Encoder, EncoderConfig, Indexing};
 ///
-/// // Nothing of earlier blocks is remembered, so nothing can leak through sizes.
+/// // The encoder remembers no earlier field, so the size of a block cannot reveal one.
 /// let config = EncoderConfig::DEFAULT.with(|config| config.indexing = Indexing::Nothing);
 /// let encoder = Encoder::with_config(config);
 /// # drop(encoder);
@@ -13,8 +13,7 @@ use crate::DEFAULT_TABLE_SIZE;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EncoderConfig {
-    /// The most that we spend on a table, in bytes as section 4.1 counts them, however
-    /// much the peer allows.
+    /// The most bytes that the table may take (section 4.1), even if the peer permits more.
     pub max_table_size: usize,
     /// Selects the fields that enter the table.
     pub indexing: Indexing,
@@ -23,14 +22,14 @@ pub struct EncoderConfig {
 }
 
 impl EncoderConfig {
-    /// A table of [`DEFAULT_TABLE_SIZE`], and what compresses best.
+    /// A table of [`DEFAULT_TABLE_SIZE`], and the options that compress best.
     pub const DEFAULT: Self = Self {
         max_table_size: DEFAULT_TABLE_SIZE,
         indexing: Indexing::Sensible,
         strings: StringCoding::HuffmanWhenShorter,
     };
 
-    /// The same choices after `change`, for chains.
+    /// Returns these options after `change`, for use in expressions.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
@@ -46,17 +45,17 @@ impl Default for EncoderConfig {
 
 /// Selects the fields that an encoder inserts into its table.
 ///
-/// A field that the caller calls sensitive never does.
+/// A field that the caller marks as sensitive is never inserted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Indexing {
-    /// Fields that are likely to repeat. Credentials and short cookies are sent as
-    /// never-indexed literals even if the caller doesn't call them sensitive.
+    /// Fields that are likely to repeat. Credentials and short cookies are sent as never-indexed
+    /// literals, even if the caller does not mark them as sensitive.
     #[default]
     Sensible,
-    /// All.
+    /// All fields.
     Everything,
-    /// None.
+    /// No fields.
     Nothing,
 }
 
@@ -64,12 +63,12 @@ pub enum Indexing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum StringCoding {
-    /// Huffman-coded where that is shorter, else as they are.
+    /// Huffman-coded if that is shorter, otherwise plain.
     #[default]
     HuffmanWhenShorter,
-    /// Always Huffman-coded, as the examples of appendix C do it. Binary strings get up to
-    /// four times as long.
+    /// Always Huffman-coded, as in the examples of appendix C. Binary strings can become four times
+    /// as long.
     Huffman,
-    /// As they are.
+    /// Always plain.
     Plain,
 }

@@ -3,18 +3,18 @@
 use crate::Indexing;
 use crate::index::Name;
 
-/// The representation of a field that is in no table.
+/// The representation of a field that is in neither table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Policy {
-    /// Enter it.
+    /// A literal that enters the table.
     Index,
     /// A literal: the field is unlikely to repeat before its eviction.
     Skip,
-    /// A literal that no intermediary may index either (section 7.1.3).
+    /// A literal that intermediaries must not index either (section 7.1.3).
     Never,
 }
 
-/// A cookie shorter than this is guessed too easily from the sizes of blocks.
+/// An attacker could guess a shorter cookie too easily from the sizes of blocks.
 const SHORT_COOKIE: usize = 20;
 
 #[inline]
@@ -24,7 +24,7 @@ pub(super) fn policy(indexing: Indexing, name: Name<'_>, value: &[u8]) -> Policy
         Indexing::Everything => return Policy::Index,
         Indexing::Nothing => return Policy::Skip,
     }
-    // By the first index of a name in the static table.
+    // Indexed by the first static index of a name.
     match name.place().map(|place| place.number()) {
         // authorization, proxy-authorization
         Some(23 | 49) => Policy::Never,

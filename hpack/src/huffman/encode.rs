@@ -6,15 +6,14 @@ pub fn encoded_len(text: &[u8]) -> usize {
     bits.div_ceil(8)
 }
 
-/// Writes the coded form of `text` to the front of `out` and returns its length,
-/// or `None` if it has more than `limit` bytes. `out` must have eight bytes beyond
-/// `limit`.
+/// Writes the coded form of `text` to the front of `out` and returns its length, or `None` if it
+/// has more than `limit` bytes. `out` must have eight bytes more than `limit`.
 pub(crate) fn encode_into(text: &[u8], out: &mut [u8], limit: usize) -> Option<usize> {
     let mut writer = Writer {
         bits: 0,
         count: 0,
         len: 0,
-        // Writing fails where the limit is exceeded.
+        // Each write fails if it exceeds the limit.
         out: out.get_mut(..limit.checked_add(8)?)?,
     };
     let mut groups = text.chunks_exact(GROUP);
@@ -25,33 +24,34 @@ pub(crate) fn encode_into(text: &[u8], out: &mut [u8], limit: usize) -> Option<u
     writer.finish(limit)
 }
 
-/// Symbols that are put together before they are written. Seven codes of eight bits,
-/// the longest of the common ones, and the seven bits that may wait fit in [`ROOM`].
+/// The number of symbols in one write. Seven codes of eight bits, the longest of the common ones,
+/// and at most seven pending bits fit into [`ROOM`].
 const GROUP: usize = 7;
 
-/// Bits that a word holds, with fewer than eight left when all whole bytes are written.
+/// The capacity of the word in bits. Fewer than eight bits are pending when all whole bytes are
+/// written.
 const ROOM: u64 = 63;
 
 struct Writer<'a> {
-    /// Bits that are not yet written, left-aligned; zeros follow.
+    /// Bits that are not yet written, left-aligned. Zeros follow them.
     bits: u64,
-    /// The number of these bits: fewer than eight between calls.
+    /// The number of these bits. Fewer than eight between calls.
     count: u64,
-    /// Bytes written.
+    /// The number of written bytes.
     len: usize,
     out: &'a mut [u8],
 }
 
 impl Writer<'_> {
-    /// Puts at most [`GROUP`] symbols.
+    /// Appends at most [`GROUP`] symbols.
     #[inline(always)]
     fn put(&mut self, group: &[u8]) -> Option<()> {
         let Some((&first, others)) = group.split_first() else {
             return Some(());
         };
-        // A code's length stands in its lowest byte. The sum of whole codes has the sum of
-        // lengths there, and a shift uses the lowest six bits only. The lengths themselves
-        // are shifted out, all but the first.
+        // The lowest byte of a code is its length, so the lowest byte of the sum is the sum of the
+        // lengths. A shift uses only the lowest six bits of its operand. The lengths of all codes
+        // but the first are shifted out.
         let code = self::code(first);
         let mut bits = self.bits | (code & !0xff) >> self.count;
         let mut count = self.count + code;
@@ -60,7 +60,7 @@ impl Writer<'_> {
             bits |= code.wrapping_shr(low_u32(count));
             count = count.wrapping_add(code);
         }
-        // Seven codes have at most 210 bits: no carry out of the byte.
+        // Seven codes have at most 210 bits, so the sum does not carry out of the byte.
         count &= 0xff;
         if count > ROOM {
             return self.put_singly(group);

@@ -3,7 +3,7 @@
 
 use super::Entry;
 
-/// The entries; the one with index 1 is the first.
+/// The entries. The first one has index 1.
 #[rustfmt::skip]
 pub(super) static ENTRIES: [Entry; 61] = [
     Entry { joined: b":authority", name_len: 10, values: 1 },
@@ -69,11 +69,11 @@ pub(super) static ENTRIES: [Entry; 61] = [
     Entry { joined: b"www-authenticate", name_len: 16, values: 1 },
 ];
 
-/// Factors of a name's length, first, middle and last byte which send every
-/// name to a slot of its own.
+/// Factors of a name's length and of its first, middle and last byte. They map every name to a slot
+/// of its own.
 pub(super) const FACTORS: [u32; 4] = [55, 62, 14, 1];
 
-/// By slot: the first index of the name that it may be, or 0.
+/// For each slot: the first index of the only name that can be there, or 0.
 #[rustfmt::skip]
 pub(super) static SLOTS: [u8; 128] = [
     0, 0, 30, 32, 17, 0, 0, 34, 0, 0, 54, 0, 0, 0, 0, 37, 0, 0, 0, 48, 0, 51, 0, 0, 50, 0, 0, 24,

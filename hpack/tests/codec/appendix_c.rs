@@ -1,4 +1,4 @@
-//! RFC 7541, appendix C: every example byte for byte, both ways.
+//! RFC 7541, appendix C: every example byte for byte, in both directions.
 
 use bytes::BytesMut;
 use lacewing_hpack::{
@@ -7,7 +7,7 @@ use lacewing_hpack::{
 
 use crate::story::{List, hex};
 
-/// Blocks that share their tables.
+/// Blocks that share a dynamic table.
 struct Example {
     section: &'static str,
     table_size: usize,
@@ -238,7 +238,7 @@ fn encoded() {
             config.indexing = example.indexing;
             config.strings = example.strings;
         }));
-        // The examples assume the table size; an encoder has to signal it.
+        // The examples assume a table size that an encoder must signal.
         let mut block = BytesMut::new();
         let _ = encoder.block(&mut block);
         for case in example.cases {
@@ -253,7 +253,7 @@ fn encoded() {
     }
 }
 
-/// The same examples from a file, with the entries of the table after each block.
+/// The same examples from a file that also has the table's entries after each block.
 #[test]
 fn the_table_has_the_entries_of_the_examples() {
     let text = include_str!("../appendix-c.json");

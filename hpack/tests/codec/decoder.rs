@@ -1,4 +1,4 @@
-//! Refusals of a decoder, and its behaviour at its limits.
+//! The errors of a decoder, and its behaviour at its limits.
 
 use lacewing_hpack::{
     DecodeError, Decoder, ExceededLimit, HeaderField, ListLimits, Sensitivity, Summary,
@@ -76,7 +76,7 @@ fn every_broken_rule_has_its_error() {
 fn truncated_at_every_offset() {
     let block = b"\x3f\xe1\x1f\x82\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff\
         \x40\x0acustom-key\x0dcustom-header\x04\x0c/sample/path\x10\x08password\x06secret";
-    // Where one representation ends and the next begins.
+    // The boundary between two representations.
     let whole = [0, 3, 4, 18, 44, 58, block.len()];
     for len in 0..=block.len() {
         let result = decode(&mut Decoder::new(4096), &block[..len]);
@@ -103,13 +103,13 @@ fn an_update_that_is_due_must_come_first() {
     assert_eq!(after(&[100], b"\x82"), missing(100));
     assert_eq!(after(&[100], b""), missing(100), "also in an empty block");
     assert_eq!(after(&[100], b"\x3f\x45\x82"), Ok(1), "100");
-    assert_eq!(after(&[100], b"\x20\x82"), Ok(1), "less than allowed");
-    // A reduction in between must be seen, as it evicts.
+    assert_eq!(after(&[100], b"\x20\x82"), Ok(1), "less than permitted");
+    // The test must also notice a reduction in between, since it evicts entries.
     assert_eq!(after(&[100, 4096], b"\x82"), missing(100));
     assert_eq!(after(&[100, 4096], b"\x3f\xe1\x1f\x82"), missing(100));
     assert_eq!(after(&[100, 4096], b"\x3f\x45\x3f\xe1\x1f\x82"), Ok(1));
     assert_eq!(after(&[100, 50, 4096], b"\x3f\x45\x82"), missing(50));
-    // An increase obliges to nothing.
+    // An increase requires no update.
     assert_eq!(after(&[8192], b"\x82"), Ok(1));
     assert_eq!(after(&[8192], b"\x3f\xe1\x3f\x82"), Ok(1));
 }
@@ -139,7 +139,7 @@ fn a_field_larger_than_the_table_empties_it() {
     assert_eq!(decoder.table_size(), 0);
 }
 
-/// The name of a new entry may come from one that the new entry evicts (section 4.4).
+/// The name of a new entry may be that of an entry that the insertion evicts (section 4.4).
 #[test]
 fn a_name_outlives_its_entry() {
     let mut decoder = Decoder::new(64);
@@ -156,11 +156,11 @@ fn a_name_outlives_its_entry() {
     assert_eq!(decoder.table_size(), 4 + 5 + 32);
 }
 
-/// Whoever takes a list as a whole gets all of it or an error, never a part.
+/// `decode_to_vec` returns the whole list or an error, never a part.
 #[test]
 fn a_list_is_whole_or_an_error() {
     let mut decoder = Decoder::<HeaderField>::new(4096);
-    // Of three fields two enter the table.
+    // Two of three fields enter the table.
     let block = b"\x40\x01a\x01b\x40\x01c\x01d\x82";
     let error = decoder.decode_to_vec(block, limits(1000, 2)).unwrap_err();
     assert_eq!(
@@ -217,7 +217,7 @@ fn limits_are_exact() {
     assert_eq!(run(42, 0), (0, Some(ExceededLimit::Fields)));
 }
 
-/// Smaller fields behind the one that is too much are not handed over either.
+/// After the first field beyond the limit, smaller fields are not passed on either.
 #[test]
 fn nothing_comes_after_a_limit() {
     let limits = limits(100, 100);
@@ -257,7 +257,7 @@ fn the_table_stays_in_step_beyond_a_limit() {
             HeaderField::new(b"a", b"b"),
         ]
     );
-    // A block that breaks a rule is refused beyond the limits, too.
+    // A block that breaks a rule is an error beyond the limits too.
     let result = decoder.decode(b"\x00\x01a\x81\x00", limits, |_: HeaderField, _| {});
     assert_eq!(result, Err(DecodeError::HuffmanPaddingNotEos));
 }

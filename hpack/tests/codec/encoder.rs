@@ -52,7 +52,7 @@ fn settings_are_clamped() {
     assert_eq!(
         encoder.max_table_size(),
         4096,
-        "the peer has not allowed more"
+        "the peer has not permitted more"
     );
     encoder.set_max_table_size(u32::MAX as usize);
     assert_eq!(encode(&mut encoder, &[]), &b"\x3f\xe1\x3f"[..], "8192");
@@ -83,7 +83,7 @@ fn several_settings_give_the_smallest_and_the_last() {
         assert_eq!(block, wire, "{settings:?}");
         decode(&mut decoder, &block);
         assert_eq!(encoder.table_size(), decoder.table_size(), "{settings:?}");
-        // Both still have, or both have lost, the entry.
+        // Either both sides still have the entry, or neither.
         let after = encode(&mut encoder, &[("x-name", "value", NORMAL)]);
         assert_eq!(decode(&mut decoder, &after).len(), 1);
     }
@@ -112,7 +112,8 @@ fn sensitive_fields_are_never_indexed() {
     }
 }
 
-/// A secret must not be found in the table either, not even if it got there otherwise.
+/// The encoder must not use an entry of the table for a secret, even if an earlier field inserted
+/// it.
 #[test]
 fn a_sensitive_field_never_refers_to_an_equal_entry() {
     let mut encoder = Encoder::new();
@@ -140,7 +141,10 @@ fn no_indexing_means_an_empty_table() {
     let fields = [(":method", "GET", NORMAL), ("x-custom", "value", NORMAL)];
     let first = encode(&mut encoder, &fields);
     assert_eq!(encode(&mut encoder, &fields), first);
-    assert_eq!(first[0], 0x82, "the static table is no memory");
+    assert_eq!(
+        first[0], 0x82,
+        "the static table does not depend on earlier fields"
+    );
     assert_eq!(encoder.table_size(), 0);
 }
 
@@ -162,7 +166,7 @@ fn fields_larger_than_the_table() {
     assert_eq!((encoder.table_size(), decoder.table_size()), (size, size));
 }
 
-/// Long runs through a small table: places and chains of the look-up wrap many times.
+/// Long runs with a small table: the places and chains of the look-up wrap many times.
 #[test]
 fn both_tables_agree_over_many_entries() {
     let mut encoder = Encoder::with_config(

@@ -1,4 +1,4 @@
-//! Seeded random input: nothing panics, and decoding returns the encoded fields.
+//! Seeded random input: the codec does not panic, and decoding returns the encoded fields.
 
 use bytes::BytesMut;
 use lacewing_hpack::{
@@ -42,7 +42,7 @@ fn round_trips() {
     }
 }
 
-/// A connection with random lists, random settings on the way and random limits.
+/// A connection with random lists, random changes of settings and random limits.
 fn round_trip(random: &mut Random) {
     let mut encoder = Encoder::with_config(EncoderConfig::DEFAULT.with(|config| {
         config.max_table_size = [0, 40, 300, 4096, 20_000][random.below(5)];
@@ -140,7 +140,7 @@ fn garbage_never_panics() {
     assert!(accepted > few && refused > few, "{accepted} {refused}");
 }
 
-/// Real blocks with a few bytes changed get further than noise.
+/// Valid blocks with a few changed bytes reach more code than noise.
 #[test]
 fn mutations_never_panic() {
     let mut random = Random(7);
@@ -177,7 +177,7 @@ fn huffman_of_anything() {
         let mut decoded = Vec::new();
         huffman::decode(&coded, &mut decoded).unwrap();
         assert_eq!(decoded, text);
-        // A text has one coded form: bytes that decode are that form.
+        // Each text has exactly one coded form: if bytes decode, they are that form.
         let noise: Vec<u8> = (0..random.below(20)).map(|_| random.next() as u8).collect();
         let mut text = Vec::new();
         if huffman::decode(&noise, &mut text).is_ok() {

@@ -5,7 +5,7 @@ use lacewing_hpack::{Decoder, EncoderConfig, HeaderField, ListLimits, Sensitivit
 
 use crate::story::{Case, List, Story, check_round_trip, check_story, hex};
 
-/// Written by `cargo xtask codegen`, by an encoder that shares nothing with ours.
+/// `cargo xtask codegen` writes this file with an encoder that shares no code with ours.
 const OWN: &str = include_str!("../stories.txt");
 
 #[test]
@@ -18,8 +18,8 @@ fn every_form_at_every_table_size_is_understood() {
     for story in &stories {
         check_story(story);
     }
-    // The stories cover: fields that are never indexed, fields that
-    // enter the table, and sizes that change.
+    // The stories cover fields that are never indexed, fields that enter the table, and changes of
+    // its size.
     let (mut never, mut entered, mut resized) = (0, 0, 0);
     for story in &stories {
         let mut decoder = Decoder::<HeaderField>::new(4096);

@@ -1,18 +1,18 @@
-//! Stories: sequences of header blocks that share their tables, and how to check one.
+//! Stories: sequences of header blocks that share a dynamic table, and their checks.
 
 use bytes::BytesMut;
 use lacewing_hpack::{Decoder, Encoder, EncoderConfig, HeaderField, ListLimits, Sensitivity};
 
 pub(crate) type List = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// One context: blocks that share their tables.
+/// One sequence of blocks that share a dynamic table.
 pub(crate) struct Story {
     pub(crate) name: String,
     pub(crate) cases: Vec<Case>,
 }
 
 pub(crate) struct Case {
-    /// Empty in raw data, which has header lists alone.
+    /// Empty in raw data, which consists of header lists only.
     pub(crate) wire: Vec<u8>,
     /// The table size that the decoder advertised before this block.
     pub(crate) header_table_size: Option<usize>,

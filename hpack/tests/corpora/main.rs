@@ -1,5 +1,5 @@
-//! The hpack-test-case collection: what other encoders write, and how small ours is beside them.
-//! `cargo xtask test --corpora` runs this; a plain `cargo test` does not.
+//! The hpack-test-case collection: the blocks of other encoders, and the size of our own blocks in
+//! comparison. `cargo xtask test --corpora` runs this; a plain `cargo test` does not.
 
 #![allow(
     clippy::unwrap_used,
@@ -62,7 +62,7 @@ fn what_we_encode_we_decode() {
     }
 }
 
-/// nghttp2 has 0.3149 on these.
+/// nghttp2 reaches 0.3149 on these stories.
 #[test]
 fn the_ratio_is_that_of_nghttp2() {
     let (mut encoded, mut plain) = (0, 0);
@@ -86,7 +86,7 @@ fn the_ratio_is_that_of_nghttp2() {
     assert!(ratio <= 0.315, "{ratio}");
 }
 
-/// The folder of the HPACK corpora. Its absence is a failure: these tests run only when asked for.
+/// The folder of the HPACK corpora. If it is absent, the tests fail: they run only on request.
 fn folder() -> PathBuf {
     let shared = match std::env::var_os("LACEWING_SHARED") {
         Some(shared) => PathBuf::from(shared),

@@ -21,7 +21,7 @@ use crate::{
     args::{Args, Listen},
     certificate::Certificate,
     disk::{Links, MIN_OPEN_FILES},
-    log::{self, Logged, Output},
+    log::{self, Logged, Output, Style},
     reload,
     site::{Names, Policy, Site},
     target::Hidden,
@@ -44,9 +44,9 @@ const EXIT_INTERRUPTED: i32 = 130;
 pub(crate) fn run(args: Args) -> Result<(), String> {
     let root = directory(&args.directory)?;
     let failed = |error| format!("cannot start threads: {error}");
-    let log = log::start().map_err(failed)?;
+    let (log, style) = log::start().map_err(failed)?;
     let runtime = runtime(args.threads).map_err(failed)?;
-    let result = runtime.block_on(serve(&args, &root, &log));
+    let result = runtime.block_on(serve(&args, &root, &log, style));
     // A file that is being read must not keep the program alive.
     runtime.shutdown_background();
     log.flush(LAST_LINES);
@@ -75,7 +75,7 @@ fn runtime(threads: Option<u16>) -> io::Result<Runtime> {
     }
 }
 
-async fn serve(args: &Args, root: &Path, log: &Output) -> Result<(), String> {
+async fn serve(args: &Args, root: &Path, log: &Output, style: Style) -> Result<(), String> {
     if args.https == Listen::Off && args.http == Listen::Off {
         return Err("both --https and --http are off: no client could connect".into());
     }
@@ -137,7 +137,12 @@ async fn serve(args: &Args, root: &Path, log: &Output) -> Result<(), String> {
     let _ = io::stdout().write_all(announcement.as_bytes());
     let site = Site::new(root, policy(args), names, memory.alarm());
     tokio::spawn(site.clone().close_idle_files());
-    server.serve(Logged(site)).await;
+    let logged = Logged {
+        service: site,
+        output: log.clone(),
+        style,
+    };
+    server.serve(logged).await;
     info!("all requests are answered, goodbye");
     Ok(())
 }

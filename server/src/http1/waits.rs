@@ -12,15 +12,15 @@ use lacewing_conn::Limits;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::exchange::Ledger;
-use crate::ServeError;
+use crate::{ServeError, http1_transport::Probe};
 
 /// Bytes of content that a handler receives in
 /// [`body_timeout`](Limits::body_timeout) while it waits for them: less is a
 /// client that drips (R.U.D.Y.).
 const BODY_PROGRESS: u64 = 64;
 
-/// A client that closed its side may be gone. An interim response after this
-/// time, and another one, find out.
+/// A client that closed its side may be gone. After each such time the connection looks for it:
+/// twice with bytes, where the protocol has bytes without a meaning, then without.
 const PROBE_AFTER: Duration = Duration::from_secs(1);
 const PROBES: u8 = 2;
 
@@ -114,8 +114,14 @@ impl<'a> Waits<'a> {
             }
             if self.probe_at.is_some_and(|at| at <= now) {
                 self.probe_at = None;
-                self.probes = self.probes.saturating_sub(1);
-                self.ledger.watch.ask_for_probe();
+                let watch = &self.ledger.watch;
+                watch.ask_for(match self.probes {
+                    1.. if watch.has_ended() => Probe::Bytes,
+                    _ => Probe::Empty,
+                });
+                if watch.has_ended() {
+                    self.probes = self.probes.saturating_sub(1);
+                }
                 cx.waker().wake_by_ref();
             }
             let end = self.end();
@@ -188,7 +194,7 @@ impl<'a> Waits<'a> {
             // All that there was is with the client's side.
             _ => self.write = Stall::new(stall, watch.bytes_written()),
         }
-        if phase == Phase::Answer && watch.has_ended() && self.probes > 0 {
+        if phase == Phase::Answer && watch.may_be_gone() {
             if self.probe_at.is_none() {
                 self.probe_at = now.checked_add(PROBE_AFTER);
             }

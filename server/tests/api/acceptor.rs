@@ -1,4 +1,4 @@
-//! One call from any transport to a connection that is served.
+//! `Acceptor::serve`: one call serves a connection on any transport.
 
 use std::sync::{Arc, Mutex};
 
@@ -51,7 +51,7 @@ async fn requests_are_told_of_addresses_of_any_kind() {
     }
 }
 
-/// The fault is the result, and is reported to the observer.
+/// The error is returned, and reported to the observer.
 #[tokio::test]
 async fn what_is_no_protocol_is_an_error() {
     let log = Arc::new(Mutex::new(Vec::new()));
@@ -73,7 +73,7 @@ async fn what_is_no_protocol_is_an_error() {
     }
 }
 
-/// A shutdown ends a connection that has asked for nothing, and one that has.
+/// A shutdown ends connections before their first request, and after it.
 #[tokio::test]
 async fn a_shutdown_ends_connections_at_any_time() {
     let shutdown = Shutdown::new();
@@ -112,7 +112,7 @@ async fn behind_tls_alpn_tells_the_protocol() {
         let client = tls::connect(client, "localhost", config).await;
         let text = fetch(client, protocol, "/").await;
         assert_eq!(text, format!("{protocol} over tls"));
-        // The client's way of closing does not matter here.
+        // The way in which the client closes does not matter here.
         let _: Result<(), _> = serving.await.unwrap();
     }
 }

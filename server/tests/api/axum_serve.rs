@@ -36,7 +36,7 @@ async fn a_router_is_served_in_every_protocol() {
     running.stop().await.unwrap();
 }
 
-/// Addresses that `axum::serve` has, and others, by the same extractor.
+/// The addresses that `axum::serve` supports, and others, by the same extractor.
 #[derive(Clone)]
 struct Mine(String);
 
@@ -119,7 +119,7 @@ async fn connect_info_is_there_in_every_protocol() {
     running.stop().await.unwrap();
 }
 
-/// A layer around the whole router, as those that change paths have to be.
+/// A layer around the whole router, as layers that change paths require.
 #[tokio::test]
 async fn a_layer_around_the_router_keeps_connect_info() {
     let router = Router::new().route(
@@ -148,7 +148,7 @@ async fn a_layer_around_the_router_keeps_connect_info() {
     running.stop().await.unwrap();
 }
 
-/// A request that arrived is answered after the signal, and the server ends.
+/// After the signal, the server still answers the request that arrived, and ends.
 #[tokio::test]
 async fn a_graceful_shutdown_answers_what_came() {
     let (listener, address) = bind().await;
@@ -173,7 +173,7 @@ async fn a_graceful_shutdown_answers_what_came() {
     });
     started.notified().await;
     let stopping = tokio::spawn(running.stop());
-    // The listener is closed once the signal is seen.
+    // The listener closes after the server notices the signal.
     while TcpStream::connect(address).await.is_ok() {
         tokio::task::yield_now().await;
     }

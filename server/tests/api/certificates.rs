@@ -1,4 +1,4 @@
-//! From PEM to a server with TLS, and other certificates while it runs.
+//! A server with TLS from PEM, and a change of the certificate while it runs.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::support::{Client, Running, fetch, spoken, tls};
 
-/// A folder that goes with the test.
+/// A folder that is removed after the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -55,7 +55,7 @@ async fn files_become_a_server_in_every_protocol() {
     let made = tls::make("localhost");
     let certificate = folder.write("cert.pem", &made.certificate);
     let key = folder.write("key.pem", &made.key);
-    // Both in one file will do.
+    // One file may have both.
     let both = folder.write("both.pem", &format!("{}{}", made.key, made.certificate));
     for (certificate, key) in [(&certificate, &key), (&both, &both)] {
         let identity = Identity::from_pem_files(certificate, key).unwrap();
@@ -89,7 +89,7 @@ async fn certificates_are_reloaded_while_the_server_runs() {
     let mut first = Client::new(first, lacewing_server::Version::Http2);
     assert_eq!(first.get("/").await, "hello");
 
-    // Half of it written: nothing changes.
+    // The file is half written: nothing changes.
     folder.write("cert.pem", &new.certificate);
     let error = identity.reload().unwrap_err();
     assert!(matches!(error.problem(), IdentityProblem::KeyMismatch));
@@ -100,7 +100,7 @@ async fn certificates_are_reloaded_while_the_server_runs() {
     assert_eq!(tls::shown(&connect().await), new.der);
     assert_eq!(first.get("/").await, "hello");
 
-    // From memory, too.
+    // From memory too.
     identity
         .replace_pem(old.certificate.as_bytes(), old.key.as_bytes())
         .unwrap();
@@ -141,7 +141,7 @@ const NO_KEY_DER: &str = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KE
 const NO_END: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n";
 const NO_BASE64: &str = "-----BEGIN PRIVATE KEY-----\n!!!!\n-----END PRIVATE KEY-----\n";
 
-/// Each error names the file, says what is wrong, and what to do.
+/// Each error names the file, the fault and the remedy.
 #[test]
 fn errors_name_the_file_and_what_is_wrong_with_it() {
     let folder = Folder::new("errors");

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::support::{Running, fetch, spoken, tls};
 
-/// Tells what is known of the client.
+/// Responds with the facts about the client.
 fn router(own: Vec<u8>) -> Router {
     let tell = move |Extension(info): Extension<ConnectionInfo>| async move {
         let tls = info.tls().unwrap();

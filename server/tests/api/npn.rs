@@ -14,7 +14,7 @@ use tokio_openssl::SslStream;
 
 use crate::support::{Running, fetch, spoken, tls};
 
-/// Tells what is known of the client.
+/// Responds with the facts about the client.
 async fn tell(Extension(info): Extension<ConnectionInfo>) -> String {
     let tls = info.tls().unwrap();
     let certificates: Vec<_> = tls

@@ -1,4 +1,4 @@
-//! Services called by hand, as tests of handlers do: `ready` needs no type.
+//! Services that tests call directly: `ready` needs no type annotation.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! Servers that run, and a client for all protocols.
+//! Running servers, and a client for all protocols.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Room for a slow machine; no test waits for it to pass.
+/// Enough for a slow machine. No test waits until it has passed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The protocols of this build.
@@ -20,21 +20,21 @@ pub(crate) fn spoken() -> Vec<Protocol> {
     Protocol::ALL.into_iter().filter(spoken).collect()
 }
 
-/// The protocols that first bytes distinguish: SPDY/3 looks as 3.1 does.
+/// The protocols that first bytes distinguish: those of SPDY/3 are the same as of SPDY/3.1.
 pub(crate) fn detectable() -> Vec<Protocol> {
     let mut spoken = spoken();
     spoken.retain(|protocol| *protocol != Protocol::Spdy3);
     spoken
 }
 
-/// A server on a task, and its end.
+/// A server on a task, and its result.
 pub(crate) struct Running<R> {
     stop: oneshot::Sender<()>,
     serving: JoinHandle<R>,
 }
 
 impl<R: Send + 'static> Running<R> {
-    /// `server` is given what completes when it is to stop.
+    /// `server` receives a future that completes when it must stop.
     pub(crate) fn start<F>(server: impl FnOnce(Stop) -> F) -> Self
     where
         F: Future<Output = R> + Send + 'static,
@@ -46,7 +46,7 @@ impl<R: Send + 'static> Running<R> {
         Self { stop, serving }
     }
 
-    /// The graceful end.
+    /// The graceful shutdown.
     pub(crate) async fn stop(self) -> R {
         let _ = self.stop.send(());
         let ended = tokio::time::timeout(PATIENCE, self.serving).await;
@@ -56,7 +56,7 @@ impl<R: Send + 'static> Running<R> {
 
 pub(crate) type Stop = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Fetches a path over a connection whose protocol is known, and closes it.
+/// Fetches a path over a connection with a known protocol, and closes it.
 pub(crate) async fn fetch<T>(io: T, protocol: Protocol, path: &str) -> String
 where
     T: AsyncRead + AsyncWrite + Unpin,
@@ -74,7 +74,7 @@ where
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     io.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    // TLS without close_notify is no failure of this.
+    // The end of TLS without close_notify is no failure here.
     let _ = io.read_to_end(&mut answer).await;
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").expect("a response");
@@ -136,7 +136,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
         }
     }
 
-    /// The next thing that happens.
+    /// The next event.
     pub(crate) async fn event(&mut self) -> Event {
         loop {
             if let Some(event) = self.engine.poll_event(Instant::now(), &mut self.input) {
@@ -175,7 +175,7 @@ pub(crate) mod tls {
     use tokio::io::{AsyncRead, AsyncWrite};
     use tokio_rustls::{TlsConnector, client::TlsStream};
 
-    /// A certificate of its own making, and its key.
+    /// A self-signed certificate, and its key.
     pub(crate) struct Made {
         pub(crate) der: CertificateDer<'static>,
         pub(crate) certificate: String,
@@ -193,7 +193,7 @@ pub(crate) mod tls {
         }
     }
 
-    /// A client that trusts these, and has a certificate of its own if given.
+    /// A client that trusts these certificates, and has a certificate of its own if given.
     pub(crate) fn config(
         trusted: &[&Made],
         own: Option<&Made>,
@@ -215,7 +215,7 @@ pub(crate) mod tls {
                 builder.with_client_auth_cert(chain, key).unwrap()
             }
         };
-        // Each handshake shows a certificate.
+        // Each handshake reports a certificate.
         config.resumption = lacewing_server::rustls::client::Resumption::disabled();
         config.alpn_protocols = protocol
             .map(|protocol| protocol.alpn().as_bytes().to_vec())
@@ -233,7 +233,7 @@ pub(crate) mod tls {
         connector.connect(name, io).await.unwrap()
     }
 
-    /// The certificate that the server showed.
+    /// The server's certificate.
     pub(crate) fn shown<T>(stream: &TlsStream<T>) -> CertificateDer<'static> {
         let chain = stream.get_ref().1.peer_certificates().unwrap();
         chain[0].clone().into_owned()

@@ -8,7 +8,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::support::{Running, detectable, fetch};
 
-/// A name for a socket that goes with the test.
+/// The path of a socket that is removed after the test.
 struct Name(PathBuf);
 
 impl Name {
@@ -35,7 +35,7 @@ fn router() -> Router {
     Router::new().route("/", get(tell))
 }
 
-/// This process's user.
+/// The user id of this process.
 fn uid(path: &Path) -> u32 {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(path).unwrap().uid()
@@ -81,8 +81,8 @@ async fn a_listener_that_is_bound_already_keeps_its_name() {
     assert!(name.0.exists());
 }
 
-/// The socket of a dead server is replaced. That of a living server, and a file
-/// that is not a socket, are not.
+/// The server replaces the socket of a dead server. It does not replace that of a running server,
+/// or a file that is not a socket.
 #[tokio::test]
 async fn only_abandoned_sockets_are_replaced() {
     let name = Name::new("abandoned");

@@ -22,10 +22,10 @@ use tokio::{
 
 use crate::support::Client;
 
-/// The outcome of an upgrade, as its handler saw it.
+/// The outcome of an upgrade, for its handler.
 type Told = mpsc::UnboundedSender<Result<(), String>>;
 
-/// A proxy as those for HTTP/1.1 are written, which echoes.
+/// A proxy in the usual form for HTTP/1.1, which echoes.
 async fn echo(mut request: Request, told: Told) -> Response {
     assert_eq!(*request.method(), Method::CONNECT);
     let upgrade = hyper::upgrade::on(&mut request);
@@ -58,7 +58,7 @@ fn connect(version: Version, router: Router) -> Client<DuplexStream> {
     Client::new(io, version)
 }
 
-/// Asks for a tunnel, and says something into it.
+/// Requests a tunnel, and sends data into it.
 async fn ask(client: &mut Client<DuplexStream>, host: &str, say: &[u8]) -> (StatusCode, Vec<u8>) {
     let head = Head::request(Method::CONNECT, format!("{host}:443").parse().unwrap());
     let now = std::time::Instant::now();
@@ -108,7 +108,7 @@ async fn a_proxy_written_for_http_1_1_works_on_streams() {
     }
 }
 
-/// Over HTTP/1.1 hyper makes the tunnel, of any success (RFC 9110 §9.3.6).
+/// Over HTTP/1.1, hyper makes a tunnel of any successful response (RFC 9110 §9.3.6).
 #[tokio::test]
 async fn any_success_opens_a_tunnel_over_http_1_1() {
     for status in [200, 201, 204, 205, 299] {
@@ -147,8 +147,8 @@ async fn any_success_opens_a_tunnel_over_http_1_1() {
     }
 }
 
-/// As over HTTP/1.1, where dropping it closes the connection: what was written
-/// arrives, and then the end.
+/// As over HTTP/1.1, where to drop the tunnel closes the connection: the written data arrives, and
+/// then the end.
 #[tokio::test]
 async fn an_upgrade_that_is_dropped_is_closed() {
     for version in Version::ALL {
@@ -167,7 +167,7 @@ async fn an_upgrade_that_is_dropped_is_closed() {
     }
 }
 
-/// A handler that waits for an upgrade gets an error if there is none.
+/// A handler that waits for an upgrade receives an error if there is none.
 #[tokio::test]
 async fn a_request_that_is_turned_down_has_no_upgrade() {
     for version in Version::ALL {
@@ -181,8 +181,8 @@ async fn a_request_that_is_turned_down_has_no_upgrade() {
     }
 }
 
-/// A handler that knows tunnels has its own way, and one that knows neither
-/// has its response sent as it is.
+/// A handler that uses `ConnectRequest` still can. The response of a handler without any upgrade is
+/// sent unchanged.
 #[tokio::test]
 async fn handlers_that_do_not_ask_for_an_upgrade_are_as_without() {
     for version in Version::ALL {
@@ -209,7 +209,7 @@ async fn handlers_that_do_not_ask_for_an_upgrade_are_as_without() {
     }
 }
 
-/// Requests that are none of CONNECT are not touched.
+/// Requests other than CONNECT are not changed.
 #[tokio::test]
 async fn other_requests_have_nothing_to_upgrade() {
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));

@@ -1,5 +1,5 @@
-//! axum's own WebSockets: the same handler on the same route, over HTTP/1.1
-//! and over HTTP/2 (RFC 8441), spoken to by tungstenite.
+//! axum's own WebSockets: the same handler on the same route, over HTTP/1.1 and over HTTP/2 (RFC
+//! 8441), with tungstenite as the client.
 
 #[path = "../../examples/axum_websocket.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -33,7 +33,7 @@ use tower::ServiceBuilder;
 
 use crate::support::{Client, Running};
 
-/// The stream of a WebSocket, on a connection of HTTP/2 of its own.
+/// The stream of a WebSocket, on a new HTTP/2 connection.
 async fn open(io: TcpStream, protocol: &'static str) -> (StatusCode, Option<DuplexStream>) {
     let mut client = Client::new(io, Version::Http2);
     while !client.engine.peer_allows_extended_connect() {
@@ -69,7 +69,7 @@ async fn open(io: TcpStream, protocol: &'static str) -> (StatusCode, Option<Dupl
     (status, Some(ours))
 }
 
-/// Carries bytes between a stream and a pipe, until the stream ends.
+/// Forwards bytes between a stream and a pipe, until the stream ends.
 async fn carry<T>(mut client: Client<T>, stream: StreamKey, pipe: DuplexStream)
 where
     T: AsyncRead + AsyncWrite + Unpin,
@@ -134,7 +134,8 @@ async fn one_route_takes_websockets_over_http_1_1_and_http_2() {
     running.stop().await.unwrap();
 }
 
-/// Layers see the request, and let the upgrade pass; a limit counts the handler, and not the socket.
+/// Layers see the request, and do not prevent the upgrade. A limit counts the handler, and not the
+/// socket.
 #[tokio::test]
 async fn websockets_pass_layers_and_know_their_client() {
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -186,7 +187,7 @@ async fn take_websockets(address: SocketAddr) {
     converse(&mut socket, "h2").await;
     drop(socket);
 
-    // axum looks at `:protocol`.
+    // axum checks `:protocol`.
     let io = TcpStream::connect(address).await.unwrap();
     let (status, _) = open(io, "something-else").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);

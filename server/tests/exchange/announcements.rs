@@ -1,5 +1,4 @@
-//! Messages of a server besides responses: to the client, and to its own
-//! observer.
+//! Messages of a server besides responses: to the client, and to its observer.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -133,7 +132,7 @@ async fn a_header_limit_names_itself() {
                 ConnectionConfig::new(Side::Server).with(|config| config.limits = limits),
             );
             let mut peer = Peer::connect(version, options, service_fn(hello));
-            // A SPDY frame that large names another limit, that of frames.
+            // A SPDY frame of this size exceeds another limit, that of frames.
             if version != Version::Http2 && named.contains("bytes") {
                 continue;
             }
@@ -151,7 +150,7 @@ async fn a_header_limit_names_itself() {
                 let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
                 assert_eq!(answer.status, Some(status), "{version}");
             } else {
-                // A SPDY block that inflates to more ends the connection.
+                // A SPDY block that inflates to more than the limit ends the connection.
                 assert_ne!(version, Version::Http2);
                 let ended = peer.hang_up().await.unwrap();
                 log = ended.unwrap_err().to_string();

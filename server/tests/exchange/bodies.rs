@@ -1,4 +1,4 @@
-//! Bodies that arrive in pieces, or late, or not at all.
+//! Bodies that arrive in pieces, late, or never.
 
 use std::{
     collections::VecDeque,
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::peer::Peer;
 
-/// A body of the pieces from a channel.
+/// A body whose pieces are those of a channel.
 pub(crate) struct Pieces(mpsc::Receiver<Result<Frame<Bytes>, BoxError>>);
 
 impl Body for Pieces {
@@ -109,8 +109,7 @@ async fn a_body_that_nobody_reads_holds_nothing_up() {
     }
 }
 
-/// Data that is ready is sent in the same turn, and a body that says where it
-/// ends needs no frame for its end.
+/// Ready data is sent in the same turn. A body that knows its end needs no frame for it.
 #[tokio::test]
 async fn a_body_that_is_ready_is_not_polled_again() {
     #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! CONNECT, plain and extended: a request that becomes a stream of bytes.
+//! CONNECT, plain and extended: a request becomes a stream of bytes.
 
 use axum::{body::Body, extract::Request, response::Response};
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::peer::Peer;
 
-/// An axum handler: the request's body is not ours any more.
+/// An axum handler, which receives the request's body as axum's type.
 async fn handler(request: Request) -> Response {
     let refused = |text: String| {
         let mut response = Response::new(Body::from(text));
@@ -135,7 +135,7 @@ async fn extended_connect_is_there_when_it_was_offered() {
     assert_eq!(peer.answer(key).await.text(), expected);
 }
 
-/// The protocol is there for those who look at the request alone, too.
+/// A handler that has only the request also sees the protocol.
 #[tokio::test]
 async fn the_protocol_is_in_the_extensions() {
     let service = lacewing_server::service_fn(|request: http::Request<RequestBody>| async move {

@@ -1,5 +1,5 @@
-//! Failures of a handler or of a body cost their own request, and the observer
-//! learns of each.
+//! The failure of a handler or of a body ends only its own request, and is reported to the
+//! observer.
 
 use std::{
     convert::Infallible,
@@ -19,7 +19,7 @@ use tower_service::Service;
 
 use crate::{bodies::pieces, peer::Peer};
 
-/// A body that gives one piece and then goes wrong.
+/// A body that yields one piece and then fails.
 enum Failing {
     Start { panics: bool },
     Then { panics: bool },
@@ -113,8 +113,8 @@ async fn a_failure_costs_its_own_request() {
     }
 }
 
-/// A handler's failure is answered over HTTP/1.1 too, and its connection
-/// continues. Only a response that has begun cannot be withdrawn.
+/// Over HTTP/1.1 too, a handler's failure is answered, and its connection continues. Only a
+/// response that has begun cannot be replaced.
 #[cfg(feature = "http1")]
 #[tokio::test]
 async fn a_failure_costs_its_own_request_over_http_1_1() {
@@ -138,7 +138,7 @@ async fn a_failure_costs_its_own_request_over_http_1_1() {
             let last = client.log.lock().unwrap().pop().unwrap();
             assert!(last.contains(told), "{path}: {last}");
             assert!(last.contains(&format!("stream {requests}:")), "{last}");
-            // The request is over: its failure is reported once.
+            // The request has ended: its failure is reported once.
             assert!(client.get("/").await.body.contains("fine"), "{path}");
             requests += 1;
             assert!(client.log.lock().unwrap().is_empty(), "{path}");
@@ -161,8 +161,7 @@ async fn a_failure_costs_its_own_request_over_http_1_1() {
     }
 }
 
-/// A malformed request gets its status from hyper, and is reported as in the
-/// other protocols.
+/// hyper answers a malformed request with a status. It is reported as in the other protocols.
 #[cfg(feature = "http1")]
 #[tokio::test]
 async fn a_malformed_request_of_http_1_1_is_told() {
@@ -187,7 +186,7 @@ async fn a_malformed_request_of_http_1_1_is_told() {
     }
 }
 
-/// Bodies and handlers that panic wherever they are touched.
+/// Bodies and handlers that panic in every possible call.
 #[tokio::test]
 async fn a_panic_anywhere_costs_its_own_request() {
     #[derive(Clone, Copy, PartialEq)]
@@ -259,7 +258,7 @@ async fn a_panic_anywhere_costs_its_own_request() {
     }
 }
 
-/// A service that is not ready at once, and fails to be at times.
+/// A service that is not always ready, and whose `poll_ready` fails at times.
 #[derive(Clone)]
 struct Moody(Arc<AtomicU32>);
 
@@ -303,8 +302,8 @@ async fn a_service_is_called_only_when_it_is_ready() {
     }
 }
 
-/// The sender of a body's pieces is dropped by a task that panicked: the body
-/// ends early, which the length shows.
+/// A task that panics drops the sender of a body's pieces. The body ends early, and the length
+/// reveals it.
 #[tokio::test]
 async fn connections_go_on_beside_a_body_that_stalls() {
     for version in Version::ALL {

@@ -1,5 +1,4 @@
-//! A peer that disappears, at every point of an exchange: no task, no handler
-//! and no body is left behind.
+//! A peer that disappears, at every point of an exchange: no task, no handler and no body is left.
 
 use std::{
     convert::Infallible,
@@ -20,7 +19,7 @@ use tokio::runtime::Handle;
 
 use crate::{bodies::pieces, peer::Peer};
 
-/// Counts those that are alive.
+/// Counts its instances that exist.
 #[derive(Clone, Default)]
 struct Census(Arc<AtomicUsize>);
 
@@ -103,13 +102,13 @@ async fn a_peer_that_hangs_up_leaves_nothing_behind() {
                 match point {
                     0 => {}
                     1 => {
-                        // In the middle of the handler.
+                        // While the handler runs.
                         peer.open(Method::GET, "/never", None);
                         peer.flush().await;
                         settle("a handler", || census.alive() == 1).await;
                     }
                     2 => {
-                        // In the middle of the request's body.
+                        // During the request's body.
                         let uri = "http://example.org/reads".parse().unwrap();
                         let head = lacewing_conn::proto::Head::request(Method::POST, uri);
                         let key = peer.open_with(head);
@@ -120,7 +119,7 @@ async fn a_peer_that_hangs_up_leaves_nothing_behind() {
                         settle("a handler", || census.alive() == 1).await;
                     }
                     3 => {
-                        // In the middle of the response's body.
+                        // During the response's body.
                         let key = peer.open(Method::GET, "/streams", None);
                         peer.until(|peer| peer.received(key).body.len() > 100_000)
                             .await;
@@ -168,9 +167,8 @@ async fn a_stream_that_is_reset_takes_its_handler_with_it() {
     }
 }
 
-/// Rapid Reset (CVE-2023-44487): streams that are reset count until their
-/// handlers are gone, so that there are never more handlers than streams
-/// allowed.
+/// Rapid Reset (CVE-2023-44487): reset streams count until their handlers end. There are never more
+/// handlers than permitted streams.
 #[tokio::test]
 async fn resets_do_not_multiply_handlers() {
     for version in Version::ALL {

@@ -1,4 +1,4 @@
-//! Clients that close their side of the transport once they have asked.
+//! Clients that close their side of the transport after their request.
 
 use std::{
     convert::Infallible,
@@ -16,10 +16,10 @@ use tower_service::Service;
 
 use crate::{bodies::pieces, peer::Peer};
 
-/// The ends of incomplete uploads, as handlers saw them.
+/// The ends of incomplete uploads, as their handlers received them.
 type Failures = Arc<Mutex<Vec<String>>>;
 
-/// Handlers that take their time; the time is virtual.
+/// Slow handlers, in virtual time.
 fn service(
     failures: &Failures,
 ) -> impl Service<
@@ -55,7 +55,7 @@ fn service(
                     let _ = request.into_body().collect().await;
                     std::future::pending().await
                 }
-                // As a file is read: piece by piece, on another thread.
+                // Like a file: read piece by piece, on another thread.
                 _ => "piece ".repeat(10),
             };
             tokio::spawn(async move {
@@ -163,7 +163,7 @@ mod by_http1 {
         client.serving.await.unwrap().unwrap();
     }
 
-    /// Requests may stand in line.
+    /// Several requests may wait in the connection.
     #[tokio::test(start_paused = true)]
     async fn all_that_was_asked_is_answered() {
         let mut client = connect(&Failures::default());

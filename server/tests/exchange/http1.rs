@@ -1,5 +1,4 @@
-//! A client of HTTP/1.1 that is driven by hand, with a server of one connection
-//! at its other end.
+//! An HTTP/1.1 client that a test controls, and a server of one connection at its other end.
 
 use std::sync::{Arc, Mutex};
 
@@ -27,8 +26,8 @@ pub(crate) struct Reply {
     /// The status line and the fields; empty if nothing arrived.
     pub(crate) head: String,
     pub(crate) body: String,
-    /// All content that the head announced has arrived; the end of the
-    /// connection is not an end of content.
+    /// All content that the head declared has arrived. The end of the connection does not count as
+    /// the end of content.
     pub(crate) whole: bool,
 }
 

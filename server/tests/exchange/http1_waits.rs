@@ -1,5 +1,4 @@
-//! The waits of HTTP/1.1 connections, in paused time, each beside honest traffic
-//! of the same kind.
+//! The waits of HTTP/1.1 connections, in paused time, each with honest traffic of the same kind.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -36,17 +35,29 @@ fn connect(change: impl FnOnce(&mut Limits)) -> Http1 {
                     (number < 5).then(|| (Ok(Frame::data(event)), number + 1))
                 },
             ))),
+            "/known" => {
+                let body = BodyExt::boxed(StreamBody::new(futures_util::stream::unfold(
+                    0,
+                    |number| async move {
+                        sleep(HOUR * number).await;
+                        let half = Ok(Frame::data(Bytes::from("12345")));
+                        (number < 2).then_some((half, number + 1))
+                    },
+                )));
+                let response = Response::builder().header("content-length", 10);
+                return Ok::<_, Infallible>(response.body(body).unwrap());
+            }
             _ => {
                 let all = request.into_body().collect().await;
                 Full::new(all.map(|all| all.to_bytes()).unwrap_or_default()).boxed()
             }
         };
-        Ok::<_, Infallible>(Response::new(body))
+        Ok(Response::new(body))
     });
     Http1::connect(options, service)
 }
 
-/// The error with which the server closed the connection, and when.
+/// The error with which the server closed the connection, and the time.
 async fn end(connection: Http1, within: Duration) -> String {
     let Http1 { io, serving, .. } = connection;
     let result = timeout(within, serving).await.expect("still open").unwrap();
@@ -190,7 +201,7 @@ async fn long_polls_and_server_sent_events_live() {
     );
 }
 
-/// A client that closed its side and waits is sent an interim response.
+/// A client that closed its side and waits receives an informational response.
 #[tokio::test(start_paused = true)]
 async fn a_half_closed_client_has_a_late_answer() {
     let mut connection = connect(|limits| limits.drain_timeout = HOUR * 2);
@@ -220,17 +231,17 @@ async fn a_client_that_is_gone_is_noticed_before_the_drain_timeout() {
     assert!(result.unwrap().unwrap_err().is_disconnect());
 }
 
-/// Sends a request for events, and nothing after it.
-async fn half_closed(limits: impl FnOnce(&mut Limits)) -> Http1 {
+/// Sends a request, and nothing after it.
+async fn half_closed(path: &str, limits: impl FnOnce(&mut Limits)) -> Http1 {
     let mut connection = connect(limits);
-    connection.send("GET", "/events").await;
+    connection.send("GET", path).await;
     connection.io.shutdown().await.unwrap();
     connection
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_gone_between_two_chunks_is_noticed() {
-    let mut connection = half_closed(|_| {}).await;
+    let mut connection = half_closed("/events", |_| {}).await;
     let mut head = [0; 12];
     connection.io.read_exact(&mut head).await.unwrap();
     assert_eq!(&head, b"HTTP/1.1 200");
@@ -241,10 +252,10 @@ async fn a_client_that_is_gone_between_two_chunks_is_noticed() {
     assert!(ended.expect("still open").unwrap().is_err());
 }
 
-/// The bytes that look for the client are part of the next chunk's size.
+/// The bytes that test the client are part of the next chunk's size.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_only_closed_its_side_has_every_chunk() {
-    let mut connection = half_closed(|limits| limits.drain_timeout = HOUR).await;
+    let mut connection = half_closed("/events", |limits| limits.drain_timeout = HOUR).await;
     let reply = connection.reply("GET").await;
     assert!(reply.whole, "{reply:?}");
     let (mut rest, mut events) = (&reply.body[..], String::new());
@@ -259,4 +270,51 @@ async fn a_client_that_only_closed_its_side_has_every_chunk() {
     assert_eq!(events, expected);
     assert_eq!(probes, 1, "{}", reply.body);
     assert!(connection.serving.await.unwrap().is_ok());
+}
+
+/// The server can send no extra byte there: each byte counts against the content-length.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_gone_within_a_known_length_is_noticed() {
+    let mut connection = half_closed("/known", |limits| limits.drain_timeout = HOUR).await;
+    let mut head = [0; 12];
+    connection.io.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+    sleep(Duration::from_secs(600)).await;
+    let Http1 { io, serving, .. } = connection;
+    drop(io);
+    let ended = timeout(Duration::from_secs(3), serving).await;
+    let error = ended.expect("still open").unwrap().unwrap_err();
+    assert!(error.is_disconnect(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_only_closed_its_side_has_all_of_a_known_length() {
+    let mut connection = half_closed("/known", |limits| limits.drain_timeout = HOUR * 2).await;
+    let reply = connection.reply("GET").await;
+    assert!(reply.whole && reply.body == "1234512345", "{reply:?}");
+    assert!(connection.serving.await.unwrap().is_ok());
+}
+
+/// Bytes that were read ahead hide neither the end of the transport nor the next request.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_gone_behind_a_second_request_is_noticed() {
+    for requests in [1, 2, 3] {
+        let mut connection = connect(|limits| limits.drain_timeout = HOUR * 24);
+        for _ in 0..requests {
+            connection.send("GET", "/poll").await;
+        }
+        sleep(Duration::from_secs(600)).await;
+        let Http1 { io, serving, .. } = connection;
+        drop(io);
+        let ended = timeout(Duration::from_secs(5), serving).await;
+        let error = ended.expect("still open").unwrap().unwrap_err();
+        assert!(error.is_disconnect(), "{requests}: {error}");
+    }
+    let mut connection = connect(|_| {});
+    for number in 0..3 {
+        connection.send("GET", &format!("/{number}")).await;
+    }
+    for _ in 0..3 {
+        assert_eq!(connection.reply("GET").await.status(), 200);
+    }
 }

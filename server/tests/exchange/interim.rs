@@ -1,4 +1,4 @@
-//! Interim responses: `100 Continue` by itself, others by a handle.
+//! Informational responses: `100 Continue` automatically, others by a handle.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -44,7 +44,7 @@ async fn continue_is_sent_when_the_handler_asks_for_the_body() {
         let mut peer = Peer::connect(version, ServerOptions::default(), service);
         let key = expecting(&mut peer, "/");
         peer.flush().await;
-        // By then the handler of the first request has been called.
+        // The handler of the first request has been called at this point.
         peer.get("/").await;
         peer.get("/").await;
         assert!(peer.interim(key).is_empty(), "{version}");
@@ -108,7 +108,7 @@ async fn page(request: Request<RequestBody>) -> Result<Response<String>, BoxErro
     let mut processing = Response::new(());
     *processing.status_mut() = StatusCode::PROCESSING;
     let outcome = match request.uri().path() {
-        // Nobody waits for it, and nothing is pending.
+        // No handler waits for it, and nothing is pending.
         "/at-once" => {
             drop((hints, informer.inform(processing)));
             "not known".to_owned()
@@ -137,10 +137,10 @@ async fn hints_go_out_before_the_response() {
         };
         assert_eq!(hints.fields[LINK], "</style.css>; rel=preload");
     }
-    // SPDY has none, and says so.
+    // SPDY has none, and the error says so.
     let mut peer = Peer::connect(Version::Spdy31, options(), service_fn(page));
     assert_eq!(peer.get("/awaited").await.text(), "Err(Unsupported)");
-    // Nobody asked for the handle.
+    // The handle is not enabled.
     let mut peer = Peer::connect(Version::Http2, ServerOptions::default(), service_fn(page));
     assert_eq!(
         peer.get("/").await.status,

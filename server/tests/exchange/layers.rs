@@ -79,7 +79,7 @@ impl Client {
         }
     }
 
-    /// Sends a request, and waits for nothing.
+    /// Sends a request, and does not wait.
     async fn send(&mut self, path: &str) {
         match self {
             Self::Multiplexed(peer) => {
@@ -134,14 +134,14 @@ impl Client {
         }
     }
 
-    /// Is gone from one moment to the next.
+    /// Disappears without a shutdown.
     async fn leave(self) {
         let serving = match self {
             Self::Multiplexed(peer) => peer.hang_up(),
             #[cfg(feature = "http1")]
             Self::Http1(client) => client.serving,
         };
-        let _ = in_time("the end of who left", serving).await;
+        let _ = in_time("the end of the client that left", serving).await;
     }
 
     fn log(&self) -> String {
@@ -154,7 +154,7 @@ impl Client {
     }
 }
 
-/// In virtual time: when everything waits for something that does not happen.
+/// In virtual time: until every task waits for something that does not happen.
 async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> T {
     let done = tokio::time::timeout(Duration::from_secs(36_000), work).await;
     done.unwrap_or_else(|_| panic!("hangs: {what}"))
@@ -214,8 +214,8 @@ impl Drop for Running {
     }
 }
 
-/// A client that is gone leaves neither a handler nor a place in any queue, whichever layer it
-/// waited in.
+/// A client that is gone leaves no handler, and no place in any queue, whichever layer delayed its
+/// request.
 async fn leavers_leave_nothing<S, B>(what: &str, gate: &Gate, service: S)
 where
     S: Handler + Service<Request<RequestBody>, Response = Response<B>>,
@@ -225,9 +225,9 @@ where
 {
     for protocol in protocols() {
         let told = format!("{what} over {protocol:?}");
-        // Also for a rate limit a new beginning.
+        // A new period, for a rate limit too.
         tokio::time::sleep(Duration::from_secs(10)).await;
-        // Some hold the permits, and others wait for them.
+        // Some requests hold the permits, and others wait for them.
         let mut leavers = Vec::new();
         for _ in 0..6 {
             let mut leaver = Client::connect(protocol, service.clone());
@@ -328,7 +328,7 @@ fn router() -> Router {
                     (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
                 }))
                 .load_shed()
-                // A limit without a name is one for each route.
+                // A limit without a name would be one for each route.
                 .layer(GlobalConcurrencyLimitLayer::new(4))
                 .timeout(Duration::from_secs(300)),
         )
@@ -366,7 +366,7 @@ async fn extractors_work_behind_layers() {
             let event = format!("data: {number}\n\n");
             assert!(body.contains(&event), "{told}: {body}");
         }
-        // Bytes that keep a connection open between the events.
+        // Keep-alive bytes between the events.
         assert!(body.contains(":\n\n"), "{told}: {body}");
 
         let (status, body) = in_time(&told, client.get("/never")).await;
@@ -375,7 +375,7 @@ async fn extractors_work_behind_layers() {
             "{told}: {body}"
         );
 
-        // Too large: at the end, for HTTP/1.1 closes its connection after it.
+        // The request that is too large is last, since HTTP/1.1 closes its connection after it.
         let (status, _) = client.post("/parts", FORM, form(&[9_000, 9_000])).await;
         assert_eq!(status, 413, "{told}");
         let mut client = Client::connect(protocol, router.clone());
@@ -384,7 +384,7 @@ async fn extractors_work_behind_layers() {
     }
 }
 
-/// Events stop with their reader, and its permit is free.
+/// The events stop when their reader is gone, and the permit is free.
 #[tokio::test(start_paused = true)]
 async fn readers_of_events_leave_nothing_behind() {
     let router = router();

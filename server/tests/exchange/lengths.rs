@@ -1,5 +1,5 @@
-//! Handlers whose content-length and body contradict each other, and bodies
-//! that break off: the client is never led to take for whole what is not.
+//! Handlers whose content-length and body contradict each other, and bodies that end early: the
+//! client never mistakes an incomplete response for a complete one.
 
 use std::{
     collections::VecDeque,
@@ -15,16 +15,16 @@ use lacewing_server::{BoxError, Reason, RequestBody, ServerOptions, Version, ser
 
 use crate::peer::Peer;
 
-/// A body by its script.
+/// A body that follows a script.
 struct Script {
     steps: VecDeque<Step>,
-    /// It says so as soon as it has nothing more.
+    /// `is_end_stream` is true as soon as no data is left.
     knows_its_end: bool,
 }
 
 enum Step {
     Data(&'static str),
-    /// Once it was polled again.
+    /// After one more poll.
     Later(&'static str),
     Trailers,
     Error,
@@ -78,7 +78,7 @@ impl Step {
     }
 }
 
-/// `/KIND/LENGTH`, with `-` for no content-length.
+/// `/KIND/LENGTH`, with `-` for a response without content-length.
 async fn handle(request: Request<RequestBody>) -> Result<Response<Script>, Infallible> {
     let path = request.uri().path().to_owned();
     let mut parts = path.split('/').skip(1);
@@ -173,7 +173,7 @@ async fn what_is_consistent_goes_through() {
                 assert!(answer.fin && answer.reset.is_none(), "{version} {path}");
             }
         }
-        // Of a response to HEAD the length is that of another one.
+        // The length in a response to HEAD is that of a GET response.
         for path in ["/four/10", "/empty/10", "/four/2", "/error/10"] {
             let key = peer.open(Method::HEAD, path, None);
             let answer = peer.answer(key).await;
@@ -197,7 +197,7 @@ async fn a_content_length_that_is_no_number_never_leaves() {
     }
 }
 
-/// A push has a handler, and a length, as any other.
+/// A push has a handler and a length, like any response.
 #[tokio::test]
 async fn a_push_is_held_to_its_length_too() {
     use lacewing_server::{ConnectionInfo, Extension, Pusher};
@@ -244,7 +244,7 @@ mod by_http1 {
             let reply = client.get(path).await;
             let case = format!("{path}: {reply:?}");
             if path == "/pieces/0" {
-                // hyper would not even ask for the body.
+                // hyper would not even poll the body.
                 assert_eq!(reply.status(), 500, "{case}");
             } else {
                 assert!(!reply.whole, "{case}");

@@ -1,5 +1,5 @@
-//! A service behind the facade, seen by a client on the engine: every test of
-//! an exchange runs on all four versions.
+//! A service behind the facade, with a client on the engine: every test of an exchange runs on all
+//! four versions.
 
 #![allow(
     clippy::unwrap_used,

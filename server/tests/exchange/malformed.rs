@@ -1,5 +1,5 @@
-//! A malformed message calls no handler: the header validation matrix, through
-//! the facade. The engine's own tests have all of it.
+//! A malformed message calls no handler: the header validation matrix through the facade. The
+//! engine's own tests have the complete matrix.
 
 use std::sync::{
     Arc, Mutex,
@@ -15,16 +15,16 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 type Fields = Vec<(&'static [u8], &'static [u8])>;
 
-/// The fault of a request, and its answer over SPDY, if it has one.
+/// The fault of a request, and its answer over SPDY, if any.
 #[derive(Clone, Copy)]
 enum Row {
-    /// Malformed in any protocol: another field.
+    /// Malformed in any protocol: an additional field.
     With(&'static [u8], &'static [u8]),
-    /// Over SPDY it is answered with 400: a control field of this value.
+    /// Over SPDY, 400 answers it: a control field with this value.
     Control(&'static str, &'static [u8]),
     /// The same: a control field is missing.
     Without(&'static str),
-    /// The same: another field.
+    /// The same: an additional field.
     Refused(&'static [u8], &'static [u8]),
     /// Over HTTP/2 only.
     Http2(&'static [u8], &'static [u8]),
@@ -104,8 +104,7 @@ fn plain(version: Version) -> Fields {
     fields
 }
 
-/// The request, and whether it is answered; `None` if the protocol has nothing
-/// against it.
+/// The request, and whether it is answered; `None` if the protocol permits it.
 fn request(version: Version, row: Row) -> Option<(Fields, bool)> {
     let spdy = version != Version::Http2;
     let mut fields = plain(version);
@@ -138,7 +137,7 @@ fn request(version: Version, row: Row) -> Option<(Fields, bool)> {
     Some((fields, answered))
 }
 
-/// Writes requests by hand.
+/// Writes the frames of requests.
 struct Writer {
     version: Version,
     http2: http2::Encoder,
@@ -284,13 +283,12 @@ async fn what_is_malformed_calls_no_handler() {
         }
         assert_eq!(found.len(), expected.len(), "{version}");
         assert_eq!(calls.load(Ordering::SeqCst), 1, "{version}");
-        // The observer is told of each.
+        // The observer receives a report for each of them.
         assert_eq!(log.lock().unwrap().len(), refused, "{version}");
     }
 }
 
-/// Bytes that belong into no path are served where a `Uri` holds them: others
-/// serve them too.
+/// Bytes that are illegal in a path are accepted if a `Uri` can hold them, as other servers do.
 #[tokio::test]
 async fn odd_paths_are_served() {
     const PATH: &str = "/\u{e9}\"{}|";

@@ -52,7 +52,7 @@ async fn ask(io: &mut DuplexStream, path: &str) {
     tokio::time::sleep(Duration::from_millis(10)).await;
 }
 
-/// Accounts that hold so many bytes together, each less than a connection.
+/// Accounts that hold this number of bytes together, each less than a connection.
 fn others(budget: &MemoryBudget, bytes: usize) -> Vec<MemoryAccount> {
     let each = 9 << 10;
     let mut accounts = Vec::new();
@@ -110,11 +110,11 @@ async fn a_response_that_is_not_read_is_shed_and_others_are_served() {
 
 #[tokio::test]
 async fn new_requests_of_a_connection_above_its_share_are_answered_with_503() {
-    // The connection alone is above its share at the last step only.
+    // The connection alone exceeds its share only at the last step.
     let budget = MemoryBudget::new(CAPACITY);
     let (mut io, serving, steps) = serve(&budget);
     let request = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
-    // It is the one to be closed, and takes its time.
+    // The budget closes this connection, which takes some time.
     let mut costliest = budget.open_account();
     costliest.report(CAPACITY * 60 / 100);
     let _others = others(&budget, CAPACITY * 30 / 100);

@@ -1,5 +1,5 @@
-//! Statuses and methods whose content is forbidden or is something else, and
-//! targets: what handlers see and what leaves.
+//! Statuses and methods with special or forbidden content, and request targets: the view of
+//! handlers, and the bytes that are sent.
 
 use std::convert::Infallible;
 
@@ -14,8 +14,7 @@ use crate::peer::Peer;
 
 type Reply = Response<BoxBody<Bytes, BoxError>>;
 
-/// Answers with the status that the path names, five bytes, and the length that
-/// the path asks for.
+/// Responds with the status in the path, five bytes, and the length that the path specifies.
 async fn answer(request: Request<RequestBody>) -> Result<Reply, Infallible> {
     let status = request.uri().path().trim_start_matches('/');
     let status = StatusCode::from_bytes(status.as_bytes()).unwrap();
@@ -60,7 +59,7 @@ async fn a_status_without_content_leaves_without_it() {
                 assert!(told.contains(&format!("{status} has no content")), "{told}");
             }
         }
-        // A response to HEAD leaves its body out on purpose.
+        // A response to HEAD omits its body intentionally.
         let key = peer.open(Method::HEAD, "/200", None);
         let answer = peer.answer(key).await;
         assert!(answer.fin && answer.body.is_empty());
@@ -137,8 +136,8 @@ async fn a_tunnel_may_be_opened_by_any_success() {
     }
 }
 
-/// The authority that gRPC stacks send over Unix sockets. A `Uri` has no place
-/// for it: it is in the `host` field.
+/// The authority that gRPC stacks send over Unix sockets. A `Uri` cannot hold it, so it is in the
+/// `host` field.
 #[tokio::test]
 async fn an_authority_that_no_uri_holds_is_in_the_host_field() {
     for version in Version::ALL {
@@ -157,7 +156,7 @@ async fn an_authority_that_no_uri_holds_is_in_the_host_field() {
         let answer = peer.answer(key).await;
         let expected = "/package.Service/Method [\"%2Frun%2Fsock.sock\"]";
         assert_eq!(answer.text(), expected, "{version}");
-        // One that a URI holds is where it always is.
+        // An authority that a URI can hold is in its usual place.
         let mut head = Head::request(Method::POST, "/path".parse().unwrap());
         let host = HeaderValue::from_static("example.org:80");
         head.fields.insert("host", host);

@@ -1,5 +1,4 @@
-//! A client on the engine, driven by hand, with a server of one connection at
-//! its other end.
+//! A client on the engine that a test controls, and a server of one connection at its other end.
 
 use std::{
     collections::HashMap,
@@ -60,15 +59,15 @@ pub(crate) enum Seen {
 
 pub(crate) struct Peer {
     pub(crate) engine: Engine,
-    /// In order.
+    /// In the order of their arrival.
     pub(crate) seen: Vec<Seen>,
     io: DuplexStream,
     input: BytesMut,
     answers: HashMap<StreamKey, Answer>,
-    /// Bodies that are to be sent.
+    /// The bodies to send.
     uploads: HashMap<StreamKey, Bytes>,
     ended: bool,
-    /// We have closed our side: nothing is written any more.
+    /// Our side is closed: nothing is written any more.
     silent: bool,
     /// The server's task.
     pub(crate) serving: JoinHandle<Result<(), ServeError>>,
@@ -91,8 +90,8 @@ impl Peer {
         Self::connect_as(info, options, service, |_| {})
     }
 
-    /// The same with what is known of the connection, and with another
-    /// configuration of the client.
+    /// The same with information about the connection, and with another configuration of the
+    /// client.
     pub(crate) fn connect_as<S, B>(
         info: ConnectionInfo,
         options: ServerOptions,
@@ -163,13 +162,13 @@ impl Peer {
         self.answer(key).await
     }
 
-    /// Goes on until this stream is over.
+    /// Continues until this stream has ended.
     pub(crate) async fn answer(&mut self, key: StreamKey) -> Answer {
         self.until(|peer| peer.answers[&key].is_over()).await;
         self.answers.remove(&key).unwrap()
     }
 
-    /// Goes on until the head of the response is there.
+    /// Continues until the head of the response has arrived.
     pub(crate) async fn head(&mut self, key: StreamKey) {
         self.until(|peer| peer.answers[&key].status.is_some()).await;
     }
@@ -183,7 +182,7 @@ impl Peer {
         self.answers.remove(&key);
     }
 
-    /// Goes on until the server closes the connection.
+    /// Continues until the server closes the connection.
     pub(crate) async fn until_closed(&mut self) {
         self.until(|peer| peer.ended).await;
     }
@@ -219,7 +218,7 @@ impl Peer {
         }
     }
 
-    /// Everything that can be sent now is.
+    /// Sends all data that can be sent now.
     pub(crate) async fn flush(&mut self) {
         self.cut();
         while !self.engine.output().is_empty() {
@@ -230,15 +229,14 @@ impl Peer {
         }
     }
 
-    /// Closes our side of the transport, behind everything that can be sent
-    /// now.
+    /// Closes our side of the transport, after all data that can be sent now.
     pub(crate) async fn half_close(&mut self) {
         self.flush().await;
         self.io.shutdown().await.unwrap();
         self.silent = true;
     }
 
-    /// Hangs up, with what was written still on its way.
+    /// Closes the transport, with the written data still in flight.
     pub(crate) fn hang_up(self) -> JoinHandle<Result<(), ServeError>> {
         self.serving
     }
@@ -343,7 +341,7 @@ impl Peer {
         self.engine.stream(Instant::now(), key)
     }
 
-    /// Opens a stream whose body the test sends itself.
+    /// Opens a stream whose body the test itself sends.
     pub(crate) fn open_with(&mut self, head: Head) -> StreamKey {
         let key = self
             .engine

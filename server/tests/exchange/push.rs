@@ -1,4 +1,4 @@
-//! Pushes: promised before the response, and served by the same service.
+//! Pushes: promised before the response, and answered by the same service.
 
 use http::{Method, Request, Response};
 use lacewing_conn::proto::{Config, Control, ServerPush};
@@ -21,7 +21,7 @@ async fn site(request: Request<RequestBody>) -> Result<Response<String>, BoxErro
             let Some(pusher) = pusher else {
                 return Ok(Response::new("no pusher".into()));
             };
-            // Its outcome is of no interest.
+            // The outcome does not matter.
             drop(pusher.push(get("/style.css")));
             Ok(Response::new("page".into()))
         }
@@ -76,8 +76,7 @@ async fn a_push_is_promised_before_the_response_and_served() {
             .seen
             .iter()
             .position(|seen| matches!(seen, Seen::Promise { .. }));
-        // Over SPDY it may follow the head of the response, and never anything
-        // behind that.
+        // Over SPDY it may follow the head of the response, but no later frame.
         let replied = peer.seen.iter().position(|seen| match seen {
             Seen::Reply(stream) => *stream == key && version == Version::Http2,
             Seen::Over(stream) => *stream == key,

@@ -1,4 +1,4 @@
-//! A request as its service sees it: the same on every protocol.
+//! A request in the view of its service: the same on every protocol.
 
 use std::{
     convert::Infallible,
@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::peer::Peer;
 
-/// Everything that is in a request, and apart from it the protocol.
+/// All parts of a request, and separately its protocol.
 async fn tell(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
     let (parts, body) = request.into_parts();
     let info = parts.extensions.get::<ConnectionInfo>().unwrap();
@@ -55,8 +55,7 @@ async fn a_request_is_the_same_on_every_protocol() {
             ("cookie", "b=2"),
             ("x-empty", ""),
             ("user-agent", "a test"),
-            // These belong to a connection of HTTP/1.1, or say what the URI
-            // says.
+            // These fields belong to an HTTP/1.1 connection, or repeat the URI.
             ("host", "example.org:8080"),
         ] {
             head.fields.append(name, HeaderValue::from_static(value));
@@ -79,7 +78,7 @@ async fn a_request_is_the_same_on_every_protocol() {
     }
 }
 
-/// SPDY/3 §2.3.2.1: who cannot be answered is refused, and no service is asked.
+/// SPDY/3 §2.3.2.1: a request that cannot be answered is refused, and no service is called.
 #[tokio::test]
 async fn a_request_that_takes_no_response_is_refused() {
     for version in [Version::Spdy2, Version::Spdy3, Version::Spdy31] {
@@ -105,7 +104,7 @@ async fn a_request_that_takes_no_response_is_refused() {
         let output = engine.output();
         let len = output.remaining();
         let mut request = BytesMut::from(&output.copy_to_bytes(len)[..]);
-        // SYN_STREAM, to which FLAG_UNIDIRECTIONAL is added.
+        // SYN_STREAM, with the flag FLAG_UNIDIRECTIONAL added.
         assert_eq!((request[3], request[4]), (1, 0), "{version}");
         request[4] = 2;
         io.write_all(&request).await.unwrap();

@@ -1,6 +1,5 @@
-//! Services that reserve in `poll_ready` what their next call needs: the
-//! instance that was polled is the one that is called, and nothing stays
-//! reserved for nobody.
+//! Services that reserve capacity in `poll_ready` for their next call. The server calls the
+//! instance that it polled, and no reservation is left unused.
 
 use std::{
     convert::Infallible,
@@ -24,13 +23,13 @@ use tower_service::Service;
 
 use crate::peer::Peer;
 
-/// On virtual time: when all tasks wait for something that does not happen.
+/// In virtual time: until all tasks wait for something that does not happen.
 async fn in_time<T>(what: impl std::fmt::Display, work: impl Future<Output = T>) -> T {
     let done = tokio::time::timeout(Duration::from_secs(3600), work).await;
     done.unwrap_or_else(|_| panic!("hangs: {what}"))
 }
 
-/// The handlers that run, and the most that ran at once.
+/// The number of running handlers, and the largest number at once.
 #[derive(Clone, Default)]
 struct Running {
     now: Arc<AtomicUsize>,
@@ -38,7 +37,7 @@ struct Running {
 }
 
 impl Running {
-    /// A handler that takes some polls.
+    /// A handler that needs several polls.
     fn service(
         &self,
     ) -> impl Service<
@@ -69,8 +68,8 @@ impl Running {
     }
 }
 
-/// Several requests at once on one connection, and some on another; twice.
-/// Gives the number of those that were served.
+/// Several requests at once on one connection, and some on another; twice. Returns the number of
+/// served requests.
 async fn two_connections<S, T>(
     what: &str,
     options: ServerOptions,
@@ -206,7 +205,7 @@ async fn a_rate_limit_is_waited_for() {
     }
 }
 
-/// A request that was shed must not wait for a permit.
+/// A request that was shed must not hold a permit.
 #[tokio::test(start_paused = true)]
 async fn load_is_shed_while_there_is_too_much_and_not_after() {
     for options in both_ways() {
@@ -228,7 +227,7 @@ async fn load_is_shed_while_there_is_too_much_and_not_after() {
         );
         assert_eq!(running.most(), 1);
         for version in Version::ALL {
-            // One connection is busy and sheds; then another has all for itself.
+            // One connection is busy and sheds requests; then another has the whole capacity.
             let mut busy = Peer::connect(version, options.clone(), service.clone());
             let keys = (0..5).map(|_| busy.open(Method::GET, "/", None)).collect();
             let served = in_time("shed load", answers(&mut busy, keys)).await;
@@ -293,7 +292,7 @@ async fn a_client_that_leaves_gives_back_what_it_waits_for() {
                 everybody_runs().await;
                 if hangs_up {
                     let serving = leaver.hang_up();
-                    let _ = in_time("the end of who left", serving).await;
+                    let _ = in_time("the end of the client that left", serving).await;
                 } else {
                     for key in waiting {
                         leaver.reset(key);
@@ -310,7 +309,7 @@ async fn a_client_that_leaves_gives_back_what_it_waits_for() {
     }
 }
 
-/// Also one that held the permit.
+/// A client that held the permit, too.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_in_the_middle_gives_its_permit_back() {
     for options in both_ways() {
@@ -337,7 +336,7 @@ async fn a_client_that_leaves_in_the_middle_gives_its_permit_back() {
     }
 }
 
-/// Ready in every second poll; else it fails, or panics.
+/// Ready in every second poll. Otherwise it fails, or panics.
 #[derive(Clone)]
 struct Moody {
     polls: Arc<AtomicUsize>,
@@ -379,7 +378,7 @@ async fn a_service_that_fails_to_be_ready_keeps_nothing() {
                 assert_eq!(failed.status, Some(StatusCode::INTERNAL_SERVER_ERROR));
                 let last = one.log.lock().unwrap().pop().unwrap();
                 assert!(last.contains(told), "{version}: {last}");
-                let answer = in_time("who comes next", other.get("/")).await;
+                let answer = in_time("the next request", other.get("/")).await;
                 assert_eq!(answer.text(), "called", "{version}");
             }
             #[cfg(feature = "http1")]

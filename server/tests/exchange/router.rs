@@ -1,4 +1,4 @@
-//! An axum `Router` as it is.
+//! An axum `Router` without changes.
 
 use axum::{
     Extension, Router,
@@ -78,8 +78,7 @@ async fn head_has_the_length_and_no_body() {
     }
 }
 
-/// Streams in flight at once, answered in any order; slots are used again and
-/// again.
+/// Several streams in flight, answered in any order. Slots are reused again and again.
 #[tokio::test]
 async fn many_requests_share_a_connection() {
     for (version, spawn) in every_way() {

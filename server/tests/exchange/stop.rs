@@ -1,4 +1,4 @@
-//! Graceful shutdown loses no request that was accepted.
+//! A graceful shutdown loses no accepted request.
 
 use std::convert::Infallible;
 

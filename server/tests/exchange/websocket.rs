@@ -1,4 +1,4 @@
-//! The example, spoken to in frames of RFC 6455 made by hand.
+//! The example, with frames of RFC 6455 that the test writes.
 
 #[path = "../../examples/websocket_server.rs"]
 #[allow(dead_code)]
@@ -14,7 +14,7 @@ use crate::peer::Peer;
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
 
-/// A short frame as a client sends it: masked.
+/// A short frame of a client, which is masked.
 fn frame(opcode: u8, payload: &[u8]) -> Bytes {
     let mask = [1, 2, 3, 4];
     let mut frame = vec![0x80 | opcode, 0x80 | u8::try_from(payload.len()).unwrap()];
@@ -50,7 +50,7 @@ async fn a_websocket_echoes_over_a_stream() {
         assert_eq!(peer.received(key).status, Some(StatusCode::OK));
         assert_eq!(&peer.received(key).body[..], b"\x81\x05hello");
     }
-    // Other requests continue beside them.
+    // Other requests continue in parallel.
     assert_eq!(peer.get("/").await.status, Some(StatusCode::OK));
     for key in streams {
         let close = frame(CLOSE, &1000_u16.to_be_bytes());

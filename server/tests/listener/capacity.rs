@@ -1,4 +1,4 @@
-//! Servers that have their full number of connections.
+//! Servers at their maximum number of connections.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -96,10 +96,10 @@ async fn an_idle_http1_connection_makes_room() {
     server.stop().await;
 }
 
-/// Those that it may have are left alone.
+/// Permitted connections are not closed.
 #[tokio::test]
 async fn idle_connections_stay_below_the_limit() {
-    // The connections that are over may be counted for a while.
+    // Ended connections may still count for a while.
     let server = start(16).await;
     let mut idle = Vec::new();
     for _ in 0..7 {

@@ -40,7 +40,7 @@ async fn the_order_decides_between_spdy_3_and_3_1() {
     server.stop().await;
 }
 
-/// SPDY's header lists are compressed as the builder is configured.
+/// SPDY's header lists are compressed according to the configuration.
 #[tokio::test]
 async fn header_lists_are_compressed_as_the_server_is_told() {
     for version in [Version::Spdy2, Version::Spdy31] {
@@ -110,7 +110,7 @@ async fn http_1_1_has_its_answer_on_the_same_port() {
     server.stop().await;
 }
 
-/// Garbage gets no answer, an end, and an entry in the log that shows it.
+/// Garbage receives no answer. The connection ends, and the log shows the bytes.
 #[tokio::test]
 async fn garbage_is_an_error_that_shows_it() {
     let server = start().await;
@@ -132,7 +132,7 @@ async fn garbage_is_an_error_that_shows_it() {
     server.stop().await;
 }
 
-/// Garbage behind a valid start is the connection's error.
+/// Garbage after a valid start is an error of the connection.
 #[tokio::test]
 async fn garbage_behind_a_preface_ends_the_connection_with_a_reason() {
     let server = start().await;
@@ -158,7 +158,7 @@ async fn garbage_behind_a_preface_ends_the_connection_with_a_reason() {
     server.stop().await;
 }
 
-/// A request that no handler sees is seen in the log, with its rule.
+/// The log has a request that no handler receives, with the broken rule.
 #[tokio::test]
 async fn a_malformed_request_is_told_with_the_rule_that_it_breaks() {
     let server = start().await;
@@ -198,8 +198,7 @@ async fn what_is_not_offered_is_refused_by_name() {
     server.stop().await;
 }
 
-/// A client that said nothing yet, and one that is idle, do not keep a server
-/// from its end.
+/// A client that has sent nothing, and an idle one, do not prevent the end of a server.
 #[tokio::test]
 async fn shutdown_waits_for_nobody_who_asked_for_nothing() {
     let server = start().await;
@@ -216,7 +215,7 @@ async fn shutdown_waits_for_nobody_who_asked_for_nothing() {
             let _ = silent.read_to_end(&mut Vec::new()).await;
         },
         async {
-            // Closes after GOAWAY, as clients do.
+            // Closes after GOAWAY, like clients.
             let mut buffer = [0; 1024];
             while !kept.windows(5).any(|window| window == [0, 0, 8, 7, 0]) {
                 let len = idle.read(&mut buffer).await.unwrap();

@@ -1,5 +1,4 @@
-//! `Upgrade: h2c`: what asks for it rightly gets it, and nothing is taken for
-//! HTTP/2 before.
+//! `Upgrade: h2c`: valid requests are upgraded, and no earlier bytes are read as HTTP/2.
 
 use std::time::Instant;
 
@@ -28,13 +27,13 @@ async fn server(upgrade: H2cUpgrade) -> Running {
 
 const ACCEPT: H2cUpgrade = H2cUpgrade::Accept { max_body: MAX_BODY };
 
-/// The client's settings in the upgrade, which apply in HTTP/2.
+/// The client's settings in the upgrade request, which apply to HTTP/2.
 fn settings() -> String {
     let payload = Engine::upgrade_settings(&Config::new(Version::Http2, Side::Client));
     URL_SAFE_NO_PAD.encode(payload)
 }
 
-/// An HTTP/1.1 request that asks for the upgrade.
+/// An HTTP/1.1 request for the upgrade.
 fn request(method: &Method, path: &str, body: &str) -> String {
     let (length, settings) = (body.len(), settings());
     format!(
@@ -47,7 +46,7 @@ fn request(method: &Method, path: &str, body: &str) -> String {
     )
 }
 
-/// Reads until the end of an HTTP/1.1 head.
+/// Reads to the end of an HTTP/1.1 head.
 async fn head(io: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -57,8 +56,7 @@ async fn head(io: &mut TcpStream) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// The client's side after the 101: collects the bodies of stream 1, and of a
-/// second request that it makes.
+/// The client's side after the 101: collects the bodies of stream 1, and of a second request.
 async fn go_on(mut io: TcpStream, method: Method) -> Vec<String> {
     let mut engine = Engine::new(Config::new(Version::Http2, Side::Client), Instant::now(), 1);
     let uri = || "http://example.org/".parse().unwrap();
@@ -102,7 +100,7 @@ async fn a_request_that_asks_is_answered_on_stream_1() {
     for (method, path, body, expected) in [
         (Method::GET, "/", "", "http h2"),
         (Method::POST, "/echo", "what I say", "what I say"),
-        // Frames in a body are a body.
+        // A body that looks like frames is still a body.
         (Method::POST, "/echo", frames, frames),
     ] {
         let mut io = TcpStream::connect(server.address).await.unwrap();
@@ -121,7 +119,7 @@ async fn a_request_that_asks_is_answered_on_stream_1() {
     server.stop().await;
 }
 
-/// Sends a request and gives the whole HTTP/1.1 answer.
+/// Sends a request and returns the whole HTTP/1.1 answer.
 async fn answer(server: &Running, request: &str) -> String {
     let mut io = TcpStream::connect(server.address).await.unwrap();
     io.write_all(request.as_bytes()).await.unwrap();
@@ -149,7 +147,7 @@ async fn what_may_not_have_it_is_served_as_it_came() {
     let large = "x".repeat(MAX_BODY + 1);
     let post = request(&Method::POST, "/echo", &large);
     assert!(answer(&accepting, &post).await.ends_with(&large));
-    // In chunks: its length is known only at its end.
+    // In chunks: the length is known only at the end.
     let chunk = "y".repeat(MAX_BODY / 2 + 1);
     let chunked = format!("{:x}\r\n{chunk}\r\n", chunk.len());
     let post = post
@@ -160,7 +158,7 @@ async fn what_may_not_have_it_is_served_as_it_came() {
     let line = format!("http2-settings: {settings}\r\n");
     for (right, wrong) in [
         (&line[..], ""),
-        // Four bytes are no setting.
+        // Four bytes are no complete setting.
         (&settings, "AAMAAA"),
         // SETTINGS_INITIAL_WINDOW_SIZE of 2^31.
         (&settings, "AASAAAAA"),
@@ -182,7 +180,7 @@ async fn what_may_not_have_it_is_served_as_it_came() {
     without.stop().await;
 }
 
-/// Bytes before the 101 are not HTTP/2: a proxy may have passed them on.
+/// Bytes before the 101 are not HTTP/2: a proxy may have forwarded them.
 #[tokio::test]
 async fn bytes_before_the_101_end_the_connection() {
     let server = server(ACCEPT).await;

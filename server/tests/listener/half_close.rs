@@ -1,5 +1,4 @@
-//! Clients on real sockets that close their side once they have asked, or
-//! altogether.
+//! Clients on real sockets that close their side, or the whole transport, after their request.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use tokio::{
 
 use crate::{Running, tls};
 
-/// The bytes of a whole request with a body.
+/// The bytes of a complete request with a body.
 fn request(engine: &mut Engine, path: &str) -> Vec<u8> {
     let uri = format!("http://localhost{path}").parse().unwrap();
     let head = Head::request(Method::POST, uri);
@@ -75,7 +74,7 @@ async fn a_client_that_closes_its_side_has_its_answer() {
     server.stop().await;
 }
 
-/// By close_notify, or by the end of the transport alone.
+/// By close_notify, or only by the end of the transport.
 #[tokio::test]
 async fn a_tls_client_that_closes_its_side_has_its_answer() {
     let offer = Protocol::ALL;
@@ -114,20 +113,23 @@ async fn a_tls_client_that_closes_its_side_has_its_answer() {
     server.stop().await;
 }
 
-/// A client that is gone is no client that waits, though both look the same at
-/// first.
-#[tokio::test]
-async fn a_client_that_is_gone_is_not_waited_for() {
-    let server = Running::start(|builder| {
+/// A server that waits longer than these tests.
+async fn patient() -> Running {
+    Running::start(|builder| {
         let limits = Limits::new(Side::Server).with(|limits| {
-            // Longer than this test has patience.
             limits.drain_timeout = Duration::from_secs(3600);
         });
         builder
             .bind(([127, 0, 0, 1], 0).into())
             .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits))
     })
-    .await;
+    .await
+}
+
+/// A client that is gone differs from one that waits, although they first look the same.
+#[tokio::test]
+async fn a_client_that_is_gone_is_not_waited_for() {
+    let server = patient().await;
     for version in [Version::Http2, Version::Spdy2, Version::Spdy31] {
         server.log.lock().unwrap().clear();
         let mut io = TcpStream::connect(server.address).await.unwrap();
@@ -135,11 +137,28 @@ async fn a_client_that_is_gone_is_not_waited_for() {
         let bytes = request(&mut engine, "/never");
         io.write_all(&bytes).await.unwrap();
         server.told("Connected").await;
-        // The server's frames so far are read: otherwise its transport would be
-        // reset at once.
+        // Read the server's frames so far; otherwise the close would reset its transport at once.
         assert!(io.read(&mut [0; 4096]).await.unwrap() > 0, "{version}");
         drop(io);
         server.told("Closed").await;
     }
+    server.stop().await;
+}
+
+/// Reads cannot distinguish the two: they returned the end before.
+#[tokio::test]
+async fn an_http_1_client_that_resets_behind_its_end_is_not_waited_for() {
+    let server = patient().await;
+    let mut io = TcpStream::connect(server.address).await.unwrap();
+    let request = b"GET /still HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    io.write_all(request).await.unwrap();
+    io.shutdown().await.unwrap();
+    // Bytes that are not read turn the end of this socket into a reset.
+    let mut seen = [0; 1024];
+    while !seen.windows(5).any(|five| five == b"12345") {
+        io.peek(&mut seen).await.unwrap();
+    }
+    drop(io);
+    server.told("Closed").await;
     server.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Messages over HTTP/1.1: hyper's rules, and those that it leaves to us.
+//! Messages over HTTP/1.1: hyper's rules, and those that it leaves to the server.
 
 use std::convert::Infallible;
 
@@ -12,8 +12,8 @@ use tokio::{
     sync::oneshot,
 };
 
-/// Tells who the request is for; or answers with the status that the path
-/// names, five bytes and their length.
+/// Responds with the host of the request; or with the status in the path, five bytes and their
+/// length.
 async fn answer(request: Request<RequestBody>) -> Result<Response<Full<Bytes>>, Infallible> {
     let status = request.uri().path().trim_start_matches('/');
     let Ok(status) = StatusCode::from_bytes(status.as_bytes()) else {
@@ -29,7 +29,7 @@ async fn answer(request: Request<RequestBody>) -> Result<Response<Full<Bytes>>, 
     Ok(response)
 }
 
-/// Sends requests, each on a connection of its own, and gives the answers.
+/// Sends requests, each on a new connection, and returns the answers.
 async fn ask(requests: &[&[u8]]) -> Vec<String> {
     let (stop, stopped) = oneshot::channel::<()>();
     let server = Server::builder()
@@ -67,7 +67,7 @@ async fn a_request_is_for_one_host() {
             "host: %2Frun%2Fsock.sock\r\n",
             "/ [\"%2Frun%2Fsock.sock\"]",
         ),
-        // The target goes before the field (RFC 9112 §3.2.2).
+        // The target has priority over the field (RFC 9112 §3.2.2).
         ("http://b/", "host: a\r\n", "http://b/ [\"b\"]"),
     ];
     let requests: Vec<_> = good
@@ -117,7 +117,7 @@ async fn a_status_without_content_leaves_without_it() {
     assert!(answer.ends_with("\r\n\r\n"), "{answer}");
 }
 
-/// Served or answered, and never a connection that just ends.
+/// Each request is served or answered. The connection never just ends.
 #[tokio::test]
 async fn a_target_has_the_form_of_its_method() {
     let request = |method: &str, target: &str, more: &str| {

@@ -1,5 +1,5 @@
-//! Listeners on real sockets: what a client speaks is found out, or refused
-//! with an error that says why.
+//! Listeners on real sockets: the server detects the client's protocol, or refuses it with an error
+//! that has the reason.
 
 #![allow(
     clippy::unwrap_used,
@@ -40,10 +40,10 @@ use lacewing_server::{
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
-/// Room for a slow machine; no test waits for it to pass.
+/// Enough for a slow machine. No test waits until it has passed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A server on a port of its own.
+/// A server on its own port.
 struct Running {
     address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
@@ -81,7 +81,7 @@ impl Running {
         }
     }
 
-    /// Waits for an event of the observer with this text in it.
+    /// Waits for an event of the observer that contains this text.
     async fn told(&self, text: &str) -> String {
         let found = async {
             loop {
@@ -96,7 +96,7 @@ impl Running {
         found.unwrap_or_else(|_| panic!("not told of {text}: {:?}", self.log.lock().unwrap()))
     }
 
-    /// The graceful end.
+    /// The graceful shutdown.
     async fn stop(self) {
         self.stop.send(()).unwrap();
         tokio::time::timeout(PATIENCE, self.serving)
@@ -114,7 +114,8 @@ fn router() -> Router {
     let router = Router::new()
         .route("/echo", post(|body: String| async { body }))
         .route("/late", post(late))
-        .route("/never", post(|_: String| std::future::pending::<String>()));
+        .route("/never", post(|_: String| std::future::pending::<String>()))
+        .route("/still", get(still));
     router.route(
         "/",
         get(|Extension(info): Extension<ConnectionInfo>| async move {
@@ -125,7 +126,16 @@ fn router() -> Router {
     )
 }
 
-/// Fetches `/` over a connection of a known version, with the engine.
+/// Half of a response whose length is known; the other half never follows.
+async fn still() -> http::Response<axum::body::Body> {
+    use futures_util::{StreamExt as _, stream};
+    let half = stream::iter([Ok::<_, std::convert::Infallible>("12345")]);
+    let body = axum::body::Body::from_stream(half.chain(stream::pending()));
+    let response = http::Response::builder().header("content-length", 10);
+    response.body(body).unwrap()
+}
+
+/// Fetches `/` over a connection with a known version, with the engine.
 async fn fetch<T>(io: T, version: lacewing_server::Version) -> String
 where
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
@@ -133,7 +143,7 @@ where
     fetch_measured(io, version).await.0
 }
 
-/// The same, with what the response's header list took.
+/// The same, and the bytes of the response's header list.
 async fn fetch_measured<T>(io: T, version: lacewing_server::Version) -> (String, HeaderBytes)
 where
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,

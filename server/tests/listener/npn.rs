@@ -27,7 +27,7 @@ async fn start(protocols: &[Protocol]) -> Running {
     .await
 }
 
-/// A client that knows NPN only and prefers its own order.
+/// A client that supports only NPN and prefers its own order.
 fn by_npn(supported: &[&str]) -> SslContextBuilder {
     let mut builder = SslContext::builder(SslMethod::tls_client()).unwrap();
     let own = Preference::Client;
@@ -107,7 +107,7 @@ async fn alpn_without_anything_in_common_ends_the_handshake() {
     server.stop().await;
 }
 
-/// The one TLS library that never had NPN.
+/// The only TLS library that never had NPN.
 #[tokio::test]
 async fn a_client_of_today_gets_through() {
     use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
@@ -133,8 +133,7 @@ async fn a_client_of_today_gets_through() {
     server.stop().await;
 }
 
-/// The draft permits a client to choose a protocol that the server did not
-/// offer (§4).
+/// The draft permits a client to select a protocol that the server did not offer (§4).
 #[tokio::test]
 async fn what_the_client_chooses_is_checked() {
     let server = start(&[Protocol::Spdy31]).await;
@@ -169,13 +168,13 @@ async fn clients_that_go_away_are_told_from_those_that_fail() {
     drop(io);
     let rejected = server.told("Rejected").await;
     assert!(rejected.contains("UnexpectedEof"), "{rejected}");
-    // Without a close_notify, as many clients of the time do.
+    // Without a close_notify, like many clients of that time.
     let mut io = connect(&server, by_npn(&["spdy/3.1"])).await.unwrap();
     io.get_mut().shutdown().await.unwrap();
     let _ = io.get_mut().read_to_end(&mut Vec::new()).await;
     let closed = server.told("Closed").await;
     assert!(closed.contains("error: None"), "{closed}");
-    // No TLS at all.
+    // No TLS.
     let mut io = TcpStream::connect(server.address).await.unwrap();
     io.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     let _ = io.read_to_end(&mut Vec::new()).await;

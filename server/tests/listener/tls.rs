@@ -72,8 +72,7 @@ async fn every_version_is_negotiated() {
     server.stop().await;
 }
 
-/// The first of the server's that the client offers too, wherever the client
-/// has it.
+/// The first protocol of the server that the client offers too, whatever the client's order.
 #[tokio::test]
 async fn the_server_s_order_of_preference_counts() {
     let mut all = Protocol::ALL.to_vec();
@@ -108,7 +107,7 @@ async fn a_client_that_negotiates_nothing_is_told_apart() {
     let refused = connect(&server, &certificate, &[]).await;
     server.told("NoAlpn").await;
     drop(refused);
-    // Offers that have nothing in common end in the handshake.
+    // Without a common protocol, the handshake fails.
     let refused = connect(&server, &certificate, &["spdy/1"]).await;
     server.told("NoApplicationProtocol").await;
     drop(refused);

@@ -1,4 +1,4 @@
-//! Clients at the wrong port: the report says what they speak, and what to do.
+//! Clients at the wrong port: the report has their protocol and a remedy.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{PATIENCE, router};
 
-/// The reports of a server, with TLS and without, of a client that says this.
+/// The reports of a server, with TLS and without, for a client that sends these bytes.
 async fn reports(tls: bool, bytes: &[u8]) -> Vec<String> {
     let log = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&log);
@@ -36,7 +36,7 @@ async fn reports(tls: bool, bytes: &[u8]) -> Vec<String> {
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(bytes).await.unwrap();
     let mut rest = Vec::new();
-    // However the server ends it.
+    // The way in which the server ends it does not matter.
     let closed = tokio::time::timeout(PATIENCE, client.read_to_end(&mut rest));
     let _ = closed.await.expect("the server closes the connection");
     serving.abort();
@@ -63,7 +63,7 @@ async fn cleartext_on_a_tls_port_is_named() {
 
 #[tokio::test]
 async fn tls_and_ssh_on_a_cleartext_port_are_named() {
-    // The beginning of a ClientHello.
+    // The start of a ClientHello.
     let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
     for (bytes, name) in [(&hello[..], "TLS"), (b"SSH-2.0-OpenSSH_9.6\r\n", "SSH")] {
         let reports = reports(false, bytes).await;

@@ -1,4 +1,4 @@
-//! Any bytes as header blocks: in one piece or in several, the outcome is the same.
+//! Any bytes as header blocks: the outcome is the same in one piece or in several.
 
 use lacewing_spdy_zlib::{DecodeError, Decoder, ListLimits, Summary, Version};
 

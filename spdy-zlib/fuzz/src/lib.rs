@@ -1,4 +1,4 @@
-//! The fuzz targets of `lacewing-spdy-zlib`, as functions: `fuzz_targets` has a program for each.
+//! The fuzz targets of `lacewing-spdy-zlib`, as functions. `fuzz_targets` has a program for each.
 
 pub mod decode;
 pub mod list;

@@ -1,4 +1,4 @@
-//! Any bytes as an inflated header list: sound zlib data never costs the connection.
+//! Any bytes as an inflated header list: valid zlib data never ends the connection.
 
 use flate2::{Compress, Compression, FlushCompress};
 use lacewing_spdy_zlib::{DecodeError, Decoder, ListLimits, Version};

@@ -1,4 +1,4 @@
-//! Any fields, encoded under any policy, decode to themselves.
+//! Any fields, encoded under any policy, decode to the same fields.
 
 use bytes::BytesMut;
 use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, Version};
@@ -24,8 +24,8 @@ pub fn run(data: &[u8]) {
     });
     let mut encoder = Encoder::new(version, compression);
     let mut decoder = Decoder::new(version);
-    // Blocks end with 0xff, fields with 0x0a, names with 0x3a; 0x21 starts the names of sensitive
-    // ones, and each 0xfe stands for a long value.
+    // Blocks end with 0xff, fields with 0x0a, names with 0x3a. A name that starts with 0x21 belongs
+    // to a sensitive field, and each 0xfe stands for a long value.
     for list in data.split(|&byte| byte == 0xff) {
         let fields: Vec<(&[u8], Vec<u8>)> = list
             .split(|&byte| byte == b'\n')
@@ -55,7 +55,7 @@ pub fn run(data: &[u8]) {
             let (expected, value) = rest.next().unwrap();
             assert_eq!((name, values.joined()), (*expected, &value[..]));
         });
-        // Any names and values: many break a rule.
+        // Any names and values: many of them break a rule.
         let (summary, exceeded) = match result {
             Ok(summary) => (summary, None),
             Err(DecodeError::List(error)) => (error.summary, error.exceeded),

@@ -1,5 +1,5 @@
-//! Our decoder beside plain zlib and a reader of its own: both accept the same blocks, and find the
-//! same fields in them.
+//! Compares our decoder with plain zlib and a reader of this file: both accept the same blocks, and
+//! find the same fields in them.
 
 use std::{
     ffi::c_int,
@@ -15,13 +15,13 @@ use libz_sys::{
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Runs the target on one input. Its first byte chooses the version, and whether the rest is
-/// compressed first: then both get sound zlib data with a few broken bits.
+/// Runs the target on one input. The first byte chooses the version, and whether the rest is
+/// compressed first. In that case both decoders receive valid zlib data with a few broken bits.
 pub fn run(input: &[u8]) {
     let Some((&first, data)) = input.split_first() else {
         return;
     };
-    // 1,032 times as much at most: below our limit.
+    // The output is at most 1,032 times as large: below our limit.
     if data.len() > 8192 {
         return;
     }
@@ -72,7 +72,7 @@ fn compare(version: Version, data: &[u8]) {
                         | DecodeError::WrongDictionary { .. }
                         | DecodeError::StreamEnded)
                 ),
-                "zlib refuses what we take: {result:?}"
+                "zlib rejects a block that we accept: {result:?}"
             );
             return;
         };
@@ -85,15 +85,15 @@ fn compare(version: Version, data: &[u8]) {
                 Some(HeaderError::TrailingBytes) => assert_eq!(end, End::Long),
                 _ => assert_ne!(end, End::Short),
             },
-            // The fixed overhead of fields counts too.
+            // The fixed overhead of each field counts too.
             Err(DecodeError::TooLarge { .. }) => return,
-            Err(error) => panic!("we refuse what zlib takes: {error}"),
+            Err(error) => panic!("we reject a block that zlib accepts: {error}"),
         }
         assert_eq!(fields, expected);
     }
 }
 
-/// How the inflated bytes end, beside the end of the list.
+/// The end of the inflated bytes, compared with the end of the list.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
     Short,
@@ -101,7 +101,7 @@ enum End {
     Long,
 }
 
-/// Reads a name/value block in the plainest way.
+/// Reads a name/value block in the simplest way.
 fn read(version: Version, block: &[u8]) -> (Fields, End) {
     let width = if version == Version::V2 { 2 } else { 4 };
     let mut rest = block;
@@ -128,7 +128,7 @@ fn read(version: Version, block: &[u8]) -> (Fields, End) {
     let count = count
         .iter()
         .fold(0, |sum, &byte| sum << 8 | usize::from(byte));
-    // A count that the rest cannot hold is refused before any field is read.
+    // A count that is too large for the remaining bytes is an error before any field is read.
     if count > rest.len() / (2 * width) {
         return (fields, End::Short);
     }
@@ -151,7 +151,7 @@ struct Plain(Box<MaybeUninit<z_stream>>);
 
 impl Plain {
     fn new() -> Self {
-        // zlib's own way to begin: no functions stand for its allocator.
+        // zlib's documented initialisation: without functions, it uses its own allocator.
         let mut stream = Box::new(MaybeUninit::<z_stream>::zeroed());
         let size = c_int::try_from(mem::size_of::<z_stream>()).expect("a small struct");
         // SAFETY: the stream is ours, and stays where it is.
@@ -160,7 +160,7 @@ impl Plain {
         Self(stream)
     }
 
-    /// All that `input` inflates to; `None` where it is no zlib data, or ends the stream.
+    /// Inflates all of `input`. Returns `None` if it is no zlib data, or ends the stream.
     fn inflate(&mut self, input: &[u8], dictionary: &[u8]) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         let mut room = vec![0; 65_536];

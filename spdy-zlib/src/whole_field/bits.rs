@@ -2,38 +2,38 @@
 
 use bytes::{BufMut, BytesMut};
 
-/// Longest match of deflate (section 3.2.5), bytes.
+/// The longest match of deflate (section 3.2.5), in bytes.
 pub(super) const MAX_MATCH: u32 = 258;
 
-/// Shortest match that is written: deflate's own minimum is 3, which seldom takes fewer bits than
+/// The shortest match that is written. Deflate's own minimum of 3 rarely takes fewer bits than
 /// three literals.
 pub(super) const MIN_MATCH: u32 = 4;
 
-/// Codes of the literals, first bit lowest: 8 bits below [`NINE_BITS`], 9 from there on.
+/// The codes of the literals, first bit lowest: 8 bits below [`NINE_BITS`], 9 from there on.
 ///
-/// The code treats all text alike on purpose. All bytes of a header field, except obs-text, take
-/// the same room: lengths reveal less than HPACK's do.
+/// The code deliberately treats all text alike. All bytes of a header field, except obs-text, have
+/// codes of the same length: lengths reveal less than those of HPACK.
 static LITERALS: [u16; 256] = literals();
 
 const NINE_BITS: u8 = 144;
 
-/// Code of the byte zero.
+/// The code of the zero byte.
 const FIRST_CODE: u8 = 0b0011_0000;
 
-/// Times a byte: that byte eight times.
+/// A byte times this constant is that byte repeated eight times.
 const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
 
 /// Writes one deflate block.
 pub(super) struct Bits<'a> {
     dst: &'a mut BytesMut,
-    /// Bits that wait for their bytes, first one lowest.
+    /// The pending bits, the first one lowest.
     waiting: u64,
-    /// The number of waiting bits: at most 31 between calls.
+    /// The number of pending bits: at most 31 between calls.
     count: u32,
 }
 
 impl<'a> Bits<'a> {
-    /// Starts a block behind what is in `dst`: not the last one, fixed code.
+    /// Starts a block at the end of `dst`, with the fixed code. It is not the stream's last block.
     pub(super) fn start(dst: &'a mut BytesMut) -> Self {
         Bits {
             dst,
@@ -54,12 +54,12 @@ impl<'a> Bits<'a> {
         self.put_literals(words.remainder());
     }
 
-    /// A match of any length from [`MIN_MATCH`] on, in as many pieces as it takes.
+    /// Writes a match of any length from [`MIN_MATCH`] on, in as many pieces as necessary.
     ///
-    /// Only the length decides how it is cut.
+    /// Only the length decides how the match is divided.
     pub(super) fn copy(&mut self, mut length: u32, distance: u32) {
         while length > MAX_MATCH {
-            // The rest must be a match of its own.
+            // The rest must be a valid match.
             let piece = MAX_MATCH.min(length - MIN_MATCH);
             self.piece(piece, distance);
             length -= piece;
@@ -67,9 +67,10 @@ impl<'a> Bits<'a> {
         self.piece(length, distance);
     }
 
-    /// Ends the block and flushes: an empty stored block, as Z_SYNC_FLUSH writes it.
+    /// Ends the block and flushes: writes an empty stored block, as Z_SYNC_FLUSH does.
     pub(super) fn finish(mut self) {
-        // End of block is seven zero bits; not last, stored, three more.
+        // The end of the block is seven zero bits. Three more begin a stored block that is not the
+        // last.
         self.put(0, 10);
         let bytes = usize::try_from(self.count.div_ceil(8)).unwrap_or_default();
         let waiting = self.waiting.to_le_bytes();
@@ -81,7 +82,7 @@ impl<'a> Bits<'a> {
     fn piece(&mut self, length: u32, distance: u32) {
         debug_assert!((3..=MAX_MATCH).contains(&length));
         debug_assert!((1..=32_768).contains(&distance));
-        // Four codes share a number of extra bits, two codes do for distances.
+        // Four codes share a number of extra bits; for distances, two codes do.
         let offset = length - 3;
         let extra = offset.max(4).ilog2() - 2;
         let (symbol, extra) = match length {
@@ -108,7 +109,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Eight ASCII literals at once, the first one in the lowest byte.
+    /// Appends eight ASCII literals at once, the first one in the lowest byte.
     #[inline]
     fn put_ascii(&mut self, word: u64) {
         let codes = word + u64::from(FIRST_CODE) * EACH_BYTE;
@@ -117,7 +118,7 @@ impl<'a> Bits<'a> {
         self.waiting = codes.checked_shr(64 - self.count).unwrap_or(0);
     }
 
-    /// Appends the lowest `count` bits, up to 31, of `bits`, which has no others.
+    /// Appends the lowest `count` bits of `bits`, at most 31. The other bits must be zero.
     #[inline]
     fn put(&mut self, bits: u32, count: u32) {
         self.waiting |= u64::from(bits) << self.count;
@@ -130,12 +131,12 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// Huffman codes go first bit first, everything else lowest bit first (section 3.1.1).
+/// Huffman codes start with their first bit, everything else with the lowest bit (section 3.1.1).
 const fn reversed(code: u32, bits: u32) -> u32 {
     code.reverse_bits() >> (32 - bits)
 }
 
-// An index out of bounds would not compile.
+// An index out of bounds would be a compile error.
 #[allow(clippy::indexing_slicing, clippy::cast_possible_truncation)]
 const fn literals() -> [u16; 256] {
     let mut codes = [0; 256];
@@ -156,7 +157,7 @@ const fn literals() -> [u16; 256] {
 mod tests {
     use super::*;
 
-    /// Each length at each order of distance, read back by an inflater that is not ours.
+    /// Each length at each order of distance, inflated by another implementation.
     #[test]
     fn every_length_and_distance_is_what_it_says() {
         let mut text: Vec<u8> = (0..=u8::MAX)
@@ -185,7 +186,7 @@ mod tests {
             }
         }
         bits.finish();
-        // Ended, for an inflater that needs the end.
+        // End the stream, for an inflater that needs its end.
         dst.put_slice(&[0x03, 0x00]);
         let inflated = miniz_oxide::inflate::decompress_to_vec(&dst).unwrap();
         assert!(inflated == text);

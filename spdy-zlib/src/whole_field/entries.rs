@@ -1,14 +1,14 @@
-//! The entries of the dictionaries: which pieces of them are a name or a value.
+//! The entries of the dictionaries: the parts of them that are a name or a value.
 
 use crate::Version;
 
 /// A name or a value in the dictionary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Its start, at its length if it is framed.
+    /// The start of the entry: its length field if it has one.
     pub(super) at: usize,
     pub(super) text: &'static [u8],
-    /// Its length stands before it, as in a header block.
+    /// A length precedes the entry, as in a header block.
     pub(super) framed: bool,
 }
 
@@ -27,8 +27,8 @@ pub(super) fn all(version: Version) -> Vec<Entry> {
     }
 }
 
-/// Text after text, without lengths: the whole of SPDY/2's dictionary. Texts of three bytes (the
-/// status codes) are left out, since a match takes as many bits as they do.
+/// Texts in a row, without lengths: the whole of SPDY/2's dictionary. Texts of three bytes (the
+/// status codes) are omitted, since a match takes as many bits as they do.
 const V2: [&str; 64] = [
     "options",
     "head",
@@ -120,7 +120,7 @@ const V3_BARE: [&str; 20] = [
     "gzip,deflate,sdch",
 ];
 
-/// The entries with lengths that a dictionary starts with.
+/// The entries with lengths at the start of a dictionary.
 fn framed(dictionary: &'static [u8]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut rest = dictionary;
@@ -139,7 +139,7 @@ fn framed(dictionary: &'static [u8]) -> Vec<Entry> {
     entries
 }
 
-/// The place of each text, one behind the other, from `from` on.
+/// The place of each text in a row that starts at `from`.
 fn bare(dictionary: &'static [u8], mut from: usize, texts: &[&'static str]) -> Vec<Entry> {
     let places = texts.iter().filter_map(|text| {
         let text = text.as_bytes();
@@ -171,7 +171,7 @@ mod tests {
                 let start = if framed { at + version.width() } else { at };
                 end = start + text.len();
                 assert_eq!(&version.dictionary()[start..end], text);
-                // Entries begin and end with themselves, not inside others.
+                // The search for an entry finds the entry itself, not a part of another.
                 assert!(text.len() > 1, "{}", text.escape_ascii());
             }
         }

@@ -4,69 +4,69 @@ use crate::Version;
 
 use super::entries::{self, Entry};
 
-/// Records held at most: those of the last 256 fields and counts, about 25 requests, and of the
-/// dictionary until they push it out.
+/// The largest number of records: those of the last 256 fields and counts (about 25 requests).
+/// Records of the dictionary take part until newer ones replace them.
 pub(super) const RECORDS: usize = 256;
 
-/// The place of a record in its ring of [`RECORDS`].
+/// The position of a record in the ring of [`RECORDS`].
 pub(super) type Slot = u8;
 
 /// Finds earlier fields and names by hash.
 ///
-/// The records are a ring: only age drives one out, never what it or another holds. Otherwise
-/// a peer could fill each bucket with fields, see which one made a secret field unfindable,
-/// and learn bits of its hash.
+/// The records are a ring: only age evicts a record, never its content or that of another.
+/// Otherwise a peer could fill each bucket with fields, see which bucket hides a secret field, and
+/// learn bits of its hash.
 #[derive(Clone)]
 pub(super) struct Index {
     records: [Record; RECORDS],
     /// The newest record of each bucket, by the hash of the name.
     names: [Slot; RECORDS],
-    /// The same by the hash of the whole unit.
+    /// The newest record of each bucket, by the hash of the whole unit.
     units: [Slot; RECORDS],
-    /// The place of the next record: that of the oldest one.
+    /// The position of the next record, which is that of the oldest one.
     next: Slot,
 }
 
 /// One unit of a header block, or one entry of the dictionary.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Record {
-    /// Its start: bytes from the start of the dictionary, modulo 2³².
+    /// The start of the unit: bytes from the start of the dictionary, modulo 2³².
     pub(super) at: u32,
     pub(super) kind: Kind,
-    /// Bytes of an entry's text; 0 for the others.
+    /// The length of an entry's text in bytes; 0 for other records.
     pub(super) text: u8,
     pub(super) hashes: Hashes,
-    /// The record before in the bucket of the name.
+    /// The previous record in the bucket of the name.
     before_in_names: Slot,
-    /// The record before in the bucket of the unit.
+    /// The previous record in the bucket of the unit.
     before_in_units: Slot,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// No record was here yet.
+    /// No record was stored here.
     Nothing,
     /// The number of fields, at the start of a block.
     Count,
     /// A length, a name, a length, a value.
     Field,
-    /// The same, but the value is a secret: only the name is there to be matched.
+    /// The same, with a secret value: only the name can be matched.
     Secret,
-    /// An entry of the dictionary that has its length before it.
+    /// An entry of the dictionary, with its length before it.
     FramedEntry,
-    /// An entry of the dictionary that is text only.
+    /// An entry of the dictionary that is only text.
     BareEntry,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Hashes {
     pub(super) name: u32,
-    /// Of name and value both.
+    /// The hash of name and value.
     pub(super) unit: u32,
 }
 
 impl Index {
-    /// Knows nothing.
+    /// Returns an empty index.
     pub(super) const fn empty() -> Index {
         let hashes = Hashes { name: 0, unit: 0 };
         let nothing = Record::new(0, Kind::Nothing, hashes, 0);
@@ -78,7 +78,7 @@ impl Index {
         }
     }
 
-    /// Knows the entries of the dictionary, which starts at place 0.
+    /// Returns an index of the dictionary's entries. The dictionary starts at place 0.
     pub(super) fn of_dictionary(version: Version) -> Index {
         let mut index = Index::empty();
         for Entry { at, text, framed } in entries::all(version) {
@@ -95,7 +95,7 @@ impl Index {
         index
     }
 
-    /// Adds a record, in the place of the oldest.
+    /// Adds a record at the position of the oldest one.
     #[inline]
     pub(super) fn push(&mut self, mut record: Record) {
         let slot = self.next;
@@ -117,7 +117,7 @@ impl Index {
         self.records.get(usize::from(slot))
     }
 
-    /// The newest record with this hash of the name that `wanted` accepts.
+    /// The newest record with this hash of the name for which `wanted` returns true.
     #[inline]
     pub(super) fn find_name(&self, hash: u32, wanted: impl Fn(&Record) -> bool) -> Option<Record> {
         let head = self.names.get(bucket(hash)).copied()?;
@@ -126,7 +126,8 @@ impl Index {
         self.walk(head, before, wanted).map(|(_, record)| record)
     }
 
-    /// The newest record with this hash of the unit that `wanted` accepts, and its place.
+    /// The newest record with this hash of the unit for which `wanted` returns true, and its
+    /// position.
     #[inline]
     pub(super) fn find_unit(
         &self,
@@ -139,8 +140,8 @@ impl Index {
         self.walk(head, before, wanted)
     }
 
-    /// Goes through a bucket, from new to old. The bucket ends where a link leads to a newer record:
-    /// the older one that was meant is gone, and so are all behind it.
+    /// Walks through a bucket, from new to old. The bucket ends at a link to a newer record: that
+    /// record replaced the older one of the bucket, and so all older ones are gone too.
     #[inline]
     fn walk(
         &self,
@@ -177,7 +178,7 @@ impl Record {
 }
 
 impl Hashes {
-    /// For what is found by its text alone.
+    /// A hash for units that are found by their text alone.
     pub(super) fn of_text(hash: u32) -> Hashes {
         Hashes {
             name: hash,
@@ -193,8 +194,8 @@ impl Hashes {
     }
 }
 
-/// Any hash does: what is found is compared byte by byte, and a walk ends after [`RECORDS`] steps
-/// however the peer chooses its fields.
+/// Any hash is good enough: candidates are compared byte by byte, and a walk ends after [`RECORDS`]
+/// steps whatever fields the peer chooses.
 #[inline]
 pub(super) fn hash(bytes: &[u8]) -> u32 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -231,7 +232,8 @@ mod tests {
         Record::new(at, Kind::Field, Hashes::of_text(hash), 0)
     }
 
-    /// Independent of the other records, even of those in the same bucket or with the same hash.
+    /// The search does not depend on other records, not even on those in the same bucket or with
+    /// the same hash.
     #[test]
     fn only_age_drives_a_record_out() {
         let others: [fn(u32) -> u32; 4] = [

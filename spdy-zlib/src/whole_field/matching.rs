@@ -12,7 +12,7 @@ use super::{History, WINDOW, modulo};
 /// Cookies shorter than this are secrets, as in lacewing-hpack.
 const SHORT_COOKIE: usize = 20;
 
-/// One block under way.
+/// A block in progress.
 pub(super) struct Block<'a> {
     version: Version,
     history: History<'a>,
@@ -21,29 +21,29 @@ pub(super) struct Block<'a> {
     run: Option<Run>,
 }
 
-/// A match that is not written yet, since it may continue.
+/// A match that is not written yet, since the next unit may extend it.
 #[derive(Debug, Clone, Copy)]
 struct Run {
-    /// Offset in the history of what it covers.
+    /// The offset in the history of the bytes that it covers.
     start: usize,
     length: usize,
     distance: u32,
-    /// The record behind that of the last unit that was matched.
+    /// The record after that of the last unit that was matched.
     next: Slot,
 }
 
 /// One field of the block.
 #[derive(Clone, Copy)]
 struct Field<'a> {
-    /// Offset in the history.
+    /// The offset in the history.
     start: usize,
     name: &'a [u8],
     value: &'a [u8],
     /// Length, name, length, value.
     raw: &'a [u8],
-    /// Offset in `raw` of the value's length.
+    /// The offset in `raw` of the value's length.
     length_at: usize,
-    /// Offset in `raw` of the value.
+    /// The offset in `raw` of the value.
     value_at: usize,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// Compresses the last bytes of the history, from this offset on.
+    /// Compresses the end of the history, from this offset on.
     pub(super) fn write(mut self, start: usize, secrets: &[usize]) {
         let history = self.history.bytes;
         let width = self.version.width();
@@ -111,8 +111,7 @@ impl<'a> Block<'a> {
 
     fn field(&mut self, field: Field<'_>) {
         let Field { start, raw, .. } = field;
-        // Nothing has to be hashed while a run continues. A secret is no
-        // `Kind::Field`.
+        // While a run continues, nothing needs a hash. A secret is no `Kind::Field`.
         if let Some(next) = self.behind_run(start) {
             if next.kind == Kind::Field && self.equals(start, next.at, raw) {
                 self.extend_run(raw.len());
@@ -138,10 +137,11 @@ impl<'a> Block<'a> {
         self.remember(start, Kind::Field, hashes);
     }
 
-    /// A field that is not in the window as a whole. Its value may be an entry of the dictionary.
+    /// Writes a field that the window does not have as a whole. Its value may be an entry of the
+    /// dictionary.
     fn new_field(&mut self, field: Field<'_>, name_hash: u32, value_hash: u32) {
         let entry = self.find_entry(value_hash, field.start + field.length_at, field.value);
-        // From where on the entry has the field, if it does.
+        // The offset from which the entry has the field, if any.
         let (end, zeros) = match entry.map(|entry| entry.kind) {
             Some(Kind::FramedEntry) => (field.length_at, 0),
             Some(_) => (field.value_at, field.zeros()),
@@ -157,7 +157,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// A field whose value is neither matched nor there to be matched later.
+    /// Writes a field whose value is not matched, and is not available for later matches.
     fn secret_field(&mut self, field: Field<'_>) {
         let name_hash = index::hash(field.name);
         let written = self.name(field, name_hash, field.zeros());
@@ -166,14 +166,14 @@ impl<'a> Block<'a> {
         self.remember(field.start, Kind::Secret, Hashes::of_text(name_hash));
     }
 
-    /// Writes a field's name with its length, if the window has it. The match also covers up to
-    /// `zeros` zero bytes behind it, as far as they are zero in the window too. Tells how many
-    /// bytes that were.
+    /// Writes a field's name with its length, as a match if the window has it. The match also
+    /// covers up to `zeros` zero bytes after the name, as far as they are zero in the window too.
+    /// Returns the number of these zero bytes.
     fn name(&mut self, field: Field<'_>, hash: u32, zeros: usize) -> usize {
         let framed = field.raw.get(..field.length_at).unwrap_or_default();
         let behind = field.start + field.length_at;
 
-        // A run continues to the end of the name, though the value is another.
+        // A run continues to the end of the name, although the value differs.
         if let Some(next) = self.behind_run(field.start) {
             let has_name = matches!(next.kind, Kind::Field | Kind::Secret);
             if has_name && self.equals(field.start, next.at, framed) {
@@ -213,7 +213,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The entry of the dictionary that is the text whose length is at `start`.
+    /// The entry of the dictionary with the text whose length is at `start`.
     fn find_entry(&self, hash: u32, start: usize, text: &[u8]) -> Option<Record> {
         let reached = modulo(self.version.dictionary().len() + WINDOW);
         if self.history.place(start) >= reached {
@@ -231,7 +231,8 @@ impl<'a> Block<'a> {
         })
     }
 
-    /// Counts the zeros at `start`, of `zeros`, that are zero at this distance before it too.
+    /// Counts the zeros from `start` on, at most `zeros`, that are also zero at this distance
+    /// before it.
     fn common_zeros(&self, start: usize, distance: u32, zeros: usize) -> usize {
         let earlier = self.history.before(start, distance, zeros);
         earlier.map_or(0, |bytes| {
@@ -239,7 +240,8 @@ impl<'a> Block<'a> {
         })
     }
 
-    /// A match may copy these bytes, which are at the offset `start`, from the place `at`.
+    /// Returns whether a match may copy these bytes, which are at the offset `start`, from the
+    /// place `at`.
     fn equals(&self, start: usize, at: u32, bytes: &[u8]) -> bool {
         let distance = self.history.distance(start, at);
         self.history.before(start, distance, bytes.len()) == Some(bytes)
@@ -267,15 +269,15 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The record behind the run's source, if its text is still there. The text at `start`,
-    /// where the run ends, could continue the run.
+    /// The record after the run's source, if its text is still in the window. The text at `start`,
+    /// where the run ends, could extend the run.
     fn behind_run(&self, start: usize) -> Option<Record> {
         let run = self.run?;
         let record = self.index.record(run.next)?;
         (self.history.distance(start, record.at) == run.distance).then_some(*record)
     }
 
-    /// Writes bytes of the history as a match, or as they are when that is shorter.
+    /// Writes bytes of the history as a match, or as literals if that is shorter.
     fn copy(&mut self, start: usize, length: usize, distance: u32) {
         match u32::try_from(length) {
             Ok(length) if length >= MIN_MATCH => self.bits.copy(length, distance),
@@ -290,7 +292,7 @@ impl<'a> Block<'a> {
 }
 
 impl Field<'_> {
-    /// The zero bytes that the value's length starts with, its last byte aside.
+    /// The zero bytes at the start of the value's length, without its last byte.
     fn zeros(&self) -> usize {
         let length = self
             .raw
@@ -300,8 +302,8 @@ impl Field<'_> {
     }
 }
 
-/// Fields that are secrets without a mark: credentials, and cookies that are short enough to be
-/// guessed as a whole. lacewing-hpack keeps them out of its table likewise.
+/// Fields that are secret without a mark: credentials, and cookies that are short enough to guess
+/// as a whole. lacewing-hpack keeps them out of its table too.
 fn is_secret(name: &[u8], value: &[u8]) -> bool {
     match name {
         b"authorization" | b"proxy-authorization" => true,

@@ -1,5 +1,5 @@
-//! CRIME (CVE-2012-4929): an attacker chooses paths, sees the lengths of requests, and searches for the
-//! cookie beside them. zlib reveals it, whole fields do not.
+//! CRIME (CVE-2012-4929): an attacker chooses paths, sees the lengths of requests, and searches for
+//! the cookie beside them. zlib reveals the cookie; whole-field compression does not.
 
 use bytes::BytesMut;
 use lacewing_spdy_zlib::{Compression, Encoder, Version};
@@ -30,7 +30,7 @@ impl Victim {
         }
     }
 
-    /// Requests a path of the attacker, and returns the length that the attacker sees.
+    /// Requests a path of the attacker, and returns the length that the attacker can see.
     fn request(&mut self, path: &[u8]) -> usize {
         let mut wire = BytesMut::new();
         let mut block = self.encoder.block(&mut wire);
@@ -45,8 +45,9 @@ impl Victim {
     }
 }
 
-/// The length of a request for a guess, to the bit: on a new connection, after one that brought the
-/// cookie, at eight offsets. The last ones differ by a bit each, whatever the rest of the path is.
+/// The length of a request with a guess, in bits. The request uses a new connection, after one
+/// request with the cookie. Eight offsets measure it: the last ones differ by one bit each,
+/// whatever the rest of the path is.
 fn measure(version: Version, compression: Compression, guess: &[u8]) -> usize {
     let at_offset = |offset| {
         let mut victim = Victim::new(version, compression, SECRETS[0]);
@@ -58,7 +59,8 @@ fn measure(version: Version, compression: Compression, guess: &[u8]) -> usize {
     (0..8).map(at_offset).sum()
 }
 
-/// Guesses digit by digit, and goes on with the one that makes the request shortest, if one does.
+/// Guesses digit by digit. Continues with the digit that makes the request shortest, if there is
+/// one.
 fn recover(version: Version, compression: Compression) -> Vec<u8> {
     let mut known = b"session=".to_vec();
     while known.len() < SECRETS[0].len() {
@@ -90,15 +92,15 @@ fn zlib_reveals_the_cookie_byte_by_byte() {
 fn whole_fields_reveal_no_byte_of_the_cookie() {
     for version in VERSIONS {
         assert_eq!(recover(version, Compression::WholeField), b"session=");
-        // Nor is a guess worth more that is right as a whole, since it is in another field.
+        // A guess of the whole cookie gains nothing either, since it is in another field.
         let right = measure(version, Compression::WholeField, SECRETS[0].as_bytes());
         let wrong = measure(version, Compression::WholeField, SECRETS[1].as_bytes());
         assert_eq!(right, wrong);
     }
 }
 
-/// The lengths that the attacker sees are those that it would see if the cookie were another: there
-/// is nothing in them to be found, however cleverly it asks.
+/// The lengths that the attacker sees do not depend on the cookie. Therefore no attack, however
+/// clever, can learn the cookie from them.
 #[test]
 fn ten_thousand_lengths_are_the_same_for_every_cookie() {
     for version in VERSIONS {
@@ -135,8 +137,8 @@ fn the_same_requests_tell_cookies_apart_under_zlib() {
     }
 }
 
-/// A secret that an attacker may repeat as a whole field is safe when it is called sensitive, and only
-/// then. HPACK has the same limit (RFC 7541 section 7.1).
+/// A secret that an attacker may repeat as a whole field is safe if it is marked as sensitive, and
+/// only then. HPACK has the same weakness (RFC 7541 section 7.1).
 #[test]
 fn whole_guesses_pay_unless_the_field_is_sensitive() {
     for version in VERSIONS {
@@ -157,19 +159,20 @@ fn whole_guesses_pay_unless_the_field_is_sensitive() {
                 block.finish().unwrap();
                 wire.len()
             };
-            // The fourth is wrong in its last byte only.
+            // Only the last byte of the fourth guess is wrong.
             assert_eq!(length(SECRETS[1]), length(SECRETS[3]));
             assert_eq!(length(SECRETS[0]) < length(SECRETS[1]), !sensitive);
         }
     }
 }
 
-/// Chooses each path by the lengths so far. It even knows the first secret, and how blocks are built.
+/// Chooses each path by the lengths so far. The attacker even knows the first secret, and the
+/// structure of blocks.
 struct Attacker {
     asked: usize,
-    /// How many bytes of the secret it holds for right.
+    /// The number of bytes of the secret that the attacker believes to know.
     known: usize,
-    /// The shortest answer to the guesses at the next byte.
+    /// The shortest length among the guesses at the next byte.
     shortest: usize,
     random: u64,
 }
@@ -189,15 +192,15 @@ impl Attacker {
         let digit = DIGITS[self.asked % DIGITS.len()];
         let mut guess = [&secret[..self.known], &[digit]].concat();
         match self.asked / DIGITS.len() % 12 {
-            // The guess in the path, in several places.
+            // The guess in the path, at several positions.
             0 => [b"/?", &guess[..]].concat(),
             1 => [b"/?", &guess[..], b"&x"].concat(),
             2 => guess,
-            // With what stands before the cookie in the block.
+            // The guess with the bytes that precede the cookie in the block.
             3 => [b"cookie", &guess[..]].concat(),
             4 => [&b"\x00\x00\x00\x06cookie\x00\x00\x00\x18"[..], &guess].concat(),
             5 => [&b"\x00\x06cookie\x00\x18"[..], &guess].concat(),
-            // The whole secret, and nearly.
+            // The whole secret, and the secret with a small change.
             6 => secret.to_vec(),
             7 => [&b"\x00\x00\x00\x06cookie\x00\x00\x00\x18"[..], secret].concat(),
             8 => {
@@ -205,7 +208,7 @@ impl Attacker {
                 guess[8 + self.asked % 16] = digit;
                 guess
             }
-            // The window is filled, so that the cookie is far away, or beyond it.
+            // Fill the window, so that the cookie is far away or outside of it.
             9 => vec![digit; self.random(600)],
             10 => vec![digit; self.random(9000)],
             // Paths that repeat.
@@ -213,7 +216,7 @@ impl Attacker {
         }
     }
 
-    /// Takes the byte of the shortest request for right; when all were the same, anything.
+    /// Takes the byte of the shortest request as right. If all lengths are equal, takes any byte.
     fn learn(&mut self, length: usize) {
         self.asked += 1;
         if length < self.shortest {

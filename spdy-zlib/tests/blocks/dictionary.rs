@@ -1,10 +1,11 @@
-//! flate2 takes one backend for the whole build, so another crate's choice decides for us too. The one
-//! of this build must set dictionaries; `cargo xtask standalone` tries the others.
+//! flate2 uses one backend for the whole build, so the choice of another crate affects this crate.
+//! The backend of this build must support dictionaries; `cargo xtask standalone` tests the others.
 
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
 use lacewing_spdy_zlib::Version;
 
-/// This build has flate2's default backend on, through the dev-dependencies, beside our `zlib-rs`.
+/// The dev-dependencies of this build enable flate2's default backend, in addition to our
+/// `zlib-rs`.
 #[test]
 fn a_dictionary_can_be_set_beside_the_default_backend() {
     for version in [Version::V2, Version::V3] {

@@ -1,4 +1,4 @@
-//! Broken and hostile header blocks: each gives its own error, at a bounded cost.
+//! Broken and hostile header blocks: each has its own error, at a bounded cost.
 
 use bytes::BytesMut;
 use flate2::{Compress, FlushCompress};
@@ -46,7 +46,7 @@ fn each_rule_of_a_list_is_reported_and_the_stream_stays_in_step() {
             Some(DuplicateName),
             Some(DuplicateName),
         ),
-        // The first broken rule is the one that is reported.
+        // The decoder reports the first broken rule.
         (&[("", "1"), ("", "2")], Some(EmptyName), Some(EmptyName)),
     ];
     for version in VERSIONS {
@@ -119,7 +119,7 @@ fn counts_and_lengths_past_the_end() {
         let mut decoder = Decoder::new(Version::V3);
         let summary = decode(&mut decoder, &zlib.block(raw), ListLimits::default()).unwrap();
         assert_eq!(summary.malformed, Some(expected), "{raw:?}");
-        // In step: the next block decodes.
+        // The zlib stream is intact: the next block decodes.
         let next = zlib.block(b"\0\0\0\x01\0\0\0\x01n\0\0\0\x01v");
         let summary = decode(&mut decoder, &next, ListLimits::default()).unwrap();
         assert_eq!((summary.malformed, summary.fields), (None, 1));
@@ -143,7 +143,7 @@ fn limits_on_fields_and_size_cut_the_list_and_keep_the_stream() {
         assert_eq!(summary.fields, 19);
         assert_eq!(summary.exceeded, Some(Exceeded::Fields { limit: 19 }));
 
-        // 20 × (6 or 7 + 5 + 32) bytes are 870, inflated they are less.
+        // 20 × (6 or 7 + 5 + 32) bytes are 870. The inflated block is smaller.
         let exact = ListLimits::default().with(|limits| limits.max_size = 870);
         let summary = decode(&mut decoder, &encode(&mut encoder, &fields), exact).unwrap();
         assert_eq!((summary.size, summary.exceeded), (870, None));
@@ -157,7 +157,7 @@ fn limits_on_fields_and_size_cut_the_list_and_keep_the_stream() {
     }
 }
 
-/// Whoever takes a list as a whole gets all of it or an error, never a part.
+/// `decode_to_vec` returns the whole list or an error, never a part.
 #[test]
 fn a_list_is_whole_or_an_error() {
     for version in VERSIONS {
@@ -180,7 +180,7 @@ fn a_list_is_whole_or_an_error() {
     }
 }
 
-/// Attack S3: a kilobyte that inflates to a megabyte. Inflating stops at the limit.
+/// A zlib bomb: a kilobyte inflates to a megabyte. Inflating stops at the limit.
 #[test]
 fn a_zlib_bomb_is_stopped_at_the_limit() {
     let mut zlib = Zlib::new(Version::V3);
@@ -197,7 +197,7 @@ fn a_zlib_bomb_is_stopped_at_the_limit() {
     let error = decode(&mut decoder, &zlib.block(&raw), limits).unwrap_err();
     assert_eq!(error, DecodeError::Poisoned);
 
-    // One byte decides.
+    // One byte decides the outcome.
     for (size, fits) in [(raw.len(), true), (raw.len() - 1, false)] {
         let limits = limits.with(|limits| limits.max_size = size);
         let result = Decoder::new(Version::V3).feed(&bomb, limits);
@@ -226,7 +226,7 @@ fn the_other_dictionary_is_told_from_garbage() {
     }
 }
 
-/// zlib without a dictionary is no SPDY, but valid: taken as it is.
+/// A zlib stream without a dictionary is valid zlib, though not SPDY. The decoder accepts it.
 #[test]
 fn a_stream_without_a_dictionary_decodes() {
     let mut stream = Compress::new(flate2::Compression::best(), true);
@@ -304,7 +304,7 @@ fn random_garbage_never_panics() {
     for round in (0..1000usize).step_by(if cfg!(miri) { 199 } else { 1 }) {
         let garbage: Vec<u8> = (0..round % 97).map(|_| random.next() as u8).collect();
         for version in VERSIONS {
-            // As the whole stream, as deflate data behind a good header, and as a list.
+            // As the whole stream, as deflate data after a valid header, and as a list.
             let _ = decode(&mut Decoder::new(version), &garbage, ListLimits::default());
             let mut behind_header = vec![0x78, 0x20];
             behind_header.extend(version.dictionary_id().to_be_bytes());
@@ -313,7 +313,7 @@ fn random_garbage_never_panics() {
             let _ = decode(&mut decoder, &behind_header, ListLimits::default());
             let list = Zlib::new(version).block(&garbage);
             let summary = decode(&mut Decoder::new(version), &list, ListLimits::default());
-            assert!(summary.is_ok(), "sound zlib data");
+            assert!(summary.is_ok(), "valid zlib data");
         }
     }
 }
@@ -391,7 +391,7 @@ fn encode(encoder: &mut Encoder, fields: &[(&str, &str)]) -> Vec<u8> {
     dst.to_vec()
 }
 
-/// A list that was decompressed, sound or not.
+/// A list that was decompressed, valid or not.
 #[derive(Debug, PartialEq)]
 struct List {
     fields: usize,

@@ -1,4 +1,4 @@
-//! A second opinion: miniz_oxide inflates what we wrote, with a parser of its own for the list.
+//! A second implementation: miniz_oxide inflates our blocks, and this file parses the list.
 
 use lacewing_spdy_zlib::Version;
 use miniz_oxide::inflate::TINFLStatus;
@@ -7,7 +7,8 @@ use miniz_oxide::inflate::core::inflate_flags::{
 };
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
-/// Keeps everything it ever inflated behind the dictionary, which so needs no special treatment.
+/// Keeps everything that it ever inflated after the dictionary, so the dictionary needs no special
+/// treatment.
 pub(crate) struct Inflater {
     version: Version,
     state: DecompressorOxide,
@@ -28,7 +29,7 @@ impl Inflater {
     pub(crate) fn inflate(&mut self, mut block: &[u8]) -> Vec<u8> {
         if !self.started {
             let (head, rest) = block.split_at(6);
-            // RFC 1950: deflate, a dictionary follows, the check holds.
+            // RFC 1950: deflate, a dictionary follows, the check is valid.
             assert_eq!(head[0] & 0x0f, 8);
             assert_eq!(head[1] & 0x20, 0x20);
             assert_eq!(u16::from_be_bytes([head[0], head[1]]) % 31, 0);
@@ -38,7 +39,7 @@ impl Inflater {
         }
         assert!(block.ends_with(&[0x00, 0x00, 0xff, 0xff]), "flushed");
         let start = self.output.len();
-        // More than the tests write.
+        // More than the tests write at once.
         self.output.resize(start + 32 * block.len() + (1 << 15), 0);
         let flags = TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
         let (status, consumed, produced) =

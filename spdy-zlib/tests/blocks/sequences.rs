@@ -1,4 +1,4 @@
-//! The header blocks that real implementations sent, in order, and our own of the same fields.
+//! Header blocks of real implementations, in order, and our own blocks of the same fields.
 
 use bytes::BytesMut;
 use lacewing_spdy_zlib::{Compression, Decoder, Encoder, ListLimits, Version};
@@ -68,14 +68,15 @@ fn our_blocks_of_every_sequence_inflate_with_another_inflater() {
     }
 }
 
-/// A stored block of deflate holds 65535 bytes at most; longer lists take several.
-/// Levels are zlib's own, the nearest for those that it does not have.
+/// A stored block of deflate has at most 65,535 bytes; longer lists take several. The levels are
+/// those of zlib; other values mean the nearest level.
 #[test]
 fn a_higher_level_takes_fewer_bytes() {
     for version in [Version::V2, Version::V3] {
         let length = |level| {
             let mut encoder = Encoder::new(version, Compression::Zlib(level));
-            // Repeats begin within one another: a fast search takes the first, a good one the longest.
+            // The repeats overlap: a fast search takes the first one, a thorough search the
+            // longest.
             let words: Vec<u8> = (0..20_000_u32)
                 .map(|at| b'a' + (at * at / 7 % 5) as u8)
                 .collect();

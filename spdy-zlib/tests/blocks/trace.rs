@@ -1,10 +1,10 @@
-//! An inflater that reports the matches it finds. Stored blocks and the fixed code only: our own
-//! deflate writes nothing else.
+//! An inflater that reports its matches. It supports only stored blocks and the fixed code, since
+//! our deflate writes nothing else.
 
-/// Bytes that were not written out but copied.
+/// A range of bytes that was copied, not written out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Match {
-    /// Where in [`Tracer::output`].
+    /// The range in [`Tracer::output`].
     pub(crate) at: usize,
     pub(crate) distance: usize,
     pub(crate) length: usize,
@@ -14,7 +14,7 @@ pub(crate) struct Match {
 pub(crate) struct Tracer {
     /// The dictionary, and all blocks so far.
     pub(crate) output: Vec<u8>,
-    /// As the header says it.
+    /// The window size in the zlib header.
     pub(crate) window: usize,
 }
 
@@ -26,7 +26,7 @@ impl Tracer {
         }
     }
 
-    /// Inflates a flushed block; its matches.
+    /// Inflates a flushed block, and returns its matches.
     pub(crate) fn inflate(&mut self, mut block: &[u8]) -> Vec<Match> {
         if self.window == 0 {
             assert_eq!(block[0] & 0x0f, 8, "deflate");
@@ -100,7 +100,7 @@ impl Tracer {
 
 struct BitReader<'a> {
     bytes: &'a [u8],
-    /// In bits.
+    /// The position in bits.
     at: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Units: bytes that belong together. Checks that matches never split them.
+//! Units: bytes that belong together. Checks that matches never divide them.
 
 use lacewing_spdy_zlib::Version;
 
@@ -35,7 +35,7 @@ impl Field {
 #[derive(Debug, Clone, Copy)]
 struct Unit {
     start: usize,
-    /// Where the value's length starts; the end, of a count.
+    /// The start of the value's length; for a count, its end.
     length_at: usize,
     end: usize,
     secret: bool,
@@ -79,7 +79,7 @@ impl Units {
         }
     }
 
-    /// Each match, its pieces put together, covers whole units, and so does what it copies.
+    /// Each match, with its pieces joined, covers whole units, and copies whole units.
     pub(crate) fn check(&self, output: &[u8], matches: &[Match]) {
         let mut runs: Vec<Match> = Vec::new();
         for &piece in matches {
@@ -105,7 +105,7 @@ impl Units {
         while unit.end <= end {
             assert!(!unit.secret, "{run:?} covers a secret");
             let Some(source) = self.source(unit, run) else {
-                // Two entries of the dictionary, one behind the other: a name and its value.
+                // Two adjacent entries of the dictionary: a name and its value.
                 assert!(unit.length_at - run.distance <= self.dictionary, "{run:?}");
                 let rest = Match {
                     at: unit.length_at,
@@ -121,7 +121,7 @@ impl Units {
                 return;
             }
             let next = self.unit_at(unit.end);
-            unit = next.unwrap_or_else(|| panic!("{run:?} goes on behind a block"));
+            unit = next.unwrap_or_else(|| panic!("{run:?} continues beyond a block"));
         }
         // The rest is a name, and zeros of a length.
         let zeros = unit.length_at..end;
@@ -139,8 +139,8 @@ impl Units {
         }
     }
 
-    /// A match that starts inside of a unit: with the value or its length, or with the name behind
-    /// its length. It ends where that ends, and copies from the dictionary.
+    /// A match that starts inside of a unit: at the value or its length, or at the name after its
+    /// length. It ends at the end of that part, and copies from the dictionary.
     fn check_entry(&self, output: &[u8], mut run: Match) {
         let at = self.units.partition_point(|unit| unit.start < run.at);
         let unit = self.units[at - 1];

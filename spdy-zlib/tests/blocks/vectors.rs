@@ -1,4 +1,4 @@
-//! Where the vectors are, and how they are read.
+//! The location of the vectors, and their reader.
 
 use std::path::{Path, PathBuf};
 
@@ -56,7 +56,7 @@ pub(crate) fn sequences() -> Vec<(String, Sequence)> {
         .collect()
 }
 
-/// The files give bytes as the Latin-1 characters of their values.
+/// The files write bytes as the Latin-1 characters of the same values.
 fn latin1(text: &str) -> Vec<u8> {
     text.chars().map(|c| u8::try_from(c).unwrap()).collect()
 }

@@ -1,4 +1,4 @@
-//! Blocks compressed by whole fields: any zlib inflates them, and matches cover units only.
+//! Blocks compressed by whole fields: any zlib inflates them, and matches cover only units.
 
 use bytes::BytesMut;
 use flate2::{Decompress, FlushDecompress};
@@ -14,7 +14,7 @@ const VERSIONS: [Version; 2] = [Version::V2, Version::V3];
 /// The window size in the header of the streams.
 const WINDOW: usize = 8192;
 
-/// An encoder, and every reader of its output.
+/// An encoder, and all readers of its output.
 struct Stream {
     version: Version,
     encoder: Encoder,
@@ -106,7 +106,7 @@ impl Stream {
     }
 }
 
-/// The figure that the README gives.
+/// The compression ratio that the README states.
 #[test]
 fn real_requests_shrink_to_a_fifth() {
     for (name, sequence) in vectors::sequences() {
@@ -137,7 +137,7 @@ fn what_repeats_takes_a_few_bytes() {
         // A run of more than a thousand bytes: five matches of at most 24 bits, and the flush.
         let length = stream.send(&list);
         assert!(length <= 22, "{length} bytes");
-        // Another order breaks it up; still nothing is written out.
+        // Another order divides the run; still no byte is written out.
         let reversed: Vec<Field> = list.iter().rev().cloned().collect();
         let length = stream.send(&reversed);
         assert!(length <= 30, "{length} bytes");
@@ -177,7 +177,7 @@ fn random_lists_in_random_order() {
     }
 }
 
-/// A block around the window's size: matched, stored, and the block after it.
+/// A block of about the window's size: matched, stored, and the block after it.
 #[cfg(not(miri))]
 #[test]
 fn blocks_of_every_size() {
@@ -219,7 +219,7 @@ fn names_of_every_length() {
     }
 }
 
-/// The last byte of the window is reached, and none before it.
+/// A match reaches the last byte of the window, and no byte before it.
 #[cfg(not(miri))]
 #[test]
 fn matches_reach_as_far_as_the_window() {
@@ -227,11 +227,11 @@ fn matches_reach_as_far_as_the_window() {
         let width = if version == Version::V2 { 2 } else { 4 };
         let field = Field::new(b"x-target", &[b'v'; 60]);
         let one = 2 * width + field.name.len() + field.value.len();
-        // The bytes between the starts of the first and the second: the rest of the first block,
-        // another one, and the count of the third.
+        // The bytes between the starts of the first and the third block: the rest of the first
+        // block, the second block, and the count of the third.
         let between = |filler: usize| one + width + (2 * width + 1 + filler) + width;
         for (distance, reached) in [(WINDOW - 1, true), (WINDOW, true), (WINDOW + 1, false)] {
-            // Wherever the encoder is with dropping what it needs no more.
+            // The result does not depend on the encoder's progress in dropping history.
             for earlier in 0..14 {
                 let mut stream = Stream::new(version);
                 let mut random = Random::new(earlier);
@@ -240,7 +240,7 @@ fn matches_reach_as_far_as_the_window() {
                 }
                 stream.send(std::slice::from_ref(&field));
                 let mut rest = distance - between(0);
-                // In pieces, each with a count and lengths of its own.
+                // In pieces, each with its own count and lengths.
                 while rest > 2000 {
                     let piece = 1000 - (width + 2 * width + 1);
                     stream.send(&[Field::new(b"f", &random.bytes(piece))]);
@@ -280,7 +280,7 @@ fn secrets_are_written_out_each_time() {
             field
         };
         let long = "0123456789abcdef0123456789abcdef";
-        // Called so, or by what they are.
+        // Marked as sensitive, or sensitive by name.
         for field in [
             secret("x-token", long),
             Field::new(b"authorization", b"Basic Zm9vOmJhcjpiYXo6cXV4"),
@@ -295,7 +295,7 @@ fn secrets_are_written_out_each_time() {
                 let length = stream.send(&list);
                 assert!(length >= field.value.len() + 5, "{length} bytes");
             }
-            // Nor is it material for one that is not called so.
+            // The secret is not available for a match by a field without the mark.
             let not_called = Field {
                 sensitive: false,
                 ..field.clone()
@@ -303,20 +303,20 @@ fn secrets_are_written_out_each_time() {
             let length = stream.send(&[other.clone(), not_called]);
             assert!(length >= field.value.len() + 5, "{length} bytes");
         }
-        // And a secret does not use what others sent.
+        // A secret does not match earlier fields of others.
         let mut stream = Stream::new(version);
         stream.send(&[Field::new(b"x-token", long.as_bytes())]);
         let plain = stream.send(&[Field::new(b"x-token", long.as_bytes())]);
         let sensitive = stream.send(&[secret("x-token", long)]);
         assert!(plain < 20 && sensitive > 32, "{plain} and {sensitive}");
-        // A long cookie is a field like any other.
+        // A long cookie is treated like other fields.
         let mut stream = Stream::new(version);
         let cookie = [Field::new(b"cookie", long.as_bytes())];
         assert!(stream.send(&cookie) > stream.send(&cookie) + 20);
     }
 }
 
-/// The block must fit into a frame whatever its bytes: 24 bits of length.
+/// The block must fit into a frame whatever its bytes: the length has 24 bits.
 #[cfg(not(miri))]
 #[test]
 fn the_largest_block_does_not_grow() {
@@ -324,7 +324,7 @@ fn the_largest_block_does_not_grow() {
     let mut wire = BytesMut::new();
     let mut block = stream.block(&mut wire);
     for number in 0..16_000_u32 {
-        // The fixed code has nine bits for these.
+        // The fixed code has nine bits for these bytes.
         let value: Vec<u8> = (0..1000_u32).map(|at| 0x90 | (at * number) as u8).collect();
         block.field(&number.to_be_bytes(), [value]);
     }
@@ -366,7 +366,7 @@ impl Random {
         (0..length).map(|_| self.next() as u8 | 1).collect()
     }
 
-    /// Mostly one that occurred before, sometimes part of it.
+    /// Mostly a field that occurred before, sometimes a part of it.
     fn field(&mut self) -> Field {
         const NAMES: [&str; 10] = [
             ":path",

@@ -1,5 +1,5 @@
-//! Python's zlib, which is the C library, inflates what we wrote. `cargo xtask test` runs this where
-//! there is a `python3`; a plain `cargo test` does not.
+//! Python's zlib, which is the C library, inflates our blocks. `cargo xtask test` runs this if
+//! `python3` exists; a plain `cargo test` does not.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,8 +23,8 @@ use std::process::{Command, Stdio};
 use bytes::BytesMut;
 use lacewing_spdy_zlib::{Compression, Encoder, Version};
 
-/// Each line is a dictionary, or a block and what it inflates to, all in hex. The second run has the
-/// window that our header announces.
+/// Each line is a dictionary, or a block and its inflated bytes, all in hex. The second run has the
+/// window size of our zlib header.
 const SCRIPT: &str = "
 import sys, zlib
 blocks = 0
@@ -76,7 +76,7 @@ fn python_inflates_every_block() {
 
 type List = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// The lists of the vectors, and a hundred of growing length.
+/// The lists of the vectors, and a hundred lists of growing length.
 fn lists(version: Version) -> Vec<List> {
     let mut lists: Vec<List> = (0..100_usize)
         .map(|number| {

@@ -1,4 +1,4 @@
-//! Our client and hyper's, each against the same server (hyper's), in turns.
+//! Our client and hyper's, in turns, against the same server (hyper's).
 
 use super::server::{Pinned, Program};
 use super::statistics::Sample;
@@ -6,11 +6,11 @@ use super::{Bar, Programs};
 use crate::shell;
 use std::process::Command;
 
-/// One way of using both clients.
+/// One workload for both clients.
 pub(super) struct ClientWorkload {
     pub(super) name: &'static str,
     pub(super) unit: &'static str,
-    /// As `bench-client --kind` takes it.
+    /// The argument of `bench-client --kind`.
     kind: &'static str,
     connections: u32,
     streams: u32,
@@ -48,7 +48,7 @@ pub(super) const WORKLOADS: [ClientWorkload; 3] = [
     },
 ];
 
-/// CPU time of the client per unit of work, of ours and of hyper's.
+/// The CPU time of the client per unit of work, of our client and hyper's.
 pub(super) fn measure(
     workload: &ClientWorkload,
     programs: &Programs,

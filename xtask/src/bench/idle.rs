@@ -1,5 +1,4 @@
-//! Memory of an idle connection: many connections that did one request each
-//! and then nothing.
+//! The memory of an idle connection: many connections make one request each and then stay idle.
 
 use super::server::{Pinned, Program};
 use super::statistics::Sample;
@@ -17,8 +16,7 @@ pub(super) struct Row {
     pub(super) bar: Option<Bar>,
 }
 
-/// Heap (as the counting allocator sees it) and resident memory, in bytes per
-/// connection.
+/// The heap (by the counting allocator) and the resident memory, in bytes per connection.
 pub(super) fn measure(programs: &Programs, count: u64) -> Result<[Row; 2], String> {
     let [ours, hyper] = [Program::Ours, Program::Hyper].map(|p| per_connection(programs, p, count));
     let ([my_heap, my_resident], [heap, resident]) = (ours?, hyper?);
@@ -47,7 +45,7 @@ fn per_connection(
     let mut samples = [Sample::default(), Sample::default()];
     for _ in 0..3 {
         let server = Pinned::start(&programs.path(program.name()), None)?;
-        // What the first connections allocate once is not the connections'.
+        // The first connections also allocate memory that later ones share; leave it out.
         drop(Clients::open(programs, server.port(), 50)?);
         let before = [live_bytes(server.port())?, server.resident()?];
         let clients = Clients::open(programs, server.port(), count)?;
@@ -60,7 +58,7 @@ fn per_connection(
     Ok(samples)
 }
 
-/// Bytes allocated and not freed, by the server's own count.
+/// The bytes that are allocated and not freed, as the server counts them.
 fn live_bytes(port: u16) -> Result<u64, String> {
     let url = format!("http://127.0.0.1:{port}/allocations");
     let printed =
@@ -72,7 +70,7 @@ fn live_bytes(port: u16) -> Result<u64, String> {
     value.ok_or_else(|| format!("no live_bytes in:\n{printed}"))
 }
 
-/// Open connections; closed when dropped.
+/// Open connections. Dropping closes them.
 struct Clients {
     child: Child,
 }
@@ -92,7 +90,7 @@ impl Clients {
             .map_err(|e| format!("idle-clients: {e}"))?;
         let mut line = String::new();
         if let Some(out) = child.stdout.take() {
-            // An error shows as a missing line.
+            // An error is visible as a missing line.
             let _ = BufReader::new(out).read_line(&mut line);
         }
         let clients = Self { child };

@@ -5,14 +5,14 @@ use crate::shell;
 use std::path::Path;
 use std::process::Command;
 
-/// Runs `requests` requests; any that fails is an error.
+/// Runs `requests` requests. A failed request is an error.
 pub(super) fn run(
     workload: &Workload,
     requests: u64,
     port: u16,
     upload: &Path,
 ) -> Result<(), String> {
-    // h2load refuses more connections than requests.
+    // h2load rejects more connections than requests.
     let connections = u64::from(workload.connections).min(requests);
     let scheme = if workload.tls { "https" } else { "http" };
     let mut command = Command::new("taskset");

@@ -1,4 +1,4 @@
-//! A server on the first core, and what it has used.
+//! A server on the first core, and the resources that it used.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ impl Program {
     }
 }
 
-/// A server with one thread on core 0, until it is dropped.
+/// A server with one thread on core 0, which dropping ends.
 pub(super) struct Pinned {
     child: Child,
     port: u16,
@@ -36,7 +36,7 @@ impl Pinned {
             .and_then(|listener| listener.local_addr())
             .map_err(|e| e.to_string())?
             .port();
-        // `taskset` becomes the program: the process is the server itself.
+        // `taskset` replaces itself by the program, so this process is the server.
         let mut command = Command::new("taskset");
         command.args(["-c", "0"]).arg(program);
         command.args([
@@ -53,8 +53,8 @@ impl Pinned {
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            // Every connection that ends early is worth a line to some of
-            // them, and ours to see whether they listen is one.
+            // Some servers log a line for every connection that ends early, and our probe for the
+            // listener is such a connection.
             .stderr(Stdio::null())
             .spawn()
             .map_err(|e| format!("{}: {e}", program.display()))?;
@@ -74,7 +74,7 @@ impl Pinned {
         self.port
     }
 
-    /// CPU time of all its threads so far, as the scheduler counts it.
+    /// The CPU time of all its threads so far, as the scheduler counts it.
     pub(super) fn cpu(&self) -> Result<Duration, String> {
         let folder = format!("/proc/{}/task", self.child.id());
         let mut nanoseconds = 0;
@@ -92,7 +92,7 @@ impl Pinned {
         Ok(Duration::from_nanos(nanoseconds))
     }
 
-    /// Resident memory in bytes.
+    /// The resident memory in bytes.
     pub(super) fn resident(&self) -> Result<u64, String> {
         let path = format!("/proc/{}/status", self.child.id());
         let text = std::fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;

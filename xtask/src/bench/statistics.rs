@@ -14,7 +14,7 @@ impl Sample {
         self.values.insert(at, value);
     }
 
-    /// The middle value; not a number without any.
+    /// The middle value, or NaN if there is none.
     pub(super) fn median(&self) -> f64 {
         let count = self.values.len();
         match (
@@ -26,8 +26,7 @@ impl Sample {
         }
     }
 
-    /// Half of the distance from the lowest to the highest, relative to the
-    /// median.
+    /// Half of the distance between the lowest and the highest value, relative to the median.
     fn spread(&self) -> f64 {
         match (self.values.first(), self.values.last()) {
             (Some(low), Some(high)) => (high - low) / 2.0 / self.median(),

@@ -1,8 +1,8 @@
-//! The workloads, with the bar that each has to hold.
+//! The workloads, each with its bound.
 
 use super::Bar;
 
-/// One way of loading both servers with h2load.
+/// One h2load workload for both servers.
 pub(super) struct Workload {
     pub(super) name: &'static str,
     pub(super) path: &'static str,
@@ -12,7 +12,7 @@ pub(super) struct Workload {
     pub(super) connections: u32,
     /// Streams open at once on each connection.
     pub(super) streams: u32,
-    /// In a full round; a quick one has a quarter.
+    /// The number of requests in a full round; a quick round has a quarter.
     pub(super) requests: u64,
     pub(super) unit: Unit,
     pub(super) bar: Option<Bar>,
@@ -22,7 +22,7 @@ pub(super) struct Workload {
 #[derive(Clone, Copy)]
 pub(super) enum Unit {
     MicrosecondsPerRequest,
-    /// `bytes` of body in each request or response.
+    /// Each request or response has `bytes` of body.
     MillisecondsPerGigabyte {
         bytes: u64,
     },
@@ -40,7 +40,7 @@ impl Unit {
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// Small answers of 11 bytes, ten connections of a hundred streams.
+/// Small responses of 11 bytes, on ten connections with a hundred streams each.
 const SMALL: Workload = Workload {
     name: "small GET, 10 × 100 streams",
     path: "/",

@@ -9,8 +9,8 @@ use super::{Generated, wrap};
 pub fn generate(spec: &Path) -> Result<Generated, String> {
     let mut text = String::from(
         "\n\
-         //! The zlib dictionaries with which both sides of a connection start. Their\n\
-         //! Adler-32 sums (DICTID, RFC 1950) name them in the stream's header.\n",
+         //! The zlib dictionaries with which both sides of a connection start. The zlib\n\
+         //! header of a stream names its dictionary by the Adler-32 sum (DICTID, RFC 1950).\n",
     );
     for (name, file, of) in [
         ("V2", "spdy2.dict", "SPDY/2, its final NUL included"),

@@ -1,9 +1,8 @@
 //! HTTP/2 frames with their meaning: `frames/tests/vectors/http2/frames.json`.
-//! They have every frame type, each flag that a type defines, numbers that
-//! expose a byte-order mistake, the smallest and the largest padding, and each
-//! rule that a single frame can break. The writer shares nothing with the crate
-//! that is tested. The shape is that of the http2-frame-test-case collection, so
-//! that one check reads both.
+//! They have every frame type, each flag that a type defines, numbers that expose byte-order
+//! mistakes, the smallest and the largest padding, and each rule that a single frame can break. The
+//! writer shares no code with the crate under test. The format is that of the http2-frame-test-case
+//! collection, so that one check reads both.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -53,7 +52,7 @@ pub fn generate(_: &Path) -> Result<Generated, String> {
     })
 }
 
-/// One frame: what stands in its head, and its payload.
+/// One frame: the fields of its head, and its payload.
 struct Wire<'a> {
     kind: u8,
     flags: u8,
@@ -88,7 +87,7 @@ impl Wire<'_> {
         )
     }
 
-    /// A frame that a decoder refuses with `code`.
+    /// A frame that a decoder rejects with `code`.
     fn breaks(&self, description: &str, code: u32) -> String {
         format!(
             "{{\"description\": \"{description}\", \"error\": [{code}], \"wire\": \"{}\", \
@@ -107,8 +106,8 @@ fn wire(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Wire<'_> {
     }
 }
 
-/// `payload` behind the length of its padding and before the padding, which is
-/// of letters: bytes other than zero are legal to receive (RFC 9113 §6.1).
+/// `payload`, after the length of its padding and before the padding. The padding is letters:
+/// receivers accept bytes other than zero (RFC 9113 §6.1).
 fn padded(payload: &[u8], padding: u8) -> (Vec<u8>, String) {
     let text = "p".repeat(usize::from(padding));
     let bytes = [&[padding], payload, text.as_bytes()].concat();
@@ -159,7 +158,7 @@ fn header_blocks(cases: &mut Vec<String>) {
     for exclusive in [false, true] {
         let bit = u32::from(exclusive) << 31;
         let mut prioritized = (bit | 0x0765_4321).to_be_bytes().to_vec();
-        // On the wire is the weight less one (RFC 7540 §6.3).
+        // The wire has the weight minus one (RFC 7540 §6.3).
         prioritized.push(200);
         let priority = format!(
             "\"exclusive\": {exclusive}, \"stream_dependency\": {}, \"weight\": 201",
@@ -265,8 +264,8 @@ fn extensions(cases: &mut Vec<String>) {
     cases.push(unknown.means("an unknown type", "\"payload\": \"anything\""));
 }
 
-/// Payloads that are too short, too long, or no multiple (RFC 9113 §4.2 and the
-/// section of each frame).
+/// Payloads that are too short, too long, or no multiple of the entry's length (RFC 9113 §4.2 and
+/// the section of each frame).
 fn wrong_lengths(cases: &mut Vec<String>) {
     let kinds: [(&str, u8, u8, u32, &[usize]); 13] = [
         ("DATA", DATA, PADDED, STREAM, &[0]),
@@ -297,13 +296,13 @@ fn wrong_lengths(cases: &mut Vec<String>) {
             cases.push(frame.breaks(&description, FRAME_SIZE_ERROR));
         }
     }
-    // 16,384 bytes is what every peer takes (RFC 9113 §4.2).
+    // Every peer accepts 16,384 bytes (RFC 9113 §4.2).
     let payload = vec![0; 16_385];
     let frame = wire(DATA, 0, STREAM, &payload);
     cases.push(frame.breaks("a frame over SETTINGS_MAX_FRAME_SIZE", FRAME_SIZE_ERROR));
 }
 
-/// Frames of a stream on the connection, and the reverse.
+/// Frames of a stream on stream 0, and the reverse.
 fn wrong_streams(cases: &mut Vec<String>) {
     let of_a_stream: [(&str, u8, &[u8]); 6] = [
         ("DATA", DATA, b"content"),
@@ -329,7 +328,7 @@ fn wrong_streams(cases: &mut Vec<String>) {
     }
 }
 
-/// Values that no frame may have.
+/// Values that are invalid in every frame.
 fn wrong_values(cases: &mut Vec<String>) {
     for (name, kind) in [("DATA", DATA), ("HEADERS", HEADERS)] {
         let frame = wire(kind, PADDED | END_HEADERS, STREAM, b"\x08content");

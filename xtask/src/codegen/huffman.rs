@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::{Generated, read_rows, wrap};
 
-/// The bits of input that one look-up of the decoder uses. The table has
-/// `2^WIDTH` entries of four bytes. 12 holds two of the common symbols (5 or 6
-/// bits each) and still leaves most of a first-level cache to others.
+/// The number of input bits for one look-up of the decoder. The table has `2^WIDTH` entries of four
+/// bytes. 12 bits hold two of the common symbols (5 or 6 bits each), and the table still leaves
+/// most of a first-level cache to other data.
 const WIDTH: u32 = 12;
 
 /// A row of appendix B.
@@ -22,31 +22,31 @@ pub fn generate(spec: &Path) -> Result<Generated, String> {
     let text = format!(
         "//! The Huffman code of RFC 7541, appendix B.
 
-/// Bits of input that index [`DECODE`].
+/// The number of input bits that index [`DECODE`].
 pub(super) const WIDTH: u32 = {WIDTH};
 
-/// By symbol: its code, left-aligned in the word, and in the lowest byte the
-/// code's length in bits.
+/// For each symbol: its code, left-aligned in the word. The lowest byte is the code's length in
+/// bits.
 #[rustfmt::skip]
 pub(super) static ENCODE: [u64; 256] = [
 {encode}];
 
-/// By the *complement* of the next [`WIDTH`] bits of input: in the lowest byte how
-/// many of them are used up, then two bytes of symbols, then how many bits of
-/// symbols there are (8 or 16). All 0 for a longer code.
+/// For the *complement* of the next [`WIDTH`] bits of input. The lowest byte is the number of used
+/// bits. The number of the symbols' bits (8 or 16) follows, and then two bytes of symbols. All bytes
+/// are 0 for a longer code.
 #[rustfmt::skip]
 pub(super) static DECODE: [u32; 1 << WIDTH] = [
 {decode}];
 
-/// The codes longer than [`WIDTH`]: for each length one row of the first bit
-/// pattern (of 32, left-aligned) beyond it, the length, and the number to add
-/// to a right-aligned code to get its place in [`LONG_SYMBOLS`].
+/// The codes longer than [`WIDTH`], one row for each length: the first bit pattern (of 32,
+/// left-aligned) beyond it, the length, and the number to add to a right-aligned code to get its
+/// place in [`LONG_SYMBOLS`].
 #[rustfmt::skip]
 pub(super) static LONG_CODES: [(u64, u32, u32); {long_rows}] = [
 {long}];
 
-/// Symbols of the codes longer than [`WIDTH`], in the order of their codes.
-/// The last is the end-of-string symbol.
+/// The symbols of the codes longer than [`WIDTH`], in the order of their codes. The last one is the
+/// end-of-string symbol.
 #[rustfmt::skip]
 pub(super) static LONG_SYMBOLS: [u16; {long_count}] = [
 {long_symbols}];
@@ -103,20 +103,20 @@ fn decode_table(codes: &[Code]) -> impl Iterator<Item = String> {
         let Some(first) = leading(codes, pattern, WIDTH) else {
             return "0".to_owned();
         };
-        let mut entry = u32::from(first.symbol) << 8;
+        let mut entry = u32::from(first.symbol) << 16;
         let mut used = first.bits;
         let mut symbol_bits = 8;
         let left = WIDTH - first.bits;
         if let Some(second) = leading(codes, pattern & ((1 << left) - 1), left) {
-            entry |= u32::from(second.symbol) << 16;
+            entry |= u32::from(second.symbol) << 24;
             used += second.bits;
             symbol_bits = 16;
         }
-        format!("{:#010x}", entry | symbol_bits << 24 | used)
+        format!("{:#010x}", entry | symbol_bits << 8 | used)
     })
 }
 
-/// The code that the `width` bits of `pattern` begin with, if they hold all of it.
+/// The code at the start of the `width` bits of `pattern`, if they contain all of it.
 fn leading(codes: &[Code], pattern: u32, width: u32) -> Option<&Code> {
     codes
         .iter()
@@ -133,9 +133,9 @@ fn long_symbols(codes: &[Code]) -> Vec<u16> {
     long_codes(codes).iter().map(|code| code.symbol).collect()
 }
 
-/// The code is canonical: codes of one length are consecutive numbers, and
-/// shorter codes precede longer ones. A comparison with the first pattern
-/// beyond a length finds the length.
+/// The code is canonical: codes of one length are consecutive numbers, and shorter codes precede
+/// longer ones. The decoder finds the length by a comparison with the first pattern beyond each
+/// length.
 fn long_rows(codes: &[Code]) -> Vec<(u64, u32, u32)> {
     let mut rows: Vec<(u64, u32, u32)> = Vec::new();
     for (place, code) in (0u32..).zip(long_codes(codes)) {

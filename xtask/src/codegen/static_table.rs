@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Generated, read_rows, wrap};
 
-/// Slots of the look-up by name; a power of two.
+/// The number of slots of the look-up by name; a power of two.
 const SLOTS: u32 = 128;
 
 pub fn generate(spec: &Path) -> Result<Generated, String> {
@@ -39,16 +39,16 @@ pub fn generate(spec: &Path) -> Result<Generated, String> {
 
 use super::Entry;
 
-/// The entries; the one with index 1 is the first.
+/// The entries. The first one has index 1.
 #[rustfmt::skip]
 pub(super) static ENTRIES: [Entry; {count}] = [
 {rows}];
 
-/// Factors of a name's length, first, middle and last byte which send every
-/// name to a slot of its own.
+/// Factors of a name's length and of its first, middle and last byte. They map every name to a slot
+/// of its own.
 pub(super) const FACTORS: [u32; 4] = {multipliers:?};
 
-/// By slot: the first index of the name that it may be, or 0.
+/// For each slot: the first index of the only name that can be there, or 0.
 #[rustfmt::skip]
 pub(super) static SLOTS: [u8; {SLOTS}] = [
 {slots}];
@@ -62,7 +62,7 @@ pub(super) static SLOTS: [u8; {SLOTS}] = [
     })
 }
 
-/// Every name with the smallest index that it has.
+/// Every name with its smallest index.
 fn first_indices(entries: &[(String, String)]) -> Vec<(usize, &str)> {
     let mut names: Vec<(usize, &str)> = Vec::new();
     for (place, (name, _)) in entries.iter().enumerate() {

@@ -1,8 +1,7 @@
-//! Stories for HPACK decoders: `hpack/tests/stories.txt`. Each is one context, a
-//! sequence of header blocks. Together they have every representation, every
-//! form of a string and of an integer, and table sizes from nothing to large,
-//! with evictions. The encoder here is plain on purpose, and shares nothing
-//! with the one that is tested.
+//! Stories for HPACK decoders: `hpack/tests/stories.txt`. Each is one context: a sequence of header
+//! blocks. Together they have every representation, every form of a string and of an integer, and
+//! table sizes from zero to large, with evictions. This encoder is deliberately simple, and shares
+//! no code with the encoder under test.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -60,8 +59,8 @@ fn story_at(text: &mut String, encoder: &mut Encoder<'_>, size: usize) {
     for number in 0..BLOCKS {
         let mut block = Vec::new();
         if number == 0 {
-            // The smallest size since the last block comes first (RFC 7541
-            // §4.2): nothing may be left of a larger table.
+            // The block signals the smallest size since the last block first (RFC 7541 §4.2), so
+            // that no entry of a larger table remains.
             if encoder.max > size {
                 encoder.resize(&mut block, size);
             } else {
@@ -82,7 +81,7 @@ fn story_at(text: &mut String, encoder: &mut Encoder<'_>, size: usize) {
 
 type Field = (Vec<u8>, Vec<u8>);
 
-/// A small generator of numbers: the stories are the same at every run.
+/// A small generator of pseudo-random numbers: the stories are the same in every run.
 struct Random(u64);
 
 impl Random {
@@ -106,7 +105,7 @@ struct Encoder<'a> {
 }
 
 impl Encoder<'_> {
-    /// A header list: common fields, repeated ones, and odd ones.
+    /// A header list: common fields, repeated fields, and unusual ones.
     fn list(&mut self, number: usize) -> Vec<Field> {
         let mut list = vec![
             (b":method".to_vec(), b"GET".to_vec()),
@@ -120,7 +119,7 @@ impl Encoder<'_> {
             let entry = self.random.below(self.table.len());
             list.extend(self.table.get(entry).cloned());
         }
-        // Lengths around what one byte of an integer holds, with every prefix.
+        // Lengths around the largest integer of one byte, for every prefix.
         let lengths = [0, 1, 14, 15, 16, 62, 63, 64, 126, 127, 128, 254, 255, 400];
         let length = lengths.get(self.random.below(lengths.len()));
         let length = *length.unwrap_or(&0);
@@ -136,7 +135,7 @@ impl Encoder<'_> {
         list
     }
 
-    /// One field, in any form that is legal for it.
+    /// One field, in any of its legal forms.
     fn field(&mut self, out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
         let whole = self.find(|(n, v)| n == name && v == value);
         if let Some(index) = whole.filter(|_| self.random.below(4) > 0) {
@@ -159,7 +158,7 @@ impl Encoder<'_> {
         }
     }
 
-    /// The first entry of both tables, static before dynamic.
+    /// The first matching entry of both tables, static before dynamic.
     fn find(&self, fits: impl Fn(&Field) -> bool) -> Option<usize> {
         let mut all = self.fixed.iter().chain(&self.table);
         all.position(fits).map(|place| place + 1)
@@ -237,7 +236,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// By symbol: the code, and its length in bits.
+/// For each symbol: the code, and its length in bits.
 fn huffman_codes(file: &Path) -> Result<Vec<(u32, u32)>, String> {
     let wrong = |row: &[String]| format!("{}: {row:?}", file.display());
     read_rows(file)?

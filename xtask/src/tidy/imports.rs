@@ -1,12 +1,12 @@
-//! Rules on `use` lines: no circle between the files of a crate, and no import
-//! from a lower room to a higher one.
+//! Rules on `use` lines: no cycles between the files of a crate, and no import from a lower floor
+//! to a higher one.
 //!
-//! A module and its submodules are one room: imports between them do not count.
+//! A module and its submodules count as one: imports between them are permitted.
 
 use super::{Tree, source};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Crates whose files are looked at.
+/// The crates that are checked.
 const CRATES: [&str; 10] = [
     "hpack",
     "spdy-zlib",
@@ -20,8 +20,8 @@ const CRATES: [&str; 10] = [
     "xtask",
 ];
 
-/// Rooms of one folder, the lowest first. A room imports from lower ones, and
-/// from those on its own floor.
+/// The floors of one folder, the lowest first. A module imports from lower floors, and from its
+/// own.
 struct Floors {
     krate: &'static str,
     folder: &'static str,
@@ -95,7 +95,7 @@ const FLOORS: &[Floors] = &[
     },
 ];
 
-/// Circles that exist, by the names of their files. To be emptied.
+/// The known cycles, by the names of their files. This list must become empty.
 const CIRCLES: &[&[&str]] = &[];
 
 pub(super) fn circles(tree: &Tree) -> Vec<String> {
@@ -150,7 +150,7 @@ impl Floors {
     }
 }
 
-/// The modules of a crate, each a file, and whom they import.
+/// The modules of a crate, each a file, and the modules that they import.
 struct Modules {
     imports: BTreeMap<String, BTreeSet<String>>,
 }
@@ -182,7 +182,7 @@ impl Modules {
         Self { imports }
     }
 
-    /// Groups of files of which each reaches each other.
+    /// Groups of files that all reach each other.
     fn circles(&self) -> Vec<Vec<&str>> {
         let reach: BTreeMap<&str, BTreeSet<&str>> = self
             .imports
@@ -217,7 +217,7 @@ impl Modules {
     }
 }
 
-/// Returns whether one of the two is the other's module.
+/// Returns whether one of the two modules is a submodule of the other.
 fn related(a: &str, b: &str) -> bool {
     let holds = |outer: &str, inner: &str| {
         outer.is_empty()
@@ -229,7 +229,7 @@ fn related(a: &str, b: &str) -> bool {
     holds(a, b) || holds(b, a)
 }
 
-/// The module of this crate that `path` leads to, seen from `module`.
+/// The module of this crate that `path` names in `module`.
 fn resolve(module: &str, path: &str, files: &BTreeMap<String, &str>) -> Option<String> {
     let mut place: Vec<&str> = module.split("::").filter(|part| !part.is_empty()).collect();
     let mut parts = path.split("::").peekable();
@@ -258,7 +258,7 @@ fn resolve(module: &str, path: &str, files: &BTreeMap<String, &str>) -> Option<S
     Some(place.join("::"))
 }
 
-/// Every path that a `use` of `text` names, outside its tests.
+/// Every path that a `use` of `text` names, without its tests.
 fn uses(text: &str) -> Vec<String> {
     let code = source::without_comments(text);
     let code = code

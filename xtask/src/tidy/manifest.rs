@@ -1,9 +1,9 @@
-//! The rules on `Cargo.toml`, read line by line: our manifests are plain
-//! enough, and where one is not, the rule says so.
+//! The rules on `Cargo.toml`, read line by line. Our manifests are simple enough for this; if one
+//! is not, the rule reports it.
 
 use super::{File, PUBLISHED};
 
-/// Each feature of a published crate has a `##` comment that says what it adds.
+/// Each feature of a published crate has a `##` comment that describes its effect.
 pub(super) fn features_documented(file: &File) -> Vec<String> {
     let published = PUBLISHED
         .iter()
@@ -33,10 +33,10 @@ pub(super) fn features_documented(file: &File) -> Vec<String> {
     complaints
 }
 
-/// Versions stand once, in the workspace.
+/// Each version is written once, in the workspace.
 pub(super) fn dependencies_inherited(file: &File) -> Vec<String> {
-    // A package that is a workspace of its own (a fuzz target, a build for a
-    // test) has nowhere to inherit from.
+    // A package that is a workspace of its own (a fuzz target, a build for a test) cannot inherit
+    // versions.
     let own_workspace = file.text.lines().any(|line| line.trim() == "[workspace]");
     let member = file.path.ends_with("/Cargo.toml") && !own_workspace;
     if !member {
@@ -58,7 +58,7 @@ pub(super) fn dependencies_inherited(file: &File) -> Vec<String> {
     complaints
 }
 
-/// Line number, section and text of every line that is not empty.
+/// The number, section and text of every line that is not empty.
 fn entries(text: &str) -> impl Iterator<Item = (usize, &str, &str)> {
     let mut section = "";
     text.lines().enumerate().filter_map(move |(index, line)| {

@@ -1,6 +1,6 @@
-//! Rules on the shape of the source: fields and booleans of a struct, lines of a
-//! function. They read what rustfmt leaves: one field a line, and a closing
-//! brace as far in as the line that opened it.
+//! Rules on the shape of the source: the fields and booleans of a struct, the lines of a function.
+//! They rely on rustfmt's format: one field a line, and a closing brace with the indentation of the
+//! line that opened it.
 
 use super::{File, PUBLISHED, source};
 
@@ -8,8 +8,8 @@ const MAX_FIELDS: usize = 20;
 const MAX_BOOLS: usize = 3;
 const MAX_FUNCTION_LINES: usize = 80;
 
-/// Items beyond a limit, by place, each with its reason. An exception that is no
-/// longer needed is named at the end of a run.
+/// Items beyond a limit, by place, each with its reason. The end of a run names the exceptions that
+/// are no longer needed.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("conn/src/proto/limits.rs::Limits", "a table of bounds"),
     ("conn/src/proto/rules.rs::Rules", "a table of capabilities"),
@@ -25,7 +25,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Functions here are tables of conformance cases: data, as long as they are many.
+/// Functions in these folders are tables of conformance cases: data, of any length.
 const CASES: [&str; 4] = [
     "client/conform/src/http2/client/",
     "client/conform/src/http2/server/",
@@ -35,7 +35,7 @@ const CASES: [&str; 4] = [
 
 /// An item beyond a limit.
 struct Excess {
-    /// `path::item`, as exceptions name it.
+    /// `path::item`, as in the list of exceptions.
     place: String,
     line: usize,
     what: String,
@@ -49,7 +49,7 @@ pub(super) fn shape(file: &File) -> Vec<String> {
         .collect()
 }
 
-/// Exceptions whose items are within the limits, or gone.
+/// Exceptions for items that are within the limits, or removed.
 pub(super) fn needless_exceptions(files: &[File]) -> Vec<&'static str> {
     let places: Vec<String> = files
         .iter()
@@ -128,7 +128,7 @@ fn function(lines: &[&str], start: usize, name: &str) -> Option<String> {
     })
 }
 
-/// The name of the `struct` or `fn` that `line` opens.
+/// The name of the `struct` or `fn` that starts at `line`.
 fn item<'a>(line: &'a str, keyword: &str) -> Option<&'a str> {
     let mut rest = without_visibility(line.trim());
     while let Some((word, after)) = rest.split_once(' ') {
@@ -145,8 +145,8 @@ fn item<'a>(line: &'a str, keyword: &str) -> Option<&'a str> {
     None
 }
 
-/// The line that closes what `start` opens; `None` for an item without a body
-/// of several lines.
+/// The line that closes the item of line `start`. `None` for an item whose body does not span
+/// several lines.
 fn end_of_item(lines: &[&str], start: usize) -> Option<usize> {
     let depth = indent(lines[start]);
     for (number, line) in lines.iter().enumerate().skip(start) {

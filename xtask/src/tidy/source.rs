@@ -1,8 +1,7 @@
-//! Reading Rust source just well enough for the rules: where comments are, and
-//! where words end.
+//! Reads Rust source just well enough for the rules: finds comments and the boundaries of words.
 
-/// `text` with every comment (doc comments included) blanked out; line numbers
-/// stay. String literals are kept: a word in a string is a word in the code.
+/// Returns `text` with every comment (doc comments included) replaced by blanks; line numbers stay.
+/// String literals stay: a word in a string is a word in the code.
 pub(super) fn without_comments(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let at = |i: usize| chars.get(i).copied().unwrap_or('\0');
@@ -25,8 +24,8 @@ pub(super) fn without_comments(text: &str) -> String {
             ('r', '"' | '#') if i == 0 || !is_word(at(i - 1)) || at(i - 1) == 'b' => {
                 raw_string_end(&chars, i)
             }
-            // A character that would open a string or a comment; a lifetime
-            // never holds one.
+            // A character literal could open a string or a comment. A lifetime never contains such
+            // a character.
             ('\'', '\\') => (i + 3).min(chars.len()),
             ('\'', _) if at(i + 2) == '\'' => i + 3,
             _ => i + 1,
@@ -37,8 +36,8 @@ pub(super) fn without_comments(text: &str) -> String {
     out
 }
 
-/// `text`, which has no comments, with the insides of string and character
-/// literals gone; line numbers stay.
+/// Returns `text`, which has no comments, without the contents of string and character literals;
+/// line numbers stay.
 pub(super) fn without_literals(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let at = |i: usize| chars.get(i).copied().unwrap_or('\0');
@@ -70,7 +69,7 @@ pub(super) fn is_identifier(name: &str) -> bool {
     !name.is_empty() && name.chars().all(is_word)
 }
 
-/// Returns whether `line` holds `word`, not as a part of a longer word.
+/// Returns whether `line` contains `word`, not as a part of a longer word.
 pub(super) fn has_word(line: &str, word: &str) -> bool {
     let first_is_word = word.chars().next().is_some_and(is_word);
     let last_is_word = word.chars().last().is_some_and(is_word);
@@ -126,7 +125,7 @@ fn string_end(chars: &[char], start: usize) -> usize {
     chars.len()
 }
 
-/// The end of `r"…"` or `r#"…"#`; of the `r` alone when it opens neither.
+/// The end of `r"…"` or `r#"…"#`. For another `r`, the position after it.
 fn raw_string_end(chars: &[char], start: usize) -> usize {
     let quote = find(chars, start + 1, |k| chars[k] != '#');
     if chars.get(quote) != Some(&'"') {

@@ -137,13 +137,29 @@ impl Engine {
     /// Refuses a stream that the peer opened in good faith: it costs the peer no
     /// more than any useless frame.
     pub(super) fn refuse_uncharged(&mut self, now: Instant, id: StreamId, rule: Rule) -> Outcome {
+        self.refuse_for(now, id, rule, None)
+    }
+
+    /// The same, with the limit and its value.
+    pub(super) fn refuse_for(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        rule: Rule,
+        detail: Option<String>,
+    ) -> Outcome {
         self.charges.glitch(now)?;
         let reason = match self.rules.reaction(rule) {
             Reaction::Stream(reason) => reason,
             _ => return Err(rule.on(id)),
         };
         self.send_reset(id, reason);
-        let error = Error::violation(&Violation::stream(id, rule, reason));
+        let violation = Violation::stream(id, rule, reason);
+        let violation = match detail {
+            Some(text) => violation.detailed(text),
+            None => violation,
+        };
+        let error = Error::violation(&violation);
         Ok(Some(Event::Refused { id, error }))
     }
 }

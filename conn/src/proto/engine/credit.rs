@@ -22,7 +22,7 @@ impl Engine {
     fn replenish_stream(&mut self, key: StreamKey, len: usize) -> bool {
         let target = self.flow.stream_size();
         let stream = self.streams.get_mut(key);
-        let Some(stream) = stream.filter(|stream| stream.state.recv() != Half::Closed) else {
+        let Some(stream) = stream.filter(|stream| stream.recv_half() != Half::Closed) else {
             return false;
         };
         let increment = stream.recv.window.credit(len, target);
@@ -74,7 +74,7 @@ impl Engine {
         if let Some(key) = growth.stream {
             let target = self.flow.stream_size();
             let stream = self.streams.get_mut(key);
-            let stream = stream.filter(|stream| stream.state.recv() != Half::Closed);
+            let stream = stream.filter(|stream| stream.recv_half() != Half::Closed);
             let increment = stream.and_then(|stream| stream.recv.window.grow_now(target));
             self.advertise(Some(key), increment);
         }

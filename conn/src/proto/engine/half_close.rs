@@ -97,12 +97,12 @@ enum Fate {
 }
 
 fn fate(stream: &Stream) -> Fate {
-    if stream.state.is_closed() || stream.recv.reader == Reader::Lingering {
+    if stream.is_closed() || stream.recv.reader == Reader::Lingering {
         return Fate::Done;
     }
     // A push is ours, and a part of the answer.
     let answer = !stream.is_ours() || stream.parent().is_some();
-    match stream.state.recv() {
+    match stream.recv_half() {
         Half::Closed if answer => Fate::Unanswered,
         _ => Fate::Cut,
     }

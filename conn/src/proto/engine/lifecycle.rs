@@ -68,8 +68,8 @@ impl Engine {
             return;
         }
         // A peer that sent an error hangs up without more ado.
-        let error = match self.shutdown.peer_error() {
-            Some(go_away) => go_away.clone().after_go_away("the transport failed"),
+        let error = match self.shutdown.peer() {
+            Some(go_away) => go_away.clone().failed_after_go_away(error),
             None => Error::io(error),
         };
         self.end_all(now, &error);
@@ -78,7 +78,7 @@ impl Engine {
     /// GOAWAY goes out once all of our halves have ended, where it is to follow
     /// the data.
     pub(super) fn finish_sending(&mut self) {
-        let ended = |(_, stream): (_, &mut Stream)| stream.state.send() == Half::Closed;
+        let ended = |(_, stream): (_, &mut Stream)| stream.send_half() == Half::Closed;
         if self.shutdown.phase() == Phase::Finishing && self.streams.iter_mut().all(ended) {
             self.send_last_go_away();
         }

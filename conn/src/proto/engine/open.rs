@@ -132,7 +132,7 @@ impl Engine {
     /// The stream is there, and not only because the user still works on it.
     fn is_open(&self, id: StreamId) -> bool {
         let stream = self.streams.find(id).and_then(|key| self.streams.get(key));
-        stream.is_some_and(|stream| !stream.state.is_closed())
+        stream.is_some_and(|stream| !stream.is_closed())
     }
 
     pub(super) fn check_open(&self) -> Result<(), OpenError> {

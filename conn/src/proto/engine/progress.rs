@@ -15,9 +15,11 @@
 //!   client may have nothing to say. gRPC is a dialogue from its start, CONNECT is
 //!   none of HTTP's business, and `Expect: 100-continue` waits for us.
 //! * *Our data* while the stream's window, or the connection's, is empty. A player
-//!   that is paused does that for minutes, so the bound is long; it is short only
-//!   while so many streams wait that somebody means it, or the process is short
-//!   of something.
+//!   that is paused does that for minutes, so the bound is long. It is short while
+//!   so many streams wait that the peer means it, while the process is short of
+//!   something, and where the window drips: a player that is paused takes nothing,
+//!   and then much; small pieces again and again only keep a stream alive. Content
+//!   that drips gets the long bound, since slow paths deliver it in small pieces.
 
 use std::time::{Duration, Instant};
 
@@ -57,6 +59,7 @@ const LATE: Duration = Duration::from_secs(1);
 /// # let _ = run_short;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Pressure {
     /// Of nothing.
     #[default]
@@ -276,8 +279,8 @@ impl Engine {
             return;
         }
         let most = self.config.limits.max_stalled_streams;
-        let pressed = self.config.side == Side::Server
-            && (self.progress.pressure >= Pressure::High || stalled > most);
+        let server = self.config.side == Side::Server;
+        let pressed = server && (self.progress.pressure >= Pressure::High || stalled > most);
         self.end_stalled(now, bounds, pressed, link);
     }
 
@@ -337,8 +340,10 @@ impl Engine {
         let limits = &self.config.limits;
         // With bytes on their way to the transport it is the path that is slow,
         // and `write_stall_timeout` that bounds it.
-        let strict =
-            pressed && (self.wire.output.is_empty() || self.progress.pressure >= Pressure::High);
+        let path = self.wire.output.is_empty() || self.progress.pressure >= Pressure::High;
+        let strict = pressed && path;
+        let judged = path && self.config.side == Side::Server;
+        let drips = |watch: Watch| judged && is_over(watch.dripping(), bounds.pressed);
         let mut ended: Vec<(StreamKey, Broken)> = Vec::new();
         let mut messages = false;
         for (key, stream) in self.streams.iter_mut() {
@@ -347,6 +352,7 @@ impl Engine {
             let declared = matches!(stream.content, Content::Left(_));
             let body = progress.receiving.sweeps;
             let sending = progress.sending.sweeps;
+            let tunnel = stream.is_tunnel();
             let broken = if is_over(progress.silent, bounds.body) {
                 Rule::BodyStall.on(key.id()).detailed(format!(
                     "nothing of the content came within body_timeout ({:?})",
@@ -356,8 +362,10 @@ impl Engine {
                 too_slow(Rule::BodyStall, key, limits, "stall_timeout")
             } else if pressed && link == Link::Idle && is_over(body, bounds.pressed) {
                 too_slow(Rule::BodyStall, key, limits, "pressed_stall_timeout")
-            } else if !stream.is_tunnel() && is_over(sending, bounds.stall) {
+            } else if !tunnel && is_over(sending, bounds.stall) {
                 too_slow(Rule::SendStall, key, limits, "stall_timeout")
+            } else if !tunnel && drips(progress.sending) {
+                too_slow(Rule::SendStall, key, limits, DRIPPING)
             } else if strict && is_over(sending, bounds.pressed) {
                 too_slow(Rule::SendStall, key, limits, "pressed_stall_timeout")
             } else {
@@ -367,11 +375,12 @@ impl Engine {
         }
         let waited = self.progress.connection.sweeps;
         let long = messages && is_over(waited, bounds.stall);
-        if long || (strict && is_over(waited, bounds.pressed)) {
-            let name = if long {
-                "stall_timeout"
-            } else {
-                "pressed_stall_timeout"
+        let dripping = messages && drips(self.progress.connection);
+        if long || dripping || (strict && is_over(waited, bounds.pressed)) {
+            let name = match (long, dripping) {
+                (true, _) => "stall_timeout",
+                (_, true) => DRIPPING,
+                _ => "pressed_stall_timeout",
             };
             let text = slow_text(limits, name);
             let broken = Rule::ConnectionStall.fatal().detailed(text);
@@ -385,6 +394,9 @@ impl Engine {
         }
     }
 }
+
+/// The bound of a window that drips.
+const DRIPPING: &str = "pressed_stall_timeout, for a window that drips,";
 
 fn too_slow(rule: Rule, key: StreamKey, limits: &Limits, name: &str) -> Broken {
     rule.on(key.id()).detailed(slow_text(limits, name))

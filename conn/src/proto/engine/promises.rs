@@ -109,9 +109,10 @@ impl Engine {
             return;
         }
         for stream in self.streams.keys() {
-            let promised = self.streams.get(stream).is_some_and(|promised| {
-                promised.parent() == Some(parent) && !promised.state.is_closed()
-            });
+            let promised = self
+                .streams
+                .get(stream)
+                .is_some_and(|promised| promised.parent() == Some(parent) && !promised.is_closed());
             if promised {
                 self.send_reset(stream.id(), Reason::Cancel);
                 self.remove(now, stream);
@@ -179,7 +180,7 @@ impl Engine {
         let response = match response {
             None => None,
             Some(mut head) => {
-                stream.state = State::promised_with_reply(fin);
+                stream.recv_headers(fin);
                 let content = Part::Head { fin }
                     .check_status(head.status())
                     .and_then(|()| content::of_response(self.rules, &mut head, stream.asked, said));

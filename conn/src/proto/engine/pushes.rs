@@ -42,7 +42,7 @@ impl StreamMut<'_> {
         }
         let stream = engine.streams.get(*parent);
         let stream = stream.ok_or(usage(UsageError::StreamClosed))?;
-        if stream.state.send() == Half::Closed || stream.is_ours() {
+        if stream.send_half() == Half::Closed || stream.is_ours() {
             return Err(usage(UsageError::HalfClosed));
         }
         if !request.is_pushable() {

@@ -156,6 +156,9 @@ impl Engine {
         if self.refuses_streams() {
             return self.refuse_uncharged(now, id, Rule::StreamOverBudget);
         }
+        if let Some(refused) = self.refuse_over_capacity(now, id) {
+            return refused;
+        }
         let memory = headers.fields.memory();
         if self.headers_exceeded(memory) {
             return self.refuse_uncharged(now, id, Rule::TooManyHeaderBytes);
@@ -230,14 +233,15 @@ impl Engine {
         names.map_err(|rule| rule.on(id))?;
         let names = stream.names_memory().saturating_sub(before);
         let part = part_of(stream, &headers);
-        let after = stream.state.after_recv(part);
-        let after = after.map_err(|misplaced| match misplaced {
-            Misplaced::BeforeHead => Rule::DataBeforeReply.on(id),
-            Misplaced::SecondHead => Rule::SecondReply.on(id),
-            Misplaced::AfterEnd => Rule::HeadersAfterEnd.on(id),
-        })?;
+        stream
+            .check_recv(part)
+            .map_err(|misplaced| match misplaced {
+                Misplaced::BeforeHead => Rule::DataBeforeReply.on(id),
+                Misplaced::SecondHead => Rule::SecondReply.on(id),
+                Misplaced::AfterEnd => Rule::HeadersAfterEnd.on(id),
+            })?;
         if matches!(part, Part::Trailers { .. }) {
-            return self.receive_trailers(now, key, headers, after);
+            return self.receive_trailers(now, key, headers);
         }
         let said = Said {
             fin: headers.fin,
@@ -255,7 +259,7 @@ impl Engine {
             return Ok(Some(Event::Informational { stream: key, head }));
         }
         stream.content = content;
-        stream.state = after;
+        stream.recv_headers(headers.fin);
         stream.note_reply(head.status());
         self.streams.hold_headers(key, memory.saturating_add(names));
         if headers.fin {
@@ -269,13 +273,7 @@ impl Engine {
     }
 
     /// Header fields after the head: trailers, or more of SPDY's.
-    fn receive_trailers(
-        &mut self,
-        now: Instant,
-        key: StreamKey,
-        headers: Headers,
-        after: State,
-    ) -> Outcome {
+    fn receive_trailers(&mut self, now: Instant, key: StreamKey, headers: Headers) -> Outcome {
         let (id, fin) = (key.id(), headers.fin);
         let memory = headers.fields.memory();
         let Some(stream) = self.streams.get_mut(key) else {
@@ -290,7 +288,7 @@ impl Engine {
         if let Err(rule) = stream.content.check_end(fin) {
             return self.broken_by_content(now, rule, key, fin);
         }
-        stream.state = after;
+        stream.recv_trailers(fin);
         let discarded = stream.recv.reader != Reader::Reading;
         let fields = headers.fields.into_trailers();
         let mut fields = fields.map_err(|rule| rule.on(id))?;
@@ -452,16 +450,16 @@ impl Engine {
             Semantics::Raw => true,
         };
         let raw = self.config.semantics == Semantics::Raw;
-        if raw && stream.state.is_closed() {
+        if raw && stream.is_closed() {
             // Nothing is left to be stopped; the peer's half is whole.
             return self.useless(now);
         }
-        if stops && stream.state.recv() == Half::Closed && stream.state.send() != Half::Closed {
+        if stops && stream.recv_half() == Half::Closed && stream.send_half() != Half::Closed {
             // Rapid Reset, CVE-2023-44487.
             if !stream.is_ours() {
                 self.charges.cancel(now, stream.opened)?;
             }
-            stream.state.close_send();
+            stream.stop_sending();
             stream.send.source = Source::None;
             stream.send.pending = Bytes::new();
             self.streams.release_unsent(key, usize::MAX);
@@ -493,7 +491,7 @@ impl Engine {
 /// The part of its message that a header list on an open stream is.
 fn part_of(stream: &Stream, headers: &Headers) -> Part {
     let (fin, kind) = (headers.fin, headers.kind);
-    let waiting = stream.state.recv() == Half::Waiting;
+    let waiting = stream.recv_half() == Half::Waiting;
     // A pushed stream's response may be HEADERS.
     let reply = match kind {
         HeadersKind::Reply => true,
@@ -515,14 +513,14 @@ fn part_of(stream: &Stream, headers: &Headers) -> Part {
 /// Takes a DATA frame into the stream: its state, window and content.
 fn take_data(rules: &Rules, stream: &mut Stream, frame: &Data) -> Result<(), Rule> {
     let fin = frame.fin;
-    let after = match stream.state.after_recv(Part::Data { fin }) {
-        Ok(after) => after,
+    match stream.check_recv(Part::Data { fin }) {
+        Ok(()) => {}
         Err(_) if rules.push == PushStyle::Promise && stream.is_reserved() => {
             return Err(Rule::FrameOnReservedStream);
         }
         Err(Misplaced::BeforeHead | Misplaced::SecondHead) => return Err(Rule::DataBeforeReply),
         Err(Misplaced::AfterEnd) => return Err(Rule::DataAfterEnd),
-    };
+    }
     if let Some(rule) = frame.broken {
         return Err(rule);
     }
@@ -530,7 +528,7 @@ fn take_data(rules: &Rules, stream: &mut Stream, frame: &Data) -> Result<(), Rul
     debited.map_err(|_| Rule::StreamWindowExceeded)?;
     stream.content.count_down(frame.data.len(), fin)?;
     stream.progress.count_received(frame.data.len());
-    stream.state = after;
+    stream.recv_data(fin);
     stream.begin_body();
     Ok(())
 }

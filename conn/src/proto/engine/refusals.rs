@@ -13,7 +13,7 @@ use crate::{
         content::Content,
         streams::{
             Opener, Reader,
-            state::{Half, Part, State},
+            state::{Half, State},
         },
         wire::{Headers, ListLimit, SendKind},
     },
@@ -89,15 +89,14 @@ impl Engine {
         };
         // With pushes before it the answer would have to wait.
         let unanswered = !stream.is_ours()
-            && stream.state.send() == Half::Waiting
-            && stream.state.recv() == Half::Open
+            && stream.send_half() == Half::Waiting
+            && stream.recv_half() == Half::Open
             && !stream.is_waiting();
-        let after = stream.state.after_recv(Part::Data { fin });
-        let (true, Ok(after)) = (unanswered, after) else {
+        if !unanswered {
             return Err(rule.on(key.id()));
-        };
-        stream.state = after;
-        stream.state.close_send();
+        }
+        stream.recv_data(fin);
+        stream.send_end_stream();
         stream.content = Content::default();
         // It ends a handler, as a reset would (MadeYouReset, CVE-2025-8671).
         self.charges.reset(now)?;

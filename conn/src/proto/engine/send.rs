@@ -96,7 +96,7 @@ impl Engine {
         self.wire.data(key.id(), data, fin);
         if done && !stream.send.ending.is_open() {
             if fin {
-                stream.state.close_send();
+                stream.send_end_stream();
                 stream.send.source = Source::None;
                 self.streams.dequeue(key);
                 self.settle(now, key);
@@ -119,7 +119,7 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
-        stream.state.close_send();
+        stream.send_end_stream();
         stream.send.source = Source::None;
         match std::mem::take(&mut stream.send.ending) {
             Ending::Trailers(fields) => {

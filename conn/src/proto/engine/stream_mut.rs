@@ -82,7 +82,7 @@ impl StreamMut<'_> {
             return Err(UsageError::Unsupported);
         }
         let stream = engine.streams.get(*key).ok_or(UsageError::StreamClosed)?;
-        if stream.state.send() != Half::Waiting {
+        if stream.send_half() != Half::Waiting {
             return Err(UsageError::AlreadyReplied);
         }
         content::of_our_response(&mut head, stream.asked)?;
@@ -114,8 +114,8 @@ impl StreamMut<'_> {
         // With pushes to be sent first, the end is sent after them.
         let waits = fin && stream.send.behind > 0;
         let fin = fin && !waits;
-        let after = stream.state.after_send(Part::Head { fin });
-        let after = after.map_err(|_| UsageError::AlreadyReplied)?;
+        let placed = stream.check_send(Part::Head { fin });
+        placed.map_err(|_| UsageError::AlreadyReplied)?;
         let content = content::of_our_response(&mut head, stream.asked)?;
         let status = head.status();
         if let Some(held) = stream.held_mut() {
@@ -127,7 +127,7 @@ impl StreamMut<'_> {
             };
             engine.wire.headers(key.id(), kind, &head, fin)?;
         }
-        stream.state = after;
+        stream.send_headers(fin);
         stream.note_reply(status);
         stream.send.content = content;
         if waits {
@@ -143,7 +143,7 @@ impl StreamMut<'_> {
     /// Returns the bytes that the windows allow to be sent now.
     pub fn send_capacity(&self) -> usize {
         match self.get() {
-            Some(stream) if stream.state.send() == Half::Open => {
+            Some(stream) if stream.send_half() == Half::Open => {
                 let available = stream.send.window.available();
                 available.min(self.engine.flow.send_available())
             }
@@ -214,7 +214,7 @@ impl StreamMut<'_> {
     /// trailers.
     pub fn send_trailers(&mut self, mut fields: HeaderMap) -> Result<(), UsageError> {
         let stream = self.get_mut().ok_or(UsageError::StreamClosed)?;
-        match stream.state.send() {
+        match stream.send_half() {
             Half::Waiting => return Err(UsageError::NoHead),
             Half::Closed => return Err(UsageError::HalfClosed),
             Half::Open if !stream.send.ending.is_open() => return Err(UsageError::HalfClosed),
@@ -264,7 +264,7 @@ impl StreamMut<'_> {
     /// for a window or its turn.
     pub fn has_unsent(&self) -> bool {
         self.get().is_some_and(|stream| {
-            stream.state.send() != Half::Closed
+            stream.send_half() != Half::Closed
                 && (!stream.send.pending.is_empty() || !stream.send.ending.is_open())
         })
     }
@@ -390,7 +390,7 @@ impl StreamMut<'_> {
             return;
         };
         // A push that the peer never heard of needs no end.
-        let known = !stream.is_held() && !stream.state.is_closed();
+        let known = !stream.is_held() && !stream.is_closed();
         let Self { engine, now, key } = self;
         if known && !engine.shutdown.is_closed() {
             engine.send_reset(key.id(), reason);
@@ -426,7 +426,7 @@ impl StreamMut<'_> {
     #[inline]
     fn writable(&mut self) -> Result<&mut Stream, UsageError> {
         let stream = self.get_mut().ok_or(UsageError::StreamClosed)?;
-        match stream.state.send() {
+        match stream.send_half() {
             Half::Waiting => Err(UsageError::NoHead),
             Half::Closed => Err(UsageError::HalfClosed),
             Half::Open if !stream.send.ending.is_open() => Err(UsageError::HalfClosed),

@@ -12,6 +12,13 @@ use crate::proto::{
 /// A stream that moved too little for so many sweeps counts as stalled.
 const STALLED: u16 = 3;
 
+/// Between two sweeps, a peer that reads at all takes this much, in bytes: receivers
+/// release a good part of their window at once, and the smallest have 16 KiB.
+const PIECE: u32 = 4 << 10;
+
+/// So many smaller pieces are a drip. One may be the rest of a message.
+const DRIPS: u16 = 3;
+
 /// The progress of one stream, in both directions.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct StreamProgress {
@@ -43,7 +50,12 @@ enum Kind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Watch {
     mark: u32,
+    /// The bytes that were moved by the last sweep.
+    last: u32,
     pub(crate) sweeps: u16,
+    /// Sweeps that found a piece of less than [`PIECE`], and the first of them.
+    drips: u16,
+    first_drip: u16,
 }
 
 impl Watch {
@@ -52,15 +64,34 @@ impl Watch {
         if self.sweeps == 0 || moved.wrapping_sub(self.mark) >= needed {
             *self = Self {
                 mark: moved,
+                last: moved,
                 sweeps: 1,
+                ..Self::default()
             };
-        } else {
-            self.sweeps = self.sweeps.saturating_add(1);
+            return;
+        }
+        self.sweeps = self.sweeps.saturating_add(1);
+        let piece = moved.wrapping_sub(std::mem::replace(&mut self.last, moved));
+        if (1..PIECE).contains(&piece) {
+            if self.drips == 0 {
+                self.first_drip = self.sweeps;
+            }
+            self.drips = self.drips.saturating_add(1);
         }
     }
 
+    /// Sweeps since which the peer takes a drip now and then, and too little in all.
+    /// 0 while it takes nothing: a player that is paused does that.
+    pub(crate) fn dripping(self) -> u16 {
+        if self.drips < DRIPS {
+            return 0;
+        }
+        let before = self.first_drip.saturating_sub(1);
+        self.sweeps.saturating_sub(before)
+    }
+
     pub(crate) fn stop(&mut self) {
-        self.sweeps = 0;
+        *self = Self::default();
     }
 
     pub(crate) fn is_stalled(self) -> bool {
@@ -206,4 +237,36 @@ impl Stream {
 
 fn low_bits(len: usize) -> u32 {
     u32::try_from(len & 0xffff_ffff).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sweeps after each of which so many bytes have been moved.
+    fn watch(pieces: impl IntoIterator<Item = u32>) -> Watch {
+        let (mut watch, mut moved) = (Watch::default(), u32::MAX - 5);
+        watch.tick(moved, 15_360);
+        for piece in pieces {
+            moved = moved.wrapping_add(piece);
+            watch.tick(moved, 15_360);
+        }
+        watch
+    }
+
+    #[test]
+    fn small_pieces_that_come_again_and_again_are_a_drip() {
+        assert_eq!(watch([1; 2]).dripping(), 0);
+        assert_eq!(watch([1; 10]).dripping(), 10);
+        // From the first of them on, pauses included.
+        assert_eq!(watch([0, 0, 1, 0, 1, 0, 1, 0]).dripping(), 6);
+    }
+
+    #[test]
+    fn pauses_and_pieces_of_a_receiver_are_none() {
+        assert_eq!(watch([0; 100]).dripping(), 0);
+        assert_eq!(watch([0, 0, 0, 0, PIECE, 0, 0, 0, 0, PIECE]).dripping(), 0);
+        // Enough in all.
+        assert_eq!(watch([PIECE - 1; 4]).dripping(), 0);
+    }
 }

@@ -146,14 +146,6 @@ impl State {
         }
     }
 
-    /// A stream that the peer promised with its response in one frame.
-    pub(crate) fn promised_with_reply(fin: bool) -> Self {
-        Self {
-            send: Half::Closed,
-            recv: if fin { Half::Closed } else { Half::Open },
-        }
-    }
-
     /// A stream of the peer that has its whole reply, while its own body goes
     /// on.
     pub(crate) fn answered() -> Self {
@@ -164,31 +156,33 @@ impl State {
     }
 
     /// The direction from us to the peer.
-    pub(crate) fn send(self) -> Half {
+    pub(super) fn send(self) -> Half {
         self.send
     }
 
     /// The direction from the peer to us.
-    pub(crate) fn recv(self) -> Half {
+    pub(super) fn recv(self) -> Half {
         self.recv
     }
 
     /// The state after we send `part`.
-    pub(crate) fn after_send(self, part: Part) -> Result<Self, Misplaced> {
+    pub(super) fn after_send(self, part: Part) -> Result<Self, Misplaced> {
         let send = self.send.after(part)?;
         Ok(Self { send, ..self })
     }
 
     /// The state after the peer sends `part`.
-    pub(crate) fn after_recv(self, part: Part) -> Result<Self, Misplaced> {
+    pub(super) fn after_recv(self, part: Part) -> Result<Self, Misplaced> {
         let recv = self.recv.after(part)?;
         Ok(Self { recv, ..self })
     }
 
-    /// Our direction ends, with its last frame or because the peer needs no
-    /// more of it.
-    pub(crate) fn close_send(&mut self) {
-        self.send = Half::Closed;
+    /// The state after the end of our direction.
+    pub(super) fn with_send_closed(self) -> Self {
+        Self {
+            send: Half::Closed,
+            ..self
+        }
     }
 
     pub(crate) fn is_closed(self) -> bool {
@@ -237,7 +231,11 @@ mod tests {
             (State::accepted(true, false), "half-closed (remote)"),
             (State::accepted(true, true), "closed"),
             (State::answered(), "half-closed (local)"),
-            (State::promised_with_reply(true), "closed"),
+            (State::answered().with_send_closed(), "half-closed (local)"),
+            (
+                State::opened(false).with_send_closed(),
+                "half-closed (local)",
+            ),
         ] {
             assert_eq!(format!("{state:?}"), name);
         }

@@ -22,7 +22,8 @@ use crate::proto::{
 pub(crate) struct Stream {
     pub(crate) id: StreamId,
     pub(crate) opener: Opener,
-    pub(crate) state: State,
+    /// Written by the transitions alone.
+    pub(super) state: State,
     pub(crate) priority: Priority,
     pub(crate) priority_owner: PriorityOwner,
     pub(crate) send: SendHalf,
@@ -274,11 +275,6 @@ impl Stream {
     /// Our side opened it.
     pub(crate) fn is_ours(&self) -> bool {
         self.opener == Opener::Us
-    }
-
-    /// The peer promised it and has not replied on it yet.
-    pub(crate) fn is_reserved(&self) -> bool {
-        !self.is_ours() && self.state == State::promised()
     }
 
     /// A CONNECT that is agreed to is a tunnel from now on.

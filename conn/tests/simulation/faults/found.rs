@@ -1,4 +1,4 @@
-//! Defects that schedules and fuzzers have found, one test each.
+//! Defects that schedules and fuzzers found, one test each.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
     pair::{Body, Pair, every_version},
 };
 
-/// Lets time pass, with deadlines; more of them than a second has are a defect.
+/// Advances time, with deadlines. More deadlines than a second can have are a defect.
 fn pass(victim: &mut Victim, time: Duration) {
     let end = victim.now + time;
     for _ in 0..1_000 {
@@ -36,8 +36,8 @@ fn rule_of_the_end(victim: &Victim) -> Option<Rule> {
     })
 }
 
-/// A push whose response came whole, in the same frame, stayed open for ever:
-/// after 100 of them a client refused all others.
+/// A push with a complete response in the same frame stayed open forever. After 100 of them, a
+/// client refused all others.
 #[test]
 fn a_push_that_ends_with_its_head_leaves_no_stream() {
     every_version(|version| {
@@ -73,7 +73,7 @@ fn a_push_that_ends_with_its_head_leaves_no_stream() {
     });
 }
 
-/// Without a rate to ask for, every rate was enough, and so was none.
+/// Without a required rate, every rate was enough, even zero.
 #[test]
 fn without_a_minimum_rate_a_frame_has_to_go_on_all_the_same() {
     every_version(|version| {
@@ -98,9 +98,9 @@ fn without_a_minimum_rate_a_frame_has_to_go_on_all_the_same() {
     });
 }
 
-/// A PING of the user had no answer, other frames came later, and then none: when
-/// keep-alive waited for that answer, its time was over before it began, again
-/// and again at the same moment.
+/// A PING of the user had no answer, other frames arrived later, and then none. Keep-alive waited
+/// for that answer, and its time was over before it began. This repeated at the same moment again
+/// and again.
 #[test]
 fn keep_alive_waits_for_an_older_ping_from_its_own_time_on() {
     every_version(|version| {
@@ -126,8 +126,8 @@ fn keep_alive_waits_for_an_older_ping_from_its_own_time_on() {
     });
 }
 
-/// A request that the engine refused by itself, and whose upload it still
-/// discarded, was counted after the end.
+/// The engine refused a request and still discarded its upload. After the end, the request was
+/// still counted.
 #[test]
 fn the_end_of_the_input_leaves_no_stream_that_only_lingers() {
     every_version(|version| {
@@ -147,13 +147,13 @@ fn the_end_of_the_input_leaves_no_stream_that_only_lingers() {
     });
 }
 
-/// A client left a response unread: the server dropped what it pushed for it, and
-/// the client waited for that for ever.
+/// A client left a response unread. The server dropped the pushes for it, and the client waited for
+/// them forever.
 #[test]
 fn pushes_end_with_a_parent_that_has_no_reader() {
     every_version(|version| {
         if version == Version::Http2 {
-            // There, pushes go on without their parent.
+            // In this protocol, pushes continue without their parent.
             return;
         }
         let mut pair = Pair::with(version, |_, config| config.push = ServerPush::Accept);
@@ -186,8 +186,8 @@ fn pushes_end_with_a_parent_that_has_no_reader() {
     });
 }
 
-/// A budget below the protocol's own window was never enough for an update of
-/// half of that window: the connection stood still once it was used up.
+/// A budget below the protocol's own window never permitted an update of half of that window. The
+/// connection stalled after the window was used up.
 #[test]
 fn a_budget_below_the_initial_window_does_not_stop_the_connection() {
     every_version(|version| {
@@ -204,8 +204,7 @@ fn a_budget_below_the_initial_window_does_not_stop_the_connection() {
     });
 }
 
-/// A short bound made the sweeps so frequent that a long one could not be counted
-/// in them, and never ended.
+/// A short bound made the sweeps so frequent that a long bound was never reached.
 #[test]
 fn a_short_bound_of_one_wait_leaves_the_long_one_of_another() {
     every_version(|version| {
@@ -216,7 +215,7 @@ fn a_short_bound_of_one_wait_leaves_the_long_one_of_another() {
         let mut victim = Victim::with(config);
         let mut peer = Peer::new(version, Side::Client);
         if version == Version::Spdy2 {
-            // No window, and no wait for one.
+            // No window, and no bound on the wait for one.
             return;
         }
         peer.settings_ack();
@@ -231,7 +230,7 @@ fn a_short_bound_of_one_wait_leaves_the_long_one_of_another() {
         let mut sender = victim.engine.stream(victim.now, stream);
         sender.reply(head, false).unwrap();
         sender.send_data(vec![7; 100].into(), true).unwrap();
-        // It lives, and grants nothing.
+        // The peer is alive, and grants nothing.
         for _ in 0..800 {
             peer.settings();
             victim.take(&mut peer);

@@ -1,4 +1,4 @@
-//! One side: an engine, its user, and what the user saw of each stream.
+//! One side: an engine, its user, and the user's record of each stream.
 
 mod outcome;
 
@@ -31,14 +31,14 @@ pub(super) struct Node {
     pub(super) rng: Rng,
     side: Side,
     input: BytesMut,
-    /// The input once more: the monitor learns of grants when they are consumed.
+    /// A copy of the input: the monitor notes grants when they are consumed.
     copy: BytesMut,
     streams: BTreeMap<u32, Stream>,
     held: VecDeque<(StreamKey, usize)>,
-    /// The end of the input was reported.
+    /// The user received the end of the input.
     eof: bool,
     closed: bool,
-    /// From now on, users do what they owe.
+    /// From now on, users do all outstanding work.
     pub(super) settling: bool,
     greedy: bool,
     events: usize,
@@ -86,7 +86,7 @@ impl Node {
                 Transmit::Idle => return self.drain(pipe),
             }
         }
-        panic!("transmitting never comes to rest");
+        panic!("transmitting never ends");
     }
 
     fn drain(&mut self, pipe: &mut Pipe) -> bool {
@@ -108,7 +108,7 @@ impl Node {
         moved
     }
 
-    /// The transport failed under our writes.
+    /// The transport failed during our writes.
     pub(super) fn fail_writes(&mut self, now: Instant) {
         if !self.closed {
             self.eof = true;
@@ -118,7 +118,7 @@ impl Node {
         }
     }
 
-    /// Reads once; `true` if something happened.
+    /// Reads once; `true` if anything happened.
     pub(super) fn read(&mut self, now: Instant, pipe: &mut Pipe) -> bool {
         if self.is_over() {
             pipe.discard();
@@ -226,7 +226,7 @@ impl Node {
         }
     }
 
-    /// A stream that gets an event: it is known, and has not ended.
+    /// A stream that receives an event: it is known, and has not ended.
     fn see(&mut self, stream: StreamKey) -> &mut Stream {
         let id = stream.id().value();
         let seen = self
@@ -310,7 +310,7 @@ impl Node {
         }
     }
 
-    /// A server's handler begins.
+    /// Starts a server's handler.
     fn serve(&mut self, now: Instant, key: StreamKey, head: &Head, fin: bool) {
         let bodiless =
             matches!(&head.control, Control::Request { method, .. } if method == Method::HEAD);
@@ -323,7 +323,7 @@ impl Node {
             self.engine.stream(now, key).retain();
         }
         match choice {
-            // It panics.
+            // The handler panics.
             0 => self.cancel(now, key, Reason::InternalError),
             1..=8 => {
                 let stream = self.streams.get_mut(&key.id().value());
@@ -333,7 +333,7 @@ impl Node {
         }
     }
 
-    /// A handler's answer.
+    /// The response of a handler.
     fn answer(&mut self, now: Instant, key: StreamKey) {
         if self.rng.chance(15) {
             let inform = Head::response(StatusCode::from_u16(103).expect("a status"));
@@ -369,7 +369,7 @@ impl Node {
         };
         let time = Duration::from_millis(1 << self.rng.below(12));
         let stream = self.insert(key, Reading::AtOnce);
-        // The client sends nothing on it.
+        // The client sends no content on it.
         stream.fin = true;
         stream.answers = Some(now + time);
     }
@@ -402,7 +402,7 @@ impl Node {
         if last && trailers && sent.is_ok() {
             let mut fields = HeaderMap::new();
             fields.insert("x-trailer", HeaderValue::from_static("1"));
-            // A tunnel has none: it ends when this piece is gone.
+            // A tunnel has no trailers: it ends after this piece.
             if sender.send_trailers(fields).is_err() {
                 sender.offer();
                 stream.source = Some(Source {
@@ -432,7 +432,7 @@ impl Node {
         }
     }
 
-    /// The user ends a stream: no event follows.
+    /// The user ends a stream. No event follows.
     fn cancel(&mut self, now: Instant, key: StreamKey, reason: Reason) {
         let Some(stream) = self.streams.get_mut(&key.id().value()) else {
             return;
@@ -450,7 +450,7 @@ impl Node {
         }
     }
 
-    /// Something that a user does at any time.
+    /// An action that a user may take at any time.
     pub(super) fn act(&mut self, now: Instant) {
         let keys: Vec<_> = self.streams.values().map(|stream| stream.key).collect();
         let key = keys.get(self.rng.below(keys.len().max(1))).copied();
@@ -509,7 +509,7 @@ impl Node {
         }
     }
 
-    /// Handlers whose time it is answer. `true` if one did.
+    /// The handlers whose time has come respond. `true` if one did.
     pub(super) fn answer_due(&mut self, now: Instant) -> bool {
         let due = |stream: &&Stream| stream.answers.is_some_and(|at| at <= now);
         let due: Vec<_> = self
@@ -524,7 +524,7 @@ impl Node {
         !due.is_empty()
     }
 
-    /// The next time at which a handler answers.
+    /// The time of the next response of a handler.
     pub(super) fn next_answer(&self) -> Option<Instant> {
         self.streams
             .values()
@@ -532,7 +532,7 @@ impl Node {
             .min()
     }
 
-    /// The user does all that it owes: reads, sends, and ends its handlers.
+    /// The user does all outstanding work: reads, sends, and ends its handlers.
     pub(super) fn settle(&mut self, now: Instant) {
         self.settling = true;
         for (key, len) in std::mem::take(&mut self.held) {
@@ -590,7 +590,7 @@ fn trace(traced: bool, side: Side, now: Instant, what: &dyn fmt::Debug) {
     }
 }
 
-/// Content whose bytes do not matter.
+/// Content with arbitrary bytes.
 fn zeros(len: usize) -> Bytes {
     static ZEROS: [u8; 100_000] = [0; 100_000];
     Bytes::from_static(&ZEROS[..len])

@@ -13,10 +13,10 @@ use super::{
 };
 use crate::pair::Rng;
 
-/// Turns of one schedule, at most: far more than any needs.
+/// The largest number of turns of one schedule: far more than any needs.
 const TURNS: usize = 300_000;
 
-/// No wait is as long.
+/// Longer than any wait.
 const FOREVER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 pub(super) struct Schedule {
@@ -24,7 +24,7 @@ pub(super) struct Schedule {
     now: Instant,
     client: Node,
     server: Node,
-    /// From the client to the server, and back.
+    /// From the client to the server, and in the opposite direction.
     pipes: [Pipe; 2],
     steps: usize,
 }
@@ -104,17 +104,17 @@ impl Schedule {
         moved
     }
 
-    /// Takes turns until nothing moves.
+    /// Takes turns until nothing happens.
     fn rest(&mut self) {
         for _ in 0..TURNS {
             if !self.turn() {
                 return;
             }
         }
-        panic!("the sides never come to rest: {}", self.describe());
+        panic!("the sides never become idle: {}", self.describe());
     }
 
-    /// Lets time pass, deadlines included; some are handled late.
+    /// Advances time, with deadlines. Some deadlines are handled late.
     fn sleep(&mut self, end: Instant) {
         for _ in 0..TURNS {
             self.rest();
@@ -125,10 +125,10 @@ impl Schedule {
             let late = if self.rng.chance(10) { 300 } else { 0 };
             self.now = self.now.max(due) + Duration::from_millis(late);
         }
-        panic!("the timers never come to rest");
+        panic!("the timers never end");
     }
 
-    /// Lets all time pass that anything waits for.
+    /// Advances time until no timer is left.
     fn run_out(&mut self) {
         let start = self.now;
         for _ in 0..TURNS {
@@ -149,7 +149,7 @@ impl Schedule {
         format!("{sides:#?} {:#?}", self.pipes)
     }
 
-    /// The next time at which something is due.
+    /// The time of the next deadline or delivery.
     fn due(&mut self) -> Option<Instant> {
         let pipes = self.pipes.iter().filter_map(|pipe| pipe.due(self.now));
         [
@@ -165,7 +165,7 @@ impl Schedule {
     }
 }
 
-/// One turn of a side, as its driver takes it.
+/// One turn of a side, like that of its driver.
 fn turn(node: &mut Node, now: Instant, from: &mut Pipe, to: &mut Pipe) -> bool {
     let mut moved = node.answer_due(now);
     if node.engine.poll_timeout().is_some_and(|due| due <= now) {
@@ -211,7 +211,7 @@ fn configure(version: Version, side: Side, rng: &mut Rng) -> Config {
     config
 }
 
-/// A budget that hardly allows anything.
+/// A budget that permits almost nothing.
 fn tighten(limits: &mut Limits, rng: &mut Rng) {
     let few = rng.below(4);
     let size = 1 + rng.below(200);

@@ -9,29 +9,29 @@ use crate::pair::Rng;
 /// The fault of a direction, after a number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The reader sees the end, and the writer an error.
+    /// The reader receives the end, and the writer an error.
     End,
-    /// Both see an error.
+    /// Both receive an error.
     Error,
-    /// The rest is lost, and no one is notified.
+    /// The rest is lost, without an error.
     Lost,
-    /// Nothing more is taken from the writer.
+    /// The transport accepts no more bytes.
     Stuck,
 }
 
-/// Bytes on their way, and the fault that they meet.
+/// The bytes in flight, and the fault that will hit them.
 #[derive(Debug)]
 pub(super) struct Pipe {
     bytes: BytesMut,
-    /// Bytes that it takes until its fault.
+    /// The number of bytes that it accepts before the fault.
     left: usize,
     fault: Fault,
-    /// Nothing is delivered before.
+    /// Nothing is delivered before this time.
     until: Instant,
     /// The writer closed its side.
     pub(super) closed: bool,
-    /// The most that one delivery has. Grows, so that much content takes no more
-    /// deliveries than a little.
+    /// The largest delivery. It grows, so that large content needs no more deliveries than small
+    /// content.
     piece: usize,
     deliveries: usize,
 }
@@ -57,12 +57,12 @@ impl Pipe {
         }
     }
 
-    /// The fault, once it is reached.
+    /// The fault, after it is reached.
     pub(super) fn fault(&self) -> Option<Fault> {
         (self.left == 0).then_some(self.fault)
     }
 
-    /// How many bytes it takes now.
+    /// The number of bytes that it accepts now.
     pub(super) fn room(&self) -> usize {
         match self.fault() {
             Some(Fault::Stuck) => 0,
@@ -93,7 +93,7 @@ impl Pipe {
         Some(self.bytes.split_to(len).freeze())
     }
 
-    /// All was delivered, and no more follows.
+    /// All bytes were delivered, and no more follow.
     pub(super) fn is_at_end(&self) -> bool {
         let ended = self.closed || matches!(self.fault(), Some(Fault::End | Fault::Error));
         ended && self.bytes.is_empty()
@@ -108,7 +108,7 @@ impl Pipe {
         (!self.bytes.is_empty() && self.until > now).then_some(self.until)
     }
 
-    /// From now on, the reader takes no more.
+    /// From now on, the reader accepts no more.
     pub(super) fn discard(&mut self) {
         self.bytes.clear();
     }

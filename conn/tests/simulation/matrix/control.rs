@@ -1,4 +1,4 @@
-//! Control data: pseudo-header fields, and what stands in their place.
+//! Control data: pseudo-header fields, and the fields that SPDY has in place of them.
 
 use lacewing_conn::Version;
 
@@ -8,8 +8,8 @@ use super::{
     Fields, KINDS, Kind, add, control, expect, fate, set, without,
 };
 
-/// RFC 9113 §8.3: first, once, defined, and those of this kind of message.
-/// SPDY has no order, and no name twice (§2.6.10); SPDY/2 marks none.
+/// RFC 9113 §8.3: they are first, occur once, are defined, and belong to this kind of message. SPDY
+/// has no order, and no repeated name (§2.6.10). SPDY/2 does not mark them.
 #[test]
 fn control_fields_stand_where_they_belong() {
     for kind in KINDS {
@@ -31,16 +31,16 @@ fn control_fields_stand_where_they_belong() {
                     b":method" | b"method" => b"GET",
                     _ => b"example.org",
                 };
-                // Among the others, so that nothing else is wrong.
+                // Among the others, so that the list has no other error.
                 let mut fields = plain.clone();
                 fields.insert(0, (name.clone(), value.to_vec()));
                 let pushed_reply = kind == Kind::Promise && name.ends_with(b"status");
                 let expected = match version {
                     Version::Http2 => Reset,
                     _ if present => Reset,
-                    // A push may bring its response.
+                    // A push may contain its response.
                     _ if pushed_reply => Seen,
-                    // No more than a field of that name.
+                    // Only a field with that name.
                     Version::Spdy2 => Seen,
                     _ => Reset,
                 };
@@ -50,7 +50,7 @@ fn control_fields_stand_where_they_belong() {
                 if !present {
                     continue;
                 }
-                // Behind a regular field.
+                // After a regular field.
                 let mut fields = plain.clone();
                 fields.rotate_right(1);
                 let expected = match version {
@@ -73,7 +73,7 @@ fn control_fields_are_there() {
     expect(Kind::Response, Reset, Reset, "no status", without("status"));
     let informational = Kind::Informational;
     expect(informational, Reset, Reset, "no status", without("status"));
-    // A push that leaves its method out is a GET (the drafts' §3.3.1).
+    // A push without a method is a GET (the drafts' §3.3.1).
     expect(Kind::Promise, Reset, Seen, "no method", without("method"));
     expect(Kind::Promise, Reset, Reset, "no path", without("path"));
 }
@@ -96,7 +96,7 @@ fn values_of_control_fields() {
             let change = |version, fields: &mut Fields| {
                 set("method", b"G T")(version, fields);
                 let illegal = value.is_empty() || value.contains(&0);
-                // Illegal as any value of a block: another row.
+                // It is illegal as any value of a block; another row tests that.
                 if version == Version::Http2 || !illegal {
                     let name = control(version, "method");
                     fields.iter_mut().find(|field| field.0 == name).unwrap().1 = value.to_vec();
@@ -143,7 +143,7 @@ fn values_of_control_fields() {
         expect(kind, Reset, spdy, "an empty path", |version, fields| {
             match version {
                 Version::Http2 => set("path", b"")(version, fields),
-                // An empty value is another row there.
+                // Another row tests an empty value there.
                 _ => set("path", b"x")(version, fields),
             }
         });
@@ -168,7 +168,7 @@ fn values_of_control_fields() {
             expect(kind, Reset, Reset, "a status", change);
         }
     }
-    // 101 is of HTTP/1.1; and informational responses are not the last ones.
+    // 101 belongs to HTTP/1.1, and an informational response is not the last one.
     let status = set("status", b"101");
     expect(Kind::Informational, Reset, Reset, "101", status);
     for code in [&b"100"[..], b"101", b"103", b"199"] {

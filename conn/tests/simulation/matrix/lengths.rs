@@ -8,8 +8,7 @@ use super::{
     Fields, Kind, add, expect, fate,
 };
 
-/// RFC 9110 §8.6, RFC 9113 §8.1.1; the drafts' §3.2.1: 400, and §3.2.2: it is
-/// ignored in responses.
+/// RFC 9110 §8.6, RFC 9113 §8.1.1; the drafts' §3.2.1: 400, and §3.2.2: it is ignored in responses.
 #[test]
 fn lengths() {
     for values in [
@@ -37,7 +36,7 @@ fn lengths() {
         expect(Kind::Informational, Reset, Seen, "a length", change);
         expect(Kind::Promise, Reset, Seen, "a length", change);
     }
-    // These end with their head.
+    // These messages end with their head.
     let some = || add(b"content-length", b"1");
     expect(Kind::Request, Reset, BAD, "more than comes", some());
     expect(Kind::Response, Reset, Seen, "more than comes", some());
@@ -47,7 +46,7 @@ fn lengths() {
         expect(Kind::RequestTrailers, Reset, Reset, "framing", length());
         expect(Kind::ResponseTrailers, Reset, Seen, "framing", length());
     }
-    // Alike twice is one (RFC 9110 §8.6).
+    // The same value twice counts as one (RFC 9110 §8.6).
     for version in Version::ALL {
         let mut fields = Kind::Request.plain(version);
         if version == Version::Http2 {

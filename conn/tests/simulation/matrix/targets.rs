@@ -20,7 +20,7 @@ use crate::{
 fn authorities() {
     let authority = |kind: Kind, value: &'static str, http2, spdy| {
         let change = |version, fields: &mut Fields| {
-            // A whole URL has its own, and it is what counts.
+            // An absolute URL has its own authority, which takes precedence.
             if version == Version::Spdy2 {
                 let name = control(version, "path");
                 let url = format!("https://{value}/");
@@ -80,7 +80,7 @@ fn authorities() {
     }
 }
 
-/// RFC 9113 §8.3.1: `host` may say what the authority says, and no more.
+/// RFC 9113 §8.3.1: `host` must be equal to the authority.
 #[test]
 fn hosts() {
     for (values, http2, spdy) in [
@@ -99,7 +99,7 @@ fn hosts() {
         (&["a b"], Reset, BAD),
     ] {
         for version in Version::ALL {
-            // There the host beside the URL is the control field itself.
+            // There, the host beside the URL is the control field itself.
             if version == Version::Spdy2 {
                 continue;
             }
@@ -129,8 +129,7 @@ fn hosts() {
     }
 }
 
-/// RFC 9113 §8.5, RFC 8441 §3. Over SPDY the authority stands where a path
-/// would.
+/// RFC 9113 §8.5, RFC 8441 §3. Over SPDY the authority is in the place of a path.
 #[test]
 fn connect() {
     let kind = Kind::Request;
@@ -163,7 +162,7 @@ fn connect() {
         set("method", b"CONNECT")(version, fields);
         fields.insert(0, (b":protocol".to_vec(), b"websocket".to_vec()));
     };
-    // Not before we said that we take it.
+    // Not before we advertised support for it.
     for version in Version::ALL {
         let mut fields = kind.plain(version);
         protocol(version, &mut fields);
@@ -173,7 +172,7 @@ fn connect() {
     expect(kind, Reset, Reset, "without CONNECT", |_, fields| {
         fields.insert(0, (b":protocol".to_vec(), b"websocket".to_vec()));
     });
-    // Nowhere to connect to: there is no default port (RFC 9110 §9.3.6).
+    // No port to connect to: there is no default port (RFC 9110 §9.3.6).
     for value in [&b"example.org"[..], b"example.org:"] {
         expect(kind, BAD, BAD, "no port", move |version, fields| {
             connect(&["authority"])(version, fields);
@@ -184,7 +183,7 @@ fn connect() {
             set(name, value)(version, fields);
         });
     }
-    // A target that may be a path has an answer.
+    // A target that may be a path is answered.
     expect(kind, BAD, BAD, "a socket", |version, fields| {
         connect(&["authority"])(version, fields);
         let name = match version {
@@ -195,8 +194,8 @@ fn connect() {
     });
 }
 
-/// Paths that others serve: where a URI has a place for them they are served
-/// here too, and else they are answered.
+/// Paths that other servers accept: if a URI can carry them, they are accepted here too. Otherwise
+/// the engine answers them.
 #[test]
 fn paths_of_odd_bytes() {
     let odd = b"\"<>|\\^`{}";
@@ -221,7 +220,7 @@ fn paths_of_odd_bytes() {
     });
 }
 
-/// A path may be longer than a URI: 414.
+/// A path may be longer than a URI permits: 414.
 #[test]
 fn a_path_that_is_too_long_is_answered() {
     every_version(|version| {
@@ -235,7 +234,7 @@ fn a_path_that_is_too_long_is_answered() {
         let mut path = vec![b'a'; 65_535];
         path[0] = b'/';
         if version == Version::Spdy2 {
-            // Its lengths have 16 bits: there is no longer one.
+            // Its lengths have 16 bits, so no longer path exists.
             path.truncate(65_534);
         }
         fields.iter_mut().find(|field| field.0 == name).unwrap().1 = path;

@@ -1,4 +1,4 @@
-//! Content that stops or drips, and content that may be silent.
+//! Content that stops or arrives byte by byte, and content that may be silent.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn content_that_stops_ends_its_stream() {
     });
 }
 
-/// A byte now and then is no progress where the length is declared, and under
+/// A byte from time to time is no progress if the length is declared, and under pressure.
 /// pressure.
 #[test]
 fn content_that_drips_ends_its_stream() {
@@ -63,7 +63,7 @@ fn content_that_drips_ends_its_stream() {
     });
 }
 
-/// 1 MB at 2 kB/s, in frames of 16 KB, and by 30 streams at once on the same path.
+/// 1 MB at 2 kB/s, in frames of 16 KB, and over 30 streams at once on the same path.
 #[test]
 fn a_slow_phone_uploads() {
     every_version(|version| {
@@ -100,7 +100,7 @@ fn a_slow_phone_uploads() {
     });
 }
 
-/// The handler has other things to do for an hour, and the window is full.
+/// The handler is busy for an hour, and the window is full.
 #[test]
 fn a_reader_of_ours_that_is_slow_is_not_the_peers_fault() {
     for version in [Version::Spdy3, Version::Spdy31, Version::Http2] {
@@ -123,7 +123,7 @@ fn a_reader_of_ours_that_is_slow_is_not_the_peers_fault() {
     }
 }
 
-/// Streams whose client has nothing to say, and need not.
+/// Streams whose client has nothing to send, and need not send.
 #[test]
 fn dialogues_may_be_silent_for_an_hour() {
     let grpc = [
@@ -174,7 +174,7 @@ fn a_tunnel_may_be_idle_for_an_hour() {
     });
     pair.run();
     let stream = pair.try_open(Method::CONNECT, "", Some(Body::default()));
-    // The helper ends bodies that are empty: a tunnel is opened by hand.
+    // The helper ends empty bodies, so the test opens a tunnel by hand.
     drop(stream);
     let mut head = Head::request(Method::CONNECT, "example.org:443".parse().unwrap());
     head.fields.insert(

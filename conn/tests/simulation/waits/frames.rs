@@ -1,4 +1,4 @@
-//! Frames that have begun, on slow paths and by peers that drip.
+//! Incomplete frames, on slow paths and by slow attackers.
 
 use http::Method;
 use lacewing_conn::{
@@ -12,7 +12,7 @@ use crate::{
     pair::every_version,
 };
 
-/// The start of a frame that promises more: a DATA frame or a header list.
+/// The start of an incomplete frame: a DATA frame or a header list.
 fn begun(peer: &mut Peer, data: bool) -> Vec<u8> {
     let before = peer.bytes.len();
     if data {
@@ -35,7 +35,7 @@ fn begun(peer: &mut Peer, data: bool) -> Vec<u8> {
     peer.bytes.split_off(before).to_vec()
 }
 
-/// Both sides with stream 1 open, about to receive the frame that drips.
+/// Both sides with stream 1 open, about to receive the slow frame.
 fn frame_victim(version: Version, side: Side, data: bool) -> (Victim, Vec<u8>) {
     let mut victim = Victim::new(version, side);
     let peer_side = match side {
@@ -69,7 +69,7 @@ fn a_frame_that_drips_ends_the_connection() {
         for side in [Side::Server, Side::Client] {
             for data in [false, true] {
                 let what = format!("{version} {side:?} data: {data}");
-                // Half of it and nothing more; one byte a second.
+                // Half of the frame and nothing more; or one byte per second.
                 for drip in [false, true] {
                     let (mut victim, frame) = frame_victim(version, side, data);
                     let (half, rest) = frame.split_at(frame.len() / 2);
@@ -123,7 +123,7 @@ fn a_frame_on_a_slow_path_is_received() {
     });
 }
 
-/// The deadline was missed by us: what the peer sent meanwhile is read first.
+/// Our side runs late after the deadline: it first reads the input that arrived meanwhile.
 #[test]
 fn our_own_lateness_is_not_the_peers() {
     every_version(|version| {

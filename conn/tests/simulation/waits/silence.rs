@@ -1,4 +1,4 @@
-//! Peers that say nothing, and connections that do nothing.
+//! Silent peers, and idle connections.
 
 use bytes::{Buf, Bytes};
 use http::{Method, StatusCode};
@@ -46,8 +46,8 @@ fn a_server_that_is_mute_is_noticed_within_a_minute() {
     });
 }
 
-/// The server answers PINGs, and has nothing else to say. It is asked seldom:
-/// servers of gRPC take a third PING within five minutes for a flood.
+/// The server answers PINGs, and is silent otherwise. The client sends few PINGs: servers of gRPC
+/// treat a third PING within five minutes as a flood.
 #[test]
 fn a_long_poll_of_an_hour_lives() {
     every_version(|version| {
@@ -68,7 +68,7 @@ fn a_long_poll_of_an_hour_lives() {
     });
 }
 
-/// An upload fills the path: the answer to a PING stands behind it.
+/// An upload fills the path: the answer to a PING waits behind it.
 #[test]
 fn an_answer_behind_an_upload_is_waited_for() {
     every_version(|version| {
@@ -87,7 +87,7 @@ fn an_answer_behind_an_upload_is_waited_for() {
             .send_data(data, true)
             .unwrap();
         victim.flush();
-        // The transport has all of it, and the peer nothing yet.
+        // The transport has accepted all of it, and the peer has received nothing.
         mute(&mut victim, SECOND * 70);
         assert_eq!(closed(&victim), None, "{version}");
         mute(&mut victim, MINUTE * 2);
@@ -95,7 +95,7 @@ fn an_answer_behind_an_upload_is_waited_for() {
     });
 }
 
-/// Server-sent events, one each 30 s, for an hour; and a dead listener.
+/// Server-sent events, one each 30 s, for an hour; and a dead client.
 #[test]
 fn events_are_sent_for_an_hour() {
     every_version(|version| {
@@ -145,7 +145,7 @@ fn an_idle_connection_is_let_go_by_its_server() {
     });
 }
 
-/// Streams without HTTP have no such bounds, nor has a tunnel that is paused.
+/// Streams without HTTP have no such bounds. Neither does a paused tunnel.
 #[test]
 fn raw_streams_stand_still_for_as_long_as_they_like() {
     every_version(|version| {

@@ -1,4 +1,4 @@
-//! Windows that stay empty, and transports that take too little.
+//! Windows that stay empty, and transports that accept too little.
 
 use bytes::{Buf, Bytes};
 use http::StatusCode;
@@ -33,13 +33,13 @@ fn a_player_that_is_paused_for_five_minutes_goes_on() {
     }
 }
 
-/// Slow reading by windows: 0 for ever, or one byte each five seconds.
+/// Slow reading by windows: 0 forever, or one byte each five seconds.
 #[test]
 fn data_that_is_not_taken_ends_its_stream() {
     for version in [Version::Spdy3, Version::Spdy31, Version::Http2] {
         for (streams, drip, bound) in [
             (1, false, 600),
-            (1, true, 600),
+            (1, true, 60),
             (40, false, 60),
             (40, true, 60),
         ] {
@@ -85,7 +85,77 @@ fn data_that_is_not_taken_ends_its_stream() {
     }
 }
 
-/// The process is short of something: one stream is enough.
+/// A single response that its reader takes in drips ends within the strict bound; one
+/// that is paused, or read in pieces as a receiver releases them, lives.
+#[test]
+fn a_window_that_drips_is_not_a_player_that_is_paused() {
+    for version in [Version::Spdy3, Version::Spdy31, Version::Http2] {
+        for (piece, every, ends) in [
+            (1, 5, true),
+            (1, 15, true),
+            (500, 10, true),
+            (1_000, 10, true),
+            (64, 1, true),
+            // A slow terminal or download: `min_rate` and more.
+            (2_000, 5, false),
+            (300, 1, false),
+            // A player that buffers in steps, and one that is paused for minutes.
+            (16_384, 50, false),
+            (30_000, 300, false),
+            (8_192, 60, false),
+        ] {
+            let what = format!("{version} {piece} each {every} s");
+            let (mut victim, mut peer) = server(version);
+            peer.request(1, true, &[]);
+            victim.take(&mut peer);
+            let stream = opened(&victim)[0];
+            reply_endlessly(&mut victim, stream);
+            pump(&mut victim);
+            let mut seconds: u32 = 0;
+            while resets(&victim).is_empty() && seconds < 1200 {
+                pass(&mut victim, SECOND * every);
+                seconds += every;
+                peer.window_update(1, piece);
+                if version != Version::Spdy3 {
+                    peer.window_update(0, piece);
+                }
+                victim.take(&mut peer);
+                pump(&mut victim);
+                if closed(&victim).is_some() {
+                    break;
+                }
+            }
+            let ended = closed(&victim).is_some() || !resets(&victim).is_empty();
+            assert_eq!(ended, ends, "{what}: after {seconds} s");
+            assert!(
+                !ends || (60..=100).contains(&seconds),
+                "{what}: after {seconds} s"
+            );
+        }
+    }
+}
+
+/// A tunnel's peer reads as slowly as its user does.
+#[test]
+fn a_tunnel_may_drip() {
+    let (mut victim, mut peer) = server(Version::Http2);
+    let fields = [(":method", "CONNECT"), (":authority", "example.org:443")];
+    peer.open(1, false, &fields);
+    victim.take(&mut peer);
+    let stream = opened(&victim)[0];
+    reply_endlessly(&mut victim, stream);
+    pump(&mut victim);
+    for _ in 0..300 {
+        pass(&mut victim, SECOND * 5);
+        peer.window_update(1, 1);
+        peer.window_update(0, 1);
+        victim.take(&mut peer);
+        pump(&mut victim);
+    }
+    assert_eq!((resets(&victim), closed(&victim)), (vec![], None));
+}
+
+/// A resource of the process is scarce: one stream is enough.
 #[test]
 fn under_pressure_one_stalled_stream_ends() {
     for version in [Version::Spdy3, Version::Spdy31, Version::Http2] {
@@ -105,11 +175,11 @@ fn under_pressure_one_stalled_stream_ends() {
     }
 }
 
-/// The connection's window stays empty: it is the connection that ends.
+/// The connection's window stays empty: the connection ends.
 #[test]
 fn an_exhausted_connection_window_ends_the_connection() {
     for version in [Version::Spdy31, Version::Http2] {
-        for (streams, bound) in [(2, 600), (40, 60)] {
+        for (streams, drip, bound) in [(2, false, 600), (2, true, 60), (40, false, 60)] {
             let (mut victim, mut peer) = server(version);
             peer.initial_window(1 << 20);
             for n in 0..streams {
@@ -124,7 +194,7 @@ fn an_exhausted_connection_window_ends_the_connection() {
             while closed(&victim).is_none() && seconds < 1000 {
                 pass(&mut victim, SECOND * 5);
                 seconds += 5;
-                if closed(&victim).is_none() {
+                if drip && closed(&victim).is_none() {
                     peer.window_update(0, 1);
                     victim.take(&mut peer);
                     pump(&mut victim);
@@ -132,13 +202,13 @@ fn an_exhausted_connection_window_ends_the_connection() {
             }
             assert_eq!(closed(&victim), Some(Rule::ConnectionStall), "{version}");
             let within = (bound..=bound + 25).contains(&seconds);
-            assert!(within, "{version} {streams}: after {seconds} s");
+            assert!(within, "{version} {streams} {drip}: after {seconds} s");
             assert_eq!(victim.engine.open_streams(), 0);
         }
     }
 }
 
-/// 1 KiB of TCP each ten seconds does not hold a response; 2 kB/s does.
+/// 1 KiB of TCP each ten seconds does not keep a response alive; 2 kB/s does.
 #[test]
 fn a_transport_that_takes_too_little_is_given_up() {
     every_version(|version| {
@@ -171,7 +241,7 @@ fn a_transport_that_takes_too_little_is_given_up() {
                 }
                 victim.now = end;
                 seconds += every;
-                // The peer has something to say all the time.
+                // The peer always has something to send.
                 peer.settings();
                 victim.take(&mut peer);
                 let len = victim.engine.output().remaining().min(piece);

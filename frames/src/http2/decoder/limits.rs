@@ -1,6 +1,7 @@
-//! The limits of the decoder, each with the attack it answers.
+//! The limits of the decoder, each with the attack that it stops.
 
-/// The limits of a [`Decoder`](super::Decoder). Each answers an attack; none is reached by honest peers.
+/// The limits of a [`Decoder`](super::Decoder). Each stops an attack. Honest peers reach none of
+/// them.
 ///
 /// ```
 /// use lacewing_frames::http2::DecoderLimits;
@@ -11,31 +12,31 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DecoderLimits {
-    /// The longest payload of a frame in bytes: our SETTINGS_MAX_FRAME_SIZE. Longer frames are
-    /// refused from their head, so that no peer can make us buffer 16 MiB. Default 16,384, the
-    /// least that HTTP/2 allows.
+    /// The longest payload of a frame in bytes: our SETTINGS_MAX_FRAME_SIZE. The decoder rejects a
+    /// longer frame by its head, so no peer can make us buffer 16 MiB. The default, 16,384, is the
+    /// minimum of HTTP/2.
     pub max_frame_size: u32,
     /// The largest header list in bytes, uncompressed, with 32 for each field: our
-    /// SETTINGS_MAX_HEADER_LIST_SIZE. Against HPACK bombs, where 4 KiB in the table and one byte
-    /// for each reference become gigabytes (CVE-2016-6581). Default 65,536. A larger list is
-    /// cut and reported as exceeded; the connection lives on.
+    /// SETTINGS_MAX_HEADER_LIST_SIZE. It stops HPACK bombs, where 4 KiB in the table and one byte
+    /// for each reference expand to gigabytes (CVE-2016-6581). The default is 65,536. A larger list
+    /// is truncated and reported as an error; the connection continues.
     pub max_header_list_size: usize,
-    /// The most fields in a header list, each cookie crumb counted. Against lists of thousands of
-    /// tiny fields, which cost far more to keep than 32 bytes each (CVE-2026-49975). Default
-    /// 1,000. A longer list is cut and reported as exceeded.
+    /// The most fields in a header list. Each part of a split cookie counts. It stops lists of
+    /// thousands of tiny fields, which take far more memory than 32 bytes each (CVE-2026-49975).
+    /// The default is 1,000. A longer list is truncated and reported as an error.
     pub max_header_fields: usize,
-    /// The most CONTINUATION frames in a header block. Against endless header blocks
-    /// (CVE-2024-27316 and its family). Default 8.
+    /// The most CONTINUATION frames in a header block. It stops endless header blocks
+    /// (CVE-2024-27316 and others). The default is 8.
     pub max_continuations: u32,
-    /// The most compressed bytes in a header block, as all of them must be decompressed even when
-    /// the list is refused. Against the same, and against decompression as a burden (CVE-2022-41723).
-    /// Default 131,072.
+    /// The most compressed bytes in a header block. All of them must be decompressed, even if the
+    /// list is refused. It stops endless header blocks, and decompression as an attack on the CPU
+    /// (CVE-2022-41723). The default is 131,072.
     pub max_header_block: usize,
-    /// The most entries in a SETTINGS frame. Against frames full of settings (CVE-2019-9515's
-    /// larger cousin). Default 32.
+    /// The most entries in a SETTINGS frame. It stops frames full of settings (similar to
+    /// CVE-2019-9515). The default is 32.
     pub max_settings_entries: usize,
-    /// The most entries in an ORIGIN frame, as each costs more than the two bytes it takes on the
-    /// wire. Default 256. A longer frame is reported as unknown.
+    /// The most entries in an ORIGIN frame: each takes more memory than its two bytes on the wire.
+    /// The default is 256. The decoder reports a longer frame as unknown.
     pub max_origins: usize,
 }
 
@@ -54,16 +55,16 @@ impl Default for DecoderLimits {
 }
 
 impl DecoderLimits {
-    /// The same limits after `change`, for chains.
+    /// Returns these limits after `change`, for use in expressions.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> DecoderLimits {
         change(&mut self);
         self
     }
 
-    /// Returns the limits with another limit on header lists. Compressed blocks and
-    /// CONTINUATION frames get as much room as an honest list of that size can need. These two
-    /// limits never close the connection over a list that the first one permits.
+    /// Returns these limits with another limit on the size of header lists. The limits on
+    /// compressed blocks and CONTINUATION frames grow to what an honest list of that size can need.
+    /// They never end the connection because of a list that the first limit permits.
     ///
     /// ```
     /// use lacewing_frames::http2::DecoderLimits;
@@ -74,8 +75,8 @@ impl DecoderLimits {
     /// ```
     #[must_use]
     pub fn with_max_header_list_size(self, max_header_list_size: usize) -> DecoderLimits {
-        // Compression never makes a list longer than its size, which counts 32 bytes a field.
-        // A quarter more for senders that cut unevenly.
+        // Compression never makes a list longer than its size, which counts 32 bytes a field. Add a
+        // quarter for senders that split unevenly.
         let frames = max_header_list_size.div_ceil(self.max_frame_size.max(1) as usize);
         let frames = u32::try_from(frames.saturating_add(frames / 4)).unwrap_or(u32::MAX);
         DecoderLimits {

@@ -14,6 +14,11 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Bytes of lines that wait. Further lines are left out. As many bytes again may
 /// be in the middle of a write.
 const MAX_WAITING: usize = 512 << 10;
+/// The time in which the lines after a write are collected for the next: to wake a
+/// thread costs more than to serve a small file.
+const COLLECT: Duration = Duration::from_millis(10);
+/// So many bytes are not collected any longer.
+const ENOUGH: usize = MAX_WAITING / 4;
 
 /// Lines that wait for a thread of their own to write them.
 #[derive(Clone)]
@@ -21,15 +26,41 @@ pub(crate) struct Output(Arc<Shared>);
 
 struct Shared {
     queue: Mutex<Queue>,
-    /// Lines are there to be written, or the writer has finished.
-    changed: Condvar,
+    /// Wakes the writer.
+    due: Condvar,
+    /// The writer has written all.
+    written: Condvar,
 }
 
 #[derive(Default)]
 struct Queue {
     lines: Vec<u8>,
     left_out: u64,
-    writing: bool,
+    writer: Writer,
+    /// Calls of `flush` that wait.
+    flushes: usize,
+}
+
+/// What the writer does, and so when a line wakes it.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Writer {
+    /// Writes a batch, or is about to look for one.
+    #[default]
+    Busy,
+    /// Collects a batch until [`ENOUGH`] is there.
+    Collecting,
+    /// Waits for a first line.
+    Idle,
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.left_out == 0
+    }
+
+    fn is_enough(&self) -> bool {
+        self.lines.len() >= ENOUGH || self.flushes > 0
+    }
 }
 
 impl Output {
@@ -37,7 +68,8 @@ impl Output {
     pub(crate) fn start(sink: impl Write + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
-            changed: Condvar::new(),
+            due: Condvar::new(),
+            written: Condvar::new(),
         });
         let writer = Arc::clone(&shared);
         thread::Builder::new()
@@ -46,18 +78,26 @@ impl Output {
         Ok(Self(shared))
     }
 
+    /// Takes one line, or leaves it out.
+    pub(crate) fn push(&self, line: &[u8]) {
+        self.0.push(line);
+    }
+
     /// Waits until all is written, but no longer than `patience`.
     pub(crate) fn flush(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
         let mut queue = self.0.lock();
-        while queue.writing || !queue.lines.is_empty() || queue.left_out > 0 {
+        queue.flushes += 1;
+        self.0.due.notify_one();
+        while queue.writer == Writer::Busy || !queue.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return;
+                break;
             }
-            let waited = self.0.changed.wait_timeout(queue, left);
+            let waited = self.0.written.wait_timeout(queue, left);
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        queue.flushes -= 1;
     }
 }
 
@@ -73,10 +113,17 @@ impl Shared {
         } else {
             queue.lines.extend_from_slice(line);
         }
-        let wake = !queue.writing;
+        let wake = match queue.writer {
+            Writer::Idle => true,
+            Writer::Collecting => queue.is_enough(),
+            Writer::Busy => false,
+        };
+        if wake {
+            queue.writer = Writer::Busy;
+        }
         drop(queue);
         if wake {
-            self.changed.notify_all();
+            self.due.notify_one();
         }
     }
 
@@ -84,14 +131,7 @@ impl Shared {
     fn write_to(&self, mut sink: impl Write) {
         let mut batch = Vec::new();
         loop {
-            let mut queue = self.lock();
-            queue.writing = false;
-            self.changed.notify_all();
-            while queue.lines.is_empty() && queue.left_out == 0 {
-                let waited = self.changed.wait(queue);
-                queue = waited.unwrap_or_else(PoisonError::into_inner);
-            }
-            queue.writing = true;
+            let mut queue = self.wait_for_lines();
             mem::swap(&mut batch, &mut queue.lines);
             let left_out = mem::take(&mut queue.left_out);
             drop(queue);
@@ -107,7 +147,37 @@ impl Shared {
             let _ = sink.flush();
             batch.clear();
             batch.shrink_to(MAX_WAITING / 8);
+            self.collect();
         }
+    }
+
+    /// Waits until there is something to write.
+    fn wait_for_lines(&self) -> MutexGuard<'_, Queue> {
+        let mut queue = self.lock();
+        while queue.is_empty() {
+            queue.writer = Writer::Idle;
+            self.written.notify_all();
+            let waited = self.due.wait(queue);
+            queue = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.writer = Writer::Busy;
+        queue
+    }
+
+    /// Waits for more lines, for a while.
+    fn collect(&self) {
+        let deadline = Instant::now() + COLLECT;
+        let mut queue = self.lock();
+        while !queue.is_enough() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            queue.writer = Writer::Collecting;
+            let waited = self.due.wait_timeout(queue, left);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        queue.writer = Writer::Busy;
     }
 }
 

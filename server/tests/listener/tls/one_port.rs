@@ -1,4 +1,4 @@
-//! One TLS port for clients of SPDY and of HTTP/1.1, and one for SPDY alone.
+//! One TLS port for clients of SPDY and HTTP/1.1, and one for SPDY alone.
 
 use lacewing_server::{Protocol, Version};
 use tokio::io::AsyncReadExt;
@@ -8,8 +8,7 @@ use crate::fetch;
 
 const SPDY: [Version; 3] = [Version::Spdy31, Version::Spdy3, Version::Spdy2];
 
-/// The offer of clients of that time: their protocol, and HTTP/1.1 behind it.
-/// All are connected at once.
+/// The offer of clients of that time: their protocol, then HTTP/1.1. All are connected at once.
 #[cfg(feature = "http1")]
 #[tokio::test]
 async fn clients_of_spdy_and_http_1_1_share_a_port() {

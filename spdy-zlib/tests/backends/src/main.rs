@@ -1,4 +1,4 @@
-//! A program whose build turns on another backend of flate2 than lacewing-spdy-zlib does.
+//! A program whose build enables another backend of flate2 than lacewing-spdy-zlib does.
 
 use bytes::BytesMut;
 use lacewing_spdy_zlib::{Compression, DecodeError, Decoder, Encoder, ListLimits, Version};
@@ -20,7 +20,7 @@ fn main() {
                 })
                 .expect("inflates");
             assert_eq!(names, [&b"accept-encoding"[..], b"user-agent"]);
-            // Both names are in the dictionary: they were not written out.
+            // Both names are in the dictionary, so they were not written out.
             assert!(wire.len() < 60, "{} bytes", wire.len());
         }
     }
@@ -36,7 +36,7 @@ fn main() {
     assert!(matches!(error, DecodeError::WrongDictionary { .. }));
 }
 
-/// Our own deflate, inflated by this backend.
+/// Our own deflate data, inflated by this backend.
 fn whole_fields(version: Version) {
     let mut encoder = Encoder::new(version, Compression::WholeField);
     let mut decoder = Decoder::new(version);

@@ -1,4 +1,4 @@
-//! What may be left of a side after its last timer: nothing.
+//! The state of a side after its last timer: empty.
 
 use std::time::Instant;
 
@@ -7,8 +7,8 @@ use lacewing_conn::proto::Transmit;
 use super::Node;
 
 impl Node {
-    /// Nothing is left: no stream, no byte, no credit, no timer, no stream
-    /// without an end.
+    /// Checks that nothing is left: no stream, no byte, no credit, no timer, no stream without an
+    /// end.
     pub(crate) fn assert_done(&mut self, now: Instant) {
         let stats = self.engine.stats();
         let name = format!("{:?}", self.side);
@@ -25,8 +25,8 @@ impl Node {
         assert_eq!(self.engine.poll_timeout(), None, "{name}: a timer is left");
         if !self.engine.is_closed() {
             let full = stats.receive_window.map_or(0, i64::from);
-            // A window cannot be made smaller than the protocol's: it is used up
-            // to the size that was chosen.
+            // No setting makes the window smaller than the protocol's. The rest above the chosen
+            // size is used up.
             let least = full.min(self.engine.limits().connection_window.into());
             let credit = least..=full;
             assert!(
