@@ -10,6 +10,7 @@
 //! with `--platform`, those of the operating system.
 
 use std::error::Error;
+use std::io::Write as _;
 
 use http::Request;
 use http_body_util::BodyExt as _;
@@ -37,8 +38,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let response = client
         .request(Request::get(url).body(Body::empty())?)
         .await?;
-    println!("{} by {:?}", response.status(), response.version());
+    let _ = writeln!(
+        std::io::stdout(),
+        "{} by {:?}",
+        response.status(),
+        response.version()
+    );
     let body = response.into_body().collect().await?.to_bytes();
-    println!("{}", String::from_utf8_lossy(&body));
+    let _ = writeln!(std::io::stdout(), "{}", String::from_utf8_lossy(&body));
     Ok(())
 }

@@ -9,6 +9,7 @@
 //! dialling URL h2-proxy 127.0.0.1:3128 # CONNECT to a proxy of HTTP/2
 //! ```
 
+use std::io::Write as _;
 use std::{error::Error, io, net::SocketAddr};
 
 use http::{Request, Uri};
@@ -60,9 +61,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let response = client
         .request(Request::get(url).body(Body::empty())?)
         .await?;
-    println!("{} by {:?}", response.status(), response.version());
+    let _ = writeln!(
+        std::io::stdout(),
+        "{} by {:?}",
+        response.status(),
+        response.version()
+    );
     let body = response.into_body().collect().await?.to_bytes();
-    println!("{}", String::from_utf8_lossy(&body));
+    let _ = writeln!(std::io::stdout(), "{}", String::from_utf8_lossy(&body));
     Ok(())
 }
 

@@ -10,6 +10,7 @@
 //! Prints the status, and the length and SHA-256 of the body, each on a line;
 //! exits with 1 if there is no complete response.
 
+use std::io::Write as _;
 use std::{error::Error, fs, process::ExitCode};
 
 use http::{Method, Request};
@@ -22,7 +23,7 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("fetch: {error}");
+            let _ = writeln!(std::io::stderr(), "fetch: {error}");
             ExitCode::FAILURE
         }
     }
@@ -60,8 +61,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
             digest.update(&data);
         }
     }
-    println!("status {}", status.as_u16());
-    println!("length {length}");
-    println!("sha256 {:x}", digest.finalize());
+    let _ = writeln!(std::io::stdout(), "status {}", status.as_u16());
+    let _ = writeln!(std::io::stdout(), "length {length}");
+    let _ = writeln!(std::io::stdout(), "sha256 {:x}", digest.finalize());
     Ok(())
 }

@@ -9,6 +9,7 @@
 //! Prints `REQUESTS requests, FAILED failed`, and each error with its number;
 //! exits with 1 if a request failed.
 
+use std::io::Write as _;
 use std::{collections::BTreeMap, error::Error, process::ExitCode};
 
 use bytes::Bytes;
@@ -23,7 +24,7 @@ async fn main() -> ExitCode {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("load: {error}");
+            let _ = writeln!(std::io::stderr(), "load: {error}");
             ExitCode::FAILURE
         }
     }
@@ -74,9 +75,9 @@ async fn run() -> Result<usize, Box<dyn Error>> {
         *errors.entry(error.to_string()).or_default() += 1;
     }
     let failed = errors.values().sum();
-    println!("{requests} requests, {failed} failed");
+    let _ = writeln!(std::io::stdout(), "{requests} requests, {failed} failed");
     for (error, times) in errors {
-        println!("{times} × {error}");
+        let _ = writeln!(std::io::stdout(), "{times} × {error}");
     }
     Ok(failed)
 }

@@ -9,6 +9,8 @@
 //!     origin 127.0.0.1:7000                       # behind a NAT
 //! ```
 
+use std::io::Write as _;
+
 #[path = "proxy/forward.rs"]
 mod forward;
 
@@ -47,7 +49,7 @@ async fn relay(public: SocketAddr, origins: SocketAddr) -> Result<(), Box<dyn Er
     let taking = Arc::clone(&current);
     tokio::spawn(async move {
         while let Ok((io, from)) = listener.accept().await {
-            println!("an origin at {from}");
+            let _ = writeln!(std::io::stdout(), "an origin at {from}");
             // It dialled, and we ask.
             let (connection, task) = Connection::handshake(io, PROTOCOL, ClientOptions::default());
             tokio::spawn(task);
@@ -74,7 +76,10 @@ async fn relay(public: SocketAddr, origins: SocketAddr) -> Result<(), Box<dyn Er
         }
     });
     let server = Server::builder().bind(public).build().await?;
-    println!("for the public: {public}; for origins: {origins}");
+    let _ = writeln!(
+        std::io::stdout(),
+        "for the public: {public}; for origins: {origins}"
+    );
     server.serve(service).await;
     Ok(())
 }
@@ -89,13 +94,15 @@ async fn origin(relay: SocketAddr) -> Result<(), Box<dyn Error>> {
         match TcpStream::connect(relay).await {
             Ok(io) => {
                 io.set_nodelay(true)?;
-                println!("connected to {relay}");
+                let _ = writeln!(std::io::stdout(), "connected to {relay}");
                 let serving = serve_connection(io, PROTOCOL, ServerOptions::default(), service);
                 if let Err(error) = serving.await {
-                    eprintln!("{error}");
+                    let _ = writeln!(std::io::stderr(), "{error}");
                 }
             }
-            Err(error) => eprintln!("{relay}: {error}"),
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "{relay}: {error}");
+            }
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

@@ -6,6 +6,7 @@
 //! cargo run --example websocket_client -- http://127.0.0.1:8080/chat     # an axum server
 //! ```
 
+use std::io::Write as _;
 use std::{convert::Infallible, error::Error};
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -29,12 +30,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for line in ["one", "two", "three"] {
         socket.send(Message::text(line)).await?;
         if let Some(answer) = socket.next().await {
-            println!("{line} -> {}", answer?);
+            let _ = writeln!(std::io::stdout(), "{line} -> {}", answer?);
         }
     }
     socket.close(None).await?;
     while let Some(message) = socket.next().await {
-        println!("{message:?}");
+        let _ = writeln!(std::io::stdout(), "{message:?}");
     }
     Ok(())
 }

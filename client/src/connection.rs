@@ -149,7 +149,7 @@ impl Connection {
     /// A URI without scheme and authority gets the connection's own and that
     /// of the `host` field. `content-length` is added where it is known. With a
     /// field `expect: 100-continue` the body waits until the server asks for it,
-    /// or `continue_timeout` is over; if the response arrives first, it is not
+    /// or `continue_timeout` is over; if a response other than 2xx arrives first, it is not
     /// sent at all (RFC 9110 §10.1.1; HTTP/2 only, elsewhere it goes at once).
     ///
     /// Extensions of the request that are heeded: a

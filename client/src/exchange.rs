@@ -183,17 +183,20 @@ impl Exchanges {
         };
         let clock = exchange.clock;
         exchange.informational = None;
+        let Control::Response { status } = head.control else {
+            return;
+        };
         let held = matches!(exchange.upload, Some(Upload::Held(_)));
+        // The server has accepted the request: its response may depend on the content.
+        let accepted = held && !fin && status.is_success();
         match &mut exchange.upload {
             Some(Upload::Running(body)) => body.forget(),
+            Some(Upload::Held(_)) if accepted => {}
             upload => *upload = None,
         }
         self.note_answer();
         self.forget_if_done(stream);
         self.expectations.settle(stream);
-        let Control::Response { status } = head.control else {
-            return;
-        };
         self.telemetry
             .response(stream.id(), status, clock, conn.now());
         if reply.is_abandoned() {
@@ -221,6 +224,8 @@ impl Exchanges {
         let unwanted = reply.deliver(Ok(response)) == Delivered::No;
         if unwanted || (held && fin) {
             self.cancel(conn, stream);
+        } else if accepted {
+            self.send_held(conn, stream);
         } else if held {
             self.unfinished.push(stream);
         }
@@ -372,7 +377,7 @@ impl Exchanges {
             });
         }
         if let Some(watch) = &mut self.watch {
-            if let Some(next) = watch.report(conn.now(), conn.stats()) {
+            if let Some(next) = watch.report(conn.now(), || conn.stats()) {
                 conn.wake_at(next);
             }
         }
@@ -392,9 +397,6 @@ impl Exchanges {
         self.pings.clear();
         if let Some(pushes) = &self.pushes {
             pushes.end();
-        }
-        if let Some(watch) = &mut self.watch {
-            watch.end();
         }
     }
 }
@@ -570,7 +572,10 @@ impl Application for Exchanges {
         }
     }
 
-    fn handle_closed(&mut self, result: &Result<(), lacewing_conn::Error>) {
+    fn handle_closed(&mut self, conn: &mut Context<'_>, result: &Result<(), lacewing_conn::Error>) {
+        if let Some(watch) = &mut self.watch {
+            watch.end(&conn.stats());
+        }
         self.telemetry.closed(result);
         let error = match result {
             Ok(()) => not_sent("the connection is closed"),

@@ -25,15 +25,23 @@ const MAX_SETTINGS: usize = 32;
 /// use lacewing_client::{Origin, SettingsKey};
 ///
 /// let origin = Origin::of(&"https://example.org/".parse().unwrap()).unwrap();
-/// let key = SettingsKey { origin, address: Some(([127, 0, 0, 1], 443).into()) };
+/// let key = SettingsKey::new(origin, Some(([127, 0, 0, 1], 443).into()));
 /// # let _ = key;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct SettingsKey {
     /// The origin that the connection was made for.
     pub origin: Origin,
     /// The address that answered; `None` where the transport has none.
     pub address: Option<SocketAddr>,
+}
+
+impl SettingsKey {
+    /// Creates the key of an origin at an address.
+    pub fn new(origin: Origin, address: Option<SocketAddr>) -> Self {
+        Self { origin, address }
+    }
 }
 
 /// Keeps what SPDY servers ask their clients to keep between connections. A
@@ -70,7 +78,7 @@ pub trait SettingsStore: Send + Sync + 'static {
 /// use lacewing_client::{MemorySettings, Origin, Setting, SettingsKey, SettingsStore};
 ///
 /// let origin = Origin::of(&"http://a.example/".parse().unwrap()).unwrap();
-/// let key = SettingsKey { origin, address: None };
+/// let key = SettingsKey::new(origin, None);
 /// let store = MemorySettings::default();
 /// store.keep(&key, false, &[Setting { id: 5, value: 32 }]);
 /// assert_eq!(store.load(&key), [Setting { id: 5, value: 32 }]);

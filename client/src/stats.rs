@@ -27,8 +27,6 @@ impl fmt::Debug for OnStats {
 pub(crate) struct Watch {
     on_stats: OnStats,
     next: Option<Instant>,
-    /// As of the last turn: at the end the engine is gone.
-    last: Option<ConnectionStats>,
 }
 
 impl Watch {
@@ -36,29 +34,29 @@ impl Watch {
         Self {
             on_stats,
             next: None,
-            last: None,
         }
     }
 
     /// Reports the statistics if it is time, in each turn of the connection's
     /// task. Returns the time of the next report.
-    pub(crate) fn report(&mut self, now: Instant, stats: ConnectionStats) -> Option<Instant> {
+    pub(crate) fn report(
+        &mut self,
+        now: Instant,
+        stats: impl FnOnce() -> ConnectionStats,
+    ) -> Option<Instant> {
         let every = self.on_stats.every.max(Duration::from_millis(1));
         let mut next = self.next.or_else(|| now.checked_add(every));
         if let Some(due) = next.filter(|due| *due <= now) {
-            (self.on_stats.call)(&stats);
+            (self.on_stats.call)(&stats());
             // From here on, not from when it was due: none are made up for.
             next = now.checked_add(every).filter(|next| *next > due);
         }
         self.next = next;
-        self.last = Some(stats);
         next
     }
 
-    /// The connection is over.
-    pub(crate) fn end(&mut self) {
-        if let Some(stats) = self.last.take() {
-            (self.on_stats.call)(&stats);
-        }
+    /// Reports the figures at the end.
+    pub(crate) fn end(&mut self, stats: &ConnectionStats) {
+        (self.on_stats.call)(stats);
     }
 }

@@ -8,6 +8,7 @@
 //! By default it works with peers without flow control, such as Go's
 //! docker/spdystream. `--flow-control` turns windows on for other peers.
 
+use std::io::Write as _;
 use std::{error::Error, io, process::ExitCode};
 
 use http::HeaderMap;
@@ -24,11 +25,11 @@ use tokio::{
 async fn main() -> ExitCode {
     match run().await {
         Ok(bytes) => {
-            println!("ok: {bytes} bytes came back");
+            let _ = writeln!(std::io::stdout(), "ok: {bytes} bytes came back");
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("{error}");
+            let _ = writeln!(std::io::stderr(), "{error}");
             ExitCode::FAILURE
         }
     }

@@ -8,6 +8,7 @@
 //! By default it works with peers without flow control, such as Go's
 //! docker/spdystream. `--flow-control` turns windows on for other peers.
 
+use std::io::Write as _;
 use std::{error::Error, io};
 
 use http::HeaderMap;
@@ -34,15 +35,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
         false => MuxConfig::kubernetes(Side::Server),
     };
     let listener = TcpListener::bind(address).await?;
-    println!("listening on {} for {version}", listener.local_addr()?);
+    let _ = writeln!(
+        std::io::stdout(),
+        "listening on {} for {version}",
+        listener.local_addr()?
+    );
     loop {
         let (io, peer) = listener.accept().await?;
         io.set_nodelay(true)?;
         let config = config.clone();
         tokio::spawn(async move {
             match serve(io, version, config).await {
-                Ok(()) => eprintln!("{peer}: closed"),
-                Err(error) => eprintln!("{peer}: {error}"),
+                Ok(()) => {
+                    let _ = writeln!(std::io::stderr(), "{peer}: closed");
+                }
+                Err(error) => {
+                    let _ = writeln!(std::io::stderr(), "{peer}: {error}");
+                }
             }
         });
     }
@@ -59,7 +68,7 @@ async fn serve(
         tokio::spawn(async move {
             let id = stream.id();
             if let Err(error) = echo(stream).await {
-                eprintln!("stream {}: {error}", id.value());
+                let _ = writeln!(std::io::stderr(), "stream {}: {error}", id.value());
             }
         });
     }

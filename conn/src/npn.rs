@@ -58,6 +58,7 @@ const HTTP1: &[u8] = b"http/1.1";
 /// assert_eq!(Preference::default(), Preference::Server);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Preference {
     /// The first that the server advertises and the client supports, as the
     /// draft recommends (§4).
@@ -76,6 +77,7 @@ pub enum Preference {
 /// assert_eq!(NoOverlap::default(), NoOverlap::FirstChoice);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum NoOverlap {
     /// The first protocol that it supports, as the draft recommends (§4). The
     /// server may know it without having said so.

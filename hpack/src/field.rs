@@ -226,7 +226,8 @@ mod tests {
     #[test]
     fn joined_at_every_size_class() {
         for name_len in [0, 1, 16, 31, 100] {
-            for value_len in 0..300 {
+            // Miri is a thousand times slower.
+            for value_len in (0..300).step_by(if cfg!(miri) { 13 } else { 1 }) {
                 let (name, value) = (vec![b'n'; name_len], vec![b'v'; value_len]);
                 let field = HeaderField::new(&name, &value);
                 assert_eq!((field.name(), field.value()), (&name[..], &value[..]));

@@ -8,6 +8,7 @@
 //! lacewing get --protocol spdy/3.1 http://127.0.0.1:3000/hello/you
 //! ```
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 
 use axum::{
@@ -24,7 +25,11 @@ async fn main() -> std::io::Result<()> {
         .route("/hello/{name}", get(hello))
         .route("/echo", post(echo));
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
-    println!("http://{}/hello/you", listener.local_addr()?);
+    let _ = writeln!(
+        std::io::stdout(),
+        "http://{}/hello/you",
+        listener.local_addr()?
+    );
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     lacewing_server::axum::serve(listener, app)
         .with_graceful_shutdown(async {

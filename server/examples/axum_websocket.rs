@@ -8,6 +8,8 @@
 //! cargo run -p lacewing-server --features axum,tls --example axum_websocket
 //! ```
 
+use std::io::Write as _;
+
 use axum::{
     Router,
     extract::ws::{Message, WebSocket, WebSocketUpgrade},
@@ -20,7 +22,7 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind("127.0.0.1:8443").await?;
-    println!("https://localhost:8443/");
+    let _ = writeln!(std::io::stdout(), "https://localhost:8443/");
     lacewing_server::axum::serve(listener, router())
         .with_tls(Identity::from_pem_files("cert.pem", "key.pem")?)
         .await?;

@@ -8,6 +8,8 @@
 //! curl --cacert cert.pem https://localhost:8443/
 //! ```
 
+use std::io::Write as _;
+
 use axum::{Extension, Router, routing::get};
 use lacewing_server::{ConnectionInfo, Identity, Server};
 
@@ -16,7 +18,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let identity = Identity::from_pem_files("cert.pem", "key.pem")?;
     let server = Server::builder()
         .bind_tls(([127, 0, 0, 1], 8443).into(), &identity)
-        .options(|options| options.observer(|event| eprintln!("{event}")))
+        .options(|options| {
+            options.observer(|event| {
+                // eprintln! would panic if the log is closed.
+                let _ = writeln!(std::io::stderr(), "{event}");
+            })
+        })
         .shutdown(async {
             let _ = tokio::signal::ctrl_c().await;
         })
@@ -24,7 +31,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?;
     #[cfg(unix)]
     tokio::spawn(reload_when_told(identity));
-    println!("https://localhost:8443/");
+    let _ = writeln!(std::io::stdout(), "https://localhost:8443/");
     server.serve(Router::new().route("/", get(hello))).await;
     Ok(())
 }
@@ -45,8 +52,12 @@ async fn reload_when_told(identity: Identity) {
     };
     while hangups.recv().await.is_some() {
         match identity.reload() {
-            Ok(()) => eprintln!("certificate and key were read again"),
-            Err(error) => eprintln!("the old certificate stays: {error}"),
+            Ok(()) => {
+                let _ = writeln!(std::io::stderr(), "certificate and key were read again");
+            }
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "the old certificate stays: {error}");
+            }
         }
     }
 }

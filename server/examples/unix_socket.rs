@@ -7,13 +7,15 @@
 //! curl --unix-socket hello.sock --http2-prior-knowledge http://localhost/
 //! ```
 
+use std::io::Write as _;
+
 #[cfg(unix)]
 #[tokio::main]
 async fn main() -> Result<(), lacewing_server::StartError> {
     use axum::{Router, routing::get};
     use lacewing_server::Server;
 
-    println!("hello.sock");
+    let _ = writeln!(std::io::stdout(), "hello.sock");
     Server::builder()
         .bind_unix("hello.sock")
         .shutdown(async {
@@ -35,5 +37,5 @@ async fn hello(
 
 #[cfg(not(unix))]
 fn main() {
-    eprintln!("this system has no Unix sockets");
+    let _ = writeln!(std::io::stderr(), "this system has no Unix sockets");
 }

@@ -8,6 +8,8 @@
 //! Browsers open WebSockets so on connections that are HTTP/2 already, which
 //! for them means TLS; see `ServerBuilder::bind_tls`.
 
+use std::io::Write as _;
+
 use axum::{
     Router,
     body::Body,
@@ -27,12 +29,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .options(|options| {
             options
                 .extended_connect(ExtendedConnect::Offer)
-                .observer(|event| eprintln!("{event}"))
+                .observer(|event| {
+                    // eprintln! would panic if the log is closed.
+                    let _ = writeln!(std::io::stderr(), "{event}");
+                })
         })
         .build()
         .await?;
     for address in server.local_addrs() {
-        println!("http://{address}/echo");
+        let _ = writeln!(std::io::stdout(), "http://{address}/echo");
     }
     server.serve(router()).await;
     Ok(())

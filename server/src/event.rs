@@ -219,6 +219,11 @@ pub enum StreamError {
     /// The response's body is longer or shorter than the `content-length` that
     /// the service set (RFC 9110 §8.6). The client sees a reset, over HTTP/1.1
     /// a connection that closes early: never a shorter body that looks whole.
+    ///
+    /// Over HTTP/1.1 the server waits 250 ms for the end of a body that gave as many bytes as
+    /// `content-length` declares. It then sends the last of them, and drops the body. A body that
+    /// continues later is not noticed: the client has its response, and the connection its
+    /// framing.
     ContentLength {
         /// The value of `content-length`, in bytes.
         declared: u64,

@@ -318,7 +318,6 @@ impl<S: HttpService> Application for Exchanges<S> {
                     settings: &settings,
                 });
             }
-            EngineEvent::Closed { .. } => self.last_report(conn),
             EngineEvent::Stopped { stream, .. } => {
                 if let Some(Pending::Sending(_)) = self.pending.get(stream) {
                     self.end(stream);
@@ -385,7 +384,8 @@ impl<S: HttpService> Application for Exchanges<S> {
         kept.saturating_add(memory::EXCHANGE)
     }
 
-    fn handle_closed(&mut self, _: &Result<(), Error>) {
+    fn handle_closed(&mut self, conn: &mut Context<'_>, _: &Result<(), Error>) {
+        self.last_report(conn);
         self.pending = PendingTable::new();
         self.ending = Vec::new();
         if let Some(commands) = self.commands.take() {

@@ -78,6 +78,7 @@ pub enum Spawn {
 /// assert_eq!(DateHeader::default(), DateHeader::Add);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum DateHeader {
     /// Add the field.
     #[default]
@@ -104,6 +105,7 @@ impl DateHeader {
 /// # let _ = options;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Extension {
     /// Every request carries it.
     Insert,

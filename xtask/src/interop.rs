@@ -8,6 +8,7 @@ mod bad_input;
 mod capture;
 mod chromium;
 pub(crate) mod conform;
+mod connect_info;
 mod fixture;
 mod grpc;
 mod haproxy;
@@ -84,6 +85,7 @@ fn cases(only: Option<&str>) -> Result<Vec<Case>, String> {
         chromium::cases,
         jetty::cases,
         proxies::cases,
+        connect_info::cases,
         keepalive::cases,
         python_h2::cases,
         conform::cases,

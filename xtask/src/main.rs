@@ -30,6 +30,7 @@ mod standalone;
 mod test;
 mod tidy;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -89,14 +90,14 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         other => {
-            eprint!("no command `{other}`\n\n{HELP}");
+            let _ = write!(std::io::stderr(), "no command `{other}`\n\n{HELP}");
             return ExitCode::from(2);
         }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("\nxtask {command}: {message}");
+            let _ = writeln!(std::io::stderr(), "\nxtask {command}: {message}");
             ExitCode::FAILURE
         }
     }

@@ -6,10 +6,14 @@ use tokio::runtime::Handle;
 
 use crate::allocations::Counts;
 
-/// Heap that caches, pools and statics may keep beyond what they had, in bytes: after
-/// bulk, the buffers of two threads were seen to keep 1.8 MB. A leak of 20 bytes a
-/// connection shows in minutes all the same.
-const SLACK: u64 = 4 << 20;
+/// Bytes of read and write buffers that each thread keeps for its connections, at most: 16
+/// of 64 KiB and 32 of 16 KiB (`driver::buffers`). Mixed traffic needs few of them at once; bulk
+/// on many streams fills the pool, and the pool stays full when its connection is gone.
+const POOLED: u64 = 16 * (64 << 10) + 32 * (16 << 10);
+
+/// Heap that may be left, in bytes: the pools of the two threads, and a little for tables that
+/// grew. A leak of 20 bytes a connection shows in minutes all the same.
+const SLACK: u64 = 2 * POOLED + (256 << 10);
 
 /// What this process holds.
 #[derive(Clone, Copy, Debug)]

@@ -64,17 +64,15 @@ fn chosen(args: &Conform, mut cases: Vec<Case>) -> Vec<Case> {
 }
 
 fn conditions(args: &Conform) -> Conditions {
-    Conditions {
-        timeout: args.timeout,
-        strictness: match args.strict {
-            true => Strictness::Strict,
-            false => Strictness::Usual,
-        },
-        segmentation: match args.bytewise {
-            true => Segmentation::Bytes,
-            false => Segmentation::Whole,
-        },
-    }
+    Conditions::default().with(|conditions| {
+        conditions.timeout = args.timeout;
+        if args.strict {
+            conditions.strictness = Strictness::Strict;
+        }
+        if args.bytewise {
+            conditions.segmentation = Segmentation::Bytes;
+        }
+    })
 }
 
 /// Prints the outcome of a case that is done, with `--verbose`.

@@ -99,7 +99,7 @@ impl Dialling {
         let mut certificates = match &self.cacert {
             _ if self.insecure => Certificates::anyone(),
             None => Certificates::mozilla(),
-            Some(path) => Certificates::nobody()
+            Some(path) => Certificates::empty()
                 .add_ca_file(path)
                 .map_err(Failure::local)?,
         };

@@ -44,6 +44,7 @@ pub(super) type Playing<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>
 
 /// The requirement level of the rule behind a case (RFC 2119).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Requirement {
     /// MUST or MUST NOT: a deviation is a failure.
     Must,

@@ -18,6 +18,7 @@ pub enum Outcome {
 
 /// A wrong reaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
     /// The right reactions.
     pub expected: String,
@@ -40,6 +41,17 @@ impl Outcome {
             Self::Failed(_) => "failed",
             Self::Advised(_) => "advice",
             Self::Skipped(_) => "skipped",
+        }
+    }
+}
+
+impl Failure {
+    /// Creates a failure without frames, for example of a check beside the suite.
+    pub fn new(expected: impl Into<String>, got: impl Into<String>) -> Self {
+        Self {
+            expected: expected.into(),
+            got: got.into(),
+            frames: Vec::new(),
         }
     }
 }

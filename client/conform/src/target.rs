@@ -12,6 +12,7 @@ use lacewing_conn::Version;
 /// target.post_path = "/upload".into();
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Target {
     /// The protocol of the cases.
     pub version: Version,

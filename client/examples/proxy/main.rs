@@ -9,6 +9,8 @@
 //! The protocol is what an `http` origin speaks, or what is offered by ALPN to
 //! an `https` origin.
 
+use std::io::Write as _;
+
 mod forward;
 
 use std::{convert::Infallible, error::Error};
@@ -40,7 +42,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
     let server = Server::builder().bind(listen.parse()?).build().await?;
     for address in server.local_addrs() {
-        println!("listening on {address}, in front of {protocol}");
+        let _ = writeln!(
+            std::io::stdout(),
+            "listening on {address}, in front of {protocol}"
+        );
     }
     server.serve(service).await;
     Ok(())

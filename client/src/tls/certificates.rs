@@ -14,7 +14,7 @@ use rustls::{
 
 use super::AcceptAnyone;
 
-/// Whom a client trusts, and the certificate that it shows to servers that ask
+/// The certificates that a client trusts, and its own, which it presents to servers that ask
 /// for one.
 ///
 /// ```no_run
@@ -42,16 +42,16 @@ enum Base {
     Mozilla,
     #[cfg(feature = "platform-roots")]
     Platform(Arc<RootCertStore>),
-    Nobody,
+    Empty,
     Anyone,
 }
 
-/// Certificates or a key could not be used; says which file, and why.
+/// The error of a certificate or key that cannot be used. It names the file and the fault.
 ///
 /// ```
 /// use lacewing_client::tls::Certificates;
 ///
-/// let error = Certificates::nobody().add_ca_file("/no/such/ca.pem").err().unwrap();
+/// let error = Certificates::empty().add_ca_file("/no/such/ca.pem").err().unwrap();
 /// assert!(error.to_string().contains("/no/such/ca.pem"));
 /// assert_eq!(error.path().unwrap(), std::path::Path::new("/no/such/ca.pem"));
 /// ```
@@ -94,8 +94,8 @@ impl Certificates {
     }
 
     /// Trusts no certificate except those that are added.
-    pub fn nobody() -> Self {
-        Self::of(Base::Nobody)
+    pub fn empty() -> Self {
+        Self::of(Base::Empty)
     }
 
     /// Trusts every certificate, for tests: anyone on the path can read and change
@@ -195,7 +195,7 @@ impl Certificates {
             },
             #[cfg(feature = "platform-roots")]
             Base::Platform(roots) => (**roots).clone(),
-            Base::Nobody | Base::Anyone => RootCertStore::empty(),
+            Base::Empty | Base::Anyone => RootCertStore::empty(),
         };
         // All of them were parsed before.
         roots.add_parsable_certificates(self.added.iter().cloned());
@@ -215,7 +215,7 @@ impl fmt::Debug for Certificates {
             Base::Mozilla => "Mozilla",
             #[cfg(feature = "platform-roots")]
             Base::Platform(_) => "Platform",
-            Base::Nobody => "Nobody",
+            Base::Empty => "Empty",
             Base::Anyone => "Anyone",
         };
         f.debug_struct("Certificates")

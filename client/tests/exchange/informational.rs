@@ -136,6 +136,19 @@ async fn a_body_that_is_refused_by_a_long_response_is_not_sent() {
     until("an idle connection", || connection.is_idle()).await;
 }
 
+/// A server that answers with the content that it receives: its response ends only after it.
+#[test]
+fn a_server_that_accepts_ahead_of_its_100_gets_the_body() {
+    every_version(|version| async move {
+        let config = ClientOptions::default().continue_timeout(Duration::from_secs(3600));
+        let pair = pair_with(version, config, lacewing_server::ServerOptions::default());
+        let mut request = upload(true);
+        *request.uri_mut() = "http://test.example/echo".parse().unwrap();
+        let response = pair.connection.request(request).await.unwrap();
+        assert_eq!(text(response).await, "twelve bytes");
+    });
+}
+
 /// Our own server sends 100 when the handler reads. SPDY has no such frame, so the client sends the
 /// body at once.
 #[test]

@@ -129,7 +129,7 @@ async fn an_authority_of_ones_own_is_added_from_a_file() {
             .unwrap()
             .build();
         assert_eq!(fetch(&client).await.unwrap(), URL, "{version}");
-        let only = Certificates::nobody().add_ca_file(authority.file("ca.pem"));
+        let only = Certificates::empty().add_ca_file(authority.file("ca.pem"));
         let client = builder().certificates(only.unwrap()).build();
         assert_eq!(fetch(&client).await.unwrap(), URL, "{version}");
         // Mozilla's roots do not include it.
@@ -213,7 +213,7 @@ fn errors_name_the_file_and_its_fault() {
         let text = error.to_string();
         assert!(text.contains(file) && text.contains(fault), "{text}");
     };
-    let ca = |file: &str| Certificates::nobody().add_ca_file(authority.file(file));
+    let ca = |file: &str| Certificates::empty().add_ca_file(authority.file(file));
     told(ca("missing.pem"), "missing.pem", "cannot be read");
     told(ca("empty.pem"), "empty.pem", "no certificate");
     told(ca("one.key"), "one.key", "no certificate");
@@ -222,7 +222,7 @@ fn errors_name_the_file_and_its_fault() {
 
     let show = |chain: &str, key: &str| {
         let file = |name: &str| -> PathBuf { Path::new(&authority.folder).join(name) };
-        Certificates::nobody().client_certificate_files(file(chain), file(key))
+        Certificates::empty().client_certificate_files(file(chain), file(key))
     };
     assert!(show("one.pem", "one.key").is_ok());
     told(

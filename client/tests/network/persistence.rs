@@ -144,14 +144,18 @@ fn settings_may_be_kept_elsewhere() {
 
     impl SettingsStore for Store {
         fn load(&self, key: &SettingsKey) -> Vec<Setting> {
-            let SettingsKey { origin, address } = key;
+            let SettingsKey {
+                origin, address, ..
+            } = key;
             let text = format!("load for {origin} at {}", address.unwrap());
             self.0.lock().unwrap().push(text);
             vec![Setting { id: 6, value: 1 }]
         }
 
         fn keep(&self, key: &SettingsKey, forget: bool, settings: &[Setting]) {
-            let SettingsKey { origin, address } = key;
+            let SettingsKey {
+                origin, address, ..
+            } = key;
             let address = address.unwrap();
             let text = format!("{forget} {settings:?} for {origin} at {address}");
             self.0.lock().unwrap().push(text);

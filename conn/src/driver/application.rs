@@ -111,8 +111,8 @@ pub trait Application {
 
     /// Handles the end of the connection: `Ok` after a graceful one. No events
     /// follow. The driver still writes the output that is encoded already.
-    fn handle_closed(&mut self, result: &Result<(), Error>) {
-        let _ = result;
+    fn handle_closed(&mut self, conn: &mut Context<'_>, result: &Result<(), Error>) {
+        let _ = (conn, result);
     }
 
     /// Handles the end of the transport. Output that is not written by now is lost.

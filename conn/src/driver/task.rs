@@ -300,7 +300,8 @@ impl<IO, A: Application> Driver<IO, A> {
         });
         self.streams.fail(&error);
         self.streams.notifier.queue().close();
-        self.application.handle_closed(&result);
+        let mut conn = Context::new(&mut self.engine, now(), &mut self.streams);
+        self.application.handle_closed(&mut conn, &result);
     }
 
     fn outcome(&self) -> Result<(), Error> {

@@ -17,6 +17,7 @@ pub enum Semantics {
 
 /// The first step of a graceful shutdown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ShutdownOrder {
     /// GOAWAY: the peer learns at once that no new streams are taken, and those
     /// that are open go on behind it (RFC 9113 §6.8, the SPDY drafts' §2.6.6).
@@ -30,6 +31,7 @@ pub enum ShutdownOrder {
 
 /// A client's answer to pushed streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ServerPush {
     /// Refuses them, and says so where the protocol has a setting for it.
     #[default]
@@ -59,6 +61,7 @@ pub enum ExtendedConnect {
 
 /// How the protocol of a connection was determined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum VersionSource {
     /// By negotiation, or it was agreed on before.
     #[default]
@@ -70,6 +73,7 @@ pub enum VersionSource {
 
 /// The use of flow control.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum FlowControl {
     /// Both sides obey the windows, where the protocol has them.
     #[default]

@@ -181,7 +181,7 @@ impl Application for Server {
         let _ = self.told.send(Told::Abandoned);
     }
 
-    fn handle_closed(&mut self, result: &Result<(), Error>) {
+    fn handle_closed(&mut self, _: &mut Context<'_>, result: &Result<(), Error>) {
         let _ = self.told.send(Told::Closed(result.clone()));
     }
 }

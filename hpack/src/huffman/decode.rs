@@ -11,28 +11,66 @@ pub(crate) fn decoded_bound(len: usize) -> usize {
 /// Decodes `coded` to the front of `out`, which must have [`decoded_bound`] bytes, and returns the
 /// length.
 pub(crate) fn decode_into(coded: &[u8], out: &mut [u8]) -> Result<usize, HuffmanError> {
-    let mut reader = Reader::new(coded);
     let mut len = 0;
-    while reader.refill() {
-        let symbols = reader.symbols();
+    let mut input = Input::new();
+    let mut rest = coded;
+    while let Some((word, _)) = rest.split_first_chunk() {
+        rest = rest
+            .get(input.refill(u64::from_be_bytes(*word))..)
+            .unwrap_or_default();
+        let symbols = input.symbols();
         len += symbols.write(out, len);
-        if symbols.bits == 0 {
-            len += reader.long_code()?.write(out, len);
+        if symbols.is_empty() {
+            let long = long_code(input)?;
+            input = long.rest;
+            len += long.symbol.write(out, len);
         }
     }
+    decode_last(input, rest, tail(coded), out, len)
+}
+
+/// Decodes the last bytes: fewer than eight are in `rest`, and the last of `tail`.
+fn decode_last(
+    mut input: Input,
+    mut rest: &[u8],
+    tail: u64,
+    out: &mut [u8],
+    mut len: usize,
+) -> Result<usize, HuffmanError> {
     loop {
-        reader.refill_last();
-        let symbols = reader.symbols();
-        if reader.count < 0 {
+        rest = rest
+            .get(input.refill_last(tail, rest.len())..)
+            .unwrap_or_default();
+        let symbols = input.symbols();
+        if input.is_beyond_end() {
             return Err(HuffmanError::PaddingNotEos);
         }
         len += symbols.write(out, len);
-        if reader.is_padding() {
+        // The padding of section 5.2: fewer than eight bits, all ones.
+        if rest.is_empty() && input.bits == 0 && input.count < 8 {
             return Ok(len);
         }
-        if symbols.bits == 0 {
-            len += reader.long_code()?.write(out, len);
+        if symbols.is_empty() {
+            let long = long_code(input).map_err(|error| match error {
+                HuffmanError::PaddingNotEos if rest.is_empty() && input.bits == 0 => {
+                    HuffmanError::PaddingTooLong
+                }
+                error => error,
+            })?;
+            input = long.rest;
+            len += long.symbol.write(out, len);
         }
+    }
+}
+
+/// The last eight bytes, or fewer, right-aligned.
+#[inline]
+fn tail(coded: &[u8]) -> u64 {
+    match coded.last_chunk::<8>() {
+        Some(word) => u64::from_be_bytes(*word),
+        None => coded
+            .iter()
+            .fold(0, |word, &byte| word << 8 | u64::from(byte)),
     }
 }
 
@@ -48,6 +86,11 @@ struct Symbols {
 }
 
 impl Symbols {
+    #[inline(always)]
+    fn is_empty(&self) -> bool {
+        self.bits == 0
+    }
+
     /// Writes the whole word, and returns the number of its valid bytes.
     #[inline(always)]
     fn write(&self, out: &mut [u8], at: usize) -> usize {
@@ -59,116 +102,100 @@ impl Symbols {
     }
 }
 
-struct Reader<'a> {
+/// The next bits. Passed by value, so that they stay in registers.
+#[derive(Clone, Copy)]
+struct Input {
     /// The complement of the next bits, left-aligned. Zeros follow the last bit of input; they
     /// stand for the ones of the end-of-string symbol.
     bits: u64,
-    /// The number of valid bits: at most 63. Negative when a symbol ends beyond the input.
-    count: i32,
-    rest: &'a [u8],
-    /// The last bytes of input, right-aligned; there may be fewer than eight.
-    tail: u64,
+    /// The number of valid bits: at most 63. Wraps below zero when a symbol ends beyond the input.
+    count: u32,
 }
 
-impl<'a> Reader<'a> {
-    #[inline]
-    fn new(coded: &'a [u8]) -> Self {
-        let tail = match coded.last_chunk::<8>() {
-            Some(word) => u64::from_be_bytes(*word),
-            None => coded
-                .iter()
-                .fold(0, |word, &byte| word << 8 | u64::from(byte)),
-        };
-        Self {
-            bits: 0,
-            count: 0,
-            rest: coded,
-            tail,
-        }
+impl Input {
+    #[inline(always)]
+    fn new() -> Self {
+        Self { bits: 0, count: 0 }
     }
 
-    /// Refills to at least 56 bits. Returns `false`, and does nothing, if fewer than eight bytes
-    /// are left.
+    /// Refills to at least 56 bits from the next eight bytes, and returns how many are used. A
+    /// later refill reads the other bytes again, and sets the same bits.
     #[inline(always)]
-    fn refill(&mut self) -> bool {
-        let Some((word, _)) = self.rest.split_first_chunk() else {
-            return false;
-        };
-        self.take(!u64::from_be_bytes(*word), (63 - self.count) >> 3);
-        true
+    fn refill(&mut self, word: u64) -> usize {
+        self.bits |= (!word).wrapping_shr(self.count);
+        let bytes = (63 - self.count) >> 3;
+        // The lowest three bits stay: count + 8 * bytes.
+        self.count |= 56;
+        bytes as usize
     }
 
     /// Refills from fewer than eight bytes: to 56 bits, or to all that are left.
     #[inline(always)]
-    fn refill_last(&mut self) {
-        let left = i32::try_from(self.rest.len()).map_or(7, |left| left.min(7));
-        let shift = (64 - 8 * left).unsigned_abs();
-        let word = (!self.tail).checked_shl(shift).unwrap_or(0);
-        self.take(word, left.min((63 - self.count) >> 3));
-    }
-
-    /// Appends a word to the bits and counts some of its bytes. A later refill reads the other
-    /// bytes again, and sets the same bits.
-    #[inline(always)]
-    fn take(&mut self, word: u64, bytes: i32) {
-        self.bits |= word.wrapping_shr(self.count.unsigned_abs());
+    fn refill_last(&mut self, tail: u64, left: usize) -> usize {
+        let left = u32::try_from(left).map_or(7, |left| left.min(7));
+        let word = (!tail).checked_shl(64 - 8 * left).unwrap_or(0);
+        self.bits |= word.wrapping_shr(self.count);
+        let bytes = left.min((63 - self.count) >> 3);
         self.count += 8 * bytes;
-        let bytes = bytes.unsigned_abs() as usize;
-        self.rest = self.rest.get(bytes..).unwrap_or_default();
+        bytes as usize
     }
 
     /// Makes a few look-ups without a check for enough bits. Before a longer code, and at the end
     /// of the input, a look-up consumes nothing and yields nothing.
+    ///
+    /// An entry has the number of its bits in the lowest byte, eight times the number of its
+    /// symbols in the next, and the symbols above. So one sum counts both; shifts use only the
+    /// lowest six bits of their operands.
     #[inline(always)]
     fn symbols(&mut self) -> Symbols {
-        let mut symbols = Symbols { word: 0, bits: 0 };
+        let mut sum = 0u32;
+        let mut word = 0;
         for _ in 0..STEPS {
             let index = (self.bits >> (64 - WIDTH)) as usize;
             let entry = DECODE.get(index).copied().unwrap_or(0);
-            // A shift uses only the lowest six bits of its operand: the number of used bits.
             self.bits = self.bits.wrapping_shl(entry);
-            self.count -= (entry & 0xff) as i32;
-            symbols.word |= u64::from(entry >> 8 & 0xffff).wrapping_shl(symbols.bits);
-            symbols.bits += entry >> 24;
+            word |= u64::from(entry >> 16).wrapping_shl(sum >> 8);
+            sum = sum.wrapping_add(entry & 0xffff);
         }
-        symbols
+        self.count = self.count.wrapping_sub(sum & 0xff);
+        Symbols {
+            word,
+            bits: sum >> 8,
+        }
     }
 
-    /// Decodes a code longer than the table's width.
-    #[cold]
-    fn long_code(&mut self) -> Result<Symbols, HuffmanError> {
-        let pattern = !self.bits >> 32;
-        let code = LONG_CODES.iter().find(|&&(end, _, _)| pattern < end);
-        let &(_, bits, bias) = code.ok_or(HuffmanError::Eos)?;
-        let left = self.count - bits as i32;
-        if left < 0 {
-            return Err(if self.only_ones() {
-                HuffmanError::PaddingTooLong
-            } else {
-                HuffmanError::PaddingNotEos
-            });
-        }
-        let right_aligned = u32::try_from(pattern >> (32 - bits)).unwrap_or(0);
-        let place = right_aligned.wrapping_add(bias) as usize;
-        let symbol = LONG_SYMBOLS.get(place).ok_or(HuffmanError::Eos)?;
-        let symbol = u8::try_from(*symbol).map_err(|_| HuffmanError::Eos)?;
-        self.bits <<= bits;
-        self.count = left;
-        Ok(Symbols {
+    #[inline(always)]
+    fn is_beyond_end(&self) -> bool {
+        self.count > 63
+    }
+}
+
+/// A symbol of a long code, and the bits behind it.
+struct Long {
+    symbol: Symbols,
+    rest: Input,
+}
+
+/// Decodes a code longer than the table's width.
+#[cold]
+fn long_code(input: Input) -> Result<Long, HuffmanError> {
+    let pattern = !input.bits >> 32;
+    let code = LONG_CODES.iter().find(|&&(end, _, _)| pattern < end);
+    let &(_, bits, bias) = code.ok_or(HuffmanError::Eos)?;
+    let left = input.count.checked_sub(bits);
+    let count = left.ok_or(HuffmanError::PaddingNotEos)?;
+    let right_aligned = u32::try_from(pattern >> (32 - bits)).unwrap_or(0);
+    let place = right_aligned.wrapping_add(bias) as usize;
+    let symbol = LONG_SYMBOLS.get(place).ok_or(HuffmanError::Eos)?;
+    let symbol = u8::try_from(*symbol).map_err(|_| HuffmanError::Eos)?;
+    Ok(Long {
+        symbol: Symbols {
             word: u64::from(symbol),
             bits: 8,
-        })
-    }
-
-    /// Returns whether the remaining bits are the padding of section 5.2: fewer than eight bits,
-    /// all ones.
-    #[inline(always)]
-    fn is_padding(&self) -> bool {
-        self.count < 8 && self.only_ones()
-    }
-
-    #[inline(always)]
-    fn only_ones(&self) -> bool {
-        self.rest.is_empty() && self.bits == 0
-    }
+        },
+        rest: Input {
+            bits: input.bits << bits,
+            count,
+        },
+    })
 }

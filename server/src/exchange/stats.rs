@@ -11,9 +11,6 @@ impl<S: HttpService> Exchanges<S> {
         let Some(timer) = &mut self.stats else {
             return;
         };
-        if conn.is_closed() {
-            return self.last_report(conn);
-        }
         let due = timer.is_due(conn.now());
         if let Some(next) = timer.next() {
             conn.wake_at(next);

@@ -36,8 +36,10 @@ use crate::{
 /// The body of a response: the service's, or none.
 pub(super) type ReplyBody<B> = Either<Reply<B>, Empty<<B as Body>::Data>>;
 
-/// The wait for the end of a body that gave as much as its content-length says. A body that goes on
-/// after it is not noticed.
+/// The wait for the end of a body that gave as much as its content-length says. hyper drops the
+/// body after the last byte. So a body that continues later is not noticed, as
+/// [`StreamError::ContentLength`] says: to look at it, the response would have to wait longer,
+/// or each body would have to move to the heap.
 const END_WAIT: Duration = Duration::from_millis(250);
 
 /// The state that the requests of a connection share.

@@ -32,8 +32,8 @@ pub(super) static ENCODE: [u64; 256] = [
 {encode}];
 
 /// For the *complement* of the next [`WIDTH`] bits of input. The lowest byte is the number of used
-/// bits. Two bytes of symbols follow, and then the number of their bits (8 or 16). All bytes are 0
-/// for a longer code.
+/// bits. The number of the symbols' bits (8 or 16) follows, and then two bytes of symbols. All bytes
+/// are 0 for a longer code.
 #[rustfmt::skip]
 pub(super) static DECODE: [u32; 1 << WIDTH] = [
 {decode}];
@@ -103,16 +103,16 @@ fn decode_table(codes: &[Code]) -> impl Iterator<Item = String> {
         let Some(first) = leading(codes, pattern, WIDTH) else {
             return "0".to_owned();
         };
-        let mut entry = u32::from(first.symbol) << 8;
+        let mut entry = u32::from(first.symbol) << 16;
         let mut used = first.bits;
         let mut symbol_bits = 8;
         let left = WIDTH - first.bits;
         if let Some(second) = leading(codes, pattern & ((1 << left) - 1), left) {
-            entry |= u32::from(second.symbol) << 16;
+            entry |= u32::from(second.symbol) << 24;
             used += second.bits;
             symbol_bits = 16;
         }
-        format!("{:#010x}", entry | symbol_bits << 24 | used)
+        format!("{:#010x}", entry | symbol_bits << 8 | used)
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::fixture::{Fixture, SPDY3_FIRST, Security, Shared, Started};
 use super::process::{Server, free_port};
-use super::{jetty, keepalive, netty, old_node, proxies};
+use super::{connect_info, jetty, keepalive, netty, old_node, proxies};
 use std::process::Command;
 
 /// Starts `server`; `Fixture` calls this when a case first asks for its port.
@@ -57,6 +57,7 @@ fn command(server: Shared, fixture: &Fixture, port: &str) -> Result<Command, Str
             command.arg("--key").arg(fixture.key());
             command
         }
+        Shared::AxumServe => connect_info::application(fixture, port),
         Shared::NodeSpdy2 => spdy_transport("spdy/2", Plain)?,
         Shared::NodeSpdy3 => spdy_transport("spdy/3", Plain)?,
         Shared::NodeSpdy31 => spdy_transport("spdy/3.1", Plain)?,

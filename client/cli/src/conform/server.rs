@@ -51,11 +51,10 @@ pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
             (Outcome::Skipped(_), Err(_)) => None,
             // No frame may stop a server.
             (_, Err(error)) => {
-                outcome = Outcome::Failed(lacewing_conform::Failure {
-                    expected: "a server that still accepts connections".into(),
-                    got: error.message().unwrap_or("no connection").to_owned(),
-                    frames: Vec::new(),
-                });
+                outcome = Outcome::Failed(lacewing_conform::Failure::new(
+                    "a server that still accepts connections",
+                    error.message().unwrap_or("no connection"),
+                ));
                 reconnect(args.patience, &connect).await
             }
         };

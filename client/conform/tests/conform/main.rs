@@ -22,11 +22,10 @@ use lacewing_conform::{Conditions, Filter, Segmentation, Strictness};
 
 /// Strict conditions.
 fn conditions(segmentation: Segmentation) -> Conditions {
-    Conditions {
-        strictness: Strictness::Strict,
-        segmentation,
-        ..Conditions::default()
-    }
+    Conditions::default().with(|conditions| {
+        conditions.strictness = Strictness::Strict;
+        conditions.segmentation = segmentation;
+    })
 }
 
 /// The cases to run: all, or those that `CONFORM_ONLY` selects.

@@ -352,7 +352,7 @@ impl Application for Streams {
         }
     }
 
-    fn handle_closed(&mut self, result: &Result<(), Error>) {
+    fn handle_closed(&mut self, _: &mut Context<'_>, result: &Result<(), Error>) {
         let mut hub = self.hub.state.lock();
         hub.closed = Some(result.clone());
         let acceptors = std::mem::take(&mut hub.acceptors);

@@ -59,6 +59,7 @@ const LATE: Duration = Duration::from_secs(1);
 /// # let _ = run_short;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Pressure {
     /// Of nothing.
     #[default]

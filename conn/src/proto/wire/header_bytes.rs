@@ -6,7 +6,7 @@
 pub struct HeaderBytes {
     /// Bytes of names and values.
     pub plain: u64,
-    /// Bytes of header blocks on the wire, frame heads included.
+    /// Bytes of header blocks on the wire; of those that we sent, with the heads of their frames.
     pub compressed: u64,
 }
 

@@ -388,7 +388,7 @@ fn errors(target: &Target) -> Vec<Row> {
         ),
         must(
             "5.4.1/3",
-            "an error after a response is an error",
+            "an error after a complete response is a connection error",
             [
                 send(headers(1, &get).end_stream()),
                 response(1),

@@ -192,7 +192,7 @@ fn framing(target: &Target) -> Vec<Row> {
         ),
         must(
             "8.1/11",
-            "an error in a request is an error when its response is complete already",
+            "an error in a request is reported after a complete response",
             [
                 send(open()),
                 settle(),

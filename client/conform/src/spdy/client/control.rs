@@ -54,11 +54,6 @@ fn replies(dialect: &Dialect) -> Vec<Row> {
                 session_error(),
             ],
         ),
-        must(
-            "2.6.2",
-            "SYN_REPLY with FLAG_FIN is a whole response",
-            [await_request(), Step::AnswerAll, Step::Another],
-        ),
     ]
 }
 
@@ -83,9 +78,10 @@ fn resets() -> Vec<Row> {
                 session_error(),
             ],
         ),
-        must(
+        // A client may retry, and may do so elsewhere.
+        should(
             "2.6.3",
-            "after REFUSED_STREAM the session is still of use",
+            "after REFUSED_STREAM the client continues on the same session",
             [
                 await_request(),
                 Step::Mark,
@@ -167,7 +163,7 @@ fn goaways(dialect: &Dialect) -> Vec<Row> {
         ),
         should(
             "2.6.6",
-            "a request up to the last good stream goes on",
+            "a request up to the last good stream continues",
             [
                 await_request(),
                 settle(),

@@ -96,7 +96,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         ),
         must(
             "2.3.2",
-            "requests go on after an answer, with odd ids that rise",
+            "requests after an answer have higher odd ids",
             [
                 await_request(),
                 Step::AnswerAll,

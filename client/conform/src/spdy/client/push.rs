@@ -63,7 +63,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         ),
         must(
             "3.3",
-            "a push does no harm, whether it is accepted or refused",
+            "a push leaves its request alone",
             [
                 await_request(),
                 send_all([

@@ -53,7 +53,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         .since_3(),
         must(
             "3.2.2",
-            "a response may come whole while the client still sends",
+            "a response may be complete before its request",
             [
                 await_request(),
                 Step::Body,
@@ -64,7 +64,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
         .needs(Need::RequestBody),
         must(
             "3.2.1",
-            "a request has no connection, keep-alive, proxy-connection or transfer-encoding",
+            "a request has no connection-specific header field",
             [await_request()],
         )
         .habits("3.2"),

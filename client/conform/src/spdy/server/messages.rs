@@ -9,7 +9,7 @@ pub(super) fn rows(dialect: &Dialect) -> Vec<Row> {
     rows.push(
         must(
             "3.2.2",
-            "a response has no connection, keep-alive, proxy-connection or transfer-encoding",
+            "a response has no connection-specific header field",
             [send(syn_stream(1, &dialect.get()).fin()), response(1)],
         )
         .habits("3.2"),
