@@ -23,6 +23,7 @@
 //! which maps frames to neutral messages and back, and `rules`, a table of
 //! capabilities. Nothing else in this module knows which protocol it speaks.
 
+mod added_fields;
 mod authority;
 mod charges;
 mod config;
@@ -51,6 +52,7 @@ mod violation;
 mod window_pool;
 mod wire;
 
+pub use added_fields::AddedFields;
 pub use config::{
     Config, ExtendedConnect, FlowControl, HeaderCompression, PersistentSettings, Semantics,
     ServerPush, Setting, ShutdownOrder, VersionSource,

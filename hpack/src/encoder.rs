@@ -4,7 +4,7 @@ mod policy;
 use bytes::{BufMut, BytesMut};
 
 use crate::index::{Hashes, Index, Name, entry_size};
-use crate::{DEFAULT_TABLE_SIZE, Sensitivity, integer, string};
+use crate::{DEFAULT_TABLE_SIZE, Sensitivity, StaticIndex, integer, string};
 pub use config::{EncoderConfig, Indexing, StringCoding};
 use policy::{Policy, policy};
 
@@ -100,6 +100,10 @@ impl Default for Encoder {
     }
 }
 
+/// The entry of a repeated field in an encoder's table, for [`BlockEncoder::repeated`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LastEntry(u32);
+
 /// A header block that is being encoded.
 ///
 /// ```
@@ -123,7 +127,63 @@ impl BlockEncoder<'_> {
     /// ensure both.
     #[inline]
     pub fn field(&mut self, name: &[u8], value: &[u8], sensitivity: Sensitivity) {
-        let name = Name::new(name);
+        self.add(Name::new(name), value, sensitivity);
+    }
+
+    /// Adds an entry of the static table, name and value.
+    ///
+    /// ```
+    /// # use bytes::BytesMut;
+    /// # use lacewing_hpack::{Encoder, StaticIndex};
+    /// # let (mut encoder, mut dst) = (Encoder::new(), BytesMut::new());
+    /// # let mut block = encoder.block(&mut dst);
+    /// if let Some(status_200) = StaticIndex::new(8) {
+    ///     block.static_field(status_200);
+    /// }
+    /// # assert_eq!(dst[..], [0x88]);
+    /// ```
+    #[inline]
+    pub fn static_field(&mut self, index: StaticIndex) {
+        self.dst.put_u8(0x80 | index.number());
+    }
+
+    /// Adds a field with a name of the static table, as [`field`](Self::field) does. There is
+    /// no look-up of the name.
+    #[inline]
+    pub fn static_name(&mut self, name: StaticIndex, value: &[u8], sensitivity: Sensitivity) {
+        self.add(Name::from_static(name), value, sensitivity);
+    }
+
+    /// Adds a field whose value is mostly that of the block before, such as `date`. The encoder
+    /// then compares it with the entry that `last` remembers, instead of hashing it. Keep one
+    /// `last` for each such field of an encoder.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use lacewing_hpack::{Encoder, LastEntry, StaticIndex};
+    ///
+    /// let (mut encoder, mut dst) = (Encoder::new(), BytesMut::new());
+    /// let mut last = LastEntry::default();
+    /// for _ in 0..2 {
+    ///     let date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+    ///     encoder.block(&mut dst).repeated(StaticIndex::DATE, date, &mut last);
+    /// }
+    /// assert_eq!(dst.last(), Some(&0xbe));
+    /// ```
+    #[inline]
+    pub fn repeated(&mut self, name: StaticIndex, value: &[u8], last: &mut LastEntry) {
+        let name = Name::from_static(name);
+        if let Some(index) = self.encoder.index.find_numbered(last.0, name, value) {
+            put_integer(self.dst, index, 7, 0x80);
+            return;
+        }
+        self.add(name, value, Sensitivity::Normal);
+        // If the field did not enter the table now, the next comparison fails, and costs no more.
+        last.0 = self.encoder.index.newest();
+    }
+
+    #[inline]
+    fn add(&mut self, name: Name<'_>, value: &[u8], sensitivity: Sensitivity) {
         let indexing = self.encoder.config.indexing;
         let policy = match sensitivity {
             Sensitivity::Sensitive => Policy::Never,

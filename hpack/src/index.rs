@@ -56,6 +56,15 @@ impl<'a> Name<'a> {
         Self { text, place }
     }
 
+    /// The name at a place of the static table.
+    #[inline]
+    pub(crate) fn from_static(place: StaticIndex) -> Name<'static> {
+        Name {
+            text: place.name(),
+            place: Some(place.first()),
+        }
+    }
+
     #[inline]
     pub(crate) fn text(self) -> &'a [u8] {
         self.text
@@ -159,6 +168,18 @@ impl Index {
             last_age = Some(age);
         }
         None
+    }
+
+    /// The number of the newest entry.
+    pub(crate) fn newest(&self) -> u32 {
+        self.newest
+    }
+
+    /// The index of the entry with this number, if it is this field.
+    #[inline]
+    pub(crate) fn find_numbered(&self, number: u32, name: Name<'_>, value: &[u8]) -> Option<usize> {
+        let (age, slot) = self.slot(number, None)?;
+        self.is_field(slot, name, value).then(|| index(age))
     }
 
     #[inline]

@@ -49,7 +49,7 @@ mod string;
 pub use bytes;
 
 pub use decoder::Decoder;
-pub use encoder::{BlockEncoder, Encoder, EncoderConfig, Indexing, StringCoding};
+pub use encoder::{BlockEncoder, Encoder, EncoderConfig, Indexing, LastEntry, StringCoding};
 pub use error::DecodeError;
 pub use field::{Field, HeaderField, Sensitivity};
 pub use list::{ExceededLimit, ListLimits, Summary};

@@ -19,6 +19,10 @@ pub struct StaticIndex(u8);
 impl StaticIndex {
     /// The last place of the table.
     pub const LAST: Self = Self(61);
+    /// The place of the name `content-length`.
+    pub const CONTENT_LENGTH: Self = Self(28);
+    /// The place of the name `date`.
+    pub const DATE: Self = Self(33);
 
     /// The place with this number; `None` if it isn't one of 1 to 61.
     #[inline]
@@ -60,6 +64,16 @@ impl StaticIndex {
     pub(crate) fn with_name(name: &[u8]) -> Option<Self> {
         let candidate = SLOTS.get(slot(name)?).and_then(|&slot| Self::new(slot))?;
         (candidate.name() == name).then_some(candidate)
+    }
+
+    /// The first place that has the name of `self`.
+    #[inline]
+    pub(crate) fn first(self) -> Self {
+        let mut first = self;
+        while first.entry().values == 0 && first.0 > 1 {
+            first.0 -= 1;
+        }
+        first
     }
 
     /// The place that has the name of `self`, which is the first with this name, and this value.
@@ -126,9 +140,16 @@ mod tests {
             let place = StaticIndex::new(number).unwrap();
             let first = StaticIndex::with_name(place.name()).unwrap();
             assert!(first <= place);
+            assert_eq!(place.first(), first);
             assert_eq!(first.with_value(place.value()), Some(place));
             assert_eq!(first.with_value(b"no such value"), None);
         }
+    }
+
+    #[test]
+    fn named_places_have_their_names() {
+        assert_eq!(StaticIndex::CONTENT_LENGTH.name(), b"content-length");
+        assert_eq!(StaticIndex::DATE.name(), b"date");
     }
 
     #[test]

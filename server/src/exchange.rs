@@ -141,13 +141,14 @@ impl<S: HttpService> Exchanges<S> {
         }
         // What the handler wanted to be sent before its response.
         self.handle_commands(conn);
-        let heads = &mut self.heads;
+        let heads = &self.heads;
         // It asks the body for its size.
         let prepared = catch_unwind(AssertUnwindSafe(|| {
             heads.prepare(response, ticket.kind, conn.now())
         }));
         let Prepared {
             head,
+            added,
             priority,
             body,
             left_out,
@@ -156,7 +157,7 @@ impl<S: HttpService> Exchanges<S> {
             Err(error) => return self.fail(conn, stream, ticket, &error),
         };
         let status = head.status().unwrap_or_default();
-        if let Err(error) = conn.stream(stream).reply(head, body.is_none()) {
+        if let Err(error) = conn.stream(stream).respond(head, added, body.is_none()) {
             if is_over(error) {
                 return;
             }
@@ -191,9 +192,9 @@ impl<S: HttpService> Exchanges<S> {
         error: &StreamError,
     ) {
         self.report(stream.id(), error);
-        let head = self.heads.internal_error(conn.now());
+        let (head, added) = self.heads.internal_error(conn.now());
         let status = head.status().unwrap_or_default();
-        match conn.stream(stream).reply(head, true) {
+        match conn.stream(stream).respond(head, added, true) {
             Ok(()) => self.telemetry.response(stream.id(), status, ticket.clock),
             Err(error) => self.not_sent(conn, stream, error),
         }

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, Method, StatusCode, header::CONTENT_LENGTH};
 
-use super::{Head, Rule, Side, UsageError, rules::Rules, wire::settle_length};
+use super::{AddedFields, Head, Rule, Side, UsageError, rules::Rules, wire::settle_length};
 
 /// The content of a message that is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -169,7 +169,11 @@ fn none_of(length: Option<u64>) -> Result<Content, Rule> {
 /// The content that a response of ours may have. Its head says of its length
 /// no more than it may: nothing in 1xx, 204 and where a tunnel follows (RFC
 /// 9110 §8.6), in 205 that there is none.
-pub(crate) fn of_our_response(head: &mut Head, asked: Asked) -> Result<Content, UsageError> {
+pub(crate) fn of_our_response(
+    head: &mut Head,
+    added: &mut AddedFields,
+    asked: Asked,
+) -> Result<Content, UsageError> {
     let Some(status) = head.status() else {
         return Ok(Content::Unmeasured);
     };
@@ -182,8 +186,10 @@ pub(crate) fn of_our_response(head: &mut Head, asked: Asked) -> Result<Content, 
     let unsaid = tunnel
         || status.is_informational()
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT);
+    added.leave_out(&head.fields);
     if unsaid {
         head.fields.remove(CONTENT_LENGTH);
+        added.length = None;
     } else {
         check_our_length(&mut head.fields)?;
     }
@@ -258,17 +264,24 @@ mod tests {
             (CONNECT, 404, Content::Unmeasured, true),
         ] {
             let mut head = response(status, &["7"]);
-            assert_eq!(of_our_response(&mut head, asked), Ok(content), "{status}");
+            assert_eq!(
+                of_our_response(&mut head, &mut AddedFields::default(), asked),
+                Ok(content),
+                "{status}"
+            );
             let has = head.fields.contains_key(CONTENT_LENGTH);
             assert_eq!(has, kept, "{status}");
         }
         for lengths in [&["x"][..], &[""], &["1", "2"], &["-1"], &["1, 1"]] {
             let mut head = response(200, lengths);
-            let settled = of_our_response(&mut head, GET);
+            let settled = of_our_response(&mut head, &mut AddedFields::default(), GET);
             assert_eq!(settled, Err(UsageError::InvalidLength), "{lengths:?}");
         }
         let mut head = response(200, &["7", "7"]);
-        assert_eq!(of_our_response(&mut head, GET), Ok(Content::Unmeasured));
+        assert_eq!(
+            of_our_response(&mut head, &mut AddedFields::default(), GET),
+            Ok(Content::Unmeasured)
+        );
         assert_eq!(head.fields.len(), 1);
     }
 }

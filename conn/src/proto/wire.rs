@@ -16,7 +16,8 @@ pub(crate) use self::fields::{Fields, ListLimit, settle_length};
 pub use self::header_bytes::HeaderBytes;
 pub(crate) use self::http2::settings::payload as settings_payload;
 use super::{
-    Config, Direction, Head, Output, Priority, Reason, Rule, Setting, StreamId, Version, Violation,
+    AddedFields, Config, Direction, Head, Output, Priority, Reason, Rule, Setting, StreamId,
+    Version, Violation,
 };
 
 /// The wire of a connection: the codec of its protocol, and the frames that wait to
@@ -276,10 +277,33 @@ impl Wire {
         let out = self.output.buffer();
         match &mut self.codec {
             Codec::Http2(wire) => {
-                wire.headers(stream, kind, head, fin, out);
+                wire.headers(stream, kind, head, &AddedFields::NONE, fin, out);
                 Ok(())
             }
             Codec::Spdy(wire) => wire.headers(stream, kind, head, fin, out),
+        }
+    }
+
+    /// A response's header list, with the fields that we add to it.
+    #[inline]
+    pub(crate) fn response(
+        &mut self,
+        stream: StreamId,
+        kind: SendKind,
+        mut head: Head,
+        added: AddedFields,
+        fin: bool,
+    ) -> Result<(), Unencodable> {
+        let out = self.output.buffer();
+        match &mut self.codec {
+            Codec::Http2(wire) => {
+                wire.headers(stream, kind, &head, &added, fin, out);
+                Ok(())
+            }
+            Codec::Spdy(wire) => {
+                added.insert_into(&mut head.fields);
+                wire.headers(stream, kind, &head, fin, out)
+            }
         }
     }
 

@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use bytes::Buf;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
-    header::{CONTENT_LENGTH, DATE, Entry, TE},
+    HeaderMap, HeaderName, Method, Response, StatusCode,
+    header::{CONTENT_LENGTH, TE},
 };
 use http_body::Body;
-use lacewing_conn::proto::{Head, Priority, fields::CONNECTION_SPECIFIC};
+use lacewing_conn::proto::{AddedFields, Head, Priority, fields::CONNECTION_SPECIFIC};
 
 use crate::{
     BoxError, DateHeader, StreamError, date,
@@ -43,16 +43,13 @@ impl Kind {
 /// Prepares the heads of a connection's responses.
 pub(super) struct Heads {
     date: DateHeader,
-    /// The last length that was made: responses of the same size follow each
-    /// other, and a clone costs a reference count.
-    length: LastLength,
 }
-
-struct LastLength(u64, HeaderValue);
 
 /// The parts of a response to send.
 pub(super) struct Prepared<B> {
     pub(super) head: Head,
+    /// The fields that the engine sends with the head, if it does not have them.
+    pub(super) added: AddedFields,
     /// The priority that the response sets; it overrides the client's (RFC 9218
     /// §8).
     pub(super) priority: Option<Priority>,
@@ -64,10 +61,7 @@ pub(super) struct Prepared<B> {
 
 impl Heads {
     pub(super) fn new(date: DateHeader) -> Self {
-        Self {
-            date,
-            length: LastLength(0, HeaderValue::from_static("0")),
-        }
+        Self { date }
     }
 
     /// The parts of a response to send.
@@ -76,7 +70,7 @@ impl Heads {
     ///
     /// [`StreamError::Response`], if its content-length is none.
     pub(super) fn prepare<B: Body<Data: Buf, Error: Into<BoxError>>>(
-        &mut self,
+        &self,
         response: Response<B>,
         kind: Kind,
         now: Instant,
@@ -95,25 +89,20 @@ impl Heads {
             head.fields.remove(CONTENT_LENGTH);
         }
         let left_out = forbidden && kind != Kind::Head && body.size_hint().lower() > 0;
+        let mut added = self.added(now);
         let mut length = None;
         if !forbidden && !tunnel {
-            length = match head.fields.entry(CONTENT_LENGTH) {
-                Entry::Occupied(entry) => outgoing::declared(entry.iter())?,
-                Entry::Vacant(_) if body.is_end_stream() => None,
-                Entry::Vacant(entry) => {
-                    let exact = body.size_hint().exact();
-                    if let Some(length) = exact {
-                        entry.insert(self.length.value(length));
-                    }
-                    exact
-                }
-            };
+            length = outgoing::declared(head.fields.get_all(CONTENT_LENGTH))?;
+            if length.is_none() && !body.is_end_stream() {
+                length = body.size_hint().exact();
+                added.length = length;
+            }
         }
-        self.add_date(&mut head.fields, now);
         let body = Some(Outgoing::new(body, length))
             .filter(|body| !forbidden && kind != Kind::Head && !body.is_end_stream());
         Ok(Prepared {
             head,
+            added,
             priority,
             body,
             left_out,
@@ -121,27 +110,17 @@ impl Heads {
     }
 
     /// The answer when there is no response.
-    pub(super) fn internal_error(&mut self, now: Instant) -> Head {
-        let mut head = Head::response(StatusCode::INTERNAL_SERVER_ERROR);
-        head.fields
-            .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        self.add_date(&mut head.fields, now);
-        head
+    pub(super) fn internal_error(&self, now: Instant) -> (Head, AddedFields) {
+        let mut added = self.added(now);
+        added.length = Some(0);
+        (Head::response(StatusCode::INTERNAL_SERVER_ERROR), added)
     }
 
-    fn add_date(&self, fields: &mut HeaderMap, now: Instant) {
-        if self.date.is_added() {
-            fields.entry(DATE).or_insert_with(|| date::value(now));
+    fn added(&self, now: Instant) -> AddedFields {
+        AddedFields {
+            length: None,
+            date: self.date.is_added().then(|| date::value(now)),
         }
-    }
-}
-
-impl LastLength {
-    fn value(&mut self, length: u64) -> HeaderValue {
-        if self.0 != length {
-            *self = Self(length, HeaderValue::from(length));
-        }
-        self.1.clone()
     }
 }
 
@@ -184,14 +163,25 @@ pub(super) fn settle_fields(fields: &mut HeaderMap) -> Option<Priority> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{HeaderValue, header::DATE};
     use http_body_util::{Either, Empty, Full};
 
     type TestBody = Either<Full<&'static [u8]>, Empty<&'static [u8]>>;
 
     fn prepare(response: Response<TestBody>, kind: Kind) -> (Head, Option<Outgoing<TestBody>>) {
         let prepared = Heads::new(DateHeader::Add).prepare(response, kind, Instant::now());
-        let Prepared { head, body, .. } = prepared.unwrap();
-        (head, body)
+        let prepared = prepared.unwrap();
+        (as_sent(prepared.head, prepared.added), prepared.body)
+    }
+
+    /// The engine leaves out the added fields that the head has.
+    fn as_sent(mut head: Head, added: AddedFields) -> Head {
+        let length = added.length.map(|length| (CONTENT_LENGTH, length.into()));
+        let date = added.date.map(|date| (DATE, date));
+        for (name, value) in length.into_iter().chain(date) {
+            head.fields.entry(name).or_insert(value);
+        }
+        head
     }
 
     fn full() -> Response<TestBody> {
@@ -215,9 +205,9 @@ mod tests {
         assert_eq!(head.fields[CONTENT_LENGTH], "6");
         assert_eq!(head.fields[DATE], "yesterday");
 
-        let mut heads = Heads::new(DateHeader::Leave);
+        let heads = Heads::new(DateHeader::Leave);
         let prepared = heads.prepare(full(), Kind::Other, Instant::now()).unwrap();
-        assert!(!prepared.head.fields.contains_key(DATE));
+        assert!(prepared.added.date.is_none() && prepared.head.fields.is_empty());
     }
 
     #[test]
@@ -250,7 +240,7 @@ mod tests {
         response
             .headers_mut()
             .insert("priority", HeaderValue::from_static("u=0, i"));
-        let mut heads = Heads::new(DateHeader::Add);
+        let heads = Heads::new(DateHeader::Add);
         let prepared = heads.prepare(response, Kind::Other, Instant::now());
         let prepared = prepared.ok().unwrap();
         assert_eq!(prepared.priority, Some(Priority::new(0, true)));

@@ -9,7 +9,7 @@ use super::Engine;
 use crate::{
     Reason,
     proto::{
-        Head, Priority, Semantics, Side, StreamKey, UsageError,
+        AddedFields, Head, Priority, Semantics, Side, StreamKey, UsageError,
         content::{self, Content},
         memory,
         streams::{
@@ -85,7 +85,7 @@ impl StreamMut<'_> {
         if stream.send_half() != Half::Waiting {
             return Err(UsageError::AlreadyReplied);
         }
-        content::of_our_response(&mut head, stream.asked)?;
+        content::of_our_response(&mut head, &mut AddedFields::default(), stream.asked)?;
         engine
             .wire
             .headers(key.id(), SendKind::Reply, &head, false)?;
@@ -103,7 +103,22 @@ impl StreamMut<'_> {
     ///
     /// [`UsageError::AlreadyReplied`], and the other errors of a head that the
     /// stream or the protocol does not allow.
-    pub fn reply(&mut self, mut head: Head, fin: bool) -> Result<(), UsageError> {
+    pub fn reply(&mut self, head: Head, fin: bool) -> Result<(), UsageError> {
+        self.respond(head, AddedFields::NONE, fin)
+    }
+
+    /// Sends the head of the reply as [`reply`](Self::reply) does, with those of
+    /// the `added` fields that it does not have.
+    ///
+    /// # Errors
+    ///
+    /// As [`reply`](Self::reply).
+    pub fn respond(
+        &mut self,
+        mut head: Head,
+        mut added: AddedFields,
+        fin: bool,
+    ) -> Result<(), UsageError> {
         let Self { engine, now, key } = self;
         let response = head.status().is_some();
         if is_informational(&head) || (engine.config.semantics == Semantics::Http && !response) {
@@ -116,16 +131,17 @@ impl StreamMut<'_> {
         let fin = fin && !waits;
         let placed = stream.check_send(Part::Head { fin });
         placed.map_err(|_| UsageError::AlreadyReplied)?;
-        let content = content::of_our_response(&mut head, stream.asked)?;
+        let content = content::of_our_response(&mut head, &mut added, stream.asked)?;
         let status = head.status();
         if let Some(held) = stream.held_mut() {
+            added.insert_into(&mut head.fields);
             held.reply = Some((head, fin));
         } else {
             let kind = match stream.push {
                 Some(_) => SendKind::PushReply,
                 None => SendKind::Reply,
             };
-            engine.wire.headers(key.id(), kind, &head, fin)?;
+            engine.wire.response(key.id(), kind, head, added, fin)?;
         }
         stream.send_headers(fin);
         stream.note_reply(status);

@@ -8,14 +8,16 @@ pub(super) mod settings;
 use bytes::{Bytes, BytesMut};
 use http::uri::Scheme;
 use lacewing_frames::http2 as frames;
-use lacewing_hpack::{BlockEncoder, EncoderConfig, ExceededLimit};
+use lacewing_hpack::{BlockEncoder, EncoderConfig, ExceededLimit, LastEntry};
 
 use self::{
     codes::{code, reason, violation},
-    encode::{Block, encode_control, encode_fields},
+    encode::{Block, encode_added, encode_control, encode_fields},
 };
 use super::{Data, Fields, Headers, HeadersKind, ListLimit, Message, SendKind, Unencodable};
-use crate::proto::{Config, Head, HeaderBytes, Priority, Reason, Rule, Side, StreamId, Violation};
+use crate::proto::{
+    AddedFields, Config, Head, HeaderBytes, Priority, Reason, Rule, Side, StreamId, Violation,
+};
 
 /// Upper bound of our DATA frames, so that one stream cannot monopolise the
 /// connection.
@@ -46,8 +48,8 @@ pub(crate) struct Wire {
     /// Settings that the peer may not take back.
     fixed: settings::Fixed,
     sent: HeaderBytes,
-    /// Scratch for numbers in text.
-    digits: [u8; 3],
+    /// The `date` that was sent last.
+    last_date: LastEntry,
 }
 
 impl Wire {
@@ -78,7 +80,7 @@ impl Wire {
             settings_came: false,
             fixed: settings::Fixed::default(),
             sent: HeaderBytes::default(),
-            digits: [0; 3],
+            last_date: LastEntry::default(),
         }
     }
 
@@ -255,18 +257,20 @@ impl Wire {
         stream: StreamId,
         kind: SendKind,
         head: &Head,
+        added: &AddedFields,
         fin: bool,
         out: &mut BytesMut,
     ) {
-        let (scheme, digits) = (&self.scheme, &mut self.digits);
+        let (scheme, last_date) = (&self.scheme, &mut self.last_date);
         let plain = &mut self.sent.plain;
         let before = out.len();
         let fields = |encoder: &mut BlockEncoder<'_>| {
             let mut block = Block { encoder, plain };
-            encode_control(head, scheme, digits, &mut block);
+            encode_control(head, scheme, &mut block);
             if !head.fields.is_empty() {
                 encode_fields(head, &mut block);
             }
+            encode_added(added, last_date, &mut block);
         };
         match kind {
             SendKind::Push { parent } => {

@@ -1,10 +1,10 @@
 //! Heads to header blocks.
 
-use http::{Method, header, uri::Scheme};
-use lacewing_hpack::{BlockEncoder, Sensitivity};
+use http::{Method, StatusCode, header, uri::Scheme};
+use lacewing_hpack::{BlockEncoder, LastEntry, Sensitivity, StaticIndex};
 
 use crate::proto::{
-    Control, Head,
+    AddedFields, Control, Head,
     head::authority,
     wire::{
         fields::{is_connection_specific, without_blanks},
@@ -21,28 +21,35 @@ pub(super) struct Block<'a, 'b> {
 impl Block<'_, '_> {
     #[inline]
     fn field(&mut self, name: &[u8], value: &[u8], sensitivity: Sensitivity) {
+        self.count(name, value);
+        self.encoder.field(name, value, sensitivity);
+    }
+
+    /// An entry of the static table.
+    #[inline]
+    fn static_field(&mut self, index: StaticIndex) {
+        self.count(index.name(), index.value());
+        self.encoder.static_field(index);
+    }
+
+    #[inline]
+    fn count(&mut self, name: &[u8], value: &[u8]) {
         let len = name.len().saturating_add(value.len());
         *self.plain = self.plain.saturating_add(len as u64);
-        self.encoder.field(name, value, sensitivity);
     }
 }
 
 /// `default` is the scheme of requests whose URI names none.
-pub(super) fn encode_control(
-    head: &Head,
-    default: &Scheme,
-    digits: &mut [u8; 3],
-    block: &mut Block<'_, '_>,
-) {
+pub(super) fn encode_control(head: &Head, default: &Scheme, block: &mut Block<'_, '_>) {
     let plain = Sensitivity::Normal;
     match &head.control {
         Control::None => {}
         Control::Response { status } => {
-            let number = status.as_u16();
-            for (place, unit) in digits.iter_mut().zip([100, 10, 1]) {
-                *place = b'0'.saturating_add(u8::try_from(number / unit % 10).unwrap_or(0));
+            if let Some(index) = index_of(*status) {
+                block.static_field(index);
+            } else {
+                block.field(b":status", status.as_str().as_bytes(), plain);
             }
-            block.field(b":status", &digits[..], plain);
         }
         Control::Request {
             method,
@@ -65,6 +72,54 @@ pub(super) fn encode_control(
             }
         }
     }
+}
+
+/// The place of `:status` with this code in the static table (RFC 7541, appendix A).
+fn index_of(status: StatusCode) -> Option<StaticIndex> {
+    StaticIndex::new(match status.as_u16() {
+        200 => 8,
+        204 => 9,
+        206 => 10,
+        304 => 11,
+        400 => 12,
+        404 => 13,
+        500 => 14,
+        _ => return None,
+    })
+}
+
+/// `last_date` is the entry of the last `date`: a connection sends the same one for a
+/// second.
+pub(super) fn encode_added(
+    added: &AddedFields,
+    last_date: &mut LastEntry,
+    block: &mut Block<'_, '_>,
+) {
+    if let Some(length) = added.length {
+        let (name, mut room) = (StaticIndex::CONTENT_LENGTH, [0; 20]);
+        let value = decimal(length, &mut room);
+        block.count(name.name(), value);
+        block.encoder.static_name(name, value, Sensitivity::Normal);
+    }
+    if let Some(date) = &added.date {
+        let (name, value) = (StaticIndex::DATE, date.as_bytes());
+        block.count(name.name(), value);
+        block.encoder.repeated(name, value, last_date);
+    }
+}
+
+/// The decimal digits of a number, at the end of `room`.
+fn decimal(mut number: u64, room: &mut [u8; 20]) -> &[u8] {
+    let mut start = room.len();
+    for place in room.iter_mut().rev() {
+        *place = b'0'.saturating_add(u8::try_from(number % 10).unwrap_or(0));
+        number /= 10;
+        start = start.saturating_sub(1);
+        if number == 0 {
+            break;
+        }
+    }
+    room.get(start..).unwrap_or_default()
 }
 
 pub(super) fn encode_fields(head: &Head, block: &mut Block<'_, '_>) {
