@@ -2,7 +2,8 @@
 
 use bytes::BytesMut;
 use lacewing_hpack::{
-    Decoder, Encoder, EncoderConfig, HeaderField, Indexing, ListLimits, Sensitivity,
+    Decoder, Encoder, EncoderConfig, HeaderField, Indexing, LastEntry, ListLimits, Sensitivity,
+    StaticIndex,
 };
 
 fn encode(encoder: &mut Encoder, fields: &[(&str, &str, Sensitivity)]) -> BytesMut {
@@ -202,4 +203,42 @@ fn a_repeated_field_costs_one_byte() {
         .collect();
     encode(&mut encoder, &fields);
     assert_eq!(encode(&mut encoder, &fields).len(), fields.len());
+}
+
+/// By index or by name, with or without a remembered entry: the bytes are the same.
+#[test]
+fn static_names_need_no_look_up() {
+    for indexing in [Indexing::Sensible, Indexing::Everything, Indexing::Nothing] {
+        // Room for two dates: a remembered entry may be evicted, and its number used again.
+        let config = EncoderConfig::DEFAULT.with(|config| {
+            config.indexing = indexing;
+            config.max_table_size = 150;
+        });
+        let (mut plain, mut quick) = (Encoder::with_config(config), Encoder::with_config(config));
+        let mut last = LastEntry::default();
+        for round in 0..200_usize {
+            let date = format!("Sun, 06 Nov 1994 08:49:{:02} GMT", round / 3 % 5);
+            let length = (round * 7).to_string();
+            let other = format!("{}", round % 4 / 3 * round);
+            let mut expected = BytesMut::new();
+            let mut block = plain.block(&mut expected);
+            block.field(b":status", b"404", NORMAL);
+            block.field(b"x-other", other.as_bytes(), NORMAL);
+            block.field(b"content-length", length.as_bytes(), NORMAL);
+            block.field(b"date", date.as_bytes(), NORMAL);
+            let mut written = BytesMut::new();
+            let mut block = quick.block(&mut written);
+            block.static_field(StaticIndex::new(13).unwrap());
+            block.field(b"x-other", other.as_bytes(), NORMAL);
+            block.static_name(StaticIndex::CONTENT_LENGTH, length.as_bytes(), NORMAL);
+            block.repeated(StaticIndex::DATE, date.as_bytes(), &mut last);
+            assert_eq!(written, expected, "{indexing:?} {round}");
+            if round == 100 {
+                for encoder in [&mut plain, &mut quick] {
+                    encoder.set_max_table_size(0);
+                    encoder.set_max_table_size(150);
+                }
+            }
+        }
+    }
 }
