@@ -3,7 +3,7 @@
 use http::{HeaderValue, Method, StatusCode, uri::Scheme};
 use lacewing_conn::{
     Version,
-    proto::{Head, OpenError, OpenOptions, UsageError},
+    proto::{AddedFields, Head, OpenError, OpenOptions, UsageError},
 };
 
 use crate::pair::{Pair, every_version};
@@ -175,5 +175,67 @@ fn the_scheme_that_a_uri_omits_is_the_connections() {
         pair.run();
         let request = pair.server.seen[&id].request.as_deref();
         assert_eq!(request, Some("GET https://example.org/a"), "{version}");
+    });
+}
+
+/// Exactly one `content-length` and `date`: the response's own, or the added one. None where the
+/// status permits no length (RFC 9110 §8.6).
+#[test]
+fn added_fields_are_sent_unless_the_response_has_them() {
+    every_version(|version| {
+        let mut pair = Pair::new(version);
+        pair.server.answers = false;
+        for (status, own, length, date) in [
+            (200, &[][..], Some("0"), "today"),
+            (200, &[], Some("0"), "today"),
+            (200, &[("date", "yesterday")], Some("0"), "yesterday"),
+            (200, &[("content-length", "7")], Some("7"), "tomorrow"),
+            (201, &[("x-mine", "1")], Some("0"), "tomorrow"),
+            (204, &[], None, "today"),
+            (
+                404,
+                &[("date", "yesterday"), ("content-length", "7")],
+                Some("7"),
+                "yesterday",
+            ),
+        ] {
+            let head = Head::request(Method::HEAD, "https://example.org/".parse().unwrap());
+            let opened = pair
+                .client
+                .engine
+                .open(pair.now, head, OpenOptions::without_content());
+            let id = opened.unwrap().id().value();
+            pair.run();
+            let mut head = Head::response(StatusCode::from_u16(status).unwrap());
+            for (name, value) in own {
+                head.fields.insert(*name, HeaderValue::from_static(value));
+            }
+            let added = AddedFields {
+                length: Some(0),
+                date: Some(HeaderValue::from_static(if date == "yesterday" {
+                    "today"
+                } else {
+                    date
+                })),
+            };
+            let stream = pair.server.keys[&id];
+            let mut stream = pair.server.engine.stream(pair.now, stream);
+            stream.respond(head, added, true).unwrap();
+            pair.run();
+            let seen = &pair.client.seen[&id];
+            assert_eq!(seen.status.map(|status| status.as_u16()), Some(status));
+            let field = |name: &str| seen.fields.get(name).map(|values| values.join("|"));
+            assert_eq!(
+                field("content-length").as_deref(),
+                length,
+                "{version}: {status} {own:?}"
+            );
+            assert_eq!(
+                field("date").as_deref(),
+                Some(date),
+                "{version}: {status} {own:?}"
+            );
+        }
+        pair.assert_quiescent();
     });
 }

@@ -41,6 +41,14 @@ pub trait HeaderList: Default {
 
     /// Adds the next field of the block.
     fn push(&mut self, field: Self::Field, sensitivity: Sensitivity);
+
+    /// Receives the number of fields of the block before, since blocks of a connection resemble
+    /// each other. A list may make room for as many, up to a bound of its own: the peer
+    /// chooses the number. The default does nothing.
+    #[inline]
+    fn expect(&mut self, fields: usize) {
+        let _ = fields;
+    }
 }
 
 impl<F: Field> HeaderList for Vec<(F, Sensitivity)> {

@@ -88,17 +88,17 @@ impl Engine {
 
     fn handle_headers(&mut self, now: Instant, headers: Headers) -> Outcome {
         let id = headers.stream;
-        if let Some(key) = self.streams.find(id) {
+        if self.ids.is_next_of_peer(id) {
+            if matches!(headers.kind, HeadersKind::Open | HeadersKind::ByState) {
+                return self.open_of_peer(now, headers);
+            }
+        } else if let Some(key) = self.streams.find(id) {
             return match headers.kind {
                 HeadersKind::Open => Err(Rule::DuplicateOpen.on(id)),
                 _ => self.continue_stream(now, key, headers),
             };
         }
-        let opens = matches!(headers.kind, HeadersKind::Open | HeadersKind::ByState);
         let standing = self.ids.standing(id);
-        if opens && standing.is_unopened() && self.ids.is_of_peer(id) {
-            return self.open_of_peer(now, headers);
-        }
         let rule = match (standing, headers.kind) {
             (Standing::Idle | Standing::BeyondGoAway, HeadersKind::Open) => Rule::StreamIdParity,
             (_, HeadersKind::Open) => Rule::StreamIdOrder,
@@ -168,7 +168,10 @@ impl Engine {
             fin,
             length: headers.fields.has_length,
         };
-        let mut head = match headers.fields.into_request(self.config.semantics) {
+        let mut fields = headers.fields;
+        let head = fields.take_request(self.config.semantics);
+        self.wire.recycle(fields);
+        let mut head = match head {
             Ok(head) => head,
             Err(rule) => return self.refuse_malformed(now, id, fin, unidirectional, rule),
         };
@@ -247,7 +250,9 @@ impl Engine {
             fin: headers.fin,
             length: headers.fields.has_length,
         };
-        let head = headers.fields.into_response(self.config.semantics);
+        let mut fields = headers.fields;
+        let head = fields.take_response(self.config.semantics);
+        self.wire.recycle(fields);
         let mut head = head.map_err(|rule| rule.on(id))?;
         let content = part.check_status(head.status()).and_then(|()| {
             let (rules, asked) = (self.rules, stream.asked);

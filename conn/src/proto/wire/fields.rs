@@ -28,6 +28,8 @@ pub(crate) struct Fields {
     pub(crate) has_length: bool,
     /// Bytes of names and values.
     bytes: usize,
+    /// The room that the map gets with its first field, in fields.
+    expected: usize,
     /// The first rule that the list breaks.
     pub(crate) malformed: Option<Rule>,
     /// The limit that the list is over, and by which it is cut short.
@@ -41,7 +43,18 @@ pub(crate) enum ListLimit {
     Fields,
 }
 
+/// The room that every map gets with its first field.
+const FIRST_ROOM: usize = 6;
+
+/// The most room that a map gets before it has the fields for it: about 7 KiB.
+const MAX_EXPECTED: usize = 64;
+
 impl Fields {
+    /// So many fields are likely to follow.
+    pub(crate) fn expect(&mut self, fields: usize) {
+        self.expected = fields.min(MAX_EXPECTED);
+    }
+
     /// The first rule counts, and before all those by which no answer is
     /// deserved.
     pub(crate) fn malformed(&mut self, rule: Rule) {
@@ -69,6 +82,10 @@ impl Fields {
             "host" => self.target.host = HostField::Present,
             "content-length" => self.has_length = true,
             _ => {}
+        }
+        // To grow a map step by step costs more than to fill it.
+        if self.expected > FIRST_ROOM && self.map.is_empty() {
+            self.map.reserve(self.expected);
         }
         self.map.append(name, value);
     }
@@ -121,11 +138,9 @@ impl Fields {
         Some(Priority::from_field(value.as_bytes()))
     }
 
-    /// A request's head, or the first rule that the list breaks.
-    pub(crate) fn into_request(self: Box<Self>, semantics: Semantics) -> Result<Head, Rule> {
-        if let Some(rule) = self.malformed {
-            return Err(rule);
-        }
+    /// Takes out a request's head, or the first rule that the list breaks. Leaves an
+    /// empty list.
+    pub(crate) fn take_request(&mut self, semantics: Semantics) -> Result<Head, Rule> {
         let Self {
             method,
             target,
@@ -133,8 +148,12 @@ impl Fields {
             status,
             map,
             cookie,
+            malformed,
             ..
-        } = *self;
+        } = std::mem::take(self);
+        if let Some(rule) = malformed {
+            return Err(rule);
+        }
         let mut fields = with_cookie(map, cookie);
         if semantics == Semantics::Raw {
             return Ok(Head::fields(fields));
@@ -163,18 +182,20 @@ impl Fields {
         })
     }
 
-    /// A response's head, or the first rule that the list breaks.
-    pub(crate) fn into_response(self: Box<Self>, semantics: Semantics) -> Result<Head, Rule> {
-        if let Some(rule) = self.malformed {
-            return Err(rule);
-        }
+    /// Takes out a response's head, or the first rule that the list breaks. Leaves an
+    /// empty list.
+    pub(crate) fn take_response(&mut self, semantics: Semantics) -> Result<Head, Rule> {
         let request = self.has_request_fields();
         let Self {
             status,
             map,
             cookie,
+            malformed,
             ..
-        } = *self;
+        } = std::mem::take(self);
+        if let Some(rule) = malformed {
+            return Err(rule);
+        }
         let fields = with_cookie(map, cookie);
         if semantics == Semantics::Raw {
             return Ok(Head::fields(fields));
@@ -378,6 +399,33 @@ mod tests {
         ] {
             assert_eq!(lengths(bad), Err(Rule::ContentLengthMismatch), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_list_is_empty_once_its_message_is_taken() {
+        for broken in [None, Some(Rule::InvalidFieldValue)] {
+            let mut fields = Fields::default();
+            fields.method = Some(Method::GET);
+            fields.target.scheme = Some(http::uri::Scheme::HTTP);
+            fields.target.path = Some(http::uri::PathAndQuery::from_static("/secret"));
+            for name in ["cookie", "cookie", "host", "priority", "content-length"] {
+                fields.append(name.parse().unwrap(), HeaderValue::from_static("1"));
+            }
+            fields.malformed = broken;
+            fields.exceeded = broken.map(|_| ListLimit::Size);
+            let request = fields.take_request(Semantics::Http);
+            assert_eq!(request.err(), broken);
+            assert_eq!(format!("{fields:?}"), format!("{:?}", Fields::default()));
+        }
+    }
+
+    #[test]
+    fn room_for_expected_fields_is_bounded() {
+        let mut fields = Fields::default();
+        fields.expect(usize::MAX);
+        assert_eq!(fields.memory(), 0);
+        fields.append(header::ACCEPT, HeaderValue::from_static("*/*"));
+        assert!((MAX_EXPECTED..2 * MAX_EXPECTED).contains(&fields.map.capacity()));
     }
 
     #[test]

@@ -20,6 +20,11 @@ impl frames::HeaderList for Box<Fields> {
     type Field = Field;
 
     #[inline]
+    fn expect(&mut self, fields: usize) {
+        Fields::expect(self, fields);
+    }
+
+    #[inline]
     fn push(&mut self, field: Field, sensitivity: Sensitivity) {
         let regular = match field {
             Field::Regular(name, mut value) => {
