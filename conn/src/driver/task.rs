@@ -520,7 +520,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
     /// Frees the memory that a sleeping connection does not need.
     fn release_memory(&mut self) {
         self.transport.release_buffers(self.engine.output());
-        self.engine.release_memory();
         if self.phase != Phase::Open || self.engine.is_idle() {
             self.streams.clear();
             if self.signals.capacity() > SIGNALS {

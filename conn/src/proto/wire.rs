@@ -193,21 +193,6 @@ impl Wire {
         }
     }
 
-    /// The next header list is decoded into this one, which is empty.
-    #[inline]
-    pub(crate) fn recycle(&mut self, fields: Box<Fields>) {
-        if let Codec::Http2(wire) = &mut self.codec {
-            wire.recycle(fields);
-        }
-    }
-
-    /// Frees what only the next header list needs.
-    pub(crate) fn release_memory(&mut self) {
-        if let Codec::Http2(wire) = &mut self.codec {
-            wire.release_memory();
-        }
-    }
-
     /// Payloads of DATA below this are copied off the input.
     #[inline]
     pub(crate) fn set_copy_below(&mut self, length: usize) {

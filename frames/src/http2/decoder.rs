@@ -57,8 +57,6 @@ pub struct Decoder<L: HeaderList> {
     block_bytes: BlockBytes,
     /// Shorter payloads of DATA are copied.
     copy_below: usize,
-    /// An emptied list, for the next block.
-    spare: Option<L>,
     /// The number of fields of the last block.
     last_fields: usize,
 }
@@ -108,7 +106,6 @@ impl<L: HeaderList> Decoder<L> {
             failed: None,
             block_bytes: BlockBytes::default(),
             copy_below: COPY_BELOW,
-            spare: None,
             last_fields: 0,
         }
     }
@@ -137,18 +134,6 @@ impl<L: HeaderList> Decoder<L> {
     pub fn set_header_table_size(&mut self, size: u32) {
         self.hpack
             .set_max_table_size(usize::try_from(size).unwrap_or(usize::MAX));
-    }
-
-    /// Returns a list of an earlier message, from which the caller has removed all fields. The
-    /// next header block is decoded into it. A list that owns memory is thus allocated once for
-    /// many messages.
-    pub fn recycle(&mut self, list: L) {
-        self.spare = Some(list);
-    }
-
-    /// Drops the [recycled](Self::recycle) list. Call this for an idle connection.
-    pub fn release_memory(&mut self) {
-        self.spare = None;
     }
 
     /// Returns whether a header block is incomplete. An endpoint sets a deadline for it.
@@ -412,7 +397,7 @@ impl<L: HeaderList> Decoder<L> {
         let mut limits = hpack::ListLimits::default();
         limits.max_size = self.limits.max_header_list_size;
         limits.max_fields = self.limits.max_header_fields;
-        let mut fields = self.spare.take().unwrap_or_default();
+        let mut fields = L::default();
         // A field has at least one byte.
         fields.expect(self.last_fields.min(block.len()));
         let result = self.hpack.decode(block, limits, |field, sensitivity| {

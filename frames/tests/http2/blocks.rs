@@ -243,30 +243,6 @@ fn long_promises_are_split() {
 }
 
 #[test]
-fn a_recycled_list_is_filled_again() {
-    let (mut wire, mut decoder) = (BytesMut::new(), decoder());
-    let sent = vec![(HeaderField::new(b"a", b"b"), Sensitivity::Normal)];
-    encode(
-        &mut Encoder::new(),
-        &mut wire,
-        HeadersHead::new(1, true),
-        &sent,
-    );
-    decoder.recycle(Vec::with_capacity(100));
-    let Ok(Some(Message::Headers { list, .. })) = decoder.decode(&mut wire.clone()) else {
-        panic!("a whole frame");
-    };
-    let list = list.unwrap();
-    assert_eq!((list.len(), list.capacity()), (1, 100));
-    decoder.recycle(Vec::with_capacity(100));
-    decoder.release_memory();
-    let Ok(Some(Message::Headers { list, .. })) = decoder.decode(&mut wire) else {
-        panic!("a whole frame");
-    };
-    assert!(list.unwrap().capacity() < 100);
-}
-
-#[test]
 fn an_empty_list_is_a_frame() {
     let mut wire = BytesMut::new();
     Encoder::new().headers(&mut wire, HeadersHead::new(1, false), |_| {});

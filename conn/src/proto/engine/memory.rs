@@ -48,12 +48,6 @@ impl Engine {
         parts.into_iter().fold(0, usize::saturating_add)
     }
 
-    /// Frees the memory that only a busy connection needs. The driver calls it before
-    /// the connection's task sleeps.
-    pub fn release_memory(&mut self) {
-        self.wire.release_memory();
-    }
-
     /// Ends the costliest stream that stands still, since memory is short: those
     /// first that have stood still for longer than a sweep. Its peer gets RST_STREAM,
     /// and an [`Event::Reset`] follows, whose error names `limit`. The peer is not

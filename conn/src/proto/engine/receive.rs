@@ -168,10 +168,7 @@ impl Engine {
             fin,
             length: headers.fields.has_length,
         };
-        let mut fields = headers.fields;
-        let head = fields.take_request(self.config.semantics);
-        self.wire.recycle(fields);
-        let mut head = match head {
+        let mut head = match headers.fields.into_request(self.config.semantics) {
             Ok(head) => head,
             Err(rule) => return self.refuse_malformed(now, id, fin, unidirectional, rule),
         };
@@ -250,9 +247,7 @@ impl Engine {
             fin: headers.fin,
             length: headers.fields.has_length,
         };
-        let mut fields = headers.fields;
-        let head = fields.take_response(self.config.semantics);
-        self.wire.recycle(fields);
+        let head = headers.fields.into_response(self.config.semantics);
         let mut head = head.map_err(|rule| rule.on(id))?;
         let content = part.check_status(head.status()).and_then(|()| {
             let (rules, asked) = (self.rules, stream.asked);

@@ -125,14 +125,6 @@ impl Wire {
         self.translate(message).map(Some)
     }
 
-    pub(super) fn recycle(&mut self, fields: Box<Fields>) {
-        self.decoder.recycle(fields);
-    }
-
-    pub(super) fn release_memory(&mut self) {
-        self.decoder.release_memory();
-    }
-
     pub(super) fn set_copy_below(&mut self, length: usize) {
         self.decoder.set_copy_below(length);
     }
