@@ -8,17 +8,24 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf, BytesMut};
 use lacewing_conn::proto::{ConnectionStats, StreamId};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
 
 use crate::connections::Place;
 
 /// Bytes of the next request that are read while one is answered.
 const AHEAD: usize = 64;
+
+/// Bytes that one read of an abandoned upload discards.
+const DISCARD: usize = 4 << 10;
 
 /// An interim response that every client of HTTP/1.1 skips (RFC 9110 §15.2.1).
 /// A client that is gone resets the transport for it.
@@ -59,6 +66,10 @@ pub(crate) struct Watch {
     /// As many bytes as are kept wait behind the request: no end shows by reading.
     ahead_is_full: AtomicBool,
     probe: AtomicU8,
+    /// A handler dropped an upload that had not ended.
+    abandoned: AtomicBool,
+    /// The transport belongs to a tunnel or to another protocol.
+    tunnel: AtomicBool,
 }
 
 /// The way in which the next flush looks for the client.
@@ -139,6 +150,16 @@ impl Watch {
 
     pub(crate) fn bytes_received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
+    }
+
+    /// A handler dropped an upload before its end: the client may still send it.
+    pub(crate) fn upload_is_abandoned(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    /// From here on the bytes of the transport are no requests.
+    pub(crate) fn becomes_tunnel(&self) {
+        self.tunnel.store(true, Ordering::Relaxed);
     }
 
     /// The client has closed its side of the transport.
@@ -242,13 +263,28 @@ pub(crate) struct Watched<T> {
     /// The bytes that were read to find the end.
     ahead: BytesMut,
     ended: bool,
+    closing: Closing,
+    /// `Limits::upload_linger`.
+    linger: Duration,
     /// Held as long as the transport, also by a WebSocket.
     _place: Option<Place>,
 }
 
+/// The steps of the end of a connection that the server closes.
+#[derive(Debug)]
+enum Closing {
+    Open,
+    /// Our side is closed.
+    Closed,
+    /// What the client still sends is discarded until this time.
+    Discarding(Pin<Box<Sleep>>),
+}
+
 impl<T> Watched<T> {
-    pub(crate) fn new(io: T, watch: Arc<Watch>, place: Option<Place>) -> Self {
+    pub(crate) fn new(io: T, watch: Arc<Watch>, linger: Duration, place: Option<Place>) -> Self {
         Self {
+            closing: Closing::Open,
+            linger,
             io,
             watch,
             ahead: BytesMut::new(),
@@ -288,6 +324,34 @@ impl<T: AsyncRead + Unpin> Watched<T> {
             }
         }
         read
+    }
+
+    /// Discards what the client still sends, until its end and for `linger` at most. A
+    /// transport that closes with unread bytes is reset: a client that still sends an upload
+    /// would fail before it reads the response (RFC 9112 §9.6).
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [0; DISCARD];
+        while !self.ended && !self.linger.is_zero() {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let waits = match self.read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) => false,
+                Poll::Ready(Err(_)) => break,
+                Poll::Pending => true,
+            };
+            if let Closing::Discarding(until) = &mut self.closing {
+                ready!(match until.as_mut().poll(cx) {
+                    Poll::Pending if !waits => continue,
+                    polled => polled,
+                });
+                break;
+            }
+            let more = !waits || self.watch.abandoned.load(Ordering::Relaxed);
+            if !more {
+                break;
+            }
+            self.closing = Closing::Discarding(Box::pin(sleep(self.linger)));
+        }
+        Poll::Ready(())
     }
 
     /// Looks for the end of the transport while hyper does not read.
@@ -374,6 +438,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        if let Closing::Open = self.closing {
+            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+            self.closing = Closing::Closed;
+        }
+        // In a tunnel, these bytes have a reader.
+        if !self.watch.tunnel.load(Ordering::Relaxed) {
+            ready!(self.poll_discard(cx));
+        }
+        Poll::Ready(Ok(()))
     }
 }

@@ -178,6 +178,10 @@ impl Exchange {
             .telemetry
             .response(self.stream, response.status(), self.clock);
         let (parts, body) = response.into_parts();
+        let tunnel = method == Method::CONNECT && parts.status.is_success();
+        if tunnel || parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            ledger.watch.becomes_tunnel();
+        }
         let body = match body {
             Some(body) => {
                 let unasked = parts.status == StatusCode::NOT_MODIFIED;
@@ -292,6 +296,8 @@ where
     }
     let length = match parts.headers.entry(CONTENT_LENGTH) {
         Entry::Occupied(entry) => outgoing::declared(entry.iter())?,
+        // A service may leave out the content itself: its length is unknown (RFC 9110 §8.6).
+        Entry::Vacant(_) if *method == Method::HEAD && body.is_end_stream() => None,
         Entry::Vacant(entry) => {
             let exact = body.size_hint().exact();
             if let Some(length) = exact {
