@@ -234,15 +234,16 @@ where
     S: HttpService,
 {
     let io = upgrade.on.await.map_err(failed)?;
-    let parts = io
-        .downcast::<TokioIo<Watched<T>>>()
-        .map_err(|_| ServeError::Http1("the connection is not the one that was upgraded".into()))?;
+    let parts = io.downcast::<TokioIo<Watched<T>>>().map_err(|_| {
+        ServeError::Http1("the upgraded transport is not the one of this connection".into())
+    })?;
     let (io, ahead) = parts.io.into_inner().into_parts();
     // A client may not say anything in HTTP/2 before it has the 101. What came
     // earlier was sent as HTTP/1.1: an attacker hopes that it will be read as
     // something else.
     if !parts.read_buf.is_empty() || !ahead.is_empty() {
-        let text = "bytes after a request for h2c came before its 101";
+        let text =
+            "the client sent bytes after its h2c request before it received the 101 response";
         let error = Error::connection(Initiator::Library, Reason::ProtocolError, text);
         return Err(ServeError::Connection(error));
     }

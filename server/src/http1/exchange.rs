@@ -98,7 +98,7 @@ impl Ledger {
             return self.refused(error);
         }
         let why = format!(
-            "{error}; these bytes follow a request: is its content-length smaller than its content?"
+            "{error}; the bytes follow a request; the client may have sent more content than its content-length says"
         );
         self.refused(&why);
     }
