@@ -50,12 +50,12 @@ pub(crate) struct Watch {
     sent: AtomicU64,
     /// The numbers of the protocol that the connection was upgraded to.
     upgraded: Mutex<Option<ConnectionStats>>,
-    /// Bytes of the transport.
+    /// Bytes that the transport carried.
     read: AtomicU64,
     written: AtomicU64,
     /// The largest buffer that hyper read into.
     read_buffer: AtomicUsize,
-    /// The transport takes no more bytes, and some wait.
+    /// Bytes wait, and the transport does not take them.
     blocked: AtomicBool,
     /// A handler waits for content.
     awaited: AtomicBool,
@@ -253,9 +253,9 @@ impl Watch {
     }
 }
 
-/// A transport of which hyper does not notice the end while a request is
-/// answered: it may be the end of what the client has to say (a half-close), or
-/// it may be gone. So the connection's task has to know.
+/// A transport that finds the client's end while a request is open. hyper does not
+/// read then. The client may have closed only its side (a half-close), or it may be
+/// gone: the connection's task needs to know.
 #[derive(Debug)]
 pub(crate) struct Watched<T> {
     io: T,
@@ -276,7 +276,7 @@ enum Closing {
     Open,
     /// Our side is closed.
     Closed,
-    /// What the client still sends is discarded until this time.
+    /// The rest of the client's bytes is discarded until this time.
     Discarding(Pin<Box<Sleep>>),
 }
 
@@ -308,8 +308,8 @@ impl<T: AsyncRead + Unpin> Watched<T> {
     fn read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = match Pin::new(&mut self.io).poll_read(cx, buffer) {
-            // TLS without close_notify. What requests are whole shows in their
-            // framing.
+            // TLS without close_notify. The framing of the requests shows
+            // which of them are complete.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Poll::Ready(Ok(()))
             }
