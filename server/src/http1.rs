@@ -71,7 +71,8 @@ where
         ledger: Arc::clone(&ledger),
         upgrade: Arc::clone(&upgrade),
     };
-    let io = Watched::new(io, Arc::clone(&watch), limits.upload_linger, place.clone());
+    watch.discards_for(limits.upload_linger);
+    let io = Watched::new(io, Arc::clone(&watch), place.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // `Waits` has shorter waits, with a graceful end for an idle connection.

@@ -70,6 +70,10 @@ pub(crate) struct Watch {
     abandoned: AtomicBool,
     /// The transport belongs to a tunnel or to another protocol.
     tunnel: AtomicBool,
+    /// `Limits::upload_linger`, in milliseconds.
+    linger: AtomicU64,
+    /// The rest of the client's bytes is discarded until this time.
+    discarding: Mutex<Option<Pin<Box<Sleep>>>>,
 }
 
 /// The way in which the next flush looks for the client.
@@ -155,6 +159,12 @@ impl Watch {
     /// A handler dropped an upload before its end: the client may still send it.
     pub(crate) fn upload_is_abandoned(&self) {
         self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    /// Sets the time for which the rest of an upload is discarded.
+    pub(crate) fn discards_for(&self, linger: Duration) {
+        let millis = u64::try_from(linger.as_millis()).unwrap_or(u64::MAX);
+        self.linger.store(millis, Ordering::Relaxed);
     }
 
     /// From here on the bytes of the transport are no requests.
@@ -263,28 +273,16 @@ pub(crate) struct Watched<T> {
     /// The bytes that were read to find the end.
     ahead: BytesMut,
     ended: bool,
-    closing: Closing,
-    /// `Limits::upload_linger`.
-    linger: Duration,
+    /// Our side is closed.
+    closed: bool,
     /// Held as long as the transport, also by a WebSocket.
     _place: Option<Place>,
 }
 
-/// The steps of the end of a connection that the server closes.
-#[derive(Debug)]
-enum Closing {
-    Open,
-    /// Our side is closed.
-    Closed,
-    /// The rest of the client's bytes is discarded until this time.
-    Discarding(Pin<Box<Sleep>>),
-}
-
 impl<T> Watched<T> {
-    pub(crate) fn new(io: T, watch: Arc<Watch>, linger: Duration, place: Option<Place>) -> Self {
+    pub(crate) fn new(io: T, watch: Arc<Watch>, place: Option<Place>) -> Self {
         Self {
-            closing: Closing::Open,
-            linger,
+            closed: false,
             io,
             watch,
             ahead: BytesMut::new(),
@@ -330,15 +328,21 @@ impl<T: AsyncRead + Unpin> Watched<T> {
     /// transport that closes with unread bytes is reset: a client that still sends an upload
     /// would fail before it reads the response (RFC 9112 §9.6).
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let watch = Arc::clone(&self.watch);
+        let linger = Duration::from_millis(watch.linger.load(Ordering::Relaxed));
+        let mut until = watch
+            .discarding
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut bytes = [0; DISCARD];
-        while !self.ended && !self.linger.is_zero() {
+        while !self.ended && !linger.is_zero() {
             let mut buffer = ReadBuf::new(&mut bytes);
             let waits = match self.read(cx, &mut buffer) {
                 Poll::Ready(Ok(())) => false,
                 Poll::Ready(Err(_)) => break,
                 Poll::Pending => true,
             };
-            if let Closing::Discarding(until) = &mut self.closing {
+            if let Some(until) = &mut *until {
                 ready!(match until.as_mut().poll(cx) {
                     Poll::Pending if !waits => continue,
                     polled => polled,
@@ -349,7 +353,7 @@ impl<T: AsyncRead + Unpin> Watched<T> {
             if !more {
                 break;
             }
-            self.closing = Closing::Discarding(Box::pin(sleep(self.linger)));
+            *until = Some(Box::pin(sleep(linger)));
         }
         Poll::Ready(())
     }
@@ -438,9 +442,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Closing::Open = self.closing {
+        if !self.closed {
             ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
-            self.closing = Closing::Closed;
+            self.closed = true;
         }
         // In a tunnel, these bytes have a reader.
         if !self.watch.tunnel.load(Ordering::Relaxed) {
