@@ -51,7 +51,7 @@ pub fn hpack_stories() -> Vec<Story> {
         })
         .collect();
     stories.unwrap_or_else(|| {
-        eprintln!(
+        crate::note!(
             "no corpus in {}: measuring a synthetic story",
             folder.display()
         );

@@ -43,7 +43,7 @@ pub async fn serve(
                 None => connection(&builder, socket).await,
                 Some(acceptor) => match acceptor.accept(socket).await {
                     Ok(socket) => connection(&builder, socket).await,
-                    Err(error) => eprintln!("TLS handshake: {error}"),
+                    Err(error) => crate::note!("TLS handshake: {error}"),
                 },
             }
         });
@@ -56,7 +56,7 @@ where
 {
     let served = builder.serve_connection(TokioIo::new(socket), Routes);
     if let Err(error) = served.await {
-        eprintln!("connection: {error}");
+        crate::note!("connection: {error}");
     }
 }
 
@@ -74,7 +74,7 @@ impl Peer for HyperClient {
         let (sender, connection) = builder.handshake(TokioIo::new(socket)).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                eprintln!("connection: {error}");
+                crate::note!("connection: {error}");
             }
         });
         Ok(Self(sender))

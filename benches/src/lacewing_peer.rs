@@ -57,7 +57,7 @@ impl Peer for LacewingClient {
         let (connection, driver) = Connection::handshake(socket, Version::Http2, config);
         tokio::spawn(async move {
             if let Err(error) = driver.await {
-                eprintln!("connection: {error}");
+                crate::note!("connection: {error}");
             }
         });
         Ok(Self(connection))

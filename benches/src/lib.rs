@@ -14,6 +14,7 @@ pub mod cpu;
 pub mod hyper_peer;
 pub mod lacewing_peer;
 pub mod load;
+pub mod output;
 pub mod routes;
 pub mod runtime;
 pub mod server_arguments;

@@ -99,7 +99,7 @@ async fn settle(part: &str, before: Resources) -> Result<(), Error> {
     for _ in 0..600 {
         now = Resources::now();
         if now.is_back_at(before) {
-            println!("{part}: before {before}; after {now}");
+            crate::say!("{part}: before {before}; after {now}");
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

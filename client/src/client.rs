@@ -34,7 +34,7 @@ use crate::{
 /// GOAWAY, was refused with REFUSED_STREAM, or never went out) is made again, on
 /// a new connection if need be, ahead of younger ones. No request is lost when a
 /// server shuts down gracefully, or ends connections by age or after some
-/// requests. What is repeated is only what can be had again: see
+/// requests. A request is sent again only if its body can be: see
 /// [`replay_limit`](ClientBuilder::replay_limit).
 ///
 /// Must be used inside a tokio runtime: connections run as tasks.

@@ -82,7 +82,7 @@ pub enum ClientError {
     /// The transport ended, or something else than HTTP arrived, before the server
     /// answered a request to switch to HTTP/2.
     Upgrade(Arc<dyn std::error::Error + Send + Sync>),
-    /// No answer to a PING in time.
+    /// The server did not answer a PING in time.
     PingTimeout {
         /// The time given.
         after: Duration,
@@ -91,8 +91,8 @@ pub enum ClientError {
     Body(Arc<dyn std::error::Error + Send + Sync>),
     /// The stream or its connection ended before the response arrived.
     Connection(lacewing_conn::Error),
-    /// The server did not process the request, and the client makes it no
-    /// further time.
+    /// The server did not process the request, and the client does not send it
+    /// again.
     NotProcessed {
         /// The number of tries.
         tries: u32,
@@ -103,7 +103,7 @@ pub enum ClientError {
     },
 }
 
-/// Why a request is not made again that the server did not process.
+/// The reason for which the client does not send an unprocessed request again.
 ///
 /// ```
 /// use lacewing_client::GivenUp;
@@ -289,7 +289,7 @@ impl fmt::Display for ClientError {
                 f.write_str(tls_advice(source))
             }
             Self::NotNegotiated { offered, got } => {
-                f.write_str("the server agreed on no common protocol: offered ")?;
+                f.write_str("the server accepted none of the protocols: offered ")?;
                 for (index, version) in offered.iter().enumerate() {
                     let separator = if index == 0 { "" } else { ", " };
                     write!(f, "{separator}{version}")?;
@@ -297,15 +297,15 @@ impl fmt::Display for ClientError {
                 match got {
                     Some(got) => write!(f, "; it chose {got}"),
                     None => f.write_str(
-                        "; it chose none (a server of HTTP/1.1 only, which this client does not \
-                         speak)",
+                        "; it chose none, as servers do that speak only HTTP/1.1, which this client does \
+                         not speak",
                     ),
                 }
             }
             Self::QueueFull { limit } => write!(
                 f,
-                "{limit} requests wait for a stream already (max_queued); make fewer at once, or \
-                 raise it"
+                "{limit} requests already wait for a stream (max_queued); send fewer at once, or \
+                 raise this limit"
             ),
             Self::TooManyStreams { open, max } => write!(
                 f,
@@ -371,12 +371,12 @@ impl std::error::Error for ClientError {
 impl fmt::Display for GivenUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::TriesSpent => "no more are made (max_retries)",
+            Self::TriesSpent => "it is not tried again (max_retries)",
             Self::BodySpent => {
-                "it cannot be made again, since more of its body went out than is kept \
+                "it cannot be sent again, as more of its body was sent than the client keeps \
                  (replay_limit)"
             }
-            Self::Pointless => "another would end the same",
+            Self::Pointless => "another try would fail in the same way",
         })
     }
 }
@@ -397,7 +397,7 @@ impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoHost => {
-                f.write_str("its URI names no host; give an absolute one, as https://example.org/")
+                f.write_str("its URI names no host; give an absolute one, such as https://example.org/")
             }
             Self::Scheme { scheme } => {
                 write!(
@@ -406,23 +406,23 @@ impl fmt::Display for RequestError {
                 )
             }
             Self::Userinfo => f.write_str(
-                "its URI has a user name or password, which no request may carry there; use the \
-                 authorization header",
+                "its URI has a user name or password (RFC 9110 §4.2.4); use the authorization \
+                 field",
             ),
             Self::InvalidHost { host } => write!(
                 f,
-                "its host field says {host:?}, which is no host with or without a port"
+                "its host field is {host:?}; it must be a host, with or without a port"
             ),
-            Self::SeveralHosts => f.write_str("it has more than one host field; leave one"),
+            Self::SeveralHosts => f.write_str("it has more than one host field; keep only one"),
             Self::ForbiddenField { name, why } => {
                 write!(f, "its field {name} cannot be sent: {why}")
             }
             Self::InvalidContentLength => {
-                f.write_str("its content-length is no number, or several differ; leave it out")
+                f.write_str("its content-length is not a number, or its values differ; leave it out")
             }
             Self::ContentLength { announced, length } => write!(
                 f,
-                "its content-length is {announced}, and its body has {length} bytes; leave it out"
+                "its content-length is {announced}, but its body has {length} bytes; leave the field out"
             ),
             Self::ConnectToPath => f.write_str(
                 "it is a CONNECT to a path, which needs a ConnectProtocol (RFC 8441); without one, \
@@ -439,7 +439,7 @@ impl fmt::Display for RequestError {
                 f.write_str("its URI is https, and this build has no TLS; turn on the feature tls")
             }
             Self::NoExtendedConnect => f.write_str(
-                "the server does not offer extended CONNECT (RFC 8441), which its :protocol needs",
+                "its ConnectProtocol needs extended CONNECT (RFC 8441), which the server does not offer",
             ),
             Self::Unsupported { version, what } => write!(f, "{version} does not allow it: {what}"),
         }

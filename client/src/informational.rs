@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use http::Response;
 
 /// A request extension: is called with each informational (1xx) response that
-/// comes ahead of the final one, such as 103 (Early Hints, RFC 8297) and 100
+/// precedes the final one, such as 103 (Early Hints, RFC 8297) and 100
 /// (Continue). On HTTP/2 only: SPDY has no such responses.
 ///
 /// It is called on the connection's task and must not block.

@@ -80,7 +80,7 @@ impl Npn {
     /// As [`new`](Self::new).
     pub fn with_trust(trust: Trust, offered: Vec<Version>) -> Result<Self, SetupError> {
         let mut builder = SslConnector::builder(SslMethod::tls_client())?;
-        if trust == Trust::Anyone {
+        if trust == Trust::DangerAcceptAny {
             builder.set_verify(SslVerifyMode::NONE);
         }
         Self::make(builder, trust, offered)
@@ -151,7 +151,7 @@ impl Npn {
             .configure()
             .and_then(|configuration| {
                 configuration
-                    .verify_hostname(self.trust != Trust::Anyone)
+                    .verify_hostname(self.trust != Trust::DangerAcceptAny)
                     .into_ssl(origin.host())
             })
             .map_err(|error| failed(error.into()))?;

@@ -118,8 +118,8 @@ impl Pool {
         &self.settings
     }
 
-    /// A connection to the origin, made if there is none, or none with room
-    /// for another stream and the policy wants so.
+    /// Returns a connection to the origin. Makes one if there is none, or if none has
+    /// room for another stream and the policy permits another.
     pub(crate) async fn connection(
         self: &Arc<Self>,
         origin: &Origin,

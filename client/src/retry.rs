@@ -99,7 +99,7 @@ impl Tries {
         if is_pointless(error) {
             return Err(GivenUp::Pointless);
         }
-        // Who asks for calm gets it.
+        // After ENHANCE_YOUR_CALM there is a pause, even if other requests were answered.
         if progress == Progress::Made && error.reason() != Reason::EnhanceYourCalm {
             self.fruitless = 0;
             self.overtaken = self.overtaken.saturating_add(1);

@@ -41,7 +41,7 @@ impl Tls {
     pub fn with_trust(trust: Trust, offered: Vec<Version>) -> Self {
         let certificates = match trust {
             Trust::Roots => Certificates::mozilla(),
-            Trust::Anyone => Certificates::anyone(),
+            Trust::DangerAcceptAny => Certificates::danger_accept_any(),
         };
         Self::with_certificates(certificates, offered)
     }
@@ -148,9 +148,9 @@ fn config_builder(provider: &Arc<CryptoProvider>) -> ConfigBuilder<ClientConfig,
 
 /// Accepts any certificate, but still checks that the server holds its key.
 #[derive(Debug)]
-struct AcceptAnyone(Arc<CryptoProvider>);
+struct AcceptAny(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for AcceptAnyone {
+impl ServerCertVerifier for AcceptAny {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,

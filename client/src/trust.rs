@@ -7,7 +7,7 @@
 /// use lacewing_client::{Client, Connector, Trust, Version, tls::Tls};
 ///
 /// // For a test server whose certificate no authority signed.
-/// let tls = Tls::with_trust(Trust::Anyone, vec![Version::Http2]);
+/// let tls = Tls::with_trust(Trust::DangerAcceptAny, vec![Version::Http2]);
 /// let client = Client::builder().connector(Connector::tls(tls, None)).build();
 /// # drop(client);
 /// ```
@@ -18,7 +18,7 @@ pub enum Trust {
     /// Mozilla's. OpenSSL finds them in its usual place, or where
     /// `SSL_CERT_FILE` or `SSL_CERT_DIR` say.
     Roots,
-    /// All certificates, for tests: anyone on the path can read and change
-    /// everything.
-    Anyone,
+    /// All certificates, for tests only: an attacker on the path can then read and
+    /// change everything.
+    DangerAcceptAny,
 }

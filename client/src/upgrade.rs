@@ -95,8 +95,8 @@ pub(crate) fn fits(request: &Request<RequestBody>) -> bool {
     }
 }
 
-/// A request that asks for nothing but the upgrade: about the path that is
-/// wanted, since servers (Go's among them) answer one about `*` themselves.
+/// A request that asks only for the upgrade. It names the path of the user's request:
+/// some servers, such as Go's, answer a request for `*` themselves.
 pub(crate) fn neutral(origin: &Origin, wanted: Option<&Uri>) -> Request<RequestBody> {
     let mut request = Request::new(RequestBody::Empty);
     *request.method_mut() = Method::OPTIONS;
@@ -140,7 +140,7 @@ pub(crate) async fn upgrade(
             return Err(ClientError::NotUpgraded { status });
         }
     };
-    // What the server sent right behind its 101 is HTTP/2 already.
+    // The bytes after the 101 are HTTP/2 already.
     let rest = BytesMut::from(&rest[..]);
     let (connection, driver, response) = Connection::upgraded(io, rest, message, options)?;
     Ok((connection, telemetry::in_span(version, driver), response))

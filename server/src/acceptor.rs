@@ -151,8 +151,8 @@ impl Acceptor {
     {
         let observer = &self.0.options.observer;
         let peer = endpoints.peer.clone();
-        // What comes before the first request is in a box of its own: it is
-        // large, and gone by then.
+        // A box of its own holds the state before the first request: it is
+        // large, and it is dropped then.
         let prepared = Box::pin(self.prepare(endpoints, io, make, place)).await;
         let (connection, serving) = match prepared {
             Ok(Some(prepared)) => prepared,

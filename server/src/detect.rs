@@ -175,7 +175,7 @@ where
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DetectError {
-    /// The first bytes begin no protocol.
+    /// The first bytes belong to no known protocol.
     Garbage {
         /// The first of them, at most 16.
         bytes: Vec<u8>,
@@ -223,24 +223,23 @@ impl fmt::Display for DetectError {
             Self::Garbage { bytes } => {
                 write!(
                     f,
-                    "the first bytes begin no protocol: \"{}\"",
+                    "the first bytes belong to no known protocol: \"{}\"",
                     bytes.escape_ascii()
                 )?;
                 if bytes.starts_with(SSH) {
-                    f.write_str("; the client speaks SSH: it should use another port")?;
+                    f.write_str("; the client speaks SSH; give it the port of an SSH server")?;
                 }
                 Ok(())
             }
             Self::Tls => f.write_str(
-                "the client speaks TLS on the cleartext port; its URL should begin with http:, \
-                 or name the TLS port",
+                "the client speaks TLS on a cleartext port; use a URL with http:, or the port with TLS",
             ),
             Self::TimedOut { after, bytes } => write!(
                 f,
-                "only {bytes} bytes came in {} s (preface_timeout), too few to tell the protocol",
+                "the client sent {bytes} bytes within {} s (preface_timeout); these are too few to detect the protocol",
                 after.as_secs_f32()
             ),
-            Self::Closed => f.write_str("closed by the client before its first byte"),
+            Self::Closed => f.write_str("the client closed the connection before it sent a byte"),
             Self::Io(error) => write!(f, "reading the first bytes failed: {error}"),
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! A handler may be ready at its first poll, with all data of its response's
 //! body. The request is then answered within the event that reported it: no
-//! spawn, no lock, no wake-up. What takes longer is kept in a table by stream.
+//! spawn, no lock, no wake-up. A table by stream keeps the exchanges that take longer.
 
 mod announce;
 mod call;
@@ -139,7 +139,7 @@ impl<S: HttpService> Exchanges<S> {
             let error = "its status is informational (1xx)".into();
             return self.fail(conn, stream, ticket, &StreamError::Response(error));
         }
-        // What the handler wanted to be sent before its response.
+        // Sends the interim responses and pushes of the handler before its response.
         self.handle_commands(conn);
         let heads = &self.heads;
         // It asks the body for its size.

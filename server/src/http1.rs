@@ -71,6 +71,7 @@ where
         ledger: Arc::clone(&ledger),
         upgrade: Arc::clone(&upgrade),
     };
+    watch.discards_for(limits.upload_linger);
     let io = Watched::new(io, Arc::clone(&watch), place.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -86,7 +87,7 @@ where
         .serve_connection(TokioIo::new(io), adapter)
         .with_upgrades();
     drive(connection, &ledger, place.as_ref()).await?;
-    // It is no connection of HTTP/1.1 any more.
+    // The connection does not speak HTTP/1.1 any more.
     drop(ledger);
     let upgrade = upgrade
         .lock()
@@ -98,8 +99,7 @@ where
     }
 }
 
-/// Goes on until the connection is over, or its end is not waited for any
-/// longer.
+/// Polls the connection until it ends or a limit ends it.
 async fn drive<T, S>(
     connection: UpgradeableConnection<TokioIo<Watched<T>>, Adapter<S>>,
     ledger: &Ledger,
@@ -123,7 +123,7 @@ where
     let mut waits = Waits::new(ledger);
     let mut memory = Memory::new(ledger);
     let mut reports = options.stats_every.map(StatsTimer::new);
-    // hyper's connection has no timer for others.
+    // hyper's connection does not wake this task for the reports.
     let mut report_at = Box::pin(sleep(options.stats_every.unwrap_or_default()));
     let result = poll_fn(|cx| {
         if !stopping && stop.as_mut().poll(cx).is_ready() {
@@ -174,7 +174,7 @@ where
     result
 }
 
-/// The end of a connection, which left its place to another or not.
+/// Converts the end of a connection. `left` is the place that it gave up for another.
 fn over(
     result: hyper::Result<()>,
     left: Option<&Place>,
@@ -209,7 +209,7 @@ fn report(
         if at.deadline() != next {
             at.as_mut().reset(next);
         }
-        // Ready means that the next poll finds the interval passed.
+        // A ready timer needs one more poll to report.
         if at.poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
@@ -220,7 +220,7 @@ fn failed(error: hyper::Error) -> ServeError {
     ServeError::Http1(error.into())
 }
 
-/// Goes on in HTTP/2, after the 101.
+/// Serves the connection in HTTP/2 after the 101.
 async fn upgraded<T, S>(
     upgrade: Upgrade,
     options: ServerOptions,
@@ -234,15 +234,15 @@ where
     S: HttpService,
 {
     let io = upgrade.on.await.map_err(failed)?;
-    let parts = io
-        .downcast::<TokioIo<Watched<T>>>()
-        .map_err(|_| ServeError::Http1("the connection is not the one that was upgraded".into()))?;
+    let parts = io.downcast::<TokioIo<Watched<T>>>().map_err(|_| {
+        ServeError::Http1("the upgraded transport is not the one of this connection".into())
+    })?;
     let (io, ahead) = parts.io.into_inner().into_parts();
-    // A client may not say anything in HTTP/2 before it has the 101. What came
-    // earlier was sent as HTTP/1.1: an attacker hopes that it will be read as
-    // something else.
+    // A client must not send HTTP/2 before it has the 101. Earlier bytes belong
+    // to HTTP/1.1: an attacker may have smuggled them through a proxy.
     if !parts.read_buf.is_empty() || !ahead.is_empty() {
-        let text = "bytes after a request for h2c came before its 101";
+        let text =
+            "the client sent bytes after its h2c request before it received the 101 response";
         let error = Error::connection(Initiator::Library, Reason::ProtocolError, text);
         return Err(ServeError::Connection(error));
     }
@@ -256,7 +256,7 @@ where
             });
         })
         .map_err(ServeError::Connection)?;
-    // In a box: rare, and large.
+    // In a box, as it is rare and large.
     let mut connection = Box::pin(connection);
     let mut occupied = place.map(Occupied::new);
     poll_fn(|cx| {
@@ -272,11 +272,11 @@ where
     .await
 }
 
-/// One of our services as one of hyper's.
+/// Adapts a service to hyper's trait.
 struct Adapter<S> {
     service: S,
     ledger: Arc<Ledger>,
-    /// The protocol that takes the transport when this one is over.
+    /// The upgrade that takes the transport after HTTP/1.1.
     upgrade: Arc<Mutex<Option<Upgrade>>>,
 }
 
@@ -335,19 +335,19 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
 }
 
 impl<S: HttpService> Adapter<S> {
-    /// The request asks for h2c, and may have it.
+    /// Returns the upgrade to h2c that the request asks for, if the server accepts it.
     fn upgrade_request<B>(&self, request: &Request<B>) -> Option<(UpgradeRequest, usize)> {
         let H2cUpgrade::Accept { max_body } = self.ledger.options.h2c_upgrade else {
             return None;
         };
-        // RFC 7540 §3.2: h2c is for cleartext. A shutdown wants no new
-        // connection.
+        // RFC 7540 §3.2: h2c is for cleartext. A shutdown starts
+        // no new connection.
         let stopping = self.ledger.options.shutdown.as_ref();
         if self.ledger.info.is_tls() || stopping.is_some_and(crate::ShutdownSignal::has_started) {
             return None;
         }
         let upgrade = UpgradeRequest::of(request)?;
-        // After the 101 it would be too late for bad settings.
+        // Bad settings must be found before the 101.
         let config = multiplexed::config(lacewing_conn::Version::Http2, &self.ledger.options);
         let mut probe = Engine::new(config, Instant::now(), 0);
         probe

@@ -8,17 +8,24 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf, BytesMut};
 use lacewing_conn::proto::{ConnectionStats, StreamId};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
 
 use crate::connections::Place;
 
 /// Bytes of the next request that are read while one is answered.
 const AHEAD: usize = 64;
+
+/// Bytes that one read of an abandoned upload discards.
+const DISCARD: usize = 4 << 10;
 
 /// An interim response that every client of HTTP/1.1 skips (RFC 9110 §15.2.1).
 /// A client that is gone resets the transport for it.
@@ -43,12 +50,12 @@ pub(crate) struct Watch {
     sent: AtomicU64,
     /// The numbers of the protocol that the connection was upgraded to.
     upgraded: Mutex<Option<ConnectionStats>>,
-    /// Bytes of the transport.
+    /// Bytes that the transport carried.
     read: AtomicU64,
     written: AtomicU64,
     /// The largest buffer that hyper read into.
     read_buffer: AtomicUsize,
-    /// The transport takes no more bytes, and some wait.
+    /// Bytes wait, and the transport does not take them.
     blocked: AtomicBool,
     /// A handler waits for content.
     awaited: AtomicBool,
@@ -59,6 +66,14 @@ pub(crate) struct Watch {
     /// As many bytes as are kept wait behind the request: no end shows by reading.
     ahead_is_full: AtomicBool,
     probe: AtomicU8,
+    /// A handler dropped an upload that had not ended.
+    abandoned: AtomicBool,
+    /// The transport belongs to a tunnel or to another protocol.
+    tunnel: AtomicBool,
+    /// `Limits::upload_linger`, in milliseconds.
+    linger: AtomicU64,
+    /// The rest of the client's bytes is discarded until this time.
+    discarding: Mutex<Option<Pin<Box<Sleep>>>>,
 }
 
 /// The way in which the next flush looks for the client.
@@ -139,6 +154,22 @@ impl Watch {
 
     pub(crate) fn bytes_received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
+    }
+
+    /// A handler dropped an upload before its end: the client may still send it.
+    pub(crate) fn upload_is_abandoned(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    /// Sets the time for which the rest of an upload is discarded.
+    pub(crate) fn discards_for(&self, linger: Duration) {
+        let millis = u64::try_from(linger.as_millis()).unwrap_or(u64::MAX);
+        self.linger.store(millis, Ordering::Relaxed);
+    }
+
+    /// From here on the bytes of the transport are no requests.
+    pub(crate) fn becomes_tunnel(&self) {
+        self.tunnel.store(true, Ordering::Relaxed);
     }
 
     /// The client has closed its side of the transport.
@@ -232,9 +263,9 @@ impl Watch {
     }
 }
 
-/// A transport of which hyper does not notice the end while a request is
-/// answered: it may be the end of what the client has to say (a half-close), or
-/// it may be gone. So the connection's task has to know.
+/// A transport that finds the client's end while a request is open. hyper does not
+/// read then. The client may have closed only its side (a half-close), or it may be
+/// gone: the connection's task needs to know.
 #[derive(Debug)]
 pub(crate) struct Watched<T> {
     io: T,
@@ -242,6 +273,8 @@ pub(crate) struct Watched<T> {
     /// The bytes that were read to find the end.
     ahead: BytesMut,
     ended: bool,
+    /// Our side is closed.
+    closed: bool,
     /// Held as long as the transport, also by a WebSocket.
     _place: Option<Place>,
 }
@@ -249,6 +282,7 @@ pub(crate) struct Watched<T> {
 impl<T> Watched<T> {
     pub(crate) fn new(io: T, watch: Arc<Watch>, place: Option<Place>) -> Self {
         Self {
+            closed: false,
             io,
             watch,
             ahead: BytesMut::new(),
@@ -272,8 +306,8 @@ impl<T: AsyncRead + Unpin> Watched<T> {
     fn read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = match Pin::new(&mut self.io).poll_read(cx, buffer) {
-            // TLS without close_notify. What requests are whole shows in their
-            // framing.
+            // TLS without close_notify. The framing of the requests shows
+            // which of them are complete.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Poll::Ready(Ok(()))
             }
@@ -288,6 +322,40 @@ impl<T: AsyncRead + Unpin> Watched<T> {
             }
         }
         read
+    }
+
+    /// Discards what the client still sends, until its end and for `linger` at most. A
+    /// transport that closes with unread bytes is reset: a client that still sends an upload
+    /// would fail before it reads the response (RFC 9112 §9.6).
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let watch = Arc::clone(&self.watch);
+        let linger = Duration::from_millis(watch.linger.load(Ordering::Relaxed));
+        let mut until = watch
+            .discarding
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = [0; DISCARD];
+        while !self.ended && !linger.is_zero() {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let waits = match self.read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) => false,
+                Poll::Ready(Err(_)) => break,
+                Poll::Pending => true,
+            };
+            if let Some(until) = &mut *until {
+                ready!(match until.as_mut().poll(cx) {
+                    Poll::Pending if !waits => continue,
+                    polled => polled,
+                });
+                break;
+            }
+            let more = !waits || self.watch.abandoned.load(Ordering::Relaxed);
+            if !more {
+                break;
+            }
+            *until = Some(Box::pin(sleep(linger)));
+        }
+        Poll::Ready(())
     }
 
     /// Looks for the end of the transport while hyper does not read.
@@ -374,6 +442,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        if !self.closed {
+            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+            self.closed = true;
+        }
+        // In a tunnel, these bytes have a reader.
+        if !self.watch.tunnel.load(Ordering::Relaxed) {
+            ready!(self.poll_discard(cx));
+        }
+        Poll::Ready(Ok(()))
     }
 }

@@ -87,7 +87,7 @@ impl<M: Make> Accepting<M> {
                     let (acceptor, make) = (self.acceptor.clone(), self.make.clone());
                     let alive = self.alive.clone();
                     tokio::spawn(async move {
-                        // The observer is told what comes of it.
+                        // The acceptor reports the result to the observer.
                         let _ = acceptor.run(L::prepare(&io), io, make, Some(place)).await;
                         drop(alive);
                     });
@@ -103,7 +103,7 @@ impl<M: Make> Accepting<M> {
                         self.acceptor.options().observer.tell(&event);
                         self.connections.note_exhausted(true);
                     }
-                    // What it ran out of may be descriptors.
+                    // The process may have run out of file descriptors.
                     self.connections.make_room();
                     tokio::select! {
                         () = self.shutdown.wait() => return,

@@ -94,7 +94,7 @@ fn show(pair: &identity::Pair, ssl: &mut ssl::SslRef) -> Result<(), ErrorStack> 
     ssl.set_private_key(&made.key)
 }
 
-/// What an [`Identity`] has, as OpenSSL takes it.
+/// The certificate chain and the key of an [`Identity`], in OpenSSL's types.
 #[derive(Debug)]
 pub(crate) struct Pair {
     own: X509,

@@ -25,7 +25,7 @@ pub(crate) const BACKLOG: u32 = 1024;
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// # runtime.block_on(async {
 /// let listener = TcpListener::bind("127.0.0.1:0").await?;
-/// // What takes a socket takes the listener itself.
+/// // `listen` takes a listener as well as a `Socket`.
 /// let builder = Server::builder().listen(listener);
 /// # let _ = builder;
 /// # let _: Option<Socket> = None;

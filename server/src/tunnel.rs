@@ -22,7 +22,7 @@ use lacewing_conn::{
 /// use axum::{body::Body, extract::Request, response::Response};
 /// use lacewing_server::TunnelError;
 ///
-/// /// An axum handler that sends back what comes in.
+/// /// An axum handler that echoes the bytes it receives.
 /// async fn echo(request: Request) -> Result<Response, String> {
 ///     let (response, tunnel) =
 ///         lacewing_server::tunnel(&request).map_err(|error| error.to_string())?;

@@ -66,7 +66,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             _ => fuzz(package, target, options.minutes),
         };
         if let Err(message) = result {
-            println!("{message}");
+            say!("{message}");
             failed.push(format!("{package}/{target}"));
         }
     }
@@ -168,7 +168,7 @@ fn pack(package: &str, target: &str) -> Result<(), String> {
     let io = |error| format!("{}: {error}", file.display());
     fs::create_dir_all(folder(package).join("seeds")).map_err(io)?;
     fs::write(&file, &packed).map_err(io)?;
-    println!("{}: {} bytes", file.display(), packed.len());
+    say!("{}: {} bytes", file.display(), packed.len());
     Ok(())
 }
 

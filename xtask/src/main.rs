@@ -65,7 +65,8 @@ cargo xtask <command>
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let Some((command, rest)) = args.split_first() else {
-        eprint!("{HELP}");
+        use std::io::Write as _;
+        let _ = write!(std::io::stderr(), "{HELP}");
         return ExitCode::from(2);
     };
     let result = match command.as_str() {

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         shell::run(&mut test)?;
         times.push(format!("{package}: {} s", start.elapsed().as_secs()));
     }
-    println!("{}", times.join("\n"));
+    say!("{}", times.join("\n"));
     Ok(())
 }
 

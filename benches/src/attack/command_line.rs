@@ -99,8 +99,8 @@ pub fn main() -> Result<ExitCode, Error> {
     }
     super::program::clean_up();
     let failed = rows.iter().filter(|row| row.has_failed()).count();
-    println!("\n{}", Table(&rows));
-    println!(
+    crate::say!("\n{}", Table(&rows));
+    crate::say!(
         "{} of {} held, {failed} failed, {} s",
         rows.len() - failed,
         rows.len(),
@@ -121,7 +121,7 @@ pub fn main() -> Result<ExitCode, Error> {
 
 fn show(row: &Row) {
     let verdict = if row.has_failed() { "FAIL" } else { "ok" };
-    eprintln!("{verdict:<4}  {} {}", row.case, row.dialect);
+    crate::note!("{verdict:<4}  {} {}", row.case, row.dialect);
 }
 
 /// Plays what failed once more, one case at a time: a small run plays many at
@@ -130,7 +130,7 @@ fn show(row: &Row) {
 fn play_again(jobs: &[Job], rows: &mut [Row], settings: &Settings) {
     for (job, row) in jobs.iter().zip(rows) {
         if row.has_failed() {
-            eprintln!("again {} {}", row.case, row.dialect);
+            crate::note!("again {} {}", row.case, row.dialect);
             if let Some(mut again) = run::all(&[*job], settings, show).pop() {
                 again.notes.push("at the second try".to_owned());
                 *row = again;
@@ -159,12 +159,15 @@ fn chosen(arguments: &Arguments) -> Vec<Job> {
 fn list(jobs: &[Job]) {
     for (case, dialect) in jobs {
         let kind = if case.is_honest() { "honest" } else { "attack" };
-        println!(
+        crate::say!(
             "{:<34} {:<9} {kind}  {:<28} {}",
-            case.name, dialect, case.answers, case.honest
+            case.name,
+            dialect,
+            case.answers,
+            case.honest
         );
     }
-    println!("{} cases", jobs.len());
+    crate::say!("{} cases", jobs.len());
 }
 
 fn address(url: &str) -> Result<SocketAddr, String> {

@@ -17,7 +17,7 @@ pub(crate) fn write(file: &Path, jobs: &[Job], settings: &Settings) -> Result<()
     let mut columns = Vec::new();
     for server in PeerServer::ALL {
         if !server.is_installed() {
-            eprintln!("{} is not installed: left out", server.name());
+            crate::note!("{} is not installed: left out", server.name());
             continue;
         }
         let settings = Settings {
@@ -25,7 +25,7 @@ pub(crate) fn write(file: &Path, jobs: &[Job], settings: &Settings) -> Result<()
             ..settings.clone()
         };
         let rows = run::all(jobs, &settings, |row| {
-            eprintln!("{}  {}", server.name(), row.case);
+            crate::note!("{}  {}", server.name(), row.case);
         });
         columns.push((server, rows));
     }

@@ -183,14 +183,14 @@ async fn serve(
     }
     let address = listener.local_addr()?;
     let server = builder.listen(listener).build().await?;
-    println!("{address}");
+    crate::say!("{address}");
     server.serve(service_fn(handle::<RequestBody>)).await;
     Ok(())
 }
 
 async fn serve_by_hyper() -> Result<(), Error> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    println!("{}", listener.local_addr()?);
+    crate::say!("{}", listener.local_addr()?);
     let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     loop {
         let (socket, _) = listener.accept().await?;

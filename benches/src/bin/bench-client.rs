@@ -82,7 +82,7 @@ async fn measure<P: Peer>(load: Load, address: SocketAddr) -> Result<(), Error> 
 
     let requests = load.requests as f64;
     let gigabytes = requests * load.bytes_per_request() as f64 / 1e9;
-    println!(
+    lacewing_benches::say!(
         "{} requests in {elapsed:.3?}: {:.0} requests/s, {:.1} MB/s",
         load.requests,
         requests / elapsed.as_secs_f64(),
@@ -90,9 +90,9 @@ async fn measure<P: Peer>(load: Load, address: SocketAddr) -> Result<(), Error> 
     );
     if let (Some(before), Some(after)) = (cpu_before, cpu_after) {
         let cpu = after.saturating_sub(before).as_secs_f64();
-        println!("client CPU: {:.3} µs/request", cpu * 1e6 / requests);
+        lacewing_benches::say!("client CPU: {:.3} µs/request", cpu * 1e6 / requests);
         if gigabytes > 0.0 {
-            println!("client CPU: {:.1} ms/GB", cpu * 1e3 / gigabytes);
+            lacewing_benches::say!("client CPU: {:.1} ms/GB", cpu * 1e3 / gigabytes);
         }
     }
     Ok(())

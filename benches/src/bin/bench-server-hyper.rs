@@ -14,7 +14,7 @@ fn main() -> Result<(), Error> {
     let tls = arguments.tls(hyper_peer::PROTOCOLS)?;
     runtime::build(arguments.threads)?.block_on(async {
         let listener = TcpListener::bind(arguments.address()).await?;
-        println!("hyper listens on {}", listener.local_addr()?);
+        lacewing_benches::say!("hyper listens on {}", listener.local_addr()?);
         hyper_peer::serve(listener, arguments.max_streams, tls).await
     })
 }

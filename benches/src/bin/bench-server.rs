@@ -29,7 +29,7 @@ fn main() -> Result<(), Error> {
     let tls = arguments.tls(lacewing_peer::PROTOCOLS)?;
     runtime::build(arguments.threads)?.block_on(async {
         let listener = TcpListener::bind(arguments.address()).await?;
-        println!("lacewing listens on {}", listener.local_addr()?);
+        lacewing_benches::say!("lacewing listens on {}", listener.local_addr()?);
         lacewing_peer::serve(listener, arguments.max_streams, protocols, tls).await
     })
 }

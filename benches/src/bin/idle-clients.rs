@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .map_err(|error| format!("connection {number}: {error}"))?;
         sockets.push(socket);
     }
-    println!("ready {}", sockets.len());
+    lacewing_benches::say!("ready {}", sockets.len());
     io::stdin().read_to_end(&mut Vec::new())?;
     drop(sockets);
     Ok(())

@@ -37,7 +37,7 @@ pub(super) async fn run(idle: usize, busy: usize) -> Result<(), Error> {
         return Err(format!("idle connections: {ready:?} of {idle}").into());
     }
     sleep(Duration::from_millis(500)).await;
-    println!("{idle} idle connections: {}", Resources::now());
+    crate::say!("{idle} idle connections: {}", Resources::now());
     let address = server.address;
     let mut tasks = Vec::new();
     for _ in 0..busy {
@@ -57,7 +57,7 @@ pub(super) async fn run(idle: usize, busy: usize) -> Result<(), Error> {
         }));
     }
     sleep(Duration::from_millis(500)).await;
-    println!("and {busy} busy ones: {}", Resources::now());
+    crate::say!("and {busy} busy ones: {}", Resources::now());
     for task in tasks {
         task.await??;
     }

@@ -39,7 +39,7 @@ async fn kill_a_client() -> Result<(), Error> {
         .stdout(Stdio::null())
         .spawn()?;
     sleep(Duration::from_secs(1)).await;
-    println!("a client is there: {}", Resources::now());
+    crate::say!("a client is there: {}", Resources::now());
     client.kill()?;
     client.wait()?;
     settle("a killed client", before).await?;
@@ -64,7 +64,7 @@ async fn kill_a_server() -> Result<(), Error> {
         let request = Request::get(uri).body(Full::new(Bytes::new()))?;
         bodies.push(client.request(request).await?);
     }
-    println!("a server is there: {}", Resources::now());
+    crate::say!("a server is there: {}", Resources::now());
     server.kill()?;
     server.wait()?;
     for response in bodies {

@@ -62,7 +62,7 @@ pub(super) async fn run(restarts: usize) -> Result<(), Error> {
         task.await??;
     }
     let whole = whole.load(Relaxed);
-    println!("{restarts} restarts: {whole} requests, none failed");
+    crate::say!("{restarts} restarts: {whole} requests, none failed");
     server.stop().await?;
     settle("restarts", before).await
 }

@@ -50,7 +50,7 @@ pub(super) async fn run(time: Duration) -> Result<(), Error> {
     sleep(Duration::from_secs(2)).await;
     let before = Resources::now();
     let counts = play(server.address, time).await?;
-    println!("traffic for {} s: {counts:?}", time.as_secs());
+    crate::say!("traffic for {} s: {counts:?}", time.as_secs());
     settle("traffic", before).await?;
     server.stop().await
 }

@@ -97,7 +97,7 @@ impl Dialling {
 
     fn certificates(&self) -> Result<Certificates, Failure> {
         let mut certificates = match &self.cacert {
-            _ if self.insecure => Certificates::anyone(),
+            _ if self.insecure => Certificates::danger_accept_any(),
             None => Certificates::mozilla(),
             Some(path) => Certificates::empty()
                 .add_ca_file(path)
@@ -114,7 +114,7 @@ impl Dialling {
 
     pub(crate) fn trust(&self) -> Trust {
         if self.insecure {
-            Trust::Anyone
+            Trust::DangerAcceptAny
         } else {
             Trust::Roots
         }

@@ -60,7 +60,7 @@ impl Failure {
             ClientError::Request(_) => (USAGE, ""),
             // The upload's file cannot be read.
             ClientError::Body(_) => (LOCAL, ""),
-            error if error.is_certificate() && trust != Trust::Anyone => (
+            error if error.is_certificate() && trust != Trust::DangerAcceptAny => (
                 CONNECT,
                 "; if you trust the authority that signed it, name its PEM file by --cacert; if \
                  you trust any certificate here (for a test), use --insecure",

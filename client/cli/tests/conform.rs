@@ -197,7 +197,10 @@ async fn our_client_passes(version: Version, options: &[&str], sections: &[&str]
     let (child, url) = waiting(&arguments).await;
     let origin = Origin::of(&url.parse().unwrap()).unwrap();
     // Negotiated with TLS, else by prior knowledge.
-    let tls = Tls::with_trust(Trust::Anyone, vec![Version::Spdy3, Version::Http2, version]);
+    let tls = Tls::with_trust(
+        Trust::DangerAcceptAny,
+        vec![Version::Spdy3, Version::Http2, version],
+    );
     let connector = Connector::tls(tls, Some(version));
     for case in &cases {
         let connected = connector.connect(&origin).await.unwrap();
@@ -242,14 +245,14 @@ async fn a_client_without_alpn_runs_no_case() {
     // Three that fail the handshake: no ALPN, the wrong protocol, and one that
     // rejects the certificate. Then a good one.
     for (trust, offered) in [
-        (Trust::Anyone, vec![]),
-        (Trust::Anyone, vec![Version::Spdy2]),
+        (Trust::DangerAcceptAny, vec![]),
+        (Trust::DangerAcceptAny, vec![Version::Spdy2]),
         (Trust::Roots, vec![Version::Http2]),
     ] {
         let wrong = Connector::tls(Tls::with_trust(trust, offered), None);
         assert!(wrong.connect(&origin).await.is_err());
     }
-    let right = Tls::with_trust(Trust::Anyone, vec![Version::Http2]);
+    let right = Tls::with_trust(Trust::DangerAcceptAny, vec![Version::Http2]);
     let connected = Connector::tls(right, None).connect(&origin).await.unwrap();
     let cases = client_cases(Version::Http2);
     let case = cases.iter().find(|case| case.id() == "6.7/1").unwrap();

@@ -117,10 +117,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Accepts any server certificate: for tests only, as anyone on the path can
+    /// Accepts any server certificate: for tests only. An attacker on the path can
     /// then read and change everything.
     pub fn danger_accept_invalid_certs(self) -> Self {
-        self.trust(Certificates::anyone())
+        self.trust(Certificates::danger_accept_any())
     }
 
     /// Changes the base; added certificates stay.

@@ -14,7 +14,7 @@ use crate::{BoxError, Origin, Transport};
 /// ```
 /// use lacewing_client::{Client, Dial, Dialed, Dialing, Origin, Tcp};
 ///
-/// /// Connects by TCP, and tells of it.
+/// /// Connects by TCP, and logs each attempt.
 /// struct Loud(Tcp);
 ///
 /// impl Dial for Loud {

@@ -42,25 +42,27 @@ fn why_not(name: &HeaderName, value: &HeaderValue, section: Section) -> Option<&
     if section == Section::Trailers
         && (*name == header::CONTENT_LENGTH || *name == header::HOST || *name == header::TE)
     {
-        return Some("it says how to read or route the message, and comes too late in trailers");
+        return Some(
+            "a trailer cannot change how the message is read or routed; send it in the head",
+        );
     }
     if *name == header::TE {
         let trailers = value.as_bytes().trim_ascii();
         let fine = trailers.eq_ignore_ascii_case(b"trailers");
-        return (!fine).then_some("only `trailers` may stand there in HTTP/2 and SPDY");
+        return (!fine).then_some("HTTP/2 and SPDY allow only the value `trailers`");
     }
     if *name == header::TRANSFER_ENCODING {
-        return Some("frames say where the body ends; leave it out");
+        return Some("HTTP/2 and SPDY frames mark the end of the body; leave it out");
     }
     if *name == header::UPGRADE {
         return Some("HTTP/2 and SPDY have no upgrades; ask for a tunnel with a ConnectProtocol");
     }
     if name.as_str() == "http2-settings" {
-        return Some("it goes with an upgrade from HTTP/1.1 only, which sets it (h2c_upgrade)");
+        return Some("only an upgrade from HTTP/1.1 has it; turn on h2c_upgrade, which sets it");
     }
     CONNECTION_SPECIFIC
         .contains(name)
-        .then_some("it is about a connection of HTTP/1.1; leave it out")
+        .then_some("it controls an HTTP/1.1 connection; leave it out")
 }
 
 /// The authority that a `host` field names.

@@ -99,8 +99,8 @@ pub(crate) fn prepare(
     })
 }
 
-/// The `priority` field tells servers and caches behind them (RFC 9218 §5),
-/// unless the caller said something else.
+/// Adds the `priority` field for the servers and caches on the path (RFC 9218 §5),
+/// unless the caller set it.
 fn announce_priority(fields: &mut HeaderMap, priority: Priority) {
     const WHOLE: [&str; 8] = ["u=0", "u=1", "u=2", "u=3", "u=4", "u=5", "u=6", "u=7"];
     const IN_PIECES: [&str; 8] = [
@@ -184,8 +184,8 @@ fn complete(
     Uri::from_parts(parts).map_err(|_| RequestError::NoHost)
 }
 
-/// Announces the body's length where it is known and tells something (RFC 9110
-/// §8.6), and holds the body to what is announced.
+/// Adds `content-length` if the length is known and has a meaning (RFC 9110 §8.6).
+/// Holds the body to it.
 fn settle_length(
     fields: &mut HeaderMap,
     method: &Method,
@@ -193,7 +193,7 @@ fn settle_length(
     body: &mut RequestBody,
 ) -> Result<(), RequestError> {
     if *method == Method::CONNECT {
-        // What follows is a tunnel.
+        // A tunnel follows.
         return match announced {
             None => Ok(()),
             Some(_) => Err(RequestError::ForbiddenField {

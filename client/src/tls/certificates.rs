@@ -12,7 +12,7 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
 };
 
-use super::AcceptAnyone;
+use super::AcceptAny;
 
 /// The certificates that a client trusts, and its own, which it presents to servers that ask
 /// for one.
@@ -43,7 +43,7 @@ enum Base {
     #[cfg(feature = "platform-roots")]
     Platform(Arc<RootCertStore>),
     Empty,
-    Anyone,
+    Any,
 }
 
 /// The error of a certificate or key that cannot be used. It names the file and the fault.
@@ -98,10 +98,10 @@ impl Certificates {
         Self::of(Base::Empty)
     }
 
-    /// Trusts every certificate, for tests: anyone on the path can read and change
-    /// everything.
-    pub fn anyone() -> Self {
-        Self::of(Base::Anyone)
+    /// Trusts every certificate, for tests only: an attacker on the path can then
+    /// read and change everything.
+    pub fn danger_accept_any() -> Self {
+        Self::of(Base::Any)
     }
 
     fn of(base: Base) -> Self {
@@ -174,9 +174,9 @@ impl Certificates {
         let provider = super::provider();
         let builder = super::config_builder(&provider);
         let verified = match &self.base {
-            Base::Anyone => builder
+            Base::Any => builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AcceptAnyone(provider))),
+                .with_custom_certificate_verifier(Arc::new(AcceptAny(provider))),
             _ => builder.with_root_certificates(self.roots()),
         };
         match &self.identity {
@@ -195,7 +195,7 @@ impl Certificates {
             },
             #[cfg(feature = "platform-roots")]
             Base::Platform(roots) => (**roots).clone(),
-            Base::Empty | Base::Anyone => RootCertStore::empty(),
+            Base::Empty | Base::Any => RootCertStore::empty(),
         };
         // All of them were parsed before.
         roots.add_parsable_certificates(self.added.iter().cloned());
@@ -216,7 +216,7 @@ impl fmt::Debug for Certificates {
             #[cfg(feature = "platform-roots")]
             Base::Platform(_) => "Platform",
             Base::Empty => "Empty",
-            Base::Anyone => "Anyone",
+            Base::Any => "Any",
         };
         f.debug_struct("Certificates")
             .field("base", &base)

@@ -210,7 +210,7 @@ async fn certificates_are_verified_unless_told_otherwise() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("hostname mismatch"), "{error}");
-    let anyone = client(Npn::with_trust(Trust::Anyone, vec![Version::Spdy3]).unwrap());
+    let anyone = client(Npn::with_trust(Trust::DangerAcceptAny, vec![Version::Spdy3]).unwrap());
     for url in [url, wrong] {
         assert_eq!(hello(&anyone, &url).await.unwrap(), "hello world");
     }

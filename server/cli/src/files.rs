@@ -204,7 +204,8 @@ impl Files {
                 None => (None, len.min(LEAST_CHUNK)),
             };
             let mut piece = vec![0; len];
-            files.reopen(&source)?.read_exact_at(&mut piece, start)?;
+            let file = files.reopen(&source)?;
+            file.read_exact_at(&mut piece, start).map_err(truncated)?;
             Ok::<_, Failure>(match charge {
                 Some(charge) => charge.hold(piece),
                 None => piece.into(),
@@ -229,6 +230,16 @@ impl Files {
                 "the file changed while it was sent".into(),
             )),
         }
+    }
+}
+
+/// The response has promised more bytes than the file has now.
+fn truncated(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            Failure::Internal("the file became shorter while it was sent".into())
+        }
+        _ => error.into(),
     }
 }
 

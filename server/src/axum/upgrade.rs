@@ -129,7 +129,7 @@ where
             Poll::Ready(Ok(response)) => response,
         };
         let pending = this.pending.take();
-        // Dropping it tells who waits for the upgrade that there is none.
+        // Its drop reports to the waiting handler that there is no upgrade.
         let pending = pending.filter(|_| response.status().is_success());
         Poll::Ready(Ok(match pending.and_then(Pending::finish) {
             Some(body) => {
@@ -219,7 +219,7 @@ impl Pending {
     /// The transport is always ready: no waker is needed.
     fn drive(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
-        // What comes of it shows in the slot.
+        // The slot receives the result.
         let _ = self.connection.as_mut().poll(&mut cx);
     }
 }

@@ -42,6 +42,9 @@ impl Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         self.watch.body_awaited(false);
+        if !self.body.is_end_stream() {
+            self.watch.upload_is_abandoned();
+        }
     }
 }
 

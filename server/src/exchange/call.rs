@@ -53,7 +53,7 @@ impl Probe {
 }
 
 impl<S: HttpService> Exchanges<S> {
-    /// A request is there: its handler gets a first poll, or a task.
+    /// Serves a request: polls its handler once, or spawns a task for it.
     pub(super) fn serve(
         &mut self,
         conn: &mut Context<'_>,
@@ -71,7 +71,7 @@ impl<S: HttpService> Exchanges<S> {
         match ready {
             Ok(Poll::Ready(Ok(()))) => {
                 self.call(conn, stream, ticket, request);
-                // Ready, though something in it stands in line: a load-shed
+                // Ready, although a part of it waits in a queue, as with a load-shed
                 // layer in front of a limit.
                 if self.probe.is_held() {
                     self.discard_service();
@@ -96,14 +96,15 @@ impl<S: HttpService> Exchanges<S> {
     /// Gives out the instance that was polled, and takes a fresh one for the
     /// next request. An instance that was polled may hold something for the
     /// call that follows (a permit, a place in a queue), or wait for it. Only
-    /// that call may follow, on this instance. A clone is never ready, and
-    /// stands in no line.
+    /// that call may follow, on this instance. A clone is not ready, and
+    /// waits in no queue.
     fn renew_service(&mut self) -> S {
         let fresh = self.service.clone();
         std::mem::replace(&mut self.service, fresh)
     }
 
-    /// Releases what the instance holds for a call that does not follow.
+    /// Releases the permit or the place that the instance holds for a call, as none
+    /// follows.
     fn discard_service(&mut self) {
         let failed = self.renew_service();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(failed)));
@@ -143,7 +144,7 @@ impl<S: HttpService> Exchanges<S> {
                 self.watch(conn, stream, ticket, task);
             }
             Err(_) => {
-                // What is left of the handler may panic too.
+                // The drop of the handler may panic too.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(handler)));
                 self.discard_service();
                 self.fail(conn, stream, ticket, &StreamError::HandlerPanicked);

@@ -1,4 +1,4 @@
-//! The start of a shutdown, as a connection learns of it.
+//! The signal of a shutdown, on each connection.
 
 use std::{
     pin::Pin,

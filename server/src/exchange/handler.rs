@@ -12,8 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::{BoxError, HttpService, RequestBody, telemetry::in_span};
 
-/// A pinned place for a value that is there at times: one allocation serves
-/// many values.
+/// A pinned place for an optional value: one allocation serves many values.
 pub(super) struct Slot<T>(Pin<Box<Option<T>>>);
 
 impl<T> Default for Slot<T> {
@@ -70,7 +69,7 @@ pub(super) struct Task<S: HttpService>(JoinHandle<Outcome<S>>);
 
 impl<S: HttpService> Task<S> {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<S>> {
-        // A task that was cancelled has no one to answer.
+        // The connection of a cancelled task is gone.
         Pin::new(&mut self.0)
             .poll(cx)
             .map(|joined| joined.unwrap_or(Outcome::Panicked))
@@ -107,7 +106,7 @@ pub(super) fn spawn_call<S: HttpService>(mut service: S, request: Request<Reques
         let result = match ready {
             Ok(()) => {
                 let handler = service.call(request);
-                // Releases its place in a queue, which has no use any more.
+                // Releases its place in a queue, which is not needed any more.
                 drop(service);
                 handler.await.map_err(Into::into)
             }

@@ -10,7 +10,7 @@ use super::Exchanges;
 use crate::{HttpService, InformError};
 
 impl<S: HttpService> Exchanges<S> {
-    /// `100 Continue`, to a client that holds its body back until then.
+    /// Sends `100 Continue` to a client that waits for it with its body.
     pub(super) fn send_continue(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         // Without effect where there is none (SPDY), and after the response.
         let head = Head::response(StatusCode::CONTINUE);

@@ -33,8 +33,8 @@ impl<S: HttpService> Exchanges<S> {
         Ok(())
     }
 
-    /// Pushed requests get their handlers once those that promised them are
-    /// done with their first poll.
+    /// Calls the handlers of pushed requests after the first poll of the handlers
+    /// that promised them.
     pub(super) fn serve_promised(&mut self, conn: &mut Context<'_>) {
         while let Some((stream, mut request)) = self.promised.pop_front() {
             // The client may have declined it meanwhile.

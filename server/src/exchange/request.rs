@@ -64,7 +64,7 @@ impl<S: HttpService> Exchanges<S> {
             fields,
         } = head
         else {
-            // The engine lets nothing else through.
+            // The engine refuses all other heads.
             conn.reset(stream, Reason::ProtocolError);
             return None;
         };

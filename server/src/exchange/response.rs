@@ -53,9 +53,9 @@ pub(super) struct Prepared<B> {
     /// The priority that the response sets; it overrides the client's (RFC 9218
     /// §8).
     pub(super) priority: Option<Priority>,
-    /// `None` if the head is all.
+    /// `None` if the response has only a head.
     pub(super) body: Option<Outgoing<B>>,
-    /// It had a body that its status does not allow.
+    /// The server left out a body that the status does not allow.
     pub(super) left_out: bool,
 }
 
@@ -68,7 +68,7 @@ impl Heads {
     ///
     /// # Errors
     ///
-    /// [`StreamError::Response`], if its content-length is none.
+    /// [`StreamError::Response`], if its content-length is not a number.
     pub(super) fn prepare<B: Body<Data: Buf, Error: Into<BoxError>>>(
         &self,
         response: Response<B>,
@@ -109,7 +109,7 @@ impl Heads {
         })
     }
 
-    /// The answer when there is no response.
+    /// The response to send if the service has none.
     pub(super) fn internal_error(&self, now: Instant) -> (Head, AddedFields) {
         let mut added = self.added(now);
         added.length = Some(0);
@@ -138,7 +138,7 @@ pub(crate) fn has_no_content(status: StatusCode) -> bool {
 /// HTTP/1.1 set them too. They are left out, with a `tracing` event. Gives the
 /// priority that the response sets.
 pub(super) fn settle_fields(fields: &mut HeaderMap) -> Option<Priority> {
-    // Of a request for an upgrade (RFC 7540 §3.2.1).
+    // The field of a request for an upgrade (RFC 7540 §3.2.1).
     const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
     const PRIORITY: HeaderName = HeaderName::from_static("priority");
     // Nearly always there are none, and comparing names costs less than

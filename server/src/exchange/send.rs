@@ -1,5 +1,5 @@
-//! The body of a response, on its way out: it is asked when it is the stream's
-//! turn.
+//! Sends the body of a response: polls it when the engine asks the stream for
+//! data.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -17,7 +17,7 @@ use lacewing_conn::{
 use super::{Exchanges, PinnedBody, SPARES};
 use crate::{HttpService, StreamError};
 
-/// Why a body is polled.
+/// The reason for a poll of a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     /// Its response's head was just sent.
@@ -27,8 +27,7 @@ pub(super) enum Asked {
 }
 
 impl<S: HttpService> Exchanges<S> {
-    /// Polls the body, and sends what it gives. Gives the body back unless that
-    /// was its end.
+    /// Polls the body, and sends its frames. Returns the body unless it has ended.
     pub(super) fn send(
         &mut self,
         conn: &mut Context<'_>,
@@ -85,7 +84,7 @@ impl<S: HttpService> Exchanges<S> {
         mut body: PinnedBody<S>,
         sent: Result<(), UsageError>,
     ) -> Option<PinnedBody<S>> {
-        // A body that panics as it goes has given all that it had.
+        // A body that panics in its drop has given all its frames.
         let cleared = catch_unwind(AssertUnwindSafe(|| body.clear()));
         if cleared.is_ok() && self.spare_bodies.len() < SPARES {
             self.spare_bodies.push(body);

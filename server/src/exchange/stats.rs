@@ -6,7 +6,7 @@ use super::Exchanges;
 use crate::{HttpService, ServerEvent};
 
 impl<S: HttpService> Exchanges<S> {
-    /// Tells the observer of the connection's numbers, when it is time.
+    /// Reports the connection's statistics to the observer when they are due.
     pub(super) fn report_stats(&mut self, conn: &mut Context<'_>) {
         let Some(timer) = &mut self.stats else {
             return;
@@ -20,7 +20,7 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
-    /// The same at the end, if it was asked for at all.
+    /// Reports them at the end of the connection, if reports are on.
     pub(super) fn last_report(&mut self, conn: &Context<'_>) {
         if self.stats.take().is_some() {
             self.tell_stats(conn);

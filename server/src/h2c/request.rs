@@ -82,7 +82,7 @@ fn absolute<B>(request: &Request<B>) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// The fields that are of the message and not of the connection (RFC 9110
+/// The fields of the message, without those of the connection (RFC 9110
 /// §7.6.1).
 fn without_connection(fields: &HeaderMap) -> HeaderMap {
     // EXPECT too: the body has arrived.
@@ -97,7 +97,7 @@ fn without_connection(fields: &HeaderMap) -> HeaderMap {
     kept
 }
 
-/// A list of tokens has this one (RFC 9110 §5.6.1).
+/// Returns whether a list of tokens has this one (RFC 9110 §5.6.1).
 fn has_token(fields: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     fields.get_all(name).iter().any(|value| {
         value

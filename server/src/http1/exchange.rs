@@ -33,7 +33,7 @@ use crate::{
     telemetry::{Clock, Telemetry},
 };
 
-/// The body of a response: the service's, or none.
+/// The body of a response, or no body.
 pub(super) type ReplyBody<B> = Either<Reply<B>, Empty<<B as Body>::Data>>;
 
 /// The wait for the end of a body that gave as much as its content-length says. hyper drops the
@@ -68,7 +68,7 @@ impl Ledger {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// No request is under way.
+    /// Returns whether no request is open.
     pub(super) fn is_idle(&self) -> bool {
         self.watch.is_idle()
     }
@@ -80,8 +80,8 @@ impl Ledger {
         });
     }
 
-    /// A request that no handler sees, because it is none: hyper answers it by
-    /// itself, or the rules of `message` do.
+    /// Reports a request that is refused before a handler sees it: hyper refuses it,
+    /// or the rules of `message` do.
     pub(super) fn refused(&self, why: &dyn std::fmt::Display) {
         let stream = self.next_request();
         let error = Error::connection(
@@ -92,13 +92,13 @@ impl Ledger {
         self.report(stream, &StreamError::Refused(error));
     }
 
-    /// Bytes that are no request.
+    /// Reports bytes that are not a request.
     pub(super) fn unparsable(&self, error: &hyper::Error) {
         if self.requests() == 0 {
             return self.refused(error);
         }
         let why = format!(
-            "{error}; these bytes follow a request: is its content-length smaller than its content?"
+            "{error}; the bytes follow a request; the client may have sent more content than its content-length says"
         );
         self.refused(&why);
     }
@@ -144,7 +144,7 @@ impl Exchange {
         }
     }
 
-    /// The response of the service, or what is said when there is none.
+    /// Returns the response of the service, or 500 if there is none.
     pub(super) async fn answer<S: HttpService>(
         mut self,
         service: S,
@@ -178,6 +178,10 @@ impl Exchange {
             .telemetry
             .response(self.stream, response.status(), self.clock);
         let (parts, body) = response.into_parts();
+        let tunnel = method == Method::CONNECT && parts.status.is_success();
+        if tunnel || parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            ledger.watch.becomes_tunnel();
+        }
         let body = match body {
             Some(body) => {
                 let unasked = parts.status == StatusCode::NOT_MODIFIED;
@@ -219,15 +223,15 @@ impl Drop for Exchange {
     }
 }
 
-/// Calls the service once it is ready. Whatever panics is an error.
+/// Calls the service once it is ready. A panic is an error.
 async fn call<S: HttpService>(
     mut service: S,
     request: Request<RequestBody>,
 ) -> Result<Response<S::ResponseBody>, StreamError> {
-    // A service's own error may be bound to its thread: converted at once.
+    // A service's own error may not be `Send`: it is converted at once.
     poll_fn(|cx| guarded(|| service.poll_ready(cx).map_err(Into::into))).await?;
     let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
-    // Releases its place in a queue, which has no use any more.
+    // Releases its place in a queue, which is not needed any more.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(service)));
     let future = called.map_err(|_| StreamError::HandlerPanicked)?;
     let mut future = pin!(Some(future));
@@ -238,7 +242,7 @@ async fn call<S: HttpService>(
         })
     })
     .await;
-    // What is left of it may panic too.
+    // The drop of the future may panic too.
     let _ = catch_unwind(AssertUnwindSafe(|| future.set(None)));
     let response = result?;
     let status = response.status();
@@ -264,8 +268,8 @@ fn left_out<B: Body>(response: &Response<B>, method: &Method) -> Option<StatusCo
     (forbidden && !tunnel && response.body().size_hint().lower() > 0).then_some(status)
 }
 
-/// Holds a response to its content-length. Its body is left out where there is
-/// none to be sent.
+/// Holds a response to its content-length. The body is `None` if the
+/// response has no content.
 fn settle<B>(
     response: Response<B>,
     method: &Method,
@@ -292,6 +296,8 @@ where
     }
     let length = match parts.headers.entry(CONTENT_LENGTH) {
         Entry::Occupied(entry) => outgoing::declared(entry.iter())?,
+        // A service may leave out the content itself: its length is unknown (RFC 9110 §8.6).
+        Entry::Vacant(_) if *method == Method::HEAD && body.is_end_stream() => None,
         Entry::Vacant(entry) => {
             let exact = body.size_hint().exact();
             if let Some(length) = exact {
@@ -303,7 +309,7 @@ where
     if *method == Method::HEAD {
         return Ok(Response::from_parts(parts, None));
     }
-    // hyper does not ask for a body of no length.
+    // hyper does not poll a body of length 0.
     let given = body.size_hint().lower();
     if length == Some(0) && given > 0 {
         return Err(StreamError::ContentLength { declared: 0, given });
@@ -319,7 +325,7 @@ pin_project! {
         #[pin]
         body: Outgoing<B>,
         exchange: Exchange,
-        // What ends the connection once what was sent before is on its way.
+        // The error that ends the connection after hyper has written the earlier frames.
         failed: Option<StreamError>,
         last: Option<Last<B::Data>>,
     }
@@ -354,7 +360,7 @@ where
                 other => return this.pass(other, cx),
             },
         };
-        // hyper stops here, and would take too long a body for whole.
+        // hyper stops here, and would not notice that the body is too long.
         let frame = match poll_rest(this.body.as_mut(), cx) {
             Poll::Ready(Ok(())) => Ok(last.frame),
             Poll::Ready(Err(error)) => Err(error),
@@ -412,7 +418,7 @@ where
     }
 }
 
-/// Polls a body of the declared length to its end. What it has beyond is an error.
+/// Polls a body of the declared length to its end. More content is an error.
 fn poll_rest<B>(
     mut body: Pin<&mut Outgoing<B>>,
     cx: &mut Context<'_>,

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{ServeError, ServerEvent};
 
-/// Bytes that a connection costs beside its buffers: its task, and what hyper keeps.
+/// Bytes that a connection costs beside its buffers: its task, and hyper's state.
 const CONNECTION: usize = 8 << 10;
 
 /// The connection's account. hyper does not say how large its buffers are: the one

@@ -8,7 +8,7 @@ use lacewing_conn::proto::fields::is_authority;
 
 use super::exchange::ReplyBody;
 
-/// Checks a request whose parts hyper has parsed. An error says why it gets 400.
+/// Checks a request whose parts hyper has parsed. The error is the reason for a 400.
 pub(super) fn check<B: Body>(request: &mut Request<B>) -> Result<(), &'static str> {
     check_target(request.method(), request.uri())?;
     if *request.method() == Method::TRACE && !request.body().is_end_stream() {
@@ -17,7 +17,7 @@ pub(super) fn check<B: Body>(request: &mut Request<B>) -> Result<(), &'static st
     settle_host(request).map_err(|Invalid| "a request needs one valid host (RFC 9112 §3.2)")
 }
 
-/// The form of a target belongs to its method (RFC 9112 §3.2).
+/// Checks that the target has the form of its method (RFC 9112 §3.2).
 fn check_target(method: &Method, uri: &Uri) -> Result<(), &'static str> {
     if *method == Method::CONNECT {
         let fits = uri.scheme().is_none() && uri.port_u16().is_some();
@@ -35,12 +35,12 @@ fn check_target(method: &Method, uri: &Uri) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The host is none, or not one.
+/// The host is missing, invalid, or not the only one.
 #[derive(Debug, PartialEq, Eq)]
 struct Invalid;
 
-/// Every request of HTTP/1.1 has one `host` field, and it says what the target
-/// says, which goes before it (RFC 9112 §3.2, §3.2.2).
+/// Checks that the request has one `host` field, and sets it to the authority of the
+/// target, which has priority (RFC 9112 §3.2, §3.2.2).
 fn settle_host<B>(request: &mut Request<B>) -> Result<(), Invalid> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
@@ -55,7 +55,7 @@ fn settle_host<B>(request: &mut Request<B>) -> Result<(), Invalid> {
     let Some(authority) = request.uri().authority().map(|one| one.as_str()) else {
         return Ok(());
     };
-    // User information is an error, and often a lure (RFC 9110 §4.2.4).
+    // User information is an error: it often disguises the host (RFC 9110 §4.2.4).
     if !is_authority(authority.as_bytes()) {
         return Err(Invalid);
     }
@@ -66,7 +66,7 @@ fn settle_host<B>(request: &mut Request<B>) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// A request that no handler sees.
+/// The response to a request that no handler sees.
 pub(super) fn refusal<B: Body>(status: StatusCode) -> Response<ReplyBody<B>> {
     let mut response = Response::new(Either::Right(Empty::new()));
     *response.status_mut() = status;

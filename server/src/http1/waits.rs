@@ -15,8 +15,8 @@ use super::exchange::Ledger;
 use crate::{ServeError, http1_transport::Probe};
 
 /// Bytes of content that a handler receives in
-/// [`body_timeout`](Limits::body_timeout) while it waits for them: less is a
-/// client that drips (R.U.D.Y.).
+/// [`body_timeout`](Limits::body_timeout) while it waits for them: a
+/// client that sends less attacks slowly (R.U.D.Y.).
 const BODY_PROGRESS: u64 = 64;
 
 /// A client that closed its side may be gone. After each such time the connection looks for it:
@@ -59,7 +59,7 @@ enum Phase {
     /// The handler waits for content.
     Body,
     /// The handler works, or its response's body has nothing to send: a long
-    /// poll or server-sent events. That takes as long as it takes.
+    /// poll or server-sent events. It has no limit.
     Answer,
     /// The client does not read.
     Write,
@@ -143,7 +143,7 @@ impl<'a> Waits<'a> {
         }
     }
 
-    /// Sees what the connection waits for now.
+    /// Updates the kind of the wait.
     fn observe(&mut self, now: Instant) {
         let watch = &self.ledger.watch;
         let requests = self.ledger.requests();

@@ -7,7 +7,7 @@ use std::{
 
 use crate::BoxError;
 
-/// A certificate or a key that is of no use.
+/// The error of a certificate or a key that cannot be used.
 ///
 /// ```
 /// use lacewing_server::{Identity, IdentityProblem};
@@ -55,16 +55,16 @@ impl IdentityError {
 pub enum IdentityProblem {
     /// The file cannot be read.
     Unreadable(io::Error),
-    /// The certificates are no PEM.
+    /// The certificates are not valid PEM.
     CertificatePem(BoxError),
     /// There is no certificate.
     NoCertificate {
         /// There is a private key instead.
         has_key: bool,
     },
-    /// The server's own certificate, which is the first, cannot be understood.
+    /// The first certificate, the server's own, is not valid X.509.
     InvalidCertificate(rustls::Error),
-    /// The key is no PEM.
+    /// The key is not valid PEM.
     KeyPem(BoxError),
     /// There is no private key.
     NoKey {
@@ -73,13 +73,13 @@ pub enum IdentityProblem {
     },
     /// The private key is encrypted.
     EncryptedKey,
-    /// The private key is of a kind that is not known.
+    /// The private key is not a valid key of a supported kind.
     UnusableKey(rustls::Error),
     /// The private key does not belong to the first certificate.
     KeyMismatch,
-    /// There are no files to read again.
+    /// The identity was made from memory: there are no files to reload.
     NoFiles,
-    /// The cryptography that is installed for the process cannot speak TLS.
+    /// The default crypto provider of rustls, installed for the process, cannot speak TLS.
     Provider(rustls::Error),
 }
 
@@ -111,38 +111,38 @@ impl fmt::Display for IdentityProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(error) => write!(f, "cannot be read: {error}"),
-            Self::CertificatePem(error) => write!(f, "the certificate is no PEM: {error}"),
+            Self::CertificatePem(error) => write!(f, "the certificate is not valid PEM: {error}"),
             Self::NoCertificate { has_key: true } => f.write_str(
-                "no certificate, but a private key: are certificate and key the wrong way round?",
+                "has a private key but no certificate; are the files of certificate and key swapped?",
             ),
             Self::NoCertificate { has_key: false } => {
-                f.write_str("no certificate in PEM (-----BEGIN CERTIFICATE-----)")
+                f.write_str("has no certificate in PEM; it must contain -----BEGIN CERTIFICATE-----")
             }
             Self::InvalidCertificate(error) => {
-                write!(f, "the first certificate cannot be understood: {error}")
+                write!(f, "the first certificate is not a valid X.509 certificate: {error}")
             }
-            Self::KeyPem(error) => write!(f, "the private key is no PEM: {error}"),
+            Self::KeyPem(error) => write!(f, "the private key is not valid PEM: {error}"),
             Self::NoKey {
                 has_certificate: true,
             } => f.write_str(
-                "no private key, but a certificate: are certificate and key the wrong way round?",
+                "has a certificate but no private key; are the files of certificate and key swapped?",
             ),
             Self::NoKey {
                 has_certificate: false,
-            } => f.write_str("no private key in PEM (-----BEGIN PRIVATE KEY-----)"),
+            } => f.write_str("has no private key in PEM; it must contain -----BEGIN PRIVATE KEY-----"),
             Self::EncryptedKey => f.write_str(
                 "the private key is encrypted; decrypt it first: openssl pkey -in KEY -out PLAIN",
             ),
-            Self::UnusableKey(error) => write!(f, "the private key cannot be used: {error}"),
+            Self::UnusableKey(error) => write!(f, "the private key cannot be used; it must be an ECDSA, Ed25519 or RSA key: {error}"),
             Self::KeyMismatch => f.write_str(
-                "the private key does not belong to the first certificate; the server's own \
-                 certificate comes before those that lead to its root",
+                "the private key does not belong to the first certificate; put the server's own \
+                 certificate before the intermediate ones",
             ),
             Self::NoFiles => {
-                f.write_str("this identity came from memory, so that there is no file to read")
+                f.write_str("the identity was made from memory, so there is no file to reload")
             }
             Self::Provider(error) => {
-                write!(f, "the process's cryptography cannot speak TLS: {error}")
+                write!(f, "the default crypto provider of rustls cannot speak TLS: {error}")
             }
         }
     }

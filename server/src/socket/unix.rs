@@ -22,7 +22,7 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    /// Listens at a path. What a server that died left there makes way.
+    /// Listens at a path. Removes the socket file of a server that no longer runs.
     pub(super) fn bind(path: &Path) -> io::Result<Self> {
         let listener = match UnixListener::bind(path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {

@@ -61,7 +61,7 @@ async fn what_is_no_protocol_is_an_error() {
         .observer(move |event| told.lock().unwrap().push(event.to_string()));
     let acceptor = Acceptor::new(options);
     for (bytes, expected) in [
-        (&b"\xffgarbage"[..], "begin no protocol"),
+        (&b"\xffgarbage"[..], "belong to no known protocol"),
         (b"\x80\x03\x00\x01", "spdy/3, which is not offered"),
     ] {
         let (mut client, io) = tokio::io::duplex(1 << 16);

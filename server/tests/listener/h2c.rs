@@ -195,6 +195,6 @@ async fn bytes_before_the_101_end_the_connection() {
     let answered = String::from_utf8_lossy(&answered);
     let after = answered.split("\r\n\r\n").nth(1).unwrap_or_default();
     assert!(after.is_empty(), "{answered}");
-    server.told("before its 101").await;
+    server.told("before it received the 101").await;
     server.stop().await;
 }

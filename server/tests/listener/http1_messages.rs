@@ -1,11 +1,12 @@
 //! Messages over HTTP/1.1: hyper's rules, and those that it leaves to the server.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_LENGTH};
-use http_body_util::Full;
-use lacewing_server::{RequestBody, Server, service_fn};
+use http_body::Body;
+use http_body_util::{Empty, Full};
+use lacewing_server::{ConnectionConfig, RequestBody, Server, Side, service_fn};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -31,15 +32,28 @@ async fn answer(request: Request<RequestBody>) -> Result<Response<Full<Bytes>>, 
 
 /// Sends requests, each on a new connection, and returns the answers.
 async fn ask(requests: &[&[u8]]) -> Vec<String> {
+    ask_service(requests, answer).await
+}
+
+async fn ask_service<F, R, B>(requests: &[&[u8]], service: F) -> Vec<String>
+where
+    F: Fn(Request<RequestBody>) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
     let (stop, stopped) = oneshot::channel::<()>();
+    let config = ConnectionConfig::new(Side::Server).with(|config| {
+        config.limits.upload_linger = Duration::from_secs(30);
+    });
     let server = Server::builder()
         .bind(([127, 0, 0, 1], 0).into())
+        .connection(config)
         .shutdown(async { stopped.await.unwrap_or(()) })
         .build()
         .await
         .unwrap();
     let address = server.local_addrs().next().unwrap();
-    let serving = tokio::spawn(server.serve(service_fn(answer)));
+    let serving = tokio::spawn(server.serve(service_fn(service)));
     let mut answers = Vec::new();
     for request in requests {
         let mut io = TcpStream::connect(address).await.unwrap();
@@ -115,6 +129,29 @@ async fn a_status_without_content_leaves_without_it() {
     let answer = ask(&[request]).await.remove(0);
     assert!(answer.contains("content-length: 5"), "{answer}");
     assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+/// axum leaves out the content of a response to HEAD itself.
+#[tokio::test]
+async fn a_response_to_head_claims_no_length_that_it_does_not_know() {
+    let request = b"HEAD / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let empty = |_| async { Ok(Response::new(Empty::<Bytes>::new())) };
+    let answer = ask_service(&[request], empty).await.remove(0);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(!answer.contains("content-length"), "{answer}");
+}
+
+/// The client sends its whole upload before it reads. It does not fail on the way.
+#[tokio::test]
+async fn a_client_that_still_uploads_reads_its_early_response() {
+    let head = b"POST /413 HTTP/1.1\r\nhost: a\r\ncontent-length: 20000000\r\n\r\n";
+    let request = [&head[..], &[b'x'; 20_000_000]].concat();
+    let answer = ask(&[&request]).await.remove(0);
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    // Neither does one whose head is too large to be read whole.
+    let fields = format!("x: {}\r\n", "a".repeat(5_000_000));
+    let answer = ask(&[&get("/", &fields)]).await.remove(0);
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
 }
 
 /// Each request is served or answered. The connection never just ends.

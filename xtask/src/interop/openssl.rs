@@ -148,7 +148,7 @@ fn nothing_in_common(fixture: &Fixture) -> Outcome {
     command.args(["get", "--insecure", "--npn", &Security::Tls.url(port, "")]);
     let finished = fixture.run(&mut command, 20)?;
     expect(&format!("{:?}", finished.status.code()), "Some(2)")?;
-    expect_part(&finished.stderr, "agreed on no common protocol")
+    expect_part(&finished.stderr, "accepted none of the protocols")
 }
 
 /// `s_server` with its streams in our hands, and listening.

@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) async fn run(args: &Conform, url: &Uri) -> Result<Report, Failure> {
     let origin = Origin::of(url).map_err(Failure::usage)?;
     let trust = match args.insecure {
-        true => Trust::Anyone,
+        true => Trust::DangerAcceptAny,
         false => Trust::Roots,
     };
     let tls = Tls::with_trust(trust, vec![args.protocol]);

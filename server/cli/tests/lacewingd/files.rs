@@ -1,6 +1,11 @@
 //! Regular files below the root are served, and no others.
 
-use std::{fs, os::unix::fs::symlink, process::Command};
+use std::{
+    fs,
+    io::{Read, Write},
+    os::unix::fs::symlink,
+    process::Command,
+};
 
 use crate::{
     exchange::{ALL, Fields, Protocol, ask, get},
@@ -202,6 +207,29 @@ fn a_file_that_changes_is_read_again() {
         );
         assert_eq!(status(&running, protocol, "/index.html"), 404);
     }
+}
+
+/// Its response cannot be completed. The connection ends, and the log names the cause.
+#[test]
+fn a_file_that_becomes_shorter_ends_its_response() {
+    let directory = Directory::new("lacewingd-shorter");
+    // More than the buffers of the sockets hold.
+    let len = 64 << 20;
+    let file = fs::File::create(directory.path("long")).unwrap();
+    file.set_len(len).unwrap();
+    let running = Running::start(&directory, &["--https", "off"]);
+    let mut io = running.connect();
+    io.write_all(b"GET /long HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .unwrap();
+    io.read_exact(&mut [0; 1000]).unwrap();
+    file.set_len(1).unwrap();
+    let mut rest = Vec::new();
+    let _ = io.read_to_end(&mut rest);
+    assert!((rest.len() as u64) < len, "{} bytes", rest.len());
+    let (code, log) = running.terminate();
+    assert_eq!(code, Some(0));
+    let cause = "the file became shorter while it was sent";
+    assert!(log.contains(cause), "{log}");
 }
 
 #[test]

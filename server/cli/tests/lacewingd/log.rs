@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     process::{Command, Stdio},
 };
 
@@ -36,6 +37,33 @@ fn a_log_without_a_reader_is_no_error() {
     let mut child = child.unwrap();
     drop(child.stderr.take());
     assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+/// As with `lacewingd --help | head -1`: no message, and the exit code stays.
+#[test]
+fn an_output_without_a_reader_is_no_error() {
+    let directory = Directory::new("lacewingd-pipes");
+    let path = directory.0.to_str().unwrap();
+    for (args, code) in [
+        (&["--help"][..], 0),
+        (&["--version"], 0),
+        (&["--no-such-option"], 2),
+        // A failure keeps its exit code.
+        (&[path, "--http", "off", "--https", "off"], 1),
+    ] {
+        let (reader, writer) = UnixStream::pair().unwrap();
+        drop(reader);
+        let output = Command::new(PROGRAM)
+            .args(args)
+            .stdout(Stdio::from(OwnedFd::from(writer)))
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(!said.contains("panicked"), "{args:?}: {said}");
+        assert_eq!(said.is_empty(), code == 0, "{args:?}: {said}");
+    }
 }
 
 /// More lines than the pipe and the queue hold, and a request on each protocol
