@@ -129,7 +129,9 @@ fn long_blocks_are_split() {
         3 * max - 1,
         5 * max + 77,
     ];
-    for length in lengths {
+    // Miri is a thousand times slower: one that takes two frames.
+    let is_played = |length: &usize| !cfg!(miri) || *length == max - 3;
+    for length in lengths.into_iter().filter(is_played) {
         for (priority, padding) in [
             (None, None),
             (priority, None),

@@ -6,7 +6,7 @@ use lacewing_frames::http2::Kind;
 
 use crate::attack::case::{Case, LOWERED};
 use crate::attack::dialect::{CONNECTION_WINDOWS, Dialect, H2, MULTIPLEXED, SPDY};
-use crate::attack::peer::{Pace, Peer};
+use crate::attack::peer::{BATCH, Pace, Peer};
 use crate::attack::play::{Play, flood};
 use crate::attack::seen::Manners;
 use crate::attack::wire::{Field, Fin, Start, Wire, field};
@@ -303,12 +303,20 @@ fn one_byte(play: &mut Play<'_>) -> Played {
     for id in &ids {
         peer.wire.head(*id, OK, Fin::More, &[]);
     }
-    for _ in 0..play.small_or(4_000, 90_000) {
+    let mut stuck = 0;
+    'frames: for _ in 0..play.small_or(4_000, 90_000) {
         for id in &ids {
             peer.data_in_credit(*id, b"x", Fin::More);
-        }
-        if peer.wire.out.len() > 64 << 10 || peer.seen().closed.is_some() {
-            break;
+            // Each such frame has waited for the client; after a second of it, the
+            // client reads no more.
+            stuck = if peer.wire.out.len() < BATCH {
+                0
+            } else {
+                stuck + 1
+            };
+            if stuck > 10 || peer.seen().closed.is_some() {
+                break 'frames;
+            }
         }
     }
     peer.flush();

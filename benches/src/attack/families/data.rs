@@ -6,7 +6,7 @@ use lacewing_frames::http2::Kind;
 
 use crate::attack::case::Case;
 use crate::attack::dialect::{CONNECTION_WINDOWS, Dialect, H2, MULTIPLEXED, SPDY, WINDOWS};
-use crate::attack::peer::Peer;
+use crate::attack::peer::{BATCH, Peer};
 use crate::attack::play::{Play, still_answers};
 use crate::attack::seen::Manners;
 use crate::attack::wire::{Fin, field};
@@ -70,12 +70,20 @@ fn send_bytes(play: &Play<'_>, peer: &mut Peer, path: &str) {
     let ids: Vec<u32> = (0..100).map(|_| peer.post(path)).collect();
     peer.flush();
     let frames = play.small_or(4_000, 90_000);
+    let mut stuck = 0;
     for _ in 0..frames {
         for id in &ids {
             peer.data_in_credit(*id, b"x", Fin::More);
-        }
-        if peer.wire.out.len() > 64 << 10 || peer.seen().closed.is_some() {
-            return;
+            // Each such frame has waited for the victim; after a second of it, the
+            // victim reads no more.
+            stuck = if peer.wire.out.len() < BATCH {
+                0
+            } else {
+                stuck + 1
+            };
+            if stuck > 10 || peer.seen().closed.is_some() {
+                return;
+            }
         }
     }
     peer.flush();
