@@ -306,10 +306,6 @@ impl Engine {
                 }
                 continue;
             }
-            self.keep_capacity(now);
-            if !self.events.is_empty() {
-                continue;
-            }
             if !self.wants_input() {
                 self.forget_frame();
                 return None;
@@ -317,6 +313,10 @@ impl Engine {
             if input.is_empty() {
                 self.watch_frame(now, 0, 0);
                 return None;
+            }
+            self.keep_capacity(now);
+            if !self.events.is_empty() {
+                continue;
             }
             let mut first = First::Past;
             if self.peer.is_silent() {
