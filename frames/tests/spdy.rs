@@ -19,6 +19,8 @@ mod garbage;
 mod limits;
 #[path = "spdy/support.rs"]
 mod support;
+// Miri takes minutes to parse the recorded connections.
+#[cfg(not(miri))]
 #[path = "spdy/transcripts.rs"]
 mod transcripts;
 #[path = "spdy/vectors.rs"]

@@ -17,8 +17,8 @@ pub(crate) struct Bounds {
     pub(crate) program: u64,
     /// CPU of the victim for each byte of the attacker, in nanoseconds.
     pub(crate) cpu_per_byte: u64,
-    /// CPU below which the rate means nothing, and bytes below which the honest
-    /// client beside the attack costs more.
+    /// CPU below which the rate means nothing, and bytes below which the cost of a
+    /// connection is more than that of its bytes.
     pub(crate) cpu_floor: Duration,
     pub(crate) sent_floor: u64,
     /// The 99th percentile of small requests on another connection; held in a

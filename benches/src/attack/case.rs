@@ -31,6 +31,8 @@ pub(crate) struct Case {
     pub(crate) load: Load,
     /// Further arguments of a client.
     pub(crate) arguments: &'static [&'static str],
+    /// The limit that the error of a client's connection must name.
+    pub(crate) names: Option<fn(Dialect) -> &'static str>,
 }
 
 /// The side that is attacked.
@@ -96,6 +98,7 @@ impl Case {
             memory: None,
             load: Load::Quiet,
             arguments: &[],
+            names: None,
         }
     }
 
@@ -223,6 +226,14 @@ impl Case {
         Case {
             victim: VictimSide::Client,
             arguments,
+            ..self
+        }
+    }
+
+    /// The client's connection must end by this limit.
+    pub(crate) const fn names(self, limit: fn(Dialect) -> &'static str) -> Case {
+        Case {
+            names: Some(limit),
             ..self
         }
     }

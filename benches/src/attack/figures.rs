@@ -24,6 +24,7 @@ pub(crate) struct Row {
     /// Bytes of heap above the start; all connections together.
     pub(crate) peak: Option<u64>,
     pub(crate) left: Option<u64>,
+    /// Without that of the honest requests beside the attack.
     pub(crate) cpu: Option<Duration>,
     /// Bytes that the attacker sent.
     pub(crate) sent: u64,

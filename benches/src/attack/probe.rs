@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -16,9 +16,14 @@ const PAUSE: Duration = Duration::from_millis(4);
 /// A request that takes longer is given up, and the client connects anew.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Requests over which the cost of one is measured.
+const CALIBRATION: u32 = 20;
+
 /// A client that asks for `/` again and again.
 pub(crate) struct Probe {
     stop: Arc<AtomicBool>,
+    /// Requests that were answered.
+    served: Arc<AtomicU32>,
     thread: JoinHandle<Vec<Duration>>,
 }
 
@@ -26,6 +31,8 @@ impl Probe {
     pub(crate) fn start(victim: &Arc<Victim>, dialect: Dialect) -> Probe {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, victim) = (Arc::clone(&stop), Arc::clone(victim));
+        let served = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&served);
         let thread = thread::spawn(move || {
             let mut times = Vec::new();
             let mut peer = None;
@@ -33,7 +40,10 @@ impl Probe {
                 victim.sample();
                 let began = Instant::now();
                 match ask(&mut peer, victim.address, dialect) {
-                    true => times.push(began.elapsed()),
+                    true => {
+                        times.push(began.elapsed());
+                        count.fetch_add(1, Relaxed);
+                    }
                     false => {
                         times.push(PATIENCE);
                         peer = None;
@@ -43,7 +53,35 @@ impl Probe {
             }
             times
         });
-        Probe { stop, thread }
+        Probe {
+            stop,
+            served,
+            thread,
+        }
+    }
+
+    /// Requests that were answered so far.
+    pub(crate) fn served(&self) -> u32 {
+        self.served.load(Relaxed)
+    }
+
+    /// Measures the victim's CPU for one honest request, before the attack. The
+    /// first request is left out: it opens the connection.
+    pub(crate) fn cost(&self, victim: &Victim) -> Duration {
+        let latest = Instant::now() + PATIENCE;
+        let await_served = |count: u32| {
+            while self.served() < count && Instant::now() < latest {
+                thread::sleep(PAUSE);
+            }
+        };
+        await_served(1);
+        let (before, first) = (victim.cpu(), self.served());
+        await_served(first + CALIBRATION);
+        let spent = before
+            .zip(victim.cpu())
+            .map(|(then, now)| now.saturating_sub(then));
+        let requests = self.served().saturating_sub(first).max(1);
+        spent.unwrap_or_default() / requests
     }
 
     /// The time of each request.

@@ -44,7 +44,7 @@ pub(crate) fn all(jobs: &[Job], settings: &Settings, each: impl Fn(&Row) + Sync)
             .iter()
             .copied()
             .enumerate()
-            .filter(|(_, (case, _))| case.load == load)
+            .filter(|(_, (case, _))| load_of(case, settings.size) == load)
             .collect();
         let next = AtomicUsize::new(0);
         thread::scope(|scope| {
@@ -64,6 +64,16 @@ pub(crate) fn all(jobs: &[Job], settings: &Settings, each: impl Fn(&Row) + Sync)
     }
     let rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
     rows.into_values().collect()
+}
+
+/// In a full run, cases that do more than wait count as busy: the time of honest
+/// requests beside an attack says little while fifteen others play.
+fn load_of(case: &Case, size: Size) -> Load {
+    let waits = !case.limits.is_empty() || case.is_honest();
+    match size {
+        Size::Full if !waits => Load::Busy,
+        _ => case.load,
+    }
 }
 
 /// One at a time where figures of a shared process, or honest p99, must be clean.
@@ -127,10 +137,10 @@ fn play(
         _ => Dialect::Http2,
     };
     let probe = Probe::start(&victim, honest);
-    thread::sleep(Duration::from_millis(100));
+    let honest_cost = probe.cost(&victim);
     let start = victim.stats().unwrap_or_default();
     victim.restart_peak();
-    let cpu = victim.cpu();
+    let (cpu, served) = (victim.cpu(), probe.served());
     let began = Instant::now();
     if case.victim == VictimSide::Client {
         victim.begin();
@@ -154,10 +164,12 @@ fn play(
 
     row.serves = probe::is_served(victim.address, honest);
     let end = victim.stats();
+    // An attack that lasts pays for its own CPU, not for the requests beside it.
+    let beside = honest_cost * probe.served().saturating_sub(served);
     row.cpu = victim
         .cpu()
         .zip(cpu)
-        .map(|(now, then)| now.saturating_sub(then));
+        .map(|(now, then)| now.saturating_sub(then).saturating_sub(beside));
     row.p99 = p99(&probe.finish());
     row.connections = (peers.len() as u64 + play.gone).max(1);
     row.sent = play.sent + peers.iter().map(|peer| peer.sent).sum::<u64>();
@@ -174,6 +186,13 @@ fn play(
             bytes(live),
             bytes(end.held)
         ));
+    }
+    if let Some(limit) = case.names.map(|limit| limit(dialect)) {
+        let error = error_of(&victim);
+        if !error.contains(limit) {
+            row.failures
+                .push(format!("not ended by {limit}: \"{error}\""));
+        }
     }
     if let Some(end) = end.filter(|_| case.victim == VictimSide::Client) {
         row.notes.push(format!(
@@ -209,6 +228,18 @@ fn left_by(victim: &Victim, start: u64) -> Option<u64> {
         if left <= BOUNDS.left || Instant::now() >= latest {
             return Some(left);
         }
+    }
+}
+
+/// The error that ended the client's connection, as soon as there is one.
+fn error_of(victim: &Victim) -> String {
+    let latest = Instant::now() + Duration::from_secs(2);
+    loop {
+        let error = victim.stats().unwrap_or_default().error;
+        if !error.is_empty() || Instant::now() >= latest {
+            return error;
+        }
+        thread::sleep(Duration::from_millis(20));
     }
 }
 

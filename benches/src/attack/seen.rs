@@ -136,8 +136,16 @@ pub(crate) enum Manners {
     Polite,
     /// Acknowledges SETTINGS and PING, and gives no credit.
     Stingy,
+    /// Acknowledges SETTINGS alone.
+    Acknowledging,
     /// Answers nothing.
     Mute,
+}
+
+impl Manners {
+    fn answers_pings(self) -> bool {
+        matches!(self, Manners::Polite | Manners::Stingy)
+    }
 }
 
 /// Bytes to what was seen.
@@ -260,7 +268,7 @@ fn http2_message(message: Http2Message, seen: &mut Seen, manners: Manners) {
         }
         M::Ping { payload } => {
             seen.pings += 1;
-            if manners != Manners::Mute {
+            if manners.answers_pings() {
                 encoder().ping_ack(&mut seen.answers, payload);
             }
         }
@@ -347,7 +355,7 @@ fn spdy_message(
         }
         M::Ping(ping) => {
             seen.pings += 1;
-            if manners != Manners::Mute && ping.id % 2 == parity {
+            if manners.answers_pings() && ping.id % 2 == parity {
                 encoder().ping(&mut seen.answers, ping.id);
             }
         }
@@ -389,6 +397,28 @@ mod tests {
         let statuses: Vec<&str> = seen.statuses.values().map(String::as_str).collect();
         assert_eq!(statuses, ["200", "408"]);
         assert!(seen.first_reaction.is_some());
+    }
+
+    #[test]
+    fn settings_are_acknowledged_and_pings_are_not() {
+        let mut wire = BytesMut::new();
+        let encoder = http2::Encoder::new;
+        encoder().settings(&mut wire, &[]);
+        encoder().ping(&mut wire, [0; 8]);
+        for (manners, kinds) in [
+            (Manners::Acknowledging, &[http2::Kind::SETTINGS][..]),
+            (Manners::Mute, &[]),
+            (Manners::Stingy, &[http2::Kind::SETTINGS, http2::Kind::PING]),
+        ] {
+            let mut seen = Seen::new(Dialect::Http2);
+            Reader::new(Dialect::Http2, Role::Server).read(&mut wire.clone(), &mut seen, manners);
+            let mut answered = Vec::new();
+            while let Some(head) = http2::Head::parse(&seen.answers) {
+                answered.push(head.kind);
+                let _ = seen.answers.split_to(9 + head.length as usize);
+            }
+            assert_eq!(answered, kinds);
+        }
     }
 
     #[test]

@@ -129,7 +129,9 @@ fn long_blocks_are_split() {
         3 * max - 1,
         5 * max + 77,
     ];
-    for length in lengths {
+    // Miri is a thousand times slower: one that takes two frames.
+    let is_played = |length: &usize| !cfg!(miri) || *length == max - 3;
+    for length in lengths.into_iter().filter(is_played) {
         for (priority, padding) in [
             (None, None),
             (priority, None),
@@ -362,7 +364,7 @@ fn random_list(random: &mut Random) -> List {
             let name = NAMES[random.below(NAMES.len())];
             let value = match random.below(30) {
                 0 => {
-                    let length = random.below(30_000);
+                    let length = random.below(if cfg!(miri) { 600 } else { 30_000 });
                     random.bytes(length)
                 }
                 1..10 => b"GET".to_vec(),

@@ -8,13 +8,15 @@ use crate::story::{Case, List, Story, check_round_trip, check_story, hex};
 /// `cargo xtask codegen` writes this file with an encoder that shares no code with ours.
 const OWN: &str = include_str!("../stories.txt");
 
+/// Stories that are played. Miri is a thousand times slower; these have the tables of 4,096
+/// and 0 bytes.
+const MOST: usize = if cfg!(miri) { 2 } else { 1_000 };
+
 #[test]
 fn every_form_at_every_table_size_is_understood() {
     let stories = own_stories();
-    assert_eq!(
-        stories.len(),
-        OWN.lines().filter(|line| line.starts_with("story")).count()
-    );
+    let written = OWN.lines().filter(|line| line.starts_with("story")).count();
+    assert_eq!(stories.len(), written.min(MOST));
     for story in &stories {
         check_story(story);
     }
@@ -36,16 +38,23 @@ fn every_form_at_every_table_size_is_understood() {
             resized += usize::from(case.wire[0] & 0xe0 == 0x20);
         }
     }
-    assert!(
-        never > 20 && entered > 20 && resized > 10,
-        "{never} {entered} {resized}"
-    );
+    if MOST >= written {
+        assert!(
+            never > 20 && entered > 20 && resized > 10,
+            "{never} {entered} {resized}"
+        );
+    }
 }
 
 #[test]
 fn what_we_encode_of_our_own_stories_we_decode() {
-    for story in own_stories() {
-        for max_table_size in [0, 64, 4096, 16384] {
+    // Miri encodes one story, with a table that evicts.
+    let (stories, sizes) = match cfg!(miri) {
+        true => (1, &[64][..]),
+        false => (MOST, &[0, 64, 4096, 16384][..]),
+    };
+    for story in own_stories().into_iter().take(stories) {
+        for &max_table_size in sizes {
             for strings in [
                 StringCoding::HuffmanWhenShorter,
                 StringCoding::Huffman,
@@ -72,6 +81,7 @@ fn own_stories() -> Vec<Story> {
     for line in OWN.lines().filter(|line| !line.starts_with('#')) {
         let (word, rest) = line.split_once(' ').unwrap();
         match word {
+            "story" if stories.len() == MOST => break,
             "story" => stories.push(Story {
                 name: line.into(),
                 cases: Vec::new(),

@@ -6,7 +6,7 @@ use lacewing_frames::http2::Kind;
 
 use crate::attack::case::{Case, LOWERED};
 use crate::attack::dialect::{CONNECTION_WINDOWS, Dialect, H2, MULTIPLEXED, SPDY};
-use crate::attack::peer::{Pace, Peer};
+use crate::attack::peer::{BATCH, Pace, Peer};
 use crate::attack::play::{Play, flood};
 use crate::attack::seen::Manners;
 use crate::attack::wire::{Field, Fin, Start, Wire, field};
@@ -118,10 +118,8 @@ pub(super) const CASES: &[Case] = &[
     Case::bounded("client/trailers-held", "14 trailers", MULTIPLEXED, |play| {
         let mut peer = play.accept(Manners::Stingy, 50)?;
         let ids = peer.seen().requests.clone();
-        let mut list = large_list();
-        // A complete response is its user's, unread trailers included: how many it
-        // holds is its own choice. Here they are within the bound of a connection.
-        list.truncate(15);
+        // The trailers of complete responses count until they are read.
+        let list = large_list();
         for id in ids {
             peer.wire.head(id, OK, Fin::More, &[]);
             peer.wire.data(id, b"x", Fin::More);
@@ -136,24 +134,31 @@ pub(super) const CASES: &[Case] = &[
     .beside(HONEST),
     waits("client/says-nothing", "19 client", MULTIPLEXED, |play| {
         Ok(vec![play.accept_silently(Manners::Mute)?])
+    })
+    .names(|dialect| match dialect {
+        Dialect::Http2 => "preface_timeout",
+        // A server of SPDY may be silent until it has an answer.
+        _ => "keep_alive_timeout",
     }),
     waits(
         "client/nothing-after-settings",
         "19 client",
         MULTIPLEXED,
-        |play| Ok(vec![play.accept(Manners::Mute, 1)?]),
-    ),
+        |play| Ok(vec![play.accept(Manners::Acknowledging, 1)?]),
+    )
+    .names(|_| "keep_alive_timeout"),
     waits(
         "client/nothing-after-go-away",
         "27 client",
         MULTIPLEXED,
         |play| {
-            let mut peer = play.accept(Manners::Mute, 1)?;
+            let mut peer = play.accept(Manners::Acknowledging, 1)?;
             peer.wire.go_away(0x7fff_ffff);
             peer.flush();
             Ok(vec![peer])
         },
-    ),
+    )
+    .names(|_| "keep_alive_timeout"),
     waits("client/headers-drip", "19 client", MULTIPLEXED, |play| {
         let mut peer = play.accept(Manners::Polite, 1)?;
         peer.wire
@@ -172,14 +177,17 @@ pub(super) const CASES: &[Case] = &[
             }
         }
         Ok(vec![peer])
-    }),
+    })
+    // One frame; headers_timeout bounds blocks of several.
+    .names(|_| "frame_timeout"),
     waits("client/body-stops", "18 client", MULTIPLEXED, |play| {
-        let mut peer = play.accept(Manners::Mute, 1)?;
+        let mut peer = play.accept(Manners::Acknowledging, 1)?;
         peer.wire.head(1, OK, Fin::More, &[]);
         peer.wire.data(1, b"some", Fin::More);
         peer.flush();
         Ok(vec![peer])
-    }),
+    })
+    .names(|_| "keep_alive_timeout"),
     waits(
         "client/half-a-data-frame",
         "18 client",
@@ -193,7 +201,8 @@ pub(super) const CASES: &[Case] = &[
             peer.mid_frame = true;
             Ok(vec![peer])
         },
-    ),
+    )
+    .names(|_| "frame_timeout"),
 ];
 
 /// A flood that the client must end.
@@ -294,12 +303,20 @@ fn one_byte(play: &mut Play<'_>) -> Played {
     for id in &ids {
         peer.wire.head(*id, OK, Fin::More, &[]);
     }
-    for _ in 0..play.small_or(4_000, 90_000) {
+    let mut stuck = 0;
+    'frames: for _ in 0..play.small_or(4_000, 90_000) {
         for id in &ids {
             peer.data_in_credit(*id, b"x", Fin::More);
-        }
-        if peer.wire.out.len() > 64 << 10 || peer.seen().closed.is_some() {
-            break;
+            // Each such frame has waited for the client; after a second of it, the
+            // client reads no more.
+            stuck = if peer.wire.out.len() < BATCH {
+                0
+            } else {
+                stuck + 1
+            };
+            if stuck > 10 || peer.seen().closed.is_some() {
+                break 'frames;
+            }
         }
     }
     peer.flush();

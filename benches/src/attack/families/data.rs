@@ -6,7 +6,7 @@ use lacewing_frames::http2::Kind;
 
 use crate::attack::case::Case;
 use crate::attack::dialect::{CONNECTION_WINDOWS, Dialect, H2, MULTIPLEXED, SPDY, WINDOWS};
-use crate::attack::peer::Peer;
+use crate::attack::peer::{BATCH, Peer};
 use crate::attack::play::{Play, still_answers};
 use crate::attack::seen::Manners;
 use crate::attack::wire::{Fin, field};
@@ -70,12 +70,20 @@ fn send_bytes(play: &Play<'_>, peer: &mut Peer, path: &str) {
     let ids: Vec<u32> = (0..100).map(|_| peer.post(path)).collect();
     peer.flush();
     let frames = play.small_or(4_000, 90_000);
+    let mut stuck = 0;
     for _ in 0..frames {
         for id in &ids {
             peer.data_in_credit(*id, b"x", Fin::More);
-        }
-        if peer.wire.out.len() > 64 << 10 || peer.seen().closed.is_some() {
-            return;
+            // Each such frame has waited for the victim; after a second of it, the
+            // victim reads no more.
+            stuck = if peer.wire.out.len() < BATCH {
+                0
+            } else {
+                stuck + 1
+            };
+            if stuck > 10 || peer.seen().closed.is_some() {
+                return;
+            }
         }
     }
     peer.flush();
@@ -184,26 +192,34 @@ fn unread_beside_busy(play: &mut Play<'_>) -> Played {
     Ok(vec![peer])
 }
 
-/// DATA on streams that were reset: the connection's window comes back.
+/// DATA on streams that were reset, more than the connection's window in all: the
+/// window comes back. Each round is two resets: ours, and the answer to late DATA. They
+/// stay below their limit.
 fn after_reset(play: &mut Play<'_>) -> Played {
+    /// As many frames as each stream pays for.
+    const LATE: usize = 4;
     let mut peer = play.connect()?;
     let payload = vec![b'x'; 16_000];
-    for _ in 0..play.small_or(100, 1_000) {
+    let wanted = i64::try_from(LATE * payload.len()).unwrap_or(0);
+    for _ in 0..play.small_or(80, 500) {
         let id = peer.post("/upload");
         peer.wire.reset(id);
-        let wanted = i64::try_from(payload.len()).unwrap_or(0);
         peer.flush();
         if !peer.wait(Duration::from_secs(2), |seen| {
             seen.connection_credit >= wanted
         }) {
             play.fail("the connection's window is lost");
-            break;
+            return Ok(vec![peer]);
         }
         // Late: the reset is already on its way.
-        peer.wire.data(id, &payload, Fin::More);
-        peer.seen().debit(id, payload.len());
+        for _ in 0..LATE {
+            peer.wire.data(id, &payload, Fin::More);
+            peer.seen().debit(id, payload.len());
+        }
         peer.flush();
+        peer.wait(Duration::from_millis(play.small_or(0, 20)), |_| false);
     }
+    still_answers(play, &mut peer);
     Ok(vec![peer])
 }
 
