@@ -1,9 +1,11 @@
 //! `cargo xtask bench`: our server and hyper's with the same routes, in turns, under the same load.
 //! The server has one core, and the load generator another. The figure is the server's CPU time for
 //! the work, which varies less than the rate. Prints medians, spread, and the ratio to hyper.
+//! `--instructions` counts instructions instead, of our programs alone.
 
 mod client;
 mod idle;
+mod instructions;
 mod load;
 mod server;
 mod statistics;
@@ -29,6 +31,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         return Err("needs two cores: one for the server, one for the load".into());
     }
     let scratch = Scratch::new()?;
+    if let Some(purpose) = options.instructions {
+        return instructions::run(&scratch, purpose, options.only.as_deref());
+    }
     say!(
         "{} rounds of each, Lacewing and hyper in turns; building\n",
         options.rounds()
@@ -98,6 +103,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 struct Options {
     quick: bool,
     only: Option<String>,
+    /// Instructions in place of times.
+    instructions: Option<instructions::Use>,
 }
 
 impl Options {
@@ -105,15 +112,21 @@ impl Options {
         let mut options = Self {
             quick: false,
             only: None,
+            instructions: None,
         };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--quick" => options.quick = true,
+                "--instructions" => {
+                    options.instructions.get_or_insert(instructions::Use::Print);
+                }
+                "--check" => options.instructions = Some(instructions::Use::Check),
+                "--write" => options.instructions = Some(instructions::Use::Write),
                 "--only" => options.only = Some(args.next().ok_or("--only needs a text")?.clone()),
                 other => {
                     return Err(format!(
-                        "`bench` knows --quick and --only TEXT, not `{other}`"
+                        "`bench` knows --quick, --instructions, --check, --write and --only TEXT, not `{other}`"
                     ));
                 }
             }

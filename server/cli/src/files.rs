@@ -38,6 +38,9 @@ const SMALL_FILE: u64 = 64 << 10;
 const MAX_CHUNK_BYTES: usize = 64 << 20;
 /// The length of a piece when that budget is exhausted.
 const LEAST_CHUNK: usize = 4 << 10;
+/// A file that was looked at so recently is not looked at again: requests that arrive
+/// together share a look. No client can learn of a change and ask for it in that time.
+const SAME_MOMENT: Duration = Duration::from_micros(100);
 /// A disk that takes so long for the metadata of one file is not asked on the
 /// connection's thread for a while.
 const SLOW_LOOK: Duration = Duration::from_millis(20);
@@ -80,25 +83,25 @@ impl Files {
     /// the disk is too slow to be asked on this thread.
     pub(crate) fn remembered(&self, path: &str) -> Option<Arc<Entry>> {
         let entry = self.cache.get(path)?;
-        let begin = Instant::now();
-        if self.millis(begin) < self.slow_until.load(Ordering::Relaxed) {
+        let begin = Instant::now().saturating_duration_since(self.start);
+        if entry.was_fresh_within(SAME_MOMENT, begin) {
+            return Some(entry);
+        }
+        if begin.as_millis() < self.slow_until.load(Ordering::Relaxed).into() {
             return None;
         }
         let fresh = entry.is_fresh();
-        let end = Instant::now();
-        if end.saturating_duration_since(begin) >= SLOW_LOOK {
-            let until = self.millis(end + SLOW_FOR);
-            self.slow_until.store(until, Ordering::Relaxed);
+        let end = self.start.elapsed();
+        if end.saturating_sub(begin) >= SLOW_LOOK {
+            self.slow_until
+                .store(millis(end.saturating_add(SLOW_FOR)), Ordering::Relaxed);
         }
-        if !fresh {
+        if fresh {
+            entry.note_fresh(begin);
+        } else {
             self.cache.remove(path);
         }
         fresh.then_some(entry)
-    }
-
-    fn millis(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.start).as_millis();
-        u64::try_from(since).unwrap_or(u64::MAX)
     }
 
     /// Looks at the disk. With `directory`, the path ends in a slash.
@@ -243,6 +246,10 @@ fn truncated(error: io::Error) -> Failure {
     }
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 enum Whole {
     Read(Bytes),
     NoRoom,
@@ -340,9 +347,12 @@ mod tests {
         while tree.files.remembered("small").is_none() {
             assert!(tree.find("small").await.body.is_some());
         }
-        let later = tree
-            .files
-            .millis(Instant::now() + Duration::from_secs(3600));
+        let later = millis(tree.files.start.elapsed() + Duration::from_secs(3600));
+        tree.files
+            .cache
+            .get("small")
+            .unwrap()
+            .note_fresh(Duration::ZERO);
         tree.files.slow_until.store(later, Ordering::Relaxed);
         assert!(tree.files.remembered("small").is_none());
         // The look-up still knows it.

@@ -8,6 +8,7 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -36,6 +37,9 @@ pub(crate) struct Entry {
     /// A small file's content.
     pub(crate) body: Option<Bytes>,
     used: AtomicU64,
+    /// Microseconds, by the clock of [`Files`](super::Files), at which the file was the
+    /// same.
+    fresh_at: AtomicU64,
 }
 
 impl Entry {
@@ -45,6 +49,7 @@ impl Entry {
             facts,
             body,
             used: AtomicU64::new(0),
+            fresh_at: AtomicU64::new(0),
         }
     }
 
@@ -53,6 +58,20 @@ impl Entry {
         fs::metadata(&self.path)
             .is_ok_and(|metadata| Identity::from(&metadata) == self.facts.identity)
     }
+
+    pub(crate) fn note_fresh(&self, at: Duration) {
+        self.fresh_at.store(micros(at), Ordering::Relaxed);
+    }
+
+    pub(crate) fn was_fresh_within(&self, time: Duration, now: Duration) -> bool {
+        let at = self.fresh_at.load(Ordering::Relaxed);
+        // 0: never.
+        at > 0 && micros(now).saturating_sub(at) < micros(time)
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Files by their path below the root.
@@ -146,6 +165,16 @@ mod tests {
         assert!(cache.get("1").is_none());
         cache.remove("0");
         assert!(cache.get("0").is_none());
+    }
+
+    #[test]
+    fn one_look_serves_requests_of_the_same_moment_only() {
+        let entry = entry(&Cache::default(), 1).unwrap();
+        let micros = Duration::from_micros;
+        assert!(!entry.was_fresh_within(micros(100), micros(50)));
+        entry.note_fresh(micros(1000));
+        assert!(entry.was_fresh_within(micros(100), micros(1099)));
+        assert!(!entry.was_fresh_within(micros(100), micros(1100)));
     }
 
     #[test]
