@@ -177,8 +177,9 @@ pub struct Limits {
     /// push comes before what refers to it). Default 100 ms.
     pub max_push_delay: Duration,
     /// Time for which an upload without a reader is discarded after the complete
-    /// response, before RST_STREAM. Zero sends it at once; clients that read and
-    /// write in one loop (curl before 8) then lose the response. Default 250 ms.
+    /// response, before RST_STREAM; over HTTP/1.1, before the close. Zero sends it at
+    /// once; clients that read and write in one loop (curl before 8) then lose the
+    /// response. Default 250 ms.
     pub upload_linger: Duration,
     /// The least that a peer moves while it is waited for, in bytes a second, as
     /// the mean over the bound that applies: a frame that has begun over
