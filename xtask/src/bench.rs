@@ -80,15 +80,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         }
     }
     if let Some(counting) = counting {
-        let count = if options.quick { 1_000 } else { 4_000 };
-        match idle::measure(&counting, count) {
-            Ok(rows) => {
-                for row in rows {
-                    print_row(row.name, "bytes", &row.ours, &row.hyper, row.bar);
-                }
-            }
-            Err(message) => failed.push(format!("{}: {message}", idle::NAME)),
-        }
+        failed.extend(print_idle(&counting, &options).err());
     }
     say!(
         "\nCPU time of the server (of the client, where it says so), from /proc/PID/task/*/schedstat; ± is half the spread of all rounds."
@@ -237,6 +229,16 @@ fn measure(
         }
     }
     Ok(samples)
+}
+
+fn print_idle(programs: &Programs, options: &Options) -> Result<(), String> {
+    let count = if options.quick { 1_000 } else { 4_000 };
+    let rows =
+        idle::measure(programs, count).map_err(|message| format!("{}: {message}", idle::NAME))?;
+    for row in rows {
+        print_row(row.name, "bytes", &row.ours, &row.hyper, row.bar);
+    }
+    Ok(())
 }
 
 fn print_head() {
