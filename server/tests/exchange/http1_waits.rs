@@ -302,6 +302,8 @@ async fn a_client_that_is_gone_behind_a_second_request_is_noticed() {
         let mut connection = connect(|limits| limits.drain_timeout = HOUR * 24);
         for _ in 0..requests {
             connection.send("GET", "/poll").await;
+            // hyper takes the first request alone; the others wait behind it.
+            sleep(Duration::from_secs(1)).await;
         }
         sleep(Duration::from_secs(600)).await;
         let Http1 { io, serving, .. } = connection;
