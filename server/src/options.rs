@@ -99,7 +99,7 @@ impl DateHeader {
 /// use lacewing_server::{Extension, ServerOptions};
 ///
 /// let options = ServerOptions::default()
-///     .connection_info(Extension::Omit)
+///     .connection_info(Extension::Insert)
 ///     .informer(Extension::Insert);
 /// # let _ = options;
 /// ```
@@ -167,8 +167,12 @@ impl ServerOptions {
         self
     }
 
-    /// Inserts a [`ConnectionInfo`](crate::ConnectionInfo) into requests.
-    /// Default: inserts it, for three allocations a request.
+    /// Inserts a [`ConnectionInfo`](crate::ConnectionInfo) into the extensions of
+    /// requests, for three allocations a request. axum's `Extension<ConnectionInfo>`
+    /// needs it. Default: omits it; `axum::serve` of this crate inserts it.
+    ///
+    /// Every request has the information in its body too, at no cost:
+    /// [`RequestBody::connection`](crate::RequestBody::connection).
     #[must_use]
     pub fn connection_info(mut self, extension: Extension) -> Self {
         self.connection_info = extension;
@@ -308,7 +312,7 @@ impl Default for ServerOptions {
             protocols: Protocol::default_offer().into(),
             spawn: Spawn::default(),
             date: DateHeader::default(),
-            connection_info: Extension::Insert,
+            connection_info: Extension::Omit,
             persistent_settings: PersistentSettings::default(),
             extended_connect: ExtendedConnect::default(),
             informer: Extension::Omit,

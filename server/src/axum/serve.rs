@@ -18,8 +18,8 @@ use tower_service::Service;
 
 use super::Upgrades;
 use crate::{
-    Address, BoxError, ConnectionInfo, ExtendedConnect, HttpService, RequestBody, Server,
-    ServerBuilder, Socket, StartError,
+    Address, BoxError, ConnectionInfo, ExtendedConnect, Extension, HttpService, RequestBody,
+    Server, ServerBuilder, Socket, StartError,
 };
 
 /// Serves an axum `Router` in all protocols, as `axum::serve` does in
@@ -54,7 +54,9 @@ where
         transport: Transport::Cleartext,
         // As `axum::serve` has it.
         builder: Server::builder()
-            .options(|options| options.extended_connect(ExtendedConnect::Offer)),
+            .options(|options| options.extended_connect(ExtendedConnect::Offer))
+            // Extractors see the extensions, and no longer the body.
+            .options(|options| options.connection_info(Extension::Insert)),
         app,
         kind: PhantomData,
     }

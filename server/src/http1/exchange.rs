@@ -150,6 +150,7 @@ impl Exchange {
         service: S,
         mut request: Request<RequestBody>,
     ) -> Response<ReplyBody<S::ResponseBody>> {
+        request.body_mut().set_connection(&self.ledger.info);
         if self.ledger.options.connection_info.is_inserted() {
             request.extensions_mut().insert(self.ledger.info.clone());
         }

@@ -69,7 +69,7 @@ where
         let line = enabled!(Level::INFO).then(|| Line {
             output: self.output.clone(),
             style: self.style,
-            connection: request.extensions().get().cloned(),
+            connection: request.body().connection().cloned(),
             method: request.method().clone(),
             uri: request.uri().clone(),
             status: None,
