@@ -57,7 +57,7 @@ impl ConnectionInfo {
         self
     }
 
-    /// The same behind TLS of which nothing else is known.
+    /// Returns the same information, behind TLS without further facts.
     #[must_use]
     pub fn with_tls(self) -> Self {
         self.with_tls_info(TlsInfo::default())
@@ -109,8 +109,8 @@ impl ConnectionInfo {
         self.0.tls.is_some()
     }
 
-    /// Returns what the TLS handshake said: the name that the client asked for, and
-    /// its certificates.
+    /// Returns the facts of the TLS handshake: the server name that the client sent (SNI), and its
+    /// certificates.
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.0.tls.as_ref()
     }
@@ -187,8 +187,8 @@ impl TlsInfo {
         self.server_name.as_deref()
     }
 
-    /// Returns the protocol that ALPN (RFC 7301) or NPN negotiated; `None` if none was,
-    /// which stands for HTTP/1.1.
+    /// Returns the protocol that ALPN (RFC 7301) or NPN negotiated. `None` stands for HTTP/1.1:
+    /// neither negotiated one.
     pub fn alpn(&self) -> Option<Protocol> {
         self.alpn
     }

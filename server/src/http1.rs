@@ -87,7 +87,7 @@ where
         .serve_connection(TokioIo::new(io), adapter)
         .with_upgrades();
     drive(connection, &ledger, place.as_ref()).await?;
-    // The connection does not speak HTTP/1.1 any more.
+    // The connection has switched from HTTP/1.1 to another protocol.
     drop(ledger);
     let upgrade = upgrade
         .lock()

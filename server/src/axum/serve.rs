@@ -275,7 +275,7 @@ impl<S: Service<Request>> Service<http::Request<RequestBody>> for Boxing<S> {
     }
 }
 
-/// Makes services that know [`Upgrades`].
+/// Makes services that support [`Upgrades`].
 #[derive(Clone)]
 struct Upgrading<M>(M);
 
@@ -318,8 +318,8 @@ where
     }
 }
 
-/// The peer's IP address and port. On a Unix socket, which has none, this is
-/// `0.0.0.0:0`; ask for a `ConnectInfo<Address>` there.
+/// The peer's IP address and port. On a Unix socket, which has none, this is `0.0.0.0:0`; extract a
+/// `ConnectInfo<Address>` there.
 impl Connected<ConnectionInfo> for SocketAddr {
     fn connect_info(connection: ConnectionInfo) -> Self {
         let unspecified = Self::from((Ipv4Addr::UNSPECIFIED, 0));
@@ -334,8 +334,8 @@ impl Connected<ConnectionInfo> for ConnectionInfo {
     }
 }
 
-/// The peer's address, of any kind. Where it is not known, as on a transport in
-/// memory, this is an unnamed Unix socket's.
+/// The peer's address, of any kind. If it is unknown, as on a transport in memory, this is an
+/// unnamed Unix socket.
 impl Connected<ConnectionInfo> for Address {
     fn connect_info(connection: ConnectionInfo) -> Self {
         let unnamed = || Self::Unix(crate::UnixAddress::default());

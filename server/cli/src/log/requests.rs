@@ -213,8 +213,8 @@ impl Line {
         Ok(())
     }
 
-    /// The path, or as much of it as a line shows. A control character in it must
-    /// not reach a terminal.
+    /// The path, cut to the length of a line. Control characters are escaped: they must not reach a
+    /// terminal.
     fn write_path(&self, text: &mut String) -> fmt::Result {
         let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
         let shown = if path.len() > MAX_PATH {

@@ -4,7 +4,7 @@ use http::{Request, header::HOST, uri::Authority};
 use lacewing_server::{ConnectionInfo, Identity};
 use rustls::{client::verify_server_name, pki_types::ServerName, server::ParsedCertificate};
 
-/// The names in the certificate that the TLS port has now; none without such a port.
+/// The names in the current certificate of the TLS port; none without such a port.
 #[derive(Clone, Default)]
 pub(crate) struct Names(Option<Identity>);
 
