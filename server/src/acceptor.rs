@@ -17,6 +17,7 @@ use crate::{
     connections::Place,
     detect,
     make::{Make, Same},
+    shutdown,
 };
 
 /// Finds out what a client speaks and serves it, over any transport: what a
@@ -89,6 +90,11 @@ impl Acceptor {
 
     /// Serves one connection of which no address is known. It completes when
     /// the connection is over.
+    ///
+    /// After the start of a shutdown, a connection whose first bytes have arrived is
+    /// served: its request is answered, over SPDY perhaps by a GOAWAY after which clients
+    /// retry it elsewhere. One that has sent too little to show its protocol, or is still
+    /// in the TLS handshake, is closed without an answer and without an error.
     ///
     /// # Errors
     ///
@@ -177,8 +183,8 @@ impl Acceptor {
         result
     }
 
-    /// Finds out the protocol. `None` if the shutdown started before it was
-    /// known: such a client has asked for nothing.
+    /// Finds out the protocol. `None` if the shutdown started before the bytes for it
+    /// arrived: such a client has asked for nothing.
     async fn prepare<T, M>(
         &self,
         endpoints: Endpoints,
@@ -303,7 +309,8 @@ where
     }
 }
 
-/// Returns the output of `work`; `None` if the shutdown started before it ended.
+/// Returns the output of `work`; `None` if the shutdown started before the client sent enough
+/// for it.
 async fn before_shutdown<T>(
     work: impl Future<Output = Result<T, ServeError>>,
     shutdown: Option<ShutdownSignal>,
@@ -324,10 +331,11 @@ async fn before_shutdown<T>(
             None => pending().await,
         }
     };
+    tokio::pin!(work);
     tokio::select! {
         biased;
-        result = work => result.map(Some),
-        () = stopped => Ok(None),
+        result = &mut work => result.map(Some),
+        () = stopped => shutdown::at_once(work).await.transpose(),
         max_connections = full => Err(ServeError::MadeRoom { max_connections }),
     }
 }
