@@ -98,6 +98,7 @@ const STEPS: &[Step] = &[
             shell::run(command.env("RUSTDOCFLAGS", "-D warnings"))
         })
     }),
+    ("instructions", crate::bench::instructions_in_ci),
     ("interop", || crate::interop::run(&[])),
     ("attack", crate::attack::in_ci),
     ("soak, small", crate::soak::in_ci),
