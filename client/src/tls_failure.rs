@@ -22,7 +22,7 @@ pub(crate) enum TlsFailure {
     Other,
 }
 
-/// Without TLS there is nothing to fail.
+/// Without the feature `tls` there is no TLS error.
 #[cfg(not(any(feature = "tls", feature = "npn")))]
 pub(crate) fn tls_failure(_: &io::Error) -> TlsFailure {
     TlsFailure::Other

@@ -31,13 +31,13 @@ pub struct Connected {
     pub io: Box<dyn Transport>,
     /// The protocol that both sides agreed on.
     pub version: Version,
-    /// The address that answered, if there is one: settings of SPDY servers
-    /// are kept by it.
+    /// The address of the server, if there is one. The settings of SPDY servers are stored under
+    /// it.
     pub address: Option<SocketAddr>,
 }
 
 impl Connected {
-    /// A transport and the protocol to speak on it.
+    /// A transport, and its protocol.
     pub fn new(io: impl Transport, version: Version) -> Self {
         Self {
             io: Box::new(io),

@@ -12,7 +12,7 @@
 use std::io::Write as _;
 
 use axum::{Extension, Router, routing::get};
-use lacewing_server::{ConnectionInfo, Identity, Server};
+use lacewing_server::{ConnectionInfo, Extension::Insert, Identity, Server};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::builder()
         .bind_tls(([127, 0, 0, 1], 8443).into(), &identity)
         .options(|options| {
-            options.observer(|event| {
+            options.connection_info(Insert).observer(|event| {
                 // eprintln! would panic if the log is closed.
                 let _ = writeln!(std::io::stderr(), "{event}");
             })

@@ -145,8 +145,8 @@ impl Occupied {
     }
 }
 
-/// Named rather than `async`: an asynchronous function would hold its arguments
-/// beside the connection that was made of them.
+/// A named future instead of an `async fn`, which would keep its arguments beside the connection
+/// that it makes from them.
 #[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 enum Kind<T, S: HttpService> {
     Multiplexed(Multiplexed<T, S>),

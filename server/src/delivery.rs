@@ -53,7 +53,7 @@ impl<E> Delivery<E> {
     }
 }
 
-/// An error that has a value for a stream, or a connection, that is gone.
+/// Returns an error if the value is absent: the stream or the connection has ended.
 pub(crate) trait Gone {
     const GONE: Self;
 }
@@ -91,15 +91,15 @@ pub enum InformError {
     AlreadyReplied,
     /// SPDY has no informational responses.
     Unsupported,
-    /// The stream or its connection is gone.
+    /// The stream or its connection has ended.
     Gone,
     /// The status is not informational, or 101, which only HTTP/1.1 has.
     NotInterim {
         /// The status in question.
         status: StatusCode,
     },
-    /// The client does not read, or handlers want more at once than the
-    /// connection keeps up with: wait and try again, or leave it out.
+    /// The client does not read, or handlers send faster than the connection. Wait and try again,
+    /// or omit the response.
     Busy,
     /// The header fields are not for an informational response, or too large.
     Malformed,
@@ -140,8 +140,7 @@ impl fmt::Display for InformError {
 
 impl std::error::Error for InformError {}
 
-/// The error of a push that was not sent. None of these is a failure of the request that the
-/// push would have belonged to.
+/// The error of a push that was not sent. The request of the parent stream does not fail with it.
 ///
 /// ```
 /// use lacewing_server::PushError;
@@ -160,9 +159,9 @@ pub enum PushError {
     },
     /// The request must not be pushed.
     NotAllowed(PushRule),
-    /// The request that it belongs to is answered to its end, or gone.
+    /// The response of the parent stream is complete, or its stream has ended.
     Gone,
-    /// Handlers want more at once than the connection keeps up with.
+    /// Handlers send faster than the connection.
     Busy,
 }
 

@@ -51,7 +51,7 @@ pub enum ServerEvent<'a> {
     Rejected {
         /// The peer's address, if it is known.
         peer: Option<&'a Address>,
-        /// Why.
+        /// The reason.
         error: &'a ServeError,
     },
     /// The protocol of a connection is known and requests may arrive.
@@ -69,7 +69,7 @@ pub enum ServerEvent<'a> {
         /// The stream in question; over HTTP/1.1 the number of the request on
         /// its connection, from 1.
         stream: StreamId,
-        /// Why.
+        /// The reason.
         error: &'a StreamError,
     },
     /// The statistics of a connection: in the interval that
@@ -83,19 +83,18 @@ pub enum ServerEvent<'a> {
         /// Its state and its counters.
         stats: &'a ConnectionStats,
     },
-    /// The process holds nearly all of its
-    /// [memory budget](crate::ConnectionConfig::memory_budget), and this connection is
-    /// one of those that hold most: it takes a step. A pause is reported once in ten
-    /// seconds, refused streams once until the pressure is less.
+    /// The process holds nearly all of its [memory budget](crate::ConnectionConfig::memory_budget).
+    /// This connection is one of those that hold most, and takes a step. A pause is reported once
+    /// in ten seconds, refused streams once until the pressure is less.
     #[non_exhaustive]
     MemoryPressure {
         /// The connection in question.
         connection: &'a ConnectionInfo,
         /// The step that is taken.
         step: MemoryStep,
-        /// The bytes that all connections hold.
+        /// The bytes that all connections hold together.
         held: usize,
-        /// The bytes that they may hold.
+        /// The capacity of the budget.
         capacity: usize,
         /// The streams or requests that are open.
         streams: usize,
@@ -113,7 +112,7 @@ pub enum ServerEvent<'a> {
     Closed {
         /// The connection in question.
         connection: &'a ConnectionInfo,
-        /// Why, if not by a graceful end.
+        /// The error; `None` after a graceful end.
         error: Option<&'a ServeError>,
     },
 }
@@ -205,8 +204,8 @@ impl fmt::Display for ServerEvent<'_> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StreamError {
-    /// The client broke a rule, or went over a limit: its request was reset, or
-    /// answered with a status that says so.
+    /// The client broke a rule or exceeded a limit. Its request was reset, or answered with a
+    /// status that reports the violation.
     Refused(lacewing_conn::Error),
     /// The service gave an error instead of a response.
     Handler(BoxError),

@@ -87,7 +87,7 @@ where
         .serve_connection(TokioIo::new(io), adapter)
         .with_upgrades();
     drive(connection, &ledger, place.as_ref()).await?;
-    // The connection does not speak HTTP/1.1 any more.
+    // The connection has switched from HTTP/1.1 to another protocol.
     drop(ledger);
     let upgrade = upgrade
         .lock()
@@ -140,17 +140,22 @@ where
     // hyper's connection does not wake this task for the reports.
     let mut report_at = Box::pin(sleep(options.stats_every.unwrap_or_default()));
     let result = poll_fn(|cx| {
-        if !stopping && stop.as_mut().poll(cx).is_ready() {
-            stopping = true;
-            connection.as_mut().graceful_shutdown();
-        }
-        if let Some(place) = place {
-            if !leaving && place.poll_leave(cx, &mut waker).is_ready() {
-                (leaving, stopping) = (true, true);
+        // A request that has arrived is answered: hyper reads it before it learns of a
+        // shutdown, after which it closes a connection on which nothing was read.
+        let mut polled = connection.as_mut().poll(cx);
+        if polled.is_pending() {
+            let mut stops = !stopping && stop.as_mut().poll(cx).is_ready();
+            if let Some(place) = place {
+                if !leaving && place.poll_leave(cx, &mut waker).is_ready() {
+                    (leaving, stops) = (true, true);
+                }
+            }
+            if stops {
+                stopping = true;
                 connection.as_mut().graceful_shutdown();
+                polled = connection.as_mut().poll(cx);
             }
         }
-        let polled = connection.as_mut().poll(cx);
         if let Some(place) = place {
             place.note(ledger.is_idle());
         }

@@ -193,8 +193,8 @@ impl Npn {
         })
     }
 
-    /// The handshake. No protocol negotiated stands for HTTP/1.1, as every
-    /// legacy client expects.
+    /// Performs the handshake. Without a negotiated protocol, the connection speaks HTTP/1.1, as
+    /// every legacy client expects.
     pub(crate) async fn accept<T>(
         &self,
         io: T,

@@ -49,7 +49,7 @@ impl Protocol {
         }
     }
 
-    /// The protocol that a name in ALPN stands for.
+    /// Returns the protocol with this name in ALPN.
     pub fn from_alpn(name: &[u8]) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -100,7 +100,7 @@ impl FromStr for Protocol {
     }
 }
 
-/// A name that stands for none of the protocols.
+/// The error of a name that no protocol has.
 ///
 /// ```
 /// use lacewing_server::Protocol;

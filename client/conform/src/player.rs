@@ -112,7 +112,7 @@ pub(crate) enum Decoded<P: Dialect> {
     Incomplete,
     /// A frame that cannot be decoded; those that follow can.
     BrokenFrame(String),
-    /// Nothing that follows can be decoded.
+    /// The later bytes cannot be decoded.
     BrokenConnection(String),
 }
 
@@ -337,8 +337,8 @@ impl<'a, P: Dialect> Player<'a, P> {
         Instant::now() + self.conditions.timeout
     }
 
-    /// Reads once and decodes the input. Returns `false` at the end of the
-    /// input, or when nothing was received in time.
+    /// Reads once and decodes the input. Returns `false` at the end of the input, or after a time
+    /// without input.
     async fn read(&mut self, deadline: Instant) -> bool {
         if !self.link.read(deadline).await {
             return false;

@@ -35,7 +35,7 @@ pub trait Dial: Send + Sync + 'static {
 /// The future of a transport; from [`Dial::dial`].
 pub type Dialing<'a> = Pin<Box<dyn Future<Output = io::Result<Dialed>> + Send + 'a>>;
 
-/// A transport on which nothing was said yet.
+/// A new transport, before its first byte.
 ///
 /// ```
 /// use lacewing_client::Dialed;

@@ -178,7 +178,10 @@ async fn an_authority_as_the_server_is_named_in_the_error() {
             Ok(text) => assert!(!named, "{text}"),
             Err(error) => {
                 let text = error.to_string();
-                assert!(named && text.contains("basicConstraints=CA:FALSE"), "{text}");
+                assert!(
+                    named && text.contains("basicConstraints=CA:FALSE"),
+                    "{text}"
+                );
                 assert!(error.is_certificate(), "{text}");
             }
         }

@@ -24,7 +24,7 @@ use crate::{
     ledger::{Weather, World},
     limits,
     plan::Plan,
-    rng::Rng,
+    seeds::Rng,
     server,
     transport::{self, FAULTS, Fault, Pipe},
 };

@@ -490,12 +490,7 @@ fn lengths_of_ours_are_numbers() {
             head.fields
                 .append(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let opened = pair
-            .client
-            .engine
-            .open(pair.now, head, OpenOptions::without_content());
-        let id = opened.unwrap().id().value();
-        pair.run();
+        let id = pair.request(head);
         assert_eq!(pair.server.seen[&id].fields["content-length"], ["0"]);
     });
 }

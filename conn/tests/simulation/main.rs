@@ -36,6 +36,7 @@ mod outgoing;
 mod pair;
 mod pushes;
 mod random;
+mod seeds;
 mod settings;
 mod unidirectional;
 mod violations;

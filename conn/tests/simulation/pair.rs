@@ -14,30 +14,7 @@ use lacewing_conn::{
     },
 };
 
-use crate::monitor::Monitor;
-
-/// A small generator of pseudo-random numbers: equal seeds give equal scripts.
-#[derive(Clone, Debug)]
-pub(crate) struct Rng(pub(crate) u64);
-
-impl Rng {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// 0 to `below` - 1.
-    pub(crate) fn below(&mut self, below: usize) -> usize {
-        (self.next() % below as u64) as usize
-    }
-
-    pub(crate) fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-}
+use crate::{monitor::Monitor, seeds::Rng};
 
 /// The segmentation of the bytes between the engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -457,6 +434,14 @@ impl Pair {
             .unwrap()
             .id()
             .value()
+    }
+
+    /// Sends a request of any head, without content, and transfers it.
+    pub(crate) fn request(&mut self, head: Head) -> u32 {
+        let options = OpenOptions::without_content();
+        let opened = self.client.engine.open(self.now, head, options);
+        self.run();
+        opened.unwrap().id().value()
     }
 
     /// The client's record of a stream.

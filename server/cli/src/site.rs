@@ -104,7 +104,11 @@ impl Service<Request<RequestBody>> for Site {
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Answering {
-        if self.0.names.is_misdirected(&request) {
+        if self
+            .0
+            .names
+            .is_misdirected(&request, request.body().connection())
+        {
             return Answering::now(status_page(StatusCode::MISDIRECTED_REQUEST));
         }
         // The body of a GET has no meaning here; it is dropped at once.

@@ -36,10 +36,10 @@ use crate::{
 /// The body of a response, or no body.
 pub(super) type ReplyBody<B> = Either<Reply<B>, Empty<<B as Body>::Data>>;
 
-/// The wait for the end of a body that gave as much as its content-length says. hyper drops the
-/// body after the last byte. So a body that continues later is not noticed, as
-/// [`StreamError::ContentLength`] says: to look at it, the response would have to wait longer,
-/// or each body would have to move to the heap.
+/// The time to wait for the end of a body that has given all the bytes of its content-length. hyper
+/// drops the body after the last byte, so a body that continues later is not noticed (see
+/// [`StreamError::ContentLength`]). To notice it, the response would have to wait longer, or each
+/// body would have to move to the heap.
 const END_WAIT: Duration = Duration::from_millis(250);
 
 /// The state that the requests of a connection share.
@@ -185,6 +185,7 @@ impl Exchange {
         service: S,
         mut request: Request<RequestBody>,
     ) -> Response<ReplyBody<S::ResponseBody>> {
+        request.body_mut().set_connection(&self.ledger.info);
         if self.ledger.options.connection_info.is_inserted() {
             request.extensions_mut().insert(self.ledger.info.clone());
         }

@@ -79,7 +79,7 @@ pub enum IdentityProblem {
     KeyMismatch,
     /// The identity was made from memory: there are no files to reload.
     NoFiles,
-    /// The default crypto provider of rustls, installed for the process, cannot speak TLS.
+    /// The crypto provider that the process installed for rustls does not support TLS.
     Provider(rustls::Error),
 }
 

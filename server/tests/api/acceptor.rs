@@ -17,9 +17,19 @@ fn router() -> Router {
     )
 }
 
+/// The handler of the router reads an extension.
+fn options() -> ServerOptions {
+    ServerOptions::default().connection_info(lacewing_server::Extension::Insert)
+}
+
+#[cfg(feature = "http1")]
+fn router_of_text() -> Router {
+    Router::new().route("/", get(|| async { "hello" }))
+}
+
 #[tokio::test]
 async fn any_transport_is_served_by_its_first_bytes() {
-    let acceptor = Acceptor::new(ServerOptions::default());
+    let acceptor = Acceptor::new(options());
     for protocol in detectable() {
         let (client, io) = tokio::io::duplex(1 << 16);
         let acceptor = acceptor.clone();
@@ -42,7 +52,7 @@ async fn requests_are_told_of_addresses_of_any_kind() {
     ] {
         let (client, io) = tokio::io::duplex(1 << 16);
         let serving = tokio::spawn(async move {
-            let acceptor = Acceptor::new(ServerOptions::default());
+            let acceptor = Acceptor::new(options());
             let endpoints = Endpoints::default().with_peer(peer);
             acceptor.serve_from(endpoints, io, router()).await
         });
@@ -77,7 +87,7 @@ async fn what_is_no_protocol_is_an_error() {
 #[tokio::test]
 async fn a_shutdown_ends_connections_at_any_time() {
     let shutdown = Shutdown::new();
-    let acceptor = Acceptor::new(ServerOptions::default().shutdown(shutdown.signal()));
+    let acceptor = Acceptor::new(options().shutdown(shutdown.signal()));
     let (client, io) = tokio::io::duplex(1 << 16);
     let (_silent, other) = tokio::io::duplex(1 << 16);
     let silent = acceptor.clone();
@@ -95,6 +105,43 @@ async fn a_shutdown_ends_connections_at_any_time() {
     serving.await.unwrap().unwrap();
 }
 
+/// The client has sent its request, and nobody has looked at it yet.
+#[tokio::test]
+async fn a_shutdown_answers_what_arrived_before_it() {
+    for protocol in detectable() {
+        let shutdown = Shutdown::new();
+        let acceptor = Acceptor::new(ServerOptions::default().shutdown(shutdown.signal()));
+        let (client, io) = tokio::io::duplex(1 << 16);
+        let fetching = tokio::spawn(fetch(client, protocol, "/"));
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        shutdown.start();
+        let serving = tokio::spawn(async move { acceptor.serve(io, router()).await });
+        let text = fetching.await.unwrap();
+        assert_eq!(text, format!("{protocol} over cleartext"));
+        serving.await.unwrap().unwrap();
+    }
+}
+
+/// Over a protocol that is known, too: no byte was read when the shutdown started.
+#[cfg(feature = "http1")]
+#[tokio::test]
+async fn a_shutdown_answers_http1_that_arrived_before_it() {
+    let shutdown = Shutdown::new();
+    let options = ServerOptions::default().shutdown(shutdown.signal());
+    let (client, io) = tokio::io::duplex(1 << 16);
+    let fetching = tokio::spawn(fetch(client, Protocol::Http1, "/"));
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    shutdown.start();
+    let serving = lacewing_server::serve_connection(io, Protocol::Http1, options, router_of_text());
+    let serving = tokio::spawn(serving);
+    assert_eq!(fetching.await.unwrap(), "hello");
+    serving.await.unwrap().unwrap();
+}
+
 #[cfg(feature = "tls")]
 #[tokio::test]
 async fn behind_tls_alpn_tells_the_protocol() {
@@ -103,7 +150,7 @@ async fn behind_tls_alpn_tells_the_protocol() {
 
     let made = tls::make("localhost");
     let identity = Identity::from_pem(made.certificate.as_bytes(), made.key.as_bytes()).unwrap();
-    let acceptor = Acceptor::tls(ServerOptions::default(), &identity);
+    let acceptor = Acceptor::tls(options(), &identity);
     for protocol in spoken() {
         let (client, io) = tokio::io::duplex(1 << 16);
         let acceptor = acceptor.clone();

@@ -63,9 +63,11 @@ impl Running {
                 ConnectionConfig::new(Side::Server).with(|config| config.limits = limits),
             ))
             .options(|options| {
-                options.observer(move |event: &ServerEvent<'_>| {
-                    told.lock().unwrap().push(format!("{event:?}"))
-                })
+                options
+                    .connection_info(lacewing_server::Extension::Insert)
+                    .observer(move |event: &ServerEvent<'_>| {
+                        told.lock().unwrap().push(format!("{event:?}"))
+                    })
             })
             .shutdown(async { stopped.await.unwrap_or(()) })
             .build()

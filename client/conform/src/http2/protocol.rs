@@ -99,8 +99,8 @@ impl Judge for Http2 {
     ) -> Verdict {
         match stream.and_then(Stream::reset) {
             Some(code) if is_right(code, codes, strictness) => Verdict::Met,
-            // §8.1: a server may ask for the rest of a request to be dropped
-            // after the whole response; it then ignores what it receives.
+            // §8.1: after a complete response, a server may ask the client to stop its upload.
+            // Until then it ignores the content.
             Some(ErrorCode::NO_ERROR) if stream.is_some_and(|stream| stream.ended) => Verdict::Met,
             Some(code) => Verdict::Missed(format!("RST_STREAM with {code}")),
             None => Self::judge_connection_error(record, codes, strictness),
