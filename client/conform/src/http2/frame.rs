@@ -191,10 +191,11 @@ impl Frame {
                 Kind::PUSH_PROMISE => 1,
                 _ => 2 * usize::from(self.flags & flags::PRIORITY != 0),
             };
-        if let Some(Piece::Bytes(block)) = self.payload.get_mut(before)
-            && !block.first().is_some_and(|byte| byte & 0xe0 == 0x20)
-        {
-            block.splice(..0, Block::new().table_size(size).bytes().to_vec());
+        if let Some(Piece::Bytes(block)) = self.payload.get_mut(before) {
+            // A size update begins with 001 (RFC 7541 §6.3).
+            if block.first().is_none_or(|byte| byte & 0xe0 != 0x20) {
+                block.splice(..0, Block::new().table_size(size).bytes().to_vec());
+            }
         }
         self
     }
