@@ -428,7 +428,7 @@ async fn a_body_knows_its_connection() {
         Ok::<_, Infallible>(Response::new(connection.protocol().to_string()))
     });
     for protocol in protocols() {
-        let (_, body) = Client::connect(protocol, tell.clone()).get("/").await;
+        let (_, body) = Client::connect(protocol, tell).get("/").await;
         assert_eq!(body, protocol.map_or("http/1.1", Version::alpn));
     }
 }
