@@ -222,7 +222,10 @@ impl ClientError {
     /// not trusted, not for this name, or not valid now.
     pub fn is_certificate(&self) -> bool {
         match self {
-            Self::Tls { source, .. } => tls_failure(source) == TlsFailure::Certificate,
+            Self::Tls { source, .. } => matches!(
+                tls_failure(source),
+                TlsFailure::Certificate | TlsFailure::Authority
+            ),
             _ => false,
         }
     }
@@ -267,6 +270,10 @@ fn tls_advice(error: &io::Error) -> &'static str {
             "; the server closed the connection during the handshake: if it does not speak TLS on \
              this port, begin the URL with http; else it may require other versions or a client \
              certificate"
+        }
+        TlsFailure::Authority => {
+            "; the server's own certificate is that of an authority (CA:TRUE): make it one with \
+             basicConstraints=CA:FALSE"
         }
         TlsFailure::Certificate | TlsFailure::Other => "",
     }

@@ -225,6 +225,7 @@ impl Exchanges {
         } else if accepted {
             self.send_held(conn, stream);
         } else if held {
+            conn.stream(stream).withhold();
             self.unfinished.push(stream);
         }
     }

@@ -16,6 +16,7 @@ use crate::{
     connections::Place,
     detect,
     make::{Make, Same},
+    shutdown,
 };
 
 /// Detects the protocol of a client and serves it, over any transport, as a
@@ -88,6 +89,11 @@ impl Acceptor {
 
     /// Serves one connection of which no address is known. It completes when
     /// the connection is over.
+    ///
+    /// After the start of a shutdown, a connection whose first bytes have arrived is
+    /// served: its request is answered, over SPDY perhaps by a GOAWAY after which clients
+    /// retry it elsewhere. One that has sent too little to show its protocol, or is still
+    /// in the TLS handshake, is closed without an answer and without an error.
     ///
     /// # Errors
     ///
@@ -176,8 +182,8 @@ impl Acceptor {
         result
     }
 
-    /// Detects the protocol. `None` if the shutdown started first: the client has not sent a
-    /// request yet.
+    /// Detects the protocol. `None` if the shutdown started before the bytes for it arrived: such a
+    /// client has not sent a request yet.
     async fn prepare<T, M>(
         &self,
         endpoints: Endpoints,
@@ -301,7 +307,8 @@ where
     }
 }
 
-/// Returns the output of `work`; `None` if the shutdown started before it ended.
+/// Returns the output of `work`; `None` if the shutdown started before the client sent enough
+/// for it.
 async fn before_shutdown<T>(
     work: impl Future<Output = Result<T, ServeError>>,
     shutdown: Option<ShutdownSignal>,
@@ -322,10 +329,11 @@ async fn before_shutdown<T>(
             None => pending().await,
         }
     };
+    tokio::pin!(work);
     tokio::select! {
         biased;
-        result = work => result.map(Some),
-        () = stopped => Ok(None),
+        result = &mut work => result.map(Some),
+        () = stopped => shutdown::at_once(work).await.transpose(),
         max_connections = full => Err(ServeError::MadeRoom { max_connections }),
     }
 }

@@ -18,7 +18,7 @@ use http_body::Body;
 use http_body_util::{Either, Empty};
 use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use lacewing_conn::{Error, Initiator, Reason, proto::Engine};
+use lacewing_conn::{Error, Initiator, Limits, Reason, proto::Engine};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Sleep, sleep},
@@ -80,7 +80,7 @@ where
                 .max(limits.preface_timeout)
                 .saturating_add(Duration::from_secs(1)),
         )
-        .max_buf_size(limits.max_header_list_size.max(MIN_BUFFER))
+        .max_buf_size(buffer_size(limits))
         .auto_date_header(options.date.is_added())
         .half_close(true)
         .serve_connection(TokioIo::new(io), adapter)
@@ -96,6 +96,20 @@ where
         Some(upgrade) => upgraded::<T, S>(upgrade, options, &info, service, place, &watch).await,
         None => Ok(()),
     }
+}
+
+/// The most bytes that hyper reads into its buffer.
+fn buffer_size(limits: &Limits) -> usize {
+    limits.max_header_list_size.max(MIN_BUFFER)
+}
+
+/// Returns whether hyper is sure to close the connection after a response that leaves this
+/// many bytes of an upload unread. The response must say so (RFC 9112 §9.6). hyper reads a shorter
+/// rest that has arrived, and goes on; whether it has arrived is not known before the head is sent.
+fn exceeds_buffers(upload: u64, limits: &Limits) -> bool {
+    // One buffer may wait for the handler, and one for hyper.
+    let buffers = buffer_size(limits).saturating_mul(4);
+    upload > u64::try_from(buffers).unwrap_or(u64::MAX)
 }
 
 /// Polls the connection until it ends or a limit ends it.
@@ -125,17 +139,22 @@ where
     // hyper's connection does not wake this task for the reports.
     let mut report_at = Box::pin(sleep(options.stats_every.unwrap_or_default()));
     let result = poll_fn(|cx| {
-        if !stopping && stop.as_mut().poll(cx).is_ready() {
-            stopping = true;
-            connection.as_mut().graceful_shutdown();
-        }
-        if let Some(place) = place {
-            if !leaving && place.poll_leave(cx, &mut waker).is_ready() {
-                (leaving, stopping) = (true, true);
+        // A request that has arrived is answered: hyper reads it before it learns of a
+        // shutdown, after which it closes a connection on which nothing was read.
+        let mut polled = connection.as_mut().poll(cx);
+        if polled.is_pending() {
+            let mut stops = !stopping && stop.as_mut().poll(cx).is_ready();
+            if let Some(place) = place {
+                if !leaving && place.poll_leave(cx, &mut waker).is_ready() {
+                    (leaving, stops) = (true, true);
+                }
+            }
+            if stops {
+                stopping = true;
                 connection.as_mut().graceful_shutdown();
+                polled = connection.as_mut().poll(cx);
             }
         }
-        let polled = connection.as_mut().poll(cx);
         if let Some(place) = place {
             place.note(ledger.is_idle());
         }
@@ -288,11 +307,12 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
         if let Err(why) = message::check(&mut request) {
             self.ledger
                 .refused(&format_args!("{why}; answered with 400"));
-            return Box::pin(std::future::ready(Ok(message::refusal(
-                StatusCode::BAD_REQUEST,
-            ))));
+            self.ledger.refuses_upload(&request);
+            let response = message::refusal(StatusCode::BAD_REQUEST);
+            return Box::pin(std::future::ready(Ok(response)));
         }
         if self.ledger.refuses() {
+            self.ledger.refuses_upload(&request);
             return Box::pin(std::future::ready(Ok(memory::refusal())));
         }
         let interim = request.version() == http::Version::HTTP_11;

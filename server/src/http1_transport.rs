@@ -209,8 +209,15 @@ impl Watch {
         self.awaited.load(Ordering::Relaxed)
     }
 
+    /// A handler dropped the upload of the current request before its end.
+    pub(crate) fn has_abandoned_upload(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
+    }
+
     /// Records a new request, and whether its client understands interim responses.
     pub(crate) fn request_begins(&self, interim: bool) {
+        // The upload before it has ended: else this request would not be one.
+        self.abandoned.store(false, Ordering::Relaxed);
         let from = if interim {
             self.bytes_written()
         } else {

@@ -9,13 +9,16 @@ use crate::{
     acceptor::{Acceptor, Transport},
     connections::{Connections, Place},
     make::Make,
-    shutdown::Alive,
+    shutdown::{self, Alive},
     socket::{Accept, Kind},
 };
 
 /// The pause after the machine ran out of something (EMFILE, ENOBUFS): trying
 /// again at once would keep a core busy until a connection closes.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Connections that a listener still takes after the start of a shutdown.
+const BACKLOG: usize = 1024;
 
 /// A bound listener, and its TLS.
 pub(crate) struct Listener {
@@ -69,7 +72,7 @@ impl<M: Make> Accepting<M> {
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = &mut stopped => return,
+                () = &mut stopped => return self.empty_backlog(&listener).await,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
@@ -84,13 +87,7 @@ impl<M: Make> Accepting<M> {
                         place = place(&self.connections, options, &self.address, &mut full) => place,
                     };
                     full = false;
-                    let (acceptor, make) = (self.acceptor.clone(), self.make.clone());
-                    let alive = self.alive.clone();
-                    tokio::spawn(async move {
-                        // The acceptor reports the result to the observer.
-                        let _ = acceptor.run(L::prepare(&io), io, make, Some(place)).await;
-                        drop(alive);
-                    });
+                    self.serve::<L>(io, place);
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -111,6 +108,33 @@ impl<M: Make> Accepting<M> {
                     }
                 }
             }
+        }
+    }
+}
+
+impl<M: Make> Accepting<M> {
+    /// Serves a connection on a task of its own.
+    fn serve<L: Accept>(&self, io: L::Io, place: Place) {
+        let (acceptor, make) = (self.acceptor.clone(), self.make.clone());
+        let alive = self.alive.clone();
+        tokio::spawn(async move {
+            // The acceptor reports the result to the observer.
+            let _ = acceptor.run(L::prepare(&io), io, make, Some(place)).await;
+            drop(alive);
+        });
+    }
+
+    /// Serves the connections that the kernel took before the shutdown: their requests may
+    /// have arrived, and the kernel resets those that are in its queue when a listener closes.
+    async fn empty_backlog<L: Accept>(self, listener: &L) {
+        for _ in 0..BACKLOG {
+            let Some(Ok(io)) = shutdown::at_once(listener.accept()).await else {
+                return;
+            };
+            let Some(place) = self.connections.enter() else {
+                return;
+            };
+            self.serve::<L>(io, place);
         }
     }
 }

@@ -96,6 +96,16 @@ impl ShutdownSignal {
     }
 }
 
+/// Returns the output of `work` if it need not wait. The runtime looks at its sockets once:
+/// until then it does not know of bytes that the kernel has.
+pub(crate) async fn at_once<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        output = work => Some(output),
+        () = tokio::task::yield_now() => None,
+    }
+}
+
 /// Waits until every [`Alive`] is dropped.
 pub(crate) struct Tracker {
     alive: Alive,

@@ -185,11 +185,7 @@ impl<'a, P: Dialect> Player<'a, P> {
                 self.send_bytes(line, bytes).await;
             }
             Step::Expect(expect) => self.until(expect).await?,
-            Step::Holds(expect) => {
-                if let Verdict::Missed(got) = self.judge(expect) {
-                    return Err(self.failed(expect, got));
-                }
-            }
+            Step::Holds(expect) => self.holds(expect)?,
             Step::Alive => self.alive().await?,
             Step::Settle => {
                 self.alive().await?;
@@ -234,9 +230,11 @@ impl<'a, P: Dialect> Player<'a, P> {
         self.pings = self.pings.wrapping_add(1);
         self.send(&[frame]).await;
         match self.until(&Expect::PingAnswer(ping)).await {
-            Err(_) if self.tested == Side::Client && self.has_left() => Ok(()),
-            outcome => outcome,
+            Err(_) if self.tested == Side::Client && self.has_left() => return Ok(()),
+            outcome => outcome?,
         }
+        // The answer may precede the end of a connection that has failed.
+        self.holds(&Expect::NoConnectionError)
     }
 
     fn has_left(&self) -> bool {
@@ -299,6 +297,14 @@ impl<'a, P: Dialect> Player<'a, P> {
                     Verdict::Open => Err(self.failed(expect, self.transcript.latest())),
                 };
             }
+        }
+    }
+
+    /// Checks that the frames so far do not contradict an expectation.
+    fn holds(&mut self, expect: &Expect<P>) -> Result<(), Stop> {
+        match self.judge(expect) {
+            Verdict::Missed(got) => Err(self.failed(expect, got)),
+            Verdict::Met | Verdict::Open => Ok(()),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{sync::mpsc, time::Duration};
 
 use http_body_util::BodyExt as _;
-use lacewing_client::{Body, ClientOptions, OnInformational};
+use lacewing_client::{Body, ClientOptions, Connection, OnInformational, Version};
 
 use crate::support::{peer::*, *};
 
@@ -161,4 +161,38 @@ fn every_server_gets_the_body() {
         let response = pair.connection.request(request).await.unwrap();
         assert_eq!(text(response).await, sha256(b"twelve bytes"));
     });
+}
+
+/// A server that refuses, and echoes the content that the client holds back for 100 (Continue):
+/// neither waits for the other for ever. SPDY has no 100, and sends content at once.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_echoes_the_body_ends() {
+    for version in Version::ALL {
+        let service = lacewing_server::service_fn(|request: http::Request<_>| async move {
+            let body: lacewing_server::RequestBody = request.into_body();
+            let mut refusal = http::Response::new(body);
+            *refusal.status_mut() = http::StatusCode::BAD_REQUEST;
+            Ok::<_, std::convert::Infallible>(refusal)
+        });
+        let (io, server) = tokio::io::duplex(64 * 1024);
+        let options = lacewing_server::ServerOptions::default();
+        tokio::spawn(lacewing_server::serve_connection(
+            server, version, options, service,
+        ));
+        // As a client that never sends without its 100.
+        let options = ClientOptions::default().continue_timeout(Duration::from_secs(3600));
+        let (connection, task) = Connection::handshake(io, version, options);
+        tokio::spawn(task);
+        let began = tokio::time::Instant::now();
+        let response = connection.request(upload(true)).await.unwrap();
+        assert_eq!(response.status(), 400, "{version}");
+        let body = response.into_body().collect().await;
+        if version == Version::Http2 {
+            assert!(body.is_err(), "{version}");
+            assert!(began.elapsed() < Duration::from_secs(80), "{version}");
+        } else {
+            assert_eq!(body.unwrap().to_bytes(), "twelve bytes", "{version}");
+        }
+        until("an idle connection", || connection.is_idle()).await;
+    }
 }

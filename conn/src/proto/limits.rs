@@ -194,9 +194,11 @@ pub struct Limits {
     /// Time without a byte of a request's content, while the windows are open for
     /// it and the connection has nothing else to carry. For a server: content
     /// whose length is declared, and other content until the response begins.
-    /// Not for gRPC, CONNECT and raw streams, not before `100 Continue` where it
-    /// is expected, and not while our handler leaves the windows full: these may be
-    /// silent for as long as they like. Default 60 s (a body that stops).
+    /// Not for gRPC, CONNECT and raw streams, not before `100 Continue` or the final
+    /// response where a client expects the former, and not while our handler leaves the
+    /// windows full: these may be silent for as long as they like. For a client: content
+    /// of a final response after which it does not send a request's content that waited
+    /// for `100 Continue`. Default 60 s (a body that stops; an echo of withheld content).
     pub body_timeout: Duration,
     /// Time in which a stream moves less than `min_rate` makes of
     /// `pressed_stall_timeout`, while it waits for the peer: for a window that

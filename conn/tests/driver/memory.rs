@@ -6,9 +6,9 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use lacewing_conn::{
-    Error, Initiator, Reason, Side, Version,
+    Error, Initiator, Limits, Reason, Side, Version,
     driver::{
-        Incoming, MemoryBudget, MemoryStep, Mux, OpenOptions,
+        Incoming, MemoryBudget, MemoryStep, Mux, OpenOptions, RawStream,
         facade::{Application, Context, Driver},
     },
     proto::{Config, Event, Head, Rule, Semantics, StreamKey},
@@ -58,6 +58,10 @@ struct Pair {
 
 impl Pair {
     fn new(version: Version, budget: &MemoryBudget) -> Self {
+        Self::with(version, budget, |_| {})
+    }
+
+    fn with(version: Version, budget: &MemoryBudget, change: impl FnOnce(&mut Limits)) -> Self {
         let (here, there) = duplex(16 << 10);
         let (mux, _) = mux(version, here);
         let (tell_bodies, bodies) = mpsc::unbounded_channel();
@@ -67,6 +71,7 @@ impl Pair {
             config.limits.idle_timeout = None;
             config.limits.stream_window = 256 << 10;
             config.limits.max_stream_window = 256 << 10;
+            change(&mut config.limits);
         });
         let holder = Holder {
             bodies: tell_bodies,
@@ -81,11 +86,15 @@ impl Pair {
         }
     }
 
+    async fn open(&mut self) -> (RawStream, Incoming) {
+        let stream = soon(self.mux.open(HeaderMap::new(), OpenOptions::default())).await;
+        (stream.unwrap(), soon(self.bodies.recv()).await.unwrap())
+    }
+
     /// Sends bytes that no reader takes; returns the body in which they wait.
     async fn upload(&mut self, len: usize) -> (Incoming, JoinHandle<()>) {
-        let stream = soon(self.mux.open(HeaderMap::new(), OpenOptions::default())).await;
-        let (_reader, mut writer) = stream.unwrap().into_split();
-        let body = soon(self.bodies.recv()).await.unwrap();
+        let (stream, body) = self.open().await;
+        let (_reader, mut writer) = stream.into_split();
         let writing = tokio::spawn(async move {
             let _ = writer.write_all(&vec![7; len]).await;
             let _ = writer.shutdown().await;
@@ -139,6 +148,57 @@ async fn a_connection_above_its_share_is_read_slowly_and_finishes() {
             soon(writing).await.unwrap();
         }
         drop(other);
+        pair.ask().await.unwrap();
+    }
+}
+
+/// The cap of the connection itself: it is read slowly, and all that was sent arrives.
+#[tokio::test(start_paused = true)]
+async fn a_connection_near_its_cap_is_read_slowly_and_finishes() {
+    const CAP: usize = 1 << 20;
+    const EACH: usize = 600_000;
+    for version in Version::ALL {
+        let budget = MemoryBudget::new(64 << 20);
+        let mut pair = Pair::with(version, &budget, |limits| limits.max_connection_bytes = CAP);
+        let mut opened = Vec::new();
+        for _ in 0..5 {
+            opened.push(pair.open().await);
+        }
+        let (bodies, writers): (Vec<_>, Vec<_>) = opened
+            .into_iter()
+            .map(|(stream, body)| {
+                let (_reader, mut writer) = stream.into_split();
+                let writing = async move {
+                    writer.write_all(&vec![7; EACH]).await?;
+                    writer.shutdown().await
+                };
+                (body, tokio::spawn(writing))
+            })
+            .unzip();
+        let step = soon(pair.steps.recv()).await;
+        assert_eq!(step, Some(MemoryStep::Pause), "{version}");
+        // It stands still for now, below the steps at which streams end.
+        let held = budget.held();
+        assert!(
+            (CAP * 27 / 32..CAP * 30 / 32).contains(&held),
+            "{version}: {held}"
+        );
+        settle().await;
+        assert_eq!(budget.held(), held, "{version}");
+        assert!(!writers.iter().any(JoinHandle::is_finished), "{version}");
+
+        let lengths = futures_util::future::join_all(bodies.into_iter().map(length)).await;
+        assert_eq!(lengths, [EACH; 5], "{version}");
+        for writing in writers {
+            soon(writing).await.unwrap().unwrap();
+        }
+        let stats = budget.stats();
+        assert_eq!(
+            (stats.refused, stats.shed, stats.closed),
+            (0, 0, 0),
+            "{version}"
+        );
+        assert!(stats.held < CAP / 2, "{version}: {}", stats.held);
         pair.ask().await.unwrap();
     }
 }

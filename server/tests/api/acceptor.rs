@@ -22,6 +22,11 @@ fn options() -> ServerOptions {
     ServerOptions::default().connection_info(lacewing_server::Extension::Insert)
 }
 
+#[cfg(feature = "http1")]
+fn router_of_text() -> Router {
+    Router::new().route("/", get(|| async { "hello" }))
+}
+
 #[tokio::test]
 async fn any_transport_is_served_by_its_first_bytes() {
     let acceptor = Acceptor::new(options());
@@ -97,6 +102,43 @@ async fn a_shutdown_ends_connections_at_any_time() {
         lacewing_conn::proto::Event::GoAway { .. }
     ) {}
     drop(client);
+    serving.await.unwrap().unwrap();
+}
+
+/// The client has sent its request, and nobody has looked at it yet.
+#[tokio::test]
+async fn a_shutdown_answers_what_arrived_before_it() {
+    for protocol in detectable() {
+        let shutdown = Shutdown::new();
+        let acceptor = Acceptor::new(ServerOptions::default().shutdown(shutdown.signal()));
+        let (client, io) = tokio::io::duplex(1 << 16);
+        let fetching = tokio::spawn(fetch(client, protocol, "/"));
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        shutdown.start();
+        let serving = tokio::spawn(async move { acceptor.serve(io, router()).await });
+        let text = fetching.await.unwrap();
+        assert_eq!(text, format!("{protocol} over cleartext"));
+        serving.await.unwrap().unwrap();
+    }
+}
+
+/// Over a protocol that is known, too: no byte was read when the shutdown started.
+#[cfg(feature = "http1")]
+#[tokio::test]
+async fn a_shutdown_answers_http1_that_arrived_before_it() {
+    let shutdown = Shutdown::new();
+    let options = ServerOptions::default().shutdown(shutdown.signal());
+    let (client, io) = tokio::io::duplex(1 << 16);
+    let fetching = tokio::spawn(fetch(client, Protocol::Http1, "/"));
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    shutdown.start();
+    let serving = lacewing_server::serve_connection(io, Protocol::Http1, options, router_of_text());
+    let serving = tokio::spawn(serving);
+    assert_eq!(fetching.await.unwrap(), "hello");
     serving.await.unwrap().unwrap();
 }
 

@@ -302,6 +302,8 @@ async fn a_client_that_is_gone_behind_a_second_request_is_noticed() {
         let mut connection = connect(|limits| limits.drain_timeout = HOUR * 24);
         for _ in 0..requests {
             connection.send("GET", "/poll").await;
+            // hyper takes the first request alone; the others wait behind it.
+            sleep(Duration::from_secs(1)).await;
         }
         sleep(Duration::from_secs(600)).await;
         let Http1 { io, serving, .. } = connection;
@@ -316,5 +318,29 @@ async fn a_client_that_is_gone_behind_a_second_request_is_noticed() {
     }
     for _ in 0..3 {
         assert_eq!(connection.reply("GET").await.status(), 200);
+    }
+}
+
+/// The client holds back its content for 100 (Continue), and the response that refuses it echoes
+/// it: neither may wait for the other for ever.
+#[tokio::test(start_paused = true)]
+async fn an_echo_of_content_that_is_held_back_ends_the_connection() {
+    for framing in ["content-length: 10", "transfer-encoding: chunked"] {
+        let service = service_fn(|request: Request<RequestBody>| async move {
+            let mut refusal = Response::new(request.into_body());
+            *refusal.status_mut() = http::StatusCode::BAD_REQUEST;
+            Ok::<_, Infallible>(refusal)
+        });
+        let mut connection = Http1::connect(ServerOptions::default(), service);
+        post(
+            &mut connection,
+            &format!("expect: 100-continue\r\n{framing}"),
+        )
+        .await;
+        let mut head = [0; 12];
+        connection.io.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.1 400", "{framing}");
+        let error = end(connection, Duration::from_secs(62)).await;
+        assert!(error.contains("body_timeout"), "{framing}: {error}");
     }
 }

@@ -1,12 +1,12 @@
 //! Protocols detected by the first bytes.
 
-use lacewing_server::{ConnectionConfig, HeaderCompression, Protocol, Side, Version};
+use lacewing_server::{ConnectionConfig, HeaderCompression, Protocol, Server, Side, Version};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use crate::{Running, fetch, fetch_measured};
+use crate::{PATIENCE, Running, fetch, fetch_measured, router};
 
 async fn start() -> Running {
     Running::start(|builder| builder.bind(([127, 0, 0, 1], 0).into())).await
@@ -196,6 +196,54 @@ async fn what_is_not_offered_is_refused_by_name() {
         let _ = io.read_to_end(&mut Vec::new()).await;
     }
     server.stop().await;
+}
+
+/// The kernel has taken the connection and the request, and the server nothing when its shutdown
+/// starts.
+#[tokio::test]
+async fn a_request_in_the_backlog_is_answered_at_a_shutdown() {
+    for version in [Version::Http2, Version::Spdy31, Version::Spdy2] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = Server::builder()
+            .listen(listener)
+            .shutdown(std::future::ready(()))
+            .build()
+            .await
+            .unwrap();
+        let io = TcpStream::connect(address).await.unwrap();
+        let fetching = tokio::spawn(fetch(io, version));
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::timeout(PATIENCE, server.serve(router()))
+            .await
+            .unwrap();
+        assert_eq!(fetching.await.unwrap(), format!("http {version}"));
+    }
+}
+
+#[cfg(feature = "http1")]
+#[tokio::test]
+async fn a_request_of_http_1_1_in_the_backlog_is_answered_at_a_shutdown() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::builder()
+        .listen(listener)
+        .shutdown(std::future::ready(()))
+        .build()
+        .await
+        .unwrap();
+    let mut io = TcpStream::connect(address).await.unwrap();
+    io.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    tokio::time::timeout(PATIENCE, server.serve(router()))
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    io.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
 }
 
 /// A client that has sent nothing, and an idle one, do not prevent the end of a server.

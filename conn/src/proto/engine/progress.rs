@@ -13,7 +13,10 @@
 //!   length is known to the client, which has it to send. Content without a
 //!   length is a message until the response begins, and a dialogue afterwards: the
 //!   client may have nothing to say. gRPC is a dialogue from its start, CONNECT is
-//!   none of HTTP's business, and `Expect: 100-continue` waits for us.
+//!   none of HTTP's business, and `Expect: 100-continue` waits for us, until we ask for
+//!   the content or send the final response.
+//! * *A response's content* while a client holds back its own, since the response is
+//!   final and no success. A server that echoes would wait for it.
 //! * *Our data* while the stream's window, or the connection's, is empty. A player
 //!   that is paused does that for minutes, so the bound is long. It is short while
 //!   so many streams wait that the peer means it, while the process is short of
@@ -315,15 +318,10 @@ impl Engine {
         }
         let all_wait = self.progress.connection.is_stalled();
         let readable = self.wants_input() && self.flow.peer_may_send();
-        let server = self.config.side == Side::Server;
         let (mut watched, mut stalled) = (blocked, 0u32);
         for (_, stream) in self.streams.iter_mut() {
             let sending = stream.sending_waits();
-            let receiving = if server {
-                stream.receiving_waits(readable)
-            } else {
-                Waiting::Nothing
-            };
+            let receiving = stream.receiving_waits(readable);
             let progress = &mut stream.progress;
             progress.sweep_sending(sending, bounds.needed);
             progress.sweep_receiving(receiving, bounds.needed, link);

@@ -184,7 +184,7 @@ impl Engine {
         stream.asked = Asked::by(&head);
         stream.content = content;
         if !fin {
-            stream.progress = StreamProgress::of(&head);
+            stream.progress = StreamProgress::of(&head, self.rules.capabilities.informational);
             self.progress.watch_streams();
         }
         let stream = self.streams.insert(stream);

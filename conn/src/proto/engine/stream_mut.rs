@@ -145,6 +145,7 @@ impl StreamMut<'_> {
         }
         stream.send_headers(fin);
         stream.note_reply(status);
+        stream.progress.note_reply(status);
         stream.send.content = content;
         if waits {
             stream.send.ending = Ending::Fin;
@@ -154,6 +155,16 @@ impl StreamMut<'_> {
             engine.settle(*now, *key);
         }
         Ok(())
+    }
+
+    /// Holds back the content of our request for good, after a final response that
+    /// refuses it. The rest of the response may not be silent for longer than
+    /// [`body_timeout`](crate::Limits::body_timeout): the server may wait for our content.
+    pub fn withhold(&mut self) {
+        if let Some(stream) = self.engine.streams.get_mut(self.key) {
+            stream.progress.withhold();
+            self.engine.progress.watch_streams();
+        }
     }
 
     /// Returns the bytes that the windows allow to be sent now.

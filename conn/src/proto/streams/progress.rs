@@ -1,12 +1,13 @@
 //! The progress of a stream: it moves on, or waits for its peer. The bounds stand in the
 //! engine.
 
-use http::header::{CONTENT_TYPE, EXPECT};
+use http::{StatusCode, header::CONTENT_TYPE};
 
 use super::{Reader, Stream, state::Half};
 use crate::proto::{
     Head,
     content::{Asked, Content},
+    fields::expects_continue,
 };
 
 /// A stream that moved too little for so many sweeps counts as stalled.
@@ -42,6 +43,12 @@ enum Kind {
     Message,
     /// The client sends it once we ask for it.
     OnDemand,
+    /// The client waited for 100 (Continue), and our final response is no success: it
+    /// begins now, or never does (RFC 9110 §10.1.1).
+    Due,
+    /// Content of a final response after which we do not send ours: it must not wait for
+    /// what we hold back.
+    Withheld,
     /// Both sides talk when they have something to say.
     Dialogue,
 }
@@ -100,14 +107,17 @@ impl Watch {
 }
 
 impl StreamProgress {
-    /// The progress of a stream that the peer opens with this head.
-    pub(crate) fn of(head: &Head) -> Self {
-        let field = |name| head.fields.get(name).map(http::HeaderValue::as_bytes);
-        let grpc = field(CONTENT_TYPE).is_some_and(|kind| kind.starts_with(b"application/grpc"));
-        let kind = match field(EXPECT) {
-            _ if grpc || Asked::by(head) == Asked::Connect => Kind::Dialogue,
-            Some(_) => Kind::OnDemand,
-            None => Kind::Message,
+    /// The progress of a stream that the peer opens with this head. `informational`: the
+    /// protocol has 100 (Continue), which alone ends the wait of a client that expects it.
+    pub(crate) fn of(head: &Head, informational: bool) -> Self {
+        let kind = head.fields.get(CONTENT_TYPE);
+        let grpc = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+        let kind = if grpc || Asked::by(head) == Asked::Connect {
+            Kind::Dialogue
+        } else if informational && expects_continue(&head.fields) {
+            Kind::OnDemand
+        } else {
+            Kind::Message
         };
         Self {
             kind,
@@ -117,9 +127,25 @@ impl StreamProgress {
 
     /// We asked for the content, by an informational response.
     pub(crate) fn ask(&mut self) {
-        if self.kind == Kind::OnDemand {
+        if matches!(self.kind, Kind::OnDemand | Kind::Due) {
             self.kind = Kind::Message;
         }
+    }
+
+    /// We sent the final response: the client waits for 100 (Continue) no more.
+    pub(crate) fn note_reply(&mut self, status: Option<StatusCode>) {
+        if self.kind != Kind::OnDemand {
+            return;
+        }
+        self.kind = match status {
+            Some(status) if status.is_success() => Kind::Message,
+            _ => Kind::Due,
+        };
+    }
+
+    /// We do not send our content after the peer's final response.
+    pub(crate) fn withhold(&mut self) {
+        self.kind = Kind::Withheld;
     }
 
     /// Counts what was received.
@@ -213,24 +239,28 @@ impl Stream {
         }
     }
 
-    /// The side that the content of a request waits for. `readable`: the connection
-    /// is read, and its window is open.
+    /// The side that the content of a request waits for, or of a response while we hold
+    /// back our content. `readable`: the connection is read, and its window is open.
     pub(crate) fn receiving_waits(&self, readable: bool) -> Waiting {
+        let kind = self.progress.kind;
+        let withheld = kind == Kind::Withheld;
         let expected = self.state.recv() == Half::Open
             && self.recv.reader == Reader::Reading
-            && !self.is_ours();
+            && (withheld || !self.is_ours());
         let message = match self.content {
             Content::Left(_) => true,
-            Content::Unmeasured => self.state.send() == Half::Waiting,
+            Content::Unmeasured => {
+                withheld || kind == Kind::Due || self.state.send() == Half::Waiting
+            }
             Content::None => false,
         };
-        match self.progress.kind {
+        match kind {
             _ if !expected || !message => Waiting::Nothing,
             Kind::Dialogue => Waiting::Nothing,
             Kind::OnDemand => Waiting::Us,
-            // What the windows hold the client may send, whatever our handler does.
-            Kind::Message if readable && self.recv.window.is_open() => Waiting::Peer,
-            Kind::Message => Waiting::Us,
+            // What the windows hold the peer may send, whatever our reader does.
+            _ if readable && self.recv.window.is_open() => Waiting::Peer,
+            _ => Waiting::Us,
         }
     }
 }

@@ -5,11 +5,14 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use lacewing_conn::{
     Limits, Reason, Side, Version,
-    proto::{Event, ExtendedConnect, Head, OpenOptions, Pressure, Rule},
+    proto::{Config, Event, ExtendedConnect, Head, OpenOptions, Pressure, Rule},
 };
 
 use super::*;
-use crate::pair::{Body, Pair, every_version};
+use crate::{
+    hostile::ListFrame,
+    pair::{Body, Pair, every_version},
+};
 
 #[test]
 fn content_that_stops_ends_its_stream() {
@@ -138,10 +141,11 @@ fn dialogues_may_be_silent_for_an_hour() {
             ("any dialogue", &[][..], "POST", true),
             ("100 Continue is expected", &expecting[..], "POST", false),
         ] {
-            let fields = if version == Version::Http2 {
-                fields
-            } else {
-                &fields[..fields.len().min(1)]
+            let fields = match fields {
+                _ if version == Version::Http2 => fields,
+                // SPDY has no 100 (Continue) that a client could wait for.
+                [("expect", _), ..] => continue,
+                _ => &fields[..fields.len().min(1)],
             };
             let (mut victim, mut peer) = server(version);
             peer.request_of(method, 1, false, fields);
@@ -161,6 +165,117 @@ fn dialogues_may_be_silent_for_an_hour() {
             assert_eq!(resets(&victim), [], "{version} {name}");
         }
     });
+}
+
+/// A client that holds back its content for 100 (Continue) need not send it after a final
+/// response that is no success. A handler that echoes it would wait for ever.
+#[test]
+fn an_echo_of_content_that_is_held_back_ends() {
+    let length = ("content-length", "10");
+    every_version(|version| {
+        for (status, length, ends) in [
+            (StatusCode::BAD_REQUEST, Some(length), true),
+            (StatusCode::BAD_REQUEST, None, true),
+            (StatusCode::FOUND, None, true),
+            (StatusCode::OK, Some(length), true),
+            // It may be a dialogue.
+            (StatusCode::OK, None, false),
+        ] {
+            // Without 100 (Continue), the expectation has no effect.
+            let ends = ends && (version == Version::Http2 || length.is_some());
+            let (mut victim, mut peer) = server(version);
+            let fields: Vec<_> = [("expect", "100-continue")]
+                .into_iter()
+                .chain(length)
+                .collect();
+            peer.request(1, false, &fields);
+            victim.take(&mut peer);
+            if version == Version::Http2 {
+                pass(&mut victim, MINUTE * 5);
+            }
+            let (now, stream) = (victim.now, opened(&victim)[0]);
+            let mut stream = victim.engine.stream(now, stream);
+            stream.reply(Head::response(status), false).unwrap();
+            pass(&mut victim, SECOND * 55);
+            assert_eq!(resets(&victim), [], "{version} {status}");
+            pass(&mut victim, SECOND * 20);
+            let rules: Vec<_> = resets(&victim).into_iter().map(|(rule, ..)| rule).collect();
+            let expected: &[Rule] = if ends { &[Rule::BodyStall] } else { &[] };
+            assert_eq!(rules, expected, "{version} {status} {length:?}");
+            assert_eq!(closed(&victim), None, "{version} {status}");
+        }
+    });
+}
+
+/// Content that began after the final response is content as any other.
+#[test]
+fn content_that_follows_a_refusal_is_taken() {
+    let (mut victim, mut peer) = server(Version::Http2);
+    peer.request(1, false, &[("expect", "100-continue")]);
+    victim.take(&mut peer);
+    let (now, stream) = (victim.now, opened(&victim)[0]);
+    let mut stream = victim.engine.stream(now, stream);
+    let head = Head::response(StatusCode::BAD_REQUEST);
+    stream.reply(head, false).unwrap();
+    pass(&mut victim, SECOND * 30);
+    peer.data(1, b"begun", false);
+    victim.take(&mut peer);
+    pass(&mut victim, HOUR);
+    assert_eq!(resets(&victim), []);
+    assert_eq!(closed(&victim), None);
+}
+
+/// Only 100 (Continue) ends the wait of a client that expects it, and a handler that reads
+/// asks for it. Where there is none, and for any other expectation, content may not be late.
+#[test]
+fn an_expectation_that_has_no_answer_permits_no_silence() {
+    every_version(|version| {
+        for value in ["100-continue", "a-miracle"] {
+            let (mut victim, mut peer) = server(version);
+            peer.request(1, false, &[("expect", value)]);
+            victim.take(&mut peer);
+            pass(&mut victim, SECOND * 75);
+            let waits = version == Version::Http2 && value == "100-continue";
+            assert_eq!(resets(&victim).is_empty(), waits, "{version} {value}");
+        }
+    });
+}
+
+/// The client's side of it: a server that answers every PING, and waits for the content.
+#[test]
+fn a_response_to_content_that_is_held_back_ends() {
+    for length in [None, Some(("content-length", "10"))] {
+        let mut victim = Victim::with(Config::new(Version::Http2, Side::Client));
+        let mut peer = Peer::new(Version::Http2, Side::Server);
+        peer.settings_ack();
+        victim.take(&mut peer);
+        let mut head = Head::request(Method::POST, "http://example.org/".parse().unwrap());
+        let value = HeaderValue::from_static("100-continue");
+        head.fields.insert("expect", value);
+        let options = OpenOptions::default();
+        let key = victim.engine.open(victim.now, head, options).unwrap();
+        let status = (b":status".to_vec(), b"413".to_vec());
+        let fields = length.map(|(name, value)| (name.into(), value.into()));
+        let list: Vec<_> = [status].into_iter().chain(fields).collect();
+        peer.list(ListFrame::Reply, 1, false, &list);
+        victim.take(&mut peer);
+        let now = victim.now;
+        victim.engine.stream(now, key).withhold();
+        // A response that arrives slowly lives on.
+        for _ in 0..5 {
+            pass(&mut victim, SECOND * 50);
+            peer.data(1, b"x", false);
+            victim.take(&mut peer);
+        }
+        assert_eq!(resets(&victim), [], "{length:?}");
+        pass(&mut victim, SECOND * 75);
+        let resets = resets(&victim);
+        let [(Rule::BodyStall, Reason::Cancel, text)] = &resets[..] else {
+            panic!("{length:?}: {resets:?}");
+        };
+        assert!(text.contains("body_timeout (60s)"), "{text}");
+        assert_eq!(closed(&victim), None);
+    }
 }
 
 /// A WebSocket (RFC 8441) and any other tunnel, idle for an hour.

@@ -14,12 +14,17 @@ pub(super) fn violation(error: &frames::DecodeError) -> Violation {
         frames::Scope::Connection => Violation::connection(rule, reason),
         frames::Scope::Stream(id) => Violation::stream(StreamId::new(id), rule, reason),
     };
-    if let frames::DecodeError::HeaderBlockTooLong { limit, .. } = error {
+    if let frames::DecodeError::HeaderBlockTooLong {
+        stream_id,
+        length,
+        limit,
+    } = error
+    {
         // Set to twice that by `Wire::new`.
         let list = limit / 2;
         return violation.detailed(format!(
-            "{error}, which is twice max_header_list_size ({list} bytes); raise it in Limits to \
-             take larger ones"
+            "header block of stream {stream_id} has {length} compressed bytes or more, over twice \
+             max_header_list_size ({list} bytes); raise max_header_list_size in Limits for this peer"
         ));
     }
     violation.detailed(error.to_string())
