@@ -51,12 +51,6 @@ const HTTP1: &[u8] = b"http/1.1";
 
 /// Whose order decides when a server advertises several protocols that the
 /// client supports.
-///
-/// ```
-/// use lacewing_conn::npn::Preference;
-///
-/// assert_eq!(Preference::default(), Preference::Server);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Preference {
@@ -70,12 +64,6 @@ pub enum Preference {
 
 /// What a client selects when the server advertises nothing that it supports.
 /// It has to select something (§3).
-///
-/// ```
-/// use lacewing_conn::npn::NoOverlap;
-///
-/// assert_eq!(NoOverlap::default(), NoOverlap::FirstChoice);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NoOverlap {
