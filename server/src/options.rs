@@ -286,7 +286,8 @@ impl ServerOptions {
         self
     }
 
-    /// Says how the protocol was determined: SPDY/3.1 by its first bytes may be SPDY/3.
+    /// Sets the source of the version: a connection that was detected as SPDY/3.1 by its first
+    /// bytes may be SPDY/3.
     pub(crate) fn version_source(mut self, source: VersionSource) -> Self {
         self.version_source = source;
         self
