@@ -192,7 +192,7 @@ impl Frame {
                 _ => 2 * usize::from(self.flags & flags::PRIORITY != 0),
             };
         if let Some(Piece::Bytes(block)) = self.payload.get_mut(before)
-            && !block.first().is_some_and(|byte| byte & 0xe0 == 0x20)
+            && block.first().is_none_or(|byte| byte & 0xe0 != 0x20)
         {
             block.splice(..0, Block::new().table_size(size).bytes().to_vec());
         }
