@@ -31,7 +31,7 @@ pub async fn serve(
     let limits =
         Limits::new(Side::Server).with(|limits| limits.max_concurrent_streams = max_streams);
     let mut builder = Server::builder()
-        .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits));
+        .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into()));
     if !protocols.is_empty() {
         builder = builder.options(|options| options.protocols(protocols));
     }

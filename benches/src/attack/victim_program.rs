@@ -127,7 +127,7 @@ pub fn main() -> Result<(), Error> {
                 for _ in 0..connections {
                     let limits = limits(Side::Client, &arguments.limit);
                     let config = ConnectionConfig::new(Side::Client).with(|config| {
-                        config.limits = limits;
+                        config.limits = limits.into();
                         config.memory_budget = budget.clone();
                     });
                     let mut options = ClientOptions::default().connection(config);
@@ -174,7 +174,7 @@ async fn serve(
 ) -> Result<(), Error> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let config = ConnectionConfig::new(Side::Server).with(|config| {
-        config.limits = limits(Side::Server, changes);
+        config.limits = limits(Side::Server, changes).into();
         config.memory_budget = budget;
     });
     let mut builder = Server::builder().connection(config);

@@ -107,6 +107,11 @@ impl Streams {
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
+                // A vector would start with room for four; most connections never have more than
+                // one stream at a time.
+                if self.slots.len() < 4 {
+                    self.slots.reserve_exact(1);
+                }
                 self.slots.push(None);
                 u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(u32::MAX)
             }

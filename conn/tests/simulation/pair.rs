@@ -375,7 +375,8 @@ impl Pair {
                 limits.cut_ahead = 64 << 10;
                 // An idle connection has no timer.
                 limits.idle_timeout = None;
-            });
+            })
+            .into();
             adjust(side, &mut config);
             config
         };

@@ -362,7 +362,8 @@ fn streams_that_nobody_reads_stop_only_themselves() {
                 limits.max_connection_window = 0;
                 limits.max_stream_window = 0;
                 limits.max_buffered_bytes = 16 << 20;
-            });
+            })
+            .into();
         });
         lab.client.appetite = 0;
         for _ in 0..8 {

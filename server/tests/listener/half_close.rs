@@ -121,7 +121,7 @@ async fn patient() -> Running {
         });
         builder
             .bind(([127, 0, 0, 1], 0).into())
-            .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits))
+            .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into()))
     })
     .await
 }

@@ -60,7 +60,7 @@ impl Running {
             .with(|limits| limits.preface_timeout = Duration::from_secs(3600));
         let server =
             builder(Server::builder().connection(
-                ConnectionConfig::new(Side::Server).with(|config| config.limits = limits),
+                ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into()),
             ))
             .options(|options| {
                 options

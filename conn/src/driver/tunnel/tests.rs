@@ -115,7 +115,7 @@ async fn tunnel(version: Version) -> (Tunnel, Tunnel) {
             tunnel: Some(sender),
         };
         let mut config = Config::new(version, side);
-        config.limits = limits(side);
+        config.limits = limits(side).into();
         tokio::spawn(Driver::new(io, config, one));
         ends.push(receiver);
     }
