@@ -18,7 +18,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use crate::Error;
 use resources::Resources;
 
-/// What the command line asks for.
+/// The options of the command line.
 #[derive(Debug, Parser)]
 #[command(name = "soak", about = "Mixed traffic, crowds, restarts and kills")]
 struct Arguments {

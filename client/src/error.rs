@@ -102,12 +102,6 @@ pub enum ClientError {
 }
 
 /// The reason for which the client does not send an unprocessed request again.
-///
-/// ```
-/// use lacewing_client::GivenUp;
-///
-/// assert!(GivenUp::BodySpent.to_string().contains("body"));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GivenUp {
@@ -120,12 +114,6 @@ pub enum GivenUp {
 }
 
 /// The error of a request that cannot be sent.
-///
-/// ```
-/// use lacewing_client::RequestError;
-///
-/// assert!(RequestError::NoHost.to_string().contains("absolute"));
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {

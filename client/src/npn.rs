@@ -50,13 +50,6 @@ pub struct Npn {
 }
 
 /// OpenSSL could not be set up.
-///
-/// ```
-/// use lacewing_client::npn::{Npn, SetupError};
-///
-/// let error: SetupError = Npn::new(Vec::new()).unwrap_err();
-/// assert!(error.to_string().contains("no protocol"));
-/// ```
 #[derive(Clone, Debug)]
 pub struct SetupError(NpnError);
 

@@ -18,13 +18,6 @@ pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}
 
 /// A transport that is ready, and its protocol.
-///
-/// ```
-/// use lacewing_client::{Connected, Version};
-///
-/// let connected = Connected::new(tokio::io::duplex(64).0, Version::Spdy3);
-/// assert_eq!(connected.version, Version::Spdy3);
-/// ```
 #[non_exhaustive]
 pub struct Connected {
     /// The transport.

@@ -78,12 +78,6 @@ impl<E> fmt::Debug for Delivery<E> {
 }
 
 /// The error of an informational response that was not sent.
-///
-/// ```
-/// use lacewing_server::InformError;
-///
-/// assert!(InformError::Unsupported.to_string().contains("SPDY"));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InformError {
@@ -141,12 +135,6 @@ impl fmt::Display for InformError {
 impl std::error::Error for InformError {}
 
 /// The error of a push that was not sent. The request of the parent stream does not fail with it.
-///
-/// ```
-/// use lacewing_server::PushError;
-///
-/// assert!(PushError::TooMany { max: 100 }.to_string().contains("100"));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PushError {
@@ -166,10 +154,6 @@ pub enum PushError {
 }
 
 /// The rule about pushed requests that was broken (RFC 9113 §8.4).
-///
-/// ```
-/// assert!(lacewing_server::PushRule::Method.to_string().contains("GET"));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PushRule {

@@ -5,17 +5,6 @@ use std::{fmt, io, time::Duration};
 use crate::{Address, BoxError, DetectError, Initiator, Protocol};
 
 /// A server that cannot start.
-///
-/// ```
-/// use lacewing_server::{Server, StartError};
-///
-/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-/// # runtime.block_on(async {
-/// let error = Server::builder().build().await.unwrap_err();
-/// assert!(matches!(error, StartError::NoListener));
-/// # });
-/// # Ok::<(), std::io::Error>(())
-/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
@@ -98,13 +87,6 @@ impl std::error::Error for StartError {
 }
 
 /// The error that ended a connection.
-///
-/// ```
-/// use lacewing_server::{ServeError, Protocol};
-///
-/// let error = ServeError::NotOffered { protocol: Protocol::Spdy2 };
-/// assert!(error.to_string().contains("spdy/2"));
-/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServeError {

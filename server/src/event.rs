@@ -194,13 +194,6 @@ impl fmt::Display for ServerEvent<'_> {
 /// The failure of one request. If it was on our side, the client received a
 /// response with status 500, or a reset if the response had begun. Over HTTP/1.1
 /// the connection closes instead of the reset.
-///
-/// ```
-/// use lacewing_server::StreamError;
-///
-/// let error = StreamError::Handler("no database".into());
-/// assert_eq!(error.to_string(), "the handler failed: no database");
-/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StreamError {

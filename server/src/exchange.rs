@@ -28,7 +28,7 @@ use std::{
 
 use http::{Request, Response};
 use lacewing_conn::{
-    Error, Initiator, Reason, Version,
+    Error, Initiator, Reason, Side, Version,
     driver::{
         MemoryStep,
         facade::{Application, Context},
@@ -274,7 +274,7 @@ fn is_over(error: UsageError) -> bool {
 
 /// The client opened this stream: it is not a push.
 fn is_of_peer(stream: StreamKey) -> bool {
-    stream.id().value() % 2 == 1
+    stream.id().opener() == Some(Side::Client)
 }
 
 /// The handler of this stream has ended.

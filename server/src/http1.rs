@@ -33,11 +33,10 @@ use crate::{
     BoxError, ConnectionInfo, H2cUpgrade, HttpService, Protocol, RequestBody, ServeError,
     ServerOptions,
     body::Upload,
-    connection::Occupied,
     connections::Place,
     h2c::{self, Drained, Upgrade, UpgradeRequest},
     http1_transport::{Watch, Watched},
-    multiplexed::{self, Multiplexed},
+    multiplexed::{self, Multiplexed, Occupied},
     stats::StatsTimer,
     telemetry::{self, Span},
 };

@@ -2,6 +2,8 @@
 //! the server runs.
 
 mod error;
+#[cfg(feature = "npn")]
+mod openssl;
 
 use std::{
     fmt,
@@ -75,9 +77,9 @@ pub(crate) struct Pair {
     certified: Arc<CertifiedKey>,
     /// Made at the first handshake by OpenSSL.
     #[cfg(feature = "npn")]
-    pub(crate) openssl: std::sync::OnceLock<crate::npn::Pair>,
+    openssl: std::sync::OnceLock<openssl::Converted>,
     #[cfg(feature = "npn")]
-    pub(crate) key: PrivateKeyDer<'static>,
+    key: PrivateKeyDer<'static>,
 }
 
 /// The source of a certificate and its key.

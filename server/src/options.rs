@@ -50,12 +50,6 @@ pub struct ServerOptions {
 }
 
 /// The task on which a request's handler runs.
-///
-/// ```
-/// use lacewing_server::Spawn;
-///
-/// assert_eq!(Spawn::default(), Spawn::WhenPending);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Spawn {
@@ -70,12 +64,6 @@ pub enum Spawn {
 
 /// Adds a `date` header field to responses that have none (RFC 9110 §6.6.1),
 /// or leaves them as they are.
-///
-/// ```
-/// use lacewing_server::DateHeader;
-///
-/// assert_eq!(DateHeader::default(), DateHeader::Add);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DateHeader {
@@ -298,7 +286,8 @@ impl ServerOptions {
         self
     }
 
-    /// Says how the protocol was determined: SPDY/3.1 by its first bytes may be SPDY/3.
+    /// Sets the source of the version: a connection that was detected as SPDY/3.1 by its first
+    /// bytes may be SPDY/3.
     pub(crate) fn version_source(mut self, source: VersionSource) -> Self {
         self.version_source = source;
         self

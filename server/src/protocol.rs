@@ -101,13 +101,6 @@ impl FromStr for Protocol {
 }
 
 /// The error of a name that no protocol has.
-///
-/// ```
-/// use lacewing_server::Protocol;
-///
-/// let error = "h3".parse::<Protocol>().unwrap_err();
-/// assert!(error.to_string().contains("spdy/3.1"));
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownProtocol(String);
 

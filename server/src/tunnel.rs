@@ -111,13 +111,6 @@ impl fmt::Debug for ConnectRequest {
 }
 
 /// The error of a request that does not become a tunnel.
-///
-/// ```
-/// use lacewing_server::TunnelError;
-///
-/// let error = lacewing_server::tunnel(&http::Request::new(())).unwrap_err();
-/// assert_eq!(error, TunnelError::NotConnect);
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TunnelError {

@@ -50,7 +50,7 @@ struct Arguments {
 enum Victim {
     /// Serves every protocol on one port
     Server {
-        /// What is spoken in cleartext, preferred first
+        /// The protocols in cleartext, preferred first
         #[arg(long, value_delimiter = ',')]
         protocols: Vec<Protocol>,
     },
@@ -65,7 +65,7 @@ enum Victim {
         /// Requests at a time
         #[arg(long, default_value_t = 8)]
         requests: usize,
-        /// What becomes of the bodies of responses
+        /// The use of the bodies of responses
         #[arg(long, value_enum, default_value_t = Bodies::Read)]
         bodies: Bodies,
         /// Connections, one after another where they end

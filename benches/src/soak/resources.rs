@@ -1,4 +1,4 @@
-//! What a process holds: heap, descriptors, tasks.
+//! The resources of a process: heap, descriptors, tasks.
 
 use std::{fmt, fs};
 
@@ -15,7 +15,7 @@ const POOLED: u64 = 16 * (64 << 10) + 32 * (16 << 10);
 /// grew. A leak of 20 bytes a connection shows in minutes all the same.
 const SLACK: u64 = 2 * POOLED + (256 << 10);
 
-/// What this process holds.
+/// The resources of this process.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Resources {
     heap: u64,

@@ -49,13 +49,6 @@ where
 }
 
 /// A closure that resolves; from [`resolve_fn`].
-///
-/// ```
-/// use lacewing_client::{ResolveFn, resolve_fn};
-///
-/// let nowhere = resolve_fn(|_: String, _| async { Err(std::io::Error::other("no names here")) });
-/// let _: ResolveFn<_> = nowhere;
-/// ```
 #[derive(Clone, Copy)]
 pub struct ResolveFn<F>(F);
 

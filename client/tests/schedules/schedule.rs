@@ -47,7 +47,7 @@ enum Disturbance {
     AbortServer,
 }
 
-/// What the two sides report.
+/// The reports of the two sides.
 #[derive(Debug, Default)]
 struct Reports {
     /// Connections of a pool's server, whose protocol became known.

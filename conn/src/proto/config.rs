@@ -42,12 +42,6 @@ pub enum ServerPush {
 
 /// Permits clients to open streams for other protocols, such as WebSockets, by
 /// extended CONNECT (RFC 8441).
-///
-/// ```
-/// use lacewing_conn::proto::ExtendedConnect;
-///
-/// assert_eq!(ExtendedConnect::default(), ExtendedConnect::Off);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExtendedConnect {

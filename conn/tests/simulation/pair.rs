@@ -369,14 +369,15 @@ impl Pair {
         let config = |side| {
             let mut config = Config::new(version, side);
             // Windows that the bodies of a test can fill.
-            config.limits = Limits::new(side).with(|limits| {
-                limits.stream_window = 100_000;
-                limits.connection_window = 250_000;
-                limits.cut_ahead = 64 << 10;
-                // An idle connection has no timer.
-                limits.idle_timeout = None;
-            })
-            .into();
+            config.limits = Limits::new(side)
+                .with(|limits| {
+                    limits.stream_window = 100_000;
+                    limits.connection_window = 250_000;
+                    limits.cut_ahead = 64 << 10;
+                    // An idle connection has no timer.
+                    limits.idle_timeout = None;
+                })
+                .into();
             adjust(side, &mut config);
             config
         };

@@ -206,24 +206,10 @@ pub trait App<K>: Sized + Send + 'static {
 }
 
 /// The kind of an [`App`] that is one service for all connections.
-///
-/// ```
-/// use lacewing_server::axum::{App, Shared};
-///
-/// fn service(_: impl App<Shared>) {}
-/// service(axum::Router::new());
-/// ```
 #[derive(Debug)]
 pub enum Shared {}
 
 /// The kind of an [`App`] that makes a service for each connection.
-///
-/// ```
-/// use lacewing_server::axum::{App, PerConnection};
-///
-/// fn make(_: impl App<PerConnection>) {}
-/// make(axum::Router::new().into_make_service());
-/// ```
 #[derive(Debug)]
 pub enum PerConnection {}
 

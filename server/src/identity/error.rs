@@ -44,12 +44,6 @@ impl IdentityError {
 }
 
 /// The fault of a certificate or a key.
-///
-/// ```
-/// use lacewing_server::IdentityProblem;
-///
-/// assert!(IdentityProblem::EncryptedKey.to_string().contains("openssl pkey"));
-/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum IdentityProblem {

@@ -18,8 +18,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 fn connect(change: impl FnOnce(&mut Limits)) -> Http1 {
     let limits = Limits::new(Side::Server).with(change);
-    let options = ServerOptions::default()
-        .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into()));
+    let options = ServerOptions::default().connection(
+        ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into()),
+    );
     let service = service_fn(|request: Request<RequestBody>| async move {
         let body: BoxBody<Bytes, Infallible> = match request.uri().path() {
             "/large" => Full::new(Bytes::from(vec![b'x'; 4 << 20])).boxed(),

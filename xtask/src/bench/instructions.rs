@@ -69,7 +69,7 @@ const ROWS: [Row; 4] = [
     },
 ];
 
-/// What happens with the figures.
+/// The use of the figures.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
     Print,

@@ -3,18 +3,9 @@
 //! in `lib.rs` and in the public modules below it.
 
 use super::{File, Tree, source};
+use crate::packages::{LIBRARIES, folder};
 use std::collections::BTreeSet;
 
-/// The folders of the libraries, and their packages.
-const LIBRARIES: [(&str, &str); 7] = [
-    ("hpack", "lacewing-hpack"),
-    ("spdy-zlib", "lacewing-spdy-zlib"),
-    ("frames", "lacewing-frames"),
-    ("conn", "lacewing-conn"),
-    ("server", "lacewing-server"),
-    ("client", "lacewing-client"),
-    ("client/conform", "lacewing-conform"),
-];
 const PAGE: &str = "docs/public-types.md";
 const ARCHITECTURE: &str = "ARCHITECTURE.md";
 
@@ -24,7 +15,8 @@ pub(super) fn listed(tree: &Tree) -> Vec<String> {
         return vec![format!("{PAGE} or {ARCHITECTURE}: missing")];
     };
     let mut complaints = Vec::new();
-    for (folder, package) in LIBRARIES {
+    for package in LIBRARIES {
+        let folder = folder(package);
         let rows = rows(&page.text, package);
         let listed: BTreeSet<&str> = rows.iter().map(|name| last_segment(name)).collect();
         let mut exported = BTreeSet::new();
@@ -154,7 +146,7 @@ mod tests {
         );
         let mut text = String::new();
         let mut table = String::new();
-        for (_, package) in LIBRARIES {
+        for package in LIBRARIES {
             let here = if package == "lacewing-hpack" {
                 count
             } else {

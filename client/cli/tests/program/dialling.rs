@@ -35,7 +35,7 @@ impl Drop for Folder {
     }
 }
 
-/// Says for whom a request is, and what is known of its client.
+/// Returns the target of a request, and the facts about its client.
 async fn tell(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
     let info = request.body().connection().unwrap();
     let peer = info.peer_addr().map(|address| address.ip().to_string());

@@ -236,7 +236,8 @@ async fn a_server_without_a_limit_for_inflation_fails() {
                 let limits =
                     Limits::new(Side::Server).with(|limits| limits.max_header_list_size = 1 << 24);
                 let options = ServerOptions::default().connection(
-                    ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into()),
+                    ConnectionConfig::new(Side::Server)
+                        .with(|config| config.limits = limits.into()),
                 );
                 let server = serve_with(version, Answers::AtOnce, options);
                 let outcome = run(&case, server, &target, &conditions).await;

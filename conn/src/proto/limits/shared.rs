@@ -65,7 +65,10 @@ mod tests {
         assert!(Arc::ptr_eq(&first.0, &second.0));
         second.max_frame_size = 1;
         second.clamp();
-        assert_eq!((first.max_frame_size, second.max_frame_size), (16_384, 16_384));
+        assert_eq!(
+            (first.max_frame_size, second.max_frame_size),
+            (16_384, 16_384)
+        );
         assert!(!Arc::ptr_eq(&first.0, &second.0));
     }
 }
