@@ -516,7 +516,7 @@ impl Application for Exchanges {
                 exchange.upload = Some(Upload::Sent(source));
             }
             self.forget_if_done(stream);
-            // The data that is cut now may end the stream, after `poll_intents` of this turn. So
+            // The data that is cut now may end the stream, after `poll_sources` of this turn. So
             // the next turn must check again.
             if self.link.lifecycle.is_unwanted() {
                 conn.notifier().notify();
@@ -545,7 +545,7 @@ impl Application for Exchanges {
         self.cancel(conn, stream);
     }
 
-    fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut std::task::Context<'_>) {
+    fn poll_sources(&mut self, conn: &mut Context<'_>, _: &mut std::task::Context<'_>) {
         self.handle_messages(conn);
         if let Some(error) = self.refusing.clone() {
             self.refuse(error);

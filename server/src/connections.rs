@@ -39,7 +39,7 @@ struct Shared {
     places: Mutex<HashMap<u64, Arc<State>>>,
     left: Notify,
     /// Nearly all places are taken.
-    crowded: Alarm,
+    near_capacity: Alarm,
     /// The machine has no descriptors left.
     exhausted: Alarm,
 }
@@ -62,7 +62,7 @@ impl State {
 impl Connections {
     pub(crate) fn new(max: usize, budget: &MemoryBudget) -> Self {
         Self(Arc::new(Shared {
-            crowded: budget.alarm(),
+            near_capacity: budget.alarm(),
             exhausted: budget.alarm(),
             max: max.max(1),
             turn: AtomicU64::new(BUSY),
@@ -140,7 +140,7 @@ impl Connections {
 impl Shared {
     fn watch(&self, places: &HashMap<u64, Arc<State>>) {
         let few = (self.max / NEARLY_FULL).max(1);
-        self.crowded
+        self.near_capacity
             .set(places.len().saturating_add(few) >= self.max);
     }
 

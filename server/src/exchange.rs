@@ -356,7 +356,7 @@ impl<S: HttpService> Application for Exchanges<S> {
         conn.stream(stream).abandon();
     }
 
-    fn poll_intents(&mut self, conn: &mut Context<'_>, cx: &mut task::Context<'_>) {
+    fn poll_sources(&mut self, conn: &mut Context<'_>, cx: &mut task::Context<'_>) {
         if self
             .shutdown
             .as_mut()

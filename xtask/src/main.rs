@@ -55,7 +55,7 @@ cargo xtask <command>
          [--list]       name the cases; --help has the rest: --full, --json, --against
   schedules [--count N] play scripts with faults, chosen by seeds, against two engines
             [--seed N]  the first seed; prints the command that repeats a failure
-  soak [--minutes N]    run mixed traffic, crowds, restarts and kills; check for leaks
+  soak [--minutes N]    run mixed traffic, many connections, restarts, kills; check for leaks
                         (--idle N, --busy N, --restarts N: the other parts)
   miri                  run the unit tests of the codecs under Miri (needs nightly)
   fuzz [--minutes N]    run every fuzz target under libFuzzer (needs nightly and cargo-fuzz)

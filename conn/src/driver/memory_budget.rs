@@ -447,7 +447,7 @@ mod tests {
         assert_eq!(first.order(), Some(MemoryOrder::Shed));
         assert_eq!(second.order(), None);
         // It has no stalled stream.
-        first.obey(0);
+        first.finish_order(0);
         assert_eq!(
             (first.order(), second.order()),
             (None, Some(MemoryOrder::Shed))

@@ -52,7 +52,7 @@ impl Pressure {
 
     /// Obeys the budget, at the begin of a turn.
     #[inline]
-    pub(super) fn obey(&mut self, engine: &mut Engine, now: Instant) {
+    pub(super) fn follow_budget(&mut self, engine: &mut Engine, now: Instant) {
         let step = self.account.step();
         let calm = step == MemoryStep::None && self.step == MemoryStep::None;
         if !calm || self.account.order().is_some() {
@@ -79,7 +79,7 @@ impl Pressure {
             }
             Some(MemoryOrder::Shed) if step >= MemoryStep::Shed => {
                 let freed = engine.shed(now, "memory_budget").unwrap_or(0);
-                self.account.obey(freed);
+                self.account.finish_order(freed);
                 if freed > 0 {
                     self.account.note(MemoryStep::Shed);
                     self.report = Some(MemoryStep::Shed);

@@ -561,7 +561,7 @@ impl Pair {
         for node in [&mut self.client, &mut self.server] {
             let stats = node.engine.stats();
             assert_eq!(stats.open_streams, 0, "streams are left");
-            assert_eq!(stats.orphaned_handlers, 0);
+            assert_eq!(stats.detached_handlers, 0);
             assert_eq!(stats.buffered_bytes, 0);
             assert_eq!(stats.output_bytes, 0);
             assert!(node.input.is_empty(), "input is left");

@@ -73,7 +73,7 @@ impl Disk {
 
 impl Disk {
     /// Many jobs wait for the handles that others have open.
-    pub(crate) fn is_crowded(&self) -> bool {
+    pub(crate) fn is_near_capacity(&self) -> bool {
         let lanes = [&self.lookups, &self.reads, &self.listings];
         lanes.into_iter().any(|lane| {
             let waiting = lane.waiting.load(Ordering::Relaxed);
@@ -252,12 +252,12 @@ mod tests {
         };
         assert!(said.contains("--max-open-files 16"), "{said}");
         assert_eq!(disk.reads.run(|| 1).await, Ok(1));
-        assert!(disk.is_crowded());
+        assert!(disk.is_near_capacity());
         drop((jobs, unblock));
         while disk.lookups.waiting.load(Ordering::Relaxed) > 0 {
             tokio::task::yield_now().await;
         }
-        assert!(!disk.is_crowded());
+        assert!(!disk.is_near_capacity());
         assert_eq!(disk.lookups.run(|| 1).await, Ok(1));
     }
 

@@ -29,7 +29,7 @@ const MAX_PAGES: usize = 1024;
 const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// A page that took long to make stays valid for ten times as long, even if the
-/// directory changes. A crowded directory that always changes then costs a
+/// directory changes. A large directory that always changes then costs a
 /// tenth of a thread at most.
 const HEAVY: Duration = Duration::from_millis(5);
 const REST: u32 = 10;

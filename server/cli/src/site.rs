@@ -89,7 +89,7 @@ impl Site {
         loop {
             ticks.tick().await;
             self.0.disk.handles.close_idle(IDLE_HANDLE);
-            self.0.handles.set(self.0.disk.is_crowded());
+            self.0.handles.set(self.0.disk.is_near_capacity());
         }
     }
 }

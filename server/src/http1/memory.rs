@@ -59,7 +59,7 @@ impl<'a> Memory<'a> {
             return Ok(());
         }
         if order == MemoryOrder::Shed && !stalled {
-            self.account.obey(0);
+            self.account.finish_order(0);
             return Ok(());
         }
         self.account.note(step);

@@ -162,7 +162,7 @@ impl MemoryAccount {
 
     /// Reports that an order to [shed](MemoryOrder::Shed) was obeyed, and the bytes
     /// that were freed. After 0, another connection gets the order.
-    pub fn obey(&mut self, freed: usize) {
+    pub fn finish_order(&mut self, freed: usize) {
         let (before, after) = match freed {
             0 => (SHED, BARREN),
             _ => (SHED, NONE),

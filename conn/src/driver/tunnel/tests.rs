@@ -90,7 +90,7 @@ impl Application for One {
         conn.stream(stream).offer();
     }
 
-    fn poll_intents(&mut self, conn: &mut Conn<'_>, _: &mut Context<'_>) {
+    fn poll_sources(&mut self, conn: &mut Conn<'_>, _: &mut Context<'_>) {
         let Some(head) = self.request.take() else {
             return;
         };
