@@ -50,7 +50,7 @@ impl Pressure {
         self.report.take()
     }
 
-    /// Obeys the budget, at the begin of a turn.
+    /// Takes the step that the budget orders, at the start of a turn.
     #[inline]
     pub(super) fn follow_budget(&mut self, engine: &mut Engine, now: Instant) {
         let step = self.account.step();
@@ -113,8 +113,8 @@ impl Pressure {
     }
 
     fn may_read_slowly(&mut self, engine: &Engine, now: Instant) -> bool {
-        // Content is freed by handlers, who need no input for it, or little. What
-        // else is held may well wait for a frame of the peer.
+        // Handlers free content, and need little input for it. Other memory may wait
+        // for a frame of the peer.
         let mostly_content = engine.buffered_bytes().saturating_mul(2) > self.account.held();
         let above = self.step >= MemoryStep::Pause && self.account.is_above_share();
         let slowly = (above || engine.is_nearly_full()) && mostly_content;
