@@ -217,43 +217,42 @@ impl Acceptor {
             }
             #[cfg(feature = "tls")]
             Transport::Tls(tls) => {
-                let accepting = tls.accept(io, options);
-                let Some((protocol, tls, io)) =
-                    before_shutdown(accepting, stop, place.as_ref()).await?
-                else {
-                    return Ok(None);
-                };
-                let info = ConnectionInfo::new(protocol).with_endpoints(endpoints);
-                let io = Rewind::new(io, bytes::Bytes::new());
-                serve(
-                    io,
-                    info.with_tls_info(tls),
-                    options.clone().place(place),
-                    make,
-                )
-                .await
-                .map(Some)
+                let handshake = tls.accept(io, options);
+                self.prepare_tls(endpoints, handshake, make, place).await
             }
             #[cfg(feature = "npn")]
             Transport::Npn(npn) => {
-                let accepting = npn.accept(io, options);
-                let Some((protocol, tls, io)) =
-                    before_shutdown(accepting, stop, place.as_ref()).await?
-                else {
-                    return Ok(None);
-                };
-                let info = ConnectionInfo::new(protocol).with_endpoints(endpoints);
-                let io = Rewind::new(io, bytes::Bytes::new());
-                serve(
-                    io,
-                    info.with_tls_info(tls),
-                    options.clone().place(place),
-                    make,
-                )
-                .await
-                .map(Some)
+                let handshake = npn.accept(io, options);
+                self.prepare_tls(endpoints, handshake, make, place).await
             }
         }
+    }
+
+    /// The same behind TLS.
+    #[cfg(feature = "tls")]
+    async fn prepare_tls<T, M>(
+        &self,
+        endpoints: Endpoints,
+        handshake: impl Future<Output = Result<(Protocol, crate::TlsInfo, T), ServeError>>,
+        make: M,
+        place: Option<Place>,
+    ) -> Result<Option<(ConnectionInfo, Served)>, ServeError>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        M: Make,
+    {
+        let options = &self.0.options;
+        let stop = options.shutdown.clone();
+        let accepted = before_shutdown(handshake, stop, place.as_ref()).await?;
+        let Some((protocol, tls, io)) = accepted else {
+            return Ok(None);
+        };
+        let info = ConnectionInfo::new(protocol)
+            .with_endpoints(endpoints)
+            .with_tls_info(tls);
+        let io = Rewind::new(io, bytes::Bytes::new());
+        let options = options.clone().place(place);
+        serve(io, info, options, make).await.map(Some)
     }
 }
 
