@@ -30,8 +30,9 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let limits =
         Limits::new(Side::Server).with(|limits| limits.max_concurrent_streams = max_streams);
-    let mut builder = Server::builder()
-        .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits));
+    let mut builder = Server::builder().connection(
+        ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into()),
+    );
     if !protocols.is_empty() {
         builder = builder.options(|options| options.protocols(protocols));
     }

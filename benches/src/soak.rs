@@ -2,8 +2,8 @@
 //!
 //! `cargo xtask soak` builds and runs it.
 
-mod crowd;
 mod kill;
+mod many_connections;
 mod resources;
 mod restarts;
 mod service;
@@ -18,17 +18,20 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use crate::Error;
 use resources::Resources;
 
-/// What the command line asks for.
+/// The options of the command line.
 #[derive(Debug, Parser)]
-#[command(name = "soak", about = "Mixed traffic, crowds, restarts and kills")]
+#[command(
+    name = "soak",
+    about = "Mixed traffic, many connections, restarts and kills"
+)]
 struct Arguments {
     /// Minutes of mixed traffic
     #[arg(long, default_value_t = 0.25)]
     minutes: f64,
-    /// Idle connections of the crowd
+    /// The number of idle connections
     #[arg(long, default_value_t = 500)]
     idle: usize,
-    /// Busy connections of the crowd
+    /// The number of busy connections
     #[arg(long, default_value_t = 50)]
     busy: usize,
     /// Restarts under load
@@ -46,7 +49,7 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<(), Error> {
     let runtime = crate::runtime::build(2)?;
     runtime.block_on(async {
         traffic::run(Duration::from_secs_f64(arguments.minutes * 60.0)).await?;
-        crowd::run(arguments.idle, arguments.busy).await?;
+        many_connections::run(arguments.idle, arguments.busy).await?;
         restarts::run(arguments.restarts).await?;
         kill::run().await
     })

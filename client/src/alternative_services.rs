@@ -15,10 +15,9 @@ const MAX_ORIGINS: usize = 256;
 /// origin.
 const MAX_SERVICES: usize = 64;
 
-/// An alternative service of an origin, as the server advertises it (RFC 7838
-/// §4).
+/// An alternative service of an origin, as the server advertises it (RFC 7838 §4).
 ///
-/// This client does not use it by itself.
+/// The client reports it, and does not use it on its own.
 ///
 /// ```
 /// # fn show(connection: &lacewing_client::Connection) {
@@ -47,7 +46,7 @@ impl fmt::Debug for OnAlternative {
     }
 }
 
-/// All that a server said about itself.
+/// The advertisements of a server: its origins and alternative services.
 #[derive(Debug, Default)]
 pub(crate) struct Announced {
     pub(crate) origins: Vec<Origin>,

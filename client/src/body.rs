@@ -75,8 +75,7 @@ impl http_body::Body for Body {
     }
 }
 
-/// A request's body with its type erased. An empty one, and bytes at hand,
-/// cost nothing.
+/// A request's body with its type erased. Empty bodies and bodies in memory need no allocation.
 #[derive(Default)]
 pub(crate) enum RequestBody {
     #[default]
@@ -107,7 +106,7 @@ impl RequestBody {
         })
     }
 
-    /// The same body once more, if it is at hand without having been sent.
+    /// Returns the same body again, if it is in memory and nothing of it was sent.
     pub(crate) fn replay(&self) -> Option<Self> {
         match self {
             Self::Empty => Some(Self::Empty),

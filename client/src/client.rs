@@ -23,21 +23,19 @@ use crate::{
     retry,
 };
 
-/// Makes requests to any origin. Cheap to clone; all clones share their
-/// connections.
+/// Sends requests to any origin. Cheap to clone; all clones share their connections.
 ///
-/// An `https` origin is asked by ALPN which of the client's protocols it
-/// speaks. One connection per origin carries all requests, any number at once;
-/// [`Concurrency`](crate::Concurrency) says what happens beyond what the server allows.
+/// An `https` origin selects one of the client's protocols by ALPN. One connection to each origin
+/// carries all requests, in parallel; [`Concurrency`](crate::Concurrency) decides what happens
+/// beyond the server's limit.
 ///
-/// A request that the server did not process (it is above the last stream of a
-/// GOAWAY, was refused with REFUSED_STREAM, or never went out) is made again, on
-/// a new connection if need be, ahead of younger ones. No request is lost when a
-/// server shuts down gracefully, or ends connections by age or after some
-/// requests. A request is sent again only if its body can be: see
-/// [`replay_limit`](ClientBuilder::replay_limit).
+/// The client sends a request again if the server did not process it: it is above the last stream
+/// of a GOAWAY, was refused with REFUSED_STREAM, or was never sent. It uses a new connection if
+/// necessary, and sends the oldest request first. No request is lost when a server shuts down
+/// gracefully, or ends connections by age or after some requests. A request is sent again only if
+/// its body can be: see [`replay_limit`](ClientBuilder::replay_limit).
 ///
-/// Must be used inside a tokio runtime: connections run as tasks.
+/// A client needs a tokio runtime: connections run as tasks.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), lacewing_client::ClientError> {
@@ -104,14 +102,14 @@ impl Client {
         }
     }
 
-    /// Sends a request to the origin of its URI and returns the response's head;
-    /// its body streams. Dropping the future resets the stream with CANCEL, and
-    /// so does dropping the response's body before its end.
+    /// Sends a request to the origin of its URI and returns the response's head; its body streams.
+    /// To cancel, drop the future, or the response's body before its end: the stream is reset with
+    /// CANCEL.
     ///
     /// # Errors
     ///
-    /// Every [`ClientError`]; [`ClientError::is_retryable`] says whether the server left
-    /// the request alone.
+    /// Every [`ClientError`]. [`ClientError::is_retryable`] returns whether the server certainly
+    /// did not process the request.
     pub fn request<B>(&self, request: Request<B>) -> ClientResponse
     where
         B: http_body::Body + Send + 'static,
@@ -128,8 +126,8 @@ impl Client {
         }
     }
 
-    /// The origin's connection, made if there is none: for requests that must
-    /// share one, or to know what is spoken on it.
+    /// Returns the origin's connection; makes one if there is none. For requests that must share a
+    /// connection, or to know its protocol.
     ///
     /// # Errors
     ///
@@ -222,18 +220,17 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the protocol of `http` origins, which must know it beforehand.
-    /// Default: none; a request to such an origin is an error.
+    /// Sets the protocol for `http` origins; the servers must speak it. Default: none; a request to
+    /// such an origin is an error.
     pub fn cleartext_protocol(mut self, version: Version) -> Self {
         self.cleartext = Some(version);
         self
     }
 
-    /// Begins with `http` origins in HTTP/1.1 and asks them to go on in HTTP/2
-    /// (`Upgrade: h2c`, RFC 7540 §3.2), with the first request, or before it if its
-    /// body is not at hand or large. For servers whose protocol is not known
-    /// beforehand; one that does not switch is [`ClientError::NotUpgraded`]. Default:
-    /// off.
+    /// Begins with `http` origins in HTTP/1.1 and asks them to switch to HTTP/2 (`Upgrade: h2c`,
+    /// RFC 7540 §3.2). The first request asks for it; an OPTIONS request asks before it if its body
+    /// is not in memory or is large. For servers whose protocol is unknown. If the server does not
+    /// switch, the error is [`ClientError::NotUpgraded`]. Default: off.
     #[cfg(feature = "h2c")]
     pub fn h2c_upgrade(mut self) -> Self {
         self.cleartext = Some(Version::Http2);
@@ -253,21 +250,18 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how often a request that the server did not process is sent again
-    /// without progress. Between two tries it pauses, from 10 ms up to 1 s. A try
-    /// costs nothing if other requests of the connection were answered; with 0 no
-    /// request is made again at all. Default 5; then the error is
-    /// [`ClientError::NotProcessed`].
+    /// Sets the number of times that a request is sent again, if servers do not process it and no
+    /// other request makes progress. The client pauses before each try, from 10 ms up to 1 s. A try
+    /// is not counted if the connection answered other requests. With 0, no request is sent again
+    /// at all. Default: 5; the error after the last try is [`ClientError::NotProcessed`].
     pub fn max_retries(mut self, times: u32) -> Self {
         self.settings.max_retries = times;
         self
     }
 
-    /// Sets how many bytes of each request's body are kept while it is sent and not
-    /// answered, so that the request can be made again. A [`Body`](crate::Body),
-    /// a `String`, and a body that gives all of itself as one piece (such as
-    /// `Full<Bytes>`) are kept whatever their size, without a copy. Default
-    /// 64 KiB.
+    /// Sets the number of bytes of each request's body that are kept until the response begins, so
+    /// that the request can be sent again. A [`Body`](crate::Body), a `String`, and a body that is
+    /// one piece (such as `Full<Bytes>`) are always kept, without a copy. Default: 64 KiB.
     pub fn replay_limit(mut self, bytes: usize) -> Self {
         self.settings.replay_limit = bytes;
         self

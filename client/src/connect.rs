@@ -44,12 +44,10 @@ pub trait Connect: Send + Sync + 'static {
     fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a>;
 }
 
-/// Connects by TCP, or as [`dial`](Self::dial) says instead, with TLS where the origin is
-/// `https`.
+/// Connects by TCP, or by the [`dial`](Self::dial) that you set, with TLS for `https` origins.
 ///
-/// For `https` the client offers protocols by ALPN (RFC 7301), and the server
-/// chooses. For `http` both sides know the protocol beforehand ("prior
-/// knowledge", RFC 9113 §3.3).
+/// For `https` the client offers protocols by ALPN (RFC 7301), and the server selects one. For
+/// `http` both sides must know the protocol before they connect ("prior knowledge", RFC 9113 §3.3).
 ///
 /// ```
 /// use lacewing_client::{Connector, Version};
@@ -77,7 +75,7 @@ enum Dialler {
 }
 
 impl Connector {
-    /// Connects to `http` origins only, and speaks `version` there.
+    /// Connects to `http` origins only, with the protocol `version`.
     pub fn cleartext(version: Version) -> Self {
         Self::plain(Some(version))
     }
@@ -168,7 +166,7 @@ impl Connector {
         false
     }
 
-    /// TLS if it is to be, and the protocol.
+    /// Adds TLS if the origin needs it, and negotiates the protocol.
     #[cfg_attr(
         not(any(feature = "tls", feature = "npn")),
         expect(clippy::unused_async, reason = "no TLS is built in")

@@ -1,5 +1,4 @@
-//! One connection: requests over one transport, as many at once as the server
-//! allows.
+//! One connection: parallel requests over one transport.
 
 use std::{
     fmt,
@@ -26,12 +25,11 @@ use crate::{
     pushes, telemetry,
 };
 
-/// A handle to one connection. Cheap to clone; requests of all clones share
-/// the connection, each on a stream of its own.
+/// A handle to one connection. Cheap to clone; the clones share the connection, and each request
+/// has its own stream.
 ///
-/// The connection itself is a future that has to be polled, usually spawned.
-/// It ends when the last handle, response and body are gone, or when the
-/// server or the transport ends it.
+/// Poll the connection's future, usually by spawning it. It ends after the last handle, response
+/// and body are dropped, or when the server or the transport ends it.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -67,12 +65,11 @@ enum Slot {
 }
 
 impl Connection {
-    /// Starts a connection on a transport on which both sides are going to
-    /// speak `version`. Nothing is awaited: requests may be made at once, and
-    /// go out together with the connection's first bytes.
+    /// Starts a connection on a transport on which both sides speak `version`. It waits for
+    /// nothing: requests may be sent at once, together with the connection's first bytes.
     ///
-    /// Returns a handle, and the future that does the work. It resolves to `Ok`
-    /// after a graceful end.
+    /// Returns a handle, and the future that does the work. The future resolves to `Ok` after a
+    /// graceful end.
     pub fn handshake(
         io: impl Transport,
         version: Version,
@@ -85,9 +82,8 @@ impl Connection {
         (connection, telemetry::in_span(version, driver))
     }
 
-    /// Continues in HTTP/2 on a transport that began in HTTP/1.1: `rest` is what
-    /// was read from it behind the response that said so, `message` the request
-    /// that went out.
+    /// Continues in HTTP/2 on a transport that began in HTTP/1.1. `rest` has the bytes that
+    /// followed the response with 101; `message` is the request of the upgrade.
     #[cfg(feature = "h2c")]
     pub(crate) fn upgraded<IO: Transport>(
         io: IO,
@@ -139,24 +135,23 @@ impl Connection {
         )
     }
 
-    /// Sends a request and returns the response's head; its body streams.
-    /// Dropping the future resets the stream with CANCEL, and so does dropping
-    /// the response's body before its end.
+    /// Sends a request and returns the response's head; its body streams. To cancel, drop the
+    /// future, or the response's body before its end: the stream is reset with CANCEL.
     ///
-    /// While the server allows no further stream, requests wait in their
-    /// order, or do as [`Concurrency`](crate::Concurrency) says.
+    /// At the server's limit of streams, requests wait in their order, or follow another policy of
+    /// [`Concurrency`](crate::Concurrency).
     ///
-    /// A URI without scheme and authority gets the connection's own and that
-    /// of the `host` field. `content-length` is added where it is known. With a
-    /// field `expect: 100-continue` the body waits until the server asks for it,
-    /// or `continue_timeout` is over; if a response other than 2xx arrives first, it is not
-    /// sent at all (RFC 9110 §10.1.1; HTTP/2 only, elsewhere it goes at once).
+    /// A URI without scheme and authority gets the connection's scheme, and the authority of the
+    /// `host` field. `content-length` is added if it is known.
     ///
-    /// Extensions of the request that are heeded: a
-    /// [`Priority`](lacewing_conn::proto::Priority) or a
-    /// [`PriorityHandle`](crate::PriorityHandle) says how urgent it is, to the
-    /// server by a `priority` field too (RFC 9218);
-    /// [`OnInformational`](crate::OnInformational) receives 1xx responses.
+    /// With a field `expect: 100-continue`, the body waits for 100 (Continue) or for the end of
+    /// `continue_timeout`. If a response other than 2xx arrives first, the body is not sent at all
+    /// (RFC 9110 §10.1.1). This applies to HTTP/2; over SPDY the body is sent at once.
+    ///
+    /// These extensions of a request have an effect: [`Priority`](lacewing_conn::proto::Priority)
+    /// or [`PriorityHandle`](crate::PriorityHandle) sets its urgency, which a `priority` field also
+    /// sends to the server (RFC 9218). [`OnInformational`](crate::OnInformational) receives 1xx
+    /// responses.
     ///
     /// # Errors
     ///
@@ -236,10 +231,10 @@ impl Connection {
         }
     }
 
-    /// Returns the origins for which the server claims authority (RFC 8336).
-    /// Empty as long as it said nothing, which means: those of its requests;
-    /// and in cleartext, where anyone on the path could say so. A client has to check
-    /// the server's certificate before it believes them. At most 256.
+    /// Returns the origins for which the server claims authority (RFC 8336), at most 256. It is
+    /// empty until the server sends ORIGIN: then the connection serves the origin of its requests.
+    /// It is always empty in cleartext, where anyone on the path could send the frame. Check the
+    /// server's certificate before you rely on the origins.
     pub fn origins(&self) -> Vec<Origin> {
         let figures = &self.handles.link.figures;
         figures.announced(|announced| announced.origins.clone())
@@ -314,10 +309,10 @@ where
     type Error = ClientError;
     type Future = ResponseFuture;
 
-    /// Ready when there is a place for this handle's request. The place is kept until `call`: in
-    /// the queue, or with [`Concurrency::Fail`](crate::Concurrency::Fail) among the streams that
-    /// the server allows. `poll_ready` waits; `call` without it fails. Ready at once if the
-    /// connection is over, so that `call` can say why.
+    /// Waits for a slot, and reserves it until `call`. A slot is a place in the queue or, with
+    /// [`Concurrency::Fail`](crate::Concurrency::Fail), one of the streams that the server permits.
+    /// Without `poll_ready`, `call` fails if there is no slot. On a closed connection `poll_ready`
+    /// is ready at once, and `call` returns the error.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
         if self.slot == Slot::None {
             if !self.is_open() {

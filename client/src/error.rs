@@ -22,8 +22,7 @@ use crate::tls_failure::{TlsFailure, tls_failure};
 pub enum ClientError {
     /// The request cannot be sent as it is, on any connection of this kind.
     Request(RequestError),
-    /// No transport to the origin: its name does not resolve, or nothing
-    /// answers at its addresses.
+    /// No transport to the origin: its name does not resolve, or no address accepts a connection.
     Connect {
         /// The origin, as `scheme://authority`.
         origin: String,
@@ -50,8 +49,8 @@ pub enum ClientError {
     NotNegotiated {
         /// The protocols offered, first choice first.
         offered: Vec<Version>,
-        /// The protocol that the server chose instead; `None` if it answered without ALPN,
-        /// as servers do that speak HTTP/1.1 only.
+        /// The protocol that the server selected instead. `None` if it answered without ALPN, as
+        /// servers do that speak only HTTP/1.1.
         got: Option<String>,
     },
     /// As many requests wait for a stream as the client permits.
@@ -72,9 +71,8 @@ pub enum ClientError {
         /// The server's response.
         response: Arc<http::Response<()>>,
     },
-    /// The server answered a request to switch to HTTP/2 (`Upgrade: h2c`) in
-    /// HTTP/1.1, which this client does not speak. It may have processed the
-    /// request.
+    /// The server answered an `Upgrade: h2c` request in HTTP/1.1, which this client does not speak.
+    /// It may have processed the request.
     NotUpgraded {
         /// The status of its answer.
         status: http::StatusCode,
@@ -96,7 +94,7 @@ pub enum ClientError {
     NotProcessed {
         /// The number of tries.
         tries: u32,
-        /// Why it is not made again.
+        /// The reason why it is not sent again.
         why: GivenUp,
         /// The error of the last try.
         source: lacewing_conn::Error,
@@ -104,34 +102,22 @@ pub enum ClientError {
 }
 
 /// The reason for which the client does not send an unprocessed request again.
-///
-/// ```
-/// use lacewing_client::GivenUp;
-///
-/// assert!(GivenUp::BodySpent.to_string().contains("body"));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GivenUp {
     /// `max_retries` of the builder.
     TriesSpent,
-    /// More of its body was sent than is kept: `replay_limit` of the builder.
+    /// More of its body was sent than the client keeps: `replay_limit` of the builder.
     BodySpent,
     /// It would end the same: the server requires HTTP/1.1, or better TLS.
     Pointless,
 }
 
 /// The error of a request that cannot be sent.
-///
-/// ```
-/// use lacewing_client::RequestError;
-///
-/// assert!(RequestError::NoHost.to_string().contains("absolute"));
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The URI has no host, so that there is nothing to connect to.
+    /// The URI has no host to connect to.
     NoHost,
     /// The URI's scheme is neither `http` nor `https`.
     Scheme {
@@ -151,7 +137,7 @@ pub enum RequestError {
     ForbiddenField {
         /// The field.
         name: http::HeaderName,
-        /// Why it cannot be sent, and what to do.
+        /// The reason why it cannot be sent, and the remedy.
         why: &'static str,
     },
     /// Its `content-length` is no number, or there are several that differ.
@@ -175,8 +161,7 @@ pub enum RequestError {
     /// The server does not accept extended CONNECT requests (RFC 8441 §3), or
     /// has not spoken before the connection ended.
     NoExtendedConnect,
-    /// The connection's protocol has no way to say this, or its rules forbid
-    /// it.
+    /// The connection's protocol cannot express the request, or forbids it.
     Unsupported {
         /// The protocol of the connection.
         version: Version,
@@ -225,7 +210,10 @@ impl ClientError {
     /// not trusted, not for this name, or not valid now.
     pub fn is_certificate(&self) -> bool {
         match self {
-            Self::Tls { source, .. } => tls_failure(source) == TlsFailure::Certificate,
+            Self::Tls { source, .. } => matches!(
+                tls_failure(source),
+                TlsFailure::Certificate | TlsFailure::Authority
+            ),
             _ => false,
         }
     }
@@ -259,7 +247,7 @@ fn advice(reason: Reason) -> Option<&'static str> {
     }
 }
 
-/// What to do about a failed handshake.
+/// The remedy for a failed handshake.
 fn tls_advice(error: &io::Error) -> &'static str {
     match tls_failure(error) {
         TlsFailure::NotTls => {
@@ -270,6 +258,10 @@ fn tls_advice(error: &io::Error) -> &'static str {
             "; the server closed the connection during the handshake: if it does not speak TLS on \
              this port, begin the URL with http; else it may require other versions or a client \
              certificate"
+        }
+        TlsFailure::Authority => {
+            "; the server's own certificate is that of an authority (CA:TRUE): make it one with \
+             basicConstraints=CA:FALSE"
         }
         TlsFailure::Certificate | TlsFailure::Other => "",
     }

@@ -1,5 +1,5 @@
-//! The exchanges of a connection, on its task: opens streams for requests
-//! that handles made, pulls their bodies, and brings the responses back.
+//! The exchanges of a connection, on its task: opens streams for the requests of handles, pulls
+//! their bodies, and delivers their responses.
 
 mod expect_continue;
 mod fields;
@@ -39,27 +39,25 @@ use crate::{
     telemetry::{Clock, Telemetry},
 };
 
-/// Empty pieces that a body may return in one turn before others have theirs.
+/// The number of empty pieces that a body may return in one turn, before other bodies continue.
 const EMPTY_PIECES: usize = 16;
 
 /// The [`Application`] of a client's connection.
 pub(crate) struct Exchanges {
     link: Arc<Link>,
-    /// Taken from the link in a turn; empty between turns.
+    /// Messages that this turn takes from the link; empty between turns.
     messages: Vec<Message>,
     security: Security,
-    /// Requests that wait until the server allows a further stream.
+    /// Requests that wait until the server permits another stream.
     waiting: VecDeque<Submission>,
-    /// Requests that wait until the server says whether it takes extended
-    /// CONNECT.
+    /// Extended CONNECT requests that wait for the server's SETTINGS.
     deferred: VecDeque<Submission>,
-    /// Exchanges that wait for a response or still send, and those whose URI a
-    /// push may refer to.
+    /// Exchanges that wait for a response or still send, and those that pushes may refer to by URI.
     exchanges: StreamTable<Exchange>,
     /// Bodies that wait for 100 (Continue).
     expectations: Expectations,
-    /// Streams whose response began before their body was asked for: it is
-    /// never sent, and they end with their response.
+    /// Streams whose response began before the body was sent. The body is never sent; the stream
+    /// ends with its response.
     unfinished: Vec<StreamKey>,
     /// Handles that wait for the answer to a PING.
     pings: Vec<oneshot::Sender<Duration>>,
@@ -69,9 +67,9 @@ pub(crate) struct Exchanges {
     watch: Option<Watch>,
     keeper: Option<Keeper>,
     telemetry: Telemetry,
-    /// Responses that arrived.
+    /// The number of received responses.
     answered: u64,
-    /// Why no further stream can be opened, once that is so.
+    /// The error of requests that cannot have a stream; `None` while streams may be opened.
     refusing: Option<lacewing_conn::Error>,
     shutdown: Shutdown,
 }
@@ -95,32 +93,30 @@ enum Shutdown {
 }
 
 struct Exchange {
-    /// `None` once the response's head was delivered.
+    /// `None` once the response's head is delivered.
     reply: Option<Arc<Reply>>,
-    /// `None` once it is not needed (again).
+    /// `None` when no more of the body is sent, and no retry needs it.
     upload: Option<Upload>,
     informational: Option<OnInformational>,
-    /// The request's URI, where pushes are accepted: kept until the slot is used
-    /// again.
+    /// The request's URI, if pushes are accepted. Kept until the slot is used again.
     uri: Option<Box<http::Uri>>,
     clock: Clock,
-    /// Responses that had arrived when this request was sent.
+    /// The value of `Exchanges::answered` when this request was sent.
     answered: u64,
 }
 
 /// A request's body.
 enum Upload {
-    /// It waits for 100 (Continue).
+    /// Waits for 100 (Continue).
     Held(RequestBody),
-    /// It is under way.
+    /// Being sent.
     Running(Outgoing),
-    /// All of it is with the engine, and kept in case that the server leaves
-    /// the request alone.
+    /// Completely sent. Kept in case the server does not process the request.
     Sent(Outgoing),
 }
 
 impl Upload {
-    /// The body from its beginning.
+    /// Returns the body from its beginning, if it can be sent again.
     fn rewind(self) -> Rest {
         let body = match self {
             Self::Held(body) => Some(body),
@@ -131,7 +127,8 @@ impl Upload {
 }
 
 impl Exchange {
-    /// It is settled, sends no more, and no push may refer to it.
+    /// Returns whether the request has its outcome, sends nothing more, and no push may refer to
+    /// it.
     fn is_done(&self) -> bool {
         self.reply.is_none() && self.upload.is_none() && self.uri.is_none()
     }
@@ -165,7 +162,7 @@ impl Exchanges {
         self.exchanges.remove(stream)
     }
 
-    /// Forgets an exchange that is settled and sends no more.
+    /// Removes an exchange that has its outcome and sends nothing more.
     fn forget_if_done(&mut self, stream: StreamKey) {
         let exchange = self.exchanges.get(stream);
         if exchange.is_some_and(Exchange::is_done) {
@@ -206,7 +203,8 @@ impl Exchanges {
         let body = if fin {
             Incoming::empty()
         } else {
-            // HEAD, 204 and 304 may have the length of what they leave out.
+            // In responses to HEAD, and in 204 and 304, `content-length` does not describe this
+            // content.
             let length = match conn.stream(stream).has_content() {
                 true => content_length(head.fields.get_all(CONTENT_LENGTH))
                     .ok()
@@ -219,8 +217,8 @@ impl Exchanges {
         *response.status_mut() = status;
         *response.version_mut() = version.http_version();
         *response.headers_mut() = head.fields;
-        // The response was not taken, or the request's body not asked for. Without
-        // effect on a stream that is complete.
+        // Cancels if the response has no receiver, or if it is complete without the request's body.
+        // No effect on a complete stream.
         let unwanted = reply.deliver(Ok(response)) == Delivered::No;
         if unwanted || (held && fin) {
             self.cancel(conn, stream);
@@ -254,7 +252,7 @@ impl Exchanges {
         }
     }
 
-    /// Sends a body that was held back.
+    /// Sends a body that waited for 100 (Continue).
     fn send_held(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         self.expectations.settle(stream);
         if let Some(exchange) = self.exchanges.get_mut(stream) {
@@ -271,9 +269,8 @@ impl Exchanges {
         conn.reset(stream, Reason::Cancel);
     }
 
-    /// A request cannot be sent to its end, and must not look as if it were.
-    /// The future of the response gets the error; so does a reader of an
-    /// earlier response's body.
+    /// Resets a stream whose request cannot be sent completely, so that the server does not take it
+    /// for complete. The response's future, or the reader of the response's body, gets the error.
     fn give_up(
         &mut self,
         conn: &mut Context<'_>,
@@ -293,8 +290,8 @@ impl Exchanges {
             return;
         };
         if let Some(reply) = exchange.reply {
-            // A connection that ends was of use or not; on one that goes on,
-            // what counts is what happened meanwhile.
+            // If the connection ends, its whole lifetime shows whether it made progress. If it
+            // continues, only the responses since this request count.
             let progress = if error.is_connection() {
                 self.link.lifecycle.progress()
             } else if self.answered > exchange.answered {
@@ -313,15 +310,15 @@ impl Exchanges {
         self.link.lifecycle.note_progress();
     }
 
-    /// The server ends the connection: the requests that it still works on are
-    /// as good as answered.
+    /// Counts the open requests as progress when the server ends the connection: it still works on
+    /// them.
     fn note_accepted(&self, conn: &Context<'_>) {
         if conn.open_streams() > 0 {
             self.link.lifecycle.note_progress();
         }
     }
 
-    /// Opens no more streams: requests that wait are returned whole.
+    /// Opens no more streams. Returns the waiting requests whole.
     fn refuse(&mut self, error: lacewing_conn::Error) {
         if self.refusing.is_none() {
             self.link.lifecycle.refuse(&error);
@@ -350,7 +347,7 @@ impl Exchanges {
         }
     }
 
-    /// Forgets the waiting requests whose futures were dropped.
+    /// Removes the waiting requests whose futures were dropped.
     fn forget_abandoned(&mut self) {
         for waiting in [&mut self.waiting, &mut self.deferred] {
             let before = waiting.len();
@@ -360,7 +357,7 @@ impl Exchanges {
         }
     }
 
-    /// Handles what is due by time, or because a response is complete.
+    /// Handles deadlines, and streams whose response is complete.
     fn handle_due(&mut self, conn: &mut Context<'_>) {
         while let Some(stream) = self.expectations.take_due(conn.now()) {
             self.send_held(conn, stream);
@@ -384,7 +381,7 @@ impl Exchanges {
         }
     }
 
-    /// Ends everything: each request has an answer.
+    /// Ends everything. Each request receives its outcome.
     fn close(&mut self, error: &lacewing_conn::Error) {
         self.link.lifecycle.drain();
         for (_, exchange) in self.exchanges.drain() {
@@ -394,7 +391,7 @@ impl Exchanges {
         }
         self.refuse(error.clone().with_retryable(true));
         self.link.close(&error.clone().with_retryable(true));
-        // Their answers will not come.
+        // These PINGs remain without an answer.
         self.pings.clear();
         if let Some(pushes) = &self.pushes {
             pushes.end();
@@ -417,7 +414,7 @@ impl Application for Exchanges {
             Event::Pong { round_trip } => {
                 self.link.figures.set_round_trip(round_trip);
                 for ping in self.pings.drain(..) {
-                    // The handle may be gone.
+                    // The handle may be dropped already.
                     let _ = ping.send(round_trip);
                 }
             }
@@ -438,12 +435,12 @@ impl Application for Exchanges {
                 // A client answers no requests.
                 conn.reset(stream, Reason::RefusedStream);
             }
-            // RFC 8336 §2.1: in cleartext anyone on the path could say so.
             Event::KeepSettings { forget, settings } => {
                 if let Some(keeper) = &self.keeper {
                     keeper.keep(forget, &settings);
                 }
             }
+            // RFC 8336 §2.1: in cleartext, anyone on the path could send this.
             Event::Origins { origins } if self.security == Security::Tls => {
                 self.link
                     .figures
@@ -519,8 +516,8 @@ impl Application for Exchanges {
                 exchange.upload = Some(Upload::Sent(source));
             }
             self.forget_if_done(stream);
-            // The stream may end with what is cut now, after `poll_intents` of
-            // this turn.
+            // The data that is cut now may end the stream, after `poll_sources` of this turn. So
+            // the next turn must check again.
             if self.link.lifecycle.is_unwanted() {
                 conn.notifier().notify();
             }
@@ -542,13 +539,13 @@ impl Application for Exchanges {
 
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         if conn.stream(stream).is_tunnel() {
-            // Its user is gone, and what it has written still goes.
+            // The user dropped the tunnel; the data that it wrote is still sent.
             return conn.stream(stream).depart();
         }
         self.cancel(conn, stream);
     }
 
-    fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut std::task::Context<'_>) {
+    fn poll_sources(&mut self, conn: &mut Context<'_>, _: &mut std::task::Context<'_>) {
         self.handle_messages(conn);
         if let Some(error) = self.refusing.clone() {
             self.refuse(error);
@@ -561,7 +558,7 @@ impl Application for Exchanges {
             self.release_memory();
         }
         if let Some(pushes) = &self.pushes {
-            // No handle is left to take them.
+            // No handle remains that could take a push.
             if self.link.lifecycle.is_unwanted() && Arc::strong_count(pushes) == 1 {
                 pushes.discard();
             }
@@ -586,8 +583,7 @@ impl Application for Exchanges {
     }
 }
 
-/// The task may be dropped at any time: its runtime shuts down, or the owner of
-/// the future drops it.
+/// The task may be dropped at any time, by a runtime that shuts down or by the owner of the future.
 impl Drop for Exchanges {
     fn drop(&mut self) {
         if self.link.lifecycle.state() != State::Closed {
@@ -598,7 +594,7 @@ impl Drop for Exchanges {
     }
 }
 
-/// The error of a request that never went out.
+/// Returns the error of a request that was not sent.
 fn not_sent(detail: impl Into<std::borrow::Cow<'static, str>>) -> lacewing_conn::Error {
     lacewing_conn::Error::connection(Initiator::Library, Reason::RefusedStream, detail)
         .with_retryable(true)

@@ -22,15 +22,15 @@ use crate::{ClientError, Concurrency, age::Age, body::RequestBody};
 /// The state that the handles of a connection share with its task.
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// Messages to the task. Admission bounds the requests in it, and each of
-    /// them is cancelled at most once.
+    /// Messages to the task. Admission bounds the requests among them; each request has at most one
+    /// cancellation.
     mailbox: Mailbox<Message>,
     pub(crate) admission: Admission,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) figures: Figures,
 }
 
-/// For handles.
+/// The methods for handles.
 impl Link {
     pub(crate) fn new(max_queued: usize, concurrency: Concurrency) -> Arc<Self> {
         Arc::new(Self {
@@ -41,13 +41,12 @@ impl Link {
         })
     }
 
-    /// From now on, messages wake the task.
+    /// Attaches the task's notifier: from now on, messages wake the task.
     pub(crate) fn connect(&self, notifier: Notifier) {
         self.mailbox.connect(notifier);
     }
 
-    /// Hands a request to the task. Its slot was
-    /// [taken](Admission::take_slot) before.
+    /// Sends a request to the task. The caller has [taken](Admission::take_slot) a slot for it.
     pub(crate) fn submit(&self, request: Request<RequestBody>, age: Age) -> Arc<Reply> {
         let reply = Reply::new();
         let submission = Submission {
@@ -58,7 +57,7 @@ impl Link {
         if let Some(error) = self.lifecycle.refusal() {
             self.return_request(submission, error);
         } else if let Err(refused) = self.mailbox.send(Message::Request(submission)) {
-            // The task ended meanwhile.
+            // The task has ended since the slot was taken.
             self.return_message(refused.into_message());
         }
         reply
@@ -66,7 +65,7 @@ impl Link {
 
     /// Reports that the future of this response was dropped.
     pub(crate) fn cancel(&self, reply: Arc<Reply>) {
-        // A task that is gone has cancelled it already.
+        // If the task has ended, it has already cancelled the request.
         let _ = self.mailbox.send(Message::Cancel(reply));
     }
 
@@ -74,33 +73,32 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// The connection's error, when its task is gone.
+    /// The connection's error, if its task has ended.
     pub(crate) fn send(&self, message: Message) -> Result<(), lacewing_conn::Error> {
         let sent = self.mailbox.send(message);
         sent.map_err(|_| self.lifecycle.error())
     }
 
-    /// Closes the connection as soon as it has nothing to do.
+    /// Closes the connection as soon as it is idle.
     pub(crate) fn shut_down(&self) {
         self.lifecycle.shut_down();
         let _ = self.mailbox.send(Message::ShutDown);
     }
 
-    /// Says whether no request is open or waits.
+    /// Returns whether no request is open or waits.
     pub(crate) fn is_idle(&self) -> bool {
         self.lifecycle.is_idle() && self.mailbox.is_empty()
     }
 }
 
-/// For the connection's task.
+/// The methods for the connection's task.
 impl Link {
-    /// Moves the messages into an empty list.
+    /// Moves the messages into `taken`, which is empty.
     pub(crate) fn take_into(&self, messages: &mut Vec<Message>) {
         self.mailbox.take_into(messages);
     }
 
-    /// Refuses all further messages, and returns the requests among those that
-    /// were not taken.
+    /// Refuses all later messages. Returns the requests among the messages that remain.
     pub(crate) fn close(&self, error: &lacewing_conn::Error) {
         self.lifecycle.close(error);
         for message in self.mailbox.close() {

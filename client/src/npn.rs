@@ -1,11 +1,9 @@
-//! TLS by OpenSSL, with Next Protocol Negotiation (draft-agl-tls-nextprotoneg)
-//! beside ALPN: for servers of the years from 2011 to 2016. For all others
-//! there is TLS by rustls (`tls`).
+//! TLS by OpenSSL, with Next Protocol Negotiation (draft-agl-tls-nextprotoneg) beside ALPN, for
+//! servers from 2011 to 2016. For all other servers, use TLS by rustls (`tls`).
 //!
-//! A server that knows ALPN chooses among what is offered. One that only knows
-//! NPN advertises, and this client chooses the first protocol of the server's
-//! list that it offers too; HTTP/2 is not among them, since RFC 9113 §3.2 requires
-//! ALPN for it.
+//! A server with ALPN selects one of the offered protocols. A server with only NPN advertises its
+//! protocols, and this client selects the first of them that it offers too. HTTP/2 is excluded from
+//! NPN, since RFC 9113 §3.2 requires ALPN.
 //!
 //! ```
 //! use lacewing_client::{Client, Connector, Version, npn::Npn};
@@ -31,8 +29,8 @@ use tokio_openssl::SslStream;
 
 use crate::{ClientError, Connected, Origin, Transport, Trust, tls_failure::UntrustedCertificate};
 
-/// The alert of servers that know ALPN but none of our protocols (RFC 7301
-/// §3.2), as OpenSSL numbers its reasons: 1000 and the alert.
+/// The alert of servers that have ALPN but none of our protocols (RFC 7301 §3.2). OpenSSL adds 1000
+/// to the number of the alert.
 const NO_APPLICATION_PROTOCOL: std::ffi::c_int = 1120;
 
 /// TLS by OpenSSL: the trusted certificates and the protocols to offer.
@@ -52,23 +50,15 @@ pub struct Npn {
 }
 
 /// OpenSSL could not be set up.
-///
-/// ```
-/// use lacewing_client::npn::{Npn, SetupError};
-///
-/// let error: SetupError = Npn::new(Vec::new()).unwrap_err();
-/// assert!(error.to_string().contains("no protocol"));
-/// ```
 #[derive(Clone, Debug)]
 pub struct SetupError(NpnError);
 
 impl Npn {
-    /// Trusts the system's root certificates and offers these protocols, first
-    /// choice first.
+    /// Trusts the system's root certificates and offers these protocols, first choice first.
     ///
     /// # Errors
     ///
-    /// [`SetupError`] for no protocol at all, and when OpenSSL fails.
+    /// [`SetupError`] if there is no protocol, or if OpenSSL fails.
     pub fn new(offered: Vec<Version>) -> Result<Self, SetupError> {
         Self::with_trust(Trust::Roots, offered)
     }
@@ -86,8 +76,8 @@ impl Npn {
         Self::make(builder, trust, offered)
     }
 
-    /// Does as the given builder says; its ALPN protocols are replaced by those
-    /// offered, and TLS 1.3, which has no NPN, is not spoken.
+    /// Takes the settings of an OpenSSL builder. The offered protocols replace its ALPN protocols;
+    /// TLS 1.3 is off, because it has no NPN.
     ///
     /// # Errors
     ///
@@ -112,9 +102,8 @@ impl Npn {
         builder.set_alpn_protos(&npn::alpn_list(names.clone()).map_err(SetupError)?)?;
         let by_npn: Vec<_> = names.filter(|name| npn::may_negotiate(name)).collect();
         if !by_npn.is_empty() {
-            // A server with which we have nothing in common must not take us
-            // for a speaker of what it never offered: the connection is closed
-            // anyway.
+            // Without a common protocol, the selection is HTTP/1.1: never a protocol that the
+            // server did not offer. The connection is closed anyway.
             let server = Preference::Server;
             npn::select(&mut builder, by_npn, server, NoOverlap::Http1).map_err(SetupError)?;
         }
@@ -130,13 +119,13 @@ impl Npn {
         &self.offered
     }
 
-    /// The handshake with an origin, over a transport on which nothing was said
-    /// yet: for a [`Connect`](crate::Connect) of your own.
+    /// Performs the handshake with an origin, over a new transport: for a
+    /// [`Connect`](crate::Connect) of your own.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Tls`]; [`ClientError::NotNegotiated`] when the server accepts none of
-    /// the protocols.
+    /// [`ClientError::Tls`]; [`ClientError::NotNegotiated`] when the server accepts none of the
+    /// protocols.
     pub async fn handshake(
         &self,
         origin: &Origin,

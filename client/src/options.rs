@@ -45,9 +45,8 @@ impl ClientOptions {
         self
     }
 
-    /// Says whether the transport is TLS: the scheme of requests that name
-    /// none. Default: cleartext. A [`Client`](crate::Client) sets it by each
-    /// origin's scheme.
+    /// Sets whether the transport is TLS: the scheme of requests without one. Default: cleartext. A
+    /// [`Client`](crate::Client) sets it by each origin's scheme.
     pub fn security(mut self, security: Security) -> Self {
         self.security = security;
         self
@@ -77,9 +76,9 @@ impl ClientOptions {
         self
     }
 
-    /// Sets where to keep the settings that a SPDY server asks its client to
-    /// keep (the drafts' §2.6.4), and for which server. Default: they are not
-    /// kept. A [`Client`](crate::Client) sets it by its own
+    /// Sets the store for the settings that a SPDY server asks its client to keep (the drafts'
+    /// §2.6.4), and the server that they belong to. Default: the client does not keep them. A
+    /// [`Client`](crate::Client) sets it by its own
     /// [`settings_store`](crate::ClientBuilder::settings_store).
     pub fn settings_store(mut self, store: Arc<dyn SettingsStore>, key: SettingsKey) -> Self {
         self.keeper = Some(Keeper::new(store, key));

@@ -28,12 +28,6 @@ pub struct Origin {
 }
 
 /// TLS or cleartext, by an origin's scheme.
-///
-/// ```
-/// use lacewing_client::Security;
-///
-/// assert_eq!(Security::Tls.default_port(), 443);
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Security {
     /// `http`.

@@ -1,4 +1,4 @@
-//! Connections to origins, kept for the next request.
+//! Keeps connections to origins for later requests.
 
 mod wait_queue;
 
@@ -23,8 +23,7 @@ use crate::{
     telemetry,
 };
 
-/// The connections of a client. Bounded; unused ones are closed
-/// after a while.
+/// The connections of a client. Their number is bounded; idle ones are closed after a timeout.
 pub(crate) struct Pool {
     connector: Box<dyn Connect>,
     settings: Settings,
@@ -57,7 +56,7 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// A connection, and the response to the request that it was made with.
+/// A new connection, and the response to the request that it began with.
 struct Made {
     connection: Connection,
     #[cfg(feature = "h2c")]
@@ -67,11 +66,11 @@ struct Made {
 #[derive(Default)]
 struct Entries {
     by_origin: HashMap<Origin, Entry>,
-    /// Connections that were ever kept.
+    /// The number of connections that were kept so far; the next serial.
     made: u64,
-    /// Tasks that ever made some.
+    /// The number of dialling tasks so far; the next serial.
     dials: u64,
-    /// The task that evicts, while there is something to evict.
+    /// The task that evicts idle connections, while there are connections.
     reaper: Option<AbortHandle>,
 }
 
@@ -80,7 +79,7 @@ struct Entry {
     connections: Vec<Kept>,
     /// Requests that wait for the connection that is being made.
     queue: WaitQueue,
-    /// The task that makes it, while requests wait.
+    /// The task that makes the connection, while requests wait.
     dial: Option<Dial>,
 }
 
@@ -89,9 +88,9 @@ struct Dial {
     task: AbortHandle,
 }
 
-/// A connection and when it was used last.
+/// A connection, and the time of its last use.
 struct Kept {
-    /// Grows: of two that were used at the same time, the older is evicted first.
+    /// Increases with each connection: of two with the same time, the older is evicted first.
     serial: u64,
     connection: Connection,
     last_used: Instant,
@@ -100,8 +99,7 @@ struct Kept {
 /// The destination of a request.
 enum Choice {
     Use(Connection),
-    /// A new connection; if there is none to be had, one that has its hands
-    /// full.
+    /// A new connection; if it cannot be made, this busy one.
     Dial(Option<Connection>),
 }
 
@@ -118,8 +116,8 @@ impl Pool {
         &self.settings
     }
 
-    /// Returns a connection to the origin. Makes one if there is none, or if none has
-    /// room for another stream and the policy permits another.
+    /// Returns a connection to the origin. Makes one if there is none, or if all are full and the
+    /// policy permits another.
     pub(crate) async fn connection(
         self: &Arc<Self>,
         origin: &Origin,
@@ -137,10 +135,11 @@ impl Pool {
         waiter.await?
     }
 
-    /// Sends a request over such a connection. While one is made, the oldest
-    /// request is in front, and all go out together ahead of any that come
-    /// later: so a server that takes few requests on each connection gets them
-    /// in the order of their age.
+    /// Sends a request over such a connection.
+    ///
+    /// While a connection is made, requests wait in the order of their age. All of them then go out
+    /// together, before later requests. A server that takes few requests on each connection
+    /// therefore gets the oldest first.
     pub(crate) async fn send(
         self: &Arc<Self>,
         origin: &Origin,
@@ -158,8 +157,7 @@ impl Pool {
         }
     }
 
-    /// Sends a request over a connection that there is, or gives its place in
-    /// the queue.
+    /// Sends a request over an existing connection, or returns its place in the queue.
     fn submit(
         self: &Arc<Self>,
         origin: &Origin,
@@ -192,7 +190,7 @@ impl Pool {
         }
     }
 
-    /// Queues for a connection, and starts to make one if need be.
+    /// Adds an entry to the queue, and makes a connection if no task does so yet.
     fn enqueue(self: &Arc<Self>, entries: &mut Entries, origin: &Origin, age: Age, who: Waiting) {
         let serial = entries.dials.saturating_add(1);
         let entry = entries.by_origin.entry(origin.clone()).or_default();
@@ -209,7 +207,7 @@ impl Pool {
         }
     }
 
-    /// Leaves the queue. An empty queue ends the making of a connection.
+    /// Leaves the queue. When the queue is empty, no connection is needed: its task ends.
     fn leave(&self, origin: &Origin, age: Age) {
         let mut entries = self.lock();
         let Some(entry) = entries.by_origin.get_mut(origin) else {
@@ -229,7 +227,7 @@ impl Pool {
         self.lock().count()
     }
 
-    /// The connection that has least to do, if it is to be used.
+    /// Chooses the least loaded connection, or a new one.
     fn choose(&self, entries: &mut Entries, origin: &Origin) -> Choice {
         let another = match self.settings.options.concurrency {
             Concurrency::OpenAnother { max } => max,
@@ -255,13 +253,13 @@ impl Pool {
         Choice::Use(least.connection.clone())
     }
 
-    /// Those in the queue continue on a connection that was made. `true` if it
-    /// is not enough for them.
+    /// Sends the queued requests over a new connection. Returns `true` if the queue needs another
+    /// one.
     fn serve_queue(self: &Arc<Self>, origin: &Origin, made: &Connection) -> bool {
         let mut entries = self.lock();
         self.keep(&mut entries, origin, made);
         loop {
-            // One that ended already says why to all of them.
+            // A connection that has already ended returns its error to each of them.
             let connection = if made.is_open() {
                 match self.choose(&mut entries, origin) {
                     Choice::Use(connection) => connection,
@@ -285,8 +283,8 @@ impl Pool {
         more
     }
 
-    /// Those in the queue get the error, or a connection that has its hands
-    /// full. Later requests dial again.
+    /// Fails the queued requests with the error, or sends them over a busy connection. Later
+    /// requests dial again.
     fn fail_queue(&self, origin: &Origin, error: &ClientError) {
         let mut entries = self.lock();
         let busy = match self.choose(&mut entries, origin) {
@@ -369,8 +367,8 @@ impl Pool {
         }
     }
 
-    /// Closes connections unused for the idle timeout; returns when to look again,
-    /// if there is anything to look at.
+    /// Closes connections that were idle for the timeout. Returns the time of the next check, if
+    /// connections remain.
     fn evict_idle(&self) -> Option<Instant> {
         let now = Instant::now();
         let idle_timeout = self.settings.idle_timeout;
@@ -395,13 +393,13 @@ impl Pool {
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
-        // A panic under this lock leaves a map that is still a map.
+        // A panic under this lock leaves a valid map.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A connection that begins as HTTP/1.1: with the request itself, or where that
-/// cannot be, with one that asks for nothing else.
+/// Makes a connection that begins as HTTP/1.1. It upgrades with the request itself if possible,
+/// else with an OPTIONS request for its path.
 #[cfg(feature = "h2c")]
 async fn upgrade(
     connected: crate::Connected,
@@ -446,21 +444,20 @@ impl Entries {
         each.map(|entry| entry.connections.len()).sum()
     }
 
-    /// The pool is full, and all connections have something to do.
+    /// Returns whether the pool is full and no connection is idle.
     fn is_full_and_busy(&self, max: usize) -> bool {
         let mut kept = self.by_origin.values().flat_map(|entry| &entry.connections);
         self.count() >= max && kept.all(|kept| !kept.connection.is_idle())
     }
 
-    /// Forgets the connection that was used least recently, of those that have
-    /// nothing to do if there are any. Requests that are under way on it
+    /// Removes the least recently used connection, an idle one if possible. Its open requests
     /// finish: a connection closes when its last handle and stream are gone.
     fn evict_oldest(&mut self) -> bool {
         let each = self.by_origin.iter().flat_map(|(origin, entry)| {
             let connections = entry.connections.iter().enumerate();
             connections.map(move |(index, kept)| (kept, origin, index))
         });
-        // The latest was made just now, for a request.
+        // The latest connection was just made for a request.
         let oldest = each
             .filter(|(kept, _, _)| kept.serial != self.made)
             .min_by_key(|(kept, _, _)| (!kept.connection.is_idle(), kept.last_used, kept.serial));
@@ -475,7 +472,7 @@ impl Entries {
         true
     }
 
-    /// Takes the oldest that waits for a connection to the origin.
+    /// Takes the oldest entry of the origin's queue.
     fn pop(&mut self, origin: &Origin) -> Option<(Age, Waiting)> {
         self.by_origin.get_mut(origin)?.queue.pop()
     }
@@ -497,7 +494,7 @@ async fn outcome(mut response: ResponseFuture) -> Outcome {
     poll_fn(|cx| response.poll_outcome(cx)).await
 }
 
-/// The task that makes connections for those in a queue.
+/// The task that makes connections for the queue of an origin.
 struct Dialling {
     pool: Arc<Pool>,
     origin: Origin,
@@ -524,7 +521,8 @@ impl Dialling {
         Ok(made.connection)
     }
 
-    /// With `Upgrade: h2c` the oldest request makes the connection, if it fits.
+    /// With `Upgrade: h2c`, the oldest request makes the connection, if it can be sent over
+    /// HTTP/1.1.
     #[cfg(feature = "h2c")]
     async fn make(&self) -> Result<Connection, ClientError> {
         let pool = &self.pool;
@@ -546,7 +544,7 @@ impl Dialling {
         entry.queue.upgrade_is_over();
         match (made, request) {
             (Ok(made), None) => {
-                // The request's future may be gone.
+                // The request's future may be dropped already.
                 let _ = made.response.map(|response| answer.send(Ok(response)));
                 Ok(made.connection)
             }
@@ -563,7 +561,7 @@ impl Dialling {
     }
 }
 
-/// Nothing may wait for a task that is gone.
+/// Fails the queued requests: no task will serve them.
 impl Drop for Dialling {
     fn drop(&mut self) {
         let mut entries = self.pool.lock();
@@ -583,15 +581,15 @@ impl Drop for Dialling {
     }
 }
 
-/// Wakes when the oldest connection could be idle for long enough. Ends with
-/// the pool, or when it is empty.
+/// Wakes when the oldest connection may have been idle for the timeout. Ends with the pool, or when
+/// the pool is empty.
 async fn reap(pool: Weak<Pool>, idle_timeout: Duration) {
     let mut next = Instant::now() + idle_timeout;
     loop {
         tokio::time::sleep_until(next).await;
         let Some(pool) = pool.upgrade() else { return };
         match pool.evict_idle() {
-            // Never a busy loop, whatever the clock says.
+            // A pause, so that no clock can cause a busy loop.
             Some(at) => next = at.max(Instant::now() + Duration::from_millis(10)),
             None => return,
         }

@@ -9,13 +9,11 @@ use lacewing_conn::proto::{Priority, StreamKey};
 
 use crate::link::{Link, NewPriority};
 
-/// A request extension: says how urgent the request is, as [`Priority`] does,
-/// and can change its mind while the request or its response is under way
-/// (RFC 9218 §7: a PRIORITY_UPDATE on HTTP/2; elsewhere only what this side
-/// sends is affected).
+/// A request extension that sets the request's urgency, like [`Priority`], and can change it later
+/// (RFC 9218 §7). Over HTTP/2 it sends PRIORITY_UPDATE; over SPDY the change affects only the data
+/// that this side sends.
 ///
-/// One handle is for one request; put a clone into its extensions and keep the
-/// other.
+/// A handle is for one request: put a clone into its extensions and keep the other.
 ///
 /// ```
 /// use lacewing_client::{Body, Priority, PriorityHandle};
@@ -56,7 +54,7 @@ impl PriorityHandle {
         target.priority = priority;
         if let Some((link, stream)) = &target.stream {
             if let (Some(link), Some(message)) = (link.upgrade(), stream.set(priority)) {
-                // A connection that is over has nothing to reorder.
+                // A closed connection has no streams to reorder.
                 let _ = link.send(message);
             }
         }

@@ -1,4 +1,4 @@
-//! Requests that a server left alone are made again.
+//! Repeats requests that a server did not process.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,17 +15,17 @@ use crate::{
     telemetry,
 };
 
-/// The pause after a fruitless try; it doubles with each further one.
+/// The pause after the first try without progress; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Tries of one request while others were answered. Each stands for a request
-/// that was served, so that this only stops a server that answers all but one.
+/// The number of tries of one request while other requests were answered. Each try needs an
+/// answered request, so this limit only stops a server that answers all requests but one.
 const TRIES_OVERTAKEN: u32 = 10_000;
 
-/// One request, made again as long as servers leave it alone.
+/// One request, repeated as long as the server does not process it.
 pub(crate) async fn exchange(
     pool: Arc<Pool>,
     origin: Origin,
@@ -46,7 +46,7 @@ pub(crate) async fn exchange(
             rest,
             progress,
         } = failure;
-        // A queue that is full is the caller's business.
+        // A full queue is the caller's error to handle.
         let unprocessed = match error {
             ClientError::Connection(cause) if cause.is_retryable() => cause,
             error => return Err(error),
@@ -69,9 +69,9 @@ pub(crate) async fn exchange(
 /// The tries of a request so far.
 #[derive(Debug)]
 struct Tries {
-    /// Fruitless tries that may follow each other.
+    /// The number of tries without progress in a row.
     max_retries: u32,
-    /// Tries since the last answered request.
+    /// Tries without progress since the last answered request.
     fruitless: u32,
     overtaken: u32,
     made: u32,
@@ -87,9 +87,8 @@ impl Tries {
         }
     }
 
-    /// Decides whether another try follows one that ended so, and after which
-    /// pause. A try on a connection that answered other requests is not
-    /// counted: the server only had no place yet.
+    /// Decides whether to try again after this failure, and after which pause. A try is not counted
+    /// if the connection answered other requests: the server only had no room yet.
     fn next(
         &mut self,
         error: &lacewing_conn::Error,
@@ -99,7 +98,7 @@ impl Tries {
         if is_pointless(error) {
             return Err(GivenUp::Pointless);
         }
-        // After ENHANCE_YOUR_CALM there is a pause, even if other requests were answered.
+        // After ENHANCE_YOUR_CALM there is always a pause, even if other requests were answered.
         if progress == Progress::Made && error.reason() != Reason::EnhanceYourCalm {
             self.fruitless = 0;
             self.overtaken = self.overtaken.saturating_add(1);
@@ -146,7 +145,7 @@ impl Spare {
         }
     }
 
-    /// The request once more, if all of it is at hand.
+    /// Returns the request again, if all of its parts remain.
     fn restore(self, rest: Rest) -> Option<Request<RequestBody>> {
         match (rest, self.body) {
             (Rest::Whole(request), _) => Some(*request),

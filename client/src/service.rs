@@ -14,9 +14,9 @@ use tower_service::Service;
 use crate::{Body, Client, ClientError, Connection};
 
 impl Client {
-    /// Ready to take a request, as it always is: `tower::ServiceExt::ready`
-    /// without its type annotations. (`Client` is a `Service` of requests with
-    /// any body, and `ready()` alone does not say which.)
+    /// Returns at once, since a client is always ready: `tower::ServiceExt::ready` without its type
+    /// annotations. (`Client` is a `Service` of requests with any body, so `ready()` alone is
+    /// ambiguous.)
     ///
     /// ```no_run
     /// # async fn run(mut client: lacewing_client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -64,8 +64,8 @@ impl Client {
 }
 
 impl Connection {
-    /// Waits until there is a place for a request, and keeps it until `call`:
-    /// `tower::ServiceExt::ready` without its type annotations.
+    /// Waits for a slot for a request, and reserves it until `call`: `tower::ServiceExt::ready`
+    /// without its type annotations.
     ///
     /// ```no_run
     /// # async fn run(mut connection: lacewing_client::Connection) -> Result<(), Box<dyn std::error::Error>> {

@@ -12,14 +12,14 @@ use lacewing_conn::proto::Setting;
 
 use crate::Origin;
 
-/// The number of servers whose settings are kept in memory; the one whose
-/// settings arrived longest ago is forgotten.
+/// The number of servers whose settings are kept in memory. Beyond it, the least recently updated
+/// server is removed.
 const MAX_SERVERS: usize = 256;
 
-/// Settings that are kept for one server: the drafts define eight.
+/// The number of settings to keep for one server: the drafts define eight.
 const MAX_SETTINGS: usize = 32;
 
-/// The server for which settings are kept: an origin at an address.
+/// The server of stored settings: an origin at an address.
 ///
 /// ```
 /// use lacewing_client::{Origin, SettingsKey};
@@ -63,8 +63,7 @@ impl SettingsKey {
 /// }
 /// ```
 pub trait SettingsStore: Send + Sync + 'static {
-    /// Returns the settings that are kept for a server. The client returns them
-    /// to it in the first frame.
+    /// Returns the stored settings of a server. The client sends them to it in its first frame.
     fn load(&self, key: &SettingsKey) -> Vec<Setting>;
 
     /// Forgets the settings of a server if it asks to `forget` them, and then

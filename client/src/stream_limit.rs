@@ -1,7 +1,7 @@
 //! The policy for requests beyond the server's limit of streams.
 
-/// The policy for a request when as many streams are open as the server allows
-/// at once (`SETTINGS_MAX_CONCURRENT_STREAMS`).
+/// The policy for a request when the server's limit of open streams is reached
+/// (`SETTINGS_MAX_CONCURRENT_STREAMS`).
 ///
 /// ```
 /// use lacewing_client::{Client, Concurrency};

@@ -199,7 +199,7 @@ pub(crate) fn dialled<T>(origin: &Origin, since: Instant, result: &Result<T, Cli
     }
 }
 
-/// A connection's task, in a span of its own.
+/// Wraps a connection's task in a span of its own.
 #[cfg(feature = "tracing")]
 pub(crate) fn in_span<F: Future>(version: Version, task: F) -> impl Future<Output = F::Output> {
     // It outlives the request that made it.

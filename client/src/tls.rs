@@ -52,8 +52,7 @@ impl Tls {
         Self::with_config(certificates.config(), offered)
     }
 
-    /// Does as the given configuration says; its ALPN protocols are replaced by
-    /// those offered.
+    /// Takes a configuration of rustls. The offered protocols replace its ALPN protocols.
     pub fn with_config(mut config: ClientConfig, offered: Vec<Version>) -> Self {
         config.alpn_protocols = offered
             .iter()
@@ -70,13 +69,13 @@ impl Tls {
         &self.offered
     }
 
-    /// The handshake with an origin, over a transport on which nothing was said
-    /// yet: for a [`Connect`](crate::Connect) of your own.
+    /// Performs the handshake with an origin, over a new transport: for a
+    /// [`Connect`](crate::Connect) of your own.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Tls`]; [`ClientError::NotNegotiated`] when the server accepts none of
-    /// the protocols.
+    /// [`ClientError::Tls`]; [`ClientError::NotNegotiated`] when the server accepts none of the
+    /// protocols.
     pub async fn handshake(
         &self,
         origin: &Origin,
@@ -101,8 +100,8 @@ impl Tls {
         }
     }
 
-    /// Servers that know ALPN but none of our protocols end the handshake with
-    /// an alert (RFC 7301 §3.2).
+    /// Servers that have ALPN but none of our protocols end the handshake with an alert (RFC 7301
+    /// §3.2).
     fn explain(&self, origin: &Origin, error: std::io::Error) -> ClientError {
         let alert = error
             .get_ref()
@@ -146,7 +145,7 @@ fn config_builder(provider: &Arc<CryptoProvider>) -> ConfigBuilder<ClientConfig,
         .unwrap_or_else(|_| ClientConfig::builder())
 }
 
-/// Accepts any certificate, but still checks that the server holds its key.
+/// Accepts any certificate, but still checks that the server has its key.
 #[derive(Debug)]
 struct AcceptAny(Arc<CryptoProvider>);
 

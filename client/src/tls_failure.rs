@@ -13,6 +13,8 @@ pub(crate) use self::openssl::UntrustedCertificate;
 )]
 pub(crate) enum TlsFailure {
     Certificate,
+    /// The server's own certificate is that of a certificate authority.
+    Authority,
     /// The peer's bytes are no TLS.
     NotTls,
     /// The peer closed the transport instead of an answer.
@@ -20,7 +22,7 @@ pub(crate) enum TlsFailure {
     Other,
 }
 
-/// Without TLS there is nothing to fail.
+/// Without the feature `tls` there is no TLS error.
 #[cfg(not(any(feature = "tls", feature = "npn")))]
 pub(crate) fn tls_failure(_: &io::Error) -> TlsFailure {
     TlsFailure::Other
@@ -38,6 +40,10 @@ pub(crate) fn tls_failure(error: &io::Error) -> TlsFailure {
     if let Some(error) = inner.downcast_ref::<rustls::Error>() {
         use rustls::{Error as Tls, InvalidMessage};
         return match error {
+            // The type of webpki's error is not public in rustls.
+            Tls::InvalidCertificate(error) if error.to_string().contains("CaUsedAsEndEntity") => {
+                TlsFailure::Authority
+            }
             Tls::InvalidCertificate(_) | Tls::NoCertificatesPresented => TlsFailure::Certificate,
             // Text at the place of a record: its type, version or length.
             Tls::InvalidMessage(

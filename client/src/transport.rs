@@ -18,26 +18,19 @@ pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}
 
 /// A transport that is ready, and its protocol.
-///
-/// ```
-/// use lacewing_client::{Connected, Version};
-///
-/// let connected = Connected::new(tokio::io::duplex(64).0, Version::Spdy3);
-/// assert_eq!(connected.version, Version::Spdy3);
-/// ```
 #[non_exhaustive]
 pub struct Connected {
     /// The transport.
     pub io: Box<dyn Transport>,
     /// The protocol that both sides agreed on.
     pub version: Version,
-    /// The address that answered, if there is one: settings of SPDY servers
-    /// are kept by it.
+    /// The address of the server, if there is one. The settings of SPDY servers are stored under
+    /// it.
     pub address: Option<SocketAddr>,
 }
 
 impl Connected {
-    /// A transport and the protocol to speak on it.
+    /// A transport, and its protocol.
     pub fn new(io: impl Transport, version: Version) -> Self {
         Self {
             io: Box::new(io),

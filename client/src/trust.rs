@@ -14,9 +14,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trust {
-    /// Certificates that lead to a root certificate. With rustls the roots are
-    /// Mozilla's. OpenSSL finds them in its usual place, or where
-    /// `SSL_CERT_FILE` or `SSL_CERT_DIR` say.
+    /// Trusts certificates that a root certificate has signed, directly or over others. With rustls
+    /// the roots are Mozilla's. OpenSSL uses its usual place, or `SSL_CERT_FILE` and
+    /// `SSL_CERT_DIR`.
     Roots,
     /// All certificates, for tests only: an attacker on the path can then read and
     /// change everything.

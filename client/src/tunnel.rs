@@ -7,19 +7,17 @@ use lacewing_conn::driver::{Incoming, Tunnel, TunnelBody, facade::PendingTunnel}
 use crate::{Client, ClientError, Connection, Origin};
 
 impl Connection {
-    /// Asks the server for a tunnel: to another host, if the URI is an
-    /// authority alone (`example.org:443`); or with a
-    /// [`ConnectProtocol`](crate::ConnectProtocol) among the request's extensions, to what
-    /// speaks that protocol on the server, such as a WebSocket. The method
-    /// becomes CONNECT.
+    /// Opens a tunnel through the server. If the URI is an authority alone (`example.org:443`), the
+    /// tunnel leads to that host. With a [`ConnectProtocol`](crate::ConnectProtocol) among the
+    /// request's extensions, it leads to that protocol on the server, such as a WebSocket. The
+    /// method becomes CONNECT.
     ///
-    /// Returns the head of the response, and the bytes of both directions as one
-    /// `AsyncRead + AsyncWrite`. Each direction holds at most a window of data:
-    /// who stalls makes the other wait. Dropping the tunnel without a shutdown
-    /// resets the stream.
+    /// Returns the response's head, and the bytes of both directions as one `AsyncRead +
+    /// AsyncWrite`. Each direction buffers at most a window: a writer waits for a slow reader.
+    /// Dropping the tunnel without a shutdown resets the stream.
     ///
-    /// A server says in its SETTINGS whether it accepts a `ConnectProtocol`; the
-    /// request waits for them.
+    /// The server's SETTINGS state whether it accepts a `ConnectProtocol`; the request waits for
+    /// them.
     ///
     /// ```no_run
     /// # async fn run(connection: lacewing_client::Connection) -> Result<(), Box<dyn std::error::Error>> {

@@ -28,18 +28,16 @@ use crate::{
 
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
-/// The largest body that goes with a request for an upgrade: it is sent whole
-/// before the server can switch.
+/// The largest body of an upgrade request. The server can switch only after it has the whole body.
 const MAX_BODY: usize = 64 << 10;
 
 impl Connection {
-    /// Starts a connection by asking a server of HTTP/1.1 to switch to HTTP/2
-    /// (`Upgrade: h2c`): with a first request, which becomes stream 1, and whose
-    /// response is the third value. Then all is as after
-    /// [`handshake`](Self::handshake).
+    /// Starts a connection by an HTTP/1.1 request for a switch to HTTP/2 (`Upgrade: h2c`). The
+    /// request becomes stream 1, and its response is the third value. The connection then works as
+    /// after [`handshake`](Self::handshake).
     ///
-    /// RFC 9113 has no such upgrade any more; it is for servers that know no
-    /// other way to HTTP/2 in cleartext.
+    /// RFC 9113 removed this upgrade. Use it for servers that accept HTTP/2 in cleartext in no
+    /// other way.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -83,7 +81,7 @@ impl Connection {
     }
 }
 
-/// Returns whether a request can ask for the upgrade itself.
+/// Returns whether a request can be the upgrade request itself.
 pub(crate) fn fits(request: &Request<RequestBody>) -> bool {
     if request.method() == Method::CONNECT {
         return false;
@@ -187,7 +185,7 @@ fn is_switch(response: &Response<Incoming>) -> bool {
     named.is_none_or(|name| name.as_bytes().eq_ignore_ascii_case(b"h2c"))
 }
 
-/// The request in HTTP/1.1, with the fields that ask for the upgrade.
+/// Returns the request in HTTP/1.1, with the fields of the upgrade.
 fn http1(message: &PreparedRequest, settings: &[u8]) -> Result<Request<Body>, RequestError> {
     let Control::Request { method, uri, .. } = &message.head.control else {
         return Err(RequestError::NoHost);
@@ -208,7 +206,7 @@ fn http1(message: &PreparedRequest, settings: &[u8]) -> Result<Request<Body>, Re
 
 fn asking(head: &Head, uri: &Uri, settings: &[u8]) -> Result<HeaderMap, RequestError> {
     let mut fields = head.fields.clone();
-    // The body goes at once, and no other upgrade is asked for.
+    // The body follows without a 100 (Continue), and the request asks for no other upgrade.
     fields.remove(header::EXPECT);
     // Without one, the authority is in the field already.
     if let Some(authority) = uri.authority() {

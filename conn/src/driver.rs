@@ -16,7 +16,7 @@
 //!    [`handle_abandoned`](facade::Application::handle_abandoned).
 //! 2. It reads once from the transport and reports all events:
 //!    [`handle_event`](facade::Application::handle_event).
-//! 3. It calls [`poll_intents`](facade::Application::poll_intents).
+//! 3. It calls [`poll_sources`](facade::Application::poll_sources).
 //! 4. It asks for output, stream by stream in the scheduler's order
 //!    ([`pull`](facade::Application::pull)), and writes it in as few calls as the
 //!    transport permits. [`handle_written`](facade::Application::handle_written) follows.

@@ -26,4 +26,4 @@ pub use bytes;
 pub use http;
 
 pub use error::{BoxError, Error, Initiator};
-pub use proto::{Limits, Reason, Side, Version};
+pub use proto::{Limits, Reason, SharedLimits, Side, Version};

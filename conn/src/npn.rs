@@ -49,14 +49,8 @@ use openssl_sys as ffi;
 const MAX_LIST: usize = 32 * 1024;
 const HTTP1: &[u8] = b"http/1.1";
 
-/// Whose order decides when a server advertises several protocols that the
-/// client supports.
-///
-/// ```
-/// use lacewing_conn::npn::Preference;
-///
-/// assert_eq!(Preference::default(), Preference::Server);
-/// ```
+/// The side whose order decides when a server advertises several protocols that the client
+/// supports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Preference {
@@ -68,14 +62,8 @@ pub enum Preference {
     Client,
 }
 
-/// What a client selects when the server advertises nothing that it supports.
-/// It has to select something (§3).
-///
-/// ```
-/// use lacewing_conn::npn::NoOverlap;
-///
-/// assert_eq!(NoOverlap::default(), NoOverlap::FirstChoice);
-/// ```
+/// The selection of a client when the server advertises nothing that it supports. It has to select
+/// something (§3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NoOverlap {
@@ -249,10 +237,10 @@ pub fn negotiated(ssl: &SslRef) -> Option<&[u8]> {
     Some(unsafe { slice::from_raw_parts(data, length) })
 }
 
-/// What a server advertises, as in the extension: names behind their lengths.
+/// The protocols that a server advertises, as in the extension: names behind their lengths.
 struct Advertised(Box<[u8]>);
 
-/// What a client selects from.
+/// The protocols that a client supports, and its rules to select one.
 struct Supported {
     /// At least one.
     names: Vec<Box<[u8]>>,

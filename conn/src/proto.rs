@@ -63,7 +63,7 @@ pub use engine::{
 };
 pub use event::Event;
 pub use head::{ConnectProtocol, Control, Head};
-pub use limits::{Limits, Rate};
+pub use limits::{Limits, Rate, SharedLimits};
 pub use output::Output;
 pub use priority::Priority;
 pub use reason::Reason;

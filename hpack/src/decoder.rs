@@ -3,8 +3,8 @@ use alloc::vec::Vec;
 use crate::dynamic_table::{DynamicTable, Entry};
 use crate::string::{self, Scratch};
 use crate::{
-    DecodeError, ExceededLimit, FIELD_OVERHEAD, Field, HeaderField, ListLimits, Sensitivity,
-    StaticIndex, Summary, integer,
+    DecodeError, ExceededLimit, FIELD_OVERHEAD, Field, FieldSink, HeaderField, ListLimits,
+    Sensitivity, StaticIndex, Summary, integer,
 };
 
 /// Decodes the header blocks of one direction of a connection.
@@ -104,7 +104,22 @@ impl<F: Field> Decoder<F> {
         &mut self,
         block: &[u8],
         limits: ListLimits,
-        mut sink: impl FnMut(F, Sensitivity),
+        sink: impl FnMut(F, Sensitivity),
+    ) -> Result<Summary, DecodeError> {
+        self.decode_into(block, limits, &mut Closure(sink))
+    }
+
+    /// Decodes one header block as [`decode`](Self::decode) does, for a sink that needs no field of
+    /// its own where the block refers to a table.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    pub fn decode_into(
+        &mut self,
+        block: &[u8],
+        limits: ListLimits,
+        sink: &mut impl FieldSink<F>,
     ) -> Result<Summary, DecodeError> {
         let mut input = self.decode_size_updates(block)?;
         let mut list = List {
@@ -120,7 +135,11 @@ impl<F: Field> Decoder<F> {
                 let index = integer::decode(first, 7, &mut input)?;
                 let name = self.find(index)?;
                 if list.admits(name.field_len()) {
-                    sink(name.field(), Sensitivity::Normal);
+                    match name {
+                        Name::Static(place) => sink.static_entry(place),
+                        Name::Dynamic(entry) => sink.entry(&entry.value.field),
+                        Name::Literal(_) => {}
+                    }
                 }
                 continue;
             }
@@ -148,19 +167,19 @@ impl<F: Field> Decoder<F> {
                         // name (4.4).
                         let field = name.with_value(value);
                         if wanted {
-                            sink(field.clone(), sensitivity);
+                            sink.entry(&field);
                         }
                         self.table.insert(Stored::new(field, name_len), size);
                         continue;
                     }
                     if wanted {
-                        sink(name.with_value(value), sensitivity);
+                        sink.field(name.with_value(value), sensitivity);
                     }
                     self.table.clear();
                 }
                 Indexing::None => {
                     if wanted {
-                        sink(name.with_value(value), sensitivity);
+                        sink.field(name.with_value(value), sensitivity);
                     }
                 }
             }
@@ -242,6 +261,16 @@ impl<F: Field> Decoder<F> {
     }
 }
 
+/// A closure as a sink.
+struct Closure<C>(C);
+
+impl<F: Field, C: FnMut(F, Sensitivity)> FieldSink<F> for Closure<C> {
+    #[inline]
+    fn field(&mut self, field: F, sensitivity: Sensitivity) {
+        (self.0)(field, sensitivity);
+    }
+}
+
 /// The forms of a literal: with and without insertion into the table (section 6.2).
 enum Indexing {
     Incremental,
@@ -289,16 +318,6 @@ impl<F: Field> Name<'_, F> {
             Self::Literal(name) => name.len(),
             Self::Static(place) => place.joined().0.len(),
             Self::Dynamic(entry) => entry.size().saturating_sub(FIELD_OVERHEAD),
-        }
-    }
-
-    /// The field itself, with its value.
-    #[inline(always)]
-    fn field(&self) -> F {
-        match self {
-            Self::Literal(name) => F::new(name, b""),
-            Self::Static(place) => F::from_static(*place),
-            Self::Dynamic(entry) => entry.value.field.clone(),
         }
     }
 

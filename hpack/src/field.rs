@@ -80,6 +80,50 @@ pub trait Field: Clone {
     }
 }
 
+/// Receives the fields of a block from [`Decoder::decode_into`](crate::Decoder::decode_into), in
+/// their order.
+///
+/// A sink that takes fields apart saves a clone of every entry of a table.
+///
+/// ```
+/// use lacewing_hpack::{Decoder, FieldSink, HeaderField, ListLimits, Sensitivity};
+///
+/// /// The bytes of all values.
+/// #[derive(Default)]
+/// struct ValueBytes(usize);
+///
+/// impl FieldSink<HeaderField> for ValueBytes {
+///     fn field(&mut self, field: HeaderField, _: Sensitivity) {
+///         self.entry(&field);
+///     }
+///     fn entry(&mut self, field: &HeaderField) {
+///         self.0 += field.value().len();
+///     }
+/// }
+///
+/// let mut bytes = ValueBytes::default();
+/// Decoder::new(4096).decode_into(b"\x82\x84", ListLimits::default(), &mut bytes)?;
+/// assert_eq!(bytes.0, "GET".len() + "/".len());
+/// # Ok::<(), lacewing_hpack::DecodeError>(())
+/// ```
+pub trait FieldSink<F: Field> {
+    /// A field that the block spells out and no table stores.
+    fn field(&mut self, field: F, sensitivity: Sensitivity);
+
+    /// An entry of the dynamic table: an older one, or one that the block spells out. The
+    /// default clones it.
+    #[inline]
+    fn entry(&mut self, field: &F) {
+        self.field(field.clone(), Sensitivity::Normal);
+    }
+
+    /// An entry of the static table.
+    #[inline]
+    fn static_entry(&mut self, index: StaticIndex) {
+        self.field(F::from_static(index), Sensitivity::Normal);
+    }
+}
+
 /// A header field as plain bytes: any bytes for name and value.
 ///
 /// Name and value share one allocation, which clones share too. Fields of the static table need no

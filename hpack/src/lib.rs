@@ -51,7 +51,7 @@ pub use bytes;
 pub use decoder::Decoder;
 pub use encoder::{BlockEncoder, Encoder, EncoderConfig, Indexing, LastEntry, StringCoding};
 pub use error::DecodeError;
-pub use field::{Field, HeaderField, Sensitivity};
+pub use field::{Field, FieldSink, HeaderField, Sensitivity};
 pub use list::{ExceededLimit, ListLimits, Summary};
 pub use static_table::StaticIndex;
 

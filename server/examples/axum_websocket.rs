@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
-//!     -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem
+//!     -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+//!     -addext basicConstraints=critical,CA:FALSE -keyout key.pem -out cert.pem
 //! cargo run -p lacewing-server --features axum,tls --example axum_websocket
 //! ```
 

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
-//!     -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem
+//!     -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+//!     -addext basicConstraints=critical,CA:FALSE -keyout key.pem -out cert.pem
 //! cargo run -p lacewing-server --features tls,http1 --example tls
 //! curl --cacert cert.pem https://localhost:8443/
 //! ```
@@ -11,7 +12,7 @@
 use std::io::Write as _;
 
 use axum::{Extension, Router, routing::get};
-use lacewing_server::{ConnectionInfo, Identity, Server};
+use lacewing_server::{ConnectionInfo, Extension::Insert, Identity, Server};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::builder()
         .bind_tls(([127, 0, 0, 1], 8443).into(), &identity)
         .options(|options| {
-            options.observer(|event| {
+            options.connection_info(Insert).observer(|event| {
                 // eprintln! would panic if the log is closed.
                 let _ = writeln!(std::io::stderr(), "{event}");
             })

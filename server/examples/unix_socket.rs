@@ -13,11 +13,12 @@ use std::io::Write as _;
 #[tokio::main]
 async fn main() -> Result<(), lacewing_server::StartError> {
     use axum::{Router, routing::get};
-    use lacewing_server::Server;
+    use lacewing_server::{Extension, Server};
 
     let _ = writeln!(std::io::stdout(), "hello.sock");
     Server::builder()
         .bind_unix("hello.sock")
+        .options(|options| options.connection_info(Extension::Insert))
         .shutdown(async {
             let _ = tokio::signal::ctrl_c().await;
         })

@@ -1,5 +1,4 @@
-//! From a connection that was accepted to one that is served: what it speaks
-//! is found out in between.
+//! Serves accepted connections: detects the protocol first.
 
 use std::{fmt, future::pending, sync::Arc};
 
@@ -20,13 +19,13 @@ use crate::{
     shutdown,
 };
 
-/// Finds out what a client speaks and serves it, over any transport: what a
-/// [`Server`](crate::Server) does with the connections of its listeners. For
-/// those who accept connections themselves.
+/// Detects the protocol of a client and serves it, over any transport, as a
+/// [`Server`](crate::Server) does for its listeners. For programs that accept connections
+/// themselves.
 ///
-/// It is made once and cloned for each connection, at the cost of a reference
-/// count. The protocols are those of [`ServerOptions::protocols`]. In cleartext the
-/// first bytes decide the protocol; behind TLS, ALPN does.
+/// Make it once, and clone it for each connection: a clone costs a reference count. The protocols
+/// are those of [`ServerOptions::protocols`]. In cleartext the first bytes decide the protocol;
+/// behind TLS, ALPN does.
 ///
 /// ```
 /// use lacewing_server::{Acceptor, ServerOptions};
@@ -157,8 +156,8 @@ impl Acceptor {
     {
         let observer = &self.0.options.observer;
         let peer = endpoints.peer.clone();
-        // A box of its own holds the state before the first request: it is
-        // large, and it is dropped then.
+        // The state before the first request is large. It has a box of its own, which is dropped
+        // after it.
         let prepared = Box::pin(self.prepare(endpoints, io, make, place)).await;
         let (connection, serving) = match prepared {
             Ok(Some(prepared)) => prepared,
@@ -183,8 +182,8 @@ impl Acceptor {
         result
     }
 
-    /// Finds out the protocol. `None` if the shutdown started before the bytes for it
-    /// arrived: such a client has asked for nothing.
+    /// Detects the protocol. `None` if the shutdown started before the bytes for it arrived: such a
+    /// client has not sent a request yet.
     async fn prepare<T, M>(
         &self,
         endpoints: Endpoints,
@@ -292,9 +291,8 @@ where
         Detected::Http2 => Protocol::Http2,
         Detected::Spdy2 => Protocol::Spdy2,
         Detected::Http1 => Protocol::Http1,
-        // SPDY/3 and SPDY/3.1 look the same. The order in which they are
-        // offered decides; if that is 3.1, the engine finds out whether the
-        // client knows of the connection's window.
+        // SPDY/3 and SPDY/3.1 have the same first bytes, so the order of the offered protocols
+        // decides. For 3.1, the engine detects whether the client knows the connection's window.
         Detected::Spdy3 => {
             let alike =
                 |offered: &&Protocol| matches!(**offered, Protocol::Spdy3 | Protocol::Spdy31);
@@ -345,8 +343,8 @@ mod tests {
     use super::*;
     use std::io;
 
-    /// A task that holds all that a connection may ever need costs memory as
-    /// long as it lives.
+    /// The size of this task is its cost for as long as the connection lives, so it must hold no
+    /// state that it seldom needs.
     #[tokio::test]
     async fn the_task_of_a_connection_is_small() {
         let service = crate::service_fn(|_: http::Request<RequestBody>| async {

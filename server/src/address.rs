@@ -64,8 +64,8 @@ impl fmt::Display for Address {
     }
 }
 
-/// One end of a Unix socket. A listener has a path; a client mostly has none,
-/// but the operating system knows whose process it is.
+/// One end of a Unix socket. A listener has a path. A client mostly has none, but the operating
+/// system reports its process.
 ///
 /// ```
 /// use lacewing_server::ConnectionInfo;
@@ -186,7 +186,7 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Those of a TCP connection.
+    /// Returns the endpoints of a TCP connection.
     pub fn of_tcp(socket: &tokio::net::TcpStream) -> Self {
         Self {
             peer: socket.peer_addr().ok().map(Address::Tcp),
@@ -194,7 +194,7 @@ impl Endpoints {
         }
     }
 
-    /// Those of a Unix socket, and whose process the peer is.
+    /// Returns the endpoints of a Unix socket, with the peer's process.
     #[cfg(unix)]
     pub fn of_unix(socket: &tokio::net::UnixStream) -> Self {
         let mut peer = socket

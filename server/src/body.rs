@@ -13,6 +13,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use lacewing_conn::{Error, driver};
 
+use crate::ConnectionInfo;
+
 #[cfg(feature = "http1")]
 pub(crate) use self::upload::Upload;
 
@@ -33,8 +35,13 @@ pub(crate) use self::upload::Upload;
 /// }
 /// # let _ = length;
 /// ```
+///
+/// The body knows its connection: [`connection`](Self::connection).
 #[derive(Default)]
-pub struct RequestBody(Source);
+pub struct RequestBody {
+    source: Source,
+    connection: Option<ConnectionInfo>,
+}
 
 enum Source {
     Multiplexed(driver::Incoming),
@@ -65,35 +72,71 @@ impl RequestBody {
         Self::default()
     }
 
+    /// Information about the request's connection: protocol, addresses, TLS. `None` only for a
+    /// body that no server made, such as [`empty`](Self::empty).
+    ///
+    /// For services that see the extensions of a request and not its body, see
+    /// [`ServerOptions::connection_info`](crate::ServerOptions::connection_info).
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use lacewing_server::RequestBody;
+    ///
+    /// fn greet(request: &Request<RequestBody>) -> Response<String> {
+    ///     let connection = request.body().connection();
+    ///     let peer = connection.and_then(|connection| connection.peer_addr());
+    ///     Response::new(format!("Hello, {peer:?}!"))
+    /// }
+    /// # assert_eq!(greet(&Request::new(RequestBody::empty())).body(), "Hello, None!");
+    /// ```
+    pub fn connection(&self) -> Option<&ConnectionInfo> {
+        self.connection.as_ref()
+    }
+
+    pub(crate) fn set_connection(&mut self, connection: &ConnectionInfo) {
+        self.connection = Some(connection.clone());
+    }
+
     #[cfg(feature = "http1")]
     pub(crate) fn http1(body: Upload) -> Self {
-        Self(Source::Http1(body))
+        Source::Http1(body).into()
     }
 
     /// A body that has arrived whole.
     #[cfg(feature = "http1")]
     pub(crate) fn replayed(data: Bytes, trailers: Option<http::HeaderMap>) -> Self {
-        Self(Source::Read(Box::new(Read {
+        Source::Read(Box::new(Read {
             data,
             trailers,
             rest: None,
-        })))
+        }))
+        .into()
     }
 
     /// A body that began with `data`.
     #[cfg(feature = "http1")]
     pub(crate) fn partly_read(data: Bytes, rest: Upload) -> Self {
-        Self(Source::Read(Box::new(Read {
+        Source::Read(Box::new(Read {
             data,
             trailers: None,
             rest: Some(rest),
-        })))
+        }))
+        .into()
     }
 }
 
 impl From<driver::Incoming> for RequestBody {
     fn from(body: driver::Incoming) -> Self {
-        Self(Source::Multiplexed(body))
+        Source::Multiplexed(body).into()
+    }
+}
+
+impl From<Source> for RequestBody {
+    fn from(source: Source) -> Self {
+        Self {
+            source,
+            connection: None,
+        }
     }
 }
 
@@ -105,7 +148,7 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match &mut self.get_mut().0 {
+        match &mut self.get_mut().source {
             Source::Multiplexed(body) => Pin::new(body).poll_frame(cx),
             #[cfg(feature = "http1")]
             Source::Http1(body) => Pin::new(body).poll_frame(cx),
@@ -124,7 +167,7 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.source {
             Source::Multiplexed(body) => body.is_end_stream(),
             #[cfg(feature = "http1")]
             Source::Http1(body) => body.is_end_stream(),
@@ -139,7 +182,7 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.source {
             Source::Multiplexed(body) => body.size_hint(),
             #[cfg(feature = "http1")]
             Source::Http1(body) => body.size_hint(),
@@ -151,7 +194,7 @@ impl Body for RequestBody {
 
 impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.source {
             Source::Multiplexed(body) => body.fmt(f),
             #[cfg(feature = "http1")]
             Source::Http1(body) => body.fmt(f),

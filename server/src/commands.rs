@@ -51,8 +51,7 @@ pub(crate) fn send<E>(
 ) -> Delivery<E> {
     let (report, delivery) = delivery::pending();
     match commands.send(command(report)) {
-        // When the connection is over, the command is dropped here, and the
-        // delivery reports so.
+        // If the connection has ended, the command is dropped here, and its delivery reports that.
         Ok(()) | Err(SendError::Closed(_)) => delivery,
         Err(SendError::Full(_)) => Delivery::failed(full),
     }

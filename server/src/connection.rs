@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use bytes::BytesMut;
@@ -15,8 +15,7 @@ use tower_service::Service;
 
 use crate::{
     BoxError, ConnectionInfo, HttpService, RequestBody, Rewind, ServeError, ServerOptions,
-    connections::Place,
-    multiplexed::{self, Multiplexed},
+    multiplexed::{self, Multiplexed, Occupied},
     telemetry::Span,
 };
 
@@ -104,49 +103,8 @@ pub struct Serving<T, S: HttpService> {
     span: Span,
 }
 
-/// The place of a connection of HTTP/2 or SPDY among those of its server.
-pub(crate) struct Occupied {
-    place: Place,
-    waker: Option<Waker>,
-    leaving: bool,
-}
-
-impl Occupied {
-    pub(crate) fn new(place: Place) -> Self {
-        Self {
-            place,
-            waker: None,
-            leaving: false,
-        }
-    }
-
-    /// Polls a connection, which is shut down if it has to make room.
-    pub(crate) fn poll<T, S>(
-        &mut self,
-        connection: &mut Multiplexed<T, S>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), ServeError>>
-    where
-        T: AsyncRead + AsyncWrite + Unpin,
-        S: HttpService,
-    {
-        if !self.leaving && self.place.poll_leave(cx, &mut self.waker).is_ready() {
-            self.leaving = true;
-            connection.shutdown();
-        }
-        let polled = Pin::new(&mut *connection).poll(cx);
-        self.place.note(connection.is_idle());
-        polled.map(|result| match (result, self.leaving) {
-            (Ok(()), true) => Err(ServeError::MadeRoom {
-                max_connections: self.place.max(),
-            }),
-            (result, _) => result.map_err(ServeError::Connection),
-        })
-    }
-}
-
-/// Named rather than `async`: an asynchronous function would hold its arguments
-/// beside the connection that was made of them.
+/// A named future instead of an `async fn`, which would keep its arguments beside the connection
+/// that it makes from them.
 #[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 enum Kind<T, S: HttpService> {
     Multiplexed(Multiplexed<T, S>),

@@ -6,20 +6,19 @@ use bytes::Bytes;
 
 use crate::{Address, Endpoints, Protocol};
 
-/// Information about the connection of a request. Every request has
-/// one in its extensions; cloning it costs a reference count.
+/// Information about the connection of a request. The body of every request has
+/// it ([`RequestBody::connection`](crate::RequestBody::connection)), and so have its extensions if
+/// [`ServerOptions::connection_info`](crate::ServerOptions::connection_info) asks for that. To
+/// clone it costs a reference count.
 ///
 /// ```
-/// use lacewing_server::{ConnectionInfo, Protocol};
+/// use lacewing_server::{ConnectionInfo, Protocol, RequestBody};
 ///
-/// fn protocol<B>(request: &http::Request<B>) -> Option<Protocol> {
-///     request.extensions().get::<ConnectionInfo>().map(ConnectionInfo::protocol)
+/// fn is_spdy(request: &http::Request<RequestBody>) -> bool {
+///     let protocol = request.body().connection().map(ConnectionInfo::protocol);
+///     matches!(protocol, Some(Protocol::Spdy2 | Protocol::Spdy3 | Protocol::Spdy31))
 /// }
-///
-/// let info = ConnectionInfo::new(Protocol::Spdy31);
-/// let mut request = http::Request::new(());
-/// request.extensions_mut().insert(info);
-/// assert_eq!(protocol(&request), Some(Protocol::Spdy31));
+/// # assert!(!is_spdy(&http::Request::new(RequestBody::empty())));
 /// ```
 #[derive(Clone, Debug)]
 pub struct ConnectionInfo(Arc<Facts>);
@@ -58,7 +57,7 @@ impl ConnectionInfo {
         self
     }
 
-    /// The same behind TLS of which nothing else is known.
+    /// Returns the same information, behind TLS without further facts.
     #[must_use]
     pub fn with_tls(self) -> Self {
         self.with_tls_info(TlsInfo::default())
@@ -110,8 +109,8 @@ impl ConnectionInfo {
         self.0.tls.is_some()
     }
 
-    /// Returns what the TLS handshake said: the name that the client asked for, and
-    /// its certificates.
+    /// Returns the facts of the TLS handshake: the server name that the client sent (SNI), and its
+    /// certificates.
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.0.tls.as_ref()
     }
@@ -143,14 +142,14 @@ impl From<lacewing_conn::Version> for ConnectionInfo {
 /// Information about the client from its TLS handshake.
 ///
 /// ```
-/// use lacewing_server::ConnectionInfo;
+/// use lacewing_server::RequestBody;
 ///
 /// /// The client's certificate in DER, if it was asked for one and had one.
-/// fn certificate<B>(request: &http::Request<B>) -> Option<&[u8]> {
-///     let tls = request.extensions().get::<ConnectionInfo>()?.tls()?;
+/// fn certificate(request: &http::Request<RequestBody>) -> Option<&[u8]> {
+///     let tls = request.body().connection()?.tls()?;
 ///     tls.peer_certificates().first().map(|certificate| &certificate[..])
 /// }
-/// # let _ = certificate::<()>;
+/// # let _ = certificate;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsInfo {
@@ -188,8 +187,8 @@ impl TlsInfo {
         self.server_name.as_deref()
     }
 
-    /// Returns the protocol that ALPN (RFC 7301) or NPN negotiated; `None` if none was,
-    /// which stands for HTTP/1.1.
+    /// Returns the protocol that ALPN (RFC 7301) or NPN negotiated. `None` stands for HTTP/1.1:
+    /// neither negotiated one.
     pub fn alpn(&self) -> Option<Protocol> {
         self.alpn
     }

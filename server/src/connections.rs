@@ -17,11 +17,11 @@ use tokio::sync::Notify;
 /// The cap where the system names no limit of descriptors.
 const DEFAULT_MAX: usize = 10_000;
 
-/// One in so many is shut down at once: a flood of connections must not wait
-/// for a GOAWAY round trip each.
+/// One connection in this many is shut down at once: a flood of connections must not wait for a
+/// GOAWAY round trip each.
 const SHARE: usize = 4;
 
-/// With all but one in so many places taken, waits for peers become short.
+/// When less than one in this many places is free, waits for peers become short.
 const NEARLY_FULL: usize = 8;
 
 /// The `used` of a connection with a request under way.
@@ -34,12 +34,12 @@ pub(crate) struct Connections(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     max: usize,
-    /// Advances with each connection: a clock that costs its readers nothing.
+    /// Counts the connections: a clock that its readers can read without cost.
     turn: AtomicU64,
     places: Mutex<HashMap<u64, Arc<State>>>,
     left: Notify,
     /// Nearly all places are taken.
-    crowded: Alarm,
+    near_capacity: Alarm,
     /// The machine has no descriptors left.
     exhausted: Alarm,
 }
@@ -62,7 +62,7 @@ impl State {
 impl Connections {
     pub(crate) fn new(max: usize, budget: &MemoryBudget) -> Self {
         Self(Arc::new(Shared {
-            crowded: budget.alarm(),
+            near_capacity: budget.alarm(),
             exhausted: budget.alarm(),
             max: max.max(1),
             turn: AtomicU64::new(BUSY),
@@ -140,7 +140,7 @@ impl Connections {
 impl Shared {
     fn watch(&self, places: &HashMap<u64, Arc<State>>) {
         let few = (self.max / NEARLY_FULL).max(1);
-        self.crowded
+        self.near_capacity
             .set(places.len().saturating_add(few) >= self.max);
     }
 
@@ -149,7 +149,7 @@ impl Shared {
     }
 }
 
-/// The place of one connection, free again once the last clone is gone.
+/// The place of one connection. It is free again after the last clone is dropped.
 #[derive(Clone)]
 pub(crate) struct Place(Arc<Taken>);
 
@@ -172,7 +172,7 @@ impl Place {
             false => BUSY,
         };
         let state = &self.0.state.used;
-        // Most polls change nothing, and the line stays shared.
+        // Most polls change nothing; a read keeps the cache line shared.
         if state.load(relaxed) != used {
             state.store(used, relaxed);
         }

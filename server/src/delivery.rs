@@ -53,7 +53,7 @@ impl<E> Delivery<E> {
     }
 }
 
-/// An error that has a value for a stream, or a connection, that is gone.
+/// Returns an error if the value is absent: the stream or the connection has ended.
 pub(crate) trait Gone {
     const GONE: Self;
 }
@@ -78,12 +78,6 @@ impl<E> fmt::Debug for Delivery<E> {
 }
 
 /// The error of an informational response that was not sent.
-///
-/// ```
-/// use lacewing_server::InformError;
-///
-/// assert!(InformError::Unsupported.to_string().contains("SPDY"));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InformError {
@@ -91,15 +85,15 @@ pub enum InformError {
     AlreadyReplied,
     /// SPDY has no informational responses.
     Unsupported,
-    /// The stream or its connection is gone.
+    /// The stream or its connection has ended.
     Gone,
     /// The status is not informational, or 101, which only HTTP/1.1 has.
     NotInterim {
         /// The status in question.
         status: StatusCode,
     },
-    /// The client does not read, or handlers want more at once than the
-    /// connection keeps up with: wait and try again, or leave it out.
+    /// The client does not read, or handlers send faster than the connection. Wait and try again,
+    /// or omit the response.
     Busy,
     /// The header fields are not for an informational response, or too large.
     Malformed,
@@ -140,14 +134,7 @@ impl fmt::Display for InformError {
 
 impl std::error::Error for InformError {}
 
-/// The error of a push that was not sent. None of these is a failure of the request that the
-/// push would have belonged to.
-///
-/// ```
-/// use lacewing_server::PushError;
-///
-/// assert!(PushError::TooMany { max: 100 }.to_string().contains("100"));
-/// ```
+/// The error of a push that was not sent. The request of the parent stream does not fail with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PushError {
@@ -160,17 +147,13 @@ pub enum PushError {
     },
     /// The request must not be pushed.
     NotAllowed(PushRule),
-    /// The request that it belongs to is answered to its end, or gone.
+    /// The response of the parent stream is complete, or its stream has ended.
     Gone,
-    /// Handlers want more at once than the connection keeps up with.
+    /// Handlers send faster than the connection.
     Busy,
 }
 
 /// The rule about pushed requests that was broken (RFC 9113 §8.4).
-///
-/// ```
-/// assert!(lacewing_server::PushRule::Method.to_string().contains("GET"));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PushRule {

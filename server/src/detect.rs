@@ -27,7 +27,7 @@ const SSH: &[u8] = b"SSH-";
 /// Bytes of garbage that an error keeps to show.
 const SHOWN: usize = 16;
 
-/// The protocol of a connection, as far as its first bytes say.
+/// The protocol of a connection, as far as its first bytes show it.
 ///
 /// ```
 /// use lacewing_server::{Detected, sniff};
@@ -44,7 +44,7 @@ pub enum Detected {
     Http2,
     /// A control frame of SPDY/2.
     Spdy2,
-    /// A control frame of SPDY/3 or SPDY/3.1: both say 3 on the wire.
+    /// A control frame of SPDY/3 or SPDY/3.1: both have version 3 on the wire.
     Spdy3,
     /// A request line, or the beginning of one.
     Http1,
@@ -93,8 +93,8 @@ pub fn sniff(bytes: &[u8]) -> Result<Option<Detected>, DetectError> {
     if SSH.starts_with(bytes) {
         return Ok(None);
     }
-    // A method is a token (RFC 9110 §5.6.2); an empty line may come before the
-    // request line (RFC 9112 §2.2).
+    // A method is a token (RFC 9110 §5.6.2). An empty line may precede the request line (RFC 9112
+    // §2.2).
     if first.is_ascii_alphabetic() || first == b'\r' || first == b'\n' {
         Ok(Some(Detected::Http1))
     } else {
@@ -180,7 +180,7 @@ pub enum DetectError {
         /// The first of them, at most 16.
         bytes: Vec<u8>,
     },
-    /// The client speaks TLS on a port that has none.
+    /// The client speaks TLS on a port without TLS.
     Tls,
     /// Too few bytes arrived in time.
     TimedOut {

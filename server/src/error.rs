@@ -5,17 +5,6 @@ use std::{fmt, io, time::Duration};
 use crate::{Address, BoxError, DetectError, Initiator, Protocol};
 
 /// A server that cannot start.
-///
-/// ```
-/// use lacewing_server::{Server, StartError};
-///
-/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-/// # runtime.block_on(async {
-/// let error = Server::builder().build().await.unwrap_err();
-/// assert!(matches!(error, StartError::NoListener));
-/// # });
-/// # Ok::<(), std::io::Error>(())
-/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
@@ -23,13 +12,12 @@ pub enum StartError {
     NoListener,
     /// The list of protocols to offer is empty.
     NoProtocol,
-    /// A protocol was to be offered that this build does not speak.
+    /// The options offer a protocol that this build does not support.
     NotBuilt {
         /// The protocol in question.
         protocol: Protocol,
     },
-    /// TLS could not be set up: the certificate, its key, or what is to be
-    /// offered.
+    /// TLS could not be set up: the fault is in the certificate, its key, or the offered protocols.
     Tls(BoxError),
     /// An address could not be listened on.
     Bind {
@@ -99,13 +87,6 @@ impl std::error::Error for StartError {
 }
 
 /// The error that ended a connection.
-///
-/// ```
-/// use lacewing_server::{ServeError, Protocol};
-///
-/// let error = ServeError::NotOffered { protocol: Protocol::Spdy2 };
-/// assert!(error.to_string().contains("spdy/2"));
-/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServeError {
@@ -124,8 +105,7 @@ pub enum ServeError {
         /// The time that was waited.
         after: Duration,
     },
-    /// The TLS client negotiated no protocol, and HTTP/1.1, which that stands
-    /// for, is not offered.
+    /// The TLS client negotiated no protocol. That stands for HTTP/1.1, which is not offered.
     NoAlpn,
     /// No service could be made for the connection: what makes one for each
     /// failed.
@@ -150,13 +130,13 @@ pub enum ServeError {
 }
 
 impl ServeError {
-    /// The peer went away, which is nothing to worry about.
+    /// The peer closed the connection, which is normal.
     pub fn is_disconnect(&self) -> bool {
         let io = match self {
             Self::Detect(DetectError::Closed) => return true,
             Self::Detect(DetectError::Io(error)) | Self::Tls(error) => Some(error),
-            // It closed the transport with streams open: curl does so once it
-            // has all that content-length says.
+            // The peer closed the transport with open streams. curl does so as soon as it has all
+            // the content of content-length.
             Self::Connection(error) if error.initiator() == Initiator::Peer => return true,
             Self::Connection(error) => error.io_error(),
             #[cfg(feature = "http1")]

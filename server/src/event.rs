@@ -51,7 +51,7 @@ pub enum ServerEvent<'a> {
     Rejected {
         /// The peer's address, if it is known.
         peer: Option<&'a Address>,
-        /// Why.
+        /// The reason.
         error: &'a ServeError,
     },
     /// The protocol of a connection is known and requests may arrive.
@@ -69,7 +69,7 @@ pub enum ServerEvent<'a> {
         /// The stream in question; over HTTP/1.1 the number of the request on
         /// its connection, from 1.
         stream: StreamId,
-        /// Why.
+        /// The reason.
         error: &'a StreamError,
     },
     /// The statistics of a connection: in the interval that
@@ -117,7 +117,7 @@ pub enum ServerEvent<'a> {
     Closed {
         /// The connection in question.
         connection: &'a ConnectionInfo,
-        /// Why, if not by a graceful end.
+        /// The error; `None` after a graceful end.
         error: Option<&'a ServeError>,
     },
 }
@@ -200,18 +200,11 @@ impl fmt::Display for ServerEvent<'_> {
 /// The failure of one request. If it was on our side, the client received a
 /// response with status 500, or a reset if the response had begun. Over HTTP/1.1
 /// the connection closes instead of the reset.
-///
-/// ```
-/// use lacewing_server::StreamError;
-///
-/// let error = StreamError::Handler("no database".into());
-/// assert_eq!(error.to_string(), "the handler failed: no database");
-/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StreamError {
-    /// The client broke a rule, or went over a limit: its request was reset, or
-    /// answered with a status that says so.
+    /// The client broke a rule or exceeded a limit. Its request was reset, or answered with a
+    /// status that reports the violation.
     Refused(lacewing_conn::Error),
     /// The service gave an error instead of a response.
     Handler(BoxError),

@@ -28,7 +28,7 @@ use std::{
 
 use http::{Request, Response};
 use lacewing_conn::{
-    Error, Initiator, Reason, Version,
+    Error, Initiator, Reason, Side, Version,
     driver::{
         MemoryStep,
         facade::{Application, Context},
@@ -54,8 +54,8 @@ use crate::{
     telemetry::{Clock, Telemetry},
 };
 
-/// Empty boxes that are kept for the next handler or body. Handlers that are
-/// ready at once need one in all.
+/// The number of empty boxes to keep for the next handler or body. Handlers that are ready at once
+/// need one in total.
 const SPARES: usize = 8;
 
 /// The requests of one connection.
@@ -75,8 +75,7 @@ pub(crate) struct Exchanges<S: HttpService> {
     heads: Heads,
     /// The commands of handlers. Made when the first handle is.
     commands: Option<Arc<Commands>>,
-    /// Requests that were promised and are to be served, as many as the peer
-    /// permits at most.
+    /// Promised requests that have not been served yet, at most as many as the peer permits.
     promised: VecDeque<(StreamKey, Request<RequestBody>)>,
     /// Origins and alternative services were sent.
     announced: bool,
@@ -183,7 +182,7 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
-    /// There is no response: says so.
+    /// Reports the end of a request without a response.
     fn fail(
         &mut self,
         conn: &mut Context<'_>,
@@ -261,7 +260,7 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
-    /// An idle connection holds next to nothing.
+    /// Frees memory, so that an idle connection holds little.
     fn release_memory(&mut self) {
         self.spare_handlers.truncate(1);
         self.spare_bodies.truncate(1);
@@ -275,10 +274,10 @@ fn is_over(error: UsageError) -> bool {
 
 /// The client opened this stream: it is not a push.
 fn is_of_peer(stream: StreamKey) -> bool {
-    stream.id().value() % 2 == 1
+    stream.id().opener() == Some(Side::Client)
 }
 
-/// The handler of this stream is gone.
+/// The handler of this stream has ended.
 fn finish(conn: &mut Context<'_>, stream: StreamKey) {
     if is_of_peer(stream) {
         conn.stream(stream).finish();
@@ -343,7 +342,7 @@ impl<S: HttpService> Application for Exchanges<S> {
         }
     }
 
-    /// The handler waits for a body that the client holds back until then.
+    /// The handler waits for a body that the client sends only after 100 (Continue).
     fn handle_wanted(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         self.send_continue(conn, stream);
     }
@@ -351,13 +350,13 @@ impl<S: HttpService> Application for Exchanges<S> {
     /// The handler reads no more of the request.
     fn handle_abandoned(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
         if conn.stream(stream).is_tunnel() {
-            // Its user is gone, and what it has written still goes.
+            // The user dropped the tunnel; the data that it wrote is still sent.
             return conn.stream(stream).depart();
         }
         conn.stream(stream).abandon();
     }
 
-    fn poll_intents(&mut self, conn: &mut Context<'_>, cx: &mut task::Context<'_>) {
+    fn poll_sources(&mut self, conn: &mut Context<'_>, cx: &mut task::Context<'_>) {
         if self
             .shutdown
             .as_mut()

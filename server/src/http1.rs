@@ -18,7 +18,7 @@ use http_body::Body;
 use http_body_util::{Either, Empty};
 use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use lacewing_conn::{Error, Initiator, Reason, proto::Engine};
+use lacewing_conn::{Error, Initiator, Limits, Reason, proto::Engine};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Sleep, sleep},
@@ -33,11 +33,10 @@ use crate::{
     BoxError, ConnectionInfo, H2cUpgrade, HttpService, Protocol, RequestBody, ServeError,
     ServerOptions,
     body::Upload,
-    connection::Occupied,
     connections::Place,
     h2c::{self, Drained, Upgrade, UpgradeRequest},
     http1_transport::{Watch, Watched},
-    multiplexed::{self, Multiplexed},
+    multiplexed::{self, Multiplexed, Occupied},
     stats::StatsTimer,
     telemetry::{self, Span},
 };
@@ -81,13 +80,13 @@ where
                 .max(limits.preface_timeout)
                 .saturating_add(Duration::from_secs(1)),
         )
-        .max_buf_size(limits.max_header_list_size.max(MIN_BUFFER))
+        .max_buf_size(buffer_size(limits))
         .auto_date_header(options.date.is_added())
         .half_close(true)
         .serve_connection(TokioIo::new(io), adapter)
         .with_upgrades();
     drive(connection, &ledger, place.as_ref()).await?;
-    // The connection does not speak HTTP/1.1 any more.
+    // The connection has switched from HTTP/1.1 to another protocol.
     drop(ledger);
     let upgrade = upgrade
         .lock()
@@ -97,6 +96,20 @@ where
         Some(upgrade) => upgraded::<T, S>(upgrade, options, &info, service, place, &watch).await,
         None => Ok(()),
     }
+}
+
+/// The most bytes that hyper reads into its buffer.
+fn buffer_size(limits: &Limits) -> usize {
+    limits.max_header_list_size.max(MIN_BUFFER)
+}
+
+/// Returns whether hyper is sure to close the connection after a response that leaves this
+/// many bytes of an upload unread. The response must say so (RFC 9112 §9.6). hyper reads a shorter
+/// rest that has arrived, and goes on; whether it has arrived is not known before the head is sent.
+fn exceeds_buffers(upload: u64, limits: &Limits) -> bool {
+    // One buffer may wait for the handler, and one for hyper.
+    let buffers = buffer_size(limits).saturating_mul(4);
+    upload > u64::try_from(buffers).unwrap_or(u64::MAX)
 }
 
 /// Polls the connection until it ends or a limit ends it.
@@ -294,11 +307,12 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
         if let Err(why) = message::check(&mut request) {
             self.ledger
                 .refused(&format_args!("{why}; answered with 400"));
-            return Box::pin(std::future::ready(Ok(message::refusal(
-                StatusCode::BAD_REQUEST,
-            ))));
+            self.ledger.refuses_upload(&request);
+            let response = message::refusal(StatusCode::BAD_REQUEST);
+            return Box::pin(std::future::ready(Ok(response)));
         }
         if self.ledger.refuses() {
+            self.ledger.refuses_upload(&request);
             return Box::pin(std::future::ready(Ok(memory::refusal())));
         }
         let interim = request.version() == http::Version::HTTP_11;

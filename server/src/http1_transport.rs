@@ -27,8 +27,8 @@ const AHEAD: usize = 64;
 /// Bytes that one read of an abandoned upload discards.
 const DISCARD: usize = 4 << 10;
 
-/// An interim response that every client of HTTP/1.1 skips (RFC 9110 §15.2.1).
-/// A client that is gone resets the transport for it.
+/// An interim response without meaning, which every HTTP/1.1 client skips (RFC 9110 §15.2.1). The
+/// transport of a client that has left answers it with a reset.
 const PROBE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The same between two chunks of a response: the next chunk's size begins with this digit
@@ -63,7 +63,7 @@ pub(crate) struct Watch {
     answer_from: AtomicU64,
     /// The response's content is sent in chunks.
     chunked: AtomicBool,
-    /// As many bytes as are kept wait behind the request: no end shows by reading.
+    /// The buffer behind the request is full, so reading cannot show the end of the transport.
     ahead_is_full: AtomicBool,
     probe: AtomicU8,
     /// A handler dropped an upload that had not ended.
@@ -83,7 +83,7 @@ pub(crate) enum Probe {
     /// that sent FIN alone may still read: only bytes would show whether it does. TLS passes no
     /// empty write on.
     Empty = 1,
-    /// Bytes that mean nothing to the client, if some can be sent now; else as `Empty`.
+    /// Bytes without a meaning for the client, if the protocol permits some now; else `Empty`.
     Bytes = 2,
 }
 
@@ -96,7 +96,7 @@ impl Watch {
 
     /// The response is sent, or there will be none.
     pub(crate) fn request_is_over(&self, number: StreamId) {
-        // The next one may have come by now.
+        // The next read may already have data.
         let relaxed = Ordering::Relaxed;
         let _ = self
             .whole
@@ -209,8 +209,15 @@ impl Watch {
         self.awaited.load(Ordering::Relaxed)
     }
 
-    /// A request arrived, whose client knows interim responses or not.
+    /// A handler dropped the upload of the current request before its end.
+    pub(crate) fn has_abandoned_upload(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// Records a new request, and whether its client understands interim responses.
     pub(crate) fn request_begins(&self, interim: bool) {
+        // The upload before it has ended: else this request would not be one.
+        self.abandoned.store(false, Ordering::Relaxed);
         let from = if interim {
             self.bytes_written()
         } else {
@@ -219,7 +226,7 @@ impl Watch {
         self.answer_from.store(from, Ordering::Relaxed);
     }
 
-    /// The client may be gone although no read says so.
+    /// Whether the client may have left without a read that shows it.
     pub(crate) fn may_be_gone(&self) -> bool {
         self.has_ended() || self.ahead_is_full.load(Ordering::Relaxed)
     }
@@ -263,9 +270,9 @@ impl Watch {
     }
 }
 
-/// A transport that finds the client's end while a request is open. hyper does not
-/// read then. The client may have closed only its side (a half-close), or it may be
-/// gone: the connection's task needs to know.
+/// A transport that detects the client's end while a request is open. hyper does not read then. The
+/// client may have closed only its side (a half-close), or it may have left: the connection's task
+/// must know which.
 #[derive(Debug)]
 pub(crate) struct Watched<T> {
     io: T,
@@ -427,7 +434,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.look_ahead(cx)?;
-        // hyper has nothing to write when it flushes, so that a chunk is sent whole or not at all.
+        // hyper has nothing to write when it flushes: a chunk is sent completely or not at all.
         if let Some(probe) = self.watch.take_probe() {
             if let Poll::Ready(len) = Pin::new(&mut self.io).poll_write(cx, probe) {
                 if len? != probe.len() {

@@ -2,6 +2,8 @@
 //! the server runs.
 
 mod error;
+#[cfg(feature = "npn")]
+mod openssl;
 
 use std::{
     fmt,
@@ -56,8 +58,8 @@ pub use self::error::{IdentityError, IdentityProblem};
 /// [`resolver`](Self::resolver).
 #[derive(Clone)]
 pub struct Identity {
-    /// The first is for clients that ask for no name, or for one that no
-    /// certificate is valid for.
+    /// The first pair is for clients without a server name, or with a name that no certificate is
+    /// valid for.
     slots: Vec<Arc<Slot>>,
     template: Arc<ServerConfig>,
 }
@@ -75,9 +77,9 @@ pub(crate) struct Pair {
     certified: Arc<CertifiedKey>,
     /// Made at the first handshake by OpenSSL.
     #[cfg(feature = "npn")]
-    pub(crate) openssl: std::sync::OnceLock<crate::npn::Pair>,
+    openssl: std::sync::OnceLock<openssl::Converted>,
     #[cfg(feature = "npn")]
-    pub(crate) key: PrivateKeyDer<'static>,
+    key: PrivateKeyDer<'static>,
 }
 
 /// The source of a certificate and its key.
@@ -88,15 +90,15 @@ struct Files {
 }
 
 impl Identity {
-    /// Reads PEM files: the server's certificate followed by those that lead
-    /// to its root, and the private key, which is not encrypted (PKCS #8, PKCS
-    /// #1 or SEC 1). Both may be in one file, which is then named twice.
+    /// Reads PEM files. The first has the server's certificate, and then those that lead to its
+    /// root. The second has the private key, unencrypted (PKCS #8, PKCS #1 or SEC 1). Both may be
+    /// the same file.
     ///
-    /// This reads with blocking calls; the files are small.
+    /// The calls block; the files are small.
     ///
     /// # Errors
     ///
-    /// [`IdentityError`], which names the file and what is wrong with it.
+    /// [`IdentityError`], which names the file and its fault.
     pub fn from_pem_files(
         certificates: impl AsRef<Path>,
         key: impl AsRef<Path>,
@@ -110,7 +112,7 @@ impl Identity {
         Ok(Self::new(current, Some(files), template))
     }
 
-    /// As [`from_pem_files`](Self::from_pem_files), from PEM in memory.
+    /// Reads PEM from memory, as [`from_pem_files`](Self::from_pem_files) does from files.
     ///
     /// ```
     /// use lacewing_server::Identity;
@@ -145,9 +147,9 @@ impl Identity {
         }
     }
 
-    /// More certificates behind the same listener. Each client gets the first
-    /// certificate that is valid for the name that it asks for (SNI). Without
-    /// such a certificate, or without a name, it gets the very first.
+    /// Adds certificates for the same listener. Each client gets the first certificate that is
+    /// valid for its server name (SNI). Without such a certificate, or without a name, it gets the
+    /// very first.
     ///
     /// ```no_run
     /// use lacewing_server::Identity;
@@ -163,14 +165,13 @@ impl Identity {
         self
     }
 
-    /// Reads the files again. New handshakes use their present contents. Open
-    /// connections stay as they are.
+    /// Reads the files again. New handshakes use their present contents. Open connections stay as
+    /// they are.
     ///
     /// # Errors
     ///
-    /// As [`from_pem_files`](Self::from_pem_files), and
-    /// [`IdentityProblem::NoFiles`] for an identity from memory. After an error
-    /// nothing has changed.
+    /// As [`from_pem_files`](Self::from_pem_files), and [`IdentityProblem::NoFiles`] for an
+    /// identity from memory. After an error, the old certificate stays.
     pub fn reload(&self) -> Result<(), IdentityError> {
         let provider = self.template.crypto_provider();
         let mut loaded = Vec::with_capacity(self.slots.len());
@@ -186,12 +187,12 @@ impl Identity {
         Ok(())
     }
 
-    /// Puts another certificate and key, PEM in memory, in the place of the
-    /// first. New handshakes use them. Open connections stay as they are.
+    /// Replaces the first certificate and its key with others, PEM in memory. New handshakes use
+    /// them. Open connections stay as they are.
     ///
     /// # Errors
     ///
-    /// As [`from_pem`](Self::from_pem). After an error nothing has changed.
+    /// As [`from_pem`](Self::from_pem). After an error, the old certificate stays.
     pub fn replace_pem(&self, certificates: &[u8], key: &[u8]) -> Result<(), IdentityError> {
         let new = parse(certificates, key, self.template.crypto_provider())?;
         if let Some(slot) = self.slots.first() {
@@ -207,7 +208,7 @@ impl Identity {
         first.map_or_else(Vec::new, |pair| pair.chain().to_vec())
     }
 
-    /// Returns the pair for a client that asks for this name (SNI).
+    /// Returns the pair for a client with this server name (SNI).
     #[cfg(feature = "npn")]
     pub(crate) fn choose(&self, name: Option<&str>) -> Option<Arc<Pair>> {
         choose(&self.slots, name)

@@ -50,7 +50,7 @@ impl Informer {
     pub fn inform(&self, response: Response<()>) -> Delivery<InformError> {
         let (parts, ()) = response.into_parts();
         let status = parts.status;
-        // 101 means nothing outside of HTTP/1.1 (RFC 9113 §8.6).
+        // 101 has no meaning outside of HTTP/1.1 (RFC 9113 §8.6).
         if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
             return Delivery::failed(InformError::NotInterim { status });
         }

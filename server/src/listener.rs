@@ -1,4 +1,4 @@
-//! Listeners: connections are accepted, and each has a task of its own.
+//! Accepts connections, and serves each on a task of its own.
 
 use std::{io, time::Duration};
 
@@ -166,7 +166,7 @@ async fn place(
     }
 }
 
-/// The connection in question is gone already; the next may be fine.
+/// Only this connection has ended; the next accept may succeed.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,15 +1,63 @@
 //! A connection of HTTP/2 or SPDY: the driver with the exchanges on top.
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
 use bytes::BytesMut;
 #[cfg(feature = "http1")]
 use lacewing_conn::Error;
 use lacewing_conn::{Side, Version, driver::facade::Driver, proto::Config};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{ConnectionInfo, HttpService, ServerOptions, exchange::Exchanges};
+use crate::{
+    ConnectionInfo, HttpService, ServeError, ServerOptions, connections::Place, exchange::Exchanges,
+};
 
 /// A connection of HTTP/2 or SPDY, as the future that serves it.
 pub(crate) type Multiplexed<T, S> = Driver<T, Exchanges<S>>;
+
+/// The place of a connection of HTTP/2 or SPDY among those of its server.
+pub(crate) struct Occupied {
+    place: Place,
+    waker: Option<Waker>,
+    leaving: bool,
+}
+
+impl Occupied {
+    pub(crate) fn new(place: Place) -> Self {
+        Self {
+            place,
+            waker: None,
+            leaving: false,
+        }
+    }
+
+    /// Polls a connection, which is shut down if it has to make room.
+    pub(crate) fn poll<T, S>(
+        &mut self,
+        connection: &mut Multiplexed<T, S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), ServeError>>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+        S: HttpService,
+    {
+        if !self.leaving && self.place.poll_leave(cx, &mut self.waker).is_ready() {
+            self.leaving = true;
+            connection.shutdown();
+        }
+        let polled = Pin::new(&mut *connection).poll(cx);
+        self.place.note(connection.is_idle());
+        polled.map(|result| match (result, self.leaving) {
+            (Ok(()), true) => Err(ServeError::MadeRoom {
+                max_connections: self.place.max(),
+            }),
+            (result, _) => result.map_err(ServeError::Connection),
+        })
+    }
+}
 
 /// The engine's configuration for these options.
 pub(crate) fn config(version: Version, options: &ServerOptions) -> Config {

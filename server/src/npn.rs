@@ -30,7 +30,7 @@ use bytes::Bytes;
 use lacewing_conn::npn;
 use openssl::{
     error::ErrorStack,
-    pkey::{PKey, Private},
+    pkey::PKey,
     ssl::{
         self, AlpnError, NameType, SniError, Ssl, SslAcceptor, SslAlert, SslMethod, SslVersion,
         select_next_proto,
@@ -43,7 +43,7 @@ use tokio::{
 };
 use tokio_openssl::SslStream;
 
-use crate::{Identity, Protocol, ServeError, ServerOptions, StartError, TlsInfo, identity};
+use crate::{Identity, Protocol, ServeError, ServerOptions, StartError, TlsInfo};
 
 pub use openssl::ssl::SslAcceptorBuilder;
 
@@ -60,7 +60,7 @@ pub fn acceptor_with(identity: &Identity) -> Result<SslAcceptorBuilder, StartErr
     let unusable = |error| failed("certificate and key are of no use", &error);
     let first = identity.choose(None);
     first
-        .map(|pair| Pair::of(&pair))
+        .map(|pair| pair.check_for_openssl())
         .transpose()
         .map_err(unusable)?;
     let mut builder = legacy().map_err(unusable)?;
@@ -68,7 +68,7 @@ pub fn acceptor_with(identity: &Identity) -> Result<SslAcceptorBuilder, StartErr
     // OpenSSL calls it for clients without a name too.
     builder.set_servername_callback(move |ssl, alert| {
         let pair = identity.choose(ssl.servername(NameType::HOST_NAME));
-        let shown = pair.is_some_and(|pair| show(&pair, ssl).is_ok());
+        let shown = pair.is_some_and(|pair| pair.show(ssl).is_ok());
         if shown {
             return Ok(());
         }
@@ -76,44 +76,6 @@ pub fn acceptor_with(identity: &Identity) -> Result<SslAcceptorBuilder, StartErr
         Err(SniError::ALERT_FATAL)
     });
     Ok(builder)
-}
-
-/// The certificate chain and the key of one connection to be.
-fn show(pair: &identity::Pair, ssl: &mut ssl::SslRef) -> Result<(), ErrorStack> {
-    let made = match pair.openssl.get() {
-        Some(made) => made,
-        None => {
-            let made = Pair::of(pair)?;
-            pair.openssl.get_or_init(|| made)
-        }
-    };
-    ssl.set_certificate(&made.own)?;
-    for certificate in &made.chain {
-        ssl.add_chain_cert(certificate.clone())?;
-    }
-    ssl.set_private_key(&made.key)
-}
-
-/// The certificate chain and the key of an [`Identity`], in OpenSSL's types.
-#[derive(Debug)]
-pub(crate) struct Pair {
-    own: X509,
-    chain: Vec<X509>,
-    key: PKey<Private>,
-}
-
-impl Pair {
-    fn of(pair: &identity::Pair) -> Result<Self, ErrorStack> {
-        let mut chain = pair.chain().iter();
-        let own = chain.next().map_or(&[][..], |own| own);
-        Ok(Self {
-            own: X509::from_der(own)?,
-            chain: chain
-                .map(|certificate| X509::from_der(certificate))
-                .collect::<Result<_, _>>()?,
-            key: PKey::private_key_from_der(pair.key.secret_der())?,
-        })
-    }
 }
 
 fn legacy() -> Result<SslAcceptorBuilder, ErrorStack> {
@@ -193,8 +155,8 @@ impl Npn {
         })
     }
 
-    /// The handshake. No protocol negotiated stands for HTTP/1.1, as every
-    /// legacy client expects.
+    /// Performs the handshake. Without a negotiated protocol, the connection speaks HTTP/1.1, as
+    /// every legacy client expects.
     pub(crate) async fn accept<T>(
         &self,
         io: T,

@@ -27,7 +27,7 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct ServerOptions {
-    /// Shared, because a task that holds options should be small.
+    /// Behind a reference count, so that tasks with options stay small.
     pub(crate) connection: Arc<ConnectionConfig>,
     /// The preferred first.
     pub(crate) protocols: Arc<[Protocol]>,
@@ -50,18 +50,11 @@ pub struct ServerOptions {
 }
 
 /// The task on which a request's handler runs.
-///
-/// ```
-/// use lacewing_server::Spawn;
-///
-/// assert_eq!(Spawn::default(), Spawn::WhenPending);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Spawn {
-    /// On the connection's task first; if it is not ready at its first poll, it
-    /// moves to a task of its own. Right for handlers that don't compute for
-    /// long between two awaits.
+    /// On the connection's task first; a handler that is not ready at its first poll moves to a
+    /// task of its own. For handlers that do not compute for long between two awaits.
     #[default]
     WhenPending,
     /// Spawns a task for each handler from the start. The handlers of one
@@ -71,12 +64,6 @@ pub enum Spawn {
 
 /// Adds a `date` header field to responses that have none (RFC 9110 §6.6.1),
 /// or leaves them as they are.
-///
-/// ```
-/// use lacewing_server::DateHeader;
-///
-/// assert_eq!(DateHeader::default(), DateHeader::Add);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DateHeader {
@@ -100,7 +87,7 @@ impl DateHeader {
 /// use lacewing_server::{Extension, ServerOptions};
 ///
 /// let options = ServerOptions::default()
-///     .connection_info(Extension::Omit)
+///     .connection_info(Extension::Insert)
 ///     .informer(Extension::Insert);
 /// # let _ = options;
 /// ```
@@ -120,30 +107,27 @@ impl Extension {
 }
 
 impl ServerOptions {
-    /// Configures the connections themselves: limits, header compression,
-    /// window pool. Of the limits, HTTP/1.1 obeys `preface_timeout` (for each
-    /// request's head), `max_header_list_size`, `idle_timeout` (between two
-    /// requests; without one, `preface_timeout`), `max_connection_age`,
-    /// `write_stall_timeout` (256 B a second at least) and `drain_timeout`. A
-    /// handler that waits for a request's body receives 64 B of it within 60 s,
-    /// or the connection ends.
+    /// Configures the connections themselves: limits, header compression, window pool.
+    ///
+    /// HTTP/1.1 obeys these limits: `preface_timeout` (for each request's head),
+    /// `max_header_list_size`, `idle_timeout` (between two requests; without it,
+    /// `preface_timeout`), `max_connection_age`, `write_stall_timeout` and `drain_timeout`. Its
+    /// `write_stall_timeout` requires at least 256 B a second. If the content of a request arrives
+    /// with less than 64 B in 60 s while its handler waits, the connection ends.
     #[must_use]
     pub fn connection(mut self, config: ConnectionConfig) -> Self {
         self.connection = Arc::new(config);
         self
     }
 
-    /// Sets the protocols to offer, the preferred one first. Repetitions count
-    /// once. [`serve_connection`](crate::serve_connection), whose protocol is
-    /// known, does not use them.
+    /// Sets the protocols to offer, the preferred one first. Repetitions count once.
+    /// [`serve_connection`](crate::serve_connection), whose protocol is known, does not use them.
     ///
-    /// SPDY/3 and SPDY/3.1 look the same on a cleartext connection: the server
-    /// answers in the one that is first here. Those two
-    /// differ in the window of the connection: with the wrong one, transfers
-    /// stop after 64 KiB in all.
+    /// SPDY/3 and SPDY/3.1 have the same first bytes on a cleartext connection: the server answers
+    /// in the one that is first here. They differ in the window of the connection: with the wrong
+    /// one, transfers stop after 64 KiB in all.
     ///
-    /// Default: `h2`, `spdy/3.1`, `spdy/3`, `spdy/2`, and with the feature
-    /// `http1` also `http/1.1`.
+    /// Default: `h2`, `spdy/3.1`, `spdy/3`, `spdy/2`, and with the feature `http1` also `http/1.1`.
     #[must_use]
     pub fn protocols(mut self, protocols: impl IntoIterator<Item = Protocol>) -> Self {
         let mut offered = Vec::new();
@@ -171,8 +155,12 @@ impl ServerOptions {
         self
     }
 
-    /// Inserts a [`ConnectionInfo`](crate::ConnectionInfo) into requests.
-    /// Default: inserts it, for three allocations a request.
+    /// Inserts a [`ConnectionInfo`](crate::ConnectionInfo) into the extensions of
+    /// requests, for three allocations a request. axum's `Extension<ConnectionInfo>`
+    /// needs it. Default: omits it; `axum::serve` of this crate inserts it.
+    ///
+    /// Every request has the information in its body too, at no cost:
+    /// [`RequestBody::connection`](crate::RequestBody::connection).
     #[must_use]
     pub fn connection_info(mut self, extension: Extension) -> Self {
         self.connection_info = extension;
@@ -258,17 +246,16 @@ impl ServerOptions {
         self
     }
 
-    /// Sets how many connections the listeners of a
-    /// [`Server`](crate::Server) have at once, all together; at least 1.
+    /// Sets the most connections that all listeners of a [`Server`](crate::Server) have open
+    /// together; at least 1.
     ///
-    /// Over it, connections without a request are shut down gracefully, the
-    /// longest idle first ([`ServeError::MadeRoom`](crate::ServeError::MadeRoom)).
-    /// If all have requests, accepting pauses until one ends
-    /// ([`ServerEvent::AcceptPaused`]). An [`Acceptor`](crate::Acceptor), which
-    /// accepts nothing itself, does not use it.
+    /// Over it, connections without a request are shut down gracefully, the longest idle first
+    /// ([`ServeError::MadeRoom`](crate::ServeError::MadeRoom)). If all have requests, accepting
+    /// pauses until one ends ([`ServerEvent::AcceptPaused`]). An [`Acceptor`](crate::Acceptor) does
+    /// not use it, since it accepts no connections.
     ///
-    /// Default: five eighths of the descriptors that the system grants at the
-    /// start (`ulimit -n`); 10,000 where it names no limit.
+    /// Default: five eighths of the descriptors that the system grants at the start (`ulimit -n`);
+    /// 10,000 if there is no limit.
     #[must_use]
     pub fn max_connections(mut self, max: usize) -> Self {
         self.max_connections = max.max(1);
@@ -299,7 +286,8 @@ impl ServerOptions {
         self
     }
 
-    /// Says how the protocol was determined: SPDY/3.1 by its first bytes may be SPDY/3.
+    /// Sets the source of the version: a connection that was detected as SPDY/3.1 by its first
+    /// bytes may be SPDY/3.
     pub(crate) fn version_source(mut self, source: VersionSource) -> Self {
         self.version_source = source;
         self
@@ -313,7 +301,7 @@ impl Default for ServerOptions {
             protocols: Protocol::default_offer().into(),
             spawn: Spawn::default(),
             date: DateHeader::default(),
-            connection_info: Extension::Insert,
+            connection_info: Extension::Omit,
             persistent_settings: PersistentSettings::default(),
             extended_connect: ExtendedConnect::default(),
             informer: Extension::Omit,

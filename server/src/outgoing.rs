@@ -1,4 +1,4 @@
-//! The body of a response on its way out, held to what its head says.
+//! Pulls the body of a response, and checks it against the response's head.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -56,13 +56,13 @@ impl<B: Body> Outgoing<B> {
         self.length.is_some_and(Length::is_short)
     }
 
-    /// The head says how long it is.
+    /// The head has a content-length.
     #[cfg(feature = "http1")]
     pub(crate) fn has_length(&self) -> bool {
         self.length.is_some()
     }
 
-    /// There was as much as the content-length says.
+    /// The body has given all the bytes of the content-length.
     #[cfg(feature = "http1")]
     pub(crate) fn is_complete(&self) -> bool {
         self.length.is_some_and(|length| !length.is_short())
@@ -117,7 +117,7 @@ where
                 length.given = length.given.saturating_add(more as u64);
                 length.given > length.declared
             }
-            // The end, or trailers, which are followed by nothing.
+            // The end, or trailers, which end the body too.
             None => length.is_short(),
         };
         Poll::Ready(match wrong {
@@ -128,7 +128,7 @@ where
 
     fn is_end_stream(&self) -> bool {
         let ended = || self.body.is_end_stream();
-        // One that panics is asked for a frame, and fails then.
+        // A body that panics here is asked for a frame, and fails there.
         !self.is_short() && catch_unwind(AssertUnwindSafe(ended)).unwrap_or(false)
     }
 

@@ -49,7 +49,7 @@ impl Protocol {
         }
     }
 
-    /// The protocol that a name in ALPN stands for.
+    /// Returns the protocol with this name in ALPN.
     pub fn from_alpn(name: &[u8]) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -100,14 +100,7 @@ impl FromStr for Protocol {
     }
 }
 
-/// A name that stands for none of the protocols.
-///
-/// ```
-/// use lacewing_server::Protocol;
-///
-/// let error = "h3".parse::<Protocol>().unwrap_err();
-/// assert!(error.to_string().contains("spdy/3.1"));
-/// ```
+/// The error of a name that no protocol has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownProtocol(String);
 

@@ -13,22 +13,21 @@ use crate::{
     commands::{self, Command, Commands},
 };
 
-/// Pushes responses that belong to the response of one request. In the
-/// extensions of requests of HTTP/2 and SPDY, if the server was built
-/// [with it](crate::ServerOptions::pusher) and the client accepts pushes; never in
-/// those of requests that are pushed themselves.
+/// Pushes responses that belong to the response of one request.
 ///
-/// The pushed request is served by the same service, as if the client had made
-/// it, with [`PushedRequest`] in its extensions. (A response that is made already can
-/// travel in the extensions of the request, to be given out by the service.)
+/// It is an extension of the requests of HTTP/2 and SPDY, if the server was built [with
+/// it](crate::ServerOptions::pusher) and the client accepts pushes. Pushed requests do not have it.
 ///
-/// A handler pushes before it returns its response: then the client receives
-/// the promise before it sees the reference to it (RFC 9113 §8.4.1).
+/// The same service handles the pushed request, as if the client had sent it, with
+/// [`PushedRequest`] in its extensions. (To push a response that exists already, put it into the
+/// extensions of the request; the service then returns it.)
 ///
-/// Over SPDY the head of a pushed response is in one frame with its push, as
-/// the servers of its time sent it. (Node's `spdy` ends the connection at other
-/// pushes.) The body of the response that it belongs to waits for that, for
-/// [`max_push_delay`](lacewing_conn::Limits::max_push_delay) at most.
+/// Push before the handler returns its response: then the client receives the promise before the
+/// reference to it (RFC 9113 §8.4.1).
+///
+/// Over SPDY, a push and the head of its response share one frame, as in the servers of its time.
+/// (Node's `spdy` ends the connection at other pushes.) The body of the parent's response waits for
+/// that, at most for [`max_push_delay`](lacewing_conn::Limits::max_push_delay).
 ///
 /// ```
 /// use http::{Request, Response};
@@ -73,13 +72,12 @@ impl Pusher {
         }
     }
 
-    /// Promises the response to this request, and serves it. Scheme and
-    /// authority may be left out; they are those of the client's request.
-    /// Header fields should be those that the client would send, so that it
-    /// finds the response when it looks for it.
+    /// Promises the response to this request, and serves it. If scheme and authority are absent,
+    /// they are those of the client's request. Set the header fields that the client would send, so
+    /// that it finds the response later.
     ///
-    /// The promise is on its way at once; the [`Delivery`] need not be awaited.
-    /// It returns a [`PushError`] if nothing is pushed.
+    /// The promise is sent at once, even if the [`Delivery`] is not awaited. The delivery returns a
+    /// [`PushError`] if nothing is pushed.
     pub fn push(&self, mut request: Request<()>) -> Delivery<PushError> {
         if let Err(rule) = check(&request) {
             return Delivery::failed(PushError::NotAllowed(rule));

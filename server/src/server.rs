@@ -194,8 +194,8 @@ enum Handshake {
 }
 
 impl ServerBuilder {
-    /// Listens in cleartext on an address. The first bytes of a connection say
-    /// which protocol the client speaks.
+    /// Listens in cleartext on an address. The first bytes of a connection show the client's
+    /// protocol.
     pub fn bind(self, address: SocketAddr) -> Self {
         self.bind_with(Bind::Address(address), Handshake::None)
     }
@@ -377,8 +377,8 @@ impl ServerBuilder {
         Ok(())
     }
 
-    /// [Builds](Self::build) the server and [serves](Server::serve_each) each
-    /// connection by a service of its own.
+    /// [Builds](Self::build) the server and [serves](Server::serve_each) each connection by a
+    /// service of its own.
     ///
     /// # Errors
     ///

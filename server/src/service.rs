@@ -42,9 +42,9 @@ pub trait HttpService: Clone + Send + 'static {
     /// The future of a response.
     type Future: Future<Output = Result<Response<Self::ResponseBody>, Self::Error>> + Send + 'static;
 
-    /// As [`Service::poll_ready`]: the instance that is ready is the one that
-    /// is called. One that is pending goes to the task of its request, and a
-    /// clone takes its place; one that fails is dropped.
+    /// Polls for readiness, as [`Service::poll_ready`] does. The server calls the instance that is
+    /// ready. A pending instance moves to the task of its request, and a clone replaces it; a
+    /// failed one is dropped.
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> task::Poll<Result<(), Self::Error>>;
 
     /// As [`Service::call`].

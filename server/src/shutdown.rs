@@ -10,9 +10,8 @@ use std::{
 
 use tokio::sync::{mpsc, watch};
 
-/// Starts the graceful shutdown of every connection that holds one of its
-/// [signals](Self::signal). Dropping it starts it too, so that nothing waits
-/// for a signal that never starts.
+/// Starts the graceful shutdown of every connection that holds one of its [signals](Self::signal).
+/// Dropping it starts the shutdown too, so that no connection waits for a lost signal.
 ///
 /// ```
 /// use lacewing_server::Shutdown;
@@ -34,7 +33,7 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// One that has not started.
+    /// Returns a shutdown that has not started.
     pub fn new() -> Self {
         Self {
             started: Arc::default(),
@@ -87,7 +86,7 @@ pub struct ShutdownSignal {
 impl ShutdownSignal {
     /// Completes once the shutdown started.
     pub async fn wait(&mut self) {
-        // An error says that the `Shutdown` was dropped.
+        // An error means that the `Shutdown` was dropped.
         while !self.has_started() && self.receiver.changed().await.is_ok() {}
     }
 
@@ -107,7 +106,7 @@ pub(crate) async fn at_once<T>(work: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-/// Waits until everything that holds a [`Alive`] is done.
+/// Waits until every [`Alive`] is dropped.
 pub(crate) struct Tracker {
     alive: Alive,
     all_gone: mpsc::Receiver<Infallible>,

@@ -51,9 +51,8 @@ impl Socket {
             } else {
                 TcpSocket::new_v6()
             }?;
-            // A server that restarts must not wait for connections of the one
-            // before to leave TIME_WAIT. On Windows the option means another
-            // thing.
+            // After a restart, the server must not wait for old connections to leave TIME_WAIT. On
+            // Windows this option has another meaning.
             #[cfg(not(windows))]
             socket.set_reuseaddr(true)?;
             socket.bind(address)?;
@@ -122,8 +121,8 @@ impl Accept for TcpListener {
     }
 
     fn prepare(io: &TcpStream) -> Endpoints {
-        // Without TCP_NODELAY, small responses wait for the client's delayed
-        // acknowledgements. It fails on a connection that is gone already.
+        // Without TCP_NODELAY, small responses wait for the client's delayed acknowledgements. This
+        // fails if the connection has ended already.
         let _ = io.set_nodelay(true);
         Endpoints::of_tcp(io)
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Says when the observer gets a connection's statistics.
+/// The times at which the observer receives a connection's statistics.
 pub(crate) struct StatsTimer {
     every: Duration,
     next: Option<Instant>,

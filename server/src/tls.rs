@@ -31,8 +31,8 @@ impl Tls {
         }
     }
 
-    /// The handshake. No protocol negotiated stands for HTTP/1.1, as every
-    /// legacy client expects.
+    /// Performs the handshake. Without a negotiated protocol, the connection speaks HTTP/1.1, as
+    /// every legacy client expects.
     pub(crate) async fn accept<T>(
         &self,
         io: T,

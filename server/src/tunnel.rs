@@ -11,12 +11,12 @@ use lacewing_conn::{
     proto::ConnectProtocol,
 };
 
-/// Accepts a CONNECT request. Returns the response for the handler to return,
-/// with status 200, to which it may add header fields, and the stream of bytes
-/// that the request becomes. Short for [`ConnectRequest::accept`].
+/// Accepts a CONNECT request. Returns the response for the handler to return, and the stream of
+/// bytes. The response has status 200; you may add header fields. Short for
+/// [`ConnectRequest::accept`].
 ///
-/// Bytes pass through the tunnel after the handler has returned the response:
-/// use the tunnel on another task.
+/// Bytes pass through the tunnel after the handler has returned the response: use the tunnel on
+/// another task.
 ///
 /// ```
 /// use axum::{body::Body, extract::Request, response::Response};
@@ -46,12 +46,12 @@ pub fn tunnel<B>(request: &Request<B>) -> Result<(Response<TunnelBody>, Tunnel),
     connect.ok_or(TunnelError::NotConnect)?.accept()
 }
 
-/// In the extensions of every CONNECT request of HTTP/2 and SPDY (RFC 9113
-/// §8.5, RFC 8441): the stream on which the client asks for a tunnel. The request
-/// itself has an empty body. Over HTTP/1.1, hyper's upgrades take its place.
+/// An extension of every CONNECT request of HTTP/2 and SPDY (RFC 9113 §8.5, RFC 8441): the stream
+/// on which the client asks for a tunnel. The request itself has an empty body. Over HTTP/1.1,
+/// hyper's upgrades take its place.
 ///
-/// A handler that answers without [accepting](Self::accept) refuses the
-/// tunnel; its status must then not be 2xx.
+/// A handler that answers without [accepting](Self::accept) refuses the tunnel; its status must
+/// then not be 2xx.
 ///
 /// ```
 /// use http::{Request, StatusCode};
@@ -79,8 +79,8 @@ impl ConnectRequest {
         }))
     }
 
-    /// Returns the protocol that the client asks for, by its `:protocol`; `None` for a plain
-    /// CONNECT, to the host and port that are the request's URI.
+    /// Returns the `:protocol` of the request; `None` for a plain CONNECT request, whose URI has
+    /// the host and the port.
     pub fn protocol(&self) -> Option<&str> {
         self.0.protocol.as_ref().map(ConnectProtocol::as_str)
     }
@@ -111,13 +111,6 @@ impl fmt::Debug for ConnectRequest {
 }
 
 /// The error of a request that does not become a tunnel.
-///
-/// ```
-/// use lacewing_server::TunnelError;
-///
-/// let error = lacewing_server::tunnel(&http::Request::new(())).unwrap_err();
-/// assert_eq!(error, TunnelError::NotConnect);
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TunnelError {

@@ -37,7 +37,7 @@ const WINDOW: usize = 8 << 10;
 const HEADER: [u8; 2] = [0x58, 0x28];
 
 /// The history may exceed the window by this number of bytes, so that it is rarely moved.
-const SLACK: usize = 4 << 10;
+const HISTORY_MARGIN: usize = 4 << 10;
 
 /// The initial room for history, in bytes. It doubles on demand.
 const FIRST_HISTORY: usize = 2 << 10;
@@ -126,7 +126,7 @@ impl WholeField {
 
     /// Drops history that no match can reach any more.
     fn forget(&mut self) {
-        if self.history.len() > WINDOW + SLACK {
+        if self.history.len() > WINDOW + HISTORY_MARGIN {
             let passed = self.history.len() - WINDOW;
             self.history.drain(..passed);
             self.base = self.base.wrapping_add(modulo(passed));

@@ -1,23 +1,10 @@
 //! `cargo xtask ci`: the steps of CI, in order. `.ci/run` installs the tools that they need and
 //! then calls this.
 
+use crate::packages::LIBRARIES;
 use crate::shell::{self, cargo};
 use std::process::Command;
 use std::time::Instant;
-
-/// The published crates, lowest layer first.
-pub(crate) const LIBRARIES: [&str; 7] = [
-    "lacewing-hpack",
-    "lacewing-spdy-zlib",
-    "lacewing-frames",
-    "lacewing-conn",
-    "lacewing-server",
-    "lacewing-client",
-    "lacewing-conform",
-];
-
-/// The published programs.
-pub(crate) const PROGRAMS: [&str; 2] = ["lacewing", "lacewingd"];
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if let Some(arg) = args.first() {
@@ -98,6 +85,7 @@ const STEPS: &[Step] = &[
             shell::run(command.env("RUSTDOCFLAGS", "-D warnings"))
         })
     }),
+    ("instructions", crate::bench::instructions_in_ci),
     ("interop", || crate::interop::run(&[])),
     ("attack", crate::attack::in_ci),
     ("soak, small", crate::soak::in_ci),

@@ -49,11 +49,13 @@ cargo xtask <command>
   netpath               measure one stream over a long, fast path, and HTTP/1.1 (needs root)
   bench [--quick]       measure Lacewing and hyper in turns, and print the ratios
         [--only TEXT]   only the workloads whose name contains TEXT
+        [--instructions] count instructions by callgrind instead; --check compares them with
+                        benches/instructions.txt, --write replaces it
   attack [--only TEXT]  play attacks and honest traffic against Lacewing, and print their cost
          [--list]       name the cases; --help has the rest: --full, --json, --against
   schedules [--count N] play scripts with faults, chosen by seeds, against two engines
             [--seed N]  the first seed; prints the command that repeats a failure
-  soak [--minutes N]    run mixed traffic, crowds, restarts and kills; check for leaks
+  soak [--minutes N]    run mixed traffic, many connections, restarts, kills; check for leaks
                         (--idle N, --busy N, --restarts N: the other parts)
   miri                  run the unit tests of the codecs under Miri (needs nightly)
   fuzz [--minutes N]    run every fuzz target under libFuzzer (needs nightly and cargo-fuzz)

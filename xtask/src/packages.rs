@@ -1,7 +1,20 @@
-//! The contents of the published packages: only the files that users need.
+//! The published packages, and their contents: only the files that users need.
 
-use crate::ci::{LIBRARIES, PROGRAMS};
 use crate::shell;
+
+/// The published crates, lowest layer first.
+pub(crate) const LIBRARIES: [&str; 7] = [
+    "lacewing-hpack",
+    "lacewing-spdy-zlib",
+    "lacewing-frames",
+    "lacewing-conn",
+    "lacewing-server",
+    "lacewing-client",
+    "lacewing-conform",
+];
+
+/// The published programs.
+pub(crate) const PROGRAMS: [&str; 2] = ["lacewing", "lacewingd"];
 
 /// The largest size of a package, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -26,7 +39,8 @@ pub(crate) fn check() -> Result<Vec<String>, String> {
     Ok(complaints)
 }
 
-fn folder(package: &str) -> &str {
+/// The folder of a published package.
+pub(crate) fn folder(package: &str) -> &str {
     match package {
         "lacewing" => "client/cli",
         "lacewingd" => "server/cli",

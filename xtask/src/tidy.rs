@@ -5,6 +5,7 @@
 
 mod imports;
 mod manifest;
+mod public_types;
 mod shape;
 mod source;
 
@@ -146,6 +147,7 @@ fn check(tree: &Tree) -> Vec<String> {
     let mut complaints = crate_files(tree);
     complaints.extend(imports::circles(tree));
     complaints.extend(imports::upward(tree));
+    complaints.extend(public_types::listed(tree));
     let rules = [
         file_names,
         length,

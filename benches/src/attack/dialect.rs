@@ -49,8 +49,8 @@ impl Dialect {
         }
     }
 
-    /// What the victim offers in cleartext, this one first: SPDY/3 and SPDY/3.1
-    /// look alike there.
+    /// The protocols that the victim offers in cleartext, this one first: SPDY/3 and SPDY/3.1 have
+    /// the same first bytes there.
     pub(crate) fn offer(self) -> String {
         let first = if self == Spdy3 { "spdy/3" } else { "spdy/3.1" };
         let second = if self == Spdy3 { "spdy/3.1" } else { "spdy/3" };

@@ -322,8 +322,8 @@ fn are_over(peer: &Peer) -> bool {
     !peer.opened.is_empty() && peer.opened.iter().all(|id| seen.is_over(*id))
 }
 
-/// Says how the victim has met the case, and whether that is what must follow.
-/// Another project's server may choose its codes.
+/// Describes how the victim has met the case, and whether that is right. Another project's server
+/// may choose its codes.
 fn describe(case: &Case, peers: &[Peer], (began, is_ours): (Instant, bool), row: &mut Row) {
     let mut parts: BTreeMap<String, usize> = BTreeMap::new();
     let mut count = |part: String| *parts.entry(part).or_default() += 1;

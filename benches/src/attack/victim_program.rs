@@ -59,7 +59,7 @@ struct Arguments {
 enum Victim {
     /// Serves every protocol on one port
     Server {
-        /// What is spoken in cleartext, preferred first
+        /// The protocols in cleartext, preferred first
         #[arg(long, value_delimiter = ',')]
         protocols: Vec<Protocol>,
     },
@@ -74,7 +74,7 @@ enum Victim {
         /// Requests at a time
         #[arg(long, default_value_t = 8)]
         requests: usize,
-        /// What becomes of the bodies of responses
+        /// The use of the bodies of responses
         #[arg(long, value_enum, default_value_t = Bodies::Read)]
         bodies: Bodies,
         /// Connections, one after another where they end
@@ -146,7 +146,7 @@ pub fn main() -> Result<(), Error> {
                 for _ in 0..connections {
                     let limits = limits(Side::Client, &arguments.limit);
                     let config = ConnectionConfig::new(Side::Client).with(|config| {
-                        config.limits = limits;
+                        config.limits = limits.into();
                         config.memory_budget = budget.clone();
                     });
                     let mut options = ClientOptions::default().connection(config);
@@ -211,7 +211,7 @@ async fn serve(
 ) -> Result<(), Error> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let config = ConnectionConfig::new(Side::Server).with(|config| {
-        config.limits = limits(Side::Server, changes);
+        config.limits = limits(Side::Server, changes).into();
         config.memory_budget = budget;
     });
     let mut builder = builder.connection(config);

@@ -29,7 +29,7 @@ pub(crate) enum Start<'a> {
     Trailers,
 }
 
-/// Whether a frame ends its stream.
+/// The end of a stream: this frame ends it, or more follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fin {
     End,

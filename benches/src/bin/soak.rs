@@ -1,4 +1,4 @@
-//! The soak: mixed traffic for a time, a crowd of connections, restarts under load, and processes
+//! The soak: mixed traffic for a time, many connections, restarts under load, and processes
 //! that are killed. Afterwards memory, descriptors and tasks are back where they were.
 
 use lacewing_benches::{Error, allocations::Counting, soak};

@@ -1,4 +1,4 @@
-//! What a process holds: heap, descriptors, tasks.
+//! The resources of a process: heap, descriptors, tasks.
 
 use std::{fmt, fs};
 
@@ -13,9 +13,9 @@ const POOLED: u64 = 16 * (64 << 10) + 32 * (16 << 10);
 
 /// Heap that may be left, in bytes: the pools of the two threads, and a little for tables that
 /// grew. A leak of 20 bytes a connection shows in minutes all the same.
-const SLACK: u64 = 2 * POOLED + (256 << 10);
+const TOLERANCE: u64 = 2 * POOLED + (256 << 10);
 
-/// What this process holds.
+/// The resources of this process.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Resources {
     heap: u64,
@@ -42,7 +42,7 @@ impl Resources {
 
     /// Nothing is left since `before`.
     pub(super) fn is_back_at(self, before: Self) -> bool {
-        self.heap <= before.heap + SLACK
+        self.heap <= before.heap + TOLERANCE
             && self.descriptors <= before.descriptors
             && self.tasks <= before.tasks
     }

@@ -24,8 +24,8 @@ pub(crate) fn note(text: impl fmt::Display) {
 
 /// Writes text to the standard error output.
 pub(crate) fn eprint(text: impl fmt::Display) {
-    // One write for each text, so that those of several tasks do not mix. The
-    // program goes on without a standard error output.
+    // One write for each text, so that the texts of several tasks do not mix. Errors are ignored:
+    // the program also works without standard error.
     let text = text.to_string();
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -24,7 +24,7 @@ pub(crate) struct Dialling {
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
     pub(crate) cacert: Option<PathBuf>,
 
-    /// Show the certificate chain of this PEM file to servers that ask for one
+    /// Present the certificate chain of this PEM file to servers that ask for one
     #[arg(short = 'E', long, value_name = "FILE")]
     pub(crate) cert: Option<PathBuf>,
 
@@ -145,7 +145,7 @@ fn entry(text: &str) -> Result<Entry, String> {
     })
 }
 
-/// What --resolve says; other names are the operating system's.
+/// The names and addresses of --resolve. The operating system resolves all other names.
 struct Entries(Vec<Entry>);
 
 impl Resolve for Entries {

@@ -124,8 +124,8 @@ fn failed(destination: &Destination, error: &std::io::Error) -> Failure {
     }
 }
 
-/// A file name for each URL: the last segment of its path, or `index.html`. A
-/// name that is in use gets a number.
+/// Chooses a file name for each URL: the last segment of its path, or `index.html`. A name that is
+/// already used gets a number.
 fn named(urls: &[Uri]) -> impl Iterator<Item = PathBuf> {
     let mut taken = HashSet::new();
     urls.iter().map(move |url| {

@@ -10,7 +10,7 @@ pub(crate) struct Meter {
     bar: Option<ProgressBar>,
 }
 
-/// Says whether the terminal must stay free of a progress bar.
+/// The content of the terminal: whether it leaves room for a progress bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quiet {
     Yes,

@@ -94,7 +94,7 @@ impl Failure {
         self.status == OK
     }
 
-    /// An exit code without a message: the output has said it already.
+    /// An exit code without a message: the output has already reported the failure.
     pub(crate) fn quiet(status: u8) -> Self {
         Self {
             status,

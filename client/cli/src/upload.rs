@@ -56,7 +56,7 @@ impl Upload {
         let failed = |error| Failure::local(format!("cannot read {}: {error}", path.display()));
         let file = File::open(path).await.map_err(failed)?;
         let metadata = file.metadata().await.map_err(failed)?;
-        // The length of a pipe or device means nothing.
+        // A pipe or device has no useful length.
         let remaining = metadata.is_file().then_some(metadata.len());
         if let Some(length) = remaining {
             meter.set_total(length);

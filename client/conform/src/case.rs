@@ -72,6 +72,8 @@ pub enum Need {
     Window(u32),
     /// Frames of at most this many bytes.
     FrameSize(u32),
+    /// A dynamic table of at least this many bytes (RFC 7541 §2.3.2).
+    HeaderTable(u32),
     /// At most this many concurrent streams.
     StreamLimit(u32),
     /// A client under test that sends a body of 128 KiB or more.
@@ -174,6 +176,7 @@ impl Need {
                 .is_some_and(|limit| limit <= most),
             Self::Window(most) => abilities.initial_window_size <= most,
             Self::FrameSize(most) => abilities.max_frame_size <= most,
+            Self::HeaderTable(least) => abilities.header_table_size >= least,
             // The script itself checks a client's abilities on its connection.
             Self::RequestBody | Self::Push | Self::NoPush => true,
         }
@@ -197,6 +200,7 @@ impl fmt::Display for Need {
             Self::ExtendedConnect => f.write_str("extended CONNECT"),
             Self::NoExtendedConnect => f.write_str("extended CONNECT to be off"),
             Self::FrameSize(most) => write!(f, "frames of {most} bytes or less"),
+            Self::HeaderTable(least) => write!(f, "a dynamic table of {least} bytes or more"),
             Self::Window(most) => write!(f, "windows of {most} bytes or less"),
             Self::StreamLimit(most) => {
                 write!(f, "a limit of {most} concurrent streams or fewer")

@@ -20,8 +20,8 @@ pub(crate) enum Expect<P: Protocol> {
     /// RST_STREAM with one of these codes. In HTTP/2 a connection error with
     /// one of them is right as well (RFC 9113 §5.4).
     StreamError(Id, Vec<P::Code>),
-    /// The tested side refuses the message: a response of 4xx, or a stream error
-    /// PROTOCOL_ERROR (RFC 9113 §8.1.1).
+    /// The tested side refuses the message: a stream error PROTOCOL_ERROR, or a
+    /// response of 4xx, unless the run is strict also of 5xx (RFC 9113 §8.1.1).
     Malformed(Id, Moment),
     /// The transport ends.
     Closed,
@@ -59,8 +59,8 @@ pub(crate) enum Expect<P: Protocol> {
     AtMost(Id, u64),
     /// At most this many requests since the mark.
     AtMostSinceMark(usize),
-    /// The connection is open, and has no error.
-    Open,
+    /// GOAWAY reported no error.
+    NoConnectionError,
     /// Any of these.
     Any(Vec<Self>),
 }
@@ -125,7 +125,7 @@ impl<P: Judge> Expect<P> {
             }
             Self::Malformed(id, moment) => judge_malformed(record, stream(id), *moment, strictness),
             Self::Closed => Verdict::met_if(record.closed.is_some(), || Verdict::Open),
-            Self::Open => judge_open(record),
+            Self::NoConnectionError => still_open(record, None).met_if_open(),
             Self::GoAway(reason) => is_met(record.has_go_away(*reason), None),
             Self::LastStream(most) => judge_last_stream(record, *most),
             Self::SettingsAcks(acks) => is_met(record.settings_acks >= *acks, None),
@@ -173,19 +173,16 @@ fn judge_malformed<P: Judge>(
     moment: Moment,
     strictness: Strictness,
 ) -> Verdict {
+    let most = match strictness {
+        Strictness::Usual => 599,
+        Strictness::Strict => 499,
+    };
     match (stream.and_then(|stream| stream.status), moment) {
-        (Some(400..=499), _) => Verdict::Met,
+        (Some(status), _) if (400..=most).contains(&status) => Verdict::Met,
         (Some(status), Moment::Head) => Verdict::Missed(format!("a response with status {status}")),
         (Some(_), Moment::Late) | (None, _) => {
             P::judge_stream_error(record, stream, &[P::MALFORMED], strictness)
         }
-    }
-}
-
-fn judge_open<P: Judge>(record: &Record<P>) -> Verdict {
-    match (still_open(record, None), &record.closed) {
-        (Verdict::Open, Some(_)) => Verdict::Missed("the end of the connection".into()),
-        (verdict, _) => verdict.met_if_open(),
     }
 }
 
@@ -268,7 +265,7 @@ impl<P: Protocol> fmt::Display for Expect<P> {
             }
             Self::AtMostSinceMark(0) => f.write_str("no more requests"),
             Self::AtMostSinceMark(most) => write!(f, "no more than {most} requests more"),
-            Self::Open => f.write_str("the connection to go on"),
+            Self::NoConnectionError => f.write_str("no connection error"),
             Self::Any(expects) => {
                 for (number, expect) in expects.iter().enumerate() {
                     if number > 0 {

@@ -27,7 +27,7 @@ pub struct FrameLog {
     buffer: BytesMut,
     /// The rest of a DATA frame.
     skip: usize,
-    /// Nothing that follows can be decoded.
+    /// The later bytes cannot be decoded.
     lost: bool,
 }
 
@@ -44,7 +44,7 @@ enum Taken {
     Head(usize),
     /// More bytes are needed.
     Nothing,
-    /// A frame after which nothing can be decoded.
+    /// A frame that makes all later bytes undecodable.
     Lost,
 }
 

@@ -109,6 +109,11 @@ pub fn client_cases(version: Version) -> Vec<Case> {
     }
 }
 
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;

@@ -210,7 +210,8 @@ mod tests {
             strictness: Strictness::Usual,
         };
         let mut link = Link::new(Box::new(Flood(2 * MAX_INPUT)), conditions);
-        // The clock stands still while there is input: only the bound ends the reading.
+        // The paused clock does not advance while there is input, so only the bound ends the
+        // reading.
         link.write(b"a frame").await;
         let read = link.input.len();
         assert!(

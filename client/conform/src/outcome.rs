@@ -34,7 +34,7 @@ impl Outcome {
         !matches!(self, Self::Failed(_))
     }
 
-    /// The outcome in a word, for reports.
+    /// Returns the outcome as one word, for reports.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Passed => "passed",

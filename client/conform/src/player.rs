@@ -112,7 +112,7 @@ pub(crate) enum Decoded<P: Dialect> {
     Incomplete,
     /// A frame that cannot be decoded; those that follow can.
     BrokenFrame(String),
-    /// Nothing that follows can be decoded.
+    /// The later bytes cannot be decoded.
     BrokenConnection(String),
 }
 
@@ -185,11 +185,7 @@ impl<'a, P: Dialect> Player<'a, P> {
                 self.send_bytes(line, bytes).await;
             }
             Step::Expect(expect) => self.until(expect).await?,
-            Step::Holds(expect) => {
-                if let Verdict::Missed(got) = self.judge(expect) {
-                    return Err(self.failed(expect, got));
-                }
-            }
+            Step::Holds(expect) => self.holds(expect)?,
             Step::Alive => self.alive().await?,
             Step::Settle => {
                 self.alive().await?;
@@ -234,9 +230,11 @@ impl<'a, P: Dialect> Player<'a, P> {
         self.pings = self.pings.wrapping_add(1);
         self.send(&[frame]).await;
         match self.until(&Expect::PingAnswer(ping)).await {
-            Err(_) if self.tested == Side::Client && self.has_left() => Ok(()),
-            outcome => outcome,
+            Err(_) if self.tested == Side::Client && self.has_left() => return Ok(()),
+            outcome => outcome?,
         }
+        // The answer may precede the end of a connection that has failed.
+        self.holds(&Expect::NoConnectionError)
     }
 
     fn has_left(&self) -> bool {
@@ -302,6 +300,14 @@ impl<'a, P: Dialect> Player<'a, P> {
         }
     }
 
+    /// Checks that the frames so far do not contradict an expectation.
+    fn holds(&mut self, expect: &Expect<P>) -> Result<(), Stop> {
+        match self.judge(expect) {
+            Verdict::Missed(got) => Err(self.failed(expect, got)),
+            Verdict::Met | Verdict::Open => Ok(()),
+        }
+    }
+
     /// Reads for this long.
     pub(crate) async fn listen(&mut self, time: Duration) {
         let deadline = Instant::now() + time;
@@ -331,8 +337,8 @@ impl<'a, P: Dialect> Player<'a, P> {
         Instant::now() + self.conditions.timeout
     }
 
-    /// Reads once and decodes the input. Returns `false` at the end of the
-    /// input, or when nothing was received in time.
+    /// Reads once and decodes the input. Returns `false` at the end of the input, or after a time
+    /// without input.
     async fn read(&mut self, deadline: Instant) -> bool {
         if !self.link.read(deadline).await {
             return false;

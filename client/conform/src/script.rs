@@ -211,13 +211,13 @@ pub(crate) fn any_error<P: Protocol>(stream: impl Into<Id>) -> Step<P> {
     ])
 }
 
-/// The request is refused: a stream error, a response of 4xx, or an error of
-/// the session.
+/// The request is refused: a stream error, a response of 4xx or 5xx, or an error
+/// of the session.
 pub(crate) fn refused<P: Protocol>(stream: impl Into<Id>) -> Step<P> {
     let stream = stream.into();
     any([
         Expect::Reset(stream),
-        Expect::Head(stream, 400..=499),
+        Expect::Head(stream, 400..=599),
         Expect::ConnectionError(Vec::new()),
     ])
 }

@@ -18,13 +18,6 @@ use crate::BoxError;
 /// as its source.
 ///
 /// [`ClientError::Body`]: crate::ClientError::Body
-///
-/// ```
-/// use lacewing_client::BodyError;
-///
-/// let error = BodyError::TooShort { announced: 10, length: 4 };
-/// assert!(error.to_string().contains("10"));
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BodyError {

@@ -22,13 +22,13 @@ pub(crate) struct Streamed {
     taken: Taken,
 }
 
-/// The part of a body under way that is kept.
+/// The part that is kept of a body that is being sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Replay {
-    /// Nothing: a body that was begun cannot be sent again.
+    /// Nothing: a body of which a part was sent cannot be sent again.
     Never,
-    /// Pieces of so many bytes together, and a body that is a single piece
-    /// whatever its size, since it was all in memory to begin with.
+    /// Pieces up to this number of bytes together. A body that is a single piece is kept whatever
+    /// its length, since it was in memory from the beginning.
     UpTo(usize),
 }
 
@@ -200,7 +200,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes up to so many pieces of data: the bytes, and how many trailers.
+    /// Takes up to `pieces` pieces of data. Returns the bytes, and the number of trailers.
     fn take(body: &mut Streamed, pieces: usize) -> (Vec<u8>, usize) {
         let mut cx = Context::from_waker(Waker::noop());
         let (mut bytes, mut trailers) = (Vec::new(), 0);
@@ -235,7 +235,7 @@ mod tests {
             let mut body = pieces(Replay::UpTo(1000));
             take(&mut body, taken);
             let mut body = body.rewind().unwrap();
-            // In the middle of what goes again.
+            // While the kept part is sent again.
             take(&mut body, taken.min(1));
             let mut body = body.rewind().unwrap();
             assert_eq!(take(&mut body, 10), (b"onetwo".to_vec(), 1), "{taken}");

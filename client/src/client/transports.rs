@@ -73,13 +73,12 @@ impl ClientBuilder {
         Ok(self)
     }
 
-    /// Shows a certificate to servers that ask for one. The chain is in a PEM
-    /// file, the client's own certificate first; the key is in another file, or
-    /// the same.
+    /// Presents a certificate to servers that ask for one. The chain is in a PEM file, the client's
+    /// own certificate first; the key is in the same file or in another.
     ///
     /// # Errors
     ///
-    /// [`CertificateError`], which names the file and what is wrong with it.
+    /// [`CertificateError`], which names the file and its fault.
     ///
     /// ```no_run
     /// use lacewing_client::Client;
@@ -108,10 +107,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the configuration of rustls, for what nothing else here has: versions,
-    /// resumption, verifiers. It replaces everything set about certificates;
-    /// ALPN is set from [`protocols`](Self::protocols). The library is
-    /// [`lacewing_client::rustls`](crate::rustls).
+    /// Sets the configuration of rustls, for options that have no method here: versions,
+    /// resumption, verifiers. It replaces all options about certificates; ALPN is set from
+    /// [`protocols`](Self::protocols). The library is [`lacewing_client::rustls`](crate::rustls).
     pub fn tls_config(mut self, config: rustls::ClientConfig) -> Self {
         self.transports.config = Some(Box::new(config));
         self

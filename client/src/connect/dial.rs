@@ -35,14 +35,7 @@ pub trait Dial: Send + Sync + 'static {
 /// The future of a transport; from [`Dial::dial`].
 pub type Dialing<'a> = Pin<Box<dyn Future<Output = io::Result<Dialed>> + Send + 'a>>;
 
-/// A transport on which nothing was said yet.
-///
-/// ```
-/// use lacewing_client::Dialed;
-///
-/// let dialed = Dialed::new(tokio::io::duplex(64).0);
-/// assert!(dialed.address.is_none());
-/// ```
+/// A new transport, before its first byte.
 #[non_exhaustive]
 pub struct Dialed {
     /// The transport.
@@ -100,13 +93,6 @@ where
 }
 
 /// A closure that dials; from [`dial_fn`].
-///
-/// ```
-/// use lacewing_client::{DialFn, Origin, dial_fn};
-///
-/// let memory = dial_fn(|_: Origin| async { Ok::<_, std::io::Error>(tokio::io::duplex(64).0) });
-/// let _: DialFn<_> = memory;
-/// ```
 #[derive(Clone, Copy)]
 pub struct DialFn<F>(F);
 

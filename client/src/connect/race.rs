@@ -4,7 +4,7 @@ use std::{fmt, future::Future, io, net::SocketAddr, time::Duration};
 
 use tokio::{task::JoinSet, time::timeout};
 
-/// Addresses of one host that are tried: what a resolver says beyond is not.
+/// The number of addresses of one host to try. The resolver's further addresses are ignored.
 const MAX_ADDRESSES: usize = 64;
 
 /// No address of a host answered: what happened at each. It is inside of the

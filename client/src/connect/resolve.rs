@@ -28,7 +28,7 @@ pub trait Resolve: Send + Sync + 'static {
 /// The future of addresses; from [`Resolve::resolve`].
 pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>>;
 
-/// A [`Resolve`] of a closure, which gets the host and the port.
+/// A [`Resolve`] from a closure, which receives the host and the port.
 ///
 /// ```
 /// use lacewing_client::{Tcp, resolve_fn};
@@ -49,13 +49,6 @@ where
 }
 
 /// A closure that resolves; from [`resolve_fn`].
-///
-/// ```
-/// use lacewing_client::{ResolveFn, resolve_fn};
-///
-/// let nowhere = resolve_fn(|_: String, _| async { Err(std::io::Error::other("no names here")) });
-/// let _: ResolveFn<_> = nowhere;
-/// ```
 #[derive(Clone, Copy)]
 pub struct ResolveFn<F>(F);
 

@@ -44,7 +44,7 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    /// Names as the operating system knows them, from any local address.
+    /// Connects from any local address, and resolves names with the operating system.
     pub fn new() -> Self {
         Self {
             resolver: Arc::new(System),
@@ -61,8 +61,8 @@ impl Tcp {
         self
     }
 
-    /// The addresses of a host, instead of the resolver's. A port of 0 stands
-    /// for that of the URI. Certificates are still checked for the host's name.
+    /// Sets the addresses of a host, in place of the resolver's. A port of 0 means the port of the
+    /// URI. Certificates are still checked against the host's name.
     pub fn resolve_to(
         mut self,
         host: &str,
@@ -152,8 +152,8 @@ async fn attempt(address: SocketAddr, local: Local) -> io::Result<TcpStream> {
         }
     }
     let stream = socket.connect(address).await?;
-    // Nagle's algorithm would hold a small request back until the peer
-    // acknowledges the previous one (the 40 ms cliff).
+    // Nagle's algorithm would delay a small request until the peer acknowledges the previous one
+    // (by 40 ms and more).
     stream.set_nodelay(true)?;
     Ok(stream)
 }

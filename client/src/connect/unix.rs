@@ -7,8 +7,8 @@ use tokio::net::UnixStream;
 use super::{Dial, Dialed, Dialing};
 use crate::Origin;
 
-/// Connects to a Unix socket for every origin. The URI's host is what the
-/// server is asked for, and, with TLS, what its certificate is for.
+/// Connects to a Unix socket for every origin. The URI's host is still the `:authority` of requests
+/// and, with TLS, the name for the certificate.
 ///
 /// ```
 /// use lacewing_client::{Client, Unix, Version};
@@ -20,8 +20,8 @@ use crate::Origin;
 /// # drop(client);
 /// ```
 ///
-/// The stacks of gRPC that are made of its C core ask for the percent-encoded path of the socket.
-/// No `Uri` holds such an authority; the `host` field of a request does:
+/// gRPC stacks that use its C core send the percent-encoded path of the socket as the authority.
+/// It does not fit into a `Uri`; set it as the `host` field of the request:
 ///
 /// ```
 /// use lacewing_client::Body;

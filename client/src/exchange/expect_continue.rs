@@ -7,11 +7,11 @@ use std::{
 
 use lacewing_conn::proto::StreamKey;
 
-/// Streams whose body waits for 100 (Continue), and until when.
+/// The streams whose body waits for 100 (Continue), and their deadlines.
 #[derive(Debug)]
 pub(super) struct Expectations {
     timeout: Duration,
-    /// All wait equally long, so that they are in order.
+    /// All have the same timeout, so they are in the order of their deadlines.
     waiting: VecDeque<(Instant, StreamKey)>,
 }
 
@@ -28,12 +28,12 @@ impl Expectations {
         self.waiting.push_back((until, stream));
     }
 
-    /// This stream waits no more.
+    /// Ends the wait of this stream.
     pub(super) fn settle(&mut self, stream: StreamKey) {
         self.waiting.retain(|(_, waiting)| *waiting != stream);
     }
 
-    /// Takes a stream that waited long enough.
+    /// Takes a stream whose deadline has passed.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<StreamKey> {
         let (until, stream) = *self.waiting.front()?;
         if until > now {
@@ -43,7 +43,7 @@ impl Expectations {
         Some(stream)
     }
 
-    /// The time at which the next stream has waited long enough.
+    /// Returns the next deadline.
     pub(super) fn next(&self) -> Option<Instant> {
         self.waiting.front().map(|(until, _)| *until)
     }

@@ -1,5 +1,5 @@
-//! Header fields that no request may have. They are refused rather than left
-//! out, so that the user learns that they have no effect.
+//! Header fields that no request may have. The client refuses them with an error instead of
+//! dropping them, so that the user learns about it.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority};
 
@@ -14,15 +14,15 @@ pub(super) enum Section {
     Trailers,
 }
 
-/// Fields of a list that need more than a look. Most requests have neither, and
-/// comparing all names once costs less than looking these up.
+/// The fields of a list that need a closer check. Most requests have neither; one pass over the
+/// names costs less than two look-ups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Present {
     pub(super) host: bool,
     pub(super) length: bool,
 }
 
-/// Refuses fields that would have to be left out.
+/// Refuses fields that the protocol cannot carry.
 pub(super) fn check_fields(fields: &HeaderMap, section: Section) -> Result<Present, RequestError> {
     let mut present = Present::default();
     for (name, value) in fields {
@@ -36,8 +36,8 @@ pub(super) fn check_fields(fields: &HeaderMap, section: Section) -> Result<Prese
     Ok(present)
 }
 
-/// Returns why a field cannot be sent (RFC 9113 §8.2.2, SPDY/3 §3.2.1; of trailers
-/// RFC 9110 §6.5.1).
+/// Returns the reason why a field cannot be sent (RFC 9113 §8.2.2, SPDY/3 §3.2.1; for trailers RFC
+/// 9110 §6.5.1).
 fn why_not(name: &HeaderName, value: &HeaderValue, section: Section) -> Option<&'static str> {
     if section == Section::Trailers
         && (*name == header::CONTENT_LENGTH || *name == header::HOST || *name == header::TE)
@@ -65,15 +65,15 @@ fn why_not(name: &HeaderName, value: &HeaderValue, section: Section) -> Option<&
         .then_some("it controls an HTTP/1.1 connection; leave it out")
 }
 
-/// The authority that a `host` field names.
+/// An authority in a `host` field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Host {
     Uri(Authority),
-    /// One that no `Uri` holds, such as `%2Frun%2Fsock` (RFC 3986 §3.2.2).
+    /// An authority that does not fit into a `Uri`, such as `%2Frun%2Fsock` (RFC 3986 §3.2.2).
     Field(HeaderValue),
 }
 
-/// Returns the authority that the `host` field, which is there, names.
+/// Returns the authority of the `host` field. The caller has checked that the field is present.
 pub(super) fn host(fields: &HeaderMap) -> Result<Host, RequestError> {
     let mut hosts = fields.get_all(header::HOST).iter();
     let host = hosts.next().map_or(&b""[..], HeaderValue::as_bytes);
@@ -97,8 +97,8 @@ pub(super) fn host(fields: &HeaderMap) -> Result<Host, RequestError> {
         })
 }
 
-/// Returns the length that `content-length`, which is there, announces. Several fields have to
-/// agree (RFC 9110 §8.6); one of them is left.
+/// Returns the length in `content-length`. The caller has checked that the field is present.
+/// Several values must be equal (RFC 9110 §8.6); one of them remains.
 pub(super) fn settle_length(fields: &mut HeaderMap) -> Result<u64, RequestError> {
     let values = fields.get_all(header::CONTENT_LENGTH);
     let several = values.iter().nth(1).is_some();

@@ -5,12 +5,11 @@ use lacewing_conn::driver::facade::Context;
 use super::Exchanges;
 use crate::link::Message;
 
-/// Messages that a list keeps room for while the connection is idle.
+/// The number of messages for which an idle connection's list keeps memory.
 const IDLE_MESSAGES: usize = 64;
 
 impl Exchanges {
-    /// Takes the messages of handles. Requests join those that wait, in the
-    /// order of their age.
+    /// Takes the messages of handles. Adds requests to the waiting ones, in the order of their age.
     pub(super) fn handle_messages(&mut self, conn: &mut Context<'_>) {
         self.link.take_into(&mut self.messages);
         if self.messages.is_empty() {
@@ -31,7 +30,7 @@ impl Exchanges {
                     conn.ping();
                 }
                 Message::Stats(answer) => {
-                    // The handle may be gone.
+                    // The handle may be dropped already.
                     let _ = answer.send(conn.stats());
                 }
                 Message::Prioritize(priority) => {
@@ -39,7 +38,7 @@ impl Exchanges {
                         conn.stream(stream).prioritize(priority);
                     }
                 }
-                // The lifecycle has it: the message only wakes the task.
+                // The lifecycle already has this state; the message only wakes the task.
                 Message::ShutDown => {}
             }
         }
@@ -47,8 +46,8 @@ impl Exchanges {
         if cancelled_unopened {
             self.forget_abandoned();
         }
-        // Requests arrive in this order, except those that were sent before on
-        // a connection that ended.
+        // Requests arrive in this order, except retries of requests that an earlier connection did
+        // not process.
         let waiting = &mut self.waiting;
         if !waiting.iter().is_sorted_by_key(|submission| submission.age) {
             let waiting = waiting.make_contiguous();
@@ -56,7 +55,7 @@ impl Exchanges {
         }
     }
 
-    /// Releases what an idle connection does not need.
+    /// Releases memory that an idle connection does not need.
     pub(super) fn release_memory(&mut self) {
         if self.messages.capacity() > IDLE_MESSAGES {
             self.messages = Vec::new();

@@ -1,4 +1,4 @@
-//! From a request that waits to a stream.
+//! Opens streams for waiting requests.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::{
 };
 
 impl Exchanges {
-    /// Opens streams for those that wait, as far as the server allows.
+    /// Opens streams for waiting requests, up to the server's limit.
     pub(super) fn open_waiting(&mut self, conn: &mut Context<'_>) {
         if !self.deferred.is_empty() && conn.peer_spoke() {
             while let Some(submission) = self.deferred.pop_back() {
@@ -40,7 +40,7 @@ impl Exchanges {
             self.open(conn, submission);
         }
         if conn.is_exhausted() && self.refusing.is_none() {
-            // Those that wait, and all that come, go to another connection.
+            // The waiting requests and all later ones need another connection.
             self.refuse(not_sent("the connection's stream ids are used up"));
         }
         if self.link.admission.fails_rather_than_waits() && !self.waiting.is_empty() {
@@ -48,8 +48,7 @@ impl Exchanges {
         }
         let max = usize::try_from(conn.peer_max_concurrent_streams());
         let max = max.unwrap_or(usize::MAX);
-        // Streams that only wait for their reader are no longer counted by the
-        // server.
+        // The server no longer counts streams whose received content only waits for its reader.
         let open = if conn.can_open() {
             conn.open_streams().min(max.saturating_sub(1))
         } else {
@@ -122,7 +121,7 @@ impl Exchanges {
         );
     }
 
-    /// Adopts a stream whose request was sent in another way, whole.
+    /// Adopts a stream whose request was already sent completely, over HTTP/1.1.
     #[cfg(feature = "h2c")]
     pub(crate) fn adopt(
         &mut self,
@@ -150,8 +149,8 @@ impl Exchanges {
         response
     }
 
-    /// The request's URI as the server sees it, if it may push: pushes have to be of its origin.
-    /// An authority that is in the `host` field alone cannot be compared with theirs.
+    /// Returns the request's URI as the server sees it, if the server may push: pushes must have
+    /// its origin. If only the `host` field has the authority, the origins cannot be compared.
     fn push_parent(&self, control: &Control) -> Option<Box<Uri>> {
         match control {
             Control::Request { uri, .. } if self.pushes.is_some() => {
@@ -181,7 +180,8 @@ impl Exchanges {
         reply.settle(Err(Failure::new(error)));
     }
 
-    /// As many streams are open as the server allows, and requests do not wait.
+    /// Refuses the waiting requests: the server's limit is reached, and the options say that
+    /// requests fail instead of waiting.
     fn refuse_waiting(&mut self, conn: &Context<'_>) {
         let max = usize::try_from(conn.peer_max_concurrent_streams());
         let max = max.unwrap_or(usize::MAX);
@@ -195,7 +195,8 @@ impl Exchanges {
     }
 }
 
-/// The server says with its first frame whether it accepts extended CONNECT.
+/// Returns whether the request must wait for the server's first frame, which shows whether the
+/// server accepts extended CONNECT.
 fn is_too_early(conn: &Context<'_>, submission: &Submission) -> bool {
     let extensions = submission.request.extensions();
     !extensions.is_empty()
@@ -204,7 +205,7 @@ fn is_too_early(conn: &Context<'_>, submission: &Submission) -> bool {
         && !conn.peer_spoke()
 }
 
-/// Starts to send a body: at once what is at hand.
+/// Begins to send a body. A body in memory is sent at once.
 pub(super) fn start(
     conn: &mut Context<'_>,
     stream: StreamKey,
@@ -213,8 +214,8 @@ pub(super) fn start(
     match body {
         RequestBody::Empty => None,
         RequestBody::Bytes(bytes) => {
-            // It was opened without an end, and nothing was sent on it: there
-            // is no reason to refuse this.
+            // This cannot fail: the stream was opened without END_STREAM, and nothing was sent on
+            // it.
             let _ = conn.stream(stream).send_data(bytes, true);
             None
         }

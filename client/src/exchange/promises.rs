@@ -1,4 +1,4 @@
-//! Pushes on their way to the handles.
+//! Pushes, from the server's promise to the user's handle.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use super::{Exchange, Exchanges};
 use crate::{Pushed, ResponseFuture, link::Reply, telemetry::Clock};
 
 impl Exchanges {
-    /// The server promises a response. It is refused when too many wait
-    /// already, and when the server has no say about what is promised.
+    /// Handles a promise of the server. Refuses it if too many pushes wait already, or if the
+    /// server is not authoritative for it.
     pub(super) fn promised(
         &mut self,
         conn: &mut Context<'_>,
@@ -34,13 +34,12 @@ impl Exchanges {
         let Control::Request { method, uri, .. } = head.control else {
             return conn.reset(stream, Reason::ProtocolError);
         };
-        // Without the parent the origins cannot be compared: it was
-        // cancelled while the promise was on its way.
+        // The parent was cancelled before the promise arrived, so the origins cannot be compared.
         let Some(parent) = parent else {
             return conn.reset(stream, Reason::Cancel);
         };
-        // RFC 9113 §8.4: a promise has to be safe and cacheable, and for an
-        // origin that the server is known to speak for.
+        // RFC 9113 §8.4: a promised request must be safe and cacheable, and the server
+        // authoritative for its origin.
         let allowed = match conn.version().capabilities().push_scope {
             PushScope::SameOrigin => same_origin(&uri, &parent),
             PushScope::SameServer => same_origin(&uri, &parent) || same_server(&uri, &parent),
@@ -84,8 +83,8 @@ fn same_origin(one: &Uri, other: &Uri) -> bool {
         && port(one) == port(other)
 }
 
-/// spdy-transport says `https` in all its pushes, on cleartext connections too:
-/// there the server that was asked counts.
+/// Compares the servers instead of the origins, in cleartext: spdy-transport sends `https` in all
+/// its pushes, on cleartext connections too.
 fn same_server(pushed: &Uri, parent: &Uri) -> bool {
     let host = |uri: &Uri| uri.host().map(str::to_ascii_lowercase);
     let pushed_port = pushed.port_u16().or_else(|| port(parent));

@@ -1,4 +1,4 @@
-//! Requests, prepared for the engine.
+//! Prepares requests for the engine.
 
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header, uri};
 use lacewing_conn::{
@@ -9,7 +9,7 @@ use lacewing_conn::{
 use super::fields::{self, Host, Section, check_fields};
 use crate::{OnInformational, PriorityHandle, RequestError, Security, body::RequestBody};
 
-/// The field of RFC 9218 §5.
+/// The `priority` header field (RFC 9218 §5).
 const PRIORITY: header::HeaderName = header::HeaderName::from_static("priority");
 
 /// A request in the parts that the engine needs.
@@ -17,26 +17,26 @@ pub(crate) struct PreparedRequest {
     pub(crate) head: Head,
     pub(super) priority: Option<Priority>,
     pub(crate) body: RequestBody,
-    /// The request's extensions. Most have none.
+    /// The request's extensions. Most requests have none.
     pub(super) extensions: RequestExtensions,
     pub(super) expectation: Expectation,
 }
 
-/// The extensions of a request for the connection's task.
+/// Extensions of a request that the connection's task uses.
 #[derive(Debug, Default)]
 pub(crate) struct RequestExtensions {
     pub(super) informational: Option<OnInformational>,
     pub(super) priority: Option<PriorityHandle>,
 }
 
-/// Says whether the body waits for 100 (Continue) (RFC 9110 §10.1.1).
+/// The wait of a body for 100 (Continue) (RFC 9110 §10.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expectation {
     None,
     Continue,
 }
 
-/// Prepares a request for a connection of this protocol.
+/// Prepares a request for a connection of this version.
 pub(crate) fn prepare(
     request: Request<RequestBody>,
     version: Version,
@@ -61,7 +61,7 @@ pub(crate) fn prepare(
     let (mut host, mut announced) = (None, None);
     if present.host {
         let named = fields::host(&parts.headers)?;
-        // The authority says it; twice is an invitation to differ.
+        // `:authority` has the same value. Two fields could contradict each other.
         parts.headers.remove(header::HOST);
         if let Host::Field(value) = &named {
             parts.headers.insert(header::HOST, value.clone());
@@ -78,7 +78,7 @@ pub(crate) fn prepare(
     if let Some(priority) = priority.filter(|_| capabilities.priority_field) {
         announce_priority(&mut parts.headers, priority);
     }
-    // Elsewhere there is no frame for the answer.
+    // SPDY has no frame for a 100 (Continue) response.
     if capabilities.informational && !body.is_empty() && expects_continue(&parts.headers) {
         expectation = Expectation::Continue;
     }
@@ -121,9 +121,9 @@ fn announce_priority(fields: &mut HeaderMap, priority: Priority) {
 /// The target of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
-    /// A host to connect to, and nothing else (RFC 9110 §9.3.6).
+    /// A host and port to connect to, without a scheme or a path (RFC 9110 §9.3.6).
     Host,
-    /// A resource.
+    /// A resource on a server.
     Resource,
 }
 
@@ -137,10 +137,10 @@ impl Target {
     }
 }
 
-/// A URI with scheme and authority. The authority is that of the `host` field,
-/// if there is one: it names whom the request is for, and the URI where to
-/// connect to. The scheme of an origin-form URI is that of the connection. Where
-/// only the field can hold the authority, the URI is in origin form.
+/// Returns the URI with scheme and authority. The authority is that of the `host` field, if there
+/// is one: the field names the request's target, and the URI the server to connect to. A URI in
+/// origin form gets the scheme of the connection. If only the field can hold the authority, the URI
+/// is in origin form.
 fn complete(
     uri: Uri,
     target: Target,
@@ -184,8 +184,8 @@ fn complete(
     Uri::from_parts(parts).map_err(|_| RequestError::NoHost)
 }
 
-/// Adds `content-length` if the length is known and has a meaning (RFC 9110 §8.6).
-/// Holds the body to it.
+/// Adds `content-length` if the length is known and has a meaning (RFC 9110 §8.6). Checks the body
+/// against it while it is sent.
 fn settle_length(
     fields: &mut HeaderMap,
     method: &Method,
@@ -193,7 +193,7 @@ fn settle_length(
     body: &mut RequestBody,
 ) -> Result<(), RequestError> {
     if *method == Method::CONNECT {
-        // A tunnel follows.
+        // A CONNECT request has no content: a tunnel follows.
         return match announced {
             None => Ok(()),
             Some(_) => Err(RequestError::ForbiddenField {
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(uri_of("/x", None), Err(RequestError::NoHost));
     }
 
-    /// As curl and Go do: the URI says where to connect to.
+    /// As in curl and Go, the URI names the server to connect to.
     #[test]
     fn a_host_field_names_the_authority() {
         assert_eq!(uri_of("http://a/x", Some("b:1")), Ok("http://b:1/x".into()));

@@ -1,4 +1,4 @@
-//! Admission of requests: how many may wait for a stream.
+//! Admission of requests: the number of requests that may wait for a stream.
 
 use std::{
     sync::{
@@ -10,8 +10,8 @@ use std::{
 
 use crate::{ClientError, Concurrency, Streams};
 
-/// The number of streams assumed to be allowed until the server's settings
-/// arrive (RFC 9113 §6.5.2 recommends no less).
+/// The limit of streams to assume until the server's SETTINGS arrive. RFC 9113 §6.5.2 recommends
+/// servers to permit at least as many.
 const INITIALLY_ALLOWED: usize = 100;
 
 /// Admits requests to a connection.
@@ -19,17 +19,17 @@ const INITIALLY_ALLOWED: usize = 100;
 pub(crate) struct Admission {
     max_queued: usize,
     concurrency: Concurrency,
-    /// Requests without a stream, and slots that `poll_ready` reserved.
+    /// Requests without a stream, and the slots that `poll_ready` reserved.
     taken: AtomicUsize,
-    /// Streams open and allowed, as of the task's last turn.
+    /// The open streams and the limit, after the task's last turn.
     open: AtomicUsize,
     allowed: AtomicUsize,
-    /// There is a waker in `waiters`.
+    /// Set while `waiters` is not empty.
     has_waiters: AtomicBool,
     waiters: Mutex<Vec<Waker>>,
 }
 
-/// For handles.
+/// The methods for handles.
 impl Admission {
     pub(super) fn new(max_queued: usize, concurrency: Concurrency) -> Self {
         Self {
@@ -79,7 +79,7 @@ impl Admission {
             }
             self.has_waiters.store(true, Ordering::SeqCst);
         }
-        // A slot may have become free before the task could see the waker.
+        // The task may have released a slot before it could see this waker.
         if self.take_slot().is_ok() {
             Poll::Ready(())
         } else {
@@ -87,7 +87,7 @@ impl Admission {
         }
     }
 
-    /// Returns slots: their requests have a stream, or no longer need one.
+    /// Releases slots whose requests have a stream, or need none any more.
     pub(crate) fn release_slots(&self, requests: usize) {
         if requests == 0 {
             return;
@@ -96,7 +96,7 @@ impl Admission {
         self.wake_all();
     }
 
-    /// Streams open, waiting and allowed.
+    /// Returns the numbers of open streams, of waiting requests, and of permitted streams.
     pub(crate) fn streams(&self) -> Streams {
         Streams {
             open: self.open.load(Ordering::SeqCst),
@@ -106,23 +106,23 @@ impl Admission {
     }
 }
 
-/// For the connection's task.
+/// The methods for the connection's task.
 impl Admission {
-    /// The error of a request that finds `queued` others without a stream.
+    /// Returns the error of a request that finds `queued` others without a stream.
     pub(crate) fn too_many(&self, queued: usize) -> Option<ClientError> {
         let open = self.open.load(Ordering::SeqCst).saturating_add(queued);
         let max = self.allowed.load(Ordering::SeqCst);
         (open >= max).then_some(ClientError::TooManyStreams { open, max })
     }
 
-    /// Says whether requests fail rather than wait for a stream.
+    /// Returns whether requests fail instead of waiting for a stream.
     pub(crate) fn fails_rather_than_waits(&self) -> bool {
         self.concurrency == Concurrency::Fail
     }
 
-    /// Publishes how many streams are open and allowed.
+    /// Publishes the number of open streams and the limit.
     pub(crate) fn set_streams(&self, open: usize, allowed: usize) {
-        // Only the task writes these: most turns change neither.
+        // Only the task writes these values, and most turns change neither.
         if self.open.load(Ordering::Relaxed) == open
             && self.allowed.load(Ordering::Relaxed) == allowed
         {
@@ -135,7 +135,7 @@ impl Admission {
         }
     }
 
-    /// Wakes everything that waits for a slot.
+    /// Wakes all callers that wait for a slot.
     pub(super) fn wake_all(&self) {
         if self.has_waiters.load(Ordering::SeqCst) {
             let mut waiters = self.waiters();
@@ -149,7 +149,7 @@ impl Admission {
     }
 
     fn waiters(&self) -> MutexGuard<'_, Vec<Waker>> {
-        // A panic under this lock leaves a list of wakers.
+        // A panic under this lock leaves a valid list of wakers.
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use crate::alternative_services::Announced;
 
-/// Figures of a connection that handles may read.
+/// The figures of a connection, readable by its handles.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     /// The last measured round trip in microseconds, 0 before the first.
@@ -19,7 +19,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// The round trip that was measured last.
+    /// Returns the last measured round trip.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
         let micros = self.round_trip.load(Ordering::Relaxed);
         (micros > 0).then(|| Duration::from_micros(micros))
@@ -30,7 +30,7 @@ impl Figures {
         self.round_trip.store(micros.max(1), Ordering::Relaxed);
     }
 
-    /// Reads or extends what the server announced about itself.
+    /// Reads or changes the server's advertisements.
     pub(crate) fn announced<T>(&self, access: impl FnOnce(&mut Announced) -> T) -> T {
         access(
             &mut self

@@ -9,35 +9,35 @@ use lacewing_conn::{Error, Initiator, Reason};
 
 use super::Progress;
 
-/// The lifecycle of a connection: its state, and why it ends.
+/// The lifecycle of a connection: its state, and the reason for its end.
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
     state: AtomicU8,
-    /// The server answered a request, or is going to.
+    /// The server has answered a request, or still works on one.
     made_progress: AtomicBool,
     idle: AtomicBool,
-    /// No handle is left, or a handle asked for a shutdown.
+    /// No handle remains, or a handle asked for a shutdown.
     unwanted: AtomicBool,
     end: Mutex<End>,
 }
 
-/// States of a connection, in their order.
+/// The states of a connection, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// Accepts requests.
     Open,
-    /// Finishes the requests that it has.
+    /// Finishes its open requests.
     Draining,
-    /// Is over.
+    /// Has ended.
     Closed,
 }
 
-/// Why a connection ends.
+/// The reason for the end of a connection.
 #[derive(Debug, Default)]
 struct End {
-    /// Why it opens no more streams.
+    /// The reason why it opens no more streams.
     refusing: Option<Error>,
-    /// Why its task is gone.
+    /// The reason why its task has ended.
     closed: Option<Error>,
 }
 
@@ -60,7 +60,7 @@ impl Lifecycle {
         }
     }
 
-    /// Says whether requests of this connection were answered.
+    /// Returns whether the server answered requests of this connection.
     pub(crate) fn progress(&self) -> Progress {
         if self.made_progress.load(Ordering::SeqCst) {
             Progress::Made
@@ -69,7 +69,7 @@ impl Lifecycle {
         }
     }
 
-    /// Why the connection ends, as far as is known.
+    /// Returns the reason for the connection's end, as far as it is known.
     pub(crate) fn error(&self) -> Error {
         let end = self.end();
         let why = end.closed.as_ref().or(end.refusing.as_ref()).cloned();
@@ -80,7 +80,7 @@ impl Lifecycle {
         })
     }
 
-    /// Why no further request is accepted; `None` while requests are.
+    /// Returns the reason why the connection refuses requests; `None` while it accepts them.
     pub(super) fn refusal(&self) -> Option<Error> {
         if self.state() == State::Open {
             return None;
@@ -104,18 +104,18 @@ impl Lifecycle {
     }
 }
 
-/// For the connection's task.
+/// The methods for the connection's task.
 impl Lifecycle {
     /// Accepts no more requests.
     pub(crate) fn drain(&self) {
         let (open, draining) = (State::Open as u8, State::Draining as u8);
-        // A later state stays.
+        // The state never goes back.
         let _ = self
             .state
             .compare_exchange(open, draining, Ordering::SeqCst, Ordering::SeqCst);
     }
 
-    /// Accepts no more requests, for this reason.
+    /// Accepts no more requests, and records the reason.
     pub(crate) fn refuse(&self, error: &Error) {
         self.end().refusing.get_or_insert_with(|| error.clone());
         self.drain();
@@ -127,9 +127,9 @@ impl Lifecycle {
         self.state.store(State::Closed as u8, Ordering::SeqCst);
     }
 
-    /// The server answered a request, or is going to.
+    /// Records that the server has answered a request, or still works on one.
     pub(crate) fn note_progress(&self) {
-        // Only the task writes this, once.
+        // Only the task writes this value, once.
         if !self.made_progress.load(Ordering::Relaxed) {
             self.made_progress.store(true, Ordering::SeqCst);
         }
@@ -144,7 +144,7 @@ impl Lifecycle {
     }
 
     fn end(&self) -> MutexGuard<'_, End> {
-        // A panic under this lock leaves errors that are whole.
+        // A panic under this lock leaves complete errors.
         self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,22 +12,22 @@ use tokio::sync::oneshot;
 use super::{Failure, Progress, Reply};
 use crate::{ClientError, age::Age, body::RequestBody};
 
-/// A message for the connection's task. An answer that cannot be given is
-/// dropped with its sender.
+/// A message for the connection's task. If the task cannot answer, it drops the sender of the
+/// answer.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub(crate) enum Message {
-    /// Send a request.
+    /// Sends a request.
     Request(Submission),
-    /// The future of this response was dropped.
+    /// Reports that the future of this response was dropped.
     Cancel(Arc<Reply>),
-    /// Measure a round trip.
+    /// Measures a round trip.
     Ping(oneshot::Sender<Duration>),
-    /// Report the connection's statistics.
+    /// Requests the connection's statistics.
     Stats(oneshot::Sender<ConnectionStats>),
-    /// Change the priority of a stream.
+    /// Changes the priority of a stream.
     Prioritize(Arc<NewPriority>),
-    /// End the connection when it has nothing to do.
+    /// Ends the connection as soon as it is idle.
     ShutDown,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Submission {
 }
 
 impl Submission {
-    /// Returns the request, which was not sent, whole.
+    /// Returns the whole request, which was not sent.
     pub(crate) fn fail(self, error: ClientError, progress: Progress) {
         let failure = Failure::unsent(error, self.request).after(progress);
         self.reply.settle(Err(failure));
@@ -62,8 +62,8 @@ impl NewPriority {
         })
     }
 
-    /// Sets the priority. Returns the message to send, unless one is under way
-    /// already.
+    /// Sets the priority. Returns a message for the task, unless an earlier one is still on its
+    /// way.
     pub(crate) fn set(self: &Arc<Self>, priority: Priority) -> Option<Message> {
         let earlier = self.lock().replace(priority);
         earlier
@@ -71,7 +71,7 @@ impl NewPriority {
             .then(|| Message::Prioritize(Arc::clone(self)))
     }
 
-    /// Takes the priority, and the stream that it is for.
+    /// Takes the priority and its stream.
     pub(crate) fn take(&self) -> Option<(StreamKey, Priority)> {
         Some((self.stream, self.lock().take()?))
     }

@@ -1,4 +1,4 @@
-//! The cell through which one response returns.
+//! The cell that returns one response from the task to the future.
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ use crate::{ClientError, body::RequestBody};
 /// The outcome of a request.
 pub(crate) type Outcome = Result<Response<Incoming>, Box<Failure>>;
 
-/// Why there is no response, and what is left of the request.
+/// The error of a request, and the part of the request that a retry can use.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: ClientError,
@@ -24,21 +24,22 @@ pub(crate) struct Failure {
     pub(crate) progress: Progress,
 }
 
-/// The connection answered other requests, and not this one.
+/// The progress with other requests on the connection of a failed one: whether the server answered
+/// any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     None,
     Made,
 }
 
-/// The rest of a request that failed.
+/// The part of a failed request that remains.
 #[derive(Debug)]
 pub(crate) enum Rest {
-    /// Nothing: its body is gone.
+    /// Nothing: the body is consumed.
     Nothing,
-    /// Its body, from its beginning.
+    /// The body, from its beginning.
     Body(RequestBody),
-    /// All of it: it never went out.
+    /// The whole request: it was not sent.
     Whole(Box<Request<RequestBody>>),
 }
 
@@ -59,17 +60,17 @@ impl Failure {
         })
     }
 
-    /// The same, with what became of others.
+    /// Adds the progress of other requests.
     pub(crate) fn after(mut self: Box<Self>, progress: Progress) -> Box<Self> {
         self.progress = progress;
         self
     }
 }
 
-/// One response, between the connection's task and the one who asked.
+/// One response, shared by the connection's task and the response's future.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    /// The stream, once there is one.
+    /// The stream, once the request has one.
     stream: OnceLock<StreamKey>,
     abandoned: AtomicBool,
     state: Mutex<State>,
@@ -79,11 +80,11 @@ pub(crate) struct Reply {
 enum State {
     Waiting(Option<Waker>),
     Settled(Outcome),
-    /// The outcome was taken, or the future was dropped.
+    /// The outcome is taken, or the future is dropped.
     Over,
 }
 
-/// Says whether an outcome has a receiver.
+/// The delivery of an outcome: to a receiver, or to none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivered {
     Yes,
@@ -111,7 +112,7 @@ impl Reply {
         self.abandoned.load(Ordering::Relaxed)
     }
 
-    /// Hands the outcome over.
+    /// Sets the outcome.
     pub(crate) fn deliver(&self, outcome: Outcome) -> Delivered {
         let mut state = self.lock();
         match std::mem::replace(&mut *state, State::Over) {
@@ -132,12 +133,12 @@ impl Reply {
         }
     }
 
-    /// Delivers the outcome, if the future is still there.
+    /// Delivers the outcome, if the future still exists.
     pub(crate) fn settle(&self, outcome: Outcome) {
         let _: Delivered = self.deliver(outcome);
     }
 
-    /// Waits for the outcome.
+    /// Polls for the outcome.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let mut state = self.lock();
         match &mut *state {
@@ -153,14 +154,13 @@ impl Reply {
         }
         match std::mem::replace(&mut *state, State::Over) {
             State::Settled(outcome) => Poll::Ready(outcome),
-            // Polled after it was ready.
+            // The future was polled after it was ready.
             State::Waiting(_) | State::Over => Poll::Pending,
         }
     }
 
-    /// Gives the outcome up. Returns whether the task has to learn of it: the
-    /// request is still under way. An outcome that is there is dropped, and the
-    /// body of a response with it, which resets the stream.
+    /// Gives up the outcome. Returns whether the request is still open, so that the task must
+    /// cancel it. Drops a present outcome; the dropped body of a response then resets its stream.
     pub(crate) fn abandon(&self) -> bool {
         self.abandoned.store(true, Ordering::Relaxed);
         let before = std::mem::replace(&mut *self.lock(), State::Over);

@@ -1,4 +1,4 @@
-//! Requests that wait while a connection is made, the oldest in front.
+//! Requests that wait while a connection is made, the oldest first.
 
 use std::{
     collections::BTreeMap,
@@ -17,8 +17,7 @@ use crate::{
     ClientError, Connection, Origin, ResponseFuture, age::Age, body::RequestBody, link::Failure,
 };
 
-/// Requests that wait for a connection to one origin. Each leaves with its
-/// future.
+/// Requests that wait for a connection to one origin. A request leaves when its future is dropped.
 #[derive(Default)]
 pub(super) struct WaitQueue {
     waiting: BTreeMap<Age, Waiting>,
@@ -26,19 +25,19 @@ pub(super) struct WaitQueue {
     upgrading: Option<Age>,
 }
 
-/// An entry: a request, or a wait for the connection itself.
+/// An entry of the queue: a request, or a caller that needs the connection itself.
 pub(super) enum Waiting {
     Response(Box<Request<RequestBody>>, oneshot::Sender<Answer>),
     Connection(oneshot::Sender<Result<Connection, ClientError>>),
 }
 
-/// The response to a request that is on a connection now.
+/// The response to a request that has a connection, or the failure.
 pub(super) type Answer = Result<ResponseFuture, Box<Failure>>;
 
 impl Waiting {
-    /// Continues with a connection.
+    /// Passes the connection to the entry.
     pub(super) fn proceed(self, age: Age, connection: &Connection) {
-        // The future may be gone; then the request is dropped.
+        // If the future is dropped, the request is dropped too.
         match self {
             Self::Response(request, answer) => {
                 if !answer.is_closed() {
@@ -51,7 +50,7 @@ impl Waiting {
         }
     }
 
-    /// There is no connection.
+    /// Fails the entry: there is no connection.
     pub(super) fn fail(self, error: ClientError) {
         match self {
             Self::Response(request, answer) => {
@@ -77,7 +76,7 @@ impl WaitQueue {
         self.waiting.pop_first()
     }
 
-    /// The oldest request, to make the connection with.
+    /// Takes the oldest request, to make the connection with it.
     #[cfg(feature = "h2c")]
     pub(super) fn take_for_upgrade(
         &mut self,
@@ -106,7 +105,7 @@ impl WaitQueue {
     }
 }
 
-/// A waiter in the queue; dropping it leaves the queue.
+/// The future of a queue entry. When it is dropped, the entry leaves the queue.
 pub(super) struct Waiter<T> {
     pub(super) pool: Arc<Pool>,
     pub(super) origin: Origin,
@@ -115,7 +114,7 @@ pub(super) struct Waiter<T> {
     pub(super) left: Left,
 }
 
-/// Says whether an entry has left the queue.
+/// The presence of an entry in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
     Yes,
@@ -123,7 +122,7 @@ pub(super) enum Left {
 }
 
 impl<T> Future for Waiter<T> {
-    /// An error if the task that makes the connection was dropped.
+    /// Returns an error if the task that makes the connection was dropped.
     type Output = Result<T, ClientError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

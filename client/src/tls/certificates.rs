@@ -14,8 +14,7 @@ use rustls::{
 
 use super::AcceptAny;
 
-/// The certificates that a client trusts, and its own, which it presents to servers that ask
-/// for one.
+/// The certificates that a client trusts, and its own, which it presents to servers on request.
 ///
 /// ```no_run
 /// use lacewing_client::{Version, tls::{Certificates, Tls}};
@@ -138,15 +137,13 @@ impl Certificates {
         Ok(self)
     }
 
-    /// Shows a certificate to servers that ask for one. The chain is in a PEM
-    /// file, the client's own certificate first; the key is in another file, or
-    /// the same.
+    /// Presents a certificate to servers that ask for one. The chain is in a PEM file, the client's
+    /// own certificate first; the key is in the same file or in another.
     ///
     /// # Errors
     ///
-    /// [`CertificateError`]: a file cannot be read or lacks its certificate or
-    /// key. Or the key is encrypted, of an unknown kind, or that of another
-    /// certificate.
+    /// [`CertificateError`]: a file cannot be read or lacks its certificate or key; or the key is
+    /// encrypted, of an unknown kind, or that of another certificate.
     pub fn client_certificate_files(
         mut self,
         chain: impl AsRef<Path>,

@@ -158,8 +158,9 @@ async fn keep_alive_gives_a_silent_server_up() {
         limits.keep_alive_interval = Some(Duration::from_secs(10));
         limits.keep_alive_timeout = Duration::from_secs(5);
     });
-    let config = ClientOptions::default()
-        .connection(ConnectionConfig::new(Side::Client).with(|config| config.limits = limits));
+    let config = ClientOptions::default().connection(
+        ConnectionConfig::new(Side::Client).with(|config| config.limits = limits.into()),
+    );
     let (connection, mut peer) = by_hand(config, &[]).await;
     let response = tokio::spawn(connection.request(get("/never")));
     // The server answers for a while.

@@ -22,6 +22,7 @@ fn options(max_concurrent_streams: u32) -> ServerOptions {
     ServerOptions::default().connection(ConnectionConfig::new(Side::Server).with(|config| {
         config.limits = Limits::new(Side::Server)
             .with(|limits| limits.max_concurrent_streams = max_concurrent_streams)
+            .into()
     }))
 }
 

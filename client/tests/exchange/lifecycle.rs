@@ -226,7 +226,7 @@ fn a_response_over_a_limit_names_the_limit() {
             (size, "max_header_list_size", "2000"),
         ] {
             let config = ClientOptions::default().connection(
-                ConnectionConfig::new(Side::Client).with(|config| config.limits = limits),
+                ConnectionConfig::new(Side::Client).with(|config| config.limits = limits.into()),
             );
             let mut pair = pair_with(version, config.clone(), ServerOptions::default());
             let response = pair.connection.request(get("/many-fields/100")).await;
@@ -345,7 +345,7 @@ fn requests_wait_for_streams_and_poll_ready_tells_the_truth() {
             version,
             config,
             ServerOptions::default().connection(
-                ConnectionConfig::new(Side::Server).with(|config| config.limits = limits),
+                ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into()),
             ),
         );
         // After the first exchange, the server's settings are known.

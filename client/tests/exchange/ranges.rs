@@ -223,7 +223,7 @@ async fn nothing_is_left(version: Version, theatre: &Theatre) {
     for stats in [&ours, &theirs] {
         let held = (
             stats.open_streams,
-            stats.orphaned_handlers,
+            stats.detached_handlers,
             stats.buffered_bytes,
             stats.output_bytes,
         );

@@ -19,7 +19,7 @@ use lacewing_client::{
     },
     tls::{CertificateError, Certificates},
 };
-use lacewing_server::{Protocol, RequestBody, Server, service_fn};
+use lacewing_server::{Identity, Protocol, RequestBody, Server, service_fn};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use crate::support::text;
@@ -140,6 +140,51 @@ async fn an_authority_of_ones_own_is_added_from_a_file() {
         );
         let client = builder().danger_accept_invalid_certs().build();
         assert_eq!(fetch(&client).await.unwrap(), URL, "{version}");
+    }
+}
+
+/// `openssl req -x509` makes such a certificate unless it is told otherwise.
+#[tokio::test]
+async fn an_authority_as_the_server_is_named_in_the_error() {
+    let authority = Authority::new("self");
+    for (is_ca, named) in [
+        (IsCa::Ca(BasicConstraints::Unconstrained), true),
+        (IsCa::ExplicitNoCa, false),
+    ] {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["app.example".to_owned()]).unwrap();
+        params.is_ca = is_ca;
+        let certificate = params.self_signed(&key).unwrap().pem();
+        fs::write(authority.file("self.pem"), &certificate).unwrap();
+        let identity =
+            Identity::from_pem(certificate.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+        let server = Server::builder()
+            .bind_tls(([127, 0, 0, 1], 0).into(), identity)
+            .build()
+            .await
+            .unwrap();
+        let address = server.local_addrs().next().unwrap();
+        tokio::spawn(
+            server.serve(service_fn(|request: Request<RequestBody>| async move {
+                Ok::<_, Infallible>(Response::new(request.uri().to_string()))
+            })),
+        );
+        let client = Client::builder()
+            .dial(at(address))
+            .add_ca_file(authority.file("self.pem"))
+            .unwrap()
+            .build();
+        match fetch(&client).await {
+            Ok(text) => assert!(!named, "{text}"),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(
+                    named && text.contains("basicConstraints=CA:FALSE"),
+                    "{text}"
+                );
+                assert!(error.is_certificate(), "{text}");
+            }
+        }
     }
 }
 

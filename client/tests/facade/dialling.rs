@@ -16,7 +16,7 @@ use http::{Request, Response};
 use lacewing_client::{
     AddressErrors, Body, Client, ClientError, Origin, Tcp, Version, dial_fn, resolve_fn,
 };
-use lacewing_server::{ConnectionInfo, Extension, RequestBody, Server, ServerOptions, service_fn};
+use lacewing_server::{ConnectionInfo, RequestBody, Server, ServerOptions, service_fn};
 use tokio::net::TcpListener;
 
 use crate::support::{Witness, serve, text};
@@ -25,14 +25,13 @@ use crate::support::{Witness, serve, text};
 async fn server() -> SocketAddr {
     let server = Server::builder()
         .bind(([127, 0, 0, 1], 0).into())
-        .options(|options| options.connection_info(Extension::Insert))
         .build()
         .await
         .unwrap();
     let address = server.local_addrs().next().unwrap();
     tokio::spawn(
         server.serve(service_fn(|request: Request<RequestBody>| async move {
-            let info = request.extensions().get::<ConnectionInfo>();
+            let info = request.body().connection();
             let peer = info
                 .and_then(ConnectionInfo::peer_addr)
                 .map(|peer| peer.ip());

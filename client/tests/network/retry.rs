@@ -281,7 +281,7 @@ impl Connect for Leaving {
             let (client, server) = tokio::io::duplex(64 * 1024);
             let options = ServerOptions::default().connection(
                 ConnectionConfig::new(Side::Server)
-                    .with(|config| config.limits = self.limits.clone()),
+                    .with(|config| config.limits = self.limits.clone().into()),
             );
             serve(server, self.version, options, self.witness.clone());
             Ok(Connected::new(client, self.version))

@@ -166,7 +166,7 @@ impl Body for Source {
     }
 }
 
-/// What a reader saw of content.
+/// The content as its reader saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     /// It ended well.

@@ -23,7 +23,7 @@ pub(crate) struct World {
     live: Arc<AtomicUsize>,
 }
 
-/// What happened to one exchange.
+/// The record of one exchange.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     pub(crate) calls: AtomicUsize,

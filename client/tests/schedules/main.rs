@@ -20,48 +20,19 @@ mod content;
 mod ledger;
 mod limits;
 mod plan;
-mod rng;
 mod schedule;
+#[path = "../../../conn/tests/simulation/seeds.rs"]
+mod seeds;
 mod server;
 mod transport;
 
-use std::{
-    env,
-    panic::{self, AssertUnwindSafe},
-    str::FromStr,
-};
-
 use schedule::Schedule;
-
-/// The first seed.
-const SEED: &str = "LACEWING_SEED";
-
-/// The number of schedules.
-const COUNT: &str = "LACEWING_SCHEDULES";
+use seeds::run_seeds;
 
 #[test]
 fn every_schedule_ends_and_leaves_nothing() {
-    let (first, count): (u64, u64) = (variable(SEED, 0), variable(COUNT, 150));
     content::silence_planned_panics();
-    let mut failed = 0;
-    for seed in first..first.saturating_add(count) {
-        let run = AssertUnwindSafe(|| Schedule::new(seed).run(count == 1));
-        if panic::catch_unwind(run).is_err() {
-            println!("cargo xtask schedules --facades --count 1 --seed {seed}");
-            failed += 1;
-            // More of them rarely say more.
-            if failed == 10 {
-                break;
-            }
-        }
-    }
-    assert!(
-        failed == 0,
-        "{failed} schedules failed; the commands above repeat them"
-    );
-}
-
-fn variable<T: FromStr>(name: &str, default: T) -> T {
-    let value = env::var(name).ok().map(|value| value.parse().ok());
-    value.map_or(default, |value| value.expect("a number"))
+    run_seeds("cargo xtask schedules --facades", 150, |seed, verbose| {
+        Schedule::new(seed).run(verbose);
+    });
 }

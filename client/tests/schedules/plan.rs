@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::rng::Rng;
+use crate::seeds::Rng;
 
 /// One request, its handler, and the user that waits for the response.
 #[derive(Clone, Debug)]
@@ -193,5 +193,13 @@ impl Reading {
             6 => Self::None,
             _ => Self::Late(rng.time(14)),
         }
+    }
+}
+
+impl Rng {
+    /// Mostly short; of `orders` powers of two in milliseconds.
+    pub(crate) fn time(&mut self, orders: usize) -> Duration {
+        let most = 1 << self.below(orders);
+        Duration::from_millis(self.below(most + 1) as u64)
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     ledger::{Weather, World},
     limits,
     plan::Plan,
-    rng::Rng,
+    seeds::Rng,
     server,
     transport::{self, FAULTS, Fault, Pipe},
 };
@@ -47,7 +47,7 @@ enum Disturbance {
     AbortServer,
 }
 
-/// What the two sides report.
+/// The reports of the two sides.
 #[derive(Debug, Default)]
 struct Reports {
     /// Connections of a pool's server, whose protocol became known.

@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::{ledger::Weather, rng::Rng};
+use crate::{ledger::Weather, seeds::Rng};
 
 /// Polls of one end, at most: more are a loop without an end.
 const POLLS: usize = 3_000_000;

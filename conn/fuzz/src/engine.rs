@@ -240,7 +240,7 @@ impl Application {
             self.engine.stream(self.now, stream).release(len);
         }
         let stats = self.engine.stats();
-        assert_eq!((stats.open_streams, stats.orphaned_handlers), (0, 0));
+        assert_eq!((stats.open_streams, stats.detached_handlers), (0, 0));
         assert_eq!((stats.buffered_bytes, stats.output_bytes), (0, 0));
     }
 }

@@ -84,7 +84,7 @@ pub trait Application {
     /// shutdown signal. Called in every turn, between the events of a read and the
     /// output; so work for all events of a read fits here too. `cx` belongs to the
     /// connection's task, which a [`Notifier`] also wakes.
-    fn poll_intents(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
+    fn poll_sources(&mut self, conn: &mut Context<'_>, cx: &mut std::task::Context<'_>) {
         let _ = (conn, cx);
     }
 

@@ -37,8 +37,8 @@ impl Size {
     }
 }
 
-/// Buffers that are looked at for one that is free.
-const LOOKS: usize = 4;
+/// The buffers that are tried for a free one, at most.
+const MAX_TRIED: usize = 4;
 
 thread_local! {
     static SMALL: RefCell<VecDeque<BytesMut>> = const { RefCell::new(VecDeque::new()) };
@@ -55,7 +55,7 @@ fn with_pool<T>(size: Size, use_pool: impl FnOnce(&mut VecDeque<BytesMut>) -> T)
 /// An empty buffer with room for `size`.
 pub(super) fn take(size: Size) -> BytesMut {
     let pooled = with_pool(size, |pool| {
-        for _ in 0..LOOKS.min(pool.len()) {
+        for _ in 0..MAX_TRIED.min(pool.len()) {
             let mut buffer = pool.pop_front()?;
             if buffer.try_reclaim(size.bytes()) {
                 return Some(buffer);

@@ -2,7 +2,7 @@
 
 use super::memory_budget::MemoryBudget;
 use crate::{
-    Limits, Side, Version,
+    Limits, SharedLimits, Side, Version,
     proto::{Config, HeaderCompression, WindowPool},
 };
 
@@ -21,7 +21,7 @@ use crate::{
 pub struct ConnectionConfig {
     /// The bounds against a peer that sends or asks for too much. Default:
     /// [`Limits::new`] for the side.
-    pub limits: Limits,
+    pub limits: SharedLimits,
     /// The compression of SPDY's header blocks. Default
     /// [`WholeField`](HeaderCompression::WholeField): the lengths of such
     /// blocks reveal no more than those of HPACK do (CRIME).
@@ -45,7 +45,7 @@ impl ConnectionConfig {
     /// Creates the default configuration of a side.
     pub fn new(side: Side) -> Self {
         Self {
-            limits: Limits::new(side),
+            limits: Limits::new(side).into(),
             header_compression: HeaderCompression::default(),
             window_pool: WindowPool::global(),
             memory_budget: MemoryBudget::global(),

@@ -316,10 +316,10 @@ impl<'a> Context<'a> {
         self.streams.notifier()
     }
 
-    /// Schedules a turn, and so [`Application::poll_intents`], at this time or soon
+    /// Schedules a turn, and so [`Application::poll_sources`], at this time or soon
     /// after. The connection's own timer does it: an application needs no sleep of
     /// its own. Only the earliest time is kept until it passes; to wait for a later
-    /// one, call this again in `poll_intents`. Without effect once the connection is
+    /// one, call this again in `poll_sources`. Without effect once the connection is
     /// over.
     ///
     /// ```

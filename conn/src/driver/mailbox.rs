@@ -9,7 +9,7 @@ use super::{notifier::Notifier, ready_queue::Cell};
 
 /// A bounded list of messages that handles on other tasks send to an application.
 /// A message wakes the connection's task, which takes all of them in
-/// [`poll_intents`](super::facade::Application::poll_intents). An empty mailbox is
+/// [`poll_sources`](super::facade::Application::poll_sources). An empty mailbox is
 /// checked without a lock.
 ///
 /// ```

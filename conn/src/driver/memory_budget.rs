@@ -43,8 +43,8 @@ const LEAST_SHARE: usize = 64 << 10;
 
 /// A budget of memory that the connections of a process share, servers' and clients'
 /// alike. Each connection reports what it holds. As the sum comes near the capacity,
-/// the budget acts in steps ([`MemoryStep`]): Each acts on the connections that hold
-/// most; the others notice nothing.
+/// the budget acts in steps ([`MemoryStep`]). Each step acts on the connections that hold
+/// most; the others continue as before.
 ///
 /// The allocations of handlers and the kernel's buffers do not count.
 ///
@@ -268,7 +268,7 @@ impl MemoryBudget {
                 None => {}
             }
         }
-        // Once at it, some more than needed: the next one comes at once otherwise.
+        // Frees more than is needed: otherwise the next order follows at once.
         let enough = self.0.capacity / 100 * CLOSED_TO;
         let close = self.step_without(leaving) >= MemoryStep::Close;
         while close && self.held().saturating_sub(leaving) > enough {
@@ -447,7 +447,7 @@ mod tests {
         assert_eq!(first.order(), Some(MemoryOrder::Shed));
         assert_eq!(second.order(), None);
         // It has no stalled stream.
-        first.obey(0);
+        first.finish_order(0);
         assert_eq!(
             (first.order(), second.order()),
             (None, Some(MemoryOrder::Shed))

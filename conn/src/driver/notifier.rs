@@ -6,7 +6,7 @@ use super::{cells::Signal, ready_queue::ReadyQueue};
 use crate::proto::Limits;
 
 /// Wakes the task of a connection from other tasks, so that it calls
-/// [`Application::poll_intents`](super::facade::Application::poll_intents). Cheap to
+/// [`Application::poll_sources`](super::facade::Application::poll_sources). Cheap to
 /// clone; without effect once the connection is over.
 ///
 /// [`Driver::notifier`](super::facade::Driver::notifier) and

@@ -50,9 +50,9 @@ impl Pressure {
         self.report.take()
     }
 
-    /// Obeys the budget, at the begin of a turn.
+    /// Takes the step that the budget orders, at the start of a turn.
     #[inline]
-    pub(super) fn obey(&mut self, engine: &mut Engine, now: Instant) {
+    pub(super) fn follow_budget(&mut self, engine: &mut Engine, now: Instant) {
         let step = self.account.step();
         let calm = step == MemoryStep::None && self.step == MemoryStep::None;
         if !calm || self.account.order().is_some() {
@@ -79,7 +79,7 @@ impl Pressure {
             }
             Some(MemoryOrder::Shed) if step >= MemoryStep::Shed => {
                 let freed = engine.shed(now, "memory_budget").unwrap_or(0);
-                self.account.obey(freed);
+                self.account.finish_order(freed);
                 if freed > 0 {
                     self.account.note(MemoryStep::Shed);
                     self.report = Some(MemoryStep::Shed);
@@ -113,8 +113,8 @@ impl Pressure {
     }
 
     fn may_read_slowly(&mut self, engine: &Engine, now: Instant) -> bool {
-        // Content is freed by handlers, who need no input for it, or little. What
-        // else is held may well wait for a frame of the peer.
+        // Handlers free content, and need little input for it. Other memory may wait
+        // for a frame of the peer.
         let mostly_content = engine.buffered_bytes().saturating_mul(2) > self.account.held();
         let above = self.step >= MemoryStep::Pause && self.account.is_above_share();
         let slowly = (above || engine.is_nearly_full()) && mostly_content;

@@ -377,7 +377,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
     fn work(&mut self, cx: &mut task::Context<'_>, now: Instant) -> Work {
         // Before the first frame may be encoded into it.
         self.transport.lend(self.engine.output());
-        self.pressure.obey(&mut self.engine, now);
+        self.pressure.follow_budget(&mut self.engine, now);
         let mut again = self.handle_signals(now);
         let read = std::mem::take(&mut self.read_ahead) || self.read(cx, now);
         let heard = self.handle_events(now) || read;
@@ -391,7 +391,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
         // Before the call, in which the application may ask for a later one.
         self.streams.alarm = self.streams.alarm.filter(|at| *at > now);
         let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
-        self.application.poll_intents(&mut conn, cx);
+        self.application.poll_sources(&mut conn, cx);
         if read || self.engine.unsent_bytes() <= self.engine.limits().max_unsent_bytes {
             self.offer_declined(now);
         }

@@ -2,7 +2,7 @@
 
 use http::uri::Scheme;
 
-use super::{Limits, Side, Version, WindowPool};
+use super::{Limits, SharedLimits, Side, Version, WindowPool};
 
 /// The meaning of the streams of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -42,12 +42,6 @@ pub enum ServerPush {
 
 /// Permits clients to open streams for other protocols, such as WebSockets, by
 /// extended CONNECT (RFC 8441).
-///
-/// ```
-/// use lacewing_conn::proto::ExtendedConnect;
-///
-/// assert_eq!(ExtendedConnect::default(), ExtendedConnect::Off);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExtendedConnect {
@@ -141,7 +135,7 @@ pub struct Config {
     /// The meaning of the streams.
     pub semantics: Semantics,
     /// The bounds against peers that ask for too much.
-    pub limits: Limits,
+    pub limits: SharedLimits,
     /// The first step of a graceful shutdown. Default GOAWAY.
     pub shutdown_order: ShutdownOrder,
     /// A client's answer to pushed streams. Refused by default.
@@ -182,7 +176,7 @@ impl Config {
             version,
             side,
             semantics: Semantics::Http,
-            limits: Limits::new(side),
+            limits: Limits::new(side).into(),
             shutdown_order: ShutdownOrder::default(),
             push: ServerPush::default(),
             extended_connect: ExtendedConnect::default(),

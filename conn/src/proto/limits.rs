@@ -1,6 +1,10 @@
 //! The bounds against peers that ask for too much.
 
+mod shared;
+
 use std::time::Duration;
+
+pub use self::shared::SharedLimits;
 
 use super::Side;
 

@@ -23,7 +23,9 @@ const PATIENCE: usize = 240 << 10;
 /// The streams that have something to send and a window to send it in.
 #[derive(Debug, Default)]
 pub(crate) struct Scheduler {
-    levels: [VecDeque<StreamKey>; LEVELS],
+    /// Empty until a stream is queued, and while the connection is idle: most small responses are
+    /// sent without a turn.
+    levels: Box<[VecDeque<StreamKey>]>,
     /// Bit n is set if level n has a stream.
     occupied: u8,
     /// Bytes that the stream at the head of its level has sent in this turn.
@@ -75,6 +77,9 @@ impl Scheduler {
 
     /// Queues a stream behind the others of its urgency.
     pub(crate) fn push(&mut self, stream: StreamKey, priority: Priority) {
+        if self.levels.is_empty() {
+            self.levels = std::iter::repeat_with(VecDeque::new).take(LEVELS).collect();
+        }
         let level = usize::from(priority.urgency());
         if let Some(queue) = self.levels.get_mut(level) {
             queue.push_back(stream);
@@ -157,15 +162,13 @@ impl Scheduler {
     /// them.
     pub(crate) fn memory(&self) -> usize {
         let capacity = self.levels.iter().map(VecDeque::capacity).sum();
-        memory::of_table::<StreamKey>(capacity)
+        memory::of_table::<StreamKey>(capacity).saturating_add(size_of_val(&*self.levels))
     }
 
     /// Gives memory back that a burst of streams took.
     pub(crate) fn shrink(&mut self) {
         if self.occupied == 0 {
-            for queue in &mut self.levels {
-                *queue = VecDeque::new();
-            }
+            self.levels = Box::default();
         }
     }
 

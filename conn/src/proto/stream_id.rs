@@ -23,8 +23,9 @@ impl StreamId {
         self.0
     }
 
-    /// The side whose streams have this parity. Zero belongs to neither.
-    pub(crate) fn opener(self) -> Option<Side> {
+    /// Returns the side that opens streams of this parity (RFC 9113 §5.1.1, the drafts' §2.3.2).
+    /// Zero belongs to neither. A pushed stream is the server's.
+    pub fn opener(self) -> Option<Side> {
         match (self.0, self.0 % 2) {
             (0, _) => None,
             (_, 1) => Some(Side::Client),

@@ -47,7 +47,7 @@ struct Counts {
     /// Streams of the peer that are in the table.
     accepted: u32,
     /// Streams of the peer that are gone while the user still works on them.
-    orphans: u32,
+    detached: u32,
 }
 
 impl Streams {
@@ -71,14 +71,14 @@ impl Streams {
     }
 
     /// Streams of the peer that are gone while the user still works on them.
-    pub(crate) fn orphans(&self) -> u32 {
-        self.counts.orphans
+    pub(crate) fn detached(&self) -> u32 {
+        self.counts.detached
     }
 
     /// Streams that count against `max_concurrent_streams`: all that the peer
     /// keeps us busy with (Rapid Reset, CVE-2023-44487).
     pub(crate) fn of_peer(&self) -> u32 {
-        self.counts.accepted.saturating_add(self.counts.orphans)
+        self.counts.accepted.saturating_add(self.counts.detached)
     }
 
     /// Both halves of the stream are closed, though it stays in the table.
@@ -93,8 +93,8 @@ impl Streams {
     }
 
     /// The user is done with a stream that was gone before.
-    pub(crate) fn finish_orphan(&mut self) {
-        self.counts.orphans = self.counts.orphans.saturating_sub(1);
+    pub(crate) fn finish_detached(&mut self) {
+        self.counts.detached = self.counts.detached.saturating_sub(1);
     }
 
     pub(crate) fn insert(&mut self, stream: Stream) -> StreamKey {
@@ -107,6 +107,11 @@ impl Streams {
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
+                // A vector would start with room for four; most connections never have more than
+                // one stream at a time.
+                if self.slots.len() < 4 {
+                    self.slots.reserve_exact(1);
+                }
                 self.slots.push(None);
                 u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(u32::MAX)
             }
@@ -221,9 +226,9 @@ impl Streams {
             let counted = u32::from(stream.count == Count::Open);
             counts.opened = counts.opened.saturating_sub(counted);
         } else {
-            let orphaned = u32::from(stream.handler == Handler::Running);
+            let detached = u32::from(stream.handler == Handler::Running);
             counts.accepted = counts.accepted.saturating_sub(1);
-            counts.orphans = counts.orphans.saturating_add(orphaned);
+            counts.detached = counts.detached.saturating_add(detached);
         }
         self.headers = self.headers.saturating_sub(stream.headers);
         self.unsent = self.unsent.saturating_sub(stream.unsent);
@@ -342,9 +347,9 @@ pub(super) mod tests {
         assert!(streams.remove(ours));
         assert_eq!(streams.opened(), 0);
         assert!(streams.remove(theirs));
-        assert_eq!((streams.accepted(), streams.orphans()), (0, 1));
+        assert_eq!((streams.accepted(), streams.detached()), (0, 1));
         assert_eq!(streams.of_peer(), 1);
-        streams.finish_orphan();
+        streams.finish_detached();
         assert_eq!(streams.of_peer(), 0);
     }
 

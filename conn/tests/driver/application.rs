@@ -225,7 +225,7 @@ async fn requests_and_responses() {
 
         fn pull(&mut self, _: &mut Context<'_>, _: StreamKey, _: usize) {}
 
-        fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut task::Context<'_>) {
+        fn poll_sources(&mut self, conn: &mut Context<'_>, _: &mut task::Context<'_>) {
             if let Some(head) = self.request.take() {
                 conn.open(head, OpenOptions::without_content()).unwrap();
             } else if conn.is_idle() {
@@ -272,7 +272,7 @@ impl Application for Alarmed {
 
     fn pull(&mut self, _: &mut Context<'_>, _: StreamKey, _: usize) {}
 
-    fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut task::Context<'_>) {
+    fn poll_sources(&mut self, conn: &mut Context<'_>, _: &mut task::Context<'_>) {
         self.due.retain(|due| {
             if *due > conn.now() {
                 conn.wake_at(*due);

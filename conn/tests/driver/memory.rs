@@ -375,7 +375,7 @@ impl Application for Asking {
 
     fn pull(&mut self, _: &mut Context<'_>, _: StreamKey, _: usize) {}
 
-    fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut std::task::Context<'_>) {
+    fn poll_sources(&mut self, conn: &mut Context<'_>, _: &mut std::task::Context<'_>) {
         while self.left > 0 && conn.can_open() {
             self.left -= 1;
             let uri = "http://example.org/".parse().unwrap();

@@ -106,7 +106,7 @@ fn streams_behind_cancelled_ones_wait_for_their_handlers() {
             victim.take(&mut peer);
             let live = victim.engine.stats();
             assert!(
-                live.open_streams + live.orphaned_handlers as usize <= 100,
+                live.open_streams + live.detached_handlers as usize <= 100,
                 "{version}"
             );
             // The handlers notice it one by one.

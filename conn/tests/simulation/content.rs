@@ -419,7 +419,7 @@ fn a_body_of_another_length_is_answered_over_spdy() {
                         .is_err()
                 );
                 let handlers = victim.engine.stats();
-                let counted = handlers.open_streams + handlers.orphaned_handlers as usize;
+                let counted = handlers.open_streams + handlers.detached_handlers as usize;
                 assert_eq!(counted, 1, "{context}");
                 victim.engine.stream(victim.now, stream).finish();
                 if answered && !ends {
@@ -429,7 +429,7 @@ fn a_body_of_another_length_is_answered_over_spdy() {
                 }
                 let stats = victim.engine.stats();
                 assert_eq!(
-                    (stats.open_streams, stats.orphaned_handlers),
+                    (stats.open_streams, stats.detached_handlers),
                     (0, 0),
                     "{context}"
                 );
@@ -490,12 +490,7 @@ fn lengths_of_ours_are_numbers() {
             head.fields
                 .append(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let opened = pair
-            .client
-            .engine
-            .open(pair.now, head, OpenOptions::without_content());
-        let id = opened.unwrap().id().value();
-        pair.run();
+        let id = pair.request(head);
         assert_eq!(pair.server.seen[&id].fields["content-length"], ["0"]);
     });
 }

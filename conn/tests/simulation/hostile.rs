@@ -10,10 +10,7 @@ use lacewing_conn::{
 use lacewing_frames::{http2, spdy};
 use lacewing_hpack::Sensitivity;
 
-use crate::{
-    monitor::Monitor,
-    pair::{Rng, every_version},
-};
+use crate::{monitor::Monitor, pair::every_version, seeds::Rng};
 
 /// A header list with any bytes.
 pub(crate) type List = [(Vec<u8>, Vec<u8>)];

@@ -97,7 +97,7 @@ fn handlers_that_still_run_count_after_a_reset() {
             })
             .collect();
         assert_eq!(opened.len(), 5, "{version}");
-        assert_eq!(victim.engine.stats().orphaned_handlers, 5);
+        assert_eq!(victim.engine.stats().detached_handlers, 5);
         for stream in opened {
             victim.engine.stream(victim.now, stream).finish();
         }

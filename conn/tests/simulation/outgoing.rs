@@ -22,12 +22,7 @@ fn names_of_control_data_are_taken_in_spdy_2() {
             head.fields.insert(name, value);
         }
         let fields = head.fields.clone();
-        let opened = pair
-            .client
-            .engine
-            .open(pair.now, head, OpenOptions::without_content());
-        let id = opened.unwrap().id().value();
-        pair.run();
+        let id = pair.request(head);
         let sees = |fields: &std::collections::BTreeMap<String, Vec<String>>| {
             names.map(|name| fields.contains_key(name))
         };
@@ -69,12 +64,7 @@ fn user_information_does_not_leave() {
         pair.server.answers = false;
         let uri = "https://user:secret@example.org/".parse().unwrap();
         let head = Head::request(Method::GET, uri);
-        let opened = pair
-            .client
-            .engine
-            .open(pair.now, head, OpenOptions::without_content());
-        let id = opened.unwrap().id().value();
-        pair.run();
+        let id = pair.request(head);
         let request = pair.server.seen[&id].request.as_deref();
         assert_eq!(request, Some("GET https://example.org/"), "{version}");
         let mut head = Head::request(Method::GET, "/".parse().unwrap());
@@ -123,12 +113,7 @@ fn the_host_field_stands_in_for_an_authority() {
             let mut head = Head::request(Method::GET, "/a".parse().unwrap());
             let value = HeaderValue::from_static(host);
             head.fields.insert("host", value);
-            let opened = pair
-                .client
-                .engine
-                .open(pair.now, head, OpenOptions::without_content());
-            let id = opened.unwrap().id().value();
-            pair.run();
+            let id = pair.request(head);
             let seen = &pair.server.seen[&id];
             let expected = format!("GET {request}");
             assert_eq!(seen.request, Some(expected), "{version}: {host}");
@@ -146,12 +131,7 @@ fn odd_bytes_of_a_path_are_encoded() {
         pair.server.answers = false;
         let uri = "https://example.org/a\"b{}?{".parse().unwrap();
         let head = Head::request(Method::GET, uri);
-        let opened = pair
-            .client
-            .engine
-            .open(pair.now, head, OpenOptions::without_content());
-        let id = opened.unwrap().id().value();
-        pair.run();
+        let id = pair.request(head);
         let seen = pair.server.seen[&id].request.as_deref();
         let expected = "GET https://example.org/a%22b%7B%7D?%7B";
         assert_eq!(seen, Some(expected), "{version}");
@@ -167,12 +147,7 @@ fn the_scheme_that_a_uri_omits_is_the_connections() {
         let mut head = Head::request(Method::GET, "/a".parse().unwrap());
         let host = HeaderValue::from_static("example.org");
         head.fields.insert("host", host);
-        let opened = pair
-            .client
-            .engine
-            .open(pair.now, head, OpenOptions::without_content());
-        let id = opened.unwrap().id().value();
-        pair.run();
+        let id = pair.request(head);
         let request = pair.server.seen[&id].request.as_deref();
         assert_eq!(request, Some("GET https://example.org/a"), "{version}");
     });
@@ -200,12 +175,7 @@ fn added_fields_are_sent_unless_the_response_has_them() {
             ),
         ] {
             let head = Head::request(Method::HEAD, "https://example.org/".parse().unwrap());
-            let opened = pair
-                .client
-                .engine
-                .open(pair.now, head, OpenOptions::without_content());
-            let id = opened.unwrap().id().value();
-            pair.run();
+            let id = pair.request(head);
             let mut head = Head::response(StatusCode::from_u16(status).unwrap());
             for (name, value) in own {
                 head.fields.insert(*name, HeaderValue::from_static(value));

@@ -14,30 +14,7 @@ use lacewing_conn::{
     },
 };
 
-use crate::monitor::Monitor;
-
-/// A small generator of pseudo-random numbers: equal seeds give equal scripts.
-#[derive(Clone, Debug)]
-pub(crate) struct Rng(pub(crate) u64);
-
-impl Rng {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// 0 to `below` - 1.
-    pub(crate) fn below(&mut self, below: usize) -> usize {
-        (self.next() % below as u64) as usize
-    }
-
-    pub(crate) fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-}
+use crate::{monitor::Monitor, seeds::Rng};
 
 /// The segmentation of the bytes between the engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -392,13 +369,15 @@ impl Pair {
         let config = |side| {
             let mut config = Config::new(version, side);
             // Windows that the bodies of a test can fill.
-            config.limits = Limits::new(side).with(|limits| {
-                limits.stream_window = 100_000;
-                limits.connection_window = 250_000;
-                limits.cut_ahead = 64 << 10;
-                // An idle connection has no timer.
-                limits.idle_timeout = None;
-            });
+            config.limits = Limits::new(side)
+                .with(|limits| {
+                    limits.stream_window = 100_000;
+                    limits.connection_window = 250_000;
+                    limits.cut_ahead = 64 << 10;
+                    // An idle connection has no timer.
+                    limits.idle_timeout = None;
+                })
+                .into();
             adjust(side, &mut config);
             config
         };
@@ -457,6 +436,14 @@ impl Pair {
             .unwrap()
             .id()
             .value()
+    }
+
+    /// Sends a request of any head, without content, and transfers it.
+    pub(crate) fn request(&mut self, head: Head) -> u32 {
+        let options = OpenOptions::without_content();
+        let opened = self.client.engine.open(self.now, head, options);
+        self.run();
+        opened.unwrap().id().value()
     }
 
     /// The client's record of a stream.
@@ -574,7 +561,7 @@ impl Pair {
         for node in [&mut self.client, &mut self.server] {
             let stats = node.engine.stats();
             assert_eq!(stats.open_streams, 0, "streams are left");
-            assert_eq!(stats.orphaned_handlers, 0);
+            assert_eq!(stats.detached_handlers, 0);
             assert_eq!(stats.buffered_bytes, 0);
             assert_eq!(stats.output_bytes, 0);
             assert!(node.input.is_empty(), "input is left");

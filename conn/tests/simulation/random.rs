@@ -3,7 +3,10 @@
 use http::{Method, StatusCode};
 use lacewing_conn::{Reason, Version, proto::OpenError};
 
-use crate::pair::{Body, Cut, Pair, Rng, content, every_version};
+use crate::{
+    pair::{Body, Cut, Pair, content, every_version},
+    seeds::Rng,
+};
 
 /// Also: if the connection's window is open and a sendable stream has data, every poll makes
 /// progress.

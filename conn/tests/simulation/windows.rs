@@ -356,13 +356,15 @@ fn probes_are_few() {
 fn streams_that_nobody_reads_stop_only_themselves() {
     for version in WITH_WINDOWS {
         let mut lab = Lab::new(version, LONG, |config| {
-            config.limits = Limits::new(config.side).with(|limits| {
-                limits.stream_window = 1 << 20;
-                limits.connection_window = 2 << 20;
-                limits.max_connection_window = 0;
-                limits.max_stream_window = 0;
-                limits.max_buffered_bytes = 16 << 20;
-            });
+            config.limits = Limits::new(config.side)
+                .with(|limits| {
+                    limits.stream_window = 1 << 20;
+                    limits.connection_window = 2 << 20;
+                    limits.max_connection_window = 0;
+                    limits.max_stream_window = 0;
+                    limits.max_buffered_bytes = 16 << 20;
+                })
+                .into();
         });
         lab.client.appetite = 0;
         for _ in 0..8 {

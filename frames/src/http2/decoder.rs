@@ -61,6 +61,26 @@ pub struct Decoder<L: HeaderList> {
     last_fields: usize,
 }
 
+/// A list as the sink of HPACK.
+struct ListSink<'a, L>(&'a mut L);
+
+impl<L: HeaderList> hpack::FieldSink<L::Field> for ListSink<'_, L> {
+    #[inline]
+    fn field(&mut self, field: L::Field, sensitivity: hpack::Sensitivity) {
+        self.0.push(field, sensitivity);
+    }
+
+    #[inline]
+    fn entry(&mut self, field: &L::Field) {
+        self.0.push_entry(field);
+    }
+
+    #[inline]
+    fn static_entry(&mut self, index: hpack::StaticIndex) {
+        self.0.push_static(index);
+    }
+}
+
 /// A header block in fragments.
 #[derive(Debug)]
 struct OpenBlock {
@@ -400,9 +420,9 @@ impl<L: HeaderList> Decoder<L> {
         let mut fields = L::default();
         // A field has at least one byte.
         fields.expect(self.last_fields.min(block.len()));
-        let result = self.hpack.decode(block, limits, |field, sensitivity| {
-            fields.push(field, sensitivity)
-        });
+        let result = self
+            .hpack
+            .decode_into(block, limits, &mut ListSink(&mut fields));
         let (list, summary) = match result {
             Ok(summary) => (Ok(fields), summary),
             Err(hpack::DecodeError::ListTooLarge {

@@ -4,7 +4,7 @@ use core::error::Error;
 use core::fmt;
 
 use bytes::Bytes;
-use lacewing_hpack::{ExceededLimit, Field, Sensitivity};
+use lacewing_hpack::{ExceededLimit, Field, Sensitivity, StaticIndex};
 
 use super::{AltSvc, ErrorCode, Kind, Origin, Settings, StreamPriority};
 
@@ -41,6 +41,18 @@ pub trait HeaderList: Default {
 
     /// Adds the next field of the block.
     fn push(&mut self, field: Self::Field, sensitivity: Sensitivity);
+
+    /// Adds the next field, an entry of the dynamic table. The default clones it.
+    #[inline]
+    fn push_entry(&mut self, field: &Self::Field) {
+        self.push(field.clone(), Sensitivity::Normal);
+    }
+
+    /// Adds the next field, an entry of the static table.
+    #[inline]
+    fn push_static(&mut self, index: StaticIndex) {
+        self.push(Self::Field::from_static(index), Sensitivity::Normal);
+    }
 
     /// Receives the number of fields of the block before, since blocks of a connection resemble
     /// each other. A list may make room for as many, up to a bound of its own: the peer

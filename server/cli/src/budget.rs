@@ -1,4 +1,4 @@
-//! A bound on the bytes that responses hold together.
+//! A bound on the bytes that all responses hold together.
 
 use std::sync::{
     Arc,

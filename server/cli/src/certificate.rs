@@ -21,7 +21,7 @@ impl Certificate {
         identity.map(Self).map_err(|error| error.to_string())
     }
 
-    /// Reads the files again, for all clones. After an error nothing has changed.
+    /// Reads the files again, for all clones. After an error, the old certificate stays.
     pub(crate) fn reload(&self) -> Result<(), String> {
         self.0.reload().map_err(|error| error.to_string())
     }

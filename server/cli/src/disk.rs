@@ -30,9 +30,9 @@ use crate::failure::Failure;
 const DISK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Jobs of one kind that wait to begin.
 const MAX_WAITING: usize = 4096;
-/// So many jobs wait for each that runs once handles are short.
+/// The number of waiting jobs for each running one, before further jobs are refused.
 const CROWD: usize = 8;
-/// The most jobs of each kind at once, whatever the limit of open files is.
+/// The most jobs of each kind that run at once, however many files may be open.
 const MAX_LOOKUPS: usize = 32;
 const MAX_READS: usize = 32;
 const MAX_LISTINGS: usize = 2;
@@ -44,8 +44,8 @@ const HANDLES_OF_LISTING: usize = 3;
 /// The fewest files that have to be open at once for every kind of work.
 pub(crate) const MIN_OPEN_FILES: usize = 16;
 
-/// The queues for the disk. Each kind of work has its own, so that pages of
-/// large directories do not hold up files.
+/// The queues for the disk. Each kind of work has its own, so that pages of large directories do
+/// not delay files.
 pub(crate) struct Disk {
     pub(crate) lookups: Lane,
     pub(crate) reads: Lane,
@@ -73,7 +73,7 @@ impl Disk {
 
 impl Disk {
     /// Many jobs wait for the handles that others have open.
-    pub(crate) fn is_crowded(&self) -> bool {
+    pub(crate) fn is_near_capacity(&self) -> bool {
         let lanes = [&self.lookups, &self.reads, &self.listings];
         lanes.into_iter().any(|lane| {
             let waiting = lane.waiting.load(Ordering::Relaxed);
@@ -117,8 +117,8 @@ impl Lane {
             return Err(self.busy("too many wait already"));
         }
         let at_once = Arc::clone(&self.at_once);
-        // On a task of its own: a response that its reader holds is not polled,
-        // and would keep the place that it receives meanwhile.
+        // Runs as a task of its own. A stalled response is not polled, and would otherwise keep the
+        // slot that it received.
         let mut begun = Cancelled(tokio::spawn(async move {
             let permit = at_once.acquire_owned().await.ok()?;
             drop(waiting);
@@ -252,12 +252,12 @@ mod tests {
         };
         assert!(said.contains("--max-open-files 16"), "{said}");
         assert_eq!(disk.reads.run(|| 1).await, Ok(1));
-        assert!(disk.is_crowded());
+        assert!(disk.is_near_capacity());
         drop((jobs, unblock));
         while disk.lookups.waiting.load(Ordering::Relaxed) > 0 {
             tokio::task::yield_now().await;
         }
-        assert!(!disk.is_crowded());
+        assert!(!disk.is_near_capacity());
         assert_eq!(disk.lookups.run(|| 1).await, Ok(1));
     }
 

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 pub(crate) enum Failure {
     /// The path is malformed: 400.
     BadPath,
-    /// Nothing that is served is there: 404.
+    /// The path leads to no file that is served: 404.
     NotFound,
     /// The file's permissions forbid it: 403.
     Forbidden,
@@ -45,8 +45,8 @@ impl fmt::Display for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match Errno::from_io_error(&error) {
-            // Nothing has a name that is too long or that continues below a
-            // file. A loop of links leads to nothing.
+            // No file has a name that is too long, or a path that continues below a file. A loop of
+            // links leads to no file.
             Some(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::LOOP) => Self::NotFound,
             // A socket, a device without a driver.
             Some(Errno::NXIO | Errno::NODEV) => Self::NotFound,

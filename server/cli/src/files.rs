@@ -32,14 +32,14 @@ use crate::{
     failure::Failure,
 };
 
-/// Files up to this length are read at once and kept in memory.
+/// Files up to this length are read at once and stay in memory.
 const SMALL_FILE: u64 = 64 << 10;
-/// Bytes of large files that responses hold between disk and transport.
+/// The bytes of large files that all responses hold on their way to the transport.
 const MAX_CHUNK_BYTES: usize = 64 << 20;
 /// The length of a piece when that budget is exhausted.
 const LEAST_CHUNK: usize = 4 << 10;
-/// A file that was looked at so recently is not looked at again: requests that arrive
-/// together share a look. No client can learn of a change and ask for it in that time.
+/// A file that was checked within this time is not checked again, so requests that arrive together
+/// share a check. The time is too short for a client to learn of a change and then ask for it.
 const SAME_MOMENT: Duration = Duration::from_micros(100);
 /// A disk that takes so long for the metadata of one file is not asked on the
 /// connection's thread for a while.
@@ -48,7 +48,7 @@ const SLOW_FOR: Duration = Duration::from_secs(10);
 /// Attempts to read a small file that changes meanwhile.
 const ATTEMPTS: usize = 3;
 
-/// The kind of thing at a path.
+/// The type of the entry at a path.
 pub(crate) enum Found {
     /// A file, at a path below the root.
     File(Arc<Entry>, String),
@@ -256,7 +256,7 @@ enum Whole {
     Changed,
 }
 
-/// The file that stands for a directory.
+/// The file in place of a directory: its `index.html`.
 pub(crate) fn index_of(path: &str) -> String {
     below(path, "index.html")
 }
@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(read().await.unwrap(), "xxxxxxxxxx");
         tree.files.disk.handles.close_idle(Duration::ZERO);
         assert_eq!(read().await.unwrap(), "xxxxxxxxxx");
-        // A file that is open stays the same, whatever has its name.
+        // An open file stays the same when its name gets another file.
         fs::remove_file(&large).unwrap();
         fs::write(&large, vec![b'y'; 100_001]).unwrap();
         assert_eq!(read().await.unwrap(), "xxxxxxxxxx");
@@ -355,7 +355,7 @@ mod tests {
             .note_fresh(Duration::ZERO);
         tree.files.slow_until.store(later, Ordering::Relaxed);
         assert!(tree.files.remembered("small").is_none());
-        // The look-up still knows it.
+        // The look-up still has the file.
         let cached = tree.files.cache.get("small").unwrap();
         assert!(Arc::ptr_eq(&cached, &tree.find("small").await));
     }

@@ -1,5 +1,4 @@
-//! Directories as pages: each is made once for all requests, and kept while the
-//! directory is the same.
+//! Directory pages. All requests share a page, until the directory changes.
 
 mod page;
 mod read;
@@ -21,7 +20,7 @@ use crate::{
     target::Hidden,
 };
 
-/// Bytes of pages in memory, those that a stalled response holds counted.
+/// The bytes of pages in memory, including those that stalled responses hold.
 const MAX_BYTES: usize = 16 << 20;
 /// Pages in memory.
 const MAX_PAGES: usize = 1024;
@@ -30,7 +29,7 @@ const MAX_PAGES: usize = 1024;
 const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// A page that took long to make stays valid for ten times as long, even if the
-/// directory changes. A crowded directory that always changes then costs a
+/// directory changes. A large directory that always changes then costs a
 /// tenth of a thread at most.
 const HEAVY: Duration = Duration::from_millis(5);
 const REST: u32 = 10;
@@ -158,7 +157,8 @@ impl Listings {
     fn read(&self, path: &str, before: Option<Bytes>) -> Rows {
         let (entries, left_out) = read::read(&self.root, path, self.hidden)?;
         let rows = page::rows(entries, left_out);
-        // Stalled responses may hold the old page: an equal one costs nothing.
+        // Stalled responses may hold the old page. If the new one is equal, the old one stays and
+        // costs no more memory.
         if let Some(before) = before.filter(|before| before == rows.as_bytes()) {
             return Ok(before);
         }
@@ -269,7 +269,7 @@ mod tests {
         };
         assert!(said.contains("16777216 bytes"), "{said}");
         drop(all);
-        // A failure is not kept longer than a page.
+        // A failure is kept no longer than a page.
         tree.listings.pages.lock().unwrap().clear();
         assert!(tree.listings.page("", tree.identity()).await.is_ok());
     }

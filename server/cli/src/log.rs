@@ -14,9 +14,8 @@ pub(crate) use self::{
     requests::{Logged, Style},
 };
 
-/// Turns the log on: to the standard error output, at the level `info` unless
-/// the environment variable `RUST_LOG` says otherwise. Lines are written later,
-/// by a thread of their own.
+/// Starts the log on standard error, at the level `info` or that of the environment variable
+/// `RUST_LOG`. A thread of its own writes the lines.
 pub(crate) fn start() -> io::Result<(Output, Style)> {
     let output = Output::start(io::stderr())?;
     let style = if io::IsTerminal::is_terminal(&io::stderr()) {

@@ -25,8 +25,8 @@ use clap::Parser;
 
 use crate::args::Args;
 
-/// Freed memory goes back to the system within seconds, by a thread of the allocator.
-/// That of glibc keeps it as long as a single block behind it is in use.
+/// A thread of the allocator returns freed memory to the system within seconds. glibc keeps memory
+/// while a later block is in use.
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -88,7 +88,7 @@ async fn serve(args: &Args, root: &Path, log: &Output, style: Style) -> Result<(
     };
     let memory = memory_budget(args);
     let connection = ConnectionConfig::new(Side::Server).with(|config| {
-        config.limits = limits(args);
+        config.limits = limits(args).into();
         config.memory_budget = memory.clone();
     });
     let events = log::Events::default();

@@ -89,7 +89,7 @@ impl Site {
         loop {
             ticks.tick().await;
             self.0.disk.handles.close_idle(IDLE_HANDLE);
-            self.0.handles.set(self.0.disk.is_crowded());
+            self.0.handles.set(self.0.disk.is_near_capacity());
         }
     }
 }
@@ -104,7 +104,11 @@ impl Service<Request<RequestBody>> for Site {
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Answering {
-        if self.0.names.is_misdirected(&request) {
+        if self
+            .0
+            .names
+            .is_misdirected(&request, request.body().connection())
+        {
             return Answering::now(status_page(StatusCode::MISDIRECTED_REQUEST));
         }
         // The body of a GET has no meaning here; it is dropped at once.

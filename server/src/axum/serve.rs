@@ -18,8 +18,8 @@ use tower_service::Service;
 
 use super::Upgrades;
 use crate::{
-    Address, BoxError, ConnectionInfo, ExtendedConnect, HttpService, RequestBody, Server,
-    ServerBuilder, Socket, StartError,
+    Address, BoxError, ConnectionInfo, ExtendedConnect, Extension, HttpService, RequestBody,
+    Server, ServerBuilder, Socket, StartError,
 };
 
 /// Serves an axum `Router` in all protocols, as `axum::serve` does in
@@ -54,7 +54,9 @@ where
         transport: Transport::Cleartext,
         // As `axum::serve` has it.
         builder: Server::builder()
-            .options(|options| options.extended_connect(ExtendedConnect::Offer)),
+            .options(|options| options.extended_connect(ExtendedConnect::Offer))
+            // Extractors see the extensions, and no longer the body.
+            .options(|options| options.connection_info(Extension::Insert)),
         app,
         kind: PhantomData,
     }
@@ -204,24 +206,10 @@ pub trait App<K>: Sized + Send + 'static {
 }
 
 /// The kind of an [`App`] that is one service for all connections.
-///
-/// ```
-/// use lacewing_server::axum::{App, Shared};
-///
-/// fn service(_: impl App<Shared>) {}
-/// service(axum::Router::new());
-/// ```
 #[derive(Debug)]
 pub enum Shared {}
 
 /// The kind of an [`App`] that makes a service for each connection.
-///
-/// ```
-/// use lacewing_server::axum::{App, PerConnection};
-///
-/// fn make(_: impl App<PerConnection>) {}
-/// make(axum::Router::new().into_make_service());
-/// ```
 #[derive(Debug)]
 pub enum PerConnection {}
 
@@ -273,7 +261,7 @@ impl<S: Service<Request>> Service<http::Request<RequestBody>> for Boxing<S> {
     }
 }
 
-/// Makes services that know [`Upgrades`].
+/// Makes services that support [`Upgrades`].
 #[derive(Clone)]
 struct Upgrading<M>(M);
 
@@ -316,8 +304,8 @@ where
     }
 }
 
-/// The peer's IP address and port. On a Unix socket, which has none, this is
-/// `0.0.0.0:0`; ask for a `ConnectInfo<Address>` there.
+/// The peer's IP address and port. On a Unix socket, which has none, this is `0.0.0.0:0`; extract a
+/// `ConnectInfo<Address>` there.
 impl Connected<ConnectionInfo> for SocketAddr {
     fn connect_info(connection: ConnectionInfo) -> Self {
         let unspecified = Self::from((Ipv4Addr::UNSPECIFIED, 0));
@@ -332,8 +320,8 @@ impl Connected<ConnectionInfo> for ConnectionInfo {
     }
 }
 
-/// The peer's address, of any kind. Where it is not known, as on a transport in
-/// memory, this is an unnamed Unix socket's.
+/// The peer's address, of any kind. If it is unknown, as on a transport in memory, this is an
+/// unnamed Unix socket.
 impl Connected<ConnectionInfo> for Address {
     fn connect_info(connection: ConnectionInfo) -> Self {
         let unnamed = || Self::Unix(crate::UnixAddress::default());

@@ -147,7 +147,7 @@ where
 struct Pending {
     connect: ConnectRequest,
     slot: Arc<Mutex<Slot>>,
-    /// Nothing waits for the upgrade once this is gone.
+    /// No future waits for the upgrade after this is dropped.
     stream: Weak<()>,
     connection: Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>,
 }
@@ -203,8 +203,8 @@ impl Pending {
         Some(pending)
     }
 
-    /// The handler agreed. `None` if it did so by itself, or nothing waits for
-    /// the upgrade: then its response goes as it is.
+    /// The handler accepted the upgrade. `None` if it accepted the CONNECT request itself, or
+    /// dropped the upgrade: then its response is sent unchanged.
     fn finish(mut self) -> Option<TunnelBody> {
         let (response, tunnel) = self.connect.accept().ok()?;
         {

@@ -1,5 +1,5 @@
-//! Calls of the service: a first poll on the connection's task, and a task of
-//! its own for what takes longer.
+//! Calls the service: polls each handler once on the connection's task, and moves it to a task of
+//! its own if it is pending.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -18,9 +18,9 @@ use super::{
 };
 use crate::{HttpService, RequestBody, Spawn, StreamError};
 
-/// The waker for a service's first [`poll_ready`](HttpService::poll_ready). It
-/// wakes nothing: a task polls a pending service again. But it knows whether a
-/// service kept a clone of it, to be woken later.
+/// The waker for a service's first [`poll_ready`](HttpService::poll_ready). It wakes no task: a
+/// pending service is polled again by a task of its own. It records whether the service kept a
+/// clone of it.
 pub(super) struct Probe {
     waker: Waker,
     clones: Arc<NoTask>,
@@ -93,18 +93,15 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
-    /// Gives out the instance that was polled, and takes a fresh one for the
-    /// next request. An instance that was polled may hold something for the
-    /// call that follows (a permit, a place in a queue), or wait for it. Only
-    /// that call may follow, on this instance. A clone is not ready, and
-    /// waits in no queue.
+    /// Returns the instance that was polled, and keeps a fresh one for the next request. A polled
+    /// instance may hold a permit or a place in a queue for the call that follows, or wait for one.
+    /// So that call must use this instance. A fresh clone is not ready, and waits in no queue.
     fn renew_service(&mut self) -> S {
         let fresh = self.service.clone();
         std::mem::replace(&mut self.service, fresh)
     }
 
-    /// Releases the permit or the place that the instance holds for a call, as none
-    /// follows.
+    /// Releases the permit or the place that the instance holds, since no call follows.
     fn discard_service(&mut self) {
         let failed = self.renew_service();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(failed)));
@@ -152,8 +149,8 @@ impl<S: HttpService> Exchanges<S> {
         }
     }
 
-    /// The handler has a task of its own: the stream counts as open until that
-    /// ends, even if the peer resets it.
+    /// The handler has a task of its own. The stream counts as open until that task ends, even if
+    /// the peer resets the stream.
     fn watch(&mut self, conn: &mut Context<'_>, stream: StreamKey, ticket: Ticket, task: Task<S>) {
         // A push that the client resets is none of those that it may have open.
         if is_of_peer(stream) {

@@ -24,7 +24,7 @@ impl Draining {
         }
     }
 
-    /// The future is polled only when it does not know the task's waker yet.
+    /// The future is polled only if it does not have the task's waker yet.
     pub(super) fn poll(&mut self, cx: &mut task::Context<'_>) -> bool {
         let known = self
             .waker

@@ -64,12 +64,12 @@ pub(super) enum Outcome<S: HttpService> {
     Panicked,
 }
 
-/// A handler on a task of its own, which ends with this.
+/// A handler on a task of its own. Dropping this ends the task.
 pub(super) struct Task<S: HttpService>(JoinHandle<Outcome<S>>);
 
 impl<S: HttpService> Task<S> {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<S>> {
-        // The connection of a cancelled task is gone.
+        // If the task was cancelled, its connection has ended.
         Pin::new(&mut self.0)
             .poll(cx)
             .map(|joined| joined.unwrap_or(Outcome::Panicked))

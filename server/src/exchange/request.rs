@@ -114,6 +114,7 @@ impl<S: HttpService> Exchanges<S> {
         request: &mut Request<RequestBody>,
     ) {
         *request.version_mut() = self.http_version;
+        request.body_mut().set_connection(&self.info);
         if self.options.connection_info.is_inserted() {
             request.extensions_mut().insert(self.info.clone());
         }

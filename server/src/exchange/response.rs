@@ -82,7 +82,7 @@ impl Heads {
         };
         let priority = settle_fields(&mut head.fields);
         let tunnel = kind == Kind::Connect && parts.status.is_success();
-        // A tunnel is no content, whatever the status (RFC 9110 §9.3.6).
+        // The bytes of a tunnel are not content, whatever the status (RFC 9110 §9.3.6).
         let forbidden = !tunnel && has_no_content(parts.status);
         if tunnel || (forbidden && parts.status != StatusCode::NOT_MODIFIED) {
             // RFC 9110 §8.6. axum sets it on every empty body.

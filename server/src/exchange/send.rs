@@ -22,7 +22,7 @@ use crate::{HttpService, StreamError};
 pub(super) enum Asked {
     /// Its response's head was just sent.
     First,
-    /// It is the stream's turn: the engine continues to ask by itself.
+    /// The engine calls this on the stream's turn, and needs no further offer.
     InTurn,
 }
 

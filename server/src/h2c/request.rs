@@ -1,4 +1,4 @@
-//! The request that asks for the upgrade.
+//! The request for an upgrade.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::{Bytes, BytesMut};
@@ -14,7 +14,7 @@ const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// The upgrade that a request asks for.
 pub(crate) struct UpgradeRequest {
-    /// The protocol that the connection speaks from now on.
+    /// The protocol of the connection after the upgrade.
     pub(crate) version: lacewing_conn::Version,
     /// The request as HTTP/2 has it.
     pub(crate) head: Head,
@@ -22,7 +22,7 @@ pub(crate) struct UpgradeRequest {
     pub(crate) settings: Vec<u8>,
 }
 
-/// A connection that is to speak HTTP/2 from now on.
+/// A connection that switches to HTTP/2.
 pub(crate) struct Upgrade {
     pub(crate) on: hyper::upgrade::OnUpgrade,
     pub(crate) request: UpgradeRequest,

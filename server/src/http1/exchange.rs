@@ -16,7 +16,7 @@ use std::{
 use bytes::Buf;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
-    header::{CONTENT_LENGTH, Entry},
+    header::{CONNECTION, CONTENT_LENGTH, Entry},
 };
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Either, Empty};
@@ -36,10 +36,10 @@ use crate::{
 /// The body of a response, or no body.
 pub(super) type ReplyBody<B> = Either<Reply<B>, Empty<<B as Body>::Data>>;
 
-/// The wait for the end of a body that gave as much as its content-length says. hyper drops the
-/// body after the last byte. So a body that continues later is not noticed, as
-/// [`StreamError::ContentLength`] says: to look at it, the response would have to wait longer,
-/// or each body would have to move to the heap.
+/// The time to wait for the end of a body that has given all the bytes of its content-length. hyper
+/// drops the body after the last byte, so a body that continues later is not noticed (see
+/// [`StreamError::ContentLength`]). To notice it, the response would have to wait longer, or each
+/// body would have to move to the heap.
 const END_WAIT: Duration = Duration::from_millis(250);
 
 /// The state that the requests of a connection share.
@@ -92,6 +92,13 @@ impl Ledger {
         self.report(stream, &StreamError::Refused(error));
     }
 
+    /// No handler sees this request: its client may still send the upload.
+    pub(super) fn refuses_upload<B: Body>(&self, request: &Request<B>) {
+        if !request.body().is_end_stream() {
+            self.watch.upload_is_abandoned();
+        }
+    }
+
     /// Reports bytes that are not a request.
     pub(super) fn unparsable(&self, error: &hyper::Error) {
         if self.requests() == 0 {
@@ -119,17 +126,41 @@ impl Ledger {
     }
 }
 
+/// The upload of a request, whose end may never be read.
+struct Remaining {
+    /// 0 for an unknown length.
+    length: u64,
+    /// Bytes of earlier uploads.
+    before: u64,
+}
+
+impl Remaining {
+    /// Returns whether the handler has dropped the upload, and too much of it is left for the
+    /// connection to go on.
+    fn is_left(&self, ledger: &Ledger) -> bool {
+        let read = ledger.watch.bytes_received().saturating_sub(self.before);
+        let left = self.length.saturating_sub(read);
+        ledger.watch.has_abandoned_upload()
+            && super::exceeds_buffers(left, &ledger.options.connection.limits)
+    }
+}
+
 /// A request that is being answered.
 pub(super) struct Exchange {
     ledger: Arc<Ledger>,
     stream: StreamId,
     clock: Clock,
+    upload: Remaining,
     /// The response is complete, or its failure was reported.
     over: bool,
 }
 
 impl Exchange {
-    pub(super) fn begin<B>(ledger: &Arc<Ledger>, stream: StreamId, request: &Request<B>) -> Self {
+    pub(super) fn begin<B: Body>(
+        ledger: &Arc<Ledger>,
+        stream: StreamId,
+        request: &Request<B>,
+    ) -> Self {
         let (method, uri) = (request.method(), request.uri());
         let clock = ledger
             .telemetry
@@ -140,6 +171,10 @@ impl Exchange {
             ledger: Arc::clone(ledger),
             stream,
             clock,
+            upload: Remaining {
+                length: request.body().size_hint().exact().unwrap_or(0),
+                before: ledger.watch.bytes_received(),
+            },
             over: false,
         }
     }
@@ -150,6 +185,7 @@ impl Exchange {
         service: S,
         mut request: Request<RequestBody>,
     ) -> Response<ReplyBody<S::ResponseBody>> {
+        request.body_mut().set_connection(&self.ledger.info);
         if self.ledger.options.connection_info.is_inserted() {
             request.extensions_mut().insert(self.ledger.info.clone());
         }
@@ -177,10 +213,13 @@ impl Exchange {
         ledger
             .telemetry
             .response(self.stream, response.status(), self.clock);
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
         let tunnel = method == Method::CONNECT && parts.status.is_success();
         if tunnel || parts.status == StatusCode::SWITCHING_PROTOCOLS {
             ledger.watch.becomes_tunnel();
+        } else if self.upload.is_left(ledger) {
+            let close = HeaderValue::from_static("close");
+            parts.headers.insert(CONNECTION, close);
         }
         let body = match body {
             Some(body) => {

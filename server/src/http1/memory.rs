@@ -19,9 +19,9 @@ use crate::{ServeError, ServerEvent};
 /// Bytes that a connection costs beside its buffers: its task, and hyper's state.
 const CONNECTION: usize = 8 << 10;
 
-/// The connection's account. hyper does not say how large its buffers are: the one
-/// for reading shows in its reads, the one for writing is as large as it may be while
-/// the client does not read.
+/// The connection's account. hyper does not report the sizes of its buffers. Its reads show the
+/// size of the read buffer. The write buffer counts with its maximum while the client does not
+/// read.
 pub(super) struct Memory<'a> {
     ledger: &'a Ledger,
     account: MemoryAccount,
@@ -37,7 +37,7 @@ impl<'a> Memory<'a> {
         }
     }
 
-    /// Reports what the connection holds, and obeys the budget: with an error, the
+    /// Reports the bytes that the connection holds, and obeys the budget. After an error, the
     /// connection ends.
     pub(super) fn check(&mut self, cx: &Context<'_>) -> Result<(), ServeError> {
         let known = self.waker.as_ref();
@@ -59,7 +59,7 @@ impl<'a> Memory<'a> {
             return Ok(());
         }
         if order == MemoryOrder::Shed && !stalled {
-            self.account.obey(0);
+            self.account.finish_order(0);
             return Ok(());
         }
         self.account.note(step);
@@ -78,7 +78,7 @@ impl<'a> Memory<'a> {
 }
 
 impl Ledger {
-    /// Returns `true` if a request is refused for want of memory.
+    /// Returns `true` if the budget refuses a request.
     pub(super) fn refuses(&self) -> bool {
         let budget = &self.options.connection.memory_budget;
         if budget.step() < MemoryStep::Refuse || !budget.is_above_share(self.held()) {
@@ -89,7 +89,7 @@ impl Ledger {
         true
     }
 
-    /// The bytes that the connection holds, as far as hyper shows it.
+    /// Returns the bytes that the connection holds, as far as hyper shows them.
     fn held(&self) -> usize {
         let output = match self.watch.is_write_blocked() {
             true => self

@@ -58,8 +58,8 @@ enum Phase {
     Head,
     /// The handler waits for content.
     Body,
-    /// The handler works, or its response's body has nothing to send: a long
-    /// poll or server-sent events. It has no limit.
+    /// The handler works, or its response's body has no data, as in a long poll or with server-sent
+    /// events. This state has no limit.
     Answer,
     /// The client does not read.
     Write,

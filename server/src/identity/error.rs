@@ -44,12 +44,6 @@ impl IdentityError {
 }
 
 /// The fault of a certificate or a key.
-///
-/// ```
-/// use lacewing_server::IdentityProblem;
-///
-/// assert!(IdentityProblem::EncryptedKey.to_string().contains("openssl pkey"));
-/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum IdentityProblem {
@@ -79,7 +73,7 @@ pub enum IdentityProblem {
     KeyMismatch,
     /// The identity was made from memory: there are no files to reload.
     NoFiles,
-    /// The default crypto provider of rustls, installed for the process, cannot speak TLS.
+    /// The crypto provider that the process installed for rustls does not support TLS.
     Provider(rustls::Error),
 }
 

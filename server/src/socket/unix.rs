@@ -60,8 +60,8 @@ fn is_abandoned(path: &Path) -> bool {
     is_socket && StdUnixStream::connect(path).is_err_and(refused)
 }
 
-/// The name of a socket that we made. It goes when the listener does, unless
-/// another server has taken the path meanwhile.
+/// The file of a socket that we made. It is removed with the listener, unless another server has
+/// taken the path.
 #[derive(Debug)]
 struct Name {
     path: PathBuf,

@@ -17,6 +17,11 @@ fn router() -> Router {
     )
 }
 
+/// The handler of the router reads an extension.
+fn options() -> ServerOptions {
+    ServerOptions::default().connection_info(lacewing_server::Extension::Insert)
+}
+
 #[cfg(feature = "http1")]
 fn router_of_text() -> Router {
     Router::new().route("/", get(|| async { "hello" }))
@@ -24,7 +29,7 @@ fn router_of_text() -> Router {
 
 #[tokio::test]
 async fn any_transport_is_served_by_its_first_bytes() {
-    let acceptor = Acceptor::new(ServerOptions::default());
+    let acceptor = Acceptor::new(options());
     for protocol in detectable() {
         let (client, io) = tokio::io::duplex(1 << 16);
         let acceptor = acceptor.clone();
@@ -47,7 +52,7 @@ async fn requests_are_told_of_addresses_of_any_kind() {
     ] {
         let (client, io) = tokio::io::duplex(1 << 16);
         let serving = tokio::spawn(async move {
-            let acceptor = Acceptor::new(ServerOptions::default());
+            let acceptor = Acceptor::new(options());
             let endpoints = Endpoints::default().with_peer(peer);
             acceptor.serve_from(endpoints, io, router()).await
         });
@@ -82,7 +87,7 @@ async fn what_is_no_protocol_is_an_error() {
 #[tokio::test]
 async fn a_shutdown_ends_connections_at_any_time() {
     let shutdown = Shutdown::new();
-    let acceptor = Acceptor::new(ServerOptions::default().shutdown(shutdown.signal()));
+    let acceptor = Acceptor::new(options().shutdown(shutdown.signal()));
     let (client, io) = tokio::io::duplex(1 << 16);
     let (_silent, other) = tokio::io::duplex(1 << 16);
     let silent = acceptor.clone();
@@ -145,7 +150,7 @@ async fn behind_tls_alpn_tells_the_protocol() {
 
     let made = tls::make("localhost");
     let identity = Identity::from_pem(made.certificate.as_bytes(), made.key.as_bytes()).unwrap();
-    let acceptor = Acceptor::tls(ServerOptions::default(), &identity);
+    let acceptor = Acceptor::tls(options(), &identity);
     for protocol in spoken() {
         let (client, io) = tokio::io::duplex(1 << 16);
         let acceptor = acceptor.clone();

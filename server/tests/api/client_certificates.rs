@@ -46,6 +46,8 @@ async fn requests_know_the_certificates_and_the_name_of_the_handshake() {
         .with_client_cert_verifier(clients)
         .with_cert_resolver(identity.resolver());
     let builder = Server::builder().bind_tls(([127, 0, 0, 1], 0).into(), config);
+    let builder =
+        builder.options(|options| options.connection_info(lacewing_server::Extension::Insert));
     let address = std::sync::Mutex::new(None);
     let server = builder.build().await.unwrap();
     *address.lock().unwrap() = server.local_addrs().next();

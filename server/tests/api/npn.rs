@@ -34,6 +34,8 @@ async fn requests_know_the_certificates_and_the_name_of_the_handshake() {
     let mut acceptor = npn::acceptor(certificate.as_bytes(), key.as_bytes()).unwrap();
     acceptor.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
     let builder = Server::builder().bind_npn(([127, 0, 0, 1], 0).into(), acceptor);
+    let builder =
+        builder.options(|options| options.connection_info(lacewing_server::Extension::Insert));
     let server = builder.build().await.unwrap();
     let address = server.local_addrs().next().unwrap();
     let router = Router::new().route("/", get(tell));
@@ -93,6 +95,8 @@ async fn an_identity_is_chosen_by_name_and_replaced_while_the_server_runs() {
     let identities = identity(&one).and(identity(&other));
     let acceptor = npn::acceptor_with(&identities).unwrap();
     let builder = Server::builder().bind_npn(([127, 0, 0, 1], 0).into(), acceptor);
+    let builder =
+        builder.options(|options| options.connection_info(lacewing_server::Extension::Insert));
     let server = builder.build().await.unwrap();
     let address = server.local_addrs().next().unwrap();
     let router = Router::new().route("/", get(|| async { "hello" }));

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use axum::{Extension, Router, routing::get};
-use lacewing_server::{Address, ConnectionInfo, Server, StartError};
+use lacewing_server::{
+    Address, ConnectionInfo, Extension::Insert, Server, ServerBuilder, StartError,
+};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::support::{Running, detectable, fetch};
@@ -22,6 +24,11 @@ impl Drop for Name {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
+}
+
+/// The handler of the router reads an extension.
+fn builder() -> ServerBuilder {
+    Server::builder().options(|options| options.connection_info(Insert))
 }
 
 fn router() -> Router {
@@ -52,7 +59,7 @@ async fn check(path: &Path) {
 #[tokio::test]
 async fn every_protocol_is_spoken_on_a_unix_socket() {
     let name = Name::new("bind");
-    let builder = Server::builder().bind_unix(&name.0);
+    let builder = builder().bind_unix(&name.0);
     let running = Running::start(|stop| builder.shutdown(stop).serve(router()));
     while !name.0.exists() {
         tokio::task::yield_now().await;
@@ -66,7 +73,7 @@ async fn every_protocol_is_spoken_on_a_unix_socket() {
 async fn a_listener_that_is_bound_already_keeps_its_name() {
     let name = Name::new("listen");
     let listener = UnixListener::bind(&name.0).unwrap();
-    let server = Server::builder().listen(listener).build().await.unwrap();
+    let server = builder().listen(listener).build().await.unwrap();
     assert_eq!(server.local_addrs().count(), 0);
     let address = server.addresses().next().unwrap();
     assert_eq!(address.unix().unwrap().path(), Some(name.0.as_path()));
@@ -88,8 +95,8 @@ async fn only_abandoned_sockets_are_replaced() {
     let name = Name::new("abandoned");
     drop(std::os::unix::net::UnixListener::bind(&name.0).unwrap());
     assert!(name.0.exists());
-    let first = Server::builder().bind_unix(&name.0).build().await.unwrap();
-    let error = Server::builder().bind_unix(&name.0).build().await;
+    let first = builder().bind_unix(&name.0).build().await.unwrap();
+    let error = builder().bind_unix(&name.0).build().await;
     let error = error.unwrap_err();
     assert!(matches!(&error, StartError::Bind { .. }), "{error}");
     let text = error.to_string();
@@ -98,7 +105,7 @@ async fn only_abandoned_sockets_are_replaced() {
     drop(first);
     assert!(!name.0.exists());
     std::fs::write(&name.0, "a file").unwrap();
-    let error = Server::builder().bind_unix(&name.0).build().await;
+    let error = builder().bind_unix(&name.0).build().await;
     assert!(error.is_err());
     assert_eq!(std::fs::read(&name.0).unwrap(), b"a file");
 }
@@ -113,7 +120,7 @@ async fn tls_goes_over_unix_sockets() {
     let made = tls::make("localhost");
     let identity = Identity::from_pem(made.certificate.as_bytes(), made.key.as_bytes()).unwrap();
     let listener = UnixListener::bind(&name.0).unwrap();
-    let builder = Server::builder().listen_tls(listener, identity);
+    let builder = builder().listen_tls(listener, identity);
     let running = Running::start(|stop| builder.shutdown(stop).serve(router()));
     for protocol in spoken() {
         let io = UnixStream::connect(&name.0).await.unwrap();

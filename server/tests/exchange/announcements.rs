@@ -129,7 +129,7 @@ async fn a_header_limit_names_itself() {
             ),
         ] {
             let options = ServerOptions::default().connection(
-                ConnectionConfig::new(Side::Server).with(|config| config.limits = limits),
+                ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into()),
             );
             let mut peer = Peer::connect(version, options, service_fn(hello));
             // A SPDY frame of this size exceeds another limit, that of frames.

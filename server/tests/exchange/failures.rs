@@ -260,9 +260,9 @@ async fn a_panic_anywhere_costs_its_own_request() {
 
 /// A service that is not always ready, and whose `poll_ready` fails at times.
 #[derive(Clone)]
-struct Moody(Arc<AtomicU32>);
+struct Flaky(Arc<AtomicU32>);
 
-impl Service<Request<RequestBody>> for Moody {
+impl Service<Request<RequestBody>> for Flaky {
     type Response = Response<String>;
     type Error = BoxError;
     type Future = std::future::Ready<Result<Response<String>, BoxError>>;
@@ -286,7 +286,7 @@ impl Service<Request<RequestBody>> for Moody {
 #[tokio::test]
 async fn a_service_is_called_only_when_it_is_ready() {
     for version in Version::ALL {
-        let service = Moody(Arc::default());
+        let service = Flaky(Arc::default());
         let mut peer = Peer::connect(version, ServerOptions::default(), service);
         let mut failures = 0;
         for _ in 0..50 {

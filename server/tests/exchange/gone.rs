@@ -189,7 +189,7 @@ async fn resets_do_not_multiply_handlers() {
         let mut peer = Peer::connect(
             version,
             ServerOptions::default().connection(
-                ConnectionConfig::new(Side::Server).with(|config| config.limits = limits),
+                ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into()),
             ),
             service,
         );

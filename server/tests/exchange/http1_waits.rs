@@ -18,8 +18,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 fn connect(change: impl FnOnce(&mut Limits)) -> Http1 {
     let limits = Limits::new(Side::Server).with(change);
-    let options = ServerOptions::default()
-        .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits));
+    let options = ServerOptions::default().connection(
+        ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into()),
+    );
     let service = service_fn(|request: Request<RequestBody>| async move {
         let body: BoxBody<Bytes, Infallible> = match request.uri().path() {
             "/large" => Full::new(Bytes::from(vec![b'x'; 4 << 20])).boxed(),
@@ -302,6 +303,8 @@ async fn a_client_that_is_gone_behind_a_second_request_is_noticed() {
         let mut connection = connect(|limits| limits.drain_timeout = HOUR * 24);
         for _ in 0..requests {
             connection.send("GET", "/poll").await;
+            // hyper takes the first request alone; the others wait behind it.
+            sleep(Duration::from_secs(1)).await;
         }
         sleep(Duration::from_secs(600)).await;
         let Http1 { io, serving, .. } = connection;

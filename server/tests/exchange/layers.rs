@@ -69,7 +69,8 @@ impl Client {
         <S as Service<Request<RequestBody>>>::Future: Send + 'static,
         B: http_body::Body<Data: bytes::Buf + Send, Error: Into<BoxError>> + Send + 'static,
     {
-        let options = ServerOptions::default();
+        // One of the handlers reads an extension.
+        let options = ServerOptions::default().connection_info(lacewing_server::Extension::Insert);
         match protocol {
             Some(version) => Self::Multiplexed(Box::new(Peer::connect(version, options, service))),
             #[cfg(feature = "http1")]
@@ -416,5 +417,18 @@ async fn readers_of_events_leave_nothing_behind() {
                 reader.leave().await;
             }
         }
+    }
+}
+
+/// Without an extension, and for every protocol.
+#[tokio::test]
+async fn a_body_knows_its_connection() {
+    let tell = lacewing_server::service_fn(|request: Request<RequestBody>| async move {
+        let connection = request.body().connection().unwrap();
+        Ok::<_, Infallible>(Response::new(connection.protocol().to_string()))
+    });
+    for protocol in protocols() {
+        let (_, body) = Client::connect(protocol, tell).get("/").await;
+        assert_eq!(body, protocol.map_or("http/1.1", Version::alpn));
     }
 }

@@ -114,7 +114,7 @@ impl Peer {
         let version = info.protocol().version().unwrap();
         let serving = tokio::spawn(serve_connection(server, info, options, service));
         let mut config = Config::new(version, Side::Client);
-        config.limits = Limits::new(Side::Client);
+        config.limits = Limits::new(Side::Client).into();
         configure(&mut config);
         Self {
             seen: Vec::new(),

@@ -19,8 +19,8 @@ use crate::peer::Peer;
 /// All parts of a request, and separately its protocol.
 async fn tell(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
     let (parts, body) = request.into_parts();
-    let info = parts.extensions.get::<ConnectionInfo>().unwrap();
-    let protocol = info.protocol().to_string();
+    assert!(parts.extensions.get::<ConnectionInfo>().is_none());
+    let protocol = body.connection().unwrap().protocol().to_string();
     let mut fields: Vec<_> = parts
         .headers
         .iter()

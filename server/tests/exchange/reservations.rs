@@ -338,12 +338,12 @@ async fn a_client_that_leaves_in_the_middle_gives_its_permit_back() {
 
 /// Ready in every second poll. Otherwise it fails, or panics.
 #[derive(Clone)]
-struct Moody {
+struct Flaky {
     polls: Arc<AtomicUsize>,
     panics: bool,
 }
 
-impl Service<Request<RequestBody>> for Moody {
+impl Service<Request<RequestBody>> for Flaky {
     type Response = Response<String>;
     type Error = BoxError;
     type Future = Ready<Result<Response<String>, BoxError>>;
@@ -367,7 +367,7 @@ async fn a_service_that_fails_to_be_ready_keeps_nothing() {
     for options in both_ways() {
         for panics in [false, true] {
             let told = if panics { "panicked" } else { "overloaded" };
-            let service = ConcurrencyLimitLayer::new(1).layer(Moody {
+            let service = ConcurrencyLimitLayer::new(1).layer(Flaky {
                 polls: Arc::default(),
                 panics,
             });

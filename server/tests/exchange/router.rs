@@ -34,6 +34,11 @@ fn router() -> Router {
         )
 }
 
+/// One of the handlers reads an extension.
+fn options() -> ServerOptions {
+    ServerOptions::default().connection_info(lacewing_server::Extension::Insert)
+}
+
 fn every_way() -> impl Iterator<Item = (Version, Spawn)> {
     Version::ALL
         .into_iter()
@@ -43,7 +48,7 @@ fn every_way() -> impl Iterator<Item = (Version, Spawn)> {
 #[tokio::test]
 async fn a_router_runs_unchanged() {
     for (version, spawn) in every_way() {
-        let mut peer = Peer::connect(version, ServerOptions::default().spawn(spawn), router());
+        let mut peer = Peer::connect(version, options().spawn(spawn), router());
         let answer = peer.get("/").await;
         assert_eq!(answer.status, Some(StatusCode::OK), "{version}");
         assert_eq!(answer.text(), "hello world");
@@ -69,7 +74,7 @@ async fn a_router_runs_unchanged() {
 #[tokio::test]
 async fn head_has_the_length_and_no_body() {
     for (version, spawn) in every_way() {
-        let mut peer = Peer::connect(version, ServerOptions::default().spawn(spawn), router());
+        let mut peer = Peer::connect(version, options().spawn(spawn), router());
         let key = peer.open(Method::HEAD, "/", None);
         let answer = peer.answer(key).await;
         assert_eq!(answer.fields["content-length"], "11", "{version}");
@@ -82,7 +87,7 @@ async fn head_has_the_length_and_no_body() {
 #[tokio::test]
 async fn many_requests_share_a_connection() {
     for (version, spawn) in every_way() {
-        let mut peer = Peer::connect(version, ServerOptions::default().spawn(spawn), router());
+        let mut peer = Peer::connect(version, options().spawn(spawn), router());
         for round in 0..5 {
             let keys: Vec<_> = (0..100)
                 .map(|index| match index % 3 {
@@ -116,7 +121,7 @@ async fn large_bodies_go_through_every_window() {
         .collect();
     for version in Version::ALL {
         let router = router().layer(axum::extract::DefaultBodyLimit::disable());
-        let mut peer = Peer::connect(version, ServerOptions::default(), router);
+        let mut peer = Peer::connect(version, options(), router);
         for _ in 0..3 {
             let answer = peer.post("/echo", body.clone()).await;
             assert_eq!(answer.body.len(), body.len(), "{version}");

@@ -119,9 +119,9 @@ async fn patient() -> Running {
         let limits = Limits::new(Side::Server).with(|limits| {
             limits.drain_timeout = Duration::from_secs(3600);
         });
-        builder
-            .bind(([127, 0, 0, 1], 0).into())
-            .connection(ConnectionConfig::new(Side::Server).with(|config| config.limits = limits))
+        builder.bind(([127, 0, 0, 1], 0).into()).connection(
+            ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into()),
+        )
     })
     .await
 }

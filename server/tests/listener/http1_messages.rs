@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body::Body;
-use http_body_util::{Empty, Full};
+use http_body_util::{BodyExt as _, Empty, Full};
 use lacewing_server::{ConnectionConfig, RequestBody, Server, Side, service_fn};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -152,6 +152,78 @@ async fn a_client_that_still_uploads_reads_its_early_response() {
     let fields = format!("x: {}\r\n", "a".repeat(5_000_000));
     let answer = ask(&[&get("/", &fields)]).await.remove(0);
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+}
+
+/// The rest of the upload arrives after the response is sent.
+#[tokio::test]
+async fn a_client_that_pauses_in_its_upload_reads_its_early_response() {
+    // No handler sees the second request: it has two hosts.
+    for (fields, status) in [("", "413"), ("host: b\r\n", "400")] {
+        let config = ConnectionConfig::new(Side::Server).with(|config| {
+            config.limits.upload_linger = Duration::from_secs(30);
+        });
+        let server = Server::builder()
+            .bind(([127, 0, 0, 1], 0).into())
+            .connection(config)
+            .build()
+            .await
+            .unwrap();
+        let address = server.local_addrs().next().unwrap();
+        tokio::spawn(server.serve(service_fn(answer)));
+        let mut io = TcpStream::connect(address).await.unwrap();
+        let head =
+            format!("POST /413 HTTP/1.1\r\nhost: a\r\n{fields}content-length: 3000000\r\n\r\n");
+        io.write_all(head.as_bytes()).await.unwrap();
+        // The response and the server's end are here now.
+        let mut start = [0; 12];
+        io.read_exact(&mut start).await.unwrap();
+        assert_eq!(start, format!("HTTP/1.1 {status}").as_bytes());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        for _ in 0..30 {
+            io.write_all(&[b'x'; 100_000]).await.unwrap();
+        }
+        let mut rest = String::new();
+        io.read_to_string(&mut rest).await.unwrap();
+        assert!(rest.contains("\r\nconnection: close\r\n"), "{rest}");
+    }
+}
+
+/// RFC 9112 §9.6: a server that closes after a response says so in it.
+#[tokio::test]
+async fn the_response_to_an_unread_upload_says_that_the_connection_closes() {
+    let closes = |answer: &str| answer.contains("\r\nconnection: close\r\n");
+    let upload = |more: &str, len: usize| {
+        let head = format!("POST /413 HTTP/1.1\r\nhost: a\r\ncontent-length: {len}\r\n{more}\r\n");
+        [head.as_bytes(), &vec![b'x'; len]].concat()
+    };
+    let answer = ask(&[&upload("", 20_000_000)]).await.remove(0);
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(closes(&answer), "{answer}");
+    // The client waits for 100 and sends nothing.
+    let head = b"POST /413 HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 20000000\r\n\r\n";
+    let answer = ask(&[head]).await.remove(0);
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(closes(&answer), "{answer}");
+    // No handler sees this request: it has two hosts.
+    let answer = ask(&[&upload("host: b\r\n", 20_000_000)]).await.remove(0);
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(closes(&answer), "{answer}");
+    // A short upload is read, and the connection goes on. So it does after an upload that the
+    // handler reads.
+    let next = get("/204", "host: a\r\n");
+    let answer = ask(&[&[upload("", 1_000), next.clone()].concat()]).await;
+    let (first, second) = answer[0].split_once("hello").unwrap();
+    assert!(!closes(first), "{answer:?}");
+    assert!(second.starts_with("HTTP/1.1 204 "), "{answer:?}");
+    let read = |request: Request<RequestBody>| async {
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        Ok(Response::new(Full::from(format!("read {}", body.len()))))
+    };
+    let requests = [upload("", 1_000_000), next].concat();
+    let answer = ask_service(&[&requests], read).await;
+    let (first, second) = answer[0].split_once("read 1000000").unwrap();
+    assert!(!closes(first), "{answer:?}");
+    assert!(second.starts_with("HTTP/1.1 200 "), "{answer:?}");
 }
 
 /// Each request is served or answered. The connection never just ends.

@@ -58,19 +58,20 @@ impl Running {
         let (stop, stopped) = oneshot::channel();
         let limits = Limits::new(Side::Server)
             .with(|limits| limits.preface_timeout = Duration::from_secs(3600));
-        let server =
-            builder(Server::builder().connection(
-                ConnectionConfig::new(Side::Server).with(|config| config.limits = limits),
-            ))
-            .options(|options| {
-                options.observer(move |event: &ServerEvent<'_>| {
+        let server = builder(Server::builder().connection(
+            ConnectionConfig::new(Side::Server).with(|config| config.limits = limits.into()),
+        ))
+        .options(|options| {
+            options
+                .connection_info(lacewing_server::Extension::Insert)
+                .observer(move |event: &ServerEvent<'_>| {
                     told.lock().unwrap().push(format!("{event:?}"))
                 })
-            })
-            .shutdown(async { stopped.await.unwrap_or(()) })
-            .build()
-            .await
-            .unwrap();
+        })
+        .shutdown(async { stopped.await.unwrap_or(()) })
+        .build()
+        .await
+        .unwrap();
         let address = server.local_addrs().next().unwrap();
         let serving = tokio::spawn(server.serve(router()));
         Self {

@@ -6,15 +6,19 @@ use super::Scratch;
 use crate::shell;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The figures of the tree, one line each: the count and the name of the row.
+/// The figures of the tree: the compiler, then one line each with the count and the name of the
+/// row.
 const BASELINE: &str = "benches/instructions.txt";
 
-/// The growth that `--check` permits: compilers and C libraries differ a little.
+/// The growth that `--check` permits: processors and C libraries differ a little.
 const TOLERANCE: f64 = 1.05;
+
+/// The same if another compiler built the programs.
+const TOLERANCE_OF_COMPILERS: f64 = 1.2;
 
 /// A row is the difference of two runs, so that the start and the end of the program cancel out.
 const SHORT_RUN: u64 = 2_000;
@@ -65,7 +69,7 @@ const ROWS: [Row; 4] = [
     },
 ];
 
-/// What happens with the figures.
+/// The use of the figures.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
     Print,
@@ -82,7 +86,15 @@ pub(super) fn run(scratch: &Scratch, purpose: Use, only: Option<&str>) -> Result
     build()?;
     std::fs::write(scratch.path("small.txt"), "hello world\n").map_err(|e| e.to_string())?;
     let path = shell::root().join(BASELINE);
-    let mut baseline = read(&path)?;
+    let compiler = shell::output(Command::new("rustc").arg("--version"))?;
+    let compiler = compiler.trim();
+    let (built_by, mut baseline) = read(&path)?;
+    let tolerance = if built_by == compiler {
+        TOLERANCE
+    } else {
+        say!("{BASELINE} is of {built_by:?}, this is {compiler}: a fifth more is permitted");
+        TOLERANCE_OF_COMPILERS
+    };
     let mut grown = Vec::new();
     say!(
         "{:<42} {:>9} {:>9}",
@@ -98,14 +110,14 @@ pub(super) fn run(scratch: &Scratch, purpose: Use, only: Option<&str>) -> Result
         let before = baseline.insert(row.name.to_owned(), count);
         let text = before.map_or("-".to_owned(), |before| before.to_string());
         say!("{:<42} {count:>9} {text:>9}", row.name);
-        if before.is_some_and(|before| count as f64 > before as f64 * TOLERANCE) {
+        if before.is_some_and(|before| count as f64 > before as f64 * tolerance) {
             grown.push(format!("{}: {text} -> {count}", row.name));
         }
     }
     match purpose {
-        Use::Write => write(&path, &baseline),
+        Use::Write => write(&path, compiler, &baseline),
         Use::Check if !grown.is_empty() => Err(format!(
-            "more instructions than {BASELINE} permits (a twentieth more): {}. Profile it with \
+            "more instructions than {BASELINE} permits: {}. Profile it with \
              `valgrind --tool=callgrind`; if the growth is worth it, say why in the commit and run \
              `cargo xtask bench --instructions --write`",
             grown.join("; ")
@@ -237,17 +249,21 @@ fn total(profile: &Path) -> Result<u64, String> {
         .ok_or_else(|| "callgrind.out has no sum".into())
 }
 
-fn read(path: &PathBuf) -> Result<BTreeMap<String, u64>, String> {
+/// The compiler and the rows of the file; none of both without a file.
+fn read(path: &Path) -> Result<(String, BTreeMap<String, u64>), String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    let rows = text.lines().map(|line| {
+    let (compiler, rows) = text.split_once('\n').unwrap_or_default();
+    let rows = rows.lines().map(|line| {
         let (count, name) = line.split_once(' ')?;
         Some((name.trim().to_owned(), count.parse().ok()?))
     });
-    rows.collect::<Option<_>>()
-        .ok_or_else(|| format!("{BASELINE}: a line is not `COUNT NAME`"))
+    let rows = rows.collect::<Option<_>>();
+    let rows = rows.ok_or_else(|| format!("{BASELINE}: a line is not `COUNT NAME`"))?;
+    Ok((compiler.to_owned(), rows))
 }
 
-fn write(path: &PathBuf, rows: &BTreeMap<String, u64>) -> Result<(), String> {
+fn write(path: &Path, compiler: &str, rows: &BTreeMap<String, u64>) -> Result<(), String> {
     let lines = rows.iter().map(|(name, count)| format!("{count} {name}\n"));
-    std::fs::write(path, lines.collect::<String>()).map_err(|e| format!("{BASELINE}: {e}"))
+    let text = format!("{compiler}\n{}", lines.collect::<String>());
+    std::fs::write(path, text).map_err(|e| format!("{BASELINE}: {e}"))
 }

@@ -6,7 +6,7 @@ use super::process::{Server, free_port};
 use super::{Case, Outcome, expect};
 use crate::shell;
 
-/// What each means stands in `xtask/peers/python/oddities.py`.
+/// `xtask/peers/python/oddities.py` explains each.
 const ODDITIES: [&str; 17] = [
     "usual",
     "one-byte-data",

@@ -10,7 +10,7 @@ use std::{
 };
 
 use http::{Request, Response};
-use lacewing_server::{ConnectionInfo, Identity, RequestBody, Server, ServerBuilder, service_fn};
+use lacewing_server::{Identity, RequestBody, Server, ServerBuilder, service_fn};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 
@@ -35,9 +35,9 @@ impl Drop for Folder {
     }
 }
 
-/// Says for whom a request is, and what is known of its client.
+/// Returns the target of a request, and the facts about its client.
 async fn tell(request: Request<RequestBody>) -> Result<Response<String>, Infallible> {
-    let info = request.extensions().get::<ConnectionInfo>().unwrap();
+    let info = request.body().connection().unwrap();
     let peer = info.peer_addr().map(|address| address.ip().to_string());
     let peer = peer.unwrap_or_else(|| "no address".to_owned());
     let shown = info.tls().map_or(0, |tls| tls.peer_certificates().len());

@@ -28,7 +28,7 @@ enum Preface {
 
 impl Http2Frames {
     pub(super) fn new(sender: Side) -> Self {
-        // The log does not know the limits of the two sides, and has none.
+        // The log applies no limits: it does not know those of the two sides.
         let mut decoder = Decoder::new(DecoderLimits::default().with(|limits| {
             limits.max_frame_size = Head::MAX_LENGTH;
             limits.max_header_list_size = usize::MAX;

@@ -182,6 +182,24 @@ impl Frame {
         self
     }
 
+    /// With a dynamic table size update in front of the header block, unless it
+    /// has one. HEADERS too short for a block stay as they are.
+    pub(super) fn with_table_size(mut self, size: usize) -> Self {
+        let before = usize::from(self.flags & flags::PADDED != 0)
+            + match self.kind {
+                // The promised stream.
+                Kind::PUSH_PROMISE => 1,
+                _ => 2 * usize::from(self.flags & flags::PRIORITY != 0),
+            };
+        if let Some(Piece::Bytes(block)) = self.payload.get_mut(before) {
+            // A size update begins with 001 (RFC 7541 §6.3).
+            if block.first().is_none_or(|byte| byte & 0xe0 != 0x20) {
+                block.splice(..0, Block::new().table_size(size).bytes().to_vec());
+            }
+        }
+        self
+    }
+
     /// With a payload of this many bytes, all `x`.
     pub(super) fn sized(mut self, length: usize) -> Self {
         self.payload = vec![Piece::Bytes(vec![b'x'; length])];

@@ -77,7 +77,7 @@ impl Judge for Http2 {
         strictness: Strictness,
     ) -> Verdict {
         match (Self::connection_error(record), &record.closed) {
-            (Some(code), _) if codes.contains(&code) => Verdict::Met,
+            (Some(code), _) if is_right(code, codes, strictness) => Verdict::Met,
             (Some(code), _) => Verdict::Missed(format!("GOAWAY with {code}")),
             // GOAWAY with NO_ERROR does not report the error.
             (None, Some(how)) if !record.go_aways.is_empty() => {
@@ -98,9 +98,9 @@ impl Judge for Http2 {
         strictness: Strictness,
     ) -> Verdict {
         match stream.and_then(Stream::reset) {
-            Some(code) if codes.contains(&code) => Verdict::Met,
-            // §8.1: a server may ask for the rest of a request to be dropped
-            // after the whole response; it then ignores what it receives.
+            Some(code) if is_right(code, codes, strictness) => Verdict::Met,
+            // §8.1: after a complete response, a server may ask the client to stop its upload.
+            // Until then it ignores the content.
             Some(ErrorCode::NO_ERROR) if stream.is_some_and(|stream| stream.ended) => Verdict::Met,
             Some(code) => Verdict::Missed(format!("RST_STREAM with {code}")),
             None => Self::judge_connection_error(record, codes, strictness),
@@ -111,6 +111,13 @@ impl Judge for Http2 {
         let mut codes = record.go_aways.iter().filter_map(|(_, code)| *code);
         codes.find(|code| *code != ErrorCode::NO_ERROR)
     }
+}
+
+/// Returns whether the code is one of those that the rule names. A generic code
+/// can always replace it (§5.4); strict runs require the named one.
+fn is_right(code: ErrorCode, named: &[ErrorCode], strictness: Strictness) -> bool {
+    let generic = [ErrorCode::PROTOCOL_ERROR, ErrorCode::INTERNAL_ERROR];
+    named.contains(&code) || strictness == Strictness::Usual && generic.contains(&code)
 }
 
 /// The value of a setting in the last frame that has it.

@@ -2,7 +2,7 @@
 
 use bytes::{Buf as _, BytesMut};
 use lacewing_conn::Side;
-use lacewing_frames::http2::{Decoder, DecoderLimits, Head, Message, PREFACE, SettingId};
+use lacewing_frames::http2::{Decoder, DecoderLimits, Head, Kind, Message, PREFACE, SettingId};
 
 use crate::{
     case::Need,
@@ -29,7 +29,13 @@ pub(super) struct Http2Session {
     preface: Preface,
     monitor: Monitor,
     acks: Acks,
+    /// The tested side's SETTINGS_HEADER_TABLE_SIZE below the default, until our
+    /// next header block obeys it (RFC 9113 §4.3).
+    reduced_table: Option<u32>,
 }
+
+/// The size of a dynamic table at the start.
+const DEFAULT_TABLE: u32 = 4_096;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Preface {
@@ -131,12 +137,21 @@ impl Session<Http2> for Http2Session {
             },
             monitor: Monitor::new(tested),
             acks: Acks::Send,
+            reduced_table: None,
         }
     }
 
     fn encode(&mut self, frame: &Frame, requests: &[u32]) -> Vec<u8> {
         self.monitor.sent(frame, requests);
-        frame.encode(requests)
+        let begins_block = matches!(frame.kind, Kind::HEADERS | Kind::PUSH_PROMISE);
+        match self.reduced_table.filter(|_| begins_block) {
+            Some(size) => {
+                self.reduced_table = None;
+                let size = usize::try_from(size).unwrap_or(0);
+                frame.clone().with_table_size(size).encode(requests)
+            }
+            None => frame.encode(requests),
+        }
     }
 
     fn sends_bytes(&mut self) {
@@ -170,7 +185,13 @@ impl Session<Http2> for Http2Session {
         self.monitor.received(message, record);
         record.add(message, self.tested);
         match message {
-            Message::Settings(_) if self.acks == Acks::Send => Some(frame::settings_ack()),
+            Message::Settings(settings) => {
+                let table = settings.value(SettingId::HEADER_TABLE_SIZE);
+                self.reduced_table = table
+                    .filter(|size| *size < DEFAULT_TABLE)
+                    .or(self.reduced_table);
+                (self.acks == Acks::Send).then(frame::settings_ack)
+            }
             Message::Ping { payload } => Some(frame::ping_ack(payload)),
             Message::SettingsAck => {
                 let force = self.monitor.acknowledged();
@@ -203,11 +224,21 @@ fn allows_push(record: &Record<Http2>) -> bool {
     setting(record, SettingId::ENABLE_PUSH) != Some(0)
 }
 
-/// Sends a frame with a payload of one byte more than is allowed.
+/// Sends a frame with a payload of one byte more than is allowed. DATA must fit
+/// the windows: else FLOW_CONTROL_ERROR is right as well (RFC 9113 §5.4).
 async fn too_long(player: &mut Player<'_, Http2>, frame: &Frame) -> Result<(), Stop> {
     let most = setting(&player.record, SettingId::MAX_FRAME_SIZE);
     let beyond = u64::from(most.unwrap_or(16_384)).saturating_add(1);
-    if beyond > AFFORDABLE {
+    let stream = frame.stream.resolve(&player.record.requests);
+    let room = match frame.kind {
+        Kind::DATA => player
+            .session
+            .windows(&player.record, stream)
+            .into_iter()
+            .min(),
+        _ => None,
+    };
+    if beyond > AFFORDABLE || room.is_some_and(|room| beyond > room) {
         let most = u32::try_from(AFFORDABLE).unwrap_or(u32::MAX);
         return Err(Stop::needs(Need::FrameSize(most)));
     }

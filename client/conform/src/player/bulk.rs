@@ -75,7 +75,7 @@ impl<P: Dialect> Player<'_, P> {
             Expect::Credit(id, more(number)),
             Expect::Credit(0.into(), more(0)),
         ];
-        // A client ends its request before the response: its end means nothing here.
+        // Ignores the end of a request: a client ends it before the response.
         if self.tested() == Side::Server {
             right.push(Expect::Ended(id));
         }

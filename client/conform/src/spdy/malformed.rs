@@ -67,7 +67,7 @@ pub(super) fn ended(layout: Layout, block: &Block) -> Block {
     Block::on_wire(&wire)
 }
 
-/// With megabytes of one letter, which compress to almost nothing.
+/// Megabytes of one letter, which compress to a few bytes.
 pub(super) fn swollen(dialect: &Dialect, block: Block) -> Block {
     let length = if dialect.is_2() { VALUE } else { SWOLLEN };
     (0..SWOLLEN / length).fold(block, |block, nth| {

@@ -31,7 +31,7 @@ pub(super) struct Setup {
     pub(super) habits: Option<&'static str>,
 }
 
-/// SPDY has no step of its own.
+/// SPDY has no additional steps.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum OwnStep {}
 

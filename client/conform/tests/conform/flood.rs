@@ -28,7 +28,7 @@ const UNKNOWN: &[u8] = b"\0\0\0\xfa\0\0\0\0\0";
 /// A control frame of a type that SPDY/3 does not define: to be ignored.
 const UNKNOWN_SPDY: &[u8] = b"\x80\x03\x00\xfa\0\0\0\0";
 
-/// What a flooding peer does with the suite's frames.
+/// The reaction of a flooding peer to the suite's frames.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Takes {
     Everything,

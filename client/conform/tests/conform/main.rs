@@ -11,6 +11,7 @@
 
 mod client;
 mod flood;
+mod readme;
 mod requests;
 mod sensitivity;
 mod server;

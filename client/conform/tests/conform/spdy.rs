@@ -6,11 +6,12 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use lacewing_client::{ConnectionConfig, Version};
 use lacewing_conform::{Outcome, Report, Segmentation, Target, client_cases, run, server_cases};
+use lacewing_frames::spdy::{self, SynStreamHead};
 use lacewing_server::{Limits, RequestBody, ServerOptions, Side, serve_connection, service_fn};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
@@ -235,7 +236,8 @@ async fn a_server_without_a_limit_for_inflation_fails() {
                 let limits =
                     Limits::new(Side::Server).with(|limits| limits.max_header_list_size = 1 << 24);
                 let options = ServerOptions::default().connection(
-                    ConnectionConfig::new(Side::Server).with(|config| config.limits = limits),
+                    ConnectionConfig::new(Side::Server)
+                        .with(|config| config.limits = limits.into()),
                 );
                 let server = serve_with(version, Answers::AtOnce, options);
                 let outcome = run(&case, server, &target, &conditions).await;
@@ -243,5 +245,79 @@ async fn a_server_without_a_limit_for_inflation_fails() {
             }
         }
         assert_eq!(bombs, 1);
+    }
+}
+
+/// A client that answers PING, and opens a stream with every reply, whatever was sent before.
+fn deaf_client(version: Version) -> DuplexStream {
+    let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+    let (layout, names) = match version {
+        Version::Spdy2 => (
+            spdy::Version::V2,
+            ["method", "url", "version", "host", "scheme"],
+        ),
+        _ => (
+            spdy::Version::V3,
+            [":method", ":path", ":version", ":host", ":scheme"],
+        ),
+    };
+    tokio::spawn(async move {
+        let mut encoder = spdy::Encoder::new(layout, spdy::Compression::default());
+        let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
+        let mut next = 1;
+        let mut ask = |output: &mut BytesMut| {
+            let mut head = SynStreamHead::new(next);
+            head.fin = true;
+            next += 2;
+            let values = ["GET", "/", "HTTP/1.1", "localhost", "http"];
+            let request = encoder.syn_stream(output, head, |block| {
+                for (name, value) in names.into_iter().zip(values) {
+                    block.field(name.as_bytes(), [value.as_bytes()]);
+                }
+            });
+            request.unwrap();
+        };
+        ask(&mut output);
+        loop {
+            while let Some(frame) = frame(&mut input) {
+                // The type of a control frame is in its third and fourth byte.
+                match frame[..4] {
+                    [0x80, _, 0, 2] => ask(&mut output),
+                    [0x80, _, 0, 6] => output.extend_from_slice(&frame),
+                    _ => {}
+                }
+            }
+            if theirs.write_all_buf(&mut output).await.is_err()
+                || !matches!(theirs.read_buf(&mut input).await, Ok(1..))
+            {
+                return;
+            }
+        }
+    });
+    ours
+}
+
+/// Takes the next frame from the input.
+fn frame(input: &mut BytesMut) -> Option<BytesMut> {
+    let [_, _, _, _, _, high, middle, low] = *input.first_chunk::<8>()?;
+    let length = 8 + u32::from_be_bytes([0, high, middle, low]) as usize;
+    (input.len() >= length).then(|| input.split_to(length))
+}
+
+/// Section 2.6.6: after GOAWAY no stream is opened.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_ignores_go_away_fails() {
+    let conditions = conditions(Segmentation::Whole);
+    let target = Target::new("http", "localhost");
+    for version in VERSIONS {
+        let cases = client_cases(version);
+        let titled = |title: &str| cases.iter().find(|case| case.title() == title).unwrap();
+        let case = titled("after GOAWAY no stream is opened");
+        let outcome = run(case, deaf_client(version), &target, &conditions).await;
+        assert!(!outcome.is_success(), "{version}: {outcome:?}");
+        // It is a client that other cases accept.
+        let case = titled("requests after an answer have higher odd ids");
+        let outcome = run(case, deaf_client(version), &target, &conditions).await;
+        assert_eq!(outcome, Outcome::Passed, "{version}");
     }
 }

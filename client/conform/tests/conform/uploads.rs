@@ -19,7 +19,7 @@ const WINDOW: u32 = 65_535;
 struct Received {
     /// Without padding.
     content: usize,
-    /// What counted for flow control since the last WINDOW_UPDATE.
+    /// The bytes for flow control since the last WINDOW_UPDATE.
     unreleased: u32,
     ended: bool,
 }

@@ -160,9 +160,9 @@ impl MemoryAccount {
         self.member.order()
     }
 
-    /// Reports that an order to [shed](MemoryOrder::Shed) was obeyed, and the bytes
-    /// that were freed. After 0, another connection gets the order.
-    pub fn obey(&mut self, freed: usize) {
+    /// Reports that the connection has carried out an order to [shed](MemoryOrder::Shed), and
+    /// the bytes that it freed. After 0, another connection gets the order.
+    pub fn finish_order(&mut self, freed: usize) {
         let (before, after) = match freed {
             0 => (SHED, BARREN),
             _ => (SHED, NONE),

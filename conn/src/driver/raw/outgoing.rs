@@ -83,14 +83,14 @@ enum Reply {
     /// We opened the stream, and the peer's reply has not arrived.
     Awaited,
     /// The peer's, not yet read.
-    Came(HeaderMap),
+    Received(HeaderMap),
     Done,
 }
 
 /// The work that a stream leaves to the connection's task.
 #[derive(Debug, Default)]
 #[must_use]
-pub(super) struct Wishes {
+pub(super) struct StreamWork {
     pub(super) reset: Option<Reason>,
     pub(super) reply: Option<HeaderMap>,
     /// There is something to pull.
@@ -288,7 +288,7 @@ impl Outgoing {
     ) -> Poll<Result<Option<HeaderMap>, Error>> {
         let mut state = self.state.lock();
         match &mut state.reply {
-            Reply::Came(fields) => {
+            Reply::Received(fields) => {
                 let fields = std::mem::take(fields);
                 state.reply = Reply::Done;
                 Poll::Ready(Ok(Some(fields)))
@@ -331,26 +331,26 @@ impl Outgoing {
 
     // The task's side.
 
-    pub(super) fn wishes(&self) -> Wishes {
+    pub(super) fn work(&self) -> StreamWork {
         let mut state = self.state.lock();
-        let mut wishes = Wishes {
+        let mut work = StreamWork {
             reset: state.reset.take(),
             departed: state.handles == 0,
-            ..Wishes::default()
+            ..StreamWork::default()
         };
         if state.error.is_some() {
-            return wishes;
+            return work;
         }
         if matches!(state.reply, Reply::Owed) && state.fin == Fin::Wanted {
             // Ends silently: without a head there is no end to send.
             state.reply = Reply::Given(HeaderMap::new());
         }
         if let Reply::Given(fields) = &mut state.reply {
-            wishes.reply = Some(std::mem::take(fields));
+            work.reply = Some(std::mem::take(fields));
             state.reply = Reply::Done;
         }
-        wishes.offer = state.has_work();
-        wishes
+        work.offer = state.has_work();
+        work
     }
 
     /// The next piece, of at most `max` bytes of data, and whether it is the
@@ -391,7 +391,7 @@ impl Outgoing {
     pub(super) fn reply_came(&self, fields: HeaderMap) -> bool {
         let mut state = self.state.lock();
         if matches!(state.reply, Reply::Awaited) {
-            state.reply = Reply::Came(fields);
+            state.reply = Reply::Received(fields);
         }
         let reader = state.reply_reader.take();
         let offer = state.await_reply && state.has_work();
@@ -459,7 +459,7 @@ impl State {
         match self.reply {
             Reply::Owed => true,
             Reply::Awaited => self.await_reply,
-            Reply::Given(_) | Reply::Came(_) | Reply::Done => false,
+            Reply::Given(_) | Reply::Received(_) | Reply::Done => false,
         }
     }
 

@@ -288,8 +288,8 @@ impl Application for Streams {
         let Some(outgoing) = self.find(stream) else {
             return;
         };
-        let wishes = outgoing.wishes();
-        if let Some(fields) = wishes.reply {
+        let work = outgoing.work();
+        if let Some(fields) = work.reply {
             if conn
                 .stream(stream)
                 .reply(Head::fields(fields), false)
@@ -304,15 +304,15 @@ impl Application for Streams {
             }
         }
         // After an earlier reply, which may give the reason.
-        if let Some(reason) = wishes.reset {
+        if let Some(reason) = work.reset {
             conn.reset(stream, reason);
             self.end(stream, &Error::reset(Initiator::User, reason));
             return;
         }
-        if wishes.offer {
+        if work.offer {
             conn.stream(stream).offer();
         }
-        if wishes.departed {
+        if work.departed {
             conn.stream(stream).depart();
         }
     }
@@ -332,7 +332,7 @@ impl Application for Streams {
         });
     }
 
-    fn poll_intents(&mut self, conn: &mut Context<'_>, _: &mut task::Context<'_>) {
+    fn poll_sources(&mut self, conn: &mut Context<'_>, _: &mut task::Context<'_>) {
         for request in self.hub.mailbox.take() {
             self.handle_request(conn, request);
         }

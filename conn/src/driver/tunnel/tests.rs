@@ -90,7 +90,7 @@ impl Application for One {
         conn.stream(stream).offer();
     }
 
-    fn poll_intents(&mut self, conn: &mut Conn<'_>, _: &mut Context<'_>) {
+    fn poll_sources(&mut self, conn: &mut Conn<'_>, _: &mut Context<'_>) {
         let Some(head) = self.request.take() else {
             return;
         };
@@ -115,7 +115,7 @@ async fn tunnel(version: Version) -> (Tunnel, Tunnel) {
             tunnel: Some(sender),
         };
         let mut config = Config::new(version, side);
-        config.limits = limits(side);
+        config.limits = limits(side).into();
         tokio::spawn(Driver::new(io, config, one));
         ends.push(receiver);
     }

@@ -73,8 +73,9 @@ impl Engine {
         parts.into_iter().fold(0, usize::saturating_add)
     }
 
-    /// What the connection holds, less data of the user beyond `max_unsent_bytes`: one
-    /// body in one piece may be larger, and is the user's memory, not the peer's doing.
+    /// Returns the bytes that the connection holds, less data of the user beyond
+    /// `max_unsent_bytes`. One body in one piece may be larger: it is the user's memory, and the
+    /// peer did not cause it.
     fn charged_bytes(&self) -> usize {
         let most = self.config.limits.max_unsent_bytes;
         let beyond = self.streams.unsent().saturating_sub(most);

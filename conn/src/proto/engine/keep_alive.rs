@@ -129,7 +129,7 @@ impl Engine {
     pub(super) fn idle_deadline(&self) -> Option<Instant> {
         let idle = self.config.limits.idle_timeout?;
         // A peer that sends PINGs alone is idle too.
-        let nothing_open = self.streams.is_empty() && self.streams.orphans() == 0;
+        let nothing_open = self.streams.is_empty() && self.streams.detached() == 0;
         let deadline = self.life.idle_since.checked_add(idle);
         deadline.filter(|_| nothing_open && self.shutdown.phase() == Phase::Open)
     }

@@ -163,8 +163,8 @@ impl Progress {
 }
 
 impl Engine {
-    /// Says how short of something the process is. [`Pressure::High`] shortens
-    /// what streams may wait for their peer, until it is set back.
+    /// Sets the shortage of memory or another resource of the process. [`Pressure::High`] shortens
+    /// the waits of streams for their peer, until it is set back.
     pub fn set_pressure(&mut self, pressure: Pressure) {
         self.progress.pressure = pressure;
     }

@@ -8,12 +8,12 @@ use crate::proto::{Broken, Event, Rule, wire::PeerSettings};
 impl Engine {
     pub(super) fn handle_settings(&mut self, now: Instant, settings: PeerSettings) -> Outcome {
         self.charges.glitch(now)?;
-        self.obey(settings)?;
+        self.apply_settings(settings)?;
         self.wire.settings_ack();
         Ok(Some(Event::PeerSettings))
     }
 
-    pub(super) fn obey(&mut self, settings: PeerSettings) -> Result<(), Broken> {
+    pub(super) fn apply_settings(&mut self, settings: PeerSettings) -> Result<(), Broken> {
         let shift = self.peer.apply(&settings, &self.config.limits);
         let shift = shift.map_err(Rule::fatal)?;
         if settings.forget || !settings.keep.is_empty() {

@@ -17,7 +17,7 @@ pub struct ConnectionStats {
     /// Streams that are not gone.
     pub open_streams: usize,
     /// Handlers that still run though their streams are gone.
-    pub orphaned_handlers: u32,
+    pub detached_handlers: u32,
     /// Bytes of received bodies that the user holds.
     pub buffered_bytes: usize,
     /// Bytes that wait to be written.
@@ -123,7 +123,7 @@ impl Engine {
         let (headers_sent, headers_received) = self.wire.header_bytes();
         ConnectionStats {
             open_streams: self.streams.len(),
-            orphaned_handlers: self.streams.orphans(),
+            detached_handlers: self.streams.detached(),
             buffered_bytes: self.flow.buffered(),
             output_bytes: self.wire.output.len(),
             receive_credit: self.flow.accounted(),

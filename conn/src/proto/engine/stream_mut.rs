@@ -402,7 +402,7 @@ impl StreamMut<'_> {
             // Our own streams never count among those that are gone.
             None if key.id().opener() == Some(engine.config.side) => {}
             None => {
-                engine.streams.finish_orphan();
+                engine.streams.finish_detached();
                 engine.admission.handler_ended();
             }
         }

@@ -77,8 +77,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Says nothing (NOOP of the second draft): keeps a path open
-    /// through boxes that forget it, and asks for no answer.
+    /// Sends NOOP (of the second draft), which has no meaning and needs no answer. It keeps the
+    /// state of the path's middleboxes alive.
     ///
     /// # Errors
     ///

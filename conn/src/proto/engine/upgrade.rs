@@ -46,7 +46,7 @@ impl Engine {
         }
         let settings = self.wire.upgrade_settings(settings);
         let applied = settings.map_err(Broken::from);
-        let applied = applied.and_then(|settings| self.obey(settings));
+        let applied = applied.and_then(|settings| self.apply_settings(settings));
         applied.map_err(|broken| Error::violation(&self.fatal(broken)))?;
         self.ids.take_first();
         let id = crate::proto::StreamId::new(1);

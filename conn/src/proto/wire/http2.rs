@@ -210,7 +210,7 @@ impl Wire {
     ) -> Result<Message, Violation> {
         use frames::Message as M;
         Ok(match message {
-            M::Settings(settings) => Message::Settings(self.obey(&settings.entries)?),
+            M::Settings(settings) => Message::Settings(self.apply_settings(&settings.entries)?),
             M::SettingsAck => Message::SettingsAck,
             M::Ping { payload } => Message::Ping {
                 opaque: u64::from_be_bytes(payload),

@@ -178,7 +178,7 @@ impl Wire {
                 stream: StreamId::new(frame.stream_id),
                 reason: reset_reason(frame.code),
             },
-            M::Settings(settings) => Message::Settings(self.obey(&settings)),
+            M::Settings(settings) => Message::Settings(self.apply_settings(&settings)),
             M::Ping(frame) => self.translate_ping(frame.id),
             M::GoAway(frame) => Message::GoAway {
                 last: StreamId::new(frame.last_good_stream_id),

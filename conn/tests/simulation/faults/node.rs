@@ -22,7 +22,7 @@ use super::{
     transport::{Fault, Pipe},
     user::{Reading, Source, Stream},
 };
-use crate::{monitor::Monitor, pair::Rng};
+use crate::{monitor::Monitor, seeds::Rng};
 
 #[derive(Debug)]
 pub(super) struct Node {

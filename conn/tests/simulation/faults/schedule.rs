@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lacewing_conn::{
-    Limits, Side, Version,
+    Side, Version,
     proto::{Config, ExtendedConnect, HeaderCompression, ServerPush, ShutdownOrder},
 };
 
@@ -11,7 +11,7 @@ use super::{
     node::Node,
     transport::{Fault, Pipe},
 };
-use crate::pair::Rng;
+use crate::seeds::{Rng, tighten};
 
 /// The largest number of turns of one schedule: far more than any needs.
 const TURNS: usize = 300_000;
@@ -31,8 +31,8 @@ pub(super) struct Schedule {
 
 impl Schedule {
     pub(super) fn new(seed: u64) -> Self {
-        let mut rng = Rng(seed.wrapping_mul(0xd134_2543_de82_ef95));
-        let version = Version::ALL[rng.below(4)];
+        let mut rng = Rng::new(seed);
+        let version = rng.one_of(&Version::ALL);
         let now = Instant::now();
         let client = configure(version, Side::Client, &mut rng);
         let server = configure(version, Side::Server, &mut rng);
@@ -205,51 +205,8 @@ fn configure(version: Version, side: Side, rng: &mut Rng) -> Config {
     if rng.chance(40) {
         config.limits.idle_timeout = None;
     }
-    for _ in 0..[0, 0, 1, 3, 30][rng.below(5)] {
+    for _ in 0..rng.one_of(&[0, 0, 1, 3, 30]) {
         tighten(&mut config.limits, rng);
     }
     config
-}
-
-/// A budget that permits almost nothing.
-fn tighten(limits: &mut Limits, rng: &mut Rng) {
-    let few = rng.below(4);
-    let size = 1 + rng.below(200);
-    let time = Duration::from_millis(1 << rng.below(15));
-    let (small, short) = (few as u32, size as u32);
-    match rng.below(33) {
-        0 => limits.max_concurrent_streams = small,
-        1 => limits.max_pushed_streams = small,
-        2 => limits.stream_window = short,
-        3 => limits.connection_window = short,
-        4 => limits.max_stream_window = short * 100,
-        5 => limits.max_connection_window = short * 100,
-        6 => limits.max_buffered_bytes = size,
-        7 => limits.header_table_size = short,
-        8 => limits.encoder_table_size = short,
-        9 => limits.max_header_list_size = size * 2,
-        10 => limits.max_header_fields = few + 1,
-        11 => limits.max_held_headers = size,
-        12 => limits.max_continuations = few,
-        13 => limits.max_settings_entries = few,
-        14 => limits.max_output_backlog = size,
-        15 => limits.cut_ahead = size,
-        16 => limits.resets.burst = small,
-        17 => limits.glitches.burst = small,
-        18 => limits.max_remembered_resets = few,
-        19 => limits.max_skipped_ids = few,
-        20 => limits.late_frames = small,
-        21 => limits.preface_timeout = time,
-        22 => limits.headers_timeout = time,
-        23 => limits.settings_timeout = time,
-        24 => limits.drain_timeout = time,
-        25 => limits.max_push_delay = time,
-        26 => limits.upload_linger = Duration::ZERO,
-        27 => limits.frame_timeout = time,
-        28 => limits.body_timeout = time,
-        29 => limits.stall_timeout = time,
-        30 => limits.write_stall_timeout = time,
-        31 => limits.max_connection_age = Some(time * 10),
-        _ => limits.max_stalled_streams = small,
-    }
 }

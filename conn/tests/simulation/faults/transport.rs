@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::pair::Rng;
+use crate::seeds::Rng;
 
 /// The fault of a direction, after a number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use super::Identity;
 /// again, if it has not changed.
 pub(crate) const IDLE_HANDLE: Duration = Duration::from_secs(5);
 
-/// Open files, each shared by the responses that read it. No response owns one,
-/// so that a reader that stalls keeps nothing open.
+/// Open files, each shared by the responses that read it. No response owns one, so a stalled reader
+/// keeps no file open.
 pub(crate) struct Handles {
     open: Mutex<HashMap<Identity, Handle>>,
     max: usize,

@@ -1,4 +1,4 @@
-//! The directory that is served: opens its files, and nothing else.
+//! The root directory: opens only files below it.
 
 use std::{
     ffi::OsStr,
@@ -34,7 +34,7 @@ const READ: OFlags = OFlags::RDONLY
 /// Symbolic links that are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Links {
-    /// Those that stay below the root.
+    /// Follows links that stay below the root.
     Within,
     /// All.
     Follow,
@@ -48,7 +48,7 @@ pub(crate) struct Root {
     links: Links,
 }
 
-/// A file or a directory; nothing else is ever opened.
+/// A file or a directory. FIFOs, sockets and devices are never opened.
 #[derive(Debug)]
 pub(crate) enum Opened {
     File(File, Identity),

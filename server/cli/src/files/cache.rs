@@ -22,7 +22,7 @@ use crate::{
 /// The most files that are remembered. Of a large file that is its facts, not its
 /// content.
 const MAX_ENTRIES: usize = 4096;
-/// Bytes of small files in memory, those that a stalled response holds counted.
+/// The bytes of small files in memory, including those that stalled responses hold.
 const MAX_BYTES: usize = 32 << 20;
 /// The share of the entries that makes room at once: an eighth, those that were
 /// not used for longest.
@@ -116,8 +116,8 @@ impl Cache {
         entries.remove(path);
     }
 
-    /// Room for the content of a file. `None` if there is none even after an
-    /// eviction, because stalled responses hold the content of others.
+    /// Reserves memory for the content of a file. `None` if there is not enough even after an
+    /// eviction, because stalled responses hold other content.
     pub(crate) fn charge(&self, len: usize) -> Option<Charge> {
         self.budget.charge(len).or_else(|| {
             let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);

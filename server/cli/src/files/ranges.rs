@@ -1,9 +1,9 @@
-//! The ranges of bytes that a request asks for (RFC 9110 §14).
+//! The byte ranges of a request (RFC 9110 §14).
 
 use http::{HeaderMap, header::RANGE};
 
-/// More ranges than this get the whole file: each is a part with fields of its
-/// own (RFC 9110 §17.15).
+/// The most ranges of a request; with more, the response is the whole file. Each range is a part
+/// with header fields of its own (RFC 9110 §17.15).
 const MAX_RANGES: usize = 16;
 
 /// Bytes of a file.

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use super::{Files, ranges::Span};
 use crate::disk::Identity;
 
-/// The length of the first piece, and of each after a pause: a reader that stalls
-/// holds no more.
+/// The length of the first piece, and of the first after each pause, so that a stalled reader holds
+/// little.
 const FIRST_CHUNK: usize = 16 << 10;
 /// The length that pieces grow to while the reader is fast.
 const MAX_CHUNK: usize = 256 << 10;

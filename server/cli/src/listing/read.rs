@@ -57,8 +57,8 @@ pub(super) fn read(
     Ok((entries, LeftOut::Exactly(left_out)))
 }
 
-/// `None` for what is not served: a link out of the root or to nothing, a FIFO,
-/// a socket, a device; and for a name that is removed meanwhile.
+/// `None` for an entry that is not served: a link out of the root or to no file, a FIFO, a socket,
+/// a device. Also for an entry that was removed since the directory was read.
 fn entry(names: &Dir, root: &Root, path: &str, name: &str) -> Result<Option<Entry>, Failure> {
     let directory = names.fd()?;
     let found = match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {

@@ -96,7 +96,7 @@ impl Events {
         }
     }
 
-    /// Counts a line; `false` if it is to be left out.
+    /// Counts a line; `false` if it must be left out.
     fn takes(&self, kind: Kind) -> bool {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.get_mut(kind as usize);

@@ -17,7 +17,7 @@ const MAX_WAITING: usize = 512 << 10;
 /// The time in which the lines after a write are collected for the next: to wake a
 /// thread costs more than to serve a small file.
 const COLLECT: Duration = Duration::from_millis(10);
-/// So many bytes are not collected any longer.
+/// The number of bytes that are written without waiting for more.
 const ENOUGH: usize = MAX_WAITING / 4;
 
 /// Lines that wait for a thread of their own to write them.
@@ -41,7 +41,7 @@ struct Queue {
     flushes: usize,
 }
 
-/// What the writer does, and so when a line wakes it.
+/// The state of the writer, which decides whether a line wakes it.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Writer {
     /// Writes a batch, or is about to look for one.
@@ -209,7 +209,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes nothing until it may.
+    /// Blocks until the test releases it.
     struct Stuck {
         may: Receiver<()>,
         took: Sender<Vec<u8>>,

@@ -69,7 +69,7 @@ where
         let line = enabled!(Level::INFO).then(|| Line {
             output: self.output.clone(),
             style: self.style,
-            connection: request.extensions().get().cloned(),
+            connection: request.body().connection().cloned(),
             method: request.method().clone(),
             uri: request.uri().clone(),
             status: None,
@@ -213,8 +213,8 @@ impl Line {
         Ok(())
     }
 
-    /// The path, or as much of it as a line shows. A control character in it must
-    /// not reach a terminal.
+    /// The path, cut to the length of a line. Control characters are escaped: they must not reach a
+    /// terminal.
     fn write_path(&self, text: &mut String) -> fmt::Result {
         let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
         let shown = if path.len() > MAX_PATH {

@@ -4,7 +4,7 @@ use http::{Request, header::HOST, uri::Authority};
 use lacewing_server::{ConnectionInfo, Identity};
 use rustls::{client::verify_server_name, pki_types::ServerName, server::ParsedCertificate};
 
-/// The names in the certificate that the TLS port has now; none without such a port.
+/// The names in the current certificate of the TLS port; none without such a port.
 #[derive(Clone, Default)]
 pub(crate) struct Names(Option<Identity>);
 
@@ -16,9 +16,12 @@ impl Names {
     /// Returns true if the host is neither the name of the handshake (SNI) nor in
     /// the certificate (421, RFC 9110 §15.5.20). A client may use one connection
     /// for every name in the certificate (RFC 9113 §9.1.1).
-    pub(crate) fn is_misdirected<B>(&self, request: &Request<B>) -> bool {
-        let info = request.extensions().get::<ConnectionInfo>();
-        let Some(asked) = info.and_then(|info| info.tls()?.server_name()) else {
+    pub(crate) fn is_misdirected<B>(
+        &self,
+        request: &Request<B>,
+        connection: Option<&ConnectionInfo>,
+    ) -> bool {
+        let Some(asked) = connection.and_then(|info| info.tls()?.server_name()) else {
             return false;
         };
         let host = match request.uri().authority() {
@@ -71,11 +74,11 @@ mod tests {
         if let Some(host) = host {
             request = request.header(HOST, host);
         }
-        let request = request
-            .extension(ConnectionInfo::new(Protocol::Http2).with_tls_info(tls))
-            .body(())
-            .unwrap();
-        certificate.names().is_misdirected(&request)
+        let request = request.body(()).unwrap();
+        let connection = ConnectionInfo::new(Protocol::Http2).with_tls_info(tls);
+        certificate
+            .names()
+            .is_misdirected(&request, Some(&connection))
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{
     program::{Directory, Running},
 };
 
-fn crowded(name: &str, entries: usize) -> Directory {
+fn large_directory(name: &str, entries: usize) -> Directory {
     let directory = Directory::new(name);
     fs::create_dir_all(directory.path("many")).unwrap();
     for number in 0..entries {
@@ -18,7 +18,7 @@ fn crowded(name: &str, entries: usize) -> Directory {
 
 #[test]
 fn a_page_says_how_many_entries_are_left_out() {
-    let directory = crowded("lacewingd-left-out", 10_007);
+    let directory = large_directory("lacewingd-left-out", 10_007);
     let running = Running::start(&directory, &["--https", "off"]);
     for protocol in ALL {
         let answer = get(&running, protocol, "/many/", &[]);
@@ -41,7 +41,7 @@ fn a_page_says_how_many_entries_are_left_out() {
 #[cfg(target_os = "linux")]
 #[test]
 fn pages_that_are_not_read_are_held_once() {
-    let directory = crowded("lacewingd-held-pages", 10_000);
+    let directory = large_directory("lacewingd-held-pages", 10_000);
     let running = Running::start(&directory, &["--https", "off"]);
     get(&running, MULTIPLEXED[0], "/many/", &[]);
     let before = running.peak_memory();

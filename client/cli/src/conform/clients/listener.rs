@@ -93,7 +93,7 @@ impl Tls {
         let stream = accepted.map_err(|error| format!("the TLS handshake failed: {error}"))?;
         match stream.get_ref().1.alpn_protocol() {
             Some(_) => Ok(Box::new(stream)),
-            // Such a client would speak HTTP/1.1.
+            // A client without ALPN expects HTTP/1.1.
             None => Err(format!(
                 "the client does not offer {} by ALPN",
                 self.version

@@ -4,17 +4,17 @@ use crate::http2::prelude::*;
 
 pub(super) fn rows() -> Vec<Row> {
     let ok = status("200");
-    let idle = |id: &str, title: &str, frame| {
+    let idle_with = |id: &str, title: &str, frame, codes: &[ErrorCode]| {
         must(
             id,
             title,
-            [
-                await_request(),
-                send(frame),
-                connection_error(&[PROTOCOL_ERROR, STREAM_CLOSED]),
-            ],
+            [await_request(), send(frame), connection_error(codes)],
         )
     };
+    let idle = |id, title, frame| idle_with(id, title, frame, &[PROTOCOL_ERROR]);
+    // §6.1 names another code for DATA.
+    let idle_data =
+        |id, title, frame| idle_with(id, title, frame, &[PROTOCOL_ERROR, STREAM_CLOSED]);
     // A stream with the client's parity that the client has not opened.
     let never_asked = REQUEST.plus(100);
     let closed = |frame_after| {
@@ -37,9 +37,10 @@ pub(super) fn rows() -> Vec<Row> {
             "idle: HEADERS on a stream that was not promised is a connection error PROTOCOL_ERROR",
             headers(2, &ok),
         ),
-        idle(
+        idle_data(
             "5.1/2",
-            "idle: DATA on a stream that was not promised is a connection error PROTOCOL_ERROR",
+            "idle: DATA on a stream that was not promised is a connection error PROTOCOL_ERROR (or \
+             STREAM_CLOSED)",
             data(2, b"test"),
         ),
         idle(
@@ -48,9 +49,10 @@ pub(super) fn rows() -> Vec<Row> {
              PROTOCOL_ERROR",
             headers(never_asked, &ok),
         ),
-        idle(
+        idle_data(
             "5.1/4",
-            "idle: DATA on a stream that the client never opened is a connection error PROTOCOL_ERROR",
+            "idle: DATA on a stream that the client never opened is a connection error \
+             PROTOCOL_ERROR (or STREAM_CLOSED)",
             data(never_asked, b"test"),
         ),
         idle(
@@ -95,9 +97,10 @@ pub(super) fn rows() -> Vec<Row> {
                 requests(2),
                 send_all([
                     headers(REQUEST, &ok).end_stream(),
-                    rst_stream(REQUEST, NO_ERROR),
+                    // §6.9 permits it after END_STREAM, and not after RST_STREAM.
                     window_update(REQUEST, 1),
                     priority(REQUEST, 0, 15),
+                    rst_stream(REQUEST, NO_ERROR),
                 ]),
                 alive(),
                 send(headers(SECOND_REQUEST, &ok).end_stream()),

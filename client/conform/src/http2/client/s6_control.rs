@@ -255,14 +255,21 @@ fn goaways() -> Vec<Row> {
             "GOAWAY with debug data and an unknown error code is nothing special",
             [
                 await_request(),
-                send(frame(
-                    Kind::GOAWAY,
-                    0,
-                    0,
-                    b"\x7f\xff\xff\xff\xfe\xed\xbe\xef any debug data\xff\0",
-                )),
+                send_all([
+                    frame(
+                        Kind::GOAWAY,
+                        0,
+                        0,
+                        b"\x7f\xff\xff\xff\xfe\xed\xbe\xef any debug data\xff\0",
+                    ),
+                    ping(b"question"),
+                ]),
+                any([Expect::PingAnswer(*b"question"), Expect::Closed]),
                 Step::Mark,
-                any([Expect::Open, Expect::Closed]),
+                send(ping(b"another!")),
+                any([Expect::PingAnswer(*b"another!"), Expect::Closed]),
+                Step::Holds(Expect::NoConnectionError),
+                no_request_since_mark(),
             ],
         ),
     ]

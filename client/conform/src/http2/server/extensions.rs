@@ -99,8 +99,8 @@ fn extended_connect(target: &Target) -> Vec<Row> {
     ]
 }
 
-/// RFC 9218 is optional: these cases are advice, and a server that does not know
-/// PRIORITY_UPDATE ignores it.
+/// RFC 9218 is optional, so these cases are advice. A server without PRIORITY_UPDATE ignores the
+/// frame.
 fn priority_updates(target: &Target) -> Vec<Row> {
     let get = get(target);
     vec![

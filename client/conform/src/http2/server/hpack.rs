@@ -58,7 +58,8 @@ fn representations(target: &Target) -> Vec<Row> {
             "7541/6.2.1/1",
             "a literal that enters the table, then its entry",
             &get.clone().indexed_field("x-entry", "1").entry(62),
-        ),
+        )
+        .needs(SMALL_TABLE),
         refused(
             "7541/6.2.1/2",
             "a literal that enters the table, with a name above both tables",
@@ -184,6 +185,9 @@ fn primitives(target: &Target) -> Vec<Row> {
     ]
 }
 
+/// The entries of the cases fit this table.
+const SMALL_TABLE: Need = Need::HeaderTable(128);
+
 /// The decoder's table starts with 4096 bytes, or less if SETTINGS permit only
 /// less. A size update sets it in both cases.
 fn dynamic_table(target: &Target) -> Vec<Row> {
@@ -194,7 +198,7 @@ fn dynamic_table(target: &Target) -> Vec<Row> {
     let largest = "v".repeat(size.saturating_sub(33));
     let too_large = "v".repeat(size.saturating_sub(32));
     let second = |entry| send(headers(3, &get.clone().entry(entry)).end_stream());
-    vec![
+    let rows = vec![
         must(
             "7541/4.1/1",
             "an entry as large as the table is kept",
@@ -286,7 +290,8 @@ fn dynamic_table(target: &Target) -> Vec<Row> {
                 success(1),
             ],
         ),
-    ]
+    ];
+    rows.into_iter().map(|row| row.needs(SMALL_TABLE)).collect()
 }
 
 fn size_updates(target: &Target) -> Vec<Row> {
@@ -347,7 +352,8 @@ fn size_updates(target: &Target) -> Vec<Row> {
                 send(headers(3, &Block::new().table_size(64).and(&get).entry(62)).end_stream()),
                 response(3),
             ],
-        ),
+        )
+        .needs(SMALL_TABLE),
         must(
             "7541/4.2/3",
             "a reduced HEADER_TABLE_SIZE of ours is acknowledged and obeyed by a size update",

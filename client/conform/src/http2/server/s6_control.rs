@@ -386,7 +386,7 @@ fn pings(target: &Target) -> Vec<Row> {
             "an acknowledgement of PING is not answered",
             [
                 send_all([ping_ack(b"unasked!"), ping(b"question")]),
-                // The RFC does not say whether an unrequested one is an error.
+                // The RFC does not state whether an unrequested acknowledgement is an error.
                 any([Expect::PingAnswer(*b"question"), Expect::Closed]),
                 Step::Holds(Expect::NoPingAnswer(*b"unasked!")),
             ],

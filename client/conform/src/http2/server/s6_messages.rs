@@ -123,7 +123,12 @@ fn headers_frames(target: &Target) -> Vec<Row> {
             "6.2/5",
             "padding that exceeds the rest of HEADERS is a connection error PROTOCOL_ERROR",
             [
-                send(headers(1, &get).padded_with(255, b"").end_stream()),
+                // A long path must not make room for the padding.
+                send(
+                    headers(1, &Block::of(&[(":method", "GET")]))
+                        .padded_with(255, b"")
+                        .end_stream(),
+                ),
                 connection_error(&[PROTOCOL_ERROR]),
             ],
         ),

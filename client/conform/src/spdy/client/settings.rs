@@ -43,8 +43,8 @@ pub(super) fn rows(_dialect: &Dialect) -> Vec<Row> {
                 session_error(),
             ],
         ),
-        // MAX_CONCURRENT_STREAMS informs a client; no text obliges it to wait. What it does shows
-        // which value it took, if it waits at all.
+        // No text obliges a client to obey MAX_CONCURRENT_STREAMS. If it waits, the number of its
+        // streams shows the value that it uses.
         should(
             "2.6.4",
             "MAX_CONCURRENT_STREAMS is obeyed",

@@ -26,28 +26,92 @@ impl frames::HeaderList for Box<Fields> {
 
     #[inline]
     fn push(&mut self, field: Field, sensitivity: Sensitivity) {
-        let regular = match field {
+        match field {
             Field::Regular(name, mut value) => {
                 if sensitivity == Sensitivity::Sensitive {
                     value.set_sensitive(true);
                 }
-                return self.append(name, value);
+                self.append(name, value);
             }
-            Field::Invalid { rule, .. } => return self.malformed(rule),
-            // Pseudo-header fields stand before all others (§8.3).
-            _ if !self.map.is_empty() => return self.malformed(Rule::InvalidPseudoField),
-            pseudo => pseudo,
-        };
-        let repeated = match regular {
-            Field::Method(method) => self.method.replace(method).is_some(),
-            Field::Scheme(scheme) => self.target.scheme.replace(scheme).is_some(),
-            Field::Authority(authority) => self.target.authority.replace(authority).is_some(),
-            Field::Path(path) => self.target.path.replace(path).is_some(),
-            Field::Protocol(protocol) => self.protocol.replace(protocol).is_some(),
-            Field::Status(status) => self.status.replace(status).is_some(),
-            Field::Regular(..) | Field::Invalid { .. } => false,
-        };
-        if repeated {
+            Field::Method(method) => self.set_method(method),
+            Field::Scheme(scheme) => self.set_scheme(scheme),
+            Field::Authority(authority) => self.set_authority(authority),
+            Field::Path(path) => self.set_path(path),
+            Field::Protocol(protocol) => self.set_protocol(protocol),
+            Field::Status(status) => self.set_status(status),
+            Field::Invalid { rule, .. } => self.malformed(rule),
+        }
+    }
+
+    #[inline]
+    fn push_entry(&mut self, field: &Field) {
+        match field {
+            Field::Regular(name, value) => self.append(name.clone(), value.clone()),
+            Field::Authority(authority) => self.set_authority(authority.clone()),
+            Field::Path(path) => self.set_path(path.clone()),
+            other => self.push(other.clone(), Sensitivity::Normal),
+        }
+    }
+
+    #[inline]
+    fn push_static(&mut self, index: StaticIndex) {
+        // The entries with which nearly every message begins (RFC 7541, appendix A).
+        match index.number() {
+            2 => self.set_method(Method::GET),
+            4 => self.set_path(PathAndQuery::from_static("/")),
+            6 => self.set_scheme(Scheme::HTTP),
+            7 => self.set_scheme(Scheme::HTTPS),
+            8 => self.set_status(StatusCode::OK),
+            _ => self.push(
+                lacewing_hpack::Field::from_static(index),
+                Sensitivity::Normal,
+            ),
+        }
+    }
+}
+
+/// The setters of the pseudo-header fields.
+impl Fields {
+    #[inline]
+    fn set_method(&mut self, method: Method) {
+        let earlier = self.method.replace(method);
+        self.check_pseudo(earlier.is_some());
+    }
+
+    #[inline]
+    fn set_scheme(&mut self, scheme: Scheme) {
+        let earlier = self.target.scheme.replace(scheme);
+        self.check_pseudo(earlier.is_some());
+    }
+
+    #[inline]
+    fn set_authority(&mut self, authority: Authority) {
+        let earlier = self.target.authority.replace(authority);
+        self.check_pseudo(earlier.is_some());
+    }
+
+    #[inline]
+    fn set_path(&mut self, path: PathAndQuery) {
+        let earlier = self.target.path.replace(path);
+        self.check_pseudo(earlier.is_some());
+    }
+
+    #[inline]
+    fn set_protocol(&mut self, protocol: ConnectProtocol) {
+        let earlier = self.protocol.replace(protocol);
+        self.check_pseudo(earlier.is_some());
+    }
+
+    #[inline]
+    fn set_status(&mut self, status: StatusCode) {
+        let earlier = self.status.replace(status);
+        self.check_pseudo(earlier.is_some());
+    }
+
+    /// Pseudo-header fields stand before all others, and once (§8.3).
+    #[inline]
+    fn check_pseudo(&mut self, repeated: bool) {
+        if repeated || !self.map.is_empty() {
             self.malformed(Rule::InvalidPseudoField);
         }
     }

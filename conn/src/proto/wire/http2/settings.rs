@@ -79,13 +79,16 @@ impl Wire {
             }
         });
         let entries: Result<Vec<_>, _> = entries.collect();
-        let settings = self.obey(&entries?)?;
+        let settings = self.apply_settings(&entries?)?;
         // The first SETTINGS frame has not arrived.
         self.settings_came = false;
         Ok(settings)
     }
 
-    pub(super) fn obey(&mut self, entries: &[Setting]) -> Result<PeerSettings, Violation> {
+    pub(super) fn apply_settings(
+        &mut self,
+        entries: &[Setting],
+    ) -> Result<PeerSettings, Violation> {
         let mut settings = PeerSettings::default();
         // In their order, each one: a table that shrinks and grows again in one
         // frame has lost its entries (RFC 7541 §4.2).

@@ -59,7 +59,7 @@ fn own(config: &Config) -> Vec<Setting> {
 }
 
 impl Wire {
-    pub(super) fn obey(&self, settings: &frames::Settings) -> PeerSettings {
+    pub(super) fn apply_settings(&self, settings: &frames::Settings) -> PeerSettings {
         let server = self.side == Side::Server;
         let mut meaning = PeerSettings {
             // Only a server may say so.

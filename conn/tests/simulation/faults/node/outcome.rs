@@ -18,7 +18,7 @@ impl Node {
             assert!(whole, "{name}: stream {id} has no end: {stream:?}");
         }
         assert_eq!(stats.open_streams, 0, "{name}: streams are left");
-        assert_eq!(stats.orphaned_handlers, 0, "{name}: handlers are left");
+        assert_eq!(stats.detached_handlers, 0, "{name}: handlers are left");
         assert_eq!(stats.buffered_bytes, 0, "{name}: bytes are held");
         assert_eq!(stats.output_bytes, 0, "{name}: output is left");
         assert_eq!(self.engine.poll_transmit(now), Transmit::Idle);

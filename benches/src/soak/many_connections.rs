@@ -21,13 +21,13 @@ const REQUESTS: usize = 20;
 pub(super) async fn run(idle: usize, busy: usize) -> Result<(), Error> {
     let server = Running::start(listener()?).await?;
     let before = Resources::now();
-    let mut crowd = super::kill::sibling("idle-clients")?
+    let mut clients = super::kill::sibling("idle-clients")?
         .args(["--port", &server.address.port().to_string()])
         .args(["--connections", &idle.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
-    let output = crowd.stdout.take().ok_or("no output")?;
+    let output = clients.stdout.take().ok_or("no output")?;
     let ready = tokio::task::spawn_blocking(move || {
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line).map(|_| line)
@@ -61,8 +61,8 @@ pub(super) async fn run(idle: usize, busy: usize) -> Result<(), Error> {
     for task in tasks {
         task.await??;
     }
-    drop(crowd.stdin.take());
-    crowd.wait()?;
-    settle("crowd", before).await?;
+    drop(clients.stdin.take());
+    clients.wait()?;
+    settle("many connections", before).await?;
     server.stop().await
 }
