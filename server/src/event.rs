@@ -83,18 +83,23 @@ pub enum ServerEvent<'a> {
         /// Its state and its counters.
         stats: &'a ConnectionStats,
     },
-    /// The process holds nearly all of its [memory budget](crate::ConnectionConfig::memory_budget).
-    /// This connection is one of those that hold most, and takes a step. A pause is reported once
-    /// in ten seconds, refused streams once until the pressure is less.
+    /// The process holds nearly all of its
+    /// [memory budget](crate::ConnectionConfig::memory_budget), and this connection is
+    /// one of those that hold most; or the connection itself holds nearly all of its
+    /// [`max_connection_bytes`](lacewing_conn::Limits::max_connection_bytes). It takes a
+    /// step. A pause is reported once in ten seconds, refused streams once until the
+    /// pressure is less.
     #[non_exhaustive]
     MemoryPressure {
         /// The connection in question.
         connection: &'a ConnectionInfo,
         /// The step that is taken.
         step: MemoryStep,
-        /// The bytes that all connections hold together.
+        /// The limit: `memory_budget` or `max_connection_bytes`.
+        limit: &'static str,
+        /// The bytes that count against the limit: of all connections, or of this one.
         held: usize,
-        /// The capacity of the budget.
+        /// The bytes that the limit permits.
         capacity: usize,
         /// The streams or requests that are open.
         streams: usize,
@@ -158,13 +163,14 @@ impl fmt::Display for ServerEvent<'_> {
             Self::MemoryPressure {
                 connection,
                 step,
+                limit,
                 held,
                 capacity,
                 streams,
             } => write!(
                 f,
-                "{connection} with {streams} streams: {} as all connections hold {held} of {capacity} \
-                 bytes (memory_budget)",
+                "{connection} with {streams} streams: {} as {held} of {capacity} bytes are held \
+                 (limit {limit})",
                 match step {
                     MemoryStep::Pause => "it is read slowly",
                     MemoryStep::Refuse => "new requests are refused",

@@ -31,7 +31,9 @@ pub(crate) struct Case {
     pub(crate) load: Load,
     /// Further arguments of a client.
     pub(crate) arguments: &'static [&'static str],
-    /// The limit that the error of a client's connection must name.
+    /// MiB that each connection may hold, where they are not those of all cases.
+    pub(crate) peak: Option<u64>,
+    /// The limit that the victim's error must name.
     pub(crate) names: Option<fn(Dialect) -> &'static str>,
 }
 
@@ -98,6 +100,7 @@ impl Case {
             memory: None,
             load: Load::Quiet,
             arguments: &[],
+            peak: None,
             names: None,
         }
     }
@@ -230,7 +233,15 @@ impl Case {
         }
     }
 
-    /// The client's connection must end by this limit.
+    /// With a bound of its own for each connection, in MiB.
+    pub(crate) const fn peak(self, mib: u64) -> Case {
+        Case {
+            peak: Some(mib),
+            ..self
+        }
+    }
+
+    /// The victim's error must name this limit.
     pub(crate) const fn names(self, limit: fn(Dialect) -> &'static str) -> Case {
         Case {
             names: Some(limit),

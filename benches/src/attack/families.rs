@@ -1,5 +1,6 @@
 //! The cases, one file a family.
 
+mod capacity;
 mod client;
 mod connections;
 mod control;
@@ -27,6 +28,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         windows::CASES,
         waits::CASES,
         connections::CASES,
+        capacity::CASES,
         process::CASES,
         program::CASES,
         http1::CASES,

@@ -18,6 +18,8 @@ pub(crate) struct Row {
     pub(crate) connections: u64,
     /// Bytes that all connections together may hold.
     pub(crate) budget: Option<u64>,
+    /// Bytes that each may hold, where they are not those of all cases.
+    pub(crate) peak_bound: Option<u64>,
     /// A program of its own: resident memory instead of the heap, its caches
     /// included.
     pub(crate) program: bool,
@@ -59,7 +61,8 @@ impl Row {
         if self.program {
             return self.judge_program();
         }
-        if let Some(peak) = self.peak_each().filter(|peak| *peak > BOUNDS.peak) {
+        let bound = self.peak_bound.unwrap_or(BOUNDS.peak);
+        if let Some(peak) = self.peak_each().filter(|peak| *peak > bound) {
             over.push(format!("peak {} a connection", bytes(peak)));
         }
         if let (Some(budget), Some(peak)) = (self.budget, self.peak) {

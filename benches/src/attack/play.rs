@@ -77,6 +77,15 @@ impl<'a> Play<'a> {
         Ok(peer)
     }
 
+    /// As [`connect_as`](Self::connect_as), in another protocol of the same port.
+    pub(crate) fn connect_by(&self, dialect: Dialect, manners: Manners) -> Result<Peer, String> {
+        let peer = Peer::connect(self.address, dialect, manners);
+        let mut peer = peer.map_err(|error| error.to_string())?;
+        peer.greet();
+        peer.settle();
+        Ok(peer)
+    }
+
     /// A connection on which nothing was said.
     pub(crate) fn socket(&self, manners: Manners) -> Result<Peer, String> {
         Peer::connect(self.address, self.dialect, manners).map_err(|error| error.to_string())

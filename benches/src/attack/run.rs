@@ -187,8 +187,9 @@ fn play(
             bytes(end.held)
         ));
     }
-    if let Some(limit) = case.names.map(|limit| limit(dialect)) {
-        let error = error_of(&victim);
+    let named = case.names.filter(|_| names_codes);
+    if let Some(limit) = named.map(|limit| limit(dialect)) {
+        let error = error_of(&victim, limit);
         if !error.contains(limit) {
             row.failures
                 .push(format!("not ended by {limit}: \"{error}\""));
@@ -214,6 +215,7 @@ fn play(
         .memory
         .filter(|_| victim.is_ours())
         .map(|mib| mib << 20);
+    row.peak_bound = case.peak.map(|mib| mib << 20);
     row.judge(settings.size);
     Ok(())
 }
@@ -231,12 +233,12 @@ fn left_by(victim: &Victim, start: u64) -> Option<u64> {
     }
 }
 
-/// The error that ended the client's connection, as soon as there is one.
-fn error_of(victim: &Victim) -> String {
-    let latest = Instant::now() + Duration::from_secs(2);
+/// The error that the victim reports, as soon as it names the limit.
+fn error_of(victim: &Victim, limit: &str) -> String {
+    let latest = Instant::now() + Duration::from_secs(4);
     loop {
         let error = victim.stats().unwrap_or_default().error;
-        if !error.is_empty() || Instant::now() >= latest {
+        if error.contains(limit) || Instant::now() >= latest {
             return error;
         }
         thread::sleep(Duration::from_millis(20));
@@ -278,6 +280,9 @@ fn start(
         }
     };
     arguments.extend(case.arguments.iter().map(|argument| (*argument).to_owned()));
+    if case.names.is_some() {
+        arguments.push("--report".to_owned());
+    }
     if let Some(mib) = case.memory {
         arguments.extend(["--memory".to_owned(), mib.to_string()]);
     }

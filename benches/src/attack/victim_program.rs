@@ -16,8 +16,8 @@ use http_body_util::{BodyExt, Either, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use lacewing_client::{ClientOptions, Connection, PushPolicy};
 use lacewing_server::{
-    ConnectionConfig, Limits, MemoryBudget, Protocol, RequestBody, Server, Side, Version,
-    service_fn,
+    ConnectionConfig, Limits, MemoryBudget, Protocol, RequestBody, Server, ServerBuilder,
+    ServerEvent, Side, Version, service_fn,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
@@ -25,6 +25,12 @@ use tokio::time::sleep;
 use super::heap;
 use crate::routes::{RouteBody, Routes};
 use crate::{Error, runtime};
+
+/// The time after which a client reads late.
+const LATE: Duration = Duration::from_secs(3);
+
+/// Bytes of errors that are kept.
+const MOST_REPORTED: usize = 2_000;
 
 /// The time for which a handler that never ends runs.
 const FOR_EVER: Duration = Duration::from_secs(3600);
@@ -41,6 +47,9 @@ struct Arguments {
     /// or idle, and seconds
     #[arg(long, global = true, value_name = "NAME=SECONDS", value_parser = limit)]
     limit: Vec<(String, Duration)>,
+    /// Reports what a server's connections met, for the attacker to read
+    #[arg(long, global = true)]
+    report: bool,
     /// MiB that all connections may hold together, other than the default
     #[arg(long, global = true, value_name = "MIB")]
     memory: Option<usize>,
@@ -82,6 +91,8 @@ enum Victim {
 enum Bodies {
     Read,
     Hold,
+    /// Read after three seconds.
+    Late,
 }
 
 static HANDLERS: AtomicU64 = AtomicU64::new(0);
@@ -107,7 +118,13 @@ pub fn main() -> Result<(), Error> {
     let _ = BUDGET.set(budget.clone());
     runtime::build(arguments.threads)?.block_on(async {
         match arguments.side {
-            Victim::Server { protocols } => serve(&arguments.limit, budget, protocols).await,
+            Victim::Server { protocols } => {
+                let builder = Server::builder().options(|options| match arguments.report {
+                    true => options.observer(report),
+                    false => options,
+                });
+                serve(builder, &arguments.limit, budget, protocols).await
+            }
             Victim::Hyper => serve_by_hyper().await,
             Victim::Client {
                 connect,
@@ -119,7 +136,9 @@ pub fn main() -> Result<(), Error> {
             } => {
                 // The server beside it shows whether the client starves others.
                 let (limit, shared) = (arguments.limit.clone(), budget.clone());
-                let beside = tokio::spawn(async move { serve(&limit, shared, Vec::new()).await });
+                let beside = tokio::spawn(async move {
+                    serve(Server::builder(), &limit, shared, Vec::new()).await
+                });
                 let _ = begun.await;
                 let Some(version) = protocol.version() else {
                     return Err("the client multiplexes: no HTTP/1.1".into());
@@ -167,7 +186,25 @@ fn limits(side: Side, changes: &[(String, Duration)]) -> Limits {
     limits
 }
 
+/// Keeps the first errors of a server's connections, in one line.
+fn report(event: &ServerEvent<'_>) {
+    let worth = matches!(
+        event,
+        ServerEvent::MemoryPressure { .. }
+            | ServerEvent::StreamFailed { .. }
+            | ServerEvent::Closed { error: Some(_), .. }
+    );
+    let Ok(mut text) = ERROR.lock() else { return };
+    if worth && text.len() < MOST_REPORTED {
+        if !text.is_empty() {
+            text.push_str(" | ");
+        }
+        text.push_str(&event.to_string().replace('\n', " "));
+    }
+}
+
 async fn serve(
+    builder: ServerBuilder,
     changes: &[(String, Duration)],
     budget: MemoryBudget,
     protocols: Vec<Protocol>,
@@ -177,7 +214,7 @@ async fn serve(
         config.limits = limits(Side::Server, changes).into();
         config.memory_budget = budget;
     });
-    let mut builder = Server::builder().connection(config);
+    let mut builder = builder.connection(config);
     if !protocols.is_empty() {
         builder = builder.options(|options| options.protocols(protocols));
     }
@@ -288,10 +325,18 @@ async fn ask(
                             ANSWERED.fetch_add(1, Relaxed);
                             held.push(response);
                         }
-                        Bodies::Read => {
+                        Bodies::Read | Bodies::Late => {
+                            if let Bodies::Late = bodies {
+                                sleep(LATE).await;
+                            }
                             let counter = match read(response.into_body()).await {
                                 Ok(()) => &ANSWERED,
-                                Err(_) => &FAILED,
+                                Err(error) => {
+                                    if let (Bodies::Late, Ok(mut text)) = (bodies, ERROR.lock()) {
+                                        *text = error.to_string();
+                                    }
+                                    &FAILED
+                                }
                             };
                             counter.fetch_add(1, Relaxed);
                         }

@@ -96,8 +96,9 @@ pub trait Application {
     }
 
     /// Handles a step that the connection takes because the process holds nearly all
-    /// of its [`MemoryBudget`](super::MemoryBudget). For a log: the driver does the
-    /// rest. Each pause, refusal of streams, stream that is shed, and close is
+    /// of its [`MemoryBudget`](super::MemoryBudget), or the connection nearly all of
+    /// [`max_connection_bytes`](crate::Limits::max_connection_bytes). For a log: the driver
+    /// does the rest. Each pause, refusal of streams, stream that is shed, and close is
     /// reported, repetitions within seconds excepted.
     fn handle_memory_step(&mut self, conn: &mut Context<'_>, step: MemoryStep) {
         let _ = (conn, step);

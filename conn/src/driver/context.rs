@@ -145,6 +145,11 @@ impl<'a> Context<'a> {
         self.engine.stats()
     }
 
+    /// Returns the bytes of memory that the connection's engine holds.
+    pub fn held_bytes(&self) -> usize {
+        self.engine.held_bytes()
+    }
+
     /// Returns the number of open streams of both sides.
     #[inline]
     pub fn open_streams(&self) -> usize {

@@ -78,7 +78,7 @@ pub struct Limits {
     /// may still send. The connection's window is released as they arrive, as
     /// far as this allows: streams without a reader stop only themselves until
     /// then. Where a protocol has no window for the connection, no more is read
-    /// from the transport. Never less than `connection_window`. Default 6 MiB
+    /// from the transport. Never less than `connection_window`. Default 5.25 MiB
     /// for a server, 8 MiB for a client.
     pub max_buffered_bytes: usize,
     /// Bytes of memory that the connection takes in all: content, header lists, data
@@ -86,11 +86,13 @@ pub struct Limits {
     /// this one bounds traffic that fills several at once. Default 8 MiB for a server,
     /// 12 MiB for a client, whose content alone may be 8 MiB.
     ///
-    /// Steps free memory before it is reached. From 7/8, the driver reads slowly while
-    /// most of it is content. From 29/32, new streams are refused (REFUSED_STREAM). From
-    /// 15/16, the costliest stream that stands still ends, then the next (RST_STREAM).
-    /// At 31/32, when no stream stands still, the connection ends (ENHANCE_YOUR_CALM
+    /// Steps free memory before it is reached. From 50/64, the driver reads slowly while
+    /// most of it is content. From 51/64, new streams are refused (REFUSED_STREAM). From
+    /// 52/64, the costliest stream that stands still ends, then the next (RST_STREAM).
+    /// At 53/64, when no stream stands still, the connection ends (ENHANCE_YOUR_CALM
     /// where the protocol has it). Errors and debug data name this limit and the bytes.
+    /// The rest is for memory that the steps cannot count: read buffers that are partly
+    /// used, and the state of drivers and facades.
     ///
     /// Honest traffic does not reach the first step: all content, unsent data and output
     /// that the defaults permit fit below it, with 192 KiB of header lists and tables.
@@ -278,7 +280,7 @@ impl Limits {
             max_stream_window: 16 << 20,
             max_connection_window: 16 << 20,
             max_buffered_bytes: match side {
-                Side::Server => 6 << 20,
+                Side::Server => 21 << 18,
                 Side::Client => 8 << 20,
             },
             max_connection_bytes: match side {

@@ -30,8 +30,10 @@ pub(crate) fn of_list(map: &HeaderMap) -> usize {
 }
 
 /// The most that data counts for which others hold too: a file in a cache, or a
-/// static text, is not memory of each stream that sends it.
-const SHARED: usize = 4 << 10;
+/// static text, is not memory of each stream that sends it. A piece of received content
+/// shares its read buffer with other pieces, and an echo of it counts in full: a frame
+/// of the default size is no longer than this.
+const SHARED: usize = 16 << 10;
 
 /// Returns the memory of data that waits to be sent.
 pub(crate) fn of_data(data: &Bytes) -> usize {
@@ -60,6 +62,14 @@ mod tests {
         let other = data.clone();
         assert_eq!((of_data(&data), of_data(&other)), (SHARED, SHARED));
         assert_eq!(of_data(&Bytes::from_static(&[0; 1 << 16])), SHARED);
+    }
+
+    /// An echo holds the read buffers of all its streams.
+    #[test]
+    fn pieces_of_one_read_buffer_count_in_full() {
+        let mut buffer = bytes::BytesMut::from(&[7; 4 * 16_000][..]);
+        let pieces = [(); 4].map(|()| buffer.split_to(16_000).freeze());
+        assert_eq!(pieces.iter().map(of_data).sum::<usize>(), 4 * 16_000);
     }
 
     #[test]

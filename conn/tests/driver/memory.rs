@@ -177,12 +177,9 @@ async fn a_connection_near_its_cap_is_read_slowly_and_finishes() {
             .unzip();
         let step = soon(pair.steps.recv()).await;
         assert_eq!(step, Some(MemoryStep::Pause), "{version}");
-        // It stands still for now, below the steps at which streams end.
+        // It stands still for now, and no stream was refused or ended.
         let held = budget.held();
-        assert!(
-            (CAP * 27 / 32..CAP * 30 / 32).contains(&held),
-            "{version}: {held}"
-        );
+        assert!((CAP * 3 / 4..CAP).contains(&held), "{version}: {held}");
         settle().await;
         assert_eq!(budget.held(), held, "{version}");
         assert!(!writers.iter().any(JoinHandle::is_finished), "{version}");

@@ -100,8 +100,9 @@ fn an_attack_on_several_parts_stays_below_the_cap() {
             open(&mut victim, &mut peer, [more, more + 2].into_iter());
             peak = peak.max(victim.engine.held_bytes());
         }
-        assert!(peak > 7 * MIB, "{version}: {peak}");
-        assert!(peak <= 8 * MIB, "{version}: {peak}");
+        // The rest is for what the engine does not see.
+        assert!(peak > 6 * MIB, "{version}: {peak}");
+        assert!(peak <= 7 * MIB, "{version}: {peak}");
 
         let refused = errors(&victim, Rule::StreamOverBudget);
         let shed = errors(&victim, Rule::OverBudget);
@@ -115,7 +116,7 @@ fn an_attack_on_several_parts_stays_below_the_cap() {
     });
 }
 
-/// From 29/32 on, a new stream is refused: the client tries again later.
+/// From 51/64 on, a new stream is refused: the client tries again later.
 #[test]
 fn a_connection_that_is_nearly_full_takes_no_new_stream() {
     every_version(|version| {
@@ -125,7 +126,7 @@ fn a_connection_that_is_nearly_full_takes_no_new_stream() {
         let ids = [1, 3, 5, 7];
         open(&mut victim, &mut peer, ids.into_iter());
         for id in ids.into_iter().cycle().take(200) {
-            if victim.engine.held_bytes() >= 3 * MIB / 32 * 29 {
+            if victim.engine.held_bytes() >= 3 * MIB / 64 * 51 {
                 break;
             }
             fill(&mut victim, &mut peer, &[id], 1);
@@ -201,15 +202,15 @@ fn what_one_part_permits_is_below_the_first_step() {
             reply(&mut victim, *stream);
         }
         let ids: Vec<_> = streams.iter().map(|stream| stream.id().value()).collect();
-        let peak = fill(&mut victim, &mut peer, &ids, 24);
-        assert!(peak > 6 * MIB, "{version}: {peak}");
+        let peak = fill(&mut victim, &mut peer, &ids, 21);
+        assert!(peak > 11 * MIB / 2, "{version}: {peak}");
         assert!(!victim.engine.is_nearly_full(), "{version}: {peak}");
         victim.events.clear();
         for stream in streams {
             victim
                 .engine
                 .stream(victim.now, stream)
-                .release(24 * 16_000);
+                .release(21 * 16_000);
         }
         peer.request(101, true, &[]);
         victim.take_unread(&mut peer);

@@ -11,8 +11,12 @@ const OWN: &str = include_str!("../vectors/http2/frames.json");
 fn every_vector_of_our_own() {
     let cases: Vec<Value> = serde_json::from_str(OWN).unwrap();
     let mut kinds: Vec<u64> = Vec::new();
-    for case in &cases {
+    // Miri is a thousand times slower: each fifth.
+    let step = if cfg!(miri) { 5 } else { 1 };
+    for case in cases.iter().step_by(step) {
         check(case, case["description"].as_str().unwrap());
+    }
+    for case in &cases {
         kinds.extend(case["frame"]["type"].as_u64());
     }
     kinds.sort_unstable();

@@ -111,6 +111,7 @@ impl Ledger {
         self.options.observer.tell(&ServerEvent::MemoryPressure {
             connection: &self.info,
             step,
+            limit: "memory_budget",
             held: budget.held(),
             capacity: budget.capacity(),
             streams: usize::from(!self.is_idle()),

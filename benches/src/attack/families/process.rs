@@ -4,16 +4,19 @@
 use std::time::{Duration, Instant};
 
 use crate::attack::case::Case;
-use crate::attack::dialect::{Dialect, H1, MULTIPLEXED};
+use crate::attack::dialect::{Dialect, H1, H2, MULTIPLEXED};
 use crate::attack::peer::{Pace, Peer};
 use crate::attack::play::Play;
 use crate::attack::seen::Manners;
-use crate::attack::wire::{Fin, field};
+use crate::attack::wire::{Fin, Start, field};
 
 type Played = Result<Vec<Peer>, String>;
 
 /// MiB that the connections of the victim may hold together.
 const BUDGET: u64 = 64;
+/// For attackers that hold all kinds of memory over all protocols. A thousand of them
+/// would hold 8 GiB.
+const MIXED_BUDGET: u64 = 256;
 const HONEST: &str = "process/honest";
 
 pub(super) const CASES: &[Case] = &[
@@ -36,6 +39,10 @@ pub(super) const CASES: &[Case] = &[
         .busy(),
     Case::bounded("process/http1-held", "8 process", H1, http1)
         .memory(BUDGET)
+        .beside(HONEST)
+        .busy(),
+    Case::bounded("process/mixed", "8 14 18 process", H2, mixed)
+        .memory(MIXED_BUDGET)
         .beside(HONEST)
         .busy(),
     Case::honest(HONEST, "14 process", MULTIPLEXED, honest)
@@ -159,4 +166,112 @@ fn honest(play: &mut Play<'_>) -> Played {
         }
     }
     Ok(peers)
+}
+
+/// The costliest kinds of attack, in turn over all protocols that the port detects.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Lists, responses and content at once, which no handler reads.
+    AllParts,
+    /// Uploads that no handler reads.
+    Uploads,
+    /// Content that comes back, and is not taken.
+    Echo,
+    /// Responses that the attacker does not read from TCP.
+    Unread,
+    /// Lists near the limits, and trailers as long.
+    Lists,
+}
+
+const KINDS: [Kind; 5] = [
+    Kind::AllParts,
+    Kind::Uploads,
+    Kind::Echo,
+    Kind::Unread,
+    Kind::Lists,
+];
+
+/// A thousand attackers at once (in a small run, fifty) against one process.
+fn mixed(play: &mut Play<'_>) -> Played {
+    let dialects = [
+        Dialect::Http2,
+        Dialect::Spdy31,
+        Dialect::Spdy2,
+        Dialect::Http1,
+    ];
+    let mut peers = Vec::new();
+    for number in 0..play.small_or(50, 1_000) {
+        let dialect = dialects.get(number % dialects.len());
+        let dialect = dialect.copied().unwrap_or(Dialect::Http2);
+        let kind = KINDS.get(number / dialects.len() % KINDS.len());
+        let kind = kind.copied().unwrap_or(Kind::AllParts);
+        let mut peer = play.connect_by(dialect, Manners::Stingy)?;
+        begin(&mut peer, kind);
+        peer.flush_within(Duration::from_millis(20));
+        peers.push((peer, kind));
+    }
+    let payload = vec![b'x'; 16_000];
+    let end = Instant::now() + play.small_or(Duration::from_secs(5), Duration::from_secs(60));
+    let mut open = peers.len();
+    while Instant::now() < end && open > 0 {
+        open = 0;
+        for (peer, kind) in &mut peers {
+            if peer.seen().closed.is_none() {
+                open += 1;
+                go_on(peer, *kind, &payload);
+                peer.flush_within(Duration::from_millis(2));
+            }
+        }
+    }
+    play.note(format!("{open} of {} open at the end", peers.len()));
+    Ok(peers.into_iter().map(|(peer, _)| peer).collect())
+}
+
+fn begin(peer: &mut Peer, kind: Kind) {
+    let is_http1 = peer.wire.dialect == Dialect::Http1;
+    let streams = if is_http1 { 1 } else { 90 };
+    match kind {
+        Kind::AllParts if !is_http1 => super::capacity::begin(peer),
+        Kind::AllParts | Kind::Uploads => {
+            for _ in 0..streams {
+                peer.post("/unread");
+            }
+        }
+        Kind::Echo => {
+            peer.read_at(Pace::Stopped);
+            peer.wire.initial_window(1);
+            for _ in 0..streams {
+                peer.post("/echo");
+            }
+        }
+        Kind::Unread => {
+            peer.read_at(Pace::Stopped);
+            peer.wire.initial_window(0x7fff_ffff);
+            for _ in 0..streams {
+                peer.get("/bytes/100000000");
+            }
+        }
+        Kind::Lists => {
+            let list = super::capacity::list();
+            for _ in 0..streams {
+                let id = peer.request("POST", "/unread", Fin::More, &list);
+                if !is_http1 {
+                    peer.wire.head(id, Start::Trailers, Fin::End, &list);
+                }
+            }
+        }
+    }
+}
+
+fn go_on(peer: &mut Peer, kind: Kind, payload: &[u8]) {
+    match (peer.wire.dialect, kind) {
+        (_, Kind::Unread | Kind::Lists) => {}
+        (Dialect::Http1, _) if peer.wire.out.is_empty() => {
+            peer.wire.data(1, payload, Fin::More);
+        }
+        (Dialect::Http1, _) => {}
+        _ => {
+            super::capacity::fill(peer, payload);
+        }
+    }
 }

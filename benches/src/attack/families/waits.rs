@@ -91,6 +91,8 @@ pub(super) const CASES: &[Case] = &[
         peer.flush();
         Ok(vec![peer])
     })
+    // A few streams that wait have `stall_timeout`, as a paused player needs it.
+    .within(4, 700)
     .beside("honest/paused-player"),
     Case::wait(
         "waits/connection-window",
@@ -106,6 +108,19 @@ pub(super) const CASES: &[Case] = &[
             Ok(vec![peer])
         },
     )
+    // A few streams that wait have `stall_timeout`, as a paused player needs it.
+    .within(4, 700)
+    .beside("honest/paused-player"),
+    Case::wait("waits/many-windows-0", "18 window", WINDOWS, |play| {
+        let mut peer = play.connect_as(Manners::Stingy)?;
+        peer.wire.initial_window(0);
+        // More than `max_stalled_streams`.
+        for _ in 0..30 {
+            peer.get(LARGE);
+        }
+        peer.flush();
+        Ok(vec![peer])
+    })
     .beside("honest/paused-player"),
     Case::wait("waits/window-drips", "7 18", WINDOWS, |play| {
         let mut peer = play.connect_as(Manners::Stingy)?;

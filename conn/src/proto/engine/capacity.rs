@@ -7,20 +7,22 @@ use std::time::Instant;
 use super::{Engine, receive::Outcome};
 use crate::proto::{Config, Rule, StreamId};
 
-/// The parts of the cap at which the steps begin, in 32nds: reading slows down, new
+/// The parts of the cap at which the steps begin, in 64ths: reading slows down, new
 /// streams are refused, streams that stand still end, the connection ends. The default
 /// of a server leaves room below the first for all content, data and output that its
-/// other limits permit at once: 6 MiB, 512 KiB and 320 KiB.
-const SLOW_AT: usize = 28;
-const REFUSE_AT: usize = 29;
-const SHED_AT: usize = 30;
-const CLOSE_AT: usize = 31;
-const PARTS: usize = 32;
+/// other limits permit at once: 5.25 MiB, 512 KiB and 320 KiB. Above the last there is
+/// room for what the engine does not see: the rest of read buffers whose content waits,
+/// the driver's and the facade's state of a stream, buffers of the thread.
+const SLOW_AT: usize = 50;
+const REFUSE_AT: usize = 51;
+const SHED_AT: usize = 52;
+const CLOSE_AT: usize = 53;
+const PARTS: usize = 64;
 
 /// The parts of the cap from which the exact figure is looked at. The rest of it, all
 /// that [`Engine::main_parts`] leaves out, is smaller than what is missing to
 /// [`SLOW_AT`].
-const LOOK_AT: usize = 20;
+const LOOK_AT: usize = 36;
 
 /// The cap of a connection, in bytes.
 #[derive(Clone, Copy, Debug)]

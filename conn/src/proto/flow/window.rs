@@ -143,7 +143,8 @@ impl RecvWindow {
     }
 
     /// Releases to the peer all that arrived on the connection, as far as it may
-    /// then send no more than `room`.
+    /// then send no more than `room`. Half of the window at once, or an eighth where
+    /// `room` permits no more and the peer has used the window up.
     pub(crate) fn replenish(&mut self, room: i64) -> Option<Increment> {
         let size = self.size?;
         let target = i64::from(size).min(room);
@@ -151,7 +152,8 @@ impl RecvWindow {
         if let Ok(owed @ 1..) = u32::try_from(owed) {
             self.unadvertised = self.unadvertised.saturating_add(owed);
         }
-        if self.unadvertised < (size / 2).max(1) {
+        let least = if self.is_open() { size / 2 } else { size / 8 };
+        if self.unadvertised < least.max(1) {
             return None;
         }
         self.advertise()
