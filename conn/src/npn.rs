@@ -1,10 +1,10 @@
 //! Next Protocol Negotiation (draft-agl-tls-nextprotoneg-03) for contexts of
 //! OpenSSL.
 //!
-//! NPN is what came before ALPN, and how SPDY was negotiated from 2011 on. The
-//! *server* advertises, in clear text; the *client* selects, encrypted, and
-//! tells its choice before its Finished message. There is none in TLS 1.3. If
-//! both sides know ALPN too, OpenSSL leaves NPN out.
+//! NPN is the predecessor of ALPN, by which SPDY was negotiated from 2011 on. The
+//! *server* advertises in clear text. The *client* selects, and sends its choice
+//! encrypted, before its Finished message. TLS 1.3 has no NPN. If both sides
+//! support ALPN too, OpenSSL omits NPN.
 //!
 //! ```
 //! use lacewing_conn::npn::{self, NoOverlap, Preference};
@@ -109,7 +109,7 @@ pub enum NpnError {
 /// without NPN do not see them. A second call replaces the list.
 ///
 /// An empty list is advertised as such: clients then select what they like.
-/// Whatever is advertised, the client may select anything (§4): look at
+/// A client may also select a protocol that is not advertised (§4): check
 /// [`negotiated`].
 ///
 /// # Errors
@@ -217,9 +217,8 @@ pub fn io_error(error: openssl::ssl::Error) -> std::io::Error {
     }
 }
 
-/// The protocol that the client selected by NPN: on the client's side what it
-/// told, on the server's what it was told, which need not be what was
-/// advertised. `None` before the handshake, without NPN, and where ALPN took
+/// The protocol that the client selected by NPN. The server need not have advertised
+/// it. `None` before the handshake, without NPN, and where ALPN took
 /// precedence.
 pub fn negotiated(ssl: &SslRef) -> Option<&[u8]> {
     let mut data: *const c_uchar = ptr::null();
@@ -248,7 +247,7 @@ struct Supported {
     no_overlap: NoOverlap,
 }
 
-/// Where in a context its data are.
+/// The place of the data in a context.
 type Place<T> = OnceLock<Index<SslContext, T>>;
 
 static ADVERTISED: Place<Advertised> = OnceLock::new();
@@ -259,7 +258,7 @@ fn index<T: Send + Sync + 'static>(place: &Place<T>) -> Result<Index<SslContext,
         return Ok(*index);
     }
     let new = SslContext::new_ex_index().map_err(NpnError::OpenSsl)?;
-    // Of two threads one comes too late, and its index stays unused.
+    // If two threads get here at once, the index of one of them stays unused.
     Ok(*place.get_or_init(|| new))
 }
 

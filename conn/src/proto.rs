@@ -10,14 +10,14 @@
 //!   need one stream on [`Engine::stream`]: [`reply`](StreamMut::reply),
 //!   [`send_data`](StreamMut::send_data), [`release`](StreamMut::release),
 //!   [`reset`](StreamMut::reset), …
-//! * `poll_*`: what comes out. [`poll_event`](Engine::poll_event),
+//! * `poll_*`: output. [`poll_event`](Engine::poll_event),
 //!   [`poll_transmit`](Engine::poll_transmit),
 //!   [`poll_timeout`](Engine::poll_timeout).
 //!
 //! The order in which a driver calls them: input and events until there are
 //! none, then `poll_transmit` until it says [`Transmit::Idle`] or the
 //! [`Output`] is full, then write the output, then sleep until there is input,
-//! room in the socket, a timeout, or a user's wish.
+//! room in the socket, a timeout, or a call of the user.
 //!
 //! The differences between the protocols live in two places only: `wire`,
 //! which maps frames to neutral messages and back, and `rules`, a table of

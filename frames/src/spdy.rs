@@ -1,7 +1,5 @@
 //! SPDY/2, SPDY/3 and SPDY/3.1 frames, at two levels.
 //!
-//! Two levels:
-//!
 //! * [`Frame`] is one frame, exactly as on the wire, with its header block still compressed. A
 //!   decoded frame encodes to the same bytes. It is for tools, tests and proxies.
 //! * [`Decoder`] and [`Encoder`] own the compression state of a connection, and use [`Message`]s

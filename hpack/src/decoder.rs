@@ -109,8 +109,8 @@ impl<F: Field> Decoder<F> {
         self.decode_into(block, limits, &mut Closure(sink))
     }
 
-    /// Decodes one header block as [`decode`](Self::decode) does, for a sink that needs no field of
-    /// its own where the block refers to a table.
+    /// Decodes one header block as [`decode`](Self::decode) does, and passes entries of a table to
+    /// `sink` by reference.
     ///
     /// # Errors
     ///
@@ -261,7 +261,7 @@ impl<F: Field> Decoder<F> {
     }
 }
 
-/// A closure as a sink.
+/// Passes fields to a closure.
 struct Closure<C>(C);
 
 impl<F: Field, C: FnMut(F, Sensitivity)> FieldSink<F> for Closure<C> {

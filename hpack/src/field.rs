@@ -83,7 +83,7 @@ pub trait Field: Clone {
 /// Receives the fields of a block from [`Decoder::decode_into`](crate::Decoder::decode_into), in
 /// their order.
 ///
-/// A sink that takes fields apart saves a clone of every entry of a table.
+/// A sink that needs only parts of an entry saves the clone of the whole.
 ///
 /// ```
 /// use lacewing_hpack::{Decoder, FieldSink, HeaderField, ListLimits, Sensitivity};

@@ -69,7 +69,7 @@ pub(crate) fn encoded_bound(string: &[u8], coding: StringCoding) -> usize {
 pub(crate) fn encode(string: &[u8], coding: StringCoding, out: &mut [u8]) -> usize {
     match coding {
         StringCoding::HuffmanWhenShorter => {
-            // The shortest code has five bits: fewer than three never get shorter.
+            // The shortest code has five bits: a string of one or two bytes never gets shorter.
             let limit = string.len().checked_sub(1).filter(|limit| *limit > 1);
             limit
                 .and_then(|limit| encode_huffman(string, limit, out))
@@ -126,8 +126,8 @@ mod tests {
     #[test]
     fn every_length_around_the_edges_of_the_prefix() {
         // Miri is a thousand times slower: only the edges of one byte and of two.
-        let is_played = |len: &usize| !cfg!(miri) || [0, 1, 126, 127, 128, 255].contains(len);
-        for len in (0..1200).filter(is_played) {
+        let is_tested = |len: &usize| !cfg!(miri) || [0, 1, 126, 127, 128, 255].contains(len);
+        for len in (0..1200).filter(is_tested) {
             // Codes of 5, 7, 8 and 26 bits.
             for byte in [b'a', b'A', b'X', 0xff] {
                 let string = vec![byte; len];

@@ -1,4 +1,4 @@
-//! The interface between a driver and what a connection is for.
+//! The interface between a driver and the purpose of its connection.
 
 #[cfg(doc)]
 use super::{

@@ -92,7 +92,7 @@ struct State {
     /// Bounded by the receive window, or by `max_buffered_bytes`.
     data: Pieces,
     fields: VecDeque<HeaderMap>,
-    lists: Lists,
+    lists: ListCharge,
     end: End,
     reader: Option<Waker>,
     fields_reader: Option<Waker>,
@@ -123,13 +123,13 @@ enum Interest {
 
 /// The engine's charge for the header lists that wait for the reader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Lists {
+pub(super) enum ListCharge {
     /// They are short, and not charged.
     #[default]
     Free,
     /// The engine charges for them until they are read.
     Charged,
-    /// They were read, and the engine does not know.
+    /// They were read, and the engine still charges for them.
     Read,
 }
 
@@ -148,7 +148,7 @@ pub(super) struct Due {
     /// Bytes to release.
     pub(super) credit: usize,
     /// The reader took the header lists that the engine charges for.
-    pub(super) lists: Lists,
+    pub(super) lists: ListCharge,
     /// The reader was dropped before the end. Set once.
     pub(super) abandoned: bool,
     /// The reader waits for the first data.
@@ -201,14 +201,14 @@ impl Body {
     }
 
     /// Adds a header list that arrived.
-    pub(super) fn push_fields(&self, fields: HeaderMap, lists: Lists, fin: bool) -> Due {
+    pub(super) fn push_fields(&self, fields: HeaderMap, lists: ListCharge, fin: bool) -> Due {
         let mut state = self.state.lock();
         state.interest = Interest::Ignored;
         let mut due = Due::default();
         if state.dropped {
-            due.lists = Lists::Read;
+            due.lists = ListCharge::Read;
         } else {
-            if lists == Lists::Charged {
+            if lists == ListCharge::Charged {
                 state.lists = lists;
             }
             due.overflow = state.fields.len() >= MAX_FIELD_LISTS;
@@ -398,7 +398,7 @@ impl State {
     /// Ends the body. Returns the credit to release.
     fn end(&mut self, ready: &ReadyQueue<Signal>) -> usize {
         self.end = End::Fin;
-        if self.data.len() > SMALL_REST || self.lists == Lists::Charged {
+        if self.data.len() > SMALL_REST || self.lists == ListCharge::Charged {
             return 0;
         }
         self.detached = true;
@@ -407,20 +407,18 @@ impl State {
 
     /// Returns `true` if the reader took the last of the lists that are charged.
     fn read_lists(&mut self) -> bool {
-        let read = self.lists == Lists::Charged && self.fields.is_empty();
+        let read = self.lists == ListCharge::Charged && self.fields.is_empty();
         if read {
-            self.lists = Lists::Read;
+            self.lists = ListCharge::Read;
         }
         read && !self.detached
     }
 
-    fn take_lists(&mut self) -> Lists {
-        let read = self.lists == Lists::Read;
-        if read {
-            self.lists = Lists::Free;
-            return Lists::Read;
+    fn take_lists(&mut self) -> ListCharge {
+        match self.lists {
+            ListCharge::Read => std::mem::take(&mut self.lists),
+            ListCharge::Charged | ListCharge::Free => ListCharge::Free,
         }
-        Lists::Free
     }
 
     fn report(&mut self, ready: &ReadyQueue<Signal>) -> usize {
@@ -448,7 +446,7 @@ mod tests {
     use crate::{Limits, Side, proto::StreamId};
 
     /// A body whose header list has arrived.
-    fn body(lists: Lists) -> (Arc<Body>, Due) {
+    fn body(lists: ListCharge) -> (Arc<Body>, Due) {
         let ready = Arc::new(ReadyQueue::new(&Limits::new(Side::Client)));
         let body = Body::new(StreamKey::new(0, StreamId::new(1)), ready);
         let due = body.push_fields(HeaderMap::new(), lists, true);
@@ -457,27 +455,27 @@ mod tests {
 
     #[test]
     fn the_reader_of_a_charged_list_reports_it() {
-        let (body, due) = body(Lists::Charged);
-        assert_eq!(due.lists, Lists::Free);
+        let (body, due) = body(ListCharge::Charged);
+        assert_eq!(due.lists, ListCharge::Free);
         assert!(body.take_trailers().is_some());
-        assert_eq!(body.take_signal().lists, Lists::Read);
-        assert_eq!(body.take_signal().lists, Lists::Free, "once");
+        assert_eq!(body.take_signal().lists, ListCharge::Read);
+        assert_eq!(body.take_signal().lists, ListCharge::Free, "once");
     }
 
     #[test]
     fn a_reader_that_leaves_releases_the_charge() {
-        let (body, _) = body(Lists::Charged);
+        let (body, _) = body(ListCharge::Charged);
         body.drop_reader();
-        assert_eq!(body.take_signal().lists, Lists::Read);
-        let due = body.push_fields(HeaderMap::new(), Lists::Charged, true);
-        assert_eq!(due.lists, Lists::Read, "at once, without a reader");
+        assert_eq!(body.take_signal().lists, ListCharge::Read);
+        let due = body.push_fields(HeaderMap::new(), ListCharge::Charged, true);
+        assert_eq!(due.lists, ListCharge::Read, "at once, without a reader");
     }
 
     #[test]
     fn a_short_list_needs_no_report() {
-        let (body, _) = body(Lists::Free);
+        let (body, _) = body(ListCharge::Free);
         assert!(body.take_trailers().is_some());
-        assert_eq!(body.take_signal().lists, Lists::Free);
+        assert_eq!(body.take_signal().lists, ListCharge::Free);
         assert!(body.settle().is_none(), "detached at its end");
     }
 }

@@ -28,7 +28,7 @@ const LEAST: usize = 32 << 20;
 
 /// The parts of the capacity at which the steps begin, in hundredths. The last one is
 /// well below the whole: the figures of connections are exact to some percent, and
-/// what they hold grows on while an order is on its way.
+/// connections take more memory before an order reaches one of them.
 const PAUSE_AT: u64 = 65;
 const REFUSE_AT: u64 = 72;
 const SHED_AT: u64 = 78;
@@ -42,7 +42,7 @@ const CLOSED_TO: usize = 80;
 const LEAST_SHARE: usize = 64 << 10;
 
 /// A budget of memory that the connections of a process share, servers' and clients'
-/// alike. Each connection reports what it holds. As the sum comes near the capacity,
+/// alike. Each connection reports the bytes that it holds. As the sum approaches the capacity,
 /// the budget acts in steps ([`MemoryStep`]). Each step acts on the connections that hold
 /// most; the others continue as before.
 ///
@@ -419,7 +419,7 @@ mod tests {
         let late = account(&budget, 12);
         let orders = [&small, &large, &middle, &late].map(MemoryAccount::order);
         assert_eq!(orders, [None, Some(MemoryOrder::Close), None, None]);
-        // What it frees is enough: no other has to go, though it has not gone yet.
+        // The memory that it will free is enough: no other connection is closed.
         let more = account(&budget, 2);
         assert_eq!(middle.order(), None);
         drop(large);

@@ -35,7 +35,7 @@ impl Pieces {
         self.len == 0
     }
 
-    /// Appends a piece; an empty one is none.
+    /// Appends a piece. An empty one is ignored.
     pub(super) fn push(&mut self, piece: Bytes) {
         if piece.is_empty() {
             return;

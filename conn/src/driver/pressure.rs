@@ -4,21 +4,21 @@
 use std::time::{Duration, Instant};
 
 use super::memory_budget::{MemoryAccount, MemoryBudget, MemoryOrder, MemoryStep};
-use crate::proto::{Engine, Pressure as Patience};
+use crate::proto::{self, Engine};
 
-/// The time between two reads of a connection that holds too much. It is read slowly
-/// and not left alone: what frees its memory may be a frame of the peer, a
-/// WINDOW_UPDATE or RST_STREAM behind the content.
+/// The time between two reads of a connection that holds too much. Its reads must not
+/// stop: a frame of the peer, a WINDOW_UPDATE or RST_STREAM behind the content, may free
+/// its memory.
 const SLOW_READ: Duration = Duration::from_millis(100);
 
-/// The time in which one connection reports one pause.
+/// The least time between two reports of a pause of one connection.
 const REPORT_AGAIN: Duration = Duration::from_secs(10);
 
 /// A connection under the budget of its process.
 #[derive(Debug)]
 pub(super) struct Pressure {
     account: MemoryAccount,
-    /// The step that the engine knows.
+    /// The step of the budget in this turn, of which the engine knows.
     step: MemoryStep,
     /// The time of the next read, while the connection is read slowly.
     next_read: Option<Instant>,
@@ -64,11 +64,11 @@ impl Pressure {
         self.step = step;
         self.refusal_reported &= step >= MemoryStep::Refuse;
         engine.set_pressure(match step {
-            MemoryStep::None => Patience::Normal,
-            MemoryStep::Strict | MemoryStep::Pause => Patience::High,
+            MemoryStep::None => proto::Pressure::Normal,
+            MemoryStep::Strict | MemoryStep::Pause => proto::Pressure::High,
             // Those that hold little continue.
-            _ if !self.account.is_above_share() => Patience::High,
-            _ => Patience::Critical,
+            _ if !self.account.is_above_share() => proto::Pressure::High,
+            _ => proto::Pressure::Critical,
         });
         match self.account.order() {
             Some(MemoryOrder::Close) if step >= MemoryStep::Shed && !engine.is_closed() => {

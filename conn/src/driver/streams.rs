@@ -6,7 +6,7 @@ use std::{sync::Arc, task::Waker, time::Instant};
 use bytes::Bytes;
 
 use super::{
-    cells::{Body, Lists, StreamSignal},
+    cells::{Body, ListCharge, StreamSignal},
     notifier::Notifier,
     stream_table::StreamTable,
 };
@@ -126,12 +126,12 @@ impl Streams {
                     });
                 };
                 let lists = match engine.stream(now, stream).holds_headers() {
-                    true => Lists::Charged,
-                    false => Lists::Free,
+                    true => ListCharge::Charged,
+                    false => ListCharge::Free,
                 };
                 let due = body.push_fields(fields, lists, fin);
                 engine.stream(now, stream).release(due.credit);
-                if due.lists == Lists::Read {
+                if due.lists == ListCharge::Read {
                     engine.stream(now, stream).release_headers();
                 }
                 if !due.overflow {

@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use self::deadlines::{Deadline, Deadlines};
 use super::{
     application::Application,
-    cells::{Lists, Signal},
+    cells::{ListCharge, Signal},
     context::Context,
     io::{Read, Transport},
     memory_budget::MemoryBudget,
@@ -118,7 +118,7 @@ enum Phase {
 
 /// The step after a turn.
 enum Turn {
-    /// Something happened: look again.
+    /// Something happened: another turn follows.
     Again,
     /// Nothing happened, and a waker is registered for everything that may.
     Sleep,
@@ -127,10 +127,9 @@ enum Turn {
 
 /// The work of a turn of an open connection.
 struct Work {
-    /// Input was read or handled. All that follows from it is done, but there may be
-    /// more of it.
+    /// Input was read or handled, completely so far. The transport may have more.
     heard: bool,
-    /// Something else happened, of which the consequences need another turn.
+    /// Something else happened that needs another turn.
     again: bool,
 }
 
@@ -241,7 +240,7 @@ impl<IO, A: Application> Driver<IO, A> {
                     if due.credit > 0 {
                         conn.stream(body.stream()).release(due.credit);
                     }
-                    if due.lists == Lists::Read {
+                    if due.lists == ListCharge::Read {
                         conn.stream(body.stream()).release_headers();
                     }
                     if due.wanted {
@@ -260,7 +259,7 @@ impl<IO, A: Application> Driver<IO, A> {
     /// Handles all events; `false` if there were none.
     fn handle_events(&mut self, now: Instant) -> bool {
         let mut any = false;
-        self.engine.set_copy_below(self.copy_below());
+        self.engine.set_copy_below(self.transport.copy_below());
         while let Some(event) = self.engine.poll_event(now, &mut self.transport.input) {
             any = true;
             let event = match event {
@@ -318,8 +317,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
             Phase::Open => {
                 let Work { mut heard, again } = self.work(cx, now);
                 if heard && !again && !self.engine.is_closed() {
-                    // Mostly there is no more input, and a whole turn need not find
-                    // that out.
+                    // Most often there is no more input, and a read shows that for less
+                    // than a whole turn.
                     heard = self.read(cx, now);
                     self.read_ahead = heard;
                 }
@@ -375,7 +374,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
 
     /// Runs a turn of an open connection, up to its deadlines.
     fn work(&mut self, cx: &mut task::Context<'_>, now: Instant) -> Work {
-        // Before the first frame may be encoded into it.
+        // The buffer must be there before the first frame is encoded.
         self.transport.lend(self.engine.output());
         self.pressure.follow_budget(&mut self.engine, now);
         let mut again = self.handle_signals(now);
@@ -405,7 +404,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                 again = true;
             }
         }
-        // An intent may wait for the end of a stream, by its last frame.
+        // A source may wait for the end of a stream, by its last frame.
         again |= self.engine.open_streams() < open;
         // Input may have waited until now, and windows may have opened by it.
         let waiting = self.transport.input.len();

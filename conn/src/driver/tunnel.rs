@@ -45,8 +45,8 @@ const WRITE_BUFFER: usize = 64 << 10;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
-/// // The body of a CONNECT request; what comes back with the tunnel is the
-/// // body of the response.
+/// // The body of the response goes in; the returned one is the body of a
+/// // CONNECT request.
 /// let (mut tunnel, body) = Tunnel::new(Incoming::empty());
 /// # let sent = tokio::spawn(http_body_util::BodyExt::collect(body));
 /// tunnel.write_all(b"hello").await?;

@@ -1,5 +1,5 @@
-//! The window pool of the process. The engine reaches no global: the driver hands it
-//! over.
+//! The window pool of the process. The engine uses no global state: the driver passes
+//! the pool to it.
 
 use std::sync::OnceLock;
 

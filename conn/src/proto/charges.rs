@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::{Broken, Limits, Rate, Rule};
 
-/// A stream that lived as long cost what any request costs, however it ends.
+/// A stream that lived for at least this time costs what any request costs, however it
+/// ends.
 const LONG_LIVED: Duration = Duration::from_secs(1);
 
 /// WINDOW_UPDATEs that need no DATA of ours: windows that are raised at the
@@ -22,8 +23,8 @@ const WINDOW_UPDATES_PER_DATA: u64 = 4;
 /// A reader that takes long DATA in small pieces reports each.
 const BYTES_PER_WINDOW_UPDATE: u64 = 256;
 
-/// DATA that is received too late for its stream costs its sender at least so
-/// many bytes, or is charged.
+/// A DATA frame that arrives too late for its stream is not charged if it has at least
+/// this length, in bytes: it costs its sender enough.
 pub(crate) const CHEAP_DATA: usize = 256;
 
 /// The buckets of a connection.
@@ -127,13 +128,13 @@ impl Bucket {
         Ok(())
     }
 
-    /// Gives tokens back, up to the burst: what was done well pays for them.
+    /// Returns tokens, up to the burst: useful frames pay for useless ones.
     fn refund(&mut self, tokens: u32) {
         let more = self.millitokens.saturating_add(u64::from(tokens) * 1000);
         self.millitokens = more.min(full(self.rate));
     }
 
-    /// Time that is paid for is over: a full bucket gains nothing while it waits.
+    /// Adds the tokens of the time that has passed. A full bucket gains none.
     fn refill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.filled).as_millis();
         let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX);

@@ -53,7 +53,7 @@ pub enum ExtendedConnect {
     Offer,
 }
 
-/// How the protocol of a connection was determined.
+/// The way in which the protocol of a connection was determined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VersionSource {
@@ -77,7 +77,7 @@ pub enum FlowControl {
     Ignored,
 }
 
-/// How header blocks are compressed where that is a choice (SPDY; HPACK needs
+/// The compression of header blocks where that is a choice (SPDY; HPACK needs
 /// none).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -88,11 +88,10 @@ pub enum HeaderCompression {
     /// values are not matched at all.
     #[default]
     WholeField,
-    /// Not at all: no state, and least to compute.
+    /// No compression: no state, and the least computation.
     Stored,
-    /// zlib at a level of 1 to 9. Its lengths give secrets away to whoever can
-    /// choose other parts of the headers (CRIME, CVE-2012-4929), sensitive
-    /// values included.
+    /// zlib at a level of 1 to 9. Its lengths reveal secrets, sensitive values included,
+    /// to an attacker who can choose other parts of the headers (CRIME, CVE-2012-4929).
     Zlib(u8),
 }
 
@@ -130,7 +129,7 @@ pub struct PersistentSettings {
 pub struct Config {
     /// The protocol spoken.
     pub version: Version,
-    /// Which end this is.
+    /// Our side of the connection.
     pub side: Side,
     /// The meaning of the streams.
     pub semantics: Semantics,
@@ -147,7 +146,7 @@ pub struct Config {
     /// limits let them. The driver puts the [process's](WindowPool::global)
     /// there.
     pub window_pool: Option<WindowPool>,
-    /// How header blocks are compressed where that is a choice.
+    /// The compression of header blocks where that is a choice.
     pub header_compression: HeaderCompression,
     /// Settings that a server asks its client to keep, where the protocol has that
     /// (SPDY). Nothing by default.
@@ -160,7 +159,7 @@ pub struct Config {
     /// happens when ids run out. One of the wrong parity is moved to the next.
     /// Default 1 for a client, 2 for a server.
     pub first_stream: u32,
-    /// How the protocol was determined. By negotiation by default.
+    /// The way in which the protocol was determined. Default: negotiation.
     pub version_source: VersionSource,
     /// The use of flow control. Obeyed by default.
     pub flow_control: FlowControl,

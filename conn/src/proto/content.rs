@@ -1,4 +1,4 @@
-//! The content of messages: which have none, and how long it is (RFC 9110
+//! The content of messages: its presence and its length (RFC 9110
 //! §6.4.1, §8.6; RFC 9113 §8.1.1).
 
 use http::{HeaderMap, Method, StatusCode, header::CONTENT_LENGTH};
@@ -8,7 +8,7 @@ use super::{AddedFields, Head, Rule, Side, UsageError, rules::Rules, wire::settl
 /// The content of a message that is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// It ends where it ends.
+    /// Of no declared length: the end of the stream is its end.
     #[default]
     Unmeasured,
     /// So many bytes of a declared content-length are missing.
@@ -34,7 +34,7 @@ impl Content {
         }
     }
 
-    /// If this is the end, nothing may be missing.
+    /// Checks that nothing is missing, if this is the end.
     #[inline]
     pub(crate) fn check_end(self, fin: bool) -> Result<(), Rule> {
         match self {
@@ -140,9 +140,9 @@ pub(crate) fn of_response(
     }
 }
 
-/// Framing is no matter of trailers (RFC 9110 §6.5.1): a user who merges them
-/// into the head would believe this length. Where a client ignores what differs from
-/// the content (SPDY/3 §3.2.2), it does not get to see it.
+/// Trailers have no content-length (RFC 9110 §6.5.1): a user who merges them into the head
+/// would trust it. Where a client ignores a length that differs from the content (SPDY/3
+/// §3.2.2), it is removed.
 pub(crate) fn of_trailers(
     rules: &Rules,
     receiver: Side,

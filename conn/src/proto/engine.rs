@@ -1,5 +1,5 @@
-//! The engine: its parts, and the way of messages in and out. What follows from
-//! them stands in the files below.
+//! The engine: its parts, its construction, and the loop that turns input into events.
+//! The files below have the rest, by subject.
 
 mod admission;
 mod capacity;
@@ -106,7 +106,6 @@ pub struct Engine {
     config: Config,
     rules: &'static Rules,
     wire: Wire,
-
     streams: Streams,
     flow: ConnectionFlow,
     peer: Peer,
@@ -157,7 +156,6 @@ impl Engine {
         let mut engine = Self {
             rules,
             wire: Wire::new(&config),
-
             streams: Streams::default(),
             flow: ConnectionFlow::new(rules, &config),
             peer: Peer::new(rules, &config),
@@ -252,8 +250,8 @@ impl Engine {
         self.ids.is_exhausted()
     }
 
-    /// Returns `true` once no input is read any more, and nothing is sent but the
-    /// output as it is: write that, then close the transport.
+    /// Returns `true` once no more input is read, and no frame is added to the output:
+    /// write the output, then close the transport.
     pub fn is_closed(&self) -> bool {
         self.shutdown.is_closed()
     }
@@ -376,14 +374,14 @@ impl Engine {
         stream
     }
 
-    /// Forgets a stream that is done: on the wire for the count of our own,
-    /// altogether once the user is done too.
+    /// Handles a stream that may be done. Once both halves are closed, it does not count
+    /// among our own streams. Once the user is done too, it is removed.
     fn settle(&mut self, now: Instant, key: StreamKey) {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
         if !stream.is_closed() {
-            // Our half has ended and theirs has no reader: they may stop.
+            // Our half has ended, and the peer's has no reader: the peer may stop.
             if stream.recv.reader != Reader::Reading && stream.send_half() == Half::Closed {
                 self.linger(now, key);
             }
@@ -405,7 +403,7 @@ impl Engine {
         };
         let unreleased = stream.recv.unreleased;
         let lingers = stream.recv.reader == Reader::Lingering;
-        // A push is charged itself, and pays for nothing.
+        // A push of the peer is charged itself, and earns no allowance for late frames.
         let charged = stream.push.is_some() && !stream.is_ours();
         let has_held_pushes = stream.send.behind > 0;
         let parent = stream.parent().filter(|_| stream.is_held());

@@ -94,7 +94,7 @@ pub enum Event {
         /// The rule, and what was done.
         error: Error,
     },
-    /// Our send half is of no use any more, though the stream goes on: the
+    /// Our send half is of no use any more, while the other half continues: the
     /// peer needs no more of our body (RFC 9113 §8.1: reset with NO_ERROR
     /// after a complete response), or, on a raw connection, nothing more after
     /// the end of its own half.
@@ -117,7 +117,7 @@ pub enum Event {
     /// connection to the same origin, address and port (the SPDY drafts
     /// §2.6.4), in [`Config::returned_settings`](super::Config).
     KeepSettings {
-        /// Forget the settings kept before first.
+        /// Delete the settings that were kept before.
         forget: bool,
         /// The settings to be kept: they replace values of the same ids.
         settings: Vec<Setting>,
@@ -127,13 +127,13 @@ pub enum Event {
         /// The settings.
         settings: Vec<Setting>,
     },
-    /// The server says for which origins the connection is good (RFC 8336), in
-    /// ASCII as `https://example.org`. Several of these add up.
+    /// The server reports the origins for which it is authoritative on the connection
+    /// (RFC 8336), in ASCII as `https://example.org`. Several of these events add up.
     Origins {
         /// The origins.
         origins: Vec<Bytes>,
     },
-    /// The server says where else an origin is served (RFC 7838 §4).
+    /// The server advertises alternative services of an origin (RFC 7838 §4).
     AlternativeServices {
         /// The origin, in ASCII; `None`: that of the stream's request.
         origin: Option<Bytes>,
@@ -146,14 +146,14 @@ pub enum Event {
     GoAway {
         /// The last stream that it did or may process.
         last: StreamId,
-        /// Why.
+        /// The code of the GOAWAY.
         reason: Reason,
         /// The same as an error, with the debug data of the frame: the error of
         /// the streams and of the connection, if they end by it.
         error: Error,
     },
-    /// The connection is over, after an error. Every stream's
-    /// [`Reset`](Event::Reset) comes before this event, which is the last.
+    /// The connection is over, after an error. The [`Reset`](Event::Reset) of every stream
+    /// precedes this event, which is the last.
     Closed {
         /// The side that ended it, and the reason.
         error: Error,

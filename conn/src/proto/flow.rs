@@ -65,7 +65,7 @@ impl ConnectionFlow {
         }
     }
 
-    /// How much our window exceeds the protocol's at the start: to be
+    /// The bytes by which our window exceeds the protocol's at the start: to be
     /// advertised with the preface.
     pub(crate) fn initial_increment(&self, rules: &Rules) -> Option<Increment> {
         let raise = self.recv.size()?.checked_sub(rules.connection_window?)?;
@@ -95,8 +95,8 @@ impl ConnectionFlow {
         !std::mem::replace(&mut self.stalled, true)
     }
 
-    /// The send window is used up, and the peer has shown that it does not know
-    /// of it: go on without. `true` if so.
+    /// Drops the send window if it is used up and the peer has not shown that it knows
+    /// of it. Returns `true` if it was dropped.
     pub(crate) fn forget_send_window(&mut self) -> bool {
         let forget = self.knowledge == Knowledge::Uncertain && self.send.available() == 0;
         if forget {
@@ -143,15 +143,15 @@ impl ConnectionFlow {
     /// Bytes that the user may hold and the peer may send, together: no less than
     /// the window that the connection begins with.
     pub(crate) fn budget(&self, limits: &Limits) -> usize {
-        // The protocol's initial window may be larger than `connection_window`. Not
-        // the window of now: it grows, and the budget bounds that.
+        // The protocol's initial window may be larger than `connection_window`. The
+        // current window does not count: it grows, and the budget bounds its growth.
         let initial = limits.connection_window.max(PROTOCOL_WINDOW);
         let window = self.recv.size().map_or(0, |_| initial);
         let window = usize::try_from(window).unwrap_or(usize::MAX);
         limits.max_buffered_bytes.max(window)
     }
 
-    /// How large the connection's window may become: what is advertised may be
+    /// The largest window that the connection may get: what is advertised may be
     /// held, so it is never more than the budget.
     fn max_window(&self, limits: &Limits) -> u32 {
         let budget = u32::try_from(self.budget(limits)).unwrap_or(u32::MAX);
@@ -223,7 +223,7 @@ impl ConnectionFlow {
     }
 }
 
-/// The budget of a connection that shares none is beside the limits no bound.
+/// The budget of a connection that shares none: only its limits bound its windows.
 fn pool(config: &Config) -> WindowPool {
     let shared = config.window_pool.clone();
     shared.unwrap_or_else(|| WindowPool::new(usize::MAX))
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn an_uncertain_window_binds_nobody_until_it_is_credited() {
+    fn an_uncertain_window_is_ignored_until_it_is_credited() {
         for version in EVERY_VERSION {
             let mut flow = flow(version, |config| {
                 config.version_source = VersionSource::FirstBytes

@@ -64,11 +64,11 @@ pub struct Limits {
     /// The receive window that the connection starts with, in bytes. Default
     /// 4 MiB.
     pub connection_window: u32,
-    /// How large a stream's receive window becomes where the path is long and
+    /// The largest receive window of a stream, to which it grows where the path is long and
     /// its reader keeps up, in bytes. At or below `stream_window`: it stays as
     /// it is. Default 16 MiB.
     pub max_stream_window: u32,
-    /// How large the connection's receive window becomes where the path is
+    /// The largest receive window of the connection, to which it grows where the path is
     /// long and readers keep up, in bytes. At or below `connection_window`: it
     /// stays as it is. What all connections grow by is bounded by a
     /// [`WindowPool`](super::WindowPool), and each by `max_buffered_bytes`.
@@ -260,12 +260,12 @@ pub struct Limits {
     pub idle_timeout: Option<Duration>,
 }
 
-/// A token bucket's size: how many at once, and how many more each second.
+/// A token bucket: its size, and its refill each second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// The number that may arrive at once.
     pub burst: u32,
-    /// How many more each second.
+    /// The number by which the bucket refills each second.
     pub per_second: u32,
 }
 

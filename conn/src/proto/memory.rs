@@ -29,10 +29,10 @@ pub(crate) fn of_list(map: &HeaderMap) -> usize {
     of_fields(map, bytes)
 }
 
-/// The most that data counts for which others hold too: a file in a cache, or a
-/// static text, is not memory of each stream that sends it. A piece of received content
-/// shares its read buffer with other pieces, and an echo of it counts in full: a frame
-/// of the default size is no longer than this.
+/// The most that shared data counts, in bytes. A cached file or a static text is not
+/// memory of each stream that sends it. A piece of received content shares its read
+/// buffer with other pieces, but must count in full if it is echoed: a frame of the
+/// default size is no longer than this.
 const SHARED: usize = 16 << 10;
 
 /// Returns the memory of data that waits to be sent.

@@ -7,8 +7,9 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::memory;
 
-/// Payloads below this are copied beside their frame's head; larger ones ride
-/// by reference (a slice of its own in a vectored write costs about as much).
+/// Payloads below this length, in bytes, are copied behind their frame's head. Larger ones
+/// are kept by reference: a slice of its own in a vectored write costs as much as a copy
+/// of this length.
 const COPY_BELOW: usize = 1024;
 
 /// The bytes that an engine sends, in order. A driver writes what

@@ -25,7 +25,7 @@ pub(crate) struct Peer {
 enum Speech {
     /// No byte was consumed.
     Silent,
-    /// A part of it was consumed: the next bytes are no beginning.
+    /// A part of it was consumed: the next bytes are not the peer's first.
     Begun,
     /// All of it.
     Spoken,

@@ -1,6 +1,6 @@
-//! How urgent a stream is, and what a `priority` field says of it (RFC 9218 §4).
+//! The urgency of a stream, and its `priority` field (RFC 9218 §4).
 
-/// How urgent a stream is: the eight levels of RFC 9218 §4.1, on which the
+/// The priority of a stream: the eight levels of RFC 9218 §4.1, on which the
 /// levels of every wire map.
 ///
 /// ```

@@ -1,8 +1,8 @@
-//! Why a stream or a connection ended, in words that fit every protocol.
+//! The reason for the end of a stream or a connection, in words that fit every protocol.
 
 use std::fmt;
 
-/// Why a stream or a connection ended: the error codes of all four protocols
+/// The reason for the end of a stream or a connection: the error codes of all four protocols
 /// in one neutral list. Codes that a protocol lacks are sent as the nearest
 /// that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,7 +12,7 @@ pub enum Reason {
     NoError,
     /// The peer broke a rule of the protocol.
     ProtocolError,
-    /// An error on the side that says so.
+    /// An internal error of the side that reports it.
     InternalError,
     /// A flow-control rule was broken.
     FlowControlError,
@@ -26,7 +26,7 @@ pub enum Reason {
     RefusedStream,
     /// The stream is not wanted any more.
     Cancel,
-    /// Header compression is out of step.
+    /// The compression contexts of the two sides no longer agree.
     CompressionError,
     /// The connection behind a CONNECT request failed.
     ConnectError,

@@ -161,7 +161,7 @@ pub(crate) struct Rules {
     /// Streams may be unidirectional and may name the stream that they belong
     /// to.
     pub(crate) stream_associations: bool,
-    /// How a server pushes.
+    /// The form of a push.
     pub(crate) push: PushStyle,
     /// A response's content-length is checked against its body.
     pub(crate) response_length_checked: bool,
@@ -182,7 +182,7 @@ pub(crate) enum Dialect {
     Spdy2,
 }
 
-/// How a server pushes.
+/// The form of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PushStyle {
     /// A promise on the parent stream; the response follows on the new one.
@@ -272,9 +272,9 @@ impl Rules {
         rule.reaction(self.dialect)
     }
 
-    /// The status that a request which breaks this rule is answered with; `None`
-    /// if it is reset. A target that only we have no place for is answered
-    /// everywhere: it is no error of framing.
+    /// The status of the answer to a request that breaks this rule; `None` if it is
+    /// reset. A valid target that only this implementation cannot hold is answered in
+    /// every protocol: it is no error of framing.
     pub(crate) fn answer(&self, rule: Rule) -> Option<StatusCode> {
         let of_message = matches!(
             rule,

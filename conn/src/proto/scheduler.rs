@@ -3,9 +3,8 @@
 //! bytes is reserved for less urgent levels, so that they do not starve.
 //!
 //! An incremental stream gives up its turn after one frame. A stream that is
-//! not incremental is served on for longer, since a part of it is of little
-//! use, but not for ever: a response without end must not starve its
-//! neighbours.
+//! not incremental keeps its turn for longer, since a part of it is of little use. The
+//! turn has an end: a response without end must not starve its neighbours.
 
 use std::collections::VecDeque;
 
@@ -13,11 +12,11 @@ use super::{Priority, StreamId, StreamKey, memory};
 
 const LEVELS: usize = 8;
 
-/// How much of a stream that is not incremental is sent in one turn, in bytes.
+/// The bytes of a stream that is not incremental that are sent in one turn.
 const TURN: usize = 256 << 10;
 
-/// How much of the most urgent level is sent while others wait, before one
-/// frame of those, in bytes: a sixteenth is theirs.
+/// The bytes of the most urgent level that are sent while others wait, before one
+/// frame of those: a sixteenth is theirs.
 const PATIENCE: usize = 240 << 10;
 
 /// The streams that have something to send and a window to send it in.

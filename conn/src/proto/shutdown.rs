@@ -4,7 +4,7 @@
 use super::{Reason, Rule, StreamId};
 use crate::{Error, Initiator};
 
-/// How far a connection is on its way to its end.
+/// The progress of a connection towards its end.
 #[derive(Debug, Default)]
 pub(crate) struct Shutdown {
     phase: Phase,

@@ -40,8 +40,8 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// A stream of one engine. Stale once the stream is gone, which is harmless:
-/// whatever is asked of a stale key answers that the stream is closed.
+/// A stream of one engine. Stale once the stream is gone, which is harmless: every call
+/// with a stale key reports that the stream is closed.
 ///
 /// ```
 /// use lacewing_conn::proto::StreamKey;

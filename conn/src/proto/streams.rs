@@ -36,10 +36,11 @@ pub(crate) struct Streams {
     unsent: usize,
 }
 
-/// An entry of the table by id, with the room that a hash table leaves free.
+/// An entry of the table by id, as large as one with its share of the room that a hash
+/// table leaves free.
 type IdEntry = (StreamId, u32, u16);
 
-/// The numbers that the limits of concurrent streams are about.
+/// The numbers to which the limits of concurrent streams apply.
 #[derive(Debug, Default)]
 struct Counts {
     /// Streams of ours that are not closed on the wire.
@@ -156,8 +157,8 @@ impl Streams {
         }
     }
 
-    /// The same of a list after the head. It counts until the user releases it, and
-    /// its stream stays until then.
+    /// Charges a list after the head as [`hold_headers`](Self::hold_headers) does. It
+    /// counts until the user releases it, and its stream stays until then.
     pub(crate) fn hold_list(&mut self, key: StreamKey, memory: usize) {
         self.hold_headers(key, memory);
         if let Some(stream) = self.get_mut(key) {

@@ -16,9 +16,9 @@ pub(crate) enum Timer {
     Settings,
     /// A header block that has begun ends.
     HeaderBlock,
-    /// A frame that has begun goes on.
+    /// A frame that has begun continues.
     Frame,
-    /// All streams are looked at: those that wait for the peer for too long end.
+    /// A check of all streams: those that wait for the peer for too long end.
     Sweep,
     /// A write finds out whether the transport still has a peer, while nothing
     /// is read.

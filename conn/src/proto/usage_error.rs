@@ -5,13 +5,13 @@ use std::fmt;
 
 use crate::proto::wire::Unencodable;
 
-/// Why a stream was not opened.
+/// The reason for which a stream was not opened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The peer allows no more streams at once: wait for one to end.
     TooManyStreams {
-        /// How many it allows.
+        /// The number that it permits.
         max: u32,
     },
     /// The connection takes no new streams: use another.

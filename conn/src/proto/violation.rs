@@ -23,7 +23,7 @@ impl Rule {
         Broken::OnStream(stream, self, None)
     }
 
-    /// The request is valid, and we have no place for its target.
+    /// The request is valid, but its target does not fit our types.
     pub(crate) fn is_of_target(self) -> bool {
         matches!(self, Self::UnsupportedTarget | Self::TargetTooLong)
     }

@@ -75,8 +75,7 @@ pub(crate) enum Message {
         stream: StreamId,
         priority: Priority,
     },
-    /// Where else an origin is served (ALTSVC), for an origin or for that of a
-    /// stream's request.
+    /// An alternative service (ALTSVC), for an origin or for that of a stream's request.
     Alternative {
         stream: Option<StreamId>,
         origin: Option<Bytes>,
@@ -212,11 +211,11 @@ impl Wire {
         }
     }
 
-    /// A DATA frame has begun and not ended, whose content is handed on in pieces.
+    /// A DATA frame has begun and not ended, and its content is passed on in pieces.
     #[inline]
     pub(crate) fn in_data(&self) -> bool {
         match &self.codec {
-            // A frame is handed on as a whole.
+            // A frame is passed on as a whole.
             Codec::Http2(_) => false,
             Codec::Spdy(wire) => wire.in_data(),
         }

@@ -61,7 +61,7 @@ pub struct Decoder<L: HeaderList> {
     last_fields: usize,
 }
 
-/// A list as the sink of HPACK.
+/// Passes the fields of the HPACK decoder to a list.
 struct ListSink<'a, L>(&'a mut L);
 
 impl<L: HeaderList> hpack::FieldSink<L::Field> for ListSink<'_, L> {
@@ -161,7 +161,7 @@ impl<L: HeaderList> Decoder<L> {
         self.open.is_some()
     }
 
-    /// The number of buffered bytes of an incomplete header block.
+    /// The memory of an incomplete header block, in bytes.
     pub fn open_block_len(&self) -> usize {
         self.open.as_ref().map_or(0, |open| open.block.capacity())
     }

@@ -56,7 +56,8 @@ pub(super) struct Member {
 const NONE: u8 = 0;
 const SHED: u8 = 1;
 const CLOSE: u8 = 2;
-/// No stream stands still: no order until the connection has changed.
+/// No stream stands still: the connection gets no order to shed until its figure has
+/// changed.
 const BARREN: u8 = 3;
 
 impl Member {

@@ -45,7 +45,7 @@ fn limit_files(line: &str) -> Vec<String> {
         .collect()
 }
 
-/// The bytes of a limit; `None` for "max", and for what is as good as no limit.
+/// The bytes of a limit; `None` for "max" and 0, which stand for no limit.
 fn limit(text: &str) -> Option<usize> {
     let bytes = text.trim().parse().ok()?;
     (bytes > 0).then_some(bytes)

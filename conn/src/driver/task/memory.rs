@@ -1,5 +1,5 @@
-//! The memory of a connection: what it reports to the budget of its process, and
-//! what its readers pin.
+//! The reports of a connection's memory: its bytes to the budget of the process, and the
+//! steps that were taken to the application.
 
 use std::time::Instant;
 
@@ -14,12 +14,6 @@ const CONNECTION: usize = 4 << 10;
 const STREAM: usize = 512;
 
 impl<IO, A: Application> Driver<IO, A> {
-    /// Returns the length below which data is copied out of the read buffer: a
-    /// piece that is not copied keeps all of the buffer.
-    pub(super) fn copy_below(&self) -> usize {
-        self.transport.copy_below()
-    }
-
     /// Reports the bytes that the connection holds to the budget of the process, if
     /// they have changed by some KiB. Called at the end of a poll, so that buffers
     /// which belong to the thread do not count.

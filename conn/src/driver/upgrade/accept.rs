@@ -244,7 +244,7 @@ async fn refuse<IO: AsyncWrite + Unpin>(
     let headers = &mut parts.headers;
     headers.remove(header::TRANSFER_ENCODING);
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    // Whoever sends Upgrade has to name it here (RFC 9110 §7.8).
+    // A sender of Upgrade must name it in Connection (RFC 9110 §7.8).
     let options = match headers.contains_key(header::UPGRADE) {
         true => "Upgrade, close",
         false => "close",

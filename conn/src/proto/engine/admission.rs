@@ -1,9 +1,9 @@
 //! Streams of the peer, held against `max_concurrent_streams`.
 //!
-//! A stream that the peer cancels is over for the peer at once, and counts here
-//! until its handler is gone (Rapid Reset, CVE-2023-44487). Its successor in
-//! the same flight is within the limit as the peer counts it: it waits for the
-//! handler instead of being refused for our lateness.
+//! A stream that the peer cancels ends for the peer at once, and counts here until its
+//! handler has ended (Rapid Reset, CVE-2023-44487). The next stream, in the same flight,
+//! is within the limit as the peer counts. It waits for the handler, and is not refused
+//! because our handler is late.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::{
     proto::{Event, Rule, StreamId, Violation, rules::Reaction, wire::Headers},
 };
 
-/// How long a stream waits for the handlers of cancelled ones to end.
+/// The time for which a stream waits for the handlers of cancelled ones to end.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// So many times `max_concurrent_streams` are refused without a charge, of a peer
@@ -114,8 +114,8 @@ impl Engine {
         }
     }
 
-    /// With a header list of so many bytes the peer's streams hold more than they
-    /// may. A stream alone is within what limits its list.
+    /// Returns `true` if a header list of `memory` bytes would exceed `max_held_headers`.
+    /// A stream alone never does: `max_header_list_size` limits its list.
     pub(super) fn headers_exceeded(&self, memory: usize) -> bool {
         let held = self.streams.held_headers();
         held > 0 && held.saturating_add(memory) > self.config.limits.held_headers()
@@ -134,13 +134,13 @@ impl Engine {
         known.is_some_and(|known| now < known)
     }
 
-    /// Refuses a stream that the peer opened in good faith: it costs the peer no
-    /// more than any useless frame.
+    /// Refuses a stream that the peer opened in good faith. It is charged as a useless
+    /// frame, and not as a reset.
     pub(super) fn refuse_uncharged(&mut self, now: Instant, id: StreamId, rule: Rule) -> Outcome {
         self.refuse_for(now, id, rule, None)
     }
 
-    /// The same, with the limit and its value.
+    /// As [`refuse_uncharged`](Self::refuse_uncharged). `detail` names the limit and its value.
     pub(super) fn refuse_for(
         &mut self,
         now: Instant,

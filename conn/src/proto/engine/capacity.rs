@@ -19,16 +19,17 @@ const SHED_AT: usize = 52;
 const CLOSE_AT: usize = 53;
 const PARTS: usize = 64;
 
-/// The parts of the cap from which the exact figure is looked at. The rest of it, all
-/// that [`Engine::main_parts`] leaves out, is smaller than what is missing to
-/// [`SLOW_AT`].
-const LOOK_AT: usize = 36;
+/// The part of the cap, in 64ths, above which [`Engine::main_parts`] is not enough and
+/// the exact figure is computed. Below it, the cap is not nearly reached: all that
+/// `main_parts` leaves out takes less than the difference to [`SLOW_AT`].
+const EXACT_FROM: usize = 36;
 
 /// The cap of a connection, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Capacity {
     bytes: usize,
-    look_at: usize,
+    /// The main parts above which the exact figure is computed.
+    exact_from: usize,
 }
 
 impl Capacity {
@@ -36,7 +37,7 @@ impl Capacity {
         let bytes = config.limits.connection_bytes(config.side);
         Self {
             bytes,
-            look_at: part(bytes, LOOK_AT),
+            exact_from: part(bytes, EXACT_FROM),
         }
     }
 }
@@ -47,9 +48,9 @@ fn part(bytes: usize, parts: usize) -> usize {
 
 impl Engine {
     /// Returns `true` if the connection holds nearly all that
-    /// [`max_connection_bytes`](crate::Limits::max_connection_bytes) permits: a driver
-    /// reads it slowly while most of that is content. Not at all would be too
-    /// little: what frees memory may be a frame of the peer.
+    /// [`max_connection_bytes`](crate::Limits::max_connection_bytes) permits. While most of
+    /// that is content, a driver reads it slowly. It must not stop to read: a frame of
+    /// the peer, such as WINDOW_UPDATE or RST_STREAM, may free memory.
     #[inline]
     pub fn is_nearly_full(&self) -> bool {
         self.is_filled_to(SLOW_AT)
@@ -57,11 +58,12 @@ impl Engine {
 
     #[inline]
     pub(super) fn is_filled_to(&self, parts: usize) -> bool {
-        self.main_parts() > self.capacity.look_at
+        self.main_parts() > self.capacity.exact_from
             && self.charged_bytes() >= part(self.capacity.bytes, parts)
     }
 
-    /// The parts that a peer can make large: a few additions, for each message.
+    /// Returns the bytes of the parts that a peer can make large. Costs a few additions,
+    /// for each message.
     #[inline]
     fn main_parts(&self) -> usize {
         let parts = [
@@ -82,7 +84,7 @@ impl Engine {
         self.held_bytes().saturating_sub(beyond)
     }
 
-    /// Refuses a new stream, since the connection is nearly full; `None`: it is not.
+    /// Refuses a new stream if the connection is nearly full; otherwise returns `None`.
     #[inline]
     pub(super) fn refuse_over_capacity(&mut self, now: Instant, id: StreamId) -> Option<Outcome> {
         if !self.is_filled_to(REFUSE_AT) {
@@ -92,12 +94,12 @@ impl Engine {
         Some(self.refuse_for(now, id, Rule::StreamOverBudget, Some(text)))
     }
 
-    /// Frees memory of a connection that is nearly full: by the costliest streams that
-    /// stand still, and by its end where that is not enough. Looked at before each
-    /// message: one is smaller than the room that is left then.
+    /// Frees memory of a connection that is nearly full: ends the costliest streams that
+    /// stand still, and the connection if that is not enough. Called before each message,
+    /// since a single message is smaller than the room that is left then.
     #[inline]
     pub(super) fn keep_capacity(&mut self, now: Instant) {
-        if self.main_parts() > self.capacity.look_at {
+        if self.main_parts() > self.capacity.exact_from {
             self.relieve(now);
         }
     }

@@ -1,6 +1,6 @@
-//! Streams that outlive their use. Uploads that nobody reads any more and whose
-//! response is complete: the client may end them by itself before it is told
-//! to. And streams whose user is gone: what it left behind is still sent.
+//! Streams that outlive their use. An upload without a reader whose response is
+//! complete: the client may end it before we ask for that. A stream that its user
+//! has dropped: the data that the user handed over is still sent.
 
 use std::time::Instant;
 

@@ -6,7 +6,7 @@ use crate::proto::{
     wire::foreign::{self, Beginning},
 };
 
-/// First bytes that are kept while they are taken for a frame.
+/// The number of first bytes that are kept for an error, if they turn out to be no frame.
 const KEPT: usize = 64;
 
 /// The peer's first bytes, as far as they are known.
@@ -32,7 +32,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// The peer speaks something else.
+    /// The peer speaks another protocol.
     #[cold]
     #[inline(never)]
     pub(super) fn look_at_first(&self, input: &[u8]) -> Result<First, Broken> {

@@ -15,10 +15,9 @@ use crate::{
 };
 
 impl Engine {
-    /// The transport's input ended. Streams of the peer that are whole go on,
-    /// until they are done or `drain_timeout` is over; all others end. A
-    /// transport that the peer has closed altogether shows when it is written
-    /// to.
+    /// Handles the end of the transport's input. Requests that are complete are still
+    /// answered, within `drain_timeout`; all other streams end. If the peer has closed
+    /// both directions, the next writes to the transport fail.
     pub fn handle_eof(&mut self, now: Instant) {
         if self.shutdown.is_closed() {
             return;
@@ -45,7 +44,7 @@ impl Engine {
         }
     }
 
-    /// Ends what cannot go on, and waits for the rest.
+    /// Ends the streams that cannot continue, and waits for the others.
     fn answer_the_rest(&mut self, now: Instant, error: &Error) {
         // No frame arrives any more, neither answers to our PINGs and SETTINGS.
         self.life.lose_the_peer();
@@ -70,8 +69,8 @@ impl Engine {
             .set(Timer::SecondLook, now.checked_add(ROUND_TRIP));
     }
 
-    /// Finds out by a write whether the peer is still there: if not, the transport
-    /// fails soon after. GOAWAY does no harm to a peer that is.
+    /// Tests by a write whether the peer still reads. If it does not, the transport fails
+    /// soon after; if it does, GOAWAY does no harm.
     pub(super) fn look_for_the_peer(&mut self) {
         if self.shutdown.phase() == Phase::Draining {
             let last = self.ids.last_of_peer();

@@ -29,12 +29,12 @@ pub(super) struct Life {
     pub(super) pings: Pings,
 }
 
-/// The interval of probes. While the user holds so much that nothing is read, the
-/// end of the peer does not show either. A write finds out: the transport of a
-/// peer that is gone refuses it.
+/// The interval of probes. While the user holds so much that nothing is read, the end of
+/// the peer is not noticed either. A probe is a write, which fails on the transport of a
+/// peer that is gone.
 const PROBE: Duration = Duration::from_millis(400);
 
-/// The largest value of a PING, of either parity: no peer gets there.
+/// The largest value of a PING, of either parity: no peer counts so far.
 const PROBE_OPAQUE: u64 = 0xffff_fffe;
 
 /// Time between two PINGs to a peer that does nothing but answer them. Servers
@@ -97,7 +97,7 @@ impl Engine {
     /// Asks the transport whether the peer is still there.
     pub(super) fn probe(&mut self, now: Instant) {
         self.life.probed = Some(now);
-        // Its silence is ours.
+        // While we read nothing, the silence of the peer is our doing.
         let written = self.wire.output.end();
         self.life.heard(now, written);
         self.life.pings.forgive();
@@ -115,7 +115,7 @@ impl Engine {
             // Data arrived after the PING: the peer lives, though its answer
             // stands behind that data.
             Some(since) if self.life.heard > since => self.life.pings.forgive(),
-            // It may have been received: we do not look.
+            // The answer may wait in the transport, which we do not read.
             Some(_) if !self.wants_input() => self.life.pings.forgive(),
             Some(_) => {
                 let after = self.config.limits.keep_alive_timeout;
@@ -149,7 +149,7 @@ impl Engine {
         }
         match self.life.probed {
             Some(probed) => probed.checked_add(PROBE),
-            // At once: a moment that has passed.
+            // At once: a time that has passed.
             None => Some(self.life.heard),
         }
     }

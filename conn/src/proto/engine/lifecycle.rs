@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// The time that a round trip takes at most, for a peer that answers no PING
-/// must not hold up a shutdown.
+/// The longest round trip for which a shutdown waits: a peer that answers no PING must
+/// not delay it.
 pub(super) const ROUND_TRIP: Duration = Duration::from_secs(1);
 
 impl Engine {
@@ -67,7 +67,7 @@ impl Engine {
         if self.shutdown.is_closed() {
             return;
         }
-        // A peer that sent an error hangs up without more ado.
+        // A peer that sent an error may close the transport at once.
         let error = match self.shutdown.peer() {
             Some(go_away) => go_away.clone().failed_after_go_away(error),
             None => Error::io(error),
@@ -123,7 +123,7 @@ impl Engine {
 
     /// The peer's GOAWAY: our streams above `last` were not processed. After an
     /// error the others get no more time than a shutdown of ours gives them:
-    /// such a peer may never say another word.
+    /// such a peer may never send another frame.
     pub(super) fn handle_go_away(
         &mut self,
         now: Instant,
@@ -217,8 +217,8 @@ impl Engine {
                 };
                 return self.end_by(now, &whole);
             }
-            // The peer takes our reset for one of the stream that would have
-            // this id.
+            // To the peer, our reset ends the stream that would have this id: it is not
+            // used any more.
             self.ids.pass_over_ours(id);
         }
         // A peer that makes us reset is charged as if it had (MadeYouReset,
@@ -275,7 +275,7 @@ impl Engine {
         self.shutdown.note_reported();
     }
 
-    /// RST_STREAM, and the memory of it: what is on its way is ignored.
+    /// Sends RST_STREAM, and remembers it: frames of the stream on their way are ignored.
     pub(super) fn send_reset(&mut self, id: StreamId, reason: Reason) {
         self.counters.resets_sent.count(reason);
         self.wire.reset(id, reason);

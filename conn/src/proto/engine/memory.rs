@@ -6,12 +6,12 @@ use std::{cmp::Reverse, time::Instant};
 use super::{Engine, stats::Counters};
 use crate::proto::{Event, Rule, Violation, memory, rules::Reaction};
 
-/// The memory of what a connection remembers in lists that [`Limits`] bounds to a
-/// few dozen entries each: ids that were reset or passed over, early priorities,
-/// settings, the peer's GOAWAY.
+/// The memory of the short lists of a connection, each of which [`Limits`] bounds to a
+/// few dozen entries: ids that were reset or passed over, early priorities, settings,
+/// the peer's GOAWAY.
 ///
 /// [`Limits`]: crate::Limits
-const MEMORIES: usize = 4 << 10;
+const SHORT_LISTS: usize = 4 << 10;
 
 impl Engine {
     /// Returns the bytes of memory that the connection takes now: its own state, its
@@ -37,7 +37,7 @@ impl Engine {
     pub fn held_bytes(&self) -> usize {
         let parts = [
             size_of::<Self>().saturating_add(size_of::<Counters>()),
-            MEMORIES,
+            SHORT_LISTS,
             self.wire.memory(),
             self.streams.memory(),
             self.flow.buffered(),

@@ -8,7 +8,7 @@ use crate::proto::{
     content, streams::state::State, wire::SendKind,
 };
 
-/// How a stream is opened.
+/// The options of a stream that we open.
 ///
 /// ```
 /// use lacewing_conn::proto::{Direction, OpenOptions, StreamId};

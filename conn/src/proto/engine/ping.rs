@@ -21,8 +21,8 @@ struct Ping {
     sent: Instant,
     /// The user asked for it.
     wanted: bool,
-    /// Since then its answer is a condition for going on. Later than `sent`, where
-    /// it was sent for something else.
+    /// The time since which keep-alive waits for the answer, if it does. Later than
+    /// `sent` if the PING was sent for another purpose.
     keep_alive: Option<Instant>,
 }
 

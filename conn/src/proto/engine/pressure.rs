@@ -1,5 +1,5 @@
-//! The connection's part in the memory of its process: the figures that a budget
-//! needs, and the last step of such a budget.
+//! The figures that a memory budget needs beside `held_bytes`, and the last step of
+//! every memory limit: the end of the connection.
 
 use std::time::Instant;
 
@@ -21,9 +21,11 @@ impl Engine {
         self.streams.unsent()
     }
 
-    /// Ends the connection because the process runs short of memory, of which this
-    /// connection holds most: GOAWAY with ENHANCE_YOUR_CALM where the protocol has
-    /// it, and `text` as its debug data.
+    /// Ends the connection because it holds too much memory: nearly all that
+    /// [`max_connection_bytes`](crate::Limits::max_connection_bytes) permits, or the most
+    /// of all connections while the process runs short. Sends GOAWAY with
+    /// ENHANCE_YOUR_CALM where the protocol has that code. `text` is its debug data, and
+    /// names the limit.
     pub fn end_over_budget(&mut self, now: Instant, text: String) {
         let rule = Rule::ConnectionOverBudget;
         let reason = match self.rules.reaction(rule) {

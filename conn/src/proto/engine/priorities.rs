@@ -1,4 +1,4 @@
-//! How urgent streams are (RFC 9218; the drafts' §2.3.3).
+//! Priorities that the peer sets (RFC 9218; the drafts' §2.3.3).
 
 use std::time::Instant;
 

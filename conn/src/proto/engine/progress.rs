@@ -1,6 +1,6 @@
-//! Progress: what has begun moves on or ends. A frame that drips, an upload that
-//! stops, data that the peer does not take: each has its bound here, on the
-//! engine's clock.
+//! Progress: a frame or a stream that has begun continues, or ends. A frame that drips,
+//! an upload that stops, data that the peer does not take: each has its bound here, on
+//! the engine's clock.
 //!
 //! No stream has a timer. One sweep of the connection looks at all of them every
 //! few seconds, and runs only while some stream may wait for the peer. A sweep
@@ -12,17 +12,17 @@
 //! * *A request's content* while the windows are open for it. Content of declared
 //!   length is known to the client, which has it to send. Content without a
 //!   length is a message until the response begins, and a dialogue afterwards: the
-//!   client may have nothing to say. gRPC is a dialogue from its start, CONNECT is
-//!   none of HTTP's business, and `Expect: 100-continue` waits for us, until we ask for
-//!   the content or send the final response.
+//!   client may have nothing to send. gRPC is a dialogue from its start, and CONNECT is a
+//!   tunnel. With `Expect: 100-continue` the client waits for us, until we ask for the
+//!   content or send the final response.
 //! * *A response's content* while a client holds back its own, since the response is
 //!   final and no success. A server that echoes would wait for it.
 //! * *Our data* while the stream's window, or the connection's, is empty. A player
-//!   that is paused does that for minutes, so the bound is long. It is short while
-//!   so many streams wait that the peer means it, while the process is short of
-//!   something, and where the window drips: a player that is paused takes nothing,
-//!   and then much; small pieces again and again only keep a stream alive. Content
-//!   that drips gets the long bound, since slow paths deliver it in small pieces.
+//!   that is paused does that for minutes, so the bound is long. It is short in three
+//!   cases: many streams wait, which only an attacker needs; a resource of the process
+//!   runs short; the window drips. A player that is paused takes nothing, and then much;
+//!   small pieces again and again only keep a stream alive. Content that drips gets the
+//!   long bound, since slow paths deliver it in small pieces.
 
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ const SWEEPS: u32 = 8;
 /// read.
 const LATE: Duration = Duration::from_secs(1);
 
-/// How short of something the process is.
+/// The shortage of memory or another resource of the process.
 ///
 /// ```
 /// use lacewing_conn::proto::{Engine, Pressure};
@@ -64,10 +64,10 @@ const LATE: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Pressure {
-    /// Of nothing.
+    /// There is none.
     #[default]
     Normal,
-    /// Of memory, files or connections: streams that wait for the peer get
+    /// Memory, files or connections run short: streams that wait for the peer get
     /// [`pressed_stall_timeout`](Limits::pressed_stall_timeout) and no more.
     High,
     /// As [`High`](Self::High), and new streams of the peer are refused.
@@ -116,7 +116,7 @@ impl Bounds {
             .body_timeout
             .min(limits.stall_timeout)
             .min(limits.pressed_stall_timeout);
-        // Few enough sweeps to be counted, unless the bound is longer than any wait.
+        // Long enough for a `u16` to count the sweeps of each bound, `LONGEST_SWEEP` permitting.
         let longest = limits.body_timeout.max(limits.stall_timeout);
         let longest = longest.max(limits.pressed_stall_timeout) / u32::from(u16::MAX / 2);
         let period = (shortest / SWEEPS)
@@ -143,13 +143,13 @@ fn bytes_in(rate: u32, time: Duration) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX).max(1)
 }
 
-/// No frame is as long as what this cuts off.
+/// The length as a `u32`, which is longer than any frame.
 fn length(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-/// A wait is over that is worth so many sweeps. One that is longer than can be
-/// counted has no end.
+/// Returns `true` if a wait of `sweeps` exceeds its bound. A bound that is longer than can
+/// be counted is never exceeded.
 fn is_over(sweeps: u16, bound: u16) -> bool {
     bound != u16::MAX && sweeps > bound
 }
@@ -214,8 +214,8 @@ impl Engine {
         }
     }
 
-    /// The input ends within a frame, of which `consumed` bytes were taken now
-    /// and `left` wait: it has so long to go on.
+    /// The input ends within a frame, of which `consumed` bytes were taken now and `left`
+    /// wait. The rest must arrive within `frame_timeout`, or a part of it by `min_rate`.
     #[inline]
     pub(super) fn watch_frame(&mut self, now: Instant, consumed: usize, left: usize) {
         if left == 0 && !self.wire.in_data() {
@@ -243,8 +243,8 @@ impl Engine {
         self.timers.stop(Timer::Frame);
     }
 
-    /// A frame had its time: it brought enough for more of it, or ends the
-    /// connection.
+    /// `frame_timeout` has passed for a frame. If enough of it arrived, its time starts
+    /// again; otherwise the connection ends.
     pub(super) fn end_frame(&mut self, now: Instant) {
         let limits = &self.config.limits;
         let needed = bytes_in(limits.min_rate, limits.frame_timeout);
@@ -336,12 +336,12 @@ impl Engine {
     /// Ends what waited for longer than the bounds allow.
     fn end_stalled(&mut self, now: Instant, bounds: Bounds, pressed: bool, link: Link) {
         let limits = &self.config.limits;
-        // With bytes on their way to the transport it is the path that is slow,
-        // and `write_stall_timeout` that bounds it.
-        let path = self.wire.output.is_empty() || self.progress.pressure >= Pressure::High;
-        let strict = pressed && path;
-        let judged = path && self.config.side == Side::Server;
-        let drips = |watch: Watch| judged && is_over(watch.dripping(), bounds.pressed);
+        // While bytes wait for the transport, the path is slow, and `write_stall_timeout`
+        // bounds it. The peer is blamed otherwise, and always under pressure.
+        let blamed = self.wire.output.is_empty() || self.progress.pressure >= Pressure::High;
+        let strict = pressed && blamed;
+        let drips_count = blamed && self.config.side == Side::Server;
+        let drips = |watch: Watch| drips_count && is_over(watch.dripping(), bounds.pressed);
         let mut ended: Vec<(StreamKey, Broken)> = Vec::new();
         let mut messages = false;
         for (key, stream) in self.streams.iter_mut() {
@@ -385,7 +385,7 @@ impl Engine {
             return self.handle_broken(now, broken);
         }
         for (key, broken) in ended {
-            // One may end by what became of another.
+            // The end of one stream may have ended another, such as its push.
             if self.streams.get(key).is_some() {
                 self.handle_broken(now, broken);
             }
@@ -393,7 +393,7 @@ impl Engine {
     }
 }
 
-/// The bound of a window that drips.
+/// The name of the bound of a window that drips, in errors.
 const DRIPPING: &str = "pressed_stall_timeout, for a window that drips,";
 
 fn too_slow(rule: Rule, key: StreamKey, limits: &Limits, name: &str) -> Broken {

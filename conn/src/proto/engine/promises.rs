@@ -122,7 +122,8 @@ impl Engine {
         }
     }
 
-    /// The limit by which a push is refused, whose list takes so much memory.
+    /// The limit that a push exceeds whose list takes `memory` bytes; `None`: it is
+    /// accepted.
     fn refuses_push(&self, fields: &Fields, memory: usize) -> Option<Rule> {
         let max = self.config.limits.max_pushed_streams;
         if self.streams.accepted() >= max || fields.exceeded.is_some() {
@@ -134,8 +135,8 @@ impl Engine {
         }
     }
 
-    /// A pushed stream, with its response if that is in the same frame: then
-    /// there is a `fin` too.
+    /// A pushed stream. `in_one` is the `fin` of a frame that carries the push and its
+    /// response; `None`: the response follows in another frame.
     fn promised(
         &mut self,
         now: Instant,

@@ -128,20 +128,21 @@ impl Engine {
         if encoded.is_ok() {
             self.resume(now, key);
         } else {
-            // Longer than the protocol's length fields: it never was.
+            // The head exceeds the protocol's length fields: the push was never sent.
             self.drop_push(now, key, Reason::InternalError);
         }
         self.resume_parent(now, parent);
     }
 
-    /// The stream may have waited for a push: its body goes on.
+    /// Continues the body of a stream that may have waited for a push.
     fn resume(&mut self, now: Instant, key: StreamKey) {
         self.end(now, key);
         self.schedule(key);
         self.settle(now, key);
     }
 
-    /// A push less is in the way of the stream that it belongs to.
+    /// A push of this stream is held no longer: what waited behind it is sent, unless
+    /// other pushes are still held.
     pub(super) fn resume_parent(&mut self, now: Instant, parent: StreamId) {
         // After the end of the connection nothing is sent.
         let open = !self.shutdown.is_closed();

@@ -115,7 +115,7 @@ impl Engine {
         }))
     }
 
-    /// A header list over a limit, where no answer can say so.
+    /// The outcome of a header list over a limit on a stream that has no answer for it.
     pub(super) fn list_too_large(&self, limit: ListLimit, id: StreamId) -> Outcome {
         let text = self.limit_in_words(limit);
         Err(Rule::HeaderListTooLarge.on(id).detailed(text))

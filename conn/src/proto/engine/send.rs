@@ -92,7 +92,7 @@ impl Engine {
         self.counters.data_sent = self.counters.data_sent.saturating_add(len as u64);
         self.charges.sent_data();
         let (priority, queued) = (stream.priority, stream.is_queued());
-        let waited = stream.has_unsent();
+        let charged = stream.is_charged_for_unsent();
         self.wire.data(key.id(), data, fin);
         if done && !stream.send.ending.is_open() {
             if fin {
@@ -108,7 +108,7 @@ impl Engine {
         } else {
             self.schedule(key);
         }
-        if waited {
+        if charged {
             self.streams.release_unsent(key, len);
         }
     }
@@ -124,8 +124,8 @@ impl Engine {
         match std::mem::take(&mut stream.send.ending) {
             Ending::Trailers(fields) => {
                 let head = Head::fields(*fields);
-                let kind = SendKind::More;
-                if self.wire.headers(key.id(), kind, &head, true).is_err() {
+                let sent = self.wire.headers(key.id(), SendKind::More, &head, true);
+                if sent.is_err() {
                     // Trailers that do not fit are left out: the body before
                     // them is whole.
                     self.wire.data(key.id(), Bytes::new(), true);

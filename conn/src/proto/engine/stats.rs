@@ -41,7 +41,7 @@ pub struct ConnectionStats {
     pub round_trip: Option<Duration>,
     /// PINGs that we sent and that were not answers.
     pub pings_sent: u64,
-    /// How often data had to wait, and for what.
+    /// The waits of data, by their cause.
     pub stalls: Stalls,
     /// Streams that we reset, by the code that we sent.
     pub resets_sent: Resets,
@@ -59,7 +59,7 @@ pub struct ConnectionStats {
     pub peer_settings: Vec<Setting>,
 }
 
-/// How often data that was there had to wait, by what it waited for.
+/// The number of times that data was ready and had to wait, by the cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stalls {
@@ -76,13 +76,13 @@ pub struct Stalls {
 pub struct Resets([u32; Reason::KNOWN.len() + 1]);
 
 impl Resets {
-    /// How many streams were reset with this code. All codes that no protocol
+    /// Returns the number of streams that were reset with this code. All codes that no protocol
     /// defines count as one.
     pub fn of(&self, reason: Reason) -> u32 {
         self.0.get(index(reason)).copied().unwrap_or_default()
     }
 
-    /// All codes that occurred, with how often they did.
+    /// Returns all codes that occurred, each with its count.
     pub fn iter(&self) -> impl Iterator<Item = (Reason, u32)> + '_ {
         let unknown = Reason::Unknown(u32::MAX);
         let reasons = Reason::KNOWN.into_iter().chain([unknown]);

@@ -157,8 +157,8 @@ impl StreamMut<'_> {
         Ok(())
     }
 
-    /// Holds back the content of our request for good, after a final response that
-    /// refuses it. The rest of the response may not be silent for longer than
+    /// Declares that the content of our request will not be sent, after a final response
+    /// that refuses it. The rest of the response may not be silent for longer than
     /// [`body_timeout`](crate::Limits::body_timeout): the server may wait for our content.
     pub fn withhold(&mut self) {
         if let Some(stream) = self.engine.streams.get_mut(self.key) {

@@ -18,8 +18,8 @@ pub enum AlternativeFor {
 }
 
 impl Engine {
-    /// Tells the client for which origins the connection is good, in ASCII, as
-    /// `https://example.org` (RFC 8336 §2). Several calls add up.
+    /// Sends the origins for which this server is authoritative on the connection, in ASCII,
+    /// as `https://example.org` (RFC 8336 §2). Several calls add up.
     ///
     /// # Errors
     ///
@@ -32,8 +32,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Tells the client where else an origin is served: a value as in the
-    /// Alt-Svc header field (RFC 7838 §4).
+    /// Advertises alternative services of an origin: a value as in the Alt-Svc header field
+    /// (RFC 7838 §4).
     ///
     /// # Errors
     ///

@@ -4,11 +4,14 @@
 use std::time::Instant;
 
 use super::Engine;
-use crate::Error;
-use crate::proto::{
-    Broken, Config, Event, Head, Semantics, Side, StreamKey, UsageError, content, memory,
-    streams::{Opener, state::State},
-    wire::settings_payload,
+use crate::{
+    Error, Initiator, Reason,
+    proto::{
+        Broken, Config, Event, Head, Semantics, Side, StreamId, StreamKey, UsageError, content,
+        memory,
+        streams::{Opener, state::State},
+        wire::settings_payload,
+    },
 };
 
 impl Engine {
@@ -18,9 +21,9 @@ impl Engine {
         settings_payload(config)
     }
 
-    /// A server that has sent 101 goes on: `head` is the HTTP/1.1 request,
-    /// whose body was read to its end before; `settings` is the payload that came
-    /// with it. [`Event::Opened`] follows. To be called before any input.
+    /// Continues as a server that has sent 101: `head` is the HTTP/1.1 request,
+    /// whose body was read to its end before; `settings` is the payload that it
+    /// carried. [`Event::Opened`] follows. To be called before any input.
     ///
     /// # Errors
     ///
@@ -39,8 +42,8 @@ impl Engine {
         if !usable {
             let text = UsageError::WrongHead.to_string();
             return Err(Error::connection(
-                crate::Initiator::User,
-                crate::Reason::InternalError,
+                Initiator::User,
+                Reason::InternalError,
                 text,
             ));
         }
@@ -49,7 +52,7 @@ impl Engine {
         let applied = applied.and_then(|settings| self.apply_settings(settings));
         applied.map_err(|broken| Error::violation(&self.fatal(broken)))?;
         self.ids.take_first();
-        let id = crate::proto::StreamId::new(1);
+        let id = StreamId::new(1);
         let mut stream = self.new_stream(id, State::accepted(true, false), None);
         stream.opener = Opener::Peer;
         stream.opened = Some(now);
@@ -67,13 +70,13 @@ impl Engine {
         Ok(stream)
     }
 
-    /// A client that got 101 goes on: its request, sent whole, is stream 1.
+    /// Continues as a client that received 101: its request, sent whole, is stream 1.
     /// `None` if streams were opened before, or on the wrong side.
     pub fn upgrade_client(&mut self, now: Instant, head: &Head) -> Option<StreamKey> {
         if self.config.side != Side::Client || !self.ids.is_unused() {
             return None;
         }
-        let id = crate::proto::StreamId::new(1);
+        let id = StreamId::new(1);
         let mut stream = self.new_stream(id, State::opened(true), None);
         stream.asked = content::Asked::by(head);
         self.ids.take_first();

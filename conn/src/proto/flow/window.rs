@@ -132,7 +132,7 @@ impl RecvWindow {
         self.advertise()
     }
 
-    /// Lets a stream's window grow to `target` without waiting for its reader.
+    /// Makes a stream's window grow to `target` at once, before its reader takes more.
     pub(crate) fn grow_now(&mut self, target: u32) -> Option<Increment> {
         let growth = target.saturating_sub(self.size?);
         if growth == 0 {

@@ -55,8 +55,8 @@ macro_rules! rules {
 //   flow control, load or compression. A push that was not allowed is refused.
 // * SPDY/2: an id out of order and a second reply are undefined in the draft: a
 //   stream error is the milder reading. SPDY/3 added the codes above 7.
-// * HTTP/2 §6.8: streams above the last id of a GOAWAY were given up; what
-//   comes on them is only kept in step.
+// * HTTP/2 §6.8: streams above the last id of a GOAWAY were given up. Frames on them
+//   only update the compression state and the windows.
 #[rustfmt::skip]
 rules! {
     ForeignProtocol          => Connection(ProtocolError)   , Connection(ProtocolError) , Connection(ProtocolError) ; "bytes of another protocol", "RFC 9113 §3.4"

@@ -20,14 +20,14 @@ impl Streams {
         key
     }
 
-    /// The first of them: ids rise on the wire, so no push overtakes another.
+    /// The next push to be sent: ids rise on the wire, so no push overtakes another.
     #[inline]
     pub(crate) fn first_held_push(&self) -> Option<(StreamKey, &HeldPush)> {
         let key = *self.pushes.front()?;
         Some((key, self.get(key)?.held()?))
     }
 
-    /// Takes a push that goes on the wire, with the stream that it belongs to.
+    /// Takes a push that is sent now, with the stream that it belongs to.
     pub(crate) fn take_held_push(&mut self, key: StreamKey) -> Option<(HeldPush, StreamId)> {
         let stream = self.get_mut(key)?;
         let parent = stream.parent()?;

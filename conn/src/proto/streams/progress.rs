@@ -125,7 +125,8 @@ impl StreamProgress {
         }
     }
 
-    /// We asked for the content, by an informational response.
+    /// The wait for 100 (Continue) is over: we sent an informational response, or the
+    /// content has begun.
     pub(crate) fn ask(&mut self) {
         if matches!(self.kind, Kind::OnDemand | Kind::Due) {
             self.kind = Kind::Message;
@@ -258,7 +259,7 @@ impl Stream {
             _ if !expected || !message => Waiting::Nothing,
             Kind::Dialogue => Waiting::Nothing,
             Kind::OnDemand => Waiting::Us,
-            // What the windows hold the peer may send, whatever our reader does.
+            // While the windows are open the peer may send, though our reader may be slow.
             _ if readable && self.recv.window.is_open() => Waiting::Peer,
             _ => Waiting::Us,
         }

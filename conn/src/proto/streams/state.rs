@@ -189,7 +189,8 @@ impl State {
         self.send == Half::Closed && self.recv == Half::Closed
     }
 
-    /// Its name in RFC 9113 §5.1, where a promised stream is reserved up to its head.
+    /// The name in RFC 9113 §5.1. A promised stream, which is "reserved" there, has the
+    /// name of a half-closed one.
     fn name(self) -> &'static str {
         match (self.send, self.recv) {
             (Half::Waiting, Half::Waiting) => "idle",

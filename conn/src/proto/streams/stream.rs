@@ -22,7 +22,7 @@ use crate::proto::{
 pub(crate) struct Stream {
     pub(crate) id: StreamId,
     pub(crate) opener: Opener,
-    /// Written by the transitions alone.
+    /// Only `transitions.rs` writes it.
     pub(super) state: State,
     pub(crate) priority: Priority,
     pub(crate) priority_owner: PriorityOwner,
@@ -38,11 +38,11 @@ pub(crate) struct Stream {
     pub(super) unsent: usize,
     /// The peer opened it then.
     pub(crate) opened: Option<Instant>,
-    /// How it moves on.
+    /// Its progress in both directions.
     pub(crate) progress: StreamProgress,
     pub(crate) handler: Handler,
     pub(super) count: Count,
-    /// Of a pushed stream.
+    /// The relation of a pushed stream to its parent.
     pub(crate) push: Option<Box<Push>>,
 }
 
@@ -58,7 +58,7 @@ pub(crate) enum Opener {
 pub(crate) enum Handler {
     /// None, or it has ended.
     Done,
-    /// It goes on: the stream counts although both halves may be closed.
+    /// It has not ended: the stream counts although both halves may be closed.
     Running,
 }
 
@@ -78,7 +78,7 @@ pub(crate) enum Turn {
     Queued,
 }
 
-/// The side whose word on a stream's priority counts.
+/// The side that decides on a stream's priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PriorityOwner {
     Peer,
@@ -187,8 +187,7 @@ pub(crate) struct Push {
     parent: StreamId,
     /// It is not on the wire yet.
     held: Option<HeldPush>,
-    /// Of a SPDY push that we take, before its body: the names of the fields
-    /// so far.
+    /// The names of the fields so far, of a SPDY push that we receive, before its body.
     pub(crate) names: Option<HeaderMap<()>>,
 }
 
@@ -200,7 +199,7 @@ pub(crate) struct HeldPush {
     /// The response, if only the pushes before it are waited for, and whether
     /// it has no body.
     pub(crate) reply: Option<(Head, bool)>,
-    /// When it goes out without a response.
+    /// The time at which it is sent without a response.
     pub(crate) until: Option<Instant>,
 }
 
@@ -348,8 +347,8 @@ impl Stream {
         self.send.behind > 0 || self.is_held()
     }
 
-    /// Something that the user handed over waits to be sent.
-    pub(crate) fn has_unsent(&self) -> bool {
+    /// Memory of what the user handed over is charged.
+    pub(crate) fn is_charged_for_unsent(&self) -> bool {
         self.unsent > 0
     }
 

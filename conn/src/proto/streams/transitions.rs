@@ -1,8 +1,8 @@
 //! The transitions of a stream: the only code that writes its state.
 //!
-//! A part of a message is checked before anything of it is used, and the transition
-//! follows once all of it was valid. A transition that the state machine does not
-//! permit leaves the state as it is.
+//! A part of a message is checked against the state before it is used; the transition
+//! follows. A transition that the state machine does not permit leaves the state as it
+//! is.
 
 use super::{
     Stream,
@@ -66,7 +66,8 @@ impl Stream {
         self.state = self.state.with_send_closed();
     }
 
-    /// The peer reset its interest in our half, and its own is whole (RFC 9113 §8.1).
+    /// The peer sent RST_STREAM after its own half was complete: it needs no more of ours
+    /// (RFC 9113 §8.1).
     pub(crate) fn stop_sending(&mut self) {
         self.state = self.state.with_send_closed();
     }

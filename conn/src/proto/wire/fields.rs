@@ -50,7 +50,7 @@ const FIRST_ROOM: usize = 6;
 const MAX_EXPECTED: usize = 64;
 
 impl Fields {
-    /// So many fields are likely to follow.
+    /// Prepares for so many fields, which are likely to follow.
     pub(crate) fn expect(&mut self, fields: usize) {
         self.expected = fields.min(MAX_EXPECTED);
     }
@@ -117,7 +117,7 @@ impl Fields {
         memory::of_fields(&self.map, self.bytes)
     }
 
-    /// The values are parts of one buffer of so many bytes.
+    /// Counts the values as parts of one buffer of `room` bytes, which they keep alive.
     pub(super) fn count_shared(&mut self, room: usize) {
         self.bytes = self.bytes.max(room);
     }

@@ -41,7 +41,7 @@ pub(crate) struct Wire {
     settings_due: bool,
     header_table_size: u32,
     side: Side,
-    /// Of requests whose URI names none.
+    /// The scheme of requests whose URI names none.
     scheme: Scheme,
     /// SETTINGS of the peer were obeyed.
     settings_came: bool,
@@ -393,8 +393,8 @@ impl Wire {
     }
 }
 
-/// A list that exceeds a limit goes on with the limit beside it: what answers
-/// it is decided above.
+/// Returns the list; one that exceeds a limit has the limit beside it. The engine
+/// decides on the answer.
 fn whole_or_cut(list: Result<Box<Fields>, frames::BadList<Box<Fields>>>) -> Box<Fields> {
     list.unwrap_or_else(|bad| {
         let mut fields = bad.fields;

@@ -36,6 +36,12 @@ const COMPRESSED: u8 = 0x02;
 /// on.
 const INFLATER: usize = 56 << 10;
 
+/// The memory of a deflater that matches whole fields, from the first header block on.
+const WHOLE_FIELD_DEFLATER: usize = 21 << 10;
+
+/// The memory of a deflater of zlib, from the first header block on.
+const ZLIB_DEFLATER: usize = 370 << 10;
+
 /// The codec of one SPDY connection.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -44,7 +50,7 @@ pub(crate) struct Wire {
     version: Version,
     side: Side,
     semantics: Semantics,
-    /// Of requests whose URI names none.
+    /// The scheme of requests whose URI names none.
     scheme: Scheme,
     max_header_list_size: usize,
     max_header_fields: usize,
@@ -70,9 +76,11 @@ impl Wire {
             decoder_limits.max_certificates = None;
         }
         let (compression, deflater) = match config.header_compression {
-            HeaderCompression::WholeField => (frames::Compression::WholeField, 21 << 10),
+            HeaderCompression::WholeField => {
+                (frames::Compression::WholeField, WHOLE_FIELD_DEFLATER)
+            }
             HeaderCompression::Stored => (frames::Compression::Stored, 0),
-            HeaderCompression::Zlib(level) => (frames::Compression::Zlib(level), 370 << 10),
+            HeaderCompression::Zlib(level) => (frames::Compression::Zlib(level), ZLIB_DEFLATER),
         };
         Self {
             decoder: frames::Decoder::new(version, decoder_limits),

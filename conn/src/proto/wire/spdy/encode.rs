@@ -99,8 +99,8 @@ pub(super) fn encode_control(
     }
 }
 
-/// The names of control data in such a head, where none is marked as special: a
-/// field of the user's with one of these would stand there twice.
+/// The names of control data in such a head, if they look like those of ordinary fields
+/// (SPDY/2): the user's fields with these names are omitted, since no name may occur twice.
 pub(super) fn control_names(version: Version, control: &Control) -> &'static [&'static str] {
     match control {
         _ if version != Version::Spdy2 => &[],
@@ -110,7 +110,7 @@ pub(super) fn control_names(version: Version, control: &Control) -> &'static [&'
     }
 }
 
-/// The same of a push and its response in one.
+/// The same for a push and its response in one frame.
 pub(super) fn pushed_names(version: Version) -> &'static [&'static str] {
     match version {
         Version::Spdy2 => &["method", "scheme", "url", "version", "host", "status"],
@@ -118,7 +118,7 @@ pub(super) fn pushed_names(version: Version) -> &'static [&'static str] {
     }
 }
 
-/// All but those that are `taken` by control data.
+/// Encodes all fields except those whose names are `taken` by control data.
 pub(super) fn encode_fields(
     version: Version,
     head: &Head,

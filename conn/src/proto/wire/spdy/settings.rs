@@ -47,9 +47,9 @@ fn own(config: &Config) -> Vec<Setting> {
     };
     let mut settings = vec![Setting::new(SettingId::MAX_CONCURRENT_STREAMS, streams)];
     if config.version == Version::Spdy2 {
-        // SPDY/2 has no windows, but spdy-transport keeps them in it all the
-        // same and would wait for credit: this opens those of its streams once
-        // and for all. Others pay no attention.
+        // SPDY/2 has no windows, but spdy-transport has them even there, and would
+        // wait for credit. This value keeps its windows open for ever. Other peers
+        // ignore it.
         settings.push(Setting::new(SettingId::INITIAL_WINDOW_SIZE, 0x7fff_ffff));
     } else if config.flow_control == FlowControl::Obeyed {
         let window = limits.stream_window;
@@ -62,7 +62,7 @@ impl Wire {
     pub(super) fn apply_settings(&self, settings: &frames::Settings) -> PeerSettings {
         let server = self.side == Side::Server;
         let mut meaning = PeerSettings {
-            // Only a server may say so.
+            // Only a server may send the flag.
             forget: settings.clear && !server,
             ..PeerSettings::default()
         };
