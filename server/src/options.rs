@@ -124,8 +124,8 @@ impl ServerOptions {
     /// [`serve_connection`](crate::serve_connection), whose protocol is known, does not use them.
     ///
     /// SPDY/3 and SPDY/3.1 have the same first bytes on a cleartext connection: the server answers
-    /// in the one that is first here. They differ in the window of the connection: with the wrong
-    /// one, transfers stop after 64 KiB in all.
+    /// in the one that is first here. They differ in the window of the connection, which SPDY/3
+    /// lacks: it applies after the client sends a WINDOW_UPDATE for it.
     ///
     /// Default: `h2`, `spdy/3.1`, `spdy/3`, `spdy/2`, and with the feature `http1` also `http/1.1`.
     #[must_use]

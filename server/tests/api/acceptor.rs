@@ -110,7 +110,7 @@ async fn a_shutdown_ends_connections_at_any_time() {
 async fn a_shutdown_answers_what_arrived_before_it() {
     for protocol in detectable() {
         let shutdown = Shutdown::new();
-        let acceptor = Acceptor::new(ServerOptions::default().shutdown(shutdown.signal()));
+        let acceptor = Acceptor::new(options().shutdown(shutdown.signal()));
         let (client, io) = tokio::io::duplex(1 << 16);
         let fetching = tokio::spawn(fetch(client, protocol, "/"));
         for _ in 0..10 {

@@ -207,6 +207,7 @@ async fn a_request_in_the_backlog_is_answered_at_a_shutdown() {
         let address = listener.local_addr().unwrap();
         let server = Server::builder()
             .listen(listener)
+            .options(|options| options.connection_info(lacewing_server::Extension::Insert))
             .shutdown(std::future::ready(()))
             .build()
             .await
@@ -230,6 +231,7 @@ async fn a_request_of_http_1_1_in_the_backlog_is_answered_at_a_shutdown() {
     let address = listener.local_addr().unwrap();
     let server = Server::builder()
         .listen(listener)
+        .options(|options| options.connection_info(lacewing_server::Extension::Insert))
         .shutdown(std::future::ready(()))
         .build()
         .await
