@@ -77,7 +77,7 @@ impl Running {
             .build()
             .await?;
         let ended = tokio::spawn(server.serve(service::Soak));
-        // Its own tasks count as there before.
+        // The server's own tasks must exist before the first measurement.
         tokio::time::sleep(Duration::from_millis(300)).await;
         Ok(Self {
             address,

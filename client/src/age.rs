@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// The order in which the requests of a process were made. It keeps its age
-/// however often it has to be sent.
+/// The age of a request: the order in which the requests of a process were made. A
+/// request keeps its age in every retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Age(u64);
 

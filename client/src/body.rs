@@ -20,8 +20,8 @@ pub(crate) use self::{
 };
 use crate::BoxError;
 
-/// A body for the usual cases: none, or bytes at hand. Any other
-/// [`http_body::Body`] will do as well; this one (and a `String`) costs least.
+/// A body for the usual cases: none, or bytes in memory. The client accepts any other
+/// [`http_body::Body`] too; this one (and a `String`) costs least.
 ///
 /// ```
 /// use http_body::Body as _;
@@ -128,7 +128,7 @@ impl RequestBody {
         }
     }
 
-    /// Checks the length of a body that arrives in pieces.
+    /// Sets the length that a body in pieces must have.
     pub(crate) fn announce(&mut self, length: u64) {
         if let Self::Source(source) = self {
             source.announce(length);

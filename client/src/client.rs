@@ -181,8 +181,8 @@ where
     type Error = ClientError;
     type Future = ClientResponse;
 
-    /// Always ready: which connection a request needs is known by its URI
-    /// only. [`Connection`] is the one to ask.
+    /// Returns ready always: the connection depends on the URI of a request, which is not
+    /// known here. The `poll_ready` of a [`Connection`] waits for a slot.
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
         Poll::Ready(Ok(()))
     }

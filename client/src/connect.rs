@@ -31,9 +31,9 @@ pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Connected, ClientEr
 /// ```
 /// use lacewing_client::{Connect, Connected, Connecting, Origin, Version};
 ///
-/// struct ToNobody;
+/// struct InMemory;
 ///
-/// impl Connect for ToNobody {
+/// impl Connect for InMemory {
 ///     fn connect<'a>(&'a self, _origin: &'a Origin) -> Connecting<'a> {
 ///         Box::pin(async { Ok(Connected::new(tokio::io::duplex(64).0, Version::Http2)) })
 ///     }
@@ -61,7 +61,7 @@ pub struct Connector {
     dialler: Dialler,
     #[cfg(feature = "tls")]
     tls: Option<crate::tls::Tls>,
-    /// Before `tls`, if both are there.
+    /// Has priority over `tls`.
     #[cfg(feature = "npn")]
     npn: Option<crate::npn::Npn>,
 }
@@ -145,11 +145,11 @@ impl Connector {
             Dialler::Tcp(tcp) => {
                 let io = tcp.connect(origin).await.map_err(failed)?;
                 let address = io.peer_addr().ok();
-                Ok(self.agree(origin, io).await?.at(address))
+                Ok(self.negotiate(origin, io).await?.at(address))
             }
             Dialler::Other(dial) => {
                 let Dialed { io, address } = dial.dial(origin).await.map_err(failed)?;
-                Ok(self.agree(origin, io).await?.at(address))
+                Ok(self.negotiate(origin, io).await?.at(address))
             }
         }
     }
@@ -171,7 +171,11 @@ impl Connector {
         not(any(feature = "tls", feature = "npn")),
         expect(clippy::unused_async, reason = "no TLS is built in")
     )]
-    async fn agree(&self, origin: &Origin, io: impl Transport) -> Result<Connected, ClientError> {
+    async fn negotiate(
+        &self,
+        origin: &Origin,
+        io: impl Transport,
+    ) -> Result<Connected, ClientError> {
         if origin.security() == Security::Cleartext {
             let version = self.cleartext.ok_or(RequestError::NoCleartextProtocol)?;
             return Ok(Connected::new(io, version));

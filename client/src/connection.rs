@@ -83,7 +83,7 @@ impl Connection {
     }
 
     /// Continues in HTTP/2 on a transport that began in HTTP/1.1. `rest` has the bytes that
-    /// followed the response with 101; `message` is the request of the upgrade.
+    /// followed the response with 101; `request` is the request of the upgrade.
     #[cfg(feature = "h2c")]
     pub(crate) fn upgraded<IO: Transport>(
         io: IO,
@@ -253,7 +253,7 @@ impl Connection {
         self.handles.link.shut_down();
     }
 
-    /// A request whose body's type is erased already.
+    /// Sends a request whose body's type is erased already.
     pub(crate) fn send(&self, request: Request<RequestBody>, age: Age) -> ResponseFuture {
         match self.handles.link.admission.take_slot() {
             Ok(()) => self.send_in_slot(request, age),

@@ -26,8 +26,8 @@ pub enum ClientError {
     Connect {
         /// The origin, as `scheme://authority`.
         origin: String,
-        /// The error of the operating system; of every address that was tried, by
-        /// [`AddressErrors`](crate::AddressErrors).
+        /// The error of the operating system. If several addresses were tried, its inner
+        /// error is [`AddressErrors`](crate::AddressErrors).
         source: Arc<io::Error>,
     },
     /// The transport, its TLS handshake included, was not ready in time.

@@ -98,7 +98,8 @@ impl Link {
         self.mailbox.take_into(messages);
     }
 
-    /// Refuses all later messages. Returns the requests among the messages that remain.
+    /// Refuses all later messages. Returns the requests among the remaining messages to their
+    /// futures.
     pub(crate) fn close(&self, error: &lacewing_conn::Error) {
         self.lifecycle.close(error);
         for message in self.mailbox.close() {

@@ -1,4 +1,4 @@
-//! Changing how urgent a request is while it is under way.
+//! The urgency of a request, which can change while the request is open.
 
 use std::{
     fmt,
@@ -34,7 +34,7 @@ struct Target {
 }
 
 impl PriorityHandle {
-    /// A request that is this urgent at first.
+    /// Creates the handle of a request with this initial urgency.
     pub fn new(priority: Priority) -> Self {
         Self(Arc::new(Mutex::new(Target {
             priority,
@@ -47,7 +47,7 @@ impl PriorityHandle {
         self.lock().priority
     }
 
-    /// From now on it is this urgent. Without effect once the response is
+    /// Changes the urgency of the request. Without effect once the response is
     /// complete.
     pub fn set(&self, priority: Priority) {
         let mut target = self.lock();

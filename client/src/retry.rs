@@ -69,11 +69,13 @@ pub(crate) async fn exchange(
 /// The tries of a request so far.
 #[derive(Debug)]
 struct Tries {
-    /// The number of tries without progress in a row.
+    /// The most retries in a row without progress.
     max_retries: u32,
     /// Tries without progress since the last answered request.
     fruitless: u32,
+    /// Tries after which the connection had answered other requests.
     overtaken: u32,
+    /// All tries.
     made: u32,
 }
 

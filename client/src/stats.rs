@@ -23,7 +23,7 @@ impl fmt::Debug for OnStats {
     }
 }
 
-/// The watch over one connection.
+/// The timer of one connection's reports.
 pub(crate) struct Watch {
     on_stats: OnStats,
     next: Option<Instant>,
@@ -48,7 +48,7 @@ impl Watch {
         let mut next = self.next.or_else(|| now.checked_add(every));
         if let Some(due) = next.filter(|due| *due <= now) {
             (self.on_stats.call)(&stats());
-            // From here on, not from when it was due: none are made up for.
+            // Counts from now, not from the due time: missed reports are not repeated.
             next = now.checked_add(every).filter(|next| *next > due);
         }
         self.next = next;

@@ -138,8 +138,7 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 fn config_builder(provider: &Arc<CryptoProvider>) -> ConfigBuilder<ClientConfig, WantsVerifier> {
-    // The provider's own defaults always fit together; a protocol-less builder
-    // is the only other way out.
+    // ring supports the default versions, so the fallback is never used.
     ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(rustls::DEFAULT_VERSIONS)
         .unwrap_or_else(|_| ClientConfig::builder())

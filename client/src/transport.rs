@@ -39,7 +39,7 @@ impl Connected {
         }
     }
 
-    /// The same with the address that answered.
+    /// Sets the address that answered.
     #[must_use]
     pub fn at(mut self, address: Option<SocketAddr>) -> Self {
         self.address = address;

@@ -52,7 +52,7 @@ impl Connection {
 impl Client {
     /// Asks an origin for a tunnel, as [`Connection::tunnel`] does: the origin
     /// of the URI where the request has a [`ConnectProtocol`](crate::ConnectProtocol), else
-    /// that of the proxy. A server that leaves the request alone is asked
+    /// that of the proxy. A request that the server did not process is sent
     /// again.
     ///
     /// # Errors

@@ -206,9 +206,9 @@ fn http1(message: &PreparedRequest, settings: &[u8]) -> Result<Request<Body>, Re
 
 fn asking(head: &Head, uri: &Uri, settings: &[u8]) -> Result<HeaderMap, RequestError> {
     let mut fields = head.fields.clone();
-    // The body follows without a 100 (Continue), and the request asks for no other upgrade.
+    // The body follows without a 100 (Continue).
     fields.remove(header::EXPECT);
-    // Without one, the authority is in the field already.
+    // If the URI has no authority, the `host` field has it already.
     if let Some(authority) = uri.authority() {
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| RequestError::NoHost)?;
         fields.insert(header::HOST, host);

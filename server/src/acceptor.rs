@@ -228,7 +228,7 @@ impl Acceptor {
         }
     }
 
-    /// The same behind TLS.
+    /// As [`prepare`](Self::prepare), behind TLS.
     #[cfg(feature = "tls")]
     async fn prepare_tls<T, M>(
         &self,

@@ -93,7 +93,7 @@ impl UnixAddress {
         }
     }
 
-    /// The same, of a process that is known.
+    /// Returns the address with the credentials of its process.
     #[must_use]
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
@@ -146,7 +146,7 @@ pub struct Credentials {
     pub uid: u32,
     /// The group's number.
     pub gid: u32,
-    /// Returns the process's id, where the operating system reports it.
+    /// The process's id, where the operating system reports it.
     pub pid: Option<i32>,
 }
 
@@ -220,7 +220,7 @@ impl Endpoints {
         self
     }
 
-    /// The same with another address of ours.
+    /// Returns the same with another address of ours.
     #[must_use]
     pub fn with_local(mut self, local: impl Into<Address>) -> Self {
         self.local = Some(local.into());

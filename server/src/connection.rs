@@ -70,8 +70,8 @@ where
 /// A connection on its way to its end.
 pub(crate) type Served = Pin<Box<dyn Future<Output = Result<(), ServeError>> + Send>>;
 
-/// As [`serve_connection`], with bytes that were read already. In a box, so
-/// that the futures before it do not include its size, nor it theirs.
+/// As [`serve_connection`], with bytes that were read already. In a box, so that the
+/// state of the detection and that of the connection do not add up in one future.
 pub(crate) fn serve_detected<T, S>(
     io: Rewind<T>,
     info: ConnectionInfo,

@@ -41,7 +41,7 @@ impl ConnectionInfo {
         }))
     }
 
-    /// The same with the peer's address and ours.
+    /// Returns the same information, with the peer's address and ours.
     #[must_use]
     pub fn with_addresses(self, peer: Option<SocketAddr>, local: Option<SocketAddr>) -> Self {
         self.with_endpoints(Endpoints {
@@ -50,7 +50,7 @@ impl ConnectionInfo {
         })
     }
 
-    /// The same with addresses of any kind.
+    /// Returns the same information, with addresses of any kind.
     #[must_use]
     pub fn with_endpoints(mut self, endpoints: Endpoints) -> Self {
         Arc::make_mut(&mut self.0).endpoints = endpoints;
@@ -63,14 +63,14 @@ impl ConnectionInfo {
         self.with_tls_info(TlsInfo::default())
     }
 
-    /// The same behind TLS.
+    /// Returns the same information, behind TLS.
     #[must_use]
     pub fn with_tls_info(mut self, tls: TlsInfo) -> Self {
         Arc::make_mut(&mut self.0).tls = Some(tls);
         self
     }
 
-    /// The same once another protocol is spoken.
+    /// Returns the same information, with another protocol: after an upgrade.
     #[cfg(feature = "http1")]
     #[must_use]
     pub(crate) fn with_protocol(mut self, protocol: Protocol) -> Self {
@@ -159,7 +159,7 @@ pub struct TlsInfo {
 }
 
 impl TlsInfo {
-    /// The same with the name that the client asked for.
+    /// Sets the name that the client asked for.
     #[must_use]
     pub fn with_server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into().into());
@@ -173,8 +173,7 @@ impl TlsInfo {
         self
     }
 
-    /// The same with the client's certificate and those that lead to its root,
-    /// in DER.
+    /// Sets the client's certificate and those that lead to its root, in DER.
     #[must_use]
     pub fn with_peer_certificates(mut self, chain: impl IntoIterator<Item = Bytes>) -> Self {
         self.peer_certificates = chain.into_iter().collect();

@@ -21,7 +21,7 @@ const DEFAULT_MAX: usize = 10_000;
 /// GOAWAY round trip each.
 const SHARE: usize = 4;
 
-/// When less than one in this many places is free, waits for peers become short.
+/// Waits for peers become short when less than one in this many places is free.
 const NEARLY_FULL: usize = 8;
 
 /// The `used` of a connection with a request under way.

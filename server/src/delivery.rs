@@ -53,7 +53,7 @@ impl<E> Delivery<E> {
     }
 }
 
-/// Returns an error if the value is absent: the stream or the connection has ended.
+/// An error type with a value for the end of the stream or of the connection.
 pub(crate) trait Gone {
     const GONE: Self;
 }

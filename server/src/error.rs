@@ -107,8 +107,8 @@ pub enum ServeError {
     },
     /// The TLS client negotiated no protocol. That stands for HTTP/1.1, which is not offered.
     NoAlpn,
-    /// No service could be made for the connection: what makes one for each
-    /// failed.
+    /// The maker of services failed, so there is no service for the connection
+    /// ([`serve_each`](crate::Server::serve_each)).
     Service(BoxError),
     /// The connection failed while requests were served.
     Connection(lacewing_conn::Error),

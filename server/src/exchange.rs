@@ -39,7 +39,7 @@ use lacewing_conn::{
 use self::{
     call::Probe,
     draining::Draining,
-    handler::{Handler, Slot as Spare, Task},
+    handler::{Handler, Slot, Task},
     pending::{Pending, PendingTable, put_body, take_body},
     response::{Heads, Kind, Prepared},
     send::Asked,
@@ -87,7 +87,7 @@ pub(crate) struct Exchanges<S: HttpService> {
     shutdown: Option<Draining>,
 }
 
-type PinnedBody<S> = Spare<Outgoing<<S as HttpService>::ResponseBody>>;
+type PinnedBody<S> = Slot<Outgoing<<S as HttpService>::ResponseBody>>;
 
 /// The part of a request that an exchange keeps until the response.
 #[derive(Clone, Copy)]

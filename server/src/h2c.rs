@@ -28,8 +28,8 @@ pub enum H2cUpgrade {
     /// Ignores the field, and serves the request over HTTP/1.1.
     #[default]
     Ignore,
-    /// Yes, in cleartext. The request's body is read to its end first, then
-    /// the request is answered over HTTP/2, as stream 1.
+    /// Accepts the upgrade, in cleartext. The server reads the request's body to its
+    /// end first, and then answers over HTTP/2, on stream 1.
     Accept {
         /// The largest such body, in bytes. A request with a larger one is
         /// served over HTTP/1.1.

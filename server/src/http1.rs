@@ -104,8 +104,8 @@ fn buffer_size(limits: &Limits) -> usize {
 }
 
 /// Returns whether hyper is sure to close the connection after a response that leaves this
-/// many bytes of an upload unread. The response must say so (RFC 9112 §9.6). hyper reads a shorter
-/// rest that has arrived, and goes on; whether it has arrived is not known before the head is sent.
+/// many bytes of an upload unread. The response must say so (RFC 9112 §9.6). If a shorter rest has
+/// arrived, hyper reads it and continues. Whether it has is unknown when the head is sent.
 fn exceeds_buffers(upload: u64, limits: &Limits) -> bool {
     // One buffer may wait for the handler, and one for hyper.
     let buffers = buffer_size(limits).saturating_mul(4);
@@ -311,7 +311,7 @@ impl<S: HttpService> hyper::service::Service<Request<hyper::body::Incoming>> for
             let response = message::refusal(StatusCode::BAD_REQUEST);
             return Box::pin(std::future::ready(Ok(response)));
         }
-        if self.ledger.refuses() {
+        if self.ledger.budget_refuses() {
             self.ledger.refuses_upload(&request);
             return Box::pin(std::future::ready(Ok(memory::refusal())));
         }

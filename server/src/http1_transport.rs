@@ -1,5 +1,6 @@
-//! The transport of an HTTP/1.1 connection: finds the end of the transport
-//! while hyper does not read.
+//! The transport of an HTTP/1.1 connection, and the state that it shares with the
+//! connection's task. It detects the client's end while hyper does not read, and
+//! discards the rest of an upload before it closes.
 
 use std::{
     io::{self, IoSlice},
@@ -31,7 +32,7 @@ const DISCARD: usize = 4 << 10;
 /// transport of a client that has left answers it with a reset.
 const PROBE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// The same between two chunks of a response: the next chunk's size begins with this digit
+/// The probe between two chunks of a response: the next chunk's size begins with this digit
 /// (RFC 9112 §7.1).
 const CHUNK_PROBE: &[u8] = b"0";
 
@@ -59,7 +60,8 @@ pub(crate) struct Watch {
     blocked: AtomicBool,
     /// A handler waits for content.
     awaited: AtomicBool,
-    /// `written` at the begin of the request, if it may have interim responses.
+    /// `written` at the start of the request; [`u64::MAX`] if its client does not understand
+    /// interim responses.
     answer_from: AtomicU64,
     /// The response's content is sent in chunks.
     chunked: AtomicBool,
@@ -68,11 +70,12 @@ pub(crate) struct Watch {
     probe: AtomicU8,
     /// A handler dropped an upload that had not ended.
     abandoned: AtomicBool,
-    /// The transport belongs to a tunnel or to another protocol.
+    /// The transport belongs to a tunnel, or to the protocol of an upgrade other than h2c.
     tunnel: AtomicBool,
     /// `Limits::upload_linger`, in milliseconds.
     linger: AtomicU64,
-    /// The rest of the client's bytes is discarded until this time.
+    /// The end of the time in which the rest of the client's bytes is discarded; `None` before
+    /// it begins.
     discarding: Mutex<Option<Pin<Box<Sleep>>>>,
 }
 
@@ -226,12 +229,12 @@ impl Watch {
         self.answer_from.store(from, Ordering::Relaxed);
     }
 
-    /// Whether the client may have left without a read that shows it.
+    /// Returns whether the client may have left without a read that shows it.
     pub(crate) fn may_be_gone(&self) -> bool {
         self.has_ended() || self.ahead_is_full.load(Ordering::Relaxed)
     }
 
-    /// The next flush finds out whether the client is there.
+    /// Requests a probe: the next flush finds out whether the client is there.
     pub(crate) fn ask_for(&self, probe: Probe) {
         self.probe.store(probe as u8, Ordering::Relaxed);
     }

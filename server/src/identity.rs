@@ -283,7 +283,7 @@ fn read(file: &Path) -> Result<Vec<u8>, IdentityError> {
     std::fs::read(file).map_err(|error| IdentityProblem::Unreadable(error).of(file))
 }
 
-/// Certificate and key, held against each other.
+/// Parses a certificate chain and its key, and checks that they belong together.
 fn parse(
     certificates: &[u8],
     key: &[u8],
@@ -297,8 +297,8 @@ fn parse(
         return Err(IdentityProblem::NoCertificate { has_key }.into());
     };
     ParsedCertificate::try_from(own).map_err(IdentityProblem::InvalidCertificate)?;
-    // Before the rest: what is encrypted is no key for the parser, or no
-    // base64.
+    // Checked before parsing: the parser finds no key in an encrypted file, or reports
+    // invalid base64.
     if is_encrypted(key) {
         return Err(IdentityProblem::EncryptedKey.into());
     }
@@ -325,7 +325,8 @@ fn parse(
     })
 }
 
-/// PKCS #8, or what OpenSSL once wrote (RFC 1421 §4.6.1.1).
+/// Returns whether the key is encrypted, in PKCS #8 or in OpenSSL's older format (RFC 1421
+/// §4.6.1.1).
 fn is_encrypted(key: &[u8]) -> bool {
     let has = |text: &[u8]| key.windows(text.len()).any(|window| window == text);
     has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED")

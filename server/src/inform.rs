@@ -10,8 +10,8 @@ use crate::{
     commands::{self, Command, Commands},
 };
 
-/// Sends informational (1xx) responses ahead of the response of one request. In the
-/// extensions of every request of HTTP/2 and SPDY, if the server was built
+/// Sends informational (1xx) responses ahead of the response of one request. It is an
+/// extension of every request of HTTP/2 and SPDY, if the server was built
 /// [with it](crate::ServerOptions::informer).
 ///
 /// `100 Continue` needs none: it is sent when the handler asks for the body of

@@ -10,15 +10,12 @@ use crate::{
     connections::{Connections, Place},
     make::Make,
     shutdown::{self, Alive},
-    socket::{Accept, Kind},
+    socket::{Accept, BACKLOG, Kind},
 };
 
 /// The pause after the machine ran out of something (EMFILE, ENOBUFS): trying
 /// again at once would keep a core busy until a connection closes.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// Connections that a listener still takes after the start of a shutdown.
-const BACKLOG: usize = 1024;
 
 /// A bound listener, and its TLS.
 pub(crate) struct Listener {
@@ -91,7 +88,7 @@ impl<M: Make> Accepting<M> {
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    // Told once, not at every attempt until it is over.
+                    // Reported once, not at every attempt until one succeeds.
                     if !std::mem::replace(&mut exhausted, true) {
                         let event = ServerEvent::AcceptFailed {
                             listener: &self.address,
@@ -110,9 +107,7 @@ impl<M: Make> Accepting<M> {
             }
         }
     }
-}
 
-impl<M: Make> Accepting<M> {
     /// Serves a connection on a task of its own.
     fn serve<L: Accept>(&self, io: L::Io, place: Place) {
         let (acceptor, make) = (self.acceptor.clone(), self.make.clone());
@@ -124,8 +119,9 @@ impl<M: Make> Accepting<M> {
         });
     }
 
-    /// Serves the connections that the kernel took before the shutdown: their requests may
-    /// have arrived, and the kernel resets those that are in its queue when a listener closes.
+    /// Serves the connections that the kernel took before the shutdown, as many as its queue
+    /// holds. Their requests may have arrived, and the kernel resets those that are in its
+    /// queue when a listener closes.
     async fn empty_backlog<L: Accept>(self, listener: &L) {
         for _ in 0..BACKLOG {
             let Some(Ok(io)) = shutdown::at_once(listener.accept()).await else {

@@ -2,7 +2,7 @@
 //! beside ALPN: for legacy clients (NPN era, 2011 to 2016). All others are
 //! better served by [`ServerBuilder::bind_tls`](crate::ServerBuilder#method.bind_tls).
 //!
-//! The [protocols](crate::ServerOptions::protocols) are offered in its order.
+//! The [protocols](crate::ServerOptions::protocols) are offered in their order.
 //! If a client knows ALPN, the server chooses. If it only knows NPN, the client
 //! chooses. It may choose a protocol that was not offered; the server then
 //! closes the connection. HTTP/2 is not offered by NPN, since RFC 9113 §3.2
@@ -47,9 +47,9 @@ use crate::{Identity, Protocol, ServeError, ServerOptions, StartError, TlsInfo};
 
 pub use openssl::ssl::SslAcceptorBuilder;
 
-/// The settings of OpenSSL for an identity. Each handshake has the certificate
-/// that the identity has by then: it can be [reloaded](Identity::reload), and
-/// be [several](Identity::and), of which the client's name (SNI) chooses.
+/// The settings of OpenSSL for an identity. Each handshake uses the identity's present
+/// certificate, so it can be [reloaded](Identity::reload). Of
+/// [several](Identity::and) certificates, the client's server name (SNI) selects one.
 ///
 /// For the rest, see [`acceptor`].
 ///
@@ -124,7 +124,6 @@ fn failed(what: &str, error: &ErrorStack) -> StartError {
 }
 
 /// The TLS of a listener with NPN.
-#[derive(Clone)]
 pub(crate) struct Npn {
     acceptor: SslAcceptor,
 }

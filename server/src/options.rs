@@ -111,9 +111,9 @@ impl ServerOptions {
     ///
     /// HTTP/1.1 obeys these limits: `preface_timeout` (for each request's head),
     /// `max_header_list_size`, `idle_timeout` (between two requests; without it,
-    /// `preface_timeout`), `max_connection_age`, `write_stall_timeout` and `drain_timeout`. Its
-    /// `write_stall_timeout` requires at least 256 B a second. If the content of a request arrives
-    /// with less than 64 B in 60 s while its handler waits, the connection ends.
+    /// `preface_timeout`), `max_connection_age`, `write_stall_timeout` with `min_rate`,
+    /// `body_timeout`, `upload_linger` and `drain_timeout`. If less than 64 B of a request's
+    /// content arrive in `body_timeout` while its handler waits, the connection ends.
     #[must_use]
     pub fn connection(mut self, config: ConnectionConfig) -> Self {
         self.connection = Arc::new(config);

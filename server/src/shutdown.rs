@@ -49,7 +49,7 @@ impl Shutdown {
         }
     }
 
-    /// Starts it. Once is enough.
+    /// Starts the shutdown. Further calls have no effect.
     pub fn start(&self) {
         self.started.store(true, Ordering::SeqCst);
         self.sender.send_replace(());
@@ -112,7 +112,7 @@ pub(crate) struct Tracker {
     all_gone: mpsc::Receiver<Infallible>,
 }
 
-/// Held by what has to be waited for.
+/// Held by each task that the [`Tracker`] waits for.
 #[derive(Clone)]
 pub(crate) struct Alive {
     _sender: mpsc::Sender<Infallible>,

@@ -40,7 +40,7 @@ use lacewing_conn::{
 /// # Errors
 ///
 /// [`TunnelError`], if the request is no CONNECT request of HTTP/2 or SPDY, or
-/// was agreed to before.
+/// was accepted before.
 pub fn tunnel<B>(request: &Request<B>) -> Result<(Response<TunnelBody>, Tunnel), TunnelError> {
     let connect = request.extensions().get::<ConnectRequest>();
     connect.ok_or(TunnelError::NotConnect)?.accept()
@@ -104,7 +104,7 @@ impl ConnectRequest {
 
 impl fmt::Debug for ConnectRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connect")
+        f.debug_struct("ConnectRequest")
             .field("protocol", &self.protocol())
             .finish_non_exhaustive()
     }

@@ -67,7 +67,6 @@ cargo xtask <command>
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let Some((command, rest)) = args.split_first() else {
-        use std::io::Write as _;
         let _ = write!(std::io::stderr(), "{HELP}");
         return ExitCode::from(2);
     };

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     report.left_out("interleavings", "run `cargo xtask loom`");
     report.left_out(
         "fuzz targets",
-        "they need a nightly toolchain and cargo-fuzz",
+        "run `cargo xtask fuzz` (needs a nightly toolchain and cargo-fuzz)",
     );
     report.left_out("real peers", "run `cargo xtask interop`");
     say!("\n{report}");

@@ -1,5 +1,5 @@
 //! lacewingd as the victim: the program as strangers meet it, with a directory that
-//! has what they would look for. Its log is a pipe that nobody reads.
+//! has what they would look for. Its log is a pipe without a reader.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -69,8 +69,13 @@ fn directory() -> Result<&'static Path, String> {
     made.as_deref().map_err(Clone::clone)
 }
 
+/// The path of the directory.
+fn root() -> PathBuf {
+    std::env::temp_dir().join(format!("lacewing-attack-{}", std::process::id()))
+}
+
 fn make() -> std::io::Result<PathBuf> {
-    let root = std::env::temp_dir().join(format!("lacewing-attack-{}", std::process::id()));
+    let root = root();
     fs::create_dir_all(root.join("many"))?;
     fs::write(root.join("hello.txt"), "hello world")?;
     fs::write(root.join(".secret"), "secret")?;
@@ -90,6 +95,5 @@ fn make() -> std::io::Result<PathBuf> {
 
 /// Removes the directory.
 pub(crate) fn clean_up() {
-    let root = std::env::temp_dir().join(format!("lacewing-attack-{}", std::process::id()));
-    let _ = fs::remove_dir_all(root);
+    let _ = fs::remove_dir_all(root());
 }

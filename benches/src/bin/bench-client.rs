@@ -19,7 +19,7 @@ struct Arguments {
     /// Port on 127.0.0.1 (cleartext, HTTP/2 with prior knowledge)
     #[arg(long, value_name = "P")]
     port: u16,
-    /// What each request asks for
+    /// The target of each request
     #[arg(long, default_value = "get")]
     kind: RequestKind,
     /// Bytes of a download or an upload

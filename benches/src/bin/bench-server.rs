@@ -15,7 +15,7 @@ static ALLOCATOR: lacewing_benches::allocations::Counting = lacewing_benches::al
 struct Arguments {
     #[command(flatten)]
     server: ServerArguments,
-    /// What is spoken in cleartext, preferred first: SPDY/3 and SPDY/3.1 look
+    /// The protocols in cleartext, preferred first: SPDY/3 and SPDY/3.1 look
     /// the same there, and the one that comes first is meant
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     protocols: Vec<Protocol>,

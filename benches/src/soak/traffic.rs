@@ -35,7 +35,7 @@ const WORKERS: u64 = 4;
 /// The time of the traffic before the first measurement: caches and pools fill.
 const WARM_UP: Duration = Duration::from_secs(3);
 
-/// How the exchanges ended.
+/// The numbers of exchanges, by their ends.
 #[derive(Debug, Default)]
 struct Counts {
     whole: AtomicU64,

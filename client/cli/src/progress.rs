@@ -10,7 +10,7 @@ pub(crate) struct Meter {
     bar: Option<ProgressBar>,
 }
 
-/// The content of the terminal: whether it leaves room for a progress bar.
+/// The suppression of the progress bar, for output that shares its terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quiet {
     Yes,

@@ -42,11 +42,11 @@ pub enum BodyError {
     },
 }
 
-/// A body that is asked piece by piece. Polled on the connection's task.
+/// A body that is sent piece by piece. The connection's task polls it.
 pub(crate) struct Outgoing {
     /// `None` once it panicked.
     source: Option<Streamed>,
-    /// The whole length by its own word.
+    /// The whole length, as the body itself reports it.
     hint: Option<u64>,
     /// The value of `content-length`.
     announced: Option<u64>,
@@ -87,13 +87,13 @@ impl Outgoing {
         self.hint
     }
 
-    /// Holds it to a length.
+    /// Sets the length that the body must have.
     pub(crate) fn announce(&mut self, length: u64) {
         self.announced = Some(length);
     }
 
-    /// Its next piece. Bytes beyond the announced length are never returned, and
-    /// an end before it is a failure.
+    /// Polls for the next piece. Bytes beyond the announced length are never returned,
+    /// and an end before it is a failure.
     pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, BodyFailure>> {
         let Some(source) = &mut self.source else {
             return Poll::Pending;
@@ -133,7 +133,7 @@ impl Outgoing {
         })
     }
 
-    /// The body from its beginning, if all that was taken is still at hand.
+    /// Returns the body from its beginning, if all pieces that were taken are kept.
     pub(crate) fn rewind(mut self) -> Option<Self> {
         let source = self.source.take()?.rewind()?;
         Some(Self {
@@ -144,12 +144,12 @@ impl Outgoing {
         })
     }
 
-    /// [`rewind`](Self::rewind) would give it back.
+    /// Returns whether [`rewind`](Self::rewind) would return the body.
     pub(crate) fn can_rewind(&self) -> bool {
         self.source.as_ref().is_some_and(Streamed::can_rewind)
     }
 
-    /// It will not be sent again.
+    /// Drops the pieces that are kept: the body will not be sent again.
     pub(crate) fn forget(&mut self) {
         if let Some(source) = &mut self.source {
             source.forget();
@@ -179,7 +179,7 @@ impl Outgoing {
         Ok(())
     }
 
-    /// A destructor of the user's is no reason to lose the connection.
+    /// Drops the body. A panic in the user's destructor must not end the connection.
     fn discard(&mut self) {
         let source = self.source.take();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(source)));

@@ -17,7 +17,7 @@ use crate::BoxError;
 /// A body, and the pieces of it that went out.
 pub(crate) struct Streamed {
     source: Pin<Box<dyn Source>>,
-    /// Pieces that went out before, and go first now.
+    /// Pieces that were sent before a retry, and are sent again first.
     again: VecDeque<Kept>,
     taken: Taken,
 }
@@ -27,21 +27,21 @@ pub(crate) struct Streamed {
 pub(crate) enum Replay {
     /// Nothing: a body of which a part was sent cannot be sent again.
     Never,
-    /// Pieces up to this number of bytes together. A body that is a single piece is kept whatever
-    /// its length, since it was in memory from the beginning.
+    /// Pieces up to this number of bytes together. A body that is a single piece is kept at any
+    /// length, since it was in memory from the beginning.
     UpTo(usize),
 }
 
 /// A body of any type.
 trait Source: Send {
-    fn poll_piece(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>>;
+    fn poll_piece(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<FrameResult>>;
     /// There are no more pieces.
     fn is_done(&self) -> bool;
     /// The length of what is left, if known.
     fn length(&self) -> Option<u64>;
 }
 
-pub(crate) type Piece = Result<Frame<Bytes>, BoxError>;
+type FrameResult = Result<Frame<Bytes>, BoxError>;
 
 struct Taken {
     pieces: Vec<Kept>,
@@ -71,7 +71,7 @@ impl Streamed {
         }
     }
 
-    pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
+    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<FrameResult>> {
         if let Some(kept) = self.again.pop_front() {
             let piece = kept.frame();
             self.taken.pieces.push(kept);
@@ -97,7 +97,7 @@ impl Streamed {
         })
     }
 
-    /// The body from its beginning, if all that was taken is still at hand.
+    /// Returns the body from its beginning, if all pieces that were taken are kept.
     pub(crate) fn rewind(mut self) -> Option<Self> {
         if self.taken.replay == Replay::Never {
             return None;
@@ -112,7 +112,7 @@ impl Streamed {
         self.taken.replay != Replay::Never
     }
 
-    /// It will not be sent again.
+    /// Drops the pieces that are kept: the body will not be sent again.
     pub(crate) fn forget(&mut self) {
         self.taken.give_up();
     }
@@ -174,7 +174,7 @@ where
     B: http_body::Body + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    fn poll_piece(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
+    fn poll_piece(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<FrameResult>> {
         self.poll_frame(cx).map(|frame| {
             frame.map(|frame| match frame {
                 Ok(frame) => Ok(frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))),

@@ -7,8 +7,8 @@ use tokio::{task::JoinSet, time::timeout};
 /// The number of addresses of one host to try. The resolver's further addresses are ignored.
 const MAX_ADDRESSES: usize = 64;
 
-/// No address of a host answered: what happened at each. It is inside of the
-/// `source` of [`ClientError::Connect`](crate::ClientError::Connect).
+/// The errors of a host of which no address answered, one for each address. It is the
+/// inner error of the `source` of [`ClientError::Connect`](crate::ClientError::Connect).
 ///
 /// ```
 /// use lacewing_client::{AddressErrors, ClientError};
@@ -56,8 +56,8 @@ impl std::error::Error for AddressErrors {
     }
 }
 
-/// The families in turn, beginning with that of the first address (RFC 8305
-/// §4).
+/// Sorts the addresses so that their families take turns, beginning with that of the first
+/// address (RFC 8305 §4).
 pub(super) fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let Some(first) = addresses.first().map(SocketAddr::is_ipv6) else {
         return addresses;
@@ -76,8 +76,8 @@ pub(super) fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     all
 }
 
-/// The first that answers. An attempt begins when one failed, or the latest has
-/// not answered for so long; those that lose are dropped.
+/// Returns the result of the first attempt that succeeds. The next attempt begins when one has
+/// failed, or `delay` after the latest. The losing attempts are dropped.
 pub(super) async fn first<T, F>(
     addresses: Vec<SocketAddr>,
     delay: Duration,

@@ -10,7 +10,7 @@ use crate::BoxError;
 /// ```
 /// use lacewing_client::{Resolve, Resolving};
 ///
-/// /// Everything is here.
+/// /// Resolves every name to this machine.
 /// struct Localhost;
 ///
 /// impl Resolve for Localhost {
@@ -20,8 +20,8 @@ use crate::BoxError;
 /// }
 /// ```
 pub trait Resolve: Send + Sync + 'static {
-    /// The addresses of a host, best first; none is an error. Names only: what
-    /// is an IP address already is not asked for.
+    /// Returns the addresses of a host, best first; an empty list is an error. The
+    /// client does not call it for IP addresses.
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a>;
 }
 

@@ -1,4 +1,4 @@
-//! TCP: names, addresses, and which of them answers first.
+//! TCP: resolves a name, and connects to the first of its addresses that answers.
 
 use std::{
     collections::HashMap,
@@ -73,8 +73,8 @@ impl Tcp {
         self
     }
 
-    /// The local address of connections. Once for IPv4 and once for IPv6; with
-    /// one of them alone, the other family is not tried.
+    /// Sets the local address of connections, for the family of this address. If only
+    /// one family has a local address, the other is not tried.
     pub fn local_address(mut self, address: IpAddr) -> Self {
         match address {
             IpAddr::V4(address) => self.local_v4 = Some(address),
@@ -83,8 +83,8 @@ impl Tcp {
         self
     }
 
-    /// Time that an attempt has before the next address is tried beside it
-    /// (RFC 8305 §5). Default 250 ms.
+    /// Sets the time after which the next address is tried beside an attempt without an
+    /// answer (RFC 8305 §5). Default 250 ms.
     pub fn attempt_delay(mut self, delay: Duration) -> Self {
         self.attempt_delay = delay;
         self

@@ -72,7 +72,7 @@ pub(crate) fn prepare(
         announced = Some(fields::settle_length(&mut parts.headers)?);
     }
     let uri = complete(parts.uri, target, host, security)?;
-    settle_length(&mut parts.headers, &parts.method, announced, &mut body)?;
+    declare_length(&mut parts.headers, &parts.method, announced, &mut body)?;
     let mut expectation = Expectation::None;
     let capabilities = version.capabilities();
     if let Some(priority) = priority.filter(|_| capabilities.priority_field) {
@@ -186,7 +186,7 @@ fn complete(
 
 /// Adds `content-length` if the length is known and has a meaning (RFC 9110 §8.6). Checks the body
 /// against it while it is sent.
-fn settle_length(
+fn declare_length(
     fields: &mut HeaderMap,
     method: &Method,
     announced: Option<u64>,
@@ -267,7 +267,7 @@ mod tests {
     fn a_length_is_announced_when_it_tells_something() {
         let announced = |method: Method, mut body| {
             let mut fields = HeaderMap::new();
-            settle_length(&mut fields, &method, None, &mut body).unwrap();
+            declare_length(&mut fields, &method, None, &mut body).unwrap();
             content_length(fields.get_all(header::CONTENT_LENGTH)).unwrap()
         };
         assert_eq!(announced(Method::GET, RequestBody::Empty), None);

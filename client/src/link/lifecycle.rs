@@ -71,10 +71,7 @@ impl Lifecycle {
 
     /// Returns the reason for the connection's end, as far as it is known.
     pub(crate) fn error(&self) -> Error {
-        let end = self.end();
-        let why = end.closed.as_ref().or(end.refusing.as_ref()).cloned();
-        drop(end);
-        why.unwrap_or_else(|| {
+        self.known_reason().unwrap_or_else(|| {
             let detail = "the connection is closing";
             Error::connection(Initiator::Library, Reason::Cancel, detail)
         })
@@ -85,10 +82,7 @@ impl Lifecycle {
         if self.state() == State::Open {
             return None;
         }
-        let end = self.end();
-        let why = end.closed.as_ref().or(end.refusing.as_ref()).cloned();
-        drop(end);
-        Some(why.unwrap_or_else(|| {
+        Some(self.known_reason().unwrap_or_else(|| {
             let detail = "the connection is shutting down";
             Error::connection(Initiator::User, Reason::RefusedStream, detail).with_retryable(true)
         }))
@@ -141,6 +135,11 @@ impl Lifecycle {
 
     pub(crate) fn is_unwanted(&self) -> bool {
         self.unwanted.load(Ordering::SeqCst)
+    }
+
+    fn known_reason(&self) -> Option<Error> {
+        let end = self.end();
+        end.closed.as_ref().or(end.refusing.as_ref()).cloned()
     }
 
     fn end(&self) -> MutexGuard<'_, End> {

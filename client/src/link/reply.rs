@@ -24,8 +24,8 @@ pub(crate) struct Failure {
     pub(crate) progress: Progress,
 }
 
-/// The progress with other requests on the connection of a failed one: whether the server answered
-/// any.
+/// The server's progress on the connection of a failed request: it answered other requests, or
+/// none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     None,

@@ -114,7 +114,7 @@ pub(super) struct Waiter<T> {
     pub(super) left: Left,
 }
 
-/// The presence of an entry in the queue.
+/// The departure of an entry from the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
     Yes,

@@ -111,7 +111,7 @@ impl Certificates {
         }
     }
 
-    /// The same additions, upon another base.
+    /// Replaces the base, and keeps the added certificates and the identity.
     pub(crate) fn upon(mut self, other: Self) -> Self {
         self.base = other.base;
         self
@@ -263,7 +263,7 @@ fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
 fn platform_roots() -> Result<RootCertStore, CertificateError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
-    // A store of a system has a few that no library of today takes.
+    // A system's store usually has a few certificates that the library cannot parse.
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let errors: Vec<_> = found.errors.iter().map(ToString::to_string).collect();

@@ -30,7 +30,7 @@ use crate::failure::Failure;
 const DISK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Jobs of one kind that wait to begin.
 const MAX_WAITING: usize = 4096;
-/// The number of waiting jobs for each running one, before further jobs are refused.
+/// The number of waiting jobs for each running one, beyond which the disk is near its capacity.
 const CROWD: usize = 8;
 /// The most jobs of each kind that run at once, however many files may be open.
 const MAX_LOOKUPS: usize = 32;
@@ -69,10 +69,8 @@ impl Disk {
             handles: Handles::new(max.saturating_sub(jobs)),
         }
     }
-}
 
-impl Disk {
-    /// Many jobs wait for the handles that others have open.
+    /// Returns whether many jobs wait for the handles that others have open.
     pub(crate) fn is_near_capacity(&self) -> bool {
         let lanes = [&self.lookups, &self.reads, &self.listings];
         lanes.into_iter().any(|lane| {

@@ -136,7 +136,7 @@ async fn serve(args: &Args, root: &Path, log: &Output, style: Style) -> Result<(
     // The standard output may be closed.
     let _ = io::stdout().write_all(announcement.as_bytes());
     let site = Site::new(root, policy(args), names, memory.alarm());
-    tokio::spawn(site.clone().close_idle_files());
+    tokio::spawn(site.clone().maintain_handles());
     let logged = Logged {
         service: site,
         output: log.clone(),

@@ -83,8 +83,8 @@ impl Site {
         }))
     }
 
-    /// Closes idle files and watches whether handles are short, for ever.
-    pub(crate) async fn close_idle_files(self) {
+    /// Closes idle files, and sets the alarm while file handles are short, for ever.
+    pub(crate) async fn maintain_handles(self) {
         let mut ticks = interval(IDLE_HANDLE);
         loop {
             ticks.tick().await;

@@ -165,7 +165,7 @@ fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
 }
 
 impl Pending {
-    /// Gives the request what users of hyper look for.
+    /// Inserts the extensions that users of hyper's upgrades look for.
     fn begin(connect: ConnectRequest, request: &mut Request<RequestBody>) -> Option<Self> {
         let slot = Arc::new(Mutex::new(Slot::default()));
         let alive = Arc::new(());
@@ -203,8 +203,9 @@ impl Pending {
         Some(pending)
     }
 
-    /// The handler accepted the upgrade. `None` if it accepted the CONNECT request itself, or
-    /// dropped the upgrade: then its response is sent unchanged.
+    /// Accepts the CONNECT request, after the handler accepted the upgrade. `None` if the handler
+    /// accepted the CONNECT request itself, or dropped the upgrade: then its response is sent
+    /// unchanged.
     fn finish(mut self) -> Option<TunnelBody> {
         let (response, tunnel) = self.connect.accept().ok()?;
         {

@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl<S: HttpService> Exchanges<S> {
-    /// The list of commands for a request's extensions: made for the first
-    /// one.
+    /// Returns the list of commands for a request's extensions. The first call
+    /// creates it.
     pub(super) fn commands(&mut self, conn: &Context<'_>) -> Arc<Commands> {
         let commands = self
             .commands

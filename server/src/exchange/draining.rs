@@ -24,7 +24,8 @@ impl Draining {
         }
     }
 
-    /// The future is polled only if it does not have the task's waker yet.
+    /// Returns whether the shutdown has started. Polls the future only if it does not have the
+    /// task's waker yet.
     pub(super) fn poll(&mut self, cx: &mut task::Context<'_>) -> bool {
         let known = self
             .waker

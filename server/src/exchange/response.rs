@@ -133,10 +133,10 @@ pub(crate) fn has_no_content(status: StatusCode) -> bool {
     )
 }
 
-/// Header fields that belong to a connection of HTTP/1.1 are of no meaning in
-/// the others (RFC 9113 §8.2.2, SPDY/3 §3.2.2). Services that were written for
-/// HTTP/1.1 set them too. They are left out, with a `tracing` event. Gives the
-/// priority that the response sets.
+/// Removes the header fields of an HTTP/1.1 connection, which have no meaning in the
+/// other protocols (RFC 9113 §8.2.2, SPDY/3 §3.2.2). Services that were written for
+/// HTTP/1.1 set them. A `tracing` event names each. Returns the priority that the
+/// response sets.
 pub(super) fn settle_fields(fields: &mut HeaderMap) -> Option<Priority> {
     // The field of a request for an upgrade (RFC 7540 §3.2.1).
     const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");

@@ -92,7 +92,7 @@ impl Ledger {
         self.report(stream, &StreamError::Refused(error));
     }
 
-    /// No handler sees this request: its client may still send the upload.
+    /// Records that no handler reads this request's upload: its client may still send it.
     pub(super) fn refuses_upload<B: Body>(&self, request: &Request<B>) {
         if !request.body().is_end_stream() {
             self.watch.upload_is_abandoned();
@@ -136,7 +136,7 @@ struct Remaining {
 
 impl Remaining {
     /// Returns whether the handler has dropped the upload, and too much of it is left for the
-    /// connection to go on.
+    /// connection to continue.
     fn is_left(&self, ledger: &Ledger) -> bool {
         let read = ledger.watch.bytes_received().saturating_sub(self.before);
         let left = self.length.saturating_sub(read);
@@ -370,8 +370,8 @@ pin_project! {
     }
 }
 
-/// The end of a body of the declared length, until the body itself has ended: behind it, hyper
-/// would not look for more.
+/// The frame with which a body reaches its declared length. It waits until the body has ended:
+/// after this frame, hyper does not poll the body again.
 struct Last<D> {
     frame: Frame<D>,
     until: Option<Pin<Box<Sleep>>>,

@@ -10,7 +10,7 @@ use lacewing_conn::driver::{
 };
 
 use super::{
-    MIN_BUFFER,
+    buffer_size,
     exchange::{Ledger, ReplyBody},
     message,
 };
@@ -78,8 +78,8 @@ impl<'a> Memory<'a> {
 }
 
 impl Ledger {
-    /// Returns `true` if the budget refuses a request.
-    pub(super) fn refuses(&self) -> bool {
+    /// Returns whether the budget refuses a request, and reports that it does.
+    pub(super) fn budget_refuses(&self) -> bool {
         let budget = &self.options.connection.memory_budget;
         if budget.step() < MemoryStep::Refuse || !budget.is_above_share(self.held()) {
             return false;
@@ -92,12 +92,7 @@ impl Ledger {
     /// Returns the bytes that the connection holds, as far as hyper shows them.
     fn held(&self) -> usize {
         let output = match self.watch.is_write_blocked() {
-            true => self
-                .options
-                .connection
-                .limits
-                .max_header_list_size
-                .max(MIN_BUFFER),
+            true => buffer_size(&self.options.connection.limits),
             false => 0,
         };
         CONNECTION

@@ -46,7 +46,7 @@ fn settle_host<B>(request: &mut Request<B>) -> Result<(), Invalid> {
     let (host, second) = (hosts.next(), hosts.next());
     let valid = match host {
         None => request.version() < Version::HTTP_11,
-        // The target has no authority.
+        // An empty field stands for a target without an authority.
         Some(host) => host.is_empty() || is_authority(host.as_bytes()),
     };
     if !valid || second.is_some() {

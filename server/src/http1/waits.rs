@@ -19,9 +19,10 @@ use crate::{ServeError, http1_transport::Probe};
 /// client that sends less attacks slowly (R.U.D.Y.).
 const BODY_PROGRESS: u64 = 64;
 
-/// A client that closed its side may be gone. After each such time the connection looks for it:
-/// twice with bytes, where the protocol has bytes without a meaning, then without.
+/// The time between two probes of a client that closed its side, and may be gone.
 const PROBE_AFTER: Duration = Duration::from_secs(1);
+/// The number of probes with bytes, where the protocol has bytes without a meaning. Later probes
+/// have none.
 const PROBES: u8 = 2;
 
 /// The end of a wait.
@@ -83,6 +84,8 @@ impl<'a> Waits<'a> {
         let limits = &ledger.options.connection.limits;
         let now = Instant::now();
         let old = limits.max_connection_age.and_then(|age| {
+            // Up to a tenth earlier, so that clients that connected together do not reconnect
+            // together.
             let tenths = RandomState::new().hash_one(0) % 1_000;
             let less = age.saturating_mul(u32::try_from(tenths).unwrap_or(0)) / 10_000;
             now.checked_add(age.saturating_sub(less))
@@ -103,7 +106,8 @@ impl<'a> Waits<'a> {
         }
     }
 
-    /// Called once hyper's connection is pending.
+    /// Returns the end of the present wait, once it is reached. To be polled while hyper's
+    /// connection is pending.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
         loop {
             let now = Instant::now();
@@ -191,7 +195,7 @@ impl<'a> Waits<'a> {
                     .max(1);
                 self.write.run(now, stall, watch.bytes_written(), least);
             }
-            // All that there was is with the client's side.
+            // The transport has taken all bytes so far: the next stall counts from here.
             _ => self.write = Stall::new(stall, watch.bytes_written()),
         }
         if phase == Phase::Answer && watch.may_be_gone() {

@@ -121,8 +121,8 @@ fn page(fixture: &Fixture) -> Outcome {
     }
 }
 
-/// How many there are of a kind, their extension, how `index.html` asks for
-/// number N, and what is in it.
+/// A kind of files: their number, their extension, the element of `index.html` that loads file
+/// N, and the contents of file N.
 type Kind = (
     usize,
     &'static str,

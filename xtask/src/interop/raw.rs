@@ -64,7 +64,7 @@ fn go_server(fixture: &Fixture, bytes: usize) -> Outcome {
     expect_part(&server.log(), &format!("echoed {bytes}"))
 }
 
-// --- 100 MB each way, somebody who takes his time, and messages beside it ---
+// --- 100 MB each way, a slow reader, and messages beside it ---
 
 const LARGE: usize = 100_000_000;
 

@@ -37,7 +37,7 @@ pub(super) fn list() -> Vec<Field> {
     (0..150).map(|n| field(format!("x-{n:03}"), "v")).collect()
 }
 
-/// Opens responses that wait for a window, and uploads with long lists that nobody reads.
+/// Opens responses that wait for a window, and uploads with long lists that no handler reads.
 pub(super) fn begin(peer: &mut Peer) {
     // Without windows, a response that is not read would end the reading of requests.
     if peer.wire.dialect != Dialect::Spdy2 {

@@ -295,7 +295,7 @@ fn lists_held(play: &mut Play<'_>) -> Played {
     Ok(vec![peer])
 }
 
-/// Bodies in frames of one byte, which nobody reads.
+/// Bodies in frames of one byte, which the client does not read.
 fn one_byte(play: &mut Play<'_>) -> Played {
     let mut peer = play.accept(Manners::Stingy, 50)?;
     peer.read_at(Pace::Full);

@@ -1,4 +1,4 @@
-//! DATA: small, empty, padded, claimed, too much, and for nobody.
+//! DATA: small, empty, padded, claimed, too much, and for closed streams.
 
 use std::time::{Duration, Instant};
 
@@ -102,7 +102,7 @@ fn echo_held(play: &mut Play<'_>) -> Played {
     Ok(vec![peer])
 }
 
-/// Uploads that nobody reads, by a client that answers every PING at once: do
+/// Uploads that no handler reads, by a client that answers every PING at once: do
 /// the windows grow?
 fn windows_grow(play: &mut Play<'_>) -> Played {
     let mut peer = play.connect()?;
@@ -179,7 +179,7 @@ fn claimed_length(play: &mut Play<'_>) -> Played {
     Ok(peers)
 }
 
-/// A stream that nobody reads, and others beside it: those go on.
+/// A stream that no handler reads, and others beside it, which continue.
 fn unread_beside_busy(play: &mut Play<'_>) -> Played {
     let mut peer = play.connect()?;
     let id = peer.post("/unread");

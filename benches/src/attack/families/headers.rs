@@ -120,7 +120,7 @@ fn lists_held(play: &mut Play<'_>) -> Played {
     Ok(vec![peer])
 }
 
-/// The same in trailers of uploads that nobody reads, whose header lists are as
+/// The same in trailers of uploads that no handler reads, whose header lists are as
 /// large.
 fn trailers_held(play: &mut Play<'_>) -> Played {
     let mut peer = play.connect()?;

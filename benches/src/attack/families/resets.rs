@@ -138,7 +138,7 @@ fn rapid(play: &mut Play<'_>, path: &str) -> Played {
     Ok(vec![peer])
 }
 
-/// How many resets are taken before the connection ends: at once, and after a
+/// Counts the resets that are accepted before the connection ends: at once, and after a
 /// pause.
 fn after_a_pause(play: &mut Play<'_>) -> Played {
     let mut peers = Vec::new();

@@ -1,5 +1,5 @@
-//! The server's events as lines of the log. A flood of events is a few lines and a
-//! number: their cause must not fill a disk.
+//! The server's events as lines of the log. Of a flood, the log has a few lines and the number
+//! of the others, so that a client cannot fill a disk.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -63,7 +63,7 @@ impl Kind {
 pub(crate) struct Events(Arc<Mutex<[u32; Kind::ALL.len()]>>);
 
 impl Events {
-    /// Logs an event, unless its kind had its lines.
+    /// Logs an event, unless its kind has used up the lines of this window.
     pub(crate) fn log(&self, event: &ServerEvent<'_>) {
         match event {
             ServerEvent::Connected { .. } | ServerEvent::Closed { error: None, .. } => {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_make_room_are_a_kind_of_their_own() {
+    fn kinds_are_numbered_in_order_and_making_room_is_no_disconnect() {
         let error = ServeError::MadeRoom { max_connections: 1 };
         for (index, (kind, _)) in Kind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, index);
