@@ -310,8 +310,15 @@ impl Pool {
     ) -> Result<Made, ClientError> {
         let after = self.settings.connect_timeout;
         let since = std::time::Instant::now();
+        let had_request = request.is_some();
         let made = tokio::time::timeout(after, self.make(origin, request)).await;
         let made = made.unwrap_or_else(|_| {
+            // The server may process the request that asks for the upgrade (`h2c`).
+            if had_request && request.is_none() {
+                let text = format!("no answer within connect_timeout ({after:?})");
+                let error: Box<dyn std::error::Error + Send + Sync> = text.into();
+                return Err(ClientError::Upgrade(error.into()));
+            }
             Err(ClientError::ConnectTimeout {
                 origin: origin.to_string(),
                 after,
@@ -389,7 +396,7 @@ impl Pool {
         if oldest.is_none() {
             entries.reaper = None;
         }
-        oldest.map(|oldest| oldest + idle_timeout)
+        oldest.map(|oldest| later(oldest, idle_timeout))
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
@@ -581,10 +588,16 @@ impl Drop for Dialling {
     }
 }
 
+/// A time after `start`; in a day if the clock does not reach it.
+fn later(start: Instant, time: Duration) -> Instant {
+    let day = Duration::from_secs(24 * 3600);
+    start.checked_add(time).unwrap_or_else(|| start + day)
+}
+
 /// Wakes when the oldest connection may have been idle for the timeout. Ends with the pool, or when
 /// the pool is empty.
 async fn reap(pool: Weak<Pool>, idle_timeout: Duration) {
-    let mut next = Instant::now() + idle_timeout;
+    let mut next = later(Instant::now(), idle_timeout);
     loop {
         tokio::time::sleep_until(next).await;
         let Some(pool) = pool.upgrade() else { return };
@@ -593,5 +606,23 @@ async fn reap(pool: Weak<Pool>, idle_timeout: Duration) {
             Some(at) => next = at.max(Instant::now() + Duration::from_millis(10)),
             None => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_that_no_clock_reaches_is_no_panic() {
+        let start = Instant::now();
+        assert_eq!(
+            later(start, Duration::MAX),
+            start + Duration::from_secs(24 * 3600)
+        );
+        assert_eq!(
+            later(start, Duration::from_secs(5)),
+            start + Duration::from_secs(5)
+        );
     }
 }

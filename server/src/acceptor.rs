@@ -213,7 +213,7 @@ impl Acceptor {
                 };
                 let options = options.clone().version_source(source).place(place);
                 let info = ConnectionInfo::new(protocol).with_endpoints(endpoints);
-                serve(io, info, options, make).await.map(Some)
+                serve(io, info, options, make).await
             }
             #[cfg(feature = "tls")]
             Transport::Tls(tls) => {
@@ -252,7 +252,7 @@ impl Acceptor {
             .with_tls_info(tls);
         let io = Rewind::new(io, bytes::Bytes::new());
         let options = options.clone().place(place);
-        serve(io, info, options, make).await.map(Some)
+        serve(io, info, options, make).await
     }
 }
 
@@ -270,14 +270,19 @@ async fn serve<T, M>(
     info: ConnectionInfo,
     options: ServerOptions,
     make: M,
-) -> Result<(ConnectionInfo, Served), ServeError>
+) -> Result<Option<(ConnectionInfo, Served)>, ServeError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     M: Make,
 {
-    let service = make.make(&info).await.map_err(ServeError::Service)?;
+    // A maker that hangs must not hold up a shutdown, or keep the place of others.
+    let making = async { make.make(&info).await.map_err(ServeError::Service) };
+    let made = before_shutdown(making, options.shutdown.clone(), options.place.as_ref()).await?;
+    let Some(service) = made else {
+        return Ok(None);
+    };
     let serving = connection::serve_detected(io, info.clone(), options, service);
-    Ok((info, serving))
+    Ok(Some((info, serving)))
 }
 
 /// The protocol of a cleartext connection.

@@ -157,6 +157,7 @@ impl<S: HttpService> Exchanges<S> {
         };
         let status = head.status().unwrap_or_default();
         if let Err(error) = conn.stream(stream).respond(head, added, body.is_none()) {
+            drop_caught(body);
             if is_over(error) {
                 return;
             }
@@ -238,7 +239,7 @@ impl<S: HttpService> Exchanges<S> {
                 self.ending.push((stream, task));
             }
             Some(Pending::Sending(body)) => {
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(body)));
+                drop_caught(body);
             }
         }
     }
@@ -253,7 +254,13 @@ impl<S: HttpService> Exchanges<S> {
         let ended = self
             .ending
             .get_mut(index)
-            .is_some_and(|(_, task)| task.poll(&mut cx).is_ready());
+            .is_some_and(|(_, task)| match task.poll(&mut cx) {
+                task::Poll::Ready(outcome) => {
+                    drop_caught(outcome);
+                    true
+                }
+                task::Poll::Pending => false,
+            });
         if ended {
             self.ending.swap_remove(index);
             finish(conn, stream);
@@ -265,6 +272,11 @@ impl<S: HttpService> Exchanges<S> {
         self.spare_handlers.truncate(1);
         self.spare_bodies.truncate(1);
     }
+}
+
+/// Drops a value of the service, whose panic must not end the connection.
+fn drop_caught<T>(value: T) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
 
 /// The peer left meanwhile, or refuses the rest: not an error of ours.
@@ -386,7 +398,7 @@ impl<S: HttpService> Application for Exchanges<S> {
 
     fn handle_closed(&mut self, conn: &mut Context<'_>, _: &Result<(), Error>) {
         self.last_report(conn);
-        self.pending = PendingTable::new();
+        drop_caught(std::mem::replace(&mut self.pending, PendingTable::new()));
         self.ending = Vec::new();
         if let Some(commands) = self.commands.take() {
             drop(commands.close());

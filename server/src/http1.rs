@@ -156,7 +156,8 @@ where
             }
         }
         if let Some(place) = place {
-            place.note(ledger.is_idle());
+            // A tunnel is never asked to leave: nothing here could end it.
+            place.note(ledger.is_idle() && !ledger.watch.is_tunnel());
         }
         if let Poll::Ready(result) = polled {
             let left = place.filter(|_| leaving);

@@ -175,6 +175,11 @@ impl Watch {
         self.tunnel.store(true, Ordering::Relaxed);
     }
 
+    /// The bytes of the transport are no requests.
+    pub(crate) fn is_tunnel(&self) -> bool {
+        self.tunnel.load(Ordering::Relaxed)
+    }
+
     /// The client has closed its side of the transport.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)

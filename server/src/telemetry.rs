@@ -142,7 +142,10 @@ impl Telemetry {
     /// The memory budget, or `max_connection_bytes`, took a step.
     pub(crate) fn memory_step(&self, step: MemoryStep) {
         #[cfg(feature = "tracing")]
-        tracing::warn!(?step, "a limit of memory is near: memory_budget or max_connection_bytes");
+        tracing::warn!(
+            ?step,
+            "a limit of memory is near: memory_budget or max_connection_bytes"
+        );
         #[cfg(feature = "metrics")]
         {
             let step = match step {

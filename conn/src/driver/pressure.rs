@@ -23,7 +23,7 @@ pub(super) struct Pressure {
     /// The time of the next read, while the connection is read slowly.
     next_read: Option<Instant>,
     pause_reported: Option<Instant>,
-    refusal_reported: bool,
+    refusal_reported: Option<Instant>,
     /// The step to report to the application.
     report: Option<MemoryStep>,
 }
@@ -35,7 +35,7 @@ impl Pressure {
             step: MemoryStep::None,
             next_read: None,
             pause_reported: None,
-            refusal_reported: false,
+            refusal_reported: None,
             report: None,
         }
     }
@@ -62,7 +62,6 @@ impl Pressure {
 
     fn take_step(&mut self, engine: &mut Engine, now: Instant, step: MemoryStep) {
         self.step = step;
-        self.refusal_reported &= step >= MemoryStep::Refuse;
         engine.set_pressure(match step {
             MemoryStep::None => proto::Pressure::Normal,
             MemoryStep::Strict | MemoryStep::Pause => proto::Pressure::High,
@@ -129,11 +128,7 @@ impl Pressure {
         self.next_read = now.checked_add(SLOW_READ);
         if begins {
             self.account.note(MemoryStep::Pause);
-            let last = self
-                .pause_reported
-                .and_then(|last| last.checked_add(REPORT_AGAIN));
-            if last.is_none_or(|again| again <= now) {
-                self.pause_reported = Some(now);
+            if is_reported(&mut self.pause_reported, now) {
                 self.report = Some(MemoryStep::Pause);
             }
         }
@@ -147,10 +142,20 @@ impl Pressure {
     }
 
     /// Counts a stream that was refused.
-    pub(super) fn note_refusal(&mut self) {
+    pub(super) fn note_refusal(&mut self, now: Instant) {
         self.account.note(MemoryStep::Refuse);
-        if !std::mem::replace(&mut self.refusal_reported, true) {
+        if is_reported(&mut self.refusal_reported, now) {
             self.report = Some(MemoryStep::Refuse);
         }
     }
+}
+
+/// Returns `true` if a step is to be reported, given the time of its last report.
+fn is_reported(last: &mut Option<Instant>, now: Instant) -> bool {
+    let again = last.and_then(|last| last.checked_add(REPORT_AGAIN));
+    let reported = again.is_none_or(|again| again <= now);
+    if reported {
+        *last = Some(now);
+    }
+    reported
 }

@@ -267,7 +267,7 @@ impl<IO, A: Application> Driver<IO, A> {
                 Event::Opened { .. } => event,
                 Event::Refused { ref error, .. } => {
                     if error.rule() == Some(Rule::StreamOverBudget) {
-                        self.pressure.note_refusal();
+                        self.pressure.note_refusal(now);
                     }
                     event
                 }
@@ -334,7 +334,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
                 let Deadline::At(deadline) = deadline else {
                     return Turn::Again;
                 };
-                let due = [deadline, self.streams.alarm, self.pressure.next_read()];
+                // The time of a slow read is of no use while nothing is read at all: it would
+                // stay due, and the task would never sleep.
+                let reads = !self.input_ended && self.engine.wants_input();
+                let next_read = self.pressure.next_read().filter(|_| reads);
+                let due = [deadline, self.streams.alarm, next_read];
                 self.again_unless_asleep(again, cx, now, due.into_iter().flatten().min())
             }
             Phase::Flushing { until } => match self.flush(cx) {

@@ -114,7 +114,7 @@ pub struct Limits {
     /// zlib bombs).
     pub max_header_list_size: usize,
     /// The most header fields in a list, cookie crumbs counted one by one.
-    /// Default 1,000 (CVE-2026-49975: thousands of tiny fields).
+    /// Default 1,000, at most 16,384 (CVE-2026-49975: thousands of tiny fields).
     pub max_header_fields: usize,
     /// Bytes of memory that the header lists of open streams may take together, as
     /// they are built: about 110 for each field beside its text. Promised requests
@@ -407,7 +407,8 @@ impl Limits {
         seconds.saturating_mul(u64::from(self.min_rate)).max(1)
     }
 
-    /// Moves what no frame could say to the nearest that one can.
+    /// Moves what no frame could say, and what no map of fields holds, to the nearest possible
+    /// value.
     pub(crate) fn clamp(&mut self) {
         self.max_frame_size = self.max_frame_size.clamp(16_384, (1 << 24) - 1);
         self.stream_window = self.stream_window.clamp(1, 0x7fff_ffff);
@@ -415,6 +416,8 @@ impl Limits {
         self.max_stream_window = self.max_stream_window.min(0x7fff_ffff);
         self.max_connection_window = self.max_connection_window.min(0x7fff_ffff);
         self.cut_ahead = self.cut_ahead.max(1);
+        // An `http::HeaderMap` panics above 24,576 names.
+        self.max_header_fields = self.max_header_fields.min(16_384);
     }
 }
 

@@ -1,6 +1,12 @@
 //! The memory budget of several connections, and bodies that wait for windows.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -27,6 +33,7 @@ const CAPACITY: usize = 1 << 20;
 struct Holder {
     bodies: mpsc::UnboundedSender<Incoming>,
     steps: mpsc::UnboundedSender<MemoryStep>,
+    turns: Arc<AtomicUsize>,
 }
 
 impl Application for Holder {
@@ -43,6 +50,10 @@ impl Application for Holder {
 
     fn pull(&mut self, _: &mut Context<'_>, _: StreamKey, _: usize) {}
 
+    fn poll_sources(&mut self, _: &mut Context<'_>, _: &mut std::task::Context<'_>) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn handle_memory_step(&mut self, _: &mut Context<'_>, step: MemoryStep) {
         let _ = self.steps.send(step);
     }
@@ -53,6 +64,8 @@ struct Pair {
     mux: Mux,
     bodies: mpsc::UnboundedReceiver<Incoming>,
     steps: mpsc::UnboundedReceiver<MemoryStep>,
+    /// The turns of the server's task.
+    turns: Arc<AtomicUsize>,
     task: JoinHandle<Result<(), Error>>,
 }
 
@@ -73,15 +86,18 @@ impl Pair {
             config.limits.max_stream_window = 256 << 10;
             change(&mut config.limits);
         });
+        let turns = Arc::new(AtomicUsize::new(0));
         let holder = Holder {
             bodies: tell_bodies,
             steps: tell_steps,
+            turns: Arc::clone(&turns),
         };
         let task = tokio::spawn(Driver::in_budget(there, config, holder, budget));
         Self {
             mux,
             bodies,
             steps,
+            turns,
             task,
         }
     }
@@ -149,6 +165,45 @@ async fn a_connection_above_its_share_is_read_slowly_and_finishes() {
         }
         drop(other);
         pair.ask().await.unwrap();
+    }
+}
+
+/// A connection that is read slowly, and then not at all, sleeps: the time of its next slow read
+/// passes without a read.
+#[tokio::test(start_paused = true)]
+async fn a_slow_read_that_is_not_possible_leaves_the_task_asleep() {
+    for version in Version::ALL {
+        let budget = MemoryBudget::new(CAPACITY);
+        let mut other = budget.open_account();
+        other.report(CAPACITY * 45 / 100);
+        let mut pair = Pair::with(version, &budget, |limits| {
+            limits.max_buffered_bytes = 250_000;
+        });
+        let (first, second) = (pair.open().await, pair.open().await);
+        // Without windows, slow reads fill the bound.
+        let mut held = Vec::new();
+        for (stream, body) in [first, second] {
+            let (reader, mut writer) = stream.into_split();
+            let writing = async move { writer.write_all(&vec![7; 250_000]).await };
+            held.push((reader, body, tokio::spawn(writing)));
+        }
+        for _ in 0..100 {
+            tokio::time::advance(Duration::from_millis(100)).await;
+            settle_turns().await;
+        }
+        let before = pair.turns.load(Ordering::Relaxed);
+        tokio::time::advance(Duration::from_millis(150)).await;
+        settle_turns().await;
+        let turns = pair.turns.load(Ordering::Relaxed) - before;
+        assert!(turns < 20, "{version}: {turns} turns");
+        drop(held);
+    }
+}
+
+/// Lets other tasks run, even if one of them never sleeps.
+async fn settle_turns() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -34,6 +34,28 @@ async fn each_connection_has_a_service_of_its_own() {
     running.stop().await.unwrap();
 }
 
+/// A maker that hangs holds up no shutdown.
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_service_that_is_never_made() {
+    use tokio::io::AsyncWriteExt;
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let builder = Server::builder().listen(listener);
+    let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+    let make = service_fn(move |_: ConnectionInfo| {
+        let _ = begun.send(());
+        std::future::pending::<Result<Router, Infallible>>()
+    });
+    let running = Running::start(|stop| builder.shutdown(stop).serve_each(make));
+    let mut io = TcpStream::connect(address).await.unwrap();
+    io.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        .await
+        .unwrap();
+    begins.recv().await.unwrap();
+    running.stop().await.unwrap();
+}
+
 /// A connection without a service is refused, and the reason reported.
 #[tokio::test]
 async fn a_service_that_cannot_be_made_costs_its_connection() {

@@ -96,6 +96,30 @@ async fn an_idle_http1_connection_makes_room() {
     server.stop().await;
 }
 
+/// A tunnel over HTTP/1.1 is no longer a connection of requests: an idle connection makes room, and
+/// not the tunnel, which nothing could end.
+#[cfg(feature = "http1")]
+#[tokio::test]
+async fn a_tunnel_does_not_stand_in_the_way() {
+    let server = start(2).await;
+    let mut tunnel = TcpStream::connect(server.address).await.unwrap();
+    tunnel
+        .write_all(b"GET /tunnel HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: test\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = [0; 12];
+    tunnel.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 101");
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    idle.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .unwrap();
+    get(&server).await;
+    rest(idle).await;
+    drop(tunnel);
+    server.stop().await;
+}
+
 /// Permitted connections are not closed.
 #[tokio::test]
 async fn idle_connections_stay_below_the_limit() {

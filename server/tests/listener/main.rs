@@ -117,6 +117,8 @@ fn router() -> Router {
         .route("/late", post(late))
         .route("/never", post(|_: String| std::future::pending::<String>()))
         .route("/still", get(still));
+    #[cfg(feature = "http1")]
+    let router = router.route("/tunnel", get(tunnel));
     router.route(
         "/",
         get(|Extension(info): Extension<ConnectionInfo>| async move {
@@ -125,6 +127,18 @@ fn router() -> Router {
             format!("{scheme} {}", info.protocol())
         }),
     )
+}
+
+/// Switches to another protocol, and keeps the transport until the client leaves.
+#[cfg(feature = "http1")]
+async fn tunnel(request: axum::extract::Request) -> impl axum::response::IntoResponse {
+    let upgrading = hyper::upgrade::on(request);
+    tokio::spawn(async move {
+        let mut io = hyper_util::rt::TokioIo::new(upgrading.await.unwrap());
+        let _ = tokio::io::AsyncReadExt::read(&mut io, &mut [0]).await;
+    });
+    let fields = [("connection", "upgrade"), ("upgrade", "test")];
+    (http::StatusCode::SWITCHING_PROTOCOLS, fields)
 }
 
 /// Half of a response whose length is known; the other half never follows.

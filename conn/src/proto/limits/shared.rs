@@ -70,5 +70,8 @@ mod tests {
             (16_384, 16_384)
         );
         assert!(!Arc::ptr_eq(&first.0, &second.0));
+        second.max_header_fields = usize::MAX;
+        second.clamp();
+        assert_eq!(second.max_header_fields, 16_384);
     }
 }

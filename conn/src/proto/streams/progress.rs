@@ -247,7 +247,8 @@ impl Stream {
         let withheld = kind == Kind::Withheld;
         let expected = self.state.recv() == Half::Open
             && self.recv.reader == Reader::Reading
-            && (withheld || !self.is_ours());
+            // A client waits for pushes as it does for responses.
+            && (withheld || (!self.is_ours() && self.push.is_none()));
         let message = match self.content {
             Content::Left(_) => true,
             Content::Unmeasured => {
