@@ -115,6 +115,7 @@ async fn a_tunnel_does_not_stand_in_the_way() {
         .await
         .unwrap();
     get(&server).await;
+    server.told("MadeRoom").await;
     rest(idle).await;
     drop(tunnel);
     server.stop().await;
