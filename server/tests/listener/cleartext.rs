@@ -198,20 +198,23 @@ async fn what_is_not_offered_is_refused_by_name() {
     server.stop().await;
 }
 
+/// A server that listens, and whose shutdown has started.
+async fn shut_down() -> (Server, std::net::SocketAddr) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let builder = Server::builder()
+        .listen(listener)
+        .options(|options| options.connection_info(lacewing_server::Extension::Insert))
+        .shutdown(std::future::ready(()));
+    (builder.build().await.unwrap(), address)
+}
+
 /// The kernel has taken the connection and the request, and the server nothing when its shutdown
 /// starts.
 #[tokio::test]
 async fn a_request_in_the_backlog_is_answered_at_a_shutdown() {
     for version in [Version::Http2, Version::Spdy31, Version::Spdy2] {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = Server::builder()
-            .listen(listener)
-            .options(|options| options.connection_info(lacewing_server::Extension::Insert))
-            .shutdown(std::future::ready(()))
-            .build()
-            .await
-            .unwrap();
+        let (server, address) = shut_down().await;
         let io = TcpStream::connect(address).await.unwrap();
         let fetching = tokio::spawn(fetch(io, version));
         for _ in 0..10 {
@@ -227,15 +230,7 @@ async fn a_request_in_the_backlog_is_answered_at_a_shutdown() {
 #[cfg(feature = "http1")]
 #[tokio::test]
 async fn a_request_of_http_1_1_in_the_backlog_is_answered_at_a_shutdown() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = Server::builder()
-        .listen(listener)
-        .options(|options| options.connection_info(lacewing_server::Extension::Insert))
-        .shutdown(std::future::ready(()))
-        .build()
-        .await
-        .unwrap();
+    let (server, address) = shut_down().await;
     let mut io = TcpStream::connect(address).await.unwrap();
     io.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .await
