@@ -36,6 +36,7 @@ use self::{
     receive::Outcome, stats::Counters,
 };
 pub use self::{
+    memory::Spares,
     open::OpenOptions,
     progress::Pressure,
     stats::{ConnectionStats, Resets, Stalls},
@@ -116,11 +117,10 @@ pub struct Engine {
     events: VecDeque<Event>,
     charges: Charges,
     shutdown: Shutdown,
-    /// Boxed, as it is large and most of it is empty.
-    timers: Box<Timers>,
+    timers: Timers,
     life: Life,
     progress: Progress,
-    counters: Box<Counters>,
+    counters: Counters,
 }
 
 /// The next step of a driver.
@@ -165,10 +165,10 @@ impl Engine {
             events: VecDeque::new(),
             charges: Charges::new(limits, now),
             shutdown: Shutdown::default(),
-            timers: Box::default(),
+            timers: Timers::default(),
             life: Life::new(seed, now),
             progress: Progress::default(),
-            counters: Box::default(),
+            counters: Counters::default(),
             config,
         };
         engine.start_timers(now, seed);
