@@ -111,6 +111,26 @@ impl Fields {
         }
     }
 
+    /// Returns a list of the regular fields alone; `None` if the list breaks a rule, or its
+    /// cookie is not in one piece.
+    pub(super) fn copy_regular(&self) -> Option<Self> {
+        if self.malformed.is_some() || self.exceeded.is_some() || self.cookie.is_some() {
+            return None;
+        }
+        let mut copy = Self::default();
+        copy.add_regular(self);
+        Some(copy)
+    }
+
+    /// Adds the regular fields of another list to one that has none.
+    pub(super) fn add_regular(&mut self, other: &Self) {
+        self.map = other.map.clone();
+        self.has_priority = other.has_priority;
+        self.has_length = other.has_length;
+        self.bytes = other.bytes;
+        self.target.host = other.target.host;
+    }
+
     /// The memory that the list takes as it is built, which is up to a hundred
     /// times its bytes on the wire.
     pub(crate) fn memory(&self) -> usize {
@@ -349,6 +369,18 @@ mod tests {
             fields.take_response(semantics).unwrap();
             assert_eq!(format!("{fields:?}"), new);
         }
+    }
+
+    #[test]
+    fn the_regular_fields_are_copied_with_what_was_noted_about_them() {
+        let mut fields = Fields::default();
+        for name in ["host", "cookie", "priority", "content-length"] {
+            fields.append(name.parse().unwrap(), HeaderValue::from_static("1"));
+        }
+        let copied = fields.copy_regular().unwrap();
+        assert_eq!(format!("{copied:?}"), format!("{fields:?}"));
+        fields.append(header::COOKIE, HeaderValue::from_static("2"));
+        assert!(fields.copy_regular().is_none());
     }
 
     #[test]

@@ -87,7 +87,9 @@ impl Wire {
     pub(super) fn memory(&self) -> usize {
         let tables = self.decoder.header_table_len();
         let tables = tables.saturating_add(self.encoder.header_table_len());
+        let remembered = self.decoder.remembered();
         size_of::<Self>()
+            .saturating_add(remembered.map_or(0, |list| list.memory()))
             .saturating_add(tables.saturating_mul(TABLE))
             .saturating_add(self.decoder.open_block_len())
     }
@@ -98,6 +100,7 @@ impl Wire {
     }
 
     pub(super) fn take_spare(&mut self) -> Option<Box<Fields>> {
+        self.decoder.forget();
         self.decoder.take_spare()
     }
 
