@@ -197,7 +197,9 @@ impl Streams {
 
     /// Drops all cells. Called while no stream is open.
     pub(super) fn clear(&mut self) {
-        self.fail(&Error::reset(Initiator::User, Reason::Cancel));
+        if !self.table.is_empty() {
+            self.fail(&Error::reset(Initiator::User, Reason::Cancel));
+        }
     }
 
     /// Ends all bodies with this error.

@@ -263,9 +263,13 @@ impl<IO, A: Application> Driver<IO, A> {
         self.engine.set_copy_below(self.transport.copy_below());
         while let Some(event) = self.engine.poll_event(now, &mut self.transport.input) {
             any = true;
+            // The hot path of small requests: it never concerns a body.
+            if matches!(event, Event::Opened { .. }) {
+                let mut conn = Context::new(&mut self.engine, now, &mut self.streams);
+                self.application.handle_event(&mut conn, event);
+                continue;
+            }
             let event = match event {
-                // The hot path of small requests: it never concerns a body.
-                Event::Opened { .. } => event,
                 Event::Refused { ref error, .. } => {
                     if error.rule() == Some(Rule::StreamOverBudget) {
                         self.pressure.note_refusal(now);
