@@ -57,6 +57,7 @@ struct Settings {
 }
 
 /// The layer between a connection and its protocol.
+#[derive(Clone)]
 pub(crate) enum Transport {
     Cleartext,
     #[cfg(feature = "tls")]

@@ -42,6 +42,7 @@ mod shutdown;
 mod socket;
 mod stats;
 mod telemetry;
+mod threads;
 #[cfg(feature = "tls")]
 mod tls;
 mod tunnel;

@@ -10,7 +10,7 @@ use crate::{
     connections::{Connections, Place},
     make::Make,
     shutdown::{self, Alive},
-    socket::{Accept, BACKLOG, Kind},
+    socket::{Accept, BACKLOG, Detached, Kind},
 };
 
 /// The pause after the machine ran out of something (EMFILE, ENOBUFS): trying
@@ -18,10 +18,30 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A bound listener, and its TLS.
-pub(crate) struct Listener {
-    pub(crate) socket: Socket,
+pub(crate) struct Listener<S = Socket> {
+    pub(crate) socket: S,
     pub(crate) address: Address,
     pub(crate) transport: Transport,
+}
+
+impl Listener<Detached> {
+    /// Hands the listener to the runtime of the caller. The observer is told if that fails.
+    pub(crate) fn attach(self, options: &ServerOptions) -> Option<Listener> {
+        match self.socket.attach() {
+            Ok(socket) => Some(Listener {
+                socket,
+                address: self.address,
+                transport: self.transport,
+            }),
+            Err(error) => {
+                options.observer.tell(&ServerEvent::AcceptFailed {
+                    listener: &self.address,
+                    error: &error,
+                });
+                None
+            }
+        }
+    }
 }
 
 impl Listener {

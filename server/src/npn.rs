@@ -124,6 +124,7 @@ fn failed(what: &str, error: &ErrorStack) -> StartError {
 }
 
 /// The TLS of a listener with NPN.
+#[derive(Clone)]
 pub(crate) struct Npn {
     acceptor: SslAcceptor,
 }
