@@ -524,7 +524,8 @@ impl Application for Exchanges {
             return;
         }
         exchange.upload = Some(Upload::Running(source));
-        conn.stream(stream).offer();
+        // By its waker, since an offer in its own turn is asked again before anything is read.
+        conn.waker(stream).wake_by_ref();
     }
 
     fn handle_ready(&mut self, conn: &mut Context<'_>, stream: StreamKey) {
