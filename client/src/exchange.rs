@@ -15,7 +15,7 @@ use lacewing_conn::{
     Initiator, Reason, Version,
     driver::{
         Incoming,
-        facade::{Application, Context, StreamTable},
+        facade::{Application, Context, MemoryReport, StreamTable},
     },
     proto::{Control, Event, Head, StreamKey, fields::content_length},
 };
@@ -544,6 +544,10 @@ impl Application for Exchanges {
             return conn.stream(stream).depart();
         }
         self.cancel(conn, stream);
+    }
+
+    fn handle_memory_step(&mut self, _: &mut Context<'_>, report: &MemoryReport) {
+        self.telemetry.memory_step(report);
     }
 
     fn poll_sources(&mut self, conn: &mut Context<'_>, _: &mut std::task::Context<'_>) {

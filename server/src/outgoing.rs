@@ -98,7 +98,9 @@ where
         let this = self.project();
         let mut body = this.body;
         for _ in 0..EMPTY_FRAMES {
-            let polled = catch_unwind(AssertUnwindSafe(|| poll_once(body.as_mut(), *this.length, cx)));
+            let polled = catch_unwind(AssertUnwindSafe(|| {
+                poll_once(body.as_mut(), *this.length, cx)
+            }));
             let frame = match polled {
                 Ok(polled) => ready!(polled),
                 Err(_) => return Poll::Ready(Some(Err(StreamError::BodyPanicked))),
