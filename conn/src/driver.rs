@@ -66,7 +66,7 @@ pub mod facade {
         application::Application,
         context::Context,
         mailbox::{Mailbox, SendError},
-        memory_budget::{MemoryAccount, MemoryOrder},
+        memory_budget::{MemoryAccount, MemoryOrder, MemoryReport},
         notifier::Notifier,
         stream_table::StreamTable,
         task::Driver,

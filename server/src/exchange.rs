@@ -29,10 +29,7 @@ use std::{
 use http::{Request, Response};
 use lacewing_conn::{
     Error, Initiator, Reason, Side, Version,
-    driver::{
-        MemoryStep,
-        facade::{Application, Context},
-    },
+    driver::facade::{Application, Context, MemoryReport},
     proto::{Event as EngineEvent, StreamId, StreamKey, UsageError},
 };
 
@@ -387,8 +384,8 @@ impl<S: HttpService> Application for Exchanges<S> {
         }
     }
 
-    fn handle_memory_step(&mut self, conn: &mut Context<'_>, step: MemoryStep) {
-        self.report_memory_step(conn, step);
+    fn handle_memory_step(&mut self, conn: &mut Context<'_>, report: &MemoryReport) {
+        self.report_memory_step(conn, report);
     }
 
     fn stream_memory(&self) -> usize {

@@ -36,6 +36,7 @@ use self::{
     receive::Outcome, stats::Counters,
 };
 pub use self::{
+    capacity::MemorySteps,
     open::OpenOptions,
     progress::Pressure,
     stats::{ConnectionStats, Resets, Stalls},
