@@ -61,7 +61,7 @@ struct Accepting<M> {
 }
 
 impl<M: Make> Accepting<M> {
-    async fn run<L: Accept>(mut self, listener: L) {
+    async fn run<L: Accept>(self, listener: L) {
         let mut stop = self.shutdown.clone();
         let stopped = stop.wait();
         tokio::pin!(stopped);
