@@ -126,6 +126,23 @@ impl Ledger {
     }
 }
 
+/// A request whose content is read before its exchange begins. It is open meanwhile: its wait is
+/// for content, and not for the head of the next request.
+pub(super) struct Reading(Arc<Watch>);
+
+impl Reading {
+    pub(super) fn begin(watch: &Arc<Watch>) -> Self {
+        watch.open();
+        Self(Arc::clone(watch))
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// The upload of a request, whose end may never be read.
 struct Remaining {
     /// 0 for an unknown length.
