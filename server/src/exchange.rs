@@ -31,7 +31,7 @@ use lacewing_conn::{
     Error, Initiator, Reason, Side, Version,
     driver::{
         MemoryStep,
-        facade::{Application, Context},
+        facade::{Application, Context, StatsTimer},
     },
     proto::{Event as EngineEvent, StreamId, StreamKey, UsageError},
 };
@@ -50,7 +50,6 @@ use crate::{
     ConnectionInfo, HttpService, RequestBody, ServerEvent, ServerOptions, StreamError,
     commands::Commands,
     outgoing::Outgoing,
-    stats::StatsTimer,
     telemetry::{Clock, Telemetry},
 };
 
