@@ -34,7 +34,7 @@ use crate::{
     body::{BodyFailure, Outgoing, Piece, RequestBody},
     link::{Delivered, Failure, Link, Message, Progress, Reply, Rest, State, Submission},
     pushes,
-    spdy_settings::Keeper,
+    spdy_settings::{EarlierSettings, Keeper},
     stats::{OnStats, Reports},
     telemetry::{Clock, Telemetry},
 };
@@ -437,7 +437,12 @@ impl Application for Exchanges {
             }
             Event::KeepSettings { forget, settings } => {
                 if let Some(keeper) = &self.keeper {
-                    keeper.keep(forget, &settings);
+                    let earlier = if forget {
+                        EarlierSettings::Forget
+                    } else {
+                        EarlierSettings::Keep
+                    };
+                    keeper.keep(earlier, &settings);
                 }
             }
             // RFC 8336 §2.1: in cleartext, anyone on the path could send this.

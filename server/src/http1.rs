@@ -18,9 +18,7 @@ use http_body::Body;
 use http_body_util::{Either, Empty};
 use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use lacewing_conn::{
-    Error, Initiator, Limits, Reason, driver::facade::StatsTimer, proto::Engine,
-};
+use lacewing_conn::{Error, Initiator, Limits, Reason, driver::facade::StatsTimer, proto::Engine};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Sleep, sleep},
