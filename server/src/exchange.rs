@@ -29,7 +29,7 @@ use std::{
 use http::{Request, Response};
 use lacewing_conn::{
     Error, Initiator, Reason, Side, Version,
-    driver::facade::{Application, Context, MemoryReport},
+    driver::facade::{Application, Context, MemoryReport, StatsTimer},
     proto::{Event as EngineEvent, StreamId, StreamKey, UsageError},
 };
 
@@ -47,7 +47,6 @@ use crate::{
     ConnectionInfo, HttpService, RequestBody, ServerEvent, ServerOptions, StreamError,
     commands::Commands,
     outgoing::Outgoing,
-    stats::StatsTimer,
     telemetry::{Clock, Telemetry},
 };
 

@@ -18,7 +18,7 @@ use http_body::Body;
 use http_body_util::{Either, Empty};
 use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use lacewing_conn::{Error, Initiator, Limits, Reason, proto::Engine};
+use lacewing_conn::{Error, Initiator, Limits, Reason, driver::facade::StatsTimer, proto::Engine};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Sleep, sleep},
@@ -37,7 +37,6 @@ use crate::{
     h2c::{self, Drained, Upgrade, UpgradeRequest},
     http1_transport::{Watch, Watched},
     multiplexed::{self, Multiplexed, Occupied},
-    stats::StatsTimer,
     telemetry::{self, Span},
 };
 

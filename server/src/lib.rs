@@ -40,7 +40,6 @@ mod server;
 mod service;
 mod shutdown;
 mod socket;
-mod stats;
 mod telemetry;
 mod threads;
 #[cfg(feature = "tls")]

@@ -12,7 +12,6 @@ mod lifecycle;
 mod memory;
 mod open;
 mod ping;
-mod pressure;
 mod priorities;
 mod progress;
 mod promises;
