@@ -37,6 +37,7 @@ mod pieces;
 mod pressure;
 mod raw;
 mod ready_queue;
+pub mod spares;
 mod stats_timer;
 mod stream_table;
 mod streams;

@@ -30,8 +30,8 @@ use self::{
     waits::{Over, Waits},
 };
 use crate::{
-    BoxError, ConnectionInfo, H2cUpgrade, HttpService, Protocol, RequestBody, ServeError,
-    ServerOptions,
+    BoxError, ConnectionInfo, ConnectionOptions, H2cUpgrade, HttpService, Protocol, RequestBody,
+    ServeError,
     body::Upload,
     connections::Place,
     h2c::{self, Drained, Upgrade, UpgradeRequest},
@@ -46,7 +46,7 @@ const MIN_BUFFER: usize = 8 << 10;
 /// Serves one connection to its end.
 pub(crate) async fn serve<T, S>(
     io: T,
-    mut options: ServerOptions,
+    mut options: ConnectionOptions,
     info: ConnectionInfo,
     service: S,
     watch: Arc<Watch>,
@@ -241,7 +241,7 @@ fn failed(error: hyper::Error) -> ServeError {
 /// Serves the connection in HTTP/2 after the 101.
 async fn upgraded<T, S>(
     upgrade: Upgrade,
-    options: ServerOptions,
+    options: ConnectionOptions,
     info: &ConnectionInfo,
     service: S,
     place: Option<Place>,

@@ -135,9 +135,10 @@ impl<M: Make> Accepting<M> {
     fn serve<L: Accept>(&self, io: L::Io, place: Place) {
         let (acceptor, make) = (self.acceptor.clone(), self.make.clone());
         let alive = self.alive.clone();
+        let serving = acceptor.run(L::prepare(&io), io, make, Some(place));
         tokio::spawn(async move {
             // The acceptor reports the result to the observer.
-            let _ = acceptor.run(L::prepare(&io), io, make, Some(place)).await;
+            let _ = serving.await;
             drop(alive);
         });
     }

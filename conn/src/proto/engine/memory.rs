@@ -3,7 +3,7 @@
 
 use std::{cmp::Reverse, time::Instant};
 
-use super::{Engine, stats::Counters};
+use super::Engine;
 use crate::{
     Error,
     proto::{Broken, Event, Reason, Rule, Violation, memory, rules::Reaction, streams::Stream},
@@ -40,7 +40,7 @@ impl Engine {
     /// ```
     pub fn held_bytes(&self) -> usize {
         let parts = [
-            size_of::<Self>().saturating_add(size_of::<Counters>()),
+            size_of::<Self>(),
             SHORT_LISTS,
             self.wire.memory(),
             self.streams.memory(),
