@@ -153,6 +153,7 @@ impl<S: HttpService> Exchanges<S> {
         response: Response<S::ResponseBody>,
     ) {
         if response.status().is_informational() {
+            drop_caught(response);
             let error = "its status is informational (1xx)".into();
             return self.fail(conn, stream, ticket, &StreamError::Response(error));
         }
@@ -425,7 +426,10 @@ impl<S: HttpService> Application for Exchanges<S> {
 
     fn handle_closed(&mut self, conn: &mut Context<'_>, _: &Result<(), Error>) {
         self.last_report(conn);
-        drop_caught(std::mem::replace(&mut self.pending, PendingTable::new()));
+        // One by one: a second panic while one unwinds would end the process.
+        for (_, pending) in self.pending.drain() {
+            drop_caught(pending);
+        }
         self.ending = Vec::new();
         if let Some(commands) = self.commands.take() {
             drop(commands.close());

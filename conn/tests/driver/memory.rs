@@ -359,6 +359,15 @@ async fn new_streams_are_refused_above_the_share_and_not_below() {
         while costly.step().await != MemoryStep::Refuse {}
         assert_eq!(budget.stats().refused, 1, "{version}");
         small.ask().await.unwrap();
+        // More refusals are reported again after ten seconds.
+        for again in [false, true] {
+            costly.ask().await.unwrap_err();
+            settle().await;
+            let reported = std::iter::from_fn(|| costly.steps.try_recv().ok())
+                .any(|report| report.step == MemoryStep::Refuse);
+            assert_eq!(reported, again, "{version}");
+            tokio::time::sleep(Duration::from_secs(11)).await;
+        }
         drop(other);
         costly.ask().await.unwrap();
         drop(held);
