@@ -36,19 +36,20 @@ use lacewing_conn::{
     proto::{Event as EngineEvent, StreamId, StreamKey, UsageError},
 };
 
+#[cfg(feature = "http1")]
+pub(crate) use self::request::Replayed;
 use self::{
     call::Probe,
     draining::Draining,
     handler::{Handler, Slot, Task},
     pending::{Pending, PendingTable, put_body, take_body},
-    response::{Heads, Kind, Prepared},
+    response::{Heads, Prepared},
     send::Asked,
 };
-#[cfg(feature = "http1")]
-pub(crate) use self::{request::Replayed, response::has_no_content};
 use crate::{
     ConnectionInfo, ConnectionOptions, HttpService, RequestBody, ServerEvent, StreamError,
     commands::Commands,
+    content::Kind,
     outgoing::Outgoing,
     telemetry::{Clock, Telemetry},
 };

@@ -12,6 +12,7 @@ mod commands;
 mod connection;
 mod connection_info;
 mod connections;
+mod content;
 mod date;
 mod delivery;
 mod detect;
