@@ -37,6 +37,8 @@ mod pieces;
 mod pressure;
 mod raw;
 mod ready_queue;
+pub mod spares;
+mod stats_timer;
 mod stream_table;
 mod streams;
 mod task;
@@ -68,6 +70,7 @@ pub mod facade {
         mailbox::{Mailbox, SendError},
         memory_budget::{MemoryAccount, MemoryOrder, MemoryReport},
         notifier::Notifier,
+        stats_timer::StatsTimer,
         stream_table::StreamTable,
         task::Driver,
         tunnel::PendingTunnel,

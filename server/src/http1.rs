@@ -18,7 +18,7 @@ use http_body::Body;
 use http_body_util::{Either, Empty};
 use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use lacewing_conn::{Error, Initiator, Limits, Reason, proto::Engine};
+use lacewing_conn::{Error, Initiator, Limits, Reason, driver::facade::StatsTimer, proto::Engine};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Sleep, sleep},
@@ -30,14 +30,13 @@ use self::{
     waits::{Over, Waits},
 };
 use crate::{
-    BoxError, ConnectionInfo, H2cUpgrade, HttpService, Protocol, RequestBody, ServeError,
-    ServerOptions,
+    BoxError, ConnectionInfo, ConnectionOptions, H2cUpgrade, HttpService, Protocol, RequestBody,
+    ServeError,
     body::Upload,
     connections::Place,
     h2c::{self, Drained, Upgrade, UpgradeRequest},
     http1_transport::{Watch, Watched},
     multiplexed::{self, Multiplexed, Occupied},
-    stats::StatsTimer,
     telemetry::{self, Span},
 };
 
@@ -47,7 +46,7 @@ const MIN_BUFFER: usize = 8 << 10;
 /// Serves one connection to its end.
 pub(crate) async fn serve<T, S>(
     io: T,
-    mut options: ServerOptions,
+    mut options: ConnectionOptions,
     info: ConnectionInfo,
     service: S,
     watch: Arc<Watch>,
@@ -242,7 +241,7 @@ fn failed(error: hyper::Error) -> ServeError {
 /// Serves the connection in HTTP/2 after the 101.
 async fn upgraded<T, S>(
     upgrade: Upgrade,
-    options: ServerOptions,
+    options: ConnectionOptions,
     info: &ConnectionInfo,
     service: S,
     place: Option<Place>,

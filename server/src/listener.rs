@@ -10,7 +10,7 @@ use crate::{
     connections::{Connections, Place},
     make::Make,
     shutdown::{self, Alive},
-    socket::{Accept, BACKLOG, Kind},
+    socket::{Accept, BACKLOG, Detached, Kind},
 };
 
 /// The pause after the machine ran out of something (EMFILE, ENOBUFS): trying
@@ -18,10 +18,30 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A bound listener, and its TLS.
-pub(crate) struct Listener {
-    pub(crate) socket: Socket,
+pub(crate) struct Listener<S = Socket> {
+    pub(crate) socket: S,
     pub(crate) address: Address,
     pub(crate) transport: Transport,
+}
+
+impl Listener<Detached> {
+    /// Hands the listener to the runtime of the caller. The observer is told if that fails.
+    pub(crate) fn attach(self, options: &ServerOptions) -> Option<Listener> {
+        match self.socket.attach() {
+            Ok(socket) => Some(Listener {
+                socket,
+                address: self.address,
+                transport: self.transport,
+            }),
+            Err(error) => {
+                options.observer.tell(&ServerEvent::AcceptFailed {
+                    listener: &self.address,
+                    error: &error,
+                });
+                None
+            }
+        }
+    }
 }
 
 impl Listener {
@@ -115,9 +135,10 @@ impl<M: Make> Accepting<M> {
     fn serve<L: Accept>(&self, io: L::Io, place: Place) {
         let (acceptor, make) = (self.acceptor.clone(), self.make.clone());
         let alive = self.alive.clone();
+        let serving = acceptor.run(L::prepare(&io), io, make, Some(place));
         tokio::spawn(async move {
             // The acceptor reports the result to the observer.
-            let _ = acceptor.run(L::prepare(&io), io, make, Some(place)).await;
+            let _ = serving.await;
             drop(alive);
         });
     }

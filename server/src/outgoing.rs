@@ -139,12 +139,15 @@ enum Polled<D> {
     Empty,
 }
 
+/// The next frame of a body; `None` at its end.
+type Next<B> = Option<Result<Polled<<B as Body>::Data>, <B as Body>::Error>>;
+
 /// Polls a body for its next frame.
 fn poll_once<B: Body>(
     mut body: Pin<&mut B>,
     length: Option<Length>,
     cx: &mut Context<'_>,
-) -> Poll<Option<Result<Polled<B::Data>, B::Error>>> {
+) -> Poll<Next<B>> {
     // A body may not be polled after its end.
     if length.is_some_and(Length::is_short) && body.is_end_stream() {
         return Poll::Ready(None);

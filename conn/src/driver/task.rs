@@ -27,6 +27,7 @@ use super::{
     memory_budget::MemoryBudget,
     notifier::Notifier,
     pressure::Pressure,
+    spares,
     streams::Streams,
     timer::{Timer, now},
 };
@@ -524,6 +525,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Driver<IO, A> {
             if self.signals.capacity() > SIGNALS {
                 self.signals = Vec::new();
             }
+            if let Some(spares) = self.engine.take_spares() {
+                spares::give_back(spares);
+            }
         }
     }
 }
@@ -544,6 +548,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Application> Future for Driver<IO, A
             this.pressure.account().register(cx.waker());
             this.timer.forget_waker();
         }
+        this.engine.lend_spares(spares::take);
         let began = now();
         let mut at = began;
         for _ in 0..TURNS {

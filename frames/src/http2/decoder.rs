@@ -59,6 +59,8 @@ pub struct Decoder<L: HeaderList> {
     copy_below: usize,
     /// The number of fields of the last block.
     last_fields: usize,
+    /// A list for the next block.
+    spare: Option<L>,
 }
 
 /// Passes the fields of the HPACK decoder to a list.
@@ -127,6 +129,7 @@ impl<L: HeaderList> Decoder<L> {
             block_bytes: BlockBytes::default(),
             copy_below: COPY_BELOW,
             last_fields: 0,
+            spare: None,
         }
     }
 
@@ -169,6 +172,19 @@ impl<L: HeaderList> Decoder<L> {
     /// The current size of the HPACK table, in bytes (RFC 7541 §4.1).
     pub fn header_table_len(&self) -> usize {
         self.hpack.table_size()
+    }
+
+    /// Keeps a list for the next header block, which fills it: a list in a box then costs no
+    /// allocation. It must be as empty as a new one.
+    #[inline]
+    pub fn recycle(&mut self, list: L) {
+        self.spare = Some(list);
+    }
+
+    /// Returns the list that the next header block would fill, if one was
+    /// [recycled](Self::recycle).
+    pub fn take_spare(&mut self) -> Option<L> {
+        self.spare.take()
     }
 
     /// The size of the header blocks so far, before and after compression.
@@ -417,7 +433,7 @@ impl<L: HeaderList> Decoder<L> {
         let mut limits = hpack::ListLimits::default();
         limits.max_size = self.limits.max_header_list_size;
         limits.max_fields = self.limits.max_header_fields;
-        let mut fields = L::default();
+        let mut fields = self.spare.take().unwrap_or_default();
         // A field has at least one byte.
         fields.expect(self.last_fields.min(block.len()));
         let result = self

@@ -1,12 +1,12 @@
-//! The memory of a connection: the bytes that it takes, and the stream to end when
-//! memory is short.
+//! The memory of a connection: the bytes that it takes, and the two steps when memory is
+//! short, which end a stream or the connection.
 
 use std::{cmp::Reverse, time::Instant};
 
-use super::{Engine, stats::Counters};
+use super::Engine;
 use crate::{
     Error,
-    proto::{Event, Rule, Violation, memory, rules::Reaction, streams::Stream},
+    proto::{Broken, Event, Reason, Rule, Violation, memory, rules::Reaction, streams::Stream},
 };
 
 /// The memory of the short lists of a connection, each of which [`Limits`] bounds to a
@@ -40,7 +40,7 @@ impl Engine {
     /// ```
     pub fn held_bytes(&self) -> usize {
         let parts = [
-            size_of::<Self>().saturating_add(size_of::<Counters>()),
+            size_of::<Self>(),
             SHORT_LISTS,
             self.wire.memory(),
             self.streams.memory(),
@@ -51,6 +51,20 @@ impl Engine {
             memory::of_table::<Event>(self.events.capacity()),
         ];
         parts.into_iter().fold(0, usize::saturating_add)
+    }
+
+    /// Returns the bytes of received content that the user holds, or has consumed
+    /// and not [released](super::StreamMut::release) yet.
+    #[inline]
+    pub fn buffered_bytes(&self) -> usize {
+        self.flow.buffered()
+    }
+
+    /// Returns the bytes that were handed over to be sent and wait for windows or
+    /// their turn, trailers included. Data that others share counts little.
+    #[inline]
+    pub fn unsent_bytes(&self) -> usize {
+        self.streams.unsent()
     }
 
     /// Ends the costliest stream that stands still, since memory is short: those
@@ -94,5 +108,20 @@ impl Engine {
             self.reset_by(now, key.id(), &violation);
         }
         Some(before.saturating_sub(self.held_bytes()))
+    }
+
+    /// Ends the connection because it holds too much memory: nearly all that
+    /// [`max_connection_bytes`](crate::Limits::max_connection_bytes) permits, or the most
+    /// of all connections while the process runs short. Sends GOAWAY with
+    /// ENHANCE_YOUR_CALM where the protocol has that code. `text` is its debug data, and
+    /// names the limit.
+    pub fn end_over_budget(&mut self, now: Instant, text: String) {
+        let rule = Rule::ConnectionOverBudget;
+        let reason = match self.rules.reaction(rule) {
+            Reaction::Connection(reason) => reason,
+            _ => Reason::EnhanceYourCalm,
+        };
+        let violation = Violation::connection(rule, reason).detailed(text);
+        self.handle_broken(now, Broken::Decided(violation));
     }
 }

@@ -179,7 +179,7 @@ impl Engine {
             fields: fields.map.clone(),
             ..Head::response(status)
         });
-        let head = match fields.into_request(self.config.semantics) {
+        let head = match fields.take_request(self.config.semantics) {
             Ok(head) => head,
             Err(rule) => {
                 return Err(Violation::stream(id, rule, Reason::ProtocolError).into());

@@ -138,21 +138,16 @@ impl Fields {
         Some(Priority::from_field(value.as_bytes()))
     }
 
-    /// A request's head, or the first rule that the list breaks.
-    pub(crate) fn into_request(self: Box<Self>, semantics: Semantics) -> Result<Head, Rule> {
+    /// Takes a request's head out, or returns the first rule that the list breaks. After `Ok`
+    /// the list is as empty as a new one.
+    pub(crate) fn take_request(&mut self, semantics: Semantics) -> Result<Head, Rule> {
         if let Some(rule) = self.malformed {
             return Err(rule);
         }
-        let Self {
-            method,
-            target,
-            protocol,
-            status,
-            map,
-            cookie,
-            ..
-        } = *self;
-        let mut fields = with_cookie(map, cookie);
+        let (method, protocol) = (self.method.take(), self.protocol.take());
+        let target = std::mem::take(&mut self.target);
+        let status = self.status.take();
+        let mut fields = self.take_map();
         if semantics == Semantics::Raw {
             return Ok(Head::fields(fields));
         }
@@ -180,20 +175,26 @@ impl Fields {
         })
     }
 
-    /// A response's head, or the first rule that the list breaks.
-    pub(crate) fn into_response(self: Box<Self>, semantics: Semantics) -> Result<Head, Rule> {
+    /// Takes the map out, with all crumbs of the cookie in one field, and forgets what was noted
+    /// about it.
+    fn take_map(&mut self) -> HeaderMap {
+        (self.has_priority, self.has_length) = (false, false);
+        (self.bytes, self.expected) = (0, 0);
+        self.target.host = HostField::Absent;
+        with_cookie(std::mem::take(&mut self.map), self.cookie.take())
+    }
+
+    /// Takes a response's head out, or returns the first rule that the list breaks. After `Ok`
+    /// the list is as empty as a new one.
+    pub(crate) fn take_response(&mut self, semantics: Semantics) -> Result<Head, Rule> {
         if let Some(rule) = self.malformed {
             return Err(rule);
         }
         let request = self.has_request_fields();
-        let Self {
-            status,
-            map,
-            cookie,
-            ..
-        } = *self;
-        let fields = with_cookie(map, cookie);
+        let status = self.status.take();
+        let fields = self.take_map();
         if semantics == Semantics::Raw {
+            *self = Self::default();
             return Ok(Head::fields(fields));
         }
         let status = status.ok_or(Rule::MissingPseudoField)?;
@@ -316,6 +317,39 @@ pub(crate) fn settle_length(fields: &mut HeaderMap) -> Result<Option<u64>, Rule>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_is_as_new_after_its_head_was_taken() {
+        let new = format!("{:?}", Fields::default());
+        let regular = |fields: &mut Fields| {
+            fields.expect(9);
+            for (name, value) in [
+                ("host", "a"),
+                ("cookie", "b=c"),
+                ("cookie", "d=e"),
+                ("priority", "u=1"),
+                ("content-length", "0"),
+            ] {
+                fields.append(name.parse().unwrap(), value.parse().unwrap());
+            }
+        };
+        let mut fields = Fields::default();
+        for semantics in [Semantics::Http, Semantics::Raw] {
+            regular(&mut fields);
+            fields.method = Some(Method::GET);
+            fields.target.scheme = Some(http::uri::Scheme::HTTP);
+            fields.target.path = Some(http::uri::PathAndQuery::from_static("/"));
+            fields.take_request(semantics).unwrap();
+            assert_eq!(format!("{fields:?}"), new);
+            regular(&mut fields);
+            fields.status = Some(StatusCode::OK);
+            if semantics == Semantics::Raw {
+                fields.method = Some(Method::GET);
+            }
+            fields.take_response(semantics).unwrap();
+            assert_eq!(format!("{fields:?}"), new);
+        }
+    }
 
     #[test]
     fn names_are_lower_case_tokens() {

@@ -92,6 +92,15 @@ impl Wire {
             .saturating_add(self.decoder.open_block_len())
     }
 
+    #[inline]
+    pub(super) fn recycle(&mut self, fields: Box<Fields>) {
+        self.decoder.recycle(fields);
+    }
+
+    pub(super) fn take_spare(&mut self) -> Option<Box<Fields>> {
+        self.decoder.take_spare()
+    }
+
     pub(super) fn preface(&mut self, config: &Config, out: &mut BytesMut) {
         if config.side == Side::Client {
             out.extend_from_slice(frames::PREFACE);
